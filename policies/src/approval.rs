@@ -1,0 +1,19 @@
+//! One person's yes to a request.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{PrincipalName, Reason};
+
+/// A yes, bound to exactly what was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who said it.
+    pub by: PrincipalName,
+    /// When.
+    pub at: Timestamp,
+    /// What they noted beside it.
+    pub note: Option<Reason>,
+    /// SHA-256 of what they were shown ([`Request::digest`](crate::Request::digest)), hexadecimal.
+    pub digest: String,
+}

@@ -1,0 +1,51 @@
+//! Who may do what, until when: the nouns of tidegate and the one function that says yes.
+//!
+//! Everything here is a pure function of what it is handed. This crate reads no clock, draws no
+//! randomness, opens no file and awaits nothing; `decide` gets documents, facts, a question and
+//! a time, and answers with a [`Permit`] or a [`Denial`].
+//!
+//! | Word | Type | Means |
+//! |---|---|---|
+//! | principal | [`Principal`] | a person or service, known by proof |
+//! | login | [`Login`] | the account used *at* the target |
+//! | target | [`Target`] | a thing one connects to |
+//! | ask | [`Ask`] | one concrete question to decide |
+//! | deed | [`Deed`] | one thing done inside a session |
+//! | request | [`Request`] | asking other people for a grant |
+//! | approval | [`Approval`] | one person's yes to a request |
+//! | grant | [`Grant`] | a right with an end, as stored |
+//! | lock | [`Lock`] | a no that beats every grant |
+//! | permit | [`Permit`] | one decision's yes, to be spent |
+//! | terms | [`Terms`] | what a permit allows, to be shown and enforced |
+
+pub mod id;
+pub mod name;
+pub mod words;
+
+mod approval;
+mod ask;
+mod capability;
+mod denial;
+mod facts;
+mod grant;
+mod lock;
+mod permit;
+mod principal;
+mod request;
+mod sever;
+mod target;
+
+pub use approval::Approval;
+pub use ask::{Ask, Protocol};
+pub use capability::{Capabilities, Capability, Deed};
+pub use denial::{Denial, Part};
+pub use facts::Facts;
+pub use grant::{Grant, GrantEnd};
+pub use id::{GrantId, LockId, NodeId, RequestId, SessionId};
+pub use lock::{Lock, LockScope};
+pub use name::{GroupName, Label, Login, PrincipalName, Reason, TargetName};
+pub use permit::{InputRecording, Obligations, Permit, Terms};
+pub use principal::{Credential, Principal, PrincipalKind, RegisteredKey};
+pub use request::{Request, RequestState};
+pub use sever::SeverReason;
+pub use target::{Endpoint, HostKeyPin, HostPort, PostgresEndpoint, ServerPin, SshEndpoint, Target};

@@ -1,0 +1,178 @@
+//! Names that people choose, checked once at the edge and then safe to log, show and compare.
+//!
+//! None of them can be empty, hold a control character or a bidirectional mark, or begin with `-`
+//! (so that none can turn into an option on a command line). Comparison is byte by byte: what
+//! differs in case is refused where case would confuse, never folded.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// There is nothing.
+    #[error("{what} is empty")]
+    Empty {
+        /// Which kind of name.
+        what: &'static str,
+    },
+    /// It is too long.
+    #[error("{what} has {length} bytes; at most {max} are allowed")]
+    Long {
+        /// Which kind of name.
+        what: &'static str,
+        /// How long it is, in bytes.
+        length: usize,
+        /// How long it may be, in bytes.
+        max: usize,
+    },
+    /// It holds a character that this kind of name may not have, or not at that place.
+    #[error("{what} may not hold {}", character.escape_unicode())]
+    Character {
+        /// Which kind of name.
+        what: &'static str,
+        /// The first such character.
+        character: char,
+    },
+}
+
+fn checked(
+    what: &'static str,
+    max: usize,
+    text: &str,
+    allowed: fn(usize, char) -> bool,
+) -> Result<String, NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty { what });
+    }
+    if text.len() > max {
+        return Err(NameError::Long { what, length: text.len(), max });
+    }
+    match text.chars().enumerate().find(|(at, c)| !allowed(*at, *c)) {
+        Some((_, character)) => Err(NameError::Character { what, character }),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn lower_word(at: usize, c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || (at > 0 && matches!(c, '.' | '_' | '-'))
+}
+
+fn principal(at: usize, c: char) -> bool {
+    lower_word(at, c) || (at > 0 && c == '@')
+}
+
+fn account(at: usize, c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || (at > 0 && matches!(c, '.' | '-' | '$'))
+}
+
+/// Printable, and none of the marks that reorder text on the screen of whoever reads it.
+fn prose(_at: usize, c: char) -> bool {
+    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    !c.is_control() && !reorders && c != '\u{2028}' && c != '\u{2029}'
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The longest one, in bytes.
+            pub const MAX: usize = $max;
+
+            /// Checks `text` and wraps it.
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                checked($what, $max, text, $allowed).map(Self)
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    };
+}
+
+name!(
+    /// Who someone is, for example `alice` or `alice@corp`: lower-case ASCII letters, digits and
+    /// `. _ - @`.
+    PrincipalName, "a person's name", 64, principal
+);
+name!(
+    /// What a target is called, for example `web1` or `web1.eu`: lower-case ASCII letters, digits
+    /// and `. _ -`.
+    TargetName, "a target's name", 63, lower_word
+);
+name!(
+    /// A group of principals, for example `sre`: lower-case ASCII letters, digits and `. _ -`.
+    GroupName, "a group's name", 64, lower_word
+);
+name!(
+    /// The account to use at the target, for example `deploy` or `app_ro`: ASCII letters, digits
+    /// and `. _ - $`. The longest is what PostgreSQL keeps of a role's name (`NAMEDATALEN` - 1).
+    Login, "a login", 63, account
+);
+name!(
+    /// Why someone asks, approves, denies or revokes, in their own words.
+    Reason, "a reason", 1000, prose
+);
+
+/// A label of a target, for example `env=dev`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Label {
+    /// The part before `=`: lower-case ASCII letters, digits and `. _ -`.
+    pub key: String,
+    /// The part after `=`: printable, at most 128 bytes.
+    pub value: String,
+}
+
+impl FromStr for Label {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (key, value) = text.split_once('=').ok_or(NameError::Empty { what: "a label's value" })?;
+        Ok(Self {
+            key: checked("a label's key", 64, key, lower_word)?,
+            value: checked("a label's value", 128, value, prose)?,
+        })
+    }
+}

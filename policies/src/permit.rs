@@ -1,0 +1,79 @@
+//! One decision's yes. It cannot be cloned, stored or made outside [`decide`], and
+//! whoever uses it spends it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::{Capabilities, Credential, GrantId, Login, PrincipalName, Protocol, Target};
+
+/// A yes to be spent on one session.
+#[derive(Debug)]
+#[must_use = "a permit that is not spent has let nobody in"]
+pub struct Permit {
+    terms: Terms,
+}
+
+impl Permit {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self { terms }
+    }
+
+    /// What it allows.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Spends it.
+    pub fn spend(self) -> Terms {
+        self.terms
+    }
+}
+
+/// What a permit allows: plain facts, to be shown, enforced and written down. Holding terms gives
+/// no right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Terms {
+    /// Who.
+    pub principal: PrincipalName,
+    /// What they showed.
+    pub credential: Credential,
+    /// From where.
+    pub source: IpAddr,
+    /// To what.
+    pub target: Arc<Target>,
+    /// As whom.
+    pub login: Login,
+    /// How.
+    pub protocol: Protocol,
+    /// By which grant.
+    pub grant: GrantId,
+    /// Until when, exclusive.
+    pub until: Timestamp,
+    /// What may be done.
+    pub capabilities: Capabilities,
+    /// What must be done.
+    pub obligations: Obligations,
+}
+
+/// What a permit asks of us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Obligations {
+    /// Whether what a person types is kept, or only counted.
+    pub input: InputRecording,
+    /// How long a session may be silent before it ends, if there is a limit.
+    pub idle_limit: Option<SignedDuration>,
+}
+
+/// Whether what a person types is kept. Output always is. People type passwords at prompts, so
+/// the default is to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputRecording {
+    /// Bytes are counted, not kept.
+    Counted,
+    /// Bytes are kept.
+    Kept,
+}

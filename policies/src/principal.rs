@@ -1,0 +1,60 @@
+//! Who someone is, and what they showed to prove it.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{GroupName, PrincipalName};
+
+/// A person or service that tidegate knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// Its name, unique.
+    pub name: PrincipalName,
+    /// Whether it is a person or a machine.
+    pub kind: PrincipalKind,
+    /// The groups it is in.
+    pub groups: BTreeSet<GroupName>,
+    /// The SSH keys that prove it.
+    pub keys: Vec<RegisteredKey>,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+/// People approve; machines never do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrincipalKind {
+    /// A human being.
+    Person,
+    /// A CI job, an agent, a service.
+    Machine,
+}
+
+/// An SSH public key that belongs to a principal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredKey {
+    /// The key in OpenSSH's one-line form, without its comment: `ssh-ed25519 AAAA…`.
+    pub openssh: String,
+    /// Its SHA-256 fingerprint as OpenSSH prints it: `SHA256:…`.
+    pub fingerprint: String,
+}
+
+/// What a principal showed to prove who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Credential {
+    /// A registered SSH key.
+    Key {
+        /// `SHA256:…`.
+        fingerprint: String,
+    },
+    /// A certificate that our login CA made.
+    Certificate {
+        /// Its serial number, in decimal for SSH and hexadecimal for X.509.
+        serial: String,
+        /// `SHA256:…` of the key it certifies.
+        fingerprint: String,
+    },
+}

@@ -1,0 +1,152 @@
+//! A thing one connects to, and how it proves that it is the one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{GroupName, Login, TargetName};
+
+/// A machine or database behind tidegate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name, unique over all protocols.
+    pub name: TargetName,
+    /// Where it is and how it proves itself.
+    pub endpoint: Endpoint,
+    /// The accounts or roles that may be asked for.
+    pub logins: BTreeSet<Login>,
+    /// Labels that policies read, for example `env` → `dev`.
+    pub labels: BTreeMap<String, String>,
+    /// The group that owns it, if any.
+    pub owners: Option<GroupName>,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+/// Which protocol a target speaks, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "protocol")]
+pub enum Endpoint {
+    /// An SSH server.
+    Ssh(SshEndpoint),
+    /// A PostgreSQL server, one database of it.
+    Postgres(PostgresEndpoint),
+}
+
+/// An SSH server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshEndpoint {
+    /// Where it listens.
+    pub addr: HostPort,
+    /// How it proves itself.
+    pub host_key: HostKeyPin,
+}
+
+/// How an SSH target's host key is known. There is no third way: a target whose key is not known
+/// cannot be connected to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum HostKeyPin {
+    /// By one of these exact keys, in OpenSSH's one-line form without comment.
+    Keys {
+        /// At least one.
+        keys: Vec<String>,
+    },
+    /// By a host certificate of this CA that names the target's host.
+    Authority {
+        /// The CA's key in OpenSSH's one-line form.
+        key: String,
+    },
+}
+
+/// One database of a PostgreSQL server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresEndpoint {
+    /// Where it listens.
+    pub addr: HostPort,
+    /// The database to connect to.
+    pub dbname: String,
+    /// How it proves itself.
+    pub server: ServerPin,
+}
+
+/// How a PostgreSQL target's TLS certificate is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum ServerPin {
+    /// By the SHA-256 of the certificate's DER encoding, in lower-case hexadecimal.
+    Certificate {
+        /// 64 digits.
+        sha256: String,
+    },
+    /// By a certificate of this CA for this host name (`sslmode=verify-full`).
+    Authority {
+        /// One or more CA certificates.
+        pem: String,
+        /// The name that the server's certificate must carry.
+        host: String,
+    },
+}
+
+/// A host name or address, and a port: `web1.example:22`, `192.0.2.7:5432`, `[2001:db8::1]:22`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostPort {
+    /// The name or address, IPv6 without its brackets.
+    pub host: String,
+    /// The port, never 0.
+    pub port: u16,
+}
+
+/// The text is not `HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not HOST:PORT")]
+pub struct HostPortError(String);
+
+impl FromStr for HostPort {
+    type Err = HostPortError;
+
+    fn from_str(text: &str) -> Result<Self, HostPortError> {
+        let refuse = || HostPortError(text.chars().take(300).collect());
+        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+        let (host, bracketed) = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => (inner, true),
+            None => (host, false),
+        };
+        let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(refuse)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let named = !host.is_empty() && host.len() <= 253 && !host.starts_with('-');
+        let good = if bracketed {
+            host.parse::<std::net::Ipv6Addr>().is_ok()
+        } else {
+            named && host.chars().all(plain)
+        };
+        good.then(|| Self { host: host.to_owned(), port }).ok_or_else(refuse)
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl TryFrom<String> for HostPort {
+    type Error = HostPortError;
+
+    fn try_from(text: String) -> Result<Self, HostPortError> {
+        text.parse()
+    }
+}
+
+impl From<HostPort> for String {
+    fn from(at: HostPort) -> Self {
+        at.to_string()
+    }
+}
