@@ -1,0 +1,1 @@
+//! The stories: what a person does, with the real binary, real clients and real servers.
