@@ -37,6 +37,9 @@ impl Facts {
     }
 
     fn lock(&self, covers: impl Fn(&LockScope) -> bool) -> Option<&Lock> {
-        self.locks.values().find(|lock| covers(&lock.scope)).map(AsRef::as_ref)
+        self.locks
+            .values()
+            .find(|lock| covers(&lock.scope))
+            .map(AsRef::as_ref)
     }
 }

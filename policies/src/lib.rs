@@ -48,4 +48,6 @@ pub use permit::{InputRecording, Obligations, Permit, Terms};
 pub use principal::{Credential, Principal, PrincipalKind, RegisteredKey};
 pub use request::{Request, RequestState};
 pub use sever::SeverReason;
-pub use target::{Endpoint, HostKeyPin, HostPort, PostgresEndpoint, ServerPin, SshEndpoint, Target};
+pub use target::{
+    Endpoint, HostKeyPin, HostPort, PostgresEndpoint, ServerPin, SshEndpoint, Target,
+};

@@ -48,7 +48,11 @@ fn checked(
         return Err(NameError::Empty { what });
     }
     if text.len() > max {
-        return Err(NameError::Long { what, length: text.len(), max });
+        return Err(NameError::Long {
+            what,
+            length: text.len(),
+            max,
+        });
     }
     match text.chars().enumerate().find(|(at, c)| !allowed(*at, *c)) {
         Some((_, character)) => Err(NameError::Character { what, character }),
@@ -169,7 +173,9 @@ impl FromStr for Label {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let (key, value) = text.split_once('=').ok_or(NameError::Empty { what: "a label's value" })?;
+        let (key, value) = text.split_once('=').ok_or(NameError::Empty {
+            what: "a label's value",
+        })?;
         Ok(Self {
             key: checked("a label's key", 64, key, lower_word)?,
             value: checked("a label's value", 128, value, prose)?,

@@ -112,11 +112,18 @@ impl FromStr for HostPort {
     fn from_str(text: &str) -> Result<Self, HostPortError> {
         let refuse = || HostPortError(text.chars().take(300).collect());
         let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
-        let (host, bracketed) = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let (host, bracketed) = match host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             Some(inner) => (inner, true),
             None => (host, false),
         };
-        let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(refuse)?;
+        let port = port
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(refuse)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let named = !host.is_empty() && host.len() <= 253 && !host.starts_with('-');
         let good = if bracketed {
@@ -124,7 +131,11 @@ impl FromStr for HostPort {
         } else {
             named && host.chars().all(plain)
         };
-        good.then(|| Self { host: host.to_owned(), port }).ok_or_else(refuse)
+        good.then(|| Self {
+            host: host.to_owned(),
+            port,
+        })
+        .ok_or_else(refuse)
     }
 }
 
