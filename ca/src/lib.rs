@@ -1,1 +1,3 @@
 //! ca
+pub mod applicant;
+pub mod sshsig;

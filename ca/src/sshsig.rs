@@ -1,0 +1,132 @@
+//! Signatures made by an SSH key over a text (SSHSIG): how a person proves a key to the login
+//! endpoint, as `ssh-keygen -Y sign` makes them.
+//!
+//! Source: `PROTOCOL.sshsig` of OpenSSH. Decides nothing about who the key belongs to.
+
+use russh::keys::ssh_key::{self, LineEnding, Signature, SshSig};
+use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
+
+/// What a login's signature is made for. A signature made for anything else proves nothing here.
+pub const LOGIN_NAMESPACE: &str = "tidegate-login";
+
+/// The longest armoured signature we look at, in bytes. One by an RSA key of 16384 bits has fewer
+/// than 6000.
+pub const ARMOURED_MAX: usize = 8192;
+
+/// The fewest bits of an RSA key that we believe.
+const RSA_BITS_MIN: u32 = 2048;
+
+/// The key did not sign this, or not in a way that we believe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureRefused {
+    /// It is longer than any good one.
+    #[error("the signature is longer than {ARMOURED_MAX} bytes")]
+    Long,
+    /// It is not an armoured SSH signature.
+    #[error("the signature cannot be read")]
+    Unreadable,
+    /// The key's kind or size, or the digest signed, is too weak to prove anything.
+    #[error("the key or its signature is of a kind that is not accepted")]
+    Weak,
+    /// It is not this key's signature of this message for this namespace.
+    #[error("the signature is not by this key over this message")]
+    Wrong,
+}
+
+/// Making a signature failed.
+#[derive(Debug, thiserror::Error)]
+#[error("sign with the SSH key")]
+pub struct SignError(#[from] ssh_key::Error);
+
+/// Checks that `key` made the armoured signature over `message` for `namespace`.
+///
+/// Refused whatever the mathematics say: DSA, RSA under 2048 bits, and RSA with SHA-1.
+pub fn verify(
+    key: &PublicKey,
+    namespace: &str,
+    message: &[u8],
+    armoured: &str,
+) -> Result<(), SignatureRefused> {
+    if armoured.len() > ARMOURED_MAX {
+        return Err(SignatureRefused::Long);
+    }
+    let signature = SshSig::from_pem(armoured).map_err(|_odd| SignatureRefused::Unreadable)?;
+    if !strong(key) || matches!(signature.algorithm(), Algorithm::Dsa | Algorithm::Rsa { hash: None })
+    {
+        return Err(SignatureRefused::Weak);
+    }
+    key.verify(namespace, message, &signature).map_err(|_wrong| SignatureRefused::Wrong)
+}
+
+/// Signs `message` for `namespace` with a key at hand. The result is armoured.
+pub fn sign(key: &PrivateKey, namespace: &str, message: &[u8]) -> Result<String, SignError> {
+    let signature = key.sign(namespace, HashAlg::Sha512, message)?;
+    Ok(signature.to_pem(LineEnding::LF)?)
+}
+
+/// The bytes that an agent has to sign so that [`armour`] can make a signature of the result.
+pub fn enveloped(namespace: &str, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    Ok(SshSig::signed_data(namespace, HashAlg::Sha512, message)?)
+}
+
+/// Armours what an agent signed.
+pub fn armour(
+    key: &PublicKey,
+    namespace: &str,
+    signature: Signature,
+) -> Result<String, SignError> {
+    let whole = SshSig::new(key.key_data().clone(), namespace, HashAlg::Sha512, signature)?;
+    Ok(whole.to_pem(LineEnding::LF)?)
+}
+
+fn strong(key: &PublicKey) -> bool {
+    match key.key_data() {
+        ssh_key::public::KeyData::Dsa(_) => false,
+        ssh_key::public::KeyData::Rsa(rsa) => rsa.key_size() >= RSA_BITS_MIN,
+        _other => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> PrivateKey {
+        ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32]).into()
+    }
+
+    #[track_caller]
+    fn check(namespace: &str, message: &str, by: u8, want: Result<(), SignatureRefused>) {
+        let armoured = sign(&key(by), namespace, message.as_bytes()).unwrap();
+        let got = verify(key(1).public_key(), LOGIN_NAMESPACE, b"challenge", &armoured);
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_key_proves_itself_by_signing_the_challenge() {
+        check(LOGIN_NAMESPACE, "challenge", 1, Ok(()));
+    }
+
+    #[test]
+    fn another_key_message_or_namespace_proves_nothing() {
+        check(LOGIN_NAMESPACE, "challenge", 2, Err(SignatureRefused::Wrong));
+        check(LOGIN_NAMESPACE, "another challenge", 1, Err(SignatureRefused::Wrong));
+        check("file", "challenge", 1, Err(SignatureRefused::Wrong));
+    }
+
+    #[test]
+    fn what_an_agent_signs_is_the_same_signature() {
+        use russh::keys::signature::Signer;
+        let bytes = enveloped(LOGIN_NAMESPACE, b"challenge").unwrap();
+        let armoured =
+            armour(key(1).public_key(), LOGIN_NAMESPACE, key(1).try_sign(&bytes).unwrap()).unwrap();
+        assert_eq!(verify(key(1).public_key(), LOGIN_NAMESPACE, b"challenge", &armoured), Ok(()));
+    }
+
+    #[test]
+    fn noise_and_too_much_of_it_are_told_apart_from_a_wrong_signature() {
+        let refused = |text: &str| verify(key(1).public_key(), LOGIN_NAMESPACE, b"", text);
+        assert_eq!(refused("not a signature"), Err(SignatureRefused::Unreadable));
+        assert_eq!(refused(&"x".repeat(ARMOURED_MAX + 1)), Err(SignatureRefused::Long));
+    }
+}
