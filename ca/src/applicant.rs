@@ -3,9 +3,9 @@
 //! Used by the command line, on the person's own machine. The private halves never leave it.
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{self, LineEnding};
-use russh::keys::PrivateKey;
 use zeroize::Zeroizing;
 
 /// Keys made for one login: Ed25519 for SSH, P-256 for TLS.
@@ -33,7 +33,10 @@ impl Applicant {
     pub fn create(seed: &Zeroizing<[u8; 32]>) -> Result<Self, ApplicantError> {
         let mut ssh = PrivateKey::from(Ed25519Keypair::from_seed(seed));
         ssh.set_comment("tidegate");
-        Ok(Self { ssh, tls: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)? })
+        Ok(Self {
+            ssh,
+            tls: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+        })
     }
 
     /// The SSH public key, one line.
@@ -48,7 +51,9 @@ impl Applicant {
 
     /// A signing request for the TLS key. It names nobody: who asks is proven by the login.
     pub fn signing_request(&self) -> Result<String, ApplicantError> {
-        Ok(CertificateParams::default().serialize_request(&self.tls)?.pem()?)
+        Ok(CertificateParams::default()
+            .serialize_request(&self.tls)?
+            .pem()?)
     }
 
     /// The TLS private key as PKCS#8 PEM.
@@ -71,8 +76,18 @@ mod tests {
     fn an_applicant_has_an_ed25519_key_and_a_p256_request() {
         let applicant = Applicant::create(&Zeroizing::new([7; 32])).unwrap();
         assert!(applicant.ssh_public().unwrap().starts_with("ssh-ed25519 "));
-        assert!(applicant.ssh_private().unwrap().contains("BEGIN OPENSSH PRIVATE KEY"));
-        assert!(applicant.signing_request().unwrap().contains("BEGIN CERTIFICATE REQUEST"));
+        assert!(
+            applicant
+                .ssh_private()
+                .unwrap()
+                .contains("BEGIN OPENSSH PRIVATE KEY")
+        );
+        assert!(
+            applicant
+                .signing_request()
+                .unwrap()
+                .contains("BEGIN CERTIFICATE REQUEST")
+        );
         assert!(applicant.tls_private().contains("BEGIN PRIVATE KEY"));
         assert_eq!(format!("{applicant:?}"), "Applicant(..)");
     }

@@ -51,11 +51,16 @@ pub fn verify(
         return Err(SignatureRefused::Long);
     }
     let signature = SshSig::from_pem(armoured).map_err(|_odd| SignatureRefused::Unreadable)?;
-    if !strong(key) || matches!(signature.algorithm(), Algorithm::Dsa | Algorithm::Rsa { hash: None })
+    if !strong(key)
+        || matches!(
+            signature.algorithm(),
+            Algorithm::Dsa | Algorithm::Rsa { hash: None }
+        )
     {
         return Err(SignatureRefused::Weak);
     }
-    key.verify(namespace, message, &signature).map_err(|_wrong| SignatureRefused::Wrong)
+    key.verify(namespace, message, &signature)
+        .map_err(|_wrong| SignatureRefused::Wrong)
 }
 
 /// Signs `message` for `namespace` with a key at hand. The result is armoured.
@@ -70,12 +75,13 @@ pub fn enveloped(namespace: &str, message: &[u8]) -> Result<Vec<u8>, SignError> 
 }
 
 /// Armours what an agent signed.
-pub fn armour(
-    key: &PublicKey,
-    namespace: &str,
-    signature: Signature,
-) -> Result<String, SignError> {
-    let whole = SshSig::new(key.key_data().clone(), namespace, HashAlg::Sha512, signature)?;
+pub fn armour(key: &PublicKey, namespace: &str, signature: Signature) -> Result<String, SignError> {
+    let whole = SshSig::new(
+        key.key_data().clone(),
+        namespace,
+        HashAlg::Sha512,
+        signature,
+    )?;
     Ok(whole.to_pem(LineEnding::LF)?)
 }
 
@@ -98,7 +104,12 @@ mod tests {
     #[track_caller]
     fn check(namespace: &str, message: &str, by: u8, want: Result<(), SignatureRefused>) {
         let armoured = sign(&key(by), namespace, message.as_bytes()).unwrap();
-        let got = verify(key(1).public_key(), LOGIN_NAMESPACE, b"challenge", &armoured);
+        let got = verify(
+            key(1).public_key(),
+            LOGIN_NAMESPACE,
+            b"challenge",
+            &armoured,
+        );
         assert_eq!(got, want);
     }
 
@@ -109,8 +120,18 @@ mod tests {
 
     #[test]
     fn another_key_message_or_namespace_proves_nothing() {
-        check(LOGIN_NAMESPACE, "challenge", 2, Err(SignatureRefused::Wrong));
-        check(LOGIN_NAMESPACE, "another challenge", 1, Err(SignatureRefused::Wrong));
+        check(
+            LOGIN_NAMESPACE,
+            "challenge",
+            2,
+            Err(SignatureRefused::Wrong),
+        );
+        check(
+            LOGIN_NAMESPACE,
+            "another challenge",
+            1,
+            Err(SignatureRefused::Wrong),
+        );
         check("file", "challenge", 1, Err(SignatureRefused::Wrong));
     }
 
@@ -118,15 +139,33 @@ mod tests {
     fn what_an_agent_signs_is_the_same_signature() {
         use russh::keys::signature::Signer;
         let bytes = enveloped(LOGIN_NAMESPACE, b"challenge").unwrap();
-        let armoured =
-            armour(key(1).public_key(), LOGIN_NAMESPACE, key(1).try_sign(&bytes).unwrap()).unwrap();
-        assert_eq!(verify(key(1).public_key(), LOGIN_NAMESPACE, b"challenge", &armoured), Ok(()));
+        let armoured = armour(
+            key(1).public_key(),
+            LOGIN_NAMESPACE,
+            key(1).try_sign(&bytes).unwrap(),
+        )
+        .unwrap();
+        assert_eq!(
+            verify(
+                key(1).public_key(),
+                LOGIN_NAMESPACE,
+                b"challenge",
+                &armoured
+            ),
+            Ok(())
+        );
     }
 
     #[test]
     fn noise_and_too_much_of_it_are_told_apart_from_a_wrong_signature() {
         let refused = |text: &str| verify(key(1).public_key(), LOGIN_NAMESPACE, b"", text);
-        assert_eq!(refused("not a signature"), Err(SignatureRefused::Unreadable));
-        assert_eq!(refused(&"x".repeat(ARMOURED_MAX + 1)), Err(SignatureRefused::Long));
+        assert_eq!(
+            refused("not a signature"),
+            Err(SignatureRefused::Unreadable)
+        );
+        assert_eq!(
+            refused(&"x".repeat(ARMOURED_MAX + 1)),
+            Err(SignatureRefused::Long)
+        );
     }
 }
