@@ -1,1 +1,3 @@
-//! proxy
+//! Speaks the protocols, moves the bytes, and stops when told.
+
+pub mod session;

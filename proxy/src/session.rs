@@ -1,0 +1,4 @@
+//! The life of a session.
+
+pub mod incoming;
+pub mod severable;

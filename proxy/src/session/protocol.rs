@@ -1,0 +1,192 @@
+//! What a protocol has to be able to do for the spine, and what it may know of its session.
+//!
+//! A protocol turns bytes into an [`Ask`] and moves bytes once the spine says so. It has no broker,
+//! no store and no authority: it cannot let anybody in.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use ca::Pass;
+use policies::words::Words;
+use policies::{Ask, Credential, PrincipalName};
+use recorder::AppendError;
+
+use super::scope::Scope;
+use super::severable::Severable;
+
+/// One protocol that people speak through tidegate.
+pub trait Protocol: Send + Sync + 'static {
+    /// The client's side, from the greeting to the farewell.
+    type Front: Front;
+    /// The target's side, connected and authenticated.
+    type Back: Send + 'static;
+    /// How work under way at the target is stopped once its socket is gone.
+    type Halt: Halt;
+
+    /// Finds out who is there and what they ask for. Enforces the greeting limit itself: until the
+    /// client has proven who it is, it has [`GREETING_LIMIT`](super::GREETING_LIMIT).
+    ///
+    /// # Errors
+    ///
+    /// When there is nobody to let in: the client went away, proved nothing, or wanted something
+    /// that is no session and has been answered already.
+    fn greet(
+        &self,
+        io: Severable,
+        source: SocketAddr,
+    ) -> impl Future<Output = Result<Identified<Self::Front>, Refused>> + Send;
+
+    /// Logs in at the target, over a socket that is already connected to it.
+    ///
+    /// # Errors
+    ///
+    /// When the target is not the one we know, or does not let us in.
+    fn connect(
+        &self,
+        front: &mut Self::Front,
+        io: Severable,
+        pass: Pass,
+        scope: &Scope,
+    ) -> impl Future<Output = Result<Connected<Self>, ConnectError>> + Send
+    where
+        Self: Sized;
+
+    /// Moves bytes both ways until one side ends. Whatever passes is recorded first.
+    fn relay(
+        &self,
+        front: &mut Self::Front,
+        back: Self::Back,
+        scope: &Scope,
+    ) -> impl Future<Output = Closed> + Send;
+}
+
+/// A target that let us in.
+#[derive(Debug)]
+pub struct Connected<P: Protocol> {
+    /// The target's side.
+    pub back: P::Back,
+    /// How to stop work under way there.
+    pub halt: P::Halt,
+}
+
+/// Someone who proved who they are, and asks for something.
+#[derive(Debug)]
+pub struct Identified<F> {
+    /// The question.
+    pub ask: Ask,
+    /// Where to answer.
+    pub front: F,
+}
+
+/// The client's side of a session.
+pub trait Front: Send + 'static {
+    /// Says no, and why, in the protocol's own way. Returns when it is said or cannot be said.
+    fn refuse(&mut self, words: &Words) -> impl Future<Output = ()> + Send;
+
+    /// Says why the session has ended, if the client listens. The caller gives it
+    /// [`FAREWELL_LIMIT`](super::FAREWELL_LIMIT) and then cuts the socket in any case.
+    fn farewell(&mut self, words: &Words) -> impl Future<Output = ()> + Send;
+}
+
+/// Stops what the session had under way at the target. Runs after the target's socket is gone.
+pub trait Halt: Send + 'static {
+    /// Whether anything was under way that needs stopping.
+    fn is_needed(&self) -> bool;
+
+    /// Stops it, and looks whether it has stopped. `pass` opens one short connection as the same
+    /// login, where the protocol needs one to look.
+    fn halt(self, pass: Option<Pass>) -> impl Future<Output = Halted> + Send;
+}
+
+/// Whether the work under way has been seen to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halted {
+    /// Nothing was under way.
+    Idle,
+    /// It was seen to have stopped.
+    Confirmed,
+    /// The target was asked to stop it; whether it did was not seen.
+    Unconfirmed,
+}
+
+/// Why there is nobody to let in. For the operator; the client has been told what it may be told.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The client went away or spoke nonsense.
+    #[error("greet the client")]
+    Greeting(#[source] std::io::Error),
+    /// The client proved nothing in time, or too often something wrong.
+    #[error("no proof of who is there")]
+    Unproven,
+    /// The client broke the protocol.
+    #[error("the client broke the protocol: {0}")]
+    Violation(&'static str),
+    /// The client wanted no session, and has been answered.
+    #[error("no session was asked for")]
+    Answered,
+    /// The socket could not be held.
+    #[error("hold the client's socket")]
+    Socket(#[source] std::io::Error),
+}
+
+/// Why the target did not let us in.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers there.
+    #[error("reach the target at {addr}")]
+    Unreachable {
+        /// Where it should be.
+        addr: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It proved to be another one than the one we know.
+    #[error("the target did not prove who it is: {0}")]
+    Impostor(String),
+    /// It does not accept our certificate.
+    #[error("the target refused us: {0}")]
+    Refused(String),
+    /// It broke the protocol.
+    #[error("the target broke the protocol: {0}")]
+    Violation(String),
+    /// The connection to it ended while we logged in.
+    #[error("the connection to the target ended")]
+    Io(#[source] std::io::Error),
+    /// There is no certificate to log in with.
+    #[error("make a certificate")]
+    Issue(#[source] ca::IssueError),
+    /// The client went away meanwhile.
+    #[error("the client went away while the target was being reached")]
+    ClientGone,
+    /// What was said could not be recorded.
+    #[error("record the session")]
+    Recorder(#[source] AppendError),
+}
+
+/// Who ended a session that we did not end, or why it could not go on.
+#[derive(Debug)]
+pub enum Closed {
+    /// It came to its natural end.
+    Complete,
+    /// The client went away.
+    Client,
+    /// The target went away.
+    Target,
+    /// The recording could not go on.
+    Recorder(AppendError),
+    /// One side broke the protocol, and has been told.
+    Violation(&'static str),
+}
+
+/// Says who someone is. All that the protocols are given of the control plane while they greet.
+pub trait Identify: Send + Sync + 'static {
+    /// Whose registered key this is (one-line OpenSSH form), if anybody's. Takes as long for a key
+    /// that nobody has.
+    fn by_key(&self, openssh: &str) -> Option<(PrincipalName, Credential)>;
+
+    /// Whether this principal may come in at all: known and not locked.
+    fn admits(&self, principal: &PrincipalName) -> bool;
+
+    /// The time, to judge certificates by.
+    fn now(&self) -> jiff::Timestamp;
+}

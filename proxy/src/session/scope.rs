@@ -1,0 +1,110 @@
+//! What a protocol may know of its session: the terms, the recording and a judge for single deeds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use control::Clock;
+use policies::{Deed, Denial, SessionId, Terms};
+use recorder::{AppendError, Frame, Recording};
+use tokio::time::Instant;
+
+/// Decides about one deed inside a session, at the moment it is about to be done.
+pub trait Judge: Send + Sync + 'static {
+    /// Whether it may be done.
+    fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial>;
+}
+
+/// One session, as its protocol sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Scope {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    session: SessionId,
+    terms: Terms,
+    judge: Arc<dyn Judge>,
+    recording: Recording,
+    clock: Clock,
+    started: Instant,
+    /// When something last passed, in milliseconds since `started`.
+    stirred: AtomicU64,
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("session", &self.inner.session).finish_non_exhaustive()
+    }
+}
+
+impl Scope {
+    /// Makes the scope of a session that has just been admitted.
+    pub fn new(
+        session: SessionId,
+        terms: Terms,
+        judge: Arc<dyn Judge>,
+        recording: Recording,
+        clock: Clock,
+    ) -> Self {
+        let started = clock.instant();
+        let stirred = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { session, terms, judge, recording, clock, started, stirred }) }
+    }
+
+    /// The session's name.
+    pub fn session(&self) -> SessionId {
+        self.inner.session
+    }
+
+    /// What the permit allowed.
+    pub fn terms(&self) -> &Terms {
+        &self.inner.terms
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Whether this may be done now.
+    pub fn may(&self, deed: &Deed) -> Result<(), Denial> {
+        self.inner.judge.may(&self.inner.terms, deed)
+    }
+
+    /// How long the session has been going on.
+    pub fn elapsed(&self) -> Duration {
+        self.inner.clock.instant().saturating_duration_since(self.inner.started)
+    }
+
+    /// How long nothing has passed.
+    pub fn idle(&self) -> Duration {
+        let stirred = Duration::from_millis(self.inner.stirred.load(Ordering::Relaxed));
+        self.elapsed().saturating_sub(stirred)
+    }
+
+    /// Records one frame. It is with the kernel when this returns; only then may its bytes pass.
+    pub fn record(&self, frame: &Frame<'_>) -> Result<(), AppendError> {
+        let at = self.stir();
+        self.inner.recording.append(at, frame)
+    }
+
+    /// Records several frames with one write.
+    pub fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
+        let at = self.stir();
+        self.inner.recording.append_all(at, frames)
+    }
+
+    /// The recording itself.
+    pub fn recording(&self) -> &Recording {
+        &self.inner.recording
+    }
+
+    fn stir(&self) -> Duration {
+        let at = self.elapsed();
+        let millis = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        self.inner.stirred.store(millis, Ordering::Relaxed);
+        at
+    }
+}

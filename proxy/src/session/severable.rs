@@ -1,0 +1,361 @@
+//! I/O that can be made to fail, at once, from outside.
+//!
+//! Every socket of every session is wrapped. [`Severer::sever`] needs nobody's help: it does not
+//! wait for the peer, for the protocol library or for the task that owns the socket. It raises a
+//! flag that every read, write and flush looks at first, aborts the TCP connection in the kernel
+//! (which throws away what is queued, and tells the peer), and wakes whoever waits.
+//!
+//! It deliberately does not say goodbye; that is the front's business, before.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use atomic_waker::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What can carry a session besides a TCP socket: an SSH channel, or a pipe in tests.
+pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Carrier for T {}
+
+/// Ends the I/O of one side of a session. Dropping it ends it too, so that no early return and no
+/// panic leaves a socket behind.
+#[derive(Debug, Default)]
+pub struct Severer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    severed: AtomicBool,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+    /// A second descriptor of the same socket, so that it can be aborted while its owner is stuck.
+    socket: OnceLock<OwnedFd>,
+}
+
+impl Severer {
+    /// Wraps a TCP socket. Each severer takes one socket.
+    ///
+    /// # Errors
+    ///
+    /// When no descriptor is left to hold the socket by.
+    pub fn wrap(&self, stream: TcpStream) -> io::Result<Severable> {
+        let held = stream.as_fd().try_clone_to_owned()?;
+        if self.shared.socket.set(held).is_err() {
+            return Err(io::Error::other("this severer already holds a socket"));
+        }
+        stream.set_nodelay(true)?;
+        Ok(Severable {
+            io: Io::Tcp(stream),
+            shared: Arc::clone(&self.shared),
+        })
+    }
+
+    /// Wraps something that is not a socket.
+    pub fn wrap_carrier(&self, carrier: impl Carrier) -> Severable {
+        Severable {
+            io: Io::Carrier(Box::new(carrier)),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Ends it now. What is queued in the kernel is thrown away.
+    pub fn sever(&self) {
+        if !self.shared.raise() {
+            return;
+        }
+        if let Some(socket) = self.shared.socket.get() {
+            // Dissolving the association aborts the connection in the kernel: what is queued is
+            // dropped and the peer gets a reset. It fails only where there is no connection left.
+            let _gone_already = rustix::net::connect_unspec(socket);
+        }
+        self.shared.wake();
+    }
+
+    /// Ends it for us, and lets the kernel deliver what was already written: for a peer that has
+    /// been told goodbye.
+    pub fn release(&self) {
+        if !self.shared.raise() {
+            return;
+        }
+        if let Some(socket) = self.shared.socket.get() {
+            let _gone_already = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+        }
+        self.shared.wake();
+    }
+
+    /// Whether it has ended.
+    pub fn is_severed(&self) -> bool {
+        self.shared.is_severed()
+    }
+}
+
+impl Drop for Severer {
+    fn drop(&mut self) {
+        self.sever();
+    }
+}
+
+impl Shared {
+    /// Raises the flag; false when it was up already.
+    fn raise(&self) -> bool {
+        !self.severed.swap(true, Ordering::AcqRel)
+    }
+
+    fn wake(&self) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+
+    fn is_severed(&self) -> bool {
+        self.severed.load(Ordering::Acquire)
+    }
+
+    /// Lets the severed flag win over whatever the socket said, and makes sure that a wait ends
+    /// when the flag is raised.
+    fn settle<T>(
+        &self,
+        waker: &AtomicWaker,
+        cx: &Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_pending() {
+            waker.register(cx.waker());
+        }
+        match self.is_severed() {
+            true => Poll::Ready(Err(severed())),
+            false => polled,
+        }
+    }
+}
+
+/// What every operation on a severed socket answers.
+fn severed() -> io::Error {
+    io::Error::from(io::ErrorKind::ConnectionAborted)
+}
+
+/// One side of a session's I/O, which its [`Severer`] can end.
+pub struct Severable {
+    io: Io,
+    shared: Arc<Shared>,
+}
+
+enum Io {
+    Tcp(TcpStream),
+    Carrier(Box<dyn Carrier>),
+}
+
+impl std::fmt::Debug for Severable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match &self.io {
+            Io::Tcp(_) => "tcp",
+            Io::Carrier(_) => "carrier",
+        };
+        f.debug_struct("Severable")
+            .field("io", &kind)
+            .field("shared", &self.shared)
+            .finish()
+    }
+}
+
+impl AsyncRead for Severable {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.shared.is_severed() {
+            return Poll::Ready(Err(severed()));
+        }
+        let before = buf.filled().len();
+        let polled = match &mut this.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Io::Carrier(carrier) => Pin::new(carrier.as_mut()).poll_read(cx, buf),
+        };
+        let answer = ready!(this.shared.settle(&this.shared.reader, cx, polled));
+        if answer.is_err() {
+            buf.set_filled(before);
+        }
+        Poll::Ready(answer)
+    }
+}
+
+impl AsyncWrite for Severable {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.shared.is_severed() {
+            return Poll::Ready(Err(severed()));
+        }
+        let polled = match &mut this.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Io::Carrier(carrier) => Pin::new(carrier.as_mut()).poll_write(cx, bytes),
+        };
+        this.shared.settle(&this.shared.writer, cx, polled)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.shared.is_severed() {
+            return Poll::Ready(Err(severed()));
+        }
+        let polled = match &mut this.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
+            Io::Carrier(carrier) => Pin::new(carrier.as_mut()).poll_write_vectored(cx, slices),
+        };
+        this.shared.settle(&this.shared.writer, cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.io {
+            Io::Tcp(tcp) => tcp.is_write_vectored(),
+            Io::Carrier(carrier) => carrier.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.shared.is_severed() {
+            return Poll::Ready(Err(severed()));
+        }
+        let polled = match &mut this.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            Io::Carrier(carrier) => Pin::new(carrier.as_mut()).poll_flush(cx),
+        };
+        this.shared.settle(&this.shared.writer, cx, polled)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.shared.is_severed() {
+            return Poll::Ready(Err(severed()));
+        }
+        let polled = match &mut this.io {
+            Io::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Io::Carrier(carrier) => Pin::new(carrier.as_mut()).poll_shutdown(cx),
+        };
+        this.shared.settle(&this.shared.writer, cx, polled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = TcpStream::connect(listener.local_addr().unwrap());
+        let (here, there) = tokio::join!(listener.accept(), there);
+        (here.unwrap().0, there.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_waiting_read_ends_when_severed() {
+        let severer = Severer::default();
+        let (here, _there) = pair().await;
+        let mut io = severer.wrap(here).unwrap();
+        let waiting = tokio::spawn(async move { io.read_u8().await });
+        tokio::task::yield_now().await;
+        severer.sever();
+        let answer = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+        assert_eq!(
+            answer.unwrap().unwrap().unwrap_err().kind(),
+            io::ErrorKind::ConnectionAborted
+        );
+    }
+
+    #[tokio::test]
+    async fn a_write_into_a_stuck_peer_ends_when_severed() {
+        let severer = Severer::default();
+        let (here, _there) = pair().await;
+        let mut io = severer.wrap(here).unwrap();
+        let waiting = tokio::spawn(async move {
+            loop {
+                if let Err(refused) = io.write_all(&[0; 65536]).await {
+                    return refused;
+                }
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        severer.sever();
+        let answer = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+        assert_eq!(
+            answer.unwrap().unwrap().kind(),
+            io::ErrorKind::ConnectionAborted
+        );
+    }
+
+    #[tokio::test]
+    async fn the_peer_of_a_severed_socket_is_reset_though_its_owner_never_polls() {
+        let severer = Severer::default();
+        let (here, mut there) = pair().await;
+        let _never_polled = severer.wrap(here).unwrap();
+        severer.sever();
+        let answer = tokio::time::timeout(Duration::from_secs(5), there.read_u8())
+            .await
+            .unwrap();
+        assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn the_peer_of_a_released_socket_still_gets_what_was_written() {
+        let severer = Severer::default();
+        let (here, mut there) = pair().await;
+        let mut io = severer.wrap(here).unwrap();
+        io.write_all(b"goodbye").await.unwrap();
+        severer.release();
+        let mut heard = Vec::new();
+        there.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"goodbye");
+        assert_eq!(
+            io.write(b"more").await.unwrap_err().kind(),
+            io::ErrorKind::ConnectionAborted
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dropped_severer_severs() {
+        let severer = Severer::default();
+        let (here, mut there) = pair().await;
+        let mut io = severer.wrap(here).unwrap();
+        drop(severer);
+        assert!(io.write(b"x").await.is_err());
+        assert!(there.read_u8().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_carrier_that_is_no_socket_ends_when_severed() {
+        let severer = Severer::default();
+        let (here, _there) = tokio::io::duplex(16);
+        let mut io = severer.wrap_carrier(here);
+        let waiting = tokio::spawn(async move { io.read_u8().await });
+        tokio::task::yield_now().await;
+        severer.sever();
+        assert!(
+            tokio::time::timeout(Duration::from_secs(5), waiting)
+                .await
+                .unwrap()
+                .unwrap()
+                .is_err()
+        );
+    }
+}
