@@ -1,4 +1,3 @@
 //! The life of a session.
 
-pub mod incoming;
 pub mod severable;

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 use super::severable::{Carrier, Severable, Severer};
+use crate::listener::Seat;
 
-/// A connection and where it came from.
+/// A connection, and who is behind it as far as is known: an address.
 pub struct Incoming {
-    source: SocketAddr,
+    newcomer: Newcomer,
     kind: Kind,
 }
 
@@ -19,34 +20,47 @@ enum Kind {
     Carrier(Box<dyn Carrier>),
 }
 
+/// Someone who has proven nothing yet. They take one of the seats that are kept for such, until
+/// [`Newcomer::proven`] gives it back.
+#[derive(Debug)]
+pub struct Newcomer {
+    source: SocketAddr,
+    seat: Option<Seat>,
+}
+
+impl Newcomer {
+    /// Someone from `source` who takes a seat. Who comes inside a connection that is proven already
+    /// needs none.
+    pub fn new(source: SocketAddr, seat: Option<Seat>) -> Self {
+        Self { source, seat }
+    }
+
+    /// Where they come from.
+    pub fn source(&self) -> SocketAddr {
+        self.source
+    }
+
+    /// They have proven who they are: somebody else may take the seat.
+    pub fn proven(&mut self) {
+        self.seat = None;
+    }
+}
+
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming")
-            .field("source", &self.source)
-            .finish_non_exhaustive()
+        f.debug_struct("Incoming").field("newcomer", &self.newcomer).finish_non_exhaustive()
     }
 }
 
 impl Incoming {
     /// An accepted socket.
-    pub fn tcp(stream: TcpStream, source: SocketAddr) -> Self {
-        Self {
-            source,
-            kind: Kind::Tcp(stream),
-        }
+    pub fn tcp(stream: TcpStream, newcomer: Newcomer) -> Self {
+        Self { newcomer, kind: Kind::Tcp(stream) }
     }
 
     /// Something inside another connection, whose source it shares.
     pub fn carried(carrier: impl Carrier, source: SocketAddr) -> Self {
-        Self {
-            source,
-            kind: Kind::Carrier(Box::new(carrier)),
-        }
-    }
-
-    /// Where it came from.
-    pub fn source(&self) -> SocketAddr {
-        self.source
+        Self { newcomer: Newcomer::new(source, None), kind: Kind::Carrier(Box::new(carrier)) }
     }
 
     /// Puts it under a severer.
@@ -54,10 +68,11 @@ impl Incoming {
     /// # Errors
     ///
     /// When no descriptor is left.
-    pub fn wrap(self, severer: &Severer) -> io::Result<Severable> {
-        match self.kind {
-            Kind::Tcp(stream) => severer.wrap(stream),
-            Kind::Carrier(carrier) => Ok(severer.wrap_carrier(carrier)),
-        }
+    pub fn wrap(self, severer: &Severer) -> io::Result<(Severable, Newcomer)> {
+        let io = match self.kind {
+            Kind::Tcp(stream) => severer.wrap(stream)?,
+            Kind::Carrier(carrier) => severer.wrap_carrier(carrier),
+        };
+        Ok((io, self.newcomer))
     }
 }

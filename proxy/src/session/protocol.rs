@@ -4,13 +4,13 @@
 //! no store and no authority: it cannot let anybody in.
 
 use std::future::Future;
-use std::net::SocketAddr;
 
 use ca::Pass;
 use policies::words::Words;
 use policies::{Ask, Credential, PrincipalName};
 use recorder::AppendError;
 
+use super::incoming::Newcomer;
 use super::scope::Scope;
 use super::severable::Severable;
 
@@ -24,7 +24,8 @@ pub trait Protocol: Send + Sync + 'static {
     type Halt: Halt;
 
     /// Finds out who is there and what they ask for. Enforces the greeting limit itself: until the
-    /// client has proven who it is, it has [`GREETING_LIMIT`](super::GREETING_LIMIT).
+    /// client has proven who it is, it has [`GREETING_LIMIT`](super::GREETING_LIMIT); then
+    /// [`Newcomer::proven`] gives back the seat that unproven connections take.
     ///
     /// # Errors
     ///
@@ -33,7 +34,7 @@ pub trait Protocol: Send + Sync + 'static {
     fn greet(
         &self,
         io: Severable,
-        source: SocketAddr,
+        newcomer: Newcomer,
     ) -> impl Future<Output = Result<Identified<Self::Front>, Refused>> + Send;
 
     /// Logs in at the target, over a socket that is already connected to it.
@@ -86,6 +87,11 @@ pub trait Front: Send + 'static {
     /// Says why the session has ended, if the client listens. The caller gives it
     /// [`FAREWELL_LIMIT`](super::FAREWELL_LIMIT) and then cuts the socket in any case.
     fn farewell(&mut self, words: &Words) -> impl Future<Output = ()> + Send;
+
+    /// Ends the client's side where there is nothing to say: what was already passed on is
+    /// delivered, then the connection is closed in the protocol's own way. Bounded like a farewell
+    /// by the protocol itself.
+    fn leave(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// Stops what the session had under way at the target. Runs after the target's socket is gone.
@@ -154,7 +160,7 @@ pub enum ConnectError {
     Io(#[source] std::io::Error),
     /// There is no certificate to log in with.
     #[error("make a certificate")]
-    Issue(#[source] ca::IssueError),
+    Issue(#[from] ca::IssueError),
     /// The client went away meanwhile.
     #[error("the client went away while the target was being reached")]
     ClientGone,

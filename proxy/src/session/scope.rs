@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use control::Clock;
+use control::ledger::Counters;
 use policies::{Deed, Denial, SessionId, Terms};
-use recorder::{AppendError, Frame, Recording};
+use recorder::{AppendError, ChannelEvent, Frame, Recording, Stream};
 use tokio::time::Instant;
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
@@ -31,6 +32,38 @@ struct Inner {
     started: Instant,
     /// When something last passed, in milliseconds since `started`.
     stirred: AtomicU64,
+    passed: Passed,
+}
+
+/// What has passed, counted from the frames.
+#[derive(Default)]
+struct Passed {
+    to_target: AtomicU64,
+    to_client: AtomicU64,
+    channels: AtomicU64,
+    statements: AtomicU64,
+}
+
+impl Passed {
+    fn count(&self, frame: &Frame<'_>) {
+        let (counter, by) = match frame {
+            Frame::Data { stream, bytes, .. } => {
+                (self.way(*stream), u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
+            Frame::Omitted { stream, bytes, .. } => (self.way(*stream), *bytes),
+            Frame::Channel { event: ChannelEvent::Opened { .. }, .. } => (&self.channels, 1),
+            Frame::Statement(_) => (&self.statements, 1),
+            Frame::Channel { .. } | Frame::Outcome(_) | Frame::Note { .. } | Frame::Close { .. } => return,
+        };
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    fn way(&self, stream: Stream) -> &AtomicU64 {
+        match stream {
+            Stream::Input => &self.to_target,
+            Stream::Output | Stream::ErrorOutput => &self.to_client,
+        }
+    }
 }
 
 impl fmt::Debug for Scope {
@@ -49,8 +82,8 @@ impl Scope {
         clock: Clock,
     ) -> Self {
         let started = clock.instant();
-        let stirred = AtomicU64::new(0);
-        Self { inner: Arc::new(Inner { session, terms, judge, recording, clock, started, stirred }) }
+        let (stirred, passed) = (AtomicU64::new(0), Passed::default());
+        Self { inner: Arc::new(Inner { session, terms, judge, recording, clock, started, stirred, passed }) }
     }
 
     /// The session's name.
@@ -87,13 +120,29 @@ impl Scope {
     /// Records one frame. It is with the kernel when this returns; only then may its bytes pass.
     pub fn record(&self, frame: &Frame<'_>) -> Result<(), AppendError> {
         let at = self.stir();
-        self.inner.recording.append(at, frame)
+        self.inner.recording.append(at, frame)?;
+        self.inner.passed.count(frame);
+        Ok(())
     }
 
     /// Records several frames with one write.
     pub fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
         let at = self.stir();
-        self.inner.recording.append_all(at, frames)
+        self.inner.recording.append_all(at, frames)?;
+        frames.iter().for_each(|frame| self.inner.passed.count(frame));
+        Ok(())
+    }
+
+    /// What has passed so far.
+    pub fn counters(&self) -> Counters {
+        let passed = &self.inner.passed;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            to_target: read(&passed.to_target),
+            to_client: read(&passed.to_client),
+            channels: read(&passed.channels),
+            statements: read(&passed.statements),
+        }
     }
 
     /// The recording itself.

@@ -1,0 +1,315 @@
+//! What the server is told to do: `tidegate.toml`, checked whole before anything starts.
+//!
+//! Every mistake is shown at once, each with file, line, column and caret. A setting that is not
+//! known is a mistake, never ignored. No setting makes a session unrecorded, a grant outlive its
+//! end or a target's key unknown.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use policies::{Diagnosis, duration};
+
+mod settings;
+
+use settings::{Place, Settings};
+
+/// The file's name inside the configuration directory.
+pub const FILE: &str = "tidegate.toml";
+
+/// The checked configuration of one server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The names and addresses by which people reach this server. They are on its certificates.
+    pub hosts: Vec<String>,
+    /// Where the store, the keys and the recordings are.
+    pub state_dir: PathBuf,
+    /// The zone in which policies read the clock on the wall.
+    pub time_zone: TimeZone,
+    /// Where SSH is listened for.
+    pub ssh: Vec<SocketAddr>,
+    /// Where `PostgreSQL` is listened for.
+    pub postgres: Vec<SocketAddr>,
+    /// Where HTTPS is listened for.
+    pub api: Vec<SocketAddr>,
+    /// How the passphrase of the authority's keys is got.
+    pub passphrase: PassphraseSource,
+    /// Where sessions are recorded.
+    pub recordings: PathBuf,
+    /// How many bytes of the recordings' disk are left alone: below that, nobody is let in.
+    pub reserve_bytes: u64,
+    /// How much of one stream without a terminal is kept, in bytes; the rest is counted and hashed.
+    pub stream_max_bytes: u64,
+    /// The addresses from which targets see us. Certificates are bound to them.
+    pub egress: Vec<IpAddr>,
+    /// How long the store may be silent before live sessions end.
+    pub blind_limit: Duration,
+    /// The longest life of a login's certificates.
+    pub login_lifetime: Duration,
+    /// How many connections that have proven nothing may be open at once.
+    pub unproven_max: usize,
+    /// How many of them from one address.
+    pub unproven_per_source_max: usize,
+    /// How long sessions may go on after the server has been asked to stop.
+    pub drain_timeout: Duration,
+}
+
+/// Where the passphrase of the authority's keys comes from. Never from the file itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PassphraseSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// The first line that a command prints.
+    Command(String),
+    /// A systemd credential of this name (`LoadCredential=` in `systemd.exec(5)`).
+    Credential(String),
+}
+
+impl Config {
+    /// Reads the text of the file called `document`. Relative paths are taken from `base`.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes, in the order of the file.
+    pub fn read(
+        document: &str,
+        text: &str,
+        base: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Vec<Diagnosis>> {
+        let mut settings = Settings::new(document, text, environment);
+        let config = assemble(&mut settings, base);
+        let mistakes = settings.finish();
+        match (config, mistakes.is_empty()) {
+            (Some(config), true) => Ok(config),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
+    let path = |text: &str| base.join(text);
+    let hosts = hosts(settings);
+    let state_dir = settings.text("server", "state_dir").map(|(text, _)| path(&text));
+    let time_zone = settings.parsed("server", "time_zone", |text| {
+        TimeZone::get(text).map_err(|_unknown| format!("`{text}` is not a time zone, such as `Europe/Berlin`"))
+    });
+    let (ssh, postgres) = (listen(settings, "ssh"), listen(settings, "postgres"));
+    let api = listen(settings, "api");
+    let passphrase = passphrase(settings, base);
+    let recordings = settings.text("recordings", "dir").map(|(text, _)| path(&text));
+    let reserve = settings.parsed("recordings", "reserve", bytes).unwrap_or(64 << 20);
+    let stream_max = settings.parsed("recordings", "stream_max", bytes).unwrap_or(16 << 20);
+    let egress = egress(settings);
+    let blind_limit = span(settings, "limits", "blind_limit", 30, 1..=300);
+    let login_lifetime = span(settings, "limits", "login_lifetime", 8 * 3600, 60..=86_400);
+    let drain_timeout = span(settings, "limits", "drain_timeout", 0, 0..=86_400);
+    let unproven_max = count(settings, "unproven", 1000);
+    let unproven_per_source_max = count(settings, "unproven_per_source", 100);
+    if state_dir.is_none() {
+        settings.missing("`server.state_dir` is missing: say where the store, the keys and the recordings are");
+    }
+    let state_dir = state_dir?;
+    Some(Config {
+        hosts,
+        recordings: recordings.unwrap_or_else(|| state_dir.join("recordings")),
+        state_dir,
+        time_zone: time_zone.unwrap_or(TimeZone::UTC),
+        ssh,
+        postgres,
+        api,
+        passphrase: passphrase?,
+        reserve_bytes: reserve,
+        stream_max_bytes: stream_max,
+        egress,
+        blind_limit,
+        login_lifetime,
+        unproven_max,
+        unproven_per_source_max,
+        drain_timeout,
+    })
+}
+
+fn hosts(settings: &mut Settings<'_>) -> Vec<String> {
+    let Some(texts) = settings.texts("server", "hosts") else {
+        return vec!["localhost".to_owned()];
+    };
+    let mut hosts = Vec::new();
+    for (text, place) in texts {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
+        if text.is_empty() || text.len() > 253 || !text.chars().all(plain) {
+            settings.mistake(&place, format!("`{text}` is not a host name or an address"));
+        } else {
+            hosts.push(text.to_ascii_lowercase());
+        }
+    }
+    hosts
+}
+
+fn listen(settings: &mut Settings<'_>, section: &'static str) -> Vec<SocketAddr> {
+    let mut addresses = BTreeSet::new();
+    for (text, place) in settings.texts(section, "listen").unwrap_or_default() {
+        match text.parse::<SocketAddr>() {
+            Ok(address) if addresses.contains(&address) => {
+                settings.mistake(&place, format!("`{text}` stands here twice"));
+            }
+            Ok(address) => {
+                addresses.insert(address);
+            }
+            Err(_) => settings.mistake(&place, not_an_address(&text)),
+        }
+    }
+    addresses.into_iter().collect()
+}
+
+fn not_an_address(text: &str) -> String {
+    let port = text.rsplit_once(':').map(|(_, port)| port);
+    let why = match port {
+        Some(port) if port.parse::<u16>().is_err() => "port must be 0-65535",
+        Some(_) => "the part before the port must be an address, such as 0.0.0.0 or [::]",
+        None => "write ADDRESS:PORT, such as 0.0.0.0:2222",
+    };
+    format!("`{text}` is not an address: {why}")
+}
+
+fn egress(settings: &mut Settings<'_>) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for (text, place) in settings.texts("egress", "addresses").unwrap_or_default() {
+        match text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => settings.mistake(&place, format!("`{text}` is not an IP address")),
+        }
+    }
+    addresses
+}
+
+fn passphrase(settings: &mut Settings<'_>, base: &Path) -> Option<PassphraseSource> {
+    let file = settings.text("authority", "passphrase_file");
+    let command = settings.text("authority", "passphrase_cmd");
+    let credential = settings.text("authority", "passphrase_credential");
+    let mut found: Vec<(PassphraseSource, Place)> = Vec::new();
+    found.extend(file.map(|(text, place)| (PassphraseSource::File(base.join(text)), place)));
+    found.extend(command.map(|(text, place)| (PassphraseSource::Command(text), place)));
+    found.extend(credential.map(|(text, place)| (PassphraseSource::Credential(text), place)));
+    if let Some((_, place)) = found.get(1) {
+        let place = place.clone();
+        settings.mistake(&place, "the passphrase can come from one place only");
+        return None;
+    }
+    if found.is_empty() {
+        settings.missing(
+            "`authority.passphrase_file`, `passphrase_cmd` or `passphrase_credential` is missing: \
+             the authority's keys cannot be opened without",
+        );
+    }
+    found.pop().map(|(source, _)| source)
+}
+
+fn span(
+    settings: &mut Settings<'_>,
+    section: &'static str,
+    key: &'static str,
+    default_s: u64,
+    allowed_s: std::ops::RangeInclusive<u64>,
+) -> Duration {
+    let read = |text: &str| {
+        let span = duration::parse(text).map_err(|refused| refused.to_string())?;
+        let span = Duration::try_from(span).map_err(|_negative| "a length of time cannot be negative".to_owned())?;
+        match allowed_s.contains(&span.as_secs()) {
+            true => Ok(span),
+            false => Err(format!("between {} s and {} s", allowed_s.start(), allowed_s.end())),
+        }
+    };
+    settings.parsed(section, key, read).unwrap_or(Duration::from_secs(default_s))
+}
+
+fn count(settings: &mut Settings<'_>, key: &'static str, default: usize) -> usize {
+    let read = |text: &str| text.parse().map_err(|_refused| format!("`{text}` is not a number"));
+    settings.parsed("limits", key, read).unwrap_or(default)
+}
+
+/// Reads a number of bytes: `64MiB`, `1GiB`, `4096`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let refuse = || format!("`{text}` is not a number of bytes, such as `64MiB`");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text.get(digits.len()..).unwrap_or_default() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = digits.parse().map_err(|_refused| refuse())?;
+    number.checked_mul(unit).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        Config::read("tidegate.toml", text, Path::new("/etc/tidegate"), [])
+            .map_err(|mistakes| mistakes.iter().map(|m| format!("{m}\n")).collect())
+    }
+
+    const GOOD: &str = "[server]\nstate_dir = \"/var/lib/tidegate\"\n[authority]\npassphrase_file = \"pass\"\n";
+
+    #[test]
+    fn what_is_not_said_has_a_safe_default() {
+        let config = read(GOOD).unwrap();
+        assert_eq!(config.blind_limit, Duration::from_secs(30));
+        assert_eq!(config.recordings, Path::new("/var/lib/tidegate/recordings"));
+        assert_eq!(config.passphrase, PassphraseSource::File("/etc/tidegate/pass".into()));
+        assert!(config.ssh.is_empty());
+    }
+
+    #[test]
+    fn every_mistake_is_shown_at_once_with_its_place() {
+        let text = format!(
+            "{GOOD}[ssh]\nlisten   = [\"0.0.0.0:22222222\"]\n[postgres]\nlisten = 5432\n\
+             lissen = [\"127.0.0.1:1\"]\n[limits]\nblind_limit = \"2h\"\n[recrdings]\ndir = \"x\"\n"
+        );
+        let said = read(&text).unwrap_err();
+        assert_eq!(
+            said,
+            "error: tidegate.toml:6:13: ssh.listen: `0.0.0.0:22222222` is not an address: port must be 0-65535\n\
+             \x206 | listen   = [\"0.0.0.0:22222222\"]\n\
+             \x20  |             ^^^^^^^^^^^^^^^^^^\n\
+             error: tidegate.toml:8:10: postgres.listen: a list of texts is needed, not an integer\n\
+             \x208 | listen = 5432\n\
+             \x20  |          ^^^^\n\
+             error: tidegate.toml:9:1: `postgres.lissen` is not a setting\n\
+             \x209 | lissen = [\"127.0.0.1:1\"]\n\
+             \x20  | ^^^^^^ did you mean `listen`?\n\
+             error: tidegate.toml:11:15: limits.blind_limit: between 1 s and 300 s\n\
+             \x2011 | blind_limit = \"2h\"\n\
+             \x20   |               ^^^^\n\
+             error: tidegate.toml:12:2: `recrdings` is not a setting\n\
+             \x2012 | [recrdings]\n\
+             \x20   |  ^^^^^^^^^ did you mean `recordings`?\n"
+        );
+    }
+
+    #[test]
+    fn a_variable_overrides_a_setting_and_a_wrong_one_is_a_mistake() {
+        let environment = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
+        let config = Config::read("t", GOOD, Path::new("/"), environment("TIDEGATE__SSH__LISTEN", "127.0.0.1:22")).unwrap();
+        assert_eq!(config.ssh, ["127.0.0.1:22".parse().unwrap()]);
+        let mistakes = Config::read("t", GOOD, Path::new("/"), environment("TIDEGATE__SSH__LISTN", "x")).unwrap_err();
+        assert_eq!(mistakes.len(), 1);
+    }
+
+    #[test]
+    fn a_passphrase_comes_from_one_place() {
+        assert!(read(&format!("{GOOD}passphrase_cmd = \"cat x\"\n")).is_err());
+        assert!(read("[server]\nstate_dir = \"x\"\n").unwrap_err().contains("passphrase_file"));
+    }
+
+    #[test]
+    fn broken_toml_shows_where() {
+        let said = read("[server]\nstate_dir = \n").unwrap_err();
+        assert!(said.contains("tidegate.toml:2:"), "{said}");
+    }
+}

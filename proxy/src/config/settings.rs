@@ -1,0 +1,203 @@
+//! Reads settings out of TOML, one at a time, and remembers every mistake with its place.
+//!
+//! Knows TOML and nothing of what the settings mean. What nobody asked for is a mistake too, with
+//! the setting that was probably meant.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use policies::Diagnosis;
+use policies::diagnose::nearest;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What every variable that overrides a setting begins with: `TIDEGATE__SSH__LISTEN`.
+const PREFIX: &str = "TIDEGATE__";
+
+/// One configuration file, half read.
+#[derive(Debug)]
+pub(super) struct Settings<'a> {
+    document: &'a str,
+    text: &'a str,
+    sections: DeTable<'a>,
+    overrides: BTreeMap<(String, String), String>,
+    asked: BTreeMap<&'static str, Vec<&'static str>>,
+    mistakes: Vec<Diagnosis>,
+}
+
+/// Where a value stands, to say what is wrong with it.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    what: String,
+    span: Option<Range<usize>>,
+}
+
+impl<'a> Settings<'a> {
+    /// Takes the text of the file called `document`, and the environment.
+    pub(super) fn new(
+        document: &'a str,
+        text: &'a str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let (table, refused) = DeTable::parse_recoverable(text);
+        let mistakes = refused
+            .iter()
+            .map(|error| {
+                let span = error.span().unwrap_or(0..0);
+                Diagnosis::error(document, text, &span, error.message().trim().to_lowercase())
+            })
+            .collect();
+        let overrides = environment
+            .into_iter()
+            .filter_map(|(name, value)| {
+                let (section, key) = name.strip_prefix(PREFIX)?.split_once("__")?;
+                Some(((section.to_lowercase(), key.to_lowercase()), value))
+            })
+            .collect();
+        Self {
+            document,
+            text,
+            sections: table.into_inner(),
+            overrides,
+            asked: BTreeMap::new(),
+            mistakes,
+        }
+    }
+
+    /// A text, if the setting is there.
+    pub(super) fn text(&mut self, section: &'static str, key: &'static str) -> Option<(String, Place)> {
+        let (value, place) = self.take(section, key)?;
+        match value {
+            DeValue::String(text) => Some((text.into_owned(), place)),
+            other => self.refuse(&place, format!("a text in quotes is needed, not {}", article(&other))),
+        }
+    }
+
+    /// A list of texts, if the setting is there. One text alone counts as a list of one.
+    pub(super) fn texts(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+    ) -> Option<Vec<(String, Place)>> {
+        let (value, place) = self.take(section, key)?;
+        let items = match value {
+            DeValue::String(text) => return Some(vec![(text.into_owned(), place)]),
+            DeValue::Array(items) => items,
+            other => {
+                let what = format!("a list of texts is needed, not {}", article(&other));
+                return self.refuse(&place, what);
+            }
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            let place = Place { what: place.what.clone(), span: place.span.as_ref().map(|_| item.span()) };
+            match item.into_inner() {
+                DeValue::String(text) => texts.push((text.into_owned(), place)),
+                other => self.mistake(&place, format!("a text in quotes is needed, not {}", article(&other))),
+            }
+        }
+        Some(texts)
+    }
+
+    /// What `read` makes of a text, if the setting is there; a mistake where it can make nothing.
+    pub(super) fn parsed<T>(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (text, place) = self.text(section, key)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(what) => self.refuse(&place, what),
+        }
+    }
+
+    /// Notes what is wrong at a place.
+    pub(super) fn mistake(&mut self, place: &Place, what: impl std::fmt::Display) {
+        let what = format!("{}: {what}", place.what);
+        let diagnosis = match &place.span {
+            Some(span) => Diagnosis::error(self.document, self.text, span, what),
+            None => Diagnosis::whole("the environment", what),
+        };
+        self.mistakes.push(diagnosis);
+    }
+
+    /// Notes something that is wrong with the file as a whole.
+    pub(super) fn missing(&mut self, what: impl Into<String>) {
+        self.mistakes.push(Diagnosis::whole(self.document, what));
+    }
+
+    /// Every mistake, with those for sections and keys that nobody asked for.
+    pub(super) fn finish(mut self) -> Vec<Diagnosis> {
+        for (section, value) in &self.sections {
+            let known = self.asked.get(section.get_ref().as_ref());
+            match (known, value.get_ref()) {
+                (None, _) => {
+                    let sections = self.asked.keys().copied();
+                    self.mistakes.push(self.unknown(section, section.get_ref(), sections));
+                }
+                (Some(keys), DeValue::Table(table)) => {
+                    for key in table.keys() {
+                        if !keys.contains(&key.get_ref().as_ref()) {
+                            let name = format!("{}.{}", section.get_ref(), key.get_ref());
+                            self.mistakes.push(self.unknown(key, &name, keys.iter().copied()));
+                        }
+                    }
+                }
+                (Some(_), _) => {
+                    let what = format!("`{0}` is a section: write it as [{0}]", section.get_ref());
+                    self.mistakes.push(Diagnosis::error(self.document, self.text, &section.span(), what));
+                }
+            }
+        }
+        for (section, key) in self.overrides.keys() {
+            if !self.asked.get(section.as_str()).is_some_and(|keys| keys.contains(&key.as_str())) {
+                let name = format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase());
+                let what = format!("`{name}` names no setting");
+                self.mistakes.push(Diagnosis::whole("the environment", what));
+            }
+        }
+        self.mistakes.sort_by_key(|mistake| mistake.place.as_ref().map(|place| (place.line, place.column)));
+        self.mistakes
+    }
+
+    fn unknown<'k>(
+        &self,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        name: &str,
+        known: impl Iterator<Item = &'k str>,
+    ) -> Diagnosis {
+        let what = format!("`{name}` is not a setting");
+        let diagnosis = Diagnosis::error(self.document, self.text, &key.span(), what);
+        match nearest(key.get_ref(), known) {
+            Some(meant) => diagnosis.advise(format!("did you mean `{meant}`?")),
+            None => diagnosis,
+        }
+    }
+
+    fn take(&mut self, section: &'static str, key: &'static str) -> Option<(DeValue<'a>, Place)> {
+        self.asked.entry(section).or_default().push(key);
+        let what = format!("{section}.{key}");
+        if let Some(value) = self.overrides.get(&(section.to_owned(), key.to_owned())) {
+            return Some((DeValue::String(value.clone().into()), Place { what, span: None }));
+        }
+        let DeValue::Table(table) = self.sections.get(section)?.get_ref() else {
+            return None;
+        };
+        let value = table.get(key)?;
+        Some((value.get_ref().clone(), Place { what, span: Some(value.span()) }))
+    }
+
+    fn refuse<T>(&mut self, place: &Place, what: String) -> Option<T> {
+        self.mistake(place, what);
+        None
+    }
+}
+
+fn article(value: &DeValue<'_>) -> String {
+    match value.type_str() {
+        vowel @ ("integer" | "array") => format!("an {vowel}"),
+        other => format!("a {other}"),
+    }
+}

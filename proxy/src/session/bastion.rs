@@ -1,0 +1,174 @@
+//! What the spine asks of the rest of the house: to admit, to record, to issue, to dial, to close.
+//!
+//! Not a locator: protocols never see it, and its parts cannot be taken out.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ca::{Authority, IssueError, Pass, PassOrder};
+use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
+use control::{Admission, Broker, entropy};
+use jiff::SignedDuration;
+use policies::{Ask, Deed, Denial, Endpoint, Permit, SessionId, Terms};
+use recorder::{Heading, Recorder, Recording, Timeline};
+use tokio::net::TcpStream;
+use tokio::time;
+use tracing::{error, warn};
+
+use super::chain;
+use super::ending::Ending;
+use super::protocol::ConnectError;
+use super::scope::{Judge, Scope};
+use super::severable::{Severable, Severer};
+
+/// How long a target may take to accept our connection.
+const DIAL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The house behind the spine.
+pub struct Bastion {
+    broker: Broker,
+    authority: Authority,
+    recorder: Recorder,
+    /// The addresses from which targets see us, where they differ from our sockets' own.
+    egress: Vec<IpAddr>,
+}
+
+impl fmt::Debug for Bastion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bastion").finish_non_exhaustive()
+    }
+}
+
+/// A socket to the target, and the address from which the target sees us.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The socket, under its severer.
+    pub io: Severable,
+    /// Our side of it.
+    pub source: Option<IpAddr>,
+}
+
+impl Bastion {
+    /// Puts the parts together.
+    pub fn new(broker: Broker, authority: Authority, recorder: Recorder, egress: Vec<IpAddr>) -> Self {
+        Self { broker, authority, recorder, egress }
+    }
+
+    /// Decides.
+    pub async fn admit(&self, ask: &Ask) -> Result<Admission, Denial> {
+        self.broker.admit(ask).await
+    }
+
+    /// Opens the recording and tells the ledger. Nothing may reach the target before.
+    pub async fn open_recording(
+        &self,
+        session: SessionId,
+        terms: &Terms,
+    ) -> Result<Recording, Box<dyn std::error::Error + Send + Sync>> {
+        let reason = self.broker.reason_of(terms.grant);
+        let heading = Heading::of(session, terms, reason, self.broker.clock().now());
+        let recording = self.recorder.open(heading)?;
+        self.broker.session_opened(session, terms).await?;
+        Ok(recording)
+    }
+
+    /// What the protocol may know of the session.
+    pub fn scope(&self, session: SessionId, terms: Terms, recording: Recording) -> Scope {
+        let judge = Arc::new(BrokerJudge(self.broker.clone()));
+        Scope::new(session, terms, judge, recording, self.broker.clock().clone())
+    }
+
+    /// Spends the permit on a certificate.
+    pub async fn issue(&self, session: SessionId, permit: Permit, source: Option<IpAddr>) -> Result<Pass, IssueError> {
+        let mut rng = entropy::rng();
+        let order = PassOrder { session, now: self.broker.clock().now(), source_address: source, rng: &mut rng };
+        self.authority.issue_pass(permit, order, self.broker.journal()).await
+    }
+
+    /// A certificate for a look at the target after a session there was severed.
+    pub async fn issue_halt(&self, scope: &Scope) -> Option<Pass> {
+        let mut rng = entropy::rng();
+        let order = PassOrder {
+            session: scope.session(),
+            now: self.broker.clock().now(),
+            source_address: None,
+            rng: &mut rng,
+        };
+        match self.authority.issue_halt(scope.terms(), order, self.broker.journal()).await {
+            Ok(pass) => Some(pass),
+            Err(refused) => {
+                warn!(reason = %chain(&refused), "halt.unissued");
+                None
+            }
+        }
+    }
+
+    /// Connects to the target. No byte is sent.
+    pub async fn dial(&self, terms: &Terms, severer: &Severer) -> Result<Dialled, ConnectError> {
+        let addr = match &terms.target.endpoint {
+            Endpoint::Ssh(ssh) => &ssh.addr,
+            Endpoint::Postgres(postgres) => &postgres.addr,
+        };
+        let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr.to_string(), source };
+        let dialling = TcpStream::connect((addr.host.as_str(), addr.port));
+        let stream = match time::timeout(DIAL_LIMIT, dialling).await {
+            Ok(dialled) => dialled.map_err(unreachable)?,
+            Err(_elapsed) => return Err(unreachable(io::Error::from(io::ErrorKind::TimedOut))),
+        };
+        let own = stream.local_addr().map_err(unreachable)?.ip().to_canonical();
+        let source = self.egress.first().copied().unwrap_or(own);
+        let io = severer.wrap(stream).map_err(unreachable)?;
+        Ok(Dialled { io, source: Some(source) })
+    }
+
+    /// Seals the recording and closes the ledger's row. Whatever fails here is logged: the session
+    /// is over in any case, and what is on the disk is sealed at the next start.
+    pub async fn close(&self, scope: &Scope, ending: &Ending, timeline: Timeline) {
+        let now = self.broker.clock().now();
+        let (recording, at, end) = (scope.recording().clone(), scope.elapsed(), ending.as_end());
+        let sealing = tokio::task::spawn_blocking(move || recording.seal(at, now, &end, timeline)).await;
+        let state = match sealing {
+            Ok(Ok(sealed)) => RecordingState::Sealed { root: sealed.root_hex() },
+            Ok(Err(refused)) => {
+                error!(reason = %chain(&refused), "recording.unsealed");
+                RecordingState::Failed
+            }
+            Err(refused) => {
+                error!(reason = %refused, "recording.unsealed");
+                RecordingState::Failed
+            }
+        };
+        let end = SessionEnd {
+            at: now,
+            cause: ending.as_cause(),
+            timeline: times(timeline),
+            counters: scope.counters(),
+            recording: state,
+        };
+        if let Err(refused) = self.broker.session_closed(scope.session(), end).await {
+            error!(reason = %refused, "session.unclosed");
+        }
+    }
+}
+
+fn times(timeline: Timeline) -> Times {
+    let signed = |at: Option<Duration>| at.and_then(|at| SignedDuration::try_from(at).ok());
+    Times {
+        decided: signed(timeline.decided_at),
+        target_closed: signed(timeline.target_closed),
+        halt_confirmed: signed(timeline.halt_confirmed),
+        client_closed: signed(timeline.client_closed),
+    }
+}
+
+#[derive(Debug)]
+struct BrokerJudge(Broker);
+
+impl Judge for BrokerJudge {
+    fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
+        self.0.may(terms, deed)
+    }
+}

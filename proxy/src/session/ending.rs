@@ -1,0 +1,100 @@
+//! How a session ended, before it is worded and written down.
+
+use control::ledger::Cause;
+use policies::words::{Shown, Words};
+use policies::words::session::Unreachable;
+use policies::{SeverReason, Terms};
+use recorder::End;
+use tracing::{debug, warn};
+
+use super::chain;
+use super::protocol::{Closed, ConnectError};
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// By us.
+    Severed(SeverReason),
+    /// Before it began: the target could not be had.
+    Failed(ConnectError),
+    /// By a peer.
+    Closed(Closed),
+}
+
+impl From<Result<Closed, ConnectError>> for Ending {
+    fn from(done: Result<Closed, ConnectError>) -> Self {
+        match done {
+            Ok(Closed::Recorder(refused)) | Err(ConnectError::Recorder(refused)) => {
+                warn!(reason = %chain(&refused), "recording.failed");
+                Self::Severed(SeverReason::RecorderFailed)
+            }
+            Ok(closed) => {
+                debug!(?closed, "session.closed");
+                Self::Closed(closed)
+            }
+            Err(refused) => {
+                warn!(reason = %chain(&refused), "target.failed");
+                Self::Failed(refused)
+            }
+        }
+    }
+}
+
+impl Ending {
+    /// What the client is to be told, if anything.
+    pub fn farewell(&self, terms: &Terms) -> Option<Words> {
+        match self {
+            Self::Severed(reason) => Some(reason.words_for(terms)),
+            Self::Failed(refused) => unreachable(refused).map(|unreachable| unreachable.words_for(terms)),
+            Self::Closed(_) => None,
+        }
+    }
+
+    /// What the recording says.
+    pub fn as_end(&self) -> End {
+        match self {
+            Self::Severed(reason) => {
+                let words = reason.words();
+                End::Severed { code: words.code.to_owned(), why: words.what }
+            }
+            Self::Failed(refused) => {
+                let code = unreachable(refused).map_or("TG300", |unreachable| unreachable.words().code);
+                End::Failed { code: code.to_owned(), why: chain(refused) }
+            }
+            Self::Closed(Closed::Violation(what)) => {
+                End::Failed { code: "TG301".to_owned(), why: (*what).to_owned() }
+            }
+            Self::Closed(_) => End::Complete,
+        }
+    }
+
+    /// What the ledger says.
+    pub fn as_cause(&self) -> Cause {
+        match (self, self.as_end()) {
+            (Self::Severed(reason), _) => Cause::Severed { reason: reason.clone() },
+            (_, End::Failed { code, why }) => Cause::Failed { code, what: why },
+            (_, End::Complete | End::Severed { .. } | End::CutShort) => Cause::Complete,
+        }
+    }
+
+    /// The word for it in the log.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Severed(_) => "severed",
+            Self::Failed(_) => "failed",
+            Self::Closed(_) => "complete",
+        }
+    }
+}
+
+/// As much of it as the client may know.
+fn unreachable(refused: &ConnectError) -> Option<Unreachable> {
+    match refused {
+        ConnectError::Unreachable { .. } | ConnectError::Io(_) => Some(Unreachable::Down),
+        ConnectError::Impostor(_) => Some(Unreachable::Impostor),
+        ConnectError::Refused(_) => Some(Unreachable::Refused),
+        ConnectError::Violation(_) => Some(Unreachable::Nonsense),
+        ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
+        ConnectError::ClientGone | ConnectError::Recorder(_) => None,
+    }
+}
