@@ -1,1 +1,25 @@
-//! control
+//! The truth: who asked, who approved, what is in force, what is live; and telling every session
+//! when it changes.
+//!
+//! Other crates see a [`Broker`]. Behind it is an append-only log of [`change::Change`]s, whose
+//! projection in memory is what decisions read, and a chained [`ledger`] of what happened.
+//!
+//! 1. A yes is decided on the log's tail, with the session's [`Lease`] already in the book.
+//! 2. Whatever ends a right ends its leases before the one who ended it gets an answer.
+//! 3. A source of authority that is silent ends the sessions: store, clock, or a task that died.
+//! 4. Everything denied is written down like everything allowed.
+
+pub mod bootstrap;
+pub mod broker;
+pub mod change;
+pub mod clock;
+pub mod entropy;
+pub mod identity;
+pub mod ledger;
+pub mod store;
+
+mod lease;
+
+pub use broker::{Admission, Broker, BrokerError, Caller, Settings, StartError};
+pub use clock::Clock;
+pub use lease::Lease;

@@ -3,6 +3,8 @@
 //! Only types of this crate implement [`Shown`], the allow-list of what may reach a user. It is
 //! never implemented for an error that carries what the system or a library said.
 
+pub mod broker;
+
 use std::fmt;
 
 /// One thing said to a user.

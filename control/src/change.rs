@@ -1,0 +1,201 @@
+//! The entries of the log: every fact that ever came to be, in the order in which it did.
+//!
+//! Written as JSON and append-only: a variant or a field that has been written once is read for
+//! ever. Holds no rule; whether a change is allowed is decided before it is appended
+//! ([`Broker`](crate::Broker)), and what it means is in [`State`](crate::state::State).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use policies::{
+    Approval, Grant, GrantEnd, GrantId, GroupName, Lock, LockId, Principal, PrincipalName, Reason,
+    RegisteredKey, Request, RequestId, SessionId, Target, TargetName,
+};
+use serde::{Deserialize, Serialize};
+
+/// How long the log is. The first entry is revision 1; an empty log is at revision 0.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The revision of an empty log.
+    pub const EMPTY: Self = Self(0);
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What is to be appended as one revision: all of it, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who did it. Nobody where the server did it by itself, for example at `init`.
+    pub by: Option<PrincipalName>,
+    /// From where, if over a wire.
+    pub source: Option<IpAddr>,
+    /// What changes, in this order.
+    pub changes: Vec<Change>,
+}
+
+/// One revision of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its place.
+    pub revision: Revision,
+    /// What was appended.
+    #[serde(flatten)]
+    pub draft: Draft,
+}
+
+/// One fact that came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "change")]
+pub enum Change {
+    /// A principal is known from here on. Replaces one of the same name.
+    PrincipalAdded {
+        /// Who.
+        principal: Principal,
+    },
+    /// A principal is not known any more.
+    PrincipalRemoved {
+        /// Who.
+        name: PrincipalName,
+    },
+    /// A key proves a principal.
+    KeyAdded {
+        /// Whom.
+        principal: PrincipalName,
+        /// Which key.
+        key: RegisteredKey,
+    },
+    /// A key proves nobody any more.
+    KeyRemoved {
+        /// Whose it was.
+        principal: PrincipalName,
+        /// Which key, as `SHA256:…`.
+        fingerprint: String,
+    },
+    /// A principal is in these groups and no others.
+    GroupsSet {
+        /// Who.
+        principal: PrincipalName,
+        /// All of them.
+        groups: BTreeSet<GroupName>,
+    },
+    /// A target is known from here on. Replaces one of the same name.
+    TargetAdded {
+        /// Which.
+        target: Target,
+    },
+    /// A target is not known any more.
+    TargetRemoved {
+        /// Which.
+        name: TargetName,
+    },
+    /// Someone or something is out.
+    LockPut {
+        /// The lock.
+        lock: Lock,
+    },
+    /// A lock is gone.
+    LockLifted {
+        /// Which.
+        id: LockId,
+    },
+    /// Someone asked for a grant.
+    RequestFiled {
+        /// What for.
+        request: Request,
+    },
+    /// Someone said yes.
+    RequestApproved {
+        /// To which request.
+        id: RequestId,
+        /// Who, and to what exactly.
+        approval: Approval,
+    },
+    /// Someone said no.
+    RequestDenied {
+        /// To which request.
+        id: RequestId,
+        /// Who.
+        by: PrincipalName,
+        /// Why.
+        note: Reason,
+    },
+    /// Whoever asked took it back.
+    RequestWithdrawn {
+        /// Which request.
+        id: RequestId,
+    },
+    /// A request became a grant.
+    GrantMade {
+        /// The grant; it names its request.
+        grant: Grant,
+        /// The `@id`s of the policies that activated it.
+        policies: Vec<String>,
+    },
+    /// A grant is over before its time.
+    GrantEnded {
+        /// Which.
+        id: GrantId,
+        /// Who, why and when.
+        end: GrantEnd,
+    },
+    /// Decisions are made by these texts from here on.
+    PoliciesApplied {
+        /// The texts.
+        texts: PolicyTexts,
+    },
+    /// One session has to end; its grant stays.
+    SessionKilled {
+        /// Which.
+        session: SessionId,
+        /// Who said so.
+        by: PrincipalName,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// The policies as text, as they were handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTexts {
+    /// The Cedar documents.
+    pub documents: Vec<PolicyText>,
+    /// `quorums.toml`, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorums: Option<PolicyText>,
+    /// The time zone in which policies read hours and weekdays, as the IANA names it, for example
+    /// `Europe/Berlin`.
+    #[serde(default = "utc")]
+    pub zone: String,
+}
+
+/// One policy file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyText {
+    /// The file's name, for messages.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}

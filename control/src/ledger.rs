@@ -1,0 +1,281 @@
+//! Sessions and audit events, past and live: what happened, as opposed to what is so.
+//!
+//! Everything is an [`Event`], appended once and chained by SHA-256, so that an edit, a cut or a
+//! reordering is found by [`verify`](chain::verify). Sessions are read back as [`Session`]s, put
+//! together from their events. Decides nothing, and no decision reads it.
+
+pub mod chain;
+
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use policies::{
+    Ask, Credential, Denial, GrantId, Login, PrincipalName, Protocol, SessionId, SeverReason,
+    TargetName, Terms,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::change::Revision;
+
+/// One thing that happened, as written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub happening: Happening,
+}
+
+/// What can happen. Read for ever once written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Happening {
+    /// The log grew. Its entry's digest is here, so the chain covers the log as well.
+    LogAppended {
+        /// Its new length.
+        revision: Revision,
+        /// SHA-256 of the entry as written, in hexadecimal.
+        sha256: String,
+    },
+    /// Someone was let in.
+    Admitted {
+        /// The session that may begin.
+        session: SessionId,
+        /// What they asked.
+        ask: Ask,
+        /// By which grant.
+        grant: GrantId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Someone was not let in.
+    Refused {
+        /// What they asked.
+        ask: Ask,
+        /// Why not, as they were told.
+        denial: Denial,
+    },
+    /// Someone was not allowed to do something to a request, a grant or the bastion.
+    Disallowed {
+        /// Who.
+        principal: PrincipalName,
+        /// From where.
+        source: IpAddr,
+        /// What they tried: a stable word like `approve`.
+        deed: String,
+        /// To what, as they named it.
+        object: String,
+        /// Why not, as they were told.
+        denial: Denial,
+    },
+    /// Someone showed something that does not prove anything: an unknown key, a bad certificate.
+    Unproven {
+        /// From where.
+        source: IpAddr,
+        /// How they came.
+        protocol: Option<Protocol>,
+        /// What they showed, in words fit for an auditor.
+        showed: String,
+    },
+    /// A certificate is about to be signed.
+    CertificateIntended {
+        /// Its serial number.
+        serial: String,
+        /// The session it is for, if it is for one.
+        session: Option<SessionId>,
+        /// Everything that will be in it.
+        intent: serde_json::Value,
+    },
+    /// A certificate was signed, or was not.
+    CertificateConcluded {
+        /// Its serial number.
+        serial: String,
+        /// What became of it.
+        outcome: serde_json::Value,
+    },
+    /// A session's recording is open.
+    SessionOpened {
+        /// The session as it begins.
+        session: Box<Session>,
+    },
+    /// A session is over and its recording sealed, or not.
+    SessionClosed {
+        /// Which.
+        session: SessionId,
+        /// How.
+        end: Box<SessionEnd>,
+    },
+    /// The wall clock jumped, or is believed again (`by` is zero then).
+    ClockStepped {
+        /// By how much.
+        by: SignedDuration,
+    },
+    /// The server started.
+    Started {
+        /// Its version.
+        version: String,
+    },
+}
+
+/// One client connection to one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its name, and that of its recording.
+    pub id: SessionId,
+    /// By which grant.
+    pub grant: GrantId,
+    /// Who.
+    pub principal: PrincipalName,
+    /// What they showed.
+    pub credential: Credential,
+    /// From where.
+    pub source: IpAddr,
+    /// To what.
+    pub target: TargetName,
+    /// As whom.
+    pub login: Login,
+    /// How.
+    pub protocol: Protocol,
+    /// Since when.
+    pub opened_at: Timestamp,
+    /// Until when at the latest, exclusive.
+    pub until: Timestamp,
+    /// How it ended, once it has.
+    #[serde(default)]
+    pub end: Option<SessionEnd>,
+}
+
+impl Session {
+    /// A session as it begins.
+    pub fn opened(id: SessionId, terms: &Terms, now: Timestamp) -> Self {
+        Self {
+            id,
+            grant: terms.grant,
+            principal: terms.principal.clone(),
+            credential: terms.credential.clone(),
+            source: terms.source,
+            target: terms.target.name.clone(),
+            login: terms.login.clone(),
+            protocol: terms.protocol,
+            opened_at: now,
+            until: terms.until,
+            end: None,
+        }
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_live(&self) -> bool {
+        self.end.is_none()
+    }
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnd {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: Cause,
+    /// When each step of the ending happened.
+    pub timeline: Timeline,
+    /// What passed.
+    pub counters: Counters,
+    /// What became of its recording.
+    pub recording: RecordingState,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "cause")]
+pub enum Cause {
+    /// The client or the target ended it.
+    Complete,
+    /// We ended it.
+    Severed {
+        /// Why.
+        reason: SeverReason,
+    },
+    /// It could not go on, or never got as far as the target.
+    Failed {
+        /// A stable code, `TG` and three digits.
+        code: String,
+        /// What happened, as the user was told.
+        what: String,
+    },
+    /// The server stopped without ending it.
+    CutShort,
+}
+
+/// When each step of an ending happened, counted from the session's start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Its end was decided.
+    pub decided: Option<SignedDuration>,
+    /// The target's socket was closed.
+    pub target_closed: Option<SignedDuration>,
+    /// The target confirmed that nothing of it runs any more.
+    pub halt_confirmed: Option<SignedDuration>,
+    /// The client's socket was closed.
+    pub client_closed: Option<SignedDuration>,
+}
+
+/// What passed in a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Bytes of payload to the target.
+    pub to_target: u64,
+    /// Bytes of payload to the client.
+    pub to_client: u64,
+    /// SSH channels opened.
+    pub channels: u64,
+    /// SQL statements sent.
+    pub statements: u64,
+}
+
+/// What became of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum RecordingState {
+    /// Sealed and signed.
+    Sealed {
+        /// The root of its chain, in hexadecimal.
+        root: String,
+    },
+    /// It could not be kept or sealed. What is there can still be read.
+    Failed,
+    /// Nothing was recorded, because the session never got that far.
+    Absent,
+}
+
+/// One line of the ledger, as read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Its place, from 1.
+    pub seq: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// The digest of this line and all before it, in hexadecimal.
+    pub digest: String,
+}
+
+/// Which sessions to list: newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Only live ones, or only past ones.
+    pub live: Option<bool>,
+    /// Only those of this principal.
+    pub principal: Option<PrincipalName>,
+    /// Only those to this target.
+    pub target: Option<TargetName>,
+    /// Only those by this grant.
+    pub grant: Option<GrantId>,
+    /// Only those before this one, for paging.
+    pub before: Option<SessionId>,
+    /// At most so many; 0 means [`SESSIONS_PAGE_MAX`], which is also the most.
+    pub limit: u32,
+}
+
+/// How many sessions are listed at once at most.
+pub const SESSIONS_PAGE_MAX: u32 = 1_000;

@@ -1,0 +1,166 @@
+//! What is said when the broker cannot do what was asked, though nobody forbade it.
+
+use crate::words::{Shown, Words};
+use crate::{GrantId, RequestId, SessionId};
+
+/// It clashes with what is so by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflict {
+    /// The request was answered, taken back or has lapsed.
+    RequestClosed {
+        /// Which.
+        request: RequestId,
+        /// What became of it: `approved`, `denied`, `withdrawn` or `lapsed`.
+        became: &'static str,
+    },
+    /// The same person has said yes to it before.
+    ApprovedBefore {
+        /// Which.
+        request: RequestId,
+    },
+    /// It is not what was shown when they decided.
+    RequestChanged {
+        /// Which.
+        request: RequestId,
+    },
+    /// The same has been asked and nobody has answered yet.
+    AskedBefore {
+        /// The open request.
+        request: RequestId,
+    },
+    /// The grant is over.
+    GrantOver {
+        /// Which.
+        grant: GrantId,
+    },
+    /// The session is over.
+    SessionOver {
+        /// Which.
+        session: SessionId,
+    },
+    /// Something of that name is there.
+    Exists {
+        /// What, for example "target `web1`".
+        what: String,
+    },
+    /// The key proves someone.
+    KeyTaken {
+        /// `SHA256:…`.
+        fingerprint: String,
+    },
+    /// Others changed the log at the same moment, again and again.
+    Busy,
+}
+
+impl Shown for Conflict {
+    fn words(&self) -> Words {
+        let (code, what, hint) = match self {
+            Self::RequestClosed { request, became } => (
+                "TG501",
+                format!("{request} has been {became}"),
+                Some(format!("tidegate requests show {request}")),
+            ),
+            Self::ApprovedBefore { request } => (
+                "TG502",
+                format!("you have approved {request} before; someone else has to"),
+                Some(format!("tidegate requests show {request}")),
+            ),
+            Self::RequestChanged { request } => (
+                "TG503",
+                format!("{request} is not what you were shown"),
+                Some(format!("tidegate requests show {request}")),
+            ),
+            Self::AskedBefore { request } => (
+                "TG504",
+                format!("you have asked for this in {request}, which waits for an answer"),
+                Some(format!("tidegate requests show {request}")),
+            ),
+            Self::GrantOver { grant } => ("TG505", format!("{grant} is over"), None),
+            Self::SessionOver { session } => (
+                "TG506",
+                format!("{session} is over"),
+                Some(format!("tidegate sessions show {session}")),
+            ),
+            Self::Exists { what } => ("TG507", format!("{what} exists"), None),
+            Self::KeyTaken { fingerprint } => (
+                "TG508",
+                format!("the key {fingerprint} is registered"),
+                None,
+            ),
+            Self::Busy => (
+                "TG509",
+                "others were changing the same things at the same moment".to_owned(),
+                Some("type it again".to_owned()),
+            ),
+        };
+        Words { code, what, hint }
+    }
+}
+
+/// It makes no sense as it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invalid {
+    /// The beginning of an id is too short to name one.
+    PrefixShort {
+        /// What was given.
+        text: String,
+    },
+    /// The beginning of an id fits more than one.
+    PrefixAmbiguous {
+        /// What was given.
+        text: String,
+        /// How many it fits.
+        matches: usize,
+    },
+    /// It is not a public key in OpenSSH's form, or of a kind that is not accepted.
+    Key {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// There is no such time zone.
+    Zone {
+        /// What was given.
+        name: String,
+    },
+    /// The policies hold mistakes.
+    Policies {
+        /// Each with file, line and advice, as it is to be printed.
+        mistakes: Vec<String>,
+    },
+    /// The duration is zero, negative, or longer than a year.
+    Duration,
+}
+
+impl Shown for Invalid {
+    fn words(&self) -> Words {
+        let (code, what, hint) = match self {
+            Self::PrefixShort { text } => (
+                "TG521",
+                format!("`{text}` is too short: give at least six characters after the prefix"),
+                None,
+            ),
+            Self::PrefixAmbiguous { text, matches } => (
+                "TG522",
+                format!("`{text}` fits {matches} ids: give more of it"),
+                None,
+            ),
+            Self::Key { why } => (
+                "TG523",
+                format!("this is not a public key that can be used: {why}"),
+                Some("ssh-keygen -t ed25519".to_owned()),
+            ),
+            Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
+            Self::Policies { mistakes } => (
+                "TG525",
+                format!("the policies are not accepted:\n{}", mistakes.join("\n")),
+                Some("tidegate policy check DIR".to_owned()),
+            ),
+            Self::Duration => (
+                "TG526",
+                "the duration has to be more than nothing and at most a year".to_owned(),
+                None,
+            ),
+        };
+        Words { code, what, hint }
+    }
+}
