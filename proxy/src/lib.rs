@@ -1,3 +1,4 @@
 //! Speaks the protocols, moves the bytes, and stops when told.
 
+pub mod demo;
 pub mod session;
