@@ -1,0 +1,5 @@
+//! SSH.
+
+pub mod address;
+pub mod channels;
+pub mod flow;

@@ -1,0 +1,334 @@
+//! What may be asked of a session channel, and in which order: a pure map from requests to answers.
+//!
+//! Both ends of a channel's queue use it: the front, which has to answer inside russh's callback,
+//! and the pump, which acts. Both see the same requests in the same order, so they agree without
+//! talking to each other. Whether a *command* is allowed is not decided here; that is policy
+//! ([`Broker::may`](control::Broker::may)), asked by the pump when the command comes.
+
+/// The most channels that may be open in one connection at the same time.
+pub const CHANNELS_MAX: usize = 64;
+
+/// The most environment variables of one channel.
+const ENV_MAX: usize = 128;
+/// The longest name of an environment variable, in bytes.
+const ENV_NAME_MAX: usize = 128;
+/// The longest value of an environment variable, in bytes.
+const ENV_VALUE_MAX: usize = 4096;
+/// The longest name of a terminal type, in bytes.
+const TERM_MAX: usize = 128;
+/// The longest command, in bytes. Linux takes 128 KiB for one argument (`MAX_ARG_STRLEN`).
+const COMMAND_MAX: usize = 128 * 1024;
+/// The longest name of a subsystem, in bytes.
+const SUBSYSTEM_MAX: usize = 64;
+
+/// A request on a session channel (RFC 4254, section 6).
+#[derive(Debug, Clone, Copy)]
+pub enum Request<'a> {
+    /// A terminal of this type.
+    Pty {
+        /// For example `xterm-256color`.
+        term: &'a str,
+    },
+    /// An environment variable.
+    Env {
+        /// Its name.
+        name: &'a str,
+        /// Its value.
+        value: &'a str,
+    },
+    /// A shell.
+    Shell,
+    /// A command.
+    Exec {
+        /// As sent.
+        command: &'a [u8],
+    },
+    /// A subsystem.
+    Subsystem {
+        /// For example `sftp`.
+        name: &'a str,
+    },
+    /// The window has another size.
+    WindowChange,
+    /// A signal for the program.
+    Signal,
+    /// The client's agent is offered.
+    Agent,
+    /// The client's display is offered.
+    X11,
+}
+
+/// What to do with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Say yes and pass it on.
+    Pass,
+    /// Say yes, ask policy, and start the program or say why not.
+    Start,
+    /// Say no.
+    Refuse(Refusal),
+}
+
+/// Why a request is refused, whatever the permit says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not on the list of variables that are passed.
+    Env,
+    /// Not well-formed, too long or too many.
+    Malformed,
+    /// There is a program on this channel already.
+    SecondProgram,
+    /// Only before the program starts.
+    TooLate,
+    /// Only after the program starts.
+    TooEarly,
+    /// Agent forwarding.
+    Agent,
+    /// X11 forwarding.
+    X11,
+}
+
+impl Refusal {
+    /// A stable word for the recording.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::Malformed => "malformed",
+            Self::SecondProgram => "second-program",
+            Self::TooLate => "too-late",
+            Self::TooEarly => "too-early",
+            Self::Agent => "agent-forwarding",
+            Self::X11 => "x11-forwarding",
+        }
+    }
+}
+
+/// How far one session channel has come.
+#[derive(Debug, Default)]
+pub struct Stage {
+    pty: bool,
+    variables: usize,
+    program: bool,
+}
+
+impl Stage {
+    /// Answers one request, and remembers it.
+    pub fn answer(&mut self, request: Request<'_>) -> Answer {
+        match request {
+            Request::Pty { term } => self.pty(term),
+            Request::Env { name, value } => self.env(name, value),
+            Request::Shell => self.program(true),
+            Request::Exec { command } => {
+                self.program(command.len() <= COMMAND_MAX && !command.contains(&0))
+            }
+            Request::Subsystem { name } => {
+                let plain = |c: char| c.is_ascii_graphic();
+                let good =
+                    !name.is_empty() && name.len() <= SUBSYSTEM_MAX && name.chars().all(plain);
+                self.program(good)
+            }
+            Request::WindowChange => match self.pty {
+                true => Answer::Pass,
+                false => Answer::Refuse(Refusal::TooEarly),
+            },
+            Request::Signal => match self.program {
+                true => Answer::Pass,
+                false => Answer::Refuse(Refusal::TooEarly),
+            },
+            Request::Agent => Answer::Refuse(Refusal::Agent),
+            Request::X11 => Answer::Refuse(Refusal::X11),
+        }
+    }
+
+    /// Whether there is a terminal.
+    pub fn has_pty(&self) -> bool {
+        self.pty
+    }
+
+    /// Whether a program was asked for.
+    pub fn has_program(&self) -> bool {
+        self.program
+    }
+
+    fn pty(&mut self, term: &str) -> Answer {
+        if self.program || self.pty {
+            return Answer::Refuse(Refusal::TooLate);
+        }
+        if term.len() > TERM_MAX || !term.chars().all(|c| c.is_ascii_graphic()) {
+            return Answer::Refuse(Refusal::Malformed);
+        }
+        self.pty = true;
+        Answer::Pass
+    }
+
+    fn env(&mut self, name: &str, value: &str) -> Answer {
+        if self.program {
+            return Answer::Refuse(Refusal::TooLate);
+        }
+        if self.variables >= ENV_MAX || name.len() > ENV_NAME_MAX || value.len() > ENV_VALUE_MAX {
+            return Answer::Refuse(Refusal::Malformed);
+        }
+        if !may_be_set(name) {
+            return Answer::Refuse(Refusal::Env);
+        }
+        if value.contains(['\0', '\n']) {
+            return Answer::Refuse(Refusal::Malformed);
+        }
+        self.variables = self.variables.saturating_add(1);
+        Answer::Pass
+    }
+
+    fn program(&mut self, well_formed: bool) -> Answer {
+        if self.program {
+            return Answer::Refuse(Refusal::SecondProgram);
+        }
+        self.program = true;
+        match well_formed {
+            true => Answer::Start,
+            false => Answer::Refuse(Refusal::Malformed),
+        }
+    }
+}
+
+/// Whether a variable may reach the target: how text is written and coloured, and git's protocol
+/// version. Never one that changes which code runs (`LD_*`, `PATH`, `BASH_*`, other `GIT_*`).
+fn may_be_set(name: &str) -> bool {
+    let locale = name.strip_prefix("LC_").is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    });
+    locale
+        || matches!(
+            name,
+            "LANG" | "LANGUAGE" | "COLORTERM" | "NO_COLOR" | "GIT_PROTOCOL"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PTY: Request<'_> = Request::Pty { term: "xterm" };
+    const LANG: Request<'_> = Request::Env {
+        name: "LANG",
+        value: "C.UTF-8",
+    };
+    const EXEC: Request<'_> = Request::Exec { command: b"id" };
+
+    #[track_caller]
+    fn check(before: &[Request<'_>], request: Request<'_>, want: Answer) {
+        let mut stage = Stage::default();
+        for earlier in before {
+            stage.answer(*earlier);
+        }
+        assert_eq!(stage.answer(request), want);
+    }
+
+    #[track_caller]
+    fn check_env(name: &str, value: &str, want: Answer) {
+        check(&[], Request::Env { name, value }, want);
+    }
+
+    #[test]
+    fn one_program_runs_on_a_channel() {
+        check(&[], EXEC, Answer::Start);
+        check(&[], Request::Shell, Answer::Start);
+        check(&[], Request::Subsystem { name: "sftp" }, Answer::Start);
+        check(
+            &[Request::Shell],
+            EXEC,
+            Answer::Refuse(Refusal::SecondProgram),
+        );
+        check(
+            &[Request::Exec { command: b"a\0b" }],
+            EXEC,
+            Answer::Refuse(Refusal::SecondProgram),
+        );
+    }
+
+    #[test]
+    fn terminal_and_environment_come_before_the_program() {
+        check(&[PTY], LANG, Answer::Pass);
+        check(&[EXEC], PTY, Answer::Refuse(Refusal::TooLate));
+        check(&[PTY], PTY, Answer::Refuse(Refusal::TooLate));
+        check(
+            &[Request::Subsystem { name: "sftp" }],
+            LANG,
+            Answer::Refuse(Refusal::TooLate),
+        );
+    }
+
+    #[test]
+    fn a_window_change_needs_a_terminal_and_a_signal_a_program() {
+        check(
+            &[],
+            Request::WindowChange,
+            Answer::Refuse(Refusal::TooEarly),
+        );
+        check(&[PTY], Request::WindowChange, Answer::Pass);
+        check(&[PTY], Request::Signal, Answer::Refuse(Refusal::TooEarly));
+        check(&[EXEC], Request::Signal, Answer::Pass);
+    }
+
+    #[test]
+    fn only_listed_variables_pass() {
+        check_env("LANG", "de_DE.UTF-8", Answer::Pass);
+        check_env("LC_ALL", "C", Answer::Pass);
+        check_env("GIT_PROTOCOL", "version=2", Answer::Pass);
+        for name in [
+            "LD_PRELOAD",
+            "PATH",
+            "BASH_ENV",
+            "GIT_SSH_COMMAND",
+            "LC_",
+            "LC_X=Y",
+            "lang",
+            "",
+            "TERM",
+        ] {
+            check_env(name, "x", Answer::Refuse(Refusal::Env));
+        }
+        check_env("LANG", "a\nb", Answer::Refuse(Refusal::Malformed));
+        check_env(
+            "LANG",
+            &"x".repeat(5000),
+            Answer::Refuse(Refusal::Malformed),
+        );
+    }
+
+    #[test]
+    fn variables_are_counted() {
+        check(&[LANG; ENV_MAX], LANG, Answer::Refuse(Refusal::Malformed));
+    }
+
+    #[test]
+    fn commands_and_names_that_no_target_should_see_are_refused() {
+        check(
+            &[],
+            Request::Exec { command: b"a\0b" },
+            Answer::Refuse(Refusal::Malformed),
+        );
+        check(
+            &[],
+            Request::Subsystem { name: "sf tp" },
+            Answer::Refuse(Refusal::Malformed),
+        );
+        check(
+            &[],
+            Request::Subsystem { name: "" },
+            Answer::Refuse(Refusal::Malformed),
+        );
+        check(
+            &[],
+            Request::Pty {
+                term: "xterm\u{1b}[2J",
+            },
+            Answer::Refuse(Refusal::Malformed),
+        );
+    }
+
+    #[test]
+    fn agent_and_display_are_refused() {
+        check(&[], Request::Agent, Answer::Refuse(Refusal::Agent));
+        check(&[], Request::X11, Answer::Refuse(Refusal::X11));
+    }
+}

@@ -1,0 +1,453 @@
+//! How much may wait inside us: back-pressure between the two legs of a session.
+//!
+//! russh refills a peer's window when data *arrives*, not when somebody took it, so two of its
+//! session loops back to back either wait for each other for ever or let everything pile up. What
+//! works without changing it, and what this file does:
+//!
+//! - Bytes that one leg has received and the other has not taken yet are counted, each direction
+//!   by itself ([`Gauge`]).
+//! - The client's leg never stops reading, so window updates and control messages always arrive. It
+//!   is bounded by the window that we offer: while too much waits to go up, russh is told that the
+//!   window to refill to is [`TRICKLE`] bytes. Every such small packet asks again, so the full
+//!   window comes back one round trip after the backlog has gone.
+//! - The target's leg stops *reading its socket* while too much waits to go down ([`Leg`]). That is
+//!   safe because the client's leg always reads.
+//! - A trickling client's leg waits a moment before each read, or a stalled upload would spin.
+//!
+//! One stuck upload makes the other uploads of the same connection slow (never the downloads, and
+//! never what people type); russh has one window target per connection.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use atomic_waker::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// The window that we offer for a channel, in bytes. OpenSSH's own size; a larger one costs an
+/// OpenSSH client dearly.
+pub const WINDOW: u32 = 2 * 1024 * 1024;
+
+/// The window that is offered while too much waits. russh refills when less than half is left, so
+/// with 1 it would never refill.
+pub const TRICKLE: u32 = 2;
+
+/// How many bytes may wait in one direction before the sender is slowed.
+pub const WAITING_MAX: i64 = 1024 * 1024;
+
+/// A client that has sent this much beyond every window it was ever given does not keep to the
+/// protocol (RFC 4254, section 5.2).
+const OVERRUN: i64 = 4 * WINDOW as i64;
+
+/// The longest wait before a read while trickling.
+const PACE_MAX: Duration = Duration::from_millis(20);
+
+/// How much is read from a socket at once, when there is that much.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// A read that asks for this many bytes belongs to a large packet.
+const BULK: usize = 8 * 1024;
+
+/// Bytes that were received by one leg and not yet taken by the other.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    waiting: AtomicI64,
+    /// Whoever waits for it to fall.
+    reader: AtomicWaker,
+}
+
+impl Gauge {
+    fn add(&self, bytes: usize) {
+        self.waiting.fetch_add(signed(bytes), Ordering::AcqRel);
+    }
+
+    /// `bytes` may be negative: a channel that ends takes back what it took too early.
+    fn take(&self, bytes: i64) {
+        let before = self.waiting.fetch_sub(bytes, Ordering::AcqRel);
+        let after = before.saturating_sub(bytes);
+        if after <= WAITING_MAX / 2 && before > WAITING_MAX / 2 {
+            self.reader.wake();
+        }
+    }
+
+    /// How many bytes wait.
+    pub fn waiting(&self) -> i64 {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting() > WAITING_MAX
+    }
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// The flow of one session.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// From the client to the target.
+    pub up: Gauge,
+    /// From the target to the client.
+    pub down: Gauge,
+    trickling: AtomicBool,
+}
+
+impl Flow {
+    /// The window that russh shall refill the client's channels to from here on.
+    pub fn window(&self) -> u32 {
+        let full = self.up.is_full();
+        self.trickling.store(full, Ordering::Relaxed);
+        match full {
+            true => TRICKLE,
+            false => WINDOW,
+        }
+    }
+
+    /// Whether the client has sent more than every window it was given.
+    pub fn is_overrun(&self, channels: usize) -> bool {
+        let windows = signed(channels).saturating_mul(i64::from(WINDOW));
+        self.up.waiting() > windows.saturating_add(OVERRUN)
+    }
+
+    fn is_trickling(&self) -> bool {
+        self.trickling.load(Ordering::Relaxed)
+    }
+}
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the client to the target.
+    Up,
+    /// From the target to the client.
+    Down,
+}
+
+/// One channel's part of a [`Gauge`], so that what a closed channel leaves behind slows nobody.
+#[derive(Debug)]
+pub struct Tally {
+    flow: Arc<Flow>,
+    way: Way,
+    waiting: AtomicI64,
+}
+
+/// Far below what any number of bytes can bring back: the mark of a tally that has ended.
+const ENDED: i64 = i64::MIN / 2;
+
+impl Tally {
+    /// Nothing waits yet.
+    pub fn new(flow: Arc<Flow>, way: Way) -> Self {
+        Self {
+            flow,
+            way,
+            waiting: AtomicI64::new(0),
+        }
+    }
+
+    /// Bytes came in.
+    pub fn add(&self, bytes: usize) {
+        let before = self.waiting.fetch_add(signed(bytes), Ordering::AcqRel);
+        if before > ENDED / 2 {
+            self.gauge().add(bytes);
+        }
+    }
+
+    /// Bytes went on. May be called before the [`add`](Self::add) of the same bytes.
+    pub fn take(&self, bytes: usize) {
+        let before = self.waiting.fetch_sub(signed(bytes), Ordering::AcqRel);
+        if before > ENDED / 2 {
+            self.gauge().take(signed(bytes));
+        }
+    }
+
+    /// Whatever waits, waits no more; what still comes is not counted.
+    pub fn end(&self) {
+        let before = self.waiting.swap(ENDED, Ordering::AcqRel);
+        if before > ENDED / 2 {
+            self.gauge().take(before);
+        }
+    }
+
+    fn gauge(&self) -> &Gauge {
+        match self.way {
+            Way::Up => &self.flow.up,
+            Way::Down => &self.flow.down,
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Which side of a session a [`Leg`] belongs to.
+#[derive(Debug)]
+enum Side {
+    /// Reads always; slower while trickling.
+    Client {
+        /// The wait before the next read.
+        pace: Duration,
+        sleep: Option<Pin<Box<Sleep>>>,
+    },
+    /// Does not read while too much waits to go down.
+    Target,
+}
+
+/// One side's socket, read with a buffer and under the flow's control.
+#[derive(Debug)]
+pub struct Leg<Io> {
+    io: Io,
+    flow: Arc<Flow>,
+    side: Side,
+    /// Empty until the first large packet: idle sessions need none.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl<Io> Leg<Io> {
+    /// The client's side.
+    pub fn client(io: Io, flow: Arc<Flow>) -> Self {
+        Self::new(
+            io,
+            flow,
+            Side::Client {
+                pace: Duration::ZERO,
+                sleep: None,
+            },
+        )
+    }
+
+    /// The target's side.
+    pub fn target(io: Io, flow: Arc<Flow>) -> Self {
+        Self::new(io, flow, Side::Target)
+    }
+
+    fn new(io: Io, flow: Arc<Flow>, side: Side) -> Self {
+        Self {
+            io,
+            flow,
+            side,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Ready when the socket may be read.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.side {
+            Side::Target => {
+                if !self.flow.down.is_full() {
+                    return Poll::Ready(());
+                }
+                self.flow.down.reader.register(cx.waker());
+                // What was taken between the look and the registration has woken nobody.
+                match self.flow.down.is_full() {
+                    true => Poll::Pending,
+                    false => Poll::Ready(()),
+                }
+            }
+            Side::Client { pace, sleep } => {
+                if let Some(sleeping) = sleep {
+                    ready!(sleeping.as_mut().poll(cx));
+                    *sleep = None;
+                    return Poll::Ready(());
+                }
+                if !self.flow.is_trickling() || self.flow.down.waiting() > 0 {
+                    *pace = Duration::ZERO;
+                    return Poll::Ready(());
+                }
+                let wait = *pace;
+                *pace = next_pace(wait);
+                if wait.is_zero() {
+                    return Poll::Ready(());
+                }
+                let sleeping = sleep.insert(Box::pin(tokio::time::sleep(wait)));
+                ready!(sleeping.as_mut().poll(cx));
+                *sleep = None;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Hands out what is in the buffer.
+    fn serve(&mut self, into: &mut ReadBuf<'_>) {
+        let upto = self.start.saturating_add(into.remaining()).min(self.end);
+        if let Some(bytes) = self.buffer.get(self.start..upto) {
+            into.put_slice(bytes);
+        }
+        self.start = upto;
+    }
+}
+
+/// Doubles the wait, from half a millisecond up.
+fn next_pace(pace: Duration) -> Duration {
+    pace.saturating_mul(2)
+        .clamp(Duration::from_micros(500), PACE_MAX)
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.start < this.end {
+            this.serve(into);
+            return Poll::Ready(Ok(()));
+        }
+        ready!(this.poll_turn(cx));
+        if this.buffer.is_empty() {
+            if into.remaining() < BULK {
+                return Pin::new(&mut this.io).poll_read(cx, into);
+            }
+            this.buffer = vec![0; READ_BUFFER];
+        }
+        let mut own = ReadBuf::new(&mut this.buffer);
+        ready!(Pin::new(&mut this.io).poll_read(cx, &mut own))?;
+        this.start = 0;
+        this.end = own.filled().len();
+        this.serve(into);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Leg<Io> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    #[test]
+    fn the_window_shrinks_while_too_much_waits_and_comes_back() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Up);
+        assert_eq!(flow.window(), WINDOW);
+        tally.add(MIB);
+        assert_eq!(flow.window(), WINDOW);
+        tally.add(1);
+        assert_eq!(flow.window(), TRICKLE);
+        tally.take(1);
+        assert_eq!(flow.window(), WINDOW);
+    }
+
+    #[test]
+    fn a_closed_channel_leaves_nothing_behind() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Down);
+        tally.add(3 * MIB);
+        tally.take(MIB);
+        tally.end();
+        assert_eq!(flow.down.waiting(), 0);
+        tally.add(MIB);
+        tally.take(MIB);
+        drop(tally);
+        assert_eq!(flow.down.waiting(), 0);
+    }
+
+    #[test]
+    fn bytes_may_be_taken_before_they_are_counted() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Down);
+        tally.take(10);
+        tally.end();
+        tally.add(10);
+        assert_eq!(flow.down.waiting(), 0);
+    }
+
+    #[test]
+    fn a_client_that_ignores_its_windows_is_noticed() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Up);
+        tally.add(9 * MIB);
+        assert!(!flow.is_overrun(1));
+        tally.add(2 * MIB);
+        assert!(flow.is_overrun(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_target_is_not_read_while_too_much_waits_and_is_read_again_at_half() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Down);
+        let (mut far, near) = tokio::io::duplex(64);
+        far.write_all(b"hello").await.unwrap();
+        let mut leg = Leg::target(near, Arc::clone(&flow));
+        tally.add(2 * MIB);
+        let reading = tokio::spawn(async move {
+            let mut five = [0; 5];
+            leg.read_exact(&mut five).await.unwrap();
+            five
+        });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        tally.take(MIB);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!reading.is_finished());
+        tally.take(MIB / 2);
+        assert_eq!(&reading.await.unwrap(), b"hello");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickling_client_is_read_ever_more_slowly_but_always() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Up);
+        tally.add(2 * MIB);
+        assert_eq!(flow.window(), TRICKLE);
+        let (mut far, near) = tokio::io::duplex(64);
+        let mut leg = Leg::client(near, Arc::clone(&flow));
+        let before = tokio::time::Instant::now();
+        for _ in 0..10 {
+            far.write_u8(1).await.unwrap();
+            assert_eq!(leg.read_u8().await.unwrap(), 1);
+        }
+        let took = before.elapsed();
+        assert!(took >= PACE_MAX * 3, "{took:?}");
+        assert!(took <= PACE_MAX * 10, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_large_read_goes_through_the_buffer_and_loses_nothing() {
+        let flow = Arc::new(Flow::default());
+        let (mut far, near) = tokio::io::duplex(3 * READ_BUFFER);
+        let sent = (0..3 * READ_BUFFER)
+            .map(|at| u8::try_from(at % 251).unwrap())
+            .collect::<Vec<_>>();
+        far.write_all(&sent).await.unwrap();
+        drop(far);
+        let mut leg = Leg::client(near, flow);
+        let mut head = [0; 5];
+        leg.read_exact(&mut head).await.unwrap();
+        let mut got = head.to_vec();
+        leg.read_to_end(&mut got).await.unwrap();
+        assert!(got == sent);
+    }
+}
