@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Capabilities, Credential, GrantId, Login, PrincipalName, Protocol, Target};
 
@@ -69,7 +69,7 @@ pub struct Obligations {
 
 /// Whether what a person types is kept. Output always is. People type passwords at prompts, so
 /// the default is to count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputRecording {
     /// Bytes are counted, not kept.
