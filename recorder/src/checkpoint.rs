@@ -1,0 +1,188 @@
+//! A recording's size, root and end, signed: plain text that ends every sealed recording.
+//!
+//! The form is that of a checkpoint of a transparency log (`c2sp.org/tlog-checkpoint`) in a signed
+//! note (`c2sp.org/signed-note`): the first three lines are origin, size and root, so that tools
+//! for either read it; the lines after them are ours.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
+use policies::SessionId;
+
+use crate::End;
+use crate::chain::{Digest, sha256};
+use crate::segment::CHECKPOINT_MAX;
+
+/// The name under which tidegate signs.
+pub const SIGNER: &str = "tidegate";
+/// What the origin line begins with; the session follows.
+const ORIGIN: &str = "tidegate/recording/";
+/// The type of signature in a signed note that means Ed25519.
+const ED25519_NOTE: u8 = 0x01;
+
+/// Signs checkpoints. The keys are elsewhere: `control` implements it over `ca`.
+pub trait Seal: Send + Sync {
+    /// The 64-byte Ed25519 signature of `message`.
+    fn sign(&self, message: &[u8]) -> Vec<u8>;
+    /// The public key that verifies it.
+    fn key(&self) -> [u8; 32];
+}
+
+/// What a seal states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Whose recording.
+    pub session: SessionId,
+    /// How many frames, heading and close included.
+    pub frames: u64,
+    /// The chain's value after the last frame.
+    pub root: [u8; 32],
+    /// How many bytes the frames have, unpacked.
+    pub bytes: u64,
+    /// The running digest over the segments as they stand in the file.
+    pub container: [u8; 32],
+    /// How the session ended: [`End::as_str`].
+    pub end: String,
+    /// The time of the last frame, in µs from the start.
+    pub last_us: u64,
+    /// When the session began, by the wall clock.
+    pub started_at: Timestamp,
+    /// When this was signed, by the wall clock.
+    pub sealed_at: Timestamp,
+}
+
+/// Why a text is not a checkpoint that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointFault {
+    /// It is not of the form.
+    #[error("the checkpoint is malformed at its line {0}")]
+    Malformed(u32),
+    /// No signature is by the key that was asked for.
+    #[error("the checkpoint is not signed by that key")]
+    OtherKey,
+    /// The signature does not match.
+    #[error("the checkpoint's signature does not match")]
+    Signature,
+}
+
+impl fmt::Display for Checkpoint {
+    /// The text that is signed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{ORIGIN}{}", self.session)?;
+        writeln!(f, "{}", self.frames)?;
+        writeln!(f, "{}", BASE64_STANDARD.encode(self.root))?;
+        writeln!(f, "bytes {}", self.bytes)?;
+        writeln!(f, "container {}", BASE64_STANDARD.encode(self.container))?;
+        writeln!(f, "end {}", self.end)?;
+        writeln!(f, "last {}", self.last_us)?;
+        writeln!(f, "started {}", self.started_at)?;
+        writeln!(f, "sealed {}", self.sealed_at)
+    }
+}
+
+/// Which key, in four bytes: the start of SHA-256(name ‖ newline ‖ type ‖ key).
+fn key_hash(key: &[u8; 32]) -> [u8; 4] {
+    let [a, b, c, d, ..] = sha256(&[SIGNER.as_bytes(), b"\n", &[ED25519_NOTE], key]);
+    [a, b, c, d]
+}
+
+/// The verifying key as other tools of signed notes take it: `tidegate+5f2c0e1a+AT…`.
+pub fn note_key(key: &[u8; 32]) -> String {
+    let body = [&[ED25519_NOTE], key.as_slice()].concat();
+    let hash = u32::from_be_bytes(key_hash(key));
+    format!("{SIGNER}+{hash:08x}+{}", BASE64_STANDARD.encode(body))
+}
+
+impl Checkpoint {
+    /// The text, a blank line, and our signature under it.
+    pub fn signed(&self, seal: &dyn Seal) -> String {
+        let body = self.to_string();
+        let signature = [&key_hash(&seal.key()), seal.sign(body.as_bytes()).as_slice()].concat();
+        format!("{body}\n\u{2014} {SIGNER} {}\n", BASE64_STANDARD.encode(signature))
+    }
+
+    /// Reads a signed checkpoint without judging the signature.
+    pub fn parse(note: &str) -> Result<Self, CheckpointFault> {
+        if note.len() > CHECKPOINT_MAX {
+            return Err(CheckpointFault::Malformed(0));
+        }
+        let (body, _signatures) = split(note)?;
+        let mut lines = Lines { rest: body.lines(), number: 0 };
+        let checkpoint = Self {
+            session: lines.after(ORIGIN)?,
+            frames: lines.after("")?,
+            root: lines.digest("")?,
+            bytes: lines.after("bytes ")?,
+            container: lines.digest("container ")?,
+            end: lines.after("end ")?,
+            last_us: lines.after("last ")?,
+            started_at: lines.after("started ")?,
+            sealed_at: lines.after("sealed ")?,
+        };
+        // One statement has one text: what prints differently was not printed by us.
+        if checkpoint.to_string() == *body { Ok(checkpoint) } else { Err(lines.malformed()) }
+    }
+
+    /// Reads a signed checkpoint and checks that `key` signed exactly this text.
+    pub fn verify(note: &str, key: &[u8; 32]) -> Result<Self, CheckpointFault> {
+        let checkpoint = Self::parse(note)?;
+        let (body, signatures) = split(note)?;
+        let line = signatures.strip_suffix('\n').ok_or(CheckpointFault::OtherKey)?;
+        let encoded = line.strip_prefix("\u{2014} ").and_then(|line| line.strip_prefix(SIGNER));
+        let encoded = encoded.and_then(|line| line.strip_prefix(' '));
+        let bytes = encoded.and_then(|line| BASE64_STANDARD.decode(line).ok());
+        let bytes = bytes.ok_or(CheckpointFault::OtherKey)?;
+        let (hash, signature) = bytes.split_first_chunk::<4>().ok_or(CheckpointFault::OtherKey)?;
+        if *hash != key_hash(key) {
+            return Err(CheckpointFault::OtherKey);
+        }
+        UnparsedPublicKey::new(&ED25519, key)
+            .verify(body.as_bytes(), signature)
+            .map_err(|_unspecified| CheckpointFault::Signature)?;
+        Ok(checkpoint)
+    }
+}
+
+/// Splits a note at its blank line: the text with its last newline, and the one signature line.
+fn split(note: &str) -> Result<(&str, &str), CheckpointFault> {
+    let middle = note.find("\n\n").ok_or(CheckpointFault::Malformed(0))?;
+    let (body, rest) = note
+        .split_at_checked(middle.saturating_add(1))
+        .ok_or(CheckpointFault::Malformed(0))?;
+    Ok((body, rest.strip_prefix('\n').unwrap_or_default()))
+}
+
+/// The lines of the signed text, one field each.
+struct Lines<'a> {
+    rest: std::str::Lines<'a>,
+    number: u32,
+}
+
+impl Lines<'_> {
+    fn malformed(&self) -> CheckpointFault {
+        CheckpointFault::Malformed(self.number)
+    }
+
+    fn field(&mut self, prefix: &str) -> Option<&str> {
+        self.number = self.number.saturating_add(1);
+        self.rest.next()?.strip_prefix(prefix)
+    }
+
+    fn after<T: std::str::FromStr>(&mut self, prefix: &str) -> Result<T, CheckpointFault> {
+        let value = self.field(prefix).and_then(|text| text.parse().ok());
+        value.ok_or_else(|| self.malformed())
+    }
+
+    fn digest(&mut self, prefix: &str) -> Result<Digest, CheckpointFault> {
+        let bytes = self.field(prefix).and_then(|text| BASE64_STANDARD.decode(text).ok());
+        bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| self.malformed())
+    }
+}
+
+/// Whether `end` is the one that a close frame states.
+pub(crate) fn states(checkpoint: &Checkpoint, end: &End) -> bool {
+    checkpoint.end == end.as_str()
+}

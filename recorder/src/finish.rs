@@ -1,0 +1,145 @@
+//! The end of a recording: last frame, last segment, checkpoint, one file. Sealing a live recording
+//! and recovering one that a crash left run this same code.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use policies::SessionId;
+
+use crate::End;
+use crate::chain::{Chain, push_frame};
+use crate::checkpoint::Checkpoint;
+use crate::frame::Frame;
+use crate::recorder::{Paths, Shared};
+use crate::segment::{self, Container, Unpacked};
+
+/// A recording that is complete and signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What was signed.
+    pub checkpoint: Checkpoint,
+}
+
+/// Everything that is needed to end a recording.
+pub(crate) struct Finish<'a> {
+    pub(crate) paths: Paths,
+    pub(crate) session: SessionId,
+    pub(crate) started_at: Timestamp,
+    pub(crate) part: &'a File,
+    /// How much of `part` is good; the rest is written over or cut off.
+    pub(crate) part_len: u64,
+    pub(crate) container: Container,
+    pub(crate) chain: Chain,
+    /// The frames that are in no segment yet.
+    pub(crate) open: Vec<u8>,
+    /// The number of the first of them.
+    pub(crate) open_first: u64,
+    /// The time of the first of them, in µs.
+    pub(crate) open_at_us: u64,
+}
+
+impl Finish<'_> {
+    /// Appends `close` unless the recording has its last frame, packs what is open, signs, brings
+    /// it all to disk and gives the file its final name.
+    pub(crate) fn seal(
+        mut self,
+        at: Duration,
+        now: Timestamp,
+        close: &Frame<'_>,
+        shared: &Shared,
+    ) -> io::Result<Sealed> {
+        let end = match close {
+            Frame::Close { end, .. } => end.as_str(),
+            _ => End::CutShort.as_str(),
+        };
+        self.close(at, close)?;
+        self.with_space(shared, Self::pack_open)?;
+        let checkpoint = Checkpoint {
+            session: self.session,
+            frames: self.chain.next,
+            root: self.chain.value,
+            bytes: self.chain.bytes,
+            container: self.container.0,
+            end: end.to_owned(),
+            last_us: self.chain.last_us,
+            started_at: self.started_at,
+            sealed_at: now,
+        };
+        let trailer = segment::checkpoint(&checkpoint.signed(&*shared.seal));
+        self.with_space(shared, |finish| {
+            finish.part.write_all_at(&trailer, finish.part_len)?;
+            finish.part.set_len(finish.part_len.saturating_add(trailer.len() as u64))?;
+            finish.part.sync_all()
+        })?;
+        self.publish(shared)?;
+        Ok(Sealed { path: self.paths.sealed, checkpoint })
+    }
+
+    fn close(&mut self, at: Duration, close: &Frame<'_>) -> io::Result<()> {
+        if self.chain.closed {
+            return Ok(());
+        }
+        if self.open.is_empty() {
+            self.open_first = self.chain.next;
+        }
+        let begin = self.open.len();
+        push_frame(&mut self.chain, at, close, &mut self.open)
+            .map_err(|refused| io::Error::other(format!("{refused:?}")))?;
+        if begin == 0 {
+            self.open_at_us = self.chain.last_us;
+        }
+        Ok(())
+    }
+
+    fn pack_open(&mut self) -> io::Result<()> {
+        let frames = self.chain.next.saturating_sub(self.open_first);
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        let unpacked = Unpacked {
+            first: self.open_first,
+            frames: u32::try_from(frames).map_err(io::Error::other)?,
+            at_us: self.open_at_us,
+            bytes: &self.open,
+        };
+        let (part, at) = (self.part, self.part_len);
+        let written = segment::pack(unpacked, &mut self.container, |packed| {
+            part.write_all_at(packed, at).map(|()| packed.len() as u64)
+        })?;
+        self.part_len = self.part_len.saturating_add(written);
+        self.open = Vec::new();
+        Ok(())
+    }
+
+    /// Does `step`; where it finds no space, gives up the reserve and does it once more.
+    fn with_space(
+        &mut self,
+        shared: &Shared,
+        step: impl Fn(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match step(self) {
+            Err(full) if full.kind() == io::ErrorKind::StorageFull => {
+                shared.reserve.spend();
+                step(self)
+            }
+            done => done,
+        }
+    }
+
+    /// Gives the file its final name. A crash after the rename leaves raw frames that the sealed
+    /// file already has; recovery removes them.
+    fn publish(&self, shared: &Shared) -> io::Result<()> {
+        fs::rename(&self.paths.part, &self.paths.sealed)?;
+        match fs::remove_file(&self.paths.tail) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        File::open(&shared.dir)?.sync_all()
+    }
+}

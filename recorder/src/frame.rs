@@ -1,0 +1,272 @@
+//! The unit of a recording: one thing that happened.
+//!
+//! Says nothing about bytes on disk; `codec` does.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::{End, Timeline};
+
+/// One thing that happened in a session. Borrowed both ways: from the relay when it is written,
+/// from the reader's buffer when it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// Bytes passed.
+    Data {
+        /// Which channel; 0 where the protocol has only one.
+        channel: u32,
+        /// Which way.
+        stream: Stream,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// Bytes passed that are counted, not kept. A gap is never silent.
+    Omitted {
+        /// Which channel.
+        channel: u32,
+        /// Which way.
+        stream: Stream,
+        /// How many.
+        bytes: u64,
+        /// Why they are not here.
+        why: Omission,
+        /// The SHA-256 of them, where it was worth the time.
+        digest: Option<[u8; 32]>,
+    },
+    /// Something happened to an SSH channel.
+    Channel {
+        /// Which.
+        channel: u32,
+        /// What.
+        event: ChannelEvent<'a>,
+    },
+    /// The client sent something for a database to do.
+    Statement(Statement<'a>),
+    /// The database said how it went.
+    Outcome(Outcome<'a>),
+    /// Something worth telling: a notice that was shown, a refusal, a decision.
+    Note {
+        /// A stable code.
+        code: &'a str,
+        /// A sentence.
+        text: &'a str,
+    },
+    /// The last frame. Only [`Recording::seal`](crate::Recording::seal) and recovery write it.
+    Close {
+        /// How the session ended.
+        end: End,
+        /// When each step of that happened.
+        timeline: Timeline,
+    },
+}
+
+/// Which way bytes went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// From the person to the target.
+    Input,
+    /// From the target to the person.
+    Output,
+    /// From the target to the person, on the side (`stderr`).
+    ErrorOutput,
+}
+
+/// Why bytes are counted and not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Omission {
+    /// The policy says so: what people type may be a password.
+    ByPolicy,
+    /// Bulk data, a file or a COPY, of which the policy keeps only the size.
+    Bulk,
+}
+
+/// What happens to an SSH channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChannelEvent<'a> {
+    /// It was opened.
+    Opened {
+        /// The type, for example `session` (RFC 4254, 5.1).
+        kind: &'a str,
+    },
+    /// A terminal was asked for (RFC 4254, 6.2).
+    Pty {
+        /// The value of `TERM`.
+        term: &'a str,
+        /// Its width in characters.
+        columns: u32,
+        /// Its height in characters.
+        rows: u32,
+    },
+    /// An environment variable was passed on.
+    Environment {
+        /// Its name.
+        name: &'a str,
+        /// Its value.
+        value: &'a str,
+    },
+    /// A shell was started.
+    Shell,
+    /// A command was started.
+    Exec {
+        /// The command line, as the client sent it.
+        command: &'a [u8],
+    },
+    /// A subsystem was started.
+    Subsystem {
+        /// Its name, for example `sftp`.
+        name: &'a str,
+    },
+    /// The window changed.
+    Resize {
+        /// Its width in characters.
+        columns: u32,
+        /// Its height in characters.
+        rows: u32,
+    },
+    /// The client sent a signal.
+    Signal {
+        /// Its name without `SIG`.
+        name: &'a str,
+    },
+    /// A side will send no more.
+    Eof {
+        /// On which stream.
+        stream: Stream,
+    },
+    /// The command ended.
+    ExitStatus {
+        /// With this status.
+        status: u32,
+    },
+    /// The command was killed.
+    ExitSignal {
+        /// By this signal, without `SIG`.
+        name: &'a str,
+        /// What the target said about it.
+        message: &'a str,
+    },
+    /// It was closed.
+    Closed,
+    /// Something was asked for and refused.
+    Refused {
+        /// The code that the client was shown.
+        code: &'a str,
+        /// What was asked for.
+        what: &'a str,
+    },
+}
+
+/// One message of a database client that makes the server do something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement<'a> {
+    /// Joins it with its [`Outcome`]. Unique in the session.
+    pub id: u64,
+    /// Which message.
+    pub kind: StatementKind,
+    /// The name of the prepared statement, where the message has one; empty for the unnamed.
+    pub name: &'a [u8],
+    /// The name of the portal, where the message has one; empty for the unnamed.
+    pub portal: &'a [u8],
+    /// The SQL text, for the messages that carry one.
+    pub text: &'a [u8],
+    /// The values bound, for [`StatementKind::Bind`].
+    pub parameters: Cow<'a, [Parameter<'a>]>,
+}
+
+/// Which message a [`Statement`] was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatementKind {
+    /// `Query`: text, run at once.
+    Simple,
+    /// `Parse`: text, to be run later.
+    Parse,
+    /// `Bind`: values for a parsed text.
+    Bind,
+    /// `Execute`: run what was bound.
+    Execute,
+    /// `Describe`: ask for the shape of the answer.
+    Describe,
+    /// `Close`: forget a statement or portal.
+    Close,
+    /// The data of `COPY … FROM STDIN` follows.
+    CopyIn,
+    /// The data of `COPY … TO STDOUT` follows.
+    CopyOut,
+    /// The client asked to cancel what runs.
+    Cancel,
+}
+
+/// One bound value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// The object id of its type, 0 where the client left it to the server.
+    pub oid: u32,
+    /// How it is written.
+    pub format: Format,
+    /// What it is.
+    pub value: Value<'a>,
+}
+
+/// How a bound value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// As text.
+    Text,
+    /// In the type's binary form.
+    Binary,
+}
+
+/// A bound value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// `NULL`.
+    Null,
+    /// As the client sent it.
+    Kept(&'a [u8]),
+    /// Not kept, by policy.
+    Masked {
+        /// How long it was.
+        bytes: u64,
+    },
+}
+
+/// How one statement went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome<'a> {
+    /// Of which [`Statement`].
+    pub id: u64,
+    /// The command tag, for example `INSERT 0 1`, if it got that far.
+    pub tag: Option<&'a str>,
+    /// How many rows came back.
+    pub rows: u64,
+    /// How many bytes of rows or COPY data passed.
+    pub bytes: u64,
+    /// The error, if it failed.
+    pub error: Option<SqlError<'a>>,
+    /// From the statement to this.
+    pub elapsed: Duration,
+    /// The transaction status after it: `I`, `T` or `E` as in `ReadyForQuery`; 0 where unknown.
+    pub transaction: u8,
+}
+
+/// What a database says went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqlError<'a> {
+    /// Five characters, PostgreSQL appendix A.
+    pub sqlstate: &'a str,
+    /// `ERROR`, `FATAL`, `PANIC`.
+    pub severity: &'a str,
+    /// The primary message.
+    pub message: &'a str,
+}
+
+/// A frame with its place and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamped<'a> {
+    /// Its number; the heading is 0.
+    pub sequence: u64,
+    /// When, from the heading's `started_at`. Never less than the frame before.
+    pub at: Duration,
+    /// What.
+    pub frame: Frame<'a>,
+}

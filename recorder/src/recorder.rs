@@ -1,0 +1,209 @@
+//! The directory of recordings: opens them, keeps what is live on disk, finds them again.
+//!
+//! Paths are made from session ids alone. Blocks: what is called here belongs on a thread that
+//! may wait for a disk, except [`Recorder::open`], which waits for none.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use policies::SessionId;
+
+use crate::checkpoint::Seal;
+use crate::heading::Heading;
+use crate::limits::Limits;
+use crate::recording::{AppendError, Live, Recording};
+use crate::reserve::Reserve;
+
+/// Makes and keeps the recordings of one directory.
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("dir", &self.shared.dir).finish_non_exhaustive()
+    }
+}
+
+/// What all recordings of a directory share.
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
+    pub(crate) limits: Limits,
+    pub(crate) seal: Arc<dyn Seal>,
+    pub(crate) reserve: Reserve,
+    live: Mutex<BTreeMap<SessionId, Weak<Live>>>,
+}
+
+/// Why a directory cannot hold recordings.
+#[derive(Debug, thiserror::Error)]
+#[error("use `{}` for recordings", path.display())]
+pub struct DirError {
+    /// The directory.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// Why a recording does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk has less free than the reserve.
+    #[error("too little space is free for a new recording")]
+    NoSpace,
+    /// There is a recording of this session.
+    #[error("there is a recording of {0} already")]
+    Exists(SessionId),
+    /// The files could not be made.
+    #[error("create the recording of {session}")]
+    Create {
+        /// Of which session.
+        session: SessionId,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The heading could not be written.
+    #[error("write the heading of {session}")]
+    Heading {
+        /// Of which session.
+        session: SessionId,
+        /// What happened.
+        source: AppendError,
+    },
+}
+
+/// A live recording that cannot go on.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Of which session.
+    pub session: SessionId,
+    /// Why.
+    pub error: AppendError,
+}
+
+/// The files that one recording can have.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    /// Finished segments of a live recording.
+    pub(crate) part: PathBuf,
+    /// The open segment of a live recording.
+    pub(crate) tail: PathBuf,
+    /// The sealed recording.
+    pub(crate) sealed: PathBuf,
+}
+
+impl Paths {
+    pub(crate) fn of(dir: &Path, session: SessionId) -> Self {
+        let named = |extension| dir.join(format!("{session}.{extension}"));
+        Self { part: named("part"), tail: named("tail"), sealed: named("rec") }
+    }
+}
+
+impl Recorder {
+    /// Uses `dir`, which is made if it is missing, with access for its owner alone.
+    ///
+    /// A disk that has less free than the reserve is no error here: recordings are refused one by
+    /// one until there is room.
+    pub fn open_dir(dir: &Path, limits: Limits, seal: Arc<dyn Seal>) -> Result<Self, DirError> {
+        let refused = |source| DirError { path: dir.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(refused)?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(refused)?;
+        let reserve = Reserve::new(dir, limits.reserve_bytes);
+        match reserve.restore() {
+            Ok(()) => {}
+            Err(full) if full.kind() == io::ErrorKind::StorageFull => {}
+            Err(other) => return Err(refused(other)),
+        }
+        let shared = Shared { dir: dir.to_owned(), limits, seal, reserve, live: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Begins a recording: its heading is in the kernel when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NoSpace`] while the disk is below the reserve.
+    pub fn open(&self, heading: &Heading) -> Result<Recording, OpenError> {
+        let session = heading.session;
+        let create = |source| OpenError::Create { session, source };
+        if !self.shared.reserve.admits().map_err(create)? {
+            return Err(OpenError::NoSpace);
+        }
+        let recording = Recording::create(Arc::clone(&self.shared), heading)?;
+        self.live().insert(session, recording.downgrade());
+        Ok(recording)
+    }
+
+    /// Brings to disk what was written since the last call, and says which live recordings cannot
+    /// go on, each once. To be called every half second.
+    ///
+    /// Where a sync fails the frames since the last one may be lost on power failure, so the
+    /// recording takes no more.
+    pub fn sync(&self) -> Vec<Stopped> {
+        let live: Vec<_> = {
+            let mut book = self.live();
+            book.retain(|_, recording| recording.strong_count() > 0);
+            book.values().filter_map(Weak::upgrade).collect()
+        };
+        // Space that came back is set aside again only when nothing is left that the last
+        // shortage ended.
+        if self.shared.reserve.is_spent() && live.is_empty() {
+            drop(self.shared.reserve.restore());
+        }
+        let mut born = false;
+        let stopped = live
+            .iter()
+            .filter_map(|recording| {
+                born |= recording.is_new();
+                recording.sync()
+            })
+            .collect();
+        if born {
+            // The frames are on disk; an entry that is not yet is found by the next sync.
+            drop(File::open(&self.shared.dir).and_then(|dir| dir.sync_all()));
+        }
+        stopped
+    }
+
+    /// Where the sealed recording of `session` is, or will be.
+    pub fn path_of(&self, session: SessionId) -> PathBuf {
+        Paths::of(&self.shared.dir, session).sealed
+    }
+
+    /// The sessions that have a sealed recording here, oldest first.
+    pub fn sealed(&self) -> io::Result<Vec<SessionId>> {
+        sessions(&self.shared.dir, "rec")
+    }
+
+    /// How many bytes the recording of `session` takes on disk, sealed or live.
+    pub fn size_of(&self, session: SessionId) -> Option<u64> {
+        let paths = Paths::of(&self.shared.dir, session);
+        let size = |path: &Path| fs::metadata(path).ok().map(|file| file.len());
+        size(&paths.sealed).or_else(|| Some(size(&paths.part)?.saturating_add(size(&paths.tail)?)))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Weak<Live>>> {
+        // The book is only ever inserted into and swept; a panic cannot leave it half done.
+        self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sessions that have a file with this extension in `dir`, oldest first.
+pub(crate) fn sessions(dir: &Path, extension: &str) -> io::Result<Vec<SessionId>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(extension)?.strip_suffix('.'));
+        found.extend(stem.and_then(|stem| stem.parse::<SessionId>().ok()));
+    }
+    found.sort_unstable();
+    Ok(found)
+}

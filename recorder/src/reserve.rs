@@ -1,0 +1,87 @@
+//! Space that is kept back, so that a full disk can still be told apart from a crash.
+//!
+//! One file of real blocks stands in the directory. When a write finds no space, it is given up:
+//! from then on every live recording refuses more frames, no new one begins, and the blocks are
+//! there for closing and sealing what is live.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
+
+/// Which part of the wanted free space is set aside.
+const SHARE: u64 = 4;
+/// What the file is called.
+pub(crate) const FILE: &str = "reserve";
+
+/// The space kept back in one directory.
+#[derive(Debug)]
+pub(crate) struct Reserve {
+    path: PathBuf,
+    wanted: u64,
+    spent: AtomicBool,
+}
+
+impl Reserve {
+    pub(crate) fn new(dir: &Path, wanted: u64) -> Self {
+        Self { path: dir.join(FILE), wanted, spent: AtomicBool::new(true) }
+    }
+
+    /// Whether the space was given up: nothing more may be recorded.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
+    }
+
+    /// Gives the space up.
+    pub(crate) fn spend(&self) {
+        if !self.spent.swap(true, Ordering::Relaxed) {
+            // Without the file there is nothing to give up, which is what we want to reach.
+            drop(fs::remove_file(&self.path));
+        }
+    }
+
+    /// Sets the space aside again, if the disk has as much free as a new recording needs.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        if !self.is_spent() {
+            return Ok(());
+        }
+        let size = self.wanted.checked_div(SHARE).unwrap_or(0);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+        let held = file.metadata()?.len();
+        if free(&self.path)?.saturating_add(held) < self.wanted {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        set_aside(&file, size)?;
+        self.spent.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether there is room for a new recording.
+    pub(crate) fn admits(&self) -> io::Result<bool> {
+        Ok(!self.is_spent() && free(&self.path)? >= self.wanted)
+    }
+}
+
+/// How many bytes are free to us on the disk that holds `path`.
+fn free(path: &Path) -> io::Result<u64> {
+    let disk = statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Gives `file` real blocks. On a file system that cannot, the file stays small and the reserve is
+/// only the free space that new recordings ask for.
+fn set_aside(file: &File, size: u64) -> io::Result<()> {
+    file.set_len(size)?;
+    if size == 0 {
+        return Ok(());
+    }
+    match fallocate(file, FallocateFlags::empty(), 0, size) {
+        Ok(()) => Ok(()),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(0),
+        Err(refused) => Err(refused.into()),
+    }
+}
