@@ -107,7 +107,13 @@ pub(crate) struct Link<'a> {
 impl Chain {
     /// Before the first frame.
     pub(crate) fn start() -> Self {
-        Self { value: sha256(&[START]), next: 0, last_us: 0, bytes: 0, closed: false }
+        Self {
+            value: sha256(&[START]),
+            next: 0,
+            last_us: 0,
+            bytes: 0,
+            closed: false,
+        }
     }
 
     /// Appends a frame to `to` and moves on. A time before the last frame's is taken as the last
@@ -119,7 +125,9 @@ impl Chain {
         encode: impl FnOnce(&mut Vec<u8>) -> Result<u8, Malformed>,
     ) -> Result<(), PushError> {
         let begin = to.len();
-        let at_us = u64::try_from(at.as_micros()).unwrap_or(u64::MAX).max(self.last_us);
+        let at_us = u64::try_from(at.as_micros())
+            .unwrap_or(u64::MAX)
+            .max(self.last_us);
         to.extend_from_slice(&[0; 4]);
         to.extend_from_slice(&self.next.to_le_bytes());
         to.extend_from_slice(&at_us.to_le_bytes());
@@ -127,7 +135,9 @@ impl Chain {
         let kind = encode(to).map_err(PushError::Malformed)?;
         let frame = to.get_mut(begin..).unwrap_or_default();
         let payload = frame.len().saturating_sub(HEADER);
-        let length = u32::try_from(payload).ok().filter(|_| payload <= PAYLOAD_MAX);
+        let length = u32::try_from(payload)
+            .ok()
+            .filter(|_| payload <= PAYLOAD_MAX);
         let length = length.ok_or(PushError::Large(payload))?;
         if let Some(place) = frame.first_chunk_mut::<4>() {
             *place = length.to_le_bytes();
@@ -148,7 +158,9 @@ impl Chain {
             return Err(FrameFault::AfterEnd);
         }
         if link.sequence != self.next {
-            return Err(FrameFault::Sequence { found: link.sequence });
+            return Err(FrameFault::Sequence {
+                found: link.sequence,
+            });
         }
         let (body, found) = bytes
             .get(..link.length)
@@ -181,7 +193,9 @@ pub(crate) fn peek(bytes: &[u8]) -> Result<Link<'_>, FrameFault> {
     let (at_us, rest) = rest.split_first_chunk::<8>().ok_or(FrameFault::CutOff)?;
     let (kind, rest) = rest.split_first().ok_or(FrameFault::CutOff)?;
     let length = u32::from_le_bytes(*length);
-    let size = usize::try_from(length).ok().filter(|size| *size <= PAYLOAD_MAX);
+    let size = usize::try_from(length)
+        .ok()
+        .filter(|size| *size <= PAYLOAD_MAX);
     let size = size.ok_or(FrameFault::Large(length))?;
     let payload = rest.get(..size).ok_or(FrameFault::CutOff)?;
     let whole = size.saturating_add(HEADER).saturating_add(TAG);
@@ -201,7 +215,11 @@ impl<'a> Link<'a> {
     /// Looks into it.
     pub(crate) fn open(&self) -> Result<Stamped<'a>, FrameFault> {
         let frame = codec::decode(self.kind, self.payload).map_err(FrameFault::Payload)?;
-        Ok(Stamped { sequence: self.sequence, at: Duration::from_micros(self.at_us), frame })
+        Ok(Stamped {
+            sequence: self.sequence,
+            at: Duration::from_micros(self.at_us),
+            frame,
+        })
     }
 
     /// Looks into the first one.

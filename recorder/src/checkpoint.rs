@@ -100,8 +100,15 @@ impl Checkpoint {
     /// The text, a blank line, and our signature under it.
     pub fn signed(&self, seal: &dyn Seal) -> String {
         let body = self.to_string();
-        let signature = [&key_hash(&seal.key()), seal.sign(body.as_bytes()).as_slice()].concat();
-        format!("{body}\n\u{2014} {SIGNER} {}\n", BASE64_STANDARD.encode(signature))
+        let signature = [
+            &key_hash(&seal.key()),
+            seal.sign(body.as_bytes()).as_slice(),
+        ]
+        .concat();
+        format!(
+            "{body}\n\u{2014} {SIGNER} {}\n",
+            BASE64_STANDARD.encode(signature)
+        )
     }
 
     /// Reads a signed checkpoint without judging the signature.
@@ -110,7 +117,10 @@ impl Checkpoint {
             return Err(CheckpointFault::Malformed(0));
         }
         let (body, _signatures) = split(note)?;
-        let mut lines = Lines { rest: body.lines(), number: 0 };
+        let mut lines = Lines {
+            rest: body.lines(),
+            number: 0,
+        };
         let checkpoint = Self {
             session: lines.after(ORIGIN)?,
             frames: lines.after("")?,
@@ -123,19 +133,29 @@ impl Checkpoint {
             sealed_at: lines.after("sealed ")?,
         };
         // One statement has one text: what prints differently was not printed by us.
-        if checkpoint.to_string() == *body { Ok(checkpoint) } else { Err(lines.malformed()) }
+        if checkpoint.to_string() == *body {
+            Ok(checkpoint)
+        } else {
+            Err(lines.malformed())
+        }
     }
 
     /// Reads a signed checkpoint and checks that `key` signed exactly this text.
     pub fn verify(note: &str, key: &[u8; 32]) -> Result<Self, CheckpointFault> {
         let checkpoint = Self::parse(note)?;
         let (body, signatures) = split(note)?;
-        let line = signatures.strip_suffix('\n').ok_or(CheckpointFault::OtherKey)?;
-        let encoded = line.strip_prefix("\u{2014} ").and_then(|line| line.strip_prefix(SIGNER));
+        let line = signatures
+            .strip_suffix('\n')
+            .ok_or(CheckpointFault::OtherKey)?;
+        let encoded = line
+            .strip_prefix("\u{2014} ")
+            .and_then(|line| line.strip_prefix(SIGNER));
         let encoded = encoded.and_then(|line| line.strip_prefix(' '));
         let bytes = encoded.and_then(|line| BASE64_STANDARD.decode(line).ok());
         let bytes = bytes.ok_or(CheckpointFault::OtherKey)?;
-        let (hash, signature) = bytes.split_first_chunk::<4>().ok_or(CheckpointFault::OtherKey)?;
+        let (hash, signature) = bytes
+            .split_first_chunk::<4>()
+            .ok_or(CheckpointFault::OtherKey)?;
         if *hash != key_hash(key) {
             return Err(CheckpointFault::OtherKey);
         }
@@ -177,8 +197,12 @@ impl Lines<'_> {
     }
 
     fn digest(&mut self, prefix: &str) -> Result<Digest, CheckpointFault> {
-        let bytes = self.field(prefix).and_then(|text| BASE64_STANDARD.decode(text).ok());
-        bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| self.malformed())
+        let bytes = self
+            .field(prefix)
+            .and_then(|text| BASE64_STANDARD.decode(text).ok());
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| self.malformed())
     }
 }
 

@@ -69,13 +69,23 @@ struct Ending<E> {
 /// Appends the payload of `frame` to `to` and returns its kind.
 pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malformed> {
     match frame {
-        Frame::Data { channel, stream, bytes } => {
+        Frame::Data {
+            channel,
+            stream,
+            bytes,
+        } => {
             to.extend_from_slice(&channel.to_le_bytes());
             to.push(stream_number(*stream));
             to.extend_from_slice(bytes);
             Ok(kind::DATA)
         }
-        Frame::Omitted { channel, stream, bytes, why, digest } => {
+        Frame::Omitted {
+            channel,
+            stream,
+            bytes,
+            why,
+            digest,
+        } => {
             to.extend_from_slice(&channel.to_le_bytes());
             to.push(stream_number(*stream));
             to.push(match why {
@@ -106,7 +116,14 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
             Ok(kind::NOTE)
         }
         Frame::Close { end, timeline } => {
-            encode_document(&Ending { end, timeline: *timeline }, to, "end")?;
+            encode_document(
+                &Ending {
+                    end,
+                    timeline: *timeline,
+                },
+                to,
+                "end",
+            )?;
             Ok(kind::CLOSE)
         }
     }
@@ -116,14 +133,22 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
 pub(crate) fn decode(kind: u8, payload: &[u8]) -> Result<Frame<'_>, Malformed> {
     let mut from = Cursor::new(payload);
     let frame = match kind {
-        kind::DATA => {
-            Frame::Data { channel: from.u32()?, stream: stream(from.u8()?)?, bytes: from.rest() }
-        }
+        kind::DATA => Frame::Data {
+            channel: from.u32()?,
+            stream: stream(from.u8()?)?,
+            bytes: from.rest(),
+        },
         kind::OMITTED => decode_omitted(&mut from)?,
-        kind::CHANNEL => Frame::Channel { channel: from.u32()?, event: channel::decode(&mut from)? },
+        kind::CHANNEL => Frame::Channel {
+            channel: from.u32()?,
+            event: channel::decode(&mut from)?,
+        },
         kind::STATEMENT => Frame::Statement(sql::decode_statement(&mut from)?),
         kind::OUTCOME => Frame::Outcome(sql::decode_outcome(&mut from)?),
-        kind::NOTE => Frame::Note { code: from.text()?, text: from.text()? },
+        kind::NOTE => Frame::Note {
+            code: from.text()?,
+            text: from.text()?,
+        },
         kind::CLOSE => {
             let Ending::<End> { end, timeline } = decode_document(from.rest(), "end")?;
             Frame::Close { end, timeline }
@@ -172,10 +197,18 @@ fn decode_omitted<'a>(from: &mut Cursor<'a>) -> Result<Frame<'a>, Malformed> {
         why: match from.u8()? {
             0 => Omission::ByPolicy,
             1 => Omission::Bulk,
-            value => return Err(Malformed::Choice { field: "reason to omit", value }),
+            value => {
+                return Err(Malformed::Choice {
+                    field: "reason to omit",
+                    value,
+                });
+            }
         },
         bytes: from.u64()?,
-        digest: from.flag("digest")?.then(|| from.array::<32>()).transpose()?,
+        digest: from
+            .flag("digest")?
+            .then(|| from.array::<32>())
+            .transpose()?,
     })
 }
 
@@ -192,6 +225,9 @@ fn stream(value: u8) -> Result<Stream, Malformed> {
         0 => Ok(Stream::Input),
         1 => Ok(Stream::Output),
         2 => Ok(Stream::ErrorOutput),
-        value => Err(Malformed::Choice { field: "stream", value }),
+        value => Err(Malformed::Choice {
+            field: "stream",
+            value,
+        }),
     }
 }

@@ -74,11 +74,16 @@ impl Finish<'_> {
         let trailer = segment::checkpoint(&checkpoint.signed(&*shared.seal));
         self.with_space(shared, |finish| {
             finish.part.write_all_at(&trailer, finish.part_len)?;
-            finish.part.set_len(finish.part_len.saturating_add(trailer.len() as u64))?;
+            finish
+                .part
+                .set_len(finish.part_len.saturating_add(trailer.len() as u64))?;
             finish.part.sync_all()
         })?;
         self.publish(shared)?;
-        Ok(Sealed { path: self.paths.sealed, checkpoint })
+        Ok(Sealed {
+            path: self.paths.sealed,
+            checkpoint,
+        })
     }
 
     fn close(&mut self, at: Duration, close: &Frame<'_>) -> io::Result<()> {

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use policies::{
-    Credential, GrantId, InputRecording, Login, PrincipalName, Protocol, Reason, SessionId, TargetName, Terms,
+    Credential, GrantId, InputRecording, Login, PrincipalName, Protocol, Reason, SessionId,
+    TargetName, Terms,
 };
 use serde::{Deserialize, Serialize};
 

@@ -19,8 +19,8 @@ pub use codec::{Malformed, PAYLOAD_MAX};
 pub use end::{End, Timeline};
 pub use finish::Sealed;
 pub use frame::{
-    ChannelEvent, Format, Frame, Omission, Outcome, Parameter, SqlError, Stamped, Statement, StatementKind, Stream,
-    Value,
+    ChannelEvent, Format, Frame, Omission, Outcome, Parameter, SqlError, Stamped, Statement,
+    StatementKind, Stream, Value,
 };
 pub use heading::Heading;
 pub use limits::Limits;

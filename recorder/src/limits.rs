@@ -16,6 +16,9 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { reserve_bytes: 64 * 1024 * 1024, segment_age: Duration::from_secs(10) }
+        Self {
+            reserve_bytes: 64 * 1024 * 1024,
+            segment_age: Duration::from_secs(10),
+        }
     }
 }

@@ -26,7 +26,9 @@ pub struct Recorder {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("dir", &self.shared.dir).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("dir", &self.shared.dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,7 +101,11 @@ pub(crate) struct Paths {
 impl Paths {
     pub(crate) fn of(dir: &Path, session: SessionId) -> Self {
         let named = |extension| dir.join(format!("{session}.{extension}"));
-        Self { part: named("part"), tail: named("tail"), sealed: named("rec") }
+        Self {
+            part: named("part"),
+            tail: named("tail"),
+            sealed: named("rec"),
+        }
     }
 }
 
@@ -109,17 +115,34 @@ impl Recorder {
     /// A disk that has less free than the reserve is no error here: recordings are refused one by
     /// one until there is room.
     pub fn open_dir(dir: &Path, limits: Limits, seal: Arc<dyn Seal>) -> Result<Self, DirError> {
-        let refused = |source| DirError { path: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(refused)?;
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(refused)?;
+        let refused = |source| DirError {
+            path: dir.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(refused)?;
+        File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(refused)?;
         let reserve = Reserve::new(dir, limits.reserve_bytes);
         match reserve.restore() {
             Ok(()) => {}
             Err(full) if full.kind() == io::ErrorKind::StorageFull => {}
             Err(other) => return Err(refused(other)),
         }
-        let shared = Shared { dir: dir.to_owned(), limits, seal, reserve, live: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Shared {
+            dir: dir.to_owned(),
+            limits,
+            seal,
+            reserve,
+            live: Mutex::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Begins a recording: its heading is in the kernel when this returns.
@@ -192,7 +215,10 @@ impl Recorder {
 
     fn live(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Weak<Live>>> {
         // The book is only ever inserted into and swept; a panic cannot leave it half done.
-        self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -201,7 +227,9 @@ pub(crate) fn sessions(dir: &Path, extension: &str) -> io::Result<Vec<SessionId>
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
-        let stem = name.to_str().and_then(|name| name.strip_suffix(extension)?.strip_suffix('.'));
+        let stem = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(extension)?.strip_suffix('.'));
         found.extend(stem.and_then(|stem| stem.parse::<SessionId>().ok()));
     }
     found.sort_unstable();

@@ -52,7 +52,9 @@ pub(crate) struct Live {
 
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Live")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,11 +187,19 @@ impl Recording {
     ///
     /// As for [`append`](Self::append).
     pub fn append_all(&self, at: Duration, frames: &[Frame<'_>]) -> Result<(), AppendError> {
-        if frames.iter().any(|frame| matches!(frame, Frame::Close { .. })) {
-            return Err(AppendError::Frame(Malformed::Document("end before the seal")));
+        if frames
+            .iter()
+            .any(|frame| matches!(frame, Frame::Close { .. }))
+        {
+            return Err(AppendError::Frame(Malformed::Document(
+                "end before the seal",
+            )));
         }
         self.live.write(at, |chain, to| {
-            frames.iter().try_for_each(|frame| push_frame(chain, at, frame, to)).map_err(AppendError::from)
+            frames
+                .iter()
+                .try_for_each(|frame| push_frame(chain, at, frame, to))
+                .map_err(AppendError::from)
         })
     }
 
@@ -213,12 +223,26 @@ impl Recording {
         timeline: &Timeline,
     ) -> Result<Sealed, SealError> {
         let live = &*self.live;
-        let mut state = live.state.lock().map_err(|_poisoned| SealError::Torn(live.session))?;
+        let mut state = live
+            .state
+            .lock()
+            .map_err(|_poisoned| SealError::Torn(live.session))?;
         if matches!(state.failure, Some(AppendError::Sealed)) {
             return Err(SealError::Sealed(live.session));
         }
-        let sealed = live.finish(&state, at, now, &Frame::Close { end: end.clone(), timeline: *timeline });
-        let sealed = sealed.map_err(|source| SealError::Write { session: live.session, source })?;
+        let sealed = live.finish(
+            &state,
+            at,
+            now,
+            &Frame::Close {
+                end: end.clone(),
+                timeline: *timeline,
+            },
+        );
+        let sealed = sealed.map_err(|source| SealError::Write {
+            session: live.session,
+            source,
+        })?;
         state.failure = Some(AppendError::Sealed);
         state.told = true;
         Ok(sealed)
@@ -248,7 +272,12 @@ impl Recording {
             container: Container::start(),
             part_len: opening.len() as u64,
             tail_len: 0,
-            open: OpenSegment { begin: 0, first: 0, frames: 0, at_us: 0 },
+            open: OpenSegment {
+                begin: 0,
+                first: 0,
+                frames: 0,
+                at_us: 0,
+            },
             failure: None,
             told: false,
         };
@@ -263,11 +292,17 @@ impl Recording {
             state: Mutex::new(state),
         };
         live.write(Duration::ZERO, |chain, to| {
-            let encode = |to: &mut Vec<u8>| codec::encode_heading(heading, to).map(|()| codec::kind::HEADING);
-            chain.push(Duration::ZERO, to, encode).map_err(AppendError::from)
+            let encode = |to: &mut Vec<u8>| {
+                codec::encode_heading(heading, to).map(|()| codec::kind::HEADING)
+            };
+            chain
+                .push(Duration::ZERO, to, encode)
+                .map_err(AppendError::from)
         })
         .map_err(|source| OpenError::Heading { session, source })?;
-        Ok(Self { live: Arc::new(live) })
+        Ok(Self {
+            live: Arc::new(live),
+        })
     }
 
     pub(crate) fn downgrade(&self) -> Weak<Live> {
@@ -318,14 +353,19 @@ impl Live {
         if bytes > BATCH_MAX {
             return Err(AppendError::Large { bytes });
         }
-        (&self.tail).write_all(&scratch.frames).map_err(AppendError::of)?;
+        (&self.tail)
+            .write_all(&scratch.frames)
+            .map_err(AppendError::of)?;
         self.dirty.store(true, Ordering::Release);
         let added = chain.next.saturating_sub(state.chain.next);
         if state.open.frames == 0 {
             state.open.first = state.chain.next;
             state.open.at_us = first_time(&scratch.frames);
         }
-        state.open.frames = state.open.frames.saturating_add(u32::try_from(added).unwrap_or(u32::MAX));
+        state.open.frames = state
+            .open
+            .frames
+            .saturating_add(u32::try_from(added).unwrap_or(u32::MAX));
         state.tail_len = state.tail_len.saturating_add(bytes as u64);
         state.chain = chain;
         if state.tail_len.saturating_sub(state.open.begin) >= SEGMENT_TARGET {
@@ -336,7 +376,8 @@ impl Live {
 
     /// Packs the open segment behind the finished ones.
     fn pack(&self, state: &mut State, scratch: &mut Scratch) -> Result<(), AppendError> {
-        self.read_open(state, &mut scratch.segment).map_err(AppendError::of)?;
+        self.read_open(state, &mut scratch.segment)
+            .map_err(AppendError::of)?;
         let unpacked = Unpacked {
             first: state.open.first,
             frames: state.open.frames,
@@ -345,10 +386,16 @@ impl Live {
         };
         let at = state.part_len;
         let written = segment::pack(unpacked, &mut state.container, |packed| {
-            self.part.write_all_at(packed, at).map(|()| packed.len() as u64)
+            self.part
+                .write_all_at(packed, at)
+                .map(|()| packed.len() as u64)
         });
         state.part_len = at.saturating_add(written.map_err(AppendError::of)?);
-        state.open = OpenSegment { begin: state.tail_len, frames: 0, ..state.open };
+        state.open = OpenSegment {
+            begin: state.tail_len,
+            frames: 0,
+            ..state.open
+        };
         if state.tail_len >= TAIL_MAX {
             // A crash between the two leaves frames in both files; their numbers tell.
             self.part.sync_data().map_err(AppendError::of)?;
@@ -375,7 +422,13 @@ impl Live {
         state.failure = Some(failure);
     }
 
-    fn finish(&self, state: &State, at: Duration, now: Timestamp, close: &Frame<'_>) -> io::Result<Sealed> {
+    fn finish(
+        &self,
+        state: &State,
+        at: Duration,
+        now: Timestamp,
+        close: &Frame<'_>,
+    ) -> io::Result<Sealed> {
         let mut open = Vec::new();
         if state.open.frames > 0 {
             self.read_open(state, &mut open)?;
@@ -389,7 +442,10 @@ impl Live {
             container: state.container,
             chain: state.chain.clone(),
             open,
-            open_first: state.chain.next.saturating_sub(u64::from(state.open.frames)),
+            open_first: state
+                .chain
+                .next
+                .saturating_sub(u64::from(state.open.frames)),
             open_at_us: state.open.at_us,
         };
         finish.seal(at, now, close, &self.shared)
@@ -407,18 +463,26 @@ impl Live {
             false => Ok(()),
         };
         let Ok(mut state) = self.state.lock() else {
-            return Some(Stopped { session: self.session, error: AppendError::Torn });
+            return Some(Stopped {
+                session: self.session,
+                error: AppendError::Torn,
+            });
         };
         if state.failure.is_none() {
             match synced {
                 Err(error) => self.fail(&mut state, AppendError::of(error)),
-                Ok(()) if self.shared.reserve.is_spent() => self.fail(&mut state, AppendError::NoSpace),
+                Ok(()) if self.shared.reserve.is_spent() => {
+                    self.fail(&mut state, AppendError::NoSpace)
+                }
                 Ok(()) => {}
             }
         }
         let error = state.failure.clone().filter(|_| !state.told)?;
         state.told = true;
-        Some(Stopped { session: self.session, error })
+        Some(Stopped {
+            session: self.session,
+            error,
+        })
     }
 }
 

@@ -28,7 +28,11 @@ pub(crate) struct Reserve {
 
 impl Reserve {
     pub(crate) fn new(dir: &Path, wanted: u64) -> Self {
-        Self { path: dir.join(FILE), wanted, spent: AtomicBool::new(true) }
+        Self {
+            path: dir.join(FILE),
+            wanted,
+            spent: AtomicBool::new(true),
+        }
     }
 
     /// Whether the space was given up: nothing more may be recorded.
@@ -50,7 +54,12 @@ impl Reserve {
             return Ok(());
         }
         let size = self.wanted.checked_div(SHARE).unwrap_or(0);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&self.path)?;
         let held = file.metadata()?.len();
         if free(&self.path)?.saturating_add(held) < self.wanted {
             return Err(io::ErrorKind::StorageFull.into());

@@ -114,7 +114,11 @@ pub(crate) fn announced(bytes: [u8; SKIP]) -> Option<Announced> {
 impl SegmentHeader {
     fn encode(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(&SEGMENT.to_le_bytes());
-        to.extend_from_slice(&u32::try_from(SEGMENT_BODY).unwrap_or(u32::MAX).to_le_bytes());
+        to.extend_from_slice(
+            &u32::try_from(SEGMENT_BODY)
+                .unwrap_or(u32::MAX)
+                .to_le_bytes(),
+        );
         to.extend_from_slice(&self.first.to_le_bytes());
         to.extend_from_slice(&self.frames.to_le_bytes());
         to.extend_from_slice(&self.unpacked.to_le_bytes());
@@ -130,7 +134,9 @@ impl SegmentHeader {
         let (unpacked, body) = body.split_first_chunk()?;
         let (packed, body) = body.split_first_chunk()?;
         let (at_us, body) = body.split_first_chunk()?;
-        let (container, []) = body.split_first_chunk()? else { return None };
+        let (container, []) = body.split_first_chunk()? else {
+            return None;
+        };
         let header = Self {
             first: u64::from_le_bytes(*first),
             frames: u32::from_le_bytes(*frames),
@@ -141,7 +147,8 @@ impl SegmentHeader {
         };
         let unpacked = usize::try_from(header.unpacked).ok()?;
         let packed = usize::try_from(header.packed).ok()?;
-        let sound = header.frames > 0 && unpacked <= SEGMENT_MAX && packed <= compress_bound(unpacked);
+        let sound =
+            header.frames > 0 && unpacked <= SEGMENT_MAX && packed <= compress_bound(unpacked);
         sound.then_some(header)
     }
 }
@@ -175,7 +182,10 @@ pub(crate) fn pack<T>(
     PACKER.with_borrow_mut(|packer| {
         let packer = match packer {
             Some(packer) => packer,
-            None => packer.insert(Packer { compressor: compressor()?, out: Vec::new() }),
+            None => packer.insert(Packer {
+                compressor: compressor()?,
+                out: Vec::new(),
+            }),
         };
         packer.pack(segment, container)?;
         let written = write(&packer.out)?;
@@ -199,7 +209,8 @@ fn compressor() -> io::Result<Compressor<'static>> {
 impl Packer {
     fn pack(&mut self, segment: Unpacked<'_>, container: &Container) -> io::Result<()> {
         self.out.clear();
-        self.out.reserve(SEGMENT_HEADER.saturating_add(compress_bound(segment.bytes.len())));
+        self.out
+            .reserve(SEGMENT_HEADER.saturating_add(compress_bound(segment.bytes.len())));
         let mut header = SegmentHeader {
             first: segment.first,
             frames: segment.frames,
@@ -211,7 +222,9 @@ impl Packer {
         header.encode(&mut self.out);
         let mut body = io::Cursor::new(&mut self.out);
         body.set_position(SEGMENT_HEADER as u64);
-        let packed = self.compressor.compress_to_buffer(segment.bytes, &mut body)?;
+        let packed = self
+            .compressor
+            .compress_to_buffer(segment.bytes, &mut body)?;
         header.packed = u32::try_from(packed).map_err(io::Error::other)?;
         let mut head = Vec::with_capacity(SEGMENT_HEADER);
         header.encode(&mut head);
@@ -225,7 +238,9 @@ impl Packer {
 /// Unpacks `packed` into `to`, which then holds exactly what the header promised.
 pub(crate) fn unpack(header: &SegmentHeader, packed: &[u8], to: &mut Vec<u8>) -> io::Result<()> {
     let promised = usize::try_from(header.unpacked).map_err(io::Error::other)?;
-    let real = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+    let real = zstd::zstd_safe::get_frame_content_size(packed)
+        .ok()
+        .flatten();
     if real != Some(u64::from(header.unpacked)) {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -234,5 +249,9 @@ pub(crate) fn unpack(header: &SegmentHeader, packed: &[u8], to: &mut Vec<u8>) ->
     to.clear();
     to.reserve_exact(promised);
     let found = decompressor.decompress_to_buffer(packed, to)?;
-    if found == promised { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+    if found == promised {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
+    }
 }

@@ -21,7 +21,11 @@ const REFUSED: u8 = 12;
 pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
     match event {
         ChannelEvent::Opened { kind } => texts(to, OPENED, &[kind]),
-        ChannelEvent::Pty { term, columns, rows } => {
+        ChannelEvent::Pty {
+            term,
+            columns,
+            rows,
+        } => {
             texts(to, PTY, &[term]);
             numbers(to, &[*columns, *rows]);
         }
@@ -64,18 +68,45 @@ fn numbers(to: &mut Vec<u8>, fields: &[u32]) {
 pub(super) fn decode<'a>(from: &mut Cursor<'a>) -> Result<ChannelEvent<'a>, Malformed> {
     Ok(match from.u8()? {
         OPENED => ChannelEvent::Opened { kind: from.text()? },
-        PTY => ChannelEvent::Pty { term: from.text()?, columns: from.u32()?, rows: from.u32()? },
-        ENVIRONMENT => ChannelEvent::Environment { name: from.text()?, value: from.text()? },
+        PTY => ChannelEvent::Pty {
+            term: from.text()?,
+            columns: from.u32()?,
+            rows: from.u32()?,
+        },
+        ENVIRONMENT => ChannelEvent::Environment {
+            name: from.text()?,
+            value: from.text()?,
+        },
         SHELL => ChannelEvent::Shell,
-        EXEC => ChannelEvent::Exec { command: from.bytes()? },
+        EXEC => ChannelEvent::Exec {
+            command: from.bytes()?,
+        },
         SUBSYSTEM => ChannelEvent::Subsystem { name: from.text()? },
-        RESIZE => ChannelEvent::Resize { columns: from.u32()?, rows: from.u32()? },
+        RESIZE => ChannelEvent::Resize {
+            columns: from.u32()?,
+            rows: from.u32()?,
+        },
         SIGNAL => ChannelEvent::Signal { name: from.text()? },
-        EOF => ChannelEvent::Eof { stream: stream(from.u8()?)? },
-        EXIT_STATUS => ChannelEvent::ExitStatus { status: from.u32()? },
-        EXIT_SIGNAL => ChannelEvent::ExitSignal { name: from.text()?, message: from.text()? },
+        EOF => ChannelEvent::Eof {
+            stream: stream(from.u8()?)?,
+        },
+        EXIT_STATUS => ChannelEvent::ExitStatus {
+            status: from.u32()?,
+        },
+        EXIT_SIGNAL => ChannelEvent::ExitSignal {
+            name: from.text()?,
+            message: from.text()?,
+        },
         CLOSED => ChannelEvent::Closed,
-        REFUSED => ChannelEvent::Refused { code: from.text()?, what: from.text()? },
-        value => return Err(Malformed::Choice { field: "channel event", value }),
+        REFUSED => ChannelEvent::Refused {
+            code: from.text()?,
+            what: from.text()?,
+        },
+        value => {
+            return Err(Malformed::Choice {
+                field: "channel event",
+                value,
+            });
+        }
     })
 }

@@ -70,7 +70,11 @@ impl<'a> Cursor<'a> {
 
     /// That nothing is left.
     pub(super) fn end(&self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Long) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed::Long)
+        }
     }
 }
 

@@ -26,7 +26,11 @@ const KINDS: [StatementKind; 9] = [
 pub(super) fn encode_statement(statement: &Statement<'_>, to: &mut Vec<u8>) {
     to.extend_from_slice(&statement.id.to_le_bytes());
     let number = KINDS.iter().position(|kind| *kind == statement.kind);
-    to.push(number.and_then(|number| u8::try_from(number).ok()).unwrap_or(u8::MAX));
+    to.push(
+        number
+            .and_then(|number| u8::try_from(number).ok())
+            .unwrap_or(u8::MAX),
+    );
     put(to, statement.name);
     put(to, statement.portal);
     put(to, statement.text);
@@ -60,14 +64,26 @@ pub(super) fn decode_statement<'a>(from: &mut Cursor<'a>) -> Result<Statement<'a
     let id = from.u64()?;
     let number = from.u8()?;
     let kind = KINDS.get(usize::from(number)).copied();
-    let kind = kind.ok_or(Malformed::Choice { field: "kind of statement", value: number })?;
+    let kind = kind.ok_or(Malformed::Choice {
+        field: "kind of statement",
+        value: number,
+    })?;
     let (name, portal, text) = (from.bytes()?, from.bytes()?, from.bytes()?);
     let count = usize::try_from(from.u32()?).map_err(|_wider| Malformed::Short)?;
     if count > PARAMETERS_MAX || count > from.left() {
         return Err(Malformed::Short);
     }
-    let parameters = (0..count).map(|_| decode_parameter(from)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Statement { id, kind, name, portal, text, parameters: Cow::Owned(parameters) })
+    let parameters = (0..count)
+        .map(|_| decode_parameter(from))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Statement {
+        id,
+        kind,
+        name,
+        portal,
+        text,
+        parameters: Cow::Owned(parameters),
+    })
 }
 
 fn decode_parameter<'a>(from: &mut Cursor<'a>) -> Result<Parameter<'a>, Malformed> {
@@ -81,7 +97,12 @@ fn decode_parameter<'a>(from: &mut Cursor<'a>) -> Result<Parameter<'a>, Malforme
             0 => Value::Null,
             1 => Value::Kept(from.bytes()?),
             2 => Value::Masked { bytes: from.u64()? },
-            value => return Err(Malformed::Choice { field: "kind of value", value }),
+            value => {
+                return Err(Malformed::Choice {
+                    field: "kind of value",
+                    value,
+                });
+            }
         },
     })
 }
@@ -108,12 +129,27 @@ pub(super) fn decode_outcome<'a>(from: &mut Cursor<'a>) -> Result<Outcome<'a>, M
     let (id, rows, bytes, elapsed) = (from.u64()?, from.u64()?, from.u64()?, from.u64()?);
     let transaction = from.u8()?;
     let tag = from.flag("tag")?.then(|| from.text()).transpose()?;
-    let error = from.flag("error")?.then(|| decode_error(from)).transpose()?;
-    Ok(Outcome { id, tag, rows, bytes, error, elapsed: Duration::from_micros(elapsed), transaction })
+    let error = from
+        .flag("error")?
+        .then(|| decode_error(from))
+        .transpose()?;
+    Ok(Outcome {
+        id,
+        tag,
+        rows,
+        bytes,
+        error,
+        elapsed: Duration::from_micros(elapsed),
+        transaction,
+    })
 }
 
 fn decode_error<'a>(from: &mut Cursor<'a>) -> Result<SqlError<'a>, Malformed> {
-    Ok(SqlError { sqlstate: from.text()?, severity: from.text()?, message: from.text()? })
+    Ok(SqlError {
+        sqlstate: from.text()?,
+        severity: from.text()?,
+        message: from.text()?,
+    })
 }
 
 fn micros(time: Duration) -> u64 {
