@@ -1,3 +1,67 @@
-//! ca
+//! Turns a permit into short-lived certificates, and can always say which ones may exist.
+//!
+//! | Key | Signs | Trusted by |
+//! |---|---|---|
+//! | `ssh-user-ca` | a session's way into an SSH target | SSH targets |
+//! | `x509-target-ca` | a session's way into a PostgreSQL target | PostgreSQL targets |
+//! | `ssh-login-ca` | a person's way into the bastion by ssh | the bastion |
+//! | `x509-login-ca` | a person's way into the bastion by psql and the API; the bastion's own TLS certificate | the bastion and its clients |
+//! | `ssh-host-ca` | what the bastion shows to ssh | people's `known_hosts` |
+//! | `recording-seal` | checkpoints of recordings | auditors |
+//!
+//! No target trusts what signs people's own certificates, so a person who is named like an account
+//! has no way around the bastion.
+//!
+//! This crate is told the time and handed its randomness; only P-256 keys and signatures draw
+//! their own, inside aws-lc. It knows nothing of sockets, and of the database only the trait
+//! [`Journal`].
+
 pub mod applicant;
 pub mod sshsig;
+
+mod anchor;
+mod authority;
+mod check;
+pub mod credential;
+mod fingerprint;
+mod host;
+mod intent;
+mod issue;
+mod journal;
+mod keys;
+mod login;
+mod pass;
+mod passphrase;
+mod profile;
+mod request;
+mod seal;
+mod serial;
+mod source;
+mod ssh;
+mod strength;
+mod trust;
+mod x509;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use authority::Authority;
+pub use credential::{CertificateRefusal, LoginProof, check_login_certificate, check_login_x509};
+pub use host::{HostIdentity, HostOrder, ServerIdentity};
+pub use intent::{Contents, Extension, Intent, Purpose};
+pub use issue::IssueError;
+pub use journal::{Journal, JournalError, Outcome};
+pub use keys::{CreateError, KeyName, OpenError};
+pub use login::{LoginCertificates, LoginOrder};
+pub use pass::{Pass, PassKey, PassOrder};
+pub use passphrase::{Passphrase, PassphraseError};
+pub use profile::{
+    BACKDATING, HALT_LIFETIME, HOST_LIFETIME_MAX, LOGIN_LIFETIME_MAX, PASS_LIFETIME_MAX,
+};
+pub use request::RequestRefusal;
+/// The traits by which randomness is handed in.
+pub use russh::keys::ssh_key::rand_core;
+pub use seal::Sealer;
+pub use serial::{KeyId, Serial};
+pub use strength::WeakKey;
+pub use trust::{TrustBundle, certificate_fingerprint};

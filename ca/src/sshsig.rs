@@ -6,15 +6,14 @@
 use russh::keys::ssh_key::{self, LineEnding, Signature, SshSig};
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
+use crate::strength;
+
 /// What a login's signature is made for. A signature made for anything else proves nothing here.
 pub const LOGIN_NAMESPACE: &str = "tidegate-login";
 
 /// The longest armoured signature we look at, in bytes. One by an RSA key of 16384 bits has fewer
 /// than 6000.
 pub const ARMOURED_MAX: usize = 8192;
-
-/// The fewest bits of an RSA key that we believe.
-const RSA_BITS_MIN: u32 = 2048;
 
 /// The key did not sign this, or not in a way that we believe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +50,7 @@ pub fn verify(
         return Err(SignatureRefused::Long);
     }
     let signature = SshSig::from_pem(armoured).map_err(|_odd| SignatureRefused::Unreadable)?;
-    if !strong(key)
+    if strength::believe(key.key_data()).is_err()
         || matches!(
             signature.algorithm(),
             Algorithm::Dsa | Algorithm::Rsa { hash: None }
@@ -83,14 +82,6 @@ pub fn armour(key: &PublicKey, namespace: &str, signature: Signature) -> Result<
         signature,
     )?;
     Ok(whole.to_pem(LineEnding::LF)?)
-}
-
-fn strong(key: &PublicKey) -> bool {
-    match key.key_data() {
-        ssh_key::public::KeyData::Dsa(_) => false,
-        ssh_key::public::KeyData::Rsa(rsa) => rsa.key_size() >= RSA_BITS_MIN,
-        _other => true,
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,157 @@
+//! Reads an SSH certificate byte by byte (`PROTOCOL.certkeys` of OpenSSH).
+
+use russh::keys::PublicKey;
+use russh::keys::signature::Verifier;
+use russh::keys::ssh_key::{Algorithm, Signature};
+
+use super::{same, unix};
+use crate::intent::{Contents, Intent, Purpose};
+use crate::ssh::{SOURCE_ADDRESS, only};
+use crate::{IssueError, Serial, fingerprint};
+
+/// The fewest bytes of a nonce.
+const NONCE_MIN: usize = 16;
+
+/// Compares every field of the certificate with the intent and verifies its signature by `signer`.
+/// Returns its SHA-256.
+pub(crate) fn ssh(blob: &[u8], intent: &Intent, signer: &PublicKey) -> Result<String, IssueError> {
+    let (
+        Contents::Ssh {
+            principals,
+            source_address,
+            extensions,
+        },
+        Serial::Ssh(serial),
+    ) = (&intent.contents, intent.serial)
+    else {
+        return Err(IssueError::Mixed);
+    };
+    let mut rest = Reader(blob);
+    let (plain, fields) = kind(rest.text()?)?;
+    same(rest.string()?.len() >= NONCE_MIN, "nonce")?;
+    let mut key = Vec::new();
+    write_string(&mut key, plain.as_bytes());
+    for _field in 0..fields {
+        write_string(&mut key, rest.string()?);
+    }
+    same(fingerprint::of(&key) == intent.fingerprint, "key")?;
+    same(rest.u64()? == serial, "serial")?;
+    let cert_type = if intent.purpose == Purpose::Host {
+        2
+    } else {
+        1
+    };
+    same(rest.u32()? == cert_type, "type")?;
+    same(rest.text()? == intent.key_id.as_str(), "key id")?;
+    same(
+        texts(rest.string()?)? == *principals && !principals.is_empty(),
+        "principals",
+    )?;
+    same(rest.u64()? == unix(intent.valid_from)?, "start")?;
+    same(rest.u64()? == unix(intent.expires_at)?, "end")?;
+    let mut options = Vec::new();
+    if let Some(address) = source_address {
+        write_string(&mut options, SOURCE_ADDRESS.as_bytes());
+        let mut value = Vec::new();
+        write_string(&mut value, only(*address).as_bytes());
+        write_string(&mut options, &value);
+    }
+    same(rest.string()? == options, "critical options")?;
+    let mut permits = Vec::new();
+    for extension in extensions {
+        write_string(&mut permits, extension.as_str().as_bytes());
+        write_string(&mut permits, b"");
+    }
+    same(rest.string()? == permits, "extensions")?;
+    same(rest.string()?.is_empty(), "reserved field")?;
+    same(rest.string()? == signer.to_bytes()?, "signing key")?;
+    let signed_length = blob.len().saturating_sub(rest.0.len());
+    let signed = blob
+        .get(..signed_length)
+        .ok_or(IssueError::Differs("length"))?;
+    let mut signature = Reader(rest.string()?);
+    same(rest.0.is_empty(), "length")?;
+    same(signature.text()? == "ssh-ed25519", "signature's kind")?;
+    let signature_bytes = signature.string()?;
+    same(signature.0.is_empty(), "signature's length")?;
+    let signature = Signature::new(Algorithm::Ed25519, signature_bytes)?;
+    same(
+        signer.key_data().verify(signed, &signature).is_ok(),
+        "signature",
+    )?;
+    Ok(fingerprint::hex(blob))
+}
+
+/// The plain key's name and how many fields it has, each written like a string.
+///
+/// Source: RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4, `PROTOCOL.u2f`.
+fn kind(name: &str) -> Result<(&str, usize), IssueError> {
+    let differs = IssueError::Differs("kind of key");
+    let (plain, suffix) = match name.strip_suffix("-cert-v01@openssh.com") {
+        Some(plain) if plain.starts_with("sk-") => (plain, "@openssh.com"),
+        Some(plain) => (plain, ""),
+        None => return Err(differs),
+    };
+    match (plain, suffix) {
+        ("ssh-ed25519", "") => Ok(("ssh-ed25519", 1)),
+        ("ssh-rsa", "") => Ok(("ssh-rsa", 2)),
+        ("ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521", "") => {
+            Ok((plain, 2))
+        }
+        ("sk-ssh-ed25519", _) => Ok(("sk-ssh-ed25519@openssh.com", 2)),
+        ("sk-ecdsa-sha2-nistp256", _) => Ok(("sk-ecdsa-sha2-nistp256@openssh.com", 3)),
+        _unknown => Err(differs),
+    }
+}
+
+fn texts(bytes: &[u8]) -> Result<Vec<&str>, IssueError> {
+    let mut rest = Reader(bytes);
+    let mut found = Vec::new();
+    while !rest.0.is_empty() {
+        found.push(rest.text()?);
+    }
+    Ok(found)
+}
+
+fn write_string(to: &mut Vec<u8>, bytes: &[u8]) {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    to.extend_from_slice(&length.to_be_bytes());
+    to.extend_from_slice(bytes);
+}
+
+/// What is left to read (RFC 4251 section 5).
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], IssueError> {
+        let (head, tail) = self
+            .0
+            .split_first_chunk()
+            .ok_or(IssueError::Differs("length"))?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn u32(&mut self) -> Result<u32, IssueError> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, IssueError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn string(&mut self) -> Result<&'a [u8], IssueError> {
+        let length =
+            usize::try_from(self.u32()?).map_err(|_narrow| IssueError::Differs("length"))?;
+        let (head, tail) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(IssueError::Differs("length"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn text(&mut self) -> Result<&'a str, IssueError> {
+        str::from_utf8(self.string()?).map_err(|_odd| IssueError::Differs("text"))
+    }
+}

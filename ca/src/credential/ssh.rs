@@ -1,0 +1,133 @@
+//! The whole rule set of sshd for a user certificate.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use policies::PrincipalName;
+use russh::keys::ssh_key::certificate::CertType;
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
+
+use super::{CertificateRefusal, LoginProof, SKEW_MAX};
+use crate::source::SourceList;
+use crate::ssh::SOURCE_ADDRESS;
+use crate::{Extension, strength};
+
+/// Checks a person's SSH certificate, whose key they have proven to hold.
+///
+/// `login_ca` is the one CA that is believed, `source` where the person comes from.
+///
+/// The certificate is written out again to verify its signature, so bytes that a parser skipped
+/// inside what is signed make the signature wrong. Bytes behind the certificate are not part of it
+/// and cannot be seen here; [`read_certificate`](super::read_certificate) refuses them.
+pub fn check_login_certificate(
+    certificate: &Certificate,
+    login_ca: &PublicKey,
+    source: IpAddr,
+    now: Timestamp,
+) -> Result<LoginProof, CertificateRefusal> {
+    signed_by(certificate, login_ca)?;
+    if certificate.cert_type() != CertType::User {
+        return Err(CertificateRefusal::Host);
+    }
+    strength::believe(certificate.public_key()).map_err(CertificateRefusal::Key)?;
+    let expires_at = in_time(certificate, now)?;
+    let principal = match certificate.valid_principals() {
+        [] => return Err(CertificateRefusal::Nobody),
+        [one] if one.is_empty() => return Err(CertificateRefusal::Nobody),
+        [one] => PrincipalName::parse(one).map_err(|_odd| CertificateRefusal::Principal)?,
+        several => return Err(CertificateRefusal::Several(several.len())),
+    };
+    for (name, value) in certificate.critical_options().iter() {
+        critical_option(name, value, source)?;
+    }
+    Ok(LoginProof {
+        principal,
+        serial: certificate.serial().to_string(),
+        fingerprint: certificate
+            .public_key()
+            .fingerprint(HashAlg::Sha256)
+            .to_string(),
+        expires_at,
+        extensions: extensions(certificate),
+    })
+}
+
+/// The CA's key is exactly the one we know, a plain key that we believe, and it signed this.
+fn signed_by(certificate: &Certificate, login_ca: &PublicKey) -> Result<(), CertificateRefusal> {
+    strength::believe(certificate.signature_key()).map_err(CertificateRefusal::AuthorityKey)?;
+    strength::believe(login_ca.key_data()).map_err(CertificateRefusal::AuthorityKey)?;
+    if certificate.signature_key() != login_ca.key_data() {
+        return Err(CertificateRefusal::Authority);
+    }
+    let algorithms = (
+        certificate.signature_key().algorithm(),
+        certificate.signature().algorithm(),
+    );
+    let fits = match algorithms {
+        (Algorithm::Rsa { .. }, Algorithm::Rsa { hash }) => hash.is_some(),
+        (key, signature) => key == signature,
+    };
+    if !fits {
+        return Err(CertificateRefusal::SignatureKind);
+    }
+    if certificate.valid_after() >= certificate.valid_before() {
+        return Err(CertificateRefusal::Expired);
+    }
+    // Asked at an instant inside the window, so what is left to fail is the signature. The window
+    // itself is checked apart, with its skew.
+    certificate
+        .validate_at(
+            certificate.valid_after(),
+            [&login_ca.fingerprint(HashAlg::Sha256)],
+        )
+        .map_err(|_refused| CertificateRefusal::Signature)
+}
+
+/// `valid after <= now < valid before`, with [`SKEW_MAX`] of patience at the start. Returns the
+/// end.
+fn in_time(certificate: &Certificate, now: Timestamp) -> Result<Timestamp, CertificateRefusal> {
+    let start = second(certificate.valid_after());
+    let end = second(certificate.valid_before());
+    if start > now.checked_add(SKEW_MAX).unwrap_or(Timestamp::MAX) {
+        return Err(CertificateRefusal::NotYet);
+    }
+    if now >= end {
+        return Err(CertificateRefusal::Expired);
+    }
+    Ok(end)
+}
+
+/// A second as a certificate counts it. What lies beyond time, like "for ever", is its end.
+fn second(count: u64) -> Timestamp {
+    i64::try_from(count)
+        .ok()
+        .and_then(|second| Timestamp::from_second(second).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+fn critical_option(name: &str, value: &str, source: IpAddr) -> Result<(), CertificateRefusal> {
+    match name {
+        SOURCE_ADDRESS => {
+            let list: SourceList = value
+                .parse()
+                .map_err(|_refused| CertificateRefusal::SourceList)?;
+            list.covers(source)
+                .then_some(())
+                .ok_or(CertificateRefusal::Source)
+        }
+        "force-command" => Err(CertificateRefusal::ForceCommand),
+        "verify-required" => Err(CertificateRefusal::VerifyRequired),
+        unknown => Err(CertificateRefusal::CriticalOption(
+            unknown.escape_debug().take(64).collect(),
+        )),
+    }
+}
+
+/// The extensions that are known. Others are ignored, as `PROTOCOL.certkeys` asks.
+fn extensions(certificate: &Certificate) -> BTreeSet<Extension> {
+    Extension::ALL
+        .into_iter()
+        .filter(|known| certificate.extensions().contains_key(known.as_str()))
+        .collect()
+}

@@ -1,0 +1,25 @@
+//! How keys and certificates are named to people: `SHA256:` and base64, as OpenSSH prints it.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use russh::keys::ssh_key::Fingerprint;
+
+/// The fingerprint of these bytes.
+pub(crate) fn of(bytes: &[u8]) -> String {
+    Fingerprint::Sha256(sha256(bytes)).to_string()
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    sha256(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut sum = [0; 32];
+    for (to, from) in sum.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
+        *to = *from;
+    }
+    sum
+}

@@ -1,0 +1,80 @@
+//! What opens one connection to one target: a spent permit, a fresh key and its certificate.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use policies::{SessionId, Terms};
+use russh::keys::{Certificate, PrivateKey};
+use zeroize::Zeroizing;
+
+use crate::Serial;
+use crate::rand_core::CryptoRng;
+
+/// What a session needs besides its permit.
+pub struct PassOrder<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// What time it is.
+    pub now: Timestamp,
+    /// The address that the target will see us come from, where it is known. An SSH certificate
+    /// works from there only.
+    pub source_address: Option<IpAddr>,
+    /// Where randomness comes from.
+    pub rng: &'a mut (dyn CryptoRng + Send),
+}
+
+impl fmt::Debug for PassOrder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PassOrder")
+            .field("session", &self.session)
+            .field("now", &self.now)
+            .field("source_address", &self.source_address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A spent permit with the key and the certificate that open the connection. The key's bytes are
+/// zeroed on drop.
+#[derive(Debug)]
+#[must_use = "a pass that is not used leaves a certificate behind that nobody needs"]
+pub struct Pass {
+    /// What the permit allowed.
+    pub terms: Terms,
+    /// The session it was made for.
+    pub session: SessionId,
+    /// The certificate's serial number, as in the journal.
+    pub serial: Serial,
+    /// The first instant at which the certificate no longer opens a connection.
+    pub expires_at: Timestamp,
+    /// The key and its certificate.
+    pub key: PassKey,
+}
+
+/// A fresh key and its certificate.
+pub enum PassKey {
+    /// For an SSH target.
+    Ssh {
+        /// Ed25519.
+        key: Arc<PrivateKey>,
+        /// Signed by the CA that SSH targets trust.
+        certificate: Certificate,
+    },
+    /// For a PostgreSQL target.
+    Postgres {
+        /// The client certificate. The CA that signed it is not in it: the target has that.
+        chain_der: Vec<Vec<u8>>,
+        /// P-256, PKCS#8.
+        key_der: Zeroizing<Vec<u8>>,
+    },
+}
+
+impl fmt::Debug for PassKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ssh { .. } => f.write_str("Ssh(..)"),
+            Self::Postgres { .. } => f.write_str("Postgres(..)"),
+        }
+    }
+}

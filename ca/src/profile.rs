@@ -1,0 +1,335 @@
+//! What each kind of certificate may be at most: who signs it, how long it lives, what it permits.
+//!
+//! The ceilings are constants on purpose: no setting makes a certificate live longer than this.
+
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::IssueError;
+use crate::intent::{Contents, Extension, Purpose};
+use crate::keys::KeyName;
+
+/// How long a certificate for a target lives at most: long enough to open one connection.
+pub const PASS_LIFETIME_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long the certificate lives with which a cut backend is looked for.
+pub const HALT_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a person's own certificates live at most.
+pub const LOGIN_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long the bastion's own certificates live at most.
+pub const HOST_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// How far before the moment of signing a certificate begins, for clocks that are late.
+pub const BACKDATING: SignedDuration = SignedDuration::from_secs(60);
+
+/// How many names a certificate of the bastion may carry.
+const NAMES_MAX: usize = 64;
+
+/// The ceilings of one purpose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Profile {
+    /// Who signs.
+    pub(crate) signer: KeyName,
+    /// From now to the end, at most.
+    lifetime_max: SignedDuration,
+    /// What an SSH certificate may permit.
+    extensions: &'static [Extension],
+    /// Whether its names are names of hosts, or accounts.
+    names: Names,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Account,
+    Hosts,
+}
+
+/// When a certificate holds: half-open, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+impl Window {
+    /// From [`BACKDATING`] before `now` to `lifetime` after it, and not beyond `limit`. Fractions
+    /// of a second are dropped from both ends, so that the end is never later than asked.
+    pub(crate) fn new(
+        now: Timestamp,
+        lifetime: SignedDuration,
+        limit: Option<Timestamp>,
+    ) -> Result<Self, IssueError> {
+        let from = now
+            .checked_sub(BACKDATING)
+            .map_err(|_overflow| IssueError::Time)?;
+        let end = now
+            .checked_add(lifetime)
+            .map_err(|_overflow| IssueError::Time)?;
+        let until = whole_second(limit.map_or(end, |limit| limit.min(end)))?;
+        if until <= now {
+            return Err(IssueError::NothingLeft);
+        }
+        Ok(Self {
+            from: whole_second(from)?,
+            until,
+        })
+    }
+
+    /// From the first to the last second, both included, as X.509 counts (RFC 5280 section
+    /// 4.1.2.5: the period includes `notAfter`).
+    pub(crate) fn inclusive(self) -> (i64, i64) {
+        (
+            self.from.as_second(),
+            self.until.as_second().saturating_sub(1),
+        )
+    }
+
+    fn length(&self) -> SignedDuration {
+        self.until.duration_since(self.from)
+    }
+}
+
+fn whole_second(at: Timestamp) -> Result<Timestamp, IssueError> {
+    // Before 1970 is before anything that is certified; as_second() rounds towards zero.
+    if at < Timestamp::UNIX_EPOCH {
+        return Err(IssueError::Time);
+    }
+    Timestamp::from_second(at.as_second()).map_err(|_overflow| IssueError::Time)
+}
+
+impl Profile {
+    /// The profile of a purpose.
+    pub(crate) const fn of(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::SshPass => Self {
+                signer: KeyName::SshUserCa,
+                lifetime_max: PASS_LIFETIME_MAX,
+                extensions: &Extension::ALL,
+                names: Names::Account,
+            },
+            Purpose::PostgresPass => Self::client(KeyName::X509TargetCa, PASS_LIFETIME_MAX),
+            Purpose::Halt => Self::client(KeyName::X509TargetCa, HALT_LIFETIME),
+            Purpose::SshLogin => Self {
+                signer: KeyName::SshLoginCa,
+                lifetime_max: LOGIN_LIFETIME_MAX,
+                extensions: &[Extension::PermitPty, Extension::PermitPortForwarding],
+                names: Names::Account,
+            },
+            Purpose::X509Login => Self::client(KeyName::X509LoginCa, LOGIN_LIFETIME_MAX),
+            Purpose::Host => Self::own(KeyName::SshHostCa),
+            Purpose::Server => Self::own(KeyName::X509LoginCa),
+        }
+    }
+
+    const fn client(signer: KeyName, lifetime_max: SignedDuration) -> Self {
+        Self {
+            signer,
+            lifetime_max,
+            extensions: &[],
+            names: Names::Account,
+        }
+    }
+
+    const fn own(signer: KeyName) -> Self {
+        Self {
+            signer,
+            lifetime_max: HOST_LIFETIME_MAX,
+            extensions: &[],
+            names: Names::Hosts,
+        }
+    }
+
+    /// Whether the profile allows this window and these contents.
+    pub(crate) fn allows(&self, window: &Window, contents: &Contents) -> Result<(), IssueError> {
+        // A start that was rounded down may add up to a second before `now`, never after it.
+        let length_max = self
+            .lifetime_max
+            .checked_add(BACKDATING)
+            .and_then(|longest| longest.checked_add(SignedDuration::from_secs(1)));
+        if length_max.is_none_or(|longest| window.length() > longest) {
+            return Err(IssueError::Lifetime {
+                max: self.lifetime_max,
+            });
+        }
+        match contents {
+            Contents::Ssh {
+                principals,
+                source_address,
+                extensions,
+            } => {
+                let odd = extensions.iter().find(|one| !self.extensions.contains(one));
+                if let Some(extension) = odd {
+                    return Err(IssueError::Extension(*extension));
+                }
+                let hosts = self.names == Names::Hosts;
+                if hosts && source_address.is_some() {
+                    return Err(IssueError::SourceAddress);
+                }
+                self.allows_names(principals)
+            }
+            Contents::X509 {
+                common_name, names, ..
+            } => match self.names {
+                Names::Account => {
+                    names.is_empty().then_some(()).ok_or(IssueError::Names)?;
+                    self.allows_names(std::slice::from_ref(common_name))
+                }
+                Names::Hosts => self.allows_names(names),
+            },
+        }
+    }
+
+    /// No principal may be empty, hold a comma (which separates them in `authorized_keys` and in
+    /// what people type), a wildcard or anything that is not plain ASCII.
+    fn allows_names(&self, names: &[String]) -> Result<(), IssueError> {
+        let all_good = match self.names {
+            Names::Account => names.len() == 1 && names.iter().all(|name| is_account(name)),
+            Names::Hosts => {
+                (1..=NAMES_MAX).contains(&names.len()) && names.iter().all(|name| is_host(name))
+            }
+        };
+        all_good.then_some(()).ok_or(IssueError::Names)
+    }
+}
+
+/// What `policies` lets through as a login or a principal; checked again here because here is
+/// where it becomes authority.
+fn is_account(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '$');
+    (1..=64).contains(&name.len()) && !name.starts_with('-') && name.chars().all(plain)
+}
+
+fn is_host(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let named =
+        (1..=253).contains(&name.len()) && !name.starts_with(['-', '.']) && name.chars().all(plain);
+    named || name.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_window_begins_a_minute_early_and_ends_with_the_permit() {
+        let now = at("2026-01-01T12:00:00.9Z");
+        let limit = at("2026-01-01T12:02:00.7Z");
+        let window = Window::new(now, PASS_LIFETIME_MAX, Some(limit)).unwrap();
+        assert_eq!(window.from, at("2026-01-01T11:59:00Z"));
+        assert_eq!(window.until, at("2026-01-01T12:02:00Z"));
+    }
+
+    #[test]
+    fn a_window_is_never_longer_than_its_lifetime() {
+        let now = at("2026-01-01T12:00:00Z");
+        let window = Window::new(now, PASS_LIFETIME_MAX, Some(at("2026-01-02T00:00:00Z"))).unwrap();
+        assert_eq!(window.until, at("2026-01-01T12:05:00Z"));
+    }
+
+    #[test]
+    fn a_permit_with_nothing_left_gives_no_window() {
+        let now = at("2026-01-01T12:00:00.5Z");
+        for limit in [
+            "2026-01-01T12:00:00Z",
+            "2026-01-01T12:00:00.9Z",
+            "2025-01-01T00:00:00Z",
+        ] {
+            let refused = Window::new(now, PASS_LIFETIME_MAX, Some(at(limit)));
+            assert!(matches!(refused, Err(IssueError::NothingLeft)), "{limit}");
+        }
+        Window::new(now, PASS_LIFETIME_MAX, Some(at("2026-01-01T12:00:01Z"))).unwrap();
+    }
+
+    #[test]
+    fn x509_counts_its_last_second_in() {
+        let now = at("2026-01-01T00:00:00Z");
+        let window = Window::new(now, SignedDuration::from_secs(10), None).unwrap();
+        let start = now.as_second();
+        assert_eq!(window.inclusive(), (start - 60, start + 9));
+    }
+
+    #[test]
+    fn every_lifetime_has_a_ceiling() {
+        let now = at("2026-01-01T00:00:00.5Z");
+        let account = Contents::X509 {
+            common_name: "app_ro".into(),
+            unit: None,
+            user_id: None,
+            names: Vec::new(),
+        };
+        let check = |purpose, seconds, good: bool| {
+            let window = Window::new(now, SignedDuration::from_secs(seconds), None).unwrap();
+            let allowed = Profile::of(purpose).allows(&window, &account);
+            assert_eq!(allowed.is_ok(), good, "{purpose:?} {seconds}");
+        };
+        check(Purpose::PostgresPass, 300, true);
+        check(Purpose::PostgresPass, 302, false);
+        check(Purpose::Halt, 60, true);
+        check(Purpose::Halt, 62, false);
+        check(Purpose::X509Login, 24 * 3600, true);
+        check(Purpose::X509Login, 24 * 3600 + 2, false);
+    }
+
+    #[test]
+    fn accounts_hold_no_commas_wildcards_or_controls() {
+        for good in ["deploy", "app_ro", "alice@corp", "a$b", "A.b-c"] {
+            assert!(is_account(good), "{good}");
+        }
+        for bad in [
+            "", "a,b", "*", "a*", "a?", "!a", "a b", "a\n", "-a", "a/b", "ä", "a=b", "a\0",
+        ] {
+            assert!(!is_account(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for good in ["web1", "web1.example", "127.0.0.1", "::1", "2001:db8::1"] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in [
+            "",
+            "*",
+            "*.example",
+            "a,b",
+            "-a",
+            ".a",
+            "a b",
+            "a:1",
+            "[::1]",
+        ] {
+            assert!(!is_host(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_has_exactly_one_account() {
+        let profile = Profile::of(Purpose::SshPass);
+        assert!(profile.allows_names(&[]).is_err());
+        assert!(profile.allows_names(&["a".into(), "b".into()]).is_err());
+        assert!(profile.allows_names(&["a".into()]).is_ok());
+    }
+
+    #[test]
+    fn a_login_certificate_cannot_lend_an_agent() {
+        let now = at("2026-01-01T00:00:00Z");
+        let window = Window::new(now, LOGIN_LIFETIME_MAX, None).unwrap();
+        let contents = Contents::Ssh {
+            principals: vec!["alice".into()],
+            source_address: None,
+            extensions: [Extension::PermitAgentForwarding].into(),
+        };
+        let refused = Profile::of(Purpose::SshLogin).allows(&window, &contents);
+        assert!(matches!(
+            refused,
+            Err(IssueError::Extension(Extension::PermitAgentForwarding))
+        ));
+    }
+}
