@@ -37,6 +37,14 @@ pub struct GrantEnd {
     pub at: Timestamp,
 }
 
+/// The grant is over already, so it cannot be ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("end grant `{id}`, which is over")]
+pub struct GrantOver {
+    /// The grant.
+    pub id: GrantId,
+}
+
 impl Grant {
     /// Whether it holds for this question at this instant. The end is exclusive: at `expires_at` it
     /// is over.
@@ -56,6 +64,20 @@ impl Grant {
     /// Whether it holds at this instant.
     pub fn in_force(&self, now: Timestamp) -> bool {
         self.ended.is_none() && self.starts_at <= now && now < self.expires_at
+    }
+
+    /// The same, ended before its time. An end is final: it is never replaced by another.
+    ///
+    /// # Errors
+    /// If it has ended or expired already.
+    pub fn end(&self, end: GrantEnd) -> Result<Self, GrantOver> {
+        if self.ended.is_some() || self.expires_at <= end.at {
+            return Err(GrantOver { id: self.id });
+        }
+        Ok(Self {
+            ended: Some(end),
+            ..self.clone()
+        })
     }
 }
 

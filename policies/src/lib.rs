@@ -18,36 +18,54 @@
 //! | permit | [`Permit`] | one decision's yes, to be spent |
 //! | terms | [`Terms`] | what a permit allows, to be shown and enforced |
 
+pub mod diagnose;
+pub mod duration;
 pub mod id;
 pub mod name;
+pub mod quorum;
 pub mod words;
 
 mod approval;
 mod ask;
 mod capability;
+mod decide;
 mod denial;
+mod document;
 mod facts;
+mod foresight;
 mod grant;
+mod library;
 mod lock;
+mod office;
 mod permit;
 mod principal;
 mod request;
 mod sever;
+mod slice;
 mod target;
+mod usage;
+mod verdict;
+mod workflow;
 
 pub use approval::Approval;
 pub use ask::{Ask, Protocol};
 pub use capability::{Capabilities, Capability, Deed};
+pub use decide::{decide, may};
 pub use denial::{Denial, Part};
+pub use diagnose::{Diagnosis, Severity};
+pub use document::{Document, PolicySet};
 pub use facts::Facts;
-pub use grant::{Grant, GrantEnd};
+pub use grant::{Grant, GrantEnd, GrantOver};
 pub use id::{GrantId, LockId, NodeId, RequestId, SessionId};
+pub use library::{Library, library};
 pub use lock::{Lock, LockScope};
 pub use name::{GroupName, Label, Login, PrincipalName, Reason, TargetName};
+pub use office::{Office, may_office};
 pub use permit::{InputRecording, Obligations, Permit, Terms};
 pub use principal::{Credential, Principal, PrincipalKind, RegisteredKey};
-pub use request::{Request, RequestState};
+pub use request::{Filing, Request, RequestError, RequestState};
 pub use sever::SeverReason;
 pub use target::{
     Endpoint, HostKeyPin, HostPort, PostgresEndpoint, ServerPin, SshEndpoint, Target,
 };
+pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};

@@ -1,10 +1,12 @@
 //! Asking other people for a grant, as a state machine: pending, then approved, denied, withdrawn
 //! or lapsed, and never anything after that.
 
+use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Approval, GrantId, Login, PrincipalName, Reason, RequestId, TargetName};
+use crate::document::hex;
+use crate::{Approval, Grant, GrantId, Login, PrincipalName, Reason, RequestId, TargetName};
 
 /// Someone asks for a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,4 +55,223 @@ pub enum RequestState {
     Withdrawn,
     /// Nobody answered in time.
     Lapsed,
+}
+
+/// What someone asks for, before it is a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filing {
+    /// What the request will be called.
+    pub id: RequestId,
+    /// Who asks.
+    pub principal: PrincipalName,
+    /// For which target.
+    pub target: TargetName,
+    /// As whom.
+    pub login: Login,
+    /// For how long, from the moment it is granted.
+    pub duration: SignedDuration,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a request cannot take this step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Nothing shorter than a second or longer than [`Request::DURATION_MAX`] can be asked for.
+    #[error("request {} of access", crate::duration::print(*asked))]
+    Duration {
+        /// What was asked for.
+        asked: SignedDuration,
+    },
+    /// It is no longer open.
+    #[error("request `{id}` is closed")]
+    Closed {
+        /// The request.
+        id: RequestId,
+        /// Where it stands.
+        state: RequestState,
+    },
+    /// It is one's own.
+    #[error("approve one's own request `{id}`")]
+    Own {
+        /// The request.
+        id: RequestId,
+    },
+    /// They have approved it before.
+    #[error("approve request `{id}` twice")]
+    Twice {
+        /// The request.
+        id: RequestId,
+    },
+    /// What they were shown is not what it says.
+    #[error("approve request `{id}` as something else than it is")]
+    Changed {
+        /// The request.
+        id: RequestId,
+    },
+    /// Only whoever filed it may take it back.
+    #[error("withdraw somebody else's request `{id}`")]
+    NotOwn {
+        /// The request.
+        id: RequestId,
+    },
+    /// It is not yet time for it to lapse.
+    #[error("let request `{id}` lapse before its time")]
+    Early {
+        /// The request.
+        id: RequestId,
+    },
+}
+
+impl Request {
+    /// The longest access that can be asked for; policies allow less.
+    pub const DURATION_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+    /// How long a request waits for an answer.
+    pub const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
+
+    /// Files a request. Whether it may be filed is [`may_request`](crate::may_request)'s to say.
+    pub fn file(filing: Filing, now: Timestamp) -> Result<Self, RequestError> {
+        let Filing {
+            id,
+            principal,
+            target,
+            login,
+            duration,
+            reason,
+        } = filing;
+        if duration < SignedDuration::from_secs(1) || duration > Self::DURATION_MAX {
+            return Err(RequestError::Duration { asked: duration });
+        }
+        Ok(Self {
+            id,
+            principal,
+            target,
+            login,
+            duration,
+            reason,
+            filed_at: now,
+            lapses_at: now.saturating_add(Self::PATIENCE).unwrap_or(now),
+            approvals: Vec::new(),
+            state: RequestState::Pending,
+        })
+    }
+
+    /// Whether somebody still has to answer: pending, and `now` before `lapses_at`.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.state == RequestState::Pending && now < self.lapses_at
+    }
+
+    /// SHA-256 of what an approver is shown, in lower-case hexadecimal: the request, who, where, as
+    /// whom, for how long and why.
+    ///
+    /// One line each; none of the parts can hold a line break, so no two requests look alike.
+    pub fn digest(&self) -> String {
+        let shown = format!(
+            "tidegate.request/1\n{}\n{}\n{}\n{}\n{}\n{}\n",
+            self.id,
+            self.principal,
+            self.target,
+            self.login,
+            self.duration.as_nanos(),
+            self.reason,
+        );
+        hex(digest::digest(&digest::SHA256, shown.as_bytes()).as_ref())
+    }
+
+    /// The same with one more approval; still pending, because
+    /// [`activates`](crate::activates) says when it is enough.
+    pub fn approve(&self, approval: Approval) -> Result<Self, RequestError> {
+        let id = self.id;
+        self.open(approval.at)?;
+        if approval.by == self.principal {
+            return Err(RequestError::Own { id });
+        }
+        if approval.digest != self.digest() {
+            return Err(RequestError::Changed { id });
+        }
+        if self
+            .approvals
+            .iter()
+            .any(|earlier| earlier.by == approval.by)
+        {
+            return Err(RequestError::Twice { id });
+        }
+        let mut approved = self.clone();
+        approved.approvals.push(approval);
+        Ok(approved)
+    }
+
+    /// The request as approved, and the grant that it became.
+    pub fn grant(&self, id: GrantId, now: Timestamp) -> Result<(Self, Grant), RequestError> {
+        self.open(now)?;
+        let expires_at =
+            now.checked_add(self.duration)
+                .map_err(|_beyond| RequestError::Duration {
+                    asked: self.duration,
+                })?;
+        let grant = Grant {
+            id,
+            request: self.id,
+            principal: self.principal.clone(),
+            target: self.target.clone(),
+            login: self.login.clone(),
+            starts_at: now,
+            expires_at,
+            ended: None,
+        };
+        Ok((self.moved(RequestState::Approved { grant: id }), grant))
+    }
+
+    /// The same, denied. Whether `by` may is [`may_approve`](crate::may_approve)'s to say.
+    pub fn deny(
+        &self,
+        by: PrincipalName,
+        note: Reason,
+        now: Timestamp,
+    ) -> Result<Self, RequestError> {
+        self.open(now)?;
+        if by == self.principal {
+            return Err(RequestError::Own { id: self.id });
+        }
+        Ok(self.moved(RequestState::Denied { by, note }))
+    }
+
+    /// The same, taken back by whoever filed it.
+    pub fn withdraw(&self, by: &PrincipalName, now: Timestamp) -> Result<Self, RequestError> {
+        if *by != self.principal {
+            return Err(RequestError::NotOwn { id: self.id });
+        }
+        self.open(now)?;
+        Ok(self.moved(RequestState::Withdrawn))
+    }
+
+    /// The same, given up because nobody answered in time.
+    pub fn lapse(&self, now: Timestamp) -> Result<Self, RequestError> {
+        match self.state {
+            RequestState::Pending if now < self.lapses_at => {
+                Err(RequestError::Early { id: self.id })
+            }
+            RequestState::Pending => Ok(self.moved(RequestState::Lapsed)),
+            _ => self.open(now).map(|()| self.clone()),
+        }
+    }
+
+    fn open(&self, now: Timestamp) -> Result<(), RequestError> {
+        if self.is_open(now) {
+            return Ok(());
+        }
+        let state = match &self.state {
+            RequestState::Pending => RequestState::Lapsed,
+            state => state.clone(),
+        };
+        Err(RequestError::Closed { id: self.id, state })
+    }
+
+    fn moved(&self, state: RequestState) -> Self {
+        Self {
+            state,
+            ..self.clone()
+        }
+    }
 }

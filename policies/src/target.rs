@@ -7,7 +7,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupName, Login, TargetName};
+use crate::{GroupName, Login, Protocol, TargetName};
 
 /// A machine or database behind tidegate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,16 @@ pub struct Target {
     pub owners: Option<GroupName>,
     /// When it was added.
     pub added_at: Timestamp,
+}
+
+impl Target {
+    /// What is spoken with it.
+    pub fn protocol(&self) -> Protocol {
+        match self.endpoint {
+            Endpoint::Ssh(_) => Protocol::Ssh,
+            Endpoint::Postgres(_) => Protocol::Postgres,
+        }
+    }
 }
 
 /// Which protocol a target speaks, and where.

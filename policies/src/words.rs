@@ -7,6 +7,14 @@ pub mod broker;
 
 use std::fmt;
 
+use jiff::Timestamp;
+
+mod denial;
+mod request;
+mod sever;
+
+pub use sever::Ending;
+
 /// One thing said to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
@@ -16,6 +24,24 @@ pub struct Words {
     pub what: String,
     /// What to type next, as it can be pasted.
     pub hint: Option<String>,
+}
+
+impl Words {
+    /// A code and a fact.
+    pub fn new(code: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            code,
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    /// The same with what to type next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
 }
 
 impl fmt::Display for Words {
@@ -32,4 +58,14 @@ impl fmt::Display for Words {
 pub trait Shown {
     /// What to say.
     fn words(&self) -> Words;
+}
+
+/// A time of day as people are told it: `14:30 UTC`.
+pub fn time(at: Timestamp) -> String {
+    at.strftime("%H:%M UTC").to_string()
+}
+
+/// A policy author's sentence as part of ours: without its full stop.
+fn sentence(text: &str) -> &str {
+    text.trim_end_matches('.')
 }

@@ -1,0 +1,198 @@
+//! The one function that says yes, and its little sister for each thing done afterwards.
+//!
+//! The order is fixed: locks, then who, then where, then how and as whom, then the grant, and only
+//! then the policies. Up to the grant every no is the same [`Denial::NoGrant`], so that a stranger
+//! cannot tell a locked target from an unknown one.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::usage::Usage;
+use crate::{
+    Ask, Capability, Deed, Denial, Facts, Grant, Login, Permit, PolicySet, Principal,
+    PrincipalName, Protocol, Request, Target, TargetName, Terms,
+};
+
+/// Whether this ask is allowed at this instant. The only maker of [`Permit`].
+///
+/// # Errors
+/// A [`Denial`] that may be shown to whoever asked.
+pub fn decide(
+    policies: &PolicySet,
+    facts: &Facts,
+    ask: &Ask,
+    now: Timestamp,
+) -> Result<Permit, Denial> {
+    let wanted = Wanted::of_ask(ask);
+    let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
+    let Some(grant) = wanted.grant(facts, now) else {
+        return Err(wanted
+            .waiting(facts, now)
+            .unwrap_or_else(|| wanted.no_grant()));
+    };
+    let usage = Usage::build(policies, facts, principal, target, grant, ask.source, now)?;
+    usage.allow(&Deed::Connect)?;
+    Ok(Permit::new(Terms {
+        principal: ask.principal.clone(),
+        credential: ask.credential.clone(),
+        source: ask.source,
+        target: Arc::clone(target),
+        login: ask.login.clone(),
+        protocol: ask.protocol,
+        grant: grant.id,
+        until: grant.expires_at,
+        capabilities: usage.capabilities(ask.protocol)?,
+        obligations: usage.obligations(ask.protocol)?,
+    }))
+}
+
+/// Whether this deed is allowed in a session on these terms, as things stand at this instant.
+///
+/// Asked for each channel request, and with [`Deed::Connect`] whenever facts or policies change: a
+/// no then means that the session has to end. What the terms do not allow stays refused, even if
+/// the policies have become more generous since.
+///
+/// # Errors
+/// A [`Denial`] that may be shown to whoever is in the session.
+pub fn may(
+    policies: &PolicySet,
+    facts: &Facts,
+    terms: &Terms,
+    deed: &Deed,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    let wanted = Wanted::of_terms(terms);
+    let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
+    let grant = facts
+        .grants
+        .get(&terms.grant)
+        .filter(|grant| target.endpoint == terms.target.endpoint && wanted.held(grant, now))
+        .ok_or_else(|| wanted.no_grant())?;
+    let needs = needs(deed);
+    if !needs
+        .iter()
+        .all(|needed| terms.capabilities.contains(needed))
+    {
+        return Err(Denial::Forbidden {
+            policy: String::new(),
+            reason: NOT_IN_TERMS.to_owned(),
+        });
+    }
+    Usage::build(policies, facts, principal, target, grant, terms.source, now)?.allow(deed)
+}
+
+/// Said when a permit does not name what a deed needs.
+pub(crate) const NOT_IN_TERMS: &str = "This grant does not include it.";
+
+/// What a permit must name for this deed.
+fn needs(deed: &Deed) -> &'static [Capability] {
+    match deed {
+        Deed::Connect => &[],
+        Deed::Shell => &[Capability::Shell],
+        Deed::Exec { .. } => &[Capability::Exec],
+        // Inside the subsystem nobody tells reading from writing, so it takes both.
+        Deed::Subsystem { name } if name == "sftp" => {
+            &[Capability::SftpRead, Capability::SftpWrite]
+        }
+        Deed::Subsystem { .. } => &[Capability::Exec],
+        Deed::ForwardPort { .. } => &[Capability::ForwardPort],
+        Deed::ReversePort { .. } => &[Capability::ReversePort],
+        Deed::ForwardAgent => &[Capability::ForwardAgent],
+        Deed::ForwardX11 => &[Capability::ForwardX11],
+    }
+}
+
+/// Who wants to go where, as whom and how.
+struct Wanted<'a> {
+    principal: &'a PrincipalName,
+    target: &'a TargetName,
+    login: &'a Login,
+    protocol: Protocol,
+}
+
+impl<'a> Wanted<'a> {
+    fn of_ask(ask: &'a Ask) -> Self {
+        Self {
+            principal: &ask.principal,
+            target: &ask.target,
+            login: &ask.login,
+            protocol: ask.protocol,
+        }
+    }
+
+    fn of_terms(terms: &'a Terms) -> Self {
+        Self {
+            principal: &terms.principal,
+            target: &terms.target.name,
+            login: &terms.login,
+            protocol: terms.protocol,
+        }
+    }
+
+    fn no_grant(&self) -> Denial {
+        Denial::NoGrant {
+            target: self.target.clone(),
+            login: self.login.clone(),
+        }
+    }
+
+    /// Both sides, if both are known, neither is locked, and the target speaks this protocol and
+    /// has this login.
+    fn parties<'f>(&self, facts: &'f Facts) -> Option<(&'f Principal, &'f Arc<Target>)> {
+        if facts.lock_on_principal(self.principal).is_some()
+            || facts.lock_on_target(self.target).is_some()
+        {
+            return None;
+        }
+        let principal = facts.principals.get(self.principal)?;
+        let target = facts.targets.get(self.target)?;
+        let fits = target.protocol() == self.protocol && target.logins.contains(self.login);
+        fits.then_some((principal.as_ref(), target))
+    }
+
+    fn held(&self, grant: &Grant, now: Timestamp) -> bool {
+        grant.covers(self.principal, self.target, self.login, now)
+    }
+
+    /// The grant that lasts longest of those that hold.
+    fn grant<'f>(&self, facts: &'f Facts, now: Timestamp) -> Option<&'f Grant> {
+        let held = facts.grants.values().filter(|grant| self.held(grant, now));
+        held.max_by_key(|grant| grant.expires_at).map(AsRef::as_ref)
+    }
+
+    /// What of their own is on the way: a grant that starts later, or else a request that is open.
+    fn waiting(&self, facts: &Facts, now: Timestamp) -> Option<Denial> {
+        let mine = |grant: &&Arc<Grant>| self.held(grant, grant.starts_at) && now < grant.starts_at;
+        let later = facts
+            .grants
+            .values()
+            .filter(mine)
+            .map(|grant| grant.starts_at)
+            .min();
+        if let Some(starts_at) = later {
+            let (target, login) = (self.target.clone(), self.login.clone());
+            return Some(Denial::NotYet {
+                target,
+                login,
+                starts_at,
+            });
+        }
+        let mine = |request: &&Arc<Request>| {
+            request.principal == *self.principal
+                && request.target == *self.target
+                && request.login == *self.login
+                && request.is_open(now)
+        };
+        facts
+            .requests
+            .values()
+            .filter(mine)
+            .max_by_key(|request| request.id)
+            .map(|request| Denial::Pending {
+                target: self.target.clone(),
+                login: self.login.clone(),
+                request: request.id,
+            })
+    }
+}

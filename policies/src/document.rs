@@ -1,0 +1,202 @@
+//! Policy documents: Cedar text in, a [`PolicySet`] out, or every mistake at once.
+//!
+//! The only file that knows Cedar's surface syntax. Nothing here decides anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use cedar_policy::{Entities, Schema};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::diagnose::{Diagnosis, Severity};
+use crate::foresight;
+use crate::library::SCHEMA;
+use crate::quorum::Quorums;
+use crate::slice::Nouns;
+
+mod check;
+
+/// A text with a name, as it was read from a file or from the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// What mistakes in it are reported under: a file name or path.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+}
+
+impl Document {
+    /// Puts a name on a text.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            text: text.into(),
+        }
+    }
+}
+
+/// Policies that were parsed and strictly validated: the only kind that can be asked. A clone is as
+/// cheap as an `Arc`.
+#[derive(Debug, Clone)]
+pub struct PolicySet(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    written: cedar_policy::PolicySet,
+    foresight: cedar_policy::PolicySet,
+    reasons: BTreeMap<String, String>,
+    frame: Frame,
+    quorums: Quorums,
+    zone: TimeZone,
+    digest: String,
+    warnings: Vec<Diagnosis>,
+}
+
+/// What does not depend on the documents: the schema, its actions and the names of its types.
+#[derive(Debug)]
+struct Frame {
+    schema: Schema,
+    actions: Entities,
+    nouns: Nouns,
+}
+
+impl Frame {
+    fn build() -> Result<Self, Diagnosis> {
+        let broken = |why: String| Diagnosis::whole("schema.cedarschema", why);
+        let (schema, _warnings) =
+            Schema::from_cedarschema_str(SCHEMA).map_err(|error| broken(error.to_string()))?;
+        let actions = schema
+            .action_entities()
+            .map_err(|error| broken(error.to_string()))?;
+        let nouns = Nouns::parse().ok_or_else(|| broken("a type has no name".to_owned()))?;
+        Ok(Self {
+            schema,
+            actions,
+            nouns,
+        })
+    }
+}
+
+impl PolicySet {
+    /// Parses and validates policy documents and the named quorums. `zone` is where `hourLocal` and
+    /// `weekday` are.
+    ///
+    /// # Errors
+    /// Every mistake in every document, document by document from top to bottom; warnings are among
+    /// them.
+    pub fn load(
+        documents: &[Document],
+        quorums: Option<&Document>,
+        zone: TimeZone,
+    ) -> Result<Self, Vec<Diagnosis>> {
+        let frame = Frame::build().map_err(|broken| vec![broken])?;
+        let (named, mut found) = match quorums.map(Quorums::parse) {
+            None => (Quorums::default(), Vec::new()),
+            Some(Ok(named)) => (named, Vec::new()),
+            Some(Err(found)) => (Quorums::default(), found),
+        };
+        let checked = check::check(documents, &frame.schema, &named);
+        found.extend(checked.found);
+        if found
+            .iter()
+            .any(|diagnosis| diagnosis.severity == Severity::Error)
+        {
+            return Err(found);
+        }
+        let foresight = foresight::relax(&checked.policies).ok_or_else(|| {
+            vec![Diagnosis::whole(
+                "policies",
+                "a policy cannot be written back as JSON",
+            )]
+        })?;
+        Ok(Self(Arc::new(Inner {
+            written: checked.policies,
+            foresight,
+            reasons: checked.reasons,
+            frame,
+            quorums: named,
+            zone,
+            digest: digest_of(documents, quorums),
+            warnings: found,
+        })))
+    }
+
+    /// SHA-256 over the names and texts of all documents, in lower-case hexadecimal. It names these
+    /// policies in logs and recordings.
+    pub fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    /// What is odd about the documents without being wrong.
+    pub fn warnings(&self) -> &[Diagnosis] {
+        &self.0.warnings
+    }
+
+    /// Where `hourLocal` and `weekday` are.
+    pub fn zone(&self) -> &TimeZone {
+        &self.0.zone
+    }
+
+    /// The `@id` of every policy, sorted.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.reasons.keys().map(String::as_str)
+    }
+
+    /// The policies as written.
+    pub(crate) fn written(&self) -> &cedar_policy::PolicySet {
+        &self.0.written
+    }
+
+    /// The policies without what can only be judged later, command by command: see
+    /// [`foresight`].
+    pub(crate) fn foresight(&self) -> &cedar_policy::PolicySet {
+        &self.0.foresight
+    }
+
+    /// The `@reason` of the policy with this `@id`.
+    pub(crate) fn reason(&self, policy: &str) -> String {
+        match self.0.reasons.get(policy).map(String::as_str) {
+            None | Some("") => "A policy forbids it.".to_owned(),
+            Some(reason) => reason.to_owned(),
+        }
+    }
+
+    /// The action entities, so that `action in …` can be evaluated.
+    pub(crate) fn actions(&self) -> &Entities {
+        &self.0.frame.actions
+    }
+
+    /// The parsed names of Cedar types.
+    pub(crate) fn nouns(&self) -> &Nouns {
+        &self.0.frame.nouns
+    }
+
+    /// The named quorums.
+    pub(crate) fn quorums(&self) -> &Quorums {
+        &self.0.quorums
+    }
+}
+
+/// Names and texts are length-prefixed, so that no two sets of documents look alike.
+fn digest_of(documents: &[Document], quorums: Option<&Document>) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for (tag, document) in documents
+        .iter()
+        .map(|document| (b"P", document))
+        .chain(quorums.map(|quorums| (b"Q", quorums)))
+    {
+        context.update(tag);
+        for part in [&document.name, &document.text] {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    hex(context.finish().as_ref())
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

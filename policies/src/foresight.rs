@@ -1,0 +1,57 @@
+//! What can be said at connect about deeds whose details are not known yet.
+//!
+//! A permit carries capabilities, and `exec` is one of them; whether `exec` of *this command* is
+//! allowed is asked when the command arrives. So at connect the policies are asked with everything
+//! taken out that looks at a detail: a `permit` loses such conditions, a `forbid` that has one is
+//! left out whole. The answer is an upper bound, and [`may`](crate::may) is asked for each deed.
+
+use cedar_policy::{Effect, Policy, PolicySet};
+use serde_json::Value;
+
+/// What is known only when the deed is at hand.
+const DETAILS: [&str; 3] = ["command", "host", "port"];
+
+/// The same policies without what looks at details. `None` if a policy cannot be rewritten.
+pub(crate) fn relax(written: &PolicySet) -> Option<PolicySet> {
+    let mut relaxed = PolicySet::new();
+    for policy in written.policies() {
+        let mut json = policy.to_json().ok()?;
+        let conditions = json.get_mut("conditions").and_then(Value::as_array_mut)?;
+        let before = conditions.len();
+        conditions.retain(|condition| !looks_at_details(condition));
+        if conditions.len() == before {
+            relaxed.add(policy.clone()).ok()?;
+        } else if policy.effect() == Effect::Permit {
+            relaxed
+                .add(Policy::from_json(Some(policy.id().clone()), json).ok()?)
+                .ok()?;
+        }
+    }
+    Some(relaxed)
+}
+
+/// Whether an expression reads one of the details, or the context as a whole.
+fn looks_at_details(expression: &Value) -> bool {
+    match expression {
+        Value::Object(fields) => fields.iter().any(|(operator, operand)| {
+            if operator == "Var" {
+                return operand.as_str() == Some("context");
+            }
+            match attribute_of_context(operator, operand) {
+                Some(name) => DETAILS.contains(&name),
+                None => looks_at_details(operand),
+            }
+        }),
+        Value::Array(items) => items.iter().any(looks_at_details),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// The name in `context.name` or `context has name`.
+fn attribute_of_context<'a>(operator: &str, operand: &'a Value) -> Option<&'a str> {
+    let reads = operator == "." || operator == "has";
+    let of_context = operand.pointer("/left/Var").and_then(Value::as_str) == Some("context");
+    (reads && of_context)
+        .then(|| operand.get("attr").and_then(Value::as_str))
+        .flatten()
+}

@@ -1,0 +1,184 @@
+//! What a grant in force allows: one question to Cedar for each thing one might do with it.
+
+use std::net::IpAddr;
+
+use cedar_policy::RestrictedExpression;
+use jiff::Timestamp;
+
+use crate::slice::Slice;
+use crate::verdict::{Pairs, Verdict, ask, datetime, pair, session};
+use crate::{
+    Capabilities, Capability, Deed, Denial, Facts, Grant, InputRecording, Obligations, Part,
+    PolicySet, Principal, Protocol, Target,
+};
+
+/// Everything that stays the same between the questions about one grant.
+pub(crate) struct Usage<'a> {
+    policies: &'a PolicySet,
+    slice: Slice,
+    context: Pairs,
+}
+
+/// Said when no policy permits what a grant would cover.
+pub(crate) const NOTHING_PERMITS: &str = "No policy allows it.";
+
+/// What policies could not do.
+pub(crate) const POLICIES_FAILED: Denial = Denial::Unavailable {
+    part: Part::Policies,
+};
+
+impl<'a> Usage<'a> {
+    /// Puts together who, what and when.
+    pub(crate) fn build(
+        policies: &'a PolicySet,
+        facts: &Facts,
+        principal: &Principal,
+        target: &Target,
+        grant: &Grant,
+        source: IpAddr,
+        now: Timestamp,
+    ) -> Result<Self, Denial> {
+        let slice = Slice::of_target(policies, facts, principal, &[], target);
+        let session = session(policies.zone(), source, now);
+        let (slice, session) = slice.zip(session).ok_or(POLICIES_FAILED)?;
+        let context = vec![
+            pair("session", session),
+            pair(
+                "account",
+                RestrictedExpression::new_string(grant.login.to_string()),
+            ),
+            pair("grantExpires", datetime(grant.expires_at)),
+            // There is no session without a recording: nothing can switch it off.
+            pair("recorded", RestrictedExpression::new_bool(true)),
+        ];
+        Ok(Self {
+            policies,
+            slice,
+            context,
+        })
+    }
+
+    /// Whether this deed is allowed.
+    pub(crate) fn allow(&self, deed: &Deed) -> Result<(), Denial> {
+        self.steps(deed)
+            .into_iter()
+            .try_for_each(|(action, details)| {
+                let context = self.context.iter().cloned().chain(details).collect();
+                let action = self.policies.nouns().action(action);
+                let verdict = ask(
+                    self.policies,
+                    self.policies.written(),
+                    &self.slice,
+                    &action,
+                    context,
+                );
+                accept(verdict)
+            })
+    }
+
+    /// The Cedar actions behind a deed, each with what it says about the details.
+    fn steps(&self, deed: &Deed) -> Vec<(&'static str, Pairs)> {
+        match deed {
+            Deed::Connect => vec![("connect", Vec::new())],
+            Deed::Shell => vec![("shell", Vec::new())],
+            Deed::Exec { command } => vec![("exec", command_details(command))],
+            Deed::Subsystem { name } if name == "sftp" => {
+                vec![("sftpRead", Vec::new()), ("sftpWrite", Vec::new())]
+            }
+            Deed::Subsystem { name } => vec![("exec", command_details(name))],
+            Deed::ForwardPort { host, port } => vec![("forwardPort", address_details(host, *port))],
+            Deed::ReversePort { host, port } => vec![("reversePort", address_details(host, *port))],
+            Deed::ForwardAgent => vec![("forwardAgent", Vec::new())],
+            Deed::ForwardX11 => vec![("forwardX11", Vec::new())],
+        }
+    }
+
+    /// What may be done, as far as it can be said before it is done.
+    pub(crate) fn capabilities(&self, protocol: Protocol) -> Result<Capabilities, Denial> {
+        if protocol == Protocol::Postgres {
+            // `connect` has been asked; statements are not judged one by one.
+            return Ok(Capabilities::from([Capability::Sql]));
+        }
+        let mut capabilities = Capabilities::new();
+        for (capability, action, details) in [
+            (Capability::Shell, "shell", Vec::new()),
+            (Capability::Exec, "exec", command_details("")),
+            (Capability::SftpRead, "sftpRead", Vec::new()),
+            (Capability::SftpWrite, "sftpWrite", Vec::new()),
+            (
+                Capability::ForwardPort,
+                "forwardPort",
+                address_details("", 0),
+            ),
+            (
+                Capability::ReversePort,
+                "reversePort",
+                address_details("", 0),
+            ),
+            (Capability::ForwardAgent, "forwardAgent", Vec::new()),
+            (Capability::ForwardX11, "forwardX11", Vec::new()),
+        ] {
+            if self.foresee(action, details)? {
+                capabilities.insert(capability);
+            }
+        }
+        Ok(capabilities)
+    }
+
+    /// What must be done.
+    pub(crate) fn obligations(&self, protocol: Protocol) -> Result<Obligations, Denial> {
+        let kept = protocol == Protocol::Ssh && self.foresee("keepInput", Vec::new())?;
+        let input = if kept {
+            InputRecording::Kept
+        } else {
+            InputRecording::Counted
+        };
+        Ok(Obligations {
+            input,
+            idle_limit: None,
+        })
+    }
+
+    fn foresee(&self, action: &str, details: Pairs) -> Result<bool, Denial> {
+        let context = self.context.iter().cloned().chain(details).collect();
+        let action = self.policies.nouns().action(action);
+        match ask(
+            self.policies,
+            self.policies.foresight(),
+            &self.slice,
+            &action,
+            context,
+        ) {
+            Verdict::Permitted(_) => Ok(true),
+            Verdict::Forbidden { .. } | Verdict::Silent => Ok(false),
+            Verdict::Failed => Err(POLICIES_FAILED),
+        }
+    }
+}
+
+/// A verdict on the use of a grant as its holder hears it.
+fn accept(verdict: Verdict) -> Result<(), Denial> {
+    match verdict {
+        Verdict::Permitted(_) => Ok(()),
+        Verdict::Forbidden { policy, reason } => Err(Denial::Forbidden { policy, reason }),
+        Verdict::Silent => Err(Denial::Forbidden {
+            policy: String::new(),
+            reason: NOTHING_PERMITS.to_owned(),
+        }),
+        Verdict::Failed => Err(POLICIES_FAILED),
+    }
+}
+
+fn command_details(command: &str) -> Pairs {
+    vec![pair(
+        "command",
+        RestrictedExpression::new_string(command.to_owned()),
+    )]
+}
+
+fn address_details(host: &str, port: u16) -> Pairs {
+    vec![
+        pair("host", RestrictedExpression::new_string(host.to_owned())),
+        pair("port", RestrictedExpression::new_long(i64::from(port))),
+    ]
+}

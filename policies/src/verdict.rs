@@ -1,0 +1,135 @@
+//! One question put to Cedar, and the answer as tidegate understands it.
+//!
+//! Cedar skips a policy that fails while it is evaluated, a `forbid` too. Here any such failure
+//! makes the whole answer [`Verdict::Failed`], which everyone above turns into a no.
+
+use std::net::IpAddr;
+
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, EntityUid, Request, RestrictedExpression,
+};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::PolicySet;
+use crate::slice::Slice;
+
+/// What Cedar answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// These policies (by `@id`) permit it, and none forbids it.
+    Permitted(Vec<String>),
+    /// This policy forbids it.
+    Forbidden {
+        /// Its `@id`.
+        policy: String,
+        /// Its `@reason`, or a plain sentence if it has none.
+        reason: String,
+    },
+    /// No policy says anything, which is a no.
+    Silent,
+    /// A policy or a fact could not be evaluated.
+    Failed,
+}
+
+impl Verdict {
+    /// Whether it is a yes.
+    pub(crate) fn permits(&self) -> bool {
+        matches!(self, Self::Permitted(_))
+    }
+}
+
+/// Named values on their way into a context.
+pub(crate) type Pairs = Vec<(String, RestrictedExpression)>;
+
+/// Puts one question. `strictness` chooses between the policies as written and those that overlook
+/// what cannot be known yet (see [`PolicySet::foresight`]).
+pub(crate) fn ask(
+    policies: &PolicySet,
+    set: &cedar_policy::PolicySet,
+    slice: &Slice,
+    action: &EntityUid,
+    context: Pairs,
+) -> Verdict {
+    let Ok(context) = Context::from_pairs(context) else {
+        return Verdict::Failed;
+    };
+    let principal = slice.principal.clone();
+    let resource = slice.resource.clone();
+    let Ok(request) = Request::new(principal, action.clone(), resource, context, None) else {
+        return Verdict::Failed;
+    };
+    judge(policies, set, &request, &slice.entities)
+}
+
+fn judge(
+    policies: &PolicySet,
+    set: &cedar_policy::PolicySet,
+    request: &Request,
+    entities: &Entities,
+) -> Verdict {
+    let response = Authorizer::new().is_authorized(request, set, entities);
+    let diagnostics = response.diagnostics();
+    if diagnostics.errors().next().is_some() {
+        return Verdict::Failed;
+    }
+    let mut reasons: Vec<String> = diagnostics.reason().map(ToString::to_string).collect();
+    reasons.sort_unstable();
+    match (response.decision(), reasons.first()) {
+        (Decision::Allow, _) => Verdict::Permitted(reasons),
+        (Decision::Deny, None) => Verdict::Silent,
+        (Decision::Deny, Some(policy)) => Verdict::Forbidden {
+            policy: policy.clone(),
+            reason: policies.reason(policy),
+        },
+    }
+}
+
+/// The part of the context that says when: for offices, which are asked without an address.
+pub(crate) fn moment(zone: &TimeZone, now: Timestamp) -> Option<RestrictedExpression> {
+    RestrictedExpression::new_record(when(zone, now)).ok()
+}
+
+/// The part of the context that says when, from where and how well proven.
+pub(crate) fn session(
+    zone: &TimeZone,
+    source: IpAddr,
+    now: Timestamp,
+) -> Option<RestrictedExpression> {
+    let mut pairs = when(zone, now);
+    pairs.extend([
+        pair("sourceIp", RestrictedExpression::new_ip(source.to_string())),
+        pair(
+            "mfaPhishingResistant",
+            RestrictedExpression::new_bool(false),
+        ),
+        pair("deviceTrusted", RestrictedExpression::new_bool(false)),
+        pair("risk", RestrictedExpression::new_long(0)),
+    ]);
+    RestrictedExpression::new_record(pairs).ok()
+}
+
+fn when(zone: &TimeZone, now: Timestamp) -> Pairs {
+    let local = zone.to_datetime(now);
+    vec![
+        pair("now", datetime(now)),
+        pair(
+            "hourLocal",
+            RestrictedExpression::new_long(i64::from(local.hour())),
+        ),
+        pair(
+            "weekday",
+            RestrictedExpression::new_long(i64::from(local.weekday().to_monday_one_offset())),
+        ),
+    ]
+}
+
+/// An instant as Cedar writes it, cut to milliseconds.
+pub(crate) fn datetime(at: Timestamp) -> RestrictedExpression {
+    RestrictedExpression::new_datetime(at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+}
+
+/// A named value.
+pub(crate) fn pair(name: &str, value: RestrictedExpression) -> (String, RestrictedExpression) {
+    (name.to_owned(), value)
+}

@@ -1,0 +1,84 @@
+//! Why not, in words: `TG101` to `TG119`.
+
+use super::{Shown, Words, sentence, time};
+use crate::{Denial, Part};
+
+impl Shown for Denial {
+    fn words(&self) -> Words {
+        match self {
+            Self::NoGrant { target, login } => {
+                Words::new("TG101", format!("no active grant for {login}@{target}")).hint(format!(
+                    "tidegate request {target} --as {login} --for 1h --reason '…'"
+                ))
+            }
+            Self::Pending {
+                target,
+                login,
+                request,
+            } => Words::new(
+                "TG102",
+                format!("your request for {login}@{target} waits for approval"),
+            )
+            .hint(format!("tidegate requests show {request}")),
+            Self::NotYet {
+                target,
+                login,
+                starts_at,
+            } => Words::new(
+                "TG103",
+                format!(
+                    "your grant for {login}@{target} starts at {}",
+                    time(*starts_at)
+                ),
+            )
+            .hint("tidegate grants ls"),
+            Self::Forbidden { policy, reason } => Words::new(
+                "TG104",
+                format!("not allowed: {}{}", sentence(reason), named(policy)),
+            )
+            .hint("tidegate grants ls"),
+            Self::NotAllowed { policy, reason } => Words::new(
+                "TG105",
+                format!("not allowed: {}{}", sentence(reason), named(policy)),
+            )
+            .hint("tidegate whoami"),
+            Self::NotFound { what } => {
+                Words::new("TG106", format!("there is no `{what}` that you may see"))
+                    .hint("tidegate ls")
+            }
+            Self::Unavailable { part } => unavailable(*part),
+        }
+    }
+}
+
+/// The policy's name after its reason, if there is one.
+fn named(policy: &str) -> String {
+    if policy.is_empty() {
+        String::new()
+    } else {
+        format!(" (policy {policy})")
+    }
+}
+
+fn unavailable(part: Part) -> Words {
+    let (code, what) = match part {
+        Part::Store => (
+            "TG111",
+            "tidegate cannot read its log of changes, so nobody gets in",
+        ),
+        Part::Recorder => (
+            "TG112",
+            "sessions cannot be recorded at the moment, so nobody gets in",
+        ),
+        Part::Authority => (
+            "TG113",
+            "no certificate can be issued at the moment, so nobody gets in",
+        ),
+        Part::Policies => ("TG114", "a policy cannot be evaluated, so the answer is no"),
+        Part::Clock => (
+            "TG115",
+            "the server's clock jumped, so nobody gets in until it is plausible",
+        ),
+    };
+    Words::new(code, what).hint("tidegate doctor")
+}

@@ -1,0 +1,62 @@
+//! Why a request or a grant cannot take a step, in words: `TG301` to `TG319`.
+
+use super::{Shown, Words};
+use crate::{GrantOver, Request, RequestError, RequestState, duration};
+
+impl Shown for RequestError {
+    fn words(&self) -> Words {
+        match self {
+            Self::Duration { asked } => Words::new(
+                "TG301",
+                format!(
+                    "access for {} cannot be asked for: from 1s to {} is possible",
+                    duration::print(*asked),
+                    duration::print(Request::DURATION_MAX),
+                ),
+            ),
+            Self::Closed { id, state } => Words::new(
+                "TG302",
+                format!("{id} is no longer open: {}", standing(state)),
+            )
+            .hint(format!("tidegate requests show {id}")),
+            Self::Own { id } => Words::new(
+                "TG303",
+                format!("{id} is your own request, and nobody approves their own"),
+            )
+            .hint(format!("tidegate requests show {id}")),
+            Self::Twice { id } => Words::new(
+                "TG304",
+                format!("you have approved {id} already; it waits for somebody else"),
+            )
+            .hint(format!("tidegate requests show {id}")),
+            Self::Changed { id } => Words::new(
+                "TG305",
+                format!("{id} is not what you were shown; look at it again"),
+            )
+            .hint(format!("tidegate requests show {id}")),
+            Self::NotOwn { id } => Words::new(
+                "TG306",
+                format!("{id} is somebody else's; only they can withdraw it"),
+            )
+            .hint(format!("tidegate deny {id} --note '…'")),
+            Self::Early { id } => Words::new("TG307", format!("{id} can still be answered"))
+                .hint(format!("tidegate requests show {id}")),
+        }
+    }
+}
+
+impl Shown for GrantOver {
+    fn words(&self) -> Words {
+        Words::new("TG308", format!("{} is over already", self.id)).hint("tidegate grants ls")
+    }
+}
+
+fn standing(state: &RequestState) -> String {
+    match state {
+        RequestState::Pending => "it waits for an answer".to_owned(),
+        RequestState::Approved { grant } => format!("it became {grant}"),
+        RequestState::Denied { by, note } => format!("denied by {by} ({note})"),
+        RequestState::Withdrawn => "it was withdrawn".to_owned(),
+        RequestState::Lapsed => "nobody answered in time".to_owned(),
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a session was ended by us, in words: `TG201` to `TG219`.
+
+use super::{Shown, Words, sentence, time};
+use crate::{Login, SeverReason, TargetName, duration};
+
+/// An ending together with what ended: what a user whose session is cut is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// Why.
+    pub reason: &'a SeverReason,
+    /// Access to what.
+    pub target: &'a TargetName,
+    /// As whom.
+    pub login: &'a Login,
+}
+
+impl Shown for Ending<'_> {
+    fn words(&self) -> Words {
+        let Self {
+            reason,
+            target,
+            login,
+        } = self;
+        let what = format!("access to `{target}` as `{login}` ended: {}", fact(reason));
+        let words = Words::new(code(reason), what);
+        match reason {
+            SeverReason::Expired { .. } | SeverReason::Revoked { .. } => words.hint(format!(
+                "tidegate request {target} --as {login} --for 30m --reason '…'"
+            )),
+            SeverReason::Killed { .. } | SeverReason::Idle { .. } | SeverReason::Stopping => {
+                words.hint(format!("tidegate ls {target}"))
+            }
+            SeverReason::Locked
+            | SeverReason::PrincipalRemoved
+            | SeverReason::TargetRemoved
+            | SeverReason::PolicyChanged { .. } => words.hint("tidegate ls"),
+            SeverReason::Blind | SeverReason::RecorderFailed => words.hint("tidegate doctor"),
+        }
+    }
+}
+
+impl Shown for SeverReason {
+    fn words(&self) -> Words {
+        Words::new(code(self), format!("access ended: {}", fact(self))).hint("tidegate ls")
+    }
+}
+
+fn code(reason: &SeverReason) -> &'static str {
+    match reason {
+        SeverReason::Revoked { .. } => "TG201",
+        SeverReason::Killed { .. } => "TG202",
+        SeverReason::Locked => "TG203",
+        SeverReason::Expired { .. } => "TG204",
+        SeverReason::PrincipalRemoved => "TG205",
+        SeverReason::TargetRemoved => "TG206",
+        SeverReason::PolicyChanged { .. } => "TG207",
+        SeverReason::Blind => "TG208",
+        SeverReason::RecorderFailed => "TG209",
+        SeverReason::Idle { .. } => "TG210",
+        SeverReason::Stopping => "TG211",
+    }
+}
+
+fn fact(reason: &SeverReason) -> String {
+    match reason {
+        SeverReason::Expired { at } => format!("the grant expired at {}", time(*at)),
+        SeverReason::Revoked { by, reason } => format!("revoked by {by} ({reason})"),
+        SeverReason::Killed { by, reason } => format!("the session was ended by {by} ({reason})"),
+        SeverReason::Locked => "it is locked".to_owned(),
+        SeverReason::PrincipalRemoved => "you are no longer known here".to_owned(),
+        SeverReason::TargetRemoved => "it is no longer there".to_owned(),
+        SeverReason::PolicyChanged { reason } => {
+            format!("the policies no longer allow it: {}", sentence(reason))
+        }
+        SeverReason::Blind => "tidegate lost sight of its log of changes".to_owned(),
+        SeverReason::RecorderFailed => "the session can no longer be recorded".to_owned(),
+        SeverReason::Idle { limit } => format!("nothing passed for {}", duration::print(*limit)),
+        SeverReason::Stopping => "the server is stopping".to_owned(),
+    }
+}

@@ -1,0 +1,438 @@
+//! Who may ask, approve and revoke, and when a request becomes a grant.
+//!
+//! That nobody approves their own request, and no machine any, is decided here and cannot be
+//! changed by a policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use cedar_policy::RestrictedExpression;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::slice::Slice;
+use crate::usage::POLICIES_FAILED;
+use crate::verdict::{Pairs, Verdict, ask, pair, session};
+use crate::{
+    Denial, Facts, Grant, GroupName, Office, PolicySet, Principal, PrincipalKind, PrincipalName,
+    Request, Target, TargetName, may_office,
+};
+
+/// Whether a request becomes a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Activation {
+    /// It does, because these policies say so.
+    Now {
+        /// Their `@id`s.
+        policies: Vec<String>,
+    },
+    /// Someone still has to say yes, or nobody can.
+    Waits,
+}
+
+/// The durations that are tried to find out what somebody may ask for, longest first.
+const LADDER: [SignedDuration; 8] = [
+    SignedDuration::from_hours(24),
+    SignedDuration::from_hours(12),
+    SignedDuration::from_hours(8),
+    SignedDuration::from_hours(4),
+    SignedDuration::from_hours(2),
+    SignedDuration::from_hours(1),
+    SignedDuration::from_mins(30),
+    SignedDuration::from_mins(15),
+];
+
+/// Whether this request may be filed.
+///
+/// # Errors
+/// [`Denial::NotFound`] for a target that does not exist and one they may not ask for alike;
+/// [`Denial::NotAllowed`] only if they could have asked for less time.
+pub fn may_request(
+    policies: &PolicySet,
+    facts: &Facts,
+    request: &Request,
+    source: IpAddr,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    let not_found = || Denial::NotFound {
+        what: request.target.to_string(),
+    };
+    let (principal, target) = parties(facts, request).ok_or_else(not_found)?;
+    let inquiry = Inquiry {
+        policies,
+        facts,
+        principal,
+        target,
+        source,
+        now,
+    };
+    match inquiry.ask("request", ask_of(request, request.duration)) {
+        Verdict::Permitted(_) => Ok(()),
+        Verdict::Failed => Err(POLICIES_FAILED),
+        Verdict::Forbidden { .. } | Verdict::Silent => {
+            let shorter = LADDER
+                .into_iter()
+                .filter(|shorter| *shorter < request.duration);
+            let mut shorter = shorter
+                .filter(|shorter| inquiry.ask("request", ask_of(request, *shorter)).permits());
+            Err(shorter
+                .next()
+                .map_or_else(not_found, |longest| Denial::NotAllowed {
+                    policy: String::new(),
+                    reason: format!(
+                        "You may ask for {} at most.",
+                        crate::duration::print(longest)
+                    ),
+                }))
+        }
+    }
+}
+
+/// Whether this principal may approve this request, or deny it: the rules are the same.
+///
+/// # Errors
+/// [`Denial::NotFound`] for who may not see the request.
+pub fn may_approve(
+    policies: &PolicySet,
+    facts: &Facts,
+    approver: &PrincipalName,
+    request: &Request,
+    source: IpAddr,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    let not_found = || Denial::NotFound {
+        what: request.id.to_string(),
+    };
+    if facts.lock_on_principal(approver).is_some() {
+        return Err(not_found());
+    }
+    let person = facts.principals.get(approver).ok_or_else(not_found)?;
+    four_eyes(facts, person, &request.principal)?;
+    let target = facts.targets.get(&request.target).ok_or_else(not_found)?;
+    let inquiry = Inquiry {
+        policies,
+        facts,
+        principal: person,
+        target,
+        source,
+        now,
+    };
+    let mut context = ask_of(request, request.duration);
+    context.extend(inquiry.requester(&request.principal));
+    match inquiry.ask("approve", context) {
+        Verdict::Permitted(_) => Ok(()),
+        Verdict::Forbidden { policy, reason } => Err(Denial::NotAllowed { policy, reason }),
+        Verdict::Failed => Err(POLICIES_FAILED),
+        Verdict::Silent => match may_office(policies, facts, approver, Office::ViewSessions, now) {
+            Ok(()) => Err(not_allowed(
+                "You may not approve or deny requests for this target.",
+            )),
+            Err(_) => Err(not_found()),
+        },
+    }
+}
+
+/// What no policy can change: machines do not approve, and nobody approves their own request, not
+/// under a second name with the same key either.
+fn four_eyes(facts: &Facts, approver: &Principal, requester: &PrincipalName) -> Result<(), Denial> {
+    let refused = |policy: &str, reason: &str| {
+        Err(Denial::NotAllowed {
+            policy: policy.to_owned(),
+            reason: reason.to_owned(),
+        })
+    };
+    if approver.kind == PrincipalKind::Machine {
+        return refused(
+            "machines-never-approve",
+            "Machines cannot approve requests.",
+        );
+    }
+    let same_key = facts.principals.get(requester).is_some_and(|asked| {
+        asked.keys.iter().any(|key| {
+            approver
+                .keys
+                .iter()
+                .any(|own| own.fingerprint == key.fingerprint)
+        })
+    });
+    if approver.name == *requester || same_key {
+        return refused("four-eyes", "You cannot approve your own request.");
+    }
+    Ok(())
+}
+
+/// Whether this principal may end this grant. Its holder always may.
+///
+/// # Errors
+/// [`Denial::NotFound`] for who may not see the grant.
+pub fn may_revoke(
+    policies: &PolicySet,
+    facts: &Facts,
+    by: &PrincipalName,
+    grant: &Grant,
+    source: IpAddr,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    let not_found = || Denial::NotFound {
+        what: grant.id.to_string(),
+    };
+    if facts.lock_on_principal(by).is_some() {
+        return Err(not_found());
+    }
+    let principal = facts.principals.get(by).ok_or_else(not_found)?;
+    if *by == grant.principal {
+        return Ok(());
+    }
+    let target = facts.targets.get(&grant.target).ok_or_else(not_found)?;
+    let inquiry = Inquiry {
+        policies,
+        facts,
+        principal,
+        target,
+        source,
+        now,
+    };
+    let mut context = inquiry.requester(&grant.principal);
+    context.push(pair(
+        "account",
+        RestrictedExpression::new_string(grant.login.to_string()),
+    ));
+    match inquiry.ask("revoke", context) {
+        Verdict::Permitted(_) => Ok(()),
+        Verdict::Forbidden { policy, reason } => Err(Denial::NotAllowed { policy, reason }),
+        Verdict::Failed => Err(POLICIES_FAILED),
+        Verdict::Silent => match may_office(policies, facts, by, Office::ViewSessions, now) {
+            Ok(()) => Err(not_allowed("You may not revoke grants for this target.")),
+            Err(_) => Err(not_found()),
+        },
+    }
+}
+
+/// Whether a request becomes a grant at this instant. `source` is where whoever caused the question
+/// comes from.
+pub fn activates(
+    policies: &PolicySet,
+    facts: &Facts,
+    request: &Request,
+    source: IpAddr,
+    now: Timestamp,
+) -> Activation {
+    let Some((principal, target)) = parties(facts, request) else {
+        return Activation::Waits;
+    };
+    if !request.is_open(now) {
+        return Activation::Waits;
+    }
+    let inquiry = Inquiry {
+        policies,
+        facts,
+        principal,
+        target,
+        source,
+        now,
+    };
+    let mut context = ask_of(request, request.duration);
+    let people = approvers(facts, request);
+    let Ok(approvals) = i64::try_from(people.len()) else {
+        return Activation::Waits;
+    };
+    let nouns = policies.nouns();
+    let met = policies.quorums().met_by(&people, target.owners.as_ref());
+    let met = met
+        .into_iter()
+        .map(|name| RestrictedExpression::new_entity_uid(nouns.quorum(name)));
+    let names = people.keys().map(|name| {
+        RestrictedExpression::new_entity_uid(nouns.principal(PrincipalKind::Person, name))
+    });
+    context.extend([
+        pair("approvals", RestrictedExpression::new_long(approvals)),
+        pair("approvers", RestrictedExpression::new_set(names)),
+        pair("quorums", RestrictedExpression::new_set(met)),
+        pair("incidentOpen", RestrictedExpression::new_bool(false)),
+    ]);
+    let others: Vec<&PrincipalName> = people.keys().collect();
+    match inquiry.ask_beside("activate", context, &others) {
+        Verdict::Permitted(policies) => Activation::Now { policies },
+        Verdict::Forbidden { .. } | Verdict::Silent | Verdict::Failed => Activation::Waits,
+    }
+}
+
+/// The people whose approval counts at this instant, with their groups: known persons who are not
+/// locked, did not ask themselves, and saw the request as it stands.
+fn approvers(facts: &Facts, request: &Request) -> BTreeMap<PrincipalName, BTreeSet<GroupName>> {
+    let digest = request.digest();
+    let counted = request
+        .approvals
+        .iter()
+        .filter(|approval| approval.digest == digest);
+    counted
+        .filter(|approval| facts.lock_on_principal(&approval.by).is_none())
+        .filter_map(|approval| facts.principals.get(&approval.by))
+        .filter(|person| four_eyes(facts, person, &request.principal).is_ok())
+        .map(|person| (person.name.clone(), person.groups.clone()))
+        .collect()
+}
+
+/// Whether this principal may know that this target exists: they hold a grant, have an open
+/// request, may ask for it, own it, or hold an office that sees all targets.
+pub fn may_see(
+    policies: &PolicySet,
+    facts: &Facts,
+    who: &PrincipalName,
+    target: &TargetName,
+    source: IpAddr,
+    now: Timestamp,
+) -> bool {
+    let Some(target) = facts.targets.get(target) else {
+        return false;
+    };
+    let Some(principal) = facts.principals.get(who) else {
+        return false;
+    };
+    if facts.lock_on_principal(who).is_some() {
+        return false;
+    }
+    let mine = |name: &PrincipalName, on: &TargetName| name == who && *on == target.name;
+    let office = |office| may_office(policies, facts, who, office, now).is_ok();
+    let holds = || {
+        facts.grants.values().any(|grant| {
+            mine(&grant.principal, &grant.target) && grant.ended.is_none() && now < grant.expires_at
+        })
+    };
+    let asked = || {
+        let open =
+            |request: &Request| mine(&request.principal, &request.target) && request.is_open(now);
+        facts.requests.values().any(|request| open(request))
+    };
+    let owns = || {
+        target
+            .owners
+            .as_ref()
+            .is_some_and(|owners| principal.groups.contains(owners))
+    };
+    let may_ask = || {
+        let inquiry = Inquiry {
+            policies,
+            facts,
+            principal,
+            target,
+            source,
+            now,
+        };
+        facts.lock_on_target(&target.name).is_none()
+            && target.logins.iter().any(|login| {
+                inquiry
+                    .ask("request", ask_pairs(login.as_str(), "to see it", LADDER[7]))
+                    .permits()
+            })
+    };
+    owns()
+        || holds()
+        || asked()
+        || office(Office::ManageTargets)
+        || office(Office::Inspect)
+        || may_ask()
+}
+
+/// Who asks and what for, if both are known, neither is locked, and the login is one of the target.
+fn parties<'f>(facts: &'f Facts, request: &Request) -> Option<(&'f Principal, &'f Target)> {
+    if facts.lock_on_principal(&request.principal).is_some()
+        || facts.lock_on_target(&request.target).is_some()
+    {
+        return None;
+    }
+    let principal = facts.principals.get(&request.principal)?;
+    let target = facts.targets.get(&request.target)?;
+    target
+        .logins
+        .contains(&request.login)
+        .then_some((principal.as_ref(), target.as_ref()))
+}
+
+fn not_allowed(reason: &str) -> Denial {
+    Denial::NotAllowed {
+        policy: String::new(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// One principal's question about one target.
+struct Inquiry<'a> {
+    policies: &'a PolicySet,
+    facts: &'a Facts,
+    principal: &'a Principal,
+    target: &'a Target,
+    source: IpAddr,
+    now: Timestamp,
+}
+
+impl Inquiry<'_> {
+    fn ask(&self, action: &str, context: Pairs) -> Verdict {
+        self.ask_beside(action, context, &[])
+    }
+
+    /// Asks with other principals in sight, because the context names them.
+    fn ask_beside(&self, action: &str, mut context: Pairs, others: &[&PrincipalName]) -> Verdict {
+        let known = others
+            .iter()
+            .filter_map(|name| self.facts.principals.get(*name));
+        let others: Vec<&Principal> = known.map(AsRef::as_ref).collect();
+        let slice = Slice::of_target(
+            self.policies,
+            self.facts,
+            self.principal,
+            &others,
+            self.target,
+        );
+        let session = session(self.policies.zone(), self.source, self.now);
+        let Some((slice, session)) = slice.zip(session) else {
+            return Verdict::Failed;
+        };
+        context.push(pair("session", session));
+        let action = self.policies.nouns().action(action);
+        ask(
+            self.policies,
+            self.policies.written(),
+            &slice,
+            &action,
+            context,
+        )
+    }
+
+    /// Who asked, under the name that fits their kind. Nothing if they are no longer known.
+    fn requester(&self, name: &PrincipalName) -> Pairs {
+        let Some(requester) = self.facts.principals.get(name) else {
+            return Vec::new();
+        };
+        let uid = self.policies.nouns().principal(requester.kind, name);
+        let field = match requester.kind {
+            PrincipalKind::Person => "requester",
+            PrincipalKind::Machine => "requesterService",
+        };
+        vec![pair(field, RestrictedExpression::new_entity_uid(uid))]
+    }
+}
+
+fn ask_of(request: &Request, duration: SignedDuration) -> Pairs {
+    ask_pairs(request.login.as_str(), request.reason.as_str(), duration)
+}
+
+/// `context.ask`. A value that Cedar cannot hold is left out, which makes the question fail.
+fn ask_pairs(login: &str, reason: &str, duration: SignedDuration) -> Pairs {
+    let duration = format!("{}ms", duration.as_millis());
+    let fields = [
+        pair("duration", RestrictedExpression::new_duration(duration)),
+        pair(
+            "account",
+            RestrictedExpression::new_string(login.to_owned()),
+        ),
+        pair(
+            "justification",
+            RestrictedExpression::new_string(reason.to_owned()),
+        ),
+        pair("breakGlass", RestrictedExpression::new_bool(false)),
+    ];
+    match RestrictedExpression::new_record(fields) {
+        Ok(fields) => vec![pair("ask", fields)],
+        Err(_) => Vec::new(),
+    }
+}
