@@ -1,1 +1,22 @@
-//! tests
+//! Plays the user, the operator, the target and the attacker, with the binary that users have.
+//!
+//! [`World`] is the stage of `tidegate demo` with what a test needs on top: waiting for conditions,
+//! the ledger, clients inside the test's own process. Nothing here decides what is right; that is
+//! what the tests say.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails by panicking, and measures real time"
+)]
+
+pub mod binary;
+pub mod forwarder;
+pub mod pg;
+pub mod ssh;
+pub mod wait;
+mod world;
+
+pub use wait::{until, within};
+pub use world::{Live, Setting, World, with_input};

@@ -1,0 +1,162 @@
+//! What `tidegate demo` says: a story in sentences, and the commands to try.
+//!
+//! Nothing here knows how a step is done. Commands come in and go out as they can be pasted.
+
+use std::time::Duration;
+
+/// The first line of the demo.
+pub fn opening() -> &'static str {
+    "tidegate demo: a real sshd, a real PostgreSQL and tidegate, all in one throw-away directory"
+}
+
+/// While the servers come up.
+pub fn setting(dir: &str) -> String {
+    format!("everything lives in {dir} and is gone when this ends")
+}
+
+/// Packages are missing.
+pub fn missing(packages: &[&str]) -> String {
+    format!(
+        "the demo drives real servers, and these packages are missing: {0}\n  try: {1}apt-get install -y {0}\n   or: tidegate demo --install",
+        packages.join(" "),
+        "sudo "
+    )
+}
+
+/// Packages are missing, and we may not install them.
+pub fn not_root(packages: &[&str]) -> String {
+    format!("only root can install packages\n  try: sudo apt-get install -y {}", packages.join(" "))
+}
+
+/// Packages are being installed.
+pub fn installing(packages: &[&str]) -> String {
+    format!("apt-get install {}", packages.join(" "))
+}
+
+/// One command to try, under what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// What it does.
+    pub what: &'static str,
+    /// What to paste.
+    pub command: String,
+}
+
+/// Who is there, and what to paste into another terminal.
+pub fn tour(stops: &[Stop]) -> String {
+    let mut text = String::from(
+        "\nalice asks, bob approves, carol audits. Paste these into another terminal, in this order:\n",
+    );
+    for stop in stops {
+        text.push_str(&format!("\n# {}\n{}\n", stop.what, stop.command));
+    }
+    text.push_str("\nCtrl-C here ends everything and removes the directory.\n");
+    text
+}
+
+/// The commands of the tour, by the scripts that make each a person's, and the login at the target.
+pub fn stops(alice: &str, bob: &str, carol: &str, login: &str) -> Vec<Stop> {
+    let stop = |what, command: String| Stop { what, command };
+    vec![
+        stop("alice sees what she may ask for", format!("{alice} tidegate ls")),
+        stop("nobody gets in without a grant", format!("{alice} ssh {login}+web1@localhost")),
+        stop(
+            "she asks for the machine and for the database",
+            format!(
+                "{alice} tidegate request web1 --as {login} --for 15m --reason 'INC-7'; {alice} tidegate request orders --for 15m --reason 'INC-7'"
+            ),
+        ),
+        stop("she cannot approve her own request", format!("{alice} tidegate approve $({alice} tidegate requests ls --mine -o name | head -n1)")),
+        stop("bob can", format!("{bob} tidegate requests ls -o name | xargs -n1 {bob} tidegate approve")),
+        stop("stock ssh, in its short form", format!("{alice} ssh {login}+web1@localhost")),
+        stop("the same as a jump host", format!("{alice} ssh {login}@web1")),
+        stop("stock psql", format!("{alice} psql service=orders")),
+        stop("bob watches the sessions, from yet another terminal", format!("{bob} tidegate sessions ls")),
+        stop("bob revokes everything alice holds: both sessions are cut", format!("{bob} tidegate revoke --user alice --reason 'done' --yes")),
+        stop("carol plays a recording back", format!("{carol} tidegate play $({carol} tidegate sessions ls --all -o name | head -n1)")),
+        stop("and proves that nobody changed any", format!("{carol} tidegate sessions ls --all -o name | xargs -n1 {carol} tidegate recordings verify")),
+    ]
+}
+
+/// The heading of one step of the scripted story.
+pub fn step(number: usize, what: &str) -> String {
+    format!("\n{number}. {what}")
+}
+
+/// What is typed.
+pub fn typed(command: &str) -> String {
+    format!("   $ {command}")
+}
+
+/// What a command answered, shown under it.
+pub fn shown(text: &str) -> String {
+    text.lines().take(8).map(|line| format!("     {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What a step showed.
+pub fn held(what: &str) -> String {
+    format!("   ok: {what}")
+}
+
+/// What a step should have shown.
+pub fn broken(what: &str) -> String {
+    format!("   BROKEN: {what}")
+}
+
+/// How long a cut took.
+pub fn cut(what: &str, target: Option<Duration>, client: Duration) -> String {
+    let client = millis(client);
+    match target {
+        Some(target) => format!(
+            "{what}: target side closed {} after the decision, the client's program gone {client} after `revoke` was typed",
+            millis(target)
+        ),
+        None => format!("{what}: the client's program gone {client} after `revoke` was typed"),
+    }
+}
+
+fn millis(time: Duration) -> String {
+    let micros = time.as_micros();
+    format!("{}.{} ms", micros / 1000, micros / 100 % 10)
+}
+
+/// The last line of a story that held.
+pub fn all_held(steps: usize) -> String {
+    format!("\nall {steps} steps held")
+}
+
+/// The last line of one that did not.
+pub fn some_broke(count: usize) -> String {
+    format!("\n{count} steps did not hold")
+}
+
+/// Where the logs were left.
+pub fn kept(dir: &str) -> String {
+    format!("the logs are kept in {dir}")
+}
+
+/// The demo cannot go on.
+pub fn trouble(why: &str) -> String {
+    format!("error: the demo cannot go on\n  why: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_is_told_in_milliseconds() {
+        let told = cut("ssh", Some(Duration::from_micros(1_250)), Duration::from_millis(41));
+        assert_eq!(
+            told,
+            "ssh: target side closed 1.2 ms after the decision, the client's program gone 41.0 ms after `revoke` was typed"
+        );
+    }
+
+    #[test]
+    fn every_command_of_the_tour_is_somebodys() {
+        for stop in stops("/d/alice", "/d/bob", "/d/carol", "deploy") {
+            assert!(stop.command.starts_with("/d/"), "{}", stop.command);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A PostgreSQL client that speaks the protocol by hand, so that it can also misbehave.
+//!
+//! Protocol 3.0 over TLS with a client certificate, as psql does it; see "Frontend/Backend Protocol"
+//! in PostgreSQL's manual.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// The code of an `SSLRequest`.
+pub const SSL_REQUEST: u32 = 80_877_103;
+
+/// Protocol 3.0.
+pub const PROTOCOL: u32 = 3 << 16;
+
+/// A connection over TLS.
+#[derive(Debug)]
+pub struct PgClient {
+    stream: TlsStream<TcpStream>,
+}
+
+/// One message from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What it is.
+    pub kind: u8,
+    /// What is in it.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// A field of an error or a notice: `C` for the SQLSTATE, `M` for the message, `H` for the hint.
+    pub fn field(&self, code: u8) -> Option<String> {
+        let mut fields = self.body.split(|byte| *byte == 0);
+        let text = fields.find_map(|field| field.strip_prefix(&[code]))?;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+}
+
+/// What a client shows and believes, from a person's state directory.
+///
+/// # Panics
+///
+/// When the person is not logged in.
+pub fn tls(state_dir: &Path) -> Arc<ClientConfig> {
+    let (chain, key) = (state_dir.join("pg.crt"), state_dir.join("pg.key"));
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(chain)
+        .and_then(Iterator::collect)
+        .expect("pg.crt is a certificate");
+    let key = PrivateKeyDer::from_pem_file(key).expect("pg.key is a key");
+    let config = believing(state_dir).with_client_auth_cert(chain, key);
+    Arc::new(config.expect("the key fits the certificate"))
+}
+
+/// The same without a certificate of its own.
+///
+/// # Panics
+///
+/// When the person is not logged in.
+pub fn anonymous_tls(state_dir: &Path) -> Arc<ClientConfig> {
+    Arc::new(believing(state_dir).with_no_client_auth())
+}
+
+fn believing(state_dir: &Path) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    let ca = CertificateDer::from_pem_file(state_dir.join("ca.pem")).expect("ca.pem is a certificate");
+    roots.add(ca).expect("the CA can be believed");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider speaks TLS")
+        .with_root_certificates(roots)
+}
+
+/// A startup message with these parameters.
+pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = PROTOCOL.to_be_bytes().to_vec();
+    for (name, value) in parameters {
+        for text in [name, value] {
+            body.extend_from_slice(text.as_bytes());
+            body.push(0);
+        }
+    }
+    body.push(0);
+    sized(&body)
+}
+
+/// A message of this kind.
+pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind];
+    message.extend(sized(body));
+    message
+}
+
+/// A simple query.
+pub fn query(sql: &str) -> Vec<u8> {
+    let mut body = sql.as_bytes().to_vec();
+    body.push(0);
+    message(b'Q', &body)
+}
+
+/// A body behind its length.
+pub fn sized(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len().saturating_add(4)).unwrap_or(u32::MAX);
+    let mut message = length.to_be_bytes().to_vec();
+    message.extend_from_slice(body);
+    message
+}
+
+impl PgClient {
+    /// Asks for TLS and gets it.
+    pub async fn encrypt(addr: SocketAddr, tls: &Arc<ClientConfig>) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        stream.write_all(&sized(&SSL_REQUEST.to_be_bytes())).await?;
+        let mut answer = [0];
+        stream.read_exact(&mut answer).await?;
+        if answer != *b"S" {
+            return Err(io::Error::other(format!("TLS was answered with {answer:?}")));
+        }
+        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
+        Ok(Self { stream })
+    }
+
+    /// Logs in, and returns when the server is ready or has said no. The answers come along.
+    pub async fn login(
+        addr: SocketAddr,
+        tls: &Arc<ClientConfig>,
+        user: &str,
+        database: &str,
+    ) -> io::Result<(Self, Vec<Message>)> {
+        let mut client = Self::encrypt(addr, tls).await?;
+        client.send(&startup(&[("user", user), ("database", database)])).await?;
+        let answers = client.until_ready().await?;
+        Ok((client, answers))
+    }
+
+    /// Sends bytes as they are.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// The next message.
+    pub async fn next(&mut self) -> io::Result<Message> {
+        let kind = self.stream.read_u8().await?;
+        let length = self.stream.read_u32().await?;
+        let length = usize::try_from(length).ok().and_then(|length| length.checked_sub(4));
+        let length = length.ok_or_else(|| io::Error::other("a length below 4"))?;
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).await?;
+        Ok(Message { kind, body })
+    }
+
+    /// Everything up to `ReadyForQuery` or a fatal error, that one included.
+    pub async fn until_ready(&mut self) -> io::Result<Vec<Message>> {
+        let mut all = Vec::new();
+        loop {
+            let message = self.next().await?;
+            let severity = message.field(b'V');
+            let fatal = message.kind == b'E' && matches!(severity.as_deref(), Some("FATAL" | "PANIC"));
+            let ready = message.kind == b'Z';
+            all.push(message);
+            if ready || fatal {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Runs a simple query to its end.
+    pub async fn query(&mut self, sql: &str) -> io::Result<Vec<Message>> {
+        self.send(&query(sql)).await?;
+        self.until_ready().await
+    }
+
+    /// Reads until the server closes, and gives back the last error that it told.
+    pub async fn until_closed(&mut self) -> Option<Message> {
+        let mut told = None;
+        while let Ok(message) = self.next().await {
+            if message.kind == b'E' {
+                told = Some(message);
+            }
+        }
+        told
+    }
+
+    /// The stream itself, for clients that speak another way.
+    pub fn into_stream(self) -> TlsStream<TcpStream> {
+        self.stream
+    }
+}

@@ -1,0 +1,37 @@
+//! Waiting for something to be so, with a deadline, never for a time.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The patience of a test that has no bound of its own to check.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `so` gives something.
+///
+/// # Panics
+///
+/// After 20 s, saying what was waited for.
+#[track_caller]
+pub fn until<T>(what: &str, so: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, so)
+}
+
+/// Waits until `so` gives something, for at most `limit`.
+///
+/// # Panics
+///
+/// After `limit`, saying what was waited for.
+#[track_caller]
+pub fn within<T>(limit: Duration, what: &str, mut so: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = so() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "after {limit:?} still not: {what}");
+        thread::sleep(PAUSE);
+    }
+}
