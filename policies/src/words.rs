@@ -9,6 +9,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+pub mod demo;
 mod denial;
 mod request;
 mod sever;

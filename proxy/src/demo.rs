@@ -86,8 +86,17 @@ fn tell(args: &Args) -> Result<bool, DemoError> {
         return held;
     }
     let script = |person: &Person| person.script().display().to_string();
-    let (alice, bob, carol) = (script(stage.alice()), script(stage.bob()), script(stage.carol()));
-    say(&words::tour(&words::stops(&alice, &bob, &carol, &stage.login())));
+    let (alice, bob, carol) = (
+        script(stage.alice()),
+        script(stage.bob()),
+        script(stage.carol()),
+    );
+    say(&words::tour(&words::stops(
+        &alice,
+        &bob,
+        &carol,
+        &stage.login(),
+    )));
     while !stop.asked() {
         if stage.server().is_none_or(Daemon::has_ended) {
             stage.keep();

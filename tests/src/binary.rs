@@ -13,7 +13,12 @@ pub fn tidegate() -> PathBuf {
         return named.into();
     }
     let own = std::env::current_exe().expect("a process knows its program");
-    let found = own.ancestors().skip(1).take(3).map(|dir| dir.join("tidegate")).find(|path| path.is_file());
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(3)
+        .map(|dir| dir.join("tidegate"))
+        .find(|path| path.is_file());
     found.expect("`tidegate` is built: cargo build --package proxy --bin tidegate")
 }
 
@@ -25,7 +30,18 @@ pub fn tidegate() -> PathBuf {
 pub fn release() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--release", "--package", "proxy", "--bin", "tidegate"]);
-    assert!(build.status().expect("cargo runs").success(), "`tidegate` builds");
+    build.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "proxy",
+        "--bin",
+        "tidegate",
+    ]);
+    assert!(
+        build.status().expect("cargo runs").success(),
+        "`tidegate` builds"
+    );
     tidegate()
 }

@@ -35,11 +35,19 @@ impl Forwarder {
     ///
     /// When there is no port.
     pub async fn start(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let addr = listener.local_addr().expect("a bound socket has an address");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let addr = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let seen = Arc::new(Mutex::new(Seen::default()));
         let accepting = tokio::spawn(accept(listener, target, Arc::clone(&seen)));
-        Self { addr, seen, accepting }
+        Self {
+            addr,
+            seen,
+            accepting,
+        }
     }
 
     /// Where it listens.
@@ -60,8 +68,11 @@ impl Forwarder {
     /// When tidegate closed those that it closed after `start`, in order, counted from `start`.
     pub fn closed_after(&self, start: Instant) -> Vec<Duration> {
         self.look(|seen| {
-            let mut after: Vec<Duration> =
-                seen.closed.iter().filter_map(|closed| closed.checked_duration_since(start)).collect();
+            let mut after: Vec<Duration> = seen
+                .closed
+                .iter()
+                .filter_map(|closed| closed.checked_duration_since(start))
+                .collect();
             after.sort();
             after
         })
@@ -83,15 +94,21 @@ async fn accept(listener: TcpListener, target: SocketAddr, seen: Arc<Mutex<Seen>
         seen.lock().unwrap_or_else(PoisonError::into_inner).opened += 1;
         let seen = Arc::clone(&seen);
         tokio::spawn(async move {
-            let Ok(far) = TcpStream::connect(target).await else { return };
+            let Ok(far) = TcpStream::connect(target).await else {
+                return;
+            };
             drop(near.set_nodelay(true));
             drop(far.set_nodelay(true));
-            let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
+            let ((near_read, near_write), (far_read, far_write)) =
+                (near.into_split(), far.into_split());
             let (over, end) = watch::channel(false);
             let down = tokio::spawn(copy(far_read, near_write, end));
             copy_up(near_read, far_write).await;
-            seen.lock().unwrap_or_else(PoisonError::into_inner).closed.push(Instant::now());
-            drop(over.send(true));
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .closed
+                .push(Instant::now());
+            over.send_replace(true);
             drop(down.await);
         });
     }
@@ -101,7 +118,9 @@ async fn accept(listener: TcpListener, target: SocketAddr, seen: Arc<Mutex<Seen>
 async fn copy_up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let Some(bytes) = buffer.get(..count) else { return };
+        let Some(bytes) = buffer.get(..count) else {
+            return;
+        };
         if to.write_all(bytes).await.is_err() {
             return;
         }
@@ -119,7 +138,9 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut end: watch::R
                 Ok(0) | Err(_) => return,
             },
         };
-        let Some(bytes) = buffer.get(..count) else { return };
+        let Some(bytes) = buffer.get(..count) else {
+            return;
+        };
         tokio::select! {
             _ = end.changed() => return,
             written = to.write_all(bytes) => if written.is_err() { return },

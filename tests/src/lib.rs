@@ -5,6 +5,7 @@
 //! what the tests say.
 
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -70,9 +70,12 @@ pub fn anonymous_tls(state_dir: &Path) -> Arc<ClientConfig> {
     Arc::new(believing(state_dir).with_no_client_auth())
 }
 
-fn believing(state_dir: &Path) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+fn believing(
+    state_dir: &Path,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(state_dir.join("ca.pem")).expect("ca.pem is a certificate");
+    let ca =
+        CertificateDer::from_pem_file(state_dir.join("ca.pem")).expect("ca.pem is a certificate");
     roots.add(ca).expect("the CA can be believed");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
@@ -125,10 +128,14 @@ impl PgClient {
         let mut answer = [0];
         stream.read_exact(&mut answer).await?;
         if answer != *b"S" {
-            return Err(io::Error::other(format!("TLS was answered with {answer:?}")));
+            return Err(io::Error::other(format!(
+                "TLS was answered with {answer:?}"
+            )));
         }
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
+        let stream = TlsConnector::from(Arc::clone(tls))
+            .connect(name, stream)
+            .await?;
         Ok(Self { stream })
     }
 
@@ -140,7 +147,9 @@ impl PgClient {
         database: &str,
     ) -> io::Result<(Self, Vec<Message>)> {
         let mut client = Self::encrypt(addr, tls).await?;
-        client.send(&startup(&[("user", user), ("database", database)])).await?;
+        client
+            .send(&startup(&[("user", user), ("database", database)]))
+            .await?;
         let answers = client.until_ready().await?;
         Ok((client, answers))
     }
@@ -155,7 +164,9 @@ impl PgClient {
     pub async fn next(&mut self) -> io::Result<Message> {
         let kind = self.stream.read_u8().await?;
         let length = self.stream.read_u32().await?;
-        let length = usize::try_from(length).ok().and_then(|length| length.checked_sub(4));
+        let length = usize::try_from(length)
+            .ok()
+            .and_then(|length| length.checked_sub(4));
         let length = length.ok_or_else(|| io::Error::other("a length below 4"))?;
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).await?;
@@ -168,7 +179,8 @@ impl PgClient {
         loop {
             let message = self.next().await?;
             let severity = message.field(b'V');
-            let fatal = message.kind == b'E' && matches!(severity.as_deref(), Some("FATAL" | "PANIC"));
+            let fatal =
+                message.kind == b'E' && matches!(severity.as_deref(), Some("FATAL" | "PANIC"));
             let ready = message.kind == b'Z';
             all.push(message);
             if ready || fatal {

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use russh::client::{self, Handle};
-use russh::keys::{Certificate, PrivateKey, PublicKeyOrCertificate, load_openssh_certificate, load_secret_key};
+use russh::keys::{
+    Certificate, PrivateKey, PublicKeyOrCertificate, load_openssh_certificate, load_secret_key,
+};
 use russh::{Channel, ChannelMsg};
 
 /// A connection.
@@ -20,7 +22,10 @@ pub struct Trusting;
 impl client::Handler for Trusting {
     type Error = russh::Error;
 
-    async fn check_server_key(&mut self, _key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+    async fn check_server_key(
+        &mut self,
+        _key: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
         Ok(true)
     }
 }
@@ -40,23 +45,35 @@ impl Identity {
     /// When the person is not logged in.
     pub fn of(state_dir: &Path) -> Self {
         let key = load_secret_key(state_dir.join("ssh-key"), None).expect("ssh-key is a key");
-        let certificate =
-            load_openssh_certificate(state_dir.join("ssh-key-cert.pub")).expect("ssh-key-cert.pub is a certificate");
-        Self { key: Arc::new(key), certificate }
+        let certificate = load_openssh_certificate(state_dir.join("ssh-key-cert.pub"))
+            .expect("ssh-key-cert.pub is a certificate");
+        Self {
+            key: Arc::new(key),
+            certificate,
+        }
     }
 
     /// Logs in with the certificate as `user`. Gives back the connection and whether it was let in.
-    pub async fn login(&self, addr: SocketAddr, user: &str) -> Result<(SshClient, bool), russh::Error> {
+    pub async fn login(
+        &self,
+        addr: SocketAddr,
+        user: &str,
+    ) -> Result<(SshClient, bool), russh::Error> {
         let mut handle = client::connect(config(), addr, Trusting).await?;
-        let answer =
-            handle.authenticate_openssh_cert(user, Arc::clone(&self.key), self.certificate.clone()).await?;
+        let answer = handle
+            .authenticate_openssh_cert(user, Arc::clone(&self.key), self.certificate.clone())
+            .await?;
         Ok((handle, answer.success()))
     }
 }
 
 /// A client's settings: a window of 2 MiB, and one key exchange that costs little.
 pub fn config() -> Arc<client::Config> {
-    let mut config = client::Config { nodelay: true, inactivity_timeout: None, ..client::Config::default() };
+    let mut config = client::Config {
+        nodelay: true,
+        inactivity_timeout: None,
+        ..client::Config::default()
+    };
     config.preferred.kex = vec![russh::kex::CURVE25519].into();
     Arc::new(config)
 }
@@ -83,11 +100,15 @@ pub async fn exec(handle: &SshClient, command: &str) -> Result<Answer, russh::Er
 pub async fn answer(mut channel: Channel<client::Msg>) -> Answer {
     let mut answer = Answer::default();
     while let Some(message) = channel.wait().await {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the rest is none of an answer"
+        )]
         match message {
             ChannelMsg::Data { data } => answer.out.extend_from_slice(&data),
             ChannelMsg::ExtendedData { data, .. } => answer.err.extend_from_slice(&data),
             ChannelMsg::ExitStatus { exit_status } => answer.status = Some(exit_status),
-            _other => {}
+            _ => {}
         }
     }
     answer

@@ -31,7 +31,10 @@ pub fn within<T>(limit: Duration, what: &str, mut so: impl FnMut() -> Option<T>)
         if let Some(found) = so() {
             return found;
         }
-        assert!(Instant::now() < deadline, "after {limit:?} still not: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "after {limit:?} still not: {what}"
+        );
         thread::sleep(PAUSE);
     }
 }

@@ -106,7 +106,9 @@ impl World {
     /// When that does not work.
     pub fn grant(&self, target: &str, login: &str, duration: &str) -> String {
         let request = self.request(target, login, duration);
-        self.bob().field(&["approve", &request], "/grant").expect("bob approves")
+        self.bob()
+            .field(&["approve", &request], "/grant")
+            .expect("bob approves")
     }
 
     /// Alice asks. Gives back the request.
@@ -115,7 +117,9 @@ impl World {
     ///
     /// When that does not work.
     pub fn request(&self, target: &str, login: &str, duration: &str) -> String {
-        let ask = ["request", target, "--as", login, "--for", duration, "--reason", "INC-7"];
+        let ask = [
+            "request", target, "--as", login, "--for", duration, "--reason", "INC-7",
+        ];
         self.alice().field(&ask, "/id").expect("alice asks")
     }
 
@@ -125,7 +129,9 @@ impl World {
     ///
     /// When that does not work.
     pub fn revoke(&self, grant: &str) {
-        self.bob().run(&["tidegate", "revoke", grant, "--reason", "over now", "--yes"]).expect("bob revokes");
+        self.bob()
+            .run(&["tidegate", "revoke", grant, "--reason", "over now", "--yes"])
+            .expect("bob revokes");
     }
 
     /// Every session that carol can see, live ones and past ones.
@@ -134,8 +140,15 @@ impl World {
     ///
     /// When she cannot.
     pub fn sessions(&self) -> Vec<Value> {
-        let answer = self.carol().json(&["sessions", "ls", "--all"]).expect("carol lists sessions");
-        answer.pointer("/items").and_then(Value::as_array).cloned().expect("a list of sessions")
+        let answer = self
+            .carol()
+            .json(&["sessions", "ls", "--all"])
+            .expect("carol lists sessions");
+        answer
+            .pointer("/items")
+            .and_then(Value::as_array)
+            .cloned()
+            .expect("a list of sessions")
     }
 
     /// The sessions that have not ended.
@@ -156,7 +169,9 @@ impl World {
     pub fn ended_sessions(&self) -> Vec<Value> {
         until("every session has ended", || {
             let sessions = self.sessions();
-            let over = sessions.iter().all(|session| session.get("end").is_some_and(|end| !end.is_null()));
+            let over = sessions
+                .iter()
+                .all(|session| session.get("end").is_some_and(|end| !end.is_null()));
             over.then_some(sessions)
         })
     }
@@ -167,7 +182,10 @@ impl World {
     ///
     /// When the command cannot be run.
     pub fn verify(&self, session: &str) -> (bool, String) {
-        let output = self.carol().output(&["tidegate", "recordings", "verify", session]).expect("verify runs");
+        let output = self
+            .carol()
+            .output(&["tidegate", "recordings", "verify", session])
+            .expect("verify runs");
         (output.status.success(), said(&output))
     }
 
@@ -177,7 +195,9 @@ impl World {
     ///
     /// When she cannot.
     pub fn exported(&self, session: &str, how: &str) -> String {
-        self.carol().run(&["tidegate", "recordings", "export", session, how]).expect("carol exports")
+        self.carol()
+            .run(&["tidegate", "recordings", "export", session, how])
+            .expect("carol exports")
     }
 
     /// Starts a client of alice's that lasts, and waits until its output has `sign`.
@@ -188,10 +208,13 @@ impl World {
     pub fn begin(&self, name: &'static str, line: &[&str], sign: &str) -> Live {
         let log = self.dir().join(format!("{name}.out"));
         let command = self.alice().command(line);
-        let daemon = Daemon::start(name, command, &log, Ending::Term, Signals::Shared).expect("it starts");
-        let live = Live { daemon };
-        until(&format!("{name} says `{sign}`"), || live.output().contains(sign).then_some(()));
-        live
+        let daemon =
+            Daemon::start(name, command, &log, Ending::Term, Signals::Shared).expect("it starts");
+        let client = Live { daemon };
+        until(&format!("{name} says `{sign}`"), || {
+            client.output().contains(sign).then_some(())
+        });
+        client
     }
 
     /// Asks the database itself, past tidegate.
@@ -199,8 +222,10 @@ impl World {
     /// # Panics
     ///
     /// When it does not answer.
-    pub fn sql(&mut self, sql: &str) -> String {
-        self.postgres().run_sql("orders", sql).expect("the database answers")
+    pub fn sql(&self, sql: &str) -> String {
+        self.postgres()
+            .run_sql("orders", sql)
+            .expect("the database answers")
     }
 
     /// The server's log.
@@ -240,8 +265,14 @@ impl Drop for World {
             self.stage.keep();
             let log = self.server_log();
             let lines: Vec<&str> = log.lines().collect();
-            let end = lines.get(lines.len().saturating_sub(30)..).unwrap_or_default();
-            tell(&format!("kept: {}\nthe end of the server's log:\n{}", self.dir().display(), end.join("\n")));
+            let end = lines
+                .get(lines.len().saturating_sub(30)..)
+                .unwrap_or_default();
+            tell(&format!(
+                "kept: {}\nthe end of the server's log:\n{}",
+                self.dir().display(),
+                end.join("\n")
+            ));
         }
     }
 }
@@ -287,7 +318,10 @@ impl Live {
 pub fn with_input(person: &Person, line: &[&str], input: &Path) -> Output {
     let file = fs::File::open(input).expect("the input is there");
     let mut command: Command = person.command(line);
-    command.stdin(Stdio::from(file)).output().expect("the command runs")
+    command
+        .stdin(Stdio::from(file))
+        .output()
+        .expect("the command runs")
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -25,7 +25,10 @@ pub fn missing(packages: &[&str]) -> String {
 
 /// Packages are missing, and we may not install them.
 pub fn not_root(packages: &[&str]) -> String {
-    format!("only root can install packages\n  try: sudo apt-get install -y {}", packages.join(" "))
+    format!(
+        "only root can install packages\n  try: sudo apt-get install -y {}",
+        packages.join(" ")
+    )
 }
 
 /// Packages are being installed.
@@ -48,7 +51,9 @@ pub fn tour(stops: &[Stop]) -> String {
         "\nalice asks, bob approves, carol audits. Paste these into another terminal, in this order:\n",
     );
     for stop in stops {
-        text.push_str(&format!("\n# {}\n{}\n", stop.what, stop.command));
+        for part in ["\n# ", stop.what, "\n", &stop.command, "\n"] {
+            text.push_str(part);
+        }
     }
     text.push_str("\nCtrl-C here ends everything and removes the directory.\n");
     text
@@ -58,23 +63,59 @@ pub fn tour(stops: &[Stop]) -> String {
 pub fn stops(alice: &str, bob: &str, carol: &str, login: &str) -> Vec<Stop> {
     let stop = |what, command: String| Stop { what, command };
     vec![
-        stop("alice sees what she may ask for", format!("{alice} tidegate ls")),
-        stop("nobody gets in without a grant", format!("{alice} ssh {login}+web1@localhost")),
+        stop(
+            "alice sees what she may ask for",
+            format!("{alice} tidegate ls"),
+        ),
+        stop(
+            "nobody gets in without a grant",
+            format!("{alice} ssh {login}+web1@localhost"),
+        ),
         stop(
             "she asks for the machine and for the database",
             format!(
                 "{alice} tidegate request web1 --as {login} --for 15m --reason 'INC-7'; {alice} tidegate request orders --for 15m --reason 'INC-7'"
             ),
         ),
-        stop("she cannot approve her own request", format!("{alice} tidegate approve $({alice} tidegate requests ls --mine -o name | head -n1)")),
-        stop("bob can", format!("{bob} tidegate requests ls -o name | xargs -n1 {bob} tidegate approve")),
-        stop("stock ssh, in its short form", format!("{alice} ssh {login}+web1@localhost")),
-        stop("the same as a jump host", format!("{alice} ssh {login}@web1")),
+        stop(
+            "she cannot approve her own request",
+            format!(
+                "{alice} tidegate approve $({alice} tidegate requests ls --mine -o name | head -n1)"
+            ),
+        ),
+        stop(
+            "bob can",
+            format!("{bob} tidegate requests ls -o name | xargs -n1 {bob} tidegate approve"),
+        ),
+        stop(
+            "stock ssh, in its short form",
+            format!("{alice} ssh {login}+web1@localhost"),
+        ),
+        stop(
+            "the same as a jump host",
+            format!("{alice} ssh {login}@web1"),
+        ),
         stop("stock psql", format!("{alice} psql service=orders")),
-        stop("bob watches the sessions, from yet another terminal", format!("{bob} tidegate sessions ls")),
-        stop("bob revokes everything alice holds: both sessions are cut", format!("{bob} tidegate revoke --user alice --reason 'done' --yes")),
-        stop("carol plays a recording back", format!("{carol} tidegate play $({carol} tidegate sessions ls --all -o name | head -n1)")),
-        stop("and proves that nobody changed any", format!("{carol} tidegate sessions ls --all -o name | xargs -n1 {carol} tidegate recordings verify")),
+        stop(
+            "bob watches the sessions, from yet another terminal",
+            format!("{bob} tidegate sessions ls"),
+        ),
+        stop(
+            "bob revokes everything alice holds: both sessions are cut",
+            format!("{bob} tidegate revoke --user alice --reason 'done' --yes"),
+        ),
+        stop(
+            "carol plays a recording back",
+            format!(
+                "{carol} tidegate play $({carol} tidegate sessions ls --all -o name | head -n1)"
+            ),
+        ),
+        stop(
+            "and proves that nobody changed any",
+            format!(
+                "{carol} tidegate sessions ls --all -o name | xargs -n1 {carol} tidegate recordings verify"
+            ),
+        ),
     ]
 }
 
@@ -90,7 +131,11 @@ pub fn typed(command: &str) -> String {
 
 /// What a command answered, shown under it.
 pub fn shown(text: &str) -> String {
-    text.lines().take(8).map(|line| format!("     {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .take(8)
+        .map(|line| format!("     {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What a step showed.
@@ -146,7 +191,11 @@ mod tests {
 
     #[test]
     fn a_cut_is_told_in_milliseconds() {
-        let told = cut("ssh", Some(Duration::from_micros(1_250)), Duration::from_millis(41));
+        let told = cut(
+            "ssh",
+            Some(Duration::from_micros(1_250)),
+            Duration::from_millis(41),
+        );
         assert_eq!(
             told,
             "ssh: target side closed 1.2 ms after the decision, the client's program gone 41.0 ms after `revoke` was typed"

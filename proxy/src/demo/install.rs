@@ -19,10 +19,20 @@ pub(super) fn missing() -> Vec<&'static str> {
         .any(|version| version.path().join("bin/initdb").exists());
     let wanted = [
         ("openssh-server", there("/usr/sbin/sshd")),
-        ("openssh-client", there("/usr/bin/ssh") && there("/usr/bin/ssh-keygen")),
-        ("postgresql", postgres && there("/usr/bin/psql") && there("/usr/bin/openssl")),
+        (
+            "openssh-client",
+            there("/usr/bin/ssh") && there("/usr/bin/ssh-keygen"),
+        ),
+        (
+            "postgresql",
+            postgres && there("/usr/bin/psql") && there("/usr/bin/openssl"),
+        ),
     ];
-    wanted.into_iter().filter(|(_, there)| !there).map(|(package, _)| package).collect()
+    wanted
+        .into_iter()
+        .filter(|(_, there)| !there)
+        .map(|(package, _)| package)
+        .collect()
 }
 
 /// Installs them. `postgresql` brings `openssl` along.
@@ -39,7 +49,9 @@ pub(super) fn install(packages: &[&'static str]) -> Result<(), DemoError> {
 fn apt(line: &[&str]) -> Result<(), DemoError> {
     let command = format!("apt-get {}", line.join(" "));
     let mut apt = Command::new("apt-get");
-    apt.args(line).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    apt.args(line)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null());
     let output = apt.output().map_err(|source: io::Error| DemoError::Io {
         doing: format!("run {command}"),
         source,
@@ -48,5 +60,9 @@ fn apt(line: &[&str]) -> Result<(), DemoError> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(DemoError::Command { command, status: output.status.to_string(), said })
+    Err(DemoError::Command {
+        command,
+        status: output.status.to_string(),
+        said,
+    })
 }

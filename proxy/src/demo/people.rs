@@ -3,7 +3,6 @@
 //!
 //! The script is what people paste and what the tests run, so what is printed is what is tested.
 
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -33,10 +32,16 @@ impl Person {
             .create(&ssh)
             .map_err(DemoError::io(format!("make a home for {name}")))?;
         let mut keygen = Command::new("ssh-keygen");
-        keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(ssh.join("id_ed25519"));
+        keygen
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+            .arg(ssh.join("id_ed25519"));
         prepare(keygen)?;
         write(&ssh.join("config"), "", 0o600)?;
-        Ok(Self { name: name.to_owned(), home, script: dir.join(name) })
+        Ok(Self {
+            name: name.to_owned(),
+            home,
+            script: dir.join(name),
+        })
     }
 
     /// Writes the script: the environment of this person around any command.
@@ -54,7 +59,7 @@ impl Person {
             ("PATH", format!("{}:$PATH", bin.display())),
         ];
         for (name, value) in variables {
-            drop(writeln!(text, "export {name}=\"{value}\""));
+            text.push_str(&["export ", name, "=\"", &value, "\"\n"].concat());
         }
         text.push_str("unset SSH_AUTH_SOCK PGHOST PGPORT PGUSER PGDATABASE PGSERVICE PGSSLMODE\n");
         text.push_str("exec \"$@\"\n");
@@ -95,7 +100,9 @@ impl Person {
 
     /// Runs a command to its end, whatever that is.
     pub fn output(&self, line: &[&str]) -> Result<Output, DemoError> {
-        self.command(line).output().map_err(DemoError::io(format!("run {}", line.join(" "))))
+        self.command(line)
+            .output()
+            .map_err(DemoError::io(format!("run {}", line.join(" "))))
     }
 
     /// Runs a command that has to succeed, and gives back what it printed.
@@ -126,7 +133,10 @@ impl Person {
     /// Runs `tidegate -o json …` and takes one text out of its answer.
     pub fn field(&self, line: &[&str], pointer: &'static str) -> Result<String, DemoError> {
         let answer = self.json(line)?;
-        let found = answer.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let found = answer
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         found.ok_or_else(|| DemoError::Answer {
             command: format!("{} tidegate {}", self.name, line.join(" ")),
             wanted: pointer,
@@ -137,6 +147,9 @@ impl Person {
 
 /// What a command said on both its outputs, the complaint last.
 pub fn said(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     format!("{out}{err}").trim().to_owned()
 }

@@ -258,13 +258,7 @@ fn write_tls(options: &PostgresOptions<'_>) -> Result<(), StartError> {
         .arg(dir.join("server.key"))
         .arg("-out")
         .arg(dir.join("server.crt"));
-    prepare(openssl).map_err(|error| match error {
-        StartError::Run { program, .. } => StartError::Missing {
-            program,
-            package: "openssl",
-        },
-        other => other,
-    })?;
+    prepare(openssl)?;
     match options.client_ca {
         Some(ca) => write(&dir.join("client_ca.pem"), ca, 0o644),
         None => Ok(()),
@@ -303,10 +297,10 @@ fn write_rules(options: &PostgresOptions<'_>) -> Result<(), StartError> {
                  hostssl all all 127.0.0.1/32 cert map=tidegate\n\
                  hostssl all all ::1/128 cert map=tidegate\n";
     write(&data.join("pg_hba.conf"), rules, 0o600)?;
-    let map: String = options
+    let lines: Vec<String> = options
         .roles
         .iter()
         .map(|role| format!("tidegate {role} {role}\n"))
         .collect();
-    write(&data.join("pg_ident.conf"), &map, 0o600)
+    write(&data.join("pg_ident.conf"), &lines.concat(), 0o600)
 }

@@ -77,7 +77,11 @@ pub struct Doors {
 
 impl Doors {
     fn find() -> io::Result<Self> {
-        Ok(Self { ssh: free_port()?, postgres: free_port()?, api: free_port()? })
+        Ok(Self {
+            ssh: free_port()?,
+            postgres: free_port()?,
+            api: free_port()?,
+        })
     }
 
     /// The API as people name it.
@@ -93,10 +97,12 @@ impl Stage {
         let scratch = Scratch::create(options.name).map_err(DemoError::io("make a directory"))?;
         let dir = scratch.path();
         let bin = tools(dir, options.binary)?;
-        let people: Vec<Person> =
-            ["alice", "bob", "carol"].iter().map(|name| Person::create(dir, name)).collect::<Result<_, _>>()?;
+        let people: Vec<Person> = ["alice", "bob", "carol"]
+            .iter()
+            .map(|name| Person::create(dir, name))
+            .collect::<Result<_, _>>()?;
         let doors = Doors::find().map_err(DemoError::io("find free ports"))?;
-        let trust = initialise(options.binary, dir, &doors)?;
+        let trust = initialise(options.binary, dir, doors)?;
         for person in &people {
             person.equip(&bin, &doors.url(), &trust.fingerprint())?;
         }
@@ -106,7 +112,11 @@ impl Stage {
             sshd,
             postgres,
             people,
-            settings: options.settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            settings: options
+                .settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             signals: options.signals,
             doors,
             trust,
@@ -121,9 +131,18 @@ impl Stage {
     /// Starts the server, and waits until its doors are open.
     pub fn serve(&mut self) -> Result<(), DemoError> {
         let mut serve = Command::new(&self.binary);
-        serve.arg("serve").arg("--config-dir").arg(self.config_dir());
+        serve
+            .arg("serve")
+            .arg("--config-dir")
+            .arg(self.config_dir());
         serve.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        let mut server = Daemon::start("tidegate serve", serve, &self.log(), Ending::Term, self.signals)?;
+        let mut server = Daemon::start(
+            "tidegate serve",
+            serve,
+            &self.log(),
+            Ending::Term,
+            self.signals,
+        )?;
         let ports = [self.doors.api, self.doors.ssh, self.doors.postgres];
         server.wait_until(|| ports.iter().all(|port| answers(*port)))?;
         self.server = Some(server);
@@ -142,16 +161,38 @@ impl Stage {
         let (alice, bob, carol) = (self.alice(), self.bob(), self.carol());
         bob.run(&["tidegate", "login"])?;
         let public = |person: &Person| format!("{}.pub", person.key().display());
-        bob.run(&["tidegate", "user", "add", "alice", "--key", &public(alice), "--group", "sre"])?;
-        bob.run(&["tidegate", "user", "add", "carol", "--key", &public(carol), "--group", "auditors"])?;
-        let (web, orders) = (self.sshd.addr().to_string(), self.postgres.addr().to_string());
-        let login = self.login();
         bob.run(&[
-            "tidegate", "target", "add", "ssh", "web1", "--addr", &web, "--login", &login, "--label", "env=dev",
+            "tidegate",
+            "user",
+            "add",
+            "alice",
+            "--key",
+            &public(alice),
+            "--group",
+            "sre",
         ])?;
         bob.run(&[
-            "tidegate", "target", "add", "pg", "orders", "--addr", &orders, "--dbname", "orders", "--role", ROLE,
+            "tidegate",
+            "user",
+            "add",
+            "carol",
+            "--key",
+            &public(carol),
+            "--group",
+            "auditors",
+        ])?;
+        let (web, orders) = (
+            self.sshd.addr().to_string(),
+            self.postgres.addr().to_string(),
+        );
+        let login = self.login();
+        bob.run(&[
+            "tidegate", "target", "add", "ssh", "web1", "--addr", &web, "--login", &login,
             "--label", "env=dev",
+        ])?;
+        bob.run(&[
+            "tidegate", "target", "add", "pg", "orders", "--addr", &orders, "--dbname", "orders",
+            "--role", ROLE, "--label", "env=dev",
         ])?;
         for person in [alice, carol] {
             person.run(&["tidegate", "login"])?;
@@ -176,7 +217,10 @@ impl Stage {
         self.person(2)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "`set` makes three people, and nobody leaves")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`set` makes three people, and nobody leaves"
+    )]
     fn person(&self, number: usize) -> &Person {
         &self.people[number]
     }
@@ -197,12 +241,22 @@ impl Stage {
     }
 
     /// The target `web1`.
-    pub fn sshd(&mut self) -> &mut Sshd {
+    pub fn sshd(&self) -> &Sshd {
+        &self.sshd
+    }
+
+    /// The target `web1`, to be stopped.
+    pub fn sshd_mut(&mut self) -> &mut Sshd {
         &mut self.sshd
     }
 
     /// The target `orders`.
-    pub fn postgres(&mut self) -> &mut PostgresServer {
+    pub fn postgres(&self) -> &PostgresServer {
+        &self.postgres
+    }
+
+    /// The target `orders`, to be stopped.
+    pub fn postgres_mut(&mut self) -> &mut PostgresServer {
         &mut self.postgres
     }
 
@@ -251,14 +305,23 @@ fn tools(dir: &Path, binary: &Path) -> Result<PathBuf, DemoError> {
 }
 
 /// `tidegate init`, and what it made to be trusted.
-fn initialise(binary: &Path, dir: &Path, doors: &Doors) -> Result<TrustBundle, DemoError> {
+fn initialise(binary: &Path, dir: &Path, doors: Doors) -> Result<TrustBundle, DemoError> {
     let server = dir.join("server");
     let (config, state) = (server.join("config"), server.join("state"));
     fs::create_dir(&server).map_err(DemoError::io("make a directory"))?;
     let mut init = Command::new(binary);
-    init.arg("init").arg("--config-dir").arg(&config).arg("--state-dir").arg(&state);
-    init.args(["--admin", "bob", "--admin-key"]).arg(dir.join("people/bob/.ssh/id_ed25519.pub"));
-    for (flag, port) in [("--ssh", doors.ssh), ("--postgres", doors.postgres), ("--api", doors.api)] {
+    init.arg("init")
+        .arg("--config-dir")
+        .arg(&config)
+        .arg("--state-dir")
+        .arg(&state);
+    init.args(["--admin", "bob", "--admin-key"])
+        .arg(dir.join("people/bob/.ssh/id_ed25519.pub"));
+    for (flag, port) in [
+        ("--ssh", doors.ssh),
+        ("--postgres", doors.postgres),
+        ("--api", doors.api),
+    ] {
         init.arg(flag).arg(format!("127.0.0.1:{port}"));
     }
     prepare(init)?;
@@ -275,7 +338,11 @@ fn targets(
     options: &StageOptions<'_>,
     trust: &TrustBundle,
 ) -> Result<(Sshd, PostgresServer), DemoError> {
-    let private = |name| scratch.private(name).map_err(DemoError::io("make a directory"));
+    let private = |name| {
+        scratch
+            .private(name)
+            .map_err(DemoError::io("make a directory"))
+    };
     let (web, orders) = (private("web1")?, private("orders")?);
     let sshd = SshdOptions {
         dir: &web,

@@ -24,14 +24,20 @@ impl Stop {
             .map_err(DemoError::io("listen for signals"))?;
         let streams = {
             let _context = runtime.enter();
-            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+            let kinds = [
+                SignalKind::interrupt(),
+                SignalKind::terminate(),
+                SignalKind::hangup(),
+            ];
             kinds.map(signal)
         };
         let [int, term, hup] = streams;
         let listening = DemoError::io("listen for signals");
         let (mut int, mut term, mut hup) = match (int, term, hup) {
             (Ok(int), Ok(term), Ok(hup)) => (int, term, hup),
-            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return Err(listening(error)),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                return Err(listening(error));
+            }
         };
         let flag = Arc::clone(&asked);
         thread::spawn(move || {
@@ -56,9 +62,10 @@ impl Stop {
 
     /// An error once we were asked, so that `?` unwinds and everything is cleaned up.
     pub(super) fn check(&self) -> Result<(), DemoError> {
-        match self.asked() {
-            true => Err(DemoError::Stopped),
-            false => Ok(()),
+        if self.asked() {
+            Err(DemoError::Stopped)
+        } else {
+            Ok(())
         }
     }
 }

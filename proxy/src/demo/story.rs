@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -47,7 +47,13 @@ struct Live {
 
 impl<'a> Story<'a> {
     pub(super) fn new(stage: &'a mut Stage, stop: &'a Stop) -> Self {
-        Self { stage, stop, clock: Clock::system(), steps: 0, broken: 0 }
+        Self {
+            stage,
+            stop,
+            clock: Clock::system(),
+            steps: 0,
+            broken: 0,
+        }
     }
 
     /// Tells it all. Returns whether every step held.
@@ -85,7 +91,11 @@ impl<'a> Story<'a> {
     /// Types a command as someone, shows it and its answer; gives back its exit status and answer.
     fn type_as(&self, person: &Person, line: &[&str]) -> Result<(Option<i32>, String), DemoError> {
         self.stop.check()?;
-        say(&words::typed(&format!("{} {}", person.name(), quoted(line))));
+        say(&words::typed(&format!(
+            "{} {}",
+            person.name(),
+            quoted(line)
+        )));
         let output = person.output(line)?;
         let text = said(&output);
         say(&words::shown(&text));
@@ -101,9 +111,15 @@ impl<'a> Story<'a> {
         self.step("without a grant nobody gets in, by ssh or by psql")?;
         let address = self.address();
         let (status, text) = self.type_as(&alice, &["ssh", &address, "true"])?;
-        self.hold(status == Some(REFUSED) && text.contains("TG"), "ssh was refused with a sentence and status 77");
+        self.hold(
+            status == Some(REFUSED) && text.contains("TG"),
+            "ssh was refused with a sentence and status 77",
+        );
         let (status, text) = self.type_as(&alice, &["psql", "service=orders", "-c", "select 1"])?;
-        self.hold(status == Some(2) && text.contains("tidegate request"), "psql was told what to type to ask");
+        self.hold(
+            status == Some(2) && text.contains("tidegate request"),
+            "psql was told what to type to ask",
+        );
         Ok(())
     }
 
@@ -114,7 +130,9 @@ impl<'a> Story<'a> {
         let mut grants = Vec::new();
         for (target, login) in [("web1", login.as_str()), ("orders", ROLE)] {
             self.step(&format!("alice asks for {target} as {login}"))?;
-            let ask = ["request", target, "--as", login, "--for", "15m", "--reason", "INC-7"];
+            let ask = [
+                "request", target, "--as", login, "--for", "15m", "--reason", "INC-7",
+            ];
             say(&words::typed(&format!("alice tidegate {}", quoted(&ask))));
             let request = alice.field(&ask, "/id")?;
             say(&words::shown(&request));
@@ -134,19 +152,33 @@ impl<'a> Story<'a> {
         self.step("stock ssh runs a command: outputs apart, exit status kept")?;
         let line = "echo on $(hostname); echo aside >&2; exit 5";
         let (status, text) = self.type_as(&alice, &["ssh", &address, line])?;
-        self.hold(status == Some(5) && text.contains("on ") && text.contains("aside"), "it ran there");
+        self.hold(
+            status == Some(5) && text.contains("on ") && text.contains("aside"),
+            "it ran there",
+        );
         self.step("the same through tidegate as a jump host")?;
-        let (status, text) = self.type_as(&alice, &["ssh", &format!("{login}@web1"), "echo jumped"])?;
-        self.hold(status == Some(0) && text.contains("jumped"), "ssh -J works, and is recorded");
+        let (status, text) =
+            self.type_as(&alice, &["ssh", &format!("{login}@web1"), "echo jumped"])?;
+        self.hold(
+            status == Some(0) && text.contains("jumped"),
+            "ssh -J works, and is recorded",
+        );
         self.step("scp takes a file there and back")?;
         let there = self.stage.dir().join("people/alice/there");
-        let (key, there) = (alice.key().display().to_string(), there.display().to_string());
-        let (status, _) = self.type_as(&alice, &["scp", "-q", &key, &format!("{address}:{there}")])?;
+        let (key, there) = (
+            alice.key().display().to_string(),
+            there.display().to_string(),
+        );
+        let (status, _) =
+            self.type_as(&alice, &["scp", "-q", &key, &format!("{address}:{there}")])?;
         let same = fs::read(&there).ok() == fs::read(&key).ok();
         self.hold(status == Some(0) && same, "the copy is the same");
         self.step("what the grant does not name is refused")?;
         let (status, text) = self.type_as(&alice, &["ssh", "-W", "localhost:1", &address])?;
-        self.hold(status != Some(0), &format!("no forwarding: {}", text.lines().last().unwrap_or_default()));
+        self.hold(
+            status != Some(0),
+            &format!("no forwarding: {}", text.lines().last().unwrap_or_default()),
+        );
         Ok(())
     }
 
@@ -154,8 +186,12 @@ impl<'a> Story<'a> {
         let alice = self.stage.alice().clone();
         self.step("stock psql asks the database")?;
         let ask = "select count(*), current_user from orders";
-        let (status, text) = self.type_as(&alice, &["psql", "-X", "-At", "service=orders", "-c", ask])?;
-        self.hold(status == Some(0) && text == format!("1000|{ROLE}"), "1000 rows, as the role that was granted");
+        let (status, text) =
+            self.type_as(&alice, &["psql", "-X", "-At", "service=orders", "-c", ask])?;
+        self.hold(
+            status == Some(0) && text == format!("1000|{ROLE}"),
+            "1000 rows, as the role that was granted",
+        );
         Ok(())
     }
 
@@ -165,18 +201,26 @@ impl<'a> Story<'a> {
         self.step("alice works in both, and bob sees it")?;
         let (address, log) = (self.address(), |name: &str| self.stage.dir().join(name));
         let tick = "while echo tick; do sleep 0.1; done";
-        let ssh = self.begin("ssh", &["ssh", "-tt", &address, tick], log("ssh.out"), "tick")?;
+        let ssh = self.begin(
+            "ssh",
+            &["ssh", "-tt", &address, tick],
+            &log("ssh.out"),
+            "tick",
+        )?;
         let sql = "begin; delete from orders; select 'deleted'; select pg_sleep(600)";
         let mut line = vec!["psql", "-X", "-At", "service=orders"];
         for part in sql.split("; ") {
             line.extend(["-c", part]);
         }
-        let psql = self.begin("psql", &line, log("psql.out"), "deleted")?;
+        let psql = self.begin("psql", &line, &log("psql.out"), "deleted")?;
         let sleeping = "select count(*) from pg_stat_activity where query like '%pg_sleep%' and usename = 'app'";
         let running = self.wait(|story| story.sql(sleeping).is_ok_and(|count| count == "1"))?;
         let (status, text) = self.type_as(&bob, &["tidegate", "sessions", "ls"])?;
         let both = text.contains("web1") && text.contains("orders");
-        self.hold(status == Some(0) && both && running, "both are live, and a statement is running");
+        self.hold(
+            status == Some(0) && both && running,
+            "both are live, and a statement is running",
+        );
 
         self.step("bob revokes both grants: both sessions are cut")?;
         let mut lives = vec![ssh, psql];
@@ -190,13 +234,19 @@ impl<'a> Story<'a> {
             let told = fs::read_to_string(live.process.log()).unwrap_or_default();
             say(&words::shown(last_lines(&told)));
             self.hold(gone, &format!("{} is gone", live.what));
-            self.hold(told.contains("revoked") && told.contains("done"), "and was told why");
+            self.hold(
+                told.contains("revoked") && told.contains("done"),
+                "and was told why",
+            );
         }
         self.step("the running statement is stopped at the server, and nothing of it is left")?;
         let stopped = self.wait(|story| story.sql(sleeping).is_ok_and(|count| count == "0"))?;
         self.hold(stopped, "the backend is gone");
         let rows = self.sql("select count(*) from orders")?;
-        self.hold(rows == "1000", &format!("the delete did not happen: {rows} rows are still there"));
+        self.hold(
+            rows == "1000",
+            &format!("the delete did not happen: {rows} rows are still there"),
+        );
         self.times(&lives)
     }
 
@@ -210,24 +260,31 @@ impl<'a> Story<'a> {
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .filter(|session| session.pointer("/end/cause/cause").and_then(Value::as_str) == Some("severed"))
+            .filter(|session| {
+                session.pointer("/end/cause/cause").and_then(Value::as_str) == Some("severed")
+            })
             .collect();
         for live in lives {
             let target = match live.what {
                 "ssh" => "web1",
                 _psql => "orders",
             };
-            let session = cut.iter().find(|session| session.pointer("/target").and_then(Value::as_str) == Some(target));
+            let session = cut
+                .iter()
+                .find(|session| session.pointer("/target").and_then(Value::as_str) == Some(target));
             let offset = |name: &str| {
-                let text = session?.pointer(&format!("/end/timeline/{name}"))?.as_str()?;
+                let text = session?
+                    .pointer(&format!("/end/timeline/{name}"))?
+                    .as_str()?;
                 let span: jiff::SignedDuration = text.parse().ok()?;
                 span.try_into().ok()
             };
-            let took = offset("target_closed").zip(offset("decided")).map(|(closed, decided): (Duration, Duration)| {
-                closed.saturating_sub(decided)
-            });
+            let took = offset("target_closed")
+                .zip(offset("decided"))
+                .map(|(closed, decided): (Duration, Duration)| closed.saturating_sub(decided));
             let line = words::cut(live.what, took, live.gone.unwrap_or_default());
-            let fast = took.is_some_and(|took| took < Duration::from_millis(250)) && live.gone.is_some();
+            let fast =
+                took.is_some_and(|took| took < Duration::from_millis(250)) && live.gone.is_some();
             self.hold(fast, &line);
         }
         Ok(())
@@ -260,21 +317,34 @@ impl<'a> Story<'a> {
     }
 
     /// Starts a live session and waits until its output has `sign`.
-    fn begin(&self, what: &'static str, line: &[&str], log: PathBuf, sign: &str) -> Result<Live, DemoError> {
+    fn begin(
+        &self,
+        what: &'static str,
+        line: &[&str],
+        log: &Path,
+        sign: &str,
+    ) -> Result<Live, DemoError> {
         let alice = self.stage.alice();
         say(&words::typed(&format!("alice {}", quoted(line))));
         let signals = super::Signals::Shielded;
-        let process = Daemon::start(what, alice.command(line), &log, Ending::Term, signals)?;
-        let up = self.wait(|_| fs::read_to_string(&log).is_ok_and(|text| text.contains(sign)))?;
+        let process = Daemon::start(what, alice.command(line), log, Ending::Term, signals)?;
+        let up = self.wait(|_| fs::read_to_string(log).is_ok_and(|text| text.contains(sign)))?;
         if up {
-            return Ok(Live { what, process, gone: None });
+            return Ok(Live {
+                what,
+                process,
+                gone: None,
+            });
         }
-        Err(DemoError::Broken(format!("{what} did not come up: {}", process.log_end())))
+        Err(DemoError::Broken(format!(
+            "{what} did not come up: {}",
+            process.log_end()
+        )))
     }
 
     /// Asks the database itself, past tidegate.
     fn sql(&self, sql: &str) -> Result<String, DemoError> {
-        Ok(self.stage.postgres.run_sql("orders", sql)?)
+        Ok(self.stage.postgres().run_sql("orders", sql)?)
     }
 
     /// Waits until something is so. Returns whether it came to be.
@@ -298,9 +368,12 @@ pub(super) fn say(line: &str) {
 /// A command line as one would type it.
 fn quoted(line: &[&str]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+@,".contains(c);
-    let word = |word: &&str| match word.chars().all(plain) {
-        true => (*word).to_owned(),
-        false => format!("'{word}'"),
+    let word = |word: &&str| {
+        if word.chars().all(plain) {
+            (*word).to_owned()
+        } else {
+            format!("'{word}'")
+        }
     };
     line.iter().map(word).collect::<Vec<_>>().join(" ")
 }
@@ -308,6 +381,9 @@ fn quoted(line: &[&str]) -> String {
 /// The end of a text, four lines at most.
 fn last_lines(text: &str) -> &str {
     let trimmed = text.trim_end();
-    let start = trimmed.rmatch_indices('\n').nth(3).map_or(0, |(at, _)| at.saturating_add(1));
+    let start = trimmed
+        .rmatch_indices('\n')
+        .nth(3)
+        .map_or(0, |(at, _)| at.saturating_add(1));
     trimmed.get(start..).unwrap_or_default()
 }
