@@ -1,0 +1,150 @@
+//! `tidegate init`: everything a server needs to start, made once: configuration, policies, the
+//! authority's keys, the store, the first administrator.
+//!
+//! It never overwrites. Run twice, it refuses the second time and touches nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use ca::{Authority, Passphrase};
+use control::change::PolicyTexts;
+use control::identity::registered_key;
+use control::store::Backend;
+use control::{Clock, bootstrap::bootstrap, entropy};
+use policies::words::server::Initialised;
+use policies::{GroupName, Principal, PrincipalKind, PrincipalName};
+
+use crate::config;
+use crate::server::Failure;
+
+/// What `init` is told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Where the configuration and the policies go.
+    #[arg(long, env = "TIDEGATE_SERVER_CONFIG_DIR", default_value = "/etc/tidegate", value_name = "DIR")]
+    pub config_dir: PathBuf,
+    /// Where the store, the authority's keys and the recordings go.
+    #[arg(long, env = "TIDEGATE_SERVER_STATE_DIR", default_value = "/var/lib/tidegate", value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// The first administrator's name.
+    #[arg(long, value_name = "NAME")]
+    pub admin: PrincipalName,
+    /// The first administrator's public SSH key.
+    #[arg(long, value_name = "FILE")]
+    pub admin_key: PathBuf,
+    /// A name or address by which people reach this server. Can be given several times.
+    #[arg(long = "host", value_name = "NAME", default_values_t = ["localhost".to_owned(), "127.0.0.1".to_owned()])]
+    pub hosts: Vec<String>,
+    /// Where to listen for SSH.
+    #[arg(long, default_value = "127.0.0.1:2222", value_name = "ADDRESS:PORT")]
+    pub ssh: std::net::SocketAddr,
+    /// Where to listen for PostgreSQL.
+    #[arg(long, default_value = "127.0.0.1:5432", value_name = "ADDRESS:PORT")]
+    pub postgres: std::net::SocketAddr,
+    /// Where to listen for HTTPS.
+    #[arg(long, default_value = "127.0.0.1:3443", value_name = "ADDRESS:PORT")]
+    pub api: std::net::SocketAddr,
+}
+
+/// Makes everything.
+///
+/// # Errors
+///
+/// When something of it is there already, or cannot be written.
+pub async fn init(args: &Args) -> Result<Initialised, Failure> {
+    let file = args.config_dir.join(config::FILE);
+    for taken in [&file, &store_path(&args.state_dir), &authority_dir(&args.state_dir)] {
+        if taken.exists() {
+            return Err(Failure::Initialised { path: taken.clone() });
+        }
+    }
+    let key_line = fs::read_to_string(&args.admin_key)
+        .map_err(|source| Failure::Read { path: args.admin_key.clone(), source })?;
+    let key = registered_key(&key_line).map_err(Failure::Key)?;
+
+    let clock = Clock::system();
+    directory(&args.config_dir)?;
+    directory(&args.state_dir)?;
+    let mut rng = entropy::rng();
+    let passphrase = Passphrase::generate(&mut rng);
+    write(&args.config_dir.join("passphrase"), passphrase.expose())?;
+    let authority = Authority::create(&authority_dir(&args.state_dir), &passphrase, clock.now(), &mut rng)
+        .map_err(Failure::CreateAuthority)?;
+
+    let texts = policies(&args.config_dir)?;
+    let group = |name| GroupName::parse(name).map_err(|_shipped| Failure::Library);
+    let admin = Principal {
+        name: args.admin.clone(),
+        kind: PrincipalKind::Person,
+        groups: BTreeSet::from([group("admins")?]),
+        keys: vec![key],
+        added_at: clock.now(),
+    };
+    let store = Backend::sqlite(&store_path(&args.state_dir)).await.map_err(Failure::Store)?;
+    bootstrap(&store, admin, texts, &clock).await.map_err(Failure::Bootstrap)?;
+    write(&file, &configuration(args))?;
+    Ok(Initialised {
+        config: file.display().to_string(),
+        config_dir: args.config_dir.display().to_string(),
+        fingerprint: authority.trust_bundle().fingerprint(),
+        bastion: format!("https://{}:{}", args.hosts.first().map_or("localhost", String::as_str), args.api.port()),
+        admin: args.admin.clone(),
+    })
+}
+
+/// Where the store is.
+pub(crate) fn store_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("store.sqlite")
+}
+
+/// Where the authority's keys are.
+pub(crate) fn authority_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("authority")
+}
+
+/// Writes the shipped policies out for the administrator to edit, and hands them on for the log.
+fn policies(config_dir: &Path) -> Result<PolicyTexts, Failure> {
+    let dir = config_dir.join("policy");
+    directory(&dir)?;
+    let library = policies::library();
+    for document in &library {
+        write(&dir.join(&document.name), &document.text)?;
+    }
+    Ok(PolicyTexts::from(library))
+}
+
+fn directory(path: &Path) -> Result<(), Failure> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| Failure::Write { path: path.to_owned(), source })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let attempt = || {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    attempt().map_err(|source| Failure::Write { path: path.to_owned(), source })
+}
+
+/// The first `tidegate.toml`: what was asked for, and what else could be said, as comments.
+fn configuration(args: &Args) -> String {
+    let quoted = |texts: &[String]| {
+        let texts: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+        texts.join(", ")
+    };
+    format!(
+        include_str!("init/tidegate.toml"),
+        hosts = quoted(&args.hosts),
+        state_dir = args.state_dir.display().to_string(),
+        ssh = args.ssh,
+        postgres = args.postgres,
+        api = args.api,
+    )
+}

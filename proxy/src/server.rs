@@ -1,0 +1,141 @@
+//! The composition root: builds the house from its configuration, opens the doors, and closes them
+//! again so that every session is cut, told and sealed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ca::Authority;
+use control::store::Backend;
+use control::{Broker, Clock};
+use policies::Diagnosis;
+use recorder::{Limits, Recorder};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config};
+use crate::init;
+use crate::listener::{self, Seats};
+use crate::session::bastion::Bastion;
+use crate::session::chain;
+
+mod api;
+mod doors;
+mod failure;
+mod passphrase;
+mod seal;
+mod upkeep;
+
+pub use failure::Failure;
+
+/// What `serve` is told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Where `tidegate.toml` is.
+    #[arg(long, env = "TIDEGATE_SERVER_CONFIG_DIR", default_value = "/etc/tidegate", value_name = "DIR")]
+    pub config_dir: PathBuf,
+    /// How the log looks.
+    #[arg(long, env = "TIDEGATE_LOG_FORMAT", default_value = "text")]
+    pub log_format: crate::telemetry::LogFormat,
+    /// What is logged, for example `info,proxy=debug`.
+    #[arg(long, env = "TIDEGATE_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// How long sessions get to be told and sealed once they have been cut.
+const CLOSING_LIMIT: Duration = Duration::from_secs(10);
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+///
+/// Every mistake at once.
+pub fn check_config(config_dir: &std::path::Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Failure> {
+    let path = config_dir.join(config::FILE);
+    let text = std::fs::read_to_string(&path).map_err(|source| Failure::Read { path: path.clone(), source })?;
+    Config::read(&path.display().to_string(), &text, config_dir, environment).map_err(Failure::Config)
+}
+
+/// Runs the server until it is asked to stop.
+///
+/// # Errors
+///
+/// When it cannot start. Whatever happens later is logged and survived, or ends the process.
+pub async fn serve(args: &Args, environment: impl IntoIterator<Item = (String, String)>) -> Result<(), Failure> {
+    let config = check_config(&args.config_dir, environment)?;
+    crate::telemetry::start(args.log_format, &args.log);
+    let listeners = doors::Listeners::bind(&config)?;
+    let house = build(&config).await?;
+    let tracker = TaskTracker::new();
+    let mut upkeep = JoinSet::new();
+    upkeep.spawn(upkeep::sync_recordings(house.recorder.clone(), house.broker.clone()));
+    let doors = doors::Doors::open(&config, &house, &tracker).await?;
+    doors.accept(listeners, &mut upkeep);
+    info!("server.ready");
+    let ready = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    if let Err(refused) = ready {
+        warn!(reason = %refused, "server.unnotified");
+    }
+
+    asked_to_stop().await.map_err(Failure::Signal)?;
+    info!("server.stopping");
+    doors.close();
+    drain(&house.broker, &tracker, config.drain_timeout).await;
+    upkeep.shutdown().await;
+    info!("server.stopped");
+    Ok(())
+}
+
+/// The parts that everything shares.
+pub(crate) struct House {
+    pub(crate) broker: Broker,
+    pub(crate) authority: Authority,
+    pub(crate) recorder: Recorder,
+    pub(crate) bastion: Arc<Bastion>,
+}
+
+async fn build(config: &Config) -> Result<House, Failure> {
+    if let Err(refused) = rlimit::increase_nofile_limit(u64::MAX) {
+        warn!(reason = %refused, "descriptors.unraised");
+    }
+    let passphrase = passphrase::read(&config.passphrase).await?;
+    let authority = Authority::open(&init::authority_dir(&config.state_dir), &passphrase).map_err(Failure::OpenAuthority)?;
+    let limits = Limits { reserve_bytes: config.reserve_bytes, ..Limits::default() };
+    let recorder = Recorder::open_dir(&config.recordings, limits, Arc::new(seal::AuthoritySeal::new(&authority)))
+        .map_err(Failure::Recorder)?;
+    let store = Backend::sqlite(&init::store_path(&config.state_dir)).await.map_err(Failure::Store)?;
+    let clock = Clock::system();
+    let settings = control::Settings { blind_limit: config.blind_limit, ..control::Settings::default() };
+    let broker = Broker::start(store, clock, settings).await.map_err(Failure::Start)?;
+    upkeep::recover(&recorder, &broker).await?;
+    let bastion = Bastion::new(broker.clone(), authority.clone(), recorder.clone(), config.egress.clone());
+    Ok(House { broker, authority, recorder, bastion: Arc::new(bastion) })
+}
+
+async fn asked_to_stop() -> io::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+/// Lets sessions run on for as long as the operator allows, then cuts them, and waits until every
+/// recording is sealed.
+async fn drain(broker: &Broker, tracker: &TaskTracker, drain_timeout: Duration) {
+    tracker.close();
+    if time::timeout(drain_timeout, tracker.wait()).await.is_ok() {
+        return;
+    }
+    broker.stop();
+    if time::timeout(CLOSING_LIMIT, tracker.wait()).await.is_err() {
+        error!(reason = "sessions did not end in time; the next start seals their recordings", "server.undrained");
+    }
+}
