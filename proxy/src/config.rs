@@ -9,7 +9,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use policies::{Diagnosis, duration};
 
 mod settings;
@@ -26,8 +25,6 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Where the store, the keys and the recordings are.
     pub state_dir: PathBuf,
-    /// The zone in which policies read the clock on the wall.
-    pub time_zone: TimeZone,
     /// Where SSH is listened for.
     pub ssh: Vec<SocketAddr>,
     /// Where `PostgreSQL` is listened for.
@@ -93,9 +90,6 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let path = |text: &str| base.join(text);
     let hosts = hosts(settings);
     let state_dir = settings.text("server", "state_dir").map(|(text, _)| path(&text));
-    let time_zone = settings.parsed("server", "time_zone", |text| {
-        TimeZone::get(text).map_err(|_unknown| format!("`{text}` is not a time zone, such as `Europe/Berlin`"))
-    });
     let (ssh, postgres) = (listen(settings, "ssh"), listen(settings, "postgres"));
     let api = listen(settings, "api");
     let passphrase = passphrase(settings, base);
@@ -116,7 +110,6 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         hosts,
         recordings: recordings.unwrap_or_else(|| state_dir.join("recordings")),
         state_dir,
-        time_zone: time_zone.unwrap_or(TimeZone::UTC),
         ssh,
         postgres,
         api,

@@ -1,0 +1,118 @@
+//! The open doors: SSH, PostgreSQL and HTTPS, each accepting connections and giving every one a
+//! task of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ca::{HostOrder, ServerIdentity};
+use control::entropy;
+use jiff::SignedDuration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use super::identify::BrokerIdentify;
+use super::{Failure, House, api};
+use crate::config::Config;
+use crate::listener::{self, Seats};
+use crate::postgres::Postgres;
+use crate::session::bastion::Bastion;
+use crate::session::incoming::{Incoming, Newcomer};
+use crate::session::protocol::Protocol;
+use crate::session::{self, chain};
+use crate::ssh::Ssh;
+
+/// Every socket that is listened on, before anything is accepted: a taken port stops the start.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    ssh: Vec<TcpListener>,
+    postgres: Vec<TcpListener>,
+    api: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Takes all ports.
+    pub(super) fn bind(config: &Config) -> Result<Self, Failure> {
+        Ok(Self {
+            ssh: bind(&config.ssh, "SSH")?,
+            postgres: bind(&config.postgres, "PostgreSQL")?,
+            api: bind(&config.api, "HTTPS")?,
+        })
+    }
+}
+
+fn bind(addresses: &[SocketAddr], protocol: &'static str) -> Result<Vec<TcpListener>, Failure> {
+    let bind_one = |address: &SocketAddr| {
+        let address = *address;
+        listener::bind(address).map_err(|source| Failure::Listen { address, protocol, source })
+    };
+    addresses.iter().map(bind_one).collect()
+}
+
+/// The protocols behind the doors.
+pub(super) struct Doors {
+    ssh: Arc<Ssh>,
+    postgres: Arc<Postgres>,
+    api: Arc<api::Api>,
+    bastion: Arc<Bastion>,
+    seats: Seats,
+    tracker: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Doors {
+    /// Sets the protocols up.
+    pub(super) async fn open(config: &Config, house: &House, tracker: &TaskTracker) -> Result<Self, Failure> {
+        let identify = Arc::new(BrokerIdentify(house.broker.clone()));
+        let trust = house.authority.trust_bundle();
+        todo!()
+    }
+
+    /// Begins to accept.
+    pub(super) fn accept(&self, listeners: Listeners, upkeep: &mut JoinSet<()>) {
+        for listener in listeners.ssh {
+            upkeep.spawn(self.admit_all(listener, Arc::clone(&self.ssh)));
+        }
+        for listener in listeners.postgres {
+            upkeep.spawn(self.admit_all(listener, Arc::clone(&self.postgres)));
+        }
+        for listener in listeners.api {
+            let (api, seats, closing) = (Arc::clone(&self.api), self.seats.clone(), self.closing.clone());
+            upkeep.spawn(async move {
+                let take = |stream, source, seat| {
+                    let api = Arc::clone(&api);
+                    tokio::spawn(async move { api.serve(stream, source, seat).await });
+                };
+                closing.run_until_cancelled(listener::accept(listener, seats, take)).await;
+            });
+        }
+    }
+
+    /// Accepts nobody any more.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    fn admit_all<P: Protocol>(
+        &self,
+        listener: TcpListener,
+        protocol: Arc<P>,
+    ) -> impl Future<Output = ()> + Send + use<P> {
+        let (bastion, seats) = (Arc::clone(&self.bastion), self.seats.clone());
+        let (tracker, closing) = (self.tracker.clone(), self.closing.clone());
+        async move {
+            let take = |stream, source, seat| {
+                let (protocol, bastion) = (Arc::clone(&protocol), Arc::clone(&bastion));
+                let incoming = Incoming::tcp(stream, Newcomer::new(source, Some(seat)));
+                tracker.spawn(async move {
+                    if let Err(refused) = session::run(protocol.as_ref(), incoming, &bastion).await {
+                        debug!(%source, reason = %chain(&refused), "connection.refused");
+                    }
+                });
+            };
+            closing.run_until_cancelled(listener::accept(listener, seats, take)).await;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Why the server cannot be made or started, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use policies::Diagnosis;
+use policies::words::broker::Invalid;
+use policies::words::server::Unstartable;
+use policies::words::{Shown, Words};
+
+use crate::session::chain;
+
+/// Why the server cannot be made or started.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// There is a server here already.
+    #[error("`{}` exists", path.display())]
+    Initialised {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or directory cannot be written.
+    #[error("write `{}`", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The administrator's key is none.
+    #[error("read the administrator's key")]
+    Key(Invalid),
+    /// The configuration has mistakes.
+    #[error("the configuration has mistakes")]
+    Config(Vec<Diagnosis>),
+    /// The shipped policies are broken.
+    #[error("the shipped policies are broken")]
+    Library,
+    /// The passphrase of the authority's keys cannot be got.
+    #[error("get the passphrase of the authority's keys: {0}")]
+    Passphrase(String),
+    /// The authority's keys cannot be made.
+    #[error("make the authority's keys")]
+    CreateAuthority(#[source] ca::CreateError),
+    /// The authority's keys cannot be opened.
+    #[error("open the authority's keys")]
+    OpenAuthority(#[source] ca::OpenError),
+    /// A certificate for the server itself cannot be made.
+    #[error("make the server's own certificate")]
+    Identity(#[source] ca::IssueError),
+    /// The store cannot be opened.
+    #[error("open the store")]
+    Store(#[source] control::store::StoreError),
+    /// The first entry of the log cannot be written.
+    #[error("write the first administrator and the policies")]
+    Bootstrap(#[source] control::BrokerError),
+    /// The log cannot be read back.
+    #[error("start the broker")]
+    Start(#[source] control::StartError),
+    /// The recordings' directory cannot be used.
+    #[error("open the recordings")]
+    Recorder(#[source] recorder::OpenDirError),
+    /// An address cannot be listened on.
+    #[error("listen on {address} for {protocol}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// For what.
+        protocol: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("set up TLS")]
+    Tls(#[source] rustls::Error),
+    /// Signals cannot be waited for.
+    #[error("wait for signals")]
+    Signal(#[source] io::Error),
+}
+
+impl Failure {
+    /// What the user reads. The configuration's mistakes are shown by themselves, before.
+    pub fn words(&self) -> Words {
+        let detail = chain(self);
+        match self {
+            Self::Initialised { path } => Unstartable::Initialised { path: path.display().to_string() },
+            Self::Config(mistakes) => Unstartable::Config { mistakes: mistakes.len() },
+            Self::Key(invalid) => return invalid.words(),
+            Self::Listen { address, source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Unstartable::Taken { address: address.to_string() }
+            }
+            Self::Listen { address, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Unstartable::Privileged { address: address.to_string() }
+            }
+            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                Unstartable::Missing { path: path.display().to_string() }
+            }
+            Self::Store(_) => Unstartable::Store { detail },
+            Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },
+            _ => Unstartable::Other { detail },
+        }
+        .words()
+    }
+
+    /// The mistakes of the configuration, if that is what is wrong.
+    pub fn mistakes(&self) -> &[Diagnosis] {
+        match self {
+            Self::Config(mistakes) => mistakes,
+            _ => &[],
+        }
+    }
+}

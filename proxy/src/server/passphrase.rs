@@ -1,0 +1,53 @@
+//! Gets the passphrase of the authority's keys from where the configuration says. It is never in
+//! the configuration, the environment or an argument.
+
+use std::path::{Path, PathBuf};
+
+use ca::Passphrase;
+use tokio::process::Command;
+use zeroize::Zeroizing;
+
+use super::Failure;
+use crate::config::PassphraseSource;
+
+/// The directory of this service's credentials (`systemd.exec(5)`, `LoadCredential=`).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Reads it.
+pub(super) async fn read(source: &PassphraseSource, credentials: Option<&Path>) -> Result<Passphrase, Failure> {
+    let text = match source {
+        PassphraseSource::File(path) => from_file(path.clone()).await?,
+        PassphraseSource::Credential(name) => {
+            let dir = credentials.ok_or_else(|| {
+                Failure::Passphrase(format!("${CREDENTIALS} is not set: systemd sets it where LoadCredential={name} is"))
+            })?;
+            from_file(dir.join(name)).await?
+        }
+        PassphraseSource::Command(command) => from_command(command).await?,
+    };
+    let line = text.lines().next().unwrap_or_default();
+    Passphrase::parse(line).map_err(|refused| Failure::Passphrase(refused.to_string()))
+}
+
+async fn from_file(path: PathBuf) -> Result<Zeroizing<String>, Failure> {
+    match tokio::fs::read_to_string(&path).await {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(source) => Err(Failure::Read { path, source }),
+    }
+}
+
+async fn from_command(command: &str) -> Result<Zeroizing<String>, Failure> {
+    let refuse = |why: String| Failure::Passphrase(format!("`{command}` {why}"));
+    let output = Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .map_err(|source| refuse(source.to_string()))?;
+    let printed = Zeroizing::new(output.stdout);
+    if !output.status.success() {
+        return Err(refuse(format!("ended with {}", output.status)));
+    }
+    let text = std::str::from_utf8(&printed).map_err(|_binary| refuse("printed something that is no text".to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}

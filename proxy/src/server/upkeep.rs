@@ -1,0 +1,53 @@
+//! What goes on beside the sessions: writing recordings through to the disk, and sealing at the
+//! start what the last run left open.
+
+use std::time::Duration;
+
+use control::Broker;
+use policies::SeverReason;
+use recorder::Recorder;
+use tokio::task;
+use tokio::time::{self, MissedTickBehavior};
+use tracing::{error, info, warn};
+
+use super::Failure;
+
+/// How often recordings are written through to the disk. A power cut loses at most this much and
+/// the time that the disk takes.
+const SYNC_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Writes recordings through to the disk, for ever, and ends the session of each that the disk
+/// does not take.
+pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker) {
+    let mut ticks = time::interval(SYNC_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let recorder = recorder.clone();
+        match task::spawn_blocking(move || recorder.sync()).await {
+            Ok(failed) => {
+                for session in failed {
+                    error!(%session, reason = "the disk does not take the recording", "recording.failed");
+                    broker.end_session(session, SeverReason::RecorderFailed);
+                }
+            }
+            Err(refused) => error!(reason = %refused, "recording.unsynced"),
+        }
+    }
+}
+
+/// Seals what a crash left, and closes the sessions that it belonged to.
+pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), Failure> {
+    let (recorder, now) = (recorder.clone(), broker.clock().now());
+    let recovered = task::spawn_blocking(move || recorder.recover(now)).await.unwrap_or_default();
+    for recovered in recovered {
+        match recovered.outcome {
+            Ok(_) => info!(session = %recovered.session, "recording.cut_short"),
+            Err(refused) => error!(session = %recovered.session, reason = %refused, "recording.unrecovered"),
+        }
+    }
+    if let Err(refused) = broker.cut_short(now).await {
+        warn!(reason = %refused, "sessions.uncut");
+    }
+    Ok(())
+}
