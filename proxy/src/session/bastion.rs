@@ -128,7 +128,7 @@ impl Bastion {
     /// is over in any case, and what is on the disk is sealed at the next start.
     pub async fn close(&self, scope: &Scope, ending: &Ending, timeline: Timeline) {
         let now = self.broker.clock().now();
-        let (recording, at, end) = (scope.recording().clone(), scope.elapsed(), ending.as_end());
+        let (recording, at, end) = (scope.recording().clone(), scope.elapsed(), ending.as_end(scope.terms()));
         let sealing = tokio::task::spawn_blocking(move || recording.seal(at, now, &end, timeline)).await;
         let state = match sealing {
             Ok(Ok(sealed)) => RecordingState::Sealed { root: sealed.root_hex() },
@@ -143,7 +143,7 @@ impl Bastion {
         };
         let end = SessionEnd {
             at: now,
-            cause: ending.as_cause(),
+            cause: ending.as_cause(scope.terms()),
             timeline: times(timeline),
             counters: scope.counters(),
             recording: state,

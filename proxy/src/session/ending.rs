@@ -1,8 +1,8 @@
 //! How a session ended, before it is worded and written down.
 
 use control::ledger::Cause;
-use policies::words::{Shown, Words};
-use policies::words::session::Unreachable;
+use policies::words::session::{Missed, Unreachable};
+use policies::words::{self, Shown, Words};
 use policies::{SeverReason, Terms};
 use recorder::End;
 use tracing::{debug, warn};
@@ -44,33 +44,36 @@ impl Ending {
     /// What the client is to be told, if anything.
     pub fn farewell(&self, terms: &Terms) -> Option<Words> {
         match self {
-            Self::Severed(reason) => Some(reason.words_for(terms)),
-            Self::Failed(refused) => unreachable(refused).map(|unreachable| unreachable.words_for(terms)),
+            Self::Severed(reason) => {
+                Some(words::Ending { reason, target: &terms.target.name, login: &terms.login }.words())
+            }
+            Self::Failed(refused) => {
+                unreachable(refused).map(|why| Missed { why, target: &terms.target.name }.words())
+            }
             Self::Closed(_) => None,
         }
     }
 
     /// What the recording says.
-    pub fn as_end(&self) -> End {
+    pub fn as_end(&self, terms: &Terms) -> End {
         match self {
             Self::Severed(reason) => {
                 let words = reason.words();
                 End::Severed { code: words.code.to_owned(), why: words.what }
             }
             Self::Failed(refused) => {
-                let code = unreachable(refused).map_or("TG300", |unreachable| unreachable.words().code);
-                End::Failed { code: code.to_owned(), why: chain(refused) }
+                End::Failed { code: code(refused, terms).to_owned(), why: chain(refused) }
             }
             Self::Closed(Closed::Violation(what)) => {
-                End::Failed { code: "TG301".to_owned(), why: (*what).to_owned() }
+                End::Failed { code: words::session::VIOLATION.to_owned(), why: (*what).to_owned() }
             }
             Self::Closed(_) => End::Complete,
         }
     }
 
     /// What the ledger says.
-    pub fn as_cause(&self) -> Cause {
-        match (self, self.as_end()) {
+    pub fn as_cause(&self, terms: &Terms) -> Cause {
+        match (self, self.as_end(terms)) {
             (Self::Severed(reason), _) => Cause::Severed { reason: reason.clone() },
             (_, End::Failed { code, why }) => Cause::Failed { code, what: why },
             (_, End::Complete | End::Severed { .. } | End::CutShort) => Cause::Complete,
@@ -85,6 +88,12 @@ impl Ending {
             Self::Closed(_) => "complete",
         }
     }
+}
+
+fn code(refused: &ConnectError, terms: &Terms) -> &'static str {
+    unreachable(refused).map_or(words::session::ABANDONED, |why| {
+        Missed { why, target: &terms.target.name }.words().code
+    })
 }
 
 /// As much of it as the client may know.
