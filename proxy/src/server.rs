@@ -2,7 +2,6 @@
 //! again so that every session is cut, told and sealed.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +9,7 @@ use std::time::Duration;
 use ca::Authority;
 use control::store::Backend;
 use control::{Broker, Clock};
-use policies::Diagnosis;
 use recorder::{Limits, Recorder};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time;
@@ -21,15 +18,15 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
 use crate::init;
-use crate::listener::{self, Seats};
 use crate::session::bastion::Bastion;
-use crate::session::chain;
 
 mod api;
 mod doors;
 mod failure;
+mod identify;
 mod passphrase;
 mod seal;
+mod tls;
 mod upkeep;
 
 pub use failure::Failure;
@@ -68,14 +65,16 @@ pub fn check_config(config_dir: &std::path::Path, environment: impl IntoIterator
 ///
 /// When it cannot start. Whatever happens later is logged and survived, or ends the process.
 pub async fn serve(args: &Args, environment: impl IntoIterator<Item = (String, String)>) -> Result<(), Failure> {
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    let credentials = passphrase::credentials(&environment);
     let config = check_config(&args.config_dir, environment)?;
     crate::telemetry::start(args.log_format, &args.log);
     let listeners = doors::Listeners::bind(&config)?;
-    let house = build(&config).await?;
+    let house = build(&config, credentials).await?;
     let tracker = TaskTracker::new();
     let mut upkeep = JoinSet::new();
     upkeep.spawn(upkeep::sync_recordings(house.recorder.clone(), house.broker.clone()));
-    let doors = doors::Doors::open(&config, &house, &tracker).await?;
+    let doors = doors::Doors::open(&config, &house, &tracker, &mut upkeep).await?;
     doors.accept(listeners, &mut upkeep);
     info!("server.ready");
     let ready = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -100,11 +99,11 @@ pub(crate) struct House {
     pub(crate) bastion: Arc<Bastion>,
 }
 
-async fn build(config: &Config) -> Result<House, Failure> {
+async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, Failure> {
     if let Err(refused) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(reason = %refused, "descriptors.unraised");
     }
-    let passphrase = passphrase::read(&config.passphrase).await?;
+    let passphrase = passphrase::read(&config.passphrase, credentials.as_deref()).await?;
     let authority = Authority::open(&init::authority_dir(&config.state_dir), &passphrase).map_err(Failure::OpenAuthority)?;
     let limits = Limits { reserve_bytes: config.reserve_bytes, ..Limits::default() };
     let recorder = Recorder::open_dir(&config.recordings, limits, Arc::new(seal::AuthoritySeal::new(&authority)))

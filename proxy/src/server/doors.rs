@@ -64,10 +64,28 @@ pub(super) struct Doors {
 
 impl Doors {
     /// Sets the protocols up.
-    pub(super) async fn open(config: &Config, house: &House, tracker: &TaskTracker) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        config: &Config,
+        house: &House,
+        tracker: &TaskTracker,
+        upkeep: &mut JoinSet<()>,
+    ) -> Result<Self, Failure> {
         let identify = Arc::new(BrokerIdentify(house.broker.clone()));
-        let trust = house.authority.trust_bundle();
-        todo!()
+        let identity = Identity::issue(&config.hosts, &house.authority, &house.broker).await?;
+        let postgres = Postgres::new(identity.for_postgres()?, identify.clone());
+        let ssh = SSH;
+        let router = api::router(house, config);
+        let api = api::Api::new(identity.for_api()?, router);
+        upkeep.spawn(identity.renew());
+        Ok(Self {
+            ssh: Arc::new(ssh),
+            postgres: Arc::new(postgres),
+            api: Arc::new(api),
+            bastion: Arc::clone(&house.bastion),
+            seats: Seats::new(config.unproven_max, config.unproven_per_source_max),
+            tracker: tracker.clone(),
+            closing: CancellationToken::new(),
+        })
     }
 
     /// Begins to accept.

@@ -68,7 +68,7 @@ pub enum Failure {
     Start(#[source] control::StartError),
     /// The recordings' directory cannot be used.
     #[error("open the recordings")]
-    Recorder(#[source] recorder::OpenDirError),
+    Recorder(#[source] recorder::DirError),
     /// An address cannot be listened on.
     #[error("listen on {address} for {protocol}")]
     Listen {

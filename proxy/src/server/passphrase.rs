@@ -13,6 +13,11 @@ use crate::config::PassphraseSource;
 /// The directory of this service's credentials (`systemd.exec(5)`, `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// Where systemd put this service's credentials, if it did.
+pub(super) fn credentials(environment: &[(String, String)]) -> Option<PathBuf> {
+    environment.iter().find(|(name, _)| name == CREDENTIALS).map(|(_, dir)| PathBuf::from(dir))
+}
+
 /// Reads it.
 pub(super) async fn read(source: &PassphraseSource, credentials: Option<&Path>) -> Result<Passphrase, Failure> {
     let text = match source {

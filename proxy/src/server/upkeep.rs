@@ -11,6 +11,7 @@ use tokio::time::{self, MissedTickBehavior};
 use tracing::{error, info, warn};
 
 use super::Failure;
+use crate::session::chain;
 
 /// How often recordings are written through to the disk. A power cut loses at most this much and
 /// the time that the disk takes.
@@ -26,9 +27,9 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker) {
         let recorder = recorder.clone();
         match task::spawn_blocking(move || recorder.sync()).await {
             Ok(failed) => {
-                for session in failed {
-                    error!(%session, reason = "the disk does not take the recording", "recording.failed");
-                    broker.end_session(session, SeverReason::RecorderFailed);
+                for stopped in failed {
+                    error!(session = %stopped.session, reason = %chain(&stopped.error), "recording.failed");
+                    broker.end_session(stopped.session, SeverReason::RecorderFailed);
                 }
             }
             Err(refused) => error!(reason = %refused, "recording.unsynced"),

@@ -131,7 +131,7 @@ impl Bastion {
         let (recording, at, end) = (scope.recording().clone(), scope.elapsed(), ending.as_end(scope.terms()));
         let sealing = tokio::task::spawn_blocking(move || recording.seal(at, now, &end, timeline)).await;
         let state = match sealing {
-            Ok(Ok(sealed)) => RecordingState::Sealed { root: sealed.root_hex() },
+            Ok(Ok(sealed)) => RecordingState::Sealed { root: hex(&sealed.checkpoint.root) },
             Ok(Err(refused)) => {
                 error!(reason = %chain(&refused), "recording.unsealed");
                 RecordingState::Failed
@@ -152,6 +152,10 @@ impl Bastion {
             error!(reason = %refused, "session.unclosed");
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn times(timeline: Timeline) -> Times {
