@@ -4,6 +4,8 @@
 //! never implemented for an error that carries what the system or a library said.
 
 pub mod broker;
+pub mod server;
+pub mod session;
 
 use std::fmt;
 

@@ -89,13 +89,21 @@ impl Config {
 fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let path = |text: &str| base.join(text);
     let hosts = hosts(settings);
-    let state_dir = settings.text("server", "state_dir").map(|(text, _)| path(&text));
+    let state_dir = settings
+        .text("server", "state_dir")
+        .map(|(text, _)| path(&text));
     let (ssh, postgres) = (listen(settings, "ssh"), listen(settings, "postgres"));
     let api = listen(settings, "api");
     let passphrase = passphrase(settings, base);
-    let recordings = settings.text("recordings", "dir").map(|(text, _)| path(&text));
-    let reserve = settings.parsed("recordings", "reserve", bytes).unwrap_or(64 << 20);
-    let stream_max = settings.parsed("recordings", "stream_max", bytes).unwrap_or(16 << 20);
+    let recordings = settings
+        .text("recordings", "dir")
+        .map(|(text, _)| path(&text));
+    let reserve = settings
+        .parsed("recordings", "reserve", bytes)
+        .unwrap_or(64 << 20);
+    let stream_max = settings
+        .parsed("recordings", "stream_max", bytes)
+        .unwrap_or(16 << 20);
     let egress = egress(settings);
     let blind_limit = span(settings, "limits", "blind_limit", 30, 1..=300);
     let login_lifetime = span(settings, "limits", "login_lifetime", 8 * 3600, 60..=86_400);
@@ -103,7 +111,9 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let unproven_max = count(settings, "unproven", 1000);
     let unproven_per_source_max = count(settings, "unproven_per_source", 100);
     if state_dir.is_none() {
-        settings.missing("`server.state_dir` is missing: say where the store, the keys and the recordings are");
+        settings.missing(
+            "`server.state_dir` is missing: say where the store, the keys and the recordings are",
+        );
     }
     let state_dir = state_dir?;
     Some(Config {
@@ -209,17 +219,27 @@ fn span(
 ) -> Duration {
     let read = |text: &str| {
         let span = duration::parse(text).map_err(|refused| refused.to_string())?;
-        let span = Duration::try_from(span).map_err(|_negative| "a length of time cannot be negative".to_owned())?;
+        let span = Duration::try_from(span)
+            .map_err(|_negative| "a length of time cannot be negative".to_owned())?;
         match allowed_s.contains(&span.as_secs()) {
             true => Ok(span),
-            false => Err(format!("between {} s and {} s", allowed_s.start(), allowed_s.end())),
+            false => Err(format!(
+                "between {} s and {} s",
+                allowed_s.start(),
+                allowed_s.end()
+            )),
         }
     };
-    settings.parsed(section, key, read).unwrap_or(Duration::from_secs(default_s))
+    settings
+        .parsed(section, key, read)
+        .unwrap_or(Duration::from_secs(default_s))
 }
 
 fn count(settings: &mut Settings<'_>, key: &'static str, default: usize) -> usize {
-    let read = |text: &str| text.parse().map_err(|_refused| format!("`{text}` is not a number"));
+    let read = |text: &str| {
+        text.parse()
+            .map_err(|_refused| format!("`{text}` is not a number"))
+    };
     settings.parsed("limits", key, read).unwrap_or(default)
 }
 
@@ -247,14 +267,18 @@ mod tests {
             .map_err(|mistakes| mistakes.iter().map(|m| format!("{m}\n")).collect())
     }
 
-    const GOOD: &str = "[server]\nstate_dir = \"/var/lib/tidegate\"\n[authority]\npassphrase_file = \"pass\"\n";
+    const GOOD: &str =
+        "[server]\nstate_dir = \"/var/lib/tidegate\"\n[authority]\npassphrase_file = \"pass\"\n";
 
     #[test]
     fn what_is_not_said_has_a_safe_default() {
         let config = read(GOOD).unwrap();
         assert_eq!(config.blind_limit, Duration::from_secs(30));
         assert_eq!(config.recordings, Path::new("/var/lib/tidegate/recordings"));
-        assert_eq!(config.passphrase, PassphraseSource::File("/etc/tidegate/pass".into()));
+        assert_eq!(
+            config.passphrase,
+            PassphraseSource::File("/etc/tidegate/pass".into())
+        );
         assert!(config.ssh.is_empty());
     }
 
@@ -288,16 +312,32 @@ mod tests {
     #[test]
     fn a_variable_overrides_a_setting_and_a_wrong_one_is_a_mistake() {
         let environment = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
-        let config = Config::read("t", GOOD, Path::new("/"), environment("TIDEGATE__SSH__LISTEN", "127.0.0.1:22")).unwrap();
+        let config = Config::read(
+            "t",
+            GOOD,
+            Path::new("/"),
+            environment("TIDEGATE__SSH__LISTEN", "127.0.0.1:22"),
+        )
+        .unwrap();
         assert_eq!(config.ssh, ["127.0.0.1:22".parse().unwrap()]);
-        let mistakes = Config::read("t", GOOD, Path::new("/"), environment("TIDEGATE__SSH__LISTN", "x")).unwrap_err();
+        let mistakes = Config::read(
+            "t",
+            GOOD,
+            Path::new("/"),
+            environment("TIDEGATE__SSH__LISTN", "x"),
+        )
+        .unwrap_err();
         assert_eq!(mistakes.len(), 1);
     }
 
     #[test]
     fn a_passphrase_comes_from_one_place() {
         assert!(read(&format!("{GOOD}passphrase_cmd = \"cat x\"\n")).is_err());
-        assert!(read("[server]\nstate_dir = \"x\"\n").unwrap_err().contains("passphrase_file"));
+        assert!(
+            read("[server]\nstate_dir = \"x\"\n")
+                .unwrap_err()
+                .contains("passphrase_file")
+        );
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Speaks the protocols, moves the bytes, and stops when told.
 
+pub mod config;
 pub mod demo;
+pub mod listener;
 pub mod session;
 pub mod ssh;
+pub mod telemetry;

@@ -31,7 +31,9 @@ pub struct Seats {
 
 impl fmt::Debug for Seats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seats").field("free", &self.all.available_permits()).finish_non_exhaustive()
+        f.debug_struct("Seats")
+            .field("free", &self.all.available_permits())
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,14 +46,20 @@ pub struct Seat {
 
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Seat")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
 impl Seats {
     /// So many seats in all, and so many for one source.
     pub fn new(max: usize, per_source_max: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(max)), taken: Arc::default(), per_source_max }
+        Self {
+            all: Arc::new(Semaphore::new(max)),
+            taken: Arc::default(),
+            per_source_max,
+        }
     }
 
     /// A seat for someone from there, if one is free.
@@ -64,13 +72,19 @@ impl Seats {
         }
         *taken = taken.saturating_add(1);
         drop(taken);
-        Some(Seat { source, taken: Arc::clone(&self.taken), _one_of_all: one_of_all })
+        Some(Seat {
+            source,
+            taken: Arc::clone(&self.taken),
+            _one_of_all: one_of_all,
+        })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.taken.entry(self.source).and_modify(|taken| *taken = taken.saturating_sub(1));
+        self.taken
+            .entry(self.source)
+            .and_modify(|taken| *taken = taken.saturating_sub(1));
         self.taken.remove_if(&self.source, |_, taken| *taken == 0);
     }
 }
@@ -99,7 +113,11 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Hands every connection to `take`, until the task is dropped.
-pub async fn accept(listener: TcpListener, seats: Seats, take: impl Fn(TcpStream, SocketAddr, Seat)) {
+pub async fn accept(
+    listener: TcpListener,
+    seats: Seats,
+    take: impl Fn(TcpStream, SocketAddr, Seat),
+) {
     loop {
         match listener.accept().await {
             Ok((stream, source)) => match seats.take(source.ip()) {

@@ -51,24 +51,44 @@ pub enum Unstartable {
 impl Shown for Unstartable {
     fn words(&self) -> Words {
         match self {
-            Self::Initialised { path } => Words::new("TG701", format!("there is a server here already: `{path}` exists"))
-                .hint("tidegate serve"),
+            Self::Initialised { path } => Words::new(
+                "TG701",
+                format!("there is a server here already: `{path}` exists"),
+            )
+            .hint("tidegate serve"),
             Self::Config { mistakes: 1 } => {
                 Words::new("TG702", "the configuration has a mistake").hint("tidegate check-config")
             }
-            Self::Config { mistakes } => Words::new("TG702", format!("the configuration has {mistakes} mistakes"))
-                .hint("tidegate check-config"),
-            Self::Taken { address } => Words::new("TG703", format!("somebody else listens on {address}"))
-                .hint(format!("ss -ltnp 'sport = :{}'", port(address))),
-            Self::Privileged { address } => Words::new("TG704", format!("only root may listen on {address}"))
-                .hint("choose a port above 1023 in tidegate.toml, or let systemd open the socket"),
-            Self::Missing { path } => Words::new("TG705", format!("`{path}` is not there"))
-                .hint("tidegate init --help"),
-            Self::Store { detail } => Words::new("TG706", format!("the store cannot be used: {detail}"))
-                .hint("one server at a time: see whether another one runs with `pgrep -a tidegate`"),
-            Self::Authority { detail } => Words::new("TG707", format!("the authority's keys cannot be used: {detail}"))
-                .hint("check [authority] in tidegate.toml and the modes of the key files"),
-            Self::Other { detail } => Words::new("TG708", detail.clone()).hint("tidegate check-config"),
+            Self::Config { mistakes } => Words::new(
+                "TG702",
+                format!("the configuration has {mistakes} mistakes"),
+            )
+            .hint("tidegate check-config"),
+            Self::Taken { address } => {
+                Words::new("TG703", format!("somebody else listens on {address}"))
+                    .hint(format!("ss -ltnp 'sport = :{}'", port(address)))
+            }
+            Self::Privileged { address } => {
+                Words::new("TG704", format!("only root may listen on {address}")).hint(
+                    "choose a port above 1023 in tidegate.toml, or let systemd open the socket",
+                )
+            }
+            Self::Missing { path } => {
+                Words::new("TG705", format!("`{path}` is not there")).hint("tidegate init --help")
+            }
+            Self::Store { detail } => {
+                Words::new("TG706", format!("the store cannot be used: {detail}")).hint(
+                    "one server at a time: see whether another one runs with `pgrep -a tidegate`",
+                )
+            }
+            Self::Authority { detail } => Words::new(
+                "TG707",
+                format!("the authority's keys cannot be used: {detail}"),
+            )
+            .hint("check [authority] in tidegate.toml and the modes of the key files"),
+            Self::Other { detail } => {
+                Words::new("TG708", detail.clone()).hint("tidegate check-config")
+            }
         }
     }
 }
@@ -94,13 +114,25 @@ pub struct Initialised {
 
 impl std::fmt::Display for Initialised {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { config, config_dir, fingerprint, bastion, admin } = self;
+        let Self {
+            config,
+            config_dir,
+            fingerprint,
+            bastion,
+            admin,
+        } = self;
         writeln!(f, "made a server: {config}; {admin} administers it")?;
         writeln!(f, "its fingerprint: {fingerprint}")?;
         writeln!(f, "start it:")?;
         writeln!(f, "  tidegate serve --config-dir {config_dir}")?;
         writeln!(f, "then, as {admin}:")?;
-        writeln!(f, "  tidegate login --bastion {bastion} --ca-fingerprint {fingerprint}")?;
-        write!(f, "  tidegate target add ssh web1 --addr 192.0.2.7:22 --login deploy --label env=dev")
+        writeln!(
+            f,
+            "  tidegate login --bastion {bastion} --ca-fingerprint {fingerprint}"
+        )?;
+        write!(
+            f,
+            "  tidegate target add ssh web1 --addr 192.0.2.7:22 --login deploy --label env=dev"
+        )
     }
 }

@@ -65,11 +65,18 @@ impl<'a> Settings<'a> {
     }
 
     /// A text, if the setting is there.
-    pub(super) fn text(&mut self, section: &'static str, key: &'static str) -> Option<(String, Place)> {
+    pub(super) fn text(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+    ) -> Option<(String, Place)> {
         let (value, place) = self.take(section, key)?;
         match value {
             DeValue::String(text) => Some((text.into_owned(), place)),
-            other => self.refuse(&place, format!("a text in quotes is needed, not {}", article(&other))),
+            other => self.refuse(
+                &place,
+                format!("a text in quotes is needed, not {}", article(&other)),
+            ),
         }
     }
 
@@ -90,10 +97,16 @@ impl<'a> Settings<'a> {
         };
         let mut texts = Vec::new();
         for item in items {
-            let place = Place { what: place.what.clone(), span: place.span.as_ref().map(|_| item.span()) };
+            let place = Place {
+                what: place.what.clone(),
+                span: place.span.as_ref().map(|_| item.span()),
+            };
             match item.into_inner() {
                 DeValue::String(text) => texts.push((text.into_owned(), place)),
-                other => self.mistake(&place, format!("a text in quotes is needed, not {}", article(&other))),
+                other => self.mistake(
+                    &place,
+                    format!("a text in quotes is needed, not {}", article(&other)),
+                ),
             }
         }
         Some(texts)
@@ -135,30 +148,47 @@ impl<'a> Settings<'a> {
             match (known, value.get_ref()) {
                 (None, _) => {
                     let sections = self.asked.keys().copied();
-                    self.mistakes.push(self.unknown(section, section.get_ref(), sections));
+                    self.mistakes
+                        .push(self.unknown(section, section.get_ref(), sections));
                 }
                 (Some(keys), DeValue::Table(table)) => {
                     for key in table.keys() {
                         if !keys.contains(&key.get_ref().as_ref()) {
                             let name = format!("{}.{}", section.get_ref(), key.get_ref());
-                            self.mistakes.push(self.unknown(key, &name, keys.iter().copied()));
+                            self.mistakes
+                                .push(self.unknown(key, &name, keys.iter().copied()));
                         }
                     }
                 }
                 (Some(_), _) => {
                     let what = format!("`{0}` is a section: write it as [{0}]", section.get_ref());
-                    self.mistakes.push(Diagnosis::error(self.document, self.text, &section.span(), what));
+                    self.mistakes.push(Diagnosis::error(
+                        self.document,
+                        self.text,
+                        &section.span(),
+                        what,
+                    ));
                 }
             }
         }
         for (section, key) in self.overrides.keys() {
-            if !self.asked.get(section.as_str()).is_some_and(|keys| keys.contains(&key.as_str())) {
+            if !self
+                .asked
+                .get(section.as_str())
+                .is_some_and(|keys| keys.contains(&key.as_str()))
+            {
                 let name = format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase());
                 let what = format!("`{name}` names no setting");
-                self.mistakes.push(Diagnosis::whole("the environment", what));
+                self.mistakes
+                    .push(Diagnosis::whole("the environment", what));
             }
         }
-        self.mistakes.sort_by_key(|mistake| mistake.place.as_ref().map(|place| (place.line, place.column)));
+        self.mistakes.sort_by_key(|mistake| {
+            mistake
+                .place
+                .as_ref()
+                .map(|place| (place.line, place.column))
+        });
         self.mistakes
     }
 
@@ -180,13 +210,22 @@ impl<'a> Settings<'a> {
         self.asked.entry(section).or_default().push(key);
         let what = format!("{section}.{key}");
         if let Some(value) = self.overrides.get(&(section.to_owned(), key.to_owned())) {
-            return Some((DeValue::String(value.clone().into()), Place { what, span: None }));
+            return Some((
+                DeValue::String(value.clone().into()),
+                Place { what, span: None },
+            ));
         }
         let DeValue::Table(table) = self.sections.get(section)?.get_ref() else {
             return None;
         };
         let value = table.get(key)?;
-        Some((value.get_ref().clone(), Place { what, span: Some(value.span()) }))
+        Some((
+            value.get_ref().clone(),
+            Place {
+                what,
+                span: Some(value.span()),
+            },
+        ))
     }
 
     fn refuse<T>(&mut self, place: &Place, what: String) -> Option<T> {

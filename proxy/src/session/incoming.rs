@@ -48,19 +48,27 @@ impl Newcomer {
 
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("newcomer", &self.newcomer).finish_non_exhaustive()
+        f.debug_struct("Incoming")
+            .field("newcomer", &self.newcomer)
+            .finish_non_exhaustive()
     }
 }
 
 impl Incoming {
     /// An accepted socket.
     pub fn tcp(stream: TcpStream, newcomer: Newcomer) -> Self {
-        Self { newcomer, kind: Kind::Tcp(stream) }
+        Self {
+            newcomer,
+            kind: Kind::Tcp(stream),
+        }
     }
 
     /// Something inside another connection, whose source it shares.
     pub fn carried(carrier: impl Carrier, source: SocketAddr) -> Self {
-        Self { newcomer: Newcomer::new(source, None), kind: Kind::Carrier(Box::new(carrier)) }
+        Self {
+            newcomer: Newcomer::new(source, None),
+            kind: Kind::Carrier(Box::new(carrier)),
+        }
     }
 
     /// Puts it under a severer.

@@ -47,13 +47,20 @@ struct Passed {
 impl Passed {
     fn count(&self, frame: &Frame<'_>) {
         let (counter, by) = match frame {
-            Frame::Data { stream, bytes, .. } => {
-                (self.way(*stream), u64::try_from(bytes.len()).unwrap_or(u64::MAX))
-            }
+            Frame::Data { stream, bytes, .. } => (
+                self.way(*stream),
+                u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            ),
             Frame::Omitted { stream, bytes, .. } => (self.way(*stream), *bytes),
-            Frame::Channel { event: ChannelEvent::Opened { .. }, .. } => (&self.channels, 1),
+            Frame::Channel {
+                event: ChannelEvent::Opened { .. },
+                ..
+            } => (&self.channels, 1),
             Frame::Statement(_) => (&self.statements, 1),
-            Frame::Channel { .. } | Frame::Outcome(_) | Frame::Note { .. } | Frame::Close { .. } => return,
+            Frame::Channel { .. }
+            | Frame::Outcome(_)
+            | Frame::Note { .. }
+            | Frame::Close { .. } => return,
         };
         counter.fetch_add(by, Ordering::Relaxed);
     }
@@ -68,7 +75,9 @@ impl Passed {
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("session", &self.inner.session).finish_non_exhaustive()
+        f.debug_struct("Scope")
+            .field("session", &self.inner.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -83,7 +92,18 @@ impl Scope {
     ) -> Self {
         let started = clock.instant();
         let (stirred, passed) = (AtomicU64::new(0), Passed::default());
-        Self { inner: Arc::new(Inner { session, terms, judge, recording, clock, started, stirred, passed }) }
+        Self {
+            inner: Arc::new(Inner {
+                session,
+                terms,
+                judge,
+                recording,
+                clock,
+                started,
+                stirred,
+                passed,
+            }),
+        }
     }
 
     /// The session's name.
@@ -108,7 +128,10 @@ impl Scope {
 
     /// How long the session has been going on.
     pub fn elapsed(&self) -> Duration {
-        self.inner.clock.instant().saturating_duration_since(self.inner.started)
+        self.inner
+            .clock
+            .instant()
+            .saturating_duration_since(self.inner.started)
     }
 
     /// How long nothing has passed.
@@ -129,7 +152,9 @@ impl Scope {
     pub fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
         let at = self.stir();
         self.inner.recording.append_all(at, frames)?;
-        frames.iter().for_each(|frame| self.inner.passed.count(frame));
+        frames
+            .iter()
+            .for_each(|frame| self.inner.passed.count(frame));
         Ok(())
     }
 
