@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod server;
 pub mod session;
+pub mod ssh;
 
 use std::fmt;
 

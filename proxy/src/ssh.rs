@@ -1,5 +1,228 @@
-//! SSH.
+//! SSH: stock clients on one side, stock servers on the other, everything between them looked at.
+//!
+//! Two ways in: `ssh login+target@bastion`, and `ssh -J bastion login@target` ([`jump`]). Neither
+//! decides anything about access; both end in an [`Ask`] that the spine takes to the broker.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use ca::{HostIdentity, Pass};
+use policies::words::Shown;
+use policies::words::ssh::SshSaying;
+use policies::{Ask, Protocol as Spoken};
+use russh::keys::PublicKey;
+use russh::server;
+use tokio::time;
+
+use crate::session::GREETING_LIMIT;
+use crate::session::incoming::{Incoming, Newcomer};
+use crate::session::protocol::{
+    Closed, ConnectError, Connected, Halt, Halted, Identified, Identify, Protocol, Refused,
+};
+use crate::session::scope::Scope;
+use crate::session::severable::Severable;
 
 pub mod address;
+pub mod algorithms;
+pub mod back;
 pub mod channels;
+pub mod door;
 pub mod flow;
+pub mod hostkey;
+pub mod jump;
+pub mod line;
+pub mod probe;
+mod pump;
+pub mod relay;
+pub mod tap;
+pub mod visitor;
+pub mod voice;
+
+use address::{Address, AddressError};
+use back::Back;
+use door::{Door, Doorkeeper, Proven};
+use flow::{Flow, Leg};
+use jump::{Inside, Within};
+use visitor::{EXIT_USAGE, Visitor};
+use voice::Voices;
+
+/// SSH, as the spine runs it.
+pub struct Ssh {
+    config: Arc<server::Config>,
+    login_ca: PublicKey,
+    identify: Arc<dyn Identify>,
+    inside: Arc<dyn Inside>,
+    within: Option<Within>,
+}
+
+impl std::fmt::Debug for Ssh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ssh")
+            .field("within", &self.within)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ssh {
+    /// SSH with this host key and certificate. `login_ca` signs people's login certificates.
+    pub fn new(
+        host: &HostIdentity,
+        login_ca: PublicKey,
+        identify: Arc<dyn Identify>,
+        inside: Arc<dyn Inside>,
+    ) -> Self {
+        let config = Arc::new(algorithms::server(
+            host.key.as_ref().clone(),
+            host.certificate.clone(),
+        ));
+        Self {
+            config,
+            login_ca,
+            identify,
+            inside,
+            within: None,
+        }
+    }
+
+    /// Answers as the target that somebody jumps to.
+    fn answer_inside(
+        &self,
+        within: Within,
+        client: Incoming,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (login_ca, identify) = (self.login_ca.clone(), Arc::clone(&self.identify));
+        let inside = Arc::clone(&self.inside);
+        async move {
+            let Some(host) = inside.host(&within.target).await else {
+                return;
+            };
+            let mut inner = Self::new(&host, login_ca, identify, Arc::clone(&inside));
+            inner.within = Some(within);
+            inside.enter(inner, client).await;
+        }
+    }
+
+    /// Waits until somebody has proven who they are.
+    async fn prove(
+        &self,
+        io: Severable,
+        newcomer: &mut Newcomer,
+    ) -> Result<(Proven, Visitor), Refused> {
+        let flow = Arc::new(Flow::default());
+        let keeper = Doorkeeper {
+            identify: Arc::clone(&self.identify),
+            login_ca: self.login_ca.clone(),
+            source: newcomer.source().ip().to_canonical(),
+            jumper: self.within.as_ref().map(|within| within.principal.clone()),
+        };
+        let (door, bell) = Door::new(keeper, Arc::clone(&flow));
+        let leg = Leg::client(io, Arc::clone(&flow));
+        let running = server::run_stream(Arc::clone(&self.config), leg, door).await;
+        let running = running.map_err(|failed| Refused::Greeting(std::io::Error::other(failed)))?;
+        let proven = bell.proven.await.map_err(|_gone| Refused::Unproven)?;
+        newcomer.proven();
+        let visitor = Visitor {
+            handle: running.handle(),
+            arrivals: bell.arrivals,
+            gone: bell.gone,
+            flow,
+            voices: Voices::default(),
+        };
+        Ok((proven, visitor))
+    }
+
+    fn address(&self, user: &str) -> Result<Address, AddressError> {
+        match &self.within {
+            None => Address::parse(user),
+            Some(within) => Address::inside(user, &within.target),
+        }
+    }
+}
+
+impl Protocol for Ssh {
+    type Front = Visitor;
+    type Back = Back;
+    type Halt = NoHalt;
+
+    async fn greet(
+        &self,
+        io: Severable,
+        mut newcomer: Newcomer,
+    ) -> Result<Identified<Visitor>, Refused> {
+        let proving = self.prove(io, &mut newcomer);
+        let Ok(proven) = time::timeout(GREETING_LIMIT, proving).await else {
+            return Err(Refused::Unproven);
+        };
+        let (proven, mut visitor) = proven?;
+        match self.address(&proven.user) {
+            Ok(Address::Target { login, target, .. }) => {
+                let ask = Ask {
+                    principal: proven.principal,
+                    credential: proven.credential,
+                    source: newcomer.source().ip().to_canonical(),
+                    target,
+                    login,
+                    protocol: Spoken::Ssh,
+                };
+                Ok(Identified {
+                    ask,
+                    front: visitor,
+                })
+            }
+            Ok(Address::Bastion) => {
+                jump::serve(&mut visitor, &proven, self, newcomer.source()).await;
+                Err(Refused::Answered)
+            }
+            Err(odd) => {
+                let why = odd.to_string();
+                visitor
+                    .turn_away(&SshSaying::BadAddress { why: &why }.words(), EXIT_USAGE)
+                    .await;
+                Err(Refused::Answered)
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        front: &mut Visitor,
+        io: Severable,
+        pass: Pass,
+        scope: &Scope,
+    ) -> Result<Connected<Self>, ConnectError> {
+        let now = scope.clock().now();
+        let connecting = Back::connect(io, pass, &front.flow, now);
+        let connected = front
+            .gone
+            .run_until_cancelled(time::timeout(LOGIN_LIMIT, connecting))
+            .await;
+        match connected {
+            None => Err(ConnectError::ClientGone),
+            Some(Err(_elapsed)) => Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())),
+            Some(Ok(Err(refused))) => Err(refused),
+            Some(Ok(Ok(back))) => Ok(Connected { back, halt: NoHalt }),
+        }
+    }
+
+    async fn relay(&self, front: &mut Visitor, back: Back, scope: &Scope) -> Closed {
+        relay::run(front, back, scope).await
+    }
+}
+
+/// How long a target may take to prove itself and to let us in.
+const LOGIN_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Nothing is left to stop once the target's socket is gone: sshd hangs up what it started. What
+/// detached itself from the session (`nohup`, `tmux`) stays, as it would behind any SSH client.
+#[derive(Debug, Clone, Copy)]
+pub struct NoHalt;
+
+impl Halt for NoHalt {
+    fn is_needed(&self) -> bool {
+        false
+    }
+
+    async fn halt(self, _pass: Option<Pass>) -> Halted {
+        Halted::Idle
+    }
+}

@@ -1,0 +1,164 @@
+//! Which algorithms are offered, and the sizes and times of both legs. Set out in full: russh's
+//! defaults advertise SHA-1 signatures and prefer what is slow.
+//!
+//! Compression is never offered: it is slow, and what is compressed before it is encrypted leaks.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PrivateKey};
+use russh::{
+    Limits, MethodKind, MethodSet, Preferred, SshId, cipher, client, compression, kex, mac, server,
+};
+
+use super::flow;
+
+/// How we call ourselves, to both sides. Says nothing about versions.
+const NAME: &str = "SSH-2.0-tidegate";
+
+/// The largest payload of one packet, in bytes.
+const PACKET: u32 = 65_535;
+
+/// How many messages one channel's queue takes. russh's loop must never wait for it (`flow`); the
+/// queue allocates as it fills.
+const CHANNEL_QUEUE: usize = 65_536;
+
+/// How many messages to one peer may wait.
+const EVENT_QUEUE: usize = 64;
+
+/// How often a silent peer is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How many of those may go unanswered. Long enough for a laptop that changes networks.
+const KEEPALIVE_MAX: usize = 6;
+
+/// How many times a client may be wrong about who it is.
+pub const ATTEMPTS_MAX: usize = 6;
+
+/// How long every refusal of a credential takes, so that none tells more than another.
+const REJECTION_TIME: Duration = Duration::from_millis(300);
+
+const KEX: &[kex::Name] = &[
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::EXTENSION_SUPPORT_AS_CLIENT,
+    kex::EXTENSION_SUPPORT_AS_SERVER,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
+];
+
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_128_GCM,
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
+const MACS: &[mac::Name] = &[
+    mac::HMAC_SHA256_ETM,
+    mac::HMAC_SHA512_ETM,
+    mac::HMAC_SHA256,
+    mac::HMAC_SHA512,
+];
+
+/// Signatures that are good enough, best first. No DSA, no RSA with SHA-1.
+pub const SIGNATURES: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP384,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP521,
+    },
+    Algorithm::SkEd25519,
+    Algorithm::SkEcdsaSha2NistP256,
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha512),
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha256),
+    },
+];
+
+/// What a host may sign with: the same without the keys that live in tokens.
+pub const HOST_SIGNATURES: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP384,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP521,
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha512),
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha256),
+    },
+];
+
+/// The client's leg: we are the server.
+pub fn server(key: PrivateKey, certificate: Certificate) -> server::Config {
+    server::Config {
+        server_id: SshId::Standard(Cow::Borrowed(NAME)),
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        auth_rejection_time: REJECTION_TIME,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        keys: vec![key],
+        certificates: vec![certificate],
+        limits: Limits::default(),
+        window_size: flow::WINDOW,
+        maximum_packet_size: PACKET,
+        channel_buffer_size: CHANNEL_QUEUE,
+        event_buffer_size: EVENT_QUEUE,
+        preferred: preferred(SIGNATURES.into(), Cow::Borrowed(&[])),
+        max_auth_attempts: ATTEMPTS_MAX,
+        inactivity_timeout: None,
+        keepalive_interval: Some(KEEPALIVE),
+        keepalive_max: KEEPALIVE_MAX,
+        nodelay: true,
+    }
+}
+
+/// The target's leg: we are the client. `keys` and `certificates` are the algorithms that the
+/// target may prove itself with.
+pub fn client(keys: Vec<Algorithm>, certificates: Vec<Algorithm>) -> Arc<client::Config> {
+    Arc::new(client::Config {
+        client_id: SshId::Standard(Cow::Borrowed(NAME)),
+        limits: Limits::default(),
+        window_size: flow::WINDOW,
+        maximum_packet_size: PACKET,
+        channel_buffer_size: CHANNEL_QUEUE,
+        preferred: preferred(keys.into(), certificates.into()),
+        inactivity_timeout: None,
+        keepalive_interval: Some(KEEPALIVE),
+        // This leg is not read while too much waits to go down, so silence proves nothing.
+        keepalive_max: 0,
+        nodelay: true,
+        ..client::Config::default()
+    })
+}
+
+fn preferred(
+    key: Cow<'static, [Algorithm]>,
+    host_key_certificates: Cow<'static, [Algorithm]>,
+) -> Preferred {
+    Preferred {
+        kex: Cow::Borrowed(KEX),
+        key,
+        host_key_certificates,
+        cipher: Cow::Borrowed(CIPHERS),
+        mac: Cow::Borrowed(MACS),
+        compression: Cow::Borrowed(&[compression::NONE]),
+    }
+}

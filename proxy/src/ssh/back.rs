@@ -1,0 +1,308 @@
+//! The target's leg: prove that it is the one we know, log in with a certificate that lives for
+//! minutes, and refuse whatever the target asks of us.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ca::{Pass, PassKey};
+use policies::Endpoint;
+use russh::client::{self, AuthResult, ChannelOpenHandle, Handle, Handler, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, ChannelId, ChannelOpenFailure};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::algorithms;
+use super::flow::{Flow, Leg, Tally, Way};
+use super::hostkey::{HostKeyRefusal, Pin};
+use crate::session::protocol::ConnectError;
+use crate::session::severable::Severable;
+
+/// A target that let us in.
+pub struct Back {
+    handle: Handle<Target>,
+    tallies: Tallies,
+    gone: CancellationToken,
+}
+
+impl std::fmt::Debug for Back {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Back").finish_non_exhaustive()
+    }
+}
+
+impl Back {
+    /// Logs in over a socket that is connected to the target.
+    pub async fn connect(
+        io: Severable,
+        pass: Pass,
+        flow: &Arc<Flow>,
+        now: jiff::Timestamp,
+    ) -> Result<Self, ConnectError> {
+        let Endpoint::Ssh(endpoint) = &pass.terms.target.endpoint else {
+            return Err(ConnectError::Violation(
+                "the target does not speak SSH".to_owned(),
+            ));
+        };
+        let PassKey::Ssh { key, certificate } = &pass.key else {
+            return Err(ConnectError::Violation(
+                "the pass is not for SSH".to_owned(),
+            ));
+        };
+        let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
+        let pin = Pin::read(endpoint).map_err(impostor)?;
+        let (keys, certificates) = pin.algorithms();
+        let config = algorithms::client(keys, certificates);
+
+        let gone = CancellationToken::new();
+        let tallies = Tallies::new(Arc::clone(flow));
+        let refusal = Arc::new(Mutex::new(None));
+        let target = Target {
+            pin,
+            now,
+            refusal: Arc::clone(&refusal),
+            tallies: tallies.clone(),
+            _gone: gone.clone().drop_guard(),
+        };
+        let leg = Leg::target(io, Arc::clone(flow));
+        let connected = client::connect_stream(config, leg, target).await;
+        let mut handle = connected.map_err(|failed| {
+            let refused = refusal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            refused.map_or_else(|| broken(failed), impostor)
+        })?;
+        let login = pass.terms.login.as_str();
+        let answer = handle
+            .authenticate_openssh_cert(login, Arc::clone(key), certificate.clone())
+            .await
+            .map_err(broken)?;
+        match answer {
+            AuthResult::Success => Ok(Self { handle, tallies, gone }),
+            AuthResult::Failure { .. } => Err(ConnectError::Refused(
+                "it does not accept our certificate; is the CA in its `TrustedUserCAKeys`, and does the login exist?"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Opens a session channel at the target, and says how much of what comes in over it waits.
+    pub async fn open(&self) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let channel = self
+            .gone
+            .run_until_cancelled(self.handle.channel_open_session())
+            .await
+            .ok_or(russh::Error::Disconnect)??;
+        let tally = self.tallies.of(channel.id());
+        Ok((channel, tally))
+    }
+
+    /// The channel is over on our side.
+    pub fn forget(&self, id: ChannelId) {
+        self.tallies.forget(id);
+    }
+
+    /// Cancelled when the target is gone.
+    pub fn gone(&self) -> &CancellationToken {
+        &self.gone
+    }
+}
+
+fn broken(failed: russh::Error) -> ConnectError {
+    match failed {
+        russh::Error::IO(source) => ConnectError::Io(source),
+        other => ConnectError::Violation(other.to_string()),
+    }
+}
+
+/// How much waits, by channel. russh tells its handler of a channel and its opener at about the same
+/// time; whoever comes first makes the tally.
+#[derive(Debug, Clone)]
+struct Tallies {
+    flow: Arc<Flow>,
+    channels: Arc<Mutex<HashMap<ChannelId, Arc<Tally>>>>,
+}
+
+impl Tallies {
+    fn new(flow: Arc<Flow>) -> Self {
+        Self {
+            flow,
+            channels: Arc::default(),
+        }
+    }
+
+    fn of(&self, id: ChannelId) -> Arc<Tally> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(Tally::new(Arc::clone(&self.flow), Way::Down));
+        Arc::clone(channels.entry(id).or_insert_with(fresh))
+    }
+
+    fn add(&self, id: ChannelId, bytes: usize) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tally) = channels.get(&id) {
+            tally.add(bytes);
+        }
+    }
+
+    fn forget(&self, id: ChannelId) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tally) = channels.remove(&id) {
+            tally.end();
+        }
+    }
+}
+
+/// russh's handler of one connection to a target.
+struct Target {
+    pin: Pin,
+    now: jiff::Timestamp,
+    refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
+    tallies: Tallies,
+    _gone: DropGuard,
+}
+
+impl Handler for Target {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
+        match self.pin.judge(shown, self.now) {
+            Ok(()) => Ok(true),
+            Err(refused) => {
+                *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+                Ok(false)
+            }
+        }
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _packet: u32,
+        _window: u32,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        drop(self.tallies.of(id));
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        id: ChannelId,
+        data: &[u8],
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.tallies.add(id, data.len());
+        Ok(())
+    }
+
+    async fn extended_data(
+        &mut self,
+        id: ChannelId,
+        _code: u32,
+        data: &[u8],
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.tallies.add(id, data.len());
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _address: &str,
+        _port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, _kind: &str) -> bool {
+        false
+    }
+
+    async fn server_channel_open_unknown(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _originator: &str,
+        _port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+}
+
+/// A target opens nothing with us.
+async fn refuse(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
+    tracing::warn!("target.opened_a_channel");
+    reply
+        .reject(ChannelOpenFailure::AdministrativelyProhibited)
+        .await;
+    Ok(())
+}

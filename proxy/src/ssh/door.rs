@@ -1,0 +1,546 @@
+//! The client's leg as russh sees it: callbacks become answers and arrivals. No decisions beyond
+//! who is there and what a channel may be asked for at all.
+//!
+//! russh checks little of a certificate (not the CA, the principals, the options or the type), so
+//! the whole rule set is [`ca::check_login_certificate`]'s. An offered key proves nothing and
+//! changes nothing; only a verified signature does.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use policies::{Credential, PrincipalName, TargetName};
+use russh::keys::{Algorithm, Certificate, PublicKey};
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::address::Address;
+use super::channels::{Answer, CHANNELS_MAX, Refusal, Request, Stage};
+use super::flow::{Flow, Tally, Way};
+use crate::session::protocol::Identify;
+
+/// Why the client's connection ends.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The client or its connection broke off.
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+    /// The client sends more than its windows allow.
+    #[error("the client ignores its windows")]
+    Overrun,
+}
+
+/// Someone who has proven who they are.
+#[derive(Debug)]
+pub struct Proven {
+    /// Who.
+    pub principal: PrincipalName,
+    /// By what.
+    pub credential: Credential,
+    /// The user name they came with: where they want to go.
+    pub user: String,
+}
+
+/// What happens on a connection once its client is known.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A session channel was opened.
+    Session(Visit),
+    /// Somebody jumps: a connection to a target's name is wanted inside this one.
+    Jump {
+        /// The channel that carries it.
+        visit: Visit,
+        /// The target's name.
+        target: TargetName,
+    },
+    /// Something was refused that belongs to no session channel.
+    Refused(Forwarding),
+}
+
+/// What no permit names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarding {
+    /// `ssh -L`, `-D`, `-W`.
+    Port,
+    /// `ssh -R`.
+    ReversePort,
+    /// `ssh -L` to a socket in the file system.
+    Socket,
+    /// `ssh -R` of a socket in the file system.
+    ReverseSocket,
+    /// `ssh -X`.
+    Display,
+}
+
+impl Forwarding {
+    /// What it is called.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Port => "port forwarding",
+            Self::ReversePort => "reverse port forwarding",
+            Self::Socket => "socket forwarding",
+            Self::ReverseSocket => "reverse socket forwarding",
+            Self::Display => "X11 forwarding",
+        }
+    }
+}
+
+/// A channel that the client opened.
+#[derive(Debug)]
+pub struct Visit {
+    /// The channel.
+    pub channel: Channel<Msg>,
+    /// How much of what came in over it waits.
+    pub tally: Arc<Tally>,
+}
+
+/// What the door has to know to recognise people.
+#[derive(Clone)]
+pub struct Doorkeeper {
+    /// Registered keys, and who may come at all.
+    pub identify: Arc<dyn Identify>,
+    /// The CA of people's login certificates.
+    pub login_ca: PublicKey,
+    /// Where the connection comes from.
+    pub source: IpAddr,
+    /// Inside a jump: who jumped. Nobody else may come out.
+    pub jumper: Option<PrincipalName>,
+}
+
+impl std::fmt::Debug for Doorkeeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Doorkeeper")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// russh's handler of one client connection.
+pub struct Door {
+    keeper: Doorkeeper,
+    flow: Arc<Flow>,
+    verified: Option<Proven>,
+    proven: Option<oneshot::Sender<Proven>>,
+    arrivals: mpsc::Sender<Arrival>,
+    channels: HashMap<ChannelId, Open>,
+    /// Whether connections to targets may be opened inside.
+    jumps: bool,
+    _gone: DropGuard,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door")
+            .field("keeper", &self.keeper)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Open {
+    stage: Stage,
+    tally: Arc<Tally>,
+}
+
+/// What the door tells the rest of the session.
+#[derive(Debug)]
+pub struct Bell {
+    /// Rings once, when somebody has proven who they are.
+    pub proven: oneshot::Receiver<Proven>,
+    /// What they do then.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// Cancelled when the connection is over, however it ended.
+    pub gone: CancellationToken,
+}
+
+impl Door {
+    /// A closed door and its bell.
+    pub fn new(keeper: Doorkeeper, flow: Arc<Flow>) -> (Self, Bell) {
+        let (proven, proven_bell) = oneshot::channel();
+        let (arrivals, arrivals_bell) = mpsc::channel(CHANNELS_MAX);
+        let gone = CancellationToken::new();
+        let door = Self {
+            keeper,
+            flow,
+            verified: None,
+            proven: Some(proven),
+            arrivals,
+            channels: HashMap::new(),
+            jumps: false,
+            _gone: gone.clone().drop_guard(),
+        };
+        (
+            door,
+            Bell {
+                proven: proven_bell,
+                arrivals: arrivals_bell,
+                gone,
+            },
+        )
+    }
+
+    /// Accepts who has shown `credential`, unless they may not come or say to be someone else.
+    fn accept(&mut self, user: &str, principal: PrincipalName, credential: Credential) -> Auth {
+        let jumper_differs = self
+            .keeper
+            .jumper
+            .as_ref()
+            .is_some_and(|jumper| *jumper != principal);
+        let someone_else = jumper_differs
+            || Address::parse(user).is_ok_and(|address| address.names_someone_else(&principal));
+        if someone_else || !self.keeper.identify.admits(&principal) {
+            return Auth::reject();
+        }
+        self.verified = Some(Proven {
+            principal,
+            credential,
+            user: user.to_owned(),
+        });
+        Auth::Accept
+    }
+
+    /// Answers a request at once: russh remembers only the newest request of a channel.
+    fn answer(
+        &mut self,
+        id: ChannelId,
+        request: Request<'_>,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        let answer = match self.channels.get_mut(&id) {
+            Some(open) => open.stage.answer(request),
+            None => return Ok(session.channel_failure(id)?),
+        };
+        match answer {
+            Answer::Pass | Answer::Start => session.channel_success(id)?,
+            Answer::Refuse(Refusal::Malformed) if starts_program(request) => {
+                session.channel_success(id)?;
+            }
+            Answer::Refuse(_) => session.channel_failure(id)?,
+        }
+        Ok(())
+    }
+
+    fn count(&self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
+        if let Some(open) = self.channels.get(&id) {
+            open.tally.add(bytes);
+        }
+        match self.flow.is_overrun(self.channels.len()) {
+            true => Err(DoorError::Overrun),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes a channel in, or says why not.
+    fn admit(&mut self, channel: Channel<Msg>, arrival: impl FnOnce(Visit) -> Arrival) -> bool {
+        if self.channels.len() >= CHANNELS_MAX {
+            return false;
+        }
+        let id = channel.id();
+        let tally = Arc::new(Tally::new(Arc::clone(&self.flow), Way::Up));
+        let visit = Visit {
+            channel,
+            tally: Arc::clone(&tally),
+        };
+        if self.arrivals.try_send(arrival(visit)).is_err() {
+            return false;
+        }
+        self.channels.insert(
+            id,
+            Open {
+                stage: Stage::default(),
+                tally,
+            },
+        );
+        true
+    }
+
+    /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
+    fn refused(&self, what: Forwarding) {
+        if self.arrivals.try_send(Arrival::Refused(what)).is_err() {
+            tracing::debug!(reason = what.as_str(), "forwarding.refused");
+        }
+    }
+}
+
+/// A refused program is answered with words on the channel and an exit status. The client would
+/// show neither after a refusal by the protocol.
+fn starts_program(request: Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::Shell | Request::Exec { .. } | Request::Subsystem { .. }
+    )
+}
+
+/// RSA signatures over SHA-1, DSA, and RSA keys below 2,048 bits prove nothing any more.
+fn is_strong(key: &VerifiedPublicKey<'_>) -> bool {
+    match key.algorithm {
+        Algorithm::Rsa { hash: None } | Algorithm::Dsa => false,
+        Algorithm::Rsa { hash: Some(_) } => match key.public_key.key_data() {
+            russh::keys::ssh_key::public::KeyData::Rsa(rsa) => rsa.key_size() >= 2048,
+            _ => false,
+        },
+        other => super::algorithms::SIGNATURES.contains(other),
+    }
+}
+
+impl Handler for Door {
+    type Error = DoorError;
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, DoorError> {
+        if !is_strong(&key) {
+            return Ok(Auth::reject());
+        }
+        let bare = PublicKey::from(key.public_key.key_data().clone());
+        let Ok(openssh) = bare.to_openssh() else {
+            return Ok(Auth::reject());
+        };
+        Ok(match self.keeper.identify.by_key(&openssh) {
+            Some((principal, credential)) => self.accept(user, principal, credential),
+            None => Auth::reject(),
+        })
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, DoorError> {
+        let (source, now) = (self.keeper.source, self.keeper.identify.now());
+        match ca::check_login_certificate(certificate, &self.keeper.login_ca, source, now) {
+            Ok(proof) => {
+                let credential = proof.credential();
+                Ok(self.accept(user, proof.principal, credential))
+            }
+            Err(refused) => {
+                tracing::debug!(%source, reason = %refused, "certificate.refused");
+                Ok(Auth::reject())
+            }
+        }
+    }
+
+    async fn auth_succeeded(&mut self, _: &mut Session) -> Result<(), DoorError> {
+        let Some(proven) = self.verified.take() else {
+            return Err(russh::Error::NotAuthenticated.into());
+        };
+        self.jumps = self.keeper.jumper.is_none()
+            && matches!(Address::parse(&proven.user), Ok(Address::Bastion));
+        if let Some(bell) = self.proven.take() {
+            // Whoever waited may have given up; then the connection is about to end.
+            let _nobody_waits = bell.send(proven);
+        }
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        match self.admit(channel, Arrival::Session) {
+            true => reply.accept().await,
+            false => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        _port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        let target = TargetName::parse(host).ok().filter(|_| self.jumps);
+        match target {
+            Some(target) => match self.admit(channel, |visit| Arrival::Jump { visit, target }) {
+                true => reply.accept().await,
+                false => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+            },
+            None => {
+                self.refused(Forwarding::Port);
+                reply
+                    .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refused(Forwarding::Socket);
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
+        Ok(())
+    }
+
+    async fn channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _originator: &str,
+        _port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refused(Forwarding::Display);
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
+        Ok(())
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refused(Forwarding::ReversePort);
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
+        Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        _address: &str,
+        _port: &mut u32,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        self.refused(Forwarding::ReversePort);
+        Ok(false)
+    }
+
+    async fn streamlocal_forward(
+        &mut self,
+        _path: &str,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        self.refused(Forwarding::ReverseSocket);
+        Ok(false)
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), DoorError> {
+        self.channels.remove(&id);
+        Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), DoorError> {
+        self.count(id, data.len())
+    }
+
+    fn adjust_window(&mut self, _: ChannelId, _: u32) -> u32 {
+        self.flow.window()
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::Pty { term }, session)
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::Env { name, value }, session)
+    }
+
+    async fn shell_request(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::Shell, session)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::Exec { command }, session)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::Subsystem { name }, session)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        id: ChannelId,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::WindowChange, session)
+    }
+
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        _: Sig,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::Signal, session)
+    }
+
+    async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, DoorError> {
+        if let Some(open) = self.channels.get_mut(&id) {
+            open.stage.answer(Request::Agent);
+        }
+        Ok(false)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _single: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::X11, session)
+    }
+}

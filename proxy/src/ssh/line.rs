@@ -1,0 +1,455 @@
+//! One session channel, from its opening to its close: what comes before the program, whether the
+//! program may run, and the program's bytes both ways.
+//!
+//! Both directions are recorded before they are forwarded. Neither waits for the other, and neither
+//! for another channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
+use policies::{Deed, InputRecording};
+use recorder::{AppendError, ChannelEvent, Stream};
+use russh::{ChannelMsg, ChannelReadHalf, Pty};
+use tokio::time;
+
+use super::channels::{Answer, Refusal, Request, Stage};
+use super::door::Visit;
+use super::flow::Tally;
+use super::relay::Link;
+use super::tap::{Content, Tap};
+use super::visitor::EXIT_REFUSED;
+use super::voice::{Screen, Voice, Writer};
+
+/// How much is held of what a client sends before its program has started. More than a window never
+/// comes; this bounds the number of pieces.
+const EARLY_MAX: usize = 4096;
+
+/// How long we wait until a client has said what it wants before it is told no.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(3);
+
+/// The exit status of a command that could not be started: what a shell says for one that it cannot
+/// execute (POSIX, section 2.8.2).
+const EXIT_NOT_STARTED: u32 = 126;
+
+/// A terminal as the client asked for it.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    pub(super) term: String,
+    pub(super) columns: u32,
+    pub(super) rows: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) modes: Vec<(Pty, u32)>,
+}
+
+/// What is to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// A shell.
+    Shell,
+    /// A command, as sent.
+    Exec(Vec<u8>),
+    /// A subsystem.
+    Subsystem(String),
+}
+
+impl Program {
+    /// As policy looks at it.
+    pub fn deed(&self) -> Deed {
+        match self {
+            Self::Shell => Deed::Shell,
+            Self::Exec(command) => Deed::Exec {
+                command: String::from_utf8_lossy(command).into_owned(),
+            },
+            Self::Subsystem(name) => Deed::Subsystem { name: name.clone() },
+        }
+    }
+
+    /// As the recording writes it.
+    pub fn event(&self) -> ChannelEvent<'_> {
+        match self {
+            Self::Shell => ChannelEvent::Shell,
+            Self::Exec(command) => ChannelEvent::Exec { command },
+            Self::Subsystem(name) => ChannelEvent::Subsystem { name },
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Shell => "shell",
+            Self::Exec(_) => "exec",
+            Self::Subsystem(_) => "subsystem",
+        }
+    }
+}
+
+/// What a client says before its program runs.
+#[derive(Debug, Default)]
+pub struct Prelude {
+    pub(super) terminal: Option<Terminal>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) early: Vec<Bytes>,
+    pub(super) early_eof: bool,
+}
+
+/// What the prelude ends with.
+#[derive(Debug)]
+enum Next {
+    /// Go on listening.
+    More,
+    /// This is to run.
+    Run(Program),
+    /// This cannot run.
+    Malformed,
+    /// Something was refused that the person should hear of.
+    Refused(Refusal),
+    /// The channel is over.
+    Over,
+}
+
+/// A channel whose program is not known yet.
+#[derive(Debug)]
+pub struct Opening {
+    pub(super) read: ChannelReadHalf,
+    pub(super) writer: Writer,
+    pub(super) tally: Arc<Tally>,
+    pub(super) stage: Stage,
+    pub(super) prelude: Prelude,
+}
+
+impl Opening {
+    /// Begins with a channel that was just opened.
+    pub fn new(visit: Visit) -> Self {
+        let (read, writer) = visit.channel.split();
+        Self {
+            read,
+            writer: Arc::new(writer),
+            tally: visit.tally,
+            stage: Stage::default(),
+            prelude: Prelude::default(),
+        }
+    }
+
+    /// Listens until the client says what it wants, then says no, with an exit status.
+    pub async fn turn_away(mut self, words: &Words, status: u32) {
+        let listening = async {
+            while let Some(message) = self.read.wait().await {
+                match self.hear(message) {
+                    Next::More | Next::Refused(_) => {}
+                    Next::Run(_) | Next::Malformed | Next::Over => return,
+                }
+            }
+        };
+        if time::timeout(PROGRAM_LIMIT, listening).await.is_err() {
+            tracing::debug!("client.silent");
+        }
+        self.decline(words, status).await;
+    }
+
+    /// Says no and closes the channel.
+    async fn decline(&self, words: &Words, status: u32) {
+        self.voice().say(words).await;
+        let closing = async {
+            self.writer.exit_status(status).await?;
+            self.writer.eof().await?;
+            self.writer.close().await
+        };
+        if closing.await.is_err() {
+            tracing::debug!("client.gone");
+        }
+    }
+
+    fn voice(&self) -> Voice {
+        Voice::new(Arc::clone(&self.writer), self.screen())
+    }
+
+    fn screen(&self) -> Screen {
+        match self.stage.has_pty() {
+            true => Screen::Terminal,
+            false => Screen::Plain,
+        }
+    }
+
+    /// Takes one message. The front has answered it by the same rules.
+    fn hear(&mut self, message: ChannelMsg) -> Next {
+        match message {
+            ChannelMsg::RequestPty {
+                term,
+                col_width,
+                row_height,
+                pix_width,
+                pix_height,
+                terminal_modes,
+                ..
+            } => {
+                if self.stage.answer(Request::Pty { term: &term }) == Answer::Pass {
+                    self.prelude.terminal = Some(Terminal {
+                        term,
+                        columns: col_width,
+                        rows: row_height,
+                        width: pix_width,
+                        height: pix_height,
+                        modes: terminal_modes,
+                    });
+                }
+                Next::More
+            }
+            ChannelMsg::SetEnv {
+                variable_name,
+                variable_value,
+                ..
+            } => {
+                let request = Request::Env {
+                    name: &variable_name,
+                    value: &variable_value,
+                };
+                if self.stage.answer(request) == Answer::Pass {
+                    self.prelude
+                        .environment
+                        .push((variable_name, variable_value));
+                }
+                Next::More
+            }
+            ChannelMsg::RequestShell { .. } => self.program(Request::Shell, || Program::Shell),
+            ChannelMsg::Exec { command, .. } => {
+                let answer = self.stage.answer(Request::Exec { command: &command });
+                settle(answer, || Program::Exec(command))
+            }
+            ChannelMsg::RequestSubsystem { name, .. } => {
+                let answer = self.stage.answer(Request::Subsystem { name: &name });
+                settle(answer, || Program::Subsystem(name))
+            }
+            ChannelMsg::WindowChange {
+                col_width,
+                row_height,
+                pix_width,
+                pix_height,
+            } => {
+                if let Some(terminal) = &mut self.prelude.terminal {
+                    (terminal.columns, terminal.rows) = (col_width, row_height);
+                    (terminal.width, terminal.height) = (pix_width, pix_height);
+                }
+                Next::More
+            }
+            ChannelMsg::AgentForward { .. } => self.refused(Request::Agent),
+            ChannelMsg::RequestX11 { .. } => self.refused(Request::X11),
+            ChannelMsg::Data { data } => self.early(data),
+            ChannelMsg::Eof => {
+                self.prelude.early_eof = true;
+                Next::More
+            }
+            ChannelMsg::Close => Next::Over,
+            _ => Next::More,
+        }
+    }
+
+    fn program(&mut self, request: Request<'_>, program: impl FnOnce() -> Program) -> Next {
+        settle(self.stage.answer(request), program)
+    }
+
+    fn refused(&mut self, request: Request<'_>) -> Next {
+        match self.stage.answer(request) {
+            Answer::Refuse(refusal) => Next::Refused(refusal),
+            Answer::Pass | Answer::Start => Next::More,
+        }
+    }
+
+    fn early(&mut self, data: Bytes) -> Next {
+        if self.prelude.early.len() >= EARLY_MAX {
+            return Next::Over;
+        }
+        self.prelude.early.push(data);
+        Next::More
+    }
+}
+
+fn settle(answer: Answer, program: impl FnOnce() -> Program) -> Next {
+    match answer {
+        Answer::Start => Next::Run(program()),
+        Answer::Refuse(Refusal::Malformed) => Next::Malformed,
+        Answer::Pass | Answer::Refuse(_) => Next::More,
+    }
+}
+
+/// A channel of a session, before and until its program runs.
+pub struct Line {
+    link: Arc<Link>,
+    opening: Opening,
+    tap: Arc<Tap>,
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line")
+            .field("opening", &self.opening)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.opening.tally.end();
+        self.link.voices.remove(self.opening.writer.id());
+    }
+}
+
+impl Line {
+    /// A channel that was just opened.
+    pub fn new(link: Arc<Link>, visit: Visit, number: u32) -> Self {
+        let tap = Arc::new(Tap::new(link.scope.clone(), number));
+        link.taps.add(Arc::clone(&tap));
+        Self {
+            link,
+            opening: Opening::new(visit),
+            tap,
+        }
+    }
+
+    /// Carries the channel to its end.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be recorded; then nothing may go on in this session.
+    pub async fn carry(mut self) -> Result<(), AppendError> {
+        self.tap.event(ChannelEvent::Opened { kind: "session" })?;
+        if let Some(program) = self.program().await? {
+            self.link.voices.add(self.opening.voice());
+            self.run(program).await?;
+        }
+        self.tap.finish()?;
+        self.link.taps.remove(&self.tap);
+        Ok(())
+    }
+
+    /// Listens until the program is known. None when there will be none.
+    async fn program(&mut self) -> Result<Option<Program>, AppendError> {
+        loop {
+            let Some(message) = self.opening.read.wait().await else {
+                return Ok(None);
+            };
+            match self.opening.hear(message) {
+                Next::More => {}
+                Next::Run(program) => return Ok(Some(program)),
+                Next::Refused(refusal) => self.refused(refusal).await?,
+                Next::Malformed => {
+                    self.tap.event(ChannelEvent::Refused {
+                        code: "TG604",
+                        what: "program",
+                    })?;
+                    let words = SshSaying::Malformed.words();
+                    self.opening.decline(&words, EXIT_REFUSED).await;
+                    return Ok(None);
+                }
+                Next::Over => {
+                    self.tap.event(ChannelEvent::Closed)?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Writes a refusal down, and says it where there is a terminal. Agents and displays are offered
+    /// by many a configuration without anybody asking; without a terminal that is no news.
+    async fn refused(&self, refusal: Refusal) -> Result<(), AppendError> {
+        let what = match refusal {
+            Refusal::Agent => "agent forwarding",
+            Refusal::X11 => "X11 forwarding",
+            other => other.code(),
+        };
+        let words = SshSaying::NotInPermit { what }.words();
+        self.tap.event(ChannelEvent::Refused {
+            code: words.code,
+            what,
+        })?;
+        if self.opening.stage.has_pty() {
+            self.opening.voice().say(&words).await;
+        }
+        Ok(())
+    }
+
+    /// Asks policy, starts the program at the target and moves its bytes.
+    async fn run(&mut self, program: Program) -> Result<(), AppendError> {
+        if let Err(denial) = self.link.scope.may(&program.deed()) {
+            let words = denial.words();
+            self.tap.event(ChannelEvent::Refused {
+                code: words.code,
+                what: program.kind(),
+            })?;
+            self.opening.decline(&words, EXIT_REFUSED).await;
+            return Ok(());
+        }
+        self.record_prelude(&program)?;
+        let opened = self.link.back.open().await;
+        let (channel, tally) = match opened {
+            Ok(opened) => opened,
+            Err(refused) => {
+                tracing::debug!(reason = %refused, "target.channel_refused");
+                let words = SshSaying::NotStarted.words();
+                self.tap.event(ChannelEvent::Refused {
+                    code: words.code,
+                    what: program.kind(),
+                })?;
+                self.opening.decline(&words, EXIT_NOT_STARTED).await;
+                return Ok(());
+            }
+        };
+        let (id, (read, write)) = (channel.id(), channel.split());
+        let far = super::pump::Far {
+            read,
+            write: Arc::new(write),
+            tally,
+        };
+        self.announce().await;
+        let moved = super::pump::run(&self.link, &mut self.opening, far, &program, &self.tap).await;
+        self.link.back.forget(id);
+        moved
+    }
+
+    fn record_prelude(&self, program: &Program) -> Result<(), AppendError> {
+        self.tap
+            .begin(match (program, &self.opening.prelude.terminal) {
+                (Program::Subsystem(_), _) => Content::Subsystem,
+                (Program::Shell | Program::Exec(_), Some(_)) => Content::Terminal,
+                (Program::Shell | Program::Exec(_), None) => Content::Command,
+            });
+        if let Some(Terminal {
+            term,
+            columns,
+            rows,
+            ..
+        }) = &self.opening.prelude.terminal
+        {
+            self.tap.event(ChannelEvent::Pty {
+                term,
+                columns: *columns,
+                rows: *rows,
+            })?;
+        }
+        for (name, value) in &self.opening.prelude.environment {
+            self.tap.event(ChannelEvent::Environment { name, value })?;
+        }
+        self.tap.event(program.event())
+    }
+
+    /// Tells a person with a terminal that they are recorded, and until when they may stay.
+    async fn announce(&self) {
+        if !self.opening.stage.has_pty() || self.link.announced() {
+            return;
+        }
+        let terms = self.link.scope.terms();
+        let now = self.link.scope.clock().now();
+        let mut text = policies::words::ssh::opening(terms.grant, terms.until, now);
+        if terms.obligations.input == InputRecording::Kept {
+            text.push_str(" · what you type is kept");
+        }
+        self.opening.voice().say_text(&text).await;
+    }
+}
+
+/// What a stream is called when it ends.
+pub fn eof(stream: Stream) -> ChannelEvent<'static> {
+    ChannelEvent::Eof { stream }
+}

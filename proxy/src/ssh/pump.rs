@@ -1,0 +1,466 @@
+//! Moves one channel's bytes and requests, both ways, in the order they came.
+//!
+//! Upwards the client's queue is always drained, also while the target takes nothing: a client that
+//! is slowed to a trickle sends its bytes in pieces of two, which are put together here. How much
+//! there may be is the business of `flow`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use policies::words::Shown;
+use policies::words::ssh::SshSaying;
+use recorder::{AppendError, ChannelEvent, Stream};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
+use tokio::select;
+use tokio::sync::Notify;
+use tokio::time;
+
+use super::channels::{Answer, Request, Stage};
+use super::flow::Tally;
+use super::line::{Opening, Program, Terminal, eof};
+use super::relay::Link;
+use super::tap::Tap;
+use super::voice::{STDERR, Screen, Voice, Writer};
+
+/// Pieces up to this size are put together while they wait, in bytes.
+const SMALL: usize = 1024;
+
+/// How large they may grow together, in bytes.
+const TOGETHER_MAX: usize = 32 * 1024;
+
+/// How many messages of a client may wait for the target. A client that waits to have more than
+/// this read, without data to slow it down by, is not one that we serve.
+const WAITING_MAX: usize = 16 * 1024;
+
+/// How long a target may take to accept what a client sent before it closed its channel.
+const CLOSING_LIMIT: Duration = Duration::from_secs(10);
+
+/// The exit status of a program whose target has gone: what OpenSSH's client says then.
+const EXIT_GONE: u32 = 255;
+
+/// The exit status of a command that could not be started.
+const EXIT_NOT_STARTED: u32 = 126;
+
+/// The target's side of a channel.
+#[derive(Debug)]
+pub(super) struct Far {
+    /// What comes from it.
+    pub(super) read: ChannelReadHalf,
+    /// What goes to it.
+    pub(super) write: Arc<ChannelWriteHalf<client::Msg>>,
+    /// How much of what came waits.
+    pub(super) tally: Arc<Tally>,
+}
+
+/// Starts the program and moves its bytes until the channel is over.
+pub(super) async fn run(
+    link: &Arc<Link>,
+    opening: &mut Opening,
+    far: Far,
+    program: &Program,
+    tap: &Arc<Tap>,
+) -> Result<(), AppendError> {
+    let Far { read, write, tally } = far;
+    let screen = match opening.stage.has_pty() {
+        true => Screen::Terminal,
+        false => Screen::Plain,
+    };
+    let expected = match start(&write, opening, program).await {
+        Ok(expected) => expected,
+        Err(failed) => {
+            tracing::debug!(reason = %failed, "target.gone");
+            VecDeque::new()
+        }
+    };
+    let backlog = Backlog::default();
+    for data in opening.prelude.early.drain(..) {
+        backlog.push(Item::Bytes(data));
+    }
+    if opening.prelude.early_eof {
+        backlog.push(Item::Eof);
+    }
+    let up = Up {
+        write: &write,
+        tally: &opening.tally,
+        tap,
+    };
+    let mut down = Down {
+        link,
+        writer: Arc::clone(&opening.writer),
+        tally: &tally,
+        tap,
+        voice: Voice::new(Arc::clone(&opening.writer), screen),
+        expected,
+        exited: false,
+    };
+    let ended = select! {
+        ended = down.carry(read) => ended,
+        ended = drain(&mut opening.read, &mut opening.stage, &backlog) => ended,
+        ended = up.carry(&backlog) => ended,
+        () = link.client_gone.cancelled() => Ok(()),
+    };
+    // Neither side may be there any more; then there is nothing to close.
+    drop(write.close().await);
+    ended?;
+    tap.event(ChannelEvent::Closed)
+}
+
+/// Asks the target for what the client asked for. Returns the answers that will come, in order.
+async fn start(
+    write: &ChannelWriteHalf<client::Msg>,
+    opening: &Opening,
+    program: &Program,
+) -> Result<VecDeque<Asked>, russh::Error> {
+    let mut expected = VecDeque::new();
+    if let Some(Terminal {
+        term,
+        columns,
+        rows,
+        width,
+        height,
+        modes,
+    }) = &opening.prelude.terminal
+    {
+        write
+            .request_pty(true, term, *columns, *rows, *width, *height, modes)
+            .await?;
+        expected.push_back(Asked::Terminal);
+    }
+    for (name, value) in &opening.prelude.environment {
+        write.set_env(false, name.as_str(), value.as_str()).await?;
+    }
+    match program {
+        Program::Shell => write.request_shell(true).await?,
+        Program::Exec(command) => write.exec(true, command.as_slice()).await?,
+        Program::Subsystem(name) => write.request_subsystem(true, name.as_str()).await?,
+    }
+    expected.push_back(Asked::Program);
+    Ok(expected)
+}
+
+/// What the target has yet to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Terminal,
+    Program,
+}
+
+/// One thing on its way to the target.
+#[derive(Debug)]
+enum Item {
+    Bytes(Bytes),
+    Together(BytesMut),
+    Resize {
+        columns: u32,
+        rows: u32,
+        width: u32,
+        height: u32,
+    },
+    Signal(Sig),
+    Eof,
+    Close,
+}
+
+/// What the client has sent and the target has not taken.
+#[derive(Debug, Default)]
+struct Backlog {
+    items: Mutex<VecDeque<Item>>,
+    filled: Notify,
+}
+
+impl Backlog {
+    /// Adds one thing; false when there is too much.
+    fn push(&self, item: Item) -> bool {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        let item = match (items.back_mut(), item) {
+            (Some(Item::Together(together)), Item::Bytes(data)) if fits(together, &data) => {
+                together.extend_from_slice(&data);
+                return true;
+            }
+            (Some(Item::Bytes(_) | Item::Together(_)), Item::Bytes(data)) if data.len() < SMALL => {
+                Item::Together(BytesMut::from(&data[..]))
+            }
+            (Some(last @ Item::Resize { .. }), next @ Item::Resize { .. }) => {
+                *last = next;
+                return true;
+            }
+            (_, item) => item,
+        };
+        items.push_back(item);
+        let enough = items.len() < WAITING_MAX;
+        drop(items);
+        self.filled.notify_one();
+        enough
+    }
+
+    async fn pop(&self) -> Item {
+        loop {
+            let next = self
+                .items
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
+            match next {
+                Some(item) => return item,
+                None => self.filled.notified().await,
+            }
+        }
+    }
+}
+
+fn fits(together: &BytesMut, data: &Bytes) -> bool {
+    data.len() < SMALL && together.len().saturating_add(data.len()) <= TOGETHER_MAX
+}
+
+/// Takes everything that the client sends, at once. Ends when the client has closed the channel and
+/// the target has not taken the rest in time, or when the client floods.
+async fn drain(
+    read: &mut ChannelReadHalf,
+    stage: &mut Stage,
+    backlog: &Backlog,
+) -> Result<(), AppendError> {
+    while let Some(message) = read.wait().await {
+        let item = match message {
+            ChannelMsg::Data { data } => Item::Bytes(data),
+            ChannelMsg::WindowChange {
+                col_width,
+                row_height,
+                pix_width,
+                pix_height,
+            } => {
+                if stage.answer(Request::WindowChange) != Answer::Pass {
+                    continue;
+                }
+                Item::Resize {
+                    columns: col_width,
+                    rows: row_height,
+                    width: pix_width,
+                    height: pix_height,
+                }
+            }
+            ChannelMsg::Signal { signal } => Item::Signal(signal),
+            ChannelMsg::Eof => Item::Eof,
+            ChannelMsg::Close => {
+                backlog.push(Item::Close);
+                time::sleep(CLOSING_LIMIT).await;
+                return Ok(());
+            }
+            _ => continue,
+        };
+        if !backlog.push(item) {
+            tracing::debug!("client.floods");
+            return Ok(());
+        }
+    }
+    std::future::pending().await
+}
+
+/// From the client to the target.
+struct Up<'a> {
+    write: &'a ChannelWriteHalf<client::Msg>,
+    tally: &'a Tally,
+    tap: &'a Tap,
+}
+
+impl Up<'_> {
+    async fn carry(&self, backlog: &Backlog) -> Result<(), AppendError> {
+        loop {
+            let sent = match backlog.pop().await {
+                Item::Bytes(data) => self.send(data).await?,
+                Item::Together(together) => self.send(together.freeze()).await?,
+                Item::Resize {
+                    columns,
+                    rows,
+                    width,
+                    height,
+                } => {
+                    self.tap.event(ChannelEvent::Resize { columns, rows })?;
+                    self.write.window_change(columns, rows, width, height).await
+                }
+                Item::Signal(signal) => {
+                    self.tap.event(ChannelEvent::Signal {
+                        name: signal_name(&signal),
+                    })?;
+                    self.write.signal(signal).await
+                }
+                Item::Eof => {
+                    self.tap.event(eof(Stream::Input))?;
+                    self.write.eof().await
+                }
+                Item::Close => return Ok(()),
+            };
+            if sent.is_err() {
+                // The target has gone. What it had sent still goes down; then the channel ends.
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    async fn send(&self, data: Bytes) -> Result<Result<(), russh::Error>, AppendError> {
+        let bytes = data.len();
+        self.tap.bytes(Stream::Input, &data)?;
+        let sent = self.write.data_bytes(data).await;
+        self.tally.take(bytes);
+        Ok(sent)
+    }
+}
+
+/// From the target to the client.
+struct Down<'a> {
+    link: &'a Link,
+    writer: Writer,
+    tally: &'a Tally,
+    tap: &'a Tap,
+    voice: Voice,
+    expected: VecDeque<Asked>,
+    exited: bool,
+}
+
+impl Down<'_> {
+    async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<(), AppendError> {
+        while let Some(message) = read.wait().await {
+            let sent = match message {
+                ChannelMsg::Data { data } => self.send(Stream::Output, data).await?,
+                ChannelMsg::ExtendedData { data, .. } => {
+                    self.send(Stream::ErrorOutput, data).await?
+                }
+                ChannelMsg::Eof => {
+                    self.tap.event(eof(Stream::Output))?;
+                    self.writer.eof().await
+                }
+                ChannelMsg::ExitStatus { exit_status } => {
+                    self.exited = true;
+                    self.tap.event(ChannelEvent::ExitStatus {
+                        status: exit_status,
+                    })?;
+                    self.writer.exit_status(exit_status).await
+                }
+                ChannelMsg::ExitSignal {
+                    signal_name,
+                    core_dumped,
+                    error_message,
+                    ..
+                } => {
+                    self.exit_signal(signal_name, core_dumped, error_message)
+                        .await?
+                }
+                ChannelMsg::Success => {
+                    self.expected.pop_front();
+                    Ok(())
+                }
+                ChannelMsg::Failure => match self.refused().await? {
+                    true => return Ok(()),
+                    false => Ok(()),
+                },
+                ChannelMsg::Close => {
+                    // A client that has closed already needs no telling.
+                    drop(self.writer.close().await);
+                    return Ok(());
+                }
+                _ => Ok(()),
+            };
+            if sent.is_err() {
+                return Ok(());
+            }
+        }
+        self.target_gone().await;
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        stream: Stream,
+        data: Bytes,
+    ) -> Result<Result<(), russh::Error>, AppendError> {
+        let bytes = data.len();
+        self.tap.bytes(stream, &data)?;
+        let sent = match stream {
+            Stream::ErrorOutput => self.writer.extended_data_bytes(STDERR, data).await,
+            Stream::Input | Stream::Output => self.writer.data_bytes(data).await,
+        };
+        self.tally.take(bytes);
+        Ok(sent)
+    }
+
+    async fn exit_signal(
+        &mut self,
+        signal: Sig,
+        core_dumped: bool,
+        message: String,
+    ) -> Result<Result<(), russh::Error>, AppendError> {
+        self.exited = true;
+        let name = signal_name(&signal).to_owned();
+        self.tap.event(ChannelEvent::ExitSignal {
+            name: &name,
+            message: &message,
+        })?;
+        let (client, id) = (&self.link.client, self.writer.id());
+        let sent = client
+            .exit_signal_request(id, signal, core_dumped, message, "en".to_owned())
+            .await;
+        Ok(sent.map_err(|()| russh::Error::SendError))
+    }
+
+    /// The target refused something. True when that was the program.
+    async fn refused(&mut self) -> Result<bool, AppendError> {
+        match self.expected.pop_front() {
+            None => Ok(false),
+            Some(Asked::Terminal) => {
+                let words = SshSaying::NoTerminal.words();
+                self.tap.event(ChannelEvent::Refused {
+                    code: words.code,
+                    what: "pty",
+                })?;
+                self.voice.say(&words).await;
+                Ok(false)
+            }
+            Some(Asked::Program) => {
+                let words = SshSaying::NotStarted.words();
+                self.tap.event(ChannelEvent::Refused {
+                    code: words.code,
+                    what: "program",
+                })?;
+                self.voice.say(&words).await;
+                self.end(EXIT_NOT_STARTED).await;
+                Ok(true)
+            }
+        }
+    }
+
+    /// The target's connection broke off. What it had sent has been delivered.
+    async fn target_gone(&self) {
+        if !self.exited {
+            self.voice.say(&SshSaying::TargetGone.words()).await;
+        }
+        self.end(EXIT_GONE).await;
+    }
+
+    /// Closes the client's channel. Fails only where the client has gone.
+    async fn end(&self, status: u32) {
+        if !self.exited {
+            drop(self.writer.exit_status(status).await);
+        }
+        drop(self.writer.eof().await);
+        drop(self.writer.close().await);
+    }
+}
+
+fn signal_name(signal: &Sig) -> &str {
+    match signal {
+        Sig::ABRT => "ABRT",
+        Sig::ALRM => "ALRM",
+        Sig::FPE => "FPE",
+        Sig::HUP => "HUP",
+        Sig::ILL => "ILL",
+        Sig::INT => "INT",
+        Sig::KILL => "KILL",
+        Sig::PIPE => "PIPE",
+        Sig::QUIT => "QUIT",
+        Sig::SEGV => "SEGV",
+        Sig::TERM => "TERM",
+        Sig::USR1 => "USR1",
+        Sig::Custom(name) => name,
+    }
+}

@@ -1,0 +1,246 @@
+//! What passes a channel, as frames. Every byte is in the recording, kept or counted, before it goes
+//! on.
+//!
+//! - What a terminal shows is kept, always and whole.
+//! - What somebody types, or sends to a command, is kept only where the permit says so; otherwise it
+//!   is counted, without a digest (a digest of a password is as good as the password).
+//! - Without a terminal the first [`KEPT_MAX`] bytes of each stream are kept; the rest is counted,
+//!   and its SHA-256 stands in a last frame of zero bytes.
+//! - A subsystem's input (`sftp`) is what is done to files, not what is typed: kept like output.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use policies::InputRecording;
+use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream};
+
+use crate::session::scope::Scope;
+
+/// How much of each stream without a terminal is kept, in bytes: enough to see what a command did,
+/// not enough for a recording to become a copy of every file.
+pub const KEPT_MAX: usize = 1024 * 1024;
+
+/// What runs on a channel, as far as recording cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Something with a terminal.
+    Terminal,
+    /// A shell or a command without one.
+    Command,
+    /// A subsystem.
+    Subsystem,
+}
+
+/// One channel's way into the recording.
+#[derive(Debug)]
+pub struct Tap {
+    scope: Scope,
+    channel: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    content: Content,
+    input: Kept,
+    output: Kept,
+    error_output: Kept,
+    finished: bool,
+}
+
+/// How much of one stream was kept, and the digest of what was not.
+#[derive(Default)]
+struct Kept {
+    bytes: usize,
+    digest: Option<Context>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What happens to bytes of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Keep,
+    Count,
+    KeepSome,
+}
+
+impl Tap {
+    /// A tap on the channel with this number.
+    pub fn new(scope: Scope, channel: u32) -> Self {
+        let state = State {
+            content: Content::Command,
+            input: Kept::default(),
+            output: Kept::default(),
+            error_output: Kept::default(),
+            finished: false,
+        };
+        Self {
+            scope,
+            channel,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Says what runs on the channel.
+    pub fn begin(&self, content: Content) {
+        self.state().content = content;
+    }
+
+    /// Records that something happened.
+    pub fn event(&self, event: ChannelEvent<'_>) -> Result<(), AppendError> {
+        self.scope.record(&Frame::Channel {
+            channel: self.channel,
+            event,
+        })
+    }
+
+    /// Records bytes. Only when this has returned may they go on.
+    pub fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
+        let mut state = self.state();
+        let channel = self.channel;
+        match state.rule(stream, self.scope.terms().obligations.input) {
+            Rule::Keep => self.scope.record(&Frame::Data {
+                channel,
+                stream,
+                bytes,
+            }),
+            Rule::Count => self
+                .scope
+                .record(&omitted(channel, stream, bytes, Omission::ByPolicy)),
+            Rule::KeepSome => {
+                let kept = state.of(stream);
+                let (keep, rest) = kept.split(bytes);
+                if !rest.is_empty() {
+                    kept.digest
+                        .get_or_insert_with(|| Context::new(&SHA256))
+                        .update(rest);
+                }
+                let data = Frame::Data {
+                    channel,
+                    stream,
+                    bytes: keep,
+                };
+                match (keep.is_empty(), rest.is_empty()) {
+                    (_, true) => self.scope.record(&data),
+                    (true, false) => {
+                        self.scope
+                            .record(&omitted(channel, stream, rest, Omission::Bulk))
+                    }
+                    (false, false) => {
+                        let rest = omitted(channel, stream, rest, Omission::Bulk);
+                        self.scope.record_all(&[data, rest])
+                    }
+                }
+            }
+        }
+    }
+
+    /// Records the digests of what was not kept. Once; whatever comes later changes nothing.
+    pub fn finish(&self) -> Result<(), AppendError> {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.finished, true) {
+            return Ok(());
+        }
+        for stream in [Stream::Input, Stream::Output, Stream::ErrorOutput] {
+            let Some(context) = state.of(stream).digest.take() else {
+                continue;
+            };
+            let digest = <[u8; 32]>::try_from(context.finish().as_ref()).ok();
+            let why = Omission::Bulk;
+            self.scope.record(&Frame::Omitted {
+                channel: self.channel,
+                stream,
+                bytes: 0,
+                why,
+                digest,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn omitted<'a>(channel: u32, stream: Stream, bytes: &[u8], why: Omission) -> Frame<'a> {
+    let bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    Frame::Omitted {
+        channel,
+        stream,
+        bytes,
+        why,
+        digest: None,
+    }
+}
+
+impl State {
+    fn rule(&self, stream: Stream, typed: InputRecording) -> Rule {
+        match (self.content, stream, typed) {
+            (Content::Terminal, Stream::Output | Stream::ErrorOutput, _)
+            | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
+            (Content::Terminal | Content::Command, Stream::Input, InputRecording::Counted) => {
+                Rule::Count
+            }
+            (Content::Command | Content::Subsystem, _, _) => Rule::KeepSome,
+        }
+    }
+
+    fn of(&mut self, stream: Stream) -> &mut Kept {
+        match stream {
+            Stream::Input => &mut self.input,
+            Stream::Output => &mut self.output,
+            Stream::ErrorOutput => &mut self.error_output,
+        }
+    }
+}
+
+impl Kept {
+    /// Splits off what is still kept.
+    fn split<'a>(&mut self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        let room = KEPT_MAX.saturating_sub(self.bytes).min(bytes.len());
+        self.bytes = self.bytes.saturating_add(room);
+        bytes.split_at_checked(room).unwrap_or((bytes, &[]))
+    }
+}
+
+/// The taps of a session. Dropping it finishes all of them, so that a session that is cut still has
+/// its digests.
+#[derive(Debug, Default)]
+pub struct Taps {
+    taps: Mutex<Vec<Arc<Tap>>>,
+}
+
+impl Taps {
+    /// A tap for one more channel.
+    pub fn add(&self, tap: Arc<Tap>) {
+        self.taps().push(tap);
+    }
+
+    /// The channel is over.
+    pub fn remove(&self, tap: &Arc<Tap>) {
+        self.taps().retain(|known| !Arc::ptr_eq(known, tap));
+    }
+
+    fn taps(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Tap>>> {
+        self.taps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taps {
+    /// Finishes every tap.
+    pub fn finish(&self) {
+        for tap in self.taps().drain(..) {
+            if let Err(refused) = tap.finish() {
+                tracing::debug!(reason = %refused, "recording.undigested");
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The client's side of an SSH session, for the spine: how no is said, and goodbye.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
+use russh::Disconnect;
+use russh::server::Handle;
+use tokio::sync::mpsc;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use super::door::{Arrival, Visit};
+use super::flow::Flow;
+use super::line::Opening;
+use super::voice::Voices;
+use crate::session::protocol::Front;
+
+/// The exit status of a command that was refused: `EX_NOPERM` of `sysexits.h`.
+pub const EXIT_REFUSED: u32 = 77;
+
+/// The exit status of a command that makes no sense here: `EX_USAGE` of `sysexits.h`.
+pub const EXIT_USAGE: u32 = 64;
+
+/// How long we wait for a channel on which no can be said. A client without one (`ssh -N`) is told
+/// in the disconnect message.
+const CHANNEL_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long we wait for the first channel of a client whose session could not begin.
+const ARRIVAL_LIMIT: Duration = Duration::from_millis(100);
+
+/// The exit status of a command whose connection broke off: what OpenSSH's client says then.
+const EXIT_GONE: u32 = 255;
+
+/// How long a client may take to go when the target has ended the session.
+const LEAVING_SOON: Duration = Duration::from_millis(500);
+
+/// How long a client that has been told no may take to go.
+const LEAVING_LIMIT: Duration = Duration::from_secs(5);
+
+/// The language of every disconnect message (RFC 3066).
+const LANGUAGE: &str = "en";
+
+/// The client, authenticated.
+pub struct Visitor {
+    pub(super) handle: Handle,
+    pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) gone: CancellationToken,
+    pub(super) flow: Arc<Flow>,
+    pub(super) voices: Voices,
+}
+
+impl std::fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Visitor").finish_non_exhaustive()
+    }
+}
+
+impl Visitor {
+    /// Answers the first session channel with words and an exit status, and waits for the client to
+    /// go.
+    pub async fn turn_away(&mut self, words: &Words, status: u32) {
+        match time::timeout(CHANNEL_LIMIT, self.first_session()).await {
+            Ok(Some(visit)) => {
+                let (line, answered) = (Opening::new(visit), self.gone.clone());
+                answered
+                    .run_until_cancelled(line.turn_away(words, status))
+                    .await;
+            }
+            Ok(None) | Err(_) => self.disconnect(words).await,
+        }
+        if time::timeout(LEAVING_LIMIT, self.gone.cancelled())
+            .await
+            .is_err()
+        {
+            self.disconnect(words).await;
+        }
+    }
+
+    /// The first session channel; none when the client has gone.
+    async fn first_session(&mut self) -> Option<Visit> {
+        loop {
+            match self.arrivals.recv().await? {
+                Arrival::Session(visit) => return Some(visit),
+                Arrival::Jump { .. } | Arrival::Refused(_) => {}
+            }
+        }
+    }
+
+    /// Ends the connection in the protocol's own way. Queued behind what the client has not taken
+    /// yet, so it promises nothing; the spine cuts the socket in any case.
+    pub async fn disconnect(&self, words: &Words) {
+        let why = words.to_string().replace('\n', " · ");
+        let (reason, language) = (Disconnect::ByApplication, LANGUAGE.to_owned());
+        if self.handle.disconnect(reason, why, language).await.is_err() {
+            tracing::debug!("client.gone");
+        }
+    }
+
+    /// Says no on the channels that arrived and were never taken: those of a session that ended
+    /// before it began.
+    async fn decline_arrivals(&mut self, words: &Words) {
+        let mut next = time::timeout(ARRIVAL_LIMIT, self.arrivals.recv())
+            .await
+            .ok()
+            .flatten();
+        while let Some(arrival) = next {
+            if let Arrival::Session(visit) = arrival {
+                Opening::new(visit).turn_away(words, EXIT_GONE).await;
+            }
+            next = self.arrivals.try_recv().ok();
+        }
+    }
+}
+
+impl Front for Visitor {
+    async fn refuse(&mut self, words: &Words) {
+        self.turn_away(words, EXIT_REFUSED).await;
+    }
+
+    async fn farewell(&mut self, words: &Words) {
+        if self.voices.is_empty() {
+            self.decline_arrivals(words).await;
+        }
+        self.voices.say(words).await;
+        self.disconnect(words).await;
+        self.gone.cancelled().await;
+    }
+
+    async fn leave(&mut self) {
+        if self.gone.is_cancelled() {
+            return;
+        }
+        self.disconnect(&SshSaying::TargetGone.words()).await;
+        if time::timeout(LEAVING_SOON, self.gone.cancelled())
+            .await
+            .is_err()
+        {
+            tracing::debug!("client.lingers");
+        }
+    }
+}

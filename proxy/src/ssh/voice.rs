@@ -1,0 +1,125 @@
+//! How we speak inside a session: on a channel's side stream (`stderr`), never in the stream that
+//! may be a file, each line with our name before it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use policies::words::Words;
+use russh::server::Msg;
+use russh::{ChannelId, ChannelWriteHalf};
+use tokio::time;
+
+/// The extended data type of `stderr` (RFC 4254, section 5.2).
+pub const STDERR: u32 = 1;
+
+/// How long we wait for a client that does not take what we say.
+const SAYING_LIMIT: Duration = Duration::from_millis(150);
+
+/// The client's side of a channel, to write to.
+pub type Writer = Arc<ChannelWriteHalf<Msg>>;
+
+/// Whether there is a terminal, which needs carriage returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screen {
+    /// A terminal.
+    Terminal,
+    /// A pipe or a file.
+    Plain,
+}
+
+/// One channel on which we can be heard.
+#[derive(Debug, Clone)]
+pub struct Voice {
+    writer: Writer,
+    screen: Screen,
+}
+
+impl Voice {
+    /// Speaks on this channel.
+    pub fn new(writer: Writer, screen: Screen) -> Self {
+        Self { writer, screen }
+    }
+
+    /// Says something, if the client takes it in time.
+    pub async fn say(&self, words: &Words) {
+        self.say_text(&words.to_string()).await;
+    }
+
+    /// Says one or more lines.
+    pub async fn say_text(&self, text: &str) {
+        let saying = self
+            .writer
+            .extended_data_bytes(STDERR, lines(text, self.screen));
+        if time::timeout(SAYING_LIMIT, saying).await.is_err() {
+            tracing::debug!("words.unheard");
+        }
+    }
+}
+
+/// All channels on which we can be heard.
+#[derive(Debug, Clone, Default)]
+pub struct Voices {
+    voices: Arc<Mutex<Vec<(ChannelId, Voice)>>>,
+}
+
+impl Voices {
+    /// One more channel.
+    pub fn add(&self, voice: Voice) {
+        self.with(|voices| voices.push((voice.writer.id(), voice)));
+    }
+
+    /// One channel less.
+    pub fn remove(&self, id: ChannelId) {
+        self.with(|voices| voices.retain(|(known, _)| *known != id));
+    }
+
+    /// Whether nobody can hear us.
+    pub fn is_empty(&self) -> bool {
+        self.with(|voices| voices.is_empty())
+    }
+
+    /// Says something on every channel, to all at the same time.
+    pub async fn say(&self, words: &Words) {
+        let voices = self.with(|voices| voices.clone());
+        let mut saying = tokio::task::JoinSet::new();
+        for (_, voice) in voices {
+            let words = words.clone();
+            saying.spawn(async move { voice.say(&words).await });
+        }
+        saying.join_all().await;
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&mut Vec<(ChannelId, Voice)>) -> T) -> T {
+        then(&mut self.voices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The text as it goes over the wire.
+fn lines(text: &str, screen: Screen) -> Bytes {
+    let end = match screen {
+        Screen::Terminal => "\r\n",
+        Screen::Plain => "\n",
+    };
+    let mut out = String::new();
+    for line in text.lines() {
+        out.push_str("tidegate: ");
+        out.push_str(line);
+        out.push_str(end);
+    }
+    Bytes::from(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_says_who_speaks() {
+        assert_eq!(
+            lines("one\ntwo", Screen::Plain),
+            "tidegate: one\ntidegate: two\n"
+        );
+        assert_eq!(lines("one", Screen::Terminal), "tidegate: one\r\n");
+    }
+}
