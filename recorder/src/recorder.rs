@@ -209,6 +209,11 @@ impl Recorder {
         size(&paths.sealed).or_else(|| Some(size(&paths.part)?.saturating_add(size(&paths.tail)?)))
     }
 
+    /// How many bytes the disk under the recordings has free.
+    pub fn room(&self) -> io::Result<u64> {
+        crate::reserve::free(&self.shared.dir)
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

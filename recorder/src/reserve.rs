@@ -76,7 +76,7 @@ impl Reserve {
 }
 
 /// How many bytes are free to us on the disk that holds `path`.
-fn free(path: &Path) -> io::Result<u64> {
+pub(crate) fn free(path: &Path) -> io::Result<u64> {
     let disk = statvfs(path)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
