@@ -6,6 +6,7 @@
 mod admission;
 mod grants;
 mod lookup;
+mod office;
 mod policy;
 mod principals;
 mod requests;
