@@ -62,6 +62,17 @@ pub fn verify(
         .map_err(|_wrong| SignatureRefused::Wrong)
 }
 
+/// As [`verify`], for a key in OpenSSH's one-line form.
+pub fn verify_line(
+    key: &str,
+    namespace: &str,
+    message: &[u8],
+    armoured: &str,
+) -> Result<(), SignatureRefused> {
+    let key = PublicKey::from_openssh(key).map_err(|_odd| SignatureRefused::Unreadable)?;
+    verify(&key, namespace, message, armoured)
+}
+
 /// Signs `message` for `namespace` with a key at hand. The result is armoured.
 pub fn sign(key: &PrivateKey, namespace: &str, message: &[u8]) -> Result<String, SignError> {
     let signature = key.sign(namespace, HashAlg::Sha512, message)?;
