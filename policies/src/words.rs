@@ -3,7 +3,9 @@
 //! Only types of this crate implement [`Shown`], the allow-list of what may reach a user. It is
 //! never implemented for an error that carries what the system or a library said.
 
+pub mod api;
 pub mod broker;
+pub mod cli;
 pub mod server;
 pub mod session;
 pub mod ssh;

@@ -1,0 +1,121 @@
+//! What the API says besides the answers of the broker.
+
+use crate::words::{Shown, Words};
+
+/// Why the API did not even ask the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiRefusal {
+    /// No certificate was shown, or not one that lets in.
+    NotLoggedIn,
+    /// The key was not proven, or is nobody's. Said alike on purpose.
+    NotProven,
+    /// The signing request or the fresh key is not one that is certified.
+    NotCertifiable {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The body is not what is expected here.
+    Body {
+        /// What is wrong with it, in words.
+        why: String,
+    },
+    /// There is no such place.
+    NoSuchPlace,
+    /// It took too long.
+    TooSlow,
+    /// The target has several logins and none was named.
+    LoginNeeded {
+        /// Which target.
+        target: String,
+        /// Its logins.
+        logins: Vec<String>,
+    },
+    /// The server that is to become a target did not show itself.
+    Unseen(Unseen),
+    /// A part of the bastion does not answer.
+    Unavailable,
+}
+
+/// Why a server did not show its keys or certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unseen {
+    /// Its name has no address.
+    Unresolved,
+    /// Nothing listens there, or no way leads there.
+    Refused,
+    /// It accepted and said nothing in time.
+    Silent,
+    /// It speaks something else, or no TLS.
+    Odd,
+}
+
+impl Unseen {
+    /// The fact, to be built into sentences.
+    pub fn fact(self) -> &'static str {
+        match self {
+            Self::Unresolved => "its name has no address",
+            Self::Refused => "nothing listens there, or no way leads there",
+            Self::Silent => "it accepted the connection and said nothing in time",
+            Self::Odd => "what answers there does not speak the protocol, or not over TLS",
+        }
+    }
+}
+
+impl Shown for ApiRefusal {
+    fn words(&self) -> Words {
+        let (code, what, hint) = match self {
+            Self::NotLoggedIn => (
+                "TG601",
+                "this needs a login".to_owned(),
+                Some("tidegate login".to_owned()),
+            ),
+            Self::NotProven => (
+                "TG602",
+                "that key does not let anybody in".to_owned(),
+                Some("tidegate login --identity FILE".to_owned()),
+            ),
+            Self::NotCertifiable { why } => (
+                "TG603",
+                format!("the fresh keys are not certified: {why}"),
+                None,
+            ),
+            Self::Body { why } => ("TG604", format!("that is not understood: {why}"), None),
+            Self::NoSuchPlace => ("TG605", "there is nothing here".to_owned(), None),
+            Self::TooSlow => (
+                "TG606",
+                "it took too long".to_owned(),
+                Some("tidegate doctor".to_owned()),
+            ),
+            Self::LoginNeeded { target, logins } => (
+                "TG607",
+                format!("`{target}` has several logins: {}", logins.join(", ")),
+                Some(format!("tidegate request {target} --as LOGIN --reason '…'")),
+            ),
+            Self::Unseen(unseen) => (
+                "TG608",
+                format!("the server cannot be looked at: {}", unseen.fact()),
+                None,
+            ),
+            Self::Unavailable => (
+                "TG609",
+                "a part of the bastion does not answer".to_owned(),
+                Some("tidegate doctor".to_owned()),
+            ),
+        };
+        Words { code, what, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_signature_are_one_sentence() {
+        let words = ApiRefusal::NotProven.words();
+        assert_eq!(
+            words.to_string(),
+            "TG602 that key does not let anybody in\nhint: tidegate login --identity FILE"
+        );
+    }
+}

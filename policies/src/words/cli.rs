@@ -1,0 +1,447 @@
+//! What the command line says: troubles in three lines, and the sentences after a success.
+//!
+//! A trouble says what could not be done, why, and what to type next. A success ends in the next
+//! command. Nothing here knows where it is printed.
+
+pub mod doctor;
+
+use std::fmt;
+
+/// One trouble of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What could not be done, lower case, no full stop.
+    pub what: String,
+    /// Why, one sentence.
+    pub why: String,
+    /// What to do, with a command where there is one.
+    pub advice: String,
+}
+
+impl Trouble {
+    /// Puts the three together.
+    pub fn new(what: impl Into<String>, why: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            why: why.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "error: {}\n  why: {}\n  try: {}",
+            self.what, self.why, self.advice
+        )
+    }
+}
+
+/// No bastion is known.
+pub fn no_bastion() -> Trouble {
+    Trouble::new(
+        "no bastion is known",
+        "there is no login in the state directory and none was named",
+        "tidegate login --bastion https://HOST:3443   (or set TIDEGATE_BASTION)",
+    )
+}
+
+/// There is no login.
+pub fn not_logged_in(what: &str, bastion: &str) -> Trouble {
+    Trouble::new(
+        what,
+        "you are not logged in",
+        format!("tidegate login --bastion {bastion}"),
+    )
+}
+
+/// The login has ended.
+pub fn login_expired(what: &str, bastion: &str, expired_at: &str) -> Trouble {
+    Trouble::new(
+        what,
+        format!("your login ended at {expired_at}"),
+        format!("tidegate login --bastion {bastion}"),
+    )
+}
+
+/// Nobody answers at the bastion's address.
+pub fn unreachable(bastion: &str, found: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot reach the bastion at {bastion}"),
+        found,
+        "check the address, and on the server:  tidegate check-config, tidegate serve",
+    )
+}
+
+/// Whoever answers is not the bastion that this state directory trusts.
+pub fn another_bastion(bastion: &str) -> Trouble {
+    Trouble::new(
+        format!("what answers at {bastion} does not prove to be your bastion"),
+        "its certificate is not by the CA you logged in with",
+        format!(
+            "ask your admin for the fingerprint (tidegate ca show), then  tidegate logout  and  \
+             tidegate login --bastion {bastion} --ca-fingerprint SHA256:…"
+        ),
+    )
+}
+
+/// The pinned fingerprint is not that of the CA.
+pub fn wrong_fingerprint(bastion: &str, want: &str, got: &str) -> Trouble {
+    Trouble::new(
+        format!("the CA of {bastion} is not the one you named"),
+        format!("you named {want}; the server shows {got}"),
+        "do not go on before your admin confirms one of the two (tidegate ca show)",
+    )
+}
+
+/// A first contact needs a fingerprint and there is nobody to ask.
+pub fn fingerprint_needed(bastion: &str, got: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot tell whether {bastion} is your bastion"),
+        format!("this is the first contact; its CA shows {got}"),
+        format!(
+            "tidegate login --bastion {bastion} --ca-fingerprint {got}   (or --ca FILE), if that is right"
+        ),
+    )
+}
+
+/// Asked on a terminal at first contact.
+pub fn fingerprint_question(bastion: &str, got: &str) -> String {
+    format!(
+        "first contact with {bastion}\nits CA has the fingerprint {got}\n\
+         is that what your admin told you (tidegate ca show)? [yes/no] "
+    )
+}
+
+/// Something typed would need a prompt and there is no terminal.
+pub fn flag_needed(what: &str, flag: &str) -> Trouble {
+    Trouble::new(
+        what,
+        "there is no terminal to ask at",
+        format!("add {flag}"),
+    )
+}
+
+/// No key was accepted.
+pub fn no_key_accepted(bastion: &str, tried: usize) -> Trouble {
+    Trouble::new(
+        format!("cannot log in at {bastion}"),
+        format!("none of the {tried} keys tried is accepted"),
+        "name the registered one with --identity FILE, or ask an admin:  tidegate user key add NAME --key FILE",
+    )
+}
+
+/// There is no key to try.
+pub fn no_key_found() -> Trouble {
+    Trouble::new(
+        "cannot log in",
+        "there is no key in the agent and none of the usual key files exists",
+        "tidegate login --identity FILE   (make one:  ssh-keygen -t ed25519)",
+    )
+}
+
+/// A file cannot be read or written.
+pub fn file(doing: &str, path: &str, found: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot {doing} `{path}`"),
+        found,
+        "check that it exists and is yours",
+    )
+}
+
+/// The server answered in a way that this program does not know.
+pub fn odd_answer(found: &str) -> Trouble {
+    Trouble::new(
+        "the server's answer makes no sense",
+        found,
+        "compare  tidegate --version  here and on the server",
+    )
+}
+
+/// The server said no and gave its words.
+pub fn refused(doing: &str, detail: &str, hint: Option<&str>) -> Trouble {
+    Trouble::new(
+        format!("cannot {doing}"),
+        detail,
+        hint.unwrap_or("tidegate doctor"),
+    )
+}
+
+/// What was typed is no name, time or address.
+pub fn not_understood(what: &str, found: &str, advice: &str) -> Trouble {
+    Trouble::new(format!("`{what}` is not understood"), found, advice)
+}
+
+/// The confirmation was not given.
+pub fn not_confirmed(doing: &str) -> Trouble {
+    Trouble::new(
+        format!("did not {doing}"),
+        "it was not confirmed",
+        "add --yes to go ahead",
+    )
+}
+
+/// The wait for an approval ran out.
+pub fn still_pending(request: &str) -> Trouble {
+    Trouble::new(
+        format!("{request} is still pending"),
+        "nobody has answered yet",
+        format!("tidegate requests show {request} --wait"),
+    )
+}
+
+/// A request that was waited for came to nothing.
+pub fn not_granted(request: &str, how: &str, target: &str) -> Trouble {
+    Trouble::new(
+        format!("{request} was not granted"),
+        how,
+        format!("tidegate request {target} --reason '…'   with a better reason, or talk to them"),
+    )
+}
+
+/// After a login.
+pub fn logged_in(principal: &str, bastion: &str, until: &str) -> String {
+    format!("logged in at {bastion} as {principal} until {until}\n  tidegate ls")
+}
+
+/// After a logout.
+pub fn logged_out() -> &'static str {
+    "logged out: the keys and certificates of this machine are gone"
+}
+
+/// After a request that waits for somebody.
+pub fn filed(request: &str, login: &str, target: &str) -> String {
+    format!(
+        "{request} filed for {login} on {target}, and waits for an approval\n  \
+         tidegate requests show {request} --wait\n  tidegate approve {request}      # to be typed by an approver"
+    )
+}
+
+/// While waiting for an answer.
+pub fn waiting(request: &str) -> String {
+    format!("{request} filed; waiting for an approval:  tidegate approve {request}")
+}
+
+/// Who approved; with nobody, a policy did.
+pub fn approved_by(names: &[&str]) -> String {
+    match names {
+        [] => "granted by policy".to_owned(),
+        some => format!("approved by {}", some.join(", ")),
+    }
+}
+
+/// Where a request ended that did not become a grant.
+pub fn came_to(request: &str, state: &str) -> String {
+    format!("{request} is {state}")
+}
+
+/// After a request became a grant.
+pub fn granted(who: &str, login: &str, target: &str, until: &str, command: &str) -> String {
+    format!("{who}: {login} on {target} until {until}\n  {command}")
+}
+
+/// After an approval that was not the last one needed.
+pub fn approved_in_part(request: &str) -> String {
+    format!("approved {request}; it needs a further approval\n  tidegate requests show {request}")
+}
+
+/// After an approval that made a grant.
+pub fn approved(request: &str, grant: &str, until: &str) -> String {
+    format!(
+        "approved {request}: {grant} holds until {until}\n  tidegate revoke {grant} --reason '…'"
+    )
+}
+
+/// After a denial.
+pub fn denied(request: &str) -> String {
+    format!("denied {request}\n  tidegate requests ls")
+}
+
+/// After a request was taken back.
+pub fn withdrawn(request: &str) -> String {
+    format!("withdrew {request}\n  tidegate requests ls")
+}
+
+/// After grants were revoked, with the number of sessions that were cut.
+pub fn revoked(grants: &[String], cut: usize) -> String {
+    let names = grants.join(", ");
+    match (grants, cut) {
+        ([], _) => "nothing to revoke: no such grant is in force\n  tidegate grants ls".to_owned(),
+        (_, 0) => format!("revoked {names}\n  tidegate grants ls --all"),
+        (_, 1) => format!("revoked {names}; 1 session is cut\n  tidegate sessions ls --all"),
+        (_, some) => {
+            format!("revoked {names}; {some} sessions are cut\n  tidegate sessions ls --all")
+        }
+    }
+}
+
+/// Asked before more than one thing is ended.
+pub fn revoke_question(count: usize) -> String {
+    format!("revoke {count} grants and cut their sessions? [yes/no] ")
+}
+
+/// After sessions were killed.
+pub fn killed(session: &str) -> String {
+    format!("killed {session}\n  tidegate sessions show {session}")
+}
+
+/// After an SSH target was added.
+pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
+    format!(
+        "added {target}. On the machine itself, put the bastion's key in a file:\n\n  \
+         {user_ca}\n\n\
+         as /etc/ssh/tidegate_ca.pub, and these two lines in /etc/ssh/sshd_config, then reload sshd:\n\n  \
+         TrustedUserCAKeys /etc/ssh/tidegate_ca.pub\n  \
+         PubkeyAuthentication yes\n\n  \
+         tidegate target test {target}\n  \
+         tidegate request {target} --as {login} --for 15m --reason '…'"
+    )
+}
+
+/// The places of a PostgreSQL target, for [`postgres_target_added`].
+#[derive(Debug, Clone, Copy)]
+pub struct PostgresPlaces<'a> {
+    /// The target's name.
+    pub target: &'a str,
+    /// Its database.
+    pub dbname: &'a str,
+    /// Its roles.
+    pub roles: &'a [String],
+    /// The address the bastion comes from, as `pg_hba.conf` writes it.
+    pub from: &'a str,
+    /// The CA to trust, PEM.
+    pub target_ca: &'a str,
+}
+
+/// After a PostgreSQL target was added.
+pub fn postgres_target_added(places: &PostgresPlaces<'_>) -> String {
+    let PostgresPlaces {
+        target,
+        dbname,
+        roles,
+        from,
+        target_ca,
+    } = *places;
+    let lines = |line: &dyn Fn(&str) -> String| {
+        roles
+            .iter()
+            .map(|role| line(role))
+            .collect::<Vec<_>>()
+            .join("\n  ")
+    };
+    let hba = lines(&|role| format!("hostssl {dbname} {role} {from} cert map=tidegate"));
+    let ident = lines(&|role| format!("tidegate {role} {role}"));
+    let role = roles.first().map_or("ROLE", String::as_str);
+    format!(
+        "added {target}. On the server itself, save the CA as tidegate_ca.pem in the data directory:\n\n\
+         {target_ca}\n\
+         postgresql.conf (with ssl = on):\n\n  ssl_ca_file = 'tidegate_ca.pem'\n\n\
+         pg_hba.conf, above other lines for the same role:\n\n  {hba}\n\n\
+         pg_ident.conf:\n\n  {ident}\n\nthen reload the server.\n\n  \
+         tidegate target test {target}\n  \
+         tidegate request {target} --as {role} --for 15m --reason '…'"
+    )
+}
+
+/// After a target was removed.
+pub fn target_removed(target: &str) -> String {
+    format!("removed {target}; its sessions are cut\n  tidegate target ls")
+}
+
+/// After a principal was added.
+pub fn user_added(name: &str, bastion: &str, fingerprint: &str) -> String {
+    format!(
+        "added {name}. They can now:\n  \
+         tidegate login --bastion {bastion} --ca-fingerprint {fingerprint}"
+    )
+}
+
+/// After a principal was removed.
+pub fn user_removed(name: &str) -> String {
+    format!("removed {name}; their sessions are cut\n  tidegate user ls")
+}
+
+/// After a principal was locked.
+pub fn user_locked(name: &str) -> String {
+    format!("locked {name}; their sessions are cut\n  tidegate user unlock {name}")
+}
+
+/// After a principal was unlocked.
+pub fn user_unlocked(name: &str) -> String {
+    format!("unlocked {name}\n  tidegate user ls")
+}
+
+/// After a key was registered.
+pub fn key_added(name: &str) -> String {
+    format!("added a key to {name}\n  tidegate user ls")
+}
+
+/// After policies were found good.
+pub fn policies_good(count: usize) -> String {
+    format!("{count} policy files are well formed and valid\n  tidegate policy apply DIR")
+}
+
+/// After policies were put in force, with the number of sessions that were cut.
+pub fn policies_applied(digest: &str, cut: usize) -> String {
+    match cut {
+        0 => format!("in force: {digest}\n  tidegate policy show"),
+        some => format!("in force: {digest}; sessions cut: {some}\n  tidegate sessions ls --all"),
+    }
+}
+
+/// What applying policies would do.
+pub fn policies_would(cut: usize) -> String {
+    format!("they are accepted and would cut {cut} live sessions\n  tidegate policy apply DIR")
+}
+
+/// The policy files hold mistakes, each with its place.
+pub fn policies_bad(mistakes: &[String]) -> Trouble {
+    Trouble::new(
+        "the policies are not accepted",
+        format!("\n{}", mistakes.join("\n")),
+        "mend them and check again:  tidegate policy check DIR",
+    )
+}
+
+/// A host key as its server showed it.
+pub fn host_key_seen(kind: &str, fingerprint: &str) -> String {
+    format!("pinned host key  {kind}  {fingerprint}")
+}
+
+/// A certificate as its server showed it.
+pub fn certificate_seen(subject: &str, names: &[String], sha256: &str) -> String {
+    format!(
+        "pinned certificate  {subject}  ({})  SHA-256 {sha256}",
+        names.join(", ")
+    )
+}
+
+/// A file that should hold a public key does not.
+pub fn not_a_public_key(path: &str) -> Trouble {
+    Trouble::new(
+        format!("`{path}` is not a public key"),
+        "it should be one line such as: ssh-ed25519 AAAA…",
+        format!("name the public half, often {path}.pub"),
+    )
+}
+
+/// The bastion does not speak a protocol.
+pub fn not_spoken(protocol: &str, bastion: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot write anything for {protocol}"),
+        format!("{bastion} does not speak it"),
+        "tidegate status -o wide",
+    )
+}
+
+/// After a marked block was written.
+pub fn block_written(path: &str, next: &str) -> String {
+    format!("wrote the tidegate block of {path}\n  {next}")
+}
+
+/// After a marked block was removed.
+pub fn block_removed(path: &str) -> String {
+    format!("removed the tidegate block of {path}")
+}

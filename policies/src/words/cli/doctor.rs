@@ -1,0 +1,179 @@
+//! What `tidegate doctor` says.
+
+use super::Trouble;
+
+/// Whether one thing is as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// Whether it is well.
+    pub ok: bool,
+    /// What was found, one sentence.
+    pub found: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+fn good(subject: impl Into<String>, found: impl Into<String>) -> Finding {
+    Finding {
+        subject: subject.into(),
+        ok: true,
+        found: found.into(),
+        hint: None,
+    }
+}
+
+fn bad(subject: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding {
+        subject: subject.into(),
+        ok: false,
+        found: found.into(),
+        hint: Some(hint.into()),
+    }
+}
+
+/// The login holds.
+pub fn login_holds(principal: &str, until: &str) -> Finding {
+    good("login", format!("logged in as {principal} until {until}"))
+}
+
+/// Something that a verb would have stumbled over.
+pub fn trouble(subject: &str, trouble: Option<&Trouble>) -> Finding {
+    match trouble {
+        Some(trouble) => bad(subject, &trouble.why, &trouble.advice),
+        None => bad(subject, "it did not work", "tidegate status"),
+    }
+}
+
+/// A file of the login is missing.
+pub fn file_missing(path: &str, found: &str) -> Finding {
+    bad("files", format!("{path}: {found}"), "tidegate login")
+}
+
+/// A file of the login can be read by others.
+pub fn file_open(path: &str) -> Finding {
+    bad(
+        "files",
+        format!("{path} can be read by others"),
+        format!("chmod 600 {path}"),
+    )
+}
+
+/// The files of the login are as they should be.
+pub fn files_good(dir: &str) -> Finding {
+    good(
+        "files",
+        format!("keys and certificates are in {dir} and nobody else's to read"),
+    )
+}
+
+/// A program is there.
+pub fn program_found(name: &str, path: &str) -> Finding {
+    good(name, format!("found at {path}"))
+}
+
+/// A program is not there.
+pub fn program_missing(name: &str, package: &str) -> Finding {
+    bad(
+        name,
+        format!("there is no `{name}` to be found"),
+        format!("apt install {package}"),
+    )
+}
+
+/// How far this clock is ahead of the server's, in seconds.
+pub fn clock(ahead: i64, near: bool) -> Finding {
+    let found = match ahead {
+        0 => "the clocks here and on the server agree".to_owned(),
+        1.. => format!("the clock here is {ahead} s ahead of the server's"),
+        _behind => format!(
+            "the clock here is {} s behind the server's",
+            ahead.unsigned_abs()
+        ),
+    };
+    match near {
+        true => good("clock", found),
+        false => bad("clock", found, "set both by NTP:  timedatectl set-ntp true"),
+    }
+}
+
+/// The server's own state is for admins.
+pub fn not_for_you() -> Finding {
+    good("server", "it answers; its own state is shown to admins")
+}
+
+/// The log of changes and the ledger answer.
+pub fn store_good() -> Finding {
+    good("store", "the log of changes answers")
+}
+
+/// They do not.
+pub fn store_bad() -> Finding {
+    bad(
+        "store",
+        "the log of changes does not answer, so nobody gets in",
+        "look at the server's own log and disk",
+    )
+}
+
+/// There is room for recordings, in bytes.
+pub fn recorder_good(free: u64) -> Finding {
+    good(
+        "recorder",
+        format!("{} MiB are free for recordings", free / 1_048_576),
+    )
+}
+
+/// There is not, or it cannot be told.
+pub fn recorder_bad(found: &str) -> Finding {
+    bad(
+        "recorder",
+        found,
+        "make room in the recordings directory; nobody gets in before",
+    )
+}
+
+/// The authority is open.
+pub fn authority_good(fingerprint: &str) -> Finding {
+    good(
+        "authority",
+        format!("its keys are open; fingerprint {fingerprint}"),
+    )
+}
+
+/// A target answers and is the one that was added.
+pub fn target_good(target: &str) -> Finding {
+    good(
+        format!("target {target}"),
+        "it answers and proves to be the one that was added",
+    )
+}
+
+/// A target does not answer.
+pub fn target_down(target: &str, found: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!("it does not answer: {found}"),
+        format!("tidegate target show {target}   and see whether it runs there"),
+    )
+}
+
+/// What answers is not what was added.
+pub fn target_changed(target: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        "what answers does not prove to be the one that was added",
+        format!(
+            "find out why; if its key was changed on purpose:  tidegate target rm {target}  and add it again"
+        ),
+    )
+}
+
+/// A target's proof cannot be judged by looking alone.
+pub fn target_unjudged(target: &str) -> Finding {
+    good(
+        format!("target {target}"),
+        "it answers; its certificate is judged when someone connects",
+    )
+}
