@@ -9,6 +9,7 @@
 //! 3. A source of authority that is silent ends the sessions: store, clock, or a task that died.
 //! 4. Everything denied is written down like everything allowed.
 
+pub mod api;
 pub mod bootstrap;
 pub mod broker;
 pub mod change;

@@ -1,0 +1,160 @@
+//! The HTTP API: parse, one broker call, render.
+//!
+//! JSON in, JSON out, problems by RFC 9457. Decides nothing and knows no target's protocol; what has
+//! to look at a server goes through the trait [`Probe`]. Who calls is what their certificate says:
+//! the TLS listener verifies the chain and hands the certificate to [`serve`].
+
+pub mod wire;
+
+mod caller;
+mod challenge;
+mod checks;
+mod extract;
+mod grants;
+mod journal;
+mod login;
+mod policy;
+mod principals;
+mod probe;
+mod problem;
+mod recordings;
+mod requests;
+mod serve;
+mod sessions;
+mod targets;
+mod trust;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use ca::Authority;
+use policies::HostPort;
+use policies::words::api::ApiRefusal;
+use recorder::Recorder;
+
+pub use self::probe::{Probe, Seeing};
+pub use self::serve::{Peer, PeerCertificate, serve};
+
+use self::challenge::Challenges;
+use self::problem::Refused;
+use crate::Broker;
+
+/// The largest body that is read: policy files are the largest thing that anybody sends.
+const BODY_MAX: usize = 1024 * 1024;
+
+/// How long an answer may take, the longest wait for a request included.
+const ANSWER_LIMIT: Duration = Duration::from_secs(45);
+
+/// What the handlers work with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The truth.
+    pub broker: Broker,
+    /// Makes login certificates.
+    pub authority: Authority,
+    /// Has the recordings.
+    pub recorder: Recorder,
+    /// Looks at servers.
+    pub probe: Arc<dyn Probe>,
+    /// Where people find the other protocols.
+    pub entrances: Entrances,
+}
+
+/// Where people find the other protocols, as they reach them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entrances {
+    /// SSH.
+    pub ssh: Option<HostPort>,
+    /// PostgreSQL.
+    pub postgres: Option<HostPort>,
+}
+
+/// What every handler shares.
+#[derive(Debug)]
+pub(crate) struct House {
+    parts: Parts,
+    challenges: Challenges,
+}
+
+/// The state of the router.
+pub(crate) type Shared = Arc<House>;
+
+/// The whole API.
+pub fn router(parts: Parts) -> Router {
+    let house: Shared = Arc::new(House {
+        parts,
+        challenges: Challenges::default(),
+    });
+    Router::new()
+        .route(
+            "/healthz",
+            get(|| async { Json(serde_json::json!({"ok": true})) }),
+        )
+        .route("/v1/trust", get(trust::show))
+        .route("/v1/login/challenge", post(login::challenge))
+        .route("/v1/login", post(login::login))
+        .merge(asking())
+        .merge(administering())
+        .fallback(|| async { Refused::from(ApiRefusal::NoSuchPlace) })
+        .method_not_allowed_fallback(|| async { Refused::from(ApiRefusal::NoSuchPlace) })
+        .layer(middleware::from_fn(in_time))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(house)
+}
+
+/// What everybody does.
+fn asking() -> Router<Shared> {
+    Router::new()
+        .route("/v1/whoami", get(principals::whoami))
+        .route("/v1/targets", get(targets::list).post(targets::add))
+        .route(
+            "/v1/targets/{name}",
+            get(targets::show).delete(targets::remove),
+        )
+        .route("/v1/requests", get(requests::list).post(requests::file))
+        .route("/v1/requests/{id}", get(requests::show))
+        .route("/v1/requests/{id}/approve", post(requests::approve))
+        .route("/v1/requests/{id}/deny", post(requests::deny))
+        .route("/v1/requests/{id}/withdraw", post(requests::withdraw))
+        .route("/v1/grants", get(grants::list))
+        .route("/v1/grants/{id}", get(grants::show))
+        .route("/v1/grants/{id}/revoke", post(grants::revoke))
+        .route("/v1/sessions", get(sessions::list))
+        .route("/v1/sessions/{id}", get(sessions::show))
+        .route("/v1/sessions/{id}/kill", post(sessions::kill))
+        .route("/v1/recordings", get(recordings::list))
+        .route("/v1/recordings/{id}/file", get(recordings::file))
+}
+
+/// What admins and auditors do.
+fn administering() -> Router<Shared> {
+    Router::new()
+        .route("/v1/targets/probe", post(targets::probe))
+        .route("/v1/targets/{name}/test", post(targets::test))
+        .route(
+            "/v1/principals",
+            get(principals::list).post(principals::add),
+        )
+        .route(
+            "/v1/principals/{name}",
+            axum::routing::delete(principals::remove),
+        )
+        .route("/v1/principals/{name}/lock", post(principals::lock))
+        .route("/v1/principals/{name}/unlock", post(principals::unlock))
+        .route("/v1/principals/{name}/keys", post(principals::add_key))
+        .route("/v1/policies", get(policy::show).put(policy::apply))
+        .route("/v1/audit", get(sessions::audit))
+        .route("/v1/checks", get(checks::all))
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_LIMIT, next.run(request)).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => Refused::from(ApiRefusal::TooSlow).into_response(),
+    }
+}

@@ -1,0 +1,54 @@
+//! Who calls: from the certificate of the connection to a [`Caller`].
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use policies::words::api::ApiRefusal;
+
+use crate::Caller;
+use crate::api::Shared;
+use crate::api::problem::Refused;
+use crate::api::serve::{PeerCertificate, Source};
+
+/// Somebody with a login that holds.
+#[derive(Debug)]
+pub(crate) struct Known(pub(crate) Caller);
+
+impl FromRequestParts<Shared> for Known {
+    type Rejection = Refused;
+
+    /// The chain was verified in the TLS handshake; that the certificate is a login and still holds,
+    /// and that its owner is known and not locked, is looked at for every request.
+    async fn from_request_parts(parts: &mut Parts, house: &Shared) -> Result<Self, Refused> {
+        let Place(source) = Place::from_request_parts(parts, house).await?;
+        let certificate = parts
+            .extensions
+            .get::<PeerCertificate>()
+            .ok_or(ApiRefusal::NotLoggedIn)?;
+        let broker = &house.parts.broker;
+        let proof = ca::check_login_x509(&certificate.0, broker.clock().now())
+            .map_err(|_refusal| ApiRefusal::NotLoggedIn)?;
+        match broker.knows(&proof.principal) {
+            true => Ok(Self(Caller {
+                principal: proof.principal,
+                source,
+            })),
+            false => Err(ApiRefusal::NotLoggedIn.into()),
+        }
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug)]
+pub(crate) struct Place(pub(crate) std::net::IpAddr);
+
+impl FromRequestParts<Shared> for Place {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _house: &Shared) -> Result<Self, Refused> {
+        let Source(at) = parts
+            .extensions
+            .get::<Source>()
+            .ok_or(ApiRefusal::Unavailable)?;
+        Ok(Self(*at))
+    }
+}

@@ -1,0 +1,65 @@
+//! What the server finds when it looks at itself, for `doctor`.
+
+use axum::Json;
+use axum::extract::State;
+use policies::Office;
+use policies::words::cli::doctor::{self as words, Finding};
+
+use crate::Caller;
+use crate::api::caller::Known;
+use crate::api::problem::Refused;
+use crate::api::wire::{Check, List};
+use crate::api::{House, Shared, targets};
+use crate::ledger::SessionFilter;
+
+pub(crate) fn view(finding: Finding) -> Check {
+    let Finding {
+        subject,
+        ok,
+        found,
+        hint,
+    } = finding;
+    Check {
+        schema: "tidegate.check/1".into(),
+        subject,
+        ok,
+        found,
+        hint,
+    }
+}
+
+pub(crate) async fn all(
+    State(house): State<Shared>,
+    Known(caller): Known,
+) -> Result<Json<List<Check>>, Refused> {
+    house.parts.broker.may_office(&caller, Office::Inspect)?;
+    let fingerprint = house.parts.authority.trust_bundle().fingerprint();
+    let mut checks = vec![
+        store(&house, &caller).await,
+        recorder(&house),
+        view(words::authority_good(&fingerprint)),
+    ];
+    for seen in house.parts.broker.targets(&caller) {
+        checks.push(targets::tested(&house, &seen.target).await);
+    }
+    Ok(Json(List::of(checks)))
+}
+
+/// The store answers a small question.
+async fn store(house: &House, caller: &Caller) -> Check {
+    let newest = SessionFilter {
+        limit: 1,
+        ..SessionFilter::default()
+    };
+    match house.parts.broker.sessions(caller, &newest).await {
+        Ok(_any) => view(words::store_good()),
+        Err(_silent) => view(words::store_bad()),
+    }
+}
+
+fn recorder(house: &House) -> Check {
+    match house.parts.recorder.room() {
+        Ok(free) => view(words::recorder_good(free)),
+        Err(found) => view(words::recorder_bad(&found.to_string())),
+    }
+}

@@ -1,0 +1,71 @@
+//! What handlers take: JSON bodies, and ids and queries from the address. Whatever does not parse is
+//! a problem document too.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use policies::words::api::ApiRefusal;
+use serde::de::DeserializeOwned;
+
+use crate::api::problem::Refused;
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok());
+        if !kind.is_some_and(|kind| kind.split(';').next() == Some("application/json")) {
+            return Err(not_understood("the body has to be application/json"));
+        }
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|_cut| not_understood("the body is too long or was cut off"))?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|odd| not_understood(&odd.to_string()))
+    }
+}
+
+/// One segment of the path.
+#[derive(Debug)]
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let found = Path::<T>::from_request_parts(parts, state).await;
+        found
+            .map(|Path(name)| Self(name))
+            .map_err(|_odd| ApiRefusal::NoSuchPlace.into())
+    }
+}
+
+/// The query.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let found = Query::<T>::from_request_parts(parts, state).await;
+        found
+            .map(|Query(query)| Self(query))
+            .map_err(|odd| not_understood(&odd.body_text()))
+    }
+}
+
+fn not_understood(why: &str) -> Refused {
+    ApiRefusal::Body {
+        why: why.to_owned(),
+    }
+    .into()
+}

@@ -1,0 +1,141 @@
+//! Proving a key and getting certificates.
+//!
+//! An unknown key and a wrong signature get the same answer after the same work: the challenge is
+//! given to any key, and both are looked at before either is judged.
+
+use std::error::Error;
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::State;
+use ca::sshsig::{self, LOGIN_NAMESPACE};
+use ca::{IssueError, LOGIN_LIFETIME_MAX};
+use jiff::SignedDuration;
+use policies::PrincipalName;
+use policies::words::api::ApiRefusal;
+use tracing::{info, warn};
+
+use crate::api::caller::Place;
+use crate::api::extract::Body;
+use crate::api::journal::Journalled;
+use crate::api::problem::Refused;
+use crate::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder};
+use crate::api::{Shared, trust};
+use crate::entropy;
+use crate::ledger::Happening;
+use crate::ledger::chain::hex;
+
+/// How long a login lasts when nothing is said.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(8);
+
+pub(crate) async fn challenge(
+    State(house): State<Shared>,
+    Body(order): Body<ChallengeOrder>,
+) -> Result<Json<Challenge>, Refused> {
+    let random = entropy::bytes::<32>().map_err(|_refused| ApiRefusal::Unavailable)?;
+    let challenge = format!("tidegate login {}", hex(&random));
+    let now = house.parts.broker.clock().instant();
+    house
+        .challenges
+        .open(challenge.clone(), &order.public_key, now);
+    Ok(Json(Challenge {
+        schema: "tidegate.challenge/1".into(),
+        challenge,
+        namespace: LOGIN_NAMESPACE.to_owned(),
+    }))
+}
+
+pub(crate) async fn login(
+    State(house): State<Shared>,
+    Place(source): Place,
+    Body(order): Body<LoginOrder>,
+) -> Result<Json<LoggedIn>, Refused> {
+    let Some(principal) = proven(&house, &order) else {
+        unproven(&house, source, &order).await;
+        return Err(ApiRefusal::NotProven.into());
+    };
+    let most = LIFETIME.min(LOGIN_LIFETIME_MAX);
+    let wanted = order
+        .ttl_seconds
+        .and_then(|seconds| i64::try_from(seconds).ok());
+    let lifetime = wanted.map_or(most, |seconds| {
+        SignedDuration::from_secs(seconds.max(1)).min(most)
+    });
+    let broker = &house.parts.broker;
+    let mut rng = entropy::rng();
+    let wish = ca::LoginOrder {
+        principal: &principal,
+        ssh_public_key: &order.ssh_public_key,
+        csr_pem: &order.csr,
+        lifetime,
+        now: broker.clock().now(),
+        rng: &mut rng,
+    };
+    let issued = house
+        .parts
+        .authority
+        .issue_login(wish, &Journalled(broker))
+        .await
+        .map_err(refused)?;
+    info!(%principal, %source, "login.issued");
+    Ok(Json(LoggedIn {
+        schema: "tidegate.login/1".into(),
+        principal,
+        ssh_certificate: issued.ssh,
+        x509_chain: issued.x509_chain_pem,
+        expires_at: issued.expires_at,
+        trust: trust::of(&house),
+    }))
+}
+
+/// Whose key was proven. Everything is looked at, whatever the first look shows.
+fn proven(house: &Shared, order: &LoginOrder) -> Option<PrincipalName> {
+    let LoginOrder {
+        public_key,
+        challenge,
+        signature,
+        ..
+    } = order;
+    let broker = &house.parts.broker;
+    let open = house
+        .challenges
+        .take(challenge, public_key, broker.clock().instant());
+    let signed = sshsig::verify_line(public_key, LOGIN_NAMESPACE, challenge.as_bytes(), signature);
+    let owner = broker.identify_key(public_key);
+    owner.filter(|_known| open && signed.is_ok())
+}
+
+/// For the auditor. That it cannot be written down changes nothing for a stranger.
+async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
+    let shown: String = order
+        .public_key
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(120)
+        .collect();
+    let happening = Happening::Unproven {
+        source,
+        protocol: None,
+        showed: format!("key {shown}"),
+    };
+    if let Err(error) = house.parts.broker.record(happening).await {
+        warn!(%source, reason = %error, "login.unrecorded");
+    }
+}
+
+fn refused(error: IssueError) -> Refused {
+    let source = error
+        .source()
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default();
+    let why = format!("{error}{source}");
+    match error {
+        IssueError::Request(_) | IssueError::SshKey(_) | IssueError::WeakKey(_) => {
+            ApiRefusal::NotCertifiable { why }.into()
+        }
+        _ours => {
+            warn!(reason = %why, "login.failed");
+            ApiRefusal::Unavailable.into()
+        }
+    }
+}

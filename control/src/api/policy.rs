@@ -1,0 +1,49 @@
+//! The policies: those in force, and putting others in force.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+
+use crate::api::Shared;
+use crate::api::caller::Known;
+use crate::api::extract::{Asked, Body};
+use crate::api::problem::Refused;
+use crate::api::wire::{PolicyApplied, PolicyView};
+use crate::change::PolicyTexts;
+
+pub(crate) async fn show(
+    State(house): State<Shared>,
+    Known(caller): Known,
+) -> Result<Json<PolicyView>, Refused> {
+    let (texts, digest) = house.parts.broker.policies(&caller)?;
+    Ok(Json(PolicyView {
+        schema: "tidegate.policy/1".into(),
+        digest,
+        texts,
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct How {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+pub(crate) async fn apply(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Asked(How { dry_run }): Asked<How>,
+    Body(texts): Body<PolicyTexts>,
+) -> Result<Json<PolicyApplied>, Refused> {
+    let broker = &house.parts.broker;
+    let applied = match dry_run {
+        true => broker.check_policies(&caller, &texts).await?,
+        false => broker.apply_policies(&caller, texts).await?,
+    };
+    Ok(Json(PolicyApplied {
+        schema: "tidegate.policy-applied/1".into(),
+        digest: applied.digest,
+        ends: applied.ends,
+        warnings: applied.warnings,
+    }))
+}

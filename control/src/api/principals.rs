@@ -1,0 +1,142 @@
+//! Who is known, and who is locked.
+
+use axum::Json;
+use axum::extract::State;
+use policies::words::api::ApiRefusal;
+use policies::{Lock, LockScope, Principal, PrincipalName};
+
+use crate::api::Shared;
+use crate::api::caller::Known;
+use crate::api::extract::{Body, Named};
+use crate::api::problem::Refused;
+use crate::api::wire::{Ended, Ending, KeyOrder, List, PrincipalOrder, PrincipalView, WhoAmI};
+use crate::identity::registered_key;
+use crate::{Broker, BrokerError, Caller};
+
+pub(crate) async fn whoami(
+    State(house): State<Shared>,
+    Known(caller): Known,
+) -> Result<Json<WhoAmI>, Refused> {
+    let broker = &house.parts.broker;
+    let me = broker.whoami(&caller).ok_or(ApiRefusal::NotLoggedIn)?;
+    Ok(Json(WhoAmI {
+        schema: "tidegate.whoami/1".into(),
+        principal: me.name.clone(),
+        groups: me.groups.clone(),
+        now: broker.clock().now(),
+    }))
+}
+
+/// The lock on somebody, if the caller may see locks and there is one.
+fn lock_on(
+    broker: &Broker,
+    caller: &Caller,
+    name: &PrincipalName,
+) -> Result<Option<std::sync::Arc<Lock>>, BrokerError> {
+    let on = |lock: &std::sync::Arc<Lock>| matches!(&lock.scope, LockScope::Principal(locked) if locked == name);
+    Ok(broker.locks(caller)?.into_iter().find(on))
+}
+
+fn view(
+    broker: &Broker,
+    caller: &Caller,
+    principal: &Principal,
+) -> Result<PrincipalView, BrokerError> {
+    Ok(PrincipalView {
+        schema: "tidegate.principal/1".into(),
+        name: principal.name.clone(),
+        kind: principal.kind,
+        groups: principal.groups.clone(),
+        keys: principal
+            .keys
+            .iter()
+            .map(|key| key.fingerprint.clone())
+            .collect(),
+        lock: lock_on(broker, caller, &principal.name)?.map(|lock| lock.id),
+        added_at: principal.added_at,
+    })
+}
+
+pub(crate) async fn list(
+    State(house): State<Shared>,
+    Known(caller): Known,
+) -> Result<Json<List<PrincipalView>>, Refused> {
+    let broker = &house.parts.broker;
+    let found = broker.principals(&caller)?;
+    let views: Result<Vec<_>, _> = found
+        .iter()
+        .map(|principal| view(broker, &caller, principal))
+        .collect();
+    Ok(Json(List::of(views?)))
+}
+
+pub(crate) async fn add(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Body(order): Body<PrincipalOrder>,
+) -> Result<Json<PrincipalView>, Refused> {
+    let broker = &house.parts.broker;
+    let keys: Result<Vec<_>, _> = order.keys.iter().map(|line| registered_key(line)).collect();
+    let principal = Principal {
+        name: order.name,
+        kind: order.kind,
+        groups: order.groups,
+        keys: keys.map_err(BrokerError::Invalid)?,
+        added_at: broker.clock().now(),
+    };
+    let added = broker.add_principal(&caller, principal).await?;
+    Ok(Json(view(broker, &caller, &added)?))
+}
+
+pub(crate) async fn remove(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<PrincipalName>,
+) -> Result<Json<Ended>, Refused> {
+    let sessions = house.parts.broker.remove_principal(&caller, &name).await?;
+    Ok(Json(Ended::of(name.to_string(), sessions)))
+}
+
+pub(crate) async fn lock(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<PrincipalName>,
+    Body(ending): Body<Ending>,
+) -> Result<Json<Ended>, Refused> {
+    let scope = LockScope::Principal(name.clone());
+    let (_lock, sessions) = house
+        .parts
+        .broker
+        .lock(&caller, scope, ending.reason)
+        .await?;
+    Ok(Json(Ended::of(name.to_string(), sessions)))
+}
+
+pub(crate) async fn unlock(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<PrincipalName>,
+) -> Result<Json<PrincipalView>, Refused> {
+    let broker = &house.parts.broker;
+    while let Some(lock) = lock_on(broker, &caller, &name)? {
+        broker.unlock(&caller, lock.id).await?;
+    }
+    let all = broker.principals(&caller)?;
+    let found = all.iter().find(|principal| principal.name == name);
+    let found = found.ok_or_else(|| BrokerError::NotFound {
+        what: name.to_string(),
+    })?;
+    Ok(Json(view(broker, &caller, found)?))
+}
+
+pub(crate) async fn add_key(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<PrincipalName>,
+    Body(order): Body<KeyOrder>,
+) -> Result<Json<PrincipalView>, Refused> {
+    let broker = &house.parts.broker;
+    let key = registered_key(&order.key).map_err(BrokerError::Invalid)?;
+    let changed = broker.add_key(&caller, &name, key).await?;
+    Ok(Json(view(broker, &caller, &changed)?))
+}

@@ -1,0 +1,21 @@
+//! Looking at a server that is, or is to become, a target. The protocols live elsewhere; here is
+//! only what is asked of them.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+use policies::words::api::Unseen;
+use policies::{HostPort, Protocol};
+
+use crate::api::wire::Probed;
+
+/// What [`Probe::look`] gives.
+pub type Seeing<'a> = Pin<Box<dyn Future<Output = Result<Probed, Unseen>> + Send + 'a>>;
+
+/// Connects to a server as far as it shows its identity, and no further. Implemented by the crate
+/// that speaks the protocols; it sets its own time limit.
+pub trait Probe: Debug + Send + Sync {
+    /// Looks at what listens there.
+    fn look<'a>(&'a self, protocol: Protocol, addr: &'a HostPort) -> Seeing<'a>;
+}

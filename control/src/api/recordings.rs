@@ -1,0 +1,63 @@
+//! Recordings: which there are, and the file of one.
+//!
+//! Whether one may have it is asked for each one; the broker writes the asking down. The file's place comes
+//! from the session's id, which is a checked type, and never from what was typed.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use policies::words::api::ApiRefusal;
+use tokio_util::io::ReaderStream;
+use tracing::warn;
+
+use crate::BrokerError;
+use crate::api::caller::Known;
+use crate::api::extract::{Asked, Named};
+use crate::api::problem::Refused;
+use crate::api::wire::{List, RecordingView};
+use crate::api::{Shared, sessions};
+
+pub(crate) async fn list(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Asked(filter): Asked<sessions::Filter>,
+) -> Result<Json<List<RecordingView>>, Refused> {
+    let found = house.parts.broker.sessions(&caller, &filter.into()).await?;
+    let with_size = found.into_iter().filter_map(|session| {
+        let bytes = house.parts.recorder.size_of(session.id)?;
+        Some(RecordingView {
+            schema: "tidegate.recording/1".into(),
+            bytes,
+            session: sessions::view(session),
+        })
+    });
+    Ok(Json(List::of(with_size.collect())))
+}
+
+/// Streams a recording as it is on the disk. That of a live session ends where it is by now.
+pub(crate) async fn file(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(id): Named<String>,
+) -> Result<Response, Refused> {
+    let broker = &house.parts.broker;
+    let id = sessions::find(broker, &caller, &id).await?;
+    let session = broker.replayable(&caller, id).await?;
+    let path = house.parts.recorder.path_of(session.id);
+    let file = tokio::fs::File::open(&path)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => BrokerError::NotFound {
+                what: format!("recording of {}", session.id),
+            }
+            .into(),
+            _other => {
+                warn!(session = %session.id, reason = %error, "recording.unreadable");
+                Refused::from(ApiRefusal::Unavailable)
+            }
+        })?;
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+}

@@ -1,0 +1,65 @@
+//! One TLS connection of the API, from its first request to its last.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
+
+/// How long a request's head may take, and how long a connection may rest between two requests.
+const HEAD_LIMIT: Duration = Duration::from_secs(15);
+
+/// How many requests one HTTP/2 connection may have under way.
+const STREAMS_MAX: u32 = 32;
+
+/// The largest head of a request, in bytes.
+const HEAD_MAX: usize = 16 * 1024;
+
+/// The leaf certificate that a client showed, DER. Its chain has been verified.
+#[derive(Debug, Clone)]
+pub struct PeerCertificate(pub Vec<u8>);
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Their certificate, if they showed one.
+    pub certificate: Option<PeerCertificate>,
+    /// From where.
+    pub source: IpAddr,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source(pub(crate) IpAddr);
+
+/// Serves one connection, HTTP/1.1 or 2, until it ends. What goes wrong on it concerns nobody else.
+pub async fn serve<Io>(io: Io, router: Router, peer: Peer)
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = match peer.certificate {
+        Some(certificate) => router.layer(Extension(certificate)),
+        None => router,
+    };
+    let service = TowerToHyperService::new(router.layer(Extension(Source(peer.source))));
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(HEAD_MAX);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_LIMIT)
+        .keep_alive_timeout(HEAD_LIMIT)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
+    if let Err(error) = server.serve_connection(TokioIo::new(io), service).await {
+        debug!(source = %peer.source, reason = %error, "api.connection_failed");
+    }
+}

@@ -1,0 +1,126 @@
+//! Sessions, live and past, and the audit log.
+
+use axum::Json;
+use axum::extract::State;
+use policies::{PrincipalName, SessionId, TargetName};
+use serde::Deserialize;
+
+use crate::api::Shared;
+use crate::api::caller::Known;
+use crate::api::extract::{Asked, Body, Named};
+use crate::api::problem::Refused;
+use crate::api::wire::{AuditView, Ended, Ending, List, SessionView};
+use crate::ledger::{Session, SessionFilter};
+use crate::{Broker, BrokerError, Caller};
+
+pub(crate) fn view(session: Session) -> SessionView {
+    SessionView {
+        schema: "tidegate.session/1".into(),
+        session,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Filter {
+    live: Option<bool>,
+    principal: Option<PrincipalName>,
+    target: Option<TargetName>,
+    before: Option<SessionId>,
+    #[serde(default)]
+    limit: u32,
+}
+
+impl From<Filter> for SessionFilter {
+    fn from(filter: Filter) -> Self {
+        let Filter {
+            live,
+            principal,
+            target,
+            before,
+            limit,
+        } = filter;
+        Self {
+            live,
+            principal,
+            target,
+            grant: None,
+            before,
+            limit,
+        }
+    }
+}
+
+pub(crate) async fn list(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Asked(filter): Asked<Filter>,
+) -> Result<Json<List<SessionView>>, Refused> {
+    let found = house.parts.broker.sessions(&caller, &filter.into()).await?;
+    Ok(Json(List::of(found.into_iter().map(view).collect())))
+}
+
+/// An id, the beginning of one, or `last`: the newest that the caller may see.
+pub(crate) async fn find(
+    broker: &Broker,
+    caller: &Caller,
+    text: &str,
+) -> Result<SessionId, BrokerError> {
+    if text != "last" {
+        return broker.find_session(caller, text).await;
+    }
+    let newest = SessionFilter {
+        limit: 1,
+        ..SessionFilter::default()
+    };
+    let found = broker.sessions(caller, &newest).await?;
+    let first = found.first().map(|session| session.id);
+    first.ok_or_else(|| BrokerError::NotFound {
+        what: "last".to_owned(),
+    })
+}
+
+pub(crate) async fn show(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(id): Named<String>,
+) -> Result<Json<SessionView>, Refused> {
+    let broker = &house.parts.broker;
+    let id = find(broker, &caller, &id).await?;
+    Ok(Json(view(broker.show_session(&caller, id).await?)))
+}
+
+pub(crate) async fn kill(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(id): Named<String>,
+    Body(ending): Body<Ending>,
+) -> Result<Json<Ended>, Refused> {
+    let broker = &house.parts.broker;
+    let id = find(broker, &caller, &id).await?;
+    broker.kill_session(&caller, id, ending.reason).await?;
+    Ok(Json(Ended::of(id.to_string(), vec![id])))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    #[serde(default)]
+    after: u64,
+    limit: Option<u32>,
+}
+
+/// How many lines of the audit log are sent at once, at most and when nothing is said.
+const LINES_MAX: u32 = 1000;
+
+pub(crate) async fn audit(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Asked(Page { after, limit }): Asked<Page>,
+) -> Result<Json<List<AuditView>>, Refused> {
+    let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
+    let lines = house.parts.broker.audit(&caller, after, limit).await?;
+    let view = |line| AuditView {
+        schema: "tidegate.audit/1".into(),
+        line,
+    };
+    Ok(Json(List::of(lines.into_iter().map(view).collect())))
+}

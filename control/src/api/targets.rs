@@ -1,0 +1,251 @@
+//! What can be connected to: as one sees it, and for those who manage it.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use policies::words::api::ApiRefusal;
+use policies::words::cli::doctor as words;
+use policies::{Endpoint, HostKeyPin, Office, ServerPin, Target, TargetName};
+
+use crate::api::caller::Known;
+use crate::api::extract::{Body, Named};
+use crate::api::problem::Refused;
+use crate::api::wire::{
+    Access, AccessState, Check, Ended, List, ProbeOrder, Probed, TargetOrder, TargetView,
+};
+use crate::api::{House, Shared, checks};
+use crate::{BrokerError, Caller, broker};
+
+fn access(login: &policies::Login, access: &broker::Access) -> Access {
+    let plain = |state| Access {
+        login: login.clone(),
+        state,
+        until: None,
+        grant: None,
+        request: None,
+    };
+    match access {
+        broker::Access::Granted { grant, until } => Access {
+            until: Some(*until),
+            grant: Some(*grant),
+            ..plain(AccessState::Granted)
+        },
+        broker::Access::Pending { request } => Access {
+            request: Some(*request),
+            ..plain(AccessState::Pending)
+        },
+        broker::Access::Ask => plain(AccessState::Ask),
+    }
+}
+
+/// The endpoint is for those who manage targets: an address is worth something to an attacker.
+fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView {
+    let target = &seen.target;
+    let manages = house
+        .parts
+        .broker
+        .may_office(caller, Office::ManageTargets)
+        .is_ok();
+    TargetView {
+        schema: "tidegate.target/1".into(),
+        name: target.name.clone(),
+        protocol: target.protocol(),
+        labels: target.labels.clone(),
+        owners: target.owners.clone(),
+        access: seen
+            .access
+            .iter()
+            .map(|(login, how)| access(login, how))
+            .collect(),
+        dbname: match &target.endpoint {
+            Endpoint::Ssh(_) => None,
+            Endpoint::Postgres(postgres) => Some(postgres.dbname.clone()),
+        },
+        endpoint: manages.then(|| target.endpoint.clone()),
+    }
+}
+
+fn seen(
+    house: &House,
+    caller: &Caller,
+    name: &TargetName,
+) -> Result<broker::TargetView, BrokerError> {
+    let all = house.parts.broker.targets(caller);
+    let found = all.into_iter().find(|seen| seen.target.name == *name);
+    found.ok_or_else(|| BrokerError::NotFound {
+        what: name.to_string(),
+    })
+}
+
+pub(crate) async fn list(
+    State(house): State<Shared>,
+    Known(caller): Known,
+) -> Json<List<TargetView>> {
+    let all = house.parts.broker.targets(&caller);
+    Json(List::of(
+        all.iter().map(|seen| view(&house, &caller, seen)).collect(),
+    ))
+}
+
+pub(crate) async fn show(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<TargetName>,
+) -> Result<Json<TargetView>, Refused> {
+    let seen = seen(&house, &caller, &name)?;
+    Ok(Json(view(&house, &caller, &seen)))
+}
+
+pub(crate) async fn add(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Body(order): Body<TargetOrder>,
+) -> Result<Json<TargetView>, Refused> {
+    let broker = &house.parts.broker;
+    let target = Target {
+        name: order.name,
+        endpoint: order.endpoint,
+        logins: order.logins,
+        labels: order
+            .labels
+            .into_iter()
+            .map(|label| (label.key, label.value))
+            .collect(),
+        owners: order.owners,
+        added_at: broker.clock().now(),
+    };
+    let target = broker.add_target(&caller, target).await?;
+    let seen = broker::TargetView {
+        target,
+        access: BTreeMap::new(),
+    };
+    Ok(Json(view(&house, &caller, &seen)))
+}
+
+pub(crate) async fn remove(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<TargetName>,
+) -> Result<Json<Ended>, Refused> {
+    let sessions = house.parts.broker.remove_target(&caller, &name).await?;
+    Ok(Json(Ended::of(name.to_string(), sessions)))
+}
+
+/// Looks at a server for somebody who may add it. For nobody else: it would be a port scanner.
+pub(crate) async fn probe(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Body(order): Body<ProbeOrder>,
+) -> Result<Json<Probed>, Refused> {
+    house
+        .parts
+        .broker
+        .may_office(&caller, Office::ManageTargets)?;
+    let seen = house.parts.probe.look(order.protocol, &order.addr).await;
+    Ok(Json(seen.map_err(ApiRefusal::Unseen)?))
+}
+
+pub(crate) async fn test(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<TargetName>,
+) -> Result<Json<Check>, Refused> {
+    house
+        .parts
+        .broker
+        .may_office(&caller, Office::ManageTargets)?;
+    let seen = seen(&house, &caller, &name)?;
+    Ok(Json(tested(&house, &seen.target).await))
+}
+
+/// Whether a target answers and shows what it was pinned by.
+pub(crate) async fn tested(house: &House, target: &Target) -> Check {
+    let addr = match &target.endpoint {
+        Endpoint::Ssh(ssh) => &ssh.addr,
+        Endpoint::Postgres(postgres) => &postgres.addr,
+    };
+    let name = target.name.as_str();
+    let finding = match house.parts.probe.look(target.protocol(), addr).await {
+        Err(unseen) => words::target_down(name, unseen.fact()),
+        Ok(probed) => match proves(&target.endpoint, &probed) {
+            Some(true) => words::target_good(name),
+            Some(false) => words::target_changed(name),
+            None => words::target_unjudged(name),
+        },
+    };
+    checks::view(finding)
+}
+
+/// Whether what was seen is what was pinned. Unknown where a CA has to be asked.
+fn proves(endpoint: &Endpoint, probed: &Probed) -> Option<bool> {
+    match (endpoint, probed) {
+        (Endpoint::Ssh(ssh), Probed::Ssh { host_keys }) => match &ssh.host_key {
+            HostKeyPin::Keys { keys } => Some(
+                host_keys
+                    .iter()
+                    .any(|seen| keys.iter().any(|key| key_of(key) == key_of(&seen.openssh))),
+            ),
+            HostKeyPin::Authority { .. } => None,
+        },
+        (Endpoint::Postgres(postgres), Probed::Postgres { sha256, .. }) => match &postgres.server {
+            ServerPin::Certificate { sha256: pinned } => Some(pinned == sha256),
+            ServerPin::Authority { .. } => None,
+        },
+        _other_protocol => Some(false),
+    }
+}
+
+/// Kind and key, without the comment.
+fn key_of(line: &str) -> Vec<&str> {
+    line.split_ascii_whitespace().take(2).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::SshEndpoint;
+
+    use super::*;
+    use crate::api::wire::HostKeySeen;
+
+    #[track_caller]
+    fn check(pinned: &str, seen: &str, want: bool) {
+        let endpoint = Endpoint::Ssh(SshEndpoint {
+            addr: "web1:22".parse().unwrap(),
+            host_key: HostKeyPin::Keys {
+                keys: vec![pinned.to_owned()],
+            },
+        });
+        let seen = HostKeySeen {
+            openssh: seen.to_owned(),
+            fingerprint: String::new(),
+        };
+        let probed = Probed::Ssh {
+            host_keys: vec![seen],
+        };
+        assert_eq!(proves(&endpoint, &probed), Some(want));
+    }
+
+    #[test]
+    fn a_host_key_is_its_kind_and_its_bytes() {
+        check("ssh-ed25519 AAAA root@web1", "ssh-ed25519 AAAA", true);
+        check("ssh-ed25519 AAAA", "ssh-ed25519 BBBB", false);
+        check("ssh-ed25519 AAAA", "ssh-rsa AAAA", false);
+    }
+
+    #[test]
+    fn another_protocol_proves_nothing() {
+        let endpoint = Endpoint::Ssh(SshEndpoint {
+            addr: "web1:22".parse().unwrap(),
+            host_key: HostKeyPin::Authority {
+                key: "ssh-ed25519 AAAA".to_owned(),
+            },
+        });
+        let probed = Probed::Postgres {
+            sha256: String::new(),
+            subject: String::new(),
+            names: Vec::new(),
+        };
+        assert_eq!(proves(&endpoint, &probed), Some(false));
+    }
+}
