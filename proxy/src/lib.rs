@@ -1,5 +1,6 @@
 //! Speaks the protocols, moves the bytes, and stops when told.
 
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod listener;

@@ -1,0 +1,233 @@
+//! The command line: a thin client of the API, and the door to the server's own verbs.
+//!
+//! One file per group of verbs. Only [`printer`] writes to standard output. Nothing is decided here:
+//! a verb reads what was typed, asks the server once, and prints what came back.
+
+mod audit;
+mod block;
+mod client;
+mod config;
+mod context;
+mod doctor;
+mod failure;
+mod grants;
+mod keys;
+mod login;
+mod path;
+mod policy;
+mod printer;
+mod prompt;
+mod requests;
+mod sessions;
+mod stanza;
+mod state;
+mod surroundings;
+mod targets;
+mod tls;
+mod users;
+mod when;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use control::Clock;
+
+use self::context::{Context, tidy_url};
+use self::failure::{Exit, Outcome};
+use self::printer::{Format, Printer};
+use self::state::State;
+use self::surroundings::Surroundings;
+
+/// What is typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidegate",
+    version,
+    about = "Just-in-time access to machines and databases over SSH and PostgreSQL",
+    after_help = "Begin with:  tidegate login --bastion https://HOST:3443\n\
+                  Then:        tidegate ls;  tidegate request web1 --as deploy --for 1h --reason 'INC-7' --wait"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+struct Globals {
+    /// Where your keys and certificates are kept [env: TIDEGATE_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Which bastion, for example https://bastion:3443
+    #[arg(long, global = true, env = "TIDEGATE_BASTION", value_name = "URL")]
+    bastion: Option<String>,
+    /// How to print
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "TIDEGATE_OUTPUT",
+        value_enum,
+        default_value_t
+    )]
+    output: Format,
+    /// Print data, no talk
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Print tables without their first line
+    #[arg(long, global = true)]
+    no_headers: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Login(login::LoginArgs),
+    /// Forget the login of this machine
+    Logout,
+    /// Show the login of this machine, without asking the server
+    Status,
+    /// Ask the server who you are
+    Whoami,
+    Ensure(login::EnsureArgs),
+    Ls(targets::LsArgs),
+    Request(requests::RequestArgs),
+    #[command(subcommand)]
+    Requests(requests::RequestsVerb),
+    #[command(subcommand)]
+    Grants(grants::GrantsVerb),
+    Approve(requests::ApproveArgs),
+    Deny(requests::DenyArgs),
+    /// Take back one's own request
+    Withdraw {
+        /// Which: an id or its beginning
+        id: String,
+    },
+    Revoke(grants::RevokeArgs),
+    #[command(subcommand)]
+    Sessions(sessions::SessionsVerb),
+    #[command(subcommand)]
+    Target(targets::TargetVerb),
+    #[command(subcommand)]
+    User(users::UserVerb),
+    #[command(subcommand)]
+    Policy(policy::PolicyVerb),
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    /// Look for what is wrong, here and on the server
+    Doctor,
+    #[command(subcommand)]
+    Ca(audit::CaVerb),
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
+}
+
+/// Runs what was typed. The TLS provider has to be installed before.
+pub async fn run(cli: Cli) -> ExitCode {
+    let surroundings = Surroundings::read(cli.globals.state_dir.as_deref());
+    let context = Context {
+        printer: Printer {
+            format: cli.globals.output,
+            quiet: cli.globals.quiet,
+            headers: !cli.globals.no_headers,
+        },
+        state: State::at(&surroundings.state_dir),
+        named: cli.globals.bastion.as_deref().map(tidy_url),
+        clock: Clock::system(),
+        surroundings,
+    };
+    let outcome = tokio::select! {
+        outcome = Box::pin(dispatch(&context, cli.verb)) => outcome,
+        _ = tokio::signal::ctrl_c() => return Exit::Interrupted.into(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(trouble) = &failure.trouble {
+                Printer::trouble(trouble);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+async fn dispatch(context: &Context, verb: Verb) -> Outcome {
+    match verb {
+        Verb::Login(args) => login::login(context, &args).await,
+        Verb::Logout => login::logout(context),
+        Verb::Status => login::status(context),
+        Verb::Whoami => login::whoami(context).await,
+        Verb::Ensure(args) => login::ensure(context, &args),
+        Verb::Ls(args) => targets::ls(context, args).await,
+        Verb::Request(args) => requests::request(context, args).await,
+        Verb::Requests(verb) => requests::requests(context, verb).await,
+        Verb::Grants(verb) => grants::grants(context, verb).await,
+        Verb::Approve(args) => requests::approve(context, args).await,
+        Verb::Deny(args) => requests::deny(context, args).await,
+        Verb::Withdraw { id } => requests::withdraw(context, &id).await,
+        Verb::Revoke(args) => grants::revoke(context, args).await,
+        Verb::Sessions(verb) => sessions::sessions(context, verb).await,
+        Verb::Target(verb) => targets::target(context, verb).await,
+        Verb::User(verb) => users::user(context, verb).await,
+        Verb::Policy(verb) => policy::policy(context, verb).await,
+        Verb::Config(verb) => config::config(context, verb).await,
+        Verb::Doctor => doctor::doctor(context).await,
+        Verb::Ca(verb) => audit::ca(context, verb).await,
+        Verb::Audit(verb) => audit::audit(context, verb).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_tree_of_verbs_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check(line: &str, good: bool) {
+        let words = line.split(' ');
+        assert_eq!(Cli::try_parse_from(words).is_ok(), good, "{line}");
+    }
+
+    #[test]
+    fn what_the_readme_types_is_understood() {
+        check("tidegate login --bastion https://localhost:3443", true);
+        check(
+            "tidegate target add ssh web1 --addr 127.0.0.1:2201 --login deploy --label env=dev",
+            true,
+        );
+        check(
+            "tidegate target add pg orders --addr 127.0.0.1:5433 --dbname orders --role app_ro",
+            true,
+        );
+        check("tidegate user add alice --key k.pub --group sre", true);
+        check(
+            "tidegate request web1 --as deploy --for 15m --reason INC-7 --wait",
+            true,
+        );
+        check(
+            "tidegate request web1 --reason INC-7 --wait=10m -o json",
+            true,
+        );
+        check("tidegate approve req_01", true);
+        check("tidegate config ssh --write", true);
+        check("tidegate sessions kill ses_01", true);
+        check("tidegate revoke grt_01 --reason done", true);
+        check("tidegate revoke --user alice --reason done --yes", true);
+    }
+
+    #[test]
+    fn a_revocation_names_what_and_why() {
+        check("tidegate revoke --reason done", false);
+        check("tidegate revoke grt_01", false);
+        check("tidegate revoke grt_01 --user alice --reason done", false);
+        check("tidegate config ssh --write --remove", false);
+    }
+}

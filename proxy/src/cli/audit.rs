@@ -1,0 +1,105 @@
+//! `audit` and `ca`: what happened, and whom to trust.
+
+use clap::Subcommand;
+use control::api::wire::{AuditView, List, Trust};
+
+use crate::cli::client::Client;
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::printer::{Format, Row};
+use crate::cli::{state, tls};
+
+/// Look at the audit log
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// List what happened, oldest first
+    Ls {
+        /// After this line
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// At most so many lines
+        #[arg(long, default_value_t = 1000)]
+        limit: u32,
+    },
+}
+
+/// Look at the certificate authorities
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaVerb {
+    /// Show the public keys and the fingerprint to tell people before their first login
+    Show,
+}
+
+impl Row for AuditView {
+    const COLUMNS: (&'static [&'static str], usize) =
+        (&["LINE", "AT", "EVENT", "DETAIL", "DIGEST"], 4);
+
+    fn cells(&self) -> Vec<String> {
+        let mut detail = serde_json::to_value(&self.line.event.happening).unwrap_or_default();
+        let event = detail
+            .as_object_mut()
+            .and_then(|fields| fields.remove("event"));
+        let event = event.and_then(|event| event.as_str().map(str::to_owned));
+        vec![
+            self.line.seq.to_string(),
+            self.line
+                .event
+                .at
+                .strftime("%Y-%m-%d %H:%M:%SZ")
+                .to_string(),
+            event.unwrap_or_default(),
+            detail.to_string(),
+            self.line.digest.clone(),
+        ]
+    }
+}
+
+/// `audit …`.
+pub(crate) async fn audit(context: &Context, verb: AuditVerb) -> Outcome {
+    let AuditVerb::Ls { after, limit } = verb;
+    let doing = "read the audit log";
+    let path = format!("/v1/audit?after={after}&limit={limit}");
+    let list: List<AuditView> = context.client(doing)?.get(doing, &path).await?;
+    context.printer.list(&list, &list.items)
+}
+
+/// `ca …`. Needs no login, only a CA that is known.
+pub(crate) async fn ca(context: &Context, verb: CaVerb) -> Outcome {
+    let CaVerb::Show = verb;
+    let trust = trust(context).await?;
+    match context.printer.format {
+        Format::Json | Format::Jsonl => context.printer.record(&trust),
+        Format::Name => context.printer.text(&format!("{}\n", trust.fingerprint)),
+        Format::Table | Format::Wide => {
+            let lines = [
+                format!("fingerprint    {}", trust.fingerprint),
+                format!("ssh user CA    {}", trust.ssh_user_ca.trim()),
+                format!("ssh host CA    {}", trust.ssh_host_ca.trim()),
+                format!("ssh login CA   {}", trust.ssh_login_ca.trim()),
+                format!("seal           {}", trust.seal.trim()),
+                format!("x509 target CA\n{}", trust.x509_target_ca.trim()),
+                format!("x509 login CA\n{}", trust.x509_login_ca.trim()),
+            ];
+            context.printer.text(&format!("{}\n", lines.join("\n")))
+        }
+    }
+}
+
+/// What the bastion says of itself, from whoever proves to be it by the CA at hand.
+pub(crate) async fn trust(context: &Context) -> Result<Trust, Failure> {
+    let doing = "read the bastion's CAs";
+    let client: Client = match context.client(doing) {
+        Ok(client) => client,
+        Err(failure) => {
+            let Some(bastion) = context.state.bastion()? else {
+                return Err(failure);
+            };
+            crate::cli::client::trusting(
+                &bastion.url,
+                &context.state.read(state::CA)?,
+                None::<tls::Login<'_>>,
+            )?
+        }
+    };
+    client.get(doing, "/v1/trust").await
+}

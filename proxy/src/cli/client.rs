@@ -1,0 +1,203 @@
+//! The API as the verbs call it: JSON over TLS, and every way to fail as an exit code and three
+//! lines.
+
+use std::error::Error;
+use std::time::Duration;
+
+use control::api::wire::Problem;
+use policies::words::cli;
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::tls;
+
+/// How long a connection may take to stand.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take. Longer than the server's longest wait (30 s), shorter than
+/// anybody's patience.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// A connection to the API.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    /// Speaks to `url` by this TLS configuration.
+    pub(crate) fn new(url: &str, tls: rustls::ClientConfig) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
+            .read_timeout(ANSWER_LIMIT)
+            .build()
+            .map_err(|odd| Failure::new(Exit::Error, cli::odd_answer(&chain(&odd))))?;
+        Ok(Self {
+            http,
+            url: url.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Where it speaks to.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Reads something. `doing` completes "cannot …".
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        path: &str,
+    ) -> Result<T, Failure> {
+        let answer = self.answered(doing, self.http.get(self.at(path))).await?;
+        self.parsed(answer).await
+    }
+
+    /// Changes something and reads what came of it.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let order = self.http.request(method, self.at(path)).json(body);
+        let answer = self.answered(doing, order).await?;
+        self.parsed(answer).await
+    }
+
+    /// Posts something and reads what came of it.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.send(doing, Method::POST, path, body).await
+    }
+
+    /// Reads a file piece by piece.
+    pub(crate) async fn download(
+        &self,
+        doing: &str,
+        path: &str,
+        mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut answer = self.answered(doing, self.http.get(self.at(path))).await?;
+        while let Some(piece) = answer.chunk().await.map_err(|error| self.failed(&error))? {
+            each(&piece)?;
+        }
+        Ok(())
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    async fn answered(
+        &self,
+        doing: &str,
+        order: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Failure> {
+        let answer = order.send().await.map_err(|error| self.failed(&error))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = answer.bytes().await.unwrap_or_default();
+        Err(self.refused(doing, status, serde_json::from_slice(&body).ok()))
+    }
+
+    async fn parsed<T: DeserializeOwned>(&self, answer: reqwest::Response) -> Result<T, Failure> {
+        let body = answer.bytes().await.map_err(|error| self.failed(&error))?;
+        let body: &[u8] = if body.is_empty() { b"null" } else { &body };
+        serde_json::from_slice(body)
+            .map_err(|odd| Failure::new(Exit::Error, cli::odd_answer(&odd.to_string())))
+    }
+
+    fn refused(&self, doing: &str, status: StatusCode, problem: Option<Problem>) -> Failure {
+        let exit = Exit::of_status(status.as_u16());
+        match problem {
+            None if exit == Exit::NotLoggedIn => Failure::new(
+                exit,
+                cli::not_logged_in(&format!("cannot {doing}"), &self.url),
+            ),
+            None => Failure::new(exit, cli::odd_answer(&format!("it answered {status}"))),
+            Some(problem) => {
+                let why = match problem.reference {
+                    Some(reference) => format!("{} (ref {reference})", problem.detail),
+                    None => problem.detail,
+                };
+                Failure::new(exit, cli::refused(doing, &why, problem.hint.as_deref()))
+            }
+        }
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> Failure {
+        match tls_fault(error) {
+            Some(rustls::Error::InvalidCertificate(_)) => {
+                Failure::new(Exit::Unreachable, cli::another_bastion(&self.url))
+            }
+            Some(rustls::Error::AlertReceived(_)) => Failure::new(
+                Exit::NotLoggedIn,
+                cli::not_logged_in("the bastion refuses this login", &self.url),
+            ),
+            _other => Failure::new(
+                Exit::Unreachable,
+                cli::unreachable(&self.url, &chain(error)),
+            ),
+        }
+    }
+}
+
+/// A client for `url` that trusts `ca` and shows `login`.
+pub(crate) fn trusting(
+    url: &str,
+    ca: &[u8],
+    login: Option<tls::Login<'_>>,
+) -> Result<Client, Failure> {
+    let config = tls::verified(ca, login).map_err(|error| {
+        Failure::new(Exit::NotLoggedIn, cli::not_logged_in(&chain(&error), url))
+    })?;
+    Client::new(url, config)
+}
+
+/// What TLS found wrong, if it was TLS: somewhere down the chain of sources, wrapped in an I/O error.
+fn tls_fault<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if let Some(found) = inner.and_then(|inner| tls_fault(inner)) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// An error with its sources, in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = source.source();
+    }
+    text
+}

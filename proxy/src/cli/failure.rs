@@ -1,0 +1,118 @@
+//! How a verb ends when it does not succeed: an exit code and three lines.
+
+use std::process::ExitCode;
+
+use policies::words::cli::Trouble;
+
+/// Why a verb did not succeed, as scripts see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It failed.
+    Error,
+    /// It was called wrongly.
+    Usage,
+    /// There is no login, or it has ended.
+    NotLoggedIn,
+    /// Policy says no.
+    Denied,
+    /// A request is still pending.
+    Pending,
+    /// There is nothing of that name.
+    NotFound,
+    /// It is already so, or contradicts what is so.
+    Conflict,
+    /// The server does not answer.
+    Unreachable,
+    /// A proof does not hold.
+    Unproven,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number, from section 5 of the conventions.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Error => 1,
+            Self::Usage => 2,
+            Self::NotLoggedIn => 3,
+            Self::Denied => 4,
+            Self::Pending => 5,
+            Self::NotFound => 6,
+            Self::Conflict => 7,
+            Self::Unreachable => 8,
+            Self::Unproven => 9,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// What the status of an HTTP answer means to a script.
+    pub(crate) fn of_status(status: u16) -> Self {
+        match status {
+            400 | 413 | 415 | 422 => Self::Usage,
+            401 => Self::NotLoggedIn,
+            403 => Self::Denied,
+            404 | 410 => Self::NotFound,
+            409 | 412 => Self::Conflict,
+            502 | 503 | 504 => Self::Unreachable,
+            _other => Self::Error,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// A verb that did not succeed. With no trouble to tell, everything has been said already.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What scripts see.
+    pub exit: Exit,
+    /// What people see.
+    pub trouble: Option<Trouble>,
+}
+
+impl Failure {
+    /// Puts the two together.
+    pub(crate) fn new(exit: Exit, trouble: Trouble) -> Self {
+        Self {
+            exit,
+            trouble: Some(trouble),
+        }
+    }
+
+    /// Everything has been said already.
+    pub(crate) fn told(exit: Exit) -> Self {
+        Self {
+            exit,
+            trouble: None,
+        }
+    }
+}
+
+/// What a verb returns.
+pub(crate) type Outcome = Result<(), Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, want: u8) {
+        assert_eq!(Exit::of_status(status).code(), want);
+    }
+
+    #[test]
+    fn statuses_become_the_documented_exit_codes() {
+        check(401, 3);
+        check(403, 4);
+        check(404, 6);
+        check(409, 7);
+        check(422, 2);
+        check(500, 1);
+        check(503, 8);
+    }
+}

@@ -1,0 +1,352 @@
+//! `login`, `logout`, `whoami`, `ensure`: getting short-lived certificates for a key, and looking at
+//! them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ca::applicant::Applicant;
+use clap::Args;
+use control::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, WhoAmI};
+use policies::words::cli;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::client::{Client, chain, trusting};
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::keys::{Signer, candidates};
+use crate::cli::printer::Row;
+use crate::cli::state::{self, Bastion};
+use crate::cli::{prompt, tls, when};
+
+/// Prove a key and get certificates for ssh, psql and the API
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// The registered key's file; else the agent's keys and the usual files are tried
+    #[arg(long, short, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// How long the certificates are to live, for example 8h
+    #[arg(long, value_name = "DURATION", value_parser = when::duration)]
+    ttl: Option<Duration>,
+    /// The fingerprint of the bastion's CA, at first contact
+    #[arg(long, env = "TIDEGATE_CA_FINGERPRINT", value_name = "SHA256:…")]
+    ca_fingerprint: Option<String>,
+    /// The bastion's CA certificate, at first contact
+    #[arg(long, value_name = "FILE", conflicts_with = "ca_fingerprint")]
+    ca: Option<PathBuf>,
+}
+
+/// Say quickly whether the login still holds: exit 0 or 3
+#[derive(Debug, Args)]
+pub(crate) struct EnsureArgs {
+    /// A target that will be used (accepted for the stanzas that `config ssh` writes)
+    #[arg(long, hide = true)]
+    target: Option<String>,
+}
+
+/// Logs in.
+pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
+    let url = context.url()?;
+    let (client, ca_pem) = trusted(context, &url, args).await?;
+    let applicant = applicant()?;
+    let tried = candidates(&context.surroundings, args.identity.as_deref()).await?;
+    let count = tried.len();
+    for candidate in tried {
+        let signer = match candidate.open(&context.surroundings) {
+            Ok(signer) => signer,
+            Err(failure) if count == 1 => return Err(failure),
+            Err(_locked) => continue,
+        };
+        match prove(&client, &signer, &applicant, args.ttl).await {
+            Ok(logged_in) => return keep(context, &url, &ca_pem, &applicant, logged_in),
+            Err(failure) if failure.exit == Exit::NotLoggedIn => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(Failure::new(
+        Exit::NotLoggedIn,
+        cli::no_key_accepted(&url, count),
+    ))
+}
+
+/// A client that has made sure whom it speaks to, and the CA that it believes.
+async fn trusted(
+    context: &Context,
+    url: &str,
+    args: &LoginArgs,
+) -> Result<(Client, String), Failure> {
+    let known = context
+        .state
+        .bastion()?
+        .filter(|bastion| bastion.url == url);
+    let pinned = args.ca.is_some() || args.ca_fingerprint.is_some();
+    let ca = match (&args.ca, known) {
+        (Some(path), _) => std::fs::read(path).map_err(|error| {
+            let found = error.to_string();
+            Failure::new(
+                Exit::Usage,
+                cli::file("read", &path.to_string_lossy(), &found),
+            )
+        })?,
+        (None, Some(_)) if !pinned => context.state.read(state::CA)?,
+        (None, _) => first_contact(context, url, args.ca_fingerprint.as_deref())
+            .await?
+            .into_bytes(),
+    };
+    let client = trusting(url, &ca, None)?;
+    let text = String::from_utf8(ca)
+        .map_err(|_odd| Failure::new(Exit::Usage, cli::odd_answer("the CA is not PEM")))?;
+    Ok((client, text))
+}
+
+/// Asks the server which CA it is under, and compares that with what its user knows. The CA is then
+/// used to verify a fresh connection, so a liar gains nothing by telling the truth here.
+async fn first_contact(
+    context: &Context,
+    url: &str,
+    pinned: Option<&str>,
+) -> Result<String, Failure> {
+    let odd = |error: &tls::TlsError| Failure::new(Exit::Error, cli::odd_answer(&chain(error)));
+    let stranger = Client::new(url, tls::first_contact().map_err(|error| odd(&error))?)?;
+    let trust: Trust = stranger.get("read the bastion's CA", "/v1/trust").await?;
+    let got = tls::fingerprint(trust.x509_login_ca.as_bytes()).map_err(|error| odd(&error))?;
+    match pinned {
+        Some(want) if want == got => {}
+        Some(want) => {
+            return Err(Failure::new(
+                Exit::Unproven,
+                cli::wrong_fingerprint(url, want, &got),
+            ));
+        }
+        None if context.surroundings.interactive => {
+            let question = cli::fingerprint_question(url, &got);
+            prompt::confirmed(
+                &context.surroundings,
+                &question,
+                "log in",
+                "--ca-fingerprint",
+            )?;
+        }
+        None => {
+            return Err(Failure::new(
+                Exit::Usage,
+                cli::fingerprint_needed(url, &got),
+            ));
+        }
+    }
+    Ok(trust.x509_login_ca)
+}
+
+fn applicant() -> Result<Applicant, Failure> {
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("make keys", found, None));
+    let seed = control::entropy::bytes::<32>().map_err(|error| odd(&chain(&error)))?;
+    Applicant::create(&Zeroizing::new(seed)).map_err(|error| odd(&chain(&error)))
+}
+
+async fn prove(
+    client: &Client,
+    signer: &Signer,
+    applicant: &Applicant,
+    ttl: Option<Duration>,
+) -> Result<LoggedIn, Failure> {
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("log in", found, None));
+    let public_key = signer.public()?;
+    let order = ChallengeOrder {
+        public_key: public_key.clone(),
+    };
+    let challenge: Challenge = client.post("log in", "/v1/login/challenge", &order).await?;
+    let order = LoginOrder {
+        signature: signer.sign(&challenge.challenge).await?,
+        challenge: challenge.challenge,
+        public_key,
+        ssh_public_key: applicant
+            .ssh_public()
+            .map_err(|error| odd(&chain(&error)))?,
+        csr: applicant
+            .signing_request()
+            .map_err(|error| odd(&chain(&error)))?,
+        ttl_seconds: ttl.map(|ttl| ttl.as_secs()),
+    };
+    client.post("log in", "/v1/login", &order).await
+}
+
+fn keep(
+    context: &Context,
+    url: &str,
+    ca_pem: &str,
+    applicant: &Applicant,
+    logged_in: LoggedIn,
+) -> Outcome {
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("log in", found, None));
+    let LoggedIn {
+        principal,
+        ssh_certificate,
+        x509_chain,
+        expires_at,
+        trust,
+        ..
+    } = logged_in;
+    let fingerprint = tls::fingerprint(ca_pem.as_bytes()).map_err(|error| odd(&chain(&error)))?;
+    let bastion = Bastion {
+        url: url.to_owned(),
+        principal,
+        expires_at,
+        fingerprint,
+        ssh: trust.ssh,
+        postgres: trust.postgres,
+    };
+    let ssh_private = applicant
+        .ssh_private()
+        .map_err(|error| odd(&chain(&error)))?;
+    let ssh_public = applicant
+        .ssh_public()
+        .map_err(|error| odd(&chain(&error)))?;
+    let tls_private = applicant.tls_private();
+    let files = [
+        (state::CA, ca_pem),
+        (state::KNOWN_HOSTS, &known_hosts(&trust.ssh_host_ca)),
+        (state::SSH_KEY, &ssh_private),
+        (state::SSH_PUBLIC, &line(&ssh_public)),
+        (state::SSH_CERTIFICATE, &line(&ssh_certificate)),
+        (state::TLS_KEY, &tls_private),
+        (state::TLS_CERTIFICATE, &x509_chain),
+    ];
+    context.state.keep(&bastion, &files)?;
+    let said = cli::logged_in(
+        bastion.principal.as_str(),
+        url,
+        &when::ahead(expires_at, context.now()),
+    );
+    context.printer.done(
+        &Status::of(&bastion, true),
+        bastion.principal.as_str(),
+        &said,
+    )
+}
+
+/// `@cert-authority` in `sshd(8)`, section "SSH_KNOWN_HOSTS FILE FORMAT".
+fn known_hosts(host_ca: &str) -> String {
+    format!("@cert-authority * {}\n", host_ca.trim())
+}
+
+fn line(text: &str) -> String {
+    format!("{}\n", text.trim_end())
+}
+
+/// Logs out.
+pub(crate) fn logout(context: &Context) -> Outcome {
+    context.state.forget()?;
+    context.printer.done(
+        &serde_json::json!({"logged_in": false}),
+        "",
+        cli::logged_out(),
+    )
+}
+
+/// The login of this machine, as it is printed.
+#[derive(Debug, Clone, Serialize)]
+struct Status {
+    schema: &'static str,
+    #[serde(flatten)]
+    bastion: Bastion,
+    valid: bool,
+}
+
+impl Status {
+    fn of(bastion: &Bastion, valid: bool) -> Self {
+        Self {
+            schema: "tidegate.status/1",
+            bastion: bastion.clone(),
+            valid,
+        }
+    }
+}
+
+impl Row for Status {
+    const COLUMNS: (&'static [&'static str], usize) = (
+        &[
+            "PRINCIPAL",
+            "BASTION",
+            "VALID",
+            "UNTIL",
+            "CA",
+            "SSH",
+            "POSTGRES",
+        ],
+        4,
+    );
+
+    fn cells(&self) -> Vec<String> {
+        let at = |place: &Option<policies::HostPort>| {
+            place.as_ref().map(ToString::to_string).unwrap_or_default()
+        };
+        vec![
+            self.bastion.principal.to_string(),
+            self.bastion.url.clone(),
+            if self.valid { "yes" } else { "no" }.to_owned(),
+            self.bastion.expires_at.to_string(),
+            self.bastion.fingerprint.clone(),
+            at(&self.bastion.ssh),
+            at(&self.bastion.postgres),
+        ]
+    }
+}
+
+/// Shows the login from the files alone.
+pub(crate) fn status(context: &Context) -> Outcome {
+    let url = context.url()?;
+    let bastion = context
+        .state
+        .bastion()?
+        .filter(|bastion| bastion.url == url);
+    let Some(bastion) = bastion else {
+        let trouble = cli::not_logged_in("cannot show the login", &url);
+        return Err(Failure::new(Exit::NotLoggedIn, trouble));
+    };
+    let valid = bastion.valid(context.now());
+    context.printer.one(&Status::of(&bastion, valid))?;
+    if valid {
+        Ok(())
+    } else {
+        Err(Failure::told(Exit::NotLoggedIn))
+    }
+}
+
+impl Row for WhoAmI {
+    const COLUMNS: (&'static [&'static str], usize) = (&["PRINCIPAL", "GROUPS"], 2);
+
+    fn cells(&self) -> Vec<String> {
+        let groups: Vec<&str> = self
+            .groups
+            .iter()
+            .map(policies::GroupName::as_str)
+            .collect();
+        vec![self.principal.to_string(), groups.join(",")]
+    }
+}
+
+/// Asks the server who the caller is.
+pub(crate) async fn whoami(context: &Context) -> Outcome {
+    let doing = "ask who you are";
+    let me: WhoAmI = context.client(doing)?.get(doing, "/v1/whoami").await?;
+    context.printer.one(&me)
+}
+
+/// Whether the login holds, from one small file: for `Match … exec` in `ssh_config(5)`.
+pub(crate) fn ensure(context: &Context, _args: &EnsureArgs) -> Outcome {
+    context.login("go on").map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_host_with_a_certificate_of_the_host_ca_is_known() {
+        let text = known_hosts("ssh-ed25519 AAAA tidegate-host-ca\n");
+        assert_eq!(
+            text,
+            "@cert-authority * ssh-ed25519 AAAA tidegate-host-ca\n"
+        );
+    }
+}

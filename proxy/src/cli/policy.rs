@@ -1,0 +1,141 @@
+//! `policy`: checking policy files here, applying them there, showing what is in force.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use control::api::wire::{PolicyApplied, PolicyView};
+use control::change::{PolicyText, PolicyTexts};
+use policies::words::cli;
+use policies::{Document, PolicySet};
+use reqwest::Method;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, Outcome};
+
+/// Manage policies
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyVerb {
+    /// Check the policy files of a directory, here and without a server
+    Check {
+        /// The directory with *.cedar and quorums.toml
+        dir: PathBuf,
+        /// The time zone in which policies read hours and weekdays
+        #[arg(long, default_value = "UTC")]
+        zone: String,
+    },
+    /// Put the policy files of a directory in force
+    Apply {
+        /// The directory with *.cedar and quorums.toml
+        dir: PathBuf,
+        /// The time zone in which policies read hours and weekdays
+        #[arg(long, default_value = "UTC")]
+        zone: String,
+        /// Only say which sessions would end
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the policies in force
+    Show,
+}
+
+/// `policy …`.
+pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
+    match verb {
+        PolicyVerb::Check { dir, zone } => {
+            let texts = checked(&dir, zone)?;
+            let count = texts.documents.len();
+            let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count});
+            context
+                .printer
+                .done(&result, "", &cli::policies_good(count))
+        }
+        PolicyVerb::Apply { dir, zone, dry_run } => {
+            let texts = checked(&dir, zone)?;
+            let doing = "apply the policies";
+            let client = context.client(doing)?;
+            let path = if dry_run {
+                "/v1/policies?dry_run=true"
+            } else {
+                "/v1/policies"
+            };
+            let applied: PolicyApplied = client.send(doing, Method::PUT, path, &texts).await?;
+            for warning in &applied.warnings {
+                context.printer.say(warning);
+            }
+            let said = match dry_run {
+                true => cli::policies_would(applied.ends.len()),
+                false => cli::policies_applied(&applied.digest, applied.ends.len()),
+            };
+            context.printer.done(&applied, &applied.digest, &said)
+        }
+        PolicyVerb::Show => {
+            let doing = "show the policies";
+            let view: PolicyView = context.client(doing)?.get(doing, "/v1/policies").await?;
+            let files = view.texts.documents.iter().chain(&view.texts.quorums);
+            let text: Vec<String> = files
+                .map(|file| format!("// {}\n{}", file.name, file.text.trim_end()))
+                .collect();
+            context
+                .printer
+                .done(&view, &view.digest, &text.join("\n\n"))
+        }
+    }
+}
+
+/// Reads a directory and checks it as the server will.
+fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
+    let texts = read(dir, zone)?;
+    let document = |text: &PolicyText| Document {
+        name: text.name.clone(),
+        text: text.text.clone(),
+    };
+    let documents: Vec<Document> = texts.documents.iter().map(document).collect();
+    let quorums = texts.quorums.as_ref().map(document);
+    let zone = jiff::tz::TimeZone::get(&texts.zone).map_err(|odd| {
+        let trouble = cli::not_understood(&texts.zone, &odd.to_string(), "--zone Europe/Berlin");
+        Failure::new(Exit::Usage, trouble)
+    })?;
+    match PolicySet::load(&documents, quorums.as_ref(), zone) {
+        Ok(_good) => Ok(texts),
+        Err(mistakes) => {
+            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            Err(Failure::new(Exit::Error, cli::policies_bad(&mistakes)))
+        }
+    }
+}
+
+fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
+    let failure = |path: &Path, error: &std::io::Error| {
+        Failure::new(
+            Exit::Usage,
+            cli::file("read", &path.to_string_lossy(), &error.to_string()),
+        )
+    };
+    let entries = std::fs::read_dir(dir).map_err(|error| failure(dir, &error))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let text = |path: &Path| -> Result<PolicyText, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| failure(path, &error))?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        Ok(PolicyText {
+            name: name.unwrap_or_default(),
+            text,
+        })
+    };
+    let cedar = |path: &&PathBuf| path.extension().is_some_and(|end| end == "cedar");
+    let documents: Result<Vec<PolicyText>, Failure> =
+        paths.iter().filter(cedar).map(|path| text(path)).collect();
+    let quorums = dir.join("quorums.toml");
+    let quorums = if quorums.is_file() {
+        Some(text(&quorums)?)
+    } else {
+        None
+    };
+    Ok(PolicyTexts {
+        documents: documents?,
+        quorums,
+        zone,
+    })
+}

@@ -1,0 +1,219 @@
+//! The only file that writes to standard output.
+//!
+//! Data goes to standard output; talk goes to standard error. A closed pipe is not an error:
+//! `tidegate ls | head -1` ends quietly.
+
+use std::io::{Write, stderr, stdout};
+
+use clap::ValueEnum;
+use policies::words::cli::{self, Trouble};
+use serde::Serialize;
+
+use crate::cli::failure::{Exit, Failure, Outcome};
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// All columns for people.
+    Wide,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Names or ids, one a line.
+    Name,
+}
+
+/// Prints what verbs find.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Printer {
+    /// How.
+    pub format: Format,
+    /// Only data, no talk.
+    pub quiet: bool,
+    /// Whether tables have a first line that names the columns.
+    pub headers: bool,
+}
+
+/// How one kind of thing is laid out in columns. The first column is its name.
+pub(crate) trait Row: Serialize {
+    /// The columns' names, and how many of them are shown unless all are asked for.
+    const COLUMNS: (&'static [&'static str], usize);
+    /// The cells, one per column.
+    fn cells(&self) -> Vec<String>;
+}
+
+impl Printer {
+    /// Prints a list: `whole` is the document for `-o json`.
+    pub(crate) fn list<T: Row>(&self, whole: &impl Serialize, rows: &[T]) -> Outcome {
+        match self.format {
+            Format::Json => self.json(whole),
+            Format::Jsonl => rows.iter().try_for_each(|row| self.line(row)),
+            Format::Name => {
+                let names: Vec<String> = rows
+                    .iter()
+                    .filter_map(|row| row.cells().into_iter().next())
+                    .collect();
+                self.lines(&names)
+            }
+            Format::Table | Format::Wide => self.table(rows),
+        }
+    }
+
+    /// Prints one thing: as JSON where asked, else its fields under each other.
+    pub(crate) fn one<T: Row>(&self, thing: &T) -> Outcome {
+        match self.format {
+            Format::Json => self.json(thing),
+            Format::Jsonl => self.line(thing),
+            Format::Name => self.lines(&thing.cells().into_iter().take(1).collect::<Vec<_>>()),
+            Format::Table | Format::Wide => {
+                let cells = thing.cells();
+                let width = T::COLUMNS
+                    .0
+                    .iter()
+                    .map(|name| name.len())
+                    .max()
+                    .unwrap_or(0);
+                let lines: Vec<String> = T::COLUMNS
+                    .0
+                    .iter()
+                    .zip(&cells)
+                    .filter(|(_, cell)| !cell.is_empty())
+                    .map(|(name, cell)| format!("{:width$}  {cell}", name.to_lowercase()))
+                    .collect();
+                self.lines(&lines)
+            }
+        }
+    }
+
+    /// The result of a deed: JSON where asked, else `said`, which `-q` silences.
+    pub(crate) fn done(&self, result: &impl Serialize, name: &str, said: &str) -> Outcome {
+        match self.format {
+            Format::Json => self.json(result),
+            Format::Jsonl => self.line(result),
+            Format::Name => self.lines(&[name.to_owned()]),
+            Format::Table | Format::Wide if self.quiet => Ok(()),
+            Format::Table | Format::Wide => self.text(&format!("{said}\n")),
+        }
+    }
+
+    /// Prints text as it is.
+    #[expect(clippy::unused_self, reason = "printing goes through the printer")]
+    pub(crate) fn text(&self, text: &str) -> Outcome {
+        let mut out = stdout().lock();
+        write(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    }
+
+    /// Prints bytes as they are.
+    #[expect(clippy::unused_self, reason = "printing goes through the printer")]
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Outcome {
+        let mut out = stdout().lock();
+        write(out.write_all(bytes).and_then(|()| out.flush()))
+    }
+
+    /// Says something to the person, on standard error. `-q` silences it.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            drop(writeln!(stderr().lock(), "{text}"));
+        }
+    }
+
+    /// Tells a trouble, on standard error.
+    pub(crate) fn trouble(trouble: &Trouble) {
+        drop(writeln!(stderr().lock(), "{trouble}"));
+    }
+
+    /// Prints one thing as a line of JSON.
+    pub(crate) fn record(&self, thing: &impl Serialize) -> Outcome {
+        self.line(thing)
+    }
+
+    fn json(&self, thing: &impl Serialize) -> Outcome {
+        let text = serde_json::to_string_pretty(thing).map_err(|odd| unprintable(&odd))?;
+        self.text(&format!("{text}\n"))
+    }
+
+    fn line(&self, thing: &impl Serialize) -> Outcome {
+        let text = serde_json::to_string(thing).map_err(|odd| unprintable(&odd))?;
+        self.text(&format!("{text}\n"))
+    }
+
+    fn lines(&self, lines: &[String]) -> Outcome {
+        self.text(
+            &lines
+                .iter()
+                .map(|line| format!("{line}\n"))
+                .collect::<String>(),
+        )
+    }
+
+    fn table<T: Row>(&self, rows: &[T]) -> Outcome {
+        let (names, usual) = T::COLUMNS;
+        let shown = if self.format == Format::Wide {
+            names.len()
+        } else {
+            usual
+        };
+        let heading: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let cells: Vec<Vec<String>> = self
+            .headers
+            .then_some(heading)
+            .into_iter()
+            .chain(rows.iter().map(Row::cells))
+            .map(|cells| cells.into_iter().take(shown).collect())
+            .collect();
+        self.lines(&aligned(&cells))
+    }
+}
+
+/// Pads every column but the last to its widest cell.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let line: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, &width)| format!("{cell:width$}"))
+                .collect();
+            line.join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+fn write(written: std::io::Result<()>) -> Outcome {
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::told(Exit::Error),
+        _other => Failure::new(
+            Exit::Error,
+            cli::file("write", "standard output", &error.to_string()),
+        ),
+    })
+}
+
+fn unprintable(odd: &serde_json::Error) -> Failure {
+    Failure::new(Exit::Error, cli::odd_answer(&odd.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_nothing_trails() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let lines = aligned(&[row(["TARGET", "AS", "ACCESS"]), row(["web1", "deploy", ""])]);
+        assert_eq!(lines, ["TARGET  AS      ACCESS", "web1    deploy"]);
+    }
+}

@@ -1,0 +1,345 @@
+//! `request`, `requests`, `approve`, `deny`, `withdraw`: asking for a grant, and answering.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use control::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
+use policies::words::cli;
+use policies::{Login, Protocol, Reason, TargetName};
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::path::segment;
+use crate::cli::printer::Row;
+use crate::cli::state::Bastion;
+use crate::cli::when;
+
+/// How long the server lets one question wait. Its own limit is 30 s.
+const POLL: u64 = 25;
+
+/// Ask for a grant
+#[derive(Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// Which target
+    target: TargetName,
+    /// As whom; may be left out where the target has one login
+    #[arg(long = "as", value_name = "LOGIN")]
+    login: Option<Login>,
+    /// For how long, for example 15m or 1h30m
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = when::duration)]
+    duration: Duration,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Reason,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+/// Whether to wait for an answer.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WaitArgs {
+    /// Wait for the answer, at most this long
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true,
+          default_missing_value = "10m", value_parser = when::duration)]
+    wait: Option<Duration>,
+}
+
+/// Look at requests
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestsVerb {
+    /// List requests: those that one may answer and one's own
+    Ls {
+        /// Those that have been answered too
+        #[arg(long)]
+        all: bool,
+        /// Only one's own
+        #[arg(long)]
+        mine: bool,
+    },
+    /// Show one
+    Show {
+        /// Which: an id or its beginning
+        id: String,
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
+    /// Take back one's own
+    #[command(alias = "cancel")]
+    Withdraw {
+        /// Which: an id or its beginning
+        id: String,
+    },
+}
+
+/// Say yes to a request
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// Which: an id or its beginning
+    id: String,
+    /// What to note beside it
+    #[arg(long, value_name = "TEXT")]
+    note: Option<Reason>,
+    /// Only if it is what you were shown: the digest from `requests show -o json`
+    #[arg(long, value_name = "HEX")]
+    digest: Option<String>,
+}
+
+/// Say no to a request
+#[derive(Debug, Args)]
+pub(crate) struct DenyArgs {
+    /// Which: an id or its beginning
+    id: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    note: Reason,
+}
+
+impl Row for RequestView {
+    const COLUMNS: (&'static [&'static str], usize) = (
+        &[
+            "ID", "WHO", "TARGET", "AS", "FOR", "STATE", "REASON", "FILED", "APPROVED", "GRANT",
+            "UNTIL", "NOTE",
+        ],
+        7,
+    );
+
+    fn cells(&self) -> Vec<String> {
+        let approved: Vec<&str> = self
+            .approved_by
+            .iter()
+            .map(policies::PrincipalName::as_str)
+            .collect();
+        vec![
+            self.id.to_string(),
+            self.principal.to_string(),
+            self.target.to_string(),
+            self.login.to_string(),
+            when::length(self.duration_seconds),
+            self.state.as_str().to_owned(),
+            self.reason.to_string(),
+            self.filed_at.to_string(),
+            approved.join(","),
+            self.grant
+                .map(|grant| grant.to_string())
+                .unwrap_or_default(),
+            self.until
+                .map(|until| until.to_string())
+                .unwrap_or_default(),
+            self.note
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ]
+    }
+}
+
+/// Files a request and, where asked, waits for its answer.
+pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
+    let doing = format!("ask for {}", args.target);
+    let order = RequestOrder {
+        target: args.target,
+        login: args.login,
+        duration_seconds: args.duration.as_secs(),
+        reason: args.reason,
+    };
+    let filed: RequestView = context
+        .client(&doing)?
+        .post(&doing, "/v1/requests", &order)
+        .await?;
+    match (filed.state, args.wait.wait) {
+        (Standing::Pending, Some(limit)) => {
+            context.printer.say(&cli::waiting(&filed.id.to_string()));
+            let answered = waited(context, filed, limit).await?;
+            told(context, &answered)
+        }
+        _asked => told(context, &filed),
+    }
+}
+
+/// Polls until the request is answered or `limit` has passed.
+async fn waited(
+    context: &Context,
+    mut request: RequestView,
+    limit: Duration,
+) -> Result<RequestView, Failure> {
+    let doing = format!("wait for {}", request.id);
+    let client = context.client(&doing)?;
+    let start = context.now();
+    loop {
+        let passed = context.now().duration_since(start).as_secs();
+        let left = limit
+            .as_secs()
+            .saturating_sub(passed.unsigned_abs())
+            .min(POLL);
+        let path = format!("/v1/requests/{}?wait={left}", request.id);
+        request = client.get(&doing, &path).await?;
+        if request.state != Standing::Pending || left == 0 {
+            return Ok(request);
+        }
+    }
+}
+
+/// Says where a request stands, to the one who asked.
+fn told(context: &Context, request: &RequestView) -> Outcome {
+    let id = request.id.to_string();
+    match request.state {
+        Standing::Approved => {
+            let by: Vec<&str> = request
+                .approved_by
+                .iter()
+                .map(policies::PrincipalName::as_str)
+                .collect();
+            let who = cli::approved_by(&by);
+            let until = request.until.map(|until| when::ahead(until, context.now()));
+            let said = cli::granted(
+                &who,
+                request.login.as_str(),
+                request.target.as_str(),
+                &until.unwrap_or_default(),
+                &way_in(context, request)?,
+            );
+            context.printer.done(request, &id, &said)
+        }
+        Standing::Pending => {
+            let said = cli::filed(&id, request.login.as_str(), request.target.as_str());
+            context.printer.done(request, &id, &said)?;
+            Err(Failure::told(Exit::Pending))
+        }
+        Standing::Denied | Standing::Withdrawn | Standing::Lapsed => {
+            context
+                .printer
+                .done(request, &id, &cli::came_to(&id, request.state.as_str()))?;
+            let how = match (&request.denied_by, &request.note) {
+                (Some(by), Some(note)) => format!("denied by {by}: {note}"),
+                _unanswered => request.state.as_str().to_owned(),
+            };
+            let trouble = cli::not_granted(&id, &how, request.target.as_str());
+            Err(Failure::new(Exit::Denied, trouble))
+        }
+    }
+}
+
+/// The command that goes in, as it can be pasted.
+fn way_in(context: &Context, request: &RequestView) -> Result<String, Failure> {
+    let bastion = context.login("say how to connect")?;
+    Ok(command(
+        &bastion,
+        request.protocol,
+        &request.login,
+        &request.target,
+    ))
+}
+
+/// `ssh -p 2222 deploy+web1@localhost` or `psql service=orders`.
+pub(crate) fn command(
+    bastion: &Bastion,
+    protocol: Option<Protocol>,
+    login: &Login,
+    target: &TargetName,
+) -> String {
+    match protocol {
+        Some(Protocol::Postgres) => format!("psql service={target}"),
+        Some(Protocol::Ssh) | None => match &bastion.ssh {
+            Some(at) if at.port == 22 => format!("ssh {login}+{target}@{}", at.host),
+            Some(at) => format!("ssh -p {} {login}+{target}@{}", at.port, at.host),
+            None => format!("ssh {login}+{target}@BASTION"),
+        },
+    }
+}
+
+/// `requests …`.
+pub(crate) async fn requests(context: &Context, verb: RequestsVerb) -> Outcome {
+    match verb {
+        RequestsVerb::Ls { all, mine } => {
+            let doing = "list requests";
+            let path = format!("/v1/requests?open={}&mine={mine}", !all);
+            let list: List<RequestView> = context.client(doing)?.get(doing, &path).await?;
+            context.printer.list(&list, &list.items)
+        }
+        RequestsVerb::Show { id, wait } => {
+            let request = one(context, &id).await?;
+            match (request.state, wait.wait) {
+                (Standing::Pending, Some(limit)) => {
+                    told(context, &waited(context, request, limit).await?)
+                }
+                _answered => context.printer.one(&request),
+            }
+        }
+        RequestsVerb::Withdraw { id } => withdraw(context, &id).await,
+    }
+}
+
+async fn one(context: &Context, id: &str) -> Result<RequestView, Failure> {
+    let doing = format!("show {id}");
+    context
+        .client(&doing)?
+        .get(&doing, &format!("/v1/requests/{}", segment(id)))
+        .await
+}
+
+/// Says yes.
+pub(crate) async fn approve(context: &Context, args: ApproveArgs) -> Outcome {
+    let doing = format!("approve {}", args.id);
+    let answer = Answer {
+        note: args.note,
+        digest: args.digest,
+    };
+    let path = format!("/v1/requests/{}/approve", segment(&args.id));
+    let request: RequestView = context.client(&doing)?.post(&doing, &path, &answer).await?;
+    let id = request.id.to_string();
+    let said = match (request.grant, request.until) {
+        (Some(grant), Some(until)) => {
+            cli::approved(&id, &grant.to_string(), &when::ahead(until, context.now()))
+        }
+        _more => cli::approved_in_part(&id),
+    };
+    context.printer.done(&request, &id, &said)
+}
+
+/// Says no.
+pub(crate) async fn deny(context: &Context, args: DenyArgs) -> Outcome {
+    let doing = format!("deny {}", args.id);
+    let answer = Answer {
+        note: Some(args.note),
+        digest: None,
+    };
+    let path = format!("/v1/requests/{}/deny", segment(&args.id));
+    let request: RequestView = context.client(&doing)?.post(&doing, &path, &answer).await?;
+    let id = request.id.to_string();
+    context.printer.done(&request, &id, &cli::denied(&id))
+}
+
+/// Takes one's own request back.
+pub(crate) async fn withdraw(context: &Context, id: &str) -> Outcome {
+    let doing = format!("withdraw {id}");
+    let path = format!("/v1/requests/{}/withdraw", segment(id));
+    let request: RequestView = context
+        .client(&doing)?
+        .post(&doing, &path, &Answer::default())
+        .await?;
+    let id = request.id.to_string();
+    context.printer.done(&request, &id, &cli::withdrawn(&id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_command_names_the_port_only_where_it_is_unusual() {
+        let bastion = |port| Bastion {
+            url: String::new(),
+            principal: "alice".parse().unwrap(),
+            expires_at: jiff::Timestamp::UNIX_EPOCH,
+            fingerprint: String::new(),
+            ssh: Some(format!("localhost:{port}").parse().unwrap()),
+            postgres: None,
+        };
+        let (login, target) = ("deploy".parse().unwrap(), "web1".parse().unwrap());
+        let ssh = |port| command(&bastion(port), Some(Protocol::Ssh), &login, &target);
+        assert_eq!(ssh(2222), "ssh -p 2222 deploy+web1@localhost");
+        assert_eq!(ssh(22), "ssh deploy+web1@localhost");
+        let psql = command(&bastion(22), Some(Protocol::Postgres), &login, &target);
+        assert_eq!(psql, "psql service=web1");
+    }
+}

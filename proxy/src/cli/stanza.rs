@@ -1,0 +1,235 @@
+//! What `ssh` and `psql` have to be told so that they need no options: pure text.
+
+use std::path::Path;
+
+use control::api::wire::{AccessState, TargetView};
+use policies::{HostPort, Login, Protocol};
+
+use crate::cli::state::{self, State};
+
+/// The stanzas of `ssh_config(5)`: one for the bastion, one for the targets behind it, and a last
+/// line that closes them, so that what follows applies to every host as before.
+///
+/// A bastion on the loopback interface is only meant at its own port; other servers may live on the
+/// same name.
+pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> String {
+    let identity = identity(state);
+    let HostPort { host, port } = bastion;
+    let mut text = match is_loopback(host) {
+        true => format!("Match originalhost {host} exec \"test %p = {port}\"\n{identity}"),
+        false => format!("Host {host}\n    Port {port}\n{identity}"),
+    };
+    let names: Vec<&str> = targets
+        .iter()
+        .filter(|target| target.protocol == Protocol::Ssh)
+        .map(|target| target.name.as_str())
+        .filter(|name| *name != host)
+        .collect();
+    if !names.is_empty() {
+        let names = names.join(" ");
+        text.push_str(&format!(
+            "Host {names}\n    ProxyJump {}\n{identity}",
+            jump(bastion)
+        ));
+    }
+    text.push_str("Host *\n");
+    text
+}
+
+/// `HOST:PORT` as `ProxyJump` takes it.
+fn jump(bastion: &HostPort) -> String {
+    match bastion.port {
+        22 => bastion.host.clone(),
+        _other => bastion.to_string(),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+fn identity(state: &State) -> String {
+    let path = |name: &str| quoted(&state.path(name));
+    format!(
+        "    IdentityFile {}\n    CertificateFile {}\n    IdentitiesOnly yes\n    \
+         UserKnownHostsFile {}\n    StrictHostKeyChecking yes\n",
+        path(state::SSH_KEY),
+        path(state::SSH_CERTIFICATE),
+        path(state::KNOWN_HOSTS),
+    )
+}
+
+/// A path as `ssh_config(5)` reads it: quoted, percent signs doubled, for tokens are expanded.
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.to_string_lossy().replace('%', "%%"))
+}
+
+/// The sections of libpq's service file: one per database and, where one has several roles, one per
+/// role as well.
+pub(crate) fn psql(state: &State, bastion: &HostPort, targets: &[TargetView]) -> String {
+    let mut text = String::new();
+    for target in targets
+        .iter()
+        .filter(|target| target.protocol == Protocol::Postgres)
+    {
+        let name = target.name.as_str();
+        let granted = target
+            .access
+            .iter()
+            .find(|access| access.state == AccessState::Granted);
+        let Some(usual) = granted.or(target.access.first()) else {
+            continue;
+        };
+        text.push_str(&section(state, bastion, name, name, &usual.login));
+        if target.access.len() > 1 {
+            for access in &target.access {
+                let service = format!("{name}.{}", access.login);
+                text.push_str(&section(state, bastion, &service, name, &access.login));
+            }
+        }
+    }
+    text
+}
+
+/// No `sslnegotiation`, no `max_protocol_version`: psql 15 refuses the whole file for them.
+fn section(
+    state: &State,
+    bastion: &HostPort,
+    service: &str,
+    target: &str,
+    login: &Login,
+) -> String {
+    let path = |name: &str| state.path(name).to_string_lossy().into_owned();
+    format!(
+        "[{service}]\nhost={}\nport={}\ndbname={target}\nuser={login}\nsslmode=verify-full\n\
+         sslrootcert={}\nsslcert={}\nsslkey={}\n",
+        bastion.host,
+        bastion.port,
+        path(state::CA),
+        path(state::TLS_CERTIFICATE),
+        path(state::TLS_KEY),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use control::api::wire::Access;
+
+    use super::*;
+
+    fn target(name: &str, protocol: Protocol, logins: &[&str]) -> TargetView {
+        let access = |login: &&str| Access {
+            login: login.parse().unwrap(),
+            state: AccessState::Ask,
+            until: None,
+            grant: None,
+            request: None,
+        };
+        TargetView {
+            schema: "tidegate.target/1".into(),
+            name: name.parse().unwrap(),
+            protocol,
+            labels: std::collections::BTreeMap::new(),
+            owners: None,
+            access: logins.iter().map(access).collect(),
+            dbname: None,
+            endpoint: None,
+        }
+    }
+
+    fn stanza(bastion: &str) -> String {
+        let targets = [
+            target("web1", Protocol::Ssh, &["deploy"]),
+            target("orders", Protocol::Postgres, &["app_ro"]),
+        ];
+        ssh(
+            &State::at(Path::new("/tmp/a state")),
+            &bastion.parse().unwrap(),
+            &targets,
+        )
+    }
+
+    /// What OpenSSH itself makes of the stanza.
+    #[track_caller]
+    fn understood(bastion: &str, args: &[&str]) -> String {
+        let name = format!(
+            "tidegate-stanza-{}-{}",
+            std::process::id(),
+            args.concat().len()
+        );
+        let file = std::env::temp_dir().join(name);
+        std::fs::write(&file, stanza(bastion)).unwrap();
+        let out = Command::new("ssh")
+            .arg("-G")
+            .arg("-F")
+            .arg(&file)
+            .args(args)
+            .output()
+            .unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    #[test]
+    fn openssh_needs_no_options_for_a_bastion_on_localhost() {
+        let got = understood("localhost:2222", &["-p", "2222", "deploy+web1@localhost"]);
+        assert!(got.contains("identityfile /tmp/a state/ssh-key\n"), "{got}");
+        assert!(
+            got.contains("certificatefile /tmp/a state/ssh-key-cert.pub\n"),
+            "{got}"
+        );
+        assert!(got.contains("identitiesonly yes"), "{got}");
+        assert!(got.contains("user deploy+web1\n"), "{got}");
+    }
+
+    #[test]
+    fn another_server_on_localhost_is_left_alone() {
+        let got = understood("localhost:2222", &["-p", "2022", "me@localhost"]);
+        assert!(!got.contains("/tmp/a state"), "{got}");
+    }
+
+    #[test]
+    fn openssh_needs_no_options_behind_the_bastion() {
+        let got = understood("localhost:2222", &["-J", "localhost:2222", "deploy@web1"]);
+        assert!(got.contains("identityfile /tmp/a state/ssh-key\n"), "{got}");
+        assert!(got.contains("proxyjump localhost:2222\n"), "{got}");
+    }
+
+    #[test]
+    fn a_bastion_elsewhere_is_known_by_its_name_alone() {
+        let got = understood("bastion.example:2222", &["deploy+web1@bastion.example"]);
+        assert!(got.contains("port 2222\n"), "{got}");
+    }
+
+    #[test]
+    fn what_follows_the_block_applies_to_every_host() {
+        assert!(stanza("localhost:2222").ends_with("\nHost *\n"));
+    }
+
+    #[test]
+    fn a_database_with_two_roles_has_three_services() {
+        let targets = [target("orders", Protocol::Postgres, &["app_ro", "app_rw"])];
+        let text = psql(
+            &State::at(Path::new("/s")),
+            &"localhost:5432".parse().unwrap(),
+            &targets,
+        );
+        for service in ["[orders]\n", "[orders.app_ro]\n", "[orders.app_rw]\n"] {
+            assert!(text.contains(service), "{text}");
+        }
+        assert!(
+            text.contains("sslmode=verify-full\nsslrootcert=/s/ca.pem\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! What one person's login leaves on their machine: keys, certificates, whom to trust.
+//!
+//! One directory, mode 0700, every file 0600 and written whole or not at all. `ssh` and `psql` read
+//! these files by themselves; that is all they need.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use policies::words::cli;
+use policies::{HostPort, PrincipalName};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::failure::{Exit, Failure};
+
+/// The private key for `ssh`.
+pub(crate) const SSH_KEY: &str = "ssh-key";
+/// Its public half.
+pub(crate) const SSH_PUBLIC: &str = "ssh-key.pub";
+/// Its certificate; OpenSSH looks for it beside the key under this name.
+pub(crate) const SSH_CERTIFICATE: &str = "ssh-key-cert.pub";
+/// The private key for `psql` and the API.
+pub(crate) const TLS_KEY: &str = "pg.key";
+/// Its certificate and what is above it.
+pub(crate) const TLS_CERTIFICATE: &str = "pg.crt";
+/// The CA of the bastion's own certificate.
+pub(crate) const CA: &str = "ca.pem";
+/// The CA of the bastion's host certificates.
+pub(crate) const KNOWN_HOSTS: &str = "known_hosts";
+/// Where the bastion is and until when the login holds.
+const BASTION: &str = "bastion.json";
+
+/// The bastion that this machine is logged in at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bastion {
+    /// Its API, `https://HOST:PORT`.
+    pub url: String,
+    /// Who is logged in.
+    pub principal: PrincipalName,
+    /// When the certificates end.
+    pub expires_at: Timestamp,
+    /// The fingerprint of its CA.
+    pub fingerprint: String,
+    /// Where it speaks SSH.
+    pub ssh: Option<HostPort>,
+    /// Where it speaks PostgreSQL.
+    pub postgres: Option<HostPort>,
+}
+
+impl Bastion {
+    /// Whether the login still holds. It is over at `expires_at`.
+    pub(crate) fn valid(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+}
+
+/// The state directory.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    dir: PathBuf,
+}
+
+impl State {
+    /// Names it; nothing is touched yet.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+        }
+    }
+
+    /// Where a file of it is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The bastion of the last login, if there is one.
+    pub(crate) fn bastion(&self) -> Result<Option<Bastion>, Failure> {
+        match fs::read(self.path(BASTION)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failure("read", BASTION, &error)),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|odd| self.failure("read", BASTION, &io::Error::other(odd))),
+        }
+    }
+
+    /// Reads a file of it.
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        fs::read(self.path(name)).map_err(|error| self.failure("read", name, &error))
+    }
+
+    /// Keeps a login. `bastion.json` comes last, so an interrupted login is no login.
+    pub(crate) fn keep(&self, bastion: &Bastion, files: &[(&str, &str)]) -> Result<(), Failure> {
+        self.ensure_dir()?;
+        for (name, text) in files {
+            self.write(name, text.as_bytes())?;
+        }
+        let text = serde_json::to_vec_pretty(bastion)
+            .map_err(|odd| self.failure("write", BASTION, &io::Error::other(odd)))?;
+        self.write(BASTION, &text)
+    }
+
+    /// Forgets the login and the trust that came with it.
+    pub(crate) fn forget(&self) -> Result<(), Failure> {
+        let all = [
+            BASTION,
+            SSH_KEY,
+            SSH_PUBLIC,
+            SSH_CERTIFICATE,
+            TLS_KEY,
+            TLS_CERTIFICATE,
+            CA,
+            KNOWN_HOSTS,
+        ];
+        for name in all {
+            match fs::remove_file(self.path(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.failure("remove", name, &error));
+                }
+                _gone => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn ensure_dir(&self) -> Result<(), Failure> {
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir);
+        made.map_err(|error| self.failure("make", "", &error))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        write_whole(&self.path(name), bytes, 0o600)
+            .map_err(|error| self.failure("write", name, &error))
+    }
+
+    fn failure(&self, doing: &str, name: &str, error: &io::Error) -> Failure {
+        let path = self.path(name);
+        Failure::new(
+            Exit::Error,
+            cli::file(doing, &path.to_string_lossy(), &error.to_string()),
+        )
+    }
+}
+
+/// Writes a file so that its readers see the old text or the new one, never a part.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        drop(fs::remove_file(&beside));
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn bastion() -> Bastion {
+        Bastion {
+            url: "https://localhost:3443".into(),
+            principal: PrincipalName::parse("alice").unwrap(),
+            expires_at: Timestamp::from_second(100).unwrap(),
+            fingerprint: "SHA256:abc".into(),
+            ssh: None,
+            postgres: None,
+        }
+    }
+
+    fn scratch(name: &str) -> State {
+        let dir =
+            std::env::temp_dir().join(format!("tidegate-state-{name}-{}", std::process::id()));
+        drop(fs::remove_dir_all(&dir));
+        State::at(&dir)
+    }
+
+    #[test]
+    fn a_login_is_kept_for_its_owner_alone() {
+        let state = scratch("kept");
+        state.keep(&bastion(), &[(SSH_KEY, "secret")]).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&state.dir), 0o700);
+        assert_eq!(mode(&state.path(SSH_KEY)), 0o600);
+        assert_eq!(state.bastion().unwrap(), Some(bastion()));
+        state.forget().unwrap();
+        assert_eq!(state.bastion().unwrap(), None);
+        assert!(!state.path(SSH_KEY).exists());
+        fs::remove_dir_all(&state.dir).unwrap();
+    }
+
+    #[test]
+    fn a_login_is_over_at_the_instant_it_expires() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert!(bastion().valid(at(99)));
+        assert!(!bastion().valid(at(100)));
+    }
+}

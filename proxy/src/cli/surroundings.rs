@@ -1,0 +1,69 @@
+//! What the command line takes from its environment, read once and handed on.
+//!
+//! Flags come first; their own environment variables (`TIDEGATE_…`) are declared beside them and
+//! read by clap.
+
+use std::env;
+use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+/// Where a verb runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// The person's home.
+    pub home: PathBuf,
+    /// Where this person's login is kept.
+    pub state_dir: PathBuf,
+    /// The agent's socket.
+    pub agent: Option<PathBuf>,
+    /// libpq's service file.
+    pub service_file: PathBuf,
+    /// Where programs are looked for.
+    pub path: Vec<PathBuf>,
+    /// Whether there is somebody to ask.
+    pub interactive: bool,
+    /// Whether output may be coloured.
+    pub coloured: bool,
+}
+
+impl Surroundings {
+    /// Reads them. `state_dir` is what a flag or `TIDEGATE_STATE_DIR` said.
+    pub(crate) fn read(state_dir: Option<&Path>) -> Self {
+        let home = env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let state_dir = state_dir.map_or_else(
+            || base("XDG_STATE_HOME", &home, ".local/state").join("tidegate"),
+            Path::to_path_buf,
+        );
+        Self {
+            state_dir: std::path::absolute(&state_dir).unwrap_or(state_dir),
+            agent: env::var_os("SSH_AUTH_SOCK")
+                .filter(|at| !at.is_empty())
+                .map(PathBuf::from),
+            service_file: env::var_os("PGSERVICEFILE")
+                .map_or_else(|| home.join(".pg_service.conf"), PathBuf::from),
+            path: env::var_os("PATH")
+                .map(|all| env::split_paths(&all).collect())
+                .unwrap_or_default(),
+            interactive: stdin().is_terminal() && stderr().is_terminal(),
+            coloured: stdout().is_terminal()
+                && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()),
+            home,
+        }
+    }
+
+    /// Where a program is, if it can be found.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        self.path
+            .iter()
+            .map(|dir| dir.join(name))
+            .find(|at| at.is_file())
+    }
+}
+
+/// A base directory by the XDG rules: relative values are ignored.
+fn base(variable: &str, home: &Path, fallback: &str) -> PathBuf {
+    env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|at| at.is_absolute())
+        .unwrap_or_else(|| home.join(fallback))
+}

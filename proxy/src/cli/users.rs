@@ -1,0 +1,193 @@
+//! `user`: who is known, by which keys, in which groups; locking them out and letting them back in.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use control::api::wire::{Ended, Ending, KeyOrder, List, PrincipalOrder, PrincipalView, Trust};
+use policies::words::cli;
+use policies::{GroupName, PrincipalKind, PrincipalName, Reason};
+use reqwest::Method;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::path::segment;
+use crate::cli::printer::Row;
+
+/// Manage people and services
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserVerb {
+    /// Add someone
+    Add(AddArgs),
+    /// List everyone
+    Ls,
+    /// Remove someone and cut their sessions
+    Rm {
+        /// Who
+        name: PrincipalName,
+    },
+    /// Lock someone out and cut their sessions
+    Lock {
+        /// Who
+        name: PrincipalName,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Reason,
+    },
+    /// Let someone back in
+    Unlock {
+        /// Who
+        name: PrincipalName,
+    },
+    /// Manage someone's keys
+    #[command(subcommand)]
+    Key(KeyVerb),
+}
+
+/// Manage someone's keys
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyVerb {
+    /// Register a further key
+    Add {
+        /// Whose
+        name: PrincipalName,
+        /// Its public half's file
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+}
+
+/// Someone new.
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Their name
+    name: PrincipalName,
+    /// The public half of a key of theirs
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// A group they are in
+    #[arg(long)]
+    group: Vec<GroupName>,
+    /// It is a CI job, an agent or a service: it never approves
+    #[arg(long)]
+    machine: bool,
+}
+
+impl Row for PrincipalView {
+    const COLUMNS: (&'static [&'static str], usize) =
+        (&["NAME", "GROUPS", "KEYS", "LOCKED", "KIND", "ADDED"], 4);
+
+    fn cells(&self) -> Vec<String> {
+        let groups: Vec<&str> = self.groups.iter().map(GroupName::as_str).collect();
+        vec![
+            self.name.to_string(),
+            groups.join(","),
+            self.keys.join(","),
+            if self.lock.is_some() { "locked" } else { "no" }.to_owned(),
+            match self.kind {
+                PrincipalKind::Person => "person".to_owned(),
+                PrincipalKind::Machine => "machine".to_owned(),
+            },
+            self.added_at.to_string(),
+        ]
+    }
+}
+
+/// `user …`.
+pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
+    match verb {
+        UserVerb::Add(args) => add(context, args).await,
+        UserVerb::Ls => {
+            let doing = "list people";
+            let list: List<PrincipalView> =
+                context.client(doing)?.get(doing, "/v1/principals").await?;
+            context.printer.list(&list, &list.items)
+        }
+        UserVerb::Rm { name } => {
+            let doing = format!("remove {name}");
+            let client = context.client(&doing)?;
+            let ended: Ended = client
+                .send(
+                    &doing,
+                    Method::DELETE,
+                    &at(&name, ""),
+                    &serde_json::json!({}),
+                )
+                .await?;
+            context
+                .printer
+                .done(&ended, name.as_str(), &cli::user_removed(name.as_str()))
+        }
+        UserVerb::Lock { name, reason } => {
+            let doing = format!("lock {name}");
+            let client = context.client(&doing)?;
+            let ended: Ended = client
+                .post(&doing, &at(&name, "/lock"), &Ending { reason })
+                .await?;
+            context
+                .printer
+                .done(&ended, name.as_str(), &cli::user_locked(name.as_str()))
+        }
+        UserVerb::Unlock { name } => {
+            let doing = format!("unlock {name}");
+            let client = context.client(&doing)?;
+            let view: PrincipalView = client
+                .post(&doing, &at(&name, "/unlock"), &serde_json::json!({}))
+                .await?;
+            context
+                .printer
+                .done(&view, name.as_str(), &cli::user_unlocked(name.as_str()))
+        }
+        UserVerb::Key(KeyVerb::Add { name, key }) => {
+            let doing = format!("add a key to {name}");
+            let order = KeyOrder {
+                key: public_key(&key)?,
+            };
+            let client = context.client(&doing)?;
+            let view: PrincipalView = client.post(&doing, &at(&name, "/keys"), &order).await?;
+            context
+                .printer
+                .done(&view, name.as_str(), &cli::key_added(name.as_str()))
+        }
+    }
+}
+
+async fn add(context: &Context, args: AddArgs) -> Outcome {
+    let doing = format!("add {}", args.name);
+    let keys: Result<Vec<String>, Failure> = args.key.iter().map(|path| public_key(path)).collect();
+    let order = PrincipalOrder {
+        name: args.name,
+        kind: if args.machine {
+            PrincipalKind::Machine
+        } else {
+            PrincipalKind::Person
+        },
+        groups: args.group.into_iter().collect(),
+        keys: keys?,
+    };
+    let client = context.client(&doing)?;
+    let view: PrincipalView = client.post(&doing, "/v1/principals", &order).await?;
+    let trust: Trust = client.get(&doing, "/v1/trust").await?;
+    let name = view.name.to_string();
+    context.printer.done(
+        &view,
+        &name,
+        &cli::user_added(&name, client.url(), &trust.fingerprint),
+    )
+}
+
+fn at(name: &PrincipalName, rest: &str) -> String {
+    format!("/v1/principals/{}{rest}", segment(name.as_str()))
+}
+
+/// Reads a public key. A private one is refused before it leaves this machine.
+fn public_key(path: &Path) -> Result<String, Failure> {
+    let shown = path.to_string_lossy();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Usage, cli::file("read", &shown, &error.to_string()))
+    })?;
+    let line = text.trim();
+    match line.contains("PRIVATE KEY") || line.lines().count() != 1 {
+        false => Ok(line.to_owned()),
+        true => Err(Failure::new(Exit::Usage, cli::not_a_public_key(&shown))),
+    }
+}

@@ -1,0 +1,139 @@
+//! Durations and instants as people type and read them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// The text is not a duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a duration such as 90s, 15m, 1h30m or 2d")]
+pub(crate) struct DurationError(String);
+
+/// The longest duration that can be typed: a year.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Reads `90s`, `15m`, `1h30m`, `2d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
+    let refuse = || DurationError(text.chars().take(40).collect());
+    let mut total = 0_u64;
+    let mut digits = String::new();
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        let unit = match c {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            _other => return Err(refuse()),
+        };
+        let count: u64 = digits.parse().map_err(|_odd| refuse())?;
+        total = count
+            .checked_mul(unit)
+            .and_then(|more| total.checked_add(more))
+            .ok_or_else(refuse)?;
+        digits.clear();
+    }
+    let whole = Duration::from_secs(total);
+    let good = digits.is_empty() && total > 0 && whole <= DURATION_MAX;
+    good.then_some(whole).ok_or_else(refuse)
+}
+
+/// A length of time in at most two units: `58m`, `1h30m`, `2d`.
+pub(crate) fn length(seconds: i64) -> String {
+    let seconds = seconds.unsigned_abs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let parts = [
+        (days, 'd'),
+        (hours, 'h'),
+        (minutes, 'm'),
+        (seconds % 60, 's'),
+    ];
+    let text: String = parts
+        .iter()
+        .skip_while(|(count, _)| *count == 0)
+        .take(2)
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
+/// An instant for people: the time of day where they are, with the date when it is another day.
+pub(crate) fn instant(at: Timestamp, now: Timestamp) -> String {
+    local(at, now, &TimeZone::system())
+}
+
+fn local(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (there, here) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
+    let pattern = if there.date() == here.date() {
+        "%H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
+    there.strftime(pattern).to_string()
+}
+
+/// An instant and how far it is: `15:04:00 (in 58m)`.
+pub(crate) fn ahead(at: Timestamp, now: Timestamp) -> String {
+    let left = at.as_second().saturating_sub(now.as_second());
+    match left {
+        ..=0 => format!("{} (over)", instant(at, now)),
+        some => format!("{} (in {})", instant(at, now), length(some)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, want: Option<u64>) {
+        assert_eq!(duration(text).ok().map(|d| d.as_secs()), want, "{text}");
+    }
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        check("90s", Some(90));
+        check("15m", Some(900));
+        check("1h30m", Some(5400));
+        check("2d", Some(172_800));
+    }
+
+    #[test]
+    fn what_has_no_unit_no_number_or_no_end_is_no_duration() {
+        for text in [
+            "",
+            "15",
+            "m",
+            "1h30",
+            "-1h",
+            "1w",
+            "0m",
+            "99999999999999999999h",
+            "400d",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn lengths_have_two_units_at_most() {
+        let lengths = [0, 59, 60, 3480, 5400, 86_400, 90_061].map(length);
+        assert_eq!(lengths, ["0s", "59s", "1m", "58m", "1h30m", "1d", "1d1h"]);
+    }
+
+    #[test]
+    fn another_day_is_shown_with_its_date() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(local(at(3600), at(0), &TimeZone::UTC), "01:00:00");
+        assert_eq!(local(at(90_000), at(0), &TimeZone::UTC), "1970-01-02 01:00");
+    }
+}
