@@ -12,7 +12,6 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use policies::SessionId;
 
-use crate::End;
 use crate::chain::{Digest, sha256};
 use crate::segment::CHECKPOINT_MAX;
 
@@ -44,7 +43,7 @@ pub struct Checkpoint {
     pub bytes: u64,
     /// The running digest over the segments as they stand in the file.
     pub container: [u8; 32],
-    /// How the session ended: [`End::as_str`].
+    /// How the session ended: [`End::as_str`](crate::End::as_str).
     pub end: String,
     /// The time of the last frame, in µs from the start.
     pub last_us: u64,
@@ -204,9 +203,4 @@ impl Lines<'_> {
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or_else(|| self.malformed())
     }
-}
-
-/// Whether `end` is the one that a close frame states.
-pub(crate) fn states(checkpoint: &Checkpoint, end: &End) -> bool {
-    checkpoint.end == end.as_str()
 }

@@ -24,8 +24,6 @@ const CHECKPOINT: u32 = 0x184D_2A52;
 const TITLE: &[u8] = b"tidegate recording 1\n";
 /// A skippable frame's magic number and length.
 pub(crate) const SKIP: usize = 8;
-/// The opening of a file, in bytes.
-pub(crate) const OPENING: usize = SKIP + 21;
 /// What a segment's skippable frame holds.
 const SEGMENT_BODY: usize = 8 + 4 + 4 + 4 + 8 + TAG;
 /// What stands before a segment's packed bytes.

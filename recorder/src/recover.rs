@@ -1,0 +1,288 @@
+//! Seals what a crash left. Cuts at the last good frame, says that the end is unknown, and runs the
+//! same code as normal sealing. Never invents a frame, never drops one that is good.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read as _, Seek as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use policies::SessionId;
+
+use crate::chain::{Chain, Link, peek};
+use crate::codec::kind;
+use crate::fault::{Break, Fault};
+use crate::finish::{Finish, Sealed};
+use crate::frame::Frame;
+use crate::heading::Heading;
+use crate::read::Walk;
+use crate::recorder::{Paths, Recorder, Shared, sessions};
+use crate::segment::{self, Container, SEGMENT_MAX};
+use crate::{End, Timeline};
+
+/// What became of one recording that a crash left.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Of which session.
+    pub session: SessionId,
+    /// The sealed recording, or why there is none. Then the files stay as they are.
+    pub outcome: Result<Salvage, RecoverError>,
+}
+
+/// A recording that was cut and sealed.
+#[derive(Debug)]
+pub struct Salvage {
+    /// Where it is, and what was signed.
+    pub sealed: Sealed,
+    /// Where frames that were once whole turned out damaged, with the copy that was kept of the
+    /// file. A frame that was still being written when the crash came is no damage.
+    pub damaged: Option<(Break, PathBuf)>,
+}
+
+/// Why a recording that a crash left could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// Not even the heading is readable.
+    #[error("not even the heading is readable")]
+    Heading(#[source] Box<Break>),
+    /// The files could not be read or written.
+    #[error("recover the files")]
+    Files(#[source] io::Error),
+}
+
+impl Recorder {
+    /// Seals every recording of the directory that nobody writes. `now` becomes the time of the
+    /// seal; the session ends at its last good frame.
+    ///
+    /// Waits for the disk. To be called before the first [`open`](Self::open).
+    pub fn recover(&self, now: Timestamp) -> io::Result<Vec<Recovered>> {
+        let shared = self.shared();
+        for session in sessions(&shared.dir, "tail")? {
+            let paths = Paths::of(&shared.dir, session);
+            if !paths.part.exists() && paths.sealed.exists() {
+                fs::remove_file(&paths.tail)?;
+            }
+        }
+        let left = sessions(&shared.dir, "part")?;
+        Ok(left
+            .into_iter()
+            .filter_map(|session| recover_one(shared, session, now))
+            .collect())
+    }
+}
+
+/// Recovers one, unless it is being written.
+fn recover_one(shared: &Shared, session: SessionId, now: Timestamp) -> Option<Recovered> {
+    let paths = Paths::of(&shared.dir, session);
+    let part = match OpenOptions::new().read(true).write(true).open(&paths.part) {
+        Ok(part) => part,
+        Err(error) => {
+            return Some(Recovered {
+                session,
+                outcome: Err(RecoverError::Files(error)),
+            });
+        }
+    };
+    match part.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => return None,
+        Err(fs::TryLockError::Error(error)) => {
+            return Some(Recovered {
+                session,
+                outcome: Err(RecoverError::Files(error)),
+            });
+        }
+    }
+    Some(Recovered {
+        session,
+        outcome: salvage(shared, &paths, &part, now),
+    })
+}
+
+fn salvage(
+    shared: &Shared,
+    paths: &Paths,
+    part: &File,
+    now: Timestamp,
+) -> Result<Salvage, RecoverError> {
+    let tail = read_tail(paths).map_err(RecoverError::Files)?;
+    let found = walk_part(part).map_err(|broken| RecoverError::Heading(Box::new(broken)));
+    let mut found = match found {
+        Ok(found) => found,
+        // The first segment never left the raw frames.
+        Err(_) if peek(&tail).is_ok_and(|link| link.sequence == 0) => {
+            part.write_all_at(&segment::opening(), 0)
+                .map_err(RecoverError::Files)?;
+            Found::nothing()
+        }
+        Err(broken) => return Err(broken),
+    };
+    let ending = found.follow(&tail);
+    let Some(heading) = found.heading else {
+        let nothing = Fault::Frame(crate::FrameFault::CutOff);
+        let broken = Break {
+            frame: 0,
+            after: Duration::ZERO,
+            offset: 0,
+            within: 0,
+            fault: nothing,
+        };
+        return Err(RecoverError::Heading(Box::new(broken)));
+    };
+    let damaged = match found.damage {
+        Some(damage) => Some((damage, keep_copy(paths).map_err(RecoverError::Files)?)),
+        None => None,
+    };
+    let (end, timeline) = ending
+        .or(found.ending)
+        .unwrap_or((End::CutShort, Timeline::default()));
+    let finish = Finish {
+        paths: paths.clone(),
+        session: heading.session,
+        started_at: heading.started_at,
+        part,
+        part_len: found.part_len,
+        container: found.container,
+        open_first: found.open_first,
+        open_at_us: peek(&found.open).map_or(0, |link| link.at_us),
+        open: found.open,
+        chain: found.chain,
+    };
+    let sealed = finish.seal(Duration::ZERO, now, &Frame::Close { end, timeline }, shared);
+    Ok(Salvage {
+        sealed: sealed.map_err(RecoverError::Files)?,
+        damaged,
+    })
+}
+
+/// What is good so far.
+struct Found {
+    heading: Option<Heading>,
+    chain: Chain,
+    container: Container,
+    /// How much of the file of segments stays as it is.
+    part_len: u64,
+    /// The good frames that follow it, raw.
+    open: Vec<u8>,
+    open_first: u64,
+    ending: Option<(End, Timeline)>,
+    damage: Option<Break>,
+}
+
+impl Found {
+    fn nothing() -> Self {
+        Self {
+            heading: None,
+            chain: Chain::start(),
+            container: Container::start(),
+            part_len: segment::opening().len() as u64,
+            open: Vec::new(),
+            open_first: 0,
+            ending: None,
+            damage: None,
+        }
+    }
+
+    /// Takes over the raw frames that come next. Those that are packed already are passed over.
+    fn follow(&mut self, tail: &[u8]) -> Option<(End, Timeline)> {
+        let mut rest = tail;
+        let mut ending = None;
+        while let Ok(link) = peek(rest) {
+            let (frame, after) = rest.split_at_checked(link.length)?;
+            rest = after;
+            if link.sequence < self.chain.next {
+                continue;
+            }
+            let Ok(link) = self.chain.pull(frame) else {
+                break;
+            };
+            if link.sequence == 0 {
+                self.heading = link.open_heading().ok();
+            }
+            ending = close_of(&link);
+            self.open.extend_from_slice(frame);
+        }
+        ending
+    }
+}
+
+/// Walks along the file of segments to its last good frame.
+fn walk_part(mut part: &File) -> Result<Found, Break> {
+    let unreadable = |error| Break {
+        frame: 0,
+        after: Duration::ZERO,
+        offset: 0,
+        within: 0,
+        fault: Fault::Read(error),
+    };
+    let length = part.metadata().map_err(unreadable)?.len();
+    part.rewind().map_err(unreadable)?;
+    let mut walk = Walk::new(BufReader::new(part))?;
+    if length == segment::opening().len() as u64 {
+        return Ok(Found::nothing());
+    }
+    let mut before = (walk.chain.next, walk.container);
+    let heading = walk.heading()?;
+    let mut ending = None;
+    let damage = loop {
+        if walk.at_boundary() {
+            before = (walk.chain.next, walk.container);
+        }
+        match walk.link() {
+            Ok(None) => break None,
+            Ok(Some(link)) => ending = close_of(&link),
+            Err(broken) => break Some(broken),
+        }
+    };
+    // Between segments nothing of the segment at hand is open; inside one, its good frames are.
+    let open = walk.good().to_vec();
+    let (open_first, container) = match open.is_empty() {
+        true => (walk.chain.next, before.1),
+        false => before,
+    };
+    Ok(Found {
+        heading: Some(heading),
+        part_len: walk.begin(),
+        container,
+        open,
+        open_first,
+        ending,
+        damage: damage.filter(|broken| !matches!(broken.fault, Fault::CutOff)),
+        chain: walk.chain,
+    })
+}
+
+/// How the session ended, if this is the frame that says so.
+fn close_of(link: &Link<'_>) -> Option<(End, Timeline)> {
+    if link.kind != kind::CLOSE {
+        return None;
+    }
+    match link.open().ok()?.frame {
+        Frame::Close { end, timeline } => Some((end, timeline)),
+        _ => None,
+    }
+}
+
+/// The raw frames, bounded by what a writer leaves there.
+fn read_tail(paths: &Paths) -> io::Result<Vec<u8>> {
+    let mut tail = Vec::new();
+    match File::open(&paths.tail) {
+        Ok(file) => file
+            .take(SEGMENT_MAX.saturating_mul(2) as u64)
+            .read_to_end(&mut tail)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(tail)
+}
+
+/// Keeps damaged files as they were found, beside the recording.
+fn keep_copy(paths: &Paths) -> io::Result<PathBuf> {
+    let copy = paths.part.with_extension("damaged");
+    fs::copy(&paths.part, &copy)?;
+    if paths.tail.exists() {
+        fs::copy(&paths.tail, paths.part.with_extension("damaged-tail"))?;
+    }
+    Ok(copy)
+}

@@ -1,0 +1,169 @@
+//! Writing, and what is there when it is over.
+
+use recorder::{AppendError, End, Frame, Reader, Timeline, verify};
+
+use crate::desk::{Desk, at, complete, heading, now, output, outputs, session};
+
+#[test]
+fn a_sealed_recording_is_one_file_that_verifies() {
+    let desk = Desk::new();
+    let sealed = desk.lines(1, 100);
+    assert_eq!(desk.names(), [format!("{}.rec", session(1))]);
+    assert_eq!(sealed.path, desk.recorder.path_of(session(1)));
+    let verified = verify(&sealed.path, Some(session(1)), &desk.key).unwrap();
+    assert_eq!(verified.heading, heading(1));
+    assert_eq!(verified.end, End::Complete);
+    assert_eq!(verified.checkpoint, sealed.checkpoint);
+    assert_eq!(verified.checkpoint.frames, 102);
+}
+
+#[test]
+fn frames_come_back_in_order_with_their_times() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(5), &output(b"a")).unwrap();
+    recording
+        .append_all(at(7), &[output(b"b"), output(b"c")])
+        .unwrap();
+    let sealed = complete(&recording, at(9));
+    let mut reader = Reader::open(&sealed.path).unwrap();
+    let mut seen = Vec::new();
+    while let Some(stamped) = reader.next_frame().unwrap() {
+        seen.push((stamped.sequence, stamped.at));
+    }
+    assert_eq!(seen, [(1, at(5)), (2, at(7)), (3, at(7)), (4, at(9))]);
+    assert!(reader.note().is_some());
+}
+
+#[test]
+fn a_clock_that_goes_back_reorders_nothing() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(50), &output(b"a")).unwrap();
+    recording.append(at(20), &output(b"b")).unwrap();
+    let sealed = complete(&recording, at(10));
+    assert_eq!(
+        verify(&sealed.path, None, &desk.key)
+            .unwrap()
+            .checkpoint
+            .last_us,
+        50_000
+    );
+}
+
+#[test]
+fn megabytes_are_packed_in_segments_and_come_back_whole() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let mut all = Vec::new();
+    for round in 0..300_u64 {
+        let block: Vec<u8> = (0..65_536_u64)
+            .map(|at| (at.wrapping_mul(round) >> 3) as u8)
+            .collect();
+        recording.append(at(round), &output(&block)).unwrap();
+        all.extend_from_slice(&block);
+    }
+    let sealed = complete(&recording, at(301));
+    assert!(verify(&sealed.path, None, &desk.key).is_ok());
+    assert!(outputs(&sealed.path) == all);
+}
+
+#[test]
+fn an_old_segment_is_packed_by_the_next_frame() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(1_000), &output(b"a")).unwrap();
+    let part = desk.file(&format!("{}.part", session(1)));
+    let before = std::fs::metadata(&part).unwrap().len();
+    recording.append(at(10_000), &output(b"b")).unwrap();
+    assert!(std::fs::metadata(&part).unwrap().len() > before);
+    let sealed = complete(&recording, at(10_001));
+    assert_eq!(outputs(&sealed.path), b"ab");
+}
+
+#[test]
+fn nothing_is_appended_after_the_seal() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    complete(&recording, at(1));
+    assert!(matches!(
+        recording.append(at(2), &output(b"x")),
+        Err(AppendError::Sealed)
+    ));
+    assert!(
+        recording
+            .seal(at(2), now(), &End::Complete, &Timeline::default())
+            .is_err()
+    );
+}
+
+#[test]
+fn only_the_seal_writes_the_end() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let close = Frame::Close {
+        end: End::Complete,
+        timeline: Timeline::default(),
+    };
+    assert!(recording.append(at(1), &close).is_err());
+    assert!(recording.append(at(1), &output(b"still open")).is_ok());
+}
+
+#[test]
+fn a_session_has_one_recording() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    assert!(matches!(
+        desk.recorder.open(&heading(1)),
+        Err(recorder::OpenError::Exists(_))
+    ));
+    complete(&recording, at(1));
+    assert!(matches!(
+        desk.recorder.open(&heading(1)),
+        Err(recorder::OpenError::Exists(_))
+    ));
+}
+
+#[test]
+fn the_end_and_its_timeline_come_back() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let end = End::Severed {
+        code: "TG204".to_owned(),
+        why: "the grant expired".to_owned(),
+    };
+    let timeline = Timeline {
+        decided_at: Some(at(10)),
+        target_closed: Some(at(11)),
+        halt_confirmed: None,
+        client_closed: Some(at(12)),
+    };
+    let sealed = recording.seal(at(13), now(), &end, &timeline).unwrap();
+    let verified = verify(&sealed.path, None, &desk.key).unwrap();
+    assert_eq!((verified.end, verified.timeline), (end, timeline));
+    assert_eq!(verified.checkpoint.end, "severed");
+}
+
+#[test]
+fn a_full_disk_ends_what_is_live_and_lets_nothing_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = recorder::Limits {
+        reserve_bytes: u64::MAX / 2,
+        ..recorder::Limits::default()
+    };
+    let seal = std::sync::Arc::new(crate::desk::Stamp::new(1));
+    let recorder = recorder::Recorder::open_dir(dir.path(), limits, seal).unwrap();
+    assert!(matches!(
+        recorder.open(&heading(1)),
+        Err(recorder::OpenError::NoSpace)
+    ));
+}
+
+#[test]
+fn a_recording_that_is_written_is_synced_without_complaint() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(1), &output(b"x")).unwrap();
+    assert!(desk.recorder.sync().is_empty());
+    assert!(recording.failure().is_none());
+}

@@ -1,0 +1,6 @@
+//! Recordings as their users see them: written, cut, damaged, verified.
+
+mod damage;
+mod desk;
+mod living;
+mod recovery;

@@ -1,0 +1,149 @@
+//! What a crash leaves, and what becomes of it.
+
+use std::fs;
+
+use recorder::{End, Recording, Salvage, verify};
+
+use crate::desk::{Desk, at, now, output, outputs, session};
+
+/// Ends the recording as kill -9 would: the files stay as they are.
+fn crash(recording: Recording) {
+    drop(recording);
+}
+
+/// Recovers the one recording that is there.
+fn recover(desk: &Desk) -> Salvage {
+    let mut recovered = desk.recorder.recover(now()).unwrap();
+    assert_eq!(recovered.len(), 1);
+    recovered.remove(0).outcome.unwrap()
+}
+
+#[test]
+fn a_crash_loses_no_frame_and_the_end_is_cut_short() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(5), &output(b"before")).unwrap();
+    crash(recording);
+    let salvage = recover(&desk);
+    assert!(salvage.damaged.is_none());
+    let verified = verify(&salvage.sealed.path, Some(session(1)), &desk.key).unwrap();
+    assert_eq!(verified.end, End::CutShort);
+    assert_eq!(verified.checkpoint.last_us, 5_000);
+    assert_eq!(outputs(&salvage.sealed.path), b"before");
+    assert_eq!(desk.names(), [format!("{}.rec", session(1))]);
+}
+
+#[test]
+fn a_recording_that_is_being_written_is_left_alone() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    assert!(desk.recorder.recover(now()).unwrap().is_empty());
+    assert!(recording.append(at(1), &output(b"x")).is_ok());
+}
+
+#[test]
+fn the_raw_frames_may_end_at_any_byte() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let tail = desk.file(&format!("{}.tail", session(1)));
+    let part = desk.file(&format!("{}.part", session(1)));
+    let mut ends = vec![fs::metadata(&tail).unwrap().len()];
+    for letter in b'a'..=b'e' {
+        recording.append(at(1), &output(&[letter])).unwrap();
+        ends.push(fs::metadata(&tail).unwrap().len());
+    }
+    crash(recording);
+    let (raw, packed) = (fs::read(&tail).unwrap(), fs::read(&part).unwrap());
+    for length in 0..=raw.len() {
+        fs::write(&part, &packed).unwrap();
+        fs::write(&tail, &raw[..length]).unwrap();
+        let whole = ends.iter().filter(|end| **end <= length as u64).count();
+        let mut recovered = desk.recorder.recover(now()).unwrap();
+        let outcome = recovered.remove(0).outcome;
+        if whole == 0 {
+            assert!(outcome.is_err(), "there is no heading in {length} bytes");
+            continue;
+        }
+        let sealed = outcome.unwrap().sealed;
+        assert!(verify(&sealed.path, None, &desk.key).is_ok());
+        assert_eq!(outputs(&sealed.path), b"abcde"[..whole - 1]);
+        fs::remove_file(&sealed.path).unwrap();
+    }
+}
+
+#[test]
+fn the_packed_segments_may_end_at_any_byte() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let part = desk.file(&format!("{}.part", session(1)));
+    let tail = desk.file(&format!("{}.tail", session(1)));
+    recording.append(at(1_000), &output(b"one")).unwrap();
+    recording.append(at(12_000), &output(b"two")).unwrap();
+    recording.append(at(24_000), &output(b"three")).unwrap();
+    crash(recording);
+    // The raw frames are still there: a crash between packing and cutting.
+    let (raw, packed) = (fs::read(&tail).unwrap(), fs::read(&part).unwrap());
+    for length in 0..=packed.len() {
+        fs::write(&part, &packed[..length]).unwrap();
+        fs::write(&tail, &raw).unwrap();
+        let sealed = recover(&desk).sealed;
+        assert!(
+            verify(&sealed.path, None, &desk.key).is_ok(),
+            "cut at {length}"
+        );
+        assert_eq!(outputs(&sealed.path), b"onetwothree", "cut at {length}");
+        fs::remove_file(&sealed.path).unwrap();
+    }
+}
+
+#[test]
+fn a_crash_at_any_byte_of_the_seal_keeps_the_declared_end() {
+    let desk = Desk::new();
+    let sealed = desk.lines(1, 3);
+    let part = desk.file(&format!("{}.part", session(1)));
+    let whole = fs::read(&sealed.path).unwrap();
+    let trailer = whole
+        .windows(19)
+        .position(|bytes| bytes == b"tidegate/recording/")
+        .unwrap();
+    for length in trailer - 8..=whole.len() {
+        fs::remove_file(&sealed.path).unwrap();
+        fs::write(&part, &whole[..length]).unwrap();
+        let salvage = recover(&desk);
+        assert_eq!(
+            verify(&salvage.sealed.path, None, &desk.key).unwrap().end,
+            End::Complete
+        );
+    }
+}
+
+#[test]
+fn damage_inside_is_told_and_the_file_is_kept() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let noise = |seed: u32| -> Vec<u8> {
+        let mut x = seed;
+        std::iter::repeat_with(|| {
+            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (x >> 24) as u8
+        })
+        .take(300_000)
+        .collect()
+    };
+    for round in 1..=20 {
+        recording
+            .append(at(u64::from(round)), &output(&noise(round)))
+            .unwrap();
+    }
+    crash(recording);
+    let part = desk.file(&format!("{}.part", session(1)));
+    let mut bytes = fs::read(&part).unwrap();
+    bytes[1_000_000] ^= 1;
+    fs::write(&part, &bytes).unwrap();
+    let salvage = recover(&desk);
+    let (broken, copy) = salvage.damaged.unwrap();
+    assert_eq!(broken.frame, 4);
+    assert!(fs::read(copy).unwrap() == bytes);
+    assert!(verify(&salvage.sealed.path, None, &desk.key).is_ok());
+    assert!(outputs(&salvage.sealed.path) == [noise(1), noise(2), noise(3)].concat());
+}
