@@ -91,12 +91,8 @@ fn tell(args: &Args) -> Result<bool, DemoError> {
         script(stage.bob()),
         script(stage.carol()),
     );
-    say(&words::tour(&words::stops(
-        &alice,
-        &bob,
-        &carol,
-        &stage.login(),
-    )));
+    let address = format!("-p {} {}+web1@localhost", stage.doors().ssh, stage.login());
+    say(&words::tour(&words::stops(&alice, &bob, &carol, &address)));
     while !stop.asked() {
         if stage.server().is_none_or(Daemon::has_ended) {
             stage.keep();

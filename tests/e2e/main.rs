@@ -1,3 +1,29 @@
 //! The stories: what a person does, with the real binary, real clients and real servers.
+//!
+//! One file per chapter, one test per fact. What only a hostile peer does is in `attacks`.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a story that cannot go on fails by panicking"
+)]
+
+mod cut;
+mod psql;
+mod recordings;
+mod server;
+mod ssh;
 mod throw_away;
+mod workflow;
+
+use std::process::Output;
+
+/// What a command wrote to its output, as text.
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What it wrote beside it.
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

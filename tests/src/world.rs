@@ -80,6 +80,79 @@ impl World {
         format!("{}+web1@localhost", self.login())
     }
 
+    /// The port of SSH, as it is typed.
+    pub fn ssh_port(&self) -> String {
+        self.doors().ssh.to_string()
+    }
+
+    /// Alice runs `ssh -p PORT … login+web1@localhost COMMAND`.
+    ///
+    /// # Panics
+    ///
+    /// When ssh cannot be run.
+    pub fn ssh(&self, options: &[&str], command: &[&str]) -> Output {
+        let (port, address) = (self.ssh_port(), self.address());
+        let mut line = vec!["ssh", "-p", &port];
+        line.extend_from_slice(options);
+        line.push(&address);
+        line.extend_from_slice(command);
+        self.alice().output(&line).expect("ssh runs")
+    }
+
+    /// Alice runs one statement with `psql -At service=orders`.
+    ///
+    /// # Panics
+    ///
+    /// When psql cannot be run.
+    pub fn psql(&self, sql: &str) -> Output {
+        self.alice()
+            .output(&["psql", "-X", "-At", "service=orders", "-c", sql])
+            .expect("psql runs")
+    }
+
+    /// A live shell of alice's that says `tick` for ever.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn begin_ssh(&self) -> Live {
+        let (port, address) = (self.ssh_port(), self.address());
+        let tick = "while echo tick; do sleep 0.05; done";
+        self.begin("ssh", &["ssh", "-p", &port, "-tt", &address, tick], "tick")
+    }
+
+    /// A live psql of alice's that has deleted all orders, has not committed, and sleeps.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn begin_psql(&self) -> Live {
+        let mut line = vec!["psql", "-X", "-At", "service=orders"];
+        for sql in [
+            "begin",
+            "delete from orders",
+            "select 'deleted'",
+            "select pg_sleep(600)",
+        ] {
+            line.extend(["-c", sql]);
+        }
+        let live = self.begin("psql", &line, "deleted");
+        until("the statement runs", || {
+            (self.sleepers() == 1).then_some(())
+        });
+        live
+    }
+
+    /// How many statements sleep at the database.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn sleepers(&self) -> usize {
+        let sql = "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'";
+        self.sql(sql).parse().expect("a count")
+    }
+
     /// Alice asks for `web1` and bob approves. Gives back the grant.
     ///
     /// # Panics

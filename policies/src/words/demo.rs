@@ -59,8 +59,9 @@ pub fn tour(stops: &[Stop]) -> String {
     text
 }
 
-/// The commands of the tour, by the scripts that make each a person's, and the login at the target.
-pub fn stops(alice: &str, bob: &str, carol: &str, login: &str) -> Vec<Stop> {
+/// The commands of the tour, by the scripts that make each a person's, and what alice types after
+/// `ssh`: `-p 2222 deploy+web1@localhost`.
+pub fn stops(alice: &str, bob: &str, carol: &str, address: &str) -> Vec<Stop> {
     let stop = |what, command: String| Stop { what, command };
     vec![
         stop(
@@ -69,12 +70,12 @@ pub fn stops(alice: &str, bob: &str, carol: &str, login: &str) -> Vec<Stop> {
         ),
         stop(
             "nobody gets in without a grant",
-            format!("{alice} ssh {login}+web1@localhost"),
+            format!("{alice} ssh {address}"),
         ),
         stop(
             "she asks for the machine and for the database",
             format!(
-                "{alice} tidegate request web1 --as {login} --for 15m --reason 'INC-7'; {alice} tidegate request orders --for 15m --reason 'INC-7'"
+                "{alice} tidegate request web1 --for 15m --reason 'INC-7'; {alice} tidegate request orders --for 15m --reason 'INC-7'"
             ),
         ),
         stop(
@@ -89,12 +90,9 @@ pub fn stops(alice: &str, bob: &str, carol: &str, login: &str) -> Vec<Stop> {
         ),
         stop(
             "stock ssh, in its short form",
-            format!("{alice} ssh {login}+web1@localhost"),
+            format!("{alice} ssh {address}"),
         ),
-        stop(
-            "the same as a jump host",
-            format!("{alice} ssh {login}@web1"),
-        ),
+        stop("the same as a jump host", format!("{alice} ssh web1")),
         stop("stock psql", format!("{alice} psql service=orders")),
         stop(
             "bob watches the sessions, from yet another terminal",
@@ -204,7 +202,12 @@ mod tests {
 
     #[test]
     fn every_command_of_the_tour_is_somebodys() {
-        for stop in stops("/d/alice", "/d/bob", "/d/carol", "deploy") {
+        for stop in stops(
+            "/d/alice",
+            "/d/bob",
+            "/d/carol",
+            "-p 2222 deploy+web1@localhost",
+        ) {
             assert!(stop.command.starts_with("/d/"), "{}", stop.command);
         }
     }

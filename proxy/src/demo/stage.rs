@@ -265,6 +265,11 @@ impl Stage {
         self.server.as_mut()
     }
 
+    /// The server's process id, if it runs.
+    pub fn server_pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Daemon::pid)
+    }
+
     /// The server's configuration.
     pub fn config_dir(&self) -> PathBuf {
         self.scratch.path().join("server/config")

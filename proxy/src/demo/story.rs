@@ -102,15 +102,19 @@ impl<'a> Story<'a> {
         Ok((output.status.code(), text))
     }
 
-    fn address(&self) -> String {
-        format!("{}+web1@localhost", self.stage.login())
+    /// What alice types after `ssh -p`: the port, and where to go.
+    fn address(&self) -> (String, String) {
+        (
+            self.stage.doors().ssh.to_string(),
+            format!("{}+web1@localhost", self.stage.login()),
+        )
     }
 
     fn refusal(&mut self) -> Result<(), DemoError> {
         let alice = self.stage.alice().clone();
         self.step("without a grant nobody gets in, by ssh or by psql")?;
-        let address = self.address();
-        let (status, text) = self.type_as(&alice, &["ssh", &address, "true"])?;
+        let (port, address) = self.address();
+        let (status, text) = self.type_as(&alice, &["ssh", "-p", &port, &address, "true"])?;
         self.hold(
             status == Some(REFUSED) && text.contains("TG"),
             "ssh was refused with a sentence and status 77",
@@ -148,10 +152,10 @@ impl<'a> Story<'a> {
 
     fn ssh(&mut self) -> Result<(), DemoError> {
         let alice = self.stage.alice().clone();
-        let (address, login) = (self.address(), self.stage.login());
+        let ((port, address), login) = (self.address(), self.stage.login());
         self.step("stock ssh runs a command: outputs apart, exit status kept")?;
         let line = "echo on $(hostname); echo aside >&2; exit 5";
-        let (status, text) = self.type_as(&alice, &["ssh", &address, line])?;
+        let (status, text) = self.type_as(&alice, &["ssh", "-p", &port, &address, line])?;
         self.hold(
             status == Some(5) && text.contains("on ") && text.contains("aside"),
             "it ran there",
@@ -169,12 +173,22 @@ impl<'a> Story<'a> {
             alice.key().display().to_string(),
             there.display().to_string(),
         );
-        let (status, _) =
-            self.type_as(&alice, &["scp", "-q", &key, &format!("{address}:{there}")])?;
+        let (status, _) = self.type_as(
+            &alice,
+            &[
+                "scp",
+                "-q",
+                "-P",
+                &port,
+                &key,
+                &format!("{address}:{there}"),
+            ],
+        )?;
         let same = fs::read(&there).ok() == fs::read(&key).ok();
         self.hold(status == Some(0) && same, "the copy is the same");
         self.step("what the grant does not name is refused")?;
-        let (status, text) = self.type_as(&alice, &["ssh", "-W", "localhost:1", &address])?;
+        let (status, text) =
+            self.type_as(&alice, &["ssh", "-p", &port, "-W", "localhost:1", &address])?;
         self.hold(
             status != Some(0),
             &format!("no forwarding: {}", text.lines().last().unwrap_or_default()),
@@ -199,11 +213,11 @@ impl<'a> Story<'a> {
     fn cut(&mut self, grants: &[String]) -> Result<(), DemoError> {
         let bob = self.stage.bob().clone();
         self.step("alice works in both, and bob sees it")?;
-        let (address, log) = (self.address(), |name: &str| self.stage.dir().join(name));
+        let ((port, address), log) = (self.address(), |name: &str| self.stage.dir().join(name));
         let tick = "while echo tick; do sleep 0.1; done";
         let ssh = self.begin(
             "ssh",
-            &["ssh", "-tt", &address, tick],
+            &["ssh", "-p", &port, "-tt", &address, tick],
             &log("ssh.out"),
             "tick",
         )?;
@@ -294,8 +308,8 @@ impl<'a> Story<'a> {
     fn afterwards(&mut self) -> Result<(), DemoError> {
         let (alice, carol) = (self.stage.alice().clone(), self.stage.carol().clone());
         self.step("nobody gets in again")?;
-        let address = self.address();
-        let (status, _) = self.type_as(&alice, &["ssh", &address, "true"])?;
+        let (port, address) = self.address();
+        let (status, _) = self.type_as(&alice, &["ssh", "-p", &port, &address, "true"])?;
         self.hold(status == Some(REFUSED), "alice was refused");
         self.step("carol verifies every recording, and plays one back")?;
         let sessions = carol.run(&["tidegate", "-o", "name", "sessions", "ls", "--all"])?;

@@ -1,0 +1,280 @@
+//! Every way in which access ends, and that it ends: target first, the client told, the record honest.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::{World, until, within};
+
+use crate::err;
+
+/// How soon both sides of a cut session must be gone, measured by a client's process.
+const SOON: Duration = Duration::from_secs(3);
+
+/// The one session of that target.
+fn session<'a>(sessions: &'a [Value], target: &str) -> &'a Value {
+    sessions
+        .iter()
+        .find(|session| session["target"] == target)
+        .expect("a session of that target")
+}
+
+/// Why a session was cut, in one word.
+fn because(session: &Value) -> &str {
+    session
+        .pointer("/end/cause/reason/because")
+        .and_then(Value::as_str)
+        .unwrap_or("it was not")
+}
+
+#[test]
+fn revoke_cuts_both() {
+    let world = World::new();
+    let (web, orders) = (world.grant_ssh("10m"), world.grant_pg("10m"));
+    let (mut ssh, mut psql) = (world.begin_ssh(), world.begin_psql());
+    world.revoke(&web);
+    let told = within(SOON, "ssh is gone", || {
+        ssh.has_ended().then(|| ssh.output())
+    });
+    assert!(told.contains("TG") && told.contains("over now"), "{told}");
+    assert!(!psql.has_ended(), "another grant's session goes on");
+    world.revoke(&orders);
+    let told = within(SOON, "psql is gone", || {
+        psql.has_ended().then(|| psql.output())
+    });
+    assert!(
+        told.contains("FATAL") && told.contains("over now"),
+        "{told}"
+    );
+    let sessions = world.ended_sessions();
+    assert_eq!(because(session(&sessions, "web1")), "revoked");
+    assert_eq!(because(session(&sessions, "orders")), "revoked");
+}
+
+#[test]
+fn a_cut_statement_stops_at_the_server_and_undoes_itself() {
+    let world = World::new();
+    let grant = world.grant_pg("10m");
+    let mut psql = world.begin_psql();
+    let began = Instant::now();
+    world.revoke(&grant);
+    within(Duration::from_secs(1), "the backend is gone", || {
+        (world.sleepers() == 0).then_some(())
+    });
+    assert!(began.elapsed() < Duration::from_secs(2));
+    psql.ended();
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    let sessions = world.ended_sessions();
+    let timeline = &sessions[0]["end"]["timeline"];
+    for step in [
+        "decided",
+        "target_closed",
+        "halt_confirmed",
+        "client_closed",
+    ] {
+        assert!(timeline[step].is_string(), "when it was {step}: {timeline}");
+    }
+}
+
+#[test]
+fn expiry() {
+    let world = World::new();
+    world.grant_ssh("5s");
+    let mut ssh = world.begin_ssh();
+    let told = within(Duration::from_secs(7), "ssh is gone", || {
+        ssh.has_ended().then(|| ssh.output())
+    });
+    assert!(told.contains("expired"), "{told}");
+    assert_eq!(because(&world.ended_sessions()[0]), "expired");
+    assert_eq!(
+        world.ssh(&[], &["true"]).status.code(),
+        Some(77),
+        "and nobody gets in again"
+    );
+}
+
+#[test]
+fn kill_one_session() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let (mut ssh, grant_stays) = (world.begin_ssh(), world.grant_pg("10m"));
+    let id = world.live_sessions()[0]["id"].as_str().unwrap().to_owned();
+    world
+        .bob()
+        .run(&["tidegate", "sessions", "kill", &id, "--reason", "enough"])
+        .unwrap();
+    let told = ssh.ended();
+    assert!(told.contains("enough"), "{told}");
+    assert_eq!(because(&world.ended_sessions()[0]), "killed");
+    assert!(grant_stays.starts_with("grt_"));
+    assert!(
+        world.ssh(&[], &["true"]).status.success(),
+        "the grant is still there"
+    );
+}
+
+#[test]
+fn user_locked() {
+    let world = World::new();
+    let (_, _) = (world.grant_ssh("10m"), world.grant_pg("10m"));
+    let (mut ssh, mut psql) = (world.begin_ssh(), world.begin_psql());
+    world
+        .bob()
+        .run(&[
+            "tidegate",
+            "user",
+            "lock",
+            "alice",
+            "--reason",
+            "stolen laptop",
+        ])
+        .unwrap();
+    ssh.ended();
+    psql.ended();
+    let sessions = world.ended_sessions();
+    assert!(
+        sessions.iter().all(|session| because(session) == "locked"),
+        "{sessions:?}"
+    );
+    assert!(!world.ssh(&[], &["true"]).status.success());
+    assert!(!world.psql("select 1").status.success());
+    world
+        .bob()
+        .run(&["tidegate", "user", "unlock", "alice"])
+        .unwrap();
+    assert!(world.ssh(&[], &["true"]).status.success());
+}
+
+#[test]
+fn user_removed() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    world
+        .bob()
+        .run(&["tidegate", "user", "rm", "alice"])
+        .unwrap();
+    ssh.ended();
+    assert_eq!(because(&world.ended_sessions()[0]), "principal_removed");
+    assert!(!world.ssh(&[], &["true"]).status.success());
+}
+
+#[test]
+fn target_removed() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    world
+        .bob()
+        .run(&["tidegate", "target", "rm", "web1"])
+        .unwrap();
+    ssh.ended();
+    assert_eq!(because(&world.ended_sessions()[0]), "target_removed");
+    assert_eq!(world.ssh(&[], &["true"]).status.code(), Some(77));
+}
+
+#[test]
+fn policy_changed() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    let dir = world.config_dir().join("policy");
+    let rule = "@id(\"frozen\")\n@reason(\"Nobody goes in during the freeze.\")\n\
+                forbid (principal, action == Jit::Action::\"connect\", resource);\n";
+    fs::write(dir.join("freeze.cedar"), rule).unwrap();
+    world
+        .bob()
+        .run(&["tidegate", "policy", "apply", &dir.display().to_string()])
+        .unwrap();
+    let told = ssh.ended();
+    assert!(told.contains("freeze"), "{told}");
+    assert_eq!(because(&world.ended_sessions()[0]), "policy_changed");
+    let tried = world.ssh(&[], &["true"]);
+    assert!(
+        !tried.status.success() && err(&tried).contains("freeze"),
+        "{}",
+        err(&tried)
+    );
+}
+
+#[test]
+fn a_stopped_client_does_not_delay_the_target_side() {
+    let world = World::new();
+    let (web, orders) = (world.grant_ssh("10m"), world.grant_pg("10m"));
+    let (port, address) = (world.ssh_port(), world.address());
+    // Floods its client, which is then stopped, so that every buffer on the way is full.
+    let flood =
+        "echo $$ > \"$HOME/tidegate-flood.$$\"; rm \"$HOME/tidegate-flood.$$\"; echo up; exec yes";
+    let ssh = world.begin("ssh", &["ssh", "-p", &port, &address, flood], "up");
+    let psql = world.begin_psql();
+    ssh.signal("STOP");
+    psql.signal("STOP");
+    let began = Instant::now();
+    world.revoke(&web);
+    world.revoke(&orders);
+    within(SOON, "the statement is stopped", || {
+        (world.sleepers() == 0).then_some(())
+    });
+    let sessions = world.ended_sessions();
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert_eq!(sessions.len(), 2);
+    for live in [ssh, psql] {
+        live.signal("CONT");
+    }
+}
+
+#[test]
+fn handing_back_ones_own_grant_cuts_ones_own_session() {
+    let world = World::new();
+    let grant = world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    world
+        .alice()
+        .run(&["tidegate", "revoke", &grant, "--reason", "done", "--yes"])
+        .unwrap();
+    ssh.ended();
+    assert_eq!(because(&world.ended_sessions()[0]), "revoked");
+}
+
+#[test]
+fn stopping_the_server_ends_and_seals_every_session() {
+    let mut world = World::new();
+    let (_, _) = (world.grant_ssh("10m"), world.grant_pg("10m"));
+    let (mut ssh, mut psql) = (world.begin_ssh(), world.begin_psql());
+    world.stop_server(proxy::demo::Ending::Term);
+    let told = ssh.ended();
+    assert!(told.contains("TG"), "{told}");
+    psql.ended();
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    world.serve().unwrap();
+    for session in world.ended_sessions() {
+        assert_eq!(because(&session), "stopping");
+        let (holds, said) = world.verify(session["id"].as_str().unwrap());
+        assert!(holds, "{said}");
+    }
+}
+
+#[test]
+fn a_recording_that_cannot_go_on_ends_its_session() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    // The disk is full from the server's point of view: no file of its may grow any further.
+    let pid = world_pid(&world);
+    let limit = std::process::Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), "--fsize=0"])
+        .status()
+        .expect("prlimit is part of util-linux");
+    assert!(limit.success());
+    until("ssh is gone", || ssh.has_ended().then_some(()));
+    let tried = world.ssh(&[], &["echo in"]);
+    assert!(
+        !tried.status.success() && !crate::out(&tried).contains("in"),
+        "nobody else gets in"
+    );
+}
+
+/// The server's process.
+fn world_pid(world: &World) -> u32 {
+    world.server_pid().expect("the server runs")
+}

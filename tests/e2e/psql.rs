@@ -1,0 +1,212 @@
+//! Stock psql through tidegate, and what only drivers do.
+
+use std::fs;
+
+use tests::{World, pg, until, with_input};
+
+use crate::{err, out};
+
+#[test]
+fn psql_simple() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let ran = world.psql("select count(*), current_user, session_user from orders");
+    assert_eq!(out(&ran), "1000|app|app\n", "{}", err(&ran));
+}
+
+#[test]
+fn psql_long_form() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let state = world.alice().state_dir();
+    let service = format!(
+        "host=localhost port={} dbname=orders user=app sslmode=verify-full sslcert={state}/pg.crt sslkey={state}/pg.key sslrootcert={state}/ca.pem",
+        world.doors().postgres,
+        state = state.display()
+    );
+    assert_eq!(
+        world
+            .alice()
+            .run(&["psql", "-X", "-At", &service, "-c", "select 7"])
+            .unwrap(),
+        "7\n"
+    );
+}
+
+#[test]
+fn errors_notices_and_parameters_pass_as_they_are() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let sql = "\\set VERBOSITY verbose\ndo $$ begin raise notice 'noted'; end $$;\nselect 1/0;\n\\echo :SERVER_VERSION_NAME :ENCODING\nshow application_name;\n";
+    let script = world.dir().join("script.sql");
+    fs::write(&script, sql).unwrap();
+    let path = script.display().to_string();
+    let ran = world
+        .alice()
+        .output(&["psql", "-X", "-At", "service=orders", "-f", &path])
+        .unwrap();
+    assert!(err(&ran).contains("NOTICE:  00000: noted"), "{}", err(&ran));
+    assert!(
+        err(&ran).contains("ERROR:  22012: division by zero"),
+        "{}",
+        err(&ran)
+    );
+    assert!(
+        out(&ran).contains("UTF8") && out(&ran).ends_with("psql\n"),
+        "{}",
+        out(&ran)
+    );
+}
+
+#[test]
+fn copy() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let input = world.dir().join("rows");
+    let rows: String = (2_000..12_000)
+        .map(|number| format!("{number}\tcopied {number}\n"))
+        .collect();
+    fs::write(&input, &rows).unwrap();
+    let line = [
+        "psql",
+        "-X",
+        "-At",
+        "service=orders",
+        "-c",
+        "copy orders from stdin",
+    ];
+    let ran = with_input(world.alice(), &line, &input);
+    assert_eq!(out(&ran), "COPY 10000\n", "{}", err(&ran));
+    let back = world.psql("copy (select * from orders where id >= 2000 order by id) to stdout");
+    assert!(
+        out(&back) == rows,
+        "{} bytes came back of {}",
+        out(&back).len(),
+        rows.len()
+    );
+}
+
+#[test]
+fn cancel() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let mut psql = world.begin(
+        "psql",
+        &[
+            "psql",
+            "-X",
+            "-At",
+            "service=orders",
+            "-c",
+            "select 'up'",
+            "-c",
+            "select pg_sleep(600)",
+        ],
+        "up",
+    );
+    until("it sleeps", || (world.sleepers() == 1).then_some(()));
+    psql.signal("INT");
+    let said = psql.ended();
+    assert!(
+        said.contains("canceling statement due to user request"),
+        "{said}"
+    );
+    assert_eq!(world.sleepers(), 0);
+}
+
+#[tokio::test]
+async fn extended_protocol() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let addr = ([127, 0, 0, 1], world.doors().postgres).into();
+    let tls = pg::tls(&world.alice().state_dir());
+    let stream = pg::PgClient::encrypt(addr, &tls)
+        .await
+        .unwrap()
+        .into_stream();
+    let (client, connection) = tokio_postgres::Config::new()
+        .user("app")
+        .dbname("orders")
+        .ssl_mode(tokio_postgres::config::SslMode::Disable)
+        .connect_raw(stream, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let prepared = client
+        .prepare("select item from orders where id = $1")
+        .await
+        .unwrap();
+    for id in 1..=50_i32 {
+        let row = client.query_one(&prepared, &[&id]).await.unwrap();
+        assert_eq!(row.get::<_, String>(0), format!("item {id}"));
+    }
+    let refused = client
+        .query("select 1 / $1::int4", &[&0_i32])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.code(),
+        Some(&tokio_postgres::error::SqlState::DIVISION_BY_ZERO)
+    );
+    assert_eq!(
+        client
+            .query_one("select 5", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        5,
+        "it goes on after an error"
+    );
+    drop(client);
+    let id = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let recorded = world.exported(&id, "--text");
+    assert!(
+        recorded.contains("select item from orders where id = $1"),
+        "{recorded}"
+    );
+}
+
+#[test]
+fn without_a_grant_psql_is_told_what_to_type() {
+    let world = World::new();
+    let ran = world.psql("select 1");
+    assert_eq!(ran.status.code(), Some(2), "psql could not connect");
+    assert!(
+        err(&ran).contains("FATAL") && err(&ran).contains("tidegate request orders"),
+        "{}",
+        err(&ran)
+    );
+}
+
+#[tokio::test]
+async fn replication_and_fast_path_calls_are_refused() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let addr = ([127, 0, 0, 1], world.doors().postgres).into();
+    let tls = pg::tls(&world.alice().state_dir());
+    let mut client = pg::PgClient::encrypt(addr, &tls).await.unwrap();
+    let parameters = [
+        ("user", "app"),
+        ("database", "orders"),
+        ("replication", "true"),
+    ];
+    client.send(&pg::startup(&parameters)).await.unwrap();
+    let told = client.until_closed().await.expect("an error");
+    assert!(told.field(b'C').is_some(), "{told:?}");
+
+    let (mut client, _) = pg::PgClient::login(addr, &tls, "app", "orders")
+        .await
+        .unwrap();
+    // `FunctionCall` of function 1598 (`random`), no arguments, result in text.
+    let call = [&1598_u32.to_be_bytes()[..], &[0, 0, 0, 0, 0, 0]].concat();
+    client.send(&pg::message(b'F', &call)).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert!(
+        answers.iter().any(|answer| answer.kind == b'E'),
+        "{answers:?}"
+    );
+    assert!(
+        !answers.iter().any(|answer| answer.kind == b'V'),
+        "it was not called"
+    );
+}

@@ -1,0 +1,174 @@
+//! Recordings: what is in them, that they prove themselves, and that a change is found.
+
+use std::fs;
+use std::path::PathBuf;
+
+use proxy::demo::Ending;
+use tests::{World, until};
+
+use crate::{err, out};
+
+/// The file of a session's recording.
+fn file(world: &World, session: &str) -> PathBuf {
+    let dir = world.recordings();
+    let mut folders = vec![dir];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)
+            .expect("the recordings are there")
+            .flatten()
+        {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains(session) {
+                return path;
+            }
+        }
+    }
+    panic!("there is no recording of {session}")
+}
+
+/// One finished session, by its id.
+fn finished(world: &World, command: &str) -> String {
+    world.grant_ssh("10m");
+    assert!(world.ssh(&[], &[command]).status.success());
+    world.ended_sessions()[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned()
+}
+
+#[test]
+fn a_terminal_is_played_back_as_it_was() {
+    let world = World::new();
+    let id = finished(&world, "echo the quick brown fox");
+    let played = world.carol().run(&["tidegate", "play", &id]).unwrap();
+    assert!(played.contains("the quick brown fox"), "{played}");
+    for (how, sign) in [("v2", "\"version\": 2"), ("v3", "\"version\": 3")] {
+        let cast = world
+            .carol()
+            .run(&["tidegate", "recordings", "export", &id, "--cast", how])
+            .unwrap();
+        let head = cast
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .replace("\":", "\": ")
+            .replace(":  ", ": ");
+        assert!(
+            head.contains(sign) && cast.contains("quick brown"),
+            "{cast}"
+        );
+    }
+    for line in world.exported(&id, "--jsonl").lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+}
+
+#[test]
+fn sql_is_listed_with_its_outcome() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let script = "select count(*) from orders where item like 'item 1%'; select 1/0";
+    world.psql(script);
+    let id = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let listed = world.carol().run(&["tidegate", "play", &id]).unwrap();
+    assert!(
+        listed.contains("item like 'item 1%'") && listed.contains("22012"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn a_changed_byte_is_found() {
+    let world = World::new();
+    let id = finished(&world, "seq 1 2000");
+    let (holds, said) = world.verify(&id);
+    assert!(holds, "{said}");
+    let path = file(&world, &id);
+    let whole = fs::read(&path).unwrap();
+    for place in [whole.len() / 4, whole.len() / 2, whole.len() - 10] {
+        let mut changed = whole.clone();
+        changed[place] ^= 1;
+        fs::write(&path, &changed).unwrap();
+        let (holds, said) = world.verify(&id);
+        assert!(
+            !holds,
+            "a bit was flipped at {place} of {}: {said}",
+            whole.len()
+        );
+    }
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(!world.verify(&id).0, "half of it was cut off");
+    fs::write(&path, &whole).unwrap();
+    assert!(world.verify(&id).0, "as it was");
+}
+
+#[test]
+fn verification_that_fails_exits_9() {
+    let world = World::new();
+    let id = finished(&world, "echo one");
+    let path = file(&world, &id);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    fs::write(&path, bytes).unwrap();
+    let output = world
+        .carol()
+        .output(&["tidegate", "recordings", "verify", &id])
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(9),
+        "{}{}",
+        out(&output),
+        err(&output)
+    );
+}
+
+#[test]
+fn kill_9_recordings_recovered() {
+    let mut world = World::new();
+    world.grant_ssh("10m");
+    let count = 8;
+    let mut lives: Vec<_> = (0..count).map(|_| world.begin_ssh()).collect();
+    let before: Vec<String> = world
+        .live_sessions()
+        .iter()
+        .map(|session| session["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(before.len(), count);
+    world.stop_server(Ending::Kill);
+    for live in &mut lives {
+        live.ended();
+    }
+    world.serve().unwrap();
+    until("every session is closed in the ledger", || {
+        world.live_sessions().is_empty().then_some(())
+    });
+    for id in before {
+        let (holds, said) = world.verify(&id);
+        assert!(holds, "{said}");
+        assert!(
+            said.contains("cut short") || said.contains("cut_short"),
+            "{said}"
+        );
+        assert!(world.exported(&id, "--text").contains("tick"));
+    }
+    assert!(
+        world.ssh(&[], &["true"]).status.success(),
+        "and the next session is welcome"
+    );
+}
+
+#[test]
+fn only_who_may_replay_can_see_a_recording() {
+    let world = World::new();
+    let id = finished(&world, "echo secret");
+    let tried = world.bob().output(&["tidegate", "play", &id]).unwrap();
+    assert!(
+        !tried.status.success(),
+        "admins hold every office except replay"
+    );
+    assert!(!out(&tried).contains("secret"));
+}
