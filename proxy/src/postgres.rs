@@ -1,0 +1,7 @@
+//! PostgreSQL.
+
+mod pipeline;
+mod redact;
+mod scan;
+mod startup;
+mod wire;

@@ -1,0 +1,472 @@
+//! Which statement an answer belongs to.
+//!
+//! A client may send thousands of messages before it reads the first answer, and after an error the
+//! target drops what it has until the next Sync. This keeps the line of what the target still owes,
+//! so that no row, tag or error is ever put down to another statement. An answer that nobody is
+//! waiting for is a violation: the session ends rather than guess.
+//!
+//! Pure: it is told the time. Sources: PostgreSQL documentation, "Message Flow", and
+//! `PostgresMain` in `src/backend/tcop/postgres.c`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::wire::{self, Violation};
+
+/// How many answers may be outstanding before we stop reading from the client. The target answers
+/// (and flushes) long before that many, so stopping cannot lock up a client that reads.
+pub(crate) const OWED_MAX: usize = 16_384;
+
+/// What the target owes for one message of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owed {
+    /// A simple query: any number of results, then ReadyForQuery.
+    Query(Statement),
+    /// ParseComplete.
+    Parse(Statement),
+    /// BindComplete.
+    Bind(Statement),
+    /// RowDescription or NoData.
+    Describe,
+    /// CloseComplete.
+    Close,
+    /// One result.
+    Execute(Statement),
+    /// ReadyForQuery.
+    Sync,
+    /// Nothing: the client has ended the data of a copy here.
+    CopyEnd,
+}
+
+/// A statement that was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// Its number in the recording.
+    pub(crate) id: u64,
+    /// When it was sent, since the recording began.
+    pub(crate) at: Duration,
+}
+
+/// How a statement went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Which statement; 0 for an error that belongs to none.
+    pub(crate) id: u64,
+    /// The command tag, for example `SELECT 3`.
+    pub(crate) tag: Option<Vec<u8>>,
+    /// Rows, or messages of copied data.
+    pub(crate) rows: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// The error that ended it.
+    pub(crate) error: Option<Fault>,
+    /// From the statement's last byte to the end of its answer.
+    pub(crate) elapsed: Duration,
+    /// The transaction status after it: `I`, `T` or `E`.
+    pub(crate) transaction: u8,
+}
+
+/// What an ErrorResponse said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// `ERROR` or `FATAL`.
+    pub(crate) severity: Vec<u8>,
+    /// Five characters.
+    pub(crate) sqlstate: Vec<u8>,
+    /// The sentence.
+    pub(crate) message: Vec<u8>,
+}
+
+/// The line of what is owed.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    owed: VecDeque<Owed>,
+    /// After an error in the extended protocol: the target drops everything up to the next Sync.
+    skipping: bool,
+    /// The target takes copied data.
+    copying_in: bool,
+    rows: u64,
+    bytes: u64,
+    /// The last result, waiting for the transaction status that comes with ReadyForQuery.
+    held: Option<Outcome>,
+    /// The last statement that ran, for errors that come with the Sync's commit.
+    last: u64,
+    status: u8,
+}
+
+impl Pipeline {
+    /// Nothing owed, no transaction.
+    pub(crate) fn new() -> Self {
+        Self {
+            owed: VecDeque::new(),
+            skipping: false,
+            copying_in: false,
+            rows: 0,
+            bytes: 0,
+            held: None,
+            last: 0,
+            status: b'I',
+        }
+    }
+
+    /// Whether the target owes nothing, so that closing it stops nothing.
+    pub(crate) fn idle(&self) -> bool {
+        self.owed.is_empty() && !self.skipping
+    }
+
+    /// Whether so much is owed that the client should wait.
+    pub(crate) fn full(&self) -> bool {
+        self.owed.len() >= OWED_MAX
+    }
+
+    /// The transaction status as last told: `I`, `T` or `E`.
+    pub(crate) fn status(&self) -> u8 {
+        self.status
+    }
+
+    /// Notes that the client sent something.
+    pub(crate) fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
+        match owed {
+            Owed::Sync if self.copying_in => return Ok(()),
+            Owed::Sync => self.skipping = false,
+            Owed::CopyEnd if self.copying_in => {
+                self.copying_in = false;
+                return Ok(());
+            }
+            Owed::CopyEnd if self.owed.is_empty() => return Ok(()),
+            // The target would take it for copied data, fail, and forget it.
+            other if self.copying_in => return Err(Violation::Kind(other.kind())),
+            _other if self.skipping => return Ok(()),
+            _other => {}
+        }
+        self.owed.push_back(owed);
+        Ok(())
+    }
+
+    /// Counts copied data from the client.
+    pub(crate) fn copied_in(&mut self, bytes: u32) {
+        if self.copying_in || !self.owed.is_empty() {
+            self.rows = self.rows.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(u64::from(bytes));
+        }
+    }
+
+    /// Counts a row, or copied data, from the target.
+    pub(crate) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
+        match self.front() {
+            Some(Owed::Query(_) | Owed::Execute(_)) => {
+                self.rows = self.rows.saturating_add(1);
+                self.bytes = self.bytes.saturating_add(u64::from(bytes));
+                Ok(())
+            }
+            _other => Err(Violation::Kind(b'D')),
+        }
+    }
+
+    /// Takes an answer of the target. What it returns is complete and to be recorded.
+    pub(crate) fn answered(&mut self, kind: u8, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
+        match kind {
+            b'D' | b'd' => self.row(0).map(|()| None),
+            b'1' | b'2' | b'3' | b'T' | b'n' => self.step(kind).map(|()| None),
+            b'C' => self.result(Some(wire::tag(body)?.to_vec()), kind, at),
+            b'I' | b's' => self.result(None, kind, at),
+            b'G' => self.copy_in().map(|()| None),
+            b'E' => self.failed(body, at),
+            b'Z' => self.ready(wire::status(body)?),
+            _other => Ok(None),
+        }
+    }
+
+    /// The last result, when the session ends before the target is ready again.
+    pub(crate) fn take_held(&mut self) -> Option<Outcome> {
+        self.held.take()
+    }
+
+    fn front(&mut self) -> Option<Owed> {
+        while self.owed.front() == Some(&Owed::CopyEnd) {
+            self.owed.pop_front();
+        }
+        self.owed.front().copied()
+    }
+
+    fn step(&mut self, kind: u8) -> Result<(), Violation> {
+        match (kind, self.front()) {
+            (b'1', Some(Owed::Parse(_))) | (b'2', Some(Owed::Bind(_))) | (b'3', Some(Owed::Close)) | (b'T' | b'n', Some(Owed::Describe)) => {
+                self.owed.pop_front();
+                Ok(())
+            }
+            (b'T', Some(Owed::Query(_))) => Ok(()),
+            _other => Err(Violation::Kind(kind)),
+        }
+    }
+
+    fn result(&mut self, tag: Option<Vec<u8>>, kind: u8, at: Duration) -> Result<Option<Outcome>, Violation> {
+        let statement = match self.front() {
+            Some(Owed::Query(statement)) if kind != b's' => statement,
+            Some(Owed::Execute(statement)) => {
+                self.owed.pop_front();
+                statement
+            }
+            _other => return Err(Violation::Kind(kind)),
+        };
+        self.copying_in = false;
+        Ok(self.hold(statement, tag, None, at))
+    }
+
+    /// Everything that the client has sent since is read by the copy: what ends it ends it, a Sync
+    /// is ignored, and anything else would be swallowed.
+    fn copy_in(&mut self) -> Result<(), Violation> {
+        let Some(Owed::Query(_) | Owed::Execute(_)) = self.front() else {
+            return Err(Violation::Kind(b'G'));
+        };
+        loop {
+            match self.owed.get(1) {
+                Some(Owed::Sync) => drop(self.owed.remove(1)),
+                Some(Owed::CopyEnd) => {
+                    self.owed.remove(1);
+                    return Ok(());
+                }
+                Some(other) => return Err(Violation::Kind(other.kind())),
+                None => {
+                    self.copying_in = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
+        let said = wire::complaint(b'E', body)?;
+        let fault = Fault {
+            severity: said.severity.to_vec(),
+            sqlstate: said.sqlstate.to_vec(),
+            message: said.message.to_vec(),
+        };
+        self.copying_in = false;
+        let statement = match self.front() {
+            None => Statement { id: 0, at },
+            Some(Owed::Query(statement)) => statement,
+            Some(Owed::Sync) => Statement { id: self.last, at },
+            Some(Owed::Parse(statement) | Owed::Bind(statement) | Owed::Execute(statement)) => {
+                self.skip();
+                statement
+            }
+            Some(Owed::Describe | Owed::Close | Owed::CopyEnd) => {
+                self.skip();
+                Statement { id: self.last, at }
+            }
+        };
+        Ok(self.hold(statement, None, Some(fault), at))
+    }
+
+    /// Drops what the target will drop. Where the Sync is still to come, so does what it drops.
+    fn skip(&mut self) {
+        while !matches!(self.owed.front(), None | Some(Owed::Sync)) {
+            self.owed.pop_front();
+        }
+        self.skipping = self.owed.is_empty();
+    }
+
+    fn hold(&mut self, statement: Statement, tag: Option<Vec<u8>>, error: Option<Fault>, at: Duration) -> Option<Outcome> {
+        let outcome = Outcome {
+            id: statement.id,
+            tag,
+            rows: std::mem::take(&mut self.rows),
+            bytes: std::mem::take(&mut self.bytes),
+            error,
+            elapsed: at.saturating_sub(statement.at),
+            transaction: self.status,
+        };
+        self.last = statement.id;
+        self.held.replace(outcome)
+    }
+
+    fn ready(&mut self, status: u8) -> Result<Option<Outcome>, Violation> {
+        match self.front() {
+            Some(Owed::Query(_) | Owed::Sync) => drop(self.owed.pop_front()),
+            // The Sync that the copy would have ignored, had it not failed before reading it.
+            None if self.skipping => self.skipping = false,
+            None => {}
+            Some(_other) => return Err(Violation::Kind(b'Z')),
+        }
+        self.copying_in = false;
+        (self.rows, self.bytes) = (0, 0);
+        self.status = status;
+        Ok(self.held.take().map(|outcome| Outcome { transaction: status, ..outcome }))
+    }
+}
+
+impl Owed {
+    fn kind(self) -> u8 {
+        match self {
+            Self::Query(_) => b'Q',
+            Self::Parse(_) => b'P',
+            Self::Bind(_) => b'B',
+            Self::Describe => b'D',
+            Self::Close => b'C',
+            Self::Execute(_) => b'E',
+            Self::Sync => b'S',
+            Self::CopyEnd => b'c',
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(id: u64) -> Statement {
+        Statement { id, at: Duration::from_millis(id) }
+    }
+
+    /// Plays a conversation: upper case of the pair is what the client sends, then what comes back.
+    struct Play {
+        pipeline: Pipeline,
+        next: u64,
+        said: Vec<(u64, String)>,
+    }
+
+    impl Play {
+        fn new() -> Self {
+            Self { pipeline: Pipeline::new(), next: 0, said: Vec::new() }
+        }
+
+        #[track_caller]
+        fn sends(&mut self, kinds: &str) -> &mut Self {
+            for kind in kinds.chars() {
+                let mut number = || {
+                    self.next += 1;
+                    statement(self.next)
+                };
+                let owed = match kind {
+                    'Q' => Owed::Query(number()),
+                    'P' => Owed::Parse(number()),
+                    'B' => Owed::Bind(number()),
+                    'E' => Owed::Execute(number()),
+                    'D' => Owed::Describe,
+                    'C' => Owed::Close,
+                    'S' => Owed::Sync,
+                    'c' => Owed::CopyEnd,
+                    other => panic!("{other}"),
+                };
+                self.pipeline.sent(owed).unwrap();
+            }
+            self
+        }
+
+        #[track_caller]
+        fn gets(&mut self, kinds: &str) -> &mut Self {
+            for kind in kinds.bytes() {
+                self.tries(kind).unwrap();
+            }
+            self
+        }
+
+        fn tries(&mut self, kind: u8) -> Result<(), Violation> {
+            let body: &[u8] = match kind {
+                b'C' => b"SELECT 1\0",
+                b'E' => b"SERROR\0VERROR\0C22012\0Mdivision by zero\0\0",
+                b'Z' => b"I",
+                _other => b"",
+            };
+            let outcome = self.pipeline.answered(kind, body, Duration::from_secs(1))?;
+            self.said.extend(outcome.map(|outcome| {
+                let how = if outcome.error.is_some() { "error" } else { "done" };
+                (outcome.id, format!("{how} {}", outcome.rows))
+            }));
+            Ok(())
+        }
+
+        #[track_caller]
+        fn check(&self, want: &[(u64, &str)]) {
+            let said: Vec<_> = self.said.iter().map(|(id, how)| (*id, how.as_str())).collect();
+            assert_eq!(said, want);
+        }
+    }
+
+    #[test]
+    fn each_result_of_a_simple_query_is_put_down_to_it() {
+        let mut play = Play::new();
+        play.sends("Q").gets("TDDCTDCZ").check(&[(1, "done 2"), (1, "done 1")]);
+        assert!(play.pipeline.idle());
+    }
+
+    #[test]
+    fn a_pipeline_of_thousands_keeps_its_order() {
+        let mut play = Play::new();
+        let count = 3000_u64;
+        play.sends(&"BE".repeat(3000)).sends("S");
+        play.gets(&"2DC".repeat(3000)).gets("Z");
+        assert_eq!(play.said.len(), 3000);
+        assert!(play.said.iter().zip(1..=count).all(|((id, _how), n)| *id == 2 * n));
+    }
+
+    #[test]
+    fn an_error_drops_what_the_target_drops_and_nothing_more() {
+        let mut play = Play::new();
+        play.sends("PBESPBES").gets("12EZ").gets("12DCZ");
+        play.check(&[(3, "error 0"), (6, "done 1")]);
+        assert!(play.pipeline.idle());
+    }
+
+    #[test]
+    fn what_comes_after_an_error_and_before_the_sync_is_dropped() {
+        let mut play = Play::new();
+        play.sends("P").gets("E").sends("BEQ");
+        assert!(!play.pipeline.idle());
+        play.sends("SQ").gets("ZCZ").check(&[(1, "error 0"), (5, "done 0")]);
+        assert!(play.pipeline.idle());
+    }
+
+    #[test]
+    fn an_error_of_the_commit_belongs_to_the_statement_before_the_sync() {
+        let mut play = Play::new();
+        play.sends("BES").gets("2CEZ").check(&[(2, "done 0"), (2, "error 0")]);
+    }
+
+    #[test]
+    fn a_sync_during_a_copy_is_not_answered() {
+        let mut play = Play::new();
+        play.sends("BDES").gets("2nG").sends("c").sends("S").gets("CZ").check(&[(2, "done 0")]);
+        assert!(play.pipeline.idle());
+        play.sends("BDEScS").gets("2nGCZ");
+        assert!(play.pipeline.idle());
+    }
+
+    #[test]
+    fn a_failed_copy_is_put_down_to_its_statement() {
+        let mut play = Play::new();
+        play.sends("Q").gets("G").gets("E").sends("c").gets("Z").check(&[(1, "error 0")]);
+        assert!(play.pipeline.owed.is_empty() || play.pipeline.front().is_none());
+        let mut play = Play::new();
+        play.sends("BE").gets("2G").gets("E").sends("cS").gets("Z").check(&[(2, "error 0")]);
+        assert!(play.pipeline.idle());
+    }
+
+    #[test]
+    fn a_query_in_the_middle_of_a_copy_ends_the_session() {
+        let mut play = Play::new();
+        play.sends("Q").gets("G");
+        assert_eq!(play.pipeline.sent(Owed::Query(statement(9))), Err(Violation::Kind(b'Q')));
+        let mut play = Play::new();
+        play.sends("QQ");
+        assert_eq!(play.tries(b'G'), Err(Violation::Kind(b'Q')));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_is_a_violation() {
+        for kind in *b"123TnCIsGD" {
+            assert_eq!(Play::new().tries(kind), Err(Violation::Kind(kind)), "{}", char::from(kind));
+        }
+        let mut play = Play::new();
+        play.sends("PS").gets("1");
+        assert_eq!(play.tries(b'2'), Err(Violation::Kind(b'2')));
+    }
+
+    #[test]
+    fn a_fatal_error_out_of_the_blue_belongs_to_no_statement() {
+        let mut play = Play::new();
+        play.gets("E");
+        assert_eq!(play.pipeline.take_held().map(|outcome| outcome.id), Some(0));
+    }
+}

@@ -1,0 +1,461 @@
+//! The pure half of the PostgreSQL protocol: bytes to messages and back.
+//!
+//! Knows nothing about sockets, time or policy. Refuses a length before anything is allocated for
+//! it. Messages are forwarded as the bytes they came in; decoding is for looking, never for
+//! rebuilding.
+//!
+//! Sources: PostgreSQL documentation, chapter "Frontend/Backend Protocol" (message formats), and
+//! the files of PostgreSQL 18 named beside each constant.
+
+/// The longest startup packet, in bytes, its length word included
+/// (`MAX_STARTUP_PACKET_LENGTH`, `src/include/libpq/pqcomm.h`).
+pub(crate) const STARTUP_PACKET_MAX: usize = 10_000;
+
+/// The longest message of the kinds that carry data, in bytes, the length word included
+/// (`PQ_LARGE_MESSAGE_LIMIT`, `src/include/libpq/libpq.h`).
+pub(crate) const LARGE_MESSAGE_MAX: u32 = 0x3fff_fffe;
+
+/// The longest message of all other kinds that a client sends
+/// (`PQ_SMALL_MESSAGE_LIMIT`, `src/include/libpq/libpq.h`).
+pub(crate) const SMALL_MESSAGE_MAX: u32 = 10_000;
+
+/// The longest message that a server sends of a kind that is not meant to be long
+/// (`VALID_LONG_MESSAGE_TYPE`, `src/interfaces/libpq/fe-protocol3.c`).
+pub(crate) const SERVER_MESSAGE_MAX: u32 = 30_000;
+
+/// A type byte and a length word.
+pub(crate) const HEADER: usize = 5;
+
+/// What a message begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// The type byte.
+    pub(crate) kind: u8,
+    /// How many bytes follow the header.
+    pub(crate) body: u32,
+}
+
+/// Who sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The client.
+    Client,
+    /// The target.
+    Target,
+}
+
+/// A peer did not keep to the protocol. Nothing it sent afterwards can be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Violation {
+    /// A message of a kind that has no place here.
+    #[error("unexpected message of type {}", display_kind(*.0))]
+    Kind(u8),
+    /// A length that this kind of message cannot have.
+    #[error("message of type {} claims {length} bytes", display_kind(*.kind))]
+    Length {
+        /// The type byte.
+        kind: u8,
+        /// The length word.
+        length: u32,
+    },
+    /// A message ends before its fields do, or its fields before the message.
+    #[error("malformed message of type {}", display_kind(*.0))]
+    Fields(u8),
+}
+
+fn display_kind(kind: u8) -> String {
+    match kind.is_ascii_graphic() {
+        true => format!("`{}`", char::from(kind)),
+        false => format!("0x{kind:02x}"),
+    }
+}
+
+impl Header {
+    /// Reads the header at the start of `bytes`; `None` when it is not all there.
+    pub(crate) fn read(bytes: &[u8], side: Side) -> Result<Option<Self>, Violation> {
+        let Some((&[kind, a, b, c, d], _rest)) = bytes.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes([a, b, c, d]);
+        let max = match side {
+            Side::Client => client_max(kind),
+            Side::Target => target_max(kind),
+        };
+        let max = max.ok_or(Violation::Kind(kind))?;
+        match length.checked_sub(4) {
+            Some(body) if length <= max => Ok(Some(Self { kind, body })),
+            _ => Err(Violation::Length { kind, length }),
+        }
+    }
+}
+
+/// What a client may send once it is in, and how long (`SocketBackend`,
+/// `src/backend/tcop/postgres.c`).
+fn client_max(kind: u8) -> Option<u32> {
+    match kind {
+        b'Q' | b'F' | b'B' | b'P' | b'd' => Some(LARGE_MESSAGE_MAX),
+        b'C' | b'D' | b'E' | b'H' | b'S' | b'X' | b'c' | b'f' => Some(SMALL_MESSAGE_MAX),
+        _ => None,
+    }
+}
+
+/// What a target may send once the client is in, and how long (`pqParseInput3`,
+/// `src/interfaces/libpq/fe-protocol3.c`). Authentication (`R`), keys (`K`) and version talk (`v`)
+/// are over by then; `W` begins replication, which is refused.
+fn target_max(kind: u8) -> Option<u32> {
+    match kind {
+        b'T' | b'D' | b'd' | b'V' | b'E' | b'N' | b'A' | b't' => Some(LARGE_MESSAGE_MAX),
+        b'1' | b'2' | b'3' | b'C' | b'G' | b'H' | b'I' | b'S' | b'Z' | b'c' | b'n' | b's' => Some(SERVER_MESSAGE_MAX),
+        _ => None,
+    }
+}
+
+/// Takes fields off the front of one message's body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    kind: u8,
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Fields of the body of a message of `kind`.
+    pub(crate) fn new(kind: u8, body: &'a [u8]) -> Self {
+        Self { kind, rest: body }
+    }
+
+    /// One byte.
+    pub(crate) fn byte(&mut self) -> Result<u8, Violation> {
+        let (first, rest) = self.rest.split_first().ok_or(Violation::Fields(self.kind))?;
+        self.rest = rest;
+        Ok(*first)
+    }
+
+    /// A two-byte count or code.
+    pub(crate) fn u16(&mut self) -> Result<u16, Violation> {
+        let (word, rest) = self.rest.split_first_chunk::<2>().ok_or(Violation::Fields(self.kind))?;
+        self.rest = rest;
+        Ok(u16::from_be_bytes(*word))
+    }
+
+    /// A four-byte number.
+    pub(crate) fn i32(&mut self) -> Result<i32, Violation> {
+        let (word, rest) = self.rest.split_first_chunk::<4>().ok_or(Violation::Fields(self.kind))?;
+        self.rest = rest;
+        Ok(i32::from_be_bytes(*word))
+    }
+
+    /// Text up to the next NUL, which is taken too. Its encoding is the client's.
+    pub(crate) fn text(&mut self) -> Result<&'a [u8], Violation> {
+        let end = self.rest.iter().position(|byte| *byte == 0).ok_or(Violation::Fields(self.kind))?;
+        let (text, rest) = self.rest.split_at_checked(end).ok_or(Violation::Fields(self.kind))?;
+        self.rest = rest.get(1..).unwrap_or_default();
+        Ok(text)
+    }
+
+    /// A value with its length before it; `None` is SQL's null.
+    pub(crate) fn value(&mut self) -> Result<Option<&'a [u8]>, Violation> {
+        match self.i32()? {
+            -1 => Ok(None),
+            length => {
+                let length = usize::try_from(length).map_err(|_negative| Violation::Fields(self.kind))?;
+                let (value, rest) = self.rest.split_at_checked(length).ok_or(Violation::Fields(self.kind))?;
+                self.rest = rest;
+                Ok(Some(value))
+            }
+        }
+    }
+
+    /// What has not been taken.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// That nothing is left. What follows the last field would be seen by one reader and not by
+    /// another.
+    pub(crate) fn end(self) -> Result<(), Violation> {
+        match self.rest {
+            [] => Ok(()),
+            _more => Err(Violation::Fields(self.kind)),
+        }
+    }
+}
+
+/// A simple query's text. Text behind the NUL is refused: PostgreSQL would not run it, and a reader
+/// of the recording would believe it had.
+pub(crate) fn query(body: &[u8]) -> Result<&[u8], Violation> {
+    let mut fields = Fields::new(b'Q', body);
+    let text = fields.text()?;
+    fields.end()?;
+    Ok(text)
+}
+
+/// A statement to prepare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parse<'a> {
+    /// What it will be called; empty for the one without a name.
+    pub(crate) name: &'a [u8],
+    /// The statement.
+    pub(crate) text: &'a [u8],
+}
+
+/// Reads the body of a Parse message.
+pub(crate) fn parse(body: &[u8]) -> Result<Parse<'_>, Violation> {
+    let mut fields = Fields::new(b'P', body);
+    let (name, text) = (fields.text()?, fields.text()?);
+    for _type in 0..fields.u16()? {
+        fields.i32()?;
+    }
+    fields.end()?;
+    Ok(Parse { name, text })
+}
+
+/// Values bound to a prepared statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bind<'a> {
+    /// What the result will be called.
+    pub(crate) portal: &'a [u8],
+    /// Which statement.
+    pub(crate) statement: &'a [u8],
+    /// The values in order; `None` is null.
+    pub(crate) values: Vec<Option<&'a [u8]>>,
+    /// One per value: 0 is text, 1 is binary.
+    pub(crate) formats: Vec<u16>,
+}
+
+/// Reads the body of a Bind message. The vectors grow by what is there, not by what is announced.
+pub(crate) fn bind(body: &[u8]) -> Result<Bind<'_>, Violation> {
+    let mut fields = Fields::new(b'B', body);
+    let (portal, statement) = (fields.text()?, fields.text()?);
+    let mut announced = Vec::new();
+    for _format in 0..fields.u16()? {
+        announced.push(fields.u16()?);
+    }
+    let mut values = Vec::new();
+    for _value in 0..fields.u16()? {
+        values.push(fields.value()?);
+    }
+    for _format in 0..fields.u16()? {
+        fields.u16()?;
+    }
+    fields.end()?;
+    let formats = match announced.as_slice() {
+        [] => vec![0; values.len()],
+        [one] => vec![*one; values.len()],
+        each if each.len() == values.len() => announced,
+        _mismatch => return Err(Violation::Fields(b'B')),
+    };
+    Ok(Bind { portal, statement, values, formats })
+}
+
+/// A thing that Describe or Close names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named<'a> {
+    /// A prepared statement.
+    Statement(&'a [u8]),
+    /// A portal.
+    Portal(&'a [u8]),
+}
+
+/// Reads the body of a Describe or Close message.
+pub(crate) fn named(kind: u8, body: &[u8]) -> Result<Named<'_>, Violation> {
+    let mut fields = Fields::new(kind, body);
+    let (what, name) = (fields.byte()?, fields.text()?);
+    fields.end()?;
+    match what {
+        b'S' => Ok(Named::Statement(name)),
+        b'P' => Ok(Named::Portal(name)),
+        _other => Err(Violation::Fields(kind)),
+    }
+}
+
+/// Reads the portal of an Execute message.
+pub(crate) fn execute(body: &[u8]) -> Result<&[u8], Violation> {
+    let mut fields = Fields::new(b'E', body);
+    let portal = fields.text()?;
+    fields.i32()?;
+    fields.end()?;
+    Ok(portal)
+}
+
+/// What an ErrorResponse or NoticeResponse says, as far as we look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Complaint<'a> {
+    /// `ERROR`, `FATAL`, `NOTICE`, …, not translated where the server is new enough to say so.
+    pub(crate) severity: &'a [u8],
+    /// Five characters.
+    pub(crate) sqlstate: &'a [u8],
+    /// The sentence.
+    pub(crate) message: &'a [u8],
+}
+
+/// Reads the body of an ErrorResponse or NoticeResponse.
+pub(crate) fn complaint(kind: u8, body: &[u8]) -> Result<Complaint<'_>, Violation> {
+    let mut fields = Fields::new(kind, body);
+    let mut complaint = Complaint::default();
+    loop {
+        match fields.byte()? {
+            0 => break,
+            b'S' => {
+                let translated = fields.text()?;
+                if complaint.severity.is_empty() {
+                    complaint.severity = translated;
+                }
+            }
+            b'V' => complaint.severity = fields.text()?,
+            b'C' => complaint.sqlstate = fields.text()?,
+            b'M' => complaint.message = fields.text()?,
+            _other => {
+                fields.text()?;
+            }
+        }
+    }
+    fields.end()?;
+    Ok(complaint)
+}
+
+/// Reads the tag of a CommandComplete message, for example `SELECT 3`.
+pub(crate) fn tag(body: &[u8]) -> Result<&[u8], Violation> {
+    let mut fields = Fields::new(b'C', body);
+    let tag = fields.text()?;
+    fields.end()?;
+    Ok(tag)
+}
+
+/// Reads the transaction status of a ReadyForQuery message: `I`, `T` or `E`.
+pub(crate) fn status(body: &[u8]) -> Result<u8, Violation> {
+    match body {
+        [status @ (b'I' | b'T' | b'E')] => Ok(*status),
+        _other => Err(Violation::Fields(b'Z')),
+    }
+}
+
+/// Appends a message of `kind` whose body `fill` writes.
+pub(crate) fn message(out: &mut Vec<u8>, kind: u8, fill: impl FnOnce(&mut Vec<u8>)) {
+    out.push(kind);
+    packet(out, fill);
+}
+
+/// Appends a packet without a type byte: a length word and what `fill` writes.
+pub(crate) fn packet(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    fill(out);
+    let length = u32::try_from(out.len().saturating_sub(start)).unwrap_or(u32::MAX);
+    if let Some(word) = out.get_mut(start..).and_then(|tail| tail.first_chunk_mut::<4>()) {
+        *word = length.to_be_bytes();
+    }
+}
+
+/// Appends `text` and a NUL. A NUL inside `text` would end it early, so it ends there.
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    out.extend(text.iter().take(end));
+    out.push(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn framed(kind: u8, length: u32) -> [u8; 5] {
+        let [a, b, c, d] = length.to_be_bytes();
+        [kind, a, b, c, d]
+    }
+
+    #[test]
+    fn a_length_below_its_own_four_bytes_is_a_violation() {
+        for length in 0..4 {
+            let refused = Header::read(&framed(b'Q', length), Side::Client);
+            assert_eq!(refused, Err(Violation::Length { kind: b'Q', length }));
+        }
+        assert_eq!(Header::read(&framed(b'S', 4), Side::Client), Ok(Some(Header { kind: b'S', body: 0 })));
+    }
+
+    #[test]
+    fn a_length_is_refused_before_it_is_believed() {
+        let huge = Header::read(&framed(b'Q', u32::MAX), Side::Client);
+        assert_eq!(huge, Err(Violation::Length { kind: b'Q', length: u32::MAX }));
+        assert!(Header::read(&framed(b'd', LARGE_MESSAGE_MAX), Side::Client).is_ok());
+        assert!(Header::read(&framed(b'd', LARGE_MESSAGE_MAX + 1), Side::Client).is_err());
+        assert!(Header::read(&framed(b'E', SMALL_MESSAGE_MAX + 1), Side::Client).is_err());
+        assert!(Header::read(&framed(b'C', SERVER_MESSAGE_MAX + 1), Side::Target).is_err());
+    }
+
+    #[test]
+    fn authentication_and_replication_have_no_place_in_a_running_session() {
+        for kind in *b"RKvW" {
+            assert_eq!(Header::read(&framed(kind, 8), Side::Target), Err(Violation::Kind(kind)));
+        }
+        assert_eq!(Header::read(&framed(b'p', 8), Side::Client), Err(Violation::Kind(b'p')));
+    }
+
+    #[test]
+    fn text_behind_the_nul_of_a_query_is_refused() {
+        assert_eq!(query(b"select 1\0"), Ok(b"select 1".as_slice()));
+        assert_eq!(query(b"select 1\0; drop table x\0"), Err(Violation::Fields(b'Q')));
+        assert_eq!(query(b"select 1"), Err(Violation::Fields(b'Q')));
+        assert_eq!(parse(b"\0select 1\0\0\0more"), Err(Violation::Fields(b'P')));
+    }
+
+    #[test]
+    fn one_format_holds_for_every_value() {
+        let body = b"\0s\0\0\x01\0\x01\0\x02\0\0\0\x01a\xff\xff\xff\xff\0\0";
+        let bound = bind(body).unwrap();
+        assert_eq!(bound.values, vec![Some(b"a".as_slice()), None]);
+        assert_eq!(bound.formats, vec![1, 1]);
+        assert_eq!(bound.statement, b"s");
+    }
+
+    #[test]
+    fn a_value_that_claims_more_than_there_is_is_a_violation() {
+        let body = b"\0\0\0\0\0\x01\x7f\xff\xff\xffa\0\0";
+        assert_eq!(bind(body), Err(Violation::Fields(b'B')));
+        let negative = b"\0\0\0\0\0\x01\xff\xff\xff\xfea\0\0";
+        assert_eq!(bind(negative), Err(Violation::Fields(b'B')));
+    }
+
+    #[test]
+    fn an_error_is_read_with_its_untranslated_severity() {
+        let body = b"SFEHLER\0VERROR\0C42P01\0Mrelation \"x\" does not exist\0\0";
+        let said = complaint(b'E', body).unwrap();
+        assert_eq!((said.severity, said.sqlstate), (b"ERROR".as_slice(), b"42P01".as_slice()));
+        assert_eq!(said.message, b"relation \"x\" does not exist");
+    }
+
+    #[test]
+    fn a_written_message_is_read_back() {
+        let mut out = Vec::new();
+        message(&mut out, b'Q', |body| put_text(body, b"select\0 2"));
+        assert_eq!(Header::read(&out, Side::Client), Ok(Some(Header { kind: b'Q', body: 7 })));
+        assert_eq!(query(&out[HEADER..]), Ok(b"select".as_slice()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            drop((Header::read(&bytes, Side::Client), Header::read(&bytes, Side::Target)));
+            drop((query(&bytes), parse(&bytes), bind(&bytes), execute(&bytes)));
+            drop((named(b'D', &bytes), complaint(b'E', &bytes), tag(&bytes), status(&bytes)));
+        }
+
+        #[test]
+        fn what_is_bound_is_what_is_read(values in proptest::collection::vec(proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20)), 0..8)) {
+            let mut body = b"p\0s\0\0\0".to_vec();
+            body.extend(u16::try_from(values.len()).unwrap().to_be_bytes());
+            for value in &values {
+                match value {
+                    None => body.extend((-1_i32).to_be_bytes()),
+                    Some(value) => {
+                        body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+                        body.extend(value);
+                    }
+                }
+            }
+            body.extend([0, 0]);
+            let read = bind(&body).unwrap();
+            prop_assert_eq!(read.values, values.iter().map(Option::as_deref).collect::<Vec<_>>());
+        }
+    }
+}
