@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod listener;
+pub mod postgres;
 pub mod session;
 pub mod ssh;
 pub mod telemetry;

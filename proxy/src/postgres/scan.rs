@@ -6,6 +6,8 @@
 //! most four bytes and hands them in again, so a message can be withheld before any of it has been
 //! forwarded.
 
+use std::fmt;
+
 use aws_lc_rs::digest;
 
 use super::wire::{HEADER, Header, Side, Violation};
@@ -51,7 +53,6 @@ pub(crate) struct Scanner {
 }
 
 /// A message of which some bytes are still to come.
-#[derive(Debug)]
 struct Unfinished {
     header: Header,
     /// How many bytes are still to come.
@@ -73,9 +74,11 @@ impl Scanner {
         self.unfinished.is_none()
     }
 
-    /// How many bytes the message in passing still lacks.
-    pub(crate) fn missing(&self) -> usize {
-        self.unfinished.as_ref().map_or(0, |unfinished| unfinished.missing)
+    /// How many bytes of an unfinished message have passed, its header included.
+    pub(crate) fn begun(&self) -> usize {
+        let Some(unfinished) = &self.unfinished else { return 0 };
+        let body = usize::try_from(unfinished.header.body).unwrap_or(usize::MAX);
+        body.saturating_sub(unfinished.missing).saturating_add(HEADER)
     }
 
     /// Reads on through `chunk` and hands each finished message to `each`.
@@ -123,6 +126,15 @@ impl Scanner {
             let body = split_at_most(body, keep).0;
             each(Message { kind: header.kind, length: header.body, body, digest })?;
         }
+    }
+}
+
+impl fmt::Debug for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unfinished")
+            .field("header", &self.header)
+            .field("missing", &self.missing)
+            .finish_non_exhaustive()
     }
 }
 
