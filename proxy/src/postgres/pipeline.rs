@@ -27,9 +27,9 @@ pub(crate) enum Owed {
     /// BindComplete.
     Bind(Statement),
     /// RowDescription or NoData.
-    Describe,
+    Describe(Statement),
     /// CloseComplete.
-    Close,
+    Close(Statement),
     /// One result.
     Execute(Statement),
     /// ReadyForQuery.
@@ -53,7 +53,7 @@ pub(crate) struct Outcome {
     /// Which statement; 0 for an error that belongs to none.
     pub(crate) id: u64,
     /// The command tag, for example `SELECT 3`.
-    pub(crate) tag: Option<Vec<u8>>,
+    pub(crate) tag: Option<String>,
     /// Rows, or messages of copied data.
     pub(crate) rows: u64,
     /// Their bytes.
@@ -70,11 +70,11 @@ pub(crate) struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// `ERROR` or `FATAL`.
-    pub(crate) severity: Vec<u8>,
+    pub(crate) severity: String,
     /// Five characters.
-    pub(crate) sqlstate: Vec<u8>,
-    /// The sentence.
-    pub(crate) message: Vec<u8>,
+    pub(crate) sqlstate: String,
+    /// The sentence. What is not UTF-8 in it is replaced.
+    pub(crate) message: String,
 }
 
 /// The line of what is owed.
@@ -117,6 +117,16 @@ impl Pipeline {
     /// Whether so much is owed that the client should wait.
     pub(crate) fn full(&self) -> bool {
         self.owed.len() >= OWED_MAX
+    }
+
+    /// Whether the target is dropping what the client sends, up to a Sync that is still to come.
+    pub(crate) fn skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// Whether the target will say that it is ready without being sent anything more.
+    pub(crate) fn will_be_ready(&self) -> bool {
+        matches!(self.owed.back(), None | Some(Owed::Query(_) | Owed::Sync))
     }
 
     /// The transaction status as last told: `I`, `T` or `E`.
@@ -168,7 +178,7 @@ impl Pipeline {
         match kind {
             b'D' | b'd' => self.row(0).map(|()| None),
             b'1' | b'2' | b'3' | b'T' | b'n' => self.step(kind).map(|()| None),
-            b'C' => self.result(Some(wire::tag(body)?.to_vec()), kind, at),
+            b'C' => self.result(Some(readable(wire::tag(body)?)), kind, at),
             b'I' | b's' => self.result(None, kind, at),
             b'G' => self.copy_in().map(|()| None),
             b'E' => self.failed(body, at),
@@ -191,7 +201,7 @@ impl Pipeline {
 
     fn step(&mut self, kind: u8) -> Result<(), Violation> {
         match (kind, self.front()) {
-            (b'1', Some(Owed::Parse(_))) | (b'2', Some(Owed::Bind(_))) | (b'3', Some(Owed::Close)) | (b'T' | b'n', Some(Owed::Describe)) => {
+            (b'1', Some(Owed::Parse(_))) | (b'2', Some(Owed::Bind(_))) | (b'3', Some(Owed::Close(_))) | (b'T' | b'n', Some(Owed::Describe(_))) => {
                 self.owed.pop_front();
                 Ok(())
             }
@@ -200,7 +210,7 @@ impl Pipeline {
         }
     }
 
-    fn result(&mut self, tag: Option<Vec<u8>>, kind: u8, at: Duration) -> Result<Option<Outcome>, Violation> {
+    fn result(&mut self, tag: Option<String>, kind: u8, at: Duration) -> Result<Option<Outcome>, Violation> {
         let statement = match self.front() {
             Some(Owed::Query(statement)) if kind != b's' => statement,
             Some(Owed::Execute(statement)) => {
@@ -238,23 +248,26 @@ impl Pipeline {
     fn failed(&mut self, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
         let said = wire::complaint(b'E', body)?;
         let fault = Fault {
-            severity: said.severity.to_vec(),
-            sqlstate: said.sqlstate.to_vec(),
-            message: said.message.to_vec(),
+            severity: readable(said.severity),
+            sqlstate: readable(said.sqlstate),
+            message: readable(said.message),
         };
         self.copying_in = false;
         let statement = match self.front() {
             None => Statement { id: 0, at },
             Some(Owed::Query(statement)) => statement,
             Some(Owed::Sync) => Statement { id: self.last, at },
-            Some(Owed::Parse(statement) | Owed::Bind(statement) | Owed::Execute(statement)) => {
+            Some(
+                Owed::Parse(statement)
+                | Owed::Bind(statement)
+                | Owed::Describe(statement)
+                | Owed::Close(statement)
+                | Owed::Execute(statement),
+            ) => {
                 self.skip();
                 statement
             }
-            Some(Owed::Describe | Owed::Close | Owed::CopyEnd) => {
-                self.skip();
-                Statement { id: self.last, at }
-            }
+            Some(Owed::CopyEnd) => Statement { id: self.last, at },
         };
         Ok(self.hold(statement, None, Some(fault), at))
     }
@@ -267,7 +280,7 @@ impl Pipeline {
         self.skipping = self.owed.is_empty();
     }
 
-    fn hold(&mut self, statement: Statement, tag: Option<Vec<u8>>, error: Option<Fault>, at: Duration) -> Option<Outcome> {
+    fn hold(&mut self, statement: Statement, tag: Option<String>, error: Option<Fault>, at: Duration) -> Option<Outcome> {
         let outcome = Outcome {
             id: statement.id,
             tag,
@@ -296,14 +309,18 @@ impl Pipeline {
     }
 }
 
+fn readable(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
 impl Owed {
     fn kind(self) -> u8 {
         match self {
             Self::Query(_) => b'Q',
             Self::Parse(_) => b'P',
             Self::Bind(_) => b'B',
-            Self::Describe => b'D',
-            Self::Close => b'C',
+            Self::Describe(_) => b'D',
+            Self::Close(_) => b'C',
             Self::Execute(_) => b'E',
             Self::Sync => b'S',
             Self::CopyEnd => b'c',
@@ -343,8 +360,8 @@ mod tests {
                     'P' => Owed::Parse(number()),
                     'B' => Owed::Bind(number()),
                     'E' => Owed::Execute(number()),
-                    'D' => Owed::Describe,
-                    'C' => Owed::Close,
+                    'D' => Owed::Describe(statement(0)),
+                    'C' => Owed::Close(statement(0)),
                     'S' => Owed::Sync,
                     'c' => Owed::CopyEnd,
                     other => panic!("{other}"),

@@ -209,6 +209,14 @@ pub(crate) fn parse(body: &[u8]) -> Result<Parse<'_>, Violation> {
     Ok(Parse { name, text })
 }
 
+/// Reads as much of a Parse message as there is at the beginning of its body.
+pub(crate) fn parse_beginning(body: &[u8]) -> Result<Parse<'_>, Violation> {
+    let mut fields = Fields::new(b'P', body);
+    let name = fields.text()?;
+    let text = fields.text().unwrap_or(fields.rest());
+    Ok(Parse { name, text })
+}
+
 /// Values bound to a prepared statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bind<'a> {
@@ -244,6 +252,25 @@ pub(crate) fn bind(body: &[u8]) -> Result<Bind<'_>, Violation> {
         each if each.len() == values.len() => announced,
         _mismatch => return Err(Violation::Fields(b'B')),
     };
+    Ok(Bind { portal, statement, values, formats })
+}
+
+/// Reads as many whole values of a Bind message as there are at the beginning of its body.
+pub(crate) fn bind_beginning(body: &[u8]) -> Result<Bind<'_>, Violation> {
+    let mut fields = Fields::new(b'B', body);
+    let (portal, statement) = (fields.text()?, fields.text()?);
+    let mut formats = Vec::new();
+    for _format in 0..fields.u16()? {
+        formats.push(fields.u16()?);
+    }
+    let mut values = Vec::new();
+    for _value in 0..fields.u16()? {
+        let Ok(value) = fields.value() else { break };
+        values.push(value);
+    }
+    if let [one] = formats.as_slice() {
+        formats = vec![*one; values.len()];
+    }
     Ok(Bind { portal, statement, values, formats })
 }
 

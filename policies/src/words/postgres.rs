@@ -1,0 +1,77 @@
+//! What only somebody who speaks PostgreSQL can read: `TG501` to `TG512`.
+
+use super::{Shown, Words};
+
+/// What a PostgreSQL client did that tidegate does not go along with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Complaint {
+    /// It asked for a session without TLS.
+    Plaintext,
+    /// It showed no certificate.
+    NoCertificate,
+    /// Its certificate has expired.
+    Expired,
+    /// Its certificate is not one of ours, or not for this.
+    NotOurs,
+    /// Its first packet cannot be accepted.
+    Startup {
+        /// What is wrong with it, in PostgreSQL's own words.
+        what: String,
+    },
+    /// The database that it named cannot be a target's name, or the role cannot be a login.
+    NotAName {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It asked for another database of the same server.
+    OtherDatabase {
+        /// Which.
+        database: String,
+    },
+    /// It called a function by its number.
+    FunctionCall,
+    /// One side broke the protocol.
+    Violation {
+        /// Whether it was the client.
+        by_client: bool,
+    },
+}
+
+impl Shown for Complaint {
+    fn words(&self) -> Words {
+        let login = || Some("tidegate login".to_owned());
+        let (code, what, hint) = match self {
+            Self::Plaintext => (
+                "TG501",
+                "tidegate accepts no connection without TLS".to_owned(),
+                Some("add sslmode=verify-full to the connection string".to_owned()),
+            ),
+            Self::NoCertificate => ("TG502", "no client certificate was shown".to_owned(), login()),
+            Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
+            Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
+            Self::Startup { what } => (
+                "TG505",
+                what.clone(),
+                Some("leave it out, and SET it once you are connected where your role may".to_owned()),
+            ),
+            Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate targets ls".to_owned())),
+            Self::OtherDatabase { database } => (
+                "TG507",
+                format!("`{database}` is another database than the one this target stands for"),
+                Some("tidegate targets ls".to_owned()),
+            ),
+            Self::FunctionCall => (
+                "TG508",
+                "function calls outside of SQL (the fast-path interface) are not allowed through tidegate".to_owned(),
+                Some("call the function with SELECT".to_owned()),
+            ),
+            Self::Violation { by_client: true } => {
+                ("TG509", "the client broke the PostgreSQL protocol, so the session was ended".to_owned(), None)
+            }
+            Self::Violation { by_client: false } => {
+                ("TG510", "the database server broke the PostgreSQL protocol, so the session was ended".to_owned(), None)
+            }
+        };
+        Words { code, what, hint }
+    }
+}

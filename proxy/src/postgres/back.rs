@@ -1,0 +1,193 @@
+//! The target's side: TLS, and the login with our certificate.
+//!
+//! A target that asks for a password is refused: we have none, and a target that wants one in clear
+//! is not the one we know. What it says before TLS is never shown to anybody (CVE-2024-10977).
+
+use std::io;
+
+use policies::HostPort;
+use rustls::Error as TlsError;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::startup::put_startup;
+use super::tls::Trust;
+use super::wire::{self, Fields, SERVER_MESSAGE_MAX, message, packet};
+use crate::session::protocol::ConnectError;
+
+/// How much a target may say while we log in, in bytes: parameters and notices.
+const GREETING_MAX: usize = 256 * 1024;
+
+/// The answer to SSLRequest that begins TLS.
+const YES: u8 = b'S';
+
+/// A key that stops what one server process is doing.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct BackendKey {
+    /// The process.
+    pub(crate) pid: i32,
+    /// The secret.
+    pub(crate) secret: Vec<u8>,
+}
+
+impl std::fmt::Debug for BackendKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BackendKey({}, ..)", self.pid)
+    }
+}
+
+/// What the target said as it let us in, from AuthenticationOk to ReadyForQuery, without its key.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    /// What came before the key.
+    pub(crate) before: Vec<u8>,
+    /// The key; some servers have none.
+    pub(crate) key: Option<BackendKey>,
+    /// What came after it.
+    pub(crate) after: Vec<u8>,
+}
+
+/// Why we could not log in.
+#[derive(Debug)]
+pub(crate) struct LoginError {
+    /// Why.
+    pub(crate) error: ConnectError,
+    /// The ErrorResponse of the target, which had proven who it is.
+    pub(crate) said: Option<Vec<u8>>,
+}
+
+impl From<ConnectError> for LoginError {
+    fn from(error: ConnectError) -> Self {
+        Self { error, said: None }
+    }
+}
+
+/// Opens a connection of our own, beside a session's.
+pub(crate) async fn dial(at: &HostPort) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((at.host.as_str(), at.port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Asks for TLS and checks who is there. Exactly one byte is read before TLS, so nothing that was
+/// said in clear can be taken for what comes after (CVE-2021-23222).
+pub(crate) async fn secure<I>(mut io: I, trust: &Trust) -> Result<TlsStream<I>, ConnectError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut request = Vec::new();
+    packet(&mut request, |body| body.extend(80_877_103_u32.to_be_bytes()));
+    io.write_all(&request).await.map_err(ConnectError::Io)?;
+    io.flush().await.map_err(ConnectError::Io)?;
+    match io.read_u8().await.map_err(ConnectError::Io)? {
+        YES => {}
+        b'N' => return Err(ConnectError::Violation("it does not offer TLS".to_owned())),
+        _other => return Err(ConnectError::Violation("it does not speak PostgreSQL".to_owned())),
+    }
+    let connector = TlsConnector::from(trust.config.clone());
+    connector.connect(trust.name.clone(), io).await.map_err(tls_error)
+}
+
+/// Tells an impostor from a broken connection.
+fn tls_error(error: io::Error) -> ConnectError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+        Some(TlsError::AlertReceived(alert)) => ConnectError::Refused(format!("TLS alert {alert:?}")),
+        Some(refused) => ConnectError::Impostor(refused.to_string()),
+        None => ConnectError::Io(error),
+    }
+}
+
+/// Logs in as `user` with the certificate that the connection already carries.
+pub(crate) async fn login<I>(
+    tls: &mut TlsStream<I>,
+    user: &str,
+    database: &str,
+    parameters: &[(String, String)],
+) -> Result<Greeting, LoginError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut startup = Vec::new();
+    packet(&mut startup, |body| put_startup(body, user, database, parameters));
+    tls.write_all(&startup).await.map_err(tls_error)?;
+    tls.flush().await.map_err(tls_error)?;
+
+    let mut greeting = Greeting { before: Vec::new(), key: None, after: Vec::new() };
+    let mut size = 0_usize;
+    let mut admitted = false;
+    loop {
+        let (kind, body) = read_message(tls).await?;
+        size = size.saturating_add(body.len());
+        if size > GREETING_MAX {
+            return Err(violation("it says too much while we log in"));
+        }
+        match kind {
+            b'R' => {
+                accepted(&body)?;
+                admitted = true;
+            }
+            b'E' => return Err(refused(&body)),
+            b'K' => {
+                greeting.key = Some(backend_key(&body)?);
+                continue;
+            }
+            b'S' | b'N' => {}
+            b'Z' if admitted => {}
+            _other => return Err(violation("it sends what has no place in a login")),
+        }
+        let half = if greeting.key.is_none() { &mut greeting.before } else { &mut greeting.after };
+        message(half, kind, |out| out.extend_from_slice(&body));
+        if kind == b'Z' {
+            return Ok(greeting);
+        }
+    }
+}
+
+fn violation(what: &str) -> LoginError {
+    ConnectError::Violation(what.to_owned()).into()
+}
+
+fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
+    let mut fields = Fields::new(b'K', body);
+    let pid = fields.i32().map_err(|_short| violation("its key is cut short"))?;
+    match fields.rest() {
+        secret if (4..=256).contains(&secret.len()) => Ok(BackendKey { pid, secret: secret.to_vec() }),
+        _other => Err(violation("its key has an impossible length")),
+    }
+}
+
+/// Only AuthenticationOk is good: the certificate was the proof.
+fn accepted(body: &[u8]) -> Result<(), LoginError> {
+    let mut fields = Fields::new(b'R', body);
+    let asks = match fields.i32().map_err(|_short| violation("its answer is cut short"))? {
+        0 => return Ok(()),
+        3 => "it asks for a password in clear",
+        5 => "it asks for an MD5 password",
+        10 => "it asks for a SCRAM password, not for the certificate",
+        _other => "it asks for a proof that we do not have",
+    };
+    Err(ConnectError::Refused(asks.to_owned()).into())
+}
+
+fn refused(body: &[u8]) -> LoginError {
+    let Ok(said) = wire::complaint(b'E', body) else {
+        return violation("its error is cut short");
+    };
+    let text = format!("{}: {}", String::from_utf8_lossy(said.sqlstate), String::from_utf8_lossy(said.message));
+    let mut whole = Vec::new();
+    message(&mut whole, b'E', |out| out.extend_from_slice(body));
+    LoginError { error: ConnectError::Refused(text), said: Some(whole) }
+}
+
+/// Reads one whole message of a kind that cannot be long. Not cancel safe.
+pub(crate) async fn read_message<R: AsyncRead + Unpin>(from: &mut R) -> Result<(u8, Vec<u8>), LoginError> {
+    let kind = from.read_u8().await.map_err(tls_error)?;
+    let length = from.read_u32().await.map_err(tls_error)?;
+    let body = length.checked_sub(4).filter(|_body| length <= SERVER_MESSAGE_MAX);
+    let body = body.ok_or_else(|| violation("it claims an impossible length"))?;
+    let mut bytes = vec![0; usize::try_from(body).unwrap_or(0)];
+    from.read_exact(&mut bytes).await.map_err(tls_error)?;
+    Ok((kind, bytes))
+}

@@ -1,0 +1,465 @@
+//! Moves the bytes of one session both ways, in one task.
+//!
+//! Each read buffer is scanned, what it holds is recorded, and then its bytes are written as they
+//! came. A connection that is waiting owns no buffer: all connections of a thread read into the same
+//! one, and only what a peer does not take at once is kept, so a peer that does not read stops the
+//! other from being read. Deliberately has no timers and no idea why a session should end.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use policies::words::Shown;
+use policies::words::postgres::Complaint;
+use recorder::{AppendError, Frame};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tracing::debug;
+
+use super::say;
+use super::scan::{Message, Scanned, Scanner};
+use super::tap::{Noted, Tap};
+use super::wire::{HEADER, Side, Violation, message};
+use crate::session::protocol::Closed;
+use crate::session::scope::Scope;
+
+/// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
+const SCRATCH: usize = 64 * 1024;
+
+/// A read of at least this many bytes is likely to have more behind it.
+const MORE_EXPECTED: usize = 8 * 1024;
+
+/// How many times both ways are looked at before other tasks get their turn.
+const ROUNDS_MAX: usize = 16;
+
+thread_local! {
+    static SHARED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Where what passes is written down.
+pub(crate) trait Account {
+    /// How long the session has been going on.
+    fn elapsed(&self) -> Duration;
+    /// Writes down what is about to pass.
+    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError>;
+}
+
+impl Account for Scope {
+    fn elapsed(&self) -> Duration {
+        Scope::elapsed(self)
+    }
+
+    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
+        Scope::record_all(self, frames)
+    }
+}
+
+/// One way.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    scanner: Scanner,
+    /// Read and not yet scanned: an unfinished header, or what waits behind a refused call.
+    unread: Vec<u8>,
+    /// Recorded and not yet taken by the peer.
+    out: Vec<u8>,
+    /// How much of `out` has been taken.
+    taken: usize,
+    unflushed: bool,
+}
+
+impl Lane {
+    /// A way on which nothing has passed.
+    pub(crate) fn new(side: Side) -> Self {
+        Self { scanner: Scanner::new(side), unread: Vec::new(), out: Vec::new(), taken: 0, unflushed: false }
+    }
+
+    /// What the peer has not taken, up to the last whole message; `None` where it is in the middle
+    /// of one whose rest will not come.
+    pub(crate) fn rest_to_boundary(&mut self) -> Option<Vec<u8>> {
+        let mut rest = self.out.split_off(self.taken.min(self.out.len()));
+        let whole = rest.len().checked_sub(self.scanner.begun())?;
+        rest.truncate(whole);
+        Some(rest)
+    }
+
+    /// Puts `bytes` behind what the peer has not taken.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Writes what is left over; ready when nothing is.
+    fn poll_drain<W: AsyncWrite + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.out.get(self.taken..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut *to).poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => {
+                    self.taken = self.taken.saturating_add(count);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(refused)) => return Poll::Ready(Err(refused)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.out = Vec::new();
+        self.taken = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush<W: AsyncWrite + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            match Pin::new(to).poll_flush(cx) {
+                Poll::Ready(done) => {
+                    self.unflushed = false;
+                    return Poll::Ready(done);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands `bytes` to the peer, and keeps what it does not take at once.
+    fn pass<W: AsyncWrite + Unpin>(&mut self, bytes: &[u8], to: &mut W, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match Pin::new(&mut *to).poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    self.unflushed = true;
+                    rest = rest.get(count..).unwrap_or_default();
+                }
+                Poll::Ready(Err(refused)) => return Err(refused),
+                Poll::Pending => {
+                    self.out.extend_from_slice(rest);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A function call that is being refused.
+#[derive(Debug)]
+struct Call {
+    /// How many of its bytes are still to be thrown away.
+    left: usize,
+}
+
+/// What came of looking at one way.
+enum Step {
+    Moved,
+    Waits,
+}
+
+/// Both ways of one session.
+pub(crate) struct Relay<'a, C, T, A> {
+    client: &'a mut C,
+    target: &'a mut T,
+    up: Lane,
+    down: &'a mut Lane,
+    tap: &'a mut Tap,
+    account: &'a A,
+    call: Option<Call>,
+    /// The target takes nothing any more; what it has still to say is waited for.
+    target_deaf: bool,
+    /// The client has said goodbye and is gone.
+    client_gone: bool,
+    target_gone: bool,
+}
+
+impl<'a, C, T, A> Relay<'a, C, T, A>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+    A: Account,
+{
+    /// Joins a client and a target that are both ready for the first query.
+    pub(crate) fn new(
+        client: &'a mut C,
+        target: &'a mut T,
+        down: &'a mut Lane,
+        tap: &'a mut Tap,
+        account: &'a A,
+    ) -> Self {
+        Self {
+            client,
+            target,
+            up: Lane::new(Side::Client),
+            down,
+            tap,
+            account,
+            call: None,
+            target_deaf: false,
+            client_gone: false,
+            target_gone: false,
+        }
+    }
+
+    /// Runs until one side ends. Dropping it in between loses nothing that the caller needs: what
+    /// the client has still to get is in its lane.
+    pub(crate) async fn run(mut self) -> Closed {
+        let closed = poll_fn(|cx| self.poll(cx)).await;
+        if let Some(last) = self.tap.finish()
+            && let Err(refused) = self.account.record_all(&[last.frame()])
+        {
+            return Closed::Recorder(refused);
+        }
+        closed
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        for _round in 0..ROUNDS_MAX {
+            let down = match self.pump_down(cx) {
+                Ok(step) => step,
+                Err(closed) => return Poll::Ready(closed),
+            };
+            let up = match self.pump_up(cx) {
+                Ok(step) => step,
+                Err(closed) => return Poll::Ready(closed),
+            };
+            if matches!((down, up), (Step::Waits, Step::Waits)) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// From the target to the client.
+    fn pump_down(&mut self, cx: &mut Context<'_>) -> Result<Step, Closed> {
+        match self.down.poll_drain(self.client, cx) {
+            Poll::Pending => return Ok(Step::Waits),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_gone)) => self.client_left()?,
+        }
+        if self.target_gone {
+            return match self.down.poll_flush(self.client, cx) {
+                Poll::Pending => Ok(Step::Waits),
+                Poll::Ready(_told_or_gone) if self.tap.leaving() => Err(Closed::Complete),
+                Poll::Ready(_told_or_gone) => Err(Closed::Target),
+            };
+        }
+        with_scratch(|scratch| {
+            match poll_fill(self.target, &mut self.down.unread, scratch, cx) {
+                Poll::Pending => match self.down.poll_flush(self.client, cx) {
+                    Poll::Ready(Err(_gone)) => self.client_left().map(|()| Step::Waits),
+                    Poll::Pending | Poll::Ready(Ok(())) => Ok(Step::Waits),
+                },
+                Poll::Ready(Some(end)) => self.take_down(scratch.get(..end).unwrap_or_default(), cx),
+                Poll::Ready(None) => {
+                    self.target_gone = true;
+                    Ok(Step::Moved)
+                }
+            }
+        })
+    }
+
+    fn take_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.elapsed());
+        let tap = &mut *self.tap;
+        let each = |message: Message<'_>| tap.from_target(&message, at, &mut noted);
+        let scanned = self.down.scanner.scan(chunk, &mut finished, each);
+        self.record(&noted)?;
+        let tail = match scanned {
+            Ok(Scanned::All { tail }) => tail,
+            Ok(Scanned::Withheld { header, .. }) => return Err(self.broken(Violation::Kind(header.kind), "target")),
+            Err(violation) => return Err(self.broken(violation, "target")),
+        };
+        let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
+        self.down.unread.extend_from_slice(unread);
+        if !self.client_gone && self.down.pass(whole, self.client, cx).is_err() {
+            self.client_left()?;
+        }
+        Ok(Step::Moved)
+    }
+
+    /// From the client to the target.
+    fn pump_up(&mut self, cx: &mut Context<'_>) -> Result<Step, Closed> {
+        if self.target_deaf || self.target_gone {
+            return Ok(Step::Waits);
+        }
+        match self.up.poll_drain(self.target, cx) {
+            Poll::Pending => return Ok(Step::Waits),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_deaf)) => return Ok(self.target_left()),
+        }
+        if self.call.is_some() {
+            return with_scratch(|scratch| self.pump_call(scratch, cx));
+        }
+        if self.tap.leaving() || self.tap.pipeline().full() {
+            return Ok(self.rest_up(cx));
+        }
+        with_scratch(|scratch| {
+            let filled = match self.up.unread.len() {
+                0..HEADER => poll_fill(self.client, &mut self.up.unread, scratch, cx),
+                // What was behind a refused call has been read already.
+                _more => Poll::Ready(Some(put_back(&mut self.up.unread, scratch))),
+            };
+            match filled {
+                Poll::Pending => Ok(self.rest_up(cx)),
+                Poll::Ready(Some(end)) => self.take_up(scratch.get(..end).unwrap_or_default(), cx),
+                Poll::Ready(None) => Err(Closed::Client),
+            }
+        })
+    }
+
+    fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.elapsed());
+        let tap = &mut *self.tap;
+        let each = |message| tap.from_client(message, at, &mut noted);
+        let scanned = self.up.scanner.scan(chunk, &mut finished, each);
+        self.record(&noted)?;
+        let (whole, unread) = match scanned {
+            Ok(Scanned::All { tail }) => chunk.split_at(chunk.len().saturating_sub(tail)),
+            Ok(Scanned::Withheld { at, header }) => {
+                let left = usize::try_from(header.body).unwrap_or(usize::MAX);
+                self.call = Some(Call { left });
+                let (before, call) = chunk.split_at(at.min(chunk.len()));
+                (before, call.get(HEADER..).unwrap_or_default())
+            }
+            Err(violation) => return Err(self.broken(violation, "client")),
+        };
+        self.up.unread.extend_from_slice(unread);
+        match self.up.pass(whole, self.target, cx) {
+            Ok(()) => Ok(Step::Moved),
+            Err(_deaf) => Ok(self.target_left()),
+        }
+    }
+
+    /// Throws a function call away, waits until everything before it has been answered, and answers
+    /// it with an error, so that client and target stay in step.
+    fn pump_call(&mut self, scratch: &mut [u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let Some(call) = &mut self.call else { return Ok(Step::Waits) };
+        let here = call.left.min(self.up.unread.len());
+        self.up.unread.drain(..here);
+        call.left = call.left.saturating_sub(here);
+        if call.left > 0 {
+            return match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
+                Poll::Pending => Ok(self.rest_up(cx)),
+                Poll::Ready(None) => Err(Closed::Client),
+                Poll::Ready(Some(end)) => {
+                    self.up.unread.extend_from_slice(scratch.get(..end).unwrap_or_default());
+                    Ok(Step::Moved)
+                }
+            };
+        }
+        let pipeline = self.tap.pipeline();
+        if pipeline.skipping() {
+            self.call = None;
+            return Ok(Step::Moved);
+        }
+        if !pipeline.will_be_ready() {
+            return Err(self.broken(Violation::Kind(b'F'), "client"));
+        }
+        if !pipeline.idle() || !self.down.scanner.at_boundary() || !self.down.unread.is_empty() {
+            return Ok(self.rest_up(cx));
+        }
+        let mut answer = Vec::new();
+        let words = Complaint::FunctionCall.words();
+        say::error(&mut answer, "ERROR", say::NOT_SUPPORTED, &words);
+        message(&mut answer, b'Z', |body| body.push(pipeline.status()));
+        self.down.push(&answer);
+        self.call = None;
+        let note = Frame::Note { code: words.code, text: &words.what };
+        self.account.record_all(&[note]).map_err(Closed::Recorder)?;
+        Ok(Step::Moved)
+    }
+
+    fn record(&self, noted: &[Noted<'_>]) -> Result<(), Closed> {
+        let frames: Vec<Frame<'_>> = noted.iter().map(Noted::frame).collect();
+        self.account.record_all(&frames).map_err(Closed::Recorder)
+    }
+
+    /// Nothing to forward at the moment: what was forwarded goes out.
+    fn rest_up(&mut self, cx: &mut Context<'_>) -> Step {
+        match self.up.poll_flush(self.target, cx) {
+            Poll::Ready(Err(_deaf)) => self.target_left(),
+            Poll::Pending | Poll::Ready(Ok(())) => Step::Waits,
+        }
+    }
+
+    /// The target takes nothing any more. It may have said why; that is waited for.
+    fn target_left(&mut self) -> Step {
+        self.target_deaf = true;
+        Step::Waits
+    }
+
+    /// The client takes nothing any more. After its goodbye, what the target still says is dropped;
+    /// without one, the session is over.
+    fn client_left(&mut self) -> Result<(), Closed> {
+        if !self.tap.leaving() {
+            return Err(Closed::Client);
+        }
+        self.client_gone = true;
+        self.down.out = Vec::new();
+        self.down.taken = 0;
+        self.down.unflushed = false;
+        Ok(())
+    }
+
+    /// Leaves the client a last word in its lane.
+    fn broken(&mut self, violation: Violation, who: &'static str) -> Closed {
+        debug!(reason = %violation, who, "protocol.violated");
+        if let Some(mut rest) = self.down.rest_to_boundary() {
+            let words = Complaint::Violation { by_client: who == "client" }.words();
+            say::error(&mut rest, "FATAL", say::PROTOCOL_VIOLATION, &words);
+            self.down.out = rest;
+            self.down.taken = 0;
+        }
+        Closed::Violation(if who == "client" { "the client broke the protocol" } else { "the target broke the protocol" })
+    }
+}
+
+/// Lends out the thread's read buffer.
+fn with_scratch<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    SHARED.with_borrow_mut(|shared| {
+        if shared.is_empty() {
+            shared.resize(SCRATCH, 0);
+        }
+        work(shared)
+    })
+}
+
+/// Reads behind what is `unread`, until the peer has nothing more at the moment or the buffer is
+/// nearly full. Says how much there is now; `None` when the peer is gone.
+fn poll_fill<R: AsyncRead + Unpin>(
+    from: &mut R,
+    unread: &mut Vec<u8>,
+    scratch: &mut [u8],
+    cx: &mut Context<'_>,
+) -> Poll<Option<usize>> {
+    let begun = unread.len();
+    let mut end = begun;
+    loop {
+        let mut buffer = ReadBuf::new(scratch.get_mut(end..).unwrap_or_default());
+        let room = buffer.remaining();
+        let polled = Pin::new(&mut *from).poll_read(cx, &mut buffer);
+        let read = buffer.filled().len();
+        match polled {
+            Poll::Ready(Ok(())) if read > 0 => end = end.saturating_add(read),
+            Poll::Pending if end == begun => return Poll::Pending,
+            Poll::Ready(_gone) if end == begun => return Poll::Ready(None),
+            // What has been read comes first; the next read says the same again.
+            Poll::Pending | Poll::Ready(_) => break,
+        }
+        if read < MORE_EXPECTED || room.saturating_sub(read) < MORE_EXPECTED {
+            break;
+        }
+    }
+    for (to, byte) in scratch.iter_mut().zip(unread.drain(..)) {
+        *to = byte;
+    }
+    Poll::Ready(Some(end))
+}
+
+/// Moves what is unread to the read buffer.
+fn put_back(unread: &mut Vec<u8>, scratch: &mut [u8]) -> usize {
+    let end = unread.len().min(scratch.len());
+    for (to, byte) in scratch.iter_mut().zip(unread.drain(..end)) {
+        *to = byte;
+    }
+    end
+}

@@ -1,0 +1,68 @@
+//! How words are said in PostgreSQL's protocol: as ErrorResponse, so that every driver shows them.
+
+use policies::words::Words;
+
+use super::wire::{message, put_text};
+
+/// `feature_not_supported` (PostgreSQL documentation, appendix A, as all of these).
+pub(crate) const NOT_SUPPORTED: &str = "0A000";
+/// `protocol_violation`.
+pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
+/// `connection_failure`.
+const CONNECTION_FAILURE: &str = "08006";
+/// `invalid_authorization_specification`.
+pub(crate) const NOT_AUTHORIZED: &str = "28000";
+/// `admin_shutdown`.
+const ENDED: &str = "57P01";
+
+/// Appends an ErrorResponse: the sentence as message, the code as detail, the hint as hint.
+pub(crate) fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words) {
+    message(out, b'E', |body| {
+        let detail = format!("tidegate code {}", words.code);
+        let fields = [(b'S', severity), (b'V', severity), (b'C', sqlstate), (b'M', &words.what), (b'D', &detail)];
+        for (kind, text) in fields {
+            body.push(kind);
+            put_text(body, text.as_bytes());
+        }
+        if let Some(hint) = &words.hint {
+            body.push(b'H');
+            put_text(body, hint.as_bytes());
+        }
+        body.push(0);
+    });
+}
+
+/// The SQLSTATE for words that end a connection, by the hundred of their code.
+pub(crate) fn sqlstate(words: &Words) -> &'static str {
+    match words.code.as_bytes() {
+        [b'T', b'G', b'2', ..] => ENDED,
+        [b'T', b'G', b'4', ..] => CONNECTION_FAILURE,
+        _other => NOT_AUTHORIZED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::{HEADER, complaint};
+    use super::*;
+
+    #[test]
+    fn an_end_is_said_as_the_server_would_say_it() {
+        let words = Words {
+            code: "TG204",
+            what: "access to `orders` ended".to_owned(),
+            hint: Some("tidegate request orders".to_owned()),
+        };
+        let mut out = Vec::new();
+        error(&mut out, "FATAL", sqlstate(&words), &words);
+        let said = complaint(b'E', out.get(HEADER..).unwrap()).unwrap();
+        assert_eq!((said.severity, said.sqlstate), (b"FATAL".as_slice(), b"57P01".as_slice()));
+        assert_eq!(said.message, b"access to `orders` ended");
+    }
+
+    #[test]
+    fn a_no_and_a_dead_target_have_their_own_states() {
+        let state = |code| sqlstate(&Words { code, what: String::new(), hint: None });
+        assert_eq!((state("TG101"), state("TG401"), state("TG501")), ("28000", "08006", "28000"));
+    }
+}

@@ -1,0 +1,247 @@
+//! What is written down of the messages that pass.
+//!
+//! Statements with their texts and values, and how each went. Rows and copied data are counted, not
+//! kept. Deliberately blind to meaning: what a statement may do is decided by the role at the
+//! target.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use recorder::{Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value};
+
+use super::pipeline::{Outcome, Owed, Pipeline, Statement};
+use super::redact;
+use super::scan::Message;
+use super::wire::{self, Named, Violation};
+
+/// Follows one session.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    pipeline: Pipeline,
+    next: u64,
+    notices: u64,
+    leaving: bool,
+    busy: Arc<AtomicBool>,
+}
+
+/// Something to be recorded.
+#[derive(Debug)]
+pub(crate) enum Noted<'a> {
+    /// What the client sent.
+    Statement(Said<'a>),
+    /// The rest of a text or value that is too long to keep.
+    Omitted {
+        /// How many bytes.
+        bytes: u64,
+        /// The SHA-256 of the whole message.
+        digest: [u8; 32],
+    },
+    /// How a statement went.
+    Outcome(Outcome),
+}
+
+/// A message of the client, with its text as it will be written down.
+#[derive(Debug)]
+pub(crate) struct Said<'a> {
+    id: u64,
+    kind: StatementKind,
+    name: &'a [u8],
+    portal: &'a [u8],
+    text: Cow<'a, [u8]>,
+    parameters: Vec<Parameter<'a>>,
+}
+
+impl Noted<'_> {
+    /// The frame for it.
+    pub(crate) fn frame(&self) -> Frame<'_> {
+        match self {
+            Self::Statement(said) => Frame::Statement(recorder::Statement {
+                id: said.id,
+                kind: said.kind,
+                name: said.name,
+                portal: said.portal,
+                text: &said.text,
+                parameters: Cow::Borrowed(&said.parameters),
+            }),
+            Self::Omitted { bytes, digest } => Frame::Omitted {
+                channel: 0,
+                stream: Stream::Input,
+                bytes: *bytes,
+                why: Omission::Bulk,
+                digest: Some(*digest),
+            },
+            Self::Outcome(outcome) => Frame::Outcome(recorder::Outcome {
+                id: outcome.id,
+                tag: outcome.tag.as_deref(),
+                rows: outcome.rows,
+                bytes: outcome.bytes,
+                error: outcome.error.as_ref().map(|fault| SqlError {
+                    sqlstate: &fault.sqlstate,
+                    severity: &fault.severity,
+                    message: &fault.message,
+                }),
+                elapsed: outcome.elapsed,
+                transaction: outcome.transaction,
+            }),
+        }
+    }
+}
+
+impl Tap {
+    /// A session in which nothing has happened.
+    pub(crate) fn new() -> Self {
+        Self { pipeline: Pipeline::new(), next: 1, notices: 0, leaving: false, busy: Arc::default() }
+    }
+
+    /// Whether something is under way at the target that closing its socket would not stop at once.
+    /// Can be read while the session goes on.
+    pub(crate) fn busy(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.busy)
+    }
+
+    /// What is owed by the target.
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Whether the client has said goodbye.
+    pub(crate) fn leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// How many notices have passed.
+    pub(crate) fn notices(&self) -> u64 {
+        self.notices
+    }
+
+    /// Takes a message of the client, before it is forwarded.
+    pub(crate) fn from_client<'a>(
+        &mut self,
+        message: Message<'a>,
+        at: Duration,
+        noted: &mut Vec<Noted<'a>>,
+    ) -> Result<(), Violation> {
+        let said = match message.kind {
+            b'd' => {
+                self.pipeline.copied_in(message.length);
+                return Ok(());
+            }
+            b'X' => {
+                self.leaving = true;
+                return Ok(());
+            }
+            b'S' => return self.sent(Owed::Sync),
+            b'c' | b'f' => return self.sent(Owed::CopyEnd),
+            b'H' => return Ok(()),
+            _statement => read(&message)?,
+        };
+        let statement = Statement { id: self.next, at };
+        self.next = self.next.saturating_add(1);
+        let owed = match said.kind {
+            StatementKind::Simple => Owed::Query(statement),
+            StatementKind::Parse => Owed::Parse(statement),
+            StatementKind::Bind => Owed::Bind(statement),
+            StatementKind::Execute => Owed::Execute(statement),
+            StatementKind::Describe => Owed::Describe(statement),
+            StatementKind::Close => Owed::Close(statement),
+            StatementKind::CopyIn | StatementKind::CopyOut | StatementKind::Cancel => {
+                return Err(Violation::Kind(message.kind));
+            }
+        };
+        noted.push(Noted::Statement(Said { id: statement.id, ..said }));
+        if let Some(digest) = message.digest {
+            let kept = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
+            noted.push(Noted::Omitted { bytes: u64::from(message.length).saturating_sub(kept), digest });
+        }
+        self.sent(owed)
+    }
+
+    /// Takes a message of the target, before it is forwarded.
+    pub(crate) fn from_target(
+        &mut self,
+        message: &Message<'_>,
+        at: Duration,
+        noted: &mut Vec<Noted<'_>>,
+    ) -> Result<(), Violation> {
+        match message.kind {
+            b'D' | b'd' => return self.pipeline.row(message.length),
+            b'N' => self.notices = self.notices.saturating_add(1),
+            b'A' | b'S' | b'c' | b't' | b'H' => {}
+            kind => {
+                let outcome = self.pipeline.answered(kind, message.body, at)?;
+                noted.extend(outcome.map(Noted::Outcome));
+                if kind == b'Z' {
+                    self.show_busy();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last result, where the session ended before the target was ready again.
+    pub(crate) fn finish(&mut self) -> Option<Noted<'static>> {
+        self.pipeline.take_held().map(Noted::Outcome)
+    }
+
+    fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
+        self.pipeline.sent(owed)?;
+        self.show_busy();
+        Ok(())
+    }
+
+    fn show_busy(&self) {
+        let busy = !self.pipeline.idle() || self.pipeline.status() != b'I';
+        if self.busy.load(Ordering::Relaxed) != busy {
+            self.busy.store(busy, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Reads a message that makes the target do something.
+fn read<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
+    let (kind, body, whole) = (message.kind, message.body, message.digest.is_none());
+    let nothing = Said {
+        id: 0,
+        kind: StatementKind::Simple,
+        name: &[],
+        portal: &[],
+        text: Cow::Borrowed(&[]),
+        parameters: Vec::new(),
+    };
+    Ok(match kind {
+        b'Q' if whole => Said { text: redact::passwords(wire::query(body)?), ..nothing },
+        b'Q' if body.contains(&0) => return Err(Violation::Fields(kind)),
+        b'Q' => Said { text: redact::passwords(body), ..nothing },
+        b'P' => {
+            let parse = if whole { wire::parse(body)? } else { wire::parse_beginning(body)? };
+            Said { kind: StatementKind::Parse, name: parse.name, text: redact::passwords(parse.text), ..nothing }
+        }
+        b'B' => {
+            let bind = if whole { wire::bind(body)? } else { wire::bind_beginning(body)? };
+            let parameters = parameters(&bind);
+            Said { kind: StatementKind::Bind, name: bind.statement, portal: bind.portal, parameters, ..nothing }
+        }
+        b'E' => Said { kind: StatementKind::Execute, portal: wire::execute(body)?, ..nothing },
+        b'D' | b'C' => {
+            let what = if kind == b'D' { StatementKind::Describe } else { StatementKind::Close };
+            match wire::named(kind, body)? {
+                Named::Statement(name) => Said { kind: what, name, ..nothing },
+                Named::Portal(portal) => Said { kind: what, portal, ..nothing },
+            }
+        }
+        other => return Err(Violation::Kind(other)),
+    })
+}
+
+fn parameters<'a>(bind: &wire::Bind<'a>) -> Vec<Parameter<'a>> {
+    let formats = bind.formats.iter().copied().chain(std::iter::repeat(0));
+    let each = bind.values.iter().zip(formats);
+    each.map(|(value, format)| Parameter {
+        oid: 0,
+        format: if format == 1 { Format::Binary } else { Format::Text },
+        value: value.map_or(Value::Null, Value::Kept),
+    })
+    .collect()
+}
