@@ -6,6 +6,7 @@
 pub mod api;
 pub mod broker;
 pub mod cli;
+pub mod postgres;
 pub mod server;
 pub mod session;
 pub mod ssh;

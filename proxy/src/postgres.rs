@@ -1,7 +1,189 @@
-//! PostgreSQL.
+//! PostgreSQL: how it plugs into the spine.
+//!
+//! Sits on a wire that stock `psql` and every driver speak. Looks at headers, copies aside what is
+//! recorded, and forwards the original bytes. Deliberately does not judge SQL: what a statement may
+//! do is decided by the role at the target.
 
+mod back;
+mod cancel;
+mod front;
+mod greeting;
+mod halt;
 mod pipeline;
+pub mod probe;
 mod redact;
+mod relay;
+mod say;
 mod scan;
 mod startup;
+mod tap;
+mod tls;
 mod wire;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ca::{Pass, ServerIdentity};
+use policies::words::Shown;
+use policies::words::postgres::Complaint;
+use policies::{Endpoint, PostgresEndpoint};
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use tokio::sync::Semaphore;
+use tokio::time;
+use tokio_rustls::client::TlsStream;
+
+use crate::session::GREETING_LIMIT;
+use crate::session::incoming::Newcomer;
+use crate::session::protocol::{Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused};
+use crate::session::scope::Scope;
+use crate::session::severable::Severable;
+use back::{BackendKey, Greeting};
+use cancel::{Cancels, Issued, Stopper};
+use greeting::Wanted;
+use relay::Relay;
+use tls::{Trust, Visitors};
+use wire::message;
+
+pub use front::PostgresFront;
+pub use halt::PostgresHalt;
+pub use tls::AnchorError;
+
+/// PostgreSQL, as the spine knows it.
+pub struct Postgres {
+    identify: Arc<dyn Identify>,
+    visitors: Arc<Visitors>,
+    shown: RwLock<Arc<ServerConfig>>,
+    cancels: Arc<Cancels>,
+    looks: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("cancels", &self.cancels).finish_non_exhaustive()
+    }
+}
+
+/// The target's side, ready for the first query.
+#[derive(Debug)]
+pub struct PostgresBack {
+    tls: TlsStream<Severable>,
+    /// The client's cancel key; it is worthless from the moment this is dropped.
+    _key: Option<Issued>,
+}
+
+impl Postgres {
+    /// Shows `identity` to clients and accepts certificates that `anchor`, in DER, has signed
+    /// ([`ca::Authority::login_anchor`]).
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be used.
+    pub fn new(
+        identify: Arc<dyn Identify>,
+        anchor: &CertificateDer<'static>,
+        identity: &ServerIdentity,
+    ) -> Result<Self, AnchorError> {
+        let visitors = Arc::new(Visitors::new(anchor)?);
+        let shown = RwLock::new(tls::server(&visitors, identity)?);
+        let looks = Arc::new(Semaphore::new(halt::LOOKS_MAX));
+        Ok(Self { identify, visitors, shown, cancels: Arc::default(), looks })
+    }
+
+    /// Shows another identity from the next connection on.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used; the one before stays.
+    pub fn show(&self, identity: &ServerIdentity) -> Result<(), AnchorError> {
+        let config = tls::server(&self.visitors, identity)?;
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    async fn hear(&self, io: Severable, mut newcomer: Newcomer) -> Result<Identified<PostgresFront>, Refused> {
+        let config = Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner));
+        let source = newcomer.source().ip();
+        let (tls, startup) = match greeting::hear(io, &config).await? {
+            Wanted::Session(tls, startup) => (*tls, startup),
+            Wanted::Cancel(key) => {
+                self.cancels.request(source, &key, self.identify.now()).await;
+                return Err(Refused::Answered);
+            }
+        };
+        let identified = front::identify(tls, startup, source, &self.visitors, self.identify.as_ref()).await?;
+        newcomer.proven();
+        Ok(identified)
+    }
+}
+
+impl Protocol for Postgres {
+    type Front = PostgresFront;
+    type Back = PostgresBack;
+    type Halt = PostgresHalt;
+
+    async fn greet(&self, io: Severable, newcomer: Newcomer) -> Result<Identified<PostgresFront>, Refused> {
+        match time::timeout(GREETING_LIMIT, self.hear(io, newcomer)).await {
+            Ok(heard) => heard,
+            Err(_elapsed) => Err(Refused::Unproven),
+        }
+    }
+
+    async fn connect(
+        &self,
+        front: &mut PostgresFront,
+        io: Severable,
+        pass: Pass,
+        scope: &Scope,
+    ) -> Result<Connected<Self>, ConnectError> {
+        let Endpoint::Postgres(PostgresEndpoint { addr, dbname, server }) = &pass.terms.target.endpoint else {
+            return Err(ConnectError::Violation("it is no database".to_owned()));
+        };
+        if let Some(database) = front.database.take().filter(|database| database != dbname) {
+            front.refuse(&Complaint::OtherDatabase { database }.words()).await;
+            return Err(ConnectError::Refused("another database was asked for".to_owned()));
+        }
+        let impostor = |odd: rustls::Error| ConnectError::Impostor(odd.to_string());
+        let trust = Trust::new(server, &addr.host, Some(&pass.key)).map_err(impostor)?;
+        let mut tls = back::secure(io, &trust).await?;
+        let parameters = &front.startup.parameters;
+        let greeting = match back::login(&mut tls, pass.terms.login.as_str(), dbname, parameters).await {
+            Ok(greeting) => greeting,
+            Err(refused) => {
+                if let Some(said) = refused.said {
+                    front.pass_on(&said).await;
+                }
+                return Err(refused.error);
+            }
+        };
+        let stranger = Trust::new(server, &addr.host, None).map_err(impostor)?;
+        let stopper = greeting.key.clone().map(|key| Stopper { addr: addr.clone(), trust: stranger, key });
+        let issue = |stopper: &Stopper| self.cancels.issue(front.startup.minor, stopper.clone(), scope.clone());
+        let issued = stopper.as_ref().map(issue).transpose();
+        let issued = issued.map_err(|refused| ConnectError::Io(std::io::Error::other(refused)))?;
+        front.down.push(&welcome(front, &greeting, issued.as_ref().map(Issued::key)));
+        let halt = PostgresHalt { busy: front.tap.busy(), stopper, looks: Arc::clone(&self.looks) };
+        Ok(Connected { back: PostgresBack { tls, _key: issued }, halt })
+    }
+
+    async fn relay(&self, front: &mut PostgresFront, mut back: PostgresBack, scope: &Scope) -> Closed {
+        Relay::new(&mut front.tls, &mut back.tls, &mut front.down, &mut front.tap, scope).run().await
+    }
+}
+
+/// What the client is told when it is in: what the target said, with our key in the place of its.
+fn welcome(front: &PostgresFront, greeting: &Greeting, key: Option<&BackendKey>) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Some(unknown) = &front.startup.unknown {
+        startup::put_negotiation(&mut out, unknown);
+    }
+    out.extend_from_slice(&greeting.before);
+    if let Some(key) = key {
+        message(&mut out, b'K', |body| {
+            body.extend(key.pid.to_be_bytes());
+            body.extend_from_slice(&key.secret);
+        });
+    }
+    out.extend_from_slice(&greeting.after);
+    out
+}

@@ -18,6 +18,13 @@ pub enum Complaint {
         /// What is wrong with it, in PostgreSQL's own words.
         what: String,
     },
+    /// It asked for a session parameter that is not on the list.
+    Parameter {
+        /// Which.
+        name: String,
+    },
+    /// It asked for replication.
+    Replication,
     /// The database that it named cannot be a target's name, or the role cannot be a login.
     NotAName {
         /// What is wrong with it.
@@ -49,11 +56,13 @@ impl Shown for Complaint {
             Self::NoCertificate => ("TG502", "no client certificate was shown".to_owned(), login()),
             Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
             Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
-            Self::Startup { what } => (
-                "TG505",
-                what.clone(),
-                Some("leave it out, and SET it once you are connected where your role may".to_owned()),
+            Self::Startup { what } => ("TG505", what.clone(), None),
+            Self::Parameter { name } => (
+                "TG511",
+                format!("the parameter \"{name}\" cannot be set while connecting through tidegate"),
+                Some(format!("connect without it, then: SET {name} = …")),
             ),
+            Self::Replication => ("TG512", "replication is not allowed through tidegate".to_owned(), None),
             Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate targets ls".to_owned())),
             Self::OtherDatabase { database } => (
                 "TG507",

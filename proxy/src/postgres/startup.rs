@@ -4,6 +4,7 @@
 //! The parameters are an allow-list. A name that is not on it is refused with the name, never
 //! dropped, so that nobody believes in a setting that does not hold. Does no I/O.
 
+use super::back::BackendKey;
 use super::wire::{Fields, Violation, message, put_text};
 
 /// What a first packet asks for (`ProcessStartupPacket`,
@@ -15,12 +16,7 @@ pub(crate) enum Opening {
     /// `GSSENCRequest`: encryption by Kerberos, please.
     Gss,
     /// `CancelRequest`: stop what the session with this key is doing.
-    Cancel {
-        /// The process id from BackendKeyData.
-        pid: i32,
-        /// The secret from BackendKeyData: 4 bytes in protocol 3.0, up to 256 in 3.2.
-        secret: Vec<u8>,
-    },
+    Cancel(BackendKey),
     /// A session.
     Session(Startup),
 }
@@ -121,7 +117,7 @@ pub(crate) fn opening(body: &[u8]) -> Result<Opening, StartupError> {
         (REQUEST_MAJOR, 5678) => {
             let pid = layout(fields.i32())?;
             match fields.rest() {
-                secret if (4..=256).contains(&secret.len()) => Ok(Opening::Cancel { pid, secret: secret.to_vec() }),
+                secret if (4..=256).contains(&secret.len()) => Ok(Opening::Cancel(BackendKey { pid, secret: secret.to_vec() })),
                 _other => Err(StartupError::Layout),
             }
         }
@@ -280,7 +276,7 @@ mod tests {
         cancel.extend(7_i32.to_be_bytes());
         assert_eq!(opening(&cancel), Err(StartupError::Layout));
         cancel.extend([1, 2, 3, 4]);
-        assert_eq!(opening(&cancel), Ok(Opening::Cancel { pid: 7, secret: vec![1, 2, 3, 4] }));
+        assert_eq!(opening(&cancel), Ok(Opening::Cancel(BackendKey { pid: 7, secret: vec![1, 2, 3, 4] })));
         assert_eq!(opening(&(2_u32 << 16).to_be_bytes()), Err(StartupError::Version { major: 2, minor: 0 }));
         assert_eq!(opening(b"GET / HT"), Err(StartupError::Version { major: 0x4745, minor: 0x5420 }));
     }

@@ -150,12 +150,20 @@ impl Trust {
     /// Trusts what `pin` says, for a server at `host`; shows the certificate of `pass`, where there
     /// is one.
     pub(crate) fn new(pin: &ServerPin, host: &str, pass: Option<&PassKey>) -> Result<Self, Error> {
-        let verifier = verifier(pin)?;
         let name = match pin {
-            ServerPin::Authority { host, .. } => host.clone(),
-            ServerPin::Certificate { .. } => host.to_owned(),
+            ServerPin::Authority { host, .. } => host.as_str(),
+            ServerPin::Certificate { .. } => host,
         };
-        let name = ServerName::try_from(name).map_err(|_odd| Error::General("the server's name is no name".to_owned()))?;
+        Self::by(verifier(pin)?, name, pass)
+    }
+
+    /// Trusts anybody: to look at a certificate, never to log in.
+    pub(crate) fn anything(host: &str) -> Result<Self, Error> {
+        Self::by(Arc::new(Pinned { sha256: None, provider: provider() }), host, None)
+    }
+
+    fn by(verifier: Arc<dyn ServerCertVerifier>, name: &str, pass: Option<&PassKey>) -> Result<Self, Error> {
+        let name = ServerName::try_from(name.to_owned()).map_err(|_odd| Error::General("the server's name is no name".to_owned()))?;
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -175,7 +183,7 @@ impl Trust {
 
 fn verifier(pin: &ServerPin) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     match pin {
-        ServerPin::Certificate { sha256 } => Ok(Arc::new(Pinned { sha256: sha256.clone(), provider: provider() })),
+        ServerPin::Certificate { sha256 } => Ok(Arc::new(Pinned { sha256: Some(sha256.clone()), provider: provider() })),
         ServerPin::Authority { pem, .. } => {
             let mut roots = RootCertStore::empty();
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -191,10 +199,11 @@ fn verifier(pin: &ServerPin) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     }
 }
 
-/// Accepts one certificate, whatever it says of itself. Whoever holds its key is the target.
+/// Accepts one certificate, whatever it says of itself: whoever holds its key is the target. Or any,
+/// where nothing will be said to whoever holds it.
 #[derive(Debug)]
 struct Pinned {
-    sha256: String,
+    sha256: Option<String>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -212,9 +221,10 @@ impl ServerCertVerifier for Pinned {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match fingerprint(leaf) == self.sha256 {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+        match &self.sha256 {
+            None => Ok(ServerCertVerified::assertion()),
+            Some(sha256) if fingerprint(leaf) == *sha256 => Ok(ServerCertVerified::assertion()),
+            Some(_other) => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
         }
     }
 

@@ -1,0 +1,144 @@
+//! The client's side: who is there, what they ask for, and how they are told that it is over.
+//!
+//! Whoever holds a login certificate of ours is its principal. The database names the target, the
+//! user the role. Decides nothing: it makes an [`Ask`].
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ca::{CertificateRefusal, LoginProof};
+use policies::words::postgres::Complaint;
+use policies::words::{Shown, Words};
+use policies::{Ask, Login, Protocol, TargetName};
+use rustls::pki_types::UnixTime;
+use rustls::{CertificateError, Error as TlsError};
+use tokio::io::AsyncWriteExt;
+use tokio::time;
+
+use super::greeting::{self, ClientTls};
+use super::relay::Lane;
+use super::say;
+use super::startup::Startup;
+use super::tap::Tap;
+use super::tls::Visitors;
+use super::wire::Side;
+use crate::session::protocol::{Front, Identified, Identify, Refused};
+
+/// How long a client may take to accept what it is still owed when the session is over.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A client that has proven who it is.
+#[derive(Debug)]
+pub struct PostgresFront {
+    pub(crate) tls: ClientTls,
+    pub(crate) startup: Startup,
+    /// The database of the target's server that was asked for by name (`target/database`).
+    pub(crate) database: Option<String>,
+    /// From the target to the client.
+    pub(crate) down: Lane,
+    pub(crate) tap: Tap,
+    told: bool,
+}
+
+/// Judges the certificate and reads the startup packet as a question. A client that cannot be let
+/// in is told why.
+pub(crate) async fn identify(
+    mut tls: ClientTls,
+    startup: Startup,
+    source: IpAddr,
+    visitors: &Visitors,
+    identify: &dyn Identify,
+) -> Result<Identified<PostgresFront>, Refused> {
+    let proof = match proof(&tls, visitors, identify) {
+        Ok(proof) => proof,
+        Err(complaint) => {
+            greeting::farewell(&mut tls, &complaint.words(), say::NOT_AUTHORIZED).await;
+            return Err(Refused::Unproven);
+        }
+    };
+    let (target, database) = match startup.database.split_once('/') {
+        Some((target, database)) => (target, Some(database.to_owned())),
+        None => (startup.database.as_str(), None),
+    };
+    let names = TargetName::parse(target).and_then(|target| Ok((target, Login::parse(&startup.user)?)));
+    let (target, login) = match names {
+        Ok(names) => names,
+        Err(odd) => {
+            let complaint = Complaint::NotAName { what: odd.to_string() };
+            greeting::farewell(&mut tls, &complaint.words(), say::NOT_AUTHORIZED).await;
+            return Err(Refused::Answered);
+        }
+    };
+    let credential = proof.credential();
+    let ask = Ask { principal: proof.principal, credential, source, target, login, protocol: Protocol::Postgres };
+    let front = PostgresFront {
+        tls,
+        startup,
+        database,
+        down: Lane::new(Side::Target),
+        tap: Tap::new(),
+        told: false,
+    };
+    Ok(Identified { ask, front })
+}
+
+fn proof(tls: &ClientTls, visitors: &Visitors, identify: &dyn Identify) -> Result<LoginProof, Complaint> {
+    let shown = tls.get_ref().1.peer_certificates().unwrap_or_default();
+    let Some(leaf) = shown.first() else {
+        return Err(Complaint::NoCertificate);
+    };
+    let now = identify.now();
+    let since_epoch = Duration::try_from(now.as_duration()).unwrap_or_default();
+    visitors.verify(shown, UnixTime::since_unix_epoch(since_epoch)).map_err(|refused| match refused {
+        TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            Complaint::Expired
+        }
+        _other => Complaint::NotOurs,
+    })?;
+    ca::check_login_x509(leaf, now).map_err(|refused| match refused {
+        CertificateRefusal::Expired => Complaint::Expired,
+        _other => Complaint::NotOurs,
+    })
+}
+
+impl PostgresFront {
+    /// Passes on an error of the target, byte for byte. Nothing is said after it.
+    pub(crate) async fn pass_on(&mut self, error: &[u8]) {
+        self.told = true;
+        if self.tls.write_all(error).await.is_ok() && self.tls.flush().await.is_ok() {
+            let _closed_either_way = self.tls.shutdown().await;
+        }
+    }
+}
+
+impl Front for PostgresFront {
+    async fn refuse(&mut self, words: &Words) {
+        self.farewell(words).await;
+    }
+
+    async fn farewell(&mut self, words: &Words) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let rest = self.down.rest_to_boundary();
+        // In the middle of a message whose rest will not come, nothing can be said.
+        let Some(mut out) = rest else { return };
+        say::error(&mut out, "FATAL", say::sqlstate(words), words);
+        if self.tls.write_all(&out).await.is_ok() && self.tls.flush().await.is_ok() {
+            let _closed_either_way = self.tls.shutdown().await;
+        }
+    }
+
+    async fn leave(&mut self) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let parting = async {
+            let rest = self.down.rest_to_boundary().unwrap_or_default();
+            if self.tls.write_all(&rest).await.is_ok() && self.tls.flush().await.is_ok() {
+                let _closed_either_way = self.tls.shutdown().await;
+            }
+        };
+        let _gone_either_way = time::timeout(LEAVE_LIMIT, parting).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! Looks at a PostgreSQL server before it becomes a target: which certificate it shows, so that an
+//! administrator can compare and pin it.
+//!
+//! Trusts nothing and sends nothing but the handshake.
+
+use std::time::Duration;
+
+use policies::{HostPort, ServerPin};
+use tokio::io::AsyncWriteExt;
+use tokio::time;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::back;
+use super::tls::{self, Trust};
+use crate::session::protocol::ConnectError;
+
+/// How long a server may take to show its certificate.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The certificate that a server showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The SHA-256 of it, in lower-case hexadecimal: what [`ServerPin::Certificate`] takes.
+    pub sha256: String,
+    /// Whom it names.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// The host names and addresses it holds for.
+    pub names: Vec<String>,
+    /// When it ends, as the certificate writes it.
+    pub not_after: String,
+}
+
+impl Probed {
+    /// The pin for it.
+    pub fn pin(&self) -> ServerPin {
+        ServerPin::Certificate { sha256: self.sha256.clone() }
+    }
+}
+
+/// Why a server could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Nobody answers there.
+    #[error("reach `{at}`")]
+    Unreachable {
+        /// Where.
+        at: HostPort,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It does not begin TLS as PostgreSQL does.
+    #[error("begin TLS with `{at}`")]
+    Tls {
+        /// Where.
+        at: HostPort,
+        /// What went wrong.
+        source: ConnectError,
+    },
+    /// It took too long.
+    #[error("`{at}` does not answer in time")]
+    Slow {
+        /// Where.
+        at: HostPort,
+    },
+    /// Its certificate cannot be read.
+    #[error("read the certificate of `{at}`")]
+    Certificate {
+        /// Where.
+        at: HostPort,
+    },
+}
+
+/// Has a server show its certificate.
+///
+/// # Errors
+///
+/// When there is none to be had.
+pub async fn probe(at: &HostPort) -> Result<Probed, ProbeError> {
+    let der = time::timeout(PROBE_LIMIT, shown(at)).await.map_err(|_elapsed| ProbeError::Slow { at: at.clone() })??;
+    read(&der).ok_or_else(|| ProbeError::Certificate { at: at.clone() })
+}
+
+async fn shown(at: &HostPort) -> Result<Vec<u8>, ProbeError> {
+    let refuse = |source| ProbeError::Tls { at: at.clone(), source };
+    let stream = back::dial(at).await.map_err(|source| ProbeError::Unreachable { at: at.clone(), source })?;
+    let trust = Trust::anything(&at.host).map_err(|odd| refuse(ConnectError::Violation(odd.to_string())))?;
+    let mut tls = back::secure(stream, &trust).await.map_err(refuse)?;
+    let shown = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.to_vec());
+    let _closed_either_way = tls.shutdown().await;
+    shown.ok_or_else(|| ProbeError::Certificate { at: at.clone() })
+}
+
+fn read(der: &[u8]) -> Option<Probed> {
+    let (_rest, certificate) = X509Certificate::from_der(der).ok()?;
+    let alternatives = certificate.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+        _other => None,
+    });
+    let names = alternatives.flatten().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(octets) => address(octets),
+        _other => None,
+    });
+    Some(Probed {
+        sha256: tls::fingerprint(der),
+        subject: certificate.subject().to_string(),
+        issuer: certificate.issuer().to_string(),
+        names: names.collect(),
+        not_after: certificate.validity().not_after.to_string(),
+    })
+}
+
+fn address(octets: &[u8]) -> Option<String> {
+    match octets.len() {
+        4 => <[u8; 4]>::try_from(octets).ok().map(|v4| std::net::IpAddr::from(v4).to_string()),
+        _other => <[u8; 16]>::try_from(octets).ok().map(|v6| std::net::IpAddr::from(v6).to_string()),
+    }
+}
