@@ -35,7 +35,9 @@ use tokio_rustls::client::TlsStream;
 
 use crate::session::GREETING_LIMIT;
 use crate::session::incoming::Newcomer;
-use crate::session::protocol::{Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused};
+use crate::session::protocol::{
+    Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused,
+};
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use back::{BackendKey, Greeting};
@@ -60,7 +62,9 @@ pub struct Postgres {
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postgres").field("cancels", &self.cancels).finish_non_exhaustive()
+        f.debug_struct("Postgres")
+            .field("cancels", &self.cancels)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +91,13 @@ impl Postgres {
         let visitors = Arc::new(Visitors::new(anchor)?);
         let shown = RwLock::new(tls::server(&visitors, identity)?);
         let looks = Arc::new(Semaphore::new(halt::LOOKS_MAX));
-        Ok(Self { identify, visitors, shown, cancels: Arc::default(), looks })
+        Ok(Self {
+            identify,
+            visitors,
+            shown,
+            cancels: Arc::default(),
+            looks,
+        })
     }
 
     /// Shows another identity from the next connection on.
@@ -101,17 +111,24 @@ impl Postgres {
         Ok(())
     }
 
-    async fn hear(&self, io: Severable, mut newcomer: Newcomer) -> Result<Identified<PostgresFront>, Refused> {
+    async fn hear(
+        &self,
+        io: Severable,
+        mut newcomer: Newcomer,
+    ) -> Result<Identified<PostgresFront>, Refused> {
         let config = Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner));
         let source = newcomer.source().ip();
         let (tls, startup) = match greeting::hear(io, &config).await? {
             Wanted::Session(tls, startup) => (*tls, startup),
             Wanted::Cancel(key) => {
-                self.cancels.request(source, &key, self.identify.now()).await;
+                self.cancels
+                    .request(source, &key, self.identify.now())
+                    .await;
                 return Err(Refused::Answered);
             }
         };
-        let identified = front::identify(tls, startup, source, &self.visitors, self.identify.as_ref()).await?;
+        let identified =
+            front::identify(tls, startup, source, &self.visitors, self.identify.as_ref()).await?;
         newcomer.proven();
         Ok(identified)
     }
@@ -122,7 +139,11 @@ impl Protocol for Postgres {
     type Back = PostgresBack;
     type Halt = PostgresHalt;
 
-    async fn greet(&self, io: Severable, newcomer: Newcomer) -> Result<Identified<PostgresFront>, Refused> {
+    async fn greet(
+        &self,
+        io: Severable,
+        newcomer: Newcomer,
+    ) -> Result<Identified<PostgresFront>, Refused> {
         match time::timeout(GREETING_LIMIT, self.hear(io, newcomer)).await {
             Ok(heard) => heard,
             Err(_elapsed) => Err(Refused::Unproven),
@@ -136,38 +157,77 @@ impl Protocol for Postgres {
         pass: Pass,
         scope: &Scope,
     ) -> Result<Connected<Self>, ConnectError> {
-        let Endpoint::Postgres(PostgresEndpoint { addr, dbname, server }) = &pass.terms.target.endpoint else {
+        let Endpoint::Postgres(PostgresEndpoint {
+            addr,
+            dbname,
+            server,
+        }) = &pass.terms.target.endpoint
+        else {
             return Err(ConnectError::Violation("it is no database".to_owned()));
         };
         if let Some(database) = front.database.take().filter(|database| database != dbname) {
-            front.refuse(&Complaint::OtherDatabase { database }.words()).await;
-            return Err(ConnectError::Refused("another database was asked for".to_owned()));
+            front
+                .refuse(&Complaint::OtherDatabase { database }.words())
+                .await;
+            return Err(ConnectError::Refused(
+                "another database was asked for".to_owned(),
+            ));
         }
         let impostor = |odd: rustls::Error| ConnectError::Impostor(odd.to_string());
         let trust = Trust::new(server, &addr.host, Some(&pass.key)).map_err(impostor)?;
         let mut tls = back::secure(io, &trust).await?;
         let parameters = &front.startup.parameters;
-        let greeting = match back::login(&mut tls, pass.terms.login.as_str(), dbname, parameters).await {
-            Ok(greeting) => greeting,
-            Err(refused) => {
-                if let Some(said) = refused.said {
-                    front.pass_on(&said).await;
+        let greeting =
+            match back::login(&mut tls, pass.terms.login.as_str(), dbname, parameters).await {
+                Ok(greeting) => greeting,
+                Err(refused) => {
+                    if let Some(said) = refused.said {
+                        front.pass_on(&said).await;
+                    }
+                    return Err(refused.error);
                 }
-                return Err(refused.error);
-            }
-        };
+            };
         let stranger = Trust::new(server, &addr.host, None).map_err(impostor)?;
-        let stopper = greeting.key.clone().map(|key| Stopper { addr: addr.clone(), trust: stranger, key });
-        let issue = |stopper: &Stopper| self.cancels.issue(front.startup.minor, stopper.clone(), scope.clone());
+        let stopper = greeting.key.clone().map(|key| Stopper {
+            addr: addr.clone(),
+            trust: stranger,
+            key,
+        });
+        let issue = |stopper: &Stopper| {
+            self.cancels
+                .issue(front.startup.minor, stopper.clone(), scope.clone())
+        };
         let issued = stopper.as_ref().map(issue).transpose();
         let issued = issued.map_err(|refused| ConnectError::Io(std::io::Error::other(refused)))?;
-        front.down.push(&welcome(front, &greeting, issued.as_ref().map(Issued::key)));
-        let halt = PostgresHalt { busy: front.tap.busy(), stopper, looks: Arc::clone(&self.looks) };
-        Ok(Connected { back: PostgresBack { tls, _key: issued }, halt })
+        front
+            .down
+            .push(&welcome(front, &greeting, issued.as_ref().map(Issued::key)));
+        let halt = PostgresHalt {
+            busy: front.tap.busy(),
+            stopper,
+            looks: Arc::clone(&self.looks),
+        };
+        Ok(Connected {
+            back: PostgresBack { tls, _key: issued },
+            halt,
+        })
     }
 
-    async fn relay(&self, front: &mut PostgresFront, mut back: PostgresBack, scope: &Scope) -> Closed {
-        Relay::new(&mut front.tls, &mut back.tls, &mut front.down, &mut front.tap, scope).run().await
+    async fn relay(
+        &self,
+        front: &mut PostgresFront,
+        mut back: PostgresBack,
+        scope: &Scope,
+    ) -> Closed {
+        Relay::new(
+            &mut front.tls,
+            &mut back.tls,
+            &mut front.down,
+            &mut front.tap,
+            scope,
+        )
+        .run()
+        .await
     }
 }
 

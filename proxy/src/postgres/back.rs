@@ -78,22 +78,36 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut request = Vec::new();
-    packet(&mut request, |body| body.extend(80_877_103_u32.to_be_bytes()));
+    packet(&mut request, |body| {
+        body.extend(80_877_103_u32.to_be_bytes())
+    });
     io.write_all(&request).await.map_err(ConnectError::Io)?;
     io.flush().await.map_err(ConnectError::Io)?;
     match io.read_u8().await.map_err(ConnectError::Io)? {
         YES => {}
         b'N' => return Err(ConnectError::Violation("it does not offer TLS".to_owned())),
-        _other => return Err(ConnectError::Violation("it does not speak PostgreSQL".to_owned())),
+        _other => {
+            return Err(ConnectError::Violation(
+                "it does not speak PostgreSQL".to_owned(),
+            ));
+        }
     }
     let connector = TlsConnector::from(trust.config.clone());
-    connector.connect(trust.name.clone(), io).await.map_err(tls_error)
+    connector
+        .connect(trust.name.clone(), io)
+        .await
+        .map_err(tls_error)
 }
 
 /// Tells an impostor from a broken connection.
 fn tls_error(error: io::Error) -> ConnectError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
-        Some(TlsError::AlertReceived(alert)) => ConnectError::Refused(format!("TLS alert {alert:?}")),
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<TlsError>())
+    {
+        Some(TlsError::AlertReceived(alert)) => {
+            ConnectError::Refused(format!("TLS alert {alert:?}"))
+        }
         Some(refused) => ConnectError::Impostor(refused.to_string()),
         None => ConnectError::Io(error),
     }
@@ -110,11 +124,17 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut startup = Vec::new();
-    packet(&mut startup, |body| put_startup(body, user, database, parameters));
+    packet(&mut startup, |body| {
+        put_startup(body, user, database, parameters)
+    });
     tls.write_all(&startup).await.map_err(tls_error)?;
     tls.flush().await.map_err(tls_error)?;
 
-    let mut greeting = Greeting { before: Vec::new(), key: None, after: Vec::new() };
+    let mut greeting = Greeting {
+        before: Vec::new(),
+        key: None,
+        after: Vec::new(),
+    };
     let mut size = 0_usize;
     let mut admitted = false;
     loop {
@@ -137,7 +157,11 @@ where
             b'Z' if admitted => {}
             _other => return Err(violation("it sends what has no place in a login")),
         }
-        let half = if greeting.key.is_none() { &mut greeting.before } else { &mut greeting.after };
+        let half = if greeting.key.is_none() {
+            &mut greeting.before
+        } else {
+            &mut greeting.after
+        };
         message(half, kind, |out| out.extend_from_slice(&body));
         if kind == b'Z' {
             return Ok(greeting);
@@ -151,9 +175,14 @@ fn violation(what: &str) -> LoginError {
 
 fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
     let mut fields = Fields::new(b'K', body);
-    let pid = fields.i32().map_err(|_short| violation("its key is cut short"))?;
+    let pid = fields
+        .i32()
+        .map_err(|_short| violation("its key is cut short"))?;
     match fields.rest() {
-        secret if (4..=256).contains(&secret.len()) => Ok(BackendKey { pid, secret: secret.to_vec() }),
+        secret if (4..=256).contains(&secret.len()) => Ok(BackendKey {
+            pid,
+            secret: secret.to_vec(),
+        }),
         _other => Err(violation("its key has an impossible length")),
     }
 }
@@ -161,7 +190,10 @@ fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
 /// Only AuthenticationOk is good: the certificate was the proof.
 fn accepted(body: &[u8]) -> Result<(), LoginError> {
     let mut fields = Fields::new(b'R', body);
-    let asks = match fields.i32().map_err(|_short| violation("its answer is cut short"))? {
+    let asks = match fields
+        .i32()
+        .map_err(|_short| violation("its answer is cut short"))?
+    {
         0 => return Ok(()),
         3 => "it asks for a password in clear",
         5 => "it asks for an MD5 password",
@@ -175,17 +207,28 @@ fn refused(body: &[u8]) -> LoginError {
     let Ok(said) = wire::complaint(b'E', body) else {
         return violation("its error is cut short");
     };
-    let text = format!("{}: {}", String::from_utf8_lossy(said.sqlstate), String::from_utf8_lossy(said.message));
+    let text = format!(
+        "{}: {}",
+        String::from_utf8_lossy(said.sqlstate),
+        String::from_utf8_lossy(said.message)
+    );
     let mut whole = Vec::new();
     message(&mut whole, b'E', |out| out.extend_from_slice(body));
-    LoginError { error: ConnectError::Refused(text), said: Some(whole) }
+    LoginError {
+        error: ConnectError::Refused(text),
+        said: Some(whole),
+    }
 }
 
 /// Reads one whole message of a kind that cannot be long. Not cancel safe.
-pub(crate) async fn read_message<R: AsyncRead + Unpin>(from: &mut R) -> Result<(u8, Vec<u8>), LoginError> {
+pub(crate) async fn read_message<R: AsyncRead + Unpin>(
+    from: &mut R,
+) -> Result<(u8, Vec<u8>), LoginError> {
     let kind = from.read_u8().await.map_err(tls_error)?;
     let length = from.read_u32().await.map_err(tls_error)?;
-    let body = length.checked_sub(4).filter(|_body| length <= SERVER_MESSAGE_MAX);
+    let body = length
+        .checked_sub(4)
+        .filter(|_body| length <= SERVER_MESSAGE_MAX);
     let body = body.ok_or_else(|| violation("it claims an impossible length"))?;
     let mut bytes = vec![0; usize::try_from(body).unwrap_or(0)];
     from.read_exact(&mut bytes).await.map_err(tls_error)?;

@@ -60,7 +60,9 @@ struct Live {
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("stopper", &self.stopper).finish_non_exhaustive()
+        f.debug_struct("Live")
+            .field("stopper", &self.stopper)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,7 +82,9 @@ impl Stopper {
     /// closed it: by then the process has been signalled.
     pub(crate) async fn stop(&self) -> io::Result<()> {
         let stream = back::dial(&self.addr).await?;
-        let mut tls = back::secure(stream, &self.trust).await.map_err(io::Error::other)?;
+        let mut tls = back::secure(stream, &self.trust)
+            .await
+            .map_err(io::Error::other)?;
         let mut request = Vec::new();
         packet(&mut request, |body| {
             body.extend(CANCEL_REQUEST.to_be_bytes());
@@ -117,7 +121,12 @@ impl Drop for Issued {
 
 impl Cancels {
     /// Makes a key for a session: 4 bytes of secret in protocol 3.0, 32 from 3.2 on.
-    pub(crate) fn issue(self: &Arc<Self>, minor: u16, stopper: Stopper, scope: Scope) -> Result<Issued, EntropyError> {
+    pub(crate) fn issue(
+        self: &Arc<Self>,
+        minor: u16,
+        stopper: Stopper,
+        scope: Scope,
+    ) -> Result<Issued, EntropyError> {
         let secret = match minor {
             0 | 1 => entropy::bytes::<4>()?.to_vec(),
             _longer => entropy::bytes::<32>()?.to_vec(),
@@ -126,8 +135,15 @@ impl Cancels {
             // Positive, as a process id is; clients print it.
             let pid = i32::from_be_bytes(entropy::bytes::<4>()?) & i32::MAX;
             if let (1.., Entry::Vacant(free)) = (pid, self.live.entry(pid)) {
-                free.insert(Live { secret: secret.clone(), stopper, scope });
-                return Ok(Issued { cancels: Arc::clone(self), key: BackendKey { pid, secret } });
+                free.insert(Live {
+                    secret: secret.clone(),
+                    stopper,
+                    scope,
+                });
+                return Ok(Issued {
+                    cancels: Arc::clone(self),
+                    key: BackendKey { pid, secret },
+                });
             }
         }
     }
@@ -139,18 +155,25 @@ impl Cancels {
         }
         let found = self.live.get(&shown.pid).and_then(|live| {
             let right = constant_time::verify_slices_are_equal(&live.secret, &shown.secret);
-            right.ok().map(|()| (live.stopper.clone(), live.scope.clone()))
+            right
+                .ok()
+                .map(|()| (live.stopper.clone(), live.scope.clone()))
         });
         let Some((stopper, scope)) = found else {
             return debug!(%source, "cancel.unknown");
         };
-        let note = Frame::Note { code: "cancel", text: "the client asked to cancel what runs" };
+        let note = Frame::Note {
+            code: "cancel",
+            text: "the client asked to cancel what runs",
+        };
         if scope.record(&note).is_err() {
             return;
         }
         match time::timeout(REQUEST_LIMIT, stopper.stop()).await {
             Ok(Ok(())) => debug!(session = %scope.session(), "cancel.sent"),
-            Ok(Err(refused)) => debug!(session = %scope.session(), reason = %refused, "cancel.failed"),
+            Ok(Err(refused)) => {
+                debug!(session = %scope.session(), reason = %refused, "cancel.failed")
+            }
             Err(_elapsed) => debug!(session = %scope.session(), "cancel.slow"),
         }
     }
@@ -160,7 +183,10 @@ impl Cancels {
         if self.sources.len() >= SOURCES_MAX {
             self.sources.retain(|_source, heard| heard.second == second);
         }
-        let mut heard = self.sources.entry(source).or_insert(Heard { second, count: 0 });
+        let mut heard = self
+            .sources
+            .entry(source)
+            .or_insert(Heard { second, count: 0 });
         if heard.second != second {
             *heard = Heard { second, count: 0 };
         }
@@ -191,7 +217,10 @@ mod tests {
         for n in 0..u32::try_from(SOURCES_MAX).unwrap() {
             cancels.listens_to(IpAddr::from(n.to_be_bytes()), early);
         }
-        cancels.listens_to(IpAddr::from([192, 0, 2, 1]), Timestamp::from_second(2).unwrap());
+        cancels.listens_to(
+            IpAddr::from([192, 0, 2, 1]),
+            Timestamp::from_second(2).unwrap(),
+        );
         assert_eq!(cancels.sources.len(), 1);
     }
 }

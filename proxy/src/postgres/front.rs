@@ -60,17 +60,27 @@ pub(crate) async fn identify(
         Some((target, database)) => (target, Some(database.to_owned())),
         None => (startup.database.as_str(), None),
     };
-    let names = TargetName::parse(target).and_then(|target| Ok((target, Login::parse(&startup.user)?)));
+    let names =
+        TargetName::parse(target).and_then(|target| Ok((target, Login::parse(&startup.user)?)));
     let (target, login) = match names {
         Ok(names) => names,
         Err(odd) => {
-            let complaint = Complaint::NotAName { what: odd.to_string() };
+            let complaint = Complaint::NotAName {
+                what: odd.to_string(),
+            };
             greeting::farewell(&mut tls, &complaint.words(), say::NOT_AUTHORIZED).await;
             return Err(Refused::Answered);
         }
     };
     let credential = proof.credential();
-    let ask = Ask { principal: proof.principal, credential, source, target, login, protocol: Protocol::Postgres };
+    let ask = Ask {
+        principal: proof.principal,
+        credential,
+        source,
+        target,
+        login,
+        protocol: Protocol::Postgres,
+    };
     let front = PostgresFront {
         tls,
         startup,
@@ -82,19 +92,25 @@ pub(crate) async fn identify(
     Ok(Identified { ask, front })
 }
 
-fn proof(tls: &ClientTls, visitors: &Visitors, identify: &dyn Identify) -> Result<LoginProof, Complaint> {
+fn proof(
+    tls: &ClientTls,
+    visitors: &Visitors,
+    identify: &dyn Identify,
+) -> Result<LoginProof, Complaint> {
     let shown = tls.get_ref().1.peer_certificates().unwrap_or_default();
     let Some(leaf) = shown.first() else {
         return Err(Complaint::NoCertificate);
     };
     let now = identify.now();
     let since_epoch = Duration::try_from(now.as_duration()).unwrap_or_default();
-    visitors.verify(shown, UnixTime::since_unix_epoch(since_epoch)).map_err(|refused| match refused {
-        TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            Complaint::Expired
-        }
-        _other => Complaint::NotOurs,
-    })?;
+    visitors
+        .verify(shown, UnixTime::since_unix_epoch(since_epoch))
+        .map_err(|refused| match refused {
+            TlsError::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Complaint::Expired,
+            _other => Complaint::NotOurs,
+        })?;
     ca::check_login_x509(leaf, now).map_err(|refused| match refused {
         CertificateRefusal::Expired => Complaint::Expired,
         _other => Complaint::NotOurs,

@@ -47,7 +47,11 @@ pub(crate) struct Begun {
 }
 
 impl AsyncRead for Begun {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match this.first.take() {
             Some(first) if buf.remaining() > 0 => {
@@ -63,7 +67,11 @@ impl AsyncRead for Begun {
 }
 
 impl AsyncWrite for Begun {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
     }
 
@@ -95,7 +103,15 @@ pub(crate) async fn hear(mut io: Severable, config: &Arc<ServerConfig>) -> Resul
         let first = io.read_u8().await.map_err(Refused::Greeting)?;
         if first == TLS_HANDSHAKE {
             let direct = !asked_tls;
-            return secured(Begun { first: Some(first), io }, config, direct).await;
+            return secured(
+                Begun {
+                    first: Some(first),
+                    io,
+                },
+                config,
+                direct,
+            )
+            .await;
         }
         if asked_tls {
             return Err(Refused::Violation("no TLS after asking for it"));
@@ -125,7 +141,10 @@ pub(crate) async fn hear(mut io: Severable, config: &Arc<ServerConfig>) -> Resul
 }
 
 async fn secured(io: Begun, config: &Arc<ServerConfig>, direct: bool) -> Result<Wanted, Refused> {
-    let mut tls = TlsAcceptor::from(Arc::clone(config)).accept(io).await.map_err(Refused::Greeting)?;
+    let mut tls = TlsAcceptor::from(Arc::clone(config))
+        .accept(io)
+        .await
+        .map_err(Refused::Greeting)?;
     if direct && tls.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(Refused::Violation("direct TLS without ALPN"));
     }
@@ -133,7 +152,9 @@ async fn secured(io: Begun, config: &Arc<ServerConfig>, direct: bool) -> Result<
     match opening(first, &mut tls).await? {
         Ok(Opening::Session(startup)) => Ok(Wanted::Session(Box::new(tls), startup)),
         Ok(Opening::Cancel(key)) => Ok(Wanted::Cancel(key)),
-        Ok(Opening::Tls | Opening::Gss) => Err(Refused::Violation("encryption asked for inside TLS")),
+        Ok(Opening::Tls | Opening::Gss) => {
+            Err(Refused::Violation("encryption asked for inside TLS"))
+        }
         Err(refused) => Err(startup_refused(&mut tls, &refused).await),
     }
 }
@@ -147,7 +168,9 @@ where
     io.read_exact(&mut rest).await.map_err(Refused::Greeting)?;
     let [b, c, d] = rest;
     let length = usize::try_from(u32::from_be_bytes([first, b, c, d])).unwrap_or(usize::MAX);
-    let body = length.checked_sub(4).filter(|body| *body >= 4 && length <= STARTUP_PACKET_MAX);
+    let body = length
+        .checked_sub(4)
+        .filter(|body| *body >= 4 && length <= STARTUP_PACKET_MAX);
     let mut body = vec![0; body.ok_or(Refused::Violation("a first packet of impossible length"))?];
     io.read_exact(&mut body).await.map_err(Refused::Greeting)?;
     Ok(startup::opening(&body))
@@ -163,7 +186,9 @@ async fn nothing_behind(io: &mut Severable) -> Result<(), Refused> {
     })
     .await;
     match early {
-        true => Err(Refused::Violation("bytes in clear behind a request for encryption")),
+        true => Err(Refused::Violation(
+            "bytes in clear behind a request for encryption",
+        )),
         false => Ok(()),
     }
 }
@@ -172,11 +197,24 @@ async fn startup_refused<I: AsyncWrite + Unpin>(io: &mut I, refused: &StartupErr
     let (complaint, sqlstate) = match refused {
         StartupError::Replication => (Complaint::Replication, "42501"),
         StartupError::Parameter(name) => (Complaint::Parameter { name: name.clone() }, "42501"),
-        StartupError::Version { .. } => (Complaint::Startup { what: refused.to_string() }, say::NOT_SUPPORTED),
-        StartupError::NoUser => (Complaint::Startup { what: refused.to_string() }, say::NOT_AUTHORIZED),
-        StartupError::Layout | StartupError::Encoding | StartupError::Twice(_) => {
-            (Complaint::Startup { what: refused.to_string() }, say::PROTOCOL_VIOLATION)
-        }
+        StartupError::Version { .. } => (
+            Complaint::Startup {
+                what: refused.to_string(),
+            },
+            say::NOT_SUPPORTED,
+        ),
+        StartupError::NoUser => (
+            Complaint::Startup {
+                what: refused.to_string(),
+            },
+            say::NOT_AUTHORIZED,
+        ),
+        StartupError::Layout | StartupError::Encoding | StartupError::Twice(_) => (
+            Complaint::Startup {
+                what: refused.to_string(),
+            },
+            say::PROTOCOL_VIOLATION,
+        ),
     };
     farewell(io, &complaint.words(), sqlstate).await;
     Refused::Answered

@@ -57,8 +57,12 @@ impl Halt for PostgresHalt {
             }
         };
         let seeing = async {
-            let Some(pass) = &pass else { return std::future::pending().await };
-            let Ok(_turn) = self.looks.acquire().await else { return std::future::pending().await };
+            let Some(pass) = &pass else {
+                return std::future::pending().await;
+            };
+            let Ok(_turn) = self.looks.acquire().await else {
+                return std::future::pending().await;
+            };
             loop {
                 match watch(stopper.key.pid, pass).await {
                     Ok(()) => return Halted::Confirmed,
@@ -80,7 +84,11 @@ async fn watch(pid: i32, pass: &Pass) -> Result<(), LoginError> {
     let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
         return Err(ConnectError::Violation("it is no database".to_owned()).into());
     };
-    let PostgresEndpoint { addr, dbname, server } = endpoint;
+    let PostgresEndpoint {
+        addr,
+        dbname,
+        server,
+    } = endpoint;
     let trust = Trust::new(server, &addr.host, Some(&pass.key))
         .map_err(|refused| ConnectError::Impostor(refused.to_string()))?;
     let stream = back::dial(addr).await.map_err(ConnectError::Io)?;
@@ -111,7 +119,10 @@ async fn watch(pid: i32, pass: &Pass) -> Result<(), LoginError> {
 }
 
 /// Runs a query and counts its rows; `None` where it failed.
-async fn rows<I>(tls: &mut tokio_rustls::client::TlsStream<I>, query: &str) -> Result<Option<u64>, LoginError>
+async fn rows<I>(
+    tls: &mut tokio_rustls::client::TlsStream<I>,
+    query: &str,
+) -> Result<Option<u64>, LoginError>
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {

@@ -174,7 +174,12 @@ impl Pipeline {
     }
 
     /// Takes an answer of the target. What it returns is complete and to be recorded.
-    pub(crate) fn answered(&mut self, kind: u8, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
+    pub(crate) fn answered(
+        &mut self,
+        kind: u8,
+        body: &[u8],
+        at: Duration,
+    ) -> Result<Option<Outcome>, Violation> {
         match kind {
             b'D' | b'd' => self.row(0).map(|()| None),
             b'1' | b'2' | b'3' | b'T' | b'n' => self.step(kind).map(|()| None),
@@ -201,7 +206,10 @@ impl Pipeline {
 
     fn step(&mut self, kind: u8) -> Result<(), Violation> {
         match (kind, self.front()) {
-            (b'1', Some(Owed::Parse(_))) | (b'2', Some(Owed::Bind(_))) | (b'3', Some(Owed::Close(_))) | (b'T' | b'n', Some(Owed::Describe(_))) => {
+            (b'1', Some(Owed::Parse(_)))
+            | (b'2', Some(Owed::Bind(_)))
+            | (b'3', Some(Owed::Close(_)))
+            | (b'T' | b'n', Some(Owed::Describe(_))) => {
                 self.owed.pop_front();
                 Ok(())
             }
@@ -210,7 +218,12 @@ impl Pipeline {
         }
     }
 
-    fn result(&mut self, tag: Option<String>, kind: u8, at: Duration) -> Result<Option<Outcome>, Violation> {
+    fn result(
+        &mut self,
+        tag: Option<String>,
+        kind: u8,
+        at: Duration,
+    ) -> Result<Option<Outcome>, Violation> {
         let statement = match self.front() {
             Some(Owed::Query(statement)) if kind != b's' => statement,
             Some(Owed::Execute(statement)) => {
@@ -280,7 +293,13 @@ impl Pipeline {
         self.skipping = self.owed.is_empty();
     }
 
-    fn hold(&mut self, statement: Statement, tag: Option<String>, error: Option<Fault>, at: Duration) -> Option<Outcome> {
+    fn hold(
+        &mut self,
+        statement: Statement,
+        tag: Option<String>,
+        error: Option<Fault>,
+        at: Duration,
+    ) -> Option<Outcome> {
         let outcome = Outcome {
             id: statement.id,
             tag,
@@ -305,7 +324,10 @@ impl Pipeline {
         self.copying_in = false;
         (self.rows, self.bytes) = (0, 0);
         self.status = status;
-        Ok(self.held.take().map(|outcome| Outcome { transaction: status, ..outcome }))
+        Ok(self.held.take().map(|outcome| Outcome {
+            transaction: status,
+            ..outcome
+        }))
     }
 }
 
@@ -333,7 +355,10 @@ mod tests {
     use super::*;
 
     fn statement(id: u64) -> Statement {
-        Statement { id, at: Duration::from_millis(id) }
+        Statement {
+            id,
+            at: Duration::from_millis(id),
+        }
     }
 
     /// Plays a conversation: upper case of the pair is what the client sends, then what comes back.
@@ -345,7 +370,11 @@ mod tests {
 
     impl Play {
         fn new() -> Self {
-            Self { pipeline: Pipeline::new(), next: 0, said: Vec::new() }
+            Self {
+                pipeline: Pipeline::new(),
+                next: 0,
+                said: Vec::new(),
+            }
         }
 
         #[track_caller]
@@ -388,7 +417,11 @@ mod tests {
             };
             let outcome = self.pipeline.answered(kind, body, Duration::from_secs(1))?;
             self.said.extend(outcome.map(|outcome| {
-                let how = if outcome.error.is_some() { "error" } else { "done" };
+                let how = if outcome.error.is_some() {
+                    "error"
+                } else {
+                    "done"
+                };
                 (outcome.id, format!("{how} {}", outcome.rows))
             }));
             Ok(())
@@ -396,7 +429,11 @@ mod tests {
 
         #[track_caller]
         fn check(&self, want: &[(u64, &str)]) {
-            let said: Vec<_> = self.said.iter().map(|(id, how)| (*id, how.as_str())).collect();
+            let said: Vec<_> = self
+                .said
+                .iter()
+                .map(|(id, how)| (*id, how.as_str()))
+                .collect();
             assert_eq!(said, want);
         }
     }
@@ -404,7 +441,9 @@ mod tests {
     #[test]
     fn each_result_of_a_simple_query_is_put_down_to_it() {
         let mut play = Play::new();
-        play.sends("Q").gets("TDDCTDCZ").check(&[(1, "done 2"), (1, "done 1")]);
+        play.sends("Q")
+            .gets("TDDCTDCZ")
+            .check(&[(1, "done 2"), (1, "done 1")]);
         assert!(play.pipeline.idle());
     }
 
@@ -415,7 +454,12 @@ mod tests {
         play.sends(&"BE".repeat(3000)).sends("S");
         play.gets(&"2DC".repeat(3000)).gets("Z");
         assert_eq!(play.said.len(), 3000);
-        assert!(play.said.iter().zip(1..=count).all(|((id, _how), n)| *id == 2 * n));
+        assert!(
+            play.said
+                .iter()
+                .zip(1..=count)
+                .all(|((id, _how), n)| *id == 2 * n)
+        );
     }
 
     #[test]
@@ -431,20 +475,29 @@ mod tests {
         let mut play = Play::new();
         play.sends("P").gets("E").sends("BEQ");
         assert!(!play.pipeline.idle());
-        play.sends("SQ").gets("ZCZ").check(&[(1, "error 0"), (5, "done 0")]);
+        play.sends("SQ")
+            .gets("ZCZ")
+            .check(&[(1, "error 0"), (5, "done 0")]);
         assert!(play.pipeline.idle());
     }
 
     #[test]
     fn an_error_of_the_commit_belongs_to_the_statement_before_the_sync() {
         let mut play = Play::new();
-        play.sends("BES").gets("2CEZ").check(&[(2, "done 0"), (2, "error 0")]);
+        play.sends("BES")
+            .gets("2CEZ")
+            .check(&[(2, "done 0"), (2, "error 0")]);
     }
 
     #[test]
     fn a_sync_during_a_copy_is_not_answered() {
         let mut play = Play::new();
-        play.sends("BDES").gets("2nG").sends("c").sends("S").gets("CZ").check(&[(2, "done 0")]);
+        play.sends("BDES")
+            .gets("2nG")
+            .sends("c")
+            .sends("S")
+            .gets("CZ")
+            .check(&[(2, "done 0")]);
         assert!(play.pipeline.idle());
         play.sends("BDEScS").gets("2nGCZ");
         assert!(play.pipeline.idle());
@@ -453,10 +506,20 @@ mod tests {
     #[test]
     fn a_failed_copy_is_put_down_to_its_statement() {
         let mut play = Play::new();
-        play.sends("Q").gets("G").gets("E").sends("c").gets("Z").check(&[(1, "error 0")]);
+        play.sends("Q")
+            .gets("G")
+            .gets("E")
+            .sends("c")
+            .gets("Z")
+            .check(&[(1, "error 0")]);
         assert!(play.pipeline.owed.is_empty() || play.pipeline.front().is_none());
         let mut play = Play::new();
-        play.sends("BE").gets("2G").gets("E").sends("cS").gets("Z").check(&[(2, "error 0")]);
+        play.sends("BE")
+            .gets("2G")
+            .gets("E")
+            .sends("cS")
+            .gets("Z")
+            .check(&[(2, "error 0")]);
         assert!(play.pipeline.idle());
     }
 
@@ -464,7 +527,10 @@ mod tests {
     fn a_query_in_the_middle_of_a_copy_ends_the_session() {
         let mut play = Play::new();
         play.sends("Q").gets("G");
-        assert_eq!(play.pipeline.sent(Owed::Query(statement(9))), Err(Violation::Kind(b'Q')));
+        assert_eq!(
+            play.pipeline.sent(Owed::Query(statement(9))),
+            Err(Violation::Kind(b'Q'))
+        );
         let mut play = Play::new();
         play.sends("QQ");
         assert_eq!(play.tries(b'G'), Err(Violation::Kind(b'Q')));
@@ -473,7 +539,12 @@ mod tests {
     #[test]
     fn an_answer_that_nobody_waits_for_is_a_violation() {
         for kind in *b"123TnCIsGD" {
-            assert_eq!(Play::new().tries(kind), Err(Violation::Kind(kind)), "{}", char::from(kind));
+            assert_eq!(
+                Play::new().tries(kind),
+                Err(Violation::Kind(kind)),
+                "{}",
+                char::from(kind)
+            );
         }
         let mut play = Play::new();
         play.sends("PS").gets("1");

@@ -36,7 +36,9 @@ pub struct Probed {
 impl Probed {
     /// The pin for it.
     pub fn pin(&self) -> ServerPin {
-        ServerPin::Certificate { sha256: self.sha256.clone() }
+        ServerPin::Certificate {
+            sha256: self.sha256.clone(),
+        }
     }
 }
 
@@ -79,25 +81,43 @@ pub enum ProbeError {
 ///
 /// When there is none to be had.
 pub async fn probe(at: &HostPort) -> Result<Probed, ProbeError> {
-    let der = time::timeout(PROBE_LIMIT, shown(at)).await.map_err(|_elapsed| ProbeError::Slow { at: at.clone() })??;
+    let der = time::timeout(PROBE_LIMIT, shown(at))
+        .await
+        .map_err(|_elapsed| ProbeError::Slow { at: at.clone() })??;
     read(&der).ok_or_else(|| ProbeError::Certificate { at: at.clone() })
 }
 
 async fn shown(at: &HostPort) -> Result<Vec<u8>, ProbeError> {
-    let refuse = |source| ProbeError::Tls { at: at.clone(), source };
-    let stream = back::dial(at).await.map_err(|source| ProbeError::Unreachable { at: at.clone(), source })?;
-    let trust = Trust::anything(&at.host).map_err(|odd| refuse(ConnectError::Violation(odd.to_string())))?;
+    let refuse = |source| ProbeError::Tls {
+        at: at.clone(),
+        source,
+    };
+    let stream = back::dial(at)
+        .await
+        .map_err(|source| ProbeError::Unreachable {
+            at: at.clone(),
+            source,
+        })?;
+    let trust = Trust::anything(&at.host)
+        .map_err(|odd| refuse(ConnectError::Violation(odd.to_string())))?;
     let mut tls = back::secure(stream, &trust).await.map_err(refuse)?;
-    let shown = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.to_vec());
+    let shown = tls
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .map(|leaf| leaf.to_vec());
     let _closed_either_way = tls.shutdown().await;
     shown.ok_or_else(|| ProbeError::Certificate { at: at.clone() })
 }
 
 fn read(der: &[u8]) -> Option<Probed> {
     let (_rest, certificate) = X509Certificate::from_der(der).ok()?;
-    let alternatives = certificate.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
-        _other => None,
+    let alternatives = certificate.extensions().iter().filter_map(|extension| {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+            _other => None,
+        }
     });
     let names = alternatives.flatten().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
@@ -115,7 +135,11 @@ fn read(der: &[u8]) -> Option<Probed> {
 
 fn address(octets: &[u8]) -> Option<String> {
     match octets.len() {
-        4 => <[u8; 4]>::try_from(octets).ok().map(|v4| std::net::IpAddr::from(v4).to_string()),
-        _other => <[u8; 16]>::try_from(octets).ok().map(|v6| std::net::IpAddr::from(v6).to_string()),
+        4 => <[u8; 4]>::try_from(octets)
+            .ok()
+            .map(|v4| std::net::IpAddr::from(v4).to_string()),
+        _other => <[u8; 16]>::try_from(octets)
+            .ok()
+            .map(|v6| std::net::IpAddr::from(v6).to_string()),
     }
 }

@@ -72,7 +72,13 @@ pub(crate) struct Lane {
 impl Lane {
     /// A way on which nothing has passed.
     pub(crate) fn new(side: Side) -> Self {
-        Self { scanner: Scanner::new(side), unread: Vec::new(), out: Vec::new(), taken: 0, unflushed: false }
+        Self {
+            scanner: Scanner::new(side),
+            unread: Vec::new(),
+            out: Vec::new(),
+            taken: 0,
+            unflushed: false,
+        }
     }
 
     /// What the peer has not taken, up to the last whole message; `None` where it is in the middle
@@ -90,7 +96,11 @@ impl Lane {
     }
 
     /// Writes what is left over; ready when nothing is.
-    fn poll_drain<W: AsyncWrite + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_drain<W: AsyncWrite + Unpin>(
+        &mut self,
+        to: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while let Some(rest) = self.out.get(self.taken..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut *to).poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -107,7 +117,11 @@ impl Lane {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_flush<W: AsyncWrite + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        to: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.unflushed {
             match Pin::new(to).poll_flush(cx) {
                 Poll::Ready(done) => {
@@ -121,7 +135,12 @@ impl Lane {
     }
 
     /// Hands `bytes` to the peer, and keeps what it does not take at once.
-    fn pass<W: AsyncWrite + Unpin>(&mut self, bytes: &[u8], to: &mut W, cx: &mut Context<'_>) -> io::Result<()> {
+    fn pass<W: AsyncWrite + Unpin>(
+        &mut self,
+        bytes: &[u8],
+        to: &mut W,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             match Pin::new(&mut *to).poll_write(cx, rest) {
@@ -242,19 +261,21 @@ where
                 Poll::Ready(_told_or_gone) => Err(Closed::Target),
             };
         }
-        with_scratch(|scratch| {
-            match poll_fill(self.target, &mut self.down.unread, scratch, cx) {
+        with_scratch(
+            |scratch| match poll_fill(self.target, &mut self.down.unread, scratch, cx) {
                 Poll::Pending => match self.down.poll_flush(self.client, cx) {
                     Poll::Ready(Err(_gone)) => self.client_left().map(|()| Step::Waits),
                     Poll::Pending | Poll::Ready(Ok(())) => Ok(Step::Waits),
                 },
-                Poll::Ready(Some(end)) => self.take_down(scratch.get(..end).unwrap_or_default(), cx),
+                Poll::Ready(Some(end)) => {
+                    self.take_down(scratch.get(..end).unwrap_or_default(), cx)
+                }
                 Poll::Ready(None) => {
                     self.target_gone = true;
                     Ok(Step::Moved)
                 }
-            }
-        })
+            },
+        )
     }
 
     fn take_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
@@ -265,7 +286,9 @@ where
         self.record(&noted)?;
         let tail = match scanned {
             Ok(Scanned::All { tail }) => tail,
-            Ok(Scanned::Withheld { header, .. }) => return Err(self.broken(Violation::Kind(header.kind), "target")),
+            Ok(Scanned::Withheld { header, .. }) => {
+                return Err(self.broken(Violation::Kind(header.kind), "target"));
+            }
             Err(violation) => return Err(self.broken(violation, "target")),
         };
         let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
@@ -332,7 +355,9 @@ where
     /// Throws a function call away, waits until everything before it has been answered, and answers
     /// it with an error, so that client and target stay in step.
     fn pump_call(&mut self, scratch: &mut [u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
-        let Some(call) = &mut self.call else { return Ok(Step::Waits) };
+        let Some(call) = &mut self.call else {
+            return Ok(Step::Waits);
+        };
         let here = call.left.min(self.up.unread.len());
         self.up.unread.drain(..here);
         call.left = call.left.saturating_sub(here);
@@ -341,7 +366,9 @@ where
                 Poll::Pending => Ok(self.rest_up(cx)),
                 Poll::Ready(None) => Err(Closed::Client),
                 Poll::Ready(Some(end)) => {
-                    self.up.unread.extend_from_slice(scratch.get(..end).unwrap_or_default());
+                    self.up
+                        .unread
+                        .extend_from_slice(scratch.get(..end).unwrap_or_default());
                     Ok(Step::Moved)
                 }
             };
@@ -363,7 +390,10 @@ where
         message(&mut answer, b'Z', |body| body.push(pipeline.status()));
         self.down.push(&answer);
         self.call = None;
-        let note = Frame::Note { code: words.code, text: &words.what };
+        let note = Frame::Note {
+            code: words.code,
+            text: &words.what,
+        };
         self.account.record_all(&[note]).map_err(Closed::Recorder)?;
         Ok(Step::Moved)
     }
@@ -404,12 +434,19 @@ where
     fn broken(&mut self, violation: Violation, who: &'static str) -> Closed {
         debug!(reason = %violation, who, "protocol.violated");
         if let Some(mut rest) = self.down.rest_to_boundary() {
-            let words = Complaint::Violation { by_client: who == "client" }.words();
+            let words = Complaint::Violation {
+                by_client: who == "client",
+            }
+            .words();
             say::error(&mut rest, "FATAL", say::PROTOCOL_VIOLATION, &words);
             self.down.out = rest;
             self.down.taken = 0;
         }
-        Closed::Violation(if who == "client" { "the client broke the protocol" } else { "the target broke the protocol" })
+        Closed::Violation(if who == "client" {
+            "the client broke the protocol"
+        } else {
+            "the target broke the protocol"
+        })
     }
 }
 

@@ -19,7 +19,13 @@ const ENDED: &str = "57P01";
 pub(crate) fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words) {
     message(out, b'E', |body| {
         let detail = format!("tidegate code {}", words.code);
-        let fields = [(b'S', severity), (b'V', severity), (b'C', sqlstate), (b'M', &words.what), (b'D', &detail)];
+        let fields = [
+            (b'S', severity),
+            (b'V', severity),
+            (b'C', sqlstate),
+            (b'M', &words.what),
+            (b'D', &detail),
+        ];
         for (kind, text) in fields {
             body.push(kind);
             put_text(body, text.as_bytes());
@@ -56,13 +62,25 @@ mod tests {
         let mut out = Vec::new();
         error(&mut out, "FATAL", sqlstate(&words), &words);
         let said = complaint(b'E', out.get(HEADER..).unwrap()).unwrap();
-        assert_eq!((said.severity, said.sqlstate), (b"FATAL".as_slice(), b"57P01".as_slice()));
+        assert_eq!(
+            (said.severity, said.sqlstate),
+            (b"FATAL".as_slice(), b"57P01".as_slice())
+        );
         assert_eq!(said.message, b"access to `orders` ended");
     }
 
     #[test]
     fn a_no_and_a_dead_target_have_their_own_states() {
-        let state = |code| sqlstate(&Words { code, what: String::new(), hint: None });
-        assert_eq!((state("TG101"), state("TG401"), state("TG501")), ("28000", "08006", "28000"));
+        let state = |code| {
+            sqlstate(&Words {
+                code,
+                what: String::new(),
+                hint: None,
+            })
+        };
+        assert_eq!(
+            (state("TG101"), state("TG401"), state("TG501")),
+            ("28000", "08006", "28000")
+        );
     }
 }

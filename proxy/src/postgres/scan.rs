@@ -66,7 +66,10 @@ struct Unfinished {
 impl Scanner {
     /// A scanner at a message boundary.
     pub(crate) fn new(side: Side) -> Self {
-        Self { side, unfinished: None }
+        Self {
+            side,
+            unfinished: None,
+        }
     }
 
     /// Whether the next byte begins a message.
@@ -76,9 +79,12 @@ impl Scanner {
 
     /// How many bytes of an unfinished message have passed, its header included.
     pub(crate) fn begun(&self) -> usize {
-        let Some(unfinished) = &self.unfinished else { return 0 };
+        let Some(unfinished) = &self.unfinished else {
+            return 0;
+        };
         let body = usize::try_from(unfinished.header.body).unwrap_or(usize::MAX);
-        body.saturating_sub(unfinished.missing).saturating_add(HEADER)
+        body.saturating_sub(unfinished.missing)
+            .saturating_add(HEADER)
     }
 
     /// Reads on through `chunk` and hands each finished message to `each`.
@@ -100,18 +106,30 @@ impl Scanner {
                 return Ok(Scanned::All { tail: 0 });
             }
             rest = after;
-            let (header, digest) = (unfinished.header, unfinished.digest.map(|context| finish(*context)));
+            let (header, digest) = (
+                unfinished.header,
+                unfinished.digest.map(|context| finish(*context)),
+            );
             *finished = unfinished.kept;
-            each(Message { kind: header.kind, length: header.body, body: finished, digest })?;
+            each(Message {
+                kind: header.kind,
+                length: header.body,
+                body: finished,
+                digest,
+            })?;
         }
         loop {
             let Some(header) = Header::read(rest, self.side)? else {
                 return Ok(Scanned::All { tail: rest.len() });
             };
             if self.side == Side::Client && header.kind == b'F' {
-                return Ok(Scanned::Withheld { at: chunk.len().saturating_sub(rest.len()), header });
+                return Ok(Scanned::Withheld {
+                    at: chunk.len().saturating_sub(rest.len()),
+                    header,
+                });
             }
-            let length = usize::try_from(header.body).map_err(|_small| Violation::Fields(header.kind))?;
+            let length =
+                usize::try_from(header.body).map_err(|_small| Violation::Fields(header.kind))?;
             let behind = rest.get(HEADER..).unwrap_or_default();
             let (body, after) = split_at_most(behind, length);
             if body.len() < length {
@@ -124,7 +142,12 @@ impl Scanner {
             let keep = keeps(self.side, header.kind);
             let digest = (length > KEPT_MAX && keep > 0).then(|| digest_of(body));
             let body = split_at_most(body, keep).0;
-            each(Message { kind: header.kind, length: header.body, body, digest })?;
+            each(Message {
+                kind: header.kind,
+                length: header.body,
+                body,
+                digest,
+            })?;
         }
     }
 }
@@ -141,8 +164,15 @@ impl fmt::Debug for Unfinished {
 impl Unfinished {
     fn new(header: Header, missing: usize, side: Side) -> Self {
         let keep = keeps(side, header.kind).min(missing);
-        let digest = (keep < missing && keep > 0).then(|| Box::new(digest::Context::new(&digest::SHA256)));
-        Self { header, missing, keep, kept: Vec::new(), digest }
+        let digest =
+            (keep < missing && keep > 0).then(|| Box::new(digest::Context::new(&digest::SHA256)));
+        Self {
+            header,
+            missing,
+            keep,
+            kept: Vec::new(),
+            digest,
+        }
     }
 
     /// Counts `part`, and keeps of it what there is room for. Memory grows with what has come, not
@@ -161,7 +191,8 @@ impl Unfinished {
 /// How much of a message of this kind is looked at. Rows and copied data are counted only.
 fn keeps(side: Side, kind: u8) -> usize {
     match (side, kind) {
-        (Side::Client, b'd') | (Side::Target, b'D' | b'd' | b'T' | b't' | b'N' | b'A' | b'V' | b'S') => 0,
+        (Side::Client, b'd')
+        | (Side::Target, b'D' | b'd' | b'T' | b't' | b'N' | b'A' | b'V' | b'S') => 0,
         _other => KEPT_MAX,
     }
 }
@@ -195,7 +226,8 @@ mod tests {
 
     /// Scans `stream` cut at `cuts`, as a relay would: unfinished headers are handed in again.
     fn scan_in_parts(stream: &[u8], cuts: &[usize]) -> Seen {
-        let (mut scanner, mut seen, mut held) = (Scanner::new(Side::Client), Seen::new(), Vec::new());
+        let (mut scanner, mut seen, mut held) =
+            (Scanner::new(Side::Client), Seen::new(), Vec::new());
         let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
         bounds.extend([0, stream.len()]);
         bounds.sort_unstable();
@@ -203,10 +235,17 @@ mod tests {
             held.extend_from_slice(&stream[pair[0]..pair[1]]);
             let mut finished = Vec::new();
             let scanned = scanner.scan(&held, &mut finished, |message| {
-                seen.push((message.kind, message.length, message.body.to_vec(), message.digest));
+                seen.push((
+                    message.kind,
+                    message.length,
+                    message.body.to_vec(),
+                    message.digest,
+                ));
                 Ok(())
             });
-            let Scanned::All { tail } = scanned.unwrap() else { panic!("nothing is withheld here") };
+            let Scanned::All { tail } = scanned.unwrap() else {
+                panic!("nothing is withheld here")
+            };
             held.drain(..held.len() - tail);
         }
         assert!(held.is_empty());
@@ -250,7 +289,16 @@ mod tests {
         message(&mut stream, b'F', |out| put_text(out, b"whatever"));
         let mut finished = Vec::new();
         let scanned = Scanner::new(Side::Client).scan(&stream, &mut finished, |_message| Ok(()));
-        assert_eq!(scanned, Ok(Scanned::Withheld { at: 5, header: Header { kind: b'F', body: 9 } }));
+        assert_eq!(
+            scanned,
+            Ok(Scanned::Withheld {
+                at: 5,
+                header: Header {
+                    kind: b'F',
+                    body: 9
+                }
+            })
+        );
     }
 
     #[test]

@@ -117,7 +117,10 @@ pub(crate) fn opening(body: &[u8]) -> Result<Opening, StartupError> {
         (REQUEST_MAJOR, 5678) => {
             let pid = layout(fields.i32())?;
             match fields.rest() {
-                secret if (4..=256).contains(&secret.len()) => Ok(Opening::Cancel(BackendKey { pid, secret: secret.to_vec() })),
+                secret if (4..=256).contains(&secret.len()) => Ok(Opening::Cancel(BackendKey {
+                    pid,
+                    secret: secret.to_vec(),
+                })),
                 _other => Err(StartupError::Layout),
             }
         }
@@ -157,12 +160,22 @@ fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> 
         names.push(folded);
     }
     layout(fields.end())?;
-    let user = user.filter(|user| !user.is_empty()).ok_or(StartupError::NoUser)?;
-    let database = database.filter(|database| !database.is_empty()).unwrap_or_else(|| user.clone());
+    let user = user
+        .filter(|user| !user.is_empty())
+        .ok_or(StartupError::NoUser)?;
+    let database = database
+        .filter(|database| !database.is_empty())
+        .unwrap_or_else(|| user.clone());
     let unknown = (minor > MINOR_MAX || !options.is_empty()).then_some(Unknown { options });
     // 3.1 is treated as PostgreSQL 18 does: as a version that nothing was ever built on.
     let minor = if minor >= MINOR_MAX { MINOR_MAX } else { 0 };
-    Ok(Startup { minor, unknown, user, database, parameters })
+    Ok(Startup {
+        minor,
+        unknown,
+        user,
+        database,
+        parameters,
+    })
 }
 
 fn utf8(text: &[u8]) -> Result<String, StartupError> {
@@ -180,7 +193,11 @@ fn is_off(value: &str) -> bool {
 pub(crate) fn put_negotiation(out: &mut Vec<u8>, unknown: &Unknown) {
     message(out, b'v', |body| {
         body.extend((3_u32 << 16 | u32::from(MINOR_MAX)).to_be_bytes());
-        body.extend(u32::try_from(unknown.options.len()).unwrap_or(u32::MAX).to_be_bytes());
+        body.extend(
+            u32::try_from(unknown.options.len())
+                .unwrap_or(u32::MAX)
+                .to_be_bytes(),
+        );
         for option in &unknown.options {
             put_text(body, option.as_bytes());
         }
@@ -189,7 +206,12 @@ pub(crate) fn put_negotiation(out: &mut Vec<u8>, unknown: &Unknown) {
 
 /// Appends the body of a startup packet for protocol 3.0, which every server speaks. Our own keys
 /// make the difference to 3.2 on the client's side.
-pub(crate) fn put_startup(body: &mut Vec<u8>, user: &str, database: &str, parameters: &[(String, String)]) {
+pub(crate) fn put_startup(
+    body: &mut Vec<u8>,
+    user: &str,
+    database: &str,
+    parameters: &[(String, String)],
+) {
     body.extend((3_u32 << 16).to_be_bytes());
     for (name, value) in [("user", user), ("database", database)] {
         put_text(body, name.as_bytes());
@@ -226,23 +248,48 @@ mod tests {
     #[test]
     fn the_database_defaults_to_the_role() {
         assert_eq!(ask(V3, &[("user", "app")]).unwrap().database, "app");
-        assert_eq!(ask(V3, &[("user", "app"), ("database", "orders")]).unwrap().database, "orders");
-        assert_eq!(ask(V3, &[("database", "orders")]), Err(StartupError::NoUser));
+        assert_eq!(
+            ask(V3, &[("user", "app"), ("database", "orders")])
+                .unwrap()
+                .database,
+            "orders"
+        );
+        assert_eq!(
+            ask(V3, &[("database", "orders")]),
+            Err(StartupError::NoUser)
+        );
     }
 
     #[test]
     fn what_would_change_who_one_is_or_what_names_mean_is_refused() {
-        for name in ["role", "session_authorization", "search_path", "Search_Path", "options", "session_preload_libraries", "local_preload_libraries"] {
+        for name in [
+            "role",
+            "session_authorization",
+            "search_path",
+            "Search_Path",
+            "options",
+            "session_preload_libraries",
+            "local_preload_libraries",
+        ] {
             let refused = ask(V3, &[("user", "app"), (name, "-c x=y")]);
             assert_eq!(refused, Err(StartupError::Parameter(name.to_owned())));
         }
-        assert!(ask(V3, &[("user", "app"), ("DateStyle", "ISO"), ("options", "")]).is_ok());
+        assert!(
+            ask(
+                V3,
+                &[("user", "app"), ("DateStyle", "ISO"), ("options", "")]
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn replication_is_refused_in_every_spelling() {
         for value in ["true", "on", "yes", "1", "database", "", "o"] {
-            assert_eq!(ask(V3, &[("user", "app"), ("replication", value)]), Err(StartupError::Replication));
+            assert_eq!(
+                ask(V3, &[("user", "app"), ("replication", value)]),
+                Err(StartupError::Replication)
+            );
         }
         for value in ["false", "off", "no", "0", "f", "N"] {
             assert!(ask(V3, &[("user", "app"), ("replication", value)]).is_ok());
@@ -253,7 +300,10 @@ mod tests {
     fn a_parameter_given_twice_is_refused() {
         let refused = ask(V3, &[("user", "app"), ("user", "postgres")]);
         assert_eq!(refused, Err(StartupError::Twice("user".to_owned())));
-        let refused = ask(V3, &[("user", "app"), ("TimeZone", "UTC"), ("timezone", "CET")]);
+        let refused = ask(
+            V3,
+            &[("user", "app"), ("TimeZone", "UTC"), ("timezone", "CET")],
+        );
         assert_eq!(refused, Err(StartupError::Twice("timezone".to_owned())));
     }
 
@@ -276,18 +326,46 @@ mod tests {
         cancel.extend(7_i32.to_be_bytes());
         assert_eq!(opening(&cancel), Err(StartupError::Layout));
         cancel.extend([1, 2, 3, 4]);
-        assert_eq!(opening(&cancel), Ok(Opening::Cancel(BackendKey { pid: 7, secret: vec![1, 2, 3, 4] })));
-        assert_eq!(opening(&(2_u32 << 16).to_be_bytes()), Err(StartupError::Version { major: 2, minor: 0 }));
-        assert_eq!(opening(b"GET / HT"), Err(StartupError::Version { major: 0x4745, minor: 0x5420 }));
+        assert_eq!(
+            opening(&cancel),
+            Ok(Opening::Cancel(BackendKey {
+                pid: 7,
+                secret: vec![1, 2, 3, 4]
+            }))
+        );
+        assert_eq!(
+            opening(&(2_u32 << 16).to_be_bytes()),
+            Err(StartupError::Version { major: 2, minor: 0 })
+        );
+        assert_eq!(
+            opening(b"GET / HT"),
+            Err(StartupError::Version {
+                major: 0x4745,
+                minor: 0x5420
+            })
+        );
     }
 
     #[test]
     fn what_we_send_onwards_is_what_we_would_read() {
         let mut body = Vec::new();
-        put_startup(&mut body, "app", "orders", &[("TimeZone".to_owned(), "UTC".to_owned())]);
-        let Ok(Opening::Session(read)) = opening(&body) else { panic!() };
-        assert_eq!((read.user.as_str(), read.database.as_str()), ("app", "orders"));
-        assert_eq!(read.parameters, vec![("TimeZone".to_owned(), "UTC".to_owned())]);
+        put_startup(
+            &mut body,
+            "app",
+            "orders",
+            &[("TimeZone".to_owned(), "UTC".to_owned())],
+        );
+        let Ok(Opening::Session(read)) = opening(&body) else {
+            panic!()
+        };
+        assert_eq!(
+            (read.user.as_str(), read.database.as_str()),
+            ("app", "orders")
+        );
+        assert_eq!(
+            read.parameters,
+            vec![("TimeZone".to_owned(), "UTC".to_owned())]
+        );
     }
 
     proptest! {

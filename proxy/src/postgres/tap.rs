@@ -92,7 +92,13 @@ impl Noted<'_> {
 impl Tap {
     /// A session in which nothing has happened.
     pub(crate) fn new() -> Self {
-        Self { pipeline: Pipeline::new(), next: 1, notices: 0, leaving: false, busy: Arc::default() }
+        Self {
+            pipeline: Pipeline::new(),
+            next: 1,
+            notices: 0,
+            leaving: false,
+            busy: Arc::default(),
+        }
     }
 
     /// Whether something is under way at the target that closing its socket would not stop at once.
@@ -150,10 +156,16 @@ impl Tap {
                 return Err(Violation::Kind(message.kind));
             }
         };
-        noted.push(Noted::Statement(Said { id: statement.id, ..said }));
+        noted.push(Noted::Statement(Said {
+            id: statement.id,
+            ..said
+        }));
         if let Some(digest) = message.digest {
             let kept = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
-            noted.push(Noted::Omitted { bytes: u64::from(message.length).saturating_sub(kept), digest });
+            noted.push(Noted::Omitted {
+                bytes: u64::from(message.length).saturating_sub(kept),
+                digest,
+            });
         }
         self.sent(owed)
     }
@@ -211,24 +223,65 @@ fn read<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
         parameters: Vec::new(),
     };
     Ok(match kind {
-        b'Q' if whole => Said { text: redact::passwords(wire::query(body)?), ..nothing },
+        b'Q' if whole => Said {
+            text: redact::passwords(wire::query(body)?),
+            ..nothing
+        },
         b'Q' if body.contains(&0) => return Err(Violation::Fields(kind)),
-        b'Q' => Said { text: redact::passwords(body), ..nothing },
+        b'Q' => Said {
+            text: redact::passwords(body),
+            ..nothing
+        },
         b'P' => {
-            let parse = if whole { wire::parse(body)? } else { wire::parse_beginning(body)? };
-            Said { kind: StatementKind::Parse, name: parse.name, text: redact::passwords(parse.text), ..nothing }
+            let parse = if whole {
+                wire::parse(body)?
+            } else {
+                wire::parse_beginning(body)?
+            };
+            Said {
+                kind: StatementKind::Parse,
+                name: parse.name,
+                text: redact::passwords(parse.text),
+                ..nothing
+            }
         }
         b'B' => {
-            let bind = if whole { wire::bind(body)? } else { wire::bind_beginning(body)? };
+            let bind = if whole {
+                wire::bind(body)?
+            } else {
+                wire::bind_beginning(body)?
+            };
             let parameters = parameters(&bind);
-            Said { kind: StatementKind::Bind, name: bind.statement, portal: bind.portal, parameters, ..nothing }
+            Said {
+                kind: StatementKind::Bind,
+                name: bind.statement,
+                portal: bind.portal,
+                parameters,
+                ..nothing
+            }
         }
-        b'E' => Said { kind: StatementKind::Execute, portal: wire::execute(body)?, ..nothing },
+        b'E' => Said {
+            kind: StatementKind::Execute,
+            portal: wire::execute(body)?,
+            ..nothing
+        },
         b'D' | b'C' => {
-            let what = if kind == b'D' { StatementKind::Describe } else { StatementKind::Close };
+            let what = if kind == b'D' {
+                StatementKind::Describe
+            } else {
+                StatementKind::Close
+            };
             match wire::named(kind, body)? {
-                Named::Statement(name) => Said { kind: what, name, ..nothing },
-                Named::Portal(portal) => Said { kind: what, portal, ..nothing },
+                Named::Statement(name) => Said {
+                    kind: what,
+                    name,
+                    ..nothing
+                },
+                Named::Portal(portal) => Said {
+                    kind: what,
+                    portal,
+                    ..nothing
+                },
             }
         }
         other => return Err(Violation::Kind(other)),
@@ -240,7 +293,11 @@ fn parameters<'a>(bind: &wire::Bind<'a>) -> Vec<Parameter<'a>> {
     let each = bind.values.iter().zip(formats);
     each.map(|(value, format)| Parameter {
         oid: 0,
-        format: if format == 1 { Format::Binary } else { Format::Text },
+        format: if format == 1 {
+            Format::Binary
+        } else {
+            Format::Text
+        },
         value: value.map_or(Value::Null, Value::Kept),
     })
     .collect()

@@ -17,8 +17,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    ServerConfig, SignatureScheme,
 };
 
 /// The name of the protocol in ALPN (`PG_ALPN_PROTOCOL`, `src/include/libpq/pqcomm.h`).
@@ -72,7 +72,9 @@ impl Visitors {
     /// Judges what a client has shown: the leaf first.
     pub(crate) fn verify(&self, shown: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
         let (leaf, others) = shown.split_first().ok_or(Error::NoCertificatesPresented)?;
-        self.inner.verify_client_cert(leaf, others, now).map(|_verified| ())
+        self.inner
+            .verify_client_cert(leaf, others, now)
+            .map(|_verified| ())
     }
 }
 
@@ -118,8 +120,16 @@ impl ClientCertVerifier for Visitors {
 }
 
 /// What the bastion shows to clients.
-pub(crate) fn server(visitors: &Arc<Visitors>, identity: &ServerIdentity) -> Result<Arc<ServerConfig>, AnchorError> {
-    let chain = identity.chain_der.iter().cloned().map(CertificateDer::from).collect();
+pub(crate) fn server(
+    visitors: &Arc<Visitors>,
+    identity: &ServerIdentity,
+) -> Result<Arc<ServerConfig>, AnchorError> {
+    let chain = identity
+        .chain_der
+        .iter()
+        .cloned()
+        .map(CertificateDer::from)
+        .collect();
     let verifier = Arc::clone(visitors) as Arc<dyn ClientCertVerifier>;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -159,38 +169,65 @@ impl Trust {
 
     /// Trusts anybody: to look at a certificate, never to log in.
     pub(crate) fn anything(host: &str) -> Result<Self, Error> {
-        Self::by(Arc::new(Pinned { sha256: None, provider: provider() }), host, None)
+        Self::by(
+            Arc::new(Pinned {
+                sha256: None,
+                provider: provider(),
+            }),
+            host,
+            None,
+        )
     }
 
-    fn by(verifier: Arc<dyn ServerCertVerifier>, name: &str, pass: Option<&PassKey>) -> Result<Self, Error> {
-        let name = ServerName::try_from(name.to_owned()).map_err(|_odd| Error::General("the server's name is no name".to_owned()))?;
+    fn by(
+        verifier: Arc<dyn ServerCertVerifier>,
+        name: &str,
+        pass: Option<&PassKey>,
+    ) -> Result<Self, Error> {
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_odd| Error::General("the server's name is no name".to_owned()))?;
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match pass {
             Some(PassKey::Postgres { chain_der, key_der }) => {
-                let chain = chain_der.iter().cloned().map(CertificateDer::from).collect();
+                let chain = chain_der
+                    .iter()
+                    .cloned()
+                    .map(CertificateDer::from)
+                    .collect();
                 builder.with_client_auth_cert(chain, key(key_der))?
             }
             Some(PassKey::Ssh { .. }) | None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Self { config: Arc::new(config), name })
+        Ok(Self {
+            config: Arc::new(config),
+            name,
+        })
     }
 }
 
 fn verifier(pin: &ServerPin) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     match pin {
-        ServerPin::Certificate { sha256 } => Ok(Arc::new(Pinned { sha256: Some(sha256.clone()), provider: provider() })),
+        ServerPin::Certificate { sha256 } => Ok(Arc::new(Pinned {
+            sha256: Some(sha256.clone()),
+            provider: provider(),
+        })),
         ServerPin::Authority { pem, .. } => {
             let mut roots = RootCertStore::empty();
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let certificate = certificate.map_err(|_odd| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+                let certificate = certificate
+                    .map_err(|_odd| Error::InvalidCertificate(CertificateError::BadEncoding))?;
                 roots.add(certificate)?;
             }
-            let built = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+            let built = rustls::client::WebPkiServerVerifier::builder_with_provider(
+                Arc::new(roots),
+                provider(),
+            )
+            .build();
             match built {
                 Ok(verifier) => Ok(verifier),
                 Err(_empty) => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
@@ -209,7 +246,11 @@ struct Pinned {
 
 /// The SHA-256 of a certificate, in lower-case hexadecimal.
 pub(crate) fn fingerprint(der: &[u8]) -> String {
-    digest::digest(&digest::SHA256, der).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::digest(&digest::SHA256, der)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl ServerCertVerifier for Pinned {
@@ -224,7 +265,9 @@ impl ServerCertVerifier for Pinned {
         match &self.sha256 {
             None => Ok(ServerCertVerified::assertion()),
             Some(sha256) if fingerprint(leaf) == *sha256 => Ok(ServerCertVerified::assertion()),
-            Some(_other) => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+            Some(_other) => Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            )),
         }
     }
 
@@ -234,7 +277,12 @@ impl ServerCertVerifier for Pinned {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, leaf, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            leaf,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -243,10 +291,17 @@ impl ServerCertVerifier for Pinned {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, leaf, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            leaf,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -105,7 +105,9 @@ fn client_max(kind: u8) -> Option<u32> {
 fn target_max(kind: u8) -> Option<u32> {
     match kind {
         b'T' | b'D' | b'd' | b'V' | b'E' | b'N' | b'A' | b't' => Some(LARGE_MESSAGE_MAX),
-        b'1' | b'2' | b'3' | b'C' | b'G' | b'H' | b'I' | b'S' | b'Z' | b'c' | b'n' | b's' => Some(SERVER_MESSAGE_MAX),
+        b'1' | b'2' | b'3' | b'C' | b'G' | b'H' | b'I' | b'S' | b'Z' | b'c' | b'n' | b's' => {
+            Some(SERVER_MESSAGE_MAX)
+        }
         _ => None,
     }
 }
@@ -125,29 +127,45 @@ impl<'a> Fields<'a> {
 
     /// One byte.
     pub(crate) fn byte(&mut self) -> Result<u8, Violation> {
-        let (first, rest) = self.rest.split_first().ok_or(Violation::Fields(self.kind))?;
+        let (first, rest) = self
+            .rest
+            .split_first()
+            .ok_or(Violation::Fields(self.kind))?;
         self.rest = rest;
         Ok(*first)
     }
 
     /// A two-byte count or code.
     pub(crate) fn u16(&mut self) -> Result<u16, Violation> {
-        let (word, rest) = self.rest.split_first_chunk::<2>().ok_or(Violation::Fields(self.kind))?;
+        let (word, rest) = self
+            .rest
+            .split_first_chunk::<2>()
+            .ok_or(Violation::Fields(self.kind))?;
         self.rest = rest;
         Ok(u16::from_be_bytes(*word))
     }
 
     /// A four-byte number.
     pub(crate) fn i32(&mut self) -> Result<i32, Violation> {
-        let (word, rest) = self.rest.split_first_chunk::<4>().ok_or(Violation::Fields(self.kind))?;
+        let (word, rest) = self
+            .rest
+            .split_first_chunk::<4>()
+            .ok_or(Violation::Fields(self.kind))?;
         self.rest = rest;
         Ok(i32::from_be_bytes(*word))
     }
 
     /// Text up to the next NUL, which is taken too. Its encoding is the client's.
     pub(crate) fn text(&mut self) -> Result<&'a [u8], Violation> {
-        let end = self.rest.iter().position(|byte| *byte == 0).ok_or(Violation::Fields(self.kind))?;
-        let (text, rest) = self.rest.split_at_checked(end).ok_or(Violation::Fields(self.kind))?;
+        let end = self
+            .rest
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or(Violation::Fields(self.kind))?;
+        let (text, rest) = self
+            .rest
+            .split_at_checked(end)
+            .ok_or(Violation::Fields(self.kind))?;
         self.rest = rest.get(1..).unwrap_or_default();
         Ok(text)
     }
@@ -157,8 +175,12 @@ impl<'a> Fields<'a> {
         match self.i32()? {
             -1 => Ok(None),
             length => {
-                let length = usize::try_from(length).map_err(|_negative| Violation::Fields(self.kind))?;
-                let (value, rest) = self.rest.split_at_checked(length).ok_or(Violation::Fields(self.kind))?;
+                let length =
+                    usize::try_from(length).map_err(|_negative| Violation::Fields(self.kind))?;
+                let (value, rest) = self
+                    .rest
+                    .split_at_checked(length)
+                    .ok_or(Violation::Fields(self.kind))?;
                 self.rest = rest;
                 Ok(Some(value))
             }
@@ -252,7 +274,12 @@ pub(crate) fn bind(body: &[u8]) -> Result<Bind<'_>, Violation> {
         each if each.len() == values.len() => announced,
         _mismatch => return Err(Violation::Fields(b'B')),
     };
-    Ok(Bind { portal, statement, values, formats })
+    Ok(Bind {
+        portal,
+        statement,
+        values,
+        formats,
+    })
 }
 
 /// Reads as many whole values of a Bind message as there are at the beginning of its body.
@@ -271,7 +298,12 @@ pub(crate) fn bind_beginning(body: &[u8]) -> Result<Bind<'_>, Violation> {
     if let [one] = formats.as_slice() {
         formats = vec![*one; values.len()];
     }
-    Ok(Bind { portal, statement, values, formats })
+    Ok(Bind {
+        portal,
+        statement,
+        values,
+        formats,
+    })
 }
 
 /// A thing that Describe or Close names.
@@ -368,14 +400,20 @@ pub(crate) fn packet(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&[0; 4]);
     fill(out);
     let length = u32::try_from(out.len().saturating_sub(start)).unwrap_or(u32::MAX);
-    if let Some(word) = out.get_mut(start..).and_then(|tail| tail.first_chunk_mut::<4>()) {
+    if let Some(word) = out
+        .get_mut(start..)
+        .and_then(|tail| tail.first_chunk_mut::<4>())
+    {
         *word = length.to_be_bytes();
     }
 }
 
 /// Appends `text` and a NUL. A NUL inside `text` would end it early, so it ends there.
 pub(crate) fn put_text(out: &mut Vec<u8>, text: &[u8]) {
-    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(text.len());
     out.extend(text.iter().take(end));
     out.push(0);
 }
@@ -397,13 +435,25 @@ mod tests {
             let refused = Header::read(&framed(b'Q', length), Side::Client);
             assert_eq!(refused, Err(Violation::Length { kind: b'Q', length }));
         }
-        assert_eq!(Header::read(&framed(b'S', 4), Side::Client), Ok(Some(Header { kind: b'S', body: 0 })));
+        assert_eq!(
+            Header::read(&framed(b'S', 4), Side::Client),
+            Ok(Some(Header {
+                kind: b'S',
+                body: 0
+            }))
+        );
     }
 
     #[test]
     fn a_length_is_refused_before_it_is_believed() {
         let huge = Header::read(&framed(b'Q', u32::MAX), Side::Client);
-        assert_eq!(huge, Err(Violation::Length { kind: b'Q', length: u32::MAX }));
+        assert_eq!(
+            huge,
+            Err(Violation::Length {
+                kind: b'Q',
+                length: u32::MAX
+            })
+        );
         assert!(Header::read(&framed(b'd', LARGE_MESSAGE_MAX), Side::Client).is_ok());
         assert!(Header::read(&framed(b'd', LARGE_MESSAGE_MAX + 1), Side::Client).is_err());
         assert!(Header::read(&framed(b'E', SMALL_MESSAGE_MAX + 1), Side::Client).is_err());
@@ -413,15 +463,24 @@ mod tests {
     #[test]
     fn authentication_and_replication_have_no_place_in_a_running_session() {
         for kind in *b"RKvW" {
-            assert_eq!(Header::read(&framed(kind, 8), Side::Target), Err(Violation::Kind(kind)));
+            assert_eq!(
+                Header::read(&framed(kind, 8), Side::Target),
+                Err(Violation::Kind(kind))
+            );
         }
-        assert_eq!(Header::read(&framed(b'p', 8), Side::Client), Err(Violation::Kind(b'p')));
+        assert_eq!(
+            Header::read(&framed(b'p', 8), Side::Client),
+            Err(Violation::Kind(b'p'))
+        );
     }
 
     #[test]
     fn text_behind_the_nul_of_a_query_is_refused() {
         assert_eq!(query(b"select 1\0"), Ok(b"select 1".as_slice()));
-        assert_eq!(query(b"select 1\0; drop table x\0"), Err(Violation::Fields(b'Q')));
+        assert_eq!(
+            query(b"select 1\0; drop table x\0"),
+            Err(Violation::Fields(b'Q'))
+        );
         assert_eq!(query(b"select 1"), Err(Violation::Fields(b'Q')));
         assert_eq!(parse(b"\0select 1\0\0\0more"), Err(Violation::Fields(b'P')));
     }
@@ -447,7 +506,10 @@ mod tests {
     fn an_error_is_read_with_its_untranslated_severity() {
         let body = b"SFEHLER\0VERROR\0C42P01\0Mrelation \"x\" does not exist\0\0";
         let said = complaint(b'E', body).unwrap();
-        assert_eq!((said.severity, said.sqlstate), (b"ERROR".as_slice(), b"42P01".as_slice()));
+        assert_eq!(
+            (said.severity, said.sqlstate),
+            (b"ERROR".as_slice(), b"42P01".as_slice())
+        );
         assert_eq!(said.message, b"relation \"x\" does not exist");
     }
 
@@ -455,7 +517,13 @@ mod tests {
     fn a_written_message_is_read_back() {
         let mut out = Vec::new();
         message(&mut out, b'Q', |body| put_text(body, b"select\0 2"));
-        assert_eq!(Header::read(&out, Side::Client), Ok(Some(Header { kind: b'Q', body: 7 })));
+        assert_eq!(
+            Header::read(&out, Side::Client),
+            Ok(Some(Header {
+                kind: b'Q',
+                body: 7
+            }))
+        );
         assert_eq!(query(&out[HEADER..]), Ok(b"select".as_slice()));
     }
 
