@@ -1,0 +1,358 @@
+//! A house with one room: PostgreSQL behind tidegate's PostgreSQL, joined as the spine joins them,
+//! without a broker. Everybody who comes with a certificate is let in.
+
+use std::convert::Infallible;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ca::applicant::Applicant;
+use ca::rand_core::{TryCryptoRng, TryRng};
+use ca::{Authority, HostOrder, Intent, Journal, JournalError, LoginOrder, Outcome, PassOrder, Passphrase, Sealer, Serial};
+use control::Clock;
+use jiff::{SignedDuration, Timestamp};
+use policies::words::Words;
+use policies::{
+    Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostPort, InputRecording, Login, Obligations,
+    PostgresEndpoint, PrincipalName, ServerPin, SessionId, Target, TargetName, Terms,
+};
+use proxy::demo::{PostgresOptions, PostgresServer, Signals};
+use proxy::postgres::Postgres;
+use proxy::postgres::probe::probe;
+use proxy::session::incoming::{Incoming, Newcomer};
+use proxy::session::protocol::{Closed, ConnectError, Connected, Front, Halt, Halted, Identified, Identify, Protocol};
+use proxy::session::scope::{Judge, Scope};
+use proxy::session::severable::Severer;
+use recorder::{Heading, Limits, Recorder, Seal};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Numbers that are the same in every run (SplitMix64).
+struct Dice(u64);
+
+impl TryRng for Dice {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::try_from(self.try_next_u64()? >> 32).unwrap_or(0))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Ok(z ^ (z >> 31))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for byte in bytes {
+            *byte = self.try_next_u64()?.to_le_bytes()[0];
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Dice {}
+
+struct NoJournal;
+
+impl Journal for NoJournal {
+    async fn intend(&self, _intent: &Intent) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn conclude(&self, _serial: &Serial, _outcome: &Outcome) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+struct Seals(Sealer);
+
+impl Seal for Seals {
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(message).to_vec()
+    }
+
+    fn key(&self) -> [u8; 32] {
+        self.0.public_key()
+    }
+}
+
+struct Anybody;
+
+impl Identify for Anybody {
+    fn by_key(&self, _openssh: &str) -> Option<(PrincipalName, Credential)> {
+        None
+    }
+
+    fn admits(&self, _principal: &PrincipalName) -> bool {
+        true
+    }
+
+    fn now(&self) -> Timestamp {
+        Clock::system().now()
+    }
+}
+
+struct Anything;
+
+impl Judge for Anything {
+    fn may(&self, _terms: &Terms, _deed: &Deed) -> Result<(), Denial> {
+        Ok(())
+    }
+}
+
+/// How one session ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub closed: Option<Result<Closed, ConnectError>>,
+    pub halted: Option<Halted>,
+    pub target_gone_after: Duration,
+    pub halted_after: Duration,
+    pub statements: u64,
+}
+
+/// The house.
+pub struct House {
+    pub dir: PathBuf,
+    pub target: PostgresServer,
+    pub port: u16,
+    cut: watch::Sender<u32>,
+    pub ended: Arc<Mutex<Vec<Ended>>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+struct Rooms {
+    authority: Authority,
+    postgres: Postgres,
+    recorder: Recorder,
+    target: Arc<Target>,
+    numbers: AtomicU64,
+    ended: Arc<Mutex<Vec<Ended>>>,
+}
+
+impl House {
+    pub fn open() -> Self {
+        let dir = std::env::temp_dir().join(format!("tidegate-pg-{}-{:?}", std::process::id(), std::thread::current().id()));
+        fs::create_dir_all(dir.join("pg")).unwrap();
+        let (mut dice, now) = (Dice(7), Clock::system().now());
+        let authority = Authority::create(&dir.join("ca"), &Passphrase::generate(&mut dice), now, &mut dice).unwrap();
+        let trust = authority.trust_bundle();
+        let target = PostgresServer::start(&PostgresOptions {
+            dir: &dir.join("pg"),
+            client_ca: Some(&trust.x509_target_ca),
+            roles: &["app"],
+            setup: "create role app login; create table orders(id int primary key, item text); \
+                    insert into orders select i, 'item '||i from generate_series(1,1000) i; \
+                    grant all on orders to app; grant create on schema public to app",
+            database: "orders",
+            extra: "",
+            signals: Signals::Shared,
+        })
+        .unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let ended = Arc::<Mutex<Vec<Ended>>>::default();
+        let rooms = runtime.block_on(Rooms::furnish(authority, &dir, &target, Arc::clone(&ended), &mut dice));
+        let (cut, cuts) = watch::channel(0);
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        runtime.spawn(async move {
+            let rooms = Arc::new(rooms);
+            loop {
+                let (stream, source) = listener.accept().await.unwrap();
+                let (rooms, cuts) = (Arc::clone(&rooms), cuts.clone());
+                tokio::spawn(async move { rooms.session(stream, source, cuts).await });
+            }
+        });
+        Self { dir, target, port, cut, ended, runtime }
+    }
+
+    /// A connection string through tidegate.
+    pub fn through(&self) -> String {
+        let dir = self.dir.display();
+        format!(
+            "host=localhost port={} dbname=orders user=app sslmode=verify-full sslcert={dir}/pg.crt sslkey={dir}/pg.key sslrootcert={dir}/ca.pem",
+            self.port
+        )
+    }
+
+    pub fn psql(&self, arguments: &[&str]) -> Output {
+        self.command("psql").arg("-X").arg(self.through()).args(arguments).output().unwrap()
+    }
+
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_remove("PGSERVICE").current_dir(&self.dir);
+        command
+    }
+
+    /// Cuts every live session.
+    pub fn cut(&self) {
+        self.cut.send_modify(|count| *count += 1);
+    }
+
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Waits for something to become true.
+    pub fn until(&self, what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+        for _try in 0..limit.as_millis() / 5 {
+            if is_so() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{what} within {limit:?}");
+    }
+
+    pub fn as_superuser(&self, sql: &str) -> String {
+        self.target.run_sql("orders", sql).unwrap()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.target.stop();
+        drop(fs::remove_dir_all(&self.dir));
+    }
+}
+
+impl Rooms {
+    async fn furnish(
+        authority: Authority,
+        dir: &Path,
+        server: &PostgresServer,
+        ended: Arc<Mutex<Vec<Ended>>>,
+        dice: &mut Dice,
+    ) -> Self {
+        let now = Clock::system().now();
+        let names = ["localhost".to_owned()];
+        let order = HostOrder { names: &names, now, lifetime: SignedDuration::from_hours(1), rng: dice };
+        let identity = authority.issue_server(order, &NoJournal).await.unwrap();
+        let postgres = Postgres::new(Arc::new(Anybody), authority.login_anchor(), &identity).unwrap();
+        write_login(&authority, dir, dice).await;
+        let recorder =
+            Recorder::open_dir(&dir.join("recordings"), Limits::default(), Arc::new(Seals(authority.sealer()))).unwrap();
+        let addr = HostPort { host: "127.0.0.1".to_owned(), port: server.port() };
+        let pin = probe(&addr).await.unwrap().pin();
+        assert!(matches!(&pin, ServerPin::Certificate { sha256 } if sha256.len() == 64));
+        let target = Arc::new(Target {
+            name: TargetName::parse("orders").unwrap(),
+            endpoint: Endpoint::Postgres(PostgresEndpoint { addr, dbname: "orders".to_owned(), server: pin }),
+            logins: [Login::parse("app").unwrap()].into(),
+            labels: [].into(),
+            owners: None,
+            added_at: now,
+        });
+        Self { authority, postgres, recorder, target, numbers: AtomicU64::new(1), ended }
+    }
+
+    fn order<'a>(&self, session: SessionId, dice: &'a mut Dice) -> PassOrder<'a> {
+        PassOrder { session, now: Clock::system().now(), source_address: None, rng: dice }
+    }
+
+    async fn session(&self, stream: TcpStream, source: std::net::SocketAddr, mut cuts: watch::Receiver<u32>) {
+        let (client_side, target_side) = (Severer::default(), Severer::default());
+        let (io, newcomer) = Incoming::tcp(stream, Newcomer::new(source, None)).wrap(&client_side).unwrap();
+        let Identified { ask, mut front } = match self.postgres.greet(io, newcomer).await {
+            Ok(identified) => identified,
+            Err(refused) => return eprintln!("refused: {refused:?}"),
+        };
+        if ask.target != self.target.name {
+            let words = Denial::NoGrant { target: ask.target, login: ask.login };
+            front.refuse(&policies::words::Shown::words(&words)).await;
+            return client_side.release();
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (now, mut dice) = (Clock::system().now(), Dice(number));
+        let mut unique = [0; 10];
+        unique[..8].copy_from_slice(&number.to_be_bytes());
+        let session = SessionId::new(now, unique);
+        let terms = Terms {
+            principal: ask.principal,
+            credential: ask.credential,
+            source: ask.source,
+            target: Arc::clone(&self.target),
+            login: ask.login,
+            protocol: ask.protocol,
+            grant: GrantId::new(now, [0; 10]),
+            until: now + SignedDuration::from_hours(1),
+            capabilities: Capabilities::from([Capability::Sql]),
+            obligations: Obligations { input: InputRecording::Counted, idle_limit: None },
+        };
+        let recording = self.recorder.open(&Heading::of(session, &terms, None, now)).unwrap();
+        let scope = Scope::new(session, terms.clone(), Arc::new(Anything), recording, Clock::system());
+        let mut halt = None;
+        cuts.mark_unchanged();
+        let closed = {
+            let work = async {
+                let Endpoint::Postgres(at) = &self.target.endpoint else { panic!() };
+                let stream = TcpStream::connect((at.addr.host.as_str(), at.addr.port)).await.unwrap();
+                let io = target_side.wrap(stream).unwrap();
+                let pass = self.authority.issue_halt(&terms, self.order(session, &mut dice), &NoJournal).await.unwrap();
+                let Connected { back, halt: stop } = self.postgres.connect(&mut front, io, pass, &scope).await?;
+                halt = Some(stop);
+                Ok(self.postgres.relay(&mut front, back, &scope).await)
+            };
+            tokio::select! {
+                biased;
+                _ = cuts.changed() => None,
+                done = work => Some(done),
+            }
+        };
+        let decided = scope.elapsed();
+        target_side.sever();
+        let target_gone_after = scope.elapsed() - decided;
+        let stopping = async {
+            let halt = halt.filter(Halt::is_needed)?;
+            let order = self.order(session, &mut dice);
+            let pass = self.authority.issue_halt(&terms, order, &NoJournal).await.unwrap();
+            Some(halt.halt(Some(pass)).await)
+        };
+        let parting = async {
+            match &closed {
+                None => {
+                    let words = Words::new("TG201", "access to `orders` as `app` ended: bob revoked the grant").hint("ask again");
+                    drop(tokio::time::timeout(Duration::from_millis(300), front.farewell(&words)).await);
+                }
+                Some(Err(_unreachable)) => front.farewell(&Words::new("TG401", "`orders` does not answer")).await,
+                Some(Ok(_closed)) => front.leave().await,
+            }
+            client_side.release();
+        };
+        let (halted, ()) = tokio::join!(stopping, parting);
+        let halted_after = scope.elapsed() - decided;
+        let statements = scope.counters().statements;
+        self.ended.lock().unwrap().push(Ended { closed, halted, target_gone_after, halted_after, statements });
+    }
+}
+
+async fn write_login(authority: &Authority, dir: &Path, dice: &mut Dice) {
+    use std::os::unix::fs::PermissionsExt;
+    let seed = ca_seed();
+    let applicant = Applicant::create(&seed).unwrap();
+    let principal = PrincipalName::parse("alice").unwrap();
+    let (ssh, csr) = (applicant.ssh_public().unwrap(), applicant.signing_request().unwrap());
+    let order = LoginOrder {
+        principal: &principal,
+        ssh_public_key: &ssh,
+        csr_pem: &csr,
+        lifetime: SignedDuration::from_hours(1),
+        now: Clock::system().now(),
+        rng: dice,
+    };
+    let made = authority.issue_login(order, &NoJournal).await.unwrap();
+    fs::write(dir.join("pg.crt"), made.x509_chain_pem).unwrap();
+    fs::write(dir.join("pg.key"), applicant.tls_private().as_bytes()).unwrap();
+    fs::set_permissions(dir.join("pg.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(dir.join("ca.pem"), authority.trust_bundle().x509_login_ca).unwrap();
+}
+
+fn ca_seed() -> zeroize::Zeroizing<[u8; 32]> {
+    zeroize::Zeroizing::new([9; 32])
+}
