@@ -11,19 +11,25 @@ use std::time::Duration;
 
 use ca::applicant::Applicant;
 use ca::rand_core::{TryCryptoRng, TryRng};
-use ca::{Authority, HostOrder, Intent, Journal, JournalError, LoginOrder, Outcome, PassOrder, Passphrase, Sealer, Serial};
+use ca::{
+    Authority, HostOrder, Intent, Journal, JournalError, LoginOrder, Outcome, PassOrder,
+    Passphrase, Sealer, Serial,
+};
 use control::Clock;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::Words;
 use policies::{
-    Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostPort, InputRecording, Login, Obligations,
-    PostgresEndpoint, PrincipalName, ServerPin, SessionId, Target, TargetName, Terms,
+    Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostPort,
+    InputRecording, Login, Obligations, PostgresEndpoint, PrincipalName, ServerPin, SessionId,
+    Target, TargetName, Terms,
 };
 use proxy::demo::{PostgresOptions, PostgresServer, Signals};
 use proxy::postgres::Postgres;
 use proxy::postgres::probe::probe;
 use proxy::session::incoming::{Incoming, Newcomer};
-use proxy::session::protocol::{Closed, ConnectError, Connected, Front, Halt, Halted, Identified, Identify, Protocol};
+use proxy::session::protocol::{
+    Closed, ConnectError, Connected, Front, Halt, Halted, Identified, Identify, Protocol,
+};
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
 use recorder::{Heading, Limits, Recorder, Seal};
@@ -137,10 +143,20 @@ struct Rooms {
 
 impl House {
     pub fn open() -> Self {
-        let dir = std::env::temp_dir().join(format!("tidegate-pg-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let dir = std::env::temp_dir().join(format!(
+            "tidegate-pg-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         fs::create_dir_all(dir.join("pg")).unwrap();
         let (mut dice, now) = (Dice(7), Clock::system().now());
-        let authority = Authority::create(&dir.join("ca"), &Passphrase::generate(&mut dice), now, &mut dice).unwrap();
+        let authority = Authority::create(
+            &dir.join("ca"),
+            &Passphrase::generate(&mut dice),
+            now,
+            &mut dice,
+        )
+        .unwrap();
         let trust = authority.trust_bundle();
         let target = PostgresServer::start(&PostgresOptions {
             dir: &dir.join("pg"),
@@ -154,9 +170,19 @@ impl House {
             signals: Signals::Shared,
         })
         .unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let ended = Arc::<Mutex<Vec<Ended>>>::default();
-        let rooms = runtime.block_on(Rooms::furnish(authority, &dir, &target, Arc::clone(&ended), &mut dice));
+        let rooms = runtime.block_on(Rooms::furnish(
+            authority,
+            &dir,
+            &target,
+            Arc::clone(&ended),
+            &mut dice,
+        ));
         let (cut, cuts) = watch::channel(0);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -168,7 +194,14 @@ impl House {
                 tokio::spawn(async move { rooms.session(stream, source, cuts).await });
             }
         });
-        Self { dir, target, port, cut, ended, runtime }
+        Self {
+            dir,
+            target,
+            port,
+            cut,
+            ended,
+            runtime,
+        }
     }
 
     /// A connection string through tidegate.
@@ -181,7 +214,12 @@ impl House {
     }
 
     pub fn psql(&self, arguments: &[&str]) -> Output {
-        self.command("psql").arg("-X").arg(self.through()).args(arguments).output().unwrap()
+        self.command("psql")
+            .arg("-X")
+            .arg(self.through())
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     pub fn command(&self, program: &str) -> Command {
@@ -232,39 +270,78 @@ impl Rooms {
     ) -> Self {
         let now = Clock::system().now();
         let names = ["localhost".to_owned()];
-        let order = HostOrder { names: &names, now, lifetime: SignedDuration::from_hours(1), rng: dice };
+        let order = HostOrder {
+            names: &names,
+            now,
+            lifetime: SignedDuration::from_hours(1),
+            rng: dice,
+        };
         let identity = authority.issue_server(order, &NoJournal).await.unwrap();
-        let postgres = Postgres::new(Arc::new(Anybody), authority.login_anchor(), &identity).unwrap();
+        let postgres =
+            Postgres::new(Arc::new(Anybody), authority.login_anchor(), &identity).unwrap();
         write_login(&authority, dir, dice).await;
-        let recorder =
-            Recorder::open_dir(&dir.join("recordings"), Limits::default(), Arc::new(Seals(authority.sealer()))).unwrap();
-        let addr = HostPort { host: "127.0.0.1".to_owned(), port: server.port() };
+        let recorder = Recorder::open_dir(
+            &dir.join("recordings"),
+            Limits::default(),
+            Arc::new(Seals(authority.sealer())),
+        )
+        .unwrap();
+        let addr = HostPort {
+            host: "127.0.0.1".to_owned(),
+            port: server.port(),
+        };
         let pin = probe(&addr).await.unwrap().pin();
         assert!(matches!(&pin, ServerPin::Certificate { sha256 } if sha256.len() == 64));
         let target = Arc::new(Target {
             name: TargetName::parse("orders").unwrap(),
-            endpoint: Endpoint::Postgres(PostgresEndpoint { addr, dbname: "orders".to_owned(), server: pin }),
+            endpoint: Endpoint::Postgres(PostgresEndpoint {
+                addr,
+                dbname: "orders".to_owned(),
+                server: pin,
+            }),
             logins: [Login::parse("app").unwrap()].into(),
             labels: [].into(),
             owners: None,
             added_at: now,
         });
-        Self { authority, postgres, recorder, target, numbers: AtomicU64::new(1), ended }
+        Self {
+            authority,
+            postgres,
+            recorder,
+            target,
+            numbers: AtomicU64::new(1),
+            ended,
+        }
     }
 
     fn order<'a>(&self, session: SessionId, dice: &'a mut Dice) -> PassOrder<'a> {
-        PassOrder { session, now: Clock::system().now(), source_address: None, rng: dice }
+        PassOrder {
+            session,
+            now: Clock::system().now(),
+            source_address: None,
+            rng: dice,
+        }
     }
 
-    async fn session(&self, stream: TcpStream, source: std::net::SocketAddr, mut cuts: watch::Receiver<u32>) {
+    async fn session(
+        &self,
+        stream: TcpStream,
+        source: std::net::SocketAddr,
+        mut cuts: watch::Receiver<u32>,
+    ) {
         let (client_side, target_side) = (Severer::default(), Severer::default());
-        let (io, newcomer) = Incoming::tcp(stream, Newcomer::new(source, None)).wrap(&client_side).unwrap();
+        let (io, newcomer) = Incoming::tcp(stream, Newcomer::new(source, None))
+            .wrap(&client_side)
+            .unwrap();
         let Identified { ask, mut front } = match self.postgres.greet(io, newcomer).await {
             Ok(identified) => identified,
             Err(refused) => return eprintln!("refused: {refused:?}"),
         };
         if ask.target != self.target.name {
-            let words = Denial::NoGrant { target: ask.target, login: ask.login };
+            let words = Denial::NoGrant {
+                target: ask.target,
+                login: ask.login,
+            };
             front.refuse(&policies::words::Shown::words(&words)).await;
             return client_side.release();
         }
@@ -283,19 +360,40 @@ impl Rooms {
             grant: GrantId::new(now, [0; 10]),
             until: now + SignedDuration::from_hours(1),
             capabilities: Capabilities::from([Capability::Sql]),
-            obligations: Obligations { input: InputRecording::Counted, idle_limit: None },
+            obligations: Obligations {
+                input: InputRecording::Counted,
+                idle_limit: None,
+            },
         };
-        let recording = self.recorder.open(&Heading::of(session, &terms, None, now)).unwrap();
-        let scope = Scope::new(session, terms.clone(), Arc::new(Anything), recording, Clock::system());
+        let recording = self
+            .recorder
+            .open(&Heading::of(session, &terms, None, now))
+            .unwrap();
+        let scope = Scope::new(
+            session,
+            terms.clone(),
+            Arc::new(Anything),
+            recording,
+            Clock::system(),
+        );
         let mut halt = None;
         cuts.mark_unchanged();
         let closed = {
             let work = async {
-                let Endpoint::Postgres(at) = &self.target.endpoint else { panic!() };
-                let stream = TcpStream::connect((at.addr.host.as_str(), at.addr.port)).await.unwrap();
+                let Endpoint::Postgres(at) = &self.target.endpoint else {
+                    panic!()
+                };
+                let stream = TcpStream::connect((at.addr.host.as_str(), at.addr.port))
+                    .await
+                    .unwrap();
                 let io = target_side.wrap(stream).unwrap();
-                let pass = self.authority.issue_halt(&terms, self.order(session, &mut dice), &NoJournal).await.unwrap();
-                let Connected { back, halt: stop } = self.postgres.connect(&mut front, io, pass, &scope).await?;
+                let pass = self
+                    .authority
+                    .issue_halt(&terms, self.order(session, &mut dice), &NoJournal)
+                    .await
+                    .unwrap();
+                let Connected { back, halt: stop } =
+                    self.postgres.connect(&mut front, io, pass, &scope).await?;
                 halt = Some(stop);
                 Ok(self.postgres.relay(&mut front, back, &scope).await)
             };
@@ -311,16 +409,31 @@ impl Rooms {
         let stopping = async {
             let halt = halt.filter(Halt::is_needed)?;
             let order = self.order(session, &mut dice);
-            let pass = self.authority.issue_halt(&terms, order, &NoJournal).await.unwrap();
+            let pass = self
+                .authority
+                .issue_halt(&terms, order, &NoJournal)
+                .await
+                .unwrap();
             Some(halt.halt(Some(pass)).await)
         };
         let parting = async {
             match &closed {
                 None => {
-                    let words = Words::new("TG201", "access to `orders` as `app` ended: bob revoked the grant").hint("ask again");
-                    drop(tokio::time::timeout(Duration::from_millis(300), front.farewell(&words)).await);
+                    let words = Words::new(
+                        "TG201",
+                        "access to `orders` as `app` ended: bob revoked the grant",
+                    )
+                    .hint("ask again");
+                    drop(
+                        tokio::time::timeout(Duration::from_millis(300), front.farewell(&words))
+                            .await,
+                    );
                 }
-                Some(Err(_unreachable)) => front.farewell(&Words::new("TG401", "`orders` does not answer")).await,
+                Some(Err(_unreachable)) => {
+                    front
+                        .farewell(&Words::new("TG401", "`orders` does not answer"))
+                        .await
+                }
                 Some(Ok(_closed)) => front.leave().await,
             }
             client_side.release();
@@ -328,7 +441,13 @@ impl Rooms {
         let (halted, ()) = tokio::join!(stopping, parting);
         let halted_after = scope.elapsed() - decided;
         let statements = scope.counters().statements;
-        self.ended.lock().unwrap().push(Ended { closed, halted, target_gone_after, halted_after, statements });
+        self.ended.lock().unwrap().push(Ended {
+            closed,
+            halted,
+            target_gone_after,
+            halted_after,
+            statements,
+        });
     }
 }
 
@@ -337,7 +456,10 @@ async fn write_login(authority: &Authority, dir: &Path, dice: &mut Dice) {
     let seed = ca_seed();
     let applicant = Applicant::create(&seed).unwrap();
     let principal = PrincipalName::parse("alice").unwrap();
-    let (ssh, csr) = (applicant.ssh_public().unwrap(), applicant.signing_request().unwrap());
+    let (ssh, csr) = (
+        applicant.ssh_public().unwrap(),
+        applicant.signing_request().unwrap(),
+    );
     let order = LoginOrder {
         principal: &principal,
         ssh_public_key: &ssh,

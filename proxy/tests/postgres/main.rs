@@ -21,7 +21,11 @@ fn err(ran: &Output) -> String {
 #[test]
 fn psql_goes_through_and_comes_back_as_the_role() {
     let house = House::open();
-    let ran = house.psql(&["-At", "-c", "select count(*), current_user, session_user from orders"]);
+    let ran = house.psql(&[
+        "-At",
+        "-c",
+        "select count(*), current_user, session_user from orders",
+    ]);
     assert_eq!(out(&ran), "1000|app|app\n", "{}", err(&ran));
     let ran = house.psql(&["-At", "-c", "select 1/0"]);
     assert!(err(&ran).contains("division by zero"), "{}", err(&ran));
@@ -34,10 +38,30 @@ fn psql_goes_through_and_comes_back_as_the_role() {
 #[test]
 fn a_strange_target_is_refused_in_words() {
     let house = House::open();
-    let ran = house.command("psql").args(["-X", &house.through().replace("dbname=orders", "dbname=payroll")]).output().unwrap();
-    assert!(err(&ran).contains("no active grant for app@payroll"), "{}", err(&ran));
+    let ran = house
+        .command("psql")
+        .args([
+            "-X",
+            &house.through().replace("dbname=orders", "dbname=payroll"),
+        ])
+        .output()
+        .unwrap();
+    assert!(
+        err(&ran).contains("no active grant for app@payroll"),
+        "{}",
+        err(&ran)
+    );
     assert!(err(&ran).contains("HINT:"), "{}", err(&ran));
-    let ran = house.command("psql").args(["-X", &house.through().replace("dbname=orders", "dbname=orders/other")]).output().unwrap();
+    let ran = house
+        .command("psql")
+        .args([
+            "-X",
+            &house
+                .through()
+                .replace("dbname=orders", "dbname=orders/other"),
+        ])
+        .output()
+        .unwrap();
     assert!(err(&ran).contains("another database"), "{}", err(&ran));
 }
 
@@ -47,10 +71,20 @@ fn without_tls_and_without_certificate_one_is_told_what_to_do() {
     let port = house.port;
     let plain = format!("host=localhost port={port} dbname=orders user=app sslmode=disable");
     let ran = house.command("psql").args(["-X", &plain]).output().unwrap();
-    assert!(err(&ran).contains("no connection without TLS"), "{}", err(&ran));
-    let bare = format!("host=localhost port={port} dbname=orders user=app sslmode=require sslcert=/none sslkey=/none");
+    assert!(
+        err(&ran).contains("no connection without TLS"),
+        "{}",
+        err(&ran)
+    );
+    let bare = format!(
+        "host=localhost port={port} dbname=orders user=app sslmode=require sslcert=/none sslkey=/none"
+    );
     let ran = house.command("psql").args(["-X", &bare]).output().unwrap();
-    assert!(err(&ran).contains("no client certificate was shown"), "{}", err(&ran));
+    assert!(
+        err(&ran).contains("no client certificate was shown"),
+        "{}",
+        err(&ran)
+    );
     assert!(err(&ran).contains("tidegate login"), "{}", err(&ran));
 }
 
@@ -58,21 +92,43 @@ fn without_tls_and_without_certificate_one_is_told_what_to_do() {
 fn startup_parameters_that_change_meaning_are_refused() {
     let house = House::open();
     let mut psql = house.command("psql");
-    let ran = psql.env("PGOPTIONS", "-c search_path=evil").args(["-X", &house.through(), "-c", "select 1"]).output().unwrap();
-    assert!(err(&ran).contains("the parameter \"options\" cannot be set"), "{}", err(&ran));
+    let ran = psql
+        .env("PGOPTIONS", "-c search_path=evil")
+        .args(["-X", &house.through(), "-c", "select 1"])
+        .output()
+        .unwrap();
+    assert!(
+        err(&ran).contains("the parameter \"options\" cannot be set"),
+        "{}",
+        err(&ran)
+    );
     let replication = format!("{} replication=database", house.through());
-    let ran = house.command("psql").args(["-X", &replication, "-c", "select 1"]).output().unwrap();
-    assert!(err(&ran).contains("replication is not allowed"), "{}", err(&ran));
+    let ran = house
+        .command("psql")
+        .args(["-X", &replication, "-c", "select 1"])
+        .output()
+        .unwrap();
+    assert!(
+        err(&ran).contains("replication is not allowed"),
+        "{}",
+        err(&ran)
+    );
 }
 
 #[test]
 fn copy_both_ways_is_byte_for_byte() {
     let house = House::open();
-    let rows: String = (2_000..302_000).map(|n| format!("{n}\tcopied {n}\n")).collect();
+    let rows: String = (2_000..302_000)
+        .map(|n| format!("{n}\tcopied {n}\n"))
+        .collect();
     std::fs::write(house.dir.join("rows"), &rows).unwrap();
     let ran = house.psql(&["-At", "-c", "\\copy orders from rows"]);
     assert_eq!(out(&ran), "COPY 300000\n", "{}", err(&ran));
-    let ran = house.psql(&["-At", "-c", "copy (select * from orders where id >= 2000 order by id) to stdout"]);
+    let ran = house.psql(&[
+        "-At",
+        "-c",
+        "copy (select * from orders where id >= 2000 order by id) to stdout",
+    ]);
     assert!(out(&ran) == rows, "{}", err(&ran));
 }
 
@@ -83,13 +139,19 @@ fn a_big_row_passes_in_bounded_memory() {
     let ran = house.psql(&["-At", "-c", "select repeat('x', 300*1024*1024)"]);
     assert_eq!(ran.stdout.len(), 300 * 1024 * 1024 + 1, "{}", err(&ran));
     let grown = peak() - before;
-    assert!(grown < 700 * 1024 + 20 * 1024, "grew by {grown} KiB, of which the answer itself is 600 MiB");
+    assert!(
+        grown < 700 * 1024 + 20 * 1024,
+        "grew by {grown} KiB, of which the answer itself is 600 MiB"
+    );
 }
 
 /// The peak of this process' memory in KiB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -97,12 +159,23 @@ fn peak() -> u64 {
 fn pgbench_passes_in_every_protocol() {
     let house = House::open();
     let through = house.through();
-    let ran = house.command("pgbench").args(["-i", "-q", "-s", "1", &through]).output().unwrap();
+    let ran = house
+        .command("pgbench")
+        .args(["-i", "-q", "-s", "1", &through])
+        .output()
+        .unwrap();
     assert!(ran.status.success(), "{}", err(&ran));
     for mode in ["simple", "extended", "prepared"] {
-        let ran = house.command("pgbench").args(["-S", "-c", "8", "-T", "2", "-M", mode, &through]).output().unwrap();
+        let ran = house
+            .command("pgbench")
+            .args(["-S", "-c", "8", "-T", "2", "-M", mode, &through])
+            .output()
+            .unwrap();
         assert!(ran.status.success(), "{mode}: {}", err(&ran));
-        let tps = out(&ran).lines().filter(|line| line.contains("tps")).collect::<String>();
+        let tps = out(&ran)
+            .lines()
+            .filter(|line| line.contains("tps"))
+            .collect::<String>();
         eprintln!("{mode}: {tps}");
     }
 }
@@ -111,12 +184,22 @@ fn pgbench_passes_in_every_protocol() {
 fn ctrl_c_in_psql_cancels_what_runs() {
     let house = House::open();
     let mut psql = house.command("psql");
-    psql.args(["-X", &house.through(), "-c", "select pg_sleep(60)"]).stderr(Stdio::piped());
+    psql.args(["-X", &house.through(), "-c", "select pg_sleep(60)"])
+        .stderr(Stdio::piped());
     let psql = psql.spawn().unwrap();
-    house.until("the statement runs", Duration::from_secs(10), || sleepers(&house) == 1);
-    std::process::Command::new("kill").args(["-INT", &psql.id().to_string()]).status().unwrap();
+    house.until("the statement runs", Duration::from_secs(10), || {
+        sleepers(&house) == 1
+    });
+    std::process::Command::new("kill")
+        .args(["-INT", &psql.id().to_string()])
+        .status()
+        .unwrap();
     let ran = psql.wait_with_output().unwrap();
-    assert!(err(&ran).contains("canceling statement due to user request"), "{}", err(&ran));
+    assert!(
+        err(&ran).contains("canceling statement due to user request"),
+        "{}",
+        err(&ran)
+    );
     assert_eq!(sleepers(&house), 0);
 }
 
@@ -126,22 +209,45 @@ fn sleepers(house: &House) -> u32 {
 }
 
 fn backends(house: &House) -> u32 {
-    house.as_superuser("select count(*) from pg_stat_activity where usename = 'app'").trim().parse().unwrap()
+    house
+        .as_superuser("select count(*) from pg_stat_activity where usename = 'app'")
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 #[test]
 fn a_cut_stops_what_runs_and_keeps_the_rows() {
     let house = House::open();
     let mut psql = house.command("psql");
-    psql.args(["-X", &house.through(), "-c", "delete from orders; select pg_sleep(600)"]).stderr(Stdio::piped());
+    psql.args([
+        "-X",
+        &house.through(),
+        "-c",
+        "delete from orders; select pg_sleep(600)",
+    ])
+    .stderr(Stdio::piped());
     let psql = psql.spawn().unwrap();
-    house.until("the statement runs", Duration::from_secs(10), || sleepers(&house) == 1);
+    house.until("the statement runs", Duration::from_secs(10), || {
+        sleepers(&house) == 1
+    });
     house.cut();
     let ran = psql.wait_with_output().unwrap();
-    assert!(err(&ran).contains("FATAL:  access to `orders` as `app` ended"), "{}", err(&ran));
-    house.until("the backend is gone", Duration::from_secs(1), || backends(&house) == 0);
-    assert_eq!(house.as_superuser("select count(*) from orders").trim(), "1000");
-    house.until("the session is over", Duration::from_secs(3), || !house.ended.lock().unwrap().is_empty());
+    assert!(
+        err(&ran).contains("FATAL:  access to `orders` as `app` ended"),
+        "{}",
+        err(&ran)
+    );
+    house.until("the backend is gone", Duration::from_secs(1), || {
+        backends(&house) == 0
+    });
+    assert_eq!(
+        house.as_superuser("select count(*) from orders").trim(),
+        "1000"
+    );
+    house.until("the session is over", Duration::from_secs(3), || {
+        !house.ended.lock().unwrap().is_empty()
+    });
     let ended = house.ended.lock().unwrap();
     eprintln!("{ended:?}");
     assert_eq!(ended[0].halted, Some(Halted::Confirmed));
@@ -152,15 +258,24 @@ fn a_cut_stops_what_runs_and_keeps_the_rows() {
 fn a_cut_reaches_an_idle_psql_and_says_why() {
     let house = House::open();
     let mut psql = house.command("psql");
-    psql.args(["-X", "-At", &house.through()]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    psql.args(["-X", "-At", &house.through()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut psql = psql.spawn().unwrap();
     let mut input = psql.stdin.take().unwrap();
     input.write_all(b"select 1;\n").unwrap();
-    house.until("it is in", Duration::from_secs(10), || backends(&house) == 1);
+    house.until("it is in", Duration::from_secs(10), || {
+        backends(&house) == 1
+    });
     std::thread::sleep(Duration::from_millis(300));
     house.cut();
-    house.until("the backend is gone", Duration::from_secs(1), || backends(&house) == 0);
-    house.until("the session is over", Duration::from_secs(3), || !house.ended.lock().unwrap().is_empty());
+    house.until("the backend is gone", Duration::from_secs(1), || {
+        backends(&house) == 0
+    });
+    house.until("the session is over", Duration::from_secs(3), || {
+        !house.ended.lock().unwrap().is_empty()
+    });
     input.write_all(b"select 2;\n").unwrap();
     drop(input);
     let ran = psql.wait_with_output().unwrap();
@@ -173,12 +288,21 @@ fn a_cut_reaches_an_idle_psql_and_says_why() {
 fn a_client_that_does_not_read_is_cut_all_the_same() {
     let house = House::open();
     let mut psql = house.command("psql");
-    psql.args(["-X", &house.through(), "-c", "copy (select repeat('x', 1000) from generate_series(1, 10000000)) to stdout"]);
+    psql.args([
+        "-X",
+        &house.through(),
+        "-c",
+        "copy (select repeat('x', 1000) from generate_series(1, 10000000)) to stdout",
+    ]);
     let mut psql = psql.stdout(Stdio::piped()).spawn().unwrap();
-    house.until("it copies", Duration::from_secs(10), || backends(&house) == 1);
+    house.until("it copies", Duration::from_secs(10), || {
+        backends(&house) == 1
+    });
     std::thread::sleep(Duration::from_millis(500));
     house.cut();
-    house.until("the backend is gone", Duration::from_secs(1), || backends(&house) == 0);
+    house.until("the backend is gone", Duration::from_secs(1), || {
+        backends(&house) == 0
+    });
     psql.kill().unwrap();
     psql.wait().unwrap();
 }
