@@ -1,5 +1,8 @@
 //! All keys, and every certificate that they may sign.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,7 +86,15 @@ impl Authority {
         order: PassOrder<'_>,
         journal: &impl Journal,
     ) -> Result<Pass, IssueError> {
-        let terms = permit.spend();
+        self.pass(permit.spend(), order, journal).await
+    }
+
+    async fn pass(
+        &self,
+        terms: Terms,
+        order: PassOrder<'_>,
+        journal: &impl Journal,
+    ) -> Result<Pass, IssueError> {
         let window = Window::new(order.now, PASS_LIFETIME_MAX, Some(terms.until))?;
         match terms.protocol {
             Protocol::Ssh => self.ssh_pass(terms, window, order, journal).await,

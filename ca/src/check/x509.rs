@@ -116,7 +116,8 @@ fn extensions(read: &X509Certificate<'_>, intent: &Intent) -> Result<(), IssueEr
                         .zip(names)
                         .all(|(found, name)| is(found, name));
             }
-            ParsedExtension::AuthorityKeyIdentifier(_) => {}
+            ParsedExtension::AuthorityKeyIdentifier(_)
+            | ParsedExtension::SubjectKeyIdentifier(_) => {}
             _other => return Err(IssueError::Differs("extensions")),
         }
     }

@@ -67,12 +67,15 @@ fn in_time(read: &X509Certificate<'_>, now: Timestamp) -> Result<Timestamp, Cert
 }
 
 fn for_a_client_alone(read: &X509Certificate<'_>) -> Result<(), CertificateRefusal> {
+    let authority = read
+        .basic_constraints()
+        .map_err(|_odd| CertificateRefusal::Unreadable)?;
+    if authority.is_some_and(|found| found.value.ca) {
+        return Err(CertificateRefusal::CertificateAuthority);
+    }
     let mut for_client = false;
     for extension in read.extensions() {
         match extension.parsed_extension() {
-            ParsedExtension::BasicConstraints(found) if found.ca => {
-                return Err(CertificateRefusal::CertificateAuthority);
-            }
             ParsedExtension::ExtendedKeyUsage(found) => {
                 let more = found.any
                     || found.server_auth
