@@ -279,3 +279,68 @@ pub struct SessionFilter {
 
 /// How many sessions are listed at once at most.
 pub const SESSIONS_PAGE_MAX: u32 = 1_000;
+
+impl SessionFilter {
+    /// Whether this session is to be listed.
+    pub fn fits(&self, session: &Session) -> bool {
+        self.live.is_none_or(|live| live == session.is_live())
+            && self.principal.as_ref().is_none_or(|name| *name == session.principal)
+            && self.target.as_ref().is_none_or(|name| *name == session.target)
+            && self.grant.is_none_or(|grant| grant == session.grant)
+            && self.before.is_none_or(|before| session.id < before)
+    }
+
+    /// How many to list at most.
+    pub fn page(&self) -> u32 {
+        match self.limit {
+            0 => SESSIONS_PAGE_MAX,
+            limit => limit.min(SESSIONS_PAGE_MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A session of alice's to web1.
+    pub(crate) fn session(opened_at: Timestamp) -> Session {
+        Session {
+            id: SessionId::new(opened_at, [1; 10]),
+            grant: GrantId::new(opened_at, [2; 10]),
+            principal: PrincipalName::parse("alice").unwrap(),
+            credential: Credential::Key { fingerprint: "SHA256:x".to_owned() },
+            source: IpAddr::from([192, 0, 2, 7]),
+            target: TargetName::parse("web1").unwrap(),
+            login: Login::parse("deploy").unwrap(),
+            protocol: Protocol::Ssh,
+            opened_at,
+            until: opened_at,
+            end: None,
+        }
+    }
+
+    /// An end by lock.
+    pub(crate) fn end(at: Timestamp) -> SessionEnd {
+        SessionEnd {
+            at,
+            cause: Cause::Severed { reason: SeverReason::Locked },
+            timeline: Timeline {
+                decided: Some(SignedDuration::from_millis(1_500)),
+                ..Timeline::default()
+            },
+            counters: Counters::default(),
+            recording: RecordingState::Absent,
+        }
+    }
+
+    #[test]
+    fn an_event_is_read_back_as_it_was_written() {
+        let at = Timestamp::from_second(7).unwrap();
+        let session = Box::new(Session { end: Some(end(at)), ..session(at) });
+        let event = Event { at, happening: Happening::SessionOpened { session } };
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+        assert!(text.contains("\"event\":\"session_opened\""), "{text}");
+    }
+}

@@ -1,30 +1,232 @@
 //! The durable log of changes, and the ledger beside it.
+//!
+//! The log is the truth: it only grows, revision by revision, and whoever appends says which
+//! revision they decided on. The ledger is what happened. Both are in one place, so that one commit
+//! makes both durable. Two backends, known at compile time; [`contract`](self::contract) is the
+//! suite that both pass. Reads no clock and decides nothing.
 
-use std::path::Path;
+#[cfg(test)]
+mod contract;
+mod memory;
+mod sqlite;
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use policies::SessionId;
+use tokio::sync::oneshot;
+
+use crate::change::{Draft, Entry, Revision};
+use crate::ledger::chain::Stored;
+use crate::ledger::{Event, Session, SessionFilter};
+
+pub use memory::MemoryStore;
+pub use sqlite::{OpenError, SqliteStore};
 
 /// The store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database said no.
-    #[error("use the store")]
-    Database(#[source] sqlx::Error),
+    /// The database said no, or its disk did.
+    #[error("use the database")]
+    Database(#[source] Arc<sqlx::Error>),
+    /// What is written there cannot be read.
+    #[error("read {what} from the database")]
+    Garbled {
+        /// What was to be read.
+        what: &'static str,
+        /// Why it cannot be.
+        source: Arc<serde_json::Error>,
+    },
+    /// The file is not there any more, or is another one.
+    #[error("the database `{}` was moved or replaced", path.display())]
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+        /// Why it cannot be looked at, if it cannot.
+        source: Option<Arc<io::Error>>,
+    },
+    /// It does not answer: its task is gone, or the queue to it is.
+    #[error("the store does not answer")]
+    Silent,
 }
 
-/// Where the truth is kept.
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+/// Why nothing was appended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The log has grown since the revision that was decided on.
+    #[error("the log is at revision {head}")]
+    Conflict {
+        /// Where it is.
+        head: Revision,
+    },
+    /// The store failed. It may have been appended or not; the log will tell.
+    #[error("append to the log")]
+    Store(#[source] StoreError),
+}
+
+/// Tells when what was submitted is durable.
 #[derive(Debug)]
+#[must_use = "drop it to say that nobody waits"]
+pub struct Receipt(Result<oneshot::Receiver<Result<(), StoreError>>, ()>);
+
+impl Receipt {
+    fn waiting(receiver: oneshot::Receiver<Result<(), StoreError>>) -> Self {
+        Self(Ok(receiver))
+    }
+
+    fn durable() -> Self {
+        Self(Err(()))
+    }
+
+    /// Returns when it is.
+    ///
+    /// # Errors
+    ///
+    /// It may be durable or not.
+    pub async fn durably(self) -> Result<(), StoreError> {
+        match self.0 {
+            Ok(receiver) => receiver.await.unwrap_or(Err(StoreError::Silent)),
+            Err(()) => Ok(()),
+        }
+    }
+}
+
+/// The durable log, and the ledger.
+pub trait Store: Send + Sync {
+    /// Appends as one revision if the log still ends at `after`. Durable when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Conflict`] when it does not.
+    fn append(
+        &self,
+        after: Revision,
+        draft: Draft,
+    ) -> impl Future<Output = Result<Revision, AppendError>> + Send;
+
+    /// Entries after `seen`, oldest first. Costs nothing when there are none.
+    fn read(
+        &self,
+        seen: Revision,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
+
+    /// Returns when [`Store::read`] may have more. Only a hint: may be late, may be spurious.
+    fn wait(&self) -> impl Future<Output = ()> + Send;
+
+    /// Where the log ends, as far as this node knows without asking.
+    fn head(&self) -> Revision;
+
+    /// Really asks the store where the log ends.
+    fn probe(&self) -> impl Future<Output = Result<Revision, StoreError>> + Send;
+
+    /// Puts events in line for the ledger, in this order and after all that are in line; nothing
+    /// that is submitted later can be durable before them.
+    fn submit(
+        &self,
+        events: Vec<Event>,
+    ) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+
+    /// One session.
+    fn session(
+        &self,
+        id: SessionId,
+    ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
+
+    /// Sessions, newest first.
+    fn sessions(
+        &self,
+        filter: &SessionFilter,
+    ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
+
+    /// Lines of the ledger after `seen`, oldest first.
+    fn lines(
+        &self,
+        seen: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send;
+}
+
+/// One of the two backends.
+#[derive(Debug, Clone)]
 pub enum Backend {
     /// In memory, for tests.
-    Memory,
+    Memory(MemoryStore),
+    /// In one file.
+    Sqlite(SqliteStore),
 }
 
 impl Backend {
-    /// Opens or creates the store in this file. No other process can have it open.
-    pub async fn sqlite(path: &Path) -> Result<Self, StoreError> {
-        let _ = path;
-        Ok(Self::Memory)
+    /// Opens the store in this file, or creates it. No other process can have it open.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]; each says what to do about it.
+    pub async fn sqlite(path: &Path) -> Result<Self, OpenError> {
+        SqliteStore::open(path).await.map(Self::Sqlite)
     }
+
     /// A store in memory.
     pub fn memory() -> Self {
-        Self::Memory
+        Self::Memory(MemoryStore::default())
     }
+}
+
+macro_rules! delegate {
+    ($self:ident, $store:ident => $call:expr) => {
+        match $self {
+            Self::Memory($store) => $call,
+            Self::Sqlite($store) => $call,
+        }
+    };
+}
+
+impl Store for Backend {
+    async fn append(&self, after: Revision, draft: Draft) -> Result<Revision, AppendError> {
+        delegate!(self, store => store.append(after, draft).await)
+    }
+
+    async fn read(&self, seen: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        delegate!(self, store => store.read(seen, limit).await)
+    }
+
+    async fn wait(&self) {
+        delegate!(self, store => store.wait().await);
+    }
+
+    fn head(&self) -> Revision {
+        delegate!(self, store => store.head())
+    }
+
+    async fn probe(&self) -> Result<Revision, StoreError> {
+        delegate!(self, store => store.probe().await)
+    }
+
+    async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
+        delegate!(self, store => store.submit(events).await)
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        delegate!(self, store => store.session(id).await)
+    }
+
+    async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
+        delegate!(self, store => store.sessions(filter).await)
+    }
+
+    async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
+        delegate!(self, store => store.lines(seen, limit).await)
+    }
+}
+
+fn garbled(what: &'static str) -> impl FnOnce(serde_json::Error) -> StoreError {
+    move |source| StoreError::Garbled { what, source: Arc::new(source) }
 }

@@ -1,0 +1,162 @@
+//! The one task that owns the state: reads the log, applies it, and settles the leases.
+//!
+//! The state is published before the leases are looked up, and an admission puts its terms into the
+//! book before it looks at the state; so one of the two sees the other, and a revocation cannot
+//! slip between. When the task ends, for whatever reason, every lease does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use policies::SeverReason;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::change::Revision;
+use crate::clock::Clock;
+use crate::lease::book::{Bound, LeaseBook};
+use crate::lease::derive::{Concerned, by_policy, sever_if_over};
+use crate::state::State;
+use crate::store::{Backend, Store, StoreError};
+
+/// How many orders may wait. Whoever comes after that waits for a place.
+pub(crate) const ORDERS_MAX: usize = 1_024;
+
+/// How many entries are read at once.
+const PAGE: u32 = 1_000;
+
+/// How many leases are put to the policies before orders are looked at again.
+const REVIEW_AT_ONCE: usize = 8;
+
+/// Why the log could not be followed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FeedError {
+    /// The store cannot be read.
+    #[error("read the log")]
+    Store(#[source] StoreError),
+    /// An entry is missing or out of order.
+    #[error("the log goes on at revision {found} after {after}")]
+    Gap {
+        /// The last good one.
+        after: Revision,
+        /// What came next.
+        found: Revision,
+    },
+}
+
+/// What the task can be told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Read the log's tail, and hand over the state with it.
+    CatchUp(oneshot::Sender<Result<Arc<State>, FeedError>>),
+    /// Ask the policies about every lease: the time of day may matter to them.
+    Review,
+    /// Forget what was over long ago.
+    Retire(Timestamp),
+}
+
+/// The task's own things.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) store: Backend,
+    pub(crate) clock: Clock,
+    pub(crate) book: Arc<LeaseBook>,
+    pub(crate) state: watch::Sender<Arc<State>>,
+    /// The leases that the policies have yet to be asked about.
+    pub(crate) doubtful: VecDeque<Bound>,
+}
+
+/// Closes the book when its task is gone, even by a panic.
+#[derive(Debug)]
+pub(crate) struct LastWord(pub(crate) Arc<LeaseBook>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        self.0.close(&SeverReason::Blind);
+    }
+}
+
+impl Feed {
+    /// Serves until nobody can give orders any more.
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let _last_word = LastWord(Arc::clone(&self.book));
+        loop {
+            let doubtful = !self.doubtful.is_empty();
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    None => return,
+                },
+                () = self.store.wait() => self.follow().await,
+                () = std::future::ready(()), if doubtful => {
+                    self.review();
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::CatchUp(answer) => {
+                let caught_up = self.catch_up().await;
+                // Whoever asked may have gone away.
+                drop(answer.send(caught_up.map(|()| self.state.borrow().clone())));
+            }
+            Order::Review => {
+                if self.doubtful.is_empty() {
+                    self.doubtful.extend(self.book.all());
+                }
+            }
+            Order::Retire(now) => {
+                let mut state = State::clone(&self.state.borrow());
+                state.retire(now);
+                self.state.send_replace(Arc::new(state));
+            }
+        }
+    }
+
+    async fn follow(&mut self) {
+        if let Err(error) = self.catch_up().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "log.unread");
+        }
+    }
+
+    /// Reads and applies what is new.
+    pub(crate) async fn catch_up(&mut self) -> Result<(), FeedError> {
+        loop {
+            let seen = self.state.borrow().revision;
+            let entries = self.store.read(seen, PAGE).await.map_err(FeedError::Store)?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let mut state = State::clone(&self.state.borrow());
+            let mut concerned = Concerned::default();
+            for entry in &entries {
+                if entry.revision != state.revision.next() {
+                    return Err(FeedError::Gap { after: state.revision, found: entry.revision });
+                }
+                state.apply(entry);
+                entry.draft.changes.iter().for_each(|change| concerned.add(change));
+            }
+            let state = Arc::new(state);
+            self.state.send_replace(Arc::clone(&state));
+            self.doubtful.extend(concerned.settle(&state, &self.book, self.clock.now()));
+        }
+    }
+
+    /// Puts the next few leases to the policies.
+    fn review(&mut self) {
+        let state = self.state.borrow().clone();
+        let now = self.clock.now();
+        for _ in 0..REVIEW_AT_ONCE {
+            let Some((session, terms)) = self.doubtful.pop_front() else { return };
+            if sever_if_over(&state, &self.book, (session, &terms), now) {
+                continue;
+            }
+            if let Some(reason) = by_policy(&state, &terms, now) {
+                self.book.sever(session, reason);
+            }
+        }
+    }
+}

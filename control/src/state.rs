@@ -1,0 +1,234 @@
+//! The facts in force, as a projection of the log.
+//!
+//! Applying is total: a change was judged before it was appended, so what names something unknown
+//! does nothing. Holds what decisions and leases look at, and nothing of what merely happened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use policies::words::broker::Invalid;
+use policies::{
+    Denial, Document, Facts, Part, PolicySet, PrincipalName, Reason, Request, RequestState,
+    SessionId,
+};
+
+use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision};
+
+/// How long what is over stays in memory. It stays in the log for ever.
+pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Everything that is so at one revision.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    /// How much of the log is in it.
+    pub(crate) revision: Revision,
+    /// Who, what, and by which right.
+    pub(crate) facts: Facts,
+    /// The policies, unless there are none or they cannot be read; nothing is allowed then.
+    pub(crate) policies: Option<PolicySet>,
+    /// Their text.
+    pub(crate) texts: Option<Arc<PolicyTexts>>,
+    /// Which sessions have to end.
+    pub(crate) kills: BTreeMap<SessionId, Kill>,
+    /// When the newest change was made.
+    pub(crate) newest_at: Timestamp,
+    /// Whose key this is, by fingerprint.
+    keys: BTreeMap<String, PrincipalName>,
+}
+
+/// Someone said that a session has to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kill {
+    /// Who.
+    pub(crate) by: PrincipalName,
+    /// Why.
+    pub(crate) reason: Reason,
+    /// When.
+    at: Timestamp,
+}
+
+impl State {
+    /// Whose registered key this is.
+    pub(crate) fn owner_of(&self, fingerprint: &str) -> Option<&PrincipalName> {
+        self.keys.get(fingerprint)
+    }
+
+    /// The policies.
+    ///
+    /// # Errors
+    ///
+    /// That nothing can be decided without them.
+    pub(crate) fn policies(&self) -> Result<&PolicySet, Denial> {
+        self.policies.as_ref().ok_or(Denial::Unavailable { part: Part::Policies })
+    }
+
+    /// Takes in one entry.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        self.revision = entry.revision;
+        self.newest_at = self.newest_at.max(entry.draft.at);
+        for change in &entry.draft.changes {
+            self.take(change, entry.draft.at);
+        }
+    }
+
+    fn take(&mut self, change: &Change, at: Timestamp) {
+        match change {
+            Change::PrincipalAdded { .. }
+            | Change::PrincipalRemoved { .. }
+            | Change::KeyAdded { .. }
+            | Change::KeyRemoved { .. }
+            | Change::GroupsSet { .. } => {
+                self.take_principal(change);
+                self.index_keys();
+            }
+            Change::RequestFiled { .. }
+            | Change::RequestApproved { .. }
+            | Change::RequestDenied { .. }
+            | Change::RequestWithdrawn { .. } => self.take_request(change),
+            Change::TargetAdded { target } => {
+                self.facts.targets.insert(target.name.clone(), Arc::new(target.clone()));
+            }
+            Change::TargetRemoved { name } => {
+                self.facts.targets.remove(name);
+            }
+            Change::LockPut { lock } => {
+                self.facts.locks.insert(lock.id, Arc::new(lock.clone()));
+            }
+            Change::LockLifted { id } => {
+                self.facts.locks.remove(id);
+            }
+            Change::GrantMade { grant, .. } => {
+                let state = RequestState::Approved { grant: grant.id };
+                self.edit_request(grant.request, |request| request.state = state);
+                self.facts.grants.insert(grant.id, Arc::new(grant.clone()));
+            }
+            Change::GrantEnded { id, end } => {
+                if let Some(grant) = self.facts.grants.get_mut(id) {
+                    Arc::make_mut(grant).ended.get_or_insert_with(|| end.clone());
+                }
+            }
+            Change::PoliciesApplied { texts } => self.take_policies(texts),
+            Change::SessionKilled { session, by, reason } => {
+                let kill = Kill { by: by.clone(), reason: reason.clone(), at };
+                self.kills.entry(*session).or_insert(kill);
+            }
+        }
+    }
+
+    fn take_principal(&mut self, change: &Change) {
+        let principals = &mut self.facts.principals;
+        match change {
+            Change::PrincipalAdded { principal } => {
+                principals.insert(principal.name.clone(), Arc::new(principal.clone()));
+            }
+            Change::PrincipalRemoved { name } => {
+                principals.remove(name);
+            }
+            Change::KeyAdded { principal, key } => {
+                if let Some(owner) = principals.get_mut(principal) {
+                    Arc::make_mut(owner).keys.push(key.clone());
+                }
+            }
+            Change::KeyRemoved { principal, fingerprint } => {
+                if let Some(owner) = principals.get_mut(principal) {
+                    Arc::make_mut(owner).keys.retain(|key| key.fingerprint != *fingerprint);
+                }
+            }
+            Change::GroupsSet { principal, groups } => {
+                if let Some(member) = principals.get_mut(principal) {
+                    Arc::make_mut(member).groups.clone_from(groups);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn index_keys(&mut self) {
+        let owned = |owner: &Arc<policies::Principal>| {
+            let name = owner.name.clone();
+            let prints = owner.keys.iter().map(|key| key.fingerprint.clone());
+            prints.map(move |fingerprint| (fingerprint, name.clone())).collect::<Vec<_>>()
+        };
+        self.keys = self.facts.principals.values().flat_map(owned).collect();
+    }
+
+    fn take_request(&mut self, change: &Change) {
+        match change {
+            Change::RequestFiled { request } => {
+                self.facts.requests.insert(request.id, Arc::new(request.clone()));
+            }
+            Change::RequestApproved { id, approval } => {
+                self.edit_request(*id, |request| request.approvals.push(approval.clone()));
+            }
+            Change::RequestDenied { id, by, note } => {
+                let state = RequestState::Denied { by: by.clone(), note: note.clone() };
+                self.edit_request(*id, |request| request.state = state);
+            }
+            Change::RequestWithdrawn { id } => {
+                self.edit_request(*id, |request| request.state = RequestState::Withdrawn);
+            }
+            _ => {}
+        }
+    }
+
+    fn edit_request(&mut self, id: policies::RequestId, edit: impl FnOnce(&mut Request)) {
+        if let Some(request) = self.facts.requests.get_mut(&id) {
+            edit(Arc::make_mut(request));
+        }
+    }
+
+    fn take_policies(&mut self, texts: &PolicyTexts) {
+        self.texts = Some(Arc::new(texts.clone()));
+        self.policies = match load(texts) {
+            Ok(policies) => Some(policies),
+            Err(refused) => {
+                // They were accepted once: another version of this program wrote them.
+                tracing::error!(?refused, "policies.unreadable");
+                None
+            }
+        };
+    }
+
+    /// Whether [`State::retire`] would forget anything.
+    pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
+        let Ok(before) = now.checked_sub(RETENTION) else { return false };
+        self.facts.grants.values().any(|grant| over(grant) < before)
+            || self.facts.requests.values().any(|request| forgettable(request, now, before))
+    }
+
+    /// Forgets what was over a week ago.
+    pub(crate) fn retire(&mut self, now: Timestamp) {
+        let Ok(before) = now.checked_sub(RETENTION) else { return };
+        self.facts.grants.retain(|_, grant| over(grant) >= before);
+        self.facts.requests.retain(|_, request| !forgettable(request, now, before));
+        // No session is longer than the longest grant that can be asked for.
+        if let Ok(before) = now.checked_sub(Request::DURATION_MAX) {
+            self.kills.retain(|_, kill| kill.at >= before);
+        }
+    }
+}
+
+fn over(grant: &policies::Grant) -> Timestamp {
+    grant.ended.as_ref().map_or(grant.expires_at, |end| end.at)
+}
+
+fn forgettable(request: &Request, now: Timestamp, before: Timestamp) -> bool {
+    !request.is_open(now) && request.lapses_at < before
+}
+
+/// Parses and validates policies.
+///
+/// # Errors
+///
+/// Every mistake in them.
+pub(crate) fn load(texts: &PolicyTexts) -> Result<PolicySet, Invalid> {
+    let zone = jiff::tz::TimeZone::get(&texts.zone)
+        .map_err(|_unknown| Invalid::Zone { name: texts.zone.clone() })?;
+    let document = |text: &PolicyText| Document::new(text.name.clone(), text.text.clone());
+    let documents: Vec<_> = texts.documents.iter().map(document).collect();
+    let quorums = texts.quorums.as_ref().map(document);
+    PolicySet::load(&documents, quorums.as_ref(), zone).map_err(|mistakes| Invalid::Policies {
+        mistakes: mistakes.iter().map(ToString::to_string).collect(),
+    })
+}

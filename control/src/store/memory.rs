@@ -1,0 +1,133 @@
+//! The store in memory: for tests, above all under virtual time, where a database's threads would
+//! make tokio believe that nothing is going on.
+//!
+//! Forgets everything. Can be told to fail, as a store does whose disk is gone.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use policies::SessionId;
+use tokio::sync::Notify;
+
+use super::{AppendError, Receipt, Store, StoreError, garbled};
+use crate::change::{Draft, Entry, Revision};
+use crate::ledger::chain::{GENESIS, Stored, link, sha256_hex};
+use crate::ledger::{Event, Happening, Session, SessionFilter};
+
+/// A store in memory. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    book: Mutex<Book>,
+    grown: Notify,
+    silent: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    log: Vec<Entry>,
+    ledger: Vec<Stored>,
+    sessions: BTreeMap<SessionId, Session>,
+}
+
+impl MemoryStore {
+    /// Makes every call fail from here on, or work again.
+    pub fn fail(&self, silent: bool) {
+        self.shared.silent.store(silent, Ordering::SeqCst);
+    }
+
+    fn book(&self) -> Result<MutexGuard<'_, Book>, StoreError> {
+        match self.shared.silent.load(Ordering::SeqCst) {
+            true => Err(StoreError::Silent),
+            false => Ok(self.shared.book.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+}
+
+impl Book {
+    fn head(&self) -> Revision {
+        self.log.last().map_or(Revision::EMPTY, |entry| entry.revision)
+    }
+
+    fn record(&mut self, event: &Event) -> Result<(), StoreError> {
+        let body = serde_json::to_string(event).map_err(garbled("an event"))?;
+        let before = self.ledger.last().map_or((0, GENESIS), |line| (line.seq, line.digest));
+        let seq = before.0.saturating_add(1);
+        self.ledger.push(Stored { seq, digest: link(&before.1, seq, body.as_bytes()), body });
+        if let Happening::SessionOpened { session } = &event.happening {
+            self.sessions.insert(session.id, (**session).clone());
+        }
+        if let Happening::SessionClosed { session, end } = &event.happening
+            && let Some(row) = self.sessions.get_mut(session)
+        {
+            row.end = Some((**end).clone());
+        }
+        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    async fn append(&self, after: Revision, draft: Draft) -> Result<Revision, AppendError> {
+        let mut book = self.book().map_err(AppendError::Store)?;
+        let head = book.head();
+        if head != after {
+            return Err(AppendError::Conflict { head });
+        }
+        let revision = head.next();
+        let body = serde_json::to_string(&draft).map_err(garbled("a change"));
+        let body = body.map_err(AppendError::Store)?;
+        let happening = Happening::LogAppended { revision, sha256: sha256_hex(body.as_bytes()) };
+        let event = Event { at: draft.at, happening };
+        book.record(&event).map_err(AppendError::Store)?;
+        book.log.push(Entry { revision, draft });
+        drop(book);
+        self.shared.grown.notify_one();
+        Ok(revision)
+    }
+
+    async fn read(&self, seen: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let book = self.book()?;
+        let after = book.log.iter().filter(|entry| entry.revision > seen);
+        Ok(after.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+    }
+
+    async fn wait(&self) {
+        self.shared.grown.notified().await;
+    }
+
+    fn head(&self) -> Revision {
+        self.book().map(|book| book.head()).unwrap_or_default()
+    }
+
+    async fn probe(&self) -> Result<Revision, StoreError> {
+        self.book().map(|book| book.head())
+    }
+
+    async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
+        let mut book = self.book()?;
+        events.iter().try_for_each(|event| book.record(event))?;
+        Ok(Receipt::durable())
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        Ok(self.book()?.sessions.get(&id).cloned())
+    }
+
+    async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
+        let book = self.book()?;
+        let fits = book.sessions.values().rev().filter(|session| filter.fits(session));
+        let limit = filter.page();
+        Ok(fits.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+    }
+
+    async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
+        let book = self.book()?;
+        let after = book.ledger.iter().filter(|line| line.seq > seen);
+        Ok(after.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+    }
+}

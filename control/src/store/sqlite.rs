@@ -1,0 +1,306 @@
+//! The store in one SQLite file.
+//!
+//! One task owns the only connection that writes, and commits whatever waits for it as one
+//! transaction, so that many sessions that open at once share an fsync. Reading goes over
+//! connections that cannot write. `synchronous=FULL`: in WAL mode with NORMAL the last commits, a
+//! revocation among them, could vanish with the power.
+
+mod writer;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use policies::SessionId;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use self::writer::{Command, Writer};
+use super::{AppendError, Receipt, Store, StoreError, garbled};
+use crate::change::{Draft, Entry, Revision};
+use crate::ledger::chain::{self, Stored};
+use crate::ledger::{Event, Session, SessionFilter};
+
+/// How many commands may wait for the writer. Whoever comes after that waits for a place.
+const QUEUE_MAX: usize = 1_024;
+
+/// How many connections read.
+const READERS_MAX: u32 = 2;
+
+/// The file's layout that this program writes, as SQLite's `user_version`.
+const LAYOUT: i64 = 1;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the database `{}` is open in another tidegate; stop that one first", path.display())]
+    Taken {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file cannot be created or opened.
+    #[error("open the database `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It was written by a newer program.
+    #[error("the database `{}` has layout {found}; this tidegate knows {LAYOUT}", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+    },
+    /// It is not a database, or one that cannot be used.
+    #[error("use the database `{}`", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Its last line cannot be read.
+    #[error("read the end of the database `{}`", path.display())]
+    Tip {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// A store in one SQLite file. Clones share it.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    /// Device and inode of the file, to notice when it is replaced.
+    identity: (u64, u64),
+    readers: SqlitePool,
+    writer: mpsc::Sender<Command>,
+    tip: Arc<Tip>,
+}
+
+/// Where the log ends, as the writer last left it. Nobody else can write while we hold the lock.
+#[derive(Debug, Default)]
+struct Tip {
+    head: AtomicU64,
+    grown: Notify,
+}
+
+impl SqliteStore {
+    /// Opens the store in this file, or creates it, readable by its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Taken`] when another process has it open.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        let file = |source| OpenError::File { path: path.to_owned(), source };
+        let owned = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
+        let metadata = owned.open(path).and_then(|file| file.metadata()).map_err(file)?;
+        let database = |source| OpenError::Database { path: path.to_owned(), source };
+        let mut connection = options(path).connect().await.map_err(database)?;
+        migrate(&mut connection, path).await?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS_MAX);
+        let readers = readers.connect_lazy_with(options(path).read_only(true));
+        let tip = Arc::new(Tip::default());
+        let writer = Writer::open(connection, Arc::clone(&tip), lock).await;
+        let writer = writer.map_err(|source| OpenError::Tip { path: path.to_owned(), source })?;
+        let (sender, commands) = mpsc::channel(QUEUE_MAX);
+        // Ends when the last clone of this store is gone; nothing is left to wait for then.
+        tokio::spawn(writer.run(commands));
+        let identity = (metadata.dev(), metadata.ino());
+        let path = path.to_owned();
+        Ok(Self { shared: Arc::new(Shared { path, identity, readers, writer: sender, tip }) })
+    }
+
+    async fn send(&self, command: Command) -> Result<(), StoreError> {
+        self.shared.writer.send(command).await.map_err(|_gone| StoreError::Silent)
+    }
+
+    /// Whether the file is still the one that was opened.
+    fn in_place(&self) -> Result<(), StoreError> {
+        let path = &self.shared.path;
+        let moved = |source| StoreError::Moved { path: path.clone(), source };
+        let metadata = std::fs::metadata(path).map_err(|source| moved(Some(Arc::new(source))))?;
+        match (metadata.dev(), metadata.ino()) == self.shared.identity {
+            true => Ok(()),
+            false => Err(moved(None)),
+        }
+    }
+}
+
+/// Takes the lock file beside the database: flock(2), gone with the process whatever happens to it.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let file = |source| OpenError::File { path: beside.clone(), source };
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
+    let lock = lock.open(&beside).map_err(file)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Taken { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(file(source)),
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .pragma("trusted_schema", "OFF")
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await;
+    let found: i64 = row.and_then(|row| row.try_get(0)).map_err(database)?;
+    match found {
+        LAYOUT => return Ok(()),
+        0 => {}
+        _ => return Err(OpenError::Newer { path: path.to_owned(), found }),
+    }
+    let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;
+    change
+        .execute(sqlx::raw_sql(include_str!("migrations/0001_log_and_ledger.sql")))
+        .await
+        .map_err(database)?;
+    change.execute("PRAGMA user_version = 1").await.map_err(database)?;
+    change.commit().await.map_err(database)
+}
+
+impl Store for SqliteStore {
+    async fn append(&self, after: Revision, draft: Draft) -> Result<Revision, AppendError> {
+        let body = serde_json::to_string(&draft).map_err(garbled("a change"));
+        let body = body.map_err(AppendError::Store)?;
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Append { after, at: draft.at, body, reply };
+        self.send(command).await.map_err(AppendError::Store)?;
+        answer.await.unwrap_or(Err(AppendError::Store(StoreError::Silent)))
+    }
+
+    async fn read(&self, seen: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        if self.head() <= seen {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query("SELECT revision, body FROM log WHERE revision > ?1 ORDER BY 1 LIMIT ?2")
+            .bind(signed(seen.0))
+            .bind(i64::from(limit))
+            .fetch_all(&self.shared.readers)
+            .await?;
+        let entry = |row: &sqlx::sqlite::SqliteRow| {
+            let body: &str = row.try_get(1)?;
+            let draft = serde_json::from_str(body).map_err(garbled("a change"))?;
+            Ok(Entry { revision: Revision(unsigned(row.try_get(0)?)), draft })
+        };
+        rows.iter().map(entry).collect()
+    }
+
+    async fn wait(&self) {
+        self.shared.tip.grown.notified().await;
+    }
+
+    fn head(&self) -> Revision {
+        Revision(self.shared.tip.head.load(Ordering::SeqCst))
+    }
+
+    async fn probe(&self) -> Result<Revision, StoreError> {
+        self.in_place()?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Probe { reply }).await?;
+        answer.await.unwrap_or(Err(StoreError::Silent))
+    }
+
+    async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
+        let lines = events.iter().map(writer::NewLine::of).collect::<Result<Vec<_>, _>>()?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Record { lines, reply }).await?;
+        Ok(Receipt::waiting(answer))
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let row = sqlx::query("SELECT body, ending FROM sessions WHERE id = ?1")
+            .bind(id.to_string())
+            .fetch_optional(&self.shared.readers)
+            .await?;
+        row.as_ref().map(session).transpose()
+    }
+
+    async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT body, ending FROM sessions
+             WHERE (?1 IS NULL OR (ending IS NULL) = ?1) AND (?2 IS NULL OR principal = ?2)
+               AND (?3 IS NULL OR target = ?3) AND (?4 IS NULL OR grant_id = ?4)
+               AND (?5 IS NULL OR id < ?5)
+             ORDER BY id DESC LIMIT ?6",
+        )
+        .bind(filter.live)
+        .bind(filter.principal.as_ref().map(ToString::to_string))
+        .bind(filter.target.as_ref().map(ToString::to_string))
+        .bind(filter.grant.map(|grant| grant.to_string()))
+        .bind(filter.before.map(|before| before.to_string()))
+        .bind(i64::from(filter.page()))
+        .fetch_all(&self.shared.readers)
+        .await?;
+        rows.iter().map(session).collect()
+    }
+
+    async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, body, digest FROM ledger WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )
+        .bind(signed(seen))
+        .bind(i64::from(limit))
+        .fetch_all(&self.shared.readers)
+        .await?;
+        let line = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(Stored {
+                seq: unsigned(row.try_get(0)?),
+                body: row.try_get(1)?,
+                digest: chain::bytes(row.try_get(2)?),
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+}
+
+fn session(row: &sqlx::sqlite::SqliteRow) -> Result<Session, StoreError> {
+    let body: &str = row.try_get(0)?;
+    let mut session: Session = serde_json::from_str(body).map_err(garbled("a session"))?;
+    if let Some(ending) = row.try_get::<Option<&str>, _>(1)? {
+        session.end = Some(serde_json::from_str(ending).map_err(garbled("a session's end"))?);
+    }
+    Ok(session)
+}
+
+/// SQLite's integers have a sign; ours count from 1 and do not come near its limit.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

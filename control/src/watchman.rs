@@ -1,0 +1,192 @@
+//! The one task that wakes each second: reads the wall, asks the store, and looks at every lease.
+//!
+//! What ends sessions when nothing happens: time that jumps, a store that is gone. Nothing here
+//! lengthens a session. When the task ends, for whatever reason, every lease does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use policies::{Denial, Part, SeverReason};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use crate::clock::Clock;
+use crate::clock::plausible::{Plausibility, Verdict};
+use crate::feed::{LastWord, Order};
+use crate::ledger::{Event, Happening};
+use crate::lease::book::LeaseBook;
+use crate::lease::derive::sever_if_over;
+use crate::state::State;
+use crate::store::{Backend, Store};
+
+/// How often the watchman wakes.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// How long the store may take to answer before it counts as silent.
+const PROBE_LIMIT: Duration = Duration::from_millis(900);
+
+/// After how many rounds the policies are asked about every lease, and old things are forgotten.
+const REVIEW_ROUNDS: u32 = 60;
+
+/// Whether those parts answer without which nobody gets in.
+#[derive(Debug)]
+pub(crate) struct Health {
+    clock: Clock,
+    plausibility: Mutex<Plausibility>,
+    store: AtomicBool,
+}
+
+impl Health {
+    /// Begins healthy; `floor` is the newest time in the log.
+    pub(crate) fn new(clock: &Clock, floor: Timestamp) -> Self {
+        let plausibility = Plausibility::new(clock.now(), clock.uptime(), floor);
+        Self {
+            clock: clock.clone(),
+            plausibility: Mutex::new(plausibility),
+            store: AtomicBool::new(true),
+        }
+    }
+
+    /// Looks at the clock, here and now.
+    pub(crate) fn clock(&self) -> Verdict {
+        let mut judge = self.plausibility.lock().unwrap_or_else(PoisonError::into_inner);
+        judge.judge(self.clock.now(), self.clock.uptime())
+    }
+
+    /// Whether a grant may be made or used at all.
+    ///
+    /// # Errors
+    ///
+    /// The part that stands in the way.
+    pub(crate) fn admits(&self) -> Result<(), Denial> {
+        if !self.store.load(Ordering::SeqCst) {
+            return Err(Denial::Unavailable { part: Part::Store });
+        }
+        match self.clock() {
+            Verdict::Plausible => Ok(()),
+            Verdict::Stepped { .. } => Err(Denial::Unavailable { part: Part::Clock }),
+        }
+    }
+}
+
+/// The task's own things.
+#[derive(Debug)]
+pub(crate) struct Watchman {
+    pub(crate) store: Backend,
+    pub(crate) clock: Clock,
+    pub(crate) book: Arc<LeaseBook>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) state: watch::Receiver<Arc<State>>,
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) blind_limit: Duration,
+}
+
+impl Watchman {
+    /// Wakes each second until the broker is gone.
+    pub(crate) async fn run(self, mut broker: watch::Receiver<()>) {
+        let _last_word = LastWord(Arc::clone(&self.book));
+        let mut rounds = interval_at(self.clock.instant(), ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut fresh_at = self.clock.instant();
+        let mut believed = true;
+        let mut round: u32 = 0;
+        loop {
+            tokio::select! {
+                biased;
+                _gone = broker.changed() => return,
+                _now = rounds.tick() => {}
+            }
+            believed = self.look_at_clock(believed).await;
+            self.end_what_is_over();
+            fresh_at = self.look_at_store(fresh_at).await;
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(REVIEW_ROUNDS) {
+                self.review(believed).await;
+            }
+        }
+    }
+
+    async fn look_at_clock(&self, believed: bool) -> bool {
+        let by = match self.health.clock() {
+            Verdict::Plausible => SignedDuration::ZERO,
+            Verdict::Stepped { by } => by,
+        };
+        let plausible = by.is_zero();
+        if plausible != believed {
+            if plausible {
+                tracing::warn!("clock.believed");
+            } else {
+                tracing::error!(by_seconds = by.as_secs(), "clock.stepped");
+            }
+            let event = Event { at: self.clock.now(), happening: Happening::ClockStepped { by } };
+            match self.store.submit(vec![event]).await {
+                // Nobody waits: a round must not.
+                Ok(receipt) => drop(receipt),
+                Err(error) => tracing::warn!(%error, "ledger.unwritten"),
+            }
+        }
+        plausible
+    }
+
+    /// The wall may have passed an end that the monotonic clock has not: the machine slept, or the
+    /// wall was set forward.
+    fn end_what_is_over(&self) {
+        let state = self.state.borrow().clone();
+        let now = self.clock.now();
+        for (session, terms) in self.book.all() {
+            sever_if_over(&state, &self.book, (session, &terms), now);
+        }
+    }
+
+    async fn look_at_store(&self, fresh_at: Instant) -> Instant {
+        let asked_at = self.clock.instant();
+        let answered = timeout(PROBE_LIMIT, self.probe()).await.unwrap_or(false);
+        self.health.store.store(answered, Ordering::SeqCst);
+        if answered {
+            return asked_at;
+        }
+        let blind = self.clock.instant().saturating_duration_since(fresh_at);
+        tracing::warn!(blind_seconds = blind.as_secs(), "store.silent");
+        if blind >= self.blind_limit {
+            self.book.sever_all(&SeverReason::Blind);
+        }
+        fresh_at
+    }
+
+    /// Whether the store answers, and what it holds is in the state.
+    async fn probe(&self) -> bool {
+        let seen = self.state.borrow().revision;
+        match self.store.probe().await {
+            Ok(head) if head < seen => {
+                tracing::error!(%head, %seen, "log.shrunk");
+                false
+            }
+            Ok(head) => head == seen || self.catch_up().await,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "store.unanswered");
+                false
+            }
+        }
+    }
+
+    async fn catch_up(&self) -> bool {
+        let (answer, caught_up) = oneshot::channel();
+        let sent = self.orders.send(Order::CatchUp(answer)).await;
+        sent.is_ok() && matches!(caught_up.await, Ok(Ok(_)))
+    }
+
+    async fn review(&self, believed: bool) {
+        let now = self.clock.now();
+        let mut orders = vec![Order::Review];
+        if believed && self.state.borrow().is_stale(now) {
+            orders.push(Order::Retire(now));
+        }
+        for order in orders {
+            if self.orders.send(order).await.is_err() {
+                tracing::error!("feed.gone");
+            }
+        }
+    }
+}
