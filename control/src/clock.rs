@@ -151,6 +151,19 @@ fn boot_time() -> Option<Duration> {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn one_advance_moves_the_wall_and_the_uptime() {
+        let start = Timestamp::from_second(1_000).unwrap();
+        let clock = Clock::anchored(start);
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(clock.now(), Timestamp::from_second(1_090).unwrap());
+        assert_eq!(clock.uptime(), Duration::from_secs(90));
+        clock.step(SignedDuration::from_hours(-1));
+        assert_eq!(clock.now(), Timestamp::from_second(1_090 - 3_600).unwrap());
+        clock.suspend(Duration::from_secs(10));
+        assert_eq!(clock.uptime(), Duration::from_secs(100));
+    }
+
     #[test]
     fn the_system_clock_runs() {
         let clock = Clock::system();

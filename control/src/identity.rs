@@ -1,10 +1,165 @@
-//! Registered keys: from a line in OpenSSH's form to the principal it proves.
+//! Registered keys: from a line in OpenSSH's form to the fingerprint that names it.
+//!
+//! Reads the public half only, and proves nothing: that someone holds the private half is for the
+//! protocol to check.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use policies::RegisteredKey;
 use policies::words::broker::Invalid;
 
+/// The kinds of key that may be registered. DSA is broken; a certificate is not a key.
+const KINDS: [&str; 7] = [
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    RSA,
+];
+
+const RSA: &str = "ssh-rsa";
+
+/// How long an RSA modulus has to be, in bytes: 2048 bits, and the zero that keeps it positive.
+const RSA_MODULUS_MIN: usize = 2048 / 8;
+
+/// How long a line may be. An RSA key of 16384 bits has about 2800 characters.
+const LINE_MAX: usize = 8 * 1024;
+
 /// Reads a public key as `ssh-keygen` writes it, with or without a comment.
+///
+/// # Errors
+///
+/// [`Invalid::Key`] with what is wrong.
 pub fn registered_key(line: &str) -> Result<RegisteredKey, Invalid> {
-    let _ = line;
-    Err(Invalid::Key { why: "unready" })
+    let invalid = |why| Invalid::Key { why };
+    if line.len() > LINE_MAX {
+        return Err(invalid("it is too long"));
+    }
+    let (kind, text) = parts(line).ok_or(invalid("it is not one line of a kind and base 64"))?;
+    if !KINDS.contains(&kind) {
+        return Err(invalid("its kind is not accepted"));
+    }
+    let blob = decode(text).ok_or(invalid("it is not base 64"))?;
+    let (inner, rest) = field(&blob).ok_or(invalid("it is cut off"))?;
+    if inner != kind.as_bytes() {
+        return Err(invalid("it is of another kind than it says"));
+    }
+    let (_, rest) = field(rest).ok_or(invalid("it is cut off"))?;
+    if kind == RSA {
+        let (modulus, _) = field(rest).ok_or(invalid("it is cut off"))?;
+        let length = modulus.iter().skip_while(|byte| **byte == 0).count();
+        if length < RSA_MODULUS_MIN {
+            return Err(invalid("an RSA key needs at least 2048 bits"));
+        }
+    }
+    Ok(RegisteredKey { openssh: format!("{kind} {text}"), fingerprint: fingerprint(&blob) })
+}
+
+/// The fingerprint of a key in OpenSSH's form, or the fingerprint that it is.
+pub(crate) fn fingerprint_of(key: &str) -> Option<String> {
+    if key.starts_with("SHA256:") {
+        return Some(key.to_owned());
+    }
+    let (_, text) = parts(key).filter(|_| key.len() <= LINE_MAX)?;
+    decode(text).map(|blob| fingerprint(&blob))
+}
+
+fn parts(line: &str) -> Option<(&str, &str)> {
+    let mut words = line.split_ascii_whitespace();
+    Some((words.next()?, words.next()?))
+}
+
+/// `SHA256:…` as OpenSSH prints it: base 64 without padding.
+fn fingerprint(blob: &[u8]) -> String {
+    let mut text = "SHA256:".to_owned();
+    for group in digest(&SHA256, blob).as_ref().chunks(3) {
+        let bits = (0_usize..3).fold(0_u32, |bits, at| {
+            (bits << 8) | u32::from(group.get(at).copied().unwrap_or(0))
+        });
+        // n bytes are n + 1 characters, from the top.
+        for shift in [18_u32, 12, 6, 0].into_iter().take(group.len().saturating_add(1)) {
+            let value = usize::try_from((bits >> shift) & 63).unwrap_or(0);
+            text.extend(ALPHABET.get(value).copied().map(char::from));
+        }
+    }
+    text
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Base 64 with its padding (RFC 4648 section 4), strictly.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
+    if !text.len().is_multiple_of(4) || padding > 2 || text.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for character in text.bytes().take(text.len().saturating_sub(padding)) {
+        let value = ALPHABET.iter().position(|known| *known == character)?;
+        bits = (bits << 6) | u32::try_from(value).ok()?;
+        held = held.saturating_add(6);
+        if let Some(left) = held.checked_sub(8) {
+            bytes.push(u8::try_from((bits >> left) & 0xff).ok()?);
+            held = left;
+            bits &= (1 << left) - 1;
+        }
+    }
+    (bits == 0).then_some(bytes)
+}
+
+/// One length-prefixed string (RFC 4251 section 5), and what follows.
+fn field(blob: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = blob.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // ssh-keygen -t ed25519; ssh-keygen -lf
+    const LINE: &str = "ssh-ed25519 \
+        AAAAC3NzaC1lZDI1NTE5AAAAIKclg/d1yPz4F/be5aJ+wwZ2zm6EuMEJDF6SdLaXAp1A";
+    const PRINT: &str = "SHA256:d/TNWlT/KVMXSypmI0iYgbDdLFGto+xd61uTyjuiTxk";
+
+    #[test]
+    fn a_key_is_named_by_the_fingerprint_that_openssh_prints() {
+        let key = registered_key(&format!("{LINE} alice@laptop\n")).unwrap();
+        assert_eq!(key.fingerprint, PRINT);
+        assert_eq!(key.openssh, LINE);
+        assert_eq!(fingerprint_of(LINE).as_deref(), Some(PRINT));
+        assert_eq!(fingerprint_of(PRINT).as_deref(), Some(PRINT));
+    }
+
+    #[track_caller]
+    fn check(line: &str, why: &str) {
+        match registered_key(line).unwrap_err() {
+            Invalid::Key { why: found } => assert_eq!(found, why),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_what_is_wrong() {
+        check("", "it is not one line of a kind and base 64");
+        check("ssh-dss AAAA", "its kind is not accepted");
+        check("ssh-ed25519 AAA", "it is not base 64");
+        check("ssh-ed25519 AAAA", "it is cut off");
+        check(&LINE.replace("ssh-ed25519", "ssh-rsa"), "it is of another kind than it says");
+        check("ssh-ed25519-cert-v01@openssh.com AAAA", "its kind is not accepted");
+        check(&"x".repeat(9_000), "it is too long");
+    }
+
+    #[test]
+    fn a_short_rsa_key_is_refused() {
+        check(
+            "ssh-rsa \
+             AAAAB3NzaC1yc2EAAAADAQABAAAAgQCxctooNKkXHYEr1ykbzHlrDvp/DaNhT/cy2P2R26OOq9PwkPRu\
+             h5CfS4mMOHCJQSxQCmopPv9rIWXtEEULXNYa1hjhQP7w1HlhsGOX6XMnsoUyExrXEMlOMPlXf4wnfDUd\
+             6TR7zxglYiIDFPO31sHvEJFxsdVhJGVm8uBGSw6o0Q==",
+            "an RSA key needs at least 2048 bits",
+        );
+    }
 }

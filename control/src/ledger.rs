@@ -284,8 +284,14 @@ impl SessionFilter {
     /// Whether this session is to be listed.
     pub fn fits(&self, session: &Session) -> bool {
         self.live.is_none_or(|live| live == session.is_live())
-            && self.principal.as_ref().is_none_or(|name| *name == session.principal)
-            && self.target.as_ref().is_none_or(|name| *name == session.target)
+            && self
+                .principal
+                .as_ref()
+                .is_none_or(|name| *name == session.principal)
+            && self
+                .target
+                .as_ref()
+                .is_none_or(|name| *name == session.target)
             && self.grant.is_none_or(|grant| grant == session.grant)
             && self.before.is_none_or(|before| session.id < before)
     }
@@ -309,7 +315,9 @@ pub(crate) mod tests {
             id: SessionId::new(opened_at, [1; 10]),
             grant: GrantId::new(opened_at, [2; 10]),
             principal: PrincipalName::parse("alice").unwrap(),
-            credential: Credential::Key { fingerprint: "SHA256:x".to_owned() },
+            credential: Credential::Key {
+                fingerprint: "SHA256:x".to_owned(),
+            },
             source: IpAddr::from([192, 0, 2, 7]),
             target: TargetName::parse("web1").unwrap(),
             login: Login::parse("deploy").unwrap(),
@@ -324,7 +332,9 @@ pub(crate) mod tests {
     pub(crate) fn end(at: Timestamp) -> SessionEnd {
         SessionEnd {
             at,
-            cause: Cause::Severed { reason: SeverReason::Locked },
+            cause: Cause::Severed {
+                reason: SeverReason::Locked,
+            },
             timeline: Timeline {
                 decided: Some(SignedDuration::from_millis(1_500)),
                 ..Timeline::default()
@@ -337,8 +347,14 @@ pub(crate) mod tests {
     #[test]
     fn an_event_is_read_back_as_it_was_written() {
         let at = Timestamp::from_second(7).unwrap();
-        let session = Box::new(Session { end: Some(end(at)), ..session(at) });
-        let event = Event { at, happening: Happening::SessionOpened { session } };
+        let session = Box::new(Session {
+            end: Some(end(at)),
+            ..session(at)
+        });
+        let event = Event {
+            at,
+            happening: Happening::SessionOpened { session },
+        };
         let text = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
         assert!(text.contains("\"event\":\"session_opened\""), "{text}");

@@ -228,5 +228,8 @@ impl Store for Backend {
 }
 
 fn garbled(what: &'static str) -> impl FnOnce(serde_json::Error) -> StoreError {
-    move |source| StoreError::Garbled { what, source: Arc::new(source) }
+    move |source| StoreError::Garbled {
+        what,
+        source: Arc::new(source),
+    }
 }

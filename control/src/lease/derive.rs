@@ -26,11 +26,17 @@ pub(crate) fn structural(
 ) -> Option<SeverReason> {
     let facts = &state.facts;
     if let Some(kill) = state.kills.get(&session) {
-        return Some(SeverReason::Killed { by: kill.by.clone(), reason: kill.reason.clone() });
+        return Some(SeverReason::Killed {
+            by: kill.by.clone(),
+            reason: kill.reason.clone(),
+        });
     }
     let grant = facts.grants.get(&terms.grant);
     if let Some(end) = grant.and_then(|grant| grant.ended.as_ref()) {
-        return Some(SeverReason::Revoked { by: end.by.clone(), reason: end.reason.clone() });
+        return Some(SeverReason::Revoked {
+            by: end.by.clone(),
+            reason: end.reason.clone(),
+        });
     }
     if now >= terms.until || grant.is_none_or(|grant| now >= grant.expires_at) {
         return Some(SeverReason::Expired { at: terms.until });
@@ -64,7 +70,9 @@ pub(crate) fn by_policy(state: &State, terms: &Terms, now: Timestamp) -> Option<
             | Denial::NotYet { .. }
             | Denial::NotFound { .. }
             | Denial::Unavailable { .. },
-        ) => Some(SeverReason::PolicyChanged { reason: String::new() }),
+        ) => Some(SeverReason::PolicyChanged {
+            reason: String::new(),
+        }),
     }
 }
 
@@ -88,9 +96,15 @@ impl Concerned {
                 self.principals.insert(principal.name.clone());
             }
             Change::PrincipalRemoved { name }
-            | Change::KeyAdded { principal: name, .. }
-            | Change::KeyRemoved { principal: name, .. }
-            | Change::GroupsSet { principal: name, .. } => {
+            | Change::KeyAdded {
+                principal: name, ..
+            }
+            | Change::KeyRemoved {
+                principal: name, ..
+            }
+            | Change::GroupsSet {
+                principal: name, ..
+            } => {
                 self.principals.insert(name.clone());
             }
             Change::TargetAdded { target } => {
@@ -127,15 +141,23 @@ impl Concerned {
     /// asked about.
     pub(crate) fn settle(&self, state: &State, book: &LeaseBook, now: Timestamp) -> Vec<Bound> {
         let grants = self.grants.iter().flat_map(|grant| book.of_grant(*grant));
-        let sessions = self.sessions.iter().filter_map(|session| book.one(*session));
+        let sessions = self
+            .sessions
+            .iter()
+            .filter_map(|session| book.one(*session));
         for (session, terms) in grants.chain(sessions) {
             sever_if_over(state, book, (session, &terms), now);
         }
         let mut doubtful = match self.everyone {
             true => book.all(),
             false => {
-                let principals = self.principals.iter().flat_map(|name| book.of_principal(name));
-                principals.chain(self.targets.iter().flat_map(|name| book.of_target(name))).collect()
+                let principals = self
+                    .principals
+                    .iter()
+                    .flat_map(|name| book.of_principal(name));
+                principals
+                    .chain(self.targets.iter().flat_map(|name| book.of_target(name)))
+                    .collect()
             }
         };
         doubtful.retain(|(session, terms)| !sever_if_over(state, book, (*session, terms), now));

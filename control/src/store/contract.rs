@@ -16,12 +16,26 @@ fn draft(second: i64) -> Draft {
     let by = PrincipalName::parse("alice").unwrap();
     let session = SessionId::new(at(second), [7; 10]);
     let reason = Reason::parse("it is over").unwrap();
-    let change = Change::SessionKilled { session, by: by.clone(), reason };
-    Draft { at: at(second), by: Some(by), source: None, changes: vec![change] }
+    let change = Change::SessionKilled {
+        session,
+        by: by.clone(),
+        reason,
+    };
+    Draft {
+        at: at(second),
+        by: Some(by),
+        source: None,
+        changes: vec![change],
+    }
 }
 
 fn event(second: i64) -> Event {
-    Event { at: at(second), happening: Happening::Started { version: second.to_string() } }
+    Event {
+        at: at(second),
+        happening: Happening::Started {
+            version: second.to_string(),
+        },
+    }
 }
 
 async fn contract(store: &Backend) {
@@ -30,10 +44,22 @@ async fn contract(store: &Backend) {
     assert_eq!(store.read(Revision::EMPTY, 10).await.unwrap(), vec![]);
 
     // What is appended is read back as it was, in order, from wherever one has seen it.
-    assert_eq!(store.append(Revision(0), draft(1)).await.unwrap(), Revision(1));
-    assert_eq!(store.append(Revision(1), draft(2)).await.unwrap(), Revision(2));
+    assert_eq!(
+        store.append(Revision(0), draft(1)).await.unwrap(),
+        Revision(1)
+    );
+    assert_eq!(
+        store.append(Revision(1), draft(2)).await.unwrap(),
+        Revision(2)
+    );
     let entries = store.read(Revision(0), 10).await.unwrap();
-    assert_eq!(entries.iter().map(|entry| entry.revision.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| entry.revision.0)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
     assert_eq!(entries[1].draft, draft(2));
     assert_eq!(store.read(Revision(0), 1).await.unwrap().len(), 1);
     assert_eq!(store.read(Revision(1), 10).await.unwrap(), entries[1..]);
@@ -42,7 +68,10 @@ async fn contract(store: &Backend) {
 
     // Whoever decided on an old revision is told so, and nothing is appended.
     let refused = store.append(Revision(1), draft(3)).await.unwrap_err();
-    assert!(matches!(refused, AppendError::Conflict { head: Revision(2) }), "{refused:?}");
+    assert!(
+        matches!(refused, AppendError::Conflict { head: Revision(2) }),
+        "{refused:?}"
+    );
     assert_eq!(store.probe().await.unwrap(), Revision(2));
 
     // Of many who decided on the same revision, one wins.
@@ -63,17 +92,20 @@ async fn contract(store: &Backend) {
     second.durably().await.unwrap();
     first.durably().await.unwrap();
     let lines = store.lines(0, 100).await.unwrap();
-    let versions: Vec<_> = lines.iter().filter(|line| line.body.contains("started")).collect();
+    let versions: Vec<_> = lines
+        .iter()
+        .filter(|line| line.body.contains("started"))
+        .collect();
     assert!(versions[0].body.contains("\"10\"") && versions[2].body.contains("\"12\""));
     assert_eq!(lines.len(), 6);
 
     // The chain is whole, over the log as well.
     let head = lines[5].digest;
     assert_eq!(verify(0, GENESIS, &lines), Walk::Whole { last: 6, head });
-    assert_eq!(verify(2, lines[1].digest, &store.lines(2, 100).await.unwrap()), Walk::Whole {
-        last: 6,
-        head
-    });
+    assert_eq!(
+        verify(2, lines[1].digest, &store.lines(2, 100).await.unwrap()),
+        Walk::Whole { last: 6, head }
+    );
 }
 
 #[tokio::test]
@@ -132,7 +164,10 @@ mod on_disk {
         let store = open(&scratch.database()).await;
         assert_eq!(store.head(), Revision(3));
         assert_eq!(store.lines(0, 100).await.unwrap(), lines);
-        assert_eq!(store.append(Revision(3), draft(9)).await.unwrap(), Revision(4));
+        assert_eq!(
+            store.append(Revision(3), draft(9)).await.unwrap(),
+            Revision(4)
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +176,10 @@ mod on_disk {
         let _first = open(&scratch.database()).await;
         let refused = Backend::sqlite(&scratch.database()).await.unwrap_err();
         assert!(matches!(refused, OpenError::Taken { .. }), "{refused}");
-        assert!(refused.to_string().contains("another tidegate"), "{refused}");
+        assert!(
+            refused.to_string().contains("another tidegate"),
+            "{refused}"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -168,17 +206,46 @@ mod on_disk {
         let scratch = Scratch::new();
         for store in [Backend::memory(), open(&scratch.database()).await] {
             let session = crate::ledger::tests::session(at(5));
-            let opened = Happening::SessionOpened { session: Box::new(session.clone()) };
-            let opened = Event { at: at(5), happening: opened };
-            store.submit(vec![opened]).await.unwrap().durably().await.unwrap();
-            let live = SessionFilter { live: Some(true), ..SessionFilter::default() };
+            let opened = Happening::SessionOpened {
+                session: Box::new(session.clone()),
+            };
+            let opened = Event {
+                at: at(5),
+                happening: opened,
+            };
+            store
+                .submit(vec![opened])
+                .await
+                .unwrap()
+                .durably()
+                .await
+                .unwrap();
+            let live = SessionFilter {
+                live: Some(true),
+                ..SessionFilter::default()
+            };
             assert_eq!(store.sessions(&live).await.unwrap(), [session.clone()]);
             let end = crate::ledger::tests::end(at(6));
-            let closed = Happening::SessionClosed { session: session.id, end: Box::new(end.clone()) };
-            let closed = Event { at: at(6), happening: closed };
-            store.submit(vec![closed]).await.unwrap().durably().await.unwrap();
+            let closed = Happening::SessionClosed {
+                session: session.id,
+                end: Box::new(end.clone()),
+            };
+            let closed = Event {
+                at: at(6),
+                happening: closed,
+            };
+            store
+                .submit(vec![closed])
+                .await
+                .unwrap()
+                .durably()
+                .await
+                .unwrap();
             assert_eq!(store.sessions(&live).await.unwrap(), []);
-            assert_eq!(store.session(session.id).await.unwrap().unwrap().end, Some(end));
+            assert_eq!(
+                store.session(session.id).await.unwrap().unwrap().end,
+                Some(end)
+            );
         }
     }
 }

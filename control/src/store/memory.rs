@@ -44,21 +44,34 @@ impl MemoryStore {
     fn book(&self) -> Result<MutexGuard<'_, Book>, StoreError> {
         match self.shared.silent.load(Ordering::SeqCst) {
             true => Err(StoreError::Silent),
-            false => Ok(self.shared.book.lock().unwrap_or_else(PoisonError::into_inner)),
+            false => Ok(self
+                .shared
+                .book
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)),
         }
     }
 }
 
 impl Book {
     fn head(&self) -> Revision {
-        self.log.last().map_or(Revision::EMPTY, |entry| entry.revision)
+        self.log
+            .last()
+            .map_or(Revision::EMPTY, |entry| entry.revision)
     }
 
     fn record(&mut self, event: &Event) -> Result<(), StoreError> {
         let body = serde_json::to_string(event).map_err(garbled("an event"))?;
-        let before = self.ledger.last().map_or((0, GENESIS), |line| (line.seq, line.digest));
+        let before = self
+            .ledger
+            .last()
+            .map_or((0, GENESIS), |line| (line.seq, line.digest));
         let seq = before.0.saturating_add(1);
-        self.ledger.push(Stored { seq, digest: link(&before.1, seq, body.as_bytes()), body });
+        self.ledger.push(Stored {
+            seq,
+            digest: link(&before.1, seq, body.as_bytes()),
+            body,
+        });
         if let Happening::SessionOpened { session } = &event.happening {
             self.sessions.insert(session.id, (**session).clone());
         }
@@ -81,8 +94,14 @@ impl Store for MemoryStore {
         let revision = head.next();
         let body = serde_json::to_string(&draft).map_err(garbled("a change"));
         let body = body.map_err(AppendError::Store)?;
-        let happening = Happening::LogAppended { revision, sha256: sha256_hex(body.as_bytes()) };
-        let event = Event { at: draft.at, happening };
+        let happening = Happening::LogAppended {
+            revision,
+            sha256: sha256_hex(body.as_bytes()),
+        };
+        let event = Event {
+            at: draft.at,
+            happening,
+        };
         book.record(&event).map_err(AppendError::Store)?;
         book.log.push(Entry { revision, draft });
         drop(book);
@@ -93,7 +112,10 @@ impl Store for MemoryStore {
     async fn read(&self, seen: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let book = self.book()?;
         let after = book.log.iter().filter(|entry| entry.revision > seen);
-        Ok(after.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+        Ok(after
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .cloned()
+            .collect())
     }
 
     async fn wait(&self) {
@@ -120,14 +142,24 @@ impl Store for MemoryStore {
 
     async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
         let book = self.book()?;
-        let fits = book.sessions.values().rev().filter(|session| filter.fits(session));
+        let fits = book
+            .sessions
+            .values()
+            .rev()
+            .filter(|session| filter.fits(session));
         let limit = filter.page();
-        Ok(fits.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+        Ok(fits
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .cloned()
+            .collect())
     }
 
     async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
         let book = self.book()?;
         let after = book.ledger.iter().filter(|line| line.seq > seen);
-        Ok(after.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+        Ok(after
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .cloned()
+            .collect())
     }
 }

@@ -112,33 +112,56 @@ impl SqliteStore {
     /// [`OpenError::Taken`] when another process has it open.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = lock(path)?;
-        let file = |source| OpenError::File { path: path.to_owned(), source };
-        let owned = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
-        let metadata = owned.open(path).and_then(|file| file.metadata()).map_err(file)?;
-        let database = |source| OpenError::Database { path: path.to_owned(), source };
+        let file = |source| OpenError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let metadata = owned(path).and_then(|file| file.metadata()).map_err(file)?;
+        let database = |source| OpenError::Database {
+            path: path.to_owned(),
+            source,
+        };
         let mut connection = options(path).connect().await.map_err(database)?;
         migrate(&mut connection, path).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS_MAX);
         let readers = readers.connect_lazy_with(options(path).read_only(true));
         let tip = Arc::new(Tip::default());
         let writer = Writer::open(connection, Arc::clone(&tip), lock).await;
-        let writer = writer.map_err(|source| OpenError::Tip { path: path.to_owned(), source })?;
+        let writer = writer.map_err(|source| OpenError::Tip {
+            path: path.to_owned(),
+            source,
+        })?;
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
         // Ends when the last clone of this store is gone; nothing is left to wait for then.
         tokio::spawn(writer.run(commands));
         let identity = (metadata.dev(), metadata.ino());
         let path = path.to_owned();
-        Ok(Self { shared: Arc::new(Shared { path, identity, readers, writer: sender, tip }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                path,
+                identity,
+                readers,
+                writer: sender,
+                tip,
+            }),
+        })
     }
 
     async fn send(&self, command: Command) -> Result<(), StoreError> {
-        self.shared.writer.send(command).await.map_err(|_gone| StoreError::Silent)
+        self.shared
+            .writer
+            .send(command)
+            .await
+            .map_err(|_gone| StoreError::Silent)
     }
 
     /// Whether the file is still the one that was opened.
     fn in_place(&self) -> Result<(), StoreError> {
         let path = &self.shared.path;
-        let moved = |source| StoreError::Moved { path: path.clone(), source };
+        let moved = |source| StoreError::Moved {
+            path: path.clone(),
+            source,
+        };
         let metadata = std::fs::metadata(path).map_err(|source| moved(Some(Arc::new(source))))?;
         match (metadata.dev(), metadata.ino()) == self.shared.identity {
             true => Ok(()),
@@ -152,14 +175,23 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let beside = PathBuf::from(beside);
-    let file = |source| OpenError::File { path: beside.clone(), source };
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
-    let lock = lock.open(&beside).map_err(file)?;
+    let file = |source| OpenError::File {
+        path: beside.clone(),
+        source,
+    };
+    let lock = owned(&beside).map_err(file)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Taken { path: path.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Taken {
+            path: path.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(file(source)),
     }
+}
+
+/// Opens a file to write, or creates it for its owner alone.
+fn owned(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -175,20 +207,38 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let database = |source| OpenError::Database { path: path.to_owned(), source };
-    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await;
+    let database = |source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    let row = sqlx::query("PRAGMA user_version")
+        .fetch_one(&mut *connection)
+        .await;
     let found: i64 = row.and_then(|row| row.try_get(0)).map_err(database)?;
     match found {
         LAYOUT => return Ok(()),
         0 => {}
-        _ => return Err(OpenError::Newer { path: path.to_owned(), found }),
+        _ => {
+            return Err(OpenError::Newer {
+                path: path.to_owned(),
+                found,
+            });
+        }
     }
-    let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(database)?;
-    change
-        .execute(sqlx::raw_sql(include_str!("migrations/0001_log_and_ledger.sql")))
+    let mut change = connection
+        .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(database)?;
-    change.execute("PRAGMA user_version = 1").await.map_err(database)?;
+    change
+        .execute(sqlx::raw_sql(include_str!(
+            "migrations/0001_log_and_ledger.sql"
+        )))
+        .await
+        .map_err(database)?;
+    change
+        .execute("PRAGMA user_version = 1")
+        .await
+        .map_err(database)?;
     change.commit().await.map_err(database)
 }
 
@@ -197,24 +247,35 @@ impl Store for SqliteStore {
         let body = serde_json::to_string(&draft).map_err(garbled("a change"));
         let body = body.map_err(AppendError::Store)?;
         let (reply, answer) = oneshot::channel();
-        let command = Command::Append { after, at: draft.at, body, reply };
+        let command = Command::Append {
+            after,
+            at: draft.at,
+            body,
+            reply,
+        };
         self.send(command).await.map_err(AppendError::Store)?;
-        answer.await.unwrap_or(Err(AppendError::Store(StoreError::Silent)))
+        answer
+            .await
+            .unwrap_or(Err(AppendError::Store(StoreError::Silent)))
     }
 
     async fn read(&self, seen: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
         if self.head() <= seen {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query("SELECT revision, body FROM log WHERE revision > ?1 ORDER BY 1 LIMIT ?2")
-            .bind(signed(seen.0))
-            .bind(i64::from(limit))
-            .fetch_all(&self.shared.readers)
-            .await?;
+        let rows =
+            sqlx::query("SELECT revision, body FROM log WHERE revision > ?1 ORDER BY 1 LIMIT ?2")
+                .bind(signed(seen.0))
+                .bind(i64::from(limit))
+                .fetch_all(&self.shared.readers)
+                .await?;
         let entry = |row: &sqlx::sqlite::SqliteRow| {
             let body: &str = row.try_get(1)?;
             let draft = serde_json::from_str(body).map_err(garbled("a change"))?;
-            Ok(Entry { revision: Revision(unsigned(row.try_get(0)?)), draft })
+            Ok(Entry {
+                revision: Revision(unsigned(row.try_get(0)?)),
+                draft,
+            })
         };
         rows.iter().map(entry).collect()
     }
@@ -235,7 +296,10 @@ impl Store for SqliteStore {
     }
 
     async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
-        let lines = events.iter().map(writer::NewLine::of).collect::<Result<Vec<_>, _>>()?;
+        let lines = events
+            .iter()
+            .map(writer::NewLine::of)
+            .collect::<Result<Vec<_>, _>>()?;
         let (reply, answer) = oneshot::channel();
         self.send(Command::Record { lines, reply }).await?;
         Ok(Receipt::waiting(answer))

@@ -48,8 +48,17 @@ pub(super) struct NewLine {
 /// What a line does to the table of sessions.
 #[derive(Debug)]
 enum SessionRow {
-    Opened { id: String, principal: String, target: String, grant: String, body: String },
-    Closed { id: String, ending: String },
+    Opened {
+        id: String,
+        principal: String,
+        target: String,
+        grant: String,
+        body: String,
+    },
+    Closed {
+        id: String,
+        ending: String,
+    },
 }
 
 impl NewLine {
@@ -67,7 +76,10 @@ impl NewLine {
         }
         if let Happening::SessionClosed { session: id, end } = &event.happening {
             let ending = serde_json::to_string(end).map_err(garbled("a session's end"))?;
-            session = Some(SessionRow::Closed { id: id.to_string(), ending });
+            session = Some(SessionRow::Closed {
+                id: id.to_string(),
+                ending,
+            });
         }
         Ok(Self { body, session })
     }
@@ -106,7 +118,12 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let ends = ends(&mut connection).await?;
         tip.head.store(ends.revision.0, Ordering::SeqCst);
-        Ok(Self { connection, ends: Some(ends), tip, _lock: lock })
+        Ok(Self {
+            connection,
+            ends: Some(ends),
+            tip,
+            _lock: lock,
+        })
     }
 
     /// Serves until every sender is gone.
@@ -115,7 +132,10 @@ impl Writer {
         while commands.recv_many(&mut batch, BATCH_MAX).await > 0 {
             match self.commit(&batch).await {
                 Ok(answers) => {
-                    batch.drain(..).zip(answers).for_each(|(command, answer)| reply(command, &answer));
+                    batch
+                        .drain(..)
+                        .zip(answers)
+                        .for_each(|(command, answer)| reply(command, &answer));
                 }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "store.failed");
@@ -156,7 +176,11 @@ async fn ends(connection: &mut SqliteConnection) -> Result<Ends, StoreError> {
         Some(row) => (unsigned(row.try_get(0)?), chain::bytes(row.try_get(1)?)),
         None => (0, GENESIS),
     };
-    Ok(Ends { revision: Revision(unsigned(revision)), seq, digest })
+    Ok(Ends {
+        revision: Revision(unsigned(revision)),
+        seq,
+        digest,
+    })
 }
 
 async fn write(
@@ -176,7 +200,10 @@ async fn write(
                 .execute(&mut *change)
                 .await?;
             let sha256 = sha256_hex(body.as_bytes());
-            let happening = Happening::LogAppended { revision: ends.revision, sha256 };
+            let happening = Happening::LogAppended {
+                revision: ends.revision,
+                sha256,
+            };
             add(change, ends, &NewLine::of(&Event { at: *at, happening })?).await?;
             Ok(Answer::Appended(ends.revision))
         }
@@ -209,7 +236,13 @@ async fn add(
         .await?;
     match &line.session {
         None => return Ok(()),
-        Some(SessionRow::Opened { id, principal, target, grant, body }) => sqlx::query(
+        Some(SessionRow::Opened {
+            id,
+            principal,
+            target,
+            grant,
+            body,
+        }) => sqlx::query(
             "INSERT OR IGNORE INTO sessions (id, principal, target, grant_id, body)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )
@@ -235,9 +268,9 @@ fn reply(command: Command, answer: &Answer) {
         (Command::Append { reply, .. }, Answer::Appended(revision)) => {
             reply.send(Ok(*revision)).is_err()
         }
-        (Command::Append { reply, .. }, Answer::Conflict(head)) => {
-            reply.send(Err(AppendError::Conflict { head: *head })).is_err()
-        }
+        (Command::Append { reply, .. }, Answer::Conflict(head)) => reply
+            .send(Err(AppendError::Conflict { head: *head }))
+            .is_err(),
         (Command::Record { reply, .. }, _) => reply.send(Ok(())).is_err(),
         (Command::Probe { reply }, Answer::At(revision)) => reply.send(Ok(*revision)).is_err(),
         (command, _) => {
