@@ -24,14 +24,21 @@ pub async fn bootstrap(
     clock: &Clock,
 ) -> Result<(), BrokerError> {
     load(&texts).map_err(BrokerError::Invalid)?;
-    let changes =
-        vec![Change::PoliciesApplied { texts }, Change::PrincipalAdded { principal: admin }];
-    let draft = Draft { at: clock.now(), by: None, source: None, changes };
+    let changes = vec![
+        Change::PoliciesApplied { texts },
+        Change::PrincipalAdded { principal: admin },
+    ];
+    let draft = Draft {
+        at: clock.now(),
+        by: None,
+        source: None,
+        changes,
+    };
     match store.append(Revision::EMPTY, draft).await {
         Ok(_first) => Ok(()),
-        Err(AppendError::Conflict { .. }) => {
-            Err(BrokerError::Conflict(Conflict::Exists { what: "a first administrator".to_owned() }))
-        }
+        Err(AppendError::Conflict { .. }) => Err(BrokerError::Conflict(Conflict::Exists {
+            what: "a first administrator".to_owned(),
+        })),
         Err(AppendError::Store(error)) => Err(BrokerError::store(&error)),
     }
 }

@@ -4,6 +4,7 @@
 //! answer; so when `revoke` returns, the leases it ends are over. Knows nothing about wires.
 
 mod admission;
+mod desk;
 mod grants;
 mod lookup;
 mod office;
@@ -13,6 +14,7 @@ mod requests;
 mod sessions;
 mod targets;
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +22,18 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use policies::words::broker::{Conflict, Invalid};
 use policies::words::{Shown, Words};
-use policies::{Denial, Part, Permit, PrincipalName, SessionId};
+use policies::{Denial, Part, Permit, PrincipalName, SessionId, SeverReason};
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
+use crate::feed::{Feed, FeedError, ORDERS_MAX, Order};
+use crate::journal::LedgerJournal;
 use crate::lease::Lease;
-use crate::store::{Backend, StoreError};
+use crate::lease::book::LeaseBook;
+use crate::ledger::{Event, Happening};
+use crate::state::State;
+use crate::store::{Backend, Store, StoreError};
+use crate::watchman::{Health, Watchman};
 
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
@@ -42,10 +51,17 @@ pub struct Caller {
 /// What an operator may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long live sessions go on while the store does not answer: 1 s to 300 s.
+    /// How long live sessions go on while the store does not answer. Anything outside of
+    /// [`Settings::BLIND_LIMITS`] is brought into it.
     pub blind_limit: Duration,
     /// How long a request waits for an answer.
     pub request_limit: SignedDuration,
+}
+
+impl Settings {
+    /// The shortest and the longest that sessions may go on without a store.
+    pub const BLIND_LIMITS: (Duration, Duration) =
+        (Duration::from_secs(1), Duration::from_secs(300));
 }
 
 impl Default for Settings {
@@ -65,23 +81,80 @@ pub struct Broker {
 
 #[derive(Debug)]
 struct Inner {
+    store: Backend,
     clock: Clock,
-}
-
-pub(crate) fn unready<T>() -> Result<T, BrokerError> {
-    Err(BrokerError::Unavailable { part: Part::Store })
+    settings: Settings,
+    state: watch::Receiver<Arc<State>>,
+    orders: mpsc::Sender<Order>,
+    book: Arc<LeaseBook>,
+    health: Arc<Health>,
+    journal: LedgerJournal,
+    /// Tells the watchman that the broker is gone, by being dropped.
+    _alive: watch::Sender<()>,
 }
 
 impl Broker {
     /// Reads the log, and keeps up with it from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when the log or the ledger cannot be used.
     pub async fn start(
         store: Backend,
         clock: Clock,
         settings: Settings,
     ) -> Result<Self, StartError> {
-        let _ = (store, settings);
+        let (shortest, longest) = Settings::BLIND_LIMITS;
+        let blind_limit = settings.blind_limit.clamp(shortest, longest);
+        let book = Arc::new(LeaseBook::default());
+        let (sender, state) = watch::channel(Arc::new(State::default()));
+        let mut feed = Feed {
+            store: store.clone(),
+            clock: clock.clone(),
+            book: Arc::clone(&book),
+            state: sender,
+            doubtful: VecDeque::new(),
+        };
+        feed.catch_up().await.map_err(StartError::Log)?;
+        let health = Arc::new(Health::new(&clock, state.borrow().newest_at));
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let started = Event {
+            at: clock.now(),
+            happening: Happening::Started { version },
+        };
+        let receipt = store
+            .submit(vec![started])
+            .await
+            .map_err(StartError::Ledger)?;
+        receipt.durably().await.map_err(StartError::Ledger)?;
+        let (orders, taken) = mpsc::channel(ORDERS_MAX);
+        let (alive, broker) = watch::channel(());
+        let watchman = Watchman {
+            store: store.clone(),
+            clock: clock.clone(),
+            book: Arc::clone(&book),
+            health: Arc::clone(&health),
+            state: state.clone(),
+            orders: orders.clone(),
+            blind_limit,
+        };
+        // Both end when the broker is gone; whichever ends sooner closes the book.
+        tokio::spawn(feed.run(taken));
+        tokio::spawn(watchman.run(broker));
+        let journal = LedgerJournal::new(store.clone(), clock.clone());
+        let inner = Inner {
+            store,
+            clock,
+            settings,
+            state,
+            orders,
+            book,
+            health,
+            journal,
+            _alive: alive,
+        };
         Ok(Self {
-            inner: Arc::new(Inner { clock }),
+            inner: Arc::new(inner),
         })
     }
 
@@ -90,8 +163,21 @@ impl Broker {
         &self.inner.clock
     }
 
+    /// Where certificates are written down before they are signed.
+    pub fn journal(&self) -> &LedgerJournal {
+        &self.inner.journal
+    }
+
     /// Ends every session because the server is stopping, and lets nobody in any more.
-    pub fn stop(&self) {}
+    pub fn stop(&self) {
+        self.inner.book.close(&SeverReason::Stopping);
+    }
+
+    /// Ends one session for a reason that is not in the log, for example that its recording cannot
+    /// go on.
+    pub fn end_session(&self, session: SessionId, reason: SeverReason) {
+        self.inner.book.sever(session, reason);
+    }
 }
 
 /// Somebody was let in: they may begin this session, and go on while the lease holds.
@@ -105,50 +191,69 @@ pub struct Admission {
     pub lease: Lease,
 }
 
+/// Why the broker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log cannot be read.
+    #[error("read the log of changes")]
+    Log(#[source] FeedError),
+    /// The ledger cannot be written.
+    #[error("write to the ledger")]
+    Ledger(#[source] StoreError),
+}
+
 /// Why the broker did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
     /// The policies say no.
-    #[error("denied")]
+    #[error("the policies say no: {}", .0.words().code)]
     Denied(Denial),
     /// It clashes with what is so by now.
-    #[error("conflict")]
+    #[error("it clashes with what is so: {}", .0.words().code)]
     Conflict(Conflict),
     /// There is nothing of that name that the caller may see.
-    #[error("no `{what}`")]
+    #[error("find `{what}`")]
     NotFound {
         /// What they named.
         what: String,
     },
     /// It makes no sense as it was asked.
-    #[error("invalid")]
+    #[error("it makes no sense: {}", .0.words().code)]
     Invalid(Invalid),
     /// A part of the bastion does not answer. It may have been done or not.
-    #[error("{part:?} does not answer")]
+    #[error("the {part:?} does not answer")]
     Unavailable {
         /// Which.
         part: Part,
     },
 }
 
-impl Shown for BrokerError {
-    fn words(&self) -> Words {
-        match self {
-            Self::Conflict(conflict) => conflict.words(),
-            Self::Invalid(invalid) => invalid.words(),
-            Self::Denied(_) | Self::NotFound { .. } | Self::Unavailable { .. } => Words {
-                code: "TG500",
-                what: self.to_string(),
-                hint: None,
-            },
+impl BrokerError {
+    /// The operator reads what the store said; the caller only that it does not answer.
+    pub(crate) fn store(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "store.unusable");
+        Self::Unavailable { part: Part::Store }
+    }
+}
+
+impl From<Denial> for BrokerError {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::NotFound { what } => Self::NotFound { what },
+            Denial::Unavailable { part } => Self::Unavailable { part },
+            denial => Self::Denied(denial),
         }
     }
 }
 
-/// Why the broker cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store cannot be read.
-    #[error("read the log of changes")]
-    Store(#[source] StoreError),
+impl Shown for BrokerError {
+    fn words(&self) -> Words {
+        match self {
+            Self::Denied(denial) => denial.words(),
+            Self::Conflict(conflict) => conflict.words(),
+            Self::NotFound { what } => Denial::NotFound { what: what.clone() }.words(),
+            Self::Invalid(invalid) => invalid.words(),
+            Self::Unavailable { part } => Denial::Unavailable { part: *part }.words(),
+        }
+    }
 }

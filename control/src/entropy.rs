@@ -20,13 +20,17 @@ pub struct EntropyError;
 /// [`EntropyError`] when the system refuses, which it does not do on a running Linux.
 pub fn bytes<const N: usize>() -> Result<[u8; N], EntropyError> {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).map_err(|_unspecified| EntropyError)?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_unspecified| EntropyError)?;
     Ok(bytes)
 }
 
 /// A generator for those who want one: each draw asks the system.
 pub fn rng() -> SystemRng {
-    SystemRng { system: SystemRandom::new() }
+    SystemRng {
+        system: SystemRandom::new(),
+    }
 }
 
 /// The system's randomness as a generator.
@@ -56,7 +60,9 @@ impl TryRng for SystemRng {
                   could be guessed, so nothing may go on"
     )]
     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
-        self.system.fill(dst).expect("the system gives random bytes");
+        self.system
+            .fill(dst)
+            .expect("the system gives random bytes");
         Ok(())
     }
 }

@@ -126,7 +126,11 @@ impl Feed {
     pub(crate) async fn catch_up(&mut self) -> Result<(), FeedError> {
         loop {
             let seen = self.state.borrow().revision;
-            let entries = self.store.read(seen, PAGE).await.map_err(FeedError::Store)?;
+            let entries = self
+                .store
+                .read(seen, PAGE)
+                .await
+                .map_err(FeedError::Store)?;
             if entries.is_empty() {
                 return Ok(());
             }
@@ -134,14 +138,22 @@ impl Feed {
             let mut concerned = Concerned::default();
             for entry in &entries {
                 if entry.revision != state.revision.next() {
-                    return Err(FeedError::Gap { after: state.revision, found: entry.revision });
+                    return Err(FeedError::Gap {
+                        after: state.revision,
+                        found: entry.revision,
+                    });
                 }
                 state.apply(entry);
-                entry.draft.changes.iter().for_each(|change| concerned.add(change));
+                entry
+                    .draft
+                    .changes
+                    .iter()
+                    .for_each(|change| concerned.add(change));
             }
             let state = Arc::new(state);
             self.state.send_replace(Arc::clone(&state));
-            self.doubtful.extend(concerned.settle(&state, &self.book, self.clock.now()));
+            self.doubtful
+                .extend(concerned.settle(&state, &self.book, self.clock.now()));
         }
     }
 
@@ -150,7 +162,9 @@ impl Feed {
         let state = self.state.borrow().clone();
         let now = self.clock.now();
         for _ in 0..REVIEW_AT_ONCE {
-            let Some((session, terms)) = self.doubtful.pop_front() else { return };
+            let Some((session, terms)) = self.doubtful.pop_front() else {
+                return;
+            };
             if sever_if_over(&state, &self.book, (session, &terms), now) {
                 continue;
             }

@@ -53,7 +53,10 @@ pub fn registered_key(line: &str) -> Result<RegisteredKey, Invalid> {
             return Err(invalid("an RSA key needs at least 2048 bits"));
         }
     }
-    Ok(RegisteredKey { openssh: format!("{kind} {text}"), fingerprint: fingerprint(&blob) })
+    Ok(RegisteredKey {
+        openssh: format!("{kind} {text}"),
+        fingerprint: fingerprint(&blob),
+    })
 }
 
 /// The fingerprint of a key in OpenSSH's form, or the fingerprint that it is.
@@ -78,7 +81,10 @@ fn fingerprint(blob: &[u8]) -> String {
             (bits << 8) | u32::from(group.get(at).copied().unwrap_or(0))
         });
         // n bytes are n + 1 characters, from the top.
-        for shift in [18_u32, 12, 6, 0].into_iter().take(group.len().saturating_add(1)) {
+        for shift in [18_u32, 12, 6, 0]
+            .into_iter()
+            .take(group.len().saturating_add(1))
+        {
             let value = usize::try_from((bits >> shift) & 63).unwrap_or(0);
             text.extend(ALPHABET.get(value).copied().map(char::from));
         }
@@ -147,8 +153,14 @@ mod tests {
         check("ssh-dss AAAA", "its kind is not accepted");
         check("ssh-ed25519 AAA", "it is not base 64");
         check("ssh-ed25519 AAAA", "it is cut off");
-        check(&LINE.replace("ssh-ed25519", "ssh-rsa"), "it is of another kind than it says");
-        check("ssh-ed25519-cert-v01@openssh.com AAAA", "its kind is not accepted");
+        check(
+            &LINE.replace("ssh-ed25519", "ssh-rsa"),
+            "it is of another kind than it says",
+        );
+        check(
+            "ssh-ed25519-cert-v01@openssh.com AAAA",
+            "its kind is not accepted",
+        );
         check(&"x".repeat(9_000), "it is too long");
     }
 

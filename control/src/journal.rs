@@ -22,8 +22,15 @@ impl LedgerJournal {
     }
 
     async fn write(&self, happening: Happening) -> Result<(), JournalError> {
-        let event = Event { at: self.clock.now(), happening };
-        let receipt = self.store.submit(vec![event]).await.map_err(JournalError::new)?;
+        let event = Event {
+            at: self.clock.now(),
+            happening,
+        };
+        let receipt = self
+            .store
+            .submit(vec![event])
+            .await
+            .map_err(JournalError::new)?;
         receipt.durably().await.map_err(JournalError::new)
     }
 }

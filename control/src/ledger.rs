@@ -106,6 +106,13 @@ pub enum Happening {
         /// How.
         end: Box<SessionEnd>,
     },
+    /// Someone was handed a recording to play.
+    Replayed {
+        /// Of which session.
+        session: SessionId,
+        /// Who.
+        by: PrincipalName,
+    },
     /// The wall clock jumped, or is believed again (`by` is zero then).
     ClockStepped {
         /// By how much.
@@ -242,6 +249,8 @@ pub enum RecordingState {
         /// The root of its chain, in hexadecimal.
         root: String,
     },
+    /// Sealed at the next start, as far as it goes.
+    CutShort,
     /// It could not be kept or sealed. What is there can still be read.
     Failed,
     /// Nothing was recorded, because the session never got that far.
@@ -273,6 +282,8 @@ pub struct SessionFilter {
     pub grant: Option<GrantId>,
     /// Only those before this one, for paging.
     pub before: Option<SessionId>,
+    /// Only those whose id begins like this.
+    pub prefix: Option<String>,
     /// At most so many; 0 means [`SESSIONS_PAGE_MAX`], which is also the most.
     pub limit: u32,
 }
@@ -294,6 +305,10 @@ impl SessionFilter {
                 .is_none_or(|name| *name == session.target)
             && self.grant.is_none_or(|grant| grant == session.grant)
             && self.before.is_none_or(|before| session.id < before)
+            && self
+                .prefix
+                .as_ref()
+                .is_none_or(|start| session.id.to_string().starts_with(start))
     }
 
     /// How many to list at most.

@@ -19,8 +19,14 @@ pub mod identity;
 pub mod ledger;
 pub mod store;
 
+mod feed;
+mod journal;
 mod lease;
+mod state;
+mod watchman;
 
 pub use broker::{Admission, Broker, BrokerError, Caller, Settings, StartError};
 pub use clock::Clock;
+pub use feed::FeedError;
+pub use journal::LedgerJournal;
 pub use lease::Lease;

@@ -60,7 +60,18 @@ impl State {
     ///
     /// That nothing can be decided without them.
     pub(crate) fn policies(&self) -> Result<&PolicySet, Denial> {
-        self.policies.as_ref().ok_or(Denial::Unavailable { part: Part::Policies })
+        self.policies.as_ref().ok_or(Denial::Unavailable {
+            part: Part::Policies,
+        })
+    }
+
+    /// The same with other policies.
+    #[must_use]
+    pub(crate) fn with_policies(&self, policies: &PolicySet) -> Self {
+        Self {
+            policies: Some(policies.clone()),
+            ..self.clone()
+        }
     }
 
     /// Takes in one entry.
@@ -87,7 +98,9 @@ impl State {
             | Change::RequestDenied { .. }
             | Change::RequestWithdrawn { .. } => self.take_request(change),
             Change::TargetAdded { target } => {
-                self.facts.targets.insert(target.name.clone(), Arc::new(target.clone()));
+                self.facts
+                    .targets
+                    .insert(target.name.clone(), Arc::new(target.clone()));
             }
             Change::TargetRemoved { name } => {
                 self.facts.targets.remove(name);
@@ -105,12 +118,22 @@ impl State {
             }
             Change::GrantEnded { id, end } => {
                 if let Some(grant) = self.facts.grants.get_mut(id) {
-                    Arc::make_mut(grant).ended.get_or_insert_with(|| end.clone());
+                    Arc::make_mut(grant)
+                        .ended
+                        .get_or_insert_with(|| end.clone());
                 }
             }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
-            Change::SessionKilled { session, by, reason } => {
-                let kill = Kill { by: by.clone(), reason: reason.clone(), at };
+            Change::SessionKilled {
+                session,
+                by,
+                reason,
+            } => {
+                let kill = Kill {
+                    by: by.clone(),
+                    reason: reason.clone(),
+                    at,
+                };
                 self.kills.entry(*session).or_insert(kill);
             }
         }
@@ -130,9 +153,14 @@ impl State {
                     Arc::make_mut(owner).keys.push(key.clone());
                 }
             }
-            Change::KeyRemoved { principal, fingerprint } => {
+            Change::KeyRemoved {
+                principal,
+                fingerprint,
+            } => {
                 if let Some(owner) = principals.get_mut(principal) {
-                    Arc::make_mut(owner).keys.retain(|key| key.fingerprint != *fingerprint);
+                    Arc::make_mut(owner)
+                        .keys
+                        .retain(|key| key.fingerprint != *fingerprint);
                 }
             }
             Change::GroupsSet { principal, groups } => {
@@ -148,7 +176,9 @@ impl State {
         let owned = |owner: &Arc<policies::Principal>| {
             let name = owner.name.clone();
             let prints = owner.keys.iter().map(|key| key.fingerprint.clone());
-            prints.map(move |fingerprint| (fingerprint, name.clone())).collect::<Vec<_>>()
+            prints
+                .map(move |fingerprint| (fingerprint, name.clone()))
+                .collect::<Vec<_>>()
         };
         self.keys = self.facts.principals.values().flat_map(owned).collect();
     }
@@ -156,13 +186,18 @@ impl State {
     fn take_request(&mut self, change: &Change) {
         match change {
             Change::RequestFiled { request } => {
-                self.facts.requests.insert(request.id, Arc::new(request.clone()));
+                self.facts
+                    .requests
+                    .insert(request.id, Arc::new(request.clone()));
             }
             Change::RequestApproved { id, approval } => {
                 self.edit_request(*id, |request| request.approvals.push(approval.clone()));
             }
             Change::RequestDenied { id, by, note } => {
-                let state = RequestState::Denied { by: by.clone(), note: note.clone() };
+                let state = RequestState::Denied {
+                    by: by.clone(),
+                    note: note.clone(),
+                };
                 self.edit_request(*id, |request| request.state = state);
             }
             Change::RequestWithdrawn { id } => {
@@ -192,16 +227,26 @@ impl State {
 
     /// Whether [`State::retire`] would forget anything.
     pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
-        let Ok(before) = now.checked_sub(RETENTION) else { return false };
+        let Ok(before) = now.checked_sub(RETENTION) else {
+            return false;
+        };
         self.facts.grants.values().any(|grant| over(grant) < before)
-            || self.facts.requests.values().any(|request| forgettable(request, now, before))
+            || self
+                .facts
+                .requests
+                .values()
+                .any(|request| forgettable(request, now, before))
     }
 
     /// Forgets what was over a week ago.
     pub(crate) fn retire(&mut self, now: Timestamp) {
-        let Ok(before) = now.checked_sub(RETENTION) else { return };
+        let Ok(before) = now.checked_sub(RETENTION) else {
+            return;
+        };
         self.facts.grants.retain(|_, grant| over(grant) >= before);
-        self.facts.requests.retain(|_, request| !forgettable(request, now, before));
+        self.facts
+            .requests
+            .retain(|_, request| !forgettable(request, now, before));
         // No session is longer than the longest grant that can be asked for.
         if let Ok(before) = now.checked_sub(Request::DURATION_MAX) {
             self.kills.retain(|_, kill| kill.at >= before);
@@ -223,8 +268,9 @@ fn forgettable(request: &Request, now: Timestamp, before: Timestamp) -> bool {
 ///
 /// Every mistake in them.
 pub(crate) fn load(texts: &PolicyTexts) -> Result<PolicySet, Invalid> {
-    let zone = jiff::tz::TimeZone::get(&texts.zone)
-        .map_err(|_unknown| Invalid::Zone { name: texts.zone.clone() })?;
+    let zone = jiff::tz::TimeZone::get(&texts.zone).map_err(|_unknown| Invalid::Zone {
+        name: texts.zone.clone(),
+    })?;
     let document = |text: &PolicyText| Document::new(text.name.clone(), text.text.clone());
     let documents: Vec<_> = texts.documents.iter().map(document).collect();
     let quorums = texts.quorums.as_ref().map(document);

@@ -15,9 +15,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use crate::clock::Clock;
 use crate::clock::plausible::{Plausibility, Verdict};
 use crate::feed::{LastWord, Order};
-use crate::ledger::{Event, Happening};
 use crate::lease::book::LeaseBook;
 use crate::lease::derive::sever_if_over;
+use crate::ledger::{Event, Happening};
 use crate::state::State;
 use crate::store::{Backend, Store};
 
@@ -51,7 +51,10 @@ impl Health {
 
     /// Looks at the clock, here and now.
     pub(crate) fn clock(&self) -> Verdict {
-        let mut judge = self.plausibility.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut judge = self
+            .plausibility
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         judge.judge(self.clock.now(), self.clock.uptime())
     }
 
@@ -120,7 +123,10 @@ impl Watchman {
             } else {
                 tracing::error!(by_seconds = by.as_secs(), "clock.stepped");
             }
-            let event = Event { at: self.clock.now(), happening: Happening::ClockStepped { by } };
+            let event = Event {
+                at: self.clock.now(),
+                happening: Happening::ClockStepped { by },
+            };
             match self.store.submit(vec![event]).await {
                 // Nobody waits: a round must not.
                 Ok(receipt) => drop(receipt),

@@ -1,34 +1,147 @@
-//! Letting people in.
-use super::{Admission, Broker};
-use policies::*;
+//! Letting people in, and what may be done in a session.
+//!
+//! The order matters and is tested at every step: into the book, the log's tail, the decision, the
+//! terms into the book, and one more look at the state.
+
+use std::sync::Arc;
+
+use policies::{
+    Ask, Deed, Denial, GrantId, Part, PrincipalName, Reason, SessionId, Terms, decide, may,
+};
+
+use super::desk::admits;
+use super::{Admission, Broker, BrokerError};
+use crate::entropy;
+use crate::identity::fingerprint_of;
+use crate::lease::Lease;
+use crate::lease::derive::{by_policy, structural};
+use crate::ledger::Happening;
+
 impl Broker {
-    /// Lets someone in, or says why not. The lease is in the book before anything is decided, and
-    /// the log's tail is read after that.
+    /// Lets someone in, or says why not. Either way it is in the ledger before anything that
+    /// follows from it is.
     ///
     /// # Errors
+    ///
     /// The reason, as it may be told.
-    #[expect(clippy::unused_async, reason = "signature first")]
     pub async fn admit(&self, ask: &Ask) -> Result<Admission, Denial> {
-        let _ = ask;
-        Err(Denial::Unavailable { part: Part::Store })
+        let admitted = self.try_admit(ask).await;
+        let happening = match &admitted {
+            Ok(admission) => {
+                let terms = admission.permit.terms();
+                Happening::Admitted {
+                    session: admission.session,
+                    ask: ask.clone(),
+                    grant: terms.grant,
+                    until: terms.until,
+                }
+            }
+            Err(denial) => Happening::Refused {
+                ask: ask.clone(),
+                denial: denial.clone(),
+            },
+        };
+        if admitted.is_err() {
+            self.write(happening).await;
+            return admitted;
+        }
+        match self.submit(happening).await {
+            // The ledger keeps its order: no certificate can be written down, and so none signed,
+            // before this line is durable.
+            Ok(receipt) => drop(receipt),
+            Err(_logged) => return Err(Denial::Unavailable { part: Part::Store }),
+        }
+        admitted
     }
+
+    async fn try_admit(&self, ask: &Ask) -> Result<Admission, Denial> {
+        let inner = &self.inner;
+        inner.health.admits()?;
+        if inner.book.closed().is_some() {
+            return Err(Denial::Unavailable { part: Part::Store });
+        }
+        let unnamed = |_refused| Denial::Unavailable {
+            part: Part::Authority,
+        };
+        let session = SessionId::new(inner.clock.now(), entropy::bytes().map_err(unnamed)?);
+        let begun = (inner.clock.now(), inner.clock.instant());
+        let mut lease = Lease::subscribe(&inner.book, session, ask, begun);
+        let state = self.caught_up().await;
+        let state = state.map_err(|_logged| Denial::Unavailable { part: Part::Store })?;
+        let now = inner.clock.now();
+        let permit = decide(state.policies()?, &state.facts, ask, now)?;
+        let terms = Arc::new(permit.terms().clone());
+        lease.bind(&terms, inner.clock.instant_of(terms.until));
+        let latest = self.state();
+        if latest.revision != state.revision {
+            let over = structural(&latest, session, &terms, now);
+            if let Some(reason) = over.or_else(|| by_policy(&latest, &terms, now)) {
+                inner.book.sever(session, reason);
+            }
+        }
+        Ok(Admission {
+            session,
+            permit,
+            lease,
+        })
+    }
+
     /// Whether this may be done in a session that was let in by these terms. In memory.
     ///
     /// # Errors
+    ///
     /// The reason, as it may be told.
     pub fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
-        let _ = (terms, deed);
-        Err(Denial::Unavailable { part: Part::Store })
+        let state = self.state();
+        may(
+            state.policies()?,
+            &state.facts,
+            terms,
+            deed,
+            self.inner.clock.now(),
+        )
     }
-    /// Whose registered key this is: a line in OpenSSH's form, or a fingerprint `SHA256:…`. Nobody's
-    /// if its owner is locked.
-    pub fn identify_key(&self, key: &str) -> Option<PrincipalName> {
-        let _ = key;
-        None
+
+    /// Whose registered key this is, and its fingerprint: a line in OpenSSH's form, or a fingerprint
+    /// `SHA256:…`. Nobody's if its owner is locked.
+    ///
+    /// The key is looked up by its digest, so how long it takes says nothing about which keys are
+    /// registered.
+    pub fn identify_key(&self, key: &str) -> Option<(PrincipalName, String)> {
+        let fingerprint = fingerprint_of(key)?;
+        let state = self.state();
+        let owner = state
+            .owner_of(&fingerprint)
+            .filter(|owner| admits(&state, owner))?;
+        Some((owner.clone(), fingerprint))
     }
+
     /// Whether this is someone who may come in at all: known and not locked.
     pub fn knows(&self, name: &PrincipalName) -> bool {
-        let _ = name;
-        false
+        admits(&self.state(), name)
+    }
+
+    /// What whoever holds this grant gave as their reason.
+    pub fn reason_of(&self, grant: GrantId) -> Option<Reason> {
+        let state = self.state();
+        let request = state.facts.grants.get(&grant)?.request;
+        state
+            .facts
+            .requests
+            .get(&request)
+            .map(|request| request.reason.clone())
+    }
+
+    /// Writes down something for the auditor. Durable when it returns.
+    ///
+    /// # Errors
+    ///
+    /// It may be written or not.
+    pub async fn record(&self, happening: Happening) -> Result<(), BrokerError> {
+        let receipt = self.submit(happening).await?;
+        receipt
+            .durably()
+            .await
+            .map_err(|error| BrokerError::store(&error))
     }
 }

@@ -1,26 +1,85 @@
 //! Grants, and ending them.
-use super::{Broker, BrokerError, Caller};
-use policies::*;
+
 use std::sync::Arc;
+
+use policies::words::broker::Conflict;
+use policies::{Grant, GrantEnd, GrantId, GrantOver, Reason, SessionId};
+
+use super::{Broker, BrokerError, Caller};
+use crate::change::Change;
+use crate::lease::book::Bound;
+
 impl Broker {
     /// Ends a grant and returns the live sessions that ended with it: their leases are over.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] when it is over; [`BrokerError::NotFound`] when the caller may not
+    /// see it.
     pub async fn revoke(
         &self,
         caller: &Caller,
         id: GrantId,
         reason: Reason,
     ) -> Result<Vec<SessionId>, BrokerError> {
-        let _ = (caller, id, reason);
-        super::unready()
+        self.change(caller, ("revoke", &id.to_string()), |view| {
+            let grant = view.state.facts.grants.get(&id);
+            let grant = grant.ok_or_else(|| BrokerError::NotFound {
+                what: id.to_string(),
+            })?;
+            view.may_end(grant)?;
+            if grant.ended.is_some() || view.now >= grant.expires_at {
+                return Err(BrokerError::Conflict(Conflict::Grant(GrantOver { id })));
+            }
+            let by = caller.principal.clone();
+            let end = GrantEnd {
+                by,
+                reason: reason.clone(),
+                at: view.now,
+            };
+            let sessions = names(&self.inner.book.of_grant(id));
+            Ok((vec![Change::GrantEnded { id, end }], sessions))
+        })
+        .await
     }
+
     /// One grant.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is none that the caller may see.
     pub fn show_grant(&self, caller: &Caller, id: GrantId) -> Result<Arc<Grant>, BrokerError> {
-        let _ = (caller, id);
-        super::unready()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let grant = state
+            .facts
+            .grants
+            .get(&id)
+            .filter(|grant| view.sees_grant(grant));
+        grant.cloned().ok_or_else(|| BrokerError::NotFound {
+            what: id.to_string(),
+        })
     }
-    /// The grants that the caller may see, newest first: `in_force` ones only, or all of the last week.
+
+    /// The grants that the caller may see, newest first: `in_force` ones only, or all of the last
+    /// week.
     pub fn grants(&self, caller: &Caller, in_force: bool) -> Vec<Arc<Grant>> {
-        let _ = (caller, in_force);
-        Vec::new()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let fits =
+            |grant: &&Arc<Grant>| (!in_force || grant.in_force(view.now)) && view.sees_grant(grant);
+        state
+            .facts
+            .grants
+            .values()
+            .rev()
+            .filter(fits)
+            .cloned()
+            .collect()
     }
+}
+
+/// The names of these sessions.
+pub(super) fn names(bound: &[Bound]) -> Vec<SessionId> {
+    bound.iter().map(|(session, _terms)| *session).collect()
 }

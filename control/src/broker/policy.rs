@@ -1,7 +1,15 @@
 //! Changing the policies.
+
+use policies::words::broker::Invalid;
+use policies::{Deed, Office, PolicySet, SessionId, SeverReason, may};
+
+use super::desk::View;
 use super::{Broker, BrokerError, Caller};
-use crate::change::PolicyTexts;
-use policies::*;
+use crate::change::{Change, PolicyTexts};
+use crate::lease::book::Bound;
+use crate::lease::derive::by_policy;
+use crate::state::load;
+
 /// What became of policies that were handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
@@ -12,28 +20,117 @@ pub struct Applied {
     /// What is odd about them without being wrong, as it is to be printed.
     pub warnings: Vec<String>,
 }
+
+/// How many leases are put to the policies before other tasks have their turn.
+const AT_ONCE: usize = 8;
+
 impl Broker {
     /// Says what applying these policies would do, without doing it.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Invalid`] with every mistake in them.
     pub async fn check_policies(
         &self,
         caller: &Caller,
         texts: &PolicyTexts,
     ) -> Result<Applied, BrokerError> {
-        let _ = (caller, texts);
-        super::unready()
+        self.change(caller, ("check policies", ""), |view| {
+            view.office(Office::ManagePolicies)?;
+            Ok((Vec::new(), ()))
+        })
+        .await?;
+        let policies = load(texts).map_err(BrokerError::Invalid)?;
+        let state = self.state().with_policies(&policies);
+        let mut ends = Vec::new();
+        for (at, (session, terms)) in self.inner.book.all().into_iter().enumerate() {
+            if at % AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+            let set = state.policies()?;
+            if may(
+                set,
+                &state.facts,
+                &terms,
+                &Deed::Connect,
+                self.inner.clock.now(),
+            )
+            .is_err()
+            {
+                ends.push(session);
+            }
+        }
+        Ok(applied(&policies, ends))
     }
-    /// Decides by these policies from here on. Sessions that they do not allow end.
+
+    /// Decides by these policies from here on. The sessions that they do not allow are over when it
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Invalid`] with every mistake in them; the policies in force stay.
     pub async fn apply_policies(
         &self,
         caller: &Caller,
         texts: PolicyTexts,
     ) -> Result<Applied, BrokerError> {
-        let _ = (caller, texts);
-        super::unready()
+        let policies = self
+            .change(caller, ("apply policies", ""), |view| {
+                view.office(Office::ManagePolicies)?;
+                let policies = load(&texts).map_err(BrokerError::Invalid)?;
+                Ok((
+                    vec![Change::PoliciesApplied {
+                        texts: texts.clone(),
+                    }],
+                    policies,
+                ))
+            })
+            .await?;
+        let mut ends = Vec::new();
+        for (at, bound) in self.inner.book.all().into_iter().enumerate() {
+            if at % AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+            if let Some(reason) = self.unwanted(&bound) {
+                self.inner.book.sever(bound.0, reason);
+                ends.push(bound.0);
+            }
+        }
+        Ok(applied(&policies, ends))
     }
+
+    fn unwanted(&self, (_session, terms): &Bound) -> Option<SeverReason> {
+        by_policy(&self.state(), terms, self.inner.clock.now())
+    }
+
     /// The policies in force, and their digest.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may neither manage nor inspect.
     pub fn policies(&self, caller: &Caller) -> Result<(PolicyTexts, String), BrokerError> {
-        let _ = caller;
-        super::unready()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        view.office(Office::ManagePolicies)
+            .or_else(|_no| view.office(Office::Inspect))?;
+        let digest = state.policies()?.digest().to_owned();
+        let texts = state.texts.as_deref().cloned();
+        texts
+            .map(|texts| (texts, digest))
+            .ok_or_else(|| BrokerError::NotFound {
+                what: "policies".to_owned(),
+            })
+    }
+}
+
+fn applied(policies: &PolicySet, ends: Vec<SessionId>) -> Applied {
+    Applied {
+        digest: policies.digest().to_owned(),
+        ends,
+        warnings: policies
+            .warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }

@@ -1,85 +1,310 @@
 //! Who is known, by which keys, in which groups, and who or what is locked.
-use super::{Broker, BrokerError, Caller};
-use policies::*;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use policies::words::broker::Conflict;
+use policies::{
+    Credential, GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason,
+    RegisteredKey, SessionId,
+};
+
+use super::desk::{View, draw};
+use super::grants::names;
+use super::{Broker, BrokerError, Caller};
+use crate::change::Change;
+use crate::lease::book::Bound;
+
 impl Broker {
     /// Adds someone, with their keys and groups.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] when the name or a key is taken.
     pub async fn add_principal(
         &self,
         caller: &Caller,
         principal: Principal,
     ) -> Result<Arc<Principal>, BrokerError> {
-        let _ = (caller, principal);
-        super::unready()
+        let name = principal.name.clone();
+        self.change(caller, ("add principal", name.as_str()), |view| {
+            view.office(Office::ManagePrincipals)?;
+            if view.state.facts.principals.contains_key(&name) {
+                return Err(exists(&format!("somebody called `{name}`")));
+            }
+            principal
+                .keys
+                .iter()
+                .try_for_each(|key| untaken(view, key))?;
+            Ok((
+                vec![Change::PrincipalAdded {
+                    principal: principal.clone(),
+                }],
+                (),
+            ))
+        })
+        .await?;
+        self.principal(&name)
     }
+
     /// Removes someone, and returns the sessions that ended.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when nobody is called so.
     pub async fn remove_principal(
         &self,
         caller: &Caller,
         name: &PrincipalName,
     ) -> Result<Vec<SessionId>, BrokerError> {
-        let _ = (caller, name);
-        super::unready()
+        self.change(caller, ("remove principal", name.as_str()), |view| {
+            view.office(Office::ManagePrincipals)?;
+            known(view, name)?;
+            let sessions = names(&self.inner.book.of_principal(name));
+            Ok((
+                vec![Change::PrincipalRemoved { name: name.clone() }],
+                sessions,
+            ))
+        })
+        .await
     }
+
     /// Registers a key. See [`registered_key`](crate::identity::registered_key).
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] when it is registered.
     pub async fn add_key(
         &self,
         caller: &Caller,
         name: &PrincipalName,
         key: RegisteredKey,
     ) -> Result<Arc<Principal>, BrokerError> {
-        let _ = (caller, name, key);
-        super::unready()
+        self.change(caller, ("add key", name.as_str()), |view| {
+            view.office(Office::ManagePrincipals)?;
+            known(view, name)?;
+            untaken(view, &key)?;
+            Ok((
+                vec![Change::KeyAdded {
+                    principal: name.clone(),
+                    key: key.clone(),
+                }],
+                (),
+            ))
+        })
+        .await?;
+        self.principal(name)
     }
+
     /// Removes a key, and ends the live sessions that it opened.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when the principal has no such key.
     pub async fn remove_key(
         &self,
         caller: &Caller,
         name: &PrincipalName,
         fingerprint: &str,
     ) -> Result<Vec<SessionId>, BrokerError> {
-        let _ = (caller, name, fingerprint);
-        super::unready()
+        self.change(caller, ("remove key", name.as_str()), |view| {
+            view.office(Office::ManagePrincipals)?;
+            let owner = known(view, name)?;
+            if !owner.keys.iter().any(|key| key.fingerprint == fingerprint) {
+                return Err(BrokerError::NotFound {
+                    what: fingerprint.to_owned(),
+                });
+            }
+            let mut bound = self.inner.book.of_principal(name);
+            bound.retain(|bound| opened_by(bound, fingerprint));
+            let sessions = names(&bound);
+            let fingerprint = fingerprint.to_owned();
+            let mut changes = vec![Change::KeyRemoved {
+                principal: name.clone(),
+                fingerprint,
+            }];
+            let reason = Reason::parse("the key that opened it was removed");
+            if let Ok(reason) = reason {
+                changes.extend(sessions.iter().map(|session| Change::SessionKilled {
+                    session: *session,
+                    by: caller.principal.clone(),
+                    reason: reason.clone(),
+                }));
+            }
+            Ok((changes, sessions))
+        })
+        .await
     }
+
     /// Puts someone into these groups and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when nobody is called so.
     pub async fn set_groups(
         &self,
         caller: &Caller,
         name: &PrincipalName,
         groups: BTreeSet<GroupName>,
     ) -> Result<Arc<Principal>, BrokerError> {
-        let _ = (caller, name, groups);
-        super::unready()
+        self.change(caller, ("set groups", name.as_str()), |view| {
+            view.office(Office::ManagePrincipals)?;
+            known(view, name)?;
+            let change = Change::GroupsSet {
+                principal: name.clone(),
+                groups: groups.clone(),
+            };
+            Ok((vec![change], ()))
+        })
+        .await?;
+        self.principal(name)
     }
+
     /// Everyone.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may neither manage them nor see their sessions.
     pub fn principals(&self, caller: &Caller) -> Result<Vec<Arc<Principal>>, BrokerError> {
-        let _ = caller;
-        super::unready()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        view.office(Office::ManagePrincipals)
+            .or_else(|_no| view.office(Office::ViewSessions))?;
+        Ok(state.facts.principals.values().cloned().collect())
     }
-    /// The caller, as known.
+
+    /// The caller, as known, unless they are locked.
     pub fn whoami(&self, caller: &Caller) -> Option<Arc<Principal>> {
-        let _ = caller;
-        None
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let own = state.facts.principals.get(&caller.principal)?;
+        view.is_self(&own.name).then(|| Arc::clone(own))
     }
+
+    /// The offices that the caller holds.
+    pub fn offices(&self, caller: &Caller) -> Vec<Office> {
+        let state = self.state();
+        let view = self.view(&state, caller);
+        Office::ALL
+            .into_iter()
+            .filter(|office| view.office(*office).is_ok())
+            .collect()
+    }
+
     /// Locks a principal or a target, and returns the sessions that ended.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is nothing of that name.
     pub async fn lock(
         &self,
         caller: &Caller,
         scope: LockScope,
         reason: Reason,
     ) -> Result<(Lock, Vec<SessionId>), BrokerError> {
-        let _ = (caller, scope, reason);
-        super::unready()
+        let random = draw()?;
+        let object = match &scope {
+            LockScope::Principal(name) => name.to_string(),
+            LockScope::Target(name) => name.to_string(),
+        };
+        self.change(caller, ("lock", &object), |view| {
+            view.office(Office::Lock)?;
+            let bound = match &scope {
+                LockScope::Principal(name) => {
+                    known(view, name)?;
+                    self.inner.book.of_principal(name)
+                }
+                LockScope::Target(name) if view.state.facts.targets.contains_key(name) => {
+                    self.inner.book.of_target(name)
+                }
+                LockScope::Target(name) => {
+                    return Err(BrokerError::NotFound {
+                        what: name.to_string(),
+                    });
+                }
+            };
+            let lock = Lock {
+                id: LockId::new(view.now, random),
+                scope: scope.clone(),
+                by: caller.principal.clone(),
+                reason: reason.clone(),
+                at: view.now,
+            };
+            Ok((
+                vec![Change::LockPut { lock: lock.clone() }],
+                (lock, names(&bound)),
+            ))
+        })
+        .await
     }
+
     /// Lifts a lock.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is none.
     pub async fn unlock(&self, caller: &Caller, id: LockId) -> Result<(), BrokerError> {
-        let _ = (caller, id);
-        super::unready()
+        self.change(caller, ("unlock", &id.to_string()), |view| {
+            view.office(Office::Lock)?;
+            match view.state.facts.locks.contains_key(&id) {
+                true => Ok((vec![Change::LockLifted { id }], ())),
+                false => Err(BrokerError::NotFound {
+                    what: id.to_string(),
+                }),
+            }
+        })
+        .await
     }
+
     /// Every lock.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may neither lock nor see sessions.
     pub fn locks(&self, caller: &Caller) -> Result<Vec<Arc<Lock>>, BrokerError> {
-        let _ = caller;
-        super::unready()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        view.office(Office::Lock)
+            .or_else(|_no| view.office(Office::ViewSessions))?;
+        Ok(state.facts.locks.values().cloned().collect())
+    }
+
+    fn principal(&self, name: &PrincipalName) -> Result<Arc<Principal>, BrokerError> {
+        let found = self.state().facts.principals.get(name).cloned();
+        found.ok_or_else(|| BrokerError::NotFound {
+            what: name.to_string(),
+        })
+    }
+}
+
+fn known<'v>(view: &'v View<'_>, name: &PrincipalName) -> Result<&'v Arc<Principal>, BrokerError> {
+    let found = view.state.facts.principals.get(name);
+    found.ok_or_else(|| BrokerError::NotFound {
+        what: name.to_string(),
+    })
+}
+
+/// A key proves one principal.
+fn untaken(view: &View<'_>, key: &RegisteredKey) -> Result<(), BrokerError> {
+    match view.state.owner_of(&key.fingerprint) {
+        None => Ok(()),
+        Some(_owner) => {
+            let fingerprint = key.fingerprint.clone();
+            Err(BrokerError::Conflict(Conflict::KeyTaken { fingerprint }))
+        }
+    }
+}
+
+pub(super) fn exists(what: &str) -> BrokerError {
+    BrokerError::Conflict(Conflict::Exists {
+        what: what.to_owned(),
+    })
+}
+
+fn opened_by((_session, terms): &Bound, key: &str) -> bool {
+    match &terms.credential {
+        Credential::Key { fingerprint } | Credential::Certificate { fingerprint, .. } => {
+            fingerprint == key
+        }
     }
 }

@@ -1,9 +1,21 @@
 //! Asking for a grant, and answering.
-use super::{Broker, BrokerError, Caller};
-use jiff::SignedDuration;
-use policies::*;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use policies::words::broker::Conflict;
+use policies::{
+    Activation, Approval, Denial, Filing, Grant, GrantId, Login, Part, Reason, Request, RequestId,
+    RequestState, TargetName, activates, may_request,
+};
+use tokio::time::timeout_at;
+
+use super::desk::{View, draw};
+use super::{Broker, BrokerError, Caller};
+use crate::change::Change;
+use crate::state::State;
+
 /// What someone asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Petition {
@@ -16,6 +28,7 @@ pub struct Petition {
     /// Why.
     pub reason: Reason,
 }
+
 /// A request, and the grant that it became, if it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asking {
@@ -26,6 +39,7 @@ pub struct Asking {
     /// Whether the caller may answer it.
     pub answerable: bool,
 }
+
 /// Which requests to list: newest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestFilter {
@@ -34,17 +48,87 @@ pub struct RequestFilter {
     /// Only those that the caller filed.
     pub mine: bool,
 }
+
 impl Broker {
     /// Files a request. It becomes a grant at once if a policy says so.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] for a target that does not exist and for one that the caller may
+    /// not ask for; [`BrokerError::Conflict`] when they have asked for the same.
     pub async fn request(
         &self,
         caller: &Caller,
         petition: Petition,
     ) -> Result<Asking, BrokerError> {
-        let _ = (caller, petition);
-        super::unready()
+        let (request, grant) = (draw()?, draw()?);
+        let object = petition.target.to_string();
+        let id = self
+            .change(caller, ("request", &object), |view| {
+                self.healthy()?;
+                let id = RequestId::new(view.now, request);
+                let filed = self.file(view, id, &petition)?;
+                let mut changes = vec![Change::RequestFiled {
+                    request: filed.clone(),
+                }];
+                changes.extend(activation(view, &filed, GrantId::new(view.now, grant))?);
+                Ok((changes, id))
+            })
+            .await?;
+        self.show_request(caller, id)
     }
+
+    fn file(
+        &self,
+        view: &View<'_>,
+        id: RequestId,
+        petition: &Petition,
+    ) -> Result<Request, BrokerError> {
+        let Petition {
+            target,
+            login,
+            duration,
+            reason,
+        } = petition.clone();
+        let filing = Filing {
+            id,
+            principal: view.caller.principal.clone(),
+            target,
+            login,
+            duration,
+            reason,
+        };
+        let mut filed = Request::file(filing, view.now).map_err(refused)?;
+        let lapses_at = view.now.saturating_add(self.inner.settings.request_limit);
+        filed.lapses_at = lapses_at.unwrap_or(filed.lapses_at);
+        let State { facts, .. } = view.state;
+        may_request(
+            view.state.policies()?,
+            facts,
+            &filed,
+            view.caller.source,
+            view.now,
+        )?;
+        let same = |open: &&Arc<Request>| {
+            open.is_open(view.now)
+                && open.principal == filed.principal
+                && open.target == filed.target
+                && open.login == filed.login
+        };
+        match facts.requests.values().find(same) {
+            Some(open) => Err(BrokerError::Conflict(Conflict::AskedBefore {
+                request: open.id,
+            })),
+            None => Ok(filed),
+        }
+    }
+
     /// Says yes. `shown` is the digest of what the caller was shown, if they were.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for one's own request; [`BrokerError::Conflict`] when it is closed,
+    /// is not what was shown, or the caller has said yes before.
     pub async fn approve(
         &self,
         caller: &Caller,
@@ -52,42 +136,207 @@ impl Broker {
         note: Option<Reason>,
         shown: Option<&str>,
     ) -> Result<Asking, BrokerError> {
-        let _ = (caller, id, note, shown);
-        super::unready()
+        let grant = draw()?;
+        self.change(caller, ("approve", &id.to_string()), |view| {
+            self.healthy()?;
+            let request = answerable(view, id)?;
+            let approval = Approval {
+                by: caller.principal.clone(),
+                at: view.now,
+                note: note.clone(),
+                digest: shown.map_or_else(|| request.digest(), str::to_owned),
+            };
+            let approved = request.approve(approval.clone()).map_err(refused)?;
+            let mut changes = vec![Change::RequestApproved { id, approval }];
+            changes.extend(activation(view, &approved, GrantId::new(view.now, grant))?);
+            Ok((changes, ()))
+        })
+        .await?;
+        self.show_request(caller, id)
     }
+
     /// Says no.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broker::approve`].
     pub async fn deny(
         &self,
         caller: &Caller,
         id: RequestId,
         note: Reason,
     ) -> Result<Asking, BrokerError> {
-        let _ = (caller, id, note);
-        super::unready()
+        self.change(caller, ("deny", &id.to_string()), |view| {
+            let request = answerable(view, id)?;
+            let by = &caller.principal;
+            request
+                .deny(by.clone(), note.clone(), view.now)
+                .map_err(refused)?;
+            Ok((
+                vec![Change::RequestDenied {
+                    id,
+                    by: by.clone(),
+                    note: note.clone(),
+                }],
+                (),
+            ))
+        })
+        .await?;
+        self.show_request(caller, id)
     }
+
     /// Takes one's own request back.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] when it is closed or somebody else's.
     pub async fn withdraw(&self, caller: &Caller, id: RequestId) -> Result<Asking, BrokerError> {
-        let _ = (caller, id);
-        super::unready()
+        self.change(caller, ("withdraw", &id.to_string()), |view| {
+            let request = visible(view, id)?;
+            request
+                .withdraw(&caller.principal, view.now)
+                .map_err(refused)?;
+            Ok((vec![Change::RequestWithdrawn { id }], ()))
+        })
+        .await?;
+        self.show_request(caller, id)
     }
+
     /// Returns when the request is not pending any more, or after `limit`, with where it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when the caller may not see it (any more).
     pub async fn wait_request(
         &self,
         caller: &Caller,
         id: RequestId,
         limit: Duration,
     ) -> Result<Asking, BrokerError> {
-        let _ = (caller, id, limit);
-        super::unready()
+        let mut state = self.inner.state.clone();
+        let ends_at = self.inner.clock.instant();
+        let ends_at = ends_at.checked_add(limit).unwrap_or(ends_at);
+        loop {
+            state.mark_unchanged();
+            let asking = self.show_request(caller, id)?;
+            if asking.request.state != RequestState::Pending {
+                return Ok(asking);
+            }
+            let lapses_at = self.inner.clock.instant_of(asking.request.lapses_at);
+            let now = self.inner.clock.instant();
+            if now >= ends_at {
+                return Ok(asking);
+            }
+            match timeout_at(ends_at.min(lapses_at), state.changed()).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(_gone)) => return Err(BrokerError::Unavailable { part: Part::Store }),
+            }
+        }
     }
+
     /// One request.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is none that the caller may see.
     pub fn show_request(&self, caller: &Caller, id: RequestId) -> Result<Asking, BrokerError> {
-        let _ = (caller, id);
-        super::unready()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        visible(&view, id).map(|request| asking(&view, request))
     }
+
     /// The requests that the caller may see.
     pub fn requests(&self, caller: &Caller, filter: RequestFilter) -> Vec<Asking> {
-        let _ = (caller, filter);
-        Vec::new()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let fits = |request: &&Arc<Request>| {
+            (!filter.open || request.is_open(view.now))
+                && (!filter.mine || request.principal == caller.principal)
+                && view.sees_request(request)
+        };
+        state
+            .facts
+            .requests
+            .values()
+            .rev()
+            .filter(fits)
+            .map(|one| asking(&view, one))
+            .collect()
     }
+}
+
+/// The changes by which a request becomes a grant, if the policies say that it does.
+fn activation(
+    view: &View<'_>,
+    request: &Request,
+    id: GrantId,
+) -> Result<Option<Change>, BrokerError> {
+    let policies = view.state.policies()?;
+    let mut facts = view.state.facts.clone();
+    facts.requests.insert(request.id, Arc::new(request.clone()));
+    match activates(policies, &facts, request, view.caller.source, view.now) {
+        Activation::Now { policies } => {
+            let (_approved, grant) = request.grant(id, view.now).map_err(refused)?;
+            Ok(Some(Change::GrantMade { grant, policies }))
+        }
+        Activation::Waits => Ok(None),
+    }
+}
+
+fn visible<'v>(view: &'v View<'_>, id: RequestId) -> Result<&'v Arc<Request>, BrokerError> {
+    let request = view
+        .state
+        .facts
+        .requests
+        .get(&id)
+        .filter(|request| view.sees_request(request));
+    request.ok_or_else(|| BrokerError::NotFound {
+        what: id.to_string(),
+    })
+}
+
+/// A request that the caller may answer.
+fn answerable<'v>(view: &'v View<'_>, id: RequestId) -> Result<&'v Arc<Request>, BrokerError> {
+    let request = view.state.facts.requests.get(&id);
+    let request = request.ok_or_else(|| BrokerError::NotFound {
+        what: id.to_string(),
+    })?;
+    match view.may_answer(request) {
+        Ok(()) => Ok(request),
+        // Whoever may see it is told why they may not answer it.
+        Err(Denial::NotFound { .. }) if view.sees_request(request) => {
+            Err(BrokerError::Denied(Denial::NotAllowed {
+                policy: String::new(),
+                reason: "You may not answer this request.".to_owned(),
+            }))
+        }
+        Err(denial) => Err(denial.into()),
+    }
+}
+
+fn asking(view: &View<'_>, request: &Arc<Request>) -> Asking {
+    let open = request.is_open(view.now);
+    let answerable = open && view.may_answer(request).is_ok();
+    let grant = match &request.state {
+        RequestState::Approved { grant } => view.state.facts.grants.get(grant).cloned(),
+        _ => None,
+    };
+    let request = match (open, &request.state) {
+        (false, RequestState::Pending) => Arc::new(lapsed(request, view.now)),
+        _ => Arc::clone(request),
+    };
+    Asking {
+        request,
+        grant,
+        answerable,
+    }
+}
+
+/// Nobody writes down that a request lapsed: time says so.
+fn lapsed(request: &Request, now: Timestamp) -> Request {
+    request.lapse(now).unwrap_or_else(|_open| request.clone())
+}
+
+fn refused(error: policies::RequestError) -> BrokerError {
+    BrokerError::Conflict(Conflict::Request(error))
 }

@@ -1,79 +1,295 @@
 //! Sessions: what the data plane reports, what people may see, and ending one.
-use super::{Broker, BrokerError, Caller};
-use crate::ledger::{Happening, Line, Session, SessionEnd, SessionFilter};
+
 use jiff::Timestamp;
-use policies::*;
+use policies::words::broker::Conflict;
+use policies::{Denial, Office, Reason, SessionId, Terms};
+
+use super::{Broker, BrokerError, Caller};
+use crate::change::Change;
+use crate::ledger::{
+    Cause, Counters, Event, Happening, Line, RecordingState, Session, SessionEnd, SessionFilter,
+    Timeline, chain,
+};
+use crate::store::Store;
+
+/// How many lines of the ledger are handed out at once at most.
+const LINES_MAX: u32 = 1_000;
+
 impl Broker {
-    /// Writes down that a session's recording is open, and puts it among the live ones. Durable
-    /// when it returns.
+    /// Writes down that a session's recording is open, and puts it among the live ones.
+    ///
+    /// In line for the ledger when it returns, and durable before any certificate for the session
+    /// is written down.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`]: the session must not begin.
     pub async fn session_opened(
         &self,
         session: SessionId,
         terms: &Terms,
     ) -> Result<(), BrokerError> {
-        let _ = (session, terms);
-        super::unready()
+        let session = Box::new(Session::opened(session, terms, self.inner.clock.now()));
+        let receipt = self.submit(Happening::SessionOpened { session }).await?;
+        drop(receipt);
+        Ok(())
     }
+
     /// Writes down how a session ended. Durable when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`]: the next start writes it down as cut short.
     pub async fn session_closed(
         &self,
         session: SessionId,
         end: SessionEnd,
     ) -> Result<(), BrokerError> {
-        let _ = (session, end);
-        super::unready()
+        self.record(Happening::SessionClosed {
+            session,
+            end: Box::new(end),
+        })
+        .await
     }
-    /// Writes down something for the auditor. Durable when it returns.
-    pub async fn record(&self, happening: Happening) -> Result<(), BrokerError> {
-        let _ = happening;
-        super::unready()
-    }
-    /// The sessions that the caller may see, newest first.
+
+    /// The sessions that the caller may see, newest first: all with the office for it, else their
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`] when the store does not answer.
     pub async fn sessions(
         &self,
         caller: &Caller,
         filter: &SessionFilter,
     ) -> Result<Vec<Session>, BrokerError> {
-        let _ = (caller, filter);
-        super::unready()
+        let mut filter = filter.clone();
+        match self.sees_sessions(caller) {
+            Sees::All => {}
+            Sees::Nothing => return Ok(Vec::new()),
+            Sees::Own
+                if filter
+                    .principal
+                    .as_ref()
+                    .is_none_or(|name| *name == caller.principal) =>
+            {
+                filter.principal = Some(caller.principal.clone());
+            }
+            Sees::Own => return Ok(Vec::new()),
+        }
+        let found = self.inner.store.sessions(&filter).await;
+        found.map_err(|error| BrokerError::store(&error))
     }
+
     /// One session.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is none that the caller may see.
     pub async fn show_session(
         &self,
         caller: &Caller,
         id: SessionId,
     ) -> Result<Session, BrokerError> {
-        let _ = (caller, id);
-        super::unready()
+        let found = self.inner.store.session(id).await;
+        let found = found.map_err(|error| BrokerError::store(&error))?;
+        let seen = found.filter(|session| match self.sees_sessions(caller) {
+            Sees::All => true,
+            Sees::Own => session.principal == caller.principal,
+            Sees::Nothing => false,
+        });
+        seen.ok_or_else(|| BrokerError::NotFound {
+            what: id.to_string(),
+        })
     }
+
     /// One session whose recording the caller may play: their own, or any with the office for it.
+    /// That they asked is in the ledger either way.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may see the session and not its recording.
     pub async fn replayable(&self, caller: &Caller, id: SessionId) -> Result<Session, BrokerError> {
-        let _ = (caller, id);
-        super::unready()
+        let allowed = self.try_replay(caller, id).await;
+        match &allowed {
+            Ok(_session) => {
+                let principal = caller.principal.clone();
+                self.record(Happening::Replayed {
+                    session: id,
+                    by: principal,
+                })
+                .await?;
+            }
+            Err(refused) => {
+                self.audit_refusal(caller, ("replay", &id.to_string()), refused)
+                    .await
+            }
+        }
+        allowed
     }
-    /// Ends one session; its grant stays.
+
+    async fn try_replay(&self, caller: &Caller, id: SessionId) -> Result<Session, BrokerError> {
+        let state = self.state();
+        let replay = self.view(&state, caller).office(Office::Replay);
+        let found = match replay {
+            // Whoever may play any recording may see any session.
+            Ok(()) => self.inner.store.session(id).await,
+            Err(denial) => {
+                let session = self.show_session(caller, id).await?;
+                return match session.principal == caller.principal {
+                    true => Ok(session),
+                    false => Err(denial.into()),
+                };
+            }
+        };
+        let found = found.map_err(|error| BrokerError::store(&error))?;
+        found.ok_or_else(|| BrokerError::NotFound {
+            what: id.to_string(),
+        })
+    }
+
+    /// Ends one session; its grant stays. Its lease is over when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] when it is over.
     pub async fn kill_session(
         &self,
         caller: &Caller,
         id: SessionId,
         reason: Reason,
     ) -> Result<(), BrokerError> {
-        let _ = (caller, id, reason);
-        super::unready()
+        let session = self.show_session(caller, id).await;
+        if let Err(refused) = &session {
+            self.audit_refusal(caller, ("kill session", &id.to_string()), refused)
+                .await;
+        }
+        let session = session?;
+        if !session.is_live() {
+            return Err(BrokerError::Conflict(Conflict::SessionOver { session: id }));
+        }
+        self.change(caller, ("kill session", &id.to_string()), |view| {
+            if !view.is_self(&session.principal) {
+                view.office(Office::KillSessions)?;
+            }
+            if view.state.kills.contains_key(&id) {
+                return Err(BrokerError::Conflict(Conflict::SessionOver { session: id }));
+            }
+            let (by, reason) = (caller.principal.clone(), reason.clone());
+            Ok((
+                vec![Change::SessionKilled {
+                    session: id,
+                    by,
+                    reason,
+                }],
+                (),
+            ))
+        })
+        .await
     }
+
     /// Lines of the ledger after `seen`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may not see other people's sessions.
     pub async fn audit(
         &self,
         caller: &Caller,
         seen: u64,
         limit: u32,
     ) -> Result<Vec<Line>, BrokerError> {
-        let _ = (caller, seen, limit);
-        super::unready()
+        let state = self.state();
+        self.view(&state, caller).office(Office::ViewSessions)?;
+        let limit = limit.clamp(1, LINES_MAX);
+        let stored = self.inner.store.lines(seen, limit).await;
+        let stored = stored.map_err(|error| BrokerError::store(&error))?;
+        let line = |stored: &chain::Stored| {
+            let event: Event =
+                serde_json::from_str(&stored.body).map_err(|error| BrokerError::store(&error))?;
+            Ok(Line {
+                seq: stored.seq,
+                event,
+                digest: chain::hex(&stored.digest),
+            })
+        };
+        stored.iter().map(line).collect()
     }
-    /// The ids of sessions that were open when the server last stopped, closed as cut short.
+
+    /// Walks the whole ledger and recomputes its chain.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may not see other people's sessions.
+    pub async fn verify_ledger(&self, caller: &Caller) -> Result<chain::Walk, BrokerError> {
+        let state = self.state();
+        self.view(&state, caller).office(Office::ViewSessions)?;
+        let (mut last, mut head) = (0, chain::GENESIS);
+        loop {
+            let lines = self.inner.store.lines(last, LINES_MAX).await;
+            let lines = lines.map_err(|error| BrokerError::store(&error))?;
+            match chain::verify(last, head, &lines) {
+                chain::Walk::Whole {
+                    last: to,
+                    head: digest,
+                } if to > last => {
+                    (last, head) = (to, digest);
+                }
+                walked => return Ok(walked),
+            }
+        }
+    }
+
+    /// Closes the sessions that were open when the server last stopped, as cut short, and returns
+    /// their names. For the start, before anyone is let in.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`] when the store does not answer.
     pub async fn cut_short(&self, now: Timestamp) -> Result<Vec<SessionId>, BrokerError> {
-        let _ = now;
-        super::unready()
+        let live = SessionFilter {
+            live: Some(true),
+            ..SessionFilter::default()
+        };
+        let mut cut = Vec::new();
+        loop {
+            let open = self.inner.store.sessions(&live).await;
+            let open = open.map_err(|error| BrokerError::store(&error))?;
+            if open.is_empty() {
+                return Ok(cut);
+            }
+            for session in open {
+                self.session_closed(session.id, cut_short(now)).await?;
+                cut.push(session.id);
+            }
+        }
+    }
+
+    fn sees_sessions(&self, caller: &Caller) -> Sees {
+        let state = self.state();
+        let view = self.view(&state, caller);
+        match view.office(Office::ViewSessions) {
+            Ok(()) => Sees::All,
+            Err(Denial::Unavailable { .. }) => Sees::Nothing,
+            Err(_) if view.is_self(&caller.principal) => Sees::Own,
+            Err(_) => Sees::Nothing,
+        }
+    }
+}
+
+/// Whose sessions a caller sees.
+enum Sees {
+    All,
+    Own,
+    Nothing,
+}
+
+fn cut_short(at: Timestamp) -> SessionEnd {
+    SessionEnd {
+        at,
+        cause: Cause::CutShort,
+        timeline: Timeline::default(),
+        counters: Counters::default(),
+        recording: RecordingState::CutShort,
     }
 }

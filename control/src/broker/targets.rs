@@ -1,9 +1,20 @@
 //! What can be connected to.
-use super::{Broker, BrokerError, Caller};
-use jiff::Timestamp;
-use policies::*;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use policies::{
+    Filing, GrantId, Login, Office, Reason, Request, RequestId, SessionId, Target, TargetName,
+    may_request, may_see,
+};
+
+use super::desk::View;
+use super::grants::names;
+use super::principals::exists;
+use super::{Broker, BrokerError, Caller};
+use crate::change::Change;
+
 /// A target as one person sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetView {
@@ -12,6 +23,7 @@ pub struct TargetView {
     /// What that person may do, by login. Empty for someone who only administers it.
     pub access: BTreeMap<Login, Access>,
 }
+
 /// How someone stands to a login of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
@@ -30,42 +42,155 @@ pub enum Access {
     /// They may ask.
     Ask,
 }
+
 impl Broker {
     /// A target, whoever may see it: for the data plane after admission.
     pub fn target(&self, name: &TargetName) -> Option<Arc<Target>> {
-        let _ = name;
-        None
+        self.state().facts.targets.get(name).cloned()
     }
+
     /// The targets that the caller may see.
     pub fn targets(&self, caller: &Caller) -> Vec<TargetView> {
-        let _ = caller;
-        Vec::new()
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let Ok(policies) = state.policies() else {
+            return Vec::new();
+        };
+        let Caller { principal, source } = caller;
+        let sees = |target: &&Arc<Target>| {
+            may_see(
+                policies,
+                &state.facts,
+                principal,
+                &target.name,
+                *source,
+                view.now,
+            )
+        };
+        let seen = state.facts.targets.values().filter(sees);
+        let show = |target: &Arc<Target>| TargetView {
+            target: Arc::clone(target),
+            access: target
+                .logins
+                .iter()
+                .filter_map(|login| Some((login.clone(), access(&view, target, login)?)))
+                .collect(),
+        };
+        seen.map(show).collect()
     }
+
     /// Adds a target.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] when the name is taken.
     pub async fn add_target(
         &self,
         caller: &Caller,
         target: Target,
     ) -> Result<Arc<Target>, BrokerError> {
-        let _ = (caller, target);
-        super::unready()
+        self.change(caller, ("add target", target.name.as_str()), |view| {
+            view.office(Office::ManageTargets)?;
+            if view.state.facts.targets.contains_key(&target.name) {
+                return Err(exists(&format!("target `{}`", target.name)));
+            }
+            let added = Arc::new(target.clone());
+            Ok((
+                vec![Change::TargetAdded {
+                    target: target.clone(),
+                }],
+                added,
+            ))
+        })
+        .await
     }
+
     /// Replaces a target of the same name, and returns the sessions that ended by it.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is none.
     pub async fn replace_target(
         &self,
         caller: &Caller,
         target: Target,
     ) -> Result<Vec<SessionId>, BrokerError> {
-        let _ = (caller, target);
-        super::unready()
+        self.change(caller, ("replace target", target.name.as_str()), |view| {
+            view.office(Office::ManageTargets)?;
+            known(view, &target.name)?;
+            let mut bound = self.inner.book.of_target(&target.name);
+            bound.retain(|(_session, terms)| {
+                terms.target.endpoint != target.endpoint || !target.logins.contains(&terms.login)
+            });
+            Ok((
+                vec![Change::TargetAdded {
+                    target: target.clone(),
+                }],
+                names(&bound),
+            ))
+        })
+        .await
     }
+
     /// Removes a target, and returns the sessions that ended.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is none.
     pub async fn remove_target(
         &self,
         caller: &Caller,
         name: &TargetName,
     ) -> Result<Vec<SessionId>, BrokerError> {
-        let _ = (caller, name);
-        super::unready()
+        self.change(caller, ("remove target", name.as_str()), |view| {
+            view.office(Office::ManageTargets)?;
+            known(view, name)?;
+            let sessions = names(&self.inner.book.of_target(name));
+            Ok((vec![Change::TargetRemoved { name: name.clone() }], sessions))
+        })
+        .await
     }
+}
+
+fn known(view: &View<'_>, name: &TargetName) -> Result<(), BrokerError> {
+    match view.state.facts.targets.contains_key(name) {
+        true => Ok(()),
+        false => Err(BrokerError::NotFound {
+            what: name.to_string(),
+        }),
+    }
+}
+
+fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {
+    let View { state, caller, now } = view;
+    let facts = &state.facts;
+    let grants = facts.grants.values();
+    let held = grants.filter(|held| held.covers(&caller.principal, &target.name, login, *now));
+    if let Some(held) = held.max_by_key(|held| held.expires_at) {
+        return Some(Access::Granted {
+            grant: held.id,
+            until: held.expires_at,
+        });
+    }
+    let own = |request: &&Arc<Request>| {
+        request.is_open(*now)
+            && request.principal == caller.principal
+            && request.target == target.name
+            && request.login == *login
+    };
+    if let Some(open) = facts.requests.values().find(own) {
+        return Some(Access::Pending { request: open.id });
+    }
+    // What is asked for here is the least that anyone would ask for.
+    let filing = Filing {
+        id: RequestId::new(*now, [0; 10]),
+        principal: caller.principal.clone(),
+        target: target.name.clone(),
+        login: login.clone(),
+        duration: SignedDuration::from_mins(1),
+        reason: Reason::parse("to list what may be asked for").ok()?,
+    };
+    let probe = Request::file(filing, *now).ok()?;
+    let asked = may_request(state.policies().ok()?, facts, &probe, caller.source, *now);
+    asked.is_ok().then_some(Access::Ask)
 }

@@ -191,7 +191,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 
 /// Opens a file to write, or creates it for its owner alone.
 fn owned(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -318,14 +323,15 @@ impl Store for SqliteStore {
             "SELECT body, ending FROM sessions
              WHERE (?1 IS NULL OR (ending IS NULL) = ?1) AND (?2 IS NULL OR principal = ?2)
                AND (?3 IS NULL OR target = ?3) AND (?4 IS NULL OR grant_id = ?4)
-               AND (?5 IS NULL OR id < ?5)
-             ORDER BY id DESC LIMIT ?6",
+               AND (?5 IS NULL OR id < ?5) AND (?6 IS NULL OR (id >= ?6 AND id < ?6 || '~'))
+             ORDER BY id DESC LIMIT ?7",
         )
         .bind(filter.live)
         .bind(filter.principal.as_ref().map(ToString::to_string))
         .bind(filter.target.as_ref().map(ToString::to_string))
         .bind(filter.grant.map(|grant| grant.to_string()))
         .bind(filter.before.map(|before| before.to_string()))
+        .bind(filter.prefix.as_deref())
         .bind(i64::from(filter.page()))
         .fetch_all(&self.shared.readers)
         .await?;

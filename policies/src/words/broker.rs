@@ -1,37 +1,19 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
 use crate::words::{Shown, Words};
-use crate::{GrantId, RequestId, SessionId};
+use crate::{GrantOver, RequestError, RequestId, SessionId};
 
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
-    /// The request was answered, taken back or has lapsed.
-    RequestClosed {
-        /// Which.
-        request: RequestId,
-        /// What became of it: `approved`, `denied`, `withdrawn` or `lapsed`.
-        became: &'static str,
-    },
-    /// The same person has said yes to it before.
-    ApprovedBefore {
-        /// Which.
-        request: RequestId,
-    },
-    /// It is not what was shown when they decided.
-    RequestChanged {
-        /// Which.
-        request: RequestId,
-    },
+    /// The request cannot take this step.
+    Request(RequestError),
+    /// The grant is over.
+    Grant(GrantOver),
     /// The same has been asked and nobody has answered yet.
     AskedBefore {
         /// The open request.
         request: RequestId,
-    },
-    /// The grant is over.
-    GrantOver {
-        /// Which.
-        grant: GrantId,
     },
     /// The session is over.
     SessionOver {
@@ -55,27 +37,13 @@ pub enum Conflict {
 impl Shown for Conflict {
     fn words(&self) -> Words {
         let (code, what, hint) = match self {
-            Self::RequestClosed { request, became } => (
-                "TG501",
-                format!("{request} has been {became}"),
-                Some(format!("tidegate requests show {request}")),
-            ),
-            Self::ApprovedBefore { request } => (
-                "TG502",
-                format!("you have approved {request} before; someone else has to"),
-                Some(format!("tidegate requests show {request}")),
-            ),
-            Self::RequestChanged { request } => (
-                "TG503",
-                format!("{request} is not what you were shown"),
-                Some(format!("tidegate requests show {request}")),
-            ),
+            Self::Request(error) => return error.words(),
+            Self::Grant(error) => return error.words(),
             Self::AskedBefore { request } => (
                 "TG504",
                 format!("you have asked for this in {request}, which waits for an answer"),
                 Some(format!("tidegate requests show {request}")),
             ),
-            Self::GrantOver { grant } => ("TG505", format!("{grant} is over"), None),
             Self::SessionOver { session } => (
                 "TG506",
                 format!("{session} is over"),
@@ -127,8 +95,6 @@ pub enum Invalid {
         /// Each with file, line and advice, as it is to be printed.
         mistakes: Vec<String>,
     },
-    /// The duration is zero, negative, or longer than a year.
-    Duration,
 }
 
 impl Shown for Invalid {
@@ -154,11 +120,6 @@ impl Shown for Invalid {
                 "TG525",
                 format!("the policies are not accepted:\n{}", mistakes.join("\n")),
                 Some("tidegate policy check DIR".to_owned()),
-            ),
-            Self::Duration => (
-                "TG526",
-                "the duration has to be more than nothing and at most a year".to_owned(),
-                None,
             ),
         };
         Words { code, what, hint }

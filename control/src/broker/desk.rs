@@ -1,0 +1,246 @@
+//! How every change is made: decide on the log's end, append, apply, and only then answer.
+//!
+//! Also who may see and do what, asked of the policies in one place, and the audit of every no.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use policies::words::broker::Conflict;
+use policies::{
+    Denial, Grant, Office, Part, PrincipalName, Request, may_approve, may_office, may_revoke,
+};
+use tokio::sync::oneshot;
+
+use super::{Broker, BrokerError, Caller};
+use crate::change::{Change, Draft};
+use crate::entropy;
+use crate::feed::Order;
+use crate::ledger::{Event, Happening};
+use crate::state::State;
+use crate::store::{AppendError, Receipt, Store};
+
+/// How often a change is decided anew because others changed the log meanwhile.
+const TRIES_MAX: u32 = 100;
+
+/// What a caller sees: the state, at one instant.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) state: &'a State,
+    pub(super) caller: &'a Caller,
+    pub(super) now: Timestamp,
+}
+
+impl View<'_> {
+    /// Whether the caller holds this office.
+    pub(super) fn office(&self, office: Office) -> Result<(), Denial> {
+        let name = &self.caller.principal;
+        may_office(
+            self.state.policies()?,
+            &self.state.facts,
+            name,
+            office,
+            self.now,
+        )
+    }
+
+    /// Whether this is the caller, and they are not out.
+    pub(super) fn is_self(&self, name: &PrincipalName) -> bool {
+        *name == self.caller.principal && admits(self.state, name)
+    }
+
+    /// Whether the caller may answer this request.
+    pub(super) fn may_answer(&self, request: &Request) -> Result<(), Denial> {
+        let Caller { principal, source } = self.caller;
+        let policies = self.state.policies()?;
+        may_approve(
+            policies,
+            &self.state.facts,
+            principal,
+            request,
+            *source,
+            self.now,
+        )
+    }
+
+    /// Whether the caller may end this grant.
+    pub(super) fn may_end(&self, grant: &Grant) -> Result<(), Denial> {
+        let Caller { principal, source } = self.caller;
+        let policies = self.state.policies()?;
+        may_revoke(
+            policies,
+            &self.state.facts,
+            principal,
+            grant,
+            *source,
+            self.now,
+        )
+    }
+
+    /// Whether the caller may know of this request: their own, one they may answer, or any with the
+    /// office for it.
+    pub(super) fn sees_request(&self, request: &Request) -> bool {
+        self.is_self(&request.principal)
+            || self.office(Office::ViewSessions).is_ok()
+            || self.may_answer(request).is_ok()
+    }
+
+    /// Whether the caller may know of this grant.
+    pub(super) fn sees_grant(&self, grant: &Grant) -> bool {
+        self.is_self(&grant.principal)
+            || self.office(Office::ViewSessions).is_ok()
+            || self.may_end(grant).is_ok()
+    }
+}
+
+/// Whether this is someone who may come in at all: known and not locked.
+pub(super) fn admits(state: &State, name: &PrincipalName) -> bool {
+    state.facts.principals.contains_key(name) && state.facts.lock_on_principal(name).is_none()
+}
+
+/// What a change is decided to be: what to append, and what to answer. With nothing to append, only
+/// the answer counts.
+pub(super) type Decided<T> = Result<(Vec<Change>, T), BrokerError>;
+
+impl Broker {
+    /// The state as it is in memory.
+    pub(super) fn state(&self) -> Arc<State> {
+        self.inner.state.borrow().clone()
+    }
+
+    /// What this caller sees of it.
+    pub(super) fn view<'a>(&self, state: &'a State, caller: &'a Caller) -> View<'a> {
+        View {
+            state,
+            caller,
+            now: self.inner.clock.now(),
+        }
+    }
+
+    /// The state with the log's tail in it.
+    pub(super) async fn caught_up(&self) -> Result<Arc<State>, BrokerError> {
+        let state = self.state();
+        if self.inner.store.head() == state.revision && self.inner.book.closed().is_none() {
+            return Ok(state);
+        }
+        let unavailable = BrokerError::Unavailable { part: Part::Store };
+        let (answer, caught_up) = oneshot::channel();
+        if self
+            .inner
+            .orders
+            .send(Order::CatchUp(answer))
+            .await
+            .is_err()
+        {
+            return Err(unavailable);
+        }
+        match caught_up.await {
+            Ok(Ok(state)) => Ok(state),
+            Ok(Err(error)) => Err(BrokerError::store(&error)),
+            Err(_gone) => Err(unavailable),
+        }
+    }
+
+    /// Decides on the log's end, appends and applies; decides anew when others were faster. Every
+    /// no is in the ledger before it is answered.
+    pub(super) async fn change<T>(
+        &self,
+        caller: &Caller,
+        (deed, object): (&str, &str),
+        decide: impl Fn(&View<'_>) -> Decided<T>,
+    ) -> Result<T, BrokerError> {
+        let done = self.try_change(caller, decide).await;
+        if let Err(refused) = &done {
+            self.audit_refusal(caller, (deed, object), refused).await;
+        }
+        done
+    }
+
+    async fn try_change<T>(
+        &self,
+        caller: &Caller,
+        decide: impl Fn(&View<'_>) -> Decided<T>,
+    ) -> Result<T, BrokerError> {
+        for _try in 0..TRIES_MAX {
+            let state = self.caught_up().await?;
+            let view = self.view(&state, caller);
+            if !admits(&state, &caller.principal) {
+                let what = caller.principal.to_string();
+                return Err(BrokerError::NotFound { what });
+            }
+            let (changes, answer) = decide(&view)?;
+            if changes.is_empty() {
+                return Ok(answer);
+            }
+            let draft = Draft {
+                at: view.now,
+                by: Some(caller.principal.clone()),
+                source: Some(caller.source),
+                changes,
+            };
+            match self.inner.store.append(state.revision, draft).await {
+                Ok(_revision) => {
+                    self.caught_up().await?;
+                    return Ok(answer);
+                }
+                Err(AppendError::Conflict { .. }) => tokio::task::yield_now().await,
+                Err(AppendError::Store(error)) => return Err(BrokerError::store(&error)),
+            }
+        }
+        Err(BrokerError::Conflict(Conflict::Busy))
+    }
+
+    /// Writes a no into the ledger. It stays a no if that fails.
+    pub(super) async fn audit_refusal(
+        &self,
+        caller: &Caller,
+        (deed, object): (&str, &str),
+        refused: &BrokerError,
+    ) {
+        let denial = match refused {
+            BrokerError::Denied(denial) => denial.clone(),
+            BrokerError::NotFound { what } => Denial::NotFound { what: what.clone() },
+            BrokerError::Unavailable { part } => Denial::Unavailable { part: *part },
+            BrokerError::Conflict(_) | BrokerError::Invalid(_) => return,
+        };
+        let happening = Happening::Disallowed {
+            principal: caller.principal.clone(),
+            source: caller.source,
+            deed: deed.to_owned(),
+            object: object.to_owned(),
+            denial,
+        };
+        self.write(happening).await;
+    }
+
+    /// Writes something into the ledger, and waits until it is durable or cannot be.
+    pub(super) async fn write(&self, happening: Happening) {
+        if let Err(refused) = self.record(happening).await {
+            tracing::error!(
+                error = &refused as &dyn std::error::Error,
+                "ledger.unwritten"
+            );
+        }
+    }
+
+    /// Puts something in line for the ledger.
+    pub(super) async fn submit(&self, happening: Happening) -> Result<Receipt, BrokerError> {
+        let event = Event {
+            at: self.inner.clock.now(),
+            happening,
+        };
+        let submitted = self.inner.store.submit(vec![event]).await;
+        submitted.map_err(|error| BrokerError::store(&error))
+    }
+
+    /// Whether a grant may be made or used: the clock is believed and the store answers.
+    pub(super) fn healthy(&self) -> Result<(), BrokerError> {
+        self.inner.health.admits().map_err(BrokerError::from)
+    }
+}
+
+/// Random bytes for a new id.
+pub(super) fn draw() -> Result<[u8; 10], BrokerError> {
+    entropy::bytes().map_err(|_refused| BrokerError::Unavailable {
+        part: Part::Authority,
+    })
+}
