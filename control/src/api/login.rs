@@ -101,7 +101,9 @@ fn proven(house: &Shared, order: &LoginOrder) -> Option<PrincipalName> {
         .challenges
         .take(challenge, public_key, broker.clock().instant());
     let signed = sshsig::verify_line(public_key, LOGIN_NAMESPACE, challenge.as_bytes(), signature);
-    let owner = broker.identify_key(public_key);
+    let owner = broker
+        .identify_key(public_key)
+        .map(|(name, _fingerprint)| name);
     owner.filter(|_known| open && signed.is_ok())
 }
 

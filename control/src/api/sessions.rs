@@ -44,6 +44,7 @@ impl From<Filter> for SessionFilter {
             principal,
             target,
             grant: None,
+            prefix: None,
             before,
             limit,
         }

@@ -181,16 +181,6 @@ impl Broker {
         view.is_self(&own.name).then(|| Arc::clone(own))
     }
 
-    /// The offices that the caller holds.
-    pub fn offices(&self, caller: &Caller) -> Vec<Office> {
-        let state = self.state();
-        let view = self.view(&state, caller);
-        Office::ALL
-            .into_iter()
-            .filter(|office| view.office(*office).is_ok())
-            .collect()
-    }
-
     /// Locks a principal or a target, and returns the sessions that ended.
     ///
     /// # Errors

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use policies::words::broker::Conflict;
+use policies::words::broker::{Conflict, Invalid};
 use policies::{
-    Activation, Approval, Denial, Filing, Grant, GrantId, Login, Part, Reason, Request, RequestId,
-    RequestState, TargetName, activates, may_request,
+    Activation, Approval, Denial, Filing, Grant, GrantId, Login, Part, Reason, Request,
+    RequestError, RequestId, RequestState, TargetName, activates, may_request,
 };
 use tokio::time::timeout_at;
 
@@ -337,6 +337,9 @@ fn lapsed(request: &Request, now: Timestamp) -> Request {
     request.lapse(now).unwrap_or_else(|_open| request.clone())
 }
 
-fn refused(error: policies::RequestError) -> BrokerError {
-    BrokerError::Conflict(Conflict::Request(error))
+fn refused(error: RequestError) -> BrokerError {
+    match error {
+        RequestError::Duration { .. } => BrokerError::Invalid(Invalid::Request(error)),
+        clash => BrokerError::Conflict(Conflict::Request(clash)),
+    }
 }

@@ -80,6 +80,8 @@ pub enum Invalid {
         /// How many it fits.
         matches: usize,
     },
+    /// It cannot be requested.
+    Request(RequestError),
     /// It is not a public key in OpenSSH's form, or of a kind that is not accepted.
     Key {
         /// What is wrong with it.
@@ -110,6 +112,7 @@ impl Shown for Invalid {
                 format!("`{text}` fits {matches} ids: give more of it"),
                 None,
             ),
+            Self::Request(error) => return error.words(),
             Self::Key { why } => (
                 "TG523",
                 format!("this is not a public key that can be used: {why}"),
