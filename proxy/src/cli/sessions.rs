@@ -120,10 +120,11 @@ pub(crate) fn ending(cause: Option<&Cause>) -> String {
 }
 
 fn recording(state: &control::ledger::RecordingState) -> String {
-    use control::ledger::RecordingState::{Absent, Failed, Sealed};
+    use control::ledger::RecordingState::{Absent, CutShort, Failed, Sealed};
     match state {
         Sealed { root } => format!("sealed {root}"),
         Failed => "failed".to_owned(),
+        CutShort => "sealed, cut short".to_owned(),
         Absent => "none".to_owned(),
     }
 }
