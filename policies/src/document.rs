@@ -17,6 +17,7 @@ use crate::quorum::Quorums;
 use crate::slice::Nouns;
 
 mod check;
+mod literals;
 
 /// A text with a name, as it was read from a file or from the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ pub enum NameError {
         max: usize,
     },
     /// It holds a character that this kind of name may not have, or not at that place.
-    #[error("{what} may not hold {}", character.escape_unicode())]
+    #[error("{what} may not hold {character:?}")]
     Character {
         /// Which kind of name.
         what: &'static str,

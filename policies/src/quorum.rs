@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::diagnose::Diagnosis;
+use crate::diagnose::{Diagnosis, nearest};
 use crate::{Document, GroupName, PrincipalName};
 
 /// The group name that stands for "the group that owns the target".
@@ -35,6 +35,9 @@ pub enum Rule {
 
 /// One place that one person has to fill: someone of this group.
 type Slot<'a> = &'a GroupName;
+
+/// The words of a `quorums.toml`.
+const KEYS: [&str; 5] = ["quorum", "all", "any", "group", "count"];
 
 /// How many different ways to meet one quorum may be written down (`any` inside `all` multiplies).
 const WAYS_MAX: usize = 256;
@@ -147,12 +150,13 @@ impl Quorums {
     pub fn parse(document: &Document) -> Result<Self, Vec<Diagnosis>> {
         let file: File = toml::from_str(&document.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            vec![Diagnosis::error(
-                &document.name,
-                &document.text,
-                &span,
-                error.message(),
-            )]
+            let found = Diagnosis::error(&document.name, &document.text, &span, error.message());
+            let unknown = error.message().strip_prefix("unknown field `");
+            let named = unknown.and_then(|rest| rest.split('`').next());
+            vec![match named.and_then(|named| nearest(named, KEYS)) {
+                Some(meant) => found.advise(format!("did you mean `{meant}`?")),
+                None => found,
+            }]
         })?;
         let (mut rules, mut found) = (BTreeMap::new(), Vec::new());
         for (name, written) in file.quorum {
@@ -170,6 +174,7 @@ impl Quorums {
                 }
             }
         }
+        found.sort_by_key(|found| found.place.as_ref().map(|place| place.line));
         if found.is_empty() {
             Ok(Self(rules))
         } else {

@@ -1,19 +1,31 @@
-//! Finds every mistake in policy documents: syntax, annotations, types, and rules that can never
-//! match.
+//! Finds every mistake in policy documents: syntax, names, types, and rules that can never match.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use cedar_policy::ffi::DetailedError;
-use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{
+    Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationError,
+    ValidationWarning, Validator,
+};
 
 use super::Document;
-use crate::diagnose::Diagnosis;
+use super::literals;
+use crate::diagnose::{Diagnosis, Place, nearest};
 use crate::quorum::Quorums;
 
-/// How far validated policies may reach: attributes and ancestors of who asks and what about, and
-/// of entities in the context, but nothing behind those. It is what a slice holds.
+/// Annotations that mean something. All are for people: none ever changes a decision.
+const ANNOTATIONS: [&str; 4] = ["id", "title", "reason", "notify"];
+
+/// How far validated policies may reach: attributes and ancestors of who asks, of what about and of
+/// entities in the context, but nothing behind those. It is what a slice holds.
 const DEREFERENCE_LEVEL: u32 = 1;
+
+/// Actions that one might expect and that nothing asks about: a rule about them would be a wish.
+const STATEMENTS: [&str; 11] = [
+    "sql", "pgSelect", "pgWrite", "pgInsert", "pgUpdate", "pgDelete", "pgDdl", "pgCopyOut",
+    "pgCopyIn", "pgAdmin", "pgOther",
+];
 
 /// What came of checking.
 pub(super) struct Checked {
@@ -21,121 +33,230 @@ pub(super) struct Checked {
     pub(super) policies: PolicySet,
     /// `@id` → `@reason`.
     pub(super) reasons: BTreeMap<String, String>,
-    /// Mistakes and oddities.
+    /// Mistakes and oddities, document by document from top to bottom.
     pub(super) found: Vec<Diagnosis>,
 }
 
 /// Where one policy stands.
-struct Place<'a> {
-    document: &'a Document,
-    span: Range<usize>,
+pub(super) struct Site<'a> {
+    pub(super) document: &'a Document,
+    pub(super) span: Range<usize>,
 }
 
 /// Checks all documents together.
 pub(super) fn check(documents: &[Document], schema: &Schema, quorums: &Quorums) -> Checked {
-    let mut checked = Checked {
-        policies: PolicySet::new(),
-        reasons: BTreeMap::new(),
-        found: Vec::new(),
-    };
-    let mut places = BTreeMap::new();
+    let mut checking = Checking::default();
     for document in documents {
         match document.text.parse::<PolicySet>() {
-            Ok(parsed) => checked.take(document, &parsed, &mut places),
+            Ok(parsed) => checking.take(document, &parsed),
             Err(errors) => {
-                let syntax = errors
-                    .iter()
-                    .map(|error| describe(document, &error.into(), None));
-                checked.found.extend(syntax);
+                let syntax = errors.iter().map(|error| describe(document, &error.into(), None));
+                checking.found.extend(syntax);
             }
         }
     }
-    checked.validate(schema, &places);
-    let _ = quorums;
-    checked
+    checking.validate(schema);
+    checking.look(quorums);
+    checking.finish(documents)
 }
 
-impl Checked {
-    fn take<'a>(
-        &mut self,
-        document: &'a Document,
-        parsed: &PolicySet,
-        places: &mut BTreeMap<String, Place<'a>>,
-    ) {
+/// Policies on their way to being checked. One without a usable `@id` goes on under a made-up name,
+/// so that its other mistakes are found too.
+#[derive(Default)]
+struct Checking<'a> {
+    policies: PolicySet,
+    reasons: BTreeMap<String, String>,
+    sites: BTreeMap<String, Site<'a>>,
+    found: Vec<Diagnosis>,
+}
+
+impl<'a> Checking<'a> {
+    fn take(&mut self, document: &'a Document, parsed: &PolicySet) {
+        for template in parsed.templates() {
+            let span = template.as_ref().loc().map_or(0..0, |loc| loc.start()..loc.end());
+            let site = Site { document, span };
+            self.found.push(site.mistake("templates are not supported").advise("write out the principal and the resource"));
+        }
         for policy in parsed.policies() {
-            let span = policy
-                .as_ref()
-                .loc()
-                .map_or(0..0, |loc| loc.start()..loc.end());
-            let head = head(&document.text, &span);
-            let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
-                let missing = Diagnosis::error(
-                    &document.name,
-                    &document.text,
-                    &head,
-                    "this policy has no @id",
-                )
-                .advise("write @id(\"a-name\") above it: denials, logs and the matrix name it so");
-                self.found.push(missing);
-                continue;
-            };
-            if let Some(first) = places.get(id) {
-                let at = crate::diagnose::Place::find(&first.document.text, &first.span);
-                let what = format!("the @id `{id}` is already taken");
-                let advice = format!("by {}:{}", first.document.name, at.line);
-                self.found.push(
-                    Diagnosis::error(&document.name, &document.text, &head, what).advise(advice),
-                );
-                continue;
-            }
+            let span = policy.as_ref().loc().map_or(0..0, |loc| loc.start()..loc.end());
+            let site = Site { document, span };
+            let id = self.name(policy, &site);
             let reason = policy.annotation("reason").unwrap_or_default();
-            self.reasons.insert(id.to_owned(), reason.to_owned());
-            if self.policies.add(policy.new_id(PolicyId::new(id))).is_ok() {
-                places.insert(id.to_owned(), Place { document, span });
+            self.annotations(policy, &site);
+            self.reasons.insert(id.clone(), reason.to_owned());
+            if let Err(error) = self.policies.add(policy.new_id(PolicyId::new(&id))) {
+                self.found.push(site.mistake(error.to_string()));
             }
+            self.sites.insert(id, site);
         }
     }
 
-    fn validate(&mut self, schema: &Schema, places: &BTreeMap<String, Place<'_>>) {
+    /// The policy's `@id`, or a made-up name and a mistake.
+    fn name(&mut self, policy: &Policy, site: &Site<'_>) -> String {
+        let made_up = format!("{}:{}", site.document.name, site.span.start);
+        let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
+            let what = site.mistake("this policy has no @id");
+            self.found.push(what.advise("write @id(\"a-name\") above it; it is how denials and logs call it"));
+            return made_up;
+        };
+        if let Some(first) = self.sites.get(id) {
+            let line = Place::find(&first.document.text, &first.span).line;
+            let what = site.mistake(format!("the @id `{id}` is taken"));
+            self.found.push(what.advise(format!("by {}:{line}", first.document.name)));
+            return made_up;
+        }
+        id.to_owned()
+    }
+
+    fn annotations(&mut self, policy: &Policy, site: &Site<'_>) {
+        for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
+            let at = site.literal(&format!("@{name}"));
+            let what = site.mistake_at(&at, format!("`@{name}` means nothing here")).warn();
+            self.found.push(match nearest(name, ANNOTATIONS) {
+                Some(meant) => what.advise(format!("did you mean `@{meant}`?")),
+                None => what.advise("known are @id, @title, @reason and @notify"),
+            });
+        }
+        let silent = policy.annotation("reason").is_none_or(str::is_empty);
+        if policy.effect() == Effect::Forbid && silent {
+            let what = site.mistake("this forbid has no @reason").warn();
+            self.found.push(what.advise("whoever it stops is told only that a policy forbids it"));
+        }
+    }
+
+    fn validate(&mut self, schema: &Schema) {
         let validator = Validator::new(schema.clone());
         let result = validator.validate_with_level(
             &self.policies,
             ValidationMode::Strict,
             DEREFERENCE_LEVEL,
         );
+        let mut wrong = BTreeSet::new();
         for error in result.validation_errors() {
-            if let Some(place) = places.get(&error.policy_id().to_string()) {
-                self.found
-                    .push(describe(place.document, &error.into(), Some(&place.span)));
+            let id = error.policy_id().to_string();
+            if let Some(site) = self.sites.get(&id) {
+                self.found.push(fault(site, error, schema));
+                wrong.insert(id);
             }
+        }
+        for warning in result.validation_warnings() {
+            let id = warning.policy_id().to_string();
+            let effect = self.policies.policy(warning.policy_id()).map(Policy::effect);
+            match self.sites.get(&id) {
+                // A rule with a misspelt action never matches; saying so twice helps nobody.
+                Some(site) if !wrong.contains(&id) => self.found.push(oddity(site, warning, effect)),
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    fn look(&mut self, quorums: &Quorums) {
+        for policy in self.policies.policies() {
+            if let Some(site) = self.sites.get(&policy.id().to_string()) {
+                self.found.extend(literals::look(policy, site, quorums));
+            }
+        }
+    }
+
+    fn finish(self, documents: &[Document]) -> Checked {
+        let Self { policies, reasons, mut found, .. } = self;
+        let place = |found: &Diagnosis| found.place.as_ref().map(|place| (place.line, place.column));
+        let order = |found: &Diagnosis| {
+            let document = documents.iter().position(|document| document.name == found.document);
+            (document, place(found), found.what.clone())
+        };
+        found.sort_by_cached_key(order);
+        found.dedup();
+        Checked { policies, reasons, found }
+    }
+}
+
+/// What the validator finds wrong, with advice of our own where Cedar's guess is poor.
+fn fault(site: &Site<'_>, error: &ValidationError, schema: &Schema) -> Diagnosis {
+    let found = describe(site.document, &error.into(), Some(&site.span));
+    match error {
+        ValidationError::UnrecognizedActionId(_) => {
+            let named = found.what.split('"').nth(1).unwrap_or_default();
+            let known: Vec<String> =
+                schema.actions().map(|action| action.id().unescaped().to_owned()).collect();
+            let advice = if STATEMENTS.contains(&named) {
+                "statements are not judged one by one; what a role may do is set in the database".to_owned()
+            } else {
+                nearest(named, known.iter().map(String::as_str)).map_or_else(
+                    || "see schema.cedarschema for the actions there are".to_owned(),
+                    |meant| format!("did you mean `{meant}`?"),
+                )
+            };
+            found.advise(advice)
+        }
+        ValidationError::EntityDerefLevelViolation(_) => {
+            found.advise("only who asks, what about and the context can be looked at, not what they refer to")
+        }
+        _ => found,
+    }
+}
+
+/// What the validator finds odd. A `forbid` that never matches protects nothing, so it is an error;
+/// a `permit` that never matches is only in vain.
+fn oddity(site: &Site<'_>, warning: &ValidationWarning, effect: Option<Effect>) -> Diagnosis {
+    let never = matches!(
+        warning,
+        ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_)
+    );
+    if !never {
+        return describe(site.document, &warning.into(), Some(&site.span));
+    }
+    let what = site
+        .mistake("this rule can never match")
+        .advise("no action of the schema fits this principal, this resource and these conditions");
+    if effect == Some(Effect::Permit) { what.warn() } else { what }
+}
+
+impl Site<'_> {
+    /// A mistake about the whole policy, shown at its first line.
+    pub(super) fn mistake(&self, what: impl Into<String>) -> Diagnosis {
+        self.mistake_at(&head(&self.document.text, &self.span), what)
+    }
+
+    /// A mistake at some bytes of the document.
+    pub(super) fn mistake_at(&self, span: &Range<usize>, what: impl Into<String>) -> Diagnosis {
+        Diagnosis::error(&self.document.name, &self.document.text, span, what)
+    }
+
+    /// Where these words stand in the policy; its first line if they do not.
+    pub(super) fn literal(&self, words: &str) -> Range<usize> {
+        let policy = self.document.text.get(self.span.clone()).unwrap_or_default();
+        match policy.find(words) {
+            Some(at) => {
+                let start = self.span.start.saturating_add(at);
+                start..start.saturating_add(words.len())
+            }
+            None => head(&self.document.text, &self.span),
         }
     }
 }
 
 /// The first line of a policy, for mistakes about all of it.
 fn head(text: &str, span: &Range<usize>) -> Range<usize> {
-    let line = text
-        .get(span.clone())
-        .and_then(|policy| policy.lines().next())
-        .unwrap_or_default();
+    let policy = text.get(span.clone()).unwrap_or_default();
+    let line = policy.lines().next().unwrap_or_default();
     span.start..span.start.saturating_add(line.len())
 }
 
-fn describe(
-    document: &Document,
-    error: &DetailedError,
-    policy: Option<&Range<usize>>,
-) -> Diagnosis {
-    let span = error
-        .source_locations
-        .first()
-        .map(|label| label.loc.start..label.loc.end);
-    let span = span
-        .or_else(|| policy.map(|span| head(&document.text, span)))
-        .unwrap_or(0..0);
-    let found = Diagnosis::error(&document.name, &document.text, &span, error.message.clone());
-    match &error.help {
-        Some(help) => found.advise(help.clone()),
+/// A mistake that Cedar found, in its words.
+fn describe(document: &Document, error: &DetailedError, policy: Option<&Range<usize>>) -> Diagnosis {
+    let span = error.source_locations.first().map(|label| label.loc.start..label.loc.end);
+    let label = error.source_locations.first().and_then(|label| label.label.clone());
+    let span = span.or_else(|| policy.map(|span| head(&document.text, span))).unwrap_or(0..0);
+    let found = Diagnosis::error(&document.name, &document.text, &span, nameless(&error.message));
+    match error.help.as_deref().or(label.as_deref()) {
+        Some(help) => found.advise(nameless(help)),
         None => found,
     }
+}
+
+/// Cedar's sentence without "for policy …": the place says it better.
+fn nameless(message: &str) -> &str {
+    let named = message.strip_prefix("for policy `");
+    named.and_then(|rest| rest.split_once("`, ")).map_or(message, |(_, what)| what)
 }

@@ -1,0 +1,99 @@
+//! Mistakes in policy files: each is shown where it is, with advice, and all of them at once.
+
+mod world;
+
+use jiff::tz::TimeZone;
+use policies::{Document, PolicySet, Severity};
+
+/// Loads `text` as `mistakes.cedar` beside the shipped quorums and gives everything that is said.
+fn said(text: &str) -> String {
+    let document = Document::new("mistakes.cedar", text);
+    let quorums = policies::library().quorums;
+    match PolicySet::load(&[document], Some(&quorums), TimeZone::UTC) {
+        Ok(policies) => policies.warnings().iter().map(|found| format!("{found}\n")).collect(),
+        Err(found) => {
+            assert!(found.iter().any(|found| found.severity == Severity::Error));
+            found.iter().map(|found| format!("{found}\n")).collect()
+        }
+    }
+}
+
+#[test]
+fn every_mistake_is_said_at_once() {
+    insta::assert_snapshot!(said(include_str!("mistakes.cedar")));
+}
+
+#[test]
+fn every_mistake_of_syntax_is_said_at_once() {
+    insta::assert_snapshot!(said(
+        r#"@id("one")
+permit (principal, action, resource) when { context.session. };
+
+@id("two")
+permit (principal action, resource);
+"#
+    ));
+}
+
+#[test]
+fn a_broken_file_does_not_hide_the_mistakes_in_another() {
+    let documents = [
+        Document::new("a.cedar", "permit (principal"),
+        Document::new("b.cedar", "permit (principal, action, resource);"),
+    ];
+    let found = PolicySet::load(&documents, None, TimeZone::UTC).unwrap_err();
+    let files: Vec<&str> = found.iter().map(|found| found.document.as_str()).collect();
+    assert_eq!(files, ["a.cedar", "b.cedar"]);
+}
+
+#[test]
+fn a_permit_without_conditions_is_fine() {
+    assert_eq!(
+        said(r#"@id("open") permit (principal, action in Jit::Action::"use", resource);"#),
+        ""
+    );
+}
+
+#[test]
+fn every_mistake_in_quorums_is_said() {
+    let quorums = Document::new(
+        "quorums.toml",
+        r#"[quorum.nobody]
+group = "sre"
+count = 0
+
+[quorum.both]
+all = [{ group = "sre" }]
+any = [{ group = "sre" }]
+
+[quorum.empty]
+all = []
+
+[quorum.endless]
+all = [{ group = "sre", count = 4000000000 }]
+"#,
+    );
+    let found = PolicySet::load(&[], Some(&quorums), TimeZone::UTC).unwrap_err();
+    let said: String = found.iter().map(|found| format!("{found}\n")).collect();
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn an_unknown_key_in_quorums_is_a_mistake_with_a_suggestion() {
+    let quorums = Document::new("quorums.toml", "[quorum.two]\ngroup = \"sre\"\ncuont = 2\n");
+    let found = PolicySet::load(&[], Some(&quorums), TimeZone::UTC).unwrap_err();
+    insta::assert_snapshot!(found.first().unwrap().to_string());
+}
+
+#[test]
+fn the_digest_names_the_texts() {
+    let load = |name: &str, text: &str| {
+        let document = Document::new(name, text);
+        PolicySet::load(&[document], None, TimeZone::UTC).unwrap().digest().to_owned()
+    };
+    let rule = r#"@id("open") permit (principal, action, resource);"#;
+    assert_eq!(load("a.cedar", rule), load("a.cedar", rule));
+    assert_ne!(load("a.cedar", rule), load("b.cedar", rule));
+    assert_ne!(load("a.cedar", rule), load("a.cedar", &format!("{rule} ")));
+    assert_eq!(load("a.cedar", rule).len(), 64);
+}
