@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::usage::Usage;
+use crate::verdict::Scene;
 use crate::{
     Ask, Capability, Deed, Denial, Facts, Grant, Login, Permit, PolicySet, Principal,
     PrincipalName, Protocol, Request, Target, TargetName, Terms,
@@ -31,7 +32,13 @@ pub fn decide(
             .waiting(facts, now)
             .unwrap_or_else(|| wanted.no_grant()));
     };
-    let usage = Usage::build(policies, facts, principal, target, grant, ask.source, now)?;
+    let scene = Scene {
+        policies,
+        facts,
+        source: ask.source,
+        now,
+    };
+    let usage = Usage::build(&scene, principal, target, grant)?;
     usage.allow(&Deed::Connect)?;
     Ok(Permit::new(Terms {
         principal: ask.principal.clone(),
@@ -79,7 +86,13 @@ pub fn may(
             reason: NOT_IN_TERMS.to_owned(),
         });
     }
-    Usage::build(policies, facts, principal, target, grant, terms.source, now)?.allow(deed)
+    let scene = Scene {
+        policies,
+        facts,
+        source: terms.source,
+        now,
+    };
+    Usage::build(&scene, principal, target, grant)?.allow(deed)
 }
 
 /// Said when a permit does not name what a deed needs.
@@ -90,12 +103,12 @@ fn needs(deed: &Deed) -> &'static [Capability] {
     match deed {
         Deed::Connect => &[],
         Deed::Shell => &[Capability::Shell],
-        Deed::Exec { .. } => &[Capability::Exec],
         // Inside the subsystem nobody tells reading from writing, so it takes both.
         Deed::Subsystem { name } if name == "sftp" => {
             &[Capability::SftpRead, Capability::SftpWrite]
         }
-        Deed::Subsystem { .. } => &[Capability::Exec],
+        // A subsystem that is not known is a command of that name.
+        Deed::Exec { .. } | Deed::Subsystem { .. } => &[Capability::Exec],
         Deed::ForwardPort { .. } => &[Capability::ForwardPort],
         Deed::ReversePort { .. } => &[Capability::ReversePort],
         Deed::ForwardAgent => &[Capability::ForwardAgent],

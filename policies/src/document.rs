@@ -3,7 +3,7 @@
 //! The only file that knows Cedar's surface syntax. Nothing here decides anything.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
 use cedar_policy::{Entities, Schema};
@@ -48,7 +48,7 @@ struct Inner {
     written: cedar_policy::PolicySet,
     foresight: cedar_policy::PolicySet,
     reasons: BTreeMap<String, String>,
-    frame: Frame,
+    frame: &'static Frame,
     quorums: Quorums,
     zone: TimeZone,
     digest: String,
@@ -63,20 +63,28 @@ struct Frame {
     nouns: Nouns,
 }
 
+/// Built once, because the schema is compiled in. It fails only if a file of this crate is wrong.
+static FRAME: LazyLock<Result<Frame, String>> = LazyLock::new(Frame::build);
+
 impl Frame {
-    fn build() -> Result<Self, Diagnosis> {
-        let broken = |why: String| Diagnosis::whole("schema.cedarschema", why);
+    fn build() -> Result<Self, String> {
         let (schema, _warnings) =
-            Schema::from_cedarschema_str(SCHEMA).map_err(|error| broken(error.to_string()))?;
+            Schema::from_cedarschema_str(SCHEMA).map_err(|error| error.to_string())?;
         let actions = schema
             .action_entities()
-            .map_err(|error| broken(error.to_string()))?;
-        let nouns = Nouns::parse().ok_or_else(|| broken("a type has no name".to_owned()))?;
+            .map_err(|error| error.to_string())?;
+        let nouns = Nouns::parse().ok_or_else(|| "a type has no name".to_owned())?;
         Ok(Self {
             schema,
             actions,
             nouns,
         })
+    }
+
+    fn get() -> Result<&'static Self, Vec<Diagnosis>> {
+        FRAME
+            .as_ref()
+            .map_err(|why| vec![Diagnosis::whole("schema.cedarschema", why)])
     }
 }
 
@@ -92,7 +100,7 @@ impl PolicySet {
         quorums: Option<&Document>,
         zone: TimeZone,
     ) -> Result<Self, Vec<Diagnosis>> {
-        let frame = Frame::build().map_err(|broken| vec![broken])?;
+        let frame = Frame::get()?;
         let (named, mut found) = match quorums.map(Quorums::parse) {
             None => (Quorums::default(), Vec::new()),
             Some(Ok(named)) => (named, Vec::new()),
@@ -199,5 +207,9 @@ fn digest_of(documents: &[Document], quorums: Option<&Document>) -> String {
 
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }

@@ -63,7 +63,8 @@ pub fn print(length: SignedDuration) -> String {
         let count = rest.checked_div(unit).unwrap_or(0);
         rest = rest.checked_rem(unit).unwrap_or(0);
         if count > 0 {
-            text.push_str(&format!("{count}{name}"));
+            text.push_str(&count.to_string());
+            text.push(name);
         }
     }
     if text.is_empty() {

@@ -36,16 +36,31 @@ const CAPABILITIES: [(Capability, &str); 9] = [
 /// `ask` may file a request, `alone` gets it without anybody, `once` after one approval by whoever
 /// may approve, `appr` may approve somebody else's.
 pub fn matrix(policies: &PolicySet, facts: &Facts, source: IpAddr, now: Timestamp) -> String {
-    let clean = Facts { grants: [].into(), requests: [].into(), ..facts.clone() };
-    let view = View { policies, facts: &clean, source, now };
+    let clean = Facts {
+        grants: [].into(),
+        requests: [].into(),
+        ..facts.clone()
+    };
+    let view = View {
+        policies,
+        facts: &clean,
+        source,
+        now,
+    };
     let mut text = String::new();
     let wide = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0).max(9);
     let name_width = wide(&mut facts.principals.keys().map(|name| name.as_str().len()));
     let target_width = wide(&mut facts.targets.keys().map(|name| name.as_str().len()));
     let headings = ["ask", "alone", "once", "appr", "connect"];
-    let headings = headings.into_iter().chain(CAPABILITIES.map(|(_, heading)| heading));
+    let headings = headings
+        .into_iter()
+        .chain(CAPABILITIES.map(|(_, heading)| heading));
     let headings: Vec<&str> = headings.collect();
-    line(&mut text, &[("principal", name_width), ("target", target_width)], &headings);
+    line(
+        &mut text,
+        &[("principal", name_width), ("target", target_width)],
+        &headings,
+    );
     for principal in facts.principals.values() {
         for target in facts.targets.values() {
             let cells = view.cells(principal, target);
@@ -62,7 +77,11 @@ pub fn matrix(policies: &PolicySet, facts: &Facts, source: IpAddr, now: Timestam
     for principal in facts.principals.values() {
         let holds = |office| may_office(policies, &clean, &principal.name, office, now).is_ok();
         let cells: Vec<Option<bool>> = Office::ALL.map(|office| Some(holds(office))).to_vec();
-        line(&mut text, &[(principal.name.as_str(), name_width)], &marks(&headings, &cells));
+        line(
+            &mut text,
+            &[(principal.name.as_str(), name_width)],
+            &marks(&headings, &cells),
+        );
     }
     text
 }
@@ -71,7 +90,9 @@ pub fn matrix(policies: &PolicySet, facts: &Facts, source: IpAddr, now: Timestam
 fn line(text: &mut String, names: &[(&str, usize)], cells: &[impl AsRef<str>]) {
     let mut line = String::new();
     for (name, width) in names {
-        line.push_str(&format!("{name:width$}  "));
+        line.push_str(name);
+        let pad = width.saturating_sub(name.chars().count()).saturating_add(2);
+        line.push_str(&" ".repeat(pad));
     }
     let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
     line.push_str(&cells.join("  "));
@@ -87,7 +108,11 @@ fn marks(headings: &[&str], cells: &[Option<bool>]) -> Vec<String> {
         None => '·',
     };
     let padded = |(heading, cell): (&&str, &Option<bool>)| {
-        format!("{}{}", mark(cell), " ".repeat(heading.len().saturating_sub(1)))
+        format!(
+            "{}{}",
+            mark(cell),
+            " ".repeat(heading.len().saturating_sub(1))
+        )
     };
     headings.iter().zip(cells).map(padded).collect()
 }
@@ -102,9 +127,19 @@ struct View<'a> {
 
 impl View<'_> {
     fn cells(&self, principal: &Principal, target: &Target) -> Vec<Option<bool>> {
-        let supposed = target.logins.first().and_then(|login| self.request(principal, target, login));
-        let Some(request) = supposed else { return Vec::new() };
-        let View { policies, facts, source, now } = *self;
+        let supposed = target
+            .logins
+            .first()
+            .and_then(|login| self.request(principal, target, login));
+        let Some(request) = supposed else {
+            return Vec::new();
+        };
+        let View {
+            policies,
+            facts,
+            source,
+            now,
+        } = *self;
         let asks = may_request(policies, facts, &request, source, now).is_ok();
         let becomes = |request: &Request| {
             asks && activates(policies, facts, request, source, now) != crate::Activation::Waits
@@ -117,14 +152,19 @@ impl View<'_> {
         let mut cells = vec![
             Some(asks),
             Some(becomes(&request)),
-            Some(self.approved(&request).is_some_and(|approved| becomes(&approved))),
+            Some(
+                self.approved(&request)
+                    .is_some_and(|approved| becomes(&approved)),
+            ),
             Some(self.approves(principal, target)),
             Some(capabilities.is_some()),
         ];
         let capabilities = capabilities.unwrap_or_default();
-        cells.extend(CAPABILITIES.map(|(capability, _)| {
-            ours(capability).then(|| capabilities.contains(&capability))
-        }));
+        cells.extend(
+            CAPABILITIES.map(|(capability, _)| {
+                ours(capability).then(|| capabilities.contains(&capability))
+            }),
+        );
         cells
     }
 
@@ -142,21 +182,40 @@ impl View<'_> {
 
     /// The same with the approval of the first who may give it.
     fn approved(&self, request: &Request) -> Option<Request> {
-        let View { policies, facts, source, now } = *self;
+        let View {
+            policies,
+            facts,
+            source,
+            now,
+        } = *self;
         let may = |name: &&crate::PrincipalName| {
             may_approve(policies, facts, name, request, source, now).is_ok()
         };
         let by = facts.principals.keys().find(may)?.clone();
-        let approval = Approval { by, at: now, note: None, digest: request.digest() };
+        let approval = Approval {
+            by,
+            at: now,
+            note: None,
+            digest: request.digest(),
+        };
         request.approve(approval).ok()
     }
 
     /// Whether this principal may approve anybody's request for this target.
     fn approves(&self, principal: &Principal, target: &Target) -> bool {
-        let others = self.facts.principals.values().filter(|other| other.name != principal.name);
-        let mut requests = others
-            .filter_map(|other| self.request(other, target, target.logins.first()?));
-        let View { policies, facts, source, now } = *self;
+        let others = self
+            .facts
+            .principals
+            .values()
+            .filter(|other| other.name != principal.name);
+        let mut requests =
+            others.filter_map(|other| self.request(other, target, target.logins.first()?));
+        let View {
+            policies,
+            facts,
+            source,
+            now,
+        } = *self;
         requests.any(|request| {
             may_approve(policies, facts, &principal.name, &request, source, now).is_ok()
         })
@@ -176,13 +235,18 @@ impl View<'_> {
         };
         let ask = Ask {
             principal: request.principal.clone(),
-            credential: Credential::Key { fingerprint: String::new() },
+            credential: Credential::Key {
+                fingerprint: String::new(),
+            },
             source: self.source,
             target: request.target.clone(),
             login: request.login.clone(),
             protocol,
         };
-        let facts = Facts { grants: [(grant.id, Arc::new(grant))].into(), ..self.facts.clone() };
+        let facts = Facts {
+            grants: [(grant.id, Arc::new(grant))].into(),
+            ..self.facts.clone()
+        };
         let permit = decide(self.policies, &facts, &ask, self.now).ok()?;
         Some(permit.spend().capabilities)
     }

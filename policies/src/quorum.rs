@@ -122,10 +122,8 @@ fn seat(
     tried: &mut [bool],
 ) -> bool {
     for person in 0..seat_of.len() {
-        let free = tried
-            .get_mut(person)
-            .is_some_and(|tried| !std::mem::replace(tried, true));
-        if !free || !fits(slot, person) {
+        let untried = |tried: &mut bool| !std::mem::replace(tried, true);
+        if !fits(slot, person) || !tried.get_mut(person).is_some_and(untried) {
             continue;
         }
         let moved = match seat_of.get(person).copied().flatten() {
@@ -233,12 +231,14 @@ fn rule(written: Written) -> Result<Rule, String> {
 }
 
 fn translate(written: Written) -> Result<Rule, String> {
-    let several = |rules: Vec<Written>| match rules.is_empty() {
-        true => Err("an empty list can be met by nobody or by anybody; name someone".to_owned()),
-        false => rules
+    let several = |rules: Vec<Written>| {
+        if rules.is_empty() {
+            return Err("an empty list names nobody".to_owned());
+        }
+        rules
             .into_iter()
             .map(translate)
-            .collect::<Result<Vec<_>, _>>(),
+            .collect::<Result<Vec<_>, _>>()
     };
     match written {
         Written {

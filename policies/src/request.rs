@@ -248,22 +248,27 @@ impl Request {
 
     /// The same, given up because nobody answered in time.
     pub fn lapse(&self, now: Timestamp) -> Result<Self, RequestError> {
-        match self.state {
-            RequestState::Pending if now < self.lapses_at => {
-                Err(RequestError::Early { id: self.id })
-            }
-            RequestState::Pending => Ok(self.moved(RequestState::Lapsed)),
-            _ => self.open(now).map(|()| self.clone()),
+        if self.is_open(now) {
+            return Err(RequestError::Early { id: self.id });
         }
+        if self.state != RequestState::Pending {
+            return Err(RequestError::Closed {
+                id: self.id,
+                state: self.state.clone(),
+            });
+        }
+        Ok(self.moved(RequestState::Lapsed))
     }
 
     fn open(&self, now: Timestamp) -> Result<(), RequestError> {
         if self.is_open(now) {
             return Ok(());
         }
-        let state = match &self.state {
-            RequestState::Pending => RequestState::Lapsed,
-            state => state.clone(),
+        let waited_in_vain = self.state == RequestState::Pending;
+        let state = if waited_in_vain {
+            RequestState::Lapsed
+        } else {
+            self.state.clone()
         };
         Err(RequestError::Closed { id: self.id, state })
     }

@@ -1,15 +1,12 @@
 //! What a grant in force allows: one question to Cedar for each thing one might do with it.
 
-use std::net::IpAddr;
-
 use cedar_policy::RestrictedExpression;
-use jiff::Timestamp;
 
 use crate::slice::Slice;
-use crate::verdict::{Pairs, Verdict, ask, datetime, pair, session};
+use crate::verdict::{Pairs, Scene, Verdict, ask, datetime, pair, session};
 use crate::{
-    Capabilities, Capability, Deed, Denial, Facts, Grant, InputRecording, Obligations, Part,
-    PolicySet, Principal, Protocol, Target,
+    Capabilities, Capability, Deed, Denial, Grant, InputRecording, Obligations, Part, PolicySet,
+    Principal, Protocol, Target,
 };
 
 /// Everything that stays the same between the questions about one grant.
@@ -30,29 +27,23 @@ pub(crate) const POLICIES_FAILED: Denial = Denial::Unavailable {
 impl<'a> Usage<'a> {
     /// Puts together who, what and when.
     pub(crate) fn build(
-        policies: &'a PolicySet,
-        facts: &Facts,
+        scene: &Scene<'a>,
         principal: &Principal,
         target: &Target,
         grant: &Grant,
-        source: IpAddr,
-        now: Timestamp,
     ) -> Result<Self, Denial> {
-        let slice = Slice::of_target(policies, facts, principal, &[], target);
-        let session = session(policies.zone(), source, now);
-        let (slice, session) = slice.zip(session).ok_or(POLICIES_FAILED)?;
+        let slice = Slice::of_target(scene.policies, scene.facts, principal, &[], target);
+        let (slice, session) = slice.zip(session(scene)).ok_or(POLICIES_FAILED)?;
+        let account = RestrictedExpression::new_string(grant.login.to_string());
         let context = vec![
             pair("session", session),
-            pair(
-                "account",
-                RestrictedExpression::new_string(grant.login.to_string()),
-            ),
+            pair("account", account),
             pair("grantExpires", datetime(grant.expires_at)),
             // There is no session without a recording: nothing can switch it off.
             pair("recorded", RestrictedExpression::new_bool(true)),
         ];
         Ok(Self {
-            policies,
+            policies: scene.policies,
             slice,
             context,
         })
@@ -60,37 +51,18 @@ impl<'a> Usage<'a> {
 
     /// Whether this deed is allowed.
     pub(crate) fn allow(&self, deed: &Deed) -> Result<(), Denial> {
-        self.steps(deed)
-            .into_iter()
-            .try_for_each(|(action, details)| {
-                let context = self.context.iter().cloned().chain(details).collect();
-                let action = self.policies.nouns().action(action);
-                let verdict = ask(
-                    self.policies,
-                    self.policies.written(),
-                    &self.slice,
-                    &action,
-                    context,
-                );
-                accept(verdict)
-            })
-    }
-
-    /// The Cedar actions behind a deed, each with what it says about the details.
-    fn steps(&self, deed: &Deed) -> Vec<(&'static str, Pairs)> {
-        match deed {
-            Deed::Connect => vec![("connect", Vec::new())],
-            Deed::Shell => vec![("shell", Vec::new())],
-            Deed::Exec { command } => vec![("exec", command_details(command))],
-            Deed::Subsystem { name } if name == "sftp" => {
-                vec![("sftpRead", Vec::new()), ("sftpWrite", Vec::new())]
-            }
-            Deed::Subsystem { name } => vec![("exec", command_details(name))],
-            Deed::ForwardPort { host, port } => vec![("forwardPort", address_details(host, *port))],
-            Deed::ReversePort { host, port } => vec![("reversePort", address_details(host, *port))],
-            Deed::ForwardAgent => vec![("forwardAgent", Vec::new())],
-            Deed::ForwardX11 => vec![("forwardX11", Vec::new())],
-        }
+        steps(deed).into_iter().try_for_each(|(action, details)| {
+            let context = self.context.iter().cloned().chain(details).collect();
+            let action = self.policies.nouns().action(action);
+            let verdict = ask(
+                self.policies,
+                self.policies.written(),
+                &self.slice,
+                &action,
+                context,
+            );
+            accept(verdict)
+        })
     }
 
     /// What may be done, as far as it can be said before it is done.
@@ -153,6 +125,23 @@ impl<'a> Usage<'a> {
             Verdict::Forbidden { .. } | Verdict::Silent => Ok(false),
             Verdict::Failed => Err(POLICIES_FAILED),
         }
+    }
+}
+
+/// The Cedar actions behind a deed, each with what it says about the details.
+fn steps(deed: &Deed) -> Vec<(&'static str, Pairs)> {
+    match deed {
+        Deed::Connect => vec![("connect", Vec::new())],
+        Deed::Shell => vec![("shell", Vec::new())],
+        Deed::Exec { command } => vec![("exec", command_details(command))],
+        Deed::Subsystem { name } if name == "sftp" => {
+            vec![("sftpRead", Vec::new()), ("sftpWrite", Vec::new())]
+        }
+        Deed::Subsystem { name } => vec![("exec", command_details(name))],
+        Deed::ForwardPort { host, port } => vec![("forwardPort", address_details(host, *port))],
+        Deed::ReversePort { host, port } => vec![("reversePort", address_details(host, *port))],
+        Deed::ForwardAgent => vec![("forwardAgent", Vec::new())],
+        Deed::ForwardX11 => vec![("forwardX11", Vec::new())],
     }
 }
 

@@ -11,8 +11,8 @@ use cedar_policy::{
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::PolicySet;
 use crate::slice::Slice;
+use crate::{Facts, PolicySet};
 
 /// What Cedar answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +39,24 @@ impl Verdict {
     }
 }
 
+/// The policies and facts that a question is put to, and where and when it is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    /// By which policies.
+    pub(crate) policies: &'a PolicySet,
+    /// What is so.
+    pub(crate) facts: &'a Facts,
+    /// Where whoever asks comes from.
+    pub(crate) source: IpAddr,
+    /// When.
+    pub(crate) now: Timestamp,
+}
+
 /// Named values on their way into a context.
 pub(crate) type Pairs = Vec<(String, RestrictedExpression)>;
 
-/// Puts one question. `strictness` chooses between the policies as written and those that overlook
-/// what cannot be known yet (see [`PolicySet::foresight`]).
+/// Puts one question to one of the two sets of `policies`: as written, or as far as can be foreseen
+/// ([`PolicySet::foresight`]).
 pub(crate) fn ask(
     policies: &PolicySet,
     set: &cedar_policy::PolicySet,
@@ -91,12 +104,14 @@ pub(crate) fn moment(zone: &TimeZone, now: Timestamp) -> Option<RestrictedExpres
 }
 
 /// The part of the context that says when, from where and how well proven.
-pub(crate) fn session(
-    zone: &TimeZone,
-    source: IpAddr,
-    now: Timestamp,
-) -> Option<RestrictedExpression> {
-    let mut pairs = when(zone, now);
+pub(crate) fn session(scene: &Scene<'_>) -> Option<RestrictedExpression> {
+    let Scene {
+        policies,
+        source,
+        now,
+        ..
+    } = *scene;
+    let mut pairs = when(policies.zone(), now);
     pairs.extend([
         pair("sourceIp", RestrictedExpression::new_ip(source.to_string())),
         pair(

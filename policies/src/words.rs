@@ -72,6 +72,11 @@ pub fn time(at: Timestamp) -> String {
     at.strftime("%H:%M UTC").to_string()
 }
 
+/// A day and a time, for what is not today: `2026-03-02 14:30 UTC`.
+pub fn day_and_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// A policy author's sentence as part of ours: without its full stop.
 fn sentence(text: &str) -> &str {
     text.trim_end_matches('.')

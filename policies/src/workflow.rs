@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::slice::Slice;
 use crate::usage::POLICIES_FAILED;
-use crate::verdict::{Pairs, Verdict, ask, pair, session};
+use crate::verdict::{Pairs, Scene, Verdict, ask, pair, session};
 use crate::{
     Denial, Facts, Grant, GroupName, Office, PolicySet, Principal, PrincipalKind, PrincipalName,
     Request, Target, TargetName, may_office,
@@ -58,12 +58,14 @@ pub fn may_request(
     };
     let (principal, target) = parties(facts, request).ok_or_else(not_found)?;
     let inquiry = Inquiry {
-        policies,
-        facts,
+        scene: Scene {
+            policies,
+            facts,
+            source,
+            now,
+        },
         principal,
         target,
-        source,
-        now,
     };
     match inquiry.ask("request", ask_of(request, request.duration)) {
         Verdict::Permitted(_) => Ok(()),
@@ -109,16 +111,18 @@ pub fn may_approve(
     four_eyes(facts, person, &request.principal)?;
     let target = facts.targets.get(&request.target).ok_or_else(not_found)?;
     let inquiry = Inquiry {
-        policies,
-        facts,
+        scene: Scene {
+            policies,
+            facts,
+            source,
+            now,
+        },
         principal: person,
         target,
-        source,
-        now,
     };
     let mut context = ask_of(request, request.duration);
     context.extend(inquiry.requester(&request.principal));
-    match inquiry.ask("approve", context) {
+    match inquiry.ask_beside("approve", context, &[&request.principal]) {
         Verdict::Permitted(_) => Ok(()),
         Verdict::Forbidden { policy, reason } => Err(Denial::NotAllowed { policy, reason }),
         Verdict::Failed => Err(POLICIES_FAILED),
@@ -184,19 +188,21 @@ pub fn may_revoke(
     }
     let target = facts.targets.get(&grant.target).ok_or_else(not_found)?;
     let inquiry = Inquiry {
-        policies,
-        facts,
+        scene: Scene {
+            policies,
+            facts,
+            source,
+            now,
+        },
         principal,
         target,
-        source,
-        now,
     };
     let mut context = inquiry.requester(&grant.principal);
     context.push(pair(
         "account",
         RestrictedExpression::new_string(grant.login.to_string()),
     ));
-    match inquiry.ask("revoke", context) {
+    match inquiry.ask_beside("revoke", context, &[&grant.principal]) {
         Verdict::Permitted(_) => Ok(()),
         Verdict::Forbidden { policy, reason } => Err(Denial::NotAllowed { policy, reason }),
         Verdict::Failed => Err(POLICIES_FAILED),
@@ -223,12 +229,14 @@ pub fn activates(
         return Activation::Waits;
     }
     let inquiry = Inquiry {
-        policies,
-        facts,
+        scene: Scene {
+            policies,
+            facts,
+            source,
+            now,
+        },
         principal,
         target,
-        source,
-        now,
     };
     let mut context = ask_of(request, request.duration);
     let people = approvers(facts, request);
@@ -311,12 +319,14 @@ pub fn may_see(
     };
     let may_ask = || {
         let inquiry = Inquiry {
-            policies,
-            facts,
+            scene: Scene {
+                policies,
+                facts,
+                source,
+                now,
+            },
             principal,
             target,
-            source,
-            now,
         };
         facts.lock_on_target(&target.name).is_none()
             && target.logins.iter().any(|login| {
@@ -357,12 +367,9 @@ fn not_allowed(reason: &str) -> Denial {
 
 /// One principal's question about one target.
 struct Inquiry<'a> {
-    policies: &'a PolicySet,
-    facts: &'a Facts,
+    scene: Scene<'a>,
     principal: &'a Principal,
     target: &'a Target,
-    source: IpAddr,
-    now: Timestamp,
 }
 
 impl Inquiry<'_> {
@@ -372,38 +379,26 @@ impl Inquiry<'_> {
 
     /// Asks with other principals in sight, because the context names them.
     fn ask_beside(&self, action: &str, mut context: Pairs, others: &[&PrincipalName]) -> Verdict {
-        let known = others
-            .iter()
-            .filter_map(|name| self.facts.principals.get(*name));
+        let Scene {
+            policies, facts, ..
+        } = self.scene;
+        let known = others.iter().filter_map(|name| facts.principals.get(*name));
         let others: Vec<&Principal> = known.map(AsRef::as_ref).collect();
-        let slice = Slice::of_target(
-            self.policies,
-            self.facts,
-            self.principal,
-            &others,
-            self.target,
-        );
-        let session = session(self.policies.zone(), self.source, self.now);
-        let Some((slice, session)) = slice.zip(session) else {
+        let slice = Slice::of_target(policies, facts, self.principal, &others, self.target);
+        let Some((slice, session)) = slice.zip(session(&self.scene)) else {
             return Verdict::Failed;
         };
         context.push(pair("session", session));
-        let action = self.policies.nouns().action(action);
-        ask(
-            self.policies,
-            self.policies.written(),
-            &slice,
-            &action,
-            context,
-        )
+        let action = policies.nouns().action(action);
+        ask(policies, policies.written(), &slice, &action, context)
     }
 
     /// Who asked, under the name that fits their kind. Nothing if they are no longer known.
     fn requester(&self, name: &PrincipalName) -> Pairs {
-        let Some(requester) = self.facts.principals.get(name) else {
+        let Some(requester) = self.scene.facts.principals.get(name) else {
             return Vec::new();
         };
-        let uid = self.policies.nouns().principal(requester.kind, name);
+        let uid = self.scene.policies.nouns().principal(requester.kind, name);
         let field = match requester.kind {
             PrincipalKind::Person => "requester",
             PrincipalKind::Machine => "requesterService",

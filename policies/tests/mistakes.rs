@@ -1,21 +1,24 @@
 //! Mistakes in policy files: each is shown where it is, with advice, and all of them at once.
 
-mod world;
-
 use jiff::tz::TimeZone;
-use policies::{Document, PolicySet, Severity};
+use policies::{Diagnosis, Document, PolicySet, Severity};
 
 /// Loads `text` as `mistakes.cedar` beside the shipped quorums and gives everything that is said.
 fn said(text: &str) -> String {
     let document = Document::new("mistakes.cedar", text);
     let quorums = policies::library().quorums;
     match PolicySet::load(&[document], Some(&quorums), TimeZone::UTC) {
-        Ok(policies) => policies.warnings().iter().map(|found| format!("{found}\n")).collect(),
+        Ok(policies) => lines(policies.warnings()),
         Err(found) => {
             assert!(found.iter().any(|found| found.severity == Severity::Error));
-            found.iter().map(|found| format!("{found}\n")).collect()
+            lines(&found)
         }
     }
+}
+
+fn lines(found: &[Diagnosis]) -> String {
+    let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+    said.join("\n")
 }
 
 #[test]
@@ -74,8 +77,7 @@ all = [{ group = "sre", count = 4000000000 }]
 "#,
     );
     let found = PolicySet::load(&[], Some(&quorums), TimeZone::UTC).unwrap_err();
-    let said: String = found.iter().map(|found| format!("{found}\n")).collect();
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(lines(&found));
 }
 
 #[test]
@@ -89,7 +91,10 @@ fn an_unknown_key_in_quorums_is_a_mistake_with_a_suggestion() {
 fn the_digest_names_the_texts() {
     let load = |name: &str, text: &str| {
         let document = Document::new(name, text);
-        PolicySet::load(&[document], None, TimeZone::UTC).unwrap().digest().to_owned()
+        PolicySet::load(&[document], None, TimeZone::UTC)
+            .unwrap()
+            .digest()
+            .to_owned()
     };
     let rule = r#"@id("open") permit (principal, action, resource);"#;
     assert_eq!(load("a.cedar", rule), load("a.cedar", rule));

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{
-    Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationError,
+    Effect, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode,
     ValidationWarning, Validator,
 };
 
@@ -23,8 +23,17 @@ const DEREFERENCE_LEVEL: u32 = 1;
 
 /// Actions that one might expect and that nothing asks about: a rule about them would be a wish.
 const STATEMENTS: [&str; 11] = [
-    "sql", "pgSelect", "pgWrite", "pgInsert", "pgUpdate", "pgDelete", "pgDdl", "pgCopyOut",
-    "pgCopyIn", "pgAdmin", "pgOther",
+    "sql",
+    "pgSelect",
+    "pgWrite",
+    "pgInsert",
+    "pgUpdate",
+    "pgDelete",
+    "pgDdl",
+    "pgCopyOut",
+    "pgCopyIn",
+    "pgAdmin",
+    "pgOther",
 ];
 
 /// What came of checking.
@@ -50,7 +59,9 @@ pub(super) fn check(documents: &[Document], schema: &Schema, quorums: &Quorums) 
         match document.text.parse::<PolicySet>() {
             Ok(parsed) => checking.take(document, &parsed),
             Err(errors) => {
-                let syntax = errors.iter().map(|error| describe(document, &error.into(), None));
+                let syntax = errors
+                    .iter()
+                    .map(|error| describe(document, &error.into(), None));
                 checking.found.extend(syntax);
             }
         }
@@ -73,12 +84,21 @@ struct Checking<'a> {
 impl<'a> Checking<'a> {
     fn take(&mut self, document: &'a Document, parsed: &PolicySet) {
         for template in parsed.templates() {
-            let span = template.as_ref().loc().map_or(0..0, |loc| loc.start()..loc.end());
+            let span = template
+                .as_ref()
+                .loc()
+                .map_or(0..0, |loc| loc.start()..loc.end());
             let site = Site { document, span };
-            self.found.push(site.mistake("templates are not supported").advise("write out the principal and the resource"));
+            self.found.push(
+                site.mistake("templates are not supported")
+                    .advise("write out the principal and the resource"),
+            );
         }
         for policy in parsed.policies() {
-            let span = policy.as_ref().loc().map_or(0..0, |loc| loc.start()..loc.end());
+            let span = policy
+                .as_ref()
+                .loc()
+                .map_or(0..0, |loc| loc.start()..loc.end());
             let site = Site { document, span };
             let id = self.name(policy, &site);
             let reason = policy.annotation("reason").unwrap_or_default();
@@ -96,22 +116,30 @@ impl<'a> Checking<'a> {
         let made_up = format!("{}:{}", site.document.name, site.span.start);
         let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
             let what = site.mistake("this policy has no @id");
-            self.found.push(what.advise("write @id(\"a-name\") above it; it is how denials and logs call it"));
+            self.found.push(
+                what.advise("write @id(\"a-name\") above it; it is how denials and logs call it"),
+            );
             return made_up;
         };
         if let Some(first) = self.sites.get(id) {
             let line = Place::find(&first.document.text, &first.span).line;
             let what = site.mistake(format!("the @id `{id}` is taken"));
-            self.found.push(what.advise(format!("by {}:{line}", first.document.name)));
+            self.found
+                .push(what.advise(format!("by {}:{line}", first.document.name)));
             return made_up;
         }
         id.to_owned()
     }
 
     fn annotations(&mut self, policy: &Policy, site: &Site<'_>) {
-        for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
+        for (name, _) in policy
+            .annotations()
+            .filter(|(name, _)| !ANNOTATIONS.contains(name))
+        {
             let at = site.literal(&format!("@{name}"));
-            let what = site.mistake_at(&at, format!("`@{name}` means nothing here")).warn();
+            let what = site
+                .mistake_at(&at, format!("`@{name}` means nothing here"))
+                .warn();
             self.found.push(match nearest(name, ANNOTATIONS) {
                 Some(meant) => what.advise(format!("did you mean `@{meant}`?")),
                 None => what.advise("known are @id, @title, @reason and @notify"),
@@ -120,7 +148,8 @@ impl<'a> Checking<'a> {
         let silent = policy.annotation("reason").is_none_or(str::is_empty);
         if policy.effect() == Effect::Forbid && silent {
             let what = site.mistake("this forbid has no @reason").warn();
-            self.found.push(what.advise("whoever it stops is told only that a policy forbids it"));
+            self.found
+                .push(what.advise("whoever it stops is told only that a policy forbids it"));
         }
     }
 
@@ -141,10 +170,15 @@ impl<'a> Checking<'a> {
         }
         for warning in result.validation_warnings() {
             let id = warning.policy_id().to_string();
-            let effect = self.policies.policy(warning.policy_id()).map(Policy::effect);
+            let effect = self
+                .policies
+                .policy(warning.policy_id())
+                .map(Policy::effect);
             match self.sites.get(&id) {
                 // A rule with a misspelt action never matches; saying so twice helps nobody.
-                Some(site) if !wrong.contains(&id) => self.found.push(oddity(site, warning, effect)),
+                Some(site) if !wrong.contains(&id) => {
+                    self.found.push(oddity(site, warning, effect));
+                }
                 Some(_) | None => {}
             }
         }
@@ -159,41 +193,56 @@ impl<'a> Checking<'a> {
     }
 
     fn finish(self, documents: &[Document]) -> Checked {
-        let Self { policies, reasons, mut found, .. } = self;
-        let place = |found: &Diagnosis| found.place.as_ref().map(|place| (place.line, place.column));
+        let Self {
+            policies,
+            reasons,
+            mut found,
+            ..
+        } = self;
+        let place =
+            |found: &Diagnosis| found.place.as_ref().map(|place| (place.line, place.column));
         let order = |found: &Diagnosis| {
-            let document = documents.iter().position(|document| document.name == found.document);
+            let document = documents
+                .iter()
+                .position(|document| document.name == found.document);
             (document, place(found), found.what.clone())
         };
         found.sort_by_cached_key(order);
         found.dedup();
-        Checked { policies, reasons, found }
+        Checked {
+            policies,
+            reasons,
+            found,
+        }
     }
 }
 
 /// What the validator finds wrong, with advice of our own where Cedar's guess is poor.
 fn fault(site: &Site<'_>, error: &ValidationError, schema: &Schema) -> Diagnosis {
     let found = describe(site.document, &error.into(), Some(&site.span));
-    match error {
-        ValidationError::UnrecognizedActionId(_) => {
-            let named = found.what.split('"').nth(1).unwrap_or_default();
-            let known: Vec<String> =
-                schema.actions().map(|action| action.id().unescaped().to_owned()).collect();
-            let advice = if STATEMENTS.contains(&named) {
-                "statements are not judged one by one; what a role may do is set in the database".to_owned()
-            } else {
-                nearest(named, known.iter().map(String::as_str)).map_or_else(
-                    || "see schema.cedarschema for the actions there are".to_owned(),
-                    |meant| format!("did you mean `{meant}`?"),
-                )
-            };
-            found.advise(advice)
-        }
-        ValidationError::EntityDerefLevelViolation(_) => {
-            found.advise("only who asks, what about and the context can be looked at, not what they refer to")
-        }
-        _ => found,
+    if matches!(error, ValidationError::EntityDerefLevelViolation(_)) {
+        return found.advise(
+            "only who asks, what about and the context can be looked at, not what they refer to",
+        );
     }
+    if !matches!(error, ValidationError::UnrecognizedActionId(_)) {
+        return found;
+    }
+    let named = found.what.split('"').nth(1).unwrap_or_default();
+    if STATEMENTS.contains(&named) {
+        return found.advise(
+            "statements are not judged one by one; what a role may do is set in the database",
+        );
+    }
+    let known: Vec<String> = schema
+        .actions()
+        .map(|action| action.id().unescaped().to_owned())
+        .collect();
+    let advice = nearest(named, known.iter().map(String::as_str)).map_or_else(
+        || "see schema.cedarschema for the actions there are".to_owned(),
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    found.advise(advice)
 }
 
 /// What the validator finds odd. A `forbid` that never matches protects nothing, so it is an error;
@@ -209,7 +258,11 @@ fn oddity(site: &Site<'_>, warning: &ValidationWarning, effect: Option<Effect>) 
     let what = site
         .mistake("this rule can never match")
         .advise("no action of the schema fits this principal, this resource and these conditions");
-    if effect == Some(Effect::Permit) { what.warn() } else { what }
+    if effect == Some(Effect::Permit) {
+        what.warn()
+    } else {
+        what
+    }
 }
 
 impl Site<'_> {
@@ -225,7 +278,11 @@ impl Site<'_> {
 
     /// Where these words stand in the policy; its first line if they do not.
     pub(super) fn literal(&self, words: &str) -> Range<usize> {
-        let policy = self.document.text.get(self.span.clone()).unwrap_or_default();
+        let policy = self
+            .document
+            .text
+            .get(self.span.clone())
+            .unwrap_or_default();
         match policy.find(words) {
             Some(at) => {
                 let start = self.span.start.saturating_add(at);
@@ -244,11 +301,28 @@ fn head(text: &str, span: &Range<usize>) -> Range<usize> {
 }
 
 /// A mistake that Cedar found, in its words.
-fn describe(document: &Document, error: &DetailedError, policy: Option<&Range<usize>>) -> Diagnosis {
-    let span = error.source_locations.first().map(|label| label.loc.start..label.loc.end);
-    let label = error.source_locations.first().and_then(|label| label.label.clone());
-    let span = span.or_else(|| policy.map(|span| head(&document.text, span))).unwrap_or(0..0);
-    let found = Diagnosis::error(&document.name, &document.text, &span, nameless(&error.message));
+fn describe(
+    document: &Document,
+    error: &DetailedError,
+    policy: Option<&Range<usize>>,
+) -> Diagnosis {
+    let span = error
+        .source_locations
+        .first()
+        .map(|label| label.loc.start..label.loc.end);
+    let label = error
+        .source_locations
+        .first()
+        .and_then(|label| label.label.clone());
+    let span = span
+        .or_else(|| policy.map(|span| head(&document.text, span)))
+        .unwrap_or(0..0);
+    let found = Diagnosis::error(
+        &document.name,
+        &document.text,
+        &span,
+        nameless(&error.message),
+    );
     match error.help.as_deref().or(label.as_deref()) {
         Some(help) => found.advise(nameless(help)),
         None => found,
@@ -258,5 +332,7 @@ fn describe(document: &Document, error: &DetailedError, policy: Option<&Range<us
 /// Cedar's sentence without "for policy …": the place says it better.
 fn nameless(message: &str) -> &str {
     let named = message.strip_prefix("for policy `");
-    named.and_then(|rest| rest.split_once("`, ")).map_or(message, |(_, what)| what)
+    named
+        .and_then(|rest| rest.split_once("`, "))
+        .map_or(message, |(_, what)| what)
 }

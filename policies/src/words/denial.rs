@@ -1,6 +1,6 @@
 //! Why not, in words: `TG101` to `TG119`.
 
-use super::{Shown, Words, sentence, time};
+use super::{Shown, Words, day_and_time, sentence};
 use crate::{Denial, Part};
 
 impl Shown for Denial {
@@ -28,7 +28,7 @@ impl Shown for Denial {
                 "TG103",
                 format!(
                     "your grant for {login}@{target} starts at {}",
-                    time(*starts_at)
+                    day_and_time(*starts_at)
                 ),
             )
             .hint("tidegate grants ls"),

@@ -1,5 +1,9 @@
 //! A small company to decide about: five people, a machine, three targets.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a world that cannot be built fails the test"
+)]
 #![expect(dead_code, reason = "each test binary uses its part of the world")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,15 +12,20 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Approval, Ask, Credential, Endpoint, Facts, Filing, Grant, GrantId, HostKeyPin, Lock, LockId,
-    LockScope, Login, PolicySet, PostgresEndpoint, Principal, PrincipalKind, PrincipalName,
-    Protocol, Reason, RegisteredKey, Request, RequestId, ServerPin, SshEndpoint, Target,
-    TargetName, library,
+    Approval, Ask, Credential, Endpoint, Facts, Filing, Grant, GrantId, GroupName, HostKeyPin,
+    Lock, LockId, LockScope, Login, PolicySet, PostgresEndpoint, Principal, PrincipalKind,
+    PrincipalName, Protocol, Reason, RegisteredKey, Request, RequestId, ServerPin, SshEndpoint,
+    Target, TargetName, library,
 };
 
 /// 2026-03-02 14:30 UTC, a Monday.
 pub(crate) fn noon() -> Timestamp {
     "2026-03-02T14:30:00Z".parse().unwrap()
+}
+
+/// So many minutes after noon; before it, if negative.
+pub(crate) fn after(count: i64) -> Timestamp {
+    noon().checked_add(minutes(count)).unwrap()
 }
 
 pub(crate) fn minutes(count: i64) -> SignedDuration {
@@ -33,6 +42,10 @@ pub(crate) fn target_name(text: &str) -> TargetName {
 
 pub(crate) fn login(text: &str) -> Login {
     Login::parse(text).unwrap()
+}
+
+pub(crate) fn group(text: &str) -> GroupName {
+    GroupName::parse(text).unwrap()
 }
 
 pub(crate) fn reason(text: &str) -> Reason {
