@@ -265,8 +265,8 @@ proptest! {
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
-    let slots = (one_of(&["a", "b", "owners"]), 1_u32..3).prop_map(|(group, count)| Rule::Slots {
-        group: group(group),
+    let slots = (one_of(&["a", "b", "owners"]), 1_u32..3).prop_map(|(named, count)| Rule::Slots {
+        group: group(named),
         count,
     });
     slots.prop_recursive(2, 6, 3, |inner| {
