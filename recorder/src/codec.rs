@@ -231,3 +231,6 @@ fn stream(value: u8) -> Result<Stream, Malformed> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

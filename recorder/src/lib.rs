@@ -1,9 +1,22 @@
 //! Keeps an ordered, chained, sealed account of a session, and can prove or disprove it later.
+//!
+//! | To | Use |
+//! |---|---|
+//! | write | [`Recorder::open`], [`Recording::append`], [`Recording::seal`] |
+//! | survive | [`Recorder::sync`] twice a second, [`Recorder::recover`] at the start |
+//! | read | [`Reader`], and [`Watch`] while it is being written |
+//! | judge | [`verify`] with the public key of the [`Seal`] |
+//! | hand on | [`export`], and [`Sanitiser`] for terminals |
+//!
+//! Synchronous, and told the time. Decides nothing: what is recorded, and whether a session may go
+//! on without its recording, is decided by who calls. The format is in
+//! `docs/formats/recording.md`.
 
 mod chain;
 mod checkpoint;
 mod codec;
 mod end;
+mod export;
 mod fault;
 mod finish;
 mod frame;
@@ -15,12 +28,15 @@ mod recording;
 mod recover;
 mod reserve;
 mod segment;
+mod terminal;
 mod verify;
+mod watch;
 
 pub use chain::FrameFault;
 pub use checkpoint::{Checkpoint, CheckpointFault, SIGNER, Seal, note_key};
 pub use codec::{Malformed, PAYLOAD_MAX};
 pub use end::{End, Timeline};
+pub use export::{ExportError, Form, export};
 pub use fault::{Break, Fault};
 pub use finish::Sealed;
 pub use frame::{
@@ -33,4 +49,8 @@ pub use read::Reader;
 pub use recorder::{DirError, OpenError, Recorder, Stopped};
 pub use recording::{AppendError, Recording, SealError};
 pub use recover::{RecoverError, Recovered, Salvage};
+pub use terminal::{RESTORE, Sanitiser, Transcript};
 pub use verify::{Verdict, Verified, verify, verify_from};
+pub use watch::Watch;
+
+pub mod show;

@@ -2,5 +2,6 @@
 
 mod damage;
 mod desk;
+mod handing_on;
 mod living;
 mod recovery;

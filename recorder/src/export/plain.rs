@@ -1,0 +1,180 @@
+//! The transcript: what was said and answered, as plain text.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use super::ExportError;
+use super::sql::{clock, lines, printable};
+use crate::End;
+use crate::frame::{ChannelEvent, Frame, Omission, Stream};
+use crate::heading::Heading;
+use crate::read::Reader;
+use crate::terminal::Transcript;
+
+/// How many channels are told apart. What a client opens beyond is written as one.
+const CHANNELS_MAX: usize = 1024;
+
+/// What each stream of each channel has said of its current line.
+type Voices = BTreeMap<(u32, Stream), Transcript>;
+
+pub(super) fn write<R: Read>(
+    reader: &mut Reader<R>,
+    out: &mut impl Write,
+) -> Result<(), ExportError> {
+    out.write_all(title(reader.heading()).as_bytes())?;
+    let mut voices = Voices::new();
+    let mut unkept = 0_u64;
+    let mut text = String::new();
+    while let Some(stamped) = reader.next_frame()? {
+        text.clear();
+        match &stamped.frame {
+            Frame::Data {
+                channel,
+                stream,
+                bytes,
+            } => say(&mut voices, (*channel, *stream), bytes, &mut text),
+            Frame::Omitted {
+                stream: Stream::Input,
+                bytes,
+                why: Omission::ByPolicy,
+                ..
+            } => {
+                unkept = unkept.saturating_add(*bytes);
+            }
+            other => {
+                hush(&mut voices, &mut text);
+                text.push_str(&line(stamped.at, other).unwrap_or_default());
+            }
+        }
+        out.write_all(text.as_bytes())?;
+    }
+    text.clear();
+    hush(&mut voices, &mut text);
+    if unkept > 0 {
+        text.push_str(&format!(
+            "[{unkept} bytes of input were counted, not kept]\n"
+        ));
+    }
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// What stands above a transcript.
+pub(crate) fn title(heading: &Heading) -> String {
+    let Heading {
+        session,
+        principal,
+        login,
+        target,
+        source,
+        started_at,
+        reason,
+        ..
+    } = heading;
+    let reason = reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(" ({reason})"));
+    format!("{session}  {principal} as {login} on {target} from {source}, {started_at}{reason}\n")
+}
+
+/// Appends what a stream said. Input is shown where no terminal echoes it: it is marked.
+fn say(voices: &mut Voices, who: (u32, Stream), bytes: &[u8], out: &mut String) {
+    if voices.len() >= CHANNELS_MAX && !voices.contains_key(&who) {
+        voices
+            .entry((u32::MAX, Stream::Output))
+            .or_default()
+            .feed(bytes, out);
+        return;
+    }
+    let voice = voices.entry(who).or_default();
+    let mut said = String::new();
+    voice.feed(bytes, &mut said);
+    if who.1 == Stream::Input {
+        for line in said.lines() {
+            out.push_str(&format!("[input] {line}\n"));
+        }
+    } else {
+        out.push_str(&said);
+    }
+}
+
+/// Ends every line at hand.
+fn hush(voices: &mut Voices, out: &mut String) {
+    for ((_, stream), voice) in voices.iter_mut() {
+        let mut said = String::new();
+        voice.finish(&mut said);
+        if !said.is_empty() && *stream == Stream::Input {
+            out.push_str("[input] ");
+        }
+        out.push_str(&said);
+    }
+}
+
+/// What a person should read of a frame that is no data. Ends in a newline.
+pub(crate) fn line(at: Duration, frame: &Frame<'_>) -> Option<String> {
+    if let Some(sql) = lines(at, frame) {
+        return Some(sql);
+    }
+    let what = match frame {
+        Frame::Channel { channel, event } => format!("channel {channel} {}", event_text(event)?),
+        Frame::Omitted {
+            channel,
+            stream,
+            bytes,
+            why,
+            ..
+        } => {
+            let why = match why {
+                Omission::ByPolicy => "by policy",
+                Omission::Bulk => "as bulk data",
+            };
+            format!(
+                "channel {channel}: {bytes} bytes of {} counted, not kept, {why}",
+                stream_name(*stream)
+            )
+        }
+        Frame::Note { code, text } => format!("{code} {text}"),
+        Frame::Close {
+            end: End::Complete, ..
+        } => "the session ended".to_owned(),
+        Frame::Close { end, .. } => format!("the session ended, {end}"),
+        Frame::Data { .. } | Frame::Statement(_) | Frame::Outcome(_) => return None,
+    };
+    Some(format!(
+        "[{} {}]\n",
+        clock(at),
+        printable(what.as_bytes()).replace('\n', " ")
+    ))
+}
+
+pub(crate) fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Input => "input",
+        Stream::Output => "output",
+        Stream::ErrorOutput => "error_output",
+    }
+}
+
+fn event_text(event: &ChannelEvent<'_>) -> Option<String> {
+    Some(match event {
+        ChannelEvent::Opened { .. } | ChannelEvent::Eof { .. } | ChannelEvent::Closed => {
+            return None;
+        }
+        ChannelEvent::Environment { name, value } => format!("environment {name}={value}"),
+        ChannelEvent::Pty {
+            term,
+            columns,
+            rows,
+        } => format!("terminal {term}, {columns}x{rows}"),
+        ChannelEvent::Shell => "shell".to_owned(),
+        ChannelEvent::Exec { command } => format!("command: {}", String::from_utf8_lossy(command)),
+        ChannelEvent::Subsystem { name } => format!("subsystem {name}"),
+        ChannelEvent::Resize { columns, rows } => format!("terminal resized to {columns}x{rows}"),
+        ChannelEvent::Signal { name } => format!("signal {name}"),
+        ChannelEvent::ExitStatus { status } => format!("exit status {status}"),
+        ChannelEvent::ExitSignal { name, message } => format!("killed by signal {name} {message}"),
+        ChannelEvent::Refused { code, what } => format!("refused: {code} {what}"),
+    })
+}

@@ -1,0 +1,162 @@
+//! Statements and outcomes as lines for people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::frame::{Format, Frame, Outcome, Parameter, Statement, StatementKind, Value};
+
+/// A point in a recording, as `0:01:02.345`.
+pub(crate) fn clock(at: Duration) -> String {
+    let seconds = at.as_secs();
+    let part = |unit: u64, of: u64| {
+        seconds
+            .checked_div(unit)
+            .unwrap_or(0)
+            .checked_rem(of)
+            .unwrap_or(0)
+    };
+    format!(
+        "{}:{:02}:{:02}.{:03}",
+        part(3600, u64::MAX),
+        part(60, 60),
+        part(1, 60),
+        at.subsec_millis()
+    )
+}
+
+/// What a person should read of this frame, if it is about SQL. May have several lines, each ended.
+pub(crate) fn lines(at: Duration, frame: &Frame<'_>) -> Option<String> {
+    match frame {
+        Frame::Statement(statement) => statement_lines(at, statement),
+        Frame::Outcome(outcome) => Some(outcome_line(at, outcome)),
+        _ => None,
+    }
+}
+
+fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
+    let what = match statement.kind {
+        StatementKind::Simple => "query",
+        StatementKind::Parse => "parse",
+        StatementKind::Bind => "bind",
+        StatementKind::CopyIn => "copy in",
+        StatementKind::CopyOut => "copy out",
+        StatementKind::Cancel => "cancel",
+        StatementKind::Close => "close",
+        // The statement and its outcome say it all.
+        StatementKind::Execute | StatementKind::Describe => return None,
+    };
+    let mut out = format!("{}  #{} {what}", clock(at), statement.id);
+    for (label, name) in [("statement", statement.name), ("portal", statement.portal)] {
+        if !name.is_empty() {
+            push(&mut out, format_args!(" {label} {}", quoted(name)));
+        }
+    }
+    if !statement.text.is_empty() {
+        out.push_str("  ");
+        out.push_str(&printable(statement.text).replace('\n', "\n              "));
+    }
+    out.push('\n');
+    for (number, parameter) in (1_u32..).zip(statement.parameters.iter()) {
+        push(
+            &mut out,
+            format_args!("              ${number} = {}\n", value(parameter)),
+        );
+    }
+    Some(out)
+}
+
+fn outcome_line(at: Duration, outcome: &Outcome<'_>) -> String {
+    let mut out = format!("{}  #{} ", clock(at), outcome.id);
+    match (outcome.error, outcome.tag) {
+        (Some(error), _) => {
+            let [severity, sqlstate, message] = [error.severity, error.sqlstate, error.message]
+                .map(|text| printable(text.as_bytes()));
+            push(
+                &mut out,
+                format_args!("{severity} {sqlstate}: {}", message.replace('\n', " ")),
+            );
+        }
+        (None, Some(tag)) => out.push_str(&printable(tag.as_bytes())),
+        (None, None) => out.push_str("done"),
+    }
+    push(
+        &mut out,
+        format_args!(
+            "  ({} rows, {} bytes, {})\n",
+            outcome.rows,
+            outcome.bytes,
+            took(outcome.elapsed)
+        ),
+    );
+    out
+}
+
+fn took(elapsed: Duration) -> String {
+    format!("{:.3} ms", elapsed.as_secs_f64() * 1000.0)
+}
+
+/// A bound value, as SQL would write it.
+pub(crate) fn value(parameter: &Parameter<'_>) -> String {
+    match (parameter.value, parameter.format) {
+        (Value::Null, _) => "NULL".to_owned(),
+        (Value::Masked { bytes }, _) => format!("({bytes} bytes, not kept)"),
+        (Value::Kept(bytes), Format::Text) => quoted(bytes),
+        (Value::Kept(bytes), Format::Binary) => binary(parameter.oid, bytes),
+    }
+}
+
+/// Binary values of the types that drivers send most, as `pg_type.dat` numbers them; else in hex.
+fn binary(oid: u32, bytes: &[u8]) -> String {
+    match (oid, bytes) {
+        (16, [byte]) => (*byte != 0).to_string(),
+        (20, _) => bytes
+            .try_into()
+            .map_or_else(|_| hex(bytes), |be| i64::from_be_bytes(be).to_string()),
+        (21, _) => bytes
+            .try_into()
+            .map_or_else(|_| hex(bytes), |be| i16::from_be_bytes(be).to_string()),
+        (23 | 26, _) => bytes
+            .try_into()
+            .map_or_else(|_| hex(bytes), |be| i32::from_be_bytes(be).to_string()),
+        (700, _) => bytes
+            .try_into()
+            .map_or_else(|_| hex(bytes), |be| f32::from_be_bytes(be).to_string()),
+        (701, _) => bytes
+            .try_into()
+            .map_or_else(|_| hex(bytes), |be| f64::from_be_bytes(be).to_string()),
+        (25 | 1042 | 1043, _) => quoted(bytes),
+        _ => hex(bytes),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::from("'\\x");
+    for byte in bytes {
+        push(&mut out, format_args!("{byte:02x}"));
+    }
+    out.push('\'');
+    out
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    format!("'{}'", printable(bytes).replace('\'', "''"))
+}
+
+/// Text with every character that is not to be printed shown as an escape; newlines stay, tabs too.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for c in String::from_utf8_lossy(bytes).chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            '\r' => {}
+            _ if c.is_control() || crate::terminal::reorders(c) => out.extend(c.escape_unicode()),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+fn push(out: &mut String, what: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    out.write_fmt(what).ok();
+}

@@ -1,0 +1,274 @@
+//! Exports, and watching what is live.
+
+use std::borrow::Cow;
+
+use recorder::{
+    ChannelEvent, Form, Format, Frame, Omission, Outcome, Parameter, Reader, Recording, SqlError,
+    Statement, StatementKind, Stream, Value, export,
+};
+
+use crate::desk::{Desk, at, complete, heading, output, session};
+
+/// A session in a terminal that tries to reach the viewer's clipboard.
+fn terminal(recording: &Recording) {
+    let event = |event| Frame::Channel { channel: 0, event };
+    recording
+        .append(at(0), &event(ChannelEvent::Opened { kind: "session" }))
+        .unwrap();
+    recording
+        .append(
+            at(1),
+            &event(ChannelEvent::Pty {
+                term: "xterm",
+                columns: 100,
+                rows: 30,
+            }),
+        )
+        .unwrap();
+    recording
+        .append(at(2), &event(ChannelEvent::Shell))
+        .unwrap();
+    recording
+        .append(at(500), &output(b"$ ls\x1b]52;c;ZXZpbA==\x07\r\n\xe2\x82"))
+        .unwrap();
+    recording.append(at(1_000), &output(b"\xac\r\n")).unwrap();
+    let unkept = Frame::Omitted {
+        channel: 0,
+        stream: Stream::Input,
+        bytes: 12,
+        why: Omission::ByPolicy,
+        digest: None,
+    };
+    recording.append(at(1_100), &unkept).unwrap();
+    recording
+        .append(
+            at(1_500),
+            &event(ChannelEvent::Resize {
+                columns: 1_000_000,
+                rows: 40,
+            }),
+        )
+        .unwrap();
+    recording
+        .append(at(2_000), &event(ChannelEvent::ExitStatus { status: 3 }))
+        .unwrap();
+}
+
+/// A database session of one good and one bad statement.
+fn sql(recording: &Recording) {
+    let parameters = [
+        Parameter {
+            oid: 23,
+            format: Format::Binary,
+            value: Value::Kept(&[0, 0, 0, 7]),
+        },
+        Parameter {
+            oid: 25,
+            format: Format::Text,
+            value: Value::Kept(b"it's"),
+        },
+        Parameter {
+            oid: 0,
+            format: Format::Text,
+            value: Value::Null,
+        },
+    ];
+    let statement = |id, kind, text, parameters| {
+        Frame::Statement(Statement {
+            id,
+            kind,
+            name: b"s1",
+            portal: b"",
+            text,
+            parameters,
+        })
+    };
+    let none = Cow::Borrowed(&[][..]);
+    let text = b"select * from t where a = $1 and b = $2";
+    recording
+        .append(
+            at(10),
+            &statement(1, StatementKind::Parse, text, none.clone()),
+        )
+        .unwrap();
+    recording
+        .append(
+            at(11),
+            &statement(1, StatementKind::Bind, b"", Cow::Borrowed(&parameters)),
+        )
+        .unwrap();
+    let outcome = |id, tag, error| {
+        Frame::Outcome(Outcome {
+            id,
+            tag,
+            rows: 2,
+            bytes: 64,
+            error,
+            elapsed: at(5),
+            transaction: b'I',
+        })
+    };
+    recording
+        .append(at(16), &outcome(1, Some("SELECT 2"), None))
+        .unwrap();
+    recording
+        .append(
+            at(20),
+            &statement(2, StatementKind::Simple, b"drop\x1b[2J table t", none),
+        )
+        .unwrap();
+    let error = SqlError {
+        sqlstate: "42501",
+        severity: "ERROR",
+        message: "must be owner of table t",
+    };
+    recording
+        .append(at(21), &outcome(2, None, Some(error)))
+        .unwrap();
+}
+
+fn exported(postgres: bool, form: Form) -> String {
+    let desk = Desk::new();
+    let mut heading = heading(1);
+    if postgres {
+        heading.protocol = policies::Protocol::Postgres;
+    }
+    let recording = desk.recorder.open(&heading).unwrap();
+    if postgres {
+        sql(&recording)
+    } else {
+        terminal(&recording)
+    }
+    let sealed = complete(&recording, at(3_000));
+    let mut out = Vec::new();
+    export(
+        &mut Reader::open(&sealed.path).unwrap(),
+        form,
+        None,
+        &mut out,
+    )
+    .unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!text.contains('\x1b'), "an escape came out as it is");
+    text
+}
+
+#[test]
+fn a_cast_of_version_2_counts_from_the_start() {
+    let cast = exported(false, Form::CastV2);
+    let lines: Vec<serde_json::Value> = cast
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (
+            &lines[0]["version"],
+            &lines[0]["width"],
+            &lines[0]["height"]
+        ),
+        (&2.into(), &100.into(), &30.into())
+    );
+    assert_eq!(lines[1], serde_json::json!([0.5, "o", "$ ls\r\n"]));
+    assert_eq!(lines[2], serde_json::json!([1.0, "o", "\u{20ac}\r\n"]));
+    assert_eq!(lines[3], serde_json::json!([1.5, "r", "1000x40"]));
+}
+
+#[test]
+fn a_cast_of_version_3_counts_from_the_event_before() {
+    let cast = exported(false, Form::CastV3);
+    let lines: Vec<serde_json::Value> = cast
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        lines[0]["term"],
+        serde_json::json!({ "cols": 100, "rows": 30, "type": "xterm" })
+    );
+    assert_eq!(lines[2], serde_json::json!([0.5, "o", "\u{20ac}\r\n"]));
+    assert_eq!(lines[4], serde_json::json!([0.5, "x", "3"]));
+}
+
+#[test]
+fn a_transcript_is_what_was_read() {
+    let text = exported(false, Form::Text);
+    assert!(
+        text.contains("alice as deploy on web1 from 192.0.2.7"),
+        "{text}"
+    );
+    assert!(text.contains("$ ls\n\u{20ac}\n"), "{text}");
+    assert!(text.contains("exit status 3"), "{text}");
+    assert!(
+        text.contains("12 bytes of input were counted, not kept"),
+        "{text}"
+    );
+}
+
+#[test]
+fn statements_are_listed_with_values_rows_and_errors() {
+    let text = exported(true, Form::Text);
+    for wanted in [
+        "0:00:00.010  #1 parse statement 's1'  select * from t where a = $1 and b = $2\n",
+        "$1 = 7\n",
+        "$2 = 'it''s'\n",
+        "$3 = NULL\n",
+        "#1 SELECT 2  (2 rows, 64 bytes, 5.000 ms)\n",
+        "#2 query statement 's1'  drop\\u{1b}[2J table t\n",
+        "#2 ERROR 42501: must be owner of table t",
+    ] {
+        assert!(text.contains(wanted), "{wanted:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_database_session_is_a_cast_too() {
+    let cast = exported(true, Form::CastV2);
+    assert!(
+        cast.lines()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+    );
+    assert!(cast.contains("SELECT 2"));
+}
+
+#[test]
+fn every_frame_is_a_line_of_json() {
+    for (postgres, frames) in [(false, 9), (true, 6)] {
+        let text = exported(postgres, Form::JsonLines);
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0]["heading"]["principal"], "alice");
+        assert_eq!(lines.last().unwrap()["type"], "checkpoint");
+        assert_eq!(lines.len(), frames + 2);
+        assert!(!postgres || lines[2]["parameters"][0]["shown"] == "7");
+    }
+}
+
+#[test]
+fn what_is_live_can_be_watched_across_segments_to_its_end() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let mut watch = desk.recorder.watch(session(1)).unwrap();
+    let mut seen = 0;
+    for step in 0..200_u64 {
+        recording
+            .append(at(step * 700), &output(&[b'x'; 40_000]))
+            .unwrap();
+        if step % 7 == 0 {
+            while watch.next_frame().unwrap().is_some() {
+                seen += 1;
+            }
+            assert_eq!(seen, step + 1);
+        }
+    }
+    assert!(!watch.is_over());
+    let sealed = complete(&recording, at(200_000));
+    while watch.next_frame().unwrap().is_some() {
+        seen += 1;
+    }
+    assert_eq!(seen + 1, sealed.checkpoint.frames);
+    assert!(watch.is_over());
+    assert_eq!(watch.heading(), Some(&heading(1)));
+    let mut late = desk.recorder.watch(session(1)).unwrap();
+    assert_eq!(late.next_frame().unwrap().unwrap().sequence, 1);
+}
