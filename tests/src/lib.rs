@@ -12,7 +12,9 @@
     reason = "a test that cannot go on fails by panicking, and measures real time"
 )]
 
+pub mod api;
 pub mod binary;
+pub mod figures;
 pub mod forwarder;
 pub mod pg;
 pub mod ssh;

@@ -1,0 +1,435 @@
+//! How long a cut takes: from the revocation, and from a grant's end, to the target's socket gone and
+//! to the client's end.
+//!
+//! A forwarder in front of each target stamps when tidegate closes its side; clients inside this
+//! process stamp their own end. Real `sshd`, real PostgreSQL, the optimised binary, one machine.
+//! Prints a table, and exits 1 when a bound is missed. `--max 100` leaves out the larger rounds.
+
+#![expect(
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that measures reads the clock, prints, and ends when it cannot go on"
+)]
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+use tests::api::Api;
+use tests::figures::{Row, table};
+use tests::forwarder::Forwarder;
+use tests::pg::{self, PgClient};
+use tests::ssh::Identity;
+use tests::{Setting, World, binary};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How many sessions are opened at once.
+const OPENING: usize = 16;
+
+/// How long the sessions of one round may take to go.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a round is spoken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Ssh,
+    Postgres,
+}
+
+/// What the clients of a round do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Load {
+    /// They wait.
+    Idle,
+    /// Some receive as fast as they can: half of up to 100, fifty of more.
+    Busy,
+    /// They receive as fast as they can, and then stop reading.
+    Deaf,
+}
+
+impl Spoken {
+    fn target(self) -> &'static str {
+        match self {
+            Self::Ssh => "webf",
+            Self::Postgres => "ordersf",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ssh => "SSH",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// Everything a round needs.
+struct Scene {
+    world: World,
+    ssh: Forwarder,
+    postgres: Forwarder,
+    identity: Identity,
+    tls: Arc<rustls::ClientConfig>,
+    api: Api,
+}
+
+/// When a client ended.
+type Ended = mpsc::Receiver<Instant>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    drop(rlimit::increase_nofile_limit(u64::MAX));
+    let most = most();
+    let binary = binary::release();
+    eprintln!("setting the stage");
+    let setting = Setting {
+        sshd: "",
+        postgres: "max_connections = 1100",
+        server: &[
+            ("TIDEGATE__LIMITS__UNPROVEN", "5000"),
+            ("TIDEGATE__LIMITS__UNPROVEN_PER_SOURCE", "5000"),
+        ],
+    };
+    let mut scene = Scene::set(World::of(&binary, &setting)).await;
+    let mut rows = Vec::new();
+    for spoken in [Spoken::Ssh, Spoken::Postgres] {
+        for count in [1, 100, 1000].into_iter().filter(|count| *count <= most) {
+            for load in [Load::Idle, Load::Busy] {
+                rows.extend(scene.revoked(spoken, count, load).await);
+            }
+        }
+        rows.extend(scene.revoked(spoken, 20.min(most), Load::Deaf).await);
+        rows.push(scene.expired(spoken, 20.min(most)).await);
+    }
+    rows.push(scene.stopped(10.min(most)).await);
+    println!("{}", table(&rows));
+    if rows.iter().all(Row::holds) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The largest round, from the command line.
+fn most() -> usize {
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--max" {
+            return words
+                .next()
+                .and_then(|number| number.parse().ok())
+                .expect("--max takes a number");
+        }
+    }
+    1000
+}
+
+impl Scene {
+    /// The usual world, with each target a second time behind a forwarder.
+    async fn set(world: World) -> Self {
+        let ssh = Forwarder::start(world.sshd().addr()).await;
+        let postgres = Forwarder::start(world.postgres().addr()).await;
+        let (web, orders) = (ssh.addr().to_string(), postgres.addr().to_string());
+        let login = world.login();
+        let bob = world.bob();
+        let line = [
+            "tidegate", "target", "add", "ssh", "webf", "--addr", &web, "--login", &login,
+        ];
+        bob.run(&line).expect("bob adds a target");
+        let role = proxy::demo::ROLE;
+        let line = [
+            "tidegate", "target", "add", "pg", "ordersf", "--addr", &orders, "--dbname", "orders",
+            "--role", role,
+        ];
+        bob.run(&line).expect("bob adds a target");
+        let state = world.alice().state_dir();
+        let door = SocketAddr::from(([127, 0, 0, 1], world.doors().api));
+        let api = Api::connect(door, &world.bob().state_dir())
+            .await
+            .expect("bob reaches the API");
+        Self {
+            identity: Identity::of(&state),
+            tls: pg::tls(&state),
+            world,
+            ssh,
+            postgres,
+            api,
+        }
+    }
+
+    fn forwarder(&self, spoken: Spoken) -> &Forwarder {
+        match spoken {
+            Spoken::Ssh => &self.ssh,
+            Spoken::Postgres => &self.postgres,
+        }
+    }
+
+    fn grant(&self, spoken: Spoken, duration: &str) -> String {
+        let login = match spoken {
+            Spoken::Ssh => self.world.login(),
+            Spoken::Postgres => proxy::demo::ROLE.to_owned(),
+        };
+        self.world.grant(spoken.target(), &login, duration)
+    }
+
+    /// Opens sessions; returns when all of them live.
+    async fn open(&self, spoken: Spoken, count: usize, load: Load) -> Ended {
+        let (report, ended) = mpsc::channel(count);
+        let busy = match load {
+            Load::Idle => 0,
+            Load::Busy if count > 100 => 50,
+            Load::Busy => count.div_ceil(2),
+            Load::Deaf => count,
+        };
+        let gate = Arc::new(Semaphore::new(OPENING));
+        let mut opening = JoinSet::new();
+        for number in 0..count {
+            let (gate, report) = (Arc::clone(&gate), report.clone());
+            let flood = number < busy;
+            let (identity, tls) = (self.identity.clone(), Arc::clone(&self.tls));
+            let doors = self.world.doors();
+            let user = format!("{}+webf", self.world.login());
+            opening.spawn(async move {
+                let _turn = gate.acquire().await.expect("the gate stays open");
+                let client = Client {
+                    report,
+                    flood,
+                    deaf: load == Load::Deaf,
+                };
+                match spoken {
+                    Spoken::Ssh => client.ssh(&identity, doors.ssh, &user).await,
+                    Spoken::Postgres => client.postgres(&tls, doors.postgres).await,
+                }
+            });
+        }
+        let mut up = 0_usize;
+        while let Some(opened) = opening.join_next().await {
+            opened.expect("a session opens");
+            up += 1;
+            if up.is_multiple_of(100) {
+                eprintln!("  {up} of {count} are open");
+            }
+        }
+        // A flood has to have filled what there is to fill.
+        tokio::time::sleep(Duration::from_millis(if busy > 0 { 1500 } else { 200 })).await;
+        ended
+    }
+
+    /// One round: opens, revokes, and stamps both sides.
+    async fn revoked(&mut self, spoken: Spoken, count: usize, load: Load) -> Vec<Row> {
+        eprintln!("{} {} sessions, {load:?}", count, spoken.name());
+        let grant = self.grant(spoken, "1h");
+        let before = self.forwarder(spoken).closed();
+        let mut ended = self.open(spoken, count, load).await;
+        let path = format!("/v1/grants/{grant}/revoke");
+        let (left, _) = self
+            .api
+            .post(&path, "{\"reason\":\"bench\"}")
+            .await
+            .expect("bob revokes");
+        let clients = match load {
+            Load::Deaf => Vec::new(),
+            Load::Idle | Load::Busy => collect(&mut ended, count, left).await,
+        };
+        self.all_closed(spoken, before + count).await;
+        let targets = self.forwarder(spoken).closed_after(left);
+        let bound = Duration::from_millis(if count == 1 { 50 } else { 250 });
+        let what = format!("{count} {} {load:?}: revoke → ", spoken.name());
+        let mut rows = vec![Row::new(
+            format!("{what}target's socket gone"),
+            targets,
+            count,
+            Some(bound),
+        )];
+        if load != Load::Deaf {
+            let bound = Some(Duration::from_millis(500));
+            rows.push(Row::new(
+                format!("{what}client's end"),
+                clients,
+                count,
+                bound,
+            ));
+        }
+        rows
+    }
+
+    async fn all_closed(&self, spoken: Spoken, count: usize) {
+        let closed = async {
+            while self.forwarder(spoken).closed() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(PATIENCE, closed).await.is_err() {
+            eprintln!(
+                "  only {} of {count} were closed",
+                self.forwarder(spoken).closed()
+            );
+        }
+    }
+
+    /// Sessions that reach the end of their grant.
+    async fn expired(&mut self, spoken: Spoken, count: usize) -> Row {
+        eprintln!(
+            "{count} {} sessions, until their grant expires",
+            spoken.name()
+        );
+        let grant = self.grant(spoken, "8s");
+        let before = self.forwarder(spoken).closed();
+        let _ended = self.open(spoken, count, Load::Idle).await;
+        let shown = self
+            .world
+            .alice()
+            .json(&["grants", "show", &grant])
+            .expect("alice sees her grant");
+        let text = shown
+            .get("expires_at")
+            .and_then(Value::as_str)
+            .expect("a grant has an end");
+        let end: jiff::Timestamp = text.parse().expect("an end is a time");
+        let end = SystemTime::from(end);
+        // Both clocks read together, so that the wall's instant becomes one of the monotonic clock.
+        let (wall, now) = (SystemTime::now(), Instant::now());
+        let instant = match end.duration_since(wall) {
+            Ok(ahead) => now + ahead,
+            Err(past) => now - past.duration(),
+        };
+        self.all_closed(spoken, before + count).await;
+        let late = self.forwarder(spoken).closed_after(instant);
+        let what = format!(
+            "{count} {}: end of the grant → target's socket gone",
+            spoken.name()
+        );
+        Row::new(what, late, count, Some(Duration::from_millis(50)))
+    }
+
+    /// Real `ssh` processes that are stopped while they are flooded.
+    async fn stopped(&mut self, count: usize) -> Row {
+        eprintln!("{count} ssh processes, stopped by SIGSTOP");
+        let grant = self.grant(Spoken::Ssh, "1h");
+        let before = self.ssh.closed();
+        let (port, address) = (
+            self.world.ssh_port(),
+            format!("{}+webf@localhost", self.world.login()),
+        );
+        let lives: Vec<_> = (0..count)
+            .map(|_| {
+                self.world
+                    .begin("stopped", &["ssh", "-p", &port, &address, "exec yes"], "y")
+            })
+            .collect();
+        for live in &lives {
+            live.signal("STOP");
+        }
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let path = format!("/v1/grants/{grant}/revoke");
+        let (left, _) = self
+            .api
+            .post(&path, "{\"reason\":\"bench\"}")
+            .await
+            .expect("bob revokes");
+        self.all_closed(Spoken::Ssh, before + count).await;
+        for live in &lives {
+            live.signal("CONT");
+        }
+        let what = format!("{count} ssh stopped by SIGSTOP: revoke → target's socket gone");
+        Row::new(
+            what,
+            self.ssh.closed_after(left),
+            count,
+            Some(Duration::from_millis(250)),
+        )
+    }
+}
+
+/// Waits for the clients to end.
+async fn collect(ended: &mut Ended, count: usize, from: Instant) -> Vec<Duration> {
+    let mut times = Vec::new();
+    let all = async {
+        while times.len() < count {
+            let Some(at) = ended.recv().await else { return };
+            times.push(at.saturating_duration_since(from));
+        }
+    };
+    drop(timeout(PATIENCE, all).await);
+    times
+}
+
+/// One client of a round.
+struct Client {
+    report: mpsc::Sender<Instant>,
+    flood: bool,
+    deaf: bool,
+}
+
+impl Client {
+    async fn ssh(self, identity: &Identity, port: u16, user: &str) {
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        let (handle, let_in) = identity.login(addr, user).await.expect("SSH is spoken");
+        assert!(let_in, "alice is let in");
+        let mut channel = handle
+            .channel_open_session()
+            .await
+            .expect("a channel opens");
+        let command = if self.flood {
+            "echo up; exec yes"
+        } else {
+            "echo up; exec sleep 3600"
+        };
+        channel
+            .exec(true, command)
+            .await
+            .expect("a command is sent");
+        while let Some(message) = channel.wait().await {
+            if matches!(message, russh::ChannelMsg::Data { .. }) {
+                break;
+            }
+        }
+        let Self { report, deaf, .. } = self;
+        tokio::spawn(async move {
+            if deaf {
+                // Nobody takes from the channel, so its window runs out.
+                tokio::time::sleep(PATIENCE).await;
+                drop((channel, handle));
+                return;
+            }
+            while channel.wait().await.is_some() {}
+            // The channel is over when its connection is: a polite end may come first.
+            while !handle.is_closed() {
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+            drop(report.send(Instant::now()).await);
+        });
+    }
+
+    async fn postgres(self, tls: &Arc<rustls::ClientConfig>, port: u16) {
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        let (mut client, answers) = PgClient::login(addr, tls, proxy::demo::ROLE, "ordersf")
+            .await
+            .expect("PostgreSQL is spoken");
+        assert!(
+            answers.iter().any(|answer| answer.kind == b'Z'),
+            "alice is let in: {answers:?}"
+        );
+        if self.flood {
+            let sql = "select repeat('x', 1000) from generate_series(1, 100000000)";
+            client.send(&pg::query(sql)).await.expect("a query is sent");
+        }
+        let Self { report, deaf, .. } = self;
+        tokio::spawn(async move {
+            if deaf {
+                tokio::time::sleep(PATIENCE).await;
+                drop(client);
+                return;
+            }
+            drop(client.until_closed().await);
+            drop(report.send(Instant::now()).await);
+        });
+    }
+}
