@@ -109,6 +109,7 @@ fn options(binary: &PathBuf) -> StageOptions<'_> {
         binary,
         signals: Signals::Shielded,
         sshd: "",
+        rules: "",
         postgres: "",
         settings: &[],
     }

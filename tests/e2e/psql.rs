@@ -63,9 +63,10 @@ fn copy() {
     let world = World::new();
     world.grant_pg("10m");
     let input = world.dir().join("rows");
-    let rows: String = (2_000..12_000)
-        .map(|number| format!("{number}\tcopied {number}\n"))
+    let rows: Vec<String> = (2_000..12_000)
+        .map(|id| format!("{id}\tcopied {id}\n"))
         .collect();
+    let rows = rows.concat();
     fs::write(&input, &rows).unwrap();
     let line = [
         "psql",

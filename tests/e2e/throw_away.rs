@@ -40,6 +40,7 @@ fn a_throw_away_postgres_runs_sql_and_goes() {
         roles: &["app_ro"],
         setup: "create table note (text text); insert into note values ('here')",
         database: "orders",
+        rules: "",
         extra: "",
         signals: Signals::Shared,
     };

@@ -63,7 +63,9 @@ pub fn table(rows: &[Row]) -> String {
             bound,
             verdict.to_owned(),
         ];
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        text.push_str("| ");
+        text.push_str(&cells.join(" | "));
+        text.push_str(" |\n");
     }
     text
 }

@@ -17,6 +17,8 @@ use crate::wait::until;
 pub struct Setting<'a> {
     /// Lines of the target's `sshd_config`.
     pub sshd: &'a str,
+    /// Lines of the target's `pg_hba.conf`, before the usual ones.
+    pub rules: &'a str,
     /// Lines of the target's `postgresql.conf`.
     pub postgres: &'a str,
     /// Settings of the server by their variables.
@@ -66,6 +68,7 @@ impl World {
             binary,
             signals: Signals::Shared,
             sshd: setting.sshd,
+            rules: setting.rules,
             postgres: setting.postgres,
             settings: setting.server,
         };
@@ -136,11 +139,11 @@ impl World {
         ] {
             line.extend(["-c", sql]);
         }
-        let live = self.begin("psql", &line, "deleted");
+        let psql = self.begin("psql", &line, "deleted");
         until("the statement runs", || {
             (self.sleepers() == 1).then_some(())
         });
-        live
+        psql
     }
 
     /// How many statements sleep at the database.

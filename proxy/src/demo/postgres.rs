@@ -31,6 +31,8 @@ pub struct PostgresOptions<'a> {
     pub setup: &'a str,
     /// The database to create.
     pub database: &'a str,
+    /// Lines of `pg_hba.conf` before ours. The first that fits wins, so these do.
+    pub rules: &'a str,
     /// Lines of `postgresql.conf` beyond ours. The last mention of a setting wins, so these do.
     pub extra: &'a str,
     /// Whether a terminal's Ctrl-C reaches it.
@@ -293,10 +295,14 @@ fn write_rules(options: &PostgresOptions<'_>) -> Result<(), StartError> {
     );
     write(&data.join("postgresql.conf"), &settings, 0o600)?;
     // The socket is in a directory that only the server's own account can enter.
-    let rules = "local all all trust\n\
-                 hostssl all all 127.0.0.1/32 cert map=tidegate\n\
-                 hostssl all all ::1/128 cert map=tidegate\n";
-    write(&data.join("pg_hba.conf"), rules, 0o600)?;
+    let rules = format!(
+        "local all all trust\n\
+         {extra}\n\
+         hostssl all all 127.0.0.1/32 cert map=tidegate\n\
+         hostssl all all ::1/128 cert map=tidegate\n",
+        extra = options.rules,
+    );
+    write(&data.join("pg_hba.conf"), &rules, 0o600)?;
     let lines: Vec<String> = options
         .roles
         .iter()

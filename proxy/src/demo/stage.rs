@@ -42,6 +42,8 @@ pub struct StageOptions<'a> {
     pub signals: Signals,
     /// Lines of `sshd_config` beyond ours.
     pub sshd: &'a str,
+    /// Lines of `pg_hba.conf` before ours.
+    pub rules: &'a str,
     /// Lines of `postgresql.conf` beyond ours.
     pub postgres: &'a str,
     /// Settings of the server by their variables, for example `TIDEGATE__LIMITS__BLIND_LIMIT`.
@@ -361,6 +363,7 @@ fn targets(
         roles: &[ROLE],
         setup: TABLES,
         database: "orders",
+        rules: options.rules,
         extra: options.postgres,
         signals: options.signals,
     };

@@ -166,6 +166,7 @@ impl House {
                     insert into orders select i, 'item '||i from generate_series(1,1000) i; \
                     grant all on orders to app; grant create on schema public to app",
             database: "orders",
+            rules: "",
             extra: "",
             signals: Signals::Shared,
         })

@@ -90,12 +90,12 @@ async fn main() -> ExitCode {
     let binary = binary::release();
     eprintln!("setting the stage");
     let setting = Setting {
-        sshd: "",
         postgres: "max_connections = 1100",
         server: &[
             ("TIDEGATE__LIMITS__UNPROVEN", "5000"),
             ("TIDEGATE__LIMITS__UNPROVEN_PER_SOURCE", "5000"),
         ],
+        ..Setting::default()
     };
     let mut scene = Scene::set(World::of(&binary, &setting)).await;
     let mut rows = Vec::new();
@@ -298,7 +298,9 @@ impl Scene {
         let (wall, now) = (SystemTime::now(), Instant::now());
         let instant = match end.duration_since(wall) {
             Ok(ahead) => now + ahead,
-            Err(past) => now - past.duration(),
+            Err(past) => now
+                .checked_sub(past.duration())
+                .expect("the clocks are sane"),
         };
         self.all_closed(spoken, before + count).await;
         let late = self.forwarder(spoken).closed_after(instant);
@@ -404,7 +406,7 @@ impl Client {
             while !handle.is_closed() {
                 tokio::time::sleep(Duration::from_micros(200)).await;
             }
-            drop(report.send(Instant::now()).await);
+            report.send(Instant::now()).await.unwrap_or_default();
         });
     }
 
@@ -429,7 +431,7 @@ impl Client {
                 return;
             }
             drop(client.until_closed().await);
-            drop(report.send(Instant::now()).await);
+            report.send(Instant::now()).await.unwrap_or_default();
         });
     }
 }
