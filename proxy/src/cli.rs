@@ -18,6 +18,7 @@ mod policy;
 mod printer;
 mod prompt;
 mod requests;
+mod serving;
 mod sessions;
 mod stanza;
 mod state;
@@ -122,6 +123,8 @@ enum Verb {
     Ca(audit::CaVerb),
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    #[command(flatten)]
+    Serving(serving::ServingVerb),
 }
 
 /// Runs what was typed. The TLS provider has to be installed before.
@@ -138,8 +141,20 @@ pub async fn run(cli: Cli) -> ExitCode {
         clock: Clock::system(),
         surroundings,
     };
+    let verb = match cli.verb {
+        // The server waits for signals itself.
+        Verb::Serving(verb) => {
+            let state_dir = cli.globals.state_dir.as_deref();
+            return Box::pin(serving::run(
+                &context.printer,
+                verb.keeping_state_in(state_dir),
+            ))
+            .await;
+        }
+        verb => verb,
+    };
     let outcome = tokio::select! {
-        outcome = Box::pin(dispatch(&context, cli.verb)) => outcome,
+        outcome = Box::pin(dispatch(&context, verb)) => outcome,
         _ = tokio::signal::ctrl_c() => return Exit::Interrupted.into(),
     };
     match outcome {
@@ -176,6 +191,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Outcome {
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Ca(verb) => audit::ca(context, verb).await,
         Verb::Audit(verb) => audit::audit(context, verb).await,
+        Verb::Serving(_) => Ok(()),
     }
 }
 

@@ -10,12 +10,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ca::{Authority, Passphrase};
-use control::change::PolicyTexts;
+use control::change::{PolicyText, PolicyTexts};
 use control::identity::registered_key;
 use control::store::Backend;
 use control::{Clock, bootstrap::bootstrap, entropy};
 use policies::words::server::Initialised;
-use policies::{GroupName, Principal, PrincipalKind, PrincipalName};
+use policies::{Document, GroupName, Principal, PrincipalKind, PrincipalName};
 
 use crate::config;
 use crate::server::Failure;
@@ -24,10 +24,21 @@ use crate::server::Failure;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Where the configuration and the policies go.
-    #[arg(long, env = "TIDEGATE_SERVER_CONFIG_DIR", default_value = "/etc/tidegate", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "TIDEGATE_SERVER_CONFIG_DIR",
+        default_value = "/etc/tidegate",
+        value_name = "DIR"
+    )]
     pub config_dir: PathBuf,
     /// Where the store, the authority's keys and the recordings go.
-    #[arg(long, env = "TIDEGATE_SERVER_STATE_DIR", default_value = "/var/lib/tidegate", value_name = "DIR")]
+    /// `--state-dir` says the same.
+    #[arg(
+        long = "server-state-dir",
+        env = "TIDEGATE_SERVER_STATE_DIR",
+        default_value = "/var/lib/tidegate",
+        value_name = "DIR"
+    )]
     pub state_dir: PathBuf,
     /// The first administrator's name.
     #[arg(long, value_name = "NAME")]
@@ -56,13 +67,21 @@ pub struct Args {
 /// When something of it is there already, or cannot be written.
 pub async fn init(args: &Args) -> Result<Initialised, Failure> {
     let file = args.config_dir.join(config::FILE);
-    for taken in [&file, &store_path(&args.state_dir), &authority_dir(&args.state_dir)] {
+    for taken in [
+        &file,
+        &store_path(&args.state_dir),
+        &authority_dir(&args.state_dir),
+    ] {
         if taken.exists() {
-            return Err(Failure::Initialised { path: taken.clone() });
+            return Err(Failure::Initialised {
+                path: taken.clone(),
+            });
         }
     }
-    let key_line = fs::read_to_string(&args.admin_key)
-        .map_err(|source| Failure::Read { path: args.admin_key.clone(), source })?;
+    let key_line = fs::read_to_string(&args.admin_key).map_err(|source| Failure::Read {
+        path: args.admin_key.clone(),
+        source,
+    })?;
     let key = registered_key(&key_line).map_err(Failure::Key)?;
 
     let clock = Clock::system();
@@ -71,8 +90,13 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
     let mut rng = entropy::rng();
     let passphrase = Passphrase::generate(&mut rng);
     write(&args.config_dir.join("passphrase"), passphrase.expose())?;
-    let authority = Authority::create(&authority_dir(&args.state_dir), &passphrase, clock.now(), &mut rng)
-        .map_err(Failure::CreateAuthority)?;
+    let authority = Authority::create(
+        &authority_dir(&args.state_dir),
+        &passphrase,
+        clock.now(),
+        &mut rng,
+    )
+    .map_err(Failure::CreateAuthority)?;
 
     let texts = policies(&args.config_dir)?;
     let group = |name| GroupName::parse(name).map_err(|_shipped| Failure::Library);
@@ -83,14 +107,22 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
         keys: vec![key],
         added_at: clock.now(),
     };
-    let store = Backend::sqlite(&store_path(&args.state_dir)).await.map_err(Failure::Store)?;
-    bootstrap(&store, admin, texts, &clock).await.map_err(Failure::Bootstrap)?;
+    let store = Backend::sqlite(&store_path(&args.state_dir))
+        .await
+        .map_err(Failure::Store)?;
+    bootstrap(&store, admin, texts, &clock)
+        .await
+        .map_err(Failure::Bootstrap)?;
     write(&file, &configuration(args))?;
     Ok(Initialised {
         config: file.display().to_string(),
         config_dir: args.config_dir.display().to_string(),
         fingerprint: authority.trust_bundle().fingerprint(),
-        bastion: format!("https://{}:{}", args.hosts.first().map_or("localhost", String::as_str), args.api.port()),
+        bastion: format!(
+            "https://{}:{}",
+            args.hosts.first().map_or("localhost", String::as_str),
+            args.api.port()
+        ),
         admin: args.admin.clone(),
     })
 }
@@ -110,10 +142,22 @@ fn policies(config_dir: &Path) -> Result<PolicyTexts, Failure> {
     let dir = config_dir.join("policy");
     directory(&dir)?;
     let library = policies::library();
-    for document in &library {
+    let documents = library
+        .policies
+        .iter()
+        .chain([&library.quorums, &library.schema]);
+    for document in documents {
         write(&dir.join(&document.name), &document.text)?;
     }
-    Ok(PolicyTexts::from(library))
+    let text = |document: Document| PolicyText {
+        name: document.name,
+        text: document.text,
+    };
+    Ok(PolicyTexts {
+        documents: library.policies.into_iter().map(text).collect(),
+        quorums: Some(text(library.quorums)),
+        zone: "UTC".to_owned(),
+    })
 }
 
 fn directory(path: &Path) -> Result<(), Failure> {
@@ -121,16 +165,26 @@ fn directory(path: &Path) -> Result<(), Failure> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|source| Failure::Write { path: path.to_owned(), source })
+        .map_err(|source| Failure::Write {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let attempt = || {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
-    attempt().map_err(|source| Failure::Write { path: path.to_owned(), source })
+    attempt().map_err(|source| Failure::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The first `tidegate.toml`: what was asked for, and what else could be said, as comments.

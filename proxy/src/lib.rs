@@ -3,8 +3,10 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod init;
 pub mod listener;
 pub mod postgres;
+pub mod server;
 pub mod session;
 pub mod ssh;
 pub mod telemetry;

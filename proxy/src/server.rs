@@ -24,7 +24,10 @@ mod api;
 mod doors;
 mod failure;
 mod identify;
+mod identity;
+mod inside;
 mod passphrase;
+mod probe;
 mod seal;
 mod tls;
 mod upkeep;
@@ -35,7 +38,12 @@ pub use failure::Failure;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Where `tidegate.toml` is.
-    #[arg(long, env = "TIDEGATE_SERVER_CONFIG_DIR", default_value = "/etc/tidegate", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "TIDEGATE_SERVER_CONFIG_DIR",
+        default_value = "/etc/tidegate",
+        value_name = "DIR"
+    )]
     pub config_dir: PathBuf,
     /// How the log looks.
     #[arg(long, env = "TIDEGATE_LOG_FORMAT", default_value = "text")]
@@ -53,10 +61,17 @@ const CLOSING_LIMIT: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// Every mistake at once.
-pub fn check_config(config_dir: &std::path::Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Failure> {
+pub fn check_config(
+    config_dir: &std::path::Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, Failure> {
     let path = config_dir.join(config::FILE);
-    let text = std::fs::read_to_string(&path).map_err(|source| Failure::Read { path: path.clone(), source })?;
-    Config::read(&path.display().to_string(), &text, config_dir, environment).map_err(Failure::Config)
+    let text = std::fs::read_to_string(&path).map_err(|source| Failure::Read {
+        path: path.clone(),
+        source,
+    })?;
+    Config::read(&path.display().to_string(), &text, config_dir, environment)
+        .map_err(Failure::Config)
 }
 
 /// Runs the server until it is asked to stop.
@@ -64,7 +79,10 @@ pub fn check_config(config_dir: &std::path::Path, environment: impl IntoIterator
 /// # Errors
 ///
 /// When it cannot start. Whatever happens later is logged and survived, or ends the process.
-pub async fn serve(args: &Args, environment: impl IntoIterator<Item = (String, String)>) -> Result<(), Failure> {
+pub async fn serve(
+    args: &Args,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), Failure> {
     let environment: Vec<(String, String)> = environment.into_iter().collect();
     let credentials = passphrase::credentials(&environment);
     let config = check_config(&args.config_dir, environment)?;
@@ -73,9 +91,12 @@ pub async fn serve(args: &Args, environment: impl IntoIterator<Item = (String, S
     let house = build(&config, credentials).await?;
     let tracker = TaskTracker::new();
     let mut upkeep = JoinSet::new();
-    upkeep.spawn(upkeep::sync_recordings(house.recorder.clone(), house.broker.clone()));
-    let doors = doors::Doors::open(&config, &house, &tracker, &mut upkeep).await?;
-    doors.accept(listeners, &mut upkeep);
+    upkeep.spawn(upkeep::sync_recordings(
+        house.recorder.clone(),
+        house.broker.clone(),
+    ));
+    let doors = doors::Doors::open(&config, &house, &tracker).await?;
+    doors.accept(&config, &house, listeners, &mut upkeep);
     info!("server.ready");
     let ready = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     if let Err(refused) = ready {
@@ -104,21 +125,49 @@ async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, F
         warn!(reason = %refused, "descriptors.unraised");
     }
     let passphrase = passphrase::read(&config.passphrase, credentials.as_deref()).await?;
-    let authority = Authority::open(&init::authority_dir(&config.state_dir), &passphrase).map_err(Failure::OpenAuthority)?;
-    let limits = Limits { reserve_bytes: config.reserve_bytes, ..Limits::default() };
-    let recorder = Recorder::open_dir(&config.recordings, limits, Arc::new(seal::AuthoritySeal::new(&authority)))
-        .map_err(Failure::Recorder)?;
-    let store = Backend::sqlite(&init::store_path(&config.state_dir)).await.map_err(Failure::Store)?;
+    let authority = Authority::open(&init::authority_dir(&config.state_dir), &passphrase)
+        .map_err(Failure::OpenAuthority)?;
+    let limits = Limits {
+        reserve_bytes: config.reserve_bytes,
+        ..Limits::default()
+    };
+    let recorder = Recorder::open_dir(
+        &config.recordings,
+        limits,
+        Arc::new(seal::AuthoritySeal::new(&authority)),
+    )
+    .map_err(Failure::Recorder)?;
+    let store = Backend::sqlite(&init::store_path(&config.state_dir))
+        .await
+        .map_err(Failure::Store)?;
     let clock = Clock::system();
-    let settings = control::Settings { blind_limit: config.blind_limit, ..control::Settings::default() };
-    let broker = Broker::start(store, clock, settings).await.map_err(Failure::Start)?;
+    let settings = control::Settings {
+        blind_limit: config.blind_limit,
+        ..control::Settings::default()
+    };
+    let broker = Broker::start(store, clock, settings)
+        .await
+        .map_err(Failure::Start)?;
     upkeep::recover(&recorder, &broker).await?;
-    let bastion = Bastion::new(broker.clone(), authority.clone(), recorder.clone(), config.egress.clone());
-    Ok(House { broker, authority, recorder, bastion: Arc::new(bastion) })
+    let bastion = Bastion::new(
+        broker.clone(),
+        authority.clone(),
+        recorder.clone(),
+        config.egress.clone(),
+    );
+    Ok(House {
+        broker,
+        authority,
+        recorder,
+        bastion: Arc::new(bastion),
+    })
 }
 
 async fn asked_to_stop() -> io::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
@@ -135,6 +184,9 @@ async fn drain(broker: &Broker, tracker: &TaskTracker, drain_timeout: Duration) 
     }
     broker.stop();
     if time::timeout(CLOSING_LIMIT, tracker.wait()).await.is_err() {
-        error!(reason = "sessions did not end in time; the next start seals their recordings", "server.undrained");
+        error!(
+            reason = "sessions did not end in time; the next start seals their recordings",
+            "server.undrained"
+        );
     }
 }

@@ -7,10 +7,26 @@
 
 use std::time::Duration;
 
+use control::Admission;
+use policies::words::{Shown, Words};
+use policies::{Denial, Part, SeverReason};
+use recorder::Timeline;
+use tokio::{select, time};
+use tracing::{Instrument, info, info_span, warn};
+
+pub mod bastion;
+pub mod ending;
 pub mod incoming;
 pub mod protocol;
 pub mod scope;
 pub mod severable;
+
+use bastion::{Bastion, Dialled};
+use ending::Ending;
+use incoming::Incoming;
+use protocol::{Connected, Front, Halt, Halted, Identified, Protocol, Refused};
+use scope::Scope;
+use severable::Severer;
 
 /// How long a client may take to say who it is, from accept to the end of authentication.
 ///
@@ -23,3 +39,155 @@ pub const FAREWELL_LIMIT: Duration = Duration::from_millis(300);
 
 /// How long the stopping of work at the target may take before it is recorded as not seen.
 pub const HALT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Runs one session from the accepted connection to the sealed recording.
+///
+/// # Errors
+///
+/// When nobody was let in. Once somebody was, every ending is in the recording and the ledger.
+pub async fn run<P: Protocol>(
+    protocol: &P,
+    client: Incoming,
+    bastion: &Bastion,
+) -> Result<(), Refused> {
+    let (client_side, target_side) = (Severer::default(), Severer::default());
+    let (io, newcomer) = client.wrap(&client_side).map_err(Refused::Socket)?;
+    let Identified { ask, mut front } = protocol.greet(io, newcomer).await?;
+
+    let Admission {
+        session,
+        permit,
+        mut lease,
+    } = match bastion.admit(&ask).await {
+        Ok(admission) => admission,
+        Err(denial) => {
+            let words = denial.words();
+            info!(principal = %ask.principal, target = %ask.target, login = %ask.login, reason = words.code,
+                "session.denied");
+            refuse(&mut front, &client_side, &words).await;
+            return Ok(());
+        }
+    };
+    let terms = permit.terms().clone();
+    let span = info_span!("session", %session, grant = %terms.grant, principal = %terms.principal,
+        target = %terms.target.name, login = %terms.login);
+    let entered = async {
+        let recording = match bastion.open_recording(session, &terms).await {
+            Ok(recording) => recording,
+            Err(refused) => {
+                warn!(reason = %chain(refused.as_ref()), "session.unrecordable");
+                refuse(
+                    &mut front,
+                    &client_side,
+                    &Denial::Unavailable {
+                        part: Part::Recorder,
+                    }
+                    .words(),
+                )
+                .await;
+                return;
+            }
+        };
+        let scope = bastion.scope(session, terms, recording);
+        info!("session.opened");
+
+        let mut halt = None;
+        let work = async {
+            let Dialled { io, source } = bastion.dial(scope.terms(), &target_side).await?;
+            let pass = bastion.issue(session, permit, source).await?;
+            let Connected { back, halt: stop } =
+                protocol.connect(&mut front, io, pass, &scope).await?;
+            halt = Some(stop);
+            Ok(protocol.relay(&mut front, back, &scope).await)
+        };
+        let ending = select! {
+            biased;
+            reason = lease.severed() => Ending::Severed(reason),
+            reason = idle(&scope) => Ending::Severed(reason),
+            done = work => Ending::from(done),
+        };
+        let mut timeline = Timeline {
+            decided_at: Some(scope.elapsed()),
+            ..Timeline::default()
+        };
+
+        target_side.sever();
+        timeline.target_closed = Some(scope.elapsed());
+        let stopping = async {
+            let halted = stop_work(bastion, &scope, halt).await;
+            (halted == Halted::Confirmed).then(|| scope.elapsed())
+        };
+        let parting = async {
+            part(
+                &mut front,
+                &client_side,
+                ending.farewell(scope.terms()).as_ref(),
+            )
+            .await;
+            Some(scope.elapsed())
+        };
+        (timeline.halt_confirmed, timeline.client_closed) = tokio::join!(stopping, parting);
+        info!(reason = ending.as_str(), "session.ended");
+        bastion.close(&scope, &ending, timeline).await;
+    };
+    entered.instrument(span).await;
+    Ok(())
+}
+
+/// Tells the client, for as long as it may take, then lets its socket go: gently where it has heard
+/// everything, at once where it does not listen.
+async fn part(front: &mut impl Front, side: &Severer, words: Option<&Words>) {
+    let Some(words) = words else {
+        front.leave().await;
+        return side.release();
+    };
+    match time::timeout(FAREWELL_LIMIT, front.farewell(words)).await {
+        Ok(()) => side.release(),
+        Err(_elapsed) => side.sever(),
+    }
+}
+
+async fn refuse(front: &mut impl Front, side: &Severer, words: &Words) {
+    match time::timeout(GREETING_LIMIT, front.refuse(words)).await {
+        Ok(()) => side.release(),
+        Err(_elapsed) => side.sever(),
+    }
+}
+
+/// Has running work at the target stopped, where the protocol says there is some.
+async fn stop_work<H: Halt>(bastion: &Bastion, scope: &Scope, halt: Option<H>) -> Halted {
+    let Some(halt) = halt.filter(H::is_needed) else {
+        return Halted::Idle;
+    };
+    let look = async { halt.halt(bastion.issue_halt(scope).await).await };
+    time::timeout(HALT_LIMIT, look)
+        .await
+        .unwrap_or(Halted::Unconfirmed)
+}
+
+/// Returns when nothing has passed for as long as the permit allows; never, where it does not say.
+async fn idle(scope: &Scope) -> SeverReason {
+    let Some(limit) = scope.terms().obligations.idle_limit else {
+        return std::future::pending().await;
+    };
+    let allowed = Duration::try_from(limit).unwrap_or_default();
+    loop {
+        let left = allowed.saturating_sub(scope.idle());
+        if left.is_zero() {
+            return SeverReason::Idle { limit };
+        }
+        time::sleep(left).await;
+    }
+}
+
+/// An error and all its sources, for the operator.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}

@@ -4,6 +4,7 @@
 //! command. Nothing here knows where it is printed.
 
 pub mod doctor;
+pub mod serving;
 
 use std::fmt;
 

@@ -126,6 +126,11 @@ impl Printer {
         drop(writeln!(stderr().lock(), "{trouble}"));
     }
 
+    /// Tells what is wrong with a file, on standard error.
+    pub(crate) fn complain(diagnosis: &str) {
+        drop(writeln!(stderr().lock(), "{diagnosis}"));
+    }
+
     /// Prints one thing as a line of JSON.
     pub(crate) fn record(&self, thing: &impl Serialize) -> Outcome {
         self.line(thing)

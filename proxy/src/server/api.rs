@@ -2,21 +2,24 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{PoisonError, RwLock};
 
-use control::api::{self, PeerCertificate, Router};
-use rustls::ServerConfig;
+use ca::ServerIdentity;
+use control::api::{self, Peer, PeerCertificate, Router};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use super::{Failure, tls};
 use crate::listener::Seat;
 use crate::session::GREETING_LIMIT;
 
 /// The HTTP API behind TLS.
 pub(super) struct Api {
-    acceptor: TlsAcceptor,
+    anchor: CertificateDer<'static>,
+    acceptor: RwLock<TlsAcceptor>,
     router: Router,
 }
 
@@ -27,14 +30,38 @@ impl fmt::Debug for Api {
 }
 
 impl Api {
-    /// Puts TLS before the router.
-    pub(super) fn new(tls: Arc<ServerConfig>, router: Router) -> Self {
-        Self { acceptor: TlsAcceptor::from(tls), router }
+    /// Puts TLS before the router: shows `identity`, and verifies callers by `anchor`.
+    pub(super) fn new(
+        anchor: CertificateDer<'static>,
+        identity: &ServerIdentity,
+        router: Router,
+    ) -> Result<Self, Failure> {
+        let acceptor = RwLock::new(TlsAcceptor::from(tls::server(&anchor, identity)?));
+        Ok(Self {
+            anchor,
+            acceptor,
+            router,
+        })
+    }
+
+    /// Shows another identity from the next connection on.
+    pub(super) fn show(&self, identity: &ServerIdentity) -> Result<(), Failure> {
+        let next = TlsAcceptor::from(tls::server(&self.anchor, identity)?);
+        *self
+            .acceptor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
     }
 
     /// Serves one connection until it ends. The seat is given back once TLS stands.
     pub(super) async fn serve(&self, stream: TcpStream, source: SocketAddr, seat: Seat) {
-        let shaken = time::timeout(GREETING_LIMIT, self.acceptor.accept(stream)).await;
+        let acceptor = self
+            .acceptor
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let shaken = time::timeout(GREETING_LIMIT, acceptor.accept(stream)).await;
         drop(seat);
         let tls = match shaken {
             Ok(Ok(tls)) => tls,
@@ -43,9 +70,11 @@ impl Api {
         };
         let (_, session) = tls.get_ref();
         let peer = session.peer_certificates().and_then(<[_]>::first);
-        let peer = peer.map(|certificate| PeerCertificate(certificate.as_ref().to_vec()));
-        if let Err(refused) = api::serve(tls, self.router.clone(), peer, source.ip()).await {
-            debug!(%source, reason = %refused, "connection.broken");
-        }
+        let certificate = peer.map(|certificate| PeerCertificate(certificate.as_ref().to_vec()));
+        let peer = Peer {
+            certificate,
+            source: source.ip().to_canonical(),
+        };
+        api::serve(tls, self.router.clone(), peer).await;
     }
 }

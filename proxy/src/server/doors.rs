@@ -4,17 +4,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ca::{HostOrder, ServerIdentity};
-use control::entropy;
-use jiff::SignedDuration;
+use control::api::{Entrances, Parts};
+use policies::HostPort;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use super::api::Api;
 use super::identify::BrokerIdentify;
-use super::{Failure, House, api};
+use super::identity::{self, Identities};
+use super::inside::InnerHouse;
+use super::probe::Lookout;
+use super::{Failure, House};
 use crate::config::Config;
 use crate::listener::{self, Seats};
 use crate::postgres::Postgres;
@@ -46,7 +49,11 @@ impl Listeners {
 fn bind(addresses: &[SocketAddr], protocol: &'static str) -> Result<Vec<TcpListener>, Failure> {
     let bind_one = |address: &SocketAddr| {
         let address = *address;
-        listener::bind(address).map_err(|source| Failure::Listen { address, protocol, source })
+        listener::bind(address).map_err(|source| Failure::Listen {
+            address,
+            protocol,
+            source,
+        })
     };
     addresses.iter().map(bind_one).collect()
 }
@@ -55,7 +62,7 @@ fn bind(addresses: &[SocketAddr], protocol: &'static str) -> Result<Vec<TcpListe
 pub(super) struct Doors {
     ssh: Arc<Ssh>,
     postgres: Arc<Postgres>,
-    api: Arc<api::Api>,
+    api: Arc<Api>,
     bastion: Arc<Bastion>,
     seats: Seats,
     tracker: TaskTracker,
@@ -68,19 +75,36 @@ impl Doors {
         config: &Config,
         house: &House,
         tracker: &TaskTracker,
-        upkeep: &mut JoinSet<()>,
     ) -> Result<Self, Failure> {
         let identify = Arc::new(BrokerIdentify(house.broker.clone()));
-        let identity = Identity::issue(&config.hosts, &house.authority, &house.broker).await?;
-        let postgres = Postgres::new(identity.for_postgres()?, identify.clone());
-        let ssh = SSH;
-        let router = api::router(house, config);
-        let api = api::Api::new(identity.for_api()?, router);
-        upkeep.spawn(identity.renew());
+        let identities = Identities::issue(config, house).await?;
+        let anchor = house.authority.login_anchor();
+        let postgres = Arc::new(
+            Postgres::new(identify.clone(), anchor, &identities.server).map_err(Failure::Anchor)?,
+        );
+        let inside = InnerHouse::new(
+            house.broker.clone(),
+            house.authority.clone(),
+            Arc::clone(&house.bastion),
+        );
+        let ssh = Ssh::new(
+            &identities.host,
+            house.authority.login_ca().clone(),
+            identify,
+            Arc::new(inside),
+        );
+        let router = control::api::router(Parts {
+            broker: house.broker.clone(),
+            authority: house.authority.clone(),
+            recorder: house.recorder.clone(),
+            probe: Arc::new(Lookout),
+            entrances: entrances(config),
+        });
+        let api = Arc::new(Api::new(anchor.clone(), &identities.server, router)?);
         Ok(Self {
             ssh: Arc::new(ssh),
-            postgres: Arc::new(postgres),
-            api: Arc::new(api),
+            postgres,
+            api,
             bastion: Arc::clone(&house.bastion),
             seats: Seats::new(config.unproven_max, config.unproven_per_source_max),
             tracker: tracker.clone(),
@@ -88,8 +112,21 @@ impl Doors {
         })
     }
 
-    /// Begins to accept.
-    pub(super) fn accept(&self, listeners: Listeners, upkeep: &mut JoinSet<()>) {
+    /// Begins to accept, and keeps what is shown fresh.
+    pub(super) fn accept(
+        &self,
+        config: &Config,
+        house: &House,
+        listeners: Listeners,
+        upkeep: &mut JoinSet<()>,
+    ) {
+        let shown = (Arc::clone(&self.postgres), Arc::clone(&self.api));
+        upkeep.spawn(identity::renew(
+            config.hosts.clone(),
+            house.authority.clone(),
+            house.broker.clone(),
+            shown,
+        ));
         for listener in listeners.ssh {
             upkeep.spawn(self.admit_all(listener, Arc::clone(&self.ssh)));
         }
@@ -97,13 +134,19 @@ impl Doors {
             upkeep.spawn(self.admit_all(listener, Arc::clone(&self.postgres)));
         }
         for listener in listeners.api {
-            let (api, seats, closing) = (Arc::clone(&self.api), self.seats.clone(), self.closing.clone());
+            let (api, seats, closing) = (
+                Arc::clone(&self.api),
+                self.seats.clone(),
+                self.closing.clone(),
+            );
             upkeep.spawn(async move {
                 let take = |stream, source, seat| {
                     let api = Arc::clone(&api);
                     tokio::spawn(async move { api.serve(stream, source, seat).await });
                 };
-                closing.run_until_cancelled(listener::accept(listener, seats, take)).await;
+                closing
+                    .run_until_cancelled(listener::accept(listener, seats, take))
+                    .await;
             });
         }
     }
@@ -125,12 +168,31 @@ impl Doors {
                 let (protocol, bastion) = (Arc::clone(&protocol), Arc::clone(&bastion));
                 let incoming = Incoming::tcp(stream, Newcomer::new(source, Some(seat)));
                 tracker.spawn(async move {
-                    if let Err(refused) = session::run(protocol.as_ref(), incoming, &bastion).await {
+                    if let Err(refused) = session::run(protocol.as_ref(), incoming, &bastion).await
+                    {
                         debug!(%source, reason = %chain(&refused), "connection.refused");
                     }
                 });
             };
-            closing.run_until_cancelled(listener::accept(listener, seats, take)).await;
+            closing
+                .run_until_cancelled(listener::accept(listener, seats, take))
+                .await;
         }
+    }
+}
+
+/// Where people find us: our first name, and the first port of each kind.
+fn entrances(config: &Config) -> Entrances {
+    let host = config.hosts.first();
+    let at = |addresses: &[SocketAddr]| {
+        let (host, first) = (host?.clone(), addresses.first()?);
+        Some(HostPort {
+            host,
+            port: first.port(),
+        })
+    };
+    Entrances {
+        ssh: at(&config.ssh),
+        postgres: at(&config.postgres),
     }
 }

@@ -59,7 +59,7 @@ pub enum Failure {
     Identity(#[source] ca::IssueError),
     /// The store cannot be opened.
     #[error("open the store")]
-    Store(#[source] control::store::StoreError),
+    Store(#[source] control::store::OpenError),
     /// The first entry of the log cannot be written.
     #[error("write the first administrator and the policies")]
     Bootstrap(#[source] control::BrokerError),
@@ -69,6 +69,9 @@ pub enum Failure {
     /// The recordings' directory cannot be used.
     #[error("open the recordings")]
     Recorder(#[source] recorder::DirError),
+    /// What the last run left cannot be sealed.
+    #[error("seal the recordings that the last run left")]
+    Recover(#[source] io::Error),
     /// An address cannot be listened on.
     #[error("listen on {address} for {protocol}")]
     Listen {
@@ -82,6 +85,12 @@ pub enum Failure {
     /// TLS cannot be set up.
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),
+    /// Clients' certificates cannot be verified.
+    #[error("set up the check of clients' certificates")]
+    Verifier(#[source] rustls::server::VerifierBuilderError),
+    /// PostgreSQL's TLS cannot be set up.
+    #[error("set up TLS for PostgreSQL")]
+    Anchor(#[source] crate::postgres::AnchorError),
     /// Signals cannot be waited for.
     #[error("wait for signals")]
     Signal(#[source] io::Error),
@@ -92,17 +101,27 @@ impl Failure {
     pub fn words(&self) -> Words {
         let detail = chain(self);
         match self {
-            Self::Initialised { path } => Unstartable::Initialised { path: path.display().to_string() },
-            Self::Config(mistakes) => Unstartable::Config { mistakes: mistakes.len() },
+            Self::Initialised { path } => Unstartable::Initialised {
+                path: path.display().to_string(),
+            },
+            Self::Config(mistakes) => Unstartable::Config {
+                mistakes: mistakes.len(),
+            },
             Self::Key(invalid) => return invalid.words(),
-            Self::Listen { address, source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Unstartable::Taken { address: address.to_string() }
-            }
-            Self::Listen { address, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Unstartable::Privileged { address: address.to_string() }
-            }
+            Self::Listen {
+                address, source, ..
+            } if source.kind() == io::ErrorKind::AddrInUse => Unstartable::Taken {
+                address: address.to_string(),
+            },
+            Self::Listen {
+                address, source, ..
+            } if source.kind() == io::ErrorKind::PermissionDenied => Unstartable::Privileged {
+                address: address.to_string(),
+            },
             Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
-                Unstartable::Missing { path: path.display().to_string() }
+                Unstartable::Missing {
+                    path: path.display().to_string(),
+                }
             }
             Self::Store(_) => Unstartable::Store { detail },
             Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },

@@ -15,16 +15,24 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where systemd put this service's credentials, if it did.
 pub(super) fn credentials(environment: &[(String, String)]) -> Option<PathBuf> {
-    environment.iter().find(|(name, _)| name == CREDENTIALS).map(|(_, dir)| PathBuf::from(dir))
+    environment
+        .iter()
+        .find(|(name, _)| name == CREDENTIALS)
+        .map(|(_, dir)| PathBuf::from(dir))
 }
 
 /// Reads it.
-pub(super) async fn read(source: &PassphraseSource, credentials: Option<&Path>) -> Result<Passphrase, Failure> {
+pub(super) async fn read(
+    source: &PassphraseSource,
+    credentials: Option<&Path>,
+) -> Result<Passphrase, Failure> {
     let text = match source {
         PassphraseSource::File(path) => from_file(path.clone()).await?,
         PassphraseSource::Credential(name) => {
             let dir = credentials.ok_or_else(|| {
-                Failure::Passphrase(format!("${CREDENTIALS} is not set: systemd sets it where LoadCredential={name} is"))
+                Failure::Passphrase(format!(
+                    "${CREDENTIALS} is not set: systemd sets it where LoadCredential={name} is"
+                ))
             })?;
             from_file(dir.join(name)).await?
         }
@@ -53,6 +61,7 @@ async fn from_command(command: &str) -> Result<Zeroizing<String>, Failure> {
     if !output.status.success() {
         return Err(refuse(format!("ended with {}", output.status)));
     }
-    let text = std::str::from_utf8(&printed).map_err(|_binary| refuse("printed something that is no text".to_owned()))?;
+    let text = std::str::from_utf8(&printed)
+        .map_err(|_binary| refuse("printed something that is no text".to_owned()))?;
     Ok(Zeroizing::new(text.to_owned()))
 }

@@ -40,11 +40,22 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker) {
 /// Seals what a crash left, and closes the sessions that it belonged to.
 pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), Failure> {
     let (recorder, now) = (recorder.clone(), broker.clock().now());
-    let recovered = task::spawn_blocking(move || recorder.recover(now)).await.unwrap_or_default();
+    let recovered = match task::spawn_blocking(move || recorder.recover(now)).await {
+        Ok(Ok(recovered)) => recovered,
+        Ok(Err(refused)) => return Err(Failure::Recover(refused)),
+        Err(refused) => return Err(Failure::Recover(refused.into())),
+    };
     for recovered in recovered {
         match recovered.outcome {
-            Ok(_) => info!(session = %recovered.session, "recording.cut_short"),
-            Err(refused) => error!(session = %recovered.session, reason = %refused, "recording.unrecovered"),
+            Ok(salvage) => match salvage.damaged {
+                None => info!(session = %recovered.session, "recording.cut_short"),
+                Some((_, copy)) => {
+                    error!(session = %recovered.session, reason = %copy.display(), "recording.damaged");
+                }
+            },
+            Err(refused) => {
+                error!(session = %recovered.session, reason = %refused, "recording.unrecovered")
+            }
         }
     }
     if let Err(refused) = broker.cut_short(now).await {

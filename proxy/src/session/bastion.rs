@@ -53,8 +53,18 @@ pub struct Dialled {
 
 impl Bastion {
     /// Puts the parts together.
-    pub fn new(broker: Broker, authority: Authority, recorder: Recorder, egress: Vec<IpAddr>) -> Self {
-        Self { broker, authority, recorder, egress }
+    pub fn new(
+        broker: Broker,
+        authority: Authority,
+        recorder: Recorder,
+        egress: Vec<IpAddr>,
+    ) -> Self {
+        Self {
+            broker,
+            authority,
+            recorder,
+            egress,
+        }
     }
 
     /// Decides.
@@ -70,7 +80,7 @@ impl Bastion {
     ) -> Result<Recording, Box<dyn std::error::Error + Send + Sync>> {
         let reason = self.broker.reason_of(terms.grant);
         let heading = Heading::of(session, terms, reason, self.broker.clock().now());
-        let recording = self.recorder.open(heading)?;
+        let recording = self.recorder.open(&heading)?;
         self.broker.session_opened(session, terms).await?;
         Ok(recording)
     }
@@ -78,14 +88,32 @@ impl Bastion {
     /// What the protocol may know of the session.
     pub fn scope(&self, session: SessionId, terms: Terms, recording: Recording) -> Scope {
         let judge = Arc::new(BrokerJudge(self.broker.clone()));
-        Scope::new(session, terms, judge, recording, self.broker.clock().clone())
+        Scope::new(
+            session,
+            terms,
+            judge,
+            recording,
+            self.broker.clock().clone(),
+        )
     }
 
     /// Spends the permit on a certificate.
-    pub async fn issue(&self, session: SessionId, permit: Permit, source: Option<IpAddr>) -> Result<Pass, IssueError> {
+    pub async fn issue(
+        &self,
+        session: SessionId,
+        permit: Permit,
+        source: Option<IpAddr>,
+    ) -> Result<Pass, IssueError> {
         let mut rng = entropy::rng();
-        let order = PassOrder { session, now: self.broker.clock().now(), source_address: source, rng: &mut rng };
-        self.authority.issue_pass(permit, order, self.broker.journal()).await
+        let order = PassOrder {
+            session,
+            now: self.broker.clock().now(),
+            source_address: source,
+            rng: &mut rng,
+        };
+        self.authority
+            .issue_pass(permit, order, self.broker.journal())
+            .await
     }
 
     /// A certificate for a look at the target after a session there was severed.
@@ -97,7 +125,11 @@ impl Bastion {
             source_address: None,
             rng: &mut rng,
         };
-        match self.authority.issue_halt(scope.terms(), order, self.broker.journal()).await {
+        match self
+            .authority
+            .issue_halt(scope.terms(), order, self.broker.journal())
+            .await
+        {
             Ok(pass) => Some(pass),
             Err(refused) => {
                 warn!(reason = %chain(&refused), "halt.unissued");
@@ -112,26 +144,43 @@ impl Bastion {
             Endpoint::Ssh(ssh) => &ssh.addr,
             Endpoint::Postgres(postgres) => &postgres.addr,
         };
-        let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr.to_string(), source };
+        let unreachable = |source: io::Error| ConnectError::Unreachable {
+            addr: addr.to_string(),
+            source,
+        };
         let dialling = TcpStream::connect((addr.host.as_str(), addr.port));
         let stream = match time::timeout(DIAL_LIMIT, dialling).await {
             Ok(dialled) => dialled.map_err(unreachable)?,
             Err(_elapsed) => return Err(unreachable(io::Error::from(io::ErrorKind::TimedOut))),
         };
-        let own = stream.local_addr().map_err(unreachable)?.ip().to_canonical();
+        let own = stream
+            .local_addr()
+            .map_err(unreachable)?
+            .ip()
+            .to_canonical();
         let source = self.egress.first().copied().unwrap_or(own);
         let io = severer.wrap(stream).map_err(unreachable)?;
-        Ok(Dialled { io, source: Some(source) })
+        Ok(Dialled {
+            io,
+            source: Some(source),
+        })
     }
 
     /// Seals the recording and closes the ledger's row. Whatever fails here is logged: the session
     /// is over in any case, and what is on the disk is sealed at the next start.
     pub async fn close(&self, scope: &Scope, ending: &Ending, timeline: Timeline) {
         let now = self.broker.clock().now();
-        let (recording, at, end) = (scope.recording().clone(), scope.elapsed(), ending.as_end(scope.terms()));
-        let sealing = tokio::task::spawn_blocking(move || recording.seal(at, now, &end, timeline)).await;
+        let (recording, at, end) = (
+            scope.recording().clone(),
+            scope.elapsed(),
+            ending.as_end(scope.terms()),
+        );
+        let sealing =
+            tokio::task::spawn_blocking(move || recording.seal(at, now, &end, &timeline)).await;
         let state = match sealing {
-            Ok(Ok(sealed)) => RecordingState::Sealed { root: hex(&sealed.checkpoint.root) },
+            Ok(Ok(sealed)) => RecordingState::Sealed {
+                root: hex(&sealed.checkpoint.root),
+            },
             Ok(Err(refused)) => {
                 error!(reason = %chain(&refused), "recording.unsealed");
                 RecordingState::Failed

@@ -44,12 +44,21 @@ impl Ending {
     /// What the client is to be told, if anything.
     pub fn farewell(&self, terms: &Terms) -> Option<Words> {
         match self {
-            Self::Severed(reason) => {
-                Some(words::Ending { reason, target: &terms.target.name, login: &terms.login }.words())
-            }
-            Self::Failed(refused) => {
-                unreachable(refused).map(|why| Missed { why, target: &terms.target.name }.words())
-            }
+            Self::Severed(reason) => Some(
+                words::Ending {
+                    reason,
+                    target: &terms.target.name,
+                    login: &terms.login,
+                }
+                .words(),
+            ),
+            Self::Failed(refused) => unreachable(refused).map(|why| {
+                Missed {
+                    why,
+                    target: &terms.target.name,
+                }
+                .words()
+            }),
             Self::Closed(_) => None,
         }
     }
@@ -59,14 +68,19 @@ impl Ending {
         match self {
             Self::Severed(reason) => {
                 let words = reason.words();
-                End::Severed { code: words.code.to_owned(), why: words.what }
+                End::Severed {
+                    code: words.code.to_owned(),
+                    why: words.what,
+                }
             }
-            Self::Failed(refused) => {
-                End::Failed { code: code(refused, terms).to_owned(), why: chain(refused) }
-            }
-            Self::Closed(Closed::Violation(what)) => {
-                End::Failed { code: words::session::VIOLATION.to_owned(), why: (*what).to_owned() }
-            }
+            Self::Failed(refused) => End::Failed {
+                code: code(refused, terms).to_owned(),
+                why: chain(refused),
+            },
+            Self::Closed(Closed::Violation(what)) => End::Failed {
+                code: words::session::VIOLATION.to_owned(),
+                why: (*what).to_owned(),
+            },
             Self::Closed(_) => End::Complete,
         }
     }
@@ -74,7 +88,9 @@ impl Ending {
     /// What the ledger says.
     pub fn as_cause(&self, terms: &Terms) -> Cause {
         match (self, self.as_end(terms)) {
-            (Self::Severed(reason), _) => Cause::Severed { reason: reason.clone() },
+            (Self::Severed(reason), _) => Cause::Severed {
+                reason: reason.clone(),
+            },
             (_, End::Failed { code, why }) => Cause::Failed { code, what: why },
             (_, End::Complete | End::Severed { .. } | End::CutShort) => Cause::Complete,
         }
@@ -92,7 +108,12 @@ impl Ending {
 
 fn code(refused: &ConnectError, terms: &Terms) -> &'static str {
     unreachable(refused).map_or(words::session::ABANDONED, |why| {
-        Missed { why, target: &terms.target.name }.words().code
+        Missed {
+            why,
+            target: &terms.target.name,
+        }
+        .words()
+        .code
     })
 }
 

@@ -1,0 +1,130 @@
+//! The server's own verbs: `init`, `serve`, `check-config`, and the demo. They talk to no server;
+//! they are one.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use policies::words::cli::serving as words;
+use policies::words::server::Initialised;
+use serde::Serialize;
+
+use super::failure::{Exit, Failure, Outcome};
+use super::printer::Printer;
+use crate::{demo, init, server};
+
+/// The verbs of the server itself.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ServingVerb {
+    /// Make a server: configuration, keys, store, first administrator
+    Init(init::Args),
+    /// Run the server
+    Serve(server::Args),
+    /// Look for mistakes in tidegate.toml
+    CheckConfig {
+        /// Where `tidegate.toml` is
+        #[arg(
+            long,
+            env = "TIDEGATE_SERVER_CONFIG_DIR",
+            default_value = "/etc/tidegate",
+            value_name = "DIR"
+        )]
+        config_dir: PathBuf,
+    },
+    /// Try it all on throw-away servers
+    Demo(demo::Args),
+}
+
+impl ServingVerb {
+    /// The same with the server's state in `dir`, where `--state-dir` names one.
+    pub(crate) fn keeping_state_in(mut self, dir: Option<&Path>) -> Self {
+        if let (Self::Init(args), Some(dir)) = (&mut self, dir) {
+            dir.clone_into(&mut args.state_dir);
+        }
+        self
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Made<'a> {
+    schema: &'static str,
+    config: &'a str,
+    fingerprint: &'a str,
+    bastion: &'a str,
+    admin: &'a str,
+}
+
+/// Runs one of them.
+pub(crate) async fn run(printer: &Printer, verb: ServingVerb) -> ExitCode {
+    let outcome = match verb {
+        ServingVerb::Init(args) => made(printer, &args).await,
+        ServingVerb::Serve(args) => server::serve(&args, env::vars())
+            .await
+            .map_err(|failure| told(&words::NOT_SERVED, &failure)),
+        ServingVerb::CheckConfig { config_dir } => checked(printer, &config_dir),
+        ServingVerb::Demo(args) => return shown(args).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(trouble) = &failure.trouble {
+                Printer::trouble(trouble);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+async fn made(printer: &Printer, args: &init::Args) -> Outcome {
+    let made = init::init(args)
+        .await
+        .map_err(|failure| told(&words::NOT_MADE, &failure))?;
+    let Initialised {
+        config,
+        fingerprint,
+        bastion,
+        admin,
+        ..
+    } = &made;
+    let result = Made {
+        schema: "tidegate.init/1",
+        config,
+        fingerprint,
+        bastion,
+        admin: admin.as_str(),
+    };
+    printer.done(&result, fingerprint, &made.to_string())
+}
+
+fn checked(printer: &Printer, config_dir: &Path) -> Outcome {
+    server::check_config(config_dir, env::vars())
+        .map_err(|failure| told(&words::NOT_CHECKED, &failure))?;
+    let shown = config_dir.join(crate::config::FILE).display().to_string();
+    printer.done(
+        &serde_json::json!({ "schema": "tidegate.check-config/1", "good": true }),
+        "good",
+        &words::good(&shown),
+    )
+}
+
+/// The demo starts servers and waits for them in the old way, so it gets a thread of its own.
+async fn shown(args: demo::Args) -> ExitCode {
+    let run = move || std::thread::spawn(move || demo::run(&args)).join();
+    match tokio::task::spawn_blocking(run).await {
+        Ok(Ok(code)) => code,
+        Ok(Err(_)) | Err(_) => Exit::Error.into(),
+    }
+}
+
+/// Shows a configuration's mistakes one by one, then what went wrong.
+fn told(what: &str, failure: &server::Failure) -> Failure {
+    for mistake in failure.mistakes() {
+        Printer::complain(&mistake.to_string());
+    }
+    let exit = match failure {
+        server::Failure::Initialised { .. } => Exit::Conflict,
+        server::Failure::Config(_) => Exit::Usage,
+        _ => Exit::Error,
+    };
+    Failure::new(exit, words::trouble(what, &failure.words()))
+}
