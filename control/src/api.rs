@@ -27,12 +27,12 @@ mod trust;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
+pub use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Json;
-pub use axum::Router;
 use ca::Authority;
 use policies::HostPort;
 use policies::words::api::ApiRefusal;
