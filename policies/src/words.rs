@@ -2,23 +2,37 @@
 //!
 //! Only types of this crate implement [`Shown`], the allow-list of what may reach a user. It is
 //! never implemented for an error that carries what the system or a library said.
+//!
+//! A code, once given, stays with its meaning and is never given again; a test looks through these
+//! files for doubles. Take the next free one of the range:
+//!
+//! | Codes | About | File |
+//! |---|---|---|
+//! | `TG101`–`TG119` | why not | `denial.rs` |
+//! | `TG201`–`TG219` | why a session was ended | `sever.rs` |
+//! | `TG301`–`TG319` | steps that requests and grants cannot take | `request.rs` |
+//! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
+//! | `TG501`–`TG519` | PostgreSQL | `postgres.rs` |
+//! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
+//! | `TG601`–`TG619` | SSH | `ssh.rs` |
+//! | `TG651`–`TG669` | the API | `api.rs` |
+//! | `TG701`–`TG719` | starting and stopping the server | `server.rs` |
 
 pub mod api;
 pub mod broker;
 pub mod cli;
+pub mod demo;
+mod denial;
 pub mod postgres;
+mod request;
 pub mod server;
 pub mod session;
+mod sever;
 pub mod ssh;
 
 use std::fmt;
 
 use jiff::Timestamp;
-
-pub mod demo;
-mod denial;
-mod request;
-mod sever;
 
 pub use sever::Ending;
 

@@ -1,9 +1,14 @@
 //! Every sentence for a no, an ending and a refused step, in one list.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a source that cannot be read fails the test"
+)]
+
 mod world;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use policies::words::{Ending, Shown};
@@ -156,10 +161,8 @@ fn a_stranger_cannot_tell_a_locked_target_from_an_unknown_or_a_forbidden_one() {
 /// forgotten.
 #[test]
 fn no_code_is_used_twice() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/words");
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/words")) {
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text.split("#[cfg(test)]").next().unwrap();
         // A code is what stands between two quotation marks and begins with TG.
@@ -174,6 +177,20 @@ fn no_code_is_used_twice() {
         }
     }
     assert!(seen.len() > 30, "only {} codes were found", seen.len());
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                sources(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }
 
 #[test]

@@ -65,39 +65,39 @@ impl Shown for ApiRefusal {
     fn words(&self) -> Words {
         let (code, what, hint) = match self {
             Self::NotLoggedIn => (
-                "TG601",
+                "TG651",
                 "this needs a login".to_owned(),
                 Some("tidegate login".to_owned()),
             ),
             Self::NotProven => (
-                "TG602",
+                "TG652",
                 "that key does not let anybody in".to_owned(),
                 Some("tidegate login --identity FILE".to_owned()),
             ),
             Self::NotCertifiable { why } => (
-                "TG603",
+                "TG653",
                 format!("the fresh keys are not certified: {why}"),
                 None,
             ),
-            Self::Body { why } => ("TG604", format!("that is not understood: {why}"), None),
-            Self::NoSuchPlace => ("TG605", "there is nothing here".to_owned(), None),
+            Self::Body { why } => ("TG654", format!("that is not understood: {why}"), None),
+            Self::NoSuchPlace => ("TG655", "there is nothing here".to_owned(), None),
             Self::TooSlow => (
-                "TG606",
+                "TG656",
                 "it took too long".to_owned(),
                 Some("tidegate doctor".to_owned()),
             ),
             Self::LoginNeeded { target, logins } => (
-                "TG607",
+                "TG657",
                 format!("`{target}` has several logins: {}", logins.join(", ")),
                 Some(format!("tidegate request {target} --as LOGIN --reason '…'")),
             ),
             Self::Unseen(unseen) => (
-                "TG608",
+                "TG658",
                 format!("the server cannot be looked at: {}", unseen.fact()),
                 None,
             ),
             Self::Unavailable => (
-                "TG609",
+                "TG659",
                 "a part of the bastion does not answer".to_owned(),
                 Some("tidegate doctor".to_owned()),
             ),
@@ -115,7 +115,7 @@ mod tests {
         let words = ApiRefusal::NotProven.words();
         assert_eq!(
             words.to_string(),
-            "TG602 that key does not let anybody in\nhint: tidegate login --identity FILE"
+            "TG652 that key does not let anybody in\nhint: tidegate login --identity FILE"
         );
     }
 }

@@ -40,23 +40,23 @@ impl Shown for Conflict {
             Self::Request(error) => return error.words(),
             Self::Grant(error) => return error.words(),
             Self::AskedBefore { request } => (
-                "TG504",
+                "TG531",
                 format!("you have asked for this in {request}, which waits for an answer"),
                 Some(format!("tidegate requests show {request}")),
             ),
             Self::SessionOver { session } => (
-                "TG506",
+                "TG532",
                 format!("{session} is over"),
                 Some(format!("tidegate sessions show {session}")),
             ),
-            Self::Exists { what } => ("TG507", format!("{what} exists"), None),
+            Self::Exists { what } => ("TG533", format!("{what} exists"), None),
             Self::KeyTaken { fingerprint } => (
-                "TG508",
+                "TG534",
                 format!("the key {fingerprint} is registered"),
                 None,
             ),
             Self::Busy => (
-                "TG509",
+                "TG535",
                 "others were changing the same things at the same moment".to_owned(),
                 Some("type it again".to_owned()),
             ),

@@ -56,14 +56,13 @@ impl Shown for Unstartable {
                 format!("there is a server here already: `{path}` exists"),
             )
             .hint("tidegate serve"),
-            Self::Config { mistakes: 1 } => {
-                Words::new("TG702", "the configuration has a mistake").hint("tidegate check-config")
+            Self::Config { mistakes } => {
+                let what = match mistakes {
+                    1 => "the configuration has a mistake".to_owned(),
+                    many => format!("the configuration has {many} mistakes"),
+                };
+                Words::new("TG702", what).hint("tidegate check-config")
             }
-            Self::Config { mistakes } => Words::new(
-                "TG702",
-                format!("the configuration has {mistakes} mistakes"),
-            )
-            .hint("tidegate check-config"),
             Self::Taken { address } => {
                 Words::new("TG703", format!("somebody else listens on {address}"))
                     .hint(format!("ss -ltnp 'sport = :{}'", port(address)))
