@@ -77,6 +77,11 @@ impl Authority {
         Sealer::new(Arc::clone(&self.keys))
     }
 
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Spends a permit on a fresh key and a certificate that opens one connection to its target.
     ///
     /// The certificate begins a minute ago and ends in five minutes or with the permit.

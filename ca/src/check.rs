@@ -4,6 +4,9 @@
 //! reader of our own and the signature is verified by `ssh-key`. X.509 certificates are built by
 //! rcgen; here x509-parser reads them and webpki verifies them as a TLS peer would.
 
+#[cfg(test)]
+mod tests;
+
 mod ssh;
 mod x509;
 

@@ -5,6 +5,9 @@
 //! sshd checks (`auth2-pubkey.c`, `auth-options.c`, `sshkey_cert_check_authority`) is here.
 //! Whether the principal is known or locked is not asked here.
 
+#[cfg(test)]
+mod tests;
+
 mod ssh;
 mod x509;
 

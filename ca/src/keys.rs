@@ -7,6 +7,9 @@
 //!
 //! Keys never leave this module as bytes: it signs, and shows public halves.
 
+#[cfg(test)]
+mod tests;
+
 mod ed25519;
 mod file;
 mod p256;

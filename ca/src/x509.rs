@@ -45,7 +45,7 @@ impl<K: PublicKeyData + Send + Sync> Form for X509Form<K> {
     }
 }
 
-fn parameters(intent: &Intent) -> Result<CertificateParams, IssueError> {
+pub(crate) fn parameters(intent: &Intent) -> Result<CertificateParams, IssueError> {
     let (
         Contents::X509 {
             common_name,
