@@ -1,6 +1,10 @@
 //! All keys, and every certificate that they may sign.
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "tests compute with times of their own"
+)]
 mod tests;
 
 use std::path::Path;

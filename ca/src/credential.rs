@@ -6,6 +6,10 @@
 //! Whether the principal is known or locked is not asked here.
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "tests compute with times of their own"
+)]
 mod tests;
 
 mod ssh;

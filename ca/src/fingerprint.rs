@@ -10,9 +10,16 @@ pub(crate) fn of(bytes: &[u8]) -> String {
 
 /// SHA-256 in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    sha256(bytes)
+    lower_hex(&sha256(bytes))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn lower_hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
+    bytes
         .iter()
-        .map(|byte| format!("{byte:02x}"))
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .filter_map(digit)
         .collect()
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Numbers that are the same in every run (SplitMix64). For tests alone.
+/// Numbers that are the same in every run (`SplitMix64`). For tests alone.
 pub(crate) struct Dice(u64);
 
 impl Dice {

@@ -53,6 +53,10 @@ pub struct Pass {
 }
 
 /// A fresh key and its certificate.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per session, and it is moved a few times"
+)]
 pub enum PassKey {
     /// For an SSH target.
     Ssh {

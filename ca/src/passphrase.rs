@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::fingerprint::lower_hex;
 use crate::rand_core::CryptoRng;
 
 /// The secret under which the key files are encrypted. Prints as `(..)` and is zeroed on drop.
@@ -56,12 +57,7 @@ impl Passphrase {
     pub fn generate(rng: &mut (dyn CryptoRng + Send)) -> Self {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         rng.fill_bytes(bytes.as_mut());
-        let mut text = Zeroizing::new(String::with_capacity(Self::GENERATED));
-        for byte in bytes.iter() {
-            for nibble in [byte >> 4, byte & 0xf] {
-                text.extend(char::from_digit(u32::from(nibble), 16));
-            }
-        }
+        let text = Zeroizing::new(lower_hex(bytes.as_ref()));
         Self { text }
     }
 

@@ -38,6 +38,6 @@ pub(crate) fn believe(key: &KeyData) -> Result<(), WeakKey> {
         }),
         KeyData::Dsa(_) => Err(WeakKey::Dsa),
         KeyData::Certificate(_) => Err(WeakKey::Certificate),
-        _unknown => Err(WeakKey::Unknown),
+        KeyData::Other(_) | _ => Err(WeakKey::Unknown),
     }
 }

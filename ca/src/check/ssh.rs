@@ -1,5 +1,7 @@
 //! Reads an SSH certificate byte by byte (`PROTOCOL.certkeys` of OpenSSH).
 
+use std::net::IpAddr;
+
 use russh::keys::PublicKey;
 use russh::keys::signature::Verifier;
 use russh::keys::ssh_key::{Algorithm, Signature};
@@ -29,10 +31,9 @@ pub(crate) fn ssh(blob: &[u8], intent: &Intent, signer: &PublicKey) -> Result<St
     let mut rest = Reader(blob);
     let (plain, fields) = kind(rest.text()?)?;
     same(rest.string()?.len() >= NONCE_MIN, "nonce")?;
-    let mut key = Vec::new();
-    write_string(&mut key, plain.as_bytes());
+    let mut key = string(plain.as_bytes());
     for _field in 0..fields {
-        write_string(&mut key, rest.string()?);
+        key.extend(string(rest.string()?));
     }
     same(fingerprint::of(&key) == intent.fingerprint, "key")?;
     same(rest.u64()? == serial, "serial")?;
@@ -49,37 +50,44 @@ pub(crate) fn ssh(blob: &[u8], intent: &Intent, signer: &PublicKey) -> Result<St
     )?;
     same(rest.u64()? == unix(intent.valid_from)?, "start")?;
     same(rest.u64()? == unix(intent.expires_at)?, "end")?;
-    let mut options = Vec::new();
-    if let Some(address) = source_address {
-        write_string(&mut options, SOURCE_ADDRESS.as_bytes());
-        let mut value = Vec::new();
-        write_string(&mut value, only(*address).as_bytes());
-        write_string(&mut options, &value);
-    }
-    same(rest.string()? == options, "critical options")?;
-    let mut permits = Vec::new();
-    for extension in extensions {
-        write_string(&mut permits, extension.as_str().as_bytes());
-        write_string(&mut permits, b"");
-    }
-    same(rest.string()? == permits, "extensions")?;
+    same(
+        rest.string()? == options(*source_address),
+        "critical options",
+    )?;
+    let permits = extensions
+        .iter()
+        .flat_map(|one| [string(one.as_str().as_bytes()), string(b"")]);
+    same(
+        rest.string()? == permits.collect::<Vec<_>>().concat(),
+        "extensions",
+    )?;
     same(rest.string()?.is_empty(), "reserved field")?;
     same(rest.string()? == signer.to_bytes()?, "signing key")?;
-    let signed_length = blob.len().saturating_sub(rest.0.len());
-    let signed = blob
-        .get(..signed_length)
-        .ok_or(IssueError::Differs("length"))?;
-    let mut signature = Reader(rest.string()?);
+    let length = blob.len().saturating_sub(rest.0.len());
+    let body = blob.get(..length).ok_or(IssueError::Differs("length"))?;
+    let signature = rest.string()?;
     same(rest.0.is_empty(), "length")?;
-    same(signature.text()? == "ssh-ed25519", "signature's kind")?;
-    let signature_bytes = signature.string()?;
-    same(signature.0.is_empty(), "signature's length")?;
-    let signature = Signature::new(Algorithm::Ed25519, signature_bytes)?;
-    same(
-        signer.key_data().verify(signed, &signature).is_ok(),
-        "signature",
-    )?;
+    verify(body, signature, signer)?;
     Ok(fingerprint::hex(blob))
+}
+
+/// The critical options as they have to be written.
+fn options(source_address: Option<IpAddr>) -> Vec<u8> {
+    source_address
+        .map(|address| string(&string(only(address).as_bytes())))
+        .map(|value| [string(SOURCE_ADDRESS.as_bytes()), value].concat())
+        .unwrap_or_default()
+}
+
+fn verify(body: &[u8], signature: &[u8], signer: &PublicKey) -> Result<(), IssueError> {
+    let mut rest = Reader(signature);
+    same(rest.text()? == "ssh-ed25519", "signature's kind")?;
+    let signature = Signature::new(Algorithm::Ed25519, rest.string()?)?;
+    same(rest.0.is_empty(), "signature's length")?;
+    same(
+        signer.key_data().verify(body, &signature).is_ok(),
+        "signature",
+    )
 }
 
 /// The plain key's name and how many fields it has, each written like a string.
@@ -113,10 +121,10 @@ fn texts(bytes: &[u8]) -> Result<Vec<&str>, IssueError> {
     Ok(found)
 }
 
-fn write_string(to: &mut Vec<u8>, bytes: &[u8]) {
+/// Bytes as they are written behind their length.
+fn string(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    to.extend_from_slice(&length.to_be_bytes());
-    to.extend_from_slice(bytes);
+    [&length.to_be_bytes(), bytes].concat()
 }
 
 /// What is left to read (RFC 4251 section 5).

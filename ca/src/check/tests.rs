@@ -97,16 +97,16 @@ fn an_ssh_certificate_that_differs_is_noticed() {
         };
     let pty = [Extension::PermitPty];
     check("principals", &|one| {
-        one.contents = contents("root", Some("127.0.0.1"), &pty)
+        one.contents = contents("root", Some("127.0.0.1"), &pty);
     });
     check("critical options", &|one| {
-        one.contents = contents("deploy", None, &pty)
+        one.contents = contents("deploy", None, &pty);
     });
     check("critical options", &|one| {
-        one.contents = contents("deploy", Some("127.0.0.2"), &pty)
+        one.contents = contents("deploy", Some("127.0.0.2"), &pty);
     });
     check("extensions", &|one| {
-        one.contents = contents("deploy", Some("127.0.0.1"), &[])
+        one.contents = contents("deploy", Some("127.0.0.1"), &[]);
     });
     check("extensions", &|one| {
         one.contents = contents("deploy", Some("127.0.0.1"), &Extension::ALL);
@@ -190,16 +190,16 @@ fn an_x509_certificate_that_differs_is_noticed() {
     };
     let unit = Some("a session");
     check("subject", &|one| {
-        one.contents = contents("postgres", unit, &[])
+        one.contents = contents("postgres", unit, &[]);
     });
     check("subject", &|one| {
-        one.contents = contents("app_ro", None, &[])
+        one.contents = contents("app_ro", None, &[]);
     });
     check("subject", &|one| {
-        one.contents = contents("app_ro", Some("x"), &[])
+        one.contents = contents("app_ro", Some("x"), &[]);
     });
     check("names", &|one| {
-        one.contents = contents("app_ro", unit, &["web1"])
+        one.contents = contents("app_ro", unit, &["web1"]);
     });
     differs(
         super::x509(&der, &intent, bench.authority.login_anchor()),
@@ -227,8 +227,8 @@ fn a_certificate_by_the_right_name_and_the_wrong_key_is_noticed() {
     let (_, intent) = signed_x509(&mut bench);
     let anchor = bench.authority.keys().x509_target_ca.certificate();
     // Another CA that calls itself the same and certifies the same.
-    let forger = rcgen::KeyPair::generate().unwrap();
-    let issuer = rcgen::Issuer::from_ca_cert_der(anchor, forger).unwrap();
+    let stranger = rcgen::KeyPair::generate().unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_der(anchor, stranger).unwrap();
     let key = P256Key::fresh().unwrap();
     let mut intent = intent;
     intent.fingerprint = X509Form { key: &key }.fingerprint().unwrap();

@@ -1,1 +1,608 @@
+//! Certificates as they come in: one good one and one per way to be bad. First written byte by
+//! byte, so that any of them can be made; then made by stock ssh-keygen.
 
+use std::fs;
+
+use jiff::SignedDuration;
+use russh::keys::PublicKey;
+use russh::keys::signature::Signer;
+use russh::keys::ssh_key::private::Ed25519Keypair;
+
+use super::CertificateRefusal as Refusal;
+use super::*;
+use crate::fixtures::{NOW, Scratch, at};
+
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [
+        &u32::try_from(bytes.len()).unwrap().to_be_bytes()[..],
+        bytes,
+    ]
+    .concat()
+}
+
+fn plain(pair: &Ed25519Keypair) -> Vec<u8> {
+    [string(b"ssh-ed25519"), string(pair.public.as_ref())].concat()
+}
+
+/// A certificate as it is written on the wire, field by field.
+#[derive(Clone)]
+struct Handmade {
+    kind: u32,
+    principals: Vec<u8>,
+    valid_after: u64,
+    valid_before: u64,
+    options: Vec<u8>,
+    extensions: Vec<u8>,
+    signature_key: Vec<u8>,
+    signature_kind: &'static [u8],
+    tail: Vec<u8>,
+    forged: bool,
+}
+
+fn ca() -> Ed25519Keypair {
+    Ed25519Keypair::from_seed(&[1; 32])
+}
+
+fn start() -> u64 {
+    u64::try_from(at(NOW).as_second()).unwrap()
+}
+
+impl Handmade {
+    /// One that is good in every way.
+    fn good() -> Self {
+        Self {
+            kind: 1,
+            principals: string(b"alice"),
+            valid_after: start() - 60,
+            valid_before: start() + 3600,
+            options: Vec::new(),
+            extensions: [string(b"permit-pty"), string(b"")].concat(),
+            signature_key: plain(&ca()),
+            signature_kind: b"ssh-ed25519",
+            tail: Vec::new(),
+            forged: false,
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut made = Self::good();
+        change(&mut made);
+        made
+    }
+
+    fn option(name: &[u8], value: &[u8]) -> Self {
+        // An option without a value is an empty string, not one that holds an empty string.
+        let value = if value.is_empty() {
+            string(b"")
+        } else {
+            string(&string(value))
+        };
+        Self::with(|made| made.options = [string(name), value].concat())
+    }
+
+    fn blob(&self) -> Vec<u8> {
+        let subject = Ed25519Keypair::from_seed(&[2; 32]);
+        let signed = [
+            string(b"ssh-ed25519-cert-v01@openssh.com"),
+            string(&[7; 32]),
+            string(subject.public.as_ref()),
+            42_u64.to_be_bytes().to_vec(),
+            self.kind.to_be_bytes().to_vec(),
+            string(b"login alice"),
+            string(&self.principals),
+            self.valid_after.to_be_bytes().to_vec(),
+            self.valid_before.to_be_bytes().to_vec(),
+            string(&self.options),
+            string(&self.extensions),
+            string(b""),
+            string(&self.signature_key),
+        ]
+        .concat();
+        let message = if self.forged {
+            b"something else".to_vec()
+        } else {
+            signed.clone()
+        };
+        let signature = ca().sign(&message);
+        let signature = [string(self.signature_kind), string(signature.as_bytes())].concat();
+        [signed, string(&signature), self.tail.clone()].concat()
+    }
+
+    fn read(&self) -> Result<Certificate, Refusal> {
+        Certificate::from_bytes(&self.blob()).map_err(|_odd| Refusal::Unreadable)
+    }
+
+    fn check(&self, source: &str, now: Timestamp) -> Result<LoginProof, Refusal> {
+        let login_ca = PublicKey::from(ca().public);
+        check_login_certificate(&self.read()?, &login_ca, source.parse().unwrap(), now)
+    }
+}
+
+#[track_caller]
+fn refused(made: &Handmade, want: &Refusal) {
+    assert_eq!(made.check("192.0.2.1", at(NOW)).as_ref(), Err(want));
+}
+
+#[test]
+fn a_good_certificate_says_who_it_is() {
+    let proof = Handmade::good().check("192.0.2.1", at(NOW)).unwrap();
+    assert_eq!(proof.principal.as_str(), "alice");
+    assert_eq!(proof.serial, "42");
+    let subject = PublicKey::from(Ed25519Keypair::from_seed(&[2; 32]).public);
+    let fingerprint = subject
+        .fingerprint(russh::keys::HashAlg::Sha256)
+        .to_string();
+    assert_eq!(proof.fingerprint, fingerprint);
+    assert_eq!(proof.extensions, [Extension::PermitPty].into());
+    assert_eq!(
+        proof.credential(),
+        Credential::Certificate {
+            serial: "42".into(),
+            fingerprint
+        }
+    );
+}
+
+#[test]
+fn a_host_certificate_is_no_login() {
+    refused(&Handmade::with(|made| made.kind = 2), &Refusal::Host);
+    refused(&Handmade::with(|made| made.kind = 3), &Refusal::Unreadable);
+}
+
+#[test]
+fn a_certificate_for_nobody_is_not_one_for_anybody() {
+    refused(
+        &Handmade::with(|made| made.principals.clear()),
+        &Refusal::Nobody,
+    );
+    refused(
+        &Handmade::with(|made| made.principals = string(b"")),
+        &Refusal::Nobody,
+    );
+}
+
+#[test]
+fn a_certificate_for_several_is_refused() {
+    let two = [string(b"alice"), string(b"bob")].concat();
+    refused(
+        &Handmade::with(|made| made.principals = two),
+        &Refusal::Several(2),
+    );
+}
+
+#[test]
+fn a_principal_that_is_no_name_is_refused() {
+    for odd in [
+        &b"alice,root"[..],
+        b"*",
+        b"Alice",
+        b"al ice",
+        b"-alice",
+        b"alice\n",
+        b"a\0",
+    ] {
+        let made = Handmade::with(|made| made.principals = string(odd));
+        refused(&made, &Refusal::Principal);
+    }
+    refused(
+        &Handmade::with(|made| made.principals = string(b"\xff")),
+        &Refusal::Unreadable,
+    );
+}
+
+#[test]
+fn a_certificate_begins_with_a_minute_of_patience_and_ends_with_none() {
+    let made = Handmade::good();
+    let second = |count: u64| Timestamp::from_second(i64::try_from(count).unwrap()).unwrap();
+    let nano = SignedDuration::from_nanos(1);
+    let begin = second(made.valid_after) - SKEW_MAX;
+    made.check("::1", begin).unwrap();
+    assert_eq!(made.check("::1", begin - nano), Err(Refusal::NotYet));
+    let end = second(made.valid_before);
+    made.check("::1", end - nano).unwrap();
+    assert_eq!(made.check("::1", end), Err(Refusal::Expired));
+}
+
+#[test]
+fn a_window_that_ends_before_it_begins_is_over() {
+    let made = Handmade::with(|made| made.valid_before = made.valid_after);
+    refused(&made, &Refusal::Expired);
+    let made = Handmade::with(|made| made.valid_before = made.valid_after - 1);
+    refused(&made, &Refusal::Expired);
+}
+
+#[test]
+fn a_certificate_for_ever_is_read_as_such() {
+    let made = Handmade::with(|made| (made.valid_after, made.valid_before) = (0, u64::MAX));
+    assert_eq!(
+        made.check("::1", at(NOW)).unwrap().expires_at,
+        Timestamp::MAX
+    );
+    let made =
+        Handmade::with(|made| (made.valid_after, made.valid_before) = (u64::MAX - 1, u64::MAX));
+    refused(&made, &Refusal::NotYet);
+}
+
+#[test]
+fn critical_options_are_known_or_refused() {
+    refused(
+        &Handmade::option(b"force-command", b"ls"),
+        &Refusal::ForceCommand,
+    );
+    refused(
+        &Handmade::option(b"verify-required", b""),
+        &Refusal::VerifyRequired,
+    );
+    let unknown = Refusal::CriticalOption("unknown@example".into());
+    refused(&Handmade::option(b"unknown@example", b"x"), &unknown);
+}
+
+#[test]
+fn a_certificate_works_from_its_addresses_alone() {
+    let made = Handmade::option(b"source-address", b"192.0.2.0/24,2001:db8::/32");
+    made.check("192.0.2.7", at(NOW)).unwrap();
+    made.check("::ffff:192.0.2.7", at(NOW)).unwrap();
+    made.check("2001:db8::7", at(NOW)).unwrap();
+    assert_eq!(made.check("192.0.3.7", at(NOW)), Err(Refusal::Source));
+    assert_eq!(made.check("::1", at(NOW)), Err(Refusal::Source));
+    for odd in [
+        &b""[..],
+        b"*",
+        b"192.0.2.1/24",
+        b"!192.0.2.1",
+        b"192.0.2.1,",
+    ] {
+        refused(
+            &Handmade::option(b"source-address", odd),
+            &Refusal::SourceList,
+        );
+    }
+}
+
+#[test]
+fn an_unknown_extension_is_ignored() {
+    let extensions = [string(b"unknown@example"), string(&string(b"x"))].concat();
+    let made = Handmade::with(|made| made.extensions = extensions);
+    assert!(made.check("::1", at(NOW)).unwrap().extensions.is_empty());
+}
+
+#[test]
+fn another_ca_is_not_believed() {
+    let login_ca = PublicKey::from(Ed25519Keypair::from_seed(&[3; 32]).public);
+    let certificate = Handmade::good().read().unwrap();
+    let found = check_login_certificate(&certificate, &login_ca, "::1".parse().unwrap(), at(NOW));
+    assert_eq!(found, Err(Refusal::Authority));
+}
+
+#[test]
+fn a_forged_signature_is_noticed() {
+    refused(
+        &Handmade::with(|made| made.forged = true),
+        &Refusal::Signature,
+    );
+    // Our CA's key named, another's signature.
+    let made = Handmade::with(|made| {
+        made.signature_key = plain(&Ed25519Keypair::from_seed(&[3; 32]));
+    });
+    refused(&made, &Refusal::Authority);
+}
+
+#[test]
+fn a_signature_of_another_kind_is_refused() {
+    let made = Handmade::with(|made| made.signature_kind = b"ssh-rsa");
+    refused(&made, &Refusal::SignatureKind);
+    let made = Handmade::with(|made| made.signature_kind = b"rsa-sha2-512");
+    refused(&made, &Refusal::SignatureKind);
+}
+
+#[test]
+fn a_certificate_as_ca_key_is_refused() {
+    // CVE-2025-49825 (Teleport): a CA "key" that is itself a certificate.
+    let made = Handmade::with(|made| made.signature_key = Handmade::good().blob());
+    let found = made.check("::1", at(NOW)).unwrap_err();
+    let nested = Refusal::AuthorityKey(WeakKey::Certificate);
+    assert!(found == nested || found == Refusal::Unreadable, "{found:?}");
+    // And the other way round: a certificate given as the CA to believe.
+    if let Ok(key) = PublicKey::from_bytes(&Handmade::good().blob()) {
+        let certificate = Handmade::good().read().unwrap();
+        let found = check_login_certificate(&certificate, &key, "::1".parse().unwrap(), at(NOW));
+        assert_eq!(found, Err(nested));
+    }
+}
+
+#[test]
+fn bytes_behind_or_inside_a_certificate_are_refused() {
+    let tail = Handmade::with(|made| made.tail = vec![0]);
+    assert_eq!(tail.check("::1", at(NOW)), Err(Refusal::Unreadable));
+    // Skipped by the parser, but part of what was signed.
+    let hidden = [
+        string(b"source-address"),
+        string(&[string(b"::1"), vec![9]].concat()),
+    ]
+    .concat();
+    let made = Handmade::with(|made| made.options = hidden);
+    let found = made.check("::1", at(NOW)).unwrap_err();
+    assert!(
+        matches!(found, Refusal::Signature | Refusal::Unreadable),
+        "{found:?}"
+    );
+    let twice = Handmade::option(b"source-address", b"::1")
+        .options
+        .repeat(2);
+    let made = Handmade::with(|made| made.options = twice);
+    assert_eq!(made.check("::1", at(NOW)), Err(Refusal::Unreadable));
+    let short = Handmade::good().blob();
+    for length in 0..short.len() {
+        Certificate::from_bytes(&short[..length]).unwrap_err();
+    }
+}
+
+#[test]
+fn any_bit_changed_is_noticed() {
+    let blob = Handmade::good().blob();
+    let login_ca = PublicKey::from(ca().public);
+    for at_byte in 0..blob.len() {
+        let mut changed = blob.clone();
+        changed[at_byte] ^= 0x10;
+        if let Ok(certificate) = Certificate::from_bytes(&changed) {
+            let source = "::1".parse().unwrap();
+            check_login_certificate(&certificate, &login_ca, source, at(NOW)).unwrap_err();
+        }
+    }
+}
+
+/// Keys and certificates made by ssh-keygen.
+struct Keygen(Scratch);
+
+impl Keygen {
+    /// A CA and a person's key; `None` where ssh-keygen is not installed.
+    fn new(ca: &[&str], person: &[&str]) -> Option<Self> {
+        let keygen = Self(Scratch::new());
+        keygen.generate("ca", ca)?.then_some(())?;
+        keygen.generate("id", person)?.then_some(keygen)
+    }
+
+    fn generate(&self, name: &str, arguments: &[&str]) -> Option<bool> {
+        let all = [&["-q", "-N", "", "-f", name], arguments].concat();
+        Some(self.0.tool("ssh-keygen", &all)?.good)
+    }
+
+    fn check(&self, arguments: &[&str]) -> Result<LoginProof, Refusal> {
+        let all = [
+            &["-q", "-s", "ca", "-I", "login alice"],
+            arguments,
+            &["id.pub"],
+        ]
+        .concat();
+        let printed = self.0.tool("ssh-keygen", &all).unwrap();
+        assert!(printed.good, "{all:?}: {}", printed.text);
+        let line = fs::read_to_string(self.0.path().join("id-cert.pub")).unwrap();
+        let login_ca = fs::read_to_string(self.0.path().join("ca.pub")).unwrap();
+        let login_ca = PublicKey::from_openssh(&login_ca).unwrap();
+        let source = "192.0.2.1".parse().unwrap();
+        check_login_certificate(&read_certificate(&line)?, &login_ca, source, at(NOW))
+    }
+}
+
+const ED25519: &[&str] = &["-t", "ed25519"];
+const IN_DATE: [&str; 2] = ["-V", "20260102030300Z:20260102040000Z"];
+
+#[test]
+fn certificates_by_ssh_keygen_are_judged_as_sshd_would() {
+    let Some(keygen) = Keygen::new(ED25519, ED25519) else {
+        return;
+    };
+    let check = |arguments: &[&str], want: Result<&str, Refusal>| {
+        let found = keygen.check(arguments);
+        let found = found.as_ref().map(|proof| proof.principal.as_str());
+        assert_eq!(found, want.as_ref().copied(), "{arguments:?}");
+    };
+    let option = |option, want: Result<&str, Refusal>| {
+        check(&["-n", "alice", "-V", IN_DATE[1], "-O", option], want);
+    };
+    check(&["-n", "alice", "-V", IN_DATE[1], "-z", "7"], Ok("alice"));
+    check(&["-n", "alice", "-V", "always:forever"], Ok("alice"));
+    check(&["-V", IN_DATE[1]], Err(Refusal::Nobody));
+    check(
+        &["-n", "alice,bob", "-V", IN_DATE[1]],
+        Err(Refusal::Several(2)),
+    );
+    check(&["-n", "*", "-V", IN_DATE[1]], Err(Refusal::Principal));
+    check(&["-h", "-n", "alice", "-V", IN_DATE[1]], Err(Refusal::Host));
+    check(
+        &["-n", "alice", "-V", "20260101000000Z:20260102030405Z"],
+        Err(Refusal::Expired),
+    );
+    check(
+        &["-n", "alice", "-V", "20260102030506Z:20260102040000Z"],
+        Err(Refusal::NotYet),
+    );
+    option("source-address=192.0.2.0/24", Ok("alice"));
+    option("source-address=198.51.100.0/24,192.0.2.1/32", Ok("alice"));
+    option("source-address=198.51.100.0/24", Err(Refusal::Source));
+    option("force-command=/bin/ls", Err(Refusal::ForceCommand));
+    option("verify-required", Err(Refusal::VerifyRequired));
+    option(
+        "critical:odd@example=1",
+        Err(Refusal::CriticalOption("odd@example".into())),
+    );
+    option("extension:odd@example=1", Ok("alice"));
+    option("clear", Ok("alice"));
+    option("no-pty", Ok("alice"));
+}
+
+#[test]
+fn what_a_certificate_by_ssh_keygen_permits_is_read() {
+    let Some(keygen) = Keygen::new(ED25519, ED25519) else {
+        return;
+    };
+    let all = keygen.check(&["-n", "alice", "-V", IN_DATE[1]]).unwrap();
+    assert_eq!(all.extensions, Extension::ALL.into());
+    let without = keygen
+        .check(&["-n", "alice", "-V", IN_DATE[1], "-O", "no-pty"])
+        .unwrap();
+    assert!(!without.extensions.contains(&Extension::PermitPty));
+    let none = keygen
+        .check(&["-n", "alice", "-V", IN_DATE[1], "-O", "clear"])
+        .unwrap();
+    assert!(none.extensions.is_empty());
+}
+
+#[test]
+fn sha_1_signatures_and_small_rsa_keys_are_refused() {
+    let rsa: &[&str] = &["-t", "rsa", "-b", "2048"];
+    let small: &[&str] = &["-t", "rsa", "-b", "1024"];
+    let good = ["-n", "alice", "-V", IN_DATE[1]];
+    let Some(keygen) = Keygen::new(rsa, rsa) else {
+        return;
+    };
+    for sha2 in ["rsa-sha2-256", "rsa-sha2-512"] {
+        keygen.check(&[&["-t", sha2], &good[..]].concat()).unwrap();
+    }
+    let sha1 = keygen.check(&[&["-t", "ssh-rsa"], &good[..]].concat());
+    assert_eq!(sha1, Err(Refusal::SignatureKind));
+    if let Some(keygen) = Keygen::new(ED25519, small) {
+        let found = keygen.check(&good);
+        assert_eq!(found, Err(Refusal::Key(WeakKey::Rsa { bits: 1024 })));
+    }
+    if let Some(keygen) = Keygen::new(small, ED25519) {
+        let found = keygen.check(&good);
+        assert_eq!(
+            found,
+            Err(Refusal::AuthorityKey(WeakKey::Rsa { bits: 1024 }))
+        );
+    }
+    if let Some(keygen) = Keygen::new(ED25519, &["-t", "dsa"]) {
+        let found = keygen.check(&good).unwrap_err();
+        assert!(matches!(
+            found,
+            Refusal::Key(WeakKey::Dsa) | Refusal::Unreadable
+        ));
+    }
+}
+
+#[test]
+fn ecdsa_keys_and_authorities_are_believed() {
+    for curve in ["256", "384", "521"] {
+        let ecdsa: &[&str] = &["-t", "ecdsa", "-b", curve];
+        let Some(keygen) = Keygen::new(ecdsa, ecdsa) else {
+            return;
+        };
+        keygen.check(&["-n", "alice", "-V", IN_DATE[1]]).unwrap();
+    }
+}
+
+mod x509 {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose,
+        IsCa, KeyPair, KeyUsagePurpose,
+    };
+
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut CertificateParams)) -> Result<LoginProof, Refusal> {
+        check_with(&KeyPair::generate().unwrap(), change)
+    }
+
+    fn check_with(
+        key: &KeyPair,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<LoginProof, Refusal> {
+        let mut params = CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2026, 1, 3);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "alice");
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
+        check_login_x509(params.self_signed(key).unwrap().der(), at(NOW))
+    }
+
+    #[test]
+    fn a_good_one_names_its_principal() {
+        assert_eq!(check(|_| {}).unwrap().principal.as_str(), "alice");
+    }
+
+    #[test]
+    fn one_for_servers_or_for_anything_is_refused() {
+        use ExtendedKeyUsagePurpose::{Any, ClientAuth, CodeSigning, ServerAuth};
+        for usages in [
+            vec![],
+            vec![ServerAuth],
+            vec![ClientAuth, ServerAuth],
+            vec![Any],
+            vec![ClientAuth, CodeSigning],
+        ] {
+            let found = check(|params| params.extended_key_usages = usages);
+            assert_eq!(found, Err(Refusal::Usage));
+        }
+        let found = check(|params| params.key_usages = vec![KeyUsagePurpose::KeyAgreement]);
+        assert_eq!(found, Err(Refusal::Usage));
+    }
+
+    #[test]
+    fn one_of_a_ca_is_refused() {
+        let found = check(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+        assert_eq!(found, Err(Refusal::CertificateAuthority));
+    }
+
+    #[test]
+    fn names_that_are_no_principals_are_refused() {
+        for odd in [
+            "",
+            "Alice",
+            "alice,CN=root",
+            "alice/CN=root",
+            "al\u{202e}ice",
+            "a\0b",
+            "*",
+        ] {
+            let found = check(|params| params.distinguished_name.push(DnType::CommonName, odd));
+            assert_eq!(found, Err(Refusal::Principal), "{odd:?}");
+        }
+        let found = check(|params| {
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, "alice");
+        });
+        assert_eq!(found, Err(Refusal::Nobody));
+    }
+
+    #[test]
+    fn an_unknown_critical_extension_is_refused_and_another_ignored() {
+        let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1], vec![5, 0]);
+        let found = check(|params| params.custom_extensions.push(extension.clone()));
+        found.unwrap();
+        extension.set_criticality(true);
+        let found = check(|params| params.custom_extensions.push(extension));
+        assert_eq!(found, Err(Refusal::CriticalExtension));
+    }
+
+    #[test]
+    fn other_keys_and_signatures_are_refused() {
+        let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        assert_eq!(check_with(&ed25519, |_| {}), Err(Refusal::SignatureKind));
+        let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        assert_eq!(check_with(&p384, |_| {}), Err(Refusal::SignatureKind));
+    }
+
+    #[test]
+    fn it_holds_in_its_window() {
+        let late = check(|params| params.not_after = rcgen::date_time_ymd(2026, 1, 2));
+        assert_eq!(late, Err(Refusal::Expired));
+        let early = check(|params| params.not_before = rcgen::date_time_ymd(2026, 1, 3));
+        assert_eq!(early, Err(Refusal::NotYet));
+    }
+
+    #[test]
+    fn noise_is_refused() {
+        assert_eq!(check_login_x509(b"", at(NOW)), Err(Refusal::Unreadable));
+        assert_eq!(
+            check_login_x509(&[0x30; 400], at(NOW)),
+            Err(Refusal::Unreadable)
+        );
+    }
+}
