@@ -1,12 +1,5 @@
 //! All keys, and every certificate that they may sign.
 
-#[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "tests compute with times of their own"
-)]
-mod tests;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -377,3 +370,6 @@ fn extensions(terms: &Terms) -> std::collections::BTreeSet<Extension> {
 fn unit(session: SessionId, terms: &Terms) -> String {
     format!("{session} {}", terms.grant)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,6 @@
 //! reader of our own and the signature is verified by `ssh-key`. X.509 certificates are built by
 //! rcgen; here x509-parser reads them and webpki verifies them as a TLS peer would.
 
-#[cfg(test)]
-mod tests;
-
 mod ssh;
 mod x509;
 
@@ -26,3 +23,6 @@ pub(crate) fn unix(at: Timestamp) -> Result<u64, IssueError> {
 fn same(fact: bool, what: &'static str) -> Result<(), IssueError> {
     fact.then_some(()).ok_or(IssueError::Differs(what))
 }
+
+#[cfg(test)]
+mod tests;

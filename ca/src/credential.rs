@@ -5,13 +5,6 @@
 //! sshd checks (`auth2-pubkey.c`, `auth-options.c`, `sshkey_cert_check_authority`) is here.
 //! Whether the principal is known or locked is not asked here.
 
-#[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "tests compute with times of their own"
-)]
-mod tests;
-
 mod ssh;
 mod x509;
 
@@ -128,3 +121,6 @@ pub enum CertificateRefusal {
     #[error("it holds a critical extension that is not known")]
     CriticalExtension,
 }
+
+#[cfg(test)]
+mod tests;

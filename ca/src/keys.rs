@@ -7,9 +7,6 @@
 //!
 //! Keys never leave this module as bytes: it signs, and shows public halves.
 
-#[cfg(test)]
-mod tests;
-
 mod ed25519;
 mod file;
 mod p256;
@@ -296,3 +293,6 @@ fn aside(dir: &Path) -> PathBuf {
     name.push(".new");
     dir.with_file_name(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,9 +42,6 @@ mod strength;
 mod trust;
 mod x509;
 
-#[cfg(test)]
-mod fixtures;
-
 pub use authority::Authority;
 pub use credential::{CertificateRefusal, LoginProof, check_login_certificate, check_login_x509};
 pub use host::{HostIdentity, HostOrder, ServerIdentity};
@@ -65,3 +62,6 @@ pub use seal::Sealer;
 pub use serial::{KeyId, Serial};
 pub use strength::WeakKey;
 pub use trust::{TrustBundle, certificate_fingerprint};
+
+#[cfg(test)]
+mod fixtures;

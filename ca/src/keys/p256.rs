@@ -4,9 +4,9 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
 use russh::keys::PrivateKey;
@@ -76,7 +76,7 @@ impl SigningKey for P256Key {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let signature = self
             .signer
-            .sign(&SystemRandom::new(), message)
+            .sign_digest(&digest(&SHA256, message))
             .map_err(|Unspecified| rcgen::Error::RingUnspecified)?;
         Ok(signature.as_ref().to_vec())
     }
