@@ -89,3 +89,95 @@ impl PublicKeyData for RequestedKey {
         &PKCS_ECDSA_P256_SHA256
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    fn request(key: &KeyPair) -> String {
+        CertificateParams::default()
+            .serialize_request(key)
+            .unwrap()
+            .pem()
+            .unwrap()
+    }
+
+    fn p256() -> KeyPair {
+        KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()
+    }
+
+    #[track_caller]
+    fn refused(pem: &str, want: RequestRefusal) {
+        assert_eq!(RequestedKey::read(pem).unwrap_err(), want);
+    }
+
+    #[test]
+    fn a_good_request_gives_its_key() {
+        let key = p256();
+        let read = RequestedKey::read(&request(&key)).unwrap();
+        assert_eq!(read.der_bytes(), key.der_bytes());
+    }
+
+    #[test]
+    fn a_request_signed_by_another_key_is_refused() {
+        // The key of one in the request of another: replaced inside what is signed.
+        let (mine, other) = (p256(), p256());
+        let (_, block) = parse_x509_pem(request(&mine).as_bytes()).unwrap();
+        let mut der = block.contents;
+        let at = der
+            .windows(65)
+            .position(|part| part == mine.der_bytes())
+            .unwrap();
+        der.splice(at..at + 65, other.der_bytes().iter().copied());
+        refused(&pem_of(&der), RequestRefusal::Signature);
+    }
+
+    /// DER as a request in PEM.
+    fn pem_of(der: &[u8]) -> String {
+        let encoded = data(der);
+        format!(
+            "-----BEGIN CERTIFICATE REQUEST-----\n{encoded}\n-----END CERTIFICATE REQUEST-----\n"
+        )
+    }
+
+    /// Base64 (RFC 4648).
+    fn data(bytes: &[u8]) -> String {
+        use russh::keys::ssh_key::encoding::base64::{Base64, Encoding};
+        Base64::encode_string(bytes)
+    }
+
+    #[test]
+    fn other_kinds_of_keys_are_refused() {
+        for kind in [&rcgen::PKCS_ED25519, &rcgen::PKCS_ECDSA_P384_SHA384] {
+            let key = KeyPair::generate_for(kind).unwrap();
+            refused(&request(&key), RequestRefusal::Key);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let good = request(&p256());
+        refused("", RequestRefusal::Unreadable);
+        refused("nonsense", RequestRefusal::Unreadable);
+        refused(&good.repeat(2), RequestRefusal::Unreadable);
+        refused(
+            &good.replace("CERTIFICATE REQUEST", "CERTIFICATE"),
+            RequestRefusal::Unreadable,
+        );
+        refused(&pem_of(&[0x30, 0x80, 0]), RequestRefusal::Unreadable);
+        refused(&"x".repeat(REQUEST_MAX + 1), RequestRefusal::Long);
+        let (_, block) = parse_x509_pem(good.as_bytes()).unwrap();
+        let longer = [&block.contents[..], &[0]].concat();
+        refused(&pem_of(&longer), RequestRefusal::Unreadable);
+    }
+
+    proptest! {
+        #[test]
+        fn noise_is_refused_and_breaks_nothing(der: Vec<u8>) {
+            RequestedKey::read(&pem_of(&der)).unwrap_err();
+        }
+    }
+}

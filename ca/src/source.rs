@@ -92,6 +92,10 @@ fn as_v6(address: IpAddr) -> Ipv6Addr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -162,6 +166,27 @@ mod tests {
             "fe80::1%eth0",
         ] {
             assert_eq!(bad.parse::<SourceList>(), Err(NotASourceList), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_in_every_network_that_is_cut_from_it(v4: Ipv4Addr, free in 0_u32..=32) {
+            let length = 32_u32.saturating_sub(free);
+            let mask = u32::MAX.checked_shl(free).unwrap_or(0);
+            let network = Ipv4Addr::from_bits(v4.to_bits() & mask);
+            let list: SourceList = format!("{network}/{length}").parse().unwrap();
+            prop_assert!(list.covers(v4.into()));
+            prop_assert!(list.covers(v4.to_ipv6_mapped().into()));
+            let outside = Ipv4Addr::from_bits(v4.to_bits() ^ 0x8000_0000);
+            prop_assert_eq!(list.covers(outside.into()), length == 0);
+        }
+
+        #[test]
+        fn noise_breaks_nothing(text in "[0-9a-f:./,]{0,40}", source: IpAddr) {
+            if let Ok(list) = text.parse::<SourceList>() {
+                list.covers(source);
+            }
         }
     }
 }
