@@ -24,6 +24,7 @@ pub mod cli;
 pub mod demo;
 mod denial;
 pub mod postgres;
+pub mod recordings;
 mod request;
 pub mod server;
 pub mod session;

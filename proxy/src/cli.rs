@@ -14,9 +14,11 @@ mod grants;
 mod keys;
 mod login;
 mod path;
+mod play;
 mod policy;
 mod printer;
 mod prompt;
+mod recordings;
 mod requests;
 mod serving;
 mod sessions;
@@ -109,6 +111,9 @@ enum Verb {
     Revoke(grants::RevokeArgs),
     #[command(subcommand)]
     Sessions(sessions::SessionsVerb),
+    Play(play::PlayArgs),
+    #[command(subcommand)]
+    Recordings(recordings::RecordingsVerb),
     #[command(subcommand)]
     Target(targets::TargetVerb),
     #[command(subcommand)]
@@ -184,6 +189,8 @@ async fn dispatch(context: &Context, verb: Verb) -> Outcome {
         Verb::Withdraw { id } => requests::withdraw(context, &id).await,
         Verb::Revoke(args) => grants::revoke(context, args).await,
         Verb::Sessions(verb) => sessions::sessions(context, verb).await,
+        Verb::Play(args) => play::play(context, args).await,
+        Verb::Recordings(verb) => recordings::recordings(context, verb).await,
         Verb::Target(verb) => targets::target(context, verb).await,
         Verb::User(verb) => users::user(context, verb).await,
         Verb::Policy(verb) => policy::policy(context, verb).await,

@@ -95,6 +95,32 @@ pub fn note_key(key: &[u8; 32]) -> String {
     format!("{SIGNER}+{hash:08x}+{}", BASE64_STANDARD.encode(body))
 }
 
+/// Reads the key of a seal from either of its forms: OpenSSH's `ssh-ed25519 AAAA…`, as `ca` prints
+/// it, or that of [`note_key`].
+pub fn seal_key(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim();
+    if let Some(rest) = text.strip_prefix("ssh-ed25519 ") {
+        let blob = BASE64_STANDARD.decode(rest.split(' ').next()?).ok()?;
+        // RFC 8709, section 4: the name and the key, each with its length.
+        return blob
+            .strip_prefix(b"\0\0\0\x0bssh-ed25519\0\0\0 ")?
+            .try_into()
+            .ok();
+    }
+    let body = text
+        .strip_prefix(SIGNER)?
+        .strip_prefix('+')?
+        .split_once('+')?
+        .1;
+    let key = BASE64_STANDARD
+        .decode(body)
+        .ok()?
+        .strip_prefix(&[ED25519_NOTE])?
+        .try_into()
+        .ok()?;
+    (note_key(&key) == text).then_some(key)
+}
+
 impl Checkpoint {
     /// The text, a blank line, and our signature under it.
     pub fn signed(&self, seal: &dyn Seal) -> String {

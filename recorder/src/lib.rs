@@ -33,7 +33,7 @@ mod verify;
 mod watch;
 
 pub use chain::FrameFault;
-pub use checkpoint::{Checkpoint, CheckpointFault, SIGNER, Seal, note_key};
+pub use checkpoint::{Checkpoint, CheckpointFault, SIGNER, Seal, note_key, seal_key};
 pub use codec::{Malformed, PAYLOAD_MAX};
 pub use end::{End, Timeline};
 pub use export::{ExportError, Form, export};

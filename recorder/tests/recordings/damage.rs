@@ -2,10 +2,28 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use recorder::{Fault, FrameFault, verify_from};
 
 use crate::desk::{Desk, Stamp, at, complete, output, session};
 use recorder::Seal as _;
+
+#[test]
+fn a_key_is_read_from_either_of_its_forms() {
+    let key = Stamp::new(7).key();
+    assert_eq!(recorder::seal_key(&recorder::note_key(&key)), Some(key));
+    assert_eq!(recorder::seal_key("ssh-ed25519 AAAA"), None);
+    let blob = [b"\0\0\0\x0bssh-ed25519\0\0\0 ".as_slice(), &key].concat();
+    let line = format!("ssh-ed25519 {} seal", BASE64_STANDARD.encode(blob));
+    assert_eq!(recorder::seal_key(&line), Some(key));
+    assert_eq!(recorder::seal_key("ssh-rsa AAAA"), None);
+    assert_eq!(
+        recorder::seal_key(&recorder::note_key(&key).replace('+', "-")),
+        None
+    );
+}
 
 #[test]
 fn every_flipped_bit_is_found() {

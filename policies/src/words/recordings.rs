@@ -1,0 +1,64 @@
+//! What the command line says about recordings: proofs that hold, proofs that do not, and the
+//! player's few words.
+
+use crate::words::cli::Trouble;
+
+/// The recording is what was sealed.
+pub fn verified(session: &str, frames: u64, bytes: u64, end: &str, sealed_at: &str) -> String {
+    format!(
+        "{session} is what was sealed: {frames} frames, {bytes} bytes, ended {end}, sealed {sealed_at}"
+    )
+}
+
+/// The recording is not what was sealed, and where.
+pub fn broken(what: &str, found: &str) -> Trouble {
+    Trouble::new(
+        format!("`{what}` is not what was sealed"),
+        found,
+        format!(
+            "keep the file as it is; what comes before that frame can be read with  tidegate \
+             recordings export {what} --text"
+        ),
+    )
+}
+
+/// The file cannot be read as a recording.
+pub fn unreadable(what: &str, found: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot read the recording `{what}`"),
+        found,
+        format!("tidegate recordings verify {what}"),
+    )
+}
+
+/// The text is not a key that seals.
+pub fn not_a_seal_key(text: &str) -> Trouble {
+    Trouble::new(
+        format!("`{text}` is not the key of a seal"),
+        "it is neither `ssh-ed25519 …` nor `tidegate+…`",
+        "tidegate ca show  on the bastion prints it after `seal`",
+    )
+}
+
+/// What the player says before it begins.
+pub fn player_keys() -> &'static str {
+    "space pause · left/right 5 s · up/down or +/- speed · . next · q quit"
+}
+
+/// What the player says at the end.
+pub fn played(at: &str) -> String {
+    format!("the recording ends at {at}")
+}
+
+/// The recorded screen is larger than this one.
+pub fn small_screen(recorded: (u32, u32), here: (u32, u32)) -> String {
+    format!(
+        "recorded on {}x{}, this terminal has {}x{}: lines may break",
+        recorded.0, recorded.1, here.0, here.1
+    )
+}
+
+/// What stands in the last line while the player is paused.
+pub fn paused(at: &str, speed: f64) -> String {
+    format!("paused at {at}, {speed}x: space goes on, q quits")
+}

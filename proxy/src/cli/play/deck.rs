@@ -1,0 +1,257 @@
+//! The player's mechanics: where it stands, how fast it goes, what comes next.
+//!
+//! Reads no clock: time in the recording goes on by what was waited for.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::time::Duration;
+
+use policies::words::recordings as words;
+use recorder::{ChannelEvent, Frame, RESTORE, Reader, Sanitiser, Stream, show};
+
+use super::keys::{Key, Keys};
+use super::{PlayArgs, odd, rewound};
+use crate::cli::client::chain;
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::printer::Printer;
+use crate::cli::recordings::read;
+
+/// How long to wait before looking at the keys again.
+const TICK: Duration = Duration::from_millis(20);
+/// How far an arrow moves.
+const JUMP: Duration = Duration::from_secs(5);
+/// The slowest and the fastest that keys reach.
+const SPEEDS: (f64, f64) = (1.0 / 16.0, 256.0);
+/// Begins a screen, whatever was on it.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Something that was shown, and when.
+struct Shown {
+    at: Duration,
+    text: String,
+}
+
+/// A recording in play.
+struct Deck<'a> {
+    args: &'a PlayArgs,
+    file: File,
+    printer: Printer,
+    reader: Reader<BufReader<File>>,
+    sanitiser: Sanitiser,
+    channel: Option<u32>,
+    /// The point in the recording that is on the screen.
+    position: Duration,
+    speed: f64,
+    paused: bool,
+    /// What comes next, read ahead.
+    next: Option<Shown>,
+    /// The largest screen that was recorded so far.
+    screen: (u32, u32),
+}
+
+/// What a wait came to.
+enum Waited {
+    /// The time is up.
+    Up,
+    /// The person wants something else first.
+    Moved,
+    /// The person wants no more.
+    Quit,
+}
+
+/// Plays `file` in this terminal until it ends, or the person has enough.
+pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outcome {
+    context.printer.say(words::player_keys());
+    let mut deck = Deck::new(context.printer, file, args)?;
+    let keys = Keys::take().map_err(|error| odd(&args.which, &error.into()))?;
+    let here = keys.size();
+    let played = deck.play(&keys).await;
+    let restored = context.printer.text(&format!("{RESTORE}\r\n"));
+    drop(keys);
+    context
+        .printer
+        .say(&words::played(&show::clock(deck.position)));
+    if let Some(here) = here
+        && (deck.screen.0 > here.0 || deck.screen.1 > here.1)
+    {
+        context.printer.say(&words::small_screen(deck.screen, here));
+    }
+    played.and(restored)
+}
+
+impl<'a> Deck<'a> {
+    fn new(printer: Printer, file: File, args: &'a PlayArgs) -> Result<Self, Failure> {
+        let reader = beginning(&file, args)?;
+        Ok(Self {
+            args,
+            file,
+            printer,
+            reader,
+            sanitiser: Sanitiser::default(),
+            channel: args.channel,
+            position: Duration::ZERO,
+            speed: args.speed,
+            paused: false,
+            next: None,
+            screen: (0, 0),
+        })
+    }
+
+    async fn play(&mut self, keys: &Keys) -> Outcome {
+        self.printer.text(CLEAR)?;
+        if let Some(at) = self.args.at {
+            self.draw_to(at)?;
+        }
+        while self.look_ahead()? {
+            match self.wait(keys).await? {
+                Waited::Up => self.show()?,
+                Waited::Moved => {}
+                Waited::Quit => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until what comes next is due, obeying keys.
+    async fn wait(&mut self, keys: &Keys) -> Result<Waited, Failure> {
+        loop {
+            for key in keys.pressed() {
+                match key {
+                    Key::Quit => return Ok(Waited::Quit),
+                    Key::Step if self.paused => return Ok(Waited::Up),
+                    other => self.obey(other)?,
+                }
+                if self.next.is_none() {
+                    return Ok(Waited::Moved);
+                }
+            }
+            if self.paused {
+                tokio::time::sleep(TICK).await;
+                continue;
+            }
+            let Some(due) = self.due() else {
+                return Ok(Waited::Up);
+            };
+            let pause = due.min(TICK);
+            tokio::time::sleep(pause).await;
+            self.position = self.position.saturating_add(pause.mul_f64(self.speed));
+        }
+    }
+
+    /// How long until what comes next is due; none when it is. Long waits are cut.
+    fn due(&mut self) -> Option<Duration> {
+        let next = self.next.as_ref()?.at;
+        if let Some(limit) = self.args.idle_limit {
+            self.position = self.position.max(next.saturating_sub(limit));
+        }
+        let ahead = next.saturating_sub(self.position).div_f64(self.speed);
+        (!ahead.is_zero()).then_some(ahead)
+    }
+
+    fn obey(&mut self, key: Key) -> Outcome {
+        match key {
+            Key::Pause if self.paused => {
+                self.paused = false;
+                // Takes away what was written over the picture.
+                self.draw_to(self.position)
+            }
+            Key::Pause => {
+                self.paused = true;
+                self.banner()
+            }
+            Key::Ahead => self.draw_to(self.position.saturating_add(JUMP)),
+            Key::Back => self.draw_to(self.position.saturating_sub(JUMP)),
+            Key::Faster => {
+                self.speed = (self.speed * 2.0).min(SPEEDS.1);
+                Ok(())
+            }
+            Key::Slower => {
+                self.speed = (self.speed / 2.0).max(SPEEDS.0);
+                Ok(())
+            }
+            Key::Step | Key::Quit => Ok(()),
+        }
+    }
+
+    /// Says in the last line of the screen where the player stands.
+    fn banner(&self) -> Outcome {
+        let banner = words::paused(&show::clock(self.position), self.speed);
+        self.printer
+            .text(&format!("\x1b7\x1b[9999;1H\x1b[7m {banner} \x1b[m\x1b8"))
+    }
+
+    /// Draws the picture at `at` from the beginning, without waiting.
+    fn draw_to(&mut self, at: Duration) -> Outcome {
+        self.reader = beginning(&self.file, self.args)?;
+        self.sanitiser = Sanitiser::default();
+        self.next = None;
+        self.channel = self.args.channel;
+        let mut picture = format!("{RESTORE}{CLEAR}");
+        while self.look_ahead()? && self.next.as_ref().is_some_and(|next| next.at <= at) {
+            picture.push_str(&self.next.take().map(|next| next.text).unwrap_or_default());
+            if picture.len() > PICTURE_MAX {
+                self.printer.text(&picture)?;
+                picture.clear();
+            }
+        }
+        self.position = at;
+        self.printer.text(&picture)?;
+        if self.paused { self.banner() } else { Ok(()) }
+    }
+
+    fn show(&mut self) -> Outcome {
+        match self.next.take() {
+            Some(Shown { at, text }) => {
+                self.position = self.position.max(at);
+                self.printer.text(&text)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Reads on to what is shown next, and says whether there is anything.
+    fn look_ahead(&mut self) -> Result<bool, Failure> {
+        while self.next.is_none() {
+            let found = self.reader.next_frame().map_err(|found| {
+                let words = words::unreadable(&self.args.which, &chain(&found));
+                Failure::new(Exit::Unproven, words)
+            })?;
+            let Some(stamped) = found else {
+                return Ok(false);
+            };
+            match stamped.frame {
+                Frame::Data {
+                    channel,
+                    stream: Stream::Output | Stream::ErrorOutput,
+                    bytes,
+                } if *self.channel.get_or_insert(channel) == channel => {
+                    let mut text = String::new();
+                    self.sanitiser.feed(bytes, &mut text);
+                    self.next = (!text.is_empty()).then_some(Shown {
+                        at: stamped.at,
+                        text,
+                    });
+                }
+                Frame::Channel {
+                    channel,
+                    event:
+                        ChannelEvent::Pty { columns, rows, .. } | ChannelEvent::Resize { columns, rows },
+                } if *self.channel.get_or_insert(channel) == channel => {
+                    self.screen = (self.screen.0.max(columns), self.screen.1.max(rows));
+                }
+                _ => {}
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// How much of a picture is gathered before it is printed, in bytes.
+const PICTURE_MAX: usize = 64 * 1024;
+
+/// The recording from its beginning.
+fn beginning(file: &File, args: &PlayArgs) -> Result<Reader<BufReader<File>>, Failure> {
+    let copy = file.try_clone().map_err(|error| odd(&args.which, &error))?;
+    read(&args.which, rewound(copy, &args.which)?)
+}

@@ -1,0 +1,286 @@
+//! `recordings`: which there are, whether one is what was sealed, and handing one on.
+//!
+//! Where a session is named, its recording is fetched through the API; a path is a file here. What
+//! is proven is proven here, not by the server: all it takes from elsewhere is the public key.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Seek as _, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use control::api::wire::{List, RecordingView};
+use policies::words::{cli, recordings as words};
+use recorder::{ExportError, Form, Reader, Verified};
+use serde_json::json;
+
+use crate::cli::audit::trust;
+use crate::cli::client::chain;
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::path::segment;
+use crate::cli::printer::{Format, Printer, Row};
+use crate::cli::sessions::ending;
+
+/// Look at recordings, prove them, hand them on
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordingsVerb {
+    /// List recordings
+    Ls {
+        /// At most so many
+        #[arg(long, default_value_t = 200)]
+        limit: u32,
+    },
+    Verify(VerifyArgs),
+    Export(ExportArgs),
+}
+
+/// Prove that recordings are what was sealed; names the first broken frame and exits with 9
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Which: sessions, or files
+    #[arg(required = true, value_name = "ID|FILE")]
+    which: Vec<String>,
+    /// The key of the seal, as `tidegate ca show` prints it; without it, the bastion is asked
+    #[arg(long)]
+    key: Option<String>,
+}
+
+/// Write a recording in a form that other tools read
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Which: a session, or a file
+    #[arg(value_name = "ID|FILE")]
+    which: String,
+    #[command(flatten)]
+    form: FormArgs,
+    /// Only this channel, for --cast
+    #[arg(long)]
+    channel: Option<u32>,
+    /// Where to, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+/// In which form.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct FormArgs {
+    /// As asciicast, for asciinema and its kin
+    #[arg(long, value_name = "VERSION")]
+    cast: Option<Cast>,
+    /// As plain text
+    #[arg(long)]
+    text: bool,
+    /// As JSON, a line for each frame
+    #[arg(long)]
+    jsonl: bool,
+    /// As the sealed file itself
+    #[arg(long)]
+    raw: bool,
+}
+
+/// A version of asciicast.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Cast {
+    /// The one that every player reads.
+    V2,
+    /// The one with exit codes.
+    V3,
+}
+
+impl Row for RecordingView {
+    const COLUMNS: (&'static [&'static str], usize) =
+        (&["ID", "WHO", "TARGET", "AS", "SINCE", "BYTES", "END"], 7);
+
+    fn cells(&self) -> Vec<String> {
+        let session = &self.session.session;
+        vec![
+            session.id.to_string(),
+            session.principal.to_string(),
+            session.target.to_string(),
+            session.login.to_string(),
+            session.opened_at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            self.bytes.to_string(),
+            ending(session.end.as_ref().map(|end| &end.cause)),
+        ]
+    }
+}
+
+/// `recordings …`.
+pub(crate) async fn recordings(context: &Context, verb: RecordingsVerb) -> Outcome {
+    match verb {
+        RecordingsVerb::Ls { limit } => {
+            let doing = "list recordings";
+            let path = format!("/v1/recordings?limit={limit}");
+            let list: List<RecordingView> = context.client(doing)?.get(doing, &path).await?;
+            context.printer.list(&list, &list.items)
+        }
+        RecordingsVerb::Verify(args) => verify(context, &args).await,
+        RecordingsVerb::Export(args) => export(context, &args).await,
+    }
+}
+
+/// The recording that was named: the file of that name, or the one of that session, fetched into a
+/// file that has no name and is gone with the process.
+pub(crate) async fn fetched(context: &Context, which: &str) -> Result<File, Failure> {
+    let doing = format!("read the recording {which}");
+    let refused =
+        |error: io::Error| Failure::new(Exit::Error, cli::file("read", which, &error.to_string()));
+    if Path::new(which).is_file() {
+        return File::open(which).map_err(refused);
+    }
+    let mut file = tempfile::tempfile().map_err(refused)?;
+    let path = format!("/v1/recordings/{}/file", segment(which));
+    let keep = |piece: &[u8]| file.write_all(piece).map_err(refused);
+    context
+        .client(&doing)?
+        .download(&doing, &path, keep)
+        .await?;
+    file.rewind().map_err(refused)?;
+    Ok(file)
+}
+
+async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
+    let text = match &args.key {
+        Some(text) => text.clone(),
+        None => trust(context).await?.seal,
+    };
+    let key = recorder::seal_key(&text)
+        .ok_or_else(|| Failure::new(Exit::Usage, words::not_a_seal_key(&text)))?;
+    let mut broken = false;
+    for which in &args.which {
+        let file = fetched(context, which).await?;
+        let session = which.parse().ok();
+        match recorder::verify_from(BufReader::new(file), session, &key) {
+            Ok(verified) => tell(context, &verified)?,
+            Err(found) => {
+                broken = true;
+                let fault = json!({
+                    "schema": "tidegate.verdict/1", "recording": which, "holds": false,
+                    "frame": found.frame, "after": found.after.as_secs_f64(),
+                    "offset": found.offset, "fault": chain(&found),
+                });
+                if matches!(context.printer.format, Format::Json | Format::Jsonl) {
+                    context.printer.record(&fault)?;
+                } else {
+                    Printer::trouble(&words::broken(which, &chain(&found)));
+                }
+            }
+        }
+    }
+    if broken {
+        Err(Failure::told(Exit::Unproven))
+    } else {
+        Ok(())
+    }
+}
+
+fn tell(context: &Context, verified: &Verified) -> Outcome {
+    let checkpoint = &verified.checkpoint;
+    let session = checkpoint.session.to_string();
+    let verdict = json!({
+        "schema": "tidegate.verdict/1", "recording": session, "holds": true,
+        "frames": checkpoint.frames, "bytes": checkpoint.bytes, "end": verified.end,
+        "timeline": verified.timeline, "sealed_at": checkpoint.sealed_at,
+        "heading": verified.heading,
+    });
+    let said = words::verified(
+        &session,
+        checkpoint.frames,
+        checkpoint.bytes,
+        &verified.end.to_string(),
+        &checkpoint.sealed_at.to_string(),
+    );
+    context.printer.done(&verdict, &session, &said)
+}
+
+async fn export(context: &Context, args: &ExportArgs) -> Outcome {
+    let mut file = fetched(context, &args.which).await?;
+    let mut out = match &args.to {
+        Some(path) => Out::File(create(path)?),
+        None => Out::Printer(context.printer),
+    };
+    let form = match (args.form.cast, args.form.text, args.form.jsonl) {
+        (Some(Cast::V2), _, _) => Form::CastV2,
+        (Some(Cast::V3), _, _) => Form::CastV3,
+        (None, true, _) => Form::Text,
+        (None, false, true) => Form::JsonLines,
+        (None, false, false) => {
+            let copied = io::copy(&mut file, &mut out).map(drop);
+            return copied.map_err(|error| unwritten(args, &error));
+        }
+    };
+    let mut reader = read(&args.which, file)?;
+    let mut buffered = BufWriter::with_capacity(64 * 1024, out);
+    match recorder::export(&mut reader, form, args.channel, &mut buffered) {
+        Ok(()) => Ok(()),
+        Err(ExportError::Read(found)) => {
+            // What came before is good, and is worth having.
+            buffered.flush().map_err(|error| unwritten(args, &error))?;
+            Err(Failure::new(
+                Exit::Unproven,
+                words::unreadable(&args.which, &chain(&found)),
+            ))
+        }
+        Err(ExportError::Write(error)) => Err(unwritten(args, &error)),
+    }
+}
+
+/// Begins to read a recording.
+pub(crate) fn read(which: &str, file: File) -> Result<Reader<BufReader<File>>, Failure> {
+    Reader::new(BufReader::new(file))
+        .map_err(|found| Failure::new(Exit::Unproven, words::unreadable(which, &chain(&found))))
+}
+
+/// Standard output, in pieces that are worth a call.
+pub(crate) fn buffered(printer: Printer) -> impl Write {
+    BufWriter::with_capacity(64 * 1024, Out::Printer(printer))
+}
+
+/// Creates a file that only its owner reads.
+fn create(path: &Path) -> Result<File, Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path).map_err(|error| {
+        let path = path.display().to_string();
+        Failure::new(Exit::Error, cli::file("write", &path, &error.to_string()))
+    })
+}
+
+fn unwritten(args: &ExportArgs, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::told(Exit::Error);
+    }
+    let to = args.to.as_ref().map_or_else(
+        || "standard output".to_owned(),
+        |to| to.display().to_string(),
+    );
+    Failure::new(Exit::Error, cli::file("write", &to, &error.to_string()))
+}
+
+/// Where an export goes.
+enum Out {
+    File(File),
+    Printer(Printer),
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Printer(printer) => match printer.bytes(bytes) {
+                Ok(()) => Ok(bytes.len()),
+                Err(failure) if failure.trouble.is_none() => Err(io::ErrorKind::BrokenPipe.into()),
+                Err(_told) => Err(io::Error::other("it cannot be written")),
+            },
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Printer(_) => Ok(()),
+        }
+    }
+}

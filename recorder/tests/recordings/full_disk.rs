@@ -1,0 +1,83 @@
+//! A disk that is full: nothing new begins, what is live ends, and what was recorded is sealed.
+//!
+//! Mounts a small `tmpfs`, which needs root; without it there is nothing to see here.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use recorder::{AppendError, End, Limits, OpenError, Recorder, Seal as _, Timeline, verify};
+
+use crate::desk::{Stamp, at, heading, now, output, outputs};
+
+/// A file system of 8 MiB.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path());
+        mount.output().is_ok_and(|done| done.status.success()).then_some(Self(dir))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.path()).status());
+    }
+}
+
+/// Bytes that do not compress, others for each seed.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let next = || {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(10_000).collect()
+}
+
+#[test]
+fn a_full_disk_ends_what_is_live_and_seals_it() {
+    let Some(disk) = Disk::mount() else { return };
+    let limits = Limits { reserve_bytes: 4 << 20, ..Limits::default() };
+    let seal = Stamp::new(7);
+    let key = seal.key();
+    let recorder = Recorder::open_dir(disk.path(), limits, Arc::new(seal)).unwrap();
+    let [greedy, quiet] = [1, 2].map(|number| recorder.open(&heading(number)).unwrap());
+    quiet.append(at(1), &output(b"quiet")).unwrap();
+
+    let mut taken = Vec::new();
+    let refused = loop {
+        let block = noise(taken.len() as u64 + 1);
+        match greedy.append(at(1), &output(&block)) {
+            Ok(()) => taken.extend_from_slice(&block),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, AppendError::NoSpace), "{refused:?}");
+    assert!(taken.len() > 1 << 20);
+    assert!(matches!(quiet.append(at(2), &output(b"x")), Err(AppendError::NoSpace)));
+    assert!(matches!(recorder.open(&heading(3)), Err(OpenError::NoSpace)));
+    assert_eq!(recorder.sync().len(), 2, "both sessions are told to end");
+    assert!(recorder.sync().is_empty(), "once");
+
+    let end = End::Failed { code: "TG302".to_owned(), why: "the disk is full".to_owned() };
+    for (recording, want) in [(&greedy, taken.as_slice()), (&quiet, b"quiet")] {
+        let sealed = recording.seal(at(3), now(), &end, &Timeline::default()).unwrap();
+        assert_eq!(verify(&sealed.path, None, &key).unwrap().end, end);
+        assert!(outputs(&sealed.path) == want);
+    }
+
+    drop((greedy, quiet));
+    std::fs::remove_file(recorder.path_of(heading(1).session)).unwrap();
+    assert!(recorder.sync().is_empty());
+    assert!(recorder.open(&heading(3)).is_ok(), "there is room again");
+}
