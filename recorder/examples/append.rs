@@ -2,12 +2,15 @@
 //!
 //! Prints nanoseconds per small frame, MiB/s of bulk in terminal-like and in random data, and the
 //! time to seal and to verify. Writes under DIR, or the system's directory for temporary files.
-#![expect(clippy::print_stdout, reason = "a program that prints what it measured")]
-#![expect(clippy::expect_used, reason = "a measurement that cannot go on should stop")]
 #![expect(
-    clippy::disallowed_methods,
-    reason = "measuring is reading the clock"
+    clippy::print_stdout,
+    reason = "a program that prints what it measured"
 )]
+#![expect(
+    clippy::expect_used,
+    reason = "a measurement that cannot go on should stop"
+)]
+#![expect(clippy::disallowed_methods, reason = "measuring is reading the clock")]
 #![expect(
     clippy::cast_precision_loss,
     clippy::arithmetic_side_effects,
@@ -32,7 +35,11 @@ impl Seal for Stamp {
     }
 
     fn key(&self) -> [u8; 32] {
-        self.0.public_key().as_ref().try_into().expect("an Ed25519 key has 32 bytes")
+        self.0
+            .public_key()
+            .as_ref()
+            .try_into()
+            .expect("an Ed25519 key has 32 bytes")
     }
 }
 
@@ -51,15 +58,29 @@ fn main() {
     let text: Vec<u8> = small.iter().copied().cycle().take(64 * 1024).collect();
     let noise = noise(64 * 1024);
     run(&recorder, &key, 1, ("52-byte frames", 1_000_000, small));
-    run(&recorder, &key, 2, ("64 KiB of terminal output", 8_192, &text));
-    run(&recorder, &key, 3, ("64 KiB of random bytes", 8_192, &noise));
+    run(
+        &recorder,
+        &key,
+        2,
+        ("64 KiB of terminal output", 8_192, &text),
+    );
+    run(
+        &recorder,
+        &key,
+        3,
+        ("64 KiB of random bytes", 8_192, &noise),
+    );
 }
 
 /// Appends `block` so often, seals, verifies, and prints what each took.
 fn run(recorder: &Recorder, key: &[u8; 32], number: u8, (what, count, block): (&str, u32, &[u8])) {
     let heading = heading(number);
     let recording = recorder.open(&heading).expect("there is room");
-    let frame = Frame::Data { channel: 0, stream: Stream::Output, bytes: block };
+    let frame = Frame::Data {
+        channel: 0,
+        stream: Stream::Output,
+        bytes: block,
+    };
     let began = Instant::now();
     for step in 0..count {
         let at = Duration::from_micros(u64::from(step) * 10);
@@ -68,7 +89,12 @@ fn run(recorder: &Recorder, key: &[u8; 32], number: u8, (what, count, block): (&
     let appended = began.elapsed();
     let end = Duration::from_secs(3600);
     let sealed = recording
-        .seal(end, heading.started_at, &End::Complete, &Timeline::default())
+        .seal(
+            end,
+            heading.started_at,
+            &End::Complete,
+            &Timeline::default(),
+        )
         .expect("the disk takes it");
     let sealed_after = began.elapsed() - appended;
     let began = Instant::now();
@@ -102,7 +128,9 @@ fn heading(number: u8) -> Heading {
         session: SessionId::new(now, [number; 10]),
         grant: GrantId::new(now, [number; 10]),
         principal: "alice".parse().expect("a name"),
-        credential: Credential::Key { fingerprint: "SHA256:bench".to_owned() },
+        credential: Credential::Key {
+            fingerprint: "SHA256:bench".to_owned(),
+        },
         source: "192.0.2.7".parse().expect("an address"),
         target: "web1".parse().expect("a name"),
         login: "deploy".parse().expect("a login"),
