@@ -96,7 +96,7 @@ fn run(recorder: &Recorder, key: &[u8; 32], number: u8, (what, count, block): (&
             &Timeline::default(),
         )
         .expect("the disk takes it");
-    let sealed_after = began.elapsed() - appended;
+    let sealed_after = began.elapsed().saturating_sub(appended);
     let began = Instant::now();
     let sound = verify(&sealed.path, Some(heading.session), key).is_ok();
     let verified = began.elapsed();

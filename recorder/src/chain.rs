@@ -45,8 +45,7 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
 
 /// The first eight bytes of a digest.
 pub(crate) fn tag(value: &Digest) -> [u8; TAG] {
-    let [a, b, c, d, e, f, g, h, ..] = *value;
-    [a, b, c, d, e, f, g, h]
+    value.first_chunk().copied().unwrap_or_default()
 }
 
 /// Where a walk along a recording stands.

@@ -54,9 +54,10 @@ impl Finish<'_> {
         close: &Frame<'_>,
         shared: &Shared,
     ) -> io::Result<Sealed> {
-        let end = match close {
-            Frame::Close { end, .. } => end.as_str(),
-            _ => End::CutShort.as_str(),
+        let end = if let Frame::Close { end, .. } = close {
+            end.as_str()
+        } else {
+            End::CutShort.as_str()
         };
         self.close(at, close)?;
         self.with_space(shared, Self::pack_open)?;

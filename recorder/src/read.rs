@@ -283,8 +283,9 @@ impl<R: Read> Walk<R> {
 }
 
 fn cut_off(error: io::Error, fault: Fault) -> Fault {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => fault,
-        _ => Fault::Read(error),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        fault
+    } else {
+        Fault::Read(error)
     }
 }

@@ -115,9 +115,11 @@ pub enum AppendError {
 
 impl AppendError {
     fn of(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
-            _ => Self::Write(Arc::new(error)),
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        if full.contains(&error.kind()) {
+            Self::NoSpace
+        } else {
+            Self::Write(Arc::new(error))
         }
     }
 }
@@ -250,10 +252,14 @@ impl Recording {
 
     pub(crate) fn create(shared: Arc<Shared>, heading: &Heading) -> Result<Self, OpenError> {
         let session = heading.session;
-        let refused = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => OpenError::Exists(session),
-            io::ErrorKind::StorageFull => OpenError::NoSpace,
-            _ => OpenError::Create { session, source },
+        let refused = |source: io::Error| {
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                OpenError::Exists(session)
+            } else if source.kind() == io::ErrorKind::StorageFull {
+                OpenError::NoSpace
+            } else {
+                OpenError::Create { session, source }
+            }
         };
         let paths = Paths::of(&shared.dir, session);
         if paths.sealed.exists() {
@@ -368,7 +374,7 @@ impl Live {
             .saturating_add(u32::try_from(added).unwrap_or(u32::MAX));
         state.tail_len = state.tail_len.saturating_add(bytes as u64);
         state.chain = chain;
-        if state.tail_len.saturating_sub(state.open.begin) >= SEGMENT_TARGET {
+        if state.tail_len.saturating_sub(state.open.begin) >= SEGMENT_TARGET as u64 {
             self.pack(state, scratch)?;
         }
         Ok(())
@@ -458,9 +464,10 @@ impl Live {
 
     /// Brings the raw frames to disk. What is packed is on disk before it is cut from them.
     pub(crate) fn sync(&self) -> Option<Stopped> {
-        let synced = match self.dirty.swap(false, Ordering::AcqRel) {
-            true => self.tail.sync_data(),
-            false => Ok(()),
+        let synced = if self.dirty.swap(false, Ordering::AcqRel) {
+            self.tail.sync_data()
+        } else {
+            Ok(())
         };
         let Ok(mut state) = self.state.lock() else {
             return Some(Stopped {
@@ -472,7 +479,7 @@ impl Live {
             match synced {
                 Err(error) => self.fail(&mut state, AppendError::of(error)),
                 Ok(()) if self.shared.reserve.is_spent() => {
-                    self.fail(&mut state, AppendError::NoSpace)
+                    self.fail(&mut state, AppendError::NoSpace);
                 }
                 Ok(()) => {}
             }

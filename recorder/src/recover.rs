@@ -237,9 +237,10 @@ fn walk_part(mut part: &File) -> Result<Found, Break> {
     };
     // Between segments nothing of the segment at hand is open; inside one, its good frames are.
     let open = walk.good().to_vec();
-    let (open_first, container) = match open.is_empty() {
-        true => (walk.chain.next, before.1),
-        false => before,
+    let (open_first, container) = if open.is_empty() {
+        (walk.chain.next, before.1)
+    } else {
+        before
     };
     Ok(Found {
         heading: Some(heading),
@@ -258,9 +259,10 @@ fn close_of(link: &Link<'_>) -> Option<(End, Timeline)> {
     if link.kind != kind::CLOSE {
         return None;
     }
-    match link.open().ok()?.frame {
-        Frame::Close { end, timeline } => Some((end, timeline)),
-        _ => None,
+    if let Frame::Close { end, timeline } = link.open().ok()?.frame {
+        Some((end, timeline))
+    } else {
+        None
     }
 }
 

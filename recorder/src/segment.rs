@@ -30,10 +30,10 @@ const SEGMENT_BODY: usize = 8 + 4 + 4 + 4 + 8 + TAG;
 pub(crate) const SEGMENT_HEADER: usize = SKIP + SEGMENT_BODY;
 
 /// How large an open segment grows before it is packed, in bytes.
-pub(crate) const SEGMENT_TARGET: u64 = 256 * 1024;
+pub(crate) const SEGMENT_TARGET: usize = 256 * 1024;
 /// The largest segment that a reader accepts, unpacked, in bytes: a full one, one more call of
 /// `append_all`, and the close. It bounds what reading a hostile file can make us hold.
-pub(crate) const SEGMENT_MAX: usize = SEGMENT_TARGET as usize + PAYLOAD_MAX + 256 * 1024;
+pub(crate) const SEGMENT_MAX: usize = SEGMENT_TARGET + PAYLOAD_MAX + 256 * 1024;
 /// The largest checkpoint that a reader accepts, in bytes.
 pub(crate) const CHECKPOINT_MAX: usize = 16 * 1024;
 /// The largest window that a reader accepts, as a power of two: what level 1 uses is far below.

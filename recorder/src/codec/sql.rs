@@ -89,9 +89,10 @@ pub(super) fn decode_statement<'a>(from: &mut Cursor<'a>) -> Result<Statement<'a
 fn decode_parameter<'a>(from: &mut Cursor<'a>) -> Result<Parameter<'a>, Malformed> {
     Ok(Parameter {
         oid: from.u32()?,
-        format: match from.flag("format of a value")? {
-            false => Format::Text,
-            true => Format::Binary,
+        format: if from.flag("format of a value")? {
+            Format::Binary
+        } else {
+            Format::Text
         },
         value: match from.u8()? {
             0 => Value::Null,

@@ -101,7 +101,12 @@ impl<W: Write> Cast<'_, W> {
                 ..
             } if self.begun && self.channel == Some(*channel) => self.mark(at, frame),
             Frame::Note { .. } | Frame::Close { .. } if self.begun => self.mark(at, frame),
-            _ => Ok(()),
+            Frame::Data { .. }
+            | Frame::Omitted { .. }
+            | Frame::Statement(_)
+            | Frame::Outcome(_)
+            | Frame::Note { .. }
+            | Frame::Close { .. } => Ok(()),
         }
     }
 
@@ -138,7 +143,19 @@ impl<W: Write> Cast<'_, W> {
             {
                 self.write(at, "x", &status.to_string())
             }
-            _ => Ok(()),
+            ChannelEvent::Opened { .. }
+            | ChannelEvent::Pty { .. }
+            | ChannelEvent::Environment { .. }
+            | ChannelEvent::Shell
+            | ChannelEvent::Exec { .. }
+            | ChannelEvent::Subsystem { .. }
+            | ChannelEvent::Resize { .. }
+            | ChannelEvent::Signal { .. }
+            | ChannelEvent::Eof { .. }
+            | ChannelEvent::ExitStatus { .. }
+            | ChannelEvent::ExitSignal { .. }
+            | ChannelEvent::Closed
+            | ChannelEvent::Refused { .. } => Ok(()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The transcript: what was said and answered, as plain text.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -42,9 +43,14 @@ pub(super) fn write<R: Read>(
             } => {
                 unkept = unkept.saturating_add(*bytes);
             }
-            other => {
+            Frame::Omitted { .. }
+            | Frame::Channel { .. }
+            | Frame::Statement(_)
+            | Frame::Outcome(_)
+            | Frame::Note { .. }
+            | Frame::Close { .. } => {
                 hush(&mut voices, &mut text);
-                text.push_str(&line(stamped.at, other).unwrap_or_default());
+                text.push_str(&line(stamped.at, &stamped.frame).unwrap_or_default());
             }
         }
         out.write_all(text.as_bytes())?;
@@ -52,9 +58,7 @@ pub(super) fn write<R: Read>(
     text.clear();
     hush(&mut voices, &mut text);
     if unkept > 0 {
-        text.push_str(&format!(
-            "[{unkept} bytes of input were counted, not kept]\n"
-        ));
+        writeln!(text, "[{unkept} bytes of input were counted, not kept]").ok();
     }
     out.write_all(text.as_bytes())?;
     out.flush()?;
@@ -93,7 +97,7 @@ fn say(voices: &mut Voices, who: (u32, Stream), bytes: &[u8], out: &mut String) 
     voice.feed(bytes, &mut said);
     if who.1 == Stream::Input {
         for line in said.lines() {
-            out.push_str(&format!("[input] {line}\n"));
+            writeln!(out, "[input] {line}").ok();
         }
     } else {
         out.push_str(&said);

@@ -29,7 +29,11 @@ pub(crate) fn lines(at: Duration, frame: &Frame<'_>) -> Option<String> {
     match frame {
         Frame::Statement(statement) => statement_lines(at, statement),
         Frame::Outcome(outcome) => Some(outcome_line(at, outcome)),
-        _ => None,
+        Frame::Data { .. }
+        | Frame::Omitted { .. }
+        | Frame::Channel { .. }
+        | Frame::Note { .. }
+        | Frame::Close { .. } => None,
     }
 }
 

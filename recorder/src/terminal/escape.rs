@@ -100,7 +100,7 @@ impl Parser {
     fn character(&mut self, c: char, sink: &mut impl FnMut(Token<'_>)) {
         match (self.state, c) {
             (State::Text(_), '\u{7}' | '\u{18}' | '\u{1a}' | '\u{9c}') => {
-                self.state = State::Ground
+                self.state = State::Ground;
             }
             (State::Text(seen), '\u{1b}') => self.state = State::TextEscape(seen),
             (State::Text(seen), _) if seen >= STRING_MAX => self.state = State::Ground,

@@ -88,7 +88,7 @@ fn control(sequence: Sequence<'_>, out: &mut String) {
         }
         // With more parameters this one is mouse tracking.
         (None, None, 'T') if !parameters.contains([';', ':']) => {
-            write(None, parameters, "", last, out)
+            write(None, parameters, "", last, out);
         }
         (None, None, 'm') => colours(parameters, out),
         // With parameters these set margins, or a keyboard protocol.

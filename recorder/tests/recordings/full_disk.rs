@@ -17,8 +17,13 @@ impl Disk {
     fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path());
-        mount.output().is_ok_and(|done| done.status.success()).then_some(Self(dir))
+        mount
+            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .arg(dir.path());
+        mount
+            .output()
+            .is_ok_and(|done| done.status.success())
+            .then_some(Self(dir))
     }
 
     fn path(&self) -> &Path {
@@ -41,13 +46,19 @@ fn noise(seed: u64) -> Vec<u8> {
         x ^= x << 17;
         x.to_le_bytes()
     };
-    std::iter::repeat_with(next).flatten().take(10_000).collect()
+    std::iter::repeat_with(next)
+        .flatten()
+        .take(10_000)
+        .collect()
 }
 
 #[test]
 fn a_full_disk_ends_what_is_live_and_seals_it() {
     let Some(disk) = Disk::mount() else { return };
-    let limits = Limits { reserve_bytes: 4 << 20, ..Limits::default() };
+    let limits = Limits {
+        reserve_bytes: 4 << 20,
+        ..Limits::default()
+    };
     let seal = Stamp::new(7);
     let key = seal.key();
     let recorder = Recorder::open_dir(disk.path(), limits, Arc::new(seal)).unwrap();
@@ -64,14 +75,25 @@ fn a_full_disk_ends_what_is_live_and_seals_it() {
     };
     assert!(matches!(refused, AppendError::NoSpace), "{refused:?}");
     assert!(taken.len() > 1 << 20);
-    assert!(matches!(quiet.append(at(2), &output(b"x")), Err(AppendError::NoSpace)));
-    assert!(matches!(recorder.open(&heading(3)), Err(OpenError::NoSpace)));
+    assert!(matches!(
+        quiet.append(at(2), &output(b"x")),
+        Err(AppendError::NoSpace)
+    ));
+    assert!(matches!(
+        recorder.open(&heading(3)),
+        Err(OpenError::NoSpace)
+    ));
     assert_eq!(recorder.sync().len(), 2, "both sessions are told to end");
     assert!(recorder.sync().is_empty(), "once");
 
-    let end = End::Failed { code: "TG302".to_owned(), why: "the disk is full".to_owned() };
+    let end = End::Failed {
+        code: "TG302".to_owned(),
+        why: "the disk is full".to_owned(),
+    };
     for (recording, want) in [(&greedy, taken.as_slice()), (&quiet, b"quiet")] {
-        let sealed = recording.seal(at(3), now(), &end, &Timeline::default()).unwrap();
+        let sealed = recording
+            .seal(at(3), now(), &end, &Timeline::default())
+            .unwrap();
         assert_eq!(verify(&sealed.path, None, &key).unwrap().end, end);
         assert!(outputs(&sealed.path) == want);
     }

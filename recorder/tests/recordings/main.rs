@@ -2,6 +2,7 @@
 
 mod damage;
 mod desk;
+mod full_disk;
 mod handing_on;
 mod living;
 mod recovery;
