@@ -14,6 +14,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error as TlsError};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
+use tracing::debug;
 
 use super::greeting::{self, ClientTls};
 use super::relay::Lane;
@@ -23,6 +24,7 @@ use super::tap::Tap;
 use super::tls::Visitors;
 use super::wire::Side;
 use crate::session::protocol::{Front, Identified, Identify, Refused};
+use crate::session::scope::Scope;
 
 /// How long a client may take to accept what it is still owed when the session is over.
 const LEAVE_LIMIT: Duration = Duration::from_secs(2);
@@ -37,6 +39,8 @@ pub struct PostgresFront {
     /// From the target to the client.
     pub(crate) down: Lane,
     pub(crate) tap: Tap,
+    /// Where the session is written down, from the moment the target has let us in.
+    pub(crate) scope: Option<Scope>,
     told: bool,
 }
 
@@ -87,6 +91,7 @@ pub(crate) async fn identify(
         database,
         down: Lane::new(Side::Target),
         tap: Tap::new(),
+        scope: None,
         told: false,
     };
     Ok(Identified { ask, front })
@@ -118,6 +123,15 @@ fn proof(
 }
 
 impl PostgresFront {
+    /// Writes down what was under way when the session was cut.
+    fn settle(&mut self) {
+        if let Some(scope) = self.scope.take()
+            && let Err(refused) = self.tap.settle(&scope)
+        {
+            debug!(reason = %refused, "recording.unsettled");
+        }
+    }
+
     /// Passes on an error of the target, byte for byte. Nothing is said after it.
     pub(crate) async fn pass_on(&mut self, error: &[u8]) {
         self.told = true;
@@ -133,6 +147,7 @@ impl Front for PostgresFront {
     }
 
     async fn farewell(&mut self, words: &Words) {
+        self.settle();
         if std::mem::replace(&mut self.told, true) {
             return;
         }
@@ -146,6 +161,7 @@ impl Front for PostgresFront {
     }
 
     async fn leave(&mut self) {
+        self.settle();
         if std::mem::replace(&mut self.told, true) {
             return;
         }

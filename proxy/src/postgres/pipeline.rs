@@ -192,9 +192,16 @@ impl Pipeline {
         }
     }
 
-    /// The last result, when the session ends before the target is ready again.
-    pub(crate) fn take_held(&mut self) -> Option<Outcome> {
-        self.held.take()
+    /// What is known when the session ends before the target is ready again: the last result, and
+    /// the statement that was running, which has neither tag nor error.
+    pub(crate) fn settle(&mut self, at: Duration) -> [Option<Outcome>; 2] {
+        let last = self.held.take();
+        let running = match self.front() {
+            Some(Owed::Query(statement) | Owed::Execute(statement)) => self.hold(statement, None, None, at),
+            _nothing => None,
+        };
+        self.owed.clear();
+        [last, running.or_else(|| self.held.take())]
     }
 
     fn front(&mut self) -> Option<Owed> {
@@ -555,6 +562,18 @@ mod tests {
     fn a_fatal_error_out_of_the_blue_belongs_to_no_statement() {
         let mut play = Play::new();
         play.gets("E");
-        assert_eq!(play.pipeline.take_held().map(|outcome| outcome.id), Some(0));
+        let [last, running] = play.pipeline.settle(Duration::ZERO);
+        assert_eq!((last.map(|outcome| outcome.id), running), (Some(0), None));
+    }
+
+    #[test]
+    fn what_was_running_at_the_end_is_told_with_what_it_had_sent() {
+        let mut play = Play::new();
+        play.sends("QQ").gets("TDDCTD");
+        let [last, running] = play.pipeline.settle(Duration::from_secs(9));
+        assert_eq!(last.and_then(|outcome| outcome.tag).as_deref(), Some("SELECT 1"));
+        let running = running.unwrap();
+        assert_eq!((running.id, running.tag, running.error, running.rows), (1, None, None, 1));
+        assert_eq!(play.pipeline.settle(Duration::ZERO), [None, None]);
     }
 }

@@ -10,20 +10,18 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use policies::words::Shown;
 use policies::words::postgres::Complaint;
-use recorder::{AppendError, Frame};
+use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
 use super::say;
 use super::scan::{Message, Scanned, Scanner};
-use super::tap::{Noted, Tap};
+use super::tap::{Account, Noted, Tap};
 use super::wire::{HEADER, Side, Violation, message};
 use crate::session::protocol::Closed;
-use crate::session::scope::Scope;
 
 /// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
 const SCRATCH: usize = 64 * 1024;
@@ -36,24 +34,6 @@ const ROUNDS_MAX: usize = 16;
 
 thread_local! {
     static SHARED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Where what passes is written down.
-pub(crate) trait Account {
-    /// How long the session has been going on.
-    fn elapsed(&self) -> Duration;
-    /// Writes down what is about to pass.
-    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError>;
-}
-
-impl Account for Scope {
-    fn elapsed(&self) -> Duration {
-        Scope::elapsed(self)
-    }
-
-    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
-        Scope::record_all(self, frames)
-    }
 }
 
 /// One way.
@@ -221,12 +201,10 @@ where
     /// the client has still to get is in its lane.
     pub(crate) async fn run(mut self) -> Closed {
         let closed = poll_fn(|cx| self.poll(cx)).await;
-        if let Some(last) = self.tap.finish()
-            && let Err(refused) = self.account.record_all(&[last.frame()])
-        {
-            return Closed::Recorder(refused);
+        match self.tap.settle(self.account) {
+            Ok(()) => closed,
+            Err(refused) => Closed::Recorder(refused),
         }
-        closed
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
@@ -279,7 +257,7 @@ where
     }
 
     fn take_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
-        let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.elapsed());
+        let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
         let each = |message: Message<'_>| tap.from_target(&message, at, &mut noted);
         let scanned = self.down.scanner.scan(chunk, &mut finished, each);
@@ -330,7 +308,7 @@ where
     }
 
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
-        let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.elapsed());
+        let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
         let each = |message| tap.from_client(message, at, &mut noted);
         let scanned = self.up.scanner.scan(chunk, &mut finished, each);
@@ -399,6 +377,9 @@ where
     }
 
     fn record(&self, noted: &[Noted<'_>]) -> Result<(), Closed> {
+        if noted.is_empty() {
+            return Ok(());
+        }
         let frames: Vec<Frame<'_>> = noted.iter().map(Noted::frame).collect();
         self.account.record_all(&frames).map_err(Closed::Recorder)
     }
@@ -500,3 +481,6 @@ fn put_back(unread: &mut Vec<u8>, scratch: &mut [u8]) -> usize {
     }
     end
 }
+
+#[cfg(test)]
+mod tests;

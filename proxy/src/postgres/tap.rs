@@ -9,12 +9,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use recorder::{Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value};
+use recorder::{AppendError, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value};
 
 use super::pipeline::{Outcome, Owed, Pipeline, Statement};
 use super::redact;
 use super::scan::Message;
 use super::wire::{self, Named, Violation};
+use crate::session::scope::Scope;
+
+/// Where what passes is written down.
+pub(crate) trait Account {
+    /// Notes that something passes, and says how long the session has been going on.
+    fn stir(&self) -> Duration;
+    /// Writes down what is about to pass.
+    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError>;
+}
+
+impl Account for Scope {
+    fn stir(&self) -> Duration {
+        Scope::stir(self)
+    }
+
+    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
+        Scope::record_all(self, frames)
+    }
+}
 
 /// Follows one session.
 #[derive(Debug)]
@@ -117,11 +136,6 @@ impl Tap {
         self.leaving
     }
 
-    /// How many notices have passed.
-    pub(crate) fn notices(&self) -> u64 {
-        self.notices
-    }
-
     /// Takes a message of the client, before it is forwarded.
     pub(crate) fn from_client<'a>(
         &mut self,
@@ -192,9 +206,20 @@ impl Tap {
         Ok(())
     }
 
-    /// The last result, where the session ended before the target was ready again.
-    pub(crate) fn finish(&mut self) -> Option<Noted<'static>> {
-        self.pipeline.take_held().map(Noted::Outcome)
+    /// Writes down what is known of what was under way when the session ended. Says nothing the
+    /// second time.
+    pub(crate) fn settle(&mut self, account: &impl Account) -> Result<(), AppendError> {
+        let known: Vec<_> = self.pipeline.settle(account.stir()).into_iter().flatten().map(Noted::Outcome).collect();
+        let notices = match std::mem::take(&mut self.notices) {
+            0 => None,
+            count => Some(format!("{count} notices were shown")),
+        };
+        let note = notices.as_deref().map(|text| Frame::Note { code: "notices", text });
+        let frames: Vec<Frame<'_>> = known.iter().map(Noted::frame).chain(note).collect();
+        match frames.is_empty() {
+            true => Ok(()),
+            false => account.record_all(&frames),
+        }
     }
 
     fn sent(&mut self, owed: Owed) -> Result<(), Violation> {

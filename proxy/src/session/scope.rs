@@ -175,7 +175,8 @@ impl Scope {
         &self.inner.recording
     }
 
-    fn stir(&self) -> Duration {
+    /// Notes that something passes, and says how long the session has been going on.
+    pub(crate) fn stir(&self) -> Duration {
         let at = self.elapsed();
         let millis = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
         self.inner.stirred.store(millis, Ordering::Relaxed);

@@ -1,0 +1,282 @@
+//! The relay over pipes, with a scripted client and a scripted target.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use recorder::AppendError;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::timeout;
+
+use super::super::wire::{complaint, put_text};
+use super::*;
+
+/// Remembers what is recorded, as text.
+#[derive(Default)]
+struct Memory {
+    frames: RefCell<Vec<String>>,
+    broken: bool,
+}
+
+impl Account for Memory {
+    fn stir(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
+        if self.broken {
+            return Err(AppendError::Sealed);
+        }
+        let text = |frame: &Frame<'_>| match frame {
+            Frame::Statement(said) => {
+                format!("{} {:?} {}", said.id, said.kind, String::from_utf8_lossy(said.text))
+            }
+            Frame::Outcome(outcome) => {
+                let error = outcome.error.map_or("", |error| error.sqlstate);
+                format!("{} -> {}{} {}", outcome.id, outcome.tag.unwrap_or_default(), error, outcome.rows)
+            }
+            Frame::Note { code, .. } => format!("note {code}"),
+            other => format!("{other:?}"),
+        };
+        self.frames.borrow_mut().extend(frames.iter().map(text));
+        Ok(())
+    }
+}
+
+/// A relay with its four ends: what the client holds, and what the target holds.
+struct Stage {
+    client: DuplexStream,
+    target: DuplexStream,
+    client_side: DuplexStream,
+    target_side: DuplexStream,
+    down: Lane,
+    tap: Tap,
+    memory: Memory,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let ((client, client_side), (target, target_side)) = (duplex(1 << 16), duplex(1 << 16));
+        let (down, tap, memory) = (Lane::new(Side::Target), Tap::new(), Memory::default());
+        Self { client, target, client_side, target_side, down, tap, memory }
+    }
+
+    /// Plays `script` against the relay, and says how the relay ended, if it did.
+    async fn play<T>(
+        &mut self,
+        script: impl AsyncFnOnce(&mut DuplexStream, &mut DuplexStream) -> T,
+    ) -> (T, Option<Closed>) {
+        let Self { client, target, client_side, target_side, down, tap, memory } = self;
+        let relay = Relay::new(client_side, target_side, down, tap, memory).run();
+        let mut relay = std::pin::pin!(relay);
+        let script = timeout(Duration::from_secs(20), script(client, target));
+        let mut script = std::pin::pin!(script);
+        let mut closed = None;
+        loop {
+            tokio::select! {
+                done = &mut script => return (done.expect("the script ends in time"), closed),
+                ended = &mut relay, if closed.is_none() => closed = Some(ended),
+            }
+        }
+    }
+
+    fn recorded(&self) -> Vec<String> {
+        self.memory.frames.borrow().clone()
+    }
+}
+
+fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    message(&mut out, kind, |to| to.extend_from_slice(body));
+    out
+}
+
+fn query(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    message(&mut out, b'Q', |body| put_text(body, text.as_bytes()));
+    out
+}
+
+fn answer() -> Vec<u8> {
+    [framed(b'T', b"\0\0"), framed(b'D', b"\0\0"), framed(b'C', b"SELECT 1\0"), framed(b'Z', b"I")].concat()
+}
+
+async fn read(from: &mut DuplexStream, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    from.read_exact(&mut bytes).await.unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn bytes_pass_as_they_are_and_are_recorded() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            for byte in query("select 1") {
+                client.write_all(&[byte]).await.unwrap();
+            }
+            assert_eq!(read(target, query("select 1").len()).await, query("select 1"));
+            for byte in answer() {
+                target.write_all(&[byte]).await.unwrap();
+            }
+            assert_eq!(read(client, answer().len()).await, answer());
+        })
+        .await;
+    assert!(closed.is_none());
+    assert_eq!(stage.recorded(), ["1 Simple select 1", "1 -> SELECT 1 1"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_does_not_pass() {
+    let mut stage = Stage::new();
+    stage.memory.broken = true;
+    let (passed, closed) = stage
+        .play(async |client, target| {
+            client.write_all(&query("drop table orders")).await.unwrap();
+            timeout(Duration::from_millis(50), target.read_u8()).await.is_ok()
+        })
+        .await;
+    assert!(!passed);
+    assert!(matches!(closed, Some(Closed::Recorder(_))), "{closed:?}");
+}
+
+#[tokio::test]
+async fn a_function_call_is_answered_in_its_turn_and_never_passes() {
+    let mut stage = Stage::new();
+    let call = framed(b'F', &[7; 100]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&[query("select 1"), call, query("select 2")].concat()).await.unwrap();
+            assert_eq!(read(target, query("select 1").len()).await, query("select 1"));
+            target.write_all(&answer()).await.unwrap();
+            assert_eq!(read(client, answer().len()).await, answer());
+            let header = read(client, HEADER).await;
+            let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+            let body = read(client, usize::try_from(length).unwrap() - 4).await;
+            let said = complaint(b'E', &body).unwrap();
+            assert_eq!((header[0], said.sqlstate), (b'E', b"0A000".as_slice()));
+            assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
+            assert_eq!(read(target, query("select 2").len()).await, query("select 2"));
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    assert_eq!(stage.recorded().last().map(String::as_str), Some("2 Simple select 2"));
+}
+
+#[tokio::test]
+async fn a_broken_protocol_ends_the_session_with_a_fatal_error() {
+    for bytes in [framed(b'p', b"password\0"), b"Q\xff\xff\xff\xff".to_vec(), framed(b'Q', b"select 1\0more\0")] {
+        let mut stage = Stage::new();
+        let (passed, closed) = stage
+            .play(async |client, target| {
+                client.write_all(&bytes).await.unwrap();
+                timeout(Duration::from_millis(50), target.read_u8()).await.is_ok()
+            })
+            .await;
+        assert!(!passed);
+        assert!(matches!(closed, Some(Closed::Violation(_))), "{closed:?}");
+        let last = stage.down.rest_to_boundary().unwrap();
+        assert_eq!(complaint(b'E', &last[HEADER..]).unwrap().sqlstate, b"08P01");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_asked_for_ends_the_session() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |_client, target| {
+            target.write_all(&framed(b'C', b"SELECT 1\0")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        })
+        .await;
+    assert!(matches!(closed, Some(Closed::Violation(_))), "{closed:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_stops_the_target_from_being_read() {
+    let mut stage = Stage::new();
+    let row = framed(b'D', &[b'x'; 10_000]);
+    let (written, closed) = stage
+        .play(async |client, target| {
+            client.write_all(&query("select")).await.unwrap();
+            read(target, query("select").len()).await;
+            let mut written = 0;
+            while timeout(Duration::from_millis(100), target.write_all(&row)).await.is_ok() {
+                written += row.len();
+            }
+            written
+        })
+        .await;
+    assert!(closed.is_none());
+    assert!(written < 400_000, "{written} bytes were taken for a client that reads nothing");
+    assert!(stage.down.rest_to_boundary().is_some_and(|rest| rest.len() % row.len() == 0) || !stage.down.scanner.at_boundary());
+}
+
+#[tokio::test]
+async fn after_goodbye_the_target_ends_the_session() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&framed(b'X', b"")).await.unwrap();
+            client.shutdown().await.unwrap();
+            assert_eq!(read(target, 5).await, framed(b'X', b""));
+            target.shutdown().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        })
+        .await;
+    assert!(matches!(closed, Some(Closed::Complete)), "{closed:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_just_gone_ends_the_session() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |client, _target| {
+            client.shutdown().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        })
+        .await;
+    assert!(matches!(closed, Some(Closed::Client)), "{closed:?}");
+}
+
+#[tokio::test]
+async fn a_target_that_dies_has_its_last_words_delivered() {
+    let mut stage = Stage::new();
+    let last = framed(b'E', b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0");
+    let ((), closed) = stage
+        .play(async |client, target| {
+            target.write_all(&last).await.unwrap();
+            target.shutdown().await.unwrap();
+            assert_eq!(read(client, last.len()).await, last);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        })
+        .await;
+    assert!(matches!(closed, Some(Closed::Target)), "{closed:?}");
+    assert_eq!(stage.recorded(), ["0 -> 57P01 0"]);
+}
+
+#[tokio::test]
+async fn a_password_is_forwarded_and_not_recorded() {
+    let mut stage = Stage::new();
+    let statement = query("alter role app password 'hunter2'");
+    let ((), _closed) = stage
+        .play(async |client, target| {
+            client.write_all(&statement).await.unwrap();
+            assert_eq!(read(target, statement.len()).await, statement);
+        })
+        .await;
+    assert_eq!(stage.recorded(), ["1 Simple alter role app password '(redacted)'"]);
+    stage.tap.settle(&stage.memory).unwrap();
+    assert_eq!(stage.recorded().last().map(String::as_str), Some("1 ->  0"));
+}
+
+#[tokio::test]
+async fn a_word_of_farewell_comes_only_between_messages() {
+    let mut lane = Lane::new(Side::Target);
+    let half = &framed(b'D', &[0; 100])[..50];
+    let mut nothing = Vec::new();
+    lane.scanner.scan(half, &mut nothing, |_message| Ok(())).unwrap();
+    assert_eq!(lane.rest_to_boundary(), None);
+    lane.push(&framed(b'Z', b"I"));
+    lane.push(half);
+    assert_eq!(lane.rest_to_boundary(), Some(framed(b'Z', b"I")));
+}
