@@ -77,7 +77,7 @@ pub struct PostgresBack {
 }
 
 impl Postgres {
-    /// Shows `identity` to clients and accepts certificates that `anchor`, in DER, has signed
+    /// Shows `shown` to clients and accepts certificates that `anchor`, in DER, has signed
     /// ([`ca::Authority::login_anchor`]).
     ///
     /// # Errors
@@ -86,15 +86,15 @@ impl Postgres {
     pub fn new(
         identify: Arc<dyn Identify>,
         anchor: &CertificateDer<'static>,
-        identity: &ServerIdentity,
+        shown: &ServerIdentity,
     ) -> Result<Self, AnchorError> {
         let visitors = Arc::new(Visitors::new(anchor)?);
-        let shown = RwLock::new(tls::server(&visitors, identity)?);
+        let config = RwLock::new(tls::server(&visitors, shown)?);
         let looks = Arc::new(Semaphore::new(halt::LOOKS_MAX));
         Ok(Self {
             identify,
             visitors,
-            shown,
+            shown: config,
             cancels: Arc::default(),
             looks,
         })

@@ -20,7 +20,7 @@ use crate::session::protocol::ConnectError;
 /// How much a target may say while we log in, in bytes: parameters and notices.
 const GREETING_MAX: usize = 256 * 1024;
 
-/// The answer to SSLRequest that begins TLS.
+/// The answer to `SSLRequest` that begins TLS.
 const YES: u8 = b'S';
 
 /// A key that stops what one server process is doing.
@@ -38,7 +38,7 @@ impl std::fmt::Debug for BackendKey {
     }
 }
 
-/// What the target said as it let us in, from AuthenticationOk to ReadyForQuery, without its key.
+/// What the target said as it let us in, from `AuthenticationOk` to `ReadyForQuery`, without its key.
 #[derive(Debug)]
 pub(crate) struct Greeting {
     /// What came before the key.
@@ -54,7 +54,7 @@ pub(crate) struct Greeting {
 pub(crate) struct LoginError {
     /// Why.
     pub(crate) error: ConnectError,
-    /// The ErrorResponse of the target, which had proven who it is.
+    /// The `ErrorResponse` of the target, which had proven who it is.
     pub(crate) said: Option<Vec<u8>>,
 }
 
@@ -79,7 +79,7 @@ where
 {
     let mut request = Vec::new();
     packet(&mut request, |body| {
-        body.extend(80_877_103_u32.to_be_bytes())
+        body.extend(80_877_103_u32.to_be_bytes());
     });
     io.write_all(&request).await.map_err(ConnectError::Io)?;
     io.flush().await.map_err(ConnectError::Io)?;
@@ -125,7 +125,7 @@ where
 {
     let mut startup = Vec::new();
     packet(&mut startup, |body| {
-        put_startup(body, user, database, parameters)
+        put_startup(body, user, database, parameters);
     });
     tls.write_all(&startup).await.map_err(tls_error)?;
     tls.flush().await.map_err(tls_error)?;
@@ -187,7 +187,7 @@ fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
     }
 }
 
-/// Only AuthenticationOk is good: the certificate was the proof.
+/// Only `AuthenticationOk` is good: the certificate was the proof.
 fn accepted(body: &[u8]) -> Result<(), LoginError> {
     let mut fields = Fields::new(b'R', body);
     let asks = match fields

@@ -172,7 +172,7 @@ impl Cancels {
         match time::timeout(REQUEST_LIMIT, stopper.stop()).await {
             Ok(Ok(())) => debug!(session = %scope.session(), "cancel.sent"),
             Ok(Err(refused)) => {
-                debug!(session = %scope.session(), reason = %refused, "cancel.failed")
+                debug!(session = %scope.session(), reason = %refused, "cancel.failed");
             }
             Err(_elapsed) => debug!(session = %scope.session(), "cancel.slow"),
         }

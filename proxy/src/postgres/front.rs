@@ -110,16 +110,26 @@ fn proof(
     let since_epoch = Duration::try_from(now.as_duration()).unwrap_or_default();
     visitors
         .verify(shown, UnixTime::since_unix_epoch(since_epoch))
-        .map_err(|refused| match refused {
-            TlsError::InvalidCertificate(
-                CertificateError::Expired | CertificateError::ExpiredContext { .. },
-            ) => Complaint::Expired,
-            _other => Complaint::NotOurs,
-        })?;
-    ca::check_login_x509(leaf, now).map_err(|refused| match refused {
-        CertificateRefusal::Expired => Complaint::Expired,
-        _other => Complaint::NotOurs,
-    })
+        .map_err(|refused| refusal(is_expiry(&refused)))?;
+    ca::check_login_x509(leaf, now)
+        .map_err(|refused| refusal(matches!(refused, CertificateRefusal::Expired)))
+}
+
+fn is_expiry(refused: &TlsError) -> bool {
+    matches!(
+        refused,
+        TlsError::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. }
+        )
+    )
+}
+
+fn refusal(expired: bool) -> Complaint {
+    if expired {
+        Complaint::Expired
+    } else {
+        Complaint::NotOurs
+    }
 }
 
 impl PostgresFront {

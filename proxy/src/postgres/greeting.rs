@@ -185,11 +185,12 @@ async fn nothing_behind(io: &mut Severable) -> Result<(), Refused> {
         Poll::Ready(Pin::new(&mut *io).poll_read(cx, &mut buffer).is_ready())
     })
     .await;
-    match early {
-        true => Err(Refused::Violation(
+    if early {
+        Err(Refused::Violation(
             "bytes in clear behind a request for encryption",
-        )),
-        false => Ok(()),
+        ))
+    } else {
+        Ok(())
     }
 }
 

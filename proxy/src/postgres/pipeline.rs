@@ -20,19 +20,19 @@ pub(crate) const OWED_MAX: usize = 16_384;
 /// What the target owes for one message of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owed {
-    /// A simple query: any number of results, then ReadyForQuery.
+    /// A simple query: any number of results, then `ReadyForQuery`.
     Query(Statement),
-    /// ParseComplete.
+    /// `ParseComplete`.
     Parse(Statement),
-    /// BindComplete.
+    /// `BindComplete`.
     Bind(Statement),
-    /// RowDescription or NoData.
+    /// `RowDescription` or `NoData`.
     Describe(Statement),
-    /// CloseComplete.
+    /// `CloseComplete`.
     Close(Statement),
     /// One result.
     Execute(Statement),
-    /// ReadyForQuery.
+    /// `ReadyForQuery`.
     Sync,
     /// Nothing: the client has ended the data of a copy here.
     CopyEnd,
@@ -66,7 +66,7 @@ pub(crate) struct Outcome {
     pub(crate) transaction: u8,
 }
 
-/// What an ErrorResponse said.
+/// What an `ErrorResponse` said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// `ERROR` or `FATAL`.
@@ -87,7 +87,7 @@ pub(crate) struct Pipeline {
     copying_in: bool,
     rows: u64,
     bytes: u64,
-    /// The last result, waiting for the transaction status that comes with ReadyForQuery.
+    /// The last result, waiting for the transaction status that comes with `ReadyForQuery`.
     held: Option<Outcome>,
     /// The last statement that ran, for errors that come with the Sync's commit.
     last: u64,
@@ -146,8 +146,14 @@ impl Pipeline {
             Owed::CopyEnd if self.owed.is_empty() => return Ok(()),
             // The target would take it for copied data, fail, and forget it.
             other if self.copying_in => return Err(Violation::Kind(other.kind())),
-            _other if self.skipping => return Ok(()),
-            _other => {}
+            Owed::CopyEnd => {}
+            _dropped if self.skipping => return Ok(()),
+            Owed::Query(_)
+            | Owed::Parse(_)
+            | Owed::Bind(_)
+            | Owed::Describe(_)
+            | Owed::Close(_)
+            | Owed::Execute(_) => {}
         }
         self.owed.push_back(owed);
         Ok(())
@@ -197,7 +203,9 @@ impl Pipeline {
     pub(crate) fn settle(&mut self, at: Duration) -> [Option<Outcome>; 2] {
         let last = self.held.take();
         let running = match self.front() {
-            Some(Owed::Query(statement) | Owed::Execute(statement)) => self.hold(statement, None, None, at),
+            Some(Owed::Query(statement) | Owed::Execute(statement)) => {
+                self.hold(statement, None, None, at)
+            }
             _nothing => None,
         };
         self.owed.clear();
@@ -276,7 +284,6 @@ impl Pipeline {
         let statement = match self.front() {
             None => Statement { id: 0, at },
             Some(Owed::Query(statement)) => statement,
-            Some(Owed::Sync) => Statement { id: self.last, at },
             Some(
                 Owed::Parse(statement)
                 | Owed::Bind(statement)
@@ -287,7 +294,7 @@ impl Pipeline {
                 self.skip();
                 statement
             }
-            Some(Owed::CopyEnd) => Statement { id: self.last, at },
+            Some(Owed::Sync | Owed::CopyEnd) => Statement { id: self.last, at },
         };
         Ok(self.hold(statement, None, Some(fault), at))
     }
@@ -571,9 +578,15 @@ mod tests {
         let mut play = Play::new();
         play.sends("QQ").gets("TDDCTD");
         let [last, running] = play.pipeline.settle(Duration::from_secs(9));
-        assert_eq!(last.and_then(|outcome| outcome.tag).as_deref(), Some("SELECT 1"));
+        assert_eq!(
+            last.and_then(|outcome| outcome.tag).as_deref(),
+            Some("SELECT 1")
+        );
         let running = running.unwrap();
-        assert_eq!((running.id, running.tag, running.error, running.rows), (1, None, None, 1));
+        assert_eq!(
+            (running.id, running.tag, running.error, running.rows),
+            (1, None, None, 1)
+        );
         assert_eq!(play.pipeline.settle(Duration::ZERO), [None, None]);
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! Trusts nothing and sends nothing but the handshake.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use policies::{HostPort, ServerPin};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::back;
@@ -113,17 +114,11 @@ async fn shown(at: &HostPort) -> Result<Vec<u8>, ProbeError> {
 
 fn read(der: &[u8]) -> Option<Probed> {
     let (_rest, certificate) = X509Certificate::from_der(der).ok()?;
-    let alternatives = certificate.extensions().iter().filter_map(|extension| {
-        match extension.parsed_extension() {
-            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
-            _other => None,
-        }
-    });
-    let names = alternatives.flatten().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(octets) => address(octets),
-        _other => None,
-    });
+    let alternatives = certificate.subject_alternative_name().ok().flatten();
+    let names = alternatives
+        .iter()
+        .flat_map(|found| &found.value.general_names)
+        .filter_map(name);
     Some(Probed {
         sha256: tls::fingerprint(der),
         subject: certificate.subject().to_string(),
@@ -133,13 +128,16 @@ fn read(der: &[u8]) -> Option<Probed> {
     })
 }
 
-fn address(octets: &[u8]) -> Option<String> {
-    match octets.len() {
-        4 => <[u8; 4]>::try_from(octets)
-            .ok()
-            .map(|v4| std::net::IpAddr::from(v4).to_string()),
-        _other => <[u8; 16]>::try_from(octets)
-            .ok()
-            .map(|v6| std::net::IpAddr::from(v6).to_string()),
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    if let GeneralName::DNSName(name) = name {
+        return Some((*name).to_owned());
     }
+    let GeneralName::IPAddress(octets) = name else {
+        return None;
+    };
+    if let Ok(v4) = <[u8; 4]>::try_from(*octets) {
+        return Some(IpAddr::from(v4).to_string());
+    }
+    let v6 = <[u8; 16]>::try_from(*octets).ok()?;
+    Some(IpAddr::from(v6).to_string())
 }

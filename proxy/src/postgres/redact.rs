@@ -51,19 +51,19 @@ fn literal_start(text: &[u8], mut at: usize) -> Option<usize> {
         let rest = text.get(at..)?;
         match rest {
             [space, ..] if space.is_ascii_whitespace() || *space == 0x0b => {
-                at = at.checked_add(1)?
+                at = at.checked_add(1)?;
             }
             [b'-', b'-', ..] => {
-                at = at.checked_add(rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?)?
+                at = at.checked_add(rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?)?;
             }
             [b'/', b'*', ..] => at = at.checked_add(comment_length(rest))?,
-            [b'\'', ..] => return Some(at),
-            [
+            [b'\'', ..]
+            | [
                 b'E' | b'e' | b'B' | b'b' | b'X' | b'x' | b'N' | b'n',
                 b'\'',
                 ..,
-            ] => return Some(at),
-            [b'U' | b'u', b'&', b'\'', ..] => return Some(at),
+            ]
+            | [b'U' | b'u', b'&', b'\'', ..] => return Some(at),
             [b'$', ..] if dollar_tag(rest).is_some() => return Some(at),
             _other => return None,
         }

@@ -259,7 +259,7 @@ where
     fn take_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
-        let each = |message: Message<'_>| tap.from_target(&message, at, &mut noted);
+        let each = |message: Message<'_>| tap.target_sent(&message, at, &mut noted);
         let scanned = self.down.scanner.scan(chunk, &mut finished, each);
         self.record(&noted)?;
         let tail = match scanned {
@@ -310,8 +310,9 @@ where
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
-        let each = |message| tap.from_client(message, at, &mut noted);
-        let scanned = self.up.scanner.scan(chunk, &mut finished, each);
+        let scanned = self.up.scanner.scan(chunk, &mut finished, |message| {
+            tap.client_sent(&message, at, &mut noted)
+        });
         self.record(&noted)?;
         let (whole, unread) = match scanned {
             Ok(Scanned::All { tail }) => chunk.split_at(chunk.len().saturating_sub(tail)),

@@ -1,4 +1,4 @@
-//! How words are said in PostgreSQL's protocol: as ErrorResponse, so that every driver shows them.
+//! How words are said in PostgreSQL's protocol: as `ErrorResponse`, so that every driver shows them.
 
 use policies::words::Words;
 
@@ -15,7 +15,7 @@ pub(crate) const NOT_AUTHORIZED: &str = "28000";
 /// `admin_shutdown`.
 const ENDED: &str = "57P01";
 
-/// Appends an ErrorResponse: the sentence as message, the code as detail, the hint as hint.
+/// Appends an `ErrorResponse`: the sentence as message, the code as detail, the hint as hint.
 pub(crate) fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words) {
     message(out, b'E', |body| {
         let detail = format!("tidegate code {}", words.code);

@@ -234,7 +234,7 @@ mod tests {
         for pair in bounds.windows(2) {
             held.extend_from_slice(&stream[pair[0]..pair[1]]);
             let mut finished = Vec::new();
-            let scanned = scanner.scan(&held, &mut finished, |message| {
+            let how_far = scanner.scan(&held, &mut finished, |message| {
                 seen.push((
                     message.kind,
                     message.length,
@@ -243,7 +243,7 @@ mod tests {
                 ));
                 Ok(())
             });
-            let Scanned::All { tail } = scanned.unwrap() else {
+            let Scanned::All { tail } = how_far.unwrap() else {
                 panic!("nothing is withheld here")
             };
             held.drain(..held.len() - tail);
@@ -288,9 +288,9 @@ mod tests {
         message(&mut stream, b'S', |_out| {});
         message(&mut stream, b'F', |out| put_text(out, b"whatever"));
         let mut finished = Vec::new();
-        let scanned = Scanner::new(Side::Client).scan(&stream, &mut finished, |_message| Ok(()));
+        let how_far = Scanner::new(Side::Client).scan(&stream, &mut finished, |_message| Ok(()));
         assert_eq!(
-            scanned,
+            how_far,
             Ok(Scanned::Withheld {
                 at: 5,
                 header: Header {
@@ -305,8 +305,8 @@ mod tests {
     fn an_announced_gigabyte_takes_no_memory() {
         let mut scanner = Scanner::new(Side::Client);
         let mut finished = Vec::new();
-        let scanned = scanner.scan(b"P\x3f\xff\xff\xfeab", &mut finished, |_message| Ok(()));
-        assert_eq!(scanned, Ok(Scanned::All { tail: 0 }));
+        let how_far = scanner.scan(b"P\x3f\xff\xff\xfeab", &mut finished, |_message| Ok(()));
+        assert_eq!(how_far, Ok(Scanned::All { tail: 0 }));
         assert!(scanner.unfinished.unwrap().kept.capacity() < 100);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Startup {
     pub(crate) parameters: Vec<(String, String)>,
 }
 
-/// What is answered with NegotiateProtocolVersion.
+/// What is answered with `NegotiateProtocolVersion`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unknown {
     /// Names of protocol options.
@@ -189,7 +189,7 @@ fn is_off(value: &str) -> bool {
     word("false") || word("no") || value == "off" || value == "of" || value == "0"
 }
 
-/// Appends NegotiateProtocolVersion: the newest minor we speak, and the options we do not know.
+/// Appends `NegotiateProtocolVersion`: the newest minor we speak, and the options we do not know.
 pub(crate) fn put_negotiation(out: &mut Vec<u8>, unknown: &Unknown) {
     message(out, b'v', |body| {
         body.extend((3_u32 << 16 | u32::from(MINOR_MAX)).to_be_bytes());

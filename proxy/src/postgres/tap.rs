@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use recorder::{AppendError, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value};
+use recorder::{
+    AppendError, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
+};
 
 use super::pipeline::{Outcome, Owed, Pipeline, Statement};
 use super::redact;
@@ -137,9 +139,9 @@ impl Tap {
     }
 
     /// Takes a message of the client, before it is forwarded.
-    pub(crate) fn from_client<'a>(
+    pub(crate) fn client_sent<'a>(
         &mut self,
-        message: Message<'a>,
+        message: &Message<'a>,
         at: Duration,
         noted: &mut Vec<Noted<'a>>,
     ) -> Result<(), Violation> {
@@ -155,7 +157,7 @@ impl Tap {
             b'S' => return self.sent(Owed::Sync),
             b'c' | b'f' => return self.sent(Owed::CopyEnd),
             b'H' => return Ok(()),
-            _statement => read(&message)?,
+            _statement => read(message)?,
         };
         let statement = Statement { id: self.next, at };
         self.next = self.next.saturating_add(1);
@@ -185,7 +187,7 @@ impl Tap {
     }
 
     /// Takes a message of the target, before it is forwarded.
-    pub(crate) fn from_target(
+    pub(crate) fn target_sent(
         &mut self,
         message: &Message<'_>,
         at: Duration,
@@ -209,16 +211,26 @@ impl Tap {
     /// Writes down what is known of what was under way when the session ended. Says nothing the
     /// second time.
     pub(crate) fn settle(&mut self, account: &impl Account) -> Result<(), AppendError> {
-        let known: Vec<_> = self.pipeline.settle(account.stir()).into_iter().flatten().map(Noted::Outcome).collect();
+        let known: Vec<_> = self
+            .pipeline
+            .settle(account.stir())
+            .into_iter()
+            .flatten()
+            .map(Noted::Outcome)
+            .collect();
         let notices = match std::mem::take(&mut self.notices) {
             0 => None,
             count => Some(format!("{count} notices were shown")),
         };
-        let note = notices.as_deref().map(|text| Frame::Note { code: "notices", text });
+        let note = notices.as_deref().map(|text| Frame::Note {
+            code: "notices",
+            text,
+        });
         let frames: Vec<Frame<'_>> = known.iter().map(Noted::frame).chain(note).collect();
-        match frames.is_empty() {
-            true => Ok(()),
-            false => account.record_all(&frames),
+        if frames.is_empty() {
+            Ok(())
+        } else {
+            account.record_all(&frames)
         }
     }
 
@@ -238,79 +250,77 @@ impl Tap {
 
 /// Reads a message that makes the target do something.
 fn read<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
-    let (kind, body, whole) = (message.kind, message.body, message.digest.is_none());
-    let nothing = Said {
-        id: 0,
-        kind: StatementKind::Simple,
-        name: &[],
-        portal: &[],
-        text: Cow::Borrowed(&[]),
-        parameters: Vec::new(),
-    };
-    Ok(match kind {
-        b'Q' if whole => Said {
-            text: redact::passwords(wire::query(body)?),
-            ..nothing
-        },
-        b'Q' if body.contains(&0) => return Err(Violation::Fields(kind)),
-        b'Q' => Said {
-            text: redact::passwords(body),
-            ..nothing
-        },
-        b'P' => {
-            let parse = if whole {
-                wire::parse(body)?
-            } else {
-                wire::parse_beginning(body)?
-            };
-            Said {
-                kind: StatementKind::Parse,
-                name: parse.name,
-                text: redact::passwords(parse.text),
-                ..nothing
-            }
-        }
-        b'B' => {
-            let bind = if whole {
-                wire::bind(body)?
-            } else {
-                wire::bind_beginning(body)?
-            };
-            let parameters = parameters(&bind);
-            Said {
-                kind: StatementKind::Bind,
-                name: bind.statement,
-                portal: bind.portal,
-                parameters,
-                ..nothing
-            }
-        }
-        b'E' => Said {
-            kind: StatementKind::Execute,
+    let (kind, body) = (message.kind, message.body);
+    match kind {
+        b'Q' => Ok(Said {
+            text: redact::passwords(query(message)?),
+            ..Said::nothing(StatementKind::Simple)
+        }),
+        b'P' => prepared(message),
+        b'B' => bound(message),
+        b'E' => Ok(Said {
             portal: wire::execute(body)?,
-            ..nothing
-        },
-        b'D' | b'C' => {
-            let what = if kind == b'D' {
-                StatementKind::Describe
-            } else {
-                StatementKind::Close
-            };
-            match wire::named(kind, body)? {
-                Named::Statement(name) => Said {
-                    kind: what,
-                    name,
-                    ..nothing
-                },
-                Named::Portal(portal) => Said {
-                    kind: what,
-                    portal,
-                    ..nothing
-                },
-            }
-        }
-        other => return Err(Violation::Kind(other)),
+            ..Said::nothing(StatementKind::Execute)
+        }),
+        b'D' => named(StatementKind::Describe, message),
+        b'C' => named(StatementKind::Close, message),
+        other => Err(Violation::Kind(other)),
+    }
+}
+
+fn query<'a>(message: &Message<'a>) -> Result<&'a [u8], Violation> {
+    let body = message.body;
+    match message.digest {
+        None => wire::query(body),
+        Some(_) if body.contains(&0) => Err(Violation::Fields(message.kind)),
+        Some(_) => Ok(body),
+    }
+}
+
+fn prepared<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
+    let parse = match message.digest {
+        None => wire::parse(message.body)?,
+        Some(_) => wire::parse_beginning(message.body)?,
+    };
+    Ok(Said {
+        name: parse.name,
+        text: redact::passwords(parse.text),
+        ..Said::nothing(StatementKind::Parse)
     })
+}
+
+fn bound<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
+    let bind = match message.digest {
+        None => wire::bind(message.body)?,
+        Some(_) => wire::bind_beginning(message.body)?,
+    };
+    Ok(Said {
+        name: bind.statement,
+        portal: bind.portal,
+        parameters: parameters(&bind),
+        ..Said::nothing(StatementKind::Bind)
+    })
+}
+
+fn named<'a>(kind: StatementKind, message: &Message<'a>) -> Result<Said<'a>, Violation> {
+    let nothing = Said::nothing(kind);
+    Ok(match wire::named(message.kind, message.body)? {
+        Named::Statement(name) => Said { name, ..nothing },
+        Named::Portal(portal) => Said { portal, ..nothing },
+    })
+}
+
+impl Said<'_> {
+    fn nothing(kind: StatementKind) -> Self {
+        Self {
+            id: 0,
+            kind,
+            name: &[],
+            portal: &[],
+            text: Cow::Borrowed(&[]),
+            parameters: Vec::new(),
+        }
+    }
 }
 
 fn parameters<'a>(bind: &wire::Bind<'a>) -> Vec<Parameter<'a>> {

@@ -246,10 +246,13 @@ struct Pinned {
 
 /// The SHA-256 of a certificate, in lower-case hexadecimal.
 pub(crate) fn fingerprint(der: &[u8]) -> String {
-    digest::digest(&digest::SHA256, der)
+    let digest = digest::digest(&digest::SHA256, der);
+    let nibbles = digest
         .as_ref()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
+        .flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles
+        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
         .collect()
 }
 

@@ -64,9 +64,10 @@ pub(crate) enum Violation {
 }
 
 fn display_kind(kind: u8) -> String {
-    match kind.is_ascii_graphic() {
-        true => format!("`{}`", char::from(kind)),
-        false => format!("0x{kind:02x}"),
+    if kind.is_ascii_graphic() {
+        format!("`{}`", char::from(kind))
+    } else {
+        format!("0x{kind:02x}")
     }
 }
 
@@ -336,7 +337,7 @@ pub(crate) fn execute(body: &[u8]) -> Result<&[u8], Violation> {
     Ok(portal)
 }
 
-/// What an ErrorResponse or NoticeResponse says, as far as we look.
+/// What an `ErrorResponse` or `NoticeResponse` says, as far as we look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Complaint<'a> {
     /// `ERROR`, `FATAL`, `NOTICE`, …, not translated where the server is new enough to say so.
@@ -347,7 +348,7 @@ pub(crate) struct Complaint<'a> {
     pub(crate) message: &'a [u8],
 }
 
-/// Reads the body of an ErrorResponse or NoticeResponse.
+/// Reads the body of an `ErrorResponse` or `NoticeResponse`.
 pub(crate) fn complaint(kind: u8, body: &[u8]) -> Result<Complaint<'_>, Violation> {
     let mut fields = Fields::new(kind, body);
     let mut complaint = Complaint::default();
@@ -372,7 +373,7 @@ pub(crate) fn complaint(kind: u8, body: &[u8]) -> Result<Complaint<'_>, Violatio
     Ok(complaint)
 }
 
-/// Reads the tag of a CommandComplete message, for example `SELECT 3`.
+/// Reads the tag of a `CommandComplete` message, for example `SELECT 3`.
 pub(crate) fn tag(body: &[u8]) -> Result<&[u8], Violation> {
     let mut fields = Fields::new(b'C', body);
     let tag = fields.text()?;
@@ -380,7 +381,7 @@ pub(crate) fn tag(body: &[u8]) -> Result<&[u8], Violation> {
     Ok(tag)
 }
 
-/// Reads the transaction status of a ReadyForQuery message: `I`, `T` or `E`.
+/// Reads the transaction status of a `ReadyForQuery` message: `I`, `T` or `E`.
 pub(crate) fn status(body: &[u8]) -> Result<u8, Violation> {
     match body {
         [status @ (b'I' | b'T' | b'E')] => Ok(*status),
@@ -530,9 +531,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_a_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            drop((Header::read(&bytes, Side::Client), Header::read(&bytes, Side::Target)));
-            drop((query(&bytes), parse(&bytes), bind(&bytes), execute(&bytes)));
-            drop((named(b'D', &bytes), complaint(b'E', &bytes), tag(&bytes), status(&bytes)));
+            let _read = (Header::read(&bytes, Side::Client), Header::read(&bytes, Side::Target));
+            let _read = (query(&bytes), parse(&bytes), bind(&bytes), execute(&bytes));
+            let _read = (named(b'D', &bytes), complaint(b'E', &bytes), tag(&bytes), status(&bytes));
         }
 
         #[test]

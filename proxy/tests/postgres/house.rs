@@ -114,22 +114,22 @@ impl Judge for Anything {
 
 /// How one session ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub closed: Option<Result<Closed, ConnectError>>,
-    pub halted: Option<Halted>,
-    pub target_gone_after: Duration,
-    pub halted_after: Duration,
-    pub statements: u64,
+pub(crate) struct Ended {
+    pub(crate) closed: Option<Result<Closed, ConnectError>>,
+    pub(crate) halted: Option<Halted>,
+    pub(crate) target_gone_after: Duration,
+    pub(crate) halted_after: Duration,
+    pub(crate) statements: u64,
 }
 
 /// The house.
-pub struct House {
-    pub dir: PathBuf,
-    pub target: PostgresServer,
-    pub port: u16,
+pub(crate) struct House {
+    pub(crate) dir: PathBuf,
+    pub(crate) target: PostgresServer,
+    pub(crate) port: u16,
     cut: watch::Sender<u32>,
-    pub ended: Arc<Mutex<Vec<Ended>>>,
-    runtime: tokio::runtime::Runtime,
+    pub(crate) ended: Arc<Mutex<Vec<Ended>>>,
+    _runtime: tokio::runtime::Runtime,
 }
 
 struct Rooms {
@@ -142,7 +142,7 @@ struct Rooms {
 }
 
 impl House {
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let dir = std::env::temp_dir().join(format!(
             "tidegate-pg-{}-{:?}",
             std::process::id(),
@@ -201,12 +201,12 @@ impl House {
             port,
             cut,
             ended,
-            runtime,
+            _runtime: runtime,
         }
     }
 
     /// A connection string through tidegate.
-    pub fn through(&self) -> String {
+    pub(crate) fn through(&self) -> String {
         let dir = self.dir.display();
         format!(
             "host=localhost port={} dbname=orders user=app sslmode=verify-full sslcert={dir}/pg.crt sslkey={dir}/pg.key sslrootcert={dir}/ca.pem",
@@ -214,7 +214,7 @@ impl House {
         )
     }
 
-    pub fn psql(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn psql(&self, arguments: &[&str]) -> Output {
         self.command("psql")
             .arg("-X")
             .arg(self.through())
@@ -223,23 +223,19 @@ impl House {
             .unwrap()
     }
 
-    pub fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_remove("PGSERVICE").current_dir(&self.dir);
         command
     }
 
     /// Cuts every live session.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.send_modify(|count| *count += 1);
     }
 
-    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
-    }
-
     /// Waits for something to become true.
-    pub fn until(&self, what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
         for _try in 0..limit.as_millis() / 5 {
             if is_so() {
                 return;
@@ -249,7 +245,7 @@ impl House {
         panic!("{what} within {limit:?}");
     }
 
-    pub fn as_superuser(&self, sql: &str) -> String {
+    pub(crate) fn as_superuser(&self, sql: &str) -> String {
         self.target.run_sql("orders", sql).unwrap()
     }
 }
@@ -336,7 +332,7 @@ impl Rooms {
             .unwrap();
         let Identified { ask, mut front } = match self.postgres.greet(io, newcomer).await {
             Ok(identified) => identified,
-            Err(refused) => return eprintln!("refused: {refused:?}"),
+            Err(refused) => return println!("refused: {refused:?}"),
         };
         if ask.target != self.target.name {
             let words = Denial::NoGrant {

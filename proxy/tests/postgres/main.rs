@@ -1,6 +1,7 @@
 //! Stock `psql` and `pgbench` through tidegate's PostgreSQL to a real server, without the rest of the
 //! house. What is measured and asserted here needs no broker.
 
+#[cfg(test)]
 mod house;
 
 use std::io::Write;
@@ -176,7 +177,7 @@ fn pgbench_passes_in_every_protocol() {
             .lines()
             .filter(|line| line.contains("tps"))
             .collect::<String>();
-        eprintln!("{mode}: {tps}");
+        println!("{mode}: {tps}");
     }
 }
 
@@ -249,7 +250,7 @@ fn a_cut_stops_what_runs_and_keeps_the_rows() {
         !house.ended.lock().unwrap().is_empty()
     });
     let ended = house.ended.lock().unwrap();
-    eprintln!("{ended:?}");
+    println!("{ended:?}");
     assert_eq!(ended[0].halted, Some(Halted::Confirmed));
     assert!(ended[0].halted_after < Duration::from_secs(1), "{ended:?}");
 }

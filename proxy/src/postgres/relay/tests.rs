@@ -28,11 +28,22 @@ impl Account for Memory {
         }
         let text = |frame: &Frame<'_>| match frame {
             Frame::Statement(said) => {
-                format!("{} {:?} {}", said.id, said.kind, String::from_utf8_lossy(said.text))
+                format!(
+                    "{} {:?} {}",
+                    said.id,
+                    said.kind,
+                    String::from_utf8_lossy(said.text)
+                )
             }
             Frame::Outcome(outcome) => {
                 let error = outcome.error.map_or("", |error| error.sqlstate);
-                format!("{} -> {}{} {}", outcome.id, outcome.tag.unwrap_or_default(), error, outcome.rows)
+                format!(
+                    "{} -> {}{} {}",
+                    outcome.id,
+                    outcome.tag.unwrap_or_default(),
+                    error,
+                    outcome.rows
+                )
             }
             Frame::Note { code, .. } => format!("note {code}"),
             other => format!("{other:?}"),
@@ -57,7 +68,15 @@ impl Stage {
     fn new() -> Self {
         let ((client, client_side), (target, target_side)) = (duplex(1 << 16), duplex(1 << 16));
         let (down, tap, memory) = (Lane::new(Side::Target), Tap::new(), Memory::default());
-        Self { client, target, client_side, target_side, down, tap, memory }
+        Self {
+            client,
+            target,
+            client_side,
+            target_side,
+            down,
+            tap,
+            memory,
+        }
     }
 
     /// Plays `script` against the relay, and says how the relay ended, if it did.
@@ -65,7 +84,15 @@ impl Stage {
         &mut self,
         script: impl AsyncFnOnce(&mut DuplexStream, &mut DuplexStream) -> T,
     ) -> (T, Option<Closed>) {
-        let Self { client, target, client_side, target_side, down, tap, memory } = self;
+        let Self {
+            client,
+            target,
+            client_side,
+            target_side,
+            down,
+            tap,
+            memory,
+        } = self;
         let relay = Relay::new(client_side, target_side, down, tap, memory).run();
         let mut relay = std::pin::pin!(relay);
         let script = timeout(Duration::from_secs(20), script(client, target));
@@ -97,7 +124,13 @@ fn query(text: &str) -> Vec<u8> {
 }
 
 fn answer() -> Vec<u8> {
-    [framed(b'T', b"\0\0"), framed(b'D', b"\0\0"), framed(b'C', b"SELECT 1\0"), framed(b'Z', b"I")].concat()
+    [
+        framed(b'T', b"\0\0"),
+        framed(b'D', b"\0\0"),
+        framed(b'C', b"SELECT 1\0"),
+        framed(b'Z', b"I"),
+    ]
+    .concat()
 }
 
 async fn read(from: &mut DuplexStream, count: usize) -> Vec<u8> {
@@ -114,7 +147,10 @@ async fn bytes_pass_as_they_are_and_are_recorded() {
             for byte in query("select 1") {
                 client.write_all(&[byte]).await.unwrap();
             }
-            assert_eq!(read(target, query("select 1").len()).await, query("select 1"));
+            assert_eq!(
+                read(target, query("select 1").len()).await,
+                query("select 1")
+            );
             for byte in answer() {
                 target.write_all(&[byte]).await.unwrap();
             }
@@ -132,7 +168,9 @@ async fn what_cannot_be_recorded_does_not_pass() {
     let (passed, closed) = stage
         .play(async |client, target| {
             client.write_all(&query("drop table orders")).await.unwrap();
-            timeout(Duration::from_millis(50), target.read_u8()).await.is_ok()
+            timeout(Duration::from_millis(50), target.read_u8())
+                .await
+                .is_ok()
         })
         .await;
     assert!(!passed);
@@ -145,8 +183,14 @@ async fn a_function_call_is_answered_in_its_turn_and_never_passes() {
     let call = framed(b'F', &[7; 100]);
     let ((), closed) = stage
         .play(async |client, target| {
-            client.write_all(&[query("select 1"), call, query("select 2")].concat()).await.unwrap();
-            assert_eq!(read(target, query("select 1").len()).await, query("select 1"));
+            client
+                .write_all(&[query("select 1"), call, query("select 2")].concat())
+                .await
+                .unwrap();
+            assert_eq!(
+                read(target, query("select 1").len()).await,
+                query("select 1")
+            );
             target.write_all(&answer()).await.unwrap();
             assert_eq!(read(client, answer().len()).await, answer());
             let header = read(client, HEADER).await;
@@ -155,21 +199,33 @@ async fn a_function_call_is_answered_in_its_turn_and_never_passes() {
             let said = complaint(b'E', &body).unwrap();
             assert_eq!((header[0], said.sqlstate), (b'E', b"0A000".as_slice()));
             assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
-            assert_eq!(read(target, query("select 2").len()).await, query("select 2"));
+            assert_eq!(
+                read(target, query("select 2").len()).await,
+                query("select 2")
+            );
         })
         .await;
     assert!(closed.is_none(), "{closed:?}");
-    assert_eq!(stage.recorded().last().map(String::as_str), Some("2 Simple select 2"));
+    assert_eq!(
+        stage.recorded().last().map(String::as_str),
+        Some("2 Simple select 2")
+    );
 }
 
 #[tokio::test]
 async fn a_broken_protocol_ends_the_session_with_a_fatal_error() {
-    for bytes in [framed(b'p', b"password\0"), b"Q\xff\xff\xff\xff".to_vec(), framed(b'Q', b"select 1\0more\0")] {
+    for bytes in [
+        framed(b'p', b"password\0"),
+        b"Q\xff\xff\xff\xff".to_vec(),
+        framed(b'Q', b"select 1\0more\0"),
+    ] {
         let mut stage = Stage::new();
         let (passed, closed) = stage
             .play(async |client, target| {
                 client.write_all(&bytes).await.unwrap();
-                timeout(Duration::from_millis(50), target.read_u8()).await.is_ok()
+                timeout(Duration::from_millis(50), target.read_u8())
+                    .await
+                    .is_ok()
             })
             .await;
         assert!(!passed);
@@ -184,7 +240,10 @@ async fn an_answer_that_was_not_asked_for_ends_the_session() {
     let mut stage = Stage::new();
     let ((), closed) = stage
         .play(async |_client, target| {
-            target.write_all(&framed(b'C', b"SELECT 1\0")).await.unwrap();
+            target
+                .write_all(&framed(b'C', b"SELECT 1\0"))
+                .await
+                .unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
         })
         .await;
@@ -200,15 +259,27 @@ async fn a_client_that_does_not_read_stops_the_target_from_being_read() {
             client.write_all(&query("select")).await.unwrap();
             read(target, query("select").len()).await;
             let mut written = 0;
-            while timeout(Duration::from_millis(100), target.write_all(&row)).await.is_ok() {
+            while timeout(Duration::from_millis(100), target.write_all(&row))
+                .await
+                .is_ok()
+            {
                 written += row.len();
             }
             written
         })
         .await;
     assert!(closed.is_none());
-    assert!(written < 400_000, "{written} bytes were taken for a client that reads nothing");
-    assert!(stage.down.rest_to_boundary().is_some_and(|rest| rest.len() % row.len() == 0) || !stage.down.scanner.at_boundary());
+    assert!(
+        written < 400_000,
+        "{written} bytes were taken for a client that reads nothing"
+    );
+    assert!(
+        stage
+            .down
+            .rest_to_boundary()
+            .is_some_and(|rest| rest.len() % row.len() == 0)
+            || !stage.down.scanner.at_boundary()
+    );
 }
 
 #[tokio::test]
@@ -264,7 +335,10 @@ async fn a_password_is_forwarded_and_not_recorded() {
             assert_eq!(read(target, statement.len()).await, statement);
         })
         .await;
-    assert_eq!(stage.recorded(), ["1 Simple alter role app password '(redacted)'"]);
+    assert_eq!(
+        stage.recorded(),
+        ["1 Simple alter role app password '(redacted)'"]
+    );
     stage.tap.settle(&stage.memory).unwrap();
     assert_eq!(stage.recorded().last().map(String::as_str), Some("1 ->  0"));
 }
@@ -274,7 +348,9 @@ async fn a_word_of_farewell_comes_only_between_messages() {
     let mut lane = Lane::new(Side::Target);
     let half = &framed(b'D', &[0; 100])[..50];
     let mut nothing = Vec::new();
-    lane.scanner.scan(half, &mut nothing, |_message| Ok(())).unwrap();
+    lane.scanner
+        .scan(half, &mut nothing, |_message| Ok(()))
+        .unwrap();
     assert_eq!(lane.rest_to_boundary(), None);
     lane.push(&framed(b'Z', b"I"));
     lane.push(half);
