@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
-use cedar_policy::{Entities, Schema};
+use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnose::{Diagnosis, Severity};
 use crate::foresight;
 use crate::library::SCHEMA;
+use crate::question::{self, Question};
 use crate::quorum::Quorums;
-use crate::slice::Nouns;
+use crate::slice::{Family, Nouns};
 
 mod check;
 mod literals;
@@ -45,8 +46,7 @@ pub struct PolicySet(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    written: cedar_policy::PolicySet,
-    foresight: cedar_policy::PolicySet,
+    questions: BTreeMap<String, Question>,
     reasons: BTreeMap<String, String>,
     frame: &'static Frame,
     quorums: Quorums,
@@ -59,7 +59,9 @@ struct Inner {
 #[derive(Debug)]
 struct Frame {
     schema: Schema,
-    actions: Entities,
+    lifecycle: Entities,
+    uses: Entities,
+    offices: Entities,
     nouns: Nouns,
 }
 
@@ -70,13 +72,14 @@ impl Frame {
     fn build() -> Result<Self, String> {
         let (schema, _warnings) =
             Schema::from_cedarschema_str(SCHEMA).map_err(|error| error.to_string())?;
-        let actions = schema
-            .action_entities()
-            .map_err(|error| error.to_string())?;
         let nouns = Nouns::parse().ok_or_else(|| "a type has no name".to_owned())?;
+        let uses = family(&schema, &nouns.action("use"))?;
+        let offices = family(&schema, &nouns.action("office"))?;
         Ok(Self {
             schema,
-            actions,
+            lifecycle: Entities::empty(),
+            uses,
+            offices,
             nouns,
         })
     }
@@ -114,15 +117,16 @@ impl PolicySet {
         {
             return Err(found);
         }
-        let foresight = foresight::relax(&checked.policies).ok_or_else(|| {
-            vec![Diagnosis::whole(
-                "policies",
-                "a policy cannot be written back as JSON",
-            )]
-        })?;
+        let questions = foresight::relax(&checked.policies)
+            .and_then(|foresight| question::sort(&frame.schema, &checked.policies, &foresight))
+            .ok_or_else(|| {
+                vec![Diagnosis::whole(
+                    "policies",
+                    "they cannot be sorted by action",
+                )]
+            })?;
         Ok(Self(Arc::new(Inner {
-            written: checked.policies,
-            foresight,
+            questions,
             reasons: checked.reasons,
             frame,
             quorums: named,
@@ -153,15 +157,9 @@ impl PolicySet {
         self.0.reasons.keys().map(String::as_str)
     }
 
-    /// The policies as written.
-    pub(crate) fn written(&self) -> &cedar_policy::PolicySet {
-        &self.0.written
-    }
-
-    /// The policies without what can only be judged later, command by command: see
-    /// [`foresight`].
-    pub(crate) fn foresight(&self) -> &cedar_policy::PolicySet {
-        &self.0.foresight
+    /// The policies about one action.
+    pub(crate) fn question(&self, action: &str) -> Option<&Question> {
+        self.0.questions.get(action)
     }
 
     /// The `@reason` of the policy with this `@id`.
@@ -172,9 +170,13 @@ impl PolicySet {
         }
     }
 
-    /// The action entities, so that `action in …` can be evaluated.
-    pub(crate) fn actions(&self) -> &Entities {
-        &self.0.frame.actions
+    /// The entities of the actions that belong to groups, so that `action in …` can be evaluated.
+    pub(crate) fn actions(&self, family: Family) -> &Entities {
+        match family {
+            Family::Lifecycle => &self.0.frame.lifecycle,
+            Family::Use => &self.0.frame.uses,
+            Family::Office => &self.0.frame.offices,
+        }
     }
 
     /// The parsed names of Cedar types.
@@ -186,6 +188,17 @@ impl PolicySet {
     pub(crate) fn quorums(&self) -> &Quorums {
         &self.0.quorums
     }
+}
+
+/// An action group with everything in it.
+fn family(schema: &Schema, group: &EntityUid) -> Result<Entities, String> {
+    let all = schema
+        .action_entities()
+        .map_err(|error| error.to_string())?;
+    let belongs =
+        |entity: &&Entity| entity.uid() == *group || all.is_ancestor_of(group, &entity.uid());
+    let some: Vec<Entity> = all.iter().filter(belongs).cloned().collect();
+    Entities::from_entities(some, None).map_err(|error| error.to_string())
 }
 
 /// Names and texts are length-prefixed, so that no two sets of documents look alike.

@@ -40,6 +40,7 @@ mod matrix;
 mod office;
 mod permit;
 mod principal;
+mod question;
 mod request;
 mod sever;
 mod slice;

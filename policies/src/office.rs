@@ -1,10 +1,11 @@
 //! Offices: what may be done to tidegate itself, as opposed to what is behind it.
 
+use cedar_policy::Context;
 use jiff::Timestamp;
 
 use crate::slice::Slice;
 use crate::usage::POLICIES_FAILED;
-use crate::verdict::{Verdict, ask, moment, pair};
+use crate::verdict::{Reading, Verdict, ask, moment, pair};
 use crate::{Denial, Facts, PolicySet, PrincipalName};
 
 /// One thing that may be done to tidegate itself.
@@ -91,14 +92,9 @@ pub fn may_office(
     let principal = facts.principals.get(who).ok_or_else(refused)?;
     let slice = Slice::of_bastion(policies, facts, principal).ok_or(POLICIES_FAILED)?;
     let moment = moment(policies.zone(), now).ok_or(POLICIES_FAILED)?;
-    let action = policies.nouns().action(office.action());
-    match ask(
-        policies,
-        policies.written(),
-        &slice,
-        &action,
-        vec![pair("session", moment)],
-    ) {
+    let context = Context::from_pairs([pair("session", moment)]);
+    let context = context.map_err(|_unfit| POLICIES_FAILED)?;
+    match ask(policies, Reading::Written, &slice, office.action(), context) {
         Verdict::Permitted(_) => Ok(()),
         Verdict::Forbidden { policy, reason } => Err(Denial::NotAllowed { policy, reason }),
         Verdict::Silent => Err(refused()),

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
+use crate::verdict::Scene;
 use crate::{
     Endpoint, Facts, GroupName, PolicySet, Principal, PrincipalKind, PrincipalName, Target,
 };
@@ -80,6 +81,17 @@ impl Nouns {
     }
 }
 
+/// Which actions one slice will be asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Family {
+    /// Request, approve, activate, revoke: in no group.
+    Lifecycle,
+    /// What a grant is used for, and `keepInput`.
+    Use,
+    /// Offices.
+    Office,
+}
+
 /// The entities of one question.
 #[derive(Debug)]
 pub(crate) struct Slice {
@@ -92,18 +104,37 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    /// Who, their groups, and a target.
-    pub(crate) fn of_target(
-        policies: &PolicySet,
-        facts: &Facts,
+    /// Who, their groups, and a target, to be asked about the use of a grant.
+    pub(crate) fn of_use(
+        scene: &Scene<'_>,
         principal: &Principal,
-        others: &[&Principal],
         target: &Target,
     ) -> Option<Self> {
-        let nouns = policies.nouns();
-        let resource = nouns.target(target);
-        let thing = target_entity(nouns, resource.clone(), target)?;
-        Self::gather(policies, facts, principal, others, resource, thing)
+        let thing = target_entity(scene.policies.nouns(), target)?;
+        Self::gather(
+            scene.policies,
+            scene.facts,
+            &[principal],
+            thing,
+            Family::Use,
+        )
+    }
+
+    /// The first of `people` and a target, with the others in sight, to be asked about requests and
+    /// grants.
+    pub(crate) fn of_lifecycle(
+        scene: &Scene<'_>,
+        people: &[&Principal],
+        target: &Target,
+    ) -> Option<Self> {
+        let thing = target_entity(scene.policies.nouns(), target)?;
+        Self::gather(
+            scene.policies,
+            scene.facts,
+            people,
+            thing,
+            Family::Lifecycle,
+        )
     }
 
     /// Who, their groups, and tidegate itself.
@@ -112,30 +143,29 @@ impl Slice {
         facts: &Facts,
         principal: &Principal,
     ) -> Option<Self> {
-        let nouns = policies.nouns();
-        let resource = nouns.bastion.clone();
-        let thing = Entity::with_uid(resource.clone());
-        Self::gather(policies, facts, principal, &[], resource, thing)
+        let thing = Entity::with_uid(policies.nouns().bastion.clone());
+        Self::gather(policies, facts, &[principal], thing, Family::Office)
     }
 
     fn gather(
         policies: &PolicySet,
         facts: &Facts,
-        principal: &Principal,
-        others: &[&Principal],
-        resource: EntityUid,
+        people: &[&Principal],
         thing: Entity,
+        family: Family,
     ) -> Option<Self> {
         let nouns = policies.nouns();
-        let mut entities = vec![person_entity(nouns, facts, principal)?, thing];
-        for other in others.iter().filter(|other| other.name != principal.name) {
-            entities.push(person_entity(nouns, facts, other)?);
+        let first = people.first()?;
+        let resource = thing.uid();
+        let mut entities = vec![thing];
+        for person in people {
+            entities.push(person_entity(nouns, facts, person)?);
         }
         Some(Self {
-            principal: nouns.principal(principal.kind, &principal.name),
+            principal: nouns.principal(first.kind, &first.name),
             resource,
             entities: policies
-                .actions()
+                .actions(family)
                 .clone()
                 .add_entities(entities, None)
                 .ok()?,
@@ -161,7 +191,7 @@ fn person_entity(nouns: &Nouns, facts: &Facts, principal: &Principal) -> Option<
     .ok()
 }
 
-fn target_entity(nouns: &Nouns, uid: EntityUid, target: &Target) -> Option<Entity> {
+fn target_entity(nouns: &Nouns, target: &Target) -> Option<Entity> {
     let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
     let logins =
         RestrictedExpression::new_set(target.logins.iter().map(|login| text(login.as_str())));
@@ -186,5 +216,5 @@ fn target_entity(nouns: &Nouns, uid: EntityUid, target: &Target) -> Option<Entit
         .labels
         .iter()
         .map(|(key, value)| (key.clone(), text(value)));
-    Entity::new_with_tags(uid, attributes, [], labels).ok()
+    Entity::new_with_tags(nouns.target(target), attributes, [], labels).ok()
 }

@@ -1,9 +1,9 @@
 //! What a grant in force allows: one question to Cedar for each thing one might do with it.
 
-use cedar_policy::RestrictedExpression;
+use cedar_policy::{Context, RestrictedExpression};
 
 use crate::slice::Slice;
-use crate::verdict::{Pairs, Scene, Verdict, ask, datetime, pair, session};
+use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, datetime, pair, session};
 use crate::{
     Capabilities, Capability, Deed, Denial, Grant, InputRecording, Obligations, Part, PolicySet,
     Principal, Protocol, Target,
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct Usage<'a> {
     policies: &'a PolicySet,
     slice: Slice,
-    context: Pairs,
+    context: Context,
 }
 
 /// Said when no policy permits what a grant would cover.
@@ -32,16 +32,18 @@ impl<'a> Usage<'a> {
         target: &Target,
         grant: &Grant,
     ) -> Result<Self, Denial> {
-        let slice = Slice::of_target(scene.policies, scene.facts, principal, &[], target);
+        let slice = Slice::of_use(scene, principal, target);
         let (slice, session) = slice.zip(session(scene)).ok_or(POLICIES_FAILED)?;
         let account = RestrictedExpression::new_string(grant.login.to_string());
-        let context = vec![
+        let context = Context::from_pairs([
             pair("session", session),
             pair("account", account),
             pair("grantExpires", datetime(grant.expires_at)),
             // There is no session without a recording: nothing can switch it off.
             pair("recorded", RestrictedExpression::new_bool(true)),
-        ];
+        ]);
+        // The error says which value Cedar cannot hold; nobody who is refused may be told.
+        let context = context.map_err(|_unfit| POLICIES_FAILED)?;
         Ok(Self {
             policies: scene.policies,
             slice,
@@ -51,18 +53,22 @@ impl<'a> Usage<'a> {
 
     /// Whether this deed is allowed.
     pub(crate) fn allow(&self, deed: &Deed) -> Result<(), Denial> {
-        steps(deed).into_iter().try_for_each(|(action, details)| {
-            let context = self.context.iter().cloned().chain(details).collect();
-            let action = self.policies.nouns().action(action);
-            let verdict = ask(
-                self.policies,
-                self.policies.written(),
-                &self.slice,
-                &action,
-                context,
-            );
-            accept(verdict)
-        })
+        steps(deed)
+            .into_iter()
+            .try_for_each(|(action, details)| accept(self.ask(Reading::Written, action, details)))
+    }
+
+    fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
+        if details.is_empty() {
+            return ask(self.policies, reading, &self.slice, action, self.context.clone());
+        }
+        let Ok(details) = Context::from_pairs(details) else {
+            return Verdict::Failed;
+        };
+        match self.context.clone().merge(details) {
+            Ok(context) => ask(self.policies, reading, &self.slice, action, context),
+            Err(_) => Verdict::Failed,
+        }
     }
 
     /// What may be done, as far as it can be said before it is done.
@@ -112,15 +118,12 @@ impl<'a> Usage<'a> {
     }
 
     fn foresee(&self, action: &str, details: Pairs) -> Result<bool, Denial> {
-        let context = self.context.iter().cloned().chain(details).collect();
-        let action = self.policies.nouns().action(action);
-        match ask(
-            self.policies,
-            self.policies.foresight(),
-            &self.slice,
-            &action,
-            context,
-        ) {
+        let reading = if details.is_empty() {
+            Reading::Written
+        } else {
+            Reading::Foresight
+        };
+        match self.ask(reading, action, details) {
             Verdict::Permitted(_) => Ok(true),
             Verdict::Forbidden { .. } | Verdict::Silent => Ok(false),
             Verdict::Failed => Err(POLICIES_FAILED),

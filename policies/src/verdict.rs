@@ -5,9 +5,7 @@
 
 use std::net::IpAddr;
 
-use cedar_policy::{
-    Authorizer, Context, Decision, Entities, EntityUid, Request, RestrictedExpression,
-};
+use cedar_policy::{Authorizer, Context, Decision, Request, RestrictedExpression};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -55,33 +53,36 @@ pub(crate) struct Scene<'a> {
 /// Named values on their way into a context.
 pub(crate) type Pairs = Vec<(String, RestrictedExpression)>;
 
-/// Puts one question to one of the two sets of `policies`: as written, or as far as can be foreseen
-/// ([`PolicySet::foresight`]).
-pub(crate) fn ask(
-    policies: &PolicySet,
-    set: &cedar_policy::PolicySet,
-    slice: &Slice,
-    action: &EntityUid,
-    context: Pairs,
-) -> Verdict {
-    let Ok(context) = Context::from_pairs(context) else {
-        return Verdict::Failed;
-    };
-    let principal = slice.principal.clone();
-    let resource = slice.resource.clone();
-    let Ok(request) = Request::new(principal, action.clone(), resource, context, None) else {
-        return Verdict::Failed;
-    };
-    judge(policies, set, &request, &slice.entities)
+/// Whether the policies are asked as they are written or as far as can be foreseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As written: everything about the deed is known.
+    Written,
+    /// As far as can be foreseen: see [`foresight`](crate::foresight).
+    Foresight,
 }
 
-fn judge(
+/// Puts one question.
+pub(crate) fn ask(
     policies: &PolicySet,
-    set: &cedar_policy::PolicySet,
-    request: &Request,
-    entities: &Entities,
+    reading: Reading,
+    slice: &Slice,
+    action: &str,
+    context: Context,
 ) -> Verdict {
-    let response = Authorizer::new().is_authorized(request, set, entities);
+    let Some(question) = policies.question(action) else {
+        return Verdict::Failed;
+    };
+    let set = match reading {
+        Reading::Written => &question.written,
+        Reading::Foresight => &question.foresight,
+    };
+    let (principal, resource) = (slice.principal.clone(), slice.resource.clone());
+    let request = Request::new(principal, question.action.clone(), resource, context, None);
+    let Ok(request) = request else {
+        return Verdict::Failed;
+    };
+    let response = Authorizer::new().is_authorized(&request, set, &slice.entities);
     let diagnostics = response.diagnostics();
     if diagnostics.errors().next().is_some() {
         return Verdict::Failed;

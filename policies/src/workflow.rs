@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use cedar_policy::RestrictedExpression;
+use cedar_policy::{Context, RestrictedExpression};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::slice::Slice;
 use crate::usage::POLICIES_FAILED;
-use crate::verdict::{Pairs, Scene, Verdict, ask, pair, session};
+use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, pair, session};
 use crate::{
     Denial, Facts, Grant, GroupName, Office, PolicySet, Principal, PrincipalKind, PrincipalName,
     Request, Target, TargetName, may_office,
@@ -382,15 +382,18 @@ impl Inquiry<'_> {
         let Scene {
             policies, facts, ..
         } = self.scene;
-        let known = others.iter().filter_map(|name| facts.principals.get(*name));
-        let others: Vec<&Principal> = known.map(AsRef::as_ref).collect();
-        let slice = Slice::of_target(policies, facts, self.principal, &others, self.target);
+        let others = others.iter().filter(|name| ***name != self.principal.name);
+        let known = others.filter_map(|name| facts.principals.get(*name).map(AsRef::as_ref));
+        let people: Vec<&Principal> = std::iter::once(self.principal).chain(known).collect();
+        let slice = Slice::of_lifecycle(&self.scene, &people, self.target);
         let Some((slice, session)) = slice.zip(session(&self.scene)) else {
             return Verdict::Failed;
         };
         context.push(pair("session", session));
-        let action = policies.nouns().action(action);
-        ask(policies, policies.written(), &slice, &action, context)
+        match Context::from_pairs(context) {
+            Ok(context) => ask(policies, Reading::Written, &slice, action, context),
+            Err(_) => Verdict::Failed,
+        }
     }
 
     /// Who asked, under the name that fits their kind. Nothing if they are no longer known.
