@@ -60,7 +60,13 @@ impl<'a> Usage<'a> {
 
     fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
         if details.is_empty() {
-            return ask(self.policies, reading, &self.slice, action, self.context.clone());
+            return ask(
+                self.policies,
+                reading,
+                &self.slice,
+                action,
+                self.context.clone(),
+            );
         }
         let Ok(details) = Context::from_pairs(details) else {
             return Verdict::Failed;

@@ -92,9 +92,10 @@ pub fn clock(ahead: i64, near: bool) -> Finding {
             ahead.unsigned_abs()
         ),
     };
-    match near {
-        true => good("clock", found),
-        false => bad("clock", found, "set both by NTP:  timedatectl set-ntp true"),
+    if near {
+        good("clock", found)
+    } else {
+        bad("clock", found, "set both by NTP:  timedatectl set-ntp true")
     }
 }
 
