@@ -150,6 +150,7 @@ impl Feed {
                     .iter()
                     .for_each(|change| concerned.add(change));
             }
+            state.fix_ends(self.clock.now(), self.clock.uptime());
             let state = Arc::new(state);
             self.state.send_replace(Arc::clone(&state));
             self.doubtful

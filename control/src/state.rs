@@ -3,14 +3,16 @@
 //! Applying is total: a change was judged before it was appended, so what names something unknown
 //! does nothing. Holds what decisions and leases look at, and nothing of what merely happened.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Denial, Document, Facts, Part, PolicySet, PrincipalName, Reason, Request, RequestState,
-    SessionId,
+    Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
+    RequestState, SessionId, Terms,
 };
 
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision};
@@ -31,6 +33,9 @@ pub(crate) struct State {
     pub(crate) texts: Option<Arc<PolicyTexts>>,
     /// Which sessions have to end.
     pub(crate) kills: BTreeMap<SessionId, Kill>,
+    /// When each grant is over by the machine's uptime, which nobody can set: fixed when the grant
+    /// was read. The earlier of this and the wall ends it.
+    pub(crate) ends: BTreeMap<GrantId, Duration>,
     /// When the newest change was made.
     pub(crate) newest_at: Timestamp,
     /// Whose key this is, by fingerprint.
@@ -223,6 +228,43 @@ impl State {
                 None
             }
         };
+    }
+
+    /// Fixes when grants that were just read are over by the uptime.
+    pub(crate) fn fix_ends(&mut self, now: Timestamp, uptime: Duration) {
+        let Self { facts, ends, .. } = self;
+        ends.retain(|id, _end| facts.grants.contains_key(id));
+        for grant in facts.grants.values() {
+            ends.entry(grant.id).or_insert_with(|| {
+                let left = grant.expires_at.duration_since(now);
+                uptime.saturating_add(Duration::try_from(left).unwrap_or(Duration::ZERO))
+            });
+        }
+    }
+
+    /// The instant at which a live session is judged: a wall that was set back before its grant
+    /// began does not end it.
+    pub(crate) fn instant_for(&self, terms: &Terms, now: Timestamp) -> Timestamp {
+        let grant = self.facts.grants.get(&terms.grant);
+        grant.map_or(now, |grant| now.max(grant.starts_at))
+    }
+
+    /// Whether this grant is over by the uptime.
+    pub(crate) fn is_outrun(&self, grant: GrantId, uptime: Duration) -> bool {
+        self.ends.get(&grant).is_none_or(|end| uptime >= *end)
+    }
+
+    /// The facts without the grants that are over by the uptime though not by the wall: someone set
+    /// that back.
+    pub(crate) fn facts_at(&self, now: Timestamp, uptime: Duration) -> Cow<'_, Facts> {
+        let outrun =
+            |grant: &policies::Grant| grant.in_force(now) && self.is_outrun(grant.id, uptime);
+        if !self.facts.grants.values().any(|grant| outrun(grant)) {
+            return Cow::Borrowed(&self.facts);
+        }
+        let mut facts = self.facts.clone();
+        facts.grants.retain(|_id, grant| !outrun(grant));
+        Cow::Owned(facts)
     }
 
     /// Whether [`State::retire`] would forget anything.

@@ -136,12 +136,16 @@ impl Watchman {
         plausible
     }
 
-    /// The wall may have passed an end that the monotonic clock has not: the machine slept, or the
-    /// wall was set forward.
+    /// The wall or the uptime may have passed an end that the monotonic clock has not: the machine
+    /// slept, or the wall was set.
     fn end_what_is_over(&self) {
         let state = self.state.borrow().clone();
-        let now = self.clock.now();
+        let (now, uptime) = (self.clock.now(), self.clock.uptime());
         for (session, terms) in self.book.all() {
+            if state.is_outrun(terms.grant, uptime) {
+                self.book
+                    .sever(session, SeverReason::Expired { at: terms.until });
+            }
             sever_if_over(&state, &self.book, (session, &terms), now);
         }
     }

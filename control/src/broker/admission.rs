@@ -4,10 +4,12 @@
 //! terms into the book, and one more look at the state.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::{
     Ask, Deed, Denial, GrantId, Part, PrincipalName, Reason, SessionId, Terms, decide, may,
 };
+use tokio::time::Instant;
 
 use super::desk::admits;
 use super::{Admission, Broker, BrokerError};
@@ -16,6 +18,7 @@ use crate::identity::fingerprint_of;
 use crate::lease::Lease;
 use crate::lease::derive::{by_policy, structural};
 use crate::ledger::Happening;
+use crate::state::State;
 
 impl Broker {
     /// Lets someone in, or says why not. Either way it is in the ledger before anything that
@@ -69,9 +72,10 @@ impl Broker {
         let state = self.caught_up().await;
         let state = state.map_err(|_logged| Denial::Unavailable { part: Part::Store })?;
         let now = inner.clock.now();
-        let permit = decide(state.policies()?, &state.facts, ask, now)?;
+        let uptime = inner.clock.uptime();
+        let permit = decide(state.policies()?, &state.facts_at(now, uptime), ask, now)?;
         let terms = Arc::new(permit.terms().clone());
-        lease.bind(&terms, inner.clock.instant_of(terms.until));
+        lease.bind(&terms, self.deadline(&state, &terms, uptime));
         let latest = self.state();
         if latest.revision != state.revision {
             let over = structural(&latest, session, &terms, now);
@@ -86,6 +90,16 @@ impl Broker {
         })
     }
 
+    /// The monotonic instant at which these terms are over: by the wall or by the uptime, whichever
+    /// is first.
+    fn deadline(&self, state: &State, terms: &Terms, uptime: Duration) -> Instant {
+        let clock = &self.inner.clock;
+        let by_wall = clock.instant_of(terms.until);
+        let end = state.ends.get(&terms.grant).copied().unwrap_or_default();
+        let by_uptime = clock.instant().checked_add(end.saturating_sub(uptime));
+        by_uptime.map_or(by_wall, |by_uptime| by_uptime.min(by_wall))
+    }
+
     /// Whether this may be done in a session that was let in by these terms. In memory.
     ///
     /// # Errors
@@ -93,13 +107,8 @@ impl Broker {
     /// The reason, as it may be told.
     pub fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
         let state = self.state();
-        may(
-            state.policies()?,
-            &state.facts,
-            terms,
-            deed,
-            self.inner.clock.now(),
-        )
+        let now = state.instant_for(terms, self.inner.clock.now());
+        may(state.policies()?, &state.facts, terms, deed, now)
     }
 
     /// Whose registered key this is, and its fingerprint: a line in OpenSSH's form, or a fingerprint

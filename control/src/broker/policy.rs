@@ -74,10 +74,19 @@ impl Broker {
         caller: &Caller,
         texts: PolicyTexts,
     ) -> Result<Applied, BrokerError> {
+        let live = self.inner.book.all();
         let policies = self
             .change(caller, ("apply policies", ""), |view| {
                 view.office(Office::ManagePolicies)?;
                 let policies = load(&texts).map_err(BrokerError::Invalid)?;
+                let after = view.state.with_policies(&policies);
+                let after = View {
+                    state: &after,
+                    ..*view
+                };
+                after
+                    .office(Office::ManagePolicies)
+                    .map_err(|_no| locks_out())?;
                 Ok((
                     vec![Change::PoliciesApplied {
                         texts: texts.clone(),
@@ -87,7 +96,7 @@ impl Broker {
             })
             .await?;
         let mut ends = Vec::new();
-        for (at, bound) in self.inner.book.all().into_iter().enumerate() {
+        for (at, bound) in live.into_iter().enumerate() {
             if at % AT_ONCE == 0 {
                 tokio::task::yield_now().await;
             }
@@ -121,6 +130,12 @@ impl Broker {
                 what: "policies".to_owned(),
             })
     }
+}
+
+/// Nobody could change them back.
+fn locks_out() -> BrokerError {
+    let mistakes = vec!["with these policies you could not change them any more".to_owned()];
+    BrokerError::Invalid(Invalid::Policies { mistakes })
 }
 
 fn applied(policies: &PolicySet, ends: Vec<SessionId>) -> Applied {

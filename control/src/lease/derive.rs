@@ -57,6 +57,7 @@ pub(crate) fn structural(
 
 /// Why the policies want this session to end.
 pub(crate) fn by_policy(state: &State, terms: &Terms, now: Timestamp) -> Option<SeverReason> {
+    let now = state.instant_for(terms, now);
     let asked = state.policies();
     let asked = asked.and_then(|set| may(set, &state.facts, terms, &Deed::Connect, now));
     match asked {

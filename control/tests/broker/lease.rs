@@ -1,0 +1,248 @@
+//! When a lease ends, and that nothing lengthens it.
+
+use std::time::Duration;
+
+use policies::{LockScope, PrincipalName, SeverReason, TargetName};
+use tokio::time::Instant;
+
+use crate::world::{World, at, caller, over, principal, reason, seconds, settle, target};
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_at_the_instant_its_grant_expires_and_never_before() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 15).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let until = lease.until();
+    assert_eq!(until, at("2026-01-05T09:15:00Z"));
+    world
+        .pass(seconds(15 * 60) - Duration::from_millis(1))
+        .await;
+    assert_eq!(over(&mut lease).await, None);
+    let before = Instant::now();
+    assert_eq!(lease.severed().await, SeverReason::Expired { at: until });
+    assert!(
+        before.elapsed() <= Duration::from_millis(50),
+        "{:?}",
+        before.elapsed()
+    );
+    // It stays over, for the same reason.
+    assert_eq!(lease.severed().await, SeverReason::Expired { at: until });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_over_when_revoke_returns() {
+    let world = World::new().await;
+    let grant = world.granted("alice", "web1", 15).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let other = world.granted("amy", "web1", 15).await;
+    let mut others = world.admit("amy", "web1").await.unwrap().lease;
+    let now = Instant::now();
+    let session = lease.session();
+    let ended = world
+        .broker
+        .revoke(&caller("bob"), grant, reason("done"))
+        .await
+        .unwrap();
+    assert_eq!(ended, [session]);
+    let by = PrincipalName::parse("bob").unwrap();
+    let revoked = SeverReason::Revoked {
+        by,
+        reason: reason("done"),
+    };
+    assert_eq!(lease.severed().await, revoked);
+    assert_eq!(now.elapsed(), Duration::ZERO);
+    assert_eq!(over(&mut others).await, None);
+    world.revoke(other).await;
+    assert!(over(&mut others).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_revocation_ends_a_thousand_sessions() {
+    let world = World::new().await;
+    let grant = world.granted("alice", "web1", 15).await;
+    let mut leases = Vec::new();
+    for _ in 0..1_000 {
+        leases.push(world.admit("alice", "web1").await.unwrap().lease);
+    }
+    let ended = world
+        .broker
+        .revoke(&caller("alice"), grant, reason("done"))
+        .await
+        .unwrap();
+    assert_eq!(ended.len(), 1_000);
+    for lease in &mut leases {
+        assert!(over(lease).await.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_session_stands_on_cannot_go_without_it() {
+    let world = World::new().await;
+    let root = caller("root");
+    let web1 = TargetName::parse("web1").unwrap();
+    let alice = PrincipalName::parse("alice").unwrap();
+    world.granted("alice", "web1", 60).await;
+
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let scope = LockScope::Principal(alice.clone());
+    let (lock, ended) = world
+        .broker
+        .lock(&root, scope, reason("lost laptop"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (ended, over(&mut lease).await),
+        (vec![lease.session()], Some(SeverReason::Locked))
+    );
+    world.broker.unlock(&root, lock.id).await.unwrap();
+
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let scope = LockScope::Target(web1.clone());
+    let (lock, _ended) = world
+        .broker
+        .lock(&root, scope, reason("broken into"))
+        .await
+        .unwrap();
+    assert_eq!(over(&mut lease).await, Some(SeverReason::Locked));
+    world.broker.unlock(&root, lock.id).await.unwrap();
+
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let mut moved = target("web1", "dev", &world.clock);
+    moved.endpoint = target_at("127.0.0.1:9999", &world);
+    world.broker.replace_target(&root, moved).await.unwrap();
+    assert_eq!(over(&mut lease).await, Some(SeverReason::TargetRemoved));
+
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.broker.remove_target(&root, &web1).await.unwrap();
+    assert_eq!(over(&mut lease).await, Some(SeverReason::TargetRemoved));
+
+    world.granted("alice", "web2", 60).await;
+    let mut lease = world.admit("alice", "web2").await.unwrap().lease;
+    world.broker.remove_principal(&root, &alice).await.unwrap();
+    assert_eq!(over(&mut lease).await, Some(SeverReason::PrincipalRemoved));
+    let again = principal("alice", "sre", &world.clock);
+    world.broker.add_principal(&root, again).await.unwrap();
+    assert!(over(&mut lease).await.is_some(), "what is over stays over");
+}
+
+fn target_at(addr: &str, world: &World) -> policies::Endpoint {
+    match target("web1", "dev", &world.clock).endpoint {
+        policies::Endpoint::Ssh(ssh) => policies::Endpoint::Ssh(policies::SshEndpoint {
+            addr: addr.parse().unwrap(),
+            ..ssh
+        }),
+        other @ policies::Endpoint::Postgres(_) => other,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_that_changes_does_not_end_a_session() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let mut relabelled = target("web1", "dev", &world.clock);
+    relabelled
+        .labels
+        .insert("team".to_owned(), "web".to_owned());
+    let ended = world
+        .broker
+        .replace_target(&caller("root"), relabelled)
+        .await
+        .unwrap();
+    settle().await;
+    assert_eq!((ended, over(&mut lease).await), (vec![], None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_removed_takes_its_sessions_along() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let alice = PrincipalName::parse("alice").unwrap();
+    let ended = world
+        .broker
+        .remove_key(&caller("root"), &alice, "SHA256:alice")
+        .await
+        .unwrap();
+    assert_eq!(ended, [lease.session()]);
+    assert!(matches!(
+        over(&mut lease).await,
+        Some(SeverReason::Killed { .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_session_ends_and_its_grant_stays() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let first = world.admit("alice", "web1").await.unwrap();
+    let mut second = world.admit("alice", "web1").await.unwrap().lease;
+    world
+        .broker
+        .session_opened(first.session, first.permit.terms())
+        .await
+        .unwrap();
+    let mut lease = first.lease;
+    for (who, may) in [("amy", false), ("carol", false), ("alice", true)] {
+        let killed = world
+            .broker
+            .kill_session(&caller(who), first.session, reason("mine"))
+            .await;
+        assert_eq!(killed.is_ok(), may, "{who}: {killed:?}");
+    }
+    assert!(matches!(
+        over(&mut lease).await,
+        Some(SeverReason::Killed { .. })
+    ));
+    assert_eq!(over(&mut second).await, None);
+    world.admit("alice", "web1").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_that_no_longer_allow_a_session_end_it() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.granted("alice", "sand", 60).await;
+    let mut sand = world.admit("alice", "sand").await.unwrap().lease;
+    let mut texts = crate::world::library();
+    texts.documents.push(control::change::PolicyText {
+        name: "freeze.cedar".to_owned(),
+        text: r#"@id("freeze") @reason("Change freeze.")
+                 forbid (principal, action == Jit::Action::"connect", resource)
+                 when { resource.hasTag("env") && resource.getTag("env") == "dev" };"#
+            .to_owned(),
+    });
+    let root = caller("root");
+    let foreseen = world.broker.check_policies(&root, &texts).await.unwrap();
+    assert_eq!(foreseen.ends, [lease.session()]);
+    assert_eq!(over(&mut lease).await, None, "looking changes nothing");
+    let applied = world.broker.apply_policies(&root, texts).await.unwrap();
+    assert_eq!(applied.ends, [lease.session()]);
+    let reason = "Change freeze.".to_owned();
+    assert_eq!(
+        over(&mut lease).await,
+        Some(SeverReason::PolicyChanged { reason })
+    );
+    assert_eq!(over(&mut sand).await, None);
+    assert!(world.admit("alice", "web1").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_ends_every_session_and_lets_nobody_in() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.broker.stop();
+    assert_eq!(over(&mut lease).await, Some(SeverReason::Stopping));
+    assert!(world.admit("alice", "web1").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_does_not_outlive_the_broker() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    drop(world);
+    assert_eq!(over(&mut lease).await, Some(SeverReason::Blind));
+}

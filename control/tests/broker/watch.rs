@@ -1,0 +1,122 @@
+//! What ends sessions when nothing happens: clocks that jump, a store that is gone.
+
+use jiff::SignedDuration;
+use policies::{Denial, Part, SeverReason};
+
+use crate::world::{World, caller, over, reason, seconds};
+
+const CLOCK: Denial = Denial::Unavailable { part: Part::Clock };
+const STORE: Denial = Denial::Unavailable { part: Part::Store };
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_set_forward_ends_what_is_past_its_end() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("alice", "web1", 30).await;
+    world.granted("alice", "web2", 120).await;
+    let mut short = world.admit("alice", "web1").await.unwrap().lease;
+    let mut long = world.admit("alice", "web2").await.unwrap().lease;
+    world.clock.step(SignedDuration::from_hours(1));
+    world.pass(seconds(1)).await;
+    assert!(matches!(
+        over(&mut short).await,
+        Some(SeverReason::Expired { .. })
+    ));
+    assert_eq!(over(&mut long).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_set_back_lengthens_nothing() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("alice", "web1", 30).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.clock.step(SignedDuration::from_hours(-1));
+    world.pass(seconds(30 * 60 - 1)).await;
+    assert_eq!(over(&mut lease).await, None);
+    world.pass(seconds(1)).await;
+    assert!(matches!(
+        over(&mut lease).await,
+        Some(SeverReason::Expired { .. })
+    ));
+    // And the grant does not come back to life, though the wall says that it has half an hour left.
+    assert_eq!(world.admit("alice", "web1").await.unwrap_err(), CLOCK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_gets_in_while_the_clock_is_not_believed() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("alice", "web1", 120).await;
+    world.clock.step(SignedDuration::from_secs(29));
+    world.admit("alice", "web1").await.unwrap();
+    world.clock.step(SignedDuration::from_secs(2));
+    assert_eq!(world.admit("alice", "web1").await.unwrap_err(), CLOCK);
+    assert!(
+        world.ask_for("alice", "web2", 5).await.is_err(),
+        "no grant is made either"
+    );
+    let grant = world.broker.grants(&caller("alice"), true)[0].id;
+    world
+        .broker
+        .revoke(&caller("bob"), grant, reason("can always be said"))
+        .await
+        .unwrap();
+    // Back where it was, but behind what was believed: it has to catch up.
+    world.clock.step(SignedDuration::from_secs(-31));
+    assert_eq!(world.admit("alice", "web1").await.unwrap_err(), CLOCK);
+    world.pass(seconds(30)).await;
+    world.granted("alice", "web1", 5).await;
+    world.admit("alice", "web1").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_the_machine_sleeps_counts() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    world.granted("alice", "web2", 180).await;
+    let mut short = world.admit("alice", "web1").await.unwrap().lease;
+    let mut long = world.admit("alice", "web2").await.unwrap().lease;
+    world.clock.suspend(seconds(2 * 3_600));
+    world.pass(seconds(1)).await;
+    assert!(matches!(
+        over(&mut short).await,
+        Some(SeverReason::Expired { .. })
+    ));
+    assert_eq!(over(&mut long).await, None);
+    world.admit("alice", "web2").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_gone_lets_nobody_in_and_ends_sessions_at_the_blind_limit() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.pass(seconds(5)).await;
+    world.store.fail(true);
+    world.pass(seconds(1)).await;
+    assert_eq!(world.admit("alice", "web1").await.unwrap_err(), STORE);
+    world.pass(seconds(28)).await;
+    assert_eq!(over(&mut lease).await, None);
+    world.pass(seconds(2)).await;
+    assert_eq!(over(&mut lease).await, Some(SeverReason::Blind));
+    world.store.fail(false);
+    world.pass(seconds(1)).await;
+    world.admit("alice", "web1").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_comes_back_in_time_ends_nothing() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    for _ in 0..3 {
+        world.store.fail(true);
+        world.pass(seconds(20)).await;
+        world.store.fail(false);
+        world.pass(seconds(2)).await;
+    }
+    assert_eq!(over(&mut lease).await, None);
+}

@@ -1,0 +1,320 @@
+//! Asking, answering, taking back; and who may see what.
+
+use control::BrokerError;
+use control::broker::{Access, RequestFilter};
+use control::ledger::Happening;
+use policies::words::Shown as _;
+use policies::words::broker::{Conflict, Invalid};
+use policies::{Denial, RequestError, RequestState};
+
+use crate::world::{World, ask, caller, reason, seconds};
+
+#[tokio::test(start_paused = true)]
+async fn a_request_becomes_a_grant_when_someone_else_says_yes() {
+    let world = World::new().await;
+    let denial = world.admit("alice", "web1").await.unwrap_err();
+    assert!(matches!(denial, Denial::NoGrant { .. }));
+    let asked = world.ask_for("alice", "web1", 15).await.unwrap();
+    let id = asked.request.id;
+    assert!(asked.grant.is_none() && !asked.answerable);
+    assert!(matches!(
+        world.admit("alice", "web1").await,
+        Err(Denial::Pending { .. })
+    ));
+    let own = world
+        .broker
+        .approve(&caller("alice"), id, None, None)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(own, BrokerError::Denied(Denial::NotAllowed { .. })),
+        "{own:?}"
+    );
+    assert!(
+        world
+            .broker
+            .show_request(&caller("bob"), id)
+            .unwrap()
+            .answerable
+    );
+    let approved = world
+        .broker
+        .approve(&caller("bob"), id, None, None)
+        .await
+        .unwrap();
+    let grant = approved.grant.unwrap();
+    assert_eq!(
+        grant.expires_at.duration_since(grant.starts_at).as_mins(),
+        15
+    );
+    let admission = world.admit("alice", "web1").await.unwrap();
+    assert_eq!(admission.permit.terms().grant, grant.id);
+    assert_eq!(world.broker.reason_of(grant.id), Some(reason("INC-7")));
+    assert!(
+        world.admit("amy", "web1").await.is_err(),
+        "it is alice's alone"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_no_approval_is_granted_at_once() {
+    let world = World::new().await;
+    assert!(
+        world
+            .ask_for("alice", "sand", 15)
+            .await
+            .unwrap()
+            .grant
+            .is_some()
+    );
+    world.admit("alice", "sand").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_request_cannot_be_answered() {
+    let world = World::new().await;
+    let (alice, bob) = (caller("alice"), caller("bob"));
+    let denied = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    world
+        .broker
+        .deny(&bob, denied, reason("not today"))
+        .await
+        .unwrap();
+    let withdrawn = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    world.broker.withdraw(&alice, withdrawn).await.unwrap();
+    let lapsed = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    world.pass(seconds(3_599)).await;
+    assert_eq!(
+        world
+            .broker
+            .show_request(&alice, lapsed)
+            .unwrap()
+            .request
+            .state,
+        RequestState::Pending
+    );
+    world.pass(seconds(1)).await;
+    assert_eq!(
+        world
+            .broker
+            .show_request(&alice, lapsed)
+            .unwrap()
+            .request
+            .state,
+        RequestState::Lapsed
+    );
+    for id in [denied, withdrawn, lapsed] {
+        let late = world
+            .broker
+            .approve(&bob, id, None, None)
+            .await
+            .unwrap_err();
+        let closed = matches!(
+            late,
+            BrokerError::Conflict(Conflict::Request(RequestError::Closed { .. }))
+        );
+        assert!(closed, "{late:?}");
+    }
+    assert!(world.broker.grants(&alice, false).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_is_not_asked_twice_and_not_for_too_long() {
+    let world = World::new().await;
+    let first = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    let again = world.ask_for("alice", "web1", 30).await.unwrap_err();
+    assert_eq!(
+        again,
+        BrokerError::Conflict(Conflict::AskedBefore { request: first })
+    );
+    let long = world.ask_for("alice", "web2", 9 * 60).await.unwrap_err();
+    assert!(matches!(long, BrokerError::Denied(_)), "{long:?}");
+    let none = world.ask_for("alice", "web2", 0).await.unwrap_err();
+    assert!(
+        matches!(none, BrokerError::Invalid(Invalid::Request(_))),
+        "{none:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_is_of_what_was_shown() {
+    let world = World::new().await;
+    let request = world.ask_for("alice", "web1", 15).await.unwrap().request;
+    let (bob, id) = (caller("bob"), request.id);
+    let other = world
+        .broker
+        .approve(&bob, id, None, Some("something else"))
+        .await
+        .unwrap_err();
+    assert!(matches!(other, BrokerError::Conflict(_)), "{other:?}");
+    world
+        .broker
+        .approve(&bob, id, None, Some(&request.digest()))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_and_forbidden_are_told_alike() {
+    let world = World::new().await;
+    let unknown = world
+        .ask_for("alice", "nowhere", 15)
+        .await
+        .unwrap_err()
+        .words();
+    let forbidden = world
+        .ask_for("carol", "web1", 15)
+        .await
+        .unwrap_err()
+        .words();
+    assert_eq!(unknown.what.replace("nowhere", "web1"), forbidden.what);
+    assert_eq!(unknown.code, forbidden.code);
+    let unknown = world.admit("alice", "nowhere").await.unwrap_err().words();
+    let forbidden = world.admit("carol", "web1").await.unwrap_err().words();
+    let stranger = world.admit("eve", "web1").await.unwrap_err().words();
+    assert_eq!(unknown.what.replace("nowhere", "web1"), forbidden.what);
+    assert_eq!(stranger, forbidden);
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_see_their_own_and_offices_see_all() {
+    let world = World::new().await;
+    let request = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    let grant = world.granted("alice", "sand", 15).await;
+    let sees = |who: &str| {
+        let who = caller(who);
+        let all = RequestFilter::default();
+        (
+            world.broker.requests(&who, all).len(),
+            world.broker.grants(&who, false).len(),
+        )
+    };
+    assert_eq!(
+        [sees("alice"), sees("bob"), sees("carol"), sees("root")],
+        [(2, 1); 4]
+    );
+    assert_eq!([sees("amy"), sees("eve")], [(0, 0); 2]);
+    let (amy, text) = (caller("amy"), request.to_string());
+    let start = &text[..10];
+    assert!(matches!(
+        world.broker.find_request(&amy, start),
+        Err(BrokerError::NotFound { .. })
+    ));
+    let alice = caller("alice");
+    let mine: Vec<_> = world.broker.requests(
+        &alice,
+        RequestFilter {
+            open: true,
+            mine: true,
+        },
+    );
+    assert_eq!(mine.len(), 1);
+    assert_eq!(
+        world
+            .broker
+            .find_request(&alice, &text.to_uppercase().replace("REQ_", "req_")),
+        Ok(request)
+    );
+    assert!(matches!(
+        world.broker.find_request(&alice, "req_01"),
+        Err(BrokerError::Invalid(Invalid::PrefixShort { .. }))
+    ));
+    assert!(matches!(
+        world.broker.find_request(&alice, start),
+        Err(BrokerError::Invalid(Invalid::PrefixAmbiguous {
+            matches: 2,
+            ..
+        })) | Ok(_)
+    ));
+    let other = world
+        .broker
+        .revoke(&amy, grant, reason("spite"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        other,
+        BrokerError::NotFound {
+            what: grant.to_string()
+        }
+    );
+    let targets = world.broker.targets(&alice);
+    let access: Vec<_> = targets
+        .iter()
+        .flat_map(|view| view.access.values())
+        .collect();
+    assert!(matches!(
+        access[..],
+        [Access::Granted { .. }, Access::Pending { .. }, Access::Ask]
+    ));
+    assert!(world.broker.targets(&caller("eve")).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_is_told_at_once() {
+    let world = World::new().await;
+    let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    let alice = caller("alice");
+    let soon = world
+        .broker
+        .wait_request(&alice, id, seconds(5))
+        .await
+        .unwrap();
+    assert_eq!(soon.request.state, RequestState::Pending);
+    let broker = world.broker.clone();
+    let waiting = tokio::spawn(async move {
+        broker
+            .wait_request(&caller("alice"), id, seconds(600))
+            .await
+    });
+    crate::world::settle().await;
+    world
+        .broker
+        .approve(&caller("bob"), id, None, None)
+        .await
+        .unwrap();
+    assert!(waiting.await.unwrap().unwrap().grant.is_some());
+    let id = world.ask_for("alice", "web2", 15).await.unwrap().request.id;
+    let lapsed = world
+        .broker
+        .wait_request(&alice, id, seconds(7_200))
+        .await
+        .unwrap();
+    assert_eq!(lapsed.request.state, RequestState::Lapsed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_denied_is_in_the_ledger_like_everything_allowed() {
+    let world = World::new().await;
+    world.admit("eve", "web1").await.unwrap_err();
+    let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    world
+        .broker
+        .approve(&caller("alice"), id, None, None)
+        .await
+        .unwrap_err();
+    world.granted("alice", "sand", 15).await;
+    let session = world.admit("alice", "sand").await.unwrap().session;
+    world.ask_for("carol", "web1", 15).await.unwrap_err();
+    let lines = world.broker.audit(&caller("carol"), 0, 100).await.unwrap();
+    let happened = |fits: &dyn Fn(&Happening) -> bool| {
+        lines
+            .iter()
+            .filter(|line| fits(&line.event.happening))
+            .count()
+    };
+    let eve = ask("eve", "web1");
+    assert_eq!(
+        happened(&|it| matches!(it, Happening::Refused { ask, .. } if *ask == eve)),
+        1
+    );
+    let deed = |wanted: &'static str| {
+        happened(&|it| matches!(it, Happening::Disallowed { deed, .. } if deed == wanted))
+    };
+    assert_eq!((deed("approve"), deed("request")), (1, 1));
+    let admitted =
+        happened(&|it| matches!(it, Happening::Admitted { session: it, .. } if *it == session));
+    assert_eq!(admitted, 1);
+    let whole = world.broker.verify_ledger(&caller("carol")).await.unwrap();
+    assert!(matches!(whole, control::ledger::chain::Walk::Whole { last, .. } if last > 10));
+    assert!(world.broker.audit(&caller("alice"), 0, 100).await.is_err());
+}
