@@ -1,0 +1,451 @@
+//! A house of one room: the SSH front and back with a real sshd behind them, real clients before
+//! them, and a spine that lets everybody in who may. It decides nothing; what decides has tests of
+//! its own.
+
+use std::future::Future;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ca::{HostIdentity, Pass, PassKey, Serial};
+use control::Clock;
+use jiff::Timestamp;
+use policies::words::Shown;
+use policies::{
+    Capability, Credential, Deed, Denial, Endpoint, GrantId, HostKeyPin, HostPort, InputRecording,
+    Login, Obligations, PrincipalName, Protocol as Spoken, SessionId, SeverReason, SshEndpoint,
+    Target, TargetName, Terms,
+};
+use proxy::demo::{Signals, Sshd, SshdOptions};
+use proxy::session::incoming::{Incoming, Newcomer};
+use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol};
+use proxy::session::scope::{Judge, Scope};
+use proxy::session::severable::Severer;
+use proxy::ssh::Ssh;
+use proxy::ssh::jump::Inside;
+use recorder::{End, Heading, Limits, Recorder, Seal, Timeline};
+use russh::keys::ssh_key::certificate::{Builder, CertType};
+use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Everything of one test. Ends with it.
+pub(crate) struct House {
+    pub(crate) dir: PathBuf,
+    pub(crate) room: Arc<Room>,
+    pub(crate) port: u16,
+    runtime: tokio::runtime::Runtime,
+    _sshd: Sshd,
+}
+
+/// What sessions share.
+pub(crate) struct Room {
+    keys: Keys,
+    target: Arc<Target>,
+    recorder: Recorder,
+    clock: Clock,
+    identify: Arc<People>,
+    cut: watch::Sender<bool>,
+    /// How each session ended, in order.
+    pub(crate) closed: Mutex<Vec<String>>,
+    sessions: AtomicU8,
+    pub(crate) denied: Mutex<Vec<String>>,
+}
+
+/// The authorities of the house.
+struct Keys {
+    target_ca: PrivateKey,
+    login_ca: PrivateKey,
+    host_ca: PrivateKey,
+}
+
+fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
+}
+
+/// A certificate that holds for an hour.
+fn certify(ca: &PrivateKey, key: &PrivateKey, kind: CertType, principals: &[&str]) -> Certificate {
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap();
+    let subject = key.public_key().key_data().clone();
+    let mut builder = Builder::new([7; 32], subject, now - 60, now + 3600).unwrap();
+    builder.serial(77).unwrap().cert_type(kind).unwrap().key_id("test").unwrap();
+    for principal in principals {
+        builder.valid_principal(*principal).unwrap();
+    }
+    if kind == CertType::User {
+        builder.extension("permit-pty", "").unwrap();
+    }
+    builder.comment("").unwrap();
+    builder.sign(ca).unwrap()
+}
+
+struct People {
+    registered: String,
+}
+
+impl Identify for People {
+    fn by_key(&self, openssh: &str) -> Option<(PrincipalName, Credential)> {
+        let known = openssh.trim() == self.registered;
+        let credential = Credential::Key { fingerprint: "SHA256:test".to_owned() };
+        known.then(|| (PrincipalName::parse("alice").unwrap(), credential))
+    }
+
+    fn admits(&self, principal: &PrincipalName) -> bool {
+        principal.as_str() != "mallory"
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Refuses one command, so that a refusal can be seen.
+struct Judgement;
+
+impl Judge for Judgement {
+    fn may(&self, _: &Terms, deed: &Deed) -> Result<(), Denial> {
+        let forbidden = matches!(deed, Deed::Exec { command } if command == "forbidden");
+        match forbidden {
+            true => Err(Denial::Forbidden {
+                policy: "no-such-thing".to_owned(),
+                reason: "not on a test's watch".to_owned(),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+struct NoSeal;
+
+impl Seal for NoSeal {
+    fn sign(&self, _: &[u8]) -> Vec<u8> {
+        vec![0; 64]
+    }
+
+    fn key(&self) -> [u8; 32] {
+        [0; 32]
+    }
+}
+
+impl Inside for Arc2 {
+    fn host<'a>(
+        &'a self,
+        target: &'a TargetName,
+    ) -> Pin<Box<dyn Future<Output = Option<HostIdentity>> + Send + 'a>> {
+        Box::pin(async move { Some(self.0.host_identity(target.as_str())) })
+    }
+
+    fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let room = Arc::clone(&self.0);
+        Box::pin(async move { room.run(&protocol, client).await })
+    }
+}
+
+/// A room that can be handed out.
+struct Arc2(Arc<Room>);
+
+impl Room {
+    fn host_identity(&self, name: &str) -> HostIdentity {
+        let host = key(40);
+        let certificate = certify(&self.keys.host_ca, &host, CertType::Host, &[name]);
+        let serial = Serial::Ssh(1);
+        let expires_at = Timestamp::now() + Duration::from_secs(3600);
+        HostIdentity { key: Arc::new(host), certificate, serial, expires_at }
+    }
+
+    fn terms(&self, login: Login, principal: PrincipalName) -> Terms {
+        let now = Timestamp::now();
+        Terms {
+            principal,
+            credential: Credential::Key { fingerprint: "SHA256:test".to_owned() },
+            source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            target: Arc::clone(&self.target),
+            login,
+            protocol: Spoken::Ssh,
+            grant: GrantId::new(now, [1; 10]),
+            until: now + Duration::from_secs(900),
+            capabilities: [Capability::Shell, Capability::Exec].into(),
+            obligations: Obligations { input: InputRecording::Counted, idle_limit: None },
+        }
+    }
+
+    /// The spine, without deciding.
+    async fn run(&self, ssh: &Ssh, client: Incoming) {
+        let (client_side, target_side) = (Severer::default(), Severer::default());
+        let (io, newcomer) = client.wrap(&client_side).unwrap();
+        let Ok(Identified { ask, mut front }) = ssh.greet(io, newcomer).await else {
+            return;
+        };
+        if ask.target != self.target.name || ask.login.as_str() == "nobody" {
+            let denial = Denial::NoGrant { target: ask.target, login: ask.login };
+            self.denied.lock().unwrap().push(denial.words().code.to_owned());
+            front.refuse(&denial.words()).await;
+            client_side.release();
+            return;
+        }
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let session = SessionId::new(Timestamp::now(), [number; 10]);
+        let terms = self.terms(ask.login.clone(), ask.principal);
+        let heading = Heading::of(session, &terms, None, self.clock.now());
+        let recording = self.recorder.open(&heading).unwrap();
+        let pass_key = key(50);
+        let certificate =
+            certify(&self.keys.target_ca, &pass_key, CertType::User, &[ask.login.as_str()]);
+        let pass = Pass {
+            terms: terms.clone(),
+            session,
+            serial: Serial::Ssh(77),
+            expires_at: Timestamp::now() + Duration::from_secs(300),
+            key: PassKey::Ssh { key: Arc::new(pass_key), certificate },
+        };
+        let scope = Scope::new(session, terms, Arc::new(Judgement), recording, self.clock.clone());
+        let mut cut = self.cut.subscribe();
+        let work = async {
+            let Endpoint::Ssh(endpoint) = &self.target.endpoint else { panic!("an SSH target") };
+            let stream = TcpStream::connect((endpoint.addr.host.as_str(), endpoint.addr.port));
+            let io = target_side.wrap(stream.await.unwrap()).unwrap();
+            let connected = ssh.connect(&mut front, io, pass, &scope).await?;
+            Ok::<Closed, proxy::session::protocol::ConnectError>(
+                ssh.relay(&mut front, connected.back, &scope).await,
+            )
+        };
+        let ended = tokio::select! {
+            biased;
+            _ = cut.wait_for(|cut| *cut) => None,
+            done = work => Some(done),
+        };
+        target_side.sever();
+        let said = format!("{ended:?}");
+        match ended {
+            Some(Ok(_)) => front.leave().await,
+            Some(Err(_)) | None => {
+                let reason = SeverReason::Killed {
+                    by: PrincipalName::parse("carol").unwrap(),
+                    reason: policies::Reason::parse("test").unwrap(),
+                };
+                let words = reason.words();
+                let farewell = front.farewell(&words);
+                drop(tokio::time::timeout(Duration::from_millis(300), farewell).await);
+            }
+        }
+        client_side.release();
+        let (at, end) = (scope.elapsed(), End::Complete);
+        let recording = scope.recording().clone();
+        tokio::task::spawn_blocking(move || {
+            recording.seal(at, Timestamp::now(), &end, &Timeline::default()).unwrap()
+        })
+        .await
+        .unwrap();
+        self.closed.lock().unwrap().push(said);
+    }
+}
+
+impl House {
+    pub(crate) fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("tidegate-ssh-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
+        std::fs::create_dir_all(dir.join("sshd")).unwrap();
+        let keys = Keys { target_ca: key(1), login_ca: key(2), host_ca: key(3) };
+        let user_ca = keys.target_ca.public_key().to_openssh().unwrap();
+        let sshd = Sshd::start(&SshdOptions {
+            dir: &dir.join("sshd"),
+            user_ca: Some(&user_ca),
+            extra: "AcceptEnv GIT_PROTOCOL COLORTERM\n",
+            signals: Signals::Shared,
+        })
+        .unwrap();
+        write_client(&dir, &keys);
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build();
+        let runtime = runtime.unwrap();
+        let target = Target {
+            name: TargetName::parse("web1").unwrap(),
+            endpoint: Endpoint::Ssh(SshEndpoint {
+                addr: HostPort { host: "127.0.0.1".to_owned(), port: sshd.port() },
+                host_key: HostKeyPin::Keys { keys: vec![sshd.host_key().to_owned()] },
+            }),
+            logins: [Login::parse("root").unwrap()].into(),
+            labels: std::collections::BTreeMap::new(),
+            owners: None,
+            added_at: Timestamp::now(),
+        };
+        let limits = Limits { reserve_bytes: 4096, ..Limits::default() };
+        let recordings = dir.join("recordings");
+        std::fs::create_dir_all(&recordings).unwrap();
+        let registered = key(31).public_key().to_openssh().unwrap();
+        let room = Arc::new(Room {
+            target: Arc::new(target),
+            recorder: Recorder::open_dir(&recordings, limits, Arc::new(NoSeal)).unwrap(),
+            clock: runtime.block_on(async { Clock::system() }),
+            identify: Arc::new(People { registered }),
+            cut: watch::Sender::new(false),
+            closed: Mutex::default(),
+            denied: Mutex::default(),
+            sessions: AtomicU8::new(0),
+            keys,
+        });
+        let port = runtime.block_on(open_door(Arc::clone(&room)));
+        Self { dir, room, port, runtime, _sshd: sshd }
+    }
+
+    /// `ssh` with everything it needs, up to where it goes.
+    pub(crate) fn ssh(&self, user: &str) -> Command {
+        let mut ssh = self.client("ssh");
+        ssh.arg(format!("{user}@localhost"));
+        ssh
+    }
+
+    /// A client of the OpenSSH family with its configuration, and nothing on its input.
+    pub(crate) fn client(&self, program: &str) -> Command {
+        let mut client = Command::new(program);
+        client.arg("-F").arg(self.config());
+        client.stdin(Stdio::null());
+        client
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        let path = self.dir.join("ssh_config");
+        let text = format!(
+            "Host localhost\n  Port {port}\nHost *\n  IdentityFile {dir}/alice\n  \
+             CertificateFile {dir}/alice-cert.pub\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
+             UserKnownHostsFile {dir}/known_hosts\n  GlobalKnownHostsFile none\n  \
+             StrictHostKeyChecking yes\n  BatchMode yes\n  LogLevel INFO\n",
+            port = self.port,
+            dir = self.dir.display(),
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Ends every session from outside.
+    pub(crate) fn cut(&self) {
+        self.room.cut.send_replace(true);
+    }
+
+    /// How much memory this process uses, in bytes.
+    pub(crate) fn resident(&self) -> usize {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages = text.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap();
+        pages * 4096
+    }
+
+    /// What sessions said when they ended, once there are this many.
+    pub(crate) fn closed(&self, count: usize) -> Vec<String> {
+        for _ in 0..500 {
+            let closed = self.room.closed.lock().unwrap().clone();
+            if closed.len() >= count {
+                return closed;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("sessions have not ended: {:?}", self.room.closed.lock().unwrap());
+    }
+
+    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            drop(std::fs::remove_dir_all(&self.dir));
+        }
+    }
+}
+
+async fn open_door(room: Arc<Room>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let host = room.host_identity("localhost");
+    let login_ca = room.keys.login_ca.public_key().clone();
+    let identify = Arc::clone(&room.identify) as Arc<dyn Identify>;
+    let inside = Arc::new(Arc2(Arc::clone(&room)));
+    let ssh = Arc::new(Ssh::new(&host, login_ca, identify, inside));
+    tokio::spawn(async move {
+        while let Ok((stream, source)) = listener.accept().await {
+            let (room, ssh) = (Arc::clone(&room), Arc::clone(&ssh));
+            let source: SocketAddr = source;
+            tokio::spawn(async move {
+                room.run(&ssh, Incoming::tcp(stream, Newcomer::new(source, None))).await;
+            });
+        }
+    });
+    port
+}
+
+/// The files of a client: alice with a certificate, bob with a registered key, others with less.
+fn write_client(dir: &Path, keys: &Keys) {
+    let put = |name: &str, key: &PrivateKey, certificate: Option<Certificate>| {
+        let text = key.to_openssh(Default::default()).unwrap();
+        let path = dir.join(name);
+        std::fs::write(&path, text.as_bytes()).unwrap();
+        let mut chmod = Command::new("chmod");
+        assert!(chmod.arg("600").arg(&path).status().unwrap().success());
+        std::fs::write(dir.join(format!("{name}.pub")), key.public_key().to_openssh().unwrap())
+            .unwrap();
+        if let Some(certificate) = certificate {
+            std::fs::write(
+                dir.join(format!("{name}-cert.pub")),
+                certificate.to_openssh().unwrap(),
+            )
+            .unwrap();
+        }
+    };
+    let user = |seed, ca: &PrivateKey, name: &str| {
+        let subject = key(seed);
+        let certificate = certify(ca, &subject, CertType::User, &[name]);
+        (subject, Some(certificate))
+    };
+    let (alice, certificate) = user(30, &keys.login_ca, "alice");
+    put("alice", &alice, certificate);
+    put("registered", &key(31), None);
+    put("stranger", &key(32), None);
+    let (forged, certificate) = user(33, &keys.target_ca, "alice");
+    put("forged", &forged, certificate);
+    let (mallory, certificate) = user(34, &keys.login_ca, "mallory");
+    put("mallory", &mallory, certificate);
+    let ca = keys.host_ca.public_key().to_openssh().unwrap();
+    std::fs::write(dir.join("known_hosts"), format!("@cert-authority * {ca}\n")).unwrap();
+}
+
+/// What a command printed on its outputs, and how it ended.
+pub(crate) fn finish(mut command: Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// The SHA-256 of a file, as the system's own tool says it.
+pub(crate) fn digest(path: &Path) -> String {
+    let output = Command::new("sha256sum").arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
+}
+
+/// A file of this many MiB that does not repeat.
+pub(crate) fn noise(path: &Path, mebibytes: usize) {
+    let mut file = std::fs::File::create(path).unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut block = Vec::with_capacity(1024 * 1024);
+    for _ in 0..mebibytes {
+        block.clear();
+        while block.len() < 1024 * 1024 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            block.extend_from_slice(&state.to_le_bytes());
+        }
+        file.write_all(&block).unwrap();
+    }
+}
+
+/// The fingerprint of a key as OpenSSH prints it.
+pub(crate) fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
