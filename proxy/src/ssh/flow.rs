@@ -43,6 +43,9 @@ pub const WAITING_MAX: i64 = 1024 * 1024;
 /// protocol (RFC 4254, section 5.2).
 const OVERRUN: i64 = 4 * WINDOW as i64;
 
+/// A read that brings more than this, in bytes, is not what a trickling client sends.
+const TRICKLE_READ: usize = 1024;
+
 /// The longest wait before a read while trickling.
 const PACE_MAX: Duration = Duration::from_millis(20);
 
@@ -211,6 +214,8 @@ pub struct Leg<Io> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// How many bytes the last read brought.
+    last: usize,
 }
 
 impl<Io> Leg<Io> {
@@ -239,6 +244,7 @@ impl<Io> Leg<Io> {
             buffer: Vec::new(),
             start: 0,
             end: 0,
+            last: usize::MAX,
         }
     }
 
@@ -257,22 +263,19 @@ impl<Io> Leg<Io> {
                 }
             }
             Side::Client { pace, sleep } => {
-                if let Some(sleeping) = sleep {
+                let flow = &self.flow;
+                if !flow.is_trickling() || self.last > TRICKLE_READ || flow.down.waiting() > 0 {
+                    (*pace, *sleep) = (Duration::ZERO, None);
+                    return Poll::Ready(());
+                }
+                flow.up.reader.register(cx.waker());
+                if flow.up.is_full() {
+                    let sleeping = sleep.get_or_insert_with(|| {
+                        *pace = next_pace(*pace);
+                        Box::pin(tokio::time::sleep(*pace))
+                    });
                     ready!(sleeping.as_mut().poll(cx));
-                    *sleep = None;
-                    return Poll::Ready(());
                 }
-                if !self.flow.is_trickling() || self.flow.down.waiting() > 0 {
-                    *pace = Duration::ZERO;
-                    return Poll::Ready(());
-                }
-                let wait = *pace;
-                *pace = next_pace(wait);
-                if wait.is_zero() {
-                    return Poll::Ready(());
-                }
-                let sleeping = sleep.insert(Box::pin(tokio::time::sleep(wait)));
-                ready!(sleeping.as_mut().poll(cx));
                 *sleep = None;
                 Poll::Ready(())
             }
@@ -309,7 +312,10 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
         ready!(this.poll_turn(cx));
         if this.buffer.is_empty() {
             if into.remaining() < BULK {
-                return Pin::new(&mut this.io).poll_read(cx, into);
+                let before = into.filled().len();
+                ready!(Pin::new(&mut this.io).poll_read(cx, into))?;
+                this.last = into.filled().len().saturating_sub(before);
+                return Poll::Ready(Ok(()));
             }
             this.buffer = vec![0; READ_BUFFER];
         }
@@ -317,6 +323,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
         ready!(Pin::new(&mut this.io).poll_read(cx, &mut own))?;
         this.start = 0;
         this.end = own.filled().len();
+        this.last = this.end;
         this.serve(into);
         Poll::Ready(Ok(()))
     }

@@ -41,7 +41,9 @@ fn check(name: &str, command: &str, want: Option<&str>) {
     noise(&big, MUCH);
     let before = house.resident();
     let mut ssh = house.ssh("root+web1");
-    ssh.arg(command).stdin(File::open(&big).unwrap()).stdout(File::create(&out).unwrap());
+    ssh.arg(command)
+        .stdin(File::open(&big).unwrap())
+        .stdout(File::create(&out).unwrap());
     let (succeeded, held) = watch(&house, before, ssh.spawn().unwrap());
     assert!(succeeded);
     assert!(held < HELD_MAX, "{} MiB were held", held / 1024 / 1024);
@@ -49,7 +51,10 @@ fn check(name: &str, command: &str, want: Option<&str>) {
         None => assert_eq!(digest(&out), digest(&big)),
         Some(want) => {
             let got = std::fs::read_to_string(&out).unwrap();
-            assert_eq!(got.split_whitespace().next(), Some(want.replace("BIG", &digest(&big)).as_str()));
+            assert_eq!(
+                got.split_whitespace().next(),
+                Some(want.replace("BIG", &digest(&big)).as_str())
+            );
         }
     }
 }
@@ -71,7 +76,9 @@ fn an_upload_to_a_target_that_sleeps_waits_for_it() {
 
 #[test]
 fn a_target_that_ignores_its_input_can_still_send() {
-    let zeros = Command::new("sh").args(["-c", &format!("head -c {MUCH}M /dev/zero | sha256sum")]).output();
+    let zeros = Command::new("sh")
+        .args(["-c", &format!("head -c {MUCH}M /dev/zero | sha256sum")])
+        .output();
     let zeros = String::from_utf8(zeros.unwrap().stdout).unwrap();
     let want = zeros.split_whitespace().next().unwrap().to_owned();
     let house = House::new("deaf");
@@ -80,7 +87,8 @@ fn a_target_that_ignores_its_input_can_still_send() {
     let before = house.resident();
     let mut ssh = house.ssh("root+web1");
     ssh.arg(format!("head -c {MUCH}M /dev/zero"));
-    ssh.stdin(File::open(&big).unwrap()).stdout(File::create(&out).unwrap());
+    ssh.stdin(File::open(&big).unwrap())
+        .stdout(File::create(&out).unwrap());
     let (_, held) = watch(&house, before, ssh.spawn().unwrap());
     assert!(held < HELD_MAX, "{} MiB were held", held / 1024 / 1024);
     assert_eq!(digest(&out), want);
@@ -93,11 +101,14 @@ fn a_client_that_does_not_read_for_seconds_loses_nothing() {
     noise(&big, MUCH);
     let before = house.resident();
     let mut ssh = house.ssh("root+web1");
-    ssh.arg(format!("cat {}", big.display())).stdout(Stdio::piped());
+    ssh.arg(format!("cat {}", big.display()))
+        .stdout(Stdio::piped());
     let mut ssh = ssh.spawn().unwrap();
     let mut reader = Command::new("sh");
     reader.args(["-c", "sleep 4; head -c 1000000; sleep 4; cat"]);
-    reader.stdin(ssh.stdout.take().unwrap()).stdout(File::create(&out).unwrap());
+    reader
+        .stdin(ssh.stdout.take().unwrap())
+        .stdout(File::create(&out).unwrap());
     let reader = reader.spawn().unwrap();
     let (succeeded, held) = watch(&house, before, reader);
     assert!(succeeded && ssh.wait().unwrap().success());
@@ -113,11 +124,17 @@ fn one_stuck_upload_does_not_stop_a_sibling() {
     let socket = house.dir.join("mux");
     let shared = |command: &str| {
         let mut ssh = house.client("ssh");
-        ssh.arg("-S").arg(&socket).args(["root+web1@localhost", command]);
+        ssh.arg("-S")
+            .arg(&socket)
+            .args(["root+web1@localhost", command]);
         ssh
     };
     let mut stuck = house.client("ssh");
-    stuck.arg("-M").arg("-S").arg(&socket).args(["root+web1@localhost", "sleep 12"]);
+    stuck
+        .arg("-M")
+        .arg("-S")
+        .arg(&socket)
+        .args(["root+web1@localhost", "sleep 12"]);
     stuck.stdin(File::open(&big).unwrap());
     let mut stuck = stuck.spawn().unwrap();
     let started = Instant::now();
@@ -131,9 +148,16 @@ fn one_stuck_upload_does_not_stop_a_sibling() {
     std::io::Write::write_all(&mut small.stdin.take().unwrap(), b"hello").unwrap();
     let asked = Instant::now();
     assert_eq!(small.wait_with_output().unwrap().stdout, b"hello");
-    let down = shared(&format!("cat {}", big.display())).stdout(Stdio::null()).status().unwrap();
+    let down = shared(&format!("cat {}", big.display()))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
     assert!(down.success());
-    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        asked.elapsed()
+    );
     assert!(stuck.try_wait().unwrap().is_none());
     stuck.kill().unwrap();
     stuck.wait().unwrap();

@@ -74,7 +74,13 @@ fn certify(ca: &PrivateKey, key: &PrivateKey, kind: CertType, principals: &[&str
     let now = u64::try_from(Timestamp::now().as_second()).unwrap();
     let subject = key.public_key().key_data().clone();
     let mut builder = Builder::new([7; 32], subject, now - 60, now + 3600).unwrap();
-    builder.serial(77).unwrap().cert_type(kind).unwrap().key_id("test").unwrap();
+    builder
+        .serial(77)
+        .unwrap()
+        .cert_type(kind)
+        .unwrap()
+        .key_id("test")
+        .unwrap();
     for principal in principals {
         builder.valid_principal(*principal).unwrap();
     }
@@ -92,7 +98,9 @@ struct People {
 impl Identify for People {
     fn by_key(&self, openssh: &str) -> Option<(PrincipalName, Credential)> {
         let known = openssh.trim() == self.registered;
-        let credential = Credential::Key { fingerprint: "SHA256:test".to_owned() };
+        let credential = Credential::Key {
+            fingerprint: "SHA256:test".to_owned(),
+        };
         known.then(|| (PrincipalName::parse("alice").unwrap(), credential))
     }
 
@@ -156,14 +164,21 @@ impl Room {
         let certificate = certify(&self.keys.host_ca, &host, CertType::Host, &[name]);
         let serial = Serial::Ssh(1);
         let expires_at = Timestamp::now() + Duration::from_secs(3600);
-        HostIdentity { key: Arc::new(host), certificate, serial, expires_at }
+        HostIdentity {
+            key: Arc::new(host),
+            certificate,
+            serial,
+            expires_at,
+        }
     }
 
     fn terms(&self, login: Login, principal: PrincipalName) -> Terms {
         let now = Timestamp::now();
         Terms {
             principal,
-            credential: Credential::Key { fingerprint: "SHA256:test".to_owned() },
+            credential: Credential::Key {
+                fingerprint: "SHA256:test".to_owned(),
+            },
             source: IpAddr::V4(Ipv4Addr::LOCALHOST),
             target: Arc::clone(&self.target),
             login,
@@ -171,7 +186,10 @@ impl Room {
             grant: GrantId::new(now, [1; 10]),
             until: now + Duration::from_secs(900),
             capabilities: [Capability::Shell, Capability::Exec].into(),
-            obligations: Obligations { input: InputRecording::Counted, idle_limit: None },
+            obligations: Obligations {
+                input: InputRecording::Counted,
+                idle_limit: None,
+            },
         }
     }
 
@@ -183,8 +201,14 @@ impl Room {
             return;
         };
         if ask.target != self.target.name || ask.login.as_str() == "nobody" {
-            let denial = Denial::NoGrant { target: ask.target, login: ask.login };
-            self.denied.lock().unwrap().push(denial.words().code.to_owned());
+            let denial = Denial::NoGrant {
+                target: ask.target,
+                login: ask.login,
+            };
+            self.denied
+                .lock()
+                .unwrap()
+                .push(denial.words().code.to_owned());
             front.refuse(&denial.words()).await;
             client_side.release();
             return;
@@ -195,19 +219,34 @@ impl Room {
         let heading = Heading::of(session, &terms, None, self.clock.now());
         let recording = self.recorder.open(&heading).unwrap();
         let pass_key = key(50);
-        let certificate =
-            certify(&self.keys.target_ca, &pass_key, CertType::User, &[ask.login.as_str()]);
+        let certificate = certify(
+            &self.keys.target_ca,
+            &pass_key,
+            CertType::User,
+            &[ask.login.as_str()],
+        );
         let pass = Pass {
             terms: terms.clone(),
             session,
             serial: Serial::Ssh(77),
             expires_at: Timestamp::now() + Duration::from_secs(300),
-            key: PassKey::Ssh { key: Arc::new(pass_key), certificate },
+            key: PassKey::Ssh {
+                key: Arc::new(pass_key),
+                certificate,
+            },
         };
-        let scope = Scope::new(session, terms, Arc::new(Judgement), recording, self.clock.clone());
+        let scope = Scope::new(
+            session,
+            terms,
+            Arc::new(Judgement),
+            recording,
+            self.clock.clone(),
+        );
         let mut cut = self.cut.subscribe();
         let work = async {
-            let Endpoint::Ssh(endpoint) = &self.target.endpoint else { panic!("an SSH target") };
+            let Endpoint::Ssh(endpoint) = &self.target.endpoint else {
+                panic!("an SSH target")
+            };
             let stream = TcpStream::connect((endpoint.addr.host.as_str(), endpoint.addr.port));
             let io = target_side.wrap(stream.await.unwrap()).unwrap();
             let connected = ssh.connect(&mut front, io, pass, &scope).await?;
@@ -238,7 +277,9 @@ impl Room {
         let (at, end) = (scope.elapsed(), End::Complete);
         let recording = scope.recording().clone();
         tokio::task::spawn_blocking(move || {
-            recording.seal(at, Timestamp::now(), &end, &Timeline::default()).unwrap()
+            recording
+                .seal(at, Timestamp::now(), &end, &Timeline::default())
+                .unwrap()
         })
         .await
         .unwrap();
@@ -251,7 +292,11 @@ impl House {
         let dir = std::env::temp_dir().join(format!("tidegate-ssh-{name}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&dir));
         std::fs::create_dir_all(dir.join("sshd")).unwrap();
-        let keys = Keys { target_ca: key(1), login_ca: key(2), host_ca: key(3) };
+        let keys = Keys {
+            target_ca: key(1),
+            login_ca: key(2),
+            host_ca: key(3),
+        };
         let user_ca = keys.target_ca.public_key().to_openssh().unwrap();
         let sshd = Sshd::start(&SshdOptions {
             dir: &dir.join("sshd"),
@@ -261,21 +306,31 @@ impl House {
         })
         .unwrap();
         write_client(&dir, &keys);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(2)
+            .build();
         let runtime = runtime.unwrap();
         let target = Target {
             name: TargetName::parse("web1").unwrap(),
             endpoint: Endpoint::Ssh(SshEndpoint {
-                addr: HostPort { host: "127.0.0.1".to_owned(), port: sshd.port() },
-                host_key: HostKeyPin::Keys { keys: vec![sshd.host_key().to_owned()] },
+                addr: HostPort {
+                    host: "127.0.0.1".to_owned(),
+                    port: sshd.port(),
+                },
+                host_key: HostKeyPin::Keys {
+                    keys: vec![sshd.host_key().to_owned()],
+                },
             }),
             logins: [Login::parse("root").unwrap()].into(),
             labels: std::collections::BTreeMap::new(),
             owners: None,
             added_at: Timestamp::now(),
         };
-        let limits = Limits { reserve_bytes: 4096, ..Limits::default() };
+        let limits = Limits {
+            reserve_bytes: 4096,
+            ..Limits::default()
+        };
         let recordings = dir.join("recordings");
         std::fs::create_dir_all(&recordings).unwrap();
         let registered = key(31).public_key().to_openssh().unwrap();
@@ -291,7 +346,13 @@ impl House {
             keys,
         });
         let port = runtime.block_on(open_door(Arc::clone(&room)));
-        Self { dir, room, port, runtime, _sshd: sshd }
+        Self {
+            dir,
+            room,
+            port,
+            runtime,
+            _sshd: sshd,
+        }
     }
 
     /// `ssh` with everything it needs, up to where it goes.
@@ -331,7 +392,12 @@ impl House {
     /// How much memory this process uses, in bytes.
     pub(crate) fn resident(&self) -> usize {
         let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-        let pages = text.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap();
+        let pages = text
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<usize>()
+            .unwrap();
         pages * 4096
     }
 
@@ -344,7 +410,10 @@ impl House {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("sessions have not ended: {:?}", self.room.closed.lock().unwrap());
+        panic!(
+            "sessions have not ended: {:?}",
+            self.room.closed.lock().unwrap()
+        );
     }
 
     pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
@@ -373,7 +442,8 @@ async fn open_door(room: Arc<Room>) -> u16 {
             let (room, ssh) = (Arc::clone(&room), Arc::clone(&ssh));
             let source: SocketAddr = source;
             tokio::spawn(async move {
-                room.run(&ssh, Incoming::tcp(stream, Newcomer::new(source, None))).await;
+                room.run(&ssh, Incoming::tcp(stream, Newcomer::new(source, None)))
+                    .await;
             });
         }
     });
@@ -388,8 +458,11 @@ fn write_client(dir: &Path, keys: &Keys) {
         std::fs::write(&path, text.as_bytes()).unwrap();
         let mut chmod = Command::new("chmod");
         assert!(chmod.arg("600").arg(&path).status().unwrap().success());
-        std::fs::write(dir.join(format!("{name}.pub")), key.public_key().to_openssh().unwrap())
-            .unwrap();
+        std::fs::write(
+            dir.join(format!("{name}.pub")),
+            key.public_key().to_openssh().unwrap(),
+        )
+        .unwrap();
         if let Some(certificate) = certificate {
             std::fs::write(
                 dir.join(format!("{name}-cert.pub")),
@@ -417,7 +490,11 @@ fn write_client(dir: &Path, keys: &Keys) {
 
 /// What a command printed on its outputs, and how it ended.
 pub(crate) fn finish(mut command: Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (status.code(), text(stdout), text(stderr))
 }
@@ -425,7 +502,12 @@ pub(crate) fn finish(mut command: Command) -> (Option<i32>, String, String) {
 /// The SHA-256 of a file, as the system's own tool says it.
 pub(crate) fn digest(path: &Path) -> String {
     let output = Command::new("sha256sum").arg(path).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 /// A file of this many MiB that does not repeat.

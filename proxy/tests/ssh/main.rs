@@ -1,5 +1,5 @@
 //! SSH with the real OpenSSH client on one side and a real sshd on the other.
 
-mod house;
 mod flow;
+mod house;
 mod session;

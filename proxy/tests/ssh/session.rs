@@ -8,7 +8,10 @@ fn a_command_runs_and_its_streams_and_status_come_back() {
     let mut ssh = house.ssh("root+web1");
     ssh.arg("echo out; echo err >&2; exit 3");
     let (status, out, err) = finish(ssh);
-    assert_eq!((status, out.as_str(), err.as_str()), (Some(3), "out\n", "err\n"));
+    assert_eq!(
+        (status, out.as_str(), err.as_str()),
+        (Some(3), "out\n", "err\n")
+    );
     assert_eq!(house.closed(1), ["Some(Ok(Complete))"]);
 }
 
@@ -18,7 +21,10 @@ fn a_jump_is_an_ordinary_session() {
     let mut ssh = house.client("ssh");
     ssh.args(["-J", "localhost", "root@web1", "echo inside"]);
     let (status, out, err) = finish(ssh);
-    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "inside\n", ""));
+    assert_eq!(
+        (status, out.as_str(), err.as_str()),
+        (Some(0), "inside\n", "")
+    );
     assert_eq!(house.closed(1), ["Some(Ok(Complete))"]);
 }
 
@@ -30,7 +36,10 @@ fn without_a_grant_a_sentence_and_status_77() {
         ssh.arg("true");
         let (status, out, err) = finish(ssh);
         assert_eq!((status, out.as_str()), (Some(77), ""), "{err}");
-        assert!(err.starts_with("tidegate: TG101 no active grant for"), "{err}");
+        assert!(
+            err.starts_with("tidegate: TG101 no active grant for"),
+            "{err}"
+        );
     }
 }
 
