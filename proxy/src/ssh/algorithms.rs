@@ -37,7 +37,7 @@ const KEEPALIVE_MAX: usize = 6;
 pub const ATTEMPTS_MAX: usize = 6;
 
 /// How long every refusal of a credential takes, so that none tells more than another.
-const REJECTION_TIME: Duration = Duration::from_millis(300);
+const REJECTION_TIME: Duration = Duration::from_millis(50);
 
 const KEX: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,

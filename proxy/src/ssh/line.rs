@@ -292,7 +292,6 @@ impl std::fmt::Debug for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         self.opening.tally.end();
-        self.link.voices.remove(self.opening.writer.id());
     }
 }
 
@@ -316,9 +315,11 @@ impl Line {
     pub async fn carry(mut self) -> Result<(), AppendError> {
         self.tap.event(ChannelEvent::Opened { kind: "session" })?;
         if let Some(program) = self.program().await? {
-            self.link.voices.add(self.opening.voice());
+            self.link.voices.add(self.opening.voice()).await;
             self.run(program).await?;
         }
+        // Not when it is dropped: a channel whose session is cut still has to hear why.
+        self.link.voices.remove(self.opening.writer.id());
         self.tap.finish()?;
         self.link.taps.remove(&self.tap);
         Ok(())

@@ -5,6 +5,7 @@
 //! there may be is the business of `flow`.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ const WAITING_MAX: usize = 16 * 1024;
 
 /// How long a target may take to accept what a client sent before it closed its channel.
 const CLOSING_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the end of the output is held back, should the exit status follow.
+const EOF_HOLD: Duration = Duration::from_millis(200);
 
 /// The exit status of a program whose target has gone: what OpenSSH's client says then.
 const EXIT_GONE: u32 = 255;
@@ -81,6 +85,7 @@ pub(super) async fn run(
     if opening.prelude.early_eof {
         backlog.push(Item::Eof);
     }
+    let input_ended = AtomicBool::new(opening.prelude.early_eof);
     let up = Up {
         write: &write,
         tally: &opening.tally,
@@ -94,10 +99,14 @@ pub(super) async fn run(
         voice: Voice::new(Arc::clone(&opening.writer), screen),
         expected,
         exited: false,
+        ended: false,
+        input_ended: &input_ended,
+        eof_held: false,
     };
+    link.begun();
     let ended = select! {
         ended = down.carry(read) => ended,
-        ended = drain(&mut opening.read, &mut opening.stage, &backlog) => ended,
+        ended = drain(&mut opening.read, &mut opening.stage, &backlog, &input_ended) => ended,
         ended = up.carry(&backlog) => ended,
         () = link.client_gone.cancelled() => Ok(()),
     };
@@ -220,6 +229,7 @@ async fn drain(
     read: &mut ChannelReadHalf,
     stage: &mut Stage,
     backlog: &Backlog,
+    input_ended: &AtomicBool,
 ) -> Result<(), AppendError> {
     while let Some(message) = read.wait().await {
         let item = match message {
@@ -241,7 +251,10 @@ async fn drain(
                 }
             }
             ChannelMsg::Signal { signal } => Item::Signal(signal),
-            ChannelMsg::Eof => Item::Eof,
+            ChannelMsg::Eof => {
+                input_ended.store(true, Ordering::Relaxed);
+                Item::Eof
+            }
             ChannelMsg::Close => {
                 backlog.push(Item::Close);
                 time::sleep(CLOSING_LIMIT).await;
@@ -316,11 +329,17 @@ struct Down<'a> {
     voice: Voice,
     expected: VecDeque<Asked>,
     exited: bool,
+    /// Whether the link knows that the program has ended.
+    ended: bool,
+    /// Whether the client will send no more.
+    input_ended: &'a AtomicBool,
+    /// Whether the target will send no more, and the client has not been told.
+    eof_held: bool,
 }
 
 impl Down<'_> {
     async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<(), AppendError> {
-        while let Some(message) = read.wait().await {
+        while let Some(message) = self.next(&mut read).await {
             let sent = match message {
                 ChannelMsg::Data { data } => self.send(Stream::Output, data).await?,
                 ChannelMsg::ExtendedData { data, .. } => {
@@ -328,10 +347,11 @@ impl Down<'_> {
                 }
                 ChannelMsg::Eof => {
                     self.tap.event(eof(Stream::Output))?;
-                    self.writer.eof().await
+                    self.eof_held = true;
+                    Ok(())
                 }
                 ChannelMsg::ExitStatus { exit_status } => {
-                    self.exited = true;
+                    self.exited();
                     self.tap.event(ChannelEvent::ExitStatus {
                         status: exit_status,
                     })?;
@@ -355,6 +375,8 @@ impl Down<'_> {
                     false => Ok(()),
                 },
                 ChannelMsg::Close => {
+                    self.end_once();
+                    self.pass_eof().await;
                     // A client that has closed already needs no telling.
                     drop(self.writer.close().await);
                     return Ok(());
@@ -367,6 +389,43 @@ impl Down<'_> {
         }
         self.target_gone().await;
         Ok(())
+    }
+
+    /// The next message. An end of the output is held back until the exit status has come, if that
+    /// is soon: a client that has heard the end of both directions closes the channel, and russh
+    /// then forgets it at once, exit status and all.
+    async fn next(&mut self, read: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+        if self.eof_held && (self.exited || !self.input_ended.load(Ordering::Relaxed)) {
+            let limit = if self.exited {
+                Duration::ZERO
+            } else {
+                EOF_HOLD
+            };
+            match time::timeout(limit, read.wait()).await {
+                Ok(message) => return message,
+                Err(_elapsed) => self.pass_eof().await,
+            }
+        }
+        read.wait().await
+    }
+
+    fn exited(&mut self) {
+        self.exited = true;
+        self.end_once();
+    }
+
+    /// Tells the link, once, that the program has ended.
+    fn end_once(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.link.ended();
+        }
+    }
+
+    async fn pass_eof(&mut self) {
+        if std::mem::take(&mut self.eof_held) {
+            // Fails only where the client has gone.
+            drop(self.writer.eof().await);
+        }
     }
 
     async fn send(
@@ -390,7 +449,7 @@ impl Down<'_> {
         core_dumped: bool,
         message: String,
     ) -> Result<Result<(), russh::Error>, AppendError> {
-        self.exited = true;
+        self.exited();
         let name = signal_name(&signal).to_owned();
         self.tap.event(ChannelEvent::ExitSignal {
             name: &name,

@@ -4,7 +4,8 @@
 //! All tasks belong to the relay: when it is dropped, because the lease has ended, they end too.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
@@ -12,6 +13,7 @@ use recorder::{AppendError, ChannelEvent, Frame};
 use russh::server::Handle;
 use tokio::select;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::back::Back;
@@ -22,6 +24,9 @@ use super::visitor::Visitor;
 use super::voice::Voices;
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
+
+/// How long channels may take to end once the client has gone.
+const ENDING_LIMIT: Duration = Duration::from_millis(200);
 
 /// What the channels of a session share.
 pub struct Link {
@@ -38,6 +43,8 @@ pub struct Link {
     /// Cancelled when the client has gone.
     pub client_gone: CancellationToken,
     announced: AtomicBool,
+    /// How many programs run.
+    running: AtomicUsize,
 }
 
 impl std::fmt::Debug for Link {
@@ -54,6 +61,16 @@ impl Link {
         self.announced.swap(true, Ordering::Relaxed)
     }
 
+    /// A program begins.
+    pub fn begun(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A program has ended.
+    pub fn ended(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Records something that belongs to no channel, and says it where somebody listens.
     async fn refused(&self, what: Forwarding) -> Result<(), AppendError> {
         let words = SshSaying::NotInPermit {
@@ -65,7 +82,7 @@ impl Link {
             what: what.as_str(),
         };
         self.scope.record(&Frame::Channel { channel: 0, event })?;
-        self.voices.say(&words).await;
+        self.voices.say_some_time(&words).await;
         Ok(())
     }
 }
@@ -91,6 +108,7 @@ pub async fn run(visitor: &mut Visitor, back: Back, scope: &Scope) -> Closed {
         client: visitor.handle.clone(),
         client_gone: visitor.gone.clone(),
         announced: AtomicBool::new(false),
+        running: AtomicUsize::new(0),
     });
     let finish = Finish(Arc::clone(&link));
     let mut channels = Channels::new();
@@ -105,18 +123,18 @@ async fn carry_all(visitor: &mut Visitor, link: &Arc<Link>, channels: &mut Chann
     loop {
         let arrival = select! {
             biased;
-            () = visitor.gone.cancelled() => return client_left(channels),
+            () = visitor.gone.cancelled() => return client_left(link, channels).await,
             Some(done) = channels.join_next(), if !channels.is_empty() => {
                 match judge(done) {
                     Some(closed) => return closed,
                     None => continue,
                 }
             }
-            () = link.back.gone().cancelled() => return target_left(visitor, channels).await,
+            () = link.back.gone().cancelled() => return target_left(visitor, link, channels).await,
             arrival = visitor.arrivals.recv() => arrival,
         };
         match arrival {
-            None => return client_left(channels),
+            None => return client_left(link, channels).await,
             Some(Arrival::Session(visit)) => {
                 let line = Line::new(Arc::clone(link), visit, number);
                 number = u32::saturating_add(number, 1);
@@ -144,19 +162,33 @@ fn judge(done: Result<Result<(), AppendError>, JoinError>) -> Option<Closed> {
     }
 }
 
-fn client_left(channels: &Channels) -> Closed {
-    match channels.is_empty() {
-        true => Closed::Complete,
-        false => Closed::Client,
-    }
+/// The client has gone: in the middle of something, or when all was done.
+async fn client_left(link: &Link, channels: &mut Channels) -> Closed {
+    let closed = match link.running.load(Ordering::Relaxed) {
+        0 => Closed::Complete,
+        _ => Closed::Client,
+    };
+    let ending = async {
+        while let Some(done) = channels.join_next().await {
+            if let Some(closed) = judge(done) {
+                return Some(closed);
+            }
+        }
+        None
+    };
+    time::timeout(ENDING_LIMIT, ending)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or(closed)
 }
 
 /// The target has gone: lets the channels deliver what it had sent first.
-async fn target_left(visitor: &Visitor, channels: &mut Channels) -> Closed {
+async fn target_left(visitor: &Visitor, link: &Link, channels: &mut Channels) -> Closed {
     loop {
         let done = select! {
             biased;
-            () = visitor.gone.cancelled() => return client_left(channels),
+            () = visitor.gone.cancelled() => return client_left(link, channels).await,
             done = channels.join_next() => done,
         };
         match done.map(judge) {

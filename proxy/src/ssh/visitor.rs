@@ -91,7 +91,7 @@ impl Visitor {
     /// Ends the connection in the protocol's own way. Queued behind what the client has not taken
     /// yet, so it promises nothing; the spine cuts the socket in any case.
     pub async fn disconnect(&self, words: &Words) {
-        let why = words.to_string().replace('\n', " · ");
+        let why = words.to_string().replace('\n', "; ");
         let (reason, language) = (Disconnect::ByApplication, LANGUAGE.to_owned());
         if self.handle.disconnect(reason, why, language).await.is_err() {
             tracing::debug!("client.gone");

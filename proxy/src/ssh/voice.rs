@@ -60,28 +60,44 @@ impl Voice {
 /// All channels on which we can be heard.
 #[derive(Debug, Clone, Default)]
 pub struct Voices {
-    voices: Arc<Mutex<Vec<(ChannelId, Voice)>>>,
+    inner: Arc<Mutex<Inner>>,
 }
 
+#[derive(Debug, Default)]
+struct Inner {
+    voices: Vec<(ChannelId, Voice)>,
+    /// What was said when nobody could hear it.
+    unheard: Vec<Words>,
+}
+
+/// How many sentences are kept for the first who can hear them.
+const UNHEARD_MAX: usize = 4;
+
 impl Voices {
-    /// One more channel.
-    pub fn add(&self, voice: Voice) {
-        self.with(|voices| voices.push((voice.writer.id(), voice)));
+    /// One more channel. The first one hears what was said when there was none.
+    pub async fn add(&self, voice: Voice) {
+        let unheard = self.with(|inner| {
+            inner.voices.push((voice.writer.id(), voice.clone()));
+            std::mem::take(&mut inner.unheard)
+        });
+        for words in unheard {
+            voice.say(&words).await;
+        }
     }
 
     /// One channel less.
     pub fn remove(&self, id: ChannelId) {
-        self.with(|voices| voices.retain(|(known, _)| *known != id));
+        self.with(|inner| inner.voices.retain(|(known, _)| *known != id));
     }
 
     /// Whether nobody can hear us.
     pub fn is_empty(&self) -> bool {
-        self.with(|voices| voices.is_empty())
+        self.with(|inner| inner.voices.is_empty())
     }
 
     /// Says something on every channel, to all at the same time.
     pub async fn say(&self, words: &Words) {
-        let voices = self.with(|voices| voices.clone());
+        let voices = self.with(|inner| inner.voices.clone());
         let mut saying = tokio::task::JoinSet::new();
         for (_, voice) in voices {
             let words = words.clone();
@@ -90,8 +106,22 @@ impl Voices {
         saying.join_all().await;
     }
 
-    fn with<T>(&self, then: impl FnOnce(&mut Vec<(ChannelId, Voice)>) -> T) -> T {
-        then(&mut self.voices.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Says something on every channel, or on the first that comes.
+    pub async fn say_some_time(&self, words: &Words) {
+        let kept = self.with(|inner| {
+            let keep = inner.voices.is_empty() && inner.unheard.len() < UNHEARD_MAX;
+            if keep {
+                inner.unheard.push(words.clone());
+            }
+            keep
+        });
+        if !kept {
+            self.say(words).await;
+        }
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&mut Inner) -> T) -> T {
+        then(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

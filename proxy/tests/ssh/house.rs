@@ -31,7 +31,7 @@ use proxy::ssh::jump::Inside;
 use recorder::{End, Heading, Limits, Recorder, Seal, Timeline};
 use russh::keys::ssh_key::certificate::{Builder, CertType};
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey};
+use russh::keys::{Certificate, PrivateKey};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -40,7 +40,7 @@ pub(crate) struct House {
     pub(crate) dir: PathBuf,
     pub(crate) room: Arc<Room>,
     pub(crate) port: u16,
-    runtime: tokio::runtime::Runtime,
+    _runtime: tokio::runtime::Runtime,
     _sshd: Sshd,
 }
 
@@ -350,7 +350,7 @@ impl House {
             dir,
             room,
             port,
-            runtime,
+            _runtime: runtime,
             _sshd: sshd,
         }
     }
@@ -371,12 +371,16 @@ impl House {
     }
 
     pub(crate) fn config(&self) -> PathBuf {
-        let path = self.dir.join("ssh_config");
+        self.config_of("alice")
+    }
+
+    /// A client's configuration with the key of this name, and its certificate where there is one.
+    pub(crate) fn config_of(&self, name: &str) -> PathBuf {
+        let path = self.dir.join(format!("config-{name}"));
         let text = format!(
-            "Host localhost\n  Port {port}\nHost *\n  IdentityFile {dir}/alice\n  \
-             CertificateFile {dir}/alice-cert.pub\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
-             UserKnownHostsFile {dir}/known_hosts\n  GlobalKnownHostsFile none\n  \
-             StrictHostKeyChecking yes\n  BatchMode yes\n  LogLevel INFO\n",
+            "Host localhost\n  Port {port}\nHost *\n  IdentityFile {dir}/{name}\n  \
+             IdentitiesOnly yes\n  IdentityAgent none\n  UserKnownHostsFile {dir}/known_hosts\n  \
+             GlobalKnownHostsFile none\n  StrictHostKeyChecking yes\n  BatchMode yes\n",
             port = self.port,
             dir = self.dir.display(),
         );
@@ -414,10 +418,6 @@ impl House {
             "sessions have not ended: {:?}",
             self.room.closed.lock().unwrap()
         );
-    }
-
-    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.block_on(future)
     }
 }
 
@@ -484,6 +484,8 @@ fn write_client(dir: &Path, keys: &Keys) {
     put("forged", &forged, certificate);
     let (mallory, certificate) = user(34, &keys.login_ca, "mallory");
     put("mallory", &mallory, certificate);
+    let (bob, certificate) = user(35, &keys.login_ca, "bob");
+    put("bob", &bob, certificate);
     let ca = keys.host_ca.public_key().to_openssh().unwrap();
     std::fs::write(dir.join("known_hosts"), format!("@cert-authority * {ca}\n")).unwrap();
 }
@@ -525,9 +527,4 @@ pub(crate) fn noise(path: &Path, mebibytes: usize) {
         }
         file.write_all(&block).unwrap();
     }
-}
-
-/// The fingerprint of a key as OpenSSH prints it.
-pub(crate) fn fingerprint(key: &PublicKey) -> String {
-    key.fingerprint(HashAlg::Sha256).to_string()
 }

@@ -1,18 +1,101 @@
 //! What people do with SSH, and what they are told when they may not.
 
-use crate::house::{House, finish};
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::house::{House, digest, finish, noise};
+
+/// Runs one command at the target, with this on its input.
+fn run(
+    house: &House,
+    options: &[&str],
+    command: &str,
+    input: &str,
+) -> (Option<i32>, String, String) {
+    let mut ssh = house.ssh("root+web1");
+    ssh.args(options).arg(command).stdin(Stdio::piped());
+    ssh.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = ssh.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// A command that has to succeed.
+fn succeed(mut command: Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
 
 #[test]
 fn a_command_runs_and_its_streams_and_status_come_back() {
     let house = House::new("exec");
-    let mut ssh = house.ssh("root+web1");
-    ssh.arg("echo out; echo err >&2; exit 3");
-    let (status, out, err) = finish(ssh);
+    let (status, out, err) = run(&house, &[], "echo out; echo err >&2; exit 3", "");
     assert_eq!(
         (status, out.as_str(), err.as_str()),
         (Some(3), "out\n", "err\n")
     );
     assert_eq!(house.closed(1), ["Some(Ok(Complete))"]);
+}
+
+#[test]
+fn the_end_of_the_input_reaches_the_target_and_its_answer_comes_back() {
+    let house = House::new("half-close");
+    let (status, out, _) = run(&house, &[], "cat; echo done", "hello ");
+    assert_eq!((status, out.as_str()), (Some(0), "hello done\n"));
+}
+
+#[test]
+fn a_terminal_is_a_terminal_and_says_that_it_is_recorded() {
+    let house = House::new("pty");
+    let (status, out, err) = run(&house, &["-tt"], "tty; echo $TERM; exit 5", "");
+    assert_eq!(status, Some(5), "{err}");
+    assert!(out.starts_with("/dev/pts/"), "{out}");
+    assert!(err.contains("tidegate: recorded · grt_"), "{err}");
+    let (status, out, _) = run(&house, &["-tt"], "", "echo typed; exit 4\n");
+    assert_eq!(status, Some(4), "{out}");
+    assert!(out.contains("typed"), "{out}");
+}
+
+#[test]
+fn a_signal_that_kills_the_command_looks_as_it_does_without_us() {
+    let house = House::new("signal");
+    let (status, _, err) = run(&house, &[], "kill -TERM $$", "");
+    assert_eq!((status, err.as_str()), (Some(255), ""));
+}
+
+#[test]
+fn only_harmless_variables_pass() {
+    let house = House::new("env");
+    let set = "SetEnv=LC_TIDE=yes LANG=C.UTF-8 LD_PRELOAD=/evil GIT_PROTOCOL=version=2 FOO=bar";
+    let (status, out, err) = run(
+        &house,
+        &["-o", set],
+        "echo $LC_TIDE,$LANG,$LD_PRELOAD,$GIT_PROTOCOL,$FOO",
+        "",
+    );
+    assert_eq!(
+        (status, out.as_str()),
+        (Some(0), "yes,C.UTF-8,,version=2,\n"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -26,6 +109,138 @@ fn a_jump_is_an_ordinary_session() {
         (Some(0), "inside\n", "")
     );
     assert_eq!(house.closed(1), ["Some(Ok(Complete))"]);
+}
+
+#[test]
+fn through_a_jump_only_the_same_person_comes_out() {
+    let house = House::new("jump-other");
+    let inside = |jumper: &str| {
+        let outer = house.config_of(jumper);
+        let mut ssh = house.client("ssh");
+        ssh.arg("-o").arg(format!(
+            "ProxyCommand=ssh -F {} -W web1:22 localhost",
+            outer.display()
+        ));
+        ssh.args(["root@web1", "echo inside"]);
+        finish(ssh)
+    };
+    let (status, out, err) = inside("registered");
+    assert_eq!((status, out.as_str()), (Some(0), "inside\n"), "{err}");
+    let (status, out, err) = inside("bob");
+    assert_eq!((status, out.as_str()), (Some(255), ""), "{err}");
+    assert!(err.contains("Permission denied (publickey)"), "{err}");
+}
+
+#[test]
+fn files_come_and_go_by_every_tool() {
+    let house = House::new("files");
+    let (from, to) = (house.dir.join("from"), house.dir.join("to"));
+    noise(&from, 3);
+    let name = |path: &std::path::Path| path.display().to_string();
+    let remote = |path: &std::path::Path| format!("root+web1@localhost:{}", path.display());
+    let same = |what: &str| {
+        assert_eq!(digest(&to), digest(&from), "{what}");
+        fs::remove_file(&to).unwrap();
+    };
+    for version in ["-O", "-s"] {
+        let mut up = house.client("scp");
+        up.args([version, "-q", &name(&from), &remote(&to)]);
+        succeed(up);
+        same("scp up");
+        let mut down = house.client("scp");
+        down.args([version, "-q", &remote(&from), &name(&to)]);
+        succeed(down);
+        same("scp down");
+    }
+    let batch = house.dir.join("batch");
+    fs::write(&batch, format!("put {} {}\n", name(&from), name(&to))).unwrap();
+    let mut sftp = house.client("sftp");
+    sftp.args(["-b", &name(&batch), "root+web1@localhost"]);
+    succeed(sftp);
+    same("sftp");
+    let ssh = format!("ssh -F {}", house.config().display());
+    let mut rsync = Command::new("rsync");
+    rsync.args(["-e", &ssh, &name(&from), &remote(&to)]);
+    if rsync.output().is_ok_and(|output| output.status.success()) {
+        same("rsync");
+    }
+}
+
+#[test]
+fn git_clones_over_it() {
+    let house = House::new("git");
+    let (origin, copy) = (house.dir.join("origin"), house.dir.join("copy"));
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.args([
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@t",
+            "-c",
+            "safe.directory=*",
+        ])
+        .args(args);
+        git.env(
+            "GIT_SSH_COMMAND",
+            format!("ssh -F {}", house.config().display()),
+        );
+        git
+    };
+    let origin = origin.display().to_string();
+    succeed(git(&["init", "-q", &origin]));
+    succeed(git(&[
+        "-C",
+        &origin,
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "first",
+    ]));
+    let url = format!("root+web1@localhost:{origin}");
+    succeed(git(&["clone", "-q", &url, &copy.display().to_string()]));
+    succeed(git(&["-C", &copy.display().to_string(), "log", "-1"]));
+}
+
+#[test]
+fn the_status_comes_though_the_output_ended_long_before() {
+    let house = House::new("early-eof");
+    let mut ssh = house.ssh("root+web1");
+    ssh.arg("exec >&- 2>&-; sleep 1; exit 9");
+    assert_eq!(finish(ssh).0, Some(9));
+}
+
+#[test]
+fn session_after_session_ends_well() {
+    let house = House::new("again");
+    for number in 0..40 {
+        let (status, out, err) = run(&house, &[], &format!("echo {number}"), "");
+        assert_eq!((status, out), (Some(0), format!("{number}\n")), "{err}");
+    }
+}
+
+#[test]
+fn many_channels_share_a_connection() {
+    let house = House::new("mux");
+    let socket = house.dir.join("mux");
+    let ssh = |more: &[&str]| {
+        let mut ssh = house.client("ssh");
+        ssh.arg("-S").arg(&socket).args(more);
+        ssh
+    };
+    let mut master = ssh(&["-M", "-N", "root+web1@localhost"]).spawn().unwrap();
+    let started = Instant::now();
+    while !socket.exists() && started.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(50));
+    }
+    for number in 0..10 {
+        let (status, out, err) = finish(ssh(&["root+web1@localhost", &format!("echo {number}")]));
+        assert_eq!((status, out), (Some(0), format!("{number}\n")), "{err}");
+    }
+    master.kill().unwrap();
+    master.wait().unwrap();
+    assert_eq!(house.closed(1).len(), 1);
 }
 
 #[test]
@@ -44,9 +259,134 @@ fn without_a_grant_a_sentence_and_status_77() {
 }
 
 #[test]
+fn a_command_that_policy_forbids_is_refused_when_it_comes() {
+    let house = House::new("forbidden");
+    let (status, out, err) = run(&house, &[], "forbidden", "");
+    assert_eq!((status, out.as_str()), (Some(77), ""), "{err}");
+    assert!(err.contains("not on a test's watch"), "{err}");
+}
+
+#[test]
 fn the_bastion_itself_gives_help_and_status_64() {
     let house = House::new("help");
-    let (status, out, err) = finish(house.ssh("alice"));
-    assert_eq!((status, out.as_str()), (Some(64), ""), "{err}");
-    assert!(err.contains("ssh LOGIN+TARGET@BASTION"), "{err}");
+    for user in ["alice", "root+web1:x"] {
+        let (status, out, err) = finish(house.ssh(user));
+        assert_eq!((status, out.as_str()), (Some(64), ""), "{err}");
+        assert!(err.contains("ssh LOGIN+TARGET@BASTION"), "{err}");
+    }
+}
+
+#[test]
+fn a_registered_key_lets_in_and_nothing_else_does() {
+    let house = House::new("keys");
+    let with = |name: &str, user: &str| {
+        let mut ssh = Command::new("ssh");
+        ssh.arg("-F")
+            .arg(house.config_of(name))
+            .stdin(Stdio::null());
+        ssh.args([&format!("{user}@localhost"), "echo in"]);
+        finish(ssh)
+    };
+    let (status, out, err) = with("registered", "root+web1");
+    assert_eq!((status, out.as_str()), (Some(0), "in\n"), "{err}");
+    let (status, _, err) = with("registered", "alice+root+web1");
+    assert_eq!(status, Some(0), "{err}");
+    for (name, user) in [
+        ("stranger", "root+web1"),
+        ("forged", "root+web1"),
+        ("mallory", "root+web1"),
+        ("registered", "bob+root+web1"),
+    ] {
+        let (status, out, err) = with(name, user);
+        assert_eq!((status, out.as_str()), (Some(255), ""), "{name}");
+        assert!(
+            err.contains("Permission denied (publickey)"),
+            "{name}: {err}"
+        );
+    }
+}
+
+#[test]
+fn forwarding_of_every_kind_is_refused_with_a_sentence() {
+    let house = House::new("forwarding");
+    let port = proxy::demo::free_port().unwrap();
+    let forward = format!("{port}:127.0.0.1:22");
+    let knock = "sleep 3; echo done";
+    let mut ssh = house.ssh("root+web1");
+    ssh.args(["-L", &forward, knock])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let ssh = ssh.spawn().unwrap();
+    let started = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        thread::sleep(Duration::from_millis(100));
+    }
+    let output = ssh.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.stdout, b"done\n");
+    assert!(
+        err.contains("tidegate: TG603 port forwarding is not part of"),
+        "{err}"
+    );
+
+    let reverse = ["-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22"];
+    let (status, _, err) = run(&house, &reverse, "true", "");
+    assert_eq!(status, Some(255), "{err}");
+    assert!(err.contains("remote port forwarding failed"), "{err}");
+}
+
+#[test]
+fn a_cut_session_says_why_and_ends_at_once() {
+    let house = House::new("cut");
+    let mut ssh = house.ssh("root+web1");
+    ssh.arg("echo begun; sleep 600")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut ssh = ssh.spawn().unwrap();
+    let mut begun = [0; 6];
+    std::io::Read::read_exact(ssh.stdout.as_mut().unwrap(), &mut begun).unwrap();
+    let cut = Instant::now();
+    house.cut();
+    let output = ssh.wait_with_output().unwrap();
+    assert!(
+        cut.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        cut.elapsed()
+    );
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        (output.status.code(), output.stdout.len()),
+        (Some(255), 0),
+        "{err}"
+    );
+    assert!(
+        err.contains("tidegate: TG202 access ended: the session was ended by carol"),
+        "{err}"
+    );
+    assert_eq!(house.closed(1), ["None"]);
+}
+
+#[test]
+fn a_client_that_does_not_listen_is_cut_all_the_same() {
+    let house = House::new("cut-deaf");
+    let mut ssh = house.ssh("root+web1");
+    ssh.arg("cat /dev/zero")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut ssh = ssh.spawn().unwrap();
+    let mut begun = [0; 6];
+    std::io::Read::read_exact(ssh.stdout.as_mut().unwrap(), &mut begun).unwrap();
+    thread::sleep(Duration::from_millis(500));
+    proxy::demo::signal(ssh.id(), "STOP");
+    let cut = Instant::now();
+    house.cut();
+    assert_eq!(house.closed(1), ["None"]);
+    assert!(
+        cut.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        cut.elapsed()
+    );
+    proxy::demo::signal(ssh.id(), "KILL");
+    ssh.wait().unwrap();
 }
