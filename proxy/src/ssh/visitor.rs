@@ -33,6 +33,9 @@ const ARRIVAL_LIMIT: Duration = Duration::from_millis(100);
 /// The exit status of a command whose connection broke off: what OpenSSH's client says then.
 const EXIT_GONE: u32 = 255;
 
+/// How long a client gets to show what it was told before it is disconnected.
+const PARTING_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long a client may take to go when the target has ended the session.
 const LEAVING_SOON: Duration = Duration::from_millis(500);
 
@@ -123,9 +126,15 @@ impl Front for Visitor {
         if self.voices.is_empty() {
             self.decline_arrivals(words).await;
         }
-        self.voices.say(words).await;
-        self.disconnect(words).await;
-        self.gone.cancelled().await;
+        self.voices.say_and_end(words, EXIT_GONE).await;
+        // Most clients go by themselves; those that carry more than one channel do not.
+        if time::timeout(PARTING_PAUSE, self.gone.cancelled())
+            .await
+            .is_err()
+        {
+            self.disconnect(words).await;
+            self.gone.cancelled().await;
+        }
     }
 
     async fn leave(&mut self) {

@@ -46,6 +46,22 @@ impl Voice {
         self.say_text(&words.to_string()).await;
     }
 
+    /// Says something and ends the channel with this exit status. A client shows everything that it
+    /// was sent before a channel ended; what comes just before a disconnect may be lost in it.
+    pub async fn say_and_end(&self, words: &Words, status: u32) {
+        let ending = async {
+            self.writer
+                .extended_data_bytes(STDERR, lines(&words.to_string(), self.screen))
+                .await?;
+            self.writer.exit_status(status).await?;
+            self.writer.eof().await?;
+            self.writer.close().await
+        };
+        if time::timeout(SAYING_LIMIT, ending).await.is_err() {
+            tracing::debug!("words.unheard");
+        }
+    }
+
     /// Says one or more lines.
     pub async fn say_text(&self, text: &str) {
         let saying = self
@@ -102,6 +118,17 @@ impl Voices {
         for (_, voice) in voices {
             let words = words.clone();
             saying.spawn(async move { voice.say(&words).await });
+        }
+        saying.join_all().await;
+    }
+
+    /// Says something on every channel and ends it with this exit status.
+    pub async fn say_and_end(&self, words: &Words, status: u32) {
+        let voices = self.with(|inner| inner.voices.clone());
+        let mut saying = tokio::task::JoinSet::new();
+        for (_, voice) in voices {
+            let words = words.clone();
+            saying.spawn(async move { voice.say_and_end(&words, status).await });
         }
         saying.join_all().await;
     }

@@ -214,7 +214,7 @@ fn the_status_comes_though_the_output_ended_long_before() {
 #[test]
 fn session_after_session_ends_well() {
     let house = House::new("again");
-    for number in 0..40 {
+    for number in 0..20 {
         let (status, out, err) = run(&house, &[], &format!("echo {number}"), "");
         assert_eq!((status, out), (Some(0), format!("{number}\n")), "{err}");
     }
