@@ -1,5 +1,10 @@
 //! Deciding, edge by edge: who hears what, and what a permit carries.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a world that cannot be built fails the test"
+)]
+
 mod world;
 
 use jiff::tz::TimeZone;
