@@ -1,0 +1,125 @@
+//! Certificates that are not what they should be, and certificates used where they should not be.
+
+use std::process::Output;
+
+use tests::World;
+
+/// Alice's `ssh` to the bastion with another certificate for a key of her own.
+fn try_with(world: &World, ca: &str, options: &[&str]) -> Output {
+    let dir = world.dir().join("people/alice");
+    let key = dir.join("forged").display().to_string();
+    let alice = world.alice();
+    drop(std::fs::remove_file(&key));
+    alice
+        .run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key])
+        .expect("a key");
+    let public = format!("{key}.pub");
+    let mut sign = vec!["ssh-keygen", "-q", "-s", ca, "-I", "forged"];
+    sign.extend_from_slice(options);
+    sign.push(&public);
+    alice.run(&sign).expect("a certificate");
+    let (port, address) = (world.ssh_port(), world.address());
+    let certificate = format!("CertificateFile={key}-cert.pub");
+    let line = [
+        "ssh",
+        "-F",
+        "none",
+        "-p",
+        &port,
+        "-i",
+        &key,
+        "-o",
+        &certificate,
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=none",
+        &address,
+        "echo in",
+    ];
+    alice.output(&line).expect("ssh runs")
+}
+
+#[test]
+fn a_certificate_of_another_ca_lets_nobody_in() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let ca = world.dir().join("people/alice/ca").display().to_string();
+    world
+        .alice()
+        .run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &ca])
+        .unwrap();
+    for options in [
+        &["-n", "alice"][..],
+        &["-n", "alice", "-h"],
+        &["-n", "alice", "-V", "-2d:-1d"],
+    ] {
+        let tried = try_with(&world, &ca, options);
+        assert!(
+            !tried.status.success() && tried.stdout.is_empty(),
+            "{options:?}"
+        );
+    }
+    assert!(world.sessions().is_empty());
+}
+
+#[test]
+fn a_login_certificate_opens_no_target_directly() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let (port, state) = (world.sshd().port().to_string(), world.alice().state_dir());
+    let (key, certificate) = (
+        state.join("ssh-key").display().to_string(),
+        state.join("ssh-key-cert.pub"),
+    );
+    let certificate = format!("CertificateFile={}", certificate.display());
+    for login in [world.login(), "alice".to_owned()] {
+        let address = format!("{login}@127.0.0.1");
+        let line = [
+            "ssh",
+            "-F",
+            "none",
+            "-p",
+            &port,
+            "-i",
+            &key,
+            "-o",
+            &certificate,
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=none",
+            &address,
+            "echo in",
+        ];
+        let tried = world.alice().output(&line).unwrap();
+        assert!(
+            !tried.status.success() && tried.stdout.is_empty(),
+            "alice went around the bastion"
+        );
+    }
+}
+
+#[test]
+fn a_login_certificate_opens_no_database_directly() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let service = format!(
+        "host=127.0.0.1 port={} dbname=orders user=app sslmode=require sslcert={s}/pg.crt sslkey={s}/pg.key",
+        world.postgres().port(),
+        s = world.alice().state_dir().display()
+    );
+    let tried = world
+        .alice()
+        .output(&["psql", "-X", &service, "-c", "select 1"])
+        .unwrap();
+    assert!(!tried.status.success(), "alice went around the bastion");
+}
