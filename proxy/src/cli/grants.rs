@@ -1,6 +1,6 @@
 //! `grants`, `revoke`: looking at what is in force, and ending it.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use control::api::wire::{Ended, Ending, GrantView, List, SessionView};
 use policies::words::cli;
 use policies::{PrincipalName, Reason, TargetName};
@@ -29,7 +29,8 @@ pub(crate) enum GrantsVerb {
 
 /// End grants and cut their sessions
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["id", "user", "target", "session"])]
+#[group(skip)]
+#[command(group(ArgGroup::new("which").required(true).args(["id", "user", "target", "session"])))]
 pub(crate) struct RevokeArgs {
     /// Which grant: an id or its beginning
     id: Option<String>,
