@@ -115,7 +115,7 @@ fn init_never_overwrites() {
     init.arg("init")
         .arg("--config-dir")
         .arg(world.config_dir())
-        .arg("--state-dir")
+        .arg("--server-state-dir")
         .arg(world.state_dir());
     init.args(["--admin", "mallory", "--admin-key"]).arg(key);
     let before = fs::read(world.config_dir().join("tidegate.toml")).unwrap();

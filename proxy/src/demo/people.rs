@@ -13,6 +13,9 @@ use serde_json::Value;
 use super::daemon::{prepare, write};
 use super::failure::DemoError;
 
+/// What `tidegate request` exits with while nobody has answered.
+const PENDING: i32 = 5;
+
 /// One person.
 #[derive(Debug, Clone)]
 pub struct Person {
@@ -118,11 +121,20 @@ impl Person {
         })
     }
 
-    /// Runs `tidegate -o json …`, which has to succeed, and reads its answer.
+    /// Runs `tidegate -o json …`, which has to succeed, and reads its answer. A request that nobody
+    /// has answered yet is a success too, whatever it exits with.
     pub fn json(&self, line: &[&str]) -> Result<Value, DemoError> {
         let mut whole = vec!["tidegate", "-o", "json"];
         whole.extend_from_slice(line);
-        let text = self.run(&whole)?;
+        let output = self.output(&whole)?;
+        if !output.status.success() && output.status.code() != Some(PENDING) {
+            return Err(DemoError::Command {
+                command: format!("{} {}", self.name, whole.join(" ")),
+                status: output.status.to_string(),
+                said: said(&output),
+            });
+        }
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         serde_json::from_str(&text).map_err(|_odd| DemoError::Answer {
             command: format!("{} {}", self.name, whole.join(" ")),
             wanted: "JSON",

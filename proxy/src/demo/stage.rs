@@ -320,7 +320,7 @@ fn initialise(binary: &Path, dir: &Path, doors: Doors) -> Result<TrustBundle, De
     init.arg("init")
         .arg("--config-dir")
         .arg(&config)
-        .arg("--state-dir")
+        .arg("--server-state-dir")
         .arg(&state);
     init.args(["--admin", "bob", "--admin-key"])
         .arg(dir.join("people/bob/.ssh/id_ed25519.pub"));
