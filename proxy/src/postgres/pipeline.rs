@@ -395,7 +395,7 @@ mod tests {
         fn sends(&mut self, kinds: &str) -> &mut Self {
             for kind in kinds.chars() {
                 let mut number = || {
-                    self.next += 1;
+                    self.next = self.next.saturating_add(1);
                     statement(self.next)
                 };
                 let owed = match kind {

@@ -228,7 +228,7 @@ mod tests {
     fn scan_in_parts(stream: &[u8], cuts: &[usize]) -> Seen {
         let (mut scanner, mut seen, mut held) =
             (Scanner::new(Side::Client), Seen::new(), Vec::new());
-        let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
+        let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % stream.len().max(1)).collect();
         bounds.extend([0, stream.len()]);
         bounds.sort_unstable();
         for pair in bounds.windows(2) {
@@ -246,7 +246,7 @@ mod tests {
             let Scanned::All { tail } = how_far.unwrap() else {
                 panic!("nothing is withheld here")
             };
-            held.drain(..held.len() - tail);
+            held.drain(..held.len().saturating_sub(tail));
         }
         assert!(held.is_empty());
         assert!(scanner.at_boundary());

@@ -12,31 +12,32 @@ use std::time::Duration;
 use ca::applicant::Applicant;
 use ca::rand_core::{TryCryptoRng, TryRng};
 use ca::{
-    Authority, HostOrder, Intent, Journal, JournalError, LoginOrder, Outcome, PassOrder,
+    Authority, HostOrder, Intent, Journal, JournalError, LoginOrder, Outcome, Pass, PassOrder,
     Passphrase, Sealer, Serial,
 };
 use control::Clock;
 use jiff::{SignedDuration, Timestamp};
-use policies::words::Words;
+use policies::words::{Shown, Words};
 use policies::{
-    Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostPort,
+    Ask, Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostPort,
     InputRecording, Login, Obligations, PostgresEndpoint, PrincipalName, ServerPin, SessionId,
     Target, TargetName, Terms,
 };
 use proxy::demo::{PostgresOptions, PostgresServer, Signals};
-use proxy::postgres::Postgres;
 use proxy::postgres::probe::probe;
+use proxy::postgres::{Postgres, PostgresFront};
 use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{
-    Closed, ConnectError, Connected, Front, Halt, Halted, Identified, Identify, Protocol,
+    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Protocol,
 };
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
 use recorder::{Heading, Limits, Recorder, Seal};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-/// Numbers that are the same in every run (SplitMix64).
+/// Numbers that are the same in every run (`SplitMix64`).
 struct Dice(u64);
 
 impl TryRng for Dice {
@@ -115,9 +116,7 @@ impl Judge for Anything {
 /// How one session ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    pub(crate) closed: Option<Result<Closed, ConnectError>>,
     pub(crate) halted: Option<Halted>,
-    pub(crate) target_gone_after: Duration,
     pub(crate) halted_after: Duration,
     pub(crate) statements: u64,
 }
@@ -231,18 +230,34 @@ impl House {
 
     /// Cuts every live session.
     pub(crate) fn cut(&self) {
-        self.cut.send_modify(|count| *count += 1);
+        self.cut.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Waits for something to become true.
-    pub(crate) fn until(&self, what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, limit: Duration, mut is_so: impl FnMut(&Self) -> bool) {
         for _try in 0..limit.as_millis() / 5 {
-            if is_so() {
+            if is_so(self) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         panic!("{what} within {limit:?}");
+    }
+
+    /// How many statements of the role sleep at the server.
+    pub(crate) fn sleepers(&self) -> u32 {
+        self.count("query like '%pg_sleep%' and state = 'active'")
+    }
+
+    /// How many processes of the role the server has.
+    pub(crate) fn backends(&self) -> u32 {
+        self.count("true")
+    }
+
+    fn count(&self, which: &str) -> u32 {
+        let sql =
+            format!("select count(*) from pg_stat_activity where usename = 'app' and {which}");
+        self.as_superuser(&sql).trim().parse().unwrap()
     }
 
     pub(crate) fn as_superuser(&self, sql: &str) -> String {
@@ -311,39 +326,85 @@ impl Rooms {
         }
     }
 
-    fn order<'a>(&self, session: SessionId, dice: &'a mut Dice) -> PassOrder<'a> {
-        PassOrder {
-            session,
-            now: Clock::system().now(),
-            source_address: None,
-            rng: dice,
-        }
-    }
-
+    /// Everything up to the question, and the answer, which is yes for the one target.
     async fn session(
         &self,
         stream: TcpStream,
         source: std::net::SocketAddr,
-        mut cuts: watch::Receiver<u32>,
+        cuts: watch::Receiver<u32>,
     ) {
-        let (client_side, target_side) = (Severer::default(), Severer::default());
+        let client_side = Severer::default();
         let (io, newcomer) = Incoming::tcp(stream, Newcomer::new(source, None))
             .wrap(&client_side)
             .unwrap();
-        let Identified { ask, mut front } = match self.postgres.greet(io, newcomer).await {
-            Ok(identified) => identified,
-            Err(refused) => return println!("refused: {refused:?}"),
+        let Ok(Identified { ask, mut front }) = self.postgres.greet(io, newcomer).await else {
+            return;
         };
-        if ask.target != self.target.name {
-            let words = Denial::NoGrant {
-                target: ask.target,
-                login: ask.login,
-            };
-            front.refuse(&policies::words::Shown::words(&words)).await;
-            return client_side.release();
+        if ask.target == self.target.name {
+            self.admitted(ask, front, &client_side, cuts).await;
+        } else {
+            let (target, login) = (ask.target, ask.login);
+            front
+                .refuse(&Denial::NoGrant { target, login }.words())
+                .await;
+            client_side.release();
         }
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let (now, mut dice) = (Clock::system().now(), Dice(number));
+    }
+
+    /// The rest of the spine.
+    async fn admitted(
+        &self,
+        ask: Ask,
+        mut front: PostgresFront,
+        client_side: &Severer,
+        mut cuts: watch::Receiver<u32>,
+    ) {
+        let (scope, target_side, mut halt) = (self.scope(ask), Severer::default(), None);
+        cuts.mark_unchanged();
+        let closed = {
+            let work = async {
+                let Endpoint::Postgres(at) = &self.target.endpoint else {
+                    panic!("the target is a database")
+                };
+                let addr = (at.addr.host.as_str(), at.addr.port);
+                let io = target_side
+                    .wrap(TcpStream::connect(addr).await.unwrap())
+                    .unwrap();
+                let pass = self.pass(&scope).await;
+                let connected = self.postgres.connect(&mut front, io, pass, &scope).await?;
+                halt = Some(connected.halt);
+                Ok(self
+                    .postgres
+                    .relay(&mut front, connected.back, &scope)
+                    .await)
+            };
+            tokio::select! {
+                biased;
+                _ = cuts.changed() => None,
+                done = work => Some(done),
+            }
+        };
+        let decided = scope.elapsed();
+        target_side.sever();
+        let stopping = async {
+            let halt = halt.filter(Halt::is_needed)?;
+            Some(halt.halt(Some(self.pass(&scope).await)).await)
+        };
+        let (halted, ()) = tokio::join!(stopping, part(&mut front, closed.as_ref(), client_side));
+        let halted_after = scope.elapsed().saturating_sub(decided);
+        let statements = scope.counters().statements;
+        self.ended.lock().unwrap().push(Ended {
+            halted,
+            halted_after,
+            statements,
+        });
+    }
+
+    fn scope(&self, ask: Ask) -> Scope {
+        let (number, now) = (
+            self.numbers.fetch_add(1, Ordering::Relaxed),
+            Clock::system().now(),
+        );
         let mut unique = [0; 10];
         unique[..8].copy_from_slice(&number.to_be_bytes());
         let session = SessionId::new(now, unique);
@@ -355,97 +416,55 @@ impl Rooms {
             login: ask.login,
             protocol: ask.protocol,
             grant: GrantId::new(now, [0; 10]),
-            until: now + SignedDuration::from_hours(1),
+            until: now.checked_add(SignedDuration::from_hours(1)).unwrap(),
             capabilities: Capabilities::from([Capability::Sql]),
             obligations: Obligations {
                 input: InputRecording::Counted,
                 idle_limit: None,
             },
         };
-        let recording = self
-            .recorder
-            .open(&Heading::of(session, &terms, None, now))
-            .unwrap();
-        let scope = Scope::new(
+        let heading = Heading::of(session, &terms, None, now);
+        let recording = self.recorder.open(&heading).unwrap();
+        Scope::new(
             session,
-            terms.clone(),
+            terms,
             Arc::new(Anything),
             recording,
             Clock::system(),
-        );
-        let mut halt = None;
-        cuts.mark_unchanged();
-        let closed = {
-            let work = async {
-                let Endpoint::Postgres(at) = &self.target.endpoint else {
-                    panic!()
-                };
-                let stream = TcpStream::connect((at.addr.host.as_str(), at.addr.port))
-                    .await
-                    .unwrap();
-                let io = target_side.wrap(stream).unwrap();
-                let pass = self
-                    .authority
-                    .issue_halt(&terms, self.order(session, &mut dice), &NoJournal)
-                    .await
-                    .unwrap();
-                let Connected { back, halt: stop } =
-                    self.postgres.connect(&mut front, io, pass, &scope).await?;
-                halt = Some(stop);
-                Ok(self.postgres.relay(&mut front, back, &scope).await)
-            };
-            tokio::select! {
-                biased;
-                _ = cuts.changed() => None,
-                done = work => Some(done),
-            }
-        };
-        let decided = scope.elapsed();
-        target_side.sever();
-        let target_gone_after = scope.elapsed() - decided;
-        let stopping = async {
-            let halt = halt.filter(Halt::is_needed)?;
-            let order = self.order(session, &mut dice);
-            let pass = self
-                .authority
-                .issue_halt(&terms, order, &NoJournal)
-                .await
-                .unwrap();
-            Some(halt.halt(Some(pass)).await)
-        };
-        let parting = async {
-            match &closed {
-                None => {
-                    let words = Words::new(
-                        "TG201",
-                        "access to `orders` as `app` ended: bob revoked the grant",
-                    )
-                    .hint("ask again");
-                    drop(
-                        tokio::time::timeout(Duration::from_millis(300), front.farewell(&words))
-                            .await,
-                    );
-                }
-                Some(Err(_unreachable)) => {
-                    front
-                        .farewell(&Words::new("TG401", "`orders` does not answer"))
-                        .await
-                }
-                Some(Ok(_closed)) => front.leave().await,
-            }
-            client_side.release();
-        };
-        let (halted, ()) = tokio::join!(stopping, parting);
-        let halted_after = scope.elapsed() - decided;
-        let statements = scope.counters().statements;
-        self.ended.lock().unwrap().push(Ended {
-            closed,
-            halted,
-            target_gone_after,
-            halted_after,
-            statements,
-        });
+        )
     }
+
+    async fn pass(&self, scope: &Scope) -> Pass {
+        let order = PassOrder {
+            session: scope.session(),
+            now: Clock::system().now(),
+            source_address: None,
+            rng: &mut Dice(self.numbers.fetch_add(1, Ordering::Relaxed)),
+        };
+        self.authority
+            .issue_halt(scope.terms(), order, &NoJournal)
+            .await
+            .unwrap()
+    }
+}
+
+/// Tells the client, as the spine does.
+async fn part(
+    front: &mut PostgresFront,
+    closed: Option<&Result<Closed, ConnectError>>,
+    client_side: &Severer,
+) {
+    let ended = "access to `orders` as `app` ended: bob revoked the grant";
+    let words = match closed {
+        Some(Ok(_closed)) => {
+            front.leave().await;
+            return client_side.release();
+        }
+        Some(Err(_unreachable)) => Words::new("TG401", "`orders` does not answer"),
+        None => Words::new("TG201", ended).hint("ask again"),
+    };
+    let _heard_or_not = timeout(Duration::from_millis(300), front.farewell(&words)).await;
+    client_side.release();
 }
 
 async fn write_login(authority: &Authority, dir: &Path, dice: &mut Dice) {
@@ -474,4 +493,14 @@ async fn write_login(authority: &Authority, dir: &Path, dice: &mut Dice) {
 
 fn ca_seed() -> zeroize::Zeroizing<[u8; 32]> {
     zeroize::Zeroizing::new([9; 32])
+}
+
+/// The peak of this process' memory in KiB.
+pub(crate) fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -46,7 +46,12 @@ impl Account for Memory {
                 )
             }
             Frame::Note { code, .. } => format!("note {code}"),
-            other => format!("{other:?}"),
+            Frame::Data { .. }
+            | Frame::Omitted { .. }
+            | Frame::Channel { .. }
+            | Frame::Close { .. } => {
+                format!("{frame:?}")
+            }
         };
         self.frames.borrow_mut().extend(frames.iter().map(text));
         Ok(())
