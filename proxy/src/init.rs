@@ -34,6 +34,7 @@ pub struct Args {
     /// Where the store, the authority's keys and the recordings go.
     /// `--state-dir` says the same.
     #[arg(
+        id = "server_state_dir",
         long = "server-state-dir",
         env = "TIDEGATE_SERVER_STATE_DIR",
         default_value = "/var/lib/tidegate",
