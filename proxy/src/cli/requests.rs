@@ -149,8 +149,7 @@ pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
     match (filed.state, args.wait.wait) {
         (Standing::Pending, Some(limit)) => {
             context.printer.say(&cli::waiting(&filed.id.to_string()));
-            let answered = waited(context, filed, limit).await?;
-            told(context, &answered)
+            patience(context, &waited(context, filed, limit).await?)
         }
         _asked => told(context, &filed),
     }
@@ -202,8 +201,7 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
         }
         Standing::Pending => {
             let said = cli::filed(&id, request.login.as_str(), request.target.as_str());
-            context.printer.done(request, &id, &said)?;
-            Err(Failure::told(Exit::Pending))
+            context.printer.done(request, &id, &said)
         }
         Standing::Denied | Standing::Withdrawn | Standing::Lapsed => {
             context
@@ -216,6 +214,15 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
             let trouble = cli::not_granted(&id, &how, request.target.as_str());
             Err(Failure::new(Exit::Denied, trouble))
         }
+    }
+}
+
+/// What a request came to for somebody who waited for it: still pending is no success then.
+fn patience(context: &Context, request: &RequestView) -> Outcome {
+    told(context, request)?;
+    match request.state {
+        Standing::Pending => Err(Failure::told(Exit::Pending)),
+        _answered => Ok(()),
     }
 }
 
@@ -260,7 +267,7 @@ pub(crate) async fn requests(context: &Context, verb: RequestsVerb) -> Outcome {
             let request = one(context, &id).await?;
             match (request.state, wait.wait) {
                 (Standing::Pending, Some(limit)) => {
-                    told(context, &waited(context, request, limit).await?)
+                    patience(context, &waited(context, request, limit).await?)
                 }
                 _answered => context.printer.one(&request),
             }
