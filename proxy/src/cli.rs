@@ -61,10 +61,10 @@ pub struct Cli {
 /// What every verb takes.
 #[derive(Debug, Args)]
 struct Globals {
-    /// Where your keys and certificates are kept [env: TIDEGATE_STATE_DIR]
+    /// Where your keys and certificates are kept, or `TIDEGATE_STATE_DIR`
     #[arg(long, global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Which bastion, for example https://bastion:3443
+    /// Which bastion, for example `https://bastion:3443`
     #[arg(long, global = true, env = "TIDEGATE_BASTION", value_name = "URL")]
     bastion: Option<String>,
     /// How to print

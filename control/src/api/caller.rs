@@ -27,13 +27,13 @@ impl FromRequestParts<Shared> for Known {
         let broker = &house.parts.broker;
         let proof = ca::check_login_x509(&certificate.0, broker.clock().now())
             .map_err(|_refusal| ApiRefusal::NotLoggedIn)?;
-        match broker.knows(&proof.principal) {
-            true => Ok(Self(Caller {
-                principal: proof.principal,
-                source,
-            })),
-            false => Err(ApiRefusal::NotLoggedIn.into()),
+        if !broker.knows(&proof.principal) {
+            return Err(ApiRefusal::NotLoggedIn.into());
         }
+        Ok(Self(Caller {
+            principal: proof.principal,
+            source,
+        }))
     }
 }
 

@@ -131,13 +131,9 @@ fn refused(error: IssueError) -> Refused {
         .map(|source| format!(": {source}"))
         .unwrap_or_default();
     let why = format!("{error}{source}");
-    match error {
-        IssueError::Request(_) | IssueError::SshKey(_) | IssueError::WeakKey(_) => {
-            ApiRefusal::NotCertifiable { why }.into()
-        }
-        _ours => {
-            warn!(reason = %why, "login.failed");
-            ApiRefusal::Unavailable.into()
-        }
+    if let IssueError::Request(_) | IssueError::SshKey(_) | IssueError::WeakKey(_) = error {
+        return ApiRefusal::NotCertifiable { why }.into();
     }
+    warn!(reason = %why, "login.failed");
+    ApiRefusal::Unavailable.into()
 }

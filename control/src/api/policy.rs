@@ -36,9 +36,10 @@ pub(crate) async fn apply(
     Body(texts): Body<PolicyTexts>,
 ) -> Result<Json<PolicyApplied>, Refused> {
     let broker = &house.parts.broker;
-    let applied = match dry_run {
-        true => broker.check_policies(&caller, &texts).await?,
-        false => broker.apply_policies(&caller, texts).await?,
+    let applied = if dry_run {
+        broker.check_policies(&caller, &texts).await?
+    } else {
+        broker.apply_policies(&caller, texts).await?
     };
     Ok(Json(PolicyApplied {
         schema: "tidegate.policy-applied/1".into(),

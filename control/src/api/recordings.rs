@@ -46,18 +46,14 @@ pub(crate) async fn file(
     let id = sessions::find(broker, &caller, &id).await?;
     let session = broker.replayable(&caller, id).await?;
     let path = house.parts.recorder.path_of(session.id);
-    let file = tokio::fs::File::open(&path)
-        .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => BrokerError::NotFound {
-                what: format!("recording of {}", session.id),
-            }
-            .into(),
-            _other => {
-                warn!(session = %session.id, reason = %error, "recording.unreadable");
-                Refused::from(ApiRefusal::Unavailable)
-            }
-        })?;
+    let file = tokio::fs::File::open(&path).await.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            let what = format!("recording of {}", session.id);
+            return Refused::from(BrokerError::NotFound { what });
+        }
+        warn!(session = %session.id, reason = %error, "recording.unreadable");
+        Refused::from(ApiRefusal::Unavailable)
+    })?;
     let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
 }

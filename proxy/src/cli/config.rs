@@ -18,7 +18,7 @@ use crate::cli::{block, requests, stanza, targets};
 pub(crate) enum ConfigVerb {
     /// The stanzas for ssh, in ~/.ssh/config
     Ssh(What),
-    /// The services for psql, in ~/.pg_service.conf or PGSERVICEFILE
+    /// The services for psql, in ~/.pg_service.conf or `PGSERVICEFILE`
     Psql(What),
 }
 

@@ -82,10 +82,10 @@ impl Context {
 /// A bastion as people type it: with or without scheme and trailing slash.
 pub(crate) fn tidy_url(text: &str) -> String {
     let text = text.trim_end_matches('/');
-    match text.contains("://") {
-        true => text.to_owned(),
-        false => format!("https://{text}"),
+    if text.contains("://") {
+        return text.to_owned();
     }
+    format!("https://{text}")
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Exit {
             403 => Self::Denied,
             404 | 410 => Self::NotFound,
             409 | 412 => Self::Conflict,
-            502 | 503 | 504 => Self::Unreachable,
+            502..=504 => Self::Unreachable,
             _other => Self::Error,
         }
     }

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::Row;
-use crate::cli::{prompt, sessions, when};
+use crate::cli::{prompt, sessions};
 
 /// Look at grants
 #[derive(Debug, Subcommand)]
@@ -150,9 +150,4 @@ pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
         &names.join("\n"),
         &cli::revoked(&names, cut),
     )
-}
-
-/// When a grant ends, for people.
-pub(crate) fn until(grant: &GrantView, context: &Context) -> String {
-    when::ahead(grant.expires_at, context.now())
 }

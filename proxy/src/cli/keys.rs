@@ -77,10 +77,10 @@ pub(crate) async fn candidates(
         .filter(|path| path.is_file());
     all.extend(files.map(|path| Candidate::File { path }));
     all.truncate(TRIES_MAX);
-    match all.is_empty() {
-        true => Err(Failure::new(Exit::Usage, cli::no_key_found())),
-        false => Ok(all),
+    if all.is_empty() {
+        return Err(Failure::new(Exit::Usage, cli::no_key_found()));
     }
+    Ok(all)
 }
 
 /// An agent that does not answer has no keys.
@@ -115,14 +115,13 @@ impl Candidate {
         let odd = |found: &str| Failure::new(Exit::Error, cli::file("read the key", &shown, found));
         let text = std::fs::read_to_string(&path).map_err(|error| odd(&error.to_string()))?;
         let key = PrivateKey::from_openssh(&text).map_err(|error| odd(&error.to_string()))?;
-        let key = match key.is_encrypted() {
-            false => key,
-            true => {
-                let passphrase = prompt::passphrase(surroundings, &shown)?;
-                key.decrypt(passphrase.as_bytes())
-                    .map_err(|_wrong| odd("wrong passphrase"))?
-            }
-        };
+        if !key.is_encrypted() {
+            return Ok(Signer::File { key: Box::new(key) });
+        }
+        let passphrase = prompt::passphrase(surroundings, &shown)?;
+        let key = key
+            .decrypt(passphrase.as_bytes())
+            .map_err(|_wrong| odd("wrong passphrase"))?;
         Ok(Signer::File { key: Box::new(key) })
     }
 }

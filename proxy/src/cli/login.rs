@@ -224,7 +224,7 @@ fn keep(
     )
 }
 
-/// `@cert-authority` in `sshd(8)`, section "SSH_KNOWN_HOSTS FILE FORMAT".
+/// `@cert-authority` in `sshd(8)`, section on the format of `ssh_known_hosts`.
 fn known_hosts(host_ca: &str) -> String {
     format!("@cert-authority * {}\n", host_ca.trim())
 }

@@ -62,9 +62,10 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             for warning in &applied.warnings {
                 context.printer.say(warning);
             }
-            let said = match dry_run {
-                true => cli::policies_would(applied.ends.len()),
-                false => cli::policies_applied(&applied.digest, applied.ends.len()),
+            let said = if dry_run {
+                cli::policies_would(applied.ends.len())
+            } else {
+                cli::policies_applied(&applied.digest, applied.ends.len())
             };
             context.printer.done(&applied, &applied.digest, &said)
         }

@@ -48,7 +48,7 @@ pub(crate) trait Row: Serialize {
 
 impl Printer {
     /// Prints a list: `whole` is the document for `-o json`.
-    pub(crate) fn list<T: Row>(&self, whole: &impl Serialize, rows: &[T]) -> Outcome {
+    pub(crate) fn list<T: Row>(self, whole: &impl Serialize, rows: &[T]) -> Outcome {
         match self.format {
             Format::Json => self.json(whole),
             Format::Jsonl => rows.iter().try_for_each(|row| self.line(row)),
@@ -64,7 +64,7 @@ impl Printer {
     }
 
     /// Prints one thing: as JSON where asked, else its fields under each other.
-    pub(crate) fn one<T: Row>(&self, thing: &T) -> Outcome {
+    pub(crate) fn one<T: Row>(self, thing: &T) -> Outcome {
         match self.format {
             Format::Json => self.json(thing),
             Format::Jsonl => self.line(thing),
@@ -90,7 +90,7 @@ impl Printer {
     }
 
     /// The result of a deed: JSON where asked, else `said`, which `-q` silences.
-    pub(crate) fn done(&self, result: &impl Serialize, name: &str, said: &str) -> Outcome {
+    pub(crate) fn done(self, result: &impl Serialize, name: &str, said: &str) -> Outcome {
         match self.format {
             Format::Json => self.json(result),
             Format::Jsonl => self.line(result),
@@ -102,20 +102,20 @@ impl Printer {
 
     /// Prints text as it is.
     #[expect(clippy::unused_self, reason = "printing goes through the printer")]
-    pub(crate) fn text(&self, text: &str) -> Outcome {
+    pub(crate) fn text(self, text: &str) -> Outcome {
         let mut out = stdout().lock();
         write(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
 
     /// Prints bytes as they are.
     #[expect(clippy::unused_self, reason = "printing goes through the printer")]
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> Outcome {
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Outcome {
         let mut out = stdout().lock();
         write(out.write_all(bytes).and_then(|()| out.flush()))
     }
 
     /// Says something to the person, on standard error. `-q` silences it.
-    pub(crate) fn say(&self, text: &str) {
+    pub(crate) fn say(self, text: &str) {
         if !self.quiet {
             drop(writeln!(stderr().lock(), "{text}"));
         }
@@ -132,30 +132,29 @@ impl Printer {
     }
 
     /// Prints one thing as a line of JSON.
-    pub(crate) fn record(&self, thing: &impl Serialize) -> Outcome {
+    pub(crate) fn record(self, thing: &impl Serialize) -> Outcome {
         self.line(thing)
     }
 
-    fn json(&self, thing: &impl Serialize) -> Outcome {
+    fn json(self, thing: &impl Serialize) -> Outcome {
         let text = serde_json::to_string_pretty(thing).map_err(|odd| unprintable(&odd))?;
         self.text(&format!("{text}\n"))
     }
 
-    fn line(&self, thing: &impl Serialize) -> Outcome {
+    fn line(self, thing: &impl Serialize) -> Outcome {
         let text = serde_json::to_string(thing).map_err(|odd| unprintable(&odd))?;
         self.text(&format!("{text}\n"))
     }
 
-    fn lines(&self, lines: &[String]) -> Outcome {
-        self.text(
-            &lines
-                .iter()
-                .map(|line| format!("{line}\n"))
-                .collect::<String>(),
-        )
+    fn lines(self, lines: &[String]) -> Outcome {
+        let mut text = lines.join("\n");
+        if !lines.is_empty() {
+            text.push('\n');
+        }
+        self.text(&text)
     }
 
-    fn table<T: Row>(&self, rows: &[T]) -> Outcome {
+    fn table<T: Row>(self, rows: &[T]) -> Outcome {
         let (names, usual) = T::COLUMNS;
         let shown = if self.format == Format::Wide {
             names.len()
@@ -198,12 +197,12 @@ fn aligned(rows: &[Vec<String>]) -> Vec<String> {
 }
 
 fn write(written: std::io::Result<()>) -> Outcome {
-    written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Failure::told(Exit::Error),
-        _other => Failure::new(
-            Exit::Error,
-            cli::file("write", "standard output", &error.to_string()),
-        ),
+    written.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Failure::told(Exit::Error);
+        }
+        let trouble = cli::file("write", "standard output", &error.to_string());
+        Failure::new(Exit::Error, trouble)
     })
 }
 

@@ -15,9 +15,10 @@ use crate::cli::state::{self, State};
 pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> String {
     let identity = identity(state);
     let HostPort { host, port } = bastion;
-    let mut text = match is_loopback(host) {
-        true => format!("Match originalhost {host} exec \"test %p = {port}\"\n{identity}"),
-        false => format!("Host {host}\n    Port {port}\n{identity}"),
+    let mut text = if is_loopback(host) {
+        format!("Match originalhost {host} exec \"test %p = {port}\"\n{identity}")
+    } else {
+        format!("Host {host}\n    Port {port}\n{identity}")
     };
     let names: Vec<&str> = targets
         .iter()
@@ -26,11 +27,12 @@ pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> 
         .filter(|name| *name != host)
         .collect();
     if !names.is_empty() {
-        let names = names.join(" ");
-        text.push_str(&format!(
-            "Host {names}\n    ProxyJump {}\n{identity}",
-            jump(bastion)
-        ));
+        text.push_str("Host ");
+        text.push_str(&names.join(" "));
+        text.push_str("\n    ProxyJump ");
+        text.push_str(&jump(bastion));
+        text.push('\n');
+        text.push_str(&identity);
     }
     text.push_str("Host *\n");
     text

@@ -4,7 +4,7 @@
 //! read by clap.
 
 use std::env;
-use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 /// Where a verb runs.
@@ -22,8 +22,6 @@ pub(crate) struct Surroundings {
     pub path: Vec<PathBuf>,
     /// Whether there is somebody to ask.
     pub interactive: bool,
-    /// Whether output may be coloured.
-    pub coloured: bool,
 }
 
 impl Surroundings {
@@ -45,8 +43,6 @@ impl Surroundings {
                 .map(|all| env::split_paths(&all).collect())
                 .unwrap_or_default(),
             interactive: stdin().is_terminal() && stderr().is_terminal(),
-            coloured: stdout().is_terminal()
-                && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()),
             home,
         }
     }

@@ -55,7 +55,7 @@ impl From<Spoken> for Protocol {
 pub(crate) enum TargetVerb {
     /// Add a target
     #[command(subcommand)]
-    Add(AddVerb),
+    Add(Box<AddVerb>),
     /// List targets
     Ls,
     /// Show one
@@ -136,7 +136,7 @@ pub(crate) struct AddPg {
     /// The name in its certificate, with --server-ca; else the host of --addr
     #[arg(long, value_name = "NAME", requires = "server_ca")]
     server_name: Option<String>,
-    /// Where the bastion comes from, as pg_hba.conf writes it, for the line that is printed
+    /// Where the bastion comes from, as `pg_hba.conf` writes it, for the line that is printed
     #[arg(long, value_name = "CIDR", default_value = "127.0.0.1/32")]
     from: String,
 }
@@ -245,8 +245,10 @@ pub(crate) async fn listed(context: &Context) -> Result<List<TargetView>, Failur
 /// `target …`.
 pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
     match verb {
-        TargetVerb::Add(AddVerb::Ssh(args)) => add_ssh(context, args).await,
-        TargetVerb::Add(AddVerb::Pg(args)) => add_pg(context, args).await,
+        TargetVerb::Add(verb) => match *verb {
+            AddVerb::Ssh(args) => add_ssh(context, args).await,
+            AddVerb::Pg(args) => add_pg(context, args).await,
+        },
         TargetVerb::Ls => {
             let list = listed(context).await?;
             context.printer.list(&list, &list.items)

@@ -186,8 +186,8 @@ fn public_key(path: &Path) -> Result<String, Failure> {
         Failure::new(Exit::Usage, cli::file("read", &shown, &error.to_string()))
     })?;
     let line = text.trim();
-    match line.contains("PRIVATE KEY") || line.lines().count() != 1 {
-        false => Ok(line.to_owned()),
-        true => Err(Failure::new(Exit::Usage, cli::not_a_public_key(&shown))),
+    if line.contains("PRIVATE KEY") || line.lines().count() != 1 {
+        return Err(Failure::new(Exit::Usage, cli::not_a_public_key(&shown)));
     }
+    Ok(line.to_owned())
 }

@@ -52,18 +52,17 @@ pub(crate) fn length(seconds: i64) -> String {
         (minutes, 'm'),
         (seconds % 60, 's'),
     ];
-    let text: String = parts
+    let shown: Vec<String> = parts
         .iter()
         .skip_while(|(count, _)| *count == 0)
         .take(2)
         .filter(|(count, _)| *count > 0)
         .map(|(count, unit)| format!("{count}{unit}"))
         .collect();
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
+    if shown.is_empty() {
+        return "0s".to_owned();
     }
+    shown.concat()
 }
 
 /// An instant for people: the time of day where they are, with the date when it is another day.
