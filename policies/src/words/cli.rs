@@ -129,7 +129,10 @@ pub fn flag_needed(what: &str, flag: &str) -> Trouble {
 pub fn no_key_accepted(bastion: &str, tried: usize) -> Trouble {
     Trouble::new(
         format!("cannot log in at {bastion}"),
-        format!("none of the {tried} keys tried is accepted"),
+        match tried {
+            1 => "the key that was tried is not accepted".to_owned(),
+            several => format!("none of the {several} keys that were tried is accepted"),
+        },
         "name the registered one with --identity FILE, or ask an admin:  tidegate user key add NAME --key FILE",
     )
 }

@@ -25,13 +25,15 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Reads them. `state_dir` is what a flag or `TIDEGATE_STATE_DIR` said.
+    /// Reads them. `state_dir` is what a flag said; `TIDEGATE_STATE_DIR` comes after it. That one is
+    /// not declared beside its flag: the server's verbs take the flag and not the variable.
     pub(crate) fn read(state_dir: Option<&Path>) -> Self {
         let home = env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
-        let state_dir = state_dir.map_or_else(
-            || base("XDG_STATE_HOME", &home, ".local/state").join("tidegate"),
-            Path::to_path_buf,
-        );
+        let named = env::var_os("TIDEGATE_STATE_DIR").filter(|dir| !dir.is_empty());
+        let state_dir = state_dir
+            .map(Path::to_path_buf)
+            .or_else(|| named.map(PathBuf::from))
+            .unwrap_or_else(|| base("XDG_STATE_HOME", &home, ".local/state").join("tidegate"));
         Self {
             state_dir: std::path::absolute(&state_dir).unwrap_or(state_dir),
             agent: env::var_os("SSH_AUTH_SOCK")
