@@ -76,9 +76,14 @@ macro_rules! id {
                 if ulid.len() != 26 || !ulid.chars().all(|c| c.is_ascii_alphanumeric()) {
                     return Err(IdError::Ulid(text.chars().take(64).collect()));
                 }
-                ulid::Ulid::from_string(&ulid.to_ascii_uppercase())
+                let canonical = ulid.to_ascii_uppercase();
+                ulid::Ulid::from_string(&canonical)
+                    .ok()
+                    // 26 characters hold 130 bits: the parser drops two, which would give an id
+                    // several spellings.
+                    .filter(|parsed| parsed.to_string() == canonical)
                     .map(Self)
-                    .map_err(|_refused| IdError::Ulid(text.chars().take(64).collect()))
+                    .ok_or_else(|| IdError::Ulid(text.chars().take(64).collect()))
             }
         }
 
@@ -123,3 +128,51 @@ id!(
     NodeId,
     "nod_"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> GrantId {
+        GrantId::new(Timestamp::from_second(1_700_000_000).unwrap(), [7; 10])
+    }
+
+    #[test]
+    fn an_id_is_printed_in_lower_case_and_read_back_in_either() {
+        let text = id().to_string();
+        assert_eq!(text, text.to_ascii_lowercase());
+        assert_eq!(text.parse(), Ok(id()));
+        let shouted = format!(
+            "grt_{}",
+            text.trim_start_matches("grt_").to_ascii_uppercase()
+        );
+        assert_eq!(shouted.parse(), Ok(id()));
+    }
+
+    #[test]
+    fn ids_sort_by_the_time_they_were_made() {
+        let later = GrantId::new(Timestamp::from_second(1_700_000_001).unwrap(), [0; 10]);
+        assert!(id() < later);
+        assert!(id().to_string() < later.to_string());
+    }
+
+    #[test]
+    fn an_id_of_another_kind_or_length_is_refused() {
+        let text = id().to_string();
+        assert!(text.parse::<SessionId>().is_err());
+        for odd in [
+            "",
+            "grt_",
+            "grt_01j9x3",
+            &format!("{text}0"),
+            "grt_éééééééééééééééééééééééééé",
+        ] {
+            assert!(odd.parse::<GrantId>().is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_id_beyond_the_largest_ulid_is_refused() {
+        assert!("grt_8zzzzzzzzzzzzzzzzzzzzzzzzz".parse::<GrantId>().is_err());
+    }
+}

@@ -182,3 +182,68 @@ impl FromStr for Label {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check<T: FromStr>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(text.parse::<T>().is_ok(), "{text:?} should be taken");
+        }
+        for text in bad {
+            assert!(text.parse::<T>().is_err(), "{text:?} should be refused");
+        }
+    }
+
+    #[test]
+    fn names_hold_no_case_no_blank_and_no_option() {
+        let bad = [
+            "",
+            "Alice",
+            "-l",
+            "a b",
+            "a\n",
+            "a+b",
+            "a:b",
+            "a/b",
+            "ａ",
+            "a\u{202e}b",
+            "a\0",
+        ];
+        check::<PrincipalName>(&["alice", "alice@corp", "a.b_c-d", "0"], &bad);
+        check::<TargetName>(&["web1", "web1.eu"], &[&bad[..], &["web@1"]].concat());
+        check::<GroupName>(&["sre", "release-managers"], &bad);
+    }
+
+    #[test]
+    fn a_login_may_have_capitals_and_still_no_option() {
+        check::<Login>(
+            &["deploy", "App_RO", "svc$1"],
+            &["", "-x", "a b", "a+b", "a@b", "a\nb"],
+        );
+    }
+
+    #[test]
+    fn the_longest_name_is_taken_and_one_longer_is_refused() {
+        let long = "a".repeat(Login::MAX);
+        check::<Login>(&[&long], &[&format!("{long}a")]);
+    }
+
+    #[test]
+    fn a_reason_is_prose_that_does_not_reorder_what_is_around_it() {
+        check::<Reason>(
+            &["INC-7: Platte voll, größer machen"],
+            &["", "a\nb", "a\u{202e}b", "\u{2028}"],
+        );
+    }
+
+    #[test]
+    fn a_label_has_a_key_and_a_value() {
+        check::<Label>(
+            &["env=dev", "note=a=b"],
+            &["env", "=dev", "env=", "ENV=dev", "env=a\tb"],
+        );
+    }
+}

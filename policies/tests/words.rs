@@ -80,6 +80,9 @@ fn endings() -> Vec<SeverReason> {
         SeverReason::PolicyChanged {
             reason: "Nobody logs in as root on a Friday.".to_owned(),
         },
+        SeverReason::PolicyChanged {
+            reason: String::new(),
+        },
         SeverReason::Blind,
         SeverReason::RecorderFailed,
         SeverReason::Idle {

@@ -63,11 +63,11 @@ impl Shown for Complaint {
                 Some(format!("connect without it, then: SET {name} = …")),
             ),
             Self::Replication => ("TG512", "replication is not allowed through tidegate".to_owned(), None),
-            Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate targets ls".to_owned())),
+            Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate ls pg".to_owned())),
             Self::OtherDatabase { database } => (
                 "TG507",
                 format!("`{database}` is another database than the one this target stands for"),
-                Some("tidegate targets ls".to_owned()),
+                Some("tidegate ls pg".to_owned()),
             ),
             Self::FunctionCall => (
                 "TG508",

@@ -28,7 +28,7 @@ impl Shown for Ending<'_> {
                 "tidegate request {target} --as {login} --for 30m --reason '…'"
             )),
             SeverReason::Killed { .. } | SeverReason::Idle { .. } | SeverReason::Stopping => {
-                words.hint(format!("tidegate ls {target}"))
+                words.hint("tidegate grants ls")
             }
             SeverReason::Locked
             | SeverReason::PrincipalRemoved
@@ -69,6 +69,9 @@ fn fact(reason: &SeverReason) -> String {
         SeverReason::Locked => "it is locked".to_owned(),
         SeverReason::PrincipalRemoved => "you are no longer known here".to_owned(),
         SeverReason::TargetRemoved => "it is no longer there".to_owned(),
+        SeverReason::PolicyChanged { reason } if reason.is_empty() => {
+            "the policies no longer allow it".to_owned()
+        }
         SeverReason::PolicyChanged { reason } => {
             format!("the policies no longer allow it: {}", sentence(reason))
         }
