@@ -228,7 +228,7 @@ mod tests {
     fn scan_in_parts(stream: &[u8], cuts: &[usize]) -> Seen {
         let (mut scanner, mut seen, mut held) =
             (Scanner::new(Side::Client), Seen::new(), Vec::new());
-        let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % stream.len().max(1)).collect();
+        let mut bounds: Vec<usize> = cuts.iter().map(|cut| *cut.min(&stream.len())).collect();
         bounds.extend([0, stream.len()]);
         bounds.sort_unstable();
         for pair in bounds.windows(2) {
@@ -257,7 +257,7 @@ mod tests {
         #[test]
         fn cuts_change_nothing(
             bodies in proptest::collection::vec((0_usize..4, proptest::collection::vec(any::<u8>(), 0..40)), 0..12),
-            cuts in proptest::collection::vec(any::<usize>(), 0..20),
+            cuts in proptest::collection::vec(0_usize..700, 0..20),
         ) {
             let mut stream = Vec::new();
             for (kind, body) in &bodies {
