@@ -67,6 +67,7 @@ impl Lane {
         let mut rest = self.out.split_off(self.taken.min(self.out.len()));
         let whole = rest.len().checked_sub(self.scanner.begun())?;
         rest.truncate(whole);
+        self.scanner = Scanner::new(Side::Target);
         Some(rest)
     }
 

@@ -361,3 +361,25 @@ async fn a_word_of_farewell_comes_only_between_messages() {
     lane.push(half);
     assert_eq!(lane.rest_to_boundary(), Some(framed(b'Z', b"I")));
 }
+
+#[tokio::test]
+async fn nothing_is_said_in_the_middle_of_a_message() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            target
+                .write_all(&framed(b'N', &[0; 100])[..50])
+                .await
+                .unwrap();
+            read(client, 50).await;
+            client.write_all(&framed(b'!', b"")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        })
+        .await;
+    assert!(matches!(closed, Some(Closed::Violation(_))), "{closed:?}");
+    assert_eq!(
+        stage.down.rest_to_boundary(),
+        None,
+        "half a message is out; nothing can be said"
+    );
+}
