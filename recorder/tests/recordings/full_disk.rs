@@ -95,7 +95,9 @@ fn a_full_disk_ends_what_is_live_and_seals_it() {
             .seal(at(3), now(), &end, &Timeline::default())
             .unwrap();
         assert_eq!(verify(&sealed.path, None, &key).unwrap().end, end);
-        assert!(outputs(&sealed.path) == want);
+        // What was taken is there; what was refused may be, and was not passed on.
+        let found = outputs(&sealed.path);
+        assert!(found.starts_with(want) && found.len() <= want.len() + 10_000);
     }
 
     drop((greedy, quiet));
