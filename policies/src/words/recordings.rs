@@ -45,9 +45,9 @@ pub fn player_keys() -> &'static str {
     "space pause · left/right 5 s · up/down or +/- speed · . next · q quit"
 }
 
-/// What the player says at the end.
+/// What the player says when it stops, at the end or before.
 pub fn played(at: &str) -> String {
-    format!("the recording ends at {at}")
+    format!("played to {at}")
 }
 
 /// The recorded screen is larger than this one.

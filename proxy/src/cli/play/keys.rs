@@ -56,10 +56,11 @@ impl Keys {
         }
     }
 
-    /// The size of the terminal, in characters.
+    /// The size of the terminal, in characters, where it has one.
     pub(super) fn size(&self) -> Option<(u32, u32)> {
         let size = tcgetwinsize(&self.from).ok()?;
-        Some((size.ws_col.into(), size.ws_row.into()))
+        let known = size.ws_col > 0 && size.ws_row > 0;
+        known.then(|| (size.ws_col.into(), size.ws_row.into()))
     }
 }
 
