@@ -241,7 +241,11 @@ impl From<Denial> for BrokerError {
         match denial {
             Denial::NotFound { what } => Self::NotFound { what },
             Denial::Unavailable { part } => Self::Unavailable { part },
-            denial => Self::Denied(denial),
+            Denial::NoGrant { .. }
+            | Denial::Pending { .. }
+            | Denial::NotYet { .. }
+            | Denial::Forbidden { .. }
+            | Denial::NotAllowed { .. } => Self::Denied(denial),
         }
     }
 }

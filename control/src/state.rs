@@ -144,6 +144,10 @@ impl State {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
     fn take_principal(&mut self, change: &Change) {
         let principals = &mut self.facts.principals;
         match change {
@@ -173,7 +177,7 @@ impl State {
                     Arc::make_mut(member).groups.clone_from(groups);
                 }
             }
-            _ => {}
+            _other => {}
         }
     }
 
@@ -188,6 +192,10 @@ impl State {
         self.keys = self.facts.principals.values().flat_map(owned).collect();
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
     fn take_request(&mut self, change: &Change) {
         match change {
             Change::RequestFiled { request } => {
@@ -208,7 +216,7 @@ impl State {
             Change::RequestWithdrawn { id } => {
                 self.edit_request(*id, |request| request.state = RequestState::Withdrawn);
             }
-            _ => {}
+            _other => {}
         }
     }
 

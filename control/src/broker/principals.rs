@@ -236,11 +236,12 @@ impl Broker {
     pub async fn unlock(&self, caller: &Caller, id: LockId) -> Result<(), BrokerError> {
         self.change(caller, ("unlock", &id.to_string()), |view| {
             view.office(Office::Lock)?;
-            match view.state.facts.locks.contains_key(&id) {
-                true => Ok((vec![Change::LockLifted { id }], ())),
-                false => Err(BrokerError::NotFound {
+            if view.state.facts.locks.contains_key(&id) {
+                Ok((vec![Change::LockLifted { id }], ()))
+            } else {
+                Err(BrokerError::NotFound {
                     what: id.to_string(),
-                }),
+                })
             }
         })
         .await

@@ -319,7 +319,10 @@ fn asking(view: &View<'_>, request: &Arc<Request>) -> Asking {
     let answerable = open && view.may_answer(request).is_ok();
     let grant = match &request.state {
         RequestState::Approved { grant } => view.state.facts.grants.get(grant).cloned(),
-        _ => None,
+        RequestState::Pending
+        | RequestState::Denied { .. }
+        | RequestState::Withdrawn
+        | RequestState::Lapsed => None,
     };
     let request = match (open, &request.state) {
         (false, RequestState::Pending) => Arc::new(lapsed(request, view.now)),
@@ -338,8 +341,8 @@ fn lapsed(request: &Request, now: Timestamp) -> Request {
 }
 
 fn refused(error: RequestError) -> BrokerError {
-    match error {
-        RequestError::Duration { .. } => BrokerError::Invalid(Invalid::Request(error)),
-        clash => BrokerError::Conflict(Conflict::Request(clash)),
+    if matches!(error, RequestError::Duration { .. }) {
+        return BrokerError::Invalid(Invalid::Request(error));
     }
+    BrokerError::Conflict(Conflict::Request(error))
 }

@@ -67,15 +67,12 @@ impl Broker {
         match self.sees_sessions(caller) {
             Sees::All => {}
             Sees::Nothing => return Ok(Vec::new()),
-            Sees::Own
-                if filter
-                    .principal
-                    .as_ref()
-                    .is_none_or(|name| *name == caller.principal) =>
-            {
-                filter.principal = Some(caller.principal.clone());
+            Sees::Own => {
+                let asked = filter.principal.replace(caller.principal.clone());
+                if asked.is_some_and(|name| name != caller.principal) {
+                    return Ok(Vec::new());
+                }
             }
-            Sees::Own => return Ok(Vec::new()),
         }
         let found = self.inner.store.sessions(&filter).await;
         found.map_err(|error| BrokerError::store(&error))
@@ -122,7 +119,7 @@ impl Broker {
             }
             Err(refused) => {
                 self.audit_refusal(caller, ("replay", &id.to_string()), refused)
-                    .await
+                    .await;
             }
         }
         allowed
@@ -136,9 +133,10 @@ impl Broker {
             Ok(()) => self.inner.store.session(id).await,
             Err(denial) => {
                 let session = self.show_session(caller, id).await?;
-                return match session.principal == caller.principal {
-                    true => Ok(session),
-                    false => Err(denial.into()),
+                return if session.principal == caller.principal {
+                    Ok(session)
+                } else {
+                    Err(denial.into())
                 };
             }
         };
@@ -235,7 +233,9 @@ impl Broker {
                 } if to > last => {
                     (last, head) = (to, digest);
                 }
-                walked => return Ok(walked),
+                walked @ (chain::Walk::Whole { .. } | chain::Walk::Broken { .. }) => {
+                    return Ok(walked);
+                }
             }
         }
     }

@@ -67,7 +67,7 @@ impl Broker {
                 view.now,
             )
         };
-        let seen = state.facts.targets.values().filter(sees);
+        let visible = state.facts.targets.values().filter(sees);
         let show = |target: &Arc<Target>| TargetView {
             target: Arc::clone(target),
             access: target
@@ -76,7 +76,7 @@ impl Broker {
                 .filter_map(|login| Some((login.clone(), access(&view, target, login)?)))
                 .collect(),
         };
-        seen.map(show).collect()
+        visible.map(show).collect()
     }
 
     /// Adds a target.
@@ -153,11 +153,12 @@ impl Broker {
 }
 
 fn known(view: &View<'_>, name: &TargetName) -> Result<(), BrokerError> {
-    match view.state.facts.targets.contains_key(name) {
-        true => Ok(()),
-        false => Err(BrokerError::NotFound {
+    if view.state.facts.targets.contains_key(name) {
+        Ok(())
+    } else {
+        Err(BrokerError::NotFound {
             what: name.to_string(),
-        }),
+        })
     }
 }
 

@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn many_small_steps_are_one_big_one() {
         let looks: Vec<_> = (0..10)
-            .map(|n| (n, 10_000 + 11 * n as i64, n < 4))
+            .map(|n| (n, 10_000 + 11 * i64::try_from(n).unwrap(), n < 4))
             .collect();
         check(0, &looks);
     }

@@ -149,17 +149,16 @@ impl Concerned {
         for (session, terms) in grants.chain(sessions) {
             sever_if_over(state, book, (session, &terms), now);
         }
-        let mut doubtful = match self.everyone {
-            true => book.all(),
-            false => {
-                let principals = self
-                    .principals
-                    .iter()
-                    .flat_map(|name| book.of_principal(name));
-                principals
-                    .chain(self.targets.iter().flat_map(|name| book.of_target(name)))
-                    .collect()
-            }
+        let mut doubtful = if self.everyone {
+            book.all()
+        } else {
+            let principals = self
+                .principals
+                .iter()
+                .flat_map(|name| book.of_principal(name));
+            principals
+                .chain(self.targets.iter().flat_map(|name| book.of_target(name)))
+                .collect()
         };
         doubtful.retain(|(session, terms)| !sever_if_over(state, book, (*session, terms), now));
         doubtful

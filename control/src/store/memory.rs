@@ -42,13 +42,14 @@ impl MemoryStore {
     }
 
     fn book(&self) -> Result<MutexGuard<'_, Book>, StoreError> {
-        match self.shared.silent.load(Ordering::SeqCst) {
-            true => Err(StoreError::Silent),
-            false => Ok(self
+        if self.shared.silent.load(Ordering::SeqCst) {
+            Err(StoreError::Silent)
+        } else {
+            Ok(self
                 .shared
                 .book
                 .lock()
-                .unwrap_or_else(PoisonError::into_inner)),
+                .unwrap_or_else(PoisonError::into_inner))
         }
     }
 }

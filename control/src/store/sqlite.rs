@@ -163,9 +163,10 @@ impl SqliteStore {
             source,
         };
         let metadata = std::fs::metadata(path).map_err(|source| moved(Some(Arc::new(source))))?;
-        match (metadata.dev(), metadata.ino()) == self.shared.identity {
-            true => Ok(()),
-            false => Err(moved(None)),
+        if (metadata.dev(), metadata.ino()) == self.shared.identity {
+            Ok(())
+        } else {
+            Err(moved(None))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use policies::{LockScope, PrincipalName, SeverReason, TargetName};
 use tokio::time::Instant;
 
-use crate::world::{World, at, caller, over, principal, reason, seconds, settle, target};
+use crate::world::{World, at, caller, over, principal, reason, settle, target};
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_ends_at_the_instant_its_grant_expires_and_never_before() {
@@ -14,9 +14,7 @@ async fn a_lease_ends_at_the_instant_its_grant_expires_and_never_before() {
     let mut lease = world.admit("alice", "web1").await.unwrap().lease;
     let until = lease.until();
     assert_eq!(until, at("2026-01-05T09:15:00Z"));
-    world
-        .pass(seconds(15 * 60) - Duration::from_millis(1))
-        .await;
+    world.pass(Duration::from_millis(15 * 60 * 1_000 - 1)).await;
     assert_eq!(over(&mut lease).await, None);
     let before = Instant::now();
     assert_eq!(lease.severed().await, SeverReason::Expired { at: until });

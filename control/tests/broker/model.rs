@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use policies::{GrantId, RequestId};
 use proptest::prelude::*;
 
-use crate::world::{World, caller, over, reason, seconds};
+use crate::world::{World, caller, over, seconds};
 
 #[derive(Debug, Clone)]
 enum Act {
