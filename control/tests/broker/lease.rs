@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use policies::{LockScope, PrincipalName, SeverReason, TargetName};
-use tokio::time::Instant;
 
 use crate::world::{World, at, caller, over, principal, reason, settle, target};
 
@@ -16,7 +15,7 @@ async fn a_lease_ends_at_the_instant_its_grant_expires_and_never_before() {
     assert_eq!(until, at("2026-01-05T09:15:00Z"));
     world.pass(Duration::from_millis(15 * 60 * 1_000 - 1)).await;
     assert_eq!(over(&mut lease).await, None);
-    let before = Instant::now();
+    let before = world.clock.instant();
     assert_eq!(lease.severed().await, SeverReason::Expired { at: until });
     assert!(
         before.elapsed() <= Duration::from_millis(50),
@@ -34,7 +33,7 @@ async fn a_lease_is_over_when_revoke_returns() {
     let mut lease = world.admit("alice", "web1").await.unwrap().lease;
     let other = world.granted("amy", "web1", 15).await;
     let mut others = world.admit("amy", "web1").await.unwrap().lease;
-    let now = Instant::now();
+    let now = world.clock.instant();
     let session = lease.session();
     let ended = world
         .broker

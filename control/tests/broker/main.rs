@@ -5,7 +5,6 @@
     clippy::arithmetic_side_effects,
     clippy::too_many_lines,
     clippy::string_slice,
-    clippy::disallowed_methods,
     unreachable_pub,
     reason = "tests of one story each; what fails here fails the test"
 )]
