@@ -24,7 +24,9 @@ use crate::session::severable::Severable;
 
 pub mod address;
 pub mod algorithms;
+pub mod arrival;
 pub mod back;
+mod backlog;
 pub mod channels;
 pub mod door;
 pub mod flow;
@@ -39,8 +41,9 @@ pub mod visitor;
 pub mod voice;
 
 use address::{Address, AddressError};
+use arrival::Proven;
 use back::Back;
-use door::{Door, Doorkeeper, Proven};
+use door::{Door, Doorkeeper};
 use flow::{Flow, Leg};
 use jump::{Inside, Within};
 use visitor::{EXIT_USAGE, Visitor};

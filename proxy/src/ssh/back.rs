@@ -108,6 +108,10 @@ impl Back {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only one of russh's errors is told apart"
+)]
 fn broken(failed: russh::Error) -> ConnectError {
     match failed {
         russh::Error::IO(source) => ConnectError::Io(source),

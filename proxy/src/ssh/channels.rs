@@ -127,14 +127,20 @@ impl Stage {
                     !name.is_empty() && name.len() <= SUBSYSTEM_MAX && name.chars().all(plain);
                 self.program(good)
             }
-            Request::WindowChange => match self.pty {
-                true => Answer::Pass,
-                false => Answer::Refuse(Refusal::TooEarly),
-            },
-            Request::Signal => match self.program {
-                true => Answer::Pass,
-                false => Answer::Refuse(Refusal::TooEarly),
-            },
+            Request::WindowChange => {
+                if self.pty {
+                    Answer::Pass
+                } else {
+                    Answer::Refuse(Refusal::TooEarly)
+                }
+            }
+            Request::Signal => {
+                if self.program {
+                    Answer::Pass
+                } else {
+                    Answer::Refuse(Refusal::TooEarly)
+                }
+            }
             Request::Agent => Answer::Refuse(Refusal::Agent),
             Request::X11 => Answer::Refuse(Refusal::X11),
         }
@@ -183,9 +189,10 @@ impl Stage {
             return Answer::Refuse(Refusal::SecondProgram);
         }
         self.program = true;
-        match well_formed {
-            true => Answer::Start,
-            false => Answer::Refuse(Refusal::Malformed),
+        if well_formed {
+            Answer::Start
+        } else {
+            Answer::Refuse(Refusal::Malformed)
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
+use super::arrival::{Arrival, Forwarding, Proven, Visit};
 use super::channels::{Answer, CHANNELS_MAX, Refusal, Request, Stage};
 use super::flow::{Flow, Tally, Way};
 use crate::session::protocol::Identify;
@@ -30,70 +31,6 @@ pub enum DoorError {
     /// The client sends more than its windows allow.
     #[error("the client ignores its windows")]
     Overrun,
-}
-
-/// Someone who has proven who they are.
-#[derive(Debug)]
-pub struct Proven {
-    /// Who.
-    pub principal: PrincipalName,
-    /// By what.
-    pub credential: Credential,
-    /// The user name they came with: where they want to go.
-    pub user: String,
-}
-
-/// What happens on a connection once its client is known.
-#[derive(Debug)]
-pub enum Arrival {
-    /// A session channel was opened.
-    Session(Visit),
-    /// Somebody jumps: a connection to a target's name is wanted inside this one.
-    Jump {
-        /// The channel that carries it.
-        visit: Visit,
-        /// The target's name.
-        target: TargetName,
-    },
-    /// Something was refused that belongs to no session channel.
-    Refused(Forwarding),
-}
-
-/// What no permit names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forwarding {
-    /// `ssh -L`, `-D`, `-W`.
-    Port,
-    /// `ssh -R`.
-    ReversePort,
-    /// `ssh -L` to a socket in the file system.
-    Socket,
-    /// `ssh -R` of a socket in the file system.
-    ReverseSocket,
-    /// `ssh -X`.
-    Display,
-}
-
-impl Forwarding {
-    /// What it is called.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Port => "port forwarding",
-            Self::ReversePort => "reverse port forwarding",
-            Self::Socket => "socket forwarding",
-            Self::ReverseSocket => "reverse socket forwarding",
-            Self::Display => "X11 forwarding",
-        }
-    }
-}
-
-/// A channel that the client opened.
-#[derive(Debug)]
-pub struct Visit {
-    /// The channel.
-    pub channel: Channel<Msg>,
-    /// How much of what came in over it waits.
-    pub tally: Arc<Tally>,
 }
 
 /// What the door has to know to recognise people.
@@ -226,9 +163,10 @@ impl Door {
         if let Some(open) = self.channels.get(&id) {
             open.tally.add(bytes);
         }
-        match self.flow.is_overrun(self.channels.len()) {
-            true => Err(DoorError::Overrun),
-            false => Ok(()),
+        if self.flow.is_overrun(self.channels.len()) {
+            Err(DoorError::Overrun)
+        } else {
+            Ok(())
         }
     }
 
@@ -274,6 +212,10 @@ fn starts_program(request: Request<'_>) -> bool {
 }
 
 /// RSA signatures over SHA-1, DSA, and RSA keys below 2,048 bits prove nothing any more.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else there is or will be is not believed"
+)]
 fn is_strong(key: &VerifiedPublicKey<'_>) -> bool {
     match key.algorithm {
         Algorithm::Rsa { hash: None } | Algorithm::Dsa => false,
@@ -343,9 +285,10 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        match self.admit(channel, Arrival::Session) {
-            true => reply.accept().await,
-            false => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        if self.admit(channel, Arrival::Session) {
+            reply.accept().await;
+        } else {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
         }
         Ok(())
     }
@@ -361,17 +304,17 @@ impl Handler for Door {
         _: &mut Session,
     ) -> Result<(), DoorError> {
         let target = TargetName::parse(host).ok().filter(|_| self.jumps);
-        match target {
-            Some(target) => match self.admit(channel, |visit| Arrival::Jump { visit, target }) {
-                true => reply.accept().await,
-                false => reply.reject(ChannelOpenFailure::ResourceShortage).await,
-            },
-            None => {
-                self.refused(Forwarding::Port);
-                reply
-                    .reject(ChannelOpenFailure::AdministrativelyProhibited)
-                    .await;
-            }
+        let Some(target) = target else {
+            self.refused(Forwarding::Port);
+            reply
+                .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                .await;
+            return Ok(());
+        };
+        if self.admit(channel, |visit| Arrival::Jump { visit, target }) {
+            reply.accept().await;
+        } else {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
         }
         Ok(())
     }

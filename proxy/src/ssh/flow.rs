@@ -106,10 +106,7 @@ impl Flow {
     pub fn window(&self) -> u32 {
         let full = self.up.is_full();
         self.trickling.store(full, Ordering::Relaxed);
-        match full {
-            true => TRICKLE,
-            false => WINDOW,
-        }
+        if full { TRICKLE } else { WINDOW }
     }
 
     /// Whether the client has sent more than every window it was given.
@@ -257,9 +254,10 @@ impl<Io> Leg<Io> {
                 }
                 self.flow.down.reader.register(cx.waker());
                 // What was taken between the look and the registration has woken nobody.
-                match self.flow.down.is_full() {
-                    true => Poll::Pending,
-                    false => Poll::Ready(()),
+                if self.flow.down.is_full() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
                 }
             }
             Side::Client { pace, sleep } => {

@@ -104,12 +104,11 @@ impl Pin {
                 if is_weak(key.key_data()) {
                     return Err(HostKeyRefusal::Weak);
                 }
-                match pinned.iter().any(|pin| pin.key_data() == key.key_data()) {
-                    true => Ok(()),
-                    false => Err(HostKeyRefusal::OtherKey {
-                        fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
-                    }),
+                if pinned.iter().any(|pin| pin.key_data() == key.key_data()) {
+                    return Ok(());
                 }
+                let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+                Err(HostKeyRefusal::OtherKey { fingerprint })
             }
             (Self::Authority { key, name }, PublicKeyOrCertificate::Certificate(certificate)) => {
                 judge_certificate(certificate, key, name, now)
@@ -143,16 +142,13 @@ fn judge_certificate(
         return Err(HostKeyRefusal::Invalid);
     }
     // No names would mean any name; that is not what we asked for.
-    match certificate
-        .valid_principals()
-        .iter()
-        .any(|principal| principal == name)
-    {
-        true => Ok(()),
-        false => Err(HostKeyRefusal::OtherName {
-            name: name.to_owned(),
-        }),
+    let names = certificate.valid_principals();
+    if names.iter().any(|principal| principal == name) {
+        return Ok(());
     }
+    Err(HostKeyRefusal::OtherName {
+        name: name.to_owned(),
+    })
 }
 
 fn is_of_kind(key: &PublicKey, algorithm: &Algorithm) -> bool {
@@ -162,6 +158,10 @@ fn is_of_kind(key: &PublicKey, algorithm: &Algorithm) -> bool {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else there is or will be is not believed"
+)]
 fn is_weak(key: &KeyData) -> bool {
     match key {
         KeyData::Ed25519(_) | KeyData::Ecdsa(_) => false,

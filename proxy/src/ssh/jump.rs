@@ -26,7 +26,7 @@ use tokio::time;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Ssh;
-use super::door::{Arrival, Proven, Visit};
+use super::arrival::{Arrival, Proven, Visit};
 use super::flow::Tally;
 use super::line::Opening;
 use super::visitor::{EXIT_USAGE, Visitor};
@@ -89,7 +89,7 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                 inner.spawn(ssh.answer_inside(within, Incoming::carried(tunnel, source)));
             }
             Some(Arrival::Refused(what)) => {
-                tracing::debug!(reason = what.as_str(), "forwarding.refused")
+                tracing::debug!(reason = what.as_str(), "forwarding.refused");
             }
         }
     }

@@ -15,8 +15,8 @@ use recorder::{AppendError, ChannelEvent, Stream};
 use russh::{ChannelMsg, ChannelReadHalf, Pty};
 use tokio::time;
 
+use super::arrival::Visit;
 use super::channels::{Answer, Refusal, Request, Stage};
-use super::door::Visit;
 use super::flow::Tally;
 use super::relay::Link;
 use super::tap::{Content, Tap};
@@ -167,13 +167,18 @@ impl Opening {
     }
 
     fn screen(&self) -> Screen {
-        match self.stage.has_pty() {
-            true => Screen::Terminal,
-            false => Screen::Plain,
+        if self.stage.has_pty() {
+            Screen::Terminal
+        } else {
+            Screen::Plain
         }
     }
 
     /// Takes one message. The front has answered it by the same rules.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "russh adds messages without notice; what is not named here is not for us"
+    )]
     fn hear(&mut self, message: ChannelMsg) -> Next {
         match message {
             ChannelMsg::RequestPty {
@@ -184,35 +189,19 @@ impl Opening {
                 pix_height,
                 terminal_modes,
                 ..
-            } => {
-                if self.stage.answer(Request::Pty { term: &term }) == Answer::Pass {
-                    self.prelude.terminal = Some(Terminal {
-                        term,
-                        columns: col_width,
-                        rows: row_height,
-                        width: pix_width,
-                        height: pix_height,
-                        modes: terminal_modes,
-                    });
-                }
-                Next::More
-            }
+            } => self.terminal(Terminal {
+                term,
+                columns: col_width,
+                rows: row_height,
+                width: pix_width,
+                height: pix_height,
+                modes: terminal_modes,
+            }),
             ChannelMsg::SetEnv {
                 variable_name,
                 variable_value,
                 ..
-            } => {
-                let request = Request::Env {
-                    name: &variable_name,
-                    value: &variable_value,
-                };
-                if self.stage.answer(request) == Answer::Pass {
-                    self.prelude
-                        .environment
-                        .push((variable_name, variable_value));
-                }
-                Next::More
-            }
+            } => self.variable(variable_name, variable_value),
             ChannelMsg::RequestShell { .. } => self.program(Request::Shell, || Program::Shell),
             ChannelMsg::Exec { command, .. } => {
                 let answer = self.stage.answer(Request::Exec { command: &command });
@@ -244,6 +233,27 @@ impl Opening {
             ChannelMsg::Close => Next::Over,
             _ => Next::More,
         }
+    }
+
+    fn terminal(&mut self, terminal: Terminal) -> Next {
+        if self.stage.answer(Request::Pty {
+            term: &terminal.term,
+        }) == Answer::Pass
+        {
+            self.prelude.terminal = Some(terminal);
+        }
+        Next::More
+    }
+
+    fn variable(&mut self, name: String, value: String) -> Next {
+        let request = Request::Env {
+            name: &name,
+            value: &value,
+        };
+        if self.stage.answer(request) == Answer::Pass {
+            self.prelude.environment.push((name, value));
+        }
+        Next::More
     }
 
     fn program(&mut self, request: Request<'_>, program: impl FnOnce() -> Program) -> Next {
@@ -358,7 +368,11 @@ impl Line {
         let what = match refusal {
             Refusal::Agent => "agent forwarding",
             Refusal::X11 => "X11 forwarding",
-            other => other.code(),
+            Refusal::Env
+            | Refusal::Malformed
+            | Refusal::SecondProgram
+            | Refusal::TooLate
+            | Refusal::TooEarly => refusal.code(),
         };
         let words = SshSaying::NotInPermit { what }.words();
         self.tap.event(ChannelEvent::Refused {

@@ -64,9 +64,10 @@ pub async fn host_keys(addr: &HostPort) -> Result<Vec<SeenKey>, ProbeError> {
             seen.push(key);
         }
     }
-    match seen.is_empty() {
-        true => Err(ProbeError::NoKey { addr: addr.clone() }),
-        false => Ok(seen),
+    if seen.is_empty() {
+        Err(ProbeError::NoKey { addr: addr.clone() })
+    } else {
+        Ok(seen)
     }
 }
 

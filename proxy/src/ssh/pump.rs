@@ -5,35 +5,25 @@
 //! there may be is the business of `flow`.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
 use recorder::{AppendError, ChannelEvent, Stream};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use tokio::select;
-use tokio::sync::Notify;
 use tokio::time;
 
+use super::backlog::{Backlog, Item};
 use super::channels::{Answer, Request, Stage};
 use super::flow::Tally;
 use super::line::{Opening, Program, Terminal, eof};
 use super::relay::Link;
 use super::tap::Tap;
 use super::voice::{STDERR, Screen, Voice, Writer};
-
-/// Pieces up to this size are put together while they wait, in bytes.
-const SMALL: usize = 1024;
-
-/// How large they may grow together, in bytes.
-const TOGETHER_MAX: usize = 32 * 1024;
-
-/// How many messages of a client may wait for the target. A client that waits to have more than
-/// this read, without data to slow it down by, is not one that we serve.
-const WAITING_MAX: usize = 16 * 1024;
 
 /// How long a target may take to accept what a client sent before it closed its channel.
 const CLOSING_LIMIT: Duration = Duration::from_secs(10);
@@ -67,9 +57,10 @@ pub(super) async fn run(
     tap: &Arc<Tap>,
 ) -> Result<(), AppendError> {
     let Far { read, write, tally } = far;
-    let screen = match opening.stage.has_pty() {
-        true => Screen::Terminal,
-        false => Screen::Plain,
+    let screen = if opening.stage.has_pty() {
+        Screen::Terminal
+    } else {
+        Screen::Plain
     };
     let expected = match start(&write, opening, program).await {
         Ok(expected) => expected,
@@ -156,75 +147,12 @@ enum Asked {
     Program,
 }
 
-/// One thing on its way to the target.
-#[derive(Debug)]
-enum Item {
-    Bytes(Bytes),
-    Together(BytesMut),
-    Resize {
-        columns: u32,
-        rows: u32,
-        width: u32,
-        height: u32,
-    },
-    Signal(Sig),
-    Eof,
-    Close,
-}
-
-/// What the client has sent and the target has not taken.
-#[derive(Debug, Default)]
-struct Backlog {
-    items: Mutex<VecDeque<Item>>,
-    filled: Notify,
-}
-
-impl Backlog {
-    /// Adds one thing; false when there is too much.
-    fn push(&self, item: Item) -> bool {
-        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        let item = match (items.back_mut(), item) {
-            (Some(Item::Together(together)), Item::Bytes(data)) if fits(together, &data) => {
-                together.extend_from_slice(&data);
-                return true;
-            }
-            (Some(Item::Bytes(_) | Item::Together(_)), Item::Bytes(data)) if data.len() < SMALL => {
-                Item::Together(BytesMut::from(&data[..]))
-            }
-            (Some(last @ Item::Resize { .. }), next @ Item::Resize { .. }) => {
-                *last = next;
-                return true;
-            }
-            (_, item) => item,
-        };
-        items.push_back(item);
-        let enough = items.len() < WAITING_MAX;
-        drop(items);
-        self.filled.notify_one();
-        enough
-    }
-
-    async fn pop(&self) -> Item {
-        loop {
-            let next = self
-                .items
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop_front();
-            match next {
-                Some(item) => return item,
-                None => self.filled.notified().await,
-            }
-        }
-    }
-}
-
-fn fits(together: &BytesMut, data: &Bytes) -> bool {
-    data.len() < SMALL && together.len().saturating_add(data.len()) <= TOGETHER_MAX
-}
-
 /// Takes everything that the client sends, at once. Ends when the client has closed the channel and
 /// the target has not taken the rest in time, or when the client floods.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "russh adds messages without notice; what is not named here is not for us"
+)]
 async fn drain(
     read: &mut ChannelReadHalf,
     stage: &mut Stage,
@@ -338,6 +266,10 @@ struct Down<'a> {
 }
 
 impl Down<'_> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "russh adds messages without notice; what is not named here is not for us"
+    )]
     async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<(), AppendError> {
         while let Some(message) = self.next(&mut read).await {
             let sent = match message {
@@ -370,10 +302,12 @@ impl Down<'_> {
                     self.expected.pop_front();
                     Ok(())
                 }
-                ChannelMsg::Failure => match self.refused().await? {
-                    true => return Ok(()),
-                    false => Ok(()),
-                },
+                ChannelMsg::Failure => {
+                    if self.refused().await? {
+                        return Ok(());
+                    }
+                    Ok(())
+                }
                 ChannelMsg::Close => {
                     self.end_once();
                     self.pass_eof().await;

@@ -16,8 +16,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
+use super::arrival::{Arrival, Forwarding};
 use super::back::Back;
-use super::door::{Arrival, Forwarding};
 use super::line::Line;
 use super::tap::Taps;
 use super::visitor::Visitor;
@@ -136,9 +136,8 @@ async fn carry_all(visitor: &mut Visitor, link: &Arc<Link>, channels: &mut Chann
         match arrival {
             None => return client_left(link, channels).await,
             Some(Arrival::Session(visit)) => {
-                let line = Line::new(Arc::clone(link), visit, number);
+                channels.spawn(Line::new(Arc::clone(link), visit, number).carry());
                 number = u32::saturating_add(number, 1);
-                channels.spawn(line.carry());
             }
             Some(Arrival::Refused(what)) => {
                 let link = Arc::clone(link);

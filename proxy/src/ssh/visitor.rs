@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use super::door::{Arrival, Visit};
+use super::arrival::{Arrival, Visit};
 use super::flow::Flow;
 use super::line::Opening;
 use super::voice::Voices;

@@ -18,11 +18,11 @@ const HANG: Duration = Duration::from_secs(150);
 const HELD_MAX: usize = 48 * 1024 * 1024;
 
 /// Waits for a process, and says how much more memory than `before` we held meanwhile.
-fn watch(house: &House, before: usize, mut child: Child) -> (bool, usize) {
+fn watch(before: usize, mut child: Child) -> (bool, usize) {
     let started = Instant::now();
     let mut most = 0;
     loop {
-        most = most.max(house.resident().saturating_sub(before));
+        most = most.max(House::resident().saturating_sub(before));
         if let Some(status) = child.try_wait().unwrap() {
             return (status.success(), most);
         }
@@ -39,12 +39,12 @@ fn check(name: &str, command: &str, want: Option<&str>) {
     let house = House::new(name);
     let (big, out) = (house.dir.join("big"), house.dir.join("out"));
     noise(&big, MUCH);
-    let before = house.resident();
+    let before = House::resident();
     let mut ssh = house.ssh("root+web1");
     ssh.arg(command)
         .stdin(File::open(&big).unwrap())
         .stdout(File::create(&out).unwrap());
-    let (succeeded, held) = watch(&house, before, ssh.spawn().unwrap());
+    let (succeeded, held) = watch(before, ssh.spawn().unwrap());
     assert!(succeeded);
     assert!(held < HELD_MAX, "{} MiB were held", held / 1024 / 1024);
     match want {
@@ -84,12 +84,12 @@ fn a_target_that_ignores_its_input_can_still_send() {
     let house = House::new("deaf");
     let (big, out) = (house.dir.join("big"), house.dir.join("out"));
     noise(&big, MUCH);
-    let before = house.resident();
+    let before = House::resident();
     let mut ssh = house.ssh("root+web1");
     ssh.arg(format!("head -c {MUCH}M /dev/zero"));
     ssh.stdin(File::open(&big).unwrap())
         .stdout(File::create(&out).unwrap());
-    let (_, held) = watch(&house, before, ssh.spawn().unwrap());
+    let (_, held) = watch(before, ssh.spawn().unwrap());
     assert!(held < HELD_MAX, "{} MiB were held", held / 1024 / 1024);
     assert_eq!(digest(&out), want);
 }
@@ -99,7 +99,7 @@ fn a_client_that_does_not_read_for_seconds_loses_nothing() {
     let house = House::new("slow-reader");
     let (big, out) = (house.dir.join("big"), house.dir.join("out"));
     noise(&big, MUCH);
-    let before = house.resident();
+    let before = House::resident();
     let mut ssh = house.ssh("root+web1");
     ssh.arg(format!("cat {}", big.display()))
         .stdout(Stdio::piped());
@@ -110,7 +110,7 @@ fn a_client_that_does_not_read_for_seconds_loses_nothing() {
         .stdin(ssh.stdout.take().unwrap())
         .stdout(File::create(&out).unwrap());
     let reader = reader.spawn().unwrap();
-    let (succeeded, held) = watch(&house, before, reader);
+    let (succeeded, held) = watch(before, reader);
     assert!(succeeded && ssh.wait().unwrap().success());
     assert!(held < HELD_MAX, "{} MiB were held", held / 1024 / 1024);
     assert_eq!(digest(&out), digest(&big));

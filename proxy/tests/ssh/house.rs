@@ -28,7 +28,8 @@ use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
 use proxy::ssh::Ssh;
 use proxy::ssh::jump::Inside;
-use recorder::{End, Heading, Limits, Recorder, Seal, Timeline};
+use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
+use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::certificate::{Builder, CertType};
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{Certificate, PrivateKey};
@@ -55,14 +56,15 @@ pub(crate) struct Room {
     /// How each session ended, in order.
     pub(crate) closed: Mutex<Vec<String>>,
     sessions: AtomicU8,
+    session: Mutex<Option<SessionId>>,
     pub(crate) denied: Mutex<Vec<String>>,
 }
 
 /// The authorities of the house.
 struct Keys {
-    target_ca: PrivateKey,
-    login_ca: PrivateKey,
-    host_ca: PrivateKey,
+    targets: PrivateKey,
+    people: PrivateKey,
+    hosts: PrivateKey,
 }
 
 fn key(seed: u8) -> PrivateKey {
@@ -119,13 +121,13 @@ struct Judgement;
 impl Judge for Judgement {
     fn may(&self, _: &Terms, deed: &Deed) -> Result<(), Denial> {
         let forbidden = matches!(deed, Deed::Exec { command } if command == "forbidden");
-        match forbidden {
-            true => Err(Denial::Forbidden {
+        if forbidden {
+            return Err(Denial::Forbidden {
                 policy: "no-such-thing".to_owned(),
                 reason: "not on a test's watch".to_owned(),
-            }),
-            false => Ok(()),
+            });
         }
+        Ok(())
     }
 }
 
@@ -161,7 +163,7 @@ struct Arc2(Arc<Room>);
 impl Room {
     fn host_identity(&self, name: &str) -> HostIdentity {
         let host = key(40);
-        let certificate = certify(&self.keys.host_ca, &host, CertType::Host, &[name]);
+        let certificate = certify(&self.keys.hosts, &host, CertType::Host, &[name]);
         let serial = Serial::Ssh(1);
         let expires_at = Timestamp::now() + Duration::from_secs(3600);
         HostIdentity {
@@ -215,12 +217,13 @@ impl Room {
         }
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         let session = SessionId::new(Timestamp::now(), [number; 10]);
+        *self.session.lock().unwrap() = Some(session);
         let terms = self.terms(ask.login.clone(), ask.principal);
         let heading = Heading::of(session, &terms, None, self.clock.now());
         let recording = self.recorder.open(&heading).unwrap();
         let pass_key = key(50);
         let certificate = certify(
-            &self.keys.target_ca,
+            &self.keys.targets,
             &pass_key,
             CertType::User,
             &[ask.login.as_str()],
@@ -261,17 +264,16 @@ impl Room {
         };
         target_side.sever();
         let said = format!("{ended:?}");
-        match ended {
-            Some(Ok(_)) => front.leave().await,
-            Some(Err(_)) | None => {
-                let reason = SeverReason::Killed {
-                    by: PrincipalName::parse("carol").unwrap(),
-                    reason: policies::Reason::parse("test").unwrap(),
-                };
-                let words = reason.words();
-                let farewell = front.farewell(&words);
-                drop(tokio::time::timeout(Duration::from_millis(300), farewell).await);
-            }
+        if let Some(Ok(_)) = ended {
+            front.leave().await;
+        } else {
+            let reason = SeverReason::Killed {
+                by: PrincipalName::parse("carol").unwrap(),
+                reason: policies::Reason::parse("test").unwrap(),
+            };
+            let words = reason.words();
+            let farewell = front.farewell(&words);
+            drop(tokio::time::timeout(Duration::from_millis(300), farewell).await);
         }
         client_side.release();
         let (at, end) = (scope.elapsed(), End::Complete);
@@ -293,11 +295,11 @@ impl House {
         drop(std::fs::remove_dir_all(&dir));
         std::fs::create_dir_all(dir.join("sshd")).unwrap();
         let keys = Keys {
-            target_ca: key(1),
-            login_ca: key(2),
-            host_ca: key(3),
+            targets: key(1),
+            people: key(2),
+            hosts: key(3),
         };
-        let user_ca = keys.target_ca.public_key().to_openssh().unwrap();
+        let user_ca = keys.targets.public_key().to_openssh().unwrap();
         let sshd = Sshd::start(&SshdOptions {
             dir: &dir.join("sshd"),
             user_ca: Some(&user_ca),
@@ -343,6 +345,7 @@ impl House {
             closed: Mutex::default(),
             denied: Mutex::default(),
             sessions: AtomicU8::new(0),
+            session: Mutex::default(),
             keys,
         });
         let port = runtime.block_on(open_door(Arc::clone(&room)));
@@ -388,13 +391,25 @@ impl House {
         path
     }
 
+    /// Every frame of the one recording, as text, once the session has ended.
+    pub(crate) fn frames(&self) -> Vec<String> {
+        assert_eq!(self.closed(1).len(), 1);
+        let session = self.room.session.lock().unwrap().unwrap();
+        let mut reader = Reader::open(&self.room.recorder.path_of(session)).unwrap();
+        let mut frames = Vec::new();
+        while let Some(stamped) = reader.next_frame().unwrap() {
+            frames.push(format!("{:?}", stamped.frame));
+        }
+        frames
+    }
+
     /// Ends every session from outside.
     pub(crate) fn cut(&self) {
         self.room.cut.send_replace(true);
     }
 
     /// How much memory this process uses, in bytes.
-    pub(crate) fn resident(&self) -> usize {
+    pub(crate) fn resident() -> usize {
         let text = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages = text
             .split_whitespace()
@@ -433,7 +448,7 @@ async fn open_door(room: Arc<Room>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let host = room.host_identity("localhost");
-    let login_ca = room.keys.login_ca.public_key().clone();
+    let login_ca = room.keys.people.public_key().clone();
     let identify = Arc::clone(&room.identify) as Arc<dyn Identify>;
     let inside = Arc::new(Arc2(Arc::clone(&room)));
     let ssh = Arc::new(Ssh::new(&host, login_ca, identify, inside));
@@ -453,7 +468,7 @@ async fn open_door(room: Arc<Room>) -> u16 {
 /// The files of a client: alice with a certificate, bob with a registered key, others with less.
 fn write_client(dir: &Path, keys: &Keys) {
     let put = |name: &str, key: &PrivateKey, certificate: Option<Certificate>| {
-        let text = key.to_openssh(Default::default()).unwrap();
+        let text = key.to_openssh(LineEnding::default()).unwrap();
         let path = dir.join(name);
         std::fs::write(&path, text.as_bytes()).unwrap();
         let mut chmod = Command::new("chmod");
@@ -476,17 +491,17 @@ fn write_client(dir: &Path, keys: &Keys) {
         let certificate = certify(ca, &subject, CertType::User, &[name]);
         (subject, Some(certificate))
     };
-    let (alice, certificate) = user(30, &keys.login_ca, "alice");
+    let (alice, certificate) = user(30, &keys.people, "alice");
     put("alice", &alice, certificate);
     put("registered", &key(31), None);
     put("stranger", &key(32), None);
-    let (forged, certificate) = user(33, &keys.target_ca, "alice");
+    let (forged, certificate) = user(33, &keys.targets, "alice");
     put("forged", &forged, certificate);
-    let (mallory, certificate) = user(34, &keys.login_ca, "mallory");
+    let (mallory, certificate) = user(34, &keys.people, "mallory");
     put("mallory", &mallory, certificate);
-    let (bob, certificate) = user(35, &keys.login_ca, "bob");
+    let (bob, certificate) = user(35, &keys.people, "bob");
     put("bob", &bob, certificate);
-    let ca = keys.host_ca.public_key().to_openssh().unwrap();
+    let ca = keys.hosts.public_key().to_openssh().unwrap();
     std::fs::write(dir.join("known_hosts"), format!("@cert-authority * {ca}\n")).unwrap();
 }
 

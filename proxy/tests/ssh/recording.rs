@@ -1,0 +1,81 @@
+//! What is in the recording of a session, and what is not.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::house::{House, finish};
+
+/// Fails unless one frame holds all of these.
+fn holds(frames: &[String], parts: &[&str]) {
+    let found = frames
+        .iter()
+        .any(|frame| parts.iter().all(|part| frame.contains(part)));
+    assert!(found, "{parts:?} in {frames:#?}");
+}
+
+fn bytes(text: &str) -> String {
+    format!("bytes: {:?}", text.as_bytes())
+}
+
+#[test]
+fn a_command_and_what_it_said_are_kept_and_its_input_is_counted() {
+    let house = House::new("rec-exec");
+    let mut ssh = house.ssh("root+web1");
+    ssh.arg("cat >/dev/null; echo seen; echo odd >&2; exit 3")
+        .stdin(Stdio::piped());
+    let mut ssh = ssh
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    ssh.stdin.take().unwrap().write_all(b"hunter2").unwrap();
+    ssh.wait().unwrap();
+    let frames = house.frames();
+    holds(&frames, &["Opened", "session"]);
+    holds(&frames, &["Exec", "command: [99, 97, 116"]);
+    holds(&frames, &["Data", "Output", &bytes("seen\n")]);
+    holds(&frames, &["Data", "ErrorOutput", &bytes("odd\n")]);
+    holds(
+        &frames,
+        &["Omitted", "Input", "bytes: 7", "ByPolicy", "digest: None"],
+    );
+    holds(&frames, &["ExitStatus", "status: 3"]);
+    holds(&frames, &["Closed"]);
+    assert!(!frames.iter().any(|frame| frame.contains(&bytes("hunter2"))));
+}
+
+#[test]
+fn of_bulk_the_beginning_is_kept_and_the_rest_is_counted_and_digested() {
+    let house = House::new("rec-bulk");
+    let mut ssh = house.ssh("root+web1");
+    ssh.arg("head -c 3M /dev/zero").stdout(Stdio::null());
+    assert!(ssh.status().unwrap().success());
+    let frames = house.frames();
+    holds(&frames, &["Omitted", "Output", "Bulk", "digest: None"]);
+    // SHA-256 of two MiB of zeros.
+    holds(
+        &frames,
+        &[
+            "Omitted",
+            "bytes: 0",
+            "Bulk",
+            "digest: Some([86, 71, 240, 94",
+        ],
+    );
+}
+
+#[test]
+fn a_terminal_is_kept_whole() {
+    let house = House::new("rec-pty");
+    let mut ssh = house.ssh("root+web1");
+    ssh.args(["-tt", "head -c 2M /dev/zero | tr '\\0' x; exit 0"])
+        .stdout(Stdio::null());
+    finish(ssh);
+    let frames = house.frames();
+    holds(&frames, &["Pty"]);
+    assert!(
+        !frames
+            .iter()
+            .any(|frame| frame.contains("Omitted") && frame.contains("Output"))
+    );
+}
