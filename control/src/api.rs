@@ -11,7 +11,6 @@ mod challenge;
 mod checks;
 mod extract;
 mod grants;
-mod journal;
 mod login;
 mod policy;
 mod principals;
@@ -159,3 +158,6 @@ async fn in_time(request: Request, next: Next) -> Response {
         Err(_elapsed) => Refused::from(ApiRefusal::TooSlow).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,6 @@ use tracing::{info, warn};
 
 use crate::api::caller::Place;
 use crate::api::extract::Body;
-use crate::api::journal::Journalled;
 use crate::api::problem::Refused;
 use crate::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder};
 use crate::api::{Shared, trust};
@@ -74,7 +73,7 @@ pub(crate) async fn login(
     let issued = house
         .parts
         .authority
-        .issue_login(wish, &Journalled(broker))
+        .issue_login(wish, broker.journal())
         .await
         .map_err(refused)?;
     info!(%principal, %source, "login.issued");

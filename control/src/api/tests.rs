@@ -1,0 +1,159 @@
+//! The API over a pipe: every endpoint as a stranger, as somebody with no rights, as an admin.
+
+mod world;
+
+use self::world::World;
+
+/// Every endpoint that needs a login, with an id or name that exists where one is named.
+fn endpoints(request: &str) -> Vec<(&'static str, String)> {
+    let get = |path: &str| ("GET", path.to_owned());
+    let post = |path: &str| ("POST", path.to_owned());
+    vec![
+        get("/v1/whoami"),
+        get("/v1/targets"),
+        post("/v1/targets"),
+        get("/v1/targets/web1"),
+        ("DELETE", "/v1/targets/web1".to_owned()),
+        post("/v1/targets/probe"),
+        post("/v1/targets/web1/test"),
+        get("/v1/requests"),
+        post("/v1/requests"),
+        ("GET", format!("/v1/requests/{request}")),
+        ("POST", format!("/v1/requests/{request}/approve")),
+        ("POST", format!("/v1/requests/{request}/deny")),
+        ("POST", format!("/v1/requests/{request}/withdraw")),
+        get("/v1/grants"),
+        get("/v1/grants/grt_01j9x3"),
+        post("/v1/grants/grt_01j9x3/revoke"),
+        get("/v1/sessions"),
+        get("/v1/sessions/last"),
+        post("/v1/sessions/ses_01j9x3/kill"),
+        get("/v1/recordings"),
+        get("/v1/recordings/last/file"),
+        get("/v1/principals"),
+        post("/v1/principals"),
+        ("DELETE", "/v1/principals/alice".to_owned()),
+        post("/v1/principals/alice/lock"),
+        post("/v1/principals/alice/unlock"),
+        post("/v1/principals/alice/keys"),
+        get("/v1/policies"),
+        ("PUT", "/v1/policies".to_owned()),
+        get("/v1/audit"),
+        get("/v1/checks"),
+    ]
+}
+
+#[tokio::test]
+async fn without_a_certificate_every_endpoint_wants_a_login() {
+    let world = World::build().await;
+    let request = world.asked_by_alice().await;
+    for (method, path) in endpoints(&request) {
+        let (status, _body) = world.call(None, method, &path, "{}").await;
+        assert_eq!(status, 401, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn trust_and_health_are_for_everyone() {
+    let world = World::build().await;
+    for path in ["/healthz", "/v1/trust"] {
+        assert_eq!(world.call(None, "GET", path, "").await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_may_not_see_is_not_there() {
+    let world = World::build().await;
+    let request = world.asked_by_alice().await;
+    let mallory = world.certificate("mallory").await;
+    let reason = r#"{"reason":"x"}"#;
+    let note = r#"{"note":"x"}"#;
+    let cases = [
+        ("GET", format!("/v1/requests/{request}"), ""),
+        ("POST", format!("/v1/requests/{request}/approve"), "{}"),
+        ("POST", format!("/v1/requests/{request}/deny"), note),
+        ("POST", format!("/v1/requests/{request}/withdraw"), "{}"),
+        ("GET", "/v1/targets/web1".to_owned(), ""),
+        ("GET", "/v1/targets/nothing".to_owned(), ""),
+        ("GET", "/v1/grants/grt_01j9x3".to_owned(), ""),
+        ("POST", "/v1/grants/grt_01j9x3/revoke".to_owned(), reason),
+        ("GET", "/v1/sessions/last".to_owned(), ""),
+        ("GET", "/v1/recordings/last/file".to_owned(), ""),
+        (
+            "GET",
+            "/v1/recordings/..%2f..%2fetc%2fpasswd/file".to_owned(),
+            "",
+        ),
+    ];
+    for (method, path, body) in cases {
+        let (status, body) = world.call(Some(&mallory), method, &path, body).await;
+        assert!(
+            status == 404 || status == 422,
+            "{method} {path}: {status} {body}"
+        );
+        assert!(!body.contains("alice"), "{method} {path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn offices_are_for_those_who_hold_them() {
+    let world = World::build().await;
+    let cases = [
+        (
+            "POST",
+            "/v1/targets/probe",
+            r#"{"protocol":"ssh","addr":"192.0.2.1:22"}"#,
+        ),
+        ("GET", "/v1/principals", ""),
+        ("POST", "/v1/principals/alice/lock", r#"{"reason":"x"}"#),
+        ("GET", "/v1/policies", ""),
+        ("GET", "/v1/audit", ""),
+        ("GET", "/v1/checks", ""),
+    ];
+    for who in ["mallory", "alice"] {
+        let certificate = world.certificate(who).await;
+        for (method, path, body) in cases {
+            let (status, body) = world.call(Some(&certificate), method, path, body).await;
+            assert!(
+                status == 403 || status == 404,
+                "{who} {method} {path}: {status} {body}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_and_a_wrong_signature_get_the_same_answer() {
+    let world = World::build().await;
+    let unknown = world
+        .login_with(
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFHKbbMGIbwkU8Qn6bBcvFiDaVMmCEkL4zpDXu4Oexg2",
+        )
+        .await;
+    let wrong = world.login_with(&world.alice_key).await;
+    assert_eq!(unknown, wrong);
+    assert_eq!(unknown.0, 401);
+}
+
+#[tokio::test]
+async fn only_json_is_read_and_only_so_much_of_it() {
+    let world = World::build().await;
+    let (status, _body) = world
+        .call(None, "POST", "/v1/login/challenge", "not json")
+        .await;
+    assert_eq!(status, 422);
+    let long = format!(r#"{{"public_key":"{}"}}"#, "x".repeat(1024 * 1024));
+    let (status, _body) = world.call(None, "POST", "/v1/login/challenge", &long).await;
+    assert_eq!(status, 422);
+}
+
+#[tokio::test]
+async fn one_does_not_approve_ones_own_request() {
+    let world = World::build().await;
+    let request = world.asked_by_alice().await;
+    let alice = world.certificate("alice").await;
+    let path = format!("/v1/requests/{request}/approve");
+    let (status, body) = world.call(Some(&alice), "POST", &path, "{}").await;
+    assert_eq!(status, 403, "{body}");
+    assert!(body.contains("four-eyes"), "{body}");
+}

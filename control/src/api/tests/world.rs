@@ -1,0 +1,274 @@
+//! A small world for the tests: a broker in memory, an authority in a temporary directory, three
+//! people, one target.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use ca::applicant::Applicant;
+use ca::{Authority, LoginOrder, Passphrase};
+use jiff::SignedDuration;
+use policies::words::api::Unseen;
+use policies::{
+    Endpoint, HostKeyPin, HostPort, Principal, PrincipalKind, PrincipalName, Protocol, SshEndpoint,
+    Target,
+};
+use recorder::{Limits, Recorder, Seal};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use zeroize::Zeroizing;
+
+use crate::api::wire::{Challenge, RequestView};
+use crate::api::{Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, router, serve};
+use crate::bootstrap::bootstrap;
+use crate::change::{PolicyText, PolicyTexts};
+use crate::identity::registered_key;
+use crate::store::Backend;
+use crate::{Broker, Caller, Clock, Settings, entropy};
+
+pub(super) struct World {
+    authority: Authority,
+    broker: Broker,
+    router: Router,
+    dir: PathBuf,
+    pub(super) alice_key: String,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.dir));
+    }
+}
+
+#[derive(Debug)]
+struct Blind;
+
+impl Probe for Blind {
+    fn look<'a>(&'a self, _protocol: Protocol, _addr: &'a HostPort) -> Seeing<'a> {
+        Box::pin(async { Err(Unseen::Refused) })
+    }
+}
+
+struct NoSeal;
+
+impl Seal for NoSeal {
+    fn sign(&self, _message: &[u8]) -> Vec<u8> {
+        vec![0; 64]
+    }
+
+    fn key(&self) -> [u8; 32] {
+        [0; 32]
+    }
+}
+
+fn key(seed: u8) -> String {
+    Applicant::create(&Zeroizing::new([seed; 32]))
+        .unwrap()
+        .ssh_public()
+        .unwrap()
+}
+
+fn principal(name: &str, group: Option<&str>, seed: u8, clock: &Clock) -> Principal {
+    Principal {
+        name: name.parse().unwrap(),
+        kind: PrincipalKind::Person,
+        groups: group
+            .into_iter()
+            .map(|group| group.parse().unwrap())
+            .collect(),
+        keys: vec![registered_key(&key(seed)).unwrap()],
+        added_at: clock.now(),
+    }
+}
+
+fn shipped() -> PolicyTexts {
+    let library = policies::library();
+    let text = |document: &policies::Document| PolicyText {
+        name: document.name.clone(),
+        text: document.text.clone(),
+    };
+    PolicyTexts {
+        documents: library.policies.iter().map(text).collect(),
+        quorums: Some(text(&library.quorums)),
+        zone: "UTC".to_owned(),
+    }
+}
+
+impl World {
+    pub(super) async fn build() -> Self {
+        let mark = entropy::bytes::<8>().unwrap();
+        let dir = std::env::temp_dir().join(format!("tidegate-api-{:x}", u64::from_ne_bytes(mark)));
+        let clock = Clock::system();
+        let mut rng = entropy::rng();
+        let passphrase = Passphrase::generate(&mut rng);
+        let ca_dir = dir.join("authority");
+        std::fs::create_dir_all(&dir).unwrap();
+        let authority = Authority::create(&ca_dir, &passphrase, clock.now(), &mut rng).unwrap();
+        let recordings = dir.join("recordings");
+        std::fs::create_dir_all(&recordings).unwrap();
+        let recorder =
+            Recorder::open_dir(&recordings, Limits::default(), Arc::new(NoSeal)).unwrap();
+
+        let store = Backend::memory();
+        let root = principal("root", Some("admins"), 1, &clock);
+        bootstrap(&store, root, shipped(), &clock).await.unwrap();
+        let broker = Broker::start(store, clock.clone(), Settings::default())
+            .await
+            .unwrap();
+        let admin = caller("root");
+        let alice = principal("alice", Some("sre"), 2, &clock);
+        broker.add_principal(&admin, alice).await.unwrap();
+        broker
+            .add_principal(&admin, principal("mallory", None, 3, &clock))
+            .await
+            .unwrap();
+        broker.add_target(&admin, web1(&clock)).await.unwrap();
+
+        let router = router(Parts {
+            broker: broker.clone(),
+            authority: authority.clone(),
+            recorder,
+            probe: Arc::new(Blind),
+            entrances: Entrances::default(),
+        });
+        Self {
+            authority,
+            broker,
+            router,
+            dir,
+            alice_key: key(2),
+        }
+    }
+
+    /// The DER of a login certificate for somebody.
+    pub(super) async fn certificate(&self, name: &str) -> Vec<u8> {
+        let applicant = Applicant::create(&Zeroizing::new([9; 32])).unwrap();
+        let principal: PrincipalName = name.parse().unwrap();
+        let order = LoginOrder {
+            principal: &principal,
+            ssh_public_key: &applicant.ssh_public().unwrap(),
+            csr_pem: &applicant.signing_request().unwrap(),
+            lifetime: SignedDuration::from_hours(1),
+            now: self.broker.clock().now(),
+            rng: &mut entropy::rng(),
+        };
+        let issued = self
+            .authority
+            .issue_login(order, self.broker.journal())
+            .await
+            .unwrap();
+        der(&issued.x509_chain_pem)
+    }
+
+    /// Files a request as alice and gives its id.
+    pub(super) async fn asked_by_alice(&self) -> String {
+        let alice = self.certificate("alice").await;
+        let order = r#"{"target":"web1","duration_seconds":900,"reason":"INC-7"}"#;
+        let (status, body) = self.call(Some(&alice), "POST", "/v1/requests", order).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<RequestView>(&body)
+            .unwrap()
+            .id
+            .to_string()
+    }
+
+    /// Tries to log in with a key and a signature that is none.
+    pub(super) async fn login_with(&self, public_key: &str) -> (u16, String) {
+        let order = serde_json::json!({"public_key": public_key}).to_string();
+        let (_status, body) = self.call(None, "POST", "/v1/login/challenge", &order).await;
+        let challenge: Challenge = serde_json::from_str(&body).unwrap();
+        let order = serde_json::json!({
+            "public_key": public_key,
+            "challenge": challenge.challenge,
+            "signature": "not a signature",
+            "ssh_public_key": key(9),
+            "csr": "",
+        });
+        self.call(None, "POST", "/v1/login", &order.to_string())
+            .await
+    }
+
+    /// One request on a connection of its own.
+    pub(super) async fn call(
+        &self,
+        certificate: Option<&[u8]>,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, String) {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let peer = Peer {
+            certificate: certificate.map(|der| PeerCertificate(der.to_vec())),
+            source: [127, 0, 0, 1].into(),
+        };
+        let served = tokio::spawn(serve(server, self.router.clone(), peer));
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let text = format!("{head}{body}");
+        // A server that has said no may close before it has read everything.
+        let write = async { drop(writer.write_all(text.as_bytes()).await) };
+        let mut answer = Vec::new();
+        let (_written, read) = tokio::join!(write, reader.read_to_end(&mut answer));
+        read.unwrap();
+        served.await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body.to_owned(),
+        )
+    }
+}
+
+fn caller(name: &str) -> Caller {
+    Caller {
+        principal: name.parse().unwrap(),
+        source: [127, 0, 0, 1].into(),
+    }
+}
+
+fn web1(clock: &Clock) -> Target {
+    Target {
+        name: "web1".parse().unwrap(),
+        endpoint: Endpoint::Ssh(SshEndpoint {
+            addr: "192.0.2.7:22".parse().unwrap(),
+            host_key: HostKeyPin::Keys { keys: vec![key(8)] },
+        }),
+        logins: BTreeSet::from(["deploy".parse().unwrap()]),
+        labels: BTreeMap::new(),
+        owners: None,
+        added_at: clock.now(),
+    }
+}
+
+/// The DER of the first PEM block.
+fn der(pem: &str) -> Vec<u8> {
+    let body = pem
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.starts_with("-----"));
+    let digits = body.flat_map(str::bytes).filter_map(|byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _padding => None,
+    });
+    let mut out = Vec::new();
+    let (mut held, mut bits) = (0_u32, 0);
+    for digit in digits {
+        held = (held << 6) | u32::from(digit);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push(u8::try_from((held >> bits) & 0xff).unwrap());
+            held &= (1 << bits) - 1;
+        }
+    }
+    out
+}
