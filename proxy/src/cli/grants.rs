@@ -6,7 +6,7 @@ use policies::words::cli;
 use policies::{PrincipalName, Reason, TargetName};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::Row;
 use crate::cli::{prompt, sessions};
