@@ -115,7 +115,7 @@ fn cancel() {
     assert_eq!(world.sleepers(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn extended_protocol() {
     let world = World::new();
     world.grant_pg("10m");

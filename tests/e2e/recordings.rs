@@ -149,10 +149,7 @@ fn kill_9_recordings_recovered() {
     for id in before {
         let (holds, said) = world.verify(&id);
         assert!(holds, "{said}");
-        assert!(
-            said.contains("cut short") || said.contains("cut_short"),
-            "{said}"
-        );
+        assert!(said.contains("cut-short"), "{said}");
         assert!(world.exported(&id, "--text").contains("tick"));
     }
     assert!(

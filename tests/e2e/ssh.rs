@@ -321,6 +321,8 @@ fn a_stranger_does_not_get_in() {
     let keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key];
     world.alice().run(&keygen).unwrap();
     let (port, address) = (world.ssh_port(), world.address());
+    let known = world.alice().state_dir().join("known_hosts");
+    let known = format!("UserKnownHostsFile={}", known.display());
     let line = [
         "ssh",
         "-F",
@@ -334,9 +336,7 @@ fn a_stranger_does_not_get_in() {
         "-o",
         "BatchMode=yes",
         "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=none",
+        &known,
         &address,
         "echo in",
     ];

@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use proxy::demo::{Daemon, Ending, Person, Signals, Stage, StageOptions, said};
@@ -29,6 +30,7 @@ pub struct Setting<'a> {
 #[derive(Debug)]
 pub struct World {
     stage: Stage,
+    begun: AtomicUsize,
 }
 
 /// A live client of alice's: a process with its input held open and its outputs in files.
@@ -73,7 +75,10 @@ impl World {
             settings: setting.server,
         };
         match Stage::set(&options) {
-            Ok(stage) => Self { stage },
+            Ok(stage) => Self {
+                stage,
+                begun: AtomicUsize::new(0),
+            },
             Err(error) => panic!("the stage is set: {}", chain(&error)),
         }
     }
@@ -282,7 +287,8 @@ impl World {
     ///
     /// When it does not come up.
     pub fn begin(&self, name: &'static str, line: &[&str], sign: &str) -> Live {
-        let log = self.dir().join(format!("{name}.out"));
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        let log = self.dir().join(format!("{name}-{number}.out"));
         let command = self.alice().command(line);
         let daemon =
             Daemon::start(name, command, &log, Ending::Term, Signals::Shared).expect("it starts");

@@ -263,11 +263,11 @@ impl Bench {
     /// COPY out and in, direct and through tidegate.
     fn copy(&mut self) -> Vec<String> {
         let rows = self.mib * 1024 * 1024 / 1_000;
-        let fill = format!(
+        let tables = format!(
             "create table bulk as select repeat(md5(n::text), 31) as text from generate_series(1, {rows}) n; \
              create unlogged table sink (text text); grant select on bulk to app; grant insert, truncate on sink to app"
         );
-        self.world.sql(&fill);
+        self.world.sql(&tables);
         let file = self.scratch.path().join("rows");
         let mut table = Vec::new();
         for (name, statement) in [
