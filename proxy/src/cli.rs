@@ -146,12 +146,16 @@ pub async fn run(cli: Cli) -> ExitCode {
         clock: Clock::system(),
         surroundings,
     };
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other verb is a client's"
+    )]
     let verb = match cli.verb {
         // The server waits for signals itself.
         Verb::Serving(verb) => {
             let state_dir = cli.globals.state_dir.as_deref();
             return Box::pin(serving::run(
-                &context.printer,
+                context.printer,
                 verb.keeping_state_in(state_dir),
             ))
             .await;

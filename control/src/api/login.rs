@@ -75,7 +75,7 @@ pub(crate) async fn login(
         .authority
         .issue_login(wish, broker.journal())
         .await
-        .map_err(refused)?;
+        .map_err(|error| refused(&error))?;
     info!(%principal, %source, "login.issued");
     Ok(Json(LoggedIn {
         schema: "tidegate.login/1".into(),
@@ -124,7 +124,7 @@ async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
     }
 }
 
-fn refused(error: IssueError) -> Refused {
+fn refused(error: &IssueError) -> Refused {
     let source = error
         .source()
         .map(|source| format!(": {source}"))

@@ -16,9 +16,9 @@ use crate::cli::{block, requests, stanza, targets};
 /// Write what ssh and psql need to know
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
-    /// The stanzas for ssh, in ~/.ssh/config
+    /// The stanzas for ssh, in `~/.ssh/config`
     Ssh(What),
-    /// The services for psql, in ~/.pg_service.conf or `PGSERVICEFILE`
+    /// The services for psql, in `~/.pg_service.conf` or `PGSERVICEFILE`
     Psql(What),
 }
 

@@ -220,10 +220,10 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
 /// What a request came to for somebody who waited for it: still pending is no success then.
 fn patience(context: &Context, request: &RequestView) -> Outcome {
     told(context, request)?;
-    match request.state {
-        Standing::Pending => Err(Failure::told(Exit::Pending)),
-        _answered => Ok(()),
+    if request.state == Standing::Pending {
+        return Err(Failure::told(Exit::Pending));
     }
+    Ok(())
 }
 
 /// The command that goes in, as it can be pasted.

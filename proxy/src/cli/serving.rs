@@ -55,12 +55,12 @@ struct Made<'a> {
 }
 
 /// Runs one of them.
-pub(crate) async fn run(printer: &Printer, verb: ServingVerb) -> ExitCode {
+pub(crate) async fn run(printer: Printer, verb: ServingVerb) -> ExitCode {
     let outcome = match verb {
         ServingVerb::Init(args) => made(printer, &args).await,
         ServingVerb::Serve(args) => server::serve(&args, env::vars())
             .await
-            .map_err(|failure| told(&words::NOT_SERVED, &failure)),
+            .map_err(|failure| told(words::NOT_SERVED, &failure)),
         ServingVerb::CheckConfig { config_dir } => checked(printer, &config_dir),
         ServingVerb::Demo(args) => return shown(args).await,
     };
@@ -75,10 +75,10 @@ pub(crate) async fn run(printer: &Printer, verb: ServingVerb) -> ExitCode {
     }
 }
 
-async fn made(printer: &Printer, args: &init::Args) -> Outcome {
+async fn made(printer: Printer, args: &init::Args) -> Outcome {
     let made = init::init(args)
         .await
-        .map_err(|failure| told(&words::NOT_MADE, &failure))?;
+        .map_err(|failure| told(words::NOT_MADE, &failure))?;
     let Initialised {
         config,
         fingerprint,
@@ -96,9 +96,9 @@ async fn made(printer: &Printer, args: &init::Args) -> Outcome {
     printer.done(&result, fingerprint, &made.to_string())
 }
 
-fn checked(printer: &Printer, config_dir: &Path) -> Outcome {
+fn checked(printer: Printer, config_dir: &Path) -> Outcome {
     server::check_config(config_dir, env::vars())
-        .map_err(|failure| told(&words::NOT_CHECKED, &failure))?;
+        .map_err(|failure| told(words::NOT_CHECKED, &failure))?;
     let shown = config_dir.join(crate::config::FILE).display().to_string();
     printer.done(
         &serde_json::json!({ "schema": "tidegate.check-config/1", "good": true }),
@@ -121,10 +121,12 @@ fn told(what: &str, failure: &server::Failure) -> Failure {
     for mistake in failure.mistakes() {
         Printer::complain(&mistake.to_string());
     }
-    let exit = match failure {
-        server::Failure::Initialised { .. } => Exit::Conflict,
-        server::Failure::Config(_) => Exit::Usage,
-        _ => Exit::Error,
+    let exit = if let server::Failure::Initialised { .. } = failure {
+        Exit::Conflict
+    } else if let server::Failure::Config(_) = failure {
+        Exit::Usage
+    } else {
+        Exit::Error
     };
     Failure::new(exit, words::trouble(what, &failure.words()))
 }

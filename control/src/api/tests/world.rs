@@ -201,7 +201,7 @@ impl World {
             certificate: certificate.map(|der| PeerCertificate(der.to_vec())),
             source: [127, 0, 0, 1].into(),
         };
-        let served = tokio::spawn(serve(server, self.router.clone(), peer));
+        let serving = tokio::spawn(serve(server, self.router.clone(), peer));
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -214,7 +214,7 @@ impl World {
         let mut answer = Vec::new();
         let (_written, read) = tokio::join!(write, reader.read_to_end(&mut answer));
         read.unwrap();
-        served.await.unwrap();
+        serving.await.unwrap();
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (
@@ -246,6 +246,10 @@ fn web1(clock: &Clock) -> Target {
 }
 
 /// The DER of the first PEM block.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "digits are below 64 and at most 14 bits are held"
+)]
 fn der(pem: &str) -> Vec<u8> {
     let body = pem
         .lines()
