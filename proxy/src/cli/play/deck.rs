@@ -117,6 +117,10 @@ impl<'a> Deck<'a> {
     async fn wait(&mut self, keys: &Keys) -> Result<Waited, Failure> {
         loop {
             for key in keys.pressed() {
+                #[expect(
+                    clippy::wildcard_enum_match_arm,
+                    reason = "every other key is obeyed alike"
+                )]
                 match key {
                     Key::Quit => return Ok(Waited::Quit),
                     Key::Step if self.paused => return Ok(Waited::Up),
@@ -220,6 +224,10 @@ impl<'a> Deck<'a> {
             let Some(stamped) = found else {
                 return Ok(false);
             };
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "a terminal shows output and its own size, whatever else is recorded"
+            )]
             match stamped.frame {
                 Frame::Data {
                     channel,

@@ -66,7 +66,7 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        drop(tcsetattr(&self.from, OptionalActions::Flush, &self.before));
+        tcsetattr(&self.from, OptionalActions::Flush, &self.before).unwrap_or_default();
     }
 }
 
