@@ -22,12 +22,16 @@ pub fn tidegate() -> PathBuf {
     found.expect("`tidegate` is built: cargo build --package proxy --bin tidegate")
 }
 
-/// Builds the optimised binary, for programs that measure it, and says where it is.
+/// Builds the optimised binary, for programs that measure it, and says where it is. One that
+/// `TIDEGATE_BINARY` names is taken as it is.
 ///
 /// # Panics
 ///
 /// When it does not build.
 pub fn release() -> PathBuf {
+    if std::env::var_os("TIDEGATE_BINARY").is_some() {
+        return tidegate();
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args([
