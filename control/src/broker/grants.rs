@@ -1,10 +1,14 @@
 //! Grants, and ending them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::words::broker::Conflict;
-use policies::{Grant, GrantEnd, GrantId, GrantOver, Reason, SessionId};
+use policies::{
+    Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, SessionId, TargetName,
+};
 
+use super::desk::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::lease::book::Bound;
@@ -77,6 +81,43 @@ impl Broker {
             .cloned()
             .collect()
     }
+}
+
+/// Ends what stands on a name that is about to go: whoever or whatever is called so next gets
+/// nothing by it. Grants that only one of the two clocks says are over are ended too, and requests
+/// that are open are taken back.
+pub(super) fn orphans(
+    view: &View<'_>,
+    uptime: Duration,
+    named: impl Fn(&PrincipalName, &TargetName, &Login) -> bool,
+) -> Vec<Change> {
+    let facts = &view.state.facts;
+    let end = GrantEnd {
+        by: view.caller.principal.clone(),
+        reason: gone(),
+        at: view.now,
+    };
+    let grants = facts.grants.values().filter(|grant| {
+        let runs = view.now < grant.expires_at || !view.state.is_outrun(grant.id, uptime);
+        runs && grant.ended.is_none() && named(&grant.principal, &grant.target, &grant.login)
+    });
+    let requests = facts.requests.values().filter(|request| {
+        request.is_open(view.now) && named(&request.principal, &request.target, &request.login)
+    });
+    let ended = grants.map(|grant| Change::GrantEnded {
+        id: grant.id,
+        end: end.clone(),
+    });
+    let withdrawn = requests.map(|request| Change::RequestWithdrawn { id: request.id });
+    ended.chain(withdrawn).collect()
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "letters and spaces, and fewer than `Reason::MAX`"
+)]
+fn gone() -> Reason {
+    Reason::parse("who or what it was for was removed").expect("a reason")
 }
 
 /// The names of these sessions.

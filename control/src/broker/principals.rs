@@ -10,7 +10,7 @@ use policies::{
 };
 
 use super::desk::{View, draw};
-use super::grants::names;
+use super::grants::{names, orphans};
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::lease::book::Bound;
@@ -47,7 +47,7 @@ impl Broker {
         self.principal(&name)
     }
 
-    /// Removes someone, and returns the sessions that ended.
+    /// Removes someone with their grants and open requests, and returns the sessions that ended.
     ///
     /// # Errors
     ///
@@ -61,10 +61,10 @@ impl Broker {
             view.office(Office::ManagePrincipals)?;
             known(view, name)?;
             let sessions = names(&self.inner.book.of_principal(name));
-            Ok((
-                vec![Change::PrincipalRemoved { name: name.clone() }],
-                sessions,
-            ))
+            let uptime = self.inner.clock.uptime();
+            let mut changes = vec![Change::PrincipalRemoved { name: name.clone() }];
+            changes.extend(orphans(view, uptime, |who, _target, _login| who == name));
+            Ok((changes, sessions))
         })
         .await
     }

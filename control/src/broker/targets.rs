@@ -10,7 +10,7 @@ use policies::{
 };
 
 use super::desk::View;
-use super::grants::names;
+use super::grants::{names, orphans};
 use super::principals::exists;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
@@ -107,6 +107,9 @@ impl Broker {
 
     /// Replaces a target of the same name, and returns the sessions that ended by it.
     ///
+    /// Grants and open requests that were for another machine, or for an account that is not named
+    /// any more, end with it: approvers said yes to what it was.
+    ///
     /// # Errors
     ///
     /// [`BrokerError::NotFound`] when there is none.
@@ -117,22 +120,25 @@ impl Broker {
     ) -> Result<Vec<SessionId>, BrokerError> {
         self.change(caller, ("replace target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
-            known(view, &target.name)?;
+            let before = known(view, &target.name)?;
+            let moved = before.endpoint != target.endpoint;
             let mut bound = self.inner.book.of_target(&target.name);
             bound.retain(|(_session, terms)| {
                 terms.target.endpoint != target.endpoint || !target.logins.contains(&terms.login)
             });
-            Ok((
-                vec![Change::TargetAdded {
-                    target: target.clone(),
-                }],
-                names(&bound),
-            ))
+            let uptime = self.inner.clock.uptime();
+            let mut changes = vec![Change::TargetAdded {
+                target: target.clone(),
+            }];
+            changes.extend(orphans(view, uptime, |_who, name, login| {
+                *name == target.name && (moved || !target.logins.contains(login))
+            }));
+            Ok((changes, names(&bound)))
         })
         .await
     }
 
-    /// Removes a target, and returns the sessions that ended.
+    /// Removes a target with its grants and open requests, and returns the sessions that ended.
     ///
     /// # Errors
     ///
@@ -146,20 +152,20 @@ impl Broker {
             view.office(Office::ManageTargets)?;
             known(view, name)?;
             let sessions = names(&self.inner.book.of_target(name));
-            Ok((vec![Change::TargetRemoved { name: name.clone() }], sessions))
+            let uptime = self.inner.clock.uptime();
+            let mut changes = vec![Change::TargetRemoved { name: name.clone() }];
+            changes.extend(orphans(view, uptime, |_who, target, _login| target == name));
+            Ok((changes, sessions))
         })
         .await
     }
 }
 
-fn known(view: &View<'_>, name: &TargetName) -> Result<(), BrokerError> {
-    if view.state.facts.targets.contains_key(name) {
-        Ok(())
-    } else {
-        Err(BrokerError::NotFound {
-            what: name.to_string(),
-        })
-    }
+fn known<'v>(view: &'v View<'_>, name: &TargetName) -> Result<&'v Arc<Target>, BrokerError> {
+    let found = view.state.facts.targets.get(name);
+    found.ok_or_else(|| BrokerError::NotFound {
+        what: name.to_string(),
+    })
 }
 
 fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {

@@ -31,6 +31,16 @@ pub(crate) fn structural(
             reason: kill.reason.clone(),
         });
     }
+    // Before the grant: it ends in the same revision.
+    if !facts.principals.contains_key(&terms.principal) {
+        return Some(SeverReason::PrincipalRemoved);
+    }
+    let Some(target) = facts.targets.get(&terms.target.name) else {
+        return Some(SeverReason::TargetRemoved);
+    };
+    if target.endpoint != terms.target.endpoint || !target.logins.contains(&terms.login) {
+        return Some(SeverReason::TargetRemoved);
+    }
     let grant = facts.grants.get(&terms.grant);
     if let Some(end) = grant.and_then(|grant| grant.ended.as_ref()) {
         return Some(SeverReason::Revoked {
@@ -40,15 +50,6 @@ pub(crate) fn structural(
     }
     if now >= terms.until || grant.is_none_or(|grant| now >= grant.expires_at) {
         return Some(SeverReason::Expired { at: terms.until });
-    }
-    if !facts.principals.contains_key(&terms.principal) {
-        return Some(SeverReason::PrincipalRemoved);
-    }
-    let Some(target) = facts.targets.get(&terms.target.name) else {
-        return Some(SeverReason::TargetRemoved);
-    };
-    if target.endpoint != terms.target.endpoint || !target.logins.contains(&terms.login) {
-        return Some(SeverReason::TargetRemoved);
     }
     let locked = facts.lock_on_principal(&terms.principal).is_some()
         || facts.lock_on_target(&terms.target.name).is_some();

@@ -109,6 +109,7 @@ async fn what_a_session_stands_on_cannot_go_without_it() {
     world.broker.replace_target(&root, moved).await.unwrap();
     assert_eq!(over(&mut lease).await, Some(SeverReason::TargetRemoved));
 
+    world.granted("alice", "web1", 60).await;
     let mut lease = world.admit("alice", "web1").await.unwrap().lease;
     world.broker.remove_target(&root, &web1).await.unwrap();
     assert_eq!(over(&mut lease).await, Some(SeverReason::TargetRemoved));

@@ -1,11 +1,15 @@
 //! Who may change who and what is known.
 
+use std::collections::BTreeSet;
+
 use control::BrokerError;
 use control::bootstrap::bootstrap;
 use control::store::Backend;
 use control::{Broker, Settings};
 use policies::words::broker::{Conflict, Invalid};
-use policies::{PrincipalName, RegisteredKey};
+use policies::{
+    Endpoint, GrantId, Login, PrincipalName, RegisteredKey, RequestId, RequestState, TargetName,
+};
 
 use crate::world::{World, caller, library, principal, target};
 
@@ -53,6 +57,98 @@ async fn a_key_proves_one_person() {
         .await
         .unwrap();
     assert_eq!(world.broker.identify_key("SHA256:alice"), None);
+}
+
+/// What alice has on these targets: a grant on the first, an open request for the second.
+async fn held_by_alice(world: &World) -> (GrantId, RequestId) {
+    let grant = world.granted("alice", "web1", 60).await;
+    world.admit("alice", "web1").await.unwrap();
+    let asked = world.ask_for("alice", "web2", 60).await.unwrap();
+    (grant, asked.request.id)
+}
+
+/// Whether that grant is ended, and that request withdrawn.
+fn is_gone(world: &World, (grant, request): (GrantId, RequestId)) -> (bool, bool) {
+    let grant = world.broker.show_grant(&caller("carol"), grant).unwrap();
+    let asking = world.broker.show_request(&caller("carol"), request);
+    let state = asking.unwrap().request.state.clone();
+    (grant.ended.is_some(), state == RequestState::Withdrawn)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_called_so_next_inherits_nothing() {
+    let world = World::new().await;
+    let (root, alice) = (caller("root"), PrincipalName::parse("alice").unwrap());
+    let others = world.granted("amy", "web1", 60).await;
+    let held = held_by_alice(&world).await;
+    world.broker.remove_principal(&root, &alice).await.unwrap();
+    let again = principal("alice", "sre", &world.clock);
+    world.broker.add_principal(&root, again).await.unwrap();
+    assert_eq!(is_gone(&world, held), (true, true));
+    world.admit("alice", "web1").await.unwrap_err();
+    world
+        .broker
+        .approve(&caller("bob"), held.1, None, None)
+        .await
+        .unwrap_err();
+    assert!(!is_gone(&world, (others, held.1)).0);
+    world.admit("amy", "web1").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_called_so_next_inherits_nothing() {
+    let world = World::new().await;
+    let root = caller("root");
+    let held = held_by_alice(&world).await;
+    for name in ["web1", "web2"] {
+        let name = TargetName::parse(name).unwrap();
+        world.broker.remove_target(&root, &name).await.unwrap();
+        let again = target(name.as_str(), "dev", &world.clock);
+        world.broker.add_target(&root, again).await.unwrap();
+    }
+    assert_eq!(is_gone(&world, held), (true, true));
+    world.admit("alice", "web1").await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_to_one_machine_is_none_to_another_of_its_name() {
+    let world = World::new().await;
+    let root = caller("root");
+    let held = held_by_alice(&world).await;
+    for name in ["web1", "web2"] {
+        let mut relabelled = target(name, "dev", &world.clock);
+        let label = ("team".to_owned(), "web".to_owned());
+        relabelled.labels.extend([label]);
+        world
+            .broker
+            .replace_target(&root, relabelled)
+            .await
+            .unwrap();
+    }
+    assert_eq!(is_gone(&world, held), (false, false));
+    for name in ["web1", "web2"] {
+        let mut moved = target(name, "dev", &world.clock);
+        if let Endpoint::Ssh(ssh) = &mut moved.endpoint {
+            ssh.addr = "127.0.0.1:9999".parse().unwrap();
+        }
+        world.broker.replace_target(&root, moved).await.unwrap();
+    }
+    assert_eq!(is_gone(&world, held), (true, true));
+    world.admit("alice", "web1").await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_for_an_account_that_is_struck_off_does_not_come_back_with_it() {
+    let world = World::new().await;
+    let root = caller("root");
+    let held = held_by_alice(&world).await;
+    let mut narrowed = target("web1", "dev", &world.clock);
+    narrowed.logins = BTreeSet::from([Login::parse("root").unwrap()]);
+    for target in [narrowed, target("web1", "dev", &world.clock)] {
+        world.broker.replace_target(&root, target).await.unwrap();
+    }
+    assert_eq!(is_gone(&world, held), (true, false));
+    world.admit("alice", "web1").await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
