@@ -173,6 +173,11 @@ impl Broker {
         self.inner.book.close(&SeverReason::Stopping);
     }
 
+    /// Ends every live session, for a reason that is not about any one of them.
+    pub fn end_all(&self, reason: &SeverReason) {
+        self.inner.book.sever_all(reason);
+    }
+
     /// Ends one session for a reason that is not in the log, for example that its recording cannot
     /// go on.
     pub fn end_session(&self, session: SessionId, reason: SeverReason) {

@@ -221,14 +221,11 @@ fn span(
         let span = duration::parse(text).map_err(|refused| refused.to_string())?;
         let span = Duration::try_from(span)
             .map_err(|_negative| "a length of time cannot be negative".to_owned())?;
-        match allowed_s.contains(&span.as_secs()) {
-            true => Ok(span),
-            false => Err(format!(
-                "between {} s and {} s",
-                allowed_s.start(),
-                allowed_s.end()
-            )),
-        }
+        let (from, to) = (allowed_s.start(), allowed_s.end());
+        let allowed = allowed_s.contains(&span.as_secs());
+        allowed
+            .then_some(span)
+            .ok_or_else(|| format!("between {from} s and {to} s"))
     };
     settings
         .parsed(section, key, read)
@@ -264,7 +261,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Config, String> {
         Config::read("tidegate.toml", text, Path::new("/etc/tidegate"), [])
-            .map_err(|mistakes| mistakes.iter().map(|m| format!("{m}\n")).collect())
+            .map_err(|mistakes| mistakes.iter().map(|m| m.to_string() + "\n").collect())
     }
 
     const GOOD: &str =

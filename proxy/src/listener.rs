@@ -120,10 +120,13 @@ pub async fn accept(
 ) {
     loop {
         match listener.accept().await {
-            Ok((stream, source)) => match seats.take(source.ip()) {
-                Some(seat) => take(stream, source, seat),
-                None => debug!(%source, "connection.unseated"),
-            },
+            Ok((stream, source)) => {
+                if let Some(seat) = seats.take(source.ip()) {
+                    take(stream, source, seat);
+                } else {
+                    debug!(%source, "connection.unseated");
+                }
+            }
             Err(refused) => {
                 warn!(reason = %refused, "connection.unaccepted");
                 time::sleep(EXHAUSTED_PAUSE).await;

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use crate::config::{self, Config};
 use crate::init;
 use crate::session::bastion::Bastion;
+use crate::session::chain;
 
 mod api;
 mod doors;
@@ -33,6 +34,7 @@ mod tls;
 mod upkeep;
 
 pub use failure::Failure;
+pub use upkeep::Disk;
 
 /// What `serve` is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -94,6 +96,7 @@ pub async fn serve(
     upkeep.spawn(upkeep::sync_recordings(
         house.recorder.clone(),
         house.broker.clone(),
+        house.disk.clone(),
     ));
     let doors = doors::Doors::open(&config, &house, &tracker).await?;
     doors.accept(&config, &house, listeners, &mut upkeep);
@@ -103,13 +106,20 @@ pub async fn serve(
         warn!(reason = %refused, "server.unnotified");
     }
 
-    asked_to_stop().await.map_err(Failure::Signal)?;
+    // What goes on beside the sessions never ends by itself: if some of it does, so do we.
+    let ended = tokio::select! {
+        asked = asked_to_stop() => asked.map_err(Failure::Signal),
+        Some(_) = upkeep.join_next() => Err(Failure::Upkeep),
+    };
+    if let Err(failure) = &ended {
+        error!(reason = %chain(failure), "server.failed");
+    }
     info!("server.stopping");
     doors.close();
     drain(&house.broker, &tracker, config.drain_timeout).await;
     upkeep.shutdown().await;
     info!("server.stopped");
-    Ok(())
+    ended
 }
 
 /// The parts that everything shares.
@@ -117,6 +127,7 @@ pub(crate) struct House {
     pub(crate) broker: Broker,
     pub(crate) authority: Authority,
     pub(crate) recorder: Recorder,
+    pub(crate) disk: Disk,
     pub(crate) bastion: Arc<Bastion>,
 }
 
@@ -149,16 +160,19 @@ async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, F
         .await
         .map_err(Failure::Start)?;
     upkeep::recover(&recorder, &broker).await?;
+    let disk = Disk::default();
     let bastion = Bastion::new(
         broker.clone(),
         authority.clone(),
         recorder.clone(),
+        disk.clone(),
         config.egress.clone(),
     );
     Ok(House {
         broker,
         authority,
         recorder,
+        disk,
         bastion: Arc::new(bastion),
     })
 }

@@ -37,6 +37,10 @@ pub const GREETING_LIMIT: Duration = Duration::from_secs(20);
 /// How long a client may take to hear why its session ended before its socket goes.
 pub const FAREWELL_LIMIT: Duration = Duration::from_millis(300);
 
+/// How long a client may take to get what was already passed on to it when a session has ended by
+/// itself. The lease no longer looks on then, so it cannot be without an end.
+pub const LEAVE_LIMIT: Duration = Duration::from_secs(3);
+
 /// How long the stopping of work at the target may take before it is recorded as not seen.
 pub const HALT_LIMIT: Duration = Duration::from_secs(2);
 
@@ -54,92 +58,111 @@ pub async fn run<P: Protocol>(
     let (io, newcomer) = client.wrap(&client_side).map_err(Refused::Socket)?;
     let Identified { ask, mut front } = protocol.greet(io, newcomer).await?;
 
-    let Admission {
-        session,
-        permit,
-        mut lease,
-    } = match bastion.admit(&ask).await {
+    let admission = match bastion.admit(&ask).await {
         Ok(admission) => admission,
         Err(denial) => {
             let words = denial.words();
-            info!(principal = %ask.principal, target = %ask.target, login = %ask.login, reason = words.code,
-                "session.denied");
+            info!(principal = %ask.principal, target = %ask.target, login = %ask.login,
+                reason = words.code, "session.denied");
             refuse(&mut front, &client_side, &words).await;
             return Ok(());
         }
     };
-    let terms = permit.terms().clone();
-    let span = info_span!("session", %session, grant = %terms.grant, principal = %terms.principal,
-        target = %terms.target.name, login = %terms.login);
-    let entered = async {
-        let recording = match bastion.open_recording(session, &terms).await {
-            Ok(recording) => recording,
-            Err(refused) => {
-                warn!(reason = %chain(refused.as_ref()), "session.unrecordable");
-                refuse(
-                    &mut front,
-                    &client_side,
-                    &Denial::Unavailable {
-                        part: Part::Recorder,
-                    }
-                    .words(),
-                )
-                .await;
-                return;
-            }
-        };
-        let scope = bastion.scope(session, terms, recording);
-        info!("session.opened");
-
-        let mut halt = None;
-        let work = async {
-            let Dialled { io, source } = bastion.dial(scope.terms(), &target_side).await?;
-            let pass = bastion.issue(session, permit, source).await?;
-            let Connected { back, halt: stop } =
-                protocol.connect(&mut front, io, pass, &scope).await?;
-            halt = Some(stop);
-            Ok(protocol.relay(&mut front, back, &scope).await)
-        };
-        let ending = select! {
-            biased;
-            reason = lease.severed() => Ending::Severed(reason),
-            reason = idle(&scope) => Ending::Severed(reason),
-            done = work => Ending::from(done),
-        };
-        let mut timeline = Timeline {
-            decided_at: Some(scope.elapsed()),
-            ..Timeline::default()
-        };
-
-        target_side.sever();
-        timeline.target_closed = Some(scope.elapsed());
-        let stopping = async {
-            let halted = stop_work(bastion, &scope, halt).await;
-            (halted == Halted::Confirmed).then(|| scope.elapsed())
-        };
-        let parting = async {
-            part(
-                &mut front,
-                &client_side,
-                ending.farewell(scope.terms()).as_ref(),
-            )
-            .await;
-            Some(scope.elapsed())
-        };
-        (timeline.halt_confirmed, timeline.client_closed) = tokio::join!(stopping, parting);
-        info!(reason = ending.as_str(), "session.ended");
-        bastion.close(&scope, &ending, timeline).await;
+    let terms = admission.permit.terms();
+    let span = info_span!("session", session = %admission.session, grant = %terms.grant,
+        principal = %terms.principal, target = %terms.target.name, login = %terms.login);
+    let sides = Sides {
+        client: client_side,
+        target: target_side,
     };
-    entered.instrument(span).await;
+    // On the heap: thousands of sessions wait here.
+    Box::pin(live(protocol, admission, &mut front, sides, bastion))
+        .instrument(span)
+        .await;
     Ok(())
+}
+
+/// Both sockets of a session, each under what can end it.
+struct Sides {
+    client: Severer,
+    target: Severer,
+}
+
+/// Somebody was let in: record, reach the target, prove ourselves there, relay until it ends, and
+/// wind up, the target's side first.
+async fn live<P: Protocol>(
+    protocol: &P,
+    admission: Admission,
+    front: &mut P::Front,
+    sides: Sides,
+    bastion: &Bastion,
+) {
+    let Admission {
+        session,
+        permit,
+        mut lease,
+    } = admission;
+    let terms = permit.terms().clone();
+    let recording = match bastion.open_recording(session, &terms).await {
+        Ok(recording) => recording,
+        Err(refused) => {
+            warn!(reason = %chain(refused.as_ref()), "session.unrecordable");
+            let denial = Denial::Unavailable {
+                part: Part::Recorder,
+            };
+            return refuse(front, &sides.client, &denial.words()).await;
+        }
+    };
+    let scope = bastion.scope(session, terms, recording);
+    info!("session.opened");
+
+    let mut halt = None;
+    let work = async {
+        let Dialled { io, source } = bastion.dial(scope.terms(), &sides.target).await?;
+        let pass = bastion.issue(session, permit, source).await?;
+        let connected = protocol.connect(front, io, pass, &scope).await?;
+        let Connected { back, halt: stop } = connected;
+        halt = Some(stop);
+        Ok(protocol.relay(front, back, &scope).await)
+    };
+    let ending = select! {
+        biased;
+        reason = lease.severed() => Ending::Severed(reason),
+        reason = idle(&scope) => Ending::Severed(reason),
+        done = work => Ending::from(done),
+    };
+    let decided_at = Some(scope.elapsed());
+    sides.target.sever();
+    let target_closed = Some(scope.elapsed());
+
+    let farewell = ending.farewell(scope.terms());
+    let stopping = async {
+        let halted = stop_work(bastion, &scope, halt).await;
+        (halted == Halted::Confirmed).then(|| scope.elapsed())
+    };
+    let parting = async {
+        part(front, &sides.client, farewell.as_ref()).await;
+        Some(scope.elapsed())
+    };
+    let (halt_confirmed, client_closed) = tokio::join!(stopping, parting);
+    let timeline = Timeline {
+        decided_at,
+        target_closed,
+        halt_confirmed,
+        client_closed,
+    };
+    info!(reason = ending.as_str(), "session.ended");
+    bastion.close(&scope, &ending, timeline).await;
 }
 
 /// Tells the client, for as long as it may take, then lets its socket go: gently where it has heard
 /// everything, at once where it does not listen.
 async fn part(front: &mut impl Front, side: &Severer, words: Option<&Words>) {
     let Some(words) = words else {
-        front.leave().await;
-        return side.release();
+        return match time::timeout(LEAVE_LIMIT, front.leave()).await {
+            Ok(()) => side.release(),
+            Err(_elapsed) => side.sever(),
+        };
     };
     match time::timeout(FAREWELL_LIMIT, front.farewell(words)).await {
         Ok(()) => side.release(),

@@ -71,13 +71,11 @@ impl<'a> Settings<'a> {
         key: &'static str,
     ) -> Option<(String, Place)> {
         let (value, place) = self.take(section, key)?;
-        match value {
-            DeValue::String(text) => Some((text.into_owned(), place)),
-            other => self.refuse(
-                &place,
-                format!("a text in quotes is needed, not {}", article(&other)),
-            ),
+        if let DeValue::String(text) = value {
+            return Some((text.into_owned(), place));
         }
+        let what = format!("a text in quotes is needed, not {}", article(&value));
+        self.refuse(&place, what)
     }
 
     /// A list of texts, if the setting is there. One text alone counts as a list of one.
@@ -87,13 +85,12 @@ impl<'a> Settings<'a> {
         key: &'static str,
     ) -> Option<Vec<(String, Place)>> {
         let (value, place) = self.take(section, key)?;
-        let items = match value {
-            DeValue::String(text) => return Some(vec![(text.into_owned(), place)]),
-            DeValue::Array(items) => items,
-            other => {
-                let what = format!("a list of texts is needed, not {}", article(&other));
-                return self.refuse(&place, what);
-            }
+        if let DeValue::String(text) = value {
+            return Some(vec![(text.into_owned(), place)]);
+        }
+        let DeValue::Array(items) = value else {
+            let what = format!("a list of texts is needed, not {}", article(&value));
+            return self.refuse(&place, what);
         };
         let mut texts = Vec::new();
         for item in items {
@@ -101,12 +98,12 @@ impl<'a> Settings<'a> {
                 what: place.what.clone(),
                 span: place.span.as_ref().map(|_| item.span()),
             };
-            match item.into_inner() {
-                DeValue::String(text) => texts.push((text.into_owned(), place)),
-                other => self.mistake(
-                    &place,
-                    format!("a text in quotes is needed, not {}", article(&other)),
-                ),
+            let item = item.into_inner();
+            if let DeValue::String(text) = item {
+                texts.push((text.into_owned(), place));
+            } else {
+                let what = format!("a text in quotes is needed, not {}", article(&item));
+                self.mistake(&place, what);
             }
         }
         Some(texts)

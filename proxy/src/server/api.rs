@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use ca::ServerIdentity;
 use control::api::{self, Peer, PeerCertificate, Router};
@@ -15,6 +16,9 @@ use tracing::debug;
 use super::{Failure, tls};
 use crate::listener::Seat;
 use crate::session::GREETING_LIMIT;
+
+/// How long a connection without a certificate may last.
+const STRANGER_LIMIT: Duration = Duration::from_secs(60);
 
 /// The HTTP API behind TLS.
 pub(super) struct Api {
@@ -54,7 +58,7 @@ impl Api {
         Ok(())
     }
 
-    /// Serves one connection until it ends. The seat is given back once TLS stands.
+    /// Serves one connection until it ends. The seat is given back once a certificate was shown.
     pub(super) async fn serve(&self, stream: TcpStream, source: SocketAddr, seat: Seat) {
         let acceptor = self
             .acceptor
@@ -62,7 +66,6 @@ impl Api {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let shaken = time::timeout(GREETING_LIMIT, acceptor.accept(stream)).await;
-        drop(seat);
         let tls = match shaken {
             Ok(Ok(tls)) => tls,
             Ok(Err(refused)) => return debug!(%source, reason = %refused, "connection.refused"),
@@ -75,6 +78,16 @@ impl Api {
             certificate,
             source: source.ip().to_canonical(),
         };
-        api::serve(tls, self.router.clone(), peer).await;
+        if peer.certificate.is_some() {
+            drop(seat);
+            return api::serve(tls, self.router.clone(), peer).await;
+        }
+        // Who shows no certificate can only log in, which takes three requests. They keep their
+        // seat, and have an end.
+        let served = time::timeout(STRANGER_LIMIT, api::serve(tls, self.router.clone(), peer));
+        if served.await.is_err() {
+            debug!(%source, reason = "too slow", "connection.refused");
+        }
+        drop(seat);
     }
 }

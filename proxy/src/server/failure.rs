@@ -91,6 +91,9 @@ pub enum Failure {
     /// PostgreSQL's TLS cannot be set up.
     #[error("set up TLS for PostgreSQL")]
     Anchor(#[source] crate::postgres::AnchorError),
+    /// Something that has to go on beside the sessions has ended.
+    #[error("something that has to go on beside the sessions has ended")]
+    Upkeep,
     /// Signals cannot be waited for.
     #[error("wait for signals")]
     Signal(#[source] io::Error),
@@ -125,16 +128,30 @@ impl Failure {
             }
             Self::Store(_) => Unstartable::Store { detail },
             Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },
-            _ => Unstartable::Other { detail },
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Listen { .. }
+            | Self::Library
+            | Self::CreateAuthority(_)
+            | Self::Identity(_)
+            | Self::Bootstrap(_)
+            | Self::Start(_)
+            | Self::Recorder(_)
+            | Self::Recover(_)
+            | Self::Tls(_)
+            | Self::Verifier(_)
+            | Self::Anchor(_)
+            | Self::Upkeep
+            | Self::Signal(_) => Unstartable::Other { detail },
         }
         .words()
     }
 
     /// The mistakes of the configuration, if that is what is wrong.
     pub fn mistakes(&self) -> &[Diagnosis] {
-        match self {
-            Self::Config(mistakes) => mistakes,
-            _ => &[],
+        if let Self::Config(mistakes) = self {
+            return mistakes;
         }
+        &[]
     }
 }

@@ -97,7 +97,7 @@ impl Inside for InnerHouse {
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let bastion = Arc::clone(&self.bastion);
         Box::pin(async move {
-            if let Err(refused) = session::run(&protocol, client, &bastion).await {
+            if let Err(refused) = Box::pin(session::run(&protocol, client, &bastion)).await {
                 debug!(reason = %chain(&refused), "connection.refused");
             }
         })

@@ -48,7 +48,9 @@ async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
         info!(%addr, reason = %chain(&refused), "target.unseen");
         match refused {
             postgres::probe::ProbeError::Unreachable { source, .. } => unseen(&source),
-            _ => Unseen::Odd,
+            postgres::probe::ProbeError::Slow { .. } => Unseen::Silent,
+            postgres::probe::ProbeError::Tls { .. }
+            | postgres::probe::ProbeError::Certificate { .. } => Unseen::Odd,
         }
     })?;
     Ok(Probed::Postgres {
@@ -60,12 +62,22 @@ async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
 
 /// What a connection that could not be made tells.
 fn unseen(refused: &io::Error) -> Unseen {
-    match refused.kind() {
-        io::ErrorKind::TimedOut => Unseen::Silent,
-        io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::ConnectionReset => Unseen::Refused,
-        _ => Unseen::Unresolved,
+    use io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
+    };
+    let kind = refused.kind();
+    if kind == TimedOut {
+        Unseen::Silent
+    } else if [
+        ConnectionRefused,
+        ConnectionReset,
+        HostUnreachable,
+        NetworkUnreachable,
+    ]
+    .contains(&kind)
+    {
+        Unseen::Refused
+    } else {
+        Unseen::Unresolved
     }
 }

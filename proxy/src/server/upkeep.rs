@@ -1,6 +1,8 @@
 //! What goes on beside the sessions: writing recordings through to the disk, and sealing at the
 //! start what the last run left open.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use control::Broker;
@@ -17,15 +19,43 @@ use crate::session::chain;
 /// the time that the disk takes.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long the disk may take to write everything through before it counts as one that does not.
+const SYNC_LIMIT: Duration = Duration::from_secs(5);
+
+/// Whether the disk takes what is recorded. While it does not, nobody is let in.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    hangs: Arc<AtomicBool>,
+}
+
+impl Disk {
+    /// Whether it has stopped to answer.
+    pub fn hangs(&self) -> bool {
+        self.hangs.load(Ordering::Relaxed)
+    }
+}
+
 /// Writes recordings through to the disk, for ever, and ends the session of each that the disk
-/// does not take.
-pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker) {
+/// does not take. A disk that does not answer ends them all.
+pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Disk) {
     let mut ticks = time::interval(SYNC_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let recorder = recorder.clone();
-        match task::spawn_blocking(move || recorder.sync()).await {
+        let mut syncing = task::spawn_blocking(move || recorder.sync());
+        let synced = match time::timeout(SYNC_LIMIT, &mut syncing).await {
+            Ok(synced) => synced,
+            Err(_elapsed) => {
+                error!(reason = "the disk does not answer", "recording.failed");
+                disk.hangs.store(true, Ordering::Relaxed);
+                broker.end_all(&SeverReason::RecorderFailed);
+                let synced = syncing.await;
+                disk.hangs.store(false, Ordering::Relaxed);
+                synced
+            }
+        };
+        match synced {
             Ok(failed) => {
                 for stopped in failed {
                     error!(session = %stopped.session, reason = %chain(&stopped.error), "recording.failed");
@@ -54,7 +84,7 @@ pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), 
                 }
             },
             Err(refused) => {
-                error!(session = %recovered.session, reason = %refused, "recording.unrecovered")
+                error!(session = %recovered.session, reason = %refused, "recording.unrecovered");
             }
         }
     }

@@ -13,7 +13,7 @@ use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, entropy};
 use jiff::SignedDuration;
 use policies::{Ask, Deed, Denial, Endpoint, Permit, SessionId, Terms};
-use recorder::{Heading, Recorder, Recording, Timeline};
+use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::net::TcpStream;
 use tokio::time;
 use tracing::{error, warn};
@@ -23,6 +23,7 @@ use super::ending::Ending;
 use super::protocol::ConnectError;
 use super::scope::{Judge, Scope};
 use super::severable::{Severable, Severer};
+use crate::server::Disk;
 
 /// How long a target may take to accept our connection.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
@@ -32,6 +33,7 @@ pub struct Bastion {
     broker: Broker,
     authority: Authority,
     recorder: Recorder,
+    disk: Disk,
     /// The addresses from which targets see us, where they differ from our sockets' own.
     egress: Vec<IpAddr>,
 }
@@ -57,12 +59,14 @@ impl Bastion {
         broker: Broker,
         authority: Authority,
         recorder: Recorder,
+        disk: Disk,
         egress: Vec<IpAddr>,
     ) -> Self {
         Self {
             broker,
             authority,
             recorder,
+            disk,
             egress,
         }
     }
@@ -80,8 +84,16 @@ impl Bastion {
     ) -> Result<Recording, Box<dyn std::error::Error + Send + Sync>> {
         let reason = self.broker.reason_of(terms.grant);
         let heading = Heading::of(session, terms, reason, self.broker.clock().now());
+        if self.disk.hangs() {
+            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        }
         let recording = self.recorder.open(&heading)?;
-        self.broker.session_opened(session, terms).await?;
+        if let Err(refused) = self.broker.session_opened(session, terms).await {
+            let (now, end) = (self.broker.clock().now(), unopened());
+            let sealing = move || recording.seal(Duration::ZERO, now, &end, &Timeline::default());
+            drop(tokio::task::spawn_blocking(sealing).await);
+            return Err(refused.into());
+        }
         Ok(recording)
     }
 
@@ -204,7 +216,22 @@ impl Bastion {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// The end of a recording whose session the store did not take.
+fn unopened() -> End {
+    End::Failed {
+        code: policies::words::session::ABANDONED.to_owned(),
+        why: "the store did not take the session".to_owned(),
+    }
 }
 
 fn times(timeline: Timeline) -> Times {

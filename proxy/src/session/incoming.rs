@@ -31,7 +31,11 @@ pub struct Newcomer {
 impl Newcomer {
     /// Someone from `source` who takes a seat. Who comes inside a connection that is proven already
     /// needs none.
+    ///
+    /// An IPv4 address that came through an IPv6 listener is kept as what it is, for policies,
+    /// limits and the ledger alike.
     pub fn new(source: SocketAddr, seat: Option<Seat>) -> Self {
+        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
         Self { source, seat }
     }
 

@@ -89,8 +89,8 @@ pub trait Front: Send + 'static {
     fn farewell(&mut self, words: &Words) -> impl Future<Output = ()> + Send;
 
     /// Ends the client's side where there is nothing to say: what was already passed on is
-    /// delivered, then the connection is closed in the protocol's own way. Bounded like a farewell
-    /// by the protocol itself.
+    /// delivered, then the connection is closed in the protocol's own way. The caller
+    /// gives it [`LEAVE_LIMIT`](super::LEAVE_LIMIT) and then cuts the socket.
     fn leave(&mut self) -> impl Future<Output = ()> + Send;
 }
 

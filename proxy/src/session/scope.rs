@@ -152,9 +152,9 @@ impl Scope {
     pub fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
         let at = self.stir();
         self.inner.recording.append_all(at, frames)?;
-        frames
-            .iter()
-            .for_each(|frame| self.inner.passed.count(frame));
+        for frame in frames {
+            self.inner.passed.count(frame);
+        }
         Ok(())
     }
 

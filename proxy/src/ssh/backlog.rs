@@ -101,7 +101,7 @@ mod tests {
         let first = backlog.pop().await;
         assert!(matches!(first, Item::Bytes(bytes) if bytes == "ab"));
         let second = backlog.pop().await;
-        assert!(matches!(second, Item::Together(bytes) if bytes == "cdef"[..]));
+        assert!(matches!(second, Item::Together(bytes) if bytes.as_ref() == b"cdef"));
         assert!(matches!(backlog.pop().await, Item::Eof));
     }
 
