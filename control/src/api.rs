@@ -47,6 +47,10 @@ use crate::Broker;
 /// The largest body that is read: policy files are the largest thing that anybody sends.
 const BODY_MAX: usize = 1024 * 1024;
 
+/// The largest body of a login: a signing request, two keys and a signature, each below
+/// [`LINE_MAX`](crate::identity::LINE_MAX). Strangers send it.
+const LOGIN_BODY_MAX: usize = 32 * 1024;
+
 /// How long an answer may take, the longest wait for a request included.
 const ANSWER_LIMIT: Duration = Duration::from_secs(45);
 
@@ -96,8 +100,7 @@ pub fn router(parts: Parts) -> Router {
             get(|| async { Json(serde_json::json!({"ok": true})) }),
         )
         .route("/v1/trust", get(trust::show))
-        .route("/v1/login/challenge", post(login::challenge))
-        .route("/v1/login", post(login::login))
+        .merge(entering())
         .merge(asking())
         .merge(administering())
         .fallback(|| async { Refused::from(ApiRefusal::NoSuchPlace) })
@@ -105,6 +108,14 @@ pub fn router(parts: Parts) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(house)
+}
+
+/// What strangers may do.
+fn entering() -> Router<Shared> {
+    Router::new()
+        .route("/v1/login/challenge", post(login::challenge))
+        .route("/v1/login", post(login::login))
+        .layer(DefaultBodyLimit::max(LOGIN_BODY_MAX))
 }
 
 /// What everybody does.

@@ -24,7 +24,7 @@ const RSA: &str = "ssh-rsa";
 const RSA_MODULUS_MIN: usize = 2048 / 8;
 
 /// How long a line may be. An RSA key of 16384 bits has about 2800 characters.
-const LINE_MAX: usize = 8 * 1024;
+pub(crate) const LINE_MAX: usize = 8 * 1024;
 
 /// Reads a public key as `ssh-keygen` writes it, with or without a comment.
 ///

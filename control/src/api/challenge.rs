@@ -4,7 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
+
+use crate::ledger::chain::{self, Digest};
 
 /// How long a challenge can be answered.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(60);
@@ -21,8 +24,9 @@ pub(crate) struct Challenges {
 
 #[derive(Debug, Default)]
 struct Open {
-    /// By text: for which key, and until when.
-    by_text: HashMap<String, (String, Instant)>,
+    /// By text: the SHA-256 of the key it is for, and until when. Strangers choose how long a key is;
+    /// its digest is always as long.
+    by_text: HashMap<String, (Digest, Instant)>,
     /// Oldest first. May name some that are gone.
     order: VecDeque<String>,
 }
@@ -39,14 +43,14 @@ impl Challenges {
         }
         let until = now.checked_add(LIFETIME).unwrap_or(now);
         open.order.push_back(text.clone());
-        open.by_text.insert(text, (key.to_owned(), until));
+        open.by_text.insert(text, (digest_of(key), until));
     }
 
     /// Takes one: whether it was open, for this key. It is gone afterwards, whatever comes out.
     pub(crate) fn take(&self, text: &str, key: &str, now: Instant) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = open.by_text.remove(text);
-        taken.is_some_and(|(for_key, until)| for_key == key && now < until)
+        taken.is_some_and(|(for_key, until)| for_key == digest_of(key) && now < until)
     }
 }
 
@@ -60,6 +64,10 @@ impl Open {
                 .is_none_or(|(_, until)| *until <= now)
         })
     }
+}
+
+fn digest_of(key: &str) -> Digest {
+    chain::bytes(digest(&SHA256, key.as_bytes()).as_ref())
 }
 
 #[cfg(test)]
@@ -88,6 +96,18 @@ mod tests {
     fn a_challenge_is_for_one_key() {
         let now = Instant::now();
         assert!(!opened(now).take("c", "other", now));
+    }
+
+    #[test]
+    fn the_longest_key_takes_no_more_room_than_the_shortest() {
+        let now = Instant::now();
+        let challenges = opened(now);
+        let long = "x".repeat(1024 * 1024);
+        challenges.open("long".into(), &long, now);
+        let kept = challenges.open.lock().unwrap().by_text["long"].0;
+        let kept: &[u8] = kept.as_ref();
+        assert_eq!(kept.len(), 32);
+        assert!(challenges.take("long", &long, now));
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-fn not_understood(why: &str) -> Refused {
+pub(super) fn not_understood(why: &str) -> Refused {
     ApiRefusal::Body {
         why: why.to_owned(),
     }

@@ -16,11 +16,12 @@ use policies::words::api::ApiRefusal;
 use tracing::{info, warn};
 
 use crate::api::caller::Place;
-use crate::api::extract::Body;
+use crate::api::extract::{Body, not_understood};
 use crate::api::problem::Refused;
 use crate::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder};
 use crate::api::{Shared, trust};
 use crate::entropy;
+use crate::identity::LINE_MAX;
 use crate::ledger::Happening;
 use crate::ledger::chain::hex;
 
@@ -31,6 +32,9 @@ pub(crate) async fn challenge(
     State(house): State<Shared>,
     Body(order): Body<ChallengeOrder>,
 ) -> Result<Json<Challenge>, Refused> {
+    if order.public_key.len() > LINE_MAX {
+        return Err(not_understood("the public key is too long"));
+    }
     let random = entropy::bytes::<32>().map_err(|_refused| ApiRefusal::Unavailable)?;
     let challenge = format!("tidegate login {}", hex(&random));
     let now = house.parts.broker.clock().instant();

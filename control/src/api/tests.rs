@@ -148,6 +148,33 @@ async fn only_json_is_read_and_only_so_much_of_it() {
 }
 
 #[tokio::test]
+async fn a_stranger_sends_no_more_than_a_login_needs() {
+    let world = World::build().await;
+    let challenge = |key: usize, padding: usize| {
+        let key = "x".repeat(key);
+        format!(r#"{{"public_key":"{key}"}}{}"#, " ".repeat(padding))
+    };
+    let login = |csr: usize| {
+        let csr = "x".repeat(csr);
+        format!(
+            r#"{{"public_key":"","challenge":"","signature":"","ssh_public_key":"","csr":"{csr}"}}"#
+        )
+    };
+    let cases = [
+        ("/v1/login/challenge", challenge(8 * 1024, 0), 200),
+        ("/v1/login/challenge", challenge(8 * 1024 + 1, 0), 422),
+        ("/v1/login/challenge", challenge(1, 31 * 1024), 200),
+        ("/v1/login/challenge", challenge(1, 32 * 1024), 422),
+        ("/v1/login", login(31 * 1024), 401),
+        ("/v1/login", login(32 * 1024), 422),
+    ];
+    for (path, body, want) in cases {
+        let (status, answer) = world.call(None, "POST", path, &body).await;
+        assert_eq!(status, want, "{path} {}: {answer}", body.len());
+    }
+}
+
+#[tokio::test]
 async fn one_does_not_approve_ones_own_request() {
     let world = World::build().await;
     let request = world.asked_by_alice().await;
