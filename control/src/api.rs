@@ -20,6 +20,7 @@ mod recordings;
 mod requests;
 mod serve;
 mod sessions;
+mod strangers;
 mod targets;
 mod trust;
 
@@ -42,6 +43,7 @@ pub use self::serve::{Peer, PeerCertificate, serve};
 
 use self::challenge::Challenges;
 use self::problem::Refused;
+use self::strangers::Strangers;
 use crate::Broker;
 
 /// The largest body that is read: policy files are the largest thing that anybody sends.
@@ -83,6 +85,7 @@ pub struct Entrances {
 pub(crate) struct House {
     parts: Parts,
     challenges: Challenges,
+    strangers: Strangers,
 }
 
 /// The state of the router.
@@ -93,6 +96,7 @@ pub fn router(parts: Parts) -> Router {
     let house: Shared = Arc::new(House {
         parts,
         challenges: Challenges::default(),
+        strangers: Strangers::default(),
     });
     Router::new()
         .route(

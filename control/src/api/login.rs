@@ -13,7 +13,7 @@ use ca::{IssueError, LOGIN_LIFETIME_MAX};
 use jiff::SignedDuration;
 use policies::PrincipalName;
 use policies::words::api::ApiRefusal;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::api::caller::Place;
 use crate::api::extract::{Body, not_understood};
@@ -53,8 +53,17 @@ pub(crate) async fn login(
     Place(source): Place,
     Body(order): Body<LoginOrder>,
 ) -> Result<Json<LoggedIn>, Refused> {
-    let Some(principal) = proven(&house, &order) else {
-        unproven(&house, source, &order).await;
+    let broker = &house.parts.broker;
+    let now = broker.clock().instant();
+    let open = house
+        .challenges
+        .take(&order.challenge, &order.public_key, now);
+    let proven = proven(&house, &order);
+    let Some(principal) = proven.filter(|_known| open) else {
+        // Whoever was given no challenge did not try to prove anything.
+        if open {
+            unproven(&house, source, &order).await;
+        }
         return Err(ApiRefusal::NotProven.into());
     };
     let most = LIFETIME.min(LOGIN_LIFETIME_MAX);
@@ -64,7 +73,6 @@ pub(crate) async fn login(
     let lifetime = wanted.map_or(most, |seconds| {
         SignedDuration::from_secs(seconds.max(1)).min(most)
     });
-    let broker = &house.parts.broker;
     let mut rng = entropy::rng();
     let wish = ca::LoginOrder {
         principal: &principal,
@@ -99,19 +107,19 @@ fn proven(house: &Shared, order: &LoginOrder) -> Option<PrincipalName> {
         signature,
         ..
     } = order;
-    let broker = &house.parts.broker;
-    let open = house
-        .challenges
-        .take(challenge, public_key, broker.clock().instant());
     let signed = sshsig::verify_line(public_key, LOGIN_NAMESPACE, challenge.as_bytes(), signature);
-    let owner = broker
-        .identify_key(public_key)
-        .map(|(name, _fingerprint)| name);
-    owner.filter(|_known| open && signed.is_ok())
+    let owner = house.parts.broker.identify_key(public_key);
+    owner
+        .map(|(name, _fingerprint)| name)
+        .filter(|_known| signed.is_ok())
 }
 
-/// For the auditor. That it cannot be written down changes nothing for a stranger.
+/// For the auditor, so many of each source in a minute. That it cannot be written down changes nothing for a stranger.
 async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
+    let now = house.parts.broker.clock().instant();
+    let Some(left_out) = house.strangers.note(source, now) else {
+        return debug!(%source, "login.unproven");
+    };
     let shown: String = order
         .public_key
         .chars()
@@ -121,7 +129,10 @@ async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
     let happening = Happening::Unproven {
         source,
         protocol: None,
-        showed: format!("key {shown}"),
+        showed: match left_out {
+            0 => format!("key {shown}"),
+            _more => format!("{left_out} keys that are not written down, then key {shown}"),
+        },
     };
     if let Err(error) = house.parts.broker.record(happening).await {
         warn!(%source, reason = %error, "login.unrecorded");

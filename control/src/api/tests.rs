@@ -3,6 +3,7 @@
 mod world;
 
 use self::world::World;
+use crate::api::strangers::PER_MINUTE_MAX;
 
 /// Every endpoint that needs a login, with an id or name that exists where one is named.
 fn endpoints(request: &str) -> Vec<(&'static str, String)> {
@@ -133,6 +134,29 @@ async fn an_unknown_key_and_a_wrong_signature_get_the_same_answer() {
     let wrong = world.login_with(&world.alice_key).await;
     assert_eq!(unknown, wrong);
     assert_eq!(unknown.0, 401);
+}
+
+#[tokio::test]
+async fn who_was_given_no_challenge_gets_the_same_answer_and_is_not_written_down() {
+    let world = World::build().await;
+    let answered = world.login_with(&world.alice_key).await;
+    assert_eq!(world.failed_logins().await.len(), 1);
+    for _each in 0..3 {
+        let order = World::login_order(&world.alice_key, "tidegate login 00");
+        let unasked = world.call(None, "POST", "/v1/login", &order).await;
+        assert_eq!(unasked, answered);
+    }
+    assert_eq!(world.failed_logins().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_fill_the_ledger() {
+    let world = World::build().await;
+    for _each in 0..PER_MINUTE_MAX + 5 {
+        assert_eq!(world.login_with(&world.alice_key).await.0, 401);
+    }
+    let written = world.failed_logins().await;
+    assert_eq!(written.len(), usize::try_from(PER_MINUTE_MAX).unwrap());
 }
 
 #[tokio::test]

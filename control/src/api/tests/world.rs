@@ -23,6 +23,7 @@ use crate::api::{Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, router,
 use crate::bootstrap::bootstrap;
 use crate::change::{PolicyText, PolicyTexts};
 use crate::identity::registered_key;
+use crate::ledger::Happening;
 use crate::store::Backend;
 use crate::{Broker, Caller, Clock, Settings, entropy};
 
@@ -177,15 +178,29 @@ impl World {
         let order = serde_json::json!({"public_key": public_key}).to_string();
         let (_status, body) = self.call(None, "POST", "/v1/login/challenge", &order).await;
         let challenge: Challenge = serde_json::from_str(&body).unwrap();
+        let order = Self::login_order(public_key, &challenge.challenge);
+        self.call(None, "POST", "/v1/login", &order).await
+    }
+
+    /// A login with a signature that is none.
+    pub(super) fn login_order(public_key: &str, challenge: &str) -> String {
         let order = serde_json::json!({
             "public_key": public_key,
-            "challenge": challenge.challenge,
+            "challenge": challenge,
             "signature": "not a signature",
             "ssh_public_key": key(9),
             "csr": "",
         });
-        self.call(None, "POST", "/v1/login", &order.to_string())
-            .await
+        order.to_string()
+    }
+
+    /// The failed logins in the ledger.
+    pub(super) async fn failed_logins(&self) -> Vec<Happening> {
+        let lines = self.broker.audit(&caller("root"), 0, 1_000).await.unwrap();
+        let happenings = lines.into_iter().map(|line| line.event.happening);
+        happenings
+            .filter(|happening| matches!(happening, Happening::Unproven { .. }))
+            .collect()
     }
 
     /// One request on a connection of its own.
