@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,10 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
 use super::say;
-use super::scan::{Message, Scanned, Scanner};
+use super::scan::{Message, Scanned};
 use super::tap::{Account, Noted, Tap};
 use super::wire::{HEADER, Side, Violation, message};
 use crate::session::protocol::Closed;
+
+mod lane;
+
+pub(crate) use lane::Lane;
 
 /// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
 const SCRATCH: usize = 64 * 1024;
@@ -34,111 +37,6 @@ const ROUNDS_MAX: usize = 16;
 
 thread_local! {
     static SHARED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// One way.
-#[derive(Debug)]
-pub(crate) struct Lane {
-    scanner: Scanner,
-    /// Read and not yet scanned: an unfinished header, or what waits behind a refused call.
-    unread: Vec<u8>,
-    /// Recorded and not yet taken by the peer.
-    out: Vec<u8>,
-    /// How much of `out` has been taken.
-    taken: usize,
-    unflushed: bool,
-}
-
-impl Lane {
-    /// A way on which nothing has passed.
-    pub(crate) fn new(side: Side) -> Self {
-        Self {
-            scanner: Scanner::new(side),
-            unread: Vec::new(),
-            out: Vec::new(),
-            taken: 0,
-            unflushed: false,
-        }
-    }
-
-    /// What the peer has not taken, up to the last whole message; `None` where it is in the middle
-    /// of one whose rest will not come.
-    pub(crate) fn rest_to_boundary(&mut self) -> Option<Vec<u8>> {
-        let mut rest = self.out.split_off(self.taken.min(self.out.len()));
-        let whole = rest.len().checked_sub(self.scanner.begun())?;
-        rest.truncate(whole);
-        self.scanner = Scanner::new(Side::Target);
-        Some(rest)
-    }
-
-    /// Puts `bytes` behind what the peer has not taken.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-
-    /// Writes what is left over; ready when nothing is.
-    fn poll_drain<W: AsyncWrite + Unpin>(
-        &mut self,
-        to: &mut W,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.out.get(self.taken..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut *to).poll_write(cx, rest) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => {
-                    self.taken = self.taken.saturating_add(count);
-                    self.unflushed = true;
-                }
-                Poll::Ready(Err(refused)) => return Poll::Ready(Err(refused)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        self.out = Vec::new();
-        self.taken = 0;
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_flush<W: AsyncWrite + Unpin>(
-        &mut self,
-        to: &mut W,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.unflushed {
-            match Pin::new(to).poll_flush(cx) {
-                Poll::Ready(done) => {
-                    self.unflushed = false;
-                    return Poll::Ready(done);
-                }
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Hands `bytes` to the peer, and keeps what it does not take at once.
-    fn pass<W: AsyncWrite + Unpin>(
-        &mut self,
-        bytes: &[u8],
-        to: &mut W,
-        cx: &mut Context<'_>,
-    ) -> io::Result<()> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match Pin::new(&mut *to).poll_write(cx, rest) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => {
-                    self.unflushed = true;
-                    rest = rest.get(count..).unwrap_or_default();
-                }
-                Poll::Ready(Err(refused)) => return Err(refused),
-                Poll::Pending => {
-                    self.out.extend_from_slice(rest);
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A function call that is being refused.
