@@ -199,6 +199,7 @@ impl Protocol for Postgres {
         };
         let issued = stopper.as_ref().map(issue).transpose();
         let issued = issued.map_err(|refused| ConnectError::Io(std::io::Error::other(refused)))?;
+        front.scope = Some(scope.clone());
         front
             .down
             .push(&welcome(front, &greeting, issued.as_ref().map(Issued::key)));

@@ -16,6 +16,7 @@ use ca::{
     Passphrase, Sealer, Serial,
 };
 use control::Clock;
+use control::ledger::Counters;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::{Shown, Words};
 use policies::{
@@ -32,7 +33,7 @@ use proxy::session::protocol::{
 };
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
-use recorder::{Heading, Limits, Recorder, Seal};
+use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -118,7 +119,9 @@ impl Judge for Anything {
 pub(crate) struct Ended {
     pub(crate) halted: Option<Halted>,
     pub(crate) halted_after: Duration,
-    pub(crate) statements: u64,
+    pub(crate) counters: Counters,
+    /// The recording, with its last frame last.
+    pub(crate) frames: Vec<String>,
 }
 
 /// The house.
@@ -392,12 +395,29 @@ impl Rooms {
         };
         let (halted, ()) = tokio::join!(stopping, part(&mut front, closed.as_ref(), client_side));
         let halted_after = scope.elapsed().saturating_sub(decided);
-        let statements = scope.counters().statements;
-        self.ended.lock().unwrap().push(Ended {
+        let ended = Ended {
             halted,
             halted_after,
-            statements,
-        });
+            counters: scope.counters(),
+            frames: self.sealed(&scope),
+        };
+        self.ended.lock().unwrap().push(ended);
+    }
+
+    /// Seals the recording and reads it.
+    fn sealed(&self, scope: &Scope) -> Vec<String> {
+        let (now, end) = (Clock::system().now(), End::Complete);
+        let timeline = Timeline::default();
+        let recording = scope.recording();
+        recording
+            .seal(scope.elapsed(), now, &end, &timeline)
+            .unwrap();
+        let mut reader = Reader::open(&self.recorder.path_of(scope.session())).unwrap();
+        let mut frames = Vec::new();
+        while let Some(stamped) = reader.next_frame().unwrap() {
+            frames.push(format!("{:?}", stamped.frame));
+        }
+        frames
     }
 
     fn scope(&self, ask: Ask) -> Scope {

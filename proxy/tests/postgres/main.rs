@@ -33,7 +33,10 @@ fn psql_goes_through_and_comes_back_as_the_role() {
     let ran = house.psql(&["-At", "-c", "do $$ begin raise notice 'noted'; end $$"]);
     assert!(err(&ran).contains("NOTICE:  noted"), "{}", err(&ran));
     let ended = house.ended.lock().unwrap();
-    assert!(ended.iter().all(|ended| ended.statements == 1), "{ended:?}");
+    assert!(
+        ended.iter().all(|ended| ended.counters.statements == 1),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -227,6 +230,65 @@ fn a_cut_stops_what_runs_and_keeps_the_rows() {
     let ended = house.ended.lock().unwrap();
     assert_eq!(ended[0].halted, Some(Halted::Confirmed));
     assert!(ended[0].halted_after < Duration::from_secs(1), "{ended:?}");
+}
+
+/// Cuts what `statement` has under way, and says what the recording ends with before its last frame.
+fn last_words(house: &House, statement: &str, input: &[u8], under_way: &str) -> String {
+    let mut psql = house.command("psql");
+    psql.args(["-X", &house.through(), "-c", statement])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut psql = psql.spawn().unwrap();
+    let mut stdin = psql.stdin.take().unwrap();
+    stdin.write_all(input).unwrap();
+    stdin.flush().unwrap();
+    house.until("it is under way", Duration::from_secs(10), |house| {
+        house.as_superuser(under_way).trim() == "1"
+    });
+    house.cut();
+    house.until("the session is over", Duration::from_secs(5), |house| {
+        !house.ended.lock().unwrap().is_empty()
+    });
+    drop(stdin);
+    psql.wait().unwrap();
+    let ended = house.ended.lock().unwrap();
+    let [.., last, close] = ended[0].frames.as_slice() else {
+        panic!("{ended:?}")
+    };
+    assert!(close.starts_with("Close"), "{close}");
+    last.clone()
+}
+
+#[test]
+fn a_cut_statement_has_its_outcome_in_the_recording() {
+    let last = last_words(
+        &House::open(),
+        "select pg_sleep(600)",
+        b"",
+        "select count(*) from pg_stat_activity where usename = 'app' and query like '%pg_sleep%' \
+         and state = 'active'",
+    );
+    assert!(
+        last.starts_with("Outcome(Outcome { id: 1, tag: None, rows: 0, bytes: 0, error: None"),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_cut_copy_has_its_counts_in_the_recording() {
+    let rows = (2_000..52_000).fold(String::new(), |rows, n| rows + &format!("{n}\tcopied\n"));
+    let last = last_words(
+        &House::open(),
+        "copy orders from stdin",
+        rows.as_bytes(),
+        "select count(*) from pg_stat_progress_copy where tuples_processed > 10000",
+    );
+    assert!(
+        last.starts_with("Outcome(Outcome { id: 1, tag: None, rows: "),
+        "{last}"
+    );
+    assert!(!last.contains("rows: 0,"), "{last}");
+    assert!(!last.contains("bytes: 0,"), "{last}");
 }
 
 #[test]
