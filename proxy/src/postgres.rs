@@ -20,27 +20,27 @@ mod tap;
 mod tls;
 mod wire;
 
-use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::{fmt, io};
 
 use ca::{Pass, ServerIdentity};
 use policies::words::Shown;
 use policies::words::postgres::Complaint;
-use policies::{Endpoint, PostgresEndpoint};
+use policies::{Endpoint, Login, PostgresEndpoint};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
-use tokio::time;
+use tokio::{select, time};
 use tokio_rustls::client::TlsStream;
 
-use crate::session::GREETING_LIMIT;
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused,
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
-use back::{BackendKey, Greeting};
+use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
+use back::{BackendKey, Greeting, LoginError};
 use cancel::{Cancels, Issued, Stopper};
 use greeting::Wanted;
 use relay::Relay;
@@ -175,18 +175,15 @@ impl Protocol for Postgres {
         }
         let impostor = |odd: rustls::Error| ConnectError::Impostor(odd.to_string());
         let trust = Trust::new(server, &addr.host, Some(&pass.key)).map_err(impostor)?;
-        let mut tls = back::secure(io, &trust).await?;
-        let parameters = &front.startup.parameters;
-        let greeting =
-            match back::login(&mut tls, pass.terms.login.as_str(), dbname, parameters).await {
-                Ok(greeting) => greeting,
-                Err(refused) => {
-                    if let Some(said) = refused.said {
-                        front.pass_on(&said).await;
-                    }
-                    return Err(refused.error);
+        let (tls, greeting) = match enter(front, io, &trust, &pass.terms.login, dbname).await {
+            Ok(entered) => entered,
+            Err(refused) => {
+                if let Some(said) = refused.said {
+                    front.pass_on(&said).await;
                 }
-            };
+                return Err(refused.error);
+            }
+        };
         let stranger = Trust::new(server, &addr.host, None).map_err(impostor)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
             addr: addr.clone(),
@@ -198,7 +195,7 @@ impl Protocol for Postgres {
                 .issue(front.startup.minor, stopper.clone(), scope.clone())
         };
         let issued = stopper.as_ref().map(issue).transpose();
-        let issued = issued.map_err(|refused| ConnectError::Io(std::io::Error::other(refused)))?;
+        let issued = issued.map_err(|refused| ConnectError::Io(io::Error::other(refused)))?;
         front.scope = Some(scope.clone());
         front
             .down
@@ -223,12 +220,36 @@ impl Protocol for Postgres {
         Relay::new(
             &mut front.tls,
             &mut back.tls,
+            &mut front.up,
             &mut front.down,
             &mut front.tap,
             scope,
         )
         .run()
         .await
+    }
+}
+
+/// Logs in at the target, for as long as that may take and the client stays.
+async fn enter(
+    front: &mut PostgresFront,
+    io: Severable,
+    trust: &Trust,
+    login: &Login,
+    dbname: &str,
+) -> Result<(TlsStream<Severable>, Greeting), LoginError> {
+    let parameters = &front.startup.parameters;
+    let entering = async {
+        let mut tls = back::secure(io, trust).await?;
+        let greeting = back::login(&mut tls, login.as_str(), dbname, parameters).await?;
+        Ok((tls, greeting))
+    };
+    select! {
+        biased;
+        entered = time::timeout(LOGIN_LIMIT, entering) => entered.unwrap_or_else(|_elapsed| {
+            Err(ConnectError::Io(io::ErrorKind::TimedOut.into()).into())
+        }),
+        () = front.up.until_gone(&mut front.tls) => Err(ConnectError::ClientGone.into()),
     }
 }
 

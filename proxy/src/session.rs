@@ -34,6 +34,9 @@ use severable::Severer;
 /// (`authentication_timeout`). We hold no state worth that much patience.
 pub const GREETING_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long a target may take to prove itself and to let us in, once it is reached.
+pub const LOGIN_LIMIT: Duration = Duration::from_secs(15);
+
 /// How long a client may take to hear why its session ended before its socket goes.
 pub const FAREWELL_LIMIT: Duration = Duration::from_millis(300);
 

@@ -14,13 +14,13 @@ use russh::keys::PublicKey;
 use russh::server;
 use tokio::time;
 
-use crate::session::GREETING_LIMIT;
 use crate::session::incoming::{Incoming, Newcomer};
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Halt, Halted, Identified, Identify, Protocol, Refused,
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
+use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
 
 pub mod address;
 pub mod algorithms;
@@ -211,9 +211,6 @@ impl Protocol for Ssh {
         relay::run(front, back, scope).await
     }
 }
-
-/// How long a target may take to prove itself and to let us in.
-const LOGIN_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Nothing is left to stop once the target's socket is gone: sshd hangs up what it started. What
 /// detached itself from the session (`nohup`, `tmux`) stays, as it would behind any SSH client.

@@ -36,6 +36,8 @@ pub struct PostgresFront {
     pub(crate) startup: Startup,
     /// The database of the target's server that was asked for by name (`target/database`).
     pub(crate) database: Option<String>,
+    /// From the client to the target.
+    pub(crate) up: Lane,
     /// From the target to the client.
     pub(crate) down: Lane,
     pub(crate) tap: Tap,
@@ -89,6 +91,7 @@ pub(crate) async fn identify(
         tls,
         startup,
         database,
+        up: Lane::new(Side::Client),
         down: Lane::new(Side::Target),
         tap: Tap::new(),
         scope: None,

@@ -19,7 +19,7 @@ use tracing::debug;
 use super::say;
 use super::scan::{Message, Scanned};
 use super::tap::{Account, Noted, Tap};
-use super::wire::{HEADER, Side, Violation, message};
+use super::wire::{HEADER, Violation, message};
 use crate::session::protocol::Closed;
 
 mod lane;
@@ -56,7 +56,7 @@ enum Step {
 pub(crate) struct Relay<'a, C, T, A> {
     client: &'a mut C,
     target: &'a mut T,
-    up: Lane,
+    up: &'a mut Lane,
     down: &'a mut Lane,
     tap: &'a mut Tap,
     account: &'a A,
@@ -78,6 +78,7 @@ where
     pub(crate) fn new(
         client: &'a mut C,
         target: &'a mut T,
+        up: &'a mut Lane,
         down: &'a mut Lane,
         tap: &'a mut Tap,
         account: &'a A,
@@ -85,7 +86,7 @@ where
         Self {
             client,
             target,
-            up: Lane::new(Side::Client),
+            up,
             down,
             tap,
             account,

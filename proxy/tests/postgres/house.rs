@@ -117,6 +117,8 @@ impl Judge for Anything {
 /// How one session ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
+    /// Why, where it was not cut.
+    pub(crate) why: String,
     pub(crate) halted: Option<Halted>,
     pub(crate) halted_after: Duration,
     pub(crate) counters: Counters,
@@ -128,6 +130,8 @@ pub(crate) struct Ended {
 pub(crate) struct House {
     pub(crate) dir: PathBuf,
     pub(crate) target: PostgresServer,
+    /// Where the target `mute` is, which says nothing.
+    pub(crate) mute: std::net::TcpListener,
     pub(crate) port: u16,
     cut: watch::Sender<u32>,
     pub(crate) ended: Arc<Mutex<Vec<Ended>>>,
@@ -138,7 +142,7 @@ struct Rooms {
     authority: Authority,
     postgres: Postgres,
     recorder: Recorder,
-    target: Arc<Target>,
+    targets: [Arc<Target>; 2],
     numbers: AtomicU64,
     ended: Arc<Mutex<Vec<Ended>>>,
 }
@@ -179,10 +183,12 @@ impl House {
             .build()
             .unwrap();
         let ended = Arc::<Mutex<Vec<Ended>>>::default();
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let rooms = runtime.block_on(Rooms::furnish(
             authority,
             &dir,
             &target,
+            mute.local_addr().unwrap().port(),
             Arc::clone(&ended),
             &mut dice,
         ));
@@ -200,6 +206,7 @@ impl House {
         Self {
             dir,
             target,
+            mute,
             port,
             cut,
             ended,
@@ -280,6 +287,7 @@ impl Rooms {
         authority: Authority,
         dir: &Path,
         server: &PostgresServer,
+        mute: u16,
         ended: Arc<Mutex<Vec<Ended>>>,
         dice: &mut Dice,
     ) -> Self {
@@ -307,29 +315,39 @@ impl Rooms {
         };
         let pin = probe(&addr).await.unwrap().pin();
         assert!(matches!(&pin, ServerPin::Certificate { sha256 } if sha256.len() == 64));
-        let target = Arc::new(Target {
-            name: TargetName::parse("orders").unwrap(),
-            endpoint: Endpoint::Postgres(PostgresEndpoint {
-                addr,
-                dbname: "orders".to_owned(),
-                server: pin,
-            }),
-            logins: [Login::parse("app").unwrap()].into(),
-            labels: [].into(),
-            owners: None,
-            added_at: now,
-        });
+        let nowhere = HostPort {
+            port: mute,
+            ..addr.clone()
+        };
+        let target = |name: &str, addr, server| {
+            Arc::new(Target {
+                name: TargetName::parse(name).unwrap(),
+                endpoint: Endpoint::Postgres(PostgresEndpoint {
+                    addr,
+                    dbname: "orders".to_owned(),
+                    server,
+                }),
+                logins: [Login::parse("app").unwrap()].into(),
+                labels: [].into(),
+                owners: None,
+                added_at: now,
+            })
+        };
+        let targets = [
+            target("orders", addr, pin.clone()),
+            target("mute", nowhere, pin),
+        ];
         Self {
             authority,
             postgres,
             recorder,
-            target,
+            targets,
             numbers: AtomicU64::new(1),
             ended,
         }
     }
 
-    /// Everything up to the question, and the answer, which is yes for the one target.
+    /// Everything up to the question, and the answer, which is yes for the targets there are.
     async fn session(
         &self,
         stream: TcpStream,
@@ -343,8 +361,10 @@ impl Rooms {
         let Ok(Identified { ask, mut front }) = self.postgres.greet(io, newcomer).await else {
             return;
         };
-        if ask.target == self.target.name {
-            self.admitted(ask, front, &client_side, cuts).await;
+        let target = self.targets.iter().find(|target| target.name == ask.target);
+        if let Some(target) = target {
+            let scope = self.scope(ask, target);
+            self.admitted(scope, front, &client_side, cuts).await;
         } else {
             let (target, login) = (ask.target, ask.login);
             front
@@ -357,16 +377,16 @@ impl Rooms {
     /// The rest of the spine.
     async fn admitted(
         &self,
-        ask: Ask,
+        scope: Scope,
         mut front: PostgresFront,
         client_side: &Severer,
         mut cuts: watch::Receiver<u32>,
     ) {
-        let (scope, target_side, mut halt) = (self.scope(ask), Severer::default(), None);
+        let (target_side, mut halt) = (Severer::default(), None);
         cuts.mark_unchanged();
         let closed = {
             let work = async {
-                let Endpoint::Postgres(at) = &self.target.endpoint else {
+                let Endpoint::Postgres(at) = &scope.terms().target.endpoint else {
                     panic!("the target is a database")
                 };
                 let addr = (at.addr.host.as_str(), at.addr.port);
@@ -396,6 +416,7 @@ impl Rooms {
         let (halted, ()) = tokio::join!(stopping, part(&mut front, closed.as_ref(), client_side));
         let halted_after = scope.elapsed().saturating_sub(decided);
         let ended = Ended {
+            why: format!("{closed:?}"),
             halted,
             halted_after,
             counters: scope.counters(),
@@ -420,7 +441,7 @@ impl Rooms {
         frames
     }
 
-    fn scope(&self, ask: Ask) -> Scope {
+    fn scope(&self, ask: Ask, target: &Arc<Target>) -> Scope {
         let (number, now) = (
             self.numbers.fetch_add(1, Ordering::Relaxed),
             Clock::system().now(),
@@ -432,7 +453,7 @@ impl Rooms {
             principal: ask.principal,
             credential: ask.credential,
             source: ask.source,
-            target: Arc::clone(&self.target),
+            target: Arc::clone(target),
             login: ask.login,
             protocol: ask.protocol,
             grant: GrantId::new(now, [0; 10]),

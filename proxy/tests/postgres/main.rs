@@ -292,6 +292,34 @@ fn a_cut_copy_has_its_counts_in_the_recording() {
 }
 
 #[test]
+fn a_target_that_says_nothing_is_given_up() {
+    let house = House::open();
+    let mute = house.through().replace("dbname=orders", "dbname=mute");
+    let ran = house.command("psql").args(["-X", &mute]).output().unwrap();
+    assert!(err(&ran).contains("does not answer"), "{}", err(&ran));
+    house.until("the session is over", Duration::from_secs(3), |house| {
+        !house.ended.lock().unwrap().is_empty()
+    });
+    let ended = house.ended.lock().unwrap();
+    assert!(ended[0].why.contains("TimedOut"), "{ended:?}");
+}
+
+#[test]
+fn a_client_that_leaves_while_the_target_is_mute_is_noticed() {
+    let house = House::open();
+    let mute = house.through().replace("dbname=orders", "dbname=mute");
+    let mut psql = house.command("psql").args(["-X", &mute]).spawn().unwrap();
+    let _reached = house.mute.accept().unwrap();
+    psql.kill().unwrap();
+    psql.wait().unwrap();
+    house.until("the session is over", Duration::from_secs(3), |house| {
+        !house.ended.lock().unwrap().is_empty()
+    });
+    let ended = house.ended.lock().unwrap();
+    assert!(ended[0].why.contains("ClientGone"), "{ended:?}");
+}
+
+#[test]
 fn a_cut_reaches_an_idle_psql_and_says_why() {
     let house = House::open();
     let mut psql = house.command("psql");

@@ -7,10 +7,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::postgres::scan::Scanner;
 use crate::postgres::wire::Side;
+
+/// How much of what a client says before it is in is kept, in bytes. None that waits for its answer
+/// says anything.
+const EARLY_MAX: usize = 4096;
 
 /// One way.
 #[derive(Debug)]
@@ -50,6 +54,22 @@ impl Lane {
     /// Puts `bytes` behind what the peer has not taken.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
+    }
+
+    /// Returns when the peer has gone. What it says meanwhile is kept; one that says too much is not
+    /// listened to any more. Cancel safe.
+    pub(crate) async fn until_gone<R: AsyncRead + Unpin>(&mut self, from: &mut R) {
+        let mut chunk = [0; 256];
+        while self.unread.len() < EARLY_MAX {
+            match from.read(&mut chunk).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => {
+                    let said = chunk.get(..count).unwrap_or_default();
+                    self.unread.extend_from_slice(said);
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     /// Writes what is left over; ready when nothing is.

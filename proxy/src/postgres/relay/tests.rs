@@ -7,7 +7,7 @@ use recorder::AppendError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 
-use super::super::wire::{complaint, put_text};
+use super::super::wire::{Side, complaint, put_text};
 use super::*;
 
 /// Remembers what is recorded, as text.
@@ -64,6 +64,7 @@ struct Stage {
     target: DuplexStream,
     client_side: DuplexStream,
     target_side: DuplexStream,
+    up: Lane,
     down: Lane,
     tap: Tap,
     memory: Memory,
@@ -72,12 +73,14 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let ((client, client_side), (target, target_side)) = (duplex(1 << 16), duplex(1 << 16));
-        let (down, tap, memory) = (Lane::new(Side::Target), Tap::new(), Memory::default());
+        let (up, down) = (Lane::new(Side::Client), Lane::new(Side::Target));
+        let (tap, memory) = (Tap::new(), Memory::default());
         Self {
             client,
             target,
             client_side,
             target_side,
+            up,
             down,
             tap,
             memory,
@@ -94,11 +97,12 @@ impl Stage {
             target,
             client_side,
             target_side,
+            up,
             down,
             tap,
             memory,
         } = self;
-        let relay = Relay::new(client_side, target_side, down, tap, memory).run();
+        let relay = Relay::new(client_side, target_side, up, down, tap, memory).run();
         let mut relay = std::pin::pin!(relay);
         let script = timeout(Duration::from_secs(20), script(client, target));
         let mut script = std::pin::pin!(script);
@@ -164,6 +168,24 @@ async fn bytes_pass_as_they_are_and_are_recorded() {
         .await;
     assert!(closed.is_none());
     assert_eq!(stage.recorded(), ["1 Simple select 1", "1 -> SELECT 1 1"]);
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_target_was_there_comes_first() {
+    let mut stage = Stage::new();
+    let (early, rest) = (query("select 1"), query("select 2"));
+    stage.client.write_all(&early).await.unwrap();
+    let listening = stage.up.until_gone(&mut stage.client_side);
+    let stays = timeout(Duration::from_millis(20), listening).await;
+    assert!(stays.is_err(), "the client is still there");
+    let ((), _closed) = stage
+        .play(async |client, target| {
+            client.write_all(&rest).await.unwrap();
+            let both = [early.clone(), rest.clone()].concat();
+            assert_eq!(read(target, both.len()).await, both);
+        })
+        .await;
+    assert_eq!(stage.recorded(), ["1 Simple select 1", "2 Simple select 2"]);
 }
 
 #[tokio::test]
