@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use policies::words::Shown;
 use policies::words::postgres::Complaint;
-use recorder::Frame;
+use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
@@ -171,7 +171,11 @@ where
         };
         let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
         self.down.unread.extend_from_slice(unread);
-        if !self.client_gone && self.down.pass(whole, self.client, cx).is_err() {
+        if self.client_gone {
+            return Ok(Step::Moved);
+        }
+        self.account.passes(Stream::Output, whole.len());
+        if self.down.pass(whole, self.client, cx).is_err() {
             self.client_left()?;
         }
         Ok(Step::Moved)
@@ -213,6 +217,10 @@ where
         let scanned = self.up.scanner.scan(chunk, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
+        let ahead = self.up.scanner.ahead();
+        if ahead > 0 && scanned.is_ok() {
+            noted.push(Noted::Ahead { bytes: ahead });
+        }
         self.record(&noted)?;
         let (whole, unread) = match scanned {
             Ok(Scanned::All { tail }) => chunk.split_at(chunk.len().saturating_sub(tail)),
@@ -225,6 +233,7 @@ where
             Err(violation) => return Err(self.broken(violation, "client")),
         };
         self.up.unread.extend_from_slice(unread);
+        self.account.passes(Stream::Input, whole.len());
         match self.up.pass(whole, self.target, cx) {
             Ok(()) => Ok(Step::Moved),
             Err(_deaf) => Ok(self.target_left()),

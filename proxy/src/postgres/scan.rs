@@ -50,6 +50,7 @@ pub(crate) enum Scanned {
 pub(crate) struct Scanner {
     side: Side,
     unfinished: Option<Unfinished>,
+    ahead: u64,
 }
 
 /// A message of which some bytes are still to come.
@@ -69,6 +70,7 @@ impl Scanner {
         Self {
             side,
             unfinished: None,
+            ahead: 0,
         }
     }
 
@@ -87,6 +89,17 @@ impl Scanner {
             .saturating_add(HEADER)
     }
 
+    /// How many of the bytes scanned since this was last asked no message tells of: those that are
+    /// only counted, and those of a message that goes on behind the chunk.
+    pub(crate) fn ahead(&mut self) -> u64 {
+        std::mem::take(&mut self.ahead)
+    }
+
+    fn goes_ahead(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.ahead = self.ahead.saturating_add(bytes);
+    }
+
     /// Reads on through `chunk` and hands each finished message to `each`.
     ///
     /// `finished` is room for the one message that began in an earlier chunk, so that all messages
@@ -101,6 +114,9 @@ impl Scanner {
         if let Some(mut unfinished) = self.unfinished.take() {
             let (part, after) = split_at_most(rest, unfinished.missing);
             unfinished.take_in(part);
+            if unfinished.missing > 0 || keeps(self.side, unfinished.header.kind) == 0 {
+                self.goes_ahead(part.len());
+            }
             if unfinished.missing > 0 {
                 self.unfinished = Some(unfinished);
                 return Ok(Scanned::All { tail: 0 });
@@ -136,10 +152,14 @@ impl Scanner {
                 let mut unfinished = Unfinished::new(header, length, self.side);
                 unfinished.take_in(body);
                 self.unfinished = Some(unfinished);
+                self.goes_ahead(HEADER.saturating_add(body.len()));
                 return Ok(Scanned::All { tail: 0 });
             }
             rest = after;
             let keep = keeps(self.side, header.kind);
+            if keep == 0 {
+                self.goes_ahead(HEADER.saturating_add(length));
+            }
             let digest = (length > KEPT_MAX && keep > 0).then(|| digest_of(body));
             let body = split_at_most(body, keep).0;
             each(Message {

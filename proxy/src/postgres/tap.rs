@@ -23,6 +23,8 @@ use crate::session::scope::Scope;
 pub(crate) trait Account {
     /// Notes that something passes, and says how long the session has been going on.
     fn stir(&self) -> Duration;
+    /// Counts bytes that are about to pass.
+    fn passes(&self, stream: Stream, bytes: usize);
     /// Writes down what is about to pass.
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError>;
 }
@@ -32,8 +34,12 @@ impl Account for Scope {
         Scope::stir(self)
     }
 
+    fn passes(&self, stream: Stream, bytes: usize) {
+        Scope::passes(self, stream, bytes);
+    }
+
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
-        Scope::record_all(self, frames)
+        Scope::record_uncounted(self, frames)
     }
 }
 
@@ -58,6 +64,12 @@ pub(crate) enum Noted<'a> {
         bytes: u64,
         /// The SHA-256 of the whole message.
         digest: [u8; 32],
+    },
+    /// Copied data, or a part of a message that goes on: it passes before the message is whole and
+    /// can be told of. What is recorded of the message then tells of these bytes again.
+    Ahead {
+        /// How many bytes.
+        bytes: u64,
     },
     /// How a statement went.
     Outcome(Outcome),
@@ -92,6 +104,13 @@ impl Noted<'_> {
                 bytes: *bytes,
                 why: Omission::Bulk,
                 digest: Some(*digest),
+            },
+            Self::Ahead { bytes } => Frame::Omitted {
+                channel: 0,
+                stream: Stream::Input,
+                bytes: *bytes,
+                why: Omission::Bulk,
+                digest: None,
             },
             Self::Outcome(outcome) => Frame::Outcome(recorder::Outcome {
                 id: outcome.id,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use control::Clock;
 use control::ledger::Counters;
 use policies::{Deed, Denial, SessionId, Terms};
-use recorder::{AppendError, ChannelEvent, Frame, Recording, Stream};
+use recorder::{AppendError, ChannelEvent, Frame, Recording, Statement, StatementKind, Stream};
 use tokio::time::Instant;
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
@@ -35,7 +35,7 @@ struct Inner {
     passed: Passed,
 }
 
-/// What has passed, counted from the frames.
+/// What has passed.
 #[derive(Default)]
 struct Passed {
     to_target: AtomicU64,
@@ -45,24 +45,47 @@ struct Passed {
 }
 
 impl Passed {
-    fn count(&self, frame: &Frame<'_>) {
-        let (counter, by) = match frame {
-            Frame::Data { stream, bytes, .. } => (
-                self.way(*stream),
-                u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            ),
-            Frame::Omitted { stream, bytes, .. } => (self.way(*stream), *bytes),
+    /// Counts the bytes that a frame tells of.
+    fn count_bytes(&self, frame: &Frame<'_>) {
+        match frame {
+            Frame::Data { stream, bytes, .. } => self.passes(*stream, bytes.len()),
+            Frame::Omitted { stream, bytes, .. } => {
+                self.way(*stream).fetch_add(*bytes, Ordering::Relaxed);
+            }
+            Frame::Channel { .. }
+            | Frame::Statement(_)
+            | Frame::Outcome(_)
+            | Frame::Note { .. }
+            | Frame::Close { .. } => {}
+        }
+    }
+
+    /// Counts what a frame says was done. Of the messages of a database client, those that run
+    /// something.
+    fn count_deed(&self, frame: &Frame<'_>) {
+        let counter = match frame {
             Frame::Channel {
                 event: ChannelEvent::Opened { .. },
                 ..
-            } => (&self.channels, 1),
-            Frame::Statement(_) => (&self.statements, 1),
-            Frame::Channel { .. }
+            } => &self.channels,
+            Frame::Statement(Statement {
+                kind: StatementKind::Simple | StatementKind::Execute,
+                ..
+            }) => &self.statements,
+            Frame::Data { .. }
+            | Frame::Omitted { .. }
+            | Frame::Channel { .. }
+            | Frame::Statement(_)
             | Frame::Outcome(_)
             | Frame::Note { .. }
             | Frame::Close { .. } => return,
         };
-        counter.fetch_add(by, Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn passes(&self, stream: Stream, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.way(stream).fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn way(&self, stream: Stream) -> &AtomicU64 {
@@ -144,18 +167,34 @@ impl Scope {
     pub fn record(&self, frame: &Frame<'_>) -> Result<(), AppendError> {
         let at = self.stir();
         self.inner.recording.append(at, frame)?;
-        self.inner.passed.count(frame);
+        self.inner.passed.count_deed(frame);
+        self.inner.passed.count_bytes(frame);
         Ok(())
     }
 
     /// Records several frames with one write.
     pub fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
+        self.record_uncounted(frames)?;
+        for frame in frames {
+            self.inner.passed.count_bytes(frame);
+        }
+        Ok(())
+    }
+
+    /// Records several frames with one write, whose bytes are not the ones that pass: the caller
+    /// counts those with [`Self::passes`].
+    pub(crate) fn record_uncounted(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
         let at = self.stir();
         self.inner.recording.append_all(at, frames)?;
         for frame in frames {
-            self.inner.passed.count(frame);
+            self.inner.passed.count_deed(frame);
         }
         Ok(())
+    }
+
+    /// Counts bytes that are about to pass.
+    pub(crate) fn passes(&self, stream: Stream, bytes: usize) {
+        self.inner.passed.passes(stream, bytes);
     }
 
     /// What has passed so far.

@@ -254,6 +254,14 @@ impl House {
         panic!("{what} within {limit:?}");
     }
 
+    /// What the session that ended after `before` others has passed.
+    pub(crate) fn counted(&self, before: usize) -> Counters {
+        self.until("the session is over", Duration::from_secs(5), |house| {
+            house.ended.lock().unwrap().len() > before
+        });
+        self.ended.lock().unwrap()[before].counters
+    }
+
     /// How many statements of the role sleep at the server.
     pub(crate) fn sleepers(&self) -> u32 {
         self.count("query like '%pg_sleep%' and state = 'active'")

@@ -131,12 +131,26 @@ fn copy_both_ways_is_byte_for_byte() {
     std::fs::write(house.dir.join("rows"), &rows).unwrap();
     let ran = house.psql(&["-At", "-c", "\\copy orders from rows"]);
     assert_eq!(out(&ran), "COPY 300000\n", "{}", err(&ran));
+    let payload = u64::try_from(rows.len()).unwrap();
+    let counted = house.counted(0);
+    assert!(
+        (payload..payload * 2).contains(&counted.to_target),
+        "{counted:?}"
+    );
+    assert!(counted.to_client < 1000, "{counted:?}");
     let ran = house.psql(&[
         "-At",
         "-c",
         "copy (select * from orders where id >= 2000 order by id) to stdout",
     ]);
     assert!(out(&ran) == rows, "{}", err(&ran));
+    let counted = house.counted(1);
+    assert!(
+        (payload..payload * 2).contains(&counted.to_client),
+        "{counted:?}"
+    );
+    assert!(counted.to_target < 1000, "{counted:?}");
+    assert_eq!(counted.statements, 1);
 }
 
 #[test]

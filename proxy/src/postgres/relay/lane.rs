@@ -69,7 +69,7 @@ impl Lane {
                 }
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Writes what is left over; ready when nothing is.

@@ -1,6 +1,6 @@
 //! The relay over pipes, with a scripted client and a scripted target.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use recorder::AppendError;
@@ -14,12 +14,20 @@ use super::*;
 #[derive(Default)]
 struct Memory {
     frames: RefCell<Vec<String>>,
+    to_target: Cell<usize>,
     broken: bool,
 }
 
 impl Account for Memory {
     fn stir(&self) -> Duration {
         Duration::ZERO
+    }
+
+    fn passes(&self, stream: Stream, bytes: usize) {
+        if stream == Stream::Input {
+            let before = self.to_target.get();
+            self.to_target.set(before.saturating_add(bytes));
+        }
     }
 
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
@@ -46,10 +54,8 @@ impl Account for Memory {
                 )
             }
             Frame::Note { code, .. } => format!("note {code}"),
-            Frame::Data { .. }
-            | Frame::Omitted { .. }
-            | Frame::Channel { .. }
-            | Frame::Close { .. } => {
+            Frame::Omitted { bytes, .. } => format!("ahead {bytes}"),
+            Frame::Data { .. } | Frame::Channel { .. } | Frame::Close { .. } => {
                 format!("{frame:?}")
             }
         };
@@ -167,7 +173,61 @@ async fn bytes_pass_as_they_are_and_are_recorded() {
         })
         .await;
     assert!(closed.is_none());
-    assert_eq!(stage.recorded(), ["1 Simple select 1", "1 -> SELECT 1 1"]);
+    let told: Vec<_> = stage
+        .recorded()
+        .into_iter()
+        .filter(|frame| !frame.starts_with("ahead "))
+        .collect();
+    assert_eq!(told, ["1 Simple select 1", "1 -> SELECT 1 1"]);
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_long_message_is_recorded_before_it_passes() {
+    let mut stage = Stage::new();
+    let long = query(&"x".repeat(3 * SCRATCH));
+    let beginning = long[..2 * SCRATCH].to_vec();
+    let ((), _cut) = stage
+        .play(async |client, target| {
+            tokio::join!(
+                async { client.write_all(&beginning).await.unwrap() },
+                read(target, beginning.len())
+            );
+        })
+        .await;
+    let ahead: usize = stage
+        .recorded()
+        .iter()
+        .map(|frame| frame.strip_prefix("ahead ").unwrap().parse::<usize>())
+        .map(Result::unwrap)
+        .sum();
+    assert_eq!(ahead, beginning.len());
+    assert_eq!(stage.memory.to_target.get(), beginning.len());
+}
+
+#[tokio::test]
+async fn copied_data_is_recorded_before_it_passes_and_counted_once() {
+    let mut stage = Stage::new();
+    let data = framed(b'd', &[b'x'; 1000]);
+    let ((), _cut) = stage
+        .play(async |client, target| {
+            client.write_all(&query("copy")).await.unwrap();
+            read(target, query("copy").len()).await;
+            target.write_all(&framed(b'G', b"\0\0\0")).await.unwrap();
+            read(client, 8).await;
+            for part in [&data[..300], &data[300..], &data] {
+                client.write_all(part).await.unwrap();
+                read(target, part.len()).await;
+            }
+        })
+        .await;
+    assert_eq!(
+        stage.recorded(),
+        ["1 Simple copy", "ahead 300", "ahead 705", "ahead 1005"]
+    );
+    assert_eq!(
+        stage.memory.to_target.get(),
+        query("copy").len() + 2 * data.len()
+    );
 }
 
 #[tokio::test]
