@@ -1,16 +1,11 @@
 //! The client's leg as russh sees it: callbacks become answers and arrivals. No decisions beyond
-//! who is there and what a channel may be asked for at all.
-//!
-//! russh checks little of a certificate (not the CA, the principals, the options or the type), so
-//! the whole rule set is [`ca::check_login_certificate`]'s. An offered key proves nothing and
-//! changes nothing; only a verified signature does.
+//! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use policies::{Credential, PrincipalName, TargetName};
-use russh::keys::{Algorithm, Certificate, PublicKey};
+use policies::TargetName;
+use russh::keys::Certificate;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use tokio::sync::{mpsc, oneshot};
@@ -19,8 +14,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::address::Address;
 use super::arrival::{Arrival, Forwarding, Proven, Visit};
 use super::channels::{Answer, CHANNELS_MAX, Refusal, Request, Stage};
+use super::doorkeeper::Doorkeeper;
 use super::flow::{Flow, Tally, Way};
-use crate::session::protocol::Identify;
 
 /// Why the client's connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -31,27 +26,6 @@ pub enum DoorError {
     /// The client sends more than its windows allow.
     #[error("the client ignores its windows")]
     Overrun,
-}
-
-/// What the door has to know to recognise people.
-#[derive(Clone)]
-pub struct Doorkeeper {
-    /// Registered keys, and who may come at all.
-    pub identify: Arc<dyn Identify>,
-    /// The CA of people's login certificates.
-    pub login_ca: PublicKey,
-    /// Where the connection comes from.
-    pub source: IpAddr,
-    /// Inside a jump: who jumped. Nobody else may come out.
-    pub jumper: Option<PrincipalName>,
-}
-
-impl std::fmt::Debug for Doorkeeper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Doorkeeper")
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
 }
 
 /// russh's handler of one client connection.
@@ -118,23 +92,11 @@ impl Door {
         )
     }
 
-    /// Accepts who has shown `credential`, unless they may not come or say to be someone else.
-    fn accept(&mut self, user: &str, principal: PrincipalName, credential: Credential) -> Auth {
-        let jumper_differs = self
-            .keeper
-            .jumper
-            .as_ref()
-            .is_some_and(|jumper| *jumper != principal);
-        let someone_else = jumper_differs
-            || Address::parse(user).is_ok_and(|address| address.names_someone_else(&principal));
-        if someone_else || !self.keeper.identify.admits(&principal) {
+    fn accept(&mut self, proven: Option<Proven>) -> Auth {
+        if proven.is_none() {
             return Auth::reject();
         }
-        self.verified = Some(Proven {
-            principal,
-            credential,
-            user: user.to_owned(),
-        });
+        self.verified = proven;
         Auth::Accept
     }
 
@@ -211,22 +173,6 @@ fn starts_program(request: Request<'_>) -> bool {
     )
 }
 
-/// RSA signatures over SHA-1, DSA, and RSA keys below 2,048 bits prove nothing any more.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else there is or will be is not believed"
-)]
-fn is_strong(key: &VerifiedPublicKey<'_>) -> bool {
-    match key.algorithm {
-        Algorithm::Rsa { hash: None } | Algorithm::Dsa => false,
-        Algorithm::Rsa { hash: Some(_) } => match key.public_key.key_data() {
-            russh::keys::ssh_key::public::KeyData::Rsa(rsa) => rsa.key_size() >= 2048,
-            _ => false,
-        },
-        other => super::algorithms::SIGNATURES.contains(other),
-    }
-}
-
 impl Handler for Door {
     type Error = DoorError;
 
@@ -235,17 +181,8 @@ impl Handler for Door {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, DoorError> {
-        if !is_strong(&key) {
-            return Ok(Auth::reject());
-        }
-        let bare = PublicKey::from(key.public_key.key_data().clone());
-        let Ok(openssh) = bare.to_openssh() else {
-            return Ok(Auth::reject());
-        };
-        Ok(match self.keeper.identify.by_key(&openssh) {
-            Some((principal, credential)) => self.accept(user, principal, credential),
-            None => Auth::reject(),
-        })
+        let proven = self.keeper.by_key(user, &key);
+        Ok(self.accept(proven))
     }
 
     async fn auth_openssh_certificate(
@@ -253,17 +190,8 @@ impl Handler for Door {
         user: &str,
         certificate: &Certificate,
     ) -> Result<Auth, DoorError> {
-        let (source, now) = (self.keeper.source, self.keeper.identify.now());
-        match ca::check_login_certificate(certificate, &self.keeper.login_ca, source, now) {
-            Ok(proof) => {
-                let credential = proof.credential();
-                Ok(self.accept(user, proof.principal, credential))
-            }
-            Err(refused) => {
-                tracing::debug!(%source, reason = %refused, "certificate.refused");
-                Ok(Auth::reject())
-            }
-        }
+        let proven = self.keeper.by_certificate(user, certificate);
+        Ok(self.accept(proven))
     }
 
     async fn auth_succeeded(&mut self, _: &mut Session) -> Result<(), DoorError> {
