@@ -21,6 +21,12 @@ const COMMAND_MAX: usize = 128 * 1024;
 /// The longest name of a subsystem, in bytes.
 const SUBSYSTEM_MAX: usize = 64;
 
+/// How much may be asked of one channel from its opening to its close, in bytes: four of the largest
+/// packets. Changes of the window's size are not counted.
+const ASKED_MAX: usize = 256 * 1024;
+/// What a request takes besides its text, in bytes, rounded up.
+const REQUEST_SIZE: usize = 128;
+
 /// A request on a session channel (RFC 4254, section 6).
 #[derive(Debug, Clone, Copy)]
 pub enum Request<'a> {
@@ -197,6 +203,20 @@ impl Stage {
     }
 }
 
+/// How much a client has asked of one channel.
+#[derive(Debug, Default)]
+pub struct Asked {
+    bytes: usize,
+}
+
+impl Asked {
+    /// Counts one request with this many bytes of text. False when it was one too many.
+    pub fn count(&mut self, text: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(text).saturating_add(REQUEST_SIZE);
+        self.bytes <= ASKED_MAX
+    }
+}
+
 /// Whether a variable may reach the target: how text is written and coloured, and git's protocol
 /// version. Never one that changes which code runs (`LD_*`, `PATH`, `BASH_*`, other `GIT_*`).
 fn may_be_set(name: &str) -> bool {
@@ -213,6 +233,16 @@ fn may_be_set(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_channel_is_asked_so_much_and_no_more() {
+        let mut large = Asked::default();
+        assert!(large.count(ASKED_MAX - REQUEST_SIZE));
+        assert!(!large.count(0));
+        let mut many = Asked::default();
+        assert!((0..ASKED_MAX / REQUEST_SIZE).all(|_each| many.count(0)));
+        assert!(!many.count(0));
+    }
 
     const PTY: Request<'_> = Request::Pty { term: "xterm" };
     const LANG: Request<'_> = Request::Env {

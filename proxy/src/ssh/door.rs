@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
 use super::arrival::{Arrival, Forwarding, Proven, Visit};
-use super::channels::{Answer, CHANNELS_MAX, Refusal, Request, Stage};
+use super::channels::{Answer, Asked, CHANNELS_MAX, Refusal, Request, Stage};
 use super::doorkeeper::Doorkeeper;
 use super::flow::{Flow, Tally, Way};
 
@@ -26,6 +26,9 @@ pub enum DoorError {
     /// The client sends more than its windows allow.
     #[error("the client ignores its windows")]
     Overrun,
+    /// The client asks more of one channel than any program needs.
+    #[error("the client asks too much of one channel")]
+    Flood,
 }
 
 /// russh's handler of one client connection.
@@ -52,6 +55,7 @@ impl std::fmt::Debug for Door {
 #[derive(Debug)]
 struct Open {
     stage: Stage,
+    asked: Asked,
     tally: Arc<Tally>,
 }
 
@@ -121,6 +125,17 @@ impl Door {
         Ok(())
     }
 
+    /// Counts what the client asked with this many bytes. russh has queued it before we hear of it,
+    /// so it takes memory until somebody reads the channel, whatever we answer.
+    fn charge(&mut self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
+        let open = self.channels.get_mut(&id);
+        if open.is_none_or(|open| open.asked.count(bytes)) {
+            Ok(())
+        } else {
+            Err(DoorError::Flood)
+        }
+    }
+
     fn count(&self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
         if let Some(open) = self.channels.get(&id) {
             open.tally.add(bytes);
@@ -150,6 +165,7 @@ impl Door {
             id,
             Open {
                 stage: Stage::default(),
+                asked: Asked::default(),
                 tally,
             },
         );
@@ -321,6 +337,17 @@ impl Handler for Door {
         self.count(id, data.len())
     }
 
+    /// A client has no such stream (RFC 4254, section 5.2); nobody takes what comes on it.
+    async fn extended_data(
+        &mut self,
+        id: ChannelId,
+        _code: u32,
+        data: &[u8],
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, data.len())
+    }
+
     fn adjust_window(&mut self, _: ChannelId, _: u32) -> u32 {
         self.flow.window()
     }
@@ -333,9 +360,10 @@ impl Handler for Door {
         _rows: u32,
         _width: u32,
         _height: u32,
-        _modes: &[(Pty, u32)],
+        modes: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        self.charge(id, term.len().saturating_add(size_of_val(modes)))?;
         self.answer(id, Request::Pty { term }, session)
     }
 
@@ -346,6 +374,7 @@ impl Handler for Door {
         value: &str,
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        self.charge(id, name.len().saturating_add(value.len()))?;
         self.answer(id, Request::Env { name, value }, session)
     }
 
@@ -354,6 +383,7 @@ impl Handler for Door {
         id: ChannelId,
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        self.charge(id, 0)?;
         self.answer(id, Request::Shell, session)
     }
 
@@ -363,6 +393,7 @@ impl Handler for Door {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        self.charge(id, command.len())?;
         self.answer(id, Request::Exec { command }, session)
     }
 
@@ -372,6 +403,7 @@ impl Handler for Door {
         name: &str,
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        self.charge(id, name.len())?;
         self.answer(id, Request::Subsystem { name }, session)
     }
 
@@ -390,13 +422,18 @@ impl Handler for Door {
     async fn signal(
         &mut self,
         id: ChannelId,
-        _: Sig,
+        signal: Sig,
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        // Those with a name in the protocol take no more than their place in the queue.
+        if let Sig::Custom(name) = signal {
+            self.charge(id, name.len())?;
+        }
         self.answer(id, Request::Signal, session)
     }
 
     async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, DoorError> {
+        self.charge(id, 0)?;
         if let Some(open) = self.channels.get_mut(&id) {
             open.stage.answer(Request::Agent);
         }
@@ -407,11 +444,12 @@ impl Handler for Door {
         &mut self,
         id: ChannelId,
         _single: bool,
-        _protocol: &str,
-        _cookie: &str,
+        protocol: &str,
+        cookie: &str,
         _screen: u32,
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        self.charge(id, protocol.len().saturating_add(cookie.len()))?;
         self.answer(id, Request::X11, session)
     }
 }
