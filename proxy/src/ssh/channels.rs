@@ -5,8 +5,15 @@
 //! talking to each other. Whether a *command* is allowed is not decided here; that is policy
 //! ([`Broker::may`](control::Broker::may)), asked by the pump when the command comes.
 
-/// The most channels that may be open in one connection at the same time.
-pub const CHANNELS_MAX: usize = 64;
+/// The most session channels that may be open in one connection at the same time. OpenSSH's default
+/// (`MaxSessions` in `sshd_config(5)`); each may have a window's worth of bytes waiting.
+pub const CHANNELS_MAX: usize = 10;
+/// The most connections to targets that may be open inside one to the bastion. Their bytes are taken
+/// at once, so more of them may be open than sessions.
+pub const JUMPS_MAX: usize = 64;
+/// The most channels of one session that are carried, with those that the client has closed and the
+/// target has not opened or ended yet.
+pub const LINES_MAX: usize = 2 * CHANNELS_MAX;
 
 /// The most environment variables of one channel.
 const ENV_MAX: usize = 128;

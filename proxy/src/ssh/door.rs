@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
 use super::arrival::{Arrival, Forwarding, Proven, Visit};
-use super::channels::{Answer, Asked, CHANNELS_MAX, Refusal, Request, Stage};
+use super::channels::{Answer, Asked, CHANNELS_MAX, JUMPS_MAX, Refusal, Request, Stage};
 use super::doorkeeper::Doorkeeper;
 use super::flow::{Flow, Tally, Way};
 
@@ -74,7 +74,7 @@ impl Door {
     /// A closed door and its bell.
     pub fn new(keeper: Doorkeeper, flow: Arc<Flow>) -> (Self, Bell) {
         let (proven, proven_bell) = oneshot::channel();
-        let (arrivals, arrivals_bell) = mpsc::channel(CHANNELS_MAX);
+        let (arrivals, arrivals_bell) = mpsc::channel(JUMPS_MAX);
         let gone = CancellationToken::new();
         let door = Self {
             keeper,
@@ -149,7 +149,8 @@ impl Door {
 
     /// Takes a channel in, or says why not.
     fn admit(&mut self, channel: Channel<Msg>, arrival: impl FnOnce(Visit) -> Arrival) -> bool {
-        if self.channels.len() >= CHANNELS_MAX {
+        let most = if self.jumps { JUMPS_MAX } else { CHANNELS_MAX };
+        if self.channels.len() >= most {
             return false;
         }
         let id = channel.id();

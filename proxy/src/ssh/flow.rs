@@ -28,6 +28,8 @@ use atomic_waker::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::channels::CHANNELS_MAX;
+
 /// The window that we offer for a channel, in bytes. OpenSSH's own size; a larger one costs an
 /// OpenSSH client dearly.
 pub const WINDOW: u32 = 2 * 1024 * 1024;
@@ -109,9 +111,10 @@ impl Flow {
         if full { TRICKLE } else { WINDOW }
     }
 
-    /// Whether the client has sent more than every window it was given.
+    /// Whether the client has sent more than every window it was given. Connections inside one to
+    /// the bastion are always read, so beyond the number of sessions their windows do not count.
     pub fn is_overrun(&self, channels: usize) -> bool {
-        let windows = signed(channels).saturating_mul(i64::from(WINDOW));
+        let windows = signed(channels.min(CHANNELS_MAX)).saturating_mul(i64::from(WINDOW));
         self.up.waiting() > windows.saturating_add(OVERRUN)
     }
 
@@ -398,6 +401,10 @@ mod tests {
         assert!(!flow.is_overrun(1));
         tally.add(2 * MIB);
         assert!(flow.is_overrun(1));
+        tally.add(17 * MIB);
+        assert!(!flow.is_overrun(CHANNELS_MAX));
+        tally.add(MIB);
+        assert!(flow.is_overrun(usize::MAX));
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,6 +30,12 @@ const EARLY_MAX: usize = 4096;
 /// How long we wait until a client has said what it wants before it is told no.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(3);
 
+/// How long a target may take to open a channel, or to refuse it.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to hear that its channel is over.
+const DECLINE_LIMIT: Duration = Duration::from_secs(3);
+
 /// The exit status of a command that could not be started: what a shell says for one that it cannot
 /// execute (POSIX, section 2.8.2).
 const EXIT_NOT_STARTED: u32 = 126;
@@ -157,8 +163,10 @@ impl Opening {
             self.writer.eof().await?;
             self.writer.close().await
         };
-        if closing.await.is_err() {
-            tracing::debug!("client.gone");
+        match time::timeout(DECLINE_LIMIT, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_gone)) => tracing::debug!("client.gone"),
+            Err(_elapsed) => tracing::debug!("words.unheard"),
         }
     }
 
@@ -397,8 +405,8 @@ impl Line {
             return Ok(());
         }
         self.record_prelude(&program)?;
-        let opened = self.link.back.open().await;
-        let (channel, tally) = match opened {
+        let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
+        let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
             Ok(opened) => opened,
             Err(refused) => {
                 tracing::debug!(reason = %refused, "target.channel_refused");

@@ -16,8 +16,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{Arrival, Forwarding};
+use super::arrival::{Arrival, Forwarding, Visit};
 use super::back::Back;
+use super::channels::LINES_MAX;
 use super::line::Line;
 use super::tap::Taps;
 use super::visitor::Visitor;
@@ -135,6 +136,7 @@ async fn carry_all(visitor: &mut Visitor, link: &Arc<Link>, channels: &mut Chann
         };
         match arrival {
             None => return client_left(link, channels).await,
+            Some(Arrival::Session(visit)) if channels.len() >= LINES_MAX => turn_down(visit).await,
             Some(Arrival::Session(visit)) => {
                 channels.spawn(Line::new(Arc::clone(link), visit, number).carry());
                 number = u32::saturating_add(number, 1);
@@ -146,6 +148,18 @@ async fn carry_all(visitor: &mut Visitor, link: &Arc<Link>, channels: &mut Chann
             // The door opens none where a target was named.
             Some(Arrival::Jump { .. }) => {}
         }
+    }
+}
+
+/// Closes a channel that is one too many. A client that keeps to what may be open at a time meets this
+/// only where it opens and closes channels faster than its target does.
+async fn turn_down(visit: Visit) {
+    visit.tally.end();
+    if time::timeout(ENDING_LIMIT, visit.channel.close())
+        .await
+        .is_err()
+    {
+        tracing::debug!("client.slow");
     }
 }
 
