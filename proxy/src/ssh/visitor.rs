@@ -36,6 +36,10 @@ const EXIT_GONE: u32 = 255;
 /// How long a client gets to show what it was told before it is disconnected.
 const PARTING_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the connection may take to accept that it is to end. russh takes no orders while it waits
+/// for a client that does not read.
+const DISCONNECT_LIMIT: Duration = Duration::from_millis(500);
+
 /// How long a client may take to go when the target has ended the session.
 const LEAVING_SOON: Duration = Duration::from_millis(500);
 
@@ -96,8 +100,11 @@ impl Visitor {
     pub async fn disconnect(&self, words: &Words) {
         let why = words.to_string().replace('\n', "; ");
         let (reason, language) = (Disconnect::ByApplication, LANGUAGE.to_owned());
-        if self.handle.disconnect(reason, why, language).await.is_err() {
-            tracing::debug!("client.gone");
+        let asking = self.handle.disconnect(reason, why, language);
+        match time::timeout(DISCONNECT_LIMIT, asking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_gone)) => tracing::debug!("client.gone"),
+            Err(_elapsed) => tracing::debug!("client.lingers"),
         }
     }
 
