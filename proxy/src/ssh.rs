@@ -4,7 +4,7 @@
 //! decides anything about access; both end in an [`Ask`] that the spine takes to the broker.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ca::{HostIdentity, Pass};
 use policies::words::Shown;
@@ -53,7 +53,7 @@ use voice::Voices;
 
 /// SSH, as the spine runs it.
 pub struct Ssh {
-    config: Arc<server::Config>,
+    config: RwLock<Arc<server::Config>>,
     login_ca: PublicKey,
     identify: Arc<dyn Identify>,
     inside: Arc<dyn Inside>,
@@ -76,17 +76,18 @@ impl Ssh {
         identify: Arc<dyn Identify>,
         inside: Arc<dyn Inside>,
     ) -> Self {
-        let config = Arc::new(algorithms::server(
-            host.key.as_ref().clone(),
-            host.certificate.clone(),
-        ));
         Self {
-            config,
+            config: RwLock::new(shown(host)),
             login_ca,
             identify,
             inside,
             within: None,
         }
+    }
+
+    /// Shows another host key and certificate to whoever comes from here on.
+    pub fn show(&self, host: &HostIdentity) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = shown(host);
     }
 
     /// Answers as the target that somebody jumps to.
@@ -122,7 +123,8 @@ impl Ssh {
         };
         let (door, bell) = Door::new(keeper, Arc::clone(&flow));
         let leg = Leg::client(io, Arc::clone(&flow));
-        let running = server::run_stream(Arc::clone(&self.config), leg, door).await;
+        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let running = server::run_stream(config, leg, door).await;
         let running = running.map_err(|failed| Refused::Greeting(std::io::Error::other(failed)))?;
         let proven = bell.proven.await.map_err(|_gone| Refused::Unproven)?;
         newcomer.proven();
@@ -142,6 +144,11 @@ impl Ssh {
             Some(within) => Address::inside(user, &within.target),
         }
     }
+}
+
+fn shown(host: &HostIdentity) -> Arc<server::Config> {
+    let (key, certificate) = (host.key.as_ref().clone(), host.certificate.clone());
+    Arc::new(algorithms::server(key, certificate))
 }
 
 impl Protocol for Ssh {

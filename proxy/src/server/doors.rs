@@ -120,7 +120,11 @@ impl Doors {
         listeners: Listeners,
         upkeep: &mut JoinSet<()>,
     ) {
-        let shown = (Arc::clone(&self.postgres), Arc::clone(&self.api));
+        let shown = (
+            Arc::clone(&self.postgres),
+            Arc::clone(&self.api),
+            Arc::clone(&self.ssh),
+        );
         upkeep.spawn(identity::renew(
             config.hosts.clone(),
             house.authority.clone(),

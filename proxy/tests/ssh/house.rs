@@ -41,7 +41,8 @@ pub(crate) struct House {
     pub(crate) dir: PathBuf,
     pub(crate) room: Arc<Room>,
     pub(crate) port: u16,
-    _runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    ssh: Arc<Ssh>,
     _sshd: Sshd,
 }
 
@@ -348,12 +349,13 @@ impl House {
             session: Mutex::default(),
             keys,
         });
-        let port = runtime.block_on(open_door(Arc::clone(&room)));
+        let (port, ssh) = runtime.block_on(open_door(Arc::clone(&room)));
         Self {
             dir,
             room,
             port,
-            _runtime: runtime,
+            runtime,
+            ssh,
             _sshd: sshd,
         }
     }
@@ -403,6 +405,11 @@ impl House {
         frames
     }
 
+    /// Proves itself by a certificate for this name from here on.
+    pub(crate) fn show(&self, name: &str) {
+        self.ssh.show(&self.room.host_identity(name));
+    }
+
     /// Ends every session from outside.
     pub(crate) fn cut(&self) {
         self.room.cut.send_replace(true);
@@ -444,7 +451,7 @@ impl Drop for House {
     }
 }
 
-async fn open_door(room: Arc<Room>) -> u16 {
+async fn open_door(room: Arc<Room>) -> (u16, Arc<Ssh>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let host = room.host_identity("localhost");
@@ -452,6 +459,7 @@ async fn open_door(room: Arc<Room>) -> u16 {
     let identify = Arc::clone(&room.identify) as Arc<dyn Identify>;
     let inside = Arc::new(Arc2(Arc::clone(&room)));
     let ssh = Arc::new(Ssh::new(&host, login_ca, identify, inside));
+    let shown = Arc::clone(&ssh);
     tokio::spawn(async move {
         while let Ok((stream, source)) = listener.accept().await {
             let (room, ssh) = (Arc::clone(&room), Arc::clone(&ssh));
@@ -462,7 +470,7 @@ async fn open_door(room: Arc<Room>) -> u16 {
             });
         }
     });
-    port
+    (port, shown)
 }
 
 /// The files of a client: alice with a certificate, bob with a registered key, others with less.

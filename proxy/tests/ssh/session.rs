@@ -244,6 +244,18 @@ fn many_channels_share_a_connection() {
 }
 
 #[test]
+fn another_host_certificate_is_shown_to_whoever_comes_next() {
+    let house = House::new("renewed");
+    for (name, want) in [("elsewhere", Some(255)), ("localhost", Some(0))] {
+        house.show(name);
+        let mut ssh = house.ssh("root+web1");
+        ssh.arg("true");
+        let (status, _, err) = finish(ssh);
+        assert_eq!(status, want, "{err}");
+    }
+}
+
+#[test]
 fn without_a_grant_a_sentence_and_status_77() {
     let house = House::new("denied");
     for user in ["nobody+web1", "root+nowhere"] {
