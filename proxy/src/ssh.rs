@@ -99,7 +99,7 @@ impl Ssh {
         let (login_ca, identify) = (self.login_ca.clone(), Arc::clone(&self.identify));
         let inside = Arc::clone(&self.inside);
         async move {
-            let Some(host) = inside.host(&within.target).await else {
+            let Some(host) = inside.host(&within).await else {
                 return;
             };
             let mut inner = Self::new(&host, login_ca, identify, Arc::clone(&inside));

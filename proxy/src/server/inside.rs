@@ -8,15 +8,15 @@ use std::sync::Arc;
 use ca::{Authority, HostIdentity, HostOrder};
 use control::{Broker, entropy};
 use dashmap::DashMap;
-use jiff::SignedDuration;
-use policies::TargetName;
+use jiff::{SignedDuration, Timestamp};
+use policies::{PrincipalName, TargetName};
 use tracing::{debug, error};
 
 use crate::session::bastion::Bastion;
 use crate::session::incoming::Incoming;
 use crate::session::{self, chain};
 use crate::ssh::Ssh;
-use crate::ssh::jump::Inside;
+use crate::ssh::jump::{Inside, Within};
 
 /// How long a host certificate for a target's name lives, and until when it is used again.
 const HOST_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
@@ -25,12 +25,20 @@ const HOST_REUSE: SignedDuration = SignedDuration::from_hours(12);
 /// How many names are remembered. Anybody who may come at all can name targets that do not exist.
 const HOSTS_MAX: usize = 10_000;
 
+/// How many names that nobody has jumped to lately one person may jump to in an hour. Each costs a key
+/// and two lines of the ledger for ever, grant or no grant; a run over a whole fleet fits.
+const NAMES_MAX: u32 = 256;
+
+/// How many people's names are counted. Beyond that, those of earlier hours are forgotten.
+const PEOPLE_MAX: usize = 4096;
+
 /// The house, as the SSH door needs it for those who jump.
 pub(super) struct InnerHouse {
     broker: Broker,
     authority: Authority,
     bastion: Arc<Bastion>,
     hosts: DashMap<TargetName, HostIdentity>,
+    namings: Namings,
 }
 
 impl fmt::Debug for InnerHouse {
@@ -48,15 +56,21 @@ impl InnerHouse {
             authority,
             bastion,
             hosts: DashMap::new(),
+            namings: Namings::default(),
         }
     }
 
-    async fn identity(&self, target: &TargetName) -> Option<HostIdentity> {
+    async fn identity(&self, within: &Within) -> Option<HostIdentity> {
+        let Within { principal, target } = within;
         let now = self.broker.clock().now();
         let fresh_until = now.checked_add(HOST_REUSE).ok()?;
         let kept = self.hosts.get(target).map(|kept| kept.value().clone());
         if let Some(kept) = kept.filter(|kept| kept.expires_at > fresh_until) {
             return Some(kept);
+        }
+        if !self.namings.may_name(principal, now) {
+            debug!(%principal, %target, "identity.refused");
+            return None;
         }
         let names = [target.to_string()];
         let mut rng = entropy::rng();
@@ -86,12 +100,42 @@ impl InnerHouse {
     }
 }
 
+/// Who had certificates made lately, and how many.
+#[derive(Debug, Default)]
+struct Namings {
+    people: DashMap<PrincipalName, Named>,
+}
+
+/// How many names somebody named in one hour.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    hour: i64,
+    count: u32,
+}
+
+impl Namings {
+    /// Counts one name. What is refused is refused for names that exist and for those that do not.
+    fn may_name(&self, principal: &PrincipalName, now: Timestamp) -> bool {
+        let hour = now.as_second().div_euclid(3600);
+        if self.people.len() >= PEOPLE_MAX {
+            self.people.retain(|_principal, named| named.hour == hour);
+        }
+        let fresh = Named { hour, count: 0 };
+        let mut named = self.people.entry(principal.clone()).or_insert(fresh);
+        if named.hour != hour {
+            *named = fresh;
+        }
+        named.count = named.count.saturating_add(1);
+        named.count <= NAMES_MAX
+    }
+}
+
 impl Inside for InnerHouse {
     fn host<'a>(
         &'a self,
-        target: &'a TargetName,
+        within: &'a Within,
     ) -> Pin<Box<dyn Future<Output = Option<HostIdentity>> + Send + 'a>> {
-        Box::pin(self.identity(target))
+        Box::pin(self.identity(within))
     }
 
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -101,5 +145,22 @@ impl Inside for InnerHouse {
                 debug!(reason = %chain(&refused), "connection.refused");
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_too_many_hosts_gets_no_more_until_the_next_hour() {
+        let namings = Namings::default();
+        let person = |name| PrincipalName::parse(name).unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (alice, bob) = (person("alice"), person("bob"));
+        assert!((0..NAMES_MAX).all(|_each| namings.may_name(&alice, at(3600))));
+        assert!(!namings.may_name(&alice, at(7199)));
+        assert!(namings.may_name(&bob, at(7199)));
+        assert!(namings.may_name(&alice, at(7200)));
     }
 }

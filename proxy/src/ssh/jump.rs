@@ -37,11 +37,11 @@ const EMPTY_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is needed to answer inside a connection. Implemented where the house is put together.
 pub trait Inside: Send + Sync + 'static {
-    /// A host key and certificate for this name. The same for targets that exist and those that do
-    /// not; none only when none can be made.
+    /// A host key and certificate for the name that somebody jumped to. The same for targets that
+    /// exist and those that do not; none only when none can be made, or too many were made for them.
     fn host<'a>(
         &'a self,
-        target: &'a TargetName,
+        within: &'a Within,
     ) -> Pin<Box<dyn Future<Output = Option<HostIdentity>> + Send + 'a>>;
 
     /// Runs one session over this connection, from its greeting to its end.

@@ -27,7 +27,7 @@ use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol};
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
 use proxy::ssh::Ssh;
-use proxy::ssh::jump::Inside;
+use proxy::ssh::jump::{Inside, Within};
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::certificate::{Builder, CertType};
@@ -147,9 +147,9 @@ impl Seal for NoSeal {
 impl Inside for Arc2 {
     fn host<'a>(
         &'a self,
-        target: &'a TargetName,
+        within: &'a Within,
     ) -> Pin<Box<dyn Future<Output = Option<HostIdentity>> + Send + 'a>> {
-        Box::pin(async move { Some(self.0.host_identity(target.as_str())) })
+        Box::pin(async move { Some(self.0.host_identity(within.target.as_str())) })
     }
 
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
