@@ -32,7 +32,8 @@ use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::certificate::{Builder, CertType};
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use russh::keys::{Certificate, PrivateKey};
+use russh::keys::{Certificate, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{Channel, client};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -155,6 +156,17 @@ impl Inside for Arc2 {
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let room = Arc::clone(&self.0);
         Box::pin(async move { room.run(&protocol, client).await })
+    }
+}
+
+/// Believes every host.
+struct Anybody;
+
+impl client::Handler for Anybody {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        Ok(true)
     }
 }
 
@@ -408,6 +420,25 @@ impl House {
     /// Proves itself by a certificate for this name from here on.
     pub(crate) fn show(&self, name: &str) {
         self.ssh.show(&self.room.host_identity(name));
+    }
+
+    /// Does what stock clients do not: speaks as alice by a client of our own, on a channel that was
+    /// just opened. None when the door takes so long that it hangs.
+    pub(crate) fn abuse<T, F>(&self, with: impl FnOnce(Channel<client::Msg>) -> F) -> Option<T>
+    where
+        F: Future<Output = T>,
+    {
+        let abusing = async {
+            let config = Arc::new(client::Config::default());
+            let address = ("127.0.0.1", self.port);
+            let mut client = client::connect(config, address, Anybody).await.unwrap();
+            let key = PrivateKeyWithHashAlg::new(Arc::new(key(31)), None);
+            let proven = client.authenticate_publickey("root+web1", key).await;
+            assert!(proven.unwrap().success());
+            with(client.channel_open_session().await.unwrap()).await
+        };
+        let limited = async { tokio::time::timeout(Duration::from_secs(20), abusing).await };
+        self.runtime.block_on(limited).ok()
     }
 
     /// Ends every session from outside.

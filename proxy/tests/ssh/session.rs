@@ -380,6 +380,23 @@ fn a_cut_session_says_why_and_ends_at_once() {
 }
 
 #[test]
+fn a_client_that_asks_too_much_of_a_channel_is_shown_the_door() {
+    let house = House::new("flood");
+    let value = "x".repeat(16 * 1024);
+    let ended = house.abuse(|mut channel| async move {
+        let asked = (0..64).map(|_each| channel.set_env(false, "LANG", value.as_str()));
+        for asking in asked {
+            if asking.await.is_err() {
+                return;
+            }
+        }
+        while channel.wait().await.is_some() {}
+    });
+    assert_eq!(ended, Some(()));
+    assert_eq!(house.closed(1).len(), 1);
+}
+
+#[test]
 fn a_client_that_does_not_listen_is_cut_all_the_same() {
     let house = House::new("cut-deaf");
     let mut ssh = house.ssh("root+web1");
