@@ -1,5 +1,7 @@
-//! The one task that wakes each second: reads the wall, asks the store, and looks at every lease.
+//! The one task that wakes each second: reads the wall, asks the store, and looks at every lease. At
+//! each full minute of the wall it has the policies asked about all of them.
 //!
+//! Waits for nobody without a limit: not for the store, not for the feed.
 //! What ends sessions when nothing happens: time that jumps, a store that is gone. Nothing here
 //! lengthens a session. When the task ends, for whatever reason, every lease does.
 
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::{Denial, Part, SeverReason};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
@@ -26,9 +29,6 @@ const ROUND: Duration = Duration::from_secs(1);
 
 /// How long the store may take to answer before it counts as silent.
 const PROBE_LIMIT: Duration = Duration::from_millis(900);
-
-/// After how many rounds the policies are asked about every lease, and old things are forgotten.
-const REVIEW_ROUNDS: u32 = 60;
 
 /// Whether those parts answer without which nobody gets in.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Watchman {
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fresh_at = self.clock.instant();
         let mut believed = true;
-        let mut round: u32 = 0;
+        let mut reviewed = minute(self.clock.now());
         loop {
             tokio::select! {
                 biased;
@@ -104,9 +104,9 @@ impl Watchman {
             believed = self.look_at_clock(believed).await;
             self.end_what_is_over();
             fresh_at = self.look_at_store(fresh_at).await;
-            round = round.wrapping_add(1);
-            if round.is_multiple_of(REVIEW_ROUNDS) {
-                self.review(believed).await;
+            let now = minute(self.clock.now());
+            if now != reviewed && self.review(believed) {
+                reviewed = now;
             }
         }
     }
@@ -127,10 +127,11 @@ impl Watchman {
                 at: self.clock.now(),
                 happening: Happening::ClockStepped { by },
             };
-            match self.store.submit(vec![event]).await {
-                // Nobody waits: a round must not.
-                Ok(receipt) => drop(receipt),
-                Err(error) => tracing::warn!(%error, "ledger.unwritten"),
+            // Nobody waits until it is durable, nor for long until it is in line: a round must not.
+            match timeout(PROBE_LIMIT, self.store.submit(vec![event])).await {
+                Ok(Ok(receipt)) => drop(receipt),
+                Ok(Err(error)) => tracing::warn!(%error, "ledger.unwritten"),
+                Err(_elapsed) => tracing::warn!("ledger.unwritten"),
             }
         }
         plausible
@@ -187,16 +188,32 @@ impl Watchman {
         sent.is_ok() && matches!(caught_up.await, Ok(Ok(_)))
     }
 
-    async fn review(&self, believed: bool) {
+    /// Asks for a review, and says whether the feed will do it. It does not wait for a feed that is
+    /// busy: whoever ends sessions must not.
+    fn review(&self, believed: bool) -> bool {
         let now = self.clock.now();
-        let mut orders = vec![Order::Review];
         if believed && self.state.borrow().is_stale(now) {
-            orders.push(Order::Retire(now));
+            drop(self.orders.try_send(Order::Retire(now)));
         }
-        for order in orders {
-            if self.orders.send(order).await.is_err() {
+        match self.orders.try_send(Order::Review) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                tracing::warn!("feed.busy");
+                false
+            }
+            Err(TrySendError::Closed(_)) => {
                 tracing::error!("feed.gone");
+                false
             }
         }
     }
 }
+
+/// The minute of the wall. Rules about the time of day change at its beginning: every zone is whole
+/// minutes away from UTC.
+fn minute(now: Timestamp) -> i64 {
+    now.as_second().div_euclid(60)
+}
+
+#[cfg(test)]
+mod tests;

@@ -201,6 +201,29 @@ mod on_disk {
         store.probe().await.unwrap_err();
     }
 
+    /// As on a mount that is dead: the look at the file does not come back, and the limit fires.
+    #[test]
+    fn a_look_at_the_file_that_hangs_does_not_hang_who_asks() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let scratch = Scratch::new();
+            let store = open(&scratch.database()).await;
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let holding = tokio::task::spawn_blocking(move || held.recv().is_ok());
+            let limit = std::time::Duration::from_millis(50);
+            tokio::time::timeout(limit, store.probe())
+                .await
+                .unwrap_err();
+            drop(release);
+            assert!(!holding.await.unwrap());
+            store.probe().await.unwrap();
+        });
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_session_is_listed_live_until_it_is_closed() {
         let scratch = Scratch::new();

@@ -1,14 +1,15 @@
 //! The store in memory: for tests, above all under virtual time, where a database's threads would
 //! make tokio believe that nothing is going on.
 //!
-//! Forgets everything. Can be told to fail, as a store does whose disk is gone.
+//! Forgets everything. Can be told to fail, as a store does whose disk is gone, and to hang, as one
+//! does whose disk says nothing.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policies::SessionId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{AppendError, Receipt, Store, StoreError, garbled};
 use crate::change::{Draft, Entry, Revision};
@@ -26,6 +27,7 @@ struct Shared {
     book: Mutex<Book>,
     grown: Notify,
     silent: AtomicBool,
+    hung: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +41,18 @@ impl MemoryStore {
     /// Makes every call fail from here on, or work again.
     pub fn fail(&self, silent: bool) {
         self.shared.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Makes every call wait from here on, or go on.
+    pub fn hang(&self, hung: bool) {
+        self.shared.hung.send_replace(hung);
+    }
+
+    /// Returns when the store does not hang.
+    async fn turn(&self) {
+        let mut hung = self.shared.hung.subscribe();
+        // The sender is ours: it cannot be gone.
+        drop(hung.wait_for(|hung| !hung).await);
     }
 
     fn book(&self) -> Result<MutexGuard<'_, Book>, StoreError> {
@@ -87,6 +101,7 @@ impl Book {
 
 impl Store for MemoryStore {
     async fn append(&self, after: Revision, draft: Draft) -> Result<Revision, AppendError> {
+        self.turn().await;
         let mut book = self.book().map_err(AppendError::Store)?;
         let head = book.head();
         if head != after {
@@ -111,6 +126,7 @@ impl Store for MemoryStore {
     }
 
     async fn read(&self, seen: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.turn().await;
         let book = self.book()?;
         let after = book.log.iter().filter(|entry| entry.revision > seen);
         Ok(after
@@ -128,20 +144,24 @@ impl Store for MemoryStore {
     }
 
     async fn probe(&self) -> Result<Revision, StoreError> {
+        self.turn().await;
         self.book().map(|book| book.head())
     }
 
     async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
+        self.turn().await;
         let mut book = self.book()?;
         events.iter().try_for_each(|event| book.record(event))?;
         Ok(Receipt::durable())
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.turn().await;
         Ok(self.book()?.sessions.get(&id).cloned())
     }
 
     async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
+        self.turn().await;
         let book = self.book()?;
         let fits = book
             .sessions
@@ -156,6 +176,7 @@ impl Store for MemoryStore {
     }
 
     async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
+        self.turn().await;
         let book = self.book()?;
         let after = book.ledger.iter().filter(|line| line.seq > seen);
         Ok(after

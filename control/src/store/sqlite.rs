@@ -20,7 +20,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::task::spawn_blocking;
 
 use self::writer::{Command, Writer};
 use super::{AppendError, Receipt, Store, StoreError, garbled};
@@ -92,6 +93,8 @@ struct Shared {
     path: PathBuf,
     /// Device and inode of the file, to notice when it is replaced.
     identity: (u64, u64),
+    /// Held while somebody looks at the file.
+    looking: Arc<Mutex<()>>,
     readers: SqlitePool,
     writer: mpsc::Sender<Command>,
     tip: Arc<Tip>,
@@ -140,6 +143,7 @@ impl SqliteStore {
             shared: Arc::new(Shared {
                 path,
                 identity,
+                looking: Arc::new(Mutex::new(())),
                 readers,
                 writer: sender,
                 tip,
@@ -155,14 +159,23 @@ impl SqliteStore {
             .map_err(|_gone| StoreError::Silent)
     }
 
-    /// Whether the file is still the one that was opened.
-    fn in_place(&self) -> Result<(), StoreError> {
+    /// Whether the file is still the one that was opened. On a mount that is dead the look does not
+    /// return (stat(2)): it is on a thread that may wait, and there is one at a time.
+    async fn in_place(&self) -> Result<(), StoreError> {
         let path = &self.shared.path;
+        let looking = Arc::clone(&self.shared.looking).lock_owned().await;
+        let at = path.clone();
+        let looked = spawn_blocking(move || {
+            let looked = std::fs::metadata(at);
+            drop(looking);
+            looked
+        });
         let moved = |source| StoreError::Moved {
             path: path.clone(),
             source,
         };
-        let metadata = std::fs::metadata(path).map_err(|source| moved(Some(Arc::new(source))))?;
+        let looked = looked.await.map_err(|_panicked| StoreError::Silent)?;
+        let metadata = looked.map_err(|source| moved(Some(Arc::new(source))))?;
         if (metadata.dev(), metadata.ino()) == self.shared.identity {
             Ok(())
         } else {
@@ -295,7 +308,7 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&self) -> Result<Revision, StoreError> {
-        self.in_place()?;
+        self.in_place().await?;
         let (reply, answer) = oneshot::channel();
         self.send(Command::Probe { reply }).await?;
         answer.await.unwrap_or(Err(StoreError::Silent))

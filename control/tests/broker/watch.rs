@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use policies::{Denial, Part, SeverReason};
 
-use crate::world::{World, caller, over, reason, seconds};
+use crate::world::{World, caller, library, over, reason, seconds};
 
 const CLOCK: Denial = Denial::Unavailable { part: Part::Clock };
 const STORE: Denial = Denial::Unavailable { part: Part::Store };
@@ -119,4 +119,51 @@ async fn a_store_that_comes_back_in_time_ends_nothing() {
         world.pass(seconds(2)).await;
     }
     assert_eq!(over(&mut lease).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_while_the_clock_is_set_ends_sessions_at_the_blind_limit() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("alice", "web1", 60).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.pass(seconds(5)).await;
+    world.store.hang(true);
+    world.clock.step(SignedDuration::from_mins(5));
+    world.pass(seconds(28)).await;
+    assert_eq!(over(&mut lease).await, None);
+    world.pass(seconds(5)).await;
+    assert_eq!(over(&mut lease).await, Some(SeverReason::Blind));
+    world.store.hang(false);
+    world.clock.step(SignedDuration::from_mins(-5));
+    world.pass(seconds(3)).await;
+    world.admit("alice", "web1").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_about_the_time_of_day_ends_sessions_when_its_minute_begins() {
+    let world = World::new().await;
+    let mut texts = library();
+    texts.documents[0].text.push_str(
+        r#"
+@id("only-before-ten")
+@reason("Only before ten.")
+forbid (principal, action in Jit::Action::"use", resource)
+when { context.session.hourLocal >= 10 };
+"#,
+    );
+    world
+        .broker
+        .apply_policies(&caller("root"), texts)
+        .await
+        .unwrap();
+    world.granted("alice", "web1", 120).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.pass(seconds(3_599)).await;
+    assert_eq!(over(&mut lease).await, None);
+    world.pass(seconds(2)).await;
+    assert!(matches!(
+        over(&mut lease).await,
+        Some(SeverReason::PolicyChanged { .. })
+    ));
 }
