@@ -3,8 +3,9 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -195,14 +196,7 @@ impl House {
         let (cut, cuts) = watch::channel(0);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        runtime.spawn(async move {
-            let rooms = Arc::new(rooms);
-            loop {
-                let (stream, source) = listener.accept().await.unwrap();
-                let (rooms, cuts) = (Arc::clone(&rooms), cuts.clone());
-                tokio::spawn(async move { rooms.session(stream, source, cuts).await });
-            }
-        });
+        runtime.spawn(Arc::new(rooms).receive(listener, cuts));
         Self {
             dir,
             target,
@@ -260,6 +254,33 @@ impl House {
             house.ended.lock().unwrap().len() > before
         });
         self.ended.lock().unwrap()[before].counters
+    }
+
+    /// Cuts what `statement` has under way, and says what the recording ends with before its last frame.
+    pub(crate) fn last_words(&self, statement: &str, input: &[u8], under_way: &str) -> String {
+        let mut psql = self.command("psql");
+        psql.args(["-X", &self.through(), "-c", statement])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut psql = psql.spawn().unwrap();
+        let mut stdin = psql.stdin.take().unwrap();
+        stdin.write_all(input).unwrap();
+        stdin.flush().unwrap();
+        self.until("it is under way", Duration::from_secs(10), |house| {
+            house.as_superuser(under_way).trim() == "1"
+        });
+        self.cut();
+        self.until("the session is over", Duration::from_secs(5), |house| {
+            !house.ended.lock().unwrap().is_empty()
+        });
+        drop(stdin);
+        psql.wait().unwrap();
+        let ended = self.ended.lock().unwrap();
+        let [.., last, close] = ended[0].frames.as_slice() else {
+            panic!("{ended:?}")
+        };
+        assert!(close.starts_with("Close"), "{close}");
+        last.clone()
     }
 
     /// How many statements of the role sleep at the server.
@@ -352,6 +373,15 @@ impl Rooms {
             targets,
             numbers: AtomicU64::new(1),
             ended,
+        }
+    }
+
+    /// Opens to whoever comes.
+    async fn receive(self: Arc<Self>, listener: TcpListener, cuts: watch::Receiver<u32>) {
+        loop {
+            let (stream, source) = listener.accept().await.unwrap();
+            let (rooms, cuts) = (Arc::clone(&self), cuts.clone());
+            tokio::spawn(async move { rooms.session(stream, source, cuts).await });
         }
     }
 

@@ -246,37 +246,9 @@ fn a_cut_stops_what_runs_and_keeps_the_rows() {
     assert!(ended[0].halted_after < Duration::from_secs(1), "{ended:?}");
 }
 
-/// Cuts what `statement` has under way, and says what the recording ends with before its last frame.
-fn last_words(house: &House, statement: &str, input: &[u8], under_way: &str) -> String {
-    let mut psql = house.command("psql");
-    psql.args(["-X", &house.through(), "-c", statement])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut psql = psql.spawn().unwrap();
-    let mut stdin = psql.stdin.take().unwrap();
-    stdin.write_all(input).unwrap();
-    stdin.flush().unwrap();
-    house.until("it is under way", Duration::from_secs(10), |house| {
-        house.as_superuser(under_way).trim() == "1"
-    });
-    house.cut();
-    house.until("the session is over", Duration::from_secs(5), |house| {
-        !house.ended.lock().unwrap().is_empty()
-    });
-    drop(stdin);
-    psql.wait().unwrap();
-    let ended = house.ended.lock().unwrap();
-    let [.., last, close] = ended[0].frames.as_slice() else {
-        panic!("{ended:?}")
-    };
-    assert!(close.starts_with("Close"), "{close}");
-    last.clone()
-}
-
 #[test]
 fn a_cut_statement_has_its_outcome_in_the_recording() {
-    let last = last_words(
-        &House::open(),
+    let last = House::open().last_words(
         "select pg_sleep(600)",
         b"",
         "select count(*) from pg_stat_activity where usename = 'app' and query like '%pg_sleep%' \
@@ -291,8 +263,7 @@ fn a_cut_statement_has_its_outcome_in_the_recording() {
 #[test]
 fn a_cut_copy_has_its_counts_in_the_recording() {
     let rows = (2_000..52_000).fold(String::new(), |rows, n| rows + &format!("{n}\tcopied\n"));
-    let last = last_words(
-        &House::open(),
+    let last = House::open().last_words(
         "copy orders from stdin",
         rows.as_bytes(),
         "select count(*) from pg_stat_progress_copy where tuples_processed > 10000",
@@ -306,7 +277,7 @@ fn a_cut_copy_has_its_counts_in_the_recording() {
 }
 
 #[test]
-fn a_target_that_says_nothing_is_given_up() {
+fn a_database_that_says_nothing_is_given_up() {
     let house = House::open();
     let mute = house.through().replace("dbname=orders", "dbname=mute");
     let ran = house.command("psql").args(["-X", &mute]).output().unwrap();
