@@ -30,6 +30,7 @@ mod backlog;
 pub mod channels;
 pub mod door;
 pub mod doorkeeper;
+mod exit;
 pub mod flow;
 pub mod hostkey;
 pub mod jump;
@@ -46,9 +47,10 @@ use arrival::Proven;
 use back::Back;
 use door::Door;
 use doorkeeper::Doorkeeper;
+use exit::EXIT_USAGE;
 use flow::{Flow, Leg};
 use jump::{Inside, Within};
-use visitor::{EXIT_USAGE, Visitor};
+use visitor::Visitor;
 use voice::Voices;
 
 /// SSH, as the spine runs it.

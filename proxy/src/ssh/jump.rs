@@ -27,9 +27,10 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Ssh;
 use super::arrival::{Arrival, Proven, Visit};
+use super::exit::EXIT_USAGE;
 use super::flow::Tally;
 use super::line::Opening;
-use super::visitor::{EXIT_USAGE, Visitor};
+use super::visitor::Visitor;
 use crate::session::incoming::Incoming;
 
 /// How long a connection to the bastion may carry nothing.

@@ -17,10 +17,10 @@ use tokio::time;
 
 use super::arrival::Visit;
 use super::channels::{Answer, Refusal, Request, Stage};
+use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::flow::Tally;
 use super::relay::Link;
 use super::tap::{Content, Tap};
-use super::visitor::EXIT_REFUSED;
 use super::voice::{Screen, Voice, Writer};
 
 /// How much is held of what a client sends before its program has started. More than a window never
@@ -35,10 +35,6 @@ const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a client may take to hear that its channel is over.
 const DECLINE_LIMIT: Duration = Duration::from_secs(3);
-
-/// The exit status of a command that could not be started: what a shell says for one that it cannot
-/// execute (POSIX, section 2.8.2).
-const EXIT_NOT_STARTED: u32 = 126;
 
 /// A terminal as the client asked for it.
 #[derive(Debug, Clone)]

@@ -19,6 +19,7 @@ use tokio::time;
 
 use super::backlog::{Backlog, Item};
 use super::channels::{Answer, Request, Stage};
+use super::exit::{EXIT_GONE, EXIT_NOT_STARTED};
 use super::flow::Tally;
 use super::line::{Opening, Program, Terminal, eof};
 use super::relay::Link;
@@ -30,12 +31,6 @@ const CLOSING_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the end of the output is held back, should the exit status follow.
 const EOF_HOLD: Duration = Duration::from_millis(200);
-
-/// The exit status of a program whose target has gone: what OpenSSH's client says then.
-const EXIT_GONE: u32 = 255;
-
-/// The exit status of a command that could not be started.
-const EXIT_NOT_STARTED: u32 = 126;
 
 /// The target's side of a channel.
 #[derive(Debug)]

@@ -12,16 +12,11 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::arrival::{Arrival, Visit};
+use super::exit::{EXIT_GONE, EXIT_REFUSED};
 use super::flow::Flow;
 use super::line::Opening;
 use super::voice::Voices;
 use crate::session::protocol::Front;
-
-/// The exit status of a command that was refused: `EX_NOPERM` of `sysexits.h`.
-pub const EXIT_REFUSED: u32 = 77;
-
-/// The exit status of a command that makes no sense here: `EX_USAGE` of `sysexits.h`.
-pub const EXIT_USAGE: u32 = 64;
 
 /// How long we wait for a channel on which no can be said. A client without one (`ssh -N`) is told
 /// in the disconnect message.
@@ -29,9 +24,6 @@ const CHANNEL_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long we wait for the first channel of a client whose session could not begin.
 const ARRIVAL_LIMIT: Duration = Duration::from_millis(100);
-
-/// The exit status of a command whose connection broke off: what OpenSSH's client says then.
-const EXIT_GONE: u32 = 255;
 
 /// How long a client gets to show what it was told before it is disconnected.
 const PARTING_PAUSE: Duration = Duration::from_millis(50);
