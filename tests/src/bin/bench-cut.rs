@@ -77,7 +77,6 @@ struct Scene {
     postgres: Forwarder,
     identity: Identity,
     tls: Arc<rustls::ClientConfig>,
-    api: Api,
 }
 
 /// When a client ended.
@@ -150,17 +149,12 @@ impl Scene {
         ];
         bob.run(&line).expect("bob adds a target");
         let state = world.alice().state_dir();
-        let door = SocketAddr::from(([127, 0, 0, 1], world.doors().api));
-        let api = Api::connect(door, &world.bob().state_dir())
-            .await
-            .expect("bob reaches the API");
         Self {
             identity: Identity::of(&state),
             tls: pg::tls(&state),
             world,
             ssh,
             postgres,
-            api,
         }
     }
 
@@ -228,12 +222,7 @@ impl Scene {
         let grant = self.grant(spoken, "1h");
         let before = self.forwarder(spoken).closed();
         let mut ended = self.open(spoken, count, load).await;
-        let path = format!("/v1/grants/{grant}/revoke");
-        let (left, _) = self
-            .api
-            .post(&path, "{\"reason\":\"bench\"}")
-            .await
-            .expect("bob revokes");
+        let left = self.revoke(&grant).await;
         let clients = match load {
             Load::Deaf => Vec::new(),
             Load::Idle | Load::Busy => collect(&mut ended, count, left).await,
@@ -258,6 +247,19 @@ impl Scene {
             ));
         }
         rows
+    }
+
+    /// Bob revokes over a connection that is open already. Gives back the moment before his request
+    /// left.
+    async fn revoke(&self, grant: &str) -> Instant {
+        let door = SocketAddr::from(([127, 0, 0, 1], self.world.doors().api));
+        let state = self.world.bob().state_dir();
+        let mut api = Api::connect(door, &state)
+            .await
+            .expect("bob reaches the API");
+        let path = format!("/v1/grants/{grant}/revoke");
+        let revoked = api.post(&path, "{\"reason\":\"bench\"}").await;
+        revoked.expect("bob revokes").0
     }
 
     async fn all_closed(&self, spoken: Spoken, count: usize) {
@@ -330,12 +332,7 @@ impl Scene {
             live.signal("STOP");
         }
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        let path = format!("/v1/grants/{grant}/revoke");
-        let (left, _) = self
-            .api
-            .post(&path, "{\"reason\":\"bench\"}")
-            .await
-            .expect("bob revokes");
+        let left = self.revoke(&grant).await;
         self.all_closed(Spoken::Ssh, before + count).await;
         for live in &lives {
             live.signal("CONT");
