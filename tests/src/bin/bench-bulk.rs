@@ -164,7 +164,7 @@ impl Bench {
         let key = self.world.alice().key().display().to_string();
         let config = self.scratch.path().join("ssh_config");
         let text = format!(
-            "Host *\n KexAlgorithms curve25519-sha256\n Ciphers aes128-gcm@openssh.com\n StrictHostKeyChecking no\n UserKnownHostsFile none\n LogLevel ERROR\n\
+            "Host *\n KexAlgorithms curve25519-sha256\n Ciphers aes128-gcm@openssh.com\n StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n\
              Host direct jumped hop\n HostName 127.0.0.1\n IdentityFile {key}\n IdentitiesOnly yes\n\
              Host direct jumped\n Port {target}\n\
              Host jumped\n ProxyJump hop\n\
