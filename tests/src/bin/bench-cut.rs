@@ -26,7 +26,7 @@ use tests::forwarder::Forwarder;
 use tests::pg::{self, PgClient};
 use tests::ssh::Identity;
 use tests::{Setting, World, binary};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -183,9 +183,10 @@ impl Scene {
             Load::Deaf => count,
         };
         let gate = Arc::new(Semaphore::new(OPENING));
+        let (start, begin) = watch::channel(false);
         let mut opening = JoinSet::new();
         for number in 0..count {
-            let (gate, report) = (Arc::clone(&gate), report.clone());
+            let (gate, report, begin) = (Arc::clone(&gate), report.clone(), begin.clone());
             let flood = number < busy;
             let (identity, tls) = (self.identity.clone(), Arc::clone(&self.tls));
             let doors = self.world.doors();
@@ -196,6 +197,7 @@ impl Scene {
                     report,
                     flood,
                     deaf: load == Load::Deaf,
+                    begin,
                 };
                 match spoken {
                     Spoken::Ssh => client.ssh(&identity, doors.ssh, &user).await,
@@ -211,6 +213,7 @@ impl Scene {
                 eprintln!("  {up} of {count} are open");
             }
         }
+        start.send_replace(true);
         // A flood has to have filled what there is to fill.
         tokio::time::sleep(Duration::from_millis(if busy > 0 { 1500 } else { 200 })).await;
         ended
@@ -365,6 +368,8 @@ struct Client {
     report: mpsc::Sender<Instant>,
     flood: bool,
     deaf: bool,
+    /// Turns true when all are open and the floods may begin.
+    begin: watch::Receiver<bool>,
 }
 
 impl Client {
@@ -377,7 +382,7 @@ impl Client {
             .await
             .expect("a channel opens");
         let command = if self.flood {
-            "echo up; exec yes"
+            "echo up; read go; exec yes"
         } else {
             "echo up; exec sleep 3600"
         };
@@ -390,8 +395,23 @@ impl Client {
                 break;
             }
         }
-        let Self { report, deaf, .. } = self;
+        let Self {
+            report,
+            deaf,
+            flood,
+            mut begin,
+        } = self;
         tokio::spawn(async move {
+            if flood {
+                begin
+                    .wait_for(|begun| *begun)
+                    .await
+                    .expect("the round begins");
+                channel
+                    .data_bytes(&b"go\n"[..])
+                    .await
+                    .expect("a word is sent");
+            }
             if deaf {
                 // Nobody takes from the channel, so its window runs out.
                 tokio::time::sleep(PATIENCE).await;
@@ -416,12 +436,21 @@ impl Client {
             answers.iter().any(|answer| answer.kind == b'Z'),
             "alice is let in: {answers:?}"
         );
-        if self.flood {
-            let sql = "select repeat('x', 1000) from generate_series(1, 100000000)";
-            client.send(&pg::query(sql)).await.expect("a query is sent");
-        }
-        let Self { report, deaf, .. } = self;
+        let Self {
+            report,
+            deaf,
+            flood,
+            mut begin,
+        } = self;
         tokio::spawn(async move {
+            if flood {
+                begin
+                    .wait_for(|begun| *begun)
+                    .await
+                    .expect("the round begins");
+                let sql = "select repeat('x', 1000) from generate_series(1, 100000000)";
+                client.send(&pg::query(sql)).await.expect("a query is sent");
+            }
             if deaf {
                 tokio::time::sleep(PATIENCE).await;
                 drop(client);
