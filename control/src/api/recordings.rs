@@ -36,7 +36,7 @@ pub(crate) async fn list(
     Ok(Json(List::of(with_size.collect())))
 }
 
-/// Streams a recording as it is on the disk. That of a live session ends where it is by now.
+/// Streams a sealed recording as it is on the disk. That of a live session is not found.
 pub(crate) async fn file(
     State(house): State<Shared>,
     Known(caller): Known,
