@@ -37,8 +37,6 @@ pub struct Config {
     pub recordings: PathBuf,
     /// How many bytes of the recordings' disk are left alone: below that, nobody is let in.
     pub reserve_bytes: u64,
-    /// How much of one stream without a terminal is kept, in bytes; the rest is counted and hashed.
-    pub stream_max_bytes: u64,
     /// The addresses from which targets see us. Certificates are bound to them.
     pub egress: Vec<IpAddr>,
     /// How long the store may be silent before live sessions end.
@@ -101,9 +99,6 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let reserve = settings
         .parsed("recordings", "reserve", bytes)
         .unwrap_or(64 << 20);
-    let stream_max = settings
-        .parsed("recordings", "stream_max", bytes)
-        .unwrap_or(16 << 20);
     let egress = egress(settings);
     let blind_limit = span(settings, "limits", "blind_limit", 30, 1..=300);
     let login_lifetime = span(settings, "limits", "login_lifetime", 8 * 3600, 60..=86_400);
@@ -125,7 +120,6 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         api,
         passphrase: passphrase?,
         reserve_bytes: reserve,
-        stream_max_bytes: stream_max,
         egress,
         blind_limit,
         login_lifetime,

@@ -21,18 +21,40 @@ const BACKLOG: u32 = 4096;
 /// How long to wait before accepting again when no descriptor is left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
-/// The seats for those who have proven nothing.
+/// The seats of one door, for those who have proven nothing.
+///
+/// A part of them is kept for sources from which somebody has proven who they are before: whoever
+/// floods a door from elsewhere does not lock them out.
 #[derive(Clone)]
 pub struct Seats {
-    all: Arc<Semaphore>,
-    taken: Arc<DashMap<IpAddr, usize>>,
+    open: Arc<Semaphore>,
+    kept: Arc<Semaphore>,
+    book: Arc<Book>,
     per_source_max: usize,
+}
+
+/// Who sits, and who has proven themselves before. Shared by all doors.
+#[derive(Default)]
+pub struct Book {
+    seated: DashMap<IpAddr, usize>,
+    proven: DashMap<IpAddr, ()>,
+}
+
+/// How many sources are remembered as proven. Beyond it, remembering begins anew.
+const PROVEN_MAX: usize = 65_536;
+
+impl fmt::Debug for Book {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Book")
+            .field("seated", &self.seated.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Seats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seats")
-            .field("free", &self.all.available_permits())
+            .field("free", &self.open.available_permits())
             .finish_non_exhaustive()
     }
 }
@@ -40,7 +62,7 @@ impl fmt::Debug for Seats {
 /// One seat, given back when dropped.
 pub struct Seat {
     source: IpAddr,
-    taken: Arc<DashMap<IpAddr, usize>>,
+    book: Arc<Book>,
     _one_of_all: OwnedSemaphorePermit,
 }
 
@@ -53,11 +75,14 @@ impl fmt::Debug for Seat {
 }
 
 impl Seats {
-    /// So many seats in all, and so many for one source.
-    pub fn new(max: usize, per_source_max: usize) -> Self {
+    /// So many seats at this door, a quarter of them kept, and so many for one source at all doors
+    /// that share `book`.
+    pub fn new(max: usize, per_source_max: usize, book: Arc<Book>) -> Self {
+        let kept = max / 4;
         Self {
-            all: Arc::new(Semaphore::new(max)),
-            taken: Arc::default(),
+            open: Arc::new(Semaphore::new(max.saturating_sub(kept))),
+            kept: Arc::new(Semaphore::new(kept)),
+            book,
             per_source_max,
         }
     }
@@ -65,27 +90,47 @@ impl Seats {
     /// A seat for someone from there, if one is free.
     pub fn take(&self, source: IpAddr) -> Option<Seat> {
         let source = prefix(source);
-        let one_of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let mut taken = self.taken.entry(source).or_default();
-        if *taken >= self.per_source_max {
+        let known = self.book.proven.contains_key(&source);
+        let open = || Arc::clone(&self.open).try_acquire_owned().ok();
+        let kept = || {
+            known
+                .then(|| Arc::clone(&self.kept).try_acquire_owned().ok())
+                .flatten()
+        };
+        let one_of_all = open().or_else(kept)?;
+        let mut seated = self.book.seated.entry(source).or_default();
+        if *seated >= self.per_source_max {
             return None;
         }
-        *taken = taken.saturating_add(1);
-        drop(taken);
+        *seated = seated.saturating_add(1);
+        drop(seated);
         Some(Seat {
             source,
-            taken: Arc::clone(&self.taken),
+            book: Arc::clone(&self.book),
             _one_of_all: one_of_all,
         })
     }
 }
 
+impl Seat {
+    /// Whoever sits here has proven who they are. The seat is given back, and their source is
+    /// remembered.
+    pub fn proven(self) {
+        if self.book.proven.len() >= PROVEN_MAX {
+            self.book.proven.clear();
+        }
+        self.book.proven.insert(self.source, ());
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.taken
+        let book = &self.book;
+        book.seated
             .entry(self.source)
-            .and_modify(|taken| *taken = taken.saturating_sub(1));
-        self.taken.remove_if(&self.source, |_, taken| *taken == 0);
+            .and_modify(|seated| *seated = seated.saturating_sub(1));
+        book.seated
+            .remove_if(&self.source, |_, seated| *seated == 0);
     }
 }
 
@@ -143,9 +188,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn seats(max: usize, per_source_max: usize) -> Seats {
+        Seats::new(max, per_source_max, Arc::default())
+    }
+
     #[test]
     fn one_source_cannot_take_all_seats() {
-        let seats = Seats::new(10, 2);
+        let seats = seats(20, 2);
         let held = [seats.take(at("192.0.2.1")), seats.take(at("192.0.2.1"))];
         assert!(held.iter().all(Option::is_some));
         assert!(seats.take(at("192.0.2.1")).is_none());
@@ -154,12 +203,27 @@ mod tests {
 
     #[test]
     fn a_seat_is_given_back() {
-        let seats = Seats::new(1, 1);
+        let seats = seats(1, 1);
         let seat = seats.take(at("192.0.2.1"));
         assert!(seats.take(at("192.0.2.2")).is_none());
         drop(seat);
         assert!(seats.take(at("192.0.2.2")).is_some());
-        assert!(seats.taken.len() <= 1);
+        assert!(seats.book.seated.is_empty());
+    }
+
+    #[test]
+    fn a_flood_from_elsewhere_leaves_seats_for_those_who_were_here_before() {
+        let seats = seats(8, 8);
+        seats.take(at("192.0.2.1")).unwrap().proven();
+        let flood: Vec<_> = (2..40)
+            .map(|host| seats.take(at(&format!("198.51.100.{host}"))))
+            .collect();
+        assert_eq!(flood.iter().flatten().count(), 6);
+        assert!(seats.take(at("203.0.113.1")).is_none(), "a stranger waits");
+        assert!(
+            seats.take(at("192.0.2.1")).is_some(),
+            "a known source does not"
+        );
     }
 
     #[test]

@@ -341,7 +341,7 @@ pub fn postgres_target_added(places: &PostgresPlaces<'_>) -> String {
     format!(
         "added {target}. On the server itself, save the CA as tidegate_ca.pem in the data directory:\n\n\
          {target_ca}\n\
-         postgresql.conf (with ssl = on):\n\n  ssl_ca_file = 'tidegate_ca.pem'\n\n\
+         postgresql.conf (with ssl = on; the second line stops a statement whose client has gone):\n\n  ssl_ca_file = 'tidegate_ca.pem'\n  client_connection_check_interval = '5s'\n\n\
          pg_hba.conf, above other lines for the same role:\n\n  {hba}\n\n\
          pg_ident.conf:\n\n  {ident}\n\nthen reload the server.\n\n  \
          tidegate target test {target}\n  \

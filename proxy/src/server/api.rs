@@ -79,7 +79,7 @@ impl Api {
             source: source.ip().to_canonical(),
         };
         if peer.certificate.is_some() {
-            drop(seat);
+            seat.proven();
             return api::serve(tls, self.router.clone(), peer).await;
         }
         // Who shows no certificate can only log in, which takes three requests. They keep their

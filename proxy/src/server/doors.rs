@@ -19,7 +19,7 @@ use super::inside::InnerHouse;
 use super::probe::Lookout;
 use super::{Failure, House};
 use crate::config::Config;
-use crate::listener::{self, Seats};
+use crate::listener::{self, Book, Seats};
 use crate::postgres::Postgres;
 use crate::session::bastion::Bastion;
 use crate::session::incoming::{Incoming, Newcomer};
@@ -64,7 +64,7 @@ pub(super) struct Doors {
     postgres: Arc<Postgres>,
     api: Arc<Api>,
     bastion: Arc<Bastion>,
-    seats: Seats,
+    book: Arc<Book>,
     tracker: TaskTracker,
     closing: CancellationToken,
 }
@@ -106,7 +106,7 @@ impl Doors {
             postgres,
             api,
             bastion: Arc::clone(&house.bastion),
-            seats: Seats::new(config.unproven_max, config.unproven_per_source_max),
+            book: Arc::default(),
             tracker: tracker.clone(),
             closing: CancellationToken::new(),
         })
@@ -131,18 +131,21 @@ impl Doors {
             house.broker.clone(),
             shown,
         ));
+        // Each door has seats of its own: a flood at one shuts no other.
+        let seats = || {
+            let book = Arc::clone(&self.book);
+            Seats::new(config.unproven_max, config.unproven_per_source_max, book)
+        };
+        let (ssh, postgres, api) = (seats(), seats(), seats());
         for listener in listeners.ssh {
-            upkeep.spawn(self.admit_all(listener, Arc::clone(&self.ssh)));
+            upkeep.spawn(self.admit_all(listener, ssh.clone(), Arc::clone(&self.ssh)));
         }
         for listener in listeners.postgres {
-            upkeep.spawn(self.admit_all(listener, Arc::clone(&self.postgres)));
+            upkeep.spawn(self.admit_all(listener, postgres.clone(), Arc::clone(&self.postgres)));
         }
         for listener in listeners.api {
-            let (api, seats, closing) = (
-                Arc::clone(&self.api),
-                self.seats.clone(),
-                self.closing.clone(),
-            );
+            let (api, seats) = (Arc::clone(&self.api), api.clone());
+            let closing = self.closing.clone();
             upkeep.spawn(async move {
                 let take = |stream, source, seat| {
                     let api = Arc::clone(&api);
@@ -163,9 +166,10 @@ impl Doors {
     fn admit_all<P: Protocol>(
         &self,
         listener: TcpListener,
+        seats: Seats,
         protocol: Arc<P>,
     ) -> impl Future<Output = ()> + Send + use<P> {
-        let (bastion, seats) = (Arc::clone(&self.bastion), self.seats.clone());
+        let bastion = Arc::clone(&self.bastion);
         let (tracker, closing) = (self.tracker.clone(), self.closing.clone());
         async move {
             let take = |stream, source, seat| {

@@ -46,7 +46,9 @@ impl Newcomer {
 
     /// They have proven who they are: somebody else may take the seat.
     pub fn proven(&mut self) {
-        self.seat = None;
+        if let Some(seat) = self.seat.take() {
+            seat.proven();
+        }
     }
 }
 
