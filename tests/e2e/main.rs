@@ -11,6 +11,7 @@
 )]
 
 mod cut;
+mod demo;
 mod psql;
 mod recordings;
 mod server;

@@ -128,21 +128,31 @@ fn verification_that_fails_exits_9() {
 
 #[test]
 fn kill_9_recordings_recovered() {
+    kill_9_in_the_middle_of(8);
+}
+
+#[test]
+#[ignore = "takes a minute; tests/run --all"]
+fn kill_9_in_the_middle_of_50_alone() {
+    kill_9_in_the_middle_of(50);
+}
+
+/// Kills the server under that many live sessions; the next start seals every recording.
+fn kill_9_in_the_middle_of(count: usize) {
     let mut world = World::new();
     world.grant_ssh("10m");
-    let count = 8;
     let mut lives: Vec<_> = (0..count).map(|_| world.begin_ssh()).collect();
     let before: Vec<String> = world
         .live_sessions()
         .iter()
-        .map(|session| session["id"].as_str().unwrap().to_owned())
+        .map(|session| session["id"].as_str().expect("an id").to_owned())
         .collect();
     assert_eq!(before.len(), count);
     world.stop_server(Ending::Kill);
     for live in &mut lives {
         live.ended();
     }
-    world.serve().unwrap();
+    world.serve().expect("it comes up again");
     until("every session is closed in the ledger", || {
         world.live_sessions().is_empty().then_some(())
     });
