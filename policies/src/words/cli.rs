@@ -49,6 +49,15 @@ pub fn no_bastion() -> Trouble {
     )
 }
 
+/// Nothing that is in force matches.
+pub fn nothing_to_revoke() -> Trouble {
+    Trouble::new(
+        "nothing was revoked",
+        "no grant that you may see and that is in force matches",
+        "tidegate grants ls",
+    )
+}
+
 /// There is no login.
 pub fn not_logged_in(what: &str, bastion: &str) -> Trouble {
     Trouble::new(

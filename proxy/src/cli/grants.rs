@@ -6,7 +6,7 @@ use policies::words::cli;
 use policies::{PrincipalName, Reason, TargetName};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, Outcome};
+use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::Row;
 use crate::cli::{prompt, sessions};
@@ -129,6 +129,9 @@ pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
                 .collect()
         }
     };
+    if ids.is_empty() {
+        return Err(Failure::new(Exit::NotFound, cli::nothing_to_revoke()));
+    }
     if ids.len() > 1 && !args.yes {
         let question = cli::revoke_question(ids.len());
         prompt::confirmed(&context.surroundings, &question, "revoke them", "--yes")?;

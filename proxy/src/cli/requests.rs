@@ -90,7 +90,7 @@ pub(crate) struct DenyArgs {
     /// Which: an id or its beginning
     id: String,
     /// Why
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
     note: Reason,
 }
 

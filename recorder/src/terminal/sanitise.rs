@@ -32,9 +32,10 @@ impl Sanitiser {
 }
 
 /// What puts a terminal back after a recording was played on it: attributes, character set, origin
-/// and wrap modes, cursor shown, normal screen, scroll region.
+/// and wrap modes, cursor shown, normal screen, scroll region. The place of the cursor is kept, which
+/// setting a scroll region and leaving the other screen would move (DECSC and DECRC).
 pub const RESTORE: &str =
-    "\x1b[m\x1b(B\x0f\x1b[?6l\x1b[?7h\x1b[?5l\x1b[4l\x1b[r\x1b[?1049l\x1b[?25h";
+    "\x1b[m\x1b(B\x0f\x1b7\x1b[?6l\x1b[?7h\x1b[?5l\x1b[4l\x1b[r\x1b[?1049l\x1b8\x1b[?25h";
 
 fn pass(token: Token<'_>, marks: &mut u32, out: &mut String) {
     match token {
