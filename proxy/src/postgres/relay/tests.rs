@@ -421,7 +421,7 @@ async fn a_password_is_forwarded_and_not_recorded() {
         .await;
     assert_eq!(
         stage.recorded(),
-        ["1 Simple alter role app password '(redacted)'"]
+        ["1 Simple alter role app password '(redacted: 9 bytes)'"]
     );
     stage.tap.settle(&stage.memory).unwrap();
     assert_eq!(stage.recorded().last().map(String::as_str), Some("1 ->  0"));
