@@ -11,11 +11,7 @@
     reason = "a measurement that cannot go on should stop"
 )]
 #![expect(clippy::disallowed_methods, reason = "measuring is reading the clock")]
-#![expect(
-    clippy::cast_precision_loss,
-    clippy::arithmetic_side_effects,
-    reason = "counts of a measurement"
-)]
+#![expect(clippy::cast_precision_loss, reason = "counts of a measurement")]
 
 use std::path::Path;
 use std::sync::Arc;

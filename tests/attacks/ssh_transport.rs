@@ -30,7 +30,7 @@ fn impossible_packet_lengths_end_the_connection_without_allocating() {
         let mut stream = TcpStream::connect(door(world.doors().ssh)).unwrap();
         stream.write_all(b"SSH-2.0-hostile\r\n").unwrap();
         stream.write_all(&length.to_be_bytes()).unwrap();
-        drop(stream.write_all(&[0x41; 64 * 1024]));
+        drop(stream.write_all(&vec![0x41; 64 * 1024]));
         assert!(
             until_gone(&mut stream, Duration::from_secs(5)).is_some(),
             "a length of {length} was waited for"
