@@ -20,7 +20,7 @@ e2e *NAME:
 
 # The documentation, with every warning an error.
 docs:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items
 
 # What CI runs.
 ci:

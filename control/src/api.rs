@@ -2,7 +2,7 @@
 //!
 //! JSON in, JSON out, problems by RFC 9457. Decides nothing and knows no target's protocol; what has
 //! to look at a server goes through the trait [`Probe`]. Who calls is what their certificate says:
-//! the TLS listener verifies the chain and hands the certificate to [`serve`].
+//! the TLS listener verifies the chain and hands the certificate to `serve`.
 
 pub mod wire;
 

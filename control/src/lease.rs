@@ -3,7 +3,7 @@
 //! A [`Lease`] ends when the book says so, when its monotonic deadline is reached, or when nobody is
 //! left who could say so: a lost source of authority ends the session. It is level, not edge: the
 //! book holds where each lease stands, and a message that is missed or repeated changes nothing.
-//! Why a lease is over is worked out in [`derive`](self::derive).
+//! Why a lease is over is worked out in `derive`.
 
 pub(crate) mod book;
 pub(crate) mod derive;

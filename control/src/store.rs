@@ -2,7 +2,7 @@
 //!
 //! The log is the truth: it only grows, revision by revision, and whoever appends says which
 //! revision they decided on. The ledger is what happened. Both are in one place, so that one commit
-//! makes both durable. Two backends, known at compile time; [`contract`](self::contract) is the
+//! makes both durable. Two backends, known at compile time; `contract` is the
 //! suite that both pass. Reads no clock and decides nothing.
 
 #[cfg(test)]

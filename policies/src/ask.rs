@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Credential, Login, PrincipalName, TargetName};
 
-/// The question that [`decide`] answers.
+/// The question that `decide` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     /// Who asks, as proven.

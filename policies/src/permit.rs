@@ -1,4 +1,4 @@
-//! One decision's yes. It cannot be cloned, stored or made outside [`decide`], and
+//! One decision's yes. It cannot be cloned, stored or made outside `decide`, and
 //! whoever uses it spends it.
 
 use std::net::IpAddr;

@@ -5,8 +5,8 @@
 //! | write | [`Recorder::open`], [`Recording::append`], [`Recording::seal`] |
 //! | survive | [`Recorder::sync`] twice a second, [`Recorder::recover`] at the start |
 //! | read | [`Reader`], and [`Watch`] while it is being written |
-//! | judge | [`verify`] with the public key of the [`Seal`] |
-//! | hand on | [`export`], and [`Sanitiser`] for terminals |
+//! | judge | `verify` with the public key of the [`Seal`] |
+//! | hand on | `export`, and [`Sanitiser`] for terminals |
 //!
 //! Synchronous, and told the time. Decides nothing: what is recorded, and whether a session may go
 //! on without its recording, is decided by who calls. The format is in
