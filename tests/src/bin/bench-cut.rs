@@ -102,10 +102,13 @@ async fn main() -> ExitCode {
         for count in [1, 100, 1000].into_iter().filter(|count| *count <= most) {
             for load in [Load::Idle, Load::Busy] {
                 rows.extend(scene.revoked(spoken, count, load).await);
+                scene.settle(rows.last()).await;
             }
         }
         rows.extend(scene.revoked(spoken, 20.min(most), Load::Deaf).await);
+        scene.settle(rows.last()).await;
         rows.push(scene.expired(spoken, 20.min(most)).await);
+        scene.settle(rows.last()).await;
     }
     rows.push(scene.stopped(10.min(most)).await);
     println!("{}", table(&rows));
@@ -263,6 +266,31 @@ impl Scene {
         let path = format!("/v1/grants/{grant}/revoke");
         let revoked = api.post(&path, "{\"reason\":\"bench\"}").await;
         revoked.expect("bob revokes").0
+    }
+
+    /// Waits until nothing of the round before is left, so that one round does not slow the next.
+    async fn settle(&self, last: Option<&Row>) {
+        if let Some(row) = last {
+            eprint!("{}", table(std::slice::from_ref(row)));
+        }
+        let settled = async {
+            let bob = self.world.bob();
+            loop {
+                let listed = bob.json(&["sessions", "ls"]).ok();
+                let live = listed.and_then(|list| list.pointer("/items")?.as_array().map(Vec::len));
+                let grants = bob
+                    .output(&["tidegate", "doctor"])
+                    .is_ok_and(|looked| looked.status.success());
+                if live == Some(0) && grants {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        };
+        if timeout(Duration::from_secs(120), settled).await.is_err() {
+            eprintln!("  the round before has not settled in two minutes");
+        }
     }
 
     async fn all_closed(&self, spoken: Spoken, count: usize) {
