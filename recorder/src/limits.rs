@@ -12,6 +12,9 @@ pub struct Limits {
     /// How old the oldest frame of an open segment may be before the segment is packed, in the
     /// time of the recording.
     pub segment_age: Duration,
+    /// How many bytes of each stream without a terminal are kept; the rest is counted and digested.
+    /// The recorder keeps what it is given: whoever records a stream keeps to this.
+    pub stream_max: u64,
 }
 
 impl Default for Limits {
@@ -19,6 +22,7 @@ impl Default for Limits {
         Self {
             reserve_bytes: 64 * 1024 * 1024,
             segment_age: Duration::from_secs(10),
+            stream_max: 16 * 1024 * 1024,
         }
     }
 }

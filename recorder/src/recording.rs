@@ -20,6 +20,7 @@ use crate::codec::{self, Malformed, PAYLOAD_MAX};
 use crate::finish::{Finish, Sealed};
 use crate::frame::Frame;
 use crate::heading::Heading;
+use crate::limits::Limits;
 use crate::recorder::{OpenError, Paths, Shared, Stopped};
 use crate::segment::{self, Container, SCRATCH_KEPT, SEGMENT_TARGET, Unpacked};
 use crate::{End, Timeline};
@@ -168,6 +169,11 @@ impl Recording {
     /// Which session this records.
     pub fn session(&self) -> SessionId {
         self.live.session
+    }
+
+    /// How the recorder is bounded, for whoever decides what is kept.
+    pub fn limits(&self) -> &Limits {
+        &self.live.shared.limits
     }
 
     /// Appends one frame. When this returns without error, the frame is in the kernel, in its place
