@@ -61,14 +61,17 @@ pub struct Terms {
 /// What a permit asks of us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Obligations {
-    /// Whether what a person types is kept, or only counted.
+    /// Whether what a person types at a terminal is kept, or only counted.
     pub input: InputRecording,
     /// How long a session may be silent before it ends, if there is a limit.
     pub idle_limit: Option<SignedDuration>,
 }
 
-/// Whether what a person types is kept. Output always is. People type passwords at prompts, so
-/// the default is to count.
+/// Whether what a person types at a terminal is kept. Output always is. People type passwords at
+/// prompts, so the default is to count.
+///
+/// Says nothing about what a shell or a command *without* a terminal is sent: that is a script, not
+/// typing, and is kept as far as the server's `[recordings] stream_max` goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputRecording {
