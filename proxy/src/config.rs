@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use policies::{Diagnosis, duration};
+use recorder::Limits;
 
 mod settings;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub recordings: PathBuf,
     /// How many bytes of the recordings' disk are left alone: below that, nobody is let in.
     pub reserve_bytes: u64,
+    /// How many bytes of each stream without a terminal are kept.
+    pub stream_max: u64,
     /// The addresses from which targets see us. Certificates are bound to them.
     pub egress: Vec<IpAddr>,
     /// How long the store may be silent before live sessions end.
@@ -96,9 +99,9 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let recordings = settings
         .text("recordings", "dir")
         .map(|(text, _)| path(&text));
-    let reserve = settings
-        .parsed("recordings", "reserve", bytes)
-        .unwrap_or(64 << 20);
+    let defaults = Limits::default();
+    let reserve = settings.parsed("recordings", "reserve", bytes);
+    let stream_max = settings.parsed("recordings", "stream_max", bytes);
     let egress = egress(settings);
     let blind_limit = span(settings, "limits", "blind_limit", 30, 1..=300);
     let login_lifetime = span(settings, "limits", "login_lifetime", 8 * 3600, 60..=86_400);
@@ -119,7 +122,8 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         postgres,
         api,
         passphrase: passphrase?,
-        reserve_bytes: reserve,
+        reserve_bytes: reserve.unwrap_or(defaults.reserve_bytes),
+        stream_max: stream_max.unwrap_or(defaults.stream_max),
         egress,
         blind_limit,
         login_lifetime,
@@ -266,6 +270,7 @@ mod tests {
         let config = read(GOOD).unwrap();
         assert_eq!(config.blind_limit, Duration::from_secs(30));
         assert_eq!(config.recordings, Path::new("/var/lib/tidegate/recordings"));
+        assert_eq!(config.stream_max, 16 << 20);
         assert_eq!(
             config.passphrase,
             PassphraseSource::File("/etc/tidegate/pass".into())
@@ -319,6 +324,17 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(mistakes.len(), 1);
+    }
+
+    #[test]
+    fn how_much_of_a_stream_is_kept_is_what_the_file_says() {
+        let max = |text: &str| {
+            let text = format!("{GOOD}[recordings]\nstream_max = \"{text}\"\n");
+            read(&text).map(|config| config.stream_max)
+        };
+        assert_eq!(max("2MiB"), Ok(2 << 20));
+        assert_eq!(max("0"), Ok(0));
+        assert!(max("2 mega").unwrap_err().contains("recordings.stream_max"));
     }
 
     #[test]

@@ -140,6 +140,7 @@ async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, F
         .map_err(Failure::OpenAuthority)?;
     let limits = Limits {
         reserve_bytes: config.reserve_bytes,
+        stream_max: config.stream_max,
         ..Limits::default()
     };
     let recorder = Recorder::open_dir(

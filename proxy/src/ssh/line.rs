@@ -430,9 +430,8 @@ impl Line {
     fn record_prelude(&self, program: &Program) -> Result<(), AppendError> {
         self.tap
             .begin(match (program, &self.opening.prelude.terminal) {
-                (Program::Subsystem(_), _) => Content::Subsystem,
                 (Program::Shell | Program::Exec(_), Some(_)) => Content::Terminal,
-                (Program::Shell | Program::Exec(_), None) => Content::Command,
+                (Program::Subsystem(_), _) | (_, None) => Content::Plain,
             });
         if let Some(Terminal {
             term,

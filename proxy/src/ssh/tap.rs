@@ -2,11 +2,12 @@
 //! on.
 //!
 //! - What a terminal shows is kept, always and whole.
-//! - What somebody types, or sends to a command, is kept only where the permit says so; otherwise it
-//!   is counted, without a digest (a digest of a password is as good as the password).
-//! - Without a terminal the first [`KEPT_MAX`] bytes of each stream are kept; the rest is counted,
-//!   and its SHA-256 stands in a last frame of zero bytes.
-//! - A subsystem's input (`sftp`) is what is done to files, not what is typed: kept like output.
+//! - What somebody types at a terminal is kept only where the permit says so; otherwise it is counted,
+//!   without a digest (a digest of a password is as good as the password).
+//! - Without a terminal nobody types: what a shell, a command or a subsystem is sent is what it shall
+//!   do. Of each stream, input too, so much is kept as `[recordings] stream_max` says
+//!   ([`recorder::Limits::stream_max`]); the rest is counted, and its SHA-256 stands in a last frame
+//!   of zero bytes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,19 +17,13 @@ use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream};
 
 use crate::session::scope::Scope;
 
-/// How much of each stream without a terminal is kept, in bytes: enough to see what a command did,
-/// not enough for a recording to become a copy of every file.
-pub const KEPT_MAX: usize = 1024 * 1024;
-
 /// What runs on a channel, as far as recording cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// Something with a terminal.
     Terminal,
-    /// A shell or a command without one.
-    Command,
-    /// A subsystem.
-    Subsystem,
+    /// A shell, a command or a subsystem without one.
+    Plain,
 }
 
 /// One channel's way into the recording.
@@ -51,7 +46,7 @@ struct State {
 /// How much of one stream was kept, and the digest of what was not.
 #[derive(Default)]
 struct Kept {
-    bytes: usize,
+    bytes: u64,
     digest: Option<Context>,
 }
 
@@ -75,7 +70,7 @@ impl Tap {
     /// A tap on the channel with this number.
     pub fn new(scope: Scope, channel: u32) -> Self {
         let state = State {
-            content: Content::Command,
+            content: Content::Plain,
             input: Kept::default(),
             output: Kept::default(),
             error_output: Kept::default(),
@@ -115,8 +110,9 @@ impl Tap {
                 .scope
                 .record(&omitted(channel, stream, bytes, Omission::ByPolicy)),
             Rule::KeepSome => {
+                let most = self.scope.recording().limits().stream_max;
                 let kept = state.of(stream);
-                let (keep, rest) = kept.split(bytes);
+                let (keep, rest) = kept.split(bytes, most);
                 if !rest.is_empty() {
                     kept.digest
                         .get_or_insert_with(|| Context::new(&SHA256))
@@ -186,10 +182,8 @@ impl State {
         match (self.content, stream, typed) {
             (Content::Terminal, Stream::Output | Stream::ErrorOutput, _)
             | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
-            (Content::Terminal | Content::Command, Stream::Input, InputRecording::Counted) => {
-                Rule::Count
-            }
-            (Content::Command | Content::Subsystem, _, _) => Rule::KeepSome,
+            (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
+            (Content::Plain, _, _) => Rule::KeepSome,
         }
     }
 
@@ -203,10 +197,11 @@ impl State {
 }
 
 impl Kept {
-    /// Splits off what is still kept.
-    fn split<'a>(&mut self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-        let room = KEPT_MAX.saturating_sub(self.bytes).min(bytes.len());
-        self.bytes = self.bytes.saturating_add(room);
+    /// Splits off what is still kept, of a stream of which this many bytes are.
+    fn split<'a>(&mut self, bytes: &'a [u8], most: u64) -> (&'a [u8], &'a [u8]) {
+        let left = usize::try_from(most.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+        let room = left.min(bytes.len());
+        self.bytes = self.bytes.saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
         bytes.split_at_checked(room).unwrap_or((bytes, &[]))
     }
 }

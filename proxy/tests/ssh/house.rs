@@ -344,6 +344,7 @@ impl House {
         };
         let limits = Limits {
             reserve_bytes: 4096,
+            stream_max: 1024 * 1024,
             ..Limits::default()
         };
         let recordings = dir.join("recordings");

@@ -17,31 +17,50 @@ fn bytes(text: &str) -> String {
     format!("bytes: {:?}", text.as_bytes())
 }
 
-#[test]
-fn a_command_and_what_it_said_are_kept_and_its_input_is_counted() {
-    let house = House::new("rec-exec");
+/// Runs this, with this on its input.
+fn feed(house: &House, arguments: &[&str], input: &str) {
     let mut ssh = house.ssh("root+web1");
-    ssh.arg("cat >/dev/null; echo seen; echo odd >&2; exit 3")
-        .stdin(Stdio::piped());
-    let mut ssh = ssh
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    ssh.stdin.take().unwrap().write_all(b"hunter2").unwrap();
+    ssh.args(arguments).stdin(Stdio::piped());
+    ssh.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut ssh = ssh.spawn().unwrap();
+    let mut stdin = ssh.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
     ssh.wait().unwrap();
+}
+
+#[test]
+fn a_command_what_it_was_sent_and_what_it_said_are_kept() {
+    let house = House::new("rec-exec");
+    let command = "cat >/dev/null; echo seen; echo odd >&2; exit 3";
+    feed(&house, &[command], "a script");
     let frames = house.frames();
     holds(&frames, &["Opened", "session"]);
     holds(&frames, &["Exec", "command: [99, 97, 116"]);
+    holds(&frames, &["Data", "Input", &bytes("a script")]);
     holds(&frames, &["Data", "Output", &bytes("seen\n")]);
     holds(&frames, &["Data", "ErrorOutput", &bytes("odd\n")]);
-    holds(
-        &frames,
-        &["Omitted", "Input", "bytes: 7", "ByPolicy", "digest: None"],
-    );
     holds(&frames, &["ExitStatus", "status: 3"]);
     holds(&frames, &["Closed"]);
-    assert!(!frames.iter().any(|frame| frame.contains(&bytes("hunter2"))));
+}
+
+#[test]
+fn a_shell_without_a_terminal_is_no_unrecorded_shell() {
+    let house = House::new("rec-shell");
+    feed(&house, &["-T"], "true hidden\n");
+    let frames = house.frames();
+    holds(&frames, &["Channel", "Shell"]);
+    holds(&frames, &["Data", "Input", &bytes("true hidden\n")]);
+}
+
+#[test]
+fn what_is_typed_at_a_terminal_is_counted() {
+    let house = House::new("rec-typed");
+    feed(&house, &["-tt", "stty -echo; read secret"], "hunter2\n");
+    let frames = house.frames();
+    holds(&frames, &["Omitted", "Input", "ByPolicy", "digest: None"]);
+    let kept = |frame: &String| frame.contains("Data") && frame.contains("Input");
+    assert!(!frames.iter().any(kept), "{frames:#?}");
 }
 
 #[test]
