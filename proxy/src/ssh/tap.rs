@@ -201,7 +201,9 @@ impl Kept {
     fn split<'a>(&mut self, bytes: &'a [u8], most: u64) -> (&'a [u8], &'a [u8]) {
         let left = usize::try_from(most.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
         let room = left.min(bytes.len());
-        self.bytes = self.bytes.saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
         bytes.split_at_checked(room).unwrap_or((bytes, &[]))
     }
 }
