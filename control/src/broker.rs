@@ -30,6 +30,7 @@ use crate::feed::{Feed, FeedError, ORDERS_MAX, Order};
 use crate::journal::LedgerJournal;
 use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
+use crate::lease::expiry;
 use crate::ledger::{Event, Happening};
 use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
@@ -138,8 +139,13 @@ impl Broker {
             orders: orders.clone(),
             blind_limit,
         };
-        // Both end when the broker is gone; whichever ends sooner closes the book.
+        // They end when the broker is gone; whichever ends sooner closes the book.
         tokio::spawn(feed.run(taken));
+        tokio::spawn(expiry::run(
+            Arc::clone(&book),
+            clock.clone(),
+            broker.clone(),
+        ));
         tokio::spawn(watchman.run(broker));
         let journal = LedgerJournal::new(store.clone(), clock.clone());
         let inner = Inner {

@@ -3,10 +3,14 @@
 //! A [`Lease`] ends when the book says so, when its monotonic deadline is reached, or when nobody is
 //! left who could say so: a lost source of authority ends the session. It is level, not edge: the
 //! book holds where each lease stands, and a message that is missed or repeated changes nothing.
-//! Why a lease is over is worked out in `derive`.
+//! Why a lease is over is worked out in `derive`; `expiry` watches the deadlines.
+//!
+//! What must happen at the very instant is left with the lease ([`Lease::when_over`]): whoever ends
+//! it does that, without waiting until the session's own task gets to run.
 
 pub(crate) mod book;
 pub(crate) mod derive;
+pub(crate) mod expiry;
 
 use std::sync::Arc;
 
@@ -61,7 +65,28 @@ impl Lease {
     /// Says by which terms the session was let in, and until which instant that is.
     pub(crate) fn bind(&mut self, terms: &Arc<Terms>, deadline: Instant) {
         (self.until, self.deadline) = (terms.until, deadline);
-        self.book.bind(self.session, terms);
+        self.book.bind(self.session, terms, deadline);
+    }
+
+    /// Leaves `act` with the book, to be done the moment this lease is over, by the thread that
+    /// ends it: before the session hears of it, and whether or not its task gets to run. Done at
+    /// once where the lease is over already, and never once the lease was dropped.
+    ///
+    /// It must neither block nor ask the book. A later act replaces an earlier one.
+    pub fn when_over(&self, act: impl FnOnce() + Send + 'static) {
+        self.book.when_over(self.session, Box::new(act));
+    }
+
+    /// Why it is over, if it is, by now. For whoever saw something else end at the same moment: an
+    /// ended lease is the reason.
+    pub fn over(&self) -> Option<SeverReason> {
+        if let Some(reason) = &self.over {
+            return Some(reason.clone());
+        }
+        match &*self.standing.borrow() {
+            Standing::Holds => None,
+            Standing::Over(reason) => Some(reason.clone()),
+        }
     }
 
     /// The session it is for.

@@ -30,6 +30,10 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How long the store may take to answer before it counts as silent.
 const PROBE_LIMIT: Duration = Duration::from_millis(900);
 
+/// How long the store may be slow before nobody is let in any more. Whoever is let in meanwhile waits:
+/// no certificate is signed before the store has their admission.
+const SLOW_LIMIT: Duration = Duration::from_secs(5);
+
 /// Whether those parts answer without which nobody gets in.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -153,13 +157,16 @@ impl Watchman {
 
     async fn look_at_store(&self, fresh_at: Instant) -> Instant {
         let asked_at = self.clock.instant();
-        let answered = timeout(PROBE_LIMIT, self.probe()).await.unwrap_or(false);
-        self.health.store.store(answered, Ordering::SeqCst);
-        if answered {
+        let answered = timeout(PROBE_LIMIT, self.probe()).await;
+        if let Ok(true) = answered {
+            self.health.store.store(true, Ordering::SeqCst);
             return asked_at;
         }
         let blind = self.clock.instant().saturating_duration_since(fresh_at);
         tracing::warn!(blind_seconds = blind.as_secs(), "store.silent");
+        if answered.is_ok() || blind >= SLOW_LIMIT {
+            self.health.store.store(false, Ordering::SeqCst);
+        }
         if blind >= self.blind_limit {
             self.book.sever_all(&SeverReason::Blind);
         }

@@ -20,6 +20,7 @@ use crate::config::{self, Config};
 use crate::init;
 use crate::session::bastion::Bastion;
 use crate::session::chain;
+use runtime::ControlRuntime;
 
 mod api;
 mod doors;
@@ -29,6 +30,7 @@ mod identity;
 mod inside;
 mod passphrase;
 mod probe;
+mod runtime;
 mod seal;
 mod tls;
 mod upkeep;
@@ -93,11 +95,14 @@ pub async fn serve(
     let house = build(&config, credentials).await?;
     let tracker = TaskTracker::new();
     let mut upkeep = JoinSet::new();
-    upkeep.spawn(upkeep::sync_recordings(
-        house.recorder.clone(),
-        house.broker.clone(),
-        house.disk.clone(),
-    ));
+    upkeep.spawn_on(
+        upkeep::sync_recordings(
+            house.recorder.clone(),
+            house.broker.clone(),
+            house.disk.clone(),
+        ),
+        house.control.handle(),
+    );
     let doors = doors::Doors::open(&config, &house, &tracker).await?;
     doors.accept(&config, &house, listeners, &mut upkeep);
     info!("server.ready");
@@ -129,6 +134,7 @@ pub(crate) struct House {
     pub(crate) recorder: Recorder,
     pub(crate) disk: Disk,
     pub(crate) bastion: Arc<Bastion>,
+    control: ControlRuntime,
 }
 
 async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, Failure> {
@@ -149,17 +155,9 @@ async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, F
         Arc::new(seal::AuthoritySeal::new(&authority)),
     )
     .map_err(Failure::Recorder)?;
-    let store = Backend::sqlite(&init::store_path(&config.state_dir))
-        .await
-        .map_err(Failure::Store)?;
-    let clock = Clock::system();
-    let settings = control::Settings {
-        blind_limit: config.blind_limit,
-        ..control::Settings::default()
-    };
-    let broker = Broker::start(store, clock, settings)
-        .await
-        .map_err(Failure::Start)?;
+    let control = ControlRuntime::start().map_err(Failure::Threads)?;
+    let broker = control.run(broker(config)).await;
+    let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
     upkeep::recover(&recorder, &broker).await?;
     let disk = Disk::default();
     let bastion = Bastion::new(
@@ -175,7 +173,23 @@ async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, F
         recorder,
         disk,
         bastion: Arc::new(bastion),
+        control,
     })
+}
+
+/// Opens the store and starts the broker, whose tasks live where this runs.
+fn broker(config: &Config) -> impl Future<Output = Result<Broker, Failure>> + Send + use<> {
+    let path = init::store_path(&config.state_dir);
+    let settings = control::Settings {
+        blind_limit: config.blind_limit,
+        ..control::Settings::default()
+    };
+    async move {
+        let store = Backend::sqlite(&path).await.map_err(Failure::Store)?;
+        Broker::start(store, Clock::system(), settings)
+            .await
+            .map_err(Failure::Start)
+    }
 }
 
 async fn asked_to_stop() -> io::Result<()> {

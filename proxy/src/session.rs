@@ -5,9 +5,10 @@
 //! a permit, a lease, an open recording and a fresh certificate. Whatever ends a session, its
 //! target's socket goes first; the client is told afterwards, if it listens.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use control::Admission;
+use control::{Admission, Lease};
 use policies::words::{Shown, Words};
 use policies::{Denial, Part, SeverReason};
 use recorder::Timeline;
@@ -91,6 +92,33 @@ struct Sides {
     target: Severer,
 }
 
+/// When it was decided that the target's socket has to go, and when it was gone.
+struct Cut(Arc<OnceLock<(Duration, Duration)>>);
+
+impl Cut {
+    /// Has the target's socket severed by whoever ends the lease, on their thread: ours may be busy
+    /// with a thousand other sessions or stuck in a disk.
+    fn at_the_end_of(lease: &Lease, target: &Severer, scope: &Scope) -> Self {
+        let stamps = Arc::new(OnceLock::new());
+        let (stamp, trigger, scope) = (Arc::clone(&stamps), target.trigger(), scope.clone());
+        lease.when_over(move || {
+            let decided = scope.elapsed();
+            trigger.pull();
+            stamp.get_or_init(|| (decided, scope.elapsed()));
+        });
+        Self(stamps)
+    }
+
+    /// The two moments; severs now where nobody has.
+    fn or_now(&self, target: &Severer, scope: &Scope) -> (Duration, Duration) {
+        *self.0.get_or_init(|| {
+            let decided = scope.elapsed();
+            target.sever();
+            (decided, scope.elapsed())
+        })
+    }
+}
+
 /// Somebody was let in: record, reach the target, prove ourselves there, relay until it ends, and
 /// wind up, the target's side first.
 async fn live<P: Protocol>(
@@ -117,6 +145,7 @@ async fn live<P: Protocol>(
         }
     };
     let scope = bastion.scope(session, terms, recording);
+    let cut = Cut::at_the_end_of(&lease, &sides.target, &scope);
     info!("session.opened");
 
     let mut halt = None;
@@ -132,11 +161,10 @@ async fn live<P: Protocol>(
         biased;
         reason = lease.severed() => Ending::Severed(reason),
         reason = idle(&scope) => Ending::Severed(reason),
-        done = work => Ending::from(done),
+        // Whoever ends a lease cuts the target's socket first, which the relay may see sooner.
+        done = work => lease.over().map_or_else(|| Ending::from(done), Ending::Severed),
     };
-    let decided_at = Some(scope.elapsed());
-    sides.target.sever();
-    let target_closed = Some(scope.elapsed());
+    let (decided_at, target_closed) = cut.or_now(&sides.target, &scope);
 
     let farewell = ending.farewell(scope.terms());
     let stopping = async {
@@ -149,8 +177,8 @@ async fn live<P: Protocol>(
     };
     let (halt_confirmed, client_closed) = tokio::join!(stopping, parting);
     let timeline = Timeline {
-        decided_at,
-        target_closed,
+        decided_at: Some(decided_at),
+        target_closed: Some(target_closed),
         halt_confirmed,
         client_closed,
     };

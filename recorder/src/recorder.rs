@@ -18,6 +18,12 @@ use crate::limits::Limits;
 use crate::recording::{AppendError, Live, Recording};
 use crate::reserve::Reserve;
 
+/// How many threads sync at once.
+const SYNC_THREADS: usize = 16;
+
+/// How many recordings a thread takes at least: fewer are not worth one.
+const SYNC_SHARE: usize = 4;
+
 /// Makes and keeps the recordings of one directory.
 #[derive(Clone)]
 pub struct Recorder {
@@ -177,15 +183,10 @@ impl Recorder {
         if self.shared.reserve.is_spent() && live.is_empty() {
             drop(self.shared.reserve.restore());
         }
-        let mut born = false;
-        let stopped = live
-            .iter()
-            .filter_map(|recording| {
-                born |= recording.is_new();
-                recording.sync()
-            })
-            .collect();
-        if born {
+        let stopped = sync_all(&live);
+        // Every one is asked: each forgets that it was new.
+        let born = live.iter().filter(|recording| recording.is_new()).count();
+        if born > 0 {
             // The frames are on disk; an entry that is not yet is found by the next sync.
             drop(File::open(&self.shared.dir).and_then(|dir| dir.sync_all()));
         }
@@ -225,6 +226,30 @@ impl Recorder {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Syncs these, those with something to write several at once: a file system commits them together,
+/// where one after the other a thousand would take seconds.
+fn sync_all(live: &[Arc<Live>]) -> Vec<Stopped> {
+    let (dirty, clean): (Vec<_>, Vec<_>) = live.iter().partition(|recording| recording.is_dirty());
+    let share = dirty.len().div_ceil(SYNC_THREADS).max(SYNC_SHARE);
+    let one_by_one = |some: &[&Arc<Live>]| -> Vec<Stopped> {
+        some.iter().filter_map(|one| one.sync()).collect()
+    };
+    let mut stopped = one_by_one(&clean);
+    if dirty.len() <= share {
+        stopped.extend(one_by_one(&dirty));
+        return stopped;
+    }
+    std::thread::scope(|scope| {
+        let begin = |some| scope.spawn(move || one_by_one(some));
+        let syncing: Vec<_> = dirty.chunks(share).map(begin).collect();
+        for (thread, some) in syncing.into_iter().zip(dirty.chunks(share)) {
+            // A thread that panicked has left a recording torn, which a second look tells.
+            stopped.extend(thread.join().unwrap_or_else(|_panic| one_by_one(some)));
+        }
+    });
+    stopped
 }
 
 /// The sessions that have a file with this extension in `dir`, oldest first.

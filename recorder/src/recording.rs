@@ -468,6 +468,11 @@ impl Live {
         self.new.swap(false, Ordering::AcqRel)
     }
 
+    /// Whether something was written that is not yet known to be on disk.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Acquire)
+    }
+
     /// Brings the raw frames to disk. What is packed is on disk before it is cut from them.
     pub(crate) fn sync(&self) -> Option<Stopped> {
         let synced = if self.dirty.swap(false, Ordering::AcqRel) {

@@ -1,23 +1,30 @@
 //! Who to wake: every lease, found by session, grant, principal or target.
 //!
-//! One lock around four maps, held for a few lookups and never across an await. Knows where each
-//! lease stands, not why it should end.
+//! One lock around a few maps, held for a few lookups and never across an await. Knows where each
+//! lease stands and when it has to be over, not why it should end before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policies::{GrantId, PrincipalName, SessionId, SeverReason, TargetName, Terms};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::Standing;
 
 /// A session and the terms by which it was let in.
 pub(crate) type Bound = (SessionId, Arc<Terms>);
 
+/// What is done the moment a lease is over. Runs outside the book's lock.
+pub(crate) type Act = Box<dyn FnOnce() + Send>;
+
 /// All leases of this server.
 #[derive(Debug, Default)]
 pub(crate) struct LeaseBook {
     pages: Mutex<Pages>,
+    /// Told when the earliest deadline is another than before.
+    sooner: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -26,17 +33,26 @@ struct Pages {
     by_grant: BTreeMap<GrantId, BTreeSet<SessionId>>,
     by_principal: BTreeMap<PrincipalName, BTreeSet<SessionId>>,
     by_target: BTreeMap<TargetName, BTreeSet<SessionId>>,
+    by_deadline: BTreeSet<(Instant, SessionId)>,
     /// Set once, when nobody may go on: whoever subscribes later is over at once.
     closed: Option<SeverReason>,
 }
 
-#[derive(Debug)]
 struct Row {
     standing: watch::Sender<Standing>,
     principal: PrincipalName,
     target: TargetName,
     /// Absent while the decision is being made.
-    terms: Option<Arc<Terms>>,
+    bound: Option<(Arc<Terms>, Instant)>,
+    act: Option<Act>,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row")
+            .field("standing", &*self.standing.borrow())
+            .finish_non_exhaustive()
+    }
 }
 
 impl LeaseBook {
@@ -67,23 +83,40 @@ impl LeaseBook {
             standing: sender,
             principal: principal.clone(),
             target: target.clone(),
-            terms: None,
+            bound: None,
+            act: None,
         };
         pages.rows.insert(session, row);
         receiver
     }
 
-    /// Writes down by which terms a session was let in.
-    pub(crate) fn bind(&self, session: SessionId, terms: &Arc<Terms>) {
+    /// Writes down by which terms a session was let in, and when it has to be over at the latest.
+    pub(crate) fn bind(&self, session: SessionId, terms: &Arc<Terms>, deadline: Instant) {
         let mut pages = self.pages();
-        if let Some(row) = pages.rows.get_mut(&session) {
-            row.terms = Some(Arc::clone(terms));
-            pages
-                .by_grant
-                .entry(terms.grant)
-                .or_default()
-                .insert(session);
+        let Some(row) = pages.rows.get_mut(&session) else {
+            return;
+        };
+        row.bound = Some((Arc::clone(terms), deadline));
+        pages
+            .by_grant
+            .entry(terms.grant)
+            .or_default()
+            .insert(session);
+        pages.by_deadline.insert((deadline, session));
+        if pages.by_deadline.first() == Some(&(deadline, session)) {
+            self.sooner.notify_one();
         }
+    }
+
+    /// Takes in what has to be done the moment this lease is over, or does it at once.
+    pub(crate) fn when_over(&self, session: SessionId, act: Act) {
+        if let Some(row) = self.pages().rows.get_mut(&session)
+            && *row.standing.borrow() == Standing::Holds
+        {
+            row.act = Some(act);
+            return;
+        }
+        act();
     }
 
     /// Takes a session out of the book.
@@ -94,31 +127,75 @@ impl LeaseBook {
         };
         unlist(&mut pages.by_principal, &row.principal, session);
         unlist(&mut pages.by_target, &row.target, session);
-        if let Some(terms) = &row.terms {
+        if let Some((terms, deadline)) = &row.bound {
             unlist(&mut pages.by_grant, &terms.grant, session);
+            pages.by_deadline.remove(&(*deadline, session));
         }
     }
 
     /// Ends a lease. The first reason stays.
     pub(crate) fn sever(&self, session: SessionId, reason: SeverReason) {
-        if let Some(row) = self.pages().rows.get(&session) {
-            end(row, reason);
+        let act = {
+            let mut pages = self.pages();
+            pages
+                .rows
+                .get_mut(&session)
+                .and_then(|row| end(row, reason))
+        };
+        if let Some(act) = act {
+            act();
         }
     }
 
     /// Ends every lease, and from here on each new one at once.
     pub(crate) fn close(&self, reason: &SeverReason) {
-        let mut pages = self.pages();
-        pages.closed.get_or_insert_with(|| reason.clone());
-        pages.rows.values().for_each(|row| end(row, reason.clone()));
+        self.pages().closed.get_or_insert_with(|| reason.clone());
+        self.sever_all(reason);
     }
 
     /// Ends every lease there is.
     pub(crate) fn sever_all(&self, reason: &SeverReason) {
-        self.pages()
-            .rows
-            .values()
-            .for_each(|row| end(row, reason.clone()));
+        let acts: Vec<Act> = {
+            let mut pages = self.pages();
+            let rows = pages.rows.values_mut();
+            rows.filter_map(|row| end(row, reason.clone())).collect()
+        };
+        for act in acts {
+            act();
+        }
+    }
+
+    /// Ends every lease whose deadline has come by `now`.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut acts = Vec::new();
+        {
+            let mut pages = self.pages();
+            while let Some((deadline, session)) = pages.by_deadline.first().copied()
+                && deadline <= now
+            {
+                pages.by_deadline.pop_first();
+                let Some(row) = pages.rows.get_mut(&session) else {
+                    continue;
+                };
+                if let Some((terms, _)) = &row.bound {
+                    let reason = SeverReason::Expired { at: terms.until };
+                    acts.extend(end(row, reason));
+                }
+            }
+        }
+        for act in acts {
+            act();
+        }
+    }
+
+    /// The next deadline of a lease.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.pages().by_deadline.first().map(|(at, _)| *at)
+    }
+
+    /// Returns when the next deadline may be another than it was.
+    pub(crate) async fn sooner(&self) {
+        self.sooner.notified().await;
     }
 
     /// Whether [`LeaseBook::close`] was called, and why.
@@ -169,10 +246,10 @@ impl Pages {
     fn bound(&self, session: SessionId) -> Option<Bound> {
         let row = self.rows.get(&session)?;
         let holds = *row.standing.borrow() == Standing::Holds;
-        row.terms
+        row.bound
             .as_ref()
             .filter(|_| holds)
-            .map(|terms| (session, Arc::clone(terms)))
+            .map(|(terms, _)| (session, Arc::clone(terms)))
     }
 
     fn listed(&self, sessions: Option<&BTreeSet<SessionId>>) -> Vec<Bound> {
@@ -184,14 +261,17 @@ impl Pages {
     }
 }
 
-fn end(row: &Row, reason: SeverReason) {
-    row.standing.send_if_modified(|standing| match standing {
+/// Puts an end to one row, and hands out what is to be done about it: first the reason is there to be
+/// read, then the lock is given back, then it is done.
+fn end(row: &mut Row, reason: SeverReason) -> Option<Act> {
+    let ended = row.standing.send_if_modified(|standing| match standing {
         Standing::Holds => {
             *standing = Standing::Over(reason);
             true
         }
         Standing::Over(_) => false,
     });
+    row.act.take().filter(|_| ended)
 }
 
 fn unlist<K: Ord>(index: &mut BTreeMap<K, BTreeSet<SessionId>>, key: &K, session: SessionId) {

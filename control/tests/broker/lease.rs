@@ -1,5 +1,7 @@
 //! When a lease ends, and that nothing lengthens it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use policies::{LockScope, PrincipalName, SeverReason, TargetName};
@@ -51,6 +53,73 @@ async fn a_lease_is_over_when_revoke_returns() {
     assert_eq!(over(&mut others).await, None);
     world.revoke(other).await;
     assert!(over(&mut others).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_with_a_lease_is_done_by_whoever_ends_it_though_the_session_never_runs() {
+    let world = World::new().await;
+    let grant = world.granted("alice", "web1", 15).await;
+    let (done, saw) = acts();
+    let revoked = world.admit("alice", "web1").await.unwrap().lease;
+    revoked.when_over(done);
+    world.revoke(grant).await;
+    assert_eq!(
+        saw.load(Ordering::SeqCst),
+        1,
+        "it was done when revoke returned"
+    );
+    assert!(matches!(revoked.over(), Some(SeverReason::Revoked { .. })));
+
+    // What comes too late is done at once.
+    let (done, saw) = acts();
+    revoked.when_over(done);
+    assert_eq!(saw.load(Ordering::SeqCst), 1);
+
+    world.granted("alice", "web2", 15).await;
+    let (done, saw) = acts();
+    let expired = world.admit("alice", "web2").await.unwrap().lease;
+    expired.when_over(done);
+    world.pass(Duration::from_millis(15 * 60 * 1_000 - 1)).await;
+    assert_eq!((saw.load(Ordering::SeqCst), expired.over()), (0, None));
+    world.pass(Duration::from_millis(2)).await;
+    assert_eq!(saw.load(Ordering::SeqCst), 1);
+    assert!(matches!(expired.over(), Some(SeverReason::Expired { .. })));
+
+    // Whoever has ended by themselves is let alone.
+    let (done, saw) = acts();
+    let grant = world.granted("amy", "web1", 15).await;
+    let closed = world.admit("amy", "web1").await.unwrap().lease;
+    closed.when_over(done);
+    drop(closed);
+    world.revoke(grant).await;
+    assert_eq!(saw.load(Ordering::SeqCst), 0);
+}
+
+/// Something to do, and how often it was done.
+fn acts() -> (impl FnOnce() + Send + 'static, Arc<AtomicU64>) {
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&count);
+    let act = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    };
+    (act, count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_grant_that_comes_later_ends_sooner() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let long = world.admit("alice", "web1").await.unwrap().lease;
+    world.granted("alice", "web2", 5).await;
+    let short = world.admit("alice", "web2").await.unwrap().lease;
+    let ((first, saw_long), (second, saw_short)) = (acts(), acts());
+    long.when_over(first);
+    short.when_over(second);
+    world.pass(Duration::from_secs(5 * 60 + 1)).await;
+    let seen = |count: &AtomicU64| count.load(Ordering::SeqCst);
+    assert_eq!((seen(&saw_long), seen(&saw_short)), (0, 1));
+    world.pass(Duration::from_secs(55 * 60)).await;
+    assert_eq!(seen(&saw_long), 1);
 }
 
 #[tokio::test(start_paused = true)]

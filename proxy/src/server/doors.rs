@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::api::Api;
 use super::identify::BrokerIdentify;
@@ -146,15 +146,23 @@ impl Doors {
         for listener in listeners.api {
             let (api, seats) = (Arc::clone(&self.api), api.clone());
             let closing = self.closing.clone();
-            upkeep.spawn(async move {
+            let accepting = async move {
                 let take = |stream, source, seat| {
                     let api = Arc::clone(&api);
                     tokio::spawn(async move { api.serve(stream, source, seat).await });
                 };
-                closing
-                    .run_until_cancelled(listener::accept(listener, seats, take))
-                    .await;
-            });
+                // Taken over by the runtime that this runs on: see there.
+                let listener = listener.into_std().and_then(TcpListener::from_std);
+                match listener {
+                    Ok(listener) => {
+                        closing
+                            .run_until_cancelled(listener::accept(listener, seats, take))
+                            .await;
+                    }
+                    Err(refused) => error!(reason = %refused, "api.unserved"),
+                }
+            };
+            upkeep.spawn_on(accepting, house.control.handle());
         }
     }
 

@@ -94,6 +94,9 @@ pub enum Failure {
     /// Something that has to go on beside the sessions has ended.
     #[error("something that has to go on beside the sessions has ended")]
     Upkeep,
+    /// The control plane gets no threads.
+    #[error("start the threads of the control plane")]
+    Threads(#[source] io::Error),
     /// Signals cannot be waited for.
     #[error("wait for signals")]
     Signal(#[source] io::Error),
@@ -142,6 +145,7 @@ impl Failure {
             | Self::Verifier(_)
             | Self::Anchor(_)
             | Self::Upkeep
+            | Self::Threads(_)
             | Self::Signal(_) => Unstartable::Other { detail },
         }
         .words()

@@ -70,15 +70,14 @@ impl Severer {
 
     /// Ends it now. What is queued in the kernel is thrown away.
     pub fn sever(&self) {
-        if !self.shared.raise() {
-            return;
+        self.shared.sever();
+    }
+
+    /// What ends it now, for a thread that is not ours.
+    pub fn trigger(&self) -> Trigger {
+        Trigger {
+            shared: Arc::clone(&self.shared),
         }
-        if let Some(socket) = self.shared.socket.get() {
-            // Dissolving the association aborts the connection in the kernel: what is queued is
-            // dropped and the peer gets a reset. It fails only where there is no connection left.
-            let _gone_already = rustix::net::connect_unspec(socket);
-        }
-        self.shared.wake();
     }
 
     /// Ends it for us, and lets the kernel deliver what was already written: for a peer that has
@@ -105,7 +104,32 @@ impl Drop for Severer {
     }
 }
 
+/// Ends the I/O of a [`Severer`] from wherever it is pulled. Dropping it ends nothing.
+#[derive(Debug)]
+pub struct Trigger {
+    shared: Arc<Shared>,
+}
+
+impl Trigger {
+    /// Ends it now, as [`Severer::sever`] does.
+    pub fn pull(&self) {
+        self.shared.sever();
+    }
+}
+
 impl Shared {
+    fn sever(&self) {
+        if !self.raise() {
+            return;
+        }
+        if let Some(socket) = self.socket.get() {
+            // Dissolving the association aborts the connection in the kernel: what is queued is
+            // dropped and the peer gets a reset. It fails only where there is no connection left.
+            let _gone_already = rustix::net::connect_unspec(socket);
+        }
+        self.wake();
+    }
+
     /// Raises the flag; false when it was up already.
     fn raise(&self) -> bool {
         !self.severed.swap(true, Ordering::AcqRel)

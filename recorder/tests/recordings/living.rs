@@ -167,3 +167,23 @@ fn a_recording_that_is_written_is_synced_without_complaint() {
     assert!(desk.recorder.sync().is_empty());
     assert!(recording.failure().is_none());
 }
+
+#[test]
+fn many_recordings_are_synced_together_and_each_that_fails_is_told_of() {
+    let desk = Desk::new();
+    let recordings: Vec<_> = (1..=200).map(|number| desk.open(number)).collect();
+    for recording in &recordings {
+        recording.append(at(1), &output(b"x")).unwrap();
+    }
+    let text = "x".repeat(64 << 20);
+    let too_large = Frame::Note {
+        code: "TG000",
+        text: &text,
+    };
+    let broken = &recordings[77];
+    broken.append(at(2), &too_large).unwrap_err();
+    let told: Vec<_> = desk.recorder.sync().iter().map(|one| one.session).collect();
+    assert_eq!(told, [broken.session()]);
+    assert!(desk.recorder.sync().is_empty(), "once");
+    complete(&recordings[0], at(3));
+}
