@@ -218,6 +218,7 @@ impl Authority {
     ) -> Result<LoginCertificates, IssueError> {
         let LoginOrder {
             principal,
+            by_key,
             ssh_public_key,
             csr_pem,
             lifetime,
@@ -229,7 +230,7 @@ impl Authority {
         let requested = RequestedKey::read(csr_pem)?;
         let window = Window::new(now, lifetime, None)?;
         let draft = |purpose, serial, contents| {
-            let key_id = KeyId::of_login(principal);
+            let key_id = KeyId::of_login(principal, by_key);
             Draft {
                 purpose,
                 serial,
@@ -249,7 +250,7 @@ impl Authority {
         let x509_serial = Serial::draw_x509(rng);
         let contents = Contents::X509 {
             common_name: principal.as_str().to_owned(),
-            unit: None,
+            unit: Some(by_key.to_owned()),
             user_id: None,
             names: Vec::new(),
         };

@@ -33,6 +33,9 @@ pub struct LoginProof {
     pub serial: String,
     /// `SHA256:…` of the key it certifies.
     pub fingerprint: String,
+    /// `SHA256:…` of the registered key that was shown to get it. Whether that is still theirs is
+    /// for whoever knows to say.
+    pub by_key: String,
     /// The first instant at which it no longer holds.
     pub expires_at: Timestamp,
     /// What an SSH certificate permits at the bastion itself. Empty for X.509.
@@ -45,6 +48,7 @@ impl LoginProof {
         Credential::Certificate {
             serial: self.serial.clone(),
             fingerprint: self.fingerprint.clone(),
+            by_key: self.by_key.clone(),
         }
     }
 }
@@ -96,6 +100,9 @@ pub enum CertificateRefusal {
     /// What it names is not a principal's name.
     #[error("what it names is not a principal")]
     Principal,
+    /// It does not name the registered key by which it was got.
+    #[error("it does not name the key that it rests on")]
+    Rootless,
     /// It may only be used to run one command, and we would have to run it.
     #[error("it is bound to a command")]
     ForceCommand,

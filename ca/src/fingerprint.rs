@@ -8,6 +8,12 @@ pub(crate) fn of(bytes: &[u8]) -> String {
     Fingerprint::Sha256(sha256(bytes)).to_string()
 }
 
+/// Whether this is the text of one.
+pub(crate) fn is_one(text: &str) -> bool {
+    text.parse::<Fingerprint>()
+        .is_ok_and(|read| read.is_sha256() && read.to_string() == text)
+}
+
 /// SHA-256 in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     lower_hex(&sha256(bytes))

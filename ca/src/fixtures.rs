@@ -23,6 +23,9 @@ use crate::{Authority, Intent, Journal, JournalError, Outcome, Passphrase, Seria
 /// The instant at which tests begin.
 pub(crate) const NOW: &str = "2026-01-02T03:04:05.6Z";
 
+/// The fingerprint of a registered key.
+pub(crate) const KEY: &str = "SHA256:d/TNWlT/KVMXSypmI0iYgbDdLFGto+xd61uTyjuiTxk";
+
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }

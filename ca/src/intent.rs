@@ -73,7 +73,8 @@ pub enum Contents {
     X509 {
         /// `CN`: the role, the principal or the first name of the server.
         common_name: String,
-        /// `OU`: the session and the grant, so that the log of a PostgreSQL target names them.
+        /// `OU`: the session and the grant, so that the log of a PostgreSQL target names them; for a
+        /// login, the fingerprint of the registered key by which it was got.
         unit: Option<String>,
         /// `UID`: the principal, where the common name is the role.
         user_id: Option<String>,

@@ -12,6 +12,9 @@ use crate::rand_core::CryptoRng;
 pub struct LoginOrder<'a> {
     /// Who, as proven.
     pub principal: &'a PrincipalName,
+    /// The fingerprint, `SHA256:…`, of the registered key by which they proved it. The certificates
+    /// name it, and are good for as long as it is theirs.
+    pub by_key: &'a str,
     /// Their SSH key, in OpenSSH's one-line form. Ed25519, ECDSA or RSA of at least 2048 bits, on a
     /// security key or not.
     pub ssh_public_key: &'a str,

@@ -8,6 +8,7 @@ use std::fmt;
 use policies::{GrantId, PrincipalName, SessionId};
 use serde::{Serialize, Serializer};
 
+use crate::fingerprint;
 use crate::rand_core::CryptoRng;
 
 /// The serial number of a certificate.
@@ -71,9 +72,17 @@ impl KeyId {
         Self(format!("{session} {grant} {principal}"))
     }
 
-    /// For a person's own certificate: `login alice`.
-    pub fn of_login(principal: &PrincipalName) -> Self {
-        Self(format!("login {principal}"))
+    /// For a person's own certificate: `login alice SHA256:…`, with the fingerprint of the
+    /// registered key by which they got it.
+    pub fn of_login(principal: &PrincipalName, by_key: &str) -> Self {
+        Self(format!("login {principal} {by_key}"))
+    }
+
+    /// That fingerprint, read from the text of one.
+    pub(crate) fn login_key<'a>(text: &'a str, principal: &PrincipalName) -> Option<&'a str> {
+        let rest = text.strip_prefix("login ")?;
+        let key = rest.strip_prefix(principal.as_str())?.strip_prefix(' ')?;
+        fingerprint::is_one(key).then_some(key)
     }
 
     /// For a certificate that the bastion shows, under the first of its names: `host web1`.

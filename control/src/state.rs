@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
+    Credential, Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
     RequestState, SessionId, Terms,
 };
 
@@ -57,6 +57,12 @@ impl State {
     /// Whose registered key this is.
     pub(crate) fn owner_of(&self, fingerprint: &str) -> Option<&PrincipalName> {
         self.keys.get(fingerprint)
+    }
+
+    /// Whether what someone showed proves this principal: the key that it rests on is theirs. What a
+    /// certificate says is a name, and names are used again.
+    pub(crate) fn is_proof(&self, credential: &Credential, name: &PrincipalName) -> bool {
+        self.owner_of(credential.root()) == Some(name)
     }
 
     /// The policies.

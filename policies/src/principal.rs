@@ -56,5 +56,20 @@ pub enum Credential {
         serial: String,
         /// `SHA256:…` of the key it certifies.
         fingerprint: String,
+        /// `SHA256:…` of the registered key that was shown to get it. Empty in what was written
+        /// down before that was kept.
+        #[serde(default)]
+        by_key: String,
     },
+}
+
+impl Credential {
+    /// The fingerprint of the registered key that all of it rests on. Where that key is removed, or
+    /// becomes another principal's, this proves nobody any more.
+    pub fn root(&self) -> &str {
+        match self {
+            Self::Key { fingerprint } => fingerprint,
+            Self::Certificate { by_key, .. } => by_key,
+        }
+    }
 }

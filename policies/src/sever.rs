@@ -32,6 +32,8 @@ pub enum SeverReason {
     Locked,
     /// The principal is no longer known.
     PrincipalRemoved,
+    /// The key that the principal came with, or got their certificate by, is no longer theirs.
+    KeyRemoved,
     /// The target is no longer known, or no longer what it was.
     TargetRemoved,
     /// The policies no longer allow it.

@@ -89,6 +89,7 @@ fn endings() -> Vec<SeverReason> {
             limit: SignedDuration::from_mins(90),
         },
         SeverReason::Stopping,
+        SeverReason::KeyRemoved,
     ]
 }
 

@@ -2,7 +2,12 @@
 
 use std::process::Output;
 
+use proxy::demo::said;
+use serde_json::Value;
 use tests::World;
+
+/// What the command line exits with for who is not logged in.
+const NOT_LOGGED_IN: i32 = 3;
 
 /// Alice's `ssh` to the bastion with another certificate for a key of her own.
 fn try_with(world: &World, ca: &str, options: &[&str]) -> Output {
@@ -128,4 +133,54 @@ fn a_login_certificate_opens_no_database_directly() {
         tried.stdout.is_empty() && (said.contains("certificate") || said.contains("unknown ca")),
         "alice went around the bastion, or did not get as far: {said}"
     );
+}
+
+#[test]
+fn an_old_login_is_nobody_once_its_name_is_used_again() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let (alice, bob) = (world.alice(), world.bob());
+    bob.run(&["tidegate", "user", "rm", "alice"])
+        .expect("bob removes alice");
+    // Another person of her name, with a key and a grant of their own.
+    let key = world.dir().join("another").display().to_string();
+    let public = format!("{key}.pub");
+    alice
+        .run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key])
+        .expect("a key");
+    let add = [
+        "tidegate", "user", "add", "alice", "--key", &public, "--group", "sre",
+    ];
+    bob.run(&add).expect("bob adds another alice");
+    let state = format!("TIDEGATE_STATE_DIR={}", world.dir().join("next").display());
+    let next = |line: &[&str]| {
+        let whole = [&["env", &state, "tidegate", "-o", "json"], line].concat();
+        alice.output(&whole).expect("the next alice acts")
+    };
+    let login = next(&["login", "--identity", &key]);
+    assert!(login.status.success(), "{}", said(&login));
+    for (target, account) in [("web1", world.login()), ("orders", "app".to_owned())] {
+        let asked = next(&[
+            "request", target, "--as", &account, "--for", "10m", "--reason", "mine",
+        ]);
+        let asked: Value = serde_json::from_slice(&asked.stdout).expect("a request");
+        let id = asked["id"].as_str().expect("its id");
+        bob.run(&["tidegate", "approve", id]).expect("bob approves");
+    }
+    let ssh = world.ssh(&[], &["echo in"]);
+    assert!(
+        ssh.stdout.is_empty() && said(&ssh).contains("Permission denied"),
+        "{}",
+        said(&ssh)
+    );
+    let psql = world.psql("select 'in'");
+    assert!(psql.stdout.is_empty(), "{}", said(&psql));
+    assert!(said(&psql).contains("TG"), "{}", said(&psql));
+    let api = alice
+        .output(&["tidegate", "grants", "ls"])
+        .expect("it runs");
+    assert_eq!(api.status.code(), Some(NOT_LOGGED_IN), "{}", said(&api));
+    assert!(world.sessions().is_empty());
+    let whoami = next(&["whoami"]);
+    assert!(whoami.status.success(), "{}", said(&whoami));
 }

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::applicant::Applicant;
-use crate::fixtures::{Bench, Dice, NOW, Notebook, Step, at, run, session, terms};
+use crate::fixtures::{Bench, Dice, KEY, NOW, Notebook, Step, at, run, session, terms};
 use crate::{
     Intent, LOGIN_LIFETIME_MAX, Outcome, check_login_certificate, check_login_x509, credential,
 };
@@ -62,6 +62,7 @@ impl Bench {
     ) -> Result<LoginCertificates, IssueError> {
         let order = LoginOrder {
             principal: &PrincipalName::parse("alice").unwrap(),
+            by_key: KEY,
             ssh_public_key: key,
             csr_pem: request,
             lifetime,

@@ -11,7 +11,7 @@ use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 use super::{CertificateRefusal, LoginProof, SKEW_MAX};
 use crate::source::SourceList;
 use crate::ssh::SOURCE_ADDRESS;
-use crate::{Extension, strength};
+use crate::{Extension, KeyId, strength};
 
 /// Checks a person's SSH certificate, whose key they have proven to hold.
 ///
@@ -38,6 +38,8 @@ pub fn check_login_certificate(
         [one] => PrincipalName::parse(one).map_err(|_odd| CertificateRefusal::Principal)?,
         several => return Err(CertificateRefusal::Several(several.len())),
     };
+    let by_key = KeyId::login_key(certificate.key_id(), &principal);
+    let by_key = by_key.ok_or(CertificateRefusal::Rootless)?.to_owned();
     for (name, value) in certificate.critical_options().iter() {
         critical_option(name, value, source)?;
     }
@@ -48,6 +50,7 @@ pub fn check_login_certificate(
             .public_key()
             .fingerprint(HashAlg::Sha256)
             .to_string(),
+        by_key,
         expires_at,
         extensions: extensions(certificate),
     })

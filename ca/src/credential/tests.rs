@@ -16,7 +16,7 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 
 use super::CertificateRefusal as Refusal;
 use super::*;
-use crate::fixtures::{NOW, at};
+use crate::fixtures::{KEY, NOW, at};
 
 fn string(bytes: &[u8]) -> Vec<u8> {
     [
@@ -34,6 +34,7 @@ fn plain(pair: &Ed25519Keypair) -> Vec<u8> {
 #[derive(Clone)]
 struct Handmade {
     kind: u32,
+    key_id: String,
     principals: Vec<u8>,
     valid_after: u64,
     valid_before: u64,
@@ -58,6 +59,7 @@ impl Handmade {
     fn good() -> Self {
         Self {
             kind: 1,
+            key_id: format!("login alice {KEY}"),
             principals: string(b"alice"),
             valid_after: start() - 60,
             valid_before: start() + 3600,
@@ -94,7 +96,7 @@ impl Handmade {
             string(subject.public.as_ref()),
             42_u64.to_be_bytes().to_vec(),
             self.kind.to_be_bytes().to_vec(),
-            string(b"login alice"),
+            string(self.key_id.as_bytes()),
             string(&self.principals),
             self.valid_after.to_be_bytes().to_vec(),
             self.valid_before.to_be_bytes().to_vec(),
@@ -144,7 +146,8 @@ fn a_good_certificate_says_who_it_is() {
         proof.credential(),
         Credential::Certificate {
             serial: "42".into(),
-            fingerprint
+            fingerprint,
+            by_key: KEY.into(),
         }
     );
 }
@@ -194,6 +197,25 @@ fn a_principal_that_is_no_name_is_refused() {
         &Handmade::with(|made| made.principals = string(b"\xff")),
         &Refusal::Unreadable,
     );
+}
+
+#[test]
+fn a_certificate_that_does_not_say_by_which_key_is_refused() {
+    for odd in [
+        "login alice".to_owned(),
+        format!("login bob {KEY}"),
+        format!("login alice  {KEY}"),
+        format!("login alice {KEY}="),
+        format!("login alice {KEY} "),
+        format!("logon alice {KEY}"),
+        "login alice SHA256:".to_owned(),
+        format!("login alice MD5:{}", ["00"; 16].join(":")),
+    ] {
+        refused(
+            &Handmade::with(|made| made.key_id = odd),
+            &Refusal::Rootless,
+        );
+    }
 }
 
 #[test]

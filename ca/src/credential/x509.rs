@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use policies::PrincipalName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
-use x509_parser::oid_registry::{OID_SIG_ECDSA_WITH_SHA256, OID_X509_COMMON_NAME};
+use x509_parser::oid_registry::{
+    OID_SIG_ECDSA_WITH_SHA256, OID_X509_COMMON_NAME, OID_X509_ORGANIZATIONAL_UNIT,
+};
 
 use super::{CertificateRefusal, LoginProof, SKEW_MAX};
 use crate::fingerprint;
@@ -15,7 +17,8 @@ use crate::request::p256_point;
 /// Checks a person's client certificate, of which rustls has already verified that the X.509 login
 /// CA signed it and that the person holds its key.
 ///
-/// The principal is the one common name; nothing else of the subject is looked at.
+/// The principal is the one common name, and the one organizational unit is the registered key by
+/// which they got it; nothing else of the subject is looked at.
 pub fn check_login_x509(der: &[u8], now: Timestamp) -> Result<LoginProof, CertificateRefusal> {
     let Ok(([], read)) = x509_parser::parse_x509_certificate(der) else {
         return Err(CertificateRefusal::Unreadable);
@@ -37,13 +40,22 @@ pub fn check_login_x509(der: &[u8], now: Timestamp) -> Result<LoginProof, Certif
     let name = name
         .as_str()
         .map_err(|_odd| CertificateRefusal::Principal)?;
+    let principal = PrincipalName::parse(name).map_err(|_odd| CertificateRefusal::Principal)?;
     Ok(LoginProof {
-        principal: PrincipalName::parse(name).map_err(|_odd| CertificateRefusal::Principal)?,
+        principal,
         serial: fingerprint::lower_hex(read.raw_serial()),
         fingerprint: fingerprint::of(read.public_key().raw),
+        by_key: by_key(&read).ok_or(CertificateRefusal::Rootless)?,
         expires_at,
         extensions: BTreeSet::new(),
     })
+}
+
+/// The one organizational unit: the fingerprint of the registered key.
+fn by_key(read: &X509Certificate<'_>) -> Option<String> {
+    let mut units = read.subject().iter_by_oid(&OID_X509_ORGANIZATIONAL_UNIT);
+    let (unit, more) = (units.next()?.as_str().ok()?, units.next());
+    (more.is_none() && fingerprint::is_one(unit)).then(|| unit.to_owned())
 }
 
 /// From the first to the last second, both included (RFC 5280 section 4.1.2.5). Returns the first

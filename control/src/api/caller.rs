@@ -17,7 +17,8 @@ impl FromRequestParts<Shared> for Known {
     type Rejection = Refused;
 
     /// The chain was verified in the TLS handshake; that the certificate is a login and still holds,
-    /// and that its owner is known and not locked, is looked at for every request.
+    /// and that its owner is known, not locked, and still has the key by which they got it, is looked
+    /// at for every request.
     async fn from_request_parts(parts: &mut Parts, house: &Shared) -> Result<Self, Refused> {
         let Place(source) = Place::from_request_parts(parts, house).await?;
         let certificate = parts
@@ -27,7 +28,7 @@ impl FromRequestParts<Shared> for Known {
         let broker = &house.parts.broker;
         let proof = ca::check_login_x509(&certificate.0, broker.clock().now())
             .map_err(|_refusal| ApiRefusal::NotLoggedIn)?;
-        if !broker.knows(&proof.principal) {
+        if !broker.knows(&proof.principal, &proof.credential()) {
             return Err(ApiRefusal::NotLoggedIn.into());
         }
         Ok(Self(Caller {

@@ -59,7 +59,7 @@ pub(crate) async fn login(
         .challenges
         .take(&order.challenge, &order.public_key, now);
     let proven = proven(&house, &order);
-    let Some(principal) = proven.filter(|_known| open) else {
+    let Some((principal, by_key)) = proven.filter(|_known| open) else {
         // Whoever was given no challenge did not try to prove anything.
         if open {
             unproven(&house, source, &order).await;
@@ -76,6 +76,7 @@ pub(crate) async fn login(
     let mut rng = entropy::rng();
     let wish = ca::LoginOrder {
         principal: &principal,
+        by_key: &by_key,
         ssh_public_key: &order.ssh_public_key,
         csr_pem: &order.csr,
         lifetime,
@@ -99,8 +100,8 @@ pub(crate) async fn login(
     }))
 }
 
-/// Whose key was proven. Everything is looked at, whatever the first look shows.
-fn proven(house: &Shared, order: &LoginOrder) -> Option<PrincipalName> {
+/// Whose key was proven, and its fingerprint. Everything is looked at, whatever the first look shows.
+fn proven(house: &Shared, order: &LoginOrder) -> Option<(PrincipalName, String)> {
     let LoginOrder {
         public_key,
         challenge,
@@ -109,9 +110,7 @@ fn proven(house: &Shared, order: &LoginOrder) -> Option<PrincipalName> {
     } = order;
     let signed = sshsig::verify_line(public_key, LOGIN_NAMESPACE, challenge.as_bytes(), signature);
     let owner = house.parts.broker.identify_key(public_key);
-    owner
-        .map(|(name, _fingerprint)| name)
-        .filter(|_known| signed.is_ok())
+    owner.filter(|_known| signed.is_ok())
 }
 
 /// For the auditor, so many of each source in a minute. That it cannot be written down changes nothing for a stranger.

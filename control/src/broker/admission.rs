@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policies::{
-    Ask, Deed, Denial, GrantId, Part, PrincipalName, Reason, SessionId, Terms, decide, may,
+    Ask, Credential, Deed, Denial, GrantId, Part, PrincipalName, Reason, SessionId, Terms, decide,
+    may,
 };
 use tokio::time::Instant;
 
@@ -71,6 +72,10 @@ impl Broker {
         let mut lease = Lease::subscribe(&inner.book, session, ask, begun);
         let state = self.caught_up().await;
         let state = state.map_err(|_logged| Denial::Unavailable { part: Part::Store })?;
+        if !state.is_proof(&ask.credential, &ask.principal) {
+            let (target, login) = (ask.target.clone(), ask.login.clone());
+            return Err(Denial::NoGrant { target, login });
+        }
         let now = inner.clock.now();
         let uptime = inner.clock.uptime();
         let permit = decide(state.policies()?, &state.facts_at(now, uptime), ask, now)?;
@@ -125,9 +130,11 @@ impl Broker {
         Some((owner.clone(), fingerprint))
     }
 
-    /// Whether this is someone who may come in at all: known and not locked.
-    pub fn knows(&self, name: &PrincipalName) -> bool {
-        admits(&self.state(), name)
+    /// Whether this is someone who may come in at all: known, not locked, and proven by what they
+    /// showed. A certificate is good for as long as the registered key by which it was got is theirs.
+    pub fn knows(&self, name: &PrincipalName, credential: &Credential) -> bool {
+        let state = self.state();
+        admits(&state, name) && state.is_proof(credential, name)
     }
 
     /// What whoever holds this grant gave as their reason.

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use policies::words::broker::Conflict;
 use policies::{
-    Credential, GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason,
-    RegisteredKey, SessionId,
+    GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey,
+    SessionId,
 };
 
 use super::desk::{View, draw};
 use super::grants::{names, orphans};
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
-use crate::lease::book::Bound;
 
 impl Broker {
     /// Adds someone, with their keys and groups.
@@ -96,7 +95,8 @@ impl Broker {
         self.principal(name)
     }
 
-    /// Removes a key, and ends the live sessions that it opened.
+    /// Removes a key, and returns the sessions that ended: those that came with it, or with a
+    /// certificate that was got by it.
     ///
     /// # Errors
     ///
@@ -116,22 +116,12 @@ impl Broker {
                 });
             }
             let mut bound = self.inner.book.of_principal(name);
-            bound.retain(|bound| opened_by(bound, fingerprint));
-            let sessions = names(&bound);
-            let fingerprint = fingerprint.to_owned();
-            let mut changes = vec![Change::KeyRemoved {
+            bound.retain(|(_session, terms)| terms.credential.root() == fingerprint);
+            let change = Change::KeyRemoved {
                 principal: name.clone(),
-                fingerprint,
-            }];
-            let reason = Reason::parse("the key that opened it was removed");
-            if let Ok(reason) = reason {
-                changes.extend(sessions.iter().map(|session| Change::SessionKilled {
-                    session: *session,
-                    by: caller.principal.clone(),
-                    reason: reason.clone(),
-                }));
-            }
-            Ok((changes, sessions))
+                fingerprint: fingerprint.to_owned(),
+            };
+            Ok((vec![change], names(&bound)))
         })
         .await
     }
@@ -290,12 +280,4 @@ pub(super) fn exists(what: &str) -> BrokerError {
     BrokerError::Conflict(Conflict::Exists {
         what: what.to_owned(),
     })
-}
-
-fn opened_by((_session, terms): &Bound, key: &str) -> bool {
-    match &terms.credential {
-        Credential::Key { fingerprint } | Credential::Certificate { fingerprint, .. } => {
-            fingerprint == key
-        }
-    }
 }

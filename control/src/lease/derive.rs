@@ -35,6 +35,9 @@ pub(crate) fn structural(
     if !facts.principals.contains_key(&terms.principal) {
         return Some(SeverReason::PrincipalRemoved);
     }
+    if !state.is_proof(&terms.credential, &terms.principal) {
+        return Some(SeverReason::KeyRemoved);
+    }
     let Some(target) = facts.targets.get(&terms.target.name) else {
         return Some(SeverReason::TargetRemoved);
     };

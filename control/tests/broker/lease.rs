@@ -232,10 +232,7 @@ async fn a_key_that_is_removed_takes_its_sessions_along() {
         .await
         .unwrap();
     assert_eq!(ended, [lease.session()]);
-    assert!(matches!(
-        over(&mut lease).await,
-        Some(SeverReason::Killed { .. })
-    ));
+    assert_eq!(over(&mut lease).await, Some(SeverReason::KeyRemoved));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use control::BrokerError;
 use control::bootstrap::bootstrap;
 use control::store::Backend;
-use control::{Broker, Settings};
+use control::{Broker, Lease, Settings};
 use policies::words::broker::{Conflict, Invalid};
 use policies::{
-    Endpoint, GrantId, Login, PrincipalName, RegisteredKey, RequestId, RequestState, TargetName,
+    Ask, Credential, Denial, Endpoint, GrantId, Login, PrincipalName, RegisteredKey, RequestId,
+    RequestState, SeverReason, TargetName,
 };
 
-use crate::world::{World, caller, library, principal, target};
+use crate::world::{World, ask, caller, library, over, principal, target};
 
 #[tokio::test(start_paused = true)]
 async fn only_an_office_changes_who_and_what_is_known() {
@@ -57,6 +58,87 @@ async fn a_key_proves_one_person() {
         .await
         .unwrap();
     assert_eq!(world.broker.identify_key("SHA256:alice"), None);
+}
+
+/// What alice shows once she has logged in with her registered key.
+fn certificate() -> Credential {
+    Credential::Certificate {
+        serial: "7".to_owned(),
+        fingerprint: "SHA256:fresh".to_owned(),
+        by_key: "SHA256:alice".to_owned(),
+    }
+}
+
+/// alice's way to `web1` with that.
+fn with_certificate() -> Ask {
+    Ask {
+        credential: certificate(),
+        ..ask("alice", "web1")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_removed_takes_what_rests_on_it_along() {
+    let world = World::new().await;
+    let (root, alice) = (caller("root"), PrincipalName::parse("alice").unwrap());
+    let other = RegisteredKey {
+        openssh: "ssh-ed25519 other".to_owned(),
+        fingerprint: "SHA256:other".to_owned(),
+    };
+    world.broker.add_key(&root, &alice, other).await.unwrap();
+    world.granted("alice", "web1", 60).await;
+    let by_other = Ask {
+        credential: Credential::Key {
+            fingerprint: "SHA256:other".to_owned(),
+        },
+        ..ask("alice", "web1")
+    };
+    let mut stays = world.broker.admit(&by_other).await.unwrap().lease;
+    let mut leases = [
+        world.admit("alice", "web1").await.unwrap().lease,
+        world.broker.admit(&with_certificate()).await.unwrap().lease,
+    ];
+    let removed = world.broker.remove_key(&root, &alice, "SHA256:alice").await;
+    assert_eq!(
+        BTreeSet::from_iter(removed.unwrap()),
+        BTreeSet::from(leases.each_ref().map(Lease::session))
+    );
+    for lease in &mut leases {
+        assert_eq!(over(lease).await, Some(SeverReason::KeyRemoved));
+    }
+    assert_eq!(over(&mut stays).await, None);
+    assert!(!world.broker.knows(&alice, &certificate()));
+    for refused in [with_certificate(), ask("alice", "web1")] {
+        let refused = world.broker.admit(&refused).await.unwrap_err();
+        assert!(matches!(refused, Denial::NoGrant { .. }), "{refused:?}");
+    }
+    world.broker.admit(&by_other).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_for_one_person_and_not_for_whoever_is_called_so_next() {
+    let world = World::new().await;
+    let (root, alice) = (caller("root"), PrincipalName::parse("alice").unwrap());
+    assert!(world.broker.knows(&alice, &certificate()));
+    world.broker.remove_principal(&root, &alice).await.unwrap();
+    let mut next = principal("alice", "sre", &world.clock);
+    next.keys[0].fingerprint = "SHA256:next".to_owned();
+    world.broker.add_principal(&root, next).await.unwrap();
+    world.granted("alice", "web1", 60).await;
+    assert!(!world.broker.knows(&alice, &certificate()));
+    world.broker.admit(&with_certificate()).await.unwrap_err();
+    // Nor for whoever has the key next.
+    let bob = PrincipalName::parse("bob").unwrap();
+    let key = principal("alice", "sre", &world.clock).keys.remove(0);
+    world.broker.add_key(&root, &bob, key).await.unwrap();
+    assert!(!world.broker.knows(&alice, &certificate()));
+    assert!(!world.broker.knows(
+        &bob,
+        &Credential::Key {
+            fingerprint: "SHA256:next".to_owned()
+        }
+    ));
+    world.broker.admit(&with_certificate()).await.unwrap_err();
 }
 
 /// What alice has on these targets: a grant on the first, an open request for the second.

@@ -34,6 +34,7 @@ impl Shown for Ending<'_> {
             | SeverReason::PrincipalRemoved
             | SeverReason::TargetRemoved
             | SeverReason::PolicyChanged { .. } => words.hint("tidegate ls"),
+            SeverReason::KeyRemoved => words.hint("tidegate login"),
             SeverReason::Blind | SeverReason::RecorderFailed => words.hint("tidegate doctor"),
         }
     }
@@ -58,6 +59,7 @@ fn code(reason: &SeverReason) -> &'static str {
         SeverReason::RecorderFailed => "TG209",
         SeverReason::Idle { .. } => "TG210",
         SeverReason::Stopping => "TG211",
+        SeverReason::KeyRemoved => "TG212",
     }
 }
 
@@ -68,6 +70,7 @@ fn fact(reason: &SeverReason) -> String {
         SeverReason::Killed { by, reason } => format!("the session was ended by {by} ({reason})"),
         SeverReason::Locked => "it is locked".to_owned(),
         SeverReason::PrincipalRemoved => "you are no longer known here".to_owned(),
+        SeverReason::KeyRemoved => "the key that you came with is no longer yours".to_owned(),
         SeverReason::TargetRemoved => "it is no longer there".to_owned(),
         SeverReason::PolicyChanged { reason } if reason.is_empty() => {
             "the policies no longer allow it".to_owned()

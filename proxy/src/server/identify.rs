@@ -15,8 +15,8 @@ impl Identify for BrokerIdentify {
         Some((name, Credential::Key { fingerprint }))
     }
 
-    fn admits(&self, principal: &PrincipalName) -> bool {
-        self.0.knows(principal)
+    fn admits(&self, principal: &PrincipalName, credential: &Credential) -> bool {
+        self.0.knows(principal, credential)
     }
 
     fn now(&self) -> jiff::Timestamp {

@@ -190,8 +190,8 @@ pub trait Identify: Send + Sync + 'static {
     /// that nobody has.
     fn by_key(&self, openssh: &str) -> Option<(PrincipalName, Credential)>;
 
-    /// Whether this principal may come in at all: known and not locked.
-    fn admits(&self, principal: &PrincipalName) -> bool;
+    /// Whether this principal may come in at all: known, not locked, and proven by what they showed.
+    fn admits(&self, principal: &PrincipalName, credential: &Credential) -> bool;
 
     /// The time, to judge certificates by.
     fn now(&self) -> jiff::Timestamp;

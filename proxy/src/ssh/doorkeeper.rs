@@ -73,7 +73,7 @@ impl Doorkeeper {
         let jumper_differs = jumper.is_some_and(|jumper| *jumper != principal);
         let someone_else = jumper_differs
             || Address::parse(user).is_ok_and(|address| address.names_someone_else(&principal));
-        if someone_else || !self.identify.admits(&principal) {
+        if someone_else || !self.identify.admits(&principal, &credential) {
             return None;
         }
         Some(Proven {

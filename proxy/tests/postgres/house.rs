@@ -98,7 +98,7 @@ impl Identify for Anybody {
         None
     }
 
-    fn admits(&self, _principal: &PrincipalName) -> bool {
+    fn admits(&self, _: &PrincipalName, _: &Credential) -> bool {
         true
     }
 
@@ -557,6 +557,7 @@ async fn write_login(authority: &Authority, dir: &Path, dice: &mut Dice) {
     );
     let order = LoginOrder {
         principal: &principal,
+        by_key: "SHA256:d/TNWlT/KVMXSypmI0iYgbDdLFGto+xd61uTyjuiTxk",
         ssh_public_key: &ssh,
         csr_pem: &csr,
         lifetime: SignedDuration::from_hours(1),

@@ -73,17 +73,24 @@ fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
+/// The registered key that certificates are said to be got by.
+const REGISTERED: &str = "SHA256:d/TNWlT/KVMXSypmI0iYgbDdLFGto+xd61uTyjuiTxk";
+
 /// A certificate that holds for an hour.
 fn certify(ca: &PrivateKey, key: &PrivateKey, kind: CertType, principals: &[&str]) -> Certificate {
     let now = u64::try_from(Timestamp::now().as_second()).unwrap();
     let subject = key.public_key().key_data().clone();
+    let key_id = match (kind, principals) {
+        (CertType::User, [one, ..]) => format!("login {one} {REGISTERED}"),
+        _ => "test".to_owned(),
+    };
     let mut builder = Builder::new([7; 32], subject, now - 60, now + 3600).unwrap();
     builder
         .serial(77)
         .unwrap()
         .cert_type(kind)
         .unwrap()
-        .key_id("test")
+        .key_id(key_id)
         .unwrap();
     for principal in principals {
         builder.valid_principal(*principal).unwrap();
@@ -108,7 +115,7 @@ impl Identify for People {
         known.then(|| (PrincipalName::parse("alice").unwrap(), credential))
     }
 
-    fn admits(&self, principal: &PrincipalName) -> bool {
+    fn admits(&self, principal: &PrincipalName, _: &Credential) -> bool {
         principal.as_str() != "mallory"
     }
 

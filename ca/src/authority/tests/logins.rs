@@ -20,12 +20,14 @@ fn a_login_gives_two_certificates_that_are_believed() {
         check_login_certificate(&certificate, bench.authority.login_ca(), source, at(NOW)).unwrap();
     assert_eq!(proof.principal.as_str(), "alice");
     assert_eq!(proof.serial, made.ssh_serial.to_string());
+    assert_eq!(proof.by_key, KEY);
     assert_eq!(proof.expires_at, made.expires_at);
     let (rest, block) = x509_parser::pem::parse_x509_pem(made.x509_chain_pem.as_bytes()).unwrap();
     assert!(rest.trim_ascii().is_empty());
     let proof = check_login_x509(&block.contents, at(NOW)).unwrap();
     assert_eq!(proof.principal.as_str(), "alice");
     assert_eq!(proof.serial, made.x509_serial.to_string());
+    assert_eq!(proof.by_key, KEY);
     assert_eq!(proof.expires_at, made.expires_at);
     let at_end = check_login_x509(&block.contents, made.expires_at);
     assert_eq!(at_end, Err(credential::CertificateRefusal::Expired));

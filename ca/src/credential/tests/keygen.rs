@@ -22,12 +22,8 @@ impl Keygen {
     }
 
     fn check(&self, arguments: &[&str]) -> Result<LoginProof, Refusal> {
-        let all = [
-            &["-q", "-s", "ca", "-I", "login alice"],
-            arguments,
-            &["id.pub"],
-        ]
-        .concat();
+        let id = format!("login alice {KEY}");
+        let all = [&["-q", "-s", "ca", "-I", &id], arguments, &["id.pub"]].concat();
         let printed = self.0.tool("ssh-keygen", &all).unwrap();
         assert!(printed.good, "{all:?}: {}", printed.text);
         let line = fs::read_to_string(self.0.path().join("id-cert.pub")).unwrap();

@@ -20,6 +20,9 @@ fn check_with(
     params.not_after = rcgen::date_time_ymd(2026, 1, 3);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "alice");
+    params
+        .distinguished_name
+        .push(DnType::OrganizationalUnitName, KEY);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -29,7 +32,35 @@ fn check_with(
 
 #[test]
 fn a_good_one_names_its_principal() {
-    assert_eq!(check(|_| {}).unwrap().principal.as_str(), "alice");
+    let proof = check(|_| {}).unwrap();
+    assert_eq!(
+        (proof.principal.as_str(), proof.by_key.as_str()),
+        ("alice", KEY)
+    );
+}
+
+#[test]
+fn one_that_does_not_say_by_which_key_is_refused() {
+    for odd in [
+        "",
+        "sre",
+        "SHA256:x",
+        &format!("{KEY} "),
+        &KEY.to_lowercase(),
+    ] {
+        let found = check(|params| {
+            params
+                .distinguished_name
+                .push(DnType::OrganizationalUnitName, odd);
+        });
+        assert_eq!(found, Err(Refusal::Rootless), "{odd:?}");
+    }
+    let found = check(|params| {
+        params
+            .distinguished_name
+            .remove(DnType::OrganizationalUnitName);
+    });
+    assert_eq!(found, Err(Refusal::Rootless));
 }
 
 #[test]

@@ -145,8 +145,12 @@ impl World {
     pub(super) async fn certificate(&self, name: &str) -> Vec<u8> {
         let applicant = Applicant::create(&Zeroizing::new([9; 32])).unwrap();
         let principal: PrincipalName = name.parse().unwrap();
+        let everyone = self.broker.principals(&caller("root")).unwrap();
+        let mut known = everyone.iter().filter(|one| one.name == principal);
+        let by_key = &known.next().unwrap().keys[0].fingerprint;
         let order = LoginOrder {
             principal: &principal,
+            by_key,
             ssh_public_key: &applicant.ssh_public().unwrap(),
             csr_pem: &applicant.signing_request().unwrap(),
             lifetime: SignedDuration::from_hours(1),
