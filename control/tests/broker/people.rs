@@ -278,10 +278,7 @@ async fn the_log_tells_a_second_start_everything() {
     let second = Broker::start(backend, world.clock.clone(), Settings::default())
         .await
         .unwrap();
-    second
-        .admit(&crate::world::ask("alice", "web1"))
-        .await
-        .unwrap();
+    second.admit(&ask("alice", "web1")).await.unwrap();
     assert_eq!(
         second.cut_short(world.clock.now()).await.unwrap(),
         [admission.session]
