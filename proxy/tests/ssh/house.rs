@@ -162,7 +162,7 @@ impl Inside for Arc2 {
 
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let room = Arc::clone(&self.0);
-        Box::pin(async move { room.run(&protocol, client).await })
+        Box::pin(async move { Box::pin(room.run(&protocol, client)).await })
     }
 }
 
@@ -504,8 +504,7 @@ async fn open_door(room: Arc<Room>) -> (u16, Arc<Ssh>) {
             let (room, ssh) = (Arc::clone(&room), Arc::clone(&ssh));
             let source: SocketAddr = source;
             tokio::spawn(async move {
-                room.run(&ssh, Incoming::tcp(stream, Newcomer::new(source, None)))
-                    .await;
+                Box::pin(room.run(&ssh, Incoming::tcp(stream, Newcomer::new(source, None)))).await;
             });
         }
     });
