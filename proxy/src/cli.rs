@@ -27,6 +27,7 @@ mod state;
 mod surroundings;
 mod targets;
 mod tls;
+mod usage;
 mod users;
 mod when;
 
@@ -35,6 +36,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use control::Clock;
+
+pub use self::usage::read;
 
 use self::context::{Context, tidy_url};
 use self::failure::{Exit, Outcome};
@@ -168,12 +171,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Some(trouble) = &failure.trouble {
-                Printer::trouble(trouble);
-            }
-            failure.exit.into()
-        }
+        Err(failure) => context.printer.failed(&failure),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use proxy::cli::{Cli, run};
+use proxy::cli::{read, run};
 
 /// Sessions allocate and free buffers of the same few sizes all day, on many threads.
 #[global_allocator]
@@ -13,5 +12,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     // Installed before anything can ask for it: with two providers to choose from, rustls panics.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    run(Cli::parse()).await
+    match read(std::env::args_os()) {
+        Ok(cli) => run(cli).await,
+        Err(told) => told,
+    }
 }

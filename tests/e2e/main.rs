@@ -12,6 +12,7 @@
 
 mod cut;
 mod demo;
+mod exits;
 mod psql;
 mod recordings;
 mod server;

@@ -5,40 +5,14 @@
 
 pub mod doctor;
 pub mod serving;
+mod setup;
+mod trouble;
+pub mod usage;
 
-use std::fmt;
+use crate::Diagnosis;
 
-/// One trouble of the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// What could not be done, lower case, no full stop.
-    pub what: String,
-    /// Why, one sentence.
-    pub why: String,
-    /// What to do, with a command where there is one.
-    pub advice: String,
-}
-
-impl Trouble {
-    /// Puts the three together.
-    pub fn new(what: impl Into<String>, why: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            why: why.into(),
-            advice: advice.into(),
-        }
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "error: {}\n  why: {}\n  try: {}",
-            self.what, self.why, self.advice
-        )
-    }
-}
+pub use setup::{PostgresPlaces, postgres_target_added, ssh_target_added};
+pub use trouble::Trouble;
 
 /// No bastion is known.
 pub fn no_bastion() -> Trouble {
@@ -152,6 +126,15 @@ pub fn no_key_found() -> Trouble {
         "cannot log in",
         "there is no key in the agent and none of the usual key files exists",
         "tidegate login --identity FILE   (make one:  ssh-keygen -t ed25519)",
+    )
+}
+
+/// A file that was named as a key is none.
+pub fn not_a_private_key(path: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot log in with `{path}`"),
+        "this is not a private SSH key",
+        "name the private half, often ~/.ssh/id_ed25519:  tidegate login --identity FILE",
     )
 }
 
@@ -300,64 +283,6 @@ pub fn killed(session: &str) -> String {
     format!("killed {session}\n  tidegate sessions show {session}")
 }
 
-/// After an SSH target was added.
-pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
-    format!(
-        "added {target}. On the machine itself, put the bastion's key in a file:\n\n  \
-         {user_ca}\n\n\
-         as /etc/ssh/tidegate_ca.pub, and these two lines in /etc/ssh/sshd_config, then reload sshd:\n\n  \
-         TrustedUserCAKeys /etc/ssh/tidegate_ca.pub\n  \
-         PubkeyAuthentication yes\n\n  \
-         tidegate target test {target}\n  \
-         tidegate request {target} --as {login} --for 15m --reason '…'"
-    )
-}
-
-/// The places of a PostgreSQL target, for [`postgres_target_added`].
-#[derive(Debug, Clone, Copy)]
-pub struct PostgresPlaces<'a> {
-    /// The target's name.
-    pub target: &'a str,
-    /// Its database.
-    pub dbname: &'a str,
-    /// Its roles.
-    pub roles: &'a [String],
-    /// The address the bastion comes from, as `pg_hba.conf` writes it.
-    pub from: &'a str,
-    /// The CA to trust, PEM.
-    pub target_ca: &'a str,
-}
-
-/// After a PostgreSQL target was added.
-pub fn postgres_target_added(places: &PostgresPlaces<'_>) -> String {
-    let PostgresPlaces {
-        target,
-        dbname,
-        roles,
-        from,
-        target_ca,
-    } = *places;
-    let lines = |line: &dyn Fn(&str) -> String| {
-        roles
-            .iter()
-            .map(|role| line(role))
-            .collect::<Vec<_>>()
-            .join("\n  ")
-    };
-    let hba = lines(&|role| format!("hostssl {dbname} {role} {from} cert map=tidegate"));
-    let ident = lines(&|role| format!("tidegate {role} {role}"));
-    let role = roles.first().map_or("ROLE", String::as_str);
-    format!(
-        "added {target}. On the server itself, save the CA as tidegate_ca.pem in the data directory:\n\n\
-         {target_ca}\n\
-         postgresql.conf (with ssl = on; the second line stops a statement whose client has gone):\n\n  ssl_ca_file = 'tidegate_ca.pem'\n  client_connection_check_interval = '5s'\n\n\
-         pg_hba.conf, above other lines for the same role:\n\n  {hba}\n\n\
-         pg_ident.conf:\n\n  {ident}\n\nthen reload the server.\n\n  \
-         tidegate target test {target}\n  \
-         tidegate request {target} --as {role} --for 15m --reason '…'"
-    )
-}
-
 /// After a target was removed.
 pub fn target_removed(target: &str) -> String {
     format!("removed {target}; its sessions are cut\n  tidegate target ls")
@@ -410,12 +335,17 @@ pub fn policies_would(cut: usize) -> String {
 }
 
 /// The policy files hold mistakes, each with its place.
-pub fn policies_bad(mistakes: &[String]) -> Trouble {
+pub fn policies_bad(mistakes: Vec<Diagnosis>) -> Trouble {
+    let why = match mistakes.len() {
+        1 => "there is a mistake in them".to_owned(),
+        some => format!("there are {some} mistakes in them"),
+    };
     Trouble::new(
         "the policies are not accepted",
-        format!("\n{}", mistakes.join("\n")),
-        "mend them and check again:  tidegate policy check DIR",
+        why,
+        "mend what is shown above, then:  tidegate policy check DIR",
     )
+    .shown(mistakes)
 }
 
 /// A host key as its server showed it.

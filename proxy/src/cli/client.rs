@@ -123,7 +123,12 @@ impl Client {
     }
 
     fn refused(&self, doing: &str, status: StatusCode, problem: Option<Problem>) -> Failure {
-        let exit = Exit::of_status(status.as_u16());
+        let code = problem
+            .as_ref()
+            .and_then(|problem| problem.kind.strip_prefix("urn:tidegate:"))
+            .unwrap_or_default()
+            .to_owned();
+        let exit = Exit::of_problem(status.as_u16(), &code);
         match problem {
             None if exit == Exit::NotLoggedIn => Failure::new(
                 exit,
@@ -135,7 +140,8 @@ impl Client {
                     Some(reference) => format!("{} (ref {reference})", problem.detail),
                     None => problem.detail,
                 };
-                Failure::new(exit, cli::refused(doing, &why, problem.hint.as_deref()))
+                let trouble = cli::refused(doing, &why, problem.hint.as_deref());
+                Failure::new(exit, trouble.coded(code))
             }
         }
     }
@@ -143,7 +149,7 @@ impl Client {
     fn failed(&self, error: &reqwest::Error) -> Failure {
         match tls_fault(error) {
             Some(rustls::Error::InvalidCertificate(_)) => {
-                Failure::new(Exit::Unreachable, cli::another_bastion(&self.url))
+                Failure::new(Exit::Unproven, cli::another_bastion(&self.url))
             }
             Some(rustls::Error::AlertReceived(_)) => Failure::new(
                 Exit::NotLoggedIn,
@@ -151,10 +157,40 @@ impl Client {
             ),
             _other => Failure::new(
                 Exit::Unreachable,
-                cli::unreachable(&self.url, &chain(error)),
+                cli::unreachable(&self.url, &silence(error)),
             ),
         }
     }
+}
+
+/// Why nobody answered, without the names of our libraries where the system says it plainly.
+fn silence(error: &reqwest::Error) -> String {
+    use std::io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
+    };
+    let fact = match io_fault(error) {
+        Some(ConnectionRefused) => "connection refused: nothing listens there",
+        Some(ConnectionReset) => "it ended the connection",
+        Some(HostUnreachable | NetworkUnreachable) => "no way leads there",
+        Some(TimedOut) => "it does not answer in time",
+        _unknown if error.is_timeout() => "it does not answer in time",
+        _unknown if chain(error).contains("dns") => "its name has no address",
+        _unknown => return chain(error),
+    };
+    fact.to_owned()
+}
+
+/// What the system said, if it was the system: somewhere down the chain of sources.
+fn io_fault(error: &(dyn Error + 'static)) -> Option<std::io::ErrorKind> {
+    let mut next = Some(error);
+    let mut found = None;
+    while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref::<std::io::Error>() {
+            found = Some(fault.kind());
+        }
+        next = error.source();
+    }
+    found
 }
 
 /// A client for `url` that trusts `ca` and shows `login`.

@@ -37,7 +37,7 @@ impl Context {
     pub(crate) fn url(&self) -> Result<String, Failure> {
         let known = self.state.bastion()?.map(|bastion| bastion.url);
         let url = self.named.as_deref().map(tidy_url).or(known);
-        url.ok_or_else(|| Failure::new(Exit::Usage, cli::no_bastion()))
+        url.ok_or_else(|| Failure::new(Exit::NotLoggedIn, cli::no_bastion()))
     }
 
     /// The login, if it holds. `doing` completes "cannot …".

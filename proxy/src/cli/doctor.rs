@@ -46,7 +46,8 @@ pub(crate) async fn doctor(context: &Context) -> Outcome {
     if all_well {
         Ok(())
     } else {
-        Err(Failure::told(Exit::Error))
+        let unwell = list.items.iter().filter(|check| !check.ok).count();
+        Err(Failure::new(Exit::Error, words::unwell(unwell)))
     }
 }
 
@@ -72,7 +73,7 @@ fn login(context: &Context) -> Finding {
             bastion.principal.as_str(),
             &when::ahead(bastion.expires_at, context.now()),
         ),
-        Err(failure) => words::trouble("login", failure.trouble.as_ref()),
+        Err(failure) => words::trouble("login", failure.trouble.as_deref()),
     }
 }
 
@@ -121,11 +122,11 @@ async fn server(context: &Context) -> Vec<Check> {
             Err(failure) if matches!(failure.exit, Exit::Denied | Exit::NotFound) => {
                 checks.push(view(words::not_for_you()));
             }
-            Err(failure) => checks.push(view(words::trouble("server", failure.trouble.as_ref()))),
+            Err(failure) => checks.push(view(words::trouble("server", failure.trouble.as_deref()))),
         }
         Ok::<_, Failure>(checks)
     };
     asked
         .await
-        .unwrap_or_else(|failure| vec![view(words::trouble("server", failure.trouble.as_ref()))])
+        .unwrap_or_else(|failure| vec![view(words::trouble("server", failure.trouble.as_deref()))])
 }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use policies::words::cli::Trouble;
+use policies::words::cli::{self, Trouble};
+
+/// The code of `policies::words::api::ApiRefusal::Unseen`.
+const UNSEEN: &str = "TG658";
 
 /// Why a verb did not succeed, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,31 @@ impl Exit {
         }
     }
 
+    /// The word that stands for a code where the trouble has none of its own.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Usage => "usage",
+            Self::NotLoggedIn => "not_logged_in",
+            Self::Denied => "denied",
+            Self::Pending => "pending",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Unreachable => "unreachable",
+            Self::Unproven => "unproven",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// What a problem of the API means to a script. That a server which is to become a target does
+    /// not show itself is no mistake of the one who typed its address.
+    pub(crate) fn of_problem(status: u16, code: &str) -> Self {
+        match code {
+            UNSEEN => Self::Error,
+            _other => Self::of_status(status),
+        }
+    }
+
     /// What the status of an HTTP answer means to a script.
     pub(crate) fn of_status(status: u16) -> Self {
         match status {
@@ -72,7 +100,7 @@ pub(crate) struct Failure {
     /// What scripts see.
     pub exit: Exit,
     /// What people see.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<Box<Trouble>>,
 }
 
 impl Failure {
@@ -80,8 +108,13 @@ impl Failure {
     pub(crate) fn new(exit: Exit, trouble: Trouble) -> Self {
         Self {
             exit,
-            trouble: Some(trouble),
+            trouble: Some(Box::new(trouble)),
         }
+    }
+
+    /// A file that was named cannot be read.
+    pub(crate) fn unread(path: &str, error: &std::io::Error) -> Self {
+        Self::new(Exit::Error, cli::file("read", path, &error.to_string()))
     }
 
     /// Everything has been said already.

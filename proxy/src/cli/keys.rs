@@ -78,7 +78,7 @@ pub(crate) async fn candidates(
     all.extend(files.map(|path| Candidate::File { path }));
     all.truncate(TRIES_MAX);
     if all.is_empty() {
-        return Err(Failure::new(Exit::Usage, cli::no_key_found()));
+        return Err(Failure::new(Exit::NotLoggedIn, cli::no_key_found()));
     }
     Ok(all)
 }
@@ -114,7 +114,8 @@ impl Candidate {
         let shown = path.to_string_lossy().into_owned();
         let odd = |found: &str| Failure::new(Exit::Error, cli::file("read the key", &shown, found));
         let text = std::fs::read_to_string(&path).map_err(|error| odd(&error.to_string()))?;
-        let key = PrivateKey::from_openssh(&text).map_err(|error| odd(&error.to_string()))?;
+        let key = PrivateKey::from_openssh(&text)
+            .map_err(|_odd| Failure::new(Exit::Error, cli::not_a_private_key(&shown)))?;
         if !key.is_encrypted() {
             return Ok(Signer::File { key: Box::new(key) });
         }

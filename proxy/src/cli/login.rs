@@ -81,13 +81,9 @@ async fn trusted(
         .filter(|bastion| bastion.url == url);
     let pinned = args.ca.is_some() || args.ca_fingerprint.is_some();
     let ca = match (&args.ca, known) {
-        (Some(path), _) => std::fs::read(path).map_err(|error| {
-            let found = error.to_string();
-            Failure::new(
-                Exit::Usage,
-                cli::file("read", &path.to_string_lossy(), &found),
-            )
-        })?,
+        (Some(path), _) => {
+            std::fs::read(path).map_err(|error| Failure::unread(&path.to_string_lossy(), &error))?
+        }
         (None, Some(_)) if !pinned => context.state.read(state::CA)?,
         (None, _) => first_contact(context, url, args.ca_fingerprint.as_deref())
             .await?
@@ -95,7 +91,7 @@ async fn trusted(
     };
     let client = trusting(url, &ca, None)?;
     let text = String::from_utf8(ca)
-        .map_err(|_odd| Failure::new(Exit::Usage, cli::odd_answer("the CA is not PEM")))?;
+        .map_err(|_odd| Failure::new(Exit::Error, cli::odd_answer("the CA is not PEM")))?;
     Ok((client, text))
 }
 
@@ -308,7 +304,9 @@ pub(crate) fn status(context: &Context) -> Outcome {
     if valid {
         Ok(())
     } else {
-        Err(Failure::told(Exit::NotLoggedIn))
+        let ended = when::instant(bastion.expires_at, context.now());
+        let trouble = cli::login_expired("the login does not hold", &url, &ended);
+        Err(Failure::new(Exit::NotLoggedIn, trouble))
     }
 }
 

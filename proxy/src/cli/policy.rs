@@ -98,20 +98,13 @@ fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     })?;
     match PolicySet::load(&documents, quorums.as_ref(), zone) {
         Ok(_good) => Ok(texts),
-        Err(mistakes) => {
-            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            Err(Failure::new(Exit::Error, cli::policies_bad(&mistakes)))
-        }
+        Err(mistakes) => Err(Failure::new(Exit::Usage, cli::policies_bad(mistakes))),
     }
 }
 
 fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
-    let failure = |path: &Path, error: &std::io::Error| {
-        Failure::new(
-            Exit::Usage,
-            cli::file("read", &path.to_string_lossy(), &error.to_string()),
-        )
-    };
+    let failure =
+        |path: &Path, error: &std::io::Error| Failure::unread(&path.to_string_lossy(), error);
     let entries = std::fs::read_dir(dir).map_err(|error| failure(dir, &error))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();

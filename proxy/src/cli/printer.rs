@@ -4,9 +4,11 @@
 //! `tidegate ls | head -1` ends quietly.
 
 use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
 
 use clap::ValueEnum;
 use policies::words::cli::{self, Trouble};
+use policies::{Diagnosis, Severity};
 use serde::Serialize;
 
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -44,6 +46,53 @@ pub(crate) trait Row: Serialize {
     const COLUMNS: (&'static [&'static str], usize);
     /// The cells, one per column.
     fn cells(&self) -> Vec<String>;
+}
+
+/// A trouble as scripts read it. Fields are only ever added.
+#[derive(Debug, Serialize)]
+struct Complaint<'a> {
+    schema: &'static str,
+    code: &'a str,
+    message: &'a str,
+    why: &'a str,
+    hint: &'a str,
+    exit: u8,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mistakes: Vec<Mistake<'a>>,
+}
+
+/// One mistake in one file.
+#[derive(Debug, Serialize)]
+struct Mistake<'a> {
+    file: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    warning: bool,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+impl<'a> Complaint<'a> {
+    fn of(exit: Exit, trouble: &'a Trouble) -> Self {
+        let place = |mistake: &Diagnosis| mistake.place.as_ref().map(|at| (at.line, at.column));
+        let mistake = |mistake: &'a Diagnosis| Mistake {
+            file: &mistake.document,
+            line: place(mistake).map(|(line, _)| line),
+            column: place(mistake).map(|(_, column)| column),
+            warning: mistake.severity == Severity::Warning,
+            message: &mistake.what,
+            hint: mistake.advice.as_deref(),
+        };
+        Self {
+            schema: "tidegate.error/1",
+            code: trouble.code.as_deref().unwrap_or(exit.word()),
+            message: &trouble.what,
+            why: &trouble.why,
+            hint: &trouble.advice,
+            exit: exit.code(),
+            mistakes: trouble.mistakes.iter().map(mistake).collect(),
+        }
+    }
 }
 
 impl Printer {
@@ -121,14 +170,23 @@ impl Printer {
         }
     }
 
-    /// Tells a trouble, on standard error.
-    pub(crate) fn trouble(trouble: &Trouble) {
-        drop(writeln!(stderr().lock(), "{trouble}"));
+    /// Tells a trouble, on standard error: three lines, or a line of JSON where that was asked for.
+    pub(crate) fn trouble(self, exit: Exit, trouble: &Trouble) {
+        let text = match self.format {
+            Format::Json | Format::Jsonl => {
+                serde_json::to_string(&Complaint::of(exit, trouble)).unwrap_or_default()
+            }
+            Format::Table | Format::Wide | Format::Name => trouble.to_string(),
+        };
+        drop(writeln!(stderr().lock(), "{text}"));
     }
 
-    /// Tells what is wrong with a file, on standard error.
-    pub(crate) fn complain(diagnosis: &str) {
-        drop(writeln!(stderr().lock(), "{diagnosis}"));
+    /// Tells why a verb did not succeed, and says what to exit with.
+    pub(crate) fn failed(self, failure: &Failure) -> ExitCode {
+        if let Some(trouble) = &failure.trouble {
+            self.trouble(failure.exit, trouble);
+        }
+        failure.exit.into()
     }
 
     /// Prints one thing as a line of JSON.

@@ -26,7 +26,7 @@ pub(crate) fn confirmed(
     say(question);
     match line().trim() {
         "y" | "yes" => Ok(()),
-        _other => Err(Failure::new(Exit::Usage, cli::not_confirmed(doing))),
+        _other => Err(Failure::new(Exit::Error, cli::not_confirmed(doing))),
     }
 }
 

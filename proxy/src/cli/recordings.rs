@@ -147,14 +147,14 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
     };
     let key = recorder::seal_key(&text)
         .ok_or_else(|| Failure::new(Exit::Usage, words::not_a_seal_key(&text)))?;
-    let mut broken = false;
+    let mut broken = None;
     for which in &args.which {
         let file = fetched(context, which).await?;
         let session = which.parse().ok();
         match recorder::verify_from(BufReader::new(file), session, &key) {
             Ok(verified) => tell(context, &verified)?,
             Err(found) => {
-                broken = true;
+                let trouble = words::broken(which, &chain(&found));
                 let fault = json!({
                     "schema": "tidegate.verdict/1", "recording": which, "holds": false,
                     "frame": found.frame, "after": found.after.as_secs_f64(),
@@ -162,16 +162,17 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
                 });
                 if matches!(context.printer.format, Format::Json | Format::Jsonl) {
                     context.printer.record(&fault)?;
-                } else {
-                    Printer::trouble(&words::broken(which, &chain(&found)));
+                }
+                // The last one is told by whoever ends the program.
+                if let Some(before) = broken.replace(trouble) {
+                    context.printer.trouble(Exit::Unproven, &before);
                 }
             }
         }
     }
-    if broken {
-        Err(Failure::told(Exit::Unproven))
-    } else {
-        Ok(())
+    match broken {
+        Some(trouble) => Err(Failure::new(Exit::Unproven, trouble)),
+        None => Ok(()),
     }
 }
 

@@ -221,7 +221,8 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
 fn patience(context: &Context, request: &RequestView) -> Outcome {
     told(context, request)?;
     if request.state == Standing::Pending {
-        return Err(Failure::told(Exit::Pending));
+        let trouble = cli::still_pending(&request.id.to_string());
+        return Err(Failure::new(Exit::Pending, trouble));
     }
     Ok(())
 }

@@ -66,12 +66,7 @@ pub(crate) async fn run(printer: Printer, verb: ServingVerb) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Some(trouble) = &failure.trouble {
-                Printer::trouble(trouble);
-            }
-            failure.exit.into()
-        }
+        Err(failure) => printer.failed(&failure),
     }
 }
 
@@ -116,11 +111,8 @@ async fn shown(args: demo::Args) -> ExitCode {
     }
 }
 
-/// Shows a configuration's mistakes one by one, then what went wrong.
+/// A configuration's mistakes one by one, then what went wrong.
 fn told(what: &str, failure: &server::Failure) -> Failure {
-    for mistake in failure.mistakes() {
-        Printer::complain(&mistake.to_string());
-    }
     let exit = if let server::Failure::Initialised { .. } = failure {
         Exit::Conflict
     } else if let server::Failure::Config(_) = failure {
@@ -128,5 +120,6 @@ fn told(what: &str, failure: &server::Failure) -> Failure {
     } else {
         Exit::Error
     };
-    Failure::new(exit, words::trouble(what, &failure.words()))
+    let trouble = words::trouble(what, &failure.words());
+    Failure::new(exit, trouble.shown(failure.mistakes().to_vec()))
 }

@@ -279,7 +279,9 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             if check.ok {
                 Ok(())
             } else {
-                Err(Failure::told(Exit::Unproven))
+                let hint = check.hint.as_deref();
+                let trouble = cli::doctor::untested(&check.subject, &check.found, hint);
+                Err(Failure::new(Exit::Error, trouble))
             }
         }
     }
@@ -348,13 +350,8 @@ async fn add_pg(context: &Context, args: AddPg) -> Outcome {
     let addr = args.common.addr;
     let server = match (args.server_ca, args.server_cert_sha256) {
         (Some(path), _) => {
-            let pem = std::fs::read_to_string(&path).map_err(|error| {
-                let found = error.to_string();
-                Failure::new(
-                    Exit::Usage,
-                    cli::file("read", &path.to_string_lossy(), &found),
-                )
-            })?;
+            let pem = std::fs::read_to_string(&path)
+                .map_err(|error| Failure::unread(&path.to_string_lossy(), &error))?;
             ServerPin::Authority {
                 pem,
                 host: args.server_name.unwrap_or_else(|| addr.host.clone()),

@@ -182,9 +182,7 @@ fn at(name: &PrincipalName, rest: &str) -> String {
 /// Reads a public key. A private one is refused before it leaves this machine.
 fn public_key(path: &Path) -> Result<String, Failure> {
     let shown = path.to_string_lossy();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(Exit::Usage, cli::file("read", &shown, &error.to_string()))
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::unread(&shown, &error))?;
     let line = text.trim();
     if line.contains("PRIVATE KEY") || line.lines().count() != 1 {
         return Err(Failure::new(Exit::Usage, cli::not_a_public_key(&shown)));

@@ -33,6 +33,28 @@ fn bad(subject: impl Into<String>, found: impl Into<String>, hint: impl Into<Str
     }
 }
 
+/// Something is not as it should be; what, was shown.
+pub fn unwell(count: usize) -> Trouble {
+    let what = match count {
+        1 => "one thing is not as it should be".to_owned(),
+        some => format!("{some} things are not as they should be"),
+    };
+    Trouble::new(
+        what,
+        "see the lines with NO",
+        "do what the last column says, then:  tidegate doctor",
+    )
+}
+
+/// A target that was tested is not as it should be.
+pub fn untested(subject: &str, found: &str, hint: Option<&str>) -> Trouble {
+    Trouble::new(
+        format!("{subject} is not ready"),
+        found,
+        hint.unwrap_or("tidegate doctor"),
+    )
+}
+
 /// The login holds.
 pub fn login_holds(principal: &str, until: &str) -> Finding {
     good("login", format!("logged in as {principal} until {until}"))

@@ -20,5 +20,5 @@ pub fn good(path: &str) -> String {
 /// Words of the server, as a trouble of the command line.
 pub fn trouble(what: &str, words: &Words) -> Trouble {
     let why = format!("{} ({})", words.what, words.code);
-    Trouble::new(what, why, words.hint.clone().unwrap_or_default())
+    Trouble::new(what, why, words.hint.clone().unwrap_or_default()).coded(words.code)
 }

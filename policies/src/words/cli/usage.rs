@@ -1,0 +1,138 @@
+//! Called wrongly: what to say, and for every verb a line that can be pasted and changed.
+
+use super::Trouble;
+
+/// For every verb, by its words, how it is typed. The help pages end in the same lines.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "login",
+        "tidegate login --bastion https://localhost:3443 --ca-fingerprint SHA256:…",
+    ),
+    ("logout", "tidegate logout"),
+    ("status", "tidegate status -o wide"),
+    ("whoami", "tidegate whoami"),
+    ("ensure", "tidegate ensure"),
+    ("ls", "tidegate ls ssh --label env=prod"),
+    (
+        "request",
+        "tidegate request web1 --as deploy --for 1h --reason 'INC-7' --wait",
+    ),
+    ("requests ls", "tidegate requests ls"),
+    ("requests show", "tidegate requests show req_… --wait"),
+    ("requests withdraw", "tidegate requests withdraw req_…"),
+    ("grants ls", "tidegate grants ls --all"),
+    ("grants show", "tidegate grants show grt_…"),
+    ("approve", "tidegate approve req_…"),
+    ("deny", "tidegate deny req_… --reason 'not today'"),
+    ("withdraw", "tidegate withdraw req_…"),
+    (
+        "revoke",
+        "tidegate revoke --user alice --reason 'INC-7 is over'",
+    ),
+    ("sessions ls", "tidegate sessions ls --all"),
+    ("sessions show", "tidegate sessions show last"),
+    ("sessions watch", "tidegate sessions watch"),
+    (
+        "sessions kill",
+        "tidegate sessions kill ses_… --reason 'not that table'",
+    ),
+    ("play", "tidegate play last --speed 2"),
+    ("recordings ls", "tidegate recordings ls"),
+    ("recordings verify", "tidegate recordings verify ses_…"),
+    (
+        "recordings export",
+        "tidegate recordings export ses_… --text",
+    ),
+    (
+        "target add ssh",
+        "tidegate target add ssh web1 --addr 192.0.2.7:22 --login deploy --label env=dev",
+    ),
+    (
+        "target add pg",
+        "tidegate target add pg orders --addr 192.0.2.8:5432 --dbname orders --role app_ro",
+    ),
+    ("target ls", "tidegate target ls"),
+    ("target show", "tidegate target show web1"),
+    ("target rm", "tidegate target rm web1"),
+    ("target test", "tidegate target test web1"),
+    (
+        "user add",
+        "tidegate user add alice --key alice.pub --group sre",
+    ),
+    ("user ls", "tidegate user ls"),
+    ("user rm", "tidegate user rm alice"),
+    (
+        "user lock",
+        "tidegate user lock alice --reason 'laptop stolen'",
+    ),
+    ("user unlock", "tidegate user unlock alice"),
+    (
+        "user key add",
+        "tidegate user key add alice --key alice-2.pub",
+    ),
+    ("policy check", "tidegate policy check /etc/tidegate/policy"),
+    (
+        "policy apply",
+        "tidegate policy apply /etc/tidegate/policy --dry-run",
+    ),
+    ("policy show", "tidegate policy show"),
+    ("config ssh", "tidegate config ssh --write"),
+    ("config psql", "tidegate config psql --write"),
+    ("doctor", "tidegate doctor"),
+    ("ca show", "tidegate ca show"),
+    ("audit ls", "tidegate audit ls --limit 50"),
+    (
+        "init",
+        "tidegate init --admin you --admin-key ~/.ssh/id_ed25519.pub",
+    ),
+    ("serve", "tidegate serve --config-dir /etc/tidegate"),
+    (
+        "check-config",
+        "tidegate check-config --config-dir /etc/tidegate",
+    ),
+    ("demo", "tidegate demo"),
+];
+
+/// How a verb is typed, by its words.
+pub fn example(verb: &str) -> Option<&'static str> {
+    let found = EXAMPLES.iter().find(|(known, _)| *known == verb);
+    found.map(|(_, line)| *line)
+}
+
+/// A line of which not even the verb is known.
+pub fn no_such_verb(word: &str, meant: Option<&str>) -> Trouble {
+    let why = format!("tidegate knows no `{word}` there");
+    match meant {
+        Some(meant) => {
+            let line = example(meant).map_or_else(|| help(meant), str::to_owned);
+            Trouble::new(NOT_UNDERSTOOD, why, line)
+        }
+        None => Trouble::new(NOT_UNDERSTOOD, why, "tidegate --help"),
+    }
+}
+
+/// Something that has to be said was not.
+pub fn missing(verb: &str, what: &[String]) -> Trouble {
+    let is = if what.len() == 1 { "is" } else { "are" };
+    because(verb, &format!("{} {is} missing", what.join(" and ")))
+}
+
+/// A flag or a word that the verb does not take.
+pub fn not_taken(verb: &str, word: &str) -> Trouble {
+    because(verb, &format!("`tidegate {verb}` takes no `{word}`"))
+}
+
+/// Anything else that is wrong with the line.
+pub fn because(verb: &str, why: &str) -> Trouble {
+    let line = example(verb).map_or_else(|| help(verb), str::to_owned);
+    Trouble::new(NOT_UNDERSTOOD, why, line)
+}
+
+const NOT_UNDERSTOOD: &str = "this command line is not understood";
+
+fn help(verb: &str) -> String {
+    match verb {
+        "" => "tidegate --help".to_owned(),
+        some => format!("tidegate {some} --help"),
+    }
+}
