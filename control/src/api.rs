@@ -32,7 +32,7 @@ pub use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use ca::Authority;
 use policies::HostPort;
 use policies::words::api::ApiRefusal;
@@ -157,11 +157,15 @@ fn administering() -> Router<Shared> {
         )
         .route(
             "/v1/principals/{name}",
-            axum::routing::delete(principals::remove),
+            get(principals::show).delete(principals::remove),
         )
         .route("/v1/principals/{name}/lock", post(principals::lock))
         .route("/v1/principals/{name}/unlock", post(principals::unlock))
         .route("/v1/principals/{name}/keys", post(principals::add_key))
+        .route(
+            "/v1/principals/{name}/keys/{fingerprint}",
+            delete(principals::remove_key),
+        )
         .route("/v1/policies", get(policy::show).put(policy::apply))
         .route("/v1/audit", get(sessions::audit))
         .route("/v1/checks", get(checks::all))

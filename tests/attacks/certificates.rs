@@ -9,6 +9,9 @@ use tests::World;
 /// What the command line exits with for who is not logged in.
 const NOT_LOGGED_IN: i32 = 3;
 
+/// And for what is not there.
+const NOT_FOUND: i32 = 6;
+
 /// Alice's `ssh` to the bastion with another certificate for a key of her own.
 fn try_with(world: &World, ca: &str, options: &[&str]) -> Output {
     let dir = world.dir().join("people/alice");
@@ -183,4 +186,33 @@ fn an_old_login_is_nobody_once_its_name_is_used_again() {
     assert!(world.sessions().is_empty());
     let whoami = next(&["whoami"]);
     assert!(whoami.status.success(), "{}", said(&whoami));
+}
+
+#[test]
+fn a_key_that_is_removed_takes_its_login_and_its_sessions_along() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let (alice, bob) = (world.alice(), world.bob());
+    let mut live = world.begin_ssh();
+    let listed = bob
+        .run(&["tidegate", "-o", "name", "user", "keys", "alice"])
+        .expect("bob lists her keys");
+    let fingerprint = listed.trim();
+    bob.run(&["tidegate", "user", "key", "rm", "alice", fingerprint])
+        .expect("bob removes her key");
+    let told = live.ended();
+    assert!(told.contains("TG212"), "{told}");
+    let ssh = world.ssh(&[], &["echo in"]);
+    assert!(
+        ssh.stdout.is_empty() && said(&ssh).contains("Permission denied"),
+        "{}",
+        said(&ssh)
+    );
+    for line in [&["tidegate", "whoami"][..], &["tidegate", "login"]] {
+        let tried = alice.output(line).expect("it runs");
+        assert_eq!(tried.status.code(), Some(NOT_LOGGED_IN), "{}", said(&tried));
+    }
+    let again = ["tidegate", "user", "key", "rm", "alice", fingerprint];
+    let again = bob.output(&again).expect("it runs");
+    assert_eq!(again.status.code(), Some(NOT_FOUND), "{}", said(&again));
 }

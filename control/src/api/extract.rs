@@ -16,7 +16,32 @@ pub(crate) struct Body<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
+        Unread(request).read().await.map(Self)
+    }
+}
+
+/// A JSON body that is not looked at before it is known that the caller may send it: what a body has
+/// to look like is nobody else's business.
+#[derive(Debug)]
+pub(crate) struct Unread(Request);
+
+impl<S: Send + Sync> FromRequest<S> for Unread {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
+        Ok(Self(request))
+    }
+}
+
+impl Unread {
+    /// Reads and parses it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) async fn read<T: DeserializeOwned>(self) -> Result<T, Refused> {
+        let Self(request) = self;
         let kind = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -24,12 +49,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if kind.is_none_or(|kind| kind.split(';').next() != Some("application/json")) {
             return Err(not_understood("the body has to be application/json"));
         }
-        let bytes = axum::body::Bytes::from_request(request, state)
+        let bytes = axum::body::Bytes::from_request(request, &())
             .await
             .map_err(|_cut| not_understood("the body is too long or was cut off"))?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|odd| not_understood(&odd.to_string()))
+        serde_json::from_slice(&bytes).map_err(|odd| not_understood(&odd.to_string()))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::Broker;
 use crate::api::Shared;
 use crate::api::caller::Known;
-use crate::api::extract::{Asked, Body, Named};
+use crate::api::extract::{Asked, Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{Ended, Ending, GrantView, List};
 
@@ -66,10 +66,11 @@ pub(crate) async fn revoke(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(id): Named<String>,
-    Body(ending): Body<Ending>,
+    body: Unread,
 ) -> Result<Json<Ended>, Refused> {
     let broker = &house.parts.broker;
     let id = broker.find_grant(&caller, &id)?;
+    let ending: Ending = body.read().await?;
     let sessions = broker.revoke(&caller, id, ending.reason).await?;
     Ok(Json(Ended::of(id.to_string(), sessions)))
 }

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use policies::Office;
 use serde::Deserialize;
 
 use crate::api::Shared;
 use crate::api::caller::Known;
-use crate::api::extract::{Asked, Body};
+use crate::api::extract::{Asked, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{PolicyApplied, PolicyView};
 use crate::change::PolicyTexts;
@@ -33,9 +34,13 @@ pub(crate) async fn apply(
     State(house): State<Shared>,
     Known(caller): Known,
     Asked(How { dry_run }): Asked<How>,
-    Body(texts): Body<PolicyTexts>,
+    body: Unread,
 ) -> Result<Json<PolicyApplied>, Refused> {
     let broker = &house.parts.broker;
+    broker
+        .demand(&caller, Office::ManagePolicies, ("apply policies", ""))
+        .await?;
+    let texts: PolicyTexts = body.read().await?;
     let applied = if dry_run {
         broker.check_policies(&caller, &texts).await?
     } else {

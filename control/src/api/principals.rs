@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use policies::words::api::ApiRefusal;
-use policies::{Lock, LockScope, Principal, PrincipalName};
+use policies::{Lock, LockScope, Office, Principal, PrincipalName};
 
 use crate::api::Shared;
 use crate::api::caller::Known;
-use crate::api::extract::{Body, Named};
+use crate::api::extract::{Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{Ended, Ending, KeyOrder, List, PrincipalOrder, PrincipalView, WhoAmI};
 use crate::identity::registered_key;
@@ -73,9 +73,13 @@ pub(crate) async fn list(
 pub(crate) async fn add(
     State(house): State<Shared>,
     Known(caller): Known,
-    Body(order): Body<PrincipalOrder>,
+    body: Unread,
 ) -> Result<Json<PrincipalView>, Refused> {
     let broker = &house.parts.broker;
+    broker
+        .demand(&caller, Office::ManagePrincipals, ("add principal", ""))
+        .await?;
+    let order: PrincipalOrder = body.read().await?;
     let keys: Result<Vec<_>, _> = order.keys.iter().map(|line| registered_key(line)).collect();
     let principal = Principal {
         name: order.name,
@@ -101,14 +105,15 @@ pub(crate) async fn lock(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(name): Named<PrincipalName>,
-    Body(ending): Body<Ending>,
+    body: Unread,
 ) -> Result<Json<Ended>, Refused> {
-    let scope = LockScope::Principal(name.clone());
-    let (_lock, sessions) = house
-        .parts
-        .broker
-        .lock(&caller, scope, ending.reason)
+    let broker = &house.parts.broker;
+    broker
+        .demand(&caller, Office::Lock, ("lock", name.as_str()))
         .await?;
+    let ending: Ending = body.read().await?;
+    let scope = LockScope::Principal(name.clone());
+    let (_lock, sessions) = broker.lock(&caller, scope, ending.reason).await?;
     Ok(Json(Ended::of(name.to_string(), sessions)))
 }
 
@@ -121,22 +126,57 @@ pub(crate) async fn unlock(
     while let Some(lock) = lock_on(broker, &caller, &name)? {
         broker.unlock(&caller, lock.id).await?;
     }
-    let all = broker.principals(&caller)?;
-    let found = all.iter().find(|principal| principal.name == name);
+    one(broker, &caller, &name)
+}
+
+/// One principal, for who may see all.
+fn one(
+    broker: &Broker,
+    caller: &Caller,
+    name: &PrincipalName,
+) -> Result<Json<PrincipalView>, Refused> {
+    let all = broker.principals(caller)?;
+    let found = all.iter().find(|principal| principal.name == *name);
     let found = found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
     })?;
-    Ok(Json(view(broker, &caller, found)?))
+    Ok(Json(view(broker, caller, found)?))
+}
+
+pub(crate) async fn show(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<PrincipalName>,
+) -> Result<Json<PrincipalView>, Refused> {
+    one(&house.parts.broker, &caller, &name)
 }
 
 pub(crate) async fn add_key(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(name): Named<PrincipalName>,
-    Body(order): Body<KeyOrder>,
+    body: Unread,
 ) -> Result<Json<PrincipalView>, Refused> {
     let broker = &house.parts.broker;
+    broker
+        .demand(
+            &caller,
+            Office::ManagePrincipals,
+            ("add key", name.as_str()),
+        )
+        .await?;
+    let order: KeyOrder = body.read().await?;
     let key = registered_key(&order.key).map_err(BrokerError::Invalid)?;
     let changed = broker.add_key(&caller, &name, key).await?;
     Ok(Json(view(broker, &caller, &changed)?))
+}
+
+pub(crate) async fn remove_key(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named((name, fingerprint)): Named<(PrincipalName, String)>,
+) -> Result<Json<Ended>, Refused> {
+    let broker = &house.parts.broker;
+    let sessions = broker.remove_key(&caller, &name, &fingerprint).await?;
+    Ok(Json(Ended::of(fingerprint, sessions)))
 }

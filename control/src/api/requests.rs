@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::api::Shared;
 use crate::api::caller::Known;
-use crate::api::extract::{Asked, Body, Named};
+use crate::api::extract::{Asked, Body, Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
 use crate::broker::{Asking, Petition, RequestFilter};
@@ -145,10 +145,11 @@ pub(crate) async fn approve(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(id): Named<String>,
-    Body(answer): Body<Answer>,
+    body: Unread,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
     let id = broker.find_request(&caller, &id)?;
+    let answer: Answer = body.read().await?;
     let asking = broker
         .approve(&caller, id, answer.note, answer.digest.as_deref())
         .await?;
@@ -159,10 +160,11 @@ pub(crate) async fn deny(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(id): Named<String>,
-    Body(answer): Body<Answer>,
+    body: Unread,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
     let id = broker.find_request(&caller, &id)?;
+    let answer: Answer = body.read().await?;
     let note: Reason = answer.note.ok_or_else(|| ApiRefusal::Body {
         why: "a denial needs a `note`".to_owned(),
     })?;

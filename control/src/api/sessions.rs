@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::api::Shared;
 use crate::api::caller::Known;
-use crate::api::extract::{Asked, Body, Named};
+use crate::api::extract::{Asked, Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{AuditView, Ended, Ending, List, SessionView};
 use crate::ledger::{Session, SessionFilter};
@@ -94,10 +94,11 @@ pub(crate) async fn kill(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(id): Named<String>,
-    Body(ending): Body<Ending>,
+    body: Unread,
 ) -> Result<Json<Ended>, Refused> {
     let broker = &house.parts.broker;
     let id = find(broker, &caller, &id).await?;
+    let ending: Ending = body.read().await?;
     broker.kill_session(&caller, id, ending.reason).await?;
     Ok(Json(Ended::of(id.to_string(), vec![id])))
 }

@@ -9,7 +9,7 @@ use policies::words::cli::doctor as words;
 use policies::{Endpoint, HostKeyPin, Office, ServerPin, Target, TargetName};
 
 use crate::api::caller::Known;
-use crate::api::extract::{Body, Named};
+use crate::api::extract::{Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{
     Access, AccessState, Check, Ended, List, ProbeOrder, Probed, TargetOrder, TargetView,
@@ -100,9 +100,13 @@ pub(crate) async fn show(
 pub(crate) async fn add(
     State(house): State<Shared>,
     Known(caller): Known,
-    Body(order): Body<TargetOrder>,
+    body: Unread,
 ) -> Result<Json<TargetView>, Refused> {
     let broker = &house.parts.broker;
+    broker
+        .demand(&caller, Office::ManageTargets, ("add target", ""))
+        .await?;
+    let order: TargetOrder = body.read().await?;
     let target = Target {
         name: order.name,
         endpoint: order.endpoint,
@@ -136,12 +140,13 @@ pub(crate) async fn remove(
 pub(crate) async fn probe(
     State(house): State<Shared>,
     Known(caller): Known,
-    Body(order): Body<ProbeOrder>,
+    body: Unread,
 ) -> Result<Json<Probed>, Refused> {
-    house
-        .parts
-        .broker
-        .may_office(&caller, Office::ManageTargets)?;
+    let broker = &house.parts.broker;
+    broker
+        .demand(&caller, Office::ManageTargets, ("look at server", ""))
+        .await?;
+    let order: ProbeOrder = body.read().await?;
     let seen = house.parts.probe.look(order.protocol, &order.addr).await;
     Ok(Json(seen.map_err(ApiRefusal::Unseen)?))
 }
@@ -151,10 +156,14 @@ pub(crate) async fn test(
     Known(caller): Known,
     Named(name): Named<TargetName>,
 ) -> Result<Json<Check>, Refused> {
-    house
-        .parts
-        .broker
-        .may_office(&caller, Office::ManageTargets)?;
+    let broker = &house.parts.broker;
+    broker
+        .demand(
+            &caller,
+            Office::ManageTargets,
+            ("test target", name.as_str()),
+        )
+        .await?;
     let seen = seen(&house, &caller, &name)?;
     Ok(Json(tested(&house, &seen.target).await))
 }

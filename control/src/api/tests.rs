@@ -4,6 +4,7 @@ mod world;
 
 use self::world::World;
 use crate::api::strangers::PER_MINUTE_MAX;
+use crate::api::wire::PrincipalView;
 
 /// Every endpoint that needs a login, with an id or name that exists where one is named.
 fn endpoints(request: &str) -> Vec<(&'static str, String)> {
@@ -15,6 +16,8 @@ fn endpoints(request: &str) -> Vec<(&'static str, String)> {
         post("/v1/targets"),
         get("/v1/targets/web1"),
         ("DELETE", "/v1/targets/web1".to_owned()),
+        get("/v1/principals/alice"),
+        ("DELETE", "/v1/principals/alice/keys/SHA256:x".to_owned()),
         post("/v1/targets/probe"),
         post("/v1/targets/web1/test"),
         get("/v1/requests"),
@@ -121,6 +124,58 @@ async fn offices_are_for_those_who_hold_them() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_body_has_to_look_like_is_told_to_those_who_may_send_it() {
+    let world = World::build().await;
+    let request = world.asked_by_alice().await;
+    let cases = [
+        ("POST", "/v1/targets".to_owned()),
+        ("POST", "/v1/targets/probe".to_owned()),
+        ("POST", "/v1/principals".to_owned()),
+        ("POST", "/v1/principals/alice/lock".to_owned()),
+        ("POST", "/v1/principals/alice/keys".to_owned()),
+        ("PUT", "/v1/policies".to_owned()),
+        ("POST", format!("/v1/requests/{request}/approve")),
+        ("POST", format!("/v1/requests/{request}/deny")),
+    ];
+    for (method, path) in cases {
+        for (who, want) in [("mallory", [403, 404]), ("root", [422, 422])] {
+            let certificate = world.certificate(who).await;
+            let (status, answer) = world.call(Some(&certificate), method, &path, "[]").await;
+            assert!(want.contains(&status), "{who} {path}: {status} {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_removed_by_who_manages_people_and_takes_its_login_along() {
+    let world = World::build().await;
+    let (root, alice) = (
+        world.certificate("root").await,
+        world.certificate("alice").await,
+    );
+    let (status, body) = world
+        .call(Some(&root), "GET", "/v1/principals/alice", "")
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let view: PrincipalView = serde_json::from_str(&body).unwrap();
+    let fingerprint = view.keys[0].replace('/', "%2F").replace('+', "%2B");
+    let path = format!("/v1/principals/alice/keys/{fingerprint}");
+    let (status, _body) = world.call(Some(&alice), "DELETE", &path, "").await;
+    assert_eq!(status, 403);
+    assert_eq!(
+        world.call(Some(&alice), "GET", "/v1/whoami", "").await.0,
+        200
+    );
+    let (status, body) = world.call(Some(&root), "DELETE", &path, "").await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(
+        world.call(Some(&alice), "GET", "/v1/whoami", "").await.0,
+        401
+    );
+    assert_eq!(world.call(Some(&root), "DELETE", &path, "").await.0, 404);
 }
 
 #[tokio::test]

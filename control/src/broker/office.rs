@@ -18,6 +18,25 @@ impl Broker {
             .map_err(BrokerError::from)
     }
 
+    /// The same, with the no in the ledger before it is answered. `deed` and `object` say what was
+    /// wanted.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] if not.
+    pub async fn demand(
+        &self,
+        caller: &Caller,
+        office: Office,
+        (deed, object): (&str, &str),
+    ) -> Result<(), BrokerError> {
+        self.change(caller, (deed, object), |view| {
+            view.office(office)?;
+            Ok((Vec::new(), ()))
+        })
+        .await
+    }
+
     /// The offices that the caller holds.
     pub fn offices(&self, caller: &Caller) -> Vec<Office> {
         let state = self.state();

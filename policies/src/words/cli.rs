@@ -316,6 +316,11 @@ pub fn key_added(name: &str) -> String {
     format!("added a key to {name}\n  tidegate user ls")
 }
 
+/// After a key was removed, with the number of sessions that were cut.
+pub fn key_removed(name: &str, cut: usize) -> String {
+    format!("removed a key of {name}; {cut} sessions are cut\n  tidegate user keys {name}")
+}
+
 /// After policies were found good.
 pub fn policies_good(count: usize) -> String {
     format!("{count} policy files are well formed and valid\n  tidegate policy apply DIR")

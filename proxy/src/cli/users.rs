@@ -7,6 +7,7 @@ use control::api::wire::{Ended, Ending, KeyOrder, List, PrincipalOrder, Principa
 use policies::words::cli;
 use policies::{GroupName, PrincipalKind, PrincipalName, Reason};
 use reqwest::Method;
+use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -41,6 +42,11 @@ pub(crate) enum UserVerb {
     /// Manage someone's keys
     #[command(subcommand)]
     Key(KeyVerb),
+    /// List someone's keys
+    Keys {
+        /// Whose
+        name: PrincipalName,
+    },
 }
 
 /// Manage someone's keys
@@ -54,6 +60,28 @@ pub(crate) enum KeyVerb {
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
     },
+    /// Remove a key, the certificates that were got by it, and cut their sessions
+    Rm {
+        /// Whose
+        name: PrincipalName,
+        /// Which, as `user keys` prints it: SHA256:…
+        fingerprint: String,
+    },
+}
+
+/// A registered key.
+#[derive(Debug, Serialize)]
+struct KeyRow<'a> {
+    fingerprint: &'a str,
+    principal: &'a PrincipalName,
+}
+
+impl Row for KeyRow<'_> {
+    const COLUMNS: (&'static [&'static str], usize) = (&["FINGERPRINT", "OF"], 2);
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.fingerprint.to_owned(), self.principal.to_string()]
+    }
 }
 
 /// Someone new.
@@ -137,7 +165,24 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
                 .printer
                 .done(&view, name.as_str(), &cli::user_unlocked(name.as_str()))
         }
-        UserVerb::Key(KeyVerb::Add { name, key }) => {
+        UserVerb::Key(verb) => key(context, verb).await,
+        UserVerb::Keys { name } => {
+            let doing = format!("list the keys of {name}");
+            let client = context.client(&doing)?;
+            let view: PrincipalView = client.get(&doing, &at(&name, "")).await?;
+            let row = |fingerprint| KeyRow {
+                fingerprint,
+                principal: &view.name,
+            };
+            let rows: Vec<KeyRow<'_>> = view.keys.iter().map(|key| row(key)).collect();
+            context.printer.list(&view, &rows)
+        }
+    }
+}
+
+async fn key(context: &Context, verb: KeyVerb) -> Outcome {
+    match verb {
+        KeyVerb::Add { name, key } => {
             let doing = format!("add a key to {name}");
             let order = KeyOrder {
                 key: public_key(&key)?,
@@ -147,6 +192,16 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
             context
                 .printer
                 .done(&view, name.as_str(), &cli::key_added(name.as_str()))
+        }
+        KeyVerb::Rm { name, fingerprint } => {
+            let doing = format!("remove a key of {name}");
+            let path = at(&name, &format!("/keys/{}", segment(&fingerprint)));
+            let client = context.client(&doing)?;
+            let ended: Ended = client
+                .send(&doing, Method::DELETE, &path, &serde_json::json!({}))
+                .await?;
+            let said = cli::key_removed(name.as_str(), ended.sessions.len());
+            context.printer.done(&ended, &fingerprint, &said)
         }
     }
 }
