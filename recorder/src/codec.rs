@@ -5,6 +5,7 @@
 
 mod channel;
 mod cursor;
+mod file;
 mod sql;
 
 use crate::frame::{Frame, Omission, Stream};
@@ -56,6 +57,7 @@ pub(crate) mod kind {
     pub(super) const OUTCOME: u8 = 5;
     pub(super) const NOTE: u8 = 6;
     pub(crate) const CLOSE: u8 = 7;
+    pub(super) const FILE: u8 = 8;
 }
 
 /// How a session ended, as the last frame carries it.
@@ -115,6 +117,10 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
             cursor::put(to, text.as_bytes());
             Ok(kind::NOTE)
         }
+        Frame::File(operation) => {
+            file::encode(operation, to);
+            Ok(kind::FILE)
+        }
         Frame::Close { end, timeline } => {
             encode_document(
                 &Ending {
@@ -149,6 +155,7 @@ pub(crate) fn decode(kind: u8, payload: &[u8]) -> Result<Frame<'_>, Malformed> {
             code: from.text()?,
             text: from.text()?,
         },
+        kind::FILE => Frame::File(file::decode(&mut from)?),
         kind::CLOSE => {
             let Ending::<End> { end, timeline } = decode_document(from.rest(), "end")?;
             Frame::Close { end, timeline }

@@ -5,6 +5,7 @@
 //! harmless too.
 
 mod cast;
+mod file;
 mod jsonl;
 pub(crate) mod plain;
 pub(crate) mod sql;

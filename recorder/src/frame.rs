@@ -51,6 +51,8 @@ pub enum Frame<'a> {
         /// A sentence.
         text: &'a str,
     },
+    /// Something was done to a file at the target, over SFTP.
+    File(FileOperation<'a>),
     /// The last frame. Only [`Recording::seal`](crate::Recording::seal) and recovery write it.
     Close {
         /// How the session ended.
@@ -258,6 +260,65 @@ pub struct SqlError<'a> {
     pub severity: &'a str,
     /// The primary message.
     pub message: &'a str,
+}
+
+/// One operation on a file, as it was asked for and, in a later frame with the same id, as it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileOperation<'a> {
+    /// On which channel.
+    pub channel: u32,
+    /// Joins both frames. Unique on the channel.
+    pub id: u64,
+    /// The operation's name in the protocol, for example `open` or `posix-rename`.
+    pub action: &'a str,
+    /// The file, as the client wrote it; empty where there is none.
+    pub path: &'a [u8],
+    /// Where there are two, the second: a new name, what a link says, where a name leads.
+    pub to: &'a [u8],
+    /// What else was asked for: `write create mode=0644`.
+    pub detail: &'a str,
+    /// How it went, if it is over.
+    pub outcome: Option<FileOutcome<'a>>,
+}
+
+/// How an operation on a file went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileOutcome<'a> {
+    /// Whether it was done.
+    pub result: FileResult<'a>,
+    /// What was read of a file that was closed.
+    pub read: Transfer,
+    /// What was written to it.
+    pub written: Transfer,
+}
+
+/// Whether an operation on a file was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileResult<'a> {
+    /// It was.
+    Done,
+    /// The target did not do it.
+    Failed {
+        /// `SSH_FX_…` (`draft-ietf-secsh-filexfer-02`, section 7).
+        code: u32,
+        /// What the target said about it.
+        message: &'a str,
+    },
+    /// It was not part of the permit, and the target never heard of it.
+    Refused,
+    /// The session ended before the answer.
+    Unanswered,
+}
+
+/// What passed of one file, one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Transfer {
+    /// How many bytes.
+    pub bytes: u64,
+    /// Where in the file the first of them stands.
+    pub start: u64,
+    /// Their SHA-256, where each followed the one before.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// A frame with its place and time.

@@ -40,8 +40,8 @@ pub use export::{ExportError, Form, export};
 pub use fault::{Break, Fault};
 pub use finish::Sealed;
 pub use frame::{
-    ChannelEvent, Format, Frame, Omission, Outcome, Parameter, SqlError, Stamped, Statement,
-    StatementKind, Stream, Value,
+    ChannelEvent, FileOperation, FileOutcome, FileResult, Format, Frame, Omission, Outcome,
+    Parameter, SqlError, Stamped, Statement, StatementKind, Stream, Transfer, Value,
 };
 pub use heading::Heading;
 pub use limits::Limits;

@@ -56,6 +56,7 @@ impl Passed {
             | Frame::Statement(_)
             | Frame::Outcome(_)
             | Frame::Note { .. }
+            | Frame::File(_)
             | Frame::Close { .. } => {}
         }
     }
@@ -78,6 +79,7 @@ impl Passed {
             | Frame::Statement(_)
             | Frame::Outcome(_)
             | Frame::Note { .. }
+            | Frame::File(_)
             | Frame::Close { .. } => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);

@@ -100,12 +100,15 @@ impl<W: Write> Cast<'_, W> {
                 stream: Stream::Output | Stream::ErrorOutput,
                 ..
             } if self.begun && self.channel == Some(*channel) => self.mark(at, frame),
-            Frame::Note { .. } | Frame::Close { .. } if self.begun => self.mark(at, frame),
+            Frame::Note { .. } | Frame::File(_) | Frame::Close { .. } if self.begun => {
+                self.mark(at, frame)
+            }
             Frame::Data { .. }
             | Frame::Omitted { .. }
             | Frame::Statement(_)
             | Frame::Outcome(_)
             | Frame::Note { .. }
+            | Frame::File(_)
             | Frame::Close { .. } => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::plain::stream_name;
-use super::{ExportError, harmless};
+use super::{ExportError, file, harmless};
 use crate::frame::{
     ChannelEvent, Format, Frame, Omission, Outcome, Parameter, Stamped, Statement, StatementKind,
     Value as Bound,
@@ -72,6 +72,14 @@ pub(crate) fn frame(stamped: &Stamped<'_>) -> Value {
         Frame::Statement(statement) => statement_value(statement),
         Frame::Outcome(outcome) => outcome_value(outcome),
         Frame::Note { code, text } => json!({ "type": "note", "code": code, "text": text }),
+        Frame::File(operation) => {
+            let mut value = file::value(operation);
+            put(&mut value, "path", operation.path);
+            if !operation.to.is_empty() {
+                put(&mut value, "to", operation.to);
+            }
+            value
+        }
         Frame::Close { end, timeline } => {
             json!({ "type": "close", "end": end, "timeline": timeline })
         }

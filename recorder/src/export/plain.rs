@@ -48,6 +48,7 @@ pub(super) fn write<R: Read>(
             | Frame::Statement(_)
             | Frame::Outcome(_)
             | Frame::Note { .. }
+            | Frame::File(_)
             | Frame::Close { .. } => {
                 hush(&mut voices, &mut text);
                 text.push_str(&line(stamped.at, &stamped.frame).unwrap_or_default());
@@ -140,6 +141,7 @@ pub(crate) fn line(at: Duration, frame: &Frame<'_>) -> Option<String> {
             )
         }
         Frame::Note { code, text } => format!("{code} {text}"),
+        Frame::File(operation) => super::file::text(operation)?,
         Frame::Close {
             end: End::Complete, ..
         } => "the session ended".to_owned(),

@@ -33,6 +33,7 @@ pub(crate) fn lines(at: Duration, frame: &Frame<'_>) -> Option<String> {
         | Frame::Omitted { .. }
         | Frame::Channel { .. }
         | Frame::Note { .. }
+        | Frame::File(_)
         | Frame::Close { .. } => None,
     }
 }

@@ -241,6 +241,16 @@ impl<'a> Deck<'a> {
                         text,
                     });
                 }
+                // Where files are moved there is nothing else to see.
+                Frame::File(operation)
+                    if *self.channel.get_or_insert(operation.channel) == operation.channel =>
+                {
+                    let line = show::line(stamped.at, &stamped.frame).unwrap_or_default();
+                    self.next = (!line.is_empty()).then_some(Shown {
+                        at: stamped.at,
+                        text: line.replace('\n', "\r\n"),
+                    });
+                }
                 Frame::Channel {
                     channel,
                     event:

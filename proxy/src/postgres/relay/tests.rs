@@ -55,7 +55,7 @@ impl Account for Memory {
             }
             Frame::Note { code, .. } => format!("note {code}"),
             Frame::Omitted { bytes, .. } => format!("ahead {bytes}"),
-            Frame::Data { .. } | Frame::Channel { .. } | Frame::Close { .. } => {
+            Frame::Data { .. } | Frame::Channel { .. } | Frame::File(_) | Frame::Close { .. } => {
                 format!("{frame:?}")
             }
         };
