@@ -95,8 +95,7 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
                 Omission::Bulk => 1,
             });
             to.extend_from_slice(&bytes.to_le_bytes());
-            to.push(u8::from(digest.is_some()));
-            to.extend_from_slice(digest.as_ref().map_or(&[], |digest| digest.as_slice()));
+            encode_digest(digest.as_ref(), to);
             Ok(kind::OMITTED)
         }
         Frame::Channel { channel, event } => {
@@ -122,17 +121,16 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
             Ok(kind::FILE)
         }
         Frame::Close { end, timeline } => {
-            encode_document(
-                &Ending {
-                    end,
-                    timeline: *timeline,
-                },
-                to,
-                "end",
-            )?;
+            let timeline = *timeline;
+            encode_document(&Ending { end, timeline }, to, "end")?;
             Ok(kind::CLOSE)
         }
     }
+}
+
+fn encode_digest(digest: Option<&[u8; 32]>, to: &mut Vec<u8>) {
+    to.push(u8::from(digest.is_some()));
+    to.extend_from_slice(digest.map_or(&[], |digest| digest.as_slice()));
 }
 
 /// Reads the payload of a frame of this kind.

@@ -29,6 +29,13 @@ pub enum SshSaying<'a> {
     NoTerminal,
     /// The target ended the connection in the middle of something.
     TargetGone,
+    /// What passes over SFTP cannot be understood.
+    Unfollowed {
+        /// `the client` or `the target`.
+        who: &'a str,
+        /// What it sent.
+        why: &'a str,
+    },
 }
 
 impl Shown for SshSaying<'_> {
@@ -59,6 +66,13 @@ impl Shown for SshSaying<'_> {
             ),
             Self::NoTerminal => ("TG606", "the target gave no terminal".to_owned(), None),
             Self::TargetGone => ("TG607", "the target ended the connection".to_owned(), None),
+            Self::Unfollowed { who, why } => (
+                "TG608",
+                format!(
+                    "the file transfer was ended, because it cannot be recorded: {who} sent {why}"
+                ),
+                None,
+            ),
         };
         Words {
             code,
@@ -101,6 +115,10 @@ mod tests {
             SshSaying::NotStarted,
             SshSaying::NoTerminal,
             SshSaying::TargetGone,
+            SshSaying::Unfollowed {
+                who: "the client",
+                why: "a packet that ends too early",
+            },
         ];
         let codes = all
             .iter()

@@ -431,6 +431,7 @@ impl Line {
         self.tap
             .begin(match (program, &self.opening.prelude.terminal) {
                 (Program::Shell | Program::Exec(_), Some(_)) => Content::Terminal,
+                (Program::Subsystem(name), _) if name == "sftp" => Content::Files,
                 (Program::Subsystem(_), _) | (_, None) => Content::Plain,
             });
         if let Some(Terminal {

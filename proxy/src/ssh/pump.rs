@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use policies::words::Shown;
 use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Stream};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use tokio::select;
@@ -19,11 +19,13 @@ use tokio::time;
 
 use super::backlog::{Backlog, Item};
 use super::channels::{Answer, Request, Stage};
-use super::exit::{EXIT_GONE, EXIT_NOT_STARTED};
+use super::exit::{EXIT_GONE, EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::flow::Tally;
 use super::line::{Opening, Program, Terminal, eof};
 use super::relay::Link;
-use super::tap::Tap;
+use super::sftp::Unclear;
+use super::signal::signal_name;
+use super::tap::{Passage, Tap};
 use super::voice::{STDERR, Screen, Voice, Writer};
 
 /// How long a target may take to accept what a client sent before it closed its channel.
@@ -94,12 +96,44 @@ pub(super) async fn run(
         ended = down.carry(read) => ended,
         ended = drain(&mut opening.read, &mut opening.stage, &backlog, &input_ended) => ended,
         ended = up.carry(&backlog) => ended,
-        () = link.client_gone.cancelled() => Ok(()),
+        () = link.client_gone.cancelled() => Ok(Ended::Closed),
     };
     // Neither side may be there any more; then there is nothing to close.
     drop(write.close().await);
-    ended?;
+    if let Ended::Unfollowed(words) = ended? {
+        let (code, what) = (words.code, "sftp");
+        tap.event(ChannelEvent::Refused { code, what })?;
+        down.voice.say(&words).await;
+        down.end(EXIT_REFUSED).await;
+    }
     tap.event(ChannelEvent::Closed)
+}
+
+/// How a channel ends.
+enum Ended {
+    /// One side closed it, or is gone.
+    Closed,
+    /// What passes cannot be followed any more.
+    Unfollowed(Words),
+}
+
+/// How it went with bytes that were to go on.
+enum Sent {
+    Done,
+    /// Nobody takes them.
+    Gone,
+    Unfollowed(Words),
+}
+
+impl From<Result<(), russh::Error>> for Sent {
+    fn from(sent: Result<(), russh::Error>) -> Self {
+        sent.map_or(Self::Gone, |()| Self::Done)
+    }
+}
+
+fn unfollowed(who: &str, unclear: &Unclear) -> Sent {
+    let why = unclear.to_string();
+    Sent::Unfollowed(SshSaying::Unfollowed { who, why: &why }.words())
 }
 
 /// Asks the target for what the client asked for. Returns the answers that will come, in order.
@@ -153,7 +187,7 @@ async fn drain(
     stage: &mut Stage,
     backlog: &Backlog,
     input_ended: &AtomicBool,
-) -> Result<(), AppendError> {
+) -> Result<Ended, AppendError> {
     while let Some(message) = read.wait().await {
         let item = match message {
             ChannelMsg::Data { data } => Item::Bytes(data),
@@ -181,13 +215,13 @@ async fn drain(
             ChannelMsg::Close => {
                 backlog.push(Item::Close);
                 time::sleep(CLOSING_LIMIT).await;
-                return Ok(());
+                return Ok(Ended::Closed);
             }
             _ => continue,
         };
         if !backlog.push(item) {
             tracing::debug!("client.floods");
-            return Ok(());
+            return Ok(Ended::Closed);
         }
     }
     std::future::pending().await
@@ -201,7 +235,7 @@ struct Up<'a> {
 }
 
 impl Up<'_> {
-    async fn carry(&self, backlog: &Backlog) -> Result<(), AppendError> {
+    async fn carry(&self, backlog: &Backlog) -> Result<Ended, AppendError> {
         loop {
             let sent = match backlog.pop().await {
                 Item::Bytes(data) => self.send(data).await?,
@@ -213,31 +247,43 @@ impl Up<'_> {
                     height,
                 } => {
                     self.tap.event(ChannelEvent::Resize { columns, rows })?;
-                    self.write.window_change(columns, rows, width, height).await
+                    let resized = self.write.window_change(columns, rows, width, height);
+                    resized.await.into()
                 }
                 Item::Signal(signal) => {
                     self.tap.event(ChannelEvent::Signal {
                         name: signal_name(&signal),
                     })?;
-                    self.write.signal(signal).await
+                    self.write.signal(signal).await.into()
                 }
                 Item::Eof => {
                     self.tap.event(eof(Stream::Input))?;
-                    self.write.eof().await
+                    self.write.eof().await.into()
                 }
-                Item::Close => return Ok(()),
+                Item::Close => return Ok(Ended::Closed),
             };
-            if sent.is_err() {
-                // The target has gone. What it had sent still goes down; then the channel ends.
-                return std::future::pending().await;
+            match sent {
+                Sent::Done => {}
+                // What the target had sent still goes down; then the channel ends.
+                Sent::Gone => return std::future::pending().await,
+                Sent::Unfollowed(words) => return Ok(Ended::Unfollowed(words)),
             }
         }
     }
 
-    async fn send(&self, data: Bytes) -> Result<Result<(), russh::Error>, AppendError> {
+    async fn send(&self, data: Bytes) -> Result<Sent, AppendError> {
         let bytes = data.len();
-        self.tap.bytes(Stream::Input, &data)?;
-        let sent = self.write.data_bytes(data).await;
+        let sent = match self.tap.pass(Stream::Input, data)? {
+            Passage::All(data) => self.write.data_bytes(data).await.into(),
+            Passage::Pieces(pieces) => {
+                let mut sent = Sent::Done;
+                for piece in pieces {
+                    sent = self.write.data_bytes(piece).await.into();
+                }
+                sent
+            }
+            Passage::Unclear(unclear) => unfollowed("the client", &unclear),
+        };
         self.tally.take(bytes);
         Ok(sent)
     }
@@ -265,7 +311,7 @@ impl Down<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "russh adds messages without notice; what is not named here is not for us"
     )]
-    async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<(), AppendError> {
+    async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<Ended, AppendError> {
         while let Some(message) = self.next(&mut read).await {
             let sent = match message {
                 ChannelMsg::Data { data } => self.send(Stream::Output, data).await?,
@@ -275,49 +321,51 @@ impl Down<'_> {
                 ChannelMsg::Eof => {
                     self.tap.event(eof(Stream::Output))?;
                     self.eof_held = true;
-                    Ok(())
+                    Sent::Done
                 }
                 ChannelMsg::ExitStatus { exit_status } => {
                     self.exited();
                     self.tap.event(ChannelEvent::ExitStatus {
                         status: exit_status,
                     })?;
-                    self.writer.exit_status(exit_status).await
+                    self.writer.exit_status(exit_status).await.into()
                 }
                 ChannelMsg::ExitSignal {
                     signal_name,
                     core_dumped,
                     error_message,
                     ..
-                } => {
-                    self.exit_signal(signal_name, core_dumped, error_message)
-                        .await?
-                }
+                } => self
+                    .exit_signal(signal_name, core_dumped, error_message)
+                    .await?
+                    .into(),
                 ChannelMsg::Success => {
                     self.expected.pop_front();
-                    Ok(())
+                    Sent::Done
                 }
                 ChannelMsg::Failure => {
                     if self.refused().await? {
-                        return Ok(());
+                        return Ok(Ended::Closed);
                     }
-                    Ok(())
+                    Sent::Done
                 }
                 ChannelMsg::Close => {
                     self.end_once();
                     self.pass_eof().await;
                     // A client that has closed already needs no telling.
                     drop(self.writer.close().await);
-                    return Ok(());
+                    return Ok(Ended::Closed);
                 }
-                _ => Ok(()),
+                _ => Sent::Done,
             };
-            if sent.is_err() {
-                return Ok(());
+            match sent {
+                Sent::Done => {}
+                Sent::Gone => return Ok(Ended::Closed),
+                Sent::Unfollowed(words) => return Ok(Ended::Unfollowed(words)),
             }
         }
         self.target_gone().await;
-        Ok(())
+        Ok(Ended::Closed)
     }
 
     /// The next message. An end of the output is held back until the exit status has come, if that
@@ -335,7 +383,17 @@ impl Down<'_> {
                 Err(_elapsed) => self.pass_eof().await,
             }
         }
-        read.wait().await
+        loop {
+            let answers = select! {
+                biased;
+                message = read.wait() => return message,
+                answers = self.tap.answers() => answers,
+            };
+            for answer in answers {
+                // A client that has gone ends the channel by other ways.
+                drop(self.writer.data_bytes(answer).await);
+            }
+        }
     }
 
     fn exited(&mut self) {
@@ -357,16 +415,21 @@ impl Down<'_> {
         }
     }
 
-    async fn send(
-        &self,
-        stream: Stream,
-        data: Bytes,
-    ) -> Result<Result<(), russh::Error>, AppendError> {
+    async fn send(&self, stream: Stream, data: Bytes) -> Result<Sent, AppendError> {
         let bytes = data.len();
-        self.tap.bytes(stream, &data)?;
-        let sent = match stream {
-            Stream::ErrorOutput => self.writer.extended_data_bytes(STDERR, data).await,
-            Stream::Input | Stream::Output => self.writer.data_bytes(data).await,
+        let sent = match (self.tap.pass(stream, data)?, stream) {
+            (Passage::All(data), Stream::ErrorOutput) => {
+                self.writer.extended_data_bytes(STDERR, data).await.into()
+            }
+            (Passage::All(data), _) => self.writer.data_bytes(data).await.into(),
+            (Passage::Pieces(pieces), _) => {
+                let mut sent = Sent::Done;
+                for piece in pieces {
+                    sent = self.writer.data_bytes(piece).await.into();
+                }
+                sent
+            }
+            (Passage::Unclear(unclear), _) => unfollowed("the target", &unclear),
         };
         self.tally.take(bytes);
         Ok(sent)
@@ -432,23 +495,5 @@ impl Down<'_> {
         }
         drop(self.writer.eof().await);
         drop(self.writer.close().await);
-    }
-}
-
-fn signal_name(signal: &Sig) -> &str {
-    match signal {
-        Sig::ABRT => "ABRT",
-        Sig::ALRM => "ALRM",
-        Sig::FPE => "FPE",
-        Sig::HUP => "HUP",
-        Sig::ILL => "ILL",
-        Sig::INT => "INT",
-        Sig::KILL => "KILL",
-        Sig::PIPE => "PIPE",
-        Sig::QUIT => "QUIT",
-        Sig::SEGV => "SEGV",
-        Sig::TERM => "TERM",
-        Sig::USR1 => "USR1",
-        Sig::Custom(name) => name,
     }
 }

@@ -8,13 +8,17 @@
 //!   do. Of each stream, input too, so much is kept as `[recordings] stream_max` says
 //!   ([`recorder::Limits::stream_max`]); the rest is counted, and its SHA-256 stands in a last frame
 //!   of zero bytes.
+//! - What passes an sftp channel is not kept as bytes but understood ([`FileTap`]).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 use policies::InputRecording;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream};
 
+use super::filetap::FileTap;
+use super::sftp::Unclear;
 use crate::session::scope::Scope;
 
 /// What runs on a channel, as far as recording cares.
@@ -24,6 +28,8 @@ pub enum Content {
     Terminal,
     /// A shell, a command or a subsystem without one.
     Plain,
+    /// Files.
+    Files,
 }
 
 /// One channel's way into the recording.
@@ -31,7 +37,19 @@ pub enum Content {
 pub struct Tap {
     scope: Scope,
     channel: u32,
+    files: OnceLock<FileTap>,
     state: Mutex<State>,
+}
+
+/// What may go on of what came.
+#[derive(Debug)]
+pub enum Passage {
+    /// All of it.
+    All(Bytes),
+    /// These pieces, in order.
+    Pieces(Vec<Bytes>),
+    /// Nothing from here on: it cannot be understood.
+    Unclear(Unclear),
 }
 
 #[derive(Debug)]
@@ -79,6 +97,7 @@ impl Tap {
         Self {
             scope,
             channel,
+            files: OnceLock::new(),
             state: Mutex::new(state),
         }
     }
@@ -86,6 +105,32 @@ impl Tap {
     /// Says what runs on the channel.
     pub fn begin(&self, content: Content) {
         self.state().content = content;
+        if content == Content::Files {
+            self.files
+                .get_or_init(|| FileTap::new(self.scope.clone(), self.channel));
+        }
+    }
+
+    /// Records what came, and says what of it may go on.
+    pub fn pass(&self, stream: Stream, came: Bytes) -> Result<Passage, AppendError> {
+        match self.files.get() {
+            Some(files) if stream != Stream::ErrorOutput => Ok(match files.pass(stream, came)? {
+                Ok(pieces) => Passage::Pieces(pieces),
+                Err(unclear) => Passage::Unclear(unclear),
+            }),
+            _ => {
+                self.bytes(stream, &came)?;
+                Ok(Passage::All(came))
+            }
+        }
+    }
+
+    /// What the client is to be answered by us, once it is; never, where nothing is.
+    pub async fn answers(&self) -> Vec<Bytes> {
+        match self.files.get() {
+            Some(files) => files.answers().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Records that something happened.
@@ -97,7 +142,7 @@ impl Tap {
     }
 
     /// Records bytes. Only when this has returned may they go on.
-    pub fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
+    fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
         let mut state = self.state();
         let channel = self.channel;
         match state.rule(stream, self.scope.terms().obligations.input) {
@@ -144,6 +189,9 @@ impl Tap {
         if std::mem::replace(&mut state.finished, true) {
             return Ok(());
         }
+        if let Some(files) = self.files.get() {
+            files.finish()?;
+        }
         for stream in [Stream::Input, Stream::Output, Stream::ErrorOutput] {
             let Some(context) = state.of(stream).digest.take() else {
                 continue;
@@ -183,7 +231,7 @@ impl State {
             (Content::Terminal, Stream::Output | Stream::ErrorOutput, _)
             | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
             (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
-            (Content::Plain, _, _) => Rule::KeepSome,
+            (Content::Plain | Content::Files, _, _) => Rule::KeepSome,
         }
     }
 

@@ -31,13 +31,7 @@ pub(super) fn encode(operation: &FileOperation<'_>, to: &mut Vec<u8>) {
         for transfer in [&outcome.read, &outcome.written] {
             to.extend_from_slice(&transfer.bytes.to_le_bytes());
             to.extend_from_slice(&transfer.start.to_le_bytes());
-            to.push(u8::from(transfer.digest.is_some()));
-            to.extend_from_slice(
-                transfer
-                    .digest
-                    .as_ref()
-                    .map_or(&[], |digest| digest.as_slice()),
-            );
+            super::encode_digest(transfer.digest.as_ref(), to);
         }
     }
 }

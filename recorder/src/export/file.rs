@@ -20,13 +20,15 @@ pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
     if !operation.detail.is_empty() {
         write!(out, " ({})", operation.detail).ok();
     }
-    out.push_str(&match outcome.result {
-        FileResult::Done => String::new(),
-        FileResult::Failed { code, message: "" } => format!(": failed, {code}"),
-        FileResult::Failed { message, .. } => format!(": failed, {message}"),
-        FileResult::Refused => ": refused".to_owned(),
-        FileResult::Unanswered => ": no answer".to_owned(),
-    });
+    let (before, said) = match outcome.result {
+        FileResult::Done => ("", ""),
+        FileResult::Failed { message: "", .. } => (": failed", ""),
+        FileResult::Failed { message, .. } => (": failed, ", message),
+        FileResult::Refused => (": refused", ""),
+        FileResult::Unanswered => (": no answer", ""),
+    };
+    out.push_str(before);
+    out.push_str(said);
     for (way, transfer) in [("read", outcome.read), ("written", outcome.written)] {
         if transfer.bytes > 0 {
             write!(out, ", {} bytes {way}", transfer.bytes).ok();
@@ -73,5 +75,8 @@ fn transfer(transfer: Transfer) -> Option<Value> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        write!(out, "{byte:02x}").ok();
+        out
+    })
 }

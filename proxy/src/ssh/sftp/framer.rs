@@ -1,0 +1,219 @@
+//! Packets out of chunks: where each begins, what of it is looked at, and what is only counted.
+//!
+//! Looks, and hands on the bytes as they came. Only the head of a packet that two chunks share is
+//! copied; a length is refused before anything is kept for it.
+
+use bytes::{Bytes, BytesMut};
+
+use super::packet::{DATA, HANDLE_MAX, Unclear, WRITE};
+
+/// The largest packet, in bytes. `OpenSSH` takes 256 KiB (`SFTP_MAX_MSG_LENGTH`), others somewhat more.
+const PACKET_MAX: usize = 16 * 1024 * 1024;
+
+/// The largest packet of a client that carries no file's contents, in bytes. The draft asks for
+/// 34,000 (`draft-ietf-secsh-filexfer-02`, section 3); two of the longest paths of Linux are 8 KiB.
+const OPERATION_MAX: usize = 64 * 1024;
+
+/// How much of an answer is looked at, in bytes: a path of 4 KiB and what stands before it.
+const ANSWER_MAX: usize = 4 * 1024 + 256;
+
+/// What stands before every packet: its length and its type.
+const PREFIX: usize = 5;
+
+/// Who sends the packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    Client,
+    Target,
+}
+
+/// What a packet's head, or more of its body, is.
+#[derive(Debug)]
+pub(super) enum Part<'a> {
+    /// A packet begins. `fields` follow its type; all that is looked at is there.
+    Head { kind: u8, fields: &'a [u8] },
+    /// More of what follows the head.
+    Body(&'a [u8]),
+}
+
+/// What shall happen to a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Pass,
+    Drop,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Framer {
+    sender: Sender,
+    /// The beginning of a head whose rest has not come.
+    held: BytesMut,
+    /// How much of the body at hand has not come.
+    body: usize,
+    /// What happens to the packet at hand.
+    fate: Fate,
+}
+
+/// How far a head has come.
+enum Progress {
+    /// It takes this many bytes, at least.
+    Needs(usize),
+    /// It has this many bytes, and its body that many.
+    Whole { head: usize, body: usize },
+}
+
+impl Framer {
+    pub(super) fn new(sender: Sender) -> Self {
+        Self {
+            sender,
+            held: BytesMut::new(),
+            body: 0,
+            fate: Fate::Pass,
+        }
+    }
+
+    /// Whether the last packet is over and no other has begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.body == 0 && self.held.is_empty()
+    }
+
+    /// Looks at one chunk. What may go on is appended to `out`, in order and whole heads only.
+    pub(super) fn feed(
+        &mut self,
+        chunk: Bytes,
+        out: &mut Vec<Bytes>,
+        mut look: impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
+    ) -> Result<(), Unclear> {
+        let mut rest = self.complete(chunk, out, &mut look)?;
+        // What may go on and has not been handed on yet ends here.
+        let mut upto = 0;
+        loop {
+            let left = rest.get(upto..).unwrap_or_default();
+            if left.is_empty() {
+                break;
+            }
+            let taken = if self.body > 0 {
+                let part = left.get(..self.body).unwrap_or(left);
+                look(Part::Body(part))?;
+                self.body = self.body.saturating_sub(part.len());
+                part.len()
+            } else {
+                match progress(self.sender, left)? {
+                    Progress::Needs(_) => {
+                        self.held.extend_from_slice(left);
+                        rest.truncate(upto);
+                        break;
+                    }
+                    Progress::Whole { head, body } => {
+                        self.fate = head_of(left, head, &mut look)?;
+                        self.body = body;
+                        head
+                    }
+                }
+            };
+            if self.fate == Fate::Pass {
+                upto = upto.saturating_add(taken);
+            } else {
+                hand_on(rest.split_to(upto), out);
+                drop(rest.split_to(taken.min(rest.len())));
+                upto = 0;
+            }
+        }
+        hand_on(rest, out);
+        Ok(())
+    }
+
+    /// Goes on with the head that is held, if one is. Returns what is left of the chunk.
+    fn complete(
+        &mut self,
+        mut chunk: Bytes,
+        out: &mut Vec<Bytes>,
+        look: &mut impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
+    ) -> Result<Bytes, Unclear> {
+        while !self.held.is_empty() {
+            match progress(self.sender, &self.held)? {
+                Progress::Needs(_) if chunk.is_empty() => break,
+                Progress::Needs(bytes) => {
+                    let missing = bytes.saturating_sub(self.held.len()).min(chunk.len());
+                    self.held.extend_from_slice(&chunk.split_to(missing));
+                }
+                Progress::Whole { head, body } => {
+                    self.fate = head_of(&self.held, head, look)?;
+                    self.body = body;
+                    let held = self.held.split().freeze();
+                    if self.fate == Fate::Pass {
+                        out.push(held);
+                    }
+                }
+            }
+        }
+        Ok(chunk)
+    }
+}
+
+fn hand_on(bytes: Bytes, out: &mut Vec<Bytes>) {
+    if !bytes.is_empty() {
+        out.push(bytes);
+    }
+}
+
+fn head_of(
+    bytes: &[u8],
+    head: usize,
+    look: &mut impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
+) -> Result<Fate, Unclear> {
+    let kind = bytes.get(4).copied().unwrap_or_default();
+    let fields = bytes.get(PREFIX..head).unwrap_or_default();
+    look(Part::Head { kind, fields })
+}
+
+/// How far the head has come that these bytes begin with.
+fn progress(sender: Sender, bytes: &[u8]) -> Result<Progress, Unclear> {
+    let Some(length) = number(bytes, 0) else {
+        return Ok(Progress::Needs(PREFIX));
+    };
+    if length == 0 || length > PACKET_MAX {
+        return Err(Unclear::Length(length));
+    }
+    let Some(kind) = bytes.get(4).copied() else {
+        return Ok(Progress::Needs(PREFIX));
+    };
+    let whole = length.saturating_add(4);
+    let head = match (sender, kind) {
+        (Sender::Client, WRITE) => match number(bytes, 9) {
+            None => return Ok(Progress::Needs(13)),
+            Some(handle) if handle > HANDLE_MAX => return Err(Unclear::Handle),
+            // Id, handle, offset, length of the contents.
+            Some(handle) => handle.saturating_add(25),
+        },
+        (Sender::Client, _) if length > OPERATION_MAX => return Err(Unclear::Length(length)),
+        (Sender::Client, _) => whole,
+        // Id and length of the contents.
+        (Sender::Target, DATA) => 13,
+        (Sender::Target, _) => whole.min(ANSWER_MAX),
+    };
+    if head > whole {
+        return Err(Unclear::Short);
+    }
+    if bytes.len() < head {
+        return Ok(Progress::Needs(head));
+    }
+    let body = whole.saturating_sub(head);
+    // What a packet says of its contents and what it is long must agree: else two readers could
+    // take it for two things.
+    let contents = match (sender, kind) {
+        (Sender::Client, WRITE) | (Sender::Target, DATA) => number(bytes, head.saturating_sub(4)),
+        _ => Some(body),
+    };
+    if contents != Some(body) {
+        return Err(Unclear::Short);
+    }
+    Ok(Progress::Whole { head, body })
+}
+
+/// The big-endian number of four bytes that stands there.
+fn number(bytes: &[u8], at: usize) -> Option<usize> {
+    let four = bytes.get(at..)?.first_chunk::<4>()?;
+    usize::try_from(u32::from_be_bytes(*four)).ok()
+}
