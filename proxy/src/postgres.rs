@@ -242,6 +242,7 @@ async fn enter(
     let entering = async {
         let mut tls = back::secure(io, trust).await?;
         let greeting = back::login(&mut tls, login.as_str(), dbname, parameters).await?;
+        back::ask_to_look(&mut tls, &greeting).await?;
         Ok((tls, greeting))
     };
     select! {

@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::startup::put_startup;
 use super::tls::Trust;
-use super::wire::{self, Fields, SERVER_MESSAGE_MAX, message, packet};
+use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
 use crate::session::protocol::ConnectError;
 
 /// How much a target may say while we log in, in bytes: parameters and notices.
@@ -169,6 +169,57 @@ where
     }
 }
 
+/// How often a server looks whether we are still there while a statement runs.
+const LOOK: &str = "set client_connection_check_interval = '2s'";
+
+/// The first major version that can look (`client_connection_check_interval`).
+const LOOKS_FROM: u32 = 14;
+
+/// Has the server look whether we are still there while a statement runs: should tidegate be killed,
+/// a statement that nobody waits for any more ends within two seconds, not when it has run to its
+/// end. A server that cannot look is left as it is.
+pub(crate) async fn ask_to_look<I>(
+    tls: &mut TlsStream<I>,
+    greeting: &Greeting,
+) -> Result<(), LoginError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    if major_version(&greeting.before).is_none_or(|major| major < LOOKS_FROM) {
+        return Ok(());
+    }
+    let mut query = Vec::new();
+    message(&mut query, b'Q', |body| put_text(body, LOOK.as_bytes()));
+    tls.write_all(&query).await.map_err(tls_error)?;
+    tls.flush().await.map_err(tls_error)?;
+    loop {
+        match read_message(tls).await? {
+            (b'Z', _idle) => return Ok(()),
+            // Some systems cannot tell it when a socket closes; then it says no.
+            (b'C' | b'E' | b'N' | b'S', _body) => {}
+            _other => return Err(violation("it does not answer a setting")),
+        }
+    }
+}
+
+/// What the `ParameterStatus` of `server_version` among these messages begins with.
+fn major_version(greeting: &[u8]) -> Option<u32> {
+    let mut rest = greeting;
+    while let Some((&[kind, a, b, c, d], behind)) = rest.split_first_chunk::<HEADER>() {
+        let length = u32::from_be_bytes([a, b, c, d]).checked_sub(4)?;
+        let (body, after) = behind.split_at_checked(usize::try_from(length).ok()?)?;
+        if kind == b'S'
+            && let Some(version) = body.strip_prefix(b"server_version\0")
+        {
+            let digits = version.iter().take_while(|byte| byte.is_ascii_digit());
+            let digits: String = digits.copied().map(char::from).collect();
+            return digits.parse().ok();
+        }
+        rest = after;
+    }
+    None
+}
+
 fn violation(what: &str) -> LoginError {
     ConnectError::Violation(what.to_owned()).into()
 }
@@ -233,4 +284,26 @@ pub(crate) async fn read_message<R: AsyncRead + Unpin>(
     let mut bytes = vec![0; usize::try_from(body).unwrap_or(0)];
     from.read_exact(&mut bytes).await.map_err(tls_error)?;
     Ok((kind, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_read_from_what_the_server_says_of_itself() {
+        let version = |text: &[u8]| {
+            let mut said = Vec::new();
+            message(&mut said, b'R', |body| body.extend([0; 4]));
+            message(&mut said, b'S', |body| {
+                put_text(body, b"server_version");
+                put_text(body, text);
+            });
+            major_version(&said)
+        };
+        assert_eq!(version(b"15.20 (Debian 15.20-0+deb12u1)"), Some(15));
+        assert_eq!(version(b"13.4"), Some(13));
+        assert_eq!(version(b"18beta1"), Some(18));
+        assert_eq!((version(b"new"), major_version(b"S\0")), (None, None));
+    }
 }
