@@ -97,6 +97,50 @@ pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
     sized(&body)
 }
 
+/// A startup message of another protocol version, for example 3.2 (`3 << 16 | 2`).
+pub fn startup_of(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut message = startup(parameters);
+    for (to, from) in message.iter_mut().skip(4).zip(version.to_be_bytes()) {
+        *to = from;
+    }
+    message
+}
+
+/// `Parse`, without types.
+pub fn parse(name: &str, sql: &str) -> Vec<u8> {
+    message(
+        b'P',
+        &[name.as_bytes(), b"\0", sql.as_bytes(), b"\0\0\0"].concat(),
+    )
+}
+
+/// `Bind`, without values.
+pub fn bind(portal: &str, name: &str) -> Vec<u8> {
+    let names = [portal.as_bytes(), b"\0", name.as_bytes(), b"\0"].concat();
+    message(b'B', &[&names[..], &[0; 6]].concat())
+}
+
+/// `Execute`, of so many rows at most; 0 for all.
+pub fn execute(portal: &str, rows: u32) -> Vec<u8> {
+    message(
+        b'E',
+        &[portal.as_bytes(), b"\0", &rows.to_be_bytes()].concat(),
+    )
+}
+
+/// `Sync`.
+pub fn sync() -> Vec<u8> {
+    message(b'S', &[])
+}
+
+/// What kinds of messages these are, as a word.
+pub fn kinds(messages: &[Message]) -> String {
+    messages
+        .iter()
+        .map(|message| char::from(message.kind))
+        .collect()
+}
+
 /// A message of this kind.
 pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = vec![kind];
@@ -132,11 +176,33 @@ impl PgClient {
                 "TLS was answered with {answer:?}"
             )));
         }
+        Self::handshake(stream, tls).await
+    }
+
+    /// Begins with TLS at once (`sslnegotiation=direct`), and says `alpn` in it.
+    pub async fn direct(
+        addr: SocketAddr,
+        tls: &Arc<ClientConfig>,
+        alpn: Option<&[u8]>,
+    ) -> io::Result<Self> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let mut config = ClientConfig::clone(tls);
+        config.alpn_protocols = alpn.map(<[u8]>::to_vec).into_iter().collect();
+        Self::handshake(stream, &Arc::new(config)).await
+    }
+
+    async fn handshake(stream: TcpStream, tls: &Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls))
             .connect(name, stream)
             .await?;
         Ok(Self { stream })
+    }
+
+    /// What was agreed on in ALPN.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.stream.get_ref().1.alpn_protocol()
     }
 
     /// Logs in, and returns when the server is ready or has said no. The answers come along.

@@ -1,0 +1,261 @@
+//! PostgreSQL's protocol beyond what psql does, against a real server: every message that drivers
+//! send comes through as it would directly.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
+use tests::{World, until};
+use tokio::time::timeout;
+
+fn door(world: &World) -> SocketAddr {
+    ([127, 0, 0, 1], world.doors().postgres).into()
+}
+
+fn world() -> World {
+    let world = World::new();
+    world.grant_pg("10m");
+    world
+}
+
+async fn client(world: &World) -> PgClient {
+    let tls = pg::tls(&world.alice().state_dir());
+    let (client, answers) = PgClient::login(door(world), &tls, "app", "orders")
+        .await
+        .expect("TLS is spoken");
+    assert!(kinds(&answers).ends_with('Z'), "alice is in: {answers:?}");
+    client
+}
+
+fn text(message: &Message) -> String {
+    String::from_utf8_lossy(&message.body).into_owned()
+}
+
+#[tokio::test]
+async fn a_listener_hears_without_asking() {
+    let world = world();
+    let mut listener = client(&world).await;
+    listener.query("listen news").await.unwrap();
+    let mut speaker = client(&world).await;
+    speaker.query("notify news, 'it rains'").await.unwrap();
+    let heard = timeout(Duration::from_secs(5), listener.next()).await;
+    let heard = heard.expect("it is heard").unwrap();
+    assert_eq!(heard.kind, b'A');
+    assert!(text(&heard).contains("news\0it rains\0"), "{heard:?}");
+    let again = listener.query("select 1").await.unwrap();
+    assert_eq!(kinds(&again), "TDCZ");
+}
+
+#[tokio::test]
+async fn copy_in_ends_and_fails_as_the_client_says() {
+    let world = world();
+    let mut client = client(&world).await;
+    client.send(&query("copy orders from stdin")).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'G');
+    client.send(&message(b'd', b"5001\tone\n")).await.unwrap();
+    let failed = message(b'f', b"changed my mind\0");
+    client.send(&failed).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&answers), "EZ");
+    assert_eq!(answers[0].field(b'C').as_deref(), Some("57014"));
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+
+    client.send(&query("copy orders from stdin")).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'G');
+    let rows = [message(b'd', b"5001\tone\n50"), message(b'd', b"02\ttwo\n")];
+    client.send(&rows.concat()).await.unwrap();
+    client.send(&message(b'c', b"")).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(
+        (kinds(&answers).as_str(), text(&answers[0]).as_str()),
+        ("CZ", "COPY 2\0")
+    );
+    let out = client.query("copy orders to stdout").await.unwrap();
+    assert_eq!(out.iter().filter(|said| said.kind == b'd').count(), 1002);
+    assert!(kinds(&out).starts_with("Hd") && kinds(&out).ends_with("dcCZ"));
+}
+
+#[tokio::test]
+async fn copy_in_the_extended_protocol_is_ended_by_its_data_and_a_sync() {
+    let world = world();
+    let mut client = client(&world).await;
+    let sql = "copy orders from stdin";
+    let sent = [parse("", sql), bind("", ""), execute("", 0), sync()];
+    client.send(&sent.concat()).await.unwrap();
+    while client.next().await.unwrap().kind != b'G' {}
+    let rows = [message(b'd', b"5001\tone\n"), message(b'c', b""), sync()];
+    client.send(&rows.concat()).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&answers), "CZ");
+    assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
+}
+
+#[tokio::test]
+async fn a_portal_gives_its_rows_in_parts() {
+    let world = world();
+    let mut client = client(&world).await;
+    let sql = "select id from orders order by id limit 25";
+    let sent = [
+        parse("q", sql),
+        bind("c", "q"),
+        execute("c", 10),
+        execute("c", 10),
+        execute("c", 10),
+        sync(),
+    ];
+    client.send(&sent.concat()).await.unwrap();
+    let answers = kinds(&client.until_ready().await.unwrap());
+    let want = format!(
+        "12{ten}s{ten}s{five}CZ",
+        ten = "D".repeat(10),
+        five = "D".repeat(5)
+    );
+    assert_eq!(answers, want);
+    drop(client);
+    let session = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let said = world.exported(&session, "--text");
+    assert!(said.contains(sql), "{said}");
+}
+
+#[tokio::test]
+async fn after_an_error_everything_up_to_the_sync_is_skipped_and_nothing_behind_it() {
+    let world = world();
+    let mut client = client(&world).await;
+    let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
+    let sent = [
+        run("insert into orders values (6001, 'one')"),
+        run("select 1/0"),
+        run("insert into orders values (6002, 'two')"),
+        sync(),
+        run("insert into orders values (6003, 'three')"),
+        sync(),
+        query("select 1"),
+    ];
+    client.send(&sent.concat()).await.unwrap();
+    let first = client.until_ready().await.unwrap();
+    // It is so constant that planning it fails already.
+    assert_eq!(kinds(&first), "12C1EZ");
+    assert_eq!(first[4].field(b'C').as_deref(), Some("22012"));
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "12CZ");
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "TDCZ");
+    let there = world.sql("select string_agg(id::text, ',') from orders where id > 6000");
+    assert_eq!(there, "6003", "a batch is one transaction");
+}
+
+#[tokio::test]
+async fn flush_gets_answers_without_a_sync() {
+    let world = world();
+    let mut client = client(&world).await;
+    let sent = [parse("q", "select 1"), message(b'H', b"")];
+    client.send(&sent.concat()).await.unwrap();
+    let parsed = timeout(Duration::from_secs(5), client.next()).await;
+    assert_eq!(parsed.expect("an answer").unwrap().kind, b'1');
+    let sent = [bind("", "q"), execute("", 0), sync()];
+    client.send(&sent.concat()).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "2DCZ");
+}
+
+#[tokio::test]
+async fn notices_and_parameters_come_through() {
+    let world = world();
+    let mut client = client(&world).await;
+    let sql = "do $$ begin raise notice 'noted'; end $$; set timezone to 'Asia/Tokyo'";
+    let answers = client.query(sql).await.unwrap();
+    assert_eq!(kinds(&answers), "NCCSZ");
+    assert_eq!(answers[0].field(b'M').as_deref(), Some("noted"));
+    assert_eq!(text(&answers[3]), "TimeZone\0Asia/Tokyo\0");
+}
+
+#[tokio::test]
+async fn direct_tls_takes_alpn_and_nothing_else() {
+    let world = world();
+    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let mut client = PgClient::direct(addr, &tls, Some(b"postgresql"))
+        .await
+        .unwrap();
+    assert_eq!(client.alpn(), Some(&b"postgresql"[..]));
+    let hello = pg::startup(&[("user", "app"), ("database", "orders")]);
+    client.send(&hello).await.unwrap();
+    assert!(kinds(&client.until_ready().await.unwrap()).ends_with('Z'));
+    assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
+    for alpn in [None, Some(&b"http/1.1"[..])] {
+        let refused = match PgClient::direct(addr, &tls, alpn).await {
+            Err(_refused) => true,
+            Ok(mut client) => {
+                let _heard_or_not = client.send(&hello).await;
+                client.until_closed().await.is_none()
+            }
+        };
+        assert!(refused, "direct TLS with {alpn:?}");
+    }
+}
+
+#[tokio::test]
+async fn protocol_3_2_has_long_cancel_keys_that_work() {
+    let world = world();
+    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let mut client = PgClient::encrypt(addr, &tls).await.unwrap();
+    let parameters = [("user", "app"), ("database", "orders")];
+    let hello = pg::startup_of(0x0003_0002, &parameters);
+    client.send(&hello).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert!(!kinds(&answers).contains('v'), "3.2 is spoken");
+    let key = answers
+        .iter()
+        .find(|said| said.kind == b'K')
+        .expect("a key");
+    assert_eq!(key.body.len(), 4 + 32);
+
+    client.send(&query("select pg_sleep(600)")).await.unwrap();
+    until("it sleeps", || (world.sleepers() == 1).then_some(()));
+    let mut other = PgClient::encrypt(addr, &tls).await.unwrap();
+    let cancel = [&80_877_102_u32.to_be_bytes()[..], &key.body].concat();
+    other.send(&pg::sized(&cancel)).await.unwrap();
+    let ended = timeout(Duration::from_secs(5), client.until_ready()).await;
+    let ended = ended.expect("it is cancelled").unwrap();
+    assert!(kinds(&ended).ends_with("EZ"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_newer_protocol_is_negotiated_down() {
+    let world = world();
+    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let mut client = PgClient::encrypt(addr, &tls).await.unwrap();
+    let parameters = [("user", "app"), ("database", "orders"), ("_pq_.fancy", "1")];
+    let hello = pg::startup_of(0x0003_270f, &parameters);
+    client.send(&hello).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    let negotiated = answers
+        .iter()
+        .find(|said| said.kind == b'v')
+        .expect("a `v`");
+    assert_eq!(negotiated.body, b"\0\x03\0\x02\0\0\0\x01_pq_.fancy\0");
+    assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
+}
+
+#[test]
+fn a_statement_of_a_killed_tidegate_ends_within_seconds() {
+    let mut world = world();
+    world.sql("create table late (id int); grant insert on late to app");
+    let line = [
+        "psql",
+        "-X",
+        "service=orders",
+        "-c",
+        "\\echo up",
+        "-c",
+        "insert into late select 1 from pg_sleep(6)",
+    ];
+    let _psql = world.begin("psql", &line, "up");
+    let running = "select count(*) from pg_stat_activity where query like 'insert into late%' and state = 'active'";
+    until("it runs", || (world.sql(running) == "1").then_some(()));
+    let server = world.server().expect("tidegate runs");
+    server.signal("KILL");
+    let killed = std::time::Instant::now();
+    until("its backend is gone", || {
+        (world.sql(running) == "0").then_some(())
+    });
+    let took = killed.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(world.sql("select count(*) from late"), "0");
+}
