@@ -14,9 +14,12 @@
 
 pub mod api;
 pub mod binary;
+pub mod compare;
 pub mod figures;
+pub mod footprint;
 pub mod forwarder;
 pub mod pg;
+pub mod route;
 pub mod ssh;
 pub mod wait;
 mod world;

@@ -1,0 +1,385 @@
+//! How fast the SSH path is, and what it costs: beside the direct connection and OpenSSH's `-J`, in
+//! one run, with the same key exchange and cipher.
+//!
+//! Prints one table, and exits 1 when a bound is missed or a transfer did not arrive whole.
+//! `--mib 64` for less to move, `--rounds 1` for fewer repetitions, `--idle 50` for fewer idle
+//! sessions.
+
+#![expect(
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that measures reads the clock, prints, and ends when it cannot go on"
+)]
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::process::{Child, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use proxy::demo::signal;
+use tests::compare::{Bound, Line, median, percentile, table};
+use tests::footprint::Footprint;
+use tests::route::{Big, Crossing, Part, Route, wait};
+use tests::ssh::Identity;
+
+/// How many bytes go there and back in one round of echoes.
+const ECHOES: usize = 500;
+
+/// How many sessions are opened at once.
+const AT_ONCE: usize = 16;
+
+/// How many sessions are opened by each of them in one round.
+const EACH: usize = 8;
+
+struct Bench {
+    crossing: Crossing,
+    routes: [Route; 3],
+    big: Big,
+    rounds: usize,
+    idle: usize,
+    lines: Vec<Line>,
+    broken: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let mut bench = Bench::set();
+    bench.bulk();
+    bench.deaf_target();
+    bench.echo();
+    bench.first_byte();
+    bench.opening();
+    bench.idle();
+    bench.stalled();
+    println!("{}", table(&bench.lines));
+    for broken in &bench.broken {
+        println!("BROKEN: {broken}");
+    }
+    if bench.broken.is_empty() && bench.lines.iter().all(Line::holds) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// A number from the command line.
+fn argument(name: &str, usual: usize) -> usize {
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        if word == name {
+            return words
+                .next()
+                .and_then(|number| number.parse().ok())
+                .expect("a number follows");
+        }
+    }
+    usual
+}
+
+impl Bench {
+    fn set() -> Self {
+        drop(rlimit::increase_nofile_limit(u64::MAX));
+        eprintln!("setting the stage");
+        let crossing = Crossing::set();
+        let mib = u64::try_from(argument("--mib", 256)).expect("mebibytes are few");
+        Self {
+            routes: crossing.routes(),
+            big: Big::fill(crossing.scratch.path().join("big"), mib),
+            crossing,
+            rounds: argument("--rounds", 5),
+            idle: argument("--idle", 200),
+            lines: Vec::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    fn server(&self) -> Footprint {
+        Footprint::of(self.crossing.world.server_pid().expect("the server runs"))
+    }
+
+    /// Measures something over each route in turn, several times: what comes first in a round
+    /// warms the caches for nobody in particular. All values of each route.
+    fn over_each(&mut self, what: &str, one: impl Fn(&Self, &Route) -> Vec<f64>) -> [Vec<f64>; 3] {
+        let mut values: [Vec<f64>; 3] = Default::default();
+        for round in 1..=self.rounds {
+            eprintln!("{what}, round {round} of {}", self.rounds);
+            for (route, values) in self.routes.iter().zip(&mut values) {
+                values.extend(one(self, route));
+            }
+        }
+        values
+    }
+
+    fn bulk(&mut self) {
+        let out = self.crossing.scratch.path().join("out");
+        let mut used = Duration::ZERO;
+        let mut moved = 0_u64;
+        for (part, bound) in [(Part::Up, 0.75), (Part::Down, 0.85), (Part::Both, 0.7)] {
+            let before = self.server().cpu();
+            let speeds = self.over_each(part.name(), |bench, route| {
+                let (took, whole) = route.carry(part, &bench.big, &out);
+                vec![if whole { bench.big.speed(took) } else { 0.0 }]
+            });
+            used += self.server().cpu().saturating_sub(before);
+            let ways = if part == Part::Both { 2 } else { 1 };
+            moved += ways * self.big.mib * u64::try_from(self.rounds).expect("rounds are few");
+            if speeds.iter().flatten().any(|speed| *speed <= 0.0) {
+                self.broken
+                    .push(format!("{}: a checksum differs, or it hung", part.name()));
+            }
+            let [direct, jumped, ours] = speeds.map(|mut speeds| median(&mut speeds));
+            let what = format!("{}, MiB/s", part.name());
+            let sides = (direct, Some(jumped), ours);
+            self.lines
+                .push(Line::beside_direct(what, sides, Bound::AtLeast(bound)));
+            if part != Part::Both {
+                self.lines.push(Line {
+                    what: format!("{}, against `-J`", part.name()),
+                    direct: None,
+                    jumped: Some(jumped),
+                    ours,
+                    figure: ours / jumped,
+                    bound: Bound::AtLeast(1.8),
+                });
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "mebibytes are few")]
+        let each = used.as_secs_f64() / (moved as f64 / 1024.0);
+        self.lines.push(Line::alone(
+            "processor time for each GiB relayed and recorded, s",
+            each,
+            Bound::AtMost(1.5),
+        ));
+    }
+
+    /// A target that does not take what it is sent while it sends: relays that wait for one side
+    /// before they look at the other hang here.
+    fn deaf_target(&mut self) {
+        let bytes = self.big.mib << 20;
+        let speeds = self.over_each("a target that ignores its input", |bench, route| {
+            let mut ssh = route.command(&format!("head -c {bytes} /dev/zero"));
+            let input = File::open(&bench.big.path).expect("the file is there");
+            ssh.stdin(input).stdout(Stdio::piped());
+            let began = Instant::now();
+            let mut child = ssh.spawn().expect("ssh runs");
+            let got = read_all(&mut child);
+            let took = began.elapsed();
+            let ended = wait(&mut child);
+            let whole = ended && got == bytes;
+            vec![if whole { bench.big.speed(took) } else { 0.0 }]
+        });
+        if speeds.iter().flatten().any(|speed| *speed <= 0.0) {
+            self.broken
+                .push("a target that ignores its input: bytes are missing, or it hung".to_owned());
+        }
+        let [direct, jumped, ours] = speeds.map(|mut speeds| median(&mut speeds));
+        self.lines.push(Line::beside_direct(
+            "down from a target that ignores its input, MiB/s",
+            (direct, Some(jumped), ours),
+            Bound::AtLeast(0.7),
+        ));
+    }
+
+    /// One byte there and back, through a session that is open.
+    fn echo(&mut self) {
+        let times = self.over_each("echo", |_bench, route| {
+            let mut ssh = route.command("cat");
+            ssh.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = ssh.spawn().expect("ssh runs");
+            let mut input = child.stdin.take().expect("its input is a pipe");
+            let mut output = child.stdout.take().expect("its output is a pipe");
+            let mut byte = [0];
+            let mut times = Vec::new();
+            for number in 0..ECHOES + 20 {
+                let began = Instant::now();
+                input.write_all(b"x").expect("ssh takes a byte");
+                output.read_exact(&mut byte).expect("a byte comes back");
+                // The first few pay for the connection's start.
+                if number >= 20 {
+                    times.push(began.elapsed().as_secs_f64() * 1e6);
+                }
+            }
+            drop(input);
+            wait(&mut child);
+            times
+        });
+        let mut sorted = times;
+        for (share, bound) in [(50, 1.6), (99, 1.4)] {
+            let [direct, jumped, ours] = sorted.each_mut().map(|times| percentile(times, share));
+            self.lines.push(Line::beside_direct(
+                format!("echo of one byte, p{share}, µs"),
+                (direct, Some(jumped), ours),
+                Bound::AtMost(bound),
+            ));
+        }
+    }
+
+    /// A whole `ssh … echo x`, until its first byte: grant checked and certificate made on the way.
+    fn first_byte(&mut self) {
+        let times = self.over_each("connect to first byte", |_bench, route| {
+            (0..8)
+                .map(|_| {
+                    let mut ssh = route.command("echo x");
+                    ssh.stdin(Stdio::null()).stdout(Stdio::piped());
+                    let began = Instant::now();
+                    let mut child = ssh.spawn().expect("ssh runs");
+                    let mut byte = [0];
+                    let output = child.stdout.as_mut().expect("its output is a pipe");
+                    output.read_exact(&mut byte).expect("a byte comes");
+                    let took = began.elapsed().as_secs_f64() * 1e3;
+                    wait(&mut child);
+                    took
+                })
+                .collect()
+        });
+        let [direct, jumped, ours] = times.map(|mut times| median(&mut times));
+        self.lines.push(Line::beside_direct(
+            "connect to first byte, median, ms",
+            (direct, Some(jumped), ours),
+            Bound::AtMost(1.1),
+        ));
+    }
+
+    /// New sessions, many at once.
+    fn opening(&mut self) {
+        let before = self.server().cpu();
+        let rates = self.over_each("new sessions", |_bench, route| {
+            let failed = AtomicUsize::new(0);
+            let began = Instant::now();
+            thread::scope(|scope| {
+                for _ in 0..AT_ONCE {
+                    scope.spawn(|| {
+                        for _ in 0..EACH {
+                            let mut ssh = route.command("true");
+                            ssh.stdin(Stdio::null());
+                            if !ssh.status().is_ok_and(|status| status.success()) {
+                                failed.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    });
+                }
+            });
+            let opened = AT_ONCE * EACH - failed.load(Ordering::Relaxed);
+            vec![as_float(opened) / began.elapsed().as_secs_f64()]
+        });
+        let opened = as_float(self.rounds * AT_ONCE * EACH);
+        let each = self.server().cpu().saturating_sub(before).as_secs_f64() * 1e3 / opened;
+        let [direct, jumped, ours] = rates.map(|mut rates| median(&mut rates));
+        self.lines.push(Line::beside_direct(
+            format!("new sessions a second, {AT_ONCE} at once"),
+            (direct, Some(jumped), ours),
+            Bound::AtLeast(0.9),
+        ));
+        self.lines.push(Line::alone(
+            "processor time for each new session, ms",
+            each,
+            Bound::AtMost(4.0),
+        ));
+    }
+
+    /// Sessions that are open and do nothing.
+    fn idle(&mut self) {
+        eprintln!("{} idle sessions", self.idle);
+        let world = &self.crossing.world;
+        let identity = Identity::of(&world.alice().state_dir());
+        let addr = SocketAddr::from(([127, 0, 0, 1], world.doors().ssh));
+        let user = format!("{}+web1", world.login());
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        thread::sleep(Duration::from_secs(2));
+        let before = self.server().memory();
+        let count = self.idle;
+        let open = runtime.block_on(async {
+            let mut open = Vec::new();
+            for _ in 0..count {
+                let (handle, let_in) = identity.login(addr, &user).await.expect("SSH is spoken");
+                assert!(let_in, "alice is let in");
+                let mut channel = handle.channel_open_session().await.expect("a channel");
+                let command = "echo up; exec sleep 3600";
+                channel.exec(true, command).await.expect("a command");
+                while let Some(message) = channel.wait().await {
+                    if matches!(message, russh::ChannelMsg::Data { .. }) {
+                        break;
+                    }
+                }
+                open.push((handle, channel));
+            }
+            open
+        });
+        thread::sleep(Duration::from_secs(2));
+        let grown = self.server().memory().saturating_sub(before);
+        let cpu = self.server().cpu();
+        thread::sleep(Duration::from_secs(5));
+        let busy = self.server().cpu().saturating_sub(cpu).as_secs_f64() / 5.0 * 100.0;
+        drop(open);
+        #[expect(clippy::cast_precision_loss, reason = "kibibytes are few")]
+        let each = grown as f64 / as_float(count);
+        self.lines.push(Line::alone(
+            format!("memory for each of {count} idle sessions, KiB (PSS)"),
+            each,
+            Bound::AtMost(300.0),
+        ));
+        self.lines.push(Line::alone(
+            format!("processor while {count} sessions are idle, % of a core"),
+            busy,
+            Bound::AtMost(2.0),
+        ));
+    }
+
+    /// A client that stops reading, and a target that does.
+    fn stalled(&mut self) {
+        let ours = &self.routes[2];
+        for (what, remote) in [
+            ("a client that does not read", "exec yes"),
+            ("a target that does not read", "exec sleep 60"),
+        ] {
+            eprintln!("{what}");
+            thread::sleep(Duration::from_secs(2));
+            let before = self.server().memory();
+            let zeros = File::open("/dev/zero").expect("there are zeros");
+            let mut ssh = ours.command(remote);
+            ssh.stdin(zeros).stdout(Stdio::piped());
+            let mut child = ssh.spawn().expect("ssh runs");
+            thread::sleep(Duration::from_secs(1));
+            signal(
+                child.id(),
+                if remote == "exec yes" { "STOP" } else { "CONT" },
+            );
+            let mut most = 0;
+            for _ in 0..40 {
+                thread::sleep(Duration::from_millis(100));
+                most = most.max(self.server().memory().saturating_sub(before));
+            }
+            signal(child.id(), "CONT");
+            drop(child.kill());
+            drop(child.wait());
+            #[expect(clippy::cast_precision_loss, reason = "kibibytes are few")]
+            let most = most as f64 / 1024.0;
+            self.lines.push(Line::alone(
+                format!("memory of a session with {what}, MiB above idle"),
+                most,
+                Bound::AtMost(6.0),
+            ));
+        }
+    }
+}
+
+/// Reads a child's output to its end, and says how much it was.
+fn read_all(child: &mut Child) -> u64 {
+    let mut output = child.stdout.take().expect("its output is a pipe");
+    let mut buffer = vec![0; 256 * 1024];
+    let mut got = 0_u64;
+    while let Ok(count @ 1..) = output.read(&mut buffer) {
+        got += u64::try_from(count).expect("a buffer is small");
+    }
+    got
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what is counted here is few")]
+fn as_float(count: usize) -> f64 {
+    count as f64
+}

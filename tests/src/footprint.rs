@@ -1,0 +1,64 @@
+//! What a process has used: processor time and memory, as `proc(5)` tells.
+
+use std::fs;
+use std::time::Duration;
+
+/// A process to look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Footprint {
+    pid: u32,
+}
+
+impl Footprint {
+    /// Of this process.
+    pub fn of(pid: u32) -> Self {
+        Self { pid }
+    }
+
+    /// Processor time so far, of all its threads, in user and system mode.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn cpu(self) -> Duration {
+        let text = self.read("stat");
+        // The name in parentheses may hold anything; fields 14 and 15 are utime and stime.
+        let (_, fields) = text.rsplit_once(')').expect("a name in parentheses");
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        // sysconf(_SC_CLK_TCK) is 100 on every Linux that Rust runs on.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Memory that is its own, and its share of what it shares, in KiB.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn memory(self) -> u64 {
+        kib(&self.read("smaps_rollup"), "Pss:")
+    }
+
+    /// The most memory it ever had, in KiB.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn most_memory(self) -> u64 {
+        kib(&self.read("status"), "VmHWM:")
+    }
+
+    fn read(self, name: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{name}", self.pid)).expect("the process lives")
+    }
+}
+
+fn kib(text: &str, field: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .expect("the field is there")
+}
