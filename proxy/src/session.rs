@@ -213,8 +213,7 @@ async fn stop_work<H: Halt>(bastion: &Bastion, scope: &Scope, halt: Option<H>) -
     let Some(halt) = halt.filter(H::is_needed) else {
         return Halted::Idle;
     };
-    let look = async { halt.halt(bastion.issue_halt(scope).await).await };
-    time::timeout(HALT_LIMIT, look)
+    time::timeout(HALT_LIMIT, halt.halt(bastion.issue_halt(scope)))
         .await
         .unwrap_or(Halted::Unconfirmed)
 }

@@ -236,7 +236,7 @@ impl Halt for NoHalt {
         false
     }
 
-    async fn halt(self, _pass: Option<Pass>) -> Halted {
+    async fn halt(self, _pass: impl Future<Output = Option<Pass>> + Send) -> Halted {
         Halted::Idle
     }
 }

@@ -1,15 +1,19 @@
 //! A TCP forwarder in front of a target that stamps when tidegate's side closes its socket.
 //!
 //! It changes nothing of what passes. The two directions are separate tasks, so an end is seen even
-//! while the other direction is stuck.
+//! while the other direction is stuck. A reset is seen by a witness on a thread of its own, which
+//! moves no bytes: the stamp is not late because the forwarder is busy.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,6 +23,8 @@ pub struct Forwarder {
     addr: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     accepting: JoinHandle<()>,
+    /// Absent only while this is being dropped.
+    witness: Option<Runtime>,
 }
 
 /// What it has seen.
@@ -42,11 +48,19 @@ impl Forwarder {
             .local_addr()
             .expect("a bound socket has an address");
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let accepting = tokio::spawn(accept(listener, target, Arc::clone(&seen)));
+        let witness = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("witness")
+            .enable_all()
+            .build()
+            .expect("a thread");
+        let looker = witness.handle().clone();
+        let accepting = tokio::spawn(accept(listener, target, Arc::clone(&seen), looker));
         Self {
             addr,
             seen,
             accepting,
+            witness: Some(witness),
         }
     }
 
@@ -86,13 +100,54 @@ impl Forwarder {
 impl Drop for Forwarder {
     fn drop(&mut self) {
         self.accepting.abort();
+        if let Some(witness) = self.witness.take() {
+            witness.shutdown_background();
+        }
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, seen: Arc<Mutex<Seen>>) {
+/// Stamps the end of one connection, once.
+#[derive(Debug, Clone)]
+struct Stamp {
+    seen: Arc<Mutex<Seen>>,
+    done: Arc<AtomicBool>,
+}
+
+impl Stamp {
+    fn now(&self) {
+        let at = Instant::now();
+        if !self.done.swap(true, Ordering::SeqCst) {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.closed.push(at);
+        }
+    }
+
+    /// Waits for the connection's reset, and for nothing else.
+    async fn when_reset(self, socket: OwnedFd) {
+        let Ok(socket) = TcpStream::from_std(std::net::TcpStream::from(socket)) else {
+            return;
+        };
+        if socket.ready(Interest::ERROR).await.is_ok() {
+            self.now();
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+    witness: Handle,
+) {
     while let Ok((near, _)) = listener.accept().await {
         seen.lock().unwrap_or_else(PoisonError::into_inner).opened += 1;
-        let seen = Arc::clone(&seen);
+        let stamp = Stamp {
+            seen: Arc::clone(&seen),
+            done: Arc::default(),
+        };
+        if let Ok(socket) = near.as_fd().try_clone_to_owned() {
+            witness.spawn(stamp.clone().when_reset(socket));
+        }
         tokio::spawn(async move {
             let Ok(far) = TcpStream::connect(target).await else {
                 return;
@@ -104,10 +159,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, seen: Arc<Mutex<Seen>
             let (over, end) = watch::channel(false);
             let down = tokio::spawn(copy(far_read, near_write, end));
             copy_up(near_read, far_write).await;
-            seen.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .closed
-                .push(Instant::now());
+            stamp.now();
             over.send_replace(true);
             drop(down.await);
         });

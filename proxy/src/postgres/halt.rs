@@ -44,7 +44,7 @@ impl Halt for PostgresHalt {
         self.busy.load(Ordering::Relaxed)
     }
 
-    async fn halt(self, pass: Option<Pass>) -> Halted {
+    async fn halt(self, pass: impl Future<Output = Option<Pass>> + Send) -> Halted {
         let Some(stopper) = &self.stopper else {
             return Halted::Unconfirmed;
         };
@@ -57,10 +57,10 @@ impl Halt for PostgresHalt {
             }
         };
         let seeing = async {
-            let Some(pass) = &pass else {
+            let Ok(_turn) = self.looks.acquire().await else {
                 return std::future::pending().await;
             };
-            let Ok(_turn) = self.looks.acquire().await else {
+            let Some(pass) = &pass.await else {
                 return std::future::pending().await;
             };
             loop {

@@ -100,8 +100,11 @@ pub trait Halt: Send + 'static {
     fn is_needed(&self) -> bool;
 
     /// Stops it, and looks whether it has stopped. `pass` opens one short connection as the same
-    /// login, where the protocol needs one to look.
-    fn halt(self, pass: Option<Pass>) -> impl Future<Output = Halted> + Send;
+    /// login, where the protocol needs one to look; nothing that can be done without waits for it.
+    fn halt(
+        self,
+        pass: impl Future<Output = Option<Pass>> + Send,
+    ) -> impl Future<Output = Halted> + Send;
 }
 
 /// Whether the work under way has been seen to stop.

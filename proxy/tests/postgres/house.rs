@@ -449,7 +449,7 @@ impl Rooms {
         target_side.sever();
         let stopping = async {
             let halt = halt.filter(Halt::is_needed)?;
-            Some(halt.halt(Some(self.pass(&scope).await)).await)
+            Some(halt.halt(async { Some(self.pass(&scope).await) }).await)
         };
         let (halted, ()) = tokio::join!(stopping, part(&mut front, closed.as_ref(), client_side));
         let halted_after = scope.elapsed().saturating_sub(decided);

@@ -353,11 +353,11 @@ impl Scene {
             self.world.ssh_port(),
             format!("{}+webf@localhost", self.world.login()),
         );
+        // The process that is stopped is ssh itself; what it says goes nowhere.
+        let line =
+            format!("exec ssh -p {port} {address} 'exec yes' > >(head -c 2; exec cat > /dev/null)");
         let lives: Vec<_> = (0..count)
-            .map(|_| {
-                self.world
-                    .begin("stopped", &["ssh", "-p", &port, &address, "exec yes"], "y")
-            })
+            .map(|_| self.world.begin("stopped", &["bash", "-c", &line], "y"))
             .collect();
         for live in &lives {
             live.signal("STOP");
@@ -476,7 +476,9 @@ impl Client {
                     .wait_for(|begun| *begun)
                     .await
                     .expect("the round begins");
-                let sql = "select repeat('x', 1000) from generate_series(1, 100000000)";
+                // Two short series: one long one is a temporary file of gigabytes first.
+                let sql = "select repeat('x', 1000) from generate_series(1, 1000) a, \
+                           generate_series(1, 1000) b, generate_series(1, 1000) c";
                 client.send(&pg::query(sql)).await.expect("a query is sent");
             }
             if deaf {
