@@ -79,6 +79,19 @@ impl Forwarder {
         self.look(|seen| seen.closed.len())
     }
 
+    /// When tidegate closed the last `count`, in order, counted from `start`; none for those that it
+    /// closed before.
+    pub fn last_closed(&self, count: usize, start: Instant) -> Vec<Duration> {
+        self.look(|seen| {
+            let last = seen.closed.iter().rev().take(count);
+            let mut after: Vec<Duration> = last
+                .map(|closed| closed.saturating_duration_since(start))
+                .collect();
+            after.sort();
+            after
+        })
+    }
+
     /// When tidegate closed those that it closed after `start`, in order, counted from `start`.
     pub fn closed_after(&self, start: Instant) -> Vec<Duration> {
         self.look(|seen| {

@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use policies::{Ask, Deed, Denial, Endpoint, Permit, SessionId, Terms};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time;
 use tracing::{error, warn};
 
@@ -28,6 +29,10 @@ use crate::server::Disk;
 /// How long a target may take to accept our connection.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
+/// How many recordings are sealed at once. A thousand that end together must not take the processors
+/// from those who are still to be told.
+const SEALING_MAX: usize = 8;
+
 /// The house behind the spine.
 pub struct Bastion {
     broker: Broker,
@@ -36,6 +41,7 @@ pub struct Bastion {
     disk: Disk,
     /// The addresses from which targets see us, where they differ from our sockets' own.
     egress: Vec<IpAddr>,
+    sealing: Semaphore,
 }
 
 impl fmt::Debug for Bastion {
@@ -68,6 +74,7 @@ impl Bastion {
             recorder,
             disk,
             egress,
+            sealing: Semaphore::new(SEALING_MAX),
         }
     }
 
@@ -187,8 +194,11 @@ impl Bastion {
             scope.elapsed(),
             ending.as_end(scope.terms()),
         );
+        // It is never closed; without a turn it would be sealed all the same.
+        let turn = self.sealing.acquire().await;
         let sealing =
             tokio::task::spawn_blocking(move || recording.seal(at, now, &end, &timeline)).await;
+        drop(turn);
         let state = match sealing {
             Ok(Ok(sealed)) => RecordingState::Sealed {
                 root: hex(&sealed.checkpoint.root),
