@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::intent::{Contents, Draft, Extension, Prepared, Purpose};
 use crate::keys::{CreateError, Ed25519Key, Keys, OpenError, P256Key};
-use crate::profile::{HALT_LIFETIME, PASS_LIFETIME_MAX, Window};
+use crate::profile::{HALT_LIFETIME, LOGIN_EXTENSIONS, PASS_LIFETIME_MAX, Window};
 use crate::rand_core::CryptoRng;
 use crate::request::RequestedKey;
 use crate::ssh::SshForm;
@@ -243,7 +243,7 @@ impl Authority {
         let contents = Contents::Ssh {
             principals: vec![principal.as_str().to_owned()],
             source_address: None,
-            extensions: [Extension::PermitPty, Extension::PermitPortForwarding].into(),
+            extensions: LOGIN_EXTENSIONS.into(),
         };
         let form = SshForm::new(public.key_data().clone(), rng);
         let ssh = Prepared::new(draft(Purpose::SshLogin, ssh_serial, contents), form)?;

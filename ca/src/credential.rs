@@ -8,8 +8,6 @@
 mod ssh;
 mod x509;
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use policies::{Credential, PrincipalName};
 
@@ -38,8 +36,6 @@ pub struct LoginProof {
     pub by_key: String,
     /// The first instant at which it no longer holds.
     pub expires_at: Timestamp,
-    /// What an SSH certificate permits at the bastion itself. Empty for X.509.
-    pub extensions: BTreeSet<Extension>,
 }
 
 impl LoginProof {
@@ -103,6 +99,9 @@ pub enum CertificateRefusal {
     /// It does not name the registered key by which it was got.
     #[error("it does not name the key that it rests on")]
     Rootless,
+    /// It does not permit what every login does, so whoever made it meant less than a login.
+    #[error("it does not carry `{0}`")]
+    Narrower(Extension),
     /// It may only be used to run one command, and we would have to run it.
     #[error("it is bound to a command")]
     ForceCommand,

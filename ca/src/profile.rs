@@ -25,6 +25,10 @@ pub const HOST_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(24 * 90
 /// How far before the moment of signing a certificate begins, for clocks that are late.
 pub const BACKDATING: SignedDuration = SignedDuration::from_secs(60);
 
+/// What a person's SSH certificate permits: a terminal, and jumping to a target (`ssh -J`).
+pub(crate) const LOGIN_EXTENSIONS: [Extension; 2] =
+    [Extension::PermitPty, Extension::PermitPortForwarding];
+
 /// How many names a certificate of the bastion may carry.
 const NAMES_MAX: usize = 64;
 
@@ -115,7 +119,7 @@ impl Profile {
             Purpose::SshLogin => Self {
                 signer: KeyName::SshLoginCa,
                 lifetime_max: LOGIN_LIFETIME_MAX,
-                extensions: &[Extension::PermitPty, Extension::PermitPortForwarding],
+                extensions: &LOGIN_EXTENSIONS,
                 names: Names::Account,
             },
             Purpose::X509Login => Self::client(KeyName::X509LoginCa, LOGIN_LIFETIME_MAX),

@@ -1,6 +1,5 @@
 //! The whole rule set of sshd for a user certificate.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 
 use super::{CertificateRefusal, LoginProof, SKEW_MAX};
+use crate::profile::LOGIN_EXTENSIONS;
 use crate::source::SourceList;
 use crate::ssh::SOURCE_ADDRESS;
 use crate::{Extension, KeyId, strength};
@@ -38,6 +38,7 @@ pub fn check_login_certificate(
         [one] => PrincipalName::parse(one).map_err(|_odd| CertificateRefusal::Principal)?,
         several => return Err(CertificateRefusal::Several(several.len())),
     };
+    permits_a_login(certificate)?;
     let by_key = KeyId::login_key(certificate.key_id(), &principal);
     let by_key = by_key.ok_or(CertificateRefusal::Rootless)?.to_owned();
     for (name, value) in certificate.critical_options().iter() {
@@ -52,7 +53,6 @@ pub fn check_login_certificate(
             .to_string(),
         by_key,
         expires_at,
-        extensions: extensions(certificate),
     })
 }
 
@@ -127,10 +127,13 @@ fn critical_option(name: &str, value: &str, source: IpAddr) -> Result<(), Certif
     }
 }
 
-/// The extensions that are known. Others are ignored, as `PROTOCOL.certkeys` asks.
-fn extensions(certificate: &Certificate) -> BTreeSet<Extension> {
-    Extension::ALL
-        .into_iter()
-        .filter(|known| certificate.extensions().contains_key(known.as_str()))
-        .collect()
+/// It permits all that a login does. sshd would let one in that permits less, and refuse it a terminal
+/// later; our CA makes none. Further ones are ignored, as `PROTOCOL.certkeys` asks.
+fn permits_a_login(certificate: &Certificate) -> Result<(), CertificateRefusal> {
+    let carried = certificate.extensions();
+    let lacking = |known: &&Extension| !carried.contains_key(known.as_str());
+    match LOGIN_EXTENSIONS.iter().find(lacking) {
+        Some(lacking) => Err(CertificateRefusal::Narrower(*lacking)),
+        None => Ok(()),
+    }
 }

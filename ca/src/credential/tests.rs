@@ -30,6 +30,12 @@ fn plain(pair: &Ed25519Keypair) -> Vec<u8> {
     [string(b"ssh-ed25519"), string(pair.public.as_ref())].concat()
 }
 
+/// Extensions without a value, in their order.
+fn permits(names: &[&str]) -> Vec<u8> {
+    let both = |name: &&str| [string(name.as_bytes()), string(b"")].concat();
+    names.iter().map(both).collect::<Vec<_>>().concat()
+}
+
 /// A certificate as it is written on the wire, field by field.
 #[derive(Clone)]
 struct Handmade {
@@ -64,7 +70,7 @@ impl Handmade {
             valid_after: start() - 60,
             valid_before: start() + 3600,
             options: Vec::new(),
-            extensions: [string(b"permit-pty"), string(b"")].concat(),
+            extensions: permits(&["permit-port-forwarding", "permit-pty"]),
             signature_key: plain(&ca()),
             signature_kind: b"ssh-ed25519",
             tail: Vec::new(),
@@ -141,7 +147,6 @@ fn a_good_certificate_says_who_it_is() {
         .fingerprint(russh::keys::HashAlg::Sha256)
         .to_string();
     assert_eq!(proof.fingerprint, fingerprint);
-    assert_eq!(proof.extensions, [Extension::PermitPty].into());
     assert_eq!(
         proof.credential(),
         Credential::Certificate {
@@ -289,9 +294,22 @@ fn a_certificate_works_from_its_addresses_alone() {
 
 #[test]
 fn an_unknown_extension_is_ignored() {
-    let extensions = [string(b"unknown@example"), string(&string(b"x"))].concat();
-    let made = Handmade::with(|made| made.extensions = extensions);
-    assert!(made.check("::1", at(NOW)).unwrap().extensions.is_empty());
+    let unknown = [string(b"unknown@example"), string(&string(b"x"))].concat();
+    let made = Handmade::with(|made| made.extensions.extend(unknown));
+    made.check("::1", at(NOW)).unwrap();
+}
+
+#[test]
+fn a_certificate_that_permits_less_than_a_login_is_none() {
+    for (carried, lacking) in [
+        (&["permit-port-forwarding"][..], Extension::PermitPty),
+        (&["permit-pty"], Extension::PermitPortForwarding),
+        (&["permit-X11-forwarding"], Extension::PermitPty),
+        (&[], Extension::PermitPty),
+    ] {
+        let made = Handmade::with(|made| made.extensions = permits(carried));
+        refused(&made, &Refusal::Narrower(lacking));
+    }
 }
 
 #[test]

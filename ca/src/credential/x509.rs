@@ -1,7 +1,5 @@
 //! What rustls leaves open about a client certificate.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use policies::PrincipalName;
 use x509_parser::certificate::X509Certificate;
@@ -47,7 +45,6 @@ pub fn check_login_x509(der: &[u8], now: Timestamp) -> Result<LoginProof, Certif
         fingerprint: fingerprint::of(read.public_key().raw),
         by_key: by_key(&read).ok_or(CertificateRefusal::Rootless)?,
         expires_at,
-        extensions: BTreeSet::new(),
     })
 }
 

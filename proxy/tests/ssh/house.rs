@@ -96,7 +96,9 @@ fn certify(ca: &PrivateKey, key: &PrivateKey, kind: CertType, principals: &[&str
         builder.valid_principal(*principal).unwrap();
     }
     if kind == CertType::User {
-        builder.extension("permit-pty", "").unwrap();
+        for extension in ["permit-port-forwarding", "permit-pty"] {
+            builder.extension(extension, "").unwrap();
+        }
     }
     builder.comment("").unwrap();
     builder.sign(ca).unwrap()

@@ -77,25 +77,14 @@ fn certificates_by_ssh_keygen_are_judged_as_sshd_would() {
         Err(Refusal::CriticalOption("odd@example".into())),
     );
     option("extension:odd@example=1", Ok("alice"));
-    option("clear", Ok("alice"));
-    option("no-pty", Ok("alice"));
-}
-
-#[test]
-fn what_a_certificate_by_ssh_keygen_permits_is_read() {
-    let Some(keygen) = Keygen::new(ED25519, ED25519) else {
-        return;
-    };
-    let all = keygen.check(&["-n", "alice", "-V", IN_DATE[1]]).unwrap();
-    assert_eq!(all.extensions, Extension::ALL.into());
-    let without = keygen
-        .check(&["-n", "alice", "-V", IN_DATE[1], "-O", "no-pty"])
-        .unwrap();
-    assert!(!without.extensions.contains(&Extension::PermitPty));
-    let none = keygen
-        .check(&["-n", "alice", "-V", IN_DATE[1], "-O", "clear"])
-        .unwrap();
-    assert!(none.extensions.is_empty());
+    let narrower = |lacking| Err(Refusal::Narrower(lacking));
+    option("clear", narrower(Extension::PermitPty));
+    option("no-pty", narrower(Extension::PermitPty));
+    option(
+        "no-port-forwarding",
+        narrower(Extension::PermitPortForwarding),
+    );
+    option("no-x11-forwarding", Ok("alice"));
 }
 
 #[test]
