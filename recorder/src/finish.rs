@@ -130,7 +130,7 @@ impl Finish<'_> {
         step: impl Fn(&mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
         match step(self) {
-            Err(full) if full.kind() == io::ErrorKind::StorageFull => {
+            Err(full) if is_full(&full) => {
                 shared.reserve.spend();
                 step(self)
             }
@@ -148,4 +148,12 @@ impl Finish<'_> {
         }
         File::open(&shared.dir)?.sync_all()
     }
+}
+
+/// A quota is as good as a disk (`errno(3)`: ENOSPC, EDQUOT).
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
