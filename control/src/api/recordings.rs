@@ -25,15 +25,21 @@ pub(crate) async fn list(
     Asked(filter): Asked<sessions::Filter>,
 ) -> Result<Json<List<RecordingView>>, Refused> {
     let found = house.parts.broker.sessions(&caller, &filter.into()).await?;
-    let with_size = found.into_iter().filter_map(|session| {
-        let bytes = house.parts.recorder.size_of(session.id)?;
-        Some(RecordingView {
-            schema: "tidegate.recording/1".into(),
-            bytes,
-            session: sessions::view(session),
-        })
+    let recorder = house.parts.recorder.clone();
+    // Looks at the disk for each, which may take its time.
+    let measuring = tokio::task::spawn_blocking(move || {
+        let with_size = found.into_iter().filter_map(|session| {
+            let bytes = recorder.size_of(session.id)?;
+            Some(RecordingView {
+                schema: "tidegate.recording/1".into(),
+                bytes,
+                session: sessions::view(session),
+            })
+        });
+        with_size.collect()
     });
-    Ok(Json(List::of(with_size.collect())))
+    let views = measuring.await.map_err(|_gone| ApiRefusal::Unavailable)?;
+    Ok(Json(List::of(views)))
 }
 
 /// Streams a sealed recording as it is on the disk. That of a live session is not found.
