@@ -34,8 +34,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use ca::Authority;
-use policies::HostPort;
 use policies::words::api::ApiRefusal;
+use policies::{Denial, HostPort};
 use recorder::Recorder;
 
 pub use self::probe::{Probe, Seeing};
@@ -44,7 +44,7 @@ pub use self::serve::{Peer, PeerCertificate, serve};
 use self::challenge::Challenges;
 use self::problem::Refused;
 use self::strangers::Strangers;
-use crate::Broker;
+use crate::{Broker, BrokerError};
 
 /// The largest body that is read: policy files are the largest thing that anybody sends.
 const BODY_MAX: usize = 1024 * 1024;
@@ -112,6 +112,13 @@ pub fn router(parts: Parts) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(house)
+}
+
+/// What somebody gets who has too many connections open: that, whatever they ask.
+pub fn crowded(limit: usize) -> Router {
+    Router::new().fallback(move || async move {
+        Refused::from(BrokerError::Denied(Denial::Crowded { limit }))
+    })
 }
 
 /// What strangers may do.

@@ -17,9 +17,10 @@ mod targets;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::{Conflict, Invalid};
 use policies::words::{Shown, Words};
 use policies::{Denial, Part, Permit, PrincipalName, SessionId, SeverReason};
@@ -57,12 +58,26 @@ pub struct Settings {
     pub blind_limit: Duration,
     /// How long a request waits for an answer.
     pub request_limit: SignedDuration,
+    /// How many sessions one principal may have at once.
+    pub per_principal: usize,
+    /// Whether the wall is believed at the start even where it is behind the log: for an operator
+    /// whose clock was ahead when the log was written.
+    pub believe_clock: bool,
 }
 
 impl Settings {
     /// The shortest and the longest that sessions may go on without a store.
     pub const BLIND_LIMITS: (Duration, Duration) =
         (Duration::from_secs(1), Duration::from_secs(300));
+
+    /// The time behind which the wall is not believed.
+    fn floor(&self, clock: &Clock, newest_at: Timestamp) -> Timestamp {
+        if self.believe_clock {
+            newest_at.min(clock.now())
+        } else {
+            newest_at
+        }
+    }
 }
 
 impl Default for Settings {
@@ -70,6 +85,8 @@ impl Default for Settings {
         Self {
             blind_limit: Duration::from_secs(30),
             request_limit: SignedDuration::from_hours(1),
+            per_principal: 2_000,
+            believe_clock: false,
         }
     }
 }
@@ -90,6 +107,8 @@ struct Inner {
     book: Arc<LeaseBook>,
     health: Arc<Health>,
     journal: LedgerJournal,
+    /// Whether nobody is let in any more.
+    stopping: AtomicBool,
     /// Tells the watchman that the broker is gone, by being dropped.
     _alive: watch::Sender<()>,
 }
@@ -117,17 +136,9 @@ impl Broker {
             doubtful: VecDeque::new(),
         };
         feed.catch_up().await.map_err(StartError::Log)?;
-        let health = Arc::new(Health::new(&clock, state.borrow().newest_at));
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let started = Event {
-            at: clock.now(),
-            happening: Happening::Started { version },
-        };
-        let receipt = store
-            .submit(vec![started])
-            .await
-            .map_err(StartError::Ledger)?;
-        receipt.durably().await.map_err(StartError::Ledger)?;
+        let floor = settings.floor(&clock, state.borrow().newest_at);
+        let health = Arc::new(Health::new(&clock, floor));
+        write_start(&store, &clock).await?;
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let (alive, broker) = watch::channel(());
         let watchman = Watchman {
@@ -157,6 +168,7 @@ impl Broker {
             book,
             health,
             journal,
+            stopping: AtomicBool::new(false),
             _alive: alive,
         };
         Ok(Self {
@@ -179,6 +191,11 @@ impl Broker {
         self.inner.book.close(&SeverReason::Stopping);
     }
 
+    /// Lets nobody in any more because the server is about to stop. Who is in goes on.
+    pub fn refuse_newcomers(&self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+    }
+
     /// Ends every live session, for a reason that is not about any one of them.
     pub fn end_all(&self, reason: &SeverReason) {
         self.inner.book.sever_all(reason);
@@ -189,6 +206,18 @@ impl Broker {
     pub fn end_session(&self, session: SessionId, reason: SeverReason) {
         self.inner.book.sever(session, reason);
     }
+}
+
+/// Writes down that a server begins, durably.
+async fn write_start(store: &Backend, clock: &Clock) -> Result<(), StartError> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let started = Event {
+        at: clock.now(),
+        happening: Happening::Started { version },
+    };
+    let receipt = store.submit(vec![started]).await;
+    let receipt = receipt.map_err(StartError::Ledger)?;
+    receipt.durably().await.map_err(StartError::Ledger)
 }
 
 /// Somebody was let in: they may begin this session, and go on while the lease holds.
@@ -256,6 +285,7 @@ impl From<Denial> for BrokerError {
             | Denial::Pending { .. }
             | Denial::NotYet { .. }
             | Denial::Forbidden { .. }
+            | Denial::Crowded { .. }
             | Denial::NotAllowed { .. } => Self::Denied(denial),
         }
     }

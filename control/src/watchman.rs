@@ -62,6 +62,20 @@ impl Health {
         judge.judge(self.clock.now(), self.clock.uptime())
     }
 
+    /// The time under which a change is written down. A wall that was set ahead and is not believed
+    /// does not get into the log, where it would keep everybody out for as long as it was ahead.
+    pub(crate) fn dated(&self, now: Timestamp) -> Timestamp {
+        let mut judge = self
+            .plausibility
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let uptime = self.clock.uptime();
+        match judge.judge(now, uptime) {
+            Verdict::Plausible => now,
+            Verdict::Stepped { .. } => now.min(judge.believed(uptime)),
+        }
+    }
+
     /// Whether a grant may be made or used at all.
     ///
     /// # Errors

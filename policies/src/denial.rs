@@ -49,6 +49,11 @@ pub enum Denial {
         /// The policy's `@reason`, or what is missing.
         reason: String,
     },
+    /// They have as many connections as one principal may have at once.
+    Crowded {
+        /// How many that is.
+        limit: usize,
+    },
     /// There is nothing of that name that they may see.
     NotFound {
         /// What they named.
@@ -75,4 +80,6 @@ pub enum Part {
     Policies,
     /// The clock: it jumped.
     Clock,
+    /// The server: it is stopping.
+    Server,
 }

@@ -58,7 +58,9 @@ fn denials() -> Vec<Denial> {
         Part::Authority,
         Part::Policies,
         Part::Clock,
+        Part::Server,
     ];
+    all.push(Denial::Crowded { limit: 2_000 });
     all.extend(parts.map(|part| Denial::Unavailable { part }));
     all
 }

@@ -50,6 +50,8 @@ pub struct Config {
     pub unproven_max: usize,
     /// How many of them from one address.
     pub unproven_per_source_max: usize,
+    /// How many sessions one person or service may have at once.
+    pub per_principal_max: usize,
     /// How long sessions may go on after the server has been asked to stop.
     pub drain_timeout: Duration,
 }
@@ -108,6 +110,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let drain_timeout = span(settings, "limits", "drain_timeout", 0, 0..=86_400);
     let unproven_max = count(settings, "unproven", 1000);
     let unproven_per_source_max = count(settings, "unproven_per_source", 100);
+    let per_principal_max = count(settings, "per_principal", 2_000);
     if state_dir.is_none() {
         settings.missing(
             "`server.state_dir` is missing: say where the store, the keys and the recordings are",
@@ -129,6 +132,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         login_lifetime,
         unproven_max,
         unproven_per_source_max,
+        per_principal_max,
         drain_timeout,
     })
 }

@@ -23,6 +23,7 @@ use crate::session::chain;
 use runtime::ControlRuntime;
 
 mod api;
+mod crowd;
 mod doors;
 mod failure;
 mod identify;
@@ -49,6 +50,9 @@ pub struct Args {
         value_name = "DIR"
     )]
     pub config_dir: PathBuf,
+    /// Believe the clock even where it is behind the log, because it was ahead when that was written
+    #[arg(long)]
+    pub believe_clock: bool,
     /// How the log looks.
     #[arg(long, env = "TIDEGATE_LOG_FORMAT", default_value = "text")]
     pub log_format: crate::telemetry::LogFormat,
@@ -92,7 +96,7 @@ pub async fn serve(
     let config = check_config(&args.config_dir, environment)?;
     crate::telemetry::start(args.log_format, &args.log);
     let listeners = doors::Listeners::bind(&config)?;
-    let house = build(&config, credentials).await?;
+    let house = build(&config, args, credentials).await?;
     let tracker = TaskTracker::new();
     let mut upkeep = JoinSet::new();
     upkeep.spawn_on(
@@ -121,6 +125,7 @@ pub async fn serve(
     }
     info!("server.stopping");
     doors.close();
+    house.broker.refuse_newcomers();
     drain(&house.broker, &tracker, config.drain_timeout).await;
     upkeep.shutdown().await;
     info!("server.stopped");
@@ -137,7 +142,11 @@ pub(crate) struct House {
     control: ControlRuntime,
 }
 
-async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, Failure> {
+async fn build(
+    config: &Config,
+    args: &Args,
+    credentials: Option<PathBuf>,
+) -> Result<House, Failure> {
     if let Err(refused) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(reason = %refused, "descriptors.unraised");
     }
@@ -156,7 +165,7 @@ async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, F
     )
     .map_err(Failure::Recorder)?;
     let control = ControlRuntime::start().map_err(Failure::Threads)?;
-    let broker = control.run(broker(config)).await;
+    let broker = control.run(broker(config, args)).await;
     let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
     upkeep::recover(&recorder, &broker).await?;
     let disk = Disk::default();
@@ -178,10 +187,15 @@ async fn build(config: &Config, credentials: Option<PathBuf>) -> Result<House, F
 }
 
 /// Opens the store and starts the broker, whose tasks live where this runs.
-fn broker(config: &Config) -> impl Future<Output = Result<Broker, Failure>> + Send + use<> {
+fn broker(
+    config: &Config,
+    args: &Args,
+) -> impl Future<Output = Result<Broker, Failure>> + Send + use<> {
     let path = init::store_path(&config.state_dir);
     let settings = control::Settings {
         blind_limit: config.blind_limit,
+        per_principal: config.per_principal_max,
+        believe_clock: args.believe_clock,
         ..control::Settings::default()
     };
     async move {

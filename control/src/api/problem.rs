@@ -59,6 +59,7 @@ fn of_denial(denial: &Denial) -> StatusCode {
         | Denial::Forbidden { .. }
         | Denial::NotAllowed { .. } => StatusCode::FORBIDDEN,
         Denial::Pending { .. } => StatusCode::CONFLICT,
+        Denial::Crowded { .. } => StatusCode::TOO_MANY_REQUESTS,
         Denial::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -4,6 +4,7 @@
 //! terms into the book, and one more look at the state.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use policies::{
@@ -61,6 +62,9 @@ impl Broker {
     async fn try_admit(&self, ask: &Ask) -> Result<Admission, Denial> {
         let inner = &self.inner;
         inner.health.admits()?;
+        if inner.stopping.load(Ordering::SeqCst) {
+            return Err(Denial::Unavailable { part: Part::Server });
+        }
         if inner.book.closed().is_some() {
             return Err(Denial::Unavailable { part: Part::Store });
         }
@@ -70,6 +74,11 @@ impl Broker {
         let session = SessionId::new(inner.clock.now(), entropy::bytes().map_err(unnamed)?);
         let begun = (inner.clock.now(), inner.clock.instant());
         let mut lease = Lease::subscribe(&inner.book, session, ask, begun);
+        // Itself included: of those that come at the same time, none is overlooked.
+        let limit = inner.settings.per_principal;
+        if inner.book.count_of(&ask.principal) > limit {
+            return Err(Denial::Crowded { limit });
+        }
         let state = self.caught_up().await;
         let state = state.map_err(|_logged| Denial::Unavailable { part: Part::Store })?;
         if !state.is_proof(&ask.credential, &ask.principal) {

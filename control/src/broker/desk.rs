@@ -172,7 +172,7 @@ impl Broker {
                 return Ok(answer);
             }
             let draft = Draft {
-                at: view.now,
+                at: self.inner.health.dated(view.now),
                 by: Some(caller.principal.clone()),
                 source: Some(caller.source),
                 changes,

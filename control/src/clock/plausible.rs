@@ -90,6 +90,11 @@ impl Plausibility {
         Verdict::Plausible
     }
 
+    /// What the wall would show now if nobody had set it.
+    pub fn believed(&self, uptime: Duration) -> Timestamp {
+        self.origin.saturating_add(uptime).unwrap_or(self.floor)
+    }
+
     /// Whether a wall set forward has run evenly for long enough.
     fn settled(&mut self, seen_origin: Timestamp, uptime: Duration) -> bool {
         match self.forward {

@@ -230,6 +230,12 @@ impl LeaseBook {
         pages.listed(pages.by_principal.get(name))
     }
 
+    /// How many sessions a principal has in the book, those that are being decided included.
+    pub(crate) fn count_of(&self, name: &PrincipalName) -> usize {
+        let pages = self.pages();
+        pages.by_principal.get(name).map_or(0, BTreeSet::len)
+    }
+
     /// The bound sessions to a target that still hold.
     pub(crate) fn of_target(&self, name: &TargetName) -> Vec<Bound> {
         let pages = self.pages();

@@ -74,6 +74,7 @@ pub(crate) fn by_policy(state: &State, terms: &Terms, now: Timestamp) -> Option<
             | Denial::Pending { .. }
             | Denial::NotYet { .. }
             | Denial::NotFound { .. }
+            | Denial::Crowded { .. }
             | Denial::Unavailable { .. },
         ) => Some(SeverReason::PolicyChanged {
             reason: String::new(),

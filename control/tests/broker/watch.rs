@@ -1,9 +1,11 @@
 //! What ends sessions when nothing happens: clocks that jump, a store that is gone.
 
+use control::store::Backend;
+use control::{Broker, Settings};
 use jiff::SignedDuration;
-use policies::{Denial, Part, SeverReason};
+use policies::{Denial, LockScope, Part, SeverReason, TargetName};
 
-use crate::world::{World, caller, library, over, reason, seconds};
+use crate::world::{World, ask, caller, library, over, reason, seconds};
 
 const CLOCK: Denial = Denial::Unavailable { part: Part::Clock };
 const STORE: Denial = Denial::Unavailable { part: Part::Store };
@@ -68,6 +70,59 @@ async fn nobody_gets_in_while_the_clock_is_not_believed() {
     world.pass(seconds(30)).await;
     world.granted("alice", "web1", 5).await;
     world.admit("alice", "web1").await.unwrap();
+}
+
+/// Any change that can be made while the clock is not believed.
+async fn change_something(world: &World) {
+    let scope = LockScope::Target(TargetName::parse("web2").unwrap());
+    let root = caller("root");
+    world
+        .broker
+        .lock(&root, scope, reason("odd"))
+        .await
+        .unwrap();
+}
+
+/// Whether a server that starts on this log now lets amy in.
+async fn another_lets_amy_in(world: &World, believe_clock: bool) -> bool {
+    let settings = Settings {
+        believe_clock,
+        ..Settings::default()
+    };
+    let backend = Backend::Memory(world.store.clone());
+    let broker = Broker::start(backend, world.clock.clone(), settings)
+        .await
+        .unwrap();
+    broker.admit(&ask("amy", "web1")).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_while_the_clock_is_ahead_keeps_nobody_out_afterwards() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("amy", "web1", 60).await;
+    let day = SignedDuration::from_hours(24);
+    world.clock.step(day);
+    change_something(&world).await;
+    world.clock.step(-day);
+    world.pass(seconds(1)).await;
+    assert!(another_lets_amy_in(&world, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_can_say_that_the_clock_is_right() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("amy", "web1", 60).await;
+    let day = SignedDuration::from_hours(24);
+    world.clock.step(day);
+    // It runs evenly for so long that it is believed.
+    world.pass(seconds(70)).await;
+    change_something(&world).await;
+    world.clock.step(-day);
+    world.pass(seconds(1)).await;
+    assert!(!another_lets_amy_in(&world, false).await);
+    assert!(another_lets_amy_in(&world, true).await);
 }
 
 #[tokio::test(start_paused = true)]

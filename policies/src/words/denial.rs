@@ -42,6 +42,13 @@ impl Shown for Denial {
                 format!("not allowed: {}{}", sentence(reason), named(policy)),
             )
             .hint("tidegate whoami"),
+            Self::Crowded { limit } => Words::new(
+                "TG107",
+                format!(
+                    "you have {limit} connections open, which is as many as one may have at once"
+                ),
+            )
+            .hint("tidegate sessions ls"),
             Self::NotFound { what } => {
                 Words::new("TG106", format!("there is no `{what}` that you may see"))
                     .hint("tidegate ls")
@@ -79,6 +86,7 @@ fn unavailable(part: Part) -> Words {
             "TG115",
             "the server's clock jumped, so nobody gets in until it is plausible",
         ),
+        Part::Server => ("TG116", "the server is stopping, so nobody new gets in"),
     };
     Words::new(code, what).hint("tidegate doctor")
 }

@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ca::ServerIdentity;
+use control::Clock;
 use control::api::{self, Peer, PeerCertificate, Router};
+use policies::PrincipalName;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use super::crowd::Crowd;
 use super::{Failure, tls};
 use crate::listener::Seat;
 use crate::session::GREETING_LIMIT;
@@ -25,6 +28,8 @@ pub(super) struct Api {
     anchor: CertificateDer<'static>,
     acceptor: RwLock<TlsAcceptor>,
     router: Router,
+    clock: Clock,
+    crowd: Arc<Crowd>,
 }
 
 impl fmt::Debug for Api {
@@ -39,12 +44,15 @@ impl Api {
         anchor: CertificateDer<'static>,
         identity: &ServerIdentity,
         router: Router,
+        (clock, per_principal): (Clock, usize),
     ) -> Result<Self, Failure> {
         let acceptor = RwLock::new(TlsAcceptor::from(tls::server(&anchor, identity)?));
         Ok(Self {
             anchor,
             acceptor,
             router,
+            clock,
+            crowd: Arc::new(Crowd::new(per_principal)),
         })
     }
 
@@ -56,6 +64,13 @@ impl Api {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
+    }
+
+    /// Whose certificate this is.
+    fn known(&self, peer: &Peer) -> Option<PrincipalName> {
+        let PeerCertificate(der) = peer.certificate.as_ref()?;
+        let proof = ca::check_login_x509(der, self.clock.now()).ok()?;
+        Some(proof.principal)
     }
 
     /// Serves one connection until it ends. The seat is given back once a certificate was shown.
@@ -78,13 +93,19 @@ impl Api {
             certificate,
             source: source.ip().to_canonical(),
         };
-        if peer.certificate.is_some() {
+        let known = self.known(&peer);
+        let place = known.as_ref().map(|who| self.crowd.enter(who));
+        if let Some(Some(_place)) = place {
             seat.proven();
             return api::serve(tls, self.router.clone(), peer).await;
         }
-        // Who shows no certificate can only log in, which takes three requests. They keep their
-        // seat, and have an end.
-        let served = time::timeout(STRANGER_LIMIT, api::serve(tls, self.router.clone(), peer));
+        let router = match known {
+            Some(_crowded) => api::crowded(self.crowd.limit),
+            None => self.router.clone(),
+        };
+        // Who shows no certificate can only log in, which takes three requests, and who has too many
+        // connections is only told so. They keep their seat, and have an end.
+        let served = time::timeout(STRANGER_LIMIT, api::serve(tls, router, peer));
         if served.await.is_err() {
             debug!(%source, reason = "too slow", "connection.refused");
         }

@@ -100,7 +100,12 @@ impl Doors {
             probe: Arc::new(Lookout),
             entrances: entrances(config),
         });
-        let api = Arc::new(Api::new(anchor.clone(), &identities.server, router)?);
+        let api = Arc::new(Api::new(
+            anchor.clone(),
+            &identities.server,
+            router,
+            (house.broker.clock().clone(), config.per_principal_max),
+        )?);
         Ok(Self {
             ssh: Arc::new(ssh),
             postgres,
