@@ -74,7 +74,6 @@ impl Authority {
         Sealer::new(Arc::clone(&self.keys))
     }
 
-    #[cfg(test)]
     pub(crate) fn keys(&self) -> &Keys {
         &self.keys
     }

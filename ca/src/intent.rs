@@ -25,6 +25,10 @@ pub enum Purpose {
     PostgresPass,
     /// Looking, after a cut, whether the backend at a PostgreSQL target is gone.
     Halt,
+    /// Looking whether an SSH target lets us in.
+    SshTrial,
+    /// Looking whether a PostgreSQL target lets us in.
+    PostgresTrial,
     /// A person's way into the bastion by ssh.
     SshLogin,
     /// A person's way into the bastion by psql and the API.

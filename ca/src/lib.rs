@@ -39,6 +39,7 @@ mod serial;
 mod source;
 mod ssh;
 mod strength;
+mod trial;
 mod trust;
 mod x509;
 
@@ -54,6 +55,7 @@ pub use pass::{Pass, PassKey, PassOrder};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use profile::{
     BACKDATING, HALT_LIFETIME, HOST_LIFETIME_MAX, LOGIN_LIFETIME_MAX, PASS_LIFETIME_MAX,
+    TRIAL_LIFETIME,
 };
 pub use request::RequestRefusal;
 /// The traits by which randomness is handed in.
@@ -61,6 +63,7 @@ pub use russh::keys::ssh_key::rand_core;
 pub use seal::Sealer;
 pub use serial::{KeyId, Serial};
 pub use strength::WeakKey;
+pub use trial::TrialOrder;
 pub use trust::{TrustBundle, certificate_fingerprint};
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ pub const PASS_LIFETIME_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// How long the certificate lives with which a cut backend is looked for.
 pub const HALT_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long the certificate lives with which is looked whether a target lets us in.
+pub const TRIAL_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
 /// How long a person's own certificates live at most.
 pub const LOGIN_LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(24);
 
@@ -116,6 +119,8 @@ impl Profile {
             },
             Purpose::PostgresPass => Self::client(KeyName::X509TargetCa, PASS_LIFETIME_MAX),
             Purpose::Halt => Self::client(KeyName::X509TargetCa, HALT_LIFETIME),
+            Purpose::SshTrial => Self::client(KeyName::SshUserCa, TRIAL_LIFETIME),
+            Purpose::PostgresTrial => Self::client(KeyName::X509TargetCa, TRIAL_LIFETIME),
             Purpose::SshLogin => Self {
                 signer: KeyName::SshLoginCa,
                 lifetime_max: LOGIN_LIFETIME_MAX,

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use policies::{GrantId, PrincipalName, SessionId};
+use policies::{GrantId, PrincipalName, SessionId, TargetName};
 use serde::{Serialize, Serializer};
 
 use crate::fingerprint;
@@ -83,6 +83,11 @@ impl KeyId {
         let rest = text.strip_prefix("login ")?;
         let key = rest.strip_prefix(principal.as_str())?.strip_prefix(' ')?;
         fingerprint::is_one(key).then_some(key)
+    }
+
+    /// For a look whether a target lets us in: `trial web1`.
+    pub(crate) fn of_trial(target: &TargetName) -> Self {
+        Self(format!("trial {target}"))
     }
 
     /// For a certificate that the bastion shows, under the first of its names: `host web1`.

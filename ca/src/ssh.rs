@@ -86,6 +86,8 @@ pub(crate) fn cert_type(purpose: Purpose) -> CertType {
     match purpose {
         Purpose::Host => CertType::Host,
         Purpose::SshPass
+        | Purpose::SshTrial
+        | Purpose::PostgresTrial
         | Purpose::SshLogin
         | Purpose::PostgresPass
         | Purpose::Halt

@@ -90,6 +90,8 @@ pub(crate) fn parameters(intent: &Intent) -> Result<CertificateParams, IssueErro
     params.extended_key_usages = vec![match intent.purpose {
         Purpose::Server => ExtendedKeyUsagePurpose::ServerAuth,
         Purpose::SshPass
+        | Purpose::SshTrial
+        | Purpose::PostgresTrial
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

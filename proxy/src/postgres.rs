@@ -179,7 +179,9 @@ impl Protocol for Postgres {
             Ok(entered) => entered,
             Err(refused) => {
                 if let Some(said) = refused.said {
-                    front.pass_on(&said).await;
+                    let (target, login) = (&pass.terms.target.name, &pass.terms.login);
+                    let told = say::shut_out(said, target.as_str(), login.as_str());
+                    front.pass_on(&told).await;
                 }
                 return Err(refused.error);
             }

@@ -17,6 +17,7 @@ mod pg_wire;
 mod psql;
 mod recordings;
 mod server;
+mod set_up;
 mod ssh;
 mod throw_away;
 mod workflow;

@@ -152,6 +152,8 @@ fn verify(
     let usage = match purpose {
         Purpose::Server => KeyUsage::server_auth(),
         Purpose::SshPass
+        | Purpose::SshTrial
+        | Purpose::PostgresTrial
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

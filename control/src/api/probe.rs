@@ -6,16 +6,23 @@ use std::future::Future;
 use std::pin::Pin;
 
 use policies::words::api::Unseen;
-use policies::{HostPort, Protocol};
+use policies::words::cli::doctor::Unentered;
+use policies::{HostPort, Login, Protocol, Target};
 
 use crate::api::wire::Probed;
 
 /// What [`Probe::look`] gives.
 pub type Seeing<'a> = Pin<Box<dyn Future<Output = Result<Probed, Unseen>> + Send + 'a>>;
 
-/// Connects to a server as far as it shows its identity, and no further. Implemented by the crate
-/// that speaks the protocols; it sets its own time limit.
+/// What [`Probe::enter`] gives.
+pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<(), Unentered>> + Send + 'a>>;
+
+/// Connects to a server as far as it shows its identity, or as far as it lets us in, and no further.
+/// Implemented by the crate that speaks the protocols; it sets its own time limit.
 pub trait Probe: Debug + Send + Sync {
     /// Looks at what listens there.
     fn look<'a>(&'a self, protocol: Protocol, addr: &'a HostPort) -> Seeing<'a>;
+
+    /// Logs in at a target with a certificate that is made for this, and out again.
+    fn enter<'a>(&'a self, target: &'a Target, login: &'a Login) -> Entering<'a>;
 }

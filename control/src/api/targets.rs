@@ -63,6 +63,7 @@ fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView
             Endpoint::Postgres(postgres) => Some(postgres.dbname.clone()),
         },
         endpoint: manages.then(|| target.endpoint.clone()),
+        logins: manages.then(|| target.logins.clone()),
     }
 }
 
@@ -168,7 +169,7 @@ pub(crate) async fn test(
     Ok(Json(tested(&house, &seen.target).await))
 }
 
-/// Whether a target answers and shows what it was pinned by.
+/// Whether a target answers, shows what it was pinned by and lets us in as each of its logins.
 pub(crate) async fn tested(house: &House, target: &Target) -> Check {
     let addr = match &target.endpoint {
         Endpoint::Ssh(ssh) => &ssh.addr,
@@ -178,12 +179,31 @@ pub(crate) async fn tested(house: &House, target: &Target) -> Check {
     let finding = match house.parts.probe.look(target.protocol(), addr).await {
         Err(unseen) => words::target_down(name, unseen.fact()),
         Ok(probed) => match proves(&target.endpoint, &probed) {
-            Some(true) => words::target_good(name),
             Some(false) => words::target_changed(name),
-            None => words::target_unjudged(name),
+            // Where a CA has to be asked, whoever logs in asks it.
+            Some(true) | None => entered(house, target).await,
         },
     };
     checks::view(finding)
+}
+
+/// Whether a target lets us in as each of its logins.
+async fn entered(house: &House, target: &Target) -> words::Finding {
+    let name = target.name.as_str();
+    let mut shut = Vec::new();
+    for login in &target.logins {
+        match house.parts.probe.enter(target, login).await {
+            Ok(()) => {}
+            Err(words::Unentered::Refused) => shut.push(login.as_str()),
+            Err(words::Unentered::Impostor) => return words::target_changed(name),
+            Err(words::Unentered::Down) => return words::target_broken(name),
+            Err(words::Unentered::Unissued) => return words::target_untried(name),
+        }
+    }
+    match shut.as_slice() {
+        [] => words::target_good(name),
+        shut => words::target_shut(name, target.protocol(), shut),
+    }
 }
 
 /// Whether what was seen is what was pinned. Unknown where a CA has to be asked.

@@ -145,6 +145,9 @@ pub struct TargetView {
     pub dbname: Option<String>,
     /// Where it is and how it is pinned. Only for those who manage targets.
     pub endpoint: Option<Endpoint>,
+    /// The accounts that may be asked for. Only for those who manage targets.
+    #[serde(default)]
+    pub logins: Option<BTreeSet<Login>>,
 }
 
 /// One login of a target and whether the viewer may use it.

@@ -11,7 +11,9 @@ pub mod usage;
 
 use crate::Diagnosis;
 
-pub use setup::{PostgresPlaces, postgres_target_added, ssh_target_added};
+pub use setup::{
+    PostgresPlaces, postgres_lines, postgres_target_added, ssh_lines, ssh_target_added,
+};
 pub use trouble::Trouble;
 
 /// No bastion is known.

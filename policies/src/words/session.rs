@@ -45,7 +45,10 @@ impl Shown for Missed<'_> {
             )
             .hint(format!("ask an administrator to run: tidegate target test {target}")),
             Unreachable::Refused => Words::new("TG403", format!("`{target}` does not accept tidegate's certificate"))
-                .hint(format!("ask an administrator to run: tidegate target test {target}")),
+                .hint(format!(
+                    "an administrator looks whether the account exists and `TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` \
+                     and `PubkeyAuthentication yes` stand in its sshd_config: tidegate target test {target}"
+                )),
             Unreachable::Nonsense => Words::new("TG404", format!("`{target}` broke off in the middle of logging in"))
                 .hint(format!("tidegate target test {target}")),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))

@@ -141,6 +141,7 @@ mod tests {
             access: logins.iter().map(access).collect(),
             dbname: None,
             endpoint: None,
+            logins: None,
         }
     }
 

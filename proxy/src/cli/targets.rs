@@ -17,7 +17,7 @@ use reqwest::Method;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
-use crate::cli::printer::Row;
+use crate::cli::printer::{Format, Row};
 
 /// List targets and whether you may go in
 #[derive(Debug, Args)]
@@ -137,7 +137,7 @@ pub(crate) struct AddPg {
     #[arg(long, value_name = "NAME", requires = "server_ca")]
     server_name: Option<String>,
     /// Where the bastion comes from, as `pg_hba.conf` writes it, for the line that is printed
-    #[arg(long, value_name = "CIDR", default_value = "127.0.0.1/32")]
+    #[arg(long, value_name = "CIDR", default_value = FROM)]
     from: String,
 }
 
@@ -167,12 +167,14 @@ impl Row for TargetView {
             self.name.to_string(),
             self.protocol.as_str().to_owned(),
             joined(labels.collect()),
-            joined(
-                self.access
+            joined(match &self.logins {
+                Some(logins) => logins.iter().map(ToString::to_string).collect(),
+                None => self
+                    .access
                     .iter()
                     .map(|access| access.login.to_string())
                     .collect(),
-            ),
+            }),
             best.map(state).unwrap_or_default(),
             best.and_then(|access| access.until)
                 .map(|until| until.to_string())
@@ -256,8 +258,10 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         TargetVerb::Show { name } => {
             let doing = format!("show {name}");
             let path = format!("/v1/targets/{}", segment(name.as_str()));
-            let target: TargetView = context.client(&doing)?.get(&doing, &path).await?;
-            context.printer.one(&target)
+            let client = context.client(&doing)?;
+            let target: TargetView = client.get(&doing, &path).await?;
+            context.printer.one(&target)?;
+            set_up(context, &target, &client.get(&doing, "/v1/trust").await?)
         }
         TargetVerb::Rm { name } => {
             let doing = format!("remove {name}");
@@ -286,6 +290,29 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         }
     }
 }
+
+/// What has to stand on the target itself, for those who manage targets and read tables.
+fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
+    let people = matches!(context.printer.format, Format::Table | Format::Wide);
+    let (Some(endpoint), Some(logins), true) = (&target.endpoint, &target.logins, people) else {
+        return Ok(());
+    };
+    let roles: Vec<String> = logins.iter().map(ToString::to_string).collect();
+    let lines = match endpoint {
+        Endpoint::Ssh(_) => cli::ssh_lines(trust.ssh_user_ca.trim()),
+        Endpoint::Postgres(postgres) => cli::postgres_lines(&PostgresPlaces {
+            target: target.name.as_str(),
+            dbname: &postgres.dbname,
+            roles: &roles,
+            from: FROM,
+            target_ca: &trust.x509_target_ca,
+        }),
+    };
+    context.printer.text(&format!("\n{lines}\n"))
+}
+
+/// Where the bastion comes from, as far as this side knows.
+const FROM: &str = "127.0.0.1/32";
 
 async fn probe(context: &Context, protocol: Protocol, addr: &HostPort) -> Result<Probed, Failure> {
     let doing = format!("look at {addr}");

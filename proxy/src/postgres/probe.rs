@@ -1,12 +1,13 @@
-//! Looks at a PostgreSQL server before it becomes a target: which certificate it shows, so that an
-//! administrator can compare and pin it.
+//! Looks at a PostgreSQL server for an administrator: which certificate it shows, to be compared and
+//! pinned before it becomes a target, and whether it lets us in afterwards.
 //!
-//! Trusts nothing and sends nothing but the handshake.
+//! Trusts nothing by this, and runs no statement.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use policies::{HostPort, ServerPin};
+use ca::PassKey;
+use policies::{HostPort, Login, PostgresEndpoint, ServerPin};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 use x509_parser::extensions::GeneralName;
@@ -14,6 +15,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::back;
 use super::tls::{self, Trust};
+use super::wire::message;
 use crate::session::protocol::ConnectError;
 
 /// How long a server may take to show its certificate.
@@ -86,6 +88,35 @@ pub async fn probe(at: &HostPort) -> Result<Probed, ProbeError> {
         .await
         .map_err(|_elapsed| ProbeError::Slow { at: at.clone() })??;
     read(&der).ok_or_else(|| ProbeError::Certificate { at: at.clone() })
+}
+
+/// Logs in at a target, and out again.
+///
+/// # Errors
+///
+/// When it cannot be reached, is not the one we know, or does not accept the certificate.
+pub(crate) async fn enter(
+    endpoint: &PostgresEndpoint,
+    login: &Login,
+    key: &PassKey,
+) -> Result<(), ConnectError> {
+    let entering = async {
+        let trust = Trust::new(&endpoint.server, &endpoint.addr.host, Some(key))
+            .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+        let stream = back::dial(&endpoint.addr).await.map_err(ConnectError::Io)?;
+        let mut tls = back::secure(stream, &trust).await?;
+        back::login(&mut tls, login.as_str(), &endpoint.dbname, &[])
+            .await
+            .map_err(|refused| refused.error)?;
+        let mut parting = Vec::new();
+        message(&mut parting, b'X', |_empty| {});
+        if tls.write_all(&parting).await.is_ok() {
+            let _closed_either_way = tls.shutdown().await;
+        }
+        Ok(())
+    };
+    let entered = time::timeout(PROBE_LIMIT, entering).await;
+    entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
 async fn shown(at: &HostPort) -> Result<Vec<u8>, ProbeError> {

@@ -1,8 +1,9 @@
 //! How words are said in PostgreSQL's protocol: as `ErrorResponse`, so that every driver shows them.
 
-use policies::words::Words;
+use policies::words::postgres::Complaint;
+use policies::words::{Shown, Words};
 
-use super::wire::{message, put_text};
+use super::wire::{HEADER, complaint, message, put_text};
 
 /// `feature_not_supported` (PostgreSQL documentation, appendix A, as all of these).
 pub(crate) const NOT_SUPPORTED: &str = "0A000";
@@ -17,14 +18,37 @@ const ENDED: &str = "57P01";
 
 /// Appends an `ErrorResponse`: the sentence as message, the code as detail, the hint as hint.
 pub(crate) fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words) {
+    let detail = format!("tidegate code {}", words.code);
+    detailed(out, severity, sqlstate, words, &detail);
+}
+
+/// What a client is told when the target does not let us in: whose doing it is, and the server's own
+/// words as detail. Any other error of the target stays as it is.
+pub(crate) fn shut_out(said: Vec<u8>, target: &str, login: &str) -> Vec<u8> {
+    let own = said.get(HEADER..).and_then(|body| complaint(b'E', body).ok());
+    let Some(own) = own.filter(|own| own.sqlstate.starts_with(b"28")) else {
+        return said;
+    };
+    let words = Complaint::ShutOut {
+        target: target.to_owned(),
+        login: login.to_owned(),
+    }
+    .words();
+    let text = String::from_utf8_lossy(own.message);
+    let detail = format!("tidegate code {}; the server says: {text}", words.code);
+    let mut out = Vec::new();
+    detailed(&mut out, "FATAL", NOT_AUTHORIZED, &words, &detail);
+    out
+}
+
+fn detailed(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words, detail: &str) {
     message(out, b'E', |body| {
-        let detail = format!("tidegate code {}", words.code);
         let fields = [
             (b'S', severity),
             (b'V', severity),
             (b'C', sqlstate),
             (b'M', &words.what),
-            (b'D', &detail),
+            (b'D', detail),
         ];
         for (kind, text) in fields {
             body.push(kind);
@@ -49,7 +73,6 @@ pub(crate) fn sqlstate(words: &Words) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{HEADER, complaint};
     use super::*;
 
     #[test]

@@ -97,7 +97,10 @@ impl Doors {
             broker: house.broker.clone(),
             authority: house.authority.clone(),
             recorder: house.recorder.clone(),
-            probe: Arc::new(Lookout),
+            probe: Arc::new(Lookout {
+                broker: house.broker.clone(),
+                authority: house.authority.clone(),
+            }),
             entrances: entrances(config),
         });
         let api = Arc::new(Api::new(

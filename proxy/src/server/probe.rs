@@ -2,18 +2,63 @@
 
 use std::io;
 
+use ca::{Authority, TrialOrder};
 use control::api::wire::{HostKeySeen, Probed};
-use control::api::{Probe, Seeing};
+use control::api::{Entering, Probe, Seeing};
+use control::{Broker, entropy};
 use policies::words::api::Unseen;
-use policies::{HostPort, Protocol};
-use tracing::info;
+use policies::words::cli::doctor::Unentered;
+use policies::{Endpoint, HostPort, Login, Protocol, Target};
+use tracing::{info, warn};
 
 use crate::session::chain;
+use crate::session::protocol::ConnectError;
 use crate::{postgres, ssh};
 
-/// Both protocols' ways of looking.
+/// Both protocols' ways of looking, and what certificates are made with to go in.
 #[derive(Debug)]
-pub(super) struct Lookout;
+pub(super) struct Lookout {
+    pub(super) broker: Broker,
+    pub(super) authority: Authority,
+}
+
+impl Lookout {
+    async fn try_as(&self, target: &Target, login: &Login) -> Result<(), Unentered> {
+        let now = self.broker.clock().now();
+        let mut rng = entropy::rng();
+        let order = TrialOrder {
+            target,
+            login,
+            now,
+            rng: &mut rng,
+        };
+        let issued = self
+            .authority
+            .issue_trial(order, self.broker.journal())
+            .await;
+        let key = issued.map_err(|refused| {
+            warn!(target = %target.name, reason = %chain(&refused), "trial.unissued");
+            Unentered::Unissued
+        })?;
+        let entered = match &target.endpoint {
+            Endpoint::Ssh(endpoint) => ssh::probe::enter(endpoint, login, &key, now).await,
+            Endpoint::Postgres(endpoint) => postgres::probe::enter(endpoint, login, &key).await,
+        };
+        entered.map_err(|refused| {
+            info!(target = %target.name, %login, reason = %chain(&refused), "target.unentered");
+            match refused {
+                ConnectError::Refused(_) => Unentered::Refused,
+                ConnectError::Impostor(_) => Unentered::Impostor,
+                ConnectError::Unreachable { .. }
+                | ConnectError::Violation(_)
+                | ConnectError::Io(_)
+                | ConnectError::Issue(_)
+                | ConnectError::ClientGone
+                | ConnectError::Recorder(_) => Unentered::Down,
+            }
+        })
+    }
+}
 
 impl Probe for Lookout {
     fn look<'a>(&'a self, protocol: Protocol, addr: &'a HostPort) -> Seeing<'a> {
@@ -23,6 +68,10 @@ impl Probe for Lookout {
                 Protocol::Postgres => postgres(addr).await,
             }
         })
+    }
+
+    fn enter<'a>(&'a self, target: &'a Target, login: &'a Login) -> Entering<'a> {
+        Box::pin(self.try_as(target, login))
     }
 }
 

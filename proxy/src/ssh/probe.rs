@@ -1,17 +1,22 @@
-//! Reads a target's host keys, so that an administrator can look at them and pin them. Nobody is
-//! logged in, and nothing is trusted by this.
+//! Looks at a target for an administrator: which host keys it has, to be pinned, and whether one that
+//! was pinned lets us in. Nothing is trusted by this, and nothing is run there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use policies::HostPort;
-use russh::client::{self, Handler};
+use ca::PassKey;
+use jiff::Timestamp;
+use policies::{HostPort, Login, SshEndpoint};
+use russh::Disconnect;
+use russh::client::{self, AuthResult, Handler};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use tokio::net::TcpStream;
 use tokio::time;
 
 use super::algorithms;
+use super::hostkey::{HostKeyRefusal, Pin};
+use crate::session::protocol::ConnectError;
 
 /// How long one look may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
@@ -106,5 +111,82 @@ impl Handler for Eye {
     ) -> Result<bool, russh::Error> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown.public_key());
         Ok(false)
+    }
+}
+
+/// Logs in at a target, and out again.
+///
+/// # Errors
+///
+/// When it cannot be reached, is not the one we know, or does not accept the certificate.
+pub(crate) async fn enter(
+    endpoint: &SshEndpoint,
+    login: &Login,
+    key: &PassKey,
+    now: Timestamp,
+) -> Result<(), ConnectError> {
+    let entering = async {
+        let PassKey::Ssh { key, certificate } = key else {
+            return Err(ConnectError::Violation("the key is not for SSH".to_owned()));
+        };
+        let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
+        let pin = Pin::read(endpoint).map_err(impostor)?;
+        let (keys, certificates) = pin.algorithms();
+        let config = algorithms::client(keys, certificates);
+        let addr = &endpoint.addr;
+        let stream = TcpStream::connect((addr.host.as_str(), addr.port))
+            .await
+            .map_err(ConnectError::Io)?;
+        let known = Known {
+            pin,
+            now,
+            refusal: Arc::default(),
+        };
+        let refusal = Arc::clone(&known.refusal);
+        let broken = |failed: russh::Error| {
+            let mut refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner);
+            refusal.take().map_or_else(
+                || ConnectError::Violation(failed.to_string()),
+                |refused| ConnectError::Impostor(refused.to_string()),
+            )
+        };
+        let mut handle = client::connect_stream(config, stream, known)
+            .await
+            .map_err(&broken)?;
+        let answer = handle
+            .authenticate_openssh_cert(login.as_str(), Arc::clone(key), certificate.clone())
+            .await
+            .map_err(&broken)?;
+        let parted = handle.disconnect(Disconnect::ByApplication, "", "").await;
+        tracing::debug!(ended = parted.is_ok(), "target.entered");
+        match answer {
+            AuthResult::Success => Ok(()),
+            AuthResult::Failure { .. } => Err(ConnectError::Refused(
+                "it does not accept our certificate".to_owned(),
+            )),
+        }
+    };
+    let entered = time::timeout(LOOK_LIMIT, entering).await;
+    entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+/// Believes the target that was pinned.
+struct Known {
+    pin: Pin,
+    now: Timestamp,
+    refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
+}
+
+impl Handler for Known {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
+        let judged = self.pin.judge(shown, self.now);
+        let good = judged.is_ok();
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = judged.err();
+        Ok(good)
     }
 }

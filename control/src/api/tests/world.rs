@@ -10,16 +10,17 @@ use ca::applicant::Applicant;
 use ca::{Authority, LoginOrder, Passphrase};
 use jiff::SignedDuration;
 use policies::words::api::Unseen;
+use policies::words::cli::doctor::Unentered;
 use policies::{
-    Endpoint, HostKeyPin, HostPort, Principal, PrincipalKind, PrincipalName, Protocol, SshEndpoint,
-    Target,
+    Endpoint, HostKeyPin, HostPort, Login, Principal, PrincipalKind, PrincipalName, Protocol,
+    SshEndpoint, Target,
 };
 use recorder::{Limits, Recorder, Seal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use crate::api::wire::{Challenge, RequestView};
-use crate::api::{Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, router, serve};
+use crate::api::{Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, router, serve};
 use crate::bootstrap::bootstrap;
 use crate::change::{PolicyText, PolicyTexts};
 use crate::identity::registered_key;
@@ -47,6 +48,10 @@ struct Blind;
 impl Probe for Blind {
     fn look<'a>(&'a self, _protocol: Protocol, _addr: &'a HostPort) -> Seeing<'a> {
         Box::pin(async { Err(Unseen::Refused) })
+    }
+
+    fn enter<'a>(&'a self, _target: &'a Target, _login: &'a Login) -> Entering<'a> {
+        Box::pin(async { Err(Unentered::Down) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What `tidegate doctor` says.
 
 use super::Trouble;
+use crate::Protocol;
 
 /// Whether one thing is as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +170,7 @@ pub fn authority_good(fingerprint: &str) -> Finding {
 pub fn target_good(target: &str) -> Finding {
     good(
         format!("target {target}"),
-        "it answers and proves to be the one that was added",
+        "it answers, proves to be the one that was added, and lets tidegate in as each login",
     )
 }
 
@@ -193,10 +194,51 @@ pub fn target_changed(target: &str) -> Finding {
     )
 }
 
-/// A target's proof cannot be judged by looking alone.
-pub fn target_unjudged(target: &str) -> Finding {
-    good(
+/// Why a target was not entered, though it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unentered {
+    /// It does not accept the certificate.
+    Refused,
+    /// It is not the one that was added.
+    Impostor,
+    /// It broke off.
+    Down,
+    /// No certificate could be made.
+    Unissued,
+}
+
+/// A target answers and does not let us in.
+pub fn target_shut(target: &str, protocol: Protocol, logins: &[&str]) -> Finding {
+    let lines = match protocol {
+        Protocol::Ssh => {
+            "`TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` and `PubkeyAuthentication yes` in its \
+             sshd_config, and does the account exist?"
+        }
+        Protocol::Postgres => {
+            "`ssl_ca_file` in its postgresql.conf, `hostssl … cert map=tidegate` in pg_hba.conf above \
+             other lines, and the role in pg_ident.conf?"
+        }
+    };
+    bad(
         format!("target {target}"),
-        "it answers; its certificate is judged when someone connects",
+        format!(
+            "it is the one that was added, and does not let tidegate in as {}",
+            logins.join(", ")
+        ),
+        format!("look for {lines}  tidegate target show {target}  prints the lines"),
+    )
+}
+
+/// A target answered, and broke off when we logged in.
+pub fn target_broken(target: &str) -> Finding {
+    target_down(target, "it broke off while tidegate logged in")
+}
+
+/// No certificate could be made to try a target with.
+pub fn target_untried(target: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        "it answers; whether it lets tidegate in was not tried, because no certificate could be made",
+        "tidegate doctor",
     )
 }

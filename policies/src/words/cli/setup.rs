@@ -1,19 +1,27 @@
 //! What has to be set up on a target, so that it lets tidegate's certificates in.
 
-/// After an SSH target was added.
-pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
+/// The lines of an SSH target.
+pub fn ssh_lines(user_ca: &str) -> String {
     format!(
-        "added {target}. On the machine itself, put the bastion's key in a file:\n\n  \
+        "On the machine itself, put the bastion's key in a file:\n\n  \
          {user_ca}\n\n\
          as /etc/ssh/tidegate_ca.pub, and these two lines in /etc/ssh/sshd_config, then reload sshd:\n\n  \
          TrustedUserCAKeys /etc/ssh/tidegate_ca.pub\n  \
-         PubkeyAuthentication yes\n\n  \
-         tidegate target test {target}\n  \
-         tidegate request {target} --as {login} --for 15m --reason '…'"
+         PubkeyAuthentication yes"
     )
 }
 
-/// The places of a PostgreSQL target, for [`postgres_target_added`].
+/// After an SSH target was added.
+pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
+    format!(
+        "added {target}. {}\n\n  \
+         tidegate target test {target}\n  \
+         tidegate request {target} --as {login} --for 15m --reason '…'",
+        ssh_lines(user_ca)
+    )
+}
+
+/// The places of a PostgreSQL target, for [`postgres_lines`].
 #[derive(Debug, Clone, Copy)]
 pub struct PostgresPlaces<'a> {
     /// The target's name.
@@ -28,14 +36,14 @@ pub struct PostgresPlaces<'a> {
     pub target_ca: &'a str,
 }
 
-/// After a PostgreSQL target was added.
-pub fn postgres_target_added(places: &PostgresPlaces<'_>) -> String {
+/// The lines of a PostgreSQL target.
+pub fn postgres_lines(places: &PostgresPlaces<'_>) -> String {
     let PostgresPlaces {
-        target,
         dbname,
         roles,
         from,
         target_ca,
+        ..
     } = *places;
     let lines = |line: &dyn Fn(&str) -> String| {
         roles
@@ -46,14 +54,23 @@ pub fn postgres_target_added(places: &PostgresPlaces<'_>) -> String {
     };
     let hba = lines(&|role| format!("hostssl {dbname} {role} {from} cert map=tidegate"));
     let ident = lines(&|role| format!("tidegate {role} {role}"));
-    let role = roles.first().map_or("ROLE", String::as_str);
     format!(
-        "added {target}. On the server itself, save the CA as tidegate_ca.pem in the data directory:\n\n\
+        "On the server itself, save the CA as tidegate_ca.pem in the data directory:\n\n\
          {target_ca}\n\
          postgresql.conf (with ssl = on; the second line stops a statement whose client has gone):\n\n  ssl_ca_file = 'tidegate_ca.pem'\n  client_connection_check_interval = '5s'\n\n\
          pg_hba.conf, above other lines for the same role:\n\n  {hba}\n\n\
-         pg_ident.conf:\n\n  {ident}\n\nthen reload the server.\n\n  \
+         pg_ident.conf:\n\n  {ident}\n\nthen reload the server."
+    )
+}
+
+/// After a PostgreSQL target was added.
+pub fn postgres_target_added(places: &PostgresPlaces<'_>) -> String {
+    let target = places.target;
+    let role = places.roles.first().map_or("ROLE", String::as_str);
+    format!(
+        "added {target}. {}\n\n  \
          tidegate target test {target}\n  \
-         tidegate request {target} --as {role} --for 15m --reason '…'"
+         tidegate request {target} --as {role} --for 15m --reason '…'",
+        postgres_lines(places)
     )
 }
