@@ -1,4 +1,4 @@
-//! What only somebody who speaks PostgreSQL can read: `TG501` to `TG512`.
+//! What only somebody who speaks PostgreSQL can read: `TG501` to `TG513`.
 
 use super::{Shown, Words};
 
@@ -35,6 +35,13 @@ pub enum Complaint {
         /// Which.
         database: String,
     },
+    /// The target does not let us in.
+    ShutOut {
+        /// The target.
+        target: String,
+        /// As whom.
+        login: String,
+    },
     /// It called a function by its number.
     FunctionCall,
     /// One side broke the protocol.
@@ -68,6 +75,14 @@ impl Shown for Complaint {
                 "TG507",
                 format!("`{database}` is another database than the one this target stands for"),
                 Some("tidegate ls pg".to_owned()),
+            ),
+            Self::ShutOut { target, login } => (
+                "TG513",
+                format!("the database server of `{target}` does not let tidegate in as `{login}`"),
+                Some(format!(
+                    "an administrator looks for `hostssl … {login} … cert map=tidegate` in its pg_hba.conf, above other lines, \
+                     and `tidegate {login} {login}` in pg_ident.conf: tidegate target test {target}"
+                )),
             ),
             Self::FunctionCall => (
                 "TG508",

@@ -25,7 +25,9 @@ pub(crate) fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &W
 /// What a client is told when the target does not let us in: whose doing it is, and the server's own
 /// words as detail. Any other error of the target stays as it is.
 pub(crate) fn shut_out(said: Vec<u8>, target: &str, login: &str) -> Vec<u8> {
-    let own = said.get(HEADER..).and_then(|body| complaint(b'E', body).ok());
+    let own = said
+        .get(HEADER..)
+        .and_then(|body| complaint(b'E', body).ok());
     let Some(own) = own.filter(|own| own.sqlstate.starts_with(b"28")) else {
         return said;
     };
