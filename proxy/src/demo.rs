@@ -32,6 +32,9 @@ pub use stage::{Doors, ROLE, Stage, StageOptions};
 use stop::Stop;
 use story::{Story, say};
 
+/// The exit code of whoever was interrupted.
+const INTERRUPTED: u8 = 130;
+
 /// How long to wait between two looks at whether we were asked to end.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -49,8 +52,12 @@ pub struct Args {
 /// Runs the demo until it is told or stopped. Blocks, and must not be called inside a runtime.
 pub fn run(args: &Args) -> ExitCode {
     match tell(args) {
-        Ok(true) | Err(DemoError::Stopped) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(DemoError::Stopped) => {
+            say(words::stopped());
+            ExitCode::from(INTERRUPTED)
+        }
         Err(DemoError::Missing(packages)) => {
             say(&words::missing(&packages));
             ExitCode::FAILURE
@@ -74,7 +81,11 @@ fn tell(args: &Args) -> Result<bool, DemoError> {
         install::install(&missing)?;
     }
     let binary = std::env::current_exe().map_err(DemoError::io("find our own binary"))?;
-    let mut stage = Stage::set(&options(&binary))?;
+    let mut stage = match Stage::set(&options(&binary)) {
+        // Whatever else failed, it failed because somebody ended it.
+        Err(_ended) if stop.asked() => return Err(DemoError::Stopped),
+        set => set?,
+    };
     say(&words::setting(&stage.dir().display().to_string()));
     stop.check()?;
     if args.script {
@@ -100,7 +111,9 @@ fn tell(args: &Args) -> Result<bool, DemoError> {
         }
         thread::sleep(PAUSE);
     }
-    Ok(true)
+    say(words::stopping());
+    drop(stage);
+    Err(DemoError::Stopped)
 }
 
 fn options(binary: &PathBuf) -> StageOptions<'_> {

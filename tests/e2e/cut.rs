@@ -152,7 +152,7 @@ fn user_removed() {
     let mut ssh = world.begin_ssh();
     world
         .bob()
-        .run(&["tidegate", "user", "rm", "alice"])
+        .run(&["tidegate", "user", "rm", "alice", "--yes"])
         .unwrap();
     ssh.ended();
     assert_eq!(because(&world.ended_sessions()[0]), "principal_removed");
@@ -166,7 +166,7 @@ fn target_removed() {
     let mut ssh = world.begin_ssh();
     world
         .bob()
-        .run(&["tidegate", "target", "rm", "web1"])
+        .run(&["tidegate", "target", "rm", "web1", "--yes"])
         .unwrap();
     ssh.ended();
     assert_eq!(because(&world.ended_sessions()[0]), "target_removed");
@@ -184,7 +184,7 @@ fn policy_changed() {
     fs::write(dir.join("freeze.cedar"), rule).unwrap();
     world
         .bob()
-        .run(&["tidegate", "policy", "apply", &dir.display().to_string()])
+        .run(&["tidegate", "policy", "apply", &dir.display().to_string(), "--yes"])
         .unwrap();
     let told = ssh.ended();
     assert!(told.contains("freeze"), "{told}");

@@ -53,6 +53,8 @@ fn ctrl_c_leaves_nothing_behind() {
     );
     demo.signal("INT");
     until("it has ended", || demo.has_ended().then_some(()));
+    let told = fs::read_to_string(&log).unwrap_or_default();
+    assert!(told.contains("nothing is left behind"), "{told}");
     until("its processes are gone", || {
         processes(&sign).is_empty().then_some(())
     });

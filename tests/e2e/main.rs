@@ -15,6 +15,7 @@ mod demo;
 mod exits;
 mod pg_wire;
 mod psql;
+mod readme;
 mod recordings;
 mod server;
 mod set_up;

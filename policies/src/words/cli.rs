@@ -5,12 +5,14 @@
 
 pub mod doctor;
 pub mod serving;
+mod next;
 mod setup;
 mod trouble;
 pub mod usage;
 
 use crate::Diagnosis;
 
+pub use next::next;
 pub use setup::{
     PostgresPlaces, postgres_lines, postgres_target_added, ssh_lines, ssh_target_added,
 };
@@ -217,9 +219,21 @@ pub fn filed(request: &str, login: &str, target: &str) -> String {
     )
 }
 
-/// While waiting for an answer.
-pub fn waiting(request: &str) -> String {
-    format!("{request} filed; waiting for an approval:  tidegate approve {request}")
+/// Before waiting for an answer.
+pub fn waiting(request: &str, at_most: &str) -> String {
+    format!(
+        "{request}: waiting, for at most {at_most}, for an approver to type:  tidegate approve {request}"
+    )
+}
+
+/// While waiting, in one line that is written again and again.
+pub fn still_waiting(passed: &str, at_most: &str) -> String {
+    format!("waiting, {passed} of {at_most}; Ctrl-C stops waiting, the request stays")
+}
+
+/// Somebody may have meant another target.
+pub fn meant(target: &str) -> String {
+    format!("did you mean {target}?  tidegate ls  shows what you may ask for")
 }
 
 /// Who approved; with nobody, a policy did.
@@ -275,9 +289,30 @@ pub fn revoked(grants: &[String], cut: usize) -> String {
     }
 }
 
-/// Asked before more than one thing is ended.
+/// Asked before the grants of a person or a target are ended.
 pub fn revoke_question(count: usize) -> String {
-    format!("revoke {count} grants and cut their sessions? [yes/no] ")
+    match count {
+        1 => "revoke 1 grant and cut its sessions? [yes/no] ".to_owned(),
+        some => format!("revoke {some} grants and cut their sessions? [yes/no] "),
+    }
+}
+
+/// Asked before a target is removed.
+pub fn target_question(target: &str) -> String {
+    format!("remove {target}, end its grants and requests, and cut its sessions? [yes/no] ")
+}
+
+/// Asked before somebody is removed.
+pub fn user_question(name: &str) -> String {
+    format!("remove {name}, end their grants and requests, and cut their sessions? [yes/no] ")
+}
+
+/// Asked before policies are put in force.
+pub fn policies_question(count: usize) -> String {
+    format!(
+        "put {count} policy files in force and cut every session that they do not allow \
+         (--dry-run says which)? [yes/no] "
+    )
 }
 
 /// After sessions were killed.
@@ -362,10 +397,11 @@ pub fn host_key_seen(kind: &str, fingerprint: &str) -> String {
 
 /// A certificate as its server showed it.
 pub fn certificate_seen(subject: &str, names: &[String], sha256: &str) -> String {
-    format!(
-        "pinned certificate  {subject}  ({})  SHA-256 {sha256}",
-        names.join(", ")
-    )
+    let names = match names {
+        [] => String::new(),
+        some => format!("  ({})", some.join(", ")),
+    };
+    format!("pinned certificate  {subject}{names}  SHA-256 {sha256}")
 }
 
 /// A file that should hold a public key does not.
@@ -394,4 +430,89 @@ pub fn block_written(path: &str, next: &str) -> String {
 /// After a marked block was removed.
 pub fn block_removed(path: &str) -> String {
     format!("removed the tidegate block of {path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_troubles() {
+        let all = [
+            no_bastion(),
+            not_logged_in("cannot list targets", "https://b:3443"),
+            login_expired("cannot list targets", "https://b:3443", "14:30:00 UTC"),
+            unreachable("https://b:3443", "connection refused: nothing listens there"),
+            another_bastion("https://b:3443"),
+            wrong_fingerprint("https://b:3443", "SHA256:a", "SHA256:b"),
+            fingerprint_needed("https://b:3443", "SHA256:b"),
+            no_key_accepted("https://b:3443", 2),
+            no_key_found(),
+            not_a_private_key("notes.txt"),
+            file("read", "alice.pub", "No such file or directory"),
+            not_confirmed("remove web1"),
+            flag_needed("cannot remove web1", "--yes"),
+            still_pending("req_01"),
+            not_granted("req_01", "denied by bob: not today", "web1"),
+            nothing_to_revoke(),
+            policies_bad(vec![Diagnosis::whole("a.cedar", "it is empty")]),
+            usage::missing("request", &["`--reason <TEXT>`".to_owned()]),
+            usage::no_such_verb("requst", Some("request")),
+            usage::no_such_verb("xyzzy", None),
+            usage::not_taken("deny", "--because"),
+        ];
+        let text: Vec<String> = all.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!("troubles", text.join("\n\n"));
+    }
+
+    #[test]
+    fn the_words_after_success() {
+        let places = PostgresPlaces {
+            target: "orders",
+            dbname: "orders",
+            roles: &["app_ro".to_owned()],
+            from: "192.0.2.1/32",
+            target_ca: "-----BEGIN CERTIFICATE-----",
+        };
+        let all = [
+            logged_in("alice", "https://b:3443", "14:30:00 UTC (in 8h)"),
+            filed("req_01", "deploy", "web1"),
+            waiting("req_01", "10m"),
+            still_waiting("25s", "10m"),
+            granted("approved by bob", "deploy", "web1", "14:30:00 UTC (in 15m)", "ssh deploy+web1@b"),
+            approved("req_01", "grt_01", "14:30:00 UTC (in 15m)"),
+            approved_in_part("req_01"),
+            denied("req_01"),
+            withdrawn("req_01"),
+            revoked(&["grt_01".to_owned()], 1),
+            revoke_question(2),
+            target_question("web1"),
+            user_question("alice"),
+            policies_question(3),
+            ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA"),
+            postgres_target_added(&places),
+            user_added("alice", "https://b:3443", "SHA256:b"),
+            certificate_seen("CN=localhost", &[], "ab"),
+        ];
+        insta::assert_snapshot!("successes", all.join("\n\n"));
+    }
+
+    #[test]
+    fn the_words_of_findings() {
+        use doctor::{clock, target_broken, target_good, target_shut, target_untried, unwell};
+        let all = [
+            target_good("web1"),
+            target_shut("web1", crate::Protocol::Ssh, &["deploy", "root"]),
+            target_shut("orders", crate::Protocol::Postgres, &["app_ro"]),
+            target_broken("web1"),
+            target_untried("web1"),
+            clock(90, false),
+        ];
+        let line = |found: &doctor::Finding| {
+            let hint = found.hint.as_deref().unwrap_or_default();
+            format!("{}: {}: {}\n  {hint}", found.subject, found.ok, found.found)
+        };
+        let text: Vec<String> = all.iter().map(line).chain([unwell(2).to_string()]).collect();
+        insta::assert_snapshot!("findings", text.join("\n"));
+    }
 }

@@ -39,6 +39,8 @@ pub fn installing(packages: &[&str]) -> String {
 /// One command to try, under what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
+    /// In which terminal: `2` or `3`.
+    pub terminal: &'static str,
     /// What it does.
     pub what: &'static str,
     /// What to paste.
@@ -48,21 +50,29 @@ pub struct Stop {
 /// Who is there, and what to paste into another terminal.
 pub fn tour(stops: &[Stop]) -> String {
     let mut text = String::from(
-        "\nalice asks, bob approves, carol audits. Paste these into another terminal, in this order:\n",
+        "\nalice asks, bob approves, carol audits. This is terminal 1. Open terminals 2 and 3, and paste these in this order:\n",
     );
     for stop in stops {
-        for part in ["\n# ", stop.what, "\n", &stop.command, "\n"] {
+        for part in ["\n# terminal ", stop.terminal, ": ", stop.what, "\n", &stop.command, "\n"] {
             text.push_str(part);
         }
     }
-    text.push_str("\nCtrl-C here ends everything and removes the directory.\n");
+    text.push_str("\nCtrl-C here, in terminal 1, ends everything and removes the directory.\n");
     text
 }
 
 /// The commands of the tour, by the scripts that make each a person's, and what alice types after
 /// `ssh`: `-p 2222 deploy+web1@localhost`.
 pub fn stops(alice: &str, bob: &str, carol: &str, address: &str) -> Vec<Stop> {
-    let stop = |what, command: String| Stop { what, command };
+    let stop = |what, command: String| Stop {
+        terminal: "2",
+        what,
+        command,
+    };
+    let other = |what, command: String| Stop {
+        terminal: "3",
+        ..stop(what, command)
+    };
     vec![
         stop(
             "alice sees what she may ask for",
@@ -89,26 +99,32 @@ pub fn stops(alice: &str, bob: &str, carol: &str, address: &str) -> Vec<Stop> {
             format!("{bob} tidegate requests ls -o name | xargs -n1 {bob} tidegate approve"),
         ),
         stop(
-            "stock ssh, in its short form",
+            "stock ssh, in its short form; you are on web1 then: type `exit` to come back",
             format!("{alice} ssh {address}"),
         ),
-        stop("the same as a jump host", format!("{alice} ssh web1")),
-        stop("stock psql", format!("{alice} psql service=orders")),
         stop(
-            "bob watches the sessions, from yet another terminal",
+            "the same as a jump host; `exit` comes back",
+            format!("{alice} ssh web1"),
+        ),
+        stop(
+            "stock psql; stay in it, it is going to be cut (`\\q` would leave it)",
+            format!("{alice} psql service=orders"),
+        ),
+        other(
+            "bob watches the sessions",
             format!("{bob} tidegate sessions ls"),
         ),
-        stop(
-            "bob revokes everything alice holds: both sessions are cut",
+        other(
+            "bob revokes everything alice holds: her session in terminal 2 is cut",
             format!("{bob} tidegate revoke --user alice --reason 'done' --yes"),
         ),
-        stop(
-            "carol plays a recording back",
+        other(
+            "carol plays a recording back; `q` ends it",
             format!(
                 "{carol} tidegate play $({carol} tidegate sessions ls --all -o name | head -n1)"
             ),
         ),
-        stop(
+        other(
             "and proves that nobody changed any",
             format!(
                 "{carol} tidegate sessions ls --all -o name | xargs -n1 {carol} tidegate recordings verify"
@@ -171,6 +187,16 @@ pub fn all_held(steps: usize) -> String {
 /// The last line of one that did not.
 pub fn some_broke(count: usize) -> String {
     format!("\n{count} steps did not hold")
+}
+
+/// Somebody pressed Ctrl-C, and the servers are being ended.
+pub fn stopping() -> &'static str {
+    "\nstopping: the servers are ended and the directory is removed"
+}
+
+/// Somebody pressed Ctrl-C, and nothing is left.
+pub fn stopped() -> &'static str {
+    "interrupted; nothing is left behind"
 }
 
 /// Where the logs were left.

@@ -46,8 +46,16 @@ pub fn player_keys() -> &'static str {
 }
 
 /// What the player says when it stops, at the end or before.
-pub fn played(at: &str) -> String {
-    format!("played to {at}")
+pub fn played(at: &str, ended: Option<&str>) -> String {
+    match ended {
+        Some(ended) => format!("played to {at}; {ended}"),
+        None => format!("played to {at}; the session went on"),
+    }
+}
+
+/// How the session ended, and when in the recording.
+pub fn ended(at: &str, end: &str) -> String {
+    format!("the session ended at {at}: {end}")
 }
 
 /// The recorded screen is larger than this one.

@@ -7,7 +7,7 @@ use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::printer::{Format, Row};
-use crate::cli::{state, tls};
+use crate::cli::{state, tls, when};
 
 /// Look at the audit log
 #[derive(Debug, Subcommand)]
@@ -42,11 +42,7 @@ impl Row for AuditView {
         let event = event.and_then(|event| event.as_str().map(str::to_owned));
         vec![
             self.line.seq.to_string(),
-            self.line
-                .event
-                .at
-                .strftime("%Y-%m-%d %H:%M:%SZ")
-                .to_string(),
+            when::stamp(self.line.event.at),
             event.unwrap_or_default(),
             detail.to_string(),
             self.line.digest.clone(),

@@ -140,7 +140,8 @@ impl Client {
                     Some(reference) => format!("{} (ref {reference})", problem.detail),
                     None => problem.detail,
                 };
-                let trouble = cli::refused(doing, &why, problem.hint.as_deref());
+                let hint = cli::next(doing, &code).or(problem.hint);
+                let trouble = cli::refused(doing, &why, hint.as_deref());
                 Failure::new(exit, trouble.coded(code))
             }
         }

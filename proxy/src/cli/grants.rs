@@ -9,7 +9,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::Row;
-use crate::cli::{prompt, sessions};
+use crate::cli::prompt::Assent;
+use crate::cli::{sessions, when};
 
 /// Look at grants
 #[derive(Debug, Subcommand)]
@@ -46,9 +47,8 @@ pub(crate) struct RevokeArgs {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: Reason,
-    /// Do not ask when there is more than one
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    assent: Assent,
 }
 
 impl Row for GrantView {
@@ -68,10 +68,10 @@ impl Row for GrantView {
             self.target.to_string(),
             self.login.to_string(),
             if self.in_force { "yes" } else { "no" }.to_owned(),
-            self.expires_at.to_string(),
+            when::stamp(self.expires_at),
             text(self.ended_by.as_ref().map(ToString::to_string)),
             text(self.end_reason.as_ref().map(ToString::to_string)),
-            self.starts_at.to_string(),
+            when::stamp(self.starts_at),
             self.request.to_string(),
         ]
     }
@@ -132,9 +132,10 @@ pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
     if ids.is_empty() {
         return Err(Failure::new(Exit::NotFound, cli::nothing_to_revoke()));
     }
-    if ids.len() > 1 && !args.yes {
+    if args.user.is_some() || args.target.is_some() {
         let question = cli::revoke_question(ids.len());
-        prompt::confirmed(&context.surroundings, &question, "revoke them", "--yes")?;
+        args.assent
+            .confirmed(&context.surroundings, &question, "revoke them")?;
     }
     let client = context.client(doing)?;
     let ending = Ending {

@@ -280,7 +280,7 @@ impl Row for Status {
             self.bastion.principal.to_string(),
             self.bastion.url.clone(),
             if self.valid { "yes" } else { "no" }.to_owned(),
-            self.bastion.expires_at.to_string(),
+            when::stamp(self.bastion.expires_at),
             self.bastion.fingerprint.clone(),
             at(&self.bastion.ssh),
             at(&self.bastion.postgres),

@@ -11,6 +11,7 @@ use reqwest::Method;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::prompt::Assent;
 
 /// Manage policies
 #[derive(Debug, Subcommand)]
@@ -33,6 +34,8 @@ pub(crate) enum PolicyVerb {
         /// Only say which sessions would end
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        assent: Assent,
     },
     /// Print the policies in force
     Show,
@@ -49,10 +52,19 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
                 .printer
                 .done(&result, "", &cli::policies_good(count))
         }
-        PolicyVerb::Apply { dir, zone, dry_run } => {
+        PolicyVerb::Apply {
+            dir,
+            zone,
+            dry_run,
+            assent,
+        } => {
             let texts = checked(&dir, zone)?;
             let doing = "apply the policies";
             let client = context.client(doing)?;
+            if !dry_run {
+                let question = cli::policies_question(texts.documents.len());
+                assent.confirmed(&context.surroundings, &question, doing)?;
+            }
             let path = if dry_run {
                 "/v1/policies?dry_run=true"
             } else {

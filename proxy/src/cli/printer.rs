@@ -170,6 +170,14 @@ impl Printer {
         }
     }
 
+    /// Says something in the place of what was said in this line before.
+    pub(crate) fn again(self, text: &str) {
+        if !self.quiet {
+            let mut out = stderr().lock();
+            drop(write!(out, "\r\x1b[K{text}").and_then(|()| out.flush()));
+        }
+    }
+
     /// Tells a trouble, on standard error: three lines, or a line of JSON where that was asked for.
     pub(crate) fn trouble(self, exit: Exit, trouble: &Trouble) {
         let text = match self.format {

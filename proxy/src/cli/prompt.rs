@@ -4,11 +4,36 @@
 use std::io::{BufRead, Write, stderr, stdin};
 use std::process::{Command, Stdio};
 
+use clap::Args;
 use policies::words::cli;
 use zeroize::Zeroizing;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::surroundings::Surroundings;
+
+/// The answer that was given beforehand. Every verb that cuts sessions or takes rights away from
+/// others asks, and takes this; `user lock` and `sessions kill` do not ask: they are for emergencies.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Assent {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Assent {
+    /// Asks, unless the answer was given.
+    pub(crate) fn confirmed(
+        self,
+        surroundings: &Surroundings,
+        question: &str,
+        doing: &str,
+    ) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        confirmed(surroundings, question, doing, "--yes")
+    }
+}
 
 /// Asks for a plain yes. `flag` is what answers when there is nobody to ask.
 pub(crate) fn confirmed(

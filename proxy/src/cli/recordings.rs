@@ -20,6 +20,7 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::{Format, Printer, Row};
 use crate::cli::sessions::ending;
+use crate::cli::when;
 
 /// Look at recordings, prove them, hand them on
 #[derive(Debug, Subcommand)]
@@ -99,7 +100,7 @@ impl Row for RecordingView {
             session.principal.to_string(),
             session.target.to_string(),
             session.login.to_string(),
-            session.opened_at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            when::stamp(session.opened_at),
             self.bytes.to_string(),
             ending(session.end.as_ref().map(|end| &end.cause)),
         ]
@@ -190,7 +191,7 @@ fn tell(context: &Context, verified: &Verified) -> Outcome {
         checkpoint.frames,
         checkpoint.bytes,
         &verified.end.to_string(),
-        &checkpoint.sealed_at.to_string(),
+        &when::stamp(checkpoint.sealed_at),
     );
     context.printer.done(&verdict, &session, &said)
 }

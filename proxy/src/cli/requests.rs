@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use control::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
+use policies::diagnose::nearest;
 use policies::words::cli;
 use policies::{Login, Protocol, Reason, TargetName};
 
@@ -12,10 +13,13 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::Row;
 use crate::cli::state::Bastion;
-use crate::cli::when;
+use crate::cli::{targets, when};
 
 /// How long the server lets one question wait. Its own limit is 30 s.
 const POLL: u64 = 25;
+
+/// The same where somebody looks on, so that they see it go on.
+const POLL_WATCHED: u64 = 2;
 
 /// Ask for a grant
 #[derive(Debug, Args)]
@@ -117,13 +121,13 @@ impl Row for RequestView {
             when::length(self.duration_seconds),
             self.state.as_str().to_owned(),
             self.reason.to_string(),
-            self.filed_at.to_string(),
+            when::stamp(self.filed_at),
             approved.join(","),
             self.grant
                 .map(|grant| grant.to_string())
                 .unwrap_or_default(),
             self.until
-                .map(|until| until.to_string())
+                .map(when::stamp)
                 .unwrap_or_default(),
             self.note
                 .as_ref()
@@ -142,20 +146,34 @@ pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
         duration_seconds: args.duration.as_secs(),
         reason: args.reason,
     };
-    let filed: RequestView = context
-        .client(&doing)?
-        .post(&doing, "/v1/requests", &order)
-        .await?;
+    let asked = context.client(&doing)?.post(&doing, "/v1/requests", &order);
+    let filed: RequestView = match asked.await {
+        Err(failure) if failure.exit == Exit::NotFound => {
+            return Err(meant(context, failure, order.target.as_str()).await);
+        }
+        answered => answered?,
+    };
     match (filed.state, args.wait.wait) {
         (Standing::Pending, Some(limit)) => {
-            context.printer.say(&cli::waiting(&filed.id.to_string()));
             patience(context, &waited(context, filed, limit).await?)
         }
         _asked => told(context, &filed),
     }
 }
 
-/// Polls until the request is answered or `limit` has passed.
+/// The same failure with the name of a target that one may see and may have meant.
+async fn meant(context: &Context, mut failure: Failure, typed: &str) -> Failure {
+    let known = targets::listed(context).await;
+    let names = known.iter().flat_map(|list| &list.items);
+    let meant = nearest(typed, names.map(|target| target.name.as_str()));
+    if let (Some(trouble), Some(name)) = (&mut failure.trouble, meant) {
+        trouble.advice = cli::meant(name);
+    }
+    failure
+}
+
+/// Polls until the request is answered or `limit` has passed. Says so at once, and at a terminal
+/// goes on saying how long it has been.
 async fn waited(
     context: &Context,
     mut request: RequestView,
@@ -164,15 +182,30 @@ async fn waited(
     let doing = format!("wait for {}", request.id);
     let client = context.client(&doing)?;
     let start = context.now();
+    let shown = |seconds: u64| when::length(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let at_most = shown(limit.as_secs());
+    let printer = context.printer;
+    printer.say(&cli::waiting(&request.id.to_string(), &at_most));
+    let poll = if context.surroundings.interactive {
+        POLL_WATCHED
+    } else {
+        POLL
+    };
     loop {
         let passed = context.now().duration_since(start).as_secs();
+        if context.surroundings.interactive {
+            printer.again(&cli::still_waiting(&shown(passed.unsigned_abs()), &at_most));
+        }
         let left = limit
             .as_secs()
             .saturating_sub(passed.unsigned_abs())
-            .min(POLL);
+            .min(poll);
         let path = format!("/v1/requests/{}?wait={left}", request.id);
         request = client.get(&doing, &path).await?;
         if request.state != Standing::Pending || left == 0 {
+            if context.surroundings.interactive {
+                printer.again("");
+            }
             return Ok(request);
         }
     }

@@ -60,7 +60,7 @@ pub(crate) async fn run(printer: Printer, verb: ServingVerb) -> ExitCode {
         ServingVerb::Init(args) => made(printer, &args).await,
         ServingVerb::Serve(args) => server::serve(&args, env::vars())
             .await
-            .map_err(|failure| told(words::NOT_SERVED, &failure)),
+            .map_err(|failure| told(words::NOT_SERVED, &failure, &args.config_dir)),
         ServingVerb::CheckConfig { config_dir } => checked(printer, &config_dir),
         ServingVerb::Demo(args) => return shown(args).await,
     };
@@ -73,7 +73,7 @@ pub(crate) async fn run(printer: Printer, verb: ServingVerb) -> ExitCode {
 async fn made(printer: Printer, args: &init::Args) -> Outcome {
     let made = init::init(args)
         .await
-        .map_err(|failure| told(words::NOT_MADE, &failure))?;
+        .map_err(|failure| told(words::NOT_MADE, &failure, &args.config_dir))?;
     let Initialised {
         config,
         fingerprint,
@@ -93,7 +93,7 @@ async fn made(printer: Printer, args: &init::Args) -> Outcome {
 
 fn checked(printer: Printer, config_dir: &Path) -> Outcome {
     server::check_config(config_dir, env::vars())
-        .map_err(|failure| told(words::NOT_CHECKED, &failure))?;
+        .map_err(|failure| told(words::NOT_CHECKED, &failure, config_dir))?;
     let shown = config_dir.join(crate::config::FILE).display().to_string();
     printer.done(
         &serde_json::json!({ "schema": "tidegate.check-config/1", "good": true }),
@@ -112,7 +112,7 @@ async fn shown(args: demo::Args) -> ExitCode {
 }
 
 /// A configuration's mistakes one by one, then what went wrong.
-fn told(what: &str, failure: &server::Failure) -> Failure {
+fn told(what: &str, failure: &server::Failure, config_dir: &Path) -> Failure {
     let exit = if let server::Failure::Initialised { .. } = failure {
         Exit::Conflict
     } else if let server::Failure::Config(_) = failure {
@@ -120,6 +120,7 @@ fn told(what: &str, failure: &server::Failure) -> Failure {
     } else {
         Exit::Error
     };
-    let trouble = words::trouble(what, &failure.words());
+    let dir = config_dir.display().to_string();
+    let trouble = words::trouble(what, &failure.words(), &dir);
     Failure::new(exit, trouble.shown(failure.mistakes().to_vec()))
 }

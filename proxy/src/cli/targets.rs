@@ -18,6 +18,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::{Format, Row};
+use crate::cli::prompt::Assent;
+use crate::cli::when;
 
 /// List targets and whether you may go in
 #[derive(Debug, Args)]
@@ -67,6 +69,8 @@ pub(crate) enum TargetVerb {
     Rm {
         /// Which
         name: TargetName,
+        #[command(flatten)]
+        assent: Assent,
     },
     /// See whether one answers and still proves to be the one that was added
     Test {
@@ -177,7 +181,7 @@ impl Row for TargetView {
             }),
             best.map(state).unwrap_or_default(),
             best.and_then(|access| access.until)
-                .map(|until| until.to_string())
+                .map(when::stamp)
                 .unwrap_or_default(),
             self.owners
                 .as_ref()
@@ -263,8 +267,10 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             context.printer.one(&target)?;
             set_up(context, &target, &client.get(&doing, "/v1/trust").await?)
         }
-        TargetVerb::Rm { name } => {
+        TargetVerb::Rm { name, assent } => {
             let doing = format!("remove {name}");
+            let question = cli::target_question(name.as_str());
+            assent.confirmed(&context.surroundings, &question, &doing)?;
             let path = format!("/v1/targets/{}", segment(name.as_str()));
             let client = context.client(&doing)?;
             let ended: Ended = client

@@ -13,6 +13,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::Row;
+use crate::cli::prompt::Assent;
+use crate::cli::when;
 
 /// Manage people and services
 #[derive(Debug, Subcommand)]
@@ -25,6 +27,8 @@ pub(crate) enum UserVerb {
     Rm {
         /// Who
         name: PrincipalName,
+        #[command(flatten)]
+        assent: Assent,
     },
     /// Lock someone out and cut their sessions
     Lock {
@@ -115,7 +119,7 @@ impl Row for PrincipalView {
                 PrincipalKind::Person => "person".to_owned(),
                 PrincipalKind::Machine => "machine".to_owned(),
             },
-            self.added_at.to_string(),
+            when::stamp(self.added_at),
         ]
     }
 }
@@ -130,8 +134,10 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
                 context.client(doing)?.get(doing, "/v1/principals").await?;
             context.printer.list(&list, &list.items)
         }
-        UserVerb::Rm { name } => {
+        UserVerb::Rm { name, assent } => {
             let doing = format!("remove {name}");
+            let question = cli::user_question(name.as_str());
+            assent.confirmed(&context.surroundings, &question, &doing)?;
             let client = context.client(&doing)?;
             let ended: Ended = client
                 .send(

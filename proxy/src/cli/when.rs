@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 /// The text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,22 +64,23 @@ pub(crate) fn length(seconds: i64) -> String {
     shown.concat()
 }
 
-/// An instant for people: the time of day where they are, with the date when it is another day.
+/// An instant for people, whole: `2026-03-02 14:30:05 UTC`.
+pub(crate) fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// An instant for people: the time of day, with the date when it is another day. Always UTC, like
+/// every time that the server tells.
 pub(crate) fn instant(at: Timestamp, now: Timestamp) -> String {
-    local(at, now, &TimeZone::system())
-}
-
-fn local(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let (there, here) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
-    let pattern = if there.date() == here.date() {
-        "%H:%M:%S"
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    if day(at) == day(now) {
+        at.strftime("%H:%M:%S UTC").to_string()
     } else {
-        "%Y-%m-%d %H:%M"
-    };
-    there.strftime(pattern).to_string()
+        stamp(at)
+    }
 }
 
-/// An instant and how far it is: `15:04:00 (in 58m)`.
+/// An instant and how far it is: `15:04:00 UTC (in 58m)`.
 pub(crate) fn ahead(at: Timestamp, now: Timestamp) -> String {
     let left = at.as_second().saturating_sub(now.as_second());
     match left {
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn another_day_is_shown_with_its_date() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        assert_eq!(local(at(3600), at(0), &TimeZone::UTC), "01:00:00");
-        assert_eq!(local(at(90_000), at(0), &TimeZone::UTC), "1970-01-02 01:00");
+        assert_eq!(instant(at(3600), at(0)), "01:00:00 UTC");
+        assert_eq!(instant(at(90_000), at(0)), "1970-01-02 01:00:00 UTC");
     }
 }

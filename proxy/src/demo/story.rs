@@ -386,7 +386,7 @@ fn quoted(line: &[&str]) -> String {
         if word.chars().all(plain) {
             (*word).to_owned()
         } else {
-            format!("'{word}'")
+            format!("'{}'", word.replace('\'', "'\\''"))
         }
     };
     line.iter().map(word).collect::<Vec<_>>().join(" ")

@@ -18,7 +18,15 @@ pub fn good(path: &str) -> String {
 }
 
 /// Words of the server, as a trouble of the command line.
-pub fn trouble(what: &str, words: &Words) -> Trouble {
+pub fn trouble(what: &str, words: &Words, config_dir: &str) -> Trouble {
     let why = format!("{} ({})", words.what, words.code);
-    Trouble::new(what, why, words.hint.clone().unwrap_or_default()).coded(words.code)
+    let advice = match words.code {
+        "TG701" => format!("run what is there:  tidegate serve --config-dir {config_dir}"),
+        "TG702" => format!(
+            "mend what is shown above, then:  tidegate check-config --config-dir {config_dir}"
+        ),
+        "TG708" => format!("tidegate check-config --config-dir {config_dir}"),
+        _other => words.hint.clone().unwrap_or_default(),
+    };
+    Trouble::new(what, why, advice).coded(words.code)
 }

@@ -26,6 +26,11 @@ const SPEEDS: (f64, f64) = (1.0 / 16.0, 256.0);
 /// Begins a screen, whatever was on it.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
+/// Below everything, so that what comes next does not stand in the picture.
+const BELOW: &str = "\x1b[9999;1H\r\n";
+/// Leaves the alternate screen, as `RESTORE` does whether it was entered or not.
+const LEAVE: &str = "\x1b[?1049l";
+
 /// Something that was shown, and when.
 struct Shown {
     at: Duration,
@@ -48,6 +53,10 @@ struct Deck<'a> {
     next: Option<Shown>,
     /// The largest screen that was recorded so far.
     screen: (u32, u32),
+    /// Whether the picture is on the alternate screen.
+    aside: bool,
+    /// How the session ended, once that was read.
+    ended: Option<String>,
 }
 
 /// What a wait came to.
@@ -67,11 +76,14 @@ pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outco
     let keys = Keys::take().map_err(|error| odd(&args.which, &error.into()))?;
     let here = keys.size();
     let played = deck.play(&keys).await;
-    let restored = context.printer.text(&format!("{RESTORE}\r\n"));
+    let restored = context
+        .printer
+        .text(&format!("{}{BELOW}", deck.restored()));
     drop(keys);
+    let ended = deck.ended.as_deref();
     context
         .printer
-        .say(&words::played(&show::clock(deck.position)));
+        .say(&words::played(&show::clock(deck.position), ended));
     if let Some(here) = here
         && (deck.screen.0 > here.0 || deck.screen.1 > here.1)
     {
@@ -95,10 +107,16 @@ impl<'a> Deck<'a> {
             paused: false,
             next: None,
             screen: (0, 0),
+            aside: false,
+            ended: None,
         })
     }
 
     async fn play(&mut self, keys: &Keys) -> Outcome {
+        // What is on the screen is pushed up and stays to be scrolled to.
+        let rows = keys.size().map_or(24, |(_, rows)| rows);
+        let rows = usize::try_from(rows).unwrap_or(24).min(500);
+        self.printer.text(&"\n".repeat(rows))?;
         self.printer.text(CLEAR)?;
         if let Some(at) = self.args.at {
             self.draw_to(at)?;
@@ -191,7 +209,8 @@ impl<'a> Deck<'a> {
         self.sanitiser = Sanitiser::default();
         self.next = None;
         self.channel = self.args.channel;
-        let mut picture = format!("{RESTORE}{CLEAR}");
+        let mut picture = format!("{}{CLEAR}", self.restored());
+        self.aside = false;
         while self.look_ahead()? && self.next.as_ref().is_some_and(|next| next.at <= at) {
             picture.push_str(&self.next.take().map(|next| next.text).unwrap_or_default());
             if picture.len() > PICTURE_MAX {
@@ -202,6 +221,15 @@ impl<'a> Deck<'a> {
         self.position = at;
         self.printer.text(&picture)?;
         if self.paused { self.banner() } else { Ok(()) }
+    }
+
+    /// What makes the terminal as it was. The alternate screen is left only by who is on it: else the
+    /// cursor would jump to wherever it was last saved.
+    fn restored(&self) -> String {
+        if self.aside {
+            return RESTORE.to_owned();
+        }
+        RESTORE.replace(LEAVE, "")
     }
 
     fn show(&mut self) -> Outcome {
@@ -236,6 +264,7 @@ impl<'a> Deck<'a> {
                 } if *self.channel.get_or_insert(channel) == channel => {
                     let mut text = String::new();
                     self.sanitiser.feed(bytes, &mut text);
+                    self.aside = aside(&text).unwrap_or(self.aside);
                     self.next = (!text.is_empty()).then_some(Shown {
                         at: stamped.at,
                         text,
@@ -258,10 +287,26 @@ impl<'a> Deck<'a> {
                 } if *self.channel.get_or_insert(channel) == channel => {
                     self.screen = (self.screen.0.max(columns), self.screen.1.max(rows));
                 }
+                Frame::Close { end, .. } => {
+                    let (at, end) = (show::clock(stamped.at), end.to_string());
+                    self.ended = Some(words::ended(&at, &end));
+                }
                 _ => {}
             }
         }
         Ok(true)
+    }
+}
+
+/// Whether text that is shown ends on the alternate screen; none where it changes nothing. Only the
+/// forms that the sanitiser passes on.
+fn aside(text: &str) -> Option<bool> {
+    let last = |sign: &str| text.rfind(sign);
+    let entered = ["?1049h", "?1047h", "?47h"].into_iter().filter_map(last).max();
+    let left = ["?1049l", "?1047l", "?47l"].into_iter().filter_map(last).max();
+    match (entered, left) {
+        (None, None) => None,
+        (entered, left) => Some(entered > left),
     }
 }
 
