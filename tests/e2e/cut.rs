@@ -184,7 +184,13 @@ fn policy_changed() {
     fs::write(dir.join("freeze.cedar"), rule).unwrap();
     world
         .bob()
-        .run(&["tidegate", "policy", "apply", &dir.display().to_string(), "--yes"])
+        .run(&[
+            "tidegate",
+            "policy",
+            "apply",
+            &dir.display().to_string(),
+            "--yes",
+        ])
         .unwrap();
     let told = ssh.ended();
     assert!(told.contains("freeze"), "{told}");

@@ -82,7 +82,10 @@ fn every_way_to_fail_has_its_code() {
         ("TEXT", text.display().to_string()),
         ("EMPTY", world.dir().join("empty").display().to_string()),
         ("URL", world.doors().url()),
-        ("POLICY", world.config_dir().join("policy").display().to_string()),
+        (
+            "POLICY",
+            world.config_dir().join("policy").display().to_string(),
+        ),
         ("ALICE", format!("{}.pub", world.alice().key().display())),
         ("WITHDRAWN", withdrawn),
         ("OWN", own),

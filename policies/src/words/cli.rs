@@ -4,15 +4,15 @@
 //! command. Nothing here knows where it is printed.
 
 pub mod doctor;
-pub mod serving;
 mod next;
+pub mod serving;
 mod setup;
 mod trouble;
 pub mod usage;
 
 use crate::Diagnosis;
 
-pub use next::next;
+pub use next::{Refusal, next};
 pub use setup::{
     PostgresPlaces, postgres_lines, postgres_target_added, ssh_lines, ssh_target_added,
 };
@@ -442,7 +442,10 @@ mod tests {
             no_bastion(),
             not_logged_in("cannot list targets", "https://b:3443"),
             login_expired("cannot list targets", "https://b:3443", "14:30:00 UTC"),
-            unreachable("https://b:3443", "connection refused: nothing listens there"),
+            unreachable(
+                "https://b:3443",
+                "connection refused: nothing listens there",
+            ),
             another_bastion("https://b:3443"),
             wrong_fingerprint("https://b:3443", "SHA256:a", "SHA256:b"),
             fingerprint_needed("https://b:3443", "SHA256:b"),
@@ -479,7 +482,13 @@ mod tests {
             filed("req_01", "deploy", "web1"),
             waiting("req_01", "10m"),
             still_waiting("25s", "10m"),
-            granted("approved by bob", "deploy", "web1", "14:30:00 UTC (in 15m)", "ssh deploy+web1@b"),
+            granted(
+                "approved by bob",
+                "deploy",
+                "web1",
+                "14:30:00 UTC (in 15m)",
+                "ssh deploy+web1@b",
+            ),
             approved("req_01", "grt_01", "14:30:00 UTC (in 15m)"),
             approved_in_part("req_01"),
             denied("req_01"),
@@ -512,7 +521,11 @@ mod tests {
             let hint = found.hint.as_deref().unwrap_or_default();
             format!("{}: {}: {}\n  {hint}", found.subject, found.ok, found.found)
         };
-        let text: Vec<String> = all.iter().map(line).chain([unwell(2).to_string()]).collect();
+        let text: Vec<String> = all
+            .iter()
+            .map(line)
+            .chain([unwell(2).to_string()])
+            .collect();
         insta::assert_snapshot!("findings", text.join("\n"));
     }
 }

@@ -53,7 +53,15 @@ pub fn tour(stops: &[Stop]) -> String {
         "\nalice asks, bob approves, carol audits. This is terminal 1. Open terminals 2 and 3, and paste these in this order:\n",
     );
     for stop in stops {
-        for part in ["\n# terminal ", stop.terminal, ": ", stop.what, "\n", &stop.command, "\n"] {
+        for part in [
+            "\n# terminal ",
+            stop.terminal,
+            ": ",
+            stop.what,
+            "\n",
+            &stop.command,
+            "\n",
+        ] {
             text.push_str(part);
         }
     }
@@ -64,15 +72,27 @@ pub fn tour(stops: &[Stop]) -> String {
 /// The commands of the tour, by the scripts that make each a person's, and what alice types after
 /// `ssh`: `-p 2222 deploy+web1@localhost`.
 pub fn stops(alice: &str, bob: &str, carol: &str, address: &str) -> Vec<Stop> {
-    let stop = |what, command: String| Stop {
+    let mut all = asking(alice, bob, address);
+    all.extend(ending(alice, bob, carol));
+    all
+}
+
+fn stop(what: &'static str, command: String) -> Stop {
+    Stop {
         terminal: "2",
         what,
         command,
-    };
-    let other = |what, command: String| Stop {
+    }
+}
+
+fn other(what: &'static str, command: String) -> Stop {
+    Stop {
         terminal: "3",
         ..stop(what, command)
-    };
+    }
+}
+
+fn asking(alice: &str, bob: &str, address: &str) -> Vec<Stop> {
     vec![
         stop(
             "alice sees what she may ask for",
@@ -106,6 +126,11 @@ pub fn stops(alice: &str, bob: &str, carol: &str, address: &str) -> Vec<Stop> {
             "the same as a jump host; `exit` comes back",
             format!("{alice} ssh web1"),
         ),
+    ]
+}
+
+fn ending(alice: &str, bob: &str, carol: &str) -> Vec<Stop> {
+    vec![
         stop(
             "stock psql; stay in it, it is going to be cut (`\\q` would leave it)",
             format!("{alice} psql service=orders"),

@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::{Exit, Failure, refusal};
 use crate::cli::tls;
 
 /// How long a connection may take to stand.
@@ -140,7 +140,7 @@ impl Client {
                     Some(reference) => format!("{} (ref {reference})", problem.detail),
                     None => problem.detail,
                 };
-                let hint = cli::next(doing, &code).or(problem.hint);
+                let hint = cli::next(doing, refusal(&code)).or(problem.hint);
                 let trouble = cli::refused(doing, &why, hint.as_deref());
                 Failure::new(exit, trouble.coded(code))
             }

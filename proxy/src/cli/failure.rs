@@ -2,10 +2,23 @@
 
 use std::process::ExitCode;
 
-use policies::words::cli::{self, Trouble};
+use policies::words::cli::{self, Refusal, Trouble};
 
 /// The code of `policies::words::api::ApiRefusal::Unseen`.
 const UNSEEN: &str = "TG658";
+
+/// What a code of the server comes down to.
+pub(crate) fn refusal(code: &str) -> Refusal {
+    match code {
+        "TG104" | "TG105" => Refusal::Policy,
+        "TG106" => Refusal::NotFound,
+        "TG521" | "TG522" => Refusal::Prefix,
+        "TG533" => Refusal::Exists,
+        "TG534" => Refusal::KeyTaken,
+        UNSEEN => Refusal::Unseen,
+        _other => Refusal::Other,
+    }
+}
 
 /// Why a verb did not succeed, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

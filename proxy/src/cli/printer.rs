@@ -163,16 +163,21 @@ impl Printer {
         write(out.write_all(bytes).and_then(|()| out.flush()))
     }
 
-    /// Says something to the person, on standard error. `-q` silences it.
+    /// Whether there is talk on standard error: not with `-q`, and not where JSON is read from it.
+    fn talks(self) -> bool {
+        !self.quiet && !matches!(self.format, Format::Json | Format::Jsonl)
+    }
+
+    /// Says something to the person, on standard error.
     pub(crate) fn say(self, text: &str) {
-        if !self.quiet {
+        if self.talks() {
             drop(writeln!(stderr().lock(), "{text}"));
         }
     }
 
     /// Says something in the place of what was said in this line before.
     pub(crate) fn again(self, text: &str) {
-        if !self.quiet {
+        if self.talks() {
             let mut out = stderr().lock();
             drop(write!(out, "\r\x1b[K{text}").and_then(|()| out.flush()));
         }

@@ -126,9 +126,7 @@ impl Row for RequestView {
             self.grant
                 .map(|grant| grant.to_string())
                 .unwrap_or_default(),
-            self.until
-                .map(when::stamp)
-                .unwrap_or_default(),
+            self.until.map(when::stamp).unwrap_or_default(),
             self.note
                 .as_ref()
                 .map(ToString::to_string)
@@ -146,7 +144,8 @@ pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
         duration_seconds: args.duration.as_secs(),
         reason: args.reason,
     };
-    let asked = context.client(&doing)?.post(&doing, "/v1/requests", &order);
+    let client = context.client(&doing)?;
+    let asked = client.post(&doing, "/v1/requests", &order);
     let filed: RequestView = match asked.await {
         Err(failure) if failure.exit == Exit::NotFound => {
             return Err(meant(context, failure, order.target.as_str()).await);

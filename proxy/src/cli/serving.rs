@@ -113,14 +113,14 @@ async fn shown(args: demo::Args) -> ExitCode {
 
 /// A configuration's mistakes one by one, then what went wrong.
 fn told(what: &str, failure: &server::Failure, config_dir: &Path) -> Failure {
-    let exit = if let server::Failure::Initialised { .. } = failure {
-        Exit::Conflict
-    } else if let server::Failure::Config(_) = failure {
-        Exit::Usage
-    } else {
-        Exit::Error
-    };
     let dir = config_dir.display().to_string();
-    let trouble = words::trouble(what, &failure.words(), &dir);
+    let (exit, advice) = if let server::Failure::Initialised { .. } = failure {
+        (Exit::Conflict, Some(words::run_it(&dir)))
+    } else if let server::Failure::Config(_) = failure {
+        (Exit::Usage, Some(words::mend_it(&dir)))
+    } else {
+        (Exit::Error, None)
+    };
+    let trouble = words::trouble(what, &failure.words(), advice);
     Failure::new(exit, trouble.shown(failure.mistakes().to_vec()))
 }

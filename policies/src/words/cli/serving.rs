@@ -18,15 +18,18 @@ pub fn good(path: &str) -> String {
 }
 
 /// Words of the server, as a trouble of the command line.
-pub fn trouble(what: &str, words: &Words, config_dir: &str) -> Trouble {
+pub fn trouble(what: &str, words: &Words, advice: Option<String>) -> Trouble {
     let why = format!("{} ({})", words.what, words.code);
-    let advice = match words.code {
-        "TG701" => format!("run what is there:  tidegate serve --config-dir {config_dir}"),
-        "TG702" => format!(
-            "mend what is shown above, then:  tidegate check-config --config-dir {config_dir}"
-        ),
-        "TG708" => format!("tidegate check-config --config-dir {config_dir}"),
-        _other => words.hint.clone().unwrap_or_default(),
-    };
-    Trouble::new(what, why, advice).coded(words.code)
+    let advice = advice.or_else(|| words.hint.clone());
+    Trouble::new(what, why, advice.unwrap_or_default()).coded(words.code)
+}
+
+/// What to do with a server that is there already.
+pub fn run_it(config_dir: &str) -> String {
+    format!("run what is there:  tidegate serve --config-dir {config_dir}")
+}
+
+/// What to do with a configuration that has mistakes.
+pub fn mend_it(config_dir: &str) -> String {
+    format!("mend what is shown above, then:  tidegate check-config --config-dir {config_dir}")
 }

@@ -76,9 +76,7 @@ pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outco
     let keys = Keys::take().map_err(|error| odd(&args.which, &error.into()))?;
     let here = keys.size();
     let played = deck.play(&keys).await;
-    let restored = context
-        .printer
-        .text(&format!("{}{BELOW}", deck.restored()));
+    let restored = context.printer.text(&format!("{}{BELOW}", deck.restored()));
     drop(keys);
     let ended = deck.ended.as_deref();
     context
@@ -302,8 +300,14 @@ impl<'a> Deck<'a> {
 /// forms that the sanitiser passes on.
 fn aside(text: &str) -> Option<bool> {
     let last = |sign: &str| text.rfind(sign);
-    let entered = ["?1049h", "?1047h", "?47h"].into_iter().filter_map(last).max();
-    let left = ["?1049l", "?1047l", "?47l"].into_iter().filter_map(last).max();
+    let entered = ["?1049h", "?1047h", "?47h"]
+        .into_iter()
+        .filter_map(last)
+        .max();
+    let left = ["?1049l", "?1047l", "?47l"]
+        .into_iter()
+        .filter_map(last)
+        .max();
     match (entered, left) {
         (None, None) => None,
         (entered, left) => Some(entered > left),
