@@ -16,22 +16,25 @@ fn check(line: &[&str], login: &str, sign: &str) {
     });
     let line: Vec<String> = line.collect();
     let words: Vec<&str> = line.iter().map(String::as_str).collect();
-    world.bob().run(&words).unwrap();
+    world.bob().run(&words).expect("it runs");
     let tested = world
         .bob()
         .output(&["tidegate", "target", "test", "other"])
-        .unwrap();
+        .expect("it runs");
     let said = out(&tested) + &err(&tested);
     assert_eq!(tested.status.code(), Some(1), "{said}");
     for sign in [login, sign, "tidegate target show other"] {
         assert!(said.contains(sign), "`{sign}` is missing: {said}");
     }
-    let looked = world.bob().output(&["tidegate", "doctor"]).unwrap();
+    let looked = world
+        .bob()
+        .output(&["tidegate", "doctor"])
+        .expect("it runs");
     assert_eq!(looked.status.code(), Some(1), "{}", out(&looked));
     let shown = world
         .bob()
         .run(&["tidegate", "target", "show", "other"])
-        .unwrap();
+        .expect("it runs");
     for sign in [login, sign] {
         assert!(shown.contains(sign), "`{sign}` is missing: {shown}");
     }
