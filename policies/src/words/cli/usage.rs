@@ -70,6 +70,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "user key add",
         "tidegate user key add alice --key alice-2.pub",
     ),
+    ("user keys", "tidegate user keys alice"),
+    ("user key rm", "tidegate user key rm alice SHA256:…"),
     ("policy check", "tidegate policy check /etc/tidegate/policy"),
     (
         "policy apply",
