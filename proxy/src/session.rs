@@ -18,6 +18,7 @@ use tracing::{Instrument, info, info_span, warn};
 pub mod bastion;
 pub mod ending;
 pub mod incoming;
+pub mod parting;
 pub mod protocol;
 pub mod scope;
 pub mod severable;
@@ -172,6 +173,7 @@ async fn live<P: Protocol>(
         (halted == Halted::Confirmed).then(|| scope.elapsed())
     };
     let parting = async {
+        let _parting = bastion.parting();
         part(front, &sides.client, farewell.as_ref()).await;
         Some(scope.elapsed())
     };

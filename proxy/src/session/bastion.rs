@@ -21,6 +21,7 @@ use tracing::{error, warn};
 
 use super::chain;
 use super::ending::Ending;
+use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
 use super::scope::{Judge, Scope};
 use super::severable::{Severable, Severer};
@@ -42,6 +43,7 @@ pub struct Bastion {
     /// The addresses from which targets see us, where they differ from our sockets' own.
     egress: Vec<IpAddr>,
     sealing: Semaphore,
+    partings: Partings,
 }
 
 impl fmt::Debug for Bastion {
@@ -75,6 +77,7 @@ impl Bastion {
             disk,
             egress,
             sealing: Semaphore::new(SEALING_MAX),
+            partings: Partings::default(),
         }
     }
 
@@ -185,6 +188,11 @@ impl Bastion {
         })
     }
 
+    /// Somebody is being told goodbye, until the answer is dropped.
+    pub fn parting(&self) -> Parting<'_> {
+        self.partings.begin()
+    }
+
     /// Seals the recording and closes the ledger's row. Whatever fails here is logged: the session
     /// is over in any case, and what is on the disk is sealed at the next start.
     pub async fn close(&self, scope: &Scope, ending: &Ending, timeline: Timeline) {
@@ -194,6 +202,7 @@ impl Bastion {
             scope.elapsed(),
             ending.as_end(scope.terms()),
         );
+        self.partings.over().await;
         // It is never closed; without a turn it would be sealed all the same.
         let turn = self.sealing.acquire().await;
         let sealing =
