@@ -104,6 +104,7 @@ impl Cut {
         let (stamp, trigger, scope) = (Arc::clone(&stamps), target.trigger(), scope.clone());
         lease.when_over(move || {
             let decided = scope.elapsed();
+            scope.cut();
             trigger.pull();
             stamp.get_or_init(|| (decided, scope.elapsed()));
         });

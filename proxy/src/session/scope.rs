@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use control::Clock;
@@ -33,6 +33,8 @@ struct Inner {
     /// When something last passed, in milliseconds since `started`.
     stirred: AtomicU64,
     passed: Passed,
+    /// Whether the target's socket is being taken away by us.
+    cut: AtomicBool,
 }
 
 /// What has passed.
@@ -127,6 +129,7 @@ impl Scope {
                 started,
                 stirred,
                 passed,
+                cut: AtomicBool::new(false),
             }),
         }
     }
@@ -144,6 +147,18 @@ impl Scope {
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// Notes that we take the target's socket away. Before it goes, so that whoever sees it gone
+    /// can tell.
+    pub(super) fn cut(&self) {
+        self.inner.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the target's socket went by our hand. What the client is told is the spine's
+    /// business then.
+    pub fn is_cut(&self) -> bool {
+        self.inner.cut.load(Ordering::SeqCst)
     }
 
     /// Whether this may be done now.

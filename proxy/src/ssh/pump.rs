@@ -448,10 +448,9 @@ impl Down<'_> {
             message: &message,
         })?;
         let (client, id) = (&self.link.client, self.writer.id());
-        let sent = client
-            .exit_signal_request(id, signal, core_dumped, message, "en".to_owned())
-            .await;
-        Ok(sent.map_err(|()| russh::Error::SendError))
+        let language = "en".to_owned();
+        let sent = client.exit_signal_request(id, signal, core_dumped, message, language);
+        Ok(sent.await.map_err(|()| russh::Error::SendError))
     }
 
     /// The target refused something. True when that was the program.
@@ -460,19 +459,15 @@ impl Down<'_> {
             None => Ok(false),
             Some(Asked::Terminal) => {
                 let words = SshSaying::NoTerminal.words();
-                self.tap.event(ChannelEvent::Refused {
-                    code: words.code,
-                    what: "pty",
-                })?;
+                let (code, what) = (words.code, "pty");
+                self.tap.event(ChannelEvent::Refused { code, what })?;
                 self.voice.say(&words).await;
                 Ok(false)
             }
             Some(Asked::Program) => {
                 let words = SshSaying::NotStarted.words();
-                self.tap.event(ChannelEvent::Refused {
-                    code: words.code,
-                    what: "program",
-                })?;
+                let (code, what) = (words.code, "program");
+                self.tap.event(ChannelEvent::Refused { code, what })?;
                 self.voice.say(&words).await;
                 self.end(EXIT_NOT_STARTED).await;
                 Ok(true)
@@ -482,6 +477,10 @@ impl Down<'_> {
 
     /// The target's connection broke off. What it had sent has been delivered.
     async fn target_gone(&self) {
+        // By our hand: the spine ends this relay then, and says why.
+        if self.tap.is_cut() {
+            return std::future::pending().await;
+        }
         if !self.exited {
             self.voice.say(&SshSaying::TargetGone.words()).await;
         }

@@ -85,6 +85,11 @@ enum Rule {
 }
 
 impl Tap {
+    /// Whether the target's socket went by our hand.
+    pub fn is_cut(&self) -> bool {
+        self.scope.is_cut()
+    }
+
     /// A tap on the channel with this number.
     pub fn new(scope: Scope, channel: u32) -> Self {
         let state = State {

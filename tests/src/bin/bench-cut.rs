@@ -16,7 +16,7 @@
 )]
 
 use std::net::SocketAddr;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -120,19 +120,6 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Has a target's processes take only what processor time is left. In life they have processors of
-/// their own, and a thousand of them that end at once would be what is measured.
-fn stand_back(pid: u32) {
-    let pid = pid.to_string();
-    let reniced = Command::new("renice")
-        .args(["-n", "19", "-p", &pid])
-        .output();
-    assert!(
-        reniced.is_ok_and(|done| done.status.success()),
-        "renice works"
-    );
-}
-
 /// The largest round, from the command line.
 fn most() -> usize {
     let mut words = std::env::args().skip(1);
@@ -150,12 +137,7 @@ fn most() -> usize {
 impl Scene {
     /// The usual world, with each target a second time behind a forwarder.
     async fn set(mut world: World) -> Self {
-        for pid in [
-            world.sshd_mut().daemon().pid(),
-            world.postgres_mut().daemon().pid(),
-        ] {
-            stand_back(pid);
-        }
+        world.have_targets_stand_back();
         let ssh = Forwarder::start(world.sshd().addr()).await;
         let postgres = Forwarder::start(world.postgres().addr()).await;
         let (web, orders) = (ssh.addr().to_string(), postgres.addr().to_string());
