@@ -143,7 +143,7 @@ fn an_old_login_is_nobody_once_its_name_is_used_again() {
     let world = World::new();
     world.grant_ssh("10m");
     let (alice, bob) = (world.alice(), world.bob());
-    bob.run(&["tidegate", "user", "rm", "alice"])
+    bob.run(&["tidegate", "user", "rm", "alice", "--yes"])
         .expect("bob removes alice");
     // Another person of her name, with a key and a grant of their own.
     let key = world.dir().join("another").display().to_string();

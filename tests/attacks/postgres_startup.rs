@@ -44,7 +44,10 @@ fn impossible_startup_lengths_end_the_connection_at_once() {
     for length in [0_u32, 3, 7, 100_000, 0x7fff_ffff, 0xffff_ffff] {
         let mut stream = TcpStream::connect(door(world.doors().postgres)).unwrap();
         stream.write_all(&length.to_be_bytes()).unwrap();
-        stream.write_all(&[0; 64]).unwrap();
+        if stream.write_all(&[0; 64]).is_err() {
+            // Gone before the rest was sent.
+            continue;
+        }
         let gone = until_gone(&mut stream, Duration::from_secs(2));
         assert!(gone.is_some(), "a length of {length} was waited for");
     }

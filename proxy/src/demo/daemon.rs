@@ -7,7 +7,8 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -225,11 +226,34 @@ pub fn signal(pid: u32, name: &str) {
     );
 }
 
-/// A TCP port of the loopback address that nobody listens on.
+/// The ports that [`free_port`] gives. Below those that the system gives to connections that go out
+/// (`ip_local_port_range` in `ip(7)` begins at 32768): one of them could take a port before its
+/// server does.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// A TCP port of the loopback address that nobody listens on. Never the same twice; processes that
+/// run side by side begin to look at different places.
+///
+/// # Errors
+///
+/// When there is none.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    let many = u32::from(PORTS.end.saturating_sub(PORTS.start));
+    for _ in PORTS {
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        let place = process::id().wrapping_mul(61).wrapping_add(turn);
+        let place = place.checked_rem(many).unwrap_or(0);
+        let port = PORTS
+            .start
+            .saturating_add(u16::try_from(place).unwrap_or(0));
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_free) => return Ok(port),
+            Err(taken) if taken.kind() == io::ErrorKind::AddrInUse => {}
+            Err(refused) => return Err(refused),
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::AddrInUse))
 }
 
 /// Runs a program that prepares something and has nothing to say unless it fails.

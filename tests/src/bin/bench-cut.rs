@@ -452,9 +452,7 @@ impl Client {
             }
             while channel.wait().await.is_some() {}
             // The channel is over when its connection is: a polite end may come first.
-            while !handle.is_closed() {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
+            drop(handle.await);
             report.send(Instant::now()).await.unwrap_or_default();
         });
     }
