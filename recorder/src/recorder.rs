@@ -9,13 +9,15 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::Builder;
 
 use policies::SessionId;
 
 use crate::checkpoint::Seal;
 use crate::heading::Heading;
 use crate::limits::Limits;
-use crate::recording::{AppendError, Live, Recording};
+use crate::recording::{Live, Recording};
+use crate::refused::AppendError;
 use crate::reserve::Reserve;
 
 /// How many threads sync at once.
@@ -242,11 +244,13 @@ fn sync_all(live: &[Arc<Live>]) -> Vec<Stopped> {
         return stopped;
     }
     std::thread::scope(|scope| {
-        let begin = |some| scope.spawn(move || one_by_one(some));
+        let begin = |some| Builder::new().spawn_scoped(scope, move || one_by_one(some));
         let syncing: Vec<_> = dirty.chunks(share).map(begin).collect();
         for (thread, some) in syncing.into_iter().zip(dirty.chunks(share)) {
-            // A thread that panicked has left a recording torn, which a second look tells.
-            stopped.extend(thread.join().unwrap_or_else(|_panic| one_by_one(some)));
+            let synced = thread.ok().and_then(|thread| thread.join().ok());
+            // Where the system gave no thread it is done here. One that panicked has left a
+            // recording torn, which a second look tells.
+            stopped.extend(synced.unwrap_or_else(|| one_by_one(some)));
         }
     });
     stopped

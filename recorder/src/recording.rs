@@ -15,13 +15,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use policies::SessionId;
 
-use crate::chain::{Chain, HEADER, PushError, TAG, push_frame};
+use crate::chain::{Chain, HEADER, TAG, push_frame};
 use crate::codec::{self, Malformed, PAYLOAD_MAX};
 use crate::finish::{Finish, Sealed};
 use crate::frame::Frame;
 use crate::heading::Heading;
 use crate::limits::Limits;
 use crate::recorder::{OpenError, Paths, Shared, Stopped};
+use crate::refused::{AppendError, SealError};
 use crate::segment::{self, Container, SCRATCH_KEPT, SEGMENT_TARGET, Unpacked};
 use crate::{End, Timeline};
 
@@ -85,73 +86,6 @@ struct OpenSegment {
     frames: u32,
     /// The time of its first frame, in µs.
     at_us: u64,
-}
-
-/// Why a frame is not in the recording. The first one is final: whatever is appended later fails
-/// with the same.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AppendError {
-    /// The disk is full.
-    #[error("no space is left for the recording")]
-    NoSpace,
-    /// The file could not be written or brought to disk.
-    #[error("write the recording")]
-    Write(#[source] Arc<io::Error>),
-    /// It is more than a reader would accept.
-    #[error("{bytes} bytes at once are more than a recording takes")]
-    Large {
-        /// How much it is.
-        bytes: usize,
-    },
-    /// The frame cannot be written down.
-    #[error("write down a frame")]
-    Frame(#[source] Malformed),
-    /// The recording is sealed.
-    #[error("the recording is sealed")]
-    Sealed,
-    /// A thread died while it was writing.
-    #[error("the recording was left in the middle of a frame")]
-    Torn,
-}
-
-impl AppendError {
-    fn of(error: io::Error) -> Self {
-        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-        if full.contains(&error.kind()) {
-            Self::NoSpace
-        } else {
-            Self::Write(Arc::new(error))
-        }
-    }
-}
-
-impl From<PushError> for AppendError {
-    fn from(error: PushError) -> Self {
-        match error {
-            PushError::Large(bytes) => Self::Large { bytes },
-            PushError::Malformed(malformed) => Self::Frame(malformed),
-        }
-    }
-}
-
-/// Why a recording could not be sealed. Its frames stay where they are and the next
-/// [`recover`](crate::Recorder::recover) seals them.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// It was sealed before.
-    #[error("the recording of {0} is sealed already")]
-    Sealed(SessionId),
-    /// A thread died while it was writing.
-    #[error("the recording of {0} was left in the middle of a frame")]
-    Torn(SessionId),
-    /// The file could not be written.
-    #[error("seal the recording of {session}")]
-    Write {
-        /// Of which session.
-        session: SessionId,
-        /// What the system says.
-        source: io::Error,
-    },
 }
 
 /// The buffers of a thread.
