@@ -13,6 +13,7 @@
 )]
 
 pub mod api;
+mod argument;
 pub mod binary;
 pub mod compare;
 pub mod figures;
@@ -24,5 +25,6 @@ pub mod ssh;
 pub mod wait;
 mod world;
 
+pub use argument::argument;
 pub use wait::{until, within};
 pub use world::{Live, Setting, World, with_input};

@@ -23,6 +23,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proxy::demo::signal;
+use tests::argument;
+use tests::compare::median;
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
 
@@ -65,24 +67,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// A number from the command line.
-fn argument(name: &str, usual: u64) -> u64 {
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        if word == name {
-            return words
-                .next()
-                .and_then(|number| number.parse().ok())
-                .expect("a number follows");
-        }
-    }
-    usual
-}
-
 impl Bench {
     fn set() -> Self {
-        let mib = argument("--mib", 1024);
-        let rounds = usize::try_from(argument("--rounds", 3)).expect("rounds are few");
+        let mib = u64::try_from(argument("--mib", 1024)).expect("mebibytes are few");
+        let rounds = argument("--rounds", 3);
         eprintln!("setting the stage");
         let crossing = Crossing::set();
         let big = Big::fill(crossing.scratch.path().join("big"), mib);
@@ -117,7 +105,7 @@ impl Bench {
                 speeds.push(self.big.speed(took));
             }
         }
-        let medians: Vec<f64> = speeds.into_iter().map(median).collect();
+        let medians: Vec<f64> = speeds.iter_mut().map(|speeds| median(speeds)).collect();
         let direct = medians.first().copied().unwrap_or(1.0);
         let row = |(route, speed): (&Route, &f64)| {
             format!(
@@ -162,7 +150,7 @@ impl Bench {
             }
             let medians: Vec<(&str, f64)> = speeds
                 .into_iter()
-                .map(|(route, speeds)| (route, median(speeds)))
+                .map(|(route, mut speeds)| (route, median(&mut speeds)))
                 .collect();
             let direct = medians.first().map_or(1.0, |(_, speed)| *speed);
             table.extend(medians.iter().map(|(route, speed)| {
@@ -267,9 +255,4 @@ fn drain(child: &mut Child, pauses: &[Duration]) -> u64 {
         }
     }
     got
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

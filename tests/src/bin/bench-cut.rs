@@ -26,7 +26,7 @@ use tests::figures::{Row, table};
 use tests::forwarder::Forwarder;
 use tests::pg::{self, PgClient};
 use tests::ssh::Identity;
-use tests::{Setting, World, binary};
+use tests::{Setting, World, argument, binary};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -86,7 +86,7 @@ type Ended = mpsc::Receiver<Instant>;
 #[tokio::main]
 async fn main() -> ExitCode {
     drop(rlimit::increase_nofile_limit(u64::MAX));
-    let most = most();
+    let most = argument("--max", 1000);
     let binary = binary::release();
     eprintln!("setting the stage");
     let setting = Setting {
@@ -118,20 +118,6 @@ async fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-/// The largest round, from the command line.
-fn most() -> usize {
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        if word == "--max" {
-            return words
-                .next()
-                .and_then(|number| number.parse().ok())
-                .expect("--max takes a number");
-        }
-    }
-    1000
 }
 
 impl Scene {

@@ -23,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proxy::demo::signal;
+use tests::argument;
 use tests::compare::{Bound, Line, median, percentile, table};
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
@@ -65,20 +66,6 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-/// A number from the command line.
-fn argument(name: &str, usual: usize) -> usize {
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        if word == name {
-            return words
-                .next()
-                .and_then(|number| number.parse().ok())
-                .expect("a number follows");
-        }
-    }
-    usual
 }
 
 impl Bench {
