@@ -173,6 +173,31 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether it can only end what is, and lets nobody do anything.
+    pub(crate) fn takes_away(&self) -> bool {
+        match self {
+            Self::PrincipalRemoved { .. }
+            | Self::KeyRemoved { .. }
+            | Self::TargetRemoved { .. }
+            | Self::LockPut { .. }
+            | Self::RequestDenied { .. }
+            | Self::RequestWithdrawn { .. }
+            | Self::GrantEnded { .. }
+            | Self::SessionKilled { .. } => true,
+            Self::PrincipalAdded { .. }
+            | Self::KeyAdded { .. }
+            | Self::GroupsSet { .. }
+            | Self::TargetAdded { .. }
+            | Self::LockLifted { .. }
+            | Self::RequestFiled { .. }
+            | Self::RequestApproved { .. }
+            | Self::GrantMade { .. }
+            | Self::PoliciesApplied { .. } => false,
+        }
+    }
+}
+
 /// The policies as text, as they were handed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyTexts {

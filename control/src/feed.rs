@@ -153,8 +153,9 @@ impl Feed {
             state.fix_ends(self.clock.now(), self.clock.uptime());
             let state = Arc::new(state);
             self.state.send_replace(Arc::clone(&state));
-            self.doubtful
-                .extend(concerned.settle(&state, &self.book, self.clock.now()));
+            let judged = concerned.judge(&state, &self.book, self.clock.now());
+            self.book.sever_these(judged.over);
+            self.doubtful.extend(judged.doubtful);
         }
     }
 

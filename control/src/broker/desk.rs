@@ -7,14 +7,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policies::words::broker::Conflict;
 use policies::{
-    Denial, Grant, Office, Part, PrincipalName, Request, may_approve, may_office, may_revoke,
+    Denial, Grant, Office, Part, PrincipalName, Request, SessionId, may_approve, may_office,
+    may_revoke,
 };
 use tokio::sync::oneshot;
 
 use super::{Broker, BrokerError, Caller};
-use crate::change::{Change, Draft};
+use crate::change::{Change, Draft, Entry};
 use crate::entropy;
 use crate::feed::Order;
+use crate::lease::book::Bound;
+use crate::lease::derive::Concerned;
 use crate::ledger::{Event, Happening};
 use crate::state::State;
 use crate::store::{AppendError, Receipt, Store};
@@ -28,9 +31,18 @@ pub(super) struct View<'a> {
     pub(super) state: &'a State,
     pub(super) caller: &'a Caller,
     pub(super) now: Timestamp,
+    /// The sessions that this change has ended already, before it could be appended.
+    pub(super) gone: &'a [SessionId],
 }
 
 impl View<'_> {
+    /// The names of the sessions that end with this change: these, and those that it has ended.
+    pub(super) fn names(&self, bound: &[Bound]) -> Vec<SessionId> {
+        let mut names = self.gone.to_vec();
+        names.extend(bound.iter().map(|(session, _terms)| *session));
+        names
+    }
+
     /// Whether the caller holds this office.
     pub(super) fn office(&self, office: Office) -> Result<(), Denial> {
         let name = &self.caller.principal;
@@ -113,6 +125,7 @@ impl Broker {
             state,
             caller,
             now: self.inner.clock.now(),
+            gone: &[],
         }
     }
 
@@ -160,9 +173,13 @@ impl Broker {
         caller: &Caller,
         decide: impl Fn(&View<'_>) -> Decided<T>,
     ) -> Result<T, BrokerError> {
+        let mut gone = Vec::new();
         for _try in 0..TRIES_MAX {
             let state = self.caught_up().await?;
-            let view = self.view(&state, caller);
+            let view = View {
+                gone: &gone,
+                ..self.view(&state, caller)
+            };
             if !admits(&state, &caller.principal) {
                 let what = caller.principal.to_string();
                 return Err(BrokerError::NotFound { what });
@@ -177,6 +194,7 @@ impl Broker {
                 source: Some(caller.source),
                 changes,
             };
+            self.cut_ahead(&state, &draft, &mut gone);
             match self.inner.store.append(state.revision, draft).await {
                 Ok(_revision) => {
                     self.caught_up().await?;
@@ -187,6 +205,28 @@ impl Broker {
             }
         }
         Err(BrokerError::Conflict(Conflict::Busy))
+    }
+
+    /// Ends the leases that a change is about to end, before the change is durable. What only takes
+    /// away need not wait for a disk; where the append then fails, those sessions are gone all the
+    /// same, and whoever asked is told that it may have been done or not.
+    fn cut_ahead(&self, state: &State, draft: &Draft, gone: &mut Vec<SessionId>) {
+        let takings = draft.changes.iter().filter(|change| change.takes_away());
+        let mut concerned = Concerned::default();
+        takings.for_each(|change| concerned.add(change));
+        if concerned.is_empty() {
+            return;
+        }
+        let mut ahead = state.clone();
+        ahead.apply(&Entry {
+            revision: state.revision.next(),
+            draft: draft.clone(),
+        });
+        let now = self.inner.clock.now();
+        // What only the policies can say is asked of them once the change is in the log.
+        let over = concerned.judge(&ahead, &self.inner.book, now).over;
+        gone.extend(over.iter().map(|(session, _reason)| *session));
+        self.inner.book.sever_these(over);
     }
 
     /// Writes a no into the ledger. It stays a no if that fails.

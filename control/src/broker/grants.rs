@@ -11,7 +11,6 @@ use policies::{
 use super::desk::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
-use crate::lease::book::Bound;
 
 impl Broker {
     /// Ends a grant and returns the live sessions that ended with it: their leases are over.
@@ -41,7 +40,7 @@ impl Broker {
                 reason: reason.clone(),
                 at: view.now,
             };
-            let sessions = names(&self.inner.book.of_grant(id));
+            let sessions = view.names(&self.inner.book.of_grant(id));
             Ok((vec![Change::GrantEnded { id, end }], sessions))
         })
         .await
@@ -118,9 +117,4 @@ pub(super) fn orphans(
 )]
 fn gone() -> Reason {
     Reason::parse("who or what it was for was removed").expect("a reason")
-}
-
-/// The names of these sessions.
-pub(super) fn names(bound: &[Bound]) -> Vec<SessionId> {
-    bound.iter().map(|(session, _terms)| *session).collect()
 }

@@ -10,7 +10,7 @@ use policies::{
 };
 
 use super::desk::{View, draw};
-use super::grants::{names, orphans};
+use super::grants::orphans;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 
@@ -59,7 +59,7 @@ impl Broker {
         self.change(caller, ("remove principal", name.as_str()), |view| {
             view.office(Office::ManagePrincipals)?;
             known(view, name)?;
-            let sessions = names(&self.inner.book.of_principal(name));
+            let sessions = view.names(&self.inner.book.of_principal(name));
             let uptime = self.inner.clock.uptime();
             let mut changes = vec![Change::PrincipalRemoved { name: name.clone() }];
             changes.extend(orphans(view, uptime, |who, _target, _login| who == name));
@@ -121,7 +121,7 @@ impl Broker {
                 principal: name.clone(),
                 fingerprint: fingerprint.to_owned(),
             };
-            Ok((vec![change], names(&bound)))
+            Ok((vec![change], view.names(&bound)))
         })
         .await
     }
@@ -212,7 +212,7 @@ impl Broker {
             };
             Ok((
                 vec![Change::LockPut { lock: lock.clone() }],
-                (lock, names(&bound)),
+                (lock, view.names(&bound)),
             ))
         })
         .await

@@ -10,7 +10,7 @@ use policies::{
 };
 
 use super::desk::View;
-use super::grants::{names, orphans};
+use super::grants::orphans;
 use super::principals::exists;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
@@ -133,7 +133,7 @@ impl Broker {
             changes.extend(orphans(view, uptime, |_who, name, login| {
                 *name == target.name && (moved || !target.logins.contains(login))
             }));
-            Ok((changes, names(&bound)))
+            Ok((changes, view.names(&bound)))
         })
         .await
     }
@@ -151,7 +151,7 @@ impl Broker {
         self.change(caller, ("remove target", name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
             known(view, name)?;
-            let sessions = names(&self.inner.book.of_target(name));
+            let sessions = view.names(&self.inner.book.of_target(name));
             let uptime = self.inner.clock.uptime();
             let mut changes = vec![Change::TargetRemoved { name: name.clone() }];
             changes.extend(orphans(view, uptime, |_who, target, _login| target == name));
@@ -169,7 +169,9 @@ fn known<'v>(view: &'v View<'_>, name: &TargetName) -> Result<&'v Arc<Target>, B
 }
 
 fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {
-    let View { state, caller, now } = view;
+    let View {
+        state, caller, now, ..
+    } = view;
     let facts = &state.facts;
     let grants = facts.grants.values();
     let held = grants.filter(|held| held.covers(&caller.principal, &target.name, login, *now));

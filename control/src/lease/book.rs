@@ -135,15 +135,31 @@ impl LeaseBook {
 
     /// Ends a lease. The first reason stays.
     pub(crate) fn sever(&self, session: SessionId, reason: SeverReason) {
-        let act = {
+        self.sever_these(vec![(session, reason)]);
+    }
+
+    /// Ends these leases. First every reason is there to be read, then all is done that is to be done
+    /// at once, and only then the sessions are woken: they would want the same processors.
+    pub(crate) fn sever_these(&self, over: Vec<(SessionId, SeverReason)>) {
+        let mut sessions = Vec::with_capacity(over.len());
+        let mut acts = Vec::with_capacity(over.len());
+        {
             let mut pages = self.pages();
-            pages
-                .rows
-                .get_mut(&session)
-                .and_then(|row| end(row, reason))
-        };
-        if let Some(act) = act {
+            for (session, reason) in over {
+                if let Some(row) = pages.rows.get_mut(&session)
+                    && end_unheard(row, reason)
+                {
+                    sessions.push(session);
+                    acts.extend(row.act.take());
+                }
+            }
+        }
+        for act in acts {
             act();
+        }
+        let pages = self.pages();
+        for row in sessions.iter().filter_map(|name| pages.rows.get(name)) {
+            row.standing.send_modify(|_standing| {});
         }
     }
 
@@ -155,37 +171,27 @@ impl LeaseBook {
 
     /// Ends every lease there is.
     pub(crate) fn sever_all(&self, reason: &SeverReason) {
-        let acts: Vec<Act> = {
-            let mut pages = self.pages();
-            let rows = pages.rows.values_mut();
-            rows.filter_map(|row| end(row, reason.clone())).collect()
-        };
-        for act in acts {
-            act();
-        }
+        let sessions: Vec<_> = self.pages().rows.keys().copied().collect();
+        let over = sessions.into_iter().map(|name| (name, reason.clone()));
+        self.sever_these(over.collect());
     }
 
     /// Ends every lease whose deadline has come by `now`.
     pub(crate) fn expire(&self, now: Instant) {
-        let mut acts = Vec::new();
+        let mut over = Vec::new();
         {
             let mut pages = self.pages();
             while let Some((deadline, session)) = pages.by_deadline.first().copied()
                 && deadline <= now
             {
                 pages.by_deadline.pop_first();
-                let Some(row) = pages.rows.get_mut(&session) else {
-                    continue;
-                };
-                if let Some((terms, _)) = &row.bound {
-                    let reason = SeverReason::Expired { at: terms.until };
-                    acts.extend(end(row, reason));
+                let row = pages.rows.get(&session);
+                if let Some((terms, _)) = row.and_then(|row| row.bound.as_ref()) {
+                    over.push((session, SeverReason::Expired { at: terms.until }));
                 }
             }
         }
-        for act in acts {
-            act();
-        }
+        self.sever_these(over);
     }
 
     /// The next deadline of a lease.
@@ -267,17 +273,17 @@ impl Pages {
     }
 }
 
-/// Puts an end to one row, and hands out what is to be done about it: first the reason is there to be
-/// read, then the lock is given back, then it is done.
-fn end(row: &mut Row, reason: SeverReason) -> Option<Act> {
-    let ended = row.standing.send_if_modified(|standing| match standing {
-        Standing::Holds => {
+/// Puts an end to one row without waking anybody, and says whether it was not over before.
+fn end_unheard(row: &Row, reason: SeverReason) -> bool {
+    let mut ended = false;
+    row.standing.send_if_modified(|standing| {
+        if *standing == Standing::Holds {
             *standing = Standing::Over(reason);
-            true
+            ended = true;
         }
-        Standing::Over(_) => false,
+        false
     });
-    row.act.take().filter(|_| ended)
+    ended
 }
 
 fn unlist<K: Ord>(index: &mut BTreeMap<K, BTreeSet<SessionId>>, key: &K, session: SessionId) {

@@ -95,6 +95,19 @@ pub(crate) struct Concerned {
 }
 
 impl Concerned {
+    /// Whether it is nobody.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            sessions,
+            grants,
+            principals,
+            targets,
+            everyone,
+        } = self;
+        let nobody = sessions.is_empty() && grants.is_empty();
+        nobody && principals.is_empty() && targets.is_empty() && !everyone
+    }
+
     /// Adds what one change may concern.
     pub(crate) fn add(&mut self, change: &Change) {
         match change {
@@ -143,18 +156,19 @@ impl Concerned {
         }
     }
 
-    /// Ends those that have to end by what is so, and returns those that the policies have to be
-    /// asked about.
-    pub(crate) fn settle(&self, state: &State, book: &LeaseBook, now: Timestamp) -> Vec<Bound> {
+    /// Which of them are over by what is so, and which the policies have to be asked about.
+    pub(crate) fn judge(&self, state: &State, book: &LeaseBook, now: Timestamp) -> Judged {
+        let mut judged = Judged::default();
         let grants = self.grants.iter().flat_map(|grant| book.of_grant(*grant));
         let sessions = self
             .sessions
             .iter()
             .filter_map(|session| book.one(*session));
         for (session, terms) in grants.chain(sessions) {
-            sever_if_over(state, book, (session, &terms), now);
+            let reason = structural(state, session, &terms, now);
+            judged.over.extend(reason.map(|reason| (session, reason)));
         }
-        let mut doubtful = if self.everyone {
+        let maybe = if self.everyone {
             book.all()
         } else {
             let principals = self
@@ -165,9 +179,23 @@ impl Concerned {
                 .chain(self.targets.iter().flat_map(|name| book.of_target(name)))
                 .collect()
         };
-        doubtful.retain(|(session, terms)| !sever_if_over(state, book, (*session, terms), now));
-        doubtful
+        for (session, terms) in maybe {
+            match structural(state, session, &terms, now) {
+                Some(reason) => judged.over.push((session, reason)),
+                None => judged.doubtful.push((session, terms)),
+            }
+        }
+        judged
     }
+}
+
+/// What a change means for the leases that it may concern.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// These are over.
+    pub(crate) over: Vec<(SessionId, SeverReason)>,
+    /// About these the policies have to be asked.
+    pub(crate) doubtful: Vec<Bound>,
 }
 
 /// Ends a lease if it is over by what is so, and says whether it did.

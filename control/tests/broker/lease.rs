@@ -56,6 +56,48 @@ async fn a_lease_is_over_when_revoke_returns() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_revocation_cuts_before_the_disk_has_it_and_names_what_it_cut() {
+    let world = World::new().await;
+    let grant = world.granted("alice", "web1", 15).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let session = lease.session();
+    world.store.hang(true);
+    let broker = world.broker.clone();
+    let revoking = tokio::spawn(async move {
+        broker
+            .revoke(&caller("bob"), grant, reason("done"))
+            .await
+            .unwrap()
+    });
+    assert!(matches!(
+        over(&mut lease).await,
+        Some(SeverReason::Revoked { .. })
+    ));
+    settle().await;
+    assert!(!revoking.is_finished(), "it is not durable yet");
+    world.store.hang(false);
+    assert_eq!(revoking.await.unwrap(), [session]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_cuts_before_the_disk_has_it_though_the_store_fails() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("alice", "web1", 15).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.store.hang(true);
+    let broker = world.broker.clone();
+    let locking = tokio::spawn(async move {
+        let scope = LockScope::Principal(PrincipalName::parse("alice").unwrap());
+        broker.lock(&caller("root"), scope, reason("lost")).await
+    });
+    assert_eq!(over(&mut lease).await, Some(SeverReason::Locked));
+    world.store.fail(true);
+    world.store.hang(false);
+    assert!(locking.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_left_with_a_lease_is_done_by_whoever_ends_it_though_the_session_never_runs() {
     let world = World::new().await;
     let grant = world.granted("alice", "web1", 15).await;
