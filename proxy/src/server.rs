@@ -29,6 +29,7 @@ mod failure;
 mod identify;
 mod identity;
 mod inside;
+mod lanes;
 mod passphrase;
 mod probe;
 mod runtime;

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use control::api::{Entrances, Parts};
 use policies::HostPort;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::api::Api;
 use super::identify::BrokerIdentify;
 use super::identity::{self, Identities};
 use super::inside::InnerHouse;
+use super::lanes::Lanes;
 use super::probe::Lookout;
 use super::{Failure, House};
 use crate::config::Config;
@@ -23,7 +24,7 @@ use crate::listener::{self, Book, Seats};
 use crate::postgres::Postgres;
 use crate::session::bastion::Bastion;
 use crate::session::incoming::{Incoming, Newcomer};
-use crate::session::protocol::Protocol;
+use crate::session::protocol::{Protocol, Refused};
 use crate::session::{self, chain};
 use crate::ssh::Ssh;
 
@@ -66,6 +67,7 @@ pub(super) struct Doors {
     bastion: Arc<Bastion>,
     book: Arc<Book>,
     tracker: TaskTracker,
+    lanes: Lanes,
     closing: CancellationToken,
 }
 
@@ -116,6 +118,7 @@ impl Doors {
             bastion: Arc::clone(&house.bastion),
             book: Arc::default(),
             tracker: tracker.clone(),
+            lanes: Lanes::start().map_err(Failure::Threads)?,
             closing: CancellationToken::new(),
         })
     }
@@ -187,13 +190,22 @@ impl Doors {
     ) -> impl Future<Output = ()> + Send + use<P> {
         let bastion = Arc::clone(&self.bastion);
         let (tracker, closing) = (self.tracker.clone(), self.closing.clone());
+        let lanes = self.lanes.clone();
         async move {
-            let take = |stream, source, seat| {
+            let take = |stream: TcpStream, source, seat| {
                 let (protocol, bastion) = (Arc::clone(&protocol), Arc::clone(&bastion));
-                let incoming = Incoming::tcp(stream, Newcomer::new(source, Some(seat)));
-                tracker.spawn(async move {
-                    if let Err(refused) = session::run(protocol.as_ref(), incoming, &bastion).await
-                    {
+                let stream = match stream.into_std() {
+                    Ok(stream) => stream,
+                    Err(refused) => return warn!(reason = %refused, "connection.unaccepted"),
+                };
+                lanes.carry(&tracker, async move {
+                    // Taken over by the lane that this runs on.
+                    let run = async {
+                        let stream = TcpStream::from_std(stream).map_err(Refused::Socket)?;
+                        let incoming = Incoming::tcp(stream, Newcomer::new(source, Some(seat)));
+                        session::run(protocol.as_ref(), incoming, &bastion).await
+                    };
+                    if let Err(refused) = run.await {
                         debug!(%source, reason = %chain(&refused), "connection.refused");
                     }
                 });
