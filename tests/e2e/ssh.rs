@@ -102,9 +102,18 @@ fn ssh_several_channels_of_one_connection() {
         &[],
     );
     assert!(master.status.success(), "{}", err(&master));
-    for number in 0..5 {
-        let ran = world.ssh(&["-o", &path], &[&format!("echo {number}")]);
-        assert_eq!(out(&ran), format!("{number}\n"));
+    // Far more, one after the other, than may be open at once; of those whose input stays open, it
+    // is the target that closes first.
+    let (port, address) = (world.ssh_port(), world.address());
+    for number in 0..25 {
+        let line = format!(
+            "exec ssh -p {port} -o {path} {address} echo {number} < <(exec sleep 5 >&- 2>&-)"
+        );
+        let ran = world
+            .alice()
+            .output(&["bash", "-c", &line])
+            .expect("ssh runs");
+        assert_eq!(out(&ran), format!("{number}\n"), "{}", err(&ran));
     }
     assert_eq!(
         world.live_sessions().len(),

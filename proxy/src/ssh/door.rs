@@ -149,6 +149,10 @@ impl Door {
 
     /// Takes a channel in, or says why not.
     fn admit(&mut self, channel: Channel<Msg>, arrival: impl FnOnce(Visit) -> Arrival) -> bool {
+        // Of a channel that we have closed first, russh tells nothing more: it is over when nobody
+        // carries it any longer.
+        self.channels
+            .retain(|_id, open| Arc::strong_count(&open.tally) > 1);
         let most = if self.jumps { JUMPS_MAX } else { CHANNELS_MAX };
         if self.channels.len() >= most {
             return false;
