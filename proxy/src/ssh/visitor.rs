@@ -26,7 +26,7 @@ const CHANNEL_LIMIT: Duration = Duration::from_secs(3);
 const ARRIVAL_LIMIT: Duration = Duration::from_millis(100);
 
 /// How long a client gets to show what it was told before it is disconnected.
-const PARTING_PAUSE: Duration = Duration::from_millis(50);
+const PARTING_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the connection may take to accept that it is to end. russh takes no orders while it waits
 /// for a client that does not read.
