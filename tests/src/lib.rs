@@ -14,6 +14,7 @@
 
 pub mod api;
 mod argument;
+pub mod backstage;
 pub mod binary;
 pub mod compare;
 pub mod figures;

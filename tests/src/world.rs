@@ -10,6 +10,7 @@ use std::thread;
 use proxy::demo::{Daemon, Ending, Person, Signals, Stage, StageOptions, said};
 use serde_json::Value;
 
+use crate::backstage::Backstage;
 use crate::binary;
 use crate::wait::until;
 
@@ -310,26 +311,17 @@ impl World {
             .expect("the database answers")
     }
 
-    /// Has the targets' processes take only what processor time is left. In life they have
-    /// processors of their own, and a thousand of them that end at once would be what is measured.
+    /// Has the targets take what the processors have left over, for as long as the answer is held.
     ///
     /// # Panics
     ///
-    /// When there is no `renice`.
-    pub fn have_targets_stand_back(&mut self) {
-        for pid in [
+    /// When the system does not let us.
+    pub fn have_targets_stand_back(&mut self) -> Backstage {
+        let pids = [
             self.sshd_mut().daemon().pid(),
             self.postgres_mut().daemon().pid(),
-        ] {
-            let pid = pid.to_string();
-            let renice = Command::new("renice")
-                .args(["-n", "19", "-p", &pid])
-                .output();
-            assert!(
-                renice.is_ok_and(|done| done.status.success()),
-                "renice works"
-            );
-        }
+        ];
+        Backstage::of(&pids).expect("root, and control groups")
     }
 
     /// The server's log.

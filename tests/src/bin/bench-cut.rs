@@ -3,7 +3,7 @@
 //!
 //! A forwarder in front of each target stamps when tidegate closes its side; clients inside this
 //! process stamp their own end. Real `sshd`, real PostgreSQL, the optimised binary, one machine; the
-//! targets run at nice 19, since in life they do not share our processors.
+//! targets get what the processors have left over, since in life they do not share ours (root only).
 //! Prints a table, and exits 1 when a bound is missed. `--max 100` leaves out the larger rounds.
 
 #![expect(
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tests::api::Api;
+use tests::backstage::Backstage;
 use tests::figures::{Row, table};
 use tests::forwarder::Forwarder;
 use tests::pg::{self, PgClient};
@@ -74,6 +75,8 @@ impl Spoken {
 /// Everything a round needs.
 struct Scene {
     world: World,
+    /// After the world, whose processes are in it.
+    _backstage: Backstage,
     ssh: Forwarder,
     postgres: Forwarder,
     identity: Identity,
@@ -123,7 +126,7 @@ async fn main() -> ExitCode {
 impl Scene {
     /// The usual world, with each target a second time behind a forwarder.
     async fn set(mut world: World) -> Self {
-        world.have_targets_stand_back();
+        let backstage = world.have_targets_stand_back();
         let ssh = Forwarder::start(world.sshd().addr()).await;
         let postgres = Forwarder::start(world.postgres().addr()).await;
         let (web, orders) = (ssh.addr().to_string(), postgres.addr().to_string());
@@ -144,6 +147,7 @@ impl Scene {
             identity: Identity::of(&state),
             tls: pg::tls(&state),
             world,
+            _backstage: backstage,
             ssh,
             postgres,
         }
