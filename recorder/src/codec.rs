@@ -9,7 +9,7 @@ mod file;
 mod sql;
 
 use crate::frame::{Frame, Omission, Stream};
-use crate::{End, Heading, Timeline};
+use crate::{Digest, End, Heading, Timeline};
 
 use cursor::Cursor;
 
@@ -95,7 +95,14 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
                 Omission::Bulk => 1,
             });
             to.extend_from_slice(&bytes.to_le_bytes());
-            encode_digest(digest.as_ref(), to);
+            match digest {
+                Some(Digest::Blake3(digest)) => {
+                    to.push(BLAKE3);
+                    to.extend_from_slice(digest);
+                }
+                Some(Digest::Sha256(digest)) => encode_digest(Some(digest), to),
+                None => encode_digest(None, to),
+            }
             Ok(kind::OMITTED)
         }
         Frame::Channel { channel, event } => {
@@ -128,8 +135,13 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
     }
 }
 
+/// Which digest follows.
+const NO_DIGEST: u8 = 0;
+const SHA256: u8 = 1;
+const BLAKE3: u8 = 2;
+
 fn encode_digest(digest: Option<&[u8; 32]>, to: &mut Vec<u8>) {
-    to.push(u8::from(digest.is_some()));
+    to.push(digest.map_or(NO_DIGEST, |_some| SHA256));
     to.extend_from_slice(digest.map_or(&[], |digest| digest.as_slice()));
 }
 
@@ -210,10 +222,17 @@ fn decode_omitted<'a>(from: &mut Cursor<'a>) -> Result<Frame<'a>, Malformed> {
             }
         },
         bytes: from.u64()?,
-        digest: from
-            .flag("digest")?
-            .then(|| from.array::<32>())
-            .transpose()?,
+        digest: match from.u8()? {
+            NO_DIGEST => None,
+            SHA256 => Some(Digest::Sha256(from.array()?)),
+            BLAKE3 => Some(Digest::Blake3(from.array()?)),
+            value => {
+                return Err(Malformed::Choice {
+                    field: "digest",
+                    value,
+                });
+            }
+        },
     })
 }
 

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::{End, Timeline};
+use crate::{Digest, End, Timeline};
 
 /// One thing that happened in a session. Borrowed both ways: from the relay when it is written,
 /// from the reader's buffer when it is read.
@@ -30,8 +30,8 @@ pub enum Frame<'a> {
         bytes: u64,
         /// Why they are not here.
         why: Omission,
-        /// The SHA-256 of them, where it was worth the time.
-        digest: Option<[u8; 32]>,
+        /// The digest of them, where it was worth the time.
+        digest: Option<Digest>,
     },
     /// Something happened to an SSH channel.
     Channel {

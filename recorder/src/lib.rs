@@ -15,6 +15,7 @@
 mod chain;
 mod checkpoint;
 mod codec;
+mod digest;
 mod end;
 mod export;
 mod fault;
@@ -36,6 +37,7 @@ mod watch;
 pub use chain::FrameFault;
 pub use checkpoint::{Checkpoint, CheckpointFault, SIGNER, Seal, note_key, seal_key};
 pub use codec::{Malformed, PAYLOAD_MAX};
+pub use digest::{Digest, StreamDigest};
 pub use end::{End, Timeline};
 pub use export::{ExportError, Form, export};
 pub use fault::{Break, Fault};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use recorder::{
-    AppendError, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
+    AppendError, Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
 
 use super::pipeline::{Outcome, Owed, Pipeline, Statement};
@@ -103,7 +103,7 @@ impl Noted<'_> {
                 stream: Stream::Input,
                 bytes: *bytes,
                 why: Omission::Bulk,
-                digest: Some(*digest),
+                digest: Some(Digest::Sha256(*digest)),
             },
             Self::Ahead { bytes } => Frame::Omitted {
                 channel: 0,

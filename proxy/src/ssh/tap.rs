@@ -6,16 +6,15 @@
 //!   without a digest (a digest of a password is as good as the password).
 //! - Without a terminal nobody types: what a shell, a command or a subsystem is sent is what it shall
 //!   do. Of each stream, input too, so much is kept as `[recordings] stream_max` says
-//!   ([`recorder::Limits::stream_max`]); the rest is counted, and its SHA-256 stands in a last frame
+//!   ([`recorder::Limits::stream_max`]); the rest is counted, and its digest stands in a last frame
 //!   of zero bytes.
 //! - What passes an sftp channel is not kept as bytes but understood ([`FileTap`]).
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use policies::InputRecording;
-use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream};
+use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
 use super::filetap::FileTap;
 use super::sftp::Unclear;
@@ -65,7 +64,7 @@ struct State {
 #[derive(Default)]
 struct Kept {
     bytes: u64,
-    digest: Option<Context>,
+    digest: Option<Box<StreamDigest>>,
 }
 
 impl std::fmt::Debug for Kept {
@@ -164,9 +163,7 @@ impl Tap {
                 let kept = state.of(stream);
                 let (keep, rest) = kept.split(bytes, most);
                 if !rest.is_empty() {
-                    kept.digest
-                        .get_or_insert_with(|| Context::new(&SHA256))
-                        .update(rest);
+                    kept.digest.get_or_insert_default().update(rest);
                 }
                 let data = Frame::Data {
                     channel,
@@ -198,10 +195,10 @@ impl Tap {
             files.finish()?;
         }
         for stream in [Stream::Input, Stream::Output, Stream::ErrorOutput] {
-            let Some(context) = state.of(stream).digest.take() else {
+            let Some(digest) = state.of(stream).digest.take() else {
                 continue;
             };
-            let digest = <[u8; 32]>::try_from(context.finish().as_ref()).ok();
+            let digest = Some(digest.finish());
             let why = Omission::Bulk;
             self.scope.record(&Frame::Omitted {
                 channel: self.channel,

@@ -10,7 +10,7 @@ use crate::frame::{
     ChannelEvent, FileOperation, FileOutcome, FileResult, Format, Frame, Omission, Outcome,
     Parameter, SqlError, Statement, StatementKind, Stream, Transfer, Value,
 };
-use crate::{End, Timeline};
+use crate::{Digest, End, Timeline};
 
 fn check(frame: &Frame<'_>) {
     let mut bytes = Vec::new();
@@ -37,8 +37,10 @@ proptest! {
     }
 
     #[test]
-    fn omissions_come_back(channel: u32, stream in streams(), bytes: u64, digest: Option<[u8; 32]>) {
-        check(&Frame::Omitted { channel, stream, bytes, why: Omission::Bulk, digest });
+    fn omissions_come_back(channel: u32, stream in streams(), bytes: u64, digest: [u8; 32]) {
+        for digest in [None, Some(Digest::Sha256(digest)), Some(Digest::Blake3(digest))] {
+            check(&Frame::Omitted { channel, stream, bytes, why: Omission::Bulk, digest });
+        }
     }
 
     #[test]

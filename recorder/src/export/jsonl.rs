@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::plain::stream_name;
 use super::{ExportError, file, harmless};
+use crate::Digest;
 use crate::frame::{
     ChannelEvent, Format, Frame, Omission, Outcome, Parameter, Stamped, Statement, StatementKind,
     Value as Bound,
@@ -61,7 +62,14 @@ pub(crate) fn frame(stamped: &Stamped<'_>) -> Value {
         } => json!({
             "type": "omitted", "channel": channel, "stream": stream_name(*stream), "bytes": bytes,
             "why": match why { Omission::ByPolicy => "by_policy", Omission::Bulk => "bulk" },
-            "sha256": digest.map(|digest| BASE64_STANDARD.encode(digest)),
+            "sha256": digest.and_then(|digest| match digest {
+                Digest::Sha256(digest) => Some(BASE64_STANDARD.encode(digest)),
+                Digest::Blake3(_) => None,
+            }),
+            "blake3": digest.and_then(|digest| match digest {
+                Digest::Blake3(digest) => Some(BASE64_STANDARD.encode(digest)),
+                Digest::Sha256(_) => None,
+            }),
         }),
         Frame::Channel { channel, event } => {
             let mut value = channel_event(event);
