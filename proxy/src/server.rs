@@ -29,12 +29,12 @@ mod failure;
 mod identify;
 mod identity;
 mod inside;
-mod lanes;
 mod passphrase;
 mod probe;
 mod runtime;
 mod seal;
 mod tls;
+mod tracks;
 mod upkeep;
 
 pub use failure::Failure;

@@ -16,8 +16,8 @@ use super::api::Api;
 use super::identify::BrokerIdentify;
 use super::identity::{self, Identities};
 use super::inside::InnerHouse;
-use super::lanes::Lanes;
 use super::probe::Lookout;
+use super::tracks::Tracks;
 use super::{Failure, House};
 use crate::config::Config;
 use crate::listener::{self, Book, Seats};
@@ -67,7 +67,7 @@ pub(super) struct Doors {
     bastion: Arc<Bastion>,
     book: Arc<Book>,
     tracker: TaskTracker,
-    lanes: Lanes,
+    tracks: Tracks,
     closing: CancellationToken,
 }
 
@@ -118,7 +118,7 @@ impl Doors {
             bastion: Arc::clone(&house.bastion),
             book: Arc::default(),
             tracker: tracker.clone(),
-            lanes: Lanes::start().map_err(Failure::Threads)?,
+            tracks: Tracks::start().map_err(Failure::Threads)?,
             closing: CancellationToken::new(),
         })
     }
@@ -190,7 +190,7 @@ impl Doors {
     ) -> impl Future<Output = ()> + Send + use<P> {
         let bastion = Arc::clone(&self.bastion);
         let (tracker, closing) = (self.tracker.clone(), self.closing.clone());
-        let lanes = self.lanes.clone();
+        let tracks = self.tracks.clone();
         async move {
             let take = |stream: TcpStream, source, seat| {
                 let (protocol, bastion) = (Arc::clone(&protocol), Arc::clone(&bastion));
@@ -198,8 +198,8 @@ impl Doors {
                     Ok(stream) => stream,
                     Err(refused) => return warn!(reason = %refused, "connection.unaccepted"),
                 };
-                lanes.carry(&tracker, async move {
-                    // Taken over by the lane that this runs on.
+                tracks.carry(&tracker, async move {
+                    // Taken over by the track that this runs on.
                     let run = async {
                         let stream = TcpStream::from_std(stream).map_err(Refused::Socket)?;
                         let incoming = Incoming::tcp(stream, Newcomer::new(source, Some(seat)));

@@ -1,7 +1,8 @@
 //! The threads that move bytes: as many as there are processors, each with a runtime of its own.
 //!
-//! A session stays on the lane where it was accepted, both of its legs and all of its channels, so
-//! that nothing that passes has to wake another thread. Nothing that decides runs here.
+//! A session stays on the track where it was accepted, both of its legs and all of its channels, so
+//! that nothing that passes has to wake another thread. Whoever asks is let in from here, but nothing that ends
+//! a session waits for these threads ([`super::runtime`]).
 
 use std::io;
 use std::num::NonZero;
@@ -13,16 +14,16 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-/// All lanes. They end when the last clone is dropped, with whatever still runs on them.
+/// All tracks. They end when the last clone is dropped, with whatever still runs on them.
 #[derive(Debug, Clone)]
-pub(super) struct Lanes {
-    lanes: Arc<[Lane]>,
+pub(super) struct Tracks {
+    tracks: Arc<[Track]>,
     _open: Arc<DropGuard>,
 }
 
 /// One thread.
 #[derive(Debug)]
-struct Lane {
+struct Track {
     handle: Handle,
     /// How many connections it carries.
     carried: Arc<AtomicUsize>,
@@ -37,7 +38,7 @@ impl Drop for Place {
     }
 }
 
-impl Lanes {
+impl Tracks {
     /// Starts a thread for each processor.
     ///
     /// # Errors
@@ -46,39 +47,39 @@ impl Lanes {
     pub(super) fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, NonZero::get);
         let closed = CancellationToken::new();
-        let lanes = (0..count).map(|_number| Lane::start(closed.clone()));
+        let tracks = (0..count).map(|_number| Track::start(closed.clone()));
         Ok(Self {
-            lanes: lanes.collect::<io::Result<_>>()?,
+            tracks: tracks.collect::<io::Result<_>>()?,
             _open: Arc::new(closed.drop_guard()),
         })
     }
 
-    /// Carries a connection on the lane that carries the fewest.
+    /// Carries a connection on the track that carries the fewest.
     pub(super) fn carry(
         &self,
         tracker: &TaskTracker,
         connection: impl Future<Output = ()> + Send + 'static,
     ) {
-        let load = |lane: &&Lane| lane.carried.load(Ordering::Relaxed);
-        let Some(lane) = self.lanes.iter().min_by_key(load) else {
+        let load = |track: &&Track| track.carried.load(Ordering::Relaxed);
+        let Some(track) = self.tracks.iter().min_by_key(load) else {
             return;
         };
-        lane.carried.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&lane.carried));
+        track.carried.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&track.carried));
         let carried = async move {
             let _place = place;
             connection.await;
         };
-        drop(tracker.spawn_on(carried, &lane.handle));
+        drop(tracker.spawn_on(carried, &track.handle));
     }
 }
 
-impl Lane {
+impl Track {
     fn start(closed: CancellationToken) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         thread::Builder::new()
-            .name("lane".to_owned())
+            .name("track".to_owned())
             .spawn(move || runtime.block_on(closed.cancelled()))?;
         Ok(Self {
             handle,
@@ -94,24 +95,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn connections_are_spread_and_each_stays_where_it_is() {
-        let (lanes, tracker) = (Lanes::start().unwrap(), TaskTracker::new());
-        let count = lanes.lanes.len();
+    async fn connections_are_spread_evenly_and_give_their_place_back() {
+        let (tracks, tracker) = (Tracks::start().unwrap(), TaskTracker::new());
+        let count = tracks.tracks.len();
         let mut threads = Vec::new();
         let mut doors = Vec::new();
         for _ in 0..2 * count {
             let (tell, told) = oneshot::channel();
             let (door, shut) = oneshot::channel::<()>();
-            lanes.carry(&tracker, async move {
-                let first = thread::current().id();
-                tokio::task::yield_now().await;
-                let same = first == thread::current().id();
-                tell.send((first, same)).unwrap();
+            tracks.carry(&tracker, async move {
+                tell.send(thread::current().id()).unwrap();
                 drop(shut.await);
             });
-            let (thread, same) = told.await.unwrap();
-            assert!(same);
-            threads.push(thread);
+            threads.push(told.await.unwrap());
             doors.push(door);
         }
         let uses = |thread| threads.iter().filter(|other| *other == thread).count();
@@ -119,7 +115,7 @@ mod tests {
         drop(doors);
         tracker.close();
         tracker.wait().await;
-        let carried = |lane: &Lane| lane.carried.load(Ordering::Relaxed);
-        assert!(lanes.lanes.iter().all(|lane| carried(lane) == 0));
+        let carried = |track: &Track| track.carried.load(Ordering::Relaxed);
+        assert!(tracks.tracks.iter().all(|track| carried(track) == 0));
     }
 }
