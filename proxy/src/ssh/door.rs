@@ -17,6 +17,10 @@ use super::channels::{Answer, Asked, CHANNELS_MAX, JUMPS_MAX, Refusal, Request, 
 use super::doorkeeper::Doorkeeper;
 use super::flow::{Flow, Tally, Way};
 
+/// How many channels that we closed first one connection may have had. russh 0.65.1 keeps the queue of
+/// such a channel, some 3 KiB, until the connection ends.
+const FORGOTTEN_MAX: usize = 10_000;
+
 /// Why the client's connection ends.
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
@@ -29,6 +33,9 @@ pub enum DoorError {
     /// The client asks more of one channel than any program needs.
     #[error("the client asks too much of one channel")]
     Flood,
+    /// More channels were opened than russh can be trusted to forget.
+    #[error("the client has opened too many channels")]
+    Worn,
 }
 
 /// russh's handler of one client connection.
@@ -39,6 +46,8 @@ pub struct Door {
     proven: Option<oneshot::Sender<Proven>>,
     arrivals: mpsc::Sender<Arrival>,
     channels: HashMap<ChannelId, Open>,
+    /// How many channels we closed first: russh keeps something of each for as long as the connection.
+    forgotten: usize,
     /// Whether connections to targets may be opened inside.
     jumps: bool,
     _gone: DropGuard,
@@ -83,6 +92,7 @@ impl Door {
             proven: Some(proven),
             arrivals,
             channels: HashMap::new(),
+            forgotten: 0,
             jumps: false,
             _gone: gone.clone().drop_guard(),
         };
@@ -151,8 +161,11 @@ impl Door {
     fn admit(&mut self, channel: Channel<Msg>, arrival: impl FnOnce(Visit) -> Arrival) -> bool {
         // Of a channel that we have closed first, russh tells nothing more: it is over when nobody
         // carries it any longer.
+        let known = self.channels.len();
         self.channels
             .retain(|_id, open| Arc::strong_count(&open.tally) > 1);
+        let closed = known.saturating_sub(self.channels.len());
+        self.forgotten = self.forgotten.saturating_add(closed);
         let most = if self.jumps { JUMPS_MAX } else { CHANNELS_MAX };
         if self.channels.len() >= most {
             return false;
@@ -234,6 +247,9 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
+        if self.forgotten >= FORGOTTEN_MAX {
+            return Err(DoorError::Worn);
+        }
         if self.admit(channel, Arrival::Session) {
             reply.accept().await;
         } else {
