@@ -19,7 +19,10 @@ use policies::SessionId;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, QueryBuilder, Row as _, Sqlite,
+    SqliteConnection,
+};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
@@ -32,7 +35,8 @@ use crate::ledger::{Event, Session, SessionFilter};
 /// How many commands may wait for the writer. Whoever comes after that waits for a place.
 const QUEUE_MAX: usize = 1_024;
 
-/// How many connections read.
+/// How many connections answer what people ask. The log is read over one of its own: decisions wait for
+/// it, and must not wait for somebody's list.
 const READERS_MAX: u32 = 2;
 
 /// The file's layout that this program writes, as SQLite's `user_version`.
@@ -96,6 +100,7 @@ struct Shared {
     /// Held while somebody looks at the file.
     looking: Arc<Mutex<()>>,
     readers: SqlitePool,
+    log_reader: SqlitePool,
     writer: mpsc::Sender<Command>,
     tip: Arc<Tip>,
 }
@@ -126,8 +131,11 @@ impl SqliteStore {
         };
         let mut connection = options(path).connect().await.map_err(database)?;
         migrate(&mut connection, path).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS_MAX);
-        let readers = readers.connect_lazy_with(options(path).read_only(true));
+        let reading = |most| {
+            let pool = SqlitePoolOptions::new().max_connections(most);
+            pool.connect_lazy_with(options(path).read_only(true))
+        };
+        let (readers, log_reader) = (reading(READERS_MAX), reading(1));
         let tip = Arc::new(Tip::default());
         let writer = Writer::open(connection, Arc::clone(&tip), lock).await;
         let writer = writer.map_err(|source| OpenError::Tip {
@@ -145,6 +153,7 @@ impl SqliteStore {
                 identity,
                 looking: Arc::new(Mutex::new(())),
                 readers,
+                log_reader,
                 writer: sender,
                 tip,
             }),
@@ -286,7 +295,7 @@ impl Store for SqliteStore {
             sqlx::query("SELECT revision, body FROM log WHERE revision > ?1 ORDER BY 1 LIMIT ?2")
                 .bind(signed(seen.0))
                 .bind(i64::from(limit))
-                .fetch_all(&self.shared.readers)
+                .fetch_all(&self.shared.log_reader)
                 .await?;
         let entry = |row: &sqlx::sqlite::SqliteRow| {
             let body: &str = row.try_get(1)?;
@@ -333,22 +342,8 @@ impl Store for SqliteStore {
     }
 
     async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT body, ending FROM sessions
-             WHERE (?1 IS NULL OR (ending IS NULL) = ?1) AND (?2 IS NULL OR principal = ?2)
-               AND (?3 IS NULL OR target = ?3) AND (?4 IS NULL OR grant_id = ?4)
-               AND (?5 IS NULL OR id < ?5) AND (?6 IS NULL OR (id >= ?6 AND id < ?6 || '~'))
-             ORDER BY id DESC LIMIT ?7",
-        )
-        .bind(filter.live)
-        .bind(filter.principal.as_ref().map(ToString::to_string))
-        .bind(filter.target.as_ref().map(ToString::to_string))
-        .bind(filter.grant.map(|grant| grant.to_string()))
-        .bind(filter.before.map(|before| before.to_string()))
-        .bind(filter.prefix.as_deref())
-        .bind(i64::from(filter.page()))
-        .fetch_all(&self.shared.readers)
-        .await?;
+        let mut query = listing(filter);
+        let rows = query.build().fetch_all(&self.shared.readers).await?;
         rows.iter().map(session).collect()
     }
 
@@ -369,6 +364,40 @@ impl Store for SqliteStore {
         };
         rows.iter().map(line).collect()
     }
+}
+
+/// The query for a list of sessions. It names only what is filtered by, so that SQLite can use its
+/// indexes: one with `?1 IS NULL OR …` reads the whole table.
+fn listing(filter: &SessionFilter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT body, ending FROM sessions WHERE true");
+    if let Some(live) = filter.live {
+        query.push(if live {
+            " AND ending IS NULL"
+        } else {
+            " AND ending IS NOT NULL"
+        });
+    }
+    if let Some(principal) = &filter.principal {
+        query
+            .push(" AND principal = ")
+            .push_bind(principal.to_string());
+    }
+    if let Some(target) = &filter.target {
+        query.push(" AND target = ").push_bind(target.to_string());
+    }
+    if let Some(grant) = filter.grant {
+        query.push(" AND grant_id = ").push_bind(grant.to_string());
+    }
+    if let Some(before) = filter.before {
+        query.push(" AND id < ").push_bind(before.to_string());
+    }
+    if let Some(prefix) = &filter.prefix {
+        query.push(" AND id >= ").push_bind(prefix.clone());
+        query.push(" AND id < ").push_bind(format!("{prefix}~"));
+    }
+    query.push(" ORDER BY id DESC LIMIT ");
+    query.push_bind(i64::from(filter.page()));
+    query
 }
 
 fn session(row: &sqlx::sqlite::SqliteRow) -> Result<Session, StoreError> {
