@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use policies::words::broker::Conflict;
-use policies::{Denial, Office, Reason, SessionId, Terms};
+use policies::{Denial, Office, PrincipalName, Reason, SessionId, Terms};
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
@@ -157,17 +157,12 @@ impl Broker {
         id: SessionId,
         reason: Reason,
     ) -> Result<(), BrokerError> {
-        let session = self.show_session(caller, id).await;
-        if let Err(refused) = &session {
-            self.audit_refusal(caller, ("kill session", &id.to_string()), refused)
-                .await;
-        }
-        let session = session?;
-        if !session.is_live() {
-            return Err(BrokerError::Conflict(Conflict::SessionOver { session: id }));
-        }
+        let owner = match self.owner_of_live(caller, id) {
+            Some(owner) => owner,
+            None => self.owner_in_ledger(caller, id).await?,
+        };
         self.change(caller, ("kill session", &id.to_string()), |view| {
-            if !view.is_self(&session.principal) {
+            if !view.is_self(&owner) {
                 view.office(Office::KillSessions)?;
             }
             if view.state.kills.contains_key(&id) {
@@ -184,6 +179,33 @@ impl Broker {
             ))
         })
         .await
+    }
+
+    /// Whose session this is, from memory, where the caller may kill it: a cut waits for no disk, and
+    /// a session may be killed that the ledger does not hold yet.
+    fn owner_of_live(&self, caller: &Caller, id: SessionId) -> Option<PrincipalName> {
+        let (_session, terms) = self.inner.book.one(id)?;
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let may = view.is_self(&terms.principal) || view.office(Office::KillSessions).is_ok();
+        may.then(|| terms.principal.clone())
+    }
+
+    /// Whose session this is, as far as the caller may know.
+    async fn owner_in_ledger(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+    ) -> Result<PrincipalName, BrokerError> {
+        match self.show_session(caller, id).await {
+            Ok(session) if session.is_live() => Ok(session.principal),
+            Ok(_over) => Err(BrokerError::Conflict(Conflict::SessionOver { session: id })),
+            Err(refused) => {
+                self.audit_refusal(caller, ("kill session", &id.to_string()), &refused)
+                    .await;
+                Err(refused)
+            }
+        }
     }
 
     /// Lines of the ledger after `seen`, oldest first.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policies::{GrantId, PrincipalName, SessionId, SeverReason, TargetName, Terms};
@@ -110,27 +111,23 @@ impl LeaseBook {
 
     /// Takes in what has to be done the moment this lease is over, or does it at once.
     pub(crate) fn when_over(&self, session: SessionId, act: Act) {
-        if let Some(row) = self.pages().rows.get_mut(&session)
+        let mut pages = self.pages();
+        if let Some(row) = pages.rows.get_mut(&session)
             && *row.standing.borrow() == Standing::Holds
         {
-            row.act = Some(act);
+            let replaced = row.act.replace(act);
+            drop(pages);
+            drop(replaced);
             return;
         }
+        drop(pages);
         act();
     }
 
     /// Takes a session out of the book.
     pub(crate) fn remove(&self, session: SessionId) {
-        let mut pages = self.pages();
-        let Some(row) = pages.rows.remove(&session) else {
-            return;
-        };
-        unlist(&mut pages.by_principal, &row.principal, session);
-        unlist(&mut pages.by_target, &row.target, session);
-        if let Some((terms, deadline)) = &row.bound {
-            unlist(&mut pages.by_grant, &terms.grant, session);
-            pages.by_deadline.remove(&(*deadline, session));
-        }
+        // Dropped after the lock is given back: an act may be the last to hold a file.
+        let _row = self.pages().take(session);
     }
 
     /// Ends a lease. The first reason stays.
@@ -155,7 +152,10 @@ impl LeaseBook {
             }
         }
         for act in acts {
-            act();
+            // Whatever one act does, the others are done and everybody is woken.
+            if catch_unwind(AssertUnwindSafe(act)).is_err() {
+                tracing::error!("lease.act_panicked");
+            }
         }
         let pages = self.pages();
         for row in sessions.iter().filter_map(|name| pages.rows.get(name)) {
@@ -255,6 +255,17 @@ impl LeaseBook {
 }
 
 impl Pages {
+    fn take(&mut self, session: SessionId) -> Option<Row> {
+        let row = self.rows.remove(&session)?;
+        unlist(&mut self.by_principal, &row.principal, session);
+        unlist(&mut self.by_target, &row.target, session);
+        if let Some((terms, deadline)) = &row.bound {
+            unlist(&mut self.by_grant, &terms.grant, session);
+            self.by_deadline.remove(&(*deadline, session));
+        }
+        Some(row)
+    }
+
     fn bound(&self, session: SessionId) -> Option<Bound> {
         let row = self.rows.get(&session)?;
         let holds = *row.standing.borrow() == Standing::Holds;

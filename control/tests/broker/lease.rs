@@ -80,6 +80,44 @@ async fn a_revocation_cuts_before_the_disk_has_it_and_names_what_it_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_act_that_panics_keeps_no_other_session_alive() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    let grant = world.granted("alice", "web1", 15).await;
+    let mut first = world.admit("alice", "web1").await.unwrap().lease;
+    let mut second = world.admit("alice", "web1").await.unwrap().lease;
+    let (done, saw) = acts();
+    first.when_over(|| panic!("an act that cannot go on"));
+    second.when_over(done);
+    world.revoke(grant).await;
+    assert_eq!(saw.load(Ordering::SeqCst), 1);
+    assert!(over(&mut first).await.is_some());
+    assert!(over(&mut second).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_killed_that_the_ledger_does_not_hold_yet() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 15).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    let session = lease.session();
+    let eve = world
+        .broker
+        .kill_session(&caller("amy"), session, reason("no"))
+        .await;
+    assert!(matches!(eve, Err(control::BrokerError::NotFound { .. })));
+    let killed = world
+        .broker
+        .kill_session(&caller("bob"), session, reason("odd"))
+        .await;
+    killed.unwrap();
+    assert!(matches!(
+        over(&mut lease).await,
+        Some(SeverReason::Killed { .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lock_cuts_before_the_disk_has_it_though_the_store_fails() {
     let world = World::new().await;
     world.errors_are_expected();
