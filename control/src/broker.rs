@@ -1,7 +1,8 @@
 //! The one thing that other crates see of the truth: questions to it and changes of it.
 //!
 //! Every change is decided by `policies`, appended to the log, and applied before the caller gets an
-//! answer; so when `revoke` returns, the leases it ends are over. Knows nothing about wires.
+//! answer; so when `revoke` returns, the leases it ends are over. What only takes away ends them before
+//! it is appended. Knows nothing about wires.
 
 mod admission;
 mod desk;

@@ -66,6 +66,8 @@ pub(crate) async fn login(
         }
         return Err(ApiRefusal::NotProven.into());
     };
+    // A certificate dated by a clock that is not believed may outlive any grant.
+    broker.may_issue()?;
     let most = LIFETIME.min(LOGIN_LIFETIME_MAX);
     let wanted = order
         .ttl_seconds

@@ -52,7 +52,12 @@ fn view(
             .iter()
             .map(|key| key.fingerprint.clone())
             .collect(),
-        lock: lock_on(broker, caller, &principal.name)?.map(|lock| lock.id),
+        lock: match lock_on(broker, caller, &principal.name) {
+            Ok(lock) => lock.map(|lock| lock.id),
+            // Who may manage people need not see who is locked.
+            Err(BrokerError::Denied(_)) => None,
+            Err(refused) => return Err(refused),
+        },
         added_at: principal.added_at,
     })
 }

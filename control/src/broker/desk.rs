@@ -1,4 +1,5 @@
-//! How every change is made: decide on the log's end, append, apply, and only then answer.
+//! How every change is made: decide on the log's end, cut what it takes away, append, apply, and only
+//! then answer.
 //!
 //! Also who may see and do what, asked of the policies in one place, and the audit of every no.
 
@@ -270,6 +271,15 @@ impl Broker {
         };
         let submitted = self.inner.store.submit(vec![event]).await;
         submitted.map_err(|error| BrokerError::store(&error))
+    }
+
+    /// Whether a login certificate may be signed: the clock is believed and the store answers.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`] when not.
+    pub fn may_issue(&self) -> Result<(), BrokerError> {
+        self.healthy()
     }
 
     /// Whether a grant may be made or used: the clock is believed and the store answers.
