@@ -17,6 +17,7 @@ const EXIT_STATUS: u8 = 9;
 const EXIT_SIGNAL: u8 = 10;
 const CLOSED: u8 = 11;
 const REFUSED: u8 = 12;
+const FORWARD: u8 = 13;
 
 pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
     match event {
@@ -47,6 +48,15 @@ pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
             numbers(to, &[*status]);
         }
         ChannelEvent::ExitSignal { name, message } => texts(to, EXIT_SIGNAL, &[name, message]),
+        ChannelEvent::Forward {
+            host,
+            port,
+            originator,
+            originator_port,
+        } => {
+            texts(to, FORWARD, &[host, originator]);
+            numbers(to, &[*port, *originator_port]);
+        }
         ChannelEvent::Closed => to.push(CLOSED),
         ChannelEvent::Refused { code, what } => texts(to, REFUSED, &[code, what]),
     }
@@ -102,6 +112,15 @@ pub(super) fn decode<'a>(from: &mut Cursor<'a>) -> Result<ChannelEvent<'a>, Malf
             code: from.text()?,
             what: from.text()?,
         },
+        FORWARD => {
+            let (host, originator) = (from.text()?, from.text()?);
+            ChannelEvent::Forward {
+                host,
+                port: from.u32()?,
+                originator,
+                originator_port: from.u32()?,
+            }
+        }
         value => {
             return Err(Malformed::Choice {
                 field: "channel event",

@@ -55,6 +55,7 @@ proptest! {
             ChannelEvent::Eof { stream },
             ChannelEvent::ExitStatus { status: n },
             ChannelEvent::ExitSignal { name: &a, message: &b },
+            ChannelEvent::Forward { host: &a, port: n, originator: &b, originator_port: m },
             ChannelEvent::Closed,
             ChannelEvent::Refused { code: &a, what: &b },
         ] {
