@@ -51,7 +51,7 @@ pub enum Deed {
     },
     /// Connect onwards to this host and port.
     ForwardPort {
-        /// The host as the client named it.
+        /// The host: an address as its family writes it, or a name in lower case.
         host: String,
         /// The port.
         port: u16,
