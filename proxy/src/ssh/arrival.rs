@@ -1,12 +1,15 @@
 //! What happens on a client's connection: somebody is known, opens channels, asks for what nobody
 //! may have. The door tells; the session listens.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use policies::{Credential, PrincipalName, TargetName};
 use russh::Channel;
-use russh::server::Msg;
+use russh::server::{ChannelOpenHandle, Msg};
 
+use super::destination::Destination;
 use super::flow::Tally;
 
 /// Someone who has proven who they are.
@@ -32,6 +35,8 @@ pub enum Arrival {
         /// The target's name.
         target: TargetName,
     },
+    /// A connection is to be carried to somewhere behind the target.
+    Errand(Errand),
     /// Something was refused that belongs to no session channel.
     Refused(Forwarding),
 }
@@ -61,6 +66,47 @@ impl Forwarding {
             Self::ReverseSocket => "reverse socket forwarding",
             Self::Display => "X11 forwarding",
         }
+    }
+}
+
+/// A connection that a client wants carried. Its channel is open once `reply` says so; without a word,
+/// it is refused.
+pub struct Errand {
+    /// The channel that will carry it.
+    pub visit: Visit,
+    /// Where the client waits for an answer.
+    pub reply: ChannelOpenHandle,
+    /// From where to where; none where that makes no sense.
+    pub route: Option<Route>,
+}
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errand")
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
+
+/// From where to where a connection is carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where it goes.
+    pub to: Destination,
+    /// The address from which the client says that it came.
+    pub from: IpAddr,
+    /// The port there.
+    pub from_port: u16,
+}
+
+impl Route {
+    /// Reads what the client sent (RFC 4254, section 7.2).
+    pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Option<Self> {
+        Some(Self {
+            to: Destination::parse(host, port)?,
+            from: originator.parse::<IpAddr>().ok()?.to_canonical(),
+            from_port: u16::try_from(originator_port).ok()?,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::algorithms;
+use super::arrival::Route;
 use super::flow::{Flow, Leg, Tally, Way};
 use super::hostkey::{HostKeyRefusal, Pin};
 use crate::session::protocol::ConnectError;
@@ -88,11 +89,28 @@ impl Back {
 
     /// Opens a session channel at the target, and says how much of what comes in over it waits.
     pub async fn open(&self) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
-        let channel = self
-            .gone
-            .run_until_cancelled(self.handle.channel_open_session())
-            .await
-            .ok_or(russh::Error::Disconnect)??;
+        self.opened(self.handle.channel_open_session()).await
+    }
+
+    /// Has the target connect to somewhere, and says how much of what comes in from there waits.
+    pub async fn open_onward(
+        &self,
+        route: &Route,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let (host, port) = (route.to.host(), u32::from(route.to.port()));
+        let (from, from_port) = (route.from.to_string(), u32::from(route.from_port));
+        let opening = self
+            .handle
+            .channel_open_direct_tcpip(host, port, from, from_port);
+        self.opened(opening).await
+    }
+
+    async fn opened(
+        &self,
+        opening: impl Future<Output = Result<Channel<Msg>, russh::Error>>,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let opened = self.gone.run_until_cancelled(opening).await;
+        let channel = opened.ok_or(russh::Error::Disconnect)??;
         let tally = self.tallies.of(channel.id());
         Ok((channel, tally))
     }

@@ -1,7 +1,6 @@
 //! The client's leg as russh sees it: callbacks become answers and arrivals. No decisions beyond
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use policies::TargetName;
@@ -12,10 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
-use super::arrival::{Arrival, Forwarding, Proven, Visit};
-use super::channels::{Answer, Asked, CHANNELS_MAX, JUMPS_MAX, Refusal, Request, Stage};
+use super::arrival::{Arrival, Errand, Forwarding, Proven, Route, Visit};
+use super::channels::{Answer, JUMPS_MAX, Refusal, Request};
 use super::doorkeeper::Doorkeeper;
-use super::flow::{Flow, Tally, Way};
+use super::flow::Flow;
+use super::roster::Roster;
 
 /// Why the client's connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +34,11 @@ pub enum DoorError {
 /// russh's handler of one client connection.
 pub struct Door {
     keeper: Doorkeeper,
-    flow: Arc<Flow>,
+    roster: Roster,
     verified: Option<Proven>,
     proven: Option<oneshot::Sender<Proven>>,
     arrivals: mpsc::Sender<Arrival>,
-    channels: HashMap<ChannelId, Open>,
-    /// Whether connections to targets may be opened inside.
-    jumps: bool,
+    flow: Arc<Flow>,
     _gone: DropGuard,
 }
 
@@ -50,13 +48,6 @@ impl std::fmt::Debug for Door {
             .field("keeper", &self.keeper)
             .finish_non_exhaustive()
     }
-}
-
-#[derive(Debug)]
-struct Open {
-    stage: Stage,
-    asked: Asked,
-    tally: Arc<Tally>,
 }
 
 /// What the door tells the rest of the session.
@@ -78,12 +69,11 @@ impl Door {
         let gone = CancellationToken::new();
         let door = Self {
             keeper,
-            flow,
+            roster: Roster::new(Arc::clone(&flow)),
             verified: None,
             proven: Some(proven),
             arrivals,
-            channels: HashMap::new(),
-            jumps: false,
+            flow,
             _gone: gone.clone().drop_guard(),
         };
         (
@@ -111,9 +101,8 @@ impl Door {
         request: Request<'_>,
         session: &mut Session,
     ) -> Result<(), DoorError> {
-        let answer = match self.channels.get_mut(&id) {
-            Some(open) => open.stage.answer(request),
-            None => return Ok(session.channel_failure(id)?),
+        let Some(answer) = self.roster.answer(id, request) else {
+            return Ok(session.channel_failure(id)?);
         };
         match answer {
             Answer::Pass | Answer::Start => session.channel_success(id)?,
@@ -128,54 +117,34 @@ impl Door {
     /// Counts what the client asked with this many bytes. russh has queued it before we hear of it,
     /// so it takes memory until somebody reads the channel, whatever we answer.
     fn charge(&mut self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
-        let open = self.channels.get_mut(&id);
-        if open.is_none_or(|open| open.asked.count(bytes)) {
+        if self.roster.charge(id, bytes) {
             Ok(())
         } else {
             Err(DoorError::Flood)
         }
     }
 
-    fn count(&self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
-        if let Some(open) = self.channels.get(&id) {
-            open.tally.add(bytes);
-        }
-        if self.flow.is_overrun(self.channels.len()) {
-            Err(DoorError::Overrun)
-        } else {
-            Ok(())
-        }
+    /// Hands on what happens, or says that nobody can take it.
+    fn announce(&self, arrival: Arrival) -> bool {
+        self.arrivals.try_send(arrival).is_ok()
     }
 
-    /// Takes a channel in, or says why not.
-    fn admit(&mut self, channel: Channel<Msg>, arrival: impl FnOnce(Visit) -> Arrival) -> bool {
-        let most = if self.jumps { JUMPS_MAX } else { CHANNELS_MAX };
-        if self.channels.len() >= most {
-            return false;
+    /// Takes in a channel that carries a connection, to be answered once it is known whether it may.
+    fn carry(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, route: Option<Route>) {
+        // A reply that is dropped is a no.
+        if let Some(tally) = self.roster.carried(channel.id()) {
+            let visit = Visit { channel, tally };
+            self.announce(Arrival::Errand(Errand {
+                visit,
+                reply,
+                route,
+            }));
         }
-        let id = channel.id();
-        let tally = Arc::new(Tally::new(Arc::clone(&self.flow), Way::Up));
-        let visit = Visit {
-            channel,
-            tally: Arc::clone(&tally),
-        };
-        if self.arrivals.try_send(arrival(visit)).is_err() {
-            return false;
-        }
-        self.channels.insert(
-            id,
-            Open {
-                stage: Stage::default(),
-                asked: Asked::default(),
-                tally,
-            },
-        );
-        true
     }
 
     /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
     fn refused(&self, what: Forwarding) {
-        if self.arrivals.try_send(Arrival::Refused(what)).is_err() {
+        if !self.announce(Arrival::Refused(what)) {
             tracing::debug!(reason = what.as_str(), "forwarding.refused");
         }
     }
@@ -215,7 +184,7 @@ impl Handler for Door {
         let Some(proven) = self.verified.take() else {
             return Err(russh::Error::NotAuthenticated.into());
         };
-        self.jumps = self.keeper.jumper.is_none()
+        self.roster.jumps = self.keeper.jumper.is_none()
             && matches!(Address::parse(&proven.user), Ok(Address::Bastion));
         if let Some(bell) = self.proven.take() {
             // Whoever waited may have given up; then the connection is about to end.
@@ -230,9 +199,16 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        if self.admit(channel, Arrival::Session) {
+        let id = channel.id();
+        let tally = self.roster.session(id);
+        let admitted = tally.is_some_and(|tally| {
+            let visit = Visit { channel, tally };
+            self.announce(Arrival::Session(visit))
+        });
+        if admitted {
             reply.accept().await;
         } else {
+            self.roster.close(id);
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
         }
         Ok(())
@@ -242,21 +218,30 @@ impl Handler for Door {
         &mut self,
         channel: Channel<Msg>,
         host: &str,
-        _port: u32,
-        _originator: &str,
-        _originator_port: u32,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        let target = TargetName::parse(host).ok().filter(|_| self.jumps);
-        let Some(target) = target else {
+        if !self.roster.jumps {
+            let route = Route::parse(host, port, originator, originator_port);
+            self.carry(channel, reply, route);
+            return Ok(());
+        }
+        let Ok(target) = TargetName::parse(host) else {
             self.refused(Forwarding::Port);
             reply
                 .reject(ChannelOpenFailure::AdministrativelyProhibited)
                 .await;
             return Ok(());
         };
-        if self.admit(channel, |visit| Arrival::Jump { visit, target }) {
+        let tally = self.roster.carried(channel.id());
+        let admitted = tally.is_some_and(|tally| {
+            let visit = Visit { channel, tally };
+            self.announce(Arrival::Jump { visit, target })
+        });
+        if admitted {
             reply.accept().await;
         } else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
@@ -330,12 +315,16 @@ impl Handler for Door {
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), DoorError> {
-        self.channels.remove(&id);
+        self.roster.close(id);
         Ok(())
     }
 
     async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), DoorError> {
-        self.count(id, data.len())
+        if self.roster.count(id, data.len()) {
+            Ok(())
+        } else {
+            Err(DoorError::Overrun)
+        }
     }
 
     /// A client has no such stream (RFC 4254, section 5.2); nobody takes what comes on it.
@@ -435,9 +424,7 @@ impl Handler for Door {
 
     async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, DoorError> {
         self.charge(id, 0)?;
-        if let Some(open) = self.channels.get_mut(&id) {
-            open.stage.answer(Request::Agent);
-        }
+        self.roster.answer(id, Request::Agent);
         Ok(false)
     }
 

@@ -28,8 +28,6 @@ use atomic_waker::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::channels::CHANNELS_MAX;
-
 /// The window that we offer for a channel, in bytes. OpenSSH's own size; a larger one costs an
 /// OpenSSH client dearly.
 pub const WINDOW: u32 = 2 * 1024 * 1024;
@@ -111,10 +109,9 @@ impl Flow {
         if full { TRICKLE } else { WINDOW }
     }
 
-    /// Whether the client has sent more than every window it was given. Connections inside one to
-    /// the bastion are always read, so beyond the number of sessions their windows do not count.
-    pub fn is_overrun(&self, channels: usize) -> bool {
-        let windows = signed(channels.min(CHANNELS_MAX)).saturating_mul(i64::from(WINDOW));
+    /// Whether the client has sent more than every window it was given.
+    pub fn is_overrun(&self, windows: usize) -> bool {
+        let windows = signed(windows).saturating_mul(i64::from(WINDOW));
         self.up.waiting() > windows.saturating_add(OVERRUN)
     }
 
@@ -402,9 +399,9 @@ mod tests {
         tally.add(2 * MIB);
         assert!(flow.is_overrun(1));
         tally.add(17 * MIB);
-        assert!(!flow.is_overrun(CHANNELS_MAX));
+        assert!(!flow.is_overrun(10));
         tally.add(MIB);
-        assert!(flow.is_overrun(usize::MAX));
+        assert!(flow.is_overrun(10));
     }
 
     #[tokio::test(start_paused = true)]

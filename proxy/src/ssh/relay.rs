@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
-use recorder::{AppendError, ChannelEvent, Frame};
+use recorder::{AppendError, CARRIED, ChannelEvent, Frame};
 use russh::server::Handle;
 use tokio::select;
 use tokio::task::{JoinError, JoinSet};
@@ -20,6 +20,7 @@ use super::arrival::{Arrival, Forwarding, Visit};
 use super::back::Back;
 use super::channels::LINES_MAX;
 use super::line::Line;
+use super::onward::Onward;
 use super::tap::Taps;
 use super::visitor::Visitor;
 use super::voice::Voices;
@@ -120,7 +121,7 @@ pub async fn run(visitor: &mut Visitor, back: Back, scope: &Scope) -> Closed {
 }
 
 async fn carry_all(visitor: &mut Visitor, link: &Arc<Link>, channels: &mut Channels) -> Closed {
-    let mut number = 0;
+    let (mut number, mut carried) = (0, 0);
     loop {
         let arrival = select! {
             biased;
@@ -144,6 +145,11 @@ async fn carry_all(visitor: &mut Visitor, link: &Arc<Link>, channels: &mut Chann
             Some(Arrival::Refused(what)) => {
                 let link = Arc::clone(link);
                 channels.spawn(async move { link.refused(what).await });
+            }
+            Some(Arrival::Errand(errand)) => {
+                let number = CARRIED.saturating_add(carried);
+                channels.spawn(Onward::new(Arc::clone(link), errand, number).carry());
+                carried = u32::saturating_add(carried, 1);
             }
             // The door opens none where a target was named.
             Some(Arrival::Jump { .. }) => {}

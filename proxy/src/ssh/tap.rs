@@ -8,6 +8,7 @@
 //!   do. Of each stream, input too, so much is kept as `[recordings] stream_max` says
 //!   ([`recorder::Limits::stream_max`]); the rest is counted, and its SHA-256 stands in a last frame
 //!   of zero bytes.
+//!   The same goes for connections that are carried for other programs.
 //! - What passes an sftp channel is not kept as bytes but understood ([`FileTap`]).
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -26,7 +27,7 @@ use crate::session::scope::Scope;
 pub enum Content {
     /// Something with a terminal.
     Terminal,
-    /// A shell, a command or a subsystem without one.
+    /// A shell, a command or a subsystem without one, or a connection that is carried.
     Plain,
     /// Files.
     Files,
@@ -146,8 +147,8 @@ impl Tap {
         })
     }
 
-    /// Records bytes. Only when this has returned may they go on.
-    fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
+    /// Records bytes of which nothing is understood. Only when this has returned may they go on.
+    pub fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
         let mut state = self.state();
         let channel = self.channel;
         match state.rule(stream, self.scope.terms().obligations.input) {

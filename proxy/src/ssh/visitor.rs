@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{Arrival, Visit};
+use super::arrival::{Arrival, Errand, Visit};
 use super::exit::{EXIT_GONE, EXIT_REFUSED};
 use super::flow::Flow;
 use super::line::Opening;
@@ -60,8 +60,10 @@ impl Visitor {
     /// Answers the first session channel with words and an exit status, and waits for the client to
     /// go.
     pub async fn turn_away(&mut self, words: &Words, status: u32) {
-        match time::timeout(CHANNEL_LIMIT, self.first_session()).await {
+        let mut waiting = Vec::new();
+        match time::timeout(CHANNEL_LIMIT, self.first_session(&mut waiting)).await {
             Ok(Some(visit)) => {
+                waiting.clear();
                 let (line, answered) = (Opening::new(visit), self.gone.clone());
                 answered
                     .run_until_cancelled(line.turn_away(words, status))
@@ -77,11 +79,13 @@ impl Visitor {
         }
     }
 
-    /// The first session channel; none when the client has gone.
-    async fn first_session(&mut self) -> Option<Visit> {
+    /// The first session channel; none when the client has gone. Whoever wants a connection carried
+    /// (`ssh -W`) is left waiting: told no, their client would go before it has heard why.
+    async fn first_session(&mut self, waiting: &mut Vec<Errand>) -> Option<Visit> {
         loop {
             match self.arrivals.recv().await? {
                 Arrival::Session(visit) => return Some(visit),
+                Arrival::Errand(errand) => waiting.push(errand),
                 Arrival::Jump { .. } | Arrival::Refused(_) => {}
             }
         }

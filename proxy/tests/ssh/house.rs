@@ -17,9 +17,9 @@ use control::Clock;
 use jiff::Timestamp;
 use policies::words::Shown;
 use policies::{
-    Capability, Credential, Deed, Denial, Endpoint, GrantId, HostKeyPin, HostPort, InputRecording,
-    Login, Obligations, PrincipalName, Protocol as Spoken, SessionId, SeverReason, SshEndpoint,
-    Target, TargetName, Terms,
+    Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostKeyPin, HostPort,
+    InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken, SessionId, SeverReason,
+    SshEndpoint, Target, TargetName, Terms,
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
@@ -44,7 +44,7 @@ pub(crate) struct House {
     pub(crate) port: u16,
     pub(crate) runtime: tokio::runtime::Runtime,
     ssh: Arc<Ssh>,
-    _sshd: Sshd,
+    sshd: Sshd,
 }
 
 /// What sessions share.
@@ -54,6 +54,7 @@ pub(crate) struct Room {
     recorder: Recorder,
     clock: Clock,
     identify: Arc<People>,
+    capabilities: Capabilities,
     cut: watch::Sender<bool>,
     /// How each session ended, in order.
     pub(crate) closed: Mutex<Vec<String>>,
@@ -126,13 +127,23 @@ impl Identify for People {
     }
 }
 
-/// Refuses one command, so that a refusal can be seen.
+/// Refuses one command and one host, so that a refusal can be seen, and what the permit does not name.
 struct Judgement;
 
 impl Judge for Judgement {
-    fn may(&self, _: &Terms, deed: &Deed) -> Result<(), Denial> {
-        let forbidden = matches!(deed, Deed::Exec { command } if command == "forbidden");
-        if forbidden {
+    fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
+        let named = |capability| terms.capabilities.contains(&capability);
+        let allowed = match deed {
+            Deed::Exec { command } => command != "forbidden",
+            Deed::ForwardPort { host, .. } => {
+                named(Capability::ForwardPort) && host != "forbidden.example"
+            }
+            Deed::ReversePort { .. } => named(Capability::ReversePort),
+            Deed::ForwardAgent => named(Capability::ForwardAgent),
+            Deed::ForwardX11 => named(Capability::ForwardX11),
+            Deed::Connect | Deed::Shell | Deed::Subsystem { .. } => true,
+        };
+        if !allowed {
             return Err(Denial::Forbidden {
                 policy: "no-such-thing".to_owned(),
                 reason: "not on a test's watch".to_owned(),
@@ -169,7 +180,7 @@ impl Inside for Arc2 {
 }
 
 /// Believes every host.
-struct Anybody;
+pub(crate) struct Anybody;
 
 impl client::Handler for Anybody {
     type Error = russh::Error;
@@ -209,7 +220,7 @@ impl Room {
             protocol: Spoken::Ssh,
             grant: GrantId::new(now, [1; 10]),
             until: now + Duration::from_secs(900),
-            capabilities: [Capability::Shell, Capability::Exec].into(),
+            capabilities: self.capabilities.clone(),
             obligations: Obligations {
                 input: InputRecording::Counted,
                 idle_limit: None,
@@ -313,6 +324,11 @@ impl Room {
 
 impl House {
     pub(crate) fn new(name: &str) -> Self {
+        Self::with(name, &[])
+    }
+
+    /// A house whose permits name more than a shell and commands.
+    pub(crate) fn with(name: &str, more: &[Capability]) -> Self {
         let dir = std::env::temp_dir().join(format!("tidegate-ssh-{name}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&dir));
         std::fs::create_dir_all(dir.join("sshd")).unwrap();
@@ -364,6 +380,10 @@ impl House {
             recorder: Recorder::open_dir(&recordings, limits, Arc::new(NoSeal)).unwrap(),
             clock: runtime.block_on(async { Clock::system() }),
             identify: Arc::new(People { registered }),
+            capabilities: [Capability::Shell, Capability::Exec]
+                .into_iter()
+                .chain(more.iter().copied())
+                .collect(),
             cut: watch::Sender::new(false),
             closed: Mutex::default(),
             denied: Mutex::default(),
@@ -378,7 +398,7 @@ impl House {
             port,
             runtime,
             ssh,
-            _sshd: sshd,
+            sshd,
         }
     }
 
@@ -415,6 +435,11 @@ impl House {
         path
     }
 
+    /// The port of the target itself, past us.
+    pub(crate) fn target_port(&self) -> u16 {
+        self.sshd.port()
+    }
+
     /// Every frame of the one recording, as text, once the session has ended.
     pub(crate) fn frames(&self) -> Vec<String> {
         assert_eq!(self.closed(1).len(), 1);
@@ -438,6 +463,14 @@ impl House {
     where
         F: Future<Output = T>,
     {
+        self.speak(async |client| with(client.channel_open_session().await.unwrap()).await)
+    }
+
+    /// The same on a connection.
+    pub(crate) fn speak<T>(
+        &self,
+        with: impl AsyncFnOnce(client::Handle<Anybody>) -> T,
+    ) -> Option<T> {
         let abusing = async {
             let config = Arc::new(client::Config::default());
             let address = ("127.0.0.1", self.port);
@@ -445,7 +478,7 @@ impl House {
             let key = PrivateKeyWithHashAlg::new(Arc::new(key(31)), None);
             let proven = client.authenticate_publickey("root+web1", key).await;
             assert!(proven.unwrap().success());
-            with(client.channel_open_session().await.unwrap()).await
+            with(client).await
         };
         let limited = async { tokio::time::timeout(Duration::from_secs(20), abusing).await };
         self.runtime.block_on(limited).ok()

@@ -11,6 +11,7 @@
 
 mod files;
 mod flow;
+mod forward;
 mod house;
 mod recording;
 mod session;
