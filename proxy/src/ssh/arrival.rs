@@ -9,8 +9,8 @@ use policies::{Credential, PrincipalName, TargetName};
 use russh::Channel;
 use russh::server::{ChannelOpenHandle, Msg};
 
-use super::destination::Destination;
 use super::flow::Tally;
+use super::place::Place;
 
 /// Someone who has proven who they are.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl fmt::Debug for Errand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Where it goes.
-    pub to: Destination,
+    pub to: Place,
     /// The address from which the client says that it came.
     pub from: IpAddr,
     /// The port there.
@@ -103,7 +103,7 @@ impl Route {
     /// Reads what the client sent (RFC 4254, section 7.2).
     pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Option<Self> {
         Some(Self {
-            to: Destination::parse(host, port)?,
+            to: Place::parse(host, port)?,
             from: originator.parse::<IpAddr>().ok()?.to_canonical(),
             from_port: u16::try_from(originator_port).ok()?,
         })

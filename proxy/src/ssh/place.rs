@@ -15,12 +15,12 @@ const LABEL_MAX: usize = 63;
 
 /// A host and a port at the target's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destination {
+pub struct Place {
     host: String,
     port: u16,
 }
 
-impl Destination {
+impl Place {
     /// Reads what a client sent: an address, or a name in any case. None when it is neither, when it
     /// is a number that some resolvers take for an address (`127.1`, `0x7f000001`), or when the port
     /// is none.
@@ -44,7 +44,7 @@ impl Destination {
     }
 }
 
-impl fmt::Display for Destination {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -77,7 +77,7 @@ mod tests {
 
     #[track_caller]
     fn check(host: &str, port: u32, want: Option<&str>) {
-        let got = Destination::parse(host, port).map(|to| to.to_string());
+        let got = Place::parse(host, port).map(|to| to.to_string());
         assert_eq!(got.as_deref(), want, "{host:?} {port}");
     }
 
