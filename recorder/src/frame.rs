@@ -157,10 +157,24 @@ pub enum ChannelEvent<'a> {
         host: &'a str,
         /// The port; 0 for a socket in the file system.
         port: u32,
-        /// Where the connection is said to come from.
+        /// Where the connection is said to come from; empty for a socket.
         originator: &'a str,
         /// From which port.
         originator_port: u32,
+    },
+    /// The target is to listen, or says where it does.
+    Listen {
+        /// The address, or the path of the socket.
+        host: &'a str,
+        /// The port; 0 for a socket, and where the target is to choose.
+        port: u32,
+    },
+    /// The target is to listen no more.
+    Unlisten {
+        /// The address, or the path of the socket.
+        host: &'a str,
+        /// The port; 0 for a socket.
+        port: u32,
     },
     /// It was closed.
     Closed,

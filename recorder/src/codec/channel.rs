@@ -18,6 +18,8 @@ const EXIT_SIGNAL: u8 = 10;
 const CLOSED: u8 = 11;
 const REFUSED: u8 = 12;
 const FORWARD: u8 = 13;
+const LISTEN: u8 = 14;
+const UNLISTEN: u8 = 15;
 
 pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
     match event {
@@ -56,6 +58,14 @@ pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
         } => {
             texts(to, FORWARD, &[host, originator]);
             numbers(to, &[*port, *originator_port]);
+        }
+        ChannelEvent::Listen { host, port } => {
+            texts(to, LISTEN, &[host]);
+            numbers(to, &[*port]);
+        }
+        ChannelEvent::Unlisten { host, port } => {
+            texts(to, UNLISTEN, &[host]);
+            numbers(to, &[*port]);
         }
         ChannelEvent::Closed => to.push(CLOSED),
         ChannelEvent::Refused { code, what } => texts(to, REFUSED, &[code, what]),
@@ -121,6 +131,14 @@ pub(super) fn decode<'a>(from: &mut Cursor<'a>) -> Result<ChannelEvent<'a>, Malf
                 originator_port: from.u32()?,
             }
         }
+        LISTEN => ChannelEvent::Listen {
+            host: from.text()?,
+            port: from.u32()?,
+        },
+        UNLISTEN => ChannelEvent::Unlisten {
+            host: from.text()?,
+            port: from.u32()?,
+        },
         value => {
             return Err(Malformed::Choice {
                 field: "channel event",

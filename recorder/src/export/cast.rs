@@ -158,6 +158,8 @@ impl<W: Write> Cast<'_, W> {
             | ChannelEvent::ExitStatus { .. }
             | ChannelEvent::ExitSignal { .. }
             | ChannelEvent::Forward { .. }
+            | ChannelEvent::Listen { .. }
+            | ChannelEvent::Unlisten { .. }
             | ChannelEvent::Closed
             | ChannelEvent::Refused { .. } => Ok(()),
         }

@@ -145,6 +145,12 @@ fn channel_event(event: &ChannelEvent<'_>) -> Value {
             "event": "forward", "host": host, "port": port,
             "originator": originator, "originator_port": originator_port,
         }),
+        ChannelEvent::Listen { host, port } => {
+            json!({ "event": "listen", "host": host, "port": port })
+        }
+        ChannelEvent::Unlisten { host, port } => {
+            json!({ "event": "unlisten", "host": host, "port": port })
+        }
         ChannelEvent::Closed => json!({ "event": "closed" }),
         ChannelEvent::Refused { code, what } => {
             json!({ "event": "refused", "code": code, "what": what })

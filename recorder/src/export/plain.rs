@@ -199,9 +199,14 @@ fn event_text(event: &ChannelEvent<'_>) -> Option<String> {
             originator,
             originator_port: _,
         } => match port {
-            0 => format!("from {originator} to {host}"),
+            0 => format!("to {host}"),
             _ => format!("from {originator} to {host}, port {port}"),
         },
+        ChannelEvent::Listen { host, port: 0 } => format!("the target listens on {host}"),
+        ChannelEvent::Listen { host, port } => {
+            format!("the target listens on {host}, port {port}")
+        }
+        ChannelEvent::Unlisten { host, .. } => format!("the target stops listening on {host}"),
         ChannelEvent::Refused { code, what } => format!("refused: {code} {what}"),
     })
 }
