@@ -13,7 +13,8 @@ fn the_shipped_policies_allow_this_and_nothing_else() {
 
 #[test]
 fn the_examples_of_forwarding_allow_this_and_nothing_else() {
-    let facts = facts().with_target(ssh("shop1", &[("team", "shop")], None));
+    let labels = [("env", "dev"), ("team", "shop")];
+    let facts = facts().with_target(ssh("shop1", &labels, None));
     let policies = shipped_with_forwarding();
     insta::assert_snapshot!("forwarding", matrix(&policies, &facts, here(), noon()));
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use policies::words::forward::ForwardSaying;
 use policies::words::ssh::SshSaying;
 use policies::words::{Ending, Shown};
 use policies::{Denial, GrantOver, Part, Request, RequestError, RequestState, SeverReason};
@@ -163,14 +164,26 @@ fn every_sentence_inside_an_ssh_session() {
             who: "the client",
             why: "a packet that ends too early",
         },
-        SshSaying::NotForwarded { to, why },
-        SshSaying::NotConnected { to },
-        SshSaying::Inside {
+    ];
+    let carried = [
+        ForwardSaying::NotForwarded { to, why },
+        ForwardSaying::NotConnected { to },
+        ForwardSaying::Inside {
             what: "a PostgreSQL connection",
             to,
         },
+        ForwardSaying::NotListening {
+            at: "localhost:8080",
+            why: "the target refused",
+        },
+        ForwardSaying::NotLoopback,
+        ForwardSaying::NotTaken {
+            at: "localhost:8080",
+        },
     ];
-    let said: Vec<String> = all.iter().map(|one| one.words().to_string()).collect();
+    let all = all.iter().map(|one| one.words().to_string());
+    let carried = carried.iter().map(|one| one.words().to_string());
+    let said: Vec<String> = all.chain(carried).collect();
     insta::assert_snapshot!("ssh", said.join("\n"));
 }
 

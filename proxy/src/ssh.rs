@@ -34,9 +34,12 @@ pub mod doorkeeper;
 mod exit;
 pub mod filetap;
 pub mod flow;
+mod gate;
 pub mod hostkey;
+mod inward;
 pub mod jump;
 pub mod line;
+pub mod listening;
 pub mod onward;
 pub mod place;
 pub mod probe;
@@ -46,6 +49,7 @@ mod roster;
 pub mod sftp;
 mod signal;
 pub mod sniff;
+pub mod tallies;
 pub mod tap;
 pub mod visitor;
 pub mod voice;
@@ -144,6 +148,7 @@ impl Ssh {
             gone: bell.gone,
             flow,
             voices: Voices::default(),
+            opened: bell.opened,
         };
         Ok((proven, visitor))
     }

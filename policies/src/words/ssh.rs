@@ -1,4 +1,4 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG619`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -36,25 +36,6 @@ pub enum SshSaying<'a> {
         /// What it sent.
         why: &'a str,
     },
-    /// Policy does not let them have this connection carried.
-    NotForwarded {
-        /// Where to, for example `db.internal:5432`.
-        to: &'a str,
-        /// What policy said.
-        why: &'a str,
-    },
-    /// The target did not connect them.
-    NotConnected {
-        /// Where to.
-        to: &'a str,
-    },
-    /// A connection that was carried turned out to be one that has a door of its own.
-    Inside {
-        /// What, for example `an SSH connection`.
-        what: &'a str,
-        /// Where to.
-        to: &'a str,
-    },
 }
 
 impl Shown for SshSaying<'_> {
@@ -91,23 +72,6 @@ impl Shown for SshSaying<'_> {
                     "the file transfer was ended, because it cannot be recorded: {who} sent {why}"
                 ),
                 None,
-            ),
-            Self::NotForwarded { to, why } => (
-                "TG609",
-                format!("no connection to `{to}`: {why}"),
-                Some("tidegate grants ls"),
-            ),
-            Self::NotConnected { to } => (
-                "TG610",
-                format!("the target did not connect to `{to}`"),
-                None,
-            ),
-            Self::Inside { what, to } => (
-                "TG611",
-                format!(
-                    "{what} to `{to}` was ended: inside another connection it cannot be recorded"
-                ),
-                Some("go to it as a target of its own: tidegate ls"),
             ),
         };
         Words {
@@ -154,17 +118,6 @@ mod tests {
             SshSaying::Unfollowed {
                 who: "the client",
                 why: "a packet that ends too early",
-            },
-            SshSaying::NotForwarded {
-                to: "db.internal:5432",
-                why: "not allowed: No policy allows it",
-            },
-            SshSaying::NotConnected {
-                to: "db.internal:5432",
-            },
-            SshSaying::Inside {
-                what: "an SSH connection",
-                to: "web2.internal:22",
             },
         ];
         let codes = all

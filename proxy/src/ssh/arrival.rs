@@ -2,12 +2,13 @@
 //! may have. The door tells; the session listens.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use policies::{Credential, PrincipalName, TargetName};
 use russh::Channel;
 use russh::server::{ChannelOpenHandle, Msg};
+use tokio::sync::oneshot;
 
 use super::flow::Tally;
 use super::place::Place;
@@ -37,6 +38,10 @@ pub enum Arrival {
     },
     /// A connection is to be carried to somewhere behind the target.
     Errand(Errand),
+    /// The target is to listen.
+    Listen(Listen),
+    /// The target is to listen no more.
+    Unlisten(Listen),
     /// Something was refused that belongs to no session channel.
     Refused(Forwarding),
 }
@@ -48,10 +53,6 @@ pub enum Forwarding {
     Port,
     /// `ssh -R`.
     ReversePort,
-    /// `ssh -L` to a socket in the file system.
-    Socket,
-    /// `ssh -R` of a socket in the file system.
-    ReverseSocket,
     /// `ssh -X`.
     Display,
 }
@@ -62,8 +63,6 @@ impl Forwarding {
         match self {
             Self::Port => "port forwarding",
             Self::ReversePort => "reverse port forwarding",
-            Self::Socket => "socket forwarding",
-            Self::ReverseSocket => "reverse socket forwarding",
             Self::Display => "X11 forwarding",
         }
     }
@@ -93,21 +92,41 @@ impl fmt::Debug for Errand {
 pub struct Route {
     /// Where it goes.
     pub to: Place,
-    /// The address from which the client says that it came.
-    pub from: IpAddr,
-    /// The port there.
-    pub from_port: u16,
+    /// The address and port from which the client says that it came; none for sockets.
+    pub from: Option<SocketAddr>,
 }
 
 impl Route {
-    /// Reads what the client sent (RFC 4254, section 7.2).
+    /// Reads what was sent (RFC 4254, section 7.2).
     pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Option<Self> {
         Some(Self {
             to: Place::parse(host, port)?,
-            from: originator.parse::<IpAddr>().ok()?.to_canonical(),
-            from_port: u16::try_from(originator_port).ok()?,
+            from: Some(address(originator, originator_port)?),
         })
     }
+
+    /// Reads the path of a socket (`PROTOCOL` of OpenSSH, section 2.4).
+    pub fn to_socket(path: &str) -> Option<Self> {
+        Some(Self {
+            to: Place::socket(path)?,
+            from: None,
+        })
+    }
+}
+
+/// An address and a port as they come in messages.
+pub(super) fn address(text: &str, port: u32) -> Option<SocketAddr> {
+    let address = text.parse::<IpAddr>().ok()?.to_canonical();
+    Some(SocketAddr::new(address, u16::try_from(port).ok()?))
+}
+
+/// A listener at the target, and where the client waits for the port. Without an answer, it is refused.
+#[derive(Debug)]
+pub struct Listen {
+    /// Where; none where the target may not.
+    pub at: Option<Place>,
+    /// Takes the port.
+    pub answer: oneshot::Sender<u16>,
 }
 
 /// A channel that the client opened.

@@ -6,17 +6,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recorder::{AppendError, Stream};
+use policies::words::forward::ForwardSaying;
+use policies::words::{Shown, Words};
+use recorder::{AppendError, ChannelEvent, Stream};
 use russh::server::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
 use tokio::select;
 use tokio::time;
-use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, Item};
 use super::flow::Tally;
 use super::line::eof;
 use super::pump::Far;
+use super::relay::Link;
 use super::sniff::{Conversation, Sniffer};
 use super::tap::Tap;
 
@@ -33,7 +35,7 @@ pub(super) struct Near {
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+enum Outcome {
     /// One end closed it, or is gone.
     Closed,
     /// It was cut off, because it is what has to go through a door of its own.
@@ -42,20 +44,36 @@ pub(super) enum Outcome {
 
 /// One forwarded connection, open at both ends.
 pub(super) struct Conduit<'a> {
+    pub(super) link: &'a Link,
+    pub(super) tap: &'a Tap,
     pub(super) near: Near,
     pub(super) far: Far,
-    pub(super) tap: &'a Tap,
-    /// Cancelled when the client has gone.
-    pub(super) client_gone: &'a CancellationToken,
+    /// Where it goes, for the person who is told of it.
+    pub(super) to: &'a str,
 }
 
 impl Conduit<'_> {
-    /// Carries it until it is over at either end. Closes neither.
+    /// Carries it to its end, and closes it at both.
     ///
     /// # Errors
     ///
     /// When it cannot be recorded; then nothing may go on in this session.
-    pub(super) async fn carry(&mut self) -> Result<Outcome, AppendError> {
+    pub(super) async fn carry(mut self) -> Result<(), AppendError> {
+        let outcome = self.run().await;
+        let told = match outcome {
+            Ok(outcome) => self.record(outcome),
+            Err(refused) => Err(refused),
+        };
+        // Either end may be gone; then there is nothing to close.
+        drop(self.far.write.close().await);
+        drop(self.near.write.close().await);
+        if let Some(words) = told? {
+            self.link.voices.say_some_time(&words).await;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self) -> Result<Outcome, AppendError> {
         let (near, far, tap) = (&mut self.near, &mut self.far, self.tap);
         let backlog = Backlog::default();
         let up = Up {
@@ -72,15 +90,24 @@ impl Conduit<'_> {
             outcome = down.carry(&mut far.read) => outcome,
             outcome = drain(&mut near.read, &backlog) => outcome,
             outcome = up.carry(&backlog) => outcome,
-            () = self.client_gone.cancelled() => Ok(Outcome::Closed),
+            () = self.link.client_gone.cancelled() => Ok(Outcome::Closed),
         }
     }
 
-    /// Closes it at both ends.
-    pub(super) async fn close(&self) {
-        // Either end may be gone; then there is nothing to close.
-        drop(self.far.write.close().await);
-        drop(self.near.write.close().await);
+    /// Writes down how it ended. What there is to say of it is given back.
+    fn record(&self, outcome: Outcome) -> Result<Option<Words>, AppendError> {
+        let words = match outcome {
+            Outcome::Closed => None,
+            Outcome::Found(conversation) => {
+                let what = conversation.as_str();
+                let words = ForwardSaying::Inside { what, to: self.to }.words();
+                let code = words.code;
+                self.tap.event(ChannelEvent::Refused { code, what })?;
+                Some(words)
+            }
+        };
+        self.tap.event(ChannelEvent::Closed)?;
+        Ok(words)
     }
 }
 

@@ -2,20 +2,28 @@
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::TargetName;
 use russh::keys::Certificate;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
-use super::arrival::{Arrival, Errand, Forwarding, Proven, Route, Visit};
+use super::arrival::{Arrival, Errand, Forwarding, Listen, Proven, Route, Visit};
 use super::channels::{Answer, JUMPS_MAX, Refusal, Request};
 use super::doorkeeper::Doorkeeper;
 use super::flow::Flow;
+use super::place::Place;
 use super::roster::Roster;
+use super::tallies::Tallies;
+
+/// How long a client may wait for its target to listen: for the session to begin and the target to
+/// answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(40);
 
 /// Why the client's connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +67,8 @@ pub struct Bell {
     pub arrivals: mpsc::Receiver<Arrival>,
     /// Cancelled when the connection is over, however it ended.
     pub gone: CancellationToken,
+    /// How much waits of what came over channels that we opened.
+    pub opened: Tallies,
 }
 
 impl Door {
@@ -67,9 +77,11 @@ impl Door {
         let (proven, proven_bell) = oneshot::channel();
         let (arrivals, arrivals_bell) = mpsc::channel(JUMPS_MAX);
         let gone = CancellationToken::new();
+        let roster = Roster::new(Arc::clone(&flow));
+        let opened = roster.opened.clone();
         let door = Self {
             keeper,
-            roster: Roster::new(Arc::clone(&flow)),
+            roster,
             verified: None,
             proven: Some(proven),
             arrivals,
@@ -82,6 +94,7 @@ impl Door {
                 proven: proven_bell,
                 arrivals: arrivals_bell,
                 gone,
+                opened,
             },
         )
     }
@@ -140,6 +153,19 @@ impl Door {
                 route,
             }));
         }
+    }
+
+    /// Asks the session to have its target listen, or listen no more. russh wants the answer before it
+    /// does anything else for this client.
+    async fn listen(&self, at: Option<Place>, arrival: fn(Listen) -> Arrival) -> Option<u16> {
+        let (answer, answered) = oneshot::channel();
+        if !self.announce(arrival(Listen { at, answer })) {
+            return None;
+        }
+        self.flow.answering(true);
+        let answered = time::timeout(ANSWER_LIMIT, answered).await;
+        self.flow.answering(false);
+        answered.ok()?.ok()
     }
 
     /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
@@ -251,15 +277,12 @@ impl Handler for Door {
 
     async fn channel_open_direct_streamlocal(
         &mut self,
-        _: Channel<Msg>,
-        _path: &str,
+        channel: Channel<Msg>,
+        path: &str,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        self.refused(Forwarding::Socket);
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
+        self.carry(channel, reply, Route::to_socket(path));
         Ok(())
     }
 
@@ -297,21 +320,53 @@ impl Handler for Door {
 
     async fn tcpip_forward(
         &mut self,
-        _address: &str,
-        _port: &mut u32,
+        address: &str,
+        port: &mut u32,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        self.refused(Forwarding::ReversePort);
-        Ok(false)
+        let at = Place::loopback(address, *port);
+        let bound = self.listen(at, Arrival::Listen).await;
+        *port = bound.map_or(*port, u32::from);
+        Ok(bound.is_some())
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::loopback(address, port);
+        Ok(self.listen(at, Arrival::Unlisten).await.is_some())
     }
 
     async fn streamlocal_forward(
         &mut self,
-        _path: &str,
+        path: &str,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        self.refused(Forwarding::ReverseSocket);
-        Ok(false)
+        let at = Place::socket(path);
+        Ok(self.listen(at, Arrival::Listen).await.is_some())
+    }
+
+    async fn cancel_streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::socket(path);
+        Ok(self.listen(at, Arrival::Unlisten).await.is_some())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _packet: u32,
+        _window: u32,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        drop(self.roster.opened.of(id));
+        Ok(())
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), DoorError> {

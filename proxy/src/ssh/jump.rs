@@ -89,8 +89,8 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                 let tunnel = Tunnel::new(visit, visitor.gone.clone());
                 inner.spawn(ssh.answer_inside(within, Incoming::carried(tunnel, source)));
             }
-            // Of those that go elsewhere than to a target the door has told us.
-            Some(Arrival::Errand(_)) => {}
+            // There is no target here to listen or to connect.
+            Some(Arrival::Errand(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
             Some(Arrival::Refused(what)) => {
                 tracing::debug!(reason = what.as_str(), "forwarding.refused");
             }

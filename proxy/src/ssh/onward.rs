@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use policies::words::forward::ForwardSaying;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use policies::{Capability, Deed};
@@ -14,7 +15,7 @@ use russh::ChannelOpenFailure;
 use russh::server::ChannelOpenHandle;
 
 use super::arrival::{Errand, Route};
-use super::conduit::{Conduit, Near, Outcome};
+use super::conduit::{Conduit, Near};
 use super::pump::Far;
 use super::relay::Link;
 use super::tap::Tap;
@@ -68,10 +69,8 @@ async fn run(link: &Link, errand: Errand, tap: &Tap) -> Result<(), AppendError> 
         reply,
         route,
     } = errand;
-    let kind = "direct-tcpip";
-    tap.event(ChannelEvent::Opened { kind })?;
     let Some(route) = route else {
-        return refuse(tap, reply, &SshSaying::Malformed.words(), kind).await;
+        return refuse(tap, reply, &SshSaying::Malformed.words(), "forwarding").await;
     };
     let to = route.to.to_string();
     record(tap, &route)?;
@@ -97,43 +96,26 @@ async fn run(link: &Link, errand: Errand, tap: &Tap) -> Result<(), AppendError> 
         write,
         tally: visit.tally,
     };
-    let mut conduit = Conduit {
+    let conduit = Conduit {
+        link,
+        tap,
         near,
         far,
-        tap,
-        client_gone: &link.client_gone,
+        to: &to,
     };
-    let outcome = conduit.carry().await;
-    let ended = end(link, tap, outcome, &to).await;
-    conduit.close().await;
+    let carried = conduit.carry().await;
     link.back.forget(id);
-    ended
-}
-
-/// Writes down how it ended, and says it where that is news.
-async fn end(
-    link: &Link,
-    tap: &Tap,
-    outcome: Result<Outcome, AppendError>,
-    to: &str,
-) -> Result<(), AppendError> {
-    if let Outcome::Found(conversation) = outcome? {
-        let what = conversation.as_str();
-        let words = SshSaying::Inside { what, to }.words();
-        let code = words.code;
-        tap.event(ChannelEvent::Refused { code, what })?;
-        link.voices.say_some_time(&words).await;
-    }
-    tap.event(ChannelEvent::Closed)
+    carried
 }
 
 fn record(tap: &Tap, route: &Route) -> Result<(), AppendError> {
-    tap.event(ChannelEvent::Forward {
-        host: route.to.host(),
-        port: u32::from(route.to.port()),
-        originator: &route.from.to_string(),
-        originator_port: u32::from(route.from_port),
-    })
+    let kind = if route.to.is_socket() {
+        "direct-streamlocal@openssh.com"
+    } else {
+        "direct-tcpip"
+    };
+    tap.event(ChannelEvent::Opened { kind })?;
+    tap.forward(&route.to, route.from)
 }
 
 /// Asks policy, as things stand now.
@@ -141,17 +123,12 @@ fn may(link: &Link, route: &Route) -> Result<(), Words> {
     let (host, port) = (route.to.host().to_owned(), route.to.port());
     let deed = Deed::ForwardPort { host, port };
     link.scope.may(&deed).map_err(|denial| {
-        if !link
-            .scope
-            .terms()
-            .capabilities
-            .contains(&Capability::ForwardPort)
-        {
+        if !link.names(Capability::ForwardPort) {
             let what = "port forwarding";
             return SshSaying::NotInPermit { what }.words();
         }
         let (to, why) = (route.to.to_string(), denial.words().what);
-        SshSaying::NotForwarded { to: &to, why: &why }.words()
+        ForwardSaying::NotForwarded { to: &to, why: &why }.words()
     })
 }
 
@@ -183,7 +160,7 @@ async fn miss(
     refused: russh::Error,
     to: &str,
 ) -> Result<(), AppendError> {
-    let words = SshSaying::NotConnected { to }.words();
+    let words = ForwardSaying::NotConnected { to }.words();
     let code = words.code;
     tap.event(ChannelEvent::Refused { code, what: to })?;
     let reason = words.to_string().replace('\n', "; ");

@@ -8,6 +8,7 @@ use russh::ChannelId;
 
 use super::channels::{Answer, Asked, CHANNELS_MAX, FORWARDS_MAX, JUMPS_MAX, Request, Stage};
 use super::flow::{Flow, Tally, Way};
+use super::tallies::Tallies;
 
 /// What is known of a session channel.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Roster {
     /// Those that carry a connection. Whoever carries one holds its tally, from before the channel is
     /// open until the connection is over at both ends; what nobody holds is over.
     carried: HashMap<ChannelId, Carried>,
+    /// Those that we opened.
+    pub(super) opened: Tallies,
     /// Whether connections to targets may be opened inside.
     pub(super) jumps: bool,
 }
@@ -40,6 +43,7 @@ impl Roster {
     /// Nothing is open yet.
     pub(super) fn new(flow: Arc<Flow>) -> Self {
         Self {
+            opened: Tallies::new(Arc::clone(&flow), Way::Up),
             flow,
             sessions: HashMap::new(),
             carried: HashMap::new(),
@@ -107,6 +111,8 @@ impl Roster {
             session.tally.add(bytes);
         } else if let Some(tally) = self.carried.get(&id).and_then(|one| one.tally.upgrade()) {
             tally.add(bytes);
+        } else {
+            self.opened.add(id, bytes);
         }
         !self.flow.is_overrun(self.windows())
     }
@@ -114,7 +120,8 @@ impl Roster {
     /// How many channels a window's worth of bytes may wait of. Connections inside one to the bastion
     /// are always read, so theirs do not count beyond the number of sessions.
     fn windows(&self) -> usize {
-        let open = self.sessions.len().saturating_add(self.carried.len());
+        let open = [self.sessions.len(), self.carried.len(), self.opened.len()];
+        let open = open.iter().sum::<usize>();
         if self.jumps {
             open.min(CHANNELS_MAX)
         } else {

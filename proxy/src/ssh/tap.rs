@@ -11,6 +11,7 @@
 //!   The same goes for connections that are carried for other programs.
 //! - What passes an sftp channel is not kept as bytes but understood ([`FileTap`]).
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -19,6 +20,7 @@ use policies::InputRecording;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream};
 
 use super::filetap::FileTap;
+use super::place::Place;
 use super::sftp::Unclear;
 use crate::session::scope::Scope;
 
@@ -144,6 +146,17 @@ impl Tap {
         self.scope.record(&Frame::Channel {
             channel: self.channel,
             event,
+        })
+    }
+
+    /// Records where a connection goes that the channel carries.
+    pub(super) fn forward(&self, to: &Place, from: Option<SocketAddr>) -> Result<(), AppendError> {
+        let originator = from.map(|from| from.ip().to_string());
+        self.event(ChannelEvent::Forward {
+            host: to.host(),
+            port: u32::from(to.port()),
+            originator: originator.as_deref().unwrap_or_default(),
+            originator_port: from.map_or(0, |from| u32::from(from.port())),
         })
     }
 

@@ -15,6 +15,7 @@ use super::arrival::{Arrival, Errand, Visit};
 use super::exit::{EXIT_GONE, EXIT_REFUSED};
 use super::flow::Flow;
 use super::line::Opening;
+use super::tallies::Tallies;
 use super::voice::Voices;
 use crate::session::protocol::Front;
 
@@ -48,6 +49,8 @@ pub struct Visitor {
     pub(super) gone: CancellationToken,
     pub(super) flow: Arc<Flow>,
     pub(super) voices: Voices,
+    /// How much waits of what came over channels that we opened.
+    pub(super) opened: Tallies,
 }
 
 impl std::fmt::Debug for Visitor {
@@ -86,7 +89,10 @@ impl Visitor {
             match self.arrivals.recv().await? {
                 Arrival::Session(visit) => return Some(visit),
                 Arrival::Errand(errand) => waiting.push(errand),
-                Arrival::Jump { .. } | Arrival::Refused(_) => {}
+                Arrival::Jump { .. }
+                | Arrival::Listen(_)
+                | Arrival::Unlisten(_)
+                | Arrival::Refused(_) => {}
             }
         }
     }

@@ -2,9 +2,8 @@
 //! in the recording, and how they end.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::Shutdown;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,69 +11,10 @@ use policies::Capability;
 
 use crate::house::{House, digest, finish, noise};
 use crate::recording::{bytes, holds};
-
-/// How long something that should come is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::service::{PATIENCE, Service, connect, end};
 
 fn house(name: &str) -> House {
     House::with(name, &[Capability::ForwardPort])
-}
-
-/// Something behind the target that answers each connection by itself.
-struct Service {
-    port: u16,
-    /// What each connection brought, once it has ended.
-    heard: Receiver<Vec<u8>>,
-}
-
-impl Service {
-    /// Sends back what it gets, and the word `end` when no more comes.
-    fn echo() -> Self {
-        Self::new(|stream, heard| {
-            let mut buffer = vec![0; 64 * 1024];
-            while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                let came = buffer.get(..count).unwrap();
-                if heard.len() < 64 * 1024 {
-                    heard.extend_from_slice(came);
-                }
-                if stream.write_all(came).is_err() {
-                    return;
-                }
-            }
-            drop(stream.write_all(b"end"));
-        })
-    }
-
-    fn new(serve: fn(&mut TcpStream, &mut Vec<u8>)) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (tell, heard) = channel();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (mut stream, tell) = (stream.unwrap(), tell.clone());
-                thread::spawn(move || {
-                    let mut heard = Vec::new();
-                    serve(&mut stream, &mut heard);
-                    drop(stream.shutdown(Shutdown::Both));
-                    drop(tell.send(heard));
-                });
-            }
-        });
-        Self { port, heard }
-    }
-
-    fn addr(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    /// What one connection brought.
-    fn heard(&self) -> Vec<u8> {
-        self.heard.recv_timeout(PATIENCE).unwrap()
-    }
-
-    fn has_heard_nothing(&self) -> bool {
-        self.heard.try_recv().is_err()
-    }
 }
 
 /// `ssh -W` to there, with this on its input: status, output and what was said.
@@ -99,23 +39,6 @@ fn listening(house: &House, options: &[&str], port: u16) -> Child {
     let ssh = ssh.stderr(Stdio::null()).spawn().unwrap();
     connect(port);
     ssh
-}
-
-/// A connection to a port, as soon as somebody listens there.
-fn connect(port: u16) -> TcpStream {
-    let started = Instant::now();
-    loop {
-        match TcpStream::connect(("127.0.0.1", port)) {
-            Ok(stream) => return stream,
-            Err(refused) => assert!(started.elapsed() < PATIENCE, "{refused}"),
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn end(mut ssh: Child) {
-    ssh.kill().unwrap();
-    ssh.wait().unwrap();
 }
 
 /// Where in the recording a frame holds all of these.
@@ -209,6 +132,39 @@ fn a_browser_behind_dash_d_reaches_what_it_names() {
 }
 
 #[test]
+fn a_socket_at_the_target_is_reached_by_its_path() {
+    let house = house("fwd-socket");
+    let path = house.dir.join("service");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"welcome").unwrap();
+    });
+    let near = house.dir.join("near");
+    let mut ssh = house.client("ssh");
+    let forward = format!("{}:{}", near.display(), path.display());
+    let ssh = ssh.args(["-N", "-L", &forward, "root+web1@localhost"]);
+    let ssh = ssh.spawn().unwrap();
+    let started = Instant::now();
+    let mut stream = loop {
+        match std::os::unix::net::UnixStream::connect(&near) {
+            Ok(stream) => break stream,
+            Err(refused) => assert!(started.elapsed() < PATIENCE, "{refused}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    let mut got = String::new();
+    stream.read_to_string(&mut got).unwrap();
+    assert_eq!(got, "welcome");
+    serving.join().unwrap();
+    end(ssh);
+    let frames = house.frames();
+    holds(&frames, &["Opened", "direct-streamlocal@openssh.com"]);
+    let host = format!("host: {:?}, port: 0", path.display().to_string());
+    holds(&frames, &["Forward", &host]);
+}
+
+#[test]
 fn inside_a_jump_it_works_as_well() {
     let house = house("fwd-jump");
     let service = Service::echo();
@@ -251,7 +207,7 @@ fn an_address_that_could_be_read_in_two_ways_is_refused() {
     let (status, _, err) = through(&house, "0x7f000001:80", b"");
     assert_eq!(status, Some(255), "{err}");
     assert!(err.contains("TG604"), "{err}");
-    holds(&house.frames(), &["Refused", "TG604", "direct-tcpip"]);
+    holds(&house.frames(), &["Refused", "TG604"]);
 }
 
 #[test]

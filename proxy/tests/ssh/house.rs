@@ -44,7 +44,9 @@ pub(crate) struct House {
     pub(crate) port: u16,
     pub(crate) runtime: tokio::runtime::Runtime,
     ssh: Arc<Ssh>,
-    sshd: Sshd,
+    target_port: u16,
+    /// Where the target is a real one.
+    _sshd: Option<Sshd>,
 }
 
 /// What sessions share.
@@ -70,7 +72,25 @@ struct Keys {
     hosts: PrivateKey,
 }
 
-fn key(seed: u8) -> PrivateKey {
+impl Keys {
+    fn new() -> Self {
+        Self {
+            targets: key(1),
+            people: key(2),
+            hosts: key(3),
+        }
+    }
+}
+
+/// An empty directory for one test.
+fn empty(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("tidegate-ssh-{name}-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&dir));
+    std::fs::create_dir_all(dir.join("sshd")).unwrap();
+    dir
+}
+
+pub(crate) fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
@@ -329,14 +349,7 @@ impl House {
 
     /// A house whose permits name more than a shell and commands.
     pub(crate) fn with(name: &str, more: &[Capability]) -> Self {
-        let dir = std::env::temp_dir().join(format!("tidegate-ssh-{name}-{}", std::process::id()));
-        drop(std::fs::remove_dir_all(&dir));
-        std::fs::create_dir_all(dir.join("sshd")).unwrap();
-        let keys = Keys {
-            targets: key(1),
-            people: key(2),
-            hosts: key(3),
-        };
+        let (dir, keys) = (empty(name), Keys::new());
         let user_ca = keys.targets.public_key().to_openssh().unwrap();
         let sshd = Sshd::start(&SshdOptions {
             dir: &dir.join("sshd"),
@@ -345,6 +358,23 @@ impl House {
             signals: Signals::Shared,
         })
         .unwrap();
+        let target = (sshd.port(), sshd.host_key().to_owned());
+        Self::before(dir, more, target, Some(sshd))
+    }
+
+    /// A house whose target listens at this port of the loopback address, and has this key.
+    pub(crate) fn against(name: &str, more: &[Capability], target: (u16, String)) -> Self {
+        Self::before(empty(name), more, target, None)
+    }
+
+    fn before(
+        dir: PathBuf,
+        more: &[Capability],
+        target: (u16, String),
+        sshd: Option<Sshd>,
+    ) -> Self {
+        let (target_port, host_key) = target;
+        let keys = Keys::new();
         write_client(&dir, &keys);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -356,10 +386,10 @@ impl House {
             endpoint: Endpoint::Ssh(SshEndpoint {
                 addr: HostPort {
                     host: "127.0.0.1".to_owned(),
-                    port: sshd.port(),
+                    port: target_port,
                 },
                 host_key: HostKeyPin::Keys {
-                    keys: vec![sshd.host_key().to_owned()],
+                    keys: vec![host_key],
                 },
             }),
             logins: [Login::parse("root").unwrap()].into(),
@@ -398,7 +428,8 @@ impl House {
             port,
             runtime,
             ssh,
-            sshd,
+            target_port,
+            _sshd: sshd,
         }
     }
 
@@ -437,7 +468,7 @@ impl House {
 
     /// The port of the target itself, past us.
     pub(crate) fn target_port(&self) -> u16 {
-        self.sshd.port()
+        self.target_port
     }
 
     /// Every frame of the one recording, as text, once the session has ended.

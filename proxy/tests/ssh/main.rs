@@ -12,6 +12,9 @@
 mod files;
 mod flow;
 mod forward;
+mod hostile;
 mod house;
 mod recording;
+mod reverse;
+mod service;
 mod session;
