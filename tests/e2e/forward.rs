@@ -11,8 +11,13 @@ use crate::{err, out};
 
 /// Lets sre have connections carried to one port of the target's loopback.
 fn permit(world: &World, port: u16) {
+    permit_to(world, "forwardPort", port);
+}
+
+/// The same for either way.
+fn permit_to(world: &World, action: &str, port: u16) {
     world.add_policy(&format!(
-        "@id(\"one-port\")\npermit (principal in Jit::Group::\"sre\", action == Jit::Action::\"forwardPort\", \
+        "@id(\"one-port\")\npermit (principal in Jit::Group::\"sre\", action == Jit::Action::\"{action}\", \
          resource is Jit::SshHost)\nwhen {{ context.host == \"localhost\" && context.port == {port} }};\n"
     ));
 }
@@ -155,4 +160,42 @@ fn a_revocation_ends_what_is_carried() {
         gone.then_some(())
     });
     assert!(ssh.ended().contains("over now"));
+}
+
+#[test]
+fn a_listener_at_the_target_ends_with_the_grant() {
+    let world = World::new();
+    let (service, there) = (service(), proxy::demo::free_port().expect("a free port"));
+    permit_to(&world, "reversePort", there);
+    let grant = world.grant_ssh("10m");
+    let listener = format!("{there}:localhost:{service}");
+    let mut ssh = live(&world, &["-R", &listener]);
+    assert_eq!(talk(there, "hello\n"), "welcome\nhello\n");
+    let stays = TcpStream::connect(("127.0.0.1", there)).expect("it listens");
+    world.revoke(&grant);
+    within(Duration::from_secs(3), "nobody listens", || {
+        TcpStream::connect(("127.0.0.1", there)).err()
+    });
+    drop(stays);
+    assert!(ssh.ended().contains("over now"));
+    let id = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let text = world.exported(&id, "--text");
+    assert!(
+        text.contains(&format!("listens on localhost, port {there}")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_listener_that_no_policy_names_is_refused_with_a_sentence() {
+    let world = World::new();
+    let (service, there) = (service(), proxy::demo::free_port().expect("a free port"));
+    permit_to(&world, "reversePort", there);
+    world.grant_ssh("10m");
+    let other = proxy::demo::free_port().expect("a free port");
+    let refused = world.ssh(&["-R", &format!("{other}:localhost:{service}")], &["true"]);
+    let said = err(&refused);
+    assert!(said.contains("remote port forwarding failed"), "{said}");
+    assert!(said.contains("tidegate: TG612"), "{said}");
+    assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
 }
