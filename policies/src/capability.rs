@@ -51,9 +51,10 @@ pub enum Deed {
     },
     /// Connect onwards to this host and port.
     ForwardPort {
-        /// The host as the client named it.
+        /// The host: an address as its family writes it, or a name in lower case; or the path of a
+        /// socket.
         host: String,
-        /// The port.
+        /// The port; 0 for a socket.
         port: u16,
     },
     /// Have the target listen.

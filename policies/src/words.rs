@@ -14,7 +14,8 @@
 //! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
 //! | `TG501`–`TG519` | PostgreSQL | `postgres.rs` |
 //! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
-//! | `TG601`–`TG619` | SSH | `ssh.rs` |
+//! | `TG601`–`TG608` | SSH | `ssh.rs` |
+//! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
 //! | `TG651`–`TG669` | the API | `api.rs` |
 //! | `TG701`–`TG719` | starting and stopping the server | `server.rs` |
 
@@ -23,6 +24,7 @@ pub mod broker;
 pub mod cli;
 pub mod demo;
 mod denial;
+pub mod forward;
 pub mod postgres;
 pub mod recordings;
 mod request;

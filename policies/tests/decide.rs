@@ -306,3 +306,51 @@ fn the_wrong_protocol_is_as_good_as_no_target() {
         Err(Denial::NoGrant { .. })
     ));
 }
+
+#[test]
+fn a_connection_is_carried_to_the_host_and_port_that_a_policy_names_and_nowhere_else() {
+    let policies = shipped_with_forwarding();
+    let facts = granted();
+    let terms = terms(&policies, &facts);
+    assert!(terms.capabilities.contains(&Capability::ForwardPort));
+    assert!(!terms.capabilities.contains(&Capability::ReversePort));
+    let forward = |host: &str, port| {
+        let host = host.to_owned();
+        may(
+            &policies,
+            &facts,
+            &terms,
+            &Deed::ForwardPort { host, port },
+            noon(),
+        )
+        .is_ok()
+    };
+    assert!(forward("localhost", 9100));
+    assert!(!forward("localhost", 9101));
+    assert!(!forward("127.0.0.1", 9100));
+    assert!(
+        !forward("cache.shop.internal", 6379),
+        "web1 is not the shop's"
+    );
+}
+
+#[test]
+fn as_shipped_nothing_is_carried() {
+    let (policies, facts) = (shipped(), granted());
+    let terms = terms(&policies, &facts);
+    let (host, port) = ("localhost".to_owned(), 9100);
+    for deed in [
+        Deed::ForwardPort {
+            host: host.clone(),
+            port,
+        },
+        Deed::ReversePort { host, port },
+        Deed::ForwardAgent,
+        Deed::ForwardX11,
+    ] {
+        assert!(
+            may(&policies, &facts, &terms, &deed, noon()).is_err(),
+            "{deed:?}"
+        );
+    }
+}

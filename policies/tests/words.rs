@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use policies::words::forward::ForwardSaying;
+use policies::words::ssh::SshSaying;
 use policies::words::{Ending, Shown};
 use policies::{Denial, GrantOver, Part, Request, RequestError, RequestState, SeverReason};
 use world::*;
@@ -141,6 +143,48 @@ fn every_sentence_for_a_no_an_ending_and_a_refused_step() {
     }
     say(&GrantOver { id: grant_id(1) });
     insta::assert_snapshot!("words", said.join("\n"));
+}
+
+#[test]
+fn every_sentence_inside_an_ssh_session() {
+    let (to, why) = ("db.internal:5432", "not allowed: No policy allows it");
+    let all = [
+        SshSaying::Help,
+        SshSaying::BadAddress {
+            why: "the user name mixes separators",
+        },
+        SshSaying::NotInPermit {
+            what: "port forwarding",
+        },
+        SshSaying::Malformed,
+        SshSaying::NotStarted,
+        SshSaying::NoTerminal,
+        SshSaying::TargetGone,
+        SshSaying::Unfollowed {
+            who: "the client",
+            why: "a packet that ends too early",
+        },
+    ];
+    let carried = [
+        ForwardSaying::NotForwarded { to, why },
+        ForwardSaying::NotConnected { to },
+        ForwardSaying::Inside {
+            what: "a PostgreSQL connection",
+            to,
+        },
+        ForwardSaying::NotListening {
+            at: "localhost:8080",
+            why: "the target refused",
+        },
+        ForwardSaying::NotLoopback,
+        ForwardSaying::NotTaken {
+            at: "localhost:8080",
+        },
+    ];
+    let all = all.iter().map(|one| one.words().to_string());
+    let carried = carried.iter().map(|one| one.words().to_string());
+    let said: Vec<String> = all.chain(carried).collect();
+    insta::assert_snapshot!("ssh", said.join("\n"));
 }
 
 #[test]

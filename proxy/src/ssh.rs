@@ -28,19 +28,28 @@ pub mod arrival;
 pub mod back;
 mod backlog;
 pub mod channels;
+mod conduit;
 pub mod door;
 pub mod doorkeeper;
 mod exit;
 pub mod filetap;
 pub mod flow;
+mod gate;
 pub mod hostkey;
+mod inward;
 pub mod jump;
 pub mod line;
+pub mod listening;
+pub mod onward;
+pub mod place;
 pub mod probe;
 mod pump;
 pub mod relay;
+mod roster;
 pub mod sftp;
 mod signal;
+pub mod sniff;
+pub mod tallies;
 pub mod tap;
 pub mod visitor;
 pub mod voice;
@@ -139,6 +148,7 @@ impl Ssh {
             gone: bell.gone,
             flow,
             voices: Voices::default(),
+            opened: bell.opened,
         };
         Ok((proven, visitor))
     }

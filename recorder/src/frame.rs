@@ -62,6 +62,10 @@ pub enum Frame<'a> {
     },
 }
 
+/// Channels from this number up carry a connection of somebody else's through the session: a forwarded
+/// port, an agent, a display. A terminal never shows what passes them.
+pub const CARRIED: u32 = 1 << 31;
+
 /// Which way bytes went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
@@ -146,6 +150,31 @@ pub enum ChannelEvent<'a> {
         name: &'a str,
         /// What the target said about it.
         message: &'a str,
+    },
+    /// A connection is carried: what the channel is for, said before it is opened at the other side.
+    Forward {
+        /// The host that is connected to, or the path of the socket.
+        host: &'a str,
+        /// The port; 0 for a socket in the file system.
+        port: u32,
+        /// Where the connection is said to come from; empty for a socket.
+        originator: &'a str,
+        /// From which port.
+        originator_port: u32,
+    },
+    /// The target is to listen, or says where it does.
+    Listen {
+        /// The address, or the path of the socket.
+        host: &'a str,
+        /// The port; 0 for a socket, and where the target is to choose.
+        port: u32,
+    },
+    /// The target is to listen no more.
+    Unlisten {
+        /// The address, or the path of the socket.
+        host: &'a str,
+        /// The port; 0 for a socket.
+        port: u32,
     },
     /// It was closed.
     Closed,

@@ -43,8 +43,8 @@ pub use export::{ExportError, Form, export};
 pub use fault::{Break, Fault};
 pub use finish::Sealed;
 pub use frame::{
-    ChannelEvent, FileOperation, FileOutcome, FileResult, Format, Frame, Omission, Outcome,
-    Parameter, SqlError, Stamped, Statement, StatementKind, Stream, Transfer, Value,
+    CARRIED, ChannelEvent, FileOperation, FileOutcome, FileResult, Format, Frame, Omission,
+    Outcome, Parameter, SqlError, Stamped, Statement, StatementKind, Stream, Transfer, Value,
 };
 pub use heading::Heading;
 pub use limits::Limits;

@@ -8,6 +8,7 @@
 )]
 
 mod certificates;
+mod forwarding;
 mod hostile_target;
 mod player;
 mod postgres_startup;

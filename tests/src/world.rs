@@ -216,6 +216,20 @@ impl World {
             .expect("bob revokes");
     }
 
+    /// Bob puts one more policy in force.
+    ///
+    /// # Panics
+    ///
+    /// When that does not work.
+    pub fn add_policy(&self, text: &str) {
+        let dir = self.config_dir().join("policy");
+        fs::write(dir.join("more.cedar"), text).expect("a policy is written");
+        let dir = dir.display().to_string();
+        self.bob()
+            .run(&["tidegate", "policy", "apply", &dir, "--yes"])
+            .expect("bob applies it");
+    }
+
     /// Every session that carol can see, live ones and past ones.
     ///
     /// # Panics

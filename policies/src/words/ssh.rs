@@ -1,4 +1,4 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG619`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

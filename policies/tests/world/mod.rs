@@ -62,6 +62,29 @@ pub(crate) fn shipped() -> PolicySet {
     PolicySet::load(&library.policies, Some(&library.quorums), TimeZone::UTC).unwrap()
 }
 
+/// The shipped policies with the examples of forwarding that stand in them as comments.
+pub(crate) fn shipped_with_forwarding() -> PolicySet {
+    let mut library = library();
+    for document in &mut library.policies {
+        document.text = uncommented(&document.text, "-through-ssh\")");
+    }
+    PolicySet::load(&library.policies, Some(&library.quorums), TimeZone::UTC).unwrap()
+}
+
+/// A text in which the policies whose `@id` ends like this are no comments any more.
+fn uncommented(text: &str, id: &str) -> String {
+    let mut inside = false;
+    let lines = text.lines().map(|line| {
+        let bare = line.strip_prefix("//").map(str::trim_start);
+        inside = match bare {
+            None | Some("") => false,
+            Some(bare) => inside || (bare.starts_with("@id(") && bare.ends_with(id)),
+        };
+        bare.filter(|_| inside).unwrap_or(line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 pub(crate) fn principal(text: &str, kind: PrincipalKind, groups: &[&str]) -> Principal {
     Principal {
         name: name(text),

@@ -1,13 +1,17 @@
 //! What happens on a client's connection: somebody is known, opens channels, asks for what nobody
 //! may have. The door tells; the session listens.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use policies::{Credential, PrincipalName, TargetName};
 use russh::Channel;
-use russh::server::Msg;
+use russh::server::{ChannelOpenHandle, Msg};
+use tokio::sync::oneshot;
 
 use super::flow::Tally;
+use super::place::Place;
 
 /// Someone who has proven who they are.
 #[derive(Debug)]
@@ -32,6 +36,12 @@ pub enum Arrival {
         /// The target's name.
         target: TargetName,
     },
+    /// A connection is to be carried to somewhere behind the target.
+    Errand(Errand),
+    /// The target is to listen.
+    Listen(Listen),
+    /// The target is to listen no more.
+    Unlisten(Listen),
     /// Something was refused that belongs to no session channel.
     Refused(Forwarding),
 }
@@ -43,10 +53,6 @@ pub enum Forwarding {
     Port,
     /// `ssh -R`.
     ReversePort,
-    /// `ssh -L` to a socket in the file system.
-    Socket,
-    /// `ssh -R` of a socket in the file system.
-    ReverseSocket,
     /// `ssh -X`.
     Display,
 }
@@ -57,11 +63,70 @@ impl Forwarding {
         match self {
             Self::Port => "port forwarding",
             Self::ReversePort => "reverse port forwarding",
-            Self::Socket => "socket forwarding",
-            Self::ReverseSocket => "reverse socket forwarding",
             Self::Display => "X11 forwarding",
         }
     }
+}
+
+/// A connection that a client wants carried. Its channel is open once `reply` says so; without a word,
+/// it is refused.
+pub struct Errand {
+    /// The channel that will carry it.
+    pub visit: Visit,
+    /// Where the client waits for an answer.
+    pub reply: ChannelOpenHandle,
+    /// From where to where; none where that makes no sense.
+    pub route: Option<Route>,
+}
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errand")
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
+
+/// From where to where a connection is carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where it goes.
+    pub to: Place,
+    /// The address and port from which the client says that it came; none for sockets.
+    pub from: Option<SocketAddr>,
+}
+
+impl Route {
+    /// Reads what was sent (RFC 4254, section 7.2).
+    pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Option<Self> {
+        Some(Self {
+            to: Place::parse(host, port)?,
+            from: Some(address(originator, originator_port)?),
+        })
+    }
+
+    /// Reads the path of a socket (`PROTOCOL` of OpenSSH, section 2.4).
+    pub fn to_socket(path: &str) -> Option<Self> {
+        Some(Self {
+            to: Place::socket(path)?,
+            from: None,
+        })
+    }
+}
+
+/// An address and a port as they come in messages.
+pub(super) fn address(text: &str, port: u32) -> Option<SocketAddr> {
+    let address = text.parse::<IpAddr>().ok()?.to_canonical();
+    Some(SocketAddr::new(address, u16::try_from(port).ok()?))
+}
+
+/// A listener at the target, and where the client waits for the port. Without an answer, it is refused.
+#[derive(Debug)]
+pub struct Listen {
+    /// Where; none where the target may not.
+    pub at: Option<Place>,
+    /// Takes the port.
+    pub answer: oneshot::Sender<u16>,
 }
 
 /// A channel that the client opened.

@@ -1,19 +1,24 @@
 //! The target's leg: prove that it is the one we know, log in with a certificate that lives for
 //! minutes, and refuse whatever the target asks of us.
 
-use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ca::{Pass, PassKey};
 use policies::Endpoint;
 use russh::client::{self, AuthResult, ChannelOpenHandle, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelId, ChannelOpenFailure};
+use russh::{Channel, ChannelId};
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::algorithms;
+use super::arrival::{self, Route};
 use super::flow::{Flow, Leg, Tally, Way};
+use super::gate::{self, Gate, Inbound};
 use super::hostkey::{HostKeyRefusal, Pin};
+use super::place::Place;
+use super::tallies::Tallies;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 
@@ -21,6 +26,9 @@ use crate::session::severable::Severable;
 pub struct Back {
     handle: Handle<Target>,
     tallies: Tallies,
+    gate: Gate,
+    /// Who came in at the target; taken by whoever carries them.
+    inbound: Option<mpsc::Receiver<Inbound>>,
     gone: CancellationToken,
 }
 
@@ -54,13 +62,15 @@ impl Back {
         let config = algorithms::client(keys, certificates);
 
         let gone = CancellationToken::new();
-        let tallies = Tallies::new(Arc::clone(flow));
+        let tallies = Tallies::new(Arc::clone(flow), Way::Down);
+        let (gate, inbound) = Gate::new();
         let refusal = Arc::new(Mutex::new(None));
         let target = Target {
             pin,
             now,
             refusal: Arc::clone(&refusal),
             tallies: tallies.clone(),
+            gate: gate.clone(),
             _gone: gone.clone().drop_guard(),
         };
         let leg = Leg::target(io, Arc::clone(flow));
@@ -78,7 +88,13 @@ impl Back {
             .await
             .map_err(broken)?;
         match answer {
-            AuthResult::Success => Ok(Self { handle, tallies, gone }),
+            AuthResult::Success => Ok(Self {
+                handle,
+                tallies,
+                gate,
+                inbound: Some(inbound),
+                gone,
+            }),
             AuthResult::Failure { .. } => Err(ConnectError::Refused(
                 "it does not accept our certificate; is the CA in its `TrustedUserCAKeys`, and does the login exist?"
                     .to_owned(),
@@ -88,13 +104,81 @@ impl Back {
 
     /// Opens a session channel at the target, and says how much of what comes in over it waits.
     pub async fn open(&self) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
-        let channel = self
-            .gone
-            .run_until_cancelled(self.handle.channel_open_session())
-            .await
-            .ok_or(russh::Error::Disconnect)??;
+        self.opened(self.handle.channel_open_session()).await
+    }
+
+    /// Has the target connect to somewhere, and says how much of what comes in from there waits.
+    pub async fn open_onward(
+        &self,
+        route: &Route,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let (host, port) = (route.to.host(), u32::from(route.to.port()));
+        match route.from {
+            None => {
+                let opening = self.handle.channel_open_direct_streamlocal(host);
+                self.opened(opening).await
+            }
+            Some(from) => {
+                let (from, from_port) = (from.ip().to_string(), u32::from(from.port()));
+                let opening = self
+                    .handle
+                    .channel_open_direct_tcpip(host, port, from, from_port);
+                self.opened(opening).await
+            }
+        }
+    }
+
+    async fn opened(
+        &self,
+        opening: impl Future<Output = Result<Channel<Msg>, russh::Error>>,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let opened = self.gone.run_until_cancelled(opening).await;
+        let channel = opened.ok_or(russh::Error::Disconnect)??;
         let tally = self.tallies.of(channel.id());
         Ok((channel, tally))
+    }
+
+    /// Has the target listen. Says where it does; none when it says something impossible.
+    pub(super) async fn listen(&self, at: &Place) -> Result<Option<Place>, russh::Error> {
+        let (host, port) = (at.host(), u32::from(at.port()));
+        let listening = async {
+            if at.is_socket() {
+                self.handle.streamlocal_forward(host).await?;
+                return Ok(Some(at.clone()));
+            }
+            Ok(at.bound(self.handle.tcpip_forward(host, port).await?))
+        };
+        let listening = self.gone.run_until_cancelled(listening).await;
+        listening.ok_or(russh::Error::Disconnect)?
+    }
+
+    /// Has the target listen no more.
+    pub(super) async fn unlisten(&self, at: &Place) -> Result<(), russh::Error> {
+        let (host, port) = (at.host(), u32::from(at.port()));
+        let unlistening = async {
+            if at.is_socket() {
+                self.handle.cancel_streamlocal_forward(host).await
+            } else {
+                self.handle.cancel_tcpip_forward(host, port).await
+            }
+        };
+        let unlistening = self.gone.run_until_cancelled(unlistening).await;
+        unlistening.ok_or(russh::Error::Disconnect)?
+    }
+
+    /// Whom this session expects to come in at the target.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Where those come out who came in at the target. Once.
+    pub(super) fn take_inbound(&mut self) -> Option<mpsc::Receiver<Inbound>> {
+        self.inbound.take()
+    }
+
+    /// How much waits of what comes in over a channel.
+    pub(super) fn tally(&self, id: ChannelId) -> Arc<Tally> {
+        self.tallies.of(id)
     }
 
     /// The channel is over on our side.
@@ -119,50 +203,36 @@ fn broken(failed: russh::Error) -> ConnectError {
     }
 }
 
-/// How much waits, by channel. russh tells its handler of a channel and its opener at about the same
-/// time; whoever comes first makes the tally.
-#[derive(Debug, Clone)]
-struct Tallies {
-    flow: Arc<Flow>,
-    channels: Arc<Mutex<HashMap<ChannelId, Arc<Tally>>>>,
-}
-
-impl Tallies {
-    fn new(flow: Arc<Flow>) -> Self {
-        Self {
-            flow,
-            channels: Arc::default(),
-        }
-    }
-
-    fn of(&self, id: ChannelId) -> Arc<Tally> {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Tally::new(Arc::clone(&self.flow), Way::Down));
-        Arc::clone(channels.entry(id).or_insert_with(fresh))
-    }
-
-    fn add(&self, id: ChannelId, bytes: usize) {
-        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tally) = channels.get(&id) {
-            tally.add(bytes);
-        }
-    }
-
-    fn forget(&self, id: ChannelId) {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tally) = channels.remove(&id) {
-            tally.end();
-        }
-    }
-}
-
 /// russh's handler of one connection to a target.
 struct Target {
     pin: Pin,
     now: jiff::Timestamp,
     refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
     tallies: Tallies,
+    gate: Gate,
     _gone: DropGuard,
+}
+
+impl Target {
+    /// Somebody came in at the target, it says.
+    async fn comes(
+        &self,
+        channel: Channel<Msg>,
+        at: Option<Place>,
+        from: Option<SocketAddr>,
+        reply: ChannelOpenHandle,
+    ) {
+        let Some(at) = at else {
+            return gate::refuse(reply).await;
+        };
+        let inbound = Inbound {
+            channel,
+            reply,
+            at,
+            from,
+        };
+        self.gate.let_in(inbound).await;
+    }
 }
 
 impl Handler for Target {
@@ -215,25 +285,29 @@ impl Handler for Target {
 
     async fn server_channel_open_forwarded_tcpip(
         &mut self,
-        _: Channel<Msg>,
-        _address: &str,
-        _port: u32,
-        _originator: &str,
-        _originator_port: u32,
+        channel: Channel<Msg>,
+        address: &str,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        refuse(reply).await
+        let from = arrival::address(originator, originator_port);
+        let at = Place::loopback(address, port).filter(|_| from.is_some());
+        self.comes(channel, at, from, reply).await;
+        Ok(())
     }
 
     async fn server_channel_open_forwarded_streamlocal(
         &mut self,
-        _: Channel<Msg>,
-        _path: &str,
+        channel: Channel<Msg>,
+        path: &str,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        refuse(reply).await
+        self.comes(channel, Place::socket(path), None, reply).await;
+        Ok(())
     }
 
     async fn server_channel_open_agent_forward(
@@ -302,11 +376,8 @@ impl Handler for Target {
     }
 }
 
-/// A target opens nothing with us.
+/// A target opens nothing else with us.
 async fn refuse(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
-    tracing::warn!("target.opened_a_channel");
-    reply
-        .reject(ChannelOpenFailure::AdministrativelyProhibited)
-        .await;
+    gate::refuse(reply).await;
     Ok(())
 }

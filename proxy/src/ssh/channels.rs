@@ -11,9 +11,14 @@ pub const CHANNELS_MAX: usize = 10;
 /// The most connections to targets that may be open inside one to the bastion. Their bytes are taken
 /// at once, so more of them may be open than sessions.
 pub const JUMPS_MAX: usize = 64;
-/// The most channels of one session that are carried, with those that the client has closed and the
-/// target has not opened or ended yet.
-pub const LINES_MAX: usize = 2 * CHANNELS_MAX;
+/// The most forwarded connections that one session may carry at the same time, both ends counted. A
+/// browser behind `ssh -D` opens a few dozen.
+pub const FORWARDS_MAX: usize = 32;
+/// The most listeners that one session may have at its target at the same time.
+pub const LISTENERS_MAX: usize = 16;
+/// The most channels of one session that are looked after, with those that the client has closed and
+/// the target has not opened or ended yet.
+pub const LINES_MAX: usize = 2 * CHANNELS_MAX + FORWARDS_MAX;
 
 /// The most environment variables of one channel.
 const ENV_MAX: usize = 128;

@@ -1,25 +1,29 @@
 //! The client's leg as russh sees it: callbacks become answers and arrivals. No decisions beyond
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::TargetName;
 use russh::keys::Certificate;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
-use super::arrival::{Arrival, Forwarding, Proven, Visit};
-use super::channels::{Answer, Asked, CHANNELS_MAX, JUMPS_MAX, Refusal, Request, Stage};
+use super::arrival::{Arrival, Errand, Forwarding, Listen, Proven, Route, Visit};
+use super::channels::{Answer, JUMPS_MAX, Refusal, Request};
 use super::doorkeeper::Doorkeeper;
-use super::flow::{Flow, Tally, Way};
+use super::flow::Flow;
+use super::place::Place;
+use super::roster::Roster;
+use super::tallies::Tallies;
 
-/// How many channels that we closed first one connection may have had. russh 0.65.1 keeps the queue of
-/// such a channel, some 3 KiB, until the connection ends.
-const FORGOTTEN_MAX: usize = 10_000;
+/// How long a client may wait for its target to listen: for the session to begin and the target to
+/// answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(40);
 
 /// Why the client's connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -30,26 +34,19 @@ pub enum DoorError {
     /// The client sends more than its windows allow.
     #[error("the client ignores its windows")]
     Overrun,
-    /// The client asks more of one channel than any program needs.
-    #[error("the client asks too much of one channel")]
+    /// The client asks more of one channel, or for more channels, than any program needs.
+    #[error("the client asks too much")]
     Flood,
-    /// More channels were opened than russh can be trusted to forget.
-    #[error("the client has opened too many channels")]
-    Worn,
 }
 
 /// russh's handler of one client connection.
 pub struct Door {
     keeper: Doorkeeper,
-    flow: Arc<Flow>,
+    roster: Roster,
     verified: Option<Proven>,
     proven: Option<oneshot::Sender<Proven>>,
     arrivals: mpsc::Sender<Arrival>,
-    channels: HashMap<ChannelId, Open>,
-    /// How many channels we closed first: russh keeps something of each for as long as the connection.
-    forgotten: usize,
-    /// Whether connections to targets may be opened inside.
-    jumps: bool,
+    flow: Arc<Flow>,
     _gone: DropGuard,
 }
 
@@ -61,13 +58,6 @@ impl std::fmt::Debug for Door {
     }
 }
 
-#[derive(Debug)]
-struct Open {
-    stage: Stage,
-    asked: Asked,
-    tally: Arc<Tally>,
-}
-
 /// What the door tells the rest of the session.
 #[derive(Debug)]
 pub struct Bell {
@@ -77,6 +67,8 @@ pub struct Bell {
     pub arrivals: mpsc::Receiver<Arrival>,
     /// Cancelled when the connection is over, however it ended.
     pub gone: CancellationToken,
+    /// How much waits of what came over channels that we opened.
+    pub opened: Tallies,
 }
 
 impl Door {
@@ -85,15 +77,15 @@ impl Door {
         let (proven, proven_bell) = oneshot::channel();
         let (arrivals, arrivals_bell) = mpsc::channel(JUMPS_MAX);
         let gone = CancellationToken::new();
+        let roster = Roster::new(Arc::clone(&flow));
+        let opened = roster.opened.clone();
         let door = Self {
             keeper,
-            flow,
+            roster,
             verified: None,
             proven: Some(proven),
             arrivals,
-            channels: HashMap::new(),
-            forgotten: 0,
-            jumps: false,
+            flow,
             _gone: gone.clone().drop_guard(),
         };
         (
@@ -102,6 +94,7 @@ impl Door {
                 proven: proven_bell,
                 arrivals: arrivals_bell,
                 gone,
+                opened,
             },
         )
     }
@@ -121,9 +114,8 @@ impl Door {
         request: Request<'_>,
         session: &mut Session,
     ) -> Result<(), DoorError> {
-        let answer = match self.channels.get_mut(&id) {
-            Some(open) => open.stage.answer(request),
-            None => return Ok(session.channel_failure(id)?),
+        let Some(answer) = self.roster.answer(id, request) else {
+            return Ok(session.channel_failure(id)?);
         };
         match answer {
             Answer::Pass | Answer::Start => session.channel_success(id)?,
@@ -138,61 +130,48 @@ impl Door {
     /// Counts what the client asked with this many bytes. russh has queued it before we hear of it,
     /// so it takes memory until somebody reads the channel, whatever we answer.
     fn charge(&mut self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
-        let open = self.channels.get_mut(&id);
-        if open.is_none_or(|open| open.asked.count(bytes)) {
+        if self.roster.charge(id, bytes) {
             Ok(())
         } else {
             Err(DoorError::Flood)
         }
     }
 
-    fn count(&self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
-        if let Some(open) = self.channels.get(&id) {
-            open.tally.add(bytes);
-        }
-        if self.flow.is_overrun(self.channels.len()) {
-            Err(DoorError::Overrun)
-        } else {
-            Ok(())
+    /// Hands on what happens, or says that nobody can take it.
+    fn announce(&self, arrival: Arrival) -> bool {
+        self.arrivals.try_send(arrival).is_ok()
+    }
+
+    /// Takes in a channel that carries a connection, to be answered once it is known whether it may.
+    fn carry(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, route: Option<Route>) {
+        // A reply that is dropped is a no.
+        if let Some(tally) = self.roster.carried(channel.id()) {
+            let visit = Visit { channel, tally };
+            let errand = Errand {
+                visit,
+                reply,
+                route,
+            };
+            self.announce(Arrival::Errand(errand));
         }
     }
 
-    /// Takes a channel in, or says why not.
-    fn admit(&mut self, channel: Channel<Msg>, arrival: impl FnOnce(Visit) -> Arrival) -> bool {
-        // Of a channel that we have closed first, russh tells nothing more: it is over when nobody
-        // carries it any longer.
-        let known = self.channels.len();
-        self.channels
-            .retain(|_id, open| Arc::strong_count(&open.tally) > 1);
-        let closed = known.saturating_sub(self.channels.len());
-        self.forgotten = self.forgotten.saturating_add(closed);
-        let most = if self.jumps { JUMPS_MAX } else { CHANNELS_MAX };
-        if self.channels.len() >= most {
-            return false;
+    /// Asks the session to have its target listen, or listen no more. russh wants the answer before it
+    /// does anything else for this client.
+    async fn listen(&self, at: Option<Place>, arrival: fn(Listen) -> Arrival) -> Option<u16> {
+        let (answer, answered) = oneshot::channel();
+        if !self.announce(arrival(Listen { at, answer })) {
+            return None;
         }
-        let id = channel.id();
-        let tally = Arc::new(Tally::new(Arc::clone(&self.flow), Way::Up));
-        let visit = Visit {
-            channel,
-            tally: Arc::clone(&tally),
-        };
-        if self.arrivals.try_send(arrival(visit)).is_err() {
-            return false;
-        }
-        self.channels.insert(
-            id,
-            Open {
-                stage: Stage::default(),
-                asked: Asked::default(),
-                tally,
-            },
-        );
-        true
+        self.flow.answering(true);
+        let answered = time::timeout(ANSWER_LIMIT, answered).await;
+        self.flow.answering(false);
+        answered.ok()?.ok()
     }
 
     /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
     fn refused(&self, what: Forwarding) {
-        if self.arrivals.try_send(Arrival::Refused(what)).is_err() {
+        if !self.announce(Arrival::Refused(what)) {
             tracing::debug!(reason = what.as_str(), "forwarding.refused");
         }
     }
@@ -232,7 +211,7 @@ impl Handler for Door {
         let Some(proven) = self.verified.take() else {
             return Err(russh::Error::NotAuthenticated.into());
         };
-        self.jumps = self.keeper.jumper.is_none()
+        self.roster.jumps = self.keeper.jumper.is_none()
             && matches!(Address::parse(&proven.user), Ok(Address::Bastion));
         if let Some(bell) = self.proven.take() {
             // Whoever waited may have given up; then the connection is about to end.
@@ -247,12 +226,17 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        if self.forgotten >= FORGOTTEN_MAX {
-            return Err(DoorError::Worn);
-        }
-        if self.admit(channel, Arrival::Session) {
+        self.roster.may_open()?;
+        let id = channel.id();
+        let tally = self.roster.session(id);
+        let admitted = tally.is_some_and(|tally| {
+            let visit = Visit { channel, tally };
+            self.announce(Arrival::Session(visit))
+        });
+        if admitted {
             reply.accept().await;
         } else {
+            self.roster.close(id);
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
         }
         Ok(())
@@ -262,21 +246,31 @@ impl Handler for Door {
         &mut self,
         channel: Channel<Msg>,
         host: &str,
-        _port: u32,
-        _originator: &str,
-        _originator_port: u32,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        let target = TargetName::parse(host).ok().filter(|_| self.jumps);
-        let Some(target) = target else {
+        self.roster.may_open()?;
+        if !self.roster.jumps {
+            let route = Route::parse(host, port, originator, originator_port);
+            self.carry(channel, reply, route);
+            return Ok(());
+        }
+        let Ok(target) = TargetName::parse(host) else {
             self.refused(Forwarding::Port);
             reply
                 .reject(ChannelOpenFailure::AdministrativelyProhibited)
                 .await;
             return Ok(());
         };
-        if self.admit(channel, |visit| Arrival::Jump { visit, target }) {
+        let tally = self.roster.carried(channel.id());
+        let admitted = tally.is_some_and(|tally| {
+            let visit = Visit { channel, tally };
+            self.announce(Arrival::Jump { visit, target })
+        });
+        if admitted {
             reply.accept().await;
         } else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
@@ -286,15 +280,13 @@ impl Handler for Door {
 
     async fn channel_open_direct_streamlocal(
         &mut self,
-        _: Channel<Msg>,
-        _path: &str,
+        channel: Channel<Msg>,
+        path: &str,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        self.refused(Forwarding::Socket);
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
+        self.roster.may_open()?;
+        self.carry(channel, reply, Route::to_socket(path));
         Ok(())
     }
 
@@ -332,30 +324,66 @@ impl Handler for Door {
 
     async fn tcpip_forward(
         &mut self,
-        _address: &str,
-        _port: &mut u32,
+        address: &str,
+        port: &mut u32,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        self.refused(Forwarding::ReversePort);
-        Ok(false)
+        let at = Place::loopback(address, *port);
+        let bound = self.listen(at, Arrival::Listen).await;
+        *port = bound.map_or(*port, u32::from);
+        Ok(bound.is_some())
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::loopback(address, port);
+        Ok(self.listen(at, Arrival::Unlisten).await.is_some())
     }
 
     async fn streamlocal_forward(
         &mut self,
-        _path: &str,
+        path: &str,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        self.refused(Forwarding::ReverseSocket);
-        Ok(false)
+        let at = Place::socket(path);
+        Ok(self.listen(at, Arrival::Listen).await.is_some())
+    }
+
+    async fn cancel_streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::socket(path);
+        Ok(self.listen(at, Arrival::Unlisten).await.is_some())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _packet: u32,
+        _window: u32,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        drop(self.roster.opened.of(id));
+        Ok(())
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), DoorError> {
-        self.channels.remove(&id);
+        self.roster.close(id);
         Ok(())
     }
 
     async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), DoorError> {
-        self.count(id, data.len())
+        if self.roster.count(id, data.len()) {
+            Ok(())
+        } else {
+            Err(DoorError::Overrun)
+        }
     }
 
     /// A client has no such stream (RFC 4254, section 5.2); nobody takes what comes on it.
@@ -455,9 +483,7 @@ impl Handler for Door {
 
     async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, DoorError> {
         self.charge(id, 0)?;
-        if let Some(open) = self.channels.get_mut(&id) {
-            open.stage.answer(Request::Agent);
-        }
+        self.roster.answer(id, Request::Agent);
         Ok(false)
     }
 

@@ -28,8 +28,6 @@ use atomic_waker::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::channels::CHANNELS_MAX;
-
 /// The window that we offer for a channel, in bytes. OpenSSH's own size; a larger one costs an
 /// OpenSSH client dearly.
 pub const WINDOW: u32 = 2 * 1024 * 1024;
@@ -40,6 +38,10 @@ pub const TRICKLE: u32 = 2;
 
 /// How many bytes may wait in one direction before the sender is slowed.
 pub const WAITING_MAX: i64 = 1024 * 1024;
+
+/// How many bytes more than usual are read while the client waits for an answer: what an sshd may have
+/// on its way, of two windows.
+const ANSWER_MAX: i64 = 2 * WINDOW as i64;
 
 /// A client that has sent this much beyond every window it was ever given does not keep to the
 /// protocol (RFC 4254, section 5.2).
@@ -101,6 +103,8 @@ pub struct Flow {
     /// From the target to the client.
     pub down: Gauge,
     trickling: AtomicBool,
+    /// Whether the client's leg waits for an answer of the target's.
+    answering: AtomicBool,
 }
 
 impl Flow {
@@ -111,11 +115,28 @@ impl Flow {
         if full { TRICKLE } else { WINDOW }
     }
 
-    /// Whether the client has sent more than every window it was given. Connections inside one to
-    /// the bastion are always read, so beyond the number of sessions their windows do not count.
-    pub fn is_overrun(&self, channels: usize) -> bool {
-        let windows = signed(channels.min(CHANNELS_MAX)).saturating_mul(i64::from(WINDOW));
+    /// Whether the client has sent more than every window it was given.
+    pub fn is_overrun(&self, windows: usize) -> bool {
+        let windows = signed(windows).saturating_mul(i64::from(WINDOW));
         self.up.waiting() > windows.saturating_add(OVERRUN)
+    }
+
+    /// Notes whether the client's leg waits for an answer of the target's, and does nothing else
+    /// meanwhile. The target's leg reads more than usual then: the answer is behind what the client
+    /// does not take.
+    pub fn answering(&self, answering: bool) {
+        self.answering.store(answering, Ordering::Release);
+        self.down.reader.wake();
+    }
+
+    /// Whether too much waits to go down to read more from the target.
+    fn is_down_full(&self) -> bool {
+        let extra = if self.answering.load(Ordering::Acquire) {
+            ANSWER_MAX
+        } else {
+            0
+        };
+        self.down.waiting() > WAITING_MAX.saturating_add(extra)
     }
 
     fn is_trickling(&self) -> bool {
@@ -252,12 +273,12 @@ impl<Io> Leg<Io> {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.side {
             Side::Target => {
-                if !self.flow.down.is_full() {
+                if !self.flow.is_down_full() {
                     return Poll::Ready(());
                 }
                 self.flow.down.reader.register(cx.waker());
                 // What was taken between the look and the registration has woken nobody.
-                if self.flow.down.is_full() {
+                if self.flow.is_down_full() {
                     Poll::Pending
                 } else {
                     Poll::Ready(())
@@ -402,9 +423,9 @@ mod tests {
         tally.add(2 * MIB);
         assert!(flow.is_overrun(1));
         tally.add(17 * MIB);
-        assert!(!flow.is_overrun(CHANNELS_MAX));
+        assert!(!flow.is_overrun(10));
         tally.add(MIB);
-        assert!(flow.is_overrun(usize::MAX));
+        assert!(flow.is_overrun(10));
     }
 
     #[tokio::test(start_paused = true)]
@@ -426,6 +447,23 @@ mod tests {
         assert!(!reading.is_finished());
         tally.take(MIB / 2);
         assert_eq!(&reading.await.unwrap(), b"hello");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_target_is_read_further_while_the_client_waits_for_its_answer() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Down);
+        let (mut far, near) = tokio::io::duplex(64);
+        far.write_all(b"hello").await.unwrap();
+        let mut leg = Leg::target(near, Arc::clone(&flow));
+        tally.add(3 * MIB);
+        let reading = tokio::spawn(async move { leg.read_u8().await.unwrap() });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!reading.is_finished());
+        flow.answering(true);
+        assert_eq!(reading.await.unwrap(), b'h');
+        tally.add(3 * MIB);
+        assert!(flow.is_down_full());
     }
 
     #[tokio::test(start_paused = true)]

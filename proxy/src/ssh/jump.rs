@@ -89,6 +89,8 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                 let tunnel = Tunnel::new(visit, visitor.gone.clone());
                 inner.spawn(ssh.answer_inside(within, Incoming::carried(tunnel, source)));
             }
+            // There is no target here to listen or to connect.
+            Some(Arrival::Errand(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
             Some(Arrival::Refused(what)) => {
                 tracing::debug!(reason = what.as_str(), "forwarding.refused");
             }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use policies::Capability;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
-use recorder::{AppendError, ChannelEvent, Frame};
+use recorder::{AppendError, CARRIED, ChannelEvent, Frame};
 use russh::server::Handle;
 use tokio::select;
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +21,12 @@ use tokio_util::sync::CancellationToken;
 use super::arrival::{Arrival, Forwarding, Visit};
 use super::back::Back;
 use super::channels::LINES_MAX;
+use super::gate::{Gate, Inbound};
+use super::inward::Inward;
 use super::line::Line;
+use super::listening::Listening;
+use super::onward::Onward;
+use super::tallies::Tallies;
 use super::tap::Taps;
 use super::visitor::Visitor;
 use super::voice::Voices;
@@ -41,6 +48,10 @@ pub struct Link {
     pub taps: Taps,
     /// The client, for what has no channel.
     pub client: Handle,
+    /// Whom this session expects to come in at the target.
+    pub(super) gate: Gate,
+    /// How much waits of what came over channels that we opened with the client.
+    pub(super) opened: Tallies,
     /// Cancelled when the client has gone.
     pub client_gone: CancellationToken,
     announced: AtomicBool,
@@ -60,6 +71,11 @@ impl Link {
     /// Whether the person has been told already that they are recorded. True from the second call.
     pub fn announced(&self) -> bool {
         self.announced.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the permit names this at all.
+    pub fn names(&self, capability: Capability) -> bool {
+        self.scope.terms().capabilities.contains(&capability)
     }
 
     /// A program begins.
@@ -100,54 +116,127 @@ impl Drop for Finish {
 type Channels = JoinSet<Result<(), AppendError>>;
 
 /// Moves bytes both ways until one side ends.
-pub async fn run(visitor: &mut Visitor, back: Back, scope: &Scope) -> Closed {
+pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed {
+    let inbound = back.take_inbound();
     let link = Arc::new(Link {
+        gate: back.gate().clone(),
         back,
         scope: scope.clone(),
         voices: visitor.voices.clone(),
         taps: Taps::default(),
         client: visitor.handle.clone(),
+        opened: visitor.opened.clone(),
         client_gone: visitor.gone.clone(),
         announced: AtomicBool::new(false),
         running: AtomicUsize::new(0),
     });
     let finish = Finish(Arc::clone(&link));
-    let mut channels = Channels::new();
-    let closed = carry_all(visitor, &link, &mut channels).await;
-    channels.shutdown().await;
+    let mut relay = Relay {
+        link,
+        channels: Channels::new(),
+        lines: 0,
+        carried: CARRIED,
+    };
+    let closed = relay.carry_all(visitor, inbound).await;
+    relay.channels.shutdown().await;
     drop(finish);
     closed
 }
 
-async fn carry_all(visitor: &mut Visitor, link: &Arc<Link>, channels: &mut Channels) -> Closed {
-    let mut number = 0;
-    loop {
-        let arrival = select! {
-            biased;
-            () = visitor.gone.cancelled() => return client_left(link, channels).await,
-            Some(done) = channels.join_next(), if !channels.is_empty() => {
-                match judge(done) {
-                    Some(closed) => return closed,
-                    None => continue,
+/// What is looked after.
+struct Relay {
+    link: Arc<Link>,
+    channels: Channels,
+    /// The next number of a session channel in the recording.
+    lines: u32,
+    /// The next number of what is carried.
+    carried: u32,
+}
+
+impl Relay {
+    async fn carry_all(
+        &mut self,
+        visitor: &mut Visitor,
+        mut inbound: Option<mpsc::Receiver<Inbound>>,
+    ) -> Closed {
+        let link = Arc::clone(&self.link);
+        loop {
+            let arrival = select! {
+                biased;
+                () = visitor.gone.cancelled() => return client_left(&link, &mut self.channels).await,
+                Some(done) = self.channels.join_next(), if !self.channels.is_empty() => {
+                    match judge(done) {
+                        Some(closed) => return closed,
+                        None => continue,
+                    }
                 }
+                () = link.back.gone().cancelled() => {
+                    return target_left(visitor, &link, &mut self.channels).await;
+                }
+                Some(inbound) = came(&mut inbound) => {
+                    self.take_in(inbound);
+                    continue;
+                }
+                arrival = visitor.arrivals.recv() => arrival,
+            };
+            match arrival {
+                None => return client_left(&link, &mut self.channels).await,
+                Some(arrival) => self.take(arrival).await,
             }
-            () = link.back.gone().cancelled() => return target_left(visitor, link, channels).await,
-            arrival = visitor.arrivals.recv() => arrival,
-        };
+        }
+    }
+
+    /// Takes what the client did.
+    async fn take(&mut self, arrival: Arrival) {
+        let link = Arc::clone(&self.link);
         match arrival {
-            None => return client_left(link, channels).await,
-            Some(Arrival::Session(visit)) if channels.len() >= LINES_MAX => turn_down(visit).await,
-            Some(Arrival::Session(visit)) => {
-                channels.spawn(Line::new(Arc::clone(link), visit, number).carry());
-                number = u32::saturating_add(number, 1);
+            Arrival::Session(visit) if self.channels.len() >= LINES_MAX => turn_down(visit).await,
+            Arrival::Session(visit) => {
+                self.channels
+                    .spawn(Line::new(link, visit, self.lines).carry());
+                self.lines = self.lines.saturating_add(1);
             }
-            Some(Arrival::Refused(what)) => {
-                let link = Arc::clone(link);
-                channels.spawn(async move { link.refused(what).await });
+            Arrival::Errand(errand) => {
+                let onward = Onward::new(link, errand, self.number());
+                self.channels.spawn(onward.carry());
+            }
+            Arrival::Listen(listen) => {
+                let listening = Listening::new(link, self.number());
+                self.channels.spawn(listening.begin(listen));
+            }
+            Arrival::Unlisten(listen) => {
+                let listening = Listening::new(link, self.number());
+                self.channels.spawn(listening.end(listen));
+            }
+            Arrival::Refused(what) => {
+                self.channels.spawn(async move { link.refused(what).await });
             }
             // The door opens none where a target was named.
-            Some(Arrival::Jump { .. }) => {}
+            Arrival::Jump { .. } => {}
         }
+    }
+
+    /// Takes who came in at the target. A reply that is dropped is a no.
+    fn take_in(&mut self, inbound: Inbound) {
+        if self.channels.len() < LINES_MAX {
+            let inward = Inward::new(Arc::clone(&self.link), inbound, self.number());
+            self.channels.spawn(inward.carry());
+        }
+    }
+
+    /// The number of one more that is carried.
+    fn number(&mut self) -> u32 {
+        let number = self.carried;
+        self.carried = number.saturating_add(1);
+        number
+    }
+}
+
+/// Who comes in next at the target; nobody, where that was never asked for.
+async fn came(inbound: &mut Option<mpsc::Receiver<Inbound>>) -> Option<Inbound> {
+    match inbound {
+        Some(inbound) => inbound.recv().await,
+        None => std::future::pending().await,
     }
 }
 

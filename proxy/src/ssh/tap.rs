@@ -8,8 +8,10 @@
 //!   do. Of each stream, input too, so much is kept as `[recordings] stream_max` says
 //!   ([`recorder::Limits::stream_max`]); the rest is counted, and its digest stands in a last frame
 //!   of zero bytes.
+//!   The same goes for connections that are carried for other programs.
 //! - What passes an sftp channel is not kept as bytes but understood ([`FileTap`]).
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -17,6 +19,7 @@ use policies::InputRecording;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
 use super::filetap::FileTap;
+use super::place::Place;
 use super::sftp::Unclear;
 use crate::session::scope::Scope;
 
@@ -25,7 +28,7 @@ use crate::session::scope::Scope;
 pub enum Content {
     /// Something with a terminal.
     Terminal,
-    /// A shell, a command or a subsystem without one.
+    /// A shell, a command or a subsystem without one, or a connection that is carried.
     Plain,
     /// Files.
     Files,
@@ -145,8 +148,19 @@ impl Tap {
         })
     }
 
-    /// Records bytes. Only when this has returned may they go on.
-    fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
+    /// Records where a connection goes that the channel carries.
+    pub(super) fn forward(&self, to: &Place, from: Option<SocketAddr>) -> Result<(), AppendError> {
+        let originator = from.map(|from| from.ip().to_string());
+        self.event(ChannelEvent::Forward {
+            host: to.host(),
+            port: u32::from(to.port()),
+            originator: originator.as_deref().unwrap_or_default(),
+            originator_port: from.map_or(0, |from| u32::from(from.port())),
+        })
+    }
+
+    /// Records bytes of which nothing is understood. Only when this has returned may they go on.
+    pub fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
         let mut state = self.state();
         let channel = self.channel;
         match state.rule(stream, self.scope.terms().obligations.input) {

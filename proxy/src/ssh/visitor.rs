@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{Arrival, Visit};
+use super::arrival::{Arrival, Errand, Visit};
 use super::exit::{EXIT_GONE, EXIT_REFUSED};
 use super::flow::Flow;
 use super::line::Opening;
+use super::tallies::Tallies;
 use super::voice::Voices;
 use crate::session::protocol::Front;
 
@@ -48,6 +49,8 @@ pub struct Visitor {
     pub(super) gone: CancellationToken,
     pub(super) flow: Arc<Flow>,
     pub(super) voices: Voices,
+    /// How much waits of what came over channels that we opened.
+    pub(super) opened: Tallies,
 }
 
 impl std::fmt::Debug for Visitor {
@@ -60,8 +63,10 @@ impl Visitor {
     /// Answers the first session channel with words and an exit status, and waits for the client to
     /// go.
     pub async fn turn_away(&mut self, words: &Words, status: u32) {
-        match time::timeout(CHANNEL_LIMIT, self.first_session()).await {
+        let mut waiting = Vec::new();
+        match time::timeout(CHANNEL_LIMIT, self.first_session(&mut waiting)).await {
             Ok(Some(visit)) => {
+                waiting.clear();
                 let (line, answered) = (Opening::new(visit), self.gone.clone());
                 answered
                     .run_until_cancelled(line.turn_away(words, status))
@@ -77,12 +82,17 @@ impl Visitor {
         }
     }
 
-    /// The first session channel; none when the client has gone.
-    async fn first_session(&mut self) -> Option<Visit> {
+    /// The first session channel; none when the client has gone. Whoever wants a connection carried
+    /// (`ssh -W`) is left waiting: told no, their client would go before it has heard why.
+    async fn first_session(&mut self, waiting: &mut Vec<Errand>) -> Option<Visit> {
         loop {
             match self.arrivals.recv().await? {
                 Arrival::Session(visit) => return Some(visit),
-                Arrival::Jump { .. } | Arrival::Refused(_) => {}
+                Arrival::Errand(errand) => waiting.push(errand),
+                Arrival::Jump { .. }
+                | Arrival::Listen(_)
+                | Arrival::Unlisten(_)
+                | Arrival::Refused(_) => {}
             }
         }
     }

@@ -17,9 +17,9 @@ use control::Clock;
 use jiff::Timestamp;
 use policies::words::Shown;
 use policies::{
-    Capability, Credential, Deed, Denial, Endpoint, GrantId, HostKeyPin, HostPort, InputRecording,
-    Login, Obligations, PrincipalName, Protocol as Spoken, SessionId, SeverReason, SshEndpoint,
-    Target, TargetName, Terms,
+    Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostKeyPin, HostPort,
+    InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken, SessionId, SeverReason,
+    SshEndpoint, Target, TargetName, Terms,
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
@@ -44,7 +44,9 @@ pub(crate) struct House {
     pub(crate) port: u16,
     pub(crate) runtime: tokio::runtime::Runtime,
     ssh: Arc<Ssh>,
-    _sshd: Sshd,
+    target_port: u16,
+    /// Where the target is a real one.
+    _sshd: Option<Sshd>,
 }
 
 /// What sessions share.
@@ -54,6 +56,7 @@ pub(crate) struct Room {
     recorder: Recorder,
     clock: Clock,
     identify: Arc<People>,
+    capabilities: Capabilities,
     cut: watch::Sender<bool>,
     /// How each session ended, in order.
     pub(crate) closed: Mutex<Vec<String>>,
@@ -69,7 +72,25 @@ struct Keys {
     hosts: PrivateKey,
 }
 
-fn key(seed: u8) -> PrivateKey {
+impl Keys {
+    fn new() -> Self {
+        Self {
+            targets: key(1),
+            people: key(2),
+            hosts: key(3),
+        }
+    }
+}
+
+/// An empty directory for one test.
+fn empty(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("tidegate-ssh-{name}-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&dir));
+    std::fs::create_dir_all(dir.join("sshd")).unwrap();
+    dir
+}
+
+pub(crate) fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
@@ -126,13 +147,23 @@ impl Identify for People {
     }
 }
 
-/// Refuses one command, so that a refusal can be seen.
+/// Refuses one command and one host, so that a refusal can be seen, and what the permit does not name.
 struct Judgement;
 
 impl Judge for Judgement {
-    fn may(&self, _: &Terms, deed: &Deed) -> Result<(), Denial> {
-        let forbidden = matches!(deed, Deed::Exec { command } if command == "forbidden");
-        if forbidden {
+    fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
+        let named = |capability| terms.capabilities.contains(&capability);
+        let allowed = match deed {
+            Deed::Exec { command } => command != "forbidden",
+            Deed::ForwardPort { host, .. } => {
+                named(Capability::ForwardPort) && host != "forbidden.example"
+            }
+            Deed::ReversePort { .. } => named(Capability::ReversePort),
+            Deed::ForwardAgent => named(Capability::ForwardAgent),
+            Deed::ForwardX11 => named(Capability::ForwardX11),
+            Deed::Connect | Deed::Shell | Deed::Subsystem { .. } => true,
+        };
+        if !allowed {
             return Err(Denial::Forbidden {
                 policy: "no-such-thing".to_owned(),
                 reason: "not on a test's watch".to_owned(),
@@ -169,7 +200,7 @@ impl Inside for Arc2 {
 }
 
 /// Believes every host.
-struct Anybody;
+pub(crate) struct Anybody;
 
 impl client::Handler for Anybody {
     type Error = russh::Error;
@@ -209,7 +240,7 @@ impl Room {
             protocol: Spoken::Ssh,
             grant: GrantId::new(now, [1; 10]),
             until: now + Duration::from_secs(900),
-            capabilities: [Capability::Shell, Capability::Exec].into(),
+            capabilities: self.capabilities.clone(),
             obligations: Obligations {
                 input: InputRecording::Counted,
                 idle_limit: None,
@@ -313,14 +344,12 @@ impl Room {
 
 impl House {
     pub(crate) fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("tidegate-ssh-{name}-{}", std::process::id()));
-        drop(std::fs::remove_dir_all(&dir));
-        std::fs::create_dir_all(dir.join("sshd")).unwrap();
-        let keys = Keys {
-            targets: key(1),
-            people: key(2),
-            hosts: key(3),
-        };
+        Self::with(name, &[])
+    }
+
+    /// A house whose permits name more than a shell and commands.
+    pub(crate) fn with(name: &str, more: &[Capability]) -> Self {
+        let (dir, keys) = (empty(name), Keys::new());
         let user_ca = keys.targets.public_key().to_openssh().unwrap();
         let sshd = Sshd::start(&SshdOptions {
             dir: &dir.join("sshd"),
@@ -329,6 +358,23 @@ impl House {
             signals: Signals::Shared,
         })
         .unwrap();
+        let target = (sshd.port(), sshd.host_key().to_owned());
+        Self::before(dir, more, target, Some(sshd))
+    }
+
+    /// A house whose target listens at this port of the loopback address, and has this key.
+    pub(crate) fn against(name: &str, more: &[Capability], target: (u16, String)) -> Self {
+        Self::before(empty(name), more, target, None)
+    }
+
+    fn before(
+        dir: PathBuf,
+        more: &[Capability],
+        target: (u16, String),
+        sshd: Option<Sshd>,
+    ) -> Self {
+        let (target_port, host_key) = target;
+        let keys = Keys::new();
         write_client(&dir, &keys);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -340,10 +386,10 @@ impl House {
             endpoint: Endpoint::Ssh(SshEndpoint {
                 addr: HostPort {
                     host: "127.0.0.1".to_owned(),
-                    port: sshd.port(),
+                    port: target_port,
                 },
                 host_key: HostKeyPin::Keys {
-                    keys: vec![sshd.host_key().to_owned()],
+                    keys: vec![host_key],
                 },
             }),
             logins: [Login::parse("root").unwrap()].into(),
@@ -364,6 +410,10 @@ impl House {
             recorder: Recorder::open_dir(&recordings, limits, Arc::new(NoSeal)).unwrap(),
             clock: runtime.block_on(async { Clock::system() }),
             identify: Arc::new(People { registered }),
+            capabilities: [Capability::Shell, Capability::Exec]
+                .into_iter()
+                .chain(more.iter().copied())
+                .collect(),
             cut: watch::Sender::new(false),
             closed: Mutex::default(),
             denied: Mutex::default(),
@@ -378,6 +428,7 @@ impl House {
             port,
             runtime,
             ssh,
+            target_port,
             _sshd: sshd,
         }
     }
@@ -415,6 +466,11 @@ impl House {
         path
     }
 
+    /// The port of the target itself, past us.
+    pub(crate) fn target_port(&self) -> u16 {
+        self.target_port
+    }
+
     /// Every frame of the one recording, as text, once the session has ended.
     pub(crate) fn frames(&self) -> Vec<String> {
         assert_eq!(self.closed(1).len(), 1);
@@ -438,6 +494,14 @@ impl House {
     where
         F: Future<Output = T>,
     {
+        self.speak(async |client| with(client.channel_open_session().await.unwrap()).await)
+    }
+
+    /// The same on a connection.
+    pub(crate) fn speak<T>(
+        &self,
+        with: impl AsyncFnOnce(client::Handle<Anybody>) -> T,
+    ) -> Option<T> {
         let abusing = async {
             let config = Arc::new(client::Config::default());
             let address = ("127.0.0.1", self.port);
@@ -445,7 +509,7 @@ impl House {
             let key = PrivateKeyWithHashAlg::new(Arc::new(key(31)), None);
             let proven = client.authenticate_publickey("root+web1", key).await;
             assert!(proven.unwrap().success());
-            with(client.channel_open_session().await.unwrap()).await
+            with(client).await
         };
         let limited = async { tokio::time::timeout(Duration::from_secs(20), abusing).await };
         self.runtime.block_on(limited).ok()

@@ -11,6 +11,10 @@
 
 mod files;
 mod flow;
+mod forward;
+mod hostile;
 mod house;
 mod recording;
+mod reverse;
+mod service;
 mod session;

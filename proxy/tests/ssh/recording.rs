@@ -6,14 +6,14 @@ use std::process::Stdio;
 use crate::house::{House, finish};
 
 /// Fails unless one frame holds all of these.
-fn holds(frames: &[String], parts: &[&str]) {
+pub(crate) fn holds(frames: &[String], parts: &[&str]) {
     let found = frames
         .iter()
         .any(|frame| parts.iter().all(|part| frame.contains(part)));
     assert!(found, "{parts:?} in {frames:#?}");
 }
 
-fn bytes(text: &str) -> String {
+pub(crate) fn bytes(text: &str) -> String {
     format!("bytes: {:?}", text.as_bytes())
 }
 

@@ -338,7 +338,7 @@ fn forwarding_of_every_kind_is_refused_with_a_sentence() {
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.stdout, b"done\n");
     assert!(
-        err.contains("tidegate: TG603 port forwarding is not part of"),
+        err.contains("administratively prohibited: TG603 port forwarding is not part of"),
         "{err}"
     );
 

@@ -17,6 +17,9 @@ const EXIT_STATUS: u8 = 9;
 const EXIT_SIGNAL: u8 = 10;
 const CLOSED: u8 = 11;
 const REFUSED: u8 = 12;
+const FORWARD: u8 = 13;
+const LISTEN: u8 = 14;
+const UNLISTEN: u8 = 15;
 
 pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
     match event {
@@ -47,6 +50,23 @@ pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
             numbers(to, &[*status]);
         }
         ChannelEvent::ExitSignal { name, message } => texts(to, EXIT_SIGNAL, &[name, message]),
+        ChannelEvent::Forward {
+            host,
+            port,
+            originator,
+            originator_port,
+        } => {
+            texts(to, FORWARD, &[host, originator]);
+            numbers(to, &[*port, *originator_port]);
+        }
+        ChannelEvent::Listen { host, port } => {
+            texts(to, LISTEN, &[host]);
+            numbers(to, &[*port]);
+        }
+        ChannelEvent::Unlisten { host, port } => {
+            texts(to, UNLISTEN, &[host]);
+            numbers(to, &[*port]);
+        }
         ChannelEvent::Closed => to.push(CLOSED),
         ChannelEvent::Refused { code, what } => texts(to, REFUSED, &[code, what]),
     }
@@ -101,6 +121,23 @@ pub(super) fn decode<'a>(from: &mut Cursor<'a>) -> Result<ChannelEvent<'a>, Malf
         REFUSED => ChannelEvent::Refused {
             code: from.text()?,
             what: from.text()?,
+        },
+        FORWARD => {
+            let (host, originator) = (from.text()?, from.text()?);
+            ChannelEvent::Forward {
+                host,
+                port: from.u32()?,
+                originator,
+                originator_port: from.u32()?,
+            }
+        }
+        LISTEN => ChannelEvent::Listen {
+            host: from.text()?,
+            port: from.u32()?,
+        },
+        UNLISTEN => ChannelEvent::Unlisten {
+            host: from.text()?,
+            port: from.u32()?,
         },
         value => {
             return Err(Malformed::Choice {

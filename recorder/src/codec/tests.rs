@@ -57,6 +57,9 @@ proptest! {
             ChannelEvent::Eof { stream },
             ChannelEvent::ExitStatus { status: n },
             ChannelEvent::ExitSignal { name: &a, message: &b },
+            ChannelEvent::Forward { host: &a, port: n, originator: &b, originator_port: m },
+            ChannelEvent::Listen { host: &a, port: n },
+            ChannelEvent::Unlisten { host: &a, port: n },
             ChannelEvent::Closed,
             ChannelEvent::Refused { code: &a, what: &b },
         ] {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::plain::{line, title};
 use super::{ExportError, harmless};
-use crate::frame::{ChannelEvent, Frame, Stream};
+use crate::frame::{CARRIED, ChannelEvent, Frame, Stream};
 use crate::heading::Heading;
 use crate::read::Reader;
 use crate::terminal::Sanitiser;
@@ -117,7 +117,7 @@ impl<W: Write> Cast<'_, W> {
     fn shows(&self, channel: u32, stream: Stream) -> bool {
         match self.channel {
             Some(shown) => shown == channel,
-            None => stream != Stream::Input,
+            None => stream != Stream::Input && channel < CARRIED,
         }
     }
 
@@ -157,6 +157,9 @@ impl<W: Write> Cast<'_, W> {
             | ChannelEvent::Eof { .. }
             | ChannelEvent::ExitStatus { .. }
             | ChannelEvent::ExitSignal { .. }
+            | ChannelEvent::Forward { .. }
+            | ChannelEvent::Listen { .. }
+            | ChannelEvent::Unlisten { .. }
             | ChannelEvent::Closed
             | ChannelEvent::Refused { .. } => Ok(()),
         }

@@ -144,6 +144,21 @@ fn channel_event(event: &ChannelEvent<'_>) -> Value {
         ChannelEvent::ExitSignal { name, message } => {
             json!({ "event": "exit_signal", "name": name, "message": message })
         }
+        ChannelEvent::Forward {
+            host,
+            port,
+            originator,
+            originator_port,
+        } => json!({
+            "event": "forward", "host": host, "port": port,
+            "originator": originator, "originator_port": originator_port,
+        }),
+        ChannelEvent::Listen { host, port } => {
+            json!({ "event": "listen", "host": host, "port": port })
+        }
+        ChannelEvent::Unlisten { host, port } => {
+            json!({ "event": "unlisten", "host": host, "port": port })
+        }
         ChannelEvent::Closed => json!({ "event": "closed" }),
         ChannelEvent::Refused { code, what } => {
             json!({ "event": "refused", "code": code, "what": what })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ExportError;
 use super::sql::{clock, lines, printable};
 use crate::End;
-use crate::frame::{ChannelEvent, Frame, Omission, Stream};
+use crate::frame::{CARRIED, ChannelEvent, Frame, Omission, Stream};
 use crate::heading::Heading;
 use crate::read::Reader;
 use crate::terminal::Transcript;
@@ -34,7 +34,7 @@ pub(super) fn write<R: Read>(
                 channel,
                 stream,
                 bytes,
-            } => say(&mut voices, (*channel, *stream), bytes, &mut text),
+            } if *channel < CARRIED => say(&mut voices, (*channel, *stream), bytes, &mut text),
             Frame::Omitted {
                 stream: Stream::Input,
                 bytes,
@@ -43,6 +43,7 @@ pub(super) fn write<R: Read>(
             } => {
                 unkept = unkept.saturating_add(*bytes);
             }
+            Frame::Data { .. } => {}
             Frame::Omitted { .. }
             | Frame::Channel { .. }
             | Frame::Statement(_)
@@ -123,7 +124,9 @@ pub(crate) fn line(at: Duration, frame: &Frame<'_>) -> Option<String> {
         return Some(sql);
     }
     let what = match frame {
-        Frame::Channel { channel, event } => format!("channel {channel} {}", event_text(event)?),
+        Frame::Channel { channel, event } => {
+            format!("{} {}", channel_name(*channel), event_text(event)?)
+        }
         Frame::Omitted {
             channel,
             stream,
@@ -136,7 +139,8 @@ pub(crate) fn line(at: Duration, frame: &Frame<'_>) -> Option<String> {
                 Omission::Bulk => "as bulk data",
             };
             format!(
-                "channel {channel}: {bytes} bytes of {} counted, not kept, {why}",
+                "{}: {bytes} bytes of {} counted, not kept, {why}",
+                channel_name(*channel),
                 stream_name(*stream)
             )
         }
@@ -163,6 +167,14 @@ pub(crate) fn stream_name(stream: Stream) -> &'static str {
     }
 }
 
+/// What a channel is called: what is carried is numbered by itself.
+fn channel_name(channel: u32) -> String {
+    match channel.checked_sub(CARRIED) {
+        None => format!("channel {channel}"),
+        Some(number) => format!("connection {number}"),
+    }
+}
+
 fn event_text(event: &ChannelEvent<'_>) -> Option<String> {
     Some(match event {
         ChannelEvent::Opened { .. } | ChannelEvent::Eof { .. } | ChannelEvent::Closed => {
@@ -181,6 +193,20 @@ fn event_text(event: &ChannelEvent<'_>) -> Option<String> {
         ChannelEvent::Signal { name } => format!("signal {name}"),
         ChannelEvent::ExitStatus { status } => format!("exit status {status}"),
         ChannelEvent::ExitSignal { name, message } => format!("killed by signal {name} {message}"),
+        ChannelEvent::Forward {
+            host,
+            port,
+            originator,
+            originator_port: _,
+        } => match port {
+            0 => format!("to {host}"),
+            _ => format!("from {originator} to {host}, port {port}"),
+        },
+        ChannelEvent::Listen { host, port: 0 } => format!("the target listens on {host}"),
+        ChannelEvent::Listen { host, port } => {
+            format!("the target listens on {host}, port {port}")
+        }
+        ChannelEvent::Unlisten { host, .. } => format!("the target stops listening on {host}"),
         ChannelEvent::Refused { code, what } => format!("refused: {code} {what}"),
     })
 }

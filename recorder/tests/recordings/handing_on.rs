@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use recorder::{
-    ChannelEvent, Form, Format, Frame, Omission, Outcome, Parameter, Reader, Recording, SqlError,
-    Statement, StatementKind, Stream, Value, export,
+    CARRIED, ChannelEvent, Form, Format, Frame, Omission, Outcome, Parameter, Reader, Recording,
+    SqlError, Statement, StatementKind, Stream, Value, export,
 };
 
 use crate::desk::{Desk, at, complete, heading, output, session};
@@ -201,6 +201,48 @@ fn a_transcript_is_what_was_read() {
         text.contains("12 bytes of input were counted, not kept"),
         "{text}"
     );
+}
+
+#[test]
+fn what_is_carried_for_others_is_told_of_and_not_drawn() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let event = |event| Frame::Channel {
+        channel: CARRIED,
+        event,
+    };
+    let forward = ChannelEvent::Forward {
+        host: "db.internal",
+        port: 6379,
+        originator: "127.0.0.1",
+        originator_port: 40_000,
+    };
+    recording.append(at(1), &event(forward)).unwrap();
+    let data = Frame::Data {
+        channel: CARRIED,
+        stream: Stream::Output,
+        bytes: b"+PONG",
+    };
+    recording.append(at(2), &data).unwrap();
+    terminal(&recording);
+    let sealed = complete(&recording, at(3_000));
+    let exported = |form| {
+        let mut out = Vec::new();
+        export(
+            &mut Reader::open(&sealed.path).unwrap(),
+            form,
+            None,
+            &mut out,
+        )
+        .unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let text = exported(Form::Text);
+    let told = "connection 0 from 127.0.0.1 to db.internal, port 6379";
+    assert!(text.contains(told) && !text.contains("PONG"), "{text}");
+    let cast = exported(Form::CastV2);
+    assert!(cast.contains("$ ls") && !cast.contains("PONG"), "{cast}");
+    assert!(exported(Form::JsonLines).contains("PONG"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use policies::words::recordings as words;
-use recorder::{ChannelEvent, Frame, RESTORE, Reader, Sanitiser, Stream, show};
+use recorder::{CARRIED, ChannelEvent, Frame, RESTORE, Reader, Sanitiser, Stream, show};
 
 use super::keys::{Key, Keys};
 use super::{PlayArgs, odd, rewound};
@@ -259,7 +259,9 @@ impl<'a> Deck<'a> {
                     channel,
                     stream: Stream::Output | Stream::ErrorOutput,
                     bytes,
-                } if *self.channel.get_or_insert(channel) == channel => {
+                } if (channel < CARRIED || self.channel.is_some())
+                    && *self.channel.get_or_insert(channel) == channel =>
+                {
                     let mut text = String::new();
                     self.sanitiser.feed(bytes, &mut text);
                     self.aside = aside(&text).unwrap_or(self.aside);

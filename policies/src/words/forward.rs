@@ -1,0 +1,86 @@
+//! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
+//! to `TG619`.
+
+use super::{Shown, Words};
+
+/// Something about a connection or a listener, to the person whose session it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardSaying<'a> {
+    /// Policy does not let them have this connection carried.
+    NotForwarded {
+        /// Where to, for example `db.internal:5432`.
+        to: &'a str,
+        /// What policy said.
+        why: &'a str,
+    },
+    /// The target did not connect them.
+    NotConnected {
+        /// Where to.
+        to: &'a str,
+    },
+    /// The target does not listen for them.
+    NotListening {
+        /// Where, for example `localhost:8080`.
+        at: &'a str,
+        /// Why not.
+        why: &'a str,
+    },
+    /// They want the target to listen where others can reach it.
+    NotLoopback,
+    /// Their client did not take a connection that came in at the target.
+    NotTaken {
+        /// At which listener.
+        at: &'a str,
+    },
+    /// A connection that was carried turned out to be one that has a door of its own.
+    Inside {
+        /// What, for example `an SSH connection`.
+        what: &'a str,
+        /// Where to.
+        to: &'a str,
+    },
+}
+
+impl Shown for ForwardSaying<'_> {
+    fn words(&self) -> Words {
+        let (code, what, hint) = match self {
+            Self::NotForwarded { to, why } => (
+                "TG609",
+                format!("no connection to `{to}`: {why}"),
+                Some("tidegate grants ls"),
+            ),
+            Self::NotConnected { to } => (
+                "TG610",
+                format!("the target did not connect to `{to}`"),
+                None,
+            ),
+            Self::Inside { what, to } => (
+                "TG611",
+                format!(
+                    "{what} to `{to}` was ended: inside another connection it cannot be recorded"
+                ),
+                Some("go to it as a target of its own: tidegate ls"),
+            ),
+            Self::NotListening { at, why } => (
+                "TG612",
+                format!("the target does not listen on `{at}`: {why}"),
+                None,
+            ),
+            Self::NotLoopback => (
+                "TG613",
+                "a target listens on its loopback address alone".to_owned(),
+                Some("ssh -R PORT:HOST:PORT"),
+            ),
+            Self::NotTaken { at } => (
+                "TG614",
+                format!("the client did not take a connection to `{at}`"),
+                None,
+            ),
+        };
+        Words {
+            code,
+            what,
+            hint: hint.map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a target may open with us: connections to listeners that this session asked it for, and
+//! nothing else.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::client::{ChannelOpenHandle, Msg};
+use russh::{Channel, ChannelOpenFailure};
+use tokio::sync::{Notify, mpsc};
+
+use super::channels::{FORWARDS_MAX, LISTENERS_MAX};
+use super::place::Place;
+
+/// A connection that came in at the target. Its channel is open once `reply` says so; without a word,
+/// it is refused.
+pub(super) struct Inbound {
+    /// The channel that will carry it.
+    pub(super) channel: Channel<Msg>,
+    /// Where the target waits for an answer.
+    pub(super) reply: ChannelOpenHandle,
+    /// The listener that it came to.
+    pub(super) at: Place,
+    /// Where the target says that it came from; none for sockets.
+    pub(super) from: Option<SocketAddr>,
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The listeners of one session, and the way in for who comes to them. A clone shares them.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    listeners: Mutex<Listeners>,
+    settled: Notify,
+    inbound: mpsc::Sender<Inbound>,
+}
+
+#[derive(Debug, Default)]
+struct Listeners {
+    /// By where they are, with what was asked for.
+    open: HashMap<Place, Place>,
+    /// How many were asked for at whatever port is free, and are not known yet.
+    unsettled: usize,
+}
+
+impl Gate {
+    /// A gate that expects nobody, and where those come out who are let in.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Inbound>) {
+        let (inbound, out) = mpsc::channel(FORWARDS_MAX);
+        let inner = Arc::new(Inner {
+            listeners: Mutex::default(),
+            settled: Notify::new(),
+            inbound,
+        });
+        (Self { inner }, out)
+    }
+
+    /// Expects connections there from here on. False when there are too many listeners, or one there.
+    pub(super) fn expect(&self, asked: &Place) -> bool {
+        let mut listeners = self.listeners();
+        let count = listeners.open.len().saturating_add(listeners.unsettled);
+        if count >= LISTENERS_MAX || listeners.open.contains_key(asked) {
+            return false;
+        }
+        if asked.is_settled() {
+            listeners.open.insert(asked.clone(), asked.clone());
+        } else {
+            listeners.unsettled = listeners.unsettled.saturating_add(1);
+        }
+        true
+    }
+
+    /// The target has said where it listens, or that it does not.
+    pub(super) fn settle(&self, asked: &Place, bound: Option<&Place>) {
+        let mut listeners = self.listeners();
+        if asked.is_settled() {
+            listeners.open.remove(asked);
+        } else {
+            listeners.unsettled = listeners.unsettled.saturating_sub(1);
+        }
+        if let Some(bound) = bound {
+            listeners.open.insert(bound.clone(), asked.clone());
+        }
+        drop(listeners);
+        self.inner.settled.notify_waiters();
+    }
+
+    /// Expects nobody there any more. False when nobody was expected.
+    pub(super) fn forget(&self, at: &Place) -> bool {
+        self.listeners().open.remove(at).is_some()
+    }
+
+    /// What was asked for to have somebody come there, once that is known.
+    pub(super) async fn asked_for(&self, at: &Place) -> Option<Place> {
+        loop {
+            let mut settled = pin!(self.inner.settled.notified());
+            settled.as_mut().enable();
+            let (found, unsettled) = {
+                let listeners = self.listeners();
+                (listeners.open.get(at).cloned(), listeners.unsettled)
+            };
+            if found.is_some() || unsettled == 0 {
+                return found;
+            }
+            settled.await;
+        }
+    }
+
+    /// Takes in who came, unless nobody can be expected there.
+    pub(super) async fn let_in(&self, inbound: Inbound) {
+        let expected = {
+            let listeners = self.listeners();
+            listeners.open.contains_key(&inbound.at) || listeners.unsettled > 0
+        };
+        if !expected {
+            return refuse(inbound.reply).await;
+        }
+        // A reply that is dropped is a no.
+        drop(self.inner.inbound.try_send(inbound));
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.inner
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says no to a target that opens what nobody asked for.
+pub(super) async fn refuse(reply: ChannelOpenHandle) {
+    tracing::warn!("target.opened_a_channel");
+    reply
+        .reject(ChannelOpenFailure::AdministrativelyProhibited)
+        .await;
+}

@@ -1,0 +1,184 @@
+//! Listeners at the target (`ssh -R`): who comes to them reaches the client, is in the recording, and
+//! is gone when the session is.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use policies::Capability;
+
+use crate::house::{House, finish};
+use crate::recording::{bytes, holds};
+use crate::service::{PATIENCE, Service, connect, end};
+
+fn house(name: &str) -> House {
+    House::with(name, &[Capability::ReversePort])
+}
+
+/// `ssh -N` with a listener at the target.
+fn reverse(house: &House, listener: &str) -> Child {
+    let mut ssh = house.client("ssh");
+    ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-R", listener]);
+    ssh.arg("root+web1@localhost");
+    ssh.stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Says `hello` and hears what comes, to its end.
+fn talk(mut stream: TcpStream) -> String {
+    stream.write_all(b"hello").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut got = String::new();
+    stream.read_to_string(&mut got).unwrap();
+    got
+}
+
+/// Waits until nobody listens there any more.
+fn gone(port: u16) {
+    let started = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "somebody still listens");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn who_comes_at_the_target_reaches_the_client_and_is_in_the_recording() {
+    let house = house("rev-whole");
+    let service = Service::echo();
+    let port = proxy::demo::free_port().unwrap();
+    let ssh = reverse(&house, &format!("{port}:{}", service.addr()));
+    assert_eq!(talk(connect(port)), "helloend");
+    end(ssh);
+    gone(port);
+    let frames = house.frames();
+    let there = format!("host: \"localhost\", port: {port}");
+    holds(&frames, &["Listen", &there]);
+    holds(&frames, &["Opened", "forwarded-tcpip"]);
+    holds(&frames, &["Forward", &there, "originator: \"127.0.0.1\""]);
+    // What the person's side sends is input, whoever spoke first.
+    holds(&frames, &["Data", "Output", &bytes("hello")]);
+    holds(&frames, &["Data", "Input", &bytes("end")]);
+}
+
+#[test]
+fn the_target_chooses_a_port_where_it_is_asked_to() {
+    let house = house("rev-any");
+    let service = Service::echo();
+    let mut ssh = reverse(&house, &format!("0:{}", service.addr()));
+    let mut said = [0; 64];
+    let count = ssh.stderr.as_mut().unwrap().read(&mut said).unwrap();
+    let said = String::from_utf8_lossy(said.get(..count).unwrap()).into_owned();
+    let port = said.strip_prefix("Allocated port ").unwrap();
+    let port = port.split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(talk(connect(port)), "helloend");
+    end(ssh);
+    let frames = house.frames();
+    holds(&frames, &["Listen", "port: 0 "]);
+    holds(&frames, &["Listen", &format!("port: {port}")]);
+}
+
+#[test]
+fn a_socket_at_the_target_can_be_listened_on() {
+    let house = house("rev-socket");
+    let service = Service::echo();
+    let path = house.dir.join("far");
+    let ssh = reverse(&house, &format!("{}:{}", path.display(), service.addr()));
+    let started = Instant::now();
+    let mut stream = loop {
+        match UnixStream::connect(&path) {
+            Ok(stream) => break stream,
+            Err(refused) => assert!(started.elapsed() < PATIENCE, "{refused}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    stream.write_all(b"hello").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut got = String::new();
+    stream.read_to_string(&mut got).unwrap();
+    assert_eq!(got, "helloend");
+    end(ssh);
+    holds(
+        &house.frames(),
+        &["Opened", "forwarded-streamlocal@openssh.com"],
+    );
+}
+
+#[test]
+fn only_the_targets_own_loopback_address_is_listened_on() {
+    let house = house("rev-wide");
+    let service = Service::echo();
+    let port = proxy::demo::free_port().unwrap();
+    for address in ["*", "0.0.0.0", "192.0.2.1"] {
+        let listener = format!("{address}:{port}:{}", service.addr());
+        let mut ssh = house.ssh("root+web1");
+        ssh.args(["-R", &listener, "true"]);
+        let (_, _, err) = finish(ssh);
+        assert!(err.contains("remote port forwarding failed"), "{err}");
+        assert!(err.contains("tidegate: TG613"), "{err}");
+    }
+}
+
+#[test]
+fn a_listener_ends_when_the_client_says_so_and_when_the_session_is_cut() {
+    let house = house("rev-end");
+    let service = Service::echo();
+    let (first, second) = (
+        proxy::demo::free_port().unwrap(),
+        proxy::demo::free_port().unwrap(),
+    );
+    let socket = house.dir.join("mux");
+    let listener = |port: u16| format!("{port}:{}", service.addr());
+    let mut ssh = house.client("ssh");
+    ssh.arg("-M").arg("-S").arg(&socket).arg("-N");
+    ssh.args(["-R", &listener(first), "-R", &listener(second)]);
+    let ssh = ssh.arg("root+web1@localhost").spawn().unwrap();
+    let stays = connect(second);
+    connect(first);
+    let mut cancel = house.client("ssh");
+    cancel.arg("-S").arg(&socket).args(["-O", "cancel", "-R"]);
+    cancel.args([&listener(first), "root+web1@localhost"]);
+    let (status, _, err) = finish(cancel);
+    assert_eq!(status, Some(0), "{err}");
+    gone(first);
+    assert_eq!(talk(stays), "helloend");
+    let cut = Instant::now();
+    house.cut();
+    gone(second);
+    assert!(
+        cut.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        cut.elapsed()
+    );
+    end(ssh);
+    holds(&house.frames(), &["Unlisten", &format!("port: {first}")]);
+}
+
+#[test]
+fn a_session_has_so_many_listeners_and_no_more() {
+    let house = house("rev-limit");
+    let counted = house.speak(async |client| {
+        let mut count = 0;
+        while count < 20 && client.tcpip_forward("localhost", 0).await.is_ok() {
+            count += 1;
+        }
+        let refused = client.tcpip_forward("localhost", 0).await;
+        (count, refused.is_err())
+    });
+    assert_eq!(counted, Some((16, true)));
+}
+
+#[test]
+fn a_second_ssh_does_not_come_in_either() {
+    let house = house("rev-ssh");
+    let port = proxy::demo::free_port().unwrap();
+    let ssh = reverse(&house, &format!("{port}:127.0.0.1:{}", house.target_port()));
+    let mut stream = connect(port);
+    let mut got = Vec::new();
+    drop(stream.read_to_end(&mut got));
+    assert_eq!(got, b"", "the client's sshd greets, and is not heard");
+    end(ssh);
+    holds(&house.frames(), &["Refused", "TG611", "an SSH connection"]);
+}
