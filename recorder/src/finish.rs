@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use policies::SessionId;
 
 use crate::End;
-use crate::chain::{Chain, push_frame};
+use crate::chain::{Chain, peek, push_frame};
 use crate::checkpoint::Checkpoint;
 use crate::frame::Frame;
 use crate::recorder::{Paths, Shared};
-use crate::segment::{self, Container, Unpacked};
+use crate::segment::{self, Container, SEGMENT_TARGET, Unpacked};
 
 /// A recording that is complete and signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +40,6 @@ pub(crate) struct Finish<'a> {
     pub(crate) open: Vec<u8>,
     /// The number of the first of them.
     pub(crate) open_first: u64,
-    /// The time of the first of them, in µs.
-    pub(crate) open_at_us: u64,
 }
 
 impl Finish<'_> {
@@ -94,33 +92,48 @@ impl Finish<'_> {
         if self.open.is_empty() {
             self.open_first = self.chain.next;
         }
-        let begin = self.open.len();
         push_frame(&mut self.chain, at, close, &mut self.open)
-            .map_err(|refused| io::Error::other(format!("{refused:?}")))?;
-        if begin == 0 {
-            self.open_at_us = self.chain.last_us;
+            .map_err(|refused| io::Error::other(format!("{refused:?}")))
+    }
+
+    /// Packs what is open, in segments as a writer makes them: after a power loss it can be more
+    /// than a reader takes in one.
+    fn pack_open(&mut self) -> io::Result<()> {
+        let open = std::mem::take(&mut self.open);
+        let mut rest = open.as_slice();
+        while !rest.is_empty() {
+            match self.pack_run(rest) {
+                Ok(after) => rest = after,
+                Err(error) => {
+                    // A second try goes on after the segments that were written.
+                    self.open = rest.to_vec();
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
 
-    fn pack_open(&mut self) -> io::Result<()> {
-        let frames = self.chain.next.saturating_sub(self.open_first);
-        if self.open.is_empty() {
-            return Ok(());
-        }
+    /// Packs one segment from the front of `open` and returns what follows it.
+    fn pack_run<'a>(&mut self, open: &'a [u8]) -> io::Result<&'a [u8]> {
+        let at_us = peek(open).map_err(io::Error::other)?.at_us;
+        let (frames, length) = run(open);
+        let (bytes, rest) = open
+            .split_at_checked(length)
+            .ok_or(io::ErrorKind::InvalidData)?;
         let unpacked = Unpacked {
             first: self.open_first,
-            frames: u32::try_from(frames).map_err(io::Error::other)?,
-            at_us: self.open_at_us,
-            bytes: &self.open,
+            frames,
+            at_us,
+            bytes,
         };
         let (part, at) = (self.part, self.part_len);
         let written = segment::pack(unpacked, &mut self.container, |packed| {
             part.write_all_at(packed, at).map(|()| packed.len() as u64)
         })?;
         self.part_len = self.part_len.saturating_add(written);
-        self.open = Vec::new();
-        Ok(())
+        self.open_first = self.open_first.saturating_add(u64::from(frames));
+        Ok(rest)
     }
 
     /// Does `step`; where it finds no space, gives up the reserve and does it once more.
@@ -148,6 +161,19 @@ impl Finish<'_> {
         }
         File::open(&shared.dir)?.sync_all()
     }
+}
+
+/// How many frames at the front of `open` make a segment, and how many bytes they have. As with a
+/// writer, the frame that reaches the target is the last one.
+fn run(open: &[u8]) -> (u32, usize) {
+    let (mut frames, mut length) = (0_u32, 0_usize);
+    while length < SEGMENT_TARGET
+        && let Ok(link) = peek(open.get(length..).unwrap_or_default())
+    {
+        frames = frames.saturating_add(1);
+        length = length.saturating_add(link.length);
+    }
+    (frames, length)
 }
 
 /// A quota is as good as a disk (`errno(3)`: ENOSPC, EDQUOT).

@@ -71,6 +71,9 @@ pub(crate) struct Walk<R> {
     offset: u64,
     /// Where the segment at hand begins in the file.
     begin: u64,
+    /// The number that the first frame of the segment at hand has, and the container value before
+    /// that segment.
+    before: (u64, Container),
     pub(crate) chain: Chain,
     pub(crate) container: Container,
     packed: Vec<u8>,
@@ -117,9 +120,10 @@ impl<R> Walk<R> {
         self.begin
     }
 
-    /// Whether every frame of the segment at hand was taken.
-    pub(crate) fn at_boundary(&self) -> bool {
-        self.left == 0
+    /// The number that the first frame of the segment at hand has, and the container value before
+    /// that segment; the same of what would come after the last one.
+    pub(crate) fn before(&self) -> (u64, Container) {
+        self.before
     }
 
     /// The frames of the segment at hand that were good.
@@ -142,6 +146,7 @@ impl<R: Read> Walk<R> {
             input,
             offset: title.len() as u64,
             begin: title.len() as u64,
+            before: (0, Container::start()),
             chain: Chain::start(),
             container: Container::start(),
             packed: Vec::new(),
@@ -205,6 +210,7 @@ impl<R: Read> Walk<R> {
     /// Takes the next segment, or the checkpoint.
     fn ahead(&mut self) -> Result<Ahead, Break> {
         self.begin = self.offset;
+        self.before = (self.chain.next, self.container);
         self.unpacked.clear();
         self.place = 0;
         if self.note.is_some() {

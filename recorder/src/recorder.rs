@@ -186,11 +186,13 @@ impl Recorder {
             drop(self.shared.reserve.restore());
         }
         let stopped = sync_all(&live);
-        // Every one is asked: each forgets that it was new.
-        let born = live.iter().filter(|recording| recording.is_new()).count();
-        if born > 0 {
-            // The frames are on disk; an entry that is not yet is found by the next sync.
-            drop(File::open(&self.shared.dir).and_then(|dir| dir.sync_all()));
+        let born: Vec<_> = live.iter().filter(|recording| recording.is_new()).collect();
+        // The frames are on disk. Where the directory is not, they stay new and the next sync
+        // tries again.
+        if !born.is_empty() && sync_dir(&self.shared.dir).is_ok() {
+            for recording in born {
+                recording.entry_is_on_disk();
+            }
         }
         stopped
     }
@@ -256,6 +258,11 @@ fn sync_all(live: &[Arc<Live>]) -> Vec<Stopped> {
     stopped
 }
 
+/// Brings the names in `dir` to disk.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
 /// The sessions that have a file with this extension in `dir`, oldest first.
 pub(crate) fn sessions(dir: &Path, extension: &str) -> io::Result<Vec<SessionId>> {
     let mut found = Vec::new();
@@ -268,4 +275,64 @@ pub(crate) fn sessions(dir: &Path, extension: &str) -> io::Result<Vec<SessionId>
     }
     found.sort_unstable();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use policies::{Credential, GrantId, InputRecording, Protocol};
+
+    use super::*;
+
+    /// Signs nothing: no recording here is sealed.
+    struct NoKey;
+
+    impl Seal for NoKey {
+        fn sign(&self, _message: &[u8]) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn key(&self) -> [u8; 32] {
+            [0; 32]
+        }
+    }
+
+    fn heading() -> Heading {
+        let now: Timestamp = "2026-11-21T14:00:00Z".parse().unwrap();
+        Heading {
+            session: SessionId::new(now, [1; 10]),
+            grant: GrantId::new(now, [9; 10]),
+            principal: "alice".parse().unwrap(),
+            credential: Credential::Key {
+                fingerprint: "SHA256:abc".to_owned(),
+            },
+            source: "192.0.2.7".parse().unwrap(),
+            target: "web1".parse().unwrap(),
+            login: "deploy".parse().unwrap(),
+            protocol: Protocol::Ssh,
+            reason: None,
+            input: InputRecording::Kept,
+            started_at: now,
+        }
+    }
+
+    #[test]
+    fn a_directory_that_could_not_be_synced_is_synced_by_the_next_call() {
+        let parent = tempfile::tempdir().unwrap();
+        let [dir, away] = ["recordings", "away"].map(|name| parent.path().join(name));
+        let limits = Limits {
+            reserve_bytes: 0,
+            ..Limits::default()
+        };
+        let recorder = Recorder::open_dir(&dir, limits, Arc::new(NoKey)).unwrap();
+        let recording = recorder.open(&heading()).unwrap();
+        let live = recording.downgrade().upgrade().unwrap();
+        // The files are open and can be synced; the directory is not found.
+        fs::rename(&dir, &away).unwrap();
+        assert!(recorder.sync().is_empty());
+        assert!(live.is_new());
+        fs::rename(&away, &dir).unwrap();
+        assert!(recorder.sync().is_empty());
+        assert!(!live.is_new());
+    }
 }

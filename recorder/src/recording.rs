@@ -5,9 +5,10 @@
 //! from the page cache when it is packed. Buffers belong to the thread.
 
 use std::cell::RefCell;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
@@ -207,26 +208,15 @@ impl Recording {
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
+        let mut made = Made(Vec::new());
         let part = options.open(&paths.part).map_err(refused)?;
+        made.0.push(paths.part);
         // Tells recovery that this recording is being written; gone with the process.
         part.try_lock().map_err(|held| refused(held.into()))?;
         let tail = options.append(true).open(&paths.tail).map_err(refused)?;
+        made.0.push(paths.tail);
         let opening = segment::opening();
         part.write_all_at(&opening, 0).map_err(refused)?;
-        let state = State {
-            chain: Chain::start(),
-            container: Container::start(),
-            part_len: opening.len() as u64,
-            tail_len: 0,
-            open: OpenSegment {
-                begin: 0,
-                first: 0,
-                frames: 0,
-                at_us: 0,
-            },
-            failure: None,
-            told: false,
-        };
         let live = Live {
             shared,
             session,
@@ -235,7 +225,7 @@ impl Recording {
             tail,
             dirty: AtomicBool::new(true),
             new: AtomicBool::new(true),
-            state: Mutex::new(state),
+            state: Mutex::new(State::start(opening.len() as u64)),
         };
         live.write(Duration::ZERO, |chain, to| {
             let encode = |to: &mut Vec<u8>| {
@@ -246,6 +236,7 @@ impl Recording {
                 .map_err(AppendError::from)
         })
         .map_err(|source| OpenError::Heading { session, source })?;
+        made.keep();
         Ok(Self {
             live: Arc::new(live),
         })
@@ -253,6 +244,45 @@ impl Recording {
 
     pub(crate) fn downgrade(&self) -> Weak<Live> {
         Arc::downgrade(&self.live)
+    }
+}
+
+/// The files of a recording that is being made. They go if it does not begin: they have no heading,
+/// so every recovery would find and refuse them.
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            // One that stays is told of by the next recovery.
+            drop(fs::remove_file(file));
+        }
+    }
+}
+
+impl State {
+    /// Before the first frame; the file of segments has its opening.
+    fn start(part_len: u64) -> Self {
+        Self {
+            chain: Chain::start(),
+            container: Container::start(),
+            part_len,
+            tail_len: 0,
+            open: OpenSegment {
+                begin: 0,
+                first: 0,
+                frames: 0,
+                at_us: 0,
+            },
+            failure: None,
+            told: false,
+        }
     }
 }
 
@@ -392,14 +422,18 @@ impl Live {
                 .chain
                 .next
                 .saturating_sub(u64::from(state.open.frames)),
-            open_at_us: state.open.at_us,
         };
         finish.seal(at, now, close, &self.shared)
     }
 
-    /// Whether the directory's entry is not yet known to be on disk; asks once.
+    /// Whether the directory's entry is not yet known to be on disk.
     pub(crate) fn is_new(&self) -> bool {
-        self.new.swap(false, Ordering::AcqRel)
+        self.new.load(Ordering::Acquire)
+    }
+
+    /// Takes note that the directory's entry is on disk.
+    pub(crate) fn entry_is_on_disk(&self) {
+        self.new.store(false, Ordering::Release);
     }
 
     /// Whether something was written that is not yet known to be on disk.

@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use crate::finish::{Finish, Sealed};
 use crate::frame::Frame;
 use crate::heading::Heading;
 use crate::read::Walk;
-use crate::recorder::{Paths, Recorder, Shared, sessions};
+use crate::recorder::{Paths, Recorder, Shared, sessions, sync_dir};
 use crate::segment::{self, Container, SEGMENT_MAX};
 use crate::{End, Timeline};
 
@@ -131,7 +131,10 @@ fn salvage(
         return Err(RecoverError::Heading(Box::new(broken)));
     };
     let damaged = match found.damage {
-        Some(damage) => Some((damage, keep_copy(paths).map_err(RecoverError::Files)?)),
+        Some(damage) => Some((
+            damage,
+            keep_copy(shared, paths).map_err(RecoverError::Files)?,
+        )),
         None => None,
     };
     let (end, timeline) = ending
@@ -145,7 +148,6 @@ fn salvage(
         part_len: found.part_len,
         container: found.container,
         open_first: found.open_first,
-        open_at_us: peek(&found.open).map_or(0, |link| link.at_us),
         open: found.open,
         chain: found.chain,
     };
@@ -222,26 +224,19 @@ fn walk_part(mut part: &File) -> Result<Found, Break> {
     if length == segment::opening().len() as u64 {
         return Ok(Found::nothing());
     }
-    let mut before = (walk.chain.next, walk.container);
     let heading = walk.heading()?;
     let mut ending = None;
     let damage = loop {
-        if walk.at_boundary() {
-            before = (walk.chain.next, walk.container);
-        }
         match walk.link() {
             Ok(None) => break None,
             Ok(Some(link)) => ending = close_of(&link),
             Err(broken) => break Some(broken),
         }
     };
-    // Between segments nothing of the segment at hand is open; inside one, its good frames are.
+    // What is good of the segment at hand is packed anew, in its place. Between segments that is
+    // nothing.
     let open = walk.good().to_vec();
-    let (open_first, container) = if open.is_empty() {
-        (walk.chain.next, before.1)
-    } else {
-        before
-    };
+    let (open_first, container) = walk.before();
     Ok(Found {
         heading: Some(heading),
         part_len: walk.begin(),
@@ -279,12 +274,32 @@ fn read_tail(paths: &Paths) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// Keeps damaged files as they were found, beside the recording.
-fn keep_copy(paths: &Paths) -> io::Result<PathBuf> {
+/// Keeps damaged files as they were found, beside the recording. The copies are on disk when this
+/// returns: only then may the originals be changed.
+fn keep_copy(shared: &Shared, paths: &Paths) -> io::Result<PathBuf> {
     let copy = paths.part.with_extension("damaged");
-    fs::copy(&paths.part, &copy)?;
     if paths.tail.exists() {
-        fs::copy(&paths.tail, paths.part.with_extension("damaged-tail"))?;
+        keep(&paths.tail, &paths.part.with_extension("damaged-tail"))?;
     }
+    keep(&paths.part, &copy)?;
+    sync_dir(&shared.dir)?;
     Ok(copy)
+}
+
+/// Copies one file, unless that was done. A copy that is there was made before a recovery that did
+/// not come to its end changed the original, so it is the better evidence.
+fn keep(original: &Path, copy: &Path) -> io::Result<()> {
+    if copy.try_exists()? {
+        return Ok(());
+    }
+    // Under its last name a copy is whole.
+    let begun = copy.with_extension("copying");
+    let done = fs::copy(original, &begun)
+        .and_then(|_bytes| File::open(&begun)?.sync_all())
+        .and_then(|()| fs::rename(&begun, copy));
+    if done.is_err() {
+        // Half a copy shows nothing, and the disk may be full of it.
+        drop(fs::remove_file(&begun));
+    }
+    done
 }

@@ -1,5 +1,6 @@
 //! Writing, and what is there when it is over.
 
+use policies::Credential;
 use recorder::{AppendError, End, Frame, Reader, Timeline, verify};
 
 use crate::desk::{Desk, at, complete, heading, now, output, outputs, session};
@@ -122,6 +123,34 @@ fn a_session_has_one_recording() {
         desk.recorder.open(&heading(1)),
         Err(recorder::OpenError::Exists(_))
     ));
+}
+
+#[test]
+fn a_recording_that_does_not_begin_leaves_no_file() {
+    let desk = Desk::new();
+    let mut too_large = heading(1);
+    too_large.credential = Credential::Key {
+        fingerprint: "x".repeat(64 << 20),
+    };
+    assert!(matches!(
+        desk.recorder.open(&too_large),
+        Err(recorder::OpenError::Heading { .. })
+    ));
+    assert!(desk.names().is_empty());
+    assert!(desk.recorder.recover(now()).unwrap().is_empty());
+    complete(&desk.open(1), at(1));
+}
+
+#[test]
+fn a_recording_that_does_not_begin_removes_only_what_it_made() {
+    let desk = Desk::new();
+    let tail = format!("{}.tail", session(1));
+    std::fs::write(desk.file(&tail), b"of another").unwrap();
+    assert!(matches!(
+        desk.recorder.open(&heading(1)),
+        Err(recorder::OpenError::Exists(_))
+    ));
+    assert_eq!(desk.names(), [tail]);
 }
 
 #[test]

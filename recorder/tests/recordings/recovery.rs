@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use recorder::{End, Recording, Salvage, verify};
+use recorder::{End, Fault, Recording, Salvage, verify};
 
 use crate::desk::{Desk, at, now, output, outputs, session};
 
@@ -146,4 +146,94 @@ fn damage_inside_is_told_and_the_file_is_kept() {
     assert!(fs::read(copy).unwrap() == bytes);
     assert!(verify(&salvage.sealed.path, None, &desk.key).is_ok());
     assert!(outputs(&salvage.sealed.path) == [noise(1), noise(2), noise(3)].concat());
+}
+
+/// How many bytes open a file of segments.
+const OPENING: usize = 29;
+
+/// Where each segment begins, and the frames that it has, raw.
+fn segments(part: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut begin = OPENING;
+    while begin < part.len() {
+        let packed = u32::from_le_bytes(part[begin + 24..begin + 28].try_into().unwrap());
+        let end = begin + 44 + packed as usize;
+        let frames = zstd::bulk::decompress(&part[begin + 44..end], 65 << 20).unwrap();
+        found.push((begin, frames));
+        begin = end;
+    }
+    found
+}
+
+/// Leaves a recording whose second segment has one more frame than its header says, and returns
+/// both files as they are.
+fn miscounted(desk: &Desk) -> (Vec<u8>, Vec<u8>) {
+    let recording = desk.open(1);
+    recording.append(at(1_000), &output(b"one")).unwrap();
+    recording.append(at(12_000), &output(b"two")).unwrap();
+    recording.append(at(12_001), &output(b"three")).unwrap();
+    recording.append(at(24_000), &output(b"four")).unwrap();
+    crash(recording);
+    let part = desk.file(&format!("{}.part", session(1)));
+    let mut bytes = fs::read(&part).unwrap();
+    let second = segments(&bytes)[1].0;
+    assert_eq!(bytes[second + 16..second + 20], 2_u32.to_le_bytes());
+    bytes[second + 16] = 1;
+    fs::write(&part, &bytes).unwrap();
+    let raw = fs::read(desk.file(&format!("{}.tail", session(1)))).unwrap();
+    (bytes, raw)
+}
+
+#[test]
+fn a_segment_that_says_too_few_frames_is_packed_again_under_its_own_number() {
+    let desk = Desk::new();
+    miscounted(&desk);
+    let salvage = recover(&desk);
+    let (broken, _copy) = salvage.damaged.unwrap();
+    assert!(matches!(broken.fault, Fault::Count));
+    verify(&salvage.sealed.path, None, &desk.key).unwrap();
+    assert_eq!(outputs(&salvage.sealed.path), b"onetwothreefour");
+}
+
+#[test]
+fn a_second_recovery_keeps_the_copies_of_the_first() {
+    let desk = Desk::new();
+    let (packed, raw) = miscounted(&desk);
+    let salvage = recover(&desk);
+    // As if the first had been killed after it began to write.
+    fs::remove_file(&salvage.sealed.path).unwrap();
+    let changed = [packed.as_slice(), b"changed"].concat();
+    fs::write(desk.file(&format!("{}.part", session(1))), changed).unwrap();
+    fs::write(desk.file(&format!("{}.tail", session(1))), &raw[..1]).unwrap();
+    let (_broken, copy) = recover(&desk).damaged.unwrap();
+    let names = ["damaged", "damaged-tail", "rec"].map(|end| format!("{}.{end}", session(1)));
+    assert_eq!(desk.names(), names);
+    assert_eq!(copy, desk.file(&names[0]));
+    assert_eq!(fs::read(copy).unwrap(), packed);
+    assert_eq!(fs::read(desk.file(&names[1])).unwrap(), raw);
+}
+
+#[test]
+fn raw_frames_that_one_segment_cannot_hold_are_sealed_in_several() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let (block, huge) = (vec![b'x'; 256 << 10], vec![b'y'; 63 << 20]);
+    for round in 1..=15 {
+        recording.append(at(round), &output(&block)).unwrap();
+    }
+    recording.append(at(16), &output(&huge)).unwrap();
+    crash(recording);
+    // As if the power had failed before the packed segments were on disk: until they are, the raw
+    // frames are not cut.
+    let part = desk.file(&format!("{}.part", session(1)));
+    let packed = fs::read(&part).unwrap();
+    let raw: Vec<_> = segments(&packed)
+        .into_iter()
+        .map(|(_begin, frames)| frames)
+        .collect();
+    fs::write(desk.file(&format!("{}.tail", session(1))), raw.concat()).unwrap();
+    fs::write(&part, &packed[..OPENING]).unwrap();
+    let sealed = recover(&desk).sealed;
+    verify(&sealed.path, None, &desk.key).unwrap();
+    assert!(outputs(&sealed.path) == [block.repeat(15), huge].concat());
 }
