@@ -95,14 +95,7 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
                 Omission::Bulk => 1,
             });
             to.extend_from_slice(&bytes.to_le_bytes());
-            match digest {
-                Some(Digest::Blake3(digest)) => {
-                    to.push(BLAKE3);
-                    to.extend_from_slice(digest);
-                }
-                Some(Digest::Sha256(digest)) => encode_digest(Some(digest), to),
-                None => encode_digest(None, to),
-            }
+            encode_any_digest(digest.as_ref(), to);
             Ok(kind::OMITTED)
         }
         Frame::Channel { channel, event } => {
@@ -132,6 +125,17 @@ pub(crate) fn encode(frame: &Frame<'_>, to: &mut Vec<u8>) -> Result<u8, Malforme
             encode_document(&Ending { end, timeline }, to, "end")?;
             Ok(kind::CLOSE)
         }
+    }
+}
+
+fn encode_any_digest(digest: Option<&Digest>, to: &mut Vec<u8>) {
+    match digest {
+        Some(Digest::Blake3(digest)) => {
+            to.push(BLAKE3);
+            to.extend_from_slice(digest);
+        }
+        Some(Digest::Sha256(digest)) => encode_digest(Some(digest), to),
+        None => encode_digest(None, to),
     }
 }
 

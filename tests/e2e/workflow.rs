@@ -141,6 +141,25 @@ fn waiting_that_runs_out_exits_5_and_an_approval_ends_it() {
 }
 
 #[test]
+fn revoking_what_somebody_has_ends_what_is_left() {
+    let world = World::new();
+    let over = world.grant_ssh("10m");
+    let left = world.grant_pg("10m");
+    world.revoke(&over);
+    let again = ["tidegate", "revoke", &over, "--reason", "over now"];
+    let again = world.bob().output(&again).unwrap();
+    assert_eq!(again.status.code(), Some(CONFLICT), "{}", err(&again));
+    let line = [
+        "tidegate", "-o", "name", "revoke", "--user", "alice", "--reason", "over now", "--yes",
+    ];
+    let revoked = world.bob().output(&line).unwrap();
+    assert!(revoked.status.success(), "{}", err(&revoked));
+    assert_eq!(out(&revoked).trim(), left);
+    let none = world.bob().output(&line).unwrap();
+    assert_eq!(none.status.code(), Some(NOT_FOUND), "{}", err(&none));
+}
+
+#[test]
 fn a_policy_with_a_mistake_is_refused_with_line_and_caret() {
     let world = World::new();
     let dir = world.config_dir().join("policy");

@@ -6,7 +6,7 @@ use control::api::wire::{AuditView, List, Trust};
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::printer::{Format, Row};
+use crate::cli::printer::{Format, Row, harmless};
 use crate::cli::{state, tls, when};
 
 /// Look at the audit log
@@ -44,7 +44,7 @@ impl Row for AuditView {
             self.line.seq.to_string(),
             when::stamp(self.line.event.at),
             event.unwrap_or_default(),
-            detail.to_string(),
+            harmless::json(&detail.to_string()),
             self.line.digest.clone(),
         ]
     }
@@ -65,7 +65,10 @@ pub(crate) async fn ca(context: &Context, verb: CaVerb) -> Outcome {
     let trust = trust(context).await?;
     match context.printer.format {
         Format::Json | Format::Jsonl => context.printer.record(&trust),
-        Format::Name => context.printer.text(&format!("{}\n", trust.fingerprint)),
+        Format::Name => {
+            let text = harmless::text(&trust.fingerprint);
+            context.printer.text(&format!("{text}\n"))
+        }
         Format::Table | Format::Wide => {
             let lines = [
                 format!("fingerprint    {}", trust.fingerprint),
@@ -76,7 +79,8 @@ pub(crate) async fn ca(context: &Context, verb: CaVerb) -> Outcome {
                 format!("x509 target CA\n{}", trust.x509_target_ca.trim()),
                 format!("x509 login CA\n{}", trust.x509_login_ca.trim()),
             ];
-            context.printer.text(&format!("{}\n", lines.join("\n")))
+            let text = harmless::text(&lines.join("\n"));
+            context.printer.text(&format!("{text}\n"))
         }
     }
 }

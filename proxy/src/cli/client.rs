@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::failure::{Exit, Failure, refusal};
+use crate::cli::printer::harmless;
 use crate::cli::tls;
 
 /// How long a connection may take to stand.
@@ -19,6 +20,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long an answer may take. Longer than the server's longest wait (30 s), shorter than
 /// anybody's patience.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long an answer may be, in bytes, but for files, which are not kept in memory. The longest
+/// are lists. At first contact nobody knows yet who answers.
+const ANSWER_MAX: usize = 64 << 20;
 
 /// A connection to the API.
 #[derive(Debug, Clone)]
@@ -111,15 +116,30 @@ impl Client {
         if status.is_success() {
             return Ok(answer);
         }
-        let body = answer.bytes().await.unwrap_or_default();
+        let body = self.whole(answer).await.unwrap_or_default();
         Err(self.refused(doing, status, serde_json::from_slice(&body).ok()))
     }
 
     async fn parsed<T: DeserializeOwned>(&self, answer: reqwest::Response) -> Result<T, Failure> {
-        let body = answer.bytes().await.map_err(|error| self.failed(&error))?;
+        let body = self.whole(answer).await?;
         let body: &[u8] = if body.is_empty() { b"null" } else { &body };
-        serde_json::from_slice(body)
-            .map_err(|odd| Failure::new(Exit::Error, cli::odd_answer(&odd.to_string())))
+        serde_json::from_slice(body).map_err(|odd| {
+            let found = harmless::line(&odd.to_string());
+            Failure::new(Exit::Error, cli::odd_answer(&found))
+        })
+    }
+
+    /// The body of an answer, as long as it is no longer than an answer may be.
+    async fn whole(&self, mut answer: reqwest::Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(|error| self.failed(&error))? {
+            if body.len().saturating_add(piece.len()) > ANSWER_MAX {
+                let odd = cli::odd_answer("it is longer than any answer");
+                return Err(Failure::new(Exit::Error, odd));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
     }
 
     fn refused(&self, doing: &str, status: StatusCode, problem: Option<Problem>) -> Failure {
@@ -140,9 +160,12 @@ impl Client {
                     Some(reference) => format!("{} (ref {reference})", problem.detail),
                     None => problem.detail,
                 };
-                let hint = cli::next(doing, refusal(&code)).or(problem.hint);
+                // One line each: what a server says must not pass for a line of ours.
+                let why = harmless::line(&why);
+                let hint = problem.hint.as_deref().map(harmless::line);
+                let hint = cli::next(doing, refusal(&code)).or(hint);
                 let trouble = cli::refused(doing, &why, hint.as_deref());
-                Failure::new(exit, trouble.coded(code))
+                Failure::new(exit, trouble.coded(harmless::line(&code)))
             }
         }
     }

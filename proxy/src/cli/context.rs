@@ -3,6 +3,7 @@
 use control::Clock;
 use jiff::Timestamp;
 use policies::words::cli;
+use zeroize::Zeroizing;
 
 use crate::cli::client::{Client, trusting};
 use crate::cli::failure::{Exit, Failure};
@@ -66,7 +67,7 @@ impl Context {
         let (ca, chain, key) = (
             self.state.read(CA)?,
             self.state.read(TLS_CERTIFICATE)?,
-            self.state.read(TLS_KEY)?,
+            Zeroizing::new(self.state.read(TLS_KEY)?),
         );
         trusting(
             &bastion.url,

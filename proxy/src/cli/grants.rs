@@ -105,11 +105,51 @@ async fn in_sight(
 /// Ends one grant, or every grant of a person or a target.
 pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
     let doing = "revoke";
-    let ids = match (&args.id, &args.session) {
-        (Some(id), _) => vec![id.clone()],
+    let ids = meant(context, doing, &args).await?;
+    if ids.is_empty() {
+        return Err(Failure::new(Exit::NotFound, cli::nothing_to_revoke()));
+    }
+    let mut tally = Tally::of(Wish::Named);
+    if args.user.is_some() || args.target.is_some() {
+        tally = Tally::of(Wish::Over);
+        let question = cli::revoke_question(ids.len());
+        args.assent
+            .confirmed(&context.surroundings, &question, "revoke them")
+            .await?;
+    }
+    let client = context.client(doing)?;
+    let ending = Ending {
+        reason: args.reason,
+    };
+    for id in &ids {
+        let path = format!("/v1/grants/{}/revoke", segment(id));
+        let answer = client.post(&format!("revoke {id}"), &path, &ending).await;
+        // The first failure is told by whoever ends the program.
+        let further = tally.count(answer);
+        if let Some((exit, trouble)) = further.and_then(|one| Some((one.exit, one.trouble?))) {
+            context.printer.trouble(exit, &trouble);
+        }
+    }
+    let Tally { ended, failure, .. } = tally;
+    if !ended.is_empty() || failure.is_none() {
+        let names: Vec<String> = ended.iter().map(|one| one.subject.clone()).collect();
+        let cut: usize = ended.iter().map(|one| one.sessions.len()).sum();
+        context.printer.done(
+            &List::of(ended),
+            &names.join("\n"),
+            &cli::revoked(&names, cut),
+        )?;
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// The grants that were meant.
+async fn meant(context: &Context, doing: &str, args: &RevokeArgs) -> Result<Vec<String>, Failure> {
+    match (&args.id, &args.session) {
+        (Some(id), _) => Ok(vec![id.clone()]),
         (None, Some(session)) => {
             let SessionView { session, .. } = sessions::one(context, session).await?;
-            vec![session.grant.to_string()]
+            Ok(vec![session.grant.to_string()])
         }
         (None, None) => {
             let list = in_sight(context, doing, true).await?;
@@ -122,36 +162,94 @@ pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
                         .as_ref()
                         .is_none_or(|target| grant.target == *target)
             };
-            list.items
-                .iter()
-                .filter(|grant| wanted(grant))
-                .map(|grant| grant.id.to_string())
-                .collect()
+            let ids = list.items.iter().filter(|grant| wanted(grant));
+            Ok(ids.map(|grant| grant.id.to_string()).collect())
         }
-    };
-    if ids.is_empty() {
-        return Err(Failure::new(Exit::NotFound, cli::nothing_to_revoke()));
     }
-    if args.user.is_some() || args.target.is_some() {
-        let question = cli::revoke_question(ids.len());
-        args.assent
-            .confirmed(&context.surroundings, &question, "revoke them")?;
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// That one grant ends: that it is over already is worth knowing.
+    Named,
+    /// That grants are over, whoever ended them.
+    Over,
+}
+
+/// What became of revocations, one after the other. None holds up those after it.
+#[derive(Debug)]
+struct Tally {
+    wish: Wish,
+    ended: Vec<Ended>,
+    /// The first that failed.
+    failure: Option<Failure>,
+}
+
+impl Tally {
+    fn of(wish: Wish) -> Self {
+        Self {
+            wish,
+            ended: Vec::new(),
+            failure: None,
+        }
     }
-    let client = context.client(doing)?;
-    let ending = Ending {
-        reason: args.reason,
-    };
-    let mut ended = Vec::with_capacity(ids.len());
-    for id in &ids {
-        let path = format!("/v1/grants/{}/revoke", segment(id));
-        let one: Ended = client.post(&format!("revoke {id}"), &path, &ending).await?;
-        ended.push(one);
+
+    /// Counts one answer. Gives back a failure that is not the first.
+    fn count(&mut self, answer: Result<Ended, Failure>) -> Option<Failure> {
+        match answer {
+            Ok(one) => self.ended.push(one),
+            Err(over) if over.exit == Exit::Conflict && self.wish == Wish::Over => {}
+            Err(failure) if self.failure.is_some() => return Some(failure),
+            Err(failure) => self.failure = Some(failure),
+        }
+        None
     }
-    let names: Vec<String> = ended.iter().map(|one| one.subject.clone()).collect();
-    let cut: usize = ended.iter().map(|one| one.sessions.len()).sum();
-    context.printer.done(
-        &List::of(ended),
-        &names.join("\n"),
-        &cli::revoked(&names, cut),
-    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(wish: Wish, answers: impl IntoIterator<Item = Result<&'static str, Exit>>) -> Tally {
+        let mut tally = Tally::of(wish);
+        for answer in answers {
+            let answer = answer
+                .map(|grant| Ended::of(grant.to_owned(), Vec::new()))
+                .map_err(Failure::told);
+            drop(tally.count(answer));
+        }
+        tally
+    }
+
+    #[track_caller]
+    fn check(tally: &Tally, ended: &[&str], exit: Option<Exit>) {
+        let names: Vec<&str> = tally.ended.iter().map(|one| one.subject.as_str()).collect();
+        assert_eq!(names, ended);
+        assert_eq!(tally.failure.as_ref().map(|failure| failure.exit), exit);
+    }
+
+    #[test]
+    fn a_failure_leaves_no_other_grant_in_force() {
+        let answers = [
+            Ok("grt_1"),
+            Err(Exit::Denied),
+            Ok("grt_2"),
+            Err(Exit::Unreachable),
+            Ok("grt_3"),
+        ];
+        let tally = counted(Wish::Over, answers);
+        check(&tally, &["grt_1", "grt_2", "grt_3"], Some(Exit::Denied));
+    }
+
+    #[test]
+    fn a_grant_that_is_over_already_fails_only_who_named_it() {
+        let answers = [Err(Exit::Conflict), Ok("grt_1")];
+        check(&counted(Wish::Over, answers), &["grt_1"], None);
+        check(
+            &counted(Wish::Named, [Err(Exit::Conflict)]),
+            &[],
+            Some(Exit::Conflict),
+        );
+    }
 }

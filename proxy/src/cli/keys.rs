@@ -10,6 +10,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PublicKey};
 use tokio::net::UnixStream;
+use zeroize::Zeroizing;
 
 use crate::cli::client::chain;
 use crate::cli::failure::{Exit, Failure};
@@ -106,7 +107,7 @@ async fn agent_keys(socket: &Path) -> Vec<Candidate> {
 
 impl Candidate {
     /// Gets it ready to sign; asks for a passphrase where there is one and somebody to ask.
-    pub(crate) fn open(self, surroundings: &Surroundings) -> Result<Signer, Failure> {
+    pub(crate) async fn open(self, surroundings: &Surroundings) -> Result<Signer, Failure> {
         let path = match self {
             Self::Agent { key, socket } => return Ok(Signer::Agent { key, socket }),
             Self::File { path } => path,
@@ -114,12 +115,13 @@ impl Candidate {
         let shown = path.to_string_lossy().into_owned();
         let odd = |found: &str| Failure::new(Exit::Error, cli::file("read the key", &shown, found));
         let text = std::fs::read_to_string(&path).map_err(|error| odd(&error.to_string()))?;
-        let key = PrivateKey::from_openssh(&text)
+        let text = Zeroizing::new(text);
+        let key = PrivateKey::from_openssh(text.as_bytes())
             .map_err(|_odd| Failure::new(Exit::Error, cli::not_a_private_key(&shown)))?;
         if !key.is_encrypted() {
             return Ok(Signer::File { key: Box::new(key) });
         }
-        let passphrase = prompt::passphrase(surroundings, &shown)?;
+        let passphrase = prompt::passphrase(surroundings, &shown).await?;
         let key = key
             .decrypt(passphrase.as_bytes())
             .map_err(|_wrong| odd("wrong passphrase"))?;

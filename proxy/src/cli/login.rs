@@ -52,7 +52,7 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
     let tried = candidates(&context.surroundings, args.identity.as_deref()).await?;
     let count = tried.len();
     for candidate in tried {
-        let signer = match candidate.open(&context.surroundings) {
+        let signer = match candidate.open(&context.surroundings).await {
             Ok(signer) => signer,
             Err(failure) if count == 1 => return Err(failure),
             Err(_locked) => continue,
@@ -121,7 +121,8 @@ async fn first_contact(
                 &question,
                 "log in",
                 "--ca-fingerprint",
-            )?;
+            )
+            .await?;
         }
         None => {
             return Err(Failure::new(

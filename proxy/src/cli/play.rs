@@ -46,7 +46,7 @@ pub(crate) struct PlayArgs {
 
 /// `play …`.
 pub(crate) async fn play(context: &Context, args: PlayArgs) -> Outcome {
-    let file = fetched(context, &args.which).await?;
+    let (file, _session) = fetched(context, &args.which).await?;
     let copy = file.try_clone().map_err(|error| odd(&args.which, &error))?;
     let protocol = read(&args.which, copy)?.heading().protocol;
     let watched = stdin().is_terminal() && stdout().is_terminal();

@@ -63,7 +63,9 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             let client = context.client(doing)?;
             if !dry_run {
                 let question = cli::policies_question(texts.documents.len());
-                assent.confirmed(&context.surroundings, &question, doing)?;
+                assent
+                    .confirmed(&context.surroundings, &question, doing)
+                    .await?;
             }
             let path = if dry_run {
                 "/v1/policies?dry_run=true"
@@ -118,7 +120,11 @@ fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     let failure =
         |path: &Path, error: &std::io::Error| Failure::unread(&path.to_string_lossy(), error);
     let entries = std::fs::read_dir(dir).map_err(|error| failure(dir, &error))?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    // A file that is not seen is a `forbid` that is not in force.
+    let paths: Result<Vec<PathBuf>, std::io::Error> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect();
+    let mut paths = paths.map_err(|error| failure(dir, &error))?;
     paths.sort();
     let text = |path: &Path| -> Result<PolicyText, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| failure(path, &error))?;
@@ -134,7 +140,7 @@ fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     let documents: Result<Vec<PolicyText>, Failure> =
         paths.iter().filter(cedar).map(|path| text(path)).collect();
     let quorums = dir.join("quorums.toml");
-    let quorums = if quorums.is_file() {
+    let quorums = if paths.contains(&quorums) {
         Some(text(&quorums)?)
     } else {
         None

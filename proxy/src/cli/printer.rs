@@ -1,7 +1,10 @@
 //! The only file that writes to standard output.
 //!
 //! Data goes to standard output; talk goes to standard error. A closed pipe is not an error:
-//! `tidegate ls | head -1` ends quietly.
+//! `tidegate ls | head -1` ends quietly. What is printed may come from a server that has not proven
+//! itself: all but what is printed as it is passes through [`harmless`].
+
+pub(crate) mod harmless;
 
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
@@ -104,7 +107,7 @@ impl Printer {
             Format::Name => {
                 let names: Vec<String> = rows
                     .iter()
-                    .filter_map(|row| row.cells().into_iter().next())
+                    .filter_map(|row| cells(row).into_iter().next())
                     .collect();
                 self.lines(&names)
             }
@@ -117,9 +120,9 @@ impl Printer {
         match self.format {
             Format::Json => self.json(thing),
             Format::Jsonl => self.line(thing),
-            Format::Name => self.lines(&thing.cells().into_iter().take(1).collect::<Vec<_>>()),
+            Format::Name => self.lines(&cells(thing).into_iter().take(1).collect::<Vec<_>>()),
             Format::Table | Format::Wide => {
-                let cells = thing.cells();
+                let cells = cells(thing);
                 let width = T::COLUMNS
                     .0
                     .iter()
@@ -143,9 +146,9 @@ impl Printer {
         match self.format {
             Format::Json => self.json(result),
             Format::Jsonl => self.line(result),
-            Format::Name => self.lines(&[name.to_owned()]),
+            Format::Name => self.lines(&[harmless::text(name)]),
             Format::Table | Format::Wide if self.quiet => Ok(()),
-            Format::Table | Format::Wide => self.text(&format!("{said}\n")),
+            Format::Table | Format::Wide => self.text(&format!("{}\n", harmless::text(said))),
         }
     }
 
@@ -171,14 +174,14 @@ impl Printer {
     /// Says something to the person, on standard error.
     pub(crate) fn say(self, text: &str) {
         if self.talks() {
-            drop(writeln!(stderr().lock(), "{text}"));
+            drop(writeln!(stderr().lock(), "{}", harmless::text(text)));
         }
     }
 
     /// Says something in the place of what was said in this line before.
     pub(crate) fn again(self, text: &str) {
         if self.talks() {
-            let mut out = stderr().lock();
+            let (mut out, text) = (stderr().lock(), harmless::text(text));
             drop(write!(out, "\r\x1b[K{text}").and_then(|()| out.flush()));
         }
     }
@@ -187,9 +190,10 @@ impl Printer {
     pub(crate) fn trouble(self, exit: Exit, trouble: &Trouble) {
         let text = match self.format {
             Format::Json | Format::Jsonl => {
-                serde_json::to_string(&Complaint::of(exit, trouble)).unwrap_or_default()
+                let told = serde_json::to_string(&Complaint::of(exit, trouble));
+                harmless::json(&told.unwrap_or_default())
             }
-            Format::Table | Format::Wide | Format::Name => trouble.to_string(),
+            Format::Table | Format::Wide | Format::Name => harmless::text(&trouble.to_string()),
         };
         drop(writeln!(stderr().lock(), "{text}"));
     }
@@ -209,12 +213,12 @@ impl Printer {
 
     fn json(self, thing: &impl Serialize) -> Outcome {
         let text = serde_json::to_string_pretty(thing).map_err(|odd| unprintable(&odd))?;
-        self.text(&format!("{text}\n"))
+        self.text(&format!("{}\n", harmless::json(&text)))
     }
 
     fn line(self, thing: &impl Serialize) -> Outcome {
         let text = serde_json::to_string(thing).map_err(|odd| unprintable(&odd))?;
-        self.text(&format!("{text}\n"))
+        self.text(&format!("{}\n", harmless::json(&text)))
     }
 
     fn lines(self, lines: &[String]) -> Outcome {
@@ -237,11 +241,17 @@ impl Printer {
             .headers
             .then_some(heading)
             .into_iter()
-            .chain(rows.iter().map(Row::cells))
+            .chain(rows.iter().map(cells))
             .map(|cells| cells.into_iter().take(shown).collect())
             .collect();
         self.lines(&aligned(&cells))
     }
+}
+
+/// The cells of a row, each safe to print and one line.
+fn cells<T: Row>(row: &T) -> Vec<String> {
+    let cells = row.cells();
+    cells.iter().map(|cell| harmless::line(cell)).collect()
 }
 
 /// Pads every column but the last to its widest cell.

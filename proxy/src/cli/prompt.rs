@@ -1,11 +1,15 @@
 //! Asking the person at the terminal. Without a terminal nothing is asked: the verb ends and names
 //! the flag that answers.
+//!
+//! Asking waits like everything else, so that Ctrl-C is heard meanwhile.
 
-use std::io::{BufRead, Write, stderr, stdin};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, Stdin, Write, stderr, stdin};
+use std::thread;
 
 use clap::Args;
 use policies::words::cli;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::cli::failure::{Exit, Failure};
@@ -22,7 +26,7 @@ pub(crate) struct Assent {
 
 impl Assent {
     /// Asks, unless the answer was given.
-    pub(crate) fn confirmed(
+    pub(crate) async fn confirmed(
         self,
         surroundings: &Surroundings,
         question: &str,
@@ -31,12 +35,12 @@ impl Assent {
         if self.yes {
             return Ok(());
         }
-        confirmed(surroundings, question, doing, "--yes")
+        confirmed(surroundings, question, doing, "--yes").await
     }
 }
 
 /// Asks for a plain yes. `flag` is what answers when there is nobody to ask.
-pub(crate) fn confirmed(
+pub(crate) async fn confirmed(
     surroundings: &Surroundings,
     question: &str,
     doing: &str,
@@ -49,14 +53,14 @@ pub(crate) fn confirmed(
         ));
     }
     say(question);
-    match line().trim() {
+    match line().await.trim() {
         "y" | "yes" => Ok(()),
         _other => Err(Failure::new(Exit::Error, cli::not_confirmed(doing))),
     }
 }
 
 /// Asks for the passphrase of a key file, without showing it.
-pub(crate) fn passphrase(
+pub(crate) async fn passphrase(
     surroundings: &Surroundings,
     path: &str,
 ) -> Result<Zeroizing<String>, Failure> {
@@ -66,21 +70,40 @@ pub(crate) fn passphrase(
         return Err(Failure::new(Exit::Usage, cli::flag_needed(&what, flag)));
     }
     say(&format!("passphrase of {path}: "));
-    echo("-echo");
-    let answer = line();
-    echo("echo");
-    say("\n");
+    // Whoever listens for Ctrl-C has begun to before anything is hidden.
+    tokio::task::yield_now().await;
+    let hidden = Hidden::begin();
+    let answer = line().await;
+    drop(hidden);
     Ok(answer)
 }
 
-/// `stty(1)` on the terminal that we were started from. Where it fails the text is shown, as `cat`
-/// would.
-fn echo(mode: &str) {
-    let stty = Command::new("stty")
-        .arg(mode)
-        .stdin(Stdio::inherit())
-        .status();
-    drop(stty);
+/// The terminal does not show what is typed while this lives, and is as it was afterwards, also
+/// where whoever asked goes away.
+#[derive(Debug)]
+struct Hidden {
+    at: Stdin,
+    before: Termios,
+}
+
+impl Hidden {
+    /// Where it fails the text is shown, as `cat` would.
+    fn begin() -> Option<Self> {
+        let at = stdin();
+        let before = tcgetattr(&at).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&at, OptionalActions::Now, &silent).ok()?;
+        Some(Self { at, before })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        tcsetattr(&self.at, OptionalActions::Now, &self.before).unwrap_or_default();
+        // The one that was typed has not been shown.
+        say("\n");
+    }
 }
 
 fn say(text: &str) {
@@ -91,8 +114,16 @@ fn say(text: &str) {
     );
 }
 
-fn line() -> Zeroizing<String> {
-    let mut answer = Zeroizing::new(String::new());
-    drop(stdin().lock().read_line(&mut answer));
-    Zeroizing::new(answer.trim_end_matches(['\r', '\n']).to_owned())
+/// One line from the terminal. Nothing can end a read of it, so a thread reads: where whoever asked
+/// goes away, as at Ctrl-C, it stays behind until the process ends, which is at once.
+async fn line() -> Zeroizing<String> {
+    let (tell, told) = oneshot::channel();
+    let read = move || {
+        let mut answer = Zeroizing::new(String::new());
+        drop(stdin().lock().read_line(&mut answer));
+        let answer = answer.trim_end_matches(['\r', '\n']).to_owned();
+        drop(tell.send(Zeroizing::new(answer)));
+    };
+    drop(thread::Builder::new().spawn(read));
+    told.await.unwrap_or_default()
 }

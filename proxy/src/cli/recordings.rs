@@ -8,13 +8,14 @@ use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use control::api::wire::{List, RecordingView};
+use control::api::wire::{List, RecordingView, SessionView};
+use policies::SessionId;
 use policies::words::{cli, recordings as words};
 use recorder::{ExportError, Form, Reader, Verified};
 use serde_json::json;
 
 use crate::cli::audit::trust;
-use crate::cli::client::chain;
+use crate::cli::client::{Client, chain};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
@@ -38,7 +39,7 @@ pub(crate) enum RecordingsVerb {
 /// Prove that recordings are what was sealed; names the first broken frame and exits with 9
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Which: sessions, or files
+    /// Which: sessions, `last`, or files (with a `/` in their names, or ending in .rec)
     #[arg(required = true, value_name = "ID|FILE")]
     which: Vec<String>,
     /// The key of the seal, as `tidegate ca show` prints it; without it, the bastion is asked
@@ -121,24 +122,55 @@ pub(crate) async fn recordings(context: &Context, verb: RecordingsVerb) -> Outco
     }
 }
 
+/// How the name of a recording's file ends, as the server keeps it.
+const EXTENSION: &str = "rec";
+
+/// Whether a file is meant. Not whether there is one: a file that happens to lie here must not pass
+/// for the recording of a session.
+fn is_file_name(which: &str) -> bool {
+    which.contains(std::path::is_separator)
+        || Path::new(which)
+            .extension()
+            .is_some_and(|end| end == EXTENSION)
+}
+
 /// The recording that was named: the file of that name, or the one of that session, fetched into a
-/// file that has no name and is gone with the process.
-pub(crate) async fn fetched(context: &Context, which: &str) -> Result<File, Failure> {
+/// file that has no name and is gone with the process. With it the session that it has to be of,
+/// where one was named.
+pub(crate) async fn fetched(
+    context: &Context,
+    which: &str,
+) -> Result<(File, Option<SessionId>), Failure> {
     let doing = format!("read the recording {which}");
     let refused =
         |error: io::Error| Failure::new(Exit::Error, cli::file("read", which, &error.to_string()));
-    if Path::new(which).is_file() {
-        return File::open(which).map_err(refused);
+    if is_file_name(which) {
+        return Ok((File::open(which).map_err(refused)?, None));
     }
+    let client = context.client(&doing)?;
+    let session = session(&client, &doing, which).await?;
     let mut file = tempfile::tempfile().map_err(refused)?;
-    let path = format!("/v1/recordings/{}/file", segment(which));
+    let path = format!("/v1/recordings/{session}/file");
     let keep = |piece: &[u8]| file.write_all(piece).map_err(refused);
-    context
-        .client(&doing)?
-        .download(&doing, &path, keep)
-        .await?;
+    client.download(&doing, &path, keep).await?;
     file.rewind().map_err(refused)?;
-    Ok(file)
+    Ok((file, Some(session)))
+}
+
+/// The session that was named: an id is itself; whose beginning it is, or which is `last`, the
+/// server knows.
+async fn session(client: &Client, doing: &str, which: &str) -> Result<SessionId, Failure> {
+    if let Ok(id) = which.parse::<SessionId>() {
+        return Ok(id);
+    }
+    let path = format!("/v1/sessions/{}", segment(which));
+    let SessionView { session, .. } = client.get(doing, &path).await?;
+    let typed = which.to_ascii_lowercase();
+    if which != "last" && !session.id.to_string().starts_with(&typed) {
+        let odd = cli::odd_answer("it is of another session");
+        return Err(Failure::new(Exit::Unproven, odd));
+    }
+    Ok(session.id)
 }
 
 async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
@@ -150,8 +182,7 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
         .ok_or_else(|| Failure::new(Exit::Usage, words::not_a_seal_key(&text)))?;
     let mut broken = None;
     for which in &args.which {
-        let file = fetched(context, which).await?;
-        let session = which.parse().ok();
+        let (file, session) = fetched(context, which).await?;
         match recorder::verify_from(BufReader::new(file), session, &key) {
             Ok(verified) => tell(context, &verified)?,
             Err(found) => {
@@ -197,7 +228,7 @@ fn tell(context: &Context, verified: &Verified) -> Outcome {
 }
 
 async fn export(context: &Context, args: &ExportArgs) -> Outcome {
-    let mut file = fetched(context, &args.which).await?;
+    let (mut file, _session) = fetched(context, &args.which).await?;
     let mut out = match &args.to {
         Some(path) => Out::File(create(path)?),
         None => Out::Printer(context.printer),
@@ -284,5 +315,25 @@ impl Write for Out {
             Self::File(file) => file.flush(),
             Self::Printer(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(which: &str, want: bool) {
+        assert_eq!(is_file_name(which), want, "{which}");
+    }
+
+    #[test]
+    fn a_file_is_named_by_its_path_or_its_ending() {
+        check("./copy", true);
+        check("/var/lib/copy", true);
+        check("ses_01j9x3.rec", true);
+        check("last", false);
+        check("ses_01j9x3", false);
+        check("rec", false);
     }
 }

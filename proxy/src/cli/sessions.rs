@@ -216,7 +216,7 @@ fn last_change(view: &SessionView) -> jiff::Timestamp {
 }
 
 fn line(context: &Context, view: &SessionView, end: &str) -> Outcome {
-    use crate::cli::printer::Format;
+    use crate::cli::printer::{Format, harmless};
     if matches!(context.printer.format, Format::Json | Format::Jsonl) {
         return context.printer.record(view);
     }
@@ -228,7 +228,6 @@ fn line(context: &Context, view: &SessionView, end: &str) -> Outcome {
         &session.login,
         &session.target,
     );
-    context
-        .printer
-        .text(&format!("{at}  {id}  {who}  {login}@{target}  {end}\n"))
+    let text = harmless::line(&format!("{at}  {id}  {who}  {login}@{target}  {end}"));
+    context.printer.text(&format!("{text}\n"))
 }

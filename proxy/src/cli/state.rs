@@ -91,9 +91,11 @@ impl State {
         fs::read(self.path(name)).map_err(|error| self.failure("read", name, &error))
     }
 
-    /// Keeps a login. `bastion.json` comes last, so an interrupted login is no login.
+    /// Keeps a login. `bastion.json` goes first and comes last, so an interrupted login is no
+    /// login: not the one before either, whose keys may be gone.
     pub(crate) fn keep(&self, bastion: &Bastion, files: &[(&str, &str)]) -> Result<(), Failure> {
         self.ensure_dir()?;
+        self.remove(BASTION)?;
         for (name, text) in files {
             self.write(name, text.as_bytes())?;
         }
@@ -114,15 +116,17 @@ impl State {
             CA,
             KNOWN_HOSTS,
         ];
-        for name in all {
-            match fs::remove_file(self.path(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(self.failure("remove", name, &error));
-                }
-                _gone => {}
+        all.into_iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// Removes a file of it, if it is there.
+    fn remove(&self, name: &str) -> Result<(), Failure> {
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failure("remove", name, &error))
             }
+            _gone => Ok(()),
         }
-        Ok(())
     }
 
     fn ensure_dir(&self) -> Result<(), Failure> {
@@ -200,6 +204,16 @@ mod tests {
         state.forget().unwrap();
         assert_eq!(state.bastion().unwrap(), None);
         assert!(!state.path(SSH_KEY).exists());
+        fs::remove_dir_all(&state.dir).unwrap();
+    }
+
+    #[test]
+    fn an_interrupted_login_leaves_no_login_behind() {
+        let state = scratch("interrupted");
+        state.keep(&bastion(), &[(SSH_KEY, "secret")]).unwrap();
+        let again = state.keep(&bastion(), &[(SSH_KEY, "new"), ("no/dir", "")]);
+        assert!(again.is_err());
+        assert_eq!(state.bastion().unwrap(), None);
         fs::remove_dir_all(&state.dir).unwrap();
     }
 

@@ -17,7 +17,7 @@ use reqwest::Method;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
-use crate::cli::printer::{Format, Row};
+use crate::cli::printer::{Format, Row, harmless};
 use crate::cli::prompt::Assent;
 use crate::cli::when;
 
@@ -270,7 +270,9 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         TargetVerb::Rm { name, assent } => {
             let doing = format!("remove {name}");
             let question = cli::target_question(name.as_str());
-            assent.confirmed(&context.surroundings, &question, &doing)?;
+            assent
+                .confirmed(&context.surroundings, &question, &doing)
+                .await?;
             let path = format!("/v1/targets/{}", segment(name.as_str()));
             let client = context.client(&doing)?;
             let ended: Ended = client
@@ -314,6 +316,7 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
             target_ca: &trust.x509_target_ca,
         }),
     };
+    let lines = harmless::text(&lines);
     context.printer.text(&format!("\n{lines}\n"))
 }
 

@@ -134,23 +134,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
                 context.client(doing)?.get(doing, "/v1/principals").await?;
             context.printer.list(&list, &list.items)
         }
-        UserVerb::Rm { name, assent } => {
-            let doing = format!("remove {name}");
-            let question = cli::user_question(name.as_str());
-            assent.confirmed(&context.surroundings, &question, &doing)?;
-            let client = context.client(&doing)?;
-            let ended: Ended = client
-                .send(
-                    &doing,
-                    Method::DELETE,
-                    &at(&name, ""),
-                    &serde_json::json!({}),
-                )
-                .await?;
-            context
-                .printer
-                .done(&ended, name.as_str(), &cli::user_removed(name.as_str()))
-        }
+        UserVerb::Rm { name, assent } => remove(context, &name, &assent).await,
         UserVerb::Lock { name, reason } => {
             let doing = format!("lock {name}");
             let client = context.client(&doing)?;
@@ -184,6 +168,20 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
             context.printer.list(&view, &rows)
         }
     }
+}
+
+async fn remove(context: &Context, name: &PrincipalName, assent: &Assent) -> Outcome {
+    let doing = format!("remove {name}");
+    let question = cli::user_question(name.as_str());
+    assent
+        .confirmed(&context.surroundings, &question, &doing)
+        .await?;
+    let client = context.client(&doing)?;
+    let (at, nothing) = (at(name, ""), serde_json::json!({}));
+    let ended: Ended = client.send(&doing, Method::DELETE, &at, &nothing).await?;
+    context
+        .printer
+        .done(&ended, name.as_str(), &cli::user_removed(name.as_str()))
 }
 
 async fn key(context: &Context, verb: KeyVerb) -> Outcome {

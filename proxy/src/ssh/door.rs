@@ -1,6 +1,8 @@
 //! The client's leg as russh sees it: callbacks become answers and arrivals. No decisions beyond
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,19 +27,7 @@ use super::tallies::Tallies;
 /// answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(40);
 
-/// Why the client's connection ends.
-#[derive(Debug, thiserror::Error)]
-pub enum DoorError {
-    /// The client or its connection broke off.
-    #[error(transparent)]
-    Ssh(#[from] russh::Error),
-    /// The client sends more than its windows allow.
-    #[error("the client ignores its windows")]
-    Overrun,
-    /// The client asks more of one channel, or for more channels, than any program needs.
-    #[error("the client asks too much")]
-    Flood,
-}
+pub use error::DoorError;
 
 /// russh's handler of one client connection.
 pub struct Door {
