@@ -62,7 +62,8 @@ const BEFORE: [&str; 15] = [
 ];
 
 /// Words that may stand between these and the name.
-const BETWEEN: [&str; 10] = [
+const BETWEEN: [&str; 11] = [
+    "on",
     "if",
     "not",
     "exists",

@@ -111,6 +111,12 @@ fn rephrase(tokens: &[Token<'_>]) -> Vec<Parsed> {
             }
             Token::Word(word)
                 if lexer::is(word, "only") && !follows(before, &["row", "rows", "as"]) => {}
+            // `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock less than the parser's two words.
+            Token::Word(word) if lexer::is(word, "no") && follows(before, &["for"]) => {}
+            Token::Word(word) if lexer::is(word, "key") && follows(before, &["for", "no"]) => {}
+            Token::Word(word) if lexer::is(word, "overriding") && overrides(behind) => {
+                behind = behind.get(2..).unwrap_or_default();
+            }
             Token::Word(word) if lexer::is(word, "table") && !follows(before, &["as"]) => {
                 if !follows(before, &["into", "temp", "temporary", "unlogged"]) {
                     out.extend(["SELECT", "FROM"].map(Parsed::make_keyword));
@@ -150,6 +156,12 @@ fn rephrase(tokens: &[Token<'_>]) -> Vec<Parsed> {
 
 fn follows(before: Option<&Token<'_>>, words: &[&str]) -> bool {
     before.is_some_and(|before| words.iter().any(|one| before.is(one)))
+}
+
+/// Whether `OVERRIDING` is followed by what it is about.
+fn overrides(tokens: &[Token<'_>]) -> bool {
+    matches!(tokens, [whose, value, ..]
+        if (whose.is("system") || whose.is("user")) && value.is("value"))
 }
 
 /// What is behind `(schema.+)`, where that is what `OPERATOR` is followed by.

@@ -254,3 +254,79 @@ fn no_text_uses_up_the_stack_or_the_time() {
         assert!(reading.join().is_ok(), "{begins}");
     }
 }
+
+/// The statements of `tests/vectors/statements.tsv`: how each is known, its kinds, its relations, and
+/// the text.
+fn corpus() -> Vec<[String; 4]> {
+    let file = include_str!("../../../../tests/vectors/statements.tsv");
+    let lines = file.lines().filter(|line| !line.starts_with('#'));
+    let parts = lines.map(|line| {
+        let mut parts = line.splitn(4, '\t').map(str::to_owned);
+        [(); 4].map(|()| parts.next().unwrap())
+    });
+    parts.collect()
+}
+
+fn unescaped(text: &str) -> String {
+    let (mut out, mut chars) = (String::new(), text.chars());
+    while let Some(next) = chars.next() {
+        out.push(match next {
+            '\\' => match chars.next() {
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                Some('f') => '\u{c}',
+                other => other.unwrap(),
+            },
+            plain => plain,
+        });
+    }
+    out
+}
+
+/// Kinds and relations as the corpus writes them.
+fn summary(text: &str) -> [String; 2] {
+    let mut summary = [String::new(), String::new()];
+    let tokens = Some(text.as_bytes()).filter(|text| text.len() <= TEXT_MAX);
+    let Some(tokens) = tokens.and_then(lexer::tokens) else {
+        return ["unknown".to_owned(), String::new()];
+    };
+    for (number, one) in split(&tokens).enumerate() {
+        let found = statement(one, WRAPPED_MAX).finish();
+        let kinds = found.iter().map(|one| match one.has_where {
+            Some(false) => format!("{}-all", one.kind.as_str()),
+            Some(true) | None => one.kind.as_str().to_owned(),
+        });
+        let relations = found
+            .first()
+            .map(|one| Vec::from_iter(one.relations.clone()));
+        let parts = [kinds.collect(), relations.unwrap_or_default()];
+        for (to, part) in summary.iter_mut().zip(parts) {
+            if number > 0 {
+                to.push('+');
+            }
+            to.push_str(&part.join(","));
+        }
+    }
+    summary
+}
+
+#[test]
+fn every_evasion_of_the_corpus_is_told_as_it_is_written_down() {
+    let (mut wrong, mut counts) = (Vec::new(), std::collections::BTreeMap::new());
+    for [known, kinds, relations, text] in corpus() {
+        let told = summary(&unescaped(&text));
+        if told != [kinds.clone(), relations.clone()] {
+            wrong.push(format!("{text}\n    {kinds} {relations}\n    {told:?}"));
+        }
+        *counts.entry(known).or_insert(0) += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(counts.values().sum::<i32>() >= 300, "{counts:?}");
+    let figures = include_str!("../../../../docs/measurements.md");
+    let row = format!(
+        "| {} | {} | {} |",
+        counts["seen"], counts["unknown"], counts["miss"]
+    );
+    assert!(figures.contains(&row), "docs/measurements.md lacks {row}");
+}
