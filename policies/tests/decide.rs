@@ -450,3 +450,19 @@ fn rules_look_at_what_a_statement_names() {
     assert!(says(&policies, "orders", SqlKind::Delete, Some(true)).is_ok());
     assert!(does(&policies, SqlKind::Unknown).is_err());
 }
+
+#[test]
+fn the_rules_in_the_manual_load_without_a_word() {
+    let manual = include_str!("../../docs/operating.md");
+    let section = manual
+        .split("## Rules for SQL")
+        .nth(1)
+        .expect("the section");
+    let rules = section.split("```").nth(1).expect("the example");
+    let policies = shipped_and(rules);
+    assert_eq!(policies.warnings(), &[]);
+    assert_eq!(looked_at(&policies), Scrutiny::Each);
+    assert!(says(&policies, "public.payroll", SqlKind::Select, None).is_err());
+    assert!(says(&policies, "orders", SqlKind::Delete, Some(true)).is_ok());
+    assert!(says(&policies, "orders", SqlKind::Ddl, None).is_err());
+}
