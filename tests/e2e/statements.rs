@@ -190,6 +190,35 @@ async fn rules_that_come_into_force_hold_for_sessions_that_are_open() {
     assert_eq!(kinds(&client.query("drop table mine").await.unwrap()), "CZ");
 }
 
+#[tokio::test]
+async fn what_was_prepared_under_wider_rules_is_refused_when_it_is_run() {
+    let no_copy = NO_DDL.replace("pgDdl", "pgCopyIn");
+    let world = world(&no_copy);
+    let mut client = client(&world).await;
+    let prepared = [parse("mine", "create temp table mine ()"), sync()].concat();
+    client.send(&prepared).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "1Z");
+    let prepare = "prepare theirs as delete from orders where id = 1";
+    assert_eq!(kinds(&client.query(prepare).await.unwrap()), "CZ");
+    let narrower = format!(
+        "{NO_DDL}@id(\"none\") @reason(\"Nothing goes.\") \
+         forbid (principal, action == Jit::Action::\"pgDelete\", resource);"
+    );
+    apply(&world, &narrower);
+    let run = [bind("", "mine"), execute("", 0), sync()].concat();
+    client.send(&run).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(
+        (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+        ("EZ", "42501")
+    );
+    assert_eq!(kinds(&client.query("execute theirs").await.unwrap()), "EZ");
+    apply(&world, &no_copy);
+    client.send(&run).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "2CZ");
+    assert_eq!(kinds(&client.query("execute theirs").await.unwrap()), "CZ");
+}
+
 #[test]
 fn what_no_rule_permits_is_refused_once_there_are_rules() {
     let world = World::new();

@@ -4,6 +4,8 @@
 //! or that is not whole yet. Remembers what was decided for as long as policies and facts stay the
 //! same, and for a second at most, because policies may look at the time. Does not answer anybody.
 
+mod prepared;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,20 @@ use policies::words::{Shown, Words};
 use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 
 use super::statement::{Known, Reading, TEXT_MAX};
-use super::wire::{self, HEADER, Header, Side};
+use super::wire::{self, Fields, HEADER, Header, Named, Side};
+use prepared::Prepared;
 
 /// How long an answer is good for where nothing but the time has changed.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// How many answers are remembered; then all are forgotten.
 const ANSWERS_MAX: usize = 256;
+
+/// How much of a Bind message is held until its two names are there, in bytes.
+const NAMES_MAX: usize = 1024;
+
+/// How many prepared statements that run others may be around one another.
+const AROUND_MAX: usize = 2;
 
 /// Who answers for the policies.
 pub(crate) trait Bench {
@@ -65,6 +74,7 @@ pub(crate) struct Gate {
     asked: Option<(u64, Duration)>,
     scrutiny: Scrutiny,
     answers: HashMap<SqlStatement, Result<(), Denial>>,
+    prepared: Prepared,
 }
 
 impl Gate {
@@ -75,6 +85,7 @@ impl Gate {
             asked: None,
             scrutiny: Scrutiny::Each,
             answers: HashMap::new(),
+            prepared: Prepared::default(),
         }
     }
 
@@ -97,23 +108,28 @@ impl Gate {
             && header.kind != b'F'
         {
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
-            if matches!(header.kind, b'Q' | b'P') {
-                let body = rest.get(HEADER..).and_then(|behind| behind.get(..length));
-                let judged = match body {
-                    _too_long if length > TEXT_MAX => self.judge(&Reading::unknown(), bench),
-                    None => return Passage::Until(place),
-                    Some(body) => match text(header.kind, body) {
-                        Some(text) => self.judge(&Arc::clone(&self.known).read(text), bench),
-                        None => return Passage::All,
-                    },
-                };
-                if let Err(refusal) = judged {
-                    return Passage::Refused {
-                        at: place,
-                        header,
-                        refusal: Box::new(refusal),
-                    };
+            let behind = rest.get(HEADER..).unwrap_or_default();
+            let judged = match header.kind {
+                b'Q' | b'P' if length > TEXT_MAX => {
+                    self.judge(&Reading::unknown(), AROUND_MAX, bench)
                 }
+                b'Q' | b'P' | b'C' => match behind.get(..length) {
+                    Some(body) => self.judge_whole(header.kind, body, bench),
+                    None => return Passage::Until(place),
+                },
+                b'B' => match bound(behind) {
+                    Some(name) => self.judge_name(name, bench),
+                    None if behind.len() < length.min(NAMES_MAX) => return Passage::Until(place),
+                    None => self.judge(&Reading::unknown(), AROUND_MAX, bench),
+                },
+                _no_statement => Ok(()),
+            };
+            if let Err(refusal) = judged {
+                return Passage::Refused {
+                    at: place,
+                    header,
+                    refusal: Box::new(refusal),
+                };
             }
             place = place.saturating_add(HEADER).saturating_add(length);
         }
@@ -133,7 +149,51 @@ impl Gate {
         }
     }
 
-    fn judge(&mut self, reading: &Reading, bench: &impl Bench) -> Result<(), Refusal> {
+    /// Judges a message that is all there. One that is malformed passes: whoever forwards it sees
+    /// that too, and ends the session.
+    fn judge_whole(&mut self, kind: u8, body: &[u8], bench: &impl Bench) -> Result<(), Refusal> {
+        let (name, text) = match kind {
+            b'Q' => match wire::query(body) {
+                Ok(text) => (None, text),
+                Err(_malformed) => return Ok(()),
+            },
+            b'P' => match wire::parse(body) {
+                Ok(parse) => (Some(parse.name), parse.text),
+                Err(_malformed) => return Ok(()),
+            },
+            _close => {
+                if let Ok(Named::Statement(name)) = wire::named(kind, body) {
+                    self.prepared.forget(name);
+                }
+                return Ok(());
+            }
+        };
+        let reading = self.known.read(text);
+        self.judge(&reading, AROUND_MAX, bench)?;
+        for prepared in &reading.prepares {
+            self.prepared.put(prepared.as_bytes(), &reading);
+        }
+        if let Some(name) = name {
+            self.prepared.put(name, &reading);
+        }
+        Ok(())
+    }
+
+    /// Judges the running of what was prepared under this name.
+    fn judge_name(&mut self, name: &[u8], bench: &impl Bench) -> Result<(), Refusal> {
+        let reading = self.prepared.get(name);
+        let reading = reading.unwrap_or_else(|| Arc::new(Reading::unknown()));
+        self.judge(&reading, AROUND_MAX, bench)
+    }
+
+    /// Judges a text, and what it runs that was prepared before; `around` is how many more of those
+    /// may be around one another.
+    fn judge(
+        &mut self,
+        reading: &Reading,
+        around: usize,
+        bench: &impl Bench,
+    ) -> Result<(), Refusal> {
         for statement in &reading.statements {
             if let Err(denial) = self.answer(statement, bench) {
                 return Err(Refusal {
@@ -141,6 +201,14 @@ impl Gate {
                     fingerprint: reading.fingerprint.clone(),
                 });
             }
+        }
+        for name in reading.executes.difference(&reading.prepares) {
+            let known = self.prepared.get(name.as_bytes());
+            let (inner, around) = match (known, around.checked_sub(1)) {
+                (Some(inner), Some(around)) => (inner, around),
+                _unknown => (Arc::new(Reading::unknown()), 0),
+            };
+            self.judge(&inner, around, bench)?;
         }
         Ok(())
     }
@@ -158,13 +226,10 @@ impl Gate {
     }
 }
 
-/// The text of a Query or Parse message; none where it is malformed.
-fn text(kind: u8, body: &[u8]) -> Option<&[u8]> {
-    if kind == b'Q' {
-        wire::query(body).ok()
-    } else {
-        wire::parse(body).ok().map(|parse| parse.text)
-    }
+/// The name of the prepared statement at the beginning of a Bind message.
+fn bound(body: &[u8]) -> Option<&[u8]> {
+    let mut fields = Fields::new(b'B', body);
+    fields.text().and_then(|_portal| fields.text()).ok()
 }
 
 /// How far `chunk`, of which the first `begun` bytes belong to a message that is on its way, goes

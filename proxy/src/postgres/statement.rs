@@ -19,6 +19,8 @@ mod names;
 mod query;
 mod verb;
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::digest;
 use policies::SqlStatement;
 
@@ -41,6 +43,10 @@ pub(crate) struct Reading {
     /// In order; a statement that does several things is there once for each. None for a text without
     /// a statement.
     pub(crate) statements: Vec<SqlStatement>,
+    /// The names that it prepares something under.
+    pub(crate) prepares: BTreeSet<String>,
+    /// The names of what it runs that was prepared before.
+    pub(crate) executes: BTreeSet<String>,
     /// The same for texts that differ in constants, white space and comments only, in hexadecimal.
     pub(crate) fingerprint: String,
 }
@@ -50,7 +56,25 @@ impl Reading {
     pub(crate) fn unknown() -> Self {
         Self {
             statements: Found::unknown().finish(),
+            prepares: BTreeSet::new(),
+            executes: BTreeSet::new(),
             fingerprint: String::new(),
+        }
+    }
+
+    /// What is known of a text that is either this one or the other; nothing, where that is more than
+    /// so many statements.
+    pub(crate) fn or(&self, other: &Self, statements_max: usize) -> Self {
+        let both = || [self, other].into_iter();
+        let statements: Vec<_> = both().flat_map(|one| one.statements.clone()).collect();
+        if statements.len() > statements_max {
+            return Self::unknown();
+        }
+        Self {
+            statements,
+            prepares: both().flat_map(|one| one.prepares.clone()).collect(),
+            executes: both().flat_map(|one| one.executes.clone()).collect(),
+            fingerprint: other.fingerprint.clone(),
         }
     }
 }
@@ -63,13 +87,19 @@ pub(crate) fn read(text: &[u8]) -> Reading {
     else {
         return Reading::unknown();
     };
-    let statements = split(&tokens)
-        .flat_map(|one| statement(one, WRAPPED_MAX).finish())
-        .collect();
-    Reading {
-        statements,
+    let mut reading = Reading {
+        statements: Vec::new(),
+        prepares: BTreeSet::new(),
+        executes: BTreeSet::new(),
         fingerprint: fingerprint(&tokens),
+    };
+    for one in split(&tokens) {
+        let mut found = statement(one, WRAPPED_MAX);
+        reading.prepares.append(&mut found.prepares);
+        reading.executes.append(&mut found.executes);
+        reading.statements.extend(found.finish());
     }
+    reading
 }
 
 /// The statements of a text. A semicolon between parentheses ends none (`CREATE RULE … DO (…; …)`).

@@ -221,7 +221,7 @@ impl Tap {
         self.sent(owed)
     }
 
-    /// Takes a Query or Parse message of the client that is not forwarded: all of its body or the
+    /// Takes a Query, Parse or Bind message of the client that is not forwarded: all of its body or the
     /// beginning. Says which number it got, and what is to be recorded.
     pub(crate) fn refused<'a>(&mut self, kind: u8, body: &'a [u8]) -> (u64, Noted<'a>) {
         let id = self.next;
@@ -232,6 +232,14 @@ impl Tap {
                 name: parse.map_or(&[], |parse| parse.name),
                 text: redact::passwords(parse.map_or(&[], |parse| parse.text)),
                 ..Said::nothing(StatementKind::Parse)
+            }
+        } else if kind == b'B' {
+            let bind = wire::bind_beginning(body).ok();
+            Said {
+                name: bind.as_ref().map_or(&[], |bind| bind.statement),
+                portal: bind.as_ref().map_or(&[], |bind| bind.portal),
+                parameters: bind.as_ref().map(parameters).unwrap_or_default(),
+                ..Said::nothing(StatementKind::Bind)
             }
         } else {
             let text = body.split(|byte| *byte == 0).next().unwrap_or_default();

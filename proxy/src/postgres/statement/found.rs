@@ -11,6 +11,10 @@ pub(super) struct Found {
     kinds: BTreeMap<SqlKind, Option<bool>>,
     pub(super) relations: BTreeSet<String>,
     pub(super) functions: BTreeSet<String>,
+    /// The names that it prepares something under.
+    pub(super) prepares: BTreeSet<String>,
+    /// The names of what it runs that was prepared before.
+    pub(super) executes: BTreeSet<String>,
 }
 
 impl Found {
@@ -47,6 +51,8 @@ impl Found {
         }
         self.relations.extend(other.relations);
         self.functions.extend(other.functions);
+        self.prepares.extend(other.prepares);
+        self.executes.extend(other.executes);
     }
 
     /// One entry for each thing it does. Of a statement that may be anything, nothing else is known.

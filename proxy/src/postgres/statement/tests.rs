@@ -10,7 +10,7 @@ fn told(text: &str) -> String {
         if one.has_where == Some(false) {
             kind.push_str("-all");
         }
-        let join = |names: std::collections::BTreeSet<String>| Vec::from_iter(names).join(",");
+        let join = |names: BTreeSet<String>| Vec::from_iter(names).join(",");
         let (relations, functions) = (join(one.relations), join(one.functions));
         told.push(format!("{kind}({relations}|{functions})"));
     }

@@ -10,7 +10,7 @@ use super::lexer::{Depth, Token};
 use super::{names, statement};
 
 /// Transactions, settings of the session, cursors and messages.
-const OTHER: [&str; 22] = [
+const OTHER: [&str; 21] = [
     "begin",
     "start",
     "commit",
@@ -24,7 +24,6 @@ const OTHER: [&str; 22] = [
     "show",
     "discard",
     "deallocate",
-    "execute",
     "listen",
     "notify",
     "unlisten",
@@ -87,7 +86,14 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     match verb.as_str() {
         "explain" => Some(statement(explained(tokens)?, wrapped)),
         "prepare" if !is_word(tokens.get(1), "transaction") => {
-            Some(statement(behind(tokens, "as")?, wrapped))
+            let mut found = statement(behind(tokens, "as")?, wrapped);
+            found.prepares.insert(own_name(tokens.get(1)?)?);
+            Some(found)
+        }
+        "execute" => {
+            let mut found = Found::of(SqlKind::Other);
+            found.executes.insert(own_name(tokens.get(1)?)?);
+            Some(found)
         }
         "declare" => Some(statement(behind(tokens, "for")?, wrapped)),
         "set" | "reset" if becomes_somebody(tokens) => Some(Found::of(SqlKind::Admin)),
@@ -117,6 +123,11 @@ fn word(token: &Token<'_>) -> Option<String> {
     let is_quoted = matches!(token, Token::Quoted(_));
     let name = token.name().filter(|_name| !is_quoted)?;
     Some(name.to_ascii_lowercase())
+}
+
+/// The name of something prepared, as the protocol writes it.
+fn own_name(token: &Token<'_>) -> Option<String> {
+    word(token).or_else(|| token.name().map(str::to_owned))
 }
 
 fn is_word(token: Option<&Token<'_>>, key: &str) -> bool {
@@ -185,6 +196,11 @@ fn makes(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     let query = behind(tokens, "as").filter(|query| of_query && begins_query(query));
     let before = tokens.len().saturating_sub(query.map_or(0, <[_]>::len));
     let mut found = named(tokens.get(..before)?, Found::of(kind));
+    if let Some([first, name, ..]) = behind(tokens, "as").filter(|_query| of_query)
+        && first.is("execute")
+    {
+        found.executes.insert(own_name(name)?);
+    }
     if let Some(query) = query {
         found.takes(statement(unfinished(query), wrapped));
     }

@@ -244,3 +244,46 @@ async fn a_kind_of_statement_is_asked_about_once() {
     assert!(closed.is_none(), "{closed:?}");
     assert_eq!(stage.memory.asked.get(), 1);
 }
+
+#[tokio::test]
+async fn what_was_prepared_without_being_read_is_unknown_when_it_is_run() {
+    let mut stage = guarded(SqlKind::Unknown);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            for byte in [bind(), execute(), sync()].concat() {
+                client.write_all(&[byte]).await.unwrap();
+            }
+            assert_eq!(error(client).await, "42501");
+            assert_eq!(read(target, 5).await, sync());
+            target.write_all(&framed(b'Z', b"I")).await.unwrap();
+            assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
+            let sent = [parse("select 1"), bind(), execute(), sync()].concat();
+            client.write_all(&sent).await.unwrap();
+            assert_eq!(read(target, sent.len()).await, sent);
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}
+
+#[tokio::test]
+async fn execute_in_a_text_runs_what_prepare_said() {
+    let mut stage = guarded(SqlKind::Unknown);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&query("execute p")).await.unwrap();
+            assert_eq!(error(client).await, "42501");
+            read(client, 6).await;
+            for text in [
+                "prepare P as select 1",
+                "execute p",
+                "prepare q as select 1; execute q",
+            ] {
+                client.write_all(&query(text)).await.unwrap();
+                assert_eq!(read(target, query(text).len()).await, query(text));
+                target.write_all(&answer()).await.unwrap();
+                read(client, answer().len()).await;
+            }
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}
