@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::SqlStatement;
+
 /// One kind of thing that a permit may allow. The name is that of the Cedar action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,4 +70,6 @@ pub enum Deed {
     ForwardAgent,
     /// Lend the client's display to the target.
     ForwardX11,
+    /// Run this SQL statement.
+    Statement(SqlStatement),
 }

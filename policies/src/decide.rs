@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::document::StatementRules;
 use crate::usage::Usage;
 use crate::verdict::Scene;
 use crate::{
     Ask, Capability, Deed, Denial, Facts, Grant, Login, Permit, PolicySet, Principal,
-    PrincipalName, Protocol, Request, Target, TargetName, Terms,
+    PrincipalName, Protocol, Request, Scrutiny, Target, TargetName, Terms,
 };
 
 /// Whether this ask is allowed at this instant. The only maker of [`Permit`].
@@ -69,13 +70,7 @@ pub fn may(
     deed: &Deed,
     now: Timestamp,
 ) -> Result<(), Denial> {
-    let wanted = Wanted::of_terms(terms);
-    let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
-    let grant = facts
-        .grants
-        .get(&terms.grant)
-        .filter(|grant| target.endpoint == terms.target.endpoint && wanted.held(grant, now))
-        .ok_or_else(|| wanted.no_grant())?;
+    let usage = usage(policies, facts, terms, now)?;
     let needs = needs(deed);
     if !needs
         .iter()
@@ -86,13 +81,54 @@ pub fn may(
             reason: NOT_IN_TERMS.to_owned(),
         });
     }
+    let is_free = policies.statement_rules() == StatementRules::Absent;
+    if is_free && matches!(deed, Deed::Statement(_)) {
+        // What no policy is about is as free as the session.
+        return usage.allow(&Deed::Connect);
+    }
+    usage.allow(deed)
+}
+
+/// Whether the statements of a session on these terms have to be read and asked about, each with
+/// [`may`] and [`Deed::Statement`].
+///
+/// Where that cannot be told they have to be, and each is then refused with the reason.
+pub fn scrutiny(policies: &PolicySet, facts: &Facts, terms: &Terms, now: Timestamp) -> Scrutiny {
+    let free = match policies.statement_rules() {
+        StatementRules::Absent => true,
+        StatementRules::ByKind => {
+            usage(policies, facts, terms, now).is_ok_and(|usage| usage.permits_any_statement())
+        }
+        StatementRules::ByContent => false,
+    };
+    if free {
+        Scrutiny::Unread
+    } else {
+        Scrutiny::Each
+    }
+}
+
+/// The questions about the grant that these terms rest on, as things stand at this instant.
+fn usage<'a>(
+    policies: &'a PolicySet,
+    facts: &'a Facts,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Usage<'a>, Denial> {
+    let wanted = Wanted::of_terms(terms);
+    let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
+    let grant = facts
+        .grants
+        .get(&terms.grant)
+        .filter(|grant| target.endpoint == terms.target.endpoint && wanted.held(grant, now))
+        .ok_or_else(|| wanted.no_grant())?;
     let scene = Scene {
         policies,
         facts,
         source: terms.source,
         now,
     };
-    Usage::build(&scene, principal, target, grant)?.allow(deed)
+    Usage::build(&scene, principal, target, grant)
 }
 
 /// Said when a permit does not name what a deed needs.
@@ -113,6 +149,7 @@ fn needs(deed: &Deed) -> &'static [Capability] {
         Deed::ReversePort { .. } => &[Capability::ReversePort],
         Deed::ForwardAgent => &[Capability::ForwardAgent],
         Deed::ForwardX11 => &[Capability::ForwardX11],
+        Deed::Statement(_) => &[Capability::Sql],
     }
 }
 

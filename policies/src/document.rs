@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
-use cedar_policy::{Entities, Entity, EntityUid, Schema};
+use cedar_policy::{ActionConstraint, Entities, Entity, EntityUid, Policy, Schema};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::library::SCHEMA;
 use crate::question::{self, Question};
 use crate::quorum::Quorums;
 use crate::slice::{Family, Nouns};
+use crate::statement;
 
 mod check;
 mod literals;
@@ -47,12 +48,57 @@ pub struct PolicySet(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     questions: BTreeMap<String, Question>,
+    statements: StatementRules,
     reasons: BTreeMap<String, String>,
     frame: &'static Frame,
     quorums: Quorums,
     zone: TimeZone,
     digest: String,
     warnings: Vec<Diagnosis>,
+}
+
+/// What policies say about SQL statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatementRules {
+    /// None names an action of `sql`: sessions are as free as their role.
+    Absent,
+    /// What is permitted depends on the kind of statement alone.
+    ByKind,
+    /// It also depends on what a statement names.
+    ByContent,
+}
+
+impl StatementRules {
+    fn of(policies: &cedar_policy::PolicySet, questions: &BTreeMap<String, Question>) -> Self {
+        if !policies.policies().any(names_statements) {
+            return Self::Absent;
+        }
+        let mut about = statement::ACTIONS
+            .iter()
+            .filter_map(|action| questions.get(*action))
+            .flat_map(|question| question.written.policies());
+        if about.any(foresight::is_about_details) {
+            Self::ByContent
+        } else {
+            Self::ByKind
+        }
+    }
+}
+
+/// Whether a policy names an action of `sql`, in its scope or in a condition. One about every action
+/// or every use of a grant does not.
+fn names_statements(policy: &Policy) -> bool {
+    let is_one = |named: &EntityUid| {
+        let name = named.id().unescaped();
+        named.type_name().basename() == "Action"
+            && (statement::ACTIONS.contains(&name) || statement::GROUPS.contains(&name))
+    };
+    let in_scope = match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::Eq(named) => is_one(&named),
+        ActionConstraint::In(named) => named.iter().any(is_one),
+    };
+    in_scope || policy.entity_literals().iter().any(is_one)
 }
 
 /// What does not depend on the documents: the schema, its actions and the names of its types.
@@ -125,8 +171,10 @@ impl PolicySet {
                     "they cannot be sorted by action",
                 )]
             })?;
+        let statements = StatementRules::of(&checked.policies, &questions);
         Ok(Self(Arc::new(Inner {
             questions,
+            statements,
             reasons: checked.reasons,
             frame,
             quorums: named,
@@ -155,6 +203,11 @@ impl PolicySet {
     /// The `@id` of every policy, sorted.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.reasons.keys().map(String::as_str)
+    }
+
+    /// What these policies say about SQL statements.
+    pub(crate) fn statement_rules(&self) -> StatementRules {
+        self.0.statements
     }
 
     /// The policies about one action.

@@ -9,7 +9,15 @@ use cedar_policy::{Effect, Policy, PolicySet};
 use serde_json::Value;
 
 /// What is known only when the deed is at hand.
-const DETAILS: [&str; 3] = ["command", "host", "port"];
+const DETAILS: [&str; 7] = [
+    "command",
+    "host",
+    "port",
+    "relations",
+    "functions",
+    "parsed",
+    "hasWhere",
+];
 
 /// The same policies without what looks at details. `None` if a policy cannot be rewritten.
 pub(crate) fn relax(written: &PolicySet) -> Option<PolicySet> {
@@ -28,6 +36,14 @@ pub(crate) fn relax(written: &PolicySet) -> Option<PolicySet> {
         }
     }
     Some(relaxed)
+}
+
+/// Whether a policy looks at what is known only when the deed is at hand. One that cannot be read
+/// counts as one that does.
+pub(crate) fn is_about_details(policy: &Policy) -> bool {
+    policy.to_json().map_or(true, |json| {
+        json.get("conditions").is_none_or(looks_at_details)
+    })
 }
 
 /// Whether an expression reads one of the details, or the context as a whole.

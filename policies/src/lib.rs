@@ -11,6 +11,7 @@
 //! | target | [`Target`] | a thing one connects to |
 //! | ask | [`Ask`] | one concrete question to decide |
 //! | deed | [`Deed`] | one thing done inside a session |
+//! | statement | [`SqlStatement`] | one SQL statement, as far as policy looks at it |
 //! | request | [`Request`] | asking other people for a grant |
 //! | approval | [`Approval`] | one person's yes to a request |
 //! | grant | [`Grant`] | a right with an end, as stored |
@@ -44,6 +45,7 @@ mod question;
 mod request;
 mod sever;
 mod slice;
+mod statement;
 mod target;
 mod usage;
 mod verdict;
@@ -52,7 +54,7 @@ mod workflow;
 pub use approval::Approval;
 pub use ask::{Ask, Protocol};
 pub use capability::{Capabilities, Capability, Deed};
-pub use decide::{decide, may};
+pub use decide::{decide, may, scrutiny};
 pub use denial::{Denial, Part};
 pub use diagnose::{Diagnosis, Severity};
 pub use document::{Document, PolicySet};
@@ -68,6 +70,7 @@ pub use permit::{InputRecording, Obligations, Permit, Terms};
 pub use principal::{Credential, Principal, PrincipalKind, RegisteredKey};
 pub use request::{Filing, Request, RequestError, RequestState};
 pub use sever::SeverReason;
+pub use statement::{Scrutiny, SqlKind, SqlStatement};
 pub use target::{
     Endpoint, HostKeyPin, HostPort, PostgresEndpoint, ServerPin, SshEndpoint, Target,
 };

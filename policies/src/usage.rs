@@ -1,12 +1,14 @@
 //! What a grant in force allows: one question to Cedar for each thing one might do with it.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{Context, RestrictedExpression};
 
 use crate::slice::Slice;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, datetime, pair, session};
 use crate::{
     Capabilities, Capability, Deed, Denial, Grant, InputRecording, Obligations, Part, PolicySet,
-    Principal, Protocol, Target,
+    Principal, Protocol, SqlKind, SqlStatement, Target, statement,
 };
 
 /// Everything that stays the same between the questions about one grant.
@@ -80,7 +82,7 @@ impl<'a> Usage<'a> {
     /// What may be done, as far as it can be said before it is done.
     pub(crate) fn capabilities(&self, protocol: Protocol) -> Result<Capabilities, Denial> {
         if protocol == Protocol::Postgres {
-            // `connect` has been asked; statements are not judged one by one.
+            // `connect` has been asked; what each statement does is asked when it comes.
             return Ok(Capabilities::from([Capability::Sql]));
         }
         let mut capabilities = Capabilities::new();
@@ -123,6 +125,16 @@ impl<'a> Usage<'a> {
         })
     }
 
+    /// Whether every statement is permitted, as far as can be said without one: only where no policy
+    /// looks at what a statement says.
+    pub(crate) fn permits_any_statement(&self) -> bool {
+        let blank = SqlStatement::new(SqlKind::Other);
+        statement::ACTIONS.iter().all(|action| {
+            self.ask(Reading::Written, action, statement_details(&blank))
+                .permits()
+        })
+    }
+
     fn foresee(&self, action: &str, details: Pairs) -> Result<bool, Denial> {
         let reading = if details.is_empty() {
             Reading::Written
@@ -151,6 +163,11 @@ fn steps(deed: &Deed) -> Vec<(&'static str, Pairs)> {
         Deed::ReversePort { host, port } => vec![("reversePort", address_details(host, *port))],
         Deed::ForwardAgent => vec![("forwardAgent", Vec::new())],
         Deed::ForwardX11 => vec![("forwardX11", Vec::new())],
+        Deed::Statement(statement) => {
+            let each = statement.kind.actions().iter();
+            each.map(|action| (*action, statement_details(statement)))
+                .collect()
+        }
     }
 }
 
@@ -179,4 +196,20 @@ fn address_details(host: &str, port: u16) -> Pairs {
         pair("host", RestrictedExpression::new_string(host.to_owned())),
         pair("port", RestrictedExpression::new_long(i64::from(port))),
     ]
+}
+
+fn statement_details(statement: &SqlStatement) -> Pairs {
+    let names = |names: &BTreeSet<String>| {
+        RestrictedExpression::new_set(names.iter().cloned().map(RestrictedExpression::new_string))
+    };
+    let parsed = statement.kind != SqlKind::Unknown;
+    let mut pairs = vec![
+        pair("relations", names(&statement.relations)),
+        pair("functions", names(&statement.functions)),
+        pair("parsed", RestrictedExpression::new_bool(parsed)),
+    ];
+    if let Some(has_where) = statement.has_where {
+        pairs.push(pair("hasWhere", RestrictedExpression::new_bool(has_where)));
+    }
+    pairs
 }

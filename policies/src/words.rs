@@ -98,3 +98,12 @@ pub fn day_and_time(at: Timestamp) -> String {
 fn sentence(text: &str) -> &str {
     text.trim_end_matches('.')
 }
+
+/// The policy's name after its reason, if there is one.
+fn named(policy: &str) -> String {
+    if policy.is_empty() {
+        String::new()
+    } else {
+        format!(" (policy {policy})")
+    }
+}

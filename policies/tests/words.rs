@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use policies::words::forward::ForwardSaying;
+use policies::words::postgres::Complaint;
 use policies::words::ssh::SshSaying;
 use policies::words::{Ending, Shown};
 use policies::{Denial, GrantOver, Part, Request, RequestError, RequestState, SeverReason};
@@ -142,6 +143,16 @@ fn every_sentence_for_a_no_an_ending_and_a_refused_step() {
         say(refused);
     }
     say(&GrantOver { id: grant_id(1) });
+    let (policy, reason) = (
+        "no-ddl".to_owned(),
+        "Tables change in migrations.".to_owned(),
+    );
+    say(&Complaint::Statement {
+        kind: "ddl",
+        policy: policy.clone(),
+        reason: reason.clone(),
+    });
+    say(&Complaint::Unread { policy, reason });
     insta::assert_snapshot!("words", said.join("\n"));
 }
 

@@ -1,12 +1,13 @@
 //! PostgreSQL: how it plugs into the spine.
 //!
 //! Sits on a wire that stock `psql` and every driver speak. Looks at headers, copies aside what is
-//! recorded, and forwards the original bytes. Deliberately does not judge SQL: what a statement may
-//! do is decided by the role at the target.
+//! recorded, and forwards the original bytes. Where policies are about statements, each is asked
+//! about before it passes; what it may do is decided again by the role at the target.
 
 mod back;
 mod cancel;
 mod front;
+mod gate;
 mod greeting;
 mod halt;
 mod pipeline;
@@ -16,6 +17,7 @@ mod relay;
 mod say;
 mod scan;
 mod startup;
+mod statement;
 mod tap;
 mod tls;
 mod wire;
@@ -42,8 +44,10 @@ use crate::session::severable::Severable;
 use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
 use back::{BackendKey, Greeting, LoginError};
 use cancel::{Cancels, Issued, Stopper};
+use gate::Gate;
 use greeting::Wanted;
 use relay::Relay;
+use statement::Known;
 use tls::{Trust, Visitors};
 use wire::message;
 
@@ -58,6 +62,7 @@ pub struct Postgres {
     shown: RwLock<Arc<ServerConfig>>,
     cancels: Arc<Cancels>,
     looks: Arc<Semaphore>,
+    known: Arc<Known>,
 }
 
 impl fmt::Debug for Postgres {
@@ -97,6 +102,7 @@ impl Postgres {
             shown: config,
             cancels: Arc::default(),
             looks,
+            known: Arc::default(),
         })
     }
 
@@ -220,11 +226,10 @@ impl Protocol for Postgres {
         scope: &Scope,
     ) -> Closed {
         Relay::new(
-            &mut front.tls,
-            &mut back.tls,
-            &mut front.up,
-            &mut front.down,
+            (&mut front.tls, &mut back.tls),
+            (&mut front.up, &mut front.down),
             &mut front.tap,
+            Gate::new(Arc::clone(&self.known)),
             scope,
         )
         .run()

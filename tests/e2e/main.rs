@@ -21,6 +21,7 @@ mod recordings;
 mod server;
 mod set_up;
 mod ssh;
+mod statements;
 mod throw_away;
 mod workflow;
 

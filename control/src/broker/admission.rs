@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use policies::{
-    Ask, Credential, Deed, Denial, GrantId, Part, PrincipalName, Reason, SessionId, Terms, decide,
-    may,
+    Ask, Credential, Deed, Denial, GrantId, Part, PrincipalName, Reason, Scrutiny, SessionId,
+    Terms, decide, may, scrutiny,
 };
 use tokio::time::Instant;
 
@@ -123,6 +123,24 @@ impl Broker {
         let state = self.state();
         let now = state.instant_for(terms, self.inner.clock.now());
         may(state.policies()?, &state.facts, terms, deed, now)
+    }
+
+    /// What the answers of [`Self::may`] and [`Self::scrutiny`] rest on: they are the same while this
+    /// is, but for the time.
+    pub fn edition(&self) -> u64 {
+        self.inner.state.borrow().revision.0
+    }
+
+    /// Whether the SQL statements of a session that was let in by these terms have to be asked about,
+    /// each. In memory.
+    pub fn scrutiny(&self, terms: &Terms) -> Scrutiny {
+        let state = self.state();
+        let now = state.instant_for(terms, self.inner.clock.now());
+        match state.policies() {
+            Ok(policies) => scrutiny(policies, &state.facts, terms, now),
+            // Each is then refused with the reason.
+            Err(_unavailable) => Scrutiny::Each,
+        }
     }
 
     /// Whose registered key this is, and its fingerprint: a line in OpenSSH's form, or a fingerprint

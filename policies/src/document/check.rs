@@ -21,21 +21,6 @@ const ANNOTATIONS: [&str; 4] = ["id", "title", "reason", "notify"];
 /// entities in the context, but nothing behind those. It is what a slice holds.
 const DEREFERENCE_LEVEL: u32 = 1;
 
-/// Actions that one might expect and that nothing asks about: a rule about them would be a wish.
-const STATEMENTS: [&str; 11] = [
-    "sql",
-    "pgSelect",
-    "pgWrite",
-    "pgInsert",
-    "pgUpdate",
-    "pgDelete",
-    "pgDdl",
-    "pgCopyOut",
-    "pgCopyIn",
-    "pgAdmin",
-    "pgOther",
-];
-
 /// What came of checking.
 pub(super) struct Checked {
     /// All policies of all documents, each called by its `@id`.
@@ -229,11 +214,6 @@ fn fault(site: &Site<'_>, error: &ValidationError, schema: &Schema) -> Diagnosis
         return found;
     }
     let named = found.what.split('"').nth(1).unwrap_or_default();
-    if STATEMENTS.contains(&named) {
-        return found.advise(
-            "statements are not judged one by one; what a role may do is set in the database",
-        );
-    }
     let known: Vec<String> = schema
         .actions()
         .map(|action| action.id().unescaped().to_owned())

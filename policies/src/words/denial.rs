@@ -1,6 +1,6 @@
 //! Why not, in words: `TG101` to `TG119`.
 
-use super::{Shown, Words, day_and_time, sentence};
+use super::{Shown, Words, day_and_time, named, sentence};
 use crate::{Denial, Part};
 
 impl Shown for Denial {
@@ -55,15 +55,6 @@ impl Shown for Denial {
             }
             Self::Unavailable { part } => unavailable(*part),
         }
-    }
-}
-
-/// The policy's name after its reason, if there is one.
-fn named(policy: &str) -> String {
-    if policy.is_empty() {
-        String::new()
-    } else {
-        format!(" (policy {policy})")
     }
 }
 

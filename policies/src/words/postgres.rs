@@ -1,6 +1,6 @@
-//! What only somebody who speaks PostgreSQL can read: `TG501` to `TG513`.
+//! What only somebody who speaks PostgreSQL can read: `TG501` to `TG515`.
 
-use super::{Shown, Words};
+use super::{Shown, Words, named, sentence};
 
 /// What a PostgreSQL client did that tidegate does not go along with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,22 @@ pub enum Complaint {
     },
     /// It called a function by its number.
     FunctionCall,
+    /// A statement that policy does not allow.
+    Statement {
+        /// What it would have done, in one word.
+        kind: &'static str,
+        /// The policy's `@id`, where one forbade it; empty where none allowed it.
+        policy: String,
+        /// The policy's `@reason`, or what is missing.
+        reason: String,
+    },
+    /// A statement that could be anything, where policy does not allow everything.
+    Unread {
+        /// The policy's `@id`, where one forbade it; empty where none allowed it.
+        policy: String,
+        /// The policy's `@reason`, or what is missing.
+        reason: String,
+    },
     /// One side broke the protocol.
     Violation {
         /// Whether it was the client.
@@ -88,6 +104,20 @@ impl Shown for Complaint {
                 "TG508",
                 "function calls outside of SQL (the fast-path interface) are not allowed through tidegate".to_owned(),
                 Some("call the function with SELECT".to_owned()),
+            ),
+            Self::Statement { kind, policy, reason } => (
+                "TG514",
+                format!("statement refused ({kind}): {}{}", sentence(reason), named(policy)),
+                Some("tidegate grants ls".to_owned()),
+            ),
+            Self::Unread { policy, reason } => (
+                "TG515",
+                format!(
+                    "statement refused (tidegate cannot tell what it does): {}{}",
+                    sentence(reason),
+                    named(policy)
+                ),
+                Some("write it as plain SELECT, INSERT, UPDATE or DELETE".to_owned()),
             ),
             Self::Violation { by_client: true } => {
                 ("TG509", "the client broke the PostgreSQL protocol, so the session was ended".to_owned(), None)

@@ -85,6 +85,8 @@ pub(crate) struct Pipeline {
     skipping: bool,
     /// The target takes copied data.
     copying_in: bool,
+    /// Something was sent since the last Sync, which that will commit or undo as one.
+    in_batch: bool,
     rows: u64,
     bytes: u64,
     /// The last result, waiting for the transaction status that comes with `ReadyForQuery`.
@@ -101,6 +103,7 @@ impl Pipeline {
             owed: VecDeque::new(),
             skipping: false,
             copying_in: false,
+            in_batch: false,
             rows: 0,
             bytes: 0,
             held: None,
@@ -122,6 +125,22 @@ impl Pipeline {
     /// Whether the target is dropping what the client sends, up to a Sync that is still to come.
     pub(crate) fn skipping(&self) -> bool {
         self.skipping
+    }
+
+    /// Whether the target takes copied data.
+    pub(crate) fn copying_in(&self) -> bool {
+        self.copying_in
+    }
+
+    /// Whether something was sent since the last Sync, which that will commit or undo as one.
+    pub(crate) fn in_batch(&self) -> bool {
+        self.in_batch
+    }
+
+    /// Notes that the client has been told of an error that the target knows nothing of: what it
+    /// sends up to its next Sync is dropped.
+    pub(crate) fn skip_to_sync(&mut self) {
+        self.skipping = true;
     }
 
     /// Whether the target will say that it is ready without being sent anything more.
@@ -154,6 +173,15 @@ impl Pipeline {
             | Owed::Describe(_)
             | Owed::Close(_)
             | Owed::Execute(_) => {}
+        }
+        match owed {
+            Owed::Query(_) | Owed::Sync => self.in_batch = false,
+            Owed::CopyEnd => {}
+            Owed::Parse(_)
+            | Owed::Bind(_)
+            | Owed::Describe(_)
+            | Owed::Close(_)
+            | Owed::Execute(_) => self.in_batch = true,
         }
         self.owed.push_back(owed);
         Ok(())

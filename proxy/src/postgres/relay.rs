@@ -16,15 +16,18 @@ use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
+use super::gate::{Bench, Gate, Passage};
 use super::say;
 use super::scan::{Message, Scanned};
 use super::tap::{Account, Noted, Tap};
-use super::wire::{HEADER, Violation, message};
+use super::wire::{HEADER, Violation};
 use crate::session::protocol::Closed;
 
 mod lane;
+mod refusal;
 
 pub(crate) use lane::Lane;
+use refusal::{Hold, Stop};
 
 /// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
 const SCRATCH: usize = 64 * 1024;
@@ -37,13 +40,6 @@ const ROUNDS_MAX: usize = 16;
 
 thread_local! {
     static SHARED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A function call that is being refused.
-#[derive(Debug)]
-struct Call {
-    /// How many of its bytes are still to be thrown away.
-    left: usize,
 }
 
 /// What came of looking at one way.
@@ -59,8 +55,9 @@ pub(crate) struct Relay<'a, C, T, A> {
     up: &'a mut Lane,
     down: &'a mut Lane,
     tap: &'a mut Tap,
+    gate: Gate,
     account: &'a A,
-    call: Option<Call>,
+    hold: Hold,
     /// The target takes nothing any more; what it has still to say is waited for.
     target_deaf: bool,
     /// The client has said goodbye and is gone.
@@ -72,15 +69,14 @@ impl<'a, C, T, A> Relay<'a, C, T, A>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
-    A: Account,
+    A: Account + Bench,
 {
     /// Joins a client and a target that are both ready for the first query.
     pub(crate) fn new(
-        client: &'a mut C,
-        target: &'a mut T,
-        up: &'a mut Lane,
-        down: &'a mut Lane,
+        (client, target): (&'a mut C, &'a mut T),
+        (up, down): (&'a mut Lane, &'a mut Lane),
         tap: &'a mut Tap,
+        gate: Gate,
         account: &'a A,
     ) -> Self {
         Self {
@@ -89,8 +85,9 @@ where
             up,
             down,
             tap,
+            gate,
             account,
-            call: None,
+            hold: Hold::default(),
             target_deaf: false,
             client_gone: false,
             target_gone: false,
@@ -146,7 +143,12 @@ where
                     Poll::Pending | Poll::Ready(Ok(())) => Ok(Step::Waits),
                 },
                 Poll::Ready(Some(end)) => {
-                    self.take_down(scratch.get(..end).unwrap_or_default(), cx)
+                    let chunk = scratch.get(..end).unwrap_or_default();
+                    if self.hold.muted {
+                        self.take_muted(chunk, cx)
+                    } else {
+                        self.forward_down(chunk, cx)
+                    }
                 }
                 Poll::Ready(None) => {
                     self.target_gone = true;
@@ -156,7 +158,7 @@ where
         )
     }
 
-    fn take_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+    fn forward_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
         let each = |message: Message<'_>| tap.target_sent(&message, at, &mut noted);
@@ -191,21 +193,33 @@ where
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(_deaf)) => return Ok(self.target_left()),
         }
-        if self.call.is_some() {
-            return with_scratch(|scratch| self.pump_call(scratch, cx));
+        if self.hold.muted {
+            return Ok(self.rest_up(cx));
+        }
+        if self.hold.stop.is_some() {
+            return with_scratch(|scratch| self.pump_stop(scratch, cx));
         }
         if self.tap.leaving() || self.tap.pipeline().full() {
             return Ok(self.rest_up(cx));
         }
         with_scratch(|scratch| {
-            let filled = match self.up.unread.len() {
-                0..HEADER => poll_fill(self.client, &mut self.up.unread, scratch, cx),
-                // What was behind a refused call has been read already.
-                _more => Poll::Ready(Some(put_back(&mut self.up.unread, scratch))),
+            let filled = if self.hold.starved || self.up.unread.len() < HEADER {
+                poll_fill(self.client, &mut self.up.unread, scratch, cx)
+            } else {
+                // What was behind a refused message has been read already.
+                Poll::Ready(Some(put_back(&mut self.up.unread, scratch)))
             };
             match filled {
                 Poll::Pending => Ok(self.rest_up(cx)),
-                Poll::Ready(Some(end)) => self.take_up(scratch.get(..end).unwrap_or_default(), cx),
+                Poll::Ready(Some(end)) => {
+                    self.hold.starved = false;
+                    let chunk = scratch.get(..end).unwrap_or_default();
+                    if self.hold.dropping {
+                        self.take_dropped(chunk)
+                    } else {
+                        self.take_up(chunk, cx)
+                    }
+                }
                 Poll::Ready(None) => Err(Closed::Client),
             }
         })
@@ -213,77 +227,51 @@ where
 
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
+        let begun = self.up.scanner.missing();
+        let passage = self.gate.admit(chunk, begun, self.account, at);
+        let end = match &passage {
+            Passage::All => chunk.len(),
+            Passage::Until(place) | Passage::Refused { at: place, .. } => *place,
+        };
+        self.hold.starved = matches!(passage, Passage::Until(_));
+        let (passing, held) = chunk.split_at(end.min(chunk.len()));
         let tap = &mut *self.tap;
-        let scanned = self.up.scanner.scan(chunk, &mut finished, |message| {
+        let scanned = self.up.scanner.scan(passing, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
         let ahead = self.up.scanner.ahead();
         if ahead > 0 && scanned.is_ok() {
             noted.push(Noted::Ahead { bytes: ahead });
         }
+        let mut unread = held;
+        if let Passage::Refused {
+            header, refusal, ..
+        } = passage
+            && scanned.is_ok()
+        {
+            unread = held.get(HEADER..).unwrap_or_default();
+            let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
+            let (id, said) = self.tap.refused(header.kind, body.unwrap_or(unread));
+            noted.push(said);
+            self.hold.stop = Some(Stop::statement(header, id, refusal));
+        }
         self.record(&noted)?;
-        let (whole, unread) = match scanned {
-            Ok(Scanned::All { tail }) => chunk.split_at(chunk.len().saturating_sub(tail)),
+        let (whole, tail) = match scanned {
+            Ok(Scanned::All { tail }) => passing.split_at(passing.len().saturating_sub(tail)),
             Ok(Scanned::Withheld { at, header }) => {
-                let left = usize::try_from(header.body).unwrap_or(usize::MAX);
-                self.call = Some(Call { left });
-                let (before, call) = chunk.split_at(at.min(chunk.len()));
+                self.hold.stop = Some(Stop::call(header));
+                let (before, call) = passing.split_at(at.min(passing.len()));
                 (before, call.get(HEADER..).unwrap_or_default())
             }
             Err(violation) => return Err(self.broken(violation, "client")),
         };
+        self.up.unread.extend_from_slice(tail);
         self.up.unread.extend_from_slice(unread);
         self.account.passes(Stream::Input, whole.len());
         match self.up.pass(whole, self.target, cx) {
             Ok(()) => Ok(Step::Moved),
             Err(_deaf) => Ok(self.target_left()),
         }
-    }
-
-    /// Throws a function call away, waits until everything before it has been answered, and answers
-    /// it with an error, so that client and target stay in step.
-    fn pump_call(&mut self, scratch: &mut [u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
-        let Some(call) = &mut self.call else {
-            return Ok(Step::Waits);
-        };
-        let here = call.left.min(self.up.unread.len());
-        self.up.unread.drain(..here);
-        call.left = call.left.saturating_sub(here);
-        if call.left > 0 {
-            return match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
-                Poll::Pending => Ok(self.rest_up(cx)),
-                Poll::Ready(None) => Err(Closed::Client),
-                Poll::Ready(Some(end)) => {
-                    self.up
-                        .unread
-                        .extend_from_slice(scratch.get(..end).unwrap_or_default());
-                    Ok(Step::Moved)
-                }
-            };
-        }
-        let pipeline = self.tap.pipeline();
-        if pipeline.skipping() {
-            self.call = None;
-            return Ok(Step::Moved);
-        }
-        if !pipeline.will_be_ready() {
-            return Err(self.broken(Violation::Kind(b'F'), "client"));
-        }
-        if !pipeline.idle() || !self.down.scanner.at_boundary() || !self.down.unread.is_empty() {
-            return Ok(self.rest_up(cx));
-        }
-        let mut answer = Vec::new();
-        let words = Complaint::FunctionCall.words();
-        say::error(&mut answer, "ERROR", say::NOT_SUPPORTED, &words);
-        message(&mut answer, b'Z', |body| body.push(pipeline.status()));
-        self.down.push(&answer);
-        self.call = None;
-        let note = Frame::Note {
-            code: words.code,
-            text: &words.what,
-        };
-        self.account.record_all(&[note]).map_err(Closed::Recorder)?;
-        Ok(Step::Moved)
     }
 
     fn record(&self, noted: &[Noted<'_>]) -> Result<(), Closed> {

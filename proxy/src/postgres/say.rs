@@ -7,6 +7,8 @@ use super::wire::{HEADER, complaint, message, put_text};
 
 /// `feature_not_supported` (PostgreSQL documentation, appendix A, as all of these).
 pub(crate) const NOT_SUPPORTED: &str = "0A000";
+/// `insufficient_privilege`.
+pub(crate) const NOT_PERMITTED: &str = "42501";
 /// `protocol_violation`.
 pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
 /// `connection_failure`.

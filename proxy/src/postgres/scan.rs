@@ -79,6 +79,12 @@ impl Scanner {
         self.unfinished.is_none()
     }
 
+    /// How many bytes of an unfinished message are still to come.
+    pub(crate) fn missing(&self) -> usize {
+        let unfinished = self.unfinished.as_ref();
+        unfinished.map_or(0, |unfinished| unfinished.missing)
+    }
+
     /// How many bytes of an unfinished message have passed, its header included.
     pub(crate) fn begun(&self) -> usize {
         let Some(unfinished) = &self.unfinished else {

@@ -1,18 +1,20 @@
 //! What is written down of the messages that pass.
 //!
 //! Statements with their texts and values, and how each went. Rows and copied data are counted, not
-//! kept. Deliberately blind to meaning: what a statement may do is decided by the role at the
-//! target.
+//! kept. Deliberately blind to meaning: what a statement may do is asked at the gate, and decided
+//! again by the role at the target.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use policies::{Deed, Denial, Scrutiny};
 use recorder::{
     AppendError, Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
 
+use super::gate::Bench;
 use super::pipeline::{Outcome, Owed, Pipeline, Statement};
 use super::redact;
 use super::scan::Message;
@@ -27,6 +29,20 @@ pub(crate) trait Account {
     fn passes(&self, stream: Stream, bytes: usize);
     /// Writes down what is about to pass.
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError>;
+}
+
+impl Bench for Scope {
+    fn edition(&self) -> u64 {
+        Scope::edition(self)
+    }
+
+    fn scrutiny(&self) -> Scrutiny {
+        Scope::scrutiny(self)
+    }
+
+    fn may(&self, deed: &Deed) -> Result<(), Denial> {
+        Scope::may(self, deed)
+    }
 }
 
 impl Account for Scope {
@@ -203,6 +219,46 @@ impl Tap {
             });
         }
         self.sent(owed)
+    }
+
+    /// Takes a Query, Parse or Bind message of the client that is not forwarded: all of its body or the
+    /// beginning. Says which number it got, and what is to be recorded.
+    pub(crate) fn refused<'a>(&mut self, kind: u8, body: &'a [u8]) -> (u64, Noted<'a>) {
+        let id = self.next;
+        self.next = self.next.saturating_add(1);
+        let said = if kind == b'P' {
+            let parse = wire::parse_beginning(body);
+            Said {
+                name: parse.map_or(&[], |parse| parse.name),
+                text: redact::passwords(parse.map_or(&[], |parse| parse.text)),
+                ..Said::nothing(StatementKind::Parse)
+            }
+        } else if kind == b'B' {
+            let bind = wire::bind_beginning(body).ok();
+            Said {
+                name: bind.as_ref().map_or(&[], |bind| bind.statement),
+                portal: bind.as_ref().map_or(&[], |bind| bind.portal),
+                parameters: bind.as_ref().map(parameters).unwrap_or_default(),
+                ..Said::nothing(StatementKind::Bind)
+            }
+        } else {
+            let text = body.split(|byte| *byte == 0).next().unwrap_or_default();
+            Said {
+                text: redact::passwords(text),
+                ..Said::nothing(StatementKind::Simple)
+            }
+        };
+        (id, Noted::Statement(Said { id, ..said }))
+    }
+
+    /// Takes a Sync that is not the client's.
+    pub(crate) fn synced(&mut self) -> Result<(), Violation> {
+        self.sent(Owed::Sync)
+    }
+
+    /// Notes that what the client sends up to its next Sync is not forwarded.
+    pub(crate) fn skip(&mut self) {
+        self.pipeline.skip_to_sync();
     }
 
     /// Takes a message of the target, before it is forwarded.

@@ -12,7 +12,7 @@ use ca::{Authority, IssueError, Pass, PassOrder};
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, entropy};
 use jiff::SignedDuration;
-use policies::{Ask, Deed, Denial, Endpoint, Permit, SessionId, Terms};
+use policies::{Ask, Deed, Denial, Endpoint, Permit, Scrutiny, SessionId, Terms};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -269,5 +269,13 @@ struct BrokerJudge(Broker);
 impl Judge for BrokerJudge {
     fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
         self.0.may(terms, deed)
+    }
+
+    fn edition(&self) -> u64 {
+        self.0.edition()
+    }
+
+    fn scrutiny(&self, terms: &Terms) -> Scrutiny {
+        self.0.scrutiny(terms)
     }
 }

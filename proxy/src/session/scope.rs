@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use control::Clock;
 use control::ledger::Counters;
-use policies::{Deed, Denial, SessionId, Terms};
+use policies::{Deed, Denial, Scrutiny, SessionId, Terms};
 use recorder::{AppendError, ChannelEvent, Frame, Recording, Statement, StatementKind, Stream};
 use tokio::time::Instant;
 
@@ -15,6 +15,16 @@ use tokio::time::Instant;
 pub trait Judge: Send + Sync + 'static {
     /// Whether it may be done.
     fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial>;
+
+    /// What its answers rest on: they are the same while this is, but for the time.
+    fn edition(&self) -> u64 {
+        0
+    }
+
+    /// Whether the SQL statements of a session have to be asked about.
+    fn scrutiny(&self, _terms: &Terms) -> Scrutiny {
+        Scrutiny::Each
+    }
 }
 
 /// One session, as its protocol sees it. Cheap to clone.
@@ -164,6 +174,16 @@ impl Scope {
     /// Whether this may be done now.
     pub fn may(&self, deed: &Deed) -> Result<(), Denial> {
         self.inner.judge.may(&self.inner.terms, deed)
+    }
+
+    /// What the answers of [`Self::may`] rest on: they are the same while this is, but for the time.
+    pub(crate) fn edition(&self) -> u64 {
+        self.inner.judge.edition()
+    }
+
+    /// Whether the SQL statements of this session have to be asked about.
+    pub(crate) fn scrutiny(&self) -> Scrutiny {
+        self.inner.judge.scrutiny(&self.inner.terms)
     }
 
     /// How long the session has been going on.

@@ -162,6 +162,7 @@ impl Judge for Judgement {
             Deed::ForwardAgent => named(Capability::ForwardAgent),
             Deed::ForwardX11 => named(Capability::ForwardX11),
             Deed::Connect | Deed::Shell | Deed::Subsystem { .. } => true,
+            Deed::Statement(_) => false,
         };
         if !allowed {
             return Err(Denial::Forbidden {

@@ -1,14 +1,18 @@
 //! The relay over pipes, with a scripted client and a scripted target.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
+use policies::{Deed, Denial, Scrutiny, SqlKind};
 use recorder::AppendError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 
-use super::super::wire::{Side, complaint, put_text};
+use super::super::wire::{Side, complaint, message, put_text};
 use super::*;
+
+mod refusals;
 
 /// Remembers what is recorded, as text.
 #[derive(Default)]
@@ -16,6 +20,35 @@ struct Memory {
     frames: RefCell<Vec<String>>,
     to_target: Cell<usize>,
     broken: bool,
+    /// What no statement may do; with `None`, none is asked about.
+    forbidden: Option<SqlKind>,
+    asked: Cell<usize>,
+    edition: Cell<u64>,
+}
+
+impl Bench for Memory {
+    fn edition(&self) -> u64 {
+        self.edition.get()
+    }
+
+    fn scrutiny(&self) -> Scrutiny {
+        match self.forbidden {
+            None => Scrutiny::Unread,
+            Some(_) => Scrutiny::Each,
+        }
+    }
+
+    fn may(&self, deed: &Deed) -> Result<(), Denial> {
+        self.asked.set(self.asked.get().saturating_add(1));
+        let is_forbidden = matches!(deed, Deed::Statement(one) if Some(one.kind) == self.forbidden);
+        if is_forbidden {
+            return Err(Denial::Forbidden {
+                policy: "guard".to_owned(),
+                reason: "Not here.".to_owned(),
+            });
+        }
+        Ok(())
+    }
 }
 
 impl Account for Memory {
@@ -108,7 +141,8 @@ impl Stage {
             tap,
             memory,
         } = self;
-        let relay = Relay::new(client_side, target_side, up, down, tap, memory).run();
+        let gate = Gate::new(Arc::default());
+        let relay = Relay::new((client_side, target_side), (up, down), tap, gate, memory).run();
         let mut relay = std::pin::pin!(relay);
         let script = timeout(Duration::from_secs(20), script(client, target));
         let mut script = std::pin::pin!(script);

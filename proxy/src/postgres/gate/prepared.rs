@@ -1,0 +1,94 @@
+//! What was prepared in one session, by message or by `PREPARE`, so that it can be asked about again
+//! each time it is run: rules may have become narrower since.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::postgres::statement::Reading;
+
+/// How many names are kept. The oldest goes; what it stands for is unknown then.
+const NAMES_MAX: usize = 16_384;
+
+/// The longest name that is kept, in bytes.
+const NAME_MAX: usize = 256;
+
+/// How many statements one name may stand for. A name has more than one text only where the server
+/// was told to forget the first in a way that is not seen here.
+const STATEMENTS_MAX: usize = 64;
+
+/// Names, and the texts they stand for.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    texts: HashMap<Box<[u8]>, Arc<Reading>>,
+    order: VecDeque<Box<[u8]>>,
+}
+
+impl Prepared {
+    /// Keeps what a name stands for. The one without a name is replaced; another name may still stand
+    /// for what it stood for before, so it stands for both.
+    pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>) {
+        if name.len() > NAME_MAX {
+            return;
+        }
+        if let Some(before) = self.texts.get_mut(name) {
+            if name.is_empty() || Arc::ptr_eq(before, reading) {
+                *before = Arc::clone(reading);
+            } else if **before != **reading {
+                *before = Arc::new(before.or(reading, STATEMENTS_MAX));
+            }
+            return;
+        }
+        if self.order.len() >= NAMES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.texts.remove(&oldest);
+        }
+        self.texts.insert(name.into(), Arc::clone(reading));
+        self.order.push_back(name.into());
+    }
+
+    /// What a name stands for.
+    pub(super) fn get(&self, name: &[u8]) -> Option<Arc<Reading>> {
+        self.texts.get(name).map(Arc::clone)
+    }
+
+    /// Forgets a name that the client has closed.
+    pub(super) fn forget(&mut self, name: &[u8]) {
+        if self.texts.remove(name).is_some() {
+            self.order.retain(|one| **one != *name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::statement::Known;
+
+    #[test]
+    fn a_name_that_is_used_twice_stands_for_both() {
+        let (known, mut prepared) = (Known::default(), Prepared::default());
+        let (read, gone) = (known.read(b"select 1"), known.read(b"delete from t"));
+        for name in [b"".as_slice(), b"a"] {
+            prepared.put(name, &gone);
+            prepared.put(name, &read);
+        }
+        assert_eq!(prepared.get(b"").unwrap(), read);
+        assert_eq!(prepared.get(b"a").unwrap().statements.len(), 2);
+        prepared.forget(b"a");
+        assert_eq!(prepared.get(b"a"), None);
+    }
+
+    #[test]
+    fn names_without_end_are_not_kept() {
+        let (reading, mut prepared) = (Arc::new(Reading::unknown()), Prepared::default());
+        for number in 0..=NAMES_MAX {
+            prepared.put(format!("s{number}").as_bytes(), &reading);
+        }
+        assert_eq!(prepared.get(b"s0"), None);
+        assert!(prepared.get(b"s1").is_some());
+        assert_eq!(prepared.texts.len(), NAMES_MAX);
+        prepared.put(&[b'x'; 1000], &reading);
+        assert_eq!(prepared.get(&[b'x'; 1000]), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! What is withheld from the target: calls of functions by number, and statements that policy does
+//! not allow.
+//!
+//! Such a message is thrown away, everything before it is waited for, and then it is answered with an
+//! error in its turn. Afterwards client and target must agree on where they stand:
+//!
+//! - A simple query that comes alone is answered with the transaction's true status. The target has
+//!   not failed, so a transaction that is open stays open and can go on.
+//! - A refused Parse has what follows dropped up to the client's Sync, as the target would.
+//! - In the middle of a batch (something was sent since the last Sync) the batch has to fail, or what
+//!   stands before the refused message would be committed though its client was told of an error. So
+//!   the target is made to fail as well: it is asked to run a portal that does not exist, and its
+//!   error about that is kept from the client.
+
+use std::task::{Context, Poll};
+
+use policies::words::Shown;
+use policies::words::postgres::Complaint;
+use recorder::Frame;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Closed, Relay, Step, poll_fill};
+use crate::postgres::gate::{self, Bench, Refusal};
+use crate::postgres::pipeline::{Fault, Outcome};
+use crate::postgres::say;
+use crate::postgres::scan::Scanned;
+use crate::postgres::tap::{Account, Noted};
+use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message, put_text};
+
+/// The name of the portal that does not exist.
+const NO_PORTAL: &[u8] = b"tidegate: a statement was refused";
+
+/// The longest error that is waited for, in bytes; it has to be held whole.
+const ERROR_MAX: usize = 16 * 1024;
+
+/// What stands in the way of what the client sends.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    /// A message is being refused.
+    pub(super) stop: Option<Stop>,
+    /// What was read ends in a statement that is not whole.
+    pub(super) starved: bool,
+    /// What comes up to the next Sync is dropped.
+    pub(super) dropping: bool,
+    /// An error that the target was made to say is waited for, and not passed on.
+    pub(super) muted: bool,
+}
+
+/// A message that is being refused.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// How many of its bytes are still to be thrown away.
+    left: usize,
+    why: Why,
+    /// Whether the target has been asked for the answers to what came before.
+    flushed: bool,
+}
+
+#[derive(Debug)]
+enum Why {
+    /// A function call.
+    Call,
+    /// A statement that is not allowed.
+    Statement {
+        /// Query or Parse.
+        kind: u8,
+        /// Its number in the recording.
+        id: u64,
+        refusal: Box<Refusal>,
+    },
+}
+
+impl Stop {
+    pub(super) fn call(header: Header) -> Self {
+        Self::new(header, Why::Call)
+    }
+
+    pub(super) fn statement(header: Header, id: u64, refusal: Box<Refusal>) -> Self {
+        let kind = header.kind;
+        Self::new(header, Why::Statement { kind, id, refusal })
+    }
+
+    fn new(header: Header, why: Why) -> Self {
+        Self {
+            left: usize::try_from(header.body).unwrap_or(usize::MAX),
+            why,
+            flushed: false,
+        }
+    }
+
+    fn kind(&self) -> u8 {
+        match self.why {
+            Why::Call => b'F',
+            Why::Statement { kind, .. } => kind,
+        }
+    }
+}
+
+impl<C, T, A> Relay<'_, C, T, A>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+    A: Account + Bench,
+{
+    /// Throws the refused message away, waits until everything before it has been answered, and
+    /// answers it.
+    pub(super) fn pump_stop(
+        &mut self,
+        scratch: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Step, Closed> {
+        let Some(stop) = &mut self.hold.stop else {
+            return Ok(Step::Waits);
+        };
+        let here = stop.left.min(self.up.unread.len());
+        self.up.unread.drain(..here);
+        stop.left = stop.left.saturating_sub(here);
+        if stop.left > 0 {
+            return match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
+                Poll::Pending => Ok(self.rest_up(cx)),
+                Poll::Ready(None) => Err(Closed::Client),
+                Poll::Ready(Some(end)) => {
+                    self.up
+                        .unread
+                        .extend_from_slice(scratch.get(..end).unwrap_or_default());
+                    Ok(Step::Moved)
+                }
+            };
+        }
+        let pipeline = self.tap.pipeline();
+        if pipeline.skipping() {
+            self.hold.stop = None;
+            return Ok(Step::Moved);
+        }
+        if pipeline.copying_in() {
+            let kind = stop.kind();
+            return Err(self.broken(Violation::Kind(kind), "client"));
+        }
+        if !pipeline.will_be_ready() {
+            match stop.why {
+                Why::Call => return Err(self.broken(Violation::Kind(b'F'), "client")),
+                Why::Statement { .. } if stop.flushed => {}
+                Why::Statement { .. } => {
+                    stop.flushed = true;
+                    let mut flush = Vec::new();
+                    message(&mut flush, b'H', |_nothing| {});
+                    self.up.push(&flush);
+                    return Ok(Step::Moved);
+                }
+            }
+        }
+        if !pipeline.idle() || !self.down.scanner.at_boundary() || !self.down.unread.is_empty() {
+            return Ok(self.rest_up(cx));
+        }
+        match self.hold.stop.take().map(|stop| stop.why) {
+            None => {}
+            Some(Why::Call) => self.answer_call()?,
+            Some(Why::Statement { kind, id, refusal }) => {
+                self.answer_statement(kind, id, &refusal)?;
+            }
+        }
+        Ok(Step::Moved)
+    }
+
+    fn answer_call(&mut self) -> Result<(), Closed> {
+        let mut answer = Vec::new();
+        let words = Complaint::FunctionCall.words();
+        say::error(&mut answer, "ERROR", say::NOT_SUPPORTED, &words);
+        let status = self.tap.pipeline().status();
+        message(&mut answer, b'Z', |body| body.push(status));
+        self.down.push(&answer);
+        let note = Frame::Note {
+            code: words.code,
+            text: &words.what,
+        };
+        self.account.record_all(&[note]).map_err(Closed::Recorder)
+    }
+
+    fn answer_statement(&mut self, kind: u8, id: u64, refusal: &Refusal) -> Result<(), Closed> {
+        let (words, pipeline) = (&refusal.words, self.tap.pipeline());
+        let (status, in_batch, is_simple) = (pipeline.status(), pipeline.in_batch(), kind == b'Q');
+        let outcome = Noted::Outcome(Outcome {
+            id,
+            tag: None,
+            rows: 0,
+            bytes: 0,
+            error: Some(Fault {
+                severity: "ERROR".to_owned(),
+                sqlstate: say::NOT_PERMITTED.to_owned(),
+                message: words.what.clone(),
+            }),
+            elapsed: std::time::Duration::ZERO,
+            transaction: status,
+        });
+        let text = format!(
+            "statement {id} never reached the target: {}; fingerprint {}",
+            words.what,
+            match refusal.fingerprint.as_str() {
+                "" => "none",
+                known => known,
+            }
+        );
+        let note = Frame::Note {
+            code: words.code,
+            text: &text,
+        };
+        self.account
+            .record_all(&[outcome.frame(), note])
+            .map_err(Closed::Recorder)?;
+        let mut answer = Vec::new();
+        say::error(&mut answer, "ERROR", say::NOT_PERMITTED, words);
+        if is_simple && !in_batch {
+            message(&mut answer, b'Z', |body| body.push(status));
+        }
+        self.down.push(&answer);
+        if in_batch {
+            self.fail_batch(is_simple)?;
+        }
+        if !is_simple {
+            self.tap.skip();
+            self.hold.dropping = true;
+        }
+        Ok(())
+    }
+
+    /// Has the target fail what the client has been told has failed.
+    fn fail_batch(&mut self, is_simple: bool) -> Result<(), Closed> {
+        let mut out = Vec::new();
+        message(&mut out, b'E', |body| {
+            put_text(body, NO_PORTAL);
+            body.extend(0_i32.to_be_bytes());
+        });
+        if is_simple {
+            // A simple query would have ended the batch, and been answered as a Sync is.
+            message(&mut out, b'S', |_nothing| {});
+            if let Err(violation) = self.tap.synced() {
+                return Err(self.broken(violation, "client"));
+            }
+        }
+        self.up.push(&out);
+        self.hold.muted = true;
+        Ok(())
+    }
+
+    /// Takes what the target says while its error about our portal is waited for.
+    pub(super) fn take_muted(
+        &mut self,
+        chunk: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Step, Closed> {
+        let mut place = self.down.scanner.missing();
+        while let Some(rest) = chunk.get(place..) {
+            // Half a header has to wait, and a violation is seen again.
+            let Ok(Some(header)) = Header::read(rest, Side::Target) else {
+                break;
+            };
+            let length = usize::try_from(header.body).unwrap_or(usize::MAX);
+            match header.kind {
+                b'N' | b'A' | b'S' => {
+                    place = place.saturating_add(HEADER).saturating_add(length);
+                }
+                b'E' if length <= ERROR_MAX => {
+                    let (before, _error) = chunk.split_at(place.min(chunk.len()));
+                    self.forward_down(before, cx)?;
+                    let end = HEADER.saturating_add(length);
+                    let Some((error, behind)) = rest.split_at_checked(end) else {
+                        self.down.unread.extend_from_slice(rest);
+                        return Ok(Step::Moved);
+                    };
+                    self.hold.muted = false;
+                    let body = error.get(HEADER..).unwrap_or_default();
+                    let is_ours = complaint(b'E', body).is_ok_and(|said| said.severity == b"ERROR");
+                    return self.forward_down(if is_ours { behind } else { rest }, cx);
+                }
+                other => return Err(self.broken(Violation::Kind(other), "target")),
+            }
+        }
+        self.forward_down(chunk, cx)
+    }
+
+    /// Takes what the client says between a refused message and its next Sync: written down, and
+    /// dropped.
+    pub(super) fn take_dropped(&mut self, chunk: &[u8]) -> Result<Step, Closed> {
+        let (end, synced) = gate::until_sync(chunk, self.up.scanner.missing());
+        let (dropped, rest) = chunk.split_at(end.min(chunk.len()));
+        let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
+        let tap = &mut *self.tap;
+        let scanned = self.up.scanner.scan(dropped, &mut finished, |message| {
+            tap.client_sent(&message, at, &mut noted)
+        });
+        let _nothing_passes = self.up.scanner.ahead();
+        self.record(&noted)?;
+        match scanned {
+            Ok(Scanned::All { tail }) => {
+                let half = dropped.len().saturating_sub(tail);
+                self.up
+                    .unread
+                    .extend_from_slice(dropped.get(half..).unwrap_or_default());
+                self.up.unread.extend_from_slice(rest);
+                self.hold.dropping = !synced;
+            }
+            Ok(Scanned::Withheld { at, header }) => {
+                self.hold.stop = Some(Stop::call(header));
+                let behind = chunk.get(at.saturating_add(HEADER)..).unwrap_or_default();
+                self.up.unread.extend_from_slice(behind);
+            }
+            Err(violation) => return Err(self.broken(violation, "client")),
+        }
+        Ok(Step::Moved)
+    }
+}

@@ -1,0 +1,150 @@
+//! What an SQL text would do, as far as a text can say: fence A.
+//!
+//! Reads the text of a Query or Parse message into statements, each with its kinds and what it
+//! names. Whatever is not understood for certain is [`SqlKind::Unknown`], never a guess. This and the
+//! files below it are the only ones that know the SQL parser.
+//!
+//! Not the boundary: functions, views, rules and triggers act unseen. What they may do is held by the
+//! role at the target.
+//!
+//! A text comes from a peer. It is cut into tokens by a lexer of our own, which allocates no more than
+//! the text is long; the parser gets tokens only, a limited depth and a limited number of operators,
+//! so that no text can use up the stack.
+
+mod copy;
+mod found;
+mod known;
+mod lexer;
+mod names;
+mod query;
+mod verb;
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+use policies::SqlStatement;
+
+use found::Found;
+use lexer::{Depth, Token};
+
+pub(crate) use known::Known;
+
+/// The longest text that is read, in bytes. What is longer is unknown.
+///
+/// The text has to be held until it is whole; this leaves as much room again in the read buffer.
+pub(crate) const TEXT_MAX: usize = 32 * 1024;
+
+/// How many statements around statements are looked into: `EXPLAIN`, `PREPARE`, `DECLARE`, `COPY`.
+const WRAPPED_MAX: usize = 4;
+
+/// What one text would do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// In order; a statement that does several things is there once for each. None for a text without
+    /// a statement.
+    pub(crate) statements: Vec<SqlStatement>,
+    /// The names that it prepares something under.
+    pub(crate) prepares: BTreeSet<String>,
+    /// The names of what it runs that was prepared before.
+    pub(crate) executes: BTreeSet<String>,
+    /// The same for texts that differ in constants, white space and comments only, in hexadecimal.
+    pub(crate) fingerprint: String,
+}
+
+impl Reading {
+    /// What is known of a text that cannot be read.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            statements: Found::unknown().finish(),
+            prepares: BTreeSet::new(),
+            executes: BTreeSet::new(),
+            fingerprint: String::new(),
+        }
+    }
+
+    /// What is known of a text that is either this one or the other; nothing, where that is more than
+    /// so many statements.
+    pub(crate) fn or(&self, other: &Self, statements_max: usize) -> Self {
+        let both = || [self, other].into_iter();
+        let statements: Vec<_> = both().flat_map(|one| one.statements.clone()).collect();
+        if statements.len() > statements_max {
+            return Self::unknown();
+        }
+        Self {
+            statements,
+            prepares: both().flat_map(|one| one.prepares.clone()).collect(),
+            executes: both().flat_map(|one| one.executes.clone()).collect(),
+            fingerprint: other.fingerprint.clone(),
+        }
+    }
+}
+
+/// Reads a text.
+pub(crate) fn read(text: &[u8]) -> Reading {
+    let Some(tokens) = Some(text)
+        .filter(|text| text.len() <= TEXT_MAX)
+        .and_then(lexer::tokens)
+    else {
+        return Reading::unknown();
+    };
+    let mut reading = Reading {
+        statements: Vec::new(),
+        prepares: BTreeSet::new(),
+        executes: BTreeSet::new(),
+        fingerprint: fingerprint(&tokens),
+    };
+    for one in split(&tokens) {
+        let mut found = statement(one, WRAPPED_MAX);
+        reading.prepares.append(&mut found.prepares);
+        reading.executes.append(&mut found.executes);
+        reading.statements.extend(found.finish());
+    }
+    reading
+}
+
+/// The statements of a text. A semicolon between parentheses ends none (`CREATE RULE … DO (…; …)`).
+fn split<'t, 'a>(tokens: &'t [Token<'a>]) -> impl Iterator<Item = &'t [Token<'a>]> {
+    let mut depth = Depth::default();
+    let parts = tokens.split(move |token| depth.at(token) == 0 && *token == Token::Mark(b';'));
+    parts.filter(|part| !part.is_empty())
+}
+
+/// What one statement does. `wrapped` is how many more may be around another.
+fn statement(tokens: &[Token<'_>], wrapped: usize) -> Found {
+    let Some(wrapped) = wrapped.checked_sub(1) else {
+        return Found::unknown();
+    };
+    let found = match tokens.first() {
+        Some(Token::Mark(b'(')) => query::read(tokens),
+        Some(Token::Word(word)) if query::BEGINNINGS.iter().any(|one| lexer::is(word, one)) => {
+            query::read(tokens)
+        }
+        Some(Token::Word(word)) if lexer::is(word, "copy") => copy::read(tokens, wrapped),
+        Some(Token::Word(_)) => verb::read(tokens, wrapped),
+        _no_statement_begins_so => None,
+    };
+    found.unwrap_or_else(Found::unknown)
+}
+
+fn fingerprint(tokens: &[Token<'_>]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for token in tokens {
+        match token {
+            Token::Word(word) => context.update(word.to_ascii_lowercase().as_bytes()),
+            Token::Quoted(name) => {
+                context.update(b"\"");
+                context.update(name.as_bytes());
+            }
+            Token::Constant | Token::Number(_) | Token::Parameter(_) => context.update(b"?"),
+            Token::Operator(text) => context.update(text.as_bytes()),
+            Token::Mark(mark) => context.update(&[*mark]),
+        }
+        context.update(b" ");
+    }
+    let digest = context.finish();
+    let first = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Names of relations and functions, as policies write them.
+//!
+//! Folded as PostgreSQL folds them: `Orders` is `orders`, `"Orders"` is `Orders`; parts are joined by
+//! points; `pg_catalog.` is left away, because its names are found without it. Only a part with a
+//! point or a quote in it keeps its quotes.
+
+use super::lexer::Token;
+
+/// The longest name, in bytes; the server cuts off the rest (`NAMEDATALEN` in
+/// `src/include/pg_config_manual.h`).
+const NAME_MAX: usize = 63;
+
+/// One part of a name. Names are ASCII here.
+pub(super) fn part(text: &str, is_quoted: bool) -> String {
+    let cut = text.get(..NAME_MAX).unwrap_or(text);
+    match is_quoted {
+        false => cut.to_ascii_lowercase(),
+        true if cut.contains(['.', '"']) => format!("\"{}\"", cut.replace('"', "\"\"")),
+        true => cut.to_owned(),
+    }
+}
+
+/// A name of its parts.
+pub(super) fn join(parts: &[String]) -> String {
+    match parts {
+        [first, rest @ ..] if first == "pg_catalog" && !rest.is_empty() => rest.join("."),
+        all => all.join("."),
+    }
+}
+
+/// The name at the start of `tokens`, and what is behind it.
+pub(super) fn name<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Token<'a>])> {
+    let (mut parts, mut rest) = (Vec::new(), tokens);
+    loop {
+        let first = rest.first()?;
+        parts.push(part(first.name()?, matches!(first, Token::Quoted(_))));
+        rest = rest.get(1..)?;
+        match rest {
+            [Token::Mark(b'.'), more @ ..] => rest = more,
+            _end => return Some((join(&parts), rest)),
+        }
+    }
+}
+
+/// Words after which a statement that is no query names a relation.
+const BEFORE: [&str; 15] = [
+    "table",
+    "view",
+    "sequence",
+    "index",
+    "on",
+    "from",
+    "join",
+    "into",
+    "references",
+    "update",
+    "like",
+    "inherits",
+    "of",
+    "truncate",
+    "lock",
+];
+
+/// Words that may stand between these and the name.
+const BETWEEN: [&str; 11] = [
+    "on",
+    "if",
+    "not",
+    "exists",
+    "only",
+    "concurrently",
+    "table",
+    "view",
+    "sequence",
+    "column",
+    "schema",
+];
+
+/// What a statement that is no query names where relations are named. Rather too many than too few.
+pub(super) fn relations(tokens: &[Token<'_>]) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), tokens);
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if BEFORE.iter().any(|one| first.is(one)) {
+            let mut list = skip(behind);
+            while let Some((name, after)) = name(list) {
+                found.push(name);
+                let Some((Token::Mark(b','), more)) = after.split_first() else {
+                    break;
+                };
+                list = skip(more);
+            }
+        }
+    }
+    found
+}
+
+/// `tokens` from the name on.
+fn skip<'t, 'a>(tokens: &'t [Token<'a>]) -> &'t [Token<'a>] {
+    let between =
+        |token: &Token<'_>| *token == Token::Mark(b'(') || BETWEEN.iter().any(|one| token.is(one));
+    let count = tokens.iter().take_while(|token| between(token)).count();
+    tokens.get(count..).unwrap_or_default()
+}

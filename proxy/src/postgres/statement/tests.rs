@@ -1,0 +1,332 @@
+//! Statements and what they do, one by one; the corpus of evasions is in `tests/vectors`.
+
+use super::*;
+
+/// `kinds relations functions` of a text, for comparing.
+fn told(text: &str) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for one in read(text.as_bytes()).statements {
+        let mut kind = one.kind.as_str().to_owned();
+        if one.has_where == Some(false) {
+            kind.push_str("-all");
+        }
+        let join = |names: BTreeSet<String>| Vec::from_iter(names).join(",");
+        let (relations, functions) = (join(one.relations), join(one.functions));
+        told.push(format!("{kind}({relations}|{functions})"));
+    }
+    told.join(" ")
+}
+
+#[track_caller]
+fn check(text: &str, want: &str) {
+    assert_eq!(told(text), want, "{text}");
+}
+
+#[test]
+fn plain_statements_are_what_they_look_like() {
+    check("", "");
+    check("-- nothing\n;;", "");
+    check("select 1", "select(|)");
+    check(
+        "select id, upper(item) from Orders o where id = 1",
+        "select(orders|upper)",
+    );
+    check(
+        "select * from public.orders, \"Orders\"",
+        "select(Orders,public.orders|)",
+    );
+    check("insert into orders values (1, 'x')", "insert(orders|)");
+    check("insert into a select * from b", "select(a,b|) insert(a,b|)");
+    check(
+        "insert into a values (1) on conflict (id) do update set x = 1",
+        "insert(a|) update(a|)",
+    );
+    check(
+        "update orders set item = 'x' where id = 1",
+        "update(orders|)",
+    );
+    check("update orders set item = 'x'", "update-all(orders|)");
+    check("delete from orders where true", "delete-all(orders|)");
+    check(
+        "delete from orders using old where orders.id = old.id",
+        "select(old,orders|) delete(old,orders|)",
+    );
+    check(
+        "delete from orders where id = 1 returning *",
+        "select(orders|) delete(orders|)",
+    );
+    check("begin; select 1; commit", "other(|) select(|) other(|)");
+}
+
+#[test]
+fn what_the_parser_overlooks_is_seen() {
+    check("select * from only payroll", "select(payroll|)");
+    check("update only payroll set x = 1", "update-all(payroll|)");
+    check("delete from only payroll where x = 1", "delete(payroll|)");
+    check(
+        "copy payroll to stdout",
+        "select(payroll|) copy-out(payroll|)",
+    );
+    check(
+        "copy payroll (a, b) from stdin with (format csv)",
+        "insert(payroll|) copy-in(payroll|)",
+    );
+    check(
+        "copy (delete from t returning *) to stdout",
+        "select(t|) delete-all(t|) copy-out(t|)",
+    );
+    check(
+        "copy t to program 'sh'",
+        "select(t|) copy-out(t|) admin(t|)",
+    );
+    check(
+        "copy t from '/etc/passwd'",
+        "insert(t|) copy-in(t|) admin(t|)",
+    );
+    check(
+        "select * into stolen from payroll",
+        "select(payroll,stolen|) ddl(payroll,stolen|)",
+    );
+    check(
+        "select 1 into temp table stolen",
+        "select(stolen|) ddl(stolen|)",
+    );
+    check("table payroll", "select(payroll|)");
+    check("(table only payroll)", "select(payroll|)");
+    check("grant all on payroll to mallory", "admin(payroll|)");
+    check(
+        "create trigger t before insert on payroll execute function f()",
+        "ddl(payroll|)",
+    );
+    check("select * from t for update", "select(t|) update(t|)");
+    check("truncate only a, b", "delete-all(a,b|)");
+}
+
+#[test]
+fn a_statement_around_another_does_what_that_does() {
+    check(
+        "with d as (delete from t returning *) select * from d",
+        "select(t|) delete-all(t|)",
+    );
+    check("explain (analyze, buffers) delete from t", "delete-all(t|)");
+    check(
+        "explain analyze verbose update t set x = 1 where id = 2",
+        "update(t|)",
+    );
+    check("prepare p (int) as insert into t values ($1)", "insert(t|)");
+    check(
+        "declare c cursor for select * from t for update",
+        "select(t|) update(t|)",
+    );
+    check(
+        "create table a as select * from b",
+        "select(a,b|) ddl(a,b|)",
+    );
+    check(
+        "create view a as with x as (select * from b) table x with check option",
+        "select(a,b|) ddl(a,b|)",
+    );
+}
+
+#[test]
+fn a_name_of_a_common_table_expression_hides_no_table() {
+    check("with x as (select * from y) select * from x", "select(y|)");
+    check("with x as (select * from x) select * from x", "select(x|)");
+    check(
+        "with a as (select * from b), b as (select 1) select * from a, b",
+        "select(b|)",
+    );
+    check(
+        "with recursive x as (select 1 union all select * from x) select * from x",
+        "select(|)",
+    );
+    check(
+        "with x as (select 1) select * from (with y as (select 1) select 1 from y) z, y",
+        "select(y|)",
+    );
+    check(
+        "with t as (select 1) insert into t select * from t",
+        "select(t|) insert(t|)",
+    );
+    check("with t as (select 1) delete from t", "delete-all(t|)");
+}
+
+#[test]
+fn what_cannot_be_seen_through_is_unknown() {
+    for text in [
+        "do $$ begin delete from t; end $$",
+        "call spend(1)",
+        "select (from t",
+        "frobnicate",
+        "select '\\', '; drop table t; --'",
+        "explain",
+        "explain explain explain explain explain select 1",
+        "copy (do) to stdout",
+    ] {
+        check(text, "unknown(|)");
+    }
+    check(&format!("select '{}'", "x".repeat(TEXT_MAX)), "unknown(|)");
+}
+
+#[test]
+fn becoming_somebody_else_is_an_office() {
+    for text in [
+        "set role postgres",
+        "set local role to postgres",
+        "SET \"role\" = 'postgres'",
+        "set session authorization default",
+        "set session_authorization to postgres",
+        "reset role",
+        "alter role app superuser",
+        "create extension dblink",
+        "vacuum",
+    ] {
+        check(text, "admin(|)");
+    }
+    check("set search_path = evil", "other(|)");
+}
+
+#[test]
+fn operators_and_keywords_of_postgresql_are_no_obstacle() {
+    let catalog = "select c.relname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c \
+                   left join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                   where n.nspname OPERATOR(pg_catalog.~) '^(x)$' collate pg_catalog.default order by 1";
+    check(catalog, "select(pg_class,pg_namespace|pg_get_userbyid)");
+    check(
+        "select a #>> '{b}', c @> d, -e from t where f ?| array['g'] and h !~* 'i'",
+        "select(t|)",
+    );
+    check("select * from t fetch first 3 rows only", "select(t|)");
+    check("select o.table, o.only as only from o", "select(o|)");
+}
+
+#[test]
+fn the_fingerprint_forgets_constants_only() {
+    let print = |text: &str| read(text.as_bytes()).fingerprint;
+    assert_eq!(
+        print("select * from t where a = 1"),
+        print("SELECT * /* x */ FROM t WHERE a='b'")
+    );
+    assert_ne!(print("select * from t"), print("select * from u"));
+    assert_eq!(print("select 1").len(), 16);
+}
+
+#[test]
+fn no_text_uses_up_the_stack_or_the_time() {
+    let texts = [
+        format!("select {}1{}", "(".repeat(16_000), ")".repeat(16_000)),
+        format!("select {}1", "1+".repeat(16_000)),
+        format!("select {}1", "- ".repeat(16_000)),
+        format!("select {}1", "not ".repeat(8_000)),
+        format!("select 1{}", " union select 1".repeat(2_000)),
+        format!("select 1{}", " union select 1".repeat(400)),
+        format!("select {}1", "1+".repeat(500)),
+        format!("select a{}", "::int".repeat(6_000)),
+        format!("select a{}", "[1]".repeat(10_000)),
+        format!(
+            "select {} 1 {}",
+            "case when 1 then".repeat(400),
+            "end".repeat(400)
+        ),
+        format!("select {}1{}", "(select ".repeat(39), ")".repeat(39)),
+        format!("select {}1{}", "f(".repeat(40), ")".repeat(40)),
+        format!("select * from {}t{}", "(".repeat(40), ")".repeat(40)),
+        format!(
+            "select * from {}a{}",
+            "(".repeat(39),
+            " join b on true)".repeat(39)
+        ),
+        format!("select * from t{}", " join t on true".repeat(2_000)),
+        format!("select {}", "a.".repeat(16_000)),
+        format!("{}select 1", "with x as (select 1) ".repeat(1_500)),
+        format!(
+            "{}select 1{}",
+            "with x as (".repeat(39),
+            ") select 1".repeat(39)
+        ),
+        ";".repeat(TEXT_MAX),
+        "select 1;".repeat(3_600),
+    ];
+    for text in texts {
+        let thread = std::thread::Builder::new().stack_size(1 << 20);
+        let begins: String = text.chars().take(40).collect();
+        let reading = thread.spawn(move || read(text.as_bytes())).unwrap();
+        assert!(reading.join().is_ok(), "{begins}");
+    }
+}
+
+/// The statements of `tests/vectors/statements.tsv`: how each is known, its kinds, its relations, and
+/// the text.
+fn corpus() -> Vec<[String; 4]> {
+    let file = include_str!("../../../../tests/vectors/statements.tsv");
+    let lines = file.lines().filter(|line| !line.starts_with('#'));
+    let parts = lines.map(|line| {
+        let mut parts = line.splitn(4, '\t').map(str::to_owned);
+        [(); 4].map(|()| parts.next().unwrap())
+    });
+    parts.collect()
+}
+
+fn unescaped(text: &str) -> String {
+    let (mut out, mut chars) = (String::new(), text.chars());
+    while let Some(next) = chars.next() {
+        out.push(match next {
+            '\\' => match chars.next() {
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                Some('f') => '\u{c}',
+                other => other.unwrap(),
+            },
+            plain => plain,
+        });
+    }
+    out
+}
+
+/// Kinds and relations as the corpus writes them.
+fn summary(text: &str) -> [String; 2] {
+    let mut summary = [String::new(), String::new()];
+    let tokens = Some(text.as_bytes()).filter(|text| text.len() <= TEXT_MAX);
+    let Some(tokens) = tokens.and_then(lexer::tokens) else {
+        return ["unknown".to_owned(), String::new()];
+    };
+    for (number, one) in split(&tokens).enumerate() {
+        let found = statement(one, WRAPPED_MAX).finish();
+        let kinds = found.iter().map(|one| match one.has_where {
+            Some(false) => format!("{}-all", one.kind.as_str()),
+            Some(true) | None => one.kind.as_str().to_owned(),
+        });
+        let relations = found
+            .first()
+            .map(|one| Vec::from_iter(one.relations.clone()));
+        let parts = [kinds.collect(), relations.unwrap_or_default()];
+        for (to, part) in summary.iter_mut().zip(parts) {
+            if number > 0 {
+                to.push('+');
+            }
+            to.push_str(&part.join(","));
+        }
+    }
+    summary
+}
+
+#[test]
+fn every_evasion_of_the_corpus_is_told_as_it_is_written_down() {
+    let (mut wrong, mut counts) = (Vec::new(), std::collections::BTreeMap::new());
+    for [known, kinds, relations, text] in corpus() {
+        let told = summary(&unescaped(&text));
+        if told != [kinds.clone(), relations.clone()] {
+            wrong.push(format!("{text}\n    {kinds} {relations}\n    {told:?}"));
+        }
+        *counts.entry(known).or_insert(0) += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(counts.values().sum::<i32>() >= 300, "{counts:?}");
+    let figures = include_str!("../../../../docs/measurements.md");
+    let row = format!(
+        "| {} | {} | {} |",
+        counts["seen"], counts["unknown"], counts["miss"]
+    );
+    assert!(figures.contains(&row), "docs/measurements.md lacks {row}");
+}

@@ -1,0 +1,243 @@
+//! Statements that are no queries, by their first words (PostgreSQL documentation, "SQL Commands").
+//!
+//! A statement around another does what that one does. What is not in the lists is not understood.
+
+use policies::SqlKind;
+
+use super::copy::closing;
+use super::found::Found;
+use super::lexer::{Depth, Token};
+use super::{names, statement};
+
+/// Transactions, settings of the session, cursors and messages.
+const OTHER: [&str; 21] = [
+    "begin",
+    "start",
+    "commit",
+    "end",
+    "rollback",
+    "abort",
+    "savepoint",
+    "release",
+    "set",
+    "reset",
+    "show",
+    "discard",
+    "deallocate",
+    "listen",
+    "notify",
+    "unlisten",
+    "fetch",
+    "move",
+    "close",
+    "lock",
+    "prepare",
+];
+
+/// Objects and their descriptions.
+const DDL: [&str; 5] = ["create", "alter", "drop", "comment", "refresh"];
+
+/// Rights, upkeep and the server itself.
+const ADMIN: [&str; 13] = [
+    "grant",
+    "revoke",
+    "reassign",
+    "security",
+    "import",
+    "vacuum",
+    "analyze",
+    "analyse",
+    "cluster",
+    "reindex",
+    "checkpoint",
+    "load",
+    "repack",
+];
+
+/// What only administrators make, alter or drop.
+const OFFICES: [&str; 18] = [
+    "role",
+    "user",
+    "group",
+    "database",
+    "tablespace",
+    "extension",
+    "server",
+    "foreign",
+    "subscription",
+    "publication",
+    "event",
+    "language",
+    "system",
+    "default",
+    "large",
+    "owned",
+    "policy",
+    "access",
+];
+
+/// Words between `CREATE` and what is created.
+const BEFORE_NOUN: [&str; 6] = ["or", "replace", "trusted", "procedural", "if", "exists"];
+
+/// Reads a statement that begins with a word.
+pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
+    let verb = word(tokens.first()?)?;
+    let one_of = |list: &[&str]| list.contains(&verb.as_str());
+    match verb.as_str() {
+        "explain" => Some(statement(explained(tokens)?, wrapped)),
+        "prepare" if !is_word(tokens.get(1), "transaction") => {
+            let mut found = statement(behind(tokens, "as")?, wrapped);
+            found.prepares.insert(own_name(tokens.get(1)?)?);
+            Some(found)
+        }
+        "execute" => {
+            let mut found = Found::of(SqlKind::Other);
+            found.executes.insert(own_name(tokens.get(1)?)?);
+            Some(found)
+        }
+        "declare" => Some(statement(behind(tokens, "for")?, wrapped)),
+        "set" | "reset" if becomes_somebody(tokens) => Some(Found::of(SqlKind::Admin)),
+        "truncate" => {
+            let mut found = named(tokens, Found::default());
+            found.touches(SqlKind::Delete, false);
+            Some(found)
+        }
+        _other if one_of(&OTHER) => Some(named(tokens, Found::of(SqlKind::Other))),
+        _other if one_of(&ADMIN) => {
+            let mut found = named(tokens, Found::of(SqlKind::Admin));
+            let (upkeep, rest) = (["vacuum", "analyze", "cluster"], tokens.get(1..)?);
+            if upkeep.contains(&verb.as_str()) {
+                found
+                    .relations
+                    .extend(names::name(rest).map(|(name, _)| name));
+            }
+            Some(found)
+        }
+        _other if one_of(&DDL) => makes(tokens, wrapped),
+        // `DO` and `CALL` run what cannot be seen.
+        _other => None,
+    }
+}
+
+fn word(token: &Token<'_>) -> Option<String> {
+    let is_quoted = matches!(token, Token::Quoted(_));
+    let name = token.name().filter(|_name| !is_quoted)?;
+    Some(name.to_ascii_lowercase())
+}
+
+/// The name of something prepared, as the protocol writes it.
+fn own_name(token: &Token<'_>) -> Option<String> {
+    word(token).or_else(|| token.name().map(str::to_owned))
+}
+
+fn is_word(token: Option<&Token<'_>>, key: &str) -> bool {
+    token.is_some_and(|token| token.is(key))
+}
+
+fn named(tokens: &[Token<'_>], mut found: Found) -> Found {
+    found.relations.extend(names::relations(tokens));
+    found
+}
+
+/// The statement behind `EXPLAIN` and its options. Without `ANALYZE` it is not run, but the server
+/// asks for the same rights.
+fn explained<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t [Token<'a>]> {
+    let mut rest = tokens.get(1..)?;
+    if let [Token::Mark(b'('), inside @ ..] = rest
+        && !begins_query(inside)
+    {
+        return inside.get(closing(inside)?.checked_add(1)?..);
+    }
+    while ["analyze", "analyse", "verbose"]
+        .iter()
+        .any(|option| is_word(rest.first(), option))
+    {
+        rest = rest.get(1..)?;
+    }
+    Some(rest)
+}
+
+/// What is behind this word, where it stands between no parentheses.
+fn behind<'t, 'a>(tokens: &'t [Token<'a>], key: &str) -> Option<&'t [Token<'a>]> {
+    let mut depth = Depth::default();
+    let at = tokens
+        .iter()
+        .position(|token| depth.at(token) == 0 && token.is(key))?;
+    tokens.get(at.checked_add(1)?..)
+}
+
+/// Whether `SET` or `RESET` is about who one is, under any of the names of that setting.
+fn becomes_somebody(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().skip(1).take(3).any(|token| {
+        let name = token.name().unwrap_or_default().to_ascii_lowercase();
+        ["role", "authorization", "session_authorization"].contains(&name.as_str())
+    })
+}
+
+/// `CREATE`, `ALTER`, `DROP` and their like, with the query that a table or view is made of.
+fn makes(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
+    let noun = tokens
+        .iter()
+        .skip(1)
+        .find_map(|token| word(token).filter(|word| !BEFORE_NOUN.contains(&word.as_str())))?;
+    let is_office = OFFICES.contains(&noun.as_str());
+    // Foreign tables are tables.
+    let is_office = is_office && !(noun == "foreign" && is_word(tokens.get(2), "table"));
+    let kind = if is_office {
+        SqlKind::Admin
+    } else {
+        SqlKind::Ddl
+    };
+    let of_query = is_word(tokens.first(), "create")
+        && tokens
+            .iter()
+            .take(8)
+            .any(|token| is_word(Some(token), "view") || is_word(Some(token), "table"));
+    let query = behind(tokens, "as").filter(|query| of_query && begins_query(query));
+    let before = tokens.len().saturating_sub(query.map_or(0, <[_]>::len));
+    let mut found = named(tokens.get(..before)?, Found::of(kind));
+    if let Some([first, name, ..]) = behind(tokens, "as").filter(|_query| of_query)
+        && first.is("execute")
+    {
+        found.executes.insert(own_name(name)?);
+    }
+    if let Some(query) = query {
+        found.takes(statement(unfinished(query), wrapped));
+    }
+    Some(found)
+}
+
+fn begins_query(tokens: &[Token<'_>]) -> bool {
+    tokens.first() == Some(&Token::Mark(b'('))
+        || super::query::BEGINNINGS
+            .iter()
+            .any(|one| is_word(tokens.first(), one))
+}
+
+/// A view's query without the check behind it, a table's without the word about its rows.
+fn unfinished<'t, 'a>(query: &'t [Token<'a>]) -> &'t [Token<'a>] {
+    let ends: [&[&str]; 5] = [
+        &["with", "check", "option"],
+        &["with", "local", "check", "option"],
+        &["with", "cascaded", "check", "option"],
+        &["with", "no", "data"],
+        &["with", "data"],
+    ];
+    for end in ends {
+        let Some((query, last)) = query
+            .len()
+            .checked_sub(end.len())
+            .and_then(|at| query.split_at_checked(at))
+        else {
+            continue;
+        };
+        if last
+            .iter()
+            .zip(end)
+            .all(|(token, key)| is_word(Some(token), key))
+        {
+            return query;
+        }
+    }
+    query
+}
