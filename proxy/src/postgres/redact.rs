@@ -2,10 +2,14 @@
 //!
 //! `CREATE ROLE … PASSWORD '…'`, `ALTER USER … PASSWORD '…'`, user mappings and psql's `\password` carry
 //! a password or its verifier in clear. The text is read as PostgreSQL's scanner reads it (its
-//! manual, section 4.1): only the constant that follows the word in such a statement is taken out,
-//! and how long it was stays. The word inside a comment, a string or any other statement hides
-//! nothing, or it would be a way to keep SQL out of the recording. The bodies of `DO` blocks and
+//! manual, section 4.1): only the constant that follows the word in a statement that begins so is
+//! taken out, and how long it was stays. The word inside a comment, a string or any other statement
+//! hides nothing, or it would be a way to keep SQL out of the recording. The bodies of `DO` blocks and
 //! functions are read alike. What goes to the target is never touched.
+//!
+//! Where a constant ends may depend on what we cannot know: a backslash on
+//! `standard_conforming_strings`, a byte before a backslash on the client's encoding. From such a
+//! constant on nothing is taken out: a password that shows does less harm than SQL that does not.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -41,9 +45,11 @@ const WORD: &[u8] = b"password";
 /// How far into a statement that can carry a password the scanner is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nothing of the kind has been seen since the last semicolon.
+    /// A statement begins here.
+    Start,
+    /// This statement cannot carry one.
     Elsewhere,
-    /// `CREATE` or `ALTER` was the last word.
+    /// It begins with `CREATE` or `ALTER`, and nothing has come after that.
     Making,
     /// It makes or alters a role, a user or a group.
     Role,
@@ -58,47 +64,52 @@ impl Stage {
             Self::Role | Self::Password if is(&[WORD]) => Self::Password,
             Self::Role | Self::Password => Self::Role,
             Self::Making if is(&[b"role", b"user", b"group"]) => Self::Role,
-            Self::Elsewhere | Self::Making if is(&[b"create", b"alter"]) => Self::Making,
-            Self::Elsewhere | Self::Making => Self::Elsewhere,
+            Self::Start if is(&[b"create", b"alter"]) => Self::Making,
+            Self::Start | Self::Elsewhere if is(&[b"begin"]) => Self::Start,
+            Self::Start | Self::Elsewhere | Self::Making => Self::Elsewhere,
+        }
+    }
+
+    /// After something that is no word.
+    fn passed(self) -> Self {
+        match self {
+            Self::Role | Self::Password => Self::Role,
+            Self::Start | Self::Elsewhere | Self::Making => Self::Elsewhere,
         }
     }
 }
 
-/// Finds the constants of `text[range]` that are passwords.
+/// Finds the constants of `text[range]` that are passwords, up to the first whose end is unclear.
 fn look(text: &[u8], range: Range<usize>, depth: usize, found: &mut Vec<Range<usize>>) {
-    let (mut at, mut stage) = (range.start, Stage::Elsewhere);
+    let (mut at, mut stage) = (range.start, Stage::Start);
     while let Some(rest) = text.get(at..range.end).filter(|rest| !rest.is_empty()) {
         let (kind, length) = token(rest);
-        let next = at.saturating_add(length.max(1));
+        let next = at.saturating_add(length.max(1)).min(range.end);
+        let whole = rest.get(..length).unwrap_or(rest);
         match kind {
             Token::Space => {}
-            Token::Word => stage = stage.after(rest.get(..length).unwrap_or_default()),
-            Token::End => stage = Stage::Elsewhere,
-            Token::Constant if stage == Stage::Password => {
-                found.push(at..next.min(range.end));
-                stage = Stage::Role;
-            }
-            Token::Body { tag } if stage == Stage::Password => {
-                debug_assert!(tag >= 2, "a tag has two dollars");
-                found.push(at..next.min(range.end));
+            Token::Word => stage = stage.after(whole),
+            Token::End => stage = Stage::Start,
+            Token::Constant if is_unclear(whole) => return,
+            Token::Constant | Token::Body { .. } if stage == Stage::Password => {
+                found.push(at..next);
                 stage = Stage::Role;
             }
             Token::Body { tag } if depth > 0 => {
-                let inside = at.saturating_add(tag)..next.saturating_sub(tag).min(range.end);
+                let inside = at.saturating_add(tag)..next.saturating_sub(tag);
                 look(text, inside, depth.saturating_sub(1), found);
+                stage = stage.passed();
             }
-            Token::Constant | Token::Body { .. } | Token::Other => {
-                if stage == Stage::Password || stage == Stage::Making {
-                    stage = if stage == Stage::Password {
-                        Stage::Role
-                    } else {
-                        Stage::Elsewhere
-                    };
-                }
-            }
+            Token::Constant | Token::Body { .. } | Token::Other => stage = stage.passed(),
         }
         at = next;
     }
+}
+
+/// Whether where this constant ends depends on the session's settings.
+fn is_unclear(constant: &[u8]) -> bool {
+    let escapes = matches!(constant.first(), Some(b'E' | b'e'));
+    constant.contains(&b'\\') && !(escapes && constant.is_ascii())
 }
 
 enum Token {
@@ -108,7 +119,7 @@ enum Token {
     Word,
     /// A constant in quotes.
     Constant,
-    /// A constant in dollars, whose tag has so many bytes.
+    /// A constant in dollars, whose tag has so many bytes, two of them dollars.
     Body {
         /// The length of `$tag$`.
         tag: usize,
@@ -307,13 +318,36 @@ mod tests {
     #[test]
     fn a_password_ends_where_its_constant_does() {
         check(
-            r"alter role a password 'x\'; drop table t; --'",
-            r"alter role a password '(redacted: 4 bytes)'; drop table t; --'",
-        );
-        check(
             "alter role a password 'endless",
             "alter role a password '(redacted: 8 bytes)'",
         );
+    }
+
+    #[test]
+    fn what_ends_elsewhere_under_other_settings_hides_nothing() {
+        // standard_conforming_strings = off.
+        shown(
+            r"SELECT '\'; create user a password '; SELECT $x$HIDDEN$x$, count(*) FROM orders; --'",
+        );
+        shown(r"alter role a password 'x\'; drop table t; --'");
+        // client_encoding = SJIS: the backslash is the second byte of a character.
+        let sjis = b"select E'\x95\\'; create user a password '; select 'HIDDEN'; --'";
+        assert_eq!(passwords(sjis), sjis.as_slice());
+        // What was found before is clear.
+        check(
+            r"alter role a password 'pw'; select '\'; alter role b password 'x'",
+            r"alter role a password '(redacted: 4 bytes)'; select '\'; alter role b password 'x'",
+        );
+    }
+
+    #[test]
+    fn the_words_in_the_middle_of_a_statement_hide_nothing() {
+        shown(
+            "SELECT 1 FROM (VALUES(1)) alter GROUP BY 1 HAVING query_to_xml(password 'HIDDEN',true,false,'')",
+        );
+        shown("do $$ begin perform 1 from (values(1)) alter group by password 'HIDDEN'; end $$");
+        shown("select 'x' create user a password 'HIDDEN'");
+        shown("(create user a password 'HIDDEN')");
     }
 
     proptest! {

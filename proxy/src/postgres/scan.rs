@@ -2,11 +2,12 @@
 //!
 //! Looks at the five bytes of each header and copies aside only what will be recorded, up to
 //! [`KEPT_MAX`]; a message that lies whole in the read buffer is not copied at all. What is longer
-//! is digested and counted. Deliberately has no state for half a header: the caller keeps those at
+//! is digested and counted, and where it is the text of a statement, pointed out as it passes. Deliberately has no state for half a header: the caller keeps those at
 //! most four bytes and hands them in again, so a message can be withheld before any of it has been
 //! forwarded.
 
 use std::fmt;
+use std::ops::Range;
 
 use aws_lc_rs::digest;
 
@@ -51,6 +52,8 @@ pub(crate) struct Scanner {
     side: Side,
     unfinished: Option<Unfinished>,
     ahead: u64,
+    /// Where in the chunk the text of a statement goes on that is longer than is kept.
+    beyond: Vec<Range<usize>>,
 }
 
 /// A message of which some bytes are still to come.
@@ -71,6 +74,7 @@ impl Scanner {
             side,
             unfinished: None,
             ahead: 0,
+            beyond: Vec::new(),
         }
     }
 
@@ -101,6 +105,17 @@ impl Scanner {
         std::mem::take(&mut self.ahead)
     }
 
+    /// Where in the chunk that was scanned last a statement's text goes on beyond what is kept of it.
+    pub(crate) fn beyond(&mut self) -> Vec<Range<usize>> {
+        std::mem::take(&mut self.beyond)
+    }
+
+    fn goes_beyond(&mut self, header: Header, begin: usize, end: usize) {
+        if self.side == Side::Client && matches!(header.kind, b'Q' | b'P') && begin < end {
+            self.beyond.push(begin..end);
+        }
+    }
+
     fn goes_ahead(&mut self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.ahead = self.ahead.saturating_add(bytes);
@@ -119,7 +134,8 @@ impl Scanner {
         let mut rest = chunk;
         if let Some(mut unfinished) = self.unfinished.take() {
             let (part, after) = split_at_most(rest, unfinished.missing);
-            unfinished.take_in(part);
+            let kept = unfinished.take_in(part);
+            self.goes_beyond(unfinished.header, kept, part.len());
             if unfinished.missing > 0 || keeps(self.side, unfinished.header.kind) == 0 {
                 self.goes_ahead(part.len());
             }
@@ -156,13 +172,18 @@ impl Scanner {
             let (body, after) = split_at_most(behind, length);
             if body.len() < length {
                 let mut unfinished = Unfinished::new(header, length, self.side);
-                unfinished.take_in(body);
+                let begin = chunk.len().saturating_sub(body.len());
+                let kept = unfinished.take_in(body);
+                self.goes_beyond(header, begin.saturating_add(kept), chunk.len());
                 self.unfinished = Some(unfinished);
                 self.goes_ahead(HEADER.saturating_add(body.len()));
                 return Ok(Scanned::All { tail: 0 });
             }
+            let end = chunk.len().saturating_sub(after.len());
             rest = after;
             let keep = keeps(self.side, header.kind);
+            let begin = end.saturating_sub(length).saturating_add(keep);
+            self.goes_beyond(header, begin, end);
             if keep == 0 {
                 self.goes_ahead(HEADER.saturating_add(length));
             }
@@ -201,9 +222,9 @@ impl Unfinished {
         }
     }
 
-    /// Counts `part`, and keeps of it what there is room for. Memory grows with what has come, not
-    /// with what was announced.
-    fn take_in(&mut self, part: &[u8]) {
+    /// Counts `part`, and keeps of it what there is room for; says how much that is. Memory grows with
+    /// what has come, not with what was announced.
+    fn take_in(&mut self, part: &[u8]) -> usize {
         self.missing = self.missing.saturating_sub(part.len());
         if let Some(context) = &mut self.digest {
             context.update(part);
@@ -211,6 +232,7 @@ impl Unfinished {
         let wanted = split_at_most(part, self.keep).0;
         self.keep = self.keep.saturating_sub(wanted.len());
         self.kept.extend_from_slice(wanted);
+        wanted.len()
     }
 }
 
@@ -305,6 +327,36 @@ mod tests {
             assert_eq!(seen[0].1, 0x10_0007);
             assert_eq!(seen[0].2.len(), KEPT_MAX);
             assert_eq!(seen[0].3, Some(digest_of(&body)));
+        }
+    }
+
+    #[test]
+    fn all_of_a_statement_is_kept_or_pointed_out_and_none_of_a_value() {
+        for (kind, pointed) in [(b'Q', true), (b'P', true), (b'B', false)] {
+            let body: Vec<u8> = (0..KEPT_MAX + 100_000)
+                .map(|at| u8::try_from(at % 251).unwrap())
+                .collect();
+            let mut stream = Vec::new();
+            message(&mut stream, kind, |out| out.extend_from_slice(&body));
+            message(&mut stream, b'S', |_out| {});
+            for size in [stream.len(), 65_536, 700_001] {
+                let (mut scanner, mut text, mut beyond) =
+                    (Scanner::new(Side::Client), Vec::new(), Vec::new());
+                for chunk in stream.chunks(size) {
+                    let mut finished = Vec::new();
+                    let scanned = scanner.scan(chunk, &mut finished, |message| {
+                        text.extend_from_slice(message.body);
+                        Ok(())
+                    });
+                    assert!(matches!(scanned, Ok(Scanned::All { tail: 0 })));
+                    for range in scanner.beyond() {
+                        beyond.extend_from_slice(&chunk[range]);
+                    }
+                }
+                assert_eq!(text, body[..KEPT_MAX]);
+                let rest = if pointed { &body[KEPT_MAX..] } else { &[] };
+                assert_eq!(beyond, rest);
+            }
         }
     }
 

@@ -74,9 +74,9 @@ pub(crate) struct Tap {
 pub(crate) enum Noted<'a> {
     /// What the client sent.
     Statement(Said<'a>),
-    /// The rest of a text or value that is too long to keep.
+    /// A message was longer than its frame holds.
     Omitted {
-        /// How many bytes.
+        /// How many bytes of it are nowhere else.
         bytes: u64,
         /// The SHA-256 of the whole message.
         digest: [u8; 32],
@@ -87,6 +87,8 @@ pub(crate) enum Noted<'a> {
         /// How many bytes.
         bytes: u64,
     },
+    /// The text of a statement goes on beyond what its own frame will hold. Stands before that.
+    Beyond(&'a [u8]),
     /// How a statement went.
     Outcome(Outcome),
 }
@@ -127,6 +129,11 @@ impl Noted<'_> {
                 bytes: *bytes,
                 why: Omission::Bulk,
                 digest: None,
+            },
+            Self::Beyond(bytes) => Frame::Data {
+                channel: 0,
+                stream: Stream::Input,
+                bytes,
             },
             Self::Outcome(outcome) => Frame::Outcome(recorder::Outcome {
                 id: outcome.id,
@@ -213,8 +220,10 @@ impl Tap {
         }));
         if let Some(digest) = message.digest {
             let kept = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
+            let rest = u64::from(message.length).saturating_sub(kept);
+            let is_text = matches!(message.kind, b'Q' | b'P');
             noted.push(Noted::Omitted {
-                bytes: u64::from(message.length).saturating_sub(kept),
+                bytes: if is_text { 0 } else { rest },
                 digest,
             });
         }
