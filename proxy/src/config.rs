@@ -50,7 +50,8 @@ pub struct Config {
     pub unproven_max: usize,
     /// How many of them from one address.
     pub unproven_per_source_max: usize,
-    /// How many sessions one person or service may have at once.
+    /// How many sessions one person or service may have at once, and how many connections to the
+    /// bastion itself and to the API.
     pub per_principal_max: usize,
     /// How long sessions may go on after the server has been asked to stop.
     pub drain_timeout: Duration,

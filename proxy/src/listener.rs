@@ -29,14 +29,15 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 pub struct Seats {
     open: Arc<Semaphore>,
     kept: Arc<Semaphore>,
+    /// How many sit here, of each source.
+    seated: Arc<DashMap<IpAddr, usize>>,
     book: Arc<Book>,
     per_source_max: usize,
 }
 
-/// Who sits, and who has proven themselves before. Shared by all doors.
+/// Who has proven themselves before. Shared by all doors.
 #[derive(Default)]
 pub struct Book {
-    seated: DashMap<IpAddr, usize>,
     proven: DashMap<IpAddr, ()>,
 }
 
@@ -46,7 +47,7 @@ const PROVEN_MAX: usize = 65_536;
 impl fmt::Debug for Book {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Book")
-            .field("seated", &self.seated.len())
+            .field("proven", &self.proven.len())
             .finish_non_exhaustive()
     }
 }
@@ -62,6 +63,7 @@ impl fmt::Debug for Seats {
 /// One seat, given back when dropped.
 pub struct Seat {
     source: IpAddr,
+    seated: Arc<DashMap<IpAddr, usize>>,
     book: Arc<Book>,
     _one_of_all: OwnedSemaphorePermit,
 }
@@ -75,13 +77,14 @@ impl fmt::Debug for Seat {
 }
 
 impl Seats {
-    /// So many seats at this door, a quarter of them kept, and so many for one source at all doors
-    /// that share `book`.
+    /// So many seats at this door, a quarter of them kept, and so many for one source. Doors that
+    /// share `book` know the same sources as proven.
     pub fn new(max: usize, per_source_max: usize, book: Arc<Book>) -> Self {
         let kept = max / 4;
         Self {
             open: Arc::new(Semaphore::new(max.saturating_sub(kept))),
             kept: Arc::new(Semaphore::new(kept)),
+            seated: Arc::default(),
             book,
             per_source_max,
         }
@@ -98,7 +101,7 @@ impl Seats {
                 .flatten()
         };
         let one_of_all = open().or_else(kept)?;
-        let mut seated = self.book.seated.entry(source).or_default();
+        let mut seated = self.seated.entry(source).or_default();
         if *seated >= self.per_source_max {
             return None;
         }
@@ -106,6 +109,7 @@ impl Seats {
         drop(seated);
         Some(Seat {
             source,
+            seated: Arc::clone(&self.seated),
             book: Arc::clone(&self.book),
             _one_of_all: one_of_all,
         })
@@ -125,11 +129,10 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let book = &self.book;
-        book.seated
+        self.seated
             .entry(self.source)
             .and_modify(|seated| *seated = seated.saturating_sub(1));
-        book.seated
+        self.seated
             .remove_if(&self.source, |_, seated| *seated == 0);
     }
 }
@@ -208,7 +211,7 @@ mod tests {
         assert!(seats.take(at("192.0.2.2")).is_none());
         drop(seat);
         assert!(seats.take(at("192.0.2.2")).is_some());
-        assert!(seats.book.seated.is_empty());
+        assert!(seats.seated.is_empty());
     }
 
     #[test]
@@ -224,6 +227,29 @@ mod tests {
             seats.take(at("192.0.2.1")).is_some(),
             "a known source does not"
         );
+    }
+
+    #[test]
+    fn whoever_floods_one_door_shuts_no_other_for_those_beside_them() {
+        let book = Arc::<Book>::default();
+        let doors = [(); 2].map(|()| Seats::new(8, 2, Arc::clone(&book)));
+        let source = at("192.0.2.1");
+        let flood = [doors[0].take(source), doors[0].take(source)];
+        assert!(flood.iter().all(Option::is_some));
+        assert!(doors[0].take(source).is_none());
+        assert!(doors[1].take(source).is_some());
+    }
+
+    #[test]
+    fn who_has_proven_themselves_at_one_door_is_known_at_the_others() {
+        let book = Arc::<Book>::default();
+        let doors = [(); 2].map(|()| Seats::new(4, 4, Arc::clone(&book)));
+        doors[0].take(at("192.0.2.1")).unwrap().proven();
+        let flood: Vec<_> = (2..10)
+            .map(|host| doors[1].take(at(&format!("198.51.100.{host}"))))
+            .collect();
+        assert_eq!(flood.iter().flatten().count(), 3);
+        assert!(doors[1].take(at("192.0.2.1")).is_some());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What handlers take: JSON bodies, and ids and queries from the address. Whatever does not parse is
 //! a problem document too.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -8,6 +10,10 @@ use policies::words::api::ApiRefusal;
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::Refused;
+
+/// How long the body of a stranger may take. A login is 32 KiB at most, and whoever sends one holds a
+/// seat of which there are few for each source.
+const STRANGER_LIMIT: Duration = Duration::from_secs(5);
 
 /// A JSON body.
 #[derive(Debug)]
@@ -18,6 +24,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
         Unread(request).read().await.map(Self)
+    }
+}
+
+/// The JSON body of somebody who has not proven who they are.
+#[derive(Debug)]
+pub(crate) struct StrangerBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrangerBody<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
+        let reading = tokio::time::timeout(STRANGER_LIMIT, Unread(request).read());
+        let read = reading.await.map_err(|_elapsed| ApiRefusal::TooSlow)?;
+        read.map(Self)
     }
 }
 

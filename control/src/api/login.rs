@@ -16,7 +16,7 @@ use policies::words::api::ApiRefusal;
 use tracing::{debug, info, warn};
 
 use crate::api::caller::Place;
-use crate::api::extract::{Body, not_understood};
+use crate::api::extract::{StrangerBody, not_understood};
 use crate::api::problem::Refused;
 use crate::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder};
 use crate::api::{Shared, trust};
@@ -30,7 +30,7 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(8);
 
 pub(crate) async fn challenge(
     State(house): State<Shared>,
-    Body(order): Body<ChallengeOrder>,
+    StrangerBody(order): StrangerBody<ChallengeOrder>,
 ) -> Result<Json<Challenge>, Refused> {
     if order.public_key.len() > LINE_MAX {
         return Err(not_understood("the public key is too long"));
@@ -51,7 +51,7 @@ pub(crate) async fn challenge(
 pub(crate) async fn login(
     State(house): State<Shared>,
     Place(source): Place,
-    Body(order): Body<LoginOrder>,
+    StrangerBody(order): StrangerBody<LoginOrder>,
 ) -> Result<Json<LoggedIn>, Refused> {
     let broker = &house.parts.broker;
     let now = broker.clock().instant();

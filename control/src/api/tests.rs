@@ -2,6 +2,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use self::world::World;
 use crate::api::strangers::PER_MINUTE_MAX;
 use crate::api::wire::PrincipalView;
@@ -250,6 +252,16 @@ async fn a_stranger_sends_no_more_than_a_login_needs() {
     for (path, body, want) in cases {
         let (status, answer) = world.call(None, "POST", path, &body).await;
         assert_eq!(status, want, "{path} {}: {answer}", body.len());
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_has_seconds_to_send_a_login() {
+    let world = World::build().await;
+    tokio::time::pause();
+    for path in ["/v1/login/challenge", "/v1/login"] {
+        let answered = tokio::time::timeout(Duration::from_secs(6), world.dawdle(path)).await;
+        assert_eq!(answered.unwrap(), 503, "{path}");
     }
 }
 

@@ -50,7 +50,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotFound`] when nobody is called so.
+    /// [`BrokerError::NotFound`] when nobody is called so, [`BrokerError::Conflict`] for oneself.
     pub async fn remove_principal(
         &self,
         caller: &Caller,
@@ -59,6 +59,7 @@ impl Broker {
         self.change(caller, ("remove principal", name.as_str()), |view| {
             view.office(Office::ManagePrincipals)?;
             known(view, name)?;
+            by_another(caller, name, Conflict::RemovesSelf)?;
             let sessions = view.names(&self.inner.book.of_principal(name));
             let uptime = self.inner.clock.uptime();
             let mut changes = vec![Change::PrincipalRemoved { name: name.clone() }];
@@ -100,7 +101,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotFound`] when the principal has no such key.
+    /// [`BrokerError::NotFound`] when the principal has no such key, [`BrokerError::Conflict`] when it
+    /// is the caller's only one.
     pub async fn remove_key(
         &self,
         caller: &Caller,
@@ -114,6 +116,9 @@ impl Broker {
                 return Err(BrokerError::NotFound {
                     what: fingerprint.to_owned(),
                 });
+            }
+            if owner.keys.len() == 1 {
+                by_another(caller, name, Conflict::OnlyKey)?;
             }
             let mut bound = self.inner.book.of_principal(name);
             bound.retain(|(_session, terms)| terms.credential.root() == fingerprint);
@@ -175,7 +180,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotFound`] when there is nothing of that name.
+    /// [`BrokerError::NotFound`] when there is nothing of that name, [`BrokerError::Conflict`] for
+    /// oneself.
     pub async fn lock(
         &self,
         caller: &Caller,
@@ -192,6 +198,7 @@ impl Broker {
             let bound = match &scope {
                 LockScope::Principal(name) => {
                     known(view, name)?;
+                    by_another(caller, name, Conflict::LocksSelf)?;
                     self.inner.book.of_principal(name)
                 }
                 LockScope::Target(name) if view.state.facts.targets.contains_key(name) => {
@@ -263,6 +270,15 @@ fn known<'v>(view: &'v View<'_>, name: &PrincipalName) -> Result<&'v Arc<Princip
     found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
     })
+}
+
+/// What takes somebody's way in is done by another, who can give it back. Where there is one
+/// administrator, nobody else could.
+fn by_another(caller: &Caller, name: &PrincipalName, own: Conflict) -> Result<(), BrokerError> {
+    if caller.principal == *name {
+        return Err(BrokerError::Conflict(own));
+    }
+    Ok(())
 }
 
 /// A key proves one principal.

@@ -8,11 +8,11 @@ use control::store::Backend;
 use control::{Broker, Lease, Settings};
 use policies::words::broker::{Conflict, Invalid};
 use policies::{
-    Ask, Credential, Denial, Endpoint, GrantId, Login, Part, PrincipalName, RegisteredKey,
-    RequestId, RequestState, SeverReason, TargetName,
+    Ask, Credential, Denial, Endpoint, GrantId, LockScope, Login, Part, PrincipalName,
+    RegisteredKey, RequestId, RequestState, SeverReason, TargetName,
 };
 
-use crate::world::{World, ask, caller, library, over, principal, target};
+use crate::world::{World, ask, caller, library, over, principal, reason, target};
 
 #[tokio::test(start_paused = true)]
 async fn only_an_office_changes_who_and_what_is_known() {
@@ -58,6 +58,41 @@ async fn a_key_proves_one_person() {
         .await
         .unwrap();
     assert_eq!(world.broker.identify_key("SHA256:alice"), None);
+}
+
+/// That this is refused, and why.
+#[track_caller]
+fn check_refused<T>(done: Result<T, BrokerError>, want: Conflict) {
+    assert_eq!(done.err(), Some(BrokerError::Conflict(want)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_administrator_cannot_lock_themselves_out() {
+    let world = World::new().await;
+    let (root, own) = (caller("root"), PrincipalName::parse("root").unwrap());
+    let broker = &world.broker;
+    let scope = LockScope::Principal(own.clone());
+    let locked = broker.lock(&root, scope.clone(), reason("odd")).await;
+    check_refused(locked, Conflict::LocksSelf);
+    let removed = broker.remove_principal(&root, &own).await;
+    check_refused(removed, Conflict::RemovesSelf);
+    let removed = broker.remove_key(&root, &own, "SHA256:root").await;
+    check_refused(removed, Conflict::OnlyKey);
+    // One key of two is another matter, and so is another administrator.
+    let next = RegisteredKey {
+        openssh: "ssh-ed25519 next".to_owned(),
+        fingerprint: "SHA256:next".to_owned(),
+    };
+    broker.add_key(&root, &own, next).await.unwrap();
+    broker.remove_key(&root, &own, "SHA256:root").await.unwrap();
+    let removed = broker.remove_key(&root, &own, "SHA256:next").await;
+    check_refused(removed, Conflict::OnlyKey);
+    let other = principal("other", "admins", &world.clock);
+    broker.add_principal(&root, other).await.unwrap();
+    broker
+        .lock(&caller("other"), scope, reason("odd"))
+        .await
+        .unwrap();
 }
 
 /// What alice shows once she has logged in with her registered key.

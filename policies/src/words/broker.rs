@@ -30,6 +30,12 @@ pub enum Conflict {
         /// `SHA256:…`.
         fingerprint: String,
     },
+    /// Somebody locks themselves.
+    LocksSelf,
+    /// Somebody removes themselves.
+    RemovesSelf,
+    /// Somebody removes the only key that they have.
+    OnlyKey,
     /// Others changed the log at the same moment, again and again.
     Busy,
 }
@@ -59,6 +65,22 @@ impl Shown for Conflict {
                 "TG535",
                 "others were changing the same things at the same moment".to_owned(),
                 Some("type it again".to_owned()),
+            ),
+            Self::LocksSelf => (
+                "TG536",
+                "nobody locks themselves, because they could not undo it".to_owned(),
+                Some("ask another administrator".to_owned()),
+            ),
+            Self::RemovesSelf => (
+                "TG537",
+                "nobody removes themselves, because they could not undo it".to_owned(),
+                Some("ask another administrator".to_owned()),
+            ),
+            Self::OnlyKey => (
+                "TG538",
+                "this is the only key that you have, and without one you could not come back"
+                    .to_owned(),
+                Some("tidegate user key add NAME --key FILE".to_owned()),
             ),
         };
         Words { code, what, hint }
@@ -126,5 +148,30 @@ impl Shown for Invalid {
             ),
         };
         Words { code, what, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_would_lock_themselves_out_is_told_why_not() {
+        let all = [
+            Conflict::LocksSelf,
+            Conflict::RemovesSelf,
+            Conflict::OnlyKey,
+        ];
+        assert_eq!(
+            all.map(|one| one.words().to_string()),
+            [
+                "TG536 nobody locks themselves, because they could not undo it\n\
+                 hint: ask another administrator",
+                "TG537 nobody removes themselves, because they could not undo it\n\
+                 hint: ask another administrator",
+                "TG538 this is the only key that you have, and without one you could not come back\n\
+                 hint: tidegate user key add NAME --key FILE",
+            ]
+        );
     }
 }

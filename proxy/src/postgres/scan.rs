@@ -121,6 +121,22 @@ impl Scanner {
         self.ahead = self.ahead.saturating_add(bytes);
     }
 
+    /// Takes in what `chunk` holds of the message that is on its way; gives that back once it is whole.
+    fn go_on(&mut self, chunk: &[u8]) -> Option<Unfinished> {
+        let mut unfinished = self.unfinished.take()?;
+        let part = split_at_most(chunk, unfinished.missing).0;
+        let kept = unfinished.take_in(part);
+        self.goes_beyond(unfinished.header, kept, part.len());
+        if unfinished.missing > 0 || keeps(self.side, unfinished.header.kind) == 0 {
+            self.goes_ahead(part.len());
+        }
+        if unfinished.missing > 0 {
+            self.unfinished = Some(unfinished);
+            return None;
+        }
+        Some(unfinished)
+    }
+
     /// Reads on through `chunk` and hands each finished message to `each`.
     ///
     /// `finished` is room for the one message that began in an earlier chunk, so that all messages
@@ -132,28 +148,17 @@ impl Scanner {
         mut each: impl FnMut(Message<'a>) -> Result<(), Violation>,
     ) -> Result<Scanned, Violation> {
         let mut rest = chunk;
-        if let Some(mut unfinished) = self.unfinished.take() {
-            let (part, after) = split_at_most(rest, unfinished.missing);
-            let kept = unfinished.take_in(part);
-            self.goes_beyond(unfinished.header, kept, part.len());
-            if unfinished.missing > 0 || keeps(self.side, unfinished.header.kind) == 0 {
-                self.goes_ahead(part.len());
-            }
-            if unfinished.missing > 0 {
-                self.unfinished = Some(unfinished);
+        if let Some(missing) = self.unfinished.as_ref().map(|unfinished| unfinished.missing) {
+            let Some(whole) = self.go_on(chunk) else {
                 return Ok(Scanned::All { tail: 0 });
-            }
-            rest = after;
-            let (header, digest) = (
-                unfinished.header,
-                unfinished.digest.map(|context| finish(*context)),
-            );
-            *finished = unfinished.kept;
+            };
+            rest = split_at_most(chunk, missing).1;
+            *finished = whole.kept;
             each(Message {
-                kind: header.kind,
-                length: header.body,
+                kind: whole.header.kind,
+                length: whole.header.body,
                 body: finished,
-                digest,
+                digest: whole.digest.map(|context| finish(*context)),
             })?;
         }
         loop {
@@ -344,11 +349,11 @@ mod tests {
                     (Scanner::new(Side::Client), Vec::new(), Vec::new());
                 for chunk in stream.chunks(size) {
                     let mut finished = Vec::new();
-                    let scanned = scanner.scan(chunk, &mut finished, |message| {
+                    let how_far = scanner.scan(chunk, &mut finished, |message| {
                         text.extend_from_slice(message.body);
                         Ok(())
                     });
-                    assert!(matches!(scanned, Ok(Scanned::All { tail: 0 })));
+                    assert!(matches!(how_far, Ok(Scanned::All { tail: 0 })));
                     for range in scanner.beyond() {
                         beyond.extend_from_slice(&chunk[range]);
                     }

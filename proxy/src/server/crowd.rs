@@ -1,5 +1,6 @@
-//! How many connections each principal has at the HTTPS door. Those to targets are counted by the
-//! broker, which knows of all of them.
+//! How many connections each principal has at the HTTPS door, or to the bastion itself by SSH; each
+//! of the two has a crowd of its own. Those to targets are counted by the broker, which knows of all
+//! of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -88,6 +88,7 @@ impl Doors {
             house.broker.clone(),
             house.authority.clone(),
             Arc::clone(&house.bastion),
+            config.per_principal_max,
         );
         let ssh = Ssh::new(
             &identities.host,
@@ -142,7 +143,8 @@ impl Doors {
             house.broker.clone(),
             shown,
         ));
-        // Each door has seats of its own: a flood at one shuts no other.
+        // Each door has seats of its own, and counts for itself who sits there: a flood at one shuts
+        // no other, not even for those who come from the same source.
         let seats = || {
             let book = Arc::clone(&self.book);
             Seats::new(config.unproven_max, config.unproven_per_source_max, book)

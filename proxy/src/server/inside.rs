@@ -9,14 +9,15 @@ use ca::{Authority, HostIdentity, HostOrder};
 use control::{Broker, entropy};
 use dashmap::DashMap;
 use jiff::{SignedDuration, Timestamp};
-use policies::{PrincipalName, TargetName};
+use policies::{Denial, PrincipalName, TargetName};
 use tracing::{debug, error};
 
+use super::crowd::Crowd;
 use crate::session::bastion::Bastion;
 use crate::session::incoming::Incoming;
 use crate::session::{self, chain};
 use crate::ssh::Ssh;
-use crate::ssh::jump::{Inside, Within};
+use crate::ssh::jump::{Inside, Standing, Within};
 
 /// How long a host certificate for a target's name lives, and until when it is used again.
 const HOST_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
@@ -39,6 +40,8 @@ pub(super) struct InnerHouse {
     bastion: Arc<Bastion>,
     hosts: DashMap<TargetName, HostIdentity>,
     namings: Namings,
+    /// Who is connected to the bastion itself.
+    crowd: Arc<Crowd>,
 }
 
 impl fmt::Debug for InnerHouse {
@@ -50,13 +53,19 @@ impl fmt::Debug for InnerHouse {
 }
 
 impl InnerHouse {
-    pub(super) fn new(broker: Broker, authority: Authority, bastion: Arc<Bastion>) -> Self {
+    pub(super) fn new(
+        broker: Broker,
+        authority: Authority,
+        bastion: Arc<Bastion>,
+        per_principal: usize,
+    ) -> Self {
         Self {
             broker,
             authority,
             bastion,
             hosts: DashMap::new(),
             namings: Namings::default(),
+            crowd: Arc::new(Crowd::new(per_principal)),
         }
     }
 
@@ -131,6 +140,15 @@ impl Namings {
 }
 
 impl Inside for InnerHouse {
+    fn stand(&self, who: &PrincipalName) -> Result<Standing, Denial> {
+        match self.crowd.enter(who) {
+            Some(place) => Ok(Box::new(place)),
+            None => Err(Denial::Crowded {
+                limit: self.crowd.limit,
+            }),
+        }
+    }
+
     fn host<'a>(
         &'a self,
         within: &'a Within,

@@ -3,7 +3,7 @@
 //! in it is an ordinary session with its own permit, lease and recording.
 //!
 //! The outer connection reaches nothing by itself: it carries, and may be opened by anybody who may
-//! come at all. Inside, only the same person may come out.
+//! come at all, so many times at once. Inside, only the same person may come out.
 
 use std::future::Future;
 use std::io;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use ca::HostIdentity;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
-use policies::{PrincipalName, TargetName};
+use policies::{Denial, PrincipalName, TargetName};
 use russh::ChannelStream;
 use russh::server::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,7 +27,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Ssh;
 use super::arrival::{Arrival, Proven, Visit};
-use super::exit::EXIT_USAGE;
+use super::exit::{EXIT_REFUSED, EXIT_USAGE};
 use super::flow::Tally;
 use super::line::Opening;
 use super::visitor::Visitor;
@@ -36,8 +36,19 @@ use crate::session::incoming::Incoming;
 /// How long a connection to the bastion may carry nothing.
 const EMPTY_LIMIT: Duration = Duration::from_secs(5);
 
+/// That somebody is connected to the bastion itself. Dropping it makes room for another connection of
+/// theirs.
+pub type Standing = Box<dyn Send>;
+
 /// What is needed to answer inside a connection. Implemented where the house is put together.
 pub trait Inside: Send + Sync + 'static {
+    /// Counts one more connection of theirs to the bastion itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial::Crowded`] where they have as many as they may.
+    fn stand(&self, who: &PrincipalName) -> Result<Standing, Denial>;
+
     /// A host key and certificate for the name that somebody jumped to. The same for targets that
     /// exist and those that do not; none only when none can be made, or too many were made for them.
     fn host<'a>(
@@ -60,6 +71,10 @@ pub struct Within {
 
 /// Serves a connection to the bastion itself, until it is over and everything in it is.
 pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: SocketAddr) {
+    let _standing = match ssh.inside.stand(&proven.principal) {
+        Ok(standing) => standing,
+        Err(denial) => return visitor.turn_away(&denial.words(), EXIT_REFUSED).await,
+    };
     let mut inner = JoinSet::new();
     loop {
         let arrival = select! {

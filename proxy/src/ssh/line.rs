@@ -406,6 +406,10 @@ impl Line {
             Ok(opened) => opened,
             Err(refused) => {
                 tracing::debug!(reason = %refused, "target.channel_refused");
+                // By our hand: the spine ends this relay then, and says why.
+                if self.tap.is_cut() {
+                    return std::future::pending().await;
+                }
                 let words = SshSaying::NotStarted.words();
                 self.tap.event(ChannelEvent::Refused {
                     code: words.code,

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use policies::Capability;
-use policies::words::Shown;
 use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
 use recorder::{AppendError, CARRIED, ChannelEvent, Frame};
 use russh::server::Handle;
 use tokio::select;
@@ -88,8 +88,8 @@ impl Link {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Records something that belongs to no channel, and says it where somebody listens.
-    async fn refused(&self, what: Forwarding) -> Result<(), AppendError> {
+    /// Records something that belongs to no channel, and gives the words for it.
+    fn refused(&self, what: Forwarding) -> Result<Words, AppendError> {
         let words = SshSaying::NotInPermit {
             what: what.as_str(),
         }
@@ -99,8 +99,7 @@ impl Link {
             what: what.as_str(),
         };
         self.scope.record(&Frame::Channel { channel: 0, event })?;
-        self.voices.say_some_time(&words).await;
-        Ok(())
+        Ok(words)
     }
 }
 
@@ -181,13 +180,17 @@ impl Relay {
             };
             match arrival {
                 None => return client_left(&link, &mut self.channels).await,
-                Some(arrival) => self.take(arrival).await,
+                Some(arrival) => {
+                    if let Err(refused) = self.take(arrival).await {
+                        return Closed::Recorder(refused);
+                    }
+                }
             }
         }
     }
 
-    /// Takes what the client did.
-    async fn take(&mut self, arrival: Arrival) {
+    /// Takes what the client did. Fails where that cannot be recorded.
+    async fn take(&mut self, arrival: Arrival) -> Result<(), AppendError> {
         let link = Arc::clone(&self.link);
         match arrival {
             Arrival::Session(visit) if self.channels.len() >= LINES_MAX => turn_down(visit).await,
@@ -209,11 +212,20 @@ impl Relay {
                 self.channels.spawn(listening.end(listen));
             }
             Arrival::Refused(what) => {
-                self.channels.spawn(async move { link.refused(what).await });
+                let words = link.refused(what)?;
+                // A client may ask faster than it takes our words. What is one too many is recorded
+                // all the same.
+                if self.channels.len() < LINES_MAX {
+                    self.channels.spawn(async move {
+                        link.voices.say_some_time(&words).await;
+                        Ok(())
+                    });
+                }
             }
             // The door opens none where a target was named.
             Arrival::Jump { .. } => {}
         }
+        Ok(())
     }
 
     /// Takes who came in at the target. A reply that is dropped is a no.

@@ -27,7 +27,7 @@ use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol};
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
 use proxy::ssh::Ssh;
-use proxy::ssh::jump::{Inside, Within};
+use proxy::ssh::jump::{Inside, Standing, Within};
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::certificate::{Builder, CertType};
@@ -35,7 +35,7 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{Certificate, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, client};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Everything of one test. Ends with it.
 pub(crate) struct House {
@@ -61,6 +61,8 @@ pub(crate) struct Room {
     /// How each session ended, in order.
     pub(crate) closed: Mutex<Vec<String>>,
     sessions: AtomicU8,
+    /// Who is connected to the bastion itself: all are one person here.
+    standing: Arc<Semaphore>,
     session: Mutex<Option<SessionId>>,
     pub(crate) denied: Mutex<Vec<String>>,
 }
@@ -93,6 +95,9 @@ fn empty(name: &str) -> PathBuf {
 pub(crate) fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
+
+/// How many connections to the bastion itself there may be.
+pub(crate) const STANDING_MAX: usize = 2;
 
 /// The registered key that certificates are said to be got by.
 const REGISTERED: &str = "SHA256:d/TNWlT/KVMXSypmI0iYgbDdLFGto+xd61uTyjuiTxk";
@@ -187,6 +192,15 @@ impl Seal for NoSeal {
 }
 
 impl Inside for Arc2 {
+    fn stand(&self, _: &PrincipalName) -> Result<Standing, Denial> {
+        match Arc::clone(&self.0.standing).try_acquire_owned() {
+            Ok(standing) => Ok(Box::new(standing)),
+            Err(_taken) => Err(Denial::Crowded {
+                limit: STANDING_MAX,
+            }),
+        }
+    }
+
     fn host<'a>(
         &'a self,
         within: &'a Within,
@@ -419,6 +433,7 @@ impl House {
             closed: Mutex::default(),
             denied: Mutex::default(),
             sessions: AtomicU8::new(0),
+            standing: Arc::new(Semaphore::new(STANDING_MAX)),
             session: Mutex::default(),
             keys,
         });
@@ -503,17 +518,20 @@ impl House {
         &self,
         with: impl AsyncFnOnce(client::Handle<Anybody>) -> T,
     ) -> Option<T> {
-        let abusing = async {
-            let config = Arc::new(client::Config::default());
-            let address = ("127.0.0.1", self.port);
-            let mut client = client::connect(config, address, Anybody).await.unwrap();
-            let key = PrivateKeyWithHashAlg::new(Arc::new(key(31)), None);
-            let proven = client.authenticate_publickey("root+web1", key).await;
-            assert!(proven.unwrap().success());
-            with(client).await
-        };
+        let abusing = async { with(self.connect("root+web1").await).await };
         let limited = async { tokio::time::timeout(Duration::from_secs(20), abusing).await };
         self.runtime.block_on(limited).ok()
+    }
+
+    /// A connection as alice by a client of our own, with this user name.
+    pub(crate) async fn connect(&self, user: &str) -> client::Handle<Anybody> {
+        let config = Arc::new(client::Config::default());
+        let address = ("127.0.0.1", self.port);
+        let mut client = client::connect(config, address, Anybody).await.unwrap();
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key(31)), None);
+        let proven = client.authenticate_publickey(user, key).await;
+        assert!(proven.unwrap().success());
+        client
     }
 
     /// Ends every session from outside.

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::house::{House, digest, finish, noise};
+use russh::{ChannelMsg, Disconnect, client};
+
+use crate::house::{Anybody, House, STANDING_MAX, digest, finish, noise};
 
 /// Runs one command at the target, with this on its input.
 fn run(
@@ -286,6 +288,47 @@ fn the_bastion_itself_gives_help_and_status_64() {
         assert_eq!((status, out.as_str()), (Some(64), ""), "{err}");
         assert!(err.contains("ssh LOGIN+TARGET@BASTION"), "{err}");
     }
+}
+
+/// What a session channel says on such a connection, and with which status it ends.
+async fn answered(client: &client::Handle<Anybody>) -> (Option<u32>, String) {
+    let mut channel = client.channel_open_session().await.unwrap();
+    channel.request_shell(true).await.unwrap();
+    let (mut status, mut said) = (None, String::new());
+    while let Some(message) = channel.wait().await {
+        if let ChannelMsg::ExtendedData { data, .. } = &message {
+            said.push_str(&String::from_utf8_lossy(data));
+        } else if let ChannelMsg::ExitStatus { exit_status } = message {
+            status = Some(exit_status);
+        } else if let ChannelMsg::Close = message {
+            break;
+        }
+    }
+    (status, said)
+}
+
+#[test]
+fn so_many_connections_to_the_bastion_itself_and_whoever_leaves_makes_room() {
+    let house = House::new("standing");
+    house.runtime.block_on(async {
+        let mut held = Vec::new();
+        for _each in 0..STANDING_MAX {
+            let client = house.connect("alice").await;
+            // Whoever is answered stands.
+            assert_eq!(answered(&client).await.0, Some(64));
+            held.push(client);
+        }
+        let (status, said) = answered(&house.connect("alice").await).await;
+        assert_eq!(status, Some(77), "{said}");
+        assert!(said.contains("TG107 you have 2 connections open"), "{said}");
+        let leaves = held.pop().unwrap();
+        let reason = Disconnect::ByApplication;
+        leaves.disconnect(reason, "", "en").await.unwrap();
+        let started = Instant::now();
+        while answered(&house.connect("alice").await).await.0 != Some(64) {
+            assert!(started.elapsed() < Duration::from_secs(4));
+        }
+    });
 }
 
 #[test]

@@ -220,19 +220,25 @@ impl World {
         path: &str,
         body: &str,
     ) -> (u16, String) {
+        let length = body.len();
+        let text = format!("{}{body}", head(method, path, length));
+        self.exchange(certificate, &text).await
+    }
+
+    /// What a stranger gets whose body never comes.
+    pub(super) async fn dawdle(&self, path: &str) -> u16 {
+        let (status, _body) = self.exchange(None, &head("POST", path, 9)).await;
+        status
+    }
+
+    async fn exchange(&self, certificate: Option<&[u8]>, text: &str) -> (u16, String) {
         let (client, server) = tokio::io::duplex(64 * 1024);
         let peer = Peer {
             certificate: certificate.map(|der| PeerCertificate(der.to_vec())),
             source: [127, 0, 0, 1].into(),
         };
         let serving = tokio::spawn(serve(server, self.router.clone(), peer));
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
         let (mut reader, mut writer) = tokio::io::split(client);
-        let text = format!("{head}{body}");
         // A server that has said no may close before it has read everything.
         let write = async { drop(writer.write_all(text.as_bytes()).await) };
         let mut answer = Vec::new();
@@ -246,6 +252,14 @@ impl World {
             body.to_owned(),
         )
     }
+}
+
+/// The head of a request with a body of so many bytes.
+fn head(method: &str, path: &str, length: usize) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    )
 }
 
 fn caller(name: &str) -> Caller {
