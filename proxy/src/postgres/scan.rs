@@ -148,7 +148,11 @@ impl Scanner {
         mut each: impl FnMut(Message<'a>) -> Result<(), Violation>,
     ) -> Result<Scanned, Violation> {
         let mut rest = chunk;
-        if let Some(missing) = self.unfinished.as_ref().map(|unfinished| unfinished.missing) {
+        if let Some(missing) = self
+            .unfinished
+            .as_ref()
+            .map(|unfinished| unfinished.missing)
+        {
             let Some(whole) = self.go_on(chunk) else {
                 return Ok(Scanned::All { tail: 0 });
             };
