@@ -16,7 +16,7 @@ use std::time::Duration;
 use ca::HostIdentity;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
-use policies::{PrincipalName, TargetName};
+use policies::{Capabilities, PrincipalName, TargetName};
 use russh::ChannelStream;
 use russh::server::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -60,6 +60,7 @@ pub struct Within {
 
 /// Serves a connection to the bastion itself, until it is over and everything in it is.
 pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: SocketAddr) {
+    visitor.permit(Capabilities::new());
     let mut inner = JoinSet::new();
     loop {
         let arrival = select! {
