@@ -191,6 +191,7 @@ fn every_sentence_inside_an_ssh_session() {
         ForwardSaying::NotTaken {
             at: "localhost:8080",
         },
+        ForwardSaying::AgentMisused,
     ];
     let all = all.iter().map(|one| one.words().to_string());
     let carried = carried.iter().map(|one| one.words().to_string());

@@ -23,10 +23,12 @@ use crate::session::severable::Severable;
 use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
 
 pub mod address;
+pub mod agent;
 pub mod algorithms;
 pub mod arrival;
 pub mod back;
 mod backlog;
+pub mod bell;
 pub mod channels;
 mod conduit;
 pub mod door;
@@ -40,8 +42,10 @@ mod inward;
 pub mod jump;
 pub mod line;
 pub mod listening;
+mod look;
 pub mod onward;
 pub mod place;
+pub mod prelude;
 pub mod probe;
 mod pump;
 pub mod relay;
@@ -149,6 +153,7 @@ impl Ssh {
             flow,
             voices: Voices::default(),
             opened: bell.opened,
+            permitted: bell.permitted,
         };
         Ok((proven, visitor))
     }

@@ -176,6 +176,13 @@ pub enum ChannelEvent<'a> {
         /// The port; 0 for a socket.
         port: u32,
     },
+    /// The client's agent is lent to the target, or is asked for something by it.
+    Agent {
+        /// `lend`, `list`, `sign` or `extension`.
+        wish: &'a str,
+        /// The fingerprint of the key that is to sign; empty for everything else.
+        key: &'a str,
+    },
     /// It was closed.
     Closed,
     /// Something was asked for and refused.

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -198,4 +200,50 @@ fn a_listener_that_no_policy_names_is_refused_with_a_sentence() {
     assert!(said.contains("remote port forwarding failed"), "{said}");
     assert!(said.contains("tidegate: TG612"), "{said}");
     assert!(TcpStream::connect(("127.0.0.1", other)).is_err());
+}
+
+/// An agent with alice's key in it, ended on drop.
+struct Agent {
+    socket: PathBuf,
+    process: Child,
+}
+
+impl Agent {
+    fn start(world: &World) -> Self {
+        let socket = world.dir().join("agent");
+        let mut agent = Command::new("ssh-agent");
+        agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
+        let process = agent.spawn().expect("ssh-agent runs");
+        until("the agent listens", || socket.exists().then_some(()));
+        let mut add = Command::new("ssh-add");
+        add.env("SSH_AUTH_SOCK", &socket).arg(world.alice().key());
+        assert!(add.output().expect("ssh-add runs").status.success());
+        Self { socket, process }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+#[test]
+fn an_agent_is_lent_where_a_policy_says_so_and_each_use_is_recorded() {
+    let world = World::new();
+    world.add_policy(
+        "@id(\"agent\")\npermit (principal in Jit::Group::\"sre\", action == Jit::Action::\"forwardAgent\", \
+         resource is Jit::SshHost);\n",
+    );
+    world.grant_ssh("10m");
+    let agent = Agent::start(&world);
+    let socket = format!("IdentityAgent={}", agent.socket.display());
+    let ran = world.ssh(&["-A", "-o", &socket], &["ssh-add -l"]);
+    assert!(out(&ran).contains("SHA256:"), "{}{}", out(&ran), err(&ran));
+    let id = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let frames = world.exported(&id, "--jsonl");
+    for wish in ["lend", "list"] {
+        assert!(frames.contains(&format!("\"wish\":\"{wish}\"")), "{frames}");
+    }
 }

@@ -32,6 +32,8 @@ pub enum ForwardSaying<'a> {
         /// At which listener.
         at: &'a str,
     },
+    /// The target wanted more of the agent than may be asked of it.
+    AgentMisused,
     /// A connection that was carried turned out to be one that has a door of its own.
     Inside {
         /// What, for example `an SSH connection`.
@@ -74,6 +76,12 @@ impl Shown for ForwardSaying<'_> {
             Self::NotTaken { at } => (
                 "TG614",
                 format!("the client did not take a connection to `{at}`"),
+                None,
+            ),
+            Self::AgentMisused => (
+                "TG615",
+                "the target wanted more of your agent than its list and signatures; it got nothing"
+                    .to_owned(),
                 None,
             ),
         };

@@ -1,7 +1,6 @@
 //! The target's leg: prove that it is the one we know, log in with a certificate that lives for
 //! minutes, and refuse whatever the target asks of us.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ca::{Pass, PassKey};
@@ -15,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::algorithms;
 use super::arrival::{self, Route};
 use super::flow::{Flow, Leg, Tally, Way};
-use super::gate::{self, Gate, Inbound};
+use super::gate::{self, Gate, Inbound, Purpose};
 use super::hostkey::{HostKeyRefusal, Pin};
 use super::place::Place;
 use super::tallies::Tallies;
@@ -214,22 +213,20 @@ struct Target {
 }
 
 impl Target {
-    /// Somebody came in at the target, it says.
+    /// The target opens a channel.
     async fn comes(
         &self,
         channel: Channel<Msg>,
-        at: Option<Place>,
-        from: Option<SocketAddr>,
+        purpose: Option<Purpose>,
         reply: ChannelOpenHandle,
     ) {
-        let Some(at) = at else {
+        let Some(purpose) = purpose else {
             return gate::refuse(reply).await;
         };
         let inbound = Inbound {
             channel,
             reply,
-            at,
-            from,
+            purpose,
         };
         self.gate.let_in(inbound).await;
     }
@@ -295,7 +292,8 @@ impl Handler for Target {
     ) -> Result<(), russh::Error> {
         let from = arrival::address(originator, originator_port);
         let at = Place::loopback(address, port).filter(|_| from.is_some());
-        self.comes(channel, at, from, reply).await;
+        let purpose = at.map(|at| Purpose::Listener { at, from });
+        self.comes(channel, purpose, reply).await;
         Ok(())
     }
 
@@ -306,17 +304,20 @@ impl Handler for Target {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.comes(channel, Place::socket(path), None, reply).await;
+        let (at, from) = (Place::socket(path), None);
+        let purpose = at.map(|at| Purpose::Listener { at, from });
+        self.comes(channel, purpose, reply).await;
         Ok(())
     }
 
     async fn server_channel_open_agent_forward(
         &mut self,
-        _: Channel<Msg>,
+        channel: Channel<Msg>,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        refuse(reply).await
+        self.comes(channel, Some(Purpose::Agent), reply).await;
+        Ok(())
     }
 
     async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, _kind: &str) -> bool {

@@ -76,6 +76,17 @@ pub enum Request<'a> {
     X11,
 }
 
+impl Request<'_> {
+    /// Whether a program is asked for. Such a request is answered with words on the channel and an exit
+    /// status where it is refused: a client would show neither after a refusal by the protocol.
+    pub fn starts_program(&self) -> bool {
+        matches!(
+            self,
+            Self::Shell | Self::Exec { .. } | Self::Subsystem { .. }
+        )
+    }
+}
+
 /// What to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -100,8 +111,6 @@ pub enum Refusal {
     TooLate,
     /// Only after the program starts.
     TooEarly,
-    /// Agent forwarding.
-    Agent,
     /// X11 forwarding.
     X11,
 }
@@ -115,7 +124,6 @@ impl Refusal {
             Self::SecondProgram => "second-program",
             Self::TooLate => "too-late",
             Self::TooEarly => "too-early",
-            Self::Agent => "agent-forwarding",
             Self::X11 => "x11-forwarding",
         }
     }
@@ -159,7 +167,8 @@ impl Stage {
                     Answer::Refuse(Refusal::TooEarly)
                 }
             }
-            Request::Agent => Answer::Refuse(Refusal::Agent),
+            Request::Agent if self.program => Answer::Refuse(Refusal::TooLate),
+            Request::Agent => Answer::Pass,
             Request::X11 => Answer::Refuse(Refusal::X11),
         }
     }
@@ -376,8 +385,9 @@ mod tests {
     }
 
     #[test]
-    fn agent_and_display_are_refused() {
-        check(&[], Request::Agent, Answer::Refuse(Refusal::Agent));
+    fn an_agent_comes_before_the_program_and_a_display_not_at_all() {
+        check(&[], Request::Agent, Answer::Pass);
+        check(&[EXEC], Request::Agent, Answer::Refuse(Refusal::TooLate));
         check(&[], Request::X11, Answer::Refuse(Refusal::X11));
     }
 }

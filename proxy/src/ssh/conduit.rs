@@ -17,9 +17,9 @@ use tokio::time;
 use super::backlog::{Backlog, Item};
 use super::flow::Tally;
 use super::line::eof;
+use super::look::{Look, Stop};
 use super::pump::Far;
 use super::relay::Link;
-use super::sniff::{Conversation, Sniffer};
 use super::tap::Tap;
 
 /// How long the other end may take to accept what was sent before the client closed.
@@ -38,8 +38,8 @@ pub(super) struct Near {
 enum Outcome {
     /// One end closed it, or is gone.
     Closed,
-    /// It was cut off, because it is what has to go through a door of its own.
-    Found(Conversation),
+    /// It was cut off.
+    Stopped(Stop),
 }
 
 /// One forwarded connection, open at both ends.
@@ -50,6 +50,8 @@ pub(super) struct Conduit<'a> {
     pub(super) far: Far,
     /// Where it goes, for the person who is told of it.
     pub(super) to: &'a str,
+    /// How what comes from the client, and from the other end, is looked at.
+    pub(super) looks: (Look, Look),
 }
 
 impl Conduit<'_> {
@@ -75,6 +77,7 @@ impl Conduit<'_> {
 
     async fn run(&mut self) -> Result<Outcome, AppendError> {
         let (near, far, tap) = (&mut self.near, &mut self.far, self.tap);
+        let (up_look, down_look) = (&mut self.looks.0, &mut self.looks.1);
         let backlog = Backlog::default();
         let up = Up {
             write: &far.write,
@@ -87,9 +90,9 @@ impl Conduit<'_> {
             tap,
         };
         select! {
-            outcome = down.carry(&mut far.read) => outcome,
+            outcome = down.carry(&mut far.read, down_look) => outcome,
             outcome = drain(&mut near.read, &backlog) => outcome,
-            outcome = up.carry(&backlog) => outcome,
+            outcome = up.carry(&backlog, up_look) => outcome,
             () = self.link.client_gone.cancelled() => Ok(Outcome::Closed),
         }
     }
@@ -98,9 +101,14 @@ impl Conduit<'_> {
     fn record(&self, outcome: Outcome) -> Result<Option<Words>, AppendError> {
         let words = match outcome {
             Outcome::Closed => None,
-            Outcome::Found(conversation) => {
-                let what = conversation.as_str();
-                let words = ForwardSaying::Inside { what, to: self.to }.words();
+            Outcome::Stopped(stop) => {
+                let (what, words) = match stop {
+                    Stop::Inside(conversation) => {
+                        let (what, to) = (conversation.as_str(), self.to);
+                        (what, ForwardSaying::Inside { what, to }.words())
+                    }
+                    Stop::Agent => ("agent forwarding", ForwardSaying::AgentMisused.words()),
+                };
                 let code = words.code;
                 self.tap.event(ChannelEvent::Refused { code, what })?;
                 Some(words)
@@ -144,8 +152,7 @@ struct Up<'a> {
 }
 
 impl Up<'_> {
-    async fn carry(&self, backlog: &Backlog) -> Result<Outcome, AppendError> {
-        let mut sniffer = Sniffer::default();
+    async fn carry(&self, backlog: &Backlog, look: &mut Look) -> Result<Outcome, AppendError> {
         loop {
             let data = match backlog.pop().await {
                 Item::Bytes(data) => data,
@@ -158,8 +165,8 @@ impl Up<'_> {
                 Item::Close => return Ok(Outcome::Closed),
                 Item::Resize { .. } | Item::Signal(_) => continue,
             };
-            if let Some(found) = sniffer.sniff(&data) {
-                return Ok(Outcome::Found(found));
+            if let Some(stop) = look.at(&data, self.tap)? {
+                return Ok(Outcome::Stopped(stop));
             }
             let bytes = data.len();
             self.tap.bytes(Stream::Input, &data)?;
@@ -185,8 +192,11 @@ impl Down<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "nothing else is said on a channel that carries a connection"
     )]
-    async fn carry(&self, read: &mut ChannelReadHalf) -> Result<Outcome, AppendError> {
-        let mut sniffer = Sniffer::default();
+    async fn carry(
+        &self,
+        read: &mut ChannelReadHalf,
+        look: &mut Look,
+    ) -> Result<Outcome, AppendError> {
         while let Some(message) = read.wait().await {
             let data = match message {
                 ChannelMsg::Data { data } => data,
@@ -202,8 +212,8 @@ impl Down<'_> {
                 ChannelMsg::Close => return Ok(Outcome::Closed),
                 _ => continue,
             };
-            if let Some(found) = sniffer.sniff(&data) {
-                return Ok(Outcome::Found(found));
+            if let Some(stop) = look.at(&data, self.tap)? {
+                return Ok(Outcome::Stopped(stop));
             }
             let bytes = data.len();
             self.tap.bytes(Stream::Output, &data)?;

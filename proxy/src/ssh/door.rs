@@ -6,25 +6,25 @@ mod error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::TargetName;
+use policies::{Capabilities, Capability, TargetName};
 use russh::keys::Certificate;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
 use super::arrival::{Arrival, Errand, Forwarding, Listen, Proven, Route, Visit};
+use super::bell::Bell;
 use super::channels::{Answer, JUMPS_MAX, Refusal, Request};
 use super::doorkeeper::Doorkeeper;
 use super::flow::Flow;
 use super::place::Place;
 use super::roster::Roster;
-use super::tallies::Tallies;
 
-/// How long a client may wait for its target to listen: for the session to begin and the target to
-/// answer.
+/// How long a client may wait for an answer that depends on its permit or its target: for the session to
+/// begin and the target to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(40);
 
 pub use error::DoorError;
@@ -37,6 +37,7 @@ pub struct Door {
     proven: Option<oneshot::Sender<Proven>>,
     arrivals: mpsc::Sender<Arrival>,
     flow: Arc<Flow>,
+    permitted: watch::Receiver<Option<Capabilities>>,
     _gone: DropGuard,
 }
 
@@ -48,19 +49,6 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// What the door tells the rest of the session.
-#[derive(Debug)]
-pub struct Bell {
-    /// Rings once, when somebody has proven who they are.
-    pub proven: oneshot::Receiver<Proven>,
-    /// What they do then.
-    pub arrivals: mpsc::Receiver<Arrival>,
-    /// Cancelled when the connection is over, however it ended.
-    pub gone: CancellationToken,
-    /// How much waits of what came over channels that we opened.
-    pub opened: Tallies,
-}
-
 impl Door {
     /// A closed door and its bell.
     pub fn new(keeper: Doorkeeper, flow: Arc<Flow>) -> (Self, Bell) {
@@ -69,6 +57,7 @@ impl Door {
         let gone = CancellationToken::new();
         let roster = Roster::new(Arc::clone(&flow));
         let opened = roster.opened.clone();
+        let (permitted_bell, permitted) = watch::channel(None);
         let door = Self {
             keeper,
             roster,
@@ -76,6 +65,7 @@ impl Door {
             proven: Some(proven),
             arrivals,
             flow,
+            permitted,
             _gone: gone.clone().drop_guard(),
         };
         (
@@ -85,6 +75,7 @@ impl Door {
                 arrivals: arrivals_bell,
                 gone,
                 opened,
+                permitted: permitted_bell,
             },
         )
     }
@@ -109,7 +100,7 @@ impl Door {
         };
         match answer {
             Answer::Pass | Answer::Start => session.channel_success(id)?,
-            Answer::Refuse(Refusal::Malformed) if starts_program(request) => {
+            Answer::Refuse(Refusal::Malformed) if request.starts_program() => {
                 session.channel_success(id)?;
             }
             Answer::Refuse(_) => session.channel_failure(id)?,
@@ -159,21 +150,20 @@ impl Door {
         answered.ok()?.ok()
     }
 
+    /// Whether the permit names this. It may have to be waited for: clients ask before they are let in.
+    async fn permits(&mut self, capability: Capability) -> bool {
+        let known = time::timeout(ANSWER_LIMIT, self.permitted.wait_for(Option::is_some)).await;
+        known.is_ok_and(|known| {
+            known.is_ok_and(|known| known.as_ref().is_some_and(|all| all.contains(&capability)))
+        })
+    }
+
     /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
     fn refused(&self, what: Forwarding) {
         if !self.announce(Arrival::Refused(what)) {
             tracing::debug!(reason = what.as_str(), "forwarding.refused");
         }
     }
-}
-
-/// A refused program is answered with words on the channel and an exit status. The client would
-/// show neither after a refusal by the protocol.
-fn starts_program(request: Request<'_>) -> bool {
-    matches!(
-        request,
-        Request::Shell | Request::Exec { .. } | Request::Subsystem { .. }
-    )
 }
 
 impl Handler for Door {
@@ -473,8 +463,8 @@ impl Handler for Door {
 
     async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, DoorError> {
         self.charge(id, 0)?;
-        self.roster.answer(id, Request::Agent);
-        Ok(false)
+        let answer = self.roster.answer(id, Request::Agent);
+        Ok(answer == Some(Answer::Pass) && self.permits(Capability::ForwardAgent).await)
     }
 
     async fn x11_request(

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{ChannelOpenHandle, Msg};
@@ -21,16 +22,28 @@ pub(super) struct Inbound {
     pub(super) channel: Channel<Msg>,
     /// Where the target waits for an answer.
     pub(super) reply: ChannelOpenHandle,
-    /// The listener that it came to.
-    pub(super) at: Place,
-    /// Where the target says that it came from; none for sockets.
-    pub(super) from: Option<SocketAddr>,
+    /// What for.
+    pub(super) purpose: Purpose,
+}
+
+/// What a target opens a channel for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody came to a listener.
+    Listener {
+        /// Which.
+        at: Place,
+        /// Where the target says that they came from; none for sockets.
+        from: Option<SocketAddr>,
+    },
+    /// Somebody wants to use the client's agent.
+    Agent,
 }
 
 impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound")
-            .field("at", &self.at)
+            .field("purpose", &self.purpose)
             .finish_non_exhaustive()
     }
 }
@@ -45,6 +58,8 @@ pub(super) struct Gate {
 struct Inner {
     listeners: Mutex<Listeners>,
     settled: Notify,
+    /// Whether the client's agent is lent.
+    agent: AtomicBool,
     inbound: mpsc::Sender<Inbound>,
 }
 
@@ -63,6 +78,7 @@ impl Gate {
         let inner = Arc::new(Inner {
             listeners: Mutex::default(),
             settled: Notify::new(),
+            agent: AtomicBool::new(false),
             inbound,
         });
         (Self { inner }, out)
@@ -119,11 +135,19 @@ impl Gate {
         }
     }
 
+    /// Expects the target to use the client's agent from here on.
+    pub(super) fn lend_agent(&self) {
+        self.inner.agent.store(true, Ordering::Release);
+    }
+
     /// Takes in who came, unless nobody can be expected there.
     pub(super) async fn let_in(&self, inbound: Inbound) {
-        let expected = {
-            let listeners = self.listeners();
-            listeners.open.contains_key(&inbound.at) || listeners.unsettled > 0
+        let expected = match &inbound.purpose {
+            Purpose::Listener { at, .. } => {
+                let listeners = self.listeners();
+                listeners.open.contains_key(at) || listeners.unsettled > 0
+            }
+            Purpose::Agent => self.inner.agent.load(Ordering::Acquire),
         };
         if !expected {
             return refuse(inbound.reply).await;

@@ -1,8 +1,9 @@
-//! One connection that came in at the target and is carried to the client (`ssh -R`), from the target's
-//! question to its end. It is in the recording before the client hears of it.
+//! One connection that came in at the target and is carried to the client (`ssh -R`), or that uses the
+//! client's agent (`ssh -A`), from the target's question to its end. It is in the recording before the client hears of it.
 
 use std::sync::Arc;
 
+use policies::Deed;
 use policies::words::Shown;
 use policies::words::forward::ForwardSaying;
 use recorder::{AppendError, ChannelEvent};
@@ -11,11 +12,11 @@ use russh::server::Msg;
 use russh::{Channel, ChannelOpenFailure};
 
 use super::conduit::{Conduit, Near};
-use super::gate::{self, Inbound};
-use super::listening::may_come;
+use super::gate::{self, Inbound, Purpose};
+use super::look::Look;
 use super::pump::Far;
 use super::relay::Link;
-use super::tap::Tap;
+use super::tap::{Content, Tap};
 
 /// A connection to be carried.
 #[derive(Debug)]
@@ -51,52 +52,81 @@ impl Inward {
 }
 
 async fn run(link: &Link, inbound: Inbound, tap: &Tap) -> Result<(), AppendError> {
-    let Some(asked) = link.gate.asked_for(&inbound.at).await else {
-        gate::refuse(inbound.reply).await;
+    let Inbound {
+        channel: far,
+        reply,
+        purpose,
+    } = inbound;
+    let Some(deed) = deed(link, &purpose).await else {
+        gate::refuse(reply).await;
         return Ok(());
     };
-    record(tap, &inbound)?;
-    let at = inbound.at.to_string();
-    if let Err(words) = may_come(link, &asked) {
-        return refuse(tap, inbound.reply, words.code, &at).await;
-    }
-    let Ok(channel) = open(link, &inbound).await else {
-        let words = ForwardSaying::NotTaken { at: &at }.words();
-        return refuse(tap, inbound.reply, words.code, &at).await;
+    record(tap, &purpose)?;
+    let to = match &purpose {
+        Purpose::Listener { at, .. } => at.to_string(),
+        Purpose::Agent => "the agent".to_owned(),
     };
-    let id = channel.id();
-    let far_tally = link.back.tally(inbound.channel.id());
-    inbound.reply.accept().await;
+    if let Err(denial) = link.scope.may(&deed) {
+        return refuse(tap, reply, denial.words().code, &to).await;
+    }
+    let Ok(channel) = open(link, &purpose).await else {
+        let words = ForwardSaying::NotTaken { at: &to }.words();
+        return refuse(tap, reply, words.code, &to).await;
+    };
+    let (id, far_tally) = (channel.id(), link.back.tally(far.id()));
+    reply.accept().await;
     let (read, write) = channel.split();
     let near = Near {
         read,
         write,
         tally: link.opened.of(id),
     };
-    let (read, write) = inbound.channel.split();
+    let (read, write) = far.split();
     let far = Far {
         read,
         write: Arc::new(write),
         tally: far_tally,
     };
-    let carried = Conduit {
+    let conduit = Conduit {
         link,
         tap,
         near,
         far,
-        to: &at,
+        to: &to,
+        looks: match purpose {
+            Purpose::Listener { .. } => Look::strangers(),
+            Purpose::Agent => Look::agent(),
+        },
     };
-    let carried = carried.carry().await;
+    let carried = conduit.carry().await;
     link.opened.forget(id);
     carried
 }
 
+/// What policy is asked: what this session asked of the target. None where it asked for nothing.
+async fn deed(link: &Link, purpose: &Purpose) -> Option<Deed> {
+    match purpose {
+        Purpose::Listener { at, .. } => {
+            let asked = link.gate.asked_for(at).await?;
+            let (host, port) = (asked.host().to_owned(), asked.port());
+            Some(Deed::ReversePort { host, port })
+        }
+        Purpose::Agent => Some(Deed::ForwardAgent),
+    }
+}
+
 /// Opens the client's end. The client connects first, and takes as long as it takes.
-async fn open(link: &Link, inbound: &Inbound) -> Result<Channel<Msg>, russh::Error> {
-    let (client, at) = (&link.client, &inbound.at);
-    match inbound.from {
-        None => client.channel_open_forwarded_streamlocal(at.host()).await,
-        Some(from) => {
+async fn open(link: &Link, purpose: &Purpose) -> Result<Channel<Msg>, russh::Error> {
+    let client = &link.client;
+    match purpose {
+        Purpose::Agent => client.channel_open_agent().await,
+        Purpose::Listener { at, from: None } => {
+            client.channel_open_forwarded_streamlocal(at.host()).await
+        }
+        Purpose::Listener {
+            at,
+            from: Some(from),
+        } => {
             let (address, port) = (from.ip().to_string(), u32::from(from.port()));
             client
                 .channel_open_forwarded_tcpip(at.host(), u32::from(at.port()), address, port)
@@ -105,14 +135,23 @@ async fn open(link: &Link, inbound: &Inbound) -> Result<Channel<Msg>, russh::Err
     }
 }
 
-fn record(tap: &Tap, inbound: &Inbound) -> Result<(), AppendError> {
-    let kind = if inbound.at.is_socket() {
-        "forwarded-streamlocal@openssh.com"
-    } else {
-        "forwarded-tcpip"
-    };
-    tap.event(ChannelEvent::Opened { kind })?;
-    tap.forward(&inbound.at, inbound.from)
+fn record(tap: &Tap, purpose: &Purpose) -> Result<(), AppendError> {
+    match purpose {
+        Purpose::Agent => {
+            tap.begin(Content::Private);
+            let kind = "auth-agent@openssh.com";
+            tap.event(ChannelEvent::Opened { kind })
+        }
+        Purpose::Listener { at, from } => {
+            let kind = if at.is_socket() {
+                "forwarded-streamlocal@openssh.com"
+            } else {
+                "forwarded-tcpip"
+            };
+            tap.event(ChannelEvent::Opened { kind })?;
+            tap.forward(at, *from)
+        }
+    }
 }
 
 async fn refuse(

@@ -16,7 +16,7 @@ use std::time::Duration;
 use ca::HostIdentity;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
-use policies::{Denial, PrincipalName, TargetName};
+use policies::{Capabilities, Denial, PrincipalName, TargetName};
 use russh::ChannelStream;
 use russh::server::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -75,6 +75,7 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
         Ok(standing) => standing,
         Err(denial) => return visitor.turn_away(&denial.words(), EXIT_REFUSED).await,
     };
+    visitor.permit(Capabilities::new());
     let mut inner = JoinSet::new();
     loop {
         let arrival = select! {

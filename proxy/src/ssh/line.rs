@@ -12,13 +12,14 @@ use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use policies::{Deed, InputRecording};
 use recorder::{AppendError, ChannelEvent, Stream};
-use russh::{ChannelMsg, ChannelReadHalf, Pty};
+use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::time;
 
 use super::arrival::Visit;
 use super::channels::{Answer, Refusal, Request, Stage};
 use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::flow::Tally;
+use super::prelude::{Prelude, Program, Terminal};
 use super::relay::Link;
 use super::tap::{Content, Tap};
 use super::voice::{Screen, Voice, Writer};
@@ -36,67 +37,6 @@ const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client may take to hear that its channel is over.
 const DECLINE_LIMIT: Duration = Duration::from_secs(3);
 
-/// A terminal as the client asked for it.
-#[derive(Debug, Clone)]
-pub struct Terminal {
-    pub(super) term: String,
-    pub(super) columns: u32,
-    pub(super) rows: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) modes: Vec<(Pty, u32)>,
-}
-
-/// What is to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Program {
-    /// A shell.
-    Shell,
-    /// A command, as sent.
-    Exec(Vec<u8>),
-    /// A subsystem.
-    Subsystem(String),
-}
-
-impl Program {
-    /// As policy looks at it.
-    pub fn deed(&self) -> Deed {
-        match self {
-            Self::Shell => Deed::Shell,
-            Self::Exec(command) => Deed::Exec {
-                command: String::from_utf8_lossy(command).into_owned(),
-            },
-            Self::Subsystem(name) => Deed::Subsystem { name: name.clone() },
-        }
-    }
-
-    /// As the recording writes it.
-    pub fn event(&self) -> ChannelEvent<'_> {
-        match self {
-            Self::Shell => ChannelEvent::Shell,
-            Self::Exec(command) => ChannelEvent::Exec { command },
-            Self::Subsystem(name) => ChannelEvent::Subsystem { name },
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Shell => "shell",
-            Self::Exec(_) => "exec",
-            Self::Subsystem(_) => "subsystem",
-        }
-    }
-}
-
-/// What a client says before its program runs.
-#[derive(Debug, Default)]
-pub struct Prelude {
-    pub(super) terminal: Option<Terminal>,
-    pub(super) environment: Vec<(String, String)>,
-    pub(super) early: Vec<Bytes>,
-    pub(super) early_eof: bool,
-}
-
 /// What the prelude ends with.
 #[derive(Debug)]
 enum Next {
@@ -106,6 +46,8 @@ enum Next {
     Run(Program),
     /// This cannot run.
     Malformed,
+    /// The agent is offered.
+    Agent,
     /// Something was refused that the person should hear of.
     Refused(Refusal),
     /// The channel is over.
@@ -140,7 +82,7 @@ impl Opening {
         let listening = async {
             while let Some(message) = self.read.wait().await {
                 match self.hear(message) {
-                    Next::More | Next::Refused(_) => {}
+                    Next::More | Next::Agent | Next::Refused(_) => {}
                     Next::Run(_) | Next::Malformed | Next::Over => return,
                 }
             }
@@ -227,7 +169,10 @@ impl Opening {
                 }
                 Next::More
             }
-            ChannelMsg::AgentForward { .. } => self.refused(Request::Agent),
+            ChannelMsg::AgentForward { .. } => match self.stage.answer(Request::Agent) {
+                Answer::Pass => Next::Agent,
+                Answer::Start | Answer::Refuse(_) => Next::More,
+            },
             ChannelMsg::RequestX11 { .. } => self.refused(Request::X11),
             ChannelMsg::Data { data } => self.early(data),
             ChannelMsg::Eof => {
@@ -348,6 +293,7 @@ impl Line {
             match self.opening.hear(message) {
                 Next::More => {}
                 Next::Run(program) => return Ok(Some(program)),
+                Next::Agent => self.lend_agent().await?,
                 Next::Refused(refusal) => self.refused(refusal).await?,
                 Next::Malformed => {
                     self.tap.event(ChannelEvent::Refused {
@@ -366,11 +312,20 @@ impl Line {
         }
     }
 
-    /// Writes a refusal down, and says it where there is a terminal. Agents and displays are offered
-    /// by many a configuration without anybody asking; without a terminal that is no news.
+    /// Lends the agent to the target, if it may be.
+    async fn lend_agent(&mut self) -> Result<(), AppendError> {
+        if self.link.scope.may(&Deed::ForwardAgent).is_err() {
+            return self.not_granted("agent forwarding").await;
+        }
+        let (wish, key) = ("lend", "");
+        self.tap.event(ChannelEvent::Agent { wish, key })?;
+        self.opening.prelude.agent = true;
+        self.link.gate.lend_agent();
+        Ok(())
+    }
+
     async fn refused(&self, refusal: Refusal) -> Result<(), AppendError> {
         let what = match refusal {
-            Refusal::Agent => "agent forwarding",
             Refusal::X11 => "X11 forwarding",
             Refusal::Env
             | Refusal::Malformed
@@ -378,11 +333,15 @@ impl Line {
             | Refusal::TooLate
             | Refusal::TooEarly => refusal.code(),
         };
+        self.not_granted(what).await
+    }
+
+    /// Writes a refusal down, and says it where there is a terminal. Agents and displays are offered
+    /// by many a configuration without anybody asking; without a terminal that is no news.
+    async fn not_granted(&self, what: &str) -> Result<(), AppendError> {
         let words = SshSaying::NotInPermit { what }.words();
-        self.tap.event(ChannelEvent::Refused {
-            code: words.code,
-            what,
-        })?;
+        let code = words.code;
+        self.tap.event(ChannelEvent::Refused { code, what })?;
         if self.opening.stage.has_pty() {
             self.opening.voice().say(&words).await;
         }

@@ -94,8 +94,18 @@ impl Listening {
         })
     }
 
+    /// Asks policy, as things stand now.
     fn may(&self, at: &Place) -> Result<(), Words> {
-        may_come(&self.link, at)
+        let (host, port) = (at.host().to_owned(), at.port());
+        let asked = self.link.scope.may(&Deed::ReversePort { host, port });
+        asked.map_err(|denial| {
+            if !self.link.names(Capability::ReversePort) {
+                let what = "reverse port forwarding";
+                return SshSaying::NotInPermit { what }.words();
+            }
+            let (at, why) = (at.to_string(), denial.words().what);
+            ForwardSaying::NotListening { at: &at, why: &why }.words()
+        })
     }
 
     async fn miss(&self, at: &Place, why: &str) -> Result<(), AppendError> {
@@ -118,19 +128,4 @@ impl Listening {
             event,
         })
     }
-}
-
-/// Asks policy, as things stand now, whether the target may listen there for this session.
-pub(super) fn may_come(link: &Link, asked: &Place) -> Result<(), Words> {
-    let (host, port) = (asked.host().to_owned(), asked.port());
-    link.scope
-        .may(&Deed::ReversePort { host, port })
-        .map_err(|denial| {
-            if !link.names(Capability::ReversePort) {
-                let what = "reverse port forwarding";
-                return SshSaying::NotInPermit { what }.words();
-            }
-            let (at, why) = (asked.to_string(), denial.words().what);
-            ForwardSaying::NotListening { at: &at, why: &why }.words()
-        })
 }

@@ -16,6 +16,7 @@ use russh::server::ChannelOpenHandle;
 
 use super::arrival::{Errand, Route};
 use super::conduit::{Conduit, Near};
+use super::look::Look;
 use super::pump::Far;
 use super::relay::Link;
 use super::tap::Tap;
@@ -102,6 +103,7 @@ async fn run(link: &Link, errand: Errand, tap: &Tap) -> Result<(), AppendError> 
         near,
         far,
         to: &to,
+        looks: Look::strangers(),
     };
     let carried = conduit.carry().await;
     link.back.forget(id);

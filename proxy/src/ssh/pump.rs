@@ -21,7 +21,8 @@ use super::backlog::{Backlog, Item};
 use super::channels::{Answer, Request, Stage};
 use super::exit::{EXIT_GONE, EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::flow::Tally;
-use super::line::{Opening, Program, Terminal, eof};
+use super::line::{Opening, eof};
+use super::prelude::{Asked, Program};
 use super::relay::Link;
 use super::sftp::Unclear;
 use super::signal::signal_name;
@@ -59,7 +60,7 @@ pub(super) async fn run(
     } else {
         Screen::Plain
     };
-    let expected = match start(&write, opening, program).await {
+    let expected = match opening.prelude.repeat(&write, program).await {
         Ok(expected) => expected,
         Err(failed) => {
             tracing::debug!(reason = %failed, "target.gone");
@@ -134,46 +135,6 @@ impl From<Result<(), russh::Error>> for Sent {
 fn unfollowed(who: &str, unclear: &Unclear) -> Sent {
     let why = unclear.to_string();
     Sent::Unfollowed(SshSaying::Unfollowed { who, why: &why }.words())
-}
-
-/// Asks the target for what the client asked for. Returns the answers that will come, in order.
-async fn start(
-    write: &ChannelWriteHalf<client::Msg>,
-    opening: &Opening,
-    program: &Program,
-) -> Result<VecDeque<Asked>, russh::Error> {
-    let mut expected = VecDeque::new();
-    if let Some(Terminal {
-        term,
-        columns,
-        rows,
-        width,
-        height,
-        modes,
-    }) = &opening.prelude.terminal
-    {
-        write
-            .request_pty(true, term, *columns, *rows, *width, *height, modes)
-            .await?;
-        expected.push_back(Asked::Terminal);
-    }
-    for (name, value) in &opening.prelude.environment {
-        write.set_env(false, name.as_str(), value.as_str()).await?;
-    }
-    match program {
-        Program::Shell => write.request_shell(true).await?,
-        Program::Exec(command) => write.exec(true, command.as_slice()).await?,
-        Program::Subsystem(name) => write.request_subsystem(true, name.as_str()).await?,
-    }
-    expected.push_back(Asked::Program);
-    Ok(expected)
-}
-
-/// What the target has yet to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Terminal,
-    Program,
 }
 
 /// Takes everything that the client sends, at once. Ends when the client has closed the channel and

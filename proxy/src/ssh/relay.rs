@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrival::{Arrival, Forwarding, Visit};
 use super::back::Back;
-use super::channels::LINES_MAX;
+use super::channels::{CHANNELS_MAX, LINES_MAX};
 use super::gate::{Gate, Inbound};
 use super::inward::Inward;
 use super::line::Line;
@@ -116,6 +116,7 @@ type Channels = JoinSet<Result<(), AppendError>>;
 
 /// Moves bytes both ways until one side ends.
 pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed {
+    visitor.permit(scope.terms().capabilities.clone());
     let inbound = back.take_inbound();
     let link = Arc::new(Link {
         gate: back.gate().clone(),
@@ -228,9 +229,10 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes who came in at the target. A reply that is dropped is a no.
+    /// Takes who came in at the target, while there is room for the client's own as well. A reply that is
+    /// dropped is a no.
     fn take_in(&mut self, inbound: Inbound) {
-        if self.channels.len() < LINES_MAX {
+        if self.channels.len() < LINES_MAX.saturating_sub(CHANNELS_MAX) {
             let inward = Inward::new(Arc::clone(&self.link), inbound, self.number());
             self.channels.spawn(inward.carry());
         }

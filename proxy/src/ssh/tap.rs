@@ -32,6 +32,8 @@ pub enum Content {
     Plain,
     /// Files.
     Files,
+    /// What people entrust to an agent: counted, without a digest.
+    Private,
 }
 
 /// One channel's way into the recording.
@@ -246,7 +248,8 @@ impl State {
         match (self.content, stream, typed) {
             (Content::Terminal, Stream::Output | Stream::ErrorOutput, _)
             | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
-            (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
+            (Content::Private, _, _)
+            | (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
             (Content::Plain | Content::Files, _, _) => Rule::KeepSome,
         }
     }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policies::Capabilities;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use russh::Disconnect;
 use russh::server::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,8 @@ pub struct Visitor {
     pub(super) voices: Voices,
     /// How much waits of what came over channels that we opened.
     pub(super) opened: Tallies,
+    /// What the door is told of the permit, once there is one or none.
+    pub(super) permitted: watch::Sender<Option<Capabilities>>,
 }
 
 impl std::fmt::Debug for Visitor {
@@ -63,6 +66,7 @@ impl Visitor {
     /// Answers the first session channel with words and an exit status, and waits for the client to
     /// go.
     pub async fn turn_away(&mut self, words: &Words, status: u32) {
+        self.permit(Capabilities::new());
         let mut waiting = Vec::new();
         match time::timeout(CHANNEL_LIMIT, self.first_session(&mut waiting)).await {
             Ok(Some(visit)) => {
@@ -80,6 +84,11 @@ impl Visitor {
         {
             self.disconnect(words).await;
         }
+    }
+
+    /// Tells the door what may be asked for, which it waits to hear where that has to be answered.
+    pub(super) fn permit(&self, capabilities: Capabilities) {
+        self.permitted.send_replace(Some(capabilities));
     }
 
     /// The first session channel; none when the client has gone. Whoever wants a connection carried
@@ -113,6 +122,7 @@ impl Visitor {
     /// Says no on the channels that arrived and were never taken: those of a session that ended
     /// before it began.
     async fn decline_arrivals(&mut self, words: &Words) {
+        self.permit(Capabilities::new());
         let mut next = time::timeout(ARRIVAL_LIMIT, self.arrivals.recv())
             .await
             .ok()

@@ -122,7 +122,11 @@ fn certify(ca: &PrivateKey, key: &PrivateKey, kind: CertType, principals: &[&str
         builder.valid_principal(*principal).unwrap();
     }
     if kind == CertType::User {
-        for extension in ["permit-port-forwarding", "permit-pty"] {
+        for extension in [
+            "permit-agent-forwarding",
+            "permit-port-forwarding",
+            "permit-pty",
+        ] {
             builder.extension(extension, "").unwrap();
         }
     }

@@ -9,6 +9,7 @@
     reason = "a test ends when something is not as it should be, and these measure real time"
 )]
 
+mod agent;
 mod files;
 mod flow;
 mod forward;

@@ -20,6 +20,7 @@ const REFUSED: u8 = 12;
 const FORWARD: u8 = 13;
 const LISTEN: u8 = 14;
 const UNLISTEN: u8 = 15;
+const AGENT: u8 = 16;
 
 pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
     match event {
@@ -67,6 +68,7 @@ pub(super) fn encode(event: &ChannelEvent<'_>, to: &mut Vec<u8>) {
             texts(to, UNLISTEN, &[host]);
             numbers(to, &[*port]);
         }
+        ChannelEvent::Agent { wish, key } => texts(to, AGENT, &[wish, key]),
         ChannelEvent::Closed => to.push(CLOSED),
         ChannelEvent::Refused { code, what } => texts(to, REFUSED, &[code, what]),
     }
@@ -122,6 +124,13 @@ pub(super) fn decode<'a>(from: &mut Cursor<'a>) -> Result<ChannelEvent<'a>, Malf
             code: from.text()?,
             what: from.text()?,
         },
+        event => return carried(event, from),
+    })
+}
+
+/// Events of what is carried for other programs.
+fn carried<'a>(event: u8, from: &mut Cursor<'a>) -> Result<ChannelEvent<'a>, Malformed> {
+    Ok(match event {
         FORWARD => {
             let (host, originator) = (from.text()?, from.text()?);
             ChannelEvent::Forward {
@@ -138,6 +147,10 @@ pub(super) fn decode<'a>(from: &mut Cursor<'a>) -> Result<ChannelEvent<'a>, Malf
         UNLISTEN => ChannelEvent::Unlisten {
             host: from.text()?,
             port: from.u32()?,
+        },
+        AGENT => ChannelEvent::Agent {
+            wish: from.text()?,
+            key: from.text()?,
         },
         value => {
             return Err(Malformed::Choice {

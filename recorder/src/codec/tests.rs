@@ -60,6 +60,7 @@ proptest! {
             ChannelEvent::Forward { host: &a, port: n, originator: &b, originator_port: m },
             ChannelEvent::Listen { host: &a, port: n },
             ChannelEvent::Unlisten { host: &a, port: n },
+            ChannelEvent::Agent { wish: &a, key: &b },
             ChannelEvent::Closed,
             ChannelEvent::Refused { code: &a, what: &b },
         ] {

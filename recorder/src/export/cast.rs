@@ -158,6 +158,7 @@ impl<W: Write> Cast<'_, W> {
             | ChannelEvent::ExitStatus { .. }
             | ChannelEvent::ExitSignal { .. }
             | ChannelEvent::Forward { .. }
+            | ChannelEvent::Agent { .. }
             | ChannelEvent::Listen { .. }
             | ChannelEvent::Unlisten { .. }
             | ChannelEvent::Closed

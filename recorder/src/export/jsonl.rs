@@ -159,6 +159,9 @@ fn channel_event(event: &ChannelEvent<'_>) -> Value {
         ChannelEvent::Unlisten { host, port } => {
             json!({ "event": "unlisten", "host": host, "port": port })
         }
+        ChannelEvent::Agent { wish, key } => {
+            json!({ "event": "agent", "wish": wish, "key": key })
+        }
         ChannelEvent::Closed => json!({ "event": "closed" }),
         ChannelEvent::Refused { code, what } => {
             json!({ "event": "refused", "code": code, "what": what })

@@ -207,6 +207,7 @@ fn event_text(event: &ChannelEvent<'_>) -> Option<String> {
             format!("the target listens on {host}, port {port}")
         }
         ChannelEvent::Unlisten { host, .. } => format!("the target stops listening on {host}"),
+        ChannelEvent::Agent { wish, key } => format!("agent: {wish} {key}"),
         ChannelEvent::Refused { code, what } => format!("refused: {code} {what}"),
     })
 }
