@@ -192,6 +192,9 @@ fn every_sentence_inside_an_ssh_session() {
             at: "localhost:8080",
         },
         ForwardSaying::AgentMisused,
+        ForwardSaying::Stuck {
+            to: "db.internal:5432",
+        },
     ];
     let all = all.iter().map(|one| one.words().to_string());
     let carried = carried.iter().map(|one| one.words().to_string());

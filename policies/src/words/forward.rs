@@ -32,6 +32,11 @@ pub enum ForwardSaying<'a> {
         /// At which listener.
         at: &'a str,
     },
+    /// Nobody took what a connection brought.
+    Stuck {
+        /// Where to.
+        to: &'a str,
+    },
     /// The target wanted more of the agent than may be asked of it.
     AgentMisused,
     /// A connection that was carried turned out to be one that has a door of its own.
@@ -82,6 +87,13 @@ impl Shown for ForwardSaying<'_> {
                 "TG615",
                 "the target wanted more of your agent than its list and signatures; it got nothing"
                     .to_owned(),
+                None,
+            ),
+            Self::Stuck { to } => (
+                "TG616",
+                format!(
+                    "the connection to `{to}` was ended: nobody took what it brought, and it held up the session"
+                ),
                 None,
             ),
         };

@@ -3,9 +3,11 @@
 //! As in [`pump`](super::pump), neither way waits for the other, the client's queue is always drained,
 //! and every byte is recorded before it goes on. What begins as a session of its own does not go on.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use policies::words::forward::ForwardSaying;
 use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Stream};
@@ -25,6 +27,10 @@ use super::tap::Tap;
 /// How long the other end may take to accept what was sent before the client closed.
 const CLOSING_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a client may take nothing of a connection that holds up everything else of its session: what
+/// a target sends is paused for all channels or for none.
+const STUCK_LIMIT: Duration = Duration::from_secs(20);
+
 /// The client's end of a connection.
 pub(super) struct Near {
     pub(super) read: ChannelReadHalf,
@@ -40,6 +46,8 @@ enum Outcome {
     Closed,
     /// It was cut off.
     Stopped(Stop),
+    /// The client took nothing of it, and nothing of the rest came through.
+    Stuck,
 }
 
 /// One forwarded connection, open at both ends.
@@ -101,6 +109,12 @@ impl Conduit<'_> {
     fn record(&self, outcome: Outcome) -> Result<Option<Words>, AppendError> {
         let words = match outcome {
             Outcome::Closed => None,
+            Outcome::Stuck => {
+                let words = ForwardSaying::Stuck { to: self.to }.words();
+                let (code, what) = (words.code, self.to);
+                self.tap.event(ChannelEvent::Refused { code, what })?;
+                Some(words)
+            }
             Outcome::Stopped(stop) => {
                 let (what, words) = match stop {
                     Stop::Inside(conversation) => {
@@ -217,10 +231,12 @@ impl Down<'_> {
             }
             let bytes = data.len();
             self.tap.bytes(Stream::Output, &data)?;
-            let sent = self.write.data_bytes(data).await;
+            let sent = self.send(data).await;
             self.tally.take(bytes);
-            if sent.is_err() {
-                return Ok(Outcome::Closed);
+            match sent {
+                Some(Ok(())) => {}
+                Some(Err(_gone)) => return Ok(Outcome::Closed),
+                None => return Ok(Outcome::Stuck),
             }
         }
         // By our hand: the spine ends this session then.
@@ -228,5 +244,17 @@ impl Down<'_> {
             return std::future::pending().await;
         }
         Ok(Outcome::Closed)
+    }
+
+    /// Passes bytes on to the client. None when it takes nothing, and holds up the rest by that.
+    async fn send(&self, data: Bytes) -> Option<Result<(), russh::Error>> {
+        let mut sending = pin!(self.write.data_bytes(data));
+        loop {
+            match time::timeout(STUCK_LIMIT, &mut sending).await {
+                Ok(sent) => return Some(sent),
+                Err(_elapsed) if self.tally.holds_up() => return None,
+                Err(_elapsed) => {}
+            }
+        }
     }
 }

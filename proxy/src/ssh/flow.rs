@@ -190,6 +190,11 @@ impl Tally {
         }
     }
 
+    /// Whether too much waits for more to be read, and a good part of it is of this channel.
+    pub fn holds_up(&self) -> bool {
+        self.gauge().is_full() && self.waiting.load(Ordering::Acquire) > WAITING_MAX / 8
+    }
+
     /// Whatever waits, waits no more; what still comes is not counted.
     pub fn end(&self) {
         let before = self.waiting.swap(ENDED, Ordering::AcqRel);

@@ -62,7 +62,11 @@ impl Listening {
         if bound != at {
             self.listens(&bound)?;
         }
-        let _client_gone = answer.send(bound.port());
+        if answer.send(bound.port()).is_err() {
+            // The client has gone, or was told no because it took so long.
+            self.link.gate.forget(&bound);
+            drop(time::timeout(LISTEN_LIMIT, self.link.back.unlisten(&bound)).await);
+        }
         Ok(())
     }
 

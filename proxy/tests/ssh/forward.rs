@@ -348,6 +348,38 @@ fn one_that_nobody_reads_does_not_stop_the_others() {
 }
 
 #[test]
+fn one_of_which_nothing_is_taken_does_not_hold_up_the_session_for_ever() {
+    let house = house("fwd-held");
+    let endless = Service::new(|stream, _| while stream.write_all(&[1; 8192]).is_ok() {});
+    let port = proxy::demo::free_port().unwrap();
+    let forward = format!("{port}:{}", endless.addr());
+    let mut ssh = house.ssh("root+web1");
+    ssh.args(["-L", &forward, "read go; head -c 4M /dev/zero; echo done"]);
+    ssh.stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut ssh = ssh.spawn().unwrap();
+    let mut untaken = connect(port);
+    untaken.read_exact(&mut [0; 1]).unwrap();
+    // Until windows and buffers are full on all the way.
+    thread::sleep(Duration::from_secs(3));
+    let asked = Instant::now();
+    ssh.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let mut output = Vec::new();
+    let mut stdout = ssh.stdout.take().unwrap();
+    stdout.read_to_end(&mut output).unwrap();
+    assert_eq!(output.len(), 4 * 1024 * 1024 + 5);
+    assert!(
+        asked.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        asked.elapsed()
+    );
+    drop(untaken);
+    ssh.wait().unwrap();
+    holds(&house.frames(), &["Refused", "TG616", &endless.addr()]);
+}
+
+#[test]
 fn a_cut_ends_what_is_carried_at_once() {
     let house = house("fwd-cut");
     let service = Service::echo();
