@@ -15,10 +15,13 @@ use control::identity::registered_key;
 use control::store::Backend;
 use control::{Clock, bootstrap::bootstrap, entropy};
 use policies::words::server::Initialised;
-use policies::{Document, GroupName, Principal, PrincipalKind, PrincipalName};
+use policies::{Document, GroupName, Principal, PrincipalKind, PrincipalName, RegisteredKey};
 
 use crate::config;
 use crate::server::Failure;
+
+/// The file of the passphrase, beside the configuration.
+const PASSPHRASE: &str = "passphrase";
 
 /// What `init` is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -79,18 +82,14 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
             });
         }
     }
-    let key_line = fs::read_to_string(&args.admin_key).map_err(|source| Failure::Read {
-        path: args.admin_key.clone(),
-        source,
-    })?;
-    let key = registered_key(&key_line).map_err(Failure::Key)?;
+    let key = public_key(&args.admin_key)?;
 
     let clock = Clock::system();
     directory(&args.config_dir)?;
     directory(&args.state_dir)?;
     let mut rng = entropy::rng();
     let passphrase = Passphrase::generate(&mut rng);
-    write(&args.config_dir.join("passphrase"), passphrase.expose())?;
+    write(&args.config_dir.join(PASSPHRASE), passphrase.expose())?;
     let authority = Authority::create(
         &authority_dir(&args.state_dir),
         &passphrase,
@@ -125,7 +124,24 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
             args.api.port()
         ),
         admin: args.admin.clone(),
+        store: store_path(&args.state_dir).display().to_string(),
+        keys: authority_dir(&args.state_dir).display().to_string(),
+        passphrase: args.config_dir.join(PASSPHRASE).display().to_string(),
     })
+}
+
+/// The administrator's key. A private one is refused with the advice that `user add` gives.
+fn public_key(path: &Path) -> Result<RegisteredKey, Failure> {
+    let line = fs::read_to_string(path).map_err(|source| Failure::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    if line.contains("PRIVATE KEY") {
+        return Err(Failure::PrivateKey {
+            path: path.to_owned(),
+        });
+    }
+    registered_key(&line).map_err(Failure::Key)
 }
 
 /// Where the store is.
