@@ -424,7 +424,7 @@ pub fn not_spoken(protocol: &str, bastion: &str) -> Trouble {
 
 /// After a marked block was written.
 pub fn block_written(path: &str, next: &str) -> String {
-    format!("wrote the tidegate block of {path}\n  {next}")
+    format!("wrote the tidegate block of {path}; run this again when targets are added\n  {next}")
 }
 
 /// After a marked block was removed.
