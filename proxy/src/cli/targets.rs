@@ -287,22 +287,31 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             let path = format!("/v1/targets/{}/test", segment(name.as_str()));
             let client = context.client(&doing)?;
             let check: Check = client.post(&doing, &path, &serde_json::json!({})).await?;
-            context.printer.one(&check)?;
-            if check.ok {
-                Ok(())
-            } else {
-                let hint = check.hint.as_deref();
-                let trouble = cli::doctor::untested(&check.subject, &check.found, hint);
-                Err(Failure::new(Exit::Error, trouble))
+            // People read what is wrong once, as the error.
+            if check.ok || !for_people(context) {
+                context.printer.one(&check)?;
             }
+            if check.ok {
+                return Ok(());
+            }
+            let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
+            let hint = hint.map(harmless::line);
+            let trouble = cli::doctor::untested(&check.subject, &found, hint.as_deref());
+            Err(Failure::new(Exit::Error, trouble))
         }
     }
 }
 
+/// Whether people read what is printed.
+fn for_people(context: &Context) -> bool {
+    matches!(context.printer.format, Format::Table | Format::Wide)
+}
+
 /// What has to stand on the target itself, for those who manage targets and read tables.
 fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
-    let people = matches!(context.printer.format, Format::Table | Format::Wide);
-    let (Some(endpoint), Some(logins), true) = (&target.endpoint, &target.logins, people) else {
+    let (Some(endpoint), Some(logins), true) =
+        (&target.endpoint, &target.logins, for_people(context))
+    else {
         return Ok(());
     };
     let roles: Vec<String> = logins.iter().map(ToString::to_string).collect();
