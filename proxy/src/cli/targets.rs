@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{
     AccessState, Check, Ended, List, ProbeOrder, Probed, TargetOrder, TargetView, Trust,
 };
-use policies::words::cli::{self, PostgresPlaces};
+use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::{
     Endpoint, GroupName, HostKeyPin, HostPort, Label, Login, PostgresEndpoint, Protocol, ServerPin,
     SshEndpoint, TargetName,
@@ -27,7 +27,7 @@ pub(crate) struct LsArgs {
     /// Only those that speak this
     protocol: Option<Spoken>,
     /// Only those with this label, for example env=prod
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<Label>,
     /// Only those that one holds a grant for
     #[arg(long)]
@@ -97,7 +97,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "HOST:PORT")]
     addr: HostPort,
     /// A label, for example env=dev
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<Label>,
     /// The group that owns it
     #[arg(long, value_name = "GROUP")]
@@ -218,6 +218,12 @@ fn place(endpoint: &Endpoint) -> (String, String) {
             (format!("{}/{}", postgres.addr, postgres.dbname), pinned)
         }
     }
+}
+
+/// Reads a label, and says how one is written where it is none.
+fn label(text: &str) -> Result<Label, String> {
+    text.parse::<Label>()
+        .map_err(|odd| usage::label(text, &odd.to_string()))
 }
 
 /// Lists what one may see.
@@ -345,7 +351,7 @@ async fn probe(context: &Context, protocol: Protocol, addr: &HostPort) -> Result
 }
 
 async fn add(context: &Context, order: &TargetOrder) -> Result<(TargetView, Trust), Failure> {
-    let doing = format!("add {}", order.name);
+    let doing = format!("add target {}", order.name);
     let client = context.client(&doing)?;
     let added = client.post(&doing, "/v1/targets", order).await?;
     Ok((added, client.get(&doing, "/v1/trust").await?))
