@@ -124,9 +124,13 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
             args.api.port()
         ),
         admin: args.admin.clone(),
-        store: store_path(&args.state_dir).display().to_string(),
-        keys: authority_dir(&args.state_dir).display().to_string(),
-        passphrase: args.config_dir.join(PASSPHRASE).display().to_string(),
+        store: absolute(&store_path(&args.state_dir)).display().to_string(),
+        keys: absolute(&authority_dir(&args.state_dir))
+            .display()
+            .to_string(),
+        passphrase: absolute(&args.config_dir.join(PASSPHRASE))
+            .display()
+            .to_string(),
     })
 }
 
@@ -177,6 +181,12 @@ fn policies(config_dir: &Path) -> Result<PolicyTexts, Failure> {
     })
 }
 
+/// A path as it is told and written down: `serve` takes relative ones from the configuration's directory,
+/// and `init` from where it was typed.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned())
+}
+
 fn directory(path: &Path) -> Result<(), Failure> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -213,7 +223,7 @@ fn configuration(args: &Args) -> String {
     format!(
         include_str!("init/tidegate.toml"),
         hosts = quoted(&args.hosts),
-        state_dir = args.state_dir.display().to_string(),
+        state_dir = absolute(&args.state_dir).display().to_string(),
         ssh = args.ssh,
         postgres = args.postgres,
         api = args.api,
