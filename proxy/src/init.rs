@@ -15,10 +15,13 @@ use control::identity::registered_key;
 use control::store::Backend;
 use control::{Clock, bootstrap::bootstrap, entropy};
 use policies::words::server::Initialised;
-use policies::{Document, GroupName, Principal, PrincipalKind, PrincipalName};
+use policies::{Document, GroupName, Principal, PrincipalKind, PrincipalName, RegisteredKey};
 
 use crate::config;
 use crate::server::Failure;
+
+/// The file of the passphrase, beside the configuration.
+const PASSPHRASE: &str = "passphrase";
 
 /// What `init` is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -79,18 +82,14 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
             });
         }
     }
-    let key_line = fs::read_to_string(&args.admin_key).map_err(|source| Failure::Read {
-        path: args.admin_key.clone(),
-        source,
-    })?;
-    let key = registered_key(&key_line).map_err(Failure::Key)?;
+    let key = public_key(&args.admin_key)?;
 
     let clock = Clock::system();
     directory(&args.config_dir)?;
     directory(&args.state_dir)?;
     let mut rng = entropy::rng();
     let passphrase = Passphrase::generate(&mut rng);
-    write(&args.config_dir.join("passphrase"), passphrase.expose())?;
+    write(&args.config_dir.join(PASSPHRASE), passphrase.expose())?;
     let authority = Authority::create(
         &authority_dir(&args.state_dir),
         &passphrase,
@@ -125,7 +124,28 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
             args.api.port()
         ),
         admin: args.admin.clone(),
+        store: absolute(&store_path(&args.state_dir)).display().to_string(),
+        keys: absolute(&authority_dir(&args.state_dir))
+            .display()
+            .to_string(),
+        passphrase: absolute(&args.config_dir.join(PASSPHRASE))
+            .display()
+            .to_string(),
     })
+}
+
+/// The administrator's key. A private one is refused with the advice that `user add` gives.
+fn public_key(path: &Path) -> Result<RegisteredKey, Failure> {
+    let line = fs::read_to_string(path).map_err(|source| Failure::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    if line.contains("PRIVATE KEY") {
+        return Err(Failure::PrivateKey {
+            path: path.to_owned(),
+        });
+    }
+    registered_key(&line).map_err(Failure::Key)
 }
 
 /// Where the store is.
@@ -159,6 +179,12 @@ fn policies(config_dir: &Path) -> Result<PolicyTexts, Failure> {
         quorums: Some(text(library.quorums)),
         zone: "UTC".to_owned(),
     })
+}
+
+/// A path as it is told and written down: `serve` takes relative ones from the configuration's directory,
+/// and `init` from where it was typed.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned())
 }
 
 fn directory(path: &Path) -> Result<(), Failure> {
@@ -197,7 +223,7 @@ fn configuration(args: &Args) -> String {
     format!(
         include_str!("init/tidegate.toml"),
         hosts = quoted(&args.hosts),
-        state_dir = args.state_dir.display().to_string(),
+        state_dir = absolute(&args.state_dir).display().to_string(),
         ssh = args.ssh,
         postgres = args.postgres,
         api = args.api,

@@ -83,6 +83,15 @@ pub fn check_config(
         .map_err(Failure::Config)
 }
 
+/// Looks whether the passphrase of the authority's keys can be read where it is a file.
+///
+/// # Errors
+///
+/// When it cannot.
+pub fn check_passphrase(config: &Config) -> Result<(), Failure> {
+    passphrase::looked_for(&config.passphrase)
+}
+
 /// Runs the server until it is asked to stop.
 ///
 /// # Errors

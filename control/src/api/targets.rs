@@ -191,10 +191,14 @@ pub(crate) async fn tested(house: &House, target: &Target) -> Check {
 async fn entered(house: &House, target: &Target) -> words::Finding {
     let name = target.name.as_str();
     let mut shut = Vec::new();
+    let mut first = None;
     for login in &target.logins {
         match house.parts.probe.enter(target, login).await {
             Ok(()) => {}
-            Err(words::Unentered::Refused) => shut.push(login.as_str()),
+            Err(words::Unentered::Refused { said }) => {
+                first.get_or_insert(said);
+                shut.push(login.as_str());
+            }
             Err(words::Unentered::Impostor) => return words::target_changed(name),
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => return words::target_untried(name),
@@ -202,7 +206,10 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
     }
     match shut.as_slice() {
         [] => words::target_good(name),
-        shut => words::target_shut(name, target.protocol(), shut),
+        shut => {
+            let said = first.unwrap_or_default();
+            words::target_shut(name, target.protocol(), shut, &said)
+        }
     }
 }
 

@@ -89,7 +89,9 @@ impl Shown for ApiRefusal {
             Self::LoginNeeded { target, logins } => (
                 "TG657",
                 format!("`{target}` has several logins: {}", logins.join(", ")),
-                Some(format!("tidegate request {target} --as LOGIN --reason '…'")),
+                Some(format!(
+                    "tidegate request {target} --as LOGIN --reason '...'"
+                )),
             ),
             Self::Unseen(unseen) => (
                 "TG658",

@@ -183,6 +183,51 @@ pub fn not_confirmed(doing: &str) -> Trouble {
     )
 }
 
+/// Nobody confirmed that this is the bastion.
+pub fn bastion_not_confirmed() -> Trouble {
+    Trouble::new(
+        "did not log in",
+        "it was not confirmed that this is your bastion",
+        "ask your administrator for:  tidegate ca show   and compare the fingerprints",
+    )
+}
+
+/// What was given as a fingerprint is none.
+pub fn not_a_fingerprint(text: &str) -> Trouble {
+    not_understood(
+        text,
+        "a fingerprint is SHA256: and 43 letters, digits, + and /",
+        "ask your administrator for:  tidegate ca show",
+    )
+}
+
+/// The bastion was named by an address that is not of HTTPS.
+pub fn not_https(url: &str) -> Trouble {
+    not_understood(
+        url,
+        "the bastion's address begins with https://",
+        "tidegate login --bastion https://HOST:3443",
+    )
+}
+
+/// Something answers at the bastion's address, and does not speak HTTPS.
+pub fn not_the_api(bastion: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot reach the bastion at {bastion}"),
+        "what listens there is not tidegate's API",
+        "name the port of [api] in tidegate.toml, 3443 if nobody chose another:  tidegate login --bastion https://HOST:3443",
+    )
+}
+
+/// A passphrase does not open a key file.
+pub fn wrong_passphrase(path: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot open the key `{path}`"),
+        "the passphrase is wrong",
+        format!("type it again:  tidegate login --identity {path}   or:  ssh-add {path}"),
+    )
+}
+
 /// The wait for an approval ran out.
 pub fn still_pending(request: &str) -> Trouble {
     Trouble::new(
@@ -234,6 +279,23 @@ pub fn still_waiting(passed: &str, at_most: &str) -> String {
 /// Somebody may have meant another target.
 pub fn meant(target: &str) -> String {
     format!("did you mean {target}?  tidegate ls  shows what you may ask for")
+}
+
+/// A target that one may see has no such login, or none that one may ask for.
+pub fn no_such_login(target: &str, login: &str, logins: &[&str]) -> Trouble {
+    let advice = match logins {
+        [] => "tidegate ls".to_owned(),
+        [one] => format!("tidegate request {target} --as {one} --for 1h --reason '...'"),
+        [first, ..] => format!(
+            "tidegate request {target} --as {first} --for 1h --reason '...'   (or {})",
+            logins.get(1..).unwrap_or_default().join(", ")
+        ),
+    };
+    Trouble::new(
+        format!("cannot ask for {target}"),
+        format!("`{target}` has no login `{login}` that you may ask for"),
+        advice,
+    )
 }
 
 /// Who approved; with nobody, a policy did.
@@ -424,7 +486,7 @@ pub fn not_spoken(protocol: &str, bastion: &str) -> Trouble {
 
 /// After a marked block was written.
 pub fn block_written(path: &str, next: &str) -> String {
-    format!("wrote the tidegate block of {path}\n  {next}")
+    format!("wrote the tidegate block of {path}; run this again when targets are added\n  {next}")
 }
 
 /// After a marked block was removed.
@@ -463,6 +525,13 @@ mod tests {
             usage::no_such_verb("requst", Some("request")),
             usage::no_such_verb("xyzzy", None),
             usage::not_taken("deny", "--because"),
+            bastion_not_confirmed(),
+            not_a_fingerprint("SHA256:…"),
+            not_https("http://b:3443"),
+            not_the_api("https://b:22"),
+            wrong_passphrase("id_ed25519"),
+            no_such_login("web1", "depoy", &["deploy"]),
+            no_such_login("web1", "depoy", &["deploy", "root"]),
         ];
         let text: Vec<String> = all.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!("troubles", text.join("\n\n"));
@@ -509,10 +578,20 @@ mod tests {
     #[test]
     fn the_words_of_findings() {
         use doctor::{clock, target_broken, target_good, target_shut, target_untried, unwell};
+        let shut = |said: &str| target_shut("orders", crate::Protocol::Postgres, &["app_ro"], said);
         let all = [
             target_good("web1"),
-            target_shut("web1", crate::Protocol::Ssh, &["deploy", "root"]),
-            target_shut("orders", crate::Protocol::Postgres, &["app_ro"]),
+            target_shut(
+                "web1",
+                crate::Protocol::Ssh,
+                &["deploy", "root"],
+                "it does not accept tidegate's certificate",
+            ),
+            shut("it asks for a SCRAM password, not for the certificate"),
+            shut("28000: certificate authentication failed for user \"app_ro\""),
+            shut("28000: no pg_hba.conf entry for host \"192.0.2.1\""),
+            shut("3D000: database \"orders\" does not exist"),
+            shut("TLS alert UnknownCA"),
             target_broken("web1"),
             target_untried("web1"),
             clock(90, false),

@@ -123,7 +123,7 @@ fn asking(alice: &str, bob: &str, address: &str) -> Vec<Stop> {
             format!("{alice} ssh {address}"),
         ),
         stop(
-            "the same as a jump host; `exit` comes back",
+            "the same as a jump host; try `uptime`, then `exit` comes back",
             format!("{alice} ssh web1"),
         ),
     ]
@@ -132,7 +132,7 @@ fn asking(alice: &str, bob: &str, address: &str) -> Vec<Stop> {
 fn ending(alice: &str, bob: &str, carol: &str) -> Vec<Stop> {
     vec![
         stop(
-            "stock psql; stay in it, it is going to be cut (`\\q` would leave it)",
+            "stock psql; paste  select count(*) from orders;  and stay in it: it is going to be cut (`\\q` would leave it)",
             format!("{alice} psql service=orders"),
         ),
         other(
@@ -144,9 +144,9 @@ fn ending(alice: &str, bob: &str, carol: &str) -> Vec<Stop> {
             format!("{bob} tidegate revoke --user alice --reason 'done' --yes"),
         ),
         other(
-            "carol plays a recording back; `q` ends it",
+            "carol plays back what was done on web1; `q` ends it",
             format!(
-                "{carol} tidegate play $({carol} tidegate sessions ls --all -o name | head -n1)"
+                "{carol} tidegate play $({carol} tidegate sessions ls --all --target web1 -o name | head -n1)"
             ),
         ),
         other(

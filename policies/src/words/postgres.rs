@@ -76,7 +76,11 @@ impl Shown for Complaint {
                 "tidegate accepts no connection without TLS".to_owned(),
                 Some("add sslmode=verify-full to the connection string".to_owned()),
             ),
-            Self::NoCertificate => ("TG502", "no client certificate was shown".to_owned(), login()),
+            Self::NoCertificate => (
+                "TG502",
+                "no client certificate was shown".to_owned(),
+                Some("tidegate login; tidegate config psql --write; psql service=TARGET".to_owned()),
+            ),
             Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
             Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
             Self::Startup { what } => ("TG505", what.clone(), None),

@@ -38,7 +38,7 @@ impl Shown for RequestError {
                 "TG306",
                 format!("{id} is somebody else's; only they can withdraw it"),
             )
-            .hint(format!("tidegate deny {id} --note '…'")),
+            .hint(format!("tidegate deny {id} --note '...'")),
             Self::Early { id } => Words::new("TG307", format!("{id} can still be answered"))
                 .hint(format!("tidegate requests show {id}")),
         }

@@ -31,6 +31,16 @@ pub enum Unstartable {
         /// Which.
         path: String,
     },
+    /// A file of a server that is there is gone, empty or damaged.
+    Lost {
+        /// Which.
+        path: String,
+    },
+    /// A private key was given where a public one is wanted.
+    PrivateKey {
+        /// Which file.
+        path: String,
+    },
     /// The store cannot be used.
     Store {
         /// What the operator needs to know.
@@ -84,7 +94,20 @@ impl Shown for Unstartable {
                 "TG707",
                 format!("the authority's keys cannot be used: {detail}"),
             )
-            .hint("check [authority] in tidegate.toml and the modes of the key files"),
+            .hint(
+                "see [authority] in tidegate.toml; passphrase and keys belong together: restore both from one \
+                 backup, and do not run init, whose new keys no target trusts",
+            ),
+            Self::PrivateKey { path } => {
+                Words::new("TG710", format!("`{path}` is not a public key")).hint(format!(
+                    "name the public half, often:  tidegate init --admin NAME --admin-key {path}.pub"
+                ))
+            }
+            Self::Lost { path } => {
+                Words::new("TG709", format!("`{path}` is gone, empty or damaged")).hint(format!(
+                    "restore `{path}` from your backup, and do not run init, whose new keys no target trusts"
+                ))
+            }
             Self::Other { detail } => {
                 Words::new("TG708", detail.clone()).hint("tidegate check-config")
             }
@@ -109,6 +132,12 @@ pub struct Initialised {
     pub bastion: String,
     /// The first administrator.
     pub admin: PrincipalName,
+    /// The store.
+    pub store: String,
+    /// The directory of the authority's keys.
+    pub keys: String,
+    /// The passphrase of those keys.
+    pub passphrase: String,
 }
 
 impl std::fmt::Display for Initialised {
@@ -119,8 +148,15 @@ impl std::fmt::Display for Initialised {
             fingerprint,
             bastion,
             admin,
+            store,
+            keys,
+            passphrase,
         } = self;
         writeln!(f, "made a server: {config}; {admin} administers it")?;
+        writeln!(f, "back these up, the passphrase apart from the keys:")?;
+        writeln!(f, "  store       {store}")?;
+        writeln!(f, "  keys        {keys}")?;
+        writeln!(f, "  passphrase  {passphrase}")?;
         writeln!(f, "its fingerprint: {fingerprint}")?;
         writeln!(f, "start it:")?;
         writeln!(f, "  tidegate serve --config-dir {config_dir}")?;

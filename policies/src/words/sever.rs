@@ -25,7 +25,7 @@ impl Shown for Ending<'_> {
         let words = Words::new(code(reason), what);
         match reason {
             SeverReason::Expired { .. } | SeverReason::Revoked { .. } => words.hint(format!(
-                "tidegate request {target} --as {login} --for 30m --reason '…'"
+                "tidegate request {target} --as {login} --for 30m --reason '...'"
             )),
             SeverReason::Killed { .. } | SeverReason::Idle { .. } | SeverReason::Stopping => {
                 words.hint("tidegate grants ls")

@@ -179,6 +179,9 @@ impl Client {
                 Exit::NotLoggedIn,
                 cli::not_logged_in("the bastion refuses this login", &self.url),
             ),
+            Some(rustls::Error::InvalidMessage(_)) => {
+                Failure::new(Exit::Unreachable, cli::not_the_api(&self.url))
+            }
             _other => Failure::new(
                 Exit::Unreachable,
                 cli::unreachable(&self.url, &silence(error)),

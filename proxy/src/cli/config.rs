@@ -59,6 +59,7 @@ pub(crate) async fn config(context: &Context, verb: ConfigVerb) -> Outcome {
         );
     }
     let (body, next) = body(context, protocol).await?;
+    let next = with_file(protocol, what.file.as_deref(), &next);
     if !what.write {
         return context.printer.text(&body);
     }
@@ -68,6 +69,28 @@ pub(crate) async fn config(context: &Context, verb: ConfigVerb) -> Outcome {
     context
         .printer
         .done(&serde_json::json!({"file": path}), &shown, &said)
+}
+
+/// A command of `ssh` or `psql` that reads the block from the file that was named.
+fn with_file(protocol: Protocol, file: Option<&Path>, command: &str) -> String {
+    let Some(file) = file.map(|file| shell_word(&file.to_string_lossy())) else {
+        return command.to_owned();
+    };
+    match (protocol, command.split_once(' ')) {
+        (Protocol::Ssh, Some(("ssh", rest))) => format!("ssh -F {file} {rest}"),
+        (Protocol::Postgres, Some(("psql", _service))) => format!("PGSERVICEFILE={file} {command}"),
+        _another => command.to_owned(),
+    }
+}
+
+/// A word as a shell takes it for one.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@:,".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// The block's text, and a command that uses it.
@@ -129,4 +152,33 @@ fn changed(
         fs::create_dir_all(dir).map_err(|error| failure("write", error.to_string()))?;
     }
     write_whole(&real, new.as_bytes(), 0o600).map_err(|error| failure("write", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(protocol: Protocol, file: &str, command: &str, want: &str) {
+        assert_eq!(with_file(protocol, Some(Path::new(file)), command), want);
+    }
+
+    #[test]
+    fn a_file_that_was_named_is_named_to_the_program_as_well() {
+        let ssh = "ssh -p 2222 deploy+web1@localhost";
+        check(
+            Protocol::Ssh,
+            "a.conf",
+            ssh,
+            "ssh -F a.conf -p 2222 deploy+web1@localhost",
+        );
+        let psql = "psql service=orders";
+        check(
+            Protocol::Postgres,
+            "/a b",
+            psql,
+            "PGSERVICEFILE='/a b' psql service=orders",
+        );
+        check(Protocol::Ssh, "a.conf", "tidegate ls", "tidegate ls");
+    }
 }

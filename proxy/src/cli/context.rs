@@ -38,7 +38,11 @@ impl Context {
     pub(crate) fn url(&self) -> Result<String, Failure> {
         let known = self.state.bastion()?.map(|bastion| bastion.url);
         let url = self.named.as_deref().map(tidy_url).or(known);
-        url.ok_or_else(|| Failure::new(Exit::NotLoggedIn, cli::no_bastion()))
+        let url = url.ok_or_else(|| Failure::new(Exit::NotLoggedIn, cli::no_bastion()))?;
+        if !url.starts_with("https://") {
+            return Err(Failure::new(Exit::Usage, cli::not_https(&url)));
+        }
+        Ok(url)
     }
 
     /// The login, if it holds. `doing` completes "cannot …".

@@ -124,7 +124,7 @@ impl Candidate {
         let passphrase = prompt::passphrase(surroundings, &shown).await?;
         let key = key
             .decrypt(passphrase.as_bytes())
-            .map_err(|_wrong| odd("wrong passphrase"))?;
+            .map_err(|_wrong| Failure::new(Exit::Error, cli::wrong_passphrase(&shown)))?;
         Ok(Signer::File { key: Box::new(key) })
     }
 }

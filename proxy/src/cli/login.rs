@@ -47,6 +47,11 @@ pub(crate) struct EnsureArgs {
 /// Logs in.
 pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
     let url = context.url()?;
+    if let Some(text) = &args.ca_fingerprint
+        && !tls::is_fingerprint(text)
+    {
+        return Err(Failure::new(Exit::Usage, cli::not_a_fingerprint(text)));
+    }
     let (client, ca_pem) = trusted(context, &url, args).await?;
     let applicant = applicant()?;
     let tried = candidates(&context.surroundings, args.identity.as_deref()).await?;
@@ -116,13 +121,10 @@ async fn first_contact(
         }
         None if context.surroundings.interactive => {
             let question = cli::fingerprint_question(url, &got);
-            prompt::confirmed(
-                &context.surroundings,
-                &question,
-                "log in",
-                "--ca-fingerprint",
-            )
-            .await?;
+            if !prompt::agreed(&question).await {
+                let trouble = cli::bastion_not_confirmed();
+                return Err(Failure::new(Exit::Error, trouble));
+            }
         }
         None => {
             return Err(Failure::new(

@@ -40,7 +40,7 @@ impl Assent {
 }
 
 /// Asks for a plain yes. `flag` is what answers when there is nobody to ask.
-pub(crate) async fn confirmed(
+async fn confirmed(
     surroundings: &Surroundings,
     question: &str,
     doing: &str,
@@ -52,11 +52,17 @@ pub(crate) async fn confirmed(
             cli::flag_needed(&format!("cannot {doing}"), flag),
         ));
     }
-    say(question);
-    match line().await.trim() {
-        "y" | "yes" => Ok(()),
-        _other => Err(Failure::new(Exit::Error, cli::not_confirmed(doing))),
+    if agreed(question).await {
+        Ok(())
+    } else {
+        Err(Failure::new(Exit::Error, cli::not_confirmed(doing)))
     }
+}
+
+/// Whether the person at the terminal says yes. Only where there is one.
+pub(crate) async fn agreed(question: &str) -> bool {
+    say(question);
+    matches!(line().await.trim(), "y" | "yes")
 }
 
 /// Asks for the passphrase of a key file, without showing it.

@@ -148,7 +148,7 @@ pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
     let asked = client.post(&doing, "/v1/requests", &order);
     let filed: RequestView = match asked.await {
         Err(failure) if failure.exit == Exit::NotFound => {
-            return Err(meant(context, failure, order.target.as_str()).await);
+            return Err(meant(context, failure, &order).await);
         }
         answered => answered?,
     };
@@ -160,12 +160,30 @@ pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
     }
 }
 
-/// The same failure with the name of a target that one may see and may have meant.
-async fn meant(context: &Context, mut failure: Failure, typed: &str) -> Failure {
-    let known = targets::listed(context).await;
-    let names = known.iter().flat_map(|list| &list.items);
-    let meant = nearest(typed, names.map(|target| target.name.as_str()));
-    if let (Some(trouble), Some(name)) = (&mut failure.trouble, meant) {
+/// The same failure, or what is wrong with the login where the target is one that is listed for
+/// whoever asks, or the name of a listed target that may have been meant.
+async fn meant(context: &Context, mut failure: Failure, order: &RequestOrder) -> Failure {
+    let Ok(known) = targets::listed(context).await else {
+        return failure;
+    };
+    let typed = order.target.as_str();
+    let same = known
+        .items
+        .iter()
+        .find(|target| target.name == order.target);
+    if let (Some(target), Some(login)) = (same, &order.login) {
+        let logins: Vec<&str> = target.access.iter().map(|to| to.login.as_str()).collect();
+        let trouble = cli::no_such_login(typed, login.as_str(), &logins);
+        // The server's code: to it, this is a thing that one may not see.
+        let code = failure.trouble.and_then(|said| said.code);
+        let trouble = match code {
+            Some(code) => trouble.coded(code),
+            None => trouble,
+        };
+        return Failure::new(Exit::NotFound, trouble);
+    }
+    let names = known.items.iter().map(|target| target.name.as_str());
+    if let (Some(trouble), Some(name)) = (&mut failure.trouble, nearest(typed, names)) {
         trouble.advice = cli::meant(name);
     }
     failure

@@ -93,6 +93,7 @@ async fn made(printer: Printer, args: &init::Args) -> Outcome {
 
 fn checked(printer: Printer, config_dir: &Path) -> Outcome {
     server::check_config(config_dir, env::vars())
+        .and_then(|config| server::check_passphrase(&config))
         .map_err(|failure| told(words::NOT_CHECKED, &failure, config_dir))?;
     let shown = config_dir.join(crate::config::FILE).display().to_string();
     printer.done(

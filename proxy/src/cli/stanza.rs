@@ -8,7 +8,8 @@ use policies::{HostPort, Login, Protocol};
 use crate::cli::state::{self, State};
 
 /// The stanzas of `ssh_config(5)`: one for the bastion, one for the targets behind it, and a last
-/// line that closes them, so that what follows applies to every host as before.
+/// line that closes them, so that what follows applies to every host as before. Where a target has
+/// one login, it need not be typed.
 ///
 /// A bastion on the loopback interface is only meant at its own port; other servers may live on the
 /// same name.
@@ -26,6 +27,13 @@ pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> 
         .map(|target| target.name.as_str())
         .filter(|name| *name != host)
         .collect();
+    for target in targets {
+        let name = target.name.as_str();
+        if let ([only], true) = (target.access.as_slice(), names.contains(&name)) {
+            let user = format!("Host {name}\n    User {}\n", only.login);
+            text.push_str(&user);
+        }
+    }
     if !names.is_empty() {
         text.push_str("Host ");
         text.push_str(&names.join(" "));
@@ -206,6 +214,22 @@ mod tests {
         let got = understood("localhost:2222", &["-J", "localhost:2222", "deploy@web1"]);
         assert!(got.contains("identityfile /tmp/a state/ssh-key\n"), "{got}");
         assert!(got.contains("proxyjump localhost:2222\n"), "{got}");
+    }
+
+    #[test]
+    fn the_only_login_of_a_target_need_not_be_typed() {
+        let got = understood("localhost:2222", &["web1"]);
+        assert!(got.contains("user deploy\n"), "{got}");
+        let got = understood("localhost:2222", &["root@web1"]);
+        assert!(got.contains("user root\n"), "{got}");
+    }
+
+    #[test]
+    fn of_several_logins_none_is_chosen() {
+        let targets = [target("web1", Protocol::Ssh, &["deploy", "root"])];
+        let state = State::at(Path::new("/s"));
+        let text = ssh(&state, &"localhost:2222".parse().unwrap(), &targets);
+        assert!(!text.contains("User "), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{
     AccessState, Check, Ended, List, ProbeOrder, Probed, TargetOrder, TargetView, Trust,
 };
-use policies::words::cli::{self, PostgresPlaces};
+use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::{
     Endpoint, GroupName, HostKeyPin, HostPort, Label, Login, PostgresEndpoint, Protocol, ServerPin,
     SshEndpoint, TargetName,
@@ -27,7 +27,7 @@ pub(crate) struct LsArgs {
     /// Only those that speak this
     protocol: Option<Spoken>,
     /// Only those with this label, for example env=prod
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<Label>,
     /// Only those that one holds a grant for
     #[arg(long)]
@@ -97,7 +97,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "HOST:PORT")]
     addr: HostPort,
     /// A label, for example env=dev
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<Label>,
     /// The group that owns it
     #[arg(long, value_name = "GROUP")]
@@ -220,6 +220,12 @@ fn place(endpoint: &Endpoint) -> (String, String) {
     }
 }
 
+/// Reads a label, and says how one is written where it is none.
+fn label(text: &str) -> Result<Label, String> {
+    text.parse::<Label>()
+        .map_err(|odd| usage::label(text, &odd.to_string()))
+}
+
 /// Lists what one may see.
 pub(crate) async fn ls(context: &Context, args: LsArgs) -> Outcome {
     let mut list = listed(context).await?;
@@ -287,22 +293,31 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             let path = format!("/v1/targets/{}/test", segment(name.as_str()));
             let client = context.client(&doing)?;
             let check: Check = client.post(&doing, &path, &serde_json::json!({})).await?;
-            context.printer.one(&check)?;
-            if check.ok {
-                Ok(())
-            } else {
-                let hint = check.hint.as_deref();
-                let trouble = cli::doctor::untested(&check.subject, &check.found, hint);
-                Err(Failure::new(Exit::Error, trouble))
+            // People read what is wrong once, as the error.
+            if check.ok || !for_people(context) {
+                context.printer.one(&check)?;
             }
+            if check.ok {
+                return Ok(());
+            }
+            let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
+            let hint = hint.map(harmless::line);
+            let trouble = cli::doctor::untested(&check.subject, &found, hint.as_deref());
+            Err(Failure::new(Exit::Error, trouble))
         }
     }
 }
 
+/// Whether people read what is printed.
+fn for_people(context: &Context) -> bool {
+    matches!(context.printer.format, Format::Table | Format::Wide)
+}
+
 /// What has to stand on the target itself, for those who manage targets and read tables.
 fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
-    let people = matches!(context.printer.format, Format::Table | Format::Wide);
-    let (Some(endpoint), Some(logins), true) = (&target.endpoint, &target.logins, people) else {
+    let (Some(endpoint), Some(logins), true) =
+        (&target.endpoint, &target.logins, for_people(context))
+    else {
         return Ok(());
     };
     let roles: Vec<String> = logins.iter().map(ToString::to_string).collect();
@@ -336,7 +351,7 @@ async fn probe(context: &Context, protocol: Protocol, addr: &HostPort) -> Result
 }
 
 async fn add(context: &Context, order: &TargetOrder) -> Result<(TargetView, Trust), Failure> {
-    let doing = format!("add {}", order.name);
+    let doing = format!("add target {}", order.name);
     let client = context.client(&doing)?;
     let added = client.post(&doing, "/v1/targets", order).await?;
     Ok((added, client.get(&doing, "/v1/trust").await?))

@@ -77,6 +77,12 @@ pub(crate) fn fingerprint(pem: &[u8]) -> Result<String, TlsError> {
     ))
 }
 
+/// Whether it is written as [`fingerprint`] writes one.
+pub(crate) fn is_fingerprint(text: &str) -> bool {
+    let hash = text.strip_prefix("SHA256:").map(Base64Unpadded::decode_vec);
+    matches!(hash, Some(Ok(hash)) if hash.len() == SHA256.output_len())
+}
+
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all.map_err(TlsError::Pem)? {

@@ -79,6 +79,11 @@ fn trouble(command: &Command, line: &[OsString], error: &clap::Error) -> Trouble
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = word(ContextKind::InvalidSubcommand).concat();
+            if verb.is_empty()
+                && let Some(full) = below(command, &typed)
+            {
+                return words::verb_below(&typed, &full);
+            }
             let known = at.get_subcommands().map(Command::get_name);
             let meant = nearest(&typed, known).map(|name| format!("{verb} {name}"));
             words::no_such_verb(&typed, meant.as_deref().map(str::trim))
@@ -98,6 +103,16 @@ fn trouble(command: &Command, line: &[OsString], error: &clap::Error) -> Trouble
         }
         _other => words::because(&verb, &said(error)),
     }
+}
+
+/// The only verb below another one that has this name: `recordings verify` for `verify`.
+fn below(command: &Command, typed: &str) -> Option<String> {
+    let mut found = command.get_subcommands().filter_map(|verb| {
+        let below = verb.find_subcommand(typed)?;
+        Some(format!("{} {}", verb.get_name(), below.get_name()))
+    });
+    let only = found.next()?;
+    found.next().is_none().then_some(only)
 }
 
 /// The verb that was typed, as far as there is one, and where its flags are described.
@@ -208,6 +223,11 @@ mod tests {
             "tidegate requst web1",
             "tidegate knows no `requst` there",
             ask,
+        );
+        check(
+            "tidegate verify ses_1",
+            "tidegate knows no `verify` there; did you mean `recordings verify`?",
+            "tidegate recordings verify ses_…",
         );
         check(
             "tidegate target rn web1",

@@ -171,7 +171,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
 }
 
 async fn remove(context: &Context, name: &PrincipalName, assent: &Assent) -> Outcome {
-    let doing = format!("remove {name}");
+    let doing = format!("remove user {name}");
     let question = cli::user_question(name.as_str());
     assent
         .confirmed(&context.surroundings, &question, &doing)

@@ -36,6 +36,18 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file without which the authority's keys cannot be opened is not there.
+    #[error("read `{}`", path.display())]
+    Lost {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The private half was given where the public one is wanted.
+    #[error("`{}` is a private key", path.display())]
+    PrivateKey {
+        /// Which.
+        path: PathBuf,
+    },
     /// The administrator's key is none.
     #[error("read the administrator's key")]
     Key(Invalid),
@@ -114,6 +126,22 @@ impl Failure {
                 mistakes: mistakes.len(),
             },
             Self::Key(invalid) => return invalid.words(),
+            Self::PrivateKey { path } => Unstartable::PrivateKey {
+                path: path.display().to_string(),
+            },
+            Self::Lost { path } => Unstartable::Lost {
+                path: path.display().to_string(),
+            },
+            Self::OpenAuthority(ca::OpenError::Read { path, source })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Unstartable::Lost {
+                    path: path.display().to_string(),
+                }
+            }
+            Self::OpenAuthority(ca::OpenError::Format { path }) => Unstartable::Lost {
+                path: path.display().to_string(),
+            },
             Self::Listen {
                 address, source, ..
             } if source.kind() == io::ErrorKind::AddrInUse => Unstartable::Taken {

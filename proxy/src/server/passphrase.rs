@@ -1,6 +1,7 @@
 //! Gets the passphrase of the authority's keys from where the configuration says. It is never in
 //! the configuration, the environment or an argument.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ca::Passphrase;
@@ -42,9 +43,26 @@ pub(super) async fn read(
     Passphrase::parse(line).map_err(|refused| Failure::Passphrase(refused.to_string()))
 }
 
+/// Whether the file of the passphrase, where it is one, can be read and holds something. Commands are
+/// not run and credentials are not looked for: they are the service's.
+pub(super) fn looked_for(source: &PassphraseSource) -> Result<(), Failure> {
+    let PassphraseSource::File(path) = source else {
+        return Ok(());
+    };
+    let path = path.clone();
+    match std::fs::read_to_string(&path).map(Zeroizing::new) {
+        Ok(text) if text.trim().is_empty() => Err(Failure::Lost { path }),
+        Ok(_text) => Ok(()),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Err(Failure::Lost { path }),
+        Err(source) => Err(Failure::Read { path, source }),
+    }
+}
+
 async fn from_file(path: PathBuf) -> Result<Zeroizing<String>, Failure> {
     match tokio::fs::read_to_string(&path).await {
+        Ok(text) if text.trim().is_empty() => Err(Failure::Lost { path }),
         Ok(text) => Ok(Zeroizing::new(text)),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Err(Failure::Lost { path }),
         Err(source) => Err(Failure::Read { path, source }),
     }
 }

@@ -47,7 +47,7 @@ impl Lookout {
         entered.map_err(|refused| {
             info!(target = %target.name, %login, reason = %chain(&refused), "target.unentered");
             match refused {
-                ConnectError::Refused(_) => Unentered::Refused,
+                ConnectError::Refused(said) => Unentered::Refused { said },
                 ConnectError::Impostor(_) => Unentered::Impostor,
                 ConnectError::Unreachable { .. }
                 | ConnectError::Violation(_)

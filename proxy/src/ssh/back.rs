@@ -95,8 +95,7 @@ impl Back {
                 gone,
             }),
             AuthResult::Failure { .. } => Err(ConnectError::Refused(
-                "it does not accept our certificate; is the CA in its `TrustedUserCAKeys`, and does the login exist?"
-                    .to_owned(),
+                "it does not accept tidegate's certificate".to_owned(),
             )),
         }
     }

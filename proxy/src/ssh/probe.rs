@@ -162,7 +162,7 @@ pub(crate) async fn enter(
         match answer {
             AuthResult::Success => Ok(()),
             AuthResult::Failure { .. } => Err(ConnectError::Refused(
-                "it does not accept our certificate".to_owned(),
+                "it does not accept tidegate's certificate".to_owned(),
             )),
         }
     };

@@ -195,10 +195,13 @@ pub fn target_changed(target: &str) -> Finding {
 }
 
 /// Why a target was not entered, though it answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unentered {
-    /// It does not accept the certificate.
-    Refused,
+    /// It does not let us in.
+    Refused {
+        /// What it said, one sentence; for those who manage targets.
+        said: String,
+    },
     /// It is not the one that was added.
     Impostor,
     /// It broke off.
@@ -207,26 +210,50 @@ pub enum Unentered {
     Unissued,
 }
 
-/// A target answers and does not let us in.
-pub fn target_shut(target: &str, protocol: Protocol, logins: &[&str]) -> Finding {
-    let lines = match protocol {
-        Protocol::Ssh => {
-            "`TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` and `PubkeyAuthentication yes` in its \
-             sshd_config, and does the account exist?"
-        }
-        Protocol::Postgres => {
-            "`ssl_ca_file` in its postgresql.conf, `hostssl … cert map=tidegate` in pg_hba.conf above \
-             other lines, and the role in pg_ident.conf?"
-        }
+/// A target answers and does not let us in. `said` is what it said to the first of `logins`.
+pub fn target_shut(target: &str, protocol: Protocol, logins: &[&str], said: &str) -> Finding {
+    let first = logins.first().copied().unwrap_or("LOGIN");
+    let cause = match protocol {
+        Protocol::Ssh => format!(
+            "see whether `TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` and `PubkeyAuthentication yes` stand in \
+             its sshd_config, and the account exists, is not locked (`passwd -S {first}`) and is let in by \
+             AllowUsers; its own log says why:  journalctl -u ssh"
+        ),
+        Protocol::Postgres => shut_database(first, said),
     };
     bad(
         format!("target {target}"),
         format!(
-            "it is the one that was added, and does not let tidegate in as {}",
+            "it is the one that was added, and does not let tidegate in as {}: {said}",
             logins.join(", ")
         ),
-        format!("look for {lines}  tidegate target show {target}  prints the lines"),
+        format!("{cause};  tidegate target show {target}  prints the lines"),
     )
+}
+
+/// Which line of a database server is to blame for what it said: where it asks for a password,
+/// another line of its `pg_hba.conf` came first; the rest goes by SQLSTATE
+/// (`src/backend/utils/errcodes.txt` of PostgreSQL).
+fn shut_database(role: &str, said: &str) -> String {
+    let no_line = said.contains("password") || said.contains("pg_hba.conf");
+    match said.split(':').next() {
+        _any if no_line => format!(
+            "in its pg_hba.conf the line `hostssl … {role} … cert map=tidegate` is missing or stands below \
+             another line that fits, or the server was not reloaded"
+        ),
+        Some("28000") => format!(
+            "see whether `ssl_ca_file = 'tidegate_ca.pem'` stands in its postgresql.conf and \
+             `tidegate {role} {role}` in pg_ident.conf, and the role exists"
+        ),
+        Some("3D000") => {
+            "the database does not exist there: remove the target and add it with another --dbname"
+                .to_owned()
+        }
+        Some(alert) if alert.starts_with("TLS") => {
+            "`ssl_ca_file` in its postgresql.conf does not name tidegate's CA".to_owned()
+        }
+        _other => "its own log says more".to_owned(),
+    }
 }
 
 /// A target answered, and broke off when we logged in.

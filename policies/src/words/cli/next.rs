@@ -19,6 +19,18 @@ pub enum Refusal {
     Other,
 }
 
+/// How what is done begins where a target is added.
+const ADD_TARGET: &str = "add target ";
+
+/// How what is done begins where somebody's name is all there is to get wrong.
+const PEOPLE: [&str; 5] = [
+    "remove user ",
+    "lock ",
+    "unlock ",
+    "add a key to ",
+    "list the keys of ",
+];
+
 /// A better hint than the server's, for what was being done (as in "cannot …") and how it ended.
 pub fn next(doing: &str, refusal: Refusal) -> Option<String> {
     let verb = doing.split(' ').next().unwrap_or_default();
@@ -35,6 +47,10 @@ pub fn next(doing: &str, refusal: Refusal) -> Option<String> {
                 .to_owned()
         }
         ("add", Refusal::Exists) if doing.starts_with("add a key") => "tidegate user ls -o wide".to_owned(),
+        ("add", Refusal::Exists) if doing.starts_with(ADD_TARGET) => {
+            let name = rest.trim_start_matches("target ");
+            format!("see what is there:  tidegate target show {name}")
+        }
         ("add", Refusal::Exists) => {
             format!("tidegate user ls;  tidegate target ls;  or add a key:  tidegate user key add {rest} --key FILE")
         }
@@ -44,6 +60,13 @@ pub fn next(doing: &str, refusal: Refusal) -> Option<String> {
         }
         (_, Refusal::Prefix) => {
             "list them:  tidegate requests ls;  tidegate grants ls;  tidegate sessions ls --all".to_owned()
+        }
+        (_, Refusal::NotFound) if PEOPLE.iter().any(|deed| doing.starts_with(deed)) => {
+            "tidegate user ls".to_owned()
+        }
+        (_, Refusal::NotFound) if doing.starts_with("remove a key of ") => {
+            let name = doing.trim_start_matches("remove a key of ");
+            format!("tidegate user keys {name};  tidegate user ls")
         }
         (_, Refusal::NotFound) if doing.contains("ses_") => "tidegate sessions ls --all".to_owned(),
         (_, Refusal::NotFound) if doing.contains("req_") => "tidegate requests ls --all".to_owned(),

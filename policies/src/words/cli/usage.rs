@@ -113,6 +113,22 @@ pub fn no_such_verb(word: &str, meant: Option<&str>) -> Trouble {
     }
 }
 
+/// A label that is none, as the end of a sentence.
+pub fn label(text: &str, found: &str) -> String {
+    if text.contains('=') {
+        found.to_owned()
+    } else {
+        format!("write KEY=VALUE, for example env={text}")
+    }
+}
+
+/// A verb that stands under another one was typed by itself.
+pub fn verb_below(word: &str, full: &str) -> Trouble {
+    let line = example(full).map_or_else(|| help(full), str::to_owned);
+    let why = format!("tidegate knows no `{word}` there; did you mean `{full}`?");
+    Trouble::new(NOT_UNDERSTOOD, why, line)
+}
+
 /// Something that has to be said was not.
 pub fn missing(verb: &str, what: &[String]) -> Trouble {
     let is = if what.len() == 1 { "is" } else { "are" };
