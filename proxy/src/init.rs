@@ -124,14 +124,15 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
             args.api.port()
         ),
         admin: args.admin.clone(),
-        store: absolute(&store_path(&args.state_dir)).display().to_string(),
-        keys: absolute(&authority_dir(&args.state_dir))
-            .display()
-            .to_string(),
-        passphrase: absolute(&args.config_dir.join(PASSPHRASE))
-            .display()
-            .to_string(),
+        store: shown(&store_path(&args.state_dir)),
+        keys: shown(&authority_dir(&args.state_dir)),
+        passphrase: shown(&args.config_dir.join(PASSPHRASE)),
     })
+}
+
+/// A path as it can be found from anywhere.
+fn shown(path: &Path) -> String {
+    absolute(path).display().to_string()
 }
 
 /// The administrator's key. A private one is refused with the advice that `user add` gives.

@@ -116,11 +116,7 @@ impl Shown for Complaint {
             ),
             Self::Unread { policy, reason } => (
                 "TG515",
-                format!(
-                    "statement refused (tidegate cannot tell what it does): {}{}",
-                    sentence(reason),
-                    named(policy)
-                ),
+                format!("statement refused (tidegate cannot tell what it does): {}{}", sentence(reason), named(policy)),
                 Some("write it as plain SELECT, INSERT, UPDATE or DELETE".to_owned()),
             ),
             Self::Violation { by_client: true } => {

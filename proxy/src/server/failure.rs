@@ -129,9 +129,11 @@ impl Failure {
             Self::PrivateKey { path } => Unstartable::PrivateKey {
                 path: path.display().to_string(),
             },
-            Self::Lost { path } => Unstartable::Lost {
-                path: path.display().to_string(),
-            },
+            Self::Lost { path } | Self::OpenAuthority(ca::OpenError::Format { path }) => {
+                Unstartable::Lost {
+                    path: path.display().to_string(),
+                }
+            }
             Self::OpenAuthority(ca::OpenError::Read { path, source })
                 if source.kind() == io::ErrorKind::NotFound =>
             {
@@ -139,9 +141,6 @@ impl Failure {
                     path: path.display().to_string(),
                 }
             }
-            Self::OpenAuthority(ca::OpenError::Format { path }) => Unstartable::Lost {
-                path: path.display().to_string(),
-            },
             Self::Listen {
                 address, source, ..
             } if source.kind() == io::ErrorKind::AddrInUse => Unstartable::Taken {
