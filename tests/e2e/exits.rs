@@ -65,6 +65,11 @@ const TABLE: &[(&str, i32)] = &[
     ("--bastion https://localhost:1 --state-dir EMPTY login", 8),
     (
         "--bastion URL --state-dir EMPTY login --ca-fingerprint SHA256:no",
+        2,
+    ),
+    (
+        "--bastion URL --state-dir EMPTY login \
+         --ca-fingerprint SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
         9,
     ),
 ];

@@ -71,7 +71,7 @@ fn a_database_that_refuses_the_certificate_is_not_called_healthy() {
         "--role",
         "nosuchrole",
     ];
-    check(&line, "nosuchrole", "cert map=tidegate");
+    check(&line, "nosuchrole", "pg_ident.conf");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What an SQL text would do, as far as a text can say: fence A.
 //!
 //! Reads the text of a Query or Parse message into statements, each with its kinds and what it
-//! names. Whatever is not understood for certain is [`SqlKind::Unknown`], never a guess. This and the
+//! names. Whatever is not understood for certain is [`policies::SqlKind::Unknown`], never a guess. This and the
 //! files below it are the only ones that know the SQL parser.
 //!
 //! Not the boundary: functions, views, rules and triggers act unseen. What they may do is held by the
