@@ -81,6 +81,8 @@ async fn run(link: &Link, errand: Errand, tap: &Tap) -> Result<(), AppendError> 
     // The target takes as long to connect as it takes: only the client waits, and for a place of its own.
     let (channel, far_tally) = match link.back.open_onward(&route).await {
         Ok(opened) => opened,
+        // By our hand: the spine ends this relay then, and says why.
+        Err(_cut) if tap.is_cut() => return std::future::pending().await,
         Err(refused) => return miss(tap, reply, refused, &to).await,
     };
     reply.accept().await;
