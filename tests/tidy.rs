@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that are longer than they should be. This list may only shrink.
-const LONG: &[&str] = &["control/src/api/wire.rs"];
+const LONG: &[&str] = &[];
 
 /// Modules whose own tests wait for real sockets. This list may only shrink.
 const SLEEPY: &[&str] = &["proxy/src/session/severable.rs"];

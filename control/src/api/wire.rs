@@ -3,6 +3,9 @@
 //!
 //! The same types are printed by `-o json`, so a field is only ever added. Nothing here decides.
 
+mod policy;
+mod problem;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -12,8 +15,10 @@ use policies::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::change::PolicyTexts;
 use crate::ledger::{Line, Session};
+
+pub use self::policy::{PolicyApplied, PolicyView};
+pub use self::problem::Problem;
 
 /// Several things of one kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -466,31 +471,6 @@ pub struct KeyOrder {
     pub key: String,
 }
 
-/// The policies in force.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PolicyView {
-    /// Always `tidegate.policy/1`.
-    pub schema: String,
-    /// SHA-256 of the texts.
-    pub digest: String,
-    /// The texts.
-    #[serde(flatten)]
-    pub texts: PolicyTexts,
-}
-
-/// What applying policies did, or would do.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PolicyApplied {
-    /// Always `tidegate.policy-applied/1`.
-    pub schema: String,
-    /// SHA-256 of the texts.
-    pub digest: String,
-    /// The live sessions that end by it.
-    pub ends: Vec<SessionId>,
-    /// What is odd without being wrong.
-    pub warnings: Vec<String>,
-}
-
 /// One line of the audit log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AuditView {
@@ -499,24 +479,4 @@ pub struct AuditView {
     /// The line.
     #[serde(flatten)]
     pub line: Line,
-}
-
-/// RFC 9457: what went wrong.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Problem {
-    /// A URI that names the kind of problem: `urn:tidegate:TG…`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The kind in a few words.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// What happened, one sentence.
-    pub detail: String,
-    /// What to type next.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub hint: Option<String>,
-    /// Names this answer in the server's log.
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
-    pub reference: Option<String>,
 }
