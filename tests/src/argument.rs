@@ -1,18 +1,20 @@
 //! What a benchmark is told on its command line.
 
-/// The number behind `name`, or what is usual.
+use std::str::FromStr;
+
+/// What stands behind `name`, or what is usual.
 ///
 /// # Panics
 ///
-/// When no number follows the name.
-pub fn argument(name: &str, usual: usize) -> usize {
+/// When nothing of that kind follows the name.
+pub fn argument<T: FromStr>(name: &str, usual: T) -> T {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         if word == name {
             return words
                 .next()
-                .and_then(|number| number.parse().ok())
-                .expect("a number follows");
+                .and_then(|value| value.parse().ok())
+                .expect("a value follows");
         }
     }
     usual

@@ -3,7 +3,7 @@
 //!
 //! Prints one table, and exits 1 when a bound is missed or a transfer did not arrive whole.
 //! `--mib 64` for less to move, `--rounds 1` for fewer repetitions, `--idle 50` for fewer idle
-//! sessions.
+//! sessions, `--only echo` for one part of it (`PARTS` has their names).
 
 #![expect(
     clippy::expect_used,
@@ -38,6 +38,17 @@ const AT_ONCE: usize = 16;
 /// How many sessions are opened by each of them in one round.
 const EACH: usize = 8;
 
+/// The parts, as `--only` names them.
+const PARTS: [(&str, fn(&mut Bench)); 7] = [
+    ("bulk", Bench::bulk),
+    ("deaf", Bench::deaf_target),
+    ("echo", Bench::echo),
+    ("connect", Bench::first_byte),
+    ("opening", Bench::opening),
+    ("idle", Bench::idle),
+    ("stalled", Bench::stalled),
+];
+
 struct Bench {
     crossing: Crossing,
     routes: [Route; 3],
@@ -49,14 +60,13 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
+    let only: String = argument("--only", String::new());
     let mut bench = Bench::set();
-    bench.bulk();
-    bench.deaf_target();
-    bench.echo();
-    bench.first_byte();
-    bench.opening();
-    bench.idle();
-    bench.stalled();
+    for (name, part) in PARTS {
+        if only.is_empty() || only == name {
+            part(&mut bench);
+        }
+    }
     println!("{}", table(&bench.lines));
     for broken in &bench.broken {
         println!("BROKEN: {broken}");
