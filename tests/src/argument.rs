@@ -17,3 +17,13 @@ pub fn argument(name: &str, usual: usize) -> usize {
     }
     usual
 }
+
+/// Whether a part of a benchmark is to be run: all are, unless `--only` and some of their names come
+/// last on the command line.
+pub fn chosen(part: &str) -> bool {
+    let mut words = std::env::args().skip_while(|word| word != "--only").skip(1);
+    match words.next() {
+        None => true,
+        Some(first) => first == part || words.any(|word| word == part),
+    }
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -57,7 +57,7 @@ pub fn tls(state_dir: &Path) -> Arc<ClientConfig> {
         .and_then(Iterator::collect)
         .expect("pg.crt is a certificate");
     let key = PrivateKeyDer::from_pem_file(key).expect("pg.key is a key");
-    let config = believing(state_dir).with_client_auth_cert(chain, key);
+    let config = believing(&state_dir.join("ca.pem")).with_client_auth_cert(chain, key);
     Arc::new(config.expect("the key fits the certificate"))
 }
 
@@ -67,15 +67,21 @@ pub fn tls(state_dir: &Path) -> Arc<ClientConfig> {
 ///
 /// When the person is not logged in.
 pub fn anonymous_tls(state_dir: &Path) -> Arc<ClientConfig> {
-    Arc::new(believing(state_dir).with_no_client_auth())
+    tls_of(&state_dir.join("ca.pem"))
 }
 
-fn believing(
-    state_dir: &Path,
-) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+/// Shows nothing, and believes what the certificate in this file has signed.
+///
+/// # Panics
+///
+/// When there is none.
+pub fn tls_of(ca: &Path) -> Arc<ClientConfig> {
+    Arc::new(believing(ca).with_no_client_auth())
+}
+
+fn believing(ca: &Path) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let mut roots = RootCertStore::empty();
-    let ca =
-        CertificateDer::from_pem_file(state_dir.join("ca.pem")).expect("ca.pem is a certificate");
+    let ca = CertificateDer::from_pem_file(ca).expect("the CA's file is a certificate");
     roots.add(ca).expect("the CA can be believed");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
@@ -253,6 +259,56 @@ impl PgClient {
                 return Ok(all);
             }
         }
+    }
+
+    /// Reads up to `ReadyForQuery` and keeps nothing of it. How many bytes that was.
+    pub async fn skim(&mut self) -> io::Result<u64> {
+        let mut from = BufReader::with_capacity(256 * 1024, &mut self.stream);
+        let mut bytes = 0;
+        loop {
+            let kind = from.read_u8().await?;
+            let body = u64::from(from.read_u32().await?).saturating_sub(4);
+            let mut left = body;
+            while left > 0 {
+                let there = from.fill_buf().await?.len();
+                let there = there.min(usize::try_from(left).unwrap_or(usize::MAX));
+                if there == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                from.consume(there);
+                left = left.saturating_sub(u64::try_from(there).unwrap_or(u64::MAX));
+            }
+            bytes += body + 5;
+            match kind {
+                b'Z' => return Ok(bytes),
+                b'E' => return Err(io::Error::other("an error was told")),
+                _other => {}
+            }
+        }
+    }
+
+    /// Runs a statement with one value in text, which is that many times `x`, without holding it.
+    pub async fn send_large_value(&mut self, sql: &str, bytes: u64) -> io::Result<()> {
+        self.send(&parse("", sql)).await?;
+        let length = u32::try_from(bytes).map_err(io::Error::other)?;
+        // No names, no formats, one value; then no formats of results.
+        let before = [&[0_u8, 0, 0, 0, 0, 1][..], &length.to_be_bytes()].concat();
+        let around = u32::try_from(before.len() + 2 + 4).map_err(io::Error::other)?;
+        let mut head = vec![b'B'];
+        head.extend_from_slice(&(length + around).to_be_bytes());
+        head.extend_from_slice(&before);
+        self.stream.write_all(&head).await?;
+        let part = vec![b'x'; 256 * 1024];
+        let mut left = bytes;
+        while left > 0 {
+            let now = part.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.stream
+                .write_all(part.get(..now).unwrap_or_default())
+                .await?;
+            left = left.saturating_sub(u64::try_from(now).unwrap_or(u64::MAX));
+        }
+        self.stream.write_all(&[0, 0]).await?;
+        self.send(&[execute("", 0), sync()].concat()).await
     }
 
     /// Runs a simple query to its end.

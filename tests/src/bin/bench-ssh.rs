@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     bench.opening();
     bench.idle();
     bench.stalled();
-    println!("{}", table(&bench.lines));
+    println!("{}", table("OpenSSH -J", &bench.lines));
     for broken in &bench.broken {
         println!("BROKEN: {broken}");
     }
@@ -125,14 +125,11 @@ impl Bench {
             self.lines
                 .push(Line::beside_direct(what, sides, Bound::AtLeast(bound)));
             if part != Part::Both {
-                self.lines.push(Line {
-                    what: format!("{}, against `-J`", part.name()),
-                    direct: None,
-                    jumped: Some(jumped),
-                    ours,
-                    figure: ours / jumped,
-                    bound: Bound::AtLeast(1.8),
-                });
+                self.lines.push(Line::beside_peer(
+                    format!("{}, against `-J`", part.name()),
+                    (None, jumped, ours),
+                    Bound::AtLeast(1.8),
+                ));
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "mebibytes are few")]
