@@ -4,7 +4,7 @@
 //! certificate check, and costs memory. Deliberately does not read startup packets.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
 use ca::{PassKey, ServerIdentity};
@@ -25,7 +25,9 @@ use rustls::{
 pub(crate) const ALPN: &[u8] = b"postgresql";
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    Arc::clone(&PROVIDER)
 }
 
 /// Checks people's certificates.
