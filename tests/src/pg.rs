@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -57,7 +59,7 @@ pub fn tls(state_dir: &Path) -> Arc<ClientConfig> {
         .and_then(Iterator::collect)
         .expect("pg.crt is a certificate");
     let key = PrivateKeyDer::from_pem_file(key).expect("pg.key is a key");
-    let config = believing(&state_dir.join("ca.pem")).with_client_auth_cert(chain, key);
+    let config = believing(state_dir).with_client_auth_cert(chain, key);
     Arc::new(config.expect("the key fits the certificate"))
 }
 
@@ -67,21 +69,72 @@ pub fn tls(state_dir: &Path) -> Arc<ClientConfig> {
 ///
 /// When the person is not logged in.
 pub fn anonymous_tls(state_dir: &Path) -> Arc<ClientConfig> {
-    tls_of(&state_dir.join("ca.pem"))
+    Arc::new(believing(state_dir).with_no_client_auth())
 }
 
-/// Shows nothing, and believes what the certificate in this file has signed.
+/// Shows nothing, and believes anybody: a server of the tests' own that nothing stands in front of.
 ///
 /// # Panics
 ///
-/// When there is none.
-pub fn tls_of(ca: &Path) -> Arc<ClientConfig> {
-    Arc::new(believing(ca).with_no_client_auth())
+/// Never: the provider speaks TLS.
+pub fn trusting_tls() -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("the provider speaks TLS")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting(provider)))
+        .with_no_client_auth();
+    Arc::new(config)
 }
 
-fn believing(ca: &Path) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+/// Believes any certificate.
+#[derive(Debug)]
+struct Trusting(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _others: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, leaf, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, leaf, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn believing(
+    state_dir: &Path,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(ca).expect("the CA's file is a certificate");
+    let ca =
+        CertificateDer::from_pem_file(state_dir.join("ca.pem")).expect("ca.pem is a certificate");
     roots.add(ca).expect("the CA can be believed");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)

@@ -65,3 +65,40 @@ impl Script {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Executor as _};
+
+    use super::*;
+
+    async fn count(connection: &mut SqliteConnection) -> i64 {
+        let counting = sqlx::query_scalar("SELECT count(*) FROM t");
+        counting.fetch_one(connection).await.unwrap()
+    }
+
+    /// A script that adds these numbers.
+    fn adding(numbers: &[i64]) -> Script {
+        let mut script = Script::begin();
+        for number in numbers {
+            let statement = script.statement("INSERT INTO t (n, text) VALUES (?, ?)");
+            statement.value(*number).unwrap().value("x").unwrap();
+        }
+        script
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn all_of_a_script_is_written_or_nothing() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let table = "CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";
+        connection.execute(table).await.unwrap();
+        adding(&[1, 2]).run(&mut connection).await.unwrap();
+        assert_eq!(count(&mut connection).await, 2);
+        adding(&[3, 1, 4]).run(&mut connection).await.unwrap_err();
+        assert_eq!(count(&mut connection).await, 2);
+        adding(&[]).run(&mut connection).await.unwrap();
+        let many: Vec<i64> = (3..300).collect();
+        adding(&many).run(&mut connection).await.unwrap();
+        assert_eq!(count(&mut connection).await, 299);
+    }
+}
