@@ -11,6 +11,7 @@ mod front;
 mod gate;
 mod greeting;
 mod halt;
+mod hints;
 mod pipeline;
 pub mod probe;
 mod redact;

@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 use aws_lc_rs::digest;
 use ca::{PassKey, ServerIdentity};
 use policies::ServerPin;
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionStore, Resumption, Tls12Resumption};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -20,6 +20,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     ServerConfig, SignatureScheme,
 };
+
+use super::hints::Hints;
 
 /// The name of the protocol in ALPN (`PG_ALPN_PROTOCOL`, `src/include/libpq/pqcomm.h`).
 pub(crate) const ALPN: &[u8] = b"postgresql";
@@ -203,13 +205,20 @@ impl Trust {
             }
             Some(PassKey::Ssh { .. }) | None => builder.with_no_client_auth(),
         };
-        config.resumption = Resumption::disabled();
+        config.resumption = resumption();
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self {
             config: Arc::new(config),
             name,
         })
     }
+}
+
+/// None, but for what helps the next handshake to be short.
+fn resumption() -> Resumption {
+    static HINTS: LazyLock<Arc<Hints>> = LazyLock::new(Arc::default);
+    let hints = Arc::clone(&HINTS) as Arc<dyn ClientSessionStore>;
+    Resumption::store(hints).tls12_resumption(Tls12Resumption::Disabled)
 }
 
 fn verifier(pin: &ServerPin) -> Result<Arc<dyn ServerCertVerifier>, Error> {
