@@ -14,7 +14,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::script::Script;
+use super::script::{Script, Value};
 use super::{Tip, signed, unsigned};
 use crate::change::Revision;
 use crate::ledger::chain::{self, Digest, GENESIS, link, sha256_hex};
@@ -181,7 +181,7 @@ impl Writer {
             None => ends(&mut self.connection).await?,
         };
         // While `self.ends` is empty a failure below leaves it to be read again.
-        let mut script = Script::begin();
+        let mut script = Script::default();
         let mut answers = batch
             .iter()
             .map(|command| write(&mut script, &mut next, command))
@@ -227,36 +227,37 @@ fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answ
         }
         Command::Append { at, body, .. } => {
             ends.revision = ends.revision.next();
-            script
-                .statement("INSERT INTO log (revision, body) VALUES (?, ?)")
-                .value(signed(ends.revision.0))?
-                .value(body)?;
+            script.statement(
+                "INSERT INTO log (revision, body) VALUES (?, ?)",
+                vec![
+                    Value::Number(signed(ends.revision.0)),
+                    Value::Text(body.clone()),
+                ],
+            );
             let sha256 = sha256_hex(body.as_bytes());
             let happening = Happening::LogAppended {
                 revision: ends.revision,
                 sha256,
             };
-            add(script, ends, &NewLine::of(&Event { at: *at, happening })?)?;
+            add(script, ends, &NewLine::of(&Event { at: *at, happening })?);
             Ok(Answer::Appended(ends.revision))
         }
         Command::Record { lines, .. } => {
-            for line in lines {
-                add(script, ends, line)?;
-            }
+            lines.iter().for_each(|line| add(script, ends, line));
             Ok(Answer::Recorded)
         }
         Command::Probe { .. } => Ok(Answer::At(ends.revision)),
     }
 }
 
-fn add(script: &mut Script, ends: &mut Ends, line: &NewLine) -> Result<(), StoreError> {
+fn add(script: &mut Script, ends: &mut Ends, line: &NewLine) {
     ends.seq = ends.seq.saturating_add(1);
     ends.digest = link(&ends.digest, ends.seq, line.body.as_bytes());
-    script
-        .statement("INSERT INTO ledger (seq, body, digest) VALUES (?, ?, ?)")
-        .value(signed(ends.seq))?
-        .value(&line.body)?
-        .value(ends.digest.as_slice())?;
+    script.line(signed(ends.seq), &line.body, &ends.digest);
+    let texts = |texts: &[&String]| {
+        let text = |text: &&String| Value::Text((*text).clone());
+        texts.iter().map(text).collect()
+    };
     match &line.session {
         None => {}
         Some(SessionRow::Opened {
@@ -265,26 +266,16 @@ fn add(script: &mut Script, ends: &mut Ends, line: &NewLine) -> Result<(), Store
             target,
             grant,
             body,
-        }) => {
-            script
-                .statement(
-                    "INSERT OR IGNORE INTO sessions (id, principal, target, grant_id, body)
-                     VALUES (?, ?, ?, ?, ?)",
-                )
-                .value(id)?
-                .value(principal)?
-                .value(target)?
-                .value(grant)?
-                .value(body)?;
-        }
-        Some(SessionRow::Closed { id, ending }) => {
-            script
-                .statement("UPDATE sessions SET ending = ? WHERE id = ? AND ending IS NULL")
-                .value(ending)?
-                .value(id)?;
-        }
+        }) => script.statement(
+            "INSERT OR IGNORE INTO sessions (id, principal, target, grant_id, body)
+             VALUES (?, ?, ?, ?, ?)",
+            texts(&[id, principal, target, grant, body]),
+        ),
+        Some(SessionRow::Closed { id, ending }) => script.statement(
+            "UPDATE sessions SET ending = ? WHERE id = ? AND ending IS NULL",
+            texts(&[ending, id]),
+        ),
     }
-    Ok(())
 }
 
 /// Whoever asked may be gone: a cancelled caller wants no answer.
