@@ -18,7 +18,7 @@ mod targets;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -104,6 +104,8 @@ struct Inner {
     clock: Clock,
     settings: Settings,
     state: watch::Receiver<Arc<State>>,
+    /// The revision of that, for whoever looks often.
+    edition: Arc<AtomicU64>,
     orders: mpsc::Sender<Order>,
     book: Arc<LeaseBook>,
     health: Arc<Health>,
@@ -129,11 +131,13 @@ impl Broker {
         let blind_limit = settings.blind_limit.clamp(shortest, longest);
         let book = Arc::new(LeaseBook::default());
         let (sender, state) = watch::channel(Arc::new(State::default()));
+        let edition = Arc::default();
         let mut feed = Feed {
             store: store.clone(),
             clock: clock.clone(),
             book: Arc::clone(&book),
             state: sender,
+            edition: Arc::clone(&edition),
             doubtful: VecDeque::new(),
         };
         feed.catch_up().await.map_err(StartError::Log)?;
@@ -165,6 +169,7 @@ impl Broker {
             clock,
             settings,
             state,
+            edition,
             orders,
             book,
             health,

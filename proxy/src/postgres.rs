@@ -4,12 +4,14 @@
 //! recorded, and forwards the original bytes. Where policies are about statements, each is asked
 //! about before it passes; what it may do is decided again by the role at the target.
 
+mod ahead;
 mod back;
 mod cancel;
 mod front;
 mod gate;
 mod greeting;
 mod halt;
+mod hints;
 mod pipeline;
 pub mod probe;
 mod redact;
@@ -42,6 +44,7 @@ use crate::session::protocol::{
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
+use ahead::Ahead;
 use back::{BackendKey, Greeting, LoginError};
 use cancel::{Cancels, Issued, Stopper};
 use gate::Gate;
@@ -76,7 +79,7 @@ impl fmt::Debug for Postgres {
 /// The target's side, ready for the first query.
 #[derive(Debug)]
 pub struct PostgresBack {
-    tls: TlsStream<Severable>,
+    tls: TlsStream<Ahead>,
     /// The client's cancel key; it is worthless from the moment this is dropped.
     _key: Option<Issued>,
 }
@@ -192,10 +195,9 @@ impl Protocol for Postgres {
                 return Err(refused.error);
             }
         };
-        let stranger = Trust::new(server, &addr.host, None).map_err(impostor)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
             addr: addr.clone(),
-            trust: stranger,
+            pin: server.clone(),
             key,
         });
         let issue = |stopper: &Stopper| {
@@ -244,10 +246,10 @@ async fn enter(
     trust: &Trust,
     login: &Login,
     dbname: &str,
-) -> Result<(TlsStream<Severable>, Greeting), LoginError> {
+) -> Result<(TlsStream<Ahead>, Greeting), LoginError> {
     let parameters = &front.startup.parameters;
     let entering = async {
-        let mut tls = back::secure(io, trust).await?;
+        let mut tls = back::secure(Ahead::new(io), trust).await?;
         let greeting = back::login(&mut tls, login.as_str(), dbname, parameters).await?;
         back::ask_to_look(&mut tls, &greeting).await?;
         Ok((tls, greeting))

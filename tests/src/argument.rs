@@ -19,3 +19,13 @@ pub fn argument<T: FromStr>(name: &str, usual: T) -> T {
     }
     usual
 }
+
+/// Whether a part of a benchmark is to be run: all are, unless `--only` and some of their names come
+/// last on the command line.
+pub fn chosen(part: &str) -> bool {
+    let mut words = std::env::args().skip_while(|word| word != "--only").skip(1);
+    match words.next() {
+        None => true,
+        Some(first) => first == part || words.any(|word| word == part),
+    }
+}

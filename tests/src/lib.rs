@@ -21,12 +21,15 @@ pub mod extra;
 pub mod figures;
 pub mod footprint;
 pub mod forwarder;
+pub mod passage;
 pub mod pg;
+pub mod pgbench;
+pub mod pgbouncer;
 pub mod route;
 pub mod ssh;
 pub mod wait;
 mod world;
 
-pub use argument::argument;
+pub use argument::{argument, chosen};
 pub use wait::{until, within};
 pub use world::{Live, Setting, World, with_input};

@@ -126,9 +126,9 @@ impl Broker {
     }
 
     /// What the answers of [`Self::may`] and [`Self::scrutiny`] rest on: they are the same while this
-    /// is, but for the time.
+    /// is, but for the time. Asked before every message of every session, so it takes no lock.
     pub fn edition(&self) -> u64 {
-        self.inner.state.borrow().revision.0
+        self.inner.edition.load(Ordering::Acquire)
     }
 
     /// Whether the SQL statements of a session that was let in by these terms have to be asked about,

@@ -3,7 +3,7 @@
 //!
 //! Prints one table, and exits 1 when a bound is missed or a transfer did not arrive whole.
 //! `--mib 64` for less to move, `--rounds 1` for fewer repetitions, `--idle 50` and `--crowd 1000` for
-//! fewer idle sessions, `--only echo` for one part of it (`PARTS` has their names).
+//! fewer idle sessions, `--only echo` at the end for some parts of it (`PARTS` has their names).
 
 #![expect(
     clippy::expect_used,
@@ -25,12 +25,12 @@ use std::time::{Duration, Instant};
 use proxy::demo::signal;
 use russh::Channel;
 use russh::client::Msg;
-use tests::argument;
 use tests::compare::{Bound, Line, median, percentile, table};
 use tests::extra::lets_everybody_in;
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
 use tests::ssh::{Identity, SshClient};
+use tests::{argument, chosen};
 use tokio::task::JoinSet;
 
 /// How many bytes go there and back in one round of echoes.
@@ -66,14 +66,13 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
-    let only: String = argument("--only", String::new());
     let mut bench = Bench::set();
     for (name, part) in PARTS {
-        if only.is_empty() || only == name {
+        if chosen(name) {
             part(&mut bench);
         }
     }
-    println!("{}", table(&bench.lines));
+    println!("{}", table("OpenSSH -J", &bench.lines));
     for broken in &bench.broken {
         println!("BROKEN: {broken}");
     }
@@ -142,14 +141,11 @@ impl Bench {
             self.lines
                 .push(Line::beside_direct(what, sides, Bound::AtLeast(bound)));
             if part != Part::Both {
-                self.lines.push(Line {
-                    what: format!("{}, against `-J`", part.name()),
-                    direct: None,
-                    jumped: Some(jumped),
-                    ours,
-                    figure: ours / jumped,
-                    bound: Bound::AtLeast(1.8),
-                });
+                self.lines.push(Line::beside_peer(
+                    format!("{}, against `-J`", part.name()),
+                    (None, jumped, ours),
+                    Bound::AtLeast(1.8),
+                ));
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "mebibytes are few")]
