@@ -7,6 +7,8 @@
 mod back;
 mod cancel;
 mod front;
+#[cfg(any(test, tidegate_fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 mod greeting;
 mod halt;
