@@ -79,7 +79,7 @@ fn scan<'a>(side: Side, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Seen> {
         let done = held.len().saturating_sub(tail);
         passed = passed.saturating_add(done);
         held.drain(..done);
-        let room = passed.saturating_mul(2).min(KEPT_MAX).max(64);
+        let room = passed.saturating_mul(2).clamp(64, KEPT_MAX);
         assert!(scanner.held() <= room, "{} held", scanner.held());
         assert_eq!(scanner.at_boundary(), scanner.missing() == 0);
     }

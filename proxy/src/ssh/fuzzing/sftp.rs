@@ -81,7 +81,7 @@ impl Heard {
                     };
                 }
             }
-            heard.answers(sftp.answers());
+            heard.answers(&sftp.answers());
         }
         heard.operations.extend(sftp.finish());
         assert_eq!(sftp.finish(), [], "told twice");
@@ -113,11 +113,11 @@ impl Heard {
             .unwrap_or((&pieces, &[]));
         self.down.extend(theirs.concat());
         assert!(theirs.concat().len() <= came.saturating_add(HEAD_MAX));
-        self.answers(ours.to_vec());
+        self.answers(ours);
         Ok(())
     }
 
-    fn answers(&mut self, answers: Vec<Bytes>) {
+    fn answers(&mut self, answers: &[Bytes]) {
         assert!(answers.iter().all(|one| is_answer(one)));
         self.answers = self.answers.saturating_add(answers.len());
     }
