@@ -24,6 +24,8 @@ mod authority;
 mod check;
 pub mod credential;
 mod fingerprint;
+#[cfg(any(test, tidegate_fuzzing))]
+pub mod fuzzing;
 mod host;
 mod intent;
 mod issue;

@@ -8,6 +8,8 @@ mod ahead;
 mod back;
 mod cancel;
 mod front;
+#[cfg(any(test, tidegate_fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 mod greeting;
 mod halt;

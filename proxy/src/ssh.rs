@@ -36,6 +36,8 @@ pub mod doorkeeper;
 mod exit;
 pub mod filetap;
 pub mod flow;
+#[cfg(any(test, tidegate_fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 pub mod hostkey;
 mod inward;
