@@ -484,6 +484,12 @@ impl Handler for Door {
         session: &mut Session,
     ) -> Result<(), DoorError> {
         self.charge(id, protocol.len().saturating_add(cookie.len()))?;
-        self.answer(id, Request::X11, session)
+        let answer = self.roster.answer(id, Request::X11 { protocol, cookie });
+        if answer == Some(Answer::Pass) && self.permits(Capability::ForwardX11).await {
+            session.channel_success(id)?;
+        } else {
+            session.channel_failure(id)?;
+        }
+        Ok(())
     }
 }
