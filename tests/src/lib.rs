@@ -23,6 +23,7 @@ pub mod forwarder;
 pub mod pg;
 pub mod route;
 pub mod ssh;
+pub mod sshpeer;
 pub mod wait;
 mod world;
 

@@ -1,0 +1,128 @@
+//! What SSH clients ask for beside a program: keys anew, signs of life, signals, many variables; and what
+//! they are told of what there is not.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use tests::ssh::Identity;
+use tests::sshpeer::{Message, SshPeer, msg};
+use tests::{Setting, World, with_input};
+
+use crate::{err, out};
+
+/// Sends so many bytes to a target and back, with keys renewed after every so much in both directions.
+#[track_caller]
+fn check_rekey(limit: &str, bytes: usize) {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let input = world.dir().join("input");
+    let noise: Vec<u8> = (0..u32::try_from(bytes / 4).expect("it is small"))
+        .flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_le_bytes())
+        .collect();
+    fs::write(&input, &noise).expect("the input is written");
+    let (port, address) = (world.ssh_port(), world.address());
+    let option = format!("RekeyLimit={limit}");
+    let line = ["ssh", "-p", &port, "-o", &option, &address, "cat"];
+    let ran = with_input(world.alice(), &line, &input);
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert!(ran.stdout == noise, "{} bytes came back", ran.stdout.len());
+}
+
+#[test]
+fn keys_are_renewed_under_load() {
+    check_rekey("1M", 100 << 20);
+}
+
+#[test]
+fn keys_are_renewed_after_every_few_packets() {
+    check_rekey("16K", 2 << 20);
+}
+
+/// Alice, speaking for herself, with a program running.
+fn running(world: &World, command: &str) -> (SshPeer, u32) {
+    let identity = Identity::of(&world.alice().state_dir());
+    let door = SocketAddr::from(([127, 0, 0, 1], world.doors().ssh));
+    let mut peer = SshPeer::connect(door, &[]).expect("keys are agreed on");
+    let user = format!("{}+web1", world.login());
+    assert!(peer.login(&user, &identity).expect("an answer"));
+    let channel = peer.open_session(1 << 20, 32_768).expect("a channel");
+    peer.exec(channel, command).expect("it runs");
+    (peer, channel)
+}
+
+/// Reads what a program writes until it has written this.
+fn hear(peer: &mut SshPeer, want: &str) {
+    let mut heard = String::new();
+    while !heard.contains(want) {
+        let data = peer.wait(msg::CHANNEL_DATA).expect("it goes on");
+        heard.push_str(&String::from_utf8_lossy(&data[9..]));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_answered_with_no_and_the_session_goes_on() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let (mut peer, channel) = running(&world, "cat");
+    let request = Message::new(msg::CHANNEL_REQUEST).number(channel);
+    // A break is for a serial line; russh hands none on.
+    let break_ = request.clone().string("break").byte(1).number(500);
+    peer.send(&break_).unwrap();
+    peer.wait(msg::CHANNEL_FAILURE).unwrap();
+    peer.send(&request.string("eow@openssh.com").byte(0))
+        .unwrap();
+    for name in ["no-more-sessions@openssh.com", "odd@example.com"] {
+        peer.send(&Message::new(msg::GLOBAL_REQUEST).string(name).byte(0))
+            .unwrap();
+    }
+    let keepalive = Message::new(msg::GLOBAL_REQUEST).string("keepalive@openssh.com");
+    peer.send(&keepalive.byte(1)).unwrap();
+    peer.wait(msg::REQUEST_FAILURE).unwrap();
+    peer.data(channel, b"still here").unwrap();
+    hear(&mut peer, "still here");
+}
+
+#[test]
+fn a_signal_reaches_the_program() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let command = "trap 'echo caught; exit' TERM; echo ready; while :; do sleep 0.1; done";
+    let (mut peer, channel) = running(&world, command);
+    hear(&mut peer, "ready");
+    let signal = Message::new(msg::CHANNEL_REQUEST).number(channel);
+    peer.send(&signal.string("signal").byte(0).string("TERM"))
+        .unwrap();
+    hear(&mut peer, "caught");
+}
+
+#[test]
+fn a_client_that_asks_whether_we_are_there_is_told_so() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let options = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"];
+    let ran = world.ssh(&options, &["sleep 4; echo alive"]);
+    assert_eq!(out(&ran), "alive\n", "{}", err(&ran));
+}
+
+#[test]
+fn many_and_large_variables_arrive() {
+    let world = World::with(&Setting {
+        sshd: "AcceptEnv LC_*",
+        ..Setting::default()
+    });
+    world.grant_ssh("10m");
+    // Of several SetEnv OpenSSH takes the first alone, so all stand in one.
+    let set = (0..40).map(|number| format!("LC_V{number}={}", "v".repeat(4000)));
+    let all = format!("SetEnv={}", set.collect::<Vec<_>>().join(" "));
+    let ran = world.ssh(&["-o", &all], &["env | grep -c '^LC_V[0-9]*=v*$'"]);
+    assert_eq!(out(&ran), "40\n", "{}", err(&ran));
+}
+
+#[test]
+fn compression_is_asked_for_and_done_without() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let ran = world.ssh(&["-C", "-v"], &["echo plain"]);
+    assert_eq!(out(&ran), "plain\n");
+    assert!(err(&ran).contains("compression: none"), "{}", err(&ran));
+}
