@@ -255,7 +255,9 @@ fn room(settings: &mut Settings<'_>) -> Room {
     let read = |text: &str| {
         let refuse = || format!("`{text}` is neither a number nor `START:RATE:FULL`");
         let numbers = text.split(':').map(str::parse::<usize>);
-        let numbers: Vec<usize> = numbers.collect::<Result<_, _>>().map_err(|_| refuse())?;
+        let numbers: Vec<usize> = numbers
+            .collect::<Result<_, _>>()
+            .map_err(|_refused| refuse())?;
         match numbers[..] {
             [full] => Ok((full, 100, full)),
             [start, rate, full] if start <= full && rate <= 100 => Ok((start, rate, full)),

@@ -111,6 +111,7 @@ impl Ssh {
     }
 
     /// The same, for clients of this kind.
+    #[must_use]
     pub fn with_clients(self, host: &HostIdentity, clients: Clients) -> Self {
         let config = RwLock::new(shown(host, clients));
         Self {

@@ -77,7 +77,7 @@ fn windows_beyond_what_a_number_holds_harm_nobody() {
 }
 
 #[test]
-fn packets_of_one_byte_and_of_none_are_slow_for_whoever_asks_for_them() {
+fn packets_of_one_byte_are_slow_and_packets_of_none_are_not_spoken_of() {
     let world = World::new();
     world.grant_ssh("10m");
     let mut peer = alice(&world);
@@ -85,13 +85,11 @@ fn packets_of_one_byte_and_of_none_are_slow_for_whoever_asks_for_them() {
     peer.exec(channel, "head -c 500 /dev/zero").unwrap();
     assert_eq!(read(&mut peer, 500), [1; 500]);
     let mut peer = alice(&world);
-    let channel = peer.open_session(1 << 20, 0).unwrap();
-    drop(peer.exec(channel, "head -c 500 /dev/zero; exec sleep 60"));
+    assert!(
+        peer.open_session(1 << 20, 0).is_err(),
+        "nothing fits in that"
+    );
     goes_on(&world);
-    let busy = footprint(&world).cpu();
-    assert!(!peer.is_shown_out(Duration::from_secs(3)));
-    let busy = footprint(&world).cpu().saturating_sub(busy);
-    assert!(busy < Duration::from_secs(1), "{busy:?} of 3 s");
 }
 
 #[test]
