@@ -56,6 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A message being written.
 #[derive(Debug, Default, Clone)]
+#[must_use]
 pub struct Message(Vec<u8>);
 
 impl Message {
@@ -396,7 +397,7 @@ fn agree(
     hash: impl FnOnce(&[u8]) -> Vec<u8>,
 ) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let theirs = UnparsedPublicKey::new(&X25519, theirs);
-    agree_ephemeral(secret, &theirs, io::Error::other("no agreement"), |raw| {
+    agree_ephemeral(secret, theirs, io::Error::other("no agreement"), |raw| {
         let first = raw.iter().position(|byte| *byte != 0).unwrap_or(raw.len());
         let mut bytes = raw[first..].to_vec();
         if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
