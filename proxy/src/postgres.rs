@@ -39,13 +39,14 @@ use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tokio_rustls::client::TlsStream;
 
+use crate::listener::Offence;
+use crate::session::LOGIN_LIMIT;
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused,
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
-use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
 use ahead::Ahead;
 use back::{BackendKey, Greeting, LoginError};
 use cancel::{Cancels, Issued, Stopper};
@@ -125,7 +126,7 @@ impl Postgres {
     async fn hear(
         &self,
         io: Severable,
-        mut newcomer: Newcomer,
+        newcomer: &mut Newcomer,
     ) -> Result<Identified<PostgresFront>, Refused> {
         let config = Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner));
         let source = newcomer.source().ip();
@@ -153,11 +154,14 @@ impl Protocol for Postgres {
     async fn greet(
         &self,
         io: Severable,
-        newcomer: Newcomer,
+        mut newcomer: Newcomer,
     ) -> Result<Identified<PostgresFront>, Refused> {
-        match time::timeout(GREETING_LIMIT, self.hear(io, newcomer)).await {
+        match time::timeout(newcomer.greeting(), self.hear(io, &mut newcomer)).await {
             Ok(heard) => heard,
-            Err(_elapsed) => Err(Refused::Unproven),
+            Err(_elapsed) => {
+                newcomer.offends(Offence::Silent);
+                Err(Refused::Unproven)
+            }
         }
     }
 

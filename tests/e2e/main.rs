@@ -14,16 +14,19 @@ mod cut;
 mod demo;
 mod exits;
 mod forward;
+mod hygiene;
 mod pg_wire;
 mod psql;
 mod readme;
 mod recordings;
+mod requests;
 mod server;
 mod set_up;
 mod ssh;
 mod statements;
 mod throw_away;
 mod workflow;
+mod x11;
 
 use std::process::Output;
 

@@ -27,6 +27,7 @@ pub mod pgbench;
 pub mod pgbouncer;
 pub mod route;
 pub mod ssh;
+pub mod sshpeer;
 pub mod wait;
 mod world;
 
