@@ -14,6 +14,7 @@ mod cut;
 mod demo;
 mod exits;
 mod forward;
+mod matrix;
 mod pg_wire;
 mod psql;
 mod readme;
