@@ -266,7 +266,8 @@ impl Authority {
         })
     }
 
-    /// Makes an SSH host key and certifies it for these names.
+    /// Certifies the SSH host key for these names. An authority that has none makes one for this
+    /// occasion.
     pub async fn issue_host(
         &self,
         order: HostOrder<'_>,
@@ -281,7 +282,12 @@ impl Authority {
         let window = Window::new(now, lifetime, None)?;
         let serial = Serial::draw_ssh(rng);
         let key_id = KeyId::of_host(names.first().ok_or(IssueError::Names)?);
-        let key = Ed25519Key::generate(rng, key_id.as_str()).map_err(|_refused| IssueError::Key)?;
+        let key = match &self.keys.ssh_host {
+            Some(key) => key.clone(),
+            None => {
+                Ed25519Key::generate(rng, key_id.as_str()).map_err(|_refused| IssueError::Key)?
+            }
+        };
         let contents = Contents::Ssh {
             principals: names.to_vec(),
             source_address: None,

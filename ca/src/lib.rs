@@ -7,6 +7,7 @@
 //! | `ssh-login-ca` | a person's way into the bastion by ssh | the bastion |
 //! | `x509-login-ca` | a person's way into the bastion by psql and the API; the bastion's own TLS certificate | the bastion and its clients |
 //! | `ssh-host-ca` | what the bastion shows to ssh | people's `known_hosts` |
+//! | `ssh-host` | nothing; it is what the bastion shows to ssh | clients that know no certificates |
 //! | `recording-seal` | checkpoints of recordings | auditors |
 //!
 //! No target trusts what signs people's own certificates, so a person who is named like an account

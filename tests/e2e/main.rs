@@ -15,6 +15,7 @@ mod demo;
 mod exits;
 mod forward;
 mod hygiene;
+mod matrix;
 mod pg_wire;
 mod psql;
 mod readme;
