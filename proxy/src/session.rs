@@ -16,6 +16,7 @@ use tokio::{select, time};
 use tracing::{Instrument, info, info_span, warn};
 
 pub mod bastion;
+pub mod dial;
 pub mod ending;
 pub mod incoming;
 pub mod parting;

@@ -22,6 +22,7 @@ mod server;
 mod set_up;
 mod ssh;
 mod statements;
+mod targets;
 mod throw_away;
 mod workflow;
 

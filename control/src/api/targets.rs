@@ -177,7 +177,7 @@ pub(crate) async fn tested(house: &House, target: &Target) -> Check {
     };
     let name = target.name.as_str();
     let finding = match house.parts.probe.look(target.protocol(), addr).await {
-        Err(unseen) => words::target_down(name, unseen.fact()),
+        Err(unseen) => words::target_down(name, &unseen.fact()),
         Ok(probed) => match proves(&target.endpoint, &probed) {
             Some(false) => words::target_changed(name),
             // Where a CA has to be asked, whoever logs in asks it.

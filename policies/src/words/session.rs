@@ -1,13 +1,18 @@
 //! Why a target could not be had, in words: `TG401` to `TG409`.
 
+use super::reach::Summary;
 use super::{Shown, Words};
 use crate::TargetName;
 
 /// Why a session that was allowed did not come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreachable {
-    /// Nobody answers at the target's address, or the connection to it broke.
-    Down,
+    /// Its name has no address.
+    Unresolved,
+    /// Nobody answers at any of the target's addresses.
+    Down(Summary),
+    /// The connection to it broke, or it said nothing in time.
+    Silent,
     /// Another machine answers there than the one we know.
     Impostor,
     /// The target does not accept our certificate.
@@ -37,8 +42,15 @@ impl Shown for Missed<'_> {
     fn words(&self) -> Words {
         let target = self.target;
         match self.why {
-            Unreachable::Down => Words::new("TG401", format!("`{target}` does not answer"))
-                .hint(format!("tidegate target test {target}")),
+            Unreachable::Unresolved | Unreachable::Down(_) | Unreachable::Silent => {
+                let how = match self.why {
+                    Unreachable::Unresolved => ": its name has no address".to_owned(),
+                    Unreachable::Down(summary) => format!(" {summary}"),
+                    _broke => String::new(),
+                };
+                Words::new("TG401", format!("`{target}` does not answer{how}"))
+                    .hint(format!("tidegate target test {target}"))
+            }
             Unreachable::Impostor => Words::new(
                 "TG402",
                 format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),

@@ -24,6 +24,7 @@ use tracing::debug;
 use super::back::{self, BackendKey};
 use super::tls::Trust;
 use super::wire::packet;
+use crate::session::dial::dial;
 use crate::session::scope::Scope;
 
 /// How many cancel requests one source may send in a second.
@@ -81,7 +82,7 @@ impl Stopper {
     /// Sends one cancel request on a connection of its own, over TLS, and waits until the server has
     /// closed it: by then the process has been signalled.
     pub(crate) async fn stop(&self) -> io::Result<()> {
-        let stream = back::dial(&self.addr).await?;
+        let stream = dial(&self.addr).await.map_err(io::Error::other)?;
         let mut tls = back::secure(stream, &self.trust)
             .await
             .map_err(io::Error::other)?;

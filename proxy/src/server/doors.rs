@@ -20,7 +20,7 @@ use super::probe::Lookout;
 use super::tracks::Tracks;
 use super::{Failure, House};
 use crate::config::Config;
-use crate::listener::{self, Book, Seats};
+use crate::listener::{self, Book, Family, Seats};
 use crate::postgres::Postgres;
 use crate::session::bastion::Bastion;
 use crate::session::incoming::{Incoming, Newcomer};
@@ -50,7 +50,8 @@ impl Listeners {
 fn bind(addresses: &[SocketAddr], protocol: &'static str) -> Result<Vec<TcpListener>, Failure> {
     let bind_one = |address: &SocketAddr| {
         let address = *address;
-        listener::bind(address).map_err(|source| Failure::Listen {
+        let family = Family::of(address, addresses);
+        listener::bind(address, family).map_err(|source| Failure::Listen {
             address,
             protocol,
             source,

@@ -1,7 +1,5 @@
 //! Looks at servers for `target add` and `doctor`, each through its own protocol.
 
-use std::io;
-
 use ca::{Authority, TrialOrder};
 use control::api::wire::{HostKeySeen, Probed};
 use control::api::{Entering, Probe, Seeing};
@@ -12,6 +10,7 @@ use policies::{Endpoint, HostPort, Login, Protocol, Target};
 use tracing::{info, warn};
 
 use crate::session::chain;
+use crate::session::dial::DialError;
 use crate::session::protocol::ConnectError;
 use crate::{postgres, ssh};
 
@@ -79,7 +78,7 @@ async fn ssh(addr: &HostPort) -> Result<Probed, Unseen> {
     let seen = ssh::probe::host_keys(addr).await.map_err(|refused| {
         info!(%addr, reason = %chain(&refused), "target.unseen");
         match refused {
-            ssh::probe::ProbeError::Connect { source, .. } => unseen(&source),
+            ssh::probe::ProbeError::Unreachable(refused) => unseen(refused),
             ssh::probe::ProbeError::NoKey { .. } => Unseen::Odd,
         }
     })?;
@@ -96,7 +95,7 @@ async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
     let seen = postgres::probe::probe(addr).await.map_err(|refused| {
         info!(%addr, reason = %chain(&refused), "target.unseen");
         match refused {
-            postgres::probe::ProbeError::Unreachable { source, .. } => unseen(&source),
+            postgres::probe::ProbeError::Unreachable(refused) => unseen(refused),
             postgres::probe::ProbeError::Slow { .. } => Unseen::Silent,
             postgres::probe::ProbeError::Tls { .. }
             | postgres::probe::ProbeError::Certificate { .. } => Unseen::Odd,
@@ -110,23 +109,9 @@ async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
 }
 
 /// What a connection that could not be made tells.
-fn unseen(refused: &io::Error) -> Unseen {
-    use io::ErrorKind::{
-        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
-    };
-    let kind = refused.kind();
-    if kind == TimedOut {
-        Unseen::Silent
-    } else if [
-        ConnectionRefused,
-        ConnectionReset,
-        HostUnreachable,
-        NetworkUnreachable,
-    ]
-    .contains(&kind)
-    {
-        Unseen::Refused
-    } else {
-        Unseen::Unresolved
+fn unseen(refused: DialError) -> Unseen {
+    match refused {
+        DialError::Unresolved { .. } => Unseen::Unresolved,
+        DialError::Unreached { tried, .. } => Unseen::Unreached(tried),
     }
 }

@@ -14,21 +14,17 @@ use control::{Admission, Broker, entropy};
 use jiff::SignedDuration;
 use policies::{Ask, Deed, Denial, Endpoint, Permit, Scrutiny, SessionId, Terms};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time;
 use tracing::{error, warn};
 
 use super::chain;
+use super::dial::{dial, seen_from};
 use super::ending::Ending;
 use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
 use super::scope::{Judge, Scope};
 use super::severable::{Severable, Severer};
 use crate::server::Disk;
-
-/// How long a target may take to accept our connection.
-const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many recordings are sealed at once. A thousand that end together must not take the processors
 /// from those who are still to be told.
@@ -166,22 +162,10 @@ impl Bastion {
             Endpoint::Ssh(ssh) => &ssh.addr,
             Endpoint::Postgres(postgres) => &postgres.addr,
         };
-        let unreachable = |source: io::Error| ConnectError::Unreachable {
-            addr: addr.to_string(),
-            source,
-        };
-        let dialling = TcpStream::connect((addr.host.as_str(), addr.port));
-        let stream = match time::timeout(DIAL_LIMIT, dialling).await {
-            Ok(dialled) => dialled.map_err(unreachable)?,
-            Err(_elapsed) => return Err(unreachable(io::Error::from(io::ErrorKind::TimedOut))),
-        };
-        let own = stream
-            .local_addr()
-            .map_err(unreachable)?
-            .ip()
-            .to_canonical();
-        let source = self.egress.first().copied().unwrap_or(own);
-        let io = severer.wrap(stream).map_err(unreachable)?;
+        let stream = dial(addr).await?;
+        let own = stream.local_addr().map_err(ConnectError::Io)?.ip();
+        let source = seen_from(&self.egress, own);
+        let io = severer.wrap(stream).map_err(ConnectError::Io)?;
         Ok(Dialled {
             io,
             source: Some(source),

@@ -1,6 +1,7 @@
 //! How a session ended, before it is worded and written down.
 
 use control::ledger::Cause;
+use policies::words::reach::Summary;
 use policies::words::session::{Missed, Unreachable};
 use policies::words::{self, Shown, Words};
 use policies::{SeverReason, Terms};
@@ -8,6 +9,7 @@ use recorder::End;
 use tracing::{debug, warn};
 
 use super::chain;
+use super::dial::DialError;
 use super::protocol::{Closed, ConnectError};
 
 /// How a session ended.
@@ -120,7 +122,11 @@ fn code(refused: &ConnectError, terms: &Terms) -> &'static str {
 /// As much of it as the client may know.
 fn unreachable(refused: &ConnectError) -> Option<Unreachable> {
     match refused {
-        ConnectError::Unreachable { .. } | ConnectError::Io(_) => Some(Unreachable::Down),
+        ConnectError::Unreachable(DialError::Unresolved { .. }) => Some(Unreachable::Unresolved),
+        ConnectError::Unreachable(DialError::Unreached { tried, .. }) => {
+            Some(Unreachable::Down(Summary::of(tried)))
+        }
+        ConnectError::Io(_) => Some(Unreachable::Silent),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) => Some(Unreachable::Nonsense),

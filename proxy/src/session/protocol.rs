@@ -10,6 +10,7 @@ use policies::words::Words;
 use policies::{Ask, Credential, PrincipalName};
 use recorder::AppendError;
 
+use super::dial::DialError;
 use super::incoming::Newcomer;
 use super::scope::Scope;
 use super::severable::Severable;
@@ -142,13 +143,8 @@ pub enum Refused {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answers there.
-    #[error("reach the target at {addr}")]
-    Unreachable {
-        /// Where it should be.
-        addr: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error("reach the target")]
+    Unreachable(#[from] DialError),
     /// It proved to be another one than the one we know.
     #[error("the target did not prove who it is: {0}")]
     Impostor(String),

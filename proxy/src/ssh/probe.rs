@@ -16,6 +16,7 @@ use tokio::time;
 
 use super::algorithms;
 use super::hostkey::{HostKeyRefusal, Pin};
+use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
 
 /// How long one look may take.
@@ -34,13 +35,8 @@ pub struct SeenKey {
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Nobody answers there.
-    #[error("connect to {addr}")]
-    Connect {
-        /// Where.
-        addr: HostPort,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Unreachable(#[from] DialError),
     /// Somebody answers, and does not speak SSH in a way that we would.
     #[error("{addr} shows no host key of a kind that is accepted")]
     NoKey {
@@ -56,15 +52,7 @@ pub async fn host_keys(addr: &HostPort) -> Result<Vec<SeenKey>, ProbeError> {
         .filter(|kind| **kind != OLDER_RSA);
     let mut seen = Vec::<SeenKey>::new();
     for kind in kinds {
-        let connecting = TcpStream::connect((addr.host.as_str(), addr.port));
-        let connected = match time::timeout(LOOK_LIMIT, connecting).await {
-            Ok(connected) => connected,
-            Err(_elapsed) => Err(std::io::ErrorKind::TimedOut.into()),
-        };
-        let stream = connected.map_err(|source| ProbeError::Connect {
-            addr: addr.clone(),
-            source,
-        })?;
+        let stream = dial(addr).await?;
         if let Some(key) = look(stream, kind.clone()).await {
             seen.push(key);
         }
@@ -125,6 +113,7 @@ pub(crate) async fn enter(
     key: &PassKey,
     now: Timestamp,
 ) -> Result<(), ConnectError> {
+    let stream = dial(&endpoint.addr).await?;
     let entering = async {
         let PassKey::Ssh { key, certificate } = key else {
             return Err(ConnectError::Violation("the key is not for SSH".to_owned()));
@@ -133,10 +122,6 @@ pub(crate) async fn enter(
         let pin = Pin::read(endpoint).map_err(impostor)?;
         let (keys, certificates) = pin.algorithms();
         let config = algorithms::client(keys, certificates);
-        let addr = &endpoint.addr;
-        let stream = TcpStream::connect((addr.host.as_str(), addr.port))
-            .await
-            .map_err(ConnectError::Io)?;
         let known = Known {
             pin,
             now,

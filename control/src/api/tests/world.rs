@@ -47,7 +47,7 @@ struct Blind;
 
 impl Probe for Blind {
     fn look<'a>(&'a self, _protocol: Protocol, _addr: &'a HostPort) -> Seeing<'a> {
-        Box::pin(async { Err(Unseen::Refused) })
+        Box::pin(async { Err(Unseen::Silent) })
     }
 
     fn enter<'a>(&'a self, _target: &'a Target, _login: &'a Login) -> Entering<'a> {
