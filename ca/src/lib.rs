@@ -24,6 +24,7 @@ mod authority;
 mod check;
 pub mod credential;
 mod fingerprint;
+mod hop;
 mod host;
 mod intent;
 mod issue;
@@ -45,6 +46,7 @@ mod x509;
 
 pub use authority::Authority;
 pub use credential::{CertificateRefusal, LoginProof, check_login_certificate, check_login_x509};
+pub use hop::{HopOrder, Traveller};
 pub use host::{HostIdentity, HostOrder, ServerIdentity};
 pub use intent::{Contents, Extension, Intent, Purpose};
 pub use issue::IssueError;

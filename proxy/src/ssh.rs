@@ -37,6 +37,7 @@ mod exit;
 pub mod filetap;
 pub mod flow;
 mod gate;
+pub(crate) mod hop;
 pub mod hostkey;
 mod inward;
 pub mod jump;

@@ -14,6 +14,7 @@ mod cut;
 mod demo;
 mod exits;
 mod forward;
+mod jumps;
 mod pg_wire;
 mod psql;
 mod readme;

@@ -44,6 +44,11 @@ pub enum Unseen {
     Unresolved,
     /// None of its addresses gives a connection.
     Unreached(Vec<Tried>),
+    /// No way leads through the targets in front of it.
+    Wayless {
+        /// What stands in the way.
+        why: String,
+    },
     /// It accepted and said nothing in time.
     Silent,
     /// It speaks something else, or no TLS.
@@ -56,6 +61,7 @@ impl Unseen {
         match self {
             Self::Unresolved => "its name has no address".to_owned(),
             Self::Unreached(tried) => reach::each(tried),
+            Self::Wayless { why } => why.clone(),
             Self::Silent => "it accepted the connection and said nothing in time".to_owned(),
             Self::Odd => {
                 "what answers there does not speak the protocol, or not over TLS".to_owned()

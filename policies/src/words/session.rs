@@ -11,6 +11,8 @@ pub enum Unreachable {
     Unresolved,
     /// Nobody answers at any of the target's addresses.
     Down(Summary),
+    /// A target in front of it did not let us through.
+    Behind(InFront),
     /// The connection to it broke, or it said nothing in time.
     Silent,
     /// Another machine answers there than the one we know.
@@ -21,6 +23,33 @@ pub enum Unreachable {
     Nonsense,
     /// No certificate could be made.
     NoCertificate,
+}
+
+/// What a target in front of another one did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InFront {
+    /// It does not answer.
+    Down,
+    /// Another machine answers there.
+    Impostor,
+    /// It does not accept our certificate.
+    Refused,
+    /// It does not connect onward.
+    Onward,
+    /// It broke off.
+    Broken,
+}
+
+impl InFront {
+    fn fact(self) -> &'static str {
+        match self {
+            Self::Down => "does not answer",
+            Self::Impostor => "is not the one that was added",
+            Self::Refused => "does not accept tidegate's certificate",
+            Self::Onward => "does not connect to it",
+            Self::Broken => "broke off",
+        }
+    }
 }
 
 /// The code for a session that ended because one side broke its protocol.
@@ -51,6 +80,11 @@ impl Shown for Missed<'_> {
                 Words::new("TG401", format!("`{target}` does not answer{how}"))
                     .hint(format!("tidegate target test {target}"))
             }
+            Unreachable::Behind(front) => Words::new(
+                "TG408",
+                format!("`{target}` is reached through another target, which {}: nothing was sent to `{target}`", front.fact()),
+            )
+            .hint(format!("ask an administrator to run: tidegate target test {target}")),
             Unreachable::Impostor => Words::new(
                 "TG402",
                 format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),

@@ -104,6 +104,7 @@ impl Doors {
             probe: Arc::new(Lookout {
                 broker: house.broker.clone(),
                 authority: house.authority.clone(),
+                egress: config.egress.clone(),
             }),
             entrances: entrances(config),
         });

@@ -8,22 +8,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ca::{Authority, IssueError, Pass, PassOrder};
+use ca::{Authority, IssueError, Pass, PassOrder, Traveller};
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, entropy};
 use jiff::SignedDuration;
-use policies::{Ask, Deed, Denial, Endpoint, Permit, Scrutiny, SessionId, Terms};
+use policies::{Ask, Deed, Denial, Permit, Scrutiny, SessionId, Terms};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 use super::chain;
-use super::dial::{dial, seen_from};
 use super::ending::Ending;
 use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
 use super::scope::{Judge, Scope};
-use super::severable::{Severable, Severer};
+use super::severable::Severer;
+use super::way::{Dialled, Way};
 use crate::server::Disk;
 
 /// How many recordings are sealed at once. A thousand that end together must not take the processors
@@ -46,15 +46,6 @@ impl fmt::Debug for Bastion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bastion").finish_non_exhaustive()
     }
-}
-
-/// A socket to the target, and the address from which the target sees us.
-#[derive(Debug)]
-pub struct Dialled {
-    /// The socket, under its severer.
-    pub io: Severable,
-    /// Our side of it.
-    pub source: Option<IpAddr>,
 }
 
 impl Bastion {
@@ -156,20 +147,21 @@ impl Bastion {
         }
     }
 
-    /// Connects to the target. No byte is sent.
-    pub async fn dial(&self, terms: &Terms, severer: &Severer) -> Result<Dialled, ConnectError> {
-        let addr = match &terms.target.endpoint {
-            Endpoint::Ssh(ssh) => &ssh.addr,
-            Endpoint::Postgres(postgres) => &postgres.addr,
+    /// Connects to the target, through those that stand in front of it. No byte is sent to it.
+    pub async fn dial(
+        &self,
+        session: SessionId,
+        terms: &Terms,
+        severer: &Severer,
+    ) -> Result<Dialled, ConnectError> {
+        let way = Way {
+            broker: &self.broker,
+            authority: &self.authority,
+            egress: &self.egress,
         };
-        let stream = dial(addr).await?;
-        let own = stream.local_addr().map_err(ConnectError::Io)?.ip();
-        let source = seen_from(&self.egress, own);
-        let io = severer.wrap(stream).map_err(ConnectError::Io)?;
-        Ok(Dialled {
-            io,
-            source: Some(source),
-        })
+        let traveller = Traveller::Session(session, terms);
+        way.go((&terms.via, terms.target.addr()), traveller, severer)
+            .await
     }
 
     /// Somebody is being told goodbye, until the answer is dropped.

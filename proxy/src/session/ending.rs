@@ -2,7 +2,7 @@
 
 use control::ledger::Cause;
 use policies::words::reach::Summary;
-use policies::words::session::{Missed, Unreachable};
+use policies::words::session::{InFront, Missed, Unreachable};
 use policies::words::{self, Shown, Words};
 use policies::{SeverReason, Terms};
 use recorder::End;
@@ -127,10 +127,25 @@ fn unreachable(refused: &ConnectError) -> Option<Unreachable> {
             Some(Unreachable::Down(Summary::of(tried)))
         }
         ConnectError::Io(_) => Some(Unreachable::Silent),
+        ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(_) => Some(Unreachable::Refused),
-        ConnectError::Violation(_) => Some(Unreachable::Nonsense),
+        ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
+        ConnectError::ClientGone | ConnectError::Recorder(_) => None,
+    }
+}
+
+/// The same, where it was a target in front of it.
+fn behind(refused: &ConnectError) -> Option<InFront> {
+    match refused {
+        ConnectError::Unreachable(_) | ConnectError::Io(_) => Some(InFront::Down),
+        ConnectError::Onward { .. } => Some(InFront::Onward),
+        ConnectError::Impostor(_) => Some(InFront::Impostor),
+        ConnectError::Refused(_) => Some(InFront::Refused),
+        ConnectError::Violation(_) | ConnectError::Issue(_) | ConnectError::Hop { .. } => {
+            Some(InFront::Broken)
+        }
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }
 }

@@ -7,7 +7,7 @@ use std::future::Future;
 
 use ca::Pass;
 use policies::words::Words;
-use policies::{Ask, Credential, PrincipalName};
+use policies::{Ask, Credential, HostPort, PrincipalName, TargetName};
 use recorder::AppendError;
 
 use super::dial::DialError;
@@ -145,6 +145,22 @@ pub enum ConnectError {
     /// Nobody answers there.
     #[error("reach the target")]
     Unreachable(#[from] DialError),
+    /// A target in front of it did not let us through.
+    #[error("go through the target `{name}`")]
+    Hop {
+        /// Which.
+        name: TargetName,
+        /// Why not.
+        source: Box<ConnectError>,
+    },
+    /// It let us in, and does not connect onward.
+    #[error("it does not connect to `{to}`: {why}")]
+    Onward {
+        /// Where to.
+        to: HostPort,
+        /// Why not.
+        why: &'static str,
+    },
     /// It proved to be another one than the one we know.
     #[error("the target did not prove who it is: {0}")]
     Impostor(String),

@@ -1,5 +1,7 @@
 //! What has to be set up on a target, so that it lets tidegate's certificates in.
 
+use super::Trouble;
+
 /// The lines of an SSH target.
 pub fn ssh_lines(user_ca: &str) -> String {
     format!(
@@ -8,6 +10,18 @@ pub fn ssh_lines(user_ca: &str) -> String {
          as /etc/ssh/tidegate_ca.pub, and these two lines in /etc/ssh/sshd_config, then reload sshd:\n\n  \
          TrustedUserCAKeys /etc/ssh/tidegate_ca.pub\n  \
          PubkeyAuthentication yes"
+    )
+}
+
+/// A target in front of another one has several logins, or is not to be managed.
+pub fn jump_login_needed(target: &str, logins: &[&str]) -> Trouble {
+    Trouble::new(
+        format!("cannot go through {target}"),
+        match logins {
+            [] => "only those who manage targets may".to_owned(),
+            several => format!("it has several logins: {}", several.join(", ")),
+        },
+        format!("name one:  --jump LOGIN+{target}"),
     )
 }
 
