@@ -35,6 +35,20 @@ pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
     )
 }
 
+/// What was found when a target was tried as soon as it was added.
+pub fn tried_at_once(ready: bool, found: &str, hint: Option<&str>) -> String {
+    let hint = hint.filter(|_| !ready).map(|hint| format!("\n  {hint}"));
+    let state = if ready {
+        "and ready"
+    } else {
+        "and not ready yet"
+    };
+    format!(
+        "tried at once, {state}: {found}{}",
+        hint.unwrap_or_default()
+    )
+}
+
 /// The places of a PostgreSQL target, for [`postgres_lines`].
 #[derive(Debug, Clone, Copy)]
 pub struct PostgresPlaces<'a> {

@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use control::api::wire::{ProbeOrder, Probed, TargetOrder, TargetView, Trust};
+use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces};
 use policies::{
     Endpoint, GroupName, HostKeyPin, HostPort, Jump, Label, Login, PostgresEndpoint, Protocol,
     ServerPin, SshEndpoint, TargetName,
 };
+use tokio::time;
 
 use super::{FROM, label};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
+use crate::cli::printer::harmless;
 
 /// What to add.
 #[derive(Debug, Subcommand)]
@@ -153,6 +156,27 @@ async fn probe(
         .await
 }
 
+/// How long a look at what was just added may take.
+const TRY_LIMIT: Duration = Duration::from_secs(10);
+
+/// Says whether a target that was just added lets tidegate in, and what to do if not.
+async fn try_at_once(context: &Context, name: &TargetName) {
+    let doing = format!("test {name}");
+    let Ok(client) = context.client(&doing) else {
+        return;
+    };
+    let path = format!("/v1/targets/{}/test", segment(name.as_str()));
+    let nothing = serde_json::json!({});
+    let trying = client.post::<Check>(&doing, &path, &nothing);
+    // Whatever comes of it, the target is added.
+    if let Ok(Ok(check)) = time::timeout(TRY_LIMIT, trying).await {
+        let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
+        let hint = hint.map(harmless::line);
+        let said = cli::tried_at_once(check.ok, &found, hint.as_deref());
+        context.printer.say(&said);
+    }
+}
+
 async fn add(context: &Context, order: &TargetOrder) -> Result<(TargetView, Trust), Failure> {
     let doing = format!("add target {}", order.name);
     let client = context.client(&doing)?;
@@ -202,7 +226,9 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let (added, trust) = add(context, &order).await?;
     let name = added.name.to_string();
     let said = cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim());
-    context.printer.done(&added, &name, &said)
+    context.printer.done(&added, &name, &said)?;
+    try_at_once(context, &added.name).await;
+    Ok(())
 }
 
 pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
@@ -255,7 +281,9 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         from: &args.from,
         target_ca: &trust.x509_target_ca,
     });
-    context.printer.done(&added, &name, &said)
+    context.printer.done(&added, &name, &said)?;
+    try_at_once(context, &added.name).await;
+    Ok(())
 }
 
 fn odd_probe() -> Failure {
