@@ -196,6 +196,7 @@ pub(crate) fn terms(protocol: Protocol, capabilities: Capabilities) -> Terms {
         endpoint: Endpoint::Ssh(SshEndpoint {
             addr: "127.0.0.1:22".parse().unwrap(),
             host_key: HostKeyPin::Keys { keys: Vec::new() },
+            jump: None,
         }),
         logins: [Login::parse("deploy").unwrap()].into(),
         labels: [].into(),
@@ -210,6 +211,7 @@ pub(crate) fn terms(protocol: Protocol, capabilities: Capabilities) -> Terms {
         source: "127.0.0.1".parse().unwrap(),
         target: Arc::new(target),
         login: Login::parse("deploy").unwrap(),
+        via: Vec::new(),
         protocol,
         grant: GrantId::new(at(NOW), [4; 10]),
         until: at("2026-01-02T04:00:00Z"),

@@ -25,6 +25,8 @@ pub enum Purpose {
     PostgresPass,
     /// Looking, after a cut, whether the backend at a PostgreSQL target is gone.
     Halt,
+    /// One connection through an SSH target to another behind it.
+    SshHop,
     /// Looking whether an SSH target lets us in.
     SshTrial,
     /// Looking whether a PostgreSQL target lets us in.

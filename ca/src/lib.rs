@@ -27,6 +27,7 @@ pub mod credential;
 mod fingerprint;
 #[cfg(any(test, tidegate_fuzzing))]
 pub mod fuzzing;
+mod hop;
 mod host;
 mod intent;
 mod issue;
@@ -48,6 +49,7 @@ mod x509;
 
 pub use authority::Authority;
 pub use credential::{CertificateRefusal, LoginProof, check_login_certificate, check_login_x509};
+pub use hop::{HopOrder, Traveller};
 pub use host::{HostIdentity, HostOrder, ServerIdentity};
 pub use intent::{Contents, Extension, Intent, Purpose};
 pub use issue::IssueError;

@@ -117,6 +117,10 @@ impl Profile {
                 extensions: &Extension::ALL,
                 names: Names::Account,
             },
+            Purpose::SshHop => Self {
+                extensions: &[Extension::PermitPortForwarding],
+                ..Self::client(KeyName::SshUserCa, PASS_LIFETIME_MAX)
+            },
             Purpose::PostgresPass => Self::client(KeyName::X509TargetCa, PASS_LIFETIME_MAX),
             Purpose::Halt => Self::client(KeyName::X509TargetCa, HALT_LIFETIME),
             Purpose::SshTrial => Self::client(KeyName::SshUserCa, TRIAL_LIFETIME),

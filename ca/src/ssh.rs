@@ -86,6 +86,7 @@ pub(crate) fn cert_type(purpose: Purpose) -> CertType {
     match purpose {
         Purpose::Host => CertType::Host,
         Purpose::SshPass
+        | Purpose::SshHop
         | Purpose::SshTrial
         | Purpose::PostgresTrial
         | Purpose::SshLogin

@@ -90,6 +90,7 @@ pub(crate) fn parameters(intent: &Intent) -> Result<CertificateParams, IssueErro
     params.extended_key_usages = vec![match intent.purpose {
         Purpose::Server => ExtendedKeyUsagePurpose::ServerAuth,
         Purpose::SshPass
+        | Purpose::SshHop
         | Purpose::SshTrial
         | Purpose::PostgresTrial
         | Purpose::PostgresPass

@@ -28,6 +28,7 @@ pub fn decide(
 ) -> Result<Permit, Denial> {
     let wanted = Wanted::of_ask(ask);
     let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
+    let via = facts.route(target).map_err(|_wayless| wanted.no_grant())?;
     let Some(grant) = wanted.grant(facts, now) else {
         return Err(wanted
             .waiting(facts, now)
@@ -47,6 +48,7 @@ pub fn decide(
         source: ask.source,
         target: Arc::clone(target),
         login: ask.login.clone(),
+        via,
         protocol: ask.protocol,
         grant: grant.id,
         until: grant.expires_at,
@@ -117,6 +119,9 @@ fn usage<'a>(
 ) -> Result<Usage<'a>, Denial> {
     let wanted = Wanted::of_terms(terms);
     let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
+    terms
+        .way_holds(facts)
+        .map_err(|_wayless| wanted.no_grant())?;
     let grant = facts
         .grants
         .get(&terms.grant)

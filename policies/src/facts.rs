@@ -2,12 +2,12 @@
 //!
 //! Values sit behind `Arc`, so a copy of the whole is cheap enough to make on every change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::{
-    Grant, GrantId, Lock, LockId, LockScope, Principal, PrincipalName, Request, RequestId, Target,
-    TargetName,
+    Grant, GrantId, Hop, JUMPS_MAX, Jump, Lock, LockId, LockScope, Principal, PrincipalName,
+    Protocol, Request, RequestId, Target, TargetName,
 };
 
 /// Everything a decision may look at besides the policies.
@@ -25,6 +25,26 @@ pub struct Facts {
     pub locks: BTreeMap<LockId, Arc<Lock>>,
 }
 
+/// Why no way leads to a target that stands behind others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Wayless {
+    /// A target in front of it is not there, or is not what it was.
+    #[error("the target `{name}` in front of it is not there with that login")]
+    Gone {
+        /// Which.
+        name: TargetName,
+    },
+    /// A target in front of it is locked.
+    #[error("the target `{name}` in front of it is locked")]
+    Locked {
+        /// Which.
+        name: TargetName,
+    },
+    /// More stand in front of it than may, or in a circle.
+    #[error("more than {JUMPS_MAX} targets stand in front of it")]
+    Long,
+}
+
 impl Facts {
     /// The lock on this principal, if there is one.
     pub fn lock_on_principal(&self, name: &PrincipalName) -> Option<&Lock> {
@@ -34,6 +54,48 @@ impl Facts {
     /// The lock on this target, if there is one.
     pub fn lock_on_target(&self, name: &TargetName) -> Option<&Lock> {
         self.lock(|scope| matches!(scope, LockScope::Target(locked) if locked == name))
+    }
+
+    /// The targets on the way to this one, the one that tidegate dials first.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not there as it was named, is locked, or there are too many.
+    pub fn route(&self, target: &Target) -> Result<Vec<Hop>, Wayless> {
+        self.way(target.jump())
+    }
+
+    /// The same for a target that stands behind this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`route`](Self::route).
+    pub fn way(&self, jump: Option<&Jump>) -> Result<Vec<Hop>, Wayless> {
+        let mut route = VecDeque::new();
+        let mut next = jump;
+        while let Some(jump) = next {
+            if route.len() >= JUMPS_MAX {
+                return Err(Wayless::Long);
+            }
+            let gone = || Wayless::Gone {
+                name: jump.target.clone(),
+            };
+            let found = self.targets.get(&jump.target).ok_or_else(gone)?;
+            if found.protocol() != Protocol::Ssh || !found.logins.contains(&jump.login) {
+                return Err(gone());
+            }
+            if self.lock_on_target(&found.name).is_some() {
+                return Err(Wayless::Locked {
+                    name: jump.target.clone(),
+                });
+            }
+            route.push_front(Hop {
+                target: Arc::clone(found),
+                login: jump.login.clone(),
+            });
+            next = found.jump();
+        }
+        Ok(route.into())
     }
 
     fn lock(&self, covers: impl Fn(&LockScope) -> bool) -> Option<&Lock> {

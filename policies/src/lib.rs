@@ -58,7 +58,7 @@ pub use decide::{decide, may, scrutiny};
 pub use denial::{Denial, Part};
 pub use diagnose::{Diagnosis, Severity};
 pub use document::{Document, PolicySet};
-pub use facts::Facts;
+pub use facts::{Facts, Wayless};
 pub use grant::{Grant, GrantEnd, GrantOver};
 pub use id::{GrantId, LockId, NodeId, RequestId, SessionId};
 pub use library::{Library, library};
@@ -72,6 +72,7 @@ pub use request::{Filing, Request, RequestError, RequestState};
 pub use sever::SeverReason;
 pub use statement::{Scrutiny, SqlKind, SqlStatement};
 pub use target::{
-    Endpoint, HostKeyPin, HostPort, PostgresEndpoint, ServerPin, SshEndpoint, Target,
+    Endpoint, Hop, HostKeyPin, HostPort, JUMPS_MAX, Jump, PostgresEndpoint, ServerPin, SshEndpoint,
+    Target,
 };
 pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};

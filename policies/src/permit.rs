@@ -7,7 +7,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Capabilities, Credential, GrantId, Login, PrincipalName, Protocol, Target};
+use crate::{
+    Capabilities, Credential, Facts, GrantId, Hop, Login, PrincipalName, Protocol, Target, Wayless,
+};
 
 /// A yes to be spent on one session.
 #[derive(Debug)]
@@ -46,6 +48,9 @@ pub struct Terms {
     pub target: Arc<Target>,
     /// As whom.
     pub login: Login,
+    /// Through which other targets, the one that tidegate dials first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<Hop>,
     /// How.
     pub protocol: Protocol,
     /// By which grant.
@@ -56,6 +61,23 @@ pub struct Terms {
     pub capabilities: Capabilities,
     /// What must be done.
     pub obligations: Obligations,
+}
+
+impl Terms {
+    /// Whether the targets on the way are what they were, and may be gone through.
+    ///
+    /// # Errors
+    ///
+    /// Which of them is not, and why.
+    pub fn way_holds(&self, facts: &Facts) -> Result<(), Wayless> {
+        for (now, then) in facts.route(&self.target)?.iter().zip(&self.via) {
+            if now.target.endpoint != then.target.endpoint {
+                let name = then.target.name.clone();
+                return Err(Wayless::Gone { name });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a permit asks of us.

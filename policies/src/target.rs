@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,22 @@ pub struct Target {
 }
 
 impl Target {
+    /// Where it listens.
+    pub fn addr(&self) -> &HostPort {
+        match &self.endpoint {
+            Endpoint::Ssh(ssh) => &ssh.addr,
+            Endpoint::Postgres(postgres) => &postgres.addr,
+        }
+    }
+
+    /// The target in front of it, if there is one.
+    pub fn jump(&self) -> Option<&Jump> {
+        match &self.endpoint {
+            Endpoint::Ssh(ssh) => ssh.jump.as_ref(),
+            Endpoint::Postgres(_) => None,
+        }
+    }
+
     /// What is spoken with it.
     pub fn protocol(&self) -> Protocol {
         match self.endpoint {
@@ -53,6 +70,47 @@ pub struct SshEndpoint {
     pub addr: HostPort,
     /// How it proves itself.
     pub host_key: HostKeyPin,
+    /// The target in front of it, through which it is reached; none where tidegate dials it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<Jump>,
+}
+
+impl SshEndpoint {
+    /// A server that is dialled by tidegate itself.
+    pub fn new(addr: HostPort, host_key: HostKeyPin) -> Self {
+        Self {
+            addr,
+            host_key,
+            jump: None,
+        }
+    }
+}
+
+/// A target that others are reached through, and the account there: `edge1`, `deploy+edge1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jump {
+    /// Which target.
+    pub target: TargetName,
+    /// As whom.
+    pub login: Login,
+}
+
+impl fmt::Display for Jump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.login, self.target)
+    }
+}
+
+/// How many targets may stand in front of one.
+pub const JUMPS_MAX: usize = 3;
+
+/// One target on the way to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// Which.
+    pub target: Arc<Target>,
+    /// As whom.
+    pub login: Login,
 }
 
 /// How an SSH target's host key is known. There is no third way: a target whose key is not known

@@ -26,6 +26,7 @@ pub mod demo;
 mod denial;
 pub mod forward;
 pub mod postgres;
+pub mod reach;
 pub mod recordings;
 mod request;
 pub mod server;

@@ -9,9 +9,9 @@ mod world;
 
 use jiff::tz::TimeZone;
 use policies::{
-    Capability, Deed, Denial, Document, Endpoint, Facts, HostKeyPin, InputRecording, LockScope,
-    Part, Permit, PolicySet, Protocol, Scrutiny, SqlKind, SqlStatement, SshEndpoint, Terms, decide,
-    library, may, scrutiny,
+    Capability, Deed, Denial, Document, Endpoint, Facts, HostKeyPin, InputRecording, Jump,
+    LockScope, Part, Permit, PolicySet, Protocol, Scrutiny, SqlKind, SqlStatement, SshEndpoint,
+    Target, Terms, Wayless, decide, library, may, scrutiny,
 };
 use world::*;
 
@@ -280,6 +280,7 @@ fn a_session_ends_when_its_target_is_no_longer_what_it_was() {
         host_key: HostKeyPin::Keys {
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
         },
+        jump: None,
     });
     assert!(connect(&granted().with_target(moved)).is_err());
     let mut narrowed = ssh("web1", &[], None);
@@ -513,4 +514,76 @@ fn the_rules_in_the_manual_load_without_a_word() {
     assert!(says(&policies, "public.payroll", SqlKind::Select, None).is_err());
     assert!(says(&policies, "orders", SqlKind::Delete, Some(true)).is_ok());
     assert!(says(&policies, "orders", SqlKind::Ddl, None).is_err());
+}
+
+fn behind(text: &str, before: &str) -> Target {
+    let mut target = ssh(text, &[], None);
+    if let Endpoint::Ssh(endpoint) = &mut target.endpoint {
+        endpoint.jump = Some(Jump {
+            target: target_name(before),
+            login: login("deploy"),
+        });
+    }
+    target
+}
+
+#[test]
+fn a_target_behind_others_is_reached_through_them_in_order() {
+    let facts = granted()
+        .with_target(behind("web1", "inner"))
+        .with_target(behind("inner", "edge"))
+        .with_target(ssh("edge", &[], None));
+    let terms = terms(&shipped(), &facts);
+    let way: Vec<&str> = terms
+        .via
+        .iter()
+        .map(|hop| hop.target.name.as_str())
+        .collect();
+    assert_eq!(way, ["edge", "inner"]);
+    let connect = |facts: &Facts| may(&shipped(), facts, &terms, &Deed::Connect, noon());
+    assert_eq!(connect(&facts), Ok(()));
+    // Whatever changes on the way, the session ends.
+    assert!(connect(&facts.clone().with_target(behind("edge", "web2"))).is_err());
+    let mut narrowed = ssh("edge", &[], None);
+    narrowed.logins.remove(&login("deploy"));
+    assert!(connect(&facts.clone().with_target(narrowed)).is_err());
+    let mut gone = facts;
+    gone.targets.remove(&target_name("inner"));
+    assert!(connect(&gone).is_err());
+}
+
+#[test]
+fn no_way_goes_in_a_circle_or_through_more_than_three() {
+    let circle = granted()
+        .with_target(behind("web1", "edge"))
+        .with_target(behind("edge", "web1"));
+    let web1 = target_name("web1");
+    assert_eq!(circle.route(&circle.targets[&web1]), Err(Wayless::Long));
+    let chain = granted()
+        .with_target(behind("web1", "a"))
+        .with_target(behind("a", "b"))
+        .with_target(behind("b", "c"))
+        .with_target(ssh("c", &[], None));
+    assert_eq!(
+        chain.route(&chain.targets[&web1]).map(|way| way.len()),
+        Ok(3)
+    );
+    let longer = chain
+        .with_target(behind("c", "d"))
+        .with_target(ssh("d", &[], None));
+    assert_eq!(longer.route(&longer.targets[&web1]), Err(Wayless::Long));
+    let nowhere = granted().with_target(behind("web1", "orders"));
+    let gone = Wayless::Gone {
+        name: target_name("orders"),
+    };
+    assert_eq!(
+        nowhere.route(&nowhere.targets[&web1]),
+        Err(gone),
+        "a database carries nobody"
+    );
+    let ask = ask("alice", "web1", "deploy", Protocol::Ssh);
+    assert!(matches!(
+        decide(&shipped(), &nowhere, &ask, noon()),
+        Err(Denial::NoGrant { .. })
+    ));
 }

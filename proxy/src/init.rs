@@ -15,7 +15,9 @@ use control::identity::registered_key;
 use control::store::Backend;
 use control::{Clock, bootstrap::bootstrap, entropy};
 use policies::words::server::Initialised;
-use policies::{Document, GroupName, Principal, PrincipalKind, PrincipalName, RegisteredKey};
+use policies::{
+    Document, GroupName, HostPort, Principal, PrincipalKind, PrincipalName, RegisteredKey,
+};
 
 use crate::config;
 use crate::server::Failure;
@@ -119,9 +121,15 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
         config_dir: args.config_dir.display().to_string(),
         fingerprint: authority.trust_bundle().fingerprint(),
         bastion: format!(
-            "https://{}:{}",
-            args.hosts.first().map_or("localhost", String::as_str),
-            args.api.port()
+            "https://{}",
+            HostPort {
+                host: args
+                    .hosts
+                    .first()
+                    .map_or("localhost", String::as_str)
+                    .to_owned(),
+                port: args.api.port(),
+            }
         ),
         admin: args.admin.clone(),
         store: shown(&store_path(&args.state_dir)),

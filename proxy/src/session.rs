@@ -16,19 +16,22 @@ use tokio::{select, time};
 use tracing::{Instrument, info, info_span, warn};
 
 pub mod bastion;
+pub mod dial;
 pub mod ending;
 pub mod incoming;
 pub mod parting;
 pub mod protocol;
 pub mod scope;
 pub mod severable;
+pub mod way;
 
-use bastion::{Bastion, Dialled};
+use bastion::Bastion;
 use ending::Ending;
 use incoming::Incoming;
 use protocol::{Connected, Front, Halt, Halted, Identified, Protocol, Refused};
 use scope::Scope;
 use severable::Severer;
+use way::Dialled;
 
 /// How long a client may take to say who it is, from accept to the end of authentication.
 ///
@@ -152,7 +155,7 @@ async fn live<P: Protocol>(
 
     let mut halt = None;
     let work = async {
-        let Dialled { io, source } = bastion.dial(scope.terms(), &sides.target).await?;
+        let Dialled { io, source } = bastion.dial(session, scope.terms(), &sides.target).await?;
         let pass = bastion.issue(session, permit, source).await?;
         let connected = protocol.connect(front, io, pass, &scope).await?;
         let Connected { back, halt: stop } = connected;

@@ -42,6 +42,7 @@ pub mod flow;
 pub(crate) mod fuzzing;
 mod gate;
 mod held;
+pub(crate) mod hop;
 pub mod hostkey;
 mod inward;
 pub mod jump;

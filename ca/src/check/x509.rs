@@ -152,6 +152,7 @@ fn verify(
     let usage = match purpose {
         Purpose::Server => KeyUsage::server_auth(),
         Purpose::SshPass
+        | Purpose::SshHop
         | Purpose::SshTrial
         | Purpose::PostgresTrial
         | Purpose::PostgresPass

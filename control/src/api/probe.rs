@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use policies::words::api::Unseen;
 use policies::words::cli::doctor::Unentered;
-use policies::{HostPort, Login, Protocol, Target};
+use policies::{HostPort, Jump, Login, Protocol, Target};
 
 use crate::api::wire::Probed;
 
@@ -20,8 +20,13 @@ pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<(), Unentered>> + Sen
 /// Connects to a server as far as it shows its identity, or as far as it lets us in, and no further.
 /// Implemented by the crate that speaks the protocols; it sets its own time limit.
 pub trait Probe: Debug + Send + Sync {
-    /// Looks at what listens there.
-    fn look<'a>(&'a self, protocol: Protocol, addr: &'a HostPort) -> Seeing<'a>;
+    /// Looks at what listens there, through the target in front of it if there is one.
+    fn look<'a>(
+        &'a self,
+        protocol: Protocol,
+        addr: &'a HostPort,
+        jump: Option<&'a Jump>,
+    ) -> Seeing<'a>;
 
     /// Logs in at a target with a certificate that is made for this, and out again.
     fn enter<'a>(&'a self, target: &'a Target, login: &'a Login) -> Entering<'a>;

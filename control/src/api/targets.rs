@@ -148,7 +148,9 @@ pub(crate) async fn probe(
         .demand(&caller, Office::ManageTargets, ("look at server", ""))
         .await?;
     let order: ProbeOrder = body.read().await?;
-    let seen = house.parts.probe.look(order.protocol, &order.addr).await;
+    let probe = &house.parts.probe;
+    let looking = probe.look(order.protocol, &order.addr, order.jump.as_ref());
+    let seen = looking.await;
     Ok(Json(seen.map_err(ApiRefusal::Unseen)?))
 }
 
@@ -171,13 +173,11 @@ pub(crate) async fn test(
 
 /// Whether a target answers, shows what it was pinned by and lets us in as each of its logins.
 pub(crate) async fn tested(house: &House, target: &Target) -> Check {
-    let addr = match &target.endpoint {
-        Endpoint::Ssh(ssh) => &ssh.addr,
-        Endpoint::Postgres(postgres) => &postgres.addr,
-    };
     let name = target.name.as_str();
-    let finding = match house.parts.probe.look(target.protocol(), addr).await {
-        Err(unseen) => words::target_down(name, unseen.fact()),
+    let probe = &house.parts.probe;
+    let looking = probe.look(target.protocol(), target.addr(), target.jump());
+    let finding = match looking.await {
+        Err(unseen) => words::target_down(name, &unseen.fact()),
         Ok(probed) => match proves(&target.endpoint, &probed) {
             Some(false) => words::target_changed(name),
             // Where a CA has to be asked, whoever logs in asks it.
@@ -200,6 +200,7 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
                 shut.push(login.as_str());
             }
             Err(words::Unentered::Impostor) => return words::target_changed(name),
+            Err(words::Unentered::Wayless { why }) => return words::target_down(name, &why),
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => return words::target_untried(name),
         }
@@ -251,6 +252,7 @@ mod tests {
             host_key: HostKeyPin::Keys {
                 keys: vec![pinned.to_owned()],
             },
+            jump: None,
         });
         let seen = HostKeySeen {
             openssh: seen.to_owned(),
@@ -276,6 +278,7 @@ mod tests {
             host_key: HostKeyPin::Authority {
                 key: "ssh-ed25519 AAAA".to_owned(),
             },
+            jump: None,
         });
         let probed = Probed::Postgres {
             sha256: String::new(),

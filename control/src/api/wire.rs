@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use policies::{
-    Endpoint, GrantId, GroupName, HostPort, Label, LockId, Login, PrincipalKind, PrincipalName,
-    Protocol, Reason, RequestId, SessionId, TargetName,
+    Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
+    PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -211,6 +211,9 @@ pub struct ProbeOrder {
     pub protocol: Protocol,
     /// Where it is, as the bastion reaches it.
     pub addr: HostPort,
+    /// The target in front of it, as which that reaches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<Jump>,
 }
 
 /// What a server showed of itself.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use policies::words::broker::Invalid;
 use policies::{
-    Filing, GrantId, Login, Office, Reason, Request, RequestId, SessionId, Target, TargetName,
-    may_request, may_see,
+    Filing, GrantId, Hop, Jump, Login, Office, Reason, Request, RequestId, SessionId, Target,
+    TargetName, Wayless, may_request, may_see,
 };
 
 use super::desk::View;
@@ -47,6 +48,15 @@ impl Broker {
     /// A target, whoever may see it: for the data plane after admission.
     pub fn target(&self, name: &TargetName) -> Option<Arc<Target>> {
         self.state().facts.targets.get(name).cloned()
+    }
+
+    /// The targets through which one behind this is reached, the one that is dialled first.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such way.
+    pub fn way(&self, jump: Option<&Jump>) -> Result<Vec<Hop>, Wayless> {
+        self.state().facts.way(jump)
     }
 
     /// The targets that the caller may see.
@@ -94,6 +104,7 @@ impl Broker {
             if view.state.facts.targets.contains_key(&target.name) {
                 return Err(exists(&format!("target `{}`", target.name)));
             }
+            reachable(view, &target)?;
             let added = Arc::new(target.clone());
             Ok((
                 vec![Change::TargetAdded {
@@ -121,9 +132,13 @@ impl Broker {
         self.change(caller, ("replace target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
             let before = known(view, &target.name)?;
+            reachable(view, &target)?;
             let moved = before.endpoint != target.endpoint;
             let mut bound = self.inner.book.of_target(&target.name);
             bound.retain(|(_session, terms)| {
+                if terms.target.name != target.name {
+                    return moved;
+                }
                 terms.target.endpoint != target.endpoint || !target.logins.contains(&terms.login)
             });
             let uptime = self.inner.clock.uptime();
@@ -166,6 +181,23 @@ fn known<'v>(view: &'v View<'_>, name: &TargetName) -> Result<&'v Arc<Target>, B
     found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
     })
+}
+
+/// Whether every target in front of this one is there, and there are not too many, also for those
+/// that stand behind it.
+fn reachable(view: &View<'_>, target: &Target) -> Result<(), BrokerError> {
+    let wayless = |refused| BrokerError::Invalid(Invalid::Wayless(refused));
+    let mut facts = view.state.facts.clone();
+    facts
+        .targets
+        .insert(target.name.clone(), Arc::new(target.clone()));
+    facts.route(target).map_err(wayless)?;
+    for other in facts.targets.values() {
+        if let Err(Wayless::Long) = facts.route(other) {
+            return Err(wayless(Wayless::Long));
+        }
+    }
+    Ok(())
 }
 
 fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {

@@ -103,6 +103,10 @@ impl LeaseBook {
             .entry(terms.grant)
             .or_default()
             .insert(session);
+        for hop in &terms.via {
+            let through = pages.by_target.entry(hop.target.name.clone()).or_default();
+            through.insert(session);
+        }
         pages.by_deadline.insert((deadline, session));
         if pages.by_deadline.first() == Some(&(deadline, session)) {
             self.sooner.notify_one();
@@ -242,7 +246,7 @@ impl LeaseBook {
         pages.by_principal.get(name).map_or(0, BTreeSet::len)
     }
 
-    /// The bound sessions to a target that still hold.
+    /// The bound sessions to a target, or through it, that still hold.
     pub(crate) fn of_target(&self, name: &TargetName) -> Vec<Bound> {
         let pages = self.pages();
         pages.listed(pages.by_target.get(name))
@@ -261,6 +265,9 @@ impl Pages {
         unlist(&mut self.by_target, &row.target, session);
         if let Some((terms, deadline)) = &row.bound {
             unlist(&mut self.by_grant, &terms.grant, session);
+            for hop in &terms.via {
+                unlist(&mut self.by_target, &hop.target.name, session);
+            }
             self.by_deadline.remove(&(*deadline, session));
         }
         Some(row)

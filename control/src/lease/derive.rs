@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use policies::{
-    Deed, Denial, GrantId, LockScope, PrincipalName, SessionId, SeverReason, TargetName, Terms, may,
+    Deed, Denial, GrantId, LockScope, PrincipalName, SessionId, SeverReason, TargetName, Terms,
+    Wayless, may,
 };
 
 use super::book::{Bound, LeaseBook};
@@ -56,7 +57,14 @@ pub(crate) fn structural(
     }
     let locked = facts.lock_on_principal(&terms.principal).is_some()
         || facts.lock_on_target(&terms.target.name).is_some();
-    locked.then_some(SeverReason::Locked)
+    if locked {
+        return Some(SeverReason::Locked);
+    }
+    match terms.way_holds(facts) {
+        Ok(()) => None,
+        Err(Wayless::Locked { .. }) => Some(SeverReason::Locked),
+        Err(Wayless::Gone { .. } | Wayless::Long) => Some(SeverReason::TargetRemoved),
+    }
 }
 
 /// Why the policies want this session to end.

@@ -217,6 +217,7 @@ pub fn target(name: &str, env: &str, clock: &Clock) -> Target {
         endpoint: Endpoint::Ssh(SshEndpoint {
             addr,
             host_key: HostKeyPin::Keys { keys },
+            jump: None,
         }),
         logins: BTreeSet::from([Login::parse("deploy").unwrap()]),
         labels: BTreeMap::from([("env".to_owned(), env.to_owned())]),

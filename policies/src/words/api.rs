@@ -1,5 +1,6 @@
 //! What the API says besides the answers of the broker.
 
+use crate::words::reach::{self, Tried};
 use crate::words::{Shown, Words};
 
 /// Why the API did not even ask the broker.
@@ -37,12 +38,17 @@ pub enum ApiRefusal {
 }
 
 /// Why a server did not show its keys or certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unseen {
     /// Its name has no address.
     Unresolved,
-    /// Nothing listens there, or no way leads there.
-    Refused,
+    /// None of its addresses gives a connection.
+    Unreached(Vec<Tried>),
+    /// No way leads through the targets in front of it.
+    Wayless {
+        /// What stands in the way.
+        why: String,
+    },
     /// It accepted and said nothing in time.
     Silent,
     /// It speaks something else, or no TLS.
@@ -51,12 +57,15 @@ pub enum Unseen {
 
 impl Unseen {
     /// The fact, to be built into sentences.
-    pub fn fact(self) -> &'static str {
+    pub fn fact(&self) -> String {
         match self {
-            Self::Unresolved => "its name has no address",
-            Self::Refused => "nothing listens there, or no way leads there",
-            Self::Silent => "it accepted the connection and said nothing in time",
-            Self::Odd => "what answers there does not speak the protocol, or not over TLS",
+            Self::Unresolved => "its name has no address".to_owned(),
+            Self::Unreached(tried) => reach::each(tried),
+            Self::Wayless { why } => why.clone(),
+            Self::Silent => "it accepted the connection and said nothing in time".to_owned(),
+            Self::Odd => {
+                "what answers there does not speak the protocol, or not over TLS".to_owned()
+            }
         }
     }
 }

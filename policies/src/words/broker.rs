@@ -1,7 +1,7 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
 use crate::words::{Shown, Words};
-use crate::{GrantOver, RequestError, RequestId, SessionId};
+use crate::{GrantOver, RequestError, RequestId, SessionId, Wayless};
 
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +114,8 @@ pub enum Invalid {
         /// What was given.
         name: String,
     },
+    /// A target cannot stand behind others in that way.
+    Wayless(Wayless),
     /// The policies hold mistakes.
     Policies {
         /// Each with file, line and advice, as it is to be printed.
@@ -141,6 +143,16 @@ impl Shown for Invalid {
                 Some("ssh-keygen -t ed25519".to_owned()),
             ),
             Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
+            Self::Wayless(wayless) => (
+                "TG526",
+                format!("no way leads there: {wayless}"),
+                Some(match wayless {
+                    Wayless::Gone { name } | Wayless::Locked { name } => {
+                        format!("tidegate target show {name}")
+                    }
+                    Wayless::Long => "tidegate target ls".to_owned(),
+                }),
+            ),
             Self::Policies { mistakes } => (
                 "TG525",
                 format!("the policies are not accepted:\n{}", mistakes.join("\n")),

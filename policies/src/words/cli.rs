@@ -14,7 +14,8 @@ use crate::Diagnosis;
 
 pub use next::{Refusal, next};
 pub use setup::{
-    PostgresPlaces, postgres_lines, postgres_target_added, ssh_lines, ssh_target_added,
+    PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, ssh_lines,
+    ssh_target_added, tried_at_once,
 };
 pub use trouble::Trouble;
 

@@ -1,13 +1,20 @@
 //! Why a target could not be had, in words: `TG401` to `TG409`.
 
+use super::reach::Summary;
 use super::{Shown, Words};
 use crate::TargetName;
 
 /// Why a session that was allowed did not come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreachable {
-    /// Nobody answers at the target's address, or the connection to it broke.
-    Down,
+    /// Its name has no address.
+    Unresolved,
+    /// Nobody answers at any of the target's addresses.
+    Down(Summary),
+    /// A target in front of it did not let us through.
+    Behind(InFront),
+    /// The connection to it broke, or it said nothing in time.
+    Silent,
     /// Another machine answers there than the one we know.
     Impostor,
     /// The target does not accept our certificate.
@@ -16,6 +23,33 @@ pub enum Unreachable {
     Nonsense,
     /// No certificate could be made.
     NoCertificate,
+}
+
+/// What a target in front of another one did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InFront {
+    /// It does not answer.
+    Down,
+    /// Another machine answers there.
+    Impostor,
+    /// It does not accept our certificate.
+    Refused,
+    /// It does not connect onward.
+    Onward,
+    /// It broke off.
+    Broken,
+}
+
+impl InFront {
+    fn fact(self) -> &'static str {
+        match self {
+            Self::Down => "does not answer",
+            Self::Impostor => "is not the one that was added",
+            Self::Refused => "does not accept tidegate's certificate",
+            Self::Onward => "does not connect to it",
+            Self::Broken => "broke off",
+        }
+    }
 }
 
 /// The code for a session that ended because one side broke its protocol.
@@ -37,8 +71,20 @@ impl Shown for Missed<'_> {
     fn words(&self) -> Words {
         let target = self.target;
         match self.why {
-            Unreachable::Down => Words::new("TG401", format!("`{target}` does not answer"))
-                .hint(format!("tidegate target test {target}")),
+            Unreachable::Unresolved | Unreachable::Down(_) | Unreachable::Silent => {
+                let how = match self.why {
+                    Unreachable::Unresolved => ": its name has no address".to_owned(),
+                    Unreachable::Down(summary) => format!(" {summary}"),
+                    _broke => String::new(),
+                };
+                Words::new("TG401", format!("`{target}` does not answer{how}"))
+                    .hint(format!("tidegate target test {target}"))
+            }
+            Unreachable::Behind(front) => Words::new(
+                "TG408",
+                format!("`{target}` is reached through another target, which {}: nothing was sent to `{target}`", front.fact()),
+            )
+            .hint(format!("ask an administrator to run: tidegate target test {target}")),
             Unreachable::Impostor => Words::new(
                 "TG402",
                 format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),

@@ -106,6 +106,7 @@ pub(crate) fn ssh(text: &str, labels: &[(&str, &str)], owners: Option<&str>) -> 
             host_key: HostKeyPin::Keys {
                 keys: vec!["ssh-ed25519 AAAA".to_owned()],
             },
+            jump: None,
         }),
         logins: [login("deploy"), login("root")].into(),
         labels: labels

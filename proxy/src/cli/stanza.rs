@@ -48,8 +48,9 @@ pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> 
 
 /// `HOST:PORT` as `ProxyJump` takes it.
 fn jump(bastion: &HostPort) -> String {
+    // Without brackets ssh would take the end of an IPv6 address for a port.
     match bastion.port {
-        22 => bastion.host.clone(),
+        22 if !bastion.host.contains(':') => bastion.host.clone(),
         _other => bastion.to_string(),
     }
 }

@@ -1,18 +1,14 @@
 //! `ls` and `target`: what one can connect to, and for admins what there is.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand, ValueEnum};
-use control::api::wire::{
-    AccessState, Check, Ended, List, ProbeOrder, Probed, TargetOrder, TargetView, Trust,
-};
+use control::api::wire::{AccessState, Check, Ended, List, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
-use policies::{
-    Endpoint, GroupName, HostKeyPin, HostPort, Label, Login, PostgresEndpoint, Protocol, ServerPin,
-    SshEndpoint, TargetName,
-};
+use policies::{Endpoint, HostKeyPin, Label, Protocol, ServerPin, TargetName};
 use reqwest::Method;
+
+mod add;
+
+use add::AddVerb;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -79,72 +75,6 @@ pub(crate) enum TargetVerb {
     },
 }
 
-/// What to add.
-#[derive(Debug, Subcommand)]
-pub(crate) enum AddVerb {
-    /// An SSH server; the bastion reads its host keys and pins them
-    Ssh(AddSsh),
-    /// A PostgreSQL database; the bastion reads its certificate and pins it
-    Pg(AddPg),
-}
-
-/// What every target has.
-#[derive(Debug, Args)]
-pub(crate) struct Common {
-    /// What to call it
-    name: TargetName,
-    /// Where it is, as the bastion reaches it
-    #[arg(long, value_name = "HOST:PORT")]
-    addr: HostPort,
-    /// A label, for example env=dev
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    label: Vec<Label>,
-    /// The group that owns it
-    #[arg(long, value_name = "GROUP")]
-    owners: Option<GroupName>,
-}
-
-/// An SSH server.
-#[derive(Debug, Args)]
-pub(crate) struct AddSsh {
-    #[command(flatten)]
-    common: Common,
-    /// An account that may be asked for
-    #[arg(long, required = true)]
-    login: Vec<Login>,
-    /// Its host key, instead of reading it: 'ssh-ed25519 AAAA…'
-    #[arg(long, value_name = "KEY")]
-    host_key: Vec<String>,
-    /// The CA of its host certificates, instead of its host keys
-    #[arg(long, value_name = "KEY", conflicts_with = "host_key")]
-    host_ca: Option<String>,
-}
-
-/// A PostgreSQL database.
-#[derive(Debug, Args)]
-pub(crate) struct AddPg {
-    #[command(flatten)]
-    common: Common,
-    /// The database to connect to
-    #[arg(long)]
-    dbname: String,
-    /// A role that may be asked for
-    #[arg(long, required = true)]
-    role: Vec<Login>,
-    /// The SHA-256 of its certificate, instead of reading it
-    #[arg(long, value_name = "HEX")]
-    server_cert_sha256: Option<String>,
-    /// The CA of its certificate, instead of the certificate itself
-    #[arg(long, value_name = "FILE", conflicts_with = "server_cert_sha256")]
-    server_ca: Option<PathBuf>,
-    /// The name in its certificate, with --server-ca; else the host of --addr
-    #[arg(long, value_name = "NAME", requires = "server_ca")]
-    server_name: Option<String>,
-    /// Where the bastion comes from, as `pg_hba.conf` writes it, for the line that is printed
-    #[arg(long, value_name = "CIDR", default_value = FROM)]
-    from: String,
-}
-
 impl Row for TargetView {
     const COLUMNS: (&'static [&'static str], usize) = (
         &[
@@ -208,7 +138,11 @@ fn place(endpoint: &Endpoint) -> (String, String) {
                 HostKeyPin::Keys { keys } => keys.join(", "),
                 HostKeyPin::Authority { key } => format!("CA {key}"),
             };
-            (ssh.addr.to_string(), pinned)
+            let address = match &ssh.jump {
+                Some(jump) => format!("{} through {jump}", ssh.addr),
+                None => ssh.addr.to_string(),
+            };
+            (address, pinned)
         }
         Endpoint::Postgres(postgres) => {
             let pinned = match &postgres.server {
@@ -258,8 +192,8 @@ pub(crate) async fn listed(context: &Context) -> Result<List<TargetView>, Failur
 pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
     match verb {
         TargetVerb::Add(verb) => match *verb {
-            AddVerb::Ssh(args) => add_ssh(context, args).await,
-            AddVerb::Pg(args) => add_pg(context, args).await,
+            AddVerb::Ssh(args) => add::ssh(context, args).await,
+            AddVerb::Pg(args) => add::pg(context, args).await,
         },
         TargetVerb::Ls => {
             let list = listed(context).await?;
@@ -337,122 +271,3 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
 
 /// Where the bastion comes from, as far as this side knows.
 const FROM: &str = "127.0.0.1/32";
-
-async fn probe(context: &Context, protocol: Protocol, addr: &HostPort) -> Result<Probed, Failure> {
-    let doing = format!("look at {addr}");
-    let order = ProbeOrder {
-        protocol,
-        addr: addr.clone(),
-    };
-    context
-        .client(&doing)?
-        .post(&doing, "/v1/targets/probe", &order)
-        .await
-}
-
-async fn add(context: &Context, order: &TargetOrder) -> Result<(TargetView, Trust), Failure> {
-    let doing = format!("add target {}", order.name);
-    let client = context.client(&doing)?;
-    let added = client.post(&doing, "/v1/targets", order).await?;
-    Ok((added, client.get(&doing, "/v1/trust").await?))
-}
-
-async fn add_ssh(context: &Context, args: AddSsh) -> Outcome {
-    let host_key = match (args.host_ca, args.host_key) {
-        (Some(key), _) => HostKeyPin::Authority { key },
-        (None, keys) if !keys.is_empty() => HostKeyPin::Keys { keys },
-        (None, _) => match probe(context, Protocol::Ssh, &args.common.addr).await? {
-            Probed::Ssh { host_keys } => {
-                for seen in &host_keys {
-                    let kind = seen.openssh.split(' ').next().unwrap_or_default();
-                    context
-                        .printer
-                        .say(&cli::host_key_seen(kind, &seen.fingerprint));
-                }
-                HostKeyPin::Keys {
-                    keys: host_keys.into_iter().map(|seen| seen.openssh).collect(),
-                }
-            }
-            Probed::Postgres { .. } => return Err(odd_probe()),
-        },
-    };
-    let login = args
-        .login
-        .first()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let order = TargetOrder {
-        name: args.common.name,
-        endpoint: Endpoint::Ssh(SshEndpoint {
-            addr: args.common.addr,
-            host_key,
-        }),
-        logins: args.login.into_iter().collect(),
-        labels: args.common.label,
-        owners: args.common.owners,
-    };
-    let (added, trust) = add(context, &order).await?;
-    let name = added.name.to_string();
-    let said = cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim());
-    context.printer.done(&added, &name, &said)
-}
-
-async fn add_pg(context: &Context, args: AddPg) -> Outcome {
-    let addr = args.common.addr;
-    let server = match (args.server_ca, args.server_cert_sha256) {
-        (Some(path), _) => {
-            let pem = std::fs::read_to_string(&path)
-                .map_err(|error| Failure::unread(&path.to_string_lossy(), &error))?;
-            ServerPin::Authority {
-                pem,
-                host: args.server_name.unwrap_or_else(|| addr.host.clone()),
-            }
-        }
-        (None, Some(sha256)) => ServerPin::Certificate {
-            sha256: sha256.to_ascii_lowercase(),
-        },
-        (None, None) => match probe(context, Protocol::Postgres, &addr).await? {
-            Probed::Postgres {
-                sha256,
-                subject,
-                names,
-            } => {
-                context
-                    .printer
-                    .say(&cli::certificate_seen(&subject, &names, &sha256));
-                ServerPin::Certificate { sha256 }
-            }
-            Probed::Ssh { .. } => return Err(odd_probe()),
-        },
-    };
-    let roles: BTreeSet<Login> = args.role.into_iter().collect();
-    let order = TargetOrder {
-        name: args.common.name,
-        endpoint: Endpoint::Postgres(PostgresEndpoint {
-            addr,
-            dbname: args.dbname.clone(),
-            server,
-        }),
-        logins: roles.clone(),
-        labels: args.common.label,
-        owners: args.common.owners,
-    };
-    let (added, trust) = add(context, &order).await?;
-    let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
-    let name = added.name.to_string();
-    let said = cli::postgres_target_added(&PostgresPlaces {
-        target: &name,
-        dbname: &args.dbname,
-        roles: &roles,
-        from: &args.from,
-        target_ca: &trust.x509_target_ca,
-    });
-    context.printer.done(&added, &name, &said)
-}
-
-fn odd_probe() -> Failure {
-    Failure::new(
-        Exit::Error,
-        cli::odd_answer("it looked with another protocol"),
-    )
-}

@@ -5,10 +5,8 @@
 
 use std::io;
 
-use policies::HostPort;
 use rustls::Error as TlsError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -62,13 +60,6 @@ impl From<ConnectError> for LoginError {
     fn from(error: ConnectError) -> Self {
         Self { error, said: None }
     }
-}
-
-/// Opens a connection of our own, beside a session's.
-pub(crate) async fn dial(at: &HostPort) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((at.host.as_str(), at.port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// Asks for TLS and checks who is there. Exactly one byte is read before TLS, so nothing that was

@@ -24,6 +24,7 @@ use tracing::debug;
 use super::back::{self, BackendKey};
 use super::tls::Trust;
 use super::wire::packet;
+use crate::session::dial::dial;
 use crate::session::scope::Scope;
 
 /// How many cancel requests one source may send in a second.
@@ -83,7 +84,7 @@ impl Stopper {
     pub(crate) async fn stop(&self) -> io::Result<()> {
         // Made when it is needed: most sessions have nothing stopped.
         let stranger = Trust::new(&self.pin, &self.addr.host, None).map_err(io::Error::other)?;
-        let stream = back::dial(&self.addr).await?;
+        let stream = dial(&self.addr).await.map_err(io::Error::other)?;
         let mut tls = back::secure(stream, &stranger)
             .await
             .map_err(io::Error::other)?;

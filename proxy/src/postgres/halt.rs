@@ -19,6 +19,7 @@ use super::back::{self, LoginError};
 use super::cancel::Stopper;
 use super::tls::Trust;
 use super::wire::{self, message, put_text};
+use crate::session::dial::dial;
 use crate::session::protocol::{ConnectError, Halt, Halted};
 
 /// How many look whether a process is gone at the same time. A server has few connections to spare,
@@ -91,7 +92,7 @@ async fn watch(pid: i32, pass: &Pass) -> Result<(), LoginError> {
     } = endpoint;
     let trust = Trust::new(server, &addr.host, Some(&pass.key))
         .map_err(|refused| ConnectError::Impostor(refused.to_string()))?;
-    let stream = back::dial(addr).await.map_err(ConnectError::Io)?;
+    let stream = dial(addr).await.map_err(ConnectError::from)?;
     let mut tls = back::secure(stream, &trust).await?;
     back::login(&mut tls, pass.terms.login.as_str(), dbname, &[]).await?;
     // Only a process that is older than this connection: numbers are used again.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ca::PassKey;
 use policies::{HostPort, Login, PostgresEndpoint, ServerPin};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -16,6 +17,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::back;
 use super::tls::{self, Trust};
 use super::wire::message;
+use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
 
 /// How long a server may take to show its certificate.
@@ -49,13 +51,8 @@ impl Probed {
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Nobody answers there.
-    #[error("reach `{at}`")]
-    Unreachable {
-        /// Where.
-        at: HostPort,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Unreachable(#[from] DialError),
     /// It does not begin TLS as PostgreSQL does.
     #[error("begin TLS with `{at}`")]
     Tls {
@@ -84,7 +81,8 @@ pub enum ProbeError {
 ///
 /// When there is none to be had.
 pub async fn probe(at: &HostPort) -> Result<Probed, ProbeError> {
-    let der = time::timeout(PROBE_LIMIT, shown(at))
+    let stream = dial(at).await?;
+    let der = time::timeout(PROBE_LIMIT, shown(at, stream))
         .await
         .map_err(|_elapsed| ProbeError::Slow { at: at.clone() })??;
     read(&der).ok_or_else(|| ProbeError::Certificate { at: at.clone() })
@@ -100,10 +98,10 @@ pub(crate) async fn enter(
     login: &Login,
     key: &PassKey,
 ) -> Result<(), ConnectError> {
+    let stream = dial(&endpoint.addr).await?;
     let entering = async {
         let trust = Trust::new(&endpoint.server, &endpoint.addr.host, Some(key))
             .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
-        let stream = back::dial(&endpoint.addr).await.map_err(ConnectError::Io)?;
         let mut tls = back::secure(stream, &trust).await?;
         back::login(&mut tls, login.as_str(), &endpoint.dbname, &[])
             .await
@@ -119,17 +117,11 @@ pub(crate) async fn enter(
     entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-async fn shown(at: &HostPort) -> Result<Vec<u8>, ProbeError> {
+async fn shown(at: &HostPort, stream: TcpStream) -> Result<Vec<u8>, ProbeError> {
     let refuse = |source| ProbeError::Tls {
         at: at.clone(),
         source,
     };
-    let stream = back::dial(at)
-        .await
-        .map_err(|source| ProbeError::Unreachable {
-            at: at.clone(),
-            source,
-        })?;
     let trust = Trust::anything(&at.host)
         .map_err(|odd| refuse(ConnectError::Violation(odd.to_string())))?;
     let mut tls = back::secure(stream, &trust).await.map_err(refuse)?;

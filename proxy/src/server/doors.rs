@@ -21,7 +21,7 @@ use super::probe::Lookout;
 use super::tracks::Tracks;
 use super::{Failure, House};
 use crate::config::Config;
-use crate::listener::{self, Book, Seat, Seats};
+use crate::listener::{self, Book, Family, Seat, Seats};
 use crate::postgres::Postgres;
 use crate::session::bastion::Bastion;
 use crate::session::incoming::{Incoming, Newcomer};
@@ -51,7 +51,8 @@ impl Listeners {
 fn bind(addresses: &[SocketAddr], protocol: &'static str) -> Result<Vec<TcpListener>, Failure> {
     let bind_one = |address: &SocketAddr| {
         let address = *address;
-        listener::bind(address).map_err(|source| Failure::Listen {
+        let family = Family::of(address, addresses);
+        listener::bind(address, family).map_err(|source| Failure::Listen {
             address,
             protocol,
             source,
@@ -107,6 +108,7 @@ impl Doors {
             probe: Arc::new(Lookout {
                 broker: house.broker.clone(),
                 authority: house.authority.clone(),
+                egress: config.egress.clone(),
             }),
             entrances: entrances(config),
         });

@@ -1,18 +1,21 @@
 //! Looks at servers for `target add` and `doctor`, each through its own protocol.
 
-use std::io;
+use std::net::IpAddr;
 
-use ca::{Authority, TrialOrder};
+use ca::{Authority, Traveller, TrialOrder};
 use control::api::wire::{HostKeySeen, Probed};
 use control::api::{Entering, Probe, Seeing};
 use control::{Broker, entropy};
 use policies::words::api::Unseen;
 use policies::words::cli::doctor::Unentered;
-use policies::{Endpoint, HostPort, Login, Protocol, Target};
+use policies::{Endpoint, Hop, HostPort, Jump, Login, Protocol, Target, TargetName, Wayless};
 use tracing::{info, warn};
 
 use crate::session::chain;
+use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
+use crate::session::severable::{Severable, Severer};
+use crate::session::way::Way;
 use crate::{postgres, ssh};
 
 /// Both protocols' ways of looking, and what certificates are made with to go in.
@@ -20,6 +23,7 @@ use crate::{postgres, ssh};
 pub(super) struct Lookout {
     pub(super) broker: Broker,
     pub(super) authority: Authority,
+    pub(super) egress: Vec<IpAddr>,
 }
 
 impl Lookout {
@@ -40,16 +44,32 @@ impl Lookout {
             warn!(target = %target.name, reason = %chain(&refused), "trial.unissued");
             Unentered::Unissued
         })?;
-        let entered = match &target.endpoint {
-            Endpoint::Ssh(endpoint) => ssh::probe::enter(endpoint, login, &key, now).await,
-            Endpoint::Postgres(endpoint) => postgres::probe::enter(endpoint, login, &key).await,
+        let wayless = |refused: Wayless| ConnectError::Violation(refused.to_string());
+        let entered = async {
+            let severer = Severer::default();
+            match &target.endpoint {
+                Endpoint::Ssh(endpoint) => {
+                    let via = self.broker.way(target.jump()).map_err(wayless)?;
+                    let io = self
+                        .go(&via, &endpoint.addr, &target.name, &severer)
+                        .await?;
+                    ssh::probe::enter(io, endpoint, login, &key, now).await
+                }
+                Endpoint::Postgres(endpoint) => postgres::probe::enter(endpoint, login, &key).await,
+            }
         };
+        let entered = entered.await;
         entered.map_err(|refused| {
             info!(target = %target.name, %login, reason = %chain(&refused), "target.unentered");
             match refused {
                 ConnectError::Refused(said) => Unentered::Refused { said },
                 ConnectError::Impostor(_) => Unentered::Impostor,
-                ConnectError::Unreachable { .. }
+                refused @ (ConnectError::Hop { .. } | ConnectError::Onward { .. }) => {
+                    Unentered::Wayless {
+                        why: chain(&refused),
+                    }
+                }
+                ConnectError::Unreachable(_)
                 | ConnectError::Violation(_)
                 | ConnectError::Io(_)
                 | ConnectError::Issue(_)
@@ -60,11 +80,74 @@ impl Lookout {
     }
 }
 
+impl Lookout {
+    /// A connection to where an SSH server is, or is to be.
+    async fn go(
+        &self,
+        via: &[Hop],
+        addr: &HostPort,
+        name: &TargetName,
+        severer: &Severer,
+    ) -> Result<Severable, ConnectError> {
+        let way = Way {
+            broker: &self.broker,
+            authority: &self.authority,
+            egress: &self.egress,
+        };
+        let gone = way.go((via, addr), Traveller::Trial(name), severer);
+        Ok(gone.await?.io)
+    }
+
+    /// Every host key that an SSH server has.
+    async fn ssh(&self, addr: &HostPort, jump: Option<&Jump>) -> Result<Probed, Unseen> {
+        let wayless = |refused: Wayless| Unseen::Wayless {
+            why: refused.to_string(),
+        };
+        let via = self.broker.way(jump).map_err(wayless)?;
+        // What is signed is named after the last one on the way: the server has no name yet.
+        let name = via.last().map(|hop| hop.target.name.clone());
+        let mut host_keys = Vec::<HostKeySeen>::new();
+        for kind in ssh::probe::kinds() {
+            let severer = Severer::default();
+            let io = match &name {
+                Some(name) => self.go(&via, addr, name, &severer).await,
+                None => {
+                    async {
+                        let stream = dial(addr).await?;
+                        severer.wrap(stream).map_err(ConnectError::Io)
+                    }
+                    .await
+                }
+            };
+            let io = io.map_err(|refused| {
+                info!(%addr, reason = %chain(&refused), "target.unseen");
+                unreached(refused)
+            })?;
+            if let Some(seen) = ssh::probe::look(io, kind.clone()).await {
+                host_keys.push(HostKeySeen {
+                    openssh: seen.openssh,
+                    fingerprint: seen.fingerprint,
+                });
+            }
+        }
+        if host_keys.is_empty() {
+            info!(%addr, "target.odd");
+            return Err(Unseen::Odd);
+        }
+        Ok(Probed::Ssh { host_keys })
+    }
+}
+
 impl Probe for Lookout {
-    fn look<'a>(&'a self, protocol: Protocol, addr: &'a HostPort) -> Seeing<'a> {
+    fn look<'a>(
+        &'a self,
+        protocol: Protocol,
+        addr: &'a HostPort,
+        jump: Option<&'a Jump>,
+    ) -> Seeing<'a> {
         Box::pin(async move {
             match protocol {
-                Protocol::Ssh => ssh(addr).await,
+                Protocol::Ssh => self.ssh(addr, jump).await,
                 Protocol::Postgres => postgres(addr).await,
             }
         })
@@ -75,28 +158,11 @@ impl Probe for Lookout {
     }
 }
 
-async fn ssh(addr: &HostPort) -> Result<Probed, Unseen> {
-    let seen = ssh::probe::host_keys(addr).await.map_err(|refused| {
-        info!(%addr, reason = %chain(&refused), "target.unseen");
-        match refused {
-            ssh::probe::ProbeError::Connect { source, .. } => unseen(&source),
-            ssh::probe::ProbeError::NoKey { .. } => Unseen::Odd,
-        }
-    })?;
-    let seen = seen.into_iter().map(|key| HostKeySeen {
-        openssh: key.openssh,
-        fingerprint: key.fingerprint,
-    });
-    Ok(Probed::Ssh {
-        host_keys: seen.collect(),
-    })
-}
-
 async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
     let seen = postgres::probe::probe(addr).await.map_err(|refused| {
         info!(%addr, reason = %chain(&refused), "target.unseen");
         match refused {
-            postgres::probe::ProbeError::Unreachable { source, .. } => unseen(&source),
+            postgres::probe::ProbeError::Unreachable(refused) => unseen(refused),
             postgres::probe::ProbeError::Slow { .. } => Unseen::Silent,
             postgres::probe::ProbeError::Tls { .. }
             | postgres::probe::ProbeError::Certificate { .. } => Unseen::Odd,
@@ -109,24 +175,18 @@ async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
     })
 }
 
+/// What a server that could not be reached tells those who manage targets.
+fn unreached(refused: ConnectError) -> Unseen {
+    match refused {
+        ConnectError::Unreachable(refused) => unseen(refused),
+        other => Unseen::Wayless { why: chain(&other) },
+    }
+}
+
 /// What a connection that could not be made tells.
-fn unseen(refused: &io::Error) -> Unseen {
-    use io::ErrorKind::{
-        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
-    };
-    let kind = refused.kind();
-    if kind == TimedOut {
-        Unseen::Silent
-    } else if [
-        ConnectionRefused,
-        ConnectionReset,
-        HostUnreachable,
-        NetworkUnreachable,
-    ]
-    .contains(&kind)
-    {
-        Unseen::Refused
-    } else {
-        Unseen::Unresolved
+fn unseen(refused: DialError) -> Unseen {
+    match refused {
+        DialError::Unresolved { .. } => Unseen::Unresolved,
+        DialError::Unreached { tried, .. } => Unseen::Unreached(tried),
     }
 }

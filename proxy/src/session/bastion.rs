@@ -8,15 +8,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ca::{Authority, IssueError, Pass, PassOrder};
+use ca::{Authority, IssueError, Pass, PassOrder, Traveller};
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, entropy};
 use jiff::SignedDuration;
-use policies::{Ask, Deed, Denial, Endpoint, Permit, Scrutiny, SessionId, Terms};
+use policies::{Ask, Deed, Denial, Permit, Scrutiny, SessionId, Terms};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time;
 use tracing::{error, warn};
 
 use super::chain;
@@ -24,11 +22,9 @@ use super::ending::Ending;
 use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
 use super::scope::{Judge, Scope};
-use super::severable::{Severable, Severer};
+use super::severable::Severer;
+use super::way::{Dialled, Way};
 use crate::server::Disk;
-
-/// How long a target may take to accept our connection.
-const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many recordings are sealed at once. A thousand that end together must not take the processors
 /// from those who are still to be told.
@@ -50,15 +46,6 @@ impl fmt::Debug for Bastion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bastion").finish_non_exhaustive()
     }
-}
-
-/// A socket to the target, and the address from which the target sees us.
-#[derive(Debug)]
-pub struct Dialled {
-    /// The socket, under its severer.
-    pub io: Severable,
-    /// Our side of it.
-    pub source: Option<IpAddr>,
 }
 
 impl Bastion {
@@ -160,32 +147,21 @@ impl Bastion {
         }
     }
 
-    /// Connects to the target. No byte is sent.
-    pub async fn dial(&self, terms: &Terms, severer: &Severer) -> Result<Dialled, ConnectError> {
-        let addr = match &terms.target.endpoint {
-            Endpoint::Ssh(ssh) => &ssh.addr,
-            Endpoint::Postgres(postgres) => &postgres.addr,
+    /// Connects to the target, through those that stand in front of it. No byte is sent to it.
+    pub async fn dial(
+        &self,
+        session: SessionId,
+        terms: &Terms,
+        severer: &Severer,
+    ) -> Result<Dialled, ConnectError> {
+        let way = Way {
+            broker: &self.broker,
+            authority: &self.authority,
+            egress: &self.egress,
         };
-        let unreachable = |source: io::Error| ConnectError::Unreachable {
-            addr: addr.to_string(),
-            source,
-        };
-        let dialling = TcpStream::connect((addr.host.as_str(), addr.port));
-        let stream = match time::timeout(DIAL_LIMIT, dialling).await {
-            Ok(dialled) => dialled.map_err(unreachable)?,
-            Err(_elapsed) => return Err(unreachable(io::Error::from(io::ErrorKind::TimedOut))),
-        };
-        let own = stream
-            .local_addr()
-            .map_err(unreachable)?
-            .ip()
-            .to_canonical();
-        let source = self.egress.first().copied().unwrap_or(own);
-        let io = severer.wrap(stream).map_err(unreachable)?;
-        Ok(Dialled {
-            io,
-            source: Some(source),
-        })
+        let traveller = Traveller::Session(session, terms);
+        way.go((&terms.via, terms.target.addr()), traveller, severer)
+            .await
     }
 
     /// Somebody is being told goodbye, until the answer is dropped.

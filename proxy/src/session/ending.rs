@@ -1,13 +1,15 @@
 //! How a session ended, before it is worded and written down.
 
 use control::ledger::Cause;
-use policies::words::session::{Missed, Unreachable};
+use policies::words::reach::Summary;
+use policies::words::session::{InFront, Missed, Unreachable};
 use policies::words::{self, Shown, Words};
 use policies::{SeverReason, Terms};
 use recorder::End;
 use tracing::{debug, warn};
 
 use super::chain;
+use super::dial::DialError;
 use super::protocol::{Closed, ConnectError};
 
 /// How a session ended.
@@ -120,11 +122,30 @@ fn code(refused: &ConnectError, terms: &Terms) -> &'static str {
 /// As much of it as the client may know.
 fn unreachable(refused: &ConnectError) -> Option<Unreachable> {
     match refused {
-        ConnectError::Unreachable { .. } | ConnectError::Io(_) => Some(Unreachable::Down),
+        ConnectError::Unreachable(DialError::Unresolved { .. }) => Some(Unreachable::Unresolved),
+        ConnectError::Unreachable(DialError::Unreached { tried, .. }) => {
+            Some(Unreachable::Down(Summary::of(tried)))
+        }
+        ConnectError::Io(_) => Some(Unreachable::Silent),
+        ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(_) => Some(Unreachable::Refused),
-        ConnectError::Violation(_) => Some(Unreachable::Nonsense),
+        ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
+        ConnectError::ClientGone | ConnectError::Recorder(_) => None,
+    }
+}
+
+/// The same, where it was a target in front of it.
+fn behind(refused: &ConnectError) -> Option<InFront> {
+    match refused {
+        ConnectError::Unreachable(_) | ConnectError::Io(_) => Some(InFront::Down),
+        ConnectError::Onward { .. } => Some(InFront::Onward),
+        ConnectError::Impostor(_) => Some(InFront::Impostor),
+        ConnectError::Refused(_) => Some(InFront::Refused),
+        ConnectError::Violation(_) | ConnectError::Issue(_) | ConnectError::Hop { .. } => {
+            Some(InFront::Broken)
+        }
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }
 }

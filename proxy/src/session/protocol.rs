@@ -7,9 +7,10 @@ use std::future::Future;
 
 use ca::Pass;
 use policies::words::Words;
-use policies::{Ask, Credential, PrincipalName};
+use policies::{Ask, Credential, HostPort, PrincipalName, TargetName};
 use recorder::AppendError;
 
+use super::dial::DialError;
 use super::incoming::Newcomer;
 use super::scope::Scope;
 use super::severable::Severable;
@@ -142,12 +143,23 @@ pub enum Refused {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answers there.
-    #[error("reach the target at {addr}")]
-    Unreachable {
-        /// Where it should be.
-        addr: String,
-        /// What the system said.
-        source: std::io::Error,
+    #[error("reach the target")]
+    Unreachable(#[from] DialError),
+    /// A target in front of it did not let us through.
+    #[error("go through the target `{name}`")]
+    Hop {
+        /// Which.
+        name: TargetName,
+        /// Why not.
+        source: Box<ConnectError>,
+    },
+    /// It let us in, and does not connect onward.
+    #[error("it does not connect to `{to}`: {why}")]
+    Onward {
+        /// Where to.
+        to: HostPort,
+        /// Why not.
+        why: &'static str,
     },
     /// It proved to be another one than the one we know.
     #[error("the target did not prove who it is: {0}")]

@@ -39,6 +39,8 @@ struct Shared {
     writer: AtomicWaker,
     /// A second descriptor of the same socket, so that it can be aborted while its owner is stuck.
     socket: OnceLock<OwnedFd>,
+    /// What runs inside of it.
+    inner: OnceLock<Arc<Shared>>,
 }
 
 impl Severer {
@@ -65,6 +67,24 @@ impl Severer {
         Severable {
             io: Io::Carrier(Box::new(carrier)),
             shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Wraps a connection that runs inside of what this severer holds, and ends with it.
+    pub fn wrap_inner(&self, carrier: impl Carrier) -> Severable {
+        let inner = Arc::new(Shared::default());
+        let mut outer = &self.shared;
+        while let Err(_taken) = outer.inner.set(Arc::clone(&inner)) {
+            let Some(next) = outer.inner.get() else { break };
+            outer = next;
+        }
+        // Whoever severed before it was held has not seen it.
+        if self.is_severed() {
+            inner.sever();
+        }
+        Severable {
+            io: Io::Carrier(Box::new(carrier)),
+            shared: inner,
         }
     }
 
@@ -138,6 +158,9 @@ impl Shared {
     fn wake(&self) {
         self.reader.wake();
         self.writer.wake();
+        if let Some(inner) = self.inner.get() {
+            inner.sever();
+        }
     }
 
     fn is_severed(&self) -> bool {

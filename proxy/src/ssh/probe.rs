@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use ca::PassKey;
 use jiff::Timestamp;
-use policies::{HostPort, Login, SshEndpoint};
+use policies::{Login, SshEndpoint};
 use russh::Disconnect;
 use russh::client::{self, AuthResult, Handler};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
-use tokio::net::TcpStream;
 use tokio::time;
 
 use super::algorithms;
 use super::hostkey::{HostKeyRefusal, Pin};
 use crate::session::protocol::ConnectError;
+use crate::session::severable::Severable;
 
 /// How long one look may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
@@ -30,50 +30,11 @@ pub struct SeenKey {
     pub fingerprint: String,
 }
 
-/// Why no host key could be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// Nobody answers there.
-    #[error("connect to {addr}")]
-    Connect {
-        /// Where.
-        addr: HostPort,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Somebody answers, and does not speak SSH in a way that we would.
-    #[error("{addr} shows no host key of a kind that is accepted")]
-    NoKey {
-        /// Where.
-        addr: HostPort,
-    },
-}
-
-/// Reads every host key that the target has, one connection for each kind.
-pub async fn host_keys(addr: &HostPort) -> Result<Vec<SeenKey>, ProbeError> {
-    let kinds = algorithms::HOST_SIGNATURES
+/// The kinds of host keys that are looked for, one connection for each.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static Algorithm> {
+    algorithms::HOST_SIGNATURES
         .iter()
-        .filter(|kind| **kind != OLDER_RSA);
-    let mut seen = Vec::<SeenKey>::new();
-    for kind in kinds {
-        let connecting = TcpStream::connect((addr.host.as_str(), addr.port));
-        let connected = match time::timeout(LOOK_LIMIT, connecting).await {
-            Ok(connected) => connected,
-            Err(_elapsed) => Err(std::io::ErrorKind::TimedOut.into()),
-        };
-        let stream = connected.map_err(|source| ProbeError::Connect {
-            addr: addr.clone(),
-            source,
-        })?;
-        if let Some(key) = look(stream, kind.clone()).await {
-            seen.push(key);
-        }
-    }
-    if seen.is_empty() {
-        Err(ProbeError::NoKey { addr: addr.clone() })
-    } else {
-        Ok(seen)
-    }
+        .filter(|kind| **kind != OLDER_RSA)
 }
 
 /// The same key as with SHA-512; one look at it is enough.
@@ -82,12 +43,12 @@ const OLDER_RSA: Algorithm = Algorithm::Rsa {
 };
 
 /// The key of this kind, if the target has one.
-async fn look(stream: TcpStream, kind: Algorithm) -> Option<SeenKey> {
+pub(crate) async fn look(io: Severable, kind: Algorithm) -> Option<SeenKey> {
     let eye = Eye::default();
     let seen = Arc::clone(&eye.seen);
     let config = algorithms::client(vec![kind], Vec::new());
     // It always fails: the key is looked at and then declined.
-    let declined = time::timeout(LOOK_LIMIT, client::connect_stream(config, stream, eye)).await;
+    let declined = time::timeout(LOOK_LIMIT, client::connect_stream(config, io, eye)).await;
     tracing::debug!(ended = declined.is_ok(), "target.looked_at");
     let key = seen.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     let bare = PublicKey::from(key.key_data().clone());
@@ -120,6 +81,7 @@ impl Handler for Eye {
 ///
 /// When it cannot be reached, is not the one we know, or does not accept the certificate.
 pub(crate) async fn enter(
+    io: Severable,
     endpoint: &SshEndpoint,
     login: &Login,
     key: &PassKey,
@@ -133,10 +95,6 @@ pub(crate) async fn enter(
         let pin = Pin::read(endpoint).map_err(impostor)?;
         let (keys, certificates) = pin.algorithms();
         let config = algorithms::client(keys, certificates);
-        let addr = &endpoint.addr;
-        let stream = TcpStream::connect((addr.host.as_str(), addr.port))
-            .await
-            .map_err(ConnectError::Io)?;
         let known = Known {
             pin,
             now,
@@ -150,7 +108,7 @@ pub(crate) async fn enter(
                 |refused| ConnectError::Impostor(refused.to_string()),
             )
         };
-        let mut handle = client::connect_stream(config, stream, known)
+        let mut handle = client::connect_stream(config, io, known)
             .await
             .map_err(&broken)?;
         let answer = handle

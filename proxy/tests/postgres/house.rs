@@ -493,6 +493,7 @@ impl Rooms {
             source: ask.source,
             target: Arc::clone(target),
             login: ask.login,
+            via: Vec::new(),
             protocol: ask.protocol,
             grant: GrantId::new(now, [0; 10]),
             until: now.checked_add(SignedDuration::from_hours(1)).unwrap(),

@@ -256,6 +256,7 @@ impl Room {
             source: IpAddr::V4(Ipv4Addr::LOCALHOST),
             target: Arc::clone(&self.target),
             login,
+            via: Vec::new(),
             protocol: Spoken::Ssh,
             grant: GrantId::new(now, [1; 10]),
             until: now + Duration::from_secs(900),
@@ -410,6 +411,7 @@ impl House {
                 host_key: HostKeyPin::Keys {
                     keys: vec![host_key],
                 },
+                jump: None,
             }),
             logins: [Login::parse("root").unwrap()].into(),
             labels: std::collections::BTreeMap::new(),

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use policies::words::api::Unseen;
 use policies::words::cli::doctor::Unentered;
 use policies::{
-    Endpoint, HostKeyPin, HostPort, Login, Principal, PrincipalKind, PrincipalName, Protocol,
+    Endpoint, HostKeyPin, HostPort, Jump, Login, Principal, PrincipalKind, PrincipalName, Protocol,
     SshEndpoint, Target,
 };
 use recorder::{Limits, Recorder, Seal};
@@ -46,8 +46,13 @@ impl Drop for World {
 struct Blind;
 
 impl Probe for Blind {
-    fn look<'a>(&'a self, _protocol: Protocol, _addr: &'a HostPort) -> Seeing<'a> {
-        Box::pin(async { Err(Unseen::Refused) })
+    fn look<'a>(
+        &'a self,
+        _protocol: Protocol,
+        _addr: &'a HostPort,
+        _jump: Option<&'a Jump>,
+    ) -> Seeing<'a> {
+        Box::pin(async { Err(Unseen::Silent) })
     }
 
     fn enter<'a>(&'a self, _target: &'a Target, _login: &'a Login) -> Entering<'a> {
@@ -275,6 +280,7 @@ fn web1(clock: &Clock) -> Target {
         endpoint: Endpoint::Ssh(SshEndpoint {
             addr: "192.0.2.7:22".parse().unwrap(),
             host_key: HostKeyPin::Keys { keys: vec![key(8)] },
+            jump: None,
         }),
         logins: BTreeSet::from(["deploy".parse().unwrap()]),
         labels: BTreeMap::new(),

@@ -204,6 +204,11 @@ pub enum Unentered {
     },
     /// It is not the one that was added.
     Impostor,
+    /// A target in front of it did not let us through.
+    Wayless {
+        /// Which, and why; for those who manage targets.
+        why: String,
+    },
     /// It broke off.
     Down,
     /// No certificate could be made.

@@ -1,5 +1,7 @@
 //! What has to be set up on a target, so that it lets tidegate's certificates in.
 
+use super::Trouble;
+
 /// The lines of an SSH target.
 pub fn ssh_lines(user_ca: &str) -> String {
     format!(
@@ -11,6 +13,18 @@ pub fn ssh_lines(user_ca: &str) -> String {
     )
 }
 
+/// A target in front of another one has several logins, or is not to be managed.
+pub fn jump_login_needed(target: &str, logins: &[&str]) -> Trouble {
+    Trouble::new(
+        format!("cannot go through {target}"),
+        match logins {
+            [] => "only those who manage targets may".to_owned(),
+            several => format!("it has several logins: {}", several.join(", ")),
+        },
+        format!("name one:  --jump LOGIN+{target}"),
+    )
+}
+
 /// After an SSH target was added.
 pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
     format!(
@@ -18,6 +32,20 @@ pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
          tidegate target test {target}\n  \
          tidegate request {target} --as {login} --for 15m --reason '…'",
         ssh_lines(user_ca)
+    )
+}
+
+/// What was found when a target was tried as soon as it was added.
+pub fn tried_at_once(ready: bool, found: &str, hint: Option<&str>) -> String {
+    let hint = hint.filter(|_| !ready).map(|hint| format!("\n  {hint}"));
+    let state = if ready {
+        "and ready"
+    } else {
+        "and not ready yet"
+    };
+    format!(
+        "tried at once, {state}: {found}{}",
+        hint.unwrap_or_default()
     )
 }
 

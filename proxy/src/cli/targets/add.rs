@@ -1,0 +1,294 @@
+//! `target add`: what is told of a target, and what the bastion finds out by itself.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
+use policies::words::cli::{self, PostgresPlaces};
+use policies::{
+    Endpoint, GroupName, HostKeyPin, HostPort, Jump, Label, Login, PostgresEndpoint, Protocol,
+    ServerPin, SshEndpoint, TargetName,
+};
+use tokio::time;
+
+use super::{FROM, label};
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::path::segment;
+use crate::cli::printer::harmless;
+
+/// What to add.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AddVerb {
+    /// An SSH server; the bastion reads its host keys and pins them
+    Ssh(AddSsh),
+    /// A PostgreSQL database; the bastion reads its certificate and pins it
+    Pg(AddPg),
+}
+
+/// What every target has.
+#[derive(Debug, Args)]
+struct Common {
+    /// What to call it
+    name: TargetName,
+    /// Where it is, as the bastion reaches it
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: HostPort,
+    /// A label, for example env=dev
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<Label>,
+    /// The group that owns it
+    #[arg(long, value_name = "GROUP")]
+    owners: Option<GroupName>,
+}
+
+/// An SSH server.
+#[derive(Debug, Args)]
+pub(crate) struct AddSsh {
+    #[command(flatten)]
+    common: Common,
+    /// An account that may be asked for
+    #[arg(long, required = true)]
+    login: Vec<Login>,
+    /// Its host key, instead of reading it: 'ssh-ed25519 AAAA…'
+    #[arg(long, value_name = "KEY")]
+    host_key: Vec<String>,
+    /// The CA of its host certificates, instead of its host keys
+    #[arg(long, value_name = "KEY", conflicts_with = "host_key")]
+    host_ca: Option<String>,
+    /// The SSH target in front of it, through which it is reached
+    #[arg(long, value_name = "[LOGIN+]TARGET")]
+    jump: Option<Before>,
+}
+
+/// A target that stands in front of another one, as it is typed.
+#[derive(Debug, Clone)]
+struct Before {
+    login: Option<Login>,
+    target: TargetName,
+}
+
+impl FromStr for Before {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (login, target) = match text.rsplit_once(['+', '@']) {
+            Some((login, target)) => {
+                let login = login.parse::<Login>().map_err(|odd| odd.to_string())?;
+                (Some(login), target)
+            }
+            None => (None, text),
+        };
+        let target = target
+            .parse::<TargetName>()
+            .map_err(|odd| odd.to_string())?;
+        Ok(Self { login, target })
+    }
+}
+
+/// A PostgreSQL database.
+#[derive(Debug, Args)]
+pub(crate) struct AddPg {
+    #[command(flatten)]
+    common: Common,
+    /// The database to connect to
+    #[arg(long)]
+    dbname: String,
+    /// A role that may be asked for
+    #[arg(long, required = true)]
+    role: Vec<Login>,
+    /// The SHA-256 of its certificate, instead of reading it
+    #[arg(long, value_name = "HEX")]
+    server_cert_sha256: Option<String>,
+    /// The CA of its certificate, instead of the certificate itself
+    #[arg(long, value_name = "FILE", conflicts_with = "server_cert_sha256")]
+    server_ca: Option<PathBuf>,
+    /// The name in its certificate, with --server-ca; else the host of --addr
+    #[arg(long, value_name = "NAME", requires = "server_ca")]
+    server_name: Option<String>,
+    /// Where the bastion comes from, as `pg_hba.conf` writes it, for the line that is printed
+    #[arg(long, value_name = "CIDR", default_value = FROM)]
+    from: String,
+}
+
+/// The target in front of the one that is added, with the login there: its only one, where none is
+/// named.
+async fn jump(context: &Context, before: Before) -> Result<Jump, Failure> {
+    let Before { login, target } = before;
+    if let Some(login) = login {
+        return Ok(Jump { target, login });
+    }
+    let doing = format!("go through {target}");
+    let path = format!("/v1/targets/{}", segment(target.as_str()));
+    let view: TargetView = context.client(&doing)?.get(&doing, &path).await?;
+    let logins: Vec<Login> = view.logins.unwrap_or_default().into_iter().collect();
+    match logins.as_slice() {
+        [only] => Ok(Jump {
+            target,
+            login: only.clone(),
+        }),
+        several => {
+            let several: Vec<&str> = several.iter().map(Login::as_str).collect();
+            let trouble = cli::jump_login_needed(target.as_str(), &several);
+            Err(Failure::new(Exit::Usage, trouble))
+        }
+    }
+}
+
+async fn probe(
+    context: &Context,
+    protocol: Protocol,
+    addr: &HostPort,
+    jump: Option<&Jump>,
+) -> Result<Probed, Failure> {
+    let doing = format!("look at {addr}");
+    let order = ProbeOrder {
+        protocol,
+        addr: addr.clone(),
+        jump: jump.cloned(),
+    };
+    context
+        .client(&doing)?
+        .post(&doing, "/v1/targets/probe", &order)
+        .await
+}
+
+/// How long a look at what was just added may take.
+const TRY_LIMIT: Duration = Duration::from_secs(10);
+
+/// Says whether a target that was just added lets tidegate in, and what to do if not.
+async fn try_at_once(context: &Context, name: &TargetName) {
+    let doing = format!("test {name}");
+    let Ok(client) = context.client(&doing) else {
+        return;
+    };
+    let path = format!("/v1/targets/{}/test", segment(name.as_str()));
+    let nothing = serde_json::json!({});
+    let trying = client.post::<Check>(&doing, &path, &nothing);
+    // Whatever comes of it, the target is added.
+    if let Ok(Ok(check)) = time::timeout(TRY_LIMIT, trying).await {
+        let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
+        let hint = hint.map(harmless::line);
+        let said = cli::tried_at_once(check.ok, &found, hint.as_deref());
+        context.printer.say(&said);
+    }
+}
+
+async fn add(context: &Context, order: &TargetOrder) -> Result<(TargetView, Trust), Failure> {
+    let doing = format!("add target {}", order.name);
+    let client = context.client(&doing)?;
+    let added = client.post(&doing, "/v1/targets", order).await?;
+    Ok((added, client.get(&doing, "/v1/trust").await?))
+}
+
+pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
+    let jump = match args.jump {
+        Some(before) => Some(jump(context, before).await?),
+        None => None,
+    };
+    let host_key = match (args.host_ca, args.host_key) {
+        (Some(key), _) => HostKeyPin::Authority { key },
+        (None, keys) if !keys.is_empty() => HostKeyPin::Keys { keys },
+        (None, _) => match probe(context, Protocol::Ssh, &args.common.addr, jump.as_ref()).await? {
+            Probed::Ssh { host_keys } => {
+                for seen in &host_keys {
+                    let kind = seen.openssh.split(' ').next().unwrap_or_default();
+                    context
+                        .printer
+                        .say(&cli::host_key_seen(kind, &seen.fingerprint));
+                }
+                HostKeyPin::Keys {
+                    keys: host_keys.into_iter().map(|seen| seen.openssh).collect(),
+                }
+            }
+            Probed::Postgres { .. } => return Err(odd_probe()),
+        },
+    };
+    let login = args
+        .login
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let order = TargetOrder {
+        name: args.common.name,
+        endpoint: Endpoint::Ssh(SshEndpoint {
+            addr: args.common.addr,
+            host_key,
+            jump,
+        }),
+        logins: args.login.into_iter().collect(),
+        labels: args.common.label,
+        owners: args.common.owners,
+    };
+    let (added, trust) = add(context, &order).await?;
+    let name = added.name.to_string();
+    let said = cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim());
+    context.printer.done(&added, &name, &said)?;
+    try_at_once(context, &added.name).await;
+    Ok(())
+}
+
+pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
+    let addr = args.common.addr;
+    let server = match (args.server_ca, args.server_cert_sha256) {
+        (Some(path), _) => {
+            let pem = std::fs::read_to_string(&path)
+                .map_err(|error| Failure::unread(&path.to_string_lossy(), &error))?;
+            ServerPin::Authority {
+                pem,
+                host: args.server_name.unwrap_or_else(|| addr.host.clone()),
+            }
+        }
+        (None, Some(sha256)) => ServerPin::Certificate {
+            sha256: sha256.to_ascii_lowercase(),
+        },
+        (None, None) => match probe(context, Protocol::Postgres, &addr, None).await? {
+            Probed::Postgres {
+                sha256,
+                subject,
+                names,
+            } => {
+                context
+                    .printer
+                    .say(&cli::certificate_seen(&subject, &names, &sha256));
+                ServerPin::Certificate { sha256 }
+            }
+            Probed::Ssh { .. } => return Err(odd_probe()),
+        },
+    };
+    let roles: BTreeSet<Login> = args.role.into_iter().collect();
+    let order = TargetOrder {
+        name: args.common.name,
+        endpoint: Endpoint::Postgres(PostgresEndpoint {
+            addr,
+            dbname: args.dbname.clone(),
+            server,
+        }),
+        logins: roles.clone(),
+        labels: args.common.label,
+        owners: args.common.owners,
+    };
+    let (added, trust) = add(context, &order).await?;
+    let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    let name = added.name.to_string();
+    let said = cli::postgres_target_added(&PostgresPlaces {
+        target: &name,
+        dbname: &args.dbname,
+        roles: &roles,
+        from: &args.from,
+        target_ca: &trust.x509_target_ca,
+    });
+    context.printer.done(&added, &name, &said)?;
+    try_at_once(context, &added.name).await;
+    Ok(())
+}
+
+fn odd_probe() -> Failure {
+    Failure::new(
+        Exit::Error,
+        cli::odd_answer("it looked with another protocol"),
+    )
+}

@@ -1,0 +1,106 @@
+//! The way to a target: a socket, and where other targets stand in front of it, a connection inside a
+//! connection through each of them.
+//!
+//! One socket carries all of it, so severing that severs everything.
+
+use std::net::IpAddr;
+
+use ca::{Authority, HopOrder, Traveller};
+use control::{Broker, entropy};
+use policies::{Hop, HostPort};
+use tokio::time;
+
+use super::LOGIN_LIMIT;
+use super::dial::{dial, seen_from};
+use super::protocol::ConnectError;
+use super::severable::{Severable, Severer};
+use crate::ssh;
+
+/// What is needed to go through targets.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// Knows the time, and writes down what is signed.
+    pub broker: &'a Broker,
+    /// Signs what opens each target on the way.
+    pub authority: &'a Authority,
+    /// The addresses from which targets see us, where they differ from our sockets' own.
+    pub egress: &'a [IpAddr],
+}
+
+/// A connection to the target, and the address from which the target sees us.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The connection, under the severer of its socket.
+    pub io: Severable,
+    /// Our side of it; unknown behind another target.
+    pub source: Option<IpAddr>,
+}
+
+impl Way<'_> {
+    /// Goes to `to`, through `via`. Sends nothing to where it ends.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be reached, or does not let us through.
+    pub async fn go(
+        self,
+        (via, to): (&[Hop], &HostPort),
+        traveller: Traveller<'_>,
+        severer: &Severer,
+    ) -> Result<Dialled, ConnectError> {
+        let first = via.first().map_or(to, |hop| hop.target.addr());
+        let dialled = dial(first).await.map_err(ConnectError::from);
+        let stream = dialled.map_err(|refused| behind(via.first(), refused))?;
+        let own = stream.local_addr().map_err(ConnectError::Io)?.ip();
+        let mut source = Some(seen_from(self.egress, own));
+        let mut io = severer.wrap(stream).map_err(ConnectError::Io)?;
+        for (number, hop) in via.iter().enumerate() {
+            let after = via.get(number.saturating_add(1));
+            let next = after.map_or(to, |hop| hop.target.addr());
+            let tunnel = self.through(io, (hop, next), traveller, source).await;
+            let tunnel = tunnel.map_err(|refused| behind(Some(hop), refused))?;
+            io = severer.wrap_inner(tunnel);
+            source = None;
+        }
+        Ok(Dialled { io, source })
+    }
+
+    async fn through(
+        self,
+        io: Severable,
+        (hop, next): (&Hop, &HostPort),
+        traveller: Traveller<'_>,
+        source_address: Option<IpAddr>,
+    ) -> Result<ssh::hop::Tunnel, ConnectError> {
+        let now = self.broker.clock().now();
+        let key = {
+            let mut rng = entropy::rng();
+            let order = HopOrder {
+                hop,
+                traveller,
+                now,
+                source_address,
+                rng: &mut rng,
+            };
+            self.authority
+                .issue_hop(order, self.broker.journal())
+                .await?
+        };
+        let going = ssh::hop::through(io, hop, &key, next, now);
+        match time::timeout(LOGIN_LIMIT, going).await {
+            Ok(gone) => gone,
+            Err(_elapsed) => Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+/// What failed in front of the target, named.
+fn behind(hop: Option<&Hop>, refused: ConnectError) -> ConnectError {
+    match hop {
+        Some(hop) => ConnectError::Hop {
+            name: hop.target.name.clone(),
+            source: Box::new(refused),
+        },
+        None => refused,
+    }
+}
