@@ -25,6 +25,8 @@ pub enum Purpose {
     PostgresPass,
     /// Looking, after a cut, whether the backend at a PostgreSQL target is gone.
     Halt,
+    /// Making or removing the roles of grants at a PostgreSQL target.
+    Roles,
     /// Looking whether an SSH target lets us in.
     SshTrial,
     /// Looking whether a PostgreSQL target lets us in.

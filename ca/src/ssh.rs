@@ -88,6 +88,7 @@ pub(crate) fn cert_type(purpose: Purpose) -> CertType {
         Purpose::SshPass
         | Purpose::SshTrial
         | Purpose::PostgresTrial
+        | Purpose::Roles
         | Purpose::SshLogin
         | Purpose::PostgresPass
         | Purpose::Halt

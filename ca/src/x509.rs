@@ -92,6 +92,7 @@ pub(crate) fn parameters(intent: &Intent) -> Result<CertificateParams, IssueErro
         Purpose::SshPass
         | Purpose::SshTrial
         | Purpose::PostgresTrial
+        | Purpose::Roles
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

@@ -18,6 +18,7 @@ mod pg_wire;
 mod psql;
 mod readme;
 mod recordings;
+mod roles;
 mod server;
 mod set_up;
 mod ssh;

@@ -20,6 +20,7 @@ pub mod compare;
 pub mod figures;
 pub mod footprint;
 pub mod forwarder;
+pub mod grants;
 pub mod pg;
 pub mod route;
 pub mod ssh;

@@ -154,6 +154,7 @@ fn verify(
         Purpose::SshPass
         | Purpose::SshTrial
         | Purpose::PostgresTrial
+        | Purpose::Roles
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use policies::words::broker::Invalid;
 use policies::{
-    Filing, GrantId, Login, Office, Reason, Request, RequestId, SessionId, Target, TargetName,
-    may_request, may_see,
+    Endpoint, Filing, GrantId, Login, Office, PostgresEndpoint, ROLE_PREFIX, Reason, Request,
+    RequestId, SessionId, Target, TargetName, may_request, may_see,
 };
 
 use super::desk::View;
@@ -41,6 +42,27 @@ pub enum Access {
     },
     /// They may ask.
     Ask,
+}
+
+/// That nobody can ask for the role that makes roles, or for one that is called like a grant's.
+fn askable(target: &Target) -> Result<(), BrokerError> {
+    let Endpoint::Postgres(PostgresEndpoint {
+        admin: Some(admin), ..
+    }) = &target.endpoint
+    else {
+        return Ok(());
+    };
+    let ours = |role: &&Login| role.as_str().starts_with(ROLE_PREFIX);
+    let asked = target
+        .logins
+        .iter()
+        .find(|role| *role == admin || ours(role));
+    match asked.or(Some(admin).filter(ours)) {
+        Some(role) => Err(BrokerError::Invalid(Invalid::AdminAsked {
+            role: role.clone(),
+        })),
+        None => Ok(()),
+    }
 }
 
 impl Broker {
@@ -91,6 +113,7 @@ impl Broker {
     ) -> Result<Arc<Target>, BrokerError> {
         self.change(caller, ("add target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
+            askable(&target)?;
             if view.state.facts.targets.contains_key(&target.name) {
                 return Err(exists(&format!("target `{}`", target.name)));
             }
@@ -120,6 +143,7 @@ impl Broker {
     ) -> Result<Vec<SessionId>, BrokerError> {
         self.change(caller, ("replace target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
+            askable(&target)?;
             let before = known(view, &target.name)?;
             let moved = before.endpoint != target.endpoint;
             let mut bound = self.inner.book.of_target(&target.name);

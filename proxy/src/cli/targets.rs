@@ -19,7 +19,7 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::{Format, Row, harmless};
 use crate::cli::prompt::Assent;
-use crate::cli::when;
+use crate::cli::{scripts, when};
 
 /// List targets and whether you may go in
 #[derive(Debug, Args)]
@@ -77,6 +77,11 @@ pub(crate) enum TargetVerb {
         /// Which
         name: TargetName,
     },
+    /// Print the SQL that lets tidegate make a role for each grant at a database
+    Script {
+        /// Which
+        name: TargetName,
+    },
 }
 
 /// What to add.
@@ -131,6 +136,9 @@ pub(crate) struct AddPg {
     /// A role that may be asked for
     #[arg(long, required = true)]
     role: Vec<Login>,
+    /// The role as which tidegate makes a role for each grant there, instead of logging in as --role
+    #[arg(long, value_name = "ROLE")]
+    admin_role: Option<Login>,
     /// The SHA-256 of its certificate, instead of reading it
     #[arg(long, value_name = "HEX")]
     server_cert_sha256: Option<String>,
@@ -288,6 +296,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
                 .printer
                 .done(&ended, name.as_str(), &cli::target_removed(name.as_str()))
         }
+        TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => {
             let doing = format!("test {name}");
             let path = format!("/v1/targets/{}/test", segment(name.as_str()));
@@ -329,6 +338,7 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
             roles: &roles,
             from: FROM,
             target_ca: &trust.x509_target_ca,
+            admin: postgres.admin.as_ref().map(Login::as_str),
         }),
     };
     let lines = harmless::text(&lines);
@@ -432,6 +442,7 @@ async fn add_pg(context: &Context, args: AddPg) -> Outcome {
             addr,
             dbname: args.dbname.clone(),
             server,
+            admin: args.admin_role.clone(),
         }),
         logins: roles.clone(),
         labels: args.common.label,
@@ -446,6 +457,7 @@ async fn add_pg(context: &Context, args: AddPg) -> Outcome {
         roles: &roles,
         from: &args.from,
         target_ca: &trust.x509_target_ca,
+        admin: args.admin_role.as_ref().map(Login::as_str),
     });
     context.printer.done(&added, &name, &said)
 }

@@ -125,6 +125,7 @@ fn unreachable(refused: &ConnectError) -> Option<Unreachable> {
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) => Some(Unreachable::Nonsense),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
+        ConnectError::Role(_) => Some(Unreachable::NoRole),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }
 }
