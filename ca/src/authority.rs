@@ -176,9 +176,10 @@ impl Authority {
         journal: &impl Journal,
     ) -> Result<Pass, IssueError> {
         let PassOrder { session, rng, .. } = order;
-        let account = match purpose {
-            Purpose::Halt => terms.overseer(),
-            _the_session_itself => terms.account(),
+        let account = if purpose == Purpose::Halt {
+            terms.overseer()
+        } else {
+            terms.account()
         };
         let serial = Serial::draw_x509(rng);
         let key = P256Key::fresh().map_err(|_refused| IssueError::Key)?;

@@ -111,6 +111,9 @@ pub enum TroubleKind {
 /// How long after a failure it is tried again: doubled each time, from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// How long the end of a role waits for sessions that are being wound up.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// What the broker knows of roles beside what is in the log.
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
@@ -129,6 +132,8 @@ struct Note {
     tries: u32,
     /// Before then it is not tried again.
     not_before: Option<Instant>,
+    /// Since when it is known that it has to go.
+    goes_since: Option<Instant>,
 }
 
 impl Roles {
@@ -164,6 +169,15 @@ impl Roles {
         not_before.is_none_or(|not_before| not_before <= now)
     }
 
+    /// Whether its end waits for the sessions that are being wound up: they end their own server
+    /// processes, and ask what became of their transactions, which only works while there is a role.
+    pub(crate) fn is_patient(&self, grant: GrantId, now: Instant, winds_up: bool) -> bool {
+        let mut notes = self.notes();
+        let note = notes.entry(grant).or_default();
+        let since = *note.goes_since.get_or_insert(now);
+        winds_up && now.saturating_duration_since(since) < PATIENCE
+    }
+
     /// Notes what could not be done, and says whether it is worth an alarm: the first time, and each
     /// tenth after that.
     pub(crate) fn failed(
@@ -175,9 +189,8 @@ impl Roles {
         let mut notes = self.notes();
         let note = notes.entry(place.grant).or_default();
         let (shortest, longest) = PAUSES;
-        let pause = shortest
-            .saturating_mul(1 << note.tries.min(10))
-            .min(longest);
+        let factor = 2_u32.saturating_pow(note.tries.min(10));
+        let pause = shortest.saturating_mul(factor).min(longest);
         note.not_before = now.checked_add(pause);
         note.tries = note.tries.saturating_add(1);
         note.trouble = Some(Trouble {
@@ -192,7 +205,7 @@ impl Roles {
     pub(crate) fn made(&self, place: &RolePlace, wider: &[SqlKind]) {
         let mut notes = self.notes();
         let note = notes.entry(place.grant).or_default();
-        (note.tries, note.not_before) = (0, None);
+        (note.tries, note.not_before, note.goes_since) = (0, None, None);
         note.trouble = (!wider.is_empty()).then(|| Trouble {
             grant: place.grant,
             target: place.target.clone(),
@@ -205,7 +218,8 @@ impl Roles {
     /// Notes that it is gone.
     pub(crate) fn gone(&self, grant: GrantId) {
         if let Some(note) = self.notes().get_mut(&grant) {
-            (note.tries, note.not_before, note.trouble) = (0, None, None);
+            (note.tries, note.not_before, note.goes_since) = (0, None, None);
+            note.trouble = None;
         }
     }
 

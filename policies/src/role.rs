@@ -66,6 +66,10 @@ const CHANGING: [SqlKind; 6] = [
 ];
 
 /// The name of a grant's own role: `tg_` and the grant's id, 29 characters of PostgreSQL's 63.
+///
+/// # Panics
+///
+/// Never: an id is letters and digits.
 #[expect(
     clippy::expect_used,
     reason = "three letters and a ULID in lower case: letters and digits, fewer than `Login::MAX`"
@@ -85,11 +89,12 @@ impl RolePlace {
         let Endpoint::Postgres(endpoint) = &target.endpoint else {
             return None;
         };
+        let admin = endpoint.admin.clone()?;
         Some(Self {
             grant: grant.id,
             target: target.name.clone(),
             endpoint: endpoint.clone(),
-            admin: endpoint.admin.clone()?,
+            admin,
             group: grant.login.clone(),
         })
     }

@@ -1,7 +1,6 @@
 //! A database where each grant has a role of its own, and what is in its catalogue.
 
 use std::fs;
-use std::io::Write as _;
 
 use crate::World;
 use crate::wait::until;
@@ -22,7 +21,7 @@ select string_agg(line, E'\\n' order by line) from (
   union all select 'database ' || datname || ' ' || datdba::regrole || ' ' || coalesce(datacl::text, '') from pg_database
   union all select 'setting ' || setdatabase || ' ' || setrole || ' ' || setconfig::text from pg_db_role_setting
   union all select 'default ' || defaclrole::regrole || ' ' || defaclacl::text from pg_default_acl
-  union all select 'depends ' || classid::regclass || ' ' || refclassid::regclass || ' ' || refobjid || ' ' || deptype || ' ' || count(*) from pg_shdepend where not exists (select from pg_class c where c.oid = objid and c.relnamespace::regnamespace::text ~ '^pg_(toast_)?temp_') group by classid, refclassid, refobjid, deptype
+  union all select 'depends ' || classid::regclass || ' ' || refclassid::regclass || ' ' || refobjid || ' ' || deptype::text || ' ' || count(*) from pg_shdepend where not exists (select from pg_class c where c.oid = objid and c.relnamespace::regnamespace::text ~ '^pg_(toast_)?temp_') group by classid, refclassid, refobjid, deptype
   union all select 'comment ' || classoid::regclass || ' ' || objoid || ' ' || description from pg_shdescription
   union all select 'large ' || lomowner::regrole from pg_largeobject_metadata
   union all select 'prepared ' || gid || ' ' || owner from pg_prepared_xacts
@@ -36,48 +35,63 @@ impl World {
     ///
     /// When that does not work.
     pub fn have_own_roles(&self) {
-        self.let_own_roles_in();
-        let addr = self.postgres().addr().to_string();
-        self.add_with_admin(&addr);
+        self.have_own_roles_of(&[proxy::demo::ROLE]);
+    }
+
+    /// The same, with these roles to be asked for.
+    ///
+    /// # Panics
+    ///
+    /// When that does not work.
+    pub fn have_own_roles_of(&self, roles: &[&str]) {
+        self.let_own_roles_in(roles);
+        self.add_with_admin(roles);
         let script = ["tidegate", "target", "script", "orders"];
         let script = self.bob().run(&script).expect("there is a script");
         self.sql(&script);
     }
 
-    /// The lines of `pg_ident.conf` for it.
-    fn let_own_roles_in(&self) {
-        let path = self.postgres().dir().join("data/pg_ident.conf");
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .open(path)
-            .expect("there is a pg_ident.conf");
-        let lines = format!("tidegate {ADMIN} {ADMIN}\ntidegate /^(tg_[0-9a-z]{{26}})$ \\1\n");
-        file.write_all(lines.as_bytes()).expect("it is written");
+    /// The lines that `target add` prints for it, and no wider ones.
+    fn let_own_roles_in(&self, roles: &[&str]) {
+        let data = self.postgres().dir().join("data");
+        let write = |name: &str, text: &str| {
+            // Written in place: the file stays the server's own.
+            fs::write(data.join(name), text).expect("the server's directory can be written");
+        };
+        let from = "127.0.0.1/32 cert map=tidegate";
+        let members = roles
+            .iter()
+            .map(|role| format!("hostssl orders +{role} {from}\n"));
+        let members: String = members.collect();
+        write(
+            "pg_hba.conf",
+            &format!("local all all trust\nhostssl all {ADMIN} {from}\n{members}"),
+        );
+        let own = "tidegate /^(tg_[0-9a-z]{26})$ \\1";
+        write(
+            "pg_ident.conf",
+            &format!("tidegate {ADMIN} {ADMIN}\n{own}\n"),
+        );
         self.sql("select pg_reload_conf()");
     }
 
-    /// Adds `orders` anew, at this address.
-    fn add_with_admin(&self, addr: &str) {
-        let bob = self.bob();
+    /// Adds `orders` anew.
+    fn add_with_admin(&self, roles: &[&str]) {
+        let (bob, addr) = (self.bob(), self.postgres().addr().to_string());
         bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
             .expect("bob removes it");
-        let line = [
-            "tidegate",
-            "target",
-            "add",
-            "pg",
-            "orders",
-            "--addr",
-            addr,
+        let mut line = vec!["tidegate", "target", "add", "pg", "orders", "--addr", &addr];
+        line.extend([
             "--dbname",
             "orders",
-            "--role",
-            "app",
             "--admin-role",
             ADMIN,
             "--label",
             "env=dev",
-        ];
+        ]);
+        for role in roles {
+            line.extend(["--role", role]);
+        }
         bob.run(&line).expect("bob adds it");
     }
 

@@ -21,7 +21,7 @@ use crate::state::{RoleRecord, State};
 use crate::store::{AppendError, Store};
 
 /// How often is looked for roles that have to go, beside whenever something changes.
-const ROUND: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_millis(500);
 
 /// How many roles are worked on at once, over all servers: each takes a connection there.
 const AT_ONCE: usize = 8;
@@ -158,7 +158,8 @@ impl Broker {
                 },
                 _ = rounds.tick() => {}
                 changed = changes.changed() => if changed.is_err() {
-                    return;
+                    // Nobody follows the log any more, so nobody is let in.
+                    return std::future::pending().await;
                 },
             }
         }
@@ -184,10 +185,11 @@ impl Broker {
     fn chores(&self, state: &State) -> Vec<Chore> {
         let roles = &self.inner.roles;
         let now = self.inner.clock.instant();
-        let over = state
-            .roles
-            .iter()
-            .filter(|(grant, record)| roles.is_due(**grant, now) && self.has_to_go(state, record));
+        let over = state.roles.iter().filter(|(grant, record)| {
+            let goes = self.has_to_go(state, record);
+            let winds_up = goes && self.inner.book.winds_up(**grant);
+            goes && roles.is_due(**grant, now) && !roles.is_patient(**grant, now, winds_up)
+        });
         let wanting = state.facts.grants.values().filter(|grant| {
             let target = state.facts.targets.get(&grant.target);
             let wants = target.and_then(|target| RolePlace::of(grant, target));

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use jiff::SignedDuration;
-use policies::{Login, RolePlan};
+use policies::{Login, RolePlace, RolePlan};
 
 /// The first major version in which a membership says whether it is inherited and can be become.
 const MEMBERSHIPS_FROM: u32 = 16;
@@ -46,19 +46,13 @@ fn literal_bytes(text: &[u8]) -> Vec<u8> {
 /// schema's name; `reads` says that it begins with transactions that only read.
 pub(crate) fn make(plan: &RolePlan, path: &[String], reads: bool, version: u32) -> String {
     let place = &plan.place;
-    let (role, group, admin) = (
-        ident(place.role().as_str()),
-        ident(place.group.as_str()),
-        ident(place.admin.as_str()),
-    );
-    let (given, kept) = if version >= MEMBERSHIPS_FROM {
-        (
-            " with inherit true, set false",
-            " with inherit true, set true",
-        )
+    let (role, group) = (ident(place.role().as_str()), ident(place.group.as_str()));
+    let given = if version >= MEMBERSHIPS_FROM {
+        " with inherit true, set false"
     } else {
-        ("", "")
+        ""
     };
+    let kept = keep(place, version);
     let until = literal(&plan.until.to_string());
     let about = literal(&format!("tidegate {} of {}", place.grant, plan.principal));
     let path: Vec<String> = path.iter().map(|schema| literal(schema)).collect();
@@ -71,7 +65,7 @@ pub(crate) fn make(plan: &RolePlan, path: &[String], reads: bool, version: u32) 
          nobypassrls connection limit {CONNECTIONS_MAX} valid until {until}; \
          comment on role {role} is {about}; \
          grant {group} to {role}{given}; \
-         grant {role} to {admin}{kept}; \
+         {kept}; \
          alter role {role} set search_path = {path}; \
          alter role {role} set statement_timeout = {limit}; \
          alter role {role} set idle_in_transaction_session_timeout = {idle}; "
@@ -85,6 +79,18 @@ pub(crate) fn make(plan: &RolePlan, path: &[String], reads: bool, version: u32) 
     }
     sql.push_str("commit");
     sql
+}
+
+/// Makes tidegate's own role a member: so it sees and ends what the role does, and hands over what it
+/// owns. Before PostgreSQL 16 whoever is in as a role can take that away again.
+fn keep(place: &RolePlace, version: u32) -> String {
+    let (role, admin) = (ident(place.role().as_str()), ident(place.admin.as_str()));
+    let how = if version >= MEMBERSHIPS_FROM {
+        " with inherit true, set true"
+    } else {
+        ""
+    };
+    format!("grant {role} to {admin}{how}")
 }
 
 /// Milliseconds as the server takes them: from a second to the longest it knows.
@@ -109,12 +115,14 @@ pub(crate) fn shut(role: &Login) -> String {
     )
 }
 
-/// Ends every server process of the role, and tells which there were.
-pub(crate) fn end(role: &Login) -> String {
+/// Ends every server process of the role, and tells which there were: in one transaction with becoming
+/// able to, so that none of them comes in between.
+pub(crate) fn end(place: &RolePlace, version: u32) -> String {
     format!(
-        "select pid, pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity \
-         where usename = {}",
-        literal(role.as_str())
+        "begin; {}; select pid, pg_catalog.pg_terminate_backend(pid) \
+         from pg_catalog.pg_stat_activity where usename = {}; commit",
+        keep(place, version),
+        literal(place.role().as_str())
     )
 }
 

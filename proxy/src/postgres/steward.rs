@@ -83,7 +83,7 @@ async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError
     let mut seen = BTreeSet::new();
     let mut left = 0;
     for _look in 0..LOOKS {
-        let alive = admin.run(role::end(&place.role())).await?;
+        let alive = admin.run(role::end(place, admin.version())).await?;
         if alive.is_empty() {
             return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
         }

@@ -18,17 +18,19 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
     let name = ident(admin);
     let text = literal(admin);
     let groups: Vec<String> = roles.iter().map(|role| ident(role)).collect();
-    let grants: String = groups
+    let grants: Vec<String> = groups
         .iter()
         .map(|role| {
-            format!("    grant {role} to {name} with admin true, inherit false, set false;\n")
+            format!("    grant {role} to {name} with admin true, inherit false, set true;\n")
         })
         .collect();
+    let grants = grants.concat();
     let grants = literal(&format!("do $grants$\n  begin\n{grants}  end\n  $grants$"));
-    let closing: String = groups
+    let closing: Vec<String> = groups
         .iter()
         .map(|role| format!("-- alter role {role} nologin;\n"))
         .collect();
+    let closing = closing.concat();
     format!(
         "-- The role as which tidegate makes and removes the roles of grants at `{target}` (tg_…).\n\
          -- Run it as a superuser; it can be run again.\n\
@@ -37,8 +39,9 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
            if not exists (select from pg_catalog.pg_roles where rolname = {text}) then\n    \
              create role {name};\n  \
            end if;\n  \
-           -- From PostgreSQL 16 on, CREATEROLE gives away only roles that it may administer: these, whose\n  \
-           -- rights it does not have itself. Before that it gives away any role that is no superuser's.\n  \
+           -- From PostgreSQL 16 on, CREATEROLE gives away only roles that it may administer: these. Their\n  \
+           -- rights it needs only to hand them what a grant's role owned. Before 16 it gives away any role\n  \
+           -- that is no superuser's.\n  \
            if pg_catalog.current_setting('server_version_num')::int >= 160000 then\n    \
              execute {grants};\n  \
            end if;\n\
