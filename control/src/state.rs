@@ -148,20 +148,8 @@ impl State {
                 }
             }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
-            Change::RoleIntended { place } => {
-                let record = RoleRecord {
-                    place: place.clone(),
-                    made_at: None,
-                };
-                self.roles.insert(place.grant, record);
-            }
-            Change::RoleMade { grant } => {
-                if let Some(record) = self.roles.get_mut(grant) {
-                    record.made_at = Some(self.revision);
-                }
-            }
-            Change::RoleGone { grant } => {
-                self.roles.remove(grant);
+            Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
+                self.take_role(change);
             }
             Change::SessionKilled {
                 session,
@@ -224,6 +212,31 @@ impl State {
                 .collect::<Vec<_>>()
         };
         self.keys = self.facts.principals.values().flat_map(owned).collect();
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
+    fn take_role(&mut self, change: &Change) {
+        match change {
+            Change::RoleIntended { place } => {
+                let record = RoleRecord {
+                    place: place.clone(),
+                    made_at: None,
+                };
+                self.roles.insert(place.grant, record);
+            }
+            Change::RoleMade { grant } => {
+                if let Some(record) = self.roles.get_mut(grant) {
+                    record.made_at = Some(self.revision);
+                }
+            }
+            Change::RoleGone { grant } => {
+                self.roles.remove(grant);
+            }
+            _other => {}
+        }
     }
 
     #[expect(

@@ -157,7 +157,7 @@ impl Broker {
                     Err(error) => tracing::error!(reason = %error, "role.panicked"),
                 },
                 _ = rounds.tick() => {}
-                changed = changes.changed() => if changed.is_err() {
+                grown = changes.changed() => if grown.is_err() {
                     // Nobody follows the log any more, so nobody is let in.
                     return std::future::pending().await;
                 },
@@ -216,9 +216,9 @@ impl Broker {
             .and_then(|target| RolePlace::of(grant, target))
             .as_ref()
             == Some(place);
-        let stale = record.made_at.is_some_and(|at| at < state.policies_at);
+        let outdated = record.made_at.is_some_and(|at| at < state.policies_at);
         let unused = || self.inner.book.of_grant(place.grant).is_empty();
-        !same || is_over(self, state, grant) || (stale && unused())
+        !same || is_over(self, state, grant) || (outdated && unused())
     }
 
     async fn remove(&self, grant: GrantId) {

@@ -10,8 +10,8 @@ use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault, TroubleKi
 use control::store::{Backend, MemoryStore, Store as _};
 use control::{Admission, Broker, Settings};
 use policies::{
-    Ask, Endpoint, GrantId, LockScope, Login, PostgresEndpoint, Protocol, RolePlace, RolePlan, ServerPin,
-    SqlKind, Target,
+    Ask, Endpoint, GrantId, LockScope, Login, PostgresEndpoint, Protocol, RolePlace, RolePlan,
+    ServerPin, SqlKind, Target,
 };
 use tokio::task::JoinHandle;
 

@@ -14,7 +14,7 @@ pub mod usage;
 use crate::Diagnosis;
 
 pub use next::{Refusal, next};
-pub use roles::admin_script;
+pub use roles::{admin_script, no_admin_role};
 pub use setup::{
     PostgresPlaces, postgres_lines, postgres_target_added, ssh_lines, ssh_target_added,
 };
@@ -26,15 +26,6 @@ pub fn no_bastion() -> Trouble {
         "no bastion is known",
         "there is no login in the state directory and none was named",
         "tidegate login --bastion https://HOST:3443   (or set TIDEGATE_BASTION)",
-    )
-}
-
-/// A target has no role as which roles are made.
-pub fn no_admin_role(target: &str) -> Trouble {
-    Trouble::new(
-        format!("there is no script for {target}"),
-        "it is no database that was added with --admin-role, or you do not manage targets",
-        format!("tidegate target show {target}"),
     )
 }
 

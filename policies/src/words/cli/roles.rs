@@ -1,5 +1,7 @@
 //! What a database administrator runs so that tidegate can make a role for each grant.
 
+use super::Trouble;
+
 /// How the role of any grant is written in `pg_ident.conf`: the certificate's name is the role's.
 const OWN_ROLES: &str = r"tidegate /^(tg_[0-9a-z]{26})$ \1";
 
@@ -51,6 +53,15 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
            connection limit 32 password null;\n\
          -- Once nothing else logs in as them, the roles that are asked for are only groups:\n\
          {closing}"
+    )
+}
+
+/// A target has no role as which roles are made.
+pub fn no_admin_role(target: &str) -> Trouble {
+    Trouble::new(
+        format!("there is no script for {target}"),
+        "it is no database that was added with --admin-role, or you do not manage targets",
+        format!("tidegate target show {target}"),
     )
 }
 
