@@ -106,8 +106,8 @@ impl Authority {
         }
     }
 
-    /// Makes a certificate for the same role that lives a minute, also after the permit has ended:
-    /// with it the bastion alone looks whether the backend of a session that was cut is gone.
+    /// Makes a certificate for the same role, or for whoever looks after the roles of grants, that
+    /// lives a minute, also after the permit has ended: with it the bastion alone looks whether the backend of a session that was cut is gone.
     pub async fn issue_halt(
         &self,
         terms: &Terms,
@@ -176,11 +176,16 @@ impl Authority {
         journal: &impl Journal,
     ) -> Result<Pass, IssueError> {
         let PassOrder { session, rng, .. } = order;
+        let account = if purpose == Purpose::Halt {
+            terms.overseer()
+        } else {
+            terms.account()
+        };
         let serial = Serial::draw_x509(rng);
         let key = P256Key::fresh().map_err(|_refused| IssueError::Key)?;
         let key_der = key.to_pkcs8().map_err(|_refused| IssueError::Key)?;
         let contents = Contents::X509 {
-            common_name: terms.login.as_str().to_owned(),
+            common_name: account.as_str().to_owned(),
             unit: Some(unit(session, &terms)),
             user_id: Some(terms.principal.as_str().to_owned()),
             names: Vec::new(),

@@ -68,7 +68,7 @@ pub use russh::keys::ssh_key::rand_core;
 pub use seal::Sealer;
 pub use serial::{KeyId, Serial};
 pub use strength::WeakKey;
-pub use trial::TrialOrder;
+pub use trial::{RolesOrder, TrialOrder};
 pub use trust::{TrustBundle, certificate_fingerprint};
 
 #[cfg(test)]

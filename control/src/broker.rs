@@ -12,6 +12,7 @@ mod office;
 mod policy;
 mod principals;
 mod requests;
+mod roles;
 mod sessions;
 mod targets;
 
@@ -34,6 +35,7 @@ use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
 use crate::ledger::{Event, Happening};
+use crate::roles::Roles;
 use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
@@ -110,6 +112,7 @@ struct Inner {
     book: Arc<LeaseBook>,
     health: Arc<Health>,
     journal: LedgerJournal,
+    roles: Roles,
     /// Whether nobody is let in any more.
     stopping: AtomicBool,
     /// Tells the watchman that the broker is gone, by being dropped.
@@ -174,6 +177,7 @@ impl Broker {
             book,
             health,
             journal,
+            roles: Roles::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,
         };

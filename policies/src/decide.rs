@@ -4,6 +4,8 @@
 //! then the policies. Up to the grant every no is the same [`Denial::NoGrant`], so that a stranger
 //! cannot tell a locked target from an unknown one.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +15,7 @@ use crate::usage::Usage;
 use crate::verdict::Scene;
 use crate::{
     Ask, Capability, Deed, Denial, Facts, Grant, Login, Permit, PolicySet, Principal,
-    PrincipalName, Protocol, Request, Scrutiny, Target, TargetName, Terms,
+    PrincipalName, Protocol, Request, Scrutiny, SqlKind, Target, TargetName, Terms,
 };
 
 /// Whether this ask is allowed at this instant. The only maker of [`Permit`].
@@ -108,6 +110,39 @@ pub fn scrutiny(policies: &PolicySet, facts: &Facts, terms: &Terms, now: Timesta
     } else {
         Scrutiny::Each
     }
+}
+
+/// Which kinds of statements the policies may let through in a session by this grant of somebody who
+/// comes from `source`: an upper bound. `None` where no policy is about statements.
+///
+/// # Errors
+/// A [`Denial`] where such a session would not begin.
+pub(crate) fn reach(
+    policies: &PolicySet,
+    facts: &Facts,
+    grant: &Grant,
+    source: IpAddr,
+    now: Timestamp,
+) -> Result<Option<BTreeSet<SqlKind>>, Denial> {
+    let wanted = Wanted {
+        principal: &grant.principal,
+        target: &grant.target,
+        login: &grant.login,
+        protocol: Protocol::Postgres,
+    };
+    let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
+    let scene = Scene {
+        policies,
+        facts,
+        source,
+        now,
+    };
+    let usage = Usage::build(&scene, principal, target, grant)?;
+    usage.allow(&Deed::Connect)?;
+    if policies.statement_rules() == StatementRules::Absent {
+        return Ok(None);
+    }
+    usage.statement_kinds().map(Some)
 }
 
 /// The questions about the grant that these terms rest on, as things stand at this instant.

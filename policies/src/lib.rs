@@ -43,6 +43,7 @@ mod permit;
 mod principal;
 mod question;
 mod request;
+mod role;
 mod sever;
 mod slice;
 mod statement;
@@ -69,6 +70,7 @@ pub use office::{Office, may_office};
 pub use permit::{InputRecording, Obligations, Permit, Terms};
 pub use principal::{Credential, Principal, PrincipalKind, RegisteredKey};
 pub use request::{Filing, Request, RequestError, RequestState};
+pub use role::{FENCED, ROLE_PREFIX, RolePlace, RolePlan, role_of};
 pub use sever::SeverReason;
 pub use statement::{Scrutiny, SqlKind, SqlStatement};
 pub use target::{

@@ -83,6 +83,19 @@ impl SqlStatement {
 }
 
 impl SqlKind {
+    /// Every kind that can be read from a text.
+    pub(crate) const READABLE: [Self; 9] = [
+        Self::Select,
+        Self::Insert,
+        Self::Update,
+        Self::Delete,
+        Self::Ddl,
+        Self::CopyOut,
+        Self::CopyIn,
+        Self::Admin,
+        Self::Other,
+    ];
+
     /// The Cedar actions that must all be permitted.
     pub(crate) fn actions(self) -> &'static [&'static str] {
         match self {

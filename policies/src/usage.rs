@@ -135,6 +135,20 @@ impl<'a> Usage<'a> {
         })
     }
 
+    /// Which kinds of statements may be permitted, as far as can be said without one.
+    pub(crate) fn statement_kinds(&self) -> Result<BTreeSet<SqlKind>, Denial> {
+        let blank = SqlStatement::new(SqlKind::Other);
+        let mut kinds = BTreeSet::new();
+        for kind in SqlKind::READABLE {
+            for action in kind.actions() {
+                if self.foresee(action, statement_details(&blank))? {
+                    kinds.insert(kind);
+                }
+            }
+        }
+        Ok(kinds)
+    }
+
     fn foresee(&self, action: &str, details: Pairs) -> Result<bool, Denial> {
         let reading = if details.is_empty() {
             Reading::Written

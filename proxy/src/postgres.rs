@@ -4,6 +4,7 @@
 //! recorded, and forwards the original bytes. Where policies are about statements, each is asked
 //! about before it passes; what it may do is decided again by the role at the target.
 
+mod admin;
 mod ahead;
 mod back;
 mod cancel;
@@ -18,10 +19,12 @@ mod pipeline;
 pub mod probe;
 mod redact;
 mod relay;
+mod role;
 mod say;
 mod scan;
 mod startup;
 mod statement;
+pub(crate) mod steward;
 mod tap;
 mod tls;
 mod wire;
@@ -176,6 +179,7 @@ impl Protocol for Postgres {
             addr,
             dbname,
             server,
+            admin: _,
         }) = &pass.terms.target.endpoint
         else {
             return Err(ConnectError::Violation("it is no database".to_owned()));
@@ -190,12 +194,13 @@ impl Protocol for Postgres {
         }
         let impostor = |odd: rustls::Error| ConnectError::Impostor(odd.to_string());
         let trust = Trust::new(server, &addr.host, Some(&pass.key)).map_err(impostor)?;
-        let (tls, greeting) = match enter(front, io, &trust, &pass.terms.login, dbname).await {
+        let account = pass.terms.account();
+        let (tls, greeting) = match enter(front, io, &trust, &account, dbname).await {
             Ok(entered) => entered,
             Err(refused) => {
                 if let Some(said) = refused.said {
-                    let (target, login) = (&pass.terms.target.name, &pass.terms.login);
-                    let told = say::shut_out(said, target.as_str(), login.as_str());
+                    let target = &pass.terms.target.name;
+                    let told = say::shut_out(said, target.as_str(), account.as_str());
                     front.pass_on(&told).await;
                 }
                 return Err(refused.error);
@@ -218,6 +223,7 @@ impl Protocol for Postgres {
             .push(&welcome(front, &greeting, issued.as_ref().map(Issued::key)));
         let halt = PostgresHalt {
             busy: front.tap.busy(),
+            scope: scope.clone(),
             stopper,
             looks: Arc::clone(&self.looks),
         };

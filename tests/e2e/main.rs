@@ -13,6 +13,7 @@
 mod cut;
 mod demo;
 mod exits;
+mod fences;
 mod forward;
 mod hygiene;
 mod jumps;
@@ -22,6 +23,7 @@ mod psql;
 mod readme;
 mod recordings;
 mod requests;
+mod roles;
 mod server;
 mod set_up;
 mod ssh;

@@ -21,6 +21,7 @@ pub mod extra;
 pub mod figures;
 pub mod footprint;
 pub mod forwarder;
+pub mod grants;
 pub mod passage;
 pub mod pg;
 pub mod pgbench;

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use policies::words::api::ApiRefusal;
 use policies::words::cli::doctor as words;
-use policies::{Endpoint, HostKeyPin, Office, ServerPin, Target, TargetName};
+use policies::{
+    Endpoint, HostKeyPin, Login, Office, PostgresEndpoint, ServerPin, Target, TargetName,
+};
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
@@ -17,7 +19,7 @@ use crate::api::wire::{
 use crate::api::{House, Shared, checks};
 use crate::{BrokerError, Caller, broker};
 
-fn access(login: &policies::Login, access: &broker::Access) -> Access {
+fn access(login: &Login, access: &broker::Access) -> Access {
     let plain = |state| Access {
         login: login.clone(),
         state,
@@ -192,7 +194,7 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
     let name = target.name.as_str();
     let mut shut = Vec::new();
     let mut first = None;
-    for login in &target.logins {
+    for login in entering_as(target) {
         match house.parts.probe.enter(target, login).await {
             Ok(()) => {}
             Err(words::Unentered::Refused { said }) => {
@@ -211,6 +213,17 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
             let said = first.unwrap_or_default();
             words::target_shut(name, target.protocol(), shut, &said)
         }
+    }
+}
+
+/// As whom tidegate logs in at a target: as each of its logins, or, where each grant has a role of its
+/// own, as the role that makes them.
+fn entering_as(target: &Target) -> Vec<&Login> {
+    match &target.endpoint {
+        Endpoint::Postgres(PostgresEndpoint {
+            admin: Some(admin), ..
+        }) => vec![admin],
+        Endpoint::Postgres(_) | Endpoint::Ssh(_) => target.logins.iter().collect(),
     }
 }
 

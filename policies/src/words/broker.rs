@@ -1,7 +1,7 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
 use crate::words::{Shown, Words};
-use crate::{GrantOver, RequestError, RequestId, SessionId, Wayless};
+use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
 
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,11 @@ pub enum Invalid {
     },
     /// A target cannot stand behind others in that way.
     Wayless(Wayless),
+    /// A target's own role for making roles can be asked for as well.
+    AdminAsked {
+        /// Which.
+        role: Login,
+    },
     /// The policies hold mistakes.
     Policies {
         /// Each with file, line and advice, as it is to be printed.
@@ -141,6 +146,16 @@ impl Shown for Invalid {
                 "TG523",
                 format!("this is not a public key that can be used: {why}"),
                 Some("ssh-keygen -t ed25519".to_owned()),
+            ),
+            Self::AdminAsked { role } => (
+                "TG527",
+                format!(
+                    "`{role}` makes the roles of grants, or is called like one, so nobody may ask for it"
+                ),
+                Some(
+                    "give --role and --admin-role different roles, and none that begins with tg_"
+                        .to_owned(),
+                ),
             ),
             Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
             Self::Wayless(wayless) => (

@@ -23,6 +23,8 @@ pub enum Unreachable {
     Nonsense,
     /// No certificate could be made.
     NoCertificate,
+    /// The database did not take the grant's own role.
+    NoRole,
 }
 
 /// What a target in front of another one did.
@@ -99,6 +101,11 @@ impl Shown for Missed<'_> {
                 .hint(format!("tidegate target test {target}")),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))
                 .hint("tidegate doctor"),
+            Unreachable::NoRole => Words::new(
+                "TG408",
+                format!("`{target}` did not take a role for this grant, so nobody was let in"),
+            )
+            .hint("ask an administrator to run: tidegate doctor"),
         }
     }
 }

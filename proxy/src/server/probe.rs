@@ -73,6 +73,7 @@ impl Lookout {
                 | ConnectError::Violation(_)
                 | ConnectError::Io(_)
                 | ConnectError::Issue(_)
+                | ConnectError::Role(_)
                 | ConnectError::ClientGone
                 | ConnectError::Recorder(_) => Unentered::Down,
             }

@@ -55,6 +55,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("target show", "tidegate target show web1"),
     ("target rm", "tidegate target rm web1"),
     ("target test", "tidegate target test web1"),
+    ("target script", "tidegate target script orders"),
     (
         "user add",
         "tidegate user add alice --key alice.pub --group sre",
