@@ -13,6 +13,7 @@
 mod cut;
 mod demo;
 mod exits;
+mod files;
 mod forward;
 mod pg_wire;
 mod psql;
