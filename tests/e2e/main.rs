@@ -14,6 +14,7 @@ mod cut;
 mod demo;
 mod exits;
 mod fences;
+mod files;
 mod forward;
 mod hygiene;
 mod jumps;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use policies::{
     Ask, Credential, Deed, Denial, GrantId, Part, PrincipalName, Reason, Scrutiny, SessionId,
-    Terms, decide, may, scrutiny,
+    Terms, decide, file_scrutiny, may, scrutiny,
 };
 use tokio::time::Instant;
 
@@ -138,6 +138,18 @@ impl Broker {
         let now = state.instant_for(terms, self.inner.clock.now());
         match state.policies() {
             Ok(policies) => scrutiny(policies, &state.facts, terms, now),
+            // Each is then refused with the reason.
+            Err(_unavailable) => Scrutiny::Each,
+        }
+    }
+
+    /// Whether the files that a session touches have to be asked about, each, if it was let in by
+    /// these terms. In memory.
+    pub fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {
+        let state = self.state();
+        let now = state.instant_for(terms, self.inner.clock.now());
+        match state.policies() {
+            Ok(policies) => file_scrutiny(policies, &state.facts, terms, now),
             // Each is then refused with the reason.
             Err(_unavailable) => Scrutiny::Each,
         }

@@ -261,4 +261,8 @@ impl Judge for BrokerJudge {
     fn scrutiny(&self, terms: &Terms) -> Scrutiny {
         self.0.scrutiny(terms)
     }
+
+    fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {
+        self.0.file_scrutiny(terms)
+    }
 }

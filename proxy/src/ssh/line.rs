@@ -354,16 +354,20 @@ impl Line {
 
     /// Asks policy, starts the program at the target and moves its bytes.
     async fn run(&mut self, program: Program) -> Result<(), AppendError> {
-        if let Err(denial) = self.link.scope.may(&program.deed()) {
-            let words = denial.words();
-            self.tap.event(ChannelEvent::Refused {
-                code: words.code,
-                what: program.kind(),
-            })?;
-            self.opening.decline(&words, EXIT_REFUSED).await;
-            return Ok(());
-        }
+        let has_terminal = self.opening.stage.has_pty();
+        let follow = match super::warrant::admit(&self.link.scope, &program, has_terminal) {
+            Ok(follow) => follow,
+            Err(words) => {
+                self.tap.event(ChannelEvent::Refused {
+                    code: words.code,
+                    what: program.kind(),
+                })?;
+                self.opening.decline(&words, EXIT_REFUSED).await;
+                return Ok(());
+            }
+        };
         self.record_prelude(&program)?;
+        self.tap.follow(follow)?;
         let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
         let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
             Ok(opened) => opened,
@@ -398,7 +402,6 @@ impl Line {
         self.tap
             .begin(match (program, &self.opening.prelude.terminal) {
                 (Program::Shell | Program::Exec(_), Some(_)) => Content::Terminal,
-                (Program::Subsystem(name), _) if name == "sftp" => Content::Files,
                 (Program::Subsystem(_), _) | (_, None) => Content::Plain,
             });
         if let Some(Terminal {

@@ -72,6 +72,14 @@ pub enum Program {
 }
 
 impl Program {
+    /// The command, as policy looks at it.
+    pub(super) fn command(&self) -> Option<String> {
+        match self {
+            Self::Exec(command) => Some(String::from_utf8_lossy(command).into_owned()),
+            Self::Shell | Self::Subsystem(_) => None,
+        }
+    }
+
     /// As policy looks at it.
     pub fn deed(&self) -> Deed {
         match self {

@@ -3,8 +3,13 @@
 use bytes::Bytes;
 use recorder::{FileResult, Frame};
 
+use policies::words::Shown;
+use policies::words::Words;
+use policies::words::ssh::SshSaying;
+
 use crate::fuzzing::{Turn, turns};
-use crate::ssh::sftp::{Access, Judge, Operation, Passed, Sftp, Unclear};
+use crate::ssh::operation::Operation;
+use crate::ssh::sftp::{Access, Judge, Passed, Sftp, Touch, Unclear, Warden};
 
 /// The most that may be held of one direction: a packet's head (`OPERATION_MAX` of the framer).
 const HEAD_MAX: usize = 64 * 1024 + 4;
@@ -18,8 +23,8 @@ pub(super) fn sftp(input: &[u8]) {
         return;
     }
     let (cut, whole) = (Cut::AsItCame, Cut::Nowhere);
-    let allowed = Heard::of(&turns, cut, &|_access, _path| true);
-    assert_eq!(allowed, Heard::of(&turns, whole, &|_access, _path| true));
+    let allowed = Heard::of(&turns, cut, None);
+    assert_eq!(allowed, Heard::of(&turns, whole, None));
     assert_eq!(allowed.answers, 0);
     for (passed, said) in [
         (&allowed.up, said(&turns, true)),
@@ -29,14 +34,32 @@ pub(super) fn sftp(input: &[u8]) {
         let held = said.len().saturating_sub(passed.len());
         assert!(allowed.unclear.is_some() || held <= HEAD_MAX, "{held} held");
     }
-    let judge: Judge<'_> =
-        &|access, path| !path.contains(&b'x') && (access != Access::Write || !path.contains(&b'r'));
+    let judge: Option<Judge<'_>> = Some(&Strict);
     let judged = Heard::of(&turns, cut, judge);
     let refused = Heard::of(&turns, whole, judge);
     // Our own answers may stand elsewhere among the target's.
     assert_eq!(judged.without_answers(), refused.without_answers());
     if judged.unclear.is_none() {
         judged.taken_out_whole(&said(&turns, true));
+    }
+}
+
+/// Allows what can be told, has no `x` in it and, where it is changed, no `r`.
+struct Strict;
+
+impl Warden for Strict {
+    fn allows(&self, touch: &Touch) -> Result<(), Words> {
+        match &touch.place {
+            Ok(place) if place.contains('x') => {}
+            Ok(place) if touch.access == Access::Write && place.contains('r') => {}
+            Ok(_) => return Ok(()),
+            Err(_vague) => {}
+        }
+        Err(SshSaying::NoTerminal.words())
+    }
+
+    fn reads_nothing(&self) -> bool {
+        false
     }
 }
 
@@ -65,7 +88,7 @@ struct Heard {
 }
 
 impl Heard {
-    fn of(turns: &[Turn<'_>], cut: Cut, judge: Judge<'_>) -> Self {
+    fn of(turns: &[Turn<'_>], cut: Cut, judge: Option<Judge<'_>>) -> Self {
         let (mut sftp, mut heard) = (Sftp::default(), Self::default());
         for turn in turns {
             let pieces = match cut {
@@ -93,7 +116,7 @@ impl Heard {
         sftp: &mut Sftp,
         from_client: bool,
         piece: Vec<u8>,
-        judge: Judge<'_>,
+        judge: Option<Judge<'_>>,
     ) -> Result<(), Unclear> {
         let (came, piece) = (piece.len(), Bytes::from(piece));
         let Passed { pieces, operations } = if from_client {
