@@ -173,7 +173,7 @@ async fn run(world: &World, fences: &Fences) -> Tally {
         };
         match refused(&answers) {
             Some(detail) if detail.contains("tidegate code") => {
-                tally.refused_by_policy.push(sql.clone())
+                tally.refused_by_policy.push(sql.clone());
             }
             Some(_database) => tally.refused_by_database.push(sql.clone()),
             None => {}
