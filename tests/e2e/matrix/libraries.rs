@@ -152,7 +152,6 @@ pub(super) const SSH2: Client = Client {
         (Case::Directory, SSH2_DOES),
         (Case::OddName, SSH2_DOES),
         (Case::Keepalive, SSH2_DOES),
-        (Case::Rekey, SSH2_DOES),
         (Case::Local, SSH2_DOES),
         (Case::Reverse, SSH2_DOES),
         (Case::Agent, SSH2_DOES),

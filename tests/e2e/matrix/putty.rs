@@ -127,19 +127,6 @@ pub(super) const PSCP: Client = Client {
             ),
         ),
         (
-            Case::Files,
-            Same(
-                r#"mkdir from && echo one > from/renamed &&
-                pscp -r from "$HOST:$FAR/to" && pscp -r "$HOST:$FAR/to" back && pscp -ls "$HOST:$FAR/to" | grep -o renamed"#,
-            ),
-        ),
-        (
-            Case::Directory,
-            Same(
-                r#"pscp -r "$MANY" "$HOST:$FAR/many" && pscp -r "$HOST:$FAR/many" back && ls back | wc -l"#,
-            ),
-        ),
-        (
             Case::OddName,
             Same(
                 r#"cp "$BIG" "$ODD" && pscp -sftp "$ODD" "$HOST:$FAR/$ODD" && pscp -sftp "$HOST:$FAR/$ODD" back && whole "$BIG" back"#,
