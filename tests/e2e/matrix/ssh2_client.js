@@ -59,6 +59,7 @@ function whole(sent, back) {
 function talk(stream) {
   return new Promise((resolve) => {
     stream.on('data', (piece) => process.stdout.write(piece));
+    stream.on('end', () => stream.end());
     stream.on('close', resolve);
     stream.write('hello\n');
   });
