@@ -1,4 +1,4 @@
-//! PuTTY's programs without windows. Settings that have no option are in a saved session.
+//! `PuTTY`'s programs without windows. Settings that have no option are in a saved session.
 //!
 //! Through tidegate they log in with the certificate and believe the bastion by its CA, directly with
 //! the key and by the host key's fingerprint.
@@ -8,7 +8,7 @@ use super::cell::{Client, Way};
 use super::field::Road;
 use Way::Same;
 
-/// The keys in PuTTY's own format.
+/// The keys in `PuTTY`'s own format.
 const PREPARE: &str = r#"puttygen "$KEY" -o "$TOOLS/key.ppk" -O private &&
     puttygen "$LOGIN/ssh-key" -o "$TOOLS/login.ppk" -O private"#;
 
