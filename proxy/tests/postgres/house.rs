@@ -278,7 +278,9 @@ impl House {
         let ended = self.ended.lock().unwrap();
         let frames = ended[0].frames.iter();
         // What became of the server process may be noted before it or after.
-        let told: Vec<&String> = frames.filter(|frame| !frame.contains("code: \"halt\"")).collect();
+        let told: Vec<&String> = frames
+            .filter(|frame| !frame.contains("code: \"halt\""))
+            .collect();
         let [.., last, close] = told.as_slice() else {
             panic!("{ended:?}")
         };
