@@ -40,9 +40,11 @@ function answer(stream, given) {
   });
 }
 
-async function run(client, command, options = {}, given = '') {
-  const stream = await promisify(client.exec.bind(client))(command, options);
-  return answer(stream, given);
+// Listened to from the first moment: what comes in one packet with the answer is told at once.
+function run(client, command, options = {}, given = '') {
+  return new Promise((resolve, reject) => {
+    client.exec(command, options, (error, stream) => (error ? reject(error) : resolve(answer(stream, given))));
+  });
 }
 
 function show({ out, err, status, signal }) {
