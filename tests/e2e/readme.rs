@@ -19,6 +19,7 @@ fn typed(document: &str) -> Vec<String> {
             continue;
         }
         let plain = line.split(" #").next().unwrap_or_default();
+        let plain = plain.split(" | ").next().unwrap_or_default();
         let verbs = plain.split("; ").map(str::trim);
         let verbs = verbs.filter(|verb| inside && verb.starts_with("tidegate "));
         found.extend(verbs.map(str::to_owned));
