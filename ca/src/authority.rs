@@ -161,7 +161,7 @@ impl Authority {
         Ok(Pass {
             terms,
             session,
-            serial,
+            serial: Some(serial),
             expires_at: window.until,
             key,
         })
@@ -203,7 +203,7 @@ impl Authority {
         Ok(Pass {
             terms,
             session,
-            serial,
+            serial: Some(serial),
             expires_at: window.until,
             key,
         })

@@ -42,6 +42,7 @@ mod ssh;
 mod strength;
 mod trial;
 mod trust;
+mod vault;
 mod x509;
 
 pub use authority::Authority;
@@ -67,6 +68,7 @@ pub use serial::{KeyId, Serial};
 pub use strength::WeakKey;
 pub use trial::TrialOrder;
 pub use trust::{TrustBundle, certificate_fingerprint};
+pub use vault::{Secret, VaultError};
 
 #[cfg(test)]
 mod fixtures;

@@ -12,10 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
     Credential, Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
-    RequestState, SessionId, Terms,
+    RequestState, SessionId, TargetName, Terms,
 };
 
-use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision};
+use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -38,8 +38,21 @@ pub(crate) struct State {
     pub(crate) ends: BTreeMap<GrantId, Duration>,
     /// When the newest change was made.
     pub(crate) newest_at: Timestamp,
+    /// What targets that know no certificates are entered with.
+    pub(crate) kept: BTreeMap<TargetName, Kept>,
     /// Whose key this is, by fingerprint.
     keys: BTreeMap<String, PrincipalName>,
+}
+
+/// What a target is entered with that knows no certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// For the authority to open.
+    pub sealed: Sealed,
+    /// `SHA256:…` of a key.
+    pub fingerprint: Option<String>,
+    /// Since when.
+    pub at: Timestamp,
 }
 
 /// Someone said that a session has to end.
@@ -115,6 +128,19 @@ impl State {
             }
             Change::TargetRemoved { name } => {
                 self.facts.targets.remove(name);
+                self.kept.remove(name);
+            }
+            Change::SecretKept {
+                target,
+                sealed,
+                fingerprint,
+            } => {
+                let kept = Kept {
+                    sealed: sealed.clone(),
+                    fingerprint: fingerprint.clone(),
+                    at,
+                };
+                self.kept.insert(target.clone(), kept);
             }
             Change::LockPut { lock } => {
                 self.facts.locks.insert(lock.id, Arc::new(lock.clone()));

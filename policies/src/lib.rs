@@ -72,7 +72,7 @@ pub use request::{Filing, Request, RequestError, RequestState};
 pub use sever::SeverReason;
 pub use statement::{Scrutiny, SqlKind, SqlStatement};
 pub use target::{
-    Endpoint, Hop, HostKeyPin, HostPort, JUMPS_MAX, Jump, PostgresEndpoint, ServerPin, SshEndpoint,
-    Target,
+    Algorithms, Endpoint, Entry, Hop, HostKeyPin, HostPort, JUMPS_MAX, Jump, PostgresEndpoint,
+    ServerPin, SshEndpoint, Target,
 };
 pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};

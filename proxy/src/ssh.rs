@@ -33,6 +33,7 @@ pub mod channels;
 mod conduit;
 pub mod door;
 pub mod doorkeeper;
+mod entry;
 mod exit;
 pub mod filetap;
 pub mod flow;

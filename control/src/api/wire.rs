@@ -7,13 +7,15 @@ mod policy;
 mod problem;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use policies::{
-    Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
-    PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
+    Algorithms, Endpoint, Entry, GrantId, GroupName, HostPort, Jump, Label, LockId, Login,
+    PrincipalKind, PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
 };
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::ledger::{Line, Session};
 
@@ -153,6 +155,9 @@ pub struct TargetView {
     /// The accounts that may be asked for. Only for those who manage targets.
     #[serde(default)]
     pub logins: Option<BTreeSet<Login>>,
+    /// That it is entered with a credential that does not end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
 }
 
 /// One login of a target and whether the viewer may use it.
@@ -198,6 +203,43 @@ pub struct TargetOrder {
     /// Who owns it.
     #[serde(default)]
     pub owners: Option<GroupName>,
+    /// What it is entered with, where its endpoint says that it knows no certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretOrder>,
+}
+
+/// What a target is entered with that knows no certificates. Prints as `(..)`, is zeroed on drop, and is
+/// answered by nothing.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretOrder {
+    /// `key` or `password`.
+    pub entry: Entry,
+    /// A private key in OpenSSH's form, or a password.
+    pub text: String,
+}
+
+impl fmt::Debug for SecretOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretOrder(..)")
+    }
+}
+
+impl Drop for SecretOrder {
+    fn drop(&mut self) {
+        self.text.zeroize();
+    }
+}
+
+/// A credential that does not end by itself, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingView {
+    /// `key` or `password`.
+    pub entry: Entry,
+    /// `SHA256:…` of a key.
+    pub fingerprint: Option<String>,
+    /// Since when it is kept.
+    pub kept_at: Timestamp,
 }
 
 /// Asks the bastion to look at a server that is to become a target.
@@ -211,6 +253,9 @@ pub struct ProbeOrder {
     /// The target in front of it, as which that reaches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<Jump>,
+    /// Which algorithms are spoken with it.
+    #[serde(default, skip_serializing_if = "Algorithms::is_modern")]
+    pub algorithms: Algorithms,
 }
 
 /// What a server showed of itself.

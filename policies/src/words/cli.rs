@@ -14,8 +14,8 @@ use crate::Diagnosis;
 
 pub use next::{Refusal, next};
 pub use setup::{
-    PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, ssh_lines,
-    ssh_target_added,
+    PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
+    ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
 };
 pub use trouble::Trouble;
 

@@ -3,19 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use control::api::wire::{ProbeOrder, Probed, TargetOrder, TargetView, Trust};
+use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces};
 use policies::{
-    Endpoint, GroupName, HostKeyPin, HostPort, Jump, Label, Login, PostgresEndpoint, Protocol,
-    ServerPin, SshEndpoint, TargetName,
+    Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Label, Login,
+    PostgresEndpoint, Protocol, ServerPin, SshEndpoint, TargetName,
 };
+use tokio::time;
 
+use super::given::Given;
 use super::{FROM, label};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
+use crate::cli::printer::harmless;
 
 /// What to add.
 #[derive(Debug, Subcommand)]
@@ -59,6 +63,11 @@ pub(crate) struct AddSsh {
     /// The SSH target in front of it, through which it is reached
     #[arg(long, value_name = "[LOGIN+]TARGET")]
     jump: Option<Before>,
+    #[command(flatten)]
+    given: Given,
+    /// Old algorithms besides, for equipment that knows no others: SHA-1 and CBC
+    #[arg(long)]
+    legacy_algorithms: bool,
 }
 
 /// A target that stands in front of another one, as it is typed.
@@ -139,18 +148,40 @@ async fn probe(
     context: &Context,
     protocol: Protocol,
     addr: &HostPort,
-    jump: Option<&Jump>,
+    (jump, algorithms): (Option<&Jump>, Algorithms),
 ) -> Result<Probed, Failure> {
     let doing = format!("look at {addr}");
     let order = ProbeOrder {
         protocol,
         addr: addr.clone(),
         jump: jump.cloned(),
+        algorithms,
     };
     context
         .client(&doing)?
         .post(&doing, "/v1/targets/probe", &order)
         .await
+}
+
+/// How long a look at what was just added may take.
+const TRY_LIMIT: Duration = Duration::from_secs(10);
+
+/// Says whether a target that was just added lets tidegate in, and what to do if not.
+async fn try_at_once(context: &Context, name: &TargetName) {
+    let doing = format!("test {name}");
+    let Ok(client) = context.client(&doing) else {
+        return;
+    };
+    let path = format!("/v1/targets/{}/test", segment(name.as_str()));
+    let nothing = serde_json::json!({});
+    let trying = client.post::<Check>(&doing, &path, &nothing);
+    // Whatever comes of it, the target is added.
+    if let Ok(Ok(check)) = time::timeout(TRY_LIMIT, trying).await {
+        let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
+        let hint = hint.map(harmless::line);
+        let said = cli::tried_at_once(check.ok, &found, hint.as_deref());
+        context.printer.say(&said);
+    }
 }
 
 async fn add(context: &Context, order: &TargetOrder) -> Result<(TargetView, Trust), Failure> {
@@ -165,10 +196,29 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
         Some(before) => Some(jump(context, before).await?),
         None => None,
     };
+    let algorithms = if args.legacy_algorithms {
+        Algorithms::Legacy
+    } else {
+        Algorithms::Modern
+    };
+    let secret = args
+        .given
+        .secret(context, args.common.name.as_str())
+        .await?;
+    let entry = secret
+        .as_ref()
+        .map_or(Entry::Certificate, |secret| secret.entry);
     let host_key = match (args.host_ca, args.host_key) {
         (Some(key), _) => HostKeyPin::Authority { key },
         (None, keys) if !keys.is_empty() => HostKeyPin::Keys { keys },
-        (None, _) => match probe(context, Protocol::Ssh, &args.common.addr, jump.as_ref()).await? {
+        (None, _) => match probe(
+            context,
+            Protocol::Ssh,
+            &args.common.addr,
+            (jump.as_ref(), algorithms),
+        )
+        .await?
+        {
             Probed::Ssh { host_keys } => {
                 for seen in &host_keys {
                     let kind = seen.openssh.split(' ').next().unwrap_or_default();
@@ -194,15 +244,24 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
             addr: args.common.addr,
             host_key,
             jump,
+            entry,
+            algorithms,
         }),
         logins: args.login.into_iter().collect(),
         labels: args.common.label,
         owners: args.common.owners,
+        secret,
     };
     let (added, trust) = add(context, &order).await?;
     let name = added.name.to_string();
-    let said = cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim());
-    context.printer.done(&added, &name, &said)
+    let said = if entry.is_certificate() {
+        cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim())
+    } else {
+        cli::standing_target_added(&name, &login, entry)
+    };
+    context.printer.done(&added, &name, &said)?;
+    try_at_once(context, &added.name).await;
+    Ok(())
 }
 
 pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
@@ -219,7 +278,14 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         (None, Some(sha256)) => ServerPin::Certificate {
             sha256: sha256.to_ascii_lowercase(),
         },
-        (None, None) => match probe(context, Protocol::Postgres, &addr, None).await? {
+        (None, None) => match probe(
+            context,
+            Protocol::Postgres,
+            &addr,
+            (None, Algorithms::Modern),
+        )
+        .await?
+        {
             Probed::Postgres {
                 sha256,
                 subject,
@@ -244,6 +310,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         logins: roles.clone(),
         labels: args.common.label,
         owners: args.common.owners,
+        secret: None,
     };
     let (added, trust) = add(context, &order).await?;
     let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
@@ -255,7 +322,9 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         from: &args.from,
         target_ca: &trust.x509_target_ca,
     });
-    context.printer.done(&added, &name, &said)
+    context.printer.done(&added, &name, &said)?;
+    try_at_once(context, &added.name).await;
+    Ok(())
 }
 
 fn odd_probe() -> Failure {
