@@ -10,7 +10,7 @@ use std::time::Duration;
 use policies::HostPort;
 use policies::words::reach::{self, Absence, Tried};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{self, Instant};
+use tokio::time;
 use tracing::info;
 
 /// How long all addresses of a server may take together to accept a connection.
@@ -45,12 +45,7 @@ pub enum DialError {
 /// # Errors
 ///
 /// When it has no address, or none gives a connection in time.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only the limit is measured by it, and nothing is decided"
-)]
 pub async fn dial(at: &HostPort) -> Result<TcpStream, DialError> {
-    let end = Instant::now().checked_add(DIAL_LIMIT);
     let looking = lookup_host((at.host.as_str(), at.port));
     let unresolved = |source| DialError::Unresolved {
         at: at.clone(),
@@ -64,13 +59,10 @@ pub async fn dial(at: &HostPort) -> Result<TcpStream, DialError> {
     if addresses.is_empty() {
         return Err(unresolved(io::ErrorKind::NotFound.into()));
     }
+    let turns = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let turn = DIAL_LIMIT.checked_div(turns).unwrap_or(DIAL_LIMIT);
     let mut tried = Vec::new();
     while let Some(addr) = addresses.pop_front() {
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        let left = left.unwrap_or_default();
-        // Whoever comes last may take all that is left.
-        let turns = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        let turn = left / turns.saturating_add(1);
         match connect(addr, turn).await {
             Ok(stream) => return Ok(stream),
             Err(refused) => {
