@@ -25,6 +25,7 @@ mod ssh;
 mod statements;
 mod targets;
 mod throw_away;
+mod vault;
 mod workflow;
 
 use std::process::Output;
