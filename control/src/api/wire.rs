@@ -5,22 +5,22 @@
 
 mod policy;
 mod problem;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use jiff::Timestamp;
 use policies::{
-    Algorithms, Endpoint, Entry, GrantId, GroupName, HostPort, Jump, Label, LockId, Login,
-    PrincipalKind, PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
+    Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
+    PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
 };
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
 
 use crate::ledger::{Line, Session};
 
 pub use self::policy::{PolicyApplied, PolicyView};
 pub use self::problem::Problem;
+pub use self::standing::{SecretOrder, StandingView};
 
 /// Several things of one kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -206,40 +206,6 @@ pub struct TargetOrder {
     /// What it is entered with, where its endpoint says that it knows no certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretOrder>,
-}
-
-/// What a target is entered with that knows no certificates. Prints as `(..)`, is zeroed on drop, and is
-/// answered by nothing.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SecretOrder {
-    /// `key` or `password`.
-    pub entry: Entry,
-    /// A private key in OpenSSH's form, or a password.
-    pub text: String,
-}
-
-impl fmt::Debug for SecretOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretOrder(..)")
-    }
-}
-
-impl Drop for SecretOrder {
-    fn drop(&mut self) {
-        self.text.zeroize();
-    }
-}
-
-/// A credential that does not end by itself, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandingView {
-    /// `key` or `password`.
-    pub entry: Entry,
-    /// `SHA256:…` of a key.
-    pub fingerprint: Option<String>,
-    /// Since when it is kept.
-    pub kept_at: Timestamp,
 }
 
 /// Asks the bastion to look at a server that is to become a target.

@@ -211,27 +211,10 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let host_key = match (args.host_ca, args.host_key) {
         (Some(key), _) => HostKeyPin::Authority { key },
         (None, keys) if !keys.is_empty() => HostKeyPin::Keys { keys },
-        (None, _) => match probe(
-            context,
-            Protocol::Ssh,
-            &args.common.addr,
-            (jump.as_ref(), algorithms),
-        )
-        .await?
-        {
-            Probed::Ssh { host_keys } => {
-                for seen in &host_keys {
-                    let kind = seen.openssh.split(' ').next().unwrap_or_default();
-                    context
-                        .printer
-                        .say(&cli::host_key_seen(kind, &seen.fingerprint));
-                }
-                HostKeyPin::Keys {
-                    keys: host_keys.into_iter().map(|seen| seen.openssh).collect(),
-                }
-            }
-            Probed::Postgres { .. } => return Err(odd_probe()),
-        },
+        (None, _) => {
+            let how = (jump.as_ref(), algorithms);
+            looked_at(context, &args.common.addr, how).await?
+        }
     };
     let login = args
         .login
@@ -262,6 +245,27 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;
     Ok(())
+}
+
+/// Reads the host keys that a server shows, says them, and pins them.
+async fn looked_at(
+    context: &Context,
+    addr: &HostPort,
+    how: (Option<&Jump>, Algorithms),
+) -> Result<HostKeyPin, Failure> {
+    match probe(context, Protocol::Ssh, addr, how).await? {
+        Probed::Ssh { host_keys } => {
+            for seen in &host_keys {
+                let kind = seen.openssh.split(' ').next().unwrap_or_default();
+                let said = cli::host_key_seen(kind, &seen.fingerprint);
+                context.printer.say(&said);
+            }
+            Ok(HostKeyPin::Keys {
+                keys: host_keys.into_iter().map(|seen| seen.openssh).collect(),
+            })
+        }
+        Probed::Postgres { .. } => Err(odd_probe()),
+    }
 }
 
 pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
