@@ -322,7 +322,7 @@ fn key_of(line: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use policies::SshEndpoint;
+    use policies::{Algorithms, SshEndpoint};
 
     use super::*;
     use crate::api::wire::HostKeySeen;

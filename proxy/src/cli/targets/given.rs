@@ -16,7 +16,7 @@ use crate::cli::prompt;
 /// A key or a password.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(super) struct Given {
+pub(crate) struct Given {
     /// Enter it with this private key, which tidegate keeps, for it knows no certificates
     #[arg(long, value_name = "FILE")]
     vault_key: Option<PathBuf>,
