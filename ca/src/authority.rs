@@ -106,8 +106,8 @@ impl Authority {
         }
     }
 
-    /// Makes a certificate for the same role that lives a minute, also after the permit has ended:
-    /// with it the bastion alone looks whether the backend of a session that was cut is gone.
+    /// Makes a certificate for the same role, or for whoever looks after the roles of grants, that
+    /// lives a minute, also after the permit has ended: with it the bastion alone looks whether the backend of a session that was cut is gone.
     pub async fn issue_halt(
         &self,
         terms: &Terms,
@@ -176,11 +176,16 @@ impl Authority {
         journal: &impl Journal,
     ) -> Result<Pass, IssueError> {
         let PassOrder { session, rng, .. } = order;
+        let account = if purpose == Purpose::Halt {
+            terms.overseer()
+        } else {
+            terms.account()
+        };
         let serial = Serial::draw_x509(rng);
         let key = P256Key::fresh().map_err(|_refused| IssueError::Key)?;
         let key_der = key.to_pkcs8().map_err(|_refused| IssueError::Key)?;
         let contents = Contents::X509 {
-            common_name: terms.login.as_str().to_owned(),
+            common_name: account.as_str().to_owned(),
             unit: Some(unit(session, &terms)),
             user_id: Some(terms.principal.as_str().to_owned()),
             names: Vec::new(),
@@ -266,7 +271,8 @@ impl Authority {
         })
     }
 
-    /// Makes an SSH host key and certifies it for these names.
+    /// Certifies the SSH host key for these names. An authority that has none makes one for this
+    /// occasion.
     pub async fn issue_host(
         &self,
         order: HostOrder<'_>,
@@ -281,7 +287,12 @@ impl Authority {
         let window = Window::new(now, lifetime, None)?;
         let serial = Serial::draw_ssh(rng);
         let key_id = KeyId::of_host(names.first().ok_or(IssueError::Names)?);
-        let key = Ed25519Key::generate(rng, key_id.as_str()).map_err(|_refused| IssueError::Key)?;
+        let key = match &self.keys.ssh_host {
+            Some(key) => key.clone(),
+            None => {
+                Ed25519Key::generate(rng, key_id.as_str()).map_err(|_refused| IssueError::Key)?
+            }
+        };
         let contents = Contents::Ssh {
             principals: names.to_vec(),
             source_address: None,

@@ -37,7 +37,7 @@ impl fmt::Debug for HostOrder<'_> {
 /// An SSH host key and its certificate.
 #[derive(Clone)]
 pub struct HostIdentity {
-    /// Ed25519, fresh.
+    /// Ed25519.
     pub key: Arc<PrivateKey>,
     /// Signed by the host CA that people's `known_hosts` trusts.
     pub certificate: Certificate,

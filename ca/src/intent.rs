@@ -27,6 +27,8 @@ pub enum Purpose {
     Halt,
     /// One connection through an SSH target to another behind it.
     SshHop,
+    /// Making or removing the roles of grants at a PostgreSQL target.
+    Roles,
     /// Looking whether an SSH target lets us in.
     SshTrial,
     /// Looking whether a PostgreSQL target lets us in.

@@ -1,4 +1,4 @@
-//! The six keys of an authority and where they lie on disk.
+//! The keys of an authority and where they lie on disk.
 //!
 //! Each key is one file in OpenSSH's own encrypted format, so it can be inspected and backed up
 //! with stock tools (`ssh-keygen -y -f ssh-user-ca-1`), beside its public half. The number in a
@@ -18,6 +18,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use russh::keys::{Algorithm, PrivateKey};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -41,6 +42,9 @@ pub enum KeyName {
     SshLoginCa,
     /// People's `known_hosts` trust it: it signs what the bastion shows to ssh.
     SshHostCa,
+    /// What the bastion shows to ssh, certified by the host CA. It signs no certificates; clients that
+    /// know none know the bastion by it.
+    SshHost,
     /// PostgreSQL targets trust it: it signs the passes of sessions.
     X509TargetCa,
     /// The bastion and its clients trust it: it signs people's own client certificates and the
@@ -57,6 +61,7 @@ impl KeyName {
             Self::SshUserCa => "ssh-user-ca",
             Self::SshLoginCa => "ssh-login-ca",
             Self::SshHostCa => "ssh-host-ca",
+            Self::SshHost => "ssh-host",
             Self::X509TargetCa => "x509-target-ca",
             Self::X509LoginCa => "x509-login-ca",
             Self::RecordingSeal => "recording-seal",
@@ -170,6 +175,8 @@ pub(crate) struct Keys {
     pub(crate) ssh_user_ca: Ed25519Key,
     pub(crate) ssh_login_ca: Ed25519Key,
     pub(crate) ssh_host_ca: Ed25519Key,
+    /// An authority that was made before there was one has none.
+    pub(crate) ssh_host: Option<PrivateKey>,
     pub(crate) recording_seal: Ed25519Key,
     pub(crate) x509_target_ca: Anchor,
     pub(crate) x509_login_ca: Anchor,
@@ -209,6 +216,7 @@ impl Keys {
             KeyName::SshLoginCa,
             KeyName::SshHostCa,
             KeyName::RecordingSeal,
+            KeyName::SshHost,
         ] {
             let private = Ed25519Key::generate(rng, &name.comment())
                 .map_err(|_refused| CreateError::Key(name))?;
@@ -251,10 +259,23 @@ impl Keys {
             })?;
             Anchor::read(key, &pem).map_err(|_refused| OpenError::Certificate { path })
         };
+        let ssh_host = if KeyName::SshHost.path(dir).exists() {
+            let private = file::read(dir, KeyName::SshHost, passphrase)?;
+            let known = private.algorithm() == Algorithm::Ed25519;
+            known
+                .then_some(private)
+                .ok_or_else(|| OpenError::Kind {
+                    path: KeyName::SshHost.path(dir),
+                })
+                .map(Some)?
+        } else {
+            None
+        };
         Ok(Self {
             ssh_user_ca: ssh(KeyName::SshUserCa)?,
             ssh_login_ca: ssh(KeyName::SshLoginCa)?,
             ssh_host_ca: ssh(KeyName::SshHostCa)?,
+            ssh_host,
             recording_seal: ssh(KeyName::RecordingSeal)?,
             x509_target_ca: x509(KeyName::X509TargetCa)?,
             x509_login_ca: x509(KeyName::X509LoginCa)?,
@@ -272,7 +293,10 @@ impl Keys {
             KeyName::SshUserCa => Some(&self.ssh_user_ca),
             KeyName::SshLoginCa => Some(&self.ssh_login_ca),
             KeyName::SshHostCa => Some(&self.ssh_host_ca),
-            KeyName::X509TargetCa | KeyName::X509LoginCa | KeyName::RecordingSeal => None,
+            KeyName::SshHost
+            | KeyName::X509TargetCa
+            | KeyName::X509LoginCa
+            | KeyName::RecordingSeal => None,
         }
     }
 
@@ -284,6 +308,7 @@ impl Keys {
             KeyName::SshUserCa
             | KeyName::SshLoginCa
             | KeyName::SshHostCa
+            | KeyName::SshHost
             | KeyName::RecordingSeal => None,
         }
     }

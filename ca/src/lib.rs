@@ -7,6 +7,7 @@
 //! | `ssh-login-ca` | a person's way into the bastion by ssh | the bastion |
 //! | `x509-login-ca` | a person's way into the bastion by psql and the API; the bastion's own TLS certificate | the bastion and its clients |
 //! | `ssh-host-ca` | what the bastion shows to ssh | people's `known_hosts` |
+//! | `ssh-host` | nothing; it is what the bastion shows to ssh | clients that know no certificates |
 //! | `recording-seal` | checkpoints of recordings | auditors |
 //!
 //! No target trusts what signs people's own certificates, so a person who is named like an account
@@ -24,6 +25,8 @@ mod authority;
 mod check;
 pub mod credential;
 mod fingerprint;
+#[cfg(any(test, tidegate_fuzzing))]
+pub mod fuzzing;
 mod hop;
 mod host;
 mod intent;
@@ -66,7 +69,7 @@ pub use russh::keys::ssh_key::rand_core;
 pub use seal::Sealer;
 pub use serial::{KeyId, Serial};
 pub use strength::WeakKey;
-pub use trial::TrialOrder;
+pub use trial::{RolesOrder, TrialOrder};
 pub use trust::{TrustBundle, certificate_fingerprint};
 pub use vault::{Secret, VaultError};
 

@@ -16,6 +16,10 @@ pub const PASS_LIFETIME_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// How long the certificate lives with which a cut backend is looked for.
 pub const HALT_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long the certificate lives with which a role is made or removed. It opens a connection to each
+/// database in which that role left something.
+pub(crate) const ROLES_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
 /// How long the certificate lives with which is looked whether a target lets us in.
 pub const TRIAL_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
@@ -123,6 +127,7 @@ impl Profile {
             },
             Purpose::PostgresPass => Self::client(KeyName::X509TargetCa, PASS_LIFETIME_MAX),
             Purpose::Halt => Self::client(KeyName::X509TargetCa, HALT_LIFETIME),
+            Purpose::Roles => Self::client(KeyName::X509TargetCa, ROLES_LIFETIME),
             Purpose::SshTrial => Self::client(KeyName::SshUserCa, TRIAL_LIFETIME),
             Purpose::PostgresTrial => Self::client(KeyName::X509TargetCa, TRIAL_LIFETIME),
             Purpose::SshLogin => Self {

@@ -90,6 +90,11 @@ impl KeyId {
         Self(format!("trial {target}"))
     }
 
+    /// For work on the role that a grant has at a target: `roles orders grt_…`.
+    pub(crate) fn of_roles(target: &TargetName, grant: GrantId) -> Self {
+        Self(format!("roles {target} {grant}"))
+    }
+
     /// For a certificate that the bastion shows, under the first of its names: `host web1`.
     pub(crate) fn of_host(name: &str) -> Self {
         Self(format!("host {name}"))

@@ -89,6 +89,7 @@ pub(crate) fn cert_type(purpose: Purpose) -> CertType {
         | Purpose::SshHop
         | Purpose::SshTrial
         | Purpose::PostgresTrial
+        | Purpose::Roles
         | Purpose::SshLogin
         | Purpose::PostgresPass
         | Purpose::Halt

@@ -1,18 +1,19 @@
-//! A look whether a target lets us in, for those who manage targets: a key and a certificate that
-//! prove nothing but that, live a minute and never leave the process.
+//! What tidegate itself goes to a target with: to look whether it lets us in, for those who manage
+//! targets, and to make and remove the roles of grants. Keys and certificates that live a minute and
+//! never leave the process.
 //!
-//! No permit is spent, because nobody gets in: whoever asks for this only logs in and out again.
+//! No permit is spent, because nobody gets in by them.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use policies::{Login, Protocol, Target};
+use policies::{Login, Protocol, RolePlace, Target};
 
 use crate::intent::{Contents, Draft, Prepared, Purpose};
 use crate::keys::{Ed25519Key, P256Key};
-use crate::profile::{TRIAL_LIFETIME, Window};
+use crate::profile::{ROLES_LIFETIME, TRIAL_LIFETIME, Window};
 use crate::rand_core::CryptoRng;
 use crate::ssh::SshForm;
 use crate::x509::X509Form;
@@ -35,6 +36,24 @@ impl fmt::Debug for TrialOrder<'_> {
         f.debug_struct("TrialOrder")
             .field("target", &self.target.name)
             .field("login", &self.login)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which role is to be made or removed.
+pub struct RolesOrder<'a> {
+    /// Where.
+    pub place: &'a RolePlace,
+    /// What time it is.
+    pub now: Timestamp,
+    /// Where randomness comes from.
+    pub rng: &'a mut (dyn CryptoRng + Send),
+}
+
+impl fmt::Debug for RolesOrder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RolesOrder")
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -87,20 +106,41 @@ impl Authority {
         order: TrialOrder<'_>,
         journal: &impl Journal,
     ) -> Result<PassKey, IssueError> {
-        let key = P256Key::fresh().map_err(|_refused| IssueError::Key)?;
-        let key_der = key.to_pkcs8().map_err(|_refused| IssueError::Key)?;
         let draft = Draft {
             purpose: Purpose::PostgresTrial,
             serial: Serial::draw_x509(order.rng),
             key_id: KeyId::of_trial(&order.target.name),
             window: Window::new(order.now, TRIAL_LIFETIME, None)?,
-            contents: Contents::X509 {
-                common_name: order.login.as_str().to_owned(),
-                unit: None,
-                user_id: None,
-                names: Vec::new(),
-            },
+            contents: account(order.login, None),
         };
+        self.postgres_key(draft, journal).await
+    }
+
+    /// Makes a certificate with which tidegate itself makes or removes the role that a grant has at
+    /// a database. No permit is spent: nobody gets in by it.
+    pub async fn issue_roles(
+        &self,
+        order: RolesOrder<'_>,
+        journal: &impl Journal,
+    ) -> Result<PassKey, IssueError> {
+        let RolesOrder { place, now, rng } = order;
+        let draft = Draft {
+            purpose: Purpose::Roles,
+            serial: Serial::draw_x509(rng),
+            key_id: KeyId::of_roles(&place.target, place.grant),
+            window: Window::new(now, ROLES_LIFETIME, None)?,
+            contents: account(&place.admin, Some(place.grant.to_string())),
+        };
+        self.postgres_key(draft, journal).await
+    }
+
+    async fn postgres_key(
+        &self,
+        draft: Draft,
+        journal: &impl Journal,
+    ) -> Result<PassKey, IssueError> {
+        let key = P256Key::fresh().map_err(|_refused| IssueError::Key)?;
+        let key_der = key.to_pkcs8().map_err(|_refused| IssueError::Key)?;
         let made = Prepared::new(draft, X509Form { key })?
             .issue(self.keys(), journal)
             .await?;
@@ -108,5 +148,15 @@ impl Authority {
             chain_der: vec![made.der().to_vec()],
             key_der,
         })
+    }
+}
+
+/// What a certificate for an account of a database says.
+fn account(name: &Login, unit: Option<String>) -> Contents {
+    Contents::X509 {
+        common_name: name.as_str().to_owned(),
+        unit,
+        user_id: None,
+        names: Vec::new(),
     }
 }

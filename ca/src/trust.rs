@@ -16,6 +16,9 @@ pub struct TrustBundle {
     pub ssh_login_ca: String,
     /// For `@cert-authority` in people's `known_hosts`: one line.
     pub ssh_host_ca: String,
+    /// What that CA certifies, for clients that know no certificates: one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_host: Option<String>,
     /// For `ssl_ca_file` of PostgreSQL targets: PEM.
     pub x509_target_ca: String,
     /// For `sslrootcert` of psql, and for clients of the API: PEM.
@@ -30,6 +33,10 @@ impl TrustBundle {
             ssh_user_ca: keys.ssh_user_ca.line().to_owned(),
             ssh_login_ca: keys.ssh_login_ca.line().to_owned(),
             ssh_host_ca: keys.ssh_host_ca.line().to_owned(),
+            ssh_host: keys
+                .ssh_host
+                .as_ref()
+                .and_then(|key| key.public_key().to_openssh().ok()),
             x509_target_ca: keys.x509_target_ca.pem().to_owned(),
             x509_login_ca: keys.x509_login_ca.pem().to_owned(),
             seal: keys.recording_seal.line().to_owned(),

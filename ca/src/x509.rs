@@ -93,6 +93,7 @@ pub(crate) fn parameters(intent: &Intent) -> Result<CertificateParams, IssueErro
         | Purpose::SshHop
         | Purpose::SshTrial
         | Purpose::PostgresTrial
+        | Purpose::Roles
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

@@ -12,13 +12,14 @@ mod office;
 mod policy;
 mod principals;
 mod requests;
+mod roles;
 mod sessions;
 mod targets;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +35,7 @@ use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
 use crate::ledger::{Event, Happening};
+use crate::roles::Roles;
 use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
@@ -104,10 +106,13 @@ struct Inner {
     clock: Clock,
     settings: Settings,
     state: watch::Receiver<Arc<State>>,
+    /// The revision of that, for whoever looks often.
+    edition: Arc<AtomicU64>,
     orders: mpsc::Sender<Order>,
     book: Arc<LeaseBook>,
     health: Arc<Health>,
     journal: LedgerJournal,
+    roles: Roles,
     /// Whether nobody is let in any more.
     stopping: AtomicBool,
     /// Tells the watchman that the broker is gone, by being dropped.
@@ -129,11 +134,13 @@ impl Broker {
         let blind_limit = settings.blind_limit.clamp(shortest, longest);
         let book = Arc::new(LeaseBook::default());
         let (sender, state) = watch::channel(Arc::new(State::default()));
+        let edition = Arc::default();
         let mut feed = Feed {
             store: store.clone(),
             clock: clock.clone(),
             book: Arc::clone(&book),
             state: sender,
+            edition: Arc::clone(&edition),
             doubtful: VecDeque::new(),
         };
         feed.catch_up().await.map_err(StartError::Log)?;
@@ -165,10 +172,12 @@ impl Broker {
             clock,
             settings,
             state,
+            edition,
             orders,
             book,
             health,
             journal,
+            roles: Roles::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,
         };

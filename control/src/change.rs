@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use policies::{
     Approval, Grant, GrantEnd, GrantId, GroupName, Lock, LockId, Principal, PrincipalName, Reason,
-    RegisteredKey, Request, RequestId, SessionId, Target, TargetName,
+    RegisteredKey, Request, RequestId, RolePlace, SessionId, Target, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +172,21 @@ pub enum Change {
         /// The texts.
         texts: PolicyTexts,
     },
+    /// A grant may have a role of its own at a database from here on.
+    RoleIntended {
+        /// Where.
+        place: RolePlace,
+    },
+    /// It has.
+    RoleMade {
+        /// Whose.
+        grant: GrantId,
+    },
+    /// It has none any more.
+    RoleGone {
+        /// Whose.
+        grant: GrantId,
+    },
     /// One session has to end; its grant stays.
     SessionKilled {
         /// Which.
@@ -204,6 +219,9 @@ impl Change {
             | Self::RequestFiled { .. }
             | Self::RequestApproved { .. }
             | Self::GrantMade { .. }
+            | Self::RoleIntended { .. }
+            | Self::RoleMade { .. }
+            | Self::RoleGone { .. }
             | Self::PoliciesApplied { .. } => false,
         }
     }

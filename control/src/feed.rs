@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use policies::SeverReason;
@@ -61,6 +62,8 @@ pub(crate) struct Feed {
     pub(crate) clock: Clock,
     pub(crate) book: Arc<LeaseBook>,
     pub(crate) state: watch::Sender<Arc<State>>,
+    /// The revision of the state that was published last: to be looked at without a lock.
+    pub(crate) edition: Arc<AtomicU64>,
     /// The leases that the policies have yet to be asked about.
     pub(crate) doubtful: VecDeque<Bound>,
 }
@@ -153,6 +156,7 @@ impl Feed {
             state.fix_ends(self.clock.now(), self.clock.uptime());
             let state = Arc::new(state);
             self.state.send_replace(Arc::clone(&state));
+            self.edition.store(state.revision.0, Ordering::Release);
             let judged = concerned.judge(&state, &self.book, self.clock.now());
             self.book.sever_these(judged.over);
             self.doubtful.extend(judged.doubtful);

@@ -16,6 +16,7 @@ use policies::{
 use serde::{Deserialize, Serialize};
 
 use crate::change::Revision;
+use crate::roles::Removed;
 
 /// One thing that happened, as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +113,50 @@ pub enum Happening {
         session: SessionId,
         /// Who.
         by: PrincipalName,
+    },
+    /// A grant has a role of its own at its database.
+    RoleMade {
+        /// Whose.
+        grant: GrantId,
+        /// At which target.
+        target: TargetName,
+        /// What it is called there.
+        role: Login,
+        /// From which role it has its privileges.
+        group: Login,
+    },
+    /// A grant's own role is gone from its database.
+    RoleRemoved {
+        /// Whose it was.
+        grant: GrantId,
+        /// At which target.
+        target: TargetName,
+        /// What it was called there.
+        role: Login,
+        /// What was done about what it left behind.
+        removed: Removed,
+    },
+    /// A grant's own role could not be made or removed. It is tried again.
+    RoleFailed {
+        /// Whose.
+        grant: GrantId,
+        /// At which target.
+        target: TargetName,
+        /// What it is called there.
+        role: Login,
+        /// What was being done: `make` or `remove`.
+        doing: String,
+        /// Why it was not done.
+        why: String,
+    },
+    /// The policies let statements through that the grant's role can never do.
+    FencesDiffer {
+        /// Whose.
+        grant: GrantId,
+        /// At which target.
+        target: TargetName,
+        /// Which kinds.
+        kinds: Vec<String>,
     },
     /// The wall clock jumped, or is believed again (`by` is zero then).
     ClockStepped {

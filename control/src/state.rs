@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
     Credential, Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
-    RequestState, SessionId, TargetName, Terms,
+    RequestState, RolePlace, SessionId, TargetName, Terms,
 };
 
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
@@ -36,6 +36,10 @@ pub(crate) struct State {
     /// When each grant is over by the machine's uptime, which nobody can set: fixed when the grant
     /// was read. The earlier of this and the wall ends it.
     pub(crate) ends: BTreeMap<GrantId, Duration>,
+    /// Which grants have a role of their own at a database, or may have.
+    pub(crate) roles: BTreeMap<GrantId, RoleRecord>,
+    /// The revision at which the policies came into force.
+    pub(crate) policies_at: Revision,
     /// When the newest change was made.
     pub(crate) newest_at: Timestamp,
     /// What targets that know no certificates are entered with.
@@ -53,6 +57,15 @@ pub struct Kept {
     pub fingerprint: Option<String>,
     /// Since when.
     pub at: Timestamp,
+}
+
+/// A role that a grant has for itself, or may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoleRecord {
+    /// Where.
+    pub(crate) place: RolePlace,
+    /// When it was seen to be there, if it was.
+    pub(crate) made_at: Option<Revision>,
 }
 
 /// Someone said that a session has to end.
@@ -161,6 +174,9 @@ impl State {
                 }
             }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
+            Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
+                self.take_role(change);
+            }
             Change::SessionKilled {
                 session,
                 by,
@@ -228,6 +244,31 @@ impl State {
         clippy::wildcard_enum_match_arm,
         reason = "`take` hands over these variants and no others"
     )]
+    fn take_role(&mut self, change: &Change) {
+        match change {
+            Change::RoleIntended { place } => {
+                let record = RoleRecord {
+                    place: place.clone(),
+                    made_at: None,
+                };
+                self.roles.insert(place.grant, record);
+            }
+            Change::RoleMade { grant } => {
+                if let Some(record) = self.roles.get_mut(grant) {
+                    record.made_at = Some(self.revision);
+                }
+            }
+            Change::RoleGone { grant } => {
+                self.roles.remove(grant);
+            }
+            _other => {}
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
     fn take_request(&mut self, change: &Change) {
         match change {
             Change::RequestFiled { request } => {
@@ -260,6 +301,7 @@ impl State {
 
     fn take_policies(&mut self, texts: &PolicyTexts) {
         self.texts = Some(Arc::new(texts.clone()));
+        self.policies_at = self.revision;
         self.policies = match load(texts) {
             Ok(policies) => Some(policies),
             Err(refused) => {

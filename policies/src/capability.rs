@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::SqlStatement;
+use crate::{FileDeed, SqlStatement};
 
 /// One kind of thing that a permit may allow. The name is that of the Cedar action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,9 +14,11 @@ pub enum Capability {
     Shell,
     /// Commands (`exec`).
     Exec,
-    /// Reading files over SFTP (`sftpRead`).
+    /// Reading files over SFTP (`sftpRead`); where policies are about files, over what carries them
+    /// (`readFile`).
     SftpRead,
-    /// Writing files over SFTP (`sftpWrite`).
+    /// Writing files over SFTP (`sftpWrite`); where policies are about files, over what carries them
+    /// (`writeFile`).
     SftpWrite,
     /// `ssh -L`, `-D`, `-W` to a host and port (`forwardPort`).
     ForwardPort,
@@ -72,4 +74,6 @@ pub enum Deed {
     ForwardX11,
     /// Run this SQL statement.
     Statement(SqlStatement),
+    /// Touch this file, where [`file_scrutiny`](crate::file_scrutiny) says that each is asked about.
+    File(FileDeed),
 }

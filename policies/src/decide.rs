@@ -4,16 +4,19 @@
 //! then the policies. Up to the grant every no is the same [`Denial::NoGrant`], so that a stranger
 //! cannot tell a locked target from an unknown one.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::document::StatementRules;
+use crate::file::FileRules;
 use crate::usage::Usage;
 use crate::verdict::Scene;
 use crate::{
-    Ask, Capability, Deed, Denial, Facts, Grant, Login, Permit, PolicySet, Principal,
-    PrincipalName, Protocol, Request, Scrutiny, Target, TargetName, Terms,
+    Ask, Capability, Carrier, Deed, Denial, Facts, FileAccess, Grant, Login, Permit, PolicySet,
+    Principal, PrincipalName, Protocol, Request, Scrutiny, SqlKind, Target, TargetName, Terms,
 };
 
 /// Whether this ask is allowed at this instant. The only maker of [`Permit`].
@@ -73,11 +76,15 @@ pub fn may(
     now: Timestamp,
 ) -> Result<(), Denial> {
     let usage = usage(policies, facts, terms, now)?;
-    let needs = needs(deed);
-    if !needs
-        .iter()
-        .all(|needed| terms.capabilities.contains(needed))
-    {
+    let bound = touches_files(deed) && usage.binds_files();
+    let carried = if bound { None } else { carrier(deed) };
+    let deed = carried.as_ref().unwrap_or(deed);
+    let has = |needed: &Capability| terms.capabilities.contains(needed);
+    let within = match (bound, bound_needs(deed)) {
+        (true, Some(any)) => any.iter().any(has),
+        _ => needs(deed).iter().all(has),
+    };
+    if !within {
         return Err(Denial::Forbidden {
             policy: String::new(),
             reason: NOT_IN_TERMS.to_owned(),
@@ -88,7 +95,34 @@ pub fn may(
         // What no policy is about is as free as the session.
         return usage.allow(&Deed::Connect);
     }
-    usage.allow(deed)
+    if bound {
+        usage.allow_bound(deed)
+    } else {
+        usage.allow(deed)
+    }
+}
+
+/// What carries a file: a command or a subsystem like others, where files are free.
+fn carrier(deed: &Deed) -> Option<Deed> {
+    let Deed::File(file) = deed else {
+        return None;
+    };
+    Some(match &file.carrier {
+        Carrier::Sftp => Deed::Subsystem {
+            name: "sftp".to_owned(),
+        },
+        Carrier::Command(command) => Deed::Exec {
+            command: command.clone(),
+        },
+    })
+}
+
+/// Whether this begins or is something by which files are touched.
+fn touches_files(deed: &Deed) -> bool {
+    matches!(
+        deed,
+        Deed::Shell | Deed::Exec { .. } | Deed::Subsystem { .. } | Deed::File(_)
+    )
 }
 
 /// Whether the statements of a session on these terms have to be read and asked about, each with
@@ -103,6 +137,58 @@ pub fn scrutiny(policies: &PolicySet, facts: &Facts, terms: &Terms, now: Timesta
         }
         StatementRules::ByContent => false,
     };
+    if free {
+        Scrutiny::Unread
+    } else {
+        Scrutiny::Each
+    }
+}
+
+/// Which kinds of statements the policies may let through in a session by this grant of somebody who
+/// comes from `source`: an upper bound. `None` where no policy is about statements.
+///
+/// # Errors
+/// A [`Denial`] where such a session would not begin.
+pub(crate) fn reach(
+    policies: &PolicySet,
+    facts: &Facts,
+    grant: &Grant,
+    source: IpAddr,
+    now: Timestamp,
+) -> Result<Option<BTreeSet<SqlKind>>, Denial> {
+    let wanted = Wanted {
+        principal: &grant.principal,
+        target: &grant.target,
+        login: &grant.login,
+        protocol: Protocol::Postgres,
+    };
+    let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
+    let scene = Scene {
+        policies,
+        facts,
+        source,
+        now,
+    };
+    let usage = Usage::build(&scene, principal, target, grant)?;
+    usage.allow(&Deed::Connect)?;
+    if policies.statement_rules() == StatementRules::Absent {
+        return Ok(None);
+    }
+    usage.statement_kinds().map(Some)
+}
+
+/// Whether the files that a session on these terms touches have to be followed and asked about, each
+/// with [`may`] and [`Deed::File`].
+///
+/// Where that cannot be told they have to be, and each is then refused with the reason.
+pub fn file_scrutiny(
+    policies: &PolicySet,
+    facts: &Facts,
+    terms: &Terms,
+    now: Timestamp,
+) -> Scrutiny {
+    let free = *policies.file_rules() == FileRules::Absent
+        || usage(policies, facts, terms, now).is_ok_and(|usage| !usage.binds_files());
     if free {
         Scrutiny::Unread
     } else {
@@ -144,7 +230,7 @@ fn needs(deed: &Deed) -> &'static [Capability] {
     match deed {
         Deed::Connect => &[],
         Deed::Shell => &[Capability::Shell],
-        // Inside the subsystem nobody tells reading from writing, so it takes both.
+        // Where no policy is about files nobody asks about each, so it takes both.
         Deed::Subsystem { name } if name == "sftp" => {
             &[Capability::SftpRead, Capability::SftpWrite]
         }
@@ -155,7 +241,29 @@ fn needs(deed: &Deed) -> &'static [Capability] {
         Deed::ForwardAgent => &[Capability::ForwardAgent],
         Deed::ForwardX11 => &[Capability::ForwardX11],
         Deed::Statement(_) => &[Capability::Sql],
+        // Asked about as what carries it, where files are free.
+        Deed::File(_) => &[Capability::SftpRead, Capability::SftpWrite],
     }
+}
+
+/// Of what a permit must name at least one for this deed, where files are asked about one by one:
+/// whoever had a shell could touch any.
+fn bound_needs(deed: &Deed) -> Option<&'static [Capability]> {
+    const READ: [Capability; 3] = [Capability::SftpRead, Capability::Exec, Capability::Shell];
+    const WRITE: [Capability; 3] = [Capability::SftpWrite, Capability::Exec, Capability::Shell];
+    const EITHER: [Capability; 4] = [
+        Capability::SftpRead,
+        Capability::SftpWrite,
+        Capability::Exec,
+        Capability::Shell,
+    ];
+    if let Deed::File(file) = deed {
+        return Some(match file.access {
+            FileAccess::Read => &READ,
+            FileAccess::Write => &WRITE,
+        });
+    }
+    matches!(deed, Deed::Subsystem { name } if name == "sftp").then_some(&EITHER)
 }
 
 /// Who wants to go where, as whom and how.

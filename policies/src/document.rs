@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnose::{Diagnosis, Severity};
+use crate::file::{self, FileRules};
 use crate::foresight;
 use crate::library::SCHEMA;
 use crate::question::{self, Question};
@@ -49,6 +50,7 @@ pub struct PolicySet(Arc<Inner>);
 struct Inner {
     questions: BTreeMap<String, Question>,
     statements: StatementRules,
+    files: FileRules,
     reasons: BTreeMap<String, String>,
     frame: &'static Frame,
     quorums: Quorums,
@@ -70,7 +72,11 @@ pub(crate) enum StatementRules {
 
 impl StatementRules {
     fn of(policies: &cedar_policy::PolicySet, questions: &BTreeMap<String, Question>) -> Self {
-        if !policies.policies().any(names_statements) {
+        let (actions, groups) = (&statement::ACTIONS, &statement::GROUPS);
+        if !policies
+            .policies()
+            .any(|policy| names(policy, actions, groups))
+        {
             return Self::Absent;
         }
         let mut about = statement::ACTIONS
@@ -85,13 +91,13 @@ impl StatementRules {
     }
 }
 
-/// Whether a policy names an action of `sql`, in its scope or in a condition. One about every action
-/// or every use of a grant does not.
-fn names_statements(policy: &Policy) -> bool {
+/// Whether a policy names one of these actions or groups, in its scope or in a condition. One about
+/// every action or every use of a grant does not.
+fn names(policy: &Policy, actions: &[&str], groups: &[&str]) -> bool {
     let is_one = |named: &EntityUid| {
         let name = named.id().unescaped();
         named.type_name().basename() == "Action"
-            && (statement::ACTIONS.contains(&name) || statement::GROUPS.contains(&name))
+            && (actions.contains(&name) || groups.contains(&name))
     };
     let in_scope = match policy.action_constraint() {
         ActionConstraint::Any => false,
@@ -163,18 +169,29 @@ impl PolicySet {
         {
             return Err(found);
         }
+        let unsorted = || {
+            vec![Diagnosis::whole(
+                "policies",
+                "they cannot be sorted by action",
+            )]
+        };
+        let (tight, paths) = file::tighten(&checked.policies).ok_or_else(unsorted)?;
         let questions = foresight::relax(&checked.policies)
-            .and_then(|foresight| question::sort(&frame.schema, &checked.policies, &foresight))
-            .ok_or_else(|| {
-                vec![Diagnosis::whole(
-                    "policies",
-                    "they cannot be sorted by action",
-                )]
-            })?;
+            .and_then(|foresight| {
+                question::sort(&frame.schema, &checked.policies, &foresight, &tight)
+            })
+            .ok_or_else(unsorted)?;
+        let about_files = |policy: &Policy| names(policy, &file::ACTIONS, &file::GROUPS);
+        let files = if checked.policies.policies().any(about_files) {
+            FileRules::Present(paths)
+        } else {
+            FileRules::Absent
+        };
         let statements = StatementRules::of(&checked.policies, &questions);
         Ok(Self(Arc::new(Inner {
             questions,
             statements,
+            files,
             reasons: checked.reasons,
             frame,
             quorums: named,
@@ -208,6 +225,11 @@ impl PolicySet {
     /// What these policies say about SQL statements.
     pub(crate) fn statement_rules(&self) -> StatementRules {
         self.0.statements
+    }
+
+    /// What these policies say about files.
+    pub(crate) fn file_rules(&self) -> &FileRules {
+        &self.0.files
     }
 
     /// The policies about one action.

@@ -9,8 +9,9 @@ use cedar_policy::{Effect, Policy, PolicySet};
 use serde_json::Value;
 
 /// What is known only when the deed is at hand.
-const DETAILS: [&str; 7] = [
+const DETAILS: [&str; 8] = [
     "command",
+    "path",
     "host",
     "port",
     "relations",
@@ -64,7 +65,7 @@ fn looks_at_details(expression: &Value) -> bool {
 }
 
 /// The name in `context.name` or `context has name`.
-fn attribute_of_context<'a>(operator: &str, operand: &'a Value) -> Option<&'a str> {
+pub(crate) fn attribute_of_context<'a>(operator: &str, operand: &'a Value) -> Option<&'a str> {
     let reads = operator == "." || operator == "has";
     let of_context = operand.pointer("/left/Var").and_then(Value::as_str) == Some("context");
     (reads && of_context)

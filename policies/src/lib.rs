@@ -12,6 +12,7 @@
 //! | ask | [`Ask`] | one concrete question to decide |
 //! | deed | [`Deed`] | one thing done inside a session |
 //! | statement | [`SqlStatement`] | one SQL statement, as far as policy looks at it |
+//! | file | [`FileDeed`] | one file that is touched, as far as policy looks at it |
 //! | request | [`Request`] | asking other people for a grant |
 //! | approval | [`Approval`] | one person's yes to a request |
 //! | grant | [`Grant`] | a right with an end, as stored |
@@ -33,6 +34,7 @@ mod decide;
 mod denial;
 mod document;
 mod facts;
+mod file;
 mod foresight;
 mod grant;
 mod library;
@@ -43,6 +45,7 @@ mod permit;
 mod principal;
 mod question;
 mod request;
+mod role;
 mod sever;
 mod slice;
 mod statement;
@@ -54,11 +57,12 @@ mod workflow;
 pub use approval::Approval;
 pub use ask::{Ask, Protocol};
 pub use capability::{Capabilities, Capability, Deed};
-pub use decide::{decide, may, scrutiny};
+pub use decide::{decide, file_scrutiny, may, scrutiny};
 pub use denial::{Denial, Part};
 pub use diagnose::{Diagnosis, Severity};
 pub use document::{Document, PolicySet};
 pub use facts::{Facts, Wayless};
+pub use file::{Carrier, Extent, FileAccess, FileDeed};
 pub use grant::{Grant, GrantEnd, GrantOver};
 pub use id::{GrantId, LockId, NodeId, RequestId, SessionId};
 pub use library::{Library, library};
@@ -69,6 +73,7 @@ pub use office::{Office, may_office};
 pub use permit::{InputRecording, Obligations, Permit, Terms};
 pub use principal::{Credential, Principal, PrincipalKind, RegisteredKey};
 pub use request::{Filing, Request, RequestError, RequestState};
+pub use role::{FENCED, ROLE_PREFIX, RolePlace, RolePlan, role_of};
 pub use sever::SeverReason;
 pub use statement::{Scrutiny, SqlKind, SqlStatement};
 pub use target::{

@@ -17,6 +17,8 @@ pub(crate) struct Question {
     pub(crate) written: PolicySet,
     /// The same as far as can be foreseen: see [`foresight`](crate::foresight).
     pub(crate) foresight: PolicySet,
+    /// The same as far as it holds for many files at once: see [`tighten`](crate::file::tighten).
+    pub(crate) tight: PolicySet,
 }
 
 /// All actions of the schema by name, each with its policies. `None` if a policy cannot be put into
@@ -25,6 +27,7 @@ pub(crate) fn sort(
     schema: &Schema,
     written: &PolicySet,
     foresight: &PolicySet,
+    tight: &PolicySet,
 ) -> Option<BTreeMap<String, Question>> {
     let actions = schema.action_entities().ok()?;
     let mut questions = BTreeMap::new();
@@ -41,6 +44,7 @@ pub(crate) fn sort(
             action: action.clone(),
             written: some(written, about)?,
             foresight: some(foresight, about)?,
+            tight: some(tight, about)?,
         };
         questions.insert(action.id().unescaped().to_owned(), question);
     }

@@ -44,11 +44,11 @@ pub enum SqlKind {
     Unknown,
 }
 
-/// Whether the statements of a session are judged one by one.
+/// Whether the statements of a session, or the files that it touches, are judged one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scrutiny {
-    /// They need not be read: no policy is about statements, or all of them are permitted whatever
-    /// they say.
+    /// They need not be read: no policy is about them, or all of them are permitted whatever they
+    /// say.
     Unread,
     /// Each is read and asked about before it passes.
     Each,
@@ -83,6 +83,19 @@ impl SqlStatement {
 }
 
 impl SqlKind {
+    /// Every kind that can be read from a text.
+    pub(crate) const READABLE: [Self; 9] = [
+        Self::Select,
+        Self::Insert,
+        Self::Update,
+        Self::Delete,
+        Self::Ddl,
+        Self::CopyOut,
+        Self::CopyIn,
+        Self::Admin,
+        Self::Other,
+    ];
+
     /// The Cedar actions that must all be permitted.
     pub(crate) fn actions(self) -> &'static [&'static str] {
         match self {

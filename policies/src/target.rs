@@ -210,6 +210,10 @@ pub struct PostgresEndpoint {
     pub dbname: String,
     /// How it proves itself.
     pub server: ServerPin,
+    /// The role as which tidegate makes a role for each grant there. Without, sessions have the role
+    /// that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Login>,
 }
 
 /// How a PostgreSQL target's TLS certificate is known.

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use cedar_policy::{Context, RestrictedExpression};
 
+use crate::file::FileRules;
 use crate::slice::Slice;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, datetime, pair, session};
 use crate::{
-    Capabilities, Capability, Deed, Denial, Grant, InputRecording, Obligations, Part, PolicySet,
-    Principal, Protocol, SqlKind, SqlStatement, Target, statement,
+    Capabilities, Capability, Carrier, Deed, Denial, Extent, FileAccess, FileDeed, Grant,
+    InputRecording, Obligations, Part, PolicySet, Principal, Protocol, SqlKind, SqlStatement,
+    Target, file, statement,
 };
 
 /// Everything that stays the same between the questions about one grant.
@@ -20,6 +22,9 @@ pub(crate) struct Usage<'a> {
 
 /// Said when no policy permits what a grant would cover.
 pub(crate) const NOTHING_PERMITS: &str = "No policy allows it.";
+
+/// Said where rules about files would be no rules if this were allowed.
+pub(crate) const FILES_ARE_BOUND: &str = "What files may be touched is limited here, so only sftp, scp and rsync are open, as plain commands.";
 
 /// What policies could not do.
 pub(crate) const POLICIES_FAILED: Denial = Denial::Unavailable {
@@ -58,6 +63,80 @@ impl<'a> Usage<'a> {
         steps(deed)
             .into_iter()
             .try_for_each(|(action, details)| accept(self.ask(Reading::Written, action, details)))
+    }
+
+    /// Whether this deed is allowed where files are asked about one by one.
+    pub(crate) fn allow_bound(&self, deed: &Deed) -> Result<(), Denial> {
+        if let Deed::File(file) = deed {
+            return self.allow_file(file);
+        }
+        if matches!(deed, Deed::Subsystem { name } if name == "sftp") {
+            return self.allow_sftp();
+        }
+        self.allow(deed)?;
+        // It could read and write whatever the account can.
+        let any = self.ask(Reading::Written, "anyFile", Vec::new());
+        if any == Verdict::Silent {
+            return Err(Denial::Forbidden {
+                policy: String::new(),
+                reason: FILES_ARE_BOUND.to_owned(),
+            });
+        }
+        accept(any)
+    }
+
+    /// Whether a file may be touched. What carries it need not be permitted, but must not be
+    /// forbidden.
+    fn allow_file(&self, file: &FileDeed) -> Result<(), Denial> {
+        let carrier = match &file.carrier {
+            Carrier::Sftp => self.ask(Reading::Written, file.access.sftp_action(), Vec::new()),
+            Carrier::Command(command) => {
+                self.ask(Reading::Written, "exec", command_details(command))
+            }
+        };
+        if carrier != Verdict::Silent {
+            accept(carrier)?;
+        }
+        let reading = match file.extent {
+            Extent::One => Reading::Written,
+            Extent::Tree => Reading::Tight,
+        };
+        self.policies
+            .file_rules()
+            .samples(&file.path, file.extent)
+            .iter()
+            .try_for_each(|path| {
+                accept(self.ask(reading, file.access.action(), path_details(path)))
+            })
+    }
+
+    /// Whether SFTP may begin: some files may be touched over it.
+    fn allow_sftp(&self) -> Result<(), Denial> {
+        match (self.way(FileAccess::Read), self.way(FileAccess::Write)) {
+            (Err(denial), Err(_)) => Err(denial),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether some files may be touched in this way over SFTP, as far as can be foreseen.
+    fn way(&self, access: FileAccess) -> Result<(), Denial> {
+        let carrier = self.ask(Reading::Written, access.sftp_action(), Vec::new());
+        if carrier != Verdict::Silent {
+            accept(carrier)?;
+        }
+        accept(self.ask(Reading::Foresight, access.action(), path_details("")))
+    }
+
+    /// Whether there are files that may not be touched, so that each has to be asked about.
+    pub(crate) fn binds_files(&self) -> bool {
+        let rules = self.policies.file_rules();
+        *rules != FileRules::Absent
+            && !rules.samples_of_all().iter().all(|path| {
+                file::ACTIONS.iter().all(|action| {
+                    self.ask(Reading::Tight, action, path_details(path))
+                        .permits()
+                })
+            })
     }
 
     fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
@@ -108,7 +187,30 @@ impl<'a> Usage<'a> {
                 capabilities.insert(capability);
             }
         }
+        if self.binds_files() {
+            self.bind(&mut capabilities)?;
+        }
         Ok(capabilities)
+    }
+
+    /// What may be done where files are asked about one by one: commands only by a permit for any
+    /// file, and files without one for SFTP.
+    fn bind(&self, capabilities: &mut Capabilities) -> Result<(), Denial> {
+        if !self.foresee("anyFile", Vec::new())? {
+            capabilities.remove(&Capability::Shell);
+            capabilities.remove(&Capability::Exec);
+        }
+        for (access, capability) in [
+            (FileAccess::Read, Capability::SftpRead),
+            (FileAccess::Write, Capability::SftpWrite),
+        ] {
+            if self.way(access).is_ok() {
+                capabilities.insert(capability);
+            } else {
+                capabilities.remove(&capability);
+            }
+        }
+        Ok(())
     }
 
     /// What must be done.
@@ -133,6 +235,20 @@ impl<'a> Usage<'a> {
             self.ask(Reading::Written, action, statement_details(&blank))
                 .permits()
         })
+    }
+
+    /// Which kinds of statements may be permitted, as far as can be said without one.
+    pub(crate) fn statement_kinds(&self) -> Result<BTreeSet<SqlKind>, Denial> {
+        let blank = SqlStatement::new(SqlKind::Other);
+        let mut kinds = BTreeSet::new();
+        for kind in SqlKind::READABLE {
+            for action in kind.actions() {
+                if self.foresee(action, statement_details(&blank))? {
+                    kinds.insert(kind);
+                }
+            }
+        }
+        Ok(kinds)
     }
 
     fn foresee(&self, action: &str, details: Pairs) -> Result<bool, Denial> {
@@ -168,6 +284,7 @@ fn steps(deed: &Deed) -> Vec<(&'static str, Pairs)> {
             each.map(|action| (*action, statement_details(statement)))
                 .collect()
         }
+        Deed::File(file) => vec![(file.access.action(), path_details(&file.path))],
     }
 }
 
@@ -188,6 +305,13 @@ fn command_details(command: &str) -> Pairs {
     vec![pair(
         "command",
         RestrictedExpression::new_string(command.to_owned()),
+    )]
+}
+
+fn path_details(path: &str) -> Pairs {
+    vec![pair(
+        "path",
+        RestrictedExpression::new_string(path.to_owned()),
     )]
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Reading {
     Written,
     /// As far as can be foreseen: see [`foresight`](crate::foresight).
     Foresight,
+    /// As far as the answer holds for many files at once: see [`tighten`](crate::file::tighten).
+    Tight,
 }
 
 /// Puts one question.
@@ -76,6 +78,7 @@ pub(crate) fn ask(
     let set = match reading {
         Reading::Written => &question.written,
         Reading::Foresight => &question.foresight,
+        Reading::Tight => &question.tight,
     };
     let (principal, resource) = (slice.principal.clone(), slice.resource.clone());
     let request = Request::new(principal, question.action.clone(), resource, context, None);

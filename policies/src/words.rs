@@ -16,6 +16,7 @@
 //! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
 //! | `TG601`–`TG608` | SSH | `ssh.rs` |
 //! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
+//! | `TG621`–`TG629` | files over SSH | `files.rs` |
 //! | `TG651`–`TG669` | the API | `api.rs` |
 //! | `TG701`–`TG719` | starting and stopping the server | `server.rs` |
 
@@ -24,6 +25,7 @@ pub mod broker;
 pub mod cli;
 pub mod demo;
 mod denial;
+pub mod files;
 pub mod forward;
 pub mod postgres;
 pub mod reach;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use cedar_policy::{Context, RestrictedExpression};
 use jiff::{SignedDuration, Timestamp};
@@ -56,7 +57,13 @@ pub fn may_request(
     let not_found = || Denial::NotFound {
         what: request.target.to_string(),
     };
-    let (principal, target) = parties(facts, request).ok_or_else(not_found)?;
+    let there = parties(facts, request);
+    let looked_at = match there {
+        Some((_, target)) => Some(Arc::clone(target)),
+        None => like_any(facts, &request.target),
+    };
+    let asker = facts.principals.get(&request.principal);
+    let (principal, target) = asker.zip(looked_at.as_ref()).ok_or_else(not_found)?;
     let inquiry = Inquiry {
         scene: Scene {
             policies,
@@ -67,24 +74,30 @@ pub fn may_request(
         principal,
         target,
     };
-    match inquiry.ask("request", ask_of(request, request.duration)) {
+    let permits = |duration| inquiry.ask("request", ask_of(request, duration)).permits();
+    let verdict = inquiry.ask("request", ask_of(request, request.duration));
+    if there.is_none() {
+        // As many questions as about one that is there and is not for them, or the time would tell.
+        let shorter = LADDER.into_iter().filter(|one| *one < request.duration);
+        let _answers_to_nothing = shorter.filter(|shorter| permits(*shorter)).count();
+        return Err(not_found());
+    }
+    match verdict {
         Verdict::Permitted(_) => Ok(()),
         Verdict::Failed => Err(POLICIES_FAILED),
         Verdict::Forbidden { .. } | Verdict::Silent => {
             let shorter = LADDER
                 .into_iter()
-                .filter(|shorter| *shorter < request.duration);
-            let mut shorter = shorter
-                .filter(|shorter| inquiry.ask("request", ask_of(request, *shorter)).permits());
-            Err(shorter
-                .next()
-                .map_or_else(not_found, |longest| Denial::NotAllowed {
+                .find(|shorter| *shorter < request.duration && permits(*shorter));
+            Err(
+                shorter.map_or_else(not_found, |longest| Denial::NotAllowed {
                     policy: String::new(),
                     reason: format!(
                         "You may ask for {} at most.",
                         crate::duration::print(longest)
                     ),
-                }))
+                }),
+            )
         }
     }
 }
@@ -290,7 +303,10 @@ pub fn may_see(
     source: IpAddr,
     now: Timestamp,
 ) -> bool {
-    let Some(target) = facts.targets.get(target) else {
+    let there = facts.targets.get(target);
+    // What is not there costs as much as what may not be known of, or the difference would tell.
+    let looked_at = there.cloned().or_else(|| like_any(facts, target));
+    let Some(target) = looked_at.as_ref() else {
         return false;
     };
     let Some(principal) = facts.principals.get(who) else {
@@ -328,23 +344,33 @@ pub fn may_see(
             principal,
             target,
         };
-        facts.lock_on_target(&target.name).is_none()
-            && target.logins.iter().any(|login| {
-                inquiry
-                    .ask("request", ask_pairs(login.as_str(), "to see it", LADDER[7]))
-                    .permits()
-            })
+        facts.lock_on_target(&target.name).is_none() && inquiry.may_ask()
     };
-    owns()
+    let sees = owns()
         || holds()
         || asked()
         || office(Office::ManageTargets)
         || office(Office::Inspect)
-        || may_ask()
+        || may_ask();
+    sees && there.is_some()
+}
+
+/// A target of this name that nobody knows of, like some that there is.
+fn like_any(facts: &Facts, name: &TargetName) -> Option<Arc<Target>> {
+    let some = facts.targets.values().next()?;
+    Some(Arc::new(Target {
+        name: name.clone(),
+        labels: BTreeMap::new(),
+        owners: None,
+        ..some.as_ref().clone()
+    }))
 }
 
 /// Who asks and what for, if both are known, neither is locked, and the login is one of the target.
-fn parties<'f>(facts: &'f Facts, request: &Request) -> Option<(&'f Principal, &'f Target)> {
+fn parties<'f>(
+    facts: &'f Facts,
+    request: &Request,
+) -> Option<(&'f Arc<Principal>, &'f Arc<Target>)> {
     if facts.lock_on_principal(&request.principal).is_some()
         || facts.lock_on_target(&request.target).is_some()
     {
@@ -352,10 +378,8 @@ fn parties<'f>(facts: &'f Facts, request: &Request) -> Option<(&'f Principal, &'
     }
     let principal = facts.principals.get(&request.principal)?;
     let target = facts.targets.get(&request.target)?;
-    target
-        .logins
-        .contains(&request.login)
-        .then_some((principal.as_ref(), target.as_ref()))
+    let named = target.logins.contains(&request.login);
+    named.then_some((principal, target))
 }
 
 fn not_allowed(reason: &str) -> Denial {
@@ -373,6 +397,14 @@ struct Inquiry<'a> {
 }
 
 impl Inquiry<'_> {
+    /// Whether they may ask for any login at all.
+    fn may_ask(&self) -> bool {
+        self.target.logins.iter().any(|login| {
+            let context = ask_pairs(login.as_str(), "to see it", LADDER[7]);
+            self.ask("request", context).permits()
+        })
+    }
+
     fn ask(&self, action: &str, context: Pairs) -> Verdict {
         self.ask_beside(action, context, &[])
     }

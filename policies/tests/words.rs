@@ -11,11 +11,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use policies::words::files::FileSaying;
 use policies::words::forward::ForwardSaying;
 use policies::words::postgres::Complaint;
 use policies::words::ssh::SshSaying;
 use policies::words::{Ending, Shown};
-use policies::{Denial, GrantOver, Part, Request, RequestError, RequestState, SeverReason};
+use policies::{
+    Denial, FileAccess, GrantOver, Part, Request, RequestError, RequestState, SeverReason,
+};
 use world::*;
 
 fn denials() -> Vec<Denial> {
@@ -154,6 +157,25 @@ fn every_sentence_for_a_no_an_ending_and_a_refused_step() {
     });
     say(&Complaint::Unread { policy, reason });
     insta::assert_snapshot!("words", said.join("\n"));
+}
+
+#[test]
+fn every_sentence_about_files() {
+    let all = [
+        FileSaying::Denied {
+            access: FileAccess::Write,
+            path: "/etc/passwd",
+            policy: "hand-in",
+            reason: "Hand in at /srv/in.",
+        },
+        FileSaying::Vague {
+            why: "a name with `..` in it",
+        },
+        FileSaying::Option { option: "--delete" },
+        FileSaying::Sender,
+    ];
+    let said = all.map(|one| one.words().to_string());
+    insta::assert_snapshot!("files", said.join("\n"));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod printer;
 mod prompt;
 mod recordings;
 mod requests;
+mod scripts;
 mod serving;
 mod sessions;
 mod stanza;

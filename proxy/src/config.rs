@@ -12,6 +12,9 @@ use std::time::Duration;
 use policies::{Diagnosis, duration};
 use recorder::Limits;
 
+use crate::listener::Room;
+use crate::ssh::algorithms::Clients;
+
 mod settings;
 
 use settings::{Place, Settings};
@@ -28,6 +31,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where SSH is listened for.
     pub ssh: Vec<SocketAddr>,
+    /// With which SSH clients is spoken.
+    pub clients: Clients,
     /// Where `PostgreSQL` is listened for.
     pub postgres: Vec<SocketAddr>,
     /// Where HTTPS is listened for.
@@ -46,10 +51,10 @@ pub struct Config {
     pub blind_limit: Duration,
     /// The longest life of a login's certificates.
     pub login_lifetime: Duration,
-    /// How many connections that have proven nothing may be open at once.
-    pub unproven_max: usize,
-    /// How many of them from one address.
-    pub unproven_per_source_max: usize,
+    /// How many connections that have proven nothing may be open at each door, and for how long.
+    pub unproven: Room,
+    /// For how long a source is kept out at the most where too much went wrong.
+    pub penalty_max: Duration,
     /// How many sessions one person or service may have at once, and how many connections to the
     /// bastion itself and to the API.
     pub per_principal_max: usize,
@@ -98,6 +103,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         .map(|(text, _)| path(&text));
     let (ssh, postgres) = (listen(settings, "ssh"), listen(settings, "postgres"));
     let api = listen(settings, "api");
+    let clients = settings.parsed("ssh", "clients", clients);
     let passphrase = passphrase(settings, base);
     let recordings = settings
         .text("recordings", "dir")
@@ -109,8 +115,8 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let blind_limit = span(settings, "limits", "blind_limit", 30, 1..=300);
     let login_lifetime = span(settings, "limits", "login_lifetime", 8 * 3600, 60..=86_400);
     let drain_timeout = span(settings, "limits", "drain_timeout", 0, 0..=86_400);
-    let unproven_max = count(settings, "unproven", 1000);
-    let unproven_per_source_max = count(settings, "unproven_per_source", 100);
+    let unproven = room(settings);
+    let penalty_max = span(settings, "limits", "penalty_max", 600, 0..=86_400);
     let per_principal_max = count(settings, "per_principal", 2_000);
     if state_dir.is_none() {
         settings.missing(
@@ -123,6 +129,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         recordings: recordings.unwrap_or_else(|| state_dir.join("recordings")),
         state_dir,
         ssh,
+        clients: clients.unwrap_or_default(),
         postgres,
         api,
         passphrase: passphrase?,
@@ -131,8 +138,8 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         egress,
         blind_limit,
         login_lifetime,
-        unproven_max,
-        unproven_per_source_max,
+        unproven,
+        penalty_max,
         per_principal_max,
         drain_timeout,
     })
@@ -168,6 +175,14 @@ fn listen(settings: &mut Settings<'_>, section: &'static str) -> Vec<SocketAddr>
         }
     }
     addresses.into_iter().collect()
+}
+
+fn clients(text: &str) -> Result<Clients, String> {
+    match text {
+        "modern" => Ok(Clients::Modern),
+        "old" => Ok(Clients::Old),
+        _ => Err(format!("`{text}` is neither `modern` nor `old`")),
+    }
 }
 
 fn not_an_address(text: &str) -> String {
@@ -233,6 +248,31 @@ fn span(
     settings
         .parsed(section, key, read)
         .unwrap_or(Duration::from_secs(default_s))
+}
+
+/// How many may sit at one door: `START:RATE:FULL` as in OpenSSH's `MaxStartups`, or a number alone.
+fn room(settings: &mut Settings<'_>) -> Room {
+    let read = |text: &str| {
+        let refuse = || format!("`{text}` is neither a number nor `START:RATE:FULL`");
+        let numbers = text.split(':').map(str::parse::<usize>);
+        let numbers: Vec<usize> = numbers
+            .collect::<Result<_, _>>()
+            .map_err(|_refused| refuse())?;
+        match numbers[..] {
+            [full] => Ok((full, 100, full)),
+            [start, rate, full] if start <= full && rate <= 100 => Ok((start, rate, full)),
+            _ => Err(refuse()),
+        }
+    };
+    let unproven = settings.parsed("limits", "unproven", read);
+    let (start, rate, full) = unproven.unwrap_or((500, 30, 1000));
+    Room {
+        start,
+        rate,
+        full,
+        per_source: count(settings, "unproven_per_source", 100),
+        greeting: span(settings, "limits", "greeting", 20, 2..=600),
+    }
 }
 
 fn count(settings: &mut Settings<'_>, key: &'static str, default: usize) -> usize {

@@ -3,6 +3,8 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+#[cfg(any(test, tidegate_fuzzing))]
+pub mod fuzzing;
 pub mod init;
 pub mod listener;
 pub mod postgres;

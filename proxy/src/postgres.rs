@@ -4,20 +4,27 @@
 //! recorded, and forwards the original bytes. Where policies are about statements, each is asked
 //! about before it passes; what it may do is decided again by the role at the target.
 
+mod admin;
+mod ahead;
 mod back;
 mod cancel;
 mod front;
+#[cfg(any(test, tidegate_fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 mod greeting;
 mod halt;
+mod hints;
 mod pipeline;
 pub mod probe;
 mod redact;
 mod relay;
+mod role;
 mod say;
 mod scan;
 mod startup;
 mod statement;
+pub(crate) mod steward;
 mod tap;
 mod tls;
 mod wire;
@@ -35,13 +42,15 @@ use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tokio_rustls::client::TlsStream;
 
+use crate::listener::Offence;
+use crate::session::LOGIN_LIMIT;
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused,
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
-use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
+use ahead::Ahead;
 use back::{BackendKey, Greeting, LoginError};
 use cancel::{Cancels, Issued, Stopper};
 use gate::Gate;
@@ -76,7 +85,7 @@ impl fmt::Debug for Postgres {
 /// The target's side, ready for the first query.
 #[derive(Debug)]
 pub struct PostgresBack {
-    tls: TlsStream<Severable>,
+    tls: TlsStream<Ahead>,
     /// The client's cancel key; it is worthless from the moment this is dropped.
     _key: Option<Issued>,
 }
@@ -120,7 +129,7 @@ impl Postgres {
     async fn hear(
         &self,
         io: Severable,
-        mut newcomer: Newcomer,
+        newcomer: &mut Newcomer,
     ) -> Result<Identified<PostgresFront>, Refused> {
         let config = Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner));
         let source = newcomer.source().ip();
@@ -148,11 +157,14 @@ impl Protocol for Postgres {
     async fn greet(
         &self,
         io: Severable,
-        newcomer: Newcomer,
+        mut newcomer: Newcomer,
     ) -> Result<Identified<PostgresFront>, Refused> {
-        match time::timeout(GREETING_LIMIT, self.hear(io, newcomer)).await {
+        match time::timeout(newcomer.greeting(), self.hear(io, &mut newcomer)).await {
             Ok(heard) => heard,
-            Err(_elapsed) => Err(Refused::Unproven),
+            Err(_elapsed) => {
+                newcomer.offends(Offence::Silent);
+                Err(Refused::Unproven)
+            }
         }
     }
 
@@ -167,6 +179,7 @@ impl Protocol for Postgres {
             addr,
             dbname,
             server,
+            admin: _,
         }) = &pass.terms.target.endpoint
         else {
             return Err(ConnectError::Violation("it is no database".to_owned()));
@@ -181,21 +194,21 @@ impl Protocol for Postgres {
         }
         let impostor = |odd: rustls::Error| ConnectError::Impostor(odd.to_string());
         let trust = Trust::new(server, &addr.host, Some(&pass.key)).map_err(impostor)?;
-        let (tls, greeting) = match enter(front, io, &trust, &pass.terms.login, dbname).await {
+        let account = pass.terms.account();
+        let (tls, greeting) = match enter(front, io, &trust, &account, dbname).await {
             Ok(entered) => entered,
             Err(refused) => {
                 if let Some(said) = refused.said {
-                    let (target, login) = (&pass.terms.target.name, &pass.terms.login);
-                    let told = say::shut_out(said, target.as_str(), login.as_str());
+                    let target = &pass.terms.target.name;
+                    let told = say::shut_out(said, target.as_str(), account.as_str());
                     front.pass_on(&told).await;
                 }
                 return Err(refused.error);
             }
         };
-        let stranger = Trust::new(server, &addr.host, None).map_err(impostor)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
             addr: addr.clone(),
-            trust: stranger,
+            pin: server.clone(),
             key,
         });
         let issue = |stopper: &Stopper| {
@@ -210,6 +223,7 @@ impl Protocol for Postgres {
             .push(&welcome(front, &greeting, issued.as_ref().map(Issued::key)));
         let halt = PostgresHalt {
             busy: front.tap.busy(),
+            scope: scope.clone(),
             stopper,
             looks: Arc::clone(&self.looks),
         };
@@ -244,10 +258,10 @@ async fn enter(
     trust: &Trust,
     login: &Login,
     dbname: &str,
-) -> Result<(TlsStream<Severable>, Greeting), LoginError> {
+) -> Result<(TlsStream<Ahead>, Greeting), LoginError> {
     let parameters = &front.startup.parameters;
     let entering = async {
-        let mut tls = back::secure(io, trust).await?;
+        let mut tls = back::secure(Ahead::new(io), trust).await?;
         let greeting = back::login(&mut tls, login.as_str(), dbname, parameters).await?;
         back::ask_to_look(&mut tls, &greeting).await?;
         Ok((tls, greeting))

@@ -31,6 +31,7 @@ mod identity;
 mod inside;
 mod passphrase;
 mod probe;
+mod roles;
 mod runtime;
 mod seal;
 mod tls;
@@ -117,6 +118,11 @@ pub async fn serve(
         ),
         house.control.handle(),
     );
+    house.broker.lend_hand(Arc::new(roles::Steward {
+        broker: house.broker.clone(),
+        authority: house.authority.clone(),
+    }));
+    upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());
     let doors = doors::Doors::open(&config, &house, &tracker).await?;
     doors.accept(&config, &house, listeners, &mut upkeep);
     info!("server.ready");

@@ -156,6 +156,7 @@ async fn live<P: Protocol>(
     let mut halt = None;
     let work = async {
         let Dialled { io, source } = bastion.dial(session, scope.terms(), &sides.target).await?;
+        bastion.equip(scope.terms()).await?;
         let pass = bastion.issue(session, permit, source).await?;
         let connected = protocol.connect(front, io, pass, &scope).await?;
         let Connected { back, halt: stop } = connected;

@@ -4,6 +4,7 @@
 //! decides anything about access; both end in an [`Ask`] that the spine takes to the broker.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ca::{HostIdentity, Pass};
@@ -12,15 +13,16 @@ use policies::words::ssh::SshSaying;
 use policies::{Ask, Protocol as Spoken};
 use russh::keys::PublicKey;
 use russh::server;
-use tokio::time;
+use tokio::{select, time};
 
+use crate::listener::Offence;
+use crate::session::LOGIN_LIMIT;
 use crate::session::incoming::{Incoming, Newcomer};
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Halt, Halted, Identified, Identify, Protocol, Refused,
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
-use crate::session::{GREETING_LIMIT, LOGIN_LIMIT};
 
 pub mod address;
 pub mod agent;
@@ -34,10 +36,14 @@ mod conduit;
 pub mod door;
 pub mod doorkeeper;
 mod entry;
+pub mod errand;
 mod exit;
 pub mod filetap;
 pub mod flow;
+#[cfg(any(test, tidegate_fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
+mod held;
 pub(crate) mod hop;
 pub mod hostkey;
 mod inward;
@@ -46,27 +52,35 @@ pub mod line;
 pub mod listening;
 mod look;
 pub mod onward;
+pub mod operation;
 pub mod place;
 pub mod prelude;
 pub mod probe;
 mod pump;
 pub mod relay;
 mod roster;
+pub mod rsync;
+pub mod scp;
 pub mod sftp;
 mod signal;
 pub mod sniff;
+mod sum;
 pub mod tallies;
 pub mod tap;
 pub mod visitor;
 pub mod voice;
+mod warrant;
+pub mod whereabouts;
 
 use address::{Address, AddressError};
+use algorithms::Clients;
 use arrival::Proven;
 use back::Back;
 use door::Door;
 use doorkeeper::Doorkeeper;
 use exit::EXIT_USAGE;
 use flow::{Flow, Leg};
+use held::{Watched, Wire, held};
 use jump::{Inside, Within};
 use visitor::Visitor;
 use voice::Voices;
@@ -74,6 +88,7 @@ use voice::Voices;
 /// SSH, as the spine runs it.
 pub struct Ssh {
     config: RwLock<Arc<server::Config>>,
+    clients: Clients,
     login_ca: PublicKey,
     identify: Arc<dyn Identify>,
     inside: Arc<dyn Inside>,
@@ -97,7 +112,8 @@ impl Ssh {
         inside: Arc<dyn Inside>,
     ) -> Self {
         Self {
-            config: RwLock::new(shown(host)),
+            config: RwLock::new(shown(host, Clients::default())),
+            clients: Clients::default(),
             login_ca,
             identify,
             inside,
@@ -105,9 +121,20 @@ impl Ssh {
         }
     }
 
+    /// The same, for clients of this kind.
+    #[must_use]
+    pub fn with_clients(self, host: &HostIdentity, clients: Clients) -> Self {
+        let config = RwLock::new(shown(host, clients));
+        Self {
+            config,
+            clients,
+            ..self
+        }
+    }
+
     /// Shows another host key and certificate to whoever comes from here on.
     pub fn show(&self, host: &HostIdentity) {
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = shown(host);
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = shown(host, self.clients);
     }
 
     /// Answers as the target that somebody jumps to.
@@ -117,12 +144,13 @@ impl Ssh {
         client: Incoming,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (login_ca, identify) = (self.login_ca.clone(), Arc::clone(&self.identify));
-        let inside = Arc::clone(&self.inside);
+        let (inside, clients) = (Arc::clone(&self.inside), self.clients);
         async move {
             let Some(host) = inside.host(&within).await else {
                 return;
             };
-            let mut inner = Self::new(&host, login_ca, identify, Arc::clone(&inside));
+            let inner = Self::new(&host, login_ca, identify, Arc::clone(&inside));
+            let mut inner = inner.with_clients(&host, clients);
             inner.within = Some(within);
             inside.enter(inner, client).await;
         }
@@ -135,24 +163,34 @@ impl Ssh {
         newcomer: &mut Newcomer,
     ) -> Result<(Proven, Visitor), Refused> {
         let flow = Arc::new(Flow::default());
+        let mistaken = Arc::<AtomicBool>::default();
         let keeper = Doorkeeper {
+            mistaken: Arc::clone(&mistaken),
             identify: Arc::clone(&self.identify),
             login_ca: self.login_ca.clone(),
             source: newcomer.source().ip().to_canonical(),
             jumper: self.within.as_ref().map(|within| within.principal.clone()),
         };
         let (door, bell) = Door::new(keeper, Arc::clone(&flow));
+        let wire = Arc::<Wire>::default();
+        let io = Watched::new(io, Arc::clone(&wire));
         let leg = Leg::client(io, Arc::clone(&flow));
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         let running = server::run_stream(config, leg, door).await;
         let running = running.map_err(|failed| Refused::Greeting(std::io::Error::other(failed)))?;
-        let proven = bell.proven.await.map_err(|_gone| Refused::Unproven)?;
+        let Ok(proven) = bell.proven.await else {
+            if mistaken.load(Ordering::Relaxed) {
+                newcomer.offends(Offence::Wrong);
+            }
+            return Err(Refused::Unproven);
+        };
         newcomer.proven();
         let visitor = Visitor {
             handle: running.handle(),
             arrivals: bell.arrivals,
             gone: bell.gone,
             flow,
+            wire,
             voices: Voices::default(),
             opened: bell.opened,
             permitted: bell.permitted,
@@ -168,9 +206,9 @@ impl Ssh {
     }
 }
 
-fn shown(host: &HostIdentity) -> Arc<server::Config> {
+fn shown(host: &HostIdentity, clients: Clients) -> Arc<server::Config> {
     let (key, certificate) = (host.key.as_ref().clone(), host.certificate.clone());
-    Arc::new(algorithms::server(key, certificate))
+    Arc::new(algorithms::server(key, certificate, clients))
 }
 
 impl Protocol for Ssh {
@@ -183,8 +221,10 @@ impl Protocol for Ssh {
         io: Severable,
         mut newcomer: Newcomer,
     ) -> Result<Identified<Visitor>, Refused> {
+        let patience = newcomer.greeting();
         let proving = self.prove(io, &mut newcomer);
-        let Ok(proven) = time::timeout(GREETING_LIMIT, proving).await else {
+        let Ok(proven) = time::timeout(patience, proving).await else {
+            newcomer.offends(Offence::Silent);
             return Err(Refused::Unproven);
         };
         let (proven, mut visitor) = proven?;
@@ -239,7 +279,16 @@ impl Protocol for Ssh {
     }
 
     async fn relay(&self, front: &mut Visitor, back: Back, scope: &Scope) -> Closed {
-        relay::run(front, back, scope).await
+        let held = held(
+            front.handle.clone(),
+            Arc::clone(&front.flow),
+            Arc::clone(&front.wire),
+        );
+        select! {
+            biased;
+            closed = relay::run(front, back, scope) => closed,
+            () = held => Closed::Violation("the client did not end a key exchange"),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ mod export;
 mod fault;
 mod finish;
 mod frame;
+#[cfg(any(test, tidegate_fuzzing))]
+pub mod fuzzing;
 mod heading;
 mod limits;
 mod read;

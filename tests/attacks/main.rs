@@ -13,8 +13,12 @@ mod hostile_target;
 mod player;
 mod postgres_startup;
 mod postgres_stream;
+mod ssh_flood;
 mod ssh_login;
+mod ssh_rekey;
+mod ssh_target;
 mod ssh_transport;
+mod ssh_window;
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};

@@ -1,10 +1,12 @@
 //! Getting in by SSH without the proof.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use russh::keys::{PrivateKeyWithHashAlg, load_secret_key};
 use tests::World;
 use tests::ssh::{Identity, Trusting, config};
+use tests::sshpeer::{Message, SshPeer, msg};
 
 use crate::door;
 
@@ -16,7 +18,7 @@ async fn a_channel_before_authentication_is_not_opened() {
         .await
         .unwrap();
     let opening = handle.channel_open_session();
-    let opened = tokio::time::timeout(std::time::Duration::from_secs(3), opening).await;
+    let opened = tokio::time::timeout(Duration::from_secs(3), opening).await;
     assert!(!matches!(opened, Ok(Ok(_))), "a channel was opened");
     assert!(world.sessions().is_empty());
 }
@@ -89,4 +91,41 @@ async fn names_that_could_be_mistaken_are_refused() {
             );
         }
     }
+}
+
+/// How long alice waits to hear no, once she has proven who she is.
+fn told_after(world: &World, target: &str) -> Duration {
+    let identity = Identity::of(&world.alice().state_dir());
+    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).expect("keys are agreed on");
+    let user = format!("{}+{target}", world.login());
+    assert!(peer.login(&user, &identity).expect("an answer"));
+    let began = Instant::now();
+    let channel = peer.open_session(1 << 20, 32_768).expect("a channel");
+    let request = Message::new(msg::CHANNEL_REQUEST).number(channel);
+    peer.send(&request.string("exec").byte(1).string("id"))
+        .expect("it is sent");
+    peer.wait(msg::CHANNEL_EXTENDED_DATA).expect("words");
+    began.elapsed()
+}
+
+#[test]
+fn no_takes_as_long_whatever_the_reason() {
+    let world = World::new();
+    // One that may be asked for, one that is there and does not speak SSH, and one that is nowhere.
+    let targets = ["web1", "orders", "nowhere"];
+    let mut waited = [const { Vec::new() }; 3];
+    for _round in 0..25 {
+        for (target, waited) in targets.iter().zip(&mut waited) {
+            waited.push(told_after(&world, target));
+        }
+    }
+    let medians = waited.map(|mut waited| {
+        waited.sort();
+        waited[waited.len() / 2]
+    });
+    let most = medians.iter().max().expect("three");
+    let least = medians.iter().min().expect("three");
+    // Five milliseconds at rest (requirement S9); a machine that is busy with other tests needs more.
+    let apart = most.saturating_sub(*least);
+    assert!(apart < Duration::from_millis(20), "{medians:?}");
 }

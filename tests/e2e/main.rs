@@ -13,12 +13,18 @@
 mod cut;
 mod demo;
 mod exits;
+mod fences;
+mod files;
 mod forward;
+mod hygiene;
 mod jumps;
+mod matrix;
 mod pg_wire;
 mod psql;
 mod readme;
 mod recordings;
+mod requests;
+mod roles;
 mod server;
 mod set_up;
 mod ssh;
@@ -27,6 +33,7 @@ mod targets;
 mod throw_away;
 mod vault;
 mod workflow;
+mod x11;
 
 use std::process::Output;
 

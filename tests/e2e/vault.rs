@@ -109,7 +109,7 @@ fn a_key_that_is_kept_opens_a_target_behind_a_permit_and_is_never_shown() {
         .alice()
         .output(&["ssh", "-p", &port, &address, "echo here"])
         .expect("ssh runs");
-    assert!(err(&ran).contains("TG409"), "{}", err(&ran));
+    assert!(err(&ran).contains("TG410"), "{}", err(&ran));
     let tested = world
         .bob()
         .output(&["tidegate", "target", "test", "switch1"])

@@ -26,8 +26,8 @@ pub struct Line {
     pub what: String,
     /// Directly.
     pub direct: Option<f64>,
-    /// Over OpenSSH's `-J`.
-    pub jumped: Option<f64>,
+    /// Over whoever else does it.
+    pub peer: Option<f64>,
     /// Through tidegate.
     pub ours: f64,
     /// What the bound is about: a ratio, or the figure itself.
@@ -40,15 +40,31 @@ impl Line {
     /// A line whose figure is how ours compares with the direct connection.
     pub fn beside_direct(
         what: impl Into<String>,
-        (direct, jumped, ours): (f64, Option<f64>, f64),
+        (direct, peer, ours): (f64, Option<f64>, f64),
         bound: Bound,
     ) -> Self {
         Self {
             what: what.into(),
             direct: Some(direct),
-            jumped,
+            peer,
             ours,
             figure: ours / direct,
+            bound,
+        }
+    }
+
+    /// A line whose figure is how ours compares with whoever else does it.
+    pub fn beside_peer(
+        what: impl Into<String>,
+        (direct, peer, ours): (Option<f64>, f64, f64),
+        bound: Bound,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            direct,
+            peer: Some(peer),
+            ours,
+            figure: ours / peer,
             bound,
         }
     }
@@ -58,7 +74,7 @@ impl Line {
         Self {
             what: what.into(),
             direct: None,
-            jumped: None,
+            peer: None,
             ours,
             figure: ours,
             bound,
@@ -71,10 +87,10 @@ impl Line {
     }
 }
 
-/// The lines as a Markdown table.
-pub fn table(lines: &[Line]) -> String {
-    let mut text = String::from(
-        "| what | direct | OpenSSH -J | tidegate | figure | bound | |\n|---|--:|--:|--:|--:|--:|---|\n",
+/// The lines as a Markdown table; `peer` is what the other is called.
+pub fn table(peer: &str, lines: &[Line]) -> String {
+    let mut text = format!(
+        "| what | direct | {peer} | tidegate | figure | bound | |\n|---|--:|--:|--:|--:|--:|---|\n"
     );
     for line in lines {
         let cell = |value: Option<f64>| value.map_or_else(String::new, short);
@@ -86,7 +102,7 @@ pub fn table(lines: &[Line]) -> String {
         let cells = [
             line.what.clone(),
             cell(line.direct),
-            cell(line.jumped),
+            cell(line.peer),
             short(line.ours),
             format!("{:.2}", line.figure),
             bound,

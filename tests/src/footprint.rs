@@ -52,6 +52,25 @@ impl Footprint {
         kib(&self.read("status"), "VmHWM:")
     }
 
+    /// Memory that it has at the moment, in KiB, as [`most_memory`](Self::most_memory) counts it.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn resident(self) -> u64 {
+        kib(&self.read("status"), "VmRSS:")
+    }
+
+    /// Has the most memory begin again from what there is (`clear_refs` in `proc(5)`).
+    ///
+    /// # Panics
+    ///
+    /// When it is gone, or not ours.
+    pub fn forget_most(self) {
+        let path = format!("/proc/{}/clear_refs", self.pid);
+        fs::write(path, "5").expect("the process lives and is ours");
+    }
+
     fn read(self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.pid)).expect("the process lives")
     }

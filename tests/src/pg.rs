@@ -8,10 +8,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -68,6 +70,63 @@ pub fn tls(state_dir: &Path) -> Arc<ClientConfig> {
 /// When the person is not logged in.
 pub fn anonymous_tls(state_dir: &Path) -> Arc<ClientConfig> {
     Arc::new(believing(state_dir).with_no_client_auth())
+}
+
+/// Shows nothing, and believes anybody: a server of the tests' own that nothing stands in front of.
+///
+/// # Panics
+///
+/// Never: the provider speaks TLS.
+pub fn trusting_tls() -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("the provider speaks TLS")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting(provider)))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Believes any certificate.
+#[derive(Debug)]
+struct Trusting(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _others: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, leaf, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, leaf, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 fn believing(
@@ -253,6 +312,56 @@ impl PgClient {
                 return Ok(all);
             }
         }
+    }
+
+    /// Reads up to `ReadyForQuery` and keeps nothing of it. How many bytes that was.
+    pub async fn skim(&mut self) -> io::Result<u64> {
+        let mut from = BufReader::with_capacity(256 * 1024, &mut self.stream);
+        let mut bytes = 0;
+        loop {
+            let kind = from.read_u8().await?;
+            let body = u64::from(from.read_u32().await?).saturating_sub(4);
+            let mut left = body;
+            while left > 0 {
+                let there = from.fill_buf().await?.len();
+                let there = there.min(usize::try_from(left).unwrap_or(usize::MAX));
+                if there == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                from.consume(there);
+                left = left.saturating_sub(u64::try_from(there).unwrap_or(u64::MAX));
+            }
+            bytes += body + 5;
+            match kind {
+                b'Z' => return Ok(bytes),
+                b'E' => return Err(io::Error::other("an error was told")),
+                _other => {}
+            }
+        }
+    }
+
+    /// Runs a statement with one value in text, which is that many times `x`, without holding it.
+    pub async fn send_large_value(&mut self, sql: &str, bytes: u64) -> io::Result<()> {
+        self.send(&parse("", sql)).await?;
+        let length = u32::try_from(bytes).map_err(io::Error::other)?;
+        // No names, no formats, one value; then no formats of results.
+        let before = [&[0_u8, 0, 0, 0, 0, 1][..], &length.to_be_bytes()].concat();
+        let around = u32::try_from(before.len() + 2 + 4).map_err(io::Error::other)?;
+        let mut head = vec![b'B'];
+        head.extend_from_slice(&(length + around).to_be_bytes());
+        head.extend_from_slice(&before);
+        self.stream.write_all(&head).await?;
+        let part = vec![b'x'; 256 * 1024];
+        let mut left = bytes;
+        while left > 0 {
+            let now = part.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.stream
+                .write_all(part.get(..now).unwrap_or_default())
+                .await?;
+            left = left.saturating_sub(u64::try_from(now).unwrap_or(u64::MAX));
+        }
+        self.stream.write_all(&[0, 0]).await?;
+        self.send(&[execute("", 0), sync()].concat()).await
     }
 
     /// Runs a simple query to its end.

@@ -53,6 +53,25 @@ impl Identity {
         }
     }
 
+    /// The certificate as it is sent.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be encoded.
+    pub fn certificate_bytes(&self) -> Vec<u8> {
+        self.certificate.to_bytes().expect("a certificate")
+    }
+
+    /// The secret half of the key.
+    ///
+    /// # Panics
+    ///
+    /// When the key is not of the kind that a login has.
+    pub fn seed(&self) -> [u8; 32] {
+        let pair = self.key.key_data().ed25519().expect("an Ed25519 key");
+        pair.private.to_bytes()
+    }
+
     /// Logs in with the certificate as `user`. Gives back the connection and whether it was let in.
     pub async fn login(
         &self,

@@ -155,6 +155,7 @@ fn verify(
         | Purpose::SshHop
         | Purpose::SshTrial
         | Purpose::PostgresTrial
+        | Purpose::Roles
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

@@ -21,10 +21,11 @@ impl Bench {
     }
 }
 
-const SECRET: [&str; 6] = [
+const SECRET: [&str; 7] = [
     "ssh-user-ca-1",
     "ssh-login-ca-1",
     "ssh-host-ca-1",
+    "ssh-host-1",
     "recording-seal-1",
     "x509-target-ca-1",
     "x509-login-ca-1",
@@ -39,16 +40,14 @@ fn every_key_file_is_encrypted_and_for_its_owner_alone() {
         assert_eq!(mode(&path), 0o600, "{name}");
         let text = fs::read_to_string(&path).unwrap();
         assert!(
-            russh::keys::PrivateKey::from_openssh(text)
-                .unwrap()
-                .is_encrypted(),
+            PrivateKey::from_openssh(text).unwrap().is_encrypted(),
             "{name}"
         );
         assert!(path.with_extension("pub").is_file(), "{name}");
     }
     assert!(bench.dir().join("x509-target-ca-1.crt").is_file());
     assert!(bench.dir().join("x509-login-ca-1.crt").is_file());
-    assert_eq!(fs::read_dir(bench.dir()).unwrap().count(), 14);
+    assert_eq!(fs::read_dir(bench.dir()).unwrap().count(), 16);
     assert!(!bench.scratch.path().join("ca.new").exists());
 }
 
@@ -80,6 +79,19 @@ fn what_was_created_opens_again_as_the_same() {
 }
 
 #[test]
+fn an_authority_without_a_host_key_opens_and_one_that_is_damaged_does_not() {
+    let bench = Bench::new();
+    let path = bench.dir().join("ssh-host-1");
+    let kept = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(bench.open().unwrap().ssh_host.is_none());
+    fs::copy(bench.dir().join("x509-login-ca-1"), &path).unwrap();
+    assert!(matches!(bench.open(), Err(OpenError::Kind { .. })));
+    fs::write(&path, kept).unwrap();
+    assert!(bench.open().unwrap().ssh_host.is_some());
+}
+
+#[test]
 fn a_thought_up_passphrase_is_stretched_and_works() {
     let scratch = Scratch::new();
     let dir = scratch.path().join("ca");
@@ -94,7 +106,7 @@ fn a_thought_up_passphrase_is_stretched_and_works() {
         private.key_data()
     );
     let text = fs::read_to_string(name.path(&dir)).unwrap();
-    let read = russh::keys::PrivateKey::from_openssh(text).unwrap();
+    let read = PrivateKey::from_openssh(text).unwrap();
     assert!(matches!(
         read.kdf(),
         russh::keys::ssh_key::Kdf::Bcrypt { rounds: 24, .. }

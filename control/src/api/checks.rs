@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use policies::Office;
 use policies::words::cli::doctor::{self as words, Finding};
+use policies::{Office, role_of};
 
 use crate::Caller;
 use crate::api::caller::Known;
@@ -11,6 +11,7 @@ use crate::api::problem::Refused;
 use crate::api::wire::{Check, List};
 use crate::api::{House, Shared, targets};
 use crate::ledger::SessionFilter;
+use crate::roles::{Trouble, TroubleKind};
 
 pub(crate) fn view(finding: Finding) -> Check {
     let Finding {
@@ -39,6 +40,7 @@ pub(crate) async fn all(
         recorder(&house),
         view(words::authority_good(&fingerprint)),
     ];
+    checks.extend(house.parts.broker.role_troubles().iter().map(role));
     // A look at a target is a login there.
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
@@ -66,4 +68,17 @@ fn recorder(house: &House) -> Check {
         Ok(free) => view(words::recorder_good(free)),
         Err(found) => view(words::recorder_bad(&found.to_string())),
     }
+}
+
+fn role(trouble: &Trouble) -> Check {
+    let (target, role) = (trouble.target.as_str(), role_of(trouble.grant));
+    let (grant, role) = (trouble.grant.to_string(), role.as_str());
+    view(match &trouble.kind {
+        TroubleKind::Unmade { why } => words::role_unmade(target, role, why),
+        TroubleKind::Stuck { why, tries } => words::role_stuck(target, role, why, *tries),
+        TroubleKind::Wider { kinds } => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+            words::fences_differ(target, &grant, role, &kinds)
+        }
+    })
 }

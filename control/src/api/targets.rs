@@ -8,7 +8,9 @@ use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
 use policies::words::broker::Invalid;
 use policies::words::cli::doctor as words;
-use policies::{Endpoint, Entry, HostKeyPin, Office, ServerPin, Target, TargetName};
+use policies::{
+    Endpoint, Entry, HostKeyPin, Login, Office, PostgresEndpoint, ServerPin, Target, TargetName,
+};
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
@@ -21,7 +23,7 @@ use crate::api::{House, Shared, checks};
 use crate::change::Sealed;
 use crate::{BrokerError, Caller, broker, entropy};
 
-fn access(login: &policies::Login, access: &broker::Access) -> Access {
+fn access(login: &Login, access: &broker::Access) -> Access {
     let plain = |state| Access {
         login: login.clone(),
         state,
@@ -268,7 +270,7 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
     let name = target.name.as_str();
     let mut shut = Vec::new();
     let mut first = None;
-    for login in &target.logins {
+    for login in entering_as(target) {
         match house.parts.probe.enter(target, login).await {
             Ok(()) => {}
             Err(words::Unentered::Refused { said }) => {
@@ -293,6 +295,17 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
             let said = first.unwrap_or_default();
             words::target_shut(name, target.protocol(), shut, &said)
         }
+    }
+}
+
+/// As whom tidegate logs in at a target: as each of its logins, or, where each grant has a role of its
+/// own, as the role that makes them.
+fn entering_as(target: &Target) -> Vec<&Login> {
+    match &target.endpoint {
+        Endpoint::Postgres(PostgresEndpoint {
+            admin: Some(admin), ..
+        }) => vec![admin],
+        Endpoint::Postgres(_) | Endpoint::Ssh(_) => target.logins.iter().collect(),
     }
 }
 

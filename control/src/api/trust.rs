@@ -21,6 +21,7 @@ pub(crate) fn of(house: &House) -> Trust {
         ssh_user_ca: bundle.ssh_user_ca,
         ssh_login_ca: bundle.ssh_login_ca,
         ssh_host_ca: bundle.ssh_host_ca,
+        ssh_host: bundle.ssh_host,
         seal: bundle.seal,
         ssh: entrances.ssh.clone(),
         postgres: entrances.postgres.clone(),

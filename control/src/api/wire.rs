@@ -58,6 +58,9 @@ pub struct Trust {
     pub ssh_login_ca: String,
     /// The CA of host certificates, one line.
     pub ssh_host_ca: String,
+    /// The host key that it certifies, one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_host: Option<String>,
     /// The key that seals recordings, as the recorder prints it.
     pub seal: String,
     /// Where SSH is spoken, as people reach it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use policies::{
     Ask, Credential, Deed, Denial, GrantId, Part, PrincipalName, Reason, Scrutiny, SessionId,
-    Terms, decide, may, scrutiny,
+    Terms, decide, file_scrutiny, may, scrutiny,
 };
 use tokio::time::Instant;
 
@@ -126,9 +126,9 @@ impl Broker {
     }
 
     /// What the answers of [`Self::may`] and [`Self::scrutiny`] rest on: they are the same while this
-    /// is, but for the time.
+    /// is, but for the time. Asked before every message of every session, so it takes no lock.
     pub fn edition(&self) -> u64 {
-        self.inner.state.borrow().revision.0
+        self.inner.edition.load(Ordering::Acquire)
     }
 
     /// Whether the SQL statements of a session that was let in by these terms have to be asked about,
@@ -138,6 +138,18 @@ impl Broker {
         let now = state.instant_for(terms, self.inner.clock.now());
         match state.policies() {
             Ok(policies) => scrutiny(policies, &state.facts, terms, now),
+            // Each is then refused with the reason.
+            Err(_unavailable) => Scrutiny::Each,
+        }
+    }
+
+    /// Whether the files that a session touches have to be asked about, each, if it was let in by
+    /// these terms. In memory.
+    pub fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {
+        let state = self.state();
+        let now = state.instant_for(terms, self.inner.clock.now());
+        match state.policies() {
+            Ok(policies) => file_scrutiny(policies, &state.facts, terms, now),
             // Each is then refused with the reason.
             Err(_unavailable) => Scrutiny::Each,
         }

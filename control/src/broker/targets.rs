@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Entry, Filing, GrantId, Hop, Jump, Login, Office, Reason, Request, RequestId, SessionId,
-    Target, TargetName, Wayless, may_request, may_see,
+    Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, Office, PostgresEndpoint, ROLE_PREFIX,
+    Reason, Request, RequestId, SessionId, Target, TargetName, Wayless, may_request, may_see,
 };
 
 use super::desk::View;
@@ -43,6 +43,27 @@ pub enum Access {
     },
     /// They may ask.
     Ask,
+}
+
+/// That nobody can ask for the role that makes roles, or for one that is called like a grant's.
+fn askable(target: &Target) -> Result<(), BrokerError> {
+    let Endpoint::Postgres(PostgresEndpoint {
+        admin: Some(admin), ..
+    }) = &target.endpoint
+    else {
+        return Ok(());
+    };
+    let ours = |role: &&Login| role.as_str().starts_with(ROLE_PREFIX);
+    let asked = target
+        .logins
+        .iter()
+        .find(|role| *role == admin || ours(role));
+    match asked.or(Some(admin).filter(ours)) {
+        Some(role) => Err(BrokerError::Invalid(Invalid::AdminAsked {
+            role: role.clone(),
+        })),
+        None => Ok(()),
+    }
 }
 
 impl Broker {
@@ -102,6 +123,7 @@ impl Broker {
     ) -> Result<Arc<Target>, BrokerError> {
         self.change(caller, ("add target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
+            askable(&target)?;
             if view.state.facts.targets.contains_key(&target.name) {
                 return Err(exists(&format!("target `{}`", target.name)));
             }
@@ -196,6 +218,7 @@ impl Broker {
     ) -> Result<Vec<SessionId>, BrokerError> {
         self.change(caller, ("replace target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
+            askable(&target)?;
             let before = known(view, &target.name)?;
             reachable(view, &target)?;
             let moved = before.endpoint != target.endpoint;

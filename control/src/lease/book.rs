@@ -234,6 +234,13 @@ impl LeaseBook {
         pages.listed(pages.by_grant.get(&grant))
     }
 
+    /// Whether there are sessions of a grant, those included that are over and being wound up.
+    pub(crate) fn winds_up(&self, grant: GrantId) -> bool {
+        let pages = self.pages();
+        let sessions = pages.by_grant.get(&grant);
+        sessions.is_some_and(|sessions| !sessions.is_empty())
+    }
+
     /// The bound sessions of a principal that still hold.
     pub(crate) fn of_principal(&self, name: &PrincipalName) -> Vec<Bound> {
         let pages = self.pages();

@@ -163,7 +163,10 @@ impl Concerned {
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
             | Change::RequestWithdrawn { .. }
-            | Change::GrantMade { .. } => {}
+            | Change::GrantMade { .. }
+            | Change::RoleIntended { .. }
+            | Change::RoleMade { .. }
+            | Change::RoleGone { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@
 //! connections that cannot write. `synchronous=FULL`: in WAL mode with NORMAL the last commits, a
 //! revocation among them, could vanish with the power.
 
+mod script;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};

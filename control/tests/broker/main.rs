@@ -13,6 +13,7 @@ mod lease;
 mod model;
 mod people;
 mod race;
+mod roles;
 mod watch;
 mod workflow;
 mod world;

@@ -1,7 +1,7 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
 use crate::words::{Shown, Words};
-use crate::{GrantOver, RequestError, RequestId, SessionId, Wayless};
+use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
 
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,11 @@ pub enum Invalid {
         /// What is wrong with it.
         why: String,
     },
+    /// A target's own role for making roles can be asked for as well.
+    AdminAsked {
+        /// Which.
+        role: Login,
+    },
     /// The policies hold mistakes.
     Policies {
         /// Each with file, line and advice, as it is to be printed.
@@ -147,6 +152,16 @@ impl Shown for Invalid {
                 format!("this is not a public key that can be used: {why}"),
                 Some("ssh-keygen -t ed25519".to_owned()),
             ),
+            Self::AdminAsked { role } => (
+                "TG527",
+                format!(
+                    "`{role}` makes the roles of grants, or is called like one, so nobody may ask for it"
+                ),
+                Some(
+                    "give --role and --admin-role different roles, and none that begins with tg_"
+                        .to_owned(),
+                ),
+            ),
             Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
             Self::Wayless(wayless) => (
                 "TG526",
@@ -161,7 +176,7 @@ impl Shown for Invalid {
                 }),
             ),
             Self::Secret { why } => (
-                "TG527",
+                "TG528",
                 format!("this cannot be kept as the target's standing credential: {why}"),
                 Some("tidegate target set NAME --vault-key FILE, or --vault-password".to_owned()),
             ),

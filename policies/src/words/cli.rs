@@ -5,6 +5,7 @@
 
 pub mod doctor;
 mod next;
+mod roles;
 pub mod serving;
 mod setup;
 mod trouble;
@@ -13,6 +14,7 @@ pub mod usage;
 use crate::Diagnosis;
 
 pub use next::{Refusal, next};
+pub use roles::{admin_script, no_admin_role};
 pub use setup::{
     PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
     ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
@@ -546,6 +548,11 @@ mod tests {
             roles: &["app_ro".to_owned()],
             from: "192.0.2.1/32",
             target_ca: "-----BEGIN CERTIFICATE-----",
+            admin: None,
+        };
+        let administered = PostgresPlaces {
+            admin: Some("tidegate_admin"),
+            ..places
         };
         let all = [
             logged_in("alice", "https://b:3443", "14:30:00 UTC (in 8h)"),
@@ -570,6 +577,7 @@ mod tests {
             policies_question(3),
             ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA"),
             postgres_target_added(&places),
+            postgres_target_added(&administered),
             user_added("alice", "https://b:3443", "SHA256:b"),
             certificate_seen("CN=localhost", &[], "ab"),
         ];
@@ -596,6 +604,13 @@ mod tests {
             target_broken("web1"),
             target_untried("web1"),
             clock(90, false),
+            doctor::role_unmade(
+                "orders",
+                "tg_01",
+                "the server says: 42501: permission denied to create role",
+            ),
+            doctor::role_stuck("orders", "tg_01", "the server does not answer in time", 3),
+            doctor::fences_differ("orders", "grt_01", "tg_01", &["insert", "delete"]),
         ];
         let line = |found: &doctor::Finding| {
             let hint = found.hint.as_deref().unwrap_or_default();

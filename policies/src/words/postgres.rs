@@ -129,3 +129,34 @@ impl Shown for Complaint {
         Words { code, what, hint }
     }
 }
+
+/// What became of the transaction of a session that was cut, as far as the server can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It had committed before its server process ended.
+    Committed,
+    /// It was rolled back.
+    RolledBack,
+    /// There was none that had changed anything when the server was first asked.
+    Unchanging,
+    /// The server process was gone before it could be asked about.
+    Unseen,
+}
+
+impl Fate {
+    /// The sentence in the recording.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Committed => {
+                "the server process is gone; its transaction had committed before that"
+            }
+            Self::RolledBack => "the server process is gone; its transaction was rolled back",
+            Self::Unchanging => {
+                "the server process is gone; it was in no transaction that had changed anything"
+            }
+            Self::Unseen => {
+                "the server process is gone; whether its last transaction committed was not seen"
+            }
+        }
+    }
+}

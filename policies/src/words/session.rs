@@ -1,4 +1,4 @@
-//! Why a target could not be had, in words: `TG401` to `TG409`.
+//! Why a target could not be had, in words: `TG401` to `TG410`.
 
 use super::reach::Summary;
 use super::{Shown, Words};
@@ -25,6 +25,8 @@ pub enum Unreachable {
     Nonsense,
     /// No certificate could be made.
     NoCertificate,
+    /// The database did not take the grant's own role.
+    NoRole,
 }
 
 /// What a target in front of another one did.
@@ -98,7 +100,7 @@ impl Shown for Missed<'_> {
                      and `PubkeyAuthentication yes` stand in its sshd_config: tidegate target test {target}"
                 )),
             Unreachable::Outworn => Words::new(
-                "TG409",
+                "TG410",
                 format!("`{target}` does not accept the standing credential that is kept for it"),
             )
             .hint(format!("an administrator gives another one: tidegate target set {target} --vault-password")),
@@ -106,6 +108,11 @@ impl Shown for Missed<'_> {
                 .hint(format!("tidegate target test {target}")),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))
                 .hint("tidegate doctor"),
+            Unreachable::NoRole => Words::new(
+                "TG408",
+                format!("`{target}` did not take a role for this grant, so nobody was let in"),
+            )
+            .hint("ask an administrator to run: tidegate doctor"),
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum SshSaying<'a> {
     NoTerminal,
     /// The target ended the connection in the middle of something.
     TargetGone,
-    /// What passes over SFTP cannot be understood.
+    /// What carries files cannot be understood.
     Unfollowed {
         /// `the client` or `the target`.
         who: &'a str,
@@ -69,7 +69,7 @@ impl Shown for SshSaying<'_> {
             Self::Unfollowed { who, why } => (
                 "TG608",
                 format!(
-                    "the file transfer was ended, because it cannot be recorded: {who} sent {why}"
+                    "the file transfer was ended, because it cannot be followed: {who} sent {why}"
                 ),
                 None,
             ),

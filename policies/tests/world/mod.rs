@@ -128,6 +128,7 @@ pub(crate) fn postgres(text: &str, labels: &[(&str, &str)], owners: Option<&str>
             server: ServerPin::Certificate {
                 sha256: "ab".repeat(32),
             },
+            admin: None,
         }),
         logins: [login("app_ro"), login("app_rw")].into(),
         ..ssh(text, labels, owners)

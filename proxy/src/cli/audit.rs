@@ -74,6 +74,10 @@ pub(crate) async fn ca(context: &Context, verb: CaVerb) -> Outcome {
                 format!("fingerprint    {}", trust.fingerprint),
                 format!("ssh user CA    {}", trust.ssh_user_ca.trim()),
                 format!("ssh host CA    {}", trust.ssh_host_ca.trim()),
+                format!(
+                    "ssh host key   {}",
+                    trust.ssh_host.as_deref().unwrap_or("-").trim()
+                ),
                 format!("ssh login CA   {}", trust.ssh_login_ca.trim()),
                 format!("seal           {}", trust.seal.trim()),
                 format!("x509 target CA\n{}", trust.x509_target_ca.trim()),

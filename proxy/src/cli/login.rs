@@ -7,6 +7,7 @@ use std::time::Duration;
 use ca::applicant::Applicant;
 use clap::Args;
 use control::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, WhoAmI};
+use policies::HostPort;
 use policies::words::cli;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -186,6 +187,7 @@ fn keep(
         ..
     } = logged_in;
     let fingerprint = tls::fingerprint(ca_pem.as_bytes()).map_err(|error| odd(&chain(&error)))?;
+    let known_hosts = known_hosts(&trust);
     let bastion = Bastion {
         url: url.to_owned(),
         principal,
@@ -203,7 +205,7 @@ fn keep(
     let tls_private = applicant.tls_private();
     let files = [
         (state::CA, ca_pem),
-        (state::KNOWN_HOSTS, &known_hosts(&trust.ssh_host_ca)),
+        (state::KNOWN_HOSTS, &known_hosts),
         (state::SSH_KEY, &ssh_private),
         (state::SSH_PUBLIC, &line(&ssh_public)),
         (state::SSH_CERTIFICATE, &line(&ssh_certificate)),
@@ -223,9 +225,18 @@ fn keep(
     )
 }
 
-/// `@cert-authority` in `sshd(8)`, section on the format of `ssh_known_hosts`.
-fn known_hosts(host_ca: &str) -> String {
-    format!("@cert-authority * {}\n", host_ca.trim())
+/// `@cert-authority` in `sshd(8)`, section on the format of `ssh_known_hosts`, and the bastion's plain
+/// key for clients that know no certificates.
+fn known_hosts(trust: &Trust) -> String {
+    let mut text = format!("@cert-authority * {}\n", trust.ssh_host_ca.trim());
+    if let (Some(HostPort { host, port }), Some(key)) = (&trust.ssh, &trust.ssh_host) {
+        let name = match port {
+            22 => host.clone(),
+            _other => format!("[{host}]:{port}"),
+        };
+        text.push_str(&[&name, " ", key.trim(), "\n"].concat());
+    }
+    text
 }
 
 fn line(text: &str) -> String {
@@ -276,9 +287,8 @@ impl Row for Status {
     );
 
     fn cells(&self) -> Vec<String> {
-        let at = |place: &Option<policies::HostPort>| {
-            place.as_ref().map(ToString::to_string).unwrap_or_default()
-        };
+        let at =
+            |place: &Option<HostPort>| place.as_ref().map(ToString::to_string).unwrap_or_default();
         vec![
             self.bastion.principal.to_string(),
             self.bastion.url.clone(),
@@ -344,10 +354,41 @@ mod tests {
 
     #[test]
     fn any_host_with_a_certificate_of_the_host_ca_is_known() {
-        let text = known_hosts("ssh-ed25519 AAAA tidegate-host-ca\n");
+        let text = known_hosts(&trust());
         assert_eq!(
             text,
             "@cert-authority * ssh-ed25519 AAAA tidegate-host-ca\n"
         );
+    }
+
+    #[test]
+    fn the_bastion_is_known_by_its_plain_key_too() {
+        let mut trust = trust();
+        trust.ssh_host = Some("ssh-ed25519 BBBB".to_owned());
+        for (at, name) in [
+            ("bastion.example:2222", "[bastion.example]:2222"),
+            ("bastion.example:22", "bastion.example"),
+        ] {
+            trust.ssh = Some(at.parse().unwrap());
+            let text = known_hosts(&trust);
+            let last = text.lines().last().unwrap();
+            assert_eq!(last, format!("{name} ssh-ed25519 BBBB"));
+        }
+    }
+
+    fn trust() -> Trust {
+        Trust {
+            schema: String::new(),
+            fingerprint: String::new(),
+            x509_login_ca: String::new(),
+            x509_target_ca: String::new(),
+            ssh_user_ca: String::new(),
+            ssh_login_ca: String::new(),
+            ssh_host_ca: "ssh-ed25519 AAAA tidegate-host-ca\n".to_owned(),
+            ssh_host: None,
+            seal: String::new(),
+            ssh: None,
+            postgres: None,
+        }
     }
 }

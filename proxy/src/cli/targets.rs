@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
-use policies::{Endpoint, HostKeyPin, Label, Protocol, ServerPin, TargetName};
+use policies::{Endpoint, HostKeyPin, Label, Login, Protocol, ServerPin, TargetName};
 use reqwest::Method;
 
 mod add;
@@ -17,7 +17,7 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::{Format, Row, harmless};
 use crate::cli::prompt::Assent;
-use crate::cli::when;
+use crate::cli::{scripts, when};
 
 /// List targets and whether you may go in
 #[derive(Debug, Args)]
@@ -79,6 +79,11 @@ pub(crate) enum TargetVerb {
     },
     /// See whether one answers and still proves to be the one that was added
     Test {
+        /// Which
+        name: TargetName,
+    },
+    /// Print the SQL that lets tidegate make a role for each grant at a database
+    Script {
         /// Which
         name: TargetName,
     },
@@ -255,6 +260,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             let said = cli::secret_kept(name.as_str());
             context.printer.done(&kept, name.as_str(), &said)
         }
+        TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => {
             let doing = format!("test {name}");
             let path = format!("/v1/targets/{}/test", segment(name.as_str()));
@@ -299,6 +305,7 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
             roles: &roles,
             from: FROM,
             target_ca: &trust.x509_target_ca,
+            admin: postgres.admin.as_ref().map(Login::as_str),
         }),
     };
     let lines = harmless::text(&lines);

@@ -194,7 +194,7 @@ where
 }
 
 /// What the `ParameterStatus` of `server_version` among these messages begins with.
-fn major_version(greeting: &[u8]) -> Option<u32> {
+pub(crate) fn major_version(greeting: &[u8]) -> Option<u32> {
     let mut rest = greeting;
     while let Some((&[kind, a, b, c, d], behind)) = rest.split_first_chunk::<HEADER>() {
         let length = u32::from_be_bytes([a, b, c, d]).checked_sub(4)?;

@@ -15,7 +15,7 @@ use control::entropy::{self, EntropyError};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use jiff::Timestamp;
-use policies::HostPort;
+use policies::{HostPort, ServerPin};
 use recorder::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time;
@@ -73,7 +73,7 @@ pub(crate) struct Stopper {
     /// Where the server is.
     pub(crate) addr: HostPort,
     /// How it proves itself.
-    pub(crate) trust: Trust,
+    pub(crate) pin: ServerPin,
     /// The real key.
     pub(crate) key: BackendKey,
 }
@@ -82,8 +82,10 @@ impl Stopper {
     /// Sends one cancel request on a connection of its own, over TLS, and waits until the server has
     /// closed it: by then the process has been signalled.
     pub(crate) async fn stop(&self) -> io::Result<()> {
+        // Made when it is needed: most sessions have nothing stopped.
+        let stranger = Trust::new(&self.pin, &self.addr.host, None).map_err(io::Error::other)?;
         let stream = dial(&self.addr).await.map_err(io::Error::other)?;
-        let mut tls = back::secure(stream, &self.trust)
+        let mut tls = back::secure(stream, &stranger)
             .await
             .map_err(io::Error::other)?;
         let mut request = Vec::new();

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::ahead::Ahead;
 use super::back::BackendKey;
 use super::say;
 use super::startup::{self, Opening, Startup, StartupError};
@@ -43,7 +44,7 @@ pub(crate) enum Wanted {
 #[derive(Debug)]
 pub(crate) struct Begun {
     first: Option<u8>,
-    io: Severable,
+    io: Ahead,
 }
 
 impl AsyncRead for Begun {
@@ -106,7 +107,7 @@ pub(crate) async fn hear(mut io: Severable, config: &Arc<ServerConfig>) -> Resul
             return secured(
                 Begun {
                     first: Some(first),
-                    io,
+                    io: Ahead::new(io),
                 },
                 config,
                 direct,

@@ -1,26 +1,28 @@
 //! Stops what a cut session had running at its server, and looks whether it stopped.
 //!
 //! A PostgreSQL process notices that its client is gone only when it next writes. So it is sent a
-//! cancel request at once; then, over one short connection as the same role, it is ended and watched
-//! until it is gone from `pg_stat_activity`.
+//! cancel request at once; then, over one short connection as the same role or as whoever looks after
+//! the roles of grants, it is ended and watched until it is gone from `pg_stat_activity`. Whether its
+//! transaction had committed is asked of the server and written down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ca::Pass;
-use policies::{Endpoint, PostgresEndpoint};
-use tokio::io::AsyncWriteExt;
+use policies::Endpoint;
+use policies::words::postgres::Fate;
+use recorder::Frame;
 use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tracing::debug;
 
-use super::back::{self, LoginError};
+use super::admin::{Admin, AdminError, text};
 use super::cancel::Stopper;
-use super::tls::Trust;
-use super::wire::{self, message, put_text};
-use crate::session::dial::dial;
-use crate::session::protocol::{ConnectError, Halt, Halted};
+use super::role;
+use crate::session::chain;
+use crate::session::protocol::{Halt, Halted};
+use crate::session::scope::Scope;
 
 /// How many look whether a process is gone at the same time. A server has few connections to spare,
 /// and a thousand sessions may be cut at once.
@@ -36,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct PostgresHalt {
     pub(crate) busy: Arc<AtomicBool>,
+    /// Where is written down what became of it.
+    pub(crate) scope: Scope,
     pub(crate) stopper: Option<Stopper>,
     pub(crate) looks: Arc<Semaphore>,
 }
@@ -66,8 +70,8 @@ impl Halt for PostgresHalt {
             };
             loop {
                 match watch(stopper.key.pid, pass).await {
-                    Ok(()) => return Halted::Confirmed,
-                    Err(refused) => debug!(reason = %refused.error, "halt.unseen"),
+                    Ok(fate) => return self.confirmed(fate),
+                    Err(refused) => debug!(reason = %chain(&refused), "halt.unseen"),
                 }
                 time::sleep(PAUSE).await;
             }
@@ -80,68 +84,83 @@ impl Halt for PostgresHalt {
     }
 }
 
-/// Returns when the server has no such process any more.
-async fn watch(pid: i32, pass: &Pass) -> Result<(), LoginError> {
-    let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
-        return Err(ConnectError::Violation("it is no database".to_owned()).into());
-    };
-    let PostgresEndpoint {
-        addr,
-        dbname,
-        server,
-    } = endpoint;
-    let trust = Trust::new(server, &addr.host, Some(&pass.key))
-        .map_err(|refused| ConnectError::Impostor(refused.to_string()))?;
-    let stream = dial(addr).await.map_err(ConnectError::from)?;
-    let mut tls = back::secure(stream, &trust).await?;
-    back::login(&mut tls, pass.terms.login.as_str(), dbname, &[]).await?;
-    // Only a process that is older than this connection: numbers are used again.
-    let alive = format!(
-        "from pg_catalog.pg_stat_activity where pid = {pid} and backend_start < \
-         (select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())"
-    );
-    let mut select = "pg_catalog.pg_terminate_backend(pid)";
-    loop {
-        match rows(&mut tls, &format!("select {select} {alive}")).await? {
-            Some(0) => {
-                let mut goodbye = Vec::new();
-                message(&mut goodbye, b'X', |_nothing| {});
-                if tls.write_all(&goodbye).await.is_ok() {
-                    let _gone_either_way = tls.shutdown().await;
-                }
-                return Ok(());
-            }
-            Some(_alive) => {}
-            // The role may not end its own processes here; the cancel request has to do.
-            None => select = "pid",
+impl PostgresHalt {
+    /// Writes down what became of the transaction. A recording that takes nothing more has ended the
+    /// session anyway.
+    fn confirmed(&self, fate: Fate) -> Halted {
+        let note = Frame::Note {
+            code: "halt",
+            text: fate.sentence(),
+        };
+        if let Err(refused) = self.scope.record(&note) {
+            debug!(reason = %refused, "halt.unrecorded");
         }
-        time::sleep(PAUSE).await;
+        Halted::Confirmed
     }
 }
 
-/// Runs a query and counts its rows; `None` where it failed.
-async fn rows<I>(
-    tls: &mut tokio_rustls::client::TlsStream<I>,
-    query: &str,
-) -> Result<Option<u64>, LoginError>
-where
-    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let mut out = Vec::new();
-    message(&mut out, b'Q', |body| put_text(body, query.as_bytes()));
-    tls.write_all(&out).await.map_err(ConnectError::Io)?;
-    tls.flush().await.map_err(ConnectError::Io)?;
-    let (mut count, mut failed) = (0_u64, false);
+/// Returns when the server has no such process any more, with what became of its transaction.
+async fn watch(pid: i32, pass: &Pass) -> Result<Fate, AdminError> {
+    let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
+        return Err(AdminError::Nonsense);
+    };
+    let overseer = pass.terms.overseer();
+    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &overseer, &pass.key).await?;
+    let (mut seen, mut transaction) = (false, None);
+    let mut end = true;
     loop {
-        let (kind, body) = back::read_message(tls).await?;
-        match kind {
-            b'D' => count = count.saturating_add(1),
-            b'E' => failed = true,
-            b'Z' => {
-                let _status = wire::status(&body);
-                return Ok((!failed).then_some(count));
+        match admin.run(look(pid, pass, end)).await {
+            Ok(alive) => {
+                let Some(row) = alive.first() else { break };
+                seen = true;
+                transaction = transaction.or_else(|| text(row, 0).parse::<u64>().ok());
             }
-            _other => {}
+            // The role may not end its own processes here; the cancel request has to do.
+            Err(AdminError::Said { .. }) if end => end = false,
+            Err(refused) => return Err(refused),
         }
+        time::sleep(PAUSE).await;
+    }
+    let fate = match transaction {
+        Some(number) => fate(&mut admin, number).await,
+        None if seen => Fate::Unchanging,
+        None => Fate::Unseen,
+    };
+    admin.leave().await;
+    Ok(fate)
+}
+
+/// Asks for the process of a session, and has it ended. Only one that is older than this connection
+/// and belongs to the session's account: numbers are used again. Gives back the number of its
+/// transaction, which it has once that has changed something, with its epoch.
+fn look(pid: i32, pass: &Pass, end: bool) -> String {
+    let account = role::literal(pass.terms.account().as_str());
+    let end = if end {
+        ", pg_catalog.pg_terminate_backend(a.pid)"
+    } else {
+        ""
+    };
+    format!(
+        "select ((s.next >> 32) << 32) + x.low - case when x.low > (s.next & 4294967295) then 4294967296 else 0 end{end} \
+         from pg_catalog.pg_stat_activity a, \
+         lateral (select a.backend_xid::text::bigint as low) x, \
+         lateral (select pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) as next) s \
+         where a.pid = {pid} and a.usename = {account} and a.backend_start < \
+         (select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())"
+    )
+}
+
+/// What became of a transaction that is over.
+async fn fate(admin: &mut Admin, number: u64) -> Fate {
+    let asked = admin
+        .run(format!("select pg_catalog.txid_status({number})"))
+        .await;
+    let said = asked
+        .ok()
+        .and_then(|rows| rows.first().map(|row| text(row, 0)));
+    match said.as_deref() {
+        Some("committed") => Fate::Committed,
+        Some("aborted") => Fate::RolledBack,
+        _other => Fate::Unseen,
     }
 }

@@ -278,11 +278,16 @@ where
     }
 
     fn record(&self, noted: &[Noted<'_>]) -> Result<(), Closed> {
-        if noted.is_empty() {
-            return Ok(());
-        }
-        let frames: Vec<Frame<'_>> = noted.iter().map(Noted::frame).collect();
-        self.account.record_all(&frames).map_err(Closed::Recorder)
+        let done = match noted {
+            [] => Ok(()),
+            // Most often there is one, for which nothing has to be allocated.
+            [one] => self.account.record_all(&[one.frame()]),
+            several => {
+                let frames: Vec<Frame<'_>> = several.iter().map(Noted::frame).collect();
+                self.account.record_all(&frames)
+            }
+        };
+        done.map_err(Closed::Recorder)
     }
 
     /// Nothing to forward at the moment: what was forwarded goes out.

@@ -99,6 +99,14 @@ impl Scanner {
             .saturating_add(HEADER)
     }
 
+    /// How many bytes of an unfinished message are held.
+    #[cfg(any(test, tidegate_fuzzing))]
+    pub(super) fn held(&self) -> usize {
+        self.unfinished
+            .as_ref()
+            .map_or(0, |one| one.kept.capacity())
+    }
+
     /// How many of the bytes scanned since this was last asked no message tells of: those that are
     /// only counted, and those of a message that goes on behind the chunk.
     pub(crate) fn ahead(&mut self) -> u64 {

@@ -4,13 +4,13 @@
 //! certificate check, and costs memory. Deliberately does not read startup packets.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
 use ca::{PassKey, ServerIdentity};
 use policies::ServerPin;
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionStore, Resumption, Tls12Resumption};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -21,11 +21,15 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 
+use super::hints::Hints;
+
 /// The name of the protocol in ALPN (`PG_ALPN_PROTOCOL`, `src/include/libpq/pqcomm.h`).
 pub(crate) const ALPN: &[u8] = b"postgresql";
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    Arc::clone(&PROVIDER)
 }
 
 /// Checks people's certificates.
@@ -202,13 +206,20 @@ impl Trust {
             Some(PassKey::Ssh { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. })
             | None => builder.with_no_client_auth(),
         };
-        config.resumption = Resumption::disabled();
+        config.resumption = resumption();
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self {
             config: Arc::new(config),
             name,
         })
     }
+}
+
+/// None, but for what helps the next handshake to be short.
+fn resumption() -> Resumption {
+    static HINTS: LazyLock<Arc<Hints>> = LazyLock::new(Arc::default);
+    let hints = Arc::clone(&HINTS) as Arc<dyn ClientSessionStore>;
+    Resumption::store(hints).tls12_resumption(Tls12Resumption::Disabled)
 }
 
 fn verifier(pin: &ServerPin) -> Result<Arc<dyn ServerCertVerifier>, Error> {

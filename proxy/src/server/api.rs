@@ -17,8 +17,7 @@ use tracing::debug;
 
 use super::crowd::Crowd;
 use super::{Failure, tls};
-use crate::listener::Seat;
-use crate::session::GREETING_LIMIT;
+use crate::listener::{Offence, Seat};
 
 /// How long a connection without a certificate may last.
 const STRANGER_LIMIT: Duration = Duration::from_secs(60);
@@ -80,11 +79,14 @@ impl Api {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let shaken = time::timeout(GREETING_LIMIT, acceptor.accept(stream)).await;
+        let shaken = time::timeout(seat.greeting(), acceptor.accept(stream)).await;
         let tls = match shaken {
             Ok(Ok(tls)) => tls,
             Ok(Err(refused)) => return debug!(%source, reason = %refused, "connection.refused"),
-            Err(_elapsed) => return debug!(%source, reason = "too slow", "connection.refused"),
+            Err(_elapsed) => {
+                seat.offends(Offence::Silent);
+                return debug!(%source, reason = "too slow", "connection.refused");
+            }
         };
         let (_, session) = tls.get_ref();
         let peer = session.peer_certificates().and_then(<[_]>::first);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use control::api::{Entrances, Parts};
+use jiff::Timestamp;
 use policies::HostPort;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -20,7 +21,7 @@ use super::probe::Lookout;
 use super::tracks::Tracks;
 use super::{Failure, House};
 use crate::config::Config;
-use crate::listener::{self, Book, Family, Seats};
+use crate::listener::{self, Book, Family, Seat, Seats};
 use crate::postgres::Postgres;
 use crate::session::bastion::Bastion;
 use crate::session::incoming::{Incoming, Newcomer};
@@ -70,6 +71,8 @@ pub(super) struct Doors {
     tracker: TaskTracker,
     tracks: Tracks,
     closing: CancellationToken,
+    /// When the certificates end that are shown first.
+    expires_at: Timestamp,
 }
 
 impl Doors {
@@ -96,7 +99,8 @@ impl Doors {
             house.authority.login_ca().clone(),
             identify,
             Arc::new(inside),
-        );
+        )
+        .with_clients(&identities.host, config.clients);
         let router = control::api::router(Parts {
             broker: house.broker.clone(),
             authority: house.authority.clone(),
@@ -119,10 +123,11 @@ impl Doors {
             postgres,
             api,
             bastion: Arc::clone(&house.bastion),
-            book: Arc::default(),
+            book: Arc::new(Book::new(house.broker.clock().clone(), config.penalty_max)),
             tracker: tracker.clone(),
             tracks: Tracks::start().map_err(Failure::Threads)?,
             closing: CancellationToken::new(),
+            expires_at: identities.host.expires_at,
         })
     }
 
@@ -140,17 +145,14 @@ impl Doors {
             Arc::clone(&self.ssh),
         );
         upkeep.spawn(identity::renew(
-            config.hosts.clone(),
+            (config.hosts.clone(), self.expires_at),
             house.authority.clone(),
             house.broker.clone(),
             shown,
         ));
         // Each door has seats of its own, and counts for itself who sits there: a flood at one shuts
         // no other, not even for those who come from the same source.
-        let seats = || {
-            let book = Arc::clone(&self.book);
-            Seats::new(config.unproven_max, config.unproven_per_source_max, book)
-        };
+        let seats = || Seats::new(config.unproven, Arc::clone(&self.book));
         let (ssh, postgres, api) = (seats(), seats(), seats());
         for listener in listeners.ssh {
             upkeep.spawn(self.admit_all(listener, ssh.clone(), Arc::clone(&self.ssh)));
@@ -162,9 +164,14 @@ impl Doors {
             let (api, seats) = (Arc::clone(&self.api), api.clone());
             let closing = self.closing.clone();
             let accepting = async move {
-                let take = |stream, source, seat| {
+                let take = |stream, source, seat: Seat| {
                     let api = Arc::clone(&api);
-                    tokio::spawn(async move { api.serve(stream, source, seat).await });
+                    tokio::spawn(async move {
+                        let leave = seat.leave();
+                        leave
+                            .run_until_cancelled(api.serve(stream, source, seat))
+                            .await;
+                    });
                 };
                 // Taken over by the runtime that this runs on: see there.
                 let listener = listener.into_std().and_then(TcpListener::from_std);
@@ -196,12 +203,13 @@ impl Doors {
         let (tracker, closing) = (self.tracker.clone(), self.closing.clone());
         let tracks = self.tracks.clone();
         async move {
-            let take = |stream: TcpStream, source, seat| {
+            let take = |stream: TcpStream, source, seat: Seat| {
                 let (protocol, bastion) = (Arc::clone(&protocol), Arc::clone(&bastion));
                 let stream = match stream.into_std() {
                     Ok(stream) => stream,
                     Err(refused) => return warn!(reason = %refused, "connection.unaccepted"),
                 };
+                let leave = seat.leave();
                 tracks.carry(&tracker, async move {
                     // Taken over by the track that this runs on.
                     let run = async {
@@ -209,8 +217,12 @@ impl Doors {
                         let incoming = Incoming::tcp(stream, Newcomer::new(source, Some(seat)));
                         session::run(protocol.as_ref(), incoming, &bastion).await
                     };
-                    if let Err(refused) = run.await {
-                        debug!(%source, reason = %chain(&refused), "connection.refused");
+                    match leave.run_until_cancelled(run).await {
+                        Some(Ok(())) => {}
+                        Some(Err(refused)) => {
+                            debug!(%source, reason = %chain(&refused), "connection.refused");
+                        }
+                        None => debug!(%source, "connection.gave_way"),
                     }
                 });
             };

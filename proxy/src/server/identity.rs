@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ca::{HostIdentity, HostOrder, ServerIdentity};
 use control::{Broker, entropy};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time;
 use tracing::{error, info};
 
@@ -19,9 +19,12 @@ use crate::ssh::Ssh;
 /// How long one of our own certificates lives.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How often they are renewed. A renewal that fails is tried again long before the
-/// old one ends.
-const RENEWAL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+/// How old they get before they are renewed.
+const RENEWAL_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// How often it is looked whether they are as old as that. A renewal that fails is tried again so soon, long
+/// before the old one ends; and what a machine sleeps counts.
+const LOOK_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// What the bastion shows to those who come.
 pub(super) struct Identities {
@@ -79,16 +82,26 @@ async fn server(
 /// Who shows them: PostgreSQL and the API by TLS, SSH with a host key.
 pub(super) type Shown = (Arc<Postgres>, Arc<Api>, Arc<Ssh>);
 
-/// Renews both certificates, for ever. Where one cannot be renewed, the other still is.
+/// Whether a certificate that ends then is to be renewed by now.
+fn is_due(expires_at: Timestamp, now: Timestamp) -> bool {
+    let left = expires_at.duration_since(now);
+    left <= LIFETIME.saturating_sub(RENEWAL_AGE)
+}
+
+/// Renews both certificates, for ever. Where one cannot be renewed, the other still is. `expires_at` is the
+/// end of those that are shown.
 pub(super) async fn renew(
-    names: Vec<String>,
+    (names, mut expires_at): (Vec<String>, Timestamp),
     authority: ca::Authority,
     broker: Broker,
     shown: Shown,
 ) {
     let (postgres, api, ssh) = shown;
     loop {
-        time::sleep(RENEWAL_INTERVAL).await;
+        time::sleep(LOOK_INTERVAL).await;
+        if !is_due(expires_at, broker.clock().now()) {
+            continue;
+        }
         say(match server(&names, &authority, &broker).await {
             Ok(identity) => postgres
                 .show(&identity)
@@ -97,7 +110,10 @@ pub(super) async fn renew(
             Err(refused) => Err(refused),
         });
         let renewed = host(&names, &authority, &broker).await;
-        say(renewed.map(|identity| ssh.show(&identity)));
+        say(renewed.map(|identity| {
+            ssh.show(&identity);
+            expires_at = identity.expires_at;
+        }));
     }
 }
 
@@ -105,5 +121,21 @@ fn say(renewed: Result<(), Failure>) {
     match renewed {
         Ok(()) => info!("identity.renewed"),
         Err(refused) => error!(reason = %chain(&refused), "identity.unrenewed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_renewed_every_day_and_long_before_it_ends() {
+        let issued = Timestamp::from_second(1_000_000).unwrap();
+        let expires_at = issued + LIFETIME;
+        let due = |age: SignedDuration| is_due(expires_at, issued + age);
+        assert!(!due(SignedDuration::ZERO));
+        assert!(!due(RENEWAL_AGE - SignedDuration::from_secs(1)));
+        assert!(due(RENEWAL_AGE));
+        assert!(due(LIFETIME + RENEWAL_AGE), "also after a long sleep");
     }
 }

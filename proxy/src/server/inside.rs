@@ -72,9 +72,8 @@ impl InnerHouse {
     async fn identity(&self, within: &Within) -> Option<HostIdentity> {
         let Within { principal, target } = within;
         let now = self.broker.clock().now();
-        let fresh_until = now.checked_add(HOST_REUSE).ok()?;
         let kept = self.hosts.get(target).map(|kept| kept.value().clone());
-        if let Some(kept) = kept.filter(|kept| kept.expires_at > fresh_until) {
+        if let Some(kept) = kept.filter(|kept| is_fresh(kept.expires_at, now)) {
             return Some(kept);
         }
         if !self.namings.may_name(principal, now) {
@@ -107,6 +106,12 @@ impl InnerHouse {
             }
         }
     }
+}
+
+/// Whether a certificate that ends then is shown once more. A session that began with it may go on beyond
+/// its end: it is looked at when somebody comes.
+fn is_fresh(expires_at: Timestamp, now: Timestamp) -> bool {
+    expires_at.duration_since(now) > HOST_REUSE
 }
 
 /// Who had certificates made lately, and how many.
@@ -169,6 +174,20 @@ impl Inside for InnerHouse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_jumps_is_never_shown_a_certificate_that_is_about_to_end() {
+        let issued = Timestamp::from_second(1_000_000).unwrap();
+        let expires_at = issued + HOST_LIFETIME;
+        let half = HOST_LIFETIME - HOST_REUSE;
+        assert!(is_fresh(expires_at, issued));
+        assert!(is_fresh(
+            expires_at,
+            issued + half - SignedDuration::from_secs(1)
+        ));
+        assert!(!is_fresh(expires_at, issued + half));
+        assert!(!is_fresh(expires_at, expires_at + half));
+    }
 
     #[test]
     fn who_names_too_many_hosts_gets_no_more_until_the_next_hour() {

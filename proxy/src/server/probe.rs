@@ -62,6 +62,7 @@ impl Lookout {
                 | ConnectError::Violation(_)
                 | ConnectError::Io(_)
                 | ConnectError::Issue(_)
+                | ConnectError::Role(_)
                 | ConnectError::ClientGone
                 | ConnectError::Recorder(_) => Unentered::Down,
             }

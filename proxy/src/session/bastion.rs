@@ -106,6 +106,13 @@ impl Bastion {
         )
     }
 
+    /// Sees to it that the session has an account at its target, where that is one that only the
+    /// grant has.
+    pub async fn equip(&self, terms: &Terms) -> Result<(), ConnectError> {
+        let role = self.broker.need_role(terms).await;
+        role.map_err(ConnectError::Role)
+    }
+
     /// Spends the permit on a certificate.
     pub async fn issue(
         &self,
@@ -262,5 +269,9 @@ impl Judge for BrokerJudge {
 
     fn scrutiny(&self, terms: &Terms) -> Scrutiny {
         self.0.scrutiny(terms)
+    }
+
+    fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {
+        self.0.file_scrutiny(terms)
     }
 }

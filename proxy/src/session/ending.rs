@@ -135,6 +135,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
+        ConnectError::Role(_) => Some(Unreachable::NoRole),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }
 }
@@ -146,9 +147,10 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         ConnectError::Onward { .. } => Some(InFront::Onward),
         ConnectError::Impostor(_) => Some(InFront::Impostor),
         ConnectError::Refused(_) => Some(InFront::Refused),
-        ConnectError::Violation(_) | ConnectError::Issue(_) | ConnectError::Hop { .. } => {
-            Some(InFront::Broken)
-        }
+        ConnectError::Violation(_)
+        | ConnectError::Issue(_)
+        | ConnectError::Role(_)
+        | ConnectError::Hop { .. } => Some(InFront::Broken),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::GREETING_LIMIT;
 use super::severable::{Carrier, Severable, Severer};
-use crate::listener::Seat;
+use crate::listener::{Offence, Seat};
 
 /// A connection, and who is behind it as far as is known: an address.
 pub struct Incoming {
@@ -42,6 +44,18 @@ impl Newcomer {
     /// Where they come from.
     pub fn source(&self) -> SocketAddr {
         self.source
+    }
+
+    /// How long they may take to prove who they are.
+    pub fn greeting(&self) -> Duration {
+        self.seat.as_ref().map_or(GREETING_LIMIT, Seat::greeting)
+    }
+
+    /// They have proven nothing, by their own doing.
+    pub fn offends(&self, offence: Offence) {
+        if let Some(seat) = &self.seat {
+            seat.offends(offence);
+        }
     }
 
     /// They have proven who they are: somebody else may take the seat.

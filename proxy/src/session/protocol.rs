@@ -176,6 +176,9 @@ pub enum ConnectError {
     /// There is no certificate to log in with.
     #[error("make a certificate")]
     Issue(#[from] ca::IssueError),
+    /// The database has no role for the grant.
+    #[error("have a role for the grant")]
+    Role(#[source] control::roles::RoleRefusal),
     /// The client went away meanwhile.
     #[error("the client went away while the target was being reached")]
     ClientGone,

@@ -25,6 +25,11 @@ pub trait Judge: Send + Sync + 'static {
     fn scrutiny(&self, _terms: &Terms) -> Scrutiny {
         Scrutiny::Each
     }
+
+    /// Whether the files that a session touches have to be asked about.
+    fn file_scrutiny(&self, _terms: &Terms) -> Scrutiny {
+        Scrutiny::Each
+    }
 }
 
 /// One session, as its protocol sees it. Cheap to clone.
@@ -184,6 +189,11 @@ impl Scope {
     /// Whether the SQL statements of this session have to be asked about.
     pub(crate) fn scrutiny(&self) -> Scrutiny {
         self.inner.judge.scrutiny(&self.inner.terms)
+    }
+
+    /// Whether the files that this session touches have to be asked about.
+    pub(crate) fn file_scrutiny(&self) -> Scrutiny {
+        self.inner.judge.file_scrutiny(&self.inner.terms)
     }
 
     /// How long the session has been going on.

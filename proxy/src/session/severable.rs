@@ -208,6 +208,13 @@ pub struct Severable {
     shared: Arc<Shared>,
 }
 
+impl Severable {
+    /// Whether it has been ended.
+    pub(crate) fn is_severed(&self) -> bool {
+        self.shared.is_severed()
+    }
+}
+
 enum Io {
     Tcp(TcpStream),
     Carrier(Box<dyn Carrier>),

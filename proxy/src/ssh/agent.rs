@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use russh::keys::ssh_key::encoding::base64::{Base64Unpadded, Encoding};
 
 /// The longest message, in bytes (`AGENT_MAX_LEN` of OpenSSH).
-const MESSAGE_MAX: usize = 256 * 1024;
+pub(super) const MESSAGE_MAX: usize = 256 * 1024;
 
 /// `SSH_AGENTC_REQUEST_IDENTITIES`.
 const LIST: u8 = 11;
@@ -52,6 +52,12 @@ impl Wishes {
         }
         self.message.drain(..done);
         Ok(wishes)
+    }
+
+    /// How many bytes are held.
+    #[cfg(any(test, tidegate_fuzzing))]
+    pub(super) fn held(&self) -> usize {
+        self.message.len()
     }
 }
 

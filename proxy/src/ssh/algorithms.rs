@@ -26,7 +26,7 @@ const PACKET: u32 = 65_535;
 const CHANNEL_QUEUE: usize = 65_536;
 
 /// How many messages to one peer may wait.
-const EVENT_QUEUE: usize = 64;
+pub(super) const EVENT_QUEUE: usize = 64;
 
 /// How often a silent peer is asked whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -59,7 +59,30 @@ const CIPHERS: &[cipher::Name] = &[
     cipher::AES_128_CTR,
 ];
 
-const MACS: &[mac::Name] = &[
+/// Which clients are spoken with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clients {
+    /// Those of this decade.
+    #[default]
+    Modern,
+    /// Also those that cannot encrypt before they authenticate, such as libssh2 before 1.11.
+    Old,
+}
+
+impl Clients {
+    fn macs(self) -> &'static [mac::Name] {
+        match self {
+            Self::Modern => MACS,
+            Self::Old => ALL_MACS,
+        }
+    }
+}
+
+const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM];
+
+/// With those that authenticate what is not encrypted yet: nothing is known against them that would
+/// matter here, but they are on their way out.
+const ALL_MACS: &[mac::Name] = &[
     mac::HMAC_SHA256_ETM,
     mac::HMAC_SHA512_ETM,
     mac::HMAC_SHA256,
@@ -136,7 +159,7 @@ pub const HOST_SIGNATURES: &[Algorithm] = &[
 ];
 
 /// The client's leg: we are the server.
-pub fn server(key: PrivateKey, certificate: Certificate) -> server::Config {
+pub fn server(key: PrivateKey, certificate: Certificate, clients: Clients) -> server::Config {
     server::Config {
         server_id: SshId::Standard(Cow::Borrowed(NAME)),
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
@@ -149,7 +172,7 @@ pub fn server(key: PrivateKey, certificate: Certificate) -> server::Config {
         maximum_packet_size: PACKET,
         channel_buffer_size: CHANNEL_QUEUE,
         event_buffer_size: EVENT_QUEUE,
-        preferred: preferred(SIGNATURES.into(), Cow::Borrowed(&[])),
+        preferred: preferred(SIGNATURES.into(), Cow::Borrowed(&[]), clients.macs()),
         max_auth_attempts: ATTEMPTS_MAX,
         inactivity_timeout: None,
         keepalive_interval: Some(KEEPALIVE),
@@ -164,7 +187,7 @@ pub fn client(
     (keys, certificates): (Vec<Algorithm>, Vec<Algorithm>),
     spoken: Algorithms,
 ) -> Arc<client::Config> {
-    let mut preferred = preferred(keys.into(), certificates.into());
+    let mut preferred = preferred(keys.into(), certificates.into(), ALL_MACS);
     if spoken == Algorithms::Legacy {
         preferred.kex = [KEX, LEGACY_KEX].concat().into();
         preferred.cipher = [CIPHERS, LEGACY_CIPHERS].concat().into();
@@ -189,13 +212,14 @@ pub fn client(
 fn preferred(
     key: Cow<'static, [Algorithm]>,
     host_key_certificates: Cow<'static, [Algorithm]>,
+    macs: &'static [mac::Name],
 ) -> Preferred {
     Preferred {
         kex: Cow::Borrowed(KEX),
         key,
         host_key_certificates,
         cipher: Cow::Borrowed(CIPHERS),
-        mac: Cow::Borrowed(MACS),
+        mac: Cow::Borrowed(macs),
         compression: Cow::Borrowed(&[compression::NONE]),
     }
 }

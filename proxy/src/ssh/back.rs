@@ -362,13 +362,16 @@ impl Handler for Target {
 
     async fn server_channel_open_x11(
         &mut self,
-        _: Channel<Msg>,
-        _originator: &str,
-        _port: u32,
+        channel: Channel<Msg>,
+        originator: &str,
+        originator_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        refuse(reply).await
+        let from = arrival::address(originator, originator_port);
+        let purpose = from.map(|from| Purpose::Display { from });
+        self.comes(channel, purpose, reply).await;
+        Ok(())
     }
 }
 

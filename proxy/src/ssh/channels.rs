@@ -30,6 +30,8 @@ const ENV_VALUE_MAX: usize = 4096;
 const TERM_MAX: usize = 128;
 /// The longest command, in bytes. Linux takes 128 KiB for one argument (`MAX_ARG_STRLEN`).
 const COMMAND_MAX: usize = 128 * 1024;
+/// The longest name of an X11 protocol, and the longest cookie, in bytes.
+const X11_MAX: usize = 256;
 /// The longest name of a subsystem, in bytes.
 const SUBSYSTEM_MAX: usize = 64;
 
@@ -73,7 +75,12 @@ pub enum Request<'a> {
     /// The client's agent is offered.
     Agent,
     /// The client's display is offered.
-    X11,
+    X11 {
+        /// How who connects proves themselves, for example `MIT-MAGIC-COOKIE-1`.
+        protocol: &'a str,
+        /// By what, in hexadecimal.
+        cookie: &'a str,
+    },
 }
 
 impl Request<'_> {
@@ -111,28 +118,13 @@ pub enum Refusal {
     TooLate,
     /// Only after the program starts.
     TooEarly,
-    /// X11 forwarding.
-    X11,
-}
-
-impl Refusal {
-    /// A stable word for the recording.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Env => "env",
-            Self::Malformed => "malformed",
-            Self::SecondProgram => "second-program",
-            Self::TooLate => "too-late",
-            Self::TooEarly => "too-early",
-            Self::X11 => "x11-forwarding",
-        }
-    }
 }
 
 /// How far one session channel has come.
 #[derive(Debug, Default)]
 pub struct Stage {
     pty: bool,
+    display: bool,
     variables: usize,
     program: bool,
 }
@@ -169,7 +161,7 @@ impl Stage {
             }
             Request::Agent if self.program => Answer::Refuse(Refusal::TooLate),
             Request::Agent => Answer::Pass,
-            Request::X11 => Answer::Refuse(Refusal::X11),
+            Request::X11 { protocol, cookie } => self.display(protocol, cookie),
         }
     }
 
@@ -191,6 +183,19 @@ impl Stage {
             return Answer::Refuse(Refusal::Malformed);
         }
         self.pty = true;
+        Answer::Pass
+    }
+
+    fn display(&mut self, protocol: &str, cookie: &str) -> Answer {
+        if self.program || self.display {
+            return Answer::Refuse(Refusal::TooLate);
+        }
+        let named = protocol.len() <= X11_MAX && protocol.chars().all(|c| c.is_ascii_graphic());
+        let hexadecimal = cookie.len() <= X11_MAX && cookie.chars().all(|c| c.is_ascii_hexdigit());
+        if !named || !hexadecimal {
+            return Answer::Refuse(Refusal::Malformed);
+        }
+        self.display = true;
         Answer::Pass
     }
 
@@ -269,6 +274,10 @@ mod tests {
     const LANG: Request<'_> = Request::Env {
         name: "LANG",
         value: "C.UTF-8",
+    };
+    const X11: Request<'_> = Request::X11 {
+        protocol: "MIT-MAGIC-COOKIE-1",
+        cookie: "00ff",
     };
     const EXEC: Request<'_> = Request::Exec { command: b"id" };
 
@@ -385,9 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_comes_before_the_program_and_a_display_not_at_all() {
+    fn an_agent_and_a_display_come_before_the_program() {
         check(&[], Request::Agent, Answer::Pass);
         check(&[EXEC], Request::Agent, Answer::Refuse(Refusal::TooLate));
-        check(&[], Request::X11, Answer::Refuse(Refusal::X11));
+        check(&[], X11, Answer::Pass);
+        check(&[EXEC], X11, Answer::Refuse(Refusal::TooLate));
+        check(&[X11], X11, Answer::Refuse(Refusal::TooLate));
+        let (protocol, cookie) = ("MIT-MAGIC-COOKIE-1", "not hexadecimal; id");
+        let odd = Request::X11 { protocol, cookie };
+        check(&[], odd, Answer::Refuse(Refusal::Malformed));
     }
 }

@@ -4,6 +4,7 @@
 mod error;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use policies::{Capabilities, Capability, TargetName};
@@ -82,6 +83,7 @@ impl Door {
 
     fn accept(&mut self, proven: Option<Proven>) -> Auth {
         if proven.is_none() {
+            self.keeper.mistaken.store(true, Ordering::Relaxed);
             return Auth::reject();
         }
         self.verified = proven;
@@ -185,6 +187,11 @@ impl Handler for Door {
     ) -> Result<Auth, DoorError> {
         let proven = self.keeper.by_certificate(user, certificate);
         Ok(self.accept(proven))
+    }
+
+    /// Passwords prove nothing here, whatever they are.
+    async fn auth_password(&mut self, _user: &str, _password: &str) -> Result<Auth, DoorError> {
+        Ok(self.accept(None))
     }
 
     async fn auth_succeeded(&mut self, _: &mut Session) -> Result<(), DoorError> {
@@ -477,6 +484,12 @@ impl Handler for Door {
         session: &mut Session,
     ) -> Result<(), DoorError> {
         self.charge(id, protocol.len().saturating_add(cookie.len()))?;
-        self.answer(id, Request::X11, session)
+        let answer = self.roster.answer(id, Request::X11 { protocol, cookie });
+        if answer == Some(Answer::Pass) && self.permits(Capability::ForwardX11).await {
+            session.channel_success(id)?;
+        } else {
+            session.channel_failure(id)?;
+        }
+        Ok(())
     }
 }

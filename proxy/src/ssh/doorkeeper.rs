@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use policies::{Credential, PrincipalName};
 use russh::keys::{Algorithm, Certificate, PublicKey};
@@ -24,6 +25,8 @@ pub struct Doorkeeper {
     pub login_ca: PublicKey,
     /// Where the connection comes from.
     pub source: IpAddr,
+    /// Whether something was shown that proves nothing.
+    pub mistaken: Arc<AtomicBool>,
     /// Inside a jump: who jumped. Nobody else may come out.
     pub jumper: Option<PrincipalName>,
 }

@@ -1,19 +1,26 @@
-//! What passes an sftp channel, as frames: each operation when it is asked for and when it is
-//! answered, before either goes on. What the packets carried is counted.
+//! What passes a channel that carries files, as frames: each operation when it is asked for and when
+//! it is answered, before either goes on. What is understood is counted and not kept.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use policies::Carrier;
+use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
 use recorder::{AppendError, Frame, Omission, Stream};
 use tokio::sync::Notify;
 
-use super::sftp::{Passed, Sftp, Unclear};
+use super::operation::Operation;
+use super::rsync::Rsync;
+use super::scp::{self, Role, Scp, Stop};
+use super::sftp::{Judge, Passed, Sftp};
+use super::warrant::{Follow, Warrant};
 use crate::session::scope::Scope;
 
 /// How many bytes may have passed without a frame that tells of them.
 const UNTOLD_MAX: u64 = 16 * 1024 * 1024;
 
-/// One sftp channel's way into the recording.
+/// The way into the recording of one channel that carries files.
 #[derive(Debug)]
 pub struct FileTap {
     scope: Scope,
@@ -23,46 +30,103 @@ pub struct FileTap {
     answers: Notify,
 }
 
-#[derive(Debug, Default)]
+/// What is to happen to what came.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// It is recorded; these pieces go on, in order.
+    Pieces(Vec<Bytes>),
+    /// It is recorded as bytes like others are, and goes on.
+    Plain(Bytes),
+    /// Nothing goes on from here.
+    End(Words),
+}
+
+#[derive(Debug)]
 struct State {
-    sftp: Sftp,
+    talk: Talk,
+    warrant: Warrant,
     /// How much has passed up and down that no frame tells of yet.
     untold: [u64; 2],
 }
 
+/// What is followed.
+#[derive(Debug)]
+enum Talk {
+    Sftp(Box<Sftp>),
+    /// None once the thread is lost. Where `bound`, each file is asked about.
+    Scp {
+        scp: Option<Box<Scp>>,
+        bound: bool,
+    },
+    Rsync(Box<Rsync>),
+}
+
 impl FileTap {
-    /// A tap on the channel with this number.
-    pub fn new(scope: Scope, channel: u32) -> Self {
-        Self {
+    /// A tap on the channel with this number, and what is to be recorded of its beginning. None
+    /// where nothing is followed.
+    pub(super) fn new(
+        scope: Scope,
+        channel: u32,
+        follow: Follow,
+    ) -> Option<(Self, Vec<Operation>)> {
+        let mut begun = Vec::new();
+        let mut carrier = Carrier::Sftp;
+        let talk = match follow {
+            Follow::Nothing => return None,
+            Follow::Sftp => Talk::Sftp(Box::default()),
+            Follow::Scp(invocation, bound) => {
+                let scp = Some(Box::new(Scp::new(invocation)));
+                let asked = bound.is_some();
+                carrier = bound.unwrap_or(carrier);
+                Talk::Scp { scp, bound: asked }
+            }
+            Follow::Rsync(invocation) => {
+                let (rsync, operation) = Rsync::begin(invocation);
+                begun.push(operation);
+                Talk::Rsync(Box::new(rsync))
+            }
+        };
+        let warrant = Warrant::new(scope.clone(), carrier);
+        let tap = Self {
             scope,
             channel,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                talk,
+                warrant,
+                untold: [0; 2],
+            }),
             answers: Notify::new(),
-        }
+        };
+        Some((tap, begun))
     }
 
-    /// Takes bytes and returns those that go on, once what they do is recorded. The inner error is
-    /// final: whatever follows cannot be understood either.
-    pub fn pass(
-        &self,
-        stream: Stream,
-        chunk: Bytes,
-    ) -> Result<Result<Vec<Bytes>, Unclear>, AppendError> {
+    /// Takes bytes and says what of them goes on, once what they do is recorded.
+    pub(super) fn pass(&self, stream: Stream, chunk: Bytes) -> Result<Heard, AppendError> {
         let mut state = self.state();
-        self.scope.stir();
-        self.scope.passes(stream, chunk.len());
-        state.count(stream, chunk.len());
-        let passed = match stream {
-            Stream::Input => state.sftp.up(chunk, &|_access, _path| true),
-            Stream::Output | Stream::ErrorOutput => state.sftp.down(chunk),
+        let state = &mut *state;
+        let at = self.scope.stir();
+        let bytes = chunk.len();
+        let (heard, operations) = match &mut state.talk {
+            Talk::Rsync(rsync) => {
+                match stream {
+                    Stream::Input => rsync.up(&chunk),
+                    Stream::Output | Stream::ErrorOutput => rsync.down(&chunk),
+                }
+                return Ok(Heard::Plain(chunk));
+            }
+            Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
+            Talk::Scp { .. } | Talk::Sftp(_) => {
+                state.warrant.renew(at);
+                state.follow(stream, chunk)
+            }
         };
-        let Passed { pieces, operations } = match passed {
-            Ok(passed) => passed,
-            Err(unclear) => return Ok(Err(unclear)),
-        };
+        if !matches!(heard, Heard::Plain(_)) {
+            self.scope.passes(stream, bytes);
+            state.count(stream, bytes);
+        }
         let told = state.tell(self.channel, UNTOLD_MAX);
         if told.is_empty() && operations.is_empty() {
-            return Ok(Ok(pieces));
+            return Ok(heard);
         }
         let frames = operations.iter().map(|each| each.frame(self.channel));
         self.scope
@@ -70,24 +134,37 @@ impl FileTap {
         if stream == Stream::Input {
             self.answers.notify_one();
         }
-        Ok(Ok(pieces))
+        Ok(heard)
     }
 
     /// Our own answers, as soon as there are any and it is their turn.
-    pub async fn answers(&self) -> Vec<Bytes> {
+    pub(super) async fn answers(&self) -> Vec<Bytes> {
         loop {
             self.answers.notified().await;
-            let answers = self.state().sftp.answers();
-            if !answers.is_empty() {
-                return answers;
+            if let Talk::Sftp(sftp) = &mut self.state().talk {
+                let answers = sftp.answers();
+                if !answers.is_empty() {
+                    return answers;
+                }
             }
         }
     }
 
+    /// The program has ended.
+    pub(super) fn exited(&self, status: u32) {
+        if let Talk::Rsync(rsync) = &mut self.state().talk {
+            rsync.exited(status);
+        }
+    }
+
     /// Records what was not answered and what is still open.
-    pub fn finish(&self) -> Result<(), AppendError> {
+    pub(super) fn finish(&self) -> Result<(), AppendError> {
         let mut state = self.state();
-        let left = state.sftp.finish();
+        let left = match &mut state.talk {
+            Talk::Sftp(sftp) => sftp.finish(),
+            Talk::Scp { scp, .. } => scp.as_mut().map(|scp| scp.finish()).unwrap_or_default(),
+            Talk::Rsync(rsync) => vec![rsync.finish()],
+        };
         let told = state.tell(self.channel, 1);
         let frames = left.iter().map(|each| each.frame(self.channel));
         let frames = frames.chain(told).collect::<Vec<_>>();
@@ -103,6 +180,65 @@ impl FileTap {
 }
 
 impl State {
+    /// Follows what came, and says what is to be recorded of it.
+    fn follow(&mut self, stream: Stream, chunk: Bytes) -> (Heard, Vec<Operation>) {
+        let who = if stream == Stream::Input {
+            "the client"
+        } else {
+            "the target"
+        };
+        let end = |why: &str| Heard::End(SshSaying::Unfollowed { who, why }.words());
+        let warrant = &self.warrant;
+        let free = warrant.is_free();
+        match &mut self.talk {
+            Talk::Sftp(sftp) => {
+                let judge = (!free).then_some(warrant as Judge<'_>);
+                let passed = match stream {
+                    Stream::Input => sftp.up(chunk, judge),
+                    Stream::Output | Stream::ErrorOutput => sftp.down(chunk),
+                };
+                match passed {
+                    Ok(Passed { pieces, operations }) => (Heard::Pieces(pieces), operations),
+                    Err(unclear) => (end(&unclear.to_string()), Vec::new()),
+                }
+            }
+            Talk::Scp {
+                scp: followed,
+                bound,
+            } => {
+                let Some(scp) = followed else {
+                    return (Heard::Plain(chunk), Vec::new());
+                };
+                let role = scp.role();
+                let judge = |places: &[_]| warrant.allows_all(role, places);
+                let judge = (*bound && !free).then_some(&judge as scp::Judge<'_>);
+                let is_judged = judge.is_some();
+                let passed = if (role == Role::Sink) == (stream == Stream::Input) {
+                    scp.source(chunk, judge)
+                } else {
+                    scp.sink(chunk)
+                };
+                let scp::Followed {
+                    pieces,
+                    mut operations,
+                    stop,
+                } = passed;
+                match stop {
+                    None => (Heard::Pieces(pieces), operations),
+                    Some(Stop::Refused(words)) => (Heard::End(words), operations),
+                    Some(Stop::Lost(lost)) if is_judged => (end(&lost.to_string()), operations),
+                    Some(Stop::Lost(lost)) => {
+                        operations.extend(scp.finish());
+                        operations.push(scp.lost(who, lost));
+                        *followed = None;
+                        (Heard::Plain(pieces.concat().into()), operations)
+                    }
+                }
+            }
+            Talk::Rsync(_) => (Heard::Plain(chunk), Vec::new()),
+        }
+    }
+
     fn count(&mut self, stream: Stream, bytes: usize) {
         let [up, down] = &mut self.untold;
         let way = if stream == Stream::Input { up } else { down };

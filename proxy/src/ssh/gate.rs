@@ -38,6 +38,11 @@ pub(super) enum Purpose {
     },
     /// Somebody wants to use the client's agent.
     Agent,
+    /// Somebody wants to draw on the client's display.
+    Display {
+        /// Where the target says that they came from.
+        from: SocketAddr,
+    },
 }
 
 impl fmt::Debug for Inbound {
@@ -60,6 +65,8 @@ struct Inner {
     settled: Notify,
     /// Whether the client's agent is lent.
     agent: AtomicBool,
+    /// Whether the client's display is lent.
+    display: AtomicBool,
     inbound: mpsc::Sender<Inbound>,
 }
 
@@ -79,6 +86,7 @@ impl Gate {
             listeners: Mutex::default(),
             settled: Notify::new(),
             agent: AtomicBool::new(false),
+            display: AtomicBool::new(false),
             inbound,
         });
         (Self { inner }, out)
@@ -140,6 +148,11 @@ impl Gate {
         self.inner.agent.store(true, Ordering::Release);
     }
 
+    /// Expects the target to use the client's display from here on.
+    pub(super) fn lend_display(&self) {
+        self.inner.display.store(true, Ordering::Release);
+    }
+
     /// Takes in who came, unless nobody can be expected there.
     pub(super) async fn let_in(&self, inbound: Inbound) {
         let expected = match &inbound.purpose {
@@ -148,6 +161,7 @@ impl Gate {
                 listeners.open.contains_key(at) || listeners.unsettled > 0
             }
             Purpose::Agent => self.inner.agent.load(Ordering::Acquire),
+            Purpose::Display { .. } => self.inner.display.load(Ordering::Acquire),
         };
         if !expected {
             return refuse(inbound.reply).await;

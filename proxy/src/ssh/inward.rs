@@ -1,5 +1,5 @@
 //! One connection that came in at the target and is carried to the client (`ssh -R`), or that uses the
-//! client's agent (`ssh -A`), from the target's question to its end. It is in the recording before the client hears of it.
+//! client's agent (`ssh -A`) or display (`ssh -X`), from the target's question to its end. It is in the recording before the client hears of it.
 
 use std::sync::Arc;
 
@@ -65,6 +65,7 @@ async fn run(link: &Link, inbound: Inbound, tap: &Tap) -> Result<(), AppendError
     let to = match &purpose {
         Purpose::Listener { at, .. } => at.to_string(),
         Purpose::Agent => "the agent".to_owned(),
+        Purpose::Display { .. } => "the display".to_owned(),
     };
     if let Err(denial) = link.scope.may(&deed) {
         return refuse(tap, reply, denial.words().code, &to).await;
@@ -94,7 +95,7 @@ async fn run(link: &Link, inbound: Inbound, tap: &Tap) -> Result<(), AppendError
         far,
         to: &to,
         looks: match purpose {
-            Purpose::Listener { .. } => Look::strangers(),
+            Purpose::Listener { .. } | Purpose::Display { .. } => Look::strangers(),
             Purpose::Agent => Look::agent(),
         },
     };
@@ -112,6 +113,7 @@ async fn deed(link: &Link, purpose: &Purpose) -> Option<Deed> {
             Some(Deed::ReversePort { host, port })
         }
         Purpose::Agent => Some(Deed::ForwardAgent),
+        Purpose::Display { .. } => Some(Deed::ForwardX11),
     }
 }
 
@@ -120,6 +122,10 @@ async fn open(link: &Link, purpose: &Purpose) -> Result<Channel<Msg>, russh::Err
     let client = &link.client;
     match purpose {
         Purpose::Agent => client.channel_open_agent().await,
+        Purpose::Display { from } => {
+            let port = u32::from(from.port());
+            client.channel_open_x11(from.ip().to_string(), port).await
+        }
         Purpose::Listener { at, from: None } => {
             client.channel_open_forwarded_streamlocal(at.host()).await
         }
@@ -141,6 +147,11 @@ fn record(tap: &Tap, purpose: &Purpose) -> Result<(), AppendError> {
             tap.begin(Content::Private);
             let kind = "auth-agent@openssh.com";
             tap.event(ChannelEvent::Opened { kind })
+        }
+        // What is drawn and typed there is as private as what an agent is told.
+        Purpose::Display { .. } => {
+            tap.begin(Content::Private);
+            tap.event(ChannelEvent::Opened { kind: "x11" })
         }
         Purpose::Listener { at, from } => {
             let kind = if at.is_socket() {

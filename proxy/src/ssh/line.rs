@@ -19,7 +19,7 @@ use super::arrival::Visit;
 use super::channels::{Answer, Refusal, Request, Stage};
 use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::flow::Tally;
-use super::prelude::{Prelude, Program, Terminal};
+use super::prelude::{Display, Prelude, Program, Terminal};
 use super::relay::Link;
 use super::tap::{Content, Tap};
 use super::voice::{Screen, Voice, Writer};
@@ -48,8 +48,8 @@ enum Next {
     Malformed,
     /// The agent is offered.
     Agent,
-    /// Something was refused that the person should hear of.
-    Refused(Refusal),
+    /// The display is offered.
+    Display(Display),
     /// The channel is over.
     Over,
 }
@@ -82,7 +82,7 @@ impl Opening {
         let listening = async {
             while let Some(message) = self.read.wait().await {
                 match self.hear(message) {
-                    Next::More | Next::Agent | Next::Refused(_) => {}
+                    Next::More | Next::Agent | Next::Display(_) => {}
                     Next::Run(_) | Next::Malformed | Next::Over => return,
                 }
             }
@@ -173,7 +173,7 @@ impl Opening {
                 Answer::Pass => Next::Agent,
                 Answer::Start | Answer::Refuse(_) => Next::More,
             },
-            ChannelMsg::RequestX11 { .. } => self.refused(Request::X11),
+            offer @ ChannelMsg::RequestX11 { .. } => self.display(offer),
             ChannelMsg::Data { data } => self.early(data),
             ChannelMsg::Eof => {
                 self.prelude.early_eof = true;
@@ -209,10 +209,14 @@ impl Opening {
         settle(self.stage.answer(request), program)
     }
 
-    fn refused(&mut self, request: Request<'_>) -> Next {
-        match self.stage.answer(request) {
-            Answer::Refuse(refusal) => Next::Refused(refusal),
-            Answer::Pass | Answer::Start => Next::More,
+    fn display(&mut self, offer: ChannelMsg) -> Next {
+        let Some(display) = Display::offered(offer) else {
+            return Next::More;
+        };
+        let (protocol, cookie) = (display.protocol.as_str(), display.cookie.as_str());
+        match self.stage.answer(Request::X11 { protocol, cookie }) {
+            Answer::Pass => Next::Display(display),
+            Answer::Start | Answer::Refuse(_) => Next::More,
         }
     }
 
@@ -294,7 +298,7 @@ impl Line {
                 Next::More => {}
                 Next::Run(program) => return Ok(Some(program)),
                 Next::Agent => self.lend_agent().await?,
-                Next::Refused(refusal) => self.refused(refusal).await?,
+                Next::Display(display) => self.lend_display(display).await?,
                 Next::Malformed => {
                     self.tap.event(ChannelEvent::Refused {
                         code: "TG604",
@@ -324,16 +328,16 @@ impl Line {
         Ok(())
     }
 
-    async fn refused(&self, refusal: Refusal) -> Result<(), AppendError> {
-        let what = match refusal {
-            Refusal::X11 => "X11 forwarding",
-            Refusal::Env
-            | Refusal::Malformed
-            | Refusal::SecondProgram
-            | Refusal::TooLate
-            | Refusal::TooEarly => refusal.code(),
-        };
-        self.not_granted(what).await
+    /// Lends the display to the target, if it may be. What lets somebody draw there is not recorded.
+    async fn lend_display(&mut self, display: Display) -> Result<(), AppendError> {
+        if self.link.scope.may(&Deed::ForwardX11).is_err() {
+            return self.not_granted("X11 forwarding").await;
+        }
+        let (host, port) = ("x11", display.screen);
+        self.tap.event(ChannelEvent::Listen { host, port })?;
+        self.opening.prelude.display = Some(display);
+        self.link.gate.lend_display();
+        Ok(())
     }
 
     /// Writes a refusal down, and says it where there is a terminal. Agents and displays are offered
@@ -350,16 +354,20 @@ impl Line {
 
     /// Asks policy, starts the program at the target and moves its bytes.
     async fn run(&mut self, program: Program) -> Result<(), AppendError> {
-        if let Err(denial) = self.link.scope.may(&program.deed()) {
-            let words = denial.words();
-            self.tap.event(ChannelEvent::Refused {
-                code: words.code,
-                what: program.kind(),
-            })?;
-            self.opening.decline(&words, EXIT_REFUSED).await;
-            return Ok(());
-        }
+        let has_terminal = self.opening.stage.has_pty();
+        let follow = match super::warrant::admit(&self.link.scope, &program, has_terminal) {
+            Ok(follow) => follow,
+            Err(words) => {
+                self.tap.event(ChannelEvent::Refused {
+                    code: words.code,
+                    what: program.kind(),
+                })?;
+                self.opening.decline(&words, EXIT_REFUSED).await;
+                return Ok(());
+            }
+        };
         self.record_prelude(&program)?;
+        self.tap.follow(follow)?;
         let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
         let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
             Ok(opened) => opened,
@@ -394,7 +402,6 @@ impl Line {
         self.tap
             .begin(match (program, &self.opening.prelude.terminal) {
                 (Program::Shell | Program::Exec(_), Some(_)) => Content::Terminal,
-                (Program::Subsystem(name), _) if name == "sftp" => Content::Files,
                 (Program::Subsystem(_), _) | (_, None) => Content::Plain,
             });
         if let Some(Terminal {

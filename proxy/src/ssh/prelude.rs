@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use policies::Deed;
 use recorder::ChannelEvent;
-use russh::{ChannelWriteHalf, Pty, client};
+use russh::{ChannelMsg, ChannelWriteHalf, Pty, client};
 
 /// A terminal as the client asked for it.
 #[derive(Debug, Clone)]
@@ -16,6 +16,48 @@ pub struct Terminal {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) modes: Vec<(Pty, u32)>,
+}
+
+/// A display as the client offered it (RFC 4254, section 6.3.1).
+#[derive(Clone)]
+pub struct Display {
+    /// Whether one connection is all that it is for.
+    pub(super) single: bool,
+    pub(super) protocol: String,
+    /// What lets somebody draw there. OpenSSH's clients make one up for each session.
+    pub(super) cookie: String,
+    pub(super) screen: u32,
+}
+
+impl Display {
+    /// What is offered by this message, if a display is.
+    pub(super) fn offered(message: ChannelMsg) -> Option<Self> {
+        let ChannelMsg::RequestX11 {
+            single_connection,
+            x11_authentication_protocol,
+            x11_authentication_cookie,
+            x11_screen_number,
+            ..
+        } = message
+        else {
+            return None;
+        };
+        Some(Self {
+            single: single_connection,
+            protocol: x11_authentication_protocol,
+            cookie: x11_authentication_cookie,
+            screen: x11_screen_number,
+        })
+    }
+}
+
+impl std::fmt::Debug for Display {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Display")
+            .field("protocol", &self.protocol)
+            .field("screen", &self.screen)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is to run.
@@ -30,6 +72,14 @@ pub enum Program {
 }
 
 impl Program {
+    /// The command, as policy looks at it.
+    pub(super) fn command(&self) -> Option<String> {
+        match self {
+            Self::Exec(command) => Some(String::from_utf8_lossy(command).into_owned()),
+            Self::Shell | Self::Subsystem(_) => None,
+        }
+    }
+
     /// As policy looks at it.
     pub fn deed(&self) -> Deed {
         match self {
@@ -65,6 +115,8 @@ pub struct Prelude {
     pub(super) terminal: Option<Terminal>,
     /// Whether the agent is lent.
     pub(super) agent: bool,
+    /// The display, where it is lent.
+    pub(super) display: Option<Display>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) early: Vec<Bytes>,
     pub(super) early_eof: bool,
@@ -80,6 +132,17 @@ impl Prelude {
         let mut expected = VecDeque::new();
         if self.agent {
             write.agent_forward(false).await?;
+        }
+        if let Some(Display {
+            single,
+            protocol,
+            cookie,
+            screen,
+        }) = &self.display
+        {
+            write
+                .request_x11(false, *single, protocol, cookie, *screen)
+                .await?;
         }
         if let Some(Terminal {
             term,

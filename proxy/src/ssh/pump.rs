@@ -24,7 +24,6 @@ use super::flow::Tally;
 use super::line::{Opening, eof};
 use super::prelude::{Asked, Program};
 use super::relay::Link;
-use super::sftp::Unclear;
 use super::signal::signal_name;
 use super::tap::{Passage, Tap};
 use super::voice::{STDERR, Screen, Voice, Writer};
@@ -102,7 +101,7 @@ pub(super) async fn run(
     // Neither side may be there any more; then there is nothing to close.
     drop(write.close().await);
     if let Ended::Unfollowed(words) = ended? {
-        let (code, what) = (words.code, "sftp");
+        let (code, what) = (words.code, "files");
         tap.event(ChannelEvent::Refused { code, what })?;
         down.voice.say(&words).await;
         down.end(EXIT_REFUSED).await;
@@ -114,7 +113,7 @@ pub(super) async fn run(
 enum Ended {
     /// One side closed it, or is gone.
     Closed,
-    /// What passes cannot be followed any more.
+    /// What passes cannot be followed any more, or may not pass.
     Unfollowed(Words),
 }
 
@@ -130,11 +129,6 @@ impl From<Result<(), russh::Error>> for Sent {
     fn from(sent: Result<(), russh::Error>) -> Self {
         sent.map_or(Self::Gone, |()| Self::Done)
     }
-}
-
-fn unfollowed(who: &str, unclear: &Unclear) -> Sent {
-    let why = unclear.to_string();
-    Sent::Unfollowed(SshSaying::Unfollowed { who, why: &why }.words())
 }
 
 /// Takes everything that the client sends, at once. Ends when the client has closed the channel and
@@ -243,7 +237,7 @@ impl Up<'_> {
                 }
                 sent
             }
-            Passage::Unclear(unclear) => unfollowed("the client", &unclear),
+            Passage::End(words) => Sent::Unfollowed(words),
         };
         self.tally.take(bytes);
         Ok(sent)
@@ -390,7 +384,7 @@ impl Down<'_> {
                 }
                 sent
             }
-            (Passage::Unclear(unclear), _) => unfollowed("the target", &unclear),
+            (Passage::End(words), _) => Sent::Unfollowed(words),
         };
         self.tally.take(bytes);
         Ok(sent)

@@ -9,22 +9,25 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use policies::words::Words;
 
 mod allowed;
 mod files;
 mod framer;
-mod operation;
 mod packet;
 #[cfg(test)]
 mod tests;
+mod touch;
 
-use allowed::is_allowed;
+use allowed::allowed;
 use files::Files;
 use framer::{Fate, Framer, Part, Sender};
-use operation::Ended;
-pub use operation::Operation;
 pub use packet::Unclear;
 use packet::{Answer, Request};
+pub use touch::{Access, Judge, Touch, Warden};
+
+use super::operation::{Ended, Operation};
+use super::whereabouts;
 
 /// How much may wait for the target's answer: what the requests say, and a little for each.
 const WAITING_MAX: usize = 4 * 1024 * 1024;
@@ -34,20 +37,6 @@ const REQUEST_SIZE: usize = 128;
 
 /// How many answers of our own may wait for their turn.
 const ANSWERS_MAX: usize = 1024;
-
-/// What a file is touched for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// To see that it is there, and what it is.
-    Look,
-    /// To read what is in it.
-    Read,
-    /// To change it, or what it is.
-    Write,
-}
-
-/// Says whether a file may be touched.
-pub type Judge<'a> = &'a dyn Fn(Access, &[u8]) -> bool;
 
 /// What a chunk came to.
 #[derive(Debug, Default)]
@@ -77,12 +66,12 @@ impl Default for Sftp {
 }
 
 impl Sftp {
-    /// Takes what the client sent.
+    /// Takes what the client sent. Without a judge everything may pass.
     ///
     /// # Errors
     ///
     /// When it cannot be understood. Nothing may be passed on from then on.
-    pub fn up(&mut self, chunk: Bytes, judge: Judge<'_>) -> Result<Passed, Unclear> {
+    pub fn up(&mut self, chunk: Bytes, judge: Option<Judge<'_>>) -> Result<Passed, Unclear> {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
         self.up.feed(chunk, &mut passed.pieces, |part| match part {
@@ -145,6 +134,8 @@ struct Talk {
     /// How much memory that takes, about.
     weight: usize,
     files: Files,
+    /// Where names begin that do not begin with a slash, once the target has said so.
+    home: Option<String>,
     /// How many operations there were.
     count: u64,
     /// Whose contents come from the client.
@@ -212,7 +203,7 @@ impl Talk {
         &mut self,
         id: u32,
         request: Request<'_>,
-        judge: Judge<'_>,
+        judge: Option<Judge<'_>>,
         said: &mut Vec<Operation>,
     ) -> Result<Fate, Unclear> {
         self.writing = Box::default();
@@ -223,6 +214,11 @@ impl Talk {
             }
             (Request::Init, _) | (_, Greeting::Nothing) => return Err(Unclear::Turn),
             _ => {}
+        }
+        if let Some(judge) = judge
+            && let Err(words) = self.judge(&request, judge, said)?
+        {
+            return self.deny(id, &words);
         }
         let waiting = match request {
             Request::Read { handle, offset } => {
@@ -248,12 +244,7 @@ impl Talk {
             }
             request => {
                 let (mut operation, then) = self.operation(&request)?;
-                operation.number = self.count;
-                self.count = self.count.saturating_add(1);
-                if !is_allowed(&request, &operation, judge) {
-                    said.push(operation.ended(Ended::Refused));
-                    return self.deny(id);
-                }
+                operation.number = self.number();
                 said.push(operation.clone());
                 let operation = Box::new(operation);
                 Waiting::Operation { operation, then }
@@ -269,11 +260,36 @@ impl Talk {
         }
     }
 
-    fn deny(&mut self, id: u32) -> Result<Fate, Unclear> {
+    /// Whether the client may ask for this. What it may not is recorded.
+    fn judge(
+        &mut self,
+        request: &Request<'_>,
+        judge: Judge<'_>,
+        said: &mut Vec<Operation>,
+    ) -> Result<Result<(), Words>, Unclear> {
+        let (mut operation, _) = self.operation(request)?;
+        let allowed = allowed(request, &operation, self.home.as_deref(), judge);
+        if let Err(words) = &allowed {
+            operation.number = self.number();
+            let mut refused = operation.ended(Ended::Refused);
+            refused.note(&format!("{} {}", words.code, words.what));
+            said.push(refused);
+        }
+        Ok(allowed)
+    }
+
+    fn number(&mut self) -> u64 {
+        let number = self.count;
+        self.count = number.saturating_add(1);
+        number
+    }
+
+    fn deny(&mut self, id: u32, words: &Words) -> Result<Fate, Unclear> {
         if self.answers.len() >= ANSWERS_MAX || self.waiting.contains_key(&id) {
             return Err(Unclear::Flood);
         }
-        self.answers.push(packet::denied(id, DENIED));
+        let why = format!("tidegate: {} {}", words.code, words.what);
+        self.answers.push(packet::denied(id, &why));
         Ok(Fate::Drop)
     }
 
@@ -329,10 +345,13 @@ impl Talk {
                 let name = String::from_utf8_lossy(name).into_owned();
                 Operation::new(name, &[], &[], fields.escape_ascii().to_string())
             }
-            Request::Init
-            | Request::Read { .. }
-            | Request::Write { .. }
-            | Request::ReadDirectory { .. } => return Err(Unclear::Turn),
+            Request::Read { handle, .. }
+            | Request::Write { handle, .. }
+            | Request::ReadDirectory { handle } => {
+                let path = &self.files.get(handle)?.path;
+                Operation::new(packet::contents(request), path, &[], String::new())
+            }
+            Request::Init => return Err(Unclear::Turn),
         };
         Ok((operation, then))
     }
@@ -396,6 +415,9 @@ impl Talk {
             }
             Answer::Names { first, .. } => {
                 operation.to = first.into();
+                if operation.asks_for_home() && first.starts_with(b"/") {
+                    self.home = whereabouts::settle(first, None).ok();
+                }
                 Ended::Done
             }
             Answer::Handle(_) | Answer::Data { .. } | Answer::Version | Answer::Other => {
@@ -413,7 +435,7 @@ impl Talk {
             (_, Answer::Handle(_)) => return Err(Unclear::Handle),
             (Then::Closes(handle), _) => {
                 if let Some(shut) = self.files.close(&handle) {
-                    operation.sum_up(&shut);
+                    shut.sum_up(&mut operation);
                 }
             }
             (Then::Opens | Then::Nothing, _) => {}
@@ -446,14 +468,10 @@ impl Talk {
         for shut in self.files.close_all() {
             let open = Operation::new("close", &shut.path, &[], "still open".to_owned());
             let mut operation = open.ended(Ended::Unanswered);
-            operation.number = self.count;
-            self.count = self.count.saturating_add(1);
-            operation.sum_up(&shut);
+            operation.number = self.number();
+            shut.sum_up(&mut operation);
             left.push(operation);
         }
         left
     }
 }
-
-/// What the client reads where something is not allowed.
-const DENIED: &str = "tidegate: not part of what you were granted";

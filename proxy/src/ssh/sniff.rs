@@ -9,7 +9,7 @@
 const LINES_MAX: usize = 8 * 1024;
 
 /// The largest first flight of a TLS client that is looked at: one record (RFC 8446, section 5.1).
-const HELLO_MAX: usize = 16 * 1024 + 5;
+pub(super) const HELLO_MAX: usize = 16 * 1024 + 5;
 
 /// How a TLS record with a handshake begins, whatever the version.
 const HANDSHAKE: [u8; 2] = [22, 3];
@@ -69,6 +69,12 @@ impl Sniffer {
             self.seen = Vec::new();
         }
         found
+    }
+
+    /// How many bytes are held.
+    #[cfg(any(test, tidegate_fuzzing))]
+    pub(super) fn held(&self) -> usize {
+        self.seen.len()
     }
 
     fn found(&self) -> Option<Conversation> {
@@ -194,7 +200,7 @@ mod tests {
             let mut sniffer = Sniffer::default();
             for piece in &pieces {
                 sniffer.sniff(piece);
-                prop_assert!(sniffer.seen.len() <= HELLO_MAX);
+                prop_assert!(sniffer.held() <= HELLO_MAX);
             }
         }
     }

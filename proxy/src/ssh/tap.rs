@@ -9,18 +9,20 @@
 //!   ([`recorder::Limits::stream_max`]); the rest is counted, and its digest stands in a last frame
 //!   of zero bytes.
 //!   The same goes for connections that are carried for other programs.
-//! - What passes an sftp channel is not kept as bytes but understood ([`FileTap`]).
+//! - What carries files (SFTP, scp) is not kept as bytes but understood ([`FileTap`]), as far as it can
+//!   be.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use policies::InputRecording;
+use policies::words::Words;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
-use super::filetap::FileTap;
+use super::filetap::{FileTap, Heard};
 use super::place::Place;
-use super::sftp::Unclear;
+use super::warrant::Follow;
 use crate::session::scope::Scope;
 
 /// What runs on a channel, as far as recording cares.
@@ -30,8 +32,6 @@ pub enum Content {
     Terminal,
     /// A shell, a command or a subsystem without one, or a connection that is carried.
     Plain,
-    /// Files.
-    Files,
     /// What people entrust to an agent: counted, without a digest.
     Private,
 }
@@ -52,8 +52,8 @@ pub enum Passage {
     All(Bytes),
     /// These pieces, in order.
     Pieces(Vec<Bytes>),
-    /// Nothing from here on: it cannot be understood.
-    Unclear(Unclear),
+    /// Nothing from here on, and why.
+    End(Words),
 }
 
 #[derive(Debug)]
@@ -114,24 +114,34 @@ impl Tap {
     /// Says what runs on the channel.
     pub fn begin(&self, content: Content) {
         self.state().content = content;
-        if content == Content::Files {
-            self.files
-                .get_or_init(|| FileTap::new(self.scope.clone(), self.channel));
-        }
+    }
+
+    /// Follows the files that the channel carries, if it carries any.
+    pub(super) fn follow(&self, follow: Follow) -> Result<(), AppendError> {
+        let Some((files, begun)) = FileTap::new(self.scope.clone(), self.channel, follow) else {
+            return Ok(());
+        };
+        self.files.get_or_init(|| files);
+        begun
+            .iter()
+            .try_for_each(|operation| self.scope.record(&operation.frame(self.channel)))
     }
 
     /// Records what came, and says what of it may go on.
     pub fn pass(&self, stream: Stream, came: Bytes) -> Result<Passage, AppendError> {
         match self.files.get() {
-            Some(files) if stream != Stream::ErrorOutput => Ok(match files.pass(stream, came)? {
-                Ok(pieces) => Passage::Pieces(pieces),
-                Err(unclear) => Passage::Unclear(unclear),
-            }),
-            _ => {
-                self.bytes(stream, &came)?;
-                Ok(Passage::All(came))
-            }
+            Some(files) if stream != Stream::ErrorOutput => match files.pass(stream, came)? {
+                Heard::Pieces(pieces) => Ok(Passage::Pieces(pieces)),
+                Heard::Plain(came) => self.pass_plain(stream, came),
+                Heard::End(words) => Ok(Passage::End(words)),
+            },
+            _ => self.pass_plain(stream, came),
         }
+    }
+
+    fn pass_plain(&self, stream: Stream, came: Bytes) -> Result<Passage, AppendError> {
+        self.bytes(stream, &came)?;
+        Ok(Passage::All(came))
     }
 
     /// What the client is to be answered by us, once it is; never, where nothing is.
@@ -144,6 +154,9 @@ impl Tap {
 
     /// Records that something happened.
     pub fn event(&self, event: ChannelEvent<'_>) -> Result<(), AppendError> {
+        if let (ChannelEvent::ExitStatus { status }, Some(files)) = (&event, self.files.get()) {
+            files.exited(*status);
+        }
         self.scope.record(&Frame::Channel {
             channel: self.channel,
             event,
@@ -250,7 +263,7 @@ impl State {
             | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
             (Content::Private, _, _)
             | (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
-            (Content::Plain | Content::Files, _, _) => Rule::KeepSome,
+            (Content::Plain, _, _) => Rule::KeepSome,
         }
     }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::arrival::{Arrival, Errand, Visit};
 use super::exit::{EXIT_GONE, EXIT_REFUSED};
 use super::flow::Flow;
+use super::held::Wire;
 use super::line::Opening;
 use super::tallies::Tallies;
 use super::voice::Voices;
@@ -49,6 +50,7 @@ pub struct Visitor {
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) gone: CancellationToken,
     pub(super) flow: Arc<Flow>,
+    pub(super) wire: Arc<Wire>,
     pub(super) voices: Voices,
     /// How much waits of what came over channels that we opened.
     pub(super) opened: Tallies,

@@ -355,6 +355,7 @@ impl Rooms {
                     addr,
                     dbname: "orders".to_owned(),
                     server,
+                    admin: None,
                 }),
                 logins: [Login::parse("app").unwrap()].into(),
                 labels: [].into(),

@@ -19,7 +19,7 @@ use policies::words::Shown;
 use policies::{
     Algorithms, Capabilities, Capability, Credential, Deed, Denial, Endpoint, Entry, GrantId,
     HostKeyPin, HostPort, InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken,
-    SessionId, SeverReason, SshEndpoint, Target, TargetName, Terms,
+    Scrutiny, SessionId, SeverReason, SshEndpoint, Target, TargetName, Terms,
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
@@ -171,7 +171,7 @@ impl Judge for Judgement {
             Deed::ForwardAgent => named(Capability::ForwardAgent),
             Deed::ForwardX11 => named(Capability::ForwardX11),
             Deed::Connect | Deed::Shell | Deed::Subsystem { .. } => true,
-            Deed::Statement(_) => false,
+            Deed::Statement(_) | Deed::File(_) => false,
         };
         if !allowed {
             return Err(Denial::Forbidden {
@@ -180,6 +180,10 @@ impl Judge for Judgement {
             });
         }
         Ok(())
+    }
+
+    fn file_scrutiny(&self, _: &Terms) -> Scrutiny {
+        Scrutiny::Unread
     }
 }
 

@@ -2,8 +2,8 @@
 //! one run, with the same key exchange and cipher.
 //!
 //! Prints one table, and exits 1 when a bound is missed or a transfer did not arrive whole.
-//! `--mib 64` for less to move, `--rounds 1` for fewer repetitions, `--idle 50` for fewer idle
-//! sessions.
+//! `--mib 64` for less to move, `--rounds 1` for fewer repetitions, `--idle 50` and `--crowd 1000` for
+//! fewer idle sessions, `--only echo` at the end for some parts of it (`PARTS` has their names).
 
 #![expect(
     clippy::expect_used,
@@ -23,11 +23,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proxy::demo::signal;
-use tests::argument;
+use russh::Channel;
+use russh::client::Msg;
 use tests::compare::{Bound, Line, median, percentile, table};
+use tests::extra::lets_everybody_in;
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
-use tests::ssh::Identity;
+use tests::ssh::{Identity, SshClient};
+use tests::{argument, chosen};
+use tokio::task::JoinSet;
 
 /// How many bytes go there and back in one round of echoes.
 const ECHOES: usize = 500;
@@ -38,26 +42,37 @@ const AT_ONCE: usize = 16;
 /// How many sessions are opened by each of them in one round.
 const EACH: usize = 8;
 
+/// The parts, as `--only` names them.
+const PARTS: [(&str, fn(&mut Bench)); 8] = [
+    ("bulk", Bench::bulk),
+    ("deaf", Bench::deaf_target),
+    ("echo", Bench::echo),
+    ("connect", Bench::first_byte),
+    ("opening", Bench::opening),
+    ("idle", Bench::idle),
+    ("stalled", Bench::stalled),
+    ("crowd", Bench::crowd),
+];
+
 struct Bench {
     crossing: Crossing,
     routes: [Route; 3],
     big: Big,
     rounds: usize,
     idle: usize,
+    crowd: usize,
     lines: Vec<Line>,
     broken: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let mut bench = Bench::set();
-    bench.bulk();
-    bench.deaf_target();
-    bench.echo();
-    bench.first_byte();
-    bench.opening();
-    bench.idle();
-    bench.stalled();
-    println!("{}", table(&bench.lines));
+    for (name, part) in PARTS {
+        if chosen(name) {
+            part(&mut bench);
+        }
+    }
+    println!("{}", table("OpenSSH -J", &bench.lines));
     for broken in &bench.broken {
         println!("BROKEN: {broken}");
     }
@@ -80,6 +95,7 @@ impl Bench {
             crossing,
             rounds: argument("--rounds", 5),
             idle: argument("--idle", 200),
+            crowd: argument("--crowd", 10_000),
             lines: Vec::new(),
             broken: Vec::new(),
         }
@@ -125,14 +141,11 @@ impl Bench {
             self.lines
                 .push(Line::beside_direct(what, sides, Bound::AtLeast(bound)));
             if part != Part::Both {
-                self.lines.push(Line {
-                    what: format!("{}, against `-J`", part.name()),
-                    direct: None,
-                    jumped: Some(jumped),
-                    ours,
-                    figure: ours / jumped,
-                    bound: Bound::AtLeast(1.8),
-                });
+                self.lines.push(Line::beside_peer(
+                    format!("{}, against `-J`", part.name()),
+                    (None, jumped, ours),
+                    Bound::AtLeast(1.8),
+                ));
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "mebibytes are few")]
@@ -317,6 +330,72 @@ impl Bench {
         ));
     }
 
+    /// More sessions than a real sshd has room for here, all of them idle.
+    fn crowd(&mut self) {
+        eprintln!(
+            "{} idle sessions, at a target that runs nothing",
+            self.crowd
+        );
+        let world = &self.crossing.world;
+        let key = world.sshd().dir().join("host_key");
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        let target = runtime.block_on(lets_everybody_in(&key)).to_string();
+        let (login, host_key) = (world.login(), world.sshd().host_key());
+        let add = [
+            "tidegate",
+            "target",
+            "add",
+            "ssh",
+            "crowd",
+            "--addr",
+            &target,
+            "--login",
+            &login,
+            "--host-key",
+            host_key,
+        ];
+        world.bob().run(&add).expect("bob adds a target");
+        world.grant("crowd", &login, "2h");
+        let identity = Identity::of(&world.alice().state_dir());
+        let addr = SocketAddr::from(([127, 0, 0, 1], world.doors().ssh));
+        let user = format!("{login}+crowd");
+        thread::sleep(Duration::from_secs(2));
+        let (before, began) = (self.server().memory(), self.server().cpu());
+        let open = runtime.block_on(open_all(&identity, addr, &user, self.crowd));
+        let opening = self.server().cpu().saturating_sub(began);
+        eprintln!(
+            "{} opened, {:.1} ms of processor time each",
+            open.len(),
+            opening.as_secs_f64() * 1e3 / as_float(open.len())
+        );
+        // What opening leaves to be done, on disk above all, is not what idleness costs.
+        thread::sleep(Duration::from_secs(10));
+        let grown = self.server().memory().saturating_sub(before);
+        let cpu = self.server().cpu();
+        thread::sleep(Duration::from_secs(20));
+        let busy = self.server().cpu().saturating_sub(cpu).as_secs_f64() / 20.0 * 100.0;
+        if open.len() < self.crowd {
+            self.broken
+                .push(format!("only {} sessions opened", open.len()));
+        }
+        drop(open);
+        #[expect(clippy::cast_precision_loss, reason = "kibibytes are few")]
+        let grown = grown as f64 / 1024.0 / 1024.0;
+        self.lines.push(Line::alone(
+            format!("memory of {} idle sessions, GiB (PSS)", self.crowd),
+            grown,
+            Bound::AtMost(3.0),
+        ));
+        self.lines.push(Line::alone(
+            format!(
+                "processor while {} sessions are idle, % of a core",
+                self.crowd
+            ),
+            busy,
+            Bound::AtMost(2.0),
+        ));
+    }
+
     /// A client that stops reading, and a target that does.
     fn stalled(&mut self) {
         let ours = &self.routes[2];
@@ -353,6 +432,36 @@ impl Bench {
             ));
         }
     }
+}
+
+/// Opens so many sessions, a few at a time, and gives back those that are open.
+async fn open_all(
+    identity: &Identity,
+    addr: SocketAddr,
+    user: &str,
+    count: usize,
+) -> Vec<(SshClient, Channel<Msg>)> {
+    let mut opening = JoinSet::new();
+    for number in 0..AT_ONCE.min(count) {
+        let (identity, user) = (identity.clone(), user.to_owned());
+        opening.spawn(async move {
+            let mut open = Vec::new();
+            for _ in (number..count).step_by(AT_ONCE) {
+                let (handle, let_in) = identity.login(addr, &user).await.ok()?;
+                let channel = handle.channel_open_session().await.ok()?;
+                channel.exec(true, "sleep").await.ok()?;
+                let_in.then(|| open.push((handle, channel)))?;
+            }
+            Some(open)
+        });
+    }
+    opening
+        .join_all()
+        .await
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect()
 }
 
 /// Reads a child's output to its end, and says how much it was.

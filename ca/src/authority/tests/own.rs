@@ -114,3 +114,15 @@ fn nothing_secret_is_printed() {
     );
     assert!(printed.contains("Ed25519Key(..)"));
 }
+
+#[test]
+fn the_bastion_keeps_its_host_key_over_renewals_and_restarts() {
+    let mut bench = Bench::new();
+    let first = bench.host(&["bastion.example"]).unwrap();
+    let other = bench.host(&["web1"]).unwrap();
+    assert_eq!(first.key.key_data(), other.key.key_data());
+    assert_ne!(first.serial, other.serial);
+    let shown = bench.authority.trust_bundle().ssh_host.unwrap();
+    let shown = PublicKey::from_openssh(&shown).unwrap();
+    assert_eq!(shown.key_data(), first.key.public_key().key_data());
+}

@@ -1,16 +1,20 @@
 //! The one task that writes: takes whatever waits, and commits it as one transaction.
 //!
+//! A transaction is one [`Script`], run by one call: each call is a wait for the database's own thread.
 //! An append whose revision is not the log's end fails alone; when the database fails, everything in
 //! the transaction does, and the end of the log is read again before the next.
 
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
+use super::script::{Script, Value};
 use super::{Tip, signed, unsigned};
 use crate::change::Revision;
 use crate::ledger::chain::{self, Digest, GENESIS, link, sha256_hex};
@@ -19,6 +23,10 @@ use crate::store::{AppendError, StoreError, garbled};
 
 /// How many commands are committed at once at most.
 const BATCH_MAX: usize = 256;
+
+/// How long what nobody waits for may wait itself, to be committed with what comes after it: that a
+/// session is let in is followed at once by the certificate for it, which is waited for.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// What the writer can be asked.
 #[derive(Debug)]
@@ -36,6 +44,21 @@ pub(super) enum Command {
     Probe {
         reply: oneshot::Sender<Result<Revision, StoreError>>,
     },
+}
+
+impl Command {
+    fn is_probe(&self) -> bool {
+        matches!(self, Self::Probe { .. })
+    }
+
+    /// Whether whoever asked does not wait for the answer.
+    fn is_unawaited(&self) -> bool {
+        match self {
+            Self::Append { reply, .. } => reply.is_closed(),
+            Self::Record { reply, .. } => reply.is_closed(),
+            Self::Probe { reply } => reply.is_closed(),
+        }
+    }
 }
 
 /// A line for the ledger, as it will be written.
@@ -130,6 +153,10 @@ impl Writer {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::new();
         while commands.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            if batch.iter().all(Command::is_unawaited) {
+                let more = commands.recv_many(&mut batch, BATCH_MAX);
+                let _more_or_not = timeout(LINGER, more).await;
+            }
             match self.commit(&batch).await {
                 Ok(answers) => {
                     batch
@@ -154,12 +181,21 @@ impl Writer {
             None => ends(&mut self.connection).await?,
         };
         // While `self.ends` is empty a failure below leaves it to be read again.
-        let mut change = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let mut answers = Vec::with_capacity(batch.len());
-        for command in batch {
-            answers.push(write(&mut change, &mut next, command).await?);
+        let mut script = Script::default();
+        let mut answers = batch
+            .iter()
+            .map(|command| write(&mut script, &mut next, command))
+            .collect::<Result<Vec<_>, _>>()?;
+        script.run(&mut self.connection).await?;
+        if batch.iter().any(Command::is_probe) {
+            // Whoever asks wants to hear it from the database.
+            let found = ends(&mut self.connection).await?.revision;
+            for answer in &mut answers {
+                if let Answer::At(revision) = answer {
+                    *revision = found;
+                }
+            }
         }
-        change.commit().await?;
         self.ends = Some(next);
         if self.tip.head.swap(next.revision.0, Ordering::SeqCst) != next.revision.0 {
             self.tip.grown.notify_one();
@@ -183,83 +219,63 @@ async fn ends(connection: &mut SqliteConnection) -> Result<Ends, StoreError> {
     })
 }
 
-async fn write(
-    change: &mut SqliteConnection,
-    ends: &mut Ends,
-    command: &Command,
-) -> Result<Answer, StoreError> {
+/// Adds what a command writes to the script, and says how it will be answered.
+fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answer, StoreError> {
     match command {
         Command::Append { after, .. } if *after != ends.revision => {
             Ok(Answer::Conflict(ends.revision))
         }
         Command::Append { at, body, .. } => {
             ends.revision = ends.revision.next();
-            sqlx::query("INSERT INTO log (revision, body) VALUES (?1, ?2)")
-                .bind(signed(ends.revision.0))
-                .bind(body)
-                .execute(&mut *change)
-                .await?;
+            script.statement(
+                "INSERT INTO log (revision, body) VALUES (?, ?)",
+                vec![
+                    Value::Number(signed(ends.revision.0)),
+                    Value::Text(body.clone()),
+                ],
+            );
             let sha256 = sha256_hex(body.as_bytes());
             let happening = Happening::LogAppended {
                 revision: ends.revision,
                 sha256,
             };
-            add(change, ends, &NewLine::of(&Event { at: *at, happening })?).await?;
+            add(script, ends, &NewLine::of(&Event { at: *at, happening })?);
             Ok(Answer::Appended(ends.revision))
         }
         Command::Record { lines, .. } => {
-            for line in lines {
-                add(change, ends, line).await?;
-            }
+            lines.iter().for_each(|line| add(script, ends, line));
             Ok(Answer::Recorded)
         }
-        Command::Probe { .. } => {
-            let log = sqlx::query("SELECT coalesce(max(revision), 0) FROM log");
-            let revision: i64 = log.fetch_one(&mut *change).await?.try_get(0)?;
-            Ok(Answer::At(Revision(unsigned(revision))))
-        }
+        Command::Probe { .. } => Ok(Answer::At(ends.revision)),
     }
 }
 
-async fn add(
-    change: &mut SqliteConnection,
-    ends: &mut Ends,
-    line: &NewLine,
-) -> Result<(), StoreError> {
+fn add(script: &mut Script, ends: &mut Ends, line: &NewLine) {
     ends.seq = ends.seq.saturating_add(1);
     ends.digest = link(&ends.digest, ends.seq, line.body.as_bytes());
-    sqlx::query("INSERT INTO ledger (seq, body, digest) VALUES (?1, ?2, ?3)")
-        .bind(signed(ends.seq))
-        .bind(&line.body)
-        .bind(ends.digest.as_slice())
-        .execute(&mut *change)
-        .await?;
+    script.line(signed(ends.seq), &line.body, &ends.digest);
+    let texts = |texts: &[&String]| {
+        let text = |text: &&String| Value::Text((*text).clone());
+        texts.iter().map(text).collect()
+    };
     match &line.session {
-        None => return Ok(()),
+        None => {}
         Some(SessionRow::Opened {
             id,
             principal,
             target,
             grant,
             body,
-        }) => sqlx::query(
+        }) => script.statement(
             "INSERT OR IGNORE INTO sessions (id, principal, target, grant_id, body)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )
-        .bind(id)
-        .bind(principal)
-        .bind(target)
-        .bind(grant)
-        .bind(body),
-        Some(SessionRow::Closed { id, ending }) => {
-            sqlx::query("UPDATE sessions SET ending = ?2 WHERE id = ?1 AND ending IS NULL")
-                .bind(id)
-                .bind(ending)
-        }
+             VALUES (?, ?, ?, ?, ?)",
+            texts(&[id, principal, target, grant, body]),
+        ),
+        Some(SessionRow::Closed { id, ending }) => script.statement(
+            "UPDATE sessions SET ending = ? WHERE id = ? AND ending IS NULL",
+            texts(&[ending, id]),
+        ),
     }
-    .execute(&mut *change)
-    .await?;
-    Ok(())
 }
 
 /// Whoever asked may be gone: a cancelled caller wants no answer.

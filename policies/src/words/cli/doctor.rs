@@ -313,3 +313,37 @@ pub fn target_untried(target: &str) -> Finding {
         "tidegate doctor",
     )
 }
+
+/// A grant's own role could not be made.
+pub fn role_unmade(target: &str, role: &str, why: &str) -> Finding {
+    bad(
+        format!("role {role}"),
+        format!("it could not be made at {target}, so nobody gets in by its grant: {why}"),
+        format!(
+            "tidegate target script {target} | psql …  as a superuser there; its pg_hba.conf lets the admin role in to every database"
+        ),
+    )
+}
+
+/// A grant's own role cannot be removed.
+pub fn role_stuck(target: &str, role: &str, why: &str, tries: u32) -> Finding {
+    bad(
+        format!("role {role}"),
+        format!(
+            "its grant is over, and it could not be removed from {target} in {tries} tries: {why}"
+        ),
+        format!("it is tried again each minute; as a superuser there:  alter role {role} nologin;"),
+    )
+}
+
+/// The policies let through what a grant's role can never do.
+pub fn fences_differ(target: &str, grant: &str, role: &str, kinds: &[&str]) -> Finding {
+    bad(
+        format!("role {role}"),
+        format!(
+            "the policies let {} through for {grant}, and its role at {target} can never do that",
+            kinds.join(", ")
+        ),
+        "permit only what the role is for, or ask for another role",
+    )
+}

@@ -88,6 +88,8 @@ pub struct PostgresPlaces<'a> {
     pub from: &'a str,
     /// The CA to trust, PEM.
     pub target_ca: &'a str,
+    /// As which role tidegate makes a role for each grant, where it does.
+    pub admin: Option<&'a str>,
 }
 
 /// The lines of a PostgreSQL target.
@@ -97,7 +99,8 @@ pub fn postgres_lines(places: &PostgresPlaces<'_>) -> String {
         roles,
         from,
         target_ca,
-        ..
+        admin,
+        target,
     } = *places;
     let lines = |line: &dyn Fn(&str) -> String| {
         roles
@@ -106,14 +109,26 @@ pub fn postgres_lines(places: &PostgresPlaces<'_>) -> String {
             .collect::<Vec<_>>()
             .join("\n  ")
     };
-    let hba = lines(&|role| format!("hostssl {dbname} {role} {from} cert map=tidegate"));
-    let ident = lines(&|role| format!("tidegate {role} {role}"));
+    let (hba, ident, last) = match admin {
+        None => (
+            lines(&|role| format!("hostssl {dbname} {role} {from} cert map=tidegate")),
+            lines(&|role| format!("tidegate {role} {role}")),
+            "then reload the server.".to_owned(),
+        ),
+        Some(admin) => {
+            let (hba, ident) = super::roles::rules(dbname, roles, admin, from);
+            let script = format!("tidegate target script {target} | psql -U postgres -d {dbname}");
+            let last =
+                format!("then reload the server, and make its role {admin} there:\n\n  {script}");
+            (hba, ident, last)
+        }
+    };
     format!(
         "On the server itself, save the CA as tidegate_ca.pem in the data directory:\n\n\
          {target_ca}\n\
          postgresql.conf (with ssl = on; the second line stops a statement whose client has gone):\n\n  ssl_ca_file = 'tidegate_ca.pem'\n  client_connection_check_interval = '5s'\n\n\
          pg_hba.conf, above other lines for the same role:\n\n  {hba}\n\n\
-         pg_ident.conf:\n\n  {ident}\n\nthen reload the server."
+         pg_ident.conf:\n\n  {ident}\n\n{last}"
     )
 }
 

@@ -56,6 +56,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("target rm", "tidegate target rm web1"),
     ("target set", "tidegate target set switch1 --vault-password"),
     ("target test", "tidegate target test web1"),
+    ("target script", "tidegate target script orders"),
     (
         "user add",
         "tidegate user add alice --key alice.pub --group sre",

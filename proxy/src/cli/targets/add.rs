@@ -106,6 +106,9 @@ pub(crate) struct AddPg {
     /// A role that may be asked for
     #[arg(long, required = true)]
     role: Vec<Login>,
+    /// The role as which tidegate makes a role for each grant there, instead of logging in as --role
+    #[arg(long, value_name = "ROLE")]
+    admin_role: Option<Login>,
     /// The SHA-256 of its certificate, instead of reading it
     #[arg(long, value_name = "HEX")]
     server_cert_sha256: Option<String>,
@@ -310,6 +313,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
             addr,
             dbname: args.dbname.clone(),
             server,
+            admin: args.admin_role.clone(),
         }),
         logins: roles.clone(),
         labels: args.common.label,
@@ -325,6 +329,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         roles: &roles,
         from: &args.from,
         target_ca: &trust.x509_target_ca,
+        admin: args.admin_role.as_ref().map(Login::as_str),
     });
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;

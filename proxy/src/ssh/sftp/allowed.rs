@@ -1,32 +1,53 @@
 //! What has to be allowed for a request to pass.
 
-use super::operation::Operation;
-use super::packet::{self, Request};
-use super::{Access, Judge};
+use policies::Extent;
+use policies::words::Words;
 
-/// Whether everything may be touched that a request touches.
-pub(super) fn is_allowed(request: &Request<'_>, operation: &Operation, judge: Judge<'_>) -> bool {
+use super::packet::{self, Request};
+use super::{Access, Judge, Touch};
+use crate::ssh::operation::Operation;
+use crate::ssh::whereabouts::{self, Vague};
+
+/// Whether everything may be touched that a request touches, as seen from the account's home.
+pub(super) fn allowed(
+    request: &Request<'_>,
+    operation: &Operation,
+    home: Option<&str>,
+    judge: Judge<'_>,
+) -> Result<(), Words> {
+    let bench = Bench { home, judge };
     let (path, to) = (&operation.path, &operation.to);
     match request {
         Request::Open { flags, .. } => {
-            let reads = *flags & packet::READS != 0 || !packet::writes(*flags);
-            (!reads || judge(Access::Read, path))
-                && (!packet::writes(*flags) || judge(Access::Write, path))
+            if *flags & packet::READS != 0 || !packet::writes(*flags) {
+                bench.one(Access::Read, path)?;
+            }
+            if packet::writes(*flags) {
+                bench.one(Access::Write, path)?;
+            }
+            Ok(())
         }
-        Request::OpenDirectory { .. } => judge(Access::Read, path),
-        Request::Look { action, .. } if !names(action) => judge(Access::Look, path),
-        Request::Change { .. }
+        Request::OpenDirectory { .. } | Request::ReadDirectory { .. } => {
+            bench.one(Access::List, path)
+        }
+        Request::Look { action, .. } if !names(action) => bench.one(Access::Look, path),
+        Request::Read { .. } => bench.one(Access::Read, path),
+        Request::Write { .. }
+        | Request::Change { .. }
         | Request::OnHandle {
             attributes: Some(_),
             ..
-        } => judge(Access::Write, path),
-        // By a link, what may be read elsewhere can be read here.
-        Request::Link {
-            action: "hardlink" | "symlink",
-            ..
-        } => judge(Access::Read, path) && judge(Access::Write, path) && judge(Access::Write, to),
-        Request::Link { .. } => judge(Access::Write, path) && judge(Access::Write, to),
-        Request::Unknown { .. } => judge(Access::Read, &[]) && judge(Access::Write, &[]),
+        } => bench.one(Access::Write, path),
+        Request::Copy { .. } => {
+            bench.one(Access::Read, path)?;
+            bench.one(Access::Write, to)
+        }
+        Request::Link { action, .. } => bench.link(action, path, to),
+        Request::Unknown { .. } => judge.allows(&Touch {
+            access: Access::Write,
+            place: Err(Vague::Nameless),
+            extent: Extent::One,
+        }),
         // Whoever has a handle was allowed what it is for.
         Request::OnHandle {
             attributes: None, ..
@@ -35,11 +56,53 @@ pub(super) fn is_allowed(request: &Request<'_>, operation: &Operation, judge: Ju
         | Request::Look { .. }
         | Request::Ask { .. }
         | Request::Close { .. }
-        | Request::Copy { .. }
-        | Request::Init
-        | Request::Read { .. }
-        | Request::Write { .. }
-        | Request::ReadDirectory { .. } => true,
+        | Request::Init => Ok(()),
+    }
+}
+
+/// Where one asks.
+struct Bench<'a> {
+    home: Option<&'a str>,
+    judge: Judge<'a>,
+}
+
+impl Bench<'_> {
+    fn one(&self, access: Access, name: &[u8]) -> Result<(), Words> {
+        self.ask(access, whereabouts::settle(name, self.home), Extent::One)
+    }
+
+    fn tree(&self, access: Access, name: &[u8]) -> Result<(), Words> {
+        self.ask(access, whereabouts::settle(name, self.home), Extent::Tree)
+    }
+
+    fn ask(
+        &self,
+        access: Access,
+        place: Result<String, Vague>,
+        extent: Extent,
+    ) -> Result<(), Words> {
+        self.judge.allows(&Touch {
+            access,
+            place,
+            extent,
+        })
+    }
+
+    /// By a second name, what may be done elsewhere can be done here. Whether it is a directory only
+    /// the target knows, so all that is below counts.
+    fn link(&self, action: &str, path: &[u8], to: &[u8]) -> Result<(), Words> {
+        match action {
+            "symlink" if !path.starts_with(b"/") => {
+                // It would lead elsewhere wherever it is moved.
+                self.ask(Access::Write, Err(Vague::Relative), Extent::Tree)?;
+            }
+            "symlink" | "hardlink" => self.tree(Access::Read, path)?,
+            // Who reads nothing reads nothing by another name either.
+            _ if self.judge.reads_nothing() => {}
+            _ => self.tree(Access::Read, path)?,
+        }
+        self.tree(Access::Write, path)?;
+        self.tree(Access::Write, to)
     }
 }
 

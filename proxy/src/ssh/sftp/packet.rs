@@ -148,6 +148,17 @@ pub(super) fn purpose(flags: u32) -> String {
     words.join(" ")
 }
 
+/// What a request for contents is called.
+pub(super) fn contents(request: &Request<'_>) -> &'static str {
+    if matches!(request, Request::ReadDirectory { .. }) {
+        "readdir"
+    } else if matches!(request, Request::Write { .. }) {
+        "write"
+    } else {
+        "read"
+    }
+}
+
 /// What a client wants a file to be (section 5), as text: `mode=0644 size=0`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Attributes(pub(super) String);

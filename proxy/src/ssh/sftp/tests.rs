@@ -4,7 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use recorder::{FileResult, Frame};
 
-use super::{Access, Operation, Passed, Sftp, Unclear};
+use policies::Extent;
+use policies::words::Words;
+
+use super::{Access, Operation, Passed, Sftp, Touch, Unclear, Warden};
 
 fn string(bytes: &[u8]) -> Vec<u8> {
     let mut out = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
@@ -65,8 +68,21 @@ fn data(number: u32, bytes: &[u8]) -> Vec<u8> {
     packet(103, &[&id(number), &string(bytes)])
 }
 
-fn yes(_: Access, _: &[u8]) -> bool {
-    true
+/// Says whether a file may be touched.
+struct Judging<F>(F);
+
+impl<F: Fn(&Touch) -> bool> Warden for Judging<F> {
+    fn allows(&self, touch: &Touch) -> Result<(), Words> {
+        if (self.0)(touch) {
+            Ok(())
+        } else {
+            Err(Words::new("TG621", "no"))
+        }
+    }
+
+    fn reads_nothing(&self) -> bool {
+        false
+    }
 }
 
 /// One conversation, and everything that it came to.
@@ -88,10 +104,10 @@ impl Scene {
     }
 
     fn ask(&mut self, bytes: &[u8]) -> Result<(), Unclear> {
-        self.ask_judged(bytes, &yes)
+        self.ask_judged(bytes, None)
     }
 
-    fn ask_judged(&mut self, bytes: &[u8], judge: super::Judge<'_>) -> Result<(), Unclear> {
+    fn ask_judged(&mut self, bytes: &[u8], judge: Option<super::Judge<'_>>) -> Result<(), Unclear> {
         let passed = self.sftp.up(Bytes::copy_from_slice(bytes), judge)?;
         let Passed { pieces, operations } = passed;
         self.up.extend(pieces.concat());
@@ -280,9 +296,11 @@ fn what_is_still_open_at_the_end_is_told_with_its_bytes() {
 fn what_is_not_allowed_never_reaches_the_target_and_is_answered() {
     let mut scene = Scene::greeted();
     let before = scene.up.len();
-    let judge = |access, path: &[u8]| access != Access::Write && path == b"/ok";
+    let judge = Judging(|touch: &Touch| {
+        touch.access != Access::Write && touch.place.as_deref() == Ok("/ok")
+    });
     let both = [open(1, "/ok", 2), open(2, "/ok", 1), open(3, "/no", 1)].concat();
-    scene.ask_judged(&both, &judge).unwrap();
+    scene.ask_judged(&both, Some(&judge)).unwrap();
     assert_eq!(&scene.up[before..], open(2, "/ok", 1));
     let refused = [
         told("open", "/ok", "refused", 0, 0),
@@ -304,12 +322,95 @@ fn our_answers_wait_for_the_end_of_the_targets_packet() {
     let contents = data(2, b"contents");
     scene.answer(&contents[..16]).unwrap();
     let remove = packet(13, &[&id(3), &string(b"/a")]);
-    scene.ask_judged(&remove, &|_, _| false).unwrap();
+    let no = Judging(|_: &Touch| false);
+    scene.ask_judged(&remove, Some(&no)).unwrap();
     assert!(scene.sftp.answers().is_empty());
     let before = scene.down.len();
     scene.answer(&contents[16..]).unwrap();
     assert!(scene.down[before..].starts_with(&contents[16..]));
     assert!(scene.down.len() > before + contents.len() - 16);
+}
+
+/// What policy is asked about one request.
+fn asked(requests: &[Vec<u8>]) -> Vec<(Access, Option<String>, Extent)> {
+    let touches = std::cell::RefCell::new(Vec::new());
+    let judge = Judging(|touch: &Touch| {
+        let place = touch.place.clone().ok();
+        touches
+            .borrow_mut()
+            .push((touch.access, place, touch.extent));
+        true
+    });
+    let mut scene = Scene::greeted();
+    scene.ask(&packet(16, &[&id(90), &string(b".")])).unwrap();
+    let home = [
+        &id(90)[..],
+        &id(1),
+        &string(b"/home/dee"),
+        &string(b"x"),
+        &id(0),
+    ];
+    scene.answer(&packet(104, &home)).unwrap();
+    for request in requests {
+        scene.ask_judged(request, Some(&judge)).unwrap();
+    }
+    touches.into_inner()
+}
+
+fn two(kind: u8, path: &str, to: &str) -> Vec<u8> {
+    packet(
+        kind,
+        &[&id(1), &string(path.as_bytes()), &string(to.as_bytes())],
+    )
+}
+
+#[test]
+fn names_are_asked_about_as_the_target_takes_them() {
+    let place = |path: &str| Some(path.to_owned());
+    let (one, tree) = (Extent::One, Extent::Tree);
+    let read_one = |path| vec![(Access::Read, place(path), one)];
+    assert_eq!(asked(&[open(1, "a", 1)]), read_one("/home/dee/a"));
+    assert_eq!(asked(&[open(1, "//srv/./a", 1)]), read_one("/srv/a"));
+    let climbs = [(Access::Read, None, one)];
+    assert_eq!(asked(&[open(1, "/srv/a/../../etc/shadow", 1)]), climbs);
+    let moved = [
+        (Access::Read, place("/a"), tree),
+        (Access::Write, place("/a"), tree),
+        (Access::Write, place("/b"), tree),
+    ];
+    assert_eq!(
+        asked(&[two(18, "/a", "/b")]),
+        moved,
+        "a directory goes with all that is in it"
+    );
+    assert_eq!(
+        asked(&[two(20, "/a", "/b")]),
+        moved,
+        "a link is another name for all of it"
+    );
+    let relative = asked(&[two(20, "../etc/shadow", "/srv/link")]);
+    assert_eq!(relative[0], (Access::Write, None, tree));
+    let both = open(1, "/a", 1 | 2);
+    assert_eq!(asked(&[both]).len(), 2);
+    let unknown = packet(200, &[&id(1), &string(b"odd@example.com"), b"x"]);
+    assert_eq!(asked(&[unknown]), [(Access::Write, None, one)]);
+}
+
+#[test]
+fn an_open_file_is_asked_about_again_and_what_is_refused_of_it_is_not_counted() {
+    let mut scene = Scene::greeted();
+    scene.ask(&open(1, "/f", 2)).unwrap();
+    scene.answer(&handle(1, "h")).unwrap();
+    let no = Judging(|_: &Touch| false);
+    let before = scene.up.len();
+    scene
+        .ask_judged(&write(2, "h", 0, b"late"), Some(&no))
+        .unwrap();
+    assert_eq!(scene.up.len(), before);
+    assert_eq!(scene.told()[1], told("write", "/f", "refused", 0, 0));
+    scene.ask_judged(&close(3, "h"), Some(&no)).unwrap();
+    scene.answer(&status(3, 0)).unwrap();
+    assert_eq!(scene.told()[2], told("close", "/f", "done", 0, 0));
 }
 
 #[track_caller]
@@ -360,6 +461,27 @@ fn a_client_that_never_waits_is_stopped() {
     let path = "/".repeat(60_000);
     let ended = (0..1000).find_map(|number| scene.ask(&open(number, &path, 1)).err());
     assert_eq!(ended, Some(Unclear::Flood));
+}
+
+#[test]
+fn a_client_that_keeps_long_names_open_is_stopped() {
+    let mut scene = Scene::greeted();
+    let path = "/".repeat(60_000);
+    let opened = |scene: &mut Scene, number: u32| {
+        scene.ask(&open(number, &path, 1))?;
+        scene.answer(&handle(number, &number.to_string()))
+    };
+    let (many, most) = (1000, 1024 * 1024 / 60_000);
+    let ended = (0..many).find_map(|number| Some((number, opened(&mut scene, number).err()?)));
+    assert_eq!(ended, Some((most, Unclear::Flood)));
+    // What is closed takes nothing.
+    let mut scene = Scene::greeted();
+    for number in 0..many {
+        opened(&mut scene, 2 * number).unwrap();
+        let name = (2 * number).to_string();
+        scene.ask(&close(2 * number + 1, &name)).unwrap();
+        scene.answer(&status(2 * number + 1, 0)).unwrap();
+    }
 }
 
 proptest! {

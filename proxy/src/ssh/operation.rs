@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use recorder::{FileOperation, FileOutcome, FileResult, Frame, Transfer};
 
-use super::files::Shut;
-
 /// Something that was asked for, or how it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -89,24 +87,31 @@ impl Operation {
         self
     }
 
+    /// Says one thing more about it.
+    pub(super) fn note(&mut self, note: &str) {
+        if !self.detail.is_empty() {
+            self.detail.push_str(", ");
+        }
+        self.detail.push_str(note);
+    }
+
+    /// Whether it asks where names begin that do not begin with a slash.
+    pub(super) fn asks_for_home(&self) -> bool {
+        self.action == "realpath" && matches!(&*self.path, b"" | b".")
+    }
+
     pub(super) fn size(&self) -> usize {
         let text = self.path.len().saturating_add(self.to.len());
         text.saturating_add(self.detail.len())
     }
 
-    /// Says what passed of its file.
-    pub(super) fn sum_up(&mut self, shut: &Shut) {
+    /// Says what passed of its file, and what else there is to say of it.
+    pub(super) fn sum_up(&mut self, read: Transfer, written: Transfer, notes: &[String]) {
         if let Some(outcome) = &mut self.outcome {
-            (outcome.read, outcome.written) = (shut.read, shut.written);
+            (outcome.read, outcome.written) = (read, written);
         }
-        let mut notes = vec![std::mem::take(&mut self.detail)];
-        if shut.names > 0 {
-            notes.push(format!("{} names", shut.names));
-        }
-        if shut.refused > 0 {
-            notes.push(format!("{} bytes refused by the target", shut.refused));
-        }
-        notes.retain(|note| !note.is_empty());
-        self.detail = notes.join(", ");
+        let detail = std::iter::once(&self.detail).chain(notes);
+        let said = detail.filter(|note| !note.is_empty()).cloned();
+        self.detail = said.collect::<Vec<_>>().join(", ");
     }
 }

@@ -1,0 +1,342 @@
+//! The roles that grants have for themselves at databases: made before the first session, removed
+//! when the grant is over.
+//!
+//! The intent is in the log before a server is told, the outcome after it; so after a crash at any
+//! point the log names every role that may exist, and where. One at a time works on a grant's role.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::{Grant, GrantId, RolePlace, RolePlan, SqlKind, Terms};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval_at};
+
+use super::{Broker, BrokerError};
+use crate::change::{Change, Draft};
+use crate::ledger::Happening;
+use crate::roles::{Hand, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind};
+use crate::state::{RoleRecord, State};
+use crate::store::{AppendError, Store};
+
+/// How often is looked for roles that have to go, beside whenever something changes.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// How many roles are worked on at once, over all servers: each takes a connection there.
+const AT_ONCE: usize = 8;
+
+/// How often something is written down anew because others changed the log meanwhile.
+const TRIES_MAX: u32 = 100;
+
+/// Where somebody comes from of whom that is not known yet.
+const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+impl Broker {
+    /// Says who makes and removes roles at databases.
+    pub fn lend_hand(&self, hand: Arc<dyn Hand>) {
+        self.inner.roles.lend(hand);
+    }
+
+    /// Sees to it that a session of these terms has its role. At once where its target wants none
+    /// or it is there.
+    ///
+    /// # Errors
+    ///
+    /// Why it has none; the session must not begin.
+    pub async fn need_role(&self, terms: &Terms) -> Result<(), RoleRefusal> {
+        if terms.account() == terms.login {
+            return Ok(());
+        }
+        self.provide(terms.grant, terms.source).await
+    }
+
+    /// Makes the role of a grant unless it is there.
+    async fn provide(&self, id: GrantId, source: IpAddr) -> Result<(), RoleRefusal> {
+        let turn = self.inner.roles.turn(id);
+        let _turn = turn.lock().await;
+        let state = self.latest().await?;
+        let now = self.inner.clock.now();
+        let grant = state.facts.grants.get(&id).ok_or(RoleRefusal::Over)?;
+        if is_over(self, &state, grant) {
+            return Err(RoleRefusal::Over);
+        }
+        let policies = state.policies().map_err(|_none| RoleRefusal::Over)?;
+        let plan = RolePlan::of(policies, &state.facts, grant, source, now);
+        let plan = plan.ok_or(RoleRefusal::Over)?;
+        self.inner.roles.try_first(id);
+        let hand = self.inner.roles.hand().ok_or(RoleRefusal::NoHand)?;
+        let there = state.roles.get(&id);
+        if there.is_some_and(|record| record.made_at.is_some() && record.place == plan.place) {
+            return Ok(());
+        }
+        let made = self.make(hand.as_ref(), there, &plan).await;
+        if let Err(RoleRefusal::Fault(fault)) = &made {
+            self.role_failed("make", &plan.place, fault).await;
+        }
+        made
+    }
+
+    /// Makes a role, once it is written down that it may exist.
+    async fn make(
+        &self,
+        hand: &dyn Hand,
+        there: Option<&RoleRecord>,
+        plan: &RolePlan,
+    ) -> Result<(), RoleRefusal> {
+        let place = &plan.place;
+        // What an earlier try left is not built upon.
+        if let Some(record) = there {
+            hand.remove(&record.place)
+                .await
+                .map_err(RoleRefusal::Fault)?;
+        }
+        if there.is_none_or(|record| record.place != *place || record.made_at.is_some()) {
+            let place = place.clone();
+            self.write_down(Change::RoleIntended { place }).await?;
+        }
+        let made = hand.make(plan).await.map_err(RoleRefusal::Fault)?;
+        let grant = place.grant;
+        self.write_down(Change::RoleMade { grant }).await?;
+        tracing::info!(%grant, target = %place.target, role = %place.role(), "role.made");
+        self.write(Happening::RoleMade {
+            grant,
+            target: place.target.clone(),
+            role: place.role(),
+            group: place.group.clone(),
+        })
+        .await;
+        self.compare(plan, &made.able).await;
+        Ok(())
+    }
+
+    /// Compares what the policies let through with what the role can do, and tells of it where the
+    /// first is wider: somebody believes in a right that nobody has.
+    async fn compare(&self, plan: &RolePlan, able: &BTreeSet<SqlKind>) {
+        let wider = plan.beyond(able);
+        self.inner.roles.made(&plan.place, &wider);
+        if wider.is_empty() {
+            return;
+        }
+        let kinds: Vec<String> = wider.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let (grant, target) = (plan.place.grant, plan.place.target.clone());
+        tracing::warn!(%grant, %target, reason = kinds.join(","), "fences.differ");
+        self.write(Happening::FencesDiffer {
+            grant,
+            target,
+            kinds,
+        })
+        .await;
+    }
+
+    /// Makes roles at the start of grants and removes them at their end, for ever. What could not be
+    /// removed is tried again.
+    pub async fn keep_roles(self) {
+        let mut rounds = interval_at(self.inner.clock.instant(), ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = self.inner.state.clone();
+        let mut work = JoinSet::new();
+        let mut busy: BTreeSet<GrantId> = BTreeSet::new();
+        loop {
+            let state = changes.borrow_and_update().clone();
+            self.inner.roles.forget(|grant| {
+                state.facts.grants.contains_key(&grant) || state.roles.contains_key(&grant)
+            });
+            for chore in self.chores(&state) {
+                let (Chore::Make(grant) | Chore::Remove(grant)) = chore;
+                if work.len() < AT_ONCE && busy.insert(grant) {
+                    work.spawn(self.clone().done(chore));
+                }
+            }
+            tokio::select! {
+                Some(done) = work.join_next() => match done {
+                    Ok(grant) => {
+                        busy.remove(&grant);
+                    }
+                    // It stays busy for ever, and so in the log and in nobody's way.
+                    Err(error) => tracing::error!(reason = %error, "role.panicked"),
+                },
+                _ = rounds.tick() => {}
+                grown = changes.changed() => if grown.is_err() {
+                    // Nobody follows the log any more, so nobody is let in.
+                    return std::future::pending().await;
+                },
+            }
+        }
+    }
+
+    async fn done(self, chore: Chore) -> GrantId {
+        match chore {
+            Chore::Make(grant) => {
+                self.inner.roles.try_first(grant);
+                if let Err(refused) = self.provide(grant, ANYWHERE).await {
+                    tracing::info!(%grant, reason = %refused, "role.unmade");
+                }
+                grant
+            }
+            Chore::Remove(grant) => {
+                self.remove(grant).await;
+                grant
+            }
+        }
+    }
+
+    /// What there is to do. Removals first: they are endings.
+    fn chores(&self, state: &State) -> Vec<Chore> {
+        let roles = &self.inner.roles;
+        let now = self.inner.clock.instant();
+        let over = state.roles.iter().filter(|(grant, record)| {
+            let goes = self.has_to_go(state, record);
+            let winds_up = goes && self.inner.book.winds_up(**grant);
+            goes && roles.is_due(**grant, now) && !roles.is_patient(**grant, now, winds_up)
+        });
+        let wanting = state.facts.grants.values().filter(|grant| {
+            let target = state.facts.targets.get(&grant.target);
+            let wants = target.and_then(|target| RolePlace::of(grant, target));
+            wants.is_some()
+                && !state.roles.contains_key(&grant.id)
+                && roles.is_untried(grant.id)
+                && !is_over(self, state, grant)
+        });
+        let removals = over.map(|(grant, _record)| Chore::Remove(*grant));
+        removals
+            .chain(wanting.map(|grant| Chore::Make(grant.id)))
+            .collect()
+    }
+
+    /// Whether a role has to go: its grant is over, or nobody is in by it since other policies came
+    /// into force.
+    fn has_to_go(&self, state: &State, record: &RoleRecord) -> bool {
+        let place = &record.place;
+        let Some(grant) = state.facts.grants.get(&place.grant) else {
+            return true;
+        };
+        let target = state.facts.targets.get(&place.target);
+        let same = target
+            .and_then(|target| RolePlace::of(grant, target))
+            .as_ref()
+            == Some(place);
+        let outdated = record.made_at.is_some_and(|at| at < state.policies_at);
+        let unused = || self.inner.book.of_grant(place.grant).is_empty();
+        !same || is_over(self, state, grant) || (outdated && unused())
+    }
+
+    async fn remove(&self, grant: GrantId) {
+        let turn = self.inner.roles.turn(grant);
+        let _turn = turn.lock().await;
+        let Ok(state) = self.latest().await else {
+            return;
+        };
+        let Some(record) = state.roles.get(&grant) else {
+            return;
+        };
+        let Some(hand) = self.inner.roles.hand() else {
+            return;
+        };
+        if !self.has_to_go(&state, record) {
+            return;
+        }
+        let place = &record.place;
+        let removed = match hand.remove(place).await {
+            Ok(removed) => removed,
+            Err(fault) => return self.role_failed("remove", place, &fault).await,
+        };
+        if self.write_down(Change::RoleGone { grant }).await.is_err() {
+            // It is still in the log: the next round finds nothing there and says so again.
+            return;
+        }
+        self.inner.roles.gone(grant);
+        let (target, role) = (place.target.clone(), place.role());
+        let Removed {
+            backends, prepared, ..
+        } = removed;
+        tracing::info!(%grant, %target, %role, backends, prepared, "role.removed");
+        self.write(Happening::RoleRemoved {
+            grant,
+            target,
+            role,
+            removed,
+        })
+        .await;
+    }
+
+    async fn role_failed(&self, doing: &str, place: &RolePlace, fault: &RoleFault) {
+        let why = fault.to_string();
+        let kind = |tries| match doing {
+            "make" => TroubleKind::Unmade { why: why.clone() },
+            _remove => TroubleKind::Stuck {
+                why: why.clone(),
+                tries,
+            },
+        };
+        let alarm = self
+            .inner
+            .roles
+            .failed(place, self.inner.clock.instant(), kind);
+        let (grant, target, role) = (place.grant, place.target.clone(), place.role());
+        if !alarm {
+            tracing::warn!(%grant, %target, %role, reason = %why, "role.failed");
+            return;
+        }
+        tracing::error!(%grant, %target, %role, reason = %why, "role.failed");
+        self.write(Happening::RoleFailed {
+            grant,
+            target,
+            role,
+            doing: doing.to_owned(),
+            why,
+        })
+        .await;
+    }
+
+    /// The roles that give trouble.
+    pub fn role_troubles(&self) -> Vec<Trouble> {
+        self.inner.roles.troubles()
+    }
+
+    async fn latest(&self) -> Result<Arc<State>, RoleRefusal> {
+        self.caught_up()
+            .await
+            .map_err(|_logged| RoleRefusal::Unwritten)
+    }
+
+    /// Appends what the server does by itself to the log.
+    async fn write_down(&self, change: Change) -> Result<(), RoleRefusal> {
+        for _try in 0..TRIES_MAX {
+            let state = self.latest().await?;
+            let draft = Draft {
+                at: self.inner.health.dated(self.inner.clock.now()),
+                by: None,
+                source: None,
+                changes: vec![change.clone()],
+            };
+            match self.inner.store.append(state.revision, draft).await {
+                Ok(_revision) => {
+                    self.latest().await?;
+                    return Ok(());
+                }
+                Err(AppendError::Conflict { .. }) => tokio::task::yield_now().await,
+                Err(AppendError::Store(error)) => {
+                    let _logged = BrokerError::store(&error);
+                    return Err(RoleRefusal::Unwritten);
+                }
+            }
+        }
+        Err(RoleRefusal::Unwritten)
+    }
+}
+
+/// One thing to be done about a grant's role.
+#[derive(Debug, Clone, Copy)]
+enum Chore {
+    Make(GrantId),
+    Remove(GrantId),
+}
+
+/// Whether nobody may use this grant any more, or just now: it has ended, or a lock is on it.
+fn is_over(broker: &Broker, state: &State, grant: &Grant) -> bool {
+    let (now, uptime) = (broker.inner.clock.now(), broker.inner.clock.uptime());
+    let locked = state.facts.lock_on_principal(&grant.principal).is_some()
+        || state.facts.lock_on_target(&grant.target).is_some();
+    !grant.in_force(now) || state.is_outrun(grant.id, uptime) || locked
+}

@@ -1,0 +1,246 @@
+//! The roles that grants have for themselves at databases: what is asked of whoever speaks with
+//! those, and which of them give trouble.
+//!
+//! Which roles there are, or may be, is in the log: written down before one is made and after it is
+//! gone. Knows no SQL and no wire; that goes through the trait [`Hand`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use policies::{GrantId, RolePlace, RolePlan, SqlKind, TargetName};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// What [`Hand::make`] gives.
+pub type Making<'a> = Pin<Box<dyn Future<Output = Result<Made, RoleFault>> + Send + 'a>>;
+
+/// What [`Hand::remove`] gives.
+pub type Removing<'a> = Pin<Box<dyn Future<Output = Result<Removed, RoleFault>> + Send + 'a>>;
+
+/// Makes and removes roles at databases. Implemented by the crate that speaks with them; it sets its
+/// own time limits.
+pub trait Hand: fmt::Debug + Send + Sync {
+    /// Makes a role. There is none of its name.
+    fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a>;
+
+    /// Ends whatever a role does and removes it, with all that it left behind. Good as well where
+    /// there is none, or only part of it.
+    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a>;
+}
+
+/// A role was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Made {
+    /// What it can do to anything at all there.
+    pub able: BTreeSet<SqlKind>,
+}
+
+/// A role is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// How many of its server processes were ended.
+    #[serde(default)]
+    pub backends: u64,
+    /// How many prepared transactions of it were rolled back.
+    #[serde(default)]
+    pub prepared: u64,
+    /// In which databases what it owned was handed to the role it was made from.
+    #[serde(default)]
+    pub databases: Vec<String>,
+}
+
+/// Why a role could not be made or removed, for an operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RoleFault(pub String);
+
+/// Why there is no role for a session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RoleRefusal {
+    /// The grant does not hold, or not for this.
+    #[error("the grant does not hold")]
+    Over,
+    /// It could not be written down.
+    #[error("the store does not answer")]
+    Unwritten,
+    /// Nobody here can make one.
+    #[error("nobody makes roles")]
+    NoHand,
+    /// The database did not do it.
+    #[error("make a role")]
+    Fault(#[source] RoleFault),
+}
+
+/// A role that gives trouble, for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Whose it is.
+    pub grant: GrantId,
+    /// At which target.
+    pub target: TargetName,
+    /// What is wrong.
+    pub kind: TroubleKind,
+}
+
+/// What is wrong with a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// It could not be made.
+    Unmade {
+        /// Why.
+        why: String,
+    },
+    /// It cannot be removed. It cannot log in any more, if the server could be told that much.
+    Stuck {
+        /// Why.
+        why: String,
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// The policies let through what it can never do.
+    Wider {
+        /// Which kinds of statements.
+        kinds: Vec<SqlKind>,
+    },
+}
+
+/// How long after a failure it is tried again: doubled each time, from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How long the end of a role waits for sessions that are being wound up.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the broker knows of roles beside what is in the log.
+#[derive(Debug, Default)]
+pub(crate) struct Roles {
+    hand: OnceLock<Arc<dyn Hand>>,
+    notes: Mutex<BTreeMap<GrantId, Note>>,
+}
+
+/// What is known of one grant's role. Kept while the grant or the role is.
+#[derive(Debug, Default)]
+struct Note {
+    /// Held by whoever makes or removes it.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Whether somebody has tried to make it, so that it is not tried for ever.
+    tried: bool,
+    trouble: Option<Trouble>,
+    tries: u32,
+    /// Before then it is not tried again.
+    not_before: Option<Instant>,
+    /// Since when it is known that it has to go.
+    goes_since: Option<Instant>,
+}
+
+impl Roles {
+    /// Says who makes roles. Only the first counts.
+    pub(crate) fn lend(&self, hand: Arc<dyn Hand>) {
+        drop(self.hand.set(hand));
+    }
+
+    /// Who makes roles.
+    pub(crate) fn hand(&self) -> Option<&Arc<dyn Hand>> {
+        self.hand.get()
+    }
+
+    /// To be held by whoever makes or removes this grant's role.
+    pub(crate) fn turn(&self, grant: GrantId) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.notes().entry(grant).or_default().turn)
+    }
+
+    /// Whether nobody has tried to make it yet.
+    pub(crate) fn is_untried(&self, grant: GrantId) -> bool {
+        self.notes().get(&grant).is_none_or(|note| !note.tried)
+    }
+
+    /// Notes that somebody tries to make it.
+    pub(crate) fn try_first(&self, grant: GrantId) {
+        self.notes().entry(grant).or_default().tried = true;
+    }
+
+    /// Whether it is to be tried now.
+    pub(crate) fn is_due(&self, grant: GrantId, now: Instant) -> bool {
+        let notes = self.notes();
+        let not_before = notes.get(&grant).and_then(|note| note.not_before);
+        not_before.is_none_or(|not_before| not_before <= now)
+    }
+
+    /// Whether its end waits for the sessions that are being wound up: they end their own server
+    /// processes, and ask what became of their transactions, which only works while there is a role.
+    pub(crate) fn is_patient(&self, grant: GrantId, now: Instant, winds_up: bool) -> bool {
+        let mut notes = self.notes();
+        let note = notes.entry(grant).or_default();
+        let since = *note.goes_since.get_or_insert(now);
+        winds_up && now.saturating_duration_since(since) < PATIENCE
+    }
+
+    /// Notes what could not be done, and says whether it is worth an alarm: the first time, and each
+    /// tenth after that.
+    pub(crate) fn failed(
+        &self,
+        place: &RolePlace,
+        now: Instant,
+        kind: impl FnOnce(u32) -> TroubleKind,
+    ) -> bool {
+        let mut notes = self.notes();
+        let note = notes.entry(place.grant).or_default();
+        let (shortest, longest) = PAUSES;
+        let factor = 2_u32.saturating_pow(note.tries.min(10));
+        let pause = shortest.saturating_mul(factor).min(longest);
+        note.not_before = now.checked_add(pause);
+        note.tries = note.tries.saturating_add(1);
+        note.trouble = Some(Trouble {
+            grant: place.grant,
+            target: place.target.clone(),
+            kind: kind(note.tries),
+        });
+        note.tries % 10 == 1
+    }
+
+    /// Notes that it was made.
+    pub(crate) fn made(&self, place: &RolePlace, wider: &[SqlKind]) {
+        let mut notes = self.notes();
+        let note = notes.entry(place.grant).or_default();
+        (note.tries, note.not_before, note.goes_since) = (0, None, None);
+        note.trouble = (!wider.is_empty()).then(|| Trouble {
+            grant: place.grant,
+            target: place.target.clone(),
+            kind: TroubleKind::Wider {
+                kinds: wider.to_vec(),
+            },
+        });
+    }
+
+    /// Notes that it is gone.
+    pub(crate) fn gone(&self, grant: GrantId) {
+        if let Some(note) = self.notes().get_mut(&grant) {
+            (note.tries, note.not_before, note.goes_since) = (0, None, None);
+            note.trouble = None;
+        }
+    }
+
+    /// Forgets the grants that are over, but for those whose role is still there.
+    pub(crate) fn forget(&self, is_known: impl Fn(GrantId) -> bool) {
+        self.notes().retain(|grant, note| {
+            // Whoever holds a turn would else not keep others out.
+            is_known(*grant) || Arc::strong_count(&note.turn) > 1
+        });
+    }
+
+    /// What gives trouble.
+    pub(crate) fn troubles(&self) -> Vec<Trouble> {
+        let notes = self.notes();
+        notes
+            .values()
+            .filter_map(|note| note.trouble.clone())
+            .collect()
+    }
+
+    fn notes(&self) -> MutexGuard<'_, BTreeMap<GrantId, Note>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

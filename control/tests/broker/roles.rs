@@ -1,0 +1,262 @@
+//! The roles that grants have for themselves at databases: what is written down when, and who asks the
+//! database for what.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use control::change::{Change, Revision};
+use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault, TroubleKind};
+use control::store::{Backend, MemoryStore, Store as _};
+use control::{Admission, Broker, Settings};
+use policies::{
+    Ask, Endpoint, GrantId, LockScope, Login, PostgresEndpoint, Protocol, RolePlace, RolePlan,
+    ServerPin, SqlKind, Target,
+};
+use tokio::task::JoinHandle;
+
+use crate::world::{World, ask, caller, library, reason, seconds, target};
+
+/// A database that does what it is told, and says what was in the log when it was.
+#[derive(Debug)]
+struct Database {
+    store: MemoryStore,
+    fails: AtomicBool,
+    done: Mutex<Vec<String>>,
+}
+
+impl Database {
+    async fn does(&self, what: &str, grant: GrantId) -> Result<(), RoleFault> {
+        let log = logged(&self.store, grant).await;
+        self.done
+            .lock()
+            .unwrap()
+            .push(format!("{what} after {log}"));
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(RoleFault("it will not".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn done(&self) -> Vec<String> {
+        std::mem::take(&mut self.done.lock().unwrap())
+    }
+}
+
+impl Hand for Database {
+    fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a> {
+        Box::pin(async {
+            self.does("make", plan.place.grant).await?;
+            let able = BTreeSet::from([SqlKind::Select]);
+            Ok(Made { able })
+        })
+    }
+
+    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a> {
+        Box::pin(async {
+            self.does("remove", place.grant).await?;
+            Ok(Removed::default())
+        })
+    }
+}
+
+/// What the log says of this grant's role, in words.
+async fn logged(store: &MemoryStore, grant: GrantId) -> String {
+    let entries = store.read(Revision::EMPTY, 10_000).await.unwrap();
+    let changes = entries.iter().flat_map(|entry| &entry.draft.changes);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the others are about other things"
+    )]
+    let words = changes.filter_map(|change| match change {
+        Change::RoleIntended { place } if place.grant == grant => Some("intended"),
+        Change::RoleMade { grant: made } if *made == grant => Some("made"),
+        Change::RoleGone { grant: gone } if *gone == grant => Some("gone"),
+        _other => None,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn orders(world: &World) -> Target {
+    Target {
+        endpoint: Endpoint::Postgres(PostgresEndpoint {
+            addr: "127.0.0.1:5432".parse().unwrap(),
+            dbname: "orders".to_owned(),
+            server: ServerPin::Certificate {
+                sha256: "ab".repeat(32),
+            },
+            admin: Some(Login::parse("tidegate_admin").unwrap()),
+        }),
+        ..target("orders", "dev", &world.clock)
+    }
+}
+
+async fn set_up() -> (World, Arc<Database>, JoinHandle<()>) {
+    let world = World::new().await;
+    let target = orders(&world);
+    world
+        .broker
+        .add_target(&caller("root"), target)
+        .await
+        .unwrap();
+    let (database, keeper) = lend(&world.broker, &world.store);
+    (world, database, keeper)
+}
+
+fn lend(broker: &Broker, store: &MemoryStore) -> (Arc<Database>, JoinHandle<()>) {
+    let database = Arc::new(Database {
+        store: store.clone(),
+        fails: AtomicBool::new(false),
+        done: Mutex::default(),
+    });
+    broker.lend_hand(database.clone());
+    (database, tokio::spawn(broker.clone().keep_roles()))
+}
+
+async fn admitted(world: &World) -> Admission {
+    let ask = Ask {
+        protocol: Protocol::Postgres,
+        ..ask("alice", "orders")
+    };
+    world.broker.admit(&ask).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_is_written_down_before_it_is_made_and_until_it_is_gone() {
+    let (world, database, keeper) = set_up().await;
+    let grant = world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    assert_eq!(database.done(), ["make after intended"]);
+    let admission = admitted(&world).await;
+    world
+        .broker
+        .need_role(admission.permit.terms())
+        .await
+        .unwrap();
+    assert_eq!(database.done(), Vec::<String>::new(), "it is there");
+    drop(admission);
+    world.revoke(grant).await;
+    world.pass(seconds(1)).await;
+    assert_eq!(database.done(), ["remove after intended made"]);
+    assert_eq!(logged(&world.store, grant).await, "intended made gone");
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_role_waits_for_its_sessions_to_be_wound_up_and_not_for_ever() {
+    let (world, database, keeper) = set_up().await;
+    let grant = world.granted("alice", "orders", 15).await;
+    let admission = admitted(&world).await;
+    world.pass(seconds(1)).await;
+    drop(database.done());
+    world.revoke(grant).await;
+    world.pass(seconds(2)).await;
+    assert_eq!(database.done(), Vec::<String>::new());
+    world.pass(seconds(2)).await;
+    assert_eq!(database.done(), ["remove after intended made"]);
+    drop(admission);
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_seen_to_be_made_is_removed_before_it_is_made_again() {
+    let (world, database, keeper) = set_up().await;
+    world.errors_are_expected();
+    database.fails.store(true, Ordering::SeqCst);
+    world.granted("alice", "orders", 15).await;
+    world.pass(seconds(10)).await;
+    assert_eq!(database.done(), ["make after intended"], "once by itself");
+    let admission = admitted(&world).await;
+    let refused = world.broker.need_role(admission.permit.terms()).await;
+    assert!(refused.is_err());
+    let troubles = world.broker.role_troubles();
+    assert!(matches!(troubles[0].kind, TroubleKind::Unmade { .. }));
+    drop(database.done());
+    database.fails.store(false, Ordering::SeqCst);
+    world
+        .broker
+        .need_role(admission.permit.terms())
+        .await
+        .unwrap();
+    assert_eq!(
+        database.done(),
+        ["remove after intended", "make after intended"]
+    );
+    let troubles = world.broker.role_troubles();
+    assert!(
+        matches!(troubles[0].kind, TroubleKind::Wider { .. }),
+        "the shipped policies let more through than SELECT: {troubles:?}"
+    );
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_cannot_be_removed_is_tried_again_after_longer_and_longer_pauses() {
+    let (world, database, keeper) = set_up().await;
+    world.errors_are_expected();
+    let grant = world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    database.fails.store(true, Ordering::SeqCst);
+    world.revoke(grant).await;
+    world.pass(seconds(30)).await;
+    let tries = database.done().len();
+    assert!((4..=7).contains(&tries), "{tries}");
+    let troubles = world.broker.role_troubles();
+    assert!(matches!(troubles[0].kind, TroubleKind::Stuck { .. }));
+    database.fails.store(false, Ordering::SeqCst);
+    world.pass(seconds(61)).await;
+    assert_eq!(logged(&world.store, grant).await, "intended made gone");
+    assert!(world.broker.role_troubles().is_empty());
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_anew_knows_which_roles_there_may_be() {
+    let (world, database, keeper) = set_up().await;
+    let grant = world.granted("alice", "orders", 1).await;
+    world.pass(seconds(1)).await;
+    keeper.abort();
+    drop(database.done());
+    world.pass(seconds(61)).await;
+    let backend = Backend::Memory(world.store.clone());
+    let again = Broker::start(backend, world.clock.clone(), Settings::default());
+    let again = again.await.unwrap();
+    let (database, keeper) = lend(&again, &world.store);
+    world.pass(seconds(1)).await;
+    assert_eq!(database.done(), ["remove after intended made"]);
+    assert_eq!(logged(&world.store, grant).await, "intended made gone");
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_policies_and_locks_take_the_roles_that_nobody_is_in_by() {
+    let (world, database, keeper) = set_up().await;
+    world.granted("alice", "orders", 15).await;
+    let admission = admitted(&world).await;
+    world.pass(seconds(1)).await;
+    drop(database.done());
+    let applied = world
+        .broker
+        .apply_policies(&caller("root"), library())
+        .await;
+    applied.unwrap();
+    world.pass(seconds(5)).await;
+    assert_eq!(database.done(), Vec::<String>::new(), "alice is in by it");
+    drop(admission);
+    world.pass(seconds(1)).await;
+    assert_eq!(database.done(), ["remove after intended made"]);
+    let admission = admitted(&world).await;
+    world
+        .broker
+        .need_role(admission.permit.terms())
+        .await
+        .unwrap();
+    drop((admission, database.done()));
+    let alice = LockScope::Principal(caller("alice").principal);
+    let root = caller("root");
+    let locked = world.broker.lock(&root, alice, reason("odd")).await;
+    locked.unwrap();
+    world.pass(seconds(1)).await;
+    assert_eq!(database.done().len(), 1, "it is removed");
+    keeper.abort();
+}

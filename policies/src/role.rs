@@ -1,0 +1,229 @@
+//! The role that a grant has for itself at a database: what it is called, where it is, what it may
+//! be at most.
+//!
+//! Knows no SQL. A role is named after its grant and made and removed with it; the login that was
+//! asked for is the group from which it has its privileges.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::decide::reach;
+use crate::{
+    Endpoint, Facts, Grant, GrantId, Login, PolicySet, PostgresEndpoint, PrincipalName, SqlKind,
+    Target, TargetName, Terms,
+};
+
+/// Where the role of a grant is, or may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolePlace {
+    /// Whose it is.
+    pub grant: GrantId,
+    /// For which target, by the name it had.
+    pub target: TargetName,
+    /// At which server. Kept with it: the role has to go though the target is gone.
+    pub endpoint: PostgresEndpoint,
+    /// As whom it is made and removed there.
+    pub admin: Login,
+    /// From which role it has its privileges, and who gets what it leaves behind.
+    pub group: Login,
+}
+
+/// A role as it is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolePlan {
+    /// Where.
+    pub place: RolePlace,
+    /// For whom.
+    pub principal: PrincipalName,
+    /// Until when.
+    pub until: Timestamp,
+    /// How long a statement may run: as long as the grant, should nobody be left to end it.
+    pub statement_limit: SignedDuration,
+    /// What the policies let through, where they say anything about statements.
+    pub reach: Option<BTreeSet<SqlKind>>,
+}
+
+/// The kinds of statements of which a database says whether a role can do them at all.
+pub const FENCED: [SqlKind; 5] = [
+    SqlKind::Select,
+    SqlKind::Insert,
+    SqlKind::Update,
+    SqlKind::Delete,
+    SqlKind::Ddl,
+];
+
+/// What changes something.
+const CHANGING: [SqlKind; 6] = [
+    SqlKind::Insert,
+    SqlKind::Update,
+    SqlKind::Delete,
+    SqlKind::Ddl,
+    SqlKind::CopyIn,
+    SqlKind::Admin,
+];
+
+/// The name of a grant's own role: `tg_` and the grant's id, 29 characters of PostgreSQL's 63.
+///
+/// # Panics
+///
+/// Never: an id is letters and digits.
+#[expect(
+    clippy::expect_used,
+    reason = "three letters and a ULID in lower case: letters and digits, fewer than `Login::MAX`"
+)]
+pub fn role_of(grant: GrantId) -> Login {
+    let id = grant.to_string();
+    let ulid = id.strip_prefix(GrantId::PREFIX).unwrap_or(&id);
+    Login::parse(&format!("{ROLE_PREFIX}{ulid}")).expect("an account")
+}
+
+/// What the name of every such role begins with.
+pub const ROLE_PREFIX: &str = "tg_";
+
+impl RolePlace {
+    /// Where the role of this grant belongs, if its target wants roles of their own.
+    pub fn of(grant: &Grant, target: &Target) -> Option<Self> {
+        let Endpoint::Postgres(endpoint) = &target.endpoint else {
+            return None;
+        };
+        let admin = endpoint.admin.clone()?;
+        Some(Self {
+            grant: grant.id,
+            target: target.name.clone(),
+            endpoint: endpoint.clone(),
+            admin,
+            group: grant.login.clone(),
+        })
+    }
+
+    /// What the role is called.
+    pub fn role(&self) -> Login {
+        role_of(self.grant)
+    }
+}
+
+impl RolePlan {
+    /// The role for this grant, as the policies see somebody who comes from `source` now. `None`
+    /// where its target wants no such roles, or the policies would not let them in.
+    pub fn of(
+        policies: &PolicySet,
+        facts: &Facts,
+        grant: &Grant,
+        source: IpAddr,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let target = facts.targets.get(&grant.target)?;
+        let place = RolePlace::of(grant, target)?;
+        let reach = reach(policies, facts, grant, source, now).ok()?;
+        Some(Self {
+            place,
+            principal: grant.principal.clone(),
+            until: grant.expires_at,
+            statement_limit: grant.expires_at.duration_since(grant.starts_at),
+            reach,
+        })
+    }
+
+    /// Whether the policies let nothing through that changes something.
+    pub fn only_reads(&self) -> bool {
+        self.reach
+            .as_ref()
+            .is_some_and(|reach| !CHANGING.iter().any(|kind| reach.contains(kind)))
+    }
+
+    /// What the policies let through though the role cannot do it: the first fence is wider there
+    /// than the second.
+    pub fn beyond(&self, able: &BTreeSet<SqlKind>) -> Vec<SqlKind> {
+        let Some(reach) = &self.reach else {
+            return Vec::new();
+        };
+        let wider = |kind: &&SqlKind| reach.contains(kind) && !able.contains(kind);
+        FENCED.iter().filter(wider).copied().collect()
+    }
+}
+
+impl Terms {
+    /// The account that the session has at its target: the login, or the grant's own role.
+    pub fn account(&self) -> Login {
+        match self.admin() {
+            Some(_admin) => role_of(self.grant),
+            None => self.login.clone(),
+        }
+    }
+
+    /// As whom tidegate itself looks after the session at its target.
+    pub fn overseer(&self) -> Login {
+        self.admin().unwrap_or(&self.login).clone()
+    }
+
+    fn admin(&self) -> Option<&Login> {
+        match &self.target.endpoint {
+            Endpoint::Postgres(endpoint) => endpoint.admin.as_ref(),
+            Endpoint::Ssh(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(reach: Option<&[SqlKind]>) -> RolePlan {
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let admin = Login::parse("tidegate_admin").unwrap();
+        RolePlan {
+            place: RolePlace {
+                grant: GrantId::new(at, [7; 10]),
+                target: TargetName::parse("orders").unwrap(),
+                endpoint: PostgresEndpoint {
+                    addr: "db:5432".parse().unwrap(),
+                    dbname: "orders".to_owned(),
+                    server: crate::ServerPin::Certificate {
+                        sha256: String::new(),
+                    },
+                    admin: Some(admin.clone()),
+                },
+                admin,
+                group: Login::parse("app_ro").unwrap(),
+            },
+            principal: PrincipalName::parse("alice").unwrap(),
+            until: at,
+            statement_limit: SignedDuration::from_hours(1),
+            reach: reach.map(|kinds| kinds.iter().copied().collect()),
+        }
+    }
+
+    #[test]
+    fn a_role_is_called_after_its_grant() {
+        let place = plan(None).place;
+        let name = place.role();
+        assert_eq!(
+            name.as_str().strip_prefix(ROLE_PREFIX),
+            place.grant.to_string().strip_prefix("grt_")
+        );
+        assert!(name.as_str().len() < 63);
+    }
+
+    #[test]
+    fn only_what_changes_nothing_is_reading() {
+        let reads = |kinds: &[SqlKind]| plan(Some(kinds)).only_reads();
+        assert!(reads(&[SqlKind::Select, SqlKind::CopyOut, SqlKind::Other]));
+        assert!(!reads(&[SqlKind::Select, SqlKind::CopyIn]));
+        assert!(!plan(None).only_reads());
+    }
+
+    #[test]
+    fn a_policy_that_lets_through_what_the_role_cannot_do_is_wider() {
+        let able = BTreeSet::from([SqlKind::Select]);
+        let beyond = |kinds: &[SqlKind]| plan(Some(kinds)).beyond(&able);
+        assert_eq!(
+            beyond(&[SqlKind::Select, SqlKind::Delete]),
+            [SqlKind::Delete]
+        );
+        assert_eq!(beyond(&[SqlKind::Select, SqlKind::Other]), []);
+        assert_eq!(plan(None).beyond(&able), []);
+    }
+}

@@ -1,0 +1,88 @@
+//! What a database administrator runs so that tidegate can make a role for each grant.
+
+use super::Trouble;
+
+/// How the role of any grant is written in `pg_ident.conf`: the certificate's name is the role's.
+const OWN_ROLES: &str = r"tidegate /^(tg_[0-9a-z]{26})$ \1";
+
+/// The lines of `pg_hba.conf` and `pg_ident.conf` where each grant has a role of its own: whoever is a
+/// member of a role that can be asked for may come, and tidegate's own role, to every database.
+pub(super) fn rules(dbname: &str, roles: &[String], admin: &str, from: &str) -> (String, String) {
+    let mut hba = vec![format!("hostssl all {admin} {from} cert map=tidegate")];
+    let member = |role: &String| format!("hostssl {dbname} +{role} {from} cert map=tidegate");
+    hba.extend(roles.iter().map(member));
+    let ident = [format!("tidegate {admin} {admin}"), OWN_ROLES.to_owned()];
+    (hba.join("\n  "), ident.join("\n  "))
+}
+
+/// The SQL that makes tidegate's own role: as much as it needs and no more. Can be run again.
+pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
+    let name = ident(admin);
+    let text = literal(admin);
+    let groups: Vec<String> = roles.iter().map(|role| ident(role)).collect();
+    let grants: Vec<String> = groups
+        .iter()
+        .map(|role| {
+            format!("    grant {role} to {name} with admin true, inherit false, set true;\n")
+        })
+        .collect();
+    let grants = grants.concat();
+    let grants = literal(&format!("do $grants$\n  begin\n{grants}  end\n  $grants$"));
+    let closing: Vec<String> = groups
+        .iter()
+        .map(|role| format!("-- alter role {role} nologin;\n"))
+        .collect();
+    let closing = closing.concat();
+    format!(
+        "-- The role as which tidegate makes and removes the roles of grants at `{target}` (tg_…).\n\
+         -- Run it as a superuser; it can be run again.\n\
+         do $tidegate$\n\
+         begin\n  \
+           if not exists (select from pg_catalog.pg_roles where rolname = {text}) then\n    \
+             create role {name};\n  \
+           end if;\n  \
+           -- From PostgreSQL 16 on, CREATEROLE gives away only roles that it may administer: these. Their\n  \
+           -- rights it needs only to hand them what a grant's role owned. Before 16 it gives away any role\n  \
+           -- that is no superuser's.\n  \
+           if pg_catalog.current_setting('server_version_num')::int >= 160000 then\n    \
+             execute {grants};\n  \
+           end if;\n\
+         end\n\
+         $tidegate$;\n\
+         alter role {name} with login createrole nosuperuser nocreatedb noreplication nobypassrls\n  \
+           connection limit 32 password null;\n\
+         -- Once nothing else logs in as them, the roles that are asked for are only groups:\n\
+         {closing}"
+    )
+}
+
+/// A target has no role as which roles are made.
+pub fn no_admin_role(target: &str) -> Trouble {
+    Trouble::new(
+        format!("there is no script for {target}"),
+        "it is no database that was added with --admin-role, or you do not manage targets",
+        format!("tidegate target show {target}"),
+    )
+}
+
+fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_of_the_administrator() {
+        let roles = ["app_ro".to_owned(), "it's".to_owned()];
+        insta::assert_snapshot!(
+            "admin_script",
+            admin_script("orders", &roles, "tidegate_admin")
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! What is said about files that may not be touched: `TG621` to `TG624`.
+
+use super::{Shown, Words, named, sentence};
+use crate::FileAccess;
+
+/// Something about files that somebody has to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSaying<'a> {
+    /// Policy does not allow it.
+    Denied {
+        /// What for.
+        access: FileAccess,
+        /// The file, as policy sees it.
+        path: &'a str,
+        /// The policy's `@id`; empty where none allows it.
+        policy: &'a str,
+        /// The policy's `@reason`, or what is missing.
+        reason: &'a str,
+    },
+    /// Nobody can tell which file is meant.
+    Vague {
+        /// What was said: a noun.
+        why: &'a str,
+    },
+    /// rsync may touch other files than those that are named.
+    Option {
+        /// By which option.
+        option: &'a str,
+    },
+    /// rsync cannot be kept to some files where it reads.
+    Sender,
+}
+
+impl Shown for FileSaying<'_> {
+    fn words(&self) -> Words {
+        match self {
+            Self::Denied {
+                access,
+                path,
+                policy,
+                reason,
+            } => {
+                let verb = match access {
+                    FileAccess::Read => "read",
+                    FileAccess::Write => "write",
+                };
+                let (reason, policy) = (sentence(reason), named(policy));
+                Words::new("TG621", format!("you may not {verb} `{path}`: {reason}{policy}"))
+                    .hint("end a directory with a slash, as in  scp -O notes.txt LOGIN+TARGET@BASTION:/srv/in/")
+            }
+            Self::Vague { why } => Words::new(
+                "TG622",
+                format!(
+                    "files are limited here, and it cannot be told which one is meant by {why}"
+                ),
+            )
+            .hint("name it from the root and as it is, as in  sftp> get /var/log/shop/app.log"),
+            Self::Option { option } => Words::new(
+                "TG623",
+                format!("files are limited here, and rsync could leave them by `{option}`"),
+            )
+            .hint("rsync -rt notes/ LOGIN+TARGET@BASTION:/srv/in/"),
+            Self::Sender => Words::new(
+                "TG624",
+                "files are limited here, and rsync cannot be kept to some of them when it reads",
+            )
+            .hint("scp -r LOGIN+TARGET@BASTION:/var/log/shop ."),
+        }
+    }
+}

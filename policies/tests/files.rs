@@ -1,0 +1,240 @@
+//! Rules about files: whom they bind, what they permit, and what they close.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a world that cannot be built fails the test"
+)]
+
+mod world;
+
+use jiff::tz::TimeZone;
+use policies::{
+    Capability, Carrier, Deed, Denial, Document, Extent, Facts, FileAccess, FileDeed, PolicySet,
+    Protocol, Scrutiny, Terms, decide, file_scrutiny, library, may,
+};
+use world::*;
+
+const BASE: &str = r#"
+    @id("connect") permit (principal, action == Jit::Action::"connect", resource);
+    @id("ssh") permit (principal, action in [Jit::Action::"shell", Jit::Action::"exec",
+        Jit::Action::"sftpRead", Jit::Action::"sftpWrite"], resource is Jit::SshHost);
+"#;
+
+const LOGS: &str = r#"
+    @id("connect") permit (principal, action == Jit::Action::"connect", resource);
+    @id("logs") permit (principal, action == Jit::Action::"readFile", resource is Jit::SshHost)
+        when { context.path like "/var/log/*" };
+    @id("in") permit (principal, action == Jit::Action::"writeFile", resource is Jit::SshHost)
+        when { context.path == "/srv/in" || context.path like "/srv/in/*" };
+    @id("sealed") @reason("Sealed.") forbid (principal, action in Jit::Action::"files", resource)
+        when { context.path like "/srv/in/sealed/*" || context.path == "/srv/in/sealed" };
+"#;
+
+fn policies(text: &str) -> PolicySet {
+    let documents = [Document::new("files.cedar", text)];
+    PolicySet::load(&documents, None, TimeZone::UTC).expect("good policies")
+}
+
+fn shipped_and(text: &str) -> PolicySet {
+    let library = library();
+    let mut documents = library.policies;
+    documents.push(Document::new("more.cedar", text));
+    PolicySet::load(&documents, Some(&library.quorums), TimeZone::UTC).expect("good policies")
+}
+
+fn granted() -> Facts {
+    facts().with_grant(grant(1, "alice", "web1", "deploy"))
+}
+
+fn terms(policies: &PolicySet) -> Terms {
+    let ask = ask("alice", "web1", "deploy", Protocol::Ssh);
+    let permit = decide(policies, &granted(), &ask, noon());
+    permit.expect("a permit").spend()
+}
+
+fn looked_at(policies: &PolicySet) -> Scrutiny {
+    file_scrutiny(policies, &granted(), &terms(policies), noon())
+}
+
+fn does(policies: &PolicySet, deed: &Deed) -> Result<(), Denial> {
+    may(policies, &granted(), &terms(policies), deed, noon())
+}
+
+fn exec(command: &str) -> Deed {
+    let command = command.to_owned();
+    Deed::Exec { command }
+}
+
+fn sftp() -> Deed {
+    let name = "sftp".to_owned();
+    Deed::Subsystem { name }
+}
+
+fn file(access: FileAccess, path: &str, extent: Extent, carrier: Carrier) -> Deed {
+    Deed::File(FileDeed {
+        access,
+        path: path.to_owned(),
+        extent,
+        carrier,
+    })
+}
+
+#[track_caller]
+fn check(policies: &PolicySet, access: FileAccess, path: &str, extent: Extent, want: bool) {
+    for carrier in [Carrier::Sftp, Carrier::Command("scp -t x".to_owned())] {
+        let deed = file(access, path, extent, carrier);
+        assert_eq!(does(policies, &deed).is_ok(), want, "{deed:?}");
+    }
+}
+
+#[test]
+fn where_no_policy_is_about_files_all_is_as_without_such_rules() {
+    let policies = policies(BASE);
+    assert_eq!(looked_at(&policies), Scrutiny::Unread);
+    for deed in [Deed::Shell, exec("id"), sftp(), exec("scp -t /etc")] {
+        assert_eq!(does(&policies, &deed), Ok(()), "{deed:?}");
+    }
+    check(
+        &policies,
+        FileAccess::Write,
+        "/etc/passwd",
+        Extent::One,
+        true,
+    );
+}
+
+#[test]
+fn a_file_that_is_asked_about_where_files_are_free_is_what_carries_it() {
+    let policies = policies(&BASE.replace("Jit::Action::\"exec\",", ""));
+    let command = Carrier::Command("scp -t /tmp".to_owned());
+    let deed = file(FileAccess::Write, "/tmp", Extent::One, command);
+    assert!(does(&policies, &deed).is_err());
+    let deed = file(FileAccess::Write, "/tmp", Extent::One, Carrier::Sftp);
+    assert!(does(&policies, &deed).is_ok());
+}
+
+#[test]
+fn the_shipped_policies_leave_files_free() {
+    let policies = shipped_and("");
+    assert_eq!(looked_at(&policies), Scrutiny::Unread);
+    assert_eq!(does(&policies, &Deed::Shell), Ok(()));
+}
+
+#[test]
+fn a_permit_is_bound_to_paths_and_to_a_direction() {
+    let policies = policies(LOGS);
+    assert_eq!(looked_at(&policies), Scrutiny::Each);
+    let (read, write) = (FileAccess::Read, FileAccess::Write);
+    check(&policies, read, "/var/log/syslog", Extent::One, true);
+    check(&policies, write, "/var/log/syslog", Extent::One, false);
+    check(&policies, read, "/var/logs", Extent::One, false);
+    check(&policies, read, "/etc/passwd", Extent::One, false);
+    check(&policies, write, "/srv/in/a", Extent::One, true);
+    check(&policies, read, "/srv/in/a", Extent::One, false);
+    check(&policies, write, "/srv/in/sealed/a", Extent::One, false);
+    check(&policies, read, "~/a", Extent::One, false);
+}
+
+#[test]
+fn a_whole_directory_is_permitted_only_where_everything_below_it_is() {
+    let policies = policies(LOGS);
+    let (read, write) = (FileAccess::Read, FileAccess::Write);
+    check(&policies, read, "/var/log/", Extent::Tree, true);
+    check(&policies, read, "/var/log", Extent::Tree, false);
+    check(&policies, read, "/var/log/apt", Extent::Tree, true);
+    check(&policies, read, "/", Extent::Tree, false);
+    check(&policies, write, "/srv/in", Extent::Tree, false);
+    check(&policies, write, "/srv/in/open", Extent::Tree, true);
+    check(&policies, write, "/srv/in/sealed", Extent::Tree, false);
+    check(&policies, write, "/srv/in/sealed2", Extent::Tree, true);
+}
+
+#[test]
+fn a_pattern_with_a_star_elsewhere_permits_files_and_no_directory() {
+    let policies = policies(
+        r#"@id("connect") permit (principal, action == Jit::Action::"connect", resource);
+        @id("csv") permit (principal, action == Jit::Action::"readFile", resource is Jit::SshHost)
+        when { context.path like "/srv/*.csv" };"#,
+    );
+    check(&policies, FileAccess::Read, "/srv/a.csv", Extent::One, true);
+    check(
+        &policies,
+        FileAccess::Read,
+        "/srv/a.csv",
+        Extent::Tree,
+        false,
+    );
+    check(
+        &policies,
+        FileAccess::Read,
+        "/srv/a.txt",
+        Extent::One,
+        false,
+    );
+}
+
+#[test]
+fn whom_some_files_are_closed_to_has_no_shell_and_no_other_commands() {
+    let bound = shipped_and(
+        r#"@id("no-writes") @reason("Look, do not touch.")
+        forbid (principal in Jit::Group::"sre", action == Jit::Action::"writeFile", resource);"#,
+    );
+    assert_eq!(looked_at(&bound), Scrutiny::Each);
+    for deed in [Deed::Shell, exec("cat /etc/passwd"), exec("scp -t /tmp")] {
+        assert!(does(&bound, &deed).is_err(), "{deed:?}");
+    }
+    assert_eq!(does(&bound, &sftp()), Ok(()));
+    check(&bound, FileAccess::Read, "/etc/passwd", Extent::Tree, true);
+    check(&bound, FileAccess::Write, "/tmp/a", Extent::One, false);
+    let capabilities = terms(&bound).capabilities;
+    assert_eq!(capabilities, [Capability::SftpRead].into());
+    let eased = shipped_and(
+        r#"@id("no-writes") forbid (principal in Jit::Group::"sre",
+            action == Jit::Action::"writeFile", resource);
+        @id("shells-all-the-same") permit (principal in Jit::Group::"sre",
+            action == Jit::Action::"anyFile", resource);"#,
+    );
+    assert_eq!(does(&eased, &Deed::Shell), Ok(()));
+    assert_eq!(does(&eased, &exec("cat /etc/passwd")), Ok(()));
+}
+
+#[test]
+fn whom_a_rule_about_paths_is_not_about_stays_free() {
+    let policies = shipped_and(
+        r#"@id("others") forbid (principal in Jit::Group::"contractors",
+            action in Jit::Action::"files", resource) when { !(context.path like "/srv/*") };"#,
+    );
+    assert_eq!(looked_at(&policies), Scrutiny::Unread);
+    assert_eq!(does(&policies, &Deed::Shell), Ok(()));
+}
+
+#[test]
+fn what_carries_files_needs_no_permit_where_files_are_bound_but_a_forbid_holds() {
+    let bound = policies(LOGS);
+    assert_eq!(does(&bound, &sftp()), Ok(()));
+    let no_scp = policies(&format!(
+        r#"{LOGS} @id("no-scp") forbid (principal, action == Jit::Action::"exec", resource)
+        when {{ context.command like "scp *" }};
+        @id("no-sftp-reads") forbid (principal, action == Jit::Action::"sftpRead", resource);"#
+    ));
+    let command = Carrier::Command("scp -f /var/log/a".to_owned());
+    let read = |carrier| file(FileAccess::Read, "/var/log/a", Extent::One, carrier);
+    assert!(does(&no_scp, &read(command)).is_err());
+    assert!(does(&no_scp, &read(Carrier::Sftp)).is_err());
+    let rsync = Carrier::Command("rsync --server --sender . /var/log/a".to_owned());
+    assert_eq!(does(&no_scp, &read(rsync)), Ok(()));
+    assert_eq!(does(&no_scp, &sftp()), Ok(()), "writing is open");
+}
+
+#[test]
+fn a_session_keeps_to_what_it_was_let_in_for() {
+    let connect_only = policies(
+        r#"@id("connect") permit (principal, action == Jit::Action::"connect", resource);"#,
+    );
+    let old = terms(&connect_only);
+    let now = policies(LOGS);
+    let deed = file(FileAccess::Read, "/var/log/a", Extent::One, Carrier::Sftp);
+    assert!(may(&now, &granted(), &old, &deed, noon()).is_err());
+    let old = terms(&policies(BASE));
+    assert_eq!(may(&now, &granted(), &old, &deed, noon()), Ok(()));
+}

@@ -1,0 +1,219 @@
+//! A connection of our own to a database server, to look after the roles of grants there.
+//!
+//! Simple queries only, one after the other, each with a limit; answers are small and kept whole.
+//! Does not know what is asked.
+
+use std::time::Duration;
+
+use ca::PassKey;
+use policies::{Login, PostgresEndpoint};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time;
+use tokio_rustls::client::TlsStream;
+
+use super::back::{self, LoginError};
+use super::tls::Trust;
+use super::wire::{self, Fields, message, put_text};
+use crate::session::dial::dial;
+use crate::session::protocol::ConnectError;
+
+/// How long the server may take to let us in, and to answer one query.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// How many rows an answer may have.
+const ROWS_MAX: usize = 10_000;
+
+/// How long the server lets us wait for what others hold, so that it is an error there before it is
+/// one here; and that nothing which somebody has put into a schema of theirs is called by us.
+const SETTINGS: &str = "set lock_timeout = '5s'; set statement_timeout = '12s'; \
+                        set standard_conforming_strings = on; set search_path = pg_catalog, pg_temp";
+
+/// One row: each value as text, or nothing.
+pub(crate) type Row = Vec<Option<Vec<u8>>>;
+
+/// A server that let us in.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    tls: TlsStream<TcpStream>,
+    version: u32,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    /// We did not get in, or the connection broke.
+    #[error("reach the server as `{admin}`")]
+    Connect {
+        /// As whom.
+        admin: Login,
+        /// What went wrong.
+        source: ConnectError,
+    },
+    /// It took too long.
+    #[error("the server does not answer in time")]
+    Slow,
+    /// The server refused a query.
+    #[error("the server says: {}: {message}", state(.sqlstate))]
+    Said {
+        /// The SQLSTATE.
+        sqlstate: Vec<u8>,
+        /// What it said.
+        message: String,
+    },
+    /// It answered what makes no sense.
+    #[error("the server's answer makes no sense")]
+    Nonsense,
+    /// The role's own server processes did not end.
+    #[error("{left} of its server processes do not end")]
+    Alive {
+        /// How many.
+        left: usize,
+    },
+    /// It is still there though the server says it was dropped.
+    #[error("the role is still there")]
+    StillThere,
+}
+
+fn state(sqlstate: &[u8]) -> String {
+    String::from_utf8_lossy(sqlstate).into_owned()
+}
+
+impl Admin {
+    /// Logs in at one database.
+    pub(crate) async fn enter(
+        endpoint: &PostgresEndpoint,
+        database: &str,
+        admin: &Login,
+        key: &PassKey,
+    ) -> Result<Self, AdminError> {
+        let refuse = |source| AdminError::Connect {
+            admin: admin.clone(),
+            source,
+        };
+        let entering = async {
+            let trust = Trust::new(&endpoint.server, &endpoint.addr.host, Some(key))
+                .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+            let stream = dial(&endpoint.addr).await.map_err(ConnectError::from)?;
+            let mut tls = back::secure(stream, &trust).await?;
+            let name = [("application_name".to_owned(), "tidegate".to_owned())];
+            let greeting = back::login(&mut tls, admin.as_str(), database, &name).await;
+            let greeting = greeting.map_err(|refused| refused.error)?;
+            Ok((tls, back::major_version(&greeting.before).unwrap_or(0)))
+        };
+        let entered = time::timeout(ANSWER_LIMIT, entering).await;
+        let (tls, version) = entered
+            .map_err(|_elapsed| AdminError::Slow)?
+            .map_err(refuse)?;
+        let mut entered = Self { tls, version };
+        entered.run(SETTINGS).await?;
+        Ok(entered)
+    }
+
+    /// The server's major version; 0 where it does not say.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Runs a query and gives back the rows of all its statements. One that fails ends the query; the
+    /// connection stays usable.
+    pub(crate) async fn run(&mut self, sql: impl AsRef<[u8]>) -> Result<Vec<Row>, AdminError> {
+        let mut query = Vec::new();
+        message(&mut query, b'Q', |body| put_text(body, sql.as_ref()));
+        let running = time::timeout(ANSWER_LIMIT, self.ask(&query)).await;
+        running.map_err(|_elapsed| AdminError::Slow)?
+    }
+
+    async fn ask(&mut self, query: &[u8]) -> Result<Vec<Row>, AdminError> {
+        let broken = |_gone| AdminError::Nonsense;
+        self.tls.write_all(query).await.map_err(broken)?;
+        self.tls.flush().await.map_err(broken)?;
+        let (mut rows, mut failed) = (Vec::new(), None);
+        loop {
+            let read = back::read_message(&mut self.tls).await;
+            let (kind, body) = read.map_err(|_broken: LoginError| AdminError::Nonsense)?;
+            match kind {
+                b'D' if rows.len() < ROWS_MAX => {
+                    rows.push(row(&body).ok_or(AdminError::Nonsense)?);
+                }
+                b'D' => return Err(AdminError::Nonsense),
+                b'E' => failed = Some(said(&body)),
+                b'Z' => return failed.map_or(Ok(rows), Err),
+                _other => {}
+            }
+        }
+    }
+
+    /// Says goodbye. Whether it is heard makes no difference.
+    pub(crate) async fn leave(mut self) {
+        let mut goodbye = Vec::new();
+        message(&mut goodbye, b'X', |_nothing| {});
+        let leaving = async {
+            if self.tls.write_all(&goodbye).await.is_ok() {
+                let _closed_either_way = self.tls.shutdown().await;
+            }
+        };
+        drop(time::timeout(ANSWER_LIMIT, leaving).await);
+    }
+}
+
+fn said(body: &[u8]) -> AdminError {
+    match wire::complaint(b'E', body) {
+        Ok(said) => AdminError::Said {
+            sqlstate: said.sqlstate.to_vec(),
+            message: String::from_utf8_lossy(said.message).into_owned(),
+        },
+        Err(_cut_short) => AdminError::Nonsense,
+    }
+}
+
+/// The values of a `DataRow`.
+fn row(body: &[u8]) -> Option<Row> {
+    let mut fields = Fields::new(b'D', body);
+    let count = fields.u16().ok()?;
+    let mut rest = fields.rest();
+    let mut values = Vec::new();
+    for _value in 0..count {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*length);
+        if length < 0 {
+            values.push(None);
+            rest = behind;
+            continue;
+        }
+        let (value, after) = behind.split_at_checked(usize::try_from(length).ok()?)?;
+        values.push(Some(value.to_vec()));
+        rest = after;
+    }
+    rest.is_empty().then_some(values)
+}
+
+/// A value of a row as text; empty where there is none.
+pub(crate) fn text(row: &Row, column: usize) -> String {
+    let value = row.get(column).and_then(Option::as_deref);
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_whole_or_not_at_all() {
+        let mut body = vec![0, 3];
+        for value in [Some(&b"a"[..]), None, Some(b"")] {
+            let length = value.map_or(-1, |value| i32::try_from(value.len()).unwrap());
+            body.extend(length.to_be_bytes());
+            body.extend(value.unwrap_or_default());
+        }
+        let read = row(&body).unwrap();
+        assert_eq!(read, [Some(b"a".to_vec()), None, Some(Vec::new())]);
+        assert_eq!(
+            (text(&read, 0).as_str(), text(&read, 1).as_str()),
+            ("a", "")
+        );
+        assert_eq!(row(&body[..body.len() - 1]), None);
+        body.push(0);
+        assert_eq!(row(&body), None);
+    }
+}

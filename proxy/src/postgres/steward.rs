@@ -1,0 +1,120 @@
+//! Makes the role of a grant at its database, and takes it away with everything it left behind.
+//!
+//! Removing is good from any point: what is not there is passed over, so it can be tried again after
+//! whatever went wrong. First the role can log in no more, and last it is looked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ca::PassKey;
+use control::roles::{Made, Removed};
+use policies::{FENCED, RolePlace, RolePlan, SqlKind};
+use tokio::time;
+
+use super::admin::{Admin, AdminError, text};
+use super::role;
+
+/// Between two looks whether a role's server processes are gone.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often is looked: ten seconds long.
+const LOOKS: u32 = 500;
+
+/// Makes a role. There is none of its name.
+pub(crate) async fn make(plan: &RolePlan, key: &PassKey) -> Result<Made, AdminError> {
+    let place = &plan.place;
+    let endpoint = &place.endpoint;
+    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    let seen = admin.run(role::survey(&place.group)).await?;
+    let seen = seen.first().ok_or(AdminError::Nonsense)?;
+    let able: BTreeSet<SqlKind> = FENCED
+        .into_iter()
+        .enumerate()
+        .filter(|(column, _kind)| text(seen, *column) == "t")
+        .map(|(_column, kind)| kind)
+        .collect();
+    let path = role::search_path(&text(seen, FENCED.len()), &place.group);
+    let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
+    let sql = role::make(plan, &path, only_reads, admin.version());
+    admin.run(sql).await?;
+    admin.leave().await;
+    Ok(Made { able })
+}
+
+/// Ends whatever a role does and removes it.
+pub(crate) async fn remove(place: &RolePlace, key: &PassKey) -> Result<Removed, AdminError> {
+    let (endpoint, name) = (&place.endpoint, place.role());
+    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    let mut removed = Removed::default();
+    let Some(oid) = number(&mut admin, place).await? else {
+        admin.leave().await;
+        return Ok(removed);
+    };
+    admin.run(role::shut(&name)).await?;
+    removed.backends = end_all(&mut admin, place).await?;
+    removed.prepared = roll_back_all(&mut admin, place, key).await?;
+    let traces = admin.run(role::traces(oid)).await?;
+    for database in traces.iter().map(|row| text(row, 0)) {
+        if database != endpoint.dbname {
+            let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
+            there.run(role::hand_over(&name, &place.group)).await?;
+            there.leave().await;
+        }
+        removed.databases.push(database);
+    }
+    // Once in any case: it also takes away what is in no database.
+    admin.run(role::hand_over(&name, &place.group)).await?;
+    admin.run(role::remove(&name)).await?;
+    if number(&mut admin, place).await?.is_some() {
+        return Err(AdminError::StillThere);
+    }
+    admin.leave().await;
+    Ok(removed)
+}
+
+async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, AdminError> {
+    let found = admin.run(role::find(&place.role())).await?;
+    let number = |row| text(row, 0).parse().map_err(|_odd| AdminError::Nonsense);
+    found.first().map(number).transpose()
+}
+
+/// Ends the role's server processes and returns how many there were once all are gone.
+async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError> {
+    let mut seen = BTreeSet::new();
+    let mut left = 0;
+    for _look in 0..LOOKS {
+        let alive = admin.run(role::end(place, admin.version())).await?;
+        if alive.is_empty() {
+            return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
+        }
+        left = alive.len();
+        seen.extend(alive.iter().map(|row| text(row, 0)));
+        time::sleep(PAUSE).await;
+    }
+    Err(AdminError::Alive { left })
+}
+
+/// Rolls back what the role has prepared, each in its database, and returns how many there were.
+async fn roll_back_all(
+    admin: &mut Admin,
+    place: &RolePlace,
+    key: &PassKey,
+) -> Result<u64, AdminError> {
+    let name = place.role();
+    let mut prepared: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for row in admin.run(role::prepared(&name)).await? {
+        let gid = row.first().cloned().flatten().unwrap_or_default();
+        prepared.entry(text(&row, 1)).or_default().push(gid);
+    }
+    let mut count = 0_u64;
+    for (database, gids) in prepared {
+        let mut there = Admin::enter(&place.endpoint, &database, &place.admin, key).await?;
+        there.run(role::become_role(&name)).await?;
+        for gid in gids {
+            there.run(role::roll_back(&gid)).await?;
+            count = count.saturating_add(1);
+        }
+        there.leave().await;
+    }
+    Ok(count)
+}

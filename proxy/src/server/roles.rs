@@ -1,0 +1,80 @@
+//! Makes and removes the roles of grants, each time with a certificate that is made for it.
+
+use std::fmt;
+use std::time::Duration;
+
+use ca::{Authority, PassKey, RolesOrder};
+use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault};
+use control::{Broker, entropy};
+use policies::{RolePlace, RolePlan};
+use tokio::time;
+
+use crate::postgres::steward;
+use crate::session::chain;
+
+/// How long it may take to make a role: a session waits for it.
+const MAKE_LIMIT: Duration = Duration::from_secs(15);
+
+/// How long it may take to remove one.
+const REMOVE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What is needed to work at databases.
+pub(super) struct Steward {
+    pub(super) broker: Broker,
+    pub(super) authority: Authority,
+}
+
+impl fmt::Debug for Steward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Steward").finish_non_exhaustive()
+    }
+}
+
+impl Steward {
+    async fn key(&self, place: &RolePlace) -> Result<PassKey, RoleFault> {
+        let mut rng = entropy::rng();
+        let order = RolesOrder {
+            place,
+            now: self.broker.clock().now(),
+            rng: &mut rng,
+        };
+        let issued = self
+            .authority
+            .issue_roles(order, self.broker.journal())
+            .await;
+        issued.map_err(|refused| fault(&refused))
+    }
+
+    async fn made(&self, plan: &RolePlan) -> Result<Made, RoleFault> {
+        let key = self.key(&plan.place).await?;
+        let made = time::timeout(MAKE_LIMIT, steward::make(plan, &key)).await;
+        made.map_err(|_elapsed| slow())?
+            .map_err(|refused| fault(&refused))
+    }
+
+    async fn removed(&self, place: &RolePlace) -> Result<Removed, RoleFault> {
+        let key = self.key(place).await?;
+        let removed = time::timeout(REMOVE_LIMIT, steward::remove(place, &key)).await;
+        removed
+            .map_err(|_elapsed| slow())?
+            .map_err(|refused| fault(&refused))
+    }
+}
+
+impl Hand for Steward {
+    fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a> {
+        Box::pin(self.made(plan))
+    }
+
+    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a> {
+        Box::pin(self.removed(place))
+    }
+}
+
+fn fault(refused: &(dyn std::error::Error + 'static)) -> RoleFault {
+    RoleFault(chain(refused))
+}
+
+fn slow() -> RoleFault {
+    RoleFault("the server does not answer in time".to_owned())
+}

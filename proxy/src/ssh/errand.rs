@@ -1,0 +1,216 @@
+//! Commands that carry files: whether a command line is one, which way it carries, and what for.
+//!
+//! A shell at the target reads the line, and nobody here knows which. So a line is *plain* only if
+//! every shell reads it in the same way; where files are bound by policy only plain lines pass.
+//! Decides nothing, and follows nothing.
+
+use super::rsync;
+use super::scp::Invocation as Scp;
+use super::whereabouts::{self, Vague};
+
+/// Where programs are that nobody but the target's own people put there.
+const FOLDERS: [&[u8]; 6] = [
+    b"",
+    b"/bin/",
+    b"/usr/bin/",
+    b"/usr/local/bin/",
+    b"/opt/homebrew/bin/",
+    b"/usr/libexec/",
+];
+
+/// A command that carries files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// Legacy scp.
+    Scp(Scp),
+    /// rsync.
+    Rsync(rsync::Invocation),
+}
+
+/// A command line, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its words, without quotes.
+    pub words: Vec<Word>,
+    /// Whether every shell reads it like that.
+    pub plain: bool,
+}
+
+/// One word of a command line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word {
+    /// What it says.
+    pub text: Vec<u8>,
+    /// Whether it begins with a tilde that stands for the account's home.
+    pub home: bool,
+}
+
+impl Errand {
+    /// What a command line is, if it carries files.
+    pub fn of(command: &[u8]) -> Option<Self> {
+        let line = Line::parse(command);
+        let (program, rest) = line.words.split_first()?;
+        let folder = program.text.iter().rposition(|byte| *byte == b'/');
+        let (folder, name) = program
+            .text
+            .split_at(folder.map_or(0, |at| at.saturating_add(1)));
+        let plain = line.plain && FOLDERS.contains(&folder);
+        match name {
+            b"scp" => Scp::parse(rest, plain).map(Self::Scp),
+            b"rsync" => rsync::Invocation::parse(rest, plain).map(Self::Rsync),
+            _ => None,
+        }
+    }
+}
+
+impl Word {
+    /// Where it leads, as a path of the target.
+    pub fn place(&self) -> Result<String, Vague> {
+        let name = match self.text.strip_prefix(b"~") {
+            Some(rest) if self.home => {
+                let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
+                rest.get(slashes..).unwrap_or_default()
+            }
+            _ => &self.text,
+        };
+        whereabouts::settle(name, None)
+    }
+}
+
+impl Line {
+    /// Takes a line apart. What some shell would do more with than this is kept as it stands, and
+    /// the line is not plain.
+    pub fn parse(line: &[u8]) -> Self {
+        let mut parsed = Self {
+            words: Vec::new(),
+            plain: true,
+        };
+        let mut word: Option<Word> = None;
+        let mut bytes = line.iter().copied();
+        while let Some(byte) = bytes.next() {
+            if byte == b' ' {
+                parsed.words.extend(word.take());
+                continue;
+            }
+            let begins = word.is_none();
+            let word = word.get_or_insert_default();
+            match byte {
+                b'\'' | b'"' => parsed.plain &= quoted(&mut bytes, &mut word.text, byte),
+                b'\\' => match bytes.next() {
+                    // A line break after it would vanish, and letters mean something to fish.
+                    Some(next) => {
+                        parsed.plain &= !next.is_ascii_alphanumeric() && !next.is_ascii_control();
+                        word.text.push(next);
+                    }
+                    None => parsed.plain = false,
+                },
+                b'~' if begins => {
+                    word.home = true;
+                    word.text.push(byte);
+                }
+                _ => {
+                    parsed.plain &= is_plain(byte, begins);
+                    word.text.push(byte);
+                }
+            }
+        }
+        parsed.words.extend(word);
+        // A tilde with a name behind it is somebody's home.
+        parsed.plain &= parsed
+            .words
+            .iter()
+            .all(|word| !word.home || word.text == b"~" || word.text.starts_with(b"~/"));
+        parsed
+    }
+}
+
+/// Takes what is between quotes. Whether every shell reads that as it stands.
+fn quoted(bytes: &mut impl Iterator<Item = u8>, text: &mut Vec<u8>, quote: u8) -> bool {
+    let mut plain = true;
+    for byte in bytes {
+        if byte == quote {
+            return plain;
+        }
+        plain &= !matches!(byte, b'\\' | b'!' | b'\n' | b'\r' | 0);
+        plain &= quote == b'\'' || !matches!(byte, b'$' | b'`');
+        text.push(byte);
+    }
+    false
+}
+
+/// Whether no shell does anything with this byte where it stands by itself.
+fn is_plain(byte: u8, begins: bool) -> bool {
+    match byte {
+        b'=' | b'%' | b'+' | b'@' | b':' | b',' => !begins || matches!(byte, b'+' | b'@' | b','),
+        b'/' | b'.' | b'_' | b'-' => true,
+        other => other.is_ascii_alphanumeric() || !other.is_ascii(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, want: &[&str], plain: bool) {
+        let parsed = Line::parse(line.as_bytes());
+        let words = parsed.words.iter();
+        let words = words.map(|word| String::from_utf8_lossy(&word.text).into_owned());
+        assert_eq!(words.collect::<Vec<_>>(), want);
+        assert_eq!(parsed.plain, plain, "{line}");
+    }
+
+    #[test]
+    fn words_are_what_every_shell_takes_them_for() {
+        check("scp -t /srv/in", &["scp", "-t", "/srv/in"], true);
+        check("scp  -t 'a b'", &["scp", "-t", "a b"], true);
+        check(r#"scp -t "a b"/c"#, &["scp", "-t", "a b/c"], true);
+        check(r"scp -t a\ b", &["scp", "-t", "a b"], true);
+        check("scp -t ~/in", &["scp", "-t", "~/in"], true);
+        check("scp -t ''", &["scp", "-t", ""], true);
+    }
+
+    #[test]
+    fn what_a_shell_would_do_more_with_is_not_plain() {
+        for line in [
+            "scp -t /srv/in; id",
+            "scp -t `id`",
+            "scp -t $(id)",
+            "scp -t \"$HOME\"",
+            "scp -f /srv/*",
+            "scp -f /srv/[ab]",
+            "scp -f /srv/{a,b}",
+            "scp -t a>b",
+            "scp -t a\nid",
+            "scp -t a & id",
+            "scp -t ~root/in",
+            "scp -t '~'root/in\\",
+            "scp -t 'open",
+            "scp -t a#",
+            "scp -t =ls",
+            "scp -t a!b",
+            "scp -t a\\nb",
+            "scp\t-t a",
+        ] {
+            assert!(!Line::parse(line.as_bytes()).plain, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_the_programs_of_the_target_count_as_plain() {
+        let plain = |line: &str| match Errand::of(line.as_bytes()) {
+            Some(Errand::Scp(scp)) => Some(scp.plain),
+            Some(Errand::Rsync(rsync)) => Some(rsync.plain),
+            None => None,
+        };
+        assert_eq!(plain("scp -t /srv/in"), Some(true));
+        assert_eq!(plain("/usr/bin/scp -t /srv/in"), Some(true));
+        assert_eq!(plain("/srv/in/scp -t /srv/in"), Some(false));
+        assert_eq!(plain("./scp -t /srv/in"), Some(false));
+        assert_eq!(plain("rsync --server -r . /srv/in"), Some(true));
+        assert_eq!(plain("sudo scp -t /srv/in"), None);
+        assert_eq!(plain("scp a b"), None);
+        assert_eq!(plain("id"), None);
+        assert_eq!(plain(""), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! How much of one file passed one way, and its digest.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use recorder::Transfer;
+
+/// How much passed of one file, one way.
+#[derive(Default)]
+pub(super) struct Sum {
+    bytes: u64,
+    /// Where the first bytes stand in the file.
+    start: Option<u64>,
+    /// Where the next ones stand, if they follow.
+    next: u64,
+    /// How many bytes were refused after they had passed.
+    pub(super) refused: u64,
+    digest: Option<Context>,
+    /// Whether something stood elsewhere than where it would follow, or was refused.
+    torn: bool,
+}
+
+impl std::fmt::Debug for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sum")
+            .field("bytes", &self.bytes)
+            .field("torn", &self.torn)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sum {
+    /// So many bytes follow, which stand there in the file.
+    pub(super) fn begin(&mut self, offset: u64, length: u32) {
+        let follows = self.start.is_none() || self.next == offset;
+        self.start.get_or_insert(offset);
+        self.torn |= !follows;
+        self.bytes = self.bytes.saturating_add(u64::from(length));
+        self.next = offset.saturating_add(u64::from(length));
+    }
+
+    /// Some of them.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        if self.torn {
+            self.digest = None;
+        } else {
+            self.digest
+                .get_or_insert_with(|| Context::new(&SHA256))
+                .update(bytes);
+        }
+    }
+
+    /// So many of them came to nothing.
+    pub(super) fn refuse(&mut self, length: u32) {
+        self.refused = self.refused.saturating_add(u64::from(length));
+        self.torn = true;
+    }
+
+    /// All of it.
+    pub(super) fn finish(self) -> Transfer {
+        let digest = self.digest.filter(|_| !self.torn);
+        Transfer {
+            bytes: self.bytes.saturating_sub(self.refused),
+            start: self.start.unwrap_or_default(),
+            digest: digest.and_then(|digest| digest.finish().as_ref().try_into().ok()),
+        }
+    }
+}

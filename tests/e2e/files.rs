@@ -1,0 +1,380 @@
+//! Files over `sftp`, `scp -O` and `rsync` with stock clients: what the recording tells of them, and
+//! what rules about files let through.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tests::World;
+
+use crate::{err, out};
+
+/// What tidegate ends a refused command with.
+const REFUSED: i32 = 77;
+
+/// A directory to read from and one to write to, at the target, and rules that keep alice to them.
+struct Desk {
+    world: World,
+    dir: PathBuf,
+}
+
+impl Desk {
+    /// Without rules.
+    fn free() -> Self {
+        let world = World::new();
+        world.grant_ssh("10m");
+        let dir = world.dir().join("people/alice/desk");
+        for name in ["in", "out", "other"] {
+            fs::create_dir_all(dir.join(name)).expect("a directory is made");
+        }
+        fs::write(dir.join("out/log"), "a line\n").expect("a file is made");
+        fs::write(dir.join("other/secret"), "a secret\n").expect("a file is made");
+        fs::write(dir.join("notes"), "some notes\n").expect("a file is made");
+        Self { world, dir }
+    }
+
+    /// Alice reads below `out` and writes below `in`.
+    fn bound() -> Self {
+        let desk = Self::free();
+        let below = |name: &str| desk.at(name);
+        desk.world.add_policy(&format!(
+            "@id(\"read-out\")\n@reason(\"Fetch what lies in out.\")\n\
+             forbid (principal in Jit::Group::\"sre\", action == Jit::Action::\"readFile\", resource)\n\
+             unless {{ context.path like \"{}/*\" }};\n\
+             @id(\"hand-in\")\n@reason(\"Hand in at in.\")\n\
+             forbid (principal in Jit::Group::\"sre\", action == Jit::Action::\"writeFile\", resource)\n\
+             unless {{ context.path like \"{}/*\" }};\n",
+            below("out"),
+            below("in"),
+        ));
+        desk
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.dir.join(name).display().to_string()
+    }
+
+    fn remote(&self, name: &str) -> String {
+        format!("{}:{}", self.world.address(), self.at(name))
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.dir.join(name)).ok()
+    }
+
+    fn scp(&self, args: &[&str]) -> Output {
+        let port = self.world.ssh_port();
+        let line = [&["scp", "-O", "-q", "-P", &port], args].concat();
+        self.world.alice().output(&line).expect("scp runs")
+    }
+
+    fn rsync(&self, args: &[&str]) -> Output {
+        let shell = format!("ssh -p {}", self.world.ssh_port());
+        let line = [&["rsync", "-e", &shell], args].concat();
+        self.world.alice().output(&line).expect("rsync runs")
+    }
+
+    fn sftp(&self, lines: &str) -> Output {
+        let (port, address) = (self.world.ssh_port(), self.world.address());
+        let batch = self.world.dir().join("batch");
+        fs::write(&batch, lines).expect("a batch is written");
+        let batch = batch.display().to_string();
+        let line = ["sftp", "-P", &port, "-b", &batch, &address];
+        self.world.alice().output(&line).expect("sftp runs")
+    }
+
+    /// What the recordings of all sessions tell, as text.
+    fn told(&self) -> String {
+        let sessions = self.world.ended_sessions();
+        let ids = sessions.iter().filter_map(|session| session["id"].as_str());
+        ids.map(|id| {
+            assert!(self.world.verify(id).0);
+            self.world.exported(id, "--text")
+        })
+        .collect()
+    }
+}
+
+fn sha256(path: &Path) -> String {
+    let ran = Command::new("sha256sum")
+        .arg(path)
+        .output()
+        .expect("sha256sum runs");
+    out(&ran).split(' ').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_legacy_scp_moves_is_told_with_its_digest() {
+    let desk = Desk::free();
+    let tree = desk.dir.join("tree");
+    fs::create_dir_all(tree.join("deep")).unwrap();
+    fs::write(tree.join("deep/big"), vec![7; 700_000]).unwrap();
+    fs::write(tree.join("empty"), "").unwrap();
+    let (up, down) = (desk.remote("in/"), desk.remote("in/tree/deep/big"));
+    assert!(
+        desk.scp(&["-r", "-p", &desk.at("tree"), &up])
+            .status
+            .success()
+    );
+    assert!(desk.scp(&[&down, &desk.at("back")]).status.success());
+    let gone = desk.scp(&[&desk.remote("gone"), &desk.at("back")]);
+    assert!(err(&gone).contains("No such file"), "{}", err(&gone));
+    assert_eq!(
+        sha256(&tree.join("deep/big")),
+        sha256(&desk.dir.join("back"))
+    );
+    let told = desk.told();
+    let digest = sha256(&desk.dir.join("back"));
+    for line in [
+        format!("mkdir {} (mode=", desk.at("in/tree")),
+        format!(
+            "close {}, 700000 bytes written sha256 {digest}",
+            desk.at("in/tree/deep/big")
+        ),
+        format!(
+            "close {}, 700000 bytes read sha256 {digest}",
+            desk.at("in/tree/deep/big")
+        ),
+        format!("close {} sha256 e3b0c442", desk.at("in/tree/empty")),
+        format!(
+            "open {}: failed, scp: {}: No such file",
+            desk.at("gone"),
+            desk.at("gone")
+        ),
+    ] {
+        assert!(told.contains(&line), "`{line}` in {told}");
+    }
+}
+
+#[test]
+fn what_rsync_moves_is_told_as_streams() {
+    let desk = Desk::free();
+    assert!(
+        desk.rsync(&["-a", &desk.at("notes"), &desk.remote("in/")])
+            .status
+            .success()
+    );
+    assert!(
+        desk.rsync(&["-a", &desk.remote("out/log"), &desk.at("back")])
+            .status
+            .success()
+    );
+    let told = desk.told();
+    let (up, down) = (desk.at("in/"), desk.at("out/log"));
+    assert!(
+        told.contains(&format!("rsync {up} (write --server")),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("rsync {down} (read --server --sender")),
+        "{told}"
+    );
+    assert!(told.contains("its streams, not its files), "), "{told}");
+    assert_eq!(desk.read("back"), desk.read("out/log"));
+}
+
+#[test]
+fn a_permit_that_is_bound_to_paths_holds_for_sftp() {
+    let desk = Desk::bound();
+    let (notes, log) = (desk.at("notes"), desk.at("out/log"));
+    let good = desk.sftp(&format!(
+        "get {log} {}\nput {notes} {}\nls {}\n",
+        desk.at("back"),
+        desk.at("in/part"),
+        desk.at("out")
+    ));
+    assert!(good.status.success(), "{}", err(&good));
+    assert_eq!(desk.read("in/part"), desk.read("notes"));
+    for line in [
+        format!("get {} {}", desk.at("other/secret"), desk.at("stolen")),
+        format!(
+            "get {}/../other/secret {}",
+            desk.at("out"),
+            desk.at("stolen")
+        ),
+        format!("get {} {}", desk.at("in/part"), desk.at("stolen")),
+        format!("put {notes} {}", desk.at("out/log")),
+        format!("put {notes} {}/../other/new", desk.at("in")),
+        format!(
+            "rename {} {}",
+            desk.at("other/secret"),
+            desk.at("in/secret")
+        ),
+        format!("rename {} {}", desk.at("in/part"), desk.at("out/part")),
+        format!("ln {} {}", desk.at("other/secret"), desk.at("in/hard")),
+        format!("ln -s {} {}", desk.at("other"), desk.at("in/soft")),
+        format!("ln -s ../other {}", desk.at("in/soft")),
+        format!("rm {}", desk.at("other/secret")),
+        format!("mkdir {}", desk.at("other/made")),
+        format!("chmod 777 {}", desk.at("other/secret")),
+        format!("ls {}", desk.at("other")),
+    ] {
+        let refused = desk.sftp(&format!("{line}\n"));
+        assert!(!refused.status.success(), "{line}: {}", out(&refused));
+    }
+    assert_eq!(desk.read("stolen"), None);
+    assert_eq!(desk.read("out/log").as_deref(), Some("a line\n"));
+    assert_eq!(desk.read("other/secret").as_deref(), Some("a secret\n"));
+    for name in [
+        "other/new",
+        "in/secret",
+        "out/part",
+        "in/hard",
+        "in/soft/secret",
+    ] {
+        assert_eq!(desk.read(name), None, "{name}");
+    }
+    let told = desk.told();
+    assert!(
+        told.contains("TG621") && told.contains("Fetch what lies in out (policy read-out)"),
+        "{told}"
+    );
+    assert!(told.contains("TG622"), "{told}");
+}
+
+#[test]
+fn a_refused_file_does_not_end_the_conversation() {
+    let desk = Desk::bound();
+    let lines = format!(
+        "-get {} {}\nget {} {}\n",
+        desk.at("other/secret"),
+        desk.at("stolen"),
+        desk.at("out/log"),
+        desk.at("back")
+    );
+    let ran = desk.sftp(&lines);
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert!(err(&ran).contains("ermission denied"), "{}", err(&ran));
+    assert_eq!(
+        (desk.read("stolen"), desk.read("back")),
+        (None, desk.read("out/log"))
+    );
+}
+
+#[test]
+fn a_permit_that_is_bound_to_paths_holds_for_scp() {
+    let desk = Desk::bound();
+    let notes = desk.at("notes");
+    assert!(desk.scp(&[&notes, &desk.remote("in/")]).status.success());
+    assert_eq!(desk.read("in/notes"), desk.read("notes"));
+    assert!(
+        desk.scp(&[&desk.remote("out/log"), &desk.at("back")])
+            .status
+            .success()
+    );
+    assert_eq!(desk.read("back"), desk.read("out/log"));
+    for (from, to) in [
+        (desk.remote("other/secret"), desk.at("stolen")),
+        (desk.remote("in/notes"), desk.at("stolen")),
+        (desk.remote("out/../other/secret"), desk.at("stolen")),
+        (notes.clone(), desk.remote("other/")),
+        (notes.clone(), desk.remote("in")),
+        (notes.clone(), desk.remote("in/../other/new")),
+        (notes.clone(), desk.remote("in/; id >/dev/null; true")),
+        (desk.remote("o*/secret"), desk.at("stolen")),
+    ] {
+        let refused = desk.scp(&[&from, &to]);
+        assert!(!refused.status.success(), "{from} {to}");
+        assert!(
+            err(&refused).contains("tidegate: TG62"),
+            "{}",
+            err(&refused)
+        );
+    }
+    assert_eq!(
+        (desk.read("stolen"), desk.read("other/notes")),
+        (None, None)
+    );
+    let told = desk.told();
+    assert!(told.contains("TG621"), "{told}");
+}
+
+#[test]
+fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
+    let desk = Desk::bound();
+    let notes = desk.at("notes");
+    let good = desk.rsync(&["-rt", &notes, &desk.remote("in/")]);
+    assert!(good.status.success(), "{}", err(&good));
+    assert_eq!(desk.read("in/notes"), desk.read("notes"));
+    let (into, other) = (desk.remote("in/"), desk.remote("other/"));
+    let log = desk.remote("out/log");
+    for (line, code) in [
+        (&["-rt", &notes, &other][..], "TG621"),
+        (&["-a", &notes, &into], "TG623"),
+        (&["-rt", "--delete", &notes, &into], "TG623"),
+        (&["-rt", &log, &notes], "TG624"),
+    ] {
+        let refused = desk.rsync(line);
+        assert!(!refused.status.success(), "{line:?}");
+        assert!(err(&refused).contains(code), "{line:?} {}", err(&refused));
+    }
+    assert_eq!(desk.read("other/notes"), None);
+}
+
+#[test]
+fn whoever_is_kept_to_some_files_has_no_other_commands() {
+    let desk = Desk::bound();
+    let secret = desk.at("other/secret");
+    for command in [
+        format!("cat {secret}"),
+        format!("/usr/lib/openssh/sftp-server; cat {secret}"),
+        format!("scp -f {} | cat {secret}", desk.at("out/log")),
+        format!("{}/scp -t {}", desk.at("in"), desk.at("in/")),
+        format!(
+            "rsync --server --sender -e.Ls --log-file={} . {}",
+            desk.at("in/x"),
+            desk.at("out/")
+        ),
+    ] {
+        let refused = desk.world.ssh(&[], &[&command]);
+        assert_eq!(refused.status.code(), Some(REFUSED), "{command}");
+        assert!(!out(&refused).contains("secret\n"), "{command}");
+    }
+    let shell = desk.world.ssh(&["-tt"], &[]);
+    assert_eq!(shell.status.code(), Some(REFUSED), "{}", out(&shell));
+}
+
+#[test]
+fn rules_about_files_hold_for_sessions_that_are_open() {
+    let desk = Desk::free();
+    let control = desk.world.dir().join("people/alice/mux");
+    let path = format!("ControlPath={}", control.display());
+    let options = [
+        "-o",
+        "ControlMaster=yes",
+        "-o",
+        "ControlPersist=60",
+        "-o",
+        &path,
+        "-N",
+        "-f",
+    ];
+    let master = desk.world.ssh(&options, &[]);
+    assert!(master.status.success(), "{}", err(&master));
+    let over = ["-o", path.as_str()];
+    assert!(desk.world.ssh(&over, &["true"]).status.success());
+    desk.world.add_policy(
+        "@id(\"look\")\n@reason(\"Look, do not touch.\")\n\
+         forbid (principal, action == Jit::Action::\"writeFile\", resource);\n",
+    );
+    assert_eq!(
+        desk.world.ssh(&over, &["true"]).status.code(),
+        Some(REFUSED)
+    );
+    let (notes, into) = (desk.at("notes"), desk.remote("in/"));
+    let refused = desk.scp(&["-o", &path, &notes, &into]);
+    assert!(
+        err(&refused).contains("Look, do not touch"),
+        "{}",
+        err(&refused)
+    );
+    let read = desk.scp(&["-o", &path, &desk.remote("out/log"), &desk.at("back")]);
+    assert!(read.status.success(), "{}", err(&read));
+    let all = desk.rsync(&["-a", &desk.remote("out/log"), &desk.at("back2")]);
+    assert!(
+        all.status.success(),
+        "reading is not bound to paths: {}",
+        err(&all)
+    );
+    desk.world.ssh(&["-o", &path, "-O", "exit"], &[]);
+}

@@ -1,0 +1,26 @@
+//! What those see who look at the SSH door before they come in.
+
+use std::process::Command;
+
+use tests::World;
+
+/// What `ssh-audit` of 2021, which is what Debian 12 has, does not know yet. Newer ones do, and find
+/// nothing wrong with either.
+const NEWER: [&str; 2] = ["mlkem768x25519-sha256", "kex-strict-s-v00@openssh.com"];
+
+#[test]
+fn an_auditor_of_algorithms_finds_nothing_to_warn_of() {
+    let world = World::new();
+    let port = world.ssh_port();
+    let mut audit = Command::new("ssh-audit");
+    let output = audit.args(["-n", "-p", &port, "127.0.0.1"]).output();
+    let said = output.expect("ssh-audit runs").stdout;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("(kex) curve25519-sha256"), "{said}");
+    let warned = said.lines().filter(|line| {
+        let newer = NEWER.iter().any(|name| line.contains(name));
+        let unknown = newer && line.contains("unknown algorithm");
+        (line.contains("[warn]") || line.contains("[fail]")) && !unknown
+    });
+    assert_eq!(warned.collect::<Vec<_>>(), [""; 0], "{said}");
+}

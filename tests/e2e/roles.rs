@@ -1,0 +1,440 @@
+//! A role for each grant: what a session is at the database, and that nothing of it stays.
+
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use proxy::demo::Ending;
+use tests::World;
+use tests::{Setting, until};
+
+use crate::{err, out};
+
+fn world() -> World {
+    let world = World::with(&Setting {
+        postgres: "max_prepared_transactions = 10",
+        ..Setting::default()
+    });
+    world.have_own_roles();
+    world.sql("create role helper");
+    world
+}
+
+/// A superuser's transaction that holds a lock until it is dropped.
+struct Held<'a> {
+    world: &'a World,
+    client: Child,
+}
+
+impl<'a> Held<'a> {
+    fn lock(world: &'a World, table: &str) -> Self {
+        let sql = format!(
+            "begin; lock table {table} in share row exclusive mode; select pg_sleep(60) /* held */"
+        );
+        let mut psql = Command::new("psql");
+        psql.args([
+            "-X", "-q", "-U", "postgres", "-d", "orders", "-c", &sql, "-h",
+        ]);
+        psql.arg(world.postgres().dir())
+            .args(["-p", &world.postgres().port().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let client = psql.spawn().expect("psql starts");
+        let held = Self { world, client };
+        until("the lock is held", || {
+            (world.sql("select count(*) from pg_stat_activity where query like '%/* held */' and wait_event = 'PgSleep'") == "1").then_some(())
+        });
+        held
+    }
+
+    /// Waits until somebody waits for it.
+    fn is_wanted(&self) {
+        until("somebody waits for the lock", || {
+            (self
+                .world
+                .sql("select count(*) from pg_locks where not granted")
+                != "0")
+                .then_some(())
+        });
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.world.sql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%/* held */' and pid <> pg_backend_pid()");
+        self.client.wait().expect("psql ends");
+    }
+}
+
+fn audited(world: &World, event: &str) -> usize {
+    let lines = world
+        .carol()
+        .run(&["tidegate", "audit", "ls", "--limit", "1000", "-o", "jsonl"])
+        .expect("carol reads the audit log");
+    lines.matches(&format!("\"event\":\"{event}\"")).count()
+}
+
+/// Alice's session is in by the grant's own role.
+fn works(world: &World, grant: &str) {
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql("select session_user, count(*) from orders");
+    assert_eq!(out(&ran), format!("{role}|1000\n"), "{}", err(&ran));
+}
+
+#[test]
+fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
+    let world = world();
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    until("the role is made at the grant's start", || {
+        (world.own_roles() == [role.as_str()]).then_some(())
+    });
+    works(&world, &grant);
+    let ran = world.psql("select current_user; show search_path; set role app");
+    assert_eq!(
+        out(&ran),
+        format!("{role}\napp, public\nSET\n"),
+        "{}",
+        err(&ran)
+    );
+    let role_is = world.sql(
+        "select rolcanlogin, rolinherit, rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls, \
+         rolconnlimit, rolvaliduntil > now(), (select string_agg(roleid::regrole::text, ',') from pg_auth_members where member = r.oid) \
+         from pg_roles r where rolname like 'tg\\_%'",
+    );
+    assert_eq!(role_is, "t|t|f|100|t|app");
+    for refused in [
+        format!("alter role {role} connection limit -1"),
+        format!("alter role {role} valid until 'infinity'"),
+        format!("alter role {role} createrole"),
+        "set role tidegate_admin".to_owned(),
+        "set session authorization app".to_owned(),
+        "create role other".to_owned(),
+        "drop table orders".to_owned(),
+    ] {
+        let ran = world.psql(&refused);
+        assert!(!ran.status.success(), "{refused}: {}", out(&ran));
+    }
+    // Another grant has another role.
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
+    let next = world.grant_pg("10m");
+    works(&world, &next);
+    world.revoke(&next);
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
+    assert_eq!(
+        (
+            audited(&world, "role_made"),
+            audited(&world, "role_removed")
+        ),
+        (2, 2)
+    );
+}
+
+/// Leaves behind all that a role can: tables, a function, a schema, a large object, settings, default
+/// rights, rights of others on what is its own, a temporary table, a prepared transaction, an open
+/// cursor.
+fn leave_much(world: &World, grant: &str) -> tests::Live {
+    let role = grant.replace("grt_", "tg_");
+    world.sql("grant create on schema public to app; grant create on database orders to app");
+    let ran = world.psql(
+        "create table mine (id int primary key, at timestamptz default now()); create index on mine (at); \
+         create schema ours; create table ours.too as select 1 as n; create view seen as select * from mine; \
+         create sequence counted; create type mood as enum ('good'); \
+         create function twice(int) returns int language sql as 'select $1 * 2'; \
+         grant select on mine to public; grant all on ours.too to app; \
+         alter default privileges grant select on tables to public; \
+         alter table mine enable row level security; create policy own on mine using (true); \
+         alter role current_user set work_mem = '8MB'; alter role current_user password 'standing'; \
+         select lo_create(4711) > 0",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    // Before PostgreSQL 16 it may do both of itself.
+    let keep = format!("revoke {role} from tidegate_admin; grant {role} to helper");
+    let ran = world.psql(&keep);
+    assert!(ran.status.success(), "{}", err(&ran));
+    let ran = world.psql(
+        "begin; insert into orders values (7001, 'prepared'); prepare transaction 'it''s \\ mine'",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    let mut line = vec!["psql", "-X", "-At", "service=orders"];
+    for sql in [
+        "create temp table passing as select 1",
+        "begin",
+        "declare open_one cursor for select * from orders",
+        "fetch 1 from open_one",
+        "delete from orders where id = 2",
+        "select 'deleted'",
+        "select pg_sleep(600)",
+    ] {
+        line.extend(["-c", sql]);
+    }
+    let psql = world.begin("psql", &line, "deleted");
+    until("the statement runs", || {
+        (world.sleepers() == 1).then_some(())
+    });
+    psql
+}
+
+/// Takes away what the group was left, so that the catalogue can be compared.
+fn clear(world: &World) {
+    let owners = world.sql(
+        "select distinct relowner::regrole from pg_class where relname in ('mine', 'too', 'seen', 'counted') \
+         union select lomowner::regrole from pg_largeobject_metadata",
+    );
+    assert_eq!(owners, "app", "what it owned is its group's");
+    world.sql(
+        "drop view seen; drop table mine; drop schema ours cascade; drop sequence counted; drop type mood; \
+         drop function twice; select lo_unlink(4711); \
+         revoke create on schema public from app; revoke create on database orders from app",
+    );
+}
+
+#[test]
+fn what_a_role_leaves_behind_is_its_groups_and_nothing_else_stays() {
+    let world = world();
+    world.sql("grant create on schema public to app; grant create on database orders to app; revoke create on schema public from app; revoke create on database orders from app");
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let mut psql = leave_much(&world, &grant);
+    world.revoke(&grant);
+    let told = psql.ended();
+    assert!(told.contains("over now"), "{told}");
+    world.no_own_roles();
+    assert_eq!(world.sleepers(), 0);
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    clear(&world);
+    assert_eq!(world.catalogue(), before);
+    let sessions = world.ended_sessions();
+    let cut = sessions
+        .iter()
+        .find(|session| session["end"]["cause"]["cause"] == "severed");
+    let cut = cut.expect("one was cut")["id"].as_str().expect("an id");
+    let said = world.exported(cut, "--text");
+    assert!(said.contains("its transaction was rolled back"), "{said}");
+}
+
+/// Kills the server while it waits for a lock on `table`, begun by `act`, and starts it again.
+fn crash_at(world: &mut World, table: &str, act: impl FnOnce(&World)) {
+    {
+        let held = Held::lock(world, table);
+        act(world);
+        held.is_wanted();
+        let pid = world.server_pid().expect("the server runs").to_string();
+        let killed = Command::new("kill").args(["-9", &pid]).status();
+        assert!(killed.expect("kill runs").success());
+    }
+    world.stop_server(Ending::Kill);
+    world.serve().expect("the server starts again");
+}
+
+#[test]
+fn a_crash_while_a_role_is_made_leaves_one_that_works_or_none() {
+    let mut world = world();
+    let before = world.catalogue();
+    for table in ["pg_authid", "pg_auth_members", "pg_db_role_setting"] {
+        let mut grant = String::new();
+        crash_at(&mut world, table, |world| grant = world.grant_pg("10m"));
+        works(&world, &grant);
+        world.revoke(&grant);
+        world.no_own_roles();
+        assert_eq!(world.catalogue(), before, "after a crash at {table}");
+    }
+}
+
+#[test]
+fn a_crash_while_a_role_is_removed_only_delays_that() {
+    let mut world = world();
+    world.sql("grant create on schema public to app; grant create on database orders to app; revoke create on schema public from app; revoke create on database orders from app");
+    let before = world.catalogue();
+    for table in ["pg_authid", "mine", "pg_shdepend", "pg_auth_members"] {
+        let grant = world.grant_pg("10m");
+        let mut psql = leave_much(&world, &grant);
+        crash_at(&mut world, table, |world| world.revoke(&grant));
+        psql.ended();
+        world.no_own_roles();
+        clear(&world);
+        assert_eq!(world.catalogue(), before, "after a crash at {table}");
+    }
+}
+
+#[test]
+fn a_crash_at_any_moment_is_made_good() {
+    let mut world = world();
+    let before = world.catalogue();
+    for millis in [0_u64, 10, 20, 40, 60, 90] {
+        let grant = world.grant_pg("10m");
+        thread::sleep(Duration::from_millis(millis));
+        world.stop_server(Ending::Kill);
+        world.serve().expect("the server starts again");
+        works(&world, &grant);
+        world.revoke(&grant);
+        thread::sleep(Duration::from_millis(millis));
+        world.stop_server(Ending::Kill);
+        world.serve().expect("the server starts again");
+        world.no_own_roles();
+        assert_eq!(world.catalogue(), before, "{millis} ms");
+    }
+}
+
+#[test]
+fn fifty_grants_at_once_leave_nothing_behind() {
+    let world = world();
+    let before = world.catalogue();
+    let mut grants = Vec::new();
+    for _grant in 0..50 {
+        grants.push(world.grant_pg("10m"));
+    }
+    until("each has its role", || {
+        (world.own_roles().len() == 50).then_some(())
+    });
+    let role = out(&world.psql("select session_user"));
+    assert!(
+        world.own_roles().contains(&role.trim().to_owned()),
+        "{role}"
+    );
+    let sql =
+        "select count(distinct oid) from pg_roles where rolname like 'tg\\_%' and rolcanlogin";
+    assert_eq!(world.sql(sql), "50");
+    world
+        .bob()
+        .run(&[
+            "tidegate",
+            "revoke",
+            "--user",
+            "alice",
+            "--reason",
+            "all of it",
+            "--yes",
+        ])
+        .expect("bob revokes them all");
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
+    drop(grants);
+}
+
+#[test]
+fn without_a_role_nobody_gets_in_and_the_doctor_says_why() {
+    let world = world();
+    world.sql("alter role tidegate_admin nocreaterole");
+    world.grant_pg("10m");
+    let ran = world.psql("select 1");
+    assert!(err(&ran).contains("TG408"), "{}", err(&ran));
+    let doctor = world
+        .bob()
+        .output(&["tidegate", "doctor"])
+        .expect("doctor runs");
+    assert!(
+        out(&doctor).contains("could not be made"),
+        "{}",
+        out(&doctor)
+    );
+    assert!(audited(&world, "role_failed") > 0);
+    world.sql("alter role tidegate_admin createrole");
+    let ran = world.psql("select count(*) from orders");
+    assert_eq!(out(&ran), "1000\n", "{}", err(&ran));
+}
+
+#[test]
+fn a_role_that_cannot_be_removed_is_told_of_until_it_is() {
+    let world = world();
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    works(&world, &grant);
+    world.sql("alter role tidegate_admin nologin");
+    world.revoke(&grant);
+    until("the doctor tells of it", || {
+        let doctor = world
+            .bob()
+            .output(&["tidegate", "doctor"])
+            .expect("doctor runs");
+        out(&doctor).contains("could not be removed").then_some(())
+    });
+    assert_eq!(world.own_roles().len(), 1);
+    assert!(audited(&world, "role_failed") > 0);
+    world.sql("alter role tidegate_admin login");
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
+    until("the doctor is content", || {
+        let doctor = world
+            .bob()
+            .output(&["tidegate", "doctor"])
+            .expect("doctor runs");
+        (!out(&doctor).contains("could not be removed")).then_some(())
+    });
+}
+
+#[test]
+fn every_other_ending_of_a_grant_takes_its_role_as_well() {
+    let world = world();
+    let before = world.catalogue();
+    // Its time.
+    let grant = world.grant_pg("2s");
+    until("the role is made", || {
+        (!world.own_roles().is_empty()).then_some(())
+    });
+    world.no_own_roles();
+    drop(grant);
+    // A lock; when it is lifted the next session has a role again.
+    let grant = world.grant_pg("10m");
+    works(&world, &grant);
+    world
+        .bob()
+        .run(&["tidegate", "user", "lock", "alice", "--reason", "odd"])
+        .expect("bob locks alice");
+    world.no_own_roles();
+    world
+        .bob()
+        .run(&["tidegate", "user", "unlock", "alice"])
+        .expect("bob lets her in again");
+    works(&world, &grant);
+    // Other policies: no role stays by what was decided under the ones before.
+    world.add_policy("@id(\"closed\") @reason(\"Closed.\") forbid (principal, action == Jit::Action::\"connect\", resource is Jit::PgDatabase);");
+    world.no_own_roles();
+    let ran = world.psql("select 1");
+    assert!(err(&ran).contains("Closed"), "{}", err(&ran));
+    world.add_policy("");
+    works(&world, &grant);
+    // The target goes, and with it the grant.
+    world
+        .bob()
+        .run(&["tidegate", "target", "rm", "orders", "--yes"])
+        .expect("bob removes it");
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
+}
+
+#[test]
+fn a_grant_that_only_reads_begins_with_transactions_that_only_read() {
+    let world = world();
+    let reading = "@id(\"reading\") @reason(\"Reading only.\") forbid (principal, action in [Jit::Action::\"pgWrite\", \
+                   Jit::Action::\"pgDdl\", Jit::Action::\"pgAdmin\", Jit::Action::\"pgCopyIn\"], resource);";
+    world.add_policy(reading);
+    let grant = world.grant_pg("10m");
+    works(&world, &grant);
+    let ran = world.psql("show default_transaction_read_only");
+    assert_eq!(out(&ran), "on\n", "{}", err(&ran));
+    assert_eq!(audited(&world, "fences_differ"), 0);
+}
+
+#[test]
+fn a_policy_that_lets_through_what_the_role_cannot_do_is_told_of() {
+    let world = world();
+    world.sql("revoke insert, update, delete on orders from app");
+    let grant = world.grant_pg("10m");
+    works(&world, &grant);
+    assert_eq!(audited(&world, "fences_differ"), 1);
+    let doctor = world
+        .bob()
+        .output(&["tidegate", "doctor"])
+        .expect("doctor runs");
+    assert!(
+        out(&doctor).contains("can never do that"),
+        "{}",
+        out(&doctor)
+    );
+}

@@ -1,0 +1,108 @@
+//! A display that is lent to the target (`ssh -X`, `-Y`).
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::thread;
+
+use serde_json::Value;
+use tests::{Setting, World};
+
+use crate::{err, out};
+
+/// What lets alice lend her display.
+const POLICY: &str = "@id(\"display\")\npermit (principal in Jit::Group::\"sre\", action == \
+                      Jit::Action::\"forwardX11\", resource is Jit::SshHost);\n";
+
+/// From which number on channels carry other programs (docs/formats/recording.md).
+const CARRIED: u64 = 1 << 31;
+
+/// How long the first message of an X11 client is, with an `MIT-MAGIC-COOKIE-1`.
+const SETUP: usize = 12 + 20 + 16;
+
+/// What an X11 client at the target does: finds its cookie, connects, sends its first message, and shows
+/// what it is answered.
+const CLIENT: &str = r#"set -e
+set -- $(xauth -f "$XAUTH" list "$DISPLAY"); number=${DISPLAY#*:}
+exec 3<>/dev/tcp/localhost/$((6000 + ${number%.*}))
+printf 'l\0\013\0\0\0\022\0\020\0\0\0MIT-MAGIC-COOKIE-1\0\0' >&3
+printf "$(printf %s "$3" | sed 's/../\\x&/g')" >&3
+head -c 8 <&3
+"#;
+
+/// The target's `xauth`, which leaves the files of whoever runs this alone, and that file.
+fn xauth() -> (PathBuf, PathBuf) {
+    let dir = std::env::temp_dir().join(format!("tidegate-x11-{}", std::process::id()));
+    fs::create_dir_all(&dir).expect("a directory");
+    let (tool, file) = (dir.join("xauth"), dir.join("authority"));
+    let text = format!("#!/bin/sh\nexec xauth -f {} \"$@\"\n", file.display());
+    fs::write(&tool, text).expect("a script");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    (tool, file)
+}
+
+/// A display of alice's that says hello to whoever draws there, and its port.
+fn display() -> (TcpListener, u16) {
+    let listen = |number| Some((TcpListener::bind(("127.0.0.1", number)).ok()?, number));
+    (6200..6400).find_map(listen).expect("a free display")
+}
+
+#[test]
+fn a_display_is_lent_where_a_policy_says_so() {
+    let (tool, file) = xauth();
+    let sshd = format!("X11Forwarding yes\nXAuthLocation {}\n", tool.display());
+    let world = World::with(&Setting {
+        sshd: &sshd,
+        ..Setting::default()
+    });
+    let (listener, number) = display();
+    let shown = format!("DISPLAY=127.0.0.1:{}.0", number - 6000);
+    let (port, address) = (world.ssh_port(), world.address());
+    let client = format!(
+        "XAUTH={} bash -c '{}'",
+        file.display(),
+        CLIENT.replace('\'', r"'\''")
+    );
+    let line = ["env", &shown, "ssh", "-Y", "-p", &port, &address, &client];
+
+    world.grant_ssh("10m");
+    let without = world.alice().output(&line).expect("ssh runs");
+    assert!(!without.status.success(), "no policy, no display");
+
+    world.add_policy(POLICY);
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody draws");
+        let mut setup = [0; SETUP];
+        stream.read_exact(&mut setup).expect("a first message");
+        stream.write_all(b"greeting").expect("an answer");
+        setup
+    });
+    let ran = world.alice().output(&line).expect("ssh runs");
+    assert_eq!(out(&ran), "greeting", "{}", err(&ran));
+    let setup = serving.join().expect("it was served");
+    assert_eq!(&setup[..6], b"l\0\x0b\0\0\0");
+
+    let sessions = world.ended_sessions();
+    let told: Vec<String> = sessions
+        .iter()
+        .filter_map(|session| session["id"].as_str())
+        .map(|id| world.exported(id, "--jsonl"))
+        .collect();
+    let all = told.concat();
+    assert!(
+        all.contains("X11 forwarding") && all.contains("TG603"),
+        "{all}"
+    );
+    assert!(all.contains(r#""x11""#), "{all}");
+    let frames = all
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let carried: Vec<Value> = frames
+        .filter(|frame: &Value| frame["channel"].as_u64().is_some_and(|it| it >= CARRIED))
+        .collect();
+    let of = |kind: &str| carried.iter().filter(|frame| frame["type"] == kind).count();
+    assert!(of("omitted") > 0, "what passes is counted: {carried:#?}");
+    assert_eq!(of("data"), 0, "and not kept: {carried:#?}");
+}
