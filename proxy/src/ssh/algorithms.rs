@@ -191,7 +191,7 @@ pub fn client(
     if spoken == Algorithms::Legacy {
         preferred.kex = [KEX, LEGACY_KEX].concat().into();
         preferred.cipher = [CIPHERS, LEGACY_CIPHERS].concat().into();
-        preferred.mac = [MACS, LEGACY_MACS].concat().into();
+        preferred.mac = [ALL_MACS, LEGACY_MACS].concat().into();
     }
     Arc::new(client::Config {
         client_id: SshId::Standard(Cow::Borrowed(NAME)),
