@@ -120,22 +120,19 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
         config: file.display().to_string(),
         config_dir: args.config_dir.display().to_string(),
         fingerprint: authority.trust_bundle().fingerprint(),
-        bastion: format!(
-            "https://{}",
-            HostPort {
-                host: args
-                    .hosts
-                    .first()
-                    .map_or("localhost", String::as_str)
-                    .to_owned(),
-                port: args.api.port(),
-            }
-        ),
+        bastion: bastion(args),
         admin: args.admin.clone(),
         store: shown(&store_path(&args.state_dir)),
         keys: shown(&authority_dir(&args.state_dir)),
         passphrase: shown(&args.config_dir.join(PASSPHRASE)),
     })
+}
+
+/// Where people find the API.
+fn bastion(args: &Args) -> String {
+    let host = args.hosts.first().map_or("localhost", String::as_str);
+    let (host, port) = (host.to_owned(), args.api.port());
+    format!("https://{}", HostPort { host, port })
 }
 
 /// A path as it can be found from anywhere.

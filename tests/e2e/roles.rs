@@ -323,7 +323,7 @@ fn without_a_role_nobody_gets_in_and_the_doctor_says_why() {
     world.sql("alter role tidegate_admin nocreaterole");
     world.grant_pg("10m");
     let ran = world.psql("select 1");
-    assert!(err(&ran).contains("TG408"), "{}", err(&ran));
+    assert!(err(&ran).contains("TG409"), "{}", err(&ran));
     let doctor = world
         .bob()
         .output(&["tidegate", "doctor"])

@@ -75,15 +75,9 @@ impl Shown for Missed<'_> {
     fn words(&self) -> Words {
         let target = self.target;
         match self.why {
-            Unreachable::Unresolved | Unreachable::Down(_) | Unreachable::Silent => {
-                let how = match self.why {
-                    Unreachable::Unresolved => ": its name has no address".to_owned(),
-                    Unreachable::Down(summary) => format!(" {summary}"),
-                    _broke => String::new(),
-                };
-                Words::new("TG401", format!("`{target}` does not answer{how}"))
-                    .hint(format!("tidegate target test {target}"))
-            }
+            Unreachable::Unresolved => down(target, ": its name has no address"),
+            Unreachable::Down(summary) => down(target, &format!(" {summary}")),
+            Unreachable::Silent => down(target, ""),
             Unreachable::Behind(front) => Words::new(
                 "TG408",
                 format!("`{target}` is reached through another target, which {}: nothing was sent to `{target}`", front.fact()),
@@ -109,10 +103,16 @@ impl Shown for Missed<'_> {
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))
                 .hint("tidegate doctor"),
             Unreachable::NoRole => Words::new(
-                "TG408",
+                "TG409",
                 format!("`{target}` did not take a role for this grant, so nobody was let in"),
             )
             .hint("ask an administrator to run: tidegate doctor"),
         }
     }
+}
+
+/// Nobody answers, and how that was seen.
+fn down(target: &TargetName, how: &str) -> Words {
+    Words::new("TG401", format!("`{target}` does not answer{how}"))
+        .hint(format!("tidegate target test {target}"))
 }
