@@ -204,9 +204,11 @@ async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
 
 /// What a server that could not be reached tells those who manage targets.
 fn unreached(refused: ConnectError) -> Unseen {
-    match refused {
-        ConnectError::Unreachable(refused) => unseen(refused),
-        other => Unseen::Wayless { why: chain(&other) },
+    if let ConnectError::Unreachable(refused) = refused {
+        unseen(refused)
+    } else {
+        let why = chain(&refused);
+        Unseen::Wayless { why }
     }
 }
 

@@ -174,10 +174,6 @@ impl Drop for Tunnel {
 }
 
 impl AsyncRead for Tunnel {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "nothing else is said on a channel that carries a connection"
-    )]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
