@@ -134,27 +134,9 @@ impl State {
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
             | Change::RequestWithdrawn { .. } => self.take_request(change),
-            Change::TargetAdded { target } => {
-                self.facts
-                    .targets
-                    .insert(target.name.clone(), Arc::new(target.clone()));
-            }
-            Change::TargetRemoved { name } => {
-                self.facts.targets.remove(name);
-                self.kept.remove(name);
-            }
-            Change::SecretKept {
-                target,
-                sealed,
-                fingerprint,
-            } => {
-                let kept = Kept {
-                    sealed: sealed.clone(),
-                    fingerprint: fingerprint.clone(),
-                    at,
-                };
-                self.kept.insert(target.clone(), kept);
-            }
+            Change::TargetAdded { .. }
+            | Change::TargetRemoved { .. }
+            | Change::SecretKept { .. } => self.take_target(change, at),
             Change::LockPut { lock } => {
                 self.facts.locks.insert(lock.id, Arc::new(lock.clone()));
             }
@@ -189,6 +171,36 @@ impl State {
                 };
                 self.kills.entry(*session).or_insert(kill);
             }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
+    fn take_target(&mut self, change: &Change, at: Timestamp) {
+        match change {
+            Change::TargetAdded { target } => {
+                let added = Arc::new(target.clone());
+                self.facts.targets.insert(target.name.clone(), added);
+            }
+            Change::TargetRemoved { name } => {
+                self.facts.targets.remove(name);
+                self.kept.remove(name);
+            }
+            Change::SecretKept {
+                target,
+                sealed,
+                fingerprint,
+            } => {
+                let kept = Kept {
+                    sealed: sealed.clone(),
+                    fingerprint: fingerprint.clone(),
+                    at,
+                };
+                self.kept.insert(target.clone(), kept);
+            }
+            _other => {}
         }
     }
 

@@ -116,7 +116,7 @@ impl Row for TargetView {
             self.protocol.as_str().to_owned(),
             joined(labels.collect()),
             standing(
-                &self.standing,
+                self.standing.as_ref(),
                 joined(match &self.logins {
                     Some(logins) => logins.iter().map(ToString::to_string).collect(),
                     None => self
@@ -141,7 +141,7 @@ impl Row for TargetView {
 }
 
 /// Logins, with a mark where what opens them does not end by itself.
-fn standing(how: &Option<StandingView>, logins: String) -> String {
+fn standing(how: Option<&StandingView>, logins: String) -> String {
     match how {
         Some(_) => format!("{logins} (standing credential)"),
         None => logins,
@@ -247,19 +247,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
                 .printer
                 .done(&ended, name.as_str(), &cli::target_removed(name.as_str()))
         }
-        TargetVerb::Set { name, given } => {
-            let doing = format!("exchange the credential of {name}");
-            let Some(secret) = given.secret(context, name.as_str()).await? else {
-                let flag = "--vault-key FILE, --vault-password or --password-file FILE";
-                let trouble = cli::flag_needed(&format!("cannot {doing}"), flag);
-                return Err(Failure::new(Exit::Usage, trouble));
-            };
-            let path = format!("/v1/targets/{}/credential", segment(name.as_str()));
-            let client = context.client(&doing)?;
-            let kept: TargetView = client.send(&doing, Method::PUT, &path, &secret).await?;
-            let said = cli::secret_kept(name.as_str());
-            context.printer.done(&kept, name.as_str(), &said)
-        }
+        TargetVerb::Set { name, given } => set(context, &name, given).await,
         TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => {
             let doing = format!("test {name}");
@@ -279,6 +267,21 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             Err(Failure::new(Exit::Error, trouble))
         }
     }
+}
+
+/// Exchanges what a target is entered with.
+async fn set(context: &Context, name: &TargetName, given: Given) -> Outcome {
+    let doing = format!("exchange the credential of {name}");
+    let Some(secret) = given.secret(context, name.as_str()).await? else {
+        let flag = "--vault-key FILE, --vault-password or --password-file FILE";
+        let trouble = cli::flag_needed(&format!("cannot {doing}"), flag);
+        return Err(Failure::new(Exit::Usage, trouble));
+    };
+    let path = format!("/v1/targets/{}/credential", segment(name.as_str()));
+    let client = context.client(&doing)?;
+    let kept: TargetView = client.send(&doing, Method::PUT, &path, &secret).await?;
+    let said = cli::secret_kept(name.as_str());
+    context.printer.done(&kept, name.as_str(), &said)
 }
 
 /// Whether people read what is printed.

@@ -199,11 +199,7 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
         Some(before) => Some(jump(context, before).await?),
         None => None,
     };
-    let algorithms = if args.legacy_algorithms {
-        Algorithms::Legacy
-    } else {
-        Algorithms::Modern
-    };
+    let algorithms = spoken(args.legacy_algorithms);
     let secret = args
         .given
         .secret(context, args.common.name.as_str())
@@ -248,6 +244,14 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;
     Ok(())
+}
+
+fn spoken(legacy: bool) -> Algorithms {
+    if legacy {
+        Algorithms::Legacy
+    } else {
+        Algorithms::Modern
+    }
 }
 
 /// Reads the host keys that a server shows, says them, and pins them.
