@@ -108,9 +108,9 @@ mod tests {
         drop(four);
         let both = bind("[::]:0".parse().unwrap(), Family::Both).unwrap();
         let port = both.local_addr().unwrap().port();
-        let come = TcpStream::connect(("127.0.0.1", port));
-        let (came, gone) = tokio::join!(both.accept(), come);
-        assert_eq!(came.unwrap().1.ip().to_canonical().to_string(), "127.0.0.1");
-        drop(gone);
+        let calling = TcpStream::connect(("127.0.0.1", port));
+        let (met, caller) = tokio::join!(both.accept(), calling);
+        assert_eq!(met.unwrap().1.ip().to_canonical().to_string(), "127.0.0.1");
+        drop(caller);
     }
 }
