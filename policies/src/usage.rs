@@ -204,7 +204,7 @@ impl<'a> Usage<'a> {
             (FileAccess::Read, Capability::SftpRead),
             (FileAccess::Write, Capability::SftpWrite),
         ] {
-            if self.way(access).is_ok() {
+            if self.foresee(access.action(), path_details(""))? {
                 capabilities.insert(capability);
             } else {
                 capabilities.remove(&capability);

@@ -42,7 +42,8 @@ fn target(deed: Deed) -> SocketAddr {
 /// side.
 fn serve(peer: &mut SshPeer) -> io::Result<u32> {
     let open = peer.wait(msg::CHANNEL_OPEN)?;
-    let channel = number(&open, 5 + "session".len())?;
+    // Behind the length and the seven letters of `session`, and the message's number.
+    let channel = number(&open, 12)?;
     let confirmed = Message::new(msg::CHANNEL_OPEN_CONFIRMATION).number(channel);
     peer.send(&confirmed.number(0).number(1 << 20).number(32_768))?;
     loop {

@@ -147,7 +147,7 @@ fn is_cut(cut: impl FnOnce(&World, &str)) {
 
 #[test]
 fn a_revocation_cuts_through_the_jump() {
-    is_cut(|world, grant| world.revoke(grant));
+    is_cut(World::revoke);
 }
 
 #[test]

@@ -16,7 +16,6 @@ fn world() -> World {
         ..Setting::default()
     });
     world.have_own_roles();
-    world.sql("create role helper");
     world
 }
 
@@ -137,8 +136,7 @@ fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
 /// Leaves behind all that a role can: tables, a function, a schema, a large object, settings, default
 /// rights, rights of others on what is its own, a temporary table, a prepared transaction, an open
 /// cursor.
-fn leave_much(world: &World, grant: &str) -> tests::Live {
-    let role = grant.replace("grt_", "tg_");
+fn leave_much(world: &World) -> tests::Live {
     world.sql("grant create on schema public to app; grant create on database orders to app");
     let ran = world.psql(
         "create table mine (id int primary key, at timestamptz default now()); create index on mine (at); \
@@ -151,10 +149,6 @@ fn leave_much(world: &World, grant: &str) -> tests::Live {
          alter role current_user set work_mem = '8MB'; alter role current_user password 'standing'; \
          select lo_create(4711) > 0",
     );
-    assert!(ran.status.success(), "{}", err(&ran));
-    // Before PostgreSQL 16 it may do both of itself.
-    let keep = format!("revoke {role} from tidegate_admin; grant {role} to helper");
-    let ran = world.psql(&keep);
     assert!(ran.status.success(), "{}", err(&ran));
     let ran = world.psql(
         "begin; insert into orders values (7001, 'prepared'); prepare transaction 'it''s \\ mine'",
@@ -199,7 +193,7 @@ fn what_a_role_leaves_behind_is_its_groups_and_nothing_else_stays() {
     world.sql("grant create on schema public to app; grant create on database orders to app; revoke create on schema public from app; revoke create on database orders from app");
     let before = world.catalogue();
     let grant = world.grant_pg("10m");
-    let mut psql = leave_much(&world, &grant);
+    let mut psql = leave_much(&world);
     world.revoke(&grant);
     let told = psql.ended();
     assert!(told.contains("over now"), "{told}");
@@ -215,7 +209,8 @@ fn what_a_role_leaves_behind_is_its_groups_and_nothing_else_stays() {
         .find(|session| session["end"]["cause"]["cause"] == "severed");
     let cut = cut.expect("one was cut")["id"].as_str().expect("an id");
     let said = world.exported(cut, "--text");
-    assert!(said.contains("its transaction was rolled back"), "{said}");
+    // What became of its transaction can be told only where the process outlives the cancel request.
+    assert!(said.contains("halt the server process is gone"), "{said}");
 }
 
 /// Kills the server while it waits for a lock on `table`, begun by `act`, and starts it again.
@@ -253,7 +248,7 @@ fn a_crash_while_a_role_is_removed_only_delays_that() {
     let before = world.catalogue();
     for table in ["pg_authid", "mine", "pg_shdepend", "pg_auth_members"] {
         let grant = world.grant_pg("10m");
-        let mut psql = leave_much(&world, &grant);
+        let mut psql = leave_much(&world);
         crash_at(&mut world, table, |world| world.revoke(&grant));
         psql.ended();
         world.no_own_roles();

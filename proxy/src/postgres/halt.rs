@@ -69,7 +69,8 @@ impl Halt for PostgresHalt {
                 return std::future::pending().await;
             };
             loop {
-                match watch(stopper.key.pid, pass).await {
+                // On the heap: thousands of sessions have room for it, and few need it.
+                match Box::pin(watch(stopper.key.pid, pass)).await {
                     Ok(fate) => return self.confirmed(fate),
                     Err(refused) => debug!(reason = %chain(&refused), "halt.unseen"),
                 }

@@ -82,7 +82,7 @@ pub(crate) fn make(plan: &RolePlan, path: &[String], reads: bool, version: u32) 
 }
 
 /// Makes tidegate's own role a member: so it sees and ends what the role does, and hands over what it
-/// owns. Before PostgreSQL 16 whoever is in as a role can take that away again.
+/// owns. Before PostgreSQL 15 whoever is in as a role can take that away again.
 fn keep(place: &RolePlace, version: u32) -> String {
     let (role, admin) = (ident(place.role().as_str()), ident(place.admin.as_str()));
     let how = if version >= MEMBERSHIPS_FROM {
@@ -230,17 +230,15 @@ fn schemas(value: &str) -> Option<Vec<String>> {
         return Some(vec![String::new()]);
     }
     loop {
-        let name;
-        (name, rest) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_name(quoted)?,
-            None => {
-                let end = rest.find(|c: char| c == ',' || c.is_whitespace());
-                let (name, behind) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
-                (name.to_lowercase(), behind)
-            }
+        let (name, behind) = if let Some(quoted) = rest.strip_prefix('"') {
+            quoted_name(quoted)?
+        } else {
+            let end = rest.find(|c: char| c == ',' || c.is_whitespace());
+            let (name, behind) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+            (name.to_lowercase(), behind)
         };
         found.push(name);
-        rest = rest.trim_start();
+        rest = behind.trim_start();
         if rest.is_empty() {
             return Some(found);
         }

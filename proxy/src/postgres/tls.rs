@@ -10,7 +10,7 @@ use aws_lc_rs::digest;
 use ca::{PassKey, ServerIdentity};
 use policies::ServerPin;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionStore, Resumption, Tls12Resumption};
+use rustls::client::{Resumption, Tls12Resumption};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -218,7 +218,7 @@ impl Trust {
 /// None, but for what helps the next handshake to be short.
 fn resumption() -> Resumption {
     static HINTS: LazyLock<Arc<Hints>> = LazyLock::new(Arc::default);
-    let hints = Arc::clone(&HINTS) as Arc<dyn ClientSessionStore>;
+    let hints: Arc<Hints> = Arc::clone(&HINTS);
     Resumption::store(hints).tls12_resumption(Tls12Resumption::Disabled)
 }
 

@@ -78,11 +78,17 @@ impl Sniffer {
     }
 
     fn found(&self) -> Option<Conversation> {
-        if identifies(&self.seen) {
-            return Some(Conversation::Ssh);
+        // Nothing else can be complete before a startup packet is.
+        if is_startup(&self.seen) {
+            return Some(Conversation::Postgres);
         }
-        let hello = self.seen.starts_with(&HANDSHAKE) && holds(&self.seen, ALPN);
-        (hello || is_startup(&self.seen)).then_some(Conversation::Postgres)
+        let is_hello = self.seen.starts_with(&HANDSHAKE);
+        let hello = is_hello.then(|| place(&self.seen, ALPN)).flatten();
+        match (identification(&self.seen), hello) {
+            (Some(line), Some(hello)) if hello < line => Some(Conversation::Postgres),
+            (Some(_line), _) => Some(Conversation::Ssh),
+            (None, hello) => hello.map(|_at| Conversation::Postgres),
+        }
     }
 
     fn is_enough(&self) -> bool {
@@ -95,16 +101,17 @@ impl Sniffer {
     }
 }
 
-/// Whether a line begins as an identification string does.
-fn identifies(seen: &[u8]) -> bool {
-    let lines = seen.get(..LINES_MAX.min(seen.len())).unwrap_or(seen);
-    lines
-        .split(|byte| *byte == b'\n')
-        .any(|line| line.starts_with(b"SSH-"))
+/// Where the first line stands that begins as an identification string does.
+fn identification(seen: &[u8]) -> Option<usize> {
+    let lines = seen.get(..LINES_MAX).unwrap_or(seen);
+    if lines.starts_with(b"SSH-") {
+        return Some(0);
+    }
+    place(lines, b"\nSSH-")
 }
 
-fn holds(seen: &[u8], part: &[u8]) -> bool {
-    seen.windows(part.len()).any(|window| window == part)
+fn place(seen: &[u8], part: &[u8]) -> Option<usize> {
+    seen.windows(part.len()).position(|window| window == part)
 }
 
 /// Whether it begins as a startup packet does, or a request that stands in for one. Other protocols
@@ -176,6 +183,16 @@ mod tests {
         ]
         .concat();
         check(&hello, Some(Conversation::Postgres));
+    }
+
+    #[test]
+    fn what_is_complete_first_is_what_it_is() {
+        let startup = packet(40, 0x0003_0000, b"user\nSSH-2.0-x\r\n");
+        check(&startup, Some(Conversation::Postgres));
+        let hello = b"\x16\x03\x01\x02\x00\x0apostgresql\nSSH-2.0-x\r\n";
+        check(hello, Some(Conversation::Postgres));
+        let line = b"\x16\x03\nSSH-2.0-x\r\n\x0apostgresql";
+        check(line, Some(Conversation::Ssh));
     }
 
     #[test]

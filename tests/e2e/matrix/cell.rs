@@ -161,19 +161,7 @@ fn run(field: &Field, client: &Client, case: Case, way: Way, road: Road) -> Seen
         .env("PORT_B", &ports[1]);
     let output = command.output().expect("bash runs");
     let known = words(field, road, &near, &far, &ports);
-    let plain = |bytes: &[u8]| {
-        let mut text = String::from_utf8_lossy(bytes).into_owned();
-        for (word, name) in &known {
-            text = text.replace(word, name);
-        }
-        if case == Case::Terminal {
-            text.split_inclusive('\n')
-                .filter(|line| !line.starts_with(NOTICE))
-                .collect()
-        } else {
-            text
-        }
-    };
+    let plain = |bytes: &[u8]| plain(&String::from_utf8_lossy(bytes), case, &known);
     let mut files = BTreeMap::new();
     list(&near, "near", &mut files);
     list(&far, "far", &mut files);
@@ -190,6 +178,21 @@ fn run(field: &Field, client: &Client, case: Case, way: Way, road: Road) -> Seen
         drop(fs::remove_dir_all(dir));
     }
     seen
+}
+
+/// A text without what differs because it has to.
+fn plain(text: &str, case: Case, known: &[(String, String)]) -> String {
+    let mut text = text.to_owned();
+    for (word, name) in known {
+        text = text.replace(word, name);
+    }
+    if case == Case::Terminal {
+        text.split_inclusive('\n')
+            .filter(|line| !line.starts_with(NOTICE))
+            .collect()
+    } else {
+        text
+    }
 }
 
 /// `bash` with a script, in a world that has nothing of whoever runs the tests but `$PATH`.

@@ -181,10 +181,6 @@ def local(client):
     while piece := channel.recv(4096):
         got += piece
     show((got, b"", 0))
-    try:
-        client.get_transport().open_channel("direct-tcpip", ("localhost", 1), ("127.0.0.1", 1))
-    except paramiko.ChannelException as error:
-        print(error)
 
 
 def reverse(client):

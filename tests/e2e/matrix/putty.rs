@@ -1,4 +1,4 @@
-//! PuTTY's programs without windows. Settings that have no option are in a saved session.
+//! `PuTTY`'s programs without windows. Settings that have no option are in a saved session.
 //!
 //! Through tidegate they log in with the certificate and believe the bastion by its CA, directly with
 //! the key and by the host key's fingerprint.
@@ -8,7 +8,7 @@ use super::cell::{Client, Way};
 use super::field::Road;
 use Way::Same;
 
-/// The keys in PuTTY's own format.
+/// The keys in `PuTTY`'s own format.
 const PREPARE: &str = r#"puttygen "$KEY" -o "$TOOLS/key.ppk" -O private &&
     puttygen "$LOGIN/ssh-key" -o "$TOOLS/login.ppk" -O private"#;
 
@@ -124,19 +124,6 @@ pub(super) const PSCP: Client = Client {
                 r#"for protocol in -sftp -scp; do
                     pscp $protocol "$BIG" "$HOST:$FAR/big" && pscp $protocol "$HOST:$FAR/big" back && whole "$BIG" back
                 done"#,
-            ),
-        ),
-        (
-            Case::Files,
-            Same(
-                r#"mkdir from && echo one > from/renamed &&
-                pscp -r from "$HOST:$FAR/to" && pscp -r "$HOST:$FAR/to" back && pscp -ls "$HOST:$FAR/to" | grep -o renamed"#,
-            ),
-        ),
-        (
-            Case::Directory,
-            Same(
-                r#"pscp -r "$MANY" "$HOST:$FAR/many" && pscp -r "$HOST:$FAR/many" back && ls back | wc -l"#,
             ),
         ),
         (

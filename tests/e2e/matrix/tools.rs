@@ -128,7 +128,7 @@ pub(super) const VSCODE: Client = Client {
         server() {
             echo "mkdir -p $FAR/home/web && cd $FAR/home/web && printf 'a page\n' > page && cp $BIG big"
             echo '/usr/bin/python3 -u -m http.server --bind 127.0.0.1 0 > log 2>&1 & trap "kill $!" EXIT'
-            echo 'until grep -q "port [0-9]" log; do sleep 0.05; done'
+            echo 'until grep -qs "port [0-9]" log; do sleep 0.05; done'
             echo 'echo "listeningOn=$(sed -n "s/.*port \([0-9]*\).*/\1/p" log)"; read -r end; exit'
         }
         # Starts it and says its port once it is told.

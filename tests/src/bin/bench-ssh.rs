@@ -42,8 +42,11 @@ const AT_ONCE: usize = 16;
 /// How many sessions are opened by each of them in one round.
 const EACH: usize = 8;
 
+/// Measures something and adds its lines.
+type Measure = fn(&mut Bench);
+
 /// The parts, as `--only` names them.
-const PARTS: [(&str, fn(&mut Bench)); 8] = [
+const PARTS: [(&str, Measure); 8] = [
     ("bulk", Bench::bulk),
     ("deaf", Bench::deaf_target),
     ("echo", Bench::echo),
@@ -330,6 +333,28 @@ impl Bench {
         ));
     }
 
+    /// Adds that target, has alice let in there, and gives back the login.
+    fn add_crowd(&self, target: &str) -> String {
+        let world = &self.crossing.world;
+        let (login, host_key) = (world.login(), world.sshd().host_key());
+        let add = [
+            "tidegate",
+            "target",
+            "add",
+            "ssh",
+            "crowd",
+            "--addr",
+            target,
+            "--login",
+            &login,
+            "--host-key",
+            host_key,
+        ];
+        world.bob().run(&add).expect("bob adds a target");
+        world.grant("crowd", &login, "2h");
+        login
+    }
+
     /// More sessions than a real sshd has room for here, all of them idle.
     fn crowd(&mut self) {
         eprintln!(
@@ -340,22 +365,7 @@ impl Bench {
         let key = world.sshd().dir().join("host_key");
         let runtime = tokio::runtime::Runtime::new().expect("threads");
         let target = runtime.block_on(lets_everybody_in(&key)).to_string();
-        let (login, host_key) = (world.login(), world.sshd().host_key());
-        let add = [
-            "tidegate",
-            "target",
-            "add",
-            "ssh",
-            "crowd",
-            "--addr",
-            &target,
-            "--login",
-            &login,
-            "--host-key",
-            host_key,
-        ];
-        world.bob().run(&add).expect("bob adds a target");
-        world.grant("crowd", &login, "2h");
+        let login = self.add_crowd(&target);
         let identity = Identity::of(&world.alice().state_dir());
         let addr = SocketAddr::from(([127, 0, 0, 1], world.doors().ssh));
         let user = format!("{login}+crowd");

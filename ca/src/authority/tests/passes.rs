@@ -15,10 +15,10 @@ fn a_pass_for_ssh_is_what_stock_tools_expect() {
         listed,
         "key-cert.pub:
         Type: ssh-ed25519-cert-v01@openssh.com user certificate
-        Public key: ED25519-CERT SHA256:mKOXbTgczDhT2+4zSxcC7eL22HQmPUwJ8/uUqUEkUPk
+        Public key: ED25519-CERT SHA256:Fl1O5e0YowZDj8R/xK3zfJAi575L6aNwQfu1VyLrTgo
         Signing CA: ED25519 SHA256:sDV+Xo1mCX2W9D9W0bbx36iAA8lrFNNv1miNnXmu2yA (using ssh-ed25519)
         Key ID: \"ses_01kdyak3q00c1g60r30c1g60r3 grt_01kdyak3q00g2081040g208104 alice\"
-        Serial: 15502325831194917161
+        Serial: 7084719234075513351
         Valid: from 2026-01-02T03:03:05 to 2026-01-02T03:09:05
         Principals: 
                 deploy

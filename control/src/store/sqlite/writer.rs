@@ -243,7 +243,9 @@ fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answ
             Ok(Answer::Appended(ends.revision))
         }
         Command::Record { lines, .. } => {
-            lines.iter().for_each(|line| add(script, ends, line));
+            for line in lines {
+                add(script, ends, line);
+            }
             Ok(Answer::Recorded)
         }
         Command::Probe { .. } => Ok(Answer::At(ends.revision)),

@@ -1,13 +1,13 @@
 //! What is understood of SFTP, however it is cut into chunks, and what ends it.
 
 use bytes::Bytes;
+use policies::words::Words;
 use proptest::prelude::*;
 use recorder::{FileResult, Frame};
 
-use policies::Extent;
-use policies::words::Words;
-
 use super::{Access, Operation, Passed, Sftp, Touch, Unclear, Warden};
+
+mod permits;
 
 fn string(bytes: &[u8]) -> Vec<u8> {
     let mut out = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
@@ -329,88 +329,6 @@ fn our_answers_wait_for_the_end_of_the_targets_packet() {
     scene.answer(&contents[16..]).unwrap();
     assert!(scene.down[before..].starts_with(&contents[16..]));
     assert!(scene.down.len() > before + contents.len() - 16);
-}
-
-/// What policy is asked about one request.
-fn asked(requests: &[Vec<u8>]) -> Vec<(Access, Option<String>, Extent)> {
-    let touches = std::cell::RefCell::new(Vec::new());
-    let judge = Judging(|touch: &Touch| {
-        let place = touch.place.clone().ok();
-        touches
-            .borrow_mut()
-            .push((touch.access, place, touch.extent));
-        true
-    });
-    let mut scene = Scene::greeted();
-    scene.ask(&packet(16, &[&id(90), &string(b".")])).unwrap();
-    let home = [
-        &id(90)[..],
-        &id(1),
-        &string(b"/home/dee"),
-        &string(b"x"),
-        &id(0),
-    ];
-    scene.answer(&packet(104, &home)).unwrap();
-    for request in requests {
-        scene.ask_judged(request, Some(&judge)).unwrap();
-    }
-    touches.into_inner()
-}
-
-fn two(kind: u8, path: &str, to: &str) -> Vec<u8> {
-    packet(
-        kind,
-        &[&id(1), &string(path.as_bytes()), &string(to.as_bytes())],
-    )
-}
-
-#[test]
-fn names_are_asked_about_as_the_target_takes_them() {
-    let place = |path: &str| Some(path.to_owned());
-    let (one, tree) = (Extent::One, Extent::Tree);
-    let read_one = |path| vec![(Access::Read, place(path), one)];
-    assert_eq!(asked(&[open(1, "a", 1)]), read_one("/home/dee/a"));
-    assert_eq!(asked(&[open(1, "//srv/./a", 1)]), read_one("/srv/a"));
-    let climbs = [(Access::Read, None, one)];
-    assert_eq!(asked(&[open(1, "/srv/a/../../etc/shadow", 1)]), climbs);
-    let moved = [
-        (Access::Read, place("/a"), tree),
-        (Access::Write, place("/a"), tree),
-        (Access::Write, place("/b"), tree),
-    ];
-    assert_eq!(
-        asked(&[two(18, "/a", "/b")]),
-        moved,
-        "a directory goes with all that is in it"
-    );
-    assert_eq!(
-        asked(&[two(20, "/a", "/b")]),
-        moved,
-        "a link is another name for all of it"
-    );
-    let relative = asked(&[two(20, "../etc/shadow", "/srv/link")]);
-    assert_eq!(relative[0], (Access::Write, None, tree));
-    let both = open(1, "/a", 1 | 2);
-    assert_eq!(asked(&[both]).len(), 2);
-    let unknown = packet(200, &[&id(1), &string(b"odd@example.com"), b"x"]);
-    assert_eq!(asked(&[unknown]), [(Access::Write, None, one)]);
-}
-
-#[test]
-fn an_open_file_is_asked_about_again_and_what_is_refused_of_it_is_not_counted() {
-    let mut scene = Scene::greeted();
-    scene.ask(&open(1, "/f", 2)).unwrap();
-    scene.answer(&handle(1, "h")).unwrap();
-    let no = Judging(|_: &Touch| false);
-    let before = scene.up.len();
-    scene
-        .ask_judged(&write(2, "h", 0, b"late"), Some(&no))
-        .unwrap();
-    assert_eq!(scene.up.len(), before);
-    assert_eq!(scene.told()[1], told("write", "/f", "refused", 0, 0));
-    scene.ask_judged(&close(3, "h"), Some(&no)).unwrap();
-    scene.answer(&status(3, 0)).unwrap();
-    assert_eq!(scene.told()[2], told("close", "/f", "done", 0, 0));
 }
 
 #[track_caller]
