@@ -1,6 +1,7 @@
 //! Targets that know no certificates: entered with a key or a password that tidegate keeps.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use tests::{Setting, World, with_input};
@@ -8,7 +9,7 @@ use tests::{Setting, World, with_input};
 use crate::{err, out};
 
 /// A world whose sshd knows one plain key besides.
-fn world(dir: &std::path::Path) -> World {
+fn world(dir: &Path) -> World {
     let keys = dir.join("authorized_keys");
     let lines = format!("AuthorizedKeysFile {}", keys.display());
     World::with(&Setting {
@@ -17,7 +18,7 @@ fn world(dir: &std::path::Path) -> World {
     })
 }
 
-fn keygen(at: &std::path::Path) {
+fn keygen(at: &Path) {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "kept", "-f"])
         .arg(at)
@@ -65,6 +66,13 @@ fn a_key_that_is_kept_opens_a_target_behind_a_permit_and_is_never_shown() {
         .output(&["ssh", "-p", &port, &address, "echo here"]);
     let ran = ran.expect("ssh runs");
     assert_eq!(out(&ran), "here\n", "{}", err(&ran));
+    is_told_of(&world);
+    is_never_shown(&world, &key);
+    is_exchanged(&world, dir.path(), &address);
+}
+
+/// Everybody who lists targets reads that there is a standing credential, and `doctor` how to exchange it.
+fn is_told_of(world: &World) {
     for who in [world.bob(), world.alice()] {
         let listed = who.run(&["tidegate", "ls"]).expect("it lists");
         assert!(listed.contains("standing credential"), "{listed}");
@@ -78,8 +86,11 @@ fn a_key_that_is_kept_opens_a_target_behind_a_permit_and_is_never_shown() {
         "{}",
         out(&doctor)
     );
-    // Nowhere in the clear: not in an answer, not in the log, not in the store.
-    let text = fs::read_to_string(&key).expect("the key");
+}
+
+/// Nowhere in the clear: not in an answer, not in the log, not in the store.
+fn is_never_shown(world: &World, key: &Path) {
+    let text = fs::read_to_string(key).expect("the key");
     let middle = text.lines().nth(2).expect("a line of it").to_owned();
     let shown = world
         .bob()
@@ -93,8 +104,12 @@ fn a_key_that_is_kept_opens_a_target_behind_a_permit_and_is_never_shown() {
         }
     }
     assert!(places.iter().all(|place| !place.contains(&middle)));
-    // Exchanged for one that the target does not know: said to both.
-    let other = dir.path().join("other");
+}
+
+/// Exchanged for one that the target does not know: said to both.
+fn is_exchanged(world: &World, dir: &Path, address: &str) {
+    let port = world.ssh_port();
+    let other = dir.join("other");
     keygen(&other);
     let line = [
         "tidegate",
@@ -107,7 +122,7 @@ fn a_key_that_is_kept_opens_a_target_behind_a_permit_and_is_never_shown() {
     world.bob().run(&line).expect("bob exchanges it");
     let ran = world
         .alice()
-        .output(&["ssh", "-p", &port, &address, "echo here"])
+        .output(&["ssh", "-p", &port, address, "echo here"])
         .expect("ssh runs");
     assert!(err(&ran).contains("TG410"), "{}", err(&ran));
     let tested = world

@@ -275,6 +275,28 @@ async fn looked_at(
     }
 }
 
+/// The certificate that the server shows to the bastion, which says so.
+async fn seen_certificate(context: &Context, addr: &HostPort) -> Result<ServerPin, Failure> {
+    let found = probe(
+        context,
+        Protocol::Postgres,
+        addr,
+        (None, Algorithms::Modern),
+    )
+    .await?;
+    let Probed::Postgres {
+        sha256,
+        subject,
+        names,
+    } = found
+    else {
+        return Err(odd_probe());
+    };
+    let seen = cli::certificate_seen(&subject, &names, &sha256);
+    context.printer.say(&seen);
+    Ok(ServerPin::Certificate { sha256 })
+}
+
 pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
     let addr = args.common.addr;
     let server = match (args.server_ca, args.server_cert_sha256) {
@@ -289,26 +311,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         (None, Some(sha256)) => ServerPin::Certificate {
             sha256: sha256.to_ascii_lowercase(),
         },
-        (None, None) => match probe(
-            context,
-            Protocol::Postgres,
-            &addr,
-            (None, Algorithms::Modern),
-        )
-        .await?
-        {
-            Probed::Postgres {
-                sha256,
-                subject,
-                names,
-            } => {
-                context
-                    .printer
-                    .say(&cli::certificate_seen(&subject, &names, &sha256));
-                ServerPin::Certificate { sha256 }
-            }
-            Probed::Ssh { .. } => return Err(odd_probe()),
-        },
+        (None, None) => seen_certificate(context, &addr).await?,
     };
     let roles: BTreeSet<Login> = args.role.into_iter().collect();
     let order = TargetOrder {
