@@ -161,7 +161,7 @@ impl Authority {
         Ok(Pass {
             terms,
             session,
-            serial,
+            serial: Some(serial),
             expires_at: window.until,
             key,
         })
@@ -208,7 +208,7 @@ impl Authority {
         Ok(Pass {
             terms,
             session,
-            serial,
+            serial: Some(serial),
             expires_at: window.until,
             key,
         })

@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
 use policies::{
-    Capabilities, Credential, Endpoint, GrantId, HostKeyPin, InputRecording, Login, Obligations,
-    PrincipalName, Protocol, SessionId, SshEndpoint, Target, TargetName, Terms,
+    Algorithms, Capabilities, Credential, Endpoint, Entry, GrantId, HostKeyPin, InputRecording,
+    Login, Obligations, PrincipalName, Protocol, SessionId, SshEndpoint, Target, TargetName, Terms,
 };
 
 use crate::rand_core::{TryCryptoRng, TryRng};
@@ -197,6 +197,8 @@ pub(crate) fn terms(protocol: Protocol, capabilities: Capabilities) -> Terms {
             addr: "127.0.0.1:22".parse().unwrap(),
             host_key: HostKeyPin::Keys { keys: Vec::new() },
             jump: None,
+            entry: Entry::Certificate,
+            algorithms: Algorithms::Modern,
         }),
         logins: [Login::parse("deploy").unwrap()].into(),
         labels: [].into(),

@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use russh::keys::ssh_key;
 
-use crate::JournalError;
 use crate::intent::Extension;
 use crate::request::RequestRefusal;
 use crate::strength::WeakKey;
+use crate::{JournalError, VaultError};
 
 /// Why a certificate was not issued. Nothing was handed out.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,9 @@ pub enum IssueError {
     /// The journal could not be written.
     #[error("issue a certificate")]
     Journal(#[from] JournalError),
+    /// What is kept for the target cannot be used.
+    #[error("use the standing credential of the target")]
+    Vault(#[from] VaultError),
     /// No fresh key could be drawn.
     #[error("draw a fresh key")]
     Key,

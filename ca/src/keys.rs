@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use russh::keys::{Algorithm, PrivateKey};
 use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
 
 pub(crate) use ed25519::Ed25519Key;
 pub(crate) use p256::P256Key;
@@ -279,6 +280,11 @@ impl Keys {
             x509_target_ca: x509(KeyName::X509TargetCa)?,
             x509_login_ca: x509(KeyName::X509LoginCa)?,
         })
+    }
+
+    /// What standing credentials are sealed with.
+    pub(crate) fn vault_key(&self) -> &Zeroizing<[u8; 32]> {
+        self.ssh_user_ca.drawn()
     }
 
     /// The key of this name, if it is an SSH CA.

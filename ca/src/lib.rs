@@ -45,6 +45,7 @@ mod ssh;
 mod strength;
 mod trial;
 mod trust;
+mod vault;
 mod x509;
 
 pub use authority::Authority;
@@ -70,6 +71,7 @@ pub use serial::{KeyId, Serial};
 pub use strength::WeakKey;
 pub use trial::{RolesOrder, TrialOrder};
 pub use trust::{TrustBundle, certificate_fingerprint};
+pub use vault::{Secret, VaultError};
 
 #[cfg(test)]
 mod fixtures;

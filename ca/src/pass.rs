@@ -44,8 +44,8 @@ pub struct Pass {
     pub terms: Terms,
     /// The session it was made for.
     pub session: SessionId,
-    /// The certificate's serial number, as in the journal.
-    pub serial: Serial,
+    /// The certificate's serial number, as in the journal; none where a standing credential opens it.
+    pub serial: Option<Serial>,
     /// The first instant at which the certificate no longer opens a connection.
     pub expires_at: Timestamp,
     /// The key and its certificate.
@@ -65,6 +65,16 @@ pub enum PassKey {
         /// Signed by the CA that SSH targets trust.
         certificate: Certificate,
     },
+    /// For an SSH target that knows no certificates: a key that is kept for it.
+    StandingKey {
+        /// The key.
+        key: Arc<PrivateKey>,
+    },
+    /// For an SSH target that knows no certificates: a password that is kept for it.
+    Password {
+        /// It.
+        text: Zeroizing<String>,
+    },
     /// For a PostgreSQL target.
     Postgres {
         /// The client certificate. The CA that signed it is not in it: the target has that.
@@ -78,6 +88,8 @@ impl fmt::Debug for PassKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ssh { .. } => f.write_str("Ssh(..)"),
+            Self::StandingKey { .. } => f.write_str("StandingKey(..)"),
+            Self::Password { .. } => f.write_str("Password(..)"),
             Self::Postgres { .. } => f.write_str("Postgres(..)"),
         }
     }

@@ -32,7 +32,7 @@ pub use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use ca::Authority;
 use policies::words::api::ApiRefusal;
 use policies::{Denial, HostPort};
@@ -158,6 +158,7 @@ fn administering() -> Router<Shared> {
     Router::new()
         .route("/v1/targets/probe", post(targets::probe))
         .route("/v1/targets/{name}/test", post(targets::test))
+        .route("/v1/targets/{name}/credential", put(targets::keep))
         .route(
             "/v1/principals",
             get(principals::list).post(principals::add),

@@ -107,6 +107,16 @@ pub enum Change {
         /// Which.
         name: TargetName,
     },
+    /// A target is entered with this from here on: sealed by the authority, which alone can open it.
+    SecretKept {
+        /// Which target.
+        target: TargetName,
+        /// It.
+        sealed: Sealed,
+        /// `SHA256:…` of a key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<String>,
+    },
     /// Someone or something is out.
     LockPut {
         /// The lock.
@@ -204,6 +214,7 @@ impl Change {
             | Self::KeyAdded { .. }
             | Self::GroupsSet { .. }
             | Self::TargetAdded { .. }
+            | Self::SecretKept { .. }
             | Self::LockLifted { .. }
             | Self::RequestFiled { .. }
             | Self::RequestApproved { .. }
@@ -213,6 +224,17 @@ impl Change {
             | Self::RoleGone { .. }
             | Self::PoliciesApplied { .. } => false,
         }
+    }
+}
+
+/// A secret that only the authority opens. Prints as `(..)` all the same.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(pub String);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(..)")
     }
 }
 

@@ -31,3 +31,4 @@ pub use clock::Clock;
 pub use feed::FeedError;
 pub use journal::LedgerJournal;
 pub use lease::Lease;
+pub use state::Kept;

@@ -12,10 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
     Credential, Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
-    RequestState, RolePlace, SessionId, Terms,
+    RequestState, RolePlace, SessionId, TargetName, Terms,
 };
 
-use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision};
+use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -42,8 +42,21 @@ pub(crate) struct State {
     pub(crate) policies_at: Revision,
     /// When the newest change was made.
     pub(crate) newest_at: Timestamp,
+    /// What targets that know no certificates are entered with.
+    pub(crate) kept: BTreeMap<TargetName, Kept>,
     /// Whose key this is, by fingerprint.
     keys: BTreeMap<String, PrincipalName>,
+}
+
+/// What a target is entered with that knows no certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// For the authority to open.
+    pub sealed: Sealed,
+    /// `SHA256:…` of a key.
+    pub fingerprint: Option<String>,
+    /// Since when.
+    pub at: Timestamp,
 }
 
 /// A role that a grant has for itself, or may have.
@@ -121,14 +134,9 @@ impl State {
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
             | Change::RequestWithdrawn { .. } => self.take_request(change),
-            Change::TargetAdded { target } => {
-                self.facts
-                    .targets
-                    .insert(target.name.clone(), Arc::new(target.clone()));
-            }
-            Change::TargetRemoved { name } => {
-                self.facts.targets.remove(name);
-            }
+            Change::TargetAdded { .. }
+            | Change::TargetRemoved { .. }
+            | Change::SecretKept { .. } => self.take_target(change, at),
             Change::LockPut { lock } => {
                 self.facts.locks.insert(lock.id, Arc::new(lock.clone()));
             }
@@ -163,6 +171,36 @@ impl State {
                 };
                 self.kills.entry(*session).or_insert(kill);
             }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
+    fn take_target(&mut self, change: &Change, at: Timestamp) {
+        match change {
+            Change::TargetAdded { target } => {
+                let added = Arc::new(target.clone());
+                self.facts.targets.insert(target.name.clone(), added);
+            }
+            Change::TargetRemoved { name } => {
+                self.facts.targets.remove(name);
+                self.kept.remove(name);
+            }
+            Change::SecretKept {
+                target,
+                sealed,
+                fingerprint,
+            } => {
+                let kept = Kept {
+                    sealed: sealed.clone(),
+                    fingerprint: fingerprint.clone(),
+                    at,
+                };
+                self.kept.insert(target.clone(), kept);
+            }
+            _other => {}
         }
     }
 

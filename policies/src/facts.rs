@@ -40,6 +40,14 @@ pub enum Wayless {
         /// Which.
         name: TargetName,
     },
+    /// A target in front of it is entered with a standing credential.
+    #[error(
+        "the target `{name}` in front of it is entered with a standing credential, not a certificate"
+    )]
+    Standing {
+        /// Which.
+        name: TargetName,
+    },
     /// More stand in front of it than may, or in a circle.
     #[error("more than {JUMPS_MAX} targets stand in front of it")]
     Long,
@@ -83,6 +91,10 @@ impl Facts {
             let found = self.targets.get(&jump.target).ok_or_else(gone)?;
             if found.protocol() != Protocol::Ssh || !found.logins.contains(&jump.login) {
                 return Err(gone());
+            }
+            if !found.entry().is_certificate() {
+                let name = jump.target.clone();
+                return Err(Wayless::Standing { name });
             }
             if self.lock_on_target(&found.name).is_some() {
                 return Err(Wayless::Locked {

@@ -77,7 +77,7 @@ pub use role::{FENCED, ROLE_PREFIX, RolePlace, RolePlan, role_of};
 pub use sever::SeverReason;
 pub use statement::{Scrutiny, SqlKind, SqlStatement};
 pub use target::{
-    Endpoint, Hop, HostKeyPin, HostPort, JUMPS_MAX, Jump, PostgresEndpoint, ServerPin, SshEndpoint,
-    Target,
+    Algorithms, Endpoint, Entry, Hop, HostKeyPin, HostPort, JUMPS_MAX, Jump, PostgresEndpoint,
+    ServerPin, SshEndpoint, Target,
 };
 pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};

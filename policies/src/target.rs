@@ -44,6 +44,22 @@ impl Target {
         }
     }
 
+    /// Which algorithms are spoken with it.
+    pub fn algorithms(&self) -> Algorithms {
+        match &self.endpoint {
+            Endpoint::Ssh(ssh) => ssh.algorithms,
+            Endpoint::Postgres(_) => Algorithms::Modern,
+        }
+    }
+
+    /// How it is entered.
+    pub fn entry(&self) -> Entry {
+        match &self.endpoint {
+            Endpoint::Ssh(ssh) => ssh.entry,
+            Endpoint::Postgres(_) => Entry::Certificate,
+        }
+    }
+
     /// What is spoken with it.
     pub fn protocol(&self) -> Protocol {
         match self.endpoint {
@@ -73,6 +89,59 @@ pub struct SshEndpoint {
     /// The target in front of it, through which it is reached; none where tidegate dials it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<Jump>,
+    /// How it is entered.
+    #[serde(default, skip_serializing_if = "Entry::is_certificate")]
+    pub entry: Entry,
+    /// Which algorithms are spoken with it.
+    #[serde(default, skip_serializing_if = "Algorithms::is_modern")]
+    pub algorithms: Algorithms,
+}
+
+/// How an SSH target is entered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// With a certificate that lives for minutes.
+    #[default]
+    Certificate,
+    /// With a key that is kept for it, for it knows no certificates: a standing credential.
+    Key,
+    /// With a password that is kept for it: a standing credential.
+    Password,
+}
+
+impl Entry {
+    /// Whether nothing that lasts opens it.
+    pub fn is_certificate(&self) -> bool {
+        *self == Self::Certificate
+    }
+
+    /// What opens it, in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Key => "key",
+            Self::Password => "password",
+        }
+    }
+}
+
+/// Which algorithms are spoken with an SSH target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithms {
+    /// Those that are good.
+    #[default]
+    Modern,
+    /// Old ones besides, for equipment that knows no others.
+    Legacy,
+}
+
+impl Algorithms {
+    /// Whether they are all good.
+    pub fn is_modern(&self) -> bool {
+        *self == Self::Modern
+    }
 }
 
 impl SshEndpoint {
@@ -82,6 +151,8 @@ impl SshEndpoint {
             addr,
             host_key,
             jump: None,
+            entry: Entry::Certificate,
+            algorithms: Algorithms::Modern,
         }
     }
 }

@@ -9,9 +9,9 @@ mod world;
 
 use jiff::tz::TimeZone;
 use policies::{
-    Capability, Deed, Denial, Document, Endpoint, Facts, HostKeyPin, InputRecording, Jump,
-    LockScope, Part, Permit, PolicySet, Protocol, Scrutiny, SqlKind, SqlStatement, SshEndpoint,
-    Target, Terms, Wayless, decide, library, may, scrutiny,
+    Algorithms, Capability, Deed, Denial, Document, Endpoint, Entry, Facts, HostKeyPin,
+    InputRecording, Jump, LockScope, Part, Permit, PolicySet, Protocol, Scrutiny, SqlKind,
+    SqlStatement, SshEndpoint, Target, Terms, Wayless, decide, library, may, scrutiny,
 };
 use world::*;
 
@@ -281,6 +281,8 @@ fn a_session_ends_when_its_target_is_no_longer_what_it_was() {
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
         },
         jump: None,
+        entry: Entry::Certificate,
+        algorithms: Algorithms::Modern,
     });
     assert!(connect(&granted().with_target(moved)).is_err());
     let mut narrowed = ssh("web1", &[], None);

@@ -35,6 +35,7 @@ pub mod channels;
 mod conduit;
 pub mod door;
 pub mod doorkeeper;
+mod entry;
 pub mod errand;
 mod exit;
 pub mod filetap;

@@ -31,6 +31,7 @@ mod ssh;
 mod statements;
 mod targets;
 mod throw_away;
+mod vault;
 mod workflow;
 mod x11;
 

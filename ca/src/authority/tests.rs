@@ -120,13 +120,17 @@ fn applicant() -> Applicant {
 fn ssh_of(pass: &Pass) -> (&PrivateKey, &Certificate) {
     match &pass.key {
         PassKey::Ssh { key, certificate } => (key, certificate),
-        PassKey::Postgres { .. } => panic!("not a pass for ssh"),
+        PassKey::Postgres { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. } => {
+            panic!("not a pass for ssh")
+        }
     }
 }
 
 fn der_of(pass: &Pass) -> &[u8] {
     match &pass.key {
         PassKey::Postgres { chain_der, .. } => &chain_der[0],
-        PassKey::Ssh { .. } => panic!("not a pass for PostgreSQL"),
+        PassKey::Ssh { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. } => {
+            panic!("not a pass for PostgreSQL")
+        }
     }
 }

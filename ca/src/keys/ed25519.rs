@@ -6,6 +6,7 @@
 use std::fmt;
 
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use russh::keys::ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
 use russh::keys::ssh_key::public::{Ed25519PublicKey, KeyData};
@@ -21,6 +22,8 @@ pub(crate) struct Ed25519Key {
     public: PublicKey,
     line: String,
     raw: [u8; 32],
+    /// Drawn out of the key for another purpose than signing.
+    drawn: Zeroizing<[u8; 32]>,
 }
 
 impl Ed25519Key {
@@ -49,6 +52,7 @@ impl Ed25519Key {
         let public = private.public_key().clone();
         Some(Self {
             raw: raw(&signer).ok()?,
+            drawn: draw_out(&seed)?,
             line: public.to_openssh().ok()?,
             signer,
             public,
@@ -62,6 +66,11 @@ impl Ed25519Key {
             *to = *from;
         }
         bytes
+    }
+
+    /// What standing credentials are sealed with.
+    pub(crate) fn drawn(&self) -> &Zeroizing<[u8; 32]> {
+        &self.drawn
     }
 
     /// The public half, with its comment.
@@ -78,6 +87,17 @@ impl Ed25519Key {
     pub(crate) fn raw(&self) -> [u8; 32] {
         self.raw
     }
+}
+
+/// 32 bytes that say nothing about the key they come from (HKDF, RFC 5869).
+fn draw_out(seed: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
+    let drawn = Salt::new(HKDF_SHA256, b"tidegate").extract(seed);
+    let mut bytes = Zeroizing::new([0; 32]);
+    drawn
+        .expand(&[b"standing credentials 1"], HKDF_SHA256)
+        .and_then(|drawn| drawn.fill(bytes.as_mut()))
+        .ok()?;
+    Some(bytes)
 }
 
 fn raw(signer: &Ed25519KeyPair) -> Result<[u8; 32], Unspecified> {

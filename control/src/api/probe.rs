@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use policies::words::api::Unseen;
 use policies::words::cli::doctor::Unentered;
-use policies::{HostPort, Jump, Login, Protocol, Target};
+use policies::{Algorithms, HostPort, Jump, Login, Protocol, Target};
 
 use crate::api::wire::Probed;
 
@@ -20,12 +20,13 @@ pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<(), Unentered>> + Sen
 /// Connects to a server as far as it shows its identity, or as far as it lets us in, and no further.
 /// Implemented by the crate that speaks the protocols; it sets its own time limit.
 pub trait Probe: Debug + Send + Sync {
-    /// Looks at what listens there, through the target in front of it if there is one.
+    /// Looks at what listens there, through the target in front of it if there is one, in
+    /// these algorithms.
     fn look<'a>(
         &'a self,
         protocol: Protocol,
         addr: &'a HostPort,
-        jump: Option<&'a Jump>,
+        how: (Option<&'a Jump>, Algorithms),
     ) -> Seeing<'a>;
 
     /// Logs in at a target with a certificate that is made for this, and out again.

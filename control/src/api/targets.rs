@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
+use policies::words::broker::Invalid;
 use policies::words::cli::doctor as words;
 use policies::{
-    Endpoint, HostKeyPin, Login, Office, PostgresEndpoint, ServerPin, Target, TargetName,
+    Endpoint, Entry, HostKeyPin, Login, Office, PostgresEndpoint, ServerPin, Target, TargetName,
 };
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{
-    Access, AccessState, Check, Ended, List, ProbeOrder, Probed, TargetOrder, TargetView,
+    Access, AccessState, Check, Ended, List, ProbeOrder, Probed, SecretOrder, StandingView,
+    TargetOrder, TargetView,
 };
 use crate::api::{House, Shared, checks};
-use crate::{BrokerError, Caller, broker};
+use crate::change::Sealed;
+use crate::{BrokerError, Caller, broker, entropy};
 
 fn access(login: &Login, access: &broker::Access) -> Access {
     let plain = |state| Access {
@@ -66,7 +70,57 @@ fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView
         },
         endpoint: manages.then(|| target.endpoint.clone()),
         logins: manages.then(|| target.logins.clone()),
+        standing: standing(house, target),
     }
+}
+
+fn standing(house: &House, target: &Target) -> Option<StandingView> {
+    let kept = house.parts.broker.kept(&target.name)?;
+    Some(StandingView {
+        entry: target.entry(),
+        fingerprint: kept.fingerprint,
+        kept_at: kept.at,
+    })
+}
+
+/// Seals what a target is to be entered with.
+fn seal(
+    house: &House,
+    name: &TargetName,
+    order: &SecretOrder,
+) -> Result<(Sealed, Option<String>), BrokerError> {
+    let why = |refused: VaultError| {
+        let why = refused.to_string();
+        BrokerError::Invalid(Invalid::Secret { why })
+    };
+    let secret = match order.entry {
+        Entry::Key => Secret::key(&order.text),
+        Entry::Password => Secret::password(&order.text),
+        Entry::Certificate => Err(VaultError::Key),
+    };
+    let secret = secret.map_err(why)?;
+    let authority = &house.parts.authority;
+    let sealed = authority.seal_secret(name, &secret, &mut entropy::rng());
+    Ok((Sealed(sealed.map_err(why)?), secret.fingerprint()))
+}
+
+/// Exchanges what a target is entered with.
+pub(crate) async fn keep(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<TargetName>,
+    body: Unread,
+) -> Result<Json<TargetView>, Refused> {
+    let broker = &house.parts.broker;
+    let deed = ("exchange credential", name.as_str());
+    broker.demand(&caller, Office::ManageTargets, deed).await?;
+    let order: SecretOrder = body.read().await?;
+    let sealed = seal(&house, &name, &order)?;
+    broker
+        .keep_secret(&caller, (&name, order.entry), sealed)
+        .await?;
+    let seen = seen(&house, &caller, &name)?;
+    Ok(Json(view(&house, &caller, &seen)))
 }
 
 fn seen(
@@ -122,7 +176,21 @@ pub(crate) async fn add(
         owners: order.owners,
         added_at: broker.clock().now(),
     };
-    let target = broker.add_target(&caller, target).await?;
+    let given = order
+        .secret
+        .as_ref()
+        .map_or(Entry::Certificate, |secret| secret.entry);
+    if given != target.entry() {
+        let why = format!("its endpoint says `{}`", target.entry().as_str());
+        return Err(BrokerError::Invalid(Invalid::Secret { why }).into());
+    }
+    let target = match &order.secret {
+        Some(secret) => {
+            let sealed = seal(&house, &target.name, secret)?;
+            broker.add_standing_target(&caller, target, sealed).await?
+        }
+        None => broker.add_target(&caller, target).await?,
+    };
     let seen = broker::TargetView {
         target,
         access: BTreeMap::new(),
@@ -151,7 +219,11 @@ pub(crate) async fn probe(
         .await?;
     let order: ProbeOrder = body.read().await?;
     let probe = &house.parts.probe;
-    let looking = probe.look(order.protocol, &order.addr, order.jump.as_ref());
+    let looking = probe.look(
+        order.protocol,
+        &order.addr,
+        (order.jump.as_ref(), order.algorithms),
+    );
     let seen = looking.await;
     Ok(Json(seen.map_err(ApiRefusal::Unseen)?))
 }
@@ -177,7 +249,11 @@ pub(crate) async fn test(
 pub(crate) async fn tested(house: &House, target: &Target) -> Check {
     let name = target.name.as_str();
     let probe = &house.parts.probe;
-    let looking = probe.look(target.protocol(), target.addr(), target.jump());
+    let looking = probe.look(
+        target.protocol(),
+        target.addr(),
+        (target.jump(), target.algorithms()),
+    );
     let finding = match looking.await {
         Err(unseen) => words::target_down(name, &unseen.fact()),
         Ok(probed) => match proves(&target.endpoint, &probed) {
@@ -207,9 +283,15 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
             Err(words::Unentered::Unissued) => return words::target_untried(name),
         }
     }
-    match shut.as_slice() {
-        [] => words::target_good(name),
-        shut => {
+    let standing = standing(house, target);
+    match (shut.as_slice(), standing) {
+        ([], None) => words::target_good(name),
+        ([], Some(standing)) => {
+            let since = standing.kept_at.strftime("%Y-%m-%d").to_string();
+            words::target_standing(name, standing.entry, &since)
+        }
+        (shut, Some(standing)) => words::target_outworn(name, standing.entry, shut),
+        (shut, None) => {
             let said = first.unwrap_or_default();
             words::target_shut(name, target.protocol(), shut, &said)
         }
@@ -253,7 +335,7 @@ fn key_of(line: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use policies::SshEndpoint;
+    use policies::{Algorithms, SshEndpoint};
 
     use super::*;
     use crate::api::wire::HostKeySeen;
@@ -266,6 +348,8 @@ mod tests {
                 keys: vec![pinned.to_owned()],
             },
             jump: None,
+            entry: Entry::Certificate,
+            algorithms: Algorithms::Modern,
         });
         let seen = HostKeySeen {
             openssh: seen.to_owned(),
@@ -292,6 +376,8 @@ mod tests {
                 key: "ssh-ed25519 AAAA".to_owned(),
             },
             jump: None,
+            entry: Entry::Certificate,
+            algorithms: Algorithms::Modern,
         });
         let probed = Probed::Postgres {
             sha256: String::new(),

@@ -5,12 +5,13 @@
 
 mod policy;
 mod problem;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use policies::{
-    Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
+    Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
     PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
 };
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::ledger::{Line, Session};
 
 pub use self::policy::{PolicyApplied, PolicyView};
 pub use self::problem::Problem;
+pub use self::standing::{SecretOrder, StandingView};
 
 /// Several things of one kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -156,6 +158,9 @@ pub struct TargetView {
     /// The accounts that may be asked for. Only for those who manage targets.
     #[serde(default)]
     pub logins: Option<BTreeSet<Login>>,
+    /// That it is entered with a credential that does not end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
 }
 
 /// One login of a target and whether the viewer may use it.
@@ -201,6 +206,9 @@ pub struct TargetOrder {
     /// Who owns it.
     #[serde(default)]
     pub owners: Option<GroupName>,
+    /// What it is entered with, where its endpoint says that it knows no certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretOrder>,
 }
 
 /// Asks the bastion to look at a server that is to become a target.
@@ -214,6 +222,9 @@ pub struct ProbeOrder {
     /// The target in front of it, as which that reaches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<Jump>,
+    /// Which algorithms are spoken with it.
+    #[serde(default, skip_serializing_if = "Algorithms::is_modern")]
+    pub algorithms: Algorithms,
 }
 
 /// What a server showed of itself.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Endpoint, Filing, GrantId, Hop, Jump, Login, Office, PostgresEndpoint, ROLE_PREFIX, Reason,
-    Request, RequestId, SessionId, Target, TargetName, Wayless, may_request, may_see,
+    Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, Office, PostgresEndpoint, ROLE_PREFIX,
+    Reason, Request, RequestId, SessionId, Target, TargetName, Wayless, may_request, may_see,
 };
 
 use super::desk::View;
 use super::grants::orphans;
 use super::principals::exists;
 use super::{Broker, BrokerError, Caller};
-use crate::change::Change;
+use crate::change::{Change, Sealed};
+use crate::state::Kept;
 
 /// A target as one person sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +137,70 @@ impl Broker {
             ))
         })
         .await
+    }
+
+    /// Adds a target that knows no certificates, with what it is entered with.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] when the name is taken.
+    pub async fn add_standing_target(
+        &self,
+        caller: &Caller,
+        target: Target,
+        (sealed, fingerprint): (Sealed, Option<String>),
+    ) -> Result<Arc<Target>, BrokerError> {
+        self.change(caller, ("add target", target.name.as_str()), |view| {
+            view.office(Office::ManageTargets)?;
+            if view.state.facts.targets.contains_key(&target.name) {
+                return Err(exists(&format!("target `{}`", target.name)));
+            }
+            reachable(view, &target)?;
+            let added = Change::TargetAdded {
+                target: target.clone(),
+            };
+            let kept = Change::SecretKept {
+                target: target.name.clone(),
+                sealed: sealed.clone(),
+                fingerprint: fingerprint.clone(),
+            };
+            Ok((vec![added, kept], Arc::new(target.clone())))
+        })
+        .await
+    }
+
+    /// Exchanges what a target is entered with, for something of the same kind. Sessions go on.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when there is none; [`BrokerError::Invalid`] when it is entered in
+    /// another way.
+    pub async fn keep_secret(
+        &self,
+        caller: &Caller,
+        (name, entry): (&TargetName, Entry),
+        (sealed, fingerprint): (Sealed, Option<String>),
+    ) -> Result<(), BrokerError> {
+        self.change(caller, ("exchange credential", name.as_str()), |view| {
+            view.office(Office::ManageTargets)?;
+            let target = known(view, name)?;
+            if target.entry() != entry {
+                let why = format!("{name} is entered with a {}", target.entry().as_str());
+                return Err(BrokerError::Invalid(Invalid::Secret { why }));
+            }
+            let kept = Change::SecretKept {
+                target: name.clone(),
+                sealed: sealed.clone(),
+                fingerprint: fingerprint.clone(),
+            };
+            Ok((vec![kept], ()))
+        })
+        .await
+    }
+
+    /// What a target is entered with that knows no certificates.
+    pub fn kept(&self, name: &TargetName) -> Option<Kept> {
+        self.state().kept.get(name).cloned()
     }
 
     /// Replaces a target of the same name, and returns the sessions that ended by it.

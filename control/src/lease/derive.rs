@@ -63,7 +63,9 @@ pub(crate) fn structural(
     match terms.way_holds(facts) {
         Ok(()) => None,
         Err(Wayless::Locked { .. }) => Some(SeverReason::Locked),
-        Err(Wayless::Gone { .. } | Wayless::Long) => Some(SeverReason::TargetRemoved),
+        Err(Wayless::Gone { .. } | Wayless::Standing { .. } | Wayless::Long) => {
+            Some(SeverReason::TargetRemoved)
+        }
     }
 }
 
@@ -156,6 +158,7 @@ impl Concerned {
             }
             Change::PoliciesApplied { .. } => self.everyone = true,
             Change::LockLifted { .. }
+            | Change::SecretKept { .. }
             | Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }

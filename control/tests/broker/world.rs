@@ -16,9 +16,9 @@ use control::store::{Backend, MemoryStore};
 use control::{Admission, Broker, BrokerError, Caller, Clock, Lease, Settings};
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Ask, Credential, Denial, Endpoint, GrantId, GroupName, HostKeyPin, Login, Principal,
-    PrincipalKind, PrincipalName, Protocol, Reason, RegisteredKey, SeverReason, SshEndpoint,
-    Target, TargetName,
+    Algorithms, Ask, Credential, Denial, Endpoint, Entry, GrantId, GroupName, HostKeyPin, Login,
+    Principal, PrincipalKind, PrincipalName, Protocol, Reason, RegisteredKey, SeverReason,
+    SshEndpoint, Target, TargetName,
 };
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
@@ -218,6 +218,8 @@ pub fn target(name: &str, env: &str, clock: &Clock) -> Target {
             addr,
             host_key: HostKeyPin::Keys { keys },
             jump: None,
+            entry: Entry::Certificate,
+            algorithms: Algorithms::Modern,
         }),
         logins: BTreeSet::from([Login::parse("deploy").unwrap()]),
         labels: BTreeMap::from([("env".to_owned(), env.to_owned())]),

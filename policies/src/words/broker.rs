@@ -116,6 +116,11 @@ pub enum Invalid {
     },
     /// A target cannot stand behind others in that way.
     Wayless(Wayless),
+    /// What was given for a target that is to be kept for it is no such thing.
+    Secret {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A target's own role for making roles can be asked for as well.
     AdminAsked {
         /// Which.
@@ -162,11 +167,18 @@ impl Shown for Invalid {
                 "TG526",
                 format!("no way leads there: {wayless}"),
                 Some(match wayless {
-                    Wayless::Gone { name } | Wayless::Locked { name } => {
+                    Wayless::Gone { name }
+                    | Wayless::Locked { name }
+                    | Wayless::Standing { name } => {
                         format!("tidegate target show {name}")
                     }
                     Wayless::Long => "tidegate target ls".to_owned(),
                 }),
+            ),
+            Self::Secret { why } => (
+                "TG528",
+                format!("this cannot be kept as the target's standing credential: {why}"),
+                Some("tidegate target set NAME --vault-key FILE, or --vault-password".to_owned()),
             ),
             Self::Policies { mistakes } => (
                 "TG525",

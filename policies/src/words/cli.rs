@@ -16,8 +16,8 @@ use crate::Diagnosis;
 pub use next::{Refusal, next};
 pub use roles::{admin_script, no_admin_role};
 pub use setup::{
-    PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, ssh_lines,
-    ssh_target_added, tried_at_once,
+    PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
+    ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
 };
 pub use trouble::Trouble;
 

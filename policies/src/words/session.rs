@@ -1,4 +1,4 @@
-//! Why a target could not be had, in words: `TG401` to `TG409`.
+//! Why a target could not be had, in words: `TG401` to `TG410`.
 
 use super::reach::Summary;
 use super::{Shown, Words};
@@ -19,6 +19,8 @@ pub enum Unreachable {
     Impostor,
     /// The target does not accept our certificate.
     Refused,
+    /// The target does not accept the key or password that is kept for it.
+    Outworn,
     /// The target does not speak its protocol.
     Nonsense,
     /// No certificate could be made.
@@ -91,6 +93,11 @@ impl Shown for Missed<'_> {
                     "an administrator looks whether the account exists and `TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` \
                      and `PubkeyAuthentication yes` stand in its sshd_config: tidegate target test {target}"
                 )),
+            Unreachable::Outworn => Words::new(
+                "TG410",
+                format!("`{target}` does not accept the standing credential that is kept for it"),
+            )
+            .hint(format!("an administrator gives another one: tidegate target set {target} --vault-password")),
             Unreachable::Nonsense => Words::new("TG404", format!("`{target}` broke off in the middle of logging in"))
                 .hint(format!("tidegate target test {target}")),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Approval, Ask, Credential, Endpoint, Facts, Filing, Grant, GrantId, GroupName, HostKeyPin,
-    Lock, LockId, LockScope, Login, PolicySet, PostgresEndpoint, Principal, PrincipalKind,
-    PrincipalName, Protocol, Reason, RegisteredKey, Request, RequestId, ServerPin, SshEndpoint,
-    Target, TargetName, library,
+    Algorithms, Approval, Ask, Credential, Endpoint, Entry, Facts, Filing, Grant, GrantId,
+    GroupName, HostKeyPin, Lock, LockId, LockScope, Login, PolicySet, PostgresEndpoint, Principal,
+    PrincipalKind, PrincipalName, Protocol, Reason, RegisteredKey, Request, RequestId, ServerPin,
+    SshEndpoint, Target, TargetName, library,
 };
 
 /// 2026-03-02 14:30 UTC, a Monday.
@@ -107,6 +107,8 @@ pub(crate) fn ssh(text: &str, labels: &[(&str, &str)], owners: Option<&str>) -> 
                 keys: vec!["ssh-ed25519 AAAA".to_owned()],
             },
             jump: None,
+            entry: Entry::Certificate,
+            algorithms: Algorithms::Modern,
         }),
         logins: [login("deploy"), login("root")].into(),
         labels: labels

@@ -84,6 +84,20 @@ pub(crate) async fn passphrase(
     Ok(answer)
 }
 
+/// One line that is not shown where it is typed, or the first line of the input.
+pub(crate) async fn hidden(surroundings: &Surroundings, question: &str) -> Zeroizing<String> {
+    if !surroundings.interactive {
+        return line().await;
+    }
+    say(question);
+    // As with a passphrase.
+    tokio::task::yield_now().await;
+    let hidden = Hidden::begin();
+    let answer = line().await;
+    drop(hidden);
+    answer
+}
+
 /// The terminal does not show what is typed while this lives, and is as it was afterwards, also
 /// where whoever asked goes away.
 #[derive(Debug)]

@@ -150,6 +150,7 @@ mod tests {
             access: logins.iter().map(access).collect(),
             dbname: None,
             endpoint: None,
+            standing: None,
             logins: None,
         }
     }

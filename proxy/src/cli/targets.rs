@@ -1,14 +1,16 @@
 //! `ls` and `target`: what one can connect to, and for admins what there is.
 
 use clap::{Args, Subcommand, ValueEnum};
-use control::api::wire::{AccessState, Check, Ended, List, TargetView, Trust};
+use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::{Endpoint, HostKeyPin, Label, Login, Protocol, ServerPin, TargetName};
 use reqwest::Method;
 
 mod add;
+mod given;
 
 use add::AddVerb;
+use given::Given;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -68,6 +70,13 @@ pub(crate) enum TargetVerb {
         #[command(flatten)]
         assent: Assent,
     },
+    /// Exchange what one is entered with that knows no certificates
+    Set {
+        /// Which
+        name: TargetName,
+        #[command(flatten)]
+        given: Given,
+    },
     /// See whether one answers and still proves to be the one that was added
     Test {
         /// Which
@@ -106,14 +115,17 @@ impl Row for TargetView {
             self.name.to_string(),
             self.protocol.as_str().to_owned(),
             joined(labels.collect()),
-            joined(match &self.logins {
-                Some(logins) => logins.iter().map(ToString::to_string).collect(),
-                None => self
-                    .access
-                    .iter()
-                    .map(|access| access.login.to_string())
-                    .collect(),
-            }),
+            standing(
+                self.standing.as_ref(),
+                joined(match &self.logins {
+                    Some(logins) => logins.iter().map(ToString::to_string).collect(),
+                    None => self
+                        .access
+                        .iter()
+                        .map(|access| access.login.to_string())
+                        .collect(),
+                }),
+            ),
             best.map(state).unwrap_or_default(),
             best.and_then(|access| access.until)
                 .map(when::stamp)
@@ -125,6 +137,14 @@ impl Row for TargetView {
             address,
             pinned,
         ]
+    }
+}
+
+/// Logins, with a mark where what opens them does not end by itself.
+fn standing(how: Option<&StandingView>, logins: String) -> String {
+    match how {
+        Some(_) => format!("{logins} (standing credential)"),
+        None => logins,
     }
 }
 
@@ -227,6 +247,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
                 .printer
                 .done(&ended, name.as_str(), &cli::target_removed(name.as_str()))
         }
+        TargetVerb::Set { name, given } => set(context, &name, given).await,
         TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => {
             let doing = format!("test {name}");
@@ -248,6 +269,21 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
     }
 }
 
+/// Exchanges what a target is entered with.
+async fn set(context: &Context, name: &TargetName, given: Given) -> Outcome {
+    let doing = format!("exchange the credential of {name}");
+    let Some(secret) = given.secret(context, name.as_str()).await? else {
+        let flag = "--vault-key FILE, --vault-password or --password-file FILE";
+        let trouble = cli::flag_needed(&format!("cannot {doing}"), flag);
+        return Err(Failure::new(Exit::Usage, trouble));
+    };
+    let path = format!("/v1/targets/{}/credential", segment(name.as_str()));
+    let client = context.client(&doing)?;
+    let kept: TargetView = client.send(&doing, Method::PUT, &path, &secret).await?;
+    let said = cli::secret_kept(name.as_str());
+    context.printer.done(&kept, name.as_str(), &said)
+}
+
 /// Whether people read what is printed.
 fn for_people(context: &Context) -> bool {
     matches!(context.printer.format, Format::Table | Format::Wide)
@@ -262,6 +298,9 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
     };
     let roles: Vec<String> = logins.iter().map(ToString::to_string).collect();
     let lines = match endpoint {
+        Endpoint::Ssh(ssh) if !ssh.entry.is_certificate() => {
+            cli::standing_lines(target.name.as_str(), ssh.entry)
+        }
         Endpoint::Ssh(_) => cli::ssh_lines(trust.ssh_user_ca.trim()),
         Endpoint::Postgres(postgres) => cli::postgres_lines(&PostgresPlaces {
             target: target.name.as_str(),

@@ -203,7 +203,8 @@ impl Trust {
                     .collect();
                 builder.with_client_auth_cert(chain, key(key_der))?
             }
-            Some(PassKey::Ssh { .. }) | None => builder.with_no_client_auth(),
+            Some(PassKey::Ssh { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. })
+            | None => builder.with_no_client_auth(),
         };
         config.resumption = resumption();
         config.alpn_protocols = vec![ALPN.to_vec()];

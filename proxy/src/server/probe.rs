@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use ca::{Authority, Traveller, TrialOrder};
+use ca::{Authority, IssueError, PassKey, Traveller, TrialOrder, VaultError};
 use control::api::wire::{HostKeySeen, Probed};
 use control::api::{Entering, Probe, Seeing};
 use control::{Broker, entropy};
+use jiff::Timestamp;
 use policies::words::api::Unseen;
 use policies::words::cli::doctor::Unentered;
-use policies::{Endpoint, Hop, HostPort, Jump, Login, Protocol, Target, TargetName, Wayless};
+use policies::{
+    Algorithms, Endpoint, Hop, HostPort, Jump, Login, Protocol, Target, TargetName, Wayless,
+};
 use tracing::{info, warn};
 
 use crate::session::chain;
@@ -29,21 +32,7 @@ pub(super) struct Lookout {
 impl Lookout {
     async fn try_as(&self, target: &Target, login: &Login) -> Result<(), Unentered> {
         let now = self.broker.clock().now();
-        let mut rng = entropy::rng();
-        let order = TrialOrder {
-            target,
-            login,
-            now,
-            rng: &mut rng,
-        };
-        let issued = self
-            .authority
-            .issue_trial(order, self.broker.journal())
-            .await;
-        let key = issued.map_err(|refused| {
-            warn!(target = %target.name, reason = %chain(&refused), "trial.unissued");
-            Unentered::Unissued
-        })?;
+        let key = self.key(target, login, now).await?;
         let wayless = |refused: Wayless| ConnectError::Violation(refused.to_string());
         let entered = async {
             let severer = Severer::default();
@@ -100,7 +89,11 @@ impl Lookout {
     }
 
     /// Every host key that an SSH server has.
-    async fn ssh(&self, addr: &HostPort, jump: Option<&Jump>) -> Result<Probed, Unseen> {
+    async fn ssh(
+        &self,
+        addr: &HostPort,
+        (jump, spoken): (Option<&Jump>, Algorithms),
+    ) -> Result<Probed, Unseen> {
         let wayless = |refused: Wayless| Unseen::Wayless {
             why: refused.to_string(),
         };
@@ -108,7 +101,7 @@ impl Lookout {
         // What is signed is named after the last one on the way: the server has no name yet.
         let name = via.last().map(|hop| hop.target.name.clone());
         let mut host_keys = Vec::<HostKeySeen>::new();
-        for kind in ssh::probe::kinds() {
+        for kind in ssh::probe::kinds(spoken) {
             let severer = Severer::default();
             let io = match &name {
                 Some(name) => self.go(&via, addr, name, &severer).await,
@@ -124,7 +117,7 @@ impl Lookout {
                 info!(%addr, reason = %chain(&refused), "target.unseen");
                 unreached(refused)
             })?;
-            if let Some(seen) = ssh::probe::look(io, kind.clone()).await {
+            if let Some(seen) = ssh::probe::look(io, kind, spoken).await {
                 host_keys.push(HostKeySeen {
                     openssh: seen.openssh,
                     fingerprint: seen.fingerprint,
@@ -139,16 +132,49 @@ impl Lookout {
     }
 }
 
+impl Lookout {
+    /// What a target is tried with.
+    async fn key(
+        &self,
+        target: &Target,
+        login: &Login,
+        now: Timestamp,
+    ) -> Result<PassKey, Unentered> {
+        let issued = if target.entry().is_certificate() {
+            let mut rng = entropy::rng();
+            let order = TrialOrder {
+                target,
+                login,
+                now,
+                rng: &mut rng,
+            };
+            let journal = self.broker.journal();
+            self.authority.issue_trial(order, journal).await
+        } else {
+            let kept = self.broker.kept(&target.name).ok_or(VaultError::Open);
+            let opened = kept.and_then(|kept| {
+                let sealed = &kept.sealed.0;
+                self.authority.standing_trial(target, sealed)
+            });
+            opened.map_err(IssueError::from)
+        };
+        issued.map_err(|refused| {
+            warn!(target = %target.name, reason = %chain(&refused), "trial.unissued");
+            Unentered::Unissued
+        })
+    }
+}
+
 impl Probe for Lookout {
     fn look<'a>(
         &'a self,
         protocol: Protocol,
         addr: &'a HostPort,
-        jump: Option<&'a Jump>,
+        how: (Option<&'a Jump>, Algorithms),
     ) -> Seeing<'a> {
         Box::pin(async move {
             match protocol {
-                Protocol::Ssh => self.ssh(addr, jump).await,
+                Protocol::Ssh => self.ssh(addr, how).await,
                 Protocol::Postgres => postgres(addr).await,
             }
         })

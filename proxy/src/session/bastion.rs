@@ -8,14 +8,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ca::{Authority, IssueError, Pass, PassOrder, Traveller};
+use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, entropy};
 use jiff::SignedDuration;
 use policies::{Ask, Deed, Denial, Permit, Scrutiny, SessionId, Terms};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::sync::Semaphore;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::chain;
 use super::ending::Ending;
@@ -120,6 +120,15 @@ impl Bastion {
         permit: Permit,
         source: Option<IpAddr>,
     ) -> Result<Pass, IssueError> {
+        let target = &permit.terms().target;
+        if !target.entry().is_certificate() {
+            let kept = self.broker.kept(&target.name).ok_or(VaultError::Open)?;
+            info!(entry = target.entry().as_str(), "credential.used");
+            let pass = self
+                .authority
+                .standing_pass(permit, session, &kept.sealed.0)?;
+            return Ok(pass);
+        }
         let mut rng = entropy::rng();
         let order = PassOrder {
             session,

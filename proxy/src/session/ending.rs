@@ -54,7 +54,7 @@ impl Ending {
                 }
                 .words(),
             ),
-            Self::Failed(refused) => unreachable(refused).map(|why| {
+            Self::Failed(refused) => unreachable(refused, terms).map(|why| {
                 Missed {
                     why,
                     target: &terms.target.name,
@@ -109,7 +109,7 @@ impl Ending {
 }
 
 fn code(refused: &ConnectError, terms: &Terms) -> &'static str {
-    unreachable(refused).map_or(words::session::ABANDONED, |why| {
+    unreachable(refused, terms).map_or(words::session::ABANDONED, |why| {
         Missed {
             why,
             target: &terms.target.name,
@@ -120,7 +120,7 @@ fn code(refused: &ConnectError, terms: &Terms) -> &'static str {
 }
 
 /// As much of it as the client may know.
-fn unreachable(refused: &ConnectError) -> Option<Unreachable> {
+fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
     match refused {
         ConnectError::Unreachable(DialError::Unresolved { .. }) => Some(Unreachable::Unresolved),
         ConnectError::Unreachable(DialError::Unreached { tried, .. }) => {
@@ -129,6 +129,9 @@ fn unreachable(refused: &ConnectError) -> Option<Unreachable> {
         ConnectError::Io(_) => Some(Unreachable::Silent),
         ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
+        ConnectError::Refused(_) if !terms.target.entry().is_certificate() => {
+            Some(Unreachable::Outworn)
+        }
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policies::Algorithms;
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PrivateKey};
 use russh::{
     Limits, MethodKind, MethodSet, Preferred, SshId, cipher, client, compression, kex, mac, server,
@@ -88,6 +89,33 @@ const ALL_MACS: &[mac::Name] = &[
     mac::HMAC_SHA512,
 ];
 
+/// Key exchanges for equipment that knows no others (`--legacy-algorithms`), after the good ones.
+const LEGACY_KEX: &[kex::Name] = &[
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_G16_SHA512,
+    kex::DH_G14_SHA256,
+    kex::DH_GEX_SHA256,
+    kex::DH_G14_SHA1,
+    kex::DH_GEX_SHA1,
+];
+
+/// Ciphers for the same.
+const LEGACY_CIPHERS: &[cipher::Name] = &[cipher::AES_256_CBC, cipher::AES_128_CBC];
+
+/// Checksums for the same.
+const LEGACY_MACS: &[mac::Name] = &[mac::HMAC_SHA1_ETM, mac::HMAC_SHA1];
+
+/// What a host may sign with: RSA with SHA-1 too where it is old.
+pub fn host_signatures(spoken: Algorithms) -> Vec<Algorithm> {
+    let mut kinds = HOST_SIGNATURES.to_vec();
+    if spoken == Algorithms::Legacy {
+        kinds.push(Algorithm::Rsa { hash: None });
+    }
+    kinds
+}
+
 /// Signatures that are good enough, best first. No DSA, no RSA with SHA-1.
 pub const SIGNATURES: &[Algorithm] = &[
     Algorithm::Ed25519,
@@ -155,14 +183,23 @@ pub fn server(key: PrivateKey, certificate: Certificate, clients: Clients) -> se
 
 /// The target's leg: we are the client. `keys` and `certificates` are the algorithms that the
 /// target may prove itself with.
-pub fn client(keys: Vec<Algorithm>, certificates: Vec<Algorithm>) -> Arc<client::Config> {
+pub fn client(
+    (keys, certificates): (Vec<Algorithm>, Vec<Algorithm>),
+    spoken: Algorithms,
+) -> Arc<client::Config> {
+    let mut preferred = preferred(keys.into(), certificates.into(), ALL_MACS);
+    if spoken == Algorithms::Legacy {
+        preferred.kex = [KEX, LEGACY_KEX].concat().into();
+        preferred.cipher = [CIPHERS, LEGACY_CIPHERS].concat().into();
+        preferred.mac = [ALL_MACS, LEGACY_MACS].concat().into();
+    }
     Arc::new(client::Config {
         client_id: SshId::Standard(Cow::Borrowed(NAME)),
         limits: Limits::default(),
         window_size: flow::WINDOW,
         maximum_packet_size: PACKET,
         channel_buffer_size: CHANNEL_QUEUE,
-        preferred: preferred(keys.into(), certificates.into(), ALL_MACS),
+        preferred,
         inactivity_timeout: None,
         keepalive_interval: Some(KEEPALIVE),
         // This leg is not read while too much waits to go down, so silence proves nothing.

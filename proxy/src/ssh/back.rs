@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ca::{Pass, PassKey};
+use ca::Pass;
 use policies::Endpoint;
-use russh::client::{self, AuthResult, ChannelOpenHandle, Handle, Handler, Msg, Session};
+use russh::client::{self, ChannelOpenHandle, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId};
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::algorithms;
 use super::arrival::{self, Route};
+use super::entry;
 use super::flow::{Flow, Leg, Tally, Way};
 use super::gate::{self, Gate, Inbound, Purpose};
 use super::hostkey::{HostKeyRefusal, Pin};
@@ -50,15 +51,10 @@ impl Back {
                 "the target does not speak SSH".to_owned(),
             ));
         };
-        let PassKey::Ssh { key, certificate } = &pass.key else {
-            return Err(ConnectError::Violation(
-                "the pass is not for SSH".to_owned(),
-            ));
-        };
         let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
         let pin = Pin::read(endpoint).map_err(impostor)?;
-        let (keys, certificates) = pin.algorithms();
-        let config = algorithms::client(keys, certificates);
+        let (keys, certificates) = pin.algorithms(endpoint.algorithms);
+        let config = algorithms::client((keys, certificates), endpoint.algorithms);
 
         let gone = CancellationToken::new();
         let tallies = Tallies::new(Arc::clone(flow), Way::Down);
@@ -82,21 +78,21 @@ impl Back {
             refused.map_or_else(|| broken(failed), impostor)
         })?;
         let login = pass.terms.login.as_str();
-        let answer = handle
-            .authenticate_openssh_cert(login, Arc::clone(key), certificate.clone())
-            .await
-            .map_err(broken)?;
-        match answer {
-            AuthResult::Success => Ok(Self {
+        match entry::enter(&mut handle, login, &pass.key).await {
+            Ok(Some(true)) => Ok(Self {
                 handle,
                 tallies,
                 gate,
                 inbound: Some(inbound),
                 gone,
             }),
-            AuthResult::Failure { .. } => Err(ConnectError::Refused(
-                "it does not accept tidegate's certificate".to_owned(),
+            Ok(Some(false)) => Err(ConnectError::Refused(
+                "it does not accept what tidegate showed".to_owned(),
             )),
+            Ok(None) => Err(ConnectError::Violation(
+                "the pass is not for SSH".to_owned(),
+            )),
+            Err(failed) => Err(broken(failed)),
         }
     }
 

@@ -47,8 +47,8 @@ pub(crate) async fn through(
     };
     let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
     let pin = Identity::read(endpoint).map_err(impostor)?;
-    let (keys, certificates) = pin.algorithms();
-    let config = algorithms::client(keys, certificates);
+    let (keys, certificates) = pin.algorithms(endpoint.algorithms);
+    let config = algorithms::client((keys, certificates), endpoint.algorithms);
     let flow = Arc::new(Flow::default());
     let guide = Guide {
         pin,

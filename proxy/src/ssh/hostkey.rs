@@ -2,13 +2,13 @@
 //! is no third way, and no first use.
 
 use jiff::Timestamp;
-use policies::{HostKeyPin, SshEndpoint};
+use policies::{Algorithms, HostKeyPin, SshEndpoint};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 
-use super::algorithms::HOST_SIGNATURES;
+use super::algorithms::{HOST_SIGNATURES, host_signatures};
 
 /// The fewest bits of an RSA host key that are believed.
 const RSA_BITS_MIN: u32 = 2048;
@@ -79,16 +79,14 @@ impl Pin {
 
     /// The algorithms to offer, so that the target proves itself with what we know of it: plain
     /// ones, and those of certificates.
-    pub fn algorithms(&self) -> (Vec<Algorithm>, Vec<Algorithm>) {
+    pub fn algorithms(&self, spoken: Algorithms) -> (Vec<Algorithm>, Vec<Algorithm>) {
         match self {
             Self::Authority { .. } => (Vec::new(), HOST_SIGNATURES.to_vec()),
             Self::Keys(keys) => {
                 let pinned =
                     |algorithm: &&Algorithm| keys.iter().any(|key| is_of_kind(key, algorithm));
-                (
-                    HOST_SIGNATURES.iter().filter(pinned).cloned().collect(),
-                    Vec::new(),
-                )
+                let known = host_signatures(spoken);
+                (known.iter().filter(pinned).cloned().collect(), Vec::new())
             }
         }
     }

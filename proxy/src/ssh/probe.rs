@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use ca::PassKey;
 use jiff::Timestamp;
-use policies::{Login, SshEndpoint};
+use policies::{Algorithms, Login, SshEndpoint};
 use russh::Disconnect;
-use russh::client::{self, AuthResult, Handler};
+use russh::client::{self, Handler};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use tokio::time;
 
-use super::algorithms;
 use super::hostkey::{HostKeyRefusal, Pin};
+use super::{algorithms, entry};
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 
@@ -31,10 +31,10 @@ pub struct SeenKey {
 }
 
 /// The kinds of host keys that are looked for, one connection for each.
-pub(crate) fn kinds() -> impl Iterator<Item = &'static Algorithm> {
-    algorithms::HOST_SIGNATURES
-        .iter()
-        .filter(|kind| **kind != OLDER_RSA)
+pub(crate) fn kinds(spoken: Algorithms) -> Vec<Algorithm> {
+    let mut kinds = algorithms::host_signatures(spoken);
+    kinds.retain(|kind| *kind != OLDER_RSA);
+    kinds
 }
 
 /// The same key as with SHA-512; one look at it is enough.
@@ -43,10 +43,10 @@ const OLDER_RSA: Algorithm = Algorithm::Rsa {
 };
 
 /// The key of this kind, if the target has one.
-pub(crate) async fn look(io: Severable, kind: Algorithm) -> Option<SeenKey> {
+pub(crate) async fn look(io: Severable, kind: Algorithm, spoken: Algorithms) -> Option<SeenKey> {
     let eye = Eye::default();
     let seen = Arc::clone(&eye.seen);
-    let config = algorithms::client(vec![kind], Vec::new());
+    let config = algorithms::client((vec![kind], Vec::new()), spoken);
     // It always fails: the key is looked at and then declined.
     let declined = time::timeout(LOOK_LIMIT, client::connect_stream(config, io, eye)).await;
     tracing::debug!(ended = declined.is_ok(), "target.looked_at");
@@ -88,13 +88,10 @@ pub(crate) async fn enter(
     now: Timestamp,
 ) -> Result<(), ConnectError> {
     let entering = async {
-        let PassKey::Ssh { key, certificate } = key else {
-            return Err(ConnectError::Violation("the key is not for SSH".to_owned()));
-        };
         let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
         let pin = Pin::read(endpoint).map_err(impostor)?;
-        let (keys, certificates) = pin.algorithms();
-        let config = algorithms::client(keys, certificates);
+        let (keys, certificates) = pin.algorithms(endpoint.algorithms);
+        let config = algorithms::client((keys, certificates), endpoint.algorithms);
         let known = Known {
             pin,
             now,
@@ -111,17 +108,18 @@ pub(crate) async fn enter(
         let mut handle = client::connect_stream(config, io, known)
             .await
             .map_err(&broken)?;
-        let answer = handle
-            .authenticate_openssh_cert(login.as_str(), Arc::clone(key), certificate.clone())
+        let login = login.as_str();
+        let answer = entry::enter(&mut handle, login, key)
             .await
             .map_err(&broken)?;
         let parted = handle.disconnect(Disconnect::ByApplication, "", "").await;
         tracing::debug!(ended = parted.is_ok(), "target.entered");
         match answer {
-            AuthResult::Success => Ok(()),
-            AuthResult::Failure { .. } => Err(ConnectError::Refused(
-                "it does not accept tidegate's certificate".to_owned(),
+            Some(true) => Ok(()),
+            Some(false) => Err(ConnectError::Refused(
+                "it does not accept what tidegate showed".to_owned(),
             )),
+            None => Err(ConnectError::Violation("the key is not for SSH".to_owned())),
         }
     };
     let entered = time::timeout(LOOK_LIMIT, entering).await;

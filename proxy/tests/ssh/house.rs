@@ -17,9 +17,9 @@ use control::Clock;
 use jiff::Timestamp;
 use policies::words::Shown;
 use policies::{
-    Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostKeyPin, HostPort,
-    InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken, Scrutiny, SessionId,
-    SeverReason, SshEndpoint, Target, TargetName, Terms,
+    Algorithms, Capabilities, Capability, Credential, Deed, Denial, Endpoint, Entry, GrantId,
+    HostKeyPin, HostPort, InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken,
+    Scrutiny, SessionId, SeverReason, SshEndpoint, Target, TargetName, Terms,
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
@@ -308,7 +308,7 @@ impl Room {
         let pass = Pass {
             terms: terms.clone(),
             session,
-            serial: Serial::Ssh(77),
+            serial: Some(Serial::Ssh(77)),
             expires_at: Timestamp::now() + Duration::from_secs(300),
             key: PassKey::Ssh {
                 key: Arc::new(pass_key),
@@ -416,6 +416,8 @@ impl House {
                     keys: vec![host_key],
                 },
                 jump: None,
+                entry: Entry::Certificate,
+                algorithms: Algorithms::Modern,
             }),
             logins: [Login::parse("root").unwrap()].into(),
             labels: std::collections::BTreeMap::new(),

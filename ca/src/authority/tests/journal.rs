@@ -7,7 +7,7 @@ fn the_intent_is_written_before_the_outcome_and_both_name_the_certificate() {
     let mut bench = Bench::new();
     let pass = bench.pass(terms(Protocol::Ssh, shell())).unwrap();
     let intent = bench.intent();
-    assert_eq!(intent.serial, pass.serial);
+    assert_eq!(intent.serial, pass.serial.unwrap());
     assert_eq!(intent.signer, crate::KeyName::SshUserCa);
     let (key, certificate) = ssh_of(&pass);
     assert_eq!(
@@ -16,7 +16,10 @@ fn the_intent_is_written_before_the_outcome_and_both_name_the_certificate() {
     );
     let sha256 = crate::fingerprint::hex(&certificate.to_bytes().unwrap());
     let outcomes = bench.journal.outcomes.lock().unwrap();
-    assert_eq!(*outcomes, [(pass.serial, Outcome::Signed { sha256 })]);
+    assert_eq!(
+        *outcomes,
+        [(pass.serial.unwrap(), Outcome::Signed { sha256 })]
+    );
 }
 
 #[test]

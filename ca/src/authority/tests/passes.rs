@@ -84,7 +84,7 @@ fn a_pass_for_postgres_names_role_session_grant_and_person() {
         pass.terms.grant
     );
     assert_eq!(read.subject().to_string(), subject);
-    assert_eq!(format!("{}", pass.serial).len(), 32);
+    assert_eq!(format!("{}", pass.serial.unwrap()).len(), 32);
     assert_eq!(
         read.validity().not_after.timestamp(),
         at("2026-01-02T03:09:04Z").as_second()

@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use policies::words::api::Unseen;
 use policies::words::cli::doctor::Unentered;
 use policies::{
-    Endpoint, HostKeyPin, HostPort, Jump, Login, Principal, PrincipalKind, PrincipalName, Protocol,
-    SshEndpoint, Target,
+    Algorithms, Endpoint, Entry, HostKeyPin, HostPort, Jump, Login, Principal, PrincipalKind,
+    PrincipalName, Protocol, SshEndpoint, Target,
 };
 use recorder::{Limits, Recorder, Seal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,7 +50,7 @@ impl Probe for Blind {
         &'a self,
         _protocol: Protocol,
         _addr: &'a HostPort,
-        _jump: Option<&'a Jump>,
+        _how: (Option<&'a Jump>, Algorithms),
     ) -> Seeing<'a> {
         Box::pin(async { Err(Unseen::Silent) })
     }
@@ -281,6 +281,8 @@ fn web1(clock: &Clock) -> Target {
             addr: "192.0.2.7:22".parse().unwrap(),
             host_key: HostKeyPin::Keys { keys: vec![key(8)] },
             jump: None,
+            entry: Entry::Certificate,
+            algorithms: Algorithms::Modern,
         }),
         logins: BTreeSet::from(["deploy".parse().unwrap()]),
         labels: BTreeMap::new(),

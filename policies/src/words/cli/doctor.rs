@@ -1,7 +1,7 @@
 //! What `tidegate doctor` says.
 
 use super::Trouble;
-use crate::Protocol;
+use crate::{Entry, Protocol};
 
 /// Whether one thing is as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +171,45 @@ pub fn target_good(target: &str) -> Finding {
     good(
         format!("target {target}"),
         "it answers, proves to be the one that was added, and lets tidegate in as each login",
+    )
+}
+
+/// The same, and what opens it does not end by itself.
+pub fn target_standing(target: &str, entry: Entry, since: &str) -> Finding {
+    Finding {
+        found: format!(
+            "it answers, proves to be the one that was added, and lets tidegate in; standing credential: a {} \
+             that does not end by itself, kept since {since}",
+            entry.as_str()
+        ),
+        hint: Some(format!(
+            "exchange it now and then:  {}",
+            exchange(target, entry)
+        )),
+        ..target_good(target)
+    }
+}
+
+/// How a standing credential is exchanged.
+pub(super) fn exchange(target: &str, entry: Entry) -> String {
+    match entry {
+        Entry::Key => format!("tidegate target set {target} --vault-key FILE"),
+        Entry::Password | Entry::Certificate => {
+            format!("tidegate target set {target} --vault-password")
+        }
+    }
+}
+
+/// A target that is entered with a standing credential does not let us in.
+pub fn target_outworn(target: &str, entry: Entry, logins: &[&str]) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!(
+            "it is the one that was added, and does not accept the {} that is kept for it as {}",
+            entry.as_str(),
+            logins.join(", ")
+        ),
+        exchange(target, entry),
     )
 }
 

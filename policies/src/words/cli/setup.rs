@@ -1,6 +1,7 @@
 //! What has to be set up on a target, so that it lets tidegate's certificates in.
 
 use super::Trouble;
+use crate::Entry;
 
 /// The lines of an SSH target.
 pub fn ssh_lines(user_ca: &str) -> String {
@@ -33,6 +34,31 @@ pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
          tidegate request {target} --as {login} --for 15m --reason '…'",
         ssh_lines(user_ca)
     )
+}
+
+/// What stands in the place of the lines for a target that knows no certificates.
+pub fn standing_lines(target: &str, entry: Entry) -> String {
+    format!(
+        "{target} is entered with a {} that tidegate keeps for it: a standing credential. Whoever else has it gets in \
+         without tidegate, so let it be known to nobody. To exchange it:\n\n  {}",
+        entry.as_str(),
+        super::doctor::exchange(target, entry)
+    )
+}
+
+/// After a target was added that knows no certificates.
+pub fn standing_target_added(target: &str, login: &str, entry: Entry) -> String {
+    format!(
+        "added {target}. {}\n\n  \
+         tidegate target test {target}\n  \
+         tidegate request {target} --as {login} --for 15m --reason '…'",
+        standing_lines(target, entry)
+    )
+}
+
+/// After a standing credential was exchanged.
+pub fn secret_kept(target: &str) -> String {
+    format!("{target} is entered with the new one from here on\n\n  tidegate target test {target}")
 }
 
 /// What was found when a target was tried as soon as it was added.

@@ -54,6 +54,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("target ls", "tidegate target ls"),
     ("target show", "tidegate target show web1"),
     ("target rm", "tidegate target rm web1"),
+    ("target set", "tidegate target set switch1 --vault-password"),
     ("target test", "tidegate target test web1"),
     ("target script", "tidegate target script orders"),
     (

@@ -9,11 +9,12 @@ use clap::{Args, Subcommand};
 use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces};
 use policies::{
-    Endpoint, GroupName, HostKeyPin, HostPort, Jump, Label, Login, PostgresEndpoint, Protocol,
-    ServerPin, SshEndpoint, TargetName,
+    Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Label, Login,
+    PostgresEndpoint, Protocol, ServerPin, SshEndpoint, TargetName,
 };
 use tokio::time;
 
+use super::given::Given;
 use super::{FROM, label};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -62,6 +63,11 @@ pub(crate) struct AddSsh {
     /// The SSH target in front of it, through which it is reached
     #[arg(long, value_name = "[LOGIN+]TARGET")]
     jump: Option<Before>,
+    #[command(flatten)]
+    given: Given,
+    /// Old algorithms besides, for equipment that knows no others: SHA-1 and CBC
+    #[arg(long)]
+    legacy_algorithms: bool,
 }
 
 /// A target that stands in front of another one, as it is typed.
@@ -145,13 +151,14 @@ async fn probe(
     context: &Context,
     protocol: Protocol,
     addr: &HostPort,
-    jump: Option<&Jump>,
+    (jump, algorithms): (Option<&Jump>, Algorithms),
 ) -> Result<Probed, Failure> {
     let doing = format!("look at {addr}");
     let order = ProbeOrder {
         protocol,
         addr: addr.clone(),
         jump: jump.cloned(),
+        algorithms,
     };
     context
         .client(&doing)?
@@ -192,23 +199,21 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
         Some(before) => Some(jump(context, before).await?),
         None => None,
     };
+    let algorithms = spoken(args.legacy_algorithms);
+    let secret = args
+        .given
+        .secret(context, args.common.name.as_str())
+        .await?;
+    let entry = secret
+        .as_ref()
+        .map_or(Entry::Certificate, |secret| secret.entry);
     let host_key = match (args.host_ca, args.host_key) {
         (Some(key), _) => HostKeyPin::Authority { key },
         (None, keys) if !keys.is_empty() => HostKeyPin::Keys { keys },
-        (None, _) => match probe(context, Protocol::Ssh, &args.common.addr, jump.as_ref()).await? {
-            Probed::Ssh { host_keys } => {
-                for seen in &host_keys {
-                    let kind = seen.openssh.split(' ').next().unwrap_or_default();
-                    context
-                        .printer
-                        .say(&cli::host_key_seen(kind, &seen.fingerprint));
-                }
-                HostKeyPin::Keys {
-                    keys: host_keys.into_iter().map(|seen| seen.openssh).collect(),
-                }
-            }
-            Probed::Postgres { .. } => return Err(odd_probe()),
-        },
+        (None, _) => {
+            let how = (jump.as_ref(), algorithms);
+            looked_at(context, &args.common.addr, how).await?
+        }
     };
     let login = args
         .login
@@ -221,17 +226,75 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
             addr: args.common.addr,
             host_key,
             jump,
+            entry,
+            algorithms,
         }),
         logins: args.login.into_iter().collect(),
         labels: args.common.label,
         owners: args.common.owners,
+        secret,
     };
     let (added, trust) = add(context, &order).await?;
     let name = added.name.to_string();
-    let said = cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim());
+    let said = if entry.is_certificate() {
+        cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim())
+    } else {
+        cli::standing_target_added(&name, &login, entry)
+    };
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;
     Ok(())
+}
+
+fn spoken(legacy: bool) -> Algorithms {
+    if legacy {
+        Algorithms::Legacy
+    } else {
+        Algorithms::Modern
+    }
+}
+
+/// Reads the host keys that a server shows, says them, and pins them.
+async fn looked_at(
+    context: &Context,
+    addr: &HostPort,
+    how: (Option<&Jump>, Algorithms),
+) -> Result<HostKeyPin, Failure> {
+    match probe(context, Protocol::Ssh, addr, how).await? {
+        Probed::Ssh { host_keys } => {
+            for seen in &host_keys {
+                let kind = seen.openssh.split(' ').next().unwrap_or_default();
+                let said = cli::host_key_seen(kind, &seen.fingerprint);
+                context.printer.say(&said);
+            }
+            Ok(HostKeyPin::Keys {
+                keys: host_keys.into_iter().map(|seen| seen.openssh).collect(),
+            })
+        }
+        Probed::Postgres { .. } => Err(odd_probe()),
+    }
+}
+
+/// The certificate that the server shows to the bastion, which says so.
+async fn seen_certificate(context: &Context, addr: &HostPort) -> Result<ServerPin, Failure> {
+    let found = probe(
+        context,
+        Protocol::Postgres,
+        addr,
+        (None, Algorithms::Modern),
+    )
+    .await?;
+    let Probed::Postgres {
+        sha256,
+        subject,
+        names,
+    } = found
+    else {
+        return Err(odd_probe());
+    };
+    let seen = cli::certificate_seen(&subject, &names, &sha256);
+    context.printer.say(&seen);
+    Ok(ServerPin::Certificate { sha256 })
 }
 
 pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
@@ -248,19 +311,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         (None, Some(sha256)) => ServerPin::Certificate {
             sha256: sha256.to_ascii_lowercase(),
         },
-        (None, None) => match probe(context, Protocol::Postgres, &addr, None).await? {
-            Probed::Postgres {
-                sha256,
-                subject,
-                names,
-            } => {
-                context
-                    .printer
-                    .say(&cli::certificate_seen(&subject, &names, &sha256));
-                ServerPin::Certificate { sha256 }
-            }
-            Probed::Ssh { .. } => return Err(odd_probe()),
-        },
+        (None, None) => seen_certificate(context, &addr).await?,
     };
     let roles: BTreeSet<Login> = args.role.into_iter().collect();
     let order = TargetOrder {
@@ -274,6 +325,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         logins: roles.clone(),
         labels: args.common.label,
         owners: args.common.owners,
+        secret: None,
     };
     let (added, trust) = add(context, &order).await?;
     let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();

@@ -1,0 +1,202 @@
+//! Targets that know no certificates: entered with a key or a password that tidegate keeps.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tests::{Setting, World, with_input};
+
+use crate::{err, out};
+
+/// A world whose sshd knows one plain key besides.
+fn world(dir: &Path) -> World {
+    let keys = dir.join("authorized_keys");
+    let lines = format!("AuthorizedKeysFile {}", keys.display());
+    World::with(&Setting {
+        sshd: &lines,
+        ..Setting::default()
+    })
+}
+
+fn keygen(at: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "kept", "-f"])
+        .arg(at)
+        .status()
+        .expect("ssh-keygen runs");
+    assert!(made.success());
+}
+
+#[test]
+fn a_key_that_is_kept_opens_a_target_behind_a_permit_and_is_never_shown() {
+    let dir = proxy::demo::Scratch::create("tidegate-vault").expect("a directory");
+    let key = dir.path().join("kept");
+    keygen(&key);
+    fs::copy(
+        key.with_extension("pub"),
+        dir.path().join("authorized_keys"),
+    )
+    .expect("it is copied");
+    let world = world(dir.path());
+    let (login, addr) = (world.login(), world.sshd().addr().to_string());
+    let file = key.display().to_string();
+    let line = [
+        "tidegate",
+        "target",
+        "add",
+        "ssh",
+        "switch1",
+        "--addr",
+        &addr,
+        "--login",
+        &login,
+        "--vault-key",
+        &file,
+    ];
+    let added = world.bob().output(&line).expect("it runs");
+    let said = out(&added) + &err(&added);
+    assert!(
+        said.contains("standing credential") && said.contains("and ready"),
+        "{said}"
+    );
+    world.grant("switch1", &login, "10m");
+    let (port, address) = (world.ssh_port(), format!("{login}+switch1@localhost"));
+    let ran = world
+        .alice()
+        .output(&["ssh", "-p", &port, &address, "echo here"]);
+    let ran = ran.expect("ssh runs");
+    assert_eq!(out(&ran), "here\n", "{}", err(&ran));
+    is_told_of(&world);
+    is_never_shown(&world, &key);
+    is_exchanged(&world, dir.path(), &address);
+}
+
+/// Everybody who lists targets reads that there is a standing credential, and `doctor` how to exchange it.
+fn is_told_of(world: &World) {
+    for who in [world.bob(), world.alice()] {
+        let listed = who.run(&["tidegate", "ls"]).expect("it lists");
+        assert!(listed.contains("standing credential"), "{listed}");
+    }
+    let doctor = world
+        .bob()
+        .output(&["tidegate", "doctor"])
+        .expect("it runs");
+    assert!(
+        out(&doctor).contains("target set switch1 --vault-key"),
+        "{}",
+        out(&doctor)
+    );
+}
+
+/// Nowhere in the clear: not in an answer, not in the log, not in the store.
+fn is_never_shown(world: &World, key: &Path) {
+    let text = fs::read_to_string(key).expect("the key");
+    let middle = text.lines().nth(2).expect("a line of it").to_owned();
+    let shown = world
+        .bob()
+        .json(&["target", "show", "switch1"])
+        .expect("it shows");
+    let mut places = vec![shown.to_string(), world.server_log()];
+    for entry in fs::read_dir(world.state_dir()).expect("the state") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            places.push(String::from_utf8_lossy(&fs::read(path).expect("it reads")).into_owned());
+        }
+    }
+    assert!(places.iter().all(|place| !place.contains(&middle)));
+}
+
+/// Exchanged for one that the target does not know: said to both.
+fn is_exchanged(world: &World, dir: &Path, address: &str) {
+    let port = world.ssh_port();
+    let other = dir.join("other");
+    keygen(&other);
+    let line = [
+        "tidegate",
+        "target",
+        "set",
+        "switch1",
+        "--vault-key",
+        &other.display().to_string(),
+    ];
+    world.bob().run(&line).expect("bob exchanges it");
+    let ran = world
+        .alice()
+        .output(&["ssh", "-p", &port, address, "echo here"])
+        .expect("ssh runs");
+    assert!(err(&ran).contains("TG410"), "{}", err(&ran));
+    let tested = world
+        .bob()
+        .output(&["tidegate", "target", "test", "switch1"])
+        .expect("it runs");
+    assert!(
+        err(&tested).contains("does not accept the key"),
+        "{}",
+        err(&tested)
+    );
+}
+
+#[test]
+fn a_password_is_read_from_the_input_and_asked_for_by_the_target() {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|id| id.stdout == b"0\n");
+    if !is_root {
+        return; // Only root makes an account.
+    }
+    let account = format!("tgt{}", std::process::id() % 100_000);
+    let password = "correct-horse-battery";
+    let made = Command::new("useradd")
+        .args(["-M", "-d", "/", "-s", "/bin/sh", &account])
+        .status();
+    if !made.is_ok_and(|made| made.success()) {
+        return; // There is no useradd here.
+    }
+    let account = Account(account);
+    let world = World::with(&Setting {
+        sshd: "PasswordAuthentication yes\nAuthenticationMethods password",
+        ..Setting::default()
+    });
+    let input = world.dir().join("input");
+    fs::write(&input, format!("{}:{password}\n", account.0)).expect("it is written");
+    let set = with_input(world.bob(), &["chpasswd"], &input);
+    assert!(set.status.success(), "{}", err(&set));
+    fs::write(&input, format!("{password}\n")).expect("it is written");
+    let addr = world.sshd().addr().to_string();
+    let line = [
+        "tidegate",
+        "target",
+        "add",
+        "ssh",
+        "switch1",
+        "--addr",
+        &addr,
+        "--login",
+        &account.0,
+        "--vault-password",
+    ];
+    let added = with_input(world.bob(), &line, &input);
+    let said = out(&added) + &err(&added);
+    assert!(
+        said.contains("and ready") && !said.contains(password),
+        "{said}"
+    );
+    world.grant("switch1", &account.0, "10m");
+    let (port, address) = (world.ssh_port(), format!("{}+switch1@localhost", account.0));
+    let ran = world
+        .alice()
+        .output(&["ssh", "-p", &port, &address, "id -un"])
+        .expect("ssh runs");
+    assert_eq!(out(&ran), format!("{}\n", account.0), "{}", err(&ran));
+    assert!(!world.server_log().contains(password));
+}
+
+/// An account of this machine, removed at the end.
+struct Account(String);
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        drop(Command::new("userdel").arg(&self.0).status());
+    }
+}
