@@ -110,7 +110,7 @@ fn what_legacy_scp_moves_is_told_with_its_digest() {
     fs::create_dir_all(tree.join("deep")).unwrap();
     fs::write(tree.join("deep/big"), vec![7; 700_000]).unwrap();
     fs::write(tree.join("empty"), "").unwrap();
-    let (up, down) = (desk.remote("in/"), desk.remote("in/tree/deep/big"));
+    let (up, down) = (desk.remote("in/."), desk.remote("in/tree/deep/big"));
     assert!(
         desk.scp(&["-r", "-p", &desk.at("tree"), &up])
             .status
@@ -126,16 +126,16 @@ fn what_legacy_scp_moves_is_told_with_its_digest() {
     let told = desk.told();
     let digest = sha256(&desk.dir.join("back"));
     for line in [
-        format!("mkdir {} (mode=", desk.at("in/tree")),
+        format!("mkdir {} (mode=", desk.at("in/./tree")),
         format!(
             "close {}, 700000 bytes written sha256 {digest}",
-            desk.at("in/tree/deep/big")
+            desk.at("in/./tree/deep/big")
         ),
         format!(
             "close {}, 700000 bytes read sha256 {digest}",
             desk.at("in/tree/deep/big")
         ),
-        format!("close {} sha256 e3b0c442", desk.at("in/tree/empty")),
+        format!("close {} sha256 e3b0c442", desk.at("in/./tree/empty")),
         format!(
             "open {}: failed, scp: {}: No such file",
             desk.at("gone"),
@@ -252,7 +252,7 @@ fn a_refused_file_does_not_end_the_conversation() {
 fn a_permit_that_is_bound_to_paths_holds_for_scp() {
     let desk = Desk::bound();
     let notes = desk.at("notes");
-    assert!(desk.scp(&[&notes, &desk.remote("in/")]).status.success());
+    assert!(desk.scp(&[&notes, &desk.remote("in/.")]).status.success());
     assert_eq!(desk.read("in/notes"), desk.read("notes"));
     assert!(
         desk.scp(&[&desk.remote("out/log"), &desk.at("back")])
@@ -266,6 +266,7 @@ fn a_permit_that_is_bound_to_paths_holds_for_scp() {
         (desk.remote("out/../other/secret"), desk.at("stolen")),
         (notes.clone(), desk.remote("other/")),
         (notes.clone(), desk.remote("in")),
+        (notes.clone(), desk.remote("in/")),
         (notes.clone(), desk.remote("in/../other/new")),
         (notes.clone(), desk.remote("in/; id >/dev/null; true")),
         (desk.remote("o*/secret"), desk.at("stolen")),

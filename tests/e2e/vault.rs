@@ -177,6 +177,13 @@ fn a_password_is_read_from_the_input_and_asked_for_by_the_target() {
         "--vault-password",
     ];
     let added = with_input(world.bob(), &line, &input);
+    assert!(
+        !added.status.success() && err(&added).contains("--host-key"),
+        "sent to whoever answers: {}",
+        err(&added)
+    );
+    let line = [&line[..], &["--host-key", world.sshd().host_key()]].concat();
+    let added = with_input(world.bob(), &line, &input);
     let said = out(&added) + &err(&added);
     assert!(
         said.contains("and ready") && !said.contains(password),

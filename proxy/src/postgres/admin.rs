@@ -25,8 +25,10 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const ROWS_MAX: usize = 10_000;
 
 /// How long the server lets us wait for what others hold, so that it is an error there before it is
-/// one here; and that nothing which somebody has put into a schema of theirs is called by us.
-const SETTINGS: &str = "set lock_timeout = '5s'; set statement_timeout = '12s'; \
+/// one here; that nothing which somebody has put into a schema of theirs is called by us, and that what
+/// an owner of the database has set on it does not steer us.
+const SETTINGS: &str = "set role none; set default_transaction_read_only = off; \
+                        set lock_timeout = '5s'; set statement_timeout = '12s'; \
                         set standard_conforming_strings = on; set search_path = pg_catalog, pg_temp";
 
 /// One row: each value as text, or nothing.

@@ -115,6 +115,15 @@ pub(crate) fn shut(role: &Login) -> String {
     )
 }
 
+/// Ends every server process of the role, as far as we already may: this waits for nobody.
+pub(crate) fn end_plainly(role: &Login) -> String {
+    format!(
+        "select pid, pg_catalog.pg_terminate_backend(pid) \
+         from pg_catalog.pg_stat_activity where usename = {}",
+        literal(role.as_str())
+    )
+}
+
 /// Ends every server process of the role, and tells which there were: in one transaction with becoming
 /// able to, so that none of them comes in between.
 pub(crate) fn end(place: &RolePlace, version: u32) -> String {

@@ -50,7 +50,12 @@ pub(crate) async fn remove(place: &RolePlace, key: &PassKey) -> Result<Removed, 
         admin.leave().await;
         return Ok(removed);
     };
-    admin.run(role::shut(&name)).await?;
+    // Its holder can keep the role's row locked in a transaction left open: then what holds it goes first.
+    if admin.run(role::shut(&name)).await.is_err() {
+        admin.run(role::end_plainly(&name)).await?;
+        time::sleep(PAUSE).await;
+        admin.run(role::shut(&name)).await?;
+    }
     removed.backends = end_all(&mut admin, place).await?;
     removed.prepared = roll_back_all(&mut admin, place, key).await?;
     let traces = admin.run(role::traces(oid)).await?;

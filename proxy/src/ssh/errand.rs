@@ -97,8 +97,10 @@ impl Line {
             match byte {
                 b'\'' | b'"' => parsed.plain &= quoted(&mut bytes, &mut word.text, byte),
                 b'\\' => match bytes.next() {
-                    // A line break after it would vanish, and letters mean something to fish.
+                    // A line break after it would vanish, and letters mean something to fish. What stands before
+                    // it may be the first half of a character, of which it is the other.
                     Some(next) => {
+                        parsed.plain &= word.text.last().is_none_or(u8::is_ascii);
                         parsed.plain &= !next.is_ascii_alphanumeric() && !next.is_ascii_control();
                         word.text.push(next);
                     }
@@ -143,7 +145,8 @@ fn is_plain(byte: u8, begins: bool) -> bool {
     match byte {
         b'=' | b'%' | b'+' | b'@' | b':' | b',' => !begins || matches!(byte, b'+' | b'@' | b','),
         b'/' | b'.' | b'_' | b'-' => true,
-        other => other.is_ascii_alphanumeric() || !other.is_ascii(),
+        // Not what is beyond ASCII: some of it is a blank, or half a character, in some locale.
+        other => other.is_ascii_alphanumeric(),
     }
 }
 
@@ -191,6 +194,9 @@ mod tests {
             "scp -t a!b",
             "scp -t a\\nb",
             "scp\t-t a",
+            // Half a character of GBK takes the other half along.
+            "scp -t /srv/in/\u{e5}\\;id",
+            "scp -t /srv/in/\u{a0}/etc",
         ] {
             assert!(!Line::parse(line.as_bytes()).plain, "{line}");
         }

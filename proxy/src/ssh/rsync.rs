@@ -123,7 +123,11 @@ impl Invocation {
         }
         paths.extend(words.cloned());
         let sends = options.iter().any(|option| option == b"--sender");
-        let plain = plain && dot && !paths.is_empty();
+        // rsync takes options behind paths too; its own clients write `./-x` where that is meant.
+        let plain = plain
+            && dot
+            && !paths.is_empty()
+            && !paths.iter().any(|path| path.text.starts_with(b"-"));
         Some(Self {
             sends,
             options,
@@ -165,6 +169,10 @@ impl Invocation {
         let Some(letters) = option.strip_prefix(b"-") else {
             return false;
         };
+        // A dash alone is a path, and `e` with nothing behind it takes the next word.
+        if matches!(letters.last(), None | Some(b'e')) {
+            return false;
+        }
         // Behind `e` both ends say what they know of the protocol.
         let end = letters.iter().position(|letter| *letter == b'e');
         let (letters, ability) = letters.split_at(end.unwrap_or(letters.len()));
@@ -305,6 +313,9 @@ mod tests {
                 "--files-from=/etc/passwd",
             ),
             ("--daemon", "--daemon"),
+            // Takes the next word, whatever it is.
+            ("-re", "-re"),
+            ("-r -", "-"),
         ] {
             check(
                 &format!("rsync --server {options} . /srv/in/"),
@@ -320,6 +331,8 @@ mod tests {
     #[test]
     fn a_line_that_names_nothing_for_sure_wants_what_nobody_has() {
         for line in [
+            "rsync --server -re.Ls . --sender /etc/secret/",
+            "rsync --server -r . --log-file=/etc/x -b a",
             "rsync --server -re.Ls . /srv/in; id",
             "rsync --server -re.Ls /srv/in",
             "rsync --server -re.Ls .",

@@ -142,6 +142,17 @@ pub fn not_taken(verb: &str, word: &str) -> Trouble {
     because(verb, &format!("`tidegate {verb}` takes no `{word}`"))
 }
 
+/// A password is not sent to whoever answers.
+pub fn password_to_whom(target: &str) -> Trouble {
+    Trouble::new(
+        "nothing was added: a password goes to a host whose key was given",
+        "whoever answers at the address would be sent it before anybody has compared its key",
+        format!(
+            "tidegate target add ssh {target} … --host-key 'ssh-ed25519 AAAA…'   # as `cat /etc/ssh/ssh_host_ed25519_key.pub` says on the target"
+        ),
+    )
+}
+
 /// Anything else that is wrong with the line.
 pub fn because(verb: &str, why: &str) -> Trouble {
     let line = example(verb).map_or_else(|| help(verb), str::to_owned);

@@ -200,6 +200,13 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
         None => None,
     };
     let algorithms = spoken(args.legacy_algorithms);
+    if args.given.is_password() && args.host_ca.is_none() && args.host_key.is_empty() {
+        let name = args.common.name.as_str();
+        return Err(Failure::new(
+            Exit::Usage,
+            cli::usage::password_to_whom(name),
+        ));
+    }
     let secret = args
         .given
         .secret(context, args.common.name.as_str())

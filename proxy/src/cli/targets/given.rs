@@ -29,6 +29,11 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// Whether it is a password: whoever gets it can use it again.
+    pub(super) fn is_password(&self) -> bool {
+        self.vault_password || self.password_file.is_some()
+    }
+
     /// Reads it, if there is one.
     pub(super) async fn secret(
         self,

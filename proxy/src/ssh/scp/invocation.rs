@@ -74,12 +74,13 @@ impl Invocation {
         }
     }
 
-    /// Whether the path is a directory for sure.
+    /// Whether the path is a directory for sure. A slash behind it does not say so: scp makes a directory of
+    /// that name from the first that it is sent.
     pub fn is_directory(&self) -> bool {
         self.directory
             || self.only().is_some_and(|word| {
                 let last = word.text.rsplit(|byte| *byte == b'/').next();
-                matches!(last, Some(b"" | b"." | b"..")) || word.text == b"~"
+                matches!(last, Some(b"." | b"..")) || matches!(&word.text[..], b"~" | b"~/" | b"/")
             })
     }
 

@@ -2,8 +2,9 @@
 
 use super::Lost;
 
-/// How long a line may be, in bytes, as `OpenSSH` has it.
-const LINE_MAX: usize = 16 * 1024;
+/// How long a line may be, in bytes and without its end. `OpenSSH` up to 9.2 takes 2,047 bytes for a
+/// line, with or without an end, and what follows for the next.
+const LINE_MAX: usize = 2046;
 
 /// What a source says.
 #[derive(Debug, Clone, PartialEq, Eq)]
