@@ -84,6 +84,7 @@ pub(crate) fn read(text: &[u8]) -> Reading {
     let Some(tokens) = Some(text)
         .filter(|text| text.len() <= TEXT_MAX)
         .and_then(lexer::tokens)
+        .filter(|tokens| is_balanced(tokens))
     else {
         return Reading::unknown();
     };
@@ -107,6 +108,23 @@ fn split<'t, 'a>(tokens: &'t [Token<'a>]) -> impl Iterator<Item = &'t [Token<'a>
     let mut depth = Depth::default();
     let parts = tokens.split(move |token| depth.at(token) == 0 && *token == Token::Mark(b';'));
     parts.filter(|part| !part.is_empty())
+}
+
+/// Whether every parenthesis that is opened is closed. Where not, the server runs nothing of the text,
+/// and which semicolons end a statement is a guess.
+fn is_balanced(tokens: &[Token<'_>]) -> bool {
+    let depth = tokens.iter().try_fold(0_usize, |depth, token| match token {
+        Token::Mark(b'(') => depth.checked_add(1),
+        Token::Mark(b')') => depth.checked_sub(1),
+        Token::Word(_)
+        | Token::Quoted(_)
+        | Token::Constant
+        | Token::Number(_)
+        | Token::Parameter(_)
+        | Token::Operator(_)
+        | Token::Mark(_) => Some(depth),
+    });
+    depth == Some(0)
 }
 
 /// What one statement does. `wrapped` is how many more may be around another.

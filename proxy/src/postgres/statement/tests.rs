@@ -169,6 +169,18 @@ fn what_cannot_be_seen_through_is_unknown() {
 }
 
 #[test]
+fn where_a_statement_ends_is_not_guessed() {
+    for text in [
+        "set a = f(1; rollback",
+        "set a = 1); rollback",
+        "begin); (drop table t",
+        "begin)(",
+    ] {
+        check(text, "unknown(|)");
+    }
+}
+
+#[test]
 fn becoming_somebody_else_is_an_office() {
     for text in [
         "set role postgres",
