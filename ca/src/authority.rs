@@ -17,7 +17,7 @@ use crate::ssh::SshForm;
 use crate::x509::X509Form;
 use crate::{
     HostIdentity, HostOrder, IssueError, Journal, KeyId, LoginCertificates, LoginOrder, Pass,
-    PassKey, PassOrder, Passphrase, Sealer, Serial, ServerIdentity, TrustBundle, strength,
+    PassOrder, Passphrase, Sealer, Serial, ServerIdentity, TrustBundle, strength,
 };
 
 /// The certificate authority. Cheap to clone.
@@ -137,7 +137,6 @@ impl Authority {
         } = order;
         let serial = Serial::draw_ssh(rng);
         let key_id = KeyId::of_session(session, terms.grant, &terms.principal);
-        let key = Ed25519Key::generate(rng, key_id.as_str()).map_err(|_refused| IssueError::Key)?;
         let contents = Contents::Ssh {
             principals: vec![terms.login.as_str().to_owned()],
             source_address: source_address.map(|address| address.to_canonical()),
@@ -150,14 +149,7 @@ impl Authority {
             window,
             contents,
         };
-        let form = SshForm::new(key.public_key().key_data().clone(), rng);
-        let certificate = Prepared::new(draft, form)?
-            .issue(&self.keys, journal)
-            .await?;
-        let key = PassKey::Ssh {
-            key: Arc::new(key),
-            certificate,
-        };
+        let key = self.fresh_ssh(draft, rng, journal).await?;
         Ok(Pass {
             terms,
             session,
@@ -182,8 +174,6 @@ impl Authority {
             terms.account()
         };
         let serial = Serial::draw_x509(rng);
-        let key = P256Key::fresh().map_err(|_refused| IssueError::Key)?;
-        let key_der = key.to_pkcs8().map_err(|_refused| IssueError::Key)?;
         let contents = Contents::X509 {
             common_name: account.as_str().to_owned(),
             unit: Some(unit(session, &terms)),
@@ -198,13 +188,7 @@ impl Authority {
             window,
             contents,
         };
-        let made = Prepared::new(draft, X509Form { key })?
-            .issue(&self.keys, journal)
-            .await?;
-        let key = PassKey::Postgres {
-            chain_der: vec![made.der().to_vec()],
-            key_der,
-        };
+        let key = self.fresh_x509(draft, journal).await?;
         Ok(Pass {
             terms,
             session,

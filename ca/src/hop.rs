@@ -6,16 +6,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use policies::{Hop, SessionId, TargetName, Terms};
 
-use crate::intent::{Contents, Draft, Extension, Prepared, Purpose};
-use crate::keys::Ed25519Key;
+use crate::intent::{Contents, Draft, Extension, Purpose};
 use crate::profile::{PASS_LIFETIME_MAX, TRIAL_LIFETIME, Window};
 use crate::rand_core::CryptoRng;
-use crate::ssh::SshForm;
 use crate::{Authority, IssueError, Journal, KeyId, PassKey, Serial};
 
 /// Whom a way is for.
@@ -68,8 +65,6 @@ impl Authority {
             ),
         };
         let serial = Serial::draw_ssh(order.rng);
-        let key =
-            Ed25519Key::generate(order.rng, key_id.as_str()).map_err(|_refused| IssueError::Key)?;
         let draft = Draft {
             purpose: Purpose::SshHop,
             serial,
@@ -81,13 +76,6 @@ impl Authority {
                 extensions: [Extension::PermitPortForwarding].into(),
             },
         };
-        let form = SshForm::new(key.public_key().key_data().clone(), order.rng);
-        let certificate = Prepared::new(draft, form)?
-            .issue(self.keys(), journal)
-            .await?;
-        Ok(PassKey::Ssh {
-            key: Arc::new(key),
-            certificate,
-        })
+        self.fresh_ssh(draft, order.rng, journal).await
     }
 }

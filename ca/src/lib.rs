@@ -25,6 +25,7 @@ mod authority;
 mod check;
 pub mod credential;
 mod fingerprint;
+mod fresh;
 #[cfg(any(test, tidegate_fuzzing))]
 pub mod fuzzing;
 mod hop;

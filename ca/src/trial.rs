@@ -6,17 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use policies::{Login, Protocol, RolePlace, Target};
 
-use crate::intent::{Contents, Draft, Prepared, Purpose};
-use crate::keys::{Ed25519Key, P256Key};
+use crate::intent::{Contents, Draft, Purpose};
 use crate::profile::{ROLES_LIFETIME, TRIAL_LIFETIME, Window};
 use crate::rand_core::CryptoRng;
-use crate::ssh::SshForm;
-use crate::x509::X509Form;
 use crate::{Authority, IssueError, Journal, KeyId, PassKey, Serial};
 
 /// What is to be tried.
@@ -78,8 +74,6 @@ impl Authority {
     ) -> Result<PassKey, IssueError> {
         let key_id = KeyId::of_trial(&order.target.name);
         let serial = Serial::draw_ssh(order.rng);
-        let key =
-            Ed25519Key::generate(order.rng, key_id.as_str()).map_err(|_refused| IssueError::Key)?;
         let draft = Draft {
             purpose: Purpose::SshTrial,
             serial,
@@ -91,14 +85,7 @@ impl Authority {
                 extensions: BTreeSet::new(),
             },
         };
-        let form = SshForm::new(key.public_key().key_data().clone(), order.rng);
-        let certificate = Prepared::new(draft, form)?
-            .issue(self.keys(), journal)
-            .await?;
-        Ok(PassKey::Ssh {
-            key: Arc::new(key),
-            certificate,
-        })
+        self.fresh_ssh(draft, order.rng, journal).await
     }
 
     async fn postgres_trial(
@@ -113,7 +100,7 @@ impl Authority {
             window: Window::new(order.now, TRIAL_LIFETIME, None)?,
             contents: account(order.login, None),
         };
-        self.postgres_key(draft, journal).await
+        self.fresh_x509(draft, journal).await
     }
 
     /// Makes a certificate with which tidegate itself makes or removes the role that a grant has at
@@ -131,23 +118,7 @@ impl Authority {
             window: Window::new(now, ROLES_LIFETIME, None)?,
             contents: account(&place.admin, Some(place.grant.to_string())),
         };
-        self.postgres_key(draft, journal).await
-    }
-
-    async fn postgres_key(
-        &self,
-        draft: Draft,
-        journal: &impl Journal,
-    ) -> Result<PassKey, IssueError> {
-        let key = P256Key::fresh().map_err(|_refused| IssueError::Key)?;
-        let key_der = key.to_pkcs8().map_err(|_refused| IssueError::Key)?;
-        let made = Prepared::new(draft, X509Form { key })?
-            .issue(self.keys(), journal)
-            .await?;
-        Ok(PassKey::Postgres {
-            chain_der: vec![made.der().to_vec()],
-            key_der,
-        })
+        self.fresh_x509(draft, journal).await
     }
 }
 

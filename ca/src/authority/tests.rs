@@ -21,6 +21,7 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::PassKey;
 use crate::applicant::Applicant;
 use crate::fixtures::{Bench, Dice, KEY, NOW, Notebook, Step, at, run, session, terms};
 use crate::{
