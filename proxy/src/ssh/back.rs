@@ -3,11 +3,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ca::Pass;
-use policies::Endpoint;
+use ca::{Pass, PassKey};
+use jiff::Timestamp;
+use policies::{Endpoint, HostPort, Login, SshEndpoint};
 use russh::client::{self, ChannelOpenHandle, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelId};
+use russh::{Channel, ChannelId, Disconnect};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -44,13 +45,20 @@ impl Back {
         io: Severable,
         pass: Pass,
         flow: &Arc<Flow>,
-        now: jiff::Timestamp,
+        now: Timestamp,
     ) -> Result<Self, ConnectError> {
-        let Endpoint::Ssh(endpoint) = &pass.terms.target.endpoint else {
-            return Err(ConnectError::Violation(
-                "the target does not speak SSH".to_owned(),
-            ));
-        };
+        let terms = &pass.terms;
+        let entrance = (speaks_ssh(&terms.target.endpoint)?, &terms.login);
+        Self::enter(io, entrance, &pass.key, (flow, now)).await
+    }
+
+    /// The same, with whatever opens it.
+    pub(super) async fn enter(
+        io: Severable,
+        (endpoint, login): (&SshEndpoint, &Login),
+        key: &PassKey,
+        (flow, now): (&Arc<Flow>, Timestamp),
+    ) -> Result<Self, ConnectError> {
         let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
         let pin = Pin::read(endpoint).map_err(impostor)?;
         let (keys, certificates) = pin.algorithms(endpoint.algorithms);
@@ -77,23 +85,23 @@ impl Back {
                 .take();
             refused.map_or_else(|| broken(failed), impostor)
         })?;
-        let login = pass.terms.login.as_str();
-        match entry::enter(&mut handle, login, &pass.key).await {
-            Ok(Some(true)) => Ok(Self {
-                handle,
-                tallies,
-                gate,
-                inbound: Some(inbound),
-                gone,
-            }),
-            Ok(Some(false)) => Err(ConnectError::Refused(
-                "it does not accept what tidegate showed".to_owned(),
-            )),
-            Ok(None) => Err(ConnectError::Violation(
-                "the pass is not for SSH".to_owned(),
-            )),
-            Err(failed) => Err(broken(failed)),
-        }
+        entry::enter(&mut handle, login.as_str(), key, endpoint.algorithms)
+            .await
+            .map_err(broken)??;
+        Ok(Self {
+            handle,
+            tallies,
+            gate,
+            inbound: Some(inbound),
+            gone,
+        })
+    }
+
+    /// Takes leave, without waiting for an answer.
+    pub(super) async fn leave(self) {
+        let parting = self.handle.disconnect(Disconnect::ByApplication, "", "");
+        let parted = parting.await.is_ok();
+        tracing::debug!(parted, "target.left");
     }
 
     /// Opens a session channel at the target, and says how much of what comes in over it waits.
@@ -120,6 +128,18 @@ impl Back {
                 self.opened(opening).await
             }
         }
+    }
+
+    /// Has the target connect to another one behind it.
+    pub(super) async fn open_beyond(
+        &self,
+        to: &HostPort,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let (port, nobody) = (u32::from(to.port), "127.0.0.1");
+        let opening = self
+            .handle
+            .channel_open_direct_tcpip(&to.host, port, nobody, 0);
+        self.opened(opening).await
     }
 
     async fn opened(
@@ -186,11 +206,22 @@ impl Back {
     }
 }
 
+/// Where a target of SSH is, and how it proves itself.
+pub(super) fn speaks_ssh(endpoint: &Endpoint) -> Result<&SshEndpoint, ConnectError> {
+    match endpoint {
+        Endpoint::Ssh(endpoint) => Ok(endpoint),
+        Endpoint::Postgres(_) => {
+            let odd = "the target does not speak SSH".to_owned();
+            Err(ConnectError::Violation(odd))
+        }
+    }
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "only one of russh's errors is told apart"
 )]
-fn broken(failed: russh::Error) -> ConnectError {
+pub(super) fn broken(failed: russh::Error) -> ConnectError {
     match failed {
         russh::Error::IO(source) => ConnectError::Io(source),
         other => ConnectError::Violation(other.to_string()),
@@ -200,7 +231,7 @@ fn broken(failed: russh::Error) -> ConnectError {
 /// russh's handler of one connection to a target.
 struct Target {
     pin: Pin,
-    now: jiff::Timestamp,
+    now: Timestamp,
     refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
     tallies: Tallies,
     gate: Gate,

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use ca::PassKey;
+use policies::Algorithms;
 use russh::MethodKind;
 use russh::client::{AuthResult, Handle, Handler, KeyboardInteractiveAuthResponse as Reply};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg};
 
+use crate::session::protocol::ConnectError;
+
 /// How many times a server may ask before it has asked too often.
 const ROUNDS_MAX: usize = 4;
 
-/// Whether the target lets us in. None where the key is of another protocol.
+/// Whether the target lets us in, and why not.
 ///
 /// # Errors
 ///
@@ -19,7 +22,8 @@ pub(super) async fn enter<H: Handler>(
     handle: &mut Handle<H>,
     login: &str,
     key: &PassKey,
-) -> Result<Option<bool>, russh::Error> {
+    algorithms: Algorithms,
+) -> Result<Result<(), ConnectError>, russh::Error> {
     let answer = match key {
         PassKey::Ssh { key, certificate } => {
             handle
@@ -27,10 +31,9 @@ pub(super) async fn enter<H: Handler>(
                 .await?
         }
         PassKey::StandingKey { key } => {
-            // A server that does not say which it knows is older than all but the first.
-            let hash = handle.best_supported_rsa_hash().await?;
-            let hash = hash.unwrap_or(Some(HashAlg::Sha512));
-            let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+            let known = handle.best_supported_rsa_hash().await?;
+            let key =
+                PrivateKeyWithHashAlg::new(Arc::clone(key), rsa_hash(known.flatten(), algorithms));
             handle.authenticate_publickey(login, key).await?
         }
         PassKey::Password { text } => {
@@ -42,13 +45,34 @@ pub(super) async fn enter<H: Handler>(
                 AuthResult::Success => false,
             };
             if asks {
-                return asked(handle, login, text).await.map(Some);
+                return asked(handle, login, text).await.map(judged);
             }
             answer
         }
-        PassKey::Postgres { .. } => return Ok(None),
+        PassKey::Postgres { .. } => {
+            let not_ours = "what tidegate has for it is not for SSH".to_owned();
+            return Ok(Err(ConnectError::Violation(not_ours)));
+        }
     };
-    Ok(Some(matches!(answer, AuthResult::Success)))
+    Ok(judged(matches!(answer, AuthResult::Success)))
+}
+
+fn judged(let_in: bool) -> Result<(), ConnectError> {
+    if let_in {
+        return Ok(());
+    }
+    let why = "it does not accept what tidegate showed".to_owned();
+    Err(ConnectError::Refused(why))
+}
+
+/// By which digest an RSA key signs, given the best that the server says it knows (RFC 8308, section 3.1). One that
+/// says nothing, or names `ssh-rsa` alone, gets SHA-1 where it may be spoken with as old equipment is,
+/// and nowhere else.
+fn rsa_hash(best: Option<HashAlg>, algorithms: Algorithms) -> Option<HashAlg> {
+    match algorithms {
+        Algorithms::Modern => best.or(Some(HashAlg::Sha512)),
+        Algorithms::Legacy => best,
+    }
 }
 
 /// Answers one hidden question with the password, and no other.
@@ -79,4 +103,21 @@ async fn asked<H: Handler>(
             .await?;
     }
     Ok(matches!(reply, Reply::Success))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha_1_signs_at_old_equipment_alone() {
+        assert_eq!(rsa_hash(None, Algorithms::Legacy), None);
+        let modern = rsa_hash(None, Algorithms::Modern);
+        assert_eq!(modern, Some(HashAlg::Sha512));
+        for best in [HashAlg::Sha256, HashAlg::Sha512] {
+            for algorithms in [Algorithms::Legacy, Algorithms::Modern] {
+                assert_eq!(rsa_hash(Some(best), algorithms), Some(best));
+            }
+        }
+    }
 }

@@ -11,18 +11,15 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use ca::PassKey;
 use jiff::Timestamp;
-use policies::{Endpoint, Hop, HostPort};
-use russh::client::{self, AuthResult, Handle, Handler, Msg, Session};
-use russh::keys::PublicKeyOrCertificate;
-use russh::{ChannelId, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
+use policies::{Hop, HostPort};
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::algorithms;
-use super::flow::{Flow, Leg, Tally, Way};
-use super::hostkey::{HostKeyRefusal, Pin as Identity};
-use super::tallies::Tallies;
+use super::back::{Back, broken, speaks_ssh};
+use super::flow::{Flow, Tally};
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 
@@ -41,40 +38,12 @@ pub(crate) async fn through(
     to: &HostPort,
     now: Timestamp,
 ) -> Result<Tunnel, ConnectError> {
-    let (Endpoint::Ssh(endpoint), PassKey::Ssh { key, certificate }) = (&hop.target.endpoint, key)
-    else {
-        return Err(ConnectError::Violation("it does not speak SSH".to_owned()));
-    };
-    let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
-    let pin = Identity::read(endpoint).map_err(impostor)?;
-    let (keys, certificates) = pin.algorithms(endpoint.algorithms);
-    let config = algorithms::client((keys, certificates), endpoint.algorithms);
+    // It opens nothing with us: its gate expects nobody.
     let flow = Arc::new(Flow::default());
-    let guide = Guide {
-        pin,
-        now,
-        refusal: Arc::default(),
-        tallies: Tallies::new(Arc::clone(&flow), Way::Down),
-    };
-    let (refusal, tallies) = (Arc::clone(&guide.refusal), guide.tallies.clone());
-    let connecting = client::connect_stream(config, Leg::target(io, flow), guide);
-    let mut handle = connecting.await.map_err(|failed| {
-        let mut refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        refusal.take().map_or_else(|| broken(failed), impostor)
-    })?;
-    let login = hop.login.as_str();
-    let answer = handle
-        .authenticate_openssh_cert(login, Arc::clone(key), certificate.clone())
-        .await
-        .map_err(broken)?;
-    if !matches!(answer, AuthResult::Success) {
-        return Err(ConnectError::Refused(
-            "it does not accept tidegate's certificate".to_owned(),
-        ));
-    }
-    let opening = handle.channel_open_direct_tcpip(&to.host, u32::from(to.port), "127.0.0.1", 0);
-    let channel = opening.await.map_err(|failed| onward(failed, to))?;
-    let tally = tallies.of(channel.id());
+    let entrance = (speaks_ssh(&hop.target.endpoint)?, &hop.login);
+    let back = Back::enter(io, entrance, key, (&flow, now)).await?;
+    let opened = back.open_beyond(to).await;
+    let (channel, tally) = opened.map_err(|failed| onward(failed, to))?;
     let (read, write) = channel.split();
     let outbox = Arc::new(Outbox::default());
     let mut carrying = JoinSet::new();
@@ -85,19 +54,8 @@ pub(crate) async fn through(
         tally,
         outbox,
         _carrying: carrying,
-        _handle: handle,
+        _back: back,
     })
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "only one of russh's errors is told apart"
-)]
-fn broken(failed: russh::Error) -> ConnectError {
-    match failed {
-        russh::Error::IO(source) => ConnectError::Io(source),
-        other => ConnectError::Violation(other.to_string()),
-    }
 }
 
 #[expect(
@@ -164,7 +122,7 @@ pub(crate) struct Tunnel {
     tally: Arc<Tally>,
     outbox: Arc<Outbox>,
     _carrying: JoinSet<()>,
-    _handle: Handle<Guide>,
+    _back: Back,
 }
 
 impl Drop for Tunnel {
@@ -213,59 +171,5 @@ impl AsyncWrite for Tunnel {
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-/// russh's handler of a connection that is gone through. It opens nothing with us.
-struct Guide {
-    pin: Identity,
-    now: Timestamp,
-    refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
-    tallies: Tallies,
-}
-
-impl Handler for Guide {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        shown: &PublicKeyOrCertificate,
-    ) -> Result<bool, russh::Error> {
-        let judged = self.pin.judge(shown, self.now);
-        let good = judged.is_ok();
-        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = judged.err();
-        Ok(good)
-    }
-
-    async fn channel_open_confirmation(
-        &mut self,
-        id: ChannelId,
-        _packet: u32,
-        _window: u32,
-        _: &mut Session,
-    ) -> Result<(), russh::Error> {
-        drop(self.tallies.of(id));
-        Ok(())
-    }
-
-    async fn data(
-        &mut self,
-        id: ChannelId,
-        data: &[u8],
-        _: &mut Session,
-    ) -> Result<(), russh::Error> {
-        self.tallies.add(id, data.len());
-        Ok(())
-    }
-
-    async fn extended_data(
-        &mut self,
-        id: ChannelId,
-        _code: u32,
-        data: &[u8],
-        _: &mut Session,
-    ) -> Result<(), russh::Error> {
-        self.tallies.add(id, data.len());
-        Ok(())
     }
 }

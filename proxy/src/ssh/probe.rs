@@ -7,14 +7,13 @@ use std::time::Duration;
 use ca::PassKey;
 use jiff::Timestamp;
 use policies::{Algorithms, Login, SshEndpoint};
-use russh::Disconnect;
 use russh::client::{self, Handler};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use tokio::time;
 
-use super::hostkey::{HostKeyRefusal, Pin};
-use super::{algorithms, entry};
+use super::algorithms;
+use super::back::Back;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 
@@ -88,61 +87,11 @@ pub(crate) async fn enter(
     now: Timestamp,
 ) -> Result<(), ConnectError> {
     let entering = async {
-        let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
-        let pin = Pin::read(endpoint).map_err(impostor)?;
-        let (keys, certificates) = pin.algorithms(endpoint.algorithms);
-        let config = algorithms::client((keys, certificates), endpoint.algorithms);
-        let known = Known {
-            pin,
-            now,
-            refusal: Arc::default(),
-        };
-        let refusal = Arc::clone(&known.refusal);
-        let broken = |failed: russh::Error| {
-            let mut refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner);
-            refusal.take().map_or_else(
-                || ConnectError::Violation(failed.to_string()),
-                |refused| ConnectError::Impostor(refused.to_string()),
-            )
-        };
-        let mut handle = client::connect_stream(config, io, known)
-            .await
-            .map_err(&broken)?;
-        let login = login.as_str();
-        let answer = entry::enter(&mut handle, login, key)
-            .await
-            .map_err(&broken)?;
-        let parted = handle.disconnect(Disconnect::ByApplication, "", "").await;
-        tracing::debug!(ended = parted.is_ok(), "target.entered");
-        match answer {
-            Some(true) => Ok(()),
-            Some(false) => Err(ConnectError::Refused(
-                "it does not accept what tidegate showed".to_owned(),
-            )),
-            None => Err(ConnectError::Violation("the key is not for SSH".to_owned())),
-        }
+        let flow = Arc::default();
+        let back = Back::enter(io, (endpoint, login), key, (&flow, now)).await?;
+        back.leave().await;
+        Ok(())
     };
     let entered = time::timeout(LOOK_LIMIT, entering).await;
     entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
-}
-
-/// Believes the target that was pinned.
-struct Known {
-    pin: Pin,
-    now: Timestamp,
-    refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
-}
-
-impl Handler for Known {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        shown: &PublicKeyOrCertificate,
-    ) -> Result<bool, russh::Error> {
-        let judged = self.pin.judge(shown, self.now);
-        let good = judged.is_ok();
-        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = judged.err();
-        Ok(good)
-    }
 }
