@@ -102,7 +102,7 @@ fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
          rolconnlimit, rolvaliduntil > now(), (select string_agg(roleid::regrole::text, ',') from pg_auth_members where member = r.oid) \
          from pg_roles r where rolname like 'tg\\_%'",
     );
-    assert_eq!(role_is, "t|t|f|100|t|app");
+    assert_eq!(role_is, "t|t|f|20|t|app");
     for refused in [
         format!("alter role {role} connection limit -1"),
         format!("alter role {role} valid until 'infinity'"),

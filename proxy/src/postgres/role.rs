@@ -13,7 +13,7 @@ use policies::{Login, RolePlace, RolePlan};
 const MEMBERSHIPS_FROM: u32 = 16;
 
 /// How many server processes a role may have. A pool of a program's, or `pg_restore -j`, fits.
-const CONNECTIONS_MAX: u32 = 100;
+const CONNECTIONS_MAX: u32 = 20;
 
 /// How long a transaction may be open while nothing is done in it.
 const IDLE_LIMIT: SignedDuration = SignedDuration::from_hours(1);
