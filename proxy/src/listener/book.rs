@@ -122,7 +122,9 @@ impl Book {
         let Some(until) = self.penalties.get(&source).map(|until| *until.value()) else {
             return false;
         };
-        until.saturating_duration_since(self.now()) > FORGIVEN.min(self.penalty_max)
+        // A longest that is short bars for half of it.
+        let half = self.penalty_max.checked_div(2).unwrap_or_default();
+        until.saturating_duration_since(self.now()) > FORGIVEN.min(half)
     }
 }
 
@@ -186,6 +188,17 @@ mod tests {
             book.offends(office, Offence::Wrong);
         }
         assert!(book.bars(office), "not for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_longest_keeps_a_source_out_as_well() {
+        let (book, source) = (book(Duration::from_secs(10)), at("192.0.2.1"));
+        for _each in 0..20 {
+            book.offends(source, Offence::Wrong);
+        }
+        assert!(book.bars(source));
+        time::advance(Duration::from_secs(6)).await;
+        assert!(!book.bars(source));
     }
 
     #[tokio::test(start_paused = true)]
