@@ -26,26 +26,7 @@ fn impostor(bytes: &'static [u8]) -> SocketAddr {
 
 /// Adds the impostor as a target that alice may enter.
 fn add(world: &World, addr: SocketAddr) {
-    let (addr, key, login) = (
-        addr.to_string(),
-        world.sshd().host_key().to_owned(),
-        world.login(),
-    );
-    let line = [
-        "tidegate",
-        "target",
-        "add",
-        "ssh",
-        "odd",
-        "--addr",
-        &addr,
-        "--login",
-        &login,
-        "--host-key",
-        &key,
-    ];
-    world.bob().run(&line).expect("bob adds a target");
-    world.grant("odd", &login, "10m");
+    world.add_ssh("odd", &addr.to_string(), world.sshd().host_key(), "10m");
 }
 
 /// How long alice waits at that target before she is told.

@@ -59,22 +59,7 @@ fn serve(peer: &mut SshPeer) -> io::Result<u32> {
 fn add(world: &World, addr: SocketAddr) {
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&SEED));
     let key = key.public_key().to_openssh().expect("a key");
-    let (addr, login) = (addr.to_string(), world.login());
-    let line = [
-        "tidegate",
-        "target",
-        "add",
-        "ssh",
-        "odd",
-        "--addr",
-        &addr,
-        "--login",
-        &login,
-        "--host-key",
-        &key,
-    ];
-    world.bob().run(&line).expect("bob adds a target");
-    world.grant("odd", &login, "10m");
+    world.add_ssh("odd", &addr.to_string(), &key, "10m");
 }
 
 /// Alice goes to a target that does this, and nobody else is the worse for it.

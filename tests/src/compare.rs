@@ -1,5 +1,7 @@
 //! One figure over several routes as a line of a table, held against its bound.
 
+use std::process::ExitCode;
+
 /// Which way is better, and how far it may go.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
@@ -87,8 +89,23 @@ impl Line {
     }
 }
 
+/// Prints the lines and what did not work, and says with which status a benchmark ends: failure where a
+/// bound is missed or something is broken.
+#[expect(clippy::print_stdout, reason = "this is what a benchmark prints")]
+pub fn told(peer: &str, lines: &[Line], broken: &[String]) -> ExitCode {
+    println!("{}", table(peer, lines));
+    for broken in broken {
+        println!("BROKEN: {broken}");
+    }
+    if broken.is_empty() && lines.iter().all(Line::holds) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
 /// The lines as a Markdown table; `peer` is what the other is called.
-pub fn table(peer: &str, lines: &[Line]) -> String {
+fn table(peer: &str, lines: &[Line]) -> String {
     let mut text = format!(
         "| what | direct | {peer} | tidegate | figure | bound | |\n|---|--:|--:|--:|--:|--:|---|\n"
     );

@@ -193,6 +193,31 @@ impl World {
             .expect("bob approves")
     }
 
+    /// Bob adds an SSH target with the world's usual login and has alice let in there. Gives back the login.
+    ///
+    /// # Panics
+    ///
+    /// When that does not work.
+    pub fn add_ssh(&self, name: &str, addr: &str, host_key: &str, duration: &str) -> String {
+        let login = self.login();
+        let line = [
+            "tidegate",
+            "target",
+            "add",
+            "ssh",
+            name,
+            "--addr",
+            addr,
+            "--login",
+            &login,
+            "--host-key",
+            host_key,
+        ];
+        self.bob().run(&line).expect("bob adds a target");
+        self.grant(name, &login, duration);
+        login
+    }
+
     /// Alice asks. Gives back the request.
     ///
     /// # Panics

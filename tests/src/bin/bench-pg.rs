@@ -8,7 +8,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a program that measures prints, and ends when it cannot go on"
 )]
@@ -17,7 +16,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use tests::compare::{Bound, Line, median, percentile, table};
+use tests::compare::{Bound, Line, median, percentile, told};
 use tests::passage::{Bulk, Passage, Way};
 use tests::pg::{self, PgClient};
 use tests::pgbench::{Load, Mode, Run};
@@ -71,15 +70,7 @@ fn main() -> ExitCode {
             part(&mut bench);
         }
     }
-    println!("{}", table("pgbouncer", &bench.lines));
-    for broken in &bench.broken {
-        println!("BROKEN: {broken}");
-    }
-    if bench.broken.is_empty() && bench.lines.iter().all(Line::holds) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    told("pgbouncer", &bench.lines, &bench.broken)
 }
 
 impl Bench {

@@ -9,7 +9,6 @@
     clippy::expect_used,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a program that measures reads the clock, prints, and ends when it cannot go on"
 )]
@@ -25,7 +24,7 @@ use std::time::{Duration, Instant};
 use proxy::demo::signal;
 use russh::Channel;
 use russh::client::Msg;
-use tests::compare::{Bound, Line, median, percentile, table};
+use tests::compare::{Bound, Line, median, percentile, told};
 use tests::extra::lets_everybody_in;
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
@@ -75,15 +74,7 @@ fn main() -> ExitCode {
             part(&mut bench);
         }
     }
-    println!("{}", table("OpenSSH -J", &bench.lines));
-    for broken in &bench.broken {
-        println!("BROKEN: {broken}");
-    }
-    if bench.broken.is_empty() && bench.lines.iter().all(Line::holds) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    told("OpenSSH -J", &bench.lines, &bench.broken)
 }
 
 impl Bench {
@@ -333,28 +324,6 @@ impl Bench {
         ));
     }
 
-    /// Adds that target, has alice let in there, and gives back the login.
-    fn add_crowd(&self, target: &str) -> String {
-        let world = &self.crossing.world;
-        let (login, host_key) = (world.login(), world.sshd().host_key());
-        let add = [
-            "tidegate",
-            "target",
-            "add",
-            "ssh",
-            "crowd",
-            "--addr",
-            target,
-            "--login",
-            &login,
-            "--host-key",
-            host_key,
-        ];
-        world.bob().run(&add).expect("bob adds a target");
-        world.grant("crowd", &login, "2h");
-        login
-    }
-
     /// More sessions than a real sshd has room for here, all of them idle.
     fn crowd(&mut self) {
         eprintln!(
@@ -365,7 +334,7 @@ impl Bench {
         let key = world.sshd().dir().join("host_key");
         let runtime = tokio::runtime::Runtime::new().expect("threads");
         let target = runtime.block_on(lets_everybody_in(&key)).to_string();
-        let login = self.add_crowd(&target);
+        let login = world.add_ssh("crowd", &target, world.sshd().host_key(), "2h");
         let identity = Identity::of(&world.alice().state_dir());
         let addr = SocketAddr::from(([127, 0, 0, 1], world.doors().ssh));
         let user = format!("{login}+crowd");
