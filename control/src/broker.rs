@@ -13,6 +13,7 @@ mod policy;
 mod principals;
 mod requests;
 mod roles;
+mod seconding;
 mod sessions;
 mod targets;
 
@@ -42,6 +43,7 @@ use crate::watchman::{Health, Watchman};
 
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
+pub use self::seconding::Heard;
 pub use self::targets::{Access, TargetView};
 
 /// Who wants something, as proven, and from where.
@@ -181,9 +183,11 @@ impl Broker {
             stopping: AtomicBool::new(false),
             _alive: alive,
         };
-        Ok(Self {
+        let broker = Self {
             inner: Arc::new(inner),
-        })
+        };
+        broker.close_held().await;
+        Ok(broker)
     }
 
     /// The clock.

@@ -153,6 +153,11 @@ pub enum Change {
         /// Which request.
         id: RequestId,
     },
+    /// Enough people have said yes to a statement: its session may run it, once.
+    StatementSeconded {
+        /// Which request.
+        id: RequestId,
+    },
     /// A request became a grant.
     GrantMade {
         /// The grant; it names its request.
@@ -218,6 +223,7 @@ impl Change {
             | Self::LockLifted { .. }
             | Self::RequestFiled { .. }
             | Self::RequestApproved { .. }
+            | Self::StatementSeconded { .. }
             | Self::GrantMade { .. }
             | Self::RoleIntended { .. }
             | Self::RoleMade { .. }

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Ask, Credential, Denial, GrantId, Login, PrincipalName, Protocol, SessionId, SeverReason,
-    TargetName, Terms,
+    Ask, Credential, Denial, GrantId, Login, PrincipalName, Protocol, RequestId, SessionId,
+    SeverReason, TargetName, Terms,
 };
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +157,25 @@ pub enum Happening {
         target: TargetName,
         /// Which kinds.
         kinds: Vec<String>,
+    },
+    /// A statement that needs a second person is held, or has its answer.
+    StatementHeld {
+        /// In which session.
+        session: SessionId,
+        /// Under which grant.
+        grant: GrantId,
+        /// What others answer.
+        request: RequestId,
+        /// Who wants to run it.
+        principal: PrincipalName,
+        /// The `@id` of the policy that asks for a second person.
+        policy: String,
+        /// SHA-256 of the exact text and values, in hexadecimal.
+        sha256: String,
+        /// `held`, `approved`, `denied`, `withdrawn`, `lapsed`, `given up` or `failed`.
+        how: String,
+        /// Who answered.
+        by: Option<PrincipalName>,
     },
     /// The wall clock jumped, or is believed again (`by` is zero then).
     ClockStepped {

@@ -26,7 +26,7 @@ mod lease;
 mod state;
 mod watchman;
 
-pub use broker::{Admission, Broker, BrokerError, Caller, Settings, StartError};
+pub use broker::{Admission, Broker, BrokerError, Caller, Heard, Settings, StartError};
 pub use clock::Clock;
 pub use feed::FeedError;
 pub use journal::LedgerJournal;

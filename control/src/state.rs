@@ -133,6 +133,7 @@ impl State {
             Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
+            | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. } => self.take_request(change),
             Change::TargetAdded { .. }
             | Change::TargetRemoved { .. }
@@ -298,6 +299,11 @@ impl State {
                 };
                 self.edit_request(*id, |request| request.state = state);
             }
+            Change::StatementSeconded { id } => self.edit_request(*id, |request| {
+                if let Some(held) = &request.statement {
+                    request.state = RequestState::Approved { grant: held.grant };
+                }
+            }),
             Change::RequestWithdrawn { id } => {
                 self.edit_request(*id, |request| request.state = RequestState::Withdrawn);
             }

@@ -31,6 +31,7 @@ pub mod postgres;
 pub mod reach;
 pub mod recordings;
 mod request;
+pub mod seconding;
 pub mod server;
 pub mod session;
 mod sever;

@@ -162,6 +162,7 @@ impl Concerned {
             | Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
+            | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. }
             | Change::GrantMade { .. }
             | Change::RoleIntended { .. }

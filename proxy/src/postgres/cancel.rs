@@ -172,6 +172,10 @@ impl Cancels {
         if scope.record(&note).is_err() {
             return;
         }
+        // What waits for a second person runs nowhere yet.
+        if scope.give_up() {
+            return debug!(session = %scope.session(), "cancel.unsent");
+        }
         match time::timeout(REQUEST_LIMIT, stopper.stop()).await {
             Ok(Ok(())) => debug!(session = %scope.session(), "cancel.sent"),
             Ok(Err(refused)) => {

@@ -25,9 +25,12 @@ use crate::session::protocol::Closed;
 
 mod lane;
 mod refusal;
+mod second;
 
 pub(crate) use lane::Lane;
 use refusal::{Hold, Stop};
+pub(crate) use second::Hearing;
+use second::{Settling, Wait};
 
 /// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
 const SCRATCH: usize = 64 * 1024;
@@ -199,6 +202,12 @@ where
         if self.hold.stop.is_some() {
             return with_scratch(|scratch| self.pump_stop(scratch, cx));
         }
+        if self.hold.wait.is_some() {
+            return with_scratch(|scratch| self.pump_held(scratch, cx));
+        }
+        if self.hold.settling.is_some() {
+            return self.pump_settling(cx);
+        }
         if self.tap.leaving() || self.tap.pipeline().full() {
             return Ok(self.rest_up(cx));
         }
@@ -231,7 +240,10 @@ where
         let passage = self.gate.admit(chunk, begun, self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
-            Passage::Until(place) | Passage::Refused { at: place, .. } => *place,
+            Passage::Until(place)
+            | Passage::Unsettled(place)
+            | Passage::Held { at: place, .. }
+            | Passage::Refused { at: place, .. } => *place,
         };
         self.hold.starved = matches!(passage, Passage::Until(_));
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
@@ -247,16 +259,21 @@ where
             noted.push(Noted::Ahead { bytes: ahead });
         }
         let mut unread = held;
-        if let Passage::Refused {
-            header, refusal, ..
-        } = passage
-            && scanned.is_ok()
-        {
-            unread = held.get(HEADER..).unwrap_or_default();
-            let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
-            let (id, said) = self.tap.refused(header.kind, body.unwrap_or(unread));
-            noted.push(said);
-            self.hold.stop = Some(Stop::statement(header, id, refusal));
+        match passage {
+            Passage::Refused {
+                header, refusal, ..
+            } if scanned.is_ok() => {
+                unread = held.get(HEADER..).unwrap_or_default();
+                let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
+                let (id, said) = self.tap.refused(header.kind, body.unwrap_or(unread));
+                noted.push(said);
+                self.hold.stop = Some(Stop::statement(header, id, refusal));
+            }
+            Passage::Held { header, held, .. } if scanned.is_ok() => {
+                self.hold.wait = Some(Wait::new(header, held));
+            }
+            Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
+            Passage::All | Passage::Until(_) | Passage::Refused { .. } | Passage::Held { .. } => {}
         }
         self.record(&noted)?;
         let (whole, tail) = match scanned {

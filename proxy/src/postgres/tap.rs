@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use policies::{Deed, Denial, Scrutiny};
+use policies::{Deed, Denial, HeldStatement, Scrutiny, SqlStatement};
 use recorder::{
     AppendError, Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
 
-use super::gate::Bench;
+use super::gate::{Bench, Held};
 use super::pipeline::{Outcome, Owed, Pipeline, Statement};
 use super::redact;
+use super::relay::Hearing;
 use super::scan::Message;
 use super::wire::{self, Named, Violation};
 use crate::session::scope::Scope;
@@ -42,6 +43,24 @@ impl Bench for Scope {
 
     fn may(&self, deed: &Deed) -> Result<(), Denial> {
         Scope::may(self, deed)
+    }
+
+    fn can_be_seconded(&self, statement: &SqlStatement) -> bool {
+        Scope::can_be_seconded(self, statement)
+    }
+
+    fn second(&self, held: &Held) -> Hearing {
+        let statement = HeldStatement {
+            session: self.session(),
+            grant: self.terms().grant,
+            text: held.text.clone(),
+            values: held.values.clone(),
+            digest: held.digest(),
+            policy: held.policy.clone(),
+            why: held.reason.clone(),
+        };
+        let (heard, cancelled) = Scope::second(self, statement, held.statements.clone());
+        Hearing { heard, cancelled }
     }
 }
 

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
-use control::{Admission, Broker, entropy};
+use control::{Admission, Broker, Heard, entropy};
 use jiff::SignedDuration;
-use policies::{Ask, Deed, Denial, Permit, Scrutiny, SessionId, Terms};
+use policies::{
+    Ask, Deed, Denial, HeldStatement, Permit, Scrutiny, SessionId, SqlStatement, Terms,
+};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info, warn};
 
 use super::chain;
@@ -269,6 +271,19 @@ impl Judge for BrokerJudge {
 
     fn scrutiny(&self, terms: &Terms) -> Scrutiny {
         self.0.scrutiny(terms)
+    }
+
+    fn can_be_seconded(&self, terms: &Terms, statement: &SqlStatement) -> bool {
+        self.0.can_be_seconded(terms, statement)
+    }
+
+    fn second(
+        &self,
+        terms: &Terms,
+        held: HeldStatement,
+        statements: Vec<SqlStatement>,
+    ) -> mpsc::Receiver<Heard> {
+        self.0.second(terms, held, statements)
     }
 
     fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {

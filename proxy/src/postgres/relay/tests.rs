@@ -4,15 +4,18 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::{Deed, Denial, Scrutiny, SqlKind};
+use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 use recorder::AppendError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::super::gate::Held;
 use super::super::wire::{Side, complaint, message, put_text};
 use super::*;
 
 mod refusals;
+mod seconds;
 
 /// Remembers what is recorded, as text.
 #[derive(Default)]
@@ -22,6 +25,12 @@ struct Memory {
     broken: bool,
     /// What no statement may do; with `None`, none is asked about.
     forbidden: Option<SqlKind>,
+    /// Whether others could let it through.
+    secondable: bool,
+    /// What they say, one after the other; where there is none left, the client gives up.
+    said: RefCell<std::collections::VecDeque<control::Heard>>,
+    /// What they were shown: the text, the values, the digest.
+    shown: RefCell<Vec<(String, Vec<String>, String)>>,
     asked: Cell<usize>,
     edition: Cell<u64>,
 }
@@ -48,6 +57,28 @@ impl Bench for Memory {
             });
         }
         Ok(())
+    }
+
+    fn can_be_seconded(&self, _statement: &SqlStatement) -> bool {
+        self.secondable
+    }
+
+    fn second(&self, held: &Held) -> Hearing {
+        let shown = (held.text.clone(), held.values.clone(), held.digest());
+        self.shown.borrow_mut().push(shown);
+        let ((told, heard), (cancel, cancelled)) = (mpsc::channel(2), mpsc::channel(1));
+        match self.said.borrow_mut().pop_front() {
+            Some(answer) => {
+                let asked = control::Heard::Asked {
+                    request: policies::RequestId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]),
+                    lapses_at: jiff::Timestamp::UNIX_EPOCH,
+                };
+                told.try_send(asked).unwrap();
+                told.try_send(answer).unwrap();
+            }
+            None => cancel.try_send(()).unwrap(),
+        }
+        Hearing { heard, cancelled }
     }
 }
 
