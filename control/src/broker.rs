@@ -5,6 +5,7 @@
 //! it is appended. Knows nothing about wires.
 
 mod admission;
+mod budgets;
 mod desk;
 mod grants;
 mod lookup;
@@ -37,6 +38,7 @@ use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
 use crate::ledger::{Event, Happening};
 use crate::roles::Roles;
+use crate::spending::Spending;
 use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
@@ -115,6 +117,7 @@ struct Inner {
     health: Arc<Health>,
     journal: LedgerJournal,
     roles: Roles,
+    spending: Spending,
     /// Whether nobody is let in any more.
     stopping: AtomicBool,
     /// Tells the watchman that the broker is gone, by being dropped.
@@ -180,6 +183,7 @@ impl Broker {
             health,
             journal,
             roles: Roles::default(),
+            spending: Spending::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,
         };

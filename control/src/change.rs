@@ -15,6 +15,8 @@ use policies::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::spending::Amounts;
+
 /// How long the log is. The first entry is revision 1; an empty log is at revision 0.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -172,6 +174,14 @@ pub enum Change {
         /// Who, why and when.
         end: GrantEnd,
     },
+    /// So much has been spent under a grant, in all.
+    GrantSpent {
+        /// Which.
+        id: GrantId,
+        /// How much.
+        #[serde(flatten)]
+        amounts: Amounts,
+    },
     /// Decisions are made by these texts from here on.
     PoliciesApplied {
         /// The texts.
@@ -225,6 +235,7 @@ impl Change {
             | Self::RequestApproved { .. }
             | Self::StatementSeconded { .. }
             | Self::GrantMade { .. }
+            | Self::GrantSpent { .. }
             | Self::RoleIntended { .. }
             | Self::RoleMade { .. }
             | Self::RoleGone { .. }

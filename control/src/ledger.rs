@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Ask, Credential, Denial, GrantId, Login, PrincipalName, Protocol, RequestId, SessionId,
-    SeverReason, TargetName, Terms,
+    Ask, Credential, Denial, GrantId, Login, Measure, PrincipalName, Protocol, RequestId,
+    SessionId, SeverReason, TargetName, Terms,
 };
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +176,21 @@ pub enum Happening {
         how: String,
         /// Who answered.
         by: Option<PrincipalName>,
+    },
+    /// Four fifths of a budget are spent, or all of it.
+    BudgetReached {
+        /// In which session it was reached.
+        session: SessionId,
+        /// Under which grant, by all its sessions.
+        grant: GrantId,
+        /// Of what.
+        measure: Measure,
+        /// How much there was.
+        most: u64,
+        /// How much is spent.
+        spent: u64,
+        /// The `@id` of the policy that says so.
+        policy: String,
     },
     /// The wall clock jumped, or is believed again (`by` is zero then).
     ClockStepped {

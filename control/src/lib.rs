@@ -23,6 +23,7 @@ pub mod store;
 mod feed;
 mod journal;
 mod lease;
+mod spending;
 mod state;
 mod watchman;
 
@@ -31,4 +32,5 @@ pub use clock::Clock;
 pub use feed::FeedError;
 pub use journal::LedgerJournal;
 pub use lease::Lease;
+pub use spending::{Amounts, Spent};
 pub use state::Kept;

@@ -29,6 +29,7 @@ pub mod words;
 
 mod approval;
 mod ask;
+mod budget;
 mod capability;
 mod decide;
 mod denial;
@@ -57,6 +58,7 @@ mod workflow;
 
 pub use approval::Approval;
 pub use ask::{Ask, Protocol};
+pub use budget::{Limit, Measure, budget};
 pub use capability::{Capabilities, Capability, Deed};
 pub use decide::{decide, file_scrutiny, may, scrutiny};
 pub use denial::{Denial, Part};

@@ -159,7 +159,7 @@ impl<'a> Usage<'a> {
             })
     }
 
-    fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
+    pub(crate) fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
         if details.is_empty() {
             return ask(
                 self.policies,

@@ -22,6 +22,7 @@
 
 pub mod api;
 pub mod broker;
+pub mod budget;
 pub mod cli;
 pub mod demo;
 mod denial;

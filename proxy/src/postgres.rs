@@ -86,6 +86,8 @@ impl fmt::Debug for Postgres {
 #[derive(Debug)]
 pub struct PostgresBack {
     tls: TlsStream<Ahead>,
+    /// How what it runs is stopped.
+    stopper: Option<Stopper>,
     /// The client's cancel key; it is worthless from the moment this is dropped.
     _key: Option<Issued>,
 }
@@ -224,11 +226,15 @@ impl Protocol for Postgres {
         let halt = PostgresHalt {
             busy: front.tap.busy(),
             scope: scope.clone(),
-            stopper,
+            stopper: stopper.clone(),
             looks: Arc::clone(&self.looks),
         };
         Ok(Connected {
-            back: PostgresBack { tls, _key: issued },
+            back: PostgresBack {
+                tls,
+                stopper,
+                _key: issued,
+            },
             halt,
         })
     }
@@ -246,6 +252,7 @@ impl Protocol for Postgres {
             Gate::new(Arc::clone(&self.known)),
             scope,
         )
+        .with_stopper(back.stopper.clone())
         .run()
         .await
     }

@@ -165,6 +165,7 @@ impl Concerned {
             | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. }
             | Change::GrantMade { .. }
+            | Change::GrantSpent { .. }
             | Change::RoleIntended { .. }
             | Change::RoleMade { .. }
             | Change::RoleGone { .. } => {}

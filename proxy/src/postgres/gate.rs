@@ -4,6 +4,7 @@
 //! or that is not whole yet. Remembers what was decided for as long as policies and facts stay the
 //! same, and for a second at most, because policies may look at the time. Does not answer anybody.
 
+mod budget;
 mod judge;
 mod prepared;
 mod second;
@@ -48,6 +49,12 @@ pub(crate) trait Bench {
     fn may(&self, deed: &Deed) -> Result<(), Denial>;
     /// Whether others could let through what may not be done.
     fn can_be_seconded(&self, statement: &SqlStatement) -> bool;
+    /// Whether what is run and sent is counted against a budget.
+    fn is_metered(&self) -> bool;
+    /// Counts a statement that is about to run. What the client is told where that is too much.
+    fn charge(&self) -> Option<Words>;
+    /// What the client is told where the budget is used up.
+    fn is_over(&self) -> Option<Words>;
     /// Asks others about a statement that needs a second person.
     fn second(&self, held: &Held) -> Hearing;
 }
@@ -153,7 +160,8 @@ impl Gate {
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
-        if self.scrutiny == Scrutiny::Unread {
+        let is_metered = bench.is_metered();
+        if self.scrutiny == Scrutiny::Unread && !is_metered {
             return Passage::All;
         }
         let mut place = begun;
@@ -164,7 +172,17 @@ impl Gate {
         {
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
-            match self.judge_message(header, behind, bench, at) {
+            let judged = match self.scrutiny {
+                Scrutiny::Unread => Judged::Passes,
+                Scrutiny::Each => self.judge_message(header, behind, bench, at),
+            };
+            let judged = match judged {
+                Judged::Passes if is_metered => {
+                    budget::charge(header.kind, behind.get(..length), bench)
+                }
+                other => other,
+            };
+            match judged {
                 Judged::Passes => {}
                 Judged::Partial => return Passage::Until(place),
                 Judged::Unsettled => return Passage::Unsettled(place),
@@ -256,6 +274,11 @@ impl Gate {
             self.asked = Some((edition, at));
             self.answers.clear();
             self.scrutiny = bench.scrutiny();
+            if self.scrutiny == Scrutiny::Unread {
+                // What names stand for from here on is not seen.
+                self.prepared.doubt();
+                self.second.doubt();
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
+use super::cancel::Stopper;
 use super::gate::{Bench, Gate, Passage};
 use super::say;
 use super::scan::{Message, Scanned};
@@ -23,10 +24,12 @@ use super::tap::{Account, Noted, Tap};
 use super::wire::{HEADER, Violation};
 use crate::session::protocol::Closed;
 
+mod cut;
 mod lane;
 mod refusal;
 mod second;
 
+use cut::Cut;
 pub(crate) use lane::Lane;
 use refusal::{Hold, Stop};
 pub(crate) use second::Hearing;
@@ -66,6 +69,10 @@ pub(crate) struct Relay<'a, C, T, A> {
     /// The client has said goodbye and is gone.
     client_gone: bool,
     target_gone: bool,
+    /// A result that is being cut off.
+    cut: Option<Cut>,
+    /// How the target is asked to stop.
+    stopper: Option<Stopper>,
 }
 
 impl<'a, C, T, A> Relay<'a, C, T, A>
@@ -94,7 +101,14 @@ where
             target_deaf: false,
             client_gone: false,
             target_gone: false,
+            cut: None,
+            stopper: None,
         }
+    }
+
+    /// The same, with a way to have the target stop what it runs.
+    pub(crate) fn with_stopper(self, stopper: Option<Stopper>) -> Self {
+        Self { stopper, ..self }
     }
 
     /// Runs until one side ends. Dropping it in between loses nothing that the caller needs: what
@@ -139,6 +153,11 @@ where
                 Poll::Ready(_told_or_gone) => Err(Closed::Target),
             };
         }
+        if let Some(cut) = &mut self.cut
+            && cut.poll_stopping(cx).is_pending()
+        {
+            return Ok(Step::Waits);
+        }
         with_scratch(
             |scratch| match poll_fill(self.target, &mut self.down.unread, scratch, cx) {
                 Poll::Pending => match self.down.poll_flush(self.client, cx) {
@@ -162,6 +181,7 @@ where
     }
 
     fn forward_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let owed = self.down.scanner.missing();
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
         let each = |message: Message<'_>| tap.target_sent(&message, at, &mut noted);
@@ -176,6 +196,10 @@ where
         };
         let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
         self.down.unread.extend_from_slice(unread);
+        self.spend(whole, owed)?;
+        if self.cut.is_some() {
+            return self.pass_cut(whole, cx);
+        }
         if self.client_gone {
             return Ok(Step::Moved);
         }
@@ -183,6 +207,7 @@ where
         if self.down.pass(whole, self.client, cx).is_err() {
             self.client_left()?;
         }
+        self.warn()?;
         Ok(Step::Moved)
     }
 

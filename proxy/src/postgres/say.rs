@@ -9,6 +9,8 @@ use super::wire::{HEADER, complaint, message, put_text};
 pub(crate) const NOT_SUPPORTED: &str = "0A000";
 /// `insufficient_privilege`.
 pub(crate) const NOT_PERMITTED: &str = "42501";
+/// `configuration_limit_exceeded`.
+pub(crate) const LIMIT_EXCEEDED: &str = "53400";
 /// `query_canceled`.
 pub(crate) const CANCELED: &str = "57014";
 /// `warning`, the class of what is no error.

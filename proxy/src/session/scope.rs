@@ -12,6 +12,8 @@ use recorder::{AppendError, ChannelEvent, Frame, Recording, Statement, Statement
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::meter::Meter;
+
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
     /// Whether it may be done.
@@ -69,6 +71,8 @@ struct Inner {
     cut: AtomicBool,
     /// Tells a statement that waits for a second person that its client gave up.
     waiting: Mutex<Option<mpsc::Sender<()>>>,
+    /// The grant's budget, where it has one.
+    meter: Option<Meter>,
 }
 
 /// What has passed.
@@ -165,8 +169,22 @@ impl Scope {
                 passed,
                 cut: AtomicBool::new(false),
                 waiting: Mutex::default(),
+                meter: None,
             }),
         }
+    }
+
+    /// The same, with a budget. For a scope that nobody shares yet.
+    pub(super) fn metered(mut self, meter: Option<Meter>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.meter = meter;
+        }
+        self
+    }
+
+    /// The grant's budget, where it has one.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.inner.meter.as_ref()
     }
 
     /// The session's name.

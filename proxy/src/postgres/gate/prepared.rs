@@ -61,6 +61,13 @@ impl Prepared {
         !self.forgetful && name.len() <= NAME_MAX && !self.texts.contains_key(name)
     }
 
+    /// Forgets all names, which may come to stand for something else.
+    pub(super) fn doubt(&mut self) {
+        self.texts.clear();
+        self.order.clear();
+        self.forgetful = true;
+    }
+
     /// Forgets a name that the client has closed.
     pub(super) fn forget(&mut self, name: &[u8]) {
         if self.texts.remove(name).is_some() {

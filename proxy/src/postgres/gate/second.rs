@@ -168,6 +168,14 @@ impl Second {
         }
     }
 
+    /// Takes no text for certain any more.
+    pub(super) fn doubt(&mut self) {
+        for (_name, text) in &mut self.texts {
+            *text = None;
+        }
+        self.pass = None;
+    }
+
     fn keep(&mut self, name: &[u8], text: Option<&[u8]>) {
         if let Some(text) = text {
             self.texts.push((name.into(), Some(text.into())));

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
+use policies::words::Words;
 use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 use recorder::AppendError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -25,6 +26,9 @@ struct Memory {
     broken: bool,
     /// What no statement may do; with `None`, none is asked about.
     forbidden: Option<SqlKind>,
+    /// How many rows the target may send, and how many it has sent.
+    rows_max: Option<u64>,
+    rows: Cell<u64>,
     /// Whether others could let it through.
     secondable: bool,
     /// What they say, one after the other; where there is none left, the client gives up.
@@ -57,6 +61,18 @@ impl Bench for Memory {
             });
         }
         Ok(())
+    }
+
+    fn is_metered(&self) -> bool {
+        self.rows_max.is_some()
+    }
+
+    fn charge(&self) -> Option<Words> {
+        None
+    }
+
+    fn is_over(&self) -> Option<Words> {
+        self.spends(0, 0, 0)
     }
 
     fn can_be_seconded(&self, _statement: &SqlStatement) -> bool {
@@ -92,6 +108,20 @@ impl Account for Memory {
             let before = self.to_target.get();
             self.to_target.set(before.saturating_add(bytes));
         }
+    }
+
+    fn spends(&self, rows: u64, _bytes: u64, _statements: u64) -> Option<Words> {
+        self.rows.set(self.rows.get().saturating_add(rows));
+        let most = self.rows_max?;
+        (self.rows.get() > most).then(|| Words {
+            code: "TG548",
+            what: "used up".to_owned(),
+            hint: None,
+        })
+    }
+
+    fn warnings(&self) -> Vec<Words> {
+        Vec::new()
     }
 
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
