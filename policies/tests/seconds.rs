@@ -1,5 +1,11 @@
 //! Statements that need a second person, and budgets, as policies say them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what cannot be set up fails the test"
+)]
+
 mod world;
 
 use jiff::tz::TimeZone;

@@ -92,6 +92,13 @@ pub struct PostgresBack {
     _key: Option<Issued>,
 }
 
+impl PostgresBack {
+    fn new(tls: TlsStream<Ahead>, stopper: Option<Stopper>, key: Option<Issued>) -> Self {
+        let _key = key;
+        Self { tls, stopper, _key }
+    }
+}
+
 impl Postgres {
     /// Shows `shown` to clients and accepts certificates that `anchor`, in DER, has signed
     /// ([`ca::Authority::login_anchor`]).
@@ -230,11 +237,7 @@ impl Protocol for Postgres {
             looks: Arc::clone(&self.looks),
         };
         Ok(Connected {
-            back: PostgresBack {
-                tls,
-                stopper,
-                _key: issued,
-            },
+            back: PostgresBack::new(tls, stopper, issued),
             halt,
         })
     }

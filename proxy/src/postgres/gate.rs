@@ -180,7 +180,11 @@ impl Gate {
                 Judged::Passes if is_metered => {
                     budget::charge(header.kind, behind.get(..length), bench)
                 }
-                other => other,
+                Judged::Passes
+                | Judged::Partial
+                | Judged::Unsettled
+                | Judged::Held(_)
+                | Judged::Refused(_) => judged,
             };
             match judged {
                 Judged::Passes => {}

@@ -70,7 +70,8 @@ impl Meter {
         let nearly = |(limit, told): &(Limit, AtomicBool)| {
             let spent = self.spent.total(limit.measure);
             // Four fifths; what is over is told otherwise.
-            let near = spent <= limit.most && limit.most / 5 * 4 + limit.most % 5 * 4 / 5 <= spent;
+            let fifth = limit.most.div_ceil(5);
+            let near = spent <= limit.most && limit.most.saturating_sub(fifth) <= spent;
             (near && limit.most > 0 && !told.swap(true, Ordering::Relaxed)).then(|| {
                 let limit = limit.clone();
                 Spending::Nearly { limit, spent }.words()

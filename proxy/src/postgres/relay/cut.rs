@@ -230,7 +230,7 @@ mod tests {
         let mut kinds = String::new();
         while let Ok(Some(header)) = Header::read(bytes, Side::Target) {
             kinds.push(char::from(header.kind));
-            bytes = &bytes[HEADER + usize::try_from(header.body).unwrap()..];
+            bytes = &bytes[HEADER.saturating_add(usize::try_from(header.body).unwrap())..];
         }
         assert!(bytes.is_empty(), "half a message");
         kinds
@@ -291,10 +291,11 @@ mod tests {
             let Ok(Some(header)) = Header::read(&bytes[at..], Side::Target) else {
                 break;
             };
-            if at >= from && end - at < HEADER {
+            if at >= from && end.saturating_sub(at) < HEADER {
                 return at;
             }
-            at += HEADER + usize::try_from(header.body).unwrap();
+            let length = HEADER.saturating_add(usize::try_from(header.body).unwrap());
+            at = length.saturating_add(at);
         }
         end
     }
