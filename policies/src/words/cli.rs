@@ -8,6 +8,7 @@ mod next;
 mod roles;
 pub mod serving;
 mod setup;
+mod statements;
 mod trouble;
 pub mod usage;
 
@@ -19,6 +20,7 @@ pub use setup::{
     PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
     ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
 };
+pub use statements::{answer_statement, runs, seconded};
 pub use trouble::Trouble;
 
 /// No bastion is known.
@@ -328,30 +330,6 @@ pub fn approved_in_part(request: &str) -> String {
 pub fn approved(request: &str, grant: &str, until: &str) -> String {
     format!(
         "approved {request}: {grant} holds until {until}\n  tidegate revoke {grant} --reason '…'"
-    )
-}
-
-/// What stands in the place of a reason where one statement waits: the beginning of its text.
-pub fn runs(text: &str) -> String {
-    const LONG: usize = 60;
-    let line: String = text.chars().take(LONG).collect();
-    let more = if text.chars().nth(LONG).is_some() {
-        "…"
-    } else {
-        ""
-    };
-    format!("to run: {line}{more}")
-}
-
-/// What whoever looks at a statement that waits can type.
-pub fn answer_statement(request: &str, digest: &str) -> String {
-    format!("  tidegate approve {request} --digest {digest}\n  tidegate deny {request} --note '…'")
-}
-
-/// After somebody said yes to a statement.
-pub fn seconded(request: &str) -> String {
-    format!(
-        "approved {request}: it runs once if that is enough\n  tidegate requests show {request}"
     )
 }
 
