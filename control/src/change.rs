@@ -15,6 +15,8 @@ use policies::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::spending::Amounts;
+
 /// How long the log is. The first entry is revision 1; an empty log is at revision 0.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -153,6 +155,11 @@ pub enum Change {
         /// Which request.
         id: RequestId,
     },
+    /// Enough people have said yes to a statement: its session may run it, once.
+    StatementSeconded {
+        /// Which request.
+        id: RequestId,
+    },
     /// A request became a grant.
     GrantMade {
         /// The grant; it names its request.
@@ -166,6 +173,14 @@ pub enum Change {
         id: GrantId,
         /// Who, why and when.
         end: GrantEnd,
+    },
+    /// So much has been spent under a grant, in all.
+    GrantSpent {
+        /// Which.
+        id: GrantId,
+        /// How much.
+        #[serde(flatten)]
+        amounts: Amounts,
     },
     /// Decisions are made by these texts from here on.
     PoliciesApplied {
@@ -218,7 +233,9 @@ impl Change {
             | Self::LockLifted { .. }
             | Self::RequestFiled { .. }
             | Self::RequestApproved { .. }
+            | Self::StatementSeconded { .. }
             | Self::GrantMade { .. }
+            | Self::GrantSpent { .. }
             | Self::RoleIntended { .. }
             | Self::RoleMade { .. }
             | Self::RoleGone { .. }

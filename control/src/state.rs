@@ -16,6 +16,7 @@ use policies::{
 };
 
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
+use crate::spending::Amounts;
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -36,6 +37,8 @@ pub(crate) struct State {
     /// When each grant is over by the machine's uptime, which nobody can set: fixed when the grant
     /// was read. The earlier of this and the wall ends it.
     pub(crate) ends: BTreeMap<GrantId, Duration>,
+    /// What has been spent under each grant, as far as it was written down.
+    pub(crate) spent: BTreeMap<GrantId, Amounts>,
     /// Which grants have a role of their own at a database, or may have.
     pub(crate) roles: BTreeMap<GrantId, RoleRecord>,
     /// The revision at which the policies came into force.
@@ -133,6 +136,7 @@ impl State {
             Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
+            | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. } => self.take_request(change),
             Change::TargetAdded { .. }
             | Change::TargetRemoved { .. }
@@ -154,6 +158,10 @@ impl State {
                         .ended
                         .get_or_insert_with(|| end.clone());
                 }
+            }
+            Change::GrantSpent { id, amounts } => {
+                let before = self.spent.entry(*id).or_default();
+                *before = before.max(*amounts);
             }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
             Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
@@ -298,6 +306,11 @@ impl State {
                 };
                 self.edit_request(*id, |request| request.state = state);
             }
+            Change::StatementSeconded { id } => self.edit_request(*id, |request| {
+                if let Some(held) = &request.statement {
+                    request.state = RequestState::Approved { grant: held.grant };
+                }
+            }),
             Change::RequestWithdrawn { id } => {
                 self.edit_request(*id, |request| request.state = RequestState::Withdrawn);
             }
@@ -380,6 +393,8 @@ impl State {
             return;
         };
         self.facts.grants.retain(|_, grant| over(grant) >= before);
+        let grants = &self.facts.grants;
+        self.spent.retain(|id, _amounts| grants.contains_key(id));
         self.facts
             .requests
             .retain(|_, request| !forgettable(request, now, before));

@@ -22,6 +22,7 @@
 
 pub mod api;
 pub mod broker;
+pub mod budget;
 pub mod cli;
 pub mod demo;
 mod denial;
@@ -31,6 +32,7 @@ pub mod postgres;
 pub mod reach;
 pub mod recordings;
 mod request;
+pub mod seconding;
 pub mod server;
 pub mod session;
 mod sever;

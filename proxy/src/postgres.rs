@@ -86,8 +86,17 @@ impl fmt::Debug for Postgres {
 #[derive(Debug)]
 pub struct PostgresBack {
     tls: TlsStream<Ahead>,
+    /// How what it runs is stopped.
+    stopper: Option<Stopper>,
     /// The client's cancel key; it is worthless from the moment this is dropped.
     _key: Option<Issued>,
+}
+
+impl PostgresBack {
+    fn new(tls: TlsStream<Ahead>, stopper: Option<Stopper>, key: Option<Issued>) -> Self {
+        let _key = key;
+        Self { tls, stopper, _key }
+    }
 }
 
 impl Postgres {
@@ -224,11 +233,11 @@ impl Protocol for Postgres {
         let halt = PostgresHalt {
             busy: front.tap.busy(),
             scope: scope.clone(),
-            stopper,
+            stopper: stopper.clone(),
             looks: Arc::clone(&self.looks),
         };
         Ok(Connected {
-            back: PostgresBack { tls, _key: issued },
+            back: PostgresBack::new(tls, stopper, issued),
             halt,
         })
     }
@@ -246,6 +255,7 @@ impl Protocol for Postgres {
             Gate::new(Arc::clone(&self.known)),
             scope,
         )
+        .with_stopper(back.stopper.clone())
         .run()
         .await
     }

@@ -10,6 +10,7 @@
     reason = "a story that cannot go on fails by panicking, and happens in real time"
 )]
 
+mod budgets;
 mod cut;
 mod demo;
 mod exits;
@@ -31,6 +32,7 @@ mod ssh;
 mod statements;
 mod targets;
 mod throw_away;
+mod two_person;
 mod vault;
 mod workflow;
 mod x11;

@@ -162,8 +162,10 @@ impl Concerned {
             | Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
+            | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. }
             | Change::GrantMade { .. }
+            | Change::GrantSpent { .. }
             | Change::RoleIntended { .. }
             | Change::RoleMade { .. }
             | Change::RoleGone { .. } => {}

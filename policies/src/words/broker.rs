@@ -3,6 +3,9 @@
 use crate::words::{Shown, Words};
 use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
 
+/// The reason of a request for a statement whose grant gives none.
+pub const NO_REASON: &str = "a statement waits for a second person";
+
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
@@ -36,6 +39,8 @@ pub enum Conflict {
     RemovesSelf,
     /// Somebody removes the only key that they have.
     OnlyKey,
+    /// They have as many statements waiting for a second person as one principal may.
+    HoldsMany,
     /// Others changed the log at the same moment, again and again.
     Busy,
 }
@@ -65,6 +70,12 @@ impl Shown for Conflict {
                 "TG535",
                 "others were changing the same things at the same moment".to_owned(),
                 Some("type it again".to_owned()),
+            ),
+            Self::HoldsMany => (
+                "TG539",
+                "too many of your statements have waited for a second person within an hour"
+                    .to_owned(),
+                Some("tidegate requests ls --mine".to_owned()),
             ),
             Self::LocksSelf => (
                 "TG536",

@@ -8,6 +8,7 @@ mod next;
 mod roles;
 pub mod serving;
 mod setup;
+mod statements;
 mod trouble;
 pub mod usage;
 
@@ -19,6 +20,7 @@ pub use setup::{
     PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
     ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
 };
+pub use statements::{answer_statement, runs, seconded};
 pub use trouble::Trouble;
 
 /// No bastion is known.
