@@ -9,6 +9,7 @@ mod desk;
 mod grants;
 mod lookup;
 mod office;
+mod onetime;
 mod policy;
 mod principals;
 mod requests;
@@ -40,6 +41,7 @@ use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
 
+pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::targets::{Access, TargetView};

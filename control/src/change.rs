@@ -11,9 +11,11 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use policies::{
     Approval, Grant, GrantEnd, GrantId, GroupName, Lock, LockId, Principal, PrincipalName, Reason,
-    RegisteredKey, Request, RequestId, RolePlace, SessionId, Target, TargetName,
+    RegisteredKey, Request, RequestId, RolePlace, SecretId, SessionId, Target, TargetName,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::onetime::OneTimeSecret;
 
 /// How long the log is. The first entry is revision 1; an empty log is at revision 0.
 #[derive(
@@ -187,6 +189,16 @@ pub enum Change {
         /// Whose.
         grant: GrantId,
     },
+    /// Somebody has a secret for one of their grants.
+    OneTimeMade {
+        /// What is kept of it.
+        secret: OneTimeSecret,
+    },
+    /// Somebody came in with it, once more.
+    OneTimeUsed {
+        /// Which.
+        id: SecretId,
+    },
     /// One session has to end; its grant stays.
     SessionKilled {
         /// Which.
@@ -222,6 +234,8 @@ impl Change {
             | Self::RoleIntended { .. }
             | Self::RoleMade { .. }
             | Self::RoleGone { .. }
+            | Self::OneTimeMade { .. }
+            | Self::OneTimeUsed { .. }
             | Self::PoliciesApplied { .. } => false,
         }
     }

@@ -12,10 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
     Credential, Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
-    RequestState, RolePlace, SessionId, TargetName, Terms,
+    RequestState, RolePlace, SecretId, SessionId, TargetName, Terms,
 };
 
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
+use crate::onetime::SecretRecord;
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(crate) newest_at: Timestamp,
     /// What targets that know no certificates are entered with.
     pub(crate) kept: BTreeMap<TargetName, Kept>,
+    /// The one-time secrets of grants, those that are used up too.
+    pub(crate) secrets: BTreeMap<SecretId, SecretRecord>,
     /// Whose key this is, by fingerprint.
     keys: BTreeMap<String, PrincipalName>,
 }
@@ -159,6 +162,7 @@ impl State {
             Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
                 self.take_role(change);
             }
+            Change::OneTimeMade { .. } | Change::OneTimeUsed { .. } => self.take_secret(change),
             Change::SessionKilled {
                 session,
                 by,
@@ -235,6 +239,26 @@ impl State {
             Change::GroupsSet { principal, groups } => {
                 if let Some(member) = principals.get_mut(principal) {
                     Arc::make_mut(member).groups.clone_from(groups);
+                }
+            }
+            _other => {}
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
+    fn take_secret(&mut self, change: &Change) {
+        match change {
+            Change::OneTimeMade { secret } => {
+                let (secret, used) = (secret.clone(), 0);
+                self.secrets
+                    .insert(secret.id, SecretRecord { secret, used });
+            }
+            Change::OneTimeUsed { id } => {
+                if let Some(record) = self.secrets.get_mut(id) {
+                    record.used = record.used.saturating_add(1);
                 }
             }
             _other => {}
@@ -380,6 +404,9 @@ impl State {
             return;
         };
         self.facts.grants.retain(|_, grant| over(grant) >= before);
+        let grants = &self.facts.grants;
+        self.secrets
+            .retain(|_, record| grants.contains_key(&record.secret.grant));
         self.facts
             .requests
             .retain(|_, request| !forgettable(request, now, before));

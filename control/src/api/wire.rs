@@ -3,6 +3,7 @@
 //!
 //! The same types are printed by `-o json`, so a field is only ever added. Nothing here decides.
 
+mod onetime;
 mod policy;
 mod problem;
 mod standing;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Line, Session};
 
+pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyView};
 pub use self::problem::Problem;
 pub use self::standing::{SecretOrder, StandingView};

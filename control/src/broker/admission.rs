@@ -87,7 +87,12 @@ impl Broker {
         }
         let now = inner.clock.now();
         let uptime = inner.clock.uptime();
-        let permit = decide(state.policies()?, &state.facts_at(now, uptime), ask, now)?;
+        let mut facts = state.facts_at(now, uptime);
+        if let Some(only) = ask.credential.bound_to() {
+            // A longer grant of the same kind must not keep a session that came by this one.
+            facts.to_mut().grants.retain(|id, _grant| *id == only);
+        }
+        let permit = decide(state.policies()?, &facts, ask, now)?;
         let terms = Arc::new(permit.terms().clone());
         lease.bind(&terms, self.deadline(&state, &terms, uptime));
         let latest = self.state();

@@ -166,7 +166,9 @@ impl Concerned {
             | Change::GrantMade { .. }
             | Change::RoleIntended { .. }
             | Change::RoleMade { .. }
-            | Change::RoleGone { .. } => {}
+            | Change::RoleGone { .. }
+            | Change::OneTimeMade { .. }
+            | Change::OneTimeUsed { .. } => {}
         }
     }
 
