@@ -19,6 +19,7 @@ mod forward;
 mod hygiene;
 mod jumps;
 mod matrix;
+mod pg_clients;
 mod pg_url;
 mod pg_wire;
 mod psql;

@@ -172,8 +172,8 @@ fn a_password_ends_with_its_time_with_its_grant_and_with_the_key_behind_it() {
     assert_eq!(out(&ran), "7\n", "{}", err(&ran));
     let keys = ["tidegate", "user", "keys", "alice", "-o", "name"];
     for key in world.bob().run(&keys).expect("bob lists keys").lines() {
-        let line = ["tidegate", "user", "key", "rm", "alice", key];
-        world.bob().run(&line).expect("bob removes it");
+        let remove = ["tidegate", "user", "key", "rm", "alice", key];
+        world.bob().run(&remove).expect("bob removes it");
     }
     told(&psql(&world, &other, "select 1"), "is over");
 }
