@@ -89,12 +89,16 @@ impl fmt::Debug for Verifier {
 impl Verifier {
     /// What the secret called `name` is checked by.
     pub fn of(name: &str, secret: &str) -> Self {
+        Self::salted(&salt(name), secret)
+    }
+
+    fn salted(salt: &[u8], secret: &str) -> Self {
         let mut salted = Zeroizing::new([0; 32]);
         let iterations = NonZeroU32::new(ITERATIONS).unwrap_or(NonZeroU32::MIN);
         pbkdf2::derive(
             pbkdf2::PBKDF2_HMAC_SHA256,
             iterations,
-            &salt(name),
+            salt,
             secret.as_bytes(),
             salted.as_mut_slice(),
         );
@@ -207,15 +211,30 @@ mod tests {
         assert_eq!(format!("{one:?}"), "SecretText(..)");
     }
 
-    /// PostgreSQL 15: `SCRAM-SHA-256$4096:SALT$STORED:SERVER`, where the salt is that of this name.
+    /// Section 3 of RFC 7677: the server's signature there, by what is kept here.
     #[test]
-    fn what_is_kept_is_what_postgresql_keeps() {
-        let salt = salt("sec_x");
-        assert_eq!(salt.len(), SALT_LENGTH);
-        let verifier = Verifier::of("sec_x", "pencil");
-        assert_eq!(verifier, Verifier::of("sec_x", "pencil"));
-        assert_ne!(verifier, Verifier::of("sec_y", "pencil"));
-        assert_ne!(verifier, Verifier::of("sec_x", "pencils"));
-        assert_ne!(verifier.stored_key, verifier.server_key);
+    fn what_is_kept_is_what_the_standard_keeps() {
+        let salt = [
+            0x5b, 0x6d, 0x99, 0x68, 0x9d, 0x12, 0x35, 0x8e, 0xec, 0xa0, 0x4b, 0x14, 0x12, 0x36,
+            0xfa, 0x81,
+        ];
+        let kept = Verifier::salted(&salt, "pencil");
+        let said = "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+                    s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
+                    c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &kept.server_key);
+        let signature = hmac::sign(&key, said.as_bytes());
+        let start = [0xea, 0xba, 0xe2, 0x4d, 0x10, 0x62, 0xdb, 0x75];
+        assert!(signature.as_ref().starts_with(&start), "{signature:?}");
+    }
+
+    #[test]
+    fn the_salt_is_of_the_name_alone() {
+        assert_eq!(salt("sec_x"), salt("sec_x"));
+        assert_ne!(salt("sec_x"), salt("sec_y"));
+        assert_ne!(
+            Verifier::of("sec_x", "pencil"),
+            Verifier::of("sec_y", "pencil")
+        );
     }
 }

@@ -390,7 +390,10 @@ impl State {
         let Ok(before) = now.checked_sub(RETENTION) else {
             return false;
         };
+        let secrets_before = before_secrets(now);
+        let is_old = |record: &SecretRecord| record.secret.expires_at < secrets_before;
         self.facts.grants.values().any(|grant| over(grant) < before)
+            || self.secrets.values().any(is_old)
             || self
                 .facts
                 .requests
@@ -404,9 +407,8 @@ impl State {
             return;
         };
         self.facts.grants.retain(|_, grant| over(grant) >= before);
-        let grants = &self.facts.grants;
         self.secrets
-            .retain(|_, record| grants.contains_key(&record.secret.grant));
+            .retain(|_, record| record.secret.expires_at >= before_secrets(now));
         self.facts
             .requests
             .retain(|_, request| !forgettable(request, now, before));
@@ -415,6 +417,12 @@ impl State {
             self.kills.retain(|_, kill| kill.at >= before);
         }
     }
+}
+
+/// One-time secrets that ended before this are forgotten: what is wrong with them is told for a day.
+fn before_secrets(now: Timestamp) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(24))
+        .unwrap_or(Timestamp::MIN)
 }
 
 fn over(grant: &policies::Grant) -> Timestamp {

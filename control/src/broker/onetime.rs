@@ -117,6 +117,8 @@ impl Broker {
         source: IpAddr,
         (target, login): (&TargetName, &Login),
     ) -> Result<OneTimeSecret, BrokerError> {
+        // Before it is taken off: nobody is let in meanwhile.
+        self.healthy()?;
         let state = self.caught_up().await?;
         let Some(record) = state.secrets.get(&id) else {
             return Err(refused(SecretSaying::Wrong));
@@ -137,6 +139,17 @@ impl Broker {
             })
             .await;
         let secret = &record.secret;
+        let used = used.map_err(|no| match no {
+            // They are locked or gone, which their own client is told as it would be with a certificate.
+            BrokerError::NotFound { .. } => refused(SecretSaying::Over {
+                target: secret.target.clone(),
+                login: secret.login.clone(),
+            }),
+            BrokerError::Denied(_)
+            | BrokerError::Conflict(_)
+            | BrokerError::Invalid(_)
+            | BrokerError::Unavailable { .. } => no,
+        });
         match &used {
             Ok((_same, left)) => {
                 // As with a line of admission: no certificate is signed before it is durable.
