@@ -3,6 +3,7 @@
 //!
 //! The same types are printed by `-o json`, so a field is only ever added. Nothing here decides.
 
+mod ending;
 mod onetime;
 mod policy;
 mod problem;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Line, Session};
 
+pub use self::ending::{Ended, Ending};
 pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyView};
 pub use self::problem::Problem;
@@ -398,14 +400,6 @@ pub struct GrantView {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Why something is to end.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ending {
-    /// Why.
-    pub reason: Reason,
-}
-
 /// A session as it is shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SessionView {
@@ -414,28 +408,6 @@ pub struct SessionView {
     /// The session.
     #[serde(flatten)]
     pub session: Session,
-}
-
-/// Sessions that ended by what was done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ended {
-    /// Always `tidegate.ended/1`.
-    pub schema: String,
-    /// What it was done to: a grant, a target, a principal, a session.
-    pub subject: String,
-    /// The sessions that were cut.
-    pub sessions: Vec<SessionId>,
-}
-
-impl Ended {
-    /// Puts it together.
-    pub fn of(subject: String, sessions: Vec<SessionId>) -> Self {
-        Self {
-            schema: "tidegate.ended/1".into(),
-            subject,
-            sessions,
-        }
-    }
 }
 
 /// A recording as it is listed.
