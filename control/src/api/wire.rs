@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use policies::{
     Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
-    PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
+    PrincipalName, Protocol, Reason, RequestId, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
