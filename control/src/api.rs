@@ -162,6 +162,10 @@ fn administering() -> Router<Shared> {
         .route("/v1/targets/{name}/test", post(targets::test))
         .route("/v1/targets/{name}/credential", put(targets::keep))
         .route(
+            "/v1/targets/{name}/aliases/{alias}",
+            put(targets::give_alias).delete(targets::take_alias),
+        )
+        .route(
             "/v1/principals",
             get(principals::list).post(principals::add),
         )

@@ -5,6 +5,7 @@
 //! it is appended. Knows nothing about wires.
 
 mod admission;
+mod alias;
 mod desk;
 mod grants;
 mod lookup;

@@ -109,6 +109,18 @@ pub enum Change {
         /// Which.
         name: TargetName,
     },
+    /// A target can be called by another name as well.
+    AliasGiven {
+        /// The other name.
+        alias: TargetName,
+        /// Which target.
+        target: TargetName,
+    },
+    /// No target is called so any more.
+    AliasTaken {
+        /// The name.
+        alias: TargetName,
+    },
     /// A target is entered with this from here on: sealed by the authority, which alone can open it.
     SecretKept {
         /// Which target.
@@ -226,6 +238,8 @@ impl Change {
             | Self::KeyAdded { .. }
             | Self::GroupsSet { .. }
             | Self::TargetAdded { .. }
+            | Self::AliasGiven { .. }
+            | Self::AliasTaken { .. }
             | Self::SecretKept { .. }
             | Self::LockLifted { .. }
             | Self::RequestFiled { .. }

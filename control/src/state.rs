@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) newest_at: Timestamp,
     /// What targets that know no certificates are entered with.
     pub(crate) kept: BTreeMap<TargetName, Kept>,
+    /// What targets are called besides, by that name.
+    pub(crate) aliases: BTreeMap<TargetName, TargetName>,
     /// The one-time secrets of grants, those that are used up too.
     pub(crate) secrets: BTreeMap<SecretId, SecretRecord>,
     /// Whose key this is, by fingerprint.
@@ -86,6 +88,14 @@ impl State {
     /// Whose registered key this is.
     pub(crate) fn owner_of(&self, fingerprint: &str) -> Option<&PrincipalName> {
         self.keys.get(fingerprint)
+    }
+
+    /// The name under which a target is known that is called so. Names of targets come first.
+    pub(crate) fn called<'a>(&'a self, name: &'a TargetName) -> &'a TargetName {
+        if self.facts.targets.contains_key(name) {
+            return name;
+        }
+        self.aliases.get(name).unwrap_or(name)
     }
 
     /// Whether what someone showed proves this principal: the key that it rests on is theirs. What a
@@ -139,6 +149,8 @@ impl State {
             | Change::RequestWithdrawn { .. } => self.take_request(change),
             Change::TargetAdded { .. }
             | Change::TargetRemoved { .. }
+            | Change::AliasGiven { .. }
+            | Change::AliasTaken { .. }
             | Change::SecretKept { .. } => self.take_target(change, at),
             Change::LockPut { lock } => {
                 self.facts.locks.insert(lock.id, Arc::new(lock.clone()));
@@ -191,6 +203,13 @@ impl State {
             Change::TargetRemoved { name } => {
                 self.facts.targets.remove(name);
                 self.kept.remove(name);
+                self.aliases.retain(|_alias, target| target != name);
+            }
+            Change::AliasGiven { alias, target } => {
+                self.aliases.insert(alias.clone(), target.clone());
+            }
+            Change::AliasTaken { alias } => {
+                self.aliases.remove(alias);
             }
             Change::SecretKept {
                 target,

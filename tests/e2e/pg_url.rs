@@ -252,3 +252,37 @@ fn the_host_names_the_target() {
     told(&run(&line(host, "dbname=other")), "another database");
     told(&run(&line("other.pg.localhost", "")), "no active grant");
 }
+
+#[test]
+fn a_short_name_leads_where_the_long_one_does() {
+    let world = World::new();
+    let alias = ["tidegate", "target", "alias", "orders", "o"];
+    let ran = world.alice().output(&alias).expect("it runs");
+    assert!(!ran.status.success(), "only who manages targets");
+    world.bob().run(&alias).expect("bob gives it");
+    let ran = world.bob().output(&alias).expect("it runs");
+    assert!(err(&ran).contains("exists"), "{}", err(&ran));
+    let state = world.alice().state_dir();
+    let service = format!(
+        "host=localhost port={port} dbname=o user=app sslmode=verify-full sslcert={state}/pg.crt \
+         sslkey={state}/pg.key sslrootcert={state}/ca.pem",
+        port = world.doors().postgres,
+        state = state.display()
+    );
+    let line = ["psql", "-X", "-At", &service, "-c", "select 7"];
+    let run = || world.alice().output(&line).expect("psql runs");
+    told(&run(), "no active grant for app@o");
+    world.grant("o", "app", "10m");
+    let ran = run();
+    assert_eq!(out(&ran), "7\n", "{}", err(&ran));
+    assert_eq!(world.ended_sessions()[0]["target"], "orders");
+    let short = ["tidegate", "-q", "pg", "url", "o"];
+    let url = world.alice().run(&short).expect("alice is given a URL");
+    let url = url.trim().replace("/orders?", "/o?");
+    let ran = psql(&world, &url, "select 7");
+    assert_eq!(out(&ran), "7\n", "{}", err(&ran));
+    let remove = [&alias[..], &["--remove"]].concat();
+    world.bob().run(&remove).expect("bob takes it");
+    told(&run(), "no active grant for app@o");
+    world.bob().run(&alias).expect("it is free again");
+}

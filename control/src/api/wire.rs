@@ -147,6 +147,9 @@ pub struct TargetView {
     pub schema: String,
     /// Its name.
     pub name: TargetName,
+    /// What it is called besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<TargetName>,
     /// What it speaks.
     pub protocol: Protocol,
     /// Its labels.

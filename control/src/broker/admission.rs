@@ -30,7 +30,17 @@ impl Broker {
     ///
     /// The reason, as it may be told.
     pub async fn admit(&self, ask: &Ask) -> Result<Admission, Denial> {
-        let admitted = self.try_admit(ask).await;
+        let called = &ask.target;
+        let named = Ask {
+            target: self.state().called(called).clone(),
+            ..ask.clone()
+        };
+        let ask = &named;
+        let mut admitted = self.try_admit(ask).await;
+        if let Err(Denial::NoGrant { target, .. }) = &mut admitted {
+            // Whom an alias leads nowhere is not told where it leads.
+            target.clone_from(called);
+        }
         let happening = match &admitted {
             Ok(admission) => {
                 let terms = admission.permit.terms();

@@ -209,7 +209,7 @@ impl Broker {
             && view
                 .state
                 .is_proof(&record.secret.credential(), &record.secret.principal);
-        if target != leads || login != role {
+        if view.state.called(target) != leads || login != role {
             return Err(SecretSaying::Elsewhere {
                 target: target_of,
                 login: login_of,

@@ -158,6 +158,8 @@ impl Concerned {
             }
             Change::PoliciesApplied { .. } => self.everyone = true,
             Change::LockLifted { .. }
+            | Change::AliasGiven { .. }
+            | Change::AliasTaken { .. }
             | Change::SecretKept { .. }
             | Change::RequestFiled { .. }
             | Change::RequestApproved { .. }

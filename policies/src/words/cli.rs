@@ -15,7 +15,7 @@ pub mod usage;
 use crate::Diagnosis;
 
 pub use next::{Refusal, next};
-pub use onetime::{no_role_in_force, onetime_made, several_roles};
+pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use roles::{admin_script, no_admin_role};
 pub use setup::{
     PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,

@@ -124,7 +124,8 @@ fn grant(
     };
     let found = seen
         .iter()
-        .find(|seen| seen.name == *target && seen.protocol == Protocol::Postgres)
+        .find(|seen| seen.name == *target || seen.aliases.contains(target))
+        .filter(|seen| seen.protocol == Protocol::Postgres)
         .ok_or_else(none)?;
     let held: Vec<(&Login, GrantId)> = found
         .access
@@ -244,6 +245,7 @@ mod tests {
         TargetView {
             schema: String::new(),
             name: "orders".parse().unwrap(),
+            aliases: vec!["o".parse().unwrap()],
             protocol: Protocol::Postgres,
             labels: BTreeMap::new(),
             owners: None,
@@ -265,6 +267,8 @@ mod tests {
                 .map(|failure| failure.exit)
         };
         assert_eq!(exit(&["app_ro"], None), None);
+        let short: TargetName = "o".parse().unwrap();
+        assert!(grant(&[orders(&["app_ro"])], &short, None).is_ok());
         assert_eq!(exit(&["app_ro", "app_rw"], None), Some(Exit::Usage));
         assert_eq!(exit(&["app_ro", "app_rw"], Some(&role)), None);
         assert_eq!(exit(&["app_rw"], Some(&role)), Some(Exit::Denied));

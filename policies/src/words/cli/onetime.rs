@@ -1,4 +1,4 @@
-//! What `pg url` says.
+//! What `pg url` and `target alias` say.
 
 use super::Trouble;
 
@@ -34,4 +34,14 @@ pub fn several_roles(target: &str, roles: &[String]) -> Trouble {
             roles.first().map_or("ROLE", String::as_str)
         ),
     )
+}
+
+/// After a target was given another name.
+pub fn alias_given(target: &str, alias: &str) -> String {
+    format!("{alias} is {target} as well\n  tidegate target show {target}")
+}
+
+/// After that was taken from it.
+pub fn alias_taken(target: &str, alias: &str) -> String {
+    format!("{alias} is {target} no more\n  tidegate target show {target}")
 }
