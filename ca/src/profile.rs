@@ -198,7 +198,8 @@ impl Profile {
                 Names::Hosts => {
                     let plain = |name: &&String| !is_below_own(name, names);
                     let plain: Vec<String> = names.iter().filter(plain).cloned().collect();
-                    (names.len() <= NAMES_MAX)
+                    // Each of its own names may have one wildcard below it.
+                    (names.len() <= plain.len().saturating_mul(2))
                         .then_some(())
                         .ok_or(IssueError::Names)?;
                     self.allows_names(&plain)

@@ -32,6 +32,10 @@ fn a_server_is_called_by_wildcards_below_its_own_names_alone() {
     let good = ["bastion.example", "127.0.0.1", "*.pg.bastion.example"];
     bench.server(&good).unwrap();
     assert!(matches!(bench.host(&good), Err(IssueError::Names)));
+    let own: Vec<String> = (0..64).map(|n| format!("b{n}.example")).collect();
+    let below: Vec<String> = own.iter().map(|name| format!("*.pg.{name}")).collect();
+    let all: Vec<&str> = own.iter().chain(&below).map(String::as_str).collect();
+    bench.server(&all).unwrap();
     for bad in [
         &["*.pg.bastion.example"][..],
         &["bastion.example", "*.pg.example"],
