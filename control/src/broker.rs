@@ -5,11 +5,13 @@
 //! it is appended. Knows nothing about wires.
 
 mod admission;
+mod alias;
 mod budgets;
 mod desk;
 mod grants;
 mod lookup;
 mod office;
+mod onetime;
 mod policy;
 mod principals;
 mod requests;
@@ -43,6 +45,7 @@ use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
 
+pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;

@@ -11,10 +11,11 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use policies::{
     Approval, Grant, GrantEnd, GrantId, GroupName, Lock, LockId, Principal, PrincipalName, Reason,
-    RegisteredKey, Request, RequestId, RolePlace, SessionId, Target, TargetName,
+    RegisteredKey, Request, RequestId, RolePlace, SecretId, SessionId, Target, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::onetime::OneTimeSecret;
 use crate::spending::Amounts;
 
 /// How long the log is. The first entry is revision 1; an empty log is at revision 0.
@@ -109,6 +110,18 @@ pub enum Change {
         /// Which.
         name: TargetName,
     },
+    /// A target can be called by another name as well.
+    AliasGiven {
+        /// The other name.
+        alias: TargetName,
+        /// Which target.
+        target: TargetName,
+    },
+    /// No target is called so any more.
+    AliasTaken {
+        /// The name.
+        alias: TargetName,
+    },
     /// A target is entered with this from here on: sealed by the authority, which alone can open it.
     SecretKept {
         /// Which target.
@@ -202,6 +215,16 @@ pub enum Change {
         /// Whose.
         grant: GrantId,
     },
+    /// Somebody has a secret for one of their grants.
+    OneTimeMade {
+        /// What is kept of it.
+        secret: OneTimeSecret,
+    },
+    /// Somebody came in with it, once more.
+    OneTimeUsed {
+        /// Which.
+        id: SecretId,
+    },
     /// One session has to end; its grant stays.
     SessionKilled {
         /// Which.
@@ -229,6 +252,8 @@ impl Change {
             | Self::KeyAdded { .. }
             | Self::GroupsSet { .. }
             | Self::TargetAdded { .. }
+            | Self::AliasGiven { .. }
+            | Self::AliasTaken { .. }
             | Self::SecretKept { .. }
             | Self::LockLifted { .. }
             | Self::RequestFiled { .. }
@@ -239,6 +264,8 @@ impl Change {
             | Self::RoleIntended { .. }
             | Self::RoleMade { .. }
             | Self::RoleGone { .. }
+            | Self::OneTimeMade { .. }
+            | Self::OneTimeUsed { .. }
             | Self::PoliciesApplied { .. } => false,
         }
     }

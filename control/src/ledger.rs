@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Ask, Credential, Denial, GrantId, Login, Measure, PrincipalName, Protocol, RequestId,
+    Ask, Credential, Denial, GrantId, Login, Measure, PrincipalName, Protocol, RequestId, SecretId,
     SessionId, SeverReason, TargetName, Terms,
 };
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,47 @@ pub enum Happening {
         protocol: Option<Protocol>,
         /// What they showed, in words fit for an auditor.
         showed: String,
+    },
+    /// Somebody had a one-time secret made for one of their grants.
+    OneTimeMade {
+        /// Its name.
+        secret: SecretId,
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        principal: PrincipalName,
+        /// From where they asked.
+        source: IpAddr,
+        /// How many connections it is good for.
+        uses: u16,
+        /// Until when.
+        expires_at: Timestamp,
+    },
+    /// Somebody proved that they hold a one-time secret, and it is good for one connection less.
+    OneTimeUsed {
+        /// Its name.
+        secret: SecretId,
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        principal: PrincipalName,
+        /// From where they came.
+        source: IpAddr,
+        /// How many connections are left.
+        left: u16,
+    },
+    /// Somebody proved that they hold a one-time secret that lets nobody in.
+    OneTimeRefused {
+        /// Its name.
+        secret: SecretId,
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        principal: PrincipalName,
+        /// From where they came.
+        source: IpAddr,
+        /// The code of what they were told.
+        code: String,
     },
     /// A certificate is about to be signed.
     CertificateIntended {

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod entropy;
 pub mod identity;
 pub mod ledger;
+pub mod onetime;
 pub mod roles;
 pub mod store;
 

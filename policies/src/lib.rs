@@ -68,7 +68,7 @@ pub use facts::{Facts, Wayless};
 pub use file::{Carrier, Extent, FileAccess, FileDeed};
 pub use grant::{Grant, GrantEnd, GrantOver};
 pub use held::{HeldStatement, can_be_seconded, is_seconded};
-pub use id::{GrantId, LockId, NodeId, RequestId, SessionId};
+pub use id::{GrantId, LockId, NodeId, RequestId, SecretId, SessionId};
 pub use library::{Library, library};
 pub use lock::{Lock, LockScope};
 pub use matrix::matrix;

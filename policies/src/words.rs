@@ -14,6 +14,7 @@
 //! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
 //! | `TG501`–`TG519` | PostgreSQL | `postgres.rs` |
 //! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
+//! | `TG541`–`TG549` | one-time secrets | `secret.rs` |
 //! | `TG601`–`TG608` | SSH | `ssh.rs` |
 //! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
 //! | `TG621`–`TG629` | files over SSH | `files.rs` |
@@ -33,6 +34,7 @@ pub mod reach;
 pub mod recordings;
 mod request;
 pub mod seconding;
+pub mod secret;
 pub mod server;
 pub mod session;
 mod sever;

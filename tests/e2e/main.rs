@@ -20,6 +20,8 @@ mod forward;
 mod hygiene;
 mod jumps;
 mod matrix;
+mod pg_clients;
+mod pg_url;
 mod pg_wire;
 mod psql;
 mod readme;

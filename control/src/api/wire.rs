@@ -3,6 +3,8 @@
 //!
 //! The same types are printed by `-o json`, so a field is only ever added. Nothing here decides.
 
+mod ending;
+mod onetime;
 mod policy;
 mod problem;
 mod request;
@@ -13,12 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use policies::{
     Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
-    PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
+    PrincipalName, Protocol, Reason, RequestId, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Line, Session};
 
+pub use self::ending::{Ended, Ending};
+pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyView};
 pub use self::problem::Problem;
 pub use self::request::{RequestView, Standing};
@@ -145,6 +149,9 @@ pub struct TargetView {
     pub schema: String,
     /// Its name.
     pub name: TargetName,
+    /// What it is called besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<TargetName>,
     /// What it speaks.
     pub protocol: Protocol,
     /// Its labels.
@@ -328,14 +335,6 @@ pub struct GrantView {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Why something is to end.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ending {
-    /// Why.
-    pub reason: Reason,
-}
-
 /// A session as it is shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SessionView {
@@ -344,28 +343,6 @@ pub struct SessionView {
     /// The session.
     #[serde(flatten)]
     pub session: Session,
-}
-
-/// Sessions that ended by what was done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ended {
-    /// Always `tidegate.ended/1`.
-    pub schema: String,
-    /// What it was done to: a grant, a target, a principal, a session.
-    pub subject: String,
-    /// The sessions that were cut.
-    pub sessions: Vec<SessionId>,
-}
-
-impl Ended {
-    /// Puts it together.
-    pub fn of(subject: String, sessions: Vec<SessionId>) -> Self {
-        Self {
-            schema: "tidegate.ended/1".into(),
-            subject,
-            sessions,
-        }
-    }
 }
 
 /// A recording as it is listed.

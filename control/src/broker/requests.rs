@@ -93,7 +93,7 @@ impl Broker {
         let filing = Filing {
             id,
             principal: view.caller.principal.clone(),
-            target,
+            target: view.state.called(&target).clone(),
             login,
             duration,
             reason,

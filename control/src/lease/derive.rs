@@ -158,6 +158,8 @@ impl Concerned {
             }
             Change::PoliciesApplied { .. } => self.everyone = true,
             Change::LockLifted { .. }
+            | Change::AliasGiven { .. }
+            | Change::AliasTaken { .. }
             | Change::SecretKept { .. }
             | Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
@@ -168,7 +170,9 @@ impl Concerned {
             | Change::GrantSpent { .. }
             | Change::RoleIntended { .. }
             | Change::RoleMade { .. }
-            | Change::RoleGone { .. } => {}
+            | Change::RoleGone { .. }
+            | Change::OneTimeMade { .. }
+            | Change::OneTimeUsed { .. } => {}
         }
     }
 

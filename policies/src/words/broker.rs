@@ -1,5 +1,6 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
+use crate::words::secret::SecretSaying;
 use crate::words::{Shown, Words};
 use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
 
@@ -41,6 +42,8 @@ pub enum Conflict {
     OnlyKey,
     /// They have as many statements waiting for a second person as one principal may.
     HoldsMany,
+    /// A one-time secret cannot be made or used.
+    Secret(SecretSaying),
     /// Others changed the log at the same moment, again and again.
     Busy,
 }
@@ -50,6 +53,7 @@ impl Shown for Conflict {
         let (code, what, hint) = match self {
             Self::Request(error) => return error.words(),
             Self::Grant(error) => return error.words(),
+            Self::Secret(saying) => return saying.words(),
             Self::AskedBefore { request } => (
                 "TG531",
                 format!("you have asked for this in {request}, which waits for an answer"),
@@ -132,6 +136,8 @@ pub enum Invalid {
         /// What is wrong with it.
         why: String,
     },
+    /// A one-time secret beyond what one may be.
+    OneTime(SecretSaying),
     /// A target's own role for making roles can be asked for as well.
     AdminAsked {
         /// Which.
@@ -158,6 +164,7 @@ impl Shown for Invalid {
                 None,
             ),
             Self::Request(error) => return error.words(),
+            Self::OneTime(saying) => return saying.words(),
             Self::Key { why } => (
                 "TG523",
                 format!("this is not a public key that can be used: {why}"),

@@ -5,6 +5,7 @@
 
 pub mod doctor;
 mod next;
+mod onetime;
 mod roles;
 pub mod serving;
 mod setup;
@@ -15,6 +16,7 @@ pub mod usage;
 use crate::Diagnosis;
 
 pub use next::{Refusal, next};
+pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use roles::{admin_script, no_admin_role};
 pub use setup::{
     PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,

@@ -21,6 +21,8 @@ pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
 const CONNECTION_FAILURE: &str = "08006";
 /// `invalid_authorization_specification`.
 pub(crate) const NOT_AUTHORIZED: &str = "28000";
+/// `invalid_password`.
+pub(crate) const WRONG_PASSWORD: &str = "28P01";
 /// `admin_shutdown`.
 const ENDED: &str = "57P01";
 
