@@ -19,6 +19,7 @@ mod forward;
 mod hygiene;
 mod jumps;
 mod matrix;
+mod pg_matrix;
 mod pg_wire;
 mod psql;
 mod readme;
