@@ -135,10 +135,11 @@ impl Postgres {
         let source = newcomer.source().ip();
         let (tls, startup) = match greeting::hear(io, &config).await? {
             Wanted::Session(tls, startup) => (*tls, startup),
-            Wanted::Cancel(key) => {
+            Wanted::Cancel(key, asker) => {
                 self.cancels
                     .request(source, &key, self.identify.now())
                     .await;
+                asker.close().await;
                 return Err(Refused::Answered);
             }
         };
