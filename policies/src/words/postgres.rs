@@ -87,7 +87,11 @@ impl Shown for Complaint {
             Self::Parameter { name } => (
                 "TG511",
                 format!("the parameter \"{name}\" cannot be set while connecting through tidegate"),
-                Some(format!("connect without it, then: SET {name} = …")),
+                Some(match name.as_str() {
+                    // libpq's `options` and `PGOPTIONS` hold settings of any names.
+                    "options" => "connect without it (unset PGOPTIONS), then set what it set: SET work_mem = …".to_owned(),
+                    _setting => format!("connect without it, then: SET {name} = …"),
+                }),
             ),
             Self::Replication => ("TG512", "replication is not allowed through tidegate".to_owned(), None),
             Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate ls pg".to_owned())),
