@@ -9,13 +9,14 @@ mod cases;
 mod cell;
 mod clients;
 mod field;
+mod record;
 
 use std::sync::Mutex;
 use std::thread;
 
 use cases::Case;
 use clients::{CLIENTS, Client};
-use field::{Field, Server, VERSIONS};
+use field::{Field, Road, Server, VERSIONS};
 
 /// How many cells are run at once.
 const ABREAST: usize = 3;
@@ -29,7 +30,10 @@ fn nothing_is_noticed(field: &Field, clients: &[Client]) {
         cell::prepare(field, client);
         for server in field.servers() {
             if server.version > client.newest {
-                say(&format!("LEFT OUT {}: {} does not talk to it", server.title, client.name));
+                say(&format!(
+                    "LEFT OUT {}: {} does not talk to it",
+                    server.title, client.name
+                ));
                 continue;
             }
             jobs.extend(client.cases.iter().map(|case| (server, client, *case)));
@@ -59,7 +63,11 @@ fn work(field: &Field, jobs: &Mutex<Vec<Job<'_>>>, wrong: &Mutex<Vec<String>>) {
         };
         let (found, [direct, through]) = cell::check(field, server, client, case);
         let cell = format!("{} · {} · {}", server.title, client.name, case.told().title);
-        let verdict = if found.is_none() { "ok     " } else { "DIFFERS" };
+        let verdict = if found.is_none() {
+            "ok     "
+        } else {
+            "DIFFERS"
+        };
         say(&format!(
             "{verdict} {cell} (direct {direct:.1?}, through {through:.1?})"
         ));
@@ -137,4 +145,51 @@ fn all_clients_notice_nothing_with_other_versions() {
 #[ignore = "long: pgbouncer is installed"]
 fn all_clients_notice_nothing_before_pgbouncer() {
     nothing_is_noticed(&Field::set().behind_pgbouncer(), CLIENTS);
+}
+
+#[test]
+fn every_statement_that_the_server_logs_is_in_the_recording() {
+    let field = Field::set();
+    let server = field.servers().first().expect("there is a server");
+    for (client, case) in [
+        (clients::PSQL, Case::Simple),
+        (clients::PSQL, Case::Error),
+        (clients::PSQL, Case::Multi),
+        (clients::PSQL, Case::Portal),
+        (clients::PSQL, Case::CopyIn),
+        (clients::PGBENCH, Case::Reuse),
+        (clients::PSYCOPG, Case::Pipeline),
+        (clients::PSYCOPG, Case::Reuse),
+        (clients::ASYNCPG, Case::Types),
+        (clients::ASYNCPG, Case::Savepoint),
+        (clients::NODE, Case::Portal),
+    ] {
+        let seen = cell::run(
+            &field,
+            server,
+            Road::Through,
+            (case.told().word, "logged"),
+            client.script,
+        );
+        assert!(
+            seen.out.contains(client.sign),
+            "{}: {}",
+            client.name,
+            seen.told()
+        );
+    }
+    let recorded = record::recorded(field.world());
+    let logged = record::logged(&record::log(field.world()), proxy::demo::ROLE);
+    assert!(logged.len() > 500, "{} statements are logged", logged.len());
+    let missing: Vec<&String> = logged
+        .iter()
+        .filter(|statement| !recorded.contains(&record::dense(statement)))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {} are not recorded, for example {:?}",
+        missing.len(),
+        logged.len(),
+        missing.first()
+    );
 }

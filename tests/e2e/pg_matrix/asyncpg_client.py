@@ -23,7 +23,7 @@ async def case_connect(c):
     print(c.get_server_version()[:2], c.get_settings().server_encoding, c.get_settings().is_superuser, c.get_server_pid() > 0)
 
 async def case_simple(c):
-    print(await c.execute("select 1; select 2"), await c.execute(""), await c.execute("create temp table t (a int)"))
+    print(await c.execute("select 1; select 2"), await c.execute("create temp table t (a int)"))
 
 async def case_extended(c):
     print(await c.fetchval("select $1::int + $2", 1, 2), await c.fetch("select item from orders where id = any($1::int[]) order by id", [1, 5]))
@@ -155,8 +155,8 @@ async def case_types(c):
     print(await c.fetchval("select '{\"a\": 1}'::jsonb"))
 
 async def case_settings(_c):
-    c = await connect(server_settings={"work_mem": "5MB", "application_name": "mine", "search_path": "pg_catalog"})
-    print(await c.fetchval("show work_mem"), await c.fetchval("show application_name"), await c.fetchval("show search_path"))
+    c = await connect(server_settings={"application_name": "mine", "jit": "off", "statement_timeout": "7s"})
+    print(await c.fetchval("show jit"), await c.fetchval("show application_name"), await c.fetchval("show statement_timeout"))
     await c.execute("set timezone = 'Asia/Tokyo'")
     print(c.get_settings().TimeZone)
     await c.reset()

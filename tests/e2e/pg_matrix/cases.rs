@@ -92,13 +92,13 @@ pub(super) const CASES: &[(Case, Told)] = &[
         Case::Sessions,
         told("sessions", "several sessions at a time"),
     ),
-    (
-        Case::Dump,
-        told("dump", "a dump as text, and back"),
-    ),
+    (Case::Dump, told("dump", "a dump as text, and back")),
     (
         Case::DumpParallel,
-        told("dump_parallel", "a dump by several workers (`-j`), and back"),
+        told(
+            "dump_parallel",
+            "a dump by several workers (`-j`), and back",
+        ),
     ),
 ];
 

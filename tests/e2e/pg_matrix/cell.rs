@@ -50,7 +50,12 @@ pub(super) fn check(
     case: Case,
 ) -> (Option<String>, [Duration; 2]) {
     let word = case.told().word;
-    let room = format!("{}_{word}", client.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+    let room = format!(
+        "{}_{word}",
+        client
+            .name
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    );
     let began = Instant::now();
     let direct = run(field, server, Road::Direct, (word, &room), client.script);
     let between = Instant::now();
@@ -58,7 +63,10 @@ pub(super) fn check(
     let took = [between.duration_since(began), between.elapsed()];
     let works = !direct.out.is_empty() && direct.out.contains(client.sign);
     let found = if !works {
-        Some(format!("it does not even work directly:\n{}", direct.told()))
+        Some(format!(
+            "it does not even work directly:\n{}",
+            direct.told()
+        ))
     } else if direct == through {
         None
     } else {

@@ -180,7 +180,130 @@ pub(super) const NODE: Client = Client {
     ],
 };
 
+pub(super) const PSYCOPG_2: Client = Client {
+    name: "psycopg 2",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import psycopg2'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/psycopg2_client.py""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Cancel,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Sessions,
+    ],
+};
+
+pub(super) const SQLALCHEMY: Client = Client {
+    name: "SQLAlchemy",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import sqlalchemy, psycopg'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/mappers_client.py" sqlalchemy"#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Simple,
+        Case::Portal,
+        Case::Error,
+        Case::Savepoint,
+        Case::Types,
+        Case::Sessions,
+    ],
+};
+
+pub(super) const DJANGO: Client = Client {
+    name: "Django",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import django, psycopg'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/mappers_client.py" django"#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Simple,
+        Case::Portal,
+        Case::Error,
+        Case::Savepoint,
+        Case::Types,
+    ],
+};
+
+/// It reads its key in DER, and its classes from `$TOOLS`.
+pub(super) const PGJDBC: Client = Client {
+    name: "pgjdbc",
+    prepare: r#"javac -d "$TOOLS" -cp /usr/share/java/postgresql.jar "$SCRIPTS/Jdbc.java""#,
+    script: r#"openssl pkcs8 -topk8 -nocrypt -in "$PGSSLKEY" -outform DER -out key.pk8 &&
+        DERKEY=$PWD/key.pk8 java -Xmx1g -XX:TieredStopAtLevel=1 -cp "$TOOLS:/usr/share/java/postgresql.jar" Jdbc"#,
+    sign: "done\n",
+    newest: ANY,
+    cases: DRIVER,
+};
+
+pub(super) const PSQLODBC: Client = Client {
+    name: "psqlODBC",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import pyodbc' && [ -e /usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so ]"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/odbc_client.py""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::Portal,
+        Case::Error,
+        Case::Savepoint,
+        Case::Types,
+    ],
+};
+
+pub(super) const DBD_PG: Client = Client {
+    name: "DBD::Pg",
+    prepare: "/usr/bin/perl -MDBD::Pg -e1",
+    script: r#"/usr/bin/perl "$SCRIPTS/dbi_client.pl""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Binary,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Cancel,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Sessions,
+    ],
+};
+
 /// Every column, in the order of the table.
 pub(super) const CLIENTS: &[Client] = &[
-    PSQL, PGBENCH, DUMP, PSYCOPG, PSYCOPG_15, ASYNCPG, NODE,
+    PSQL, PGBENCH, DUMP, PSYCOPG, PSYCOPG_15, PSYCOPG_2, ASYNCPG, SQLALCHEMY, DJANGO, NODE, PGJDBC,
+    PSQLODBC, DBD_PG,
 ];

@@ -65,9 +65,8 @@ impl Field {
     /// Debian's server alone.
     pub(super) fn set() -> Self {
         let scratch = Scratch::create("tidegate-pg-matrix").expect("a directory");
-        // Whole suites are run under one grant, with statements that nobody would wait for.
         let world = World::with(&Setting {
-            postgres: "log_statement = all\nmax_connections = 200",
+            postgres: "log_statement = all\nlog_line_prefix = '%u|'\nmax_connections = 200",
             ..Setting::default()
         });
         authority(scratch.path());

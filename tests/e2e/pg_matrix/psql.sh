@@ -38,7 +38,12 @@ error)
     sql -v ON_ERROR_STOP=1 -c 'select 1/0' -c 'select 1'
     ;;
 cancel)
-    (sql -c "select 'up'" -c 'select pg_sleep(60)' & victim=$!; sleep 0.7; kill -INT $victim; wait $victim; echo "exit $?")
+    psql -X -q -At -c "select 'up'" -c 'select pg_sleep(60)' &
+    victim=$!
+    sleep 0.7
+    kill -INT $victim
+    wait $victim
+    echo "exit $?"
     sql -c "set statement_timeout = 50" -c 'select pg_sleep(60)' -c 'select 6'
     ;;
 multi)
@@ -53,10 +58,10 @@ types)
     sql -c "select 'infinity'::timestamptz, '1 day'::interval, '\\x00ff'::bytea, '{\"a\": [1]}'::jsonb, '[1,5)'::int4range, 'NaN'::float8, inet '::1', bit '101', xmlcomment('c')"
     ;;
 settings)
-    PGOPTIONS='-c work_mem=5MB -c search_path=pg_catalog' PGAPPNAME='a name' PGTZ=Asia/Tokyo PGDATESTYLE='German' PGCLIENTENCODING=LATIN1 \
-        sql -c 'show work_mem' -c 'show search_path' -c 'show application_name' -c 'show timezone' -c 'show datestyle' -c '\encoding' -c "select chr(228) || '!'" | od -c
+    PGAPPNAME='a name' PGTZ=Asia/Tokyo PGDATESTYLE='German' PGCLIENTENCODING=LATIN1 \
+        sql -c 'show application_name' -c 'show timezone' -c 'show datestyle' -c '\encoding' -c "select chr(228) || '!'" | od -c
     sql -c "set client_encoding = 'SJIS'" -c '\encoding' -c 'set bytea_output = escape' -c "select '\\x00ff'::bytea" -c 'reset all' -c 'show bytea_output'
-    PGOPTIONS='-c nothing_such=1 -c work_mem=lots' sql -c 'select 1'
+    sql -c "set nothing_such = 1" -c "set work_mem = 'lots'" -c "set search_path = pg_catalog" -c 'show search_path'
     ;;
 sessions)
     sql -c 'select pg_advisory_lock(hashtext('"'$ROOM'"'))' -c 'select pg_sleep(1)' -c "select 'first'" >first & 

@@ -115,10 +115,10 @@ def case_types():
     print(cur.fetchone(), [(d.name, d.type_code, d.internal_size, d.precision) for d in cur.description])
 
 def case_settings():
-    c = connect(options="-c work_mem=5MB", application_name="mine")
+    c = connect(application_name="mine")
     c.set_client_encoding("LATIN1")
     c.set_session(readonly=True, isolation_level="SERIALIZABLE")
-    print(ask(c, "show work_mem"), ask(c, "show application_name"), c.encoding, ask(c, "select 'ä'"))
+    print(ask(c, "show application_name"), c.encoding, ask(c, "select 'ä'"))
     fails(lambda: ask(c, "delete from orders"))
 
 def case_sessions():

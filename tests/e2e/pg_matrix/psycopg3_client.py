@@ -243,7 +243,8 @@ def case_types():
         print(cur.fetchone(), [(d.name, d.type_code, d.precision, d.scale) for d in cur.description])
 
 def case_settings():
-    with connect(options="-c work_mem=5MB", application_name="mine", client_encoding="latin1") as c:
+    with connect(application_name="mine", client_encoding="latin1") as c:
+        c.execute("set work_mem = '5MB'")
         print(c.info.encoding, c.execute("show work_mem").fetchone(), c.execute("show application_name").fetchone(), c.info.parameter_status("application_name"))
         c.execute("set timezone = 'Asia/Tokyo'")
         print(c.info.parameter_status("TimeZone"), c.info.timezone)
