@@ -4,14 +4,13 @@
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use russh::keys::PrivateKey;
-use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{self, LineEnding};
 use zeroize::Zeroizing;
 
-/// Keys made for one login: Ed25519 for SSH, P-256 for TLS.
-///
-/// P-256 because psql 15 cannot bind a channel to an Ed25519 certificate ("could not find digest
-/// for NID UNDEF").
+use crate::keys::P256Key;
+
+/// Keys made for one login, both P-256: psql 15 cannot bind a channel to an Ed25519 certificate ("could
+/// not find digest for NID UNDEF"), and ssh signs and checks with Ed25519 slowly (decision 26).
 pub struct Applicant {
     ssh: PrivateKey,
     tls: KeyPair,
@@ -29,12 +28,14 @@ pub enum ApplicantError {
 }
 
 impl Applicant {
-    /// Makes both keys; `seed` becomes the SSH one. rcgen draws the randomness of the other itself.
-    pub fn create(seed: &Zeroizing<[u8; 32]>) -> Result<Self, ApplicantError> {
-        let mut ssh = PrivateKey::from(Ed25519Keypair::from_seed(seed));
-        ssh.set_comment("tidegate");
+    /// Makes both keys.
+    ///
+    /// # Errors
+    ///
+    /// When no key can be drawn.
+    pub fn create() -> Result<Self, ApplicantError> {
         Ok(Self {
-            ssh,
+            ssh: P256Key::generate("tidegate").map_err(|_refused| ssh_key::Error::Crypto)?,
             tls: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
         })
     }
@@ -73,9 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_applicant_has_an_ed25519_key_and_a_p256_request() {
-        let applicant = Applicant::create(&Zeroizing::new([7; 32])).unwrap();
-        assert!(applicant.ssh_public().unwrap().starts_with("ssh-ed25519 "));
+    fn an_applicant_has_a_key_for_ssh_and_one_for_tls() {
+        let applicant = Applicant::create().unwrap();
+        assert!(
+            applicant
+                .ssh_public()
+                .unwrap()
+                .starts_with("ecdsa-sha2-nistp256 ")
+        );
         assert!(
             applicant
                 .ssh_private()

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::intent::{Draft, Prepared};
-use crate::keys::{Ed25519Key, P256Key};
+use crate::keys::P256Key;
 use crate::rand_core::CryptoRng;
 use crate::ssh::SshForm;
 use crate::x509::X509Form;
 use crate::{Authority, IssueError, Journal, PassKey};
 
 impl Authority {
-    /// Certifies a fresh Ed25519 key.
+    /// Certifies a fresh key that opens an SSH target: P-256, which every sshd checks fast (decision 26).
     pub(crate) async fn fresh_ssh(
         &self,
         draft: Draft,
@@ -18,7 +18,7 @@ impl Authority {
         journal: &impl Journal,
     ) -> Result<PassKey, IssueError> {
         let comment = draft.key_id.as_str();
-        let key = Ed25519Key::generate(rng, comment).map_err(|_refused| IssueError::Key)?;
+        let key = P256Key::generate(comment).map_err(|_refused| IssueError::Key)?;
         let form = SshForm::new(key.public_key().key_data().clone(), rng);
         let certificate = Prepared::new(draft, form)?
             .issue(self.keys(), journal)

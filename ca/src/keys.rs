@@ -10,6 +10,7 @@
 mod ed25519;
 mod file;
 mod p256;
+mod ssh;
 
 use std::fmt;
 use std::fs;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use ed25519::Ed25519Key;
 pub(crate) use p256::P256Key;
+pub(crate) use ssh::SshCaKey;
 
 use crate::Passphrase;
 use crate::anchor::Anchor;
@@ -155,8 +157,8 @@ pub enum OpenError {
         /// Which.
         path: PathBuf,
     },
-    /// A key is not of the kind that its name says.
-    #[error("the key in `{}` is not of the expected kind", path.display())]
+    /// A key is another than its name says, or of another kind.
+    #[error("the key in `{}` is not the one of that name", path.display())]
     Kind {
         /// Which.
         path: PathBuf,
@@ -172,9 +174,9 @@ pub enum OpenError {
 /// All keys, ready to sign.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    pub(crate) ssh_user_ca: Ed25519Key,
-    pub(crate) ssh_login_ca: Ed25519Key,
-    pub(crate) ssh_host_ca: Ed25519Key,
+    pub(crate) ssh_user_ca: SshCaKey,
+    pub(crate) ssh_login_ca: SshCaKey,
+    pub(crate) ssh_host_ca: SshCaKey,
     /// An authority that was made before there was one has none.
     pub(crate) ssh_host: Option<PrivateKey>,
     pub(crate) recording_seal: Ed25519Key,
@@ -211,15 +213,14 @@ impl Keys {
             .mode(0o700)
             .create(&aside)
             .map_err(failed(&aside))?;
-        for name in [
-            KeyName::SshUserCa,
-            KeyName::SshLoginCa,
-            KeyName::SshHostCa,
-            KeyName::RecordingSeal,
-            KeyName::SshHost,
-        ] {
+        for name in [KeyName::RecordingSeal, KeyName::SshHost] {
             let private = Ed25519Key::generate(rng, &name.comment())
                 .map_err(|_refused| CreateError::Key(name))?;
+            file::write(&aside, name, &private, passphrase, rng)?;
+        }
+        for name in [KeyName::SshUserCa, KeyName::SshLoginCa, KeyName::SshHostCa] {
+            let private =
+                P256Key::generate(&name.comment()).map_err(|_refused| CreateError::Key(name))?;
             file::write(&aside, name, &private, passphrase, rng)?;
         }
         for name in [KeyName::X509TargetCa, KeyName::X509LoginCa] {
@@ -243,10 +244,11 @@ impl Keys {
     pub(crate) fn open(dir: &Path, passphrase: &Passphrase) -> Result<Self, OpenError> {
         let ssh = |name: KeyName| {
             let private = file::read(dir, name, passphrase)?;
-            Ed25519Key::from_private(&private).ok_or_else(|| OpenError::Kind {
+            SshCaKey::from_private(&private).ok_or_else(|| OpenError::Kind {
                 path: name.path(dir),
             })
         };
+        let seal = file::read(dir, KeyName::RecordingSeal, passphrase)?;
         let x509 = |name: KeyName| {
             let private = file::read(dir, name, passphrase)?;
             let key = P256Key::from_private(&private).ok_or_else(|| OpenError::Kind {
@@ -276,7 +278,9 @@ impl Keys {
             ssh_login_ca: ssh(KeyName::SshLoginCa)?,
             ssh_host_ca: ssh(KeyName::SshHostCa)?,
             ssh_host,
-            recording_seal: ssh(KeyName::RecordingSeal)?,
+            recording_seal: Ed25519Key::from_private(&seal).ok_or_else(|| OpenError::Kind {
+                path: KeyName::RecordingSeal.path(dir),
+            })?,
             x509_target_ca: x509(KeyName::X509TargetCa)?,
             x509_login_ca: x509(KeyName::X509LoginCa)?,
         })
@@ -288,7 +292,7 @@ impl Keys {
     }
 
     /// The key of this name, if it is an SSH CA.
-    pub(crate) fn ssh(&self, name: KeyName) -> Option<&Ed25519Key> {
+    pub(crate) fn ssh(&self, name: KeyName) -> Option<&SshCaKey> {
         match name {
             KeyName::SshUserCa => Some(&self.ssh_user_ca),
             KeyName::SshLoginCa => Some(&self.ssh_login_ca),

@@ -60,7 +60,7 @@ pub struct Pass {
 pub enum PassKey {
     /// For an SSH target.
     Ssh {
-        /// Ed25519.
+        /// P-256.
         key: Arc<PrivateKey>,
         /// Signed by the CA that SSH targets trust.
         certificate: Certificate,

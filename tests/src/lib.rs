@@ -17,6 +17,7 @@ mod argument;
 pub mod backstage;
 pub mod binary;
 pub mod compare;
+pub mod crowd;
 pub mod extra;
 pub mod figures;
 pub mod footprint;

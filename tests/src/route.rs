@@ -70,6 +70,7 @@ impl Crossing {
         let setting = Setting {
             sshd: &direct,
             rules: "hostssl all app 127.0.0.1/32 trust",
+            server: &[("TIDEGATE__LIMITS__PER_PRINCIPAL", "20000")],
             ..Setting::default()
         };
         let world = World::of(&binary::release(), &setting);

@@ -18,7 +18,6 @@ use policies::{Capabilities, Capability, PrincipalName};
 use proptest::prelude::*;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use zeroize::Zeroizing;
 
 use super::*;
 use crate::PassKey;
@@ -115,7 +114,7 @@ impl Bench {
 }
 
 fn applicant() -> Applicant {
-    Applicant::create(&Zeroizing::new([9; 32])).unwrap()
+    Applicant::create().unwrap()
 }
 
 fn ssh_of(pass: &Pass) -> (&PrivateKey, &Certificate) {

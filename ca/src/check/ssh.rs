@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use russh::keys::PublicKey;
 use russh::keys::signature::Verifier;
-use russh::keys::ssh_key::{Algorithm, Signature};
+use russh::keys::ssh_key::Signature;
 
 use super::{same, unix};
 use crate::intent::{Contents, Intent, Purpose};
@@ -81,8 +81,9 @@ fn options(source_address: Option<IpAddr>) -> Vec<u8> {
 
 fn verify(body: &[u8], signature: &[u8], signer: &PublicKey) -> Result<(), IssueError> {
     let mut rest = Reader(signature);
-    same(rest.text()? == "ssh-ed25519", "signature's kind")?;
-    let signature = Signature::new(Algorithm::Ed25519, rest.string()?)?;
+    let own = signer.algorithm();
+    same(rest.text()? == own.as_str(), "signature's kind")?;
+    let signature = Signature::new(own, rest.string()?)?;
     same(rest.0.is_empty(), "signature's length")?;
     same(
         signer.key_data().verify(body, &signature).is_ok(),

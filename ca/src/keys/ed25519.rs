@@ -6,12 +6,10 @@
 use std::fmt;
 
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
-use russh::keys::ssh_key::public::{Ed25519PublicKey, KeyData};
-use russh::keys::ssh_key::{Algorithm, Signature};
-use russh::keys::{PrivateKey, PublicKey, signature};
+use russh::keys::ssh_key::public::Ed25519PublicKey;
 use zeroize::Zeroizing;
 
 use crate::rand_core::CryptoRng;
@@ -19,11 +17,8 @@ use crate::rand_core::CryptoRng;
 /// An Ed25519 key, ready to sign.
 pub(crate) struct Ed25519Key {
     signer: Ed25519KeyPair,
-    public: PublicKey,
     line: String,
     raw: [u8; 32],
-    /// Drawn out of the key for another purpose than signing.
-    drawn: Zeroizing<[u8; 32]>,
 }
 
 impl Ed25519Key {
@@ -49,13 +44,10 @@ impl Ed25519Key {
         let seed = Zeroizing::new(pair.private.to_bytes());
         let signer =
             Ed25519KeyPair::from_seed_and_public_key(seed.as_ref(), pair.public.as_ref()).ok()?;
-        let public = private.public_key().clone();
         Some(Self {
             raw: raw(&signer).ok()?,
-            drawn: draw_out(&seed)?,
-            line: public.to_openssh().ok()?,
+            line: private.public_key().to_openssh().ok()?,
             signer,
-            public,
         })
     }
 
@@ -66,16 +58,6 @@ impl Ed25519Key {
             *to = *from;
         }
         bytes
-    }
-
-    /// What standing credentials are sealed with.
-    pub(crate) fn drawn(&self) -> &Zeroizing<[u8; 32]> {
-        &self.drawn
-    }
-
-    /// The public half, with its comment.
-    pub(crate) fn public(&self) -> &PublicKey {
-        &self.public
     }
 
     /// The public half in OpenSSH's one-line form.
@@ -89,36 +71,12 @@ impl Ed25519Key {
     }
 }
 
-/// 32 bytes that say nothing about the key they come from (HKDF, RFC 5869).
-fn draw_out(seed: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
-    let drawn = Salt::new(HKDF_SHA256, b"tidegate").extract(seed);
-    let mut bytes = Zeroizing::new([0; 32]);
-    drawn
-        .expand(&[b"standing credentials 1"], HKDF_SHA256)
-        .and_then(|drawn| drawn.fill(bytes.as_mut()))
-        .ok()?;
-    Some(bytes)
-}
-
 fn raw(signer: &Ed25519KeyPair) -> Result<[u8; 32], Unspecified> {
     signer
         .public_key()
         .as_ref()
         .try_into()
         .map_err(|_length| Unspecified)
-}
-
-impl signature::Signer<Signature> for Ed25519Key {
-    fn try_sign(&self, message: &[u8]) -> Result<Signature, signature::Error> {
-        Signature::new(Algorithm::Ed25519, self.sign(message))
-            .map_err(signature::Error::from_source)
-    }
-}
-
-impl From<&Ed25519Key> for KeyData {
-    fn from(key: &Ed25519Key) -> Self {
-        key.public.key_data().clone()
-    }
 }
 
 impl fmt::Debug for Ed25519Key {

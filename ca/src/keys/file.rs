@@ -86,7 +86,7 @@ pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Reads and decrypts a key.
+/// Reads and decrypts the key of this name.
 pub(super) fn read(
     dir: &Path,
     name: KeyName,
@@ -113,7 +113,12 @@ pub(super) fn read(
     if !encrypted.is_encrypted() {
         return Err(OpenError::Plain { path });
     }
-    encrypted
+    let private = encrypted
         .decrypt(passphrase.expose())
-        .map_err(|_refused| OpenError::Passphrase { path })
+        .map_err(|_refused| OpenError::Passphrase { path: path.clone() })?;
+    // The comment is among what is encrypted: a file that was laid under another name is noticed.
+    if private.comment().as_bytes() != name.comment().as_bytes() {
+        return Err(OpenError::Kind { path });
+    }
+    Ok(private)
 }

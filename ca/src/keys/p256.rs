@@ -1,4 +1,4 @@
-//! An ECDSA P-256 key that signs X.509 and never shows its bytes.
+//! An ECDSA P-256 key that signs X.509, or is drawn for a session, and never shows its bytes.
 //!
 //! aws-lc draws these keys and the numbers in their signatures itself.
 
@@ -27,8 +27,8 @@ impl P256Key {
         })
     }
 
-    /// Draws a key, in the form in which it is kept in a file.
-    pub(super) fn generate(comment: &str) -> Result<PrivateKey, Unspecified> {
+    /// Draws a key, in the form in which OpenSSH keeps it.
+    pub(crate) fn generate(comment: &str) -> Result<PrivateKey, Unspecified> {
         let fresh = Self::fresh()?;
         let public = EncodedPoint::from_bytes(fresh.der_bytes()).map_err(|_refused| Unspecified)?;
         let scalar: EcPrivateKeyBin<'_> = fresh.signer.private_key().as_be_bytes()?;

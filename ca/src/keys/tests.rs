@@ -1,5 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
+use russh::keys::signature;
+
 use super::*;
 use crate::fixtures::{Bench, Dice, NOW, Scratch, at};
 
@@ -99,7 +101,7 @@ fn a_thought_up_passphrase_is_stretched_and_works() {
     fs::create_dir(&dir).unwrap();
     let mut dice = Dice::new(1);
     let name = KeyName::RecordingSeal;
-    let private = Ed25519Key::generate(&mut dice, "x").unwrap();
+    let private = Ed25519Key::generate(&mut dice, &name.comment()).unwrap();
     file::write(&dir, name, &private, &passphrase, &mut dice).unwrap();
     assert_eq!(
         file::read(&dir, name, &passphrase).unwrap().key_data(),
@@ -178,8 +180,10 @@ fn a_damaged_missing_plain_or_exchanged_key_is_refused() {
     .unwrap();
     assert!(matches!(bench.open().unwrap_err(), OpenError::Plain { .. }));
 
-    fs::copy(bench.dir().join("x509-target-ca-1"), &path).unwrap();
-    assert!(matches!(bench.open().unwrap_err(), OpenError::Kind { .. }));
+    for other in ["x509-target-ca-1", "ssh-login-ca-1", "recording-seal-1"] {
+        fs::copy(bench.dir().join(other), &path).unwrap();
+        assert!(matches!(bench.open().unwrap_err(), OpenError::Kind { .. }));
+    }
 
     fs::remove_file(&path).unwrap();
     assert!(matches!(bench.open().unwrap_err(), OpenError::Read { .. }));
@@ -248,5 +252,24 @@ fn a_ca_certificate_signs_ends_of_chains_only() {
                 .to_string()
                 .starts_with(&format!("CN=tidegate {name} "))
         );
+    }
+}
+
+#[test]
+fn an_authority_that_was_made_with_ed25519_keys_keeps_them() {
+    let bench = Bench::new();
+    let name = KeyName::SshUserCa;
+    for suffix in ["", ".pub"] {
+        fs::remove_file(bench.dir().join(format!("ssh-user-ca-1{suffix}"))).unwrap();
+    }
+    let mut dice = Dice::new(5);
+    let older = Ed25519Key::generate(&mut dice, &name.comment()).unwrap();
+    file::write(&bench.dir(), name, &older, &bench.passphrase, &mut dice).unwrap();
+    let keys = bench.open().unwrap();
+    assert_eq!(keys.ssh_user_ca.public(), older.public_key());
+    for signer in [&keys.ssh_user_ca, &keys.ssh_login_ca] {
+        let signature = signature::Signer::try_sign(signer, b"x").unwrap();
+        let public = signer.public().key_data();
+        signature::Verifier::verify(public, b"x", &signature).unwrap();
     }
 }

@@ -10,7 +10,6 @@ use control::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust,
 use policies::HostPort;
 use policies::words::cli;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::cli::client::{Client, chain, trusting};
 use crate::cli::context::Context;
@@ -139,8 +138,7 @@ async fn first_contact(
 
 fn applicant() -> Result<Applicant, Failure> {
     let odd = |found: &str| Failure::new(Exit::Error, cli::refused("make keys", found, None));
-    let seed = control::entropy::bytes::<32>().map_err(|error| odd(&chain(&error)))?;
-    Applicant::create(&Zeroizing::new(seed)).map_err(|error| odd(&chain(&error)))
+    Applicant::create().map_err(|error| odd(&chain(&error)))
 }
 
 async fn prove(

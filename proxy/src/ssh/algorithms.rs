@@ -28,12 +28,6 @@ const CHANNEL_QUEUE: usize = 65_536;
 /// How many messages to one peer may wait.
 pub(super) const EVENT_QUEUE: usize = 64;
 
-/// How often a silent peer is asked whether it is there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// How many of those may go unanswered. Long enough for a laptop that changes networks.
-const KEEPALIVE_MAX: usize = 6;
-
 /// How many times a client may be wrong about who it is.
 pub const ATTEMPTS_MAX: usize = 6;
 
@@ -175,8 +169,10 @@ pub fn server(key: PrivateKey, certificate: Certificate, clients: Clients) -> se
         preferred: preferred(SIGNATURES.into(), Cow::Borrowed(&[]), clients.macs()),
         max_auth_attempts: ATTEMPTS_MAX,
         inactivity_timeout: None,
-        keepalive_interval: Some(KEEPALIVE),
-        keepalive_max: KEEPALIVE_MAX,
+        // The kernel asks, on both legs (`Severer::wrap`): ten thousand idle sessions would wake us
+        // for nothing hundreds of times a second. OpenSSH's `ClientAliveInterval` is 0 as well.
+        keepalive_interval: None,
+        keepalive_max: 0,
         nodelay: true,
     }
 }
@@ -201,8 +197,7 @@ pub fn client(
         channel_buffer_size: CHANNEL_QUEUE,
         preferred,
         inactivity_timeout: None,
-        keepalive_interval: Some(KEEPALIVE),
-        // This leg is not read while too much waits to go down, so silence proves nothing.
+        keepalive_interval: None,
         keepalive_max: 0,
         nodelay: true,
         ..client::Config::default()

@@ -555,8 +555,7 @@ async fn part(
 
 async fn write_login(authority: &Authority, dir: &Path, dice: &mut Dice) {
     use std::os::unix::fs::PermissionsExt;
-    let seed = ca_seed();
-    let applicant = Applicant::create(&seed).unwrap();
+    let applicant = Applicant::create().unwrap();
     let principal = PrincipalName::parse("alice").unwrap();
     let (ssh, csr) = (
         applicant.ssh_public().unwrap(),
@@ -576,10 +575,6 @@ async fn write_login(authority: &Authority, dir: &Path, dice: &mut Dice) {
     fs::write(dir.join("pg.key"), applicant.tls_private().as_bytes()).unwrap();
     fs::set_permissions(dir.join("pg.key"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(dir.join("ca.pem"), authority.trust_bundle().x509_login_ca).unwrap();
-}
-
-fn ca_seed() -> zeroize::Zeroizing<[u8; 32]> {
-    zeroize::Zeroizing::new([9; 32])
 }
 
 /// The peak of this process' memory in KiB.

@@ -22,15 +22,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proxy::demo::signal;
-use russh::Channel;
-use russh::client::Msg;
+use russh::ChannelMsg;
 use tests::compare::{Bound, Line, median, percentile, told};
+use tests::crowd::{crowd_max, open_all};
 use tests::extra::lets_everybody_in;
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
-use tests::ssh::{Identity, SshClient};
+use tests::ssh::Identity;
 use tests::{argument, chosen};
-use tokio::task::JoinSet;
 
 /// How many bytes go there and back in one round of echoes.
 const ECHOES: usize = 500;
@@ -79,7 +78,7 @@ fn main() -> ExitCode {
 
 impl Bench {
     fn set() -> Self {
-        drop(rlimit::increase_nofile_limit(u64::MAX));
+        let files = rlimit::increase_nofile_limit(u64::MAX).expect("a limit on open files");
         eprintln!("setting the stage");
         let crossing = Crossing::set();
         let mib = u64::try_from(argument("--mib", 256)).expect("mebibytes are few");
@@ -89,7 +88,7 @@ impl Bench {
             crossing,
             rounds: argument("--rounds", 5),
             idle: argument("--idle", 200),
-            crowd: argument("--crowd", 10_000),
+            crowd: argument("--crowd", 10_000).min(crowd_max(files)),
             lines: Vec::new(),
             broken: Vec::new(),
         }
@@ -296,7 +295,7 @@ impl Bench {
                 let command = "echo up; exec sleep 3600";
                 channel.exec(true, command).await.expect("a command");
                 while let Some(message) = channel.wait().await {
-                    if matches!(message, russh::ChannelMsg::Data { .. }) {
+                    if matches!(message, ChannelMsg::Data { .. }) {
                         break;
                     }
                 }
@@ -327,7 +326,7 @@ impl Bench {
     /// More sessions than a real sshd has room for here, all of them idle.
     fn crowd(&mut self) {
         eprintln!(
-            "{} idle sessions, at a target that runs nothing",
+            "{} idle sessions (the limit on open files may allow no more), at a target that runs nothing",
             self.crowd
         );
         let world = &self.crossing.world;
@@ -363,7 +362,7 @@ impl Bench {
         self.lines.push(Line::alone(
             format!("memory of {} idle sessions, GiB (PSS)", self.crowd),
             grown,
-            Bound::AtMost(3.0),
+            Bound::AtMost(3.0 * as_float(self.crowd) / 1e4),
         ));
         self.lines.push(Line::alone(
             format!(
@@ -411,36 +410,6 @@ impl Bench {
             ));
         }
     }
-}
-
-/// Opens so many sessions, a few at a time, and gives back those that are open.
-async fn open_all(
-    identity: &Identity,
-    addr: SocketAddr,
-    user: &str,
-    count: usize,
-) -> Vec<(SshClient, Channel<Msg>)> {
-    let mut opening = JoinSet::new();
-    for number in 0..AT_ONCE.min(count) {
-        let (identity, user) = (identity.clone(), user.to_owned());
-        opening.spawn(async move {
-            let mut open = Vec::new();
-            for _ in (number..count).step_by(AT_ONCE) {
-                let (handle, let_in) = identity.login(addr, &user).await.ok()?;
-                let channel = handle.channel_open_session().await.ok()?;
-                channel.exec(true, "sleep").await.ok()?;
-                let_in.then(|| open.push((handle, channel)))?;
-            }
-            Some(open)
-        });
-    }
-    opening
-        .join_all()
-        .await
-        .into_iter()
-        .flatten()
-        .flatten()
-        .collect()
 }
 
 /// Reads a child's output to its end, and says how much it was.

@@ -17,7 +17,6 @@ use policies::{
 };
 use recorder::{Limits, Recorder, Seal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zeroize::Zeroizing;
 
 use crate::api::wire::{Challenge, RequestView};
 use crate::api::{Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, router, serve};
@@ -72,14 +71,11 @@ impl Seal for NoSeal {
     }
 }
 
-fn key(seed: u8) -> String {
-    Applicant::create(&Zeroizing::new([seed; 32]))
-        .unwrap()
-        .ssh_public()
-        .unwrap()
+fn key() -> String {
+    Applicant::create().unwrap().ssh_public().unwrap()
 }
 
-fn principal(name: &str, group: Option<&str>, seed: u8, clock: &Clock) -> Principal {
+fn principal(name: &str, group: Option<&str>, key: &str, clock: &Clock) -> Principal {
     Principal {
         name: name.parse().unwrap(),
         kind: PrincipalKind::Person,
@@ -87,7 +83,7 @@ fn principal(name: &str, group: Option<&str>, seed: u8, clock: &Clock) -> Princi
             .into_iter()
             .map(|group| group.parse().unwrap())
             .collect(),
-        keys: vec![registered_key(&key(seed)).unwrap()],
+        keys: vec![registered_key(key).unwrap()],
         added_at: clock.now(),
     }
 }
@@ -121,16 +117,17 @@ impl World {
             Recorder::open_dir(&recordings, Limits::default(), Arc::new(NoSeal)).unwrap();
 
         let store = Backend::memory();
-        let root = principal("root", Some("admins"), 1, &clock);
+        let root = principal("root", Some("admins"), &key(), &clock);
         bootstrap(&store, root, shipped(), &clock).await.unwrap();
         let broker = Broker::start(store, clock.clone(), Settings::default())
             .await
             .unwrap();
         let admin = caller("root");
-        let alice = principal("alice", Some("sre"), 2, &clock);
+        let alice_key = key();
+        let alice = principal("alice", Some("sre"), &alice_key, &clock);
         broker.add_principal(&admin, alice).await.unwrap();
         broker
-            .add_principal(&admin, principal("mallory", None, 3, &clock))
+            .add_principal(&admin, principal("mallory", None, &key(), &clock))
             .await
             .unwrap();
         broker.add_target(&admin, web1(&clock)).await.unwrap();
@@ -147,13 +144,13 @@ impl World {
             broker,
             router,
             dir,
-            alice_key: key(2),
+            alice_key,
         }
     }
 
     /// The DER of a login certificate for somebody.
     pub(super) async fn certificate(&self, name: &str) -> Vec<u8> {
-        let applicant = Applicant::create(&Zeroizing::new([9; 32])).unwrap();
+        let applicant = Applicant::create().unwrap();
         let principal: PrincipalName = name.parse().unwrap();
         let everyone = self.broker.principals(&caller("root")).unwrap();
         let mut known = everyone.iter().filter(|one| one.name == principal);
@@ -202,7 +199,7 @@ impl World {
             "public_key": public_key,
             "challenge": challenge,
             "signature": "not a signature",
-            "ssh_public_key": key(9),
+            "ssh_public_key": key(),
             "csr": "",
         });
         order.to_string()
@@ -279,7 +276,7 @@ fn web1(clock: &Clock) -> Target {
         name: "web1".parse().unwrap(),
         endpoint: Endpoint::Ssh(SshEndpoint {
             addr: "192.0.2.7:22".parse().unwrap(),
-            host_key: HostKeyPin::Keys { keys: vec![key(8)] },
+            host_key: HostKeyPin::Keys { keys: vec![key()] },
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
