@@ -99,8 +99,11 @@ pub struct PostgresBack {
 
 impl PostgresBack {
     fn new(tls: TlsStream<Ahead>, stopper: Option<Stopper>, key: Option<Issued>) -> Self {
-        let _key = key;
-        Self { tls, stopper, _key }
+        Self {
+            tls,
+            stopper,
+            _key: key,
+        }
     }
 }
 
@@ -157,10 +160,11 @@ impl Postgres {
         let source = newcomer.source().ip();
         let (tls, startup) = match greeting::hear(io, &shown.config).await? {
             Wanted::Session(tls, startup) => (*tls, startup),
-            Wanted::Cancel(key) => {
+            Wanted::Cancel(key, asker) => {
                 self.cancels
                     .request(source, &key, self.identify.now())
                     .await;
+                asker.close().await;
                 return Err(Refused::Answered);
             }
         };

@@ -21,6 +21,7 @@ mod hygiene;
 mod jumps;
 mod matrix;
 mod pg_clients;
+mod pg_matrix;
 mod pg_url;
 mod pg_wire;
 mod psql;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use tests::{World, pg, until, with_input};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{err, out};
 
@@ -210,4 +211,26 @@ async fn replication_and_fast_path_calls_are_refused() {
         !answers.iter().any(|answer| answer.kind == b'V'),
         "it was not called"
     );
+}
+
+/// libpq's `PQcancel` returns when the connection of its request is closed, and whoever called it goes on.
+#[tokio::test]
+async fn a_cancel_request_is_closed_when_it_has_been_dealt_with() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let addr = std::net::SocketAddr::from(([127, 0, 0, 1], world.doors().postgres));
+    let tls = pg::tls(&world.alice().state_dir());
+    let (mut client, answers) = pg::PgClient::login(addr, &tls, "app", "orders")
+        .await
+        .unwrap();
+    let key = answers.iter().find(|answer| answer.kind == b'K').unwrap();
+    let request = pg::sized(&[&80_877_102_u32.to_be_bytes()[..], &key.body].concat());
+    for _ in 0..10 {
+        let mut asker = tokio::net::TcpStream::connect(addr).await.unwrap();
+        asker.write_all(&request).await.unwrap();
+        assert_eq!(asker.read(&mut [0]).await.unwrap(), 0, "it is not answered");
+        // Nothing ran when it came; what runs after it is not meant.
+        let after = client.query("select pg_sleep(0.1)").await.unwrap();
+        assert_eq!(pg::kinds(&after), "TDCZ");
+    }
 }

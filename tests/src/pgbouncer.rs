@@ -26,28 +26,53 @@ impl PgBouncer {
     ///
     /// When it is not installed, or does not come up.
     pub fn start(server: &PostgresServer) -> Self {
+        let certificate = server.dir().join("server.crt");
+        let legs = format!(
+            "auth_type = trust\n\
+             client_tls_sslmode = require\n\
+             server_tls_sslmode = verify-ca\n\
+             server_tls_ca_file = {}\n",
+            certificate.display()
+        );
+        Self::listen(server, "127.0.0.1", &legs)
+    }
+
+    /// Starts one that lets in who shows a certificate of `client_ca` with the name of the role, and
+    /// reaches the server over its socket.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed, or does not come up.
+    pub fn with_certificates(server: &PostgresServer, client_ca: &Path) -> Self {
+        let legs = format!(
+            "auth_type = cert\n\
+             client_tls_sslmode = verify-full\n\
+             client_tls_ca_file = {}\n",
+            client_ca.display()
+        );
+        Self::listen(server, &server.dir().display().to_string(), &legs)
+    }
+
+    fn listen(server: &PostgresServer, host: &str, legs: &str) -> Self {
         let program = find();
         let port = free_port().expect("a free port");
         let dir = server.dir();
         let (certificate, target) = (dir.join("server.crt"), server.port());
         let settings = format!(
             "[databases]\n\
-             orders = host=127.0.0.1 port={target} dbname=orders\n\
+             orders = host={host} port={target} dbname=orders\n\
              [pgbouncer]\n\
              listen_addr = 127.0.0.1\n\
              listen_port = {port}\n\
              unix_socket_dir =\n\
-             auth_type = trust\n\
+             {legs}\
              auth_file = {dir}/pgbouncer.users\n\
              pool_mode = session\n\
              max_client_conn = 1000\n\
              default_pool_size = 300\n\
              ignore_startup_parameters = extra_float_digits\n\
-             client_tls_sslmode = require\n\
              client_tls_key_file = {dir}/server.key\n\
-             client_tls_cert_file = {certificate}\n\
-             server_tls_sslmode = verify-ca\n\
-             server_tls_ca_file = {certificate}\n",
+             client_tls_cert_file = {certificate}\n",
             dir = dir.display(),
             certificate = certificate.display(),
         );

@@ -91,11 +91,7 @@ impl Shown for Complaint {
             Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
             Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
             Self::Startup { what } => ("TG505", what.clone(), None),
-            Self::Parameter { name } => (
-                "TG511",
-                format!("the parameter \"{name}\" cannot be set while connecting through tidegate"),
-                Some(format!("connect without it, then: SET {name} = …")),
-            ),
+            Self::Parameter { name } => parameter(name),
             Self::Replication => ("TG512", "replication is not allowed through tidegate".to_owned(), None),
             Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate ls pg".to_owned())),
             Self::TwoTargets { host, database } => two_targets(host, database),
@@ -136,6 +132,17 @@ impl Shown for Complaint {
         };
         Words { code, what, hint }
     }
+}
+
+fn parameter(name: &str) -> (&'static str, String, Option<String>) {
+    let hint = match name {
+        // libpq's `options` and `PGOPTIONS` hold settings of any names.
+        "options" => "connect without it (unset PGOPTIONS), then set what it set: SET work_mem = …"
+            .to_owned(),
+        _setting => format!("connect without it, then: SET {name} = …"),
+    };
+    let what = format!("the parameter \"{name}\" cannot be set while connecting through tidegate");
+    ("TG511", what, Some(hint))
 }
 
 fn two_targets(host: &str, database: &str) -> (&'static str, String, Option<String>) {

@@ -52,7 +52,12 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// Creates a cluster, starts it, waits until it answers and runs the set-up.
     pub fn start(options: &PostgresOptions<'_>) -> Result<Self, StartError> {
-        let bin = binaries()?;
+        Self::start_from(&binaries()?, options)
+    }
+
+    /// The same with the programs of a folder of one's own choice: `initdb`, `postgres`, `psql` and
+    /// `pg_isready`, which the account `postgres` must be able to run.
+    pub fn start_from(bin: &Path, options: &PostgresOptions<'_>) -> Result<Self, StartError> {
         let dir = options.dir;
         write_tls(options)?;
         give_to_postgres(dir)?;
@@ -67,14 +72,14 @@ impl PostgresServer {
         prepare(initdb)?;
         write_rules(options)?;
         give_to_postgres(dir)?;
-        let (daemon, port) = Self::listen_somewhere(options, &bin)?;
+        let (daemon, port) = Self::listen_somewhere(options, bin)?;
         let path = dir.join("server.crt");
         let certificate_pem =
             fs::read_to_string(&path).map_err(|source| StartError::Prepare { path, source })?;
         let server = Self {
             daemon,
             port,
-            bin,
+            bin: bin.to_owned(),
             dir: dir.to_owned(),
             certificate_pem,
         };

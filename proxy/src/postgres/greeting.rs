@@ -37,7 +37,27 @@ pub(crate) enum Wanted {
     /// A session.
     Session(Box<ClientTls>, Startup),
     /// That something be cancelled.
-    Cancel(BackendKey),
+    Cancel(BackendKey, Asker),
+}
+
+/// Who asks for something to be cancelled, and waits for us to close: that is how a client knows that its
+/// request has been dealt with (libpq's `PQcancel`). Closed earlier, the request might still hit what
+/// the client does next.
+pub(crate) enum Asker {
+    /// In clear, as libpq up to version 16 asks.
+    Clear(Severable),
+    /// Over TLS.
+    Tls(Box<ClientTls>),
+}
+
+impl Asker {
+    /// Closes in order; newer clients take anything else for a failure (libpq's `PQcancelPoll`).
+    pub(crate) async fn close(self) {
+        let _closed_either_way = match self {
+            Self::Clear(mut io) => io.shutdown().await,
+            Self::Tls(mut tls) => tls.shutdown().await,
+        };
+    }
 }
 
 /// I/O of which the first byte has been read already.
@@ -131,7 +151,7 @@ pub(crate) async fn hear(mut io: Severable, config: &Arc<ServerConfig>) -> Resul
                 asked_gss = true;
             }
             Ok(Opening::Gss) => return Err(Refused::Violation("Kerberos asked for twice")),
-            Ok(Opening::Cancel(key)) => return Ok(Wanted::Cancel(key)),
+            Ok(Opening::Cancel(key)) => return Ok(Wanted::Cancel(key, Asker::Clear(io))),
             Ok(Opening::Session(_)) => {
                 farewell(&mut io, &Complaint::Plaintext.words(), say::NOT_AUTHORIZED).await;
                 return Err(Refused::Answered);
@@ -152,7 +172,7 @@ async fn secured(io: Begun, config: &Arc<ServerConfig>, direct: bool) -> Result<
     let first = tls.read_u8().await.map_err(Refused::Greeting)?;
     match opening(first, &mut tls).await? {
         Ok(Opening::Session(startup)) => Ok(Wanted::Session(Box::new(tls), startup)),
-        Ok(Opening::Cancel(key)) => Ok(Wanted::Cancel(key)),
+        Ok(Opening::Cancel(key)) => Ok(Wanted::Cancel(key, Asker::Tls(Box::new(tls)))),
         Ok(Opening::Tls | Opening::Gss) => {
             Err(Refused::Violation("encryption asked for inside TLS"))
         }

@@ -1,0 +1,195 @@
+//! The PostgreSQL matrix of `docs/clients.md`: clients by what they do, every cell run for real
+//! against the same server directly and through tidegate.
+//!
+//! What is refused, cut or redacted is told elsewhere; here everything is permitted and nothing may be
+//! noticed. A few clients against Debian's server are part of every run, the others and the other
+//! servers of `tests/run --all`, which installs them.
+
+mod cases;
+mod cell;
+mod clients;
+mod field;
+mod record;
+
+use std::sync::Mutex;
+use std::thread;
+
+use cases::Case;
+use clients::{CLIENTS, Client};
+use field::{Field, Road, Server, VERSIONS};
+
+/// How many cells are run at once.
+const ABREAST: usize = 3;
+
+type Job<'a> = (&'a Server, &'a Client, Case);
+
+/// Runs every cell of these clients, and fails with every difference at once.
+fn nothing_is_noticed(field: &Field, clients: &[Client]) {
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    for client in clients {
+        cell::prepare(field, client);
+        for server in field.servers() {
+            if server.version > client.newest {
+                say(&format!(
+                    "LEFT OUT {}: {} does not talk to it",
+                    server.title, client.name
+                ));
+                continue;
+            }
+            jobs.extend(client.cases.iter().map(|case| (server, client, *case)));
+        }
+    }
+    jobs.reverse();
+    let (jobs, wrong) = (Mutex::new(jobs), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..ABREAST {
+            scope.spawn(|| work(field, &jobs, &wrong));
+        }
+    });
+    let wrong = wrong.into_inner().expect("nobody panicked");
+    assert!(
+        wrong.is_empty(),
+        "{} cells differ:\n\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn work(field: &Field, jobs: &Mutex<Vec<Job<'_>>>, wrong: &Mutex<Vec<String>>) {
+    loop {
+        let next = jobs.lock().expect("nobody panicked").pop();
+        let Some((server, client, case)) = next else {
+            return;
+        };
+        let (found, [direct, through]) = cell::check(field, server, client, case);
+        let cell = format!("{} · {} · {}", server.title, client.name, case.told().title);
+        let verdict = if found.is_none() {
+            "ok     "
+        } else {
+            "DIFFERS"
+        };
+        say(&format!(
+            "{verdict} {cell} (direct {direct:.1?}, through {through:.1?})"
+        ));
+        if let Some(found) = found {
+            wrong
+                .lock()
+                .expect("nobody panicked")
+                .push(format!("{cell}\n{found}"));
+        }
+    }
+}
+
+/// Says something to whoever reads the test's output.
+#[expect(clippy::print_stdout, reason = "a long test says where it is")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// The table of `docs/clients.md`: what is run.
+fn table() -> String {
+    let mut text = String::from("| |");
+    for client in CLIENTS {
+        text.push_str(&[" ", client.name, " |"].concat());
+    }
+    text.push_str("\n|---|");
+    text.push_str(&":-:|".repeat(CLIENTS.len()));
+    for (case, told) in cases::CASES {
+        text.push_str(&["\n| ", told.title, " |"].concat());
+        for client in CLIENTS {
+            let does = client.cases.contains(case);
+            text.push_str(if does { " ✔ |" } else { " |" });
+        }
+    }
+    text
+}
+
+#[test]
+fn the_table_of_databases_that_people_read_is_the_one_that_is_run() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/clients.md");
+    let document = std::fs::read_to_string(path).expect("it is there");
+    let want = table();
+    assert!(
+        document.contains(&want),
+        "docs/clients.md has another table than:\n{want}"
+    );
+}
+
+/// The clients of every run.
+const USUAL: &[Client] = &[
+    clients::PSQL,
+    clients::PGBENCH,
+    clients::PSYCOPG,
+    clients::ASYNCPG,
+    clients::NODE,
+];
+
+#[test]
+fn the_usual_clients_of_postgresql_notice_nothing() {
+    nothing_is_noticed(&Field::set(), USUAL);
+}
+
+#[test]
+#[ignore = "long: the other clients are installed"]
+fn all_clients_of_postgresql_notice_nothing() {
+    nothing_is_noticed(&Field::set(), CLIENTS);
+}
+
+#[test]
+#[ignore = "long: the other servers are installed"]
+fn all_clients_notice_nothing_with_other_versions() {
+    nothing_is_noticed(&Field::set().with_versions(VERSIONS), CLIENTS);
+}
+
+#[test]
+#[ignore = "long: pgbouncer is installed"]
+fn all_clients_notice_nothing_before_pgbouncer() {
+    nothing_is_noticed(&Field::set().behind_pgbouncer(), CLIENTS);
+}
+
+#[test]
+fn every_statement_that_the_server_logs_is_in_the_recording() {
+    let field = Field::set();
+    let server = field.servers().first().expect("there is a server");
+    for (client, case) in [
+        (clients::PSQL, Case::Simple),
+        (clients::PSQL, Case::Error),
+        (clients::PSQL, Case::Multi),
+        (clients::PSQL, Case::Portal),
+        (clients::PSQL, Case::CopyIn),
+        (clients::PGBENCH, Case::Reuse),
+        (clients::PSYCOPG, Case::Pipeline),
+        (clients::PSYCOPG, Case::Reuse),
+        (clients::ASYNCPG, Case::Types),
+        (clients::ASYNCPG, Case::Savepoint),
+        (clients::NODE, Case::Portal),
+    ] {
+        let seen = cell::run(
+            &field,
+            server,
+            Road::Through,
+            (case.told().word, "logged"),
+            client.script,
+        );
+        assert!(
+            seen.out.contains(client.sign),
+            "{}: {}",
+            client.name,
+            seen.told()
+        );
+    }
+    let recorded = record::recorded(field.world());
+    let logged = record::logged(&record::log(field.world()), proxy::demo::ROLE);
+    assert!(logged.len() > 500, "{} statements are logged", logged.len());
+    let missing: Vec<&String> = logged
+        .iter()
+        .filter(|statement| !recorded.contains(&record::dense(statement)))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {} are not recorded, for example {:?}",
+        missing.len(),
+        logged.len(),
+        missing.first()
+    );
+}

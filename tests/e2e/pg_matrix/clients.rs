@@ -1,0 +1,309 @@
+//! The columns of the PostgreSQL matrix: programs that people have, and how each is run.
+
+use super::cases::Case;
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    /// Its name in `docs/clients.md`.
+    pub(super) name: &'static str,
+    /// A script that succeeds where its program is there; without one, `tests/pg-clients all` has not
+    /// been run.
+    pub(super) prepare: &'static str,
+    /// The script of all its cells, which reads `$CASE`.
+    pub(super) script: &'static str,
+    /// What a script that worked ends with. Empty where its output is the proof.
+    pub(super) sign: &'static str,
+    /// The newest server that it gets along with directly.
+    pub(super) newest: u32,
+    /// What it can do. What is not here it has no way to do.
+    pub(super) cases: &'static [Case],
+}
+
+const ANY: u32 = u32::MAX;
+
+/// All of what a driver does; those that cannot do something have a list of their own.
+const DRIVER: &[Case] = &[
+    Case::Connect,
+    Case::Simple,
+    Case::Extended,
+    Case::Reuse,
+    Case::Binary,
+    Case::Nulls,
+    Case::LargeRow,
+    Case::LargeResult,
+    Case::CopyOut,
+    Case::CopyIn,
+    Case::CopyFail,
+    Case::Notice,
+    Case::Listen,
+    Case::Portal,
+    Case::Error,
+    Case::Pipeline,
+    Case::Cancel,
+    Case::Multi,
+    Case::Savepoint,
+    Case::Types,
+    Case::Settings,
+    Case::Sessions,
+];
+
+pub(super) const PSQL: Client = Client {
+    name: "psql",
+    prepare: "psql --version",
+    script: include_str!("psql.sh"),
+    sign: "",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Cancel,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Sessions,
+    ],
+};
+
+pub(super) const PGBENCH: Client = Client {
+    name: "pgbench",
+    prepare: "pgbench --version",
+    script: include_str!("pgbench.sh"),
+    sign: "actually processed: ",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Error,
+        Case::Pipeline,
+        Case::Sessions,
+    ],
+};
+
+/// `pg_dump` refuses servers that are newer than itself.
+pub(super) const DUMP: Client = Client {
+    name: "pg_dump, pg_restore",
+    prepare: "pg_dump --version && pg_restore --version",
+    script: include_str!("dump.sh"),
+    sign: "20000|",
+    newest: 15,
+    cases: &[Case::Dump, Case::DumpParallel],
+};
+
+pub(super) const PSYCOPG: Client = Client {
+    name: "psycopg 3 (libpq 18)",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import psycopg; assert psycopg.pq.version() >= 180000'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/psycopg3_client.py""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: DRIVER,
+};
+
+pub(super) const PSYCOPG_15: Client = Client {
+    name: "psycopg 3 (libpq 15)",
+    prepare: r#"PSYCOPG_IMPL=python "$CLIENTS/pg/bin/python" -c 'import psycopg'"#,
+    script: r#"PSYCOPG_IMPL=python "$CLIENTS/pg/bin/python" "$SCRIPTS/psycopg3_client.py""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: DRIVER,
+};
+
+pub(super) const ASYNCPG: Client = Client {
+    name: "asyncpg",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import asyncpg'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/asyncpg_client.py""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Binary,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Cancel,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Sessions,
+    ],
+};
+
+pub(super) const NODE: Client = Client {
+    name: "node-postgres",
+    prepare: r#"node --version && [ -d "$CLIENTS/pg-node/node_modules/pg-cursor" ]"#,
+    script: r#"node "$SCRIPTS/pg_client.js""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Binary,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Pipeline,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Sessions,
+    ],
+};
+
+pub(super) const PSYCOPG_2: Client = Client {
+    name: "psycopg 2",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import psycopg2'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/psycopg2_client.py""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Cancel,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Sessions,
+    ],
+};
+
+pub(super) const SQLALCHEMY: Client = Client {
+    name: "SQLAlchemy",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import sqlalchemy, psycopg'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/mappers_client.py" sqlalchemy"#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Simple,
+        Case::Portal,
+        Case::Error,
+        Case::Savepoint,
+        Case::Types,
+        Case::Sessions,
+    ],
+};
+
+pub(super) const DJANGO: Client = Client {
+    name: "Django",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import django, psycopg'"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/mappers_client.py" django"#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Simple,
+        Case::Portal,
+        Case::Error,
+        Case::Savepoint,
+        Case::Types,
+    ],
+};
+
+/// It reads its key in DER, and its classes from `$TOOLS`.
+pub(super) const PGJDBC: Client = Client {
+    name: "pgjdbc",
+    prepare: r#"javac -d "$TOOLS" -cp /usr/share/java/postgresql.jar "$SCRIPTS/Jdbc.java""#,
+    script: r#"openssl pkcs8 -topk8 -nocrypt -in "$PGSSLKEY" -outform DER -out key.pk8 &&
+        DERKEY=$PWD/key.pk8 java -Xmx1g -XX:TieredStopAtLevel=1 -cp "$TOOLS:/usr/share/java/postgresql.jar" Jdbc"#,
+    sign: "done\n",
+    newest: ANY,
+    cases: DRIVER,
+};
+
+pub(super) const PSQLODBC: Client = Client {
+    name: "psqlODBC",
+    prepare: r#""$CLIENTS/pg/bin/python" -c 'import pyodbc' && [ -e /usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so ]"#,
+    script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/odbc_client.py""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::Portal,
+        Case::Error,
+        Case::Savepoint,
+        Case::Types,
+    ],
+};
+
+pub(super) const DBD_PG: Client = Client {
+    name: "DBD::Pg",
+    prepare: "/usr/bin/perl -MDBD::Pg -e1",
+    script: r#"/usr/bin/perl "$SCRIPTS/dbi_client.pl""#,
+    sign: "done\n",
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Binary,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Cancel,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Sessions,
+    ],
+};
+
+/// Every column, in the order of the table.
+pub(super) const CLIENTS: &[Client] = &[
+    PSQL, PGBENCH, DUMP, PSYCOPG, PSYCOPG_15, PSYCOPG_2, ASYNCPG, SQLALCHEMY, DJANGO, NODE, PGJDBC,
+    PSQLODBC, DBD_PG,
+];

@@ -1,0 +1,248 @@
+//! Where cells are run: PostgreSQL servers that alice reaches directly and through tidegate, both
+//! times with a client certificate.
+//!
+//! The direct way needs an authority of its own, since tidegate hands its certificates for targets to
+//! nobody. Each server trusts both.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proxy::demo::{PostgresOptions, PostgresServer, ROLE, Scratch, Signals};
+use tests::pgbouncer::PgBouncer;
+use tests::{Setting, World};
+
+/// The versions that `tests/pg-clients all` brings; the world's own is Debian's.
+pub(super) const VERSIONS: &[u32] = &[13, 14, 16, 17, 18];
+
+/// Debian's, which the world starts.
+pub(super) const DEBIAN: u32 = 15;
+
+/// What is in a database: what the world has, and room for what cases make.
+const TABLES: &str = "create role app login;
+create table orders (id int primary key, item text not null);
+insert into orders select n, 'item ' || n from generate_series(1, 1000) n;
+grant select, insert, update, delete on orders to app;";
+
+const ROOM: &str = "grant create on database orders to app; grant all on schema public to app";
+
+/// Which way a client takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Road {
+    /// To the server.
+    Direct,
+    /// Through tidegate.
+    Through,
+}
+
+/// One server of the field.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Its name for people.
+    pub(super) title: String,
+    /// PostgreSQL's major version.
+    pub(super) version: u32,
+    /// What tidegate calls it.
+    target: String,
+    /// Where it listens itself.
+    port: u16,
+    /// What it shows.
+    certificate: PathBuf,
+}
+
+/// The stage of all cells of a test.
+#[derive(Debug)]
+pub(super) struct Field {
+    // Dropped in this order: who talks first, the directory last.
+    world: World,
+    pooler: Option<PgBouncer>,
+    running: Vec<PostgresServer>,
+    servers: Vec<Server>,
+    scratch: Scratch,
+}
+
+impl Field {
+    /// Debian's server alone.
+    pub(super) fn set() -> Self {
+        let scratch = Scratch::create("tidegate-pg-matrix").expect("a directory");
+        let world = World::with(&Setting {
+            postgres: "log_statement = all\nlog_line_prefix = '%u|'\nmax_connections = 200",
+            ..Setting::default()
+        });
+        authority(scratch.path());
+        world.sql(ROOM);
+        let mut field = Self {
+            servers: Vec::new(),
+            running: Vec::new(),
+            pooler: None,
+            world,
+            scratch,
+        };
+        let own = field.world.postgres();
+        trust(own, &field.scratch);
+        let own = Server {
+            title: format!("PostgreSQL {DEBIAN}"),
+            version: DEBIAN,
+            target: "orders".to_owned(),
+            port: own.port(),
+            certificate: own.certificate_path(),
+        };
+        field.servers.push(own);
+        field.world.grant_pg("1h");
+        field
+    }
+
+    /// The other versions beside it.
+    pub(super) fn with_versions(mut self, versions: &[u32]) -> Self {
+        for version in versions {
+            let server = self.start(*version);
+            let target = format!("pg{version}");
+            self.add(&target, server.port());
+            self.servers.push(Server {
+                title: format!("PostgreSQL {version}"),
+                version: *version,
+                target,
+                port: server.port(),
+                certificate: server.certificate_path(),
+            });
+            self.running.push(server);
+        }
+        self
+    }
+
+    /// A pgbouncer in front of Debian's server, in place of it.
+    pub(super) fn behind_pgbouncer(mut self) -> Self {
+        let server = self.world.postgres();
+        let pooler = PgBouncer::with_certificates(server, &server.dir().join("client_ca.pem"));
+        let (port, certificate) = (pooler.port(), server.certificate_path());
+        self.pooler = Some(pooler);
+        self.add("pooled", port);
+        self.servers = vec![Server {
+            title: format!("pgbouncer before PostgreSQL {DEBIAN}"),
+            version: DEBIAN,
+            target: "pooled".to_owned(),
+            port,
+            certificate,
+        }];
+        self
+    }
+
+    /// The servers to be talked to.
+    pub(super) fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// The world around them.
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Room for the files of the cells.
+    pub(super) fn dir(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// What a script is told of its world, besides its own directory.
+    pub(super) fn surroundings(&self, server: &Server, road: Road) -> Vec<(&'static str, String)> {
+        let path = |path: PathBuf| path.display().to_string();
+        let own = |name: &str| path(self.dir().join(name));
+        let login = |name: &str| path(self.world.alice().state_dir().join(name));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (port, database, certificate, key, ca) = match road {
+            Road::Direct => (
+                server.port,
+                "orders".to_owned(),
+                own("direct.crt"),
+                own("direct.key"),
+                path(server.certificate.clone()),
+            ),
+            Road::Through => (
+                self.world.doors().postgres,
+                server.target.clone(),
+                login("pg.crt"),
+                login("pg.key"),
+                login("ca.pem"),
+            ),
+        };
+        vec![
+            ("PGHOST", "localhost".to_owned()),
+            ("PGPORT", port.to_string()),
+            ("PGDATABASE", database),
+            ("PGUSER", ROLE.to_owned()),
+            ("PGSSLMODE", "verify-full".to_owned()),
+            ("PGSSLCERT", certificate),
+            ("PGSSLKEY", key),
+            ("PGSSLROOTCERT", ca),
+            ("SCRIPTS", path(root.join("e2e/pg_matrix"))),
+            ("CLIENTS", path(root.join("../target/clients"))),
+            ("TOOLS", own("tools")),
+        ]
+    }
+
+    fn start(&self, version: u32) -> PostgresServer {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let bin = root.join(format!("../target/clients/postgres/{version}/bin"));
+        let bin = bin.canonicalize().unwrap_or(bin);
+        assert!(
+            bin.join("postgres").exists(),
+            "PostgreSQL {version} is not there; type: tests/pg-clients all"
+        );
+        let dir = self.scratch.private(&format!("pg{version}"));
+        let options = PostgresOptions {
+            dir: &dir.expect("a directory"),
+            client_ca: Some(&self.world.trust().x509_target_ca),
+            roles: &[ROLE],
+            setup: &format!("{TABLES}\n{ROOM}"),
+            database: "orders",
+            rules: "",
+            extra: "log_statement = all",
+            signals: Signals::Shared,
+        };
+        let server = PostgresServer::start_from(&bin, &options).expect("it starts");
+        trust(&server, &self.scratch);
+        server
+    }
+
+    /// Bob adds a target, and alice is let in there.
+    fn add(&self, target: &str, port: u16) {
+        let addr = format!("127.0.0.1:{port}");
+        let line = [
+            "tidegate", "target", "add", "pg", target, "--addr", &addr, "--dbname", "orders",
+            "--role", ROLE, "--label", "env=dev",
+        ];
+        self.world.bob().run(&line).expect("bob adds a target");
+        self.world.grant(target, ROLE, "1h");
+    }
+}
+
+/// An authority of the direct way's own, and a certificate for the role that alice uses.
+fn authority(dir: &Path) {
+    let line = format!(
+        "cd '{dir}' && mkdir tools && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+         -subj '/CN=direct' -keyout direct-ca.key -out direct-ca.pem 2>&1 && \
+         openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN={ROLE}' -keyout direct.key -out direct.csr 2>&1 && \
+         openssl x509 -req -in direct.csr -CA direct-ca.pem -CAkey direct-ca.key -CAcreateserial -days 2 -out direct.crt 2>&1 && \
+         chmod 600 direct.key",
+        dir = dir.display()
+    );
+    let made = Command::new("bash").args(["-c", &line]).output();
+    let made = made.expect("bash runs");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stdout)
+    );
+}
+
+/// Has a server believe that authority too.
+fn trust(server: &PostgresServer, scratch: &Scratch) {
+    let path = server.dir().join("client_ca.pem");
+    let mut trusted = fs::read_to_string(&path).expect("the server trusts tidegate");
+    trusted.push('\n');
+    trusted.push_str(
+        &fs::read_to_string(scratch.path().join("direct-ca.pem")).expect("it has been made"),
+    );
+    fs::write(&path, trusted).expect("room");
+    let again = server.run_sql("postgres", "select pg_reload_conf()");
+    assert_eq!(again.expect("it reads its settings again"), "t");
+}

@@ -1,0 +1,66 @@
+"""psqlODBC does $CASE, under pyodbc and unixODBC."""
+import hashlib, os
+import pyodbc
+
+E = os.environ
+# psqlODBC hands options that it does not know to libpq through `pqopt`.
+LINE = ("Driver=/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so;Server={PGHOST};Port={PGPORT};Database={PGDATABASE};Username={PGUSER};SSLmode=verify-full;"
+        "pqopt={{sslcert={PGSSLCERT} sslkey={PGSSLKEY} sslrootcert={PGSSLROOTCERT}}}").format(**E)
+
+def connect(more="", **options):
+    return pyodbc.connect(LINE + more, autocommit=True, **options)
+
+def ask(c, query, *values):
+    cur = c.execute(query, *values)
+    return [tuple(row) for row in cur.fetchall()] if cur.description else cur.rowcount
+
+def fails(c, *query):
+    try:
+        print("worked", ask(c, *query))
+    except pyodbc.Error as error:
+        print(*error.args)
+
+def md5(data):
+    return hashlib.md5(repr(data).encode()).hexdigest()
+
+def main(c, case):
+    if case == "connect":
+        print(ask(c, "select current_user, session_user, current_database()"), c.getinfo(pyodbc.SQL_DBMS_VER), c.getinfo(pyodbc.SQL_DBMS_NAME))
+    elif case == "simple":
+        print(ask(c, "select 42"), ask(c, "create temp table t (a int)"), ask(c, "insert into t values (1), (2)"))
+    elif case == "extended":
+        print(ask(c, "select ?::int + ?::int, ?::text", 1, 2, "x"))
+        fails(c, "select 1 / ?::int", 0)
+        fails(c, "select ?::uuid", "no")
+    elif case == "reuse":
+        cur = c.cursor()
+        print([cur.execute("select item from orders where id = ?", n).fetchone()[0] for n in range(1, 30)])
+    elif case == "nulls":
+        print(ask(c, "select ?::text, '', null::int", None))
+    elif case == "large_row":
+        print(md5(ask(c, "select repeat('y', 2000000)")))
+    elif case == "large_result":
+        print(md5(ask(c, "select n, md5(n::text) from generate_series(1, 100000) n")))
+    elif case == "portal":
+        d = connect(";UseDeclareFetch=1;Fetch=7")
+        d.autocommit = False
+        print(sum(row[0] for row in d.execute("select generate_series(1, 1000)")))
+    elif case == "error":
+        c.autocommit = False
+        fails(c, "select nothing")
+        fails(c, "select 1")
+        c.rollback()
+        print(ask(c, "select 2"))
+    elif case == "savepoint":
+        c.autocommit = False
+        ask(c, "create temp table t (n int)"), ask(c, "savepoint a")
+        fails(c, "select 1/0")
+        ask(c, "rollback to a"), ask(c, "insert into t values (2)")
+        c.commit()
+        print(ask(c, "select * from t"))
+    elif case == "types":
+        print([tuple(row)[1:] for row in c.cursor().columns("orders")], [tuple(row)[1:] for row in c.cursor().primaryKeys("orders")])
+        print(ask(c, "select 1.5::numeric(5,2), true, date '2026-01-01', '\\x00ff'::bytea, 'x'::varchar(3)"))
+
+main(connect(), E["CASE"])
+print("done")
