@@ -126,6 +126,13 @@ pub enum Invalid {
         /// Which.
         role: Login,
     },
+    /// A login, or the one that makes accounts, cannot be the name of a Unix group or account.
+    NoUnixName {
+        /// Which.
+        login: Login,
+    },
+    /// A target is entered with a standing credential, and grants should have accounts there.
+    StandingAccounts,
     /// The policies hold mistakes.
     Policies {
         /// Each with file, line and advice, as it is to be printed.
@@ -158,9 +165,19 @@ impl Shown for Invalid {
                     "`{role}` makes the roles of grants, or is called like one, so nobody may ask for it"
                 ),
                 Some(
-                    "give --role and --admin-role different roles, and none that begins with tg_"
+                    "ask for others than --admin-role or --accounts, and for none that begins with tg_ or tg-"
                         .to_owned(),
                 ),
+            ),
+            Self::NoUnixName { login } => (
+                "TG528",
+                format!("`{login}` can be no group or account of a Unix system, and --accounts needs such names"),
+                Some("use lower-case letters, digits, _ and -, at most 32".to_owned()),
+            ),
+            Self::StandingAccounts => (
+                "TG529",
+                "accounts are made with a certificate, and this target is entered with something that lasts".to_owned(),
+                Some("leave --accounts out, or have its sshd trust tidegate's CA".to_owned()),
             ),
             Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
             Self::Wayless(wayless) => (
