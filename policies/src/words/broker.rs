@@ -162,7 +162,7 @@ impl Shown for Invalid {
             Self::AdminAsked { role } => (
                 "TG527",
                 format!(
-                    "`{role}` makes the roles of grants, or is called like one, so nobody may ask for it"
+                    "`{role}` makes the roles or accounts of grants, or is called like one, so nobody may ask for it"
                 ),
                 Some(
                     "ask for others than --admin-role or --accounts, and for none that begins with tg_ or tg-"
@@ -170,12 +170,12 @@ impl Shown for Invalid {
                 ),
             ),
             Self::NoUnixName { login } => (
-                "TG528",
+                "TG529",
                 format!("`{login}` can be no group or account of a Unix system, and --accounts needs such names"),
                 Some("use lower-case letters, digits, _ and -, at most 32".to_owned()),
             ),
             Self::StandingAccounts => (
-                "TG529",
+                "TG530",
                 "accounts are made with a certificate, and this target is entered with something that lasts".to_owned(),
                 Some("leave --accounts out, or have its sshd trust tidegate's CA".to_owned()),
             ),
