@@ -181,7 +181,8 @@ async fn the_certificate_that_makes_accounts_can_do_nothing_else() {
     let passphrase = std::fs::read_to_string(world.config_dir().join("passphrase"));
     let passphrase = passphrase.expect("a passphrase");
     let passphrase = ca::Passphrase::parse(&passphrase).expect("a passphrase");
-    let authority = Authority::open(&world.state_dir().join("authority"), &passphrase).expect("keys");
+    let authority =
+        Authority::open(&world.state_dir().join("authority"), &passphrase).expect("keys");
     let (target, admin) = (
         TargetName::parse("acct1").unwrap(),
         Login::parse("root").unwrap(),

@@ -140,6 +140,24 @@ pub enum Invalid {
     },
 }
 
+fn no_unix_name(login: &Login) -> Words {
+    Words::new(
+        "TG529",
+        format!(
+            "`{login}` can be no group or account of a Unix system, and --accounts needs such names"
+        ),
+    )
+    .hint("use lower-case letters, digits, _ and -, at most 32")
+}
+
+fn standing_accounts() -> Words {
+    Words::new(
+        "TG530",
+        "accounts are made with a certificate, and this target is entered with something that lasts",
+    )
+    .hint("leave --accounts out, or have its sshd trust tidegate's CA")
+}
+
 impl Shown for Invalid {
     fn words(&self) -> Words {
         let (code, what, hint) = match self {
@@ -169,16 +187,8 @@ impl Shown for Invalid {
                         .to_owned(),
                 ),
             ),
-            Self::NoUnixName { login } => (
-                "TG529",
-                format!("`{login}` can be no group or account of a Unix system, and --accounts needs such names"),
-                Some("use lower-case letters, digits, _ and -, at most 32".to_owned()),
-            ),
-            Self::StandingAccounts => (
-                "TG530",
-                "accounts are made with a certificate, and this target is entered with something that lasts".to_owned(),
-                Some("leave --accounts out, or have its sshd trust tidegate's CA".to_owned()),
-            ),
+            Self::NoUnixName { login } => return no_unix_name(login),
+            Self::StandingAccounts => return standing_accounts(),
             Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
             Self::Wayless(wayless) => (
                 "TG526",

@@ -220,14 +220,9 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let entry = secret
         .as_ref()
         .map_or(Entry::Certificate, |secret| secret.entry);
-    let host_key = match (args.host_ca, args.host_key) {
-        (Some(key), _) => HostKeyPin::Authority { key },
-        (None, keys) if !keys.is_empty() => HostKeyPin::Keys { keys },
-        (None, _) => {
-            let how = (jump.as_ref(), algorithms);
-            looked_at(context, &args.common.addr, how).await?
-        }
-    };
+    let how = (jump.as_ref(), algorithms);
+    let given = (args.host_ca, args.host_key);
+    let host_key = pin(context, given, (&args.common.addr, how)).await?;
     let login = args
         .login
         .first()
@@ -263,6 +258,19 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;
     Ok(())
+}
+
+/// How the server proves itself: as was given, or by the keys that it shows now.
+async fn pin(
+    context: &Context,
+    (host_ca, host_keys): (Option<String>, Vec<String>),
+    (addr, how): (&HostPort, (Option<&Jump>, Algorithms)),
+) -> Result<HostKeyPin, Failure> {
+    match host_ca {
+        Some(key) => Ok(HostKeyPin::Authority { key }),
+        None if host_keys.is_empty() => looked_at(context, addr, how).await,
+        None => Ok(HostKeyPin::Keys { keys: host_keys }),
+    }
 }
 
 fn spoken(legacy: bool) -> Algorithms {
