@@ -13,7 +13,7 @@ use crate::rand_core::CryptoRng;
 /// The bastion asks for an identity of its own.
 pub struct HostOrder<'a> {
     /// The names and addresses that it goes by: host names or IP addresses, at least one, without
-    /// wildcards.
+    /// wildcards. A TLS identity may have `*.pg.NAME` beside `NAME`.
     pub names: &'a [String],
     /// What time it is.
     pub now: Timestamp,

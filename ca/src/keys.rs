@@ -261,7 +261,12 @@ impl Keys {
             })?;
             Anchor::read(key, &pem).map_err(|_refused| OpenError::Certificate { path })
         };
-        let ssh_host = if KeyName::SshHost.path(dir).exists() {
+        let path = KeyName::SshHost.path(dir);
+        // What cannot be looked at is not taken for missing: clients would be shown another key.
+        let kept = path
+            .try_exists()
+            .map_err(|source| OpenError::Read { path, source })?;
+        let ssh_host = if kept {
             let private = file::read(dir, KeyName::SshHost, passphrase)?;
             let known = private.algorithm() == Algorithm::Ed25519;
             known

@@ -205,7 +205,15 @@ impl Profile {
                     names.is_empty().then_some(()).ok_or(IssueError::Names)?;
                     self.allows_names(std::slice::from_ref(common_name))
                 }
-                Names::Hosts => self.allows_names(names),
+                Names::Hosts => {
+                    let plain = |name: &&String| !is_below_own(name, names);
+                    let plain: Vec<String> = names.iter().filter(plain).cloned().collect();
+                    // Each of its own names may have one wildcard below it.
+                    (names.len() <= plain.len().saturating_mul(2))
+                        .then_some(())
+                        .ok_or(IssueError::Names)?;
+                    self.allows_names(&plain)
+                }
             },
         }
     }
@@ -240,6 +248,15 @@ impl Profile {
 fn is_account(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '$');
     (1..=64).contains(&name.len()) && !name.starts_with('-') && name.chars().all(plain)
+}
+
+/// Whether this is `*.pg.NAME`, the names under which clients of PostgreSQL call the targets of a bastion
+/// that is called `NAME` by the same certificate. There is no other wildcard.
+fn is_below_own(name: &str, names: &[String]) -> bool {
+    let own = name.strip_prefix("*.pg.");
+    own.is_some_and(|own| {
+        own.parse::<IpAddr>().is_err() && is_host(own) && names.iter().any(|name| name == own)
+    })
 }
 
 fn is_host(name: &str) -> bool {

@@ -12,6 +12,7 @@ mod checks;
 mod extract;
 mod grants;
 mod login;
+mod onetime;
 mod policy;
 mod principals;
 mod probe;
@@ -146,6 +147,7 @@ fn asking() -> Router<Shared> {
         .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}", get(grants::show))
         .route("/v1/grants/{id}/revoke", post(grants::revoke))
+        .route("/v1/grants/{id}/passwords", post(onetime::make))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{id}", get(sessions::show))
         .route("/v1/sessions/{id}/kill", post(sessions::kill))
@@ -159,6 +161,10 @@ fn administering() -> Router<Shared> {
         .route("/v1/targets/probe", post(targets::probe))
         .route("/v1/targets/{name}/test", post(targets::test))
         .route("/v1/targets/{name}/credential", put(targets::keep))
+        .route(
+            "/v1/targets/{name}/aliases/{alias}",
+            put(targets::give_alias).delete(targets::take_alias),
+        )
         .route(
             "/v1/principals",
             get(principals::list).post(principals::add),

@@ -5,14 +5,18 @@
 //! it is appended. Knows nothing about wires.
 
 mod admission;
+mod alias;
+mod budgets;
 mod desk;
 mod grants;
 mod lookup;
 mod office;
+mod onetime;
 mod policy;
 mod principals;
 mod requests;
 mod roles;
+mod seconding;
 mod sessions;
 mod targets;
 
@@ -36,12 +40,15 @@ use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
 use crate::ledger::{Event, Happening};
 use crate::roles::Roles;
+use crate::spending::Spending;
 use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
 
+pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
+pub use self::seconding::Heard;
 pub use self::targets::{Access, TargetView};
 
 /// Who wants something, as proven, and from where.
@@ -113,6 +120,7 @@ struct Inner {
     health: Arc<Health>,
     journal: LedgerJournal,
     roles: Roles,
+    spending: Spending,
     /// Whether nobody is let in any more.
     stopping: AtomicBool,
     /// Tells the watchman that the broker is gone, by being dropped.
@@ -178,12 +186,15 @@ impl Broker {
             health,
             journal,
             roles: Roles::default(),
+            spending: Spending::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,
         };
-        Ok(Self {
+        let broker = Self {
             inner: Arc::new(inner),
-        })
+        };
+        broker.close_held().await;
+        Ok(broker)
     }
 
     /// The clock.

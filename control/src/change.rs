@@ -11,9 +11,12 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use policies::{
     Approval, Grant, GrantEnd, GrantId, GroupName, Lock, LockId, Principal, PrincipalName, Reason,
-    RegisteredKey, Request, RequestId, RolePlace, SessionId, Target, TargetName,
+    RegisteredKey, Request, RequestId, RolePlace, SecretId, SessionId, Target, TargetName,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::onetime::OneTimeSecret;
+use crate::spending::Amounts;
 
 /// How long the log is. The first entry is revision 1; an empty log is at revision 0.
 #[derive(
@@ -107,6 +110,18 @@ pub enum Change {
         /// Which.
         name: TargetName,
     },
+    /// A target can be called by another name as well.
+    AliasGiven {
+        /// The other name.
+        alias: TargetName,
+        /// Which target.
+        target: TargetName,
+    },
+    /// No target is called so any more.
+    AliasTaken {
+        /// The name.
+        alias: TargetName,
+    },
     /// A target is entered with this from here on: sealed by the authority, which alone can open it.
     SecretKept {
         /// Which target.
@@ -153,6 +168,11 @@ pub enum Change {
         /// Which request.
         id: RequestId,
     },
+    /// Enough people have said yes to a statement: its session may run it, once.
+    StatementSeconded {
+        /// Which request.
+        id: RequestId,
+    },
     /// A request became a grant.
     GrantMade {
         /// The grant; it names its request.
@@ -166,6 +186,14 @@ pub enum Change {
         id: GrantId,
         /// Who, why and when.
         end: GrantEnd,
+    },
+    /// So much has been spent under a grant, in all.
+    GrantSpent {
+        /// Which.
+        id: GrantId,
+        /// How much.
+        #[serde(flatten)]
+        amounts: Amounts,
     },
     /// Decisions are made by these texts from here on.
     PoliciesApplied {
@@ -186,6 +214,16 @@ pub enum Change {
     RoleGone {
         /// Whose.
         grant: GrantId,
+    },
+    /// Somebody has a secret for one of their grants.
+    OneTimeMade {
+        /// What is kept of it.
+        secret: OneTimeSecret,
+    },
+    /// Somebody came in with it, once more.
+    OneTimeUsed {
+        /// Which.
+        id: SecretId,
     },
     /// One session has to end; its grant stays.
     SessionKilled {
@@ -214,14 +252,20 @@ impl Change {
             | Self::KeyAdded { .. }
             | Self::GroupsSet { .. }
             | Self::TargetAdded { .. }
+            | Self::AliasGiven { .. }
+            | Self::AliasTaken { .. }
             | Self::SecretKept { .. }
             | Self::LockLifted { .. }
             | Self::RequestFiled { .. }
             | Self::RequestApproved { .. }
+            | Self::StatementSeconded { .. }
             | Self::GrantMade { .. }
+            | Self::GrantSpent { .. }
             | Self::RoleIntended { .. }
             | Self::RoleMade { .. }
             | Self::RoleGone { .. }
+            | Self::OneTimeMade { .. }
+            | Self::OneTimeUsed { .. }
             | Self::PoliciesApplied { .. } => false,
         }
     }

@@ -7,6 +7,8 @@
 
 pub mod plausible;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -22,7 +24,12 @@ pub struct Clock {
 
 #[derive(Debug, Clone)]
 enum Source {
-    System { origin: Instant },
+    System {
+        origin: Instant,
+        /// `/proc/uptime`, held open: a server without a file descriptor left must not take another
+        /// time for the uptime.
+        uptime: Option<Arc<File>>,
+    },
     Anchored(Arc<Anchored>),
 }
 
@@ -47,6 +54,7 @@ impl Clock {
         Self {
             source: Source::System {
                 origin: Instant::now(),
+                uptime: File::open("/proc/uptime").ok().map(Arc::new),
             },
         }
     }
@@ -105,7 +113,10 @@ impl Clock {
     /// monotonic time since this clock was made, and a sleep then looks like a step of the wall.
     pub fn uptime(&self) -> Duration {
         match &self.source {
-            Source::System { origin } => boot_time().unwrap_or_else(|| origin.elapsed()),
+            Source::System { origin, uptime } => uptime
+                .as_deref()
+                .and_then(read_uptime)
+                .unwrap_or_else(|| origin.elapsed()),
             Source::Anchored(anchored) => {
                 let slept = anchored.slept.load(Ordering::SeqCst);
                 let slept = Duration::from_micros(u64::try_from(slept).unwrap_or(0));
@@ -141,8 +152,11 @@ impl Clock {
     }
 }
 
-fn boot_time() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+fn read_uptime(file: &File) -> Option<Duration> {
+    // Two numbers of at most twenty digits.
+    let mut text = [0; 64];
+    let length = file.read_at(&mut text, 0).ok()?;
+    let text = str::from_utf8(text.get(..length)?).ok()?;
     let seconds: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }

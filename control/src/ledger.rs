@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Ask, Credential, Denial, GrantId, Login, PrincipalName, Protocol, SessionId, SeverReason,
-    TargetName, Terms,
+    Ask, Credential, Denial, GrantId, Login, Measure, PrincipalName, Protocol, RequestId, SecretId,
+    SessionId, SeverReason, TargetName, Terms,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,47 @@ pub enum Happening {
         protocol: Option<Protocol>,
         /// What they showed, in words fit for an auditor.
         showed: String,
+    },
+    /// Somebody had a one-time secret made for one of their grants.
+    OneTimeMade {
+        /// Its name.
+        secret: SecretId,
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        principal: PrincipalName,
+        /// From where they asked.
+        source: IpAddr,
+        /// How many connections it is good for.
+        uses: u16,
+        /// Until when.
+        expires_at: Timestamp,
+    },
+    /// Somebody proved that they hold a one-time secret, and it is good for one connection less.
+    OneTimeUsed {
+        /// Its name.
+        secret: SecretId,
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        principal: PrincipalName,
+        /// From where they came.
+        source: IpAddr,
+        /// How many connections are left.
+        left: u16,
+    },
+    /// Somebody proved that they hold a one-time secret that lets nobody in.
+    OneTimeRefused {
+        /// Its name.
+        secret: SecretId,
+        /// The grant.
+        grant: GrantId,
+        /// Whose.
+        principal: PrincipalName,
+        /// From where they came.
+        source: IpAddr,
+        /// The code of what they were told.
+        code: String,
     },
     /// A certificate is about to be signed.
     CertificateIntended {
@@ -157,6 +198,40 @@ pub enum Happening {
         target: TargetName,
         /// Which kinds.
         kinds: Vec<String>,
+    },
+    /// A statement that needs a second person is held, or has its answer.
+    StatementHeld {
+        /// In which session.
+        session: SessionId,
+        /// Under which grant.
+        grant: GrantId,
+        /// What others answer.
+        request: RequestId,
+        /// Who wants to run it.
+        principal: PrincipalName,
+        /// The `@id` of the policy that asks for a second person.
+        policy: String,
+        /// SHA-256 of the exact text and values, in hexadecimal.
+        sha256: String,
+        /// `held`, `approved`, `denied`, `withdrawn`, `lapsed`, `given up` or `failed`.
+        how: String,
+        /// Who answered.
+        by: Option<PrincipalName>,
+    },
+    /// Four fifths of a budget are spent, or all of it.
+    BudgetReached {
+        /// In which session it was reached.
+        session: SessionId,
+        /// Under which grant, by all its sessions.
+        grant: GrantId,
+        /// Of what.
+        measure: Measure,
+        /// How much there was.
+        most: u64,
+        /// How much is spent.
+        spent: u64,
+        /// The `@id` of the policy that says so.
+        policy: String,
     },
     /// The wall clock jumped, or is believed again (`by` is zero then).
     ClockStepped {

@@ -17,18 +17,21 @@ pub mod clock;
 pub mod entropy;
 pub mod identity;
 pub mod ledger;
+pub mod onetime;
 pub mod roles;
 pub mod store;
 
 mod feed;
 mod journal;
 mod lease;
+mod spending;
 mod state;
 mod watchman;
 
-pub use broker::{Admission, Broker, BrokerError, Caller, Settings, StartError};
+pub use broker::{Admission, Broker, BrokerError, Caller, Heard, Settings, StartError};
 pub use clock::Clock;
 pub use feed::FeedError;
 pub use journal::LedgerJournal;
 pub use lease::Lease;
+pub use spending::{Amounts, Spent};
 pub use state::Kept;

@@ -12,10 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
     Credential, Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
-    RequestState, RolePlace, SessionId, TargetName, Terms,
+    RequestState, RolePlace, SecretId, SessionId, TargetName, Terms,
 };
 
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
+use crate::onetime::SecretRecord;
+use crate::spending::Amounts;
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -36,6 +38,8 @@ pub(crate) struct State {
     /// When each grant is over by the machine's uptime, which nobody can set: fixed when the grant
     /// was read. The earlier of this and the wall ends it.
     pub(crate) ends: BTreeMap<GrantId, Duration>,
+    /// What has been spent under each grant, as far as it was written down.
+    pub(crate) spent: BTreeMap<GrantId, Amounts>,
     /// Which grants have a role of their own at a database, or may have.
     pub(crate) roles: BTreeMap<GrantId, RoleRecord>,
     /// The revision at which the policies came into force.
@@ -44,6 +48,10 @@ pub(crate) struct State {
     pub(crate) newest_at: Timestamp,
     /// What targets that know no certificates are entered with.
     pub(crate) kept: BTreeMap<TargetName, Kept>,
+    /// What targets are called besides, by that name.
+    pub(crate) aliases: BTreeMap<TargetName, TargetName>,
+    /// The one-time secrets of grants, those that are used up too.
+    pub(crate) secrets: BTreeMap<SecretId, SecretRecord>,
     /// Whose key this is, by fingerprint.
     keys: BTreeMap<String, PrincipalName>,
 }
@@ -83,6 +91,14 @@ impl State {
     /// Whose registered key this is.
     pub(crate) fn owner_of(&self, fingerprint: &str) -> Option<&PrincipalName> {
         self.keys.get(fingerprint)
+    }
+
+    /// The name under which a target is known that is called so. Names of targets come first.
+    pub(crate) fn called<'a>(&'a self, name: &'a TargetName) -> &'a TargetName {
+        if self.facts.targets.contains_key(name) {
+            return name;
+        }
+        self.aliases.get(name).unwrap_or(name)
     }
 
     /// Whether what someone showed proves this principal: the key that it rests on is theirs. What a
@@ -133,9 +149,12 @@ impl State {
             Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
+            | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. } => self.take_request(change),
             Change::TargetAdded { .. }
             | Change::TargetRemoved { .. }
+            | Change::AliasGiven { .. }
+            | Change::AliasTaken { .. }
             | Change::SecretKept { .. } => self.take_target(change, at),
             Change::LockPut { lock } => {
                 self.facts.locks.insert(lock.id, Arc::new(lock.clone()));
@@ -155,10 +174,15 @@ impl State {
                         .get_or_insert_with(|| end.clone());
                 }
             }
+            Change::GrantSpent { id, amounts } => {
+                let before = self.spent.entry(*id).or_default();
+                *before = before.max(*amounts);
+            }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
             Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
                 self.take_role(change);
             }
+            Change::OneTimeMade { .. } | Change::OneTimeUsed { .. } => self.take_secret(change),
             Change::SessionKilled {
                 session,
                 by,
@@ -187,6 +211,13 @@ impl State {
             Change::TargetRemoved { name } => {
                 self.facts.targets.remove(name);
                 self.kept.remove(name);
+                self.aliases.retain(|_alias, target| target != name);
+            }
+            Change::AliasGiven { alias, target } => {
+                self.aliases.insert(alias.clone(), target.clone());
+            }
+            Change::AliasTaken { alias } => {
+                self.aliases.remove(alias);
             }
             Change::SecretKept {
                 target,
@@ -235,6 +266,26 @@ impl State {
             Change::GroupsSet { principal, groups } => {
                 if let Some(member) = principals.get_mut(principal) {
                     Arc::make_mut(member).groups.clone_from(groups);
+                }
+            }
+            _other => {}
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take` hands over these variants and no others"
+    )]
+    fn take_secret(&mut self, change: &Change) {
+        match change {
+            Change::OneTimeMade { secret } => {
+                let (secret, used) = (secret.clone(), 0);
+                self.secrets
+                    .insert(secret.id, SecretRecord { secret, used });
+            }
+            Change::OneTimeUsed { id } => {
+                if let Some(record) = self.secrets.get_mut(id) {
+                    record.used = record.used.saturating_add(1);
                 }
             }
             _other => {}
@@ -298,6 +349,11 @@ impl State {
                 };
                 self.edit_request(*id, |request| request.state = state);
             }
+            Change::StatementSeconded { id } => self.edit_request(*id, |request| {
+                if let Some(held) = &request.statement {
+                    request.state = RequestState::Approved { grant: held.grant };
+                }
+            }),
             Change::RequestWithdrawn { id } => {
                 self.edit_request(*id, |request| request.state = RequestState::Withdrawn);
             }
@@ -366,7 +422,10 @@ impl State {
         let Ok(before) = now.checked_sub(RETENTION) else {
             return false;
         };
+        let secrets_before = before_secrets(now);
+        let is_old = |record: &SecretRecord| record.secret.expires_at < secrets_before;
         self.facts.grants.values().any(|grant| over(grant) < before)
+            || self.secrets.values().any(is_old)
             || self
                 .facts
                 .requests
@@ -380,6 +439,10 @@ impl State {
             return;
         };
         self.facts.grants.retain(|_, grant| over(grant) >= before);
+        let grants = &self.facts.grants;
+        self.spent.retain(|id, _amounts| grants.contains_key(id));
+        self.secrets
+            .retain(|_, record| record.secret.expires_at >= before_secrets(now));
         self.facts
             .requests
             .retain(|_, request| !forgettable(request, now, before));
@@ -388,6 +451,12 @@ impl State {
             self.kills.retain(|_, kill| kill.at >= before);
         }
     }
+}
+
+/// One-time secrets that ended before this are forgotten: what is wrong with them is told for a day.
+fn before_secrets(now: Timestamp) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(24))
+        .unwrap_or(Timestamp::MIN)
 }
 
 fn over(grant: &policies::Grant) -> Timestamp {

@@ -197,7 +197,7 @@ pub fn file_scrutiny(
 }
 
 /// The questions about the grant that these terms rest on, as things stand at this instant.
-fn usage<'a>(
+pub(crate) fn usage<'a>(
     policies: &'a PolicySet,
     facts: &'a Facts,
     terms: &Terms,
@@ -342,7 +342,8 @@ impl<'a> Wanted<'a> {
             });
         }
         let mine = |request: &&Arc<Request>| {
-            request.principal == *self.principal
+            request.statement.is_none()
+                && request.principal == *self.principal
                 && request.target == *self.target
                 && request.login == *self.login
                 && request.is_open(now)

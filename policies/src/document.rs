@@ -10,6 +10,7 @@ use cedar_policy::{ActionConstraint, Entities, Entity, EntityUid, Policy, Schema
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::budget;
 use crate::diagnose::{Diagnosis, Severity};
 use crate::file::{self, FileRules};
 use crate::foresight;
@@ -50,6 +51,7 @@ pub struct PolicySet(Arc<Inner>);
 struct Inner {
     questions: BTreeMap<String, Question>,
     statements: StatementRules,
+    limits_spending: bool,
     files: FileRules,
     reasons: BTreeMap<String, String>,
     frame: &'static Frame,
@@ -188,9 +190,12 @@ impl PolicySet {
             FileRules::Absent
         };
         let statements = StatementRules::of(&checked.policies, &questions);
+        let about_spending = |policy: &Policy| names(policy, &[budget::ACTION], &[]);
+        let limits_spending = checked.policies.policies().any(about_spending);
         Ok(Self(Arc::new(Inner {
             questions,
             statements,
+            limits_spending,
             files,
             reasons: checked.reasons,
             frame,
@@ -225,6 +230,11 @@ impl PolicySet {
     /// What these policies say about SQL statements.
     pub(crate) fn statement_rules(&self) -> StatementRules {
         self.0.statements
+    }
+
+    /// Whether they say how much may be spent.
+    pub(crate) fn limits_spending(&self) -> bool {
+        self.0.limits_spending
     }
 
     /// What these policies say about files.

@@ -9,7 +9,7 @@ use cedar_policy::{Effect, Policy, PolicySet};
 use serde_json::Value;
 
 /// What is known only when the deed is at hand.
-const DETAILS: [&str; 8] = [
+const DETAILS: [&str; 10] = [
     "command",
     "path",
     "host",
@@ -18,6 +18,8 @@ const DETAILS: [&str; 8] = [
     "functions",
     "parsed",
     "hasWhere",
+    "approvals",
+    "quorums",
 ];
 
 /// The same policies without what looks at details. `None` if a policy cannot be rewritten.

@@ -124,6 +124,12 @@ id!(
     "lck_"
 );
 id!(
+    /// Names a one-time secret of somebody's grant, for clients without certificates. The name is
+    /// half of what they type, and not secret.
+    SecretId,
+    "sec_"
+);
+id!(
     /// Names one running server.
     NodeId,
     "nod_"

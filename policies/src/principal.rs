@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupName, PrincipalName};
+use crate::{GrantId, GroupName, PrincipalName, SecretId};
 
 /// A person or service that tidegate knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,15 +61,32 @@ pub enum Credential {
         #[serde(default)]
         by_key: String,
     },
+    /// A one-time secret that its owner had made for one grant, proven by SCRAM.
+    Secret {
+        /// Its name.
+        id: SecretId,
+        /// The only grant that it is good for.
+        grant: GrantId,
+        /// `SHA256:…` of the registered key by which its owner was logged in when it was made.
+        by_key: String,
+    },
 }
 
 impl Credential {
+    /// The one grant that this is good for; `None` where it is good for all that its owner has.
+    pub fn bound_to(&self) -> Option<GrantId> {
+        match self {
+            Self::Key { .. } | Self::Certificate { .. } => None,
+            Self::Secret { grant, .. } => Some(*grant),
+        }
+    }
+
     /// The fingerprint of the registered key that all of it rests on. Where that key is removed, or
     /// becomes another principal's, this proves nobody any more.
     pub fn root(&self) -> &str {
         match self {
             Self::Key { fingerprint } => fingerprint,
-            Self::Certificate { by_key, .. } => by_key,
+            Self::Certificate { by_key, .. } | Self::Secret { by_key, .. } => by_key,
         }
     }
 }

@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::document::hex;
-use crate::{Approval, Grant, GrantId, Login, PrincipalName, Reason, RequestId, TargetName};
+use crate::{
+    Approval, Grant, GrantId, HeldStatement, Login, PrincipalName, Reason, RequestId, TargetName,
+};
 
 /// Someone asks for a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Request {
     pub approvals: Vec<Approval>,
     /// Where it stands.
     pub state: RequestState,
+    /// The one statement that a second person is asked for. Such a request never becomes a grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Box<HeldStatement>>,
 }
 
 /// Where a request stands.
@@ -39,7 +44,7 @@ pub struct Request {
 pub enum RequestState {
     /// Someone has to answer.
     Pending,
-    /// It became this grant.
+    /// It became this grant; a statement may be run once under it.
     Approved {
         /// The grant.
         grant: GrantId,
@@ -109,6 +114,18 @@ pub enum RequestError {
         /// The request.
         id: RequestId,
     },
+    /// It asks for one statement, and for no grant.
+    #[error("make a grant of the statement `{id}`")]
+    Statement {
+        /// The request.
+        id: RequestId,
+    },
+    /// It asks for one statement, and whoever says yes has not said to which text.
+    #[error("approve the statement `{id}` unseen")]
+    Unseen {
+        /// The request.
+        id: RequestId,
+    },
     /// Only whoever filed it may take it back.
     #[error("withdraw somebody else's request `{id}`")]
     NotOwn {
@@ -154,6 +171,7 @@ impl Request {
             lapses_at: now.saturating_add(Self::PATIENCE).unwrap_or(now),
             approvals: Vec::new(),
             state: RequestState::Pending,
+            statement: None,
         })
     }
 
@@ -167,7 +185,7 @@ impl Request {
     ///
     /// One line each; none of the parts can hold a line break, so no two requests look alike.
     pub fn digest(&self) -> String {
-        let shown = format!(
+        let mut shown = format!(
             "tidegate.request/1\n{}\n{}\n{}\n{}\n{}\n{}\n",
             self.id,
             self.principal,
@@ -176,6 +194,13 @@ impl Request {
             self.duration.as_nanos(),
             self.reason,
         );
+        if let Some(held) = &self.statement {
+            let bound = format!(
+                "statement\n{}\n{}\n{}\n",
+                held.session, held.grant, held.digest
+            );
+            shown.push_str(&bound);
+        }
         hex(digest::digest(&digest::SHA256, shown.as_bytes()).as_ref())
     }
 
@@ -205,6 +230,9 @@ impl Request {
     /// The request as approved, and the grant that it became.
     pub fn grant(&self, id: GrantId, now: Timestamp) -> Result<(Self, Grant), RequestError> {
         self.open(now)?;
+        if self.statement.is_some() {
+            return Err(RequestError::Statement { id: self.id });
+        }
         let expires_at =
             now.checked_add(self.duration)
                 .map_err(|_beyond| RequestError::Duration {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cedar_policy::{Context, RestrictedExpression};
 
 use crate::file::FileRules;
+use crate::held::Seconds;
 use crate::slice::Slice;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, datetime, pair, session};
 use crate::{
@@ -63,6 +64,25 @@ impl<'a> Usage<'a> {
         steps(deed)
             .into_iter()
             .try_for_each(|(action, details)| accept(self.ask(Reading::Written, action, details)))
+    }
+
+    /// Whether a statement is allowed with these people behind it.
+    pub(crate) fn allow_seconded(
+        &self,
+        statement: &SqlStatement,
+        seconds: &Seconds,
+    ) -> Result<(), Denial> {
+        let nouns = self.policies.nouns();
+        let met = seconds
+            .quorums
+            .iter()
+            .map(|name| RestrictedExpression::new_entity_uid(nouns.quorum(name)));
+        let met: Vec<RestrictedExpression> = met.collect();
+        statement.kind.actions().iter().try_for_each(|action| {
+            let mut details = facts_of(statement);
+            details.extend(standing(seconds.approvals, met.clone()));
+            accept(self.ask(Reading::Written, action, details))
+        })
     }
 
     /// Whether this deed is allowed where files are asked about one by one.
@@ -139,7 +159,7 @@ impl<'a> Usage<'a> {
             })
     }
 
-    fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
+    pub(crate) fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
         if details.is_empty() {
             return ask(
                 self.policies,
@@ -322,7 +342,22 @@ fn address_details(host: &str, port: u16) -> Pairs {
     ]
 }
 
+/// What policies see of a statement behind which nobody stands.
 fn statement_details(statement: &SqlStatement) -> Pairs {
+    let mut details = facts_of(statement);
+    details.extend(standing(0, Vec::new()));
+    details
+}
+
+/// Who stands behind a statement.
+fn standing(approvals: i64, quorums: Vec<RestrictedExpression>) -> Pairs {
+    vec![
+        pair("approvals", RestrictedExpression::new_long(approvals)),
+        pair("quorums", RestrictedExpression::new_set(quorums)),
+    ]
+}
+
+fn facts_of(statement: &SqlStatement) -> Pairs {
     let names = |names: &BTreeSet<String>| {
         RestrictedExpression::new_set(names.iter().cloned().map(RestrictedExpression::new_string))
     };

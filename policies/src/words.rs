@@ -14,6 +14,7 @@
 //! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
 //! | `TG501`–`TG519` | PostgreSQL | `postgres.rs` |
 //! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
+//! | `TG541`–`TG549` | one-time secrets | `secret.rs` |
 //! | `TG601`–`TG608` | SSH | `ssh.rs` |
 //! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
 //! | `TG621`–`TG629` | files over SSH | `files.rs` |
@@ -22,6 +23,7 @@
 
 pub mod api;
 pub mod broker;
+pub mod budget;
 pub mod cli;
 pub mod demo;
 mod denial;
@@ -31,6 +33,8 @@ pub mod postgres;
 pub mod reach;
 pub mod recordings;
 mod request;
+pub mod seconding;
+pub mod secret;
 pub mod server;
 pub mod session;
 mod sever;

@@ -238,7 +238,8 @@ pub fn activates(
     let Some((principal, target)) = parties(facts, request) else {
         return Activation::Waits;
     };
-    if !request.is_open(now) {
+    // What was asked for one statement never becomes a right to a session.
+    if !request.is_open(now) || request.statement.is_some() {
         return Activation::Waits;
     }
     let inquiry = Inquiry {
@@ -279,7 +280,10 @@ pub fn activates(
 
 /// The people whose approval counts at this instant, with their groups: known persons who are not
 /// locked, did not ask themselves, and saw the request as it stands.
-fn approvers(facts: &Facts, request: &Request) -> BTreeMap<PrincipalName, BTreeSet<GroupName>> {
+pub(crate) fn approvers(
+    facts: &Facts,
+    request: &Request,
+) -> BTreeMap<PrincipalName, BTreeSet<GroupName>> {
     let digest = request.digest();
     let counted = request
         .approvals

@@ -11,13 +11,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use policies::words::broker::Conflict;
+use policies::words::budget::Spending;
 use policies::words::files::FileSaying;
 use policies::words::forward::ForwardSaying;
 use policies::words::postgres::Complaint;
+use policies::words::seconding::Seconding;
 use policies::words::ssh::SshSaying;
 use policies::words::{Ending, Shown};
 use policies::{
-    Denial, FileAccess, GrantOver, Part, Request, RequestError, RequestState, SeverReason,
+    Denial, FileAccess, GrantOver, Limit, Measure, Part, Request, RequestError, RequestState,
+    SeverReason,
 };
 use world::*;
 
@@ -157,6 +161,53 @@ fn every_sentence_for_a_no_an_ending_and_a_refused_step() {
     });
     say(&Complaint::Unread { policy, reason });
     insta::assert_snapshot!("words", said.join("\n"));
+}
+
+#[test]
+fn every_sentence_about_statements_that_wait_and_budgets() {
+    let (policy, reason) = ("two".to_owned(), "Two people.".to_owned());
+    let waiting = [
+        Seconding::Waits {
+            policy: policy.clone(),
+            reason: reason.clone(),
+            request: request_id(1).to_string(),
+            lapses_at: noon(),
+        },
+        Seconding::Seconded {
+            by: "bob".to_owned(),
+        },
+        Seconding::NotSeconded {
+            by: "bob".to_owned(),
+            note: "not today".to_owned(),
+        },
+        Seconding::Unanswered,
+        Seconding::CancelledWait,
+        Seconding::Unasked,
+        Seconding::Hidden,
+        Seconding::LongToSecond,
+        Seconding::UnfitToSecond,
+    ];
+    let limit = Limit {
+        measure: Measure::Rows,
+        most: 10_000,
+        policy,
+        reason,
+    };
+    let budgets = [
+        Spending::Nearly {
+            limit: limit.clone(),
+            spent: 8_000,
+        },
+        Spending::Over { limit },
+    ];
+    let id = request_id(1);
+    let refused = [RequestError::Statement { id }, RequestError::Unseen { id }];
+    let waiting = waiting.iter().map(|one| one.words().to_string());
+    let budgets = budgets.iter().map(|one| one.words().to_string());
+    let refused = refused.iter().map(|one| one.words().to_string());
+    let many = std::iter::once(Conflict::HoldsMany.words().to_string());
+    let said: Vec<String> = waiting.chain(budgets).chain(refused).chain(many).collect();
+    insta::assert_snapshot!("seconds", said.join("\n"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod grants;
 mod keys;
 mod login;
 mod path;
+mod pg;
 mod play;
 mod policy;
 mod printer;
@@ -125,6 +126,8 @@ enum Verb {
     #[command(subcommand)]
     Policy(policy::PolicyVerb),
     #[command(subcommand)]
+    Pg(pg::PgVerb),
+    #[command(subcommand)]
     Config(config::ConfigVerb),
     /// Look for what is wrong, here and on the server
     Doctor,
@@ -197,6 +200,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Outcome {
         Verb::Target(verb) => targets::target(context, verb).await,
         Verb::User(verb) => users::user(context, verb).await,
         Verb::Policy(verb) => policy::policy(context, verb).await,
+        Verb::Pg(verb) => pg::pg(context, verb).await,
         Verb::Config(verb) => config::config(context, verb).await,
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Ca(verb) => audit::ca(context, verb).await,

@@ -6,6 +6,7 @@
 
 mod admin;
 mod ahead;
+mod aim;
 mod back;
 mod cancel;
 mod front;
@@ -15,6 +16,7 @@ mod gate;
 mod greeting;
 mod halt;
 mod hints;
+mod password;
 mod pipeline;
 pub mod probe;
 mod redact;
@@ -22,6 +24,7 @@ mod relay;
 mod role;
 mod say;
 mod scan;
+mod scram;
 mod startup;
 mod statement;
 pub(crate) mod steward;
@@ -33,10 +36,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::{fmt, io};
 
 use ca::{Pass, ServerIdentity};
-use policies::words::Shown;
+use policies::words::Shown as _;
 use policies::words::postgres::Complaint;
 use policies::{Endpoint, Login, PostgresEndpoint};
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::{select, time};
@@ -53,13 +55,15 @@ use crate::session::severable::Severable;
 use ahead::Ahead;
 use back::{BackendKey, Greeting, LoginError};
 use cancel::{Cancels, Issued, Stopper};
+use front::Door;
 use gate::Gate;
 use greeting::Wanted;
 use relay::Relay;
 use statement::Known;
-use tls::{Trust, Visitors};
+use tls::{Shown, Trust, Visitors};
 use wire::message;
 
+pub(crate) use aim::wildcard;
 pub use front::PostgresFront;
 pub use halt::PostgresHalt;
 pub use tls::AnchorError;
@@ -68,7 +72,8 @@ pub use tls::AnchorError;
 pub struct Postgres {
     identify: Arc<dyn Identify>,
     visitors: Arc<Visitors>,
-    shown: RwLock<Arc<ServerConfig>>,
+    shown: RwLock<Arc<Shown>>,
+    names: Vec<String>,
     cancels: Arc<Cancels>,
     looks: Arc<Semaphore>,
     known: Arc<Known>,
@@ -86,8 +91,17 @@ impl fmt::Debug for Postgres {
 #[derive(Debug)]
 pub struct PostgresBack {
     tls: TlsStream<Ahead>,
+    /// How what it runs is stopped.
+    stopper: Option<Stopper>,
     /// The client's cancel key; it is worthless from the moment this is dropped.
     _key: Option<Issued>,
+}
+
+impl PostgresBack {
+    fn new(tls: TlsStream<Ahead>, stopper: Option<Stopper>, key: Option<Issued>) -> Self {
+        let _key = key;
+        Self { tls, stopper, _key }
+    }
 }
 
 impl Postgres {
@@ -103,16 +117,24 @@ impl Postgres {
         shown: &ServerIdentity,
     ) -> Result<Self, AnchorError> {
         let visitors = Arc::new(Visitors::new(anchor)?);
-        let config = RwLock::new(tls::server(&visitors, shown)?);
+        let shown = RwLock::new(Arc::new(tls::server(&visitors, shown)?));
         let looks = Arc::new(Semaphore::new(halt::LOOKS_MAX));
         Ok(Self {
             identify,
             visitors,
-            shown: config,
+            shown,
+            names: Vec::new(),
             cancels: Arc::default(),
             looks,
             known: Arc::default(),
         })
+    }
+
+    /// Answers to these names: a host below one of them, `TARGET.pg.NAME`, names a target.
+    #[must_use]
+    pub fn called(mut self, names: &[String]) -> Self {
+        self.names = names.to_vec();
+        self
     }
 
     /// Shows another identity from the next connection on.
@@ -121,8 +143,8 @@ impl Postgres {
     ///
     /// When it cannot be used; the one before stays.
     pub fn show(&self, identity: &ServerIdentity) -> Result<(), AnchorError> {
-        let config = tls::server(&self.visitors, identity)?;
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let shown = Arc::new(tls::server(&self.visitors, identity)?);
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         Ok(())
     }
 
@@ -131,9 +153,9 @@ impl Postgres {
         io: Severable,
         newcomer: &mut Newcomer,
     ) -> Result<Identified<PostgresFront>, Refused> {
-        let config = Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner));
+        let shown = Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner));
         let source = newcomer.source().ip();
-        let (tls, startup) = match greeting::hear(io, &config).await? {
+        let (tls, startup) = match greeting::hear(io, &shown.config).await? {
             Wanted::Session(tls, startup) => (*tls, startup),
             Wanted::Cancel(key) => {
                 self.cancels
@@ -142,8 +164,13 @@ impl Postgres {
                 return Err(Refused::Answered);
             }
         };
-        let identified =
-            front::identify(tls, startup, source, &self.visitors, self.identify.as_ref()).await?;
+        let door = Door {
+            visitors: &self.visitors,
+            binding: shown.end_point.as_deref(),
+            names: &self.names,
+            identify: self.identify.as_ref(),
+        };
+        let identified = front::identify(tls, startup, newcomer, door).await?;
         newcomer.proven();
         Ok(identified)
     }
@@ -224,11 +251,11 @@ impl Protocol for Postgres {
         let halt = PostgresHalt {
             busy: front.tap.busy(),
             scope: scope.clone(),
-            stopper,
+            stopper: stopper.clone(),
             looks: Arc::clone(&self.looks),
         };
         Ok(Connected {
-            back: PostgresBack { tls, _key: issued },
+            back: PostgresBack::new(tls, stopper, issued),
             halt,
         })
     }
@@ -246,6 +273,7 @@ impl Protocol for Postgres {
             Gate::new(Arc::clone(&self.known)),
             scope,
         )
+        .with_stopper(back.stopper.clone())
         .run()
         .await
     }

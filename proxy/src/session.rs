@@ -19,6 +19,7 @@ pub mod bastion;
 pub mod dial;
 pub mod ending;
 pub mod incoming;
+pub mod meter;
 pub mod parting;
 pub mod protocol;
 pub mod scope;

@@ -107,16 +107,18 @@ fn salvage(
     now: Timestamp,
 ) -> Result<Salvage, RecoverError> {
     let tail = read_tail(paths).map_err(RecoverError::Files)?;
-    let found = walk_part(part).map_err(|broken| RecoverError::Heading(Box::new(broken)));
-    let mut found = match found {
-        Ok(found) => found,
-        // The first segment never left the raw frames.
-        Err(_) if peek(&tail).is_ok_and(|link| link.sequence == 0) => {
-            part.write_all_at(&segment::opening(), 0)
-                .map_err(RecoverError::Files)?;
-            Found::nothing()
+    let (mut found, anew) = match walk_part(part) {
+        Ok(found) => (found, false),
+        // A disk that fails says nothing about what is on it.
+        Err(Break {
+            fault: Fault::Read(error),
+            ..
+        }) => return Err(RecoverError::Files(error)),
+        // The first segment is in the raw frames still, whether or not it had left them.
+        Err(broken) if peek(&tail).is_ok_and(|link| link.sequence == 0) => {
+            (Found::nothing(damage(broken)), true)
         }
-        Err(broken) => return Err(broken),
+        Err(broken) => return Err(RecoverError::Heading(Box::new(broken))),
     };
     let ending = found.follow(&tail);
     let Some(heading) = found.heading else {
@@ -137,6 +139,10 @@ fn salvage(
         )),
         None => None,
     };
+    if anew {
+        part.write_all_at(&segment::opening(), 0)
+            .map_err(RecoverError::Files)?;
+    }
     let (end, timeline) = ending
         .or(found.ending)
         .unwrap_or((End::CutShort, Timeline::default()));
@@ -173,7 +179,7 @@ struct Found {
 }
 
 impl Found {
-    fn nothing() -> Self {
+    fn nothing(damage: Option<Break>) -> Self {
         Self {
             heading: None,
             chain: Chain::start(),
@@ -182,7 +188,7 @@ impl Found {
             open: Vec::new(),
             open_first: 0,
             ending: None,
-            damage: None,
+            damage,
         }
     }
 
@@ -222,11 +228,11 @@ fn walk_part(mut part: &File) -> Result<Found, Break> {
     part.rewind().map_err(unreadable)?;
     let mut walk = Walk::new(BufReader::new(part))?;
     if length == segment::opening().len() as u64 {
-        return Ok(Found::nothing());
+        return Ok(Found::nothing(None));
     }
     let heading = walk.heading()?;
     let mut ending = None;
-    let damage = loop {
+    let broken = loop {
         match walk.link() {
             Ok(None) => break None,
             Ok(Some(link)) => ending = close_of(&link),
@@ -244,9 +250,14 @@ fn walk_part(mut part: &File) -> Result<Found, Break> {
         open,
         open_first,
         ending,
-        damage: damage.filter(|broken| !matches!(broken.fault, Fault::CutOff)),
+        damage: broken.and_then(damage),
         chain: walk.chain,
     })
+}
+
+/// Where something is damaged. What was still being written when the crash came is not.
+fn damage(broken: Break) -> Option<Break> {
+    (!matches!(broken.fault, Fault::CutOff)).then_some(broken)
 }
 
 /// How the session ended, if this is the frame that says so.

@@ -11,6 +11,7 @@ mod certificates;
 mod forwarding;
 mod hostile_target;
 mod player;
+mod postgres_password;
 mod postgres_startup;
 mod postgres_stream;
 mod ssh_flood;

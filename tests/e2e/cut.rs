@@ -280,6 +280,38 @@ fn a_recording_that_cannot_go_on_ends_its_session() {
     );
 }
 
+#[test]
+fn a_server_without_file_descriptors_refuses_newcomers_and_keeps_who_is_in() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    let pid = world_pid(&world);
+    let limit = |count: usize| {
+        // Only the soft limit, so that it can be raised again.
+        let count = format!("--nofile={count}:");
+        let limited = std::process::Command::new("prlimit")
+            .args(["--pid", &pid.to_string(), &count])
+            .status()
+            .expect("prlimit is part of util-linux");
+        assert!(limited.success());
+    };
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("the server runs");
+    limit(open.count());
+    for _ in 0..3 {
+        let tried = world.ssh(&[], &["echo in"]);
+        assert!(!tried.status.success(), "nobody else gets in");
+        let told = err(&tried);
+        assert!(!told.contains("TG115"), "the clock is not to blame: {told}");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    assert!(!ssh.has_ended(), "whoever was in stays");
+    limit(1024);
+    until("there is room again", || {
+        world.ssh(&[], &["echo in"]).status.success().then_some(())
+    });
+    assert!(!ssh.has_ended());
+}
+
 /// The server's process.
 fn world_pid(world: &World) -> u32 {
     world.server_pid().expect("the server runs")

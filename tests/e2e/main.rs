@@ -11,6 +11,7 @@
 )]
 
 mod accounts;
+mod budgets;
 mod cut;
 mod demo;
 mod exits;
@@ -20,6 +21,8 @@ mod forward;
 mod hygiene;
 mod jumps;
 mod matrix;
+mod pg_clients;
+mod pg_url;
 mod pg_wire;
 mod psql;
 mod readme;
@@ -32,6 +35,7 @@ mod ssh;
 mod statements;
 mod targets;
 mod throw_away;
+mod two_person;
 mod vault;
 mod workflow;
 mod x11;

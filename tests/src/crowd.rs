@@ -16,6 +16,7 @@ const AT_ONCE: usize = 16;
 const PATIENCE: usize = 5;
 
 /// Opens so many sessions, a few at a time, and gives back those that are open.
+#[expect(clippy::print_stderr, reason = "whoever measures wants to know why")]
 pub async fn open_all(
     identity: &Identity,
     addr: SocketAddr,

@@ -4,7 +4,7 @@
 //! in PostgreSQL's manual.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -225,7 +225,21 @@ pub fn sized(body: &[u8]) -> Vec<u8> {
 impl PgClient {
     /// Asks for TLS and gets it.
     pub async fn encrypt(addr: SocketAddr, tls: &Arc<ClientConfig>) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(addr).await?;
+        Self::asking(TcpStream::connect(addr).await?, tls).await
+    }
+
+    /// The same from an address of this machine.
+    pub async fn encrypt_from(
+        from: IpAddr,
+        addr: SocketAddr,
+        tls: &Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(from, 0))?;
+        Self::asking(socket.connect(addr).await?, tls).await
+    }
+
+    async fn asking(mut stream: TcpStream, tls: &Arc<ClientConfig>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.write_all(&sized(&SSL_REQUEST.to_be_bytes())).await?;
         let mut answer = [0];

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use russh::client::{self, Handle};
+use russh::keys::signature::Signer as _;
 use russh::keys::{
     Certificate, PrivateKey, PublicKeyOrCertificate, load_openssh_certificate, load_secret_key,
 };
@@ -62,14 +63,20 @@ impl Identity {
         self.certificate.to_bytes().expect("a certificate")
     }
 
-    /// The secret half of the key.
+    /// What the certificate's kind is called (`PROTOCOL.certkeys` of OpenSSH).
+    pub fn certificate_kind(&self) -> String {
+        self.certificate.algorithm().to_certificate_type()
+    }
+
+    /// A signature by the key, as it is sent (RFC 4253, section 6.6).
     ///
     /// # Panics
     ///
-    /// When the key is not of the kind that a login has.
-    pub fn seed(&self) -> [u8; 32] {
-        let pair = self.key.key_data().ed25519().expect("an Ed25519 key");
-        pair.private.to_bytes()
+    /// When the key cannot sign.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let signature = self.key.as_ref().try_sign(message);
+        let signature = signature.expect("a key that signs");
+        Vec::try_from(signature).expect("a signature")
     }
 
     /// Logs in with the certificate as `user`. Gives back the connection and whether it was let in.

@@ -230,21 +230,18 @@ impl SshPeer {
     pub fn login(&mut self, user: &str, identity: &Identity) -> io::Result<bool> {
         self.send(&Message::new(5).string("ssh-userauth"))?;
         let certificate = identity.certificate_bytes();
-        let algorithm = "ssh-ed25519-cert-v01@openssh.com";
+        let algorithm = identity.certificate_kind();
         let request = Message::new(msg::USERAUTH_REQUEST)
             .string(user)
             .string("ssh-connection")
             .string("publickey")
             .byte(1)
-            .string(algorithm)
+            .string(&algorithm)
             .string(&certificate);
         let mut signed = Vec::new();
         put(&mut signed, &self.session);
         signed.extend_from_slice(&request.0);
-        let key = Ed25519KeyPair::from_seed_unchecked(&identity.seed()).map_err(odd)?;
-        let mut signature = Vec::new();
-        put(&mut signature, b"ssh-ed25519");
-        put(&mut signature, key.sign(&signed).as_ref());
+        let signature = identity.sign(&signed);
         self.send(&request.string(&signature))?;
         loop {
             let message = self.receive()?;

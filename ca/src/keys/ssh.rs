@@ -6,8 +6,8 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use russh::keys::ssh_key::private::{EcdsaKeypair, KeypairData};
 use russh::keys::ssh_key::public::KeyData;
@@ -96,7 +96,7 @@ impl signature::Signer<Signature> for SshCaKey {
             Signer::Ed25519(key) => Signature::new(Algorithm::Ed25519, key.sign(message)),
             Signer::P256(key) => {
                 let pair = key
-                    .sign(&SystemRandom::new(), message)
+                    .sign_digest(&digest(&SHA256, message))
                     .map_err(|_refused| signature::Error::new())?;
                 let (r, s) = pair.as_ref().split_at(32);
                 let curve = EcdsaCurve::NistP256;

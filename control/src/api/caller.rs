@@ -16,6 +16,23 @@ pub(crate) struct Known(pub(crate) Caller);
 impl FromRequestParts<Shared> for Known {
     type Rejection = Refused;
 
+    async fn from_request_parts(parts: &mut Parts, house: &Shared) -> Result<Self, Refused> {
+        let Holder { caller, by_key: _ } = Holder::from_request_parts(parts, house).await?;
+        Ok(Self(caller))
+    }
+}
+
+/// Somebody with a login that holds, and the registered key by which they got it.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    pub(crate) caller: Caller,
+    /// `SHA256:…`.
+    pub(crate) by_key: String,
+}
+
+impl FromRequestParts<Shared> for Holder {
+    type Rejection = Refused;
+
     /// The chain was verified in the TLS handshake; that the certificate is a login and still holds,
     /// and that its owner is known, not locked, and still has the key by which they got it, is looked
     /// at for every request.
@@ -31,10 +48,13 @@ impl FromRequestParts<Shared> for Known {
         if !broker.knows(&proof.principal, &proof.credential()) {
             return Err(ApiRefusal::NotLoggedIn.into());
         }
-        Ok(Self(Caller {
-            principal: proof.principal,
-            source,
-        }))
+        Ok(Self {
+            caller: Caller {
+                principal: proof.principal,
+                source,
+            },
+            by_key: proof.by_key,
+        })
     }
 }
 

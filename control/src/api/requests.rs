@@ -54,6 +54,7 @@ pub(crate) fn view(broker: &Broker, asking: &Asking) -> RequestView {
         grant: asking.grant.as_ref().map(|grant| grant.id),
         until: asking.grant.as_ref().map(|grant| grant.expires_at),
         digest: request.digest(),
+        statement: request.statement.as_deref().cloned(),
     }
 }
 

@@ -54,6 +54,7 @@ fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView
     TargetView {
         schema: "tidegate.target/1".into(),
         name: target.name.clone(),
+        aliases: seen.aliases.clone(),
         protocol: target.protocol(),
         labels: target.labels.clone(),
         owners: target.owners.clone(),
@@ -117,6 +118,30 @@ pub(crate) async fn keep(
     broker
         .keep_secret(&caller, (&name, order.entry), sealed)
         .await?;
+    let seen = seen(&house, &caller, &name)?;
+    Ok(Json(view(&house, &caller, &seen)))
+}
+
+/// Calls a target by another name as well.
+pub(crate) async fn give_alias(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named((name, alias)): Named<(TargetName, TargetName)>,
+) -> Result<Json<TargetView>, Refused> {
+    let broker = &house.parts.broker;
+    broker.give_alias(&caller, &name, &alias).await?;
+    let seen = seen(&house, &caller, &name)?;
+    Ok(Json(view(&house, &caller, &seen)))
+}
+
+/// Does not call it so any more.
+pub(crate) async fn take_alias(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named((name, alias)): Named<(TargetName, TargetName)>,
+) -> Result<Json<TargetView>, Refused> {
+    let broker = &house.parts.broker;
+    broker.take_alias(&caller, &name, &alias).await?;
     let seen = seen(&house, &caller, &name)?;
     Ok(Json(view(&house, &caller, &seen)))
 }
@@ -190,6 +215,7 @@ pub(crate) async fn add(
         None => broker.add_target(&caller, target).await?,
     };
     let seen = broker::TargetView {
+        aliases: Vec::new(),
         target,
         access: BTreeMap::new(),
     };

@@ -31,6 +31,7 @@ fn endpoints(request: &str) -> Vec<(&'static str, String)> {
         get("/v1/grants"),
         get("/v1/grants/grt_01j9x3"),
         post("/v1/grants/grt_01j9x3/revoke"),
+        post("/v1/grants/grt_01j9x3/passwords"),
         get("/v1/sessions"),
         get("/v1/sessions/last"),
         post("/v1/sessions/ses_01j9x3/kill"),
@@ -83,6 +84,7 @@ async fn what_one_may_not_see_is_not_there() {
         ("GET", "/v1/targets/nothing".to_owned(), ""),
         ("GET", "/v1/grants/grt_01j9x3".to_owned(), ""),
         ("POST", "/v1/grants/grt_01j9x3/revoke".to_owned(), reason),
+        ("POST", "/v1/grants/grt_01j9x3/passwords".to_owned(), "{}"),
         ("GET", "/v1/sessions/last".to_owned(), ""),
         ("GET", "/v1/recordings/last/file".to_owned(), ""),
         (

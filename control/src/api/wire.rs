@@ -3,8 +3,11 @@
 //!
 //! The same types are printed by `-o json`, so a field is only ever added. Nothing here decides.
 
+mod ending;
+mod onetime;
 mod policy;
 mod problem;
+mod request;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,14 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use policies::{
     Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
-    PrincipalName, Protocol, Reason, RequestId, SessionId, TargetName,
+    PrincipalName, Protocol, Reason, RequestId, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Line, Session};
 
+pub use self::ending::{Ended, Ending};
+pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyView};
 pub use self::problem::Problem;
+pub use self::request::{RequestView, Standing};
 pub use self::standing::{SecretOrder, StandingView};
 
 /// Several things of one kind.
@@ -143,6 +149,9 @@ pub struct TargetView {
     pub schema: String,
     /// Its name.
     pub name: TargetName,
+    /// What it is called besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<TargetName>,
     /// What it speaks.
     pub protocol: Protocol,
     /// Its labels.
@@ -285,76 +294,6 @@ pub struct RequestOrder {
     pub reason: Reason,
 }
 
-/// A request as it is shown.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RequestView {
-    /// Always `tidegate.request/1`.
-    pub schema: String,
-    /// Its name.
-    pub id: RequestId,
-    /// Who asks.
-    pub principal: PrincipalName,
-    /// For which target.
-    pub target: TargetName,
-    /// What that speaks; absent when the target is gone.
-    pub protocol: Option<Protocol>,
-    /// As whom.
-    pub login: Login,
-    /// For how long, in seconds.
-    pub duration_seconds: i64,
-    /// Why.
-    pub reason: Reason,
-    /// When it was filed.
-    pub filed_at: Timestamp,
-    /// When nobody needs to answer any more.
-    pub lapses_at: Timestamp,
-    /// `pending`, `approved`, `denied`, `withdrawn` or `lapsed`.
-    pub state: Standing,
-    /// Who approved, in order.
-    pub approved_by: Vec<PrincipalName>,
-    /// Who denied.
-    pub denied_by: Option<PrincipalName>,
-    /// What the one who denied noted.
-    pub note: Option<Reason>,
-    /// Whether the viewer may answer it.
-    pub answerable: bool,
-    /// What it became.
-    pub grant: Option<GrantId>,
-    /// When that grant ends.
-    pub until: Option<Timestamp>,
-    /// SHA-256 of what an approver is shown.
-    pub digest: String,
-}
-
-/// Where a request stands, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// Someone has to answer.
-    Pending,
-    /// It became a grant.
-    Approved,
-    /// Someone said no.
-    Denied,
-    /// Whoever asked took it back.
-    Withdrawn,
-    /// Nobody answered in time.
-    Lapsed,
-}
-
-impl Standing {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Denied => "denied",
-            Self::Withdrawn => "withdrawn",
-            Self::Lapsed => "lapsed",
-        }
-    }
-}
-
 /// Answers a request.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -396,14 +335,6 @@ pub struct GrantView {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Why something is to end.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ending {
-    /// Why.
-    pub reason: Reason,
-}
-
 /// A session as it is shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SessionView {
@@ -412,28 +343,6 @@ pub struct SessionView {
     /// The session.
     #[serde(flatten)]
     pub session: Session,
-}
-
-/// Sessions that ended by what was done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ended {
-    /// Always `tidegate.ended/1`.
-    pub schema: String,
-    /// What it was done to: a grant, a target, a principal, a session.
-    pub subject: String,
-    /// The sessions that were cut.
-    pub sessions: Vec<SessionId>,
-}
-
-impl Ended {
-    /// Puts it together.
-    pub fn of(subject: String, sessions: Vec<SessionId>) -> Self {
-        Self {
-            schema: "tidegate.ended/1".into(),
-            subject,
-            sessions,
-        }
-    }
 }
 
 /// A recording as it is listed.

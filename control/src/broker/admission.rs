@@ -30,7 +30,17 @@ impl Broker {
     ///
     /// The reason, as it may be told.
     pub async fn admit(&self, ask: &Ask) -> Result<Admission, Denial> {
-        let admitted = self.try_admit(ask).await;
+        let called = &ask.target;
+        let named = Ask {
+            target: self.state().called(called).clone(),
+            ..ask.clone()
+        };
+        let ask = &named;
+        let mut admitted = self.try_admit(ask).await;
+        if let Err(Denial::NoGrant { target, .. }) = &mut admitted {
+            // Whom an alias leads nowhere is not told where it leads.
+            target.clone_from(called);
+        }
         let happening = match &admitted {
             Ok(admission) => {
                 let terms = admission.permit.terms();
@@ -87,7 +97,12 @@ impl Broker {
         }
         let now = inner.clock.now();
         let uptime = inner.clock.uptime();
-        let permit = decide(state.policies()?, &state.facts_at(now, uptime), ask, now)?;
+        let mut facts = state.facts_at(now, uptime);
+        if let Some(only) = ask.credential.bound_to() {
+            // A longer grant of the same kind must not keep a session that came by this one.
+            facts.to_mut().grants.retain(|id, _grant| *id == only);
+        }
+        let permit = decide(state.policies()?, &facts, ask, now)?;
         let terms = Arc::new(permit.terms().clone());
         lease.bind(&terms, self.deadline(&state, &terms, uptime));
         let latest = self.state();

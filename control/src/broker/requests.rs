@@ -93,7 +93,7 @@ impl Broker {
         let filing = Filing {
             id,
             principal: view.caller.principal.clone(),
-            target,
+            target: view.state.called(&target).clone(),
             login,
             duration,
             reason,
@@ -111,6 +111,7 @@ impl Broker {
         )?;
         let same = |open: &&Arc<Request>| {
             open.is_open(view.now)
+                && open.statement.is_none()
                 && open.principal == filed.principal
                 && open.target == filed.target
                 && open.login == filed.login
@@ -140,6 +141,9 @@ impl Broker {
         self.change(caller, ("approve", &id.to_string()), |view| {
             self.healthy()?;
             let request = answerable(view, id)?;
+            if request.statement.is_some() && shown.is_none() {
+                return Err(refused(RequestError::Unseen { id }));
+            }
             let approval = Approval {
                 by: caller.principal.clone(),
                 at: view.now,

@@ -10,9 +10,9 @@ use policies::{
     SessionId, Target, TargetName, Wayless, is_a_grants, is_unix_name, may_request, may_see,
 };
 
+use super::alias::{aliases, untaken};
 use super::desk::View;
 use super::grants::orphans;
-use super::principals::exists;
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, Sealed};
 use crate::state::Kept;
@@ -22,6 +22,8 @@ use crate::state::Kept;
 pub struct TargetView {
     /// The target.
     pub target: Arc<Target>,
+    /// What it is called besides.
+    pub aliases: Vec<TargetName>,
     /// What that person may do, by login. Empty for someone who only administers it.
     pub access: BTreeMap<Login, Access>,
 }
@@ -110,6 +112,7 @@ impl Broker {
         let visible = state.facts.targets.values().filter(sees);
         let show = |target: &Arc<Target>| TargetView {
             target: Arc::clone(target),
+            aliases: aliases(&state, &target.name),
             access: target
                 .logins
                 .iter()
@@ -132,9 +135,7 @@ impl Broker {
         self.change(caller, ("add target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
             askable(&target)?;
-            if view.state.facts.targets.contains_key(&target.name) {
-                return Err(exists(&format!("target `{}`", target.name)));
-            }
+            untaken(view, &target.name)?;
             reachable(view, &target)?;
             let added = Arc::new(target.clone());
             Ok((
@@ -161,9 +162,7 @@ impl Broker {
         self.change(caller, ("add target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
             askable(&target)?;
-            if view.state.facts.targets.contains_key(&target.name) {
-                return Err(exists(&format!("target `{}`", target.name)));
-            }
+            untaken(view, &target.name)?;
             reachable(view, &target)?;
             let added = Change::TargetAdded {
                 target: target.clone(),

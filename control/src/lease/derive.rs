@@ -158,15 +158,21 @@ impl Concerned {
             }
             Change::PoliciesApplied { .. } => self.everyone = true,
             Change::LockLifted { .. }
+            | Change::AliasGiven { .. }
+            | Change::AliasTaken { .. }
             | Change::SecretKept { .. }
             | Change::RequestFiled { .. }
             | Change::RequestApproved { .. }
             | Change::RequestDenied { .. }
+            | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. }
             | Change::GrantMade { .. }
+            | Change::GrantSpent { .. }
             | Change::RoleIntended { .. }
             | Change::RoleMade { .. }
-            | Change::RoleGone { .. } => {}
+            | Change::RoleGone { .. }
+            | Change::OneTimeMade { .. }
+            | Change::OneTimeUsed { .. } => {}
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod lease;
 mod model;
+mod onetime;
 mod people;
 mod race;
 mod roles;

@@ -1,7 +1,11 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
+use crate::words::secret::SecretSaying;
 use crate::words::{Shown, Words};
 use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
+
+/// The reason of a request for a statement whose grant gives none.
+pub const NO_REASON: &str = "a statement waits for a second person";
 
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub enum Conflict {
     RemovesSelf,
     /// Somebody removes the only key that they have.
     OnlyKey,
+    /// They have as many statements waiting for a second person as one principal may.
+    HoldsMany,
+    /// A one-time secret cannot be made or used.
+    Secret(SecretSaying),
     /// Others changed the log at the same moment, again and again.
     Busy,
 }
@@ -45,6 +53,7 @@ impl Shown for Conflict {
         let (code, what, hint) = match self {
             Self::Request(error) => return error.words(),
             Self::Grant(error) => return error.words(),
+            Self::Secret(saying) => return saying.words(),
             Self::AskedBefore { request } => (
                 "TG531",
                 format!("you have asked for this in {request}, which waits for an answer"),
@@ -65,6 +74,12 @@ impl Shown for Conflict {
                 "TG535",
                 "others were changing the same things at the same moment".to_owned(),
                 Some("type it again".to_owned()),
+            ),
+            Self::HoldsMany => (
+                "TG539",
+                "too many of your statements have waited for a second person within an hour"
+                    .to_owned(),
+                Some("tidegate requests ls --mine".to_owned()),
             ),
             Self::LocksSelf => (
                 "TG536",
@@ -121,6 +136,8 @@ pub enum Invalid {
         /// What is wrong with it.
         why: String,
     },
+    /// A one-time secret beyond what one may be.
+    OneTime(SecretSaying),
     /// A target's own role for making roles can be asked for as well.
     AdminAsked {
         /// Which.
@@ -172,6 +189,7 @@ impl Shown for Invalid {
                 None,
             ),
             Self::Request(error) => return error.words(),
+            Self::OneTime(saying) => return saying.words(),
             Self::Key { why } => (
                 "TG523",
                 format!("this is not a public key that can be used: {why}"),

@@ -6,9 +6,11 @@
 mod accounts;
 pub mod doctor;
 mod next;
+mod onetime;
 mod roles;
 pub mod serving;
 mod setup;
+mod statements;
 mod trouble;
 pub mod usage;
 
@@ -16,11 +18,13 @@ use crate::Diagnosis;
 
 pub use accounts::{account_lines, keeper_script};
 pub use next::{Refusal, next};
+pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use roles::{admin_script, no_script};
 pub use setup::{
     PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
     ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
 };
+pub use statements::{answer_statement, runs, seconded};
 pub use trouble::Trouble;
 
 /// No bastion is known.

@@ -1,4 +1,4 @@
-//! What only somebody who speaks PostgreSQL can read: `TG501` to `TG515`.
+//! What only somebody who speaks PostgreSQL can read: `TG501` to `TG516`.
 
 use super::{Shown, Words, named, sentence};
 
@@ -29,6 +29,13 @@ pub enum Complaint {
     NotAName {
         /// What is wrong with it.
         what: String,
+    },
+    /// The host that it called and the database that it named are of two targets.
+    TwoTargets {
+        /// The target that the host's name is of.
+        host: String,
+        /// The target that the database names.
+        database: String,
     },
     /// It asked for another database of the same server.
     OtherDatabase {
@@ -79,7 +86,7 @@ impl Shown for Complaint {
             Self::NoCertificate => (
                 "TG502",
                 "no client certificate was shown".to_owned(),
-                Some("tidegate login; tidegate config psql --write; psql service=TARGET".to_owned()),
+                Some("tidegate login; tidegate config psql --write; psql service=TARGET   (or, without certificates: tidegate pg url TARGET)".to_owned()),
             ),
             Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
             Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
@@ -91,6 +98,7 @@ impl Shown for Complaint {
             ),
             Self::Replication => ("TG512", "replication is not allowed through tidegate".to_owned(), None),
             Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate ls pg".to_owned())),
+            Self::TwoTargets { host, database } => two_targets(host, database),
             Self::OtherDatabase { database } => (
                 "TG507",
                 format!("`{database}` is another database than the one this target stands for"),
@@ -128,6 +136,16 @@ impl Shown for Complaint {
         };
         Words { code, what, hint }
     }
+}
+
+fn two_targets(host: &str, database: &str) -> (&'static str, String, Option<String>) {
+    (
+        "TG516",
+        format!("the host name is that of `{host}`, the database is that of `{database}`"),
+        Some(format!(
+            "call the bastion by its own name with dbname={database}, or name a database of `{host}`"
+        )),
+    )
 }
 
 /// What became of the transaction of a session that was cut, as far as the server can tell.

@@ -34,6 +34,18 @@ impl Shown for RequestError {
                 format!("{id} is not what you were shown; look at it again"),
             )
             .hint(format!("tidegate requests show {id}")),
+            Self::Statement { id } => Words::new(
+                "TG309",
+                format!("{id} is about one statement and becomes no grant"),
+            )
+            .hint(format!("tidegate requests show {id}")),
+            Self::Unseen { id } => Words::new(
+                "TG310",
+                format!("{id} is a statement that waits: say by its digest that you have read it"),
+            )
+            .hint(format!(
+                "tidegate requests show {id}; tidegate approve {id} --digest HEX"
+            )),
             Self::NotOwn { id } => Words::new(
                 "TG306",
                 format!("{id} is somebody else's; only they can withdraw it"),

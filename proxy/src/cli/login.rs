@@ -9,6 +9,8 @@ use clap::Args;
 use control::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, WhoAmI};
 use policies::HostPort;
 use policies::words::cli;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 
 use crate::cli::client::{Client, chain, trusting};
@@ -201,6 +203,8 @@ fn keep(
         .ssh_public()
         .map_err(|error| odd(&chain(&error)))?;
     let tls_private = applicant.tls_private();
+    let tls_der = PrivatePkcs8KeyDer::from_pem_slice(tls_private.as_bytes());
+    let tls_der = tls_der.map_err(|error| odd(&chain(&error)))?;
     let files = [
         (state::CA, ca_pem),
         (state::KNOWN_HOSTS, &known_hosts),
@@ -210,6 +214,9 @@ fn keep(
         (state::TLS_KEY, &tls_private),
         (state::TLS_CERTIFICATE, &x509_chain),
     ];
+    let texts = files.iter().map(|(name, text)| (*name, text.as_bytes()));
+    let der = (state::TLS_KEY_DER, tls_der.secret_pkcs8_der());
+    let files: Vec<(&str, &[u8])> = texts.chain([der]).collect();
     context.state.keep(&bastion, &files)?;
     let said = cli::logged_in(
         bastion.principal.as_str(),

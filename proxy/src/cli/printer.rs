@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use policies::words::cli::{self, Trouble};
-use policies::{Diagnosis, Severity};
+use policies::{Diagnosis, HeldStatement, Severity};
 use serde::Serialize;
 
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -150,6 +150,30 @@ impl Printer {
             Format::Table | Format::Wide if self.quiet => Ok(()),
             Format::Table | Format::Wide => self.text(&format!("{}\n", harmless::text(said))),
         }
+    }
+
+    /// Prints a statement that waits, line by line behind a bar, so that none can pass for ours, and
+    /// what can be typed.
+    pub(crate) fn statement(self, held: &HeldStatement, hint: Option<&str>) -> Outcome {
+        if !matches!(self.format, Format::Table | Format::Wide) {
+            return Ok(());
+        }
+        let mut lines = vec![String::new()];
+        let barred = |text: &str| format!("  | {}", harmless::statement(text));
+        lines.extend(held.text.split('\n').map(barred));
+        let values = held.values.iter().enumerate();
+        lines.extend(values.map(|(at, value)| {
+            format!(
+                "  ${} = {}",
+                at.saturating_add(1),
+                harmless::statement(value)
+            )
+        }));
+        lines.push(format!("sha256 {}", harmless::line(&held.digest)));
+        let policy = format!("{} ({})", held.why, held.policy);
+        lines.push(harmless::line(&policy));
+        lines.extend(hint.map(harmless::text));
+        self.lines(&lines)
     }
 
     /// Prints text as it is.

@@ -120,7 +120,10 @@ impl Row for RequestView {
             self.login.to_string(),
             when::length(self.duration_seconds),
             self.state.as_str().to_owned(),
-            self.reason.to_string(),
+            match &self.statement {
+                Some(held) => cli::runs(&held.text),
+                None => self.reason.to_string(),
+            },
             when::stamp(self.filed_at),
             approved.join(","),
             self.grant
@@ -320,11 +323,24 @@ pub(crate) async fn requests(context: &Context, verb: RequestsVerb) -> Outcome {
                 (Standing::Pending, Some(limit)) => {
                     patience(context, &waited(context, request, limit).await?)
                 }
-                _answered => context.printer.one(&request),
+                _answered => shown(context, &request),
             }
         }
         RequestsVerb::Withdraw { id } => withdraw(context, &id).await,
     }
+}
+
+/// One request; the statement that one is about under it, in full.
+fn shown(context: &Context, request: &RequestView) -> Outcome {
+    context.printer.one(request)?;
+    let Some(held) = &request.statement else {
+        return Ok(());
+    };
+    let id = request.id.to_string();
+    let hint = request
+        .answerable
+        .then(|| cli::answer_statement(&id, &request.digest));
+    context.printer.statement(held, hint.as_deref())
 }
 
 async fn one(context: &Context, id: &str) -> Result<RequestView, Failure> {
@@ -346,6 +362,7 @@ pub(crate) async fn approve(context: &Context, args: ApproveArgs) -> Outcome {
     let request: RequestView = context.client(&doing)?.post(&doing, &path, &answer).await?;
     let id = request.id.to_string();
     let said = match (request.grant, request.until) {
+        _statement if request.statement.is_some() => cli::seconded(&id),
         (Some(grant), Some(until)) => {
             cli::approved(&id, &grant.to_string(), &when::ahead(until, context.now()))
         }

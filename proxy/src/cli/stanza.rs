@@ -95,6 +95,9 @@ pub(crate) fn psql(state: &State, bastion: &HostPort, targets: &[TargetView]) ->
             continue;
         };
         text.push_str(&section(state, bastion, name, name, &usual.login));
+        for alias in &target.aliases {
+            text.push_str(&section(state, bastion, alias.as_str(), name, &usual.login));
+        }
         if target.access.len() > 1 {
             for access in &target.access {
                 let service = format!("{name}.{}", access.login);
@@ -144,6 +147,7 @@ mod tests {
         TargetView {
             schema: "tidegate.target/1".into(),
             name: name.parse().unwrap(),
+            aliases: Vec::new(),
             protocol,
             labels: std::collections::BTreeMap::new(),
             owners: None,

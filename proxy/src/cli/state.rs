@@ -23,6 +23,8 @@ pub(crate) const SSH_PUBLIC: &str = "ssh-key.pub";
 pub(crate) const SSH_CERTIFICATE: &str = "ssh-key-cert.pub";
 /// The private key for `psql` and the API.
 pub(crate) const TLS_KEY: &str = "pg.key";
+/// The same key in DER, PKCS#8: Java reads no other form.
+pub(crate) const TLS_KEY_DER: &str = "pg.pk8";
 /// Its certificate and what is above it.
 pub(crate) const TLS_CERTIFICATE: &str = "pg.crt";
 /// The CA of the bastion's own certificate.
@@ -93,11 +95,11 @@ impl State {
 
     /// Keeps a login. `bastion.json` goes first and comes last, so an interrupted login is no
     /// login: not the one before either, whose keys may be gone.
-    pub(crate) fn keep(&self, bastion: &Bastion, files: &[(&str, &str)]) -> Result<(), Failure> {
+    pub(crate) fn keep(&self, bastion: &Bastion, files: &[(&str, &[u8])]) -> Result<(), Failure> {
         self.ensure_dir()?;
         self.remove(BASTION)?;
         for (name, text) in files {
-            self.write(name, text.as_bytes())?;
+            self.write(name, text)?;
         }
         let text = serde_json::to_vec_pretty(bastion)
             .map_err(|odd| self.failure("write", BASTION, &io::Error::other(odd)))?;
@@ -112,6 +114,7 @@ impl State {
             SSH_PUBLIC,
             SSH_CERTIFICATE,
             TLS_KEY,
+            TLS_KEY_DER,
             TLS_CERTIFICATE,
             CA,
             KNOWN_HOSTS,
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn a_login_is_kept_for_its_owner_alone() {
         let state = scratch("kept");
-        state.keep(&bastion(), &[(SSH_KEY, "secret")]).unwrap();
+        state.keep(&bastion(), &[(SSH_KEY, b"secret")]).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state.dir), 0o700);
         assert_eq!(mode(&state.path(SSH_KEY)), 0o600);
@@ -210,8 +213,8 @@ mod tests {
     #[test]
     fn an_interrupted_login_leaves_no_login_behind() {
         let state = scratch("interrupted");
-        state.keep(&bastion(), &[(SSH_KEY, "secret")]).unwrap();
-        let again = state.keep(&bastion(), &[(SSH_KEY, "new"), ("no/dir", "")]);
+        state.keep(&bastion(), &[(SSH_KEY, b"secret")]).unwrap();
+        let again = state.keep(&bastion(), &[(SSH_KEY, b"new"), ("no/dir", b"")]);
         assert!(again.is_err());
         assert_eq!(state.bastion().unwrap(), None);
         fs::remove_dir_all(&state.dir).unwrap();

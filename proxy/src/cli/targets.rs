@@ -82,6 +82,16 @@ pub(crate) enum TargetVerb {
         /// Which
         name: TargetName,
     },
+    /// Call one by a short name as well
+    Alias {
+        /// Which
+        name: TargetName,
+        /// The other name
+        alias: TargetName,
+        /// Not any more
+        #[arg(long)]
+        remove: bool,
+    },
     /// Print the SQL that lets tidegate make a role for each grant at a database
     Script {
         /// Which
@@ -213,6 +223,27 @@ pub(crate) async fn listed(context: &Context) -> Result<List<TargetView>, Failur
     context.client(doing)?.get(doing, "/v1/targets").await
 }
 
+/// Gives a target another name, or takes it.
+async fn call(
+    context: &Context,
+    (name, alias): (&TargetName, &TargetName),
+    remove: bool,
+) -> Outcome {
+    let doing = format!("call {name} {alias}");
+    let (of, called) = (segment(name.as_str()), segment(alias.as_str()));
+    let path = format!("/v1/targets/{of}/aliases/{called}");
+    let method = if remove { Method::DELETE } else { Method::PUT };
+    let client = context.client(&doing)?;
+    let nothing = serde_json::json!({});
+    let view: TargetView = client.send(&doing, method, &path, &nothing).await?;
+    let said = if remove {
+        cli::alias_taken(name.as_str(), alias.as_str())
+    } else {
+        cli::alias_given(name.as_str(), alias.as_str())
+    };
+    context.printer.done(&view, name.as_str(), &said)
+}
+
 /// `target …`.
 pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
     match verb {
@@ -247,6 +278,11 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
                 .printer
                 .done(&ended, name.as_str(), &cli::target_removed(name.as_str()))
         }
+        TargetVerb::Alias {
+            name,
+            alias,
+            remove,
+        } => call(context, (&name, &alias), remove).await,
         TargetVerb::Set { name, given } => set(context, &name, given).await,
         TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => {

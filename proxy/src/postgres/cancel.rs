@@ -34,7 +34,7 @@ const PER_SECOND_MAX: u32 = 20;
 const SOURCES_MAX: usize = 4096;
 
 /// How long one request to a target may take.
-const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
 /// `CANCEL_REQUEST_CODE` (`src/include/libpq/pqcomm.h`).
 const CANCEL_REQUEST: u32 = 80_877_102;
@@ -171,6 +171,10 @@ impl Cancels {
         };
         if scope.record(&note).is_err() {
             return;
+        }
+        // What waits for a second person runs nowhere yet.
+        if scope.give_up() {
+            return debug!(session = %scope.session(), "cancel.unsent");
         }
         match time::timeout(REQUEST_LIMIT, stopper.stop()).await {
             Ok(Ok(())) => debug!(session = %scope.session(), "cancel.sent"),

@@ -1,28 +1,31 @@
 //! The client's side: who is there, what they ask for, and how they are told that it is over.
 //!
-//! Whoever holds a login certificate of ours is its principal. The database names the target, the
-//! user the role. Decides nothing: it makes an [`Ask`].
+//! Whoever holds a login certificate of ours is its principal, and so is whoever proves a one-time
+//! secret. Decides nothing: it makes an [`Ask`].
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use ca::{CertificateRefusal, LoginProof};
 use policies::words::postgres::Complaint;
 use policies::words::{Shown, Words};
-use policies::{Ask, Login, Protocol, TargetName};
+use policies::{Ask, Protocol};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error as TlsError};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 use tracing::debug;
 
+use super::aim::{self, Aim};
 use super::greeting::{self, ClientTls};
+use super::password;
 use super::relay::Lane;
 use super::say;
+use super::scram::Binding;
 use super::startup::Startup;
 use super::tap::Tap;
 use super::tls::Visitors;
 use super::wire::Side;
+use crate::session::incoming::Newcomer;
 use crate::session::protocol::{Front, Identified, Identify, Refused};
 use crate::session::scope::Scope;
 
@@ -46,43 +49,50 @@ pub struct PostgresFront {
     told: bool,
 }
 
-/// Judges the certificate and reads the startup packet as a question. A client that cannot be let
-/// in is told why.
+/// What the door knows of itself as somebody comes: whom it trusts, what it showed, what it is called.
+#[derive(Clone, Copy)]
+pub(crate) struct Door<'a> {
+    /// Whose certificates count.
+    pub(crate) visitors: &'a Visitors,
+    /// What the connection is bound to.
+    pub(crate) binding: Binding<'a>,
+    /// The bastion's names.
+    pub(crate) names: &'a [String],
+    /// Who knows who somebody is.
+    pub(crate) identify: &'a dyn Identify,
+}
+
+/// Reads the startup packet as a question and judges the certificate, or the proof of a one-time
+/// secret where the user name names one. A client that cannot be let in is told why.
 pub(crate) async fn identify(
     mut tls: ClientTls,
     startup: Startup,
-    source: IpAddr,
-    visitors: &Visitors,
-    identify: &dyn Identify,
+    newcomer: &Newcomer,
+    door: Door<'_>,
 ) -> Result<Identified<PostgresFront>, Refused> {
-    let proof = match proof(&tls, visitors, identify) {
-        Ok(proof) => proof,
-        Err(complaint) => {
-            greeting::farewell(&mut tls, &complaint.words(), say::NOT_AUTHORIZED).await;
-            return Err(Refused::Unproven);
-        }
+    let called = tls.get_ref().1.server_name();
+    let aim = aim::aim(&startup.user, &startup.database, called, door.names);
+    let (principal, credential, aim) = if let Some(secret) = aim::user(&startup.user).1 {
+        let aim = or_farewell(&mut tls, aim, Refused::Answered).await?;
+        let (binding, identify) = (door.binding, door.identify);
+        let asked = (secret, &aim);
+        let proven = password::prove(&mut tls, asked, binding, newcomer, identify).await?;
+        (proven.principal.clone(), proven.credential(), aim)
+    } else {
+        let proof = proof(&tls, door.visitors, door.identify);
+        let proof = or_farewell(&mut tls, proof, Refused::Unproven).await?;
+        let aim = or_farewell(&mut tls, aim, Refused::Answered).await?;
+        (proof.principal.clone(), proof.credential(), aim)
     };
-    let (target, database) = match startup.database.split_once('/') {
-        Some((target, database)) => (target, Some(database.to_owned())),
-        None => (startup.database.as_str(), None),
-    };
-    let names =
-        TargetName::parse(target).and_then(|target| Ok((target, Login::parse(&startup.user)?)));
-    let (target, login) = match names {
-        Ok(names) => names,
-        Err(odd) => {
-            let complaint = Complaint::NotAName {
-                what: odd.to_string(),
-            };
-            greeting::farewell(&mut tls, &complaint.words(), say::NOT_AUTHORIZED).await;
-            return Err(Refused::Answered);
-        }
-    };
-    let credential = proof.credential();
+    let Aim {
+        target,
+        login,
+        database,
+    } = aim;
     let ask = Ask {
-        principal: proof.principal,
+        principal,
         credential,
-        source,
+        source: newcomer.source().ip(),
         target,
         login,
         protocol: Protocol::Postgres,
@@ -98,6 +108,21 @@ pub(crate) async fn identify(
         told: false,
     };
     Ok(Identified { ask, front })
+}
+
+/// Tells the client what it did wrong.
+async fn or_farewell<T>(
+    tls: &mut ClientTls,
+    judged: Result<T, Complaint>,
+    refused: Refused,
+) -> Result<T, Refused> {
+    match judged {
+        Ok(good) => Ok(good),
+        Err(complaint) => {
+            greeting::farewell(tls, &complaint.words(), say::NOT_AUTHORIZED).await;
+            Err(refused)
+        }
+    }
 }
 
 fn proof(

@@ -12,14 +12,16 @@ use crate::fuzzing::Target;
 
 mod exchange;
 mod messages;
+mod scram;
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 5] = [
+pub(crate) const TARGETS: [Target; 6] = [
     ("startup", startup),
     ("messages", messages::messages),
     ("exchange", exchange::exchange),
     ("statements", statements),
     ("redactor", redactor),
+    ("scram", scram::scram),
 ];
 
 /// A first packet that is understood means what we would send for it: a session's wishes come back

@@ -4,19 +4,28 @@
 //! or that is not whole yet. Remembers what was decided for as long as policies and facts stay the
 //! same, and for a second at most, because policies may look at the time. Does not answer anybody.
 
+mod budget;
+mod judge;
 mod prepared;
+mod second;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use policies::words::postgres::Complaint;
+use policies::words::seconding::Seconding;
 use policies::words::{Shown, Words};
 use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 
+use super::relay::Hearing;
+use super::say;
 use super::statement::{Known, Reading, TEXT_MAX};
-use super::wire::{self, Fields, HEADER, Header, Named, Side};
+use super::wire::{Fields, HEADER, Header, Side};
 use prepared::Prepared;
+use second::{Second, Unshowable};
+
+pub(crate) use second::{Fate, Held};
 
 /// How long an answer is good for where nothing but the time has changed.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
@@ -38,6 +47,16 @@ pub(crate) trait Bench {
     fn scrutiny(&self) -> Scrutiny;
     /// Whether this may be done now.
     fn may(&self, deed: &Deed) -> Result<(), Denial>;
+    /// Whether others could let through what may not be done.
+    fn can_be_seconded(&self, statement: &SqlStatement) -> bool;
+    /// Whether what is run and sent is counted against a budget.
+    fn is_metered(&self) -> bool;
+    /// Counts a statement that is about to run. What the client is told where that is too much.
+    fn charge(&self) -> Option<Words>;
+    /// What the client is told where the budget is used up.
+    fn is_over(&self) -> Option<Words>;
+    /// Asks others about a statement that needs a second person.
+    fn second(&self, held: &Held) -> Hearing;
 }
 
 /// A statement that may not pass.
@@ -45,6 +64,8 @@ pub(crate) trait Bench {
 pub(crate) struct Refusal {
     /// What the client is told.
     pub(crate) words: Words,
+    /// In PostgreSQL's terms.
+    pub(crate) sqlstate: &'static str,
     /// The same for statements that differ in constants only; empty for what was not read.
     pub(crate) fingerprint: String,
 }
@@ -56,6 +77,17 @@ pub(crate) enum Passage {
     All,
     /// What is before this place; there a statement begins that is not whole.
     Until(usize),
+    /// What is before this place; there a message begins before which everything has to be answered.
+    Unsettled(usize),
+    /// What is before this place; there a message begins that needs a second person.
+    Held {
+        /// Where.
+        at: usize,
+        /// The message.
+        header: Header,
+        /// What it would do.
+        held: Box<Held>,
+    },
     /// What is before this place; there a message begins that must never pass.
     Refused {
         /// Where.
@@ -73,8 +105,37 @@ pub(crate) struct Gate {
     known: Arc<Known>,
     asked: Option<(u64, Duration)>,
     scrutiny: Scrutiny,
-    answers: HashMap<SqlStatement, Result<(), Denial>>,
+    answers: HashMap<SqlStatement, Answer>,
     prepared: Prepared,
+    second: Second,
+}
+
+/// What policies say about one statement.
+#[derive(Debug, Clone)]
+enum Answer {
+    Permitted,
+    /// With others behind it.
+    Seconded(String, String),
+    Denied(Denial),
+}
+
+/// What comes of judging one message.
+#[derive(Debug)]
+enum Judged {
+    Passes,
+    /// It is not all there.
+    Partial,
+    Unsettled,
+    Held(Box<Held>),
+    Refused(Box<Refusal>),
+}
+
+/// Why one text may not pass.
+#[derive(Debug)]
+enum Objection {
+    /// Others could let it through: the policy and its reason.
+    Alone(String, String),
+    Refused(Box<Refusal>),
 }
 
 impl Gate {
@@ -86,6 +147,7 @@ impl Gate {
             scrutiny: Scrutiny::Each,
             answers: HashMap::new(),
             prepared: Prepared::default(),
+            second: Second::default(),
         }
     }
 
@@ -98,7 +160,8 @@ impl Gate {
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
-        if self.scrutiny == Scrutiny::Unread {
+        let is_metered = bench.is_metered();
+        if self.scrutiny == Scrutiny::Unread && !is_metered {
             return Passage::All;
         }
         let mut place = begun;
@@ -109,31 +172,100 @@ impl Gate {
         {
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
-            let judged = match header.kind {
-                b'Q' | b'P' if length > TEXT_MAX => {
-                    self.judge(&Reading::unknown(), AROUND_MAX, bench)
-                }
-                b'Q' | b'P' | b'C' => match behind.get(..length) {
-                    Some(body) => self.judge_whole(header.kind, body, bench),
-                    None => return Passage::Until(place),
-                },
-                b'B' => match bound(behind) {
-                    Some(name) => self.judge_name(name, bench),
-                    None if behind.len() < length.min(NAMES_MAX) => return Passage::Until(place),
-                    None => self.judge(&Reading::unknown(), AROUND_MAX, bench),
-                },
-                _no_statement => Ok(()),
+            let judged = match self.scrutiny {
+                Scrutiny::Unread => Judged::Passes,
+                Scrutiny::Each => self.judge_message(header, behind, bench, at),
             };
-            if let Err(refusal) = judged {
-                return Passage::Refused {
-                    at: place,
-                    header,
-                    refusal: Box::new(refusal),
-                };
+            let judged = match judged {
+                Judged::Passes if is_metered => {
+                    budget::charge(header.kind, behind.get(..length), bench)
+                }
+                Judged::Passes
+                | Judged::Partial
+                | Judged::Unsettled
+                | Judged::Held(_)
+                | Judged::Refused(_) => judged,
+            };
+            match judged {
+                Judged::Passes => {}
+                Judged::Partial => return Passage::Until(place),
+                Judged::Unsettled => return Passage::Unsettled(place),
+                Judged::Held(held) => {
+                    let at = place;
+                    return Passage::Held { at, header, held };
+                }
+                Judged::Refused(refusal) => {
+                    return Passage::Refused {
+                        at: place,
+                        header,
+                        refusal,
+                    };
+                }
             }
+            self.second.settle(None);
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All
+    }
+
+    /// Takes a second person's yes to what was held.
+    pub(crate) fn grant(&mut self, held: Held, at: Duration) {
+        self.second.grant(held.pass, at);
+    }
+
+    /// Notes that everything has been answered, and what the server does with what comes next.
+    pub(crate) fn settled(&mut self, fate: Fate) {
+        self.second.settle(Some(fate));
+    }
+
+    /// Judges a message, of which `behind` is what was read behind its header.
+    fn judge_message(
+        &mut self,
+        header: Header,
+        behind: &[u8],
+        bench: &impl Bench,
+        at: Duration,
+    ) -> Judged {
+        let length = usize::try_from(header.body).unwrap_or(usize::MAX);
+        let body = behind.get(..length);
+        match header.kind {
+            b'Q' | b'P' if length > TEXT_MAX => {
+                match self.judge(&Reading::unknown(), AROUND_MAX, bench) {
+                    Ok(()) if header.kind == b'P' => self.pass_unread(behind),
+                    Ok(()) => Judged::Passes,
+                    Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
+                    Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+                }
+            }
+            b'Q' => match body {
+                Some(body) => self.judge_query(body, bench, at),
+                None => Judged::Partial,
+            },
+            b'P' => match body {
+                Some(body) => {
+                    let next = behind.get(length..).unwrap_or_default();
+                    self.judge_parse(body, next, bench, at)
+                }
+                None => Judged::Partial,
+            },
+            b'C' => match body {
+                Some(body) => {
+                    self.close(body);
+                    Judged::Passes
+                }
+                None => Judged::Partial,
+            },
+            b'B' => match bound(behind) {
+                Some(name) => self.judge_bind(name, (body, length), bench, at),
+                None if behind.len() < length.min(NAMES_MAX) => Judged::Partial,
+                None => match self.judge(&Reading::unknown(), AROUND_MAX, bench) {
+                    Ok(()) => Judged::Passes,
+                    Err(Objection::Alone(..)) => unshowable(Unshowable::Unknown),
+                    Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+                },
+            },
+            _no_statement => Judged::Passes,
+        }
     }
 
     /// Forgets what may have changed.
@@ -146,60 +278,34 @@ impl Gate {
             self.asked = Some((edition, at));
             self.answers.clear();
             self.scrutiny = bench.scrutiny();
-        }
-    }
-
-    /// Judges a message that is all there. One that is malformed passes: whoever forwards it sees
-    /// that too, and ends the session.
-    fn judge_whole(&mut self, kind: u8, body: &[u8], bench: &impl Bench) -> Result<(), Refusal> {
-        let (name, text) = match kind {
-            b'Q' => match wire::query(body) {
-                Ok(text) => (None, text),
-                Err(_malformed) => return Ok(()),
-            },
-            b'P' => match wire::parse(body) {
-                Ok(parse) => (Some(parse.name), parse.text),
-                Err(_malformed) => return Ok(()),
-            },
-            _close => {
-                if let Ok(Named::Statement(name)) = wire::named(kind, body) {
-                    self.prepared.forget(name);
-                }
-                return Ok(());
+            if self.scrutiny == Scrutiny::Unread {
+                // What names stand for from here on is not seen.
+                self.prepared.doubt();
+                self.second.doubt();
             }
-        };
-        let reading = self.known.read(text);
-        self.judge(&reading, AROUND_MAX, bench)?;
-        for prepared in &reading.prepares {
-            self.prepared.put(prepared.as_bytes(), &reading);
         }
-        if let Some(name) = name {
-            self.prepared.put(name, &reading);
-        }
-        Ok(())
-    }
-
-    /// Judges the running of what was prepared under this name.
-    fn judge_name(&mut self, name: &[u8], bench: &impl Bench) -> Result<(), Refusal> {
-        let reading = self.prepared.get(name);
-        let reading = reading.unwrap_or_else(|| Arc::new(Reading::unknown()));
-        self.judge(&reading, AROUND_MAX, bench)
     }
 
     /// Judges a text, and what it runs that was prepared before; `around` is how many more of those
-    /// may be around one another.
+    /// may be around one another. What may not pass at all comes before what others could let through.
     fn judge(
         &mut self,
         reading: &Reading,
         around: usize,
         bench: &impl Bench,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Objection> {
+        let mut alone = None;
         for statement in &reading.statements {
-            if let Err(denial) = self.answer(statement, bench) {
-                return Err(Refusal {
-                    words: words(statement.kind, denial),
-                    fingerprint: reading.fingerprint.clone(),
-                });
+            match self.answer(statement, bench) {
+                Answer::Permitted => {}
+                Answer::Seconded(policy, reason) => alone = alone.or(Some((policy, reason))),
+                Answer::Denied(denial) => {
+                    return Err(Objection::Refused(Box::new(Refusal {
+                        words: words(statement.kind, denial),
+                        sqlstate: say::NOT_PERMITTED,
+                        fingerprint: reading.fingerprint.clone(),
+                    })));
+                }
             }
         }
         for name in reading.executes.difference(&reading.prepares) {
@@ -208,16 +314,31 @@ impl Gate {
                 (Some(inner), Some(around)) => (inner, around),
                 _unknown => (Arc::new(Reading::unknown()), 0),
             };
-            self.judge(&inner, around, bench)?;
+            match self.judge(&inner, around, bench) {
+                Ok(()) => {}
+                // What it runs does not stand in it: nobody could say yes to that.
+                Err(Objection::Alone(..)) => return Err(Objection::Refused(Box::new(hidden()))),
+                Err(refused) => return Err(refused),
+            }
         }
-        Ok(())
+        match alone {
+            None => Ok(()),
+            Some(_) if !reading.prepares.is_empty() => Err(Objection::Refused(Box::new(hidden()))),
+            Some((policy, reason)) => Err(Objection::Alone(policy, reason)),
+        }
     }
 
-    fn answer(&mut self, statement: &SqlStatement, bench: &impl Bench) -> Result<(), Denial> {
+    fn answer(&mut self, statement: &SqlStatement, bench: &impl Bench) -> Answer {
         if let Some(known) = self.answers.get(statement) {
             return known.clone();
         }
-        let answer = bench.may(&Deed::Statement(statement.clone()));
+        let answer = match bench.may(&Deed::Statement(statement.clone())) {
+            Ok(()) => Answer::Permitted,
+            Err(Denial::Forbidden { policy, reason }) if bench.can_be_seconded(statement) => {
+                Answer::Seconded(policy, reason)
+            }
+            Err(denial) => Answer::Denied(denial),
+        };
         if self.answers.len() >= ANSWERS_MAX {
             self.answers.clear();
         }
@@ -246,6 +367,29 @@ pub(crate) fn until_sync(chunk: &[u8], begun: usize) -> (usize, bool) {
         place = place.saturating_add(HEADER).saturating_add(length);
     }
     (chunk.len(), false)
+}
+
+/// What is refused because what would run does not stand in the text.
+fn hidden() -> Refusal {
+    Refusal {
+        words: Seconding::Hidden.words(),
+        sqlstate: say::NOT_PERMITTED,
+        fingerprint: String::new(),
+    }
+}
+
+/// What needs a second person and cannot be shown to one.
+fn unshowable(why: Unshowable) -> Judged {
+    let complaint = match why {
+        Unshowable::Long => Seconding::LongToSecond,
+        Unshowable::Unfit => Seconding::UnfitToSecond,
+        Unshowable::Unknown => Seconding::Hidden,
+    };
+    Judged::Refused(Box::new(Refusal {
+        words: complaint.words(),
+        sqlstate: say::NOT_PERMITTED,
+        fingerprint: String::new(),
+    }))
 }
 
 fn words(kind: SqlKind, denial: Denial) -> Words {

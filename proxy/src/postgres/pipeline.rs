@@ -89,6 +89,8 @@ pub(crate) struct Pipeline {
     in_batch: bool,
     rows: u64,
     bytes: u64,
+    /// Rows, and results of a simple query beyond its first, since this was last asked.
+    fresh: (u64, u64),
     /// The last result, waiting for the transaction status that comes with `ReadyForQuery`.
     held: Option<Outcome>,
     /// The last statement that ran, for errors that come with the Sync's commit.
@@ -106,6 +108,7 @@ impl Pipeline {
             in_batch: false,
             rows: 0,
             bytes: 0,
+            fresh: (0, 0),
             held: None,
             last: 0,
             status: b'I',
@@ -200,11 +203,18 @@ impl Pipeline {
         match self.front() {
             Some(Owed::Query(_) | Owed::Execute(_)) => {
                 self.rows = self.rows.saturating_add(1);
+                self.fresh.0 = self.fresh.0.saturating_add(1);
                 self.bytes = self.bytes.saturating_add(u64::from(bytes));
                 Ok(())
             }
             _other => Err(Violation::Kind(b'D')),
         }
+    }
+
+    /// How many rows came, and how many results of a simple query beyond its first, since this was
+    /// last asked.
+    pub(crate) fn fresh(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Takes an answer of the target. What it returns is complete and to be recorded.
@@ -352,6 +362,9 @@ impl Pipeline {
             transaction: self.status,
         };
         self.last = statement.id;
+        if self.held.as_ref().is_some_and(|held| held.id == outcome.id) {
+            self.fresh.1 = self.fresh.1.saturating_add(1);
+        }
         self.held.replace(outcome)
     }
 

@@ -16,6 +16,7 @@ use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
+use super::cancel::Stopper;
 use super::gate::{Bench, Gate, Passage};
 use super::say;
 use super::scan::{Message, Scanned};
@@ -23,11 +24,16 @@ use super::tap::{Account, Noted, Tap};
 use super::wire::{HEADER, Violation};
 use crate::session::protocol::Closed;
 
+mod cut;
 mod lane;
 mod refusal;
+mod second;
 
+use cut::Cut;
 pub(crate) use lane::Lane;
 use refusal::{Hold, Stop};
+pub(crate) use second::Hearing;
+use second::{Settling, Wait};
 
 /// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
 const SCRATCH: usize = 64 * 1024;
@@ -63,6 +69,10 @@ pub(crate) struct Relay<'a, C, T, A> {
     /// The client has said goodbye and is gone.
     client_gone: bool,
     target_gone: bool,
+    /// A result that is being cut off.
+    cut: Option<Cut>,
+    /// How the target is asked to stop.
+    stopper: Option<Stopper>,
 }
 
 impl<'a, C, T, A> Relay<'a, C, T, A>
@@ -91,7 +101,14 @@ where
             target_deaf: false,
             client_gone: false,
             target_gone: false,
+            cut: None,
+            stopper: None,
         }
+    }
+
+    /// The same, with a way to have the target stop what it runs.
+    pub(crate) fn with_stopper(self, stopper: Option<Stopper>) -> Self {
+        Self { stopper, ..self }
     }
 
     /// Runs until one side ends. Dropping it in between loses nothing that the caller needs: what
@@ -136,6 +153,11 @@ where
                 Poll::Ready(_told_or_gone) => Err(Closed::Target),
             };
         }
+        if let Some(cut) = &mut self.cut
+            && cut.poll_stopping(cx).is_pending()
+        {
+            return Ok(Step::Waits);
+        }
         with_scratch(
             |scratch| match poll_fill(self.target, &mut self.down.unread, scratch, cx) {
                 Poll::Pending => match self.down.poll_flush(self.client, cx) {
@@ -159,6 +181,7 @@ where
     }
 
     fn forward_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let owed = self.down.scanner.missing();
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
         let each = |message: Message<'_>| tap.target_sent(&message, at, &mut noted);
@@ -173,6 +196,10 @@ where
         };
         let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
         self.down.unread.extend_from_slice(unread);
+        self.spend(whole, owed)?;
+        if self.cut.is_some() {
+            return self.pass_cut(whole, cx);
+        }
         if self.client_gone {
             return Ok(Step::Moved);
         }
@@ -180,6 +207,7 @@ where
         if self.down.pass(whole, self.client, cx).is_err() {
             self.client_left()?;
         }
+        self.warn()?;
         Ok(Step::Moved)
     }
 
@@ -198,6 +226,12 @@ where
         }
         if self.hold.stop.is_some() {
             return with_scratch(|scratch| self.pump_stop(scratch, cx));
+        }
+        if self.hold.wait.is_some() {
+            return with_scratch(|scratch| self.pump_held(scratch, cx));
+        }
+        if self.hold.settling.is_some() {
+            return self.pump_settling(cx);
         }
         if self.tap.leaving() || self.tap.pipeline().full() {
             return Ok(self.rest_up(cx));
@@ -231,7 +265,10 @@ where
         let passage = self.gate.admit(chunk, begun, self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
-            Passage::Until(place) | Passage::Refused { at: place, .. } => *place,
+            Passage::Until(place)
+            | Passage::Unsettled(place)
+            | Passage::Held { at: place, .. }
+            | Passage::Refused { at: place, .. } => *place,
         };
         self.hold.starved = matches!(passage, Passage::Until(_));
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
@@ -247,16 +284,21 @@ where
             noted.push(Noted::Ahead { bytes: ahead });
         }
         let mut unread = held;
-        if let Passage::Refused {
-            header, refusal, ..
-        } = passage
-            && scanned.is_ok()
-        {
-            unread = held.get(HEADER..).unwrap_or_default();
-            let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
-            let (id, said) = self.tap.refused(header.kind, body.unwrap_or(unread));
-            noted.push(said);
-            self.hold.stop = Some(Stop::statement(header, id, refusal));
+        match passage {
+            Passage::Refused {
+                header, refusal, ..
+            } if scanned.is_ok() => {
+                unread = held.get(HEADER..).unwrap_or_default();
+                let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
+                let (id, said) = self.tap.refused(header.kind, body.unwrap_or(unread));
+                noted.push(said);
+                self.hold.stop = Some(Stop::statement(header, id, refusal));
+            }
+            Passage::Held { header, held, .. } if scanned.is_ok() => {
+                self.hold.wait = Some(Wait::new(header, held));
+            }
+            Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
+            Passage::All | Passage::Until(_) | Passage::Refused { .. } | Passage::Held { .. } => {}
         }
         self.record(&noted)?;
         let (whole, tail) = match scanned {

@@ -9,19 +9,33 @@ use super::wire::{HEADER, complaint, message, put_text};
 pub(crate) const NOT_SUPPORTED: &str = "0A000";
 /// `insufficient_privilege`.
 pub(crate) const NOT_PERMITTED: &str = "42501";
+/// `configuration_limit_exceeded`.
+pub(crate) const LIMIT_EXCEEDED: &str = "53400";
+/// `query_canceled`.
+pub(crate) const CANCELED: &str = "57014";
+/// `warning`, the class of what is no error.
+const WARNING: &str = "01000";
 /// `protocol_violation`.
 pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
 /// `connection_failure`.
 const CONNECTION_FAILURE: &str = "08006";
 /// `invalid_authorization_specification`.
 pub(crate) const NOT_AUTHORIZED: &str = "28000";
+/// `invalid_password`.
+pub(crate) const WRONG_PASSWORD: &str = "28P01";
 /// `admin_shutdown`.
 const ENDED: &str = "57P01";
 
 /// Appends an `ErrorResponse`: the sentence as message, the code as detail, the hint as hint.
 pub(crate) fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words) {
     let detail = format!("tidegate code {}", words.code);
-    detailed(out, severity, sqlstate, words, &detail);
+    detailed(out, (b'E', severity), sqlstate, words, &detail);
+}
+
+/// Appends a `NoticeResponse`, which a client shows at once and which answers nothing.
+pub(crate) fn notice(out: &mut Vec<u8>, words: &Words) {
+    let detail = format!("tidegate code {}", words.code);
+    detailed(out, (b'N', "NOTICE"), WARNING, words, &detail);
 }
 
 /// What a client is told when the target does not let us in: whose doing it is, and the server's own
@@ -41,12 +55,18 @@ pub(crate) fn shut_out(said: Vec<u8>, target: &str, login: &str) -> Vec<u8> {
     let text = String::from_utf8_lossy(own.message);
     let detail = format!("tidegate code {}; the server says: {text}", words.code);
     let mut out = Vec::new();
-    detailed(&mut out, "FATAL", NOT_AUTHORIZED, &words, &detail);
+    detailed(&mut out, (b'E', "FATAL"), NOT_AUTHORIZED, &words, &detail);
     out
 }
 
-fn detailed(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words, detail: &str) {
-    message(out, b'E', |body| {
+fn detailed(
+    out: &mut Vec<u8>,
+    (kind, severity): (u8, &str),
+    sqlstate: &str,
+    words: &Words,
+    detail: &str,
+) {
+    message(out, kind, |body| {
         let fields = [
             (b'S', severity),
             (b'V', severity),

@@ -9,16 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use policies::{Deed, Denial, Scrutiny};
+use policies::words::Words;
+use policies::{Deed, Denial, HeldStatement, Measure, Scrutiny, SqlStatement};
 use recorder::{
     AppendError, Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
 
-use super::gate::Bench;
+use super::gate::{Bench, Held};
 use super::pipeline::{Outcome, Owed, Pipeline, Statement};
 use super::redact;
+use super::relay::Hearing;
 use super::scan::Message;
 use super::wire::{self, Named, Violation};
+use crate::session::meter::Meter;
 use crate::session::scope::Scope;
 
 /// Where what passes is written down.
@@ -29,6 +32,11 @@ pub(crate) trait Account {
     fn passes(&self, stream: Stream, bytes: usize);
     /// Writes down what is about to pass.
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError>;
+    /// Counts what comes from the target against the grant's budget. Says what the client is told where
+    /// that is too much.
+    fn spends(&self, rows: u64, bytes: u64, statements: u64) -> Option<Words>;
+    /// What the client is to be warned of.
+    fn warnings(&self) -> Vec<Words>;
 }
 
 impl Bench for Scope {
@@ -43,6 +51,38 @@ impl Bench for Scope {
     fn may(&self, deed: &Deed) -> Result<(), Denial> {
         Scope::may(self, deed)
     }
+
+    fn is_metered(&self) -> bool {
+        self.meter().is_some()
+    }
+
+    fn charge(&self) -> Option<Words> {
+        let meter = self.meter()?;
+        meter.spend(Measure::Statements, 1);
+        meter.over()
+    }
+
+    fn is_over(&self) -> Option<Words> {
+        self.meter()?.over()
+    }
+
+    fn can_be_seconded(&self, statement: &SqlStatement) -> bool {
+        Scope::can_be_seconded(self, statement)
+    }
+
+    fn second(&self, held: &Held) -> Hearing {
+        let statement = HeldStatement {
+            session: self.session(),
+            grant: self.terms().grant,
+            text: held.text.clone(),
+            values: held.values.clone(),
+            digest: held.digest(),
+            policy: held.policy.clone(),
+            why: held.reason.clone(),
+        };
+        let (heard, cancelled) = Scope::second(self, statement, held.statements.clone());
+        Hearing { heard, cancelled }
+    }
 }
 
 impl Account for Scope {
@@ -56,6 +96,18 @@ impl Account for Scope {
 
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
         Scope::record_uncounted(self, frames)
+    }
+
+    fn spends(&self, rows: u64, bytes: u64, statements: u64) -> Option<Words> {
+        let meter = self.meter()?;
+        meter.spend(Measure::Rows, rows);
+        meter.spend(Measure::Bytes, bytes);
+        meter.spend(Measure::Statements, statements);
+        meter.over()
+    }
+
+    fn warnings(&self) -> Vec<Words> {
+        self.meter().map(Meter::warnings).unwrap_or_default()
     }
 }
 
@@ -258,6 +310,11 @@ impl Tap {
             }
         };
         (id, Noted::Statement(Said { id, ..said }))
+    }
+
+    /// How many rows and further results came since this was last asked.
+    pub(crate) fn fresh(&mut self) -> (u64, u64) {
+        self.pipeline.fresh()
     }
 
     /// Takes a Sync that is not the client's.

@@ -21,6 +21,8 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 
+use x509_parser::prelude::{FromDer, X509Certificate};
+
 use super::hints::Hints;
 
 /// The name of the protocol in ALPN (`PG_ALPN_PROTOCOL`, `src/include/libpq/pqcomm.h`).
@@ -123,11 +125,34 @@ impl ClientCertVerifier for Visitors {
     }
 }
 
+/// What the bastion shows to clients, and what that binds a channel to.
+pub(crate) struct Shown {
+    /// How it is shown.
+    pub(crate) config: Arc<ServerConfig>,
+    /// The `tls-server-end-point` of its certificate (RFC 5929, section 4).
+    pub(crate) end_point: Option<Vec<u8>>,
+}
+
+/// The hash of a certificate by the hash function of its own signature (RFC 5929, section 4.1).
+/// `None` for signatures that have none of their own, as Ed25519; MD5 and SHA-1 we do not make.
+fn end_point(der: &[u8]) -> Option<Vec<u8>> {
+    let (_rest, certificate) = X509Certificate::from_der(der).ok()?;
+    let algorithm = &certificate.signature_algorithm.algorithm;
+    let hash = match algorithm.to_id_string().as_str() {
+        // ecdsa-with-SHA256 and sha256WithRSAEncryption, and so on (RFC 5758, RFC 4055).
+        "1.2.840.10045.4.3.2" | "1.2.840.113549.1.1.11" => &digest::SHA256,
+        "1.2.840.10045.4.3.3" | "1.2.840.113549.1.1.12" => &digest::SHA384,
+        "1.2.840.10045.4.3.4" | "1.2.840.113549.1.1.13" => &digest::SHA512,
+        _other => return None,
+    };
+    Some(digest::digest(hash, der).as_ref().to_vec())
+}
+
 /// What the bastion shows to clients.
 pub(crate) fn server(
     visitors: &Arc<Visitors>,
     identity: &ServerIdentity,
-) -> Result<Arc<ServerConfig>, AnchorError> {
+) -> Result<Shown, AnchorError> {
     let chain = identity
         .chain_der
         .iter()
@@ -144,7 +169,11 @@ pub(crate) fn server(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(Arc::new(config))
+    let leaf = identity.chain_der.first();
+    Ok(Shown {
+        config: Arc::new(config),
+        end_point: leaf.and_then(|leaf| end_point(leaf)),
+    })
 }
 
 fn key(der: &[u8]) -> PrivateKeyDer<'static> {

@@ -86,7 +86,9 @@ impl Doors {
         let identities = Identities::issue(config, house).await?;
         let anchor = house.authority.login_anchor();
         let postgres = Arc::new(
-            Postgres::new(identify.clone(), anchor, &identities.server).map_err(Failure::Anchor)?,
+            Postgres::new(identify.clone(), anchor, &identities.server)
+                .map_err(Failure::Anchor)?
+                .called(&config.hosts),
         );
         let inside = InnerHouse::new(
             house.broker.clone(),

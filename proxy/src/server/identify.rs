@@ -1,9 +1,12 @@
 //! Says who someone is, by asking the broker.
 
-use control::Broker;
-use policies::{Credential, PrincipalName};
+use std::net::IpAddr;
 
-use crate::session::protocol::Identify;
+use control::Broker;
+use control::onetime::Verifier;
+use policies::{Credential, Login, PrincipalName, SecretId, TargetName};
+
+use crate::session::protocol::{Identify, Redeeming};
 
 /// The broker, as far as protocols may ask it while they greet.
 #[derive(Debug)]
@@ -17,6 +20,19 @@ impl Identify for BrokerIdentify {
 
     fn admits(&self, principal: &PrincipalName, credential: &Credential) -> bool {
         self.0.knows(principal, credential)
+    }
+
+    fn verifier(&self, secret: SecretId) -> Option<Verifier> {
+        self.0.verifier(secret)
+    }
+
+    fn redeem<'a>(
+        &'a self,
+        secret: SecretId,
+        source: IpAddr,
+        place: (&'a TargetName, &'a Login),
+    ) -> Redeeming<'a> {
+        Box::pin(self.0.use_onetime(secret, source, place))
     }
 
     fn now(&self) -> jiff::Timestamp {

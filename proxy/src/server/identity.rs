@@ -12,7 +12,7 @@ use tracing::{error, info};
 use super::api::Api;
 use super::{Failure, House};
 use crate::config::Config;
-use crate::postgres::Postgres;
+use crate::postgres::{self, Postgres};
 use crate::session::chain;
 use crate::ssh::Ssh;
 
@@ -61,14 +61,17 @@ async fn host(
         .map_err(Failure::Identity)
 }
 
+/// Every target can be called by a name of its own, below each of ours.
 async fn server(
-    names: &[String],
+    own: &[String],
     authority: &ca::Authority,
     broker: &Broker,
 ) -> Result<ServerIdentity, Failure> {
     let mut rng = entropy::rng();
+    let below = own.iter().filter_map(|name| postgres::wildcard(name));
+    let names: Vec<String> = own.iter().cloned().chain(below).collect();
     let order = HostOrder {
-        names,
+        names: &names,
         now: broker.clock().now(),
         lifetime: LIFETIME,
         rng: &mut rng,

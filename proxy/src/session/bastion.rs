@@ -10,15 +10,19 @@ use std::time::Duration;
 
 use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
-use control::{Admission, Broker, entropy};
+use control::{Admission, Broker, Heard, entropy};
 use jiff::SignedDuration;
-use policies::{Ask, Deed, Denial, Permit, Scrutiny, SessionId, Terms};
+use policies::{
+    Ask, Deed, Denial, HeldStatement, Limit, Permit, Protocol, Scrutiny, SessionId, SqlStatement,
+    Terms,
+};
 use recorder::{End, Heading, Recorder, Recording, Timeline};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, info, warn};
 
 use super::chain;
 use super::ending::Ending;
+use super::meter::Meter;
 use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
 use super::scope::{Judge, Scope};
@@ -97,13 +101,30 @@ impl Bastion {
     /// What the protocol may know of the session.
     pub fn scope(&self, session: SessionId, terms: Terms, recording: Recording) -> Scope {
         let judge = Arc::new(BrokerJudge(self.broker.clone()));
-        Scope::new(
-            session,
-            terms,
-            judge,
-            recording,
-            self.broker.clock().clone(),
-        )
+        let meter = self.meter(session, &terms);
+        let clock = self.broker.clock().clone();
+        Scope::new(session, terms, judge, recording, clock).metered(meter)
+    }
+
+    /// What the session may spend of its grant's budget, where there is one.
+    fn meter(&self, session: SessionId, terms: &Terms) -> Option<Meter> {
+        if terms.protocol != Protocol::Postgres {
+            return None;
+        }
+        let (broker, grant) = (self.broker.clone(), terms.grant);
+        let reached = move |limit: &Limit, tenths: u64| {
+            let (broker, limit) = (broker.clone(), limit.clone());
+            // It ends once it is written or cannot be; there are at most eleven for a limit.
+            tokio::spawn(async move {
+                let of = (session, grant);
+                broker.write_spent(of, Some((limit, tenths))).await;
+            });
+        };
+        let limits = self.broker.budget(terms);
+        if limits.is_empty() {
+            return None;
+        }
+        Meter::new(limits, self.broker.spent(grant), Box::new(reached))
     }
 
     /// Sees to it that the session has an account at its target, where that is one that only the
@@ -194,6 +215,10 @@ impl Bastion {
             scope.elapsed(),
             ending.as_end(scope.terms()),
         );
+        if scope.meter().is_some() {
+            let of = (scope.session(), scope.terms().grant);
+            self.broker.write_spent(of, None).await;
+        }
         self.partings.over().await;
         // It is never closed; without a turn it would be sealed all the same.
         let turn = self.sealing.acquire().await;
@@ -269,6 +294,19 @@ impl Judge for BrokerJudge {
 
     fn scrutiny(&self, terms: &Terms) -> Scrutiny {
         self.0.scrutiny(terms)
+    }
+
+    fn can_be_seconded(&self, terms: &Terms, statement: &SqlStatement) -> bool {
+        self.0.can_be_seconded(terms, statement)
+    }
+
+    fn second(
+        &self,
+        terms: &Terms,
+        held: HeldStatement,
+        statements: Vec<SqlStatement>,
+    ) -> mpsc::Receiver<Heard> {
+        self.0.second(terms, held, statements)
     }
 
     fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {

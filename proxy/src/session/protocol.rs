@@ -4,10 +4,14 @@
 //! no store and no authority: it cannot let anybody in.
 
 use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
 
 use ca::Pass;
+use control::BrokerError;
+use control::onetime::{OneTimeSecret, Verifier};
 use policies::words::Words;
-use policies::{Ask, Credential, HostPort, PrincipalName, TargetName};
+use policies::{Ask, Credential, HostPort, Login, PrincipalName, SecretId, TargetName};
 use recorder::AppendError;
 
 use super::dial::DialError;
@@ -202,6 +206,10 @@ pub enum Closed {
     Violation(&'static str),
 }
 
+/// What [`Identify::redeem`] gives.
+pub type Redeeming<'a> =
+    Pin<Box<dyn Future<Output = Result<OneTimeSecret, BrokerError>> + Send + 'a>>;
+
 /// Says who someone is. All that the protocols are given of the control plane while they greet.
 pub trait Identify: Send + Sync + 'static {
     /// Whose registered key this is (one-line OpenSSH form), if anybody's. Takes as long for a key
@@ -210,6 +218,18 @@ pub trait Identify: Send + Sync + 'static {
 
     /// Whether this principal may come in at all: known, not locked, and proven by what they showed.
     fn admits(&self, principal: &PrincipalName, credential: &Credential) -> bool;
+
+    /// By what a proof of this one-time secret is checked, if there is one of this name.
+    fn verifier(&self, secret: SecretId) -> Option<Verifier>;
+
+    /// Takes one connection off a one-time secret that has been proven, at this target and as this
+    /// login. It may be no good any more, or not there.
+    fn redeem<'a>(
+        &'a self,
+        secret: SecretId,
+        source: IpAddr,
+        place: (&'a TargetName, &'a Login),
+    ) -> Redeeming<'a>;
 
     /// The time, to judge certificates by.
     fn now(&self) -> jiff::Timestamp;

@@ -1,15 +1,18 @@
 //! What a protocol may know of its session: the terms, the recording and a judge for single deeds.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use control::Clock;
 use control::ledger::Counters;
-use policies::{Deed, Denial, Scrutiny, SessionId, Terms};
+use control::{Clock, Heard};
+use policies::{Deed, Denial, HeldStatement, Scrutiny, SessionId, SqlStatement, Terms};
 use recorder::{AppendError, ChannelEvent, Frame, Recording, Statement, StatementKind, Stream};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+
+use super::meter::Meter;
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
@@ -24,6 +27,22 @@ pub trait Judge: Send + Sync + 'static {
     /// Whether the SQL statements of a session have to be asked about.
     fn scrutiny(&self, _terms: &Terms) -> Scrutiny {
         Scrutiny::Each
+    }
+
+    /// Whether others could let a statement through that may not be run.
+    fn can_be_seconded(&self, _terms: &Terms, _statement: &SqlStatement) -> bool {
+        false
+    }
+
+    /// Asks others for a yes to one statement. Nothing is heard where nobody can be asked; dropping
+    /// what is returned takes the question back.
+    fn second(
+        &self,
+        _terms: &Terms,
+        _held: HeldStatement,
+        _statements: Vec<SqlStatement>,
+    ) -> mpsc::Receiver<Heard> {
+        mpsc::channel(1).1
     }
 
     /// Whether the files that a session touches have to be asked about.
@@ -50,6 +69,10 @@ struct Inner {
     passed: Passed,
     /// Whether the target's socket is being taken away by us.
     cut: AtomicBool,
+    /// Tells a statement that waits for a second person that its client gave up.
+    waiting: Mutex<Option<mpsc::Sender<()>>>,
+    /// The grant's budget, where it has one.
+    meter: Option<Meter>,
 }
 
 /// What has passed.
@@ -145,8 +168,23 @@ impl Scope {
                 stirred,
                 passed,
                 cut: AtomicBool::new(false),
+                waiting: Mutex::default(),
+                meter: None,
             }),
         }
+    }
+
+    /// The same, with a budget. For a scope that nobody shares yet.
+    pub(super) fn metered(mut self, meter: Option<Meter>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.meter = meter;
+        }
+        self
+    }
+
+    /// The grant's budget, where it has one.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.inner.meter.as_ref()
     }
 
     /// The session's name.
@@ -189,6 +227,38 @@ impl Scope {
     /// Whether the SQL statements of this session have to be asked about.
     pub(crate) fn scrutiny(&self) -> Scrutiny {
         self.inner.judge.scrutiny(&self.inner.terms)
+    }
+
+    /// Whether others could let a statement through that may not be run.
+    pub(crate) fn can_be_seconded(&self, statement: &SqlStatement) -> bool {
+        let Inner { judge, terms, .. } = self.inner.as_ref();
+        judge.can_be_seconded(terms, statement)
+    }
+
+    /// Asks others for a yes to one statement: what they say, and that the client gave up.
+    pub(crate) fn second(
+        &self,
+        held: HeldStatement,
+        statements: Vec<SqlStatement>,
+    ) -> (mpsc::Receiver<Heard>, mpsc::Receiver<()>) {
+        let (cancel, cancelled) = mpsc::channel(1);
+        let waiting = self.inner.waiting.lock();
+        *waiting.unwrap_or_else(PoisonError::into_inner) = Some(cancel);
+        let Inner { judge, terms, .. } = self.inner.as_ref();
+        (judge.second(terms, held, statements), cancelled)
+    }
+
+    /// Has a statement given up that waits for a second person. Whether there was one.
+    pub(crate) fn give_up(&self) -> bool {
+        let waiting = self.inner.waiting.lock();
+        let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        waiting.as_ref().is_some_and(|told| {
+            // One that is full has been told already.
+            !matches!(
+                told.try_send(()),
+                Err(mpsc::error::TrySendError::Closed(()))
+            )
+        })
     }
 
     /// Whether the files that this session touches have to be asked about.

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::fs;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,21 +17,24 @@ use ca::{
     Authority, HostOrder, Intent, Journal, JournalError, LoginOrder, Outcome, Pass, PassOrder,
     Passphrase, Sealer, Serial,
 };
-use control::Clock;
 use control::ledger::Counters;
+use control::onetime::Verifier;
+use control::{BrokerError, Clock};
 use jiff::{SignedDuration, Timestamp};
+use policies::words::broker::Conflict;
+use policies::words::secret::SecretSaying;
 use policies::words::{Shown, Words};
 use policies::{
     Ask, Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, HostPort,
-    InputRecording, Login, Obligations, PostgresEndpoint, PrincipalName, ServerPin, SessionId,
-    Target, TargetName, Terms,
+    InputRecording, Login, Obligations, PostgresEndpoint, PrincipalName, SecretId, ServerPin,
+    SessionId, Target, TargetName, Terms,
 };
 use proxy::demo::{PostgresOptions, PostgresServer, Signals};
 use proxy::postgres::probe::probe;
 use proxy::postgres::{Postgres, PostgresFront};
 use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{
-    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Protocol,
+    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Protocol, Redeeming,
 };
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
@@ -100,6 +104,20 @@ impl Identify for Anybody {
 
     fn admits(&self, _: &PrincipalName, _: &Credential) -> bool {
         true
+    }
+
+    fn verifier(&self, _: SecretId) -> Option<Verifier> {
+        None
+    }
+
+    fn redeem<'a>(
+        &'a self,
+        _: SecretId,
+        _: IpAddr,
+        _: (&'a TargetName, &'a Login),
+    ) -> Redeeming<'a> {
+        let saying = SecretSaying::Wrong;
+        Box::pin(async { Err(BrokerError::Conflict(Conflict::Secret(saying))) })
     }
 
     fn now(&self) -> Timestamp {

@@ -13,17 +13,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ca::{HostIdentity, Pass, PassKey, Serial};
-use control::Clock;
+use control::onetime::Verifier;
+use control::{BrokerError, Clock};
 use jiff::Timestamp;
 use policies::words::Shown;
+use policies::words::broker::Conflict;
+use policies::words::secret::SecretSaying;
 use policies::{
     Algorithms, Capabilities, Capability, Credential, Deed, Denial, Endpoint, Entry, GrantId,
     HostKeyPin, HostPort, InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken,
-    Scrutiny, SessionId, SeverReason, SshEndpoint, Target, TargetName, Terms,
+    Scrutiny, SecretId, SessionId, SeverReason, SshEndpoint, Target, TargetName, Terms,
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
-use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol};
+use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol, Redeeming};
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
 use proxy::ssh::Ssh;
@@ -149,6 +152,20 @@ impl Identify for People {
 
     fn admits(&self, principal: &PrincipalName, _: &Credential) -> bool {
         principal.as_str() != "mallory"
+    }
+
+    fn verifier(&self, _: SecretId) -> Option<Verifier> {
+        None
+    }
+
+    fn redeem<'a>(
+        &'a self,
+        _: SecretId,
+        _: IpAddr,
+        _: (&'a TargetName, &'a Login),
+    ) -> Redeeming<'a> {
+        let saying = SecretSaying::Wrong;
+        Box::pin(async { Err(BrokerError::Conflict(Conflict::Secret(saying))) })
     }
 
     fn now(&self) -> Timestamp {

@@ -196,6 +196,28 @@ fn a_segment_that_says_too_few_frames_is_packed_again_under_its_own_number() {
 }
 
 #[test]
+fn a_damaged_first_segment_is_kept_before_the_raw_frames_replace_it() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(1_000), &output(b"one")).unwrap();
+    let raw = fs::read(desk.file(&format!("{}.tail", session(1)))).unwrap();
+    recording.append(at(12_000), &output(b"two")).unwrap();
+    crash(recording);
+    let part = desk.file(&format!("{}.part", session(1)));
+    let mut bytes = fs::read(&part).unwrap();
+    let first = segments(&bytes)[0].0;
+    bytes[first + 46] ^= 1;
+    fs::write(&part, &bytes).unwrap();
+    // As if the crash had come after the first segment was written, and before its raw frames went.
+    fs::write(desk.file(&format!("{}.tail", session(1))), &raw).unwrap();
+    let salvage = recover(&desk);
+    let (_broken, copy) = salvage.damaged.as_ref().unwrap();
+    assert_eq!(fs::read(copy).unwrap(), bytes);
+    verify(&salvage.sealed.path, None, &desk.key).unwrap();
+    assert_eq!(outputs(&salvage.sealed.path), b"one");
+}
+
+#[test]
 fn a_second_recovery_keeps_the_copies_of_the_first() {
     let desk = Desk::new();
     let (packed, raw) = miscounted(&desk);

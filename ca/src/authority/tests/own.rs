@@ -27,6 +27,28 @@ fn a_host_identity_names_its_hosts() {
 }
 
 #[test]
+fn a_server_is_called_by_wildcards_below_its_own_names_alone() {
+    let mut bench = Bench::new();
+    let good = ["bastion.example", "127.0.0.1", "*.pg.bastion.example"];
+    bench.server(&good).unwrap();
+    assert!(matches!(bench.host(&good), Err(IssueError::Names)));
+    let own: Vec<String> = (0..64).map(|n| format!("b{n}.example")).collect();
+    let below: Vec<String> = own.iter().map(|name| format!("*.pg.{name}")).collect();
+    let all: Vec<&str> = own.iter().chain(&below).map(String::as_str).collect();
+    bench.server(&all).unwrap();
+    for bad in [
+        &["*.pg.bastion.example"][..],
+        &["bastion.example", "*.pg.example"],
+        &["bastion.example", "*.bastion.example"],
+        &["bastion.example", "a.*.pg.bastion.example"],
+        &["127.0.0.1", "*.pg.127.0.0.1"],
+    ] {
+        let refused = bench.server(bad);
+        assert!(matches!(refused, Err(IssueError::Names)), "{bad:?}");
+    }
+}
+
+#[test]
 fn a_server_identity_is_believed_for_a_server_alone() {
     let mut bench = Bench::new();
     let server = bench.server(&["localhost", "127.0.0.1", "::1"]).unwrap();

@@ -82,6 +82,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("policy show", "tidegate policy show"),
     ("config ssh", "tidegate config ssh --write"),
     ("config psql", "tidegate config psql --write"),
+    ("target alias", "tidegate target alias orders o"),
+    ("pg url", "tidegate pg url orders --role app_ro --uses 5"),
     ("doctor", "tidegate doctor"),
     ("ca show", "tidegate ca show"),
     ("audit ls", "tidegate audit ls --limit 50"),

@@ -15,6 +15,20 @@ pub(crate) fn text(text: &str) -> String {
     escaped(&text.replace("\r\n", "\n"), |c| matches!(c, '\n' | '\t'))
 }
 
+/// A line of a statement that somebody is to say yes to: whatever is neither ASCII nor a letter or a
+/// digit is an escape too, so that nothing in it is invisible.
+pub(crate) fn statement(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, ' '..='~' | '\t') || (!c.is_ascii() && c.is_alphanumeric()) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+    out
+}
+
 /// JSON, which stays the same JSON: such characters can stand nowhere but in its strings, and those
 /// that its writer leaves as they are become `\u` and four digits.
 pub(crate) fn json(json: &str) -> String {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use policies::words::Words;
 use recorder::{AppendError, Frame, Stream};
 
 use crate::fuzzing::turns;
@@ -124,6 +125,14 @@ impl Account for Book {
     }
 
     fn passes(&self, _stream: Stream, _bytes: usize) {}
+
+    fn spends(&self, _rows: u64, _bytes: u64, _statements: u64) -> Option<Words> {
+        None
+    }
+
+    fn warnings(&self) -> Vec<Words> {
+        Vec::new()
+    }
 
     fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
         let mut outcomes = self.outcomes.borrow_mut();

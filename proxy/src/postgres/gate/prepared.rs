@@ -21,6 +21,8 @@ const STATEMENTS_MAX: usize = 64;
 pub(super) struct Prepared {
     texts: HashMap<Box<[u8]>, Arc<Reading>>,
     order: VecDeque<Box<[u8]>>,
+    /// A name was dropped, or was too long to be kept: one that is not here may stand for something.
+    forgetful: bool,
 }
 
 impl Prepared {
@@ -28,6 +30,7 @@ impl Prepared {
     /// for what it stood for before, so it stands for both.
     pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>) {
         if name.len() > NAME_MAX {
+            self.forgetful = true;
             return;
         }
         if let Some(before) = self.texts.get_mut(name) {
@@ -42,6 +45,7 @@ impl Prepared {
             && let Some(oldest) = self.order.pop_front()
         {
             self.texts.remove(&oldest);
+            self.forgetful = true;
         }
         self.texts.insert(name.into(), Arc::clone(reading));
         self.order.push_back(name.into());
@@ -50,6 +54,18 @@ impl Prepared {
     /// What a name stands for.
     pub(super) fn get(&self, name: &[u8]) -> Option<Arc<Reading>> {
         self.texts.get(name).map(Arc::clone)
+    }
+
+    /// Whether this name stands for nothing, for certain.
+    pub(super) fn is_free(&self, name: &[u8]) -> bool {
+        !self.forgetful && name.len() <= NAME_MAX && !self.texts.contains_key(name)
+    }
+
+    /// Forgets all names, which may come to stand for something else.
+    pub(super) fn doubt(&mut self) {
+        self.texts.clear();
+        self.order.clear();
+        self.forgetful = true;
     }
 
     /// Forgets a name that the client has closed.

@@ -19,6 +19,7 @@ use policies::words::postgres::Complaint;
 use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::second::{Settling, Wait};
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{self, Bench, Refusal};
 use crate::postgres::pipeline::{Fault, Outcome};
@@ -38,6 +39,10 @@ const ERROR_MAX: usize = 16 * 1024;
 pub(super) struct Hold {
     /// A message is being refused.
     pub(super) stop: Option<Stop>,
+    /// A message waits for a second person.
+    pub(super) wait: Option<Wait>,
+    /// Everything before the next message is waited for.
+    pub(super) settling: Option<Settling>,
     /// What was read ends in a statement that is not whole.
     pub(super) starved: bool,
     /// What comes up to the next Sync is dropped.
@@ -186,7 +191,7 @@ where
             bytes: 0,
             error: Some(Fault {
                 severity: "ERROR".to_owned(),
-                sqlstate: say::NOT_PERMITTED.to_owned(),
+                sqlstate: refusal.sqlstate.to_owned(),
                 message: words.what.clone(),
             }),
             elapsed: std::time::Duration::ZERO,
@@ -208,7 +213,7 @@ where
             .record_all(&[outcome.frame(), note])
             .map_err(Closed::Recorder)?;
         let mut answer = Vec::new();
-        say::error(&mut answer, "ERROR", say::NOT_PERMITTED, words);
+        say::error(&mut answer, "ERROR", refusal.sqlstate, words);
         if is_simple && !in_batch {
             message(&mut answer, b'Z', |body| body.push(status));
         }

@@ -4,98 +4,22 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::{Deed, Denial, Scrutiny, SqlKind};
+use policies::words::Words;
+use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 use recorder::AppendError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::super::gate::Held;
 use super::super::wire::{Side, complaint, message, put_text};
 use super::*;
 
+mod memory;
 mod refusals;
+mod seconds;
 
-/// Remembers what is recorded, as text.
-#[derive(Default)]
-struct Memory {
-    frames: RefCell<Vec<String>>,
-    to_target: Cell<usize>,
-    broken: bool,
-    /// What no statement may do; with `None`, none is asked about.
-    forbidden: Option<SqlKind>,
-    asked: Cell<usize>,
-    edition: Cell<u64>,
-}
-
-impl Bench for Memory {
-    fn edition(&self) -> u64 {
-        self.edition.get()
-    }
-
-    fn scrutiny(&self) -> Scrutiny {
-        match self.forbidden {
-            None => Scrutiny::Unread,
-            Some(_) => Scrutiny::Each,
-        }
-    }
-
-    fn may(&self, deed: &Deed) -> Result<(), Denial> {
-        self.asked.set(self.asked.get().saturating_add(1));
-        let is_forbidden = matches!(deed, Deed::Statement(one) if Some(one.kind) == self.forbidden);
-        if is_forbidden {
-            return Err(Denial::Forbidden {
-                policy: "guard".to_owned(),
-                reason: "Not here.".to_owned(),
-            });
-        }
-        Ok(())
-    }
-}
-
-impl Account for Memory {
-    fn stir(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn passes(&self, stream: Stream, bytes: usize) {
-        if stream == Stream::Input {
-            let before = self.to_target.get();
-            self.to_target.set(before.saturating_add(bytes));
-        }
-    }
-
-    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
-        if self.broken {
-            return Err(AppendError::Sealed);
-        }
-        let text = |frame: &Frame<'_>| match frame {
-            Frame::Statement(said) => {
-                format!(
-                    "{} {:?} {}",
-                    said.id,
-                    said.kind,
-                    String::from_utf8_lossy(said.text)
-                )
-            }
-            Frame::Outcome(outcome) => {
-                let error = outcome.error.map_or("", |error| error.sqlstate);
-                format!(
-                    "{} -> {}{} {}",
-                    outcome.id,
-                    outcome.tag.unwrap_or_default(),
-                    error,
-                    outcome.rows
-                )
-            }
-            Frame::Note { code, .. } => format!("note {code}"),
-            Frame::Omitted { bytes, .. } => format!("ahead {bytes}"),
-            Frame::Data { .. } | Frame::Channel { .. } | Frame::File(_) | Frame::Close { .. } => {
-                format!("{frame:?}")
-            }
-        };
-        self.frames.borrow_mut().extend(frames.iter().map(text));
-        Ok(())
-    }
-}
+use memory::Memory;
 
 /// A relay with its four ends: what the client holds, and what the target holds.
 struct Stage {

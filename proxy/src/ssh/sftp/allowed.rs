@@ -92,11 +92,19 @@ impl Bench<'_> {
     /// the target knows, so all that is below counts.
     fn link(&self, action: &str, path: &[u8], to: &[u8]) -> Result<(), Words> {
         match action {
-            "symlink" if !path.starts_with(b"/") => {
-                // It would lead elsewhere wherever it is moved.
-                self.ask(Access::Write, Err(Vague::Relative), Extent::Tree)?;
+            // Which of the two is the link's name depends on the target: OpenSSH's sshd and the draft
+            // (draft-ietf-secsh-filexfer-02, section 6.10) differ, and clients follow what they take it for.
+            "symlink" => {
+                for end in [path, to] {
+                    if end.starts_with(b"/") {
+                        self.tree(Access::Read, end)?;
+                    } else {
+                        // It would lead elsewhere wherever it is moved.
+                        self.ask(Access::Write, Err(Vague::Relative), Extent::Tree)?;
+                    }
+                }
             }
-            "symlink" | "hardlink" => self.tree(Access::Read, path)?,
+            "hardlink" => self.tree(Access::Read, path)?,
             // Who reads nothing reads nothing by another name either.
             _ if self.judge.reads_nothing() => {}
             _ => self.tree(Access::Read, path)?,

@@ -56,13 +56,23 @@ fn names_are_asked_about_as_the_target_takes_them() {
         moved,
         "a directory goes with all that is in it"
     );
+    let both_ways = [
+        (Access::Read, place("/a"), tree),
+        (Access::Read, place("/b"), tree),
+        (Access::Write, place("/a"), tree),
+        (Access::Write, place("/b"), tree),
+    ];
     assert_eq!(
         asked(&[two(20, "/a", "/b")]),
-        moved,
-        "a link is another name for all of it"
+        both_ways,
+        "a link is another name for all of it, and targets differ in which is the name"
     );
-    let relative = asked(&[two(20, "../etc/shadow", "/srv/link")]);
-    assert_eq!(relative[0], (Access::Write, None, tree));
+    for relative in [
+        two(20, "../etc/shadow", "/srv/link"),
+        two(20, "/srv/link", "../etc/shadow"),
+    ] {
+        assert!(asked(&[relative]).contains(&(Access::Write, None, tree)));
+    }
     let both = open(1, "/a", 1 | 2);
     assert_eq!(asked(&[both]).len(), 2);
     let unknown = packet(200, &[&id(1), &string(b"odd@example.com"), b"x"]);

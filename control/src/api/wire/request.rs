@@ -1,0 +1,80 @@
+//! A request as it is shown: for a grant, or for one statement.
+
+use jiff::Timestamp;
+use policies::{
+    GrantId, HeldStatement, Login, PrincipalName, Protocol, Reason, RequestId, TargetName,
+};
+use serde::{Deserialize, Serialize};
+
+/// A request as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RequestView {
+    /// Always `tidegate.request/1`.
+    pub schema: String,
+    /// Its name.
+    pub id: RequestId,
+    /// Who asks.
+    pub principal: PrincipalName,
+    /// For which target.
+    pub target: TargetName,
+    /// What that speaks; absent when the target is gone.
+    pub protocol: Option<Protocol>,
+    /// As whom.
+    pub login: Login,
+    /// For how long, in seconds.
+    pub duration_seconds: i64,
+    /// Why.
+    pub reason: Reason,
+    /// When it was filed.
+    pub filed_at: Timestamp,
+    /// When nobody needs to answer any more.
+    pub lapses_at: Timestamp,
+    /// `pending`, `approved`, `denied`, `withdrawn` or `lapsed`.
+    pub state: Standing,
+    /// Who approved, in order.
+    pub approved_by: Vec<PrincipalName>,
+    /// Who denied.
+    pub denied_by: Option<PrincipalName>,
+    /// What the one who denied noted.
+    pub note: Option<Reason>,
+    /// Whether the viewer may answer it.
+    pub answerable: bool,
+    /// What it became.
+    pub grant: Option<GrantId>,
+    /// When that grant ends.
+    pub until: Option<Timestamp>,
+    /// SHA-256 of what an approver is shown.
+    pub digest: String,
+    /// The one statement that a second person is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<HeldStatement>,
+}
+
+/// Where a request stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Someone has to answer.
+    Pending,
+    /// It became a grant.
+    Approved,
+    /// Someone said no.
+    Denied,
+    /// Whoever asked took it back.
+    Withdrawn,
+    /// Nobody answered in time.
+    Lapsed,
+}
+
+impl Standing {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Withdrawn => "withdrawn",
+            Self::Lapsed => "lapsed",
+        }
+    }
+}

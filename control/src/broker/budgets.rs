@@ -1,0 +1,92 @@
+//! What may be spent under a grant, and writing down what was.
+
+use std::sync::Arc;
+
+use policies::words::budget::UNDECIDED;
+use policies::{GrantId, Limit, Measure, SessionId, Terms, budget};
+use tracing::{info, warn};
+
+use super::Broker;
+use crate::change::{Change, Draft};
+use crate::ledger::Happening;
+use crate::spending::Spent;
+use crate::store::{AppendError, Store};
+
+/// How often writing down is tried when others write at the same time.
+const TRIES_MAX: u32 = 100;
+
+impl Broker {
+    /// The most that may be spent under the grant of these terms: nothing, where that cannot be told.
+    pub fn budget(&self, terms: &Terms) -> Vec<Limit> {
+        let state = self.state();
+        let now = state.instant_for(terms, self.inner.clock.now());
+        let said = state
+            .policies()
+            .and_then(|policies| budget(policies, &state.facts, terms, now));
+        said.unwrap_or_else(|_denial| {
+            let none = |measure| Limit {
+                measure,
+                most: 0,
+                policy: String::new(),
+                reason: UNDECIDED.to_owned(),
+            };
+            Measure::ALL.map(none).to_vec()
+        })
+    }
+
+    /// What was spent under this grant. All its sessions share it.
+    pub fn spent(&self, grant: GrantId) -> Arc<Spent> {
+        let state = self.state();
+        let written = state.spent.get(&grant).copied().unwrap_or_default();
+        let is_known = |known: &GrantId| state.facts.grants.contains_key(known);
+        self.inner.spending.of(grant, written, is_known)
+    }
+
+    /// Writes down what was spent under a grant, for the server that comes after this one; and for the
+    /// auditor, where `reached` is that many tenths of a limit.
+    pub async fn write_spent(
+        &self,
+        (session, grant): (SessionId, GrantId),
+        reached: Option<(Limit, u64)>,
+    ) {
+        let spent = self.spent(grant);
+        if let Some((limit, tenths)) = reached.filter(|(_, tenths)| [8, 11].contains(tenths)) {
+            info!(%session, %grant, measure = limit.measure.as_str(), tenths, "budget.reached");
+            self.write(Happening::BudgetReached {
+                session,
+                grant,
+                measure: limit.measure,
+                most: limit.most,
+                spent: spent.total(limit.measure),
+                policy: limit.policy,
+            })
+            .await;
+        }
+        for _try in 0..TRIES_MAX {
+            let Ok(state) = self.caught_up().await else {
+                return warn!(%grant, "spending.unwritten");
+            };
+            let amounts = spent.amounts();
+            if state.spent.get(&grant) == Some(&amounts) {
+                return;
+            }
+            let draft = Draft {
+                at: self.inner.health.dated(self.inner.clock.now()),
+                by: None,
+                source: None,
+                changes: vec![Change::GrantSpent { id: grant, amounts }],
+            };
+            match self.inner.store.append(state.revision, draft).await {
+                Ok(_revision) => {
+                    drop(self.caught_up().await);
+                    return;
+                }
+                Err(AppendError::Conflict { .. }) => tokio::task::yield_now().await,
+                Err(AppendError::Store(error)) => {
+                    return warn!(%grant, reason = %error, "spending.unwritten");
+                }
+            }
+        }
+        warn!(%grant, "spending.unwritten");
+    }
+}

@@ -1,0 +1,25 @@
+//! What the command line says about one statement that waits for a second person.
+
+/// What stands in the place of a reason where one statement waits: the beginning of its text.
+pub fn runs(text: &str) -> String {
+    const LONG: usize = 60;
+    let line: String = text.chars().take(LONG).collect();
+    let more = if text.chars().nth(LONG).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!("to run: {line}{more}")
+}
+
+/// What whoever looks at a statement that waits can type.
+pub fn answer_statement(request: &str, digest: &str) -> String {
+    format!("  tidegate approve {request} --digest {digest}\n  tidegate deny {request} --note '…'")
+}
+
+/// After somebody said yes to a statement.
+pub fn seconded(request: &str) -> String {
+    format!(
+        "approved {request}: it runs once if that is enough\n  tidegate requests show {request}"
+    )
+}

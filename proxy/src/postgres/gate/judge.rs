@@ -1,0 +1,180 @@
+//! Each kind of message of a client that runs something, judged.
+//!
+//! One that is malformed passes: whoever forwards it sees that too, and ends the session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::HeldStatement;
+
+use super::second::{self, Behind, Held, Unshowable};
+use super::{AROUND_MAX, Bench, Gate, Judged, Objection, unshowable};
+use crate::postgres::statement::Reading;
+use crate::postgres::wire::{self, Bind, Named, Parse};
+
+impl Gate {
+    pub(super) fn judge_query(&mut self, body: &[u8], bench: &impl Bench, at: Duration) -> Judged {
+        let Ok(text) = wire::query(body) else {
+            return Judged::Passes;
+        };
+        let reading = self.known.read(text);
+        match self.judge(&reading, AROUND_MAX, bench) {
+            Ok(()) => {}
+            Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+            Err(Objection::Alone(policy, reason)) => {
+                let held = second::held((b'Q', b""), text, None);
+                if let Some(waits) = self.hold(held, &reading, (policy, reason), at) {
+                    return waits;
+                }
+            }
+        }
+        for prepared in &reading.prepares {
+            self.prepared.put(prepared.as_bytes(), &reading);
+        }
+        Judged::Passes
+    }
+
+    pub(super) fn judge_parse(
+        &mut self,
+        body: &[u8],
+        next: &[u8],
+        bench: &impl Bench,
+        at: Duration,
+    ) -> Judged {
+        let Ok(Parse { name, text }) = wire::parse(body) else {
+            return Judged::Passes;
+        };
+        // Before a yes is used up.
+        if self.second.must_settle(name) {
+            return Judged::Unsettled;
+        }
+        let reading = self.known.read(text);
+        match self.judge(&reading, AROUND_MAX, bench) {
+            Ok(()) => return self.pass_parse(name, (&reading, None)),
+            Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+            Err(Objection::Alone(..)) if text.len() > HeldStatement::TEXT_MAX => {
+                return unshowable(Unshowable::Long);
+            }
+            // A name that may have stood for something else would run what nobody was shown.
+            Err(Objection::Alone(..)) if !self.is_fresh(name, text) => {
+                return unshowable(Unshowable::Unknown);
+            }
+            Err(Objection::Alone(policy, reason)) => {
+                let held = match second::behind(next, name) {
+                    Behind::More => return Judged::Partial,
+                    Behind::Long => return unshowable(Unshowable::Long),
+                    Behind::Nothing => second::held((b'P', name), text, None),
+                    Behind::Bind(bind) => second::held((b'P', name), text, Some(&bind)),
+                };
+                if let Some(waits) = self.hold(held, &reading, (policy, reason), at) {
+                    return waits;
+                }
+            }
+        }
+        self.pass_parse(name, (&reading, Some(text)))
+    }
+
+    pub(super) fn judge_bind(
+        &mut self,
+        name: &[u8],
+        (body, length): (Option<&[u8]>, usize),
+        bench: &impl Bench,
+        at: Duration,
+    ) -> Judged {
+        let reading = self.prepared.get(name);
+        let reading = reading.unwrap_or_else(|| Arc::new(Reading::unknown()));
+        let (policy, reason) = match self.judge(&reading, AROUND_MAX, bench) {
+            // One that once stood for a text that needs a second person, and now for another as well.
+            Ok(()) if self.second.is_hot(name) && self.second.text(name).is_none() => {
+                return unshowable(Unshowable::Unknown);
+            }
+            Ok(()) => return Judged::Passes,
+            Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+            Err(Objection::Alone(policy, reason)) => (policy, reason),
+        };
+        let Some(text) = self.second.text(name) else {
+            return unshowable(Unshowable::Unknown);
+        };
+        if length > HeldStatement::VALUES_MAX.saturating_mul(2) {
+            return unshowable(Unshowable::Long);
+        }
+        let Some(body) = body else {
+            return Judged::Partial;
+        };
+        let Ok(bind): Result<Bind<'_>, _> = wire::bind(body) else {
+            return Judged::Passes;
+        };
+        let held = second::held((b'B', name), text, Some(&bind));
+        self.hold(held, &reading, (policy, reason), at)
+            .unwrap_or(Judged::Passes)
+    }
+
+    /// Nothing for what a second person has said yes to; anything else has to wait, if it can.
+    fn hold(
+        &mut self,
+        held: Result<Held, Unshowable>,
+        reading: &Reading,
+        (policy, reason): (String, String),
+        at: Duration,
+    ) -> Option<Judged> {
+        match held {
+            Err(why) => Some(unshowable(why)),
+            Ok(held) if self.second.spend(&held.pass, at) => None,
+            Ok(held) => Some(Judged::Held(Box::new(Held {
+                statements: reading.statements.clone(),
+                policy,
+                reason,
+                ..held
+            }))),
+        }
+    }
+
+    /// Keeps what a Parse that passes stands for; `seconded` is its text where a second person has said
+    /// yes to it.
+    fn pass_parse(
+        &mut self,
+        name: &[u8],
+        (reading, seconded): (&Arc<Reading>, Option<&[u8]>),
+    ) -> Judged {
+        if self.second.must_settle(name) {
+            return Judged::Unsettled;
+        }
+        // The server keeps what it had.
+        if !self.second.drops() {
+            self.prepared.put(name, reading);
+            self.second.prepared(name, seconded);
+        }
+        Judged::Passes
+    }
+
+    /// A Parse whose text is too long to be read, where everything is permitted.
+    pub(super) fn pass_unread(&mut self, beginning: &[u8]) -> Judged {
+        let Ok(Parse { name, .. }) = wire::parse_beginning(beginning) else {
+            return Judged::Passes;
+        };
+        if self.second.is_hot(name) {
+            return self.pass_parse(name, (&Arc::new(Reading::unknown()), None));
+        }
+        Judged::Passes
+    }
+
+    /// Whether a text that needs a second person may be prepared under this name: it is the one
+    /// without a name, or has never stood for anything else.
+    fn is_fresh(&self, name: &[u8], text: &[u8]) -> bool {
+        let known = match self.second.text(name) {
+            Some(known) => known == text,
+            None => !self.second.is_hot(name) && self.prepared.is_free(name),
+        };
+        self.second.has_room(name) && (name.is_empty() || known)
+    }
+
+    /// Forgets a name that the client has closed, unless it has stood for what needs a second person:
+    /// the server may drop the Close.
+    pub(super) fn close(&mut self, body: &[u8]) {
+        if let Ok(Named::Statement(name)) = wire::named(b'C', body)
+            && !self.second.is_hot(name)
+        {
+            self.prepared.forget(name);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A result that is cut off because the grant's budget is used up.
+//!
+//! The target is asked to cancel before more is read from it, and whatever it says of the result from
+//! there on is dropped. The client gets the rest of a message that it has the beginning of, then one
+//! error in the place of the result's end, then what says where the session stands. So it never sees
+//! half a message, nor a result that looks whole and is not.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use policies::words::Words;
+use recorder::Frame;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time;
+use tracing::debug;
+
+use super::{Closed, Relay, Step};
+use crate::postgres::cancel::{REQUEST_LIMIT, Stopper};
+use crate::postgres::gate::Bench;
+use crate::postgres::say;
+use crate::postgres::tap::Account;
+use crate::postgres::wire::{HEADER, Header, Side, Violation};
+
+/// A result that is being cut off.
+pub(super) struct Cut {
+    words: Words,
+    /// Bytes that the client has still to get of a message that it has the beginning of.
+    owed: usize,
+    /// Bytes that are dropped of a message of which it has none.
+    dropped: usize,
+    /// The client has been told.
+    said: bool,
+    /// Asks the target to stop.
+    stopping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl fmt::Debug for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cut")
+            .field("owed", &self.owed)
+            .field("dropped", &self.dropped)
+            .field("said", &self.said)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cut {
+    /// Begins where `owed` bytes of a message are still to come.
+    fn new(words: Words, owed: usize, stopper: Option<Stopper>) -> Self {
+        let stopping = stopper.map(|stopper| {
+            let asking = async move {
+                match time::timeout(REQUEST_LIMIT, stopper.stop()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(refused)) => debug!(reason = %refused, "cut.unheard"),
+                    Err(_elapsed) => debug!("cut.slow"),
+                }
+            };
+            Box::pin(asking) as Pin<Box<dyn Future<Output = ()> + Send>>
+        });
+        Self {
+            words,
+            owed,
+            dropped: 0,
+            said: false,
+            stopping,
+        }
+    }
+
+    /// Whether the target has still to be asked; nothing is read from it before.
+    pub(super) fn poll_stopping(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(stopping) = &mut self.stopping else {
+            return Poll::Ready(());
+        };
+        match stopping.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                self.stopping = None;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// What of `chunk` the client gets. `chunk` ends with a message or in the body of one.
+    fn sift(&mut self, chunk: &[u8]) -> Result<Vec<u8>, Violation> {
+        let mut out = Vec::new();
+        let mut rest = chunk;
+        loop {
+            let (now, behind) = rest.split_at(self.owed.min(rest.len()));
+            out.extend_from_slice(now);
+            self.owed = self.owed.saturating_sub(now.len());
+            let (now, behind) = behind.split_at(self.dropped.min(behind.len()));
+            self.dropped = self.dropped.saturating_sub(now.len());
+            rest = behind;
+            let Some(header) = Header::read(rest, Side::Target)? else {
+                return Ok(out);
+            };
+            let length = usize::try_from(header.body).unwrap_or(usize::MAX);
+            let length = length.saturating_add(HEADER);
+            match header.kind {
+                b'S' => self.owed = length,
+                // What was sent behind it is cut off in the same way.
+                b'Z' => {
+                    self.owed = length;
+                    self.said = false;
+                }
+                b'E' | b'C' | b'I' | b's' => {
+                    if !self.said {
+                        self.said = true;
+                        say::error(&mut out, "ERROR", say::LIMIT_EXCEEDED, &self.words);
+                    }
+                    self.dropped = length;
+                }
+                // The target waits for data that the client was never asked for.
+                b'G' => return Err(Violation::Kind(b'G')),
+                // Notices can carry anything too.
+                _of_the_result => self.dropped = length,
+            }
+        }
+    }
+}
+
+/// Whether there is anything in it but how statements went: the end of a transaction is told to who
+/// has nothing left to spend.
+fn carries(chunk: &[u8], owed: usize) -> bool {
+    if owed > 0 {
+        return true;
+    }
+    let mut rest = chunk;
+    while let Ok(Some(header)) = Header::read(rest, Side::Target) {
+        match header.kind {
+            b'C' | b'E' | b'I' | b'S' | b'Z' | b's' | b'1' | b'2' | b'3' | b'n' => {}
+            _data => return true,
+        }
+        let length = usize::try_from(header.body).unwrap_or(usize::MAX);
+        rest = rest
+            .get(length.saturating_add(HEADER)..)
+            .unwrap_or_default();
+    }
+    false
+}
+
+impl<C, T, A> Relay<'_, C, T, A>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+    A: Account + Bench,
+{
+    /// Counts what is about to pass to the client, and begins to cut where that is too much. `owed` is how
+    /// much of it belongs to a message that the client has the beginning of.
+    pub(super) fn spend(&mut self, chunk: &[u8], owed: usize) -> Result<(), Closed> {
+        let (rows, more) = self.tap.fresh();
+        let bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        let Some(words) = self.account.spends(rows, bytes, more) else {
+            return Ok(());
+        };
+        if self.cut.is_some() || !carries(chunk, owed) {
+            return Ok(());
+        }
+        let note = Frame::Note {
+            code: words.code,
+            text: &words.what,
+        };
+        self.account.record_all(&[note]).map_err(Closed::Recorder)?;
+        self.cut = Some(Cut::new(words, owed, self.stopper.clone()));
+        Ok(())
+    }
+
+    /// Passes on what is left of a result that is cut off.
+    pub(super) fn pass_cut(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let Some(mut cut) = self.cut.take() else {
+            return Ok(Step::Moved);
+        };
+        let was_said = cut.said;
+        let out = match cut.sift(chunk) {
+            Ok(sifted) => sifted,
+            Err(violation) => return Err(self.broken(violation, "target")),
+        };
+        // An error of ours: the target goes on with what the client has sent, up to a Sync.
+        if cut.said && !was_said && !self.tap.pipeline().will_be_ready() {
+            self.tap.skip();
+            self.hold.dropping = true;
+        }
+        if !self.tap.pipeline().idle() || cut.owed > 0 || cut.dropped > 0 {
+            self.cut = Some(cut);
+        }
+        if self.client_gone {
+            return Ok(Step::Moved);
+        }
+        self.account.passes(recorder::Stream::Output, out.len());
+        if self.down.pass(&out, self.client, cx).is_err() {
+            self.client_left()?;
+        }
+        Ok(Step::Moved)
+    }
+
+    /// Tells the client what it is to be warned of, between two statements.
+    pub(super) fn warn(&mut self) -> Result<(), Closed> {
+        if !self.tap.pipeline().idle()
+            || !self.down.scanner.at_boundary()
+            || !self.down.unread.is_empty()
+        {
+            return Ok(());
+        }
+        for words in self.account.warnings() {
+            let note = Frame::Note {
+                code: words.code,
+                text: &words.what,
+            };
+            self.account.record_all(&[note]).map_err(Closed::Recorder)?;
+            let mut notice = Vec::new();
+            say::notice(&mut notice, &words);
+            self.down.push(&notice);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        crate::postgres::wire::message(&mut out, kind, |to| to.extend_from_slice(body));
+        out
+    }
+
+    fn kinds(mut bytes: &[u8]) -> String {
+        let mut kinds = String::new();
+        while let Ok(Some(header)) = Header::read(bytes, Side::Target) {
+            kinds.push(char::from(header.kind));
+            bytes = &bytes[HEADER.saturating_add(usize::try_from(header.body).unwrap())..];
+        }
+        assert!(bytes.is_empty(), "half a message");
+        kinds
+    }
+
+    /// Whatever way the bytes come, the client gets whole messages: those that are under way, one error,
+    /// and where the session stands.
+    #[test]
+    fn nothing_of_a_result_comes_behind_its_end_however_it_is_cut_into_reads() {
+        let row = framed(b'D', &[7; 20]);
+        let rest = [
+            row.clone(),
+            framed(b'N', b"SNOTICE\0\0"),
+            row.clone(),
+            framed(b'E', b"SERROR\0\0"),
+            framed(b'S', b"a\0b\0"),
+            framed(b'Z', b"T"),
+            // The next was on its way already.
+            row.clone(),
+            framed(b'C', b"SELECT 1\0"),
+            framed(b'Z', b"T"),
+        ]
+        .concat();
+        for begun in 0..row.len() {
+            for size in 1..rest.len() {
+                let words = Words {
+                    code: "TG548",
+                    what: "used up".to_owned(),
+                    hint: None,
+                };
+                let owed = if begun == 0 { 0 } else { row.len() - begun };
+                let mut cut = Cut::new(words, owed, None);
+                let (mut got, mut place) = (row[..begun].to_vec(), begun);
+                while place < rest.len() {
+                    let mut end = rest.len().min(place + size);
+                    // The relay hands over no half headers.
+                    let out = loop {
+                        let whole = whole(&rest, place, end);
+                        if whole > place || end == rest.len() {
+                            end = whole;
+                            break cut.sift(&rest[place..end]).unwrap();
+                        }
+                        end += 1;
+                    };
+                    got.extend(out);
+                    place = end;
+                }
+                let want = if begun == 0 { "ESZEZ" } else { "DESZEZ" };
+                assert_eq!(kinds(&got), want, "{begun} {size}");
+            }
+        }
+    }
+
+    /// The end of a read without a half header.
+    fn whole(bytes: &[u8], from: usize, end: usize) -> usize {
+        let mut at = 0;
+        while at < end {
+            let Ok(Some(header)) = Header::read(&bytes[at..], Side::Target) else {
+                break;
+            };
+            if at >= from && end.saturating_sub(at) < HEADER {
+                return at;
+            }
+            let length = HEADER.saturating_add(usize::try_from(header.body).unwrap());
+            at = length.saturating_add(at);
+        }
+        end
+    }
+}

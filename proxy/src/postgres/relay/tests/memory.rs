@@ -1,0 +1,143 @@
+//! The account and the policies of a session over pipes.
+
+use super::*;
+
+/// Remembers what is recorded, as text.
+#[derive(Default)]
+pub(super) struct Memory {
+    pub(super) frames: RefCell<Vec<String>>,
+    pub(super) to_target: Cell<usize>,
+    pub(super) broken: bool,
+    /// What no statement may do; with `None`, none is asked about.
+    pub(super) forbidden: Option<SqlKind>,
+    /// How many rows the target may send, and how many it has sent.
+    pub(super) rows_max: Option<u64>,
+    pub(super) rows: Cell<u64>,
+    /// Whether others could let it through.
+    pub(super) secondable: bool,
+    /// What they say, one after the other; where there is none left, the client gives up.
+    pub(super) said: RefCell<std::collections::VecDeque<control::Heard>>,
+    /// What they were shown: the text, the values, the digest.
+    pub(super) shown: RefCell<Vec<(String, Vec<String>, String)>>,
+    pub(super) asked: Cell<usize>,
+    pub(super) edition: Cell<u64>,
+}
+
+impl Bench for Memory {
+    fn edition(&self) -> u64 {
+        self.edition.get()
+    }
+
+    fn scrutiny(&self) -> Scrutiny {
+        match self.forbidden {
+            None => Scrutiny::Unread,
+            Some(_) => Scrutiny::Each,
+        }
+    }
+
+    fn may(&self, deed: &Deed) -> Result<(), Denial> {
+        self.asked.set(self.asked.get().saturating_add(1));
+        let is_forbidden = matches!(deed, Deed::Statement(one) if Some(one.kind) == self.forbidden);
+        if is_forbidden {
+            return Err(Denial::Forbidden {
+                policy: "guard".to_owned(),
+                reason: "Not here.".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn is_metered(&self) -> bool {
+        self.rows_max.is_some()
+    }
+
+    fn charge(&self) -> Option<Words> {
+        None
+    }
+
+    fn is_over(&self) -> Option<Words> {
+        self.spends(0, 0, 0)
+    }
+
+    fn can_be_seconded(&self, _statement: &SqlStatement) -> bool {
+        self.secondable
+    }
+
+    fn second(&self, held: &Held) -> Hearing {
+        let shown = (held.text.clone(), held.values.clone(), held.digest());
+        self.shown.borrow_mut().push(shown);
+        let ((told, heard), (cancel, cancelled)) = (mpsc::channel(2), mpsc::channel(1));
+        match self.said.borrow_mut().pop_front() {
+            Some(answer) => {
+                let asked = control::Heard::Asked {
+                    request: policies::RequestId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]),
+                    lapses_at: jiff::Timestamp::UNIX_EPOCH,
+                };
+                told.try_send(asked).unwrap();
+                told.try_send(answer).unwrap();
+            }
+            None => cancel.try_send(()).unwrap(),
+        }
+        Hearing { heard, cancelled }
+    }
+}
+
+impl Account for Memory {
+    fn stir(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn passes(&self, stream: Stream, bytes: usize) {
+        if stream == Stream::Input {
+            let before = self.to_target.get();
+            self.to_target.set(before.saturating_add(bytes));
+        }
+    }
+
+    fn spends(&self, rows: u64, _bytes: u64, _statements: u64) -> Option<Words> {
+        self.rows.set(self.rows.get().saturating_add(rows));
+        let most = self.rows_max?;
+        (self.rows.get() > most).then(|| Words {
+            code: "TG548",
+            what: "used up".to_owned(),
+            hint: None,
+        })
+    }
+
+    fn warnings(&self) -> Vec<Words> {
+        Vec::new()
+    }
+
+    fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
+        if self.broken {
+            return Err(AppendError::Sealed);
+        }
+        let text = |frame: &Frame<'_>| match frame {
+            Frame::Statement(said) => {
+                format!(
+                    "{} {:?} {}",
+                    said.id,
+                    said.kind,
+                    String::from_utf8_lossy(said.text)
+                )
+            }
+            Frame::Outcome(outcome) => {
+                let error = outcome.error.map_or("", |error| error.sqlstate);
+                format!(
+                    "{} -> {}{} {}",
+                    outcome.id,
+                    outcome.tag.unwrap_or_default(),
+                    error,
+                    outcome.rows
+                )
+            }
+            Frame::Note { code, .. } => format!("note {code}"),
+            Frame::Omitted { bytes, .. } => format!("ahead {bytes}"),
+            Frame::Data { .. } | Frame::Channel { .. } | Frame::File(_) | Frame::Close { .. } => {
+                format!("{frame:?}")
+            }
+        };
+        self.frames.borrow_mut().extend(frames.iter().map(text));
+        Ok(())
+    }
+}

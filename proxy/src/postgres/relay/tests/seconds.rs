@@ -1,0 +1,279 @@
+//! Statements that need a second person, over pipes: what waits, what is shown, and what one yes is
+//! good for.
+
+use control::Heard;
+use policies::{PrincipalName, Reason};
+
+use super::*;
+
+fn yes() -> Heard {
+    Heard::Seconded {
+        by: vec![PrincipalName::parse("bob").unwrap()],
+    }
+}
+
+fn no() -> Heard {
+    Heard::Denied {
+        by: PrincipalName::parse("bob").unwrap(),
+        note: Reason::parse("not today").unwrap(),
+    }
+}
+
+/// A stage where deleting needs a second person, who says these things.
+fn guarded(said: impl IntoIterator<Item = Heard>) -> Stage {
+    let mut stage = Stage::new();
+    stage.memory.forbidden = Some(SqlKind::Delete);
+    stage.memory.secondable = true;
+    stage.memory.said = RefCell::new(said.into_iter().collect());
+    stage
+}
+
+/// A message of this kind, which is an error or a notice: its SQLSTATE.
+async fn told(from: &mut DuplexStream, kind: char) -> String {
+    let header = read(from, HEADER).await;
+    assert_eq!(char::from(header[0]), kind);
+    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+    let body = read(from, usize::try_from(length).unwrap().saturating_sub(4)).await;
+    let said = complaint(header[0], &body).unwrap();
+    String::from_utf8_lossy(said.sqlstate).into_owned()
+}
+
+fn parse(name: &str, text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    message(&mut out, b'P', |body| {
+        put_text(body, name.as_bytes());
+        put_text(body, text.as_bytes());
+        body.extend([0, 0]);
+    });
+    out
+}
+
+/// With one value, as text.
+fn bind(name: &str, value: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    message(&mut out, b'B', |body| {
+        put_text(body, b"");
+        put_text(body, name.as_bytes());
+        body.extend([0, 0, 0, 1]);
+        body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+        body.extend(value.as_bytes());
+        body.extend([0, 0]);
+    });
+    out
+}
+
+fn execute() -> Vec<u8> {
+    framed(b'E', &[0; 5])
+}
+
+fn sync() -> Vec<u8> {
+    framed(b'S', b"")
+}
+
+fn ready() -> Vec<u8> {
+    framed(b'Z', b"I")
+}
+
+/// What the target answers to Parse, Bind, Execute and Sync.
+fn done() -> Vec<u8> {
+    [
+        framed(b'1', b""),
+        framed(b'2', b""),
+        framed(b'C', b"DELETE 1\0"),
+        ready(),
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn a_yes_lets_the_very_statement_through_once_and_in_its_place() {
+    let mut stage = guarded([yes(), no()]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let delete = query("delete from t");
+            let sent = [query("select 1"), delete.clone(), query("select 2")];
+            client.write_all(&sent.concat()).await.unwrap();
+            assert_eq!(read(target, sent[0].len()).await, sent[0]);
+            target.write_all(&answer()).await.unwrap();
+            assert_eq!(read(client, answer().len()).await, answer());
+            assert_eq!(told(client, 'N').await, "01000");
+            let rest = [delete.clone(), sent[2].clone()].concat();
+            assert_eq!(read(target, rest.len()).await, rest);
+            target
+                .write_all(&[answer(), answer()].concat())
+                .await
+                .unwrap();
+            assert_eq!(
+                read(client, 2 * answer().len()).await.len(),
+                2 * answer().len()
+            );
+            // The same again waits again.
+            client
+                .write_all(&[delete, query("select 3")].concat())
+                .await
+                .unwrap();
+            assert_eq!(told(client, 'N').await, "01000");
+            assert_eq!(told(client, 'E').await, "42501");
+            assert_eq!(read(client, 6).await, ready());
+            assert_eq!(
+                read(target, query("select 3").len()).await,
+                query("select 3")
+            );
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let notes: Vec<_> = stage
+        .recorded()
+        .into_iter()
+        .filter(|one| one.starts_with("note"))
+        .collect();
+    assert_eq!(
+        notes,
+        ["note TG516", "note TG517", "note TG516", "note TG518"]
+    );
+    let shown = stage.memory.shown.borrow();
+    assert_eq!(shown[0], shown[1], "the same text has the same digest");
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_hears_so_and_goes_on() {
+    let mut stage = guarded([]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&query("delete from t")).await.unwrap();
+            assert_eq!(told(client, 'E').await, "57014");
+            assert_eq!(read(client, 6).await, ready());
+            client.write_all(&query("select 1")).await.unwrap();
+            assert_eq!(
+                read(target, query("select 1").len()).await,
+                query("select 1")
+            );
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}
+
+#[tokio::test]
+async fn a_yes_is_for_the_values_too() {
+    let mut stage = guarded([yes(), no()]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let text = "delete from t where id = $1";
+            let batch = [parse("s", text), bind("s", "7"), execute(), sync()].concat();
+            client.write_all(&batch).await.unwrap();
+            assert_eq!(told(client, 'N').await, "01000");
+            assert_eq!(read(target, batch.len()).await, batch);
+            target.write_all(&done()).await.unwrap();
+            assert_eq!(read(client, done().len()).await, done());
+            // Other values are another statement, and a yes is used up.
+            let again = [bind("s", "8"), execute(), sync()].concat();
+            client.write_all(&again).await.unwrap();
+            assert_eq!(told(client, 'N').await, "01000");
+            assert_eq!(told(client, 'E').await, "42501");
+            assert_eq!(read(target, sync().len()).await, sync());
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let shown = stage.memory.shown.borrow();
+    assert_eq!(
+        (shown[0].1.as_slice(), shown[1].1.as_slice()),
+        (["'7'".to_owned()].as_slice(), ["'8'".to_owned()].as_slice())
+    );
+    assert_ne!(shown[0].2, shown[1].2);
+}
+
+/// A target that drops what follows an error still has the statement that was approved. Whoever makes
+/// it drop the next Parse must not run that again under the new one's name.
+#[tokio::test]
+async fn a_statement_that_was_approved_does_not_hide_behind_one_that_is_dropped() {
+    let mut stage = guarded([yes(), no()]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let batch = [parse("", "delete from t"), bind("", "7"), execute(), sync()].concat();
+            client.write_all(&batch).await.unwrap();
+            assert_eq!(told(client, 'N').await, "01000");
+            assert_eq!(read(target, batch.len()).await, batch);
+            target.write_all(&done()).await.unwrap();
+            assert_eq!(read(client, done().len()).await, done());
+            let fails = [
+                framed(b'E', b"no such portal\0\0\0\0\0"),
+                parse("", "select 1"),
+                sync(),
+            ];
+            client.write_all(&fails.concat()).await.unwrap();
+            // The Parse comes only once it is known what became of what was before.
+            let flush = framed(b'H', b"");
+            let first = [fails[0].clone(), flush].concat();
+            assert_eq!(read(target, first.len()).await, first);
+            let error = framed(b'E', b"SERROR\0VERROR\0C34000\0Mno such portal\0\0");
+            target.write_all(&error).await.unwrap();
+            let rest = [fails[1].clone(), sync()].concat();
+            assert_eq!(read(target, rest.len()).await, rest);
+            target.write_all(&ready()).await.unwrap();
+            assert_eq!(told(client, 'E').await, "34000");
+            assert_eq!(read(client, 6).await, ready());
+            // Without a name still stands for the delete.
+            client
+                .write_all(&[bind("", "7"), execute(), sync()].concat())
+                .await
+                .unwrap();
+            assert_eq!(told(client, 'N').await, "01000");
+            assert_eq!(told(client, 'E').await, "42501");
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    assert_eq!(stage.memory.shown.borrow()[1].0, "delete from t");
+}
+
+#[tokio::test]
+async fn a_name_that_was_approved_for_one_text_is_good_for_no_other() {
+    let mut stage = guarded([yes()]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let batch = [
+                parse("s", "delete from t"),
+                bind("s", "7"),
+                execute(),
+                sync(),
+            ]
+            .concat();
+            client.write_all(&batch).await.unwrap();
+            assert_eq!(told(client, 'N').await, "01000");
+            assert_eq!(read(target, batch.len()).await, batch);
+            target.write_all(&done()).await.unwrap();
+            assert_eq!(read(client, done().len()).await, done());
+            // The Close may be dropped; then the name would still stand for the delete.
+            let close = framed(b'C', b"Ss\0");
+            let batch = [close.clone(), parse("s", "select 1"), sync()].concat();
+            client.write_all(&batch).await.unwrap();
+            assert_eq!(read(target, batch.len()).await, batch);
+            let closed = [framed(b'3', b""), framed(b'1', b""), ready()].concat();
+            target.write_all(&closed).await.unwrap();
+            assert_eq!(read(client, closed.len()).await, closed);
+            client
+                .write_all(&[bind("s", "7"), execute(), sync()].concat())
+                .await
+                .unwrap();
+            assert_eq!(told(client, 'E').await, "42501");
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}
+
+#[tokio::test]
+async fn what_stands_elsewhere_or_is_too_long_cannot_be_approved() {
+    let mut stage = guarded([]);
+    let ((), closed) = stage
+        .play(async |client, _target| {
+            let long = format!("delete from t where x = '{}'", "x".repeat(9_000));
+            let secret = "delete from t; alter role me password 'hunter2'";
+            for text in ["prepare p as delete from t", &long, secret] {
+                client.write_all(&query(text)).await.unwrap();
+                assert_eq!(told(client, 'E').await, "42501", "{text}");
+                assert_eq!(read(client, 6).await, ready());
+            }
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    assert!(stage.memory.shown.borrow().is_empty());
+}

@@ -1,0 +1,82 @@
+//! How much of a grant's budget a session has left, counted as it passes.
+//!
+//! The counters belong to the grant and are shared by all its sessions, so a second one gets nothing
+//! more. Counting takes no lock. Does not know what a row is, nor how anything is stopped.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use control::Spent;
+use policies::words::budget::Spending;
+use policies::words::{Shown, Words};
+use policies::{Limit, Measure};
+
+/// What is done when a tenth of a limit has been spent: it is written down, by somebody else.
+pub type Reached = Box<dyn Fn(&Limit, u64) + Send + Sync>;
+
+/// The limits of one session's grant.
+pub struct Meter {
+    limits: Vec<(Limit, AtomicBool)>,
+    spent: Arc<Spent>,
+    reached: Reached,
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Meter {
+    /// A meter for these limits; nothing where there are none.
+    pub fn new(limits: Vec<Limit>, spent: Arc<Spent>, reached: Reached) -> Option<Self> {
+        let limits: Vec<_> = limits
+            .into_iter()
+            .map(|limit| (limit, AtomicBool::new(false)))
+            .collect();
+        (!limits.is_empty()).then_some(Self {
+            limits,
+            spent,
+            reached,
+        })
+    }
+
+    /// Counts. Every measure is counted, because another session may have a limit for it.
+    pub(crate) fn spend(&self, measure: Measure, amount: u64) {
+        if amount == 0 {
+            return;
+        }
+        self.spent.add(measure, amount);
+        for (limit, _) in self.limits.iter().filter(|(one, _)| one.measure == measure) {
+            if let Some(tenths) = self.spent.newly(limit) {
+                (self.reached)(limit, tenths);
+            }
+        }
+    }
+
+    /// What the client is told once more is spent than there was.
+    pub(crate) fn over(&self) -> Option<Words> {
+        let over = |limit: &&(Limit, AtomicBool)| self.spent.total(limit.0.measure) > limit.0.most;
+        let (limit, _) = self.limits.iter().find(over)?;
+        let limit = limit.clone();
+        Some(Spending::Over { limit }.words())
+    }
+
+    /// What the client is to be warned of and was not yet.
+    pub(crate) fn warnings(&self) -> Vec<Words> {
+        let nearly = |(limit, told): &(Limit, AtomicBool)| {
+            let spent = self.spent.total(limit.measure);
+            // Four fifths; what is over is told otherwise.
+            let fifth = limit.most.div_ceil(5);
+            let near = spent <= limit.most && limit.most.saturating_sub(fifth) <= spent;
+            (near && limit.most > 0 && !told.swap(true, Ordering::Relaxed)).then(|| {
+                let limit = limit.clone();
+                Spending::Nearly { limit, spent }.words()
+            })
+        };
+        self.limits.iter().filter_map(nearly).collect()
+    }
+}

@@ -1,0 +1,238 @@
+//! Budgets of a grant: how a result is stopped, that no way around leads further, and who is told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use proxy::demo::Ending;
+use rustls::ClientConfig;
+use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
+use tests::{World, until};
+
+use crate::{err, out};
+
+const ROWS: &str = r#"
+@id("take-little")
+@reason("Take 5000 rows at most.")
+forbid (principal, action == Jit::Action::"spend", resource is Jit::PgDatabase)
+when { context.rows > 5000 };
+"#;
+
+const MANY: &str = "select g from generate_series(1, 3000000) g";
+
+fn world(rules: &str) -> World {
+    let world = World::new();
+    world.add_policy(rules);
+    world.grant_pg("10m");
+    world
+}
+
+fn tls(world: &World) -> (SocketAddr, Arc<ClientConfig>) {
+    let addr = ([127, 0, 0, 1], world.doors().postgres).into();
+    (addr, pg::tls(&world.alice().state_dir()))
+}
+
+async fn client(world: &World) -> PgClient {
+    let (addr, tls) = tls(world);
+    let (client, answers) = PgClient::login(addr, &tls, "app", "orders")
+        .await
+        .expect("TLS is spoken");
+    assert!(kinds(&answers).ends_with('Z'), "alice is in: {answers:?}");
+    client
+}
+
+fn state(message: &Message) -> String {
+    message.field(b'C').unwrap_or_default()
+}
+
+/// How many rows there are, and the SQLSTATE of the one error.
+fn came_to(answers: &[Message]) -> (usize, String) {
+    let rows = answers.iter().filter(|one| matches!(one.kind, b'D' | b'd'));
+    let errors: Vec<_> = answers.iter().filter(|one| one.kind == b'E').collect();
+    assert!(errors.len() <= 1, "{}", kinds(answers));
+    (
+        rows.count(),
+        errors.first().map(|one| state(one)).unwrap_or_default(),
+    )
+}
+
+/// Nothing runs for alice at the server.
+fn is_idle(world: &World) {
+    let running =
+        "select count(*) from pg_stat_activity where usename = 'app' and state = 'active'";
+    until("the server has stopped", || {
+        (world.sql(running) == "0").then_some(())
+    });
+}
+
+#[tokio::test]
+async fn a_result_stops_within_one_batch_and_nothing_more_runs() {
+    let world = world(ROWS);
+    let mut one = client(&world).await;
+    let (rows, state) = came_to(&one.query(MANY).await.unwrap());
+    assert_eq!(state, "53400");
+    // 64 KiB are read at once.
+    assert!(rows <= 5000, "{rows}");
+    is_idle(&world);
+    let answers = one.query("select 1").await.unwrap();
+    assert_eq!(
+        (kinds(&answers).as_str(), came_to(&answers).1.as_str()),
+        ("EZ", "53400")
+    );
+    // Nor in another session, nor after a restart.
+    let mut two = client(&world).await;
+    assert_eq!(came_to(&two.query("select 1").await.unwrap()).1, "53400");
+    let ran = world.psql("select 1");
+    assert!(
+        err(&ran).contains("Take 5000 rows at most") && err(&ran).contains("TG548"),
+        "{}",
+        err(&ran)
+    );
+    let audit = world.carol().json(&["audit", "ls"]).unwrap().to_string();
+    assert!(audit.contains("budget_reached"), "{audit}");
+    let mut world = world;
+    world.stop_server(Ending::Kill);
+    world.serve().expect("it comes up again");
+    assert!(err(&world.psql("select 1")).contains("TG548"));
+    // A new grant begins anew.
+    world.grant_pg("20m");
+    assert_eq!(out(&world.psql("select 1")), "1\n");
+}
+
+#[tokio::test]
+async fn what_is_stopped_leaves_the_transaction_usable_as_far_as_it_goes() {
+    let world = world(ROWS);
+    let mut client = client(&world).await;
+    for sql in ["begin", "insert into orders values (7001, 'kept')"] {
+        assert_eq!(kinds(&client.query(sql).await.unwrap()), "CZ");
+    }
+    let answers = client.query(MANY).await.unwrap();
+    assert_eq!(came_to(&answers).1, "53400");
+    // The server's transaction has failed with the statement; its end is heard.
+    let ended = client.query("commit").await.unwrap();
+    assert_eq!(kinds(&ended), "CZ");
+    assert_eq!(
+        world.sql("select count(*) from orders where id = 7001"),
+        "0"
+    );
+}
+
+/// Every way to get rows: what is sent, and how often the server is ready for each.
+fn ways() -> [(&'static str, Vec<Vec<u8>>, usize); 5] {
+    let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
+    let fetch = |rows| [execute("c", rows), message(b'H', b"")].concat();
+    let cursor = "declare c cursor with hold for select g from generate_series(1, 20000) g";
+    let some = "select g from generate_series(1, 3000) g";
+    let fetched = query("fetch 3000 c");
+    let portal = [
+        query("begin"),
+        parse("", MANY),
+        bind("c", ""),
+        fetch(3000),
+        fetch(3000),
+        fetch(3000),
+        sync(),
+    ];
+    let pipeline = [run(some).repeat(5), sync()].concat();
+    [
+        ("copy", vec![query(&format!("copy ({MANY}) to stdout"))], 1),
+        (
+            "cursor",
+            vec![query(cursor), fetched.clone(), fetched.clone(), fetched],
+            1,
+        ),
+        ("portal", vec![portal.concat()], 2),
+        ("pipeline", vec![pipeline], 1),
+        ("queries", vec![query(some).repeat(5)], 5),
+    ]
+}
+
+#[tokio::test]
+async fn no_way_around_leads_further() {
+    for (name, sent, ready) in ways() {
+        // Each with a grant's budget of its own.
+        let world = world(ROWS);
+        let mut client = client(&world).await;
+        let mut rows = 0_usize;
+        for bytes in sent {
+            client.send(&bytes).await.unwrap();
+            for _ready in 0..ready {
+                let answers = client.until_ready().await.unwrap();
+                rows = rows.saturating_add(came_to(&answers).0);
+            }
+        }
+        assert!(rows <= 5000, "{name}: {rows}");
+        let answers = client.query("select 1").await.unwrap();
+        assert_eq!(came_to(&answers).1, "53400", "{name}");
+        is_idle(&world);
+    }
+}
+
+#[tokio::test]
+async fn sessions_at_the_same_time_share_the_budget() {
+    let world = world(ROWS);
+    let (mut one, mut two) = (client(&world).await, client(&world).await);
+    let (first, second) = tokio::join!(one.query(MANY), two.query(MANY));
+    let (first, second) = (came_to(&first.unwrap()), came_to(&second.unwrap()));
+    assert_eq!((first.1.as_str(), second.1.as_str()), ("53400", "53400"));
+    assert!(
+        first.0.saturating_add(second.0) <= 5000,
+        "{first:?} {second:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_warning_comes_at_four_fifths() {
+    let world = world(ROWS);
+    let mut client = client(&world).await;
+    let most = client
+        .query("select g from generate_series(1, 3999) g")
+        .await
+        .unwrap();
+    assert_eq!(came_to(&most), (3999, String::new()));
+    client.query("select 1").await.unwrap();
+    let answers = client.query("select 2").await.unwrap();
+    let warned = answers
+        .iter()
+        .find(|one| one.kind == b'N')
+        .expect("a notice");
+    assert_eq!(state(warned), "01000");
+    let said = warned.field(b'M').unwrap_or_default();
+    assert!(said.contains("4000 of the 5000 rows"), "{said}");
+    // Once.
+    let answers = client.query("select 3").await.unwrap();
+    assert_eq!(kinds(&answers), "TDCZ");
+}
+
+#[tokio::test]
+async fn statements_and_bytes_have_budgets_too() {
+    let world = world(
+        "@id(\"few\") @reason(\"Three statements.\") forbid (principal, action == Jit::Action::\"spend\", \
+         resource) when { context.statements > 3 || context.bytes > 100000 };",
+    );
+    let mut one = client(&world).await;
+    for sql in [
+        "begin",
+        "insert into orders values (7001, 'kept')",
+        "select 1",
+    ] {
+        assert!(
+            !kinds(&one.query(sql).await.unwrap()).contains('E'),
+            "{sql}"
+        );
+    }
+    assert_eq!(came_to(&one.query("select 2").await.unwrap()).1, "53400");
+    // What was done can still be kept.
+    assert_eq!(kinds(&one.query("commit").await.unwrap()), "CZ");
+    assert_eq!(
+        world.sql("select count(*) from orders where id = 7001"),
+        "1"
+    );
+    world.grant_pg("20m");
+    let mut two = client(&world).await;
+    let notices =
+        "do $$ begin for i in 1..1000 loop raise notice '%', repeat('x', 1000); end loop; end $$";
+    let answers = two.query(notices).await.unwrap();
+    let bytes: usize = answers.iter().map(|one| one.body.len()).sum();
+    assert!(bytes <= 101_000, "{bytes}");
+    assert_eq!(came_to(&two.query("select 1").await.unwrap()).1, "53400");
+}
