@@ -138,8 +138,9 @@ impl Authority {
         let serial = Serial::draw_ssh(rng);
         let key_id = KeyId::of_session(session, terms.grant, &terms.principal);
         let contents = Contents::Ssh {
-            principals: vec![terms.login.as_str().to_owned()],
+            principals: vec![terms.account().as_str().to_owned()],
             source_address: source_address.map(|address| address.to_canonical()),
+            force_command: None,
             extensions: extensions(&terms),
         };
         let draft = Draft {
@@ -231,6 +232,7 @@ impl Authority {
         let contents = Contents::Ssh {
             principals: vec![principal.as_str().to_owned()],
             source_address: None,
+            force_command: None,
             extensions: LOGIN_EXTENSIONS.into(),
         };
         let form = SshForm::new(public.key_data().clone(), rng);
@@ -280,6 +282,7 @@ impl Authority {
         let contents = Contents::Ssh {
             principals: names.to_vec(),
             source_address: None,
+            force_command: None,
             extensions: [].into(),
         };
         let draft = Draft {

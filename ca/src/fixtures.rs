@@ -199,6 +199,7 @@ pub(crate) fn terms(protocol: Protocol, capabilities: Capabilities) -> Terms {
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
+            keeper: None,
         }),
         logins: [Login::parse("deploy").unwrap()].into(),
         labels: [].into(),

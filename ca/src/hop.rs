@@ -73,6 +73,7 @@ impl Authority {
             contents: Contents::Ssh {
                 principals: vec![order.hop.login.as_str().to_owned()],
                 source_address: order.source_address.map(|address| address.to_canonical()),
+                force_command: None,
                 extensions: [Extension::PermitPortForwarding].into(),
             },
         };

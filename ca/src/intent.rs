@@ -29,6 +29,8 @@ pub enum Purpose {
     SshHop,
     /// Making or removing the roles of grants at a PostgreSQL target.
     Roles,
+    /// Making or removing the account of a grant at an SSH target.
+    Accounts,
     /// Looking whether an SSH target lets us in.
     SshTrial,
     /// Looking whether a PostgreSQL target lets us in.
@@ -74,6 +76,8 @@ pub enum Contents {
         principals: Vec<String>,
         /// The only address it works from.
         source_address: Option<IpAddr>,
+        /// The only command that is run by it, whatever is asked for.
+        force_command: Option<String>,
         /// What it permits.
         extensions: BTreeSet<Extension>,
     },

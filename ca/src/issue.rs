@@ -29,6 +29,10 @@ pub enum IssueError {
     /// It would bind a host to an address, which means nothing.
     #[error("issue a certificate: a host has no source address")]
     SourceAddress,
+    /// A certificate that should have one command run has none, or one that is more than words; or
+    /// one has a command that should have none.
+    #[error("the command is not for such a certificate, or a shell reads more in it than words")]
+    Command,
     /// Its names are none, too many, or hold what a name may not.
     #[error("issue a certificate: its names are not plain names")]
     Names,

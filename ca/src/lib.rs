@@ -20,6 +20,7 @@
 pub mod applicant;
 pub mod sshsig;
 
+mod accounts;
 mod anchor;
 mod authority;
 mod check;
@@ -49,6 +50,7 @@ mod trust;
 mod vault;
 mod x509;
 
+pub use accounts::AccountsOrder;
 pub use authority::Authority;
 pub use credential::{CertificateRefusal, LoginProof, check_login_certificate, check_login_x509};
 pub use hop::{HopOrder, Traveller};

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
+use policies::is_plain_line;
 
 use crate::IssueError;
 use crate::intent::{Contents, Extension, Purpose};
@@ -36,6 +37,9 @@ pub const BACKDATING: SignedDuration = SignedDuration::from_secs(60);
 pub(crate) const LOGIN_EXTENSIONS: [Extension; 2] =
     [Extension::PermitPty, Extension::PermitPortForwarding];
 
+/// How long the command may be that a certificate has run.
+const COMMAND_MAX: usize = 512;
+
 /// How many names a certificate of the bastion may carry.
 const NAMES_MAX: usize = 64;
 
@@ -50,6 +54,8 @@ pub(crate) struct Profile {
     extensions: &'static [Extension],
     /// Whether its names are names of hosts, or accounts.
     names: Names,
+    /// Whether it has one command run, and nothing else.
+    commanded: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +122,8 @@ impl Profile {
     pub(crate) const fn of(purpose: Purpose) -> Self {
         match purpose {
             Purpose::SshPass => Self {
-                signer: KeyName::SshUserCa,
-                lifetime_max: PASS_LIFETIME_MAX,
                 extensions: &Extension::ALL,
-                names: Names::Account,
+                ..Self::client(KeyName::SshUserCa, PASS_LIFETIME_MAX)
             },
             Purpose::SshHop => Self {
                 extensions: &[Extension::PermitPortForwarding],
@@ -128,13 +132,15 @@ impl Profile {
             Purpose::PostgresPass => Self::client(KeyName::X509TargetCa, PASS_LIFETIME_MAX),
             Purpose::Halt => Self::client(KeyName::X509TargetCa, HALT_LIFETIME),
             Purpose::Roles => Self::client(KeyName::X509TargetCa, ROLES_LIFETIME),
+            Purpose::Accounts => Self {
+                commanded: true,
+                ..Self::client(KeyName::SshUserCa, ROLES_LIFETIME)
+            },
             Purpose::SshTrial => Self::client(KeyName::SshUserCa, TRIAL_LIFETIME),
             Purpose::PostgresTrial => Self::client(KeyName::X509TargetCa, TRIAL_LIFETIME),
             Purpose::SshLogin => Self {
-                signer: KeyName::SshLoginCa,
-                lifetime_max: LOGIN_LIFETIME_MAX,
                 extensions: &LOGIN_EXTENSIONS,
-                names: Names::Account,
+                ..Self::client(KeyName::SshLoginCa, LOGIN_LIFETIME_MAX)
             },
             Purpose::X509Login => Self::client(KeyName::X509LoginCa, LOGIN_LIFETIME_MAX),
             Purpose::Host => Self::own(KeyName::SshHostCa),
@@ -148,6 +154,7 @@ impl Profile {
             lifetime_max,
             extensions: &[],
             names: Names::Account,
+            commanded: false,
         }
     }
 
@@ -157,6 +164,7 @@ impl Profile {
             lifetime_max: HOST_LIFETIME_MAX,
             extensions: &[],
             names: Names::Hosts,
+            commanded: false,
         }
     }
 
@@ -176,8 +184,10 @@ impl Profile {
             Contents::Ssh {
                 principals,
                 source_address,
+                force_command,
                 extensions,
             } => {
+                self.allows_command(force_command.as_deref())?;
                 let odd = extensions.iter().find(|one| !self.extensions.contains(one));
                 if let Some(extension) = odd {
                     return Err(IssueError::Extension(*extension));
@@ -206,6 +216,18 @@ impl Profile {
                 }
             },
         }
+    }
+
+    /// What has a command run has exactly one, and a shell reads in it nothing but words; nothing else
+    /// has one.
+    fn allows_command(&self, command: Option<&str>) -> Result<(), IssueError> {
+        let good = match command {
+            Some(command) => {
+                self.commanded && command.len() <= COMMAND_MAX && is_plain_line(command)
+            }
+            None => !self.commanded,
+        };
+        good.then_some(()).ok_or(IssueError::Command)
     }
 
     /// No principal may be empty, hold a comma (which separates them in `authorized_keys` and in
@@ -353,12 +375,39 @@ mod tests {
     }
 
     #[test]
+    fn only_the_certificate_that_makes_accounts_has_a_command_and_that_is_words() {
+        let now = at("2026-01-01T00:00:00Z");
+        let window = Window::new(now, TRIAL_LIFETIME, None).unwrap();
+        let check = |purpose, command: Option<&str>, good: bool| {
+            let contents = Contents::Ssh {
+                principals: vec!["root".into()],
+                source_address: None,
+                force_command: command.map(str::to_owned),
+                extensions: [].into(),
+            };
+            let allowed = Profile::of(purpose).allows(&window, &contents);
+            assert_eq!(allowed.is_ok(), good, "{purpose:?} {command:?}");
+        };
+        check(Purpose::Accounts, Some("/x/tidegate-target list"), true);
+        check(Purpose::Accounts, None, false);
+        for bad in ["", "/x;id", "/x $(id)", "/x\nid", "/x 'a'", "/x > y"] {
+            check(Purpose::Accounts, Some(bad), false);
+        }
+        check(Purpose::Accounts, Some(&"x".repeat(513)), false);
+        for other in [Purpose::SshPass, Purpose::SshHop, Purpose::SshTrial] {
+            check(other, Some("/x"), false);
+            check(other, None, true);
+        }
+    }
+
+    #[test]
     fn a_login_certificate_cannot_lend_an_agent() {
         let now = at("2026-01-01T00:00:00Z");
         let window = Window::new(now, LOGIN_LIFETIME_MAX, None).unwrap();
         let contents = Contents::Ssh {
             principals: vec!["alice".into()],
             source_address: None,
+            force_command: None,
             extensions: [Extension::PermitAgentForwarding].into(),
         };
         let refused = Profile::of(Purpose::SshLogin).allows(&window, &contents);

@@ -14,6 +14,9 @@ use crate::{IssueError, Serial, check};
 /// The critical option that binds a certificate to where it is used from (`sshd(8)`).
 pub(crate) const SOURCE_ADDRESS: &str = "source-address";
 
+/// The critical option that has sshd run this and nothing else (`PROTOCOL.certkeys`).
+pub(crate) const FORCE_COMMAND: &str = "force-command";
+
 /// A key to certify for SSH.
 pub(crate) struct SshForm {
     key: KeyData,
@@ -40,6 +43,7 @@ impl Form for SshForm {
             Contents::Ssh {
                 principals,
                 source_address,
+                force_command,
                 extensions,
             },
             Serial::Ssh(serial),
@@ -60,6 +64,10 @@ impl Form for SshForm {
         builder.key_id(intent.key_id.as_str())?;
         for principal in principals {
             builder.valid_principal(principal)?;
+        }
+        // In the order of their names, as they have to be.
+        if let Some(command) = force_command {
+            builder.critical_option(FORCE_COMMAND, command)?;
         }
         if let Some(address) = source_address {
             builder.critical_option(SOURCE_ADDRESS, only(*address))?;
@@ -90,6 +98,7 @@ pub(crate) fn cert_type(purpose: Purpose) -> CertType {
         | Purpose::SshTrial
         | Purpose::PostgresTrial
         | Purpose::Roles
+        | Purpose::Accounts
         | Purpose::SshLogin
         | Purpose::PostgresPass
         | Purpose::Halt

@@ -82,6 +82,7 @@ impl Authority {
             contents: Contents::Ssh {
                 principals: vec![order.login.as_str().to_owned()],
                 source_address: None,
+                force_command: None,
                 extensions: BTreeSet::new(),
             },
         };

@@ -94,6 +94,7 @@ pub(crate) fn parameters(intent: &Intent) -> Result<CertificateParams, IssueErro
         | Purpose::SshTrial
         | Purpose::PostgresTrial
         | Purpose::Roles
+        | Purpose::Accounts
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

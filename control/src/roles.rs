@@ -1,8 +1,8 @@
-//! The roles that grants have for themselves at databases: what is asked of whoever speaks with
+//! The roles and accounts that grants have for themselves at targets, both called roles here: what is asked of whoever speaks with
 //! those, and which of them give trouble.
 //!
 //! Which roles there are, or may be, is in the log: written down before one is made and after it is
-//! gone. Knows no SQL and no wire; that goes through the trait [`Hand`].
+//! gone. Knows no SQL, no Unix and no wire; that goes through the trait [`Hand`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use policies::{GrantId, RolePlace, RolePlan, SqlKind, TargetName};
+use policies::{GrantId, Login, Protocol, RolePlace, RolePlan, SqlKind, TargetName};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -21,10 +21,10 @@ pub type Making<'a> = Pin<Box<dyn Future<Output = Result<Made, RoleFault>> + Sen
 /// What [`Hand::remove`] gives.
 pub type Removing<'a> = Pin<Box<dyn Future<Output = Result<Removed, RoleFault>> + Send + 'a>>;
 
-/// Makes and removes roles at databases. Implemented by the crate that speaks with them; it sets its
+/// Makes and removes roles at targets. Implemented by the crate that speaks with them; it sets its
 /// own time limits.
 pub trait Hand: fmt::Debug + Send + Sync {
-    /// Makes a role. There is none of its name.
+    /// Makes a role or account. There is none of its name.
     fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a>;
 
     /// Ends whatever a role does and removes it, with all that it left behind. Good as well where
@@ -42,7 +42,7 @@ pub struct Made {
 /// A role is gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// How many of its server processes were ended.
+    /// How many of its processes were ended.
     #[serde(default)]
     pub backends: u64,
     /// How many prepared transactions of it were rolled back.
@@ -82,6 +82,10 @@ pub struct Trouble {
     pub grant: GrantId,
     /// At which target.
     pub target: TargetName,
+    /// What it is called there.
+    pub role: Login,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// What is wrong.
     pub kind: TroubleKind,
 }
@@ -196,6 +200,8 @@ impl Roles {
         note.trouble = Some(Trouble {
             grant: place.grant,
             target: place.target.clone(),
+            role: place.role(),
+            protocol: place.endpoint.protocol(),
             kind: kind(note.tries),
         });
         note.tries % 10 == 1
@@ -209,6 +215,8 @@ impl Roles {
         note.trouble = (!wider.is_empty()).then(|| Trouble {
             grant: place.grant,
             target: place.target.clone(),
+            role: place.role(),
+            protocol: place.endpoint.protocol(),
             kind: TroubleKind::Wider {
                 kinds: wider.to_vec(),
             },

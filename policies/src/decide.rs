@@ -153,14 +153,14 @@ pub(crate) fn reach(
     policies: &PolicySet,
     facts: &Facts,
     grant: &Grant,
-    source: IpAddr,
-    now: Timestamp,
+    protocol: Protocol,
+    (source, now): (IpAddr, Timestamp),
 ) -> Result<Option<BTreeSet<SqlKind>>, Denial> {
     let wanted = Wanted {
         principal: &grant.principal,
         target: &grant.target,
         login: &grant.login,
-        protocol: Protocol::Postgres,
+        protocol,
     };
     let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
     let scene = Scene {
@@ -171,7 +171,7 @@ pub(crate) fn reach(
     };
     let usage = Usage::build(&scene, principal, target, grant)?;
     usage.allow(&Deed::Connect)?;
-    if policies.statement_rules() == StatementRules::Absent {
+    if protocol == Protocol::Ssh || policies.statement_rules() == StatementRules::Absent {
         return Ok(None);
     }
     usage.statement_kinds().map(Some)

@@ -1,19 +1,19 @@
-//! The role that a grant has for itself at a database: what it is called, where it is, what it may
-//! be at most.
+//! The role or account that a grant has for itself at its target: what it is called, where it is, what
+//! it may be at most.
 //!
-//! Knows no SQL. A role is named after its grant and made and removed with it; the login that was
-//! asked for is the group from which it has its privileges.
+//! Knows no SQL and no Unix. It is named after its grant and made and removed with it; the login that
+//! was asked for is the group from which it has its privileges. Both are called a role here.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::decide::reach;
 use crate::{
-    Endpoint, Facts, Grant, GrantId, Login, PolicySet, PostgresEndpoint, PrincipalName, SqlKind,
-    Target, TargetName, Terms,
+    Endpoint, Facts, Grant, GrantId, Login, PolicySet, PostgresEndpoint, PrincipalName, Protocol,
+    SqlKind, Target, TargetName, Terms,
 };
 
 /// Where the role of a grant is, or may be.
@@ -24,11 +24,26 @@ pub struct RolePlace {
     /// For which target, by the name it had.
     pub target: TargetName,
     /// At which server. Kept with it: the role has to go though the target is gone.
-    pub endpoint: PostgresEndpoint,
+    #[serde(deserialize_with = "written")]
+    pub endpoint: Endpoint,
     /// As whom it is made and removed there.
     pub admin: Login,
     /// From which role it has its privileges, and who gets what it leaves behind.
     pub group: Login,
+}
+
+/// Reads an endpoint as it is written, and as it was while only databases had roles.
+fn written<'de, D: Deserializer<'de>>(reader: D) -> Result<Endpoint, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Named(Endpoint),
+        Database(PostgresEndpoint),
+    }
+    Written::deserialize(reader).map(|read| match read {
+        Written::Named(endpoint) => endpoint,
+        Written::Database(endpoint) => Endpoint::Postgres(endpoint),
+    })
 }
 
 /// A role as it is to be made.
@@ -65,7 +80,8 @@ const CHANGING: [SqlKind; 6] = [
     SqlKind::Admin,
 ];
 
-/// The name of a grant's own role: `tg_` and the grant's id, 29 characters of PostgreSQL's 63.
+/// The name of what a grant has for itself there: `tg_` at a database, `tg-` as an account, and the
+/// grant's id: 29 characters, of PostgreSQL's 63 and of the 32 that `useradd(8)` takes.
 ///
 /// # Panics
 ///
@@ -74,34 +90,43 @@ const CHANGING: [SqlKind; 6] = [
     clippy::expect_used,
     reason = "three letters and a ULID in lower case: letters and digits, fewer than `Login::MAX`"
 )]
-pub fn role_of(grant: GrantId) -> Login {
+pub fn role_of(grant: GrantId, protocol: Protocol) -> Login {
     let id = grant.to_string();
     let ulid = id.strip_prefix(GrantId::PREFIX).unwrap_or(&id);
-    Login::parse(&format!("{ROLE_PREFIX}{ulid}")).expect("an account")
+    let prefix = prefix(protocol);
+    Login::parse(&format!("{prefix}{ulid}")).expect("an account")
 }
 
-/// What the name of every such role begins with.
-pub const ROLE_PREFIX: &str = "tg_";
+/// What the name of everything begins with that a grant has for itself there.
+fn prefix(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Ssh => "tg-",
+        Protocol::Postgres => "tg_",
+    }
+}
+
+/// Whether this is called like something that a grant has for itself.
+pub fn is_a_grants(login: &Login) -> bool {
+    [Protocol::Ssh, Protocol::Postgres]
+        .into_iter()
+        .any(|protocol| login.as_str().starts_with(prefix(protocol)))
+}
 
 impl RolePlace {
     /// Where the role of this grant belongs, if its target wants roles of their own.
     pub fn of(grant: &Grant, target: &Target) -> Option<Self> {
-        let Endpoint::Postgres(endpoint) = &target.endpoint else {
-            return None;
-        };
-        let admin = endpoint.admin.clone()?;
         Some(Self {
             grant: grant.id,
             target: target.name.clone(),
-            endpoint: endpoint.clone(),
-            admin,
+            endpoint: target.endpoint.clone(),
+            admin: target.admin()?.clone(),
             group: grant.login.clone(),
         })
     }
 
     /// What the role is called.
     pub fn role(&self) -> Login {
-        role_of(self.grant)
+        role_of(self.grant, self.endpoint.protocol())
     }
 }
 
@@ -117,7 +142,7 @@ impl RolePlan {
     ) -> Option<Self> {
         let target = facts.targets.get(&grant.target)?;
         let place = RolePlace::of(grant, target)?;
-        let reach = reach(policies, facts, grant, source, now).ok()?;
+        let reach = reach(policies, facts, grant, target.protocol(), (source, now)).ok()?;
         Some(Self {
             place,
             principal: grant.principal.clone(),
@@ -146,24 +171,17 @@ impl RolePlan {
 }
 
 impl Terms {
-    /// The account that the session has at its target: the login, or the grant's own role.
+    /// The account that the session has at its target: the login, or the grant's own.
     pub fn account(&self) -> Login {
-        match self.admin() {
-            Some(_admin) => role_of(self.grant),
+        match self.target.admin() {
+            Some(_admin) => role_of(self.grant, self.protocol),
             None => self.login.clone(),
         }
     }
 
     /// As whom tidegate itself looks after the session at its target.
     pub fn overseer(&self) -> Login {
-        self.admin().unwrap_or(&self.login).clone()
-    }
-
-    fn admin(&self) -> Option<&Login> {
-        match &self.target.endpoint {
-            Endpoint::Postgres(endpoint) => endpoint.admin.as_ref(),
-            Endpoint::Ssh(_) => None,
-        }
+        self.target.admin().unwrap_or(&self.login).clone()
     }
 }
 
@@ -178,14 +196,14 @@ mod tests {
             place: RolePlace {
                 grant: GrantId::new(at, [7; 10]),
                 target: TargetName::parse("orders").unwrap(),
-                endpoint: PostgresEndpoint {
+                endpoint: Endpoint::Postgres(PostgresEndpoint {
                     addr: "db:5432".parse().unwrap(),
                     dbname: "orders".to_owned(),
                     server: crate::ServerPin::Certificate {
                         sha256: String::new(),
                     },
                     admin: Some(admin.clone()),
-                },
+                }),
                 admin,
                 group: Login::parse("app_ro").unwrap(),
             },
@@ -201,10 +219,22 @@ mod tests {
         let place = plan(None).place;
         let name = place.role();
         assert_eq!(
-            name.as_str().strip_prefix(ROLE_PREFIX),
+            name.as_str().strip_prefix("tg_"),
             place.grant.to_string().strip_prefix("grt_")
         );
-        assert!(name.as_str().len() < 63);
+        assert!(is_a_grants(&name));
+        let account = role_of(place.grant, Protocol::Ssh);
+        assert_eq!(account.as_str(), name.as_str().replace('_', "-"));
+        assert!(account.as_str().len() <= 32 && is_a_grants(&account));
+    }
+
+    #[test]
+    fn a_place_from_before_there_were_accounts_is_read() {
+        let place = plan(None).place;
+        let mut told = serde_json::to_value(&place).unwrap();
+        let endpoint = told["endpoint"].as_object_mut().unwrap();
+        assert_eq!(endpoint.remove("protocol").unwrap(), "postgres");
+        assert_eq!(serde_json::from_value::<RolePlace>(told).unwrap(), place);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupName, Login, Protocol, TargetName};
+use crate::{GroupName, Keeper, Login, Protocol, TargetName};
 
 /// A machine or database behind tidegate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,12 +60,14 @@ impl Target {
         }
     }
 
+    /// As whom tidegate makes and removes what grants have for themselves there: roles or accounts.
+    pub fn admin(&self) -> Option<&Login> {
+        self.endpoint.admin()
+    }
+
     /// What is spoken with it.
     pub fn protocol(&self) -> Protocol {
-        match self.endpoint {
-            Endpoint::Ssh(_) => Protocol::Ssh,
-            Endpoint::Postgres(_) => Protocol::Postgres,
-        }
+        self.endpoint.protocol()
     }
 }
 
@@ -77,6 +79,24 @@ pub enum Endpoint {
     Ssh(SshEndpoint),
     /// A PostgreSQL server, one database of it.
     Postgres(PostgresEndpoint),
+}
+
+impl Endpoint {
+    /// What is spoken with it.
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Self::Ssh(_) => Protocol::Ssh,
+            Self::Postgres(_) => Protocol::Postgres,
+        }
+    }
+
+    /// As whom tidegate makes and removes what grants have for themselves there.
+    pub fn admin(&self) -> Option<&Login> {
+        match self {
+            Self::Ssh(ssh) => ssh.keeper.as_ref().map(|keeper| &keeper.admin),
+            Self::Postgres(postgres) => postgres.admin.as_ref(),
+        }
+    }
 }
 
 /// An SSH server.
@@ -95,6 +115,10 @@ pub struct SshEndpoint {
     /// Which algorithms are spoken with it.
     #[serde(default, skip_serializing_if = "Algorithms::is_modern")]
     pub algorithms: Algorithms,
+    /// Who makes an account for each grant there. Without, sessions have the account that was asked
+    /// for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<Keeper>,
 }
 
 /// How an SSH target is entered.
@@ -153,6 +177,7 @@ impl SshEndpoint {
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
+            keeper: None,
         }
     }
 }

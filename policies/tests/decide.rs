@@ -283,6 +283,7 @@ fn a_session_ends_when_its_target_is_no_longer_what_it_was() {
         jump: None,
         entry: Entry::Certificate,
         algorithms: Algorithms::Modern,
+        keeper: None,
     });
     assert!(connect(&granted().with_target(moved)).is_err());
     let mut narrowed = ssh("web1", &[], None);

@@ -22,6 +22,7 @@ use crate::session::bastion::Bastion;
 use crate::session::chain;
 use runtime::ControlRuntime;
 
+mod accounts;
 mod api;
 mod crowd;
 mod doors;
@@ -121,6 +122,11 @@ pub async fn serve(
     house.broker.lend_hand(Arc::new(roles::Steward {
         broker: house.broker.clone(),
         authority: house.authority.clone(),
+        clerk: accounts::Clerk {
+            broker: house.broker.clone(),
+            authority: house.authority.clone(),
+            egress: config.egress.clone(),
+        },
     }));
     upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());
     let doors = doors::Doors::open(&config, &house, &tracker).await?;

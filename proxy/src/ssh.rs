@@ -53,6 +53,7 @@ pub mod listening;
 mod look;
 pub mod onward;
 pub mod operation;
+pub(crate) mod order;
 pub mod place;
 pub mod prelude;
 pub mod probe;

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on fails by panicking, and measures real time"
 )]
 
+pub mod accounts;
 pub mod api;
 mod argument;
 pub mod backstage;

@@ -8,7 +8,7 @@ use russh::keys::ssh_key::Signature;
 
 use super::{same, unix};
 use crate::intent::{Contents, Intent, Purpose};
-use crate::ssh::{SOURCE_ADDRESS, only};
+use crate::ssh::{FORCE_COMMAND, SOURCE_ADDRESS, only};
 use crate::{IssueError, Serial, fingerprint};
 
 /// The fewest bytes of a nonce.
@@ -21,6 +21,7 @@ pub(crate) fn ssh(blob: &[u8], intent: &Intent, signer: &PublicKey) -> Result<St
         Contents::Ssh {
             principals,
             source_address,
+            force_command,
             extensions,
         },
         Serial::Ssh(serial),
@@ -51,7 +52,7 @@ pub(crate) fn ssh(blob: &[u8], intent: &Intent, signer: &PublicKey) -> Result<St
     same(rest.u64()? == unix(intent.valid_from)?, "start")?;
     same(rest.u64()? == unix(intent.expires_at)?, "end")?;
     same(
-        rest.string()? == options(*source_address),
+        rest.string()? == options(force_command.as_deref(), *source_address),
         "critical options",
     )?;
     let permits = extensions
@@ -72,11 +73,14 @@ pub(crate) fn ssh(blob: &[u8], intent: &Intent, signer: &PublicKey) -> Result<St
 }
 
 /// The critical options as they have to be written.
-fn options(source_address: Option<IpAddr>) -> Vec<u8> {
-    source_address
-        .map(|address| string(&string(only(address).as_bytes())))
-        .map(|value| [string(SOURCE_ADDRESS.as_bytes()), value].concat())
-        .unwrap_or_default()
+fn options(force_command: Option<&str>, source_address: Option<IpAddr>) -> Vec<u8> {
+    let option = |name: &str, value: &str| {
+        let value = string(&string(value.as_bytes()));
+        [string(name.as_bytes()), value].concat()
+    };
+    let command = force_command.map(|command| option(FORCE_COMMAND, command));
+    let address = source_address.map(|address| option(SOURCE_ADDRESS, &only(address)));
+    [command, address].into_iter().flatten().flatten().collect()
 }
 
 fn verify(body: &[u8], signature: &[u8], signer: &PublicKey) -> Result<(), IssueError> {

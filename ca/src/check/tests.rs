@@ -39,6 +39,7 @@ fn signed_ssh(bench: &mut Bench) -> Signed {
     let contents = Contents::Ssh {
         principals: vec!["deploy".into()],
         source_address: Some("127.0.0.1".parse().unwrap()),
+        force_command: None,
         extensions: [Extension::PermitPty].into(),
     };
     let draft = Draft {
@@ -93,6 +94,7 @@ fn an_ssh_certificate_that_differs_is_noticed() {
         |principal: &str, source: Option<&str>, extensions: &[Extension]| Contents::Ssh {
             principals: vec![principal.into()],
             source_address: source.map(|text| text.parse::<IpAddr>().unwrap()),
+            force_command: None,
             extensions: extensions.iter().copied().collect(),
         };
     let pty = [Extension::PermitPty];
@@ -104,6 +106,11 @@ fn an_ssh_certificate_that_differs_is_noticed() {
     });
     check("critical options", &|one| {
         one.contents = contents("deploy", Some("127.0.0.2"), &pty);
+    });
+    check("critical options", &|one| {
+        if let Contents::Ssh { force_command, .. } = &mut one.contents {
+            *force_command = Some("/x".to_owned());
+        }
     });
     check("extensions", &|one| {
         one.contents = contents("deploy", Some("127.0.0.1"), &[]);

@@ -156,6 +156,7 @@ fn verify(
         | Purpose::SshTrial
         | Purpose::PostgresTrial
         | Purpose::Roles
+        | Purpose::Accounts
         | Purpose::PostgresPass
         | Purpose::Halt
         | Purpose::SshLogin

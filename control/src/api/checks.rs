@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use policies::words::cli::doctor::{self as words, Finding};
-use policies::{Office, role_of};
+use policies::{Office, Protocol};
 
 use crate::Caller;
 use crate::api::caller::Known;
@@ -71,9 +71,15 @@ fn recorder(house: &House) -> Check {
 }
 
 fn role(trouble: &Trouble) -> Check {
-    let (target, role) = (trouble.target.as_str(), role_of(trouble.grant));
+    let (target, role) = (trouble.target.as_str(), &trouble.role);
     let (grant, role) = (trouble.grant.to_string(), role.as_str());
     view(match &trouble.kind {
+        TroubleKind::Unmade { why } if trouble.protocol == Protocol::Ssh => {
+            words::account_unmade(target, role, why)
+        }
+        TroubleKind::Stuck { why, tries } if trouble.protocol == Protocol::Ssh => {
+            words::account_stuck(target, role, why, *tries)
+        }
         TroubleKind::Unmade { why } => words::role_unmade(target, role, why),
         TroubleKind::Stuck { why, tries } => words::role_stuck(target, role, why, *tries),
         TroubleKind::Wider { kinds } => {

@@ -8,9 +8,7 @@ use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
 use policies::words::broker::Invalid;
 use policies::words::cli::doctor as words;
-use policies::{
-    Endpoint, Entry, HostKeyPin, Login, Office, PostgresEndpoint, ServerPin, Target, TargetName,
-};
+use policies::{Endpoint, Entry, HostKeyPin, Login, Office, ServerPin, Target, TargetName};
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
@@ -324,14 +322,12 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
     }
 }
 
-/// As whom tidegate logs in at a target: as each of its logins, or, where each grant has a role of its
-/// own, as the role that makes them.
+/// As whom tidegate logs in at a target: as each of its logins, or, where each grant has a role or
+/// account of its own, as the one that makes them.
 fn entering_as(target: &Target) -> Vec<&Login> {
-    match &target.endpoint {
-        Endpoint::Postgres(PostgresEndpoint {
-            admin: Some(admin), ..
-        }) => vec![admin],
-        Endpoint::Postgres(_) | Endpoint::Ssh(_) => target.logins.iter().collect(),
+    match target.admin() {
+        Some(admin) => vec![admin],
+        None => target.logins.iter().collect(),
     }
 }
 
@@ -376,6 +372,7 @@ mod tests {
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
+            keeper: None,
         });
         let seen = HostKeySeen {
             openssh: seen.to_owned(),
@@ -404,6 +401,7 @@ mod tests {
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
+            keeper: None,
         });
         let probed = Probed::Postgres {
             sha256: String::new(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, Office, PostgresEndpoint, ROLE_PREFIX,
-    Reason, Request, RequestId, SessionId, Target, TargetName, Wayless, may_request, may_see,
+    Entry, Filing, GrantId, Hop, Jump, Login, Office, Protocol, Reason, Request, RequestId,
+    SessionId, Target, TargetName, Wayless, is_a_grants, is_unix_name, may_request, may_see,
 };
 
 use super::alias::{aliases, untaken};
@@ -49,13 +49,21 @@ pub enum Access {
 
 /// That nobody can ask for the role that makes roles, or for one that is called like a grant's.
 fn askable(target: &Target) -> Result<(), BrokerError> {
-    let Endpoint::Postgres(PostgresEndpoint {
-        admin: Some(admin), ..
-    }) = &target.endpoint
-    else {
+    let Some(admin) = target.admin() else {
         return Ok(());
     };
-    let ours = |role: &&Login| role.as_str().starts_with(ROLE_PREFIX);
+    if target.protocol() == Protocol::Ssh {
+        let odd = |login: &&Login| !is_unix_name(login);
+        let asked = target.logins.iter().find(odd);
+        if let Some(login) = asked.or(Some(admin).filter(odd)) {
+            let login = login.clone();
+            return Err(BrokerError::Invalid(Invalid::NoUnixName { login }));
+        }
+        if !target.entry().is_certificate() {
+            return Err(BrokerError::Invalid(Invalid::StandingAccounts));
+        }
+    }
+    let ours = |role: &&Login| is_a_grants(role);
     let asked = target
         .logins
         .iter()
@@ -153,6 +161,7 @@ impl Broker {
     ) -> Result<Arc<Target>, BrokerError> {
         self.change(caller, ("add target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
+            askable(&target)?;
             untaken(view, &target.name)?;
             reachable(view, &target)?;
             let added = Change::TargetAdded {

@@ -220,6 +220,7 @@ pub fn target(name: &str, env: &str, clock: &Clock) -> Target {
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
+            keeper: None,
         }),
         logins: BTreeSet::from([Login::parse("deploy").unwrap()]),
         labels: BTreeMap::from([("env".to_owned(), env.to_owned())]),

@@ -143,11 +143,36 @@ pub enum Invalid {
         /// Which.
         role: Login,
     },
+    /// A login, or the one that makes accounts, cannot be the name of a Unix group or account.
+    NoUnixName {
+        /// Which.
+        login: Login,
+    },
+    /// A target is entered with a standing credential, and grants should have accounts there.
+    StandingAccounts,
     /// The policies hold mistakes.
     Policies {
         /// Each with file, line and advice, as it is to be printed.
         mistakes: Vec<String>,
     },
+}
+
+fn no_unix_name(login: &Login) -> Words {
+    Words::new(
+        "TG529",
+        format!(
+            "`{login}` can be no group or account of a Unix system, and --accounts needs such names"
+        ),
+    )
+    .hint("use lower-case letters, digits, _ and -, at most 32")
+}
+
+fn standing_accounts() -> Words {
+    Words::new(
+        "TG530",
+        "accounts are made with a certificate, and this target is entered with something that lasts",
+    )
+    .hint("leave --accounts out, or have its sshd trust tidegate's CA")
 }
 
 impl Shown for Invalid {
@@ -173,13 +198,15 @@ impl Shown for Invalid {
             Self::AdminAsked { role } => (
                 "TG527",
                 format!(
-                    "`{role}` makes the roles of grants, or is called like one, so nobody may ask for it"
+                    "`{role}` makes the roles or accounts of grants, or is called like one, so nobody may ask for it"
                 ),
                 Some(
-                    "give --role and --admin-role different roles, and none that begins with tg_"
+                    "ask for others than --admin-role or --accounts, and for none that begins with tg_ or tg-"
                         .to_owned(),
                 ),
             ),
+            Self::NoUnixName { login } => return no_unix_name(login),
+            Self::StandingAccounts => return standing_accounts(),
             Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
             Self::Wayless(wayless) => (
                 "TG526",

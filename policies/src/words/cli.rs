@@ -3,6 +3,7 @@
 //! A trouble says what could not be done, why, and what to type next. A success ends in the next
 //! command. Nothing here knows where it is printed.
 
+mod accounts;
 pub mod doctor;
 mod next;
 mod onetime;
@@ -15,9 +16,10 @@ pub mod usage;
 
 use crate::Diagnosis;
 
+pub use accounts::{account_lines, keeper_script};
 pub use next::{Refusal, next};
 pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
-pub use roles::{admin_script, no_admin_role};
+pub use roles::{admin_script, no_script};
 pub use setup::{
     PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
     ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
@@ -579,7 +581,7 @@ mod tests {
             target_question("web1"),
             user_question("alice"),
             policies_question(3),
-            ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA"),
+            ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA", None),
             postgres_target_added(&places),
             postgres_target_added(&administered),
             user_added("alice", "https://b:3443", "SHA256:b"),

@@ -104,7 +104,7 @@ impl Shown for Missed<'_> {
                 .hint("tidegate doctor"),
             Unreachable::NoRole => Words::new(
                 "TG409",
-                format!("`{target}` did not take a role for this grant, so nobody was let in"),
+                format!("`{target}` did not take a role or account for this grant, so nobody was let in"),
             )
             .hint("ask an administrator to run: tidegate doctor"),
         }

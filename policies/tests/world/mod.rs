@@ -109,6 +109,7 @@ pub(crate) fn ssh(text: &str, labels: &[(&str, &str)], owners: Option<&str>) -> 
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
+            keeper: None,
         }),
         logins: [login("deploy"), login("root")].into(),
         labels: labels

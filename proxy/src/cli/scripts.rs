@@ -1,28 +1,33 @@
-//! `target script`: what is run on a database server so that each grant can have a role of its own.
+//! `target script`: what is run or installed at a target so that each grant can have a role or an
+//! account of its own.
 
 use control::api::wire::TargetView;
 use policies::words::cli;
-use policies::{Endpoint, TargetName};
+use policies::{Endpoint, PostgresEndpoint, SshEndpoint, TargetName};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::harmless;
 
-/// Prints the SQL, as text whatever the format: it is meant for `psql`.
+/// Prints the script, as text whatever the format: it is meant for `psql`, or for a file.
 pub(crate) async fn script(context: &Context, name: &TargetName) -> Outcome {
     let doing = format!("write the script of {name}");
     let path = format!("/v1/targets/{}", segment(name.as_str()));
     let target: TargetView = context.client(&doing)?.get(&doing, &path).await?;
-    let admin = match &target.endpoint {
-        Some(Endpoint::Postgres(postgres)) => postgres.admin.as_ref(),
-        Some(Endpoint::Ssh(_)) | None => None,
-    };
-    let Some(admin) = admin else {
-        return Err(Failure::new(Exit::Error, cli::no_admin_role(name.as_str())));
-    };
     let logins = target.logins.iter().flatten();
-    let roles: Vec<String> = logins.map(ToString::to_string).collect();
-    let text = cli::admin_script(name.as_str(), &roles, admin.as_str());
+    let logins: Vec<String> = logins.map(ToString::to_string).collect();
+    let text = match &target.endpoint {
+        Some(Endpoint::Postgres(PostgresEndpoint {
+            admin: Some(admin), ..
+        })) => cli::admin_script(name.as_str(), &logins, admin.as_str()),
+        Some(Endpoint::Ssh(SshEndpoint {
+            keeper: Some(keeper),
+            ..
+        })) if keeper.command.is_none() => cli::keeper_script(name.as_str(), &logins),
+        Some(_) | None => {
+            return Err(Failure::new(Exit::Error, cli::no_script(name.as_str())));
+        }
+    };
     context.printer.text(&harmless::text(&text))
 }

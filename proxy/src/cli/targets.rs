@@ -337,7 +337,16 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
         Endpoint::Ssh(ssh) if !ssh.entry.is_certificate() => {
             cli::standing_lines(target.name.as_str(), ssh.entry)
         }
-        Endpoint::Ssh(_) => cli::ssh_lines(trust.ssh_user_ca.trim()),
+        Endpoint::Ssh(ssh) => {
+            let lines = cli::ssh_lines(trust.ssh_user_ca.trim());
+            match &ssh.keeper {
+                None => lines,
+                Some(keeper) => {
+                    let more = cli::account_lines(target.name.as_str(), keeper.admin.as_str());
+                    format!("{lines}\n\n{more}")
+                }
+            }
+        }
         Endpoint::Postgres(postgres) => cli::postgres_lines(&PostgresPlaces {
             target: target.name.as_str(),
             dbname: &postgres.dbname,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ca::PassKey;
 use control::roles::{Made, Removed};
-use policies::{FENCED, RolePlace, RolePlan, SqlKind};
+use policies::{FENCED, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
@@ -21,9 +21,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 500;
 
 /// Makes a role. There is none of its name.
-pub(crate) async fn make(plan: &RolePlan, key: &PassKey) -> Result<Made, AdminError> {
+pub(crate) async fn make(
+    (plan, endpoint): (&RolePlan, &PostgresEndpoint),
+    key: &PassKey,
+) -> Result<Made, AdminError> {
     let place = &plan.place;
-    let endpoint = &place.endpoint;
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
     let seen = admin.run(role::survey(&place.group)).await?;
     let seen = seen.first().ok_or(AdminError::Nonsense)?;
@@ -42,8 +44,11 @@ pub(crate) async fn make(plan: &RolePlan, key: &PassKey) -> Result<Made, AdminEr
 }
 
 /// Ends whatever a role does and removes it.
-pub(crate) async fn remove(place: &RolePlace, key: &PassKey) -> Result<Removed, AdminError> {
-    let (endpoint, name) = (&place.endpoint, place.role());
+pub(crate) async fn remove(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: &PassKey,
+) -> Result<Removed, AdminError> {
+    let name = place.role();
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
     let mut removed = Removed::default();
     let Some(oid) = number(&mut admin, place).await? else {
@@ -57,7 +62,7 @@ pub(crate) async fn remove(place: &RolePlace, key: &PassKey) -> Result<Removed, 
         admin.run(role::shut(&name)).await?;
     }
     removed.backends = end_all(&mut admin, place).await?;
-    removed.prepared = roll_back_all(&mut admin, place, key).await?;
+    removed.prepared = roll_back_all(&mut admin, (place, endpoint), key).await?;
     let traces = admin.run(role::traces(oid)).await?;
     for database in traces.iter().map(|row| text(row, 0)) {
         if database != endpoint.dbname {
@@ -102,7 +107,7 @@ async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError
 /// Rolls back what the role has prepared, each in its database, and returns how many there were.
 async fn roll_back_all(
     admin: &mut Admin,
-    place: &RolePlace,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: &PassKey,
 ) -> Result<u64, AdminError> {
     let name = place.role();
@@ -113,7 +118,7 @@ async fn roll_back_all(
     }
     let mut count = 0_u64;
     for (database, gids) in prepared {
-        let mut there = Admin::enter(&place.endpoint, &database, &place.admin, key).await?;
+        let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
         there.run(role::become_role(&name)).await?;
         for gid in gids {
             there.run(role::roll_back(&gid)).await?;

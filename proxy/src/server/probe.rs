@@ -14,6 +14,7 @@ use policies::{
 };
 use tracing::{info, warn};
 
+use super::accounts::Clerk;
 use crate::session::chain;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
@@ -31,6 +32,14 @@ pub(super) struct Lookout {
 
 impl Lookout {
     async fn try_as(&self, target: &Target, login: &Login) -> Result<(), Unentered> {
+        let refused = |refused| unentered((target, login), refused);
+        if let Endpoint::Ssh(endpoint) = &target.endpoint
+            && let Some(keeper) = &endpoint.keeper
+        {
+            let clerk = self.clerk();
+            let looked = clerk.look(&target.name, endpoint, keeper);
+            return looked.await.map_err(refused);
+        }
         let now = self.broker.clock().now();
         let key = self.key(target, login, now).await?;
         let wayless = |refused: Wayless| ConnectError::Violation(refused.to_string());
@@ -47,26 +56,34 @@ impl Lookout {
                 Endpoint::Postgres(endpoint) => postgres::probe::enter(endpoint, login, &key).await,
             }
         };
-        let entered = entered.await;
-        entered.map_err(|refused| {
-            info!(target = %target.name, %login, reason = %chain(&refused), "target.unentered");
-            match refused {
-                ConnectError::Refused(said) => Unentered::Refused { said },
-                ConnectError::Impostor(_) => Unentered::Impostor,
-                refused @ (ConnectError::Hop { .. } | ConnectError::Onward { .. }) => {
-                    Unentered::Wayless {
-                        why: chain(&refused),
-                    }
-                }
-                ConnectError::Unreachable(_)
-                | ConnectError::Violation(_)
-                | ConnectError::Io(_)
-                | ConnectError::Issue(_)
-                | ConnectError::Role(_)
-                | ConnectError::ClientGone
-                | ConnectError::Recorder(_) => Unentered::Down,
-            }
-        })
+        entered.await.map_err(refused)
+    }
+
+    fn clerk(&self) -> Clerk {
+        Clerk {
+            broker: self.broker.clone(),
+            authority: self.authority.clone(),
+            egress: self.egress.clone(),
+        }
+    }
+}
+
+/// Why tidegate does not get in, for those who manage targets.
+fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unentered {
+    info!(target = %target.name, %login, reason = %chain(&refused), "target.unentered");
+    match refused {
+        ConnectError::Refused(said) => Unentered::Refused { said },
+        ConnectError::Impostor(_) => Unentered::Impostor,
+        refused @ (ConnectError::Hop { .. } | ConnectError::Onward { .. }) => Unentered::Wayless {
+            why: chain(&refused),
+        },
+        ConnectError::Unreachable(_)
+        | ConnectError::Violation(_)
+        | ConnectError::Io(_)
+        | ConnectError::Issue(_)
+        | ConnectError::Role(_)
+        | ConnectError::ClientGone
+        | ConnectError::Recorder(_) => Unentered::Down,
     }
 }
 

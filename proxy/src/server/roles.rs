@@ -1,4 +1,4 @@
-//! Makes and removes the roles of grants, each time with a certificate that is made for it.
+//! Makes and removes the roles and accounts of grants, each time with a certificate that is made for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use ca::{Authority, PassKey, RolesOrder};
 use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault};
 use control::{Broker, entropy};
-use policies::{RolePlace, RolePlan};
+use policies::{Endpoint, RolePlace, RolePlan};
 use tokio::time;
 
+use super::accounts::Clerk;
 use crate::postgres::steward;
 use crate::session::chain;
 
@@ -18,10 +19,12 @@ const MAKE_LIMIT: Duration = Duration::from_secs(15);
 /// How long it may take to remove one.
 const REMOVE_LIMIT: Duration = Duration::from_secs(60);
 
-/// What is needed to work at databases.
+/// What is needed to work at targets.
 pub(super) struct Steward {
     pub(super) broker: Broker,
     pub(super) authority: Authority,
+    /// Works at those that speak SSH.
+    pub(super) clerk: Clerk,
 }
 
 impl fmt::Debug for Steward {
@@ -46,15 +49,29 @@ impl Steward {
     }
 
     async fn made(&self, plan: &RolePlan) -> Result<Made, RoleFault> {
+        let endpoint = match &plan.place.endpoint {
+            Endpoint::Postgres(endpoint) => endpoint,
+            Endpoint::Ssh(endpoint) => {
+                let made = time::timeout(MAKE_LIMIT, self.clerk.make(plan, endpoint)).await;
+                return made.map_err(|_elapsed| slow())?;
+            }
+        };
         let key = self.key(&plan.place).await?;
-        let made = time::timeout(MAKE_LIMIT, steward::make(plan, &key)).await;
+        let made = time::timeout(MAKE_LIMIT, steward::make((plan, endpoint), &key)).await;
         made.map_err(|_elapsed| slow())?
             .map_err(|refused| fault(&refused))
     }
 
     async fn removed(&self, place: &RolePlace) -> Result<Removed, RoleFault> {
+        let endpoint = match &place.endpoint {
+            Endpoint::Postgres(endpoint) => endpoint,
+            Endpoint::Ssh(endpoint) => {
+                let removed = time::timeout(REMOVE_LIMIT, self.clerk.remove(place, endpoint)).await;
+                return removed.map_err(|_elapsed| slow())?;
+            }
+        };
         let key = self.key(place).await?;
-        let removed = time::timeout(REMOVE_LIMIT, steward::remove(place, &key)).await;
+        let removed = time::timeout(REMOVE_LIMIT, steward::remove((place, endpoint), &key)).await;
         removed
             .map_err(|_elapsed| slow())?
             .map_err(|refused| fault(&refused))
@@ -71,7 +88,7 @@ impl Hand for Steward {
     }
 }
 
-fn fault(refused: &(dyn std::error::Error + 'static)) -> RoleFault {
+pub(super) fn fault(refused: &(dyn std::error::Error + 'static)) -> RoleFault {
     RoleFault(chain(refused))
 }
 

@@ -48,7 +48,7 @@ impl Back {
         now: Timestamp,
     ) -> Result<Self, ConnectError> {
         let terms = &pass.terms;
-        let entrance = (speaks_ssh(&terms.target.endpoint)?, &terms.login);
+        let entrance = (speaks_ssh(&terms.target.endpoint)?, &terms.account());
         Self::enter(io, entrance, &pass.key, (flow, now)).await
     }
 

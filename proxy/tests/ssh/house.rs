@@ -435,6 +435,7 @@ impl House {
                 jump: None,
                 entry: Entry::Certificate,
                 algorithms: Algorithms::Modern,
+                keeper: None,
             }),
             logins: [Login::parse("root").unwrap()].into(),
             labels: std::collections::BTreeMap::new(),

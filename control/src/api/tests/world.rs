@@ -280,6 +280,7 @@ fn web1(clock: &Clock) -> Target {
             jump: None,
             entry: Entry::Certificate,
             algorithms: Algorithms::Modern,
+            keeper: None,
         }),
         logins: BTreeSet::from(["deploy".parse().unwrap()]),
         labels: BTreeMap::new(),

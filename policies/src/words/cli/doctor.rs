@@ -336,6 +336,30 @@ pub fn role_stuck(target: &str, role: &str, why: &str, tries: u32) -> Finding {
     )
 }
 
+/// A grant's own account could not be made.
+pub fn account_unmade(target: &str, account: &str, why: &str) -> Finding {
+    bad(
+        format!("account {account}"),
+        format!("it could not be made at {target}, so nobody gets in by its grant: {why}"),
+        format!(
+            "tidegate target script {target}   prints what stands there as /usr/local/sbin/tidegate-target"
+        ),
+    )
+}
+
+/// A grant's own account cannot be removed.
+pub fn account_stuck(target: &str, account: &str, why: &str, tries: u32) -> Finding {
+    bad(
+        format!("account {account}"),
+        format!(
+            "its grant is over, and it could not be removed from {target} in {tries} tries: {why}"
+        ),
+        format!(
+            "it is tried again each minute; as root there:  /usr/local/sbin/tidegate-target remove {account}"
+        ),
+    )
+}
+
 /// The policies let through what a grant's role can never do.
 pub fn fences_differ(target: &str, grant: &str, role: &str, kinds: &[&str]) -> Finding {
     bad(

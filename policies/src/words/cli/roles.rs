@@ -56,11 +56,11 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
     )
 }
 
-/// A target has no role as which roles are made.
-pub fn no_admin_role(target: &str) -> Trouble {
+/// A target has nobody who makes roles or accounts there, or not by a script of ours.
+pub fn no_script(target: &str) -> Trouble {
     Trouble::new(
         format!("there is no script for {target}"),
-        "it is no database that was added with --admin-role, or you do not manage targets",
+        "it was not added with --admin-role or --accounts, or with a command of its own, or you do not manage targets",
         format!("tidegate target show {target}"),
     )
 }

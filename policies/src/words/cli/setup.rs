@@ -27,9 +27,11 @@ pub fn jump_login_needed(target: &str, logins: &[&str]) -> Trouble {
 }
 
 /// After an SSH target was added.
-pub fn ssh_target_added(target: &str, login: &str, user_ca: &str) -> String {
+pub fn ssh_target_added(target: &str, login: &str, user_ca: &str, admin: Option<&str>) -> String {
+    let accounts = admin.map(|admin| super::account_lines(target, admin) + "\n\n");
+    let accounts = accounts.unwrap_or_default();
     format!(
-        "added {target}. {}\n\n  \
+        "added {target}. {}\n\n{accounts}  \
          tidegate target test {target}\n  \
          tidegate request {target} --as {login} --for 15m --reason '…'",
         ssh_lines(user_ca)

@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces};
 use policies::{
-    Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Label, Login,
-    PostgresEndpoint, Protocol, ServerPin, SshEndpoint, TargetName,
+    Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
+    Label, Login, PostgresEndpoint, Protocol, ServerPin, SshEndpoint, TargetName,
 };
 use tokio::time;
 
@@ -65,6 +65,12 @@ pub(crate) struct AddSsh {
     jump: Option<Before>,
     #[command(flatten)]
     given: Given,
+    /// The account as which tidegate makes an account for each grant there, with --login as its group
+    #[arg(long, value_name = "ADMIN")]
+    accounts: Option<Login>,
+    /// What makes accounts there, instead of the script that 'target script' prints
+    #[arg(long, value_name = "COMMAND", requires = "accounts")]
+    accounts_command: Option<KeeperCommand>,
     /// Old algorithms besides, for equipment that knows no others: SHA-1 and CBC
     #[arg(long)]
     legacy_algorithms: bool,
@@ -214,19 +220,19 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let entry = secret
         .as_ref()
         .map_or(Entry::Certificate, |secret| secret.entry);
-    let host_key = match (args.host_ca, args.host_key) {
-        (Some(key), _) => HostKeyPin::Authority { key },
-        (None, keys) if !keys.is_empty() => HostKeyPin::Keys { keys },
-        (None, _) => {
-            let how = (jump.as_ref(), algorithms);
-            looked_at(context, &args.common.addr, how).await?
-        }
-    };
+    let how = (jump.as_ref(), algorithms);
+    let given = (args.host_ca, args.host_key);
+    let host_key = pin(context, given, (&args.common.addr, how)).await?;
     let login = args
         .login
         .first()
         .map(ToString::to_string)
         .unwrap_or_default();
+    let keeper = args.accounts.map(|admin| Keeper {
+        admin,
+        command: args.accounts_command,
+    });
+    let admin = keeper.as_ref().map(|keeper| keeper.admin.to_string());
     let order = TargetOrder {
         name: args.common.name,
         endpoint: Endpoint::Ssh(SshEndpoint {
@@ -235,6 +241,7 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
             jump,
             entry,
             algorithms,
+            keeper,
         }),
         logins: args.login.into_iter().collect(),
         labels: args.common.label,
@@ -244,13 +251,26 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let (added, trust) = add(context, &order).await?;
     let name = added.name.to_string();
     let said = if entry.is_certificate() {
-        cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim())
+        cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim(), admin.as_deref())
     } else {
         cli::standing_target_added(&name, &login, entry)
     };
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;
     Ok(())
+}
+
+/// How the server proves itself: as was given, or by the keys that it shows now.
+async fn pin(
+    context: &Context,
+    (host_ca, host_keys): (Option<String>, Vec<String>),
+    (addr, how): (&HostPort, (Option<&Jump>, Algorithms)),
+) -> Result<HostKeyPin, Failure> {
+    match host_ca {
+        Some(key) => Ok(HostKeyPin::Authority { key }),
+        None if host_keys.is_empty() => looked_at(context, addr, how).await,
+        None => Ok(HostKeyPin::Keys { keys: host_keys }),
+    }
 }
 
 fn spoken(legacy: bool) -> Algorithms {

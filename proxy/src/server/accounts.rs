@@ -1,0 +1,187 @@
+//! Makes and removes the accounts of grants at SSH targets: goes there as the target's keeper of
+//! accounts, with a certificate that has sshd run one order and nothing else.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ca::{AccountsOrder, Authority, Traveller};
+use control::roles::{Made, Removed, RoleFault};
+use control::{Broker, entropy};
+use policies::{GrantId, Keeper, RolePlace, RolePlan, SshEndpoint, TargetName, Wayless};
+
+use super::roles::fault;
+use crate::session::protocol::ConnectError;
+use crate::session::severable::Severer;
+use crate::session::way::Way;
+use crate::ssh::order::{self, Answer};
+
+/// What is needed to work at SSH targets.
+pub(super) struct Clerk {
+    pub(super) broker: Broker,
+    pub(super) authority: Authority,
+    /// The addresses from which targets see us, where they differ from our sockets' own.
+    pub(super) egress: Vec<IpAddr>,
+}
+
+impl fmt::Debug for Clerk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clerk").finish_non_exhaustive()
+    }
+}
+
+/// Who is to run what.
+struct Order<'a> {
+    target: &'a TargetName,
+    endpoint: &'a SshEndpoint,
+    keeper: &'a Keeper,
+    grant: Option<GrantId>,
+    command: String,
+}
+
+impl Clerk {
+    /// Makes the account.
+    pub(super) async fn make(
+        &self,
+        plan: &RolePlan,
+        endpoint: &SshEndpoint,
+    ) -> Result<Made, RoleFault> {
+        let keeper = keeper(endpoint)?;
+        let order = Order {
+            target: &plan.place.target,
+            endpoint,
+            keeper,
+            grant: Some(plan.place.grant),
+            command: keeper.make(plan),
+        };
+        let answer = self.order(order).await.map_err(|refused| fault(&refused))?;
+        done(&answer, &format!("made {}", plan.place.role()))?;
+        Ok(Made::default())
+    }
+
+    /// Removes the account, once nothing of it runs any more.
+    pub(super) async fn remove(
+        &self,
+        place: &RolePlace,
+        endpoint: &SshEndpoint,
+    ) -> Result<Removed, RoleFault> {
+        let keeper = keeper(endpoint)?;
+        let order = Order {
+            target: &place.target,
+            endpoint,
+            keeper,
+            grant: Some(place.grant),
+            command: keeper.remove(place),
+        };
+        let answer = self.order(order).await.map_err(|refused| fault(&refused))?;
+        let rest = done(&answer, &format!("removed {}", place.role()))?;
+        Ok(Removed {
+            backends: rest.trim().parse().unwrap_or(0),
+            ..Removed::default()
+        })
+    }
+
+    /// Has the accounts told, to see whether tidegate is let in and the script is there.
+    pub(super) async fn look(
+        &self,
+        target: &TargetName,
+        endpoint: &SshEndpoint,
+        keeper: &Keeper,
+    ) -> Result<(), ConnectError> {
+        let order = Order {
+            target,
+            endpoint,
+            keeper,
+            grant: None,
+            command: keeper.list(),
+        };
+        let answer = self.order(order).await?;
+        done(&answer, "listed")
+            .map(|_count| ())
+            .map_err(|refused| ConnectError::Refused(refused.0))
+    }
+
+    async fn order(&self, order: Order<'_>) -> Result<Answer, ConnectError> {
+        let Order {
+            target,
+            endpoint,
+            keeper,
+            grant,
+            command,
+        } = order;
+        let wayless = |refused: Wayless| ConnectError::Violation(refused.to_string());
+        let via = self.broker.way(endpoint.jump.as_ref()).map_err(wayless)?;
+        let way = Way {
+            broker: &self.broker,
+            authority: &self.authority,
+            egress: &self.egress,
+        };
+        let severer = Severer::default();
+        let gone = way.go((&via, &endpoint.addr), Traveller::Trial(target), &severer);
+        let dialled = gone.await?;
+        let now = self.broker.clock().now();
+        let key = {
+            let mut rng = entropy::rng();
+            let order = AccountsOrder {
+                target,
+                grant,
+                admin: &keeper.admin,
+                command: command.clone(),
+                source_address: dialled.source,
+                now,
+                rng: &mut rng,
+            };
+            let journal = self.broker.journal();
+            self.authority.issue_accounts(order, journal).await?
+        };
+        let whom = (endpoint, &keeper.admin);
+        order::run(dialled.io, whom, (&key, &command), now).await
+    }
+}
+
+fn keeper(endpoint: &SshEndpoint) -> Result<&Keeper, RoleFault> {
+    let none = || RoleFault("nobody makes accounts there".to_owned());
+    endpoint.keeper.as_ref().ok_or_else(none)
+}
+
+/// What the answer says behind `sign` in its last line. Whatever else a target answers was not done:
+/// its sshd may have run something else.
+fn done<'a>(answer: &'a Answer, sign: &str) -> Result<&'a str, RoleFault> {
+    let last = answer.out.lines().last().unwrap_or_default();
+    let behind = last.strip_prefix(sign);
+    let behind = behind.filter(|rest| rest.is_empty() || rest.starts_with(' '));
+    match (answer.status, behind) {
+        (Some(0), Some(rest)) => Ok(rest),
+        (Some(0), None) => Err(RoleFault(
+            "it ran something else than tidegate-target".to_owned(),
+        )),
+        (Some(status), _) => {
+            let said = answer.err.as_str();
+            Err(RoleFault(format!("exit status {status}: {said}")))
+        }
+        (None, _) => Err(RoleFault("it broke off".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_scripts_own_answer_counts() {
+        let check = |out: &str, status: Option<u32>, want: Option<&str>| {
+            let answer = Answer {
+                out: out.to_owned(),
+                err: "no".to_owned(),
+                status,
+            };
+            assert_eq!(done(&answer, "removed tg-a").ok(), want, "{out:?}");
+        };
+        check("removed tg-a 3\n", Some(0), Some(" 3"));
+        check("hello\nremoved tg-a\n", Some(0), Some(""));
+        check("removed tg-a\nand more\n", Some(0), None);
+        check("removed tg-ab\n", Some(0), None);
+        check("removed tg-a 3\n", Some(1), None);
+        check("removed tg-a 3\n", None, None);
+        check("", Some(0), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! An account for each grant: what a session is at the machine, and that nothing of it stays.
+
+use std::process::Output;
+use std::sync::Arc;
+
+use ca::{AccountsOrder, Authority, Intent, Journal, JournalError, Outcome, PassKey, Serial};
+use policies::{Login, TargetName};
+use proxy::demo::Ending;
+use tests::accounts::AccountHost;
+use tests::{World, until};
+
+use crate::{err, out};
+
+/// Alice runs a command at the target.
+fn run(world: &World, login: &str, command: &str) -> Output {
+    let (port, address) = (world.ssh_port(), format!("{login}+acct1@localhost"));
+    let line = ["ssh", "-p", &port, &address, command];
+    world.alice().output(&line).expect("ssh runs")
+}
+
+/// Whether a process is there that was started like this.
+fn runs(host: &AccountHost, sign: &str) -> bool {
+    host.inside(&["pgrep", "-f", sign]).status.success()
+}
+
+fn doctor(world: &World) -> String {
+    out(&world
+        .bob()
+        .output(&["tidegate", "doctor"])
+        .expect("doctor runs"))
+}
+
+#[test]
+fn a_session_is_its_grants_own_account_and_that_goes_with_the_grant() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    assert!(host.traces().is_empty());
+    let tested = world.bob().run(&["tidegate", "target", "test", "acct1"]);
+    assert!(tested.is_ok(), "{tested:?}");
+    let grant = world.grant("acct1", "deploy", "10m");
+    let account = host.has(&grant);
+    let ran = run(&world, "deploy", "id -un; id -Gn; stat -c %a ~; pwd");
+    let want = format!("{account}\n{account} deploy\n700\n/home/{account}\n");
+    assert_eq!(out(&ran), want, "{}", err(&ran));
+    // Another grant has another one, also meanwhile.
+    let other = world.grant("acct1", "ops", "10m");
+    let another = host.has(&other);
+    let ran = run(&world, "ops", "id -un; id -Gn");
+    assert_eq!(
+        out(&ran),
+        format!("{another}\n{another} ops\n"),
+        "{}",
+        err(&ran)
+    );
+    let left = "nohup setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 7301; done' >/dev/null 2>&1 & echo left";
+    let ran = run(&world, "deploy", left);
+    assert_eq!(out(&ran), "left\n", "{}", err(&ran));
+    assert!(runs(&host, "sleep 7301"));
+    world.revoke(&grant);
+    until("the first is gone", || {
+        (!host.traces().contains(&account)).then_some(())
+    });
+    assert!(!runs(&host, "sleep 7301"), "what was left behind is ended");
+    assert_eq!(out(&run(&world, "ops", "id -un")), format!("{another}\n"));
+    world.revoke(&other);
+    host.is_clean();
+    // A target without accounts is as it was.
+    world.grant_ssh("10m");
+    let ran = world.ssh(&[], &["id", "-un"]);
+    assert_eq!(out(&ran), format!("{}\n", world.login()), "{}", err(&ran));
+}
+
+#[test]
+fn a_crash_at_any_moment_leaves_no_account() {
+    let mut world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    for millis in [0_u64, 150, 600, 1500] {
+        let grant = world.grant("acct1", "deploy", "10m");
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        world.stop_server(Ending::Kill);
+        world.serve().expect("the server starts again");
+        // One that was not finished is made anew with the first session.
+        let account = grant.replace("grt_", "tg-");
+        let ran = run(&world, "deploy", "id -un");
+        assert_eq!(out(&ran), format!("{account}\n"), "{}", err(&ran));
+        world.revoke(&grant);
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        world.stop_server(Ending::Kill);
+        world.serve().expect("the server starts again");
+        host.is_clean();
+    }
+}
+
+#[test]
+fn an_account_that_cannot_be_removed_is_an_alarm_until_it_is() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    let grant = world.grant("acct1", "deploy", "10m");
+    let account = host.has(&grant);
+    let script = "/usr/local/sbin/tidegate-target";
+    let aside = "/usr/local/sbin/aside";
+    assert!(host.inside(&["mv", script, aside]).status.success());
+    world.revoke(&grant);
+    until("the doctor says so", || {
+        doctor(&world)
+            .contains(&format!("account {account}"))
+            .then_some(())
+    });
+    assert!(host.inside(&["mv", aside, script]).status.success());
+    host.is_clean();
+    until("the alarm ends", || {
+        (!doctor(&world).contains(&format!("account {account}"))).then_some(())
+    });
+}
+
+#[test]
+fn hostile_arguments_are_refused() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    let day = "2999-01-01";
+    let lines: [&[&str]; 17] = [
+        &[],
+        &["list", "x"],
+        &["shell"],
+        &["make", "root", "deploy", day],
+        &["make", "tg-", "deploy", day],
+        &["make", "tg-A", "deploy", day],
+        &["make", "tg-a/../b", "deploy", day],
+        &["make", "tg-a;id", "deploy", day],
+        &["make", "tg-$(id)", "deploy", day],
+        &["make", "tg-a\nb", "deploy", day],
+        &["make", "tg-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "deploy", day],
+        &["make", "tg-a", "root", day],
+        &["make", "tg-a", "deploy ops", day],
+        &["make", "tg-a", "-G", day],
+        &["make", "tg-a", "deploy", "never"],
+        &["remove", "root"],
+        &["remove", "../home"],
+    ];
+    for line in lines {
+        let whole = [&["/usr/local/sbin/tidegate-target"], line].concat();
+        let ran = host.inside(&whole);
+        assert_eq!(ran.status.code(), Some(2), "{line:?}: {}", err(&ran));
+    }
+    // An account that only is called like ours is somebody else's.
+    assert!(
+        host.inside(&["useradd", "-M", "tg-theirs"])
+            .status
+            .success()
+    );
+    let ran = host.inside(&["/usr/local/sbin/tidegate-target", "remove", "tg-theirs"]);
+    assert!(!ran.status.success() && host.traces().contains(&"tg-theirs".to_owned()));
+}
+
+/// Writes nothing down.
+struct NoJournal;
+
+impl Journal for NoJournal {
+    async fn intend(&self, _intent: &Intent) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn conclude(&self, _serial: &Serial, _outcome: &Outcome) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_certificate_that_makes_accounts_can_do_nothing_else() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    let passphrase = std::fs::read_to_string(world.config_dir().join("passphrase"));
+    let passphrase = passphrase.expect("a passphrase");
+    let passphrase = ca::Passphrase::parse(&passphrase).expect("a passphrase");
+    let authority =
+        Authority::open(&world.state_dir().join("authority"), &passphrase).expect("keys");
+    let (target, admin) = (
+        TargetName::parse("acct1").unwrap(),
+        Login::parse("root").unwrap(),
+    );
+    let mut rng = control::entropy::rng();
+    let order = AccountsOrder {
+        target: &target,
+        grant: None,
+        admin: &admin,
+        command: "/usr/local/sbin/tidegate-target list".to_owned(),
+        source_address: None,
+        now: jiff::Timestamp::now(),
+        rng: &mut rng,
+    };
+    let key = authority
+        .issue_accounts(order, &NoJournal)
+        .await
+        .expect("a certificate");
+    let PassKey::Ssh { key, certificate } = key else {
+        panic!("it is for SSH");
+    };
+    let config = tests::ssh::config();
+    let addr = ("127.0.0.1", host.port());
+    let connecting = russh::client::connect(config, addr, tests::ssh::Trusting);
+    let mut handle = connecting.await.expect("it answers");
+    let entering = handle.authenticate_openssh_cert("root", Arc::clone(&key), certificate.clone());
+    assert!(entering.await.expect("an answer").success());
+    for asked in [
+        "id",
+        "sh -c 'touch /tmp/x'",
+        "/usr/local/sbin/tidegate-target remove tg-a",
+    ] {
+        let answer = tests::ssh::exec(&handle, asked).await.expect("it runs");
+        assert_eq!(answer.out, b"listed 0\n", "{asked}");
+    }
+    let sftp = handle.channel_open_session().await.expect("a channel");
+    sftp.request_subsystem(true, "sftp")
+        .await
+        .expect("it is asked");
+    let onward =
+        handle.channel_open_direct_tcpip("127.0.0.1", u32::from(host.port()), "127.0.0.1", 1);
+    assert!(onward.await.is_err(), "no forwarding");
+    let mut handle = russh::client::connect(tests::ssh::config(), addr, tests::ssh::Trusting)
+        .await
+        .expect("it answers");
+    let entering = handle.authenticate_openssh_cert("deploy", key, certificate);
+    assert!(!entering.await.is_ok_and(|answer| answer.success()));
+}

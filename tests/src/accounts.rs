@@ -1,0 +1,152 @@
+//! An sshd that makes an account for each grant, with users, homes and programs of its own: what is
+//! made there is made nowhere else on this machine.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use proxy::demo::{Daemon, Ending, Signals, current_login, free_port};
+
+use crate::World;
+use crate::wait::until;
+
+/// A target with accounts, ended on drop.
+#[derive(Debug)]
+pub struct AccountHost {
+    daemon: Daemon,
+    port: u16,
+}
+
+/// Gives the sshd its own users, homes and script, and becomes it. As root in a container that may not
+/// mount, this fails before it has changed anything.
+const ENTER: &str = r#"set -e
+cp -a /etc "$1/etc"
+mount --bind "$1/etc" /etc
+mount -t tmpfs tmpfs /home
+mount -t tmpfs tmpfs /var/lib
+mount --bind "$1/sbin" /usr/local/sbin
+for group in deploy ops; do getent group $group >/dev/null || groupadd $group; done
+mkdir -p /run/sshd
+exec /usr/sbin/sshd -D -e -f "$1/sshd_config""#;
+
+impl AccountHost {
+    /// Starts it and has bob add it as `acct1`. None where this may not mount anything.
+    ///
+    /// # Panics
+    ///
+    /// When it may, and it does not work.
+    pub fn start(world: &World) -> Option<Self> {
+        let may = || Command::new("unshare").args(["-m", "true"]).status();
+        if current_login() != "root" || !may().is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: accounts are made by root in a mount namespace of its own");
+            return None;
+        }
+        let dir = world.dir().join("acct1");
+        fs::create_dir_all(dir.join("sbin")).expect("a directory");
+        let at = dir.display().to_string();
+        let key = format!("{at}/host_key");
+        let keygen = ["-q", "-t", "ed25519", "-N", "", "-C", "x", "-f", &key];
+        let made = Command::new("ssh-keygen").args(keygen).status();
+        assert!(made.expect("ssh-keygen runs").success());
+        let write = |name: &str, text: &str| {
+            fs::write(dir.join(name), text).expect("it is written");
+        };
+        write("user_ca.pub", &world.trust().ssh_user_ca);
+        let port = free_port().expect("a port");
+        let config = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {key}\nPidFile none\n\
+             TrustedUserCAKeys {at}/user_ca.pub\nAuthenticationMethods publickey\nAuthorizedKeysFile none\n\
+             PermitRootLogin forced-commands-only\nUsePAM no\nStrictModes no\nLogLevel VERBOSE\n"
+        );
+        write("sshd_config", &config);
+        let mut sshd = Command::new("unshare");
+        sshd.args(["-m", "sh", "-c", ENTER, "sh", &at]);
+        let log = dir.join("sshd.log");
+        let mut daemon =
+            Daemon::start("sshd", sshd, &log, Ending::Term, Signals::Shared).expect("it starts");
+        let is_up = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        daemon.wait_until(is_up).expect("it listens");
+        let host = Self { daemon, port };
+        host.add(
+            world,
+            &fs::read_to_string(format!("{key}.pub")).expect("a key"),
+        );
+        let script = ["tidegate", "target", "script", "acct1"];
+        let script = world.bob().run(&script).expect("there is a script");
+        write("sbin/tidegate-target", &script);
+        let mode = ["0755", &format!("{at}/sbin/tidegate-target")];
+        let made = Command::new("chmod").args(mode).status();
+        assert!(made.expect("chmod runs").success());
+        Some(host)
+    }
+
+    fn add(&self, world: &World, host_key: &str) {
+        let addr = format!("127.0.0.1:{}", self.port);
+        let line = [
+            "tidegate",
+            "target",
+            "add",
+            "ssh",
+            "acct1",
+            "--addr",
+            &addr,
+            "--login",
+            "deploy",
+            "--login",
+            "ops",
+            "--accounts",
+            "root",
+            "--host-key",
+            host_key.trim(),
+            "--label",
+            "env=dev",
+        ];
+        world.bob().run(&line).expect("bob adds it");
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process.
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// Runs something there, as root and beside sshd.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run.
+    pub fn inside(&self, line: &[&str]) -> Output {
+        let pid = self.daemon.pid().to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &pid, "-m", "--"]).args(line);
+        command.output().expect("nsenter runs")
+    }
+
+    /// The accounts of grants there, and homes and groups of their names.
+    pub fn traces(&self) -> Vec<String> {
+        let look =
+            "ls -d /home/tg-* 2>/dev/null; grep -ho '^tg-[^:]*' /etc/passwd /etc/shadow /etc/group";
+        let found = self.inside(&["sh", "-c", look]).stdout;
+        let found = String::from_utf8_lossy(&found).into_owned();
+        found.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until the account of a grant is there.
+    pub fn has(&self, grant: &str) -> String {
+        let account = grant.replace("grt_", "tg-");
+        until("the account is made", || {
+            self.traces().contains(&account).then_some(())
+        });
+        account
+    }
+
+    /// Waits until nothing of any grant is there.
+    pub fn is_clean(&self) {
+        until("every account is gone", || {
+            self.traces().is_empty().then_some(())
+        });
+    }
+}
