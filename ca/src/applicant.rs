@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::keys::P256Key;
 
 /// Keys made for one login, both P-256: psql 15 cannot bind a channel to an Ed25519 certificate ("could
-/// not find digest for NID UNDEF"), and ssh signs and checks with Ed25519 slowly (decision 26).
+/// not find digest for NID UNDEF"), and ssh signs and checks with Ed25519 slowly (decision 25).
 pub struct Applicant {
     ssh: PrivateKey,
     tls: KeyPair,

@@ -10,7 +10,7 @@ use crate::x509::X509Form;
 use crate::{Authority, IssueError, Journal, PassKey};
 
 impl Authority {
-    /// Certifies a fresh key that opens an SSH target: P-256, which every sshd checks fast (decision 26).
+    /// Certifies a fresh key that opens an SSH target: P-256, which every sshd checks fast (decision 25).
     pub(crate) async fn fresh_ssh(
         &self,
         draft: Draft,

@@ -34,6 +34,7 @@ impl AccountHost {
     /// # Panics
     ///
     /// When it may, and it does not work.
+    #[expect(clippy::print_stderr, reason = "what was not tried is said")]
     pub fn start(world: &World) -> Option<Self> {
         let may = || Command::new("unshare").args(["-m", "true"]).status();
         if current_login() != "root" || !may().is_ok_and(|status| status.success()) {
@@ -73,9 +74,9 @@ impl AccountHost {
         let script = ["tidegate", "target", "script", "acct1"];
         let script = world.bob().run(&script).expect("there is a script");
         write("sbin/tidegate-target", &script);
-        let mode = ["0755", &format!("{at}/sbin/tidegate-target")];
-        let made = Command::new("chmod").args(mode).status();
-        assert!(made.expect("chmod runs").success());
+        let runs = ["0755", &format!("{at}/sbin/tidegate-target")];
+        let changed = Command::new("chmod").args(runs).status();
+        assert!(changed.expect("chmod runs").success());
         Some(host)
     }
 

@@ -1,7 +1,7 @@
 //! A key that signs SSH certificates and never shows its bytes.
 //!
 //! P-256: OpenSSH's own Ed25519 takes about a millisecond for each signature that it checks, and both ssh
-//! and sshd check a certificate several times for each connection (decision 26). aws-lc signs, and
+//! and sshd check a certificate several times for each connection (decision 25). aws-lc signs, and
 //! leaves reading back to other code. An authority that was made with Ed25519 keys keeps them.
 
 use std::fmt;

@@ -405,7 +405,9 @@ impl Rooms {
         loop {
             let (stream, source) = listener.accept().await.unwrap();
             let (rooms, cuts) = (Arc::clone(&self), cuts.clone());
-            tokio::spawn(async move { rooms.session(stream, source, cuts).await });
+            tokio::spawn(Box::pin(async move {
+                rooms.session(stream, source, cuts).await;
+            }));
         }
     }
 
