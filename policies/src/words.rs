@@ -15,6 +15,8 @@
 //! | `TG501`–`TG519` | PostgreSQL | `postgres.rs` |
 //! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
 //! | `TG541`–`TG549` | one-time secrets | `secret.rs` |
+//! | `TG551`–`TG557` | statements that need a second person | `seconding.rs` |
+//! | `TG558`–`TG559` | budgets | `budget.rs` |
 //! | `TG601`–`TG608` | SSH | `ssh.rs` |
 //! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
 //! | `TG621`–`TG629` | files over SSH | `files.rs` |

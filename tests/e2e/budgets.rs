@@ -83,7 +83,7 @@ async fn a_result_stops_within_one_batch_and_nothing_more_runs() {
     assert_eq!(came_to(&two.query("select 1").await.unwrap()).1, "53400");
     let ran = world.psql("select 1");
     assert!(
-        err(&ran).contains("Take 5000 rows at most") && err(&ran).contains("TG548"),
+        err(&ran).contains("Take 5000 rows at most") && err(&ran).contains("TG559"),
         "{}",
         err(&ran)
     );
@@ -92,7 +92,7 @@ async fn a_result_stops_within_one_batch_and_nothing_more_runs() {
     let mut world = world;
     world.stop_server(Ending::Kill);
     world.serve().expect("it comes up again");
-    assert!(err(&world.psql("select 1")).contains("TG548"));
+    assert!(err(&world.psql("select 1")).contains("TG559"));
     // A new grant begins anew.
     world.grant_pg("20m");
     assert_eq!(out(&world.psql("select 1")), "1\n");

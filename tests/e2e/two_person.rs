@@ -61,7 +61,7 @@ fn holding(world: &World, sql: &str) -> Live {
         "-c",
         "select 'after'",
     ];
-    world.begin("psql", &line, "TG516")
+    world.begin("psql", &line, "TG551")
 }
 
 /// The open requests for a statement that somebody sees.
@@ -196,7 +196,7 @@ fn a_no_is_heard_with_its_reason_and_the_transaction_goes_on() {
     fs::write(&script, sql).unwrap();
     let path = script.display().to_string();
     let line = ["psql", "-X", "-At", "service=orders", "-f", &path];
-    let mut psql = world.begin("psql", &line, "TG516");
+    let mut psql = world.begin("psql", &line, "TG551");
     let request = one(&world);
     let deny = [
         "tidegate",
@@ -253,13 +253,13 @@ fn what_no_second_person_could_allow_is_refused_at_once() {
     let ran = world.psql("alter role app connection limit 1");
     assert!(err(&ran).contains("Roles are not yours"), "{}", err(&ran));
     let ran = world.psql("prepare p as delete from orders");
-    assert!(err(&ran).contains("TG543"), "{}", err(&ran));
+    assert!(err(&ran).contains("TG554"), "{}", err(&ran));
     let long = format!(
         "delete from orders where item <> '{}' or true returning 1; drop table orders",
         "x".repeat(9000)
     );
     let ran = world.psql(&long);
-    assert!(err(&ran).contains("TG544"), "{}", err(&ran));
+    assert!(err(&ran).contains("TG555"), "{}", err(&ran));
     assert!(waiting(world.bob()).is_empty());
     // What is about some rows needs nobody.
     assert_eq!(
@@ -405,7 +405,7 @@ fn psycopg_waits_and_goes_on() {
         assert!(done.expect("it runs").success(), "{line:?}");
     }
     let python = format!("{venv}/bin/python");
-    let mut client = world.begin("psycopg", &[&python, "-c", PSYCOPG], "TG516");
+    let mut client = world.begin("psycopg", &[&python, "-c", PSYCOPG], "TG551");
     let request = one(&world);
     assert_eq!(
         request["statement"]["values"].as_array().map(Vec::len),

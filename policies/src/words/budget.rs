@@ -1,4 +1,4 @@
-//! What is said about budgets: `TG547` and `TG548`.
+//! What is said about budgets: `TG558` and `TG559`.
 
 use super::{Shown, Words, named, sentence};
 use crate::Limit;
@@ -27,7 +27,7 @@ impl Shown for Spending {
     fn words(&self) -> Words {
         match self {
             Self::Nearly { limit, spent } => Words {
-                code: "TG547",
+                code: "TG558",
                 what: format!(
                     "{spent} of the {} {} of this grant are used: {}{}",
                     limit.most,
@@ -38,7 +38,7 @@ impl Shown for Spending {
                 hint: Some("tidegate grants ls".to_owned()),
             },
             Self::Over { limit } => Words {
-                code: "TG548",
+                code: "TG559",
                 what: format!(
                     "this grant's budget of {} {} is used up: {}{}",
                     limit.most,

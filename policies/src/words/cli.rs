@@ -21,8 +21,9 @@ pub use next::{Refusal, next};
 pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use roles::{admin_script, no_script};
 pub use setup::{
-    PostgresPlaces, jump_login_needed, postgres_lines, postgres_target_added, secret_kept,
-    ssh_lines, ssh_target_added, standing_lines, standing_target_added, tried_at_once,
+    PostgresPlaces, block_removed, block_written, jump_login_needed, postgres_lines,
+    postgres_target_added, secret_kept, ssh_lines, ssh_target_added, standing_lines,
+    standing_target_added, tried_at_once,
 };
 pub use statements::{answer_statement, runs, seconded};
 pub use trouble::Trouble;
@@ -491,16 +492,6 @@ pub fn not_spoken(protocol: &str, bastion: &str) -> Trouble {
         format!("{bastion} does not speak it"),
         "tidegate status -o wide",
     )
-}
-
-/// After a marked block was written.
-pub fn block_written(path: &str, next: &str) -> String {
-    format!("wrote the tidegate block of {path}; run this again when targets are added\n  {next}")
-}
-
-/// After a marked block was removed.
-pub fn block_removed(path: &str) -> String {
-    format!("removed the tidegate block of {path}")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is said about statements that need a second person: `TG516` to `TG518`, `TG541` to `TG546`.
+//! What is said about statements that need a second person: `TG517`, `TG518`, `TG551` to `TG557`.
 
 use super::{Shown, Words, named, sentence};
 use crate::HeldStatement;
@@ -47,7 +47,7 @@ impl Shown for Seconding {
     fn words(&self) -> Words {
         let (code, what, hint) = match self {
             Self::Waits { policy, reason, request, lapses_at } => (
-                "TG516",
+                "TG551",
                 format!(
                     "this statement waits for a second person until {}: {}{}",
                     lapses_at.strftime("%H:%M UTC"),
@@ -63,22 +63,22 @@ impl Shown for Seconding {
                 Some(format!("ask {by}, then send it again")),
             ),
             Self::Unanswered => (
-                "TG541",
+                "TG552",
                 "statement refused: nobody answered in time".to_owned(),
                 Some("ask somebody to look at `tidegate requests ls`, then send it again".to_owned()),
             ),
             Self::CancelledWait => (
-                "TG542",
+                "TG553",
                 "canceling statement due to user request: it was waiting for a second person".to_owned(),
                 Some("send it again to ask again".to_owned()),
             ),
             Self::Hidden => (
-                "TG543",
+                "TG554",
                 "statement refused: it needs a second person, and what it would run does not stand in it or is not known for certain".to_owned(),
                 Some("send the statement itself, or prepare it under a name that was not used before".to_owned()),
             ),
             Self::LongToSecond => (
-                "TG544",
+                "TG555",
                 format!(
                     "statement refused: it needs a second person, and nobody reads more than {} KiB of text and as much of values",
                     HeldStatement::TEXT_MAX / 1024
@@ -86,12 +86,12 @@ impl Shown for Seconding {
                 Some("send it in smaller parts".to_owned()),
             ),
             Self::UnfitToSecond => (
-                "TG545",
+                "TG556",
                 "statement refused: it needs a second person, and a text with a password in it, or one that is no UTF-8, is shown to nobody".to_owned(),
                 Some("set client_encoding to UTF8; let an administrator set passwords".to_owned()),
             ),
             Self::Unasked => (
-                "TG546",
+                "TG557",
                 "statement refused: it needs a second person, and none could be asked".to_owned(),
                 Some("send it again".to_owned()),
             ),

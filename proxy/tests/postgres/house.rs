@@ -405,9 +405,9 @@ impl Rooms {
         loop {
             let (stream, source) = listener.accept().await.unwrap();
             let (rooms, cuts) = (Arc::clone(&self), cuts.clone());
-            tokio::spawn(Box::pin(async move {
-                rooms.session(stream, source, cuts).await;
-            }));
+            tokio::spawn(async move {
+                Box::pin(rooms.session(stream, source, cuts)).await;
+            });
         }
     }
 

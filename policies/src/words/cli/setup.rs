@@ -145,3 +145,13 @@ pub fn postgres_target_added(places: &PostgresPlaces<'_>) -> String {
         postgres_lines(places)
     )
 }
+
+/// After a marked block was written.
+pub fn block_written(path: &str, next: &str) -> String {
+    format!("wrote the tidegate block of {path}; run this again when targets are added\n  {next}")
+}
+
+/// After a marked block was removed.
+pub fn block_removed(path: &str) -> String {
+    format!("removed the tidegate block of {path}")
+}

@@ -257,7 +257,7 @@ mod tests {
         for begun in 0..row.len() {
             for size in 1..rest.len() {
                 let words = Words {
-                    code: "TG548",
+                    code: "TG559",
                     what: "used up".to_owned(),
                     hint: None,
                 };

@@ -98,7 +98,7 @@ impl Account for Memory {
         self.rows.set(self.rows.get().saturating_add(rows));
         let most = self.rows_max?;
         (self.rows.get() > most).then(|| Words {
-            code: "TG548",
+            code: "TG559",
             what: "used up".to_owned(),
             hint: None,
         })

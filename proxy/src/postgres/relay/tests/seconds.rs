@@ -129,7 +129,7 @@ async fn a_yes_lets_the_very_statement_through_once_and_in_its_place() {
         .collect();
     assert_eq!(
         notes,
-        ["note TG516", "note TG517", "note TG516", "note TG518"]
+        ["note TG551", "note TG517", "note TG551", "note TG518"]
     );
     let shown = stage.memory.shown.borrow();
     assert_eq!(shown[0], shown[1], "the same text has the same digest");
