@@ -281,6 +281,7 @@ impl Protocol for Ssh {
 
     async fn relay(&self, front: &mut Visitor, back: Back, scope: &Scope) -> Closed {
         let held = held(
+            scope.clock(),
             front.handle.clone(),
             Arc::clone(&front.flow),
             Arc::clone(&front.wire),

@@ -52,9 +52,9 @@ pub async fn open_all(
 }
 
 /// How many sessions can be open where a process may have so many files: each has two sockets in the
-/// server, which holds each by two descriptors.
+/// server, which holds each by two descriptors, and its recording two files.
 pub fn crowd_max(files: u64) -> usize {
-    usize::try_from(files.saturating_sub(400) / 4).unwrap_or(usize::MAX)
+    usize::try_from(files.saturating_sub(400) / 6).unwrap_or(usize::MAX)
 }
 
 /// Opens one session with a program in it that has begun, or says why there is none.

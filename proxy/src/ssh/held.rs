@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use control::Clock;
+use jiff::Timestamp;
 use russh::ChannelId;
 use russh::keys::ssh_key::encoding::Decode as _;
 use russh::server::Handle;
@@ -95,10 +97,10 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
 }
 
 /// Returns when a client holds up its session in a key exchange.
-pub(super) async fn held(handle: Handle, flow: Arc<Flow>, wire: Arc<Wire>) {
+pub(super) async fn held(clock: &Clock, handle: Handle, flow: Arc<Flow>, wire: Arc<Wire>) {
     let mut seen = None;
     loop {
-        time::sleep(LOOK).await;
+        time::sleep(next_look(clock.now())).await;
         let writes = Some(wire.writes());
         if seen == writes && flow.down.waiting() > 0 && !wire.is_stuck() {
             let taken = time::timeout(ORDERS_LIMIT, order(&handle)).await;
@@ -108,6 +110,14 @@ pub(super) async fn held(handle: Handle, flow: Arc<Flow>, wire: Arc<Wire>) {
         }
         seen = writes;
     }
+}
+
+/// How long it is until the next look. All sessions look at the same moments: ten thousand that are idle
+/// would each wake their thread by themselves otherwise.
+fn next_look(now: Timestamp) -> Duration {
+    let look = u64::try_from(LOOK.as_millis()).unwrap_or(u64::MAX);
+    let since = now.as_millisecond().unsigned_abs().checked_rem(look);
+    Duration::from_millis(look.saturating_sub(since.unwrap_or(0)))
 }
 
 /// Gives russh more orders than its queue holds, of a kind that does nothing: answers on a channel that
@@ -120,5 +130,18 @@ async fn order(handle: &Handle) {
         if handle.channel_success(nowhere).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whenever_they_began_all_look_at_the_same_moments() {
+        let wait = |at: i64| next_look(Timestamp::from_millisecond(at).unwrap());
+        assert_eq!(wait(1_800_000_000_000), LOOK);
+        assert_eq!(wait(1_800_000_000_001), Duration::from_millis(14_999));
+        assert_eq!(wait(1_800_000_014_999), Duration::from_millis(1));
     }
 }
