@@ -129,7 +129,8 @@ impl Spending {
     ) -> Arc<Spent> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !all.contains_key(&grant) {
-            all.retain(|known, _spent| is_known(known));
+            // One that somebody is in by stays, whatever an older look at the state says of it.
+            all.retain(|known, spent| Arc::strong_count(spent) > 1 || is_known(known));
         }
         let spent = all
             .entry(grant)

@@ -18,7 +18,8 @@ trap '' HUP
 # The groups that a grant can be given, and no others.
 groups=' @GROUPS@ '
 # The numbers of accounts and of their own groups: above those that systems give out, below those of
-# subuid(5). Each is used once, so what somebody left elsewhere never becomes somebody else's.
+# subuid(5). Each is used once, so what somebody left elsewhere never becomes somebody else's; but a file with the
+# setgid bit and the granted group, left outside of the home, keeps that group's rights: mount nosuid what they can write.
 first=70000
 last=99999
 state=/var/lib/tidegate-target
@@ -85,9 +86,11 @@ running() {
         /^Threads:/ { if (its && (!ended || $2 > 1)) print pid; its = 0 }'
 }
 
-# As the account itself, so that it reaches all of its processes at once and nobody else.
+# As the account itself, so that it reaches all of its processes at once and nobody else. They may stop
+# it, as it is theirs then, but not what ends it; and nothing of ours is open in it.
 kill_all() {
-    setpriv --reuid "$1" --regid "$1" --clear-groups sh -c 'kill -KILL -1' 2>/dev/null || :
+    timeout -s KILL 2 setpriv --reuid "$1" --regid "$1" --clear-groups sh -c 'kill -KILL -1' \
+        </dev/null >/dev/null 2>&1 9>&- || :
     for pid in $(running "$1"); do
         kill -KILL "$pid" 2>/dev/null || :
     done

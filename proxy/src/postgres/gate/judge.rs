@@ -50,7 +50,7 @@ impl Gate {
         }
         let reading = self.known.read(text);
         match self.judge(&reading, AROUND_MAX, bench) {
-            Ok(()) => return self.pass_parse(name, (&reading, None)),
+            Ok(()) => return self.pass_parse(name, (&reading, None), text.is_ascii()),
             Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
             Err(Objection::Alone(..)) if text.len() > HeldStatement::TEXT_MAX => {
                 return unshowable(Unshowable::Long);
@@ -71,7 +71,7 @@ impl Gate {
                 }
             }
         }
-        self.pass_parse(name, (&reading, Some(text)))
+        self.pass_parse(name, (&reading, Some(text)), text.is_ascii())
     }
 
     pub(super) fn judge_bind(
@@ -135,6 +135,7 @@ impl Gate {
         &mut self,
         name: &[u8],
         (reading, seconded): (&Arc<Reading>, Option<&[u8]>),
+        is_ascii: bool,
     ) -> Judged {
         if self.second.must_settle(name) {
             return Judged::Unsettled;
@@ -142,7 +143,7 @@ impl Gate {
         // The server keeps what it had.
         if !self.second.drops() {
             self.prepared.put(name, reading);
-            self.second.prepared(name, seconded);
+            self.second.prepared(name, seconded, is_ascii);
         }
         Judged::Passes
     }
@@ -153,7 +154,7 @@ impl Gate {
             return Judged::Passes;
         };
         if self.second.is_hot(name) {
-            return self.pass_parse(name, (&Arc::new(Reading::unknown()), None));
+            return self.pass_parse(name, (&Arc::new(Reading::unknown()), None), false);
         }
         Judged::Passes
     }

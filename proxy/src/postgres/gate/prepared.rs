@@ -9,8 +9,20 @@ use crate::postgres::statement::Reading;
 /// How many names are kept. The oldest goes; what it stands for is unknown then.
 const NAMES_MAX: usize = 16_384;
 
-/// The longest name that is kept, in bytes.
-const NAME_MAX: usize = 256;
+/// How much of a name the server looks at, in bytes (`NAMEDATALEN` less one): two that begin alike are one.
+const NAME_MAX: usize = 63;
+
+/// All names that are not ASCII: which of them are one depends on the client's encoding.
+const FOREIGN: &[u8] = b"\xff";
+
+/// A name as the server keeps it.
+pub(super) fn kept_as(name: &[u8]) -> &[u8] {
+    if name.is_ascii() {
+        name.get(..NAME_MAX).unwrap_or(name)
+    } else {
+        FOREIGN
+    }
+}
 
 /// How many statements one name may stand for. A name has more than one text only where the server
 /// was told to forget the first in a way that is not seen here.
@@ -21,7 +33,7 @@ const STATEMENTS_MAX: usize = 64;
 pub(super) struct Prepared {
     texts: HashMap<Box<[u8]>, Arc<Reading>>,
     order: VecDeque<Box<[u8]>>,
-    /// A name was dropped, or was too long to be kept: one that is not here may stand for something.
+    /// A name was dropped: one that is not here may stand for something.
     forgetful: bool,
 }
 
@@ -29,10 +41,7 @@ impl Prepared {
     /// Keeps what a name stands for. The one without a name is replaced; another name may still stand
     /// for what it stood for before, so it stands for both.
     pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>) {
-        if name.len() > NAME_MAX {
-            self.forgetful = true;
-            return;
-        }
+        let name = kept_as(name);
         if let Some(before) = self.texts.get_mut(name) {
             if name.is_empty() || Arc::ptr_eq(before, reading) {
                 *before = Arc::clone(reading);
@@ -53,12 +62,12 @@ impl Prepared {
 
     /// What a name stands for.
     pub(super) fn get(&self, name: &[u8]) -> Option<Arc<Reading>> {
-        self.texts.get(name).map(Arc::clone)
+        self.texts.get(kept_as(name)).map(Arc::clone)
     }
 
     /// Whether this name stands for nothing, for certain.
     pub(super) fn is_free(&self, name: &[u8]) -> bool {
-        !self.forgetful && name.len() <= NAME_MAX && !self.texts.contains_key(name)
+        !self.forgetful && !self.texts.contains_key(kept_as(name))
     }
 
     /// Forgets all names, which may come to stand for something else.
@@ -70,7 +79,9 @@ impl Prepared {
 
     /// Forgets a name that the client has closed.
     pub(super) fn forget(&mut self, name: &[u8]) {
-        if self.texts.remove(name).is_some() {
+        let name = kept_as(name);
+        // Others of them may still be there.
+        if name != FOREIGN && self.texts.remove(name).is_some() {
             self.order.retain(|one| **one != *name);
         }
     }
@@ -80,6 +91,15 @@ impl Prepared {
 mod tests {
     use super::*;
     use crate::postgres::statement::Known;
+
+    #[test]
+    fn names_that_the_server_takes_for_one_are_one() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(63)).into_bytes();
+        assert_eq!(kept_as(&long("1")), kept_as(&long("2")));
+        assert_ne!(kept_as(b"a"), kept_as(b"b"));
+        // `a` with two dots in Latin 1 and in UTF-8.
+        assert_eq!(kept_as(b"\xe4"), kept_as(b"\xc3\xa4"));
+    }
 
     #[test]
     fn a_name_that_is_used_twice_stands_for_both() {
@@ -105,6 +125,6 @@ mod tests {
         assert!(prepared.get(b"s1").is_some());
         assert_eq!(prepared.texts.len(), NAMES_MAX);
         prepared.put(&[b'x'; 1000], &reading);
-        assert_eq!(prepared.get(&[b'x'; 1000]), None);
+        assert!(prepared.texts.keys().all(|name| name.len() <= NAME_MAX));
     }
 }

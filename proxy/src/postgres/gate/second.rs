@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use policies::{HeldStatement, SqlStatement};
 
+use super::prepared::kept_as;
 use crate::postgres::redact;
 use crate::postgres::wire::{self, Bind, HEADER, Header, Named, Side};
 
@@ -149,11 +150,15 @@ impl Second {
     }
 
     /// Takes a Parse that passes: of a text that a second person has said yes to, or of another.
-    pub(super) fn prepared(&mut self, name: &[u8], text: Option<&[u8]>) {
+    ///
+    /// The unnamed statement is replaced only where the server is sure to get that far: it converts the
+    /// text to its own encoding before it drops what it had, and only ASCII is always converted.
+    pub(super) fn prepared(&mut self, name: &[u8], text: Option<&[u8]>, is_ascii: bool) {
         self.settled = None;
+        let name = kept_as(name);
         let place = self.texts.iter().position(|(known, _)| **known == *name);
         match (place, text) {
-            (Some(place), text) if name.is_empty() => {
+            (Some(place), text) if name.is_empty() && is_ascii => {
                 self.texts.swap_remove(place);
                 self.keep(name, text);
             }
@@ -184,6 +189,7 @@ impl Second {
 
     /// Whether this name has stood for a text that needed a second person.
     pub(super) fn is_hot(&self, name: &[u8]) -> bool {
+        let name = kept_as(name);
         self.texts.iter().any(|(known, _)| **known == *name)
     }
 
@@ -194,10 +200,14 @@ impl Second {
 
     /// The text that this name stands for, where that is certain.
     pub(super) fn text(&self, name: &[u8]) -> Option<&[u8]> {
+        let name = kept_as(name);
         let known = self.texts.iter().find(|(known, _)| **known == *name)?;
         known.1.as_deref()
     }
 }
+
+/// How many values anybody reads.
+const SHOWN_MAX: usize = 100;
 
 /// What has to wait, as it is shown, if it can be.
 pub(super) fn held(
@@ -208,7 +218,8 @@ pub(super) fn held(
     let values = bind.map_or(&[][..], |bind| &bind.values);
     let formats = bind.map_or(&[][..], |bind| &bind.formats);
     let long = values.iter().flatten().map(|value| value.len()).sum();
-    if text.len() > HeldStatement::TEXT_MAX || HeldStatement::VALUES_MAX < long {
+    let many = values.len() > SHOWN_MAX;
+    if many || text.len() > HeldStatement::TEXT_MAX || HeldStatement::VALUES_MAX < long {
         return Err(Unshowable::Long);
     }
     // It would stand in the log, for everybody who may approve.
