@@ -18,6 +18,7 @@ mod exits;
 mod fences;
 mod files;
 mod forward;
+mod hosts;
 mod hygiene;
 mod jumps;
 mod matrix;

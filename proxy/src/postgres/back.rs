@@ -195,16 +195,23 @@ where
 
 /// What the `ParameterStatus` of `server_version` among these messages begins with.
 pub(crate) fn major_version(greeting: &[u8]) -> Option<u32> {
+    let version = parameter(greeting, b"server_version")?;
+    let digits = version.iter().take_while(|byte| byte.is_ascii_digit());
+    let digits: String = digits.copied().map(char::from).collect();
+    digits.parse().ok()
+}
+
+/// The value of a `ParameterStatus` among these messages.
+pub(crate) fn parameter<'a>(greeting: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = greeting;
     while let Some((&[kind, a, b, c, d], behind)) = rest.split_first_chunk::<HEADER>() {
         let length = u32::from_be_bytes([a, b, c, d]).checked_sub(4)?;
         let (body, after) = behind.split_at_checked(usize::try_from(length).ok()?)?;
         if kind == b'S'
-            && let Some(version) = body.strip_prefix(b"server_version\0")
+            && let Some(rest) = body.strip_prefix(name)
+            && let Some(value) = rest.strip_prefix(b"\0")
         {
-            let digits = version.iter().take_while(|byte| byte.is_ascii_digit());
-            let digits: String = digits.copied().map(char::from).collect();
-            return digits.parse().ok();
+            return value.strip_suffix(b"\0");
         }
         rest = after;
     }

@@ -196,6 +196,10 @@ impl Bastion {
             authority: &self.authority,
             egress: &self.egress,
         };
+        let addrs = terms.target.addrs();
+        if addrs.len() > 1 {
+            return way.go_to_one_of(&addrs, severer).await;
+        }
         let traveller = Traveller::Session(session, terms);
         way.go((&terms.via, terms.target.addr()), traveller, severer)
             .await

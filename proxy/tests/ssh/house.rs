@@ -29,6 +29,7 @@ use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol, Redeeming};
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
+use proxy::session::way::Dialled;
 use proxy::ssh::Ssh;
 use proxy::ssh::jump::{Inside, Standing, Within};
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
@@ -346,7 +347,18 @@ impl Room {
             };
             let stream = TcpStream::connect((endpoint.addr.host.as_str(), endpoint.addr.port));
             let io = target_side.wrap(stream.await.unwrap()).unwrap();
-            let connected = ssh.connect(&mut front, io, pass, &scope).await?;
+            let connected = ssh
+                .connect(
+                    &mut front,
+                    Dialled {
+                        io,
+                        host: 0,
+                        source: None,
+                    },
+                    pass,
+                    &scope,
+                )
+                .await?;
             Ok::<Closed, proxy::session::protocol::ConnectError>(
                 ssh.relay(&mut front, connected.back, &scope).await,
             )
