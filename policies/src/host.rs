@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HostPort, PostgresEndpoint, ServerPin};
+use crate::{Entry, HostPort, PostgresEndpoint, ServerPin};
 
 /// How many hosts a target may have.
 pub const HOSTS_MAX: usize = 8;
@@ -124,6 +124,7 @@ impl PostgresEndpoint {
             server,
             others: Vec::new(),
             session: SessionAttrs::Any,
+            entry: Entry::Certificate,
             admin: None,
         }
     }

@@ -67,7 +67,7 @@ impl Target {
     pub fn entry(&self) -> Entry {
         match &self.endpoint {
             Endpoint::Ssh(ssh) => ssh.entry,
-            Endpoint::Postgres(_) => Entry::Certificate,
+            Endpoint::Postgres(postgres) => postgres.entry,
         }
     }
 
@@ -132,7 +132,7 @@ pub struct SshEndpoint {
     pub keeper: Option<Keeper>,
 }
 
-/// How an SSH target is entered.
+/// How a target is entered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
@@ -252,6 +252,9 @@ pub struct PostgresEndpoint {
     /// Which of them a session may have.
     #[serde(default, skip_serializing_if = "SessionAttrs::is_any")]
     pub session: SessionAttrs,
+    /// How it is entered: with a certificate, or a password by SCRAM.
+    #[serde(default, skip_serializing_if = "Entry::is_certificate")]
+    pub entry: Entry,
     /// The role as which tidegate makes a role for each grant there. Without, sessions have the role
     /// that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

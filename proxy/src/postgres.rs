@@ -37,9 +37,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use std::{fmt, io};
 
-use ca::{Pass, PassKey, ServerIdentity};
-use policies::words::postgres::Complaint;
-use policies::words::{self, Shown as _};
+use ca::{Pass, ServerIdentity};
+use policies::words;
 use policies::{Endpoint, Login, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
 use rustls::pki_types::CertificateDer;
@@ -52,7 +51,7 @@ use crate::listener::Offence;
 use crate::session::LOGIN_LIMIT;
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
-    Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused,
+    Closed, ConnectError, Connected, Identified, Identify, Protocol, Refused,
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
@@ -218,17 +217,8 @@ impl Protocol for Postgres {
         let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
             return Err(ConnectError::Violation("it is no database".to_owned()));
         };
-        let dbname = &endpoint.dbname;
-        if let Some(database) = front.database.take().filter(|database| database != dbname) {
-            front
-                .refuse(&Complaint::OtherDatabase { database }.words())
-                .await;
-            return Err(ConnectError::Refused(
-                "another database was asked for".to_owned(),
-            ));
-        }
         let account = pass.terms.account();
-        let entered = enter(front, dialled, (endpoint, &account), &pass.key).await;
+        let entered = enter(front, dialled, (endpoint, &account), &pass).await;
         let Entered {
             tls,
             greeting,
@@ -236,7 +226,7 @@ impl Protocol for Postgres {
         } = match entered {
             Ok(entered) => entered,
             Err(refused) => {
-                if let Some(said) = refused.said {
+                if let Some(said) = refused.said.filter(|_said| tells(&pass, &refused.error)) {
                     let target = &pass.terms.target.name;
                     let told = say::shut_out(said, target.as_str(), account.as_str());
                     front.pass_on(&told).await;
@@ -287,12 +277,28 @@ impl Protocol for Postgres {
     }
 }
 
-/// Writes down which host it is, where there is a choice.
+/// Whether the client is told in the server's words: not where those are about a password that is not its
+/// own.
+fn tells(pass: &Pass, refused: &ConnectError) -> bool {
+    let about_proof = matches!(refused, ConnectError::Refused(said) if said.starts_with("28"));
+    pass.terms.target.entry().is_certificate() || !about_proof
+}
+
+/// Writes down which database and host it is, where there is a choice.
 fn write_down(
     scope: &Scope,
     endpoint: &PostgresEndpoint,
     host: &PostgresHost,
 ) -> Result<(), ConnectError> {
+    if let Some(database) = &scope.terms().database {
+        info!(%database, "target.database");
+        let text = words::target::other_database(database);
+        let note = Frame::Note {
+            code: "database",
+            text: &text,
+        };
+        scope.record(&note).map_err(ConnectError::Recorder)?;
+    }
     if endpoint.others.is_empty() {
         return Ok(());
     }
@@ -310,12 +316,12 @@ async fn enter(
     front: &mut PostgresFront,
     dialled: Dialled,
     (endpoint, account): (&PostgresEndpoint, &Login),
-    key: &PassKey,
+    pass: &Pass,
 ) -> Result<Entered, LoginError> {
     let caller = Caller {
         account,
-        key,
-        dbname: &endpoint.dbname,
+        key: &pass.key,
+        dbname: pass.terms.dbname().unwrap_or(&endpoint.dbname),
         parameters: &front.startup.parameters,
     };
     let limit = match endpoint.others.as_slice() {

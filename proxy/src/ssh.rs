@@ -238,6 +238,7 @@ impl Protocol for Ssh {
                     source: newcomer.source().ip().to_canonical(),
                     target,
                     login,
+                    database: None,
                     protocol: Spoken::Ssh,
                 };
                 Ok(Identified {

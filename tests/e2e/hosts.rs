@@ -5,6 +5,7 @@ use std::process::Output;
 use tests::standby::Standby;
 use tests::{World, until};
 
+use crate::pg_vault::fingerprint;
 use crate::{err, out};
 
 /// Bob adds a target at these hosts, and alice is let in.
@@ -126,9 +127,9 @@ fn the_next_session_is_at_the_new_primary_and_the_one_before_has_ended() {
         "-c",
         "select pg_sleep(600)",
     ];
-    let mut live = world.begin("psql", &line, "begun");
+    let mut client = world.begin("psql", &line, "begun");
     world.postgres_mut().stop();
-    live.ended();
+    client.ended();
     let ran = psql(&world, "pair", WHERE);
     assert!(err(&ran).contains("TG411"), "not yet: {}", err(&ran));
     standby.promote();
@@ -145,10 +146,9 @@ fn an_impostor_among_the_hosts_ends_the_search_and_is_told_nothing() {
     let world = World::new();
     let standby = Standby::of(&world);
     let primary = world.postgres().addr().to_string();
-    // The standby's certificate is not by the primary's authority.
-    let pin = world.postgres().certificate_pem().to_owned();
-    let file = world.dir().join("primary.pem");
-    std::fs::write(&file, pin).expect("it is written");
+    // Both are to show the primary's certificate.
+    let pin = fingerprint(&world.postgres().certificate_path());
+    let pins = format!("{pin},{pin}");
     let hosts = format!("{},{primary}", standby.addr());
     let line = [
         "tidegate",
@@ -158,8 +158,8 @@ fn an_impostor_among_the_hosts_ends_the_search_and_is_told_nothing() {
         "mixed",
         "--addr",
         &hosts,
-        "--server-ca",
-        &file.display().to_string(),
+        "--server-cert-sha256",
+        &pins,
         "--dbname",
         "orders",
         "--role",
@@ -191,21 +191,21 @@ fn what_a_cut_session_ran_at_a_standby_is_stopped_there() {
         "select pg_sleep(600)",
     ];
     let sleepers = "select count(*) from pg_stat_activity where query like 'select pg_sleep%'";
-    let mut live = world.begin("psql", &line, "begun");
+    let mut client = world.begin("psql", &line, "begun");
     until("the statement runs", || {
         (standby.sql(sleepers) == "1").then_some(())
     });
     // A client's own cancel request goes to the same host.
-    live.signal("INT");
-    let said = live.ended();
+    client.signal("INT");
+    let said = client.ended();
     assert!(said.contains("canceling statement"), "{said}");
     assert_eq!(standby.sql(sleepers), "0");
-    let mut live = world.begin("psql", &line, "begun");
+    let mut client = world.begin("psql", &line, "begun");
     until("the statement runs", || {
         (standby.sql(sleepers) == "1").then_some(())
     });
     world.revoke(&grant);
-    assert!(live.ended().contains("over now"));
+    assert!(client.ended().contains("over now"));
     until("nothing runs there", || {
         (standby.sql(sleepers) == "0").then_some(())
     });
@@ -261,9 +261,9 @@ fn a_role_of_a_grants_own_is_made_at_the_primary_and_comes_to_the_standby() {
         "-c",
         "select pg_sleep(600)",
     ];
-    let mut live = world.begin("psql", &line, "begun");
+    let mut client = world.begin("psql", &line, "begun");
     world.revoke(&grant);
-    live.ended();
+    client.ended();
     world.no_own_roles();
     assert_eq!(world.catalogue(), before);
     let left = format!("select count(*) from pg_stat_activity where usename = '{role}'");

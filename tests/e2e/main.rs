@@ -13,6 +13,7 @@
 mod accounts;
 mod budgets;
 mod cut;
+mod databases;
 mod demo;
 mod exits;
 mod fences;
@@ -25,6 +26,7 @@ mod matrix;
 mod pg_clients;
 mod pg_matrix;
 mod pg_url;
+mod pg_vault;
 mod pg_wire;
 mod psql;
 mod readme;

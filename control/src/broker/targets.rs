@@ -51,10 +51,17 @@ pub enum Access {
 
 /// That a target can be as it is described.
 fn sound(target: &Target) -> Result<(), BrokerError> {
-    if let Endpoint::Postgres(endpoint) = &target.endpoint
-        && !endpoint.hosts_are_sound()
-    {
-        return Err(BrokerError::Invalid(Invalid::Target(TargetFault::Hosts)));
+    let refused = |fault| Err(BrokerError::Invalid(Invalid::Target(fault)));
+    if let Endpoint::Postgres(endpoint) = &target.endpoint {
+        if !endpoint.hosts_are_sound() {
+            return refused(TargetFault::Hosts);
+        }
+        if endpoint.entry == Entry::Key {
+            return refused(TargetFault::Key);
+        }
+        if endpoint.admin.is_some() && !endpoint.entry.is_certificate() {
+            return refused(TargetFault::StandingRoles);
+        }
     }
     askable(target)
 }

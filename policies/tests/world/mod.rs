@@ -214,6 +214,7 @@ pub(crate) fn ask(who: &str, target: &str, as_whom: &str, protocol: Protocol) ->
         source: here(),
         target: target_name(target),
         login: login(as_whom),
+        database: None,
         protocol,
     }
 }

@@ -353,6 +353,11 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
                 }
             }
         }
+        Endpoint::Postgres(postgres) if !postgres.entry.is_certificate() => {
+            let standing = cli::standing_lines(target.name.as_str(), postgres.entry);
+            let lines = words::password_lines(&postgres.dbname, &roles, FROM);
+            format!("{standing}\n\n{lines}")
+        }
         Endpoint::Postgres(postgres) => cli::postgres_lines(&PostgresPlaces {
             target: target.name.as_str(),
             dbname: &postgres.dbname,

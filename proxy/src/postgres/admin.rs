@@ -162,7 +162,7 @@ impl Admin {
                 .map_err(ConnectError::from)?;
             let mut tls = back::secure(stream, &trust).await?;
             let name = [("application_name".to_owned(), "tidegate".to_owned())];
-            let greeting = back::login(&mut tls, admin.as_str(), database, &name).await;
+            let greeting = back::login(&mut tls, (admin.as_str(), key), database, &name).await;
             let greeting = greeting.map_err(|refused| refused.error)?;
             Ok((tls, back::major_version(&greeting.before).unwrap_or(0)))
         };

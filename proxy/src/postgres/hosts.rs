@@ -184,7 +184,8 @@ impl Search<'_> {
         let trust = trust.map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
         let entering = async {
             let mut tls = back::secure(Ahead::new(io), &trust).await?;
-            let greeting = back::login(&mut tls, account.as_str(), dbname, parameters).await?;
+            let greeting =
+                back::login(&mut tls, (account.as_str(), key), dbname, parameters).await?;
             if !suits(&mut tls, &greeting, wanted).await? {
                 leave(tls).await;
                 return Ok(None);

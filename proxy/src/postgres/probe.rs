@@ -137,7 +137,7 @@ async fn enter_at(
         let trust = Trust::new(&host.server, &host.addr.host, Some(key))
             .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
         let mut tls = back::secure(stream, &trust).await?;
-        let greeting = back::login(&mut tls, login.as_str(), &endpoint.dbname, &[]).await;
+        let greeting = back::login(&mut tls, (login.as_str(), key), &endpoint.dbname, &[]).await;
         let greeting = greeting.map_err(|refused| refused.error)?;
         let mut suits = false;
         for wanted in endpoint.wanted().rounds() {

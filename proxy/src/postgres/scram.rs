@@ -7,6 +7,7 @@
 //! decide whether a secret is still good.
 
 pub(crate) mod base64;
+pub(crate) mod client;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};

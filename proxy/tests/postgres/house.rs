@@ -523,6 +523,7 @@ impl Rooms {
             source: ask.source,
             target: Arc::clone(target),
             login: ask.login,
+            database: None,
             via: Vec::new(),
             protocol: ask.protocol,
             grant: GrantId::new(now, [0; 10]),

@@ -188,7 +188,9 @@ impl Judge for Judgement {
             Deed::ReversePort { .. } => named(Capability::ReversePort),
             Deed::ForwardAgent => named(Capability::ForwardAgent),
             Deed::ForwardX11 => named(Capability::ForwardX11),
-            Deed::Connect | Deed::Shell | Deed::Subsystem { .. } => true,
+            Deed::Connect | Deed::OtherDatabase { .. } | Deed::Shell | Deed::Subsystem { .. } => {
+                true
+            }
             Deed::Statement(_) | Deed::File(_) => false,
         };
         if !allowed {
@@ -278,6 +280,7 @@ impl Room {
             source: IpAddr::V4(Ipv4Addr::LOCALHOST),
             target: Arc::clone(&self.target),
             login,
+            database: None,
             via: Vec::new(),
             protocol: Spoken::Ssh,
             grant: GrantId::new(now, [1; 10]),

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use clap::Args;
 use control::api::wire::{Probed, TargetOrder};
 use policies::words::cli::{self, PostgresPlaces, usage};
+use policies::words::target;
 use policies::{
-    Algorithms, Endpoint, HostPort, Login, PostgresEndpoint, PostgresHost, Protocol, ServerPin,
-    SessionAttrs,
+    Algorithms, Endpoint, Entry, HostPort, Login, PostgresEndpoint, PostgresHost, Protocol,
+    ServerPin, SessionAttrs,
 };
 
 use super::FROM;
 use super::add::{Common, add, odd_probe, probe, try_at_once};
+use super::given::{Given, GivenPassword};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 
@@ -46,6 +48,8 @@ pub(crate) struct AddPg {
     /// The name in its certificate, with --server-ca; else the host of --addr
     #[arg(long, value_name = "NAME", requires = "server_ca")]
     server_name: Option<String>,
+    #[command(flatten)]
+    given: GivenPassword,
     /// Where the bastion comes from, as `pg_hba.conf` writes it, for the line that is printed
     #[arg(long, value_name = "CIDR", default_value = FROM)]
     from: String,
@@ -105,7 +109,16 @@ async fn seen_certificate(context: &Context, addr: &HostPort) -> Result<ServerPi
     Ok(ServerPin::Certificate { sha256 })
 }
 
-pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
+pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
+    let given = Given::from(std::mem::take(&mut args.given));
+    let name = args.common.name.as_str();
+    if given.is_password() && args.server_ca.is_none() && args.server_cert_sha256.is_empty() {
+        return Err(Failure::new(Exit::Usage, target::password_to_whom(name)));
+    }
+    let secret = given.secret(context, name).await?;
+    let entry = secret
+        .as_ref()
+        .map_or(Entry::Certificate, |secret| secret.entry);
     let mut hosts = pinned(context, &args).await?.into_iter();
     let Some(PostgresHost { addr, server }) = hosts.next() else {
         return Err(odd_probe());
@@ -116,25 +129,33 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         endpoint: Endpoint::Postgres(PostgresEndpoint {
             others: hosts.collect(),
             session: args.target_session_attrs,
+            entry,
             admin: args.admin_role.clone(),
             ..PostgresEndpoint::new(addr, args.dbname.clone(), server)
         }),
         logins: roles.clone(),
         labels: args.common.label,
         owners: args.common.owners,
-        secret: None,
+        secret,
     };
     let (added, trust) = add(context, &order).await?;
     let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
     let name = added.name.to_string();
-    let said = cli::postgres_target_added(&PostgresPlaces {
-        target: &name,
-        dbname: &args.dbname,
-        roles: &roles,
-        from: &args.from,
-        target_ca: &trust.x509_target_ca,
-        admin: args.admin_role.as_ref().map(Login::as_str),
-    });
+    let said = if entry.is_certificate() {
+        cli::postgres_target_added(&PostgresPlaces {
+            target: &name,
+            dbname: &args.dbname,
+            roles: &roles,
+            from: &args.from,
+            target_ca: &trust.x509_target_ca,
+            admin: args.admin_role.as_ref().map(Login::as_str),
+        })
+    } else {
+        let role = roles.first().map_or("ROLE", String::as_str);
+        let lines = target::password_lines(&args.dbname, &roles, &args.from);
+        let said = cli::standing_target_added(&name, role, entry);
+        format!("{said}\n\n{lines}")
+    };
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;
     Ok(())
