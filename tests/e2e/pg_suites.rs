@@ -20,6 +20,8 @@ fn the_own_tests_of_asyncpg_come_to_the_same() {
     drivers::come_to_the_same(&Suite {
         name: "asyncpg",
         least: 200,
+        databases: &["postgres", "asyncpg_intro_test"],
+        apart: &["::test_executemany_server_failure_during_writes"],
     });
 }
 
@@ -28,7 +30,9 @@ fn the_own_tests_of_asyncpg_come_to_the_same() {
 fn the_own_tests_of_psycopg_2_come_to_the_same() {
     drivers::come_to_the_same(&Suite {
         name: "psycopg2",
-        least: 300,
+        least: 700,
+        databases: &[],
+        apart: &["test_lobject.py", "::JsonTestCase::test_scs"],
     });
 }
 

@@ -56,16 +56,19 @@ impl Stage {
         Side::new(name, dir, server, database, port, &files)
     }
 
-    /// A fresh server with this database, which tidegate calls by the same name.
-    pub(super) fn through(&self, name: &'static str, database: &str) -> Side {
+    /// A fresh server with this database, which tidegate calls by the same name, as it does those that
+    /// are there or will be.
+    pub(super) fn through(&self, name: &'static str, database: &str, others: &[&str]) -> Side {
         let (dir, server) = self.start(name, database);
         let addr = format!("127.0.0.1:{}", server.port());
-        let line = [
-            "tidegate", "target", "add", "pg", database, "--addr", &addr, "--dbname", database,
-            "--role", ROLE, "--label", "env=dev",
-        ];
-        self.world.bob().run(&line).expect("bob adds a target");
-        self.world.grant(database, ROLE, "1h");
+        for target in [&[database], others].concat() {
+            let line = [
+                "tidegate", "target", "add", "pg", target, "--addr", &addr, "--dbname", target,
+                "--role", ROLE, "--label", "env=dev",
+            ];
+            self.world.bob().run(&line).expect("bob adds a target");
+            self.world.grant(target, ROLE, "1h");
+        }
         let port = self.world.doors().postgres.to_string();
         let state = self.world.alice().state_dir();
         let files = ["ca.pem", "pg.crt", "pg.key"].map(|file| state.join(file));
