@@ -19,7 +19,10 @@ fn the_regression_sql_of_postgresql_says_the_same() {
 fn the_own_tests_of_asyncpg_come_to_the_same() {
     drivers::come_to_the_same(&Suite {
         name: "asyncpg",
-        least: 200,
+        least: 300,
+        setup: "",
+        files: "tests",
+        tests: "tests",
         databases: &["postgres", "asyncpg_intro_test"],
         apart: &["::test_executemany_server_failure_during_writes"],
     });
@@ -31,8 +34,25 @@ fn the_own_tests_of_psycopg_2_come_to_the_same() {
     drivers::come_to_the_same(&Suite {
         name: "psycopg2",
         least: 700,
+        setup: "",
+        files: "tests",
+        tests: "tests",
         databases: &[],
         apart: &["test_lobject.py", "::JsonTestCase::test_scs"],
+    });
+}
+
+#[test]
+#[ignore = "long: the tests of SQLAlchemy are fetched"]
+fn the_tests_of_sqlalchemy_for_postgresql_come_to_the_same_with_psycopg_3() {
+    drivers::come_to_the_same(&Suite {
+        name: "sqlalchemy",
+        least: 1000,
+        setup: "create schema test_schema; create schema test_schema_2; create extension hstore; create extension citext",
+        files: ".",
+        tests: "test/dialect/postgresql test/dialect/test_suite.py --dburi postgresql+psycopg://",
+        databases: &[],
+        apart: &[],
     });
 }
 
