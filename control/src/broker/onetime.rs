@@ -109,6 +109,25 @@ impl Broker {
         Some(record.secret.verifier.clone())
     }
 
+    /// Writes down that somebody at `source` came with a wrong proof of a secret that is still good. Of
+    /// another there is nothing to tell: whoever has its name has nothing.
+    pub async fn misproven_onetime(&self, id: SecretId, source: IpAddr) {
+        let state = self.state();
+        let Some(record) = state.secrets.get(&id) else {
+            return;
+        };
+        if record.is_open(self.inner.clock.now()) {
+            self.write(Happening::OneTimeRefused {
+                secret: id,
+                grant: record.secret.grant,
+                principal: record.secret.principal.clone(),
+                source,
+                code: SecretSaying::Wrong.words().code.to_owned(),
+            })
+            .await;
+        }
+    }
+
     /// Takes one connection off a secret of which somebody at `source` has proven that they hold it.
     /// From then on they are its owner. It is taken off whether or not they are let in afterwards.
     ///
