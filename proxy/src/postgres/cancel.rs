@@ -6,8 +6,9 @@
 //! ours, drawn for the session; that of the server process is known to nobody but us. Processes of
 //! different servers may have the same id, so a key is looked up by both.
 //!
-//! A cancel request never gets an answer, whether its key was right or not, and sources that send
-//! many are not listened to.
+//! The secret alone has to be guessed, then: 32 bits in protocol 3.0, as with PostgreSQL itself, which
+//! lets anybody try as often as they like. Here a cancel request never gets an answer, whether its key
+//! was right or not, and sources that send many are not listened to.
 
 use std::fmt;
 use std::io;
