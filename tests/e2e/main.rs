@@ -25,6 +25,7 @@ mod jumps;
 mod matrix;
 mod pg_clients;
 mod pg_matrix;
+mod pg_suites;
 mod pg_url;
 mod pg_vault;
 mod pg_wire;

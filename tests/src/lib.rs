@@ -19,6 +19,7 @@ pub mod backstage;
 pub mod binary;
 pub mod compare;
 pub mod crowd;
+pub mod direct;
 pub mod extra;
 pub mod figures;
 pub mod footprint;

@@ -70,19 +70,28 @@ pub(crate) async fn remove(
     for database in traces.iter().map(|row| text(row, 0)) {
         if database != endpoint.dbname {
             let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
-            there.run(role::hand_over(&name, &place.group)).await?;
+            hand_over(&mut there, place).await?;
             there.leave().await;
         }
         removed.databases.push(database);
     }
     // Once in any case: it also takes away what is in no database.
-    admin.run(role::hand_over(&name, &place.group)).await?;
+    hand_over(&mut admin, place).await?;
     admin.run(role::remove(&name)).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
     }
     admin.leave().await;
     Ok(removed)
+}
+
+/// Hands over what the role owns in the database that `admin` is in.
+async fn hand_over(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    let name = place.role();
+    let definers = admin.run(role::definers(&name)).await?;
+    let definers: Vec<_> = definers.iter().map(|row| text(row, 0)).collect();
+    let sql = role::hand_over(&name, &place.group, &definers);
+    admin.run(sql).await.map(drop)
 }
 
 async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, AdminError> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
+use control::ledger::chain::hex;
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};
 use jiff::SignedDuration;
@@ -263,17 +264,6 @@ impl Bastion {
             error!(reason = %refused, "session.unclosed");
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }
 
 /// The end of a recording whose session the store did not take.

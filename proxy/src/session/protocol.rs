@@ -222,6 +222,9 @@ pub enum Closed {
 pub type Redeeming<'a> =
     Pin<Box<dyn Future<Output = Result<OneTimeSecret, BrokerError>> + Send + 'a>>;
 
+/// What [`Identify::misproven`] gives.
+pub type Noting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// Says who someone is. All that the protocols are given of the control plane while they greet.
 pub trait Identify: Send + Sync + 'static {
     /// Whose registered key this is (one-line OpenSSH form), if anybody's. Takes as long for a key
@@ -233,6 +236,9 @@ pub trait Identify: Send + Sync + 'static {
 
     /// By what a proof of this one-time secret is checked, if there is one of this name.
     fn verifier(&self, secret: SecretId) -> Option<Verifier>;
+
+    /// Writes down that somebody came with a wrong proof of this one-time secret, where there is one.
+    fn misproven(&self, secret: SecretId, source: IpAddr) -> Noting<'_>;
 
     /// Takes one connection off a one-time secret that has been proven, at this target and as this
     /// login. It may be no good any more, or not there.

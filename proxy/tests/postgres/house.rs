@@ -34,7 +34,7 @@ use proxy::postgres::probe::probe;
 use proxy::postgres::{Postgres, PostgresFront};
 use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{
-    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Protocol, Redeeming,
+    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Noting, Protocol, Redeeming,
 };
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
@@ -109,6 +109,10 @@ impl Identify for Anybody {
 
     fn verifier(&self, _: SecretId) -> Option<Verifier> {
         None
+    }
+
+    fn misproven(&self, _: SecretId, _: IpAddr) -> Noting<'_> {
+        Box::pin(std::future::ready(()))
     }
 
     fn redeem<'a>(

@@ -26,7 +26,7 @@ use policies::{
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
-use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol, Redeeming};
+use proxy::session::protocol::{Closed, Front, Identified, Identify, Noting, Protocol, Redeeming};
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
 use proxy::session::way::Dialled;
@@ -157,6 +157,10 @@ impl Identify for People {
 
     fn verifier(&self, _: SecretId) -> Option<Verifier> {
         None
+    }
+
+    fn misproven(&self, _: SecretId, _: IpAddr) -> Noting<'_> {
+        Box::pin(std::future::ready(()))
     }
 
     fn redeem<'a>(
