@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use tests::World;
-use tests::pg::{self, Message, PgClient, bind, execute, kinds, parse, query, sync};
+use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
 
 use crate::{err, out};
 
@@ -217,6 +217,63 @@ async fn what_was_prepared_under_wider_rules_is_refused_when_it_is_run() {
     client.send(&run).await.unwrap();
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "2CZ");
     assert_eq!(kinds(&client.query("execute theirs").await.unwrap()), "CZ");
+}
+
+/// The server drops what follows an error, a Parse and a Close too, so that it still has what they were
+/// to take the place of.
+#[tokio::test]
+async fn what_was_prepared_under_wider_rules_cannot_be_covered_up() {
+    let world = world(NO_DDL);
+    let mut client = client(&world).await;
+    let delete = "delete from orders where id = 1";
+    let prepared = [parse("", delete), parse("named", delete), sync()].concat();
+    client.send(&prepared).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "11Z");
+    let narrower = format!(
+        "{NO_DDL}@id(\"none\") @reason(\"Nothing goes.\") \
+         forbid (principal, action == Jit::Action::\"pgDelete\", resource);"
+    );
+    apply(&world, &narrower);
+    let fails = execute("nowhere", 0);
+    let close = message(b'C', b"Snamed\0");
+    let covers = [
+        [fails.clone(), parse("", "select 1"), sync()].concat(),
+        [fails, close, parse("named", "select 1"), sync()].concat(),
+    ];
+    for cover in covers {
+        client.send(&cover).await.unwrap();
+        assert_eq!(kinds(&client.until_ready().await.unwrap()), "EZ");
+    }
+    for name in ["", "named"] {
+        let run = [bind("", name), execute("", 0), sync()].concat();
+        client.send(&run).await.unwrap();
+        let answers = client.until_ready().await.unwrap();
+        assert_eq!(
+            (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+            ("EZ", "42501"),
+            "{name}"
+        );
+    }
+    // Without an error the new ones count.
+    let close = message(b'C', b"Snamed\0");
+    let again = [close, parse("named", "select 1"), sync()].concat();
+    client.send(&again).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "31Z");
+    client
+        .send(&[parse("", "select 1"), sync()].concat())
+        .await
+        .unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "1Z");
+    for name in ["", "named"] {
+        let run = [bind("", name), execute("", 0), sync()].concat();
+        client.send(&run).await.unwrap();
+        assert_eq!(
+            kinds(&client.until_ready().await.unwrap()),
+            "2DCZ",
+            "{name}"
+        );
+    }
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
 }
 
 #[test]

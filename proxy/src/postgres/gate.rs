@@ -108,6 +108,9 @@ pub(crate) struct Gate {
     answers: HashMap<SqlStatement, Answer>,
     prepared: Prepared,
     second: Second,
+    /// The server will act on the next message: it drops what follows an error up to a Sync, and nothing
+    /// before this one can have failed.
+    is_sure: bool,
 }
 
 /// What policies say about one statement.
@@ -148,18 +151,21 @@ impl Gate {
             answers: HashMap::new(),
             prepared: Prepared::default(),
             second: Second::default(),
+            is_sure: false,
         }
     }
 
     /// Walks over `chunk`, of which the first `begun` bytes belong to a message that is on its way.
+    /// `is_idle` says that the server has answered everything, and drops nothing.
     pub(crate) fn admit(
         &mut self,
         chunk: &[u8],
-        begun: usize,
+        (begun, is_idle): (usize, bool),
         bench: &impl Bench,
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
+        self.is_sure = is_idle && begun == 0;
         let is_metered = bench.is_metered();
         if self.scrutiny == Scrutiny::Unread && !is_metered {
             return Passage::All;
@@ -203,6 +209,8 @@ impl Gate {
                 }
             }
             self.second.settle(None);
+            // Neither of these fails.
+            self.is_sure &= matches!(header.kind, b'S' | b'H' | b'C');
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All

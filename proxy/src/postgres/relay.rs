@@ -262,7 +262,8 @@ where
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let begun = self.up.scanner.missing();
-        let passage = self.gate.admit(chunk, begun, self.account, at);
+        let is_idle = self.tap.pipeline().idle();
+        let passage = self.gate.admit(chunk, (begun, is_idle), self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
             Passage::Until(place)

@@ -17,6 +17,7 @@ mod known;
 mod lexer;
 mod names;
 mod query;
+mod rows;
 mod verb;
 
 use std::collections::BTreeSet;
@@ -66,7 +67,12 @@ impl Reading {
     /// so many statements.
     pub(crate) fn or(&self, other: &Self, statements_max: usize) -> Self {
         let both = || [self, other].into_iter();
-        let statements: Vec<_> = both().flat_map(|one| one.statements.clone()).collect();
+        let mut statements = self.statements.clone();
+        for one in &other.statements {
+            if !statements.contains(one) {
+                statements.push(one.clone());
+            }
+        }
         if statements.len() > statements_max {
             return Self::unknown();
         }

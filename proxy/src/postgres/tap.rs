@@ -280,7 +280,7 @@ impl Tap {
         self.sent(owed)
     }
 
-    /// Takes a Query, Parse or Bind message of the client that is not forwarded: all of its body or the
+    /// Takes a Query, Parse, Bind or Execute message of the client that is not forwarded: all of its body or the
     /// beginning. Says which number it got, and what is to be recorded.
     pub(crate) fn refused<'a>(&mut self, kind: u8, body: &'a [u8]) -> (u64, Noted<'a>) {
         let id = self.next;
@@ -299,6 +299,11 @@ impl Tap {
                 portal: bind.as_ref().map_or(&[], |bind| bind.portal),
                 parameters: bind.as_ref().map(parameters).unwrap_or_default(),
                 ..Said::nothing(StatementKind::Bind)
+            }
+        } else if kind == b'E' {
+            Said {
+                portal: wire::execute(body).unwrap_or_default(),
+                ..Said::nothing(StatementKind::Execute)
             }
         } else {
             let text = body.split(|byte| *byte == 0).next().unwrap_or_default();

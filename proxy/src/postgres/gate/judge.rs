@@ -29,7 +29,7 @@ impl Gate {
             }
         }
         for prepared in &reading.prepares {
-            self.prepared.put(prepared.as_bytes(), &reading);
+            self.prepared.put(prepared.as_bytes(), &reading, false);
         }
         Judged::Passes
     }
@@ -142,7 +142,8 @@ impl Gate {
         }
         // The server keeps what it had.
         if !self.second.drops() {
-            self.prepared.put(name, reading);
+            let replaces = name.is_empty() && self.is_sure && is_ascii;
+            self.prepared.put(name, reading, replaces);
             self.second.prepared(name, seconded, is_ascii);
         }
         Judged::Passes
@@ -153,10 +154,7 @@ impl Gate {
         let Ok(Parse { name, .. }) = wire::parse_beginning(beginning) else {
             return Judged::Passes;
         };
-        if self.second.is_hot(name) {
-            return self.pass_parse(name, (&Arc::new(Reading::unknown()), None), false);
-        }
-        Judged::Passes
+        self.pass_parse(name, (&Arc::new(Reading::unknown()), None), false)
     }
 
     /// Whether a text that needs a second person may be prepared under this name: it is the one
@@ -169,10 +167,11 @@ impl Gate {
         self.second.has_room(name) && (name.is_empty() || known)
     }
 
-    /// Forgets a name that the client has closed, unless it has stood for what needs a second person:
-    /// the server may drop the Close.
+    /// Forgets a name that the client has closed, unless the server may drop the Close, or it has stood
+    /// for what needs a second person.
     pub(super) fn close(&mut self, body: &[u8]) {
         if let Ok(Named::Statement(name)) = wire::named(b'C', body)
+            && self.is_sure
             && !self.second.is_hot(name)
         {
             self.prepared.forget(name);

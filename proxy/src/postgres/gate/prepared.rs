@@ -38,12 +38,12 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Keeps what a name stands for. The one without a name is replaced; another name may still stand
-    /// for what it stood for before, so it stands for both.
-    pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>) {
+    /// Keeps what a name stands for. Unless it surely `replaces` what the name stood for before, the name
+    /// stands for both.
+    pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>, replaces: bool) {
         let name = kept_as(name);
         if let Some(before) = self.texts.get_mut(name) {
-            if name.is_empty() || Arc::ptr_eq(before, reading) {
+            if replaces || Arc::ptr_eq(before, reading) {
                 *before = Arc::clone(reading);
             } else if **before != **reading {
                 *before = Arc::new(before.or(reading, STATEMENTS_MAX));
@@ -106,11 +106,13 @@ mod tests {
         let (known, mut prepared) = (Known::default(), Prepared::default());
         let (read, gone) = (known.read(b"select 1"), known.read(b"delete from t"));
         for name in [b"".as_slice(), b"a"] {
-            prepared.put(name, &gone);
-            prepared.put(name, &read);
+            prepared.put(name, &gone, false);
+            prepared.put(name, &read, false);
+            prepared.put(name, &gone, false);
+            assert_eq!(prepared.get(name).unwrap().statements.len(), 2);
         }
+        prepared.put(b"", &read, true);
         assert_eq!(prepared.get(b"").unwrap(), read);
-        assert_eq!(prepared.get(b"a").unwrap().statements.len(), 2);
         prepared.forget(b"a");
         assert_eq!(prepared.get(b"a"), None);
     }
@@ -119,12 +121,12 @@ mod tests {
     fn names_without_end_are_not_kept() {
         let (reading, mut prepared) = (Arc::new(Reading::unknown()), Prepared::default());
         for number in 0..=NAMES_MAX {
-            prepared.put(format!("s{number}").as_bytes(), &reading);
+            prepared.put(format!("s{number}").as_bytes(), &reading, false);
         }
         assert_eq!(prepared.get(b"s0"), None);
         assert!(prepared.get(b"s1").is_some());
         assert_eq!(prepared.texts.len(), NAMES_MAX);
-        prepared.put(&[b'x'; 1000], &reading);
+        prepared.put(&[b'x'; 1000], &reading, false);
         assert!(prepared.texts.keys().all(|name| name.len() <= NAME_MAX));
     }
 }

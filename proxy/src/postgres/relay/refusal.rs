@@ -14,6 +14,8 @@
 
 use std::task::{Context, Poll};
 
+use control::entropy;
+use control::ledger::chain::hex;
 use policies::words::Shown;
 use policies::words::postgres::Complaint;
 use recorder::Frame;
@@ -27,9 +29,6 @@ use crate::postgres::say;
 use crate::postgres::scan::Scanned;
 use crate::postgres::tap::{Account, Noted};
 use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message, put_text};
-
-/// The name of the portal that does not exist.
-const NO_PORTAL: &[u8] = b"tidegate: a statement was refused";
 
 /// The longest error that is waited for, in bytes; it has to be held whole.
 const ERROR_MAX: usize = 16 * 1024;
@@ -230,9 +229,14 @@ where
 
     /// Has the target fail what the client has been told has failed.
     pub(super) fn fail_batch(&mut self, is_simple: bool) -> Result<(), Closed> {
+        // Drawn, so that nobody has made one of that name.
+        let Ok(drawn) = entropy::bytes::<16>() else {
+            return Err(Closed::Violation("the system gave no randomness"));
+        };
+        let portal = format!("tidegate: refused {}", hex(&drawn));
         let mut out = Vec::new();
         message(&mut out, b'E', |body| {
-            put_text(body, NO_PORTAL);
+            put_text(body, portal.as_bytes());
             body.extend(0_i32.to_be_bytes());
         });
         if is_simple {

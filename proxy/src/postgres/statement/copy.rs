@@ -36,6 +36,9 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     for kind in kinds {
         found.does(kind);
     }
+    let rows = behind.iter().position(|token| token.is("where"));
+    let condition = rows.and_then(|at| behind.get(at..)).unwrap_or_default();
+    found.functions.extend(names::called(condition));
     if place.is("program") || *place == Token::Constant {
         // A program or a file of the server.
         found.does(SqlKind::Admin);

@@ -105,6 +105,10 @@ fn token(text: &[u8]) -> Option<(Token<'_>, usize)> {
         [b'$', ..] => constant(dollar_length(text)?),
         [b'0'..=b'9', ..] | [b'.', b'0'..=b'9', ..] => {
             let length = number_length(text);
+            // Servers up to 14 begin a name there, which may hold what begins a constant elsewhere.
+            if text.get(length).is_some_and(|next| is_in_name(*next)) {
+                return None;
+            }
             (Token::Number(ascii(text.get(..length)?)?), length)
         }
         [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => {
@@ -127,6 +131,11 @@ fn token(text: &[u8]) -> Option<(Token<'_>, usize)> {
         }
         _unclear => return None,
     })
+}
+
+/// Whether a name may go on with it.
+fn is_in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii()
 }
 
 fn ascii(bytes: &[u8]) -> Option<&str> {
@@ -328,6 +337,17 @@ mod tests {
         check("select * from \"na\u{ef}ve\"", "unclear");
         check("select 1\u{a0}from t", "unclear");
         check("select 'na\u{ef}ve'", "select '");
+        for junk in [
+            "0xA$$ from t; select 1; --$$",
+            "1_0$$",
+            "0b1x",
+            "1e5e",
+            "1a",
+            "0xg",
+            "1.5$a$",
+        ] {
+            check(&format!("select {junk}"), "unclear");
+        }
         check("select e'\u{ef}\\' '", "unclear");
         for endless in ["'a", "\"a", "/* /* */", "$a$ $b$", "e'a\\'"] {
             check(endless, "unclear");

@@ -95,6 +95,51 @@ pub(super) fn relations(tokens: &[Token<'_>]) -> Vec<String> {
     found
 }
 
+/// Words that no function is called by, unless in quotes (PostgreSQL documentation, "SQL Key Words").
+const RESERVED: [&str; 22] = [
+    "all",
+    "and",
+    "any",
+    "as",
+    "check",
+    "create",
+    "from",
+    "in",
+    "not",
+    "on",
+    "or",
+    "primary",
+    "references",
+    "select",
+    "table",
+    "then",
+    "to",
+    "unique",
+    "using",
+    "when",
+    "where",
+    "with",
+];
+
+/// Every name that a parenthesis follows directly: what is called, and rather too many than too few.
+pub(super) fn called(tokens: &[Token<'_>]) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), tokens);
+    while !rest.is_empty() {
+        let is_word = rest
+            .first()
+            .is_some_and(|first| RESERVED.iter().any(|one| first.is(one)));
+        rest = match name(rest).filter(|_name| !is_word) {
+            Some((one, [Token::Mark(b'('), behind @ ..])) => {
+                found.push(one);
+                behind
+            }
+            Some((_, behind)) => behind,
+            None => rest.get(1..).unwrap_or_default(),
+        };
+    }
+    found
+}
+
 /// `tokens` from the name on.
 fn skip<'t, 'a>(tokens: &'t [Token<'a>]) -> &'t [Token<'a>] {
     let between =

@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 
 use policies::SqlKind;
 use sqlparser::ast::{
-    Delete, Expr, FromTable, Insert, Merge, MergeAction, ObjectName, OnConflictAction, OnInsert,
-    Query, Select, SetExpr, Statement, TableFactor, TableObject, Update, UpdateTableFromKind,
-    Visit, Visitor,
+    Delete, Expr, FromTable, Insert, Merge, MergeAction, MergeClauseKind, ObjectName,
+    OnConflictAction, OnInsert, Query, Select, SetExpr, Statement, TableFactor, TableObject,
+    Update, UpdateTableFromKind, Visit, Visitor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -21,6 +21,7 @@ use sqlparser::tokenizer::Token as Parsed;
 use super::found::Found;
 use super::lexer::{self, Token};
 use super::names;
+use super::rows::Rows;
 
 /// What such a statement begins with, unless with a parenthesis.
 pub(super) const BEGINNINGS: [&str; 8] = [
@@ -74,10 +75,24 @@ pub(super) fn read(tokens: &[Token<'_>]) -> Option<Found> {
         return None;
     };
     let mut walk = Walk::default();
-    if parsed.visit(&mut walk).is_break() {
+    if parsed.visit(&mut walk).is_break() || walk.intos != intos(tokens) {
         return None;
     }
     Some(walk.finish(parsed))
+}
+
+/// How often `INTO` stands there as a key word. The parser passes over one that it has no place for.
+fn intos(tokens: &[Token<'_>]) -> usize {
+    let first = tokens.first().into_iter();
+    let is_key =
+        |before: &Token<'_>, token: &Token<'_>| token.is("into") && *before != Token::Mark(b'.');
+    let behind = tokens
+        .windows(2)
+        .filter(|pair| matches!(pair, [before, token] if is_key(before, token)));
+    first
+        .filter(|token| token.is("into"))
+        .count()
+        .saturating_add(behind.count())
 }
 
 /// Whether what the parser makes of it fits on any stack.
@@ -223,6 +238,8 @@ struct Walk {
     tables: usize,
     /// Those of them that are changed.
     targets: usize,
+    /// How often `INTO` was understood.
+    intos: usize,
     reads: bool,
 }
 
@@ -246,6 +263,7 @@ impl Visitor for Walk {
         let Some(into) = &select.into else {
             return ControlFlow::Continue(());
         };
+        self.intos = self.intos.saturating_add(1);
         self.found.does(SqlKind::Ddl);
         for target in &into.targets {
             let parts = if let Expr::Identifier(one) = target {
@@ -267,12 +285,14 @@ impl Visitor for Walk {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         if let TableFactor::Table { name, args, .. } = factor {
+            let has_schema = name.0.len() > 1;
             let name = full(name)?;
             if args.is_some() {
                 self.found.functions.insert(name);
             } else {
                 self.tables = self.tables.saturating_add(1);
-                if !self.scopes.iter().any(|scope| scope.0.contains(&name)) {
+                // With a schema in front it is never a common table expression.
+                if has_schema || !self.scopes.iter().any(|scope| scope.0.contains(&name)) {
                     self.found.relations.insert(name);
                 }
             }
@@ -320,6 +340,7 @@ impl Walk {
             return None;
         };
         self.found.relations.insert(full(name).continue_value()?);
+        self.intos = self.intos.saturating_add(usize::from(insert.into));
         self.found.does(SqlKind::Insert);
         self.reads |= insert.returning.is_some();
         match &insert.on {
@@ -344,7 +365,8 @@ impl Walk {
         }
         self.target(&update.table.relation)?;
         self.reads |= update.returning.is_some();
-        let has_where = picks(update.selection.as_ref());
+        let rows = Rows::of(&update.table.relation, update.from.is_none())?;
+        let has_where = rows.are_picked(update.selection.as_ref());
         self.found.touches(SqlKind::Update, has_where);
         Some(())
     }
@@ -361,20 +383,26 @@ impl Walk {
         }
         self.target(&table.relation)?;
         self.reads |= delete.returning.is_some();
-        let has_where = picks(delete.selection.as_ref());
+        let rows = Rows::of(&table.relation, delete.using.is_none())?;
+        let has_where = rows.are_picked(delete.selection.as_ref());
         self.found.touches(SqlKind::Delete, has_where);
         Some(())
     }
 
     fn merges(&mut self, merge: &Merge) -> Option<()> {
         self.target(&merge.table)?;
+        self.intos = self.intos.saturating_add(usize::from(merge.into));
         self.reads = true;
+        let rows = Rows::of(&merge.table, false)?;
+        let joined = rows.are_picked(Some(&merge.on));
         for clause in &merge.clauses {
+            // What no row of the source matches is not picked by what joins them.
+            let by_join = joined && clause.clause_kind != MergeClauseKind::NotMatchedBySource;
+            let has_where = by_join || rows.are_picked(clause.predicate.as_ref());
             match clause.action {
                 MergeAction::Insert(_) => self.found.does(SqlKind::Insert),
-                // Those rows that the condition picks.
-                MergeAction::Update(_) => self.found.touches(SqlKind::Update, true),
-                MergeAction::Delete { .. } => self.found.touches(SqlKind::Delete, true),
+                MergeAction::Update(_) => self.found.touches(SqlKind::Update, has_where),
+                MergeAction::Delete { .. } => self.found.touches(SqlKind::Delete, has_where),
                 MergeAction::DoNothing { .. } => {}
             }
         }
@@ -455,27 +483,5 @@ impl Visitor for Tables {
             self.0.insert(full(name)?);
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// Whether a condition is about the rows: one without a column is the same for all of them.
-fn picks(condition: Option<&Expr>) -> bool {
-    let mut columns = Columns;
-    condition.is_some_and(|condition| condition.visit(&mut columns).is_break())
-}
-
-/// Stops at the first column.
-#[derive(Debug)]
-struct Columns;
-
-impl Visitor for Columns {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
     }
 }

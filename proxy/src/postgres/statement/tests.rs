@@ -96,7 +96,7 @@ fn what_the_parser_overlooks_is_seen() {
     check("grant all on payroll to mallory", "admin(payroll|)");
     check(
         "create trigger t before insert on payroll execute function f()",
-        "ddl(payroll|)",
+        "ddl(payroll|f)",
     );
     check("select * from t for update", "select(t|) update(t|)");
     check("truncate only a, b", "delete-all(a,b|)");
@@ -294,6 +294,62 @@ fn unescaped(text: &str) -> String {
         });
     }
     out
+}
+
+#[test]
+fn a_condition_that_picks_none_of_the_rows_that_are_changed_is_none() {
+    for all in [
+        "merge into orders using (values (1)) v on true when matched then delete",
+        "merge into orders o using bad b on b.id = 1 when matched then delete",
+        "merge into orders o using bad b on o.id = b.id when not matched by source then delete",
+        "delete from orders using (values (1)) v(x) where v.x = 1",
+        "delete from orders using bad where x = 1",
+        "delete from orders where exists (select x from bad where x = 1)",
+        "update orders set item = '' from bad where bad.x = 1",
+    ] {
+        assert!(told(all).contains("-all("), "{all}: {}", told(all));
+    }
+    for some in [
+        "merge into orders o using bad b on o.id = b.id when matched then delete",
+        "merge into orders o using bad b on true when matched and o.id = 1 then delete",
+        "delete from orders using bad where orders.id = bad.id",
+        "delete from orders as \"O\" using bad where \"O\".id = bad.id",
+        "delete from s.orders where exists (select 1 from bad where bad.id = orders.id)",
+        "delete from orders where id in (select id from bad)",
+        "update orders o set item = '' from bad where o.id = bad.id",
+    ] {
+        assert!(!told(some).contains("-all("), "{some}: {}", told(some));
+    }
+}
+
+#[test]
+fn what_is_called_outside_of_queries_is_named() {
+    check(
+        "execute q(pg_read_file('PG_VERSION'))",
+        "other(|pg_read_file)",
+    );
+    check("explain analyze execute q(1, f())", "other(|f)");
+    check("copy t from stdin where f(a)", "insert(t|f) copy-in(t|f)");
+    check("alter table t alter c type int using s.f(c)", "ddl(t|s.f)");
+}
+
+#[test]
+fn a_name_with_a_schema_is_no_common_table_expression() {
+    check(
+        "with pg_stats as (select 1) select * from pg_catalog.pg_stats",
+        "select(pg_stats|)",
+    );
+    check("with t as (select 1) select * from t", "select(|)");
+}
+
+#[test]
+fn an_into_that_was_passed_over_is_no_select() {
+    check("select into stolen from payroll", "unknown(|)");
+    check("select a.into from a", "select(a|)");
+    check(
+        "select 1 as one into stolen",
+        "ddl(stolen|) select(stolen|)",
+    );
 }
 
 /// Kinds and relations as the corpus writes them.

@@ -93,6 +93,7 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
         "execute" => {
             let mut found = Found::of(SqlKind::Other);
             found.executes.insert(own_name(tokens.get(1)?)?);
+            found.functions.extend(names::called(tokens.get(2..)?));
             Some(found)
         }
         "declare" => Some(statement(behind(tokens, "for")?, wrapped)),
@@ -136,6 +137,7 @@ fn is_word(token: Option<&Token<'_>>, key: &str) -> bool {
 
 fn named(tokens: &[Token<'_>], mut found: Found) -> Found {
     found.relations.extend(names::relations(tokens));
+    found.functions.extend(names::called(tokens));
     found
 }
 
