@@ -58,7 +58,7 @@ pub use host::{HostIdentity, HostOrder, ServerIdentity};
 pub use intent::{Contents, Extension, Intent, Purpose};
 pub use issue::IssueError;
 pub use journal::{Journal, JournalError, Outcome};
-pub use keys::{CreateError, KeyName, OpenError};
+pub use keys::{CreateError, KeyName, OpenError, SessionKey, SigningError};
 pub use login::{LoginCertificates, LoginOrder};
 pub use pass::{Pass, PassKey, PassOrder};
 pub use passphrase::{Passphrase, PassphraseError};

@@ -94,17 +94,25 @@ impl signature::Signer<Signature> for SshCaKey {
     fn try_sign(&self, message: &[u8]) -> Result<Signature, signature::Error> {
         let signed = match &self.signer {
             Signer::Ed25519(key) => Signature::new(Algorithm::Ed25519, key.sign(message)),
-            Signer::P256(key) => {
-                let pair = key
-                    .sign_digest(&digest(&SHA256, message))
-                    .map_err(|_refused| signature::Error::new())?;
-                let (r, s) = pair.as_ref().split_at(32);
-                let curve = EcdsaCurve::NistP256;
-                Signature::new(Algorithm::Ecdsa { curve }, [mpint(r), mpint(s)].concat())
-            }
+            Signer::P256(key) => return sign_p256(key, message),
         };
         signed.map_err(signature::Error::from_source)
     }
+}
+
+/// Signs as `ecdsa-sha2-nistp256` (RFC 5656, section 3.1.2), with a key that writes its signatures as two
+/// numbers of 32 bytes.
+pub(super) fn sign_p256(key: &EcdsaKeyPair, message: &[u8]) -> Result<Signature, signature::Error> {
+    let pair = key
+        .sign_digest(&digest(&SHA256, message))
+        .map_err(|_refused| signature::Error::new())?;
+    let (r, s) = pair
+        .as_ref()
+        .split_at_checked(32)
+        .ok_or_else(signature::Error::new)?;
+    let curve = EcdsaCurve::NistP256;
+    Signature::new(Algorithm::Ecdsa { curve }, [mpint(r), mpint(s)].concat())
+        .map_err(signature::Error::from_source)
 }
 
 /// A positive number as SSH writes it (RFC 4251 section 5, `mpint`): no zeros in front but the one that
