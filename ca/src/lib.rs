@@ -25,6 +25,7 @@ mod anchor;
 mod authority;
 mod check;
 pub mod credential;
+mod ecdsa;
 mod fingerprint;
 mod fresh;
 #[cfg(any(test, tidegate_fuzzing))]

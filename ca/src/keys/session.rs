@@ -14,7 +14,7 @@ use russh::keys::ssh_key::public::{EcdsaPublicKey, KeyData};
 use russh::keys::ssh_key::sec1::EncodedPoint;
 use russh::keys::{HashAlg, PublicKey};
 
-use super::ssh::sign_p256;
+use crate::ecdsa;
 
 /// A P-256 key that opens one SSH connection.
 pub struct SessionKey {
@@ -58,7 +58,7 @@ impl SessionKey {
 
     /// A signature as SSH writes it: the algorithm's name and the two numbers (RFC 5656, section 3.1.2).
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        Vec::try_from(sign_p256(&self.signer, message).ok()?).ok()
+        Vec::try_from(ecdsa::sign(&self.signer, message).ok()?).ok()
     }
 }
 
