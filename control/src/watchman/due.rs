@@ -74,6 +74,10 @@ impl Due {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "tests compute with times of their own"
+)]
 mod tests {
     use jiff::SignedDuration;
 
