@@ -115,9 +115,9 @@ mod tests {
         }
         let micro = Duration::from_micros(1);
         for (wall, uptime, want) in [
-            (50 * SECOND - micro, nothing, false),
+            ((50 * SECOND).saturating_sub(micro), nothing, false),
             (50 * SECOND, nothing, true),
-            (nothing, 80 * SECOND - micro, false),
+            (nothing, (80 * SECOND).saturating_sub(micro), false),
             (nothing, 80 * SECOND, true),
         ] {
             let now = at(wall, uptime, SECOND);
