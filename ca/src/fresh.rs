@@ -1,9 +1,7 @@
 //! A fresh key and its certificate: what opens one connection, whoever it is for.
 
-use std::sync::Arc;
-
 use crate::intent::{Draft, Prepared};
-use crate::keys::P256Key;
+use crate::keys::{P256Key, SessionKey};
 use crate::rand_core::CryptoRng;
 use crate::ssh::SshForm;
 use crate::x509::X509Form;
@@ -17,16 +15,12 @@ impl Authority {
         rng: &mut (dyn CryptoRng + Send),
         journal: &impl Journal,
     ) -> Result<PassKey, IssueError> {
-        let comment = draft.key_id.as_str();
-        let key = P256Key::generate(comment).map_err(|_refused| IssueError::Key)?;
+        let key = SessionKey::fresh().map_err(|_refused| IssueError::Key)?;
         let form = SshForm::new(key.public_key().key_data().clone(), rng);
         let certificate = Prepared::new(draft, form)?
             .issue(self.keys(), journal)
             .await?;
-        Ok(PassKey::Ssh {
-            key: Arc::new(key),
-            certificate,
-        })
+        Ok(PassKey::Ssh { key, certificate })
     }
 
     /// Certifies a fresh P-256 key.

@@ -10,6 +10,7 @@
 mod ed25519;
 mod file;
 mod p256;
+mod session;
 mod ssh;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use ed25519::Ed25519Key;
 pub(crate) use p256::P256Key;
+pub use session::{SessionKey, SigningError};
 pub(crate) use ssh::SshCaKey;
 
 use crate::Passphrase;

@@ -25,6 +25,7 @@ mod anchor;
 mod authority;
 mod check;
 pub mod credential;
+mod ecdsa;
 mod fingerprint;
 mod fresh;
 #[cfg(any(test, tidegate_fuzzing))]
@@ -58,7 +59,7 @@ pub use host::{HostIdentity, HostOrder, ServerIdentity};
 pub use intent::{Contents, Extension, Intent, Purpose};
 pub use issue::IssueError;
 pub use journal::{Journal, JournalError, Outcome};
-pub use keys::{CreateError, KeyName, OpenError};
+pub use keys::{CreateError, KeyName, OpenError, SessionKey, SigningError};
 pub use login::{LoginCertificates, LoginOrder};
 pub use pass::{Pass, PassKey, PassOrder};
 pub use passphrase::{Passphrase, PassphraseError};

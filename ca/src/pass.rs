@@ -9,8 +9,8 @@ use policies::{SessionId, Terms};
 use russh::keys::{Certificate, PrivateKey};
 use zeroize::Zeroizing;
 
-use crate::Serial;
 use crate::rand_core::CryptoRng;
+use crate::{Serial, SessionKey};
 
 /// What a session needs besides its permit.
 pub struct PassOrder<'a> {
@@ -61,7 +61,7 @@ pub enum PassKey {
     /// For an SSH target.
     Ssh {
         /// P-256.
-        key: Arc<PrivateKey>,
+        key: SessionKey,
         /// Signed by the CA that SSH targets trust.
         certificate: Certificate,
     },

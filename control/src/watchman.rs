@@ -1,9 +1,11 @@
-//! The one task that wakes each second: reads the wall, asks the store, and looks at every lease. At
-//! each full minute of the wall it has the policies asked about all of them.
+//! The one task that wakes each second: reads the wall, asks the store, and looks at every lease that may
+//! be over. At each full minute of the wall it has the policies asked about all of them.
 //!
 //! Waits for nobody without a limit: not for the store, not for the feed.
 //! What ends sessions when nothing happens: time that jumps, a store that is gone. Nothing here
 //! lengthens a session. When the task ends, for whatever reason, every lease does.
+
+mod due;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +16,8 @@ use policies::{Denial, Part, SeverReason};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use due::{Due, Moment};
 
 use crate::clock::Clock;
 use crate::clock::plausible::{Plausibility, Verdict};
@@ -113,6 +117,7 @@ impl Watchman {
         let mut fresh_at = self.clock.instant();
         let mut believed = true;
         let mut reviewed = minute(self.clock.now());
+        let mut due = Due::default();
         loop {
             tokio::select! {
                 biased;
@@ -120,7 +125,7 @@ impl Watchman {
                 _now = rounds.tick() => {}
             }
             believed = self.look_at_clock(believed).await;
-            self.end_what_is_over();
+            self.end_what_is_over(&mut due);
             fresh_at = self.look_at_store(fresh_at).await;
             let now = minute(self.clock.now());
             if now != reviewed && self.review(believed) {
@@ -157,15 +162,26 @@ impl Watchman {
 
     /// The wall or the uptime may have passed an end that the monotonic clock has not: the machine
     /// slept, or the wall was set.
-    fn end_what_is_over(&self) {
+    fn end_what_is_over(&self, due: &mut Due) {
+        let moment = Moment {
+            wall: self.clock.now(),
+            uptime: self.clock.uptime(),
+            instant: self.clock.instant(),
+        };
         let state = self.state.borrow().clone();
-        let (now, uptime) = (self.clock.now(), self.clock.uptime());
-        for (session, terms) in self.book.all() {
-            if state.is_outrun(terms.grant, uptime) {
+        let leases = if due.is_due(&state, moment) {
+            due.begin(&state, moment);
+            self.book.look_at_all()
+        } else {
+            self.book.look_at_new()
+        };
+        for (session, terms) in leases {
+            if state.is_outrun(terms.grant, moment.uptime) {
                 self.book
                     .sever(session, SeverReason::Expired { at: terms.until });
+            } else if !sever_if_over(&state, &self.book, (session, &terms), moment.wall) {
+                due.holds(&state, &terms);
             }
-            sever_if_over(&state, &self.book, (session, &terms), now);
         }
     }
 

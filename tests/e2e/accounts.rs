@@ -1,7 +1,6 @@
 //! An account for each grant: what a session is at the machine, and that nothing of it stays.
 
 use std::process::Output;
-use std::sync::Arc;
 
 use ca::{AccountsOrder, Authority, Intent, Journal, JournalError, Outcome, PassKey, Serial};
 use policies::{Login, TargetName};
@@ -209,7 +208,9 @@ async fn the_certificate_that_makes_accounts_can_do_nothing_else() {
     let addr = ("127.0.0.1", host.port());
     let connecting = russh::client::connect(config, addr, tests::ssh::Trusting);
     let mut handle = connecting.await.expect("it answers");
-    let entering = handle.authenticate_openssh_cert("root", Arc::clone(&key), certificate.clone());
+    let mut signer = &key;
+    let entering =
+        handle.authenticate_certificate_with("root", certificate.clone(), None, &mut signer);
     assert!(entering.await.expect("an answer").success());
     for asked in [
         "id",
@@ -229,6 +230,6 @@ async fn the_certificate_that_makes_accounts_can_do_nothing_else() {
     let mut handle = russh::client::connect(tests::ssh::config(), addr, tests::ssh::Trusting)
         .await
         .expect("it answers");
-    let entering = handle.authenticate_openssh_cert("deploy", key, certificate);
+    let entering = handle.authenticate_certificate_with("deploy", certificate, None, &mut signer);
     assert!(!entering.await.is_ok_and(|answer| answer.success()));
 }

@@ -16,16 +16,15 @@ use std::sync::{LazyLock, Mutex};
 use jiff::SignedDuration;
 use policies::{Capabilities, Capability, PrincipalName};
 use proptest::prelude::*;
-use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 
 use super::*;
-use crate::PassKey;
 use crate::applicant::Applicant;
 use crate::fixtures::{Bench, Dice, KEY, NOW, Notebook, Step, at, run, session, terms};
 use crate::{
     Intent, LOGIN_LIFETIME_MAX, Outcome, check_login_certificate, check_login_x509, credential,
 };
+use crate::{PassKey, SessionKey};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -117,7 +116,7 @@ fn applicant() -> Applicant {
     Applicant::create().unwrap()
 }
 
-fn ssh_of(pass: &Pass) -> (&PrivateKey, &Certificate) {
+fn ssh_of(pass: &Pass) -> (&SessionKey, &Certificate) {
     match &pass.key {
         PassKey::Ssh { key, certificate } => (key, certificate),
         PassKey::Postgres { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. } => {

@@ -6,16 +6,16 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use russh::keys::ssh_key::private::{EcdsaKeypair, KeypairData};
 use russh::keys::ssh_key::public::KeyData;
-use russh::keys::ssh_key::{Algorithm, EcdsaCurve, Signature};
+use russh::keys::ssh_key::{Algorithm, Signature};
 use russh::keys::{PrivateKey, PublicKey, signature};
 use zeroize::Zeroizing;
 
 use super::Ed25519Key;
+use crate::ecdsa;
 
 /// A key of an SSH CA, ready to sign.
 pub(crate) struct SshCaKey {
@@ -94,31 +94,10 @@ impl signature::Signer<Signature> for SshCaKey {
     fn try_sign(&self, message: &[u8]) -> Result<Signature, signature::Error> {
         let signed = match &self.signer {
             Signer::Ed25519(key) => Signature::new(Algorithm::Ed25519, key.sign(message)),
-            Signer::P256(key) => {
-                let pair = key
-                    .sign_digest(&digest(&SHA256, message))
-                    .map_err(|_refused| signature::Error::new())?;
-                let (r, s) = pair.as_ref().split_at(32);
-                let curve = EcdsaCurve::NistP256;
-                Signature::new(Algorithm::Ecdsa { curve }, [mpint(r), mpint(s)].concat())
-            }
+            Signer::P256(key) => return ecdsa::sign(key, message),
         };
         signed.map_err(signature::Error::from_source)
     }
-}
-
-/// A positive number as SSH writes it (RFC 4251 section 5, `mpint`): no zeros in front but the one that
-/// keeps it positive.
-fn mpint(number: &[u8]) -> Vec<u8> {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    let digits = number.get(zeros..).unwrap_or_default();
-    let positive = digits.first().is_some_and(|first| *first >= 0x80);
-    let length = digits.len().saturating_add(usize::from(positive));
-    let length = u32::try_from(length).unwrap_or(u32::MAX);
-    let mut written = length.to_be_bytes().to_vec();
-    written.extend(positive.then_some(0));
-    written.extend(digits);
-    written
 }
 
 impl From<&SshCaKey> for KeyData {
@@ -130,17 +109,5 @@ impl From<&SshCaKey> for KeyData {
 impl fmt::Debug for SshCaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SshCaKey(..)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_as_rfc_4251_has_them() {
-        assert_eq!(mpint(&[0, 0]), [0, 0, 0, 0]);
-        assert_eq!(mpint(&[0, 0x80]), [0, 0, 0, 2, 0, 0x80]);
-        assert_eq!(mpint(&[0, 0, 0x09, 0xa3]), [0, 0, 0, 2, 0x09, 0xa3]);
     }
 }

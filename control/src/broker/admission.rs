@@ -31,11 +31,12 @@ impl Broker {
     /// The reason, as it may be told.
     pub async fn admit(&self, ask: &Ask) -> Result<Admission, Denial> {
         let called = &ask.target;
-        let named = Ask {
-            target: self.state().called(called).clone(),
+        let target = self.state().called(called).clone();
+        let named = (target != *called).then(|| Ask {
+            target,
             ..ask.clone()
-        };
-        let ask = &named;
+        });
+        let ask = named.as_ref().unwrap_or(ask);
         let mut admitted = self.try_admit(ask).await;
         if let Err(Denial::NoGrant { target, .. }) = &mut admitted {
             // Whom an alias leads nowhere is not told where it leads.

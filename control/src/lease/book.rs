@@ -35,6 +35,8 @@ struct Pages {
     by_principal: BTreeMap<PrincipalName, BTreeSet<SessionId>>,
     by_target: BTreeMap<TargetName, BTreeSet<SessionId>>,
     by_deadline: BTreeSet<(Instant, SessionId)>,
+    /// Bound, and not looked at since.
+    unseen: BTreeSet<SessionId>,
     /// Set once, when nobody may go on: whoever subscribes later is over at once.
     closed: Option<SeverReason>,
 }
@@ -107,6 +109,7 @@ impl LeaseBook {
             let through = pages.by_target.entry(hop.target.name.clone()).or_default();
             through.insert(session);
         }
+        pages.unseen.insert(session);
         pages.by_deadline.insert((deadline, session));
         if pages.by_deadline.first() == Some(&(deadline, session)) {
             self.sooner.notify_one();
@@ -220,12 +223,22 @@ impl LeaseBook {
 
     /// Every bound session that still holds.
     pub(crate) fn all(&self) -> Vec<Bound> {
-        let pages = self.pages();
-        pages
-            .rows
-            .keys()
-            .filter_map(|session| pages.bound(*session))
-            .collect()
+        self.pages().every()
+    }
+
+    /// Those bound sessions that still hold and that neither this nor [`LeaseBook::look_at_all`] has
+    /// told of.
+    pub(crate) fn look_at_new(&self) -> Vec<Bound> {
+        let mut pages = self.pages();
+        let unseen = std::mem::take(&mut pages.unseen);
+        pages.listed(Some(&unseen))
+    }
+
+    /// Every bound session that still holds; none of them is new any longer.
+    pub(crate) fn look_at_all(&self) -> Vec<Bound> {
+        let mut pages = self.pages();
+        pages.unseen.clear();
+        pages.every()
     }
 
     /// The bound sessions of a grant that still hold.
@@ -268,6 +281,7 @@ impl LeaseBook {
 impl Pages {
     fn take(&mut self, session: SessionId) -> Option<Row> {
         let row = self.rows.remove(&session)?;
+        self.unseen.remove(&session);
         unlist(&mut self.by_principal, &row.principal, session);
         unlist(&mut self.by_target, &row.target, session);
         if let Some((terms, deadline)) = &row.bound {
@@ -287,6 +301,11 @@ impl Pages {
             .as_ref()
             .filter(|_| holds)
             .map(|(terms, _)| (session, Arc::clone(terms)))
+    }
+
+    fn every(&self) -> Vec<Bound> {
+        let names = self.rows.keys();
+        names.filter_map(|session| self.bound(*session)).collect()
     }
 
     fn listed(&self, sessions: Option<&BTreeSet<SessionId>>) -> Vec<Bound> {

@@ -1,7 +1,7 @@
 //! Why a lease is over, worked out from what is so: level, not edge.
 //!
 //! In two parts. The structural one costs a few lookups and is asked for every lease that a change
-//! may concern, and for all each second. The other asks the policies, which is dearer, and is only
+//! may concern, and for all when a clock comes to an end. The other asks the policies, which is dearer, and is only
 //! needed when they, the principal or the target changed, and now and then for rules about the
 //! time of day.
 

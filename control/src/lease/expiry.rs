@@ -1,6 +1,6 @@
 //! The task that ends leases at their deadline.
 //!
-//! Each lease knows its deadline too, and so does the watchman, once a second; this one is never
+//! Each lease knows its deadline too, and the watchman asks the other clocks each second; this one is never
 //! busy with anything else, so what is done at the end is done at that instant.
 
 use std::sync::Arc;

@@ -27,6 +27,33 @@ async fn a_wall_set_forward_ends_what_is_past_its_end() {
     assert_eq!(over(&mut long).await, None);
 }
 
+/// However the wall was when the session was let in, and however many looks have found nothing since.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_looked_at_ends_by_the_wall_all_the_same() {
+    let world = World::new().await;
+    let start = world.clock.instant();
+    world.pass(seconds(10)).await;
+    // Between two looks: all that was fixed now is four seconds late.
+    world.clock.step(SignedDuration::from_secs(-4));
+    world.granted("alice", "web1", 5).await;
+    let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+    world.clock.step(SignedDuration::from_secs(4));
+    let late = lease.deadline() - start;
+    assert_eq!(late, seconds(310));
+    world.pass(seconds(295)).await;
+    assert_eq!(over(&mut lease).await, None);
+    world.pass(seconds(2)).await;
+    let reason = over(&mut lease).await;
+    assert!(matches!(reason, Some(SeverReason::Expired { .. })));
+    world.granted("alice", "web2", 30).await;
+    let mut lease = world.admit("alice", "web2").await.unwrap().lease;
+    world.pass(seconds(5)).await;
+    world.clock.suspend(seconds(3_600));
+    world.pass(seconds(1)).await;
+    let reason = over(&mut lease).await;
+    assert!(matches!(reason, Some(SeverReason::Expired { .. })));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wall_set_back_lengthens_nothing() {
     let world = World::new().await;

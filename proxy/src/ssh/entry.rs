@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ca::PassKey;
+use ca::{PassKey, SigningError};
 use policies::Algorithms;
 use russh::MethodKind;
 use russh::client::{AuthResult, Handle, Handler, KeyboardInteractiveAuthResponse as Reply};
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg};
+use russh::keys::{HashAlg, PrivateKeyWithHashAlg, ssh_key};
 
 use crate::session::protocol::ConnectError;
 
@@ -26,9 +26,11 @@ pub(super) async fn enter<H: Handler>(
 ) -> Result<Result<(), ConnectError>, russh::Error> {
     let answer = match key {
         PassKey::Ssh { key, certificate } => {
+            let mut signer = key;
             handle
-                .authenticate_openssh_cert(login, Arc::clone(key), certificate.clone())
-                .await?
+                .authenticate_certificate_with(login, certificate.clone(), None, &mut signer)
+                .await
+                .map_err(unsigned)?
         }
         PassKey::StandingKey { key } => {
             let known = handle.best_supported_rsa_hash().await?;
@@ -55,6 +57,13 @@ pub(super) async fn enter<H: Handler>(
         }
     };
     Ok(judged(matches!(answer, AuthResult::Success)))
+}
+
+fn unsigned(failed: SigningError) -> russh::Error {
+    match failed {
+        SigningError::Gone(_sending) => russh::Error::SendError,
+        SigningError::Signature => ssh_key::Error::Crypto.into(),
+    }
 }
 
 fn judged(let_in: bool) -> Result<(), ConnectError> {

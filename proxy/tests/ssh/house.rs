@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ca::{HostIdentity, Pass, PassKey, Serial};
+use ca::{HostIdentity, Pass, PassKey, Serial, SessionKey};
 use control::onetime::Verifier;
 use control::{BrokerError, Clock};
 use jiff::Timestamp;
@@ -36,7 +36,9 @@ use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::certificate::{Builder, CertType};
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use russh::keys::{Certificate, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::keys::{
+    Certificate, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
+};
 use russh::{Channel, client};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -107,9 +109,9 @@ pub(crate) const STANDING_MAX: usize = 2;
 const REGISTERED: &str = "SHA256:d/TNWlT/KVMXSypmI0iYgbDdLFGto+xd61uTyjuiTxk";
 
 /// A certificate that holds for an hour.
-fn certify(ca: &PrivateKey, key: &PrivateKey, kind: CertType, principals: &[&str]) -> Certificate {
+fn certify(ca: &PrivateKey, key: &PublicKey, kind: CertType, principals: &[&str]) -> Certificate {
     let now = u64::try_from(Timestamp::now().as_second()).unwrap();
-    let subject = key.public_key().key_data().clone();
+    let subject = key.key_data().clone();
     let key_id = match (kind, principals) {
         (CertType::User, [one, ..]) => format!("login {one} {REGISTERED}"),
         _ => "test".to_owned(),
@@ -263,7 +265,7 @@ struct Arc2(Arc<Room>);
 impl Room {
     fn host_identity(&self, name: &str) -> HostIdentity {
         let host = key(40);
-        let certificate = certify(&self.keys.hosts, &host, CertType::Host, &[name]);
+        let certificate = certify(&self.keys.hosts, host.public_key(), CertType::Host, &[name]);
         let serial = Serial::Ssh(1);
         let expires_at = Timestamp::now() + Duration::from_secs(3600);
         HostIdentity {
@@ -323,10 +325,10 @@ impl Room {
         let terms = self.terms(ask.login.clone(), ask.principal);
         let heading = Heading::of(session, &terms, None, self.clock.now());
         let recording = self.recorder.open(&heading).unwrap();
-        let pass_key = key(50);
+        let pass_key = SessionKey::fresh().unwrap();
         let certificate = certify(
             &self.keys.targets,
-            &pass_key,
+            pass_key.public_key(),
             CertType::User,
             &[ask.login.as_str()],
         );
@@ -336,7 +338,7 @@ impl Room {
             serial: Some(Serial::Ssh(77)),
             expires_at: Timestamp::now() + Duration::from_secs(300),
             key: PassKey::Ssh {
-                key: Arc::new(pass_key),
+                key: pass_key,
                 certificate,
             },
         };
@@ -668,7 +670,7 @@ fn write_client(dir: &Path, keys: &Keys) {
     };
     let user = |seed, ca: &PrivateKey, name: &str| {
         let subject = key(seed);
-        let certificate = certify(ca, &subject, CertType::User, &[name]);
+        let certificate = certify(ca, subject.public_key(), CertType::User, &[name]);
         (subject, Some(certificate))
     };
     let (alice, certificate) = user(30, &keys.people, "alice");

@@ -12,7 +12,9 @@ fn the_intent_is_written_before_the_outcome_and_both_name_the_certificate() {
     let (key, certificate) = ssh_of(&pass);
     assert_eq!(
         intent.fingerprint,
-        key.fingerprint(russh::keys::HashAlg::Sha256).to_string()
+        key.public_key()
+            .fingerprint(russh::keys::HashAlg::Sha256)
+            .to_string()
     );
     let sha256 = crate::fingerprint::hex(&certificate.to_bytes().unwrap());
     let outcomes = bench.journal.outcomes.lock().unwrap();

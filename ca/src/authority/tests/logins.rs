@@ -39,6 +39,34 @@ fn a_login_gives_two_certificates_that_are_believed() {
 }
 
 #[test]
+fn a_login_certificate_with_any_bit_changed_is_not_believed() {
+    let mut bench = Bench::new();
+    let applicant = applicant();
+    let public = applicant.ssh_public().unwrap();
+    let request = applicant.signing_request().unwrap();
+    let made = bench.login(&public, &request, HOUR).unwrap();
+    let certificate = credential::read_certificate(&made.ssh).unwrap();
+    let login_ca = bench.authority.login_ca();
+    assert_eq!(login_ca.algorithm().as_str(), "ecdsa-sha2-nistp256");
+    let source: IpAddr = "192.0.2.1".parse().unwrap();
+    let whole = certificate.to_bytes().unwrap();
+    let mut wrong_signatures = 0;
+    for (place, bit) in (0..whole.len()).flat_map(|place| [0, 3, 7].map(|bit| (place, bit))) {
+        let mut bent = whole.clone();
+        bent[place] ^= 1 << bit;
+        let Ok(bent) = Certificate::from_bytes(&bent) else {
+            continue;
+        };
+        let believed = check_login_certificate(&bent, login_ca, source, at(NOW));
+        if believed == Err(credential::CertificateRefusal::Signature) {
+            wrong_signatures += 1;
+        }
+        assert!(believed.is_err(), "bit {bit} of byte {place}");
+    }
+    assert!(wrong_signatures > 300, "{wrong_signatures}");
+}
+
+#[test]
 fn no_target_trusts_what_signs_logins() {
     let mut bench = Bench::new();
     let bundle = bench.authority.trust_bundle();
