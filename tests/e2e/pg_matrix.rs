@@ -138,7 +138,7 @@ fn all_clients_of_postgresql_notice_nothing() {
 #[test]
 #[ignore = "long: the other servers are installed"]
 fn all_clients_notice_nothing_with_other_versions() {
-    nothing_is_noticed(&Field::set().with_versions(VERSIONS), CLIENTS);
+    nothing_is_noticed(&Field::set().of_versions(VERSIONS), CLIENTS);
 }
 
 #[test]

@@ -92,8 +92,9 @@ impl Field {
         field
     }
 
-    /// The other versions beside it.
-    pub(super) fn with_versions(mut self, versions: &[u32]) -> Self {
+    /// Other versions in place of it.
+    pub(super) fn of_versions(mut self, versions: &[u32]) -> Self {
+        self.servers.clear();
         for version in versions {
             let server = self.start(*version);
             let target = format!("pg{version}");
