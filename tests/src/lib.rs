@@ -32,6 +32,7 @@ pub mod pgbouncer;
 pub mod route;
 pub mod ssh;
 pub mod sshpeer;
+pub mod standby;
 pub mod wait;
 mod world;
 

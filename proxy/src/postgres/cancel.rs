@@ -20,7 +20,7 @@ use aws_lc_rs::constant_time;
 use control::entropy::{self, EntropyError};
 use dashmap::DashMap;
 use jiff::Timestamp;
-use policies::{HostPort, ServerPin};
+use policies::PostgresHost;
 use recorder::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time;
@@ -76,10 +76,8 @@ impl fmt::Debug for Live {
 /// Stops what one server process is doing.
 #[derive(Debug, Clone)]
 pub(crate) struct Stopper {
-    /// Where the server is.
-    pub(crate) addr: HostPort,
-    /// How it proves itself.
-    pub(crate) pin: ServerPin,
+    /// Which of the target's hosts it is at, and how that proves itself.
+    pub(crate) host: PostgresHost,
     /// The real key.
     pub(crate) key: BackendKey,
 }
@@ -89,8 +87,9 @@ impl Stopper {
     /// closed it: by then the process has been signalled.
     pub(crate) async fn stop(&self) -> io::Result<()> {
         // Made when it is needed: most sessions have nothing stopped.
-        let stranger = Trust::new(&self.pin, &self.addr.host, None).map_err(io::Error::other)?;
-        let stream = dial(&self.addr).await.map_err(io::Error::other)?;
+        let stranger =
+            Trust::new(&self.host.server, &self.host.addr.host, None).map_err(io::Error::other)?;
+        let stream = dial(&self.host.addr).await.map_err(io::Error::other)?;
         let mut tls = back::secure(stream, &stranger)
             .await
             .map_err(io::Error::other)?;

@@ -70,7 +70,7 @@ impl Halt for PostgresHalt {
             };
             loop {
                 // On the heap: thousands of sessions have room for it, and few need it.
-                match Box::pin(watch(stopper.key.pid, pass)).await {
+                match Box::pin(watch(stopper, pass)).await {
                     Ok(fate) => return self.confirmed(fate),
                     Err(refused) => debug!(reason = %chain(&refused), "halt.unseen"),
                 }
@@ -101,12 +101,13 @@ impl PostgresHalt {
 }
 
 /// Returns when the server has no such process any more, with what became of its transaction.
-async fn watch(pid: i32, pass: &Pass) -> Result<Fate, AdminError> {
+async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
         return Err(AdminError::Nonsense);
     };
-    let overseer = pass.terms.overseer();
-    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &overseer, &pass.key).await?;
+    let (pid, overseer) = (stopper.key.pid, pass.terms.overseer());
+    let database = &endpoint.dbname;
+    let mut admin = Admin::enter_at(&stopper.host, database, &overseer, &pass.key).await?;
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {

@@ -62,6 +62,9 @@ pub(crate) async fn remove(
         admin.run(role::shut(&name)).await?;
     }
     removed.backends = end_all(&mut admin, place).await?;
+    removed.backends = removed
+        .backends
+        .saturating_add(end_elsewhere((place, endpoint), key).await?);
     removed.prepared = roll_back_all(&mut admin, (place, endpoint), key).await?;
     let traces = admin.run(role::traces(oid)).await?;
     for database in traces.iter().map(|row| text(row, 0)) {
@@ -108,6 +111,50 @@ async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError
         }
         left = alive.len();
         seen.extend(alive.iter().map(|row| text(row, 0)));
+        time::sleep(PAUSE).await;
+    }
+    Err(AdminError::Alive { left })
+}
+
+/// The same at the standbys, which copy that the role is shut and end nothing by themselves. One that does
+/// not answer has no session of ours: its sockets are gone.
+async fn end_elsewhere(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: &PassKey,
+) -> Result<u64, AdminError> {
+    let mut count = 0_u64;
+    if endpoint.others.is_empty() {
+        return Ok(count);
+    }
+    for host in endpoint.hosts() {
+        let there = Admin::enter_at(&host, &endpoint.dbname, &place.admin, key).await;
+        let mut there = match there {
+            Ok(there) => there,
+            Err(absent) if absent.may_be_elsewhere() => continue,
+            Err(refused) => return Err(refused),
+        };
+        count = count.saturating_add(end_plainly(&mut there, place).await?);
+        there.leave().await;
+    }
+    Ok(count)
+}
+
+async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError> {
+    let mut seen = BTreeSet::new();
+    let mut left = 0;
+    for _look in 0..LOOKS {
+        match admin.run(role::end_plainly(&place.role())).await {
+            Ok(alive) if alive.is_empty() => {
+                return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
+            }
+            Ok(alive) => {
+                left = alive.len();
+                seen.extend(alive.iter().map(|row| text(row, 0)));
+            }
+            // That we may end them comes to a standby a moment later.
+            Err(AdminError::Said { .. }) => {}
+            Err(refused) => return Err(refused),
+        }
         time::sleep(PAUSE).await;
     }
     Err(AdminError::Alive { left })

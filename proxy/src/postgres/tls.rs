@@ -136,7 +136,7 @@ pub(crate) struct Shown {
 
 /// The hash of a certificate by the hash function of its own signature (RFC 5929, section 4.1).
 /// `None` for signatures that have none of their own, as Ed25519; MD5 and SHA-1 we do not make.
-fn end_point(der: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn end_point(der: &[u8]) -> Option<Vec<u8>> {
     let (_rest, certificate) = X509Certificate::from_der(der).ok()?;
     let algorithm = &certificate.signature_algorithm.algorithm;
     let hash = match algorithm.to_id_string().as_str() {

@@ -74,7 +74,9 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
     match refused {
         ConnectError::Refused(said) => Unentered::Refused { said },
         ConnectError::Impostor(_) => Unentered::Impostor,
-        refused @ (ConnectError::Hop { .. } | ConnectError::Onward { .. }) => Unentered::Wayless {
+        refused @ (ConnectError::Hop { .. }
+        | ConnectError::Onward { .. }
+        | ConnectError::Unsuited { .. }) => Unentered::Wayless {
             why: chain(&refused),
         },
         ConnectError::Unreachable(_)

@@ -165,6 +165,16 @@ impl Bastion {
 
     /// A certificate for a look at the target after a session there was severed.
     pub async fn issue_halt(&self, scope: &Scope) -> Option<Pass> {
+        let terms = scope.terms();
+        if !terms.target.entry().is_certificate() {
+            let kept = self.broker.kept(&terms.target.name)?;
+            let opened = self
+                .authority
+                .standing_halt(terms, scope.session(), &kept.sealed.0);
+            return opened
+                .map_err(|refused| warn!(reason = %chain(&refused), "halt.unissued"))
+                .ok();
+        }
         let mut rng = entropy::rng();
         let order = PassOrder {
             session: scope.session(),
@@ -197,6 +207,10 @@ impl Bastion {
             authority: &self.authority,
             egress: &self.egress,
         };
+        let addrs = terms.target.addrs();
+        if addrs.len() > 1 {
+            return way.go_to_one_of(&addrs, severer).await;
+        }
         let traveller = Traveller::Session(session, terms);
         way.go((&terms.via, terms.target.addr()), traveller, severer)
             .await

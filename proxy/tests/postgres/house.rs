@@ -38,6 +38,7 @@ use proxy::session::protocol::{
 };
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
+use proxy::session::way::Dialled;
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -378,12 +379,7 @@ impl Rooms {
         let target = |name: &str, addr, server| {
             Arc::new(Target {
                 name: TargetName::parse(name).unwrap(),
-                endpoint: Endpoint::Postgres(PostgresEndpoint {
-                    addr,
-                    dbname: "orders".to_owned(),
-                    server,
-                    admin: None,
-                }),
+                endpoint: Endpoint::Postgres(PostgresEndpoint::new(addr, "orders", server)),
                 logins: [Login::parse("app").unwrap()].into(),
                 labels: [].into(),
                 owners: None,
@@ -462,7 +458,15 @@ impl Rooms {
                     .wrap(TcpStream::connect(addr).await.unwrap())
                     .unwrap();
                 let pass = self.pass(&scope).await;
-                let connected = self.postgres.connect(&mut front, io, pass, &scope).await?;
+                let dialled = Dialled {
+                    io,
+                    host: 0,
+                    source: None,
+                };
+                let connected = self
+                    .postgres
+                    .connect(&mut front, dialled, pass, &scope)
+                    .await?;
                 halt = Some(connected.halt);
                 Ok(self
                     .postgres
@@ -523,6 +527,7 @@ impl Rooms {
             source: ask.source,
             target: Arc::clone(target),
             login: ask.login,
+            database: None,
             via: Vec::new(),
             protocol: ask.protocol,
             grant: GrantId::new(now, [0; 10]),
