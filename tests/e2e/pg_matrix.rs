@@ -16,7 +16,7 @@ use std::thread;
 
 use cases::Case;
 use clients::{CLIENTS, Client};
-use field::{Field, Road, Server, VERSIONS};
+use field::{Field, Road, Server};
 
 /// How many cells are run at once.
 const ABREAST: usize = 3;
@@ -137,8 +137,32 @@ fn all_clients_of_postgresql_notice_nothing() {
 
 #[test]
 #[ignore = "long: the other servers are installed"]
-fn all_clients_notice_nothing_with_other_versions() {
-    nothing_is_noticed(&Field::set().with_versions(VERSIONS), CLIENTS);
+fn all_clients_notice_nothing_with_postgresql_13() {
+    nothing_is_noticed(&Field::set().of_version(13), CLIENTS);
+}
+
+#[test]
+#[ignore = "long: the other servers are installed"]
+fn all_clients_notice_nothing_with_postgresql_14() {
+    nothing_is_noticed(&Field::set().of_version(14), CLIENTS);
+}
+
+#[test]
+#[ignore = "long: the other servers are installed"]
+fn all_clients_notice_nothing_with_postgresql_16() {
+    nothing_is_noticed(&Field::set().of_version(16), CLIENTS);
+}
+
+#[test]
+#[ignore = "long: the other servers are installed"]
+fn all_clients_notice_nothing_with_postgresql_17() {
+    nothing_is_noticed(&Field::set().of_version(17), CLIENTS);
+}
+
+#[test]
+#[ignore = "long: the other servers are installed"]
+fn all_clients_notice_nothing_with_postgresql_18() {
+    nothing_is_noticed(&Field::set().of_version(18), CLIENTS);
 }
 
 #[test]

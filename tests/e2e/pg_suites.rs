@@ -34,7 +34,7 @@ fn the_own_tests_of_psycopg_2_come_to_the_same() {
     drivers::come_to_the_same(&Suite {
         name: "psycopg2",
         least: 700,
-        setup: "",
+        setup: "create extension hstore",
         files: "tests",
         tests: "tests",
         databases: &[],

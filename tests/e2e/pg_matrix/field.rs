@@ -9,9 +9,6 @@ use tests::direct::Direct;
 use tests::pgbouncer::PgBouncer;
 use tests::{Setting, World};
 
-/// The versions that `tests/pg-clients all` brings; the world's own is Debian's.
-pub(super) const VERSIONS: &[u32] = &[13, 14, 16, 17, 18];
-
 /// Debian's, which the world starts.
 pub(super) const DEBIAN: u32 = 15;
 
@@ -53,7 +50,7 @@ pub(super) struct Field {
     // Dropped in this order: who talks first, the directory last.
     world: World,
     pooler: Option<PgBouncer>,
-    running: Vec<PostgresServer>,
+    running: Option<PostgresServer>,
     servers: Vec<Server>,
     direct: Direct,
     scratch: Scratch,
@@ -72,7 +69,7 @@ impl Field {
         world.sql(ROOM);
         let mut field = Self {
             servers: Vec::new(),
-            running: Vec::new(),
+            running: None,
             pooler: None,
             world,
             direct,
@@ -92,21 +89,19 @@ impl Field {
         field
     }
 
-    /// The other versions beside it.
-    pub(super) fn with_versions(mut self, versions: &[u32]) -> Self {
-        for version in versions {
-            let server = self.start(*version);
-            let target = format!("pg{version}");
-            self.add(&target, server.port());
-            self.servers.push(Server {
-                title: format!("PostgreSQL {version}"),
-                version: *version,
-                target,
-                port: server.port(),
-                certificate: server.certificate_path(),
-            });
-            self.running.push(server);
-        }
+    /// One of the versions that `tests/pg-clients all` brings, in place of it.
+    pub(super) fn of_version(mut self, version: u32) -> Self {
+        let server = self.start(version);
+        let target = format!("pg{version}");
+        self.add(&target, server.port());
+        self.servers = vec![Server {
+            title: format!("PostgreSQL {version}"),
+            version,
+            target,
+            port: server.port(),
+            certificate: server.certificate_path(),
+        }];
+        self.running = Some(server);
         self
     }
 
