@@ -3,6 +3,7 @@
 //! Several hosts are one database with its replicas, as in a libpq connection string that names more
 //! than one. Knows no network: it says which order and what is wanted, not who answers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -126,6 +127,7 @@ impl PostgresEndpoint {
             session: SessionAttrs::Any,
             entry: Entry::Certificate,
             admin: None,
+            privileges: BTreeMap::new(),
         }
     }
 

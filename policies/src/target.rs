@@ -8,7 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupName, Keeper, Login, PostgresHost, Protocol, SessionAttrs, TargetName};
+use crate::{
+    GroupName, Keeper, Login, PostgresHost, Privilege, Protocol, SessionAttrs, TargetName,
+};
 
 /// A machine or database behind tidegate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,6 +261,10 @@ pub struct PostgresEndpoint {
     /// that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Login>,
+    /// What a grant's own role may do, exactly, by the role that is asked for. Where one is not in here, a
+    /// grant's role is a member of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub privileges: BTreeMap<Login, Vec<Privilege>>,
 }
 
 /// How a PostgreSQL target's TLS certificate is known.

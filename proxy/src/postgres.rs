@@ -19,6 +19,7 @@ mod hints;
 mod hosts;
 mod password;
 mod pipeline;
+pub(crate) mod privileges;
 pub mod probe;
 mod redact;
 mod relay;

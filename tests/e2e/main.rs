@@ -29,6 +29,7 @@ mod pg_suites;
 mod pg_url;
 mod pg_vault;
 mod pg_wire;
+mod privileges;
 mod psql;
 mod readme;
 mod recordings;

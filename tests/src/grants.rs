@@ -22,6 +22,7 @@ select string_agg(line, E'\\n' order by line) from (
   union all select 'setting ' || setdatabase || ' ' || setrole || ' ' || setconfig::text from pg_db_role_setting
   union all select 'default ' || defaclrole::regrole || ' ' || defaclacl::text from pg_default_acl
   union all select 'depends ' || classid::regclass || ' ' || refclassid::regclass || ' ' || refobjid || ' ' || deptype::text || ' ' || count(*) from pg_shdepend where not exists (select from pg_class c where c.oid = objid and c.relnamespace::regnamespace::text ~ '^pg_(toast_)?temp_') group by classid, refclassid, refobjid, deptype
+  union all select 'column ' || attrelid::regclass || '.' || attname || ' ' || attacl::text from pg_attribute where attacl is not null and attrelid >= 16384
   union all select 'comment ' || classoid::regclass || ' ' || objoid || ' ' || description from pg_shdescription
   union all select 'large ' || lomowner::regrole from pg_largeobject_metadata
   union all select 'prepared ' || gid || ' ' || owner from pg_prepared_xacts

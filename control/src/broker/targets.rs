@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::words::target::TargetFault;
 use policies::{
-    Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, Office, Protocol, Reason, Request,
-    RequestId, SessionId, Target, TargetName, Wayless, is_a_grants, is_unix_name, may_request,
-    may_see,
+    Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, MARKER, Office, PRIVILEGES_MAX, Privilege,
+    Protocol, Reason, Request, RequestId, SessionId, Target, TargetName, Wayless, is_a_grants,
+    is_unix_name, may_request, may_see,
 };
 
 use super::alias::{aliases, untaken};
@@ -61,6 +61,15 @@ fn sound(target: &Target) -> Result<(), BrokerError> {
         }
         if endpoint.admin.is_some() && !endpoint.entry.is_certificate() {
             return refused(TargetFault::StandingRoles);
+        }
+        let declared = |(role, each): (&Login, &Vec<Privilege>)| {
+            let few = (1..=PRIVILEGES_MAX).contains(&each.len());
+            few && target.logins.contains(role)
+        };
+        let marked = target.logins.iter().any(|role| role.as_str() == MARKER);
+        let kept = endpoint.privileges.is_empty() || endpoint.admin.is_some();
+        if marked || !kept || !endpoint.privileges.iter().all(declared) {
+            return refused(TargetFault::Privileges);
         }
     }
     askable(target)

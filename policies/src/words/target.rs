@@ -14,6 +14,8 @@ pub enum TargetFault {
     Key,
     /// Roles of grants are to be made with a password.
     StandingRoles,
+    /// Privileges are declared for what is not asked for, without roles of grants, or too many.
+    Privileges,
 }
 
 impl Shown for TargetFault {
@@ -26,6 +28,11 @@ impl Shown for TargetFault {
             .hint("tidegate target add pg NAME --addr HOST:PORT,HOST:PORT …"),
             Self::Key => Words::new("TG540", "a PostgreSQL server is entered with a certificate or a password, not with a key")
                 .hint("leave the key out, or: tidegate target add pg NAME --vault-password …"),
+            Self::Privileges => Words::new(
+                "TG560",
+                "privileges are declared for no role that can be asked for, without an admin role, or there are too many",
+            )
+            .hint("tidegate target add pg NAME --admin-role ADMIN --role app_ro --privilege 'app_ro: SELECT ON public.orders' …"),
             Self::StandingRoles => Words::new(
                 "TG550",
                 "roles of grants are made and entered with certificates, and this target is entered with a password",
@@ -89,6 +96,24 @@ pub fn password_lines(dbname: &str, roles: &[String], from: &str) -> String {
     format!(
         "pg_hba.conf, above other lines for the same role:\n\n  {}",
         lines.join("\n  ")
+    )
+}
+
+/// What a database administrator runs where privileges are declared: around the script that makes tidegate's
+/// own role, the marker and the rights that it gives away.
+pub fn privileges_script(script: &str, marker: &str, rights: &str) -> String {
+    format!(
+        "-- A role without rights, by which pg_hba.conf knows the roles of grants.\n\
+         do $marker$\n\
+         begin\n  \
+           if not exists (select from pg_catalog.pg_roles where rolname = '{marker}') then\n    \
+             create role {marker} nologin;\n  \
+           end if;\n\
+         end\n\
+         $marker$;\n\
+         {script}\
+         -- What was declared with --privilege, to be given to the roles of grants. Run this again when tables are added.\n\
+         {rights}"
     )
 }
 
@@ -158,6 +183,7 @@ mod tests {
             TargetFault::Hosts.words().to_string(),
             TargetFault::Key.words().to_string(),
             TargetFault::StandingRoles.words().to_string(),
+            TargetFault::Privileges.words().to_string(),
             password_lines("orders", &["app".to_owned()], "192.0.2.1/32"),
             host_chosen(&at("db1:5432"), SessionAttrs::ReadWrite),
             hosts(&two, SessionAttrs::Any),

@@ -4,7 +4,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::words::target as words;
-use policies::{Endpoint, HostKeyPin, HostPort, Label, Login, Protocol, ServerPin, TargetName};
+use policies::{
+    Endpoint, HostKeyPin, HostPort, Label, Login, MARKER, Protocol, ServerPin, TargetName,
+};
 use reqwest::Method;
 
 mod add;
@@ -338,7 +340,12 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
     else {
         return Ok(());
     };
-    let roles: Vec<String> = logins.iter().map(ToString::to_string).collect();
+    let mut roles: Vec<String> = logins.iter().map(ToString::to_string).collect();
+    if let Endpoint::Postgres(postgres) = endpoint
+        && !postgres.privileges.is_empty()
+    {
+        roles.push(MARKER.to_owned());
+    }
     let lines = match endpoint {
         Endpoint::Ssh(ssh) if !ssh.entry.is_certificate() => {
             cli::standing_lines(target.name.as_str(), ssh.entry)

@@ -7,7 +7,9 @@
 use std::fmt::Write as _;
 
 use jiff::SignedDuration;
-use policies::{Login, RolePlace, RolePlan};
+use policies::{Login, Privilege, RolePlace, RolePlan};
+
+use super::privileges;
 
 /// The first major version in which a membership says whether it is inherited and can be become.
 const MEMBERSHIPS_FROM: u32 = 16;
@@ -44,13 +46,26 @@ fn literal_bytes(text: &[u8]) -> Vec<u8> {
 
 /// Makes the role, in one transaction. `path` are the schemas in which it finds tables without a
 /// schema's name; `reads` says that it begins with transactions that only read.
-pub(crate) fn make(plan: &RolePlan, path: &[String], reads: bool, version: u32) -> String {
+pub(crate) fn make(
+    plan: &RolePlan,
+    privileges: Option<&[Privilege]>,
+    (path, reads): (&[String], bool),
+    version: u32,
+) -> String {
     let place = &plan.place;
     let (role, group) = (ident(place.role().as_str()), ident(place.group.as_str()));
     let given = if version >= MEMBERSHIPS_FROM {
         " with inherit true, set false"
     } else {
         ""
+    };
+    let rights = match privileges {
+        None => format!("grant {group} to {role}{given}; "),
+        Some(privileges) => {
+            let name = place.role();
+            let marked = privileges::mark(name.as_str(), given);
+            marked + &privileges::give(privileges, name.as_str(), "")
+        }
     };
     let kept = keep(place, version);
     let until = literal(&plan.until.to_string());
@@ -64,7 +79,7 @@ pub(crate) fn make(plan: &RolePlan, path: &[String], reads: bool, version: u32) 
          create role {role} with login inherit nosuperuser nocreatedb nocreaterole noreplication \
          nobypassrls connection limit {CONNECTIONS_MAX} valid until {until}; \
          comment on role {role} is {about}; \
-         grant {group} to {role}{given}; \
+         {rights}\
          {kept}; \
          alter role {role} set search_path = {path}; \
          alter role {role} set statement_timeout = {limit}; \

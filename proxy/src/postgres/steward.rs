@@ -12,7 +12,7 @@ use policies::{FENCED, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
-use super::role;
+use super::{privileges, role};
 
 /// Between two looks whether a role's server processes are gone.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -27,6 +27,23 @@ pub(crate) async fn make(
 ) -> Result<Made, AdminError> {
     let place = &plan.place;
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    let declared = endpoint.privileges.get(&place.group).map(Vec::as_slice);
+    let (able, path) = match declared {
+        Some(declared) => (privileges::able(declared), privileges::path(declared)),
+        None => surveyed(&mut admin, place).await?,
+    };
+    let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
+    let sql = role::make(plan, declared, (&path, only_reads), admin.version());
+    admin.run(sql).await?;
+    admin.leave().await;
+    Ok(Made { able })
+}
+
+/// What the group can do to anything at all, and where it finds tables.
+async fn surveyed(
+    admin: &mut Admin,
+    place: &RolePlace,
+) -> Result<(BTreeSet<SqlKind>, Vec<String>), AdminError> {
     let seen = admin.run(role::survey(&place.group)).await?;
     let seen = seen.first().ok_or(AdminError::Nonsense)?;
     let able: BTreeSet<SqlKind> = FENCED
@@ -36,11 +53,7 @@ pub(crate) async fn make(
         .map(|(_column, kind)| kind)
         .collect();
     let path = role::search_path(&text(seen, FENCED.len()), &place.group);
-    let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
-    let sql = role::make(plan, &path, only_reads, admin.version());
-    admin.run(sql).await?;
-    admin.leave().await;
-    Ok(Made { able })
+    Ok((able, path))
 }
 
 /// Ends whatever a role does and removes it.
@@ -70,13 +83,13 @@ pub(crate) async fn remove(
     for database in traces.iter().map(|row| text(row, 0)) {
         if database != endpoint.dbname {
             let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
-            hand_over(&mut there, place).await?;
+            hand_over(&mut there, (place, endpoint)).await?;
             there.leave().await;
         }
         removed.databases.push(database);
     }
     // Once in any case: it also takes away what is in no database.
-    hand_over(&mut admin, place).await?;
+    hand_over(&mut admin, (place, endpoint)).await?;
     admin.run(role::remove(&name)).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
@@ -85,9 +98,21 @@ pub(crate) async fn remove(
     Ok(removed)
 }
 
-/// Hands over what the role owns in the database that `admin` is in.
-async fn hand_over(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+/// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
+/// nobody to hand it to: what it made goes with it, and what it was given is taken back first.
+async fn hand_over(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+) -> Result<(), AdminError> {
     let name = place.role();
+    if endpoint.privileges.contains_key(&place.group) {
+        let given = admin.run(privileges::on_columns(&name)).await?;
+        let given: Vec<_> = given.iter().map(|row| text(row, 0)).collect();
+        return admin
+            .run(privileges::take_back(&name, &given))
+            .await
+            .map(drop);
+    }
     let definers = admin.run(role::definers(&name)).await?;
     let definers: Vec<_> = definers.iter().map(|row| text(row, 0)).collect();
     let sql = role::hand_over(&name, &place.group, &definers);

@@ -1,6 +1,6 @@
 //! `target add pg`: what is told of a database and its hosts, and what the bastion finds out by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,8 +8,8 @@ use control::api::wire::{Probed, TargetOrder};
 use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::words::target;
 use policies::{
-    Algorithms, Endpoint, Entry, HostPort, Login, PostgresEndpoint, PostgresHost, Protocol,
-    ServerPin, SessionAttrs,
+    Algorithms, Endpoint, Entry, HostPort, Login, MARKER, PostgresEndpoint, PostgresHost,
+    Privilege, Protocol, RolePrivilege, ServerPin, SessionAttrs,
 };
 
 use super::FROM;
@@ -39,6 +39,10 @@ pub(crate) struct AddPg {
     /// The role as which tidegate makes a role for each grant there, instead of logging in as --role
     #[arg(long, value_name = "ROLE")]
     admin_role: Option<Login>,
+    /// What a grant's own role may do, instead of all that ROLE may, for example
+    /// 'app_ro: SELECT ON sales.orders(id,total)'
+    #[arg(long, value_name = "ROLE: RIGHTS ON PLACE", requires = "admin_role")]
+    privilege: Vec<RolePrivilege>,
     /// The SHA-256 of its certificate, instead of reading it; one for each host
     #[arg(long, value_name = "HEX", value_delimiter = ',')]
     server_cert_sha256: Vec<String>,
@@ -124,6 +128,11 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
         return Err(odd_probe());
     };
     let roles: BTreeSet<Login> = args.role.into_iter().collect();
+    let mut privileges = BTreeMap::<Login, Vec<Privilege>>::new();
+    for RolePrivilege { role, privilege } in args.privilege {
+        privileges.entry(role).or_default().push(privilege);
+    }
+    let marked = !privileges.is_empty();
     let order = TargetOrder {
         name: args.common.name,
         endpoint: Endpoint::Postgres(PostgresEndpoint {
@@ -131,6 +140,7 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
             session: args.target_session_attrs,
             entry,
             admin: args.admin_role.clone(),
+            privileges,
             ..PostgresEndpoint::new(addr, args.dbname.clone(), server)
         }),
         logins: roles.clone(),
@@ -139,7 +149,8 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
         secret,
     };
     let (added, trust) = add(context, &order).await?;
-    let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    let mut roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    roles.extend(marked.then(|| MARKER.to_owned()));
     let name = added.name.to_string();
     let said = if entry.is_certificate() {
         cli::postgres_target_added(&PostgresPlaces {
