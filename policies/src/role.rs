@@ -203,6 +203,7 @@ mod tests {
                         sha256: String::new(),
                     },
                     admin: Some(admin.clone()),
+                    jump: None,
                 }),
                 admin,
                 group: Login::parse("app_ro").unwrap(),

@@ -30,18 +30,12 @@ pub struct Target {
 impl Target {
     /// Where it listens.
     pub fn addr(&self) -> &HostPort {
-        match &self.endpoint {
-            Endpoint::Ssh(ssh) => &ssh.addr,
-            Endpoint::Postgres(postgres) => &postgres.addr,
-        }
+        self.endpoint.addr()
     }
 
     /// The target in front of it, if there is one.
     pub fn jump(&self) -> Option<&Jump> {
-        match &self.endpoint {
-            Endpoint::Ssh(ssh) => ssh.jump.as_ref(),
-            Endpoint::Postgres(_) => None,
-        }
+        self.endpoint.jump()
     }
 
     /// Which algorithms are spoken with it.
@@ -82,6 +76,22 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Where it listens.
+    pub fn addr(&self) -> &HostPort {
+        match self {
+            Self::Ssh(ssh) => &ssh.addr,
+            Self::Postgres(postgres) => &postgres.addr,
+        }
+    }
+
+    /// The target in front of it, if there is one.
+    pub fn jump(&self) -> Option<&Jump> {
+        match self {
+            Self::Ssh(ssh) => ssh.jump.as_ref(),
+            Self::Postgres(postgres) => postgres.jump.as_ref(),
+        }
+    }
+
     /// What is spoken with it.
     pub fn protocol(&self) -> Protocol {
         match self {
@@ -239,6 +249,9 @@ pub struct PostgresEndpoint {
     /// that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Login>,
+    /// The SSH target in front of it, where it is not dialled by tidegate itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<Jump>,
 }
 
 /// How a PostgreSQL target's TLS certificate is known.

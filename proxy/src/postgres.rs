@@ -211,6 +211,7 @@ impl Protocol for Postgres {
             dbname,
             server,
             admin: _,
+            jump: _,
         }) = &pass.terms.target.endpoint
         else {
             return Err(ConnectError::Violation("it is no database".to_owned()));
@@ -238,7 +239,8 @@ impl Protocol for Postgres {
             }
         };
         let stopper = greeting.key.clone().map(|key| Stopper {
-            addr: addr.clone(),
+            host: addr.host.clone(),
+            road: Arc::clone(scope.road()),
             pin: server.clone(),
             key,
         });

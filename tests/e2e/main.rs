@@ -22,6 +22,7 @@ mod hygiene;
 mod jumps;
 mod matrix;
 mod pg_clients;
+mod pg_jumps;
 mod pg_matrix;
 mod pg_url;
 mod pg_wire;

@@ -25,6 +25,7 @@ async fn world() -> World {
                 sha256: "ab".repeat(32),
             },
             admin: None,
+            jump: None,
         });
         let added = world.broker.add_target(&caller("root"), target).await;
         added.unwrap();

@@ -86,6 +86,7 @@ fn orders(world: &World) -> Target {
                 sha256: "ab".repeat(32),
             },
             admin: Some(Login::parse("tidegate_admin").unwrap()),
+            jump: None,
         }),
         ..target("orders", "dev", &world.clock)
     }

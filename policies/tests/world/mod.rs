@@ -130,6 +130,7 @@ pub(crate) fn postgres(text: &str, labels: &[(&str, &str)], owners: Option<&str>
                 sha256: "ab".repeat(32),
             },
             admin: None,
+            jump: None,
         }),
         logins: [login("app_ro"), login("app_rw")].into(),
         ..ssh(text, labels, owners)

@@ -184,7 +184,12 @@ fn place(endpoint: &Endpoint) -> (String, String) {
                 ServerPin::Certificate { sha256 } => format!("certificate {sha256}"),
                 ServerPin::Authority { host, .. } => format!("CA, for {host}"),
             };
-            (format!("{}/{}", postgres.addr, postgres.dbname), pinned)
+            let address = format!("{}/{}", postgres.addr, postgres.dbname);
+            let address = match &postgres.jump {
+                Some(jump) => format!("{address} through {jump}"),
+                None => address,
+            };
+            (address, pinned)
         }
     }
 }

@@ -8,15 +8,14 @@ use std::time::Duration;
 use ca::PassKey;
 use policies::{Login, PostgresEndpoint};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time;
 use tokio_rustls::client::TlsStream;
 
 use super::back::{self, LoginError};
 use super::tls::Trust;
 use super::wire::{self, Fields, message, put_text};
-use crate::session::dial::dial;
 use crate::session::protocol::ConnectError;
+use crate::session::road::{Branch, Road};
 
 /// How long the server may take to let us in, and to answer one query.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -37,7 +36,7 @@ pub(crate) type Row = Vec<Option<Vec<u8>>>;
 /// A server that let us in.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Branch>,
     version: u32,
 }
 
@@ -82,12 +81,12 @@ fn state(sqlstate: &[u8]) -> String {
 }
 
 impl Admin {
-    /// Logs in at one database.
+    /// Logs in at one database of the server to which the road leads.
     pub(crate) async fn enter(
         endpoint: &PostgresEndpoint,
         database: &str,
         admin: &Login,
-        key: &PassKey,
+        (key, road): (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
         let refuse = |source| AdminError::Connect {
             admin: admin.clone(),
@@ -96,7 +95,7 @@ impl Admin {
         let entering = async {
             let trust = Trust::new(&endpoint.server, &endpoint.addr.host, Some(key))
                 .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
-            let stream = dial(&endpoint.addr).await.map_err(ConnectError::from)?;
+            let stream = road.go().await?;
             let mut tls = back::secure(stream, &trust).await?;
             let name = [("application_name".to_owned(), "tidegate".to_owned())];
             let greeting = back::login(&mut tls, admin.as_str(), database, &name).await;

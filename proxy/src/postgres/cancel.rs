@@ -15,7 +15,7 @@ use control::entropy::{self, EntropyError};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use jiff::Timestamp;
-use policies::{HostPort, ServerPin};
+use policies::ServerPin;
 use recorder::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time;
@@ -24,7 +24,7 @@ use tracing::debug;
 use super::back::{self, BackendKey};
 use super::tls::Trust;
 use super::wire::packet;
-use crate::session::dial::dial;
+use crate::session::road::Road;
 use crate::session::scope::Scope;
 
 /// How many cancel requests one source may send in a second.
@@ -70,8 +70,10 @@ impl fmt::Debug for Live {
 /// Stops what one server process is doing.
 #[derive(Debug, Clone)]
 pub(crate) struct Stopper {
-    /// Where the server is.
-    pub(crate) addr: HostPort,
+    /// What the server's host is called.
+    pub(crate) host: String,
+    /// The way there.
+    pub(crate) road: Arc<dyn Road>,
     /// How it proves itself.
     pub(crate) pin: ServerPin,
     /// The real key.
@@ -83,8 +85,8 @@ impl Stopper {
     /// closed it: by then the process has been signalled.
     pub(crate) async fn stop(&self) -> io::Result<()> {
         // Made when it is needed: most sessions have nothing stopped.
-        let stranger = Trust::new(&self.pin, &self.addr.host, None).map_err(io::Error::other)?;
-        let stream = dial(&self.addr).await.map_err(io::Error::other)?;
+        let stranger = Trust::new(&self.pin, &self.host, None).map_err(io::Error::other)?;
+        let stream = self.road.go().await.map_err(io::Error::other)?;
         let mut tls = back::secure(stream, &stranger)
             .await
             .map_err(io::Error::other)?;

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use ca::PassKey;
 use policies::{HostPort, Login, PostgresEndpoint, ServerPin};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -19,6 +18,7 @@ use super::tls::{self, Trust};
 use super::wire::message;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
+use crate::session::severable::Severable;
 
 /// How long a server may take to show its certificate.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
@@ -81,28 +81,39 @@ pub enum ProbeError {
 ///
 /// When there is none to be had.
 pub async fn probe(at: &HostPort) -> Result<Probed, ProbeError> {
-    let stream = dial(at).await?;
-    let der = time::timeout(PROBE_LIMIT, shown(at, stream))
+    look(at, dial(at).await?).await
+}
+
+/// Has a server show its certificate over a connection to it.
+///
+/// # Errors
+///
+/// When there is none to be had.
+pub(crate) async fn look<I>(at: &HostPort, io: I) -> Result<Probed, ProbeError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let der = time::timeout(PROBE_LIMIT, shown(at, io))
         .await
         .map_err(|_elapsed| ProbeError::Slow { at: at.clone() })??;
     read(&der).ok_or_else(|| ProbeError::Certificate { at: at.clone() })
 }
 
-/// Logs in at a target, and out again.
+/// Logs in at a target over a connection to it, and out again.
 ///
 /// # Errors
 ///
-/// When it cannot be reached, is not the one we know, or does not accept the certificate.
+/// When it is not the one we know, or does not accept the certificate.
 pub(crate) async fn enter(
+    io: Severable,
     endpoint: &PostgresEndpoint,
     login: &Login,
     key: &PassKey,
 ) -> Result<(), ConnectError> {
-    let stream = dial(&endpoint.addr).await?;
     let entering = async {
         let trust = Trust::new(&endpoint.server, &endpoint.addr.host, Some(key))
             .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
-        let mut tls = back::secure(stream, &trust).await?;
+        let mut tls = back::secure(io, &trust).await?;
         back::login(&mut tls, login.as_str(), &endpoint.dbname, &[])
             .await
             .map_err(|refused| refused.error)?;
@@ -117,7 +128,10 @@ pub(crate) async fn enter(
     entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-async fn shown(at: &HostPort, stream: TcpStream) -> Result<Vec<u8>, ProbeError> {
+async fn shown<I>(at: &HostPort, stream: I) -> Result<Vec<u8>, ProbeError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
     let refuse = |source| ProbeError::Tls {
         at: at.clone(),
         source,

@@ -12,6 +12,7 @@ use tokio::time;
 use super::accounts::Clerk;
 use crate::postgres::steward;
 use crate::session::chain;
+use crate::session::road::{Direct, Road, Through, Whom};
 
 /// How long it may take to make a role: a session waits for it.
 const MAKE_LIMIT: Duration = Duration::from_secs(15);
@@ -48,6 +49,23 @@ impl Steward {
         issued.map_err(|refused| fault(&refused))
     }
 
+    /// The way to where a role is, through what stands in front of it.
+    fn road(&self, place: &RolePlace) -> Result<Box<dyn Road>, RoleFault> {
+        let (addr, jump) = (place.endpoint.addr().clone(), place.endpoint.jump());
+        let via = self.broker.way(jump).map_err(|refused| fault(&refused))?;
+        if via.is_empty() {
+            return Ok(Box::new(Direct(addr)));
+        }
+        Ok(Box::new(Through {
+            broker: self.broker.clone(),
+            authority: self.authority.clone(),
+            egress: self.clerk.egress.clone(),
+            whom: Whom::Upkeep(place.target.clone()),
+            via,
+            to: addr,
+        }))
+    }
+
     async fn made(&self, plan: &RolePlan) -> Result<Made, RoleFault> {
         let endpoint = match &plan.place.endpoint {
             Endpoint::Postgres(endpoint) => endpoint,
@@ -56,8 +74,9 @@ impl Steward {
                 return made.map_err(|_elapsed| slow())?;
             }
         };
-        let key = self.key(&plan.place).await?;
-        let made = time::timeout(MAKE_LIMIT, steward::make((plan, endpoint), &key)).await;
+        let (key, road) = (self.key(&plan.place).await?, self.road(&plan.place)?);
+        let making = steward::make((plan, endpoint), (&key, &*road));
+        let made = time::timeout(MAKE_LIMIT, making).await;
         made.map_err(|_elapsed| slow())?
             .map_err(|refused| fault(&refused))
     }
@@ -70,8 +89,9 @@ impl Steward {
                 return removed.map_err(|_elapsed| slow())?;
             }
         };
-        let key = self.key(place).await?;
-        let removed = time::timeout(REMOVE_LIMIT, steward::remove((place, endpoint), &key)).await;
+        let (key, road) = (self.key(place).await?, self.road(place)?);
+        let removing = steward::remove((place, endpoint), (&key, &*road));
+        let removed = time::timeout(REMOVE_LIMIT, removing).await;
         removed
             .map_err(|_elapsed| slow())?
             .map_err(|refused| fault(&refused))

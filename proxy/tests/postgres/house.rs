@@ -379,6 +379,7 @@ impl Rooms {
                     dbname: "orders".to_owned(),
                     server,
                     admin: None,
+                    jump: None,
                 }),
                 logins: [Login::parse("app").unwrap()].into(),
                 labels: [].into(),

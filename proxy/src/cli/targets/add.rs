@@ -115,6 +115,9 @@ pub(crate) struct AddPg {
     /// The role as which tidegate makes a role for each grant there, instead of logging in as --role
     #[arg(long, value_name = "ROLE")]
     admin_role: Option<Login>,
+    /// The SSH target in front of it, through which it is reached
+    #[arg(long, alias = "via", value_name = "[LOGIN+]TARGET")]
+    jump: Option<Before>,
     /// The SHA-256 of its certificate, instead of reading it
     #[arg(long, value_name = "HEX")]
     server_cert_sha256: Option<String>,
@@ -303,12 +306,16 @@ async fn looked_at(
 }
 
 /// The certificate that the server shows to the bastion, which says so.
-async fn seen_certificate(context: &Context, addr: &HostPort) -> Result<ServerPin, Failure> {
+async fn seen_certificate(
+    context: &Context,
+    addr: &HostPort,
+    jump: Option<&Jump>,
+) -> Result<ServerPin, Failure> {
     let found = probe(
         context,
         Protocol::Postgres,
         addr,
-        (None, Algorithms::Modern),
+        (jump, Algorithms::Modern),
     )
     .await?;
     let Probed::Postgres {
@@ -326,6 +333,10 @@ async fn seen_certificate(context: &Context, addr: &HostPort) -> Result<ServerPi
 
 pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
     let addr = args.common.addr;
+    let jump = match args.jump {
+        Some(before) => Some(jump(context, before).await?),
+        None => None,
+    };
     let server = match (args.server_ca, args.server_cert_sha256) {
         (Some(path), _) => {
             let pem = std::fs::read_to_string(&path)
@@ -338,7 +349,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
         (None, Some(sha256)) => ServerPin::Certificate {
             sha256: sha256.to_ascii_lowercase(),
         },
-        (None, None) => seen_certificate(context, &addr).await?,
+        (None, None) => seen_certificate(context, &addr, jump.as_ref()).await?,
     };
     let roles: BTreeSet<Login> = args.role.into_iter().collect();
     let order = TargetOrder {
@@ -348,6 +359,7 @@ pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
             dbname: args.dbname.clone(),
             server,
             admin: args.admin_role.clone(),
+            jump,
         }),
         logins: roles.clone(),
         labels: args.common.label,
