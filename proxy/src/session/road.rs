@@ -29,7 +29,7 @@ pub trait Road: fmt::Debug + Send + Sync + 'static {
     fn go(&self) -> Going<'_>;
 }
 
-/// A connection beside a session's own. What was written is delivered when it is dropped.
+/// A connection beside a session's own. When it is dropped, what a socket already has is delivered.
 #[derive(Debug)]
 pub struct Branch {
     io: Severable,
