@@ -214,6 +214,7 @@ pub(crate) fn terms(protocol: Protocol, capabilities: Capabilities) -> Terms {
         source: "127.0.0.1".parse().unwrap(),
         target: Arc::new(target),
         login: Login::parse("deploy").unwrap(),
+        database: None,
         via: Vec::new(),
         protocol,
         grant: GrantId::new(at(NOW), [4; 10]),

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use policies::{Permit, SessionId, Target, TargetName};
+use policies::{Permit, SessionId, Target, TargetName, Terms};
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::HashAlg;
 use zeroize::Zeroizing;
@@ -165,6 +165,24 @@ impl Authority {
         Ok(Pass {
             expires_at: terms.until,
             terms,
+            session,
+            serial: None,
+            key: secret.pass_key(),
+        })
+    }
+
+    /// The same for a look at a database after a session there was cut. No permit is spent: nobody gets
+    /// in by it.
+    pub fn standing_halt(
+        &self,
+        terms: &Terms,
+        session: SessionId,
+        sealed: &str,
+    ) -> Result<Pass, VaultError> {
+        let secret = self.open_secret(&terms.target.name, sealed)?;
+        Ok(Pass {
+            expires_at: terms.until,
+            terms: terms.clone(),
             session,
             serial: None,
             key: secret.pass_key(),

@@ -107,7 +107,8 @@ pub enum Happening {
         /// How many connections are left.
         left: u16,
     },
-    /// Somebody proved that they hold a one-time secret that lets nobody in.
+    /// Somebody proved that they hold a one-time secret that lets nobody in, or did not prove it of one
+    /// that would: the code tells which.
     OneTimeRefused {
         /// Its name.
         secret: SecretId,

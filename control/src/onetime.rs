@@ -60,8 +60,10 @@ impl SecretText {
     pub fn draw() -> Result<Self, EntropyError> {
         let bytes = Zeroizing::new(entropy::bytes::<TEXT_LENGTH>()?);
         let letter = |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied();
-        let letters = bytes.iter().filter_map(letter).map(char::from);
-        Ok(Self(Zeroizing::new(letters.collect())))
+        // As large as it gets from the beginning: what it grew out of would be left in memory.
+        let mut text = Zeroizing::new(String::with_capacity(TEXT_LENGTH));
+        text.extend(bytes.iter().filter_map(letter).map(char::from));
+        Ok(Self(text))
     }
 
     /// The text.

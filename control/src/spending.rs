@@ -78,6 +78,15 @@ impl Spent {
             .saturating_add(amount)
     }
 
+    /// Adds to the measure of a limit, unless that would be more than it.
+    pub fn take(&self, limit: &Limit, amount: u64) -> bool {
+        let total = &self.counter(limit.measure).total;
+        let room = |total: u64| total.checked_add(amount).filter(|sum| *sum <= limit.most);
+        total
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+            .is_ok()
+    }
+
     /// How much of one measure was spent.
     pub fn total(&self, measure: Measure) -> u64 {
         self.counter(measure).total.load(Ordering::Relaxed)
@@ -100,12 +109,21 @@ impl Spent {
         (tenths > before && counter.tenths.fetch_max(tenths, Ordering::Relaxed) < tenths)
             .then_some(tenths)
     }
+
+    /// Whether nobody has written down that more was wanted than a limit has, and as how many tenths it is.
+    pub fn refused(&self, limit: &Limit) -> Option<u64> {
+        let tenths = &self.counter(limit.measure).tenths;
+        (tenths.fetch_max(BEYOND, Ordering::Relaxed) < BEYOND).then_some(BEYOND)
+    }
 }
 
-/// How many tenths of a limit an amount is: 11 for anything beyond it.
+/// As how many tenths anything beyond a limit counts.
+const BEYOND: u64 = 11;
+
+/// How many tenths of a limit an amount is.
 fn tenths(amount: u64, most: u64) -> u64 {
     if amount > most {
-        return 11;
+        return BEYOND;
     }
     amount
         .saturating_mul(10)

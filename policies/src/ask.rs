@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Credential, Login, PrincipalName, TargetName};
+use crate::{Credential, DatabaseName, Login, PrincipalName, TargetName};
 
 /// The question that `decide` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Ask {
     pub target: TargetName,
     /// As whom.
     pub login: Login,
+    /// Into which database of a PostgreSQL target; none means the one that it stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseName>,
     /// How they speak. A target of another protocol is as good as none.
     pub protocol: Protocol,
 }

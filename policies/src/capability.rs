@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FileDeed, SqlStatement};
+use crate::{DatabaseName, FileDeed, SqlStatement};
 
 /// One kind of thing that a permit may allow. The name is that of the Cedar action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +40,11 @@ pub type Capabilities = BTreeSet<Capability>;
 pub enum Deed {
     /// Begin a session.
     Connect,
+    /// Begin it in another database than the one that the target stands for.
+    OtherDatabase {
+        /// Which.
+        database: DatabaseName,
+    },
     /// Start a shell.
     Shell,
     /// Run this command. It is what the client sent; bytes that are not UTF-8 are replaced, for the

@@ -15,8 +15,9 @@ use crate::file::FileRules;
 use crate::usage::Usage;
 use crate::verdict::Scene;
 use crate::{
-    Ask, Capability, Carrier, Deed, Denial, Facts, FileAccess, Grant, Login, Permit, PolicySet,
-    Principal, PrincipalName, Protocol, Request, Scrutiny, SqlKind, Target, TargetName, Terms,
+    Ask, Capability, Carrier, DatabaseName, Deed, Denial, Endpoint, Facts, FileAccess, Grant,
+    Login, Permit, PolicySet, Principal, PrincipalName, Protocol, Request, Scrutiny, SqlKind,
+    Target, TargetName, Terms,
 };
 
 /// Whether this ask is allowed at this instant. The only maker of [`Permit`].
@@ -45,12 +46,17 @@ pub fn decide(
     };
     let usage = Usage::build(&scene, principal, target, grant)?;
     usage.allow(&Deed::Connect)?;
+    let database = other_database(ask, target);
+    if let Some(database) = &database {
+        usage.allow_database(database)?;
+    }
     Ok(Permit::new(Terms {
         principal: ask.principal.clone(),
         credential: ask.credential.clone(),
         source: ask.source,
         target: Arc::clone(target),
         login: ask.login.clone(),
+        database,
         via,
         protocol: ask.protocol,
         grant: grant.id,
@@ -58,6 +64,17 @@ pub fn decide(
         capabilities: usage.capabilities(ask.protocol)?,
         obligations: usage.obligations(ask.protocol)?,
     }))
+}
+
+/// The database that is asked for, where it is another than the target's own.
+fn other_database(ask: &Ask, target: &Target) -> Option<DatabaseName> {
+    let Endpoint::Postgres(endpoint) = &target.endpoint else {
+        return None;
+    };
+    let asked = ask.database.as_ref();
+    asked
+        .filter(|asked| asked.as_str() != endpoint.dbname)
+        .cloned()
 }
 
 /// Whether this deed is allowed in a session on these terms, as things stand at this instant.
@@ -76,6 +93,9 @@ pub fn may(
     now: Timestamp,
 ) -> Result<(), Denial> {
     let usage = usage(policies, facts, terms, now)?;
+    if let (Deed::Connect, Some(database)) = (deed, &terms.database) {
+        usage.allow_database(database)?;
+    }
     let bound = touches_files(deed) && usage.binds_files();
     let carried = if bound { None } else { carrier(deed) };
     let deed = carried.as_ref().unwrap_or(deed);
@@ -230,7 +250,7 @@ pub(crate) const NOT_IN_TERMS: &str = "This grant does not include it.";
 /// What a permit must name for this deed.
 fn needs(deed: &Deed) -> &'static [Capability] {
     match deed {
-        Deed::Connect => &[],
+        Deed::Connect | Deed::OtherDatabase { .. } => &[],
         Deed::Shell => &[Capability::Shell],
         // Where no policy is about files nobody asks about each, so it takes both.
         Deed::Subsystem { name } if name == "sftp" => {

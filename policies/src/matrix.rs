@@ -241,6 +241,7 @@ impl View<'_> {
             source: self.source,
             target: request.target.clone(),
             login: request.login.clone(),
+            database: None,
             protocol,
         };
         let facts = Facts {

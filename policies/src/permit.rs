@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Capabilities, Credential, Facts, GrantId, Hop, Login, PrincipalName, Protocol, Target, Wayless,
+    Capabilities, Credential, DatabaseName, Endpoint, Facts, GrantId, Hop, Login, PrincipalName,
+    Protocol, Target, Wayless,
 };
 
 /// A yes to be spent on one session.
@@ -48,6 +49,9 @@ pub struct Terms {
     pub target: Arc<Target>,
     /// As whom.
     pub login: Login,
+    /// Into which database, where it is another than the one that the target stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseName>,
     /// Through which other targets, the one that tidegate dials first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub via: Vec<Hop>,
@@ -64,6 +68,15 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// The database that the session is in; none where there are none.
+    pub fn dbname(&self) -> Option<&str> {
+        match (&self.database, &self.target.endpoint) {
+            (Some(other), Endpoint::Postgres(_)) => Some(other.as_str()),
+            (None, Endpoint::Postgres(endpoint)) => Some(&endpoint.dbname),
+            (_, Endpoint::Ssh(_)) => None,
+        }
+    }
+
     /// Whether the targets on the way are what they were, and may be gone through.
     ///
     /// # Errors

@@ -197,13 +197,14 @@ mod tests {
                 grant: GrantId::new(at, [7; 10]),
                 target: TargetName::parse("orders").unwrap(),
                 endpoint: Endpoint::Postgres(PostgresEndpoint {
-                    addr: "db:5432".parse().unwrap(),
-                    dbname: "orders".to_owned(),
-                    server: crate::ServerPin::Certificate {
-                        sha256: String::new(),
-                    },
                     admin: Some(admin.clone()),
-                    jump: None,
+                    ..PostgresEndpoint::new(
+                        "db:5432".parse().unwrap(),
+                        "orders",
+                        crate::ServerPin::Certificate {
+                            sha256: String::new(),
+                        },
+                    )
                 }),
                 admin,
                 group: Login::parse("app_ro").unwrap(),

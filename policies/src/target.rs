@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupName, Keeper, Login, Protocol, TargetName};
+use crate::{GroupName, Keeper, Login, PostgresHost, Protocol, SessionAttrs, TargetName};
 
 /// A machine or database behind tidegate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,9 +28,20 @@ pub struct Target {
 }
 
 impl Target {
-    /// Where it listens.
+    /// Where it listens; the first of its hosts, where it has several.
     pub fn addr(&self) -> &HostPort {
         self.endpoint.addr()
+    }
+
+    /// Everywhere it listens, in the order in which that is tried.
+    pub fn addrs(&self) -> Vec<HostPort> {
+        match &self.endpoint {
+            Endpoint::Ssh(ssh) => vec![ssh.addr.clone()],
+            Endpoint::Postgres(postgres) => {
+                let hosts = postgres.hosts();
+                hosts.into_iter().map(|host| host.addr).collect()
+            }
+        }
     }
 
     /// The target in front of it, if there is one.
@@ -50,7 +61,7 @@ impl Target {
     pub fn entry(&self) -> Entry {
         match &self.endpoint {
             Endpoint::Ssh(ssh) => ssh.entry,
-            Endpoint::Postgres(_) => Entry::Certificate,
+            Endpoint::Postgres(postgres) => postgres.entry,
         }
     }
 
@@ -131,7 +142,7 @@ pub struct SshEndpoint {
     pub keeper: Option<Keeper>,
 }
 
-/// How an SSH target is entered.
+/// How a target is entered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
@@ -245,6 +256,15 @@ pub struct PostgresEndpoint {
     pub dbname: String,
     /// How it proves itself.
     pub server: ServerPin,
+    /// Further servers of the same database, tried after the first in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<PostgresHost>,
+    /// Which of them a session may have.
+    #[serde(default, skip_serializing_if = "SessionAttrs::is_any")]
+    pub session: SessionAttrs,
+    /// How it is entered: with a certificate, or a password by SCRAM.
+    #[serde(default, skip_serializing_if = "Entry::is_certificate")]
+    pub entry: Entry,
     /// The role as which tidegate makes a role for each grant there. Without, sessions have the role
     /// that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

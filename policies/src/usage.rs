@@ -9,9 +9,9 @@ use crate::held::Seconds;
 use crate::slice::Slice;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, datetime, pair, session};
 use crate::{
-    Capabilities, Capability, Carrier, Deed, Denial, Extent, FileAccess, FileDeed, Grant,
-    InputRecording, Obligations, Part, PolicySet, Principal, Protocol, SqlKind, SqlStatement,
-    Target, file, statement,
+    Capabilities, Capability, Carrier, DatabaseName, Deed, Denial, Extent, FileAccess, FileDeed,
+    Grant, InputRecording, Obligations, Part, PolicySet, Principal, Protocol, SqlKind,
+    SqlStatement, Target, file, statement,
 };
 
 /// Everything that stays the same between the questions about one grant.
@@ -64,6 +64,22 @@ impl<'a> Usage<'a> {
         steps(deed)
             .into_iter()
             .try_for_each(|(action, details)| accept(self.ask(Reading::Written, action, details)))
+    }
+
+    /// Whether a session may be in another database than the one that its target stands for.
+    pub(crate) fn allow_database(&self, database: &DatabaseName) -> Result<(), Denial> {
+        let details = database_details(database);
+        match self.ask(Reading::Written, "otherDatabase", details) {
+            Verdict::Silent => Err(Denial::Forbidden {
+                policy: String::new(),
+                reason: format!(
+                    "`{database}` is another database than the one this target stands for, and no policy lets you into it."
+                ),
+            }),
+            said @ (Verdict::Permitted(_) | Verdict::Forbidden { .. } | Verdict::Failed) => {
+                accept(said)
+            }
+        }
     }
 
     /// Whether a statement is allowed with these people behind it.
@@ -289,6 +305,7 @@ impl<'a> Usage<'a> {
 fn steps(deed: &Deed) -> Vec<(&'static str, Pairs)> {
     match deed {
         Deed::Connect => vec![("connect", Vec::new())],
+        Deed::OtherDatabase { database } => vec![("otherDatabase", database_details(database))],
         Deed::Shell => vec![("shell", Vec::new())],
         Deed::Exec { command } => vec![("exec", command_details(command))],
         Deed::Subsystem { name } if name == "sftp" => {
@@ -326,6 +343,11 @@ fn command_details(command: &str) -> Pairs {
         "command",
         RestrictedExpression::new_string(command.to_owned()),
     )]
+}
+
+fn database_details(database: &DatabaseName) -> Pairs {
+    let name = RestrictedExpression::new_string(database.to_string());
+    vec![pair("database", name)]
 }
 
 fn path_details(path: &str) -> Pairs {

@@ -41,6 +41,7 @@ pub mod server;
 pub mod session;
 mod sever;
 pub mod ssh;
+pub mod target;
 
 use std::fmt;
 

@@ -16,6 +16,7 @@ mod gate;
 mod greeting;
 mod halt;
 mod hints;
+mod hosts;
 mod password;
 mod pipeline;
 pub mod probe;
@@ -33,40 +34,47 @@ mod tls;
 mod wire;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use std::{fmt, io};
 
 use ca::{Pass, ServerIdentity};
-use policies::words::Shown as _;
-use policies::words::postgres::Complaint;
-use policies::{Endpoint, Login, PostgresEndpoint};
+use policies::words;
+use policies::{Endpoint, Login, PostgresEndpoint, PostgresHost};
+use recorder::Frame;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tokio_rustls::client::TlsStream;
+use tracing::info;
 
 use crate::listener::Offence;
 use crate::session::LOGIN_LIMIT;
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
-    Closed, ConnectError, Connected, Front, Identified, Identify, Protocol, Refused,
+    Closed, ConnectError, Connected, Identified, Identify, Protocol, Refused,
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
+use crate::session::way::Dialled;
 use ahead::Ahead;
 use back::{BackendKey, Greeting, LoginError};
 use cancel::{Cancels, Issued, Stopper};
 use front::Door;
 use gate::Gate;
 use greeting::Wanted;
+use hosts::{Caller, Entered};
 use relay::Relay;
 use statement::Known;
-use tls::{Shown, Trust, Visitors};
+use tls::{Shown, Visitors};
 use wire::message;
 
 pub(crate) use aim::wildcard;
 pub use front::PostgresFront;
 pub use halt::PostgresHalt;
 pub use tls::AnchorError;
+
+/// How long the hosts of a target may take together, where there are several.
+const SEARCH_LIMIT: Duration = Duration::from_secs(30);
 
 /// PostgreSQL, as the spine knows it.
 pub struct Postgres {
@@ -202,35 +210,23 @@ impl Protocol for Postgres {
     async fn connect(
         &self,
         front: &mut PostgresFront,
-        io: Severable,
+        dialled: Dialled,
         pass: Pass,
         scope: &Scope,
     ) -> Result<Connected<Self>, ConnectError> {
-        let Endpoint::Postgres(PostgresEndpoint {
-            addr,
-            dbname,
-            server,
-            admin: _,
-            jump: _,
-        }) = &pass.terms.target.endpoint
-        else {
+        let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
             return Err(ConnectError::Violation("it is no database".to_owned()));
         };
-        if let Some(database) = front.database.take().filter(|database| database != dbname) {
-            front
-                .refuse(&Complaint::OtherDatabase { database }.words())
-                .await;
-            return Err(ConnectError::Refused(
-                "another database was asked for".to_owned(),
-            ));
-        }
-        let impostor = |odd: rustls::Error| ConnectError::Impostor(odd.to_string());
-        let trust = Trust::new(server, &addr.host, Some(&pass.key)).map_err(impostor)?;
         let account = pass.terms.account();
-        let (tls, greeting) = match enter(front, io, &trust, &account, dbname).await {
+        let entered = enter(front, dialled, (endpoint, &account), &pass).await;
+        let Entered {
+            tls,
+            greeting,
+            host,
+        } = match entered {
             Ok(entered) => entered,
             Err(refused) => {
-                if let Some(said) = refused.said {
+                if let Some(said) = refused.said.filter(|_said| tells(&pass, &refused.error)) {
                     let target = &pass.terms.target.name;
                     let told = say::shut_out(said, target.as_str(), account.as_str());
                     front.pass_on(&told).await;
@@ -238,10 +234,10 @@ impl Protocol for Postgres {
                 return Err(refused.error);
             }
         };
+        write_down(scope, endpoint, &host)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
-            host: addr.host.clone(),
+            host,
             road: Arc::clone(scope.road()),
-            pin: server.clone(),
             key,
         });
         let issue = |stopper: &Stopper| {
@@ -285,24 +281,61 @@ impl Protocol for Postgres {
     }
 }
 
+/// Whether the client is told in the server's words: not where those are about a password that is not its
+/// own.
+fn tells(pass: &Pass, refused: &ConnectError) -> bool {
+    let about_proof = matches!(refused, ConnectError::Refused(said) if said.starts_with("28"));
+    pass.terms.target.entry().is_certificate() || !about_proof
+}
+
+/// Writes down which database and host it is, where there is a choice.
+fn write_down(
+    scope: &Scope,
+    endpoint: &PostgresEndpoint,
+    host: &PostgresHost,
+) -> Result<(), ConnectError> {
+    if let Some(database) = &scope.terms().database {
+        info!(%database, "target.database");
+        let text = words::target::other_database(database);
+        let note = Frame::Note {
+            code: "database",
+            text: &text,
+        };
+        scope.record(&note).map_err(ConnectError::Recorder)?;
+    }
+    if endpoint.others.is_empty() {
+        return Ok(());
+    }
+    info!(host = %host.addr, "target.chosen");
+    let text = words::target::host_chosen(&host.addr, endpoint.wanted());
+    let note = Frame::Note {
+        code: "host",
+        text: &text,
+    };
+    scope.record(&note).map_err(ConnectError::Recorder)
+}
+
 /// Logs in at the target, for as long as that may take and the client stays.
 async fn enter(
     front: &mut PostgresFront,
-    io: Severable,
-    trust: &Trust,
-    login: &Login,
-    dbname: &str,
-) -> Result<(TlsStream<Ahead>, Greeting), LoginError> {
-    let parameters = &front.startup.parameters;
-    let entering = async {
-        let mut tls = back::secure(Ahead::new(io), trust).await?;
-        let greeting = back::login(&mut tls, login.as_str(), dbname, parameters).await?;
-        back::ask_to_look(&mut tls, &greeting).await?;
-        Ok((tls, greeting))
+    dialled: Dialled,
+    (endpoint, account): (&PostgresEndpoint, &Login),
+    pass: &Pass,
+) -> Result<Entered, LoginError> {
+    let caller = Caller {
+        account,
+        key: &pass.key,
+        dbname: pass.terms.dbname().unwrap_or(&endpoint.dbname),
+        parameters: &front.startup.parameters,
     };
+    let limit = match endpoint.others.as_slice() {
+        [] => LOGIN_LIMIT,
+        _several => SEARCH_LIMIT,
+    };
+    let entering = hosts::enter(endpoint, dialled, caller);
     select! {
         biased;
-        entered = time::timeout(LOGIN_LIMIT, entering) => entered.unwrap_or_else(|_elapsed| {
+        entered = time::timeout(limit, entering) => entered.unwrap_or_else(|_elapsed| {
             Err(ConnectError::Io(io::ErrorKind::TimedOut.into()).into())
         }),
         () = front.up.until_gone(&mut front.tls) => Err(ConnectError::ClientGone.into()),

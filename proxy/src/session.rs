@@ -33,7 +33,6 @@ use incoming::Incoming;
 use protocol::{Connected, Front, Halt, Halted, Identified, Protocol, Refused};
 use scope::Scope;
 use severable::Severer;
-use way::Dialled;
 
 /// How long a client may take to say who it is, from accept to the end of authentication.
 ///
@@ -157,10 +156,10 @@ async fn live<P: Protocol>(
 
     let mut halt = None;
     let work = async {
-        let Dialled { io, source } = bastion.dial(session, scope.terms(), &sides.target).await?;
+        let dialled = bastion.dial(session, scope.terms(), &sides.target).await?;
         bastion.equip(scope.terms()).await?;
-        let pass = bastion.issue(session, permit, source).await?;
-        let connected = protocol.connect(front, io, pass, &scope).await?;
+        let pass = bastion.issue(session, permit, dialled.source).await?;
+        let connected = protocol.connect(front, dialled, pass, &scope).await?;
         let Connected { back, halt: stop } = connected;
         halt = Some(stop);
         Ok(protocol.relay(front, back, &scope).await)

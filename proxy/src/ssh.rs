@@ -23,6 +23,7 @@ use crate::session::protocol::{
 };
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
+use crate::session::way::Dialled;
 
 pub mod address;
 pub mod agent;
@@ -237,6 +238,7 @@ impl Protocol for Ssh {
                     source: newcomer.source().ip().to_canonical(),
                     target,
                     login,
+                    database: None,
                     protocol: Spoken::Ssh,
                 };
                 Ok(Identified {
@@ -261,12 +263,12 @@ impl Protocol for Ssh {
     async fn connect(
         &self,
         front: &mut Visitor,
-        io: Severable,
+        dialled: Dialled,
         pass: Pass,
         scope: &Scope,
     ) -> Result<Connected<Self>, ConnectError> {
         let now = scope.clock().now();
-        let connecting = Back::connect(io, pass, &front.flow, now);
+        let connecting = Back::connect(dialled.io, pass, &front.flow, now);
         let connected = front
             .gone
             .run_until_cancelled(time::timeout(LOGIN_LIMIT, connecting))

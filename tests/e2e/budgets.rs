@@ -236,3 +236,86 @@ async fn statements_and_bytes_have_budgets_too() {
     assert!(bytes <= 101_000, "{bytes}");
     assert_eq!(came_to(&two.query("select 1").await.unwrap()).1, "53400");
 }
+
+#[tokio::test]
+async fn the_largest_row_is_counted_before_any_of_it_passes() {
+    let world = world(
+        "@id(\"small\") @reason(\"100000 bytes.\") forbid (principal, action == Jit::Action::\"spend\", \
+         resource) when { context.bytes > 100000 };",
+    );
+    let mut client = client(&world).await;
+    let answers = client.query("select repeat('x', 50000000)").await.unwrap();
+    assert_eq!(came_to(&answers), (0, "53400".to_owned()));
+    assert!(kinds(&answers).ends_with("EZ"), "{}", kinds(&answers));
+    assert_eq!(came_to(&client.query("select 1").await.unwrap()).1, "53400");
+}
+
+#[tokio::test]
+async fn errors_carry_nothing_beyond_the_budget() {
+    let world = world(
+        "@id(\"small\") @reason(\"20000 bytes.\") forbid (principal, action == Jit::Action::\"spend\", \
+         resource) when { context.bytes > 20000 };",
+    );
+    let mut client = client(&world).await;
+    let telling = query("select repeat('secret', 300)::int").repeat(100);
+    client.send(&telling).await.unwrap();
+    let mut told = 0_usize;
+    for _query in 0..100 {
+        let answers = client.until_ready().await.unwrap();
+        assert_eq!(kinds(&answers), "EZ");
+        told = told.saturating_add(answers.iter().map(|one| one.body.len()).sum::<usize>());
+        // What it says in the place of an error is short.
+    }
+    assert!(told < 20_000 + 100 * 400, "{told}");
+    let last = came_to(&client.query("select 1").await.unwrap());
+    assert_eq!(last, (0, "53400".to_owned()));
+}
+
+#[tokio::test]
+async fn a_refused_statement_cuts_nothing_that_was_permitted_before_it() {
+    let world = world(
+        "@id(\"few\") @reason(\"Three statements.\") forbid (principal, action == Jit::Action::\"spend\", \
+         resource) when { context.statements > 3 };",
+    );
+    let mut client = client(&world).await;
+    let some = query("select g from generate_series(1, 3000) g");
+    client.send(&some.repeat(5)).await.unwrap();
+    let mut came = Vec::new();
+    for _query in 0..5 {
+        came.push(came_to(&client.until_ready().await.unwrap()));
+    }
+    let (whole, none) = ((3000, String::new()), (0, "53400".to_owned()));
+    assert_eq!(
+        came,
+        [whole.clone(), whole.clone(), whole, none.clone(), none]
+    );
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_answer_that_is_cut_off_hears_of_it() {
+    let world = world(
+        "@id(\"small\") @reason(\"2000 bytes.\") forbid (principal, action == Jit::Action::\"spend\", \
+         resource) when { context.bytes > 2000 };",
+    );
+    let mut client = client(&world).await;
+    let columns: Vec<_> = (0..100).map(|n| format!("{n} as column_{n}")).collect();
+    let wide = format!("select {}", columns.join(", "));
+    let flush = message(b'H', b"");
+    let insert = [
+        parse("", "insert into orders values (7002, 'undone')"),
+        bind("", ""),
+        execute("", 0),
+    ]
+    .concat();
+    let described = [parse("wide", &wide), message(b'D', b"Swide\0"), flush].concat();
+    client.send(&[insert, described].concat()).await.unwrap();
+    let told = client.next().await.unwrap();
+    assert_eq!((told.kind, state(&told).as_str()), (b'E', "53400"));
+    client.send(&sync()).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "Z");
+    // The client was told that its batch failed, and so it did.
+    assert_eq!(
+        world.sql("select count(*) from orders where id = 7002"),
+        "0"
+    );
+}

@@ -132,6 +132,13 @@ fn a_wrong_password_and_an_unknown_one_are_told_the_same() {
     assert_eq!(err(&ran), wrong_text);
     let odd = format!("{before}:{role}%2Banything:{}@{after}", "0".repeat(32));
     assert_eq!(err(&psql(&world, &odd, "select 1")), wrong_text);
+    // The one that was wrong for a password that there is can be looked for.
+    until("it is in the ledger", || {
+        let audit = world.carol().json(&["audit", "ls"]).ok()?.to_string();
+        let told = audit.matches("one_time_refused").count();
+        assert!(told < 2, "{audit}");
+        (told == 1).then_some(())
+    });
     let ran = psql(&world, &url, "select 7");
     assert_eq!(out(&ran), "7\n", "it has not been used: {}", err(&ran));
 }

@@ -217,6 +217,21 @@ async fn protocol_3_2_has_long_cancel_keys_that_work() {
 }
 
 #[tokio::test]
+async fn a_session_knows_its_own_notifications_by_the_process_id_of_its_key() {
+    let world = world();
+    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let (mut client, answers) = PgClient::login(addr, &tls, "app", "orders").await.unwrap();
+    let key = answers.iter().find(|said| said.kind == b'K');
+    let pid = &key.expect("a key").body[..4];
+    let said = client.query("listen news; notify news").await.unwrap();
+    let heard = said.iter().find(|said| said.kind == b'A');
+    assert_eq!(&heard.expect("it hears itself").body[..4], pid);
+    let told = client.query("select pg_backend_pid()").await.unwrap();
+    let own = i32::from_be_bytes(pid.try_into().unwrap()).to_string();
+    assert!(text(&told[1]).ends_with(&own), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_newer_protocol_is_negotiated_down() {
     let world = world();
     let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));

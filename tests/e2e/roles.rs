@@ -213,6 +213,26 @@ fn what_a_role_leaves_behind_is_its_groups_and_nothing_else_stays() {
     assert!(said.contains("halt the server process is gone"), "{said}");
 }
 
+/// A function of a grant would run with its group's rights for everybody, for ever.
+#[test]
+fn no_function_of_a_grant_runs_with_its_groups_rights_afterwards() {
+    let world = world();
+    world.sql("grant create on schema public to app");
+    let grant = world.grant_pg("10m");
+    let ran = world.psql(
+        "create function \"Way ) in\"(\"x y\" int, text[]) returns bigint security definer language sql \
+         as 'select count(*) from orders'; \
+         create procedure door() security definer language sql as 'delete from orders'; \
+         select \"Way ) in\"(1, '{}')",
+    );
+    assert_eq!(out(&ran), "CREATE FUNCTION\nCREATE PROCEDURE\n1000\n");
+    world.revoke(&grant);
+    world.no_own_roles();
+    let left =
+        "select count(*), bool_or(prosecdef) from pg_proc where proname in ('Way ) in', 'door')";
+    assert_eq!(world.sql(left), "2|f");
+}
+
 /// Kills the server while it waits for a lock on `table`, begun by `act`, and starts it again.
 fn crash_at(world: &mut World, table: &str, act: impl FnOnce(&World)) {
     {

@@ -56,7 +56,8 @@ impl AccountHost {
         let config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {key}\nPidFile none\n\
              TrustedUserCAKeys {at}/user_ca.pub\nAuthenticationMethods publickey\nAuthorizedKeysFile none\n\
-             PermitRootLogin forced-commands-only\nUsePAM no\nStrictModes no\nLogLevel VERBOSE\n"
+             PermitRootLogin forced-commands-only\nUsePAM no\nStrictModes no\nSetEnv SHLVL=1\n\
+             LogLevel VERBOSE\n"
         );
         write("sshd_config", &config);
         let mut sshd = Command::new("unshare");

@@ -19,6 +19,7 @@ pub mod backstage;
 pub mod binary;
 pub mod compare;
 pub mod crowd;
+pub mod direct;
 pub mod extra;
 pub mod figures;
 pub mod footprint;
@@ -31,6 +32,7 @@ pub mod pgbouncer;
 pub mod route;
 pub mod ssh;
 pub mod sshpeer;
+pub mod standby;
 pub mod wait;
 mod world;
 

@@ -8,6 +8,7 @@ use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
 use policies::words::broker::Invalid;
 use policies::words::cli::doctor as words;
+use policies::words::target::{host_changed, partly_down};
 use policies::{Endpoint, Entry, HostKeyPin, Login, Office, ServerPin, Target, TargetName};
 
 use crate::api::caller::Known;
@@ -273,20 +274,33 @@ pub(crate) async fn test(
 pub(crate) async fn tested(house: &House, target: &Target) -> Check {
     let name = target.name.as_str();
     let probe = &house.parts.probe;
-    let looking = probe.look(
-        target.protocol(),
-        target.addr(),
-        (target.jump(), target.algorithms()),
-    );
-    let finding = match looking.await {
-        Err(unseen) => words::target_down(name, &unseen.fact()),
-        Ok(probed) => match proves(&target.endpoint, &probed) {
-            Some(false) => words::target_changed(name),
-            // Where a CA has to be asked, whoever logs in asks it.
-            Some(true) | None => entered(house, target).await,
+    let (addrs, mut missing) = (target.addrs(), Vec::new());
+    for (number, addr) in addrs.iter().enumerate() {
+        let how = (target.jump(), target.algorithms());
+        match probe.look(target.protocol(), addr, how).await {
+            Err(unseen) => missing.push((addr.clone(), unseen.fact())),
+            Ok(probed) => match proves(&target.endpoint, number, &probed) {
+                Some(false) if addrs.len() == 1 => {
+                    return checks::view(words::target_changed(name));
+                }
+                Some(false) => missing.push((addr.clone(), host_changed().to_owned())),
+                // Where a CA has to be asked, whoever logs in asks it.
+                Some(true) | None => {}
+            },
+        }
+    }
+    checks::view(match missing.as_slice() {
+        [] => entered(house, target).await,
+        [(_, why)] if addrs.len() == 1 => words::target_down(name, why),
+        all if all.len() == addrs.len() => {
+            let all: Vec<String> = all.iter().map(|(at, why)| format!("{at}: {why}")).collect();
+            words::target_down(name, &all.join("; "))
+        }
+        some => match entered(house, target).await {
+            good if good.ok => partly_down(name, some),
+            worse => worse,
         },
-    };
-    checks::view(finding)
+    })
 }
 
 /// Whether a target lets us in as each of its logins.
@@ -331,8 +345,8 @@ fn entering_as(target: &Target) -> Vec<&Login> {
     }
 }
 
-/// Whether what was seen is what was pinned. Unknown where a CA has to be asked.
-fn proves(endpoint: &Endpoint, probed: &Probed) -> Option<bool> {
+/// Whether what was seen at this host is what was pinned. Unknown where a CA has to be asked.
+fn proves(endpoint: &Endpoint, host: usize, probed: &Probed) -> Option<bool> {
     match (endpoint, probed) {
         (Endpoint::Ssh(ssh), Probed::Ssh { host_keys }) => match &ssh.host_key {
             HostKeyPin::Keys { keys } => Some(
@@ -342,10 +356,12 @@ fn proves(endpoint: &Endpoint, probed: &Probed) -> Option<bool> {
             ),
             HostKeyPin::Authority { .. } => None,
         },
-        (Endpoint::Postgres(postgres), Probed::Postgres { sha256, .. }) => match &postgres.server {
-            ServerPin::Certificate { sha256: pinned } => Some(pinned == sha256),
-            ServerPin::Authority { .. } => None,
-        },
+        (Endpoint::Postgres(postgres), Probed::Postgres { sha256, .. }) => {
+            match &postgres.hosts().get(host)?.server {
+                ServerPin::Certificate { sha256: pinned } => Some(pinned == sha256),
+                ServerPin::Authority { .. } => None,
+            }
+        }
         _other_protocol => Some(false),
     }
 }
@@ -381,7 +397,7 @@ mod tests {
         let probed = Probed::Ssh {
             host_keys: vec![seen],
         };
-        assert_eq!(proves(&endpoint, &probed), Some(want));
+        assert_eq!(proves(&endpoint, 0, &probed), Some(want));
     }
 
     #[test]
@@ -408,6 +424,6 @@ mod tests {
             subject: String::new(),
             names: Vec::new(),
         };
-        assert_eq!(proves(&endpoint, &probed), Some(false));
+        assert_eq!(proves(&endpoint, 0, &probed), Some(false));
     }
 }

@@ -47,6 +47,14 @@ impl Broker {
         wish: &SecretWish,
     ) -> Result<(OneTimeSecret, SecretText), BrokerError> {
         self.healthy()?;
+        // Now too: nobody has thousands of hashes computed for nothing.
+        let object = wish.grant.to_string();
+        let deed = ("make a password", object.as_str());
+        self.change(caller, deed, |view| {
+            self.may_have(view, wish)?;
+            Ok((Vec::new(), ()))
+        })
+        .await?;
         let random = draw()?;
         let text = SecretText::draw().map_err(|_refused| BrokerError::Unavailable {
             part: Part::Authority,
@@ -59,13 +67,9 @@ impl Broker {
         let verifier = verifier.await.map_err(|_gone| BrokerError::Unavailable {
             part: Part::Authority,
         })?;
-        let object = wish.grant.to_string();
         let secret = self
-            .change(caller, ("make a password", &object), |view| {
-                let grant = self.own_grant(view, wish.grant)?;
-                within_limits(wish)?;
-                is_database(view, grant)?;
-                has_room(view, grant)?;
+            .change(caller, deed, |view| {
+                let grant = self.may_have(view, wish)?;
                 let by_itself = view.now.checked_add(wish.lifetime);
                 let by_itself = by_itself.unwrap_or(grant.expires_at);
                 let secret = OneTimeSecret {
@@ -103,6 +107,25 @@ impl Broker {
         let state = self.state();
         let record = state.secrets.get(&id)?;
         Some(record.secret.verifier.clone())
+    }
+
+    /// Writes down that somebody at `source` came with a wrong proof of a secret that is still good. Of
+    /// another there is nothing to tell: whoever has its name has nothing.
+    pub async fn misproven_onetime(&self, id: SecretId, source: IpAddr) {
+        let state = self.state();
+        let Some(record) = state.secrets.get(&id) else {
+            return;
+        };
+        if record.is_open(self.inner.clock.now()) {
+            self.write(Happening::OneTimeRefused {
+                secret: id,
+                grant: record.secret.grant,
+                principal: record.secret.principal.clone(),
+                source,
+                code: SecretSaying::Wrong.words().code.to_owned(),
+            })
+            .await;
+        }
     }
 
     /// Takes one connection off a secret of which somebody at `source` has proven that they hold it.
@@ -174,6 +197,15 @@ impl Broker {
             }
         }
         used.map(|(secret, _left)| secret)
+    }
+
+    /// The grant that the wish is for, where nothing is in its way.
+    fn may_have<'v>(&self, view: &View<'v>, wish: &SecretWish) -> Result<&'v Grant, BrokerError> {
+        let grant = self.own_grant(view, wish.grant)?;
+        within_limits(wish)?;
+        is_database(view, grant)?;
+        has_room(view, grant)?;
+        Ok(grant)
     }
 
     /// A grant of the caller's that is in force by the wall and by the uptime.

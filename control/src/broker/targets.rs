@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
+use policies::words::target::TargetFault;
 use policies::{
-    Entry, Filing, GrantId, Hop, Jump, Login, Office, Protocol, Reason, Request, RequestId,
-    SessionId, Target, TargetName, Wayless, is_a_grants, is_unix_name, may_request, may_see,
+    Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, Office, Protocol, Reason, Request,
+    RequestId, SessionId, Target, TargetName, Wayless, is_a_grants, is_unix_name, may_request,
+    may_see,
 };
 
 use super::alias::{aliases, untaken};
@@ -45,6 +47,26 @@ pub enum Access {
     },
     /// They may ask.
     Ask,
+}
+
+/// That a target can be as it is described.
+fn sound(target: &Target) -> Result<(), BrokerError> {
+    let refused = |fault| Err(BrokerError::Invalid(Invalid::Target(fault)));
+    if let Endpoint::Postgres(endpoint) = &target.endpoint {
+        if !endpoint.hosts_are_sound() {
+            return refused(TargetFault::Hosts);
+        }
+        if endpoint.chooses_behind() {
+            return refused(TargetFault::SeveralBehind);
+        }
+        if endpoint.entry == Entry::Key {
+            return refused(TargetFault::Key);
+        }
+        if endpoint.admin.is_some() && !endpoint.entry.is_certificate() {
+            return refused(TargetFault::StandingRoles);
+        }
+    }
+    askable(target)
 }
 
 /// That nobody can ask for the role that makes roles, or for one that is called like a grant's.
@@ -134,7 +156,7 @@ impl Broker {
     ) -> Result<Arc<Target>, BrokerError> {
         self.change(caller, ("add target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
-            askable(&target)?;
+            sound(&target)?;
             untaken(view, &target.name)?;
             reachable(view, &target)?;
             let added = Arc::new(target.clone());
@@ -161,7 +183,7 @@ impl Broker {
     ) -> Result<Arc<Target>, BrokerError> {
         self.change(caller, ("add target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
-            askable(&target)?;
+            sound(&target)?;
             untaken(view, &target.name)?;
             reachable(view, &target)?;
             let added = Change::TargetAdded {
@@ -226,7 +248,7 @@ impl Broker {
     ) -> Result<Vec<SessionId>, BrokerError> {
         self.change(caller, ("replace target", target.name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
-            askable(&target)?;
+            sound(&target)?;
             let before = known(view, &target.name)?;
             reachable(view, &target)?;
             let moved = before.endpoint != target.endpoint;

@@ -18,15 +18,13 @@ async fn world() -> World {
     let world = World::new().await;
     for name in ["orders", "bills"] {
         let mut target = target(name, "dev", &world.clock);
-        target.endpoint = Endpoint::Postgres(PostgresEndpoint {
-            addr: "127.0.0.1:5432".parse().unwrap(),
-            dbname: name.to_owned(),
-            server: ServerPin::Certificate {
+        target.endpoint = Endpoint::Postgres(PostgresEndpoint::new(
+            "127.0.0.1:5432".parse().unwrap(),
+            name,
+            ServerPin::Certificate {
                 sha256: "ab".repeat(32),
             },
-            admin: None,
-            jump: None,
-        });
+        ));
         let added = world.broker.add_target(&caller("root"), target).await;
         added.unwrap();
     }

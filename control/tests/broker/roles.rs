@@ -80,13 +80,14 @@ async fn logged(store: &MemoryStore, grant: GrantId) -> String {
 fn orders(world: &World) -> Target {
     Target {
         endpoint: Endpoint::Postgres(PostgresEndpoint {
-            addr: "127.0.0.1:5432".parse().unwrap(),
-            dbname: "orders".to_owned(),
-            server: ServerPin::Certificate {
-                sha256: "ab".repeat(32),
-            },
             admin: Some(Login::parse("tidegate_admin").unwrap()),
-            jump: None,
+            ..PostgresEndpoint::new(
+                "127.0.0.1:5432".parse().unwrap(),
+                "orders",
+                ServerPin::Certificate {
+                    sha256: "ab".repeat(32),
+                },
+            )
         }),
         ..target("orders", "dev", &world.clock)
     }

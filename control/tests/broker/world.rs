@@ -191,6 +191,7 @@ pub fn ask(who: &str, target: &str) -> Ask {
         source: source(),
         target: TargetName::parse(target).unwrap(),
         login: Login::parse("deploy").unwrap(),
+        database: None,
         protocol: Protocol::Ssh,
     }
 }

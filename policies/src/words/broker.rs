@@ -1,6 +1,7 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
 use crate::words::secret::SecretSaying;
+use crate::words::target::TargetFault;
 use crate::words::{Shown, Words};
 use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
 
@@ -150,6 +151,8 @@ pub enum Invalid {
     },
     /// A target is entered with a standing credential, and grants should have accounts there.
     StandingAccounts,
+    /// A PostgreSQL target cannot be as it was described.
+    Target(TargetFault),
     /// The policies hold mistakes.
     Policies {
         /// Each with file, line and advice, as it is to be printed.
@@ -207,6 +210,7 @@ impl Shown for Invalid {
             ),
             Self::NoUnixName { login } => return no_unix_name(login),
             Self::StandingAccounts => return standing_accounts(),
+            Self::Target(fault) => return fault.words(),
             Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
             Self::Wayless(wayless) => (
                 "TG526",

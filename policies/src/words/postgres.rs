@@ -37,11 +37,6 @@ pub enum Complaint {
         /// The target that the database names.
         database: String,
     },
-    /// It asked for another database of the same server.
-    OtherDatabase {
-        /// Which.
-        database: String,
-    },
     /// The target does not let us in.
     ShutOut {
         /// The target.
@@ -95,11 +90,6 @@ impl Shown for Complaint {
             Self::Replication => ("TG512", "replication is not allowed through tidegate".to_owned(), None),
             Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate ls pg".to_owned())),
             Self::TwoTargets { host, database } => two_targets(host, database),
-            Self::OtherDatabase { database } => (
-                "TG507",
-                format!("`{database}` is another database than the one this target stands for"),
-                Some("tidegate ls pg".to_owned()),
-            ),
             Self::ShutOut { target, login } => (
                 "TG513",
                 format!("the database server of `{target}` does not let tidegate in as `{login}`"),

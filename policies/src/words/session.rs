@@ -1,8 +1,8 @@
-//! Why a target could not be had, in words: `TG401` to `TG410`.
+//! Why a target could not be had, in words: `TG401` to `TG411`.
 
 use super::reach::Summary;
 use super::{Shown, Words};
-use crate::TargetName;
+use crate::{SessionAttrs, TargetName};
 
 /// Why a session that was allowed did not come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Unreachable {
     Nonsense,
     /// No certificate could be made.
     NoCertificate,
+    /// None of its hosts is such as sessions are for.
+    Unsuited(SessionAttrs),
     /// The database did not take the grant's own role.
     NoRole,
 }
@@ -102,6 +104,11 @@ impl Shown for Missed<'_> {
                 .hint(format!("tidegate target test {target}")),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))
                 .hint("tidegate doctor"),
+            Unreachable::Unsuited(wanted) => Words::new(
+                "TG411",
+                format!("`{target}` has no host for `{wanted}` sessions just now: nothing was run"),
+            )
+            .hint(format!("try again when it has failed over, or ask an administrator to run: tidegate target test {target}")),
             Unreachable::NoRole => Words::new(
                 "TG409",
                 format!("`{target}` did not take a role or account for this grant, so nobody was let in"),

@@ -123,15 +123,13 @@ pub(crate) fn ssh(text: &str, labels: &[(&str, &str)], owners: Option<&str>) -> 
 
 pub(crate) fn postgres(text: &str, labels: &[(&str, &str)], owners: Option<&str>) -> Target {
     Target {
-        endpoint: Endpoint::Postgres(PostgresEndpoint {
-            addr: "db.example:5432".parse().unwrap(),
-            dbname: text.to_owned(),
-            server: ServerPin::Certificate {
+        endpoint: Endpoint::Postgres(PostgresEndpoint::new(
+            "db.example:5432".parse().unwrap(),
+            text,
+            ServerPin::Certificate {
                 sha256: "ab".repeat(32),
             },
-            admin: None,
-            jump: None,
-        }),
+        )),
         logins: [login("app_ro"), login("app_rw")].into(),
         ..ssh(text, labels, owners)
     }
@@ -216,6 +214,7 @@ pub(crate) fn ask(who: &str, target: &str, as_whom: &str, protocol: Protocol) ->
         source: here(),
         target: target_name(target),
         login: login(as_whom),
+        database: None,
         protocol,
     }
 }

@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
-use policies::{Endpoint, HostKeyPin, Label, Login, Protocol, ServerPin, TargetName};
+use policies::words::target as words;
+use policies::{Endpoint, HostKeyPin, HostPort, Label, Login, Protocol, ServerPin, TargetName};
 use reqwest::Method;
 
 mod add;
+mod add_pg;
 mod given;
 
 use add::AddVerb;
@@ -180,16 +182,20 @@ fn place(endpoint: &Endpoint) -> (String, String) {
             (address, pinned)
         }
         Endpoint::Postgres(postgres) => {
-            let pinned = match &postgres.server {
+            let hosts = postgres.hosts();
+            let pinned = hosts.iter().map(|host| match &host.server {
                 ServerPin::Certificate { sha256 } => format!("certificate {sha256}"),
                 ServerPin::Authority { host, .. } => format!("CA, for {host}"),
-            };
-            let address = format!("{}/{}", postgres.addr, postgres.dbname);
+            });
+            let pinned: Vec<String> = pinned.collect();
+            let addrs: Vec<HostPort> = hosts.iter().map(|host| host.addr.clone()).collect();
+            let addrs = words::hosts(&addrs, postgres.session);
+            let address = format!("{addrs}/{}", postgres.dbname);
             let address = match &postgres.jump {
                 Some(jump) => format!("{address} through {jump}"),
                 None => address,
             };
-            (address, pinned)
+            (address, pinned.join(", "))
         }
     }
 }
@@ -254,7 +260,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
     match verb {
         TargetVerb::Add(verb) => match *verb {
             AddVerb::Ssh(args) => add::ssh(context, args).await,
-            AddVerb::Pg(args) => add::pg(context, args).await,
+            AddVerb::Pg(args) => add_pg::pg(context, args).await,
         },
         TargetVerb::Ls => {
             let list = listed(context).await?;
@@ -351,6 +357,11 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
                     format!("{lines}\n\n{more}")
                 }
             }
+        }
+        Endpoint::Postgres(postgres) if !postgres.entry.is_certificate() => {
+            let standing = cli::standing_lines(target.name.as_str(), postgres.entry);
+            let lines = words::password_lines(&postgres.dbname, &roles, FROM);
+            format!("{standing}\n\n{lines}")
         }
         Endpoint::Postgres(postgres) => cli::postgres_lines(&PostgresPlaces {
             target: target.name.as_str(),

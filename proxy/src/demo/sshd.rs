@@ -121,6 +121,8 @@ impl Sshd {
             ),
             None => String::new(),
         };
+        // Above the first level, bash does not read `~/.bashrc` for a command over SSH: what people have
+        // there takes its time, and writes where the output of the command goes.
         format!(
             "{extra}\n\
              ListenAddress 127.0.0.1\n\
@@ -138,6 +140,7 @@ impl Sshd {
              PrintMotd no\n\
              PrintLastLog no\n\
              AcceptEnv LANG LC_*\n\
+             SetEnv SHLVL=1\n\
              Subsystem sftp internal-sftp\n\
              MaxStartups 2000:1:4000\n\
              MaxSessions 100\n\

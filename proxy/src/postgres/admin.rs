@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ca::PassKey;
-use policies::{Login, PostgresEndpoint};
+use policies::{Login, PostgresEndpoint, PostgresHost};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 use tokio_rustls::client::TlsStream;
@@ -51,6 +51,12 @@ pub(crate) enum AdminError {
         /// What went wrong.
         source: ConnectError,
     },
+    /// Its hosts answer as standbys only, or not at all.
+    #[error("none of its hosts is a primary just now ({standbys} answer as standbys)")]
+    NoPrimary {
+        /// How many answer.
+        standbys: usize,
+    },
     /// It took too long.
     #[error("the server does not answer in time")]
     Slow,
@@ -76,14 +82,69 @@ pub(crate) enum AdminError {
     StillThere,
 }
 
+/// Whether a host is not there, or lets nobody in yet (`cannot_connect_now`: it starts, recovers or
+/// ends; `src/backend/utils/errcodes.txt`).
+pub(crate) fn is_absent(refused: &ConnectError) -> bool {
+    if let ConnectError::Refused(said) = refused {
+        return said.starts_with("57P03");
+    }
+    matches!(refused, ConnectError::Unreachable(_) | ConnectError::Io(_))
+}
+
+impl AdminError {
+    /// Whether another host may be the right one: this one is not there, or lets nobody in yet.
+    pub(crate) fn may_be_elsewhere(&self) -> bool {
+        let Self::Connect { source, .. } = self else {
+            return matches!(self, Self::Slow);
+        };
+        is_absent(source)
+    }
+}
+
 fn state(sqlstate: &[u8]) -> String {
     String::from_utf8_lossy(sqlstate).into_owned()
 }
 
 impl Admin {
-    /// Logs in at one database of the server to which the road leads.
+    /// Logs in at one database, at that host of the target which can be written to: roles are made
+    /// there alone, and the others copy it.
     pub(crate) async fn enter(
         endpoint: &PostgresEndpoint,
+        database: &str,
+        admin: &Login,
+        with: (&PassKey, &dyn Road),
+    ) -> Result<Self, AdminError> {
+        let hosts = endpoint.hosts();
+        let (mut refused, mut standbys) = (None, 0_usize);
+        for host in &hosts {
+            let mut entered = match Self::enter_at(host, database, admin, with).await {
+                Ok(entered) => entered,
+                Err(silent) if hosts.len() > 1 && silent.may_be_elsewhere() => {
+                    refused = Some(silent);
+                    continue;
+                }
+                Err(refused) => return Err(refused),
+            };
+            if hosts.len() == 1 || entered.is_primary().await? {
+                return Ok(entered);
+            }
+            standbys = standbys.saturating_add(1);
+            entered.leave().await;
+        }
+        match refused {
+            Some(silent) if standbys == 0 => Err(silent),
+            _ => Err(AdminError::NoPrimary { standbys }),
+        }
+    }
+
+    async fn is_primary(&mut self) -> Result<bool, AdminError> {
+        let told = self.run("select pg_catalog.pg_is_in_recovery()").await?;
+        Ok(told.first().is_some_and(|row| text(row, 0) == "f"))
+    }
+
+    /// Logs in at one database of one host.
+    pub(crate) async fn enter_at(
+        host: &PostgresHost,
         database: &str,
         admin: &Login,
         (key, road): (&PassKey, &dyn Road),
@@ -93,12 +154,12 @@ impl Admin {
             source,
         };
         let entering = async {
-            let trust = Trust::new(&endpoint.server, &endpoint.addr.host, Some(key))
+            let trust = Trust::new(&host.server, &host.addr.host, Some(key))
                 .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
-            let stream = road.go().await?;
+            let stream = road.go(&host.addr).await?;
             let mut tls = back::secure(stream, &trust).await?;
             let name = [("application_name".to_owned(), "tidegate".to_owned())];
-            let greeting = back::login(&mut tls, admin.as_str(), database, &name).await;
+            let greeting = back::login(&mut tls, (admin.as_str(), key), database, &name).await;
             let greeting = greeting.map_err(|refused| refused.error)?;
             Ok((tls, back::major_version(&greeting.before).unwrap_or(0)))
         };
@@ -169,7 +230,7 @@ fn said(body: &[u8]) -> AdminError {
 }
 
 /// The values of a `DataRow`.
-fn row(body: &[u8]) -> Option<Row> {
+pub(crate) fn row(body: &[u8]) -> Option<Row> {
     let mut fields = Fields::new(b'D', body);
     let count = fields.u16().ok()?;
     let mut rest = fields.rest();

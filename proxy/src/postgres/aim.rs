@@ -3,7 +3,7 @@
 //! Pure text. Knows no targets, so it cannot say whether there is one.
 
 use policies::words::postgres::Complaint;
-use policies::{Login, TargetName};
+use policies::{DatabaseName, Login, TargetName};
 
 /// What stands between a target's name and the bastion's in a host name: `orders.pg.bastion.example`.
 const LABEL: &str = ".pg.";
@@ -19,7 +19,7 @@ pub(crate) struct Aim {
     /// As whom.
     pub(crate) login: Login,
     /// The database of the target's server, where one was named.
-    pub(crate) database: Option<String>,
+    pub(crate) database: Option<DatabaseName>,
 }
 
 /// The role, and the name of the one-time secret where the client comes with one.
@@ -71,10 +71,14 @@ pub(crate) fn aim(
     let (target, login) = names.map_err(|odd| Complaint::NotAName {
         what: odd.to_string(),
     })?;
+    let database = inner.map(DatabaseName::parse).transpose();
+    let database = database.map_err(|odd| Complaint::NotAName {
+        what: odd.to_string(),
+    })?;
     Ok(Aim {
         target,
         login,
-        database: inner.map(str::to_owned),
+        database,
     })
 }
 
@@ -99,7 +103,12 @@ mod tests {
         let own = ["bastion.example".to_owned(), "192.0.2.1".to_owned()];
         let called = (!called.is_empty()).then_some(called);
         let got = aim(user, database, called, &own);
-        let got = got.map(|aim| (aim.target.to_string(), aim.database.unwrap_or_default()));
+        let got = got.map(|aim| {
+            (
+                aim.target.to_string(),
+                aim.database.map(String::from).unwrap_or_default(),
+            )
+        });
         let got = got.map_err(|odd| {
             if let Complaint::TwoTargets { host, database } = odd {
                 return format!("{host} {database}");
@@ -117,6 +126,8 @@ mod tests {
         check("app", "orders/other", "", Ok(("orders", "other")));
         check("app+sec_1", "orders", "", Ok(("orders", "")));
         check("app", "", "", Err("NotAName"));
+        check("app", "orders/", "", Err("NotAName"));
+        check("app", "orders/a\nb", "", Err("NotAName"));
         check("app", "Orders", "", Err("NotAName"));
         check("a b", "orders", "", Err("NotAName"));
     }

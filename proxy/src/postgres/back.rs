@@ -1,15 +1,17 @@
-//! The target's side: TLS, and the login with our certificate.
+//! The target's side: TLS, and the login with our certificate, or by SCRAM where a password is kept.
 //!
-//! A target that asks for a password is refused: we have none, and a target that wants one in clear
-//! is not the one we know. What it says before TLS is never shown to anybody (CVE-2024-10977).
+//! A target that asks for anything else is refused: one that wants a password in clear or as MD5 is not
+//! the one we know. What it says before TLS is never shown to anybody (CVE-2024-10977).
 
 use std::io;
 
+use ca::PassKey;
 use rustls::Error as TlsError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::scram::client;
 use super::startup::put_startup;
 use super::tls::Trust;
 use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
@@ -104,10 +106,11 @@ fn tls_error(error: io::Error) -> ConnectError {
     }
 }
 
-/// Logs in as `user` with the certificate that the connection already carries.
+/// Logs in as `user` with the certificate that the connection already carries, or with the password of
+/// `key`.
 pub(crate) async fn login<I>(
     tls: &mut TlsStream<I>,
-    user: &str,
+    (user, key): (&str, &PassKey),
     database: &str,
     parameters: &[(String, String)],
 ) -> Result<Greeting, LoginError>
@@ -127,7 +130,7 @@ where
         after: Vec::new(),
     };
     let mut size = 0_usize;
-    let mut admitted = false;
+    let (mut admitted, mut proven) = (false, false);
     loop {
         let (kind, body) = read_message(tls).await?;
         size = size.saturating_add(body.len());
@@ -136,7 +139,19 @@ where
         }
         match kind {
             b'R' => {
-                accepted(&body)?;
+                match key {
+                    PassKey::Password { text } if !proven => {
+                        client::prove(tls, text, &body).await?;
+                        proven = true;
+                        continue;
+                    }
+                    PassKey::Password { .. } => accepted(&body, true)?,
+                    PassKey::Ssh { .. }
+                    | PassKey::StandingKey { .. }
+                    | PassKey::Postgres { .. } => {
+                        accepted(&body, false)?;
+                    }
+                }
                 admitted = true;
             }
             b'E' => return Err(refused(&body)),
@@ -195,16 +210,23 @@ where
 
 /// What the `ParameterStatus` of `server_version` among these messages begins with.
 pub(crate) fn major_version(greeting: &[u8]) -> Option<u32> {
+    let version = parameter(greeting, b"server_version")?;
+    let digits = version.iter().take_while(|byte| byte.is_ascii_digit());
+    let digits: String = digits.copied().map(char::from).collect();
+    digits.parse().ok()
+}
+
+/// The value of a `ParameterStatus` among these messages.
+pub(crate) fn parameter<'a>(greeting: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = greeting;
     while let Some((&[kind, a, b, c, d], behind)) = rest.split_first_chunk::<HEADER>() {
         let length = u32::from_be_bytes([a, b, c, d]).checked_sub(4)?;
         let (body, after) = behind.split_at_checked(usize::try_from(length).ok()?)?;
         if kind == b'S'
-            && let Some(version) = body.strip_prefix(b"server_version\0")
+            && let Some(rest) = body.strip_prefix(name)
+            && let Some(value) = rest.strip_prefix(b"\0")
         {
-            let digits = version.iter().take_while(|byte| byte.is_ascii_digit());
-            let digits: String = digits.copied().map(char::from).collect();
-            return digits.parse().ok();
+            return value.strip_suffix(b"\0");
         }
         rest = after;
     }
@@ -229,23 +251,15 @@ fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
     }
 }
 
-/// Only `AuthenticationOk` is good: the certificate was the proof.
-fn accepted(body: &[u8]) -> Result<(), LoginError> {
-    let mut fields = Fields::new(b'R', body);
-    let asks = match fields
-        .i32()
-        .map_err(|_short| violation("its answer is cut short"))?
-    {
-        0 => return Ok(()),
-        3 => "it asks for a password in clear",
-        5 => "it asks for an MD5 password",
-        10 => "it asks for a SCRAM password, not for the certificate",
-        _other => "it asks for a proof that we do not have",
-    };
-    Err(ConnectError::Refused(asks.to_owned()).into())
+/// Only `AuthenticationOk` is good: what was to be proven has been.
+fn accepted(body: &[u8], with_password: bool) -> Result<(), LoginError> {
+    match client::asked(body)?.0 {
+        0 => Ok(()),
+        other => Err(client::refused(other, with_password)),
+    }
 }
 
-fn refused(body: &[u8]) -> LoginError {
+pub(crate) fn refused(body: &[u8]) -> LoginError {
     let Ok(said) = wire::complaint(b'E', body) else {
         return violation("its error is cut short");
     };

@@ -1,8 +1,14 @@
 //! Cancel keys: the ones that clients hold are ours, and mean something only while their session
 //! lives.
 //!
-//! A cancel request never gets an answer, whether its key was right or not, and sources that send
-//! many are not listened to. The real key of a server process is known to nobody but us.
+//! The process id in a key is the server's, which `pg_backend_pid()` tells as well: notifications
+//! carry it, and clients tell their own by it (NOTIFY, "Notes"; libpq, `PQbackendPID`). The secret is
+//! ours, drawn for the session; that of the server process is known to nobody but us. Processes of
+//! different servers may have the same id, so a key is looked up by both.
+//!
+//! The secret alone has to be guessed, then: 32 bits in protocol 3.0, as with PostgreSQL itself, which
+//! lets anybody try as often as they like. Here a cancel request never gets an answer, whether its key
+//! was right or not, and sources that send many are not listened to.
 
 use std::fmt;
 use std::io;
@@ -13,9 +19,8 @@ use std::time::Duration;
 use aws_lc_rs::constant_time;
 use control::entropy::{self, EntropyError};
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use jiff::Timestamp;
-use policies::ServerPin;
+use policies::PostgresHost;
 use recorder::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time;
@@ -42,7 +47,8 @@ const CANCEL_REQUEST: u32 = 80_877_102;
 /// All live keys.
 #[derive(Debug, Default)]
 pub(crate) struct Cancels {
-    live: DashMap<i32, Live>,
+    /// By process id.
+    live: DashMap<i32, Vec<Live>>,
     sources: DashMap<IpAddr, Heard>,
 }
 
@@ -70,12 +76,10 @@ impl fmt::Debug for Live {
 /// Stops what one server process is doing.
 #[derive(Debug, Clone)]
 pub(crate) struct Stopper {
-    /// What the server's host is called.
-    pub(crate) host: String,
+    /// Which of the target's hosts it is at, and how that proves itself.
+    pub(crate) host: PostgresHost,
     /// The way there.
     pub(crate) road: Arc<dyn Road>,
-    /// How it proves itself.
-    pub(crate) pin: ServerPin,
     /// The real key.
     pub(crate) key: BackendKey,
 }
@@ -85,8 +89,10 @@ impl Stopper {
     /// closed it: by then the process has been signalled.
     pub(crate) async fn stop(&self) -> io::Result<()> {
         // Made when it is needed: most sessions have nothing stopped.
-        let stranger = Trust::new(&self.pin, &self.host, None).map_err(io::Error::other)?;
-        let stream = self.road.go().await.map_err(io::Error::other)?;
+        let stranger =
+            Trust::new(&self.host.server, &self.host.addr.host, None).map_err(io::Error::other)?;
+        let stream = self.road.go(&self.host.addr).await;
+        let stream = stream.map_err(io::Error::other)?;
         let mut tls = back::secure(stream, &stranger)
             .await
             .map_err(io::Error::other)?;
@@ -120,7 +126,11 @@ impl Issued {
 
 impl Drop for Issued {
     fn drop(&mut self) {
-        self.cancels.live.remove(&self.key.pid);
+        if let Some(mut alike) = self.cancels.live.get_mut(&self.key.pid) {
+            alike.retain(|live| live.secret != self.key.secret);
+        }
+        let unused = |_pid: &i32, alike: &Vec<Live>| alike.is_empty();
+        self.cancels.live.remove_if(&self.key.pid, unused);
     }
 }
 
@@ -132,25 +142,28 @@ impl Cancels {
         stopper: Stopper,
         scope: Scope,
     ) -> Result<Issued, EntropyError> {
-        let secret = match minor {
-            0 | 1 => entropy::bytes::<4>()?.to_vec(),
-            _longer => entropy::bytes::<32>()?.to_vec(),
-        };
-        loop {
-            // Positive, as a process id is; clients print it.
-            let pid = i32::from_be_bytes(entropy::bytes::<4>()?) & i32::MAX;
-            if let (1.., Entry::Vacant(free)) = (pid, self.live.entry(pid)) {
-                free.insert(Live {
-                    secret: secret.clone(),
-                    stopper,
-                    scope,
-                });
-                return Ok(Issued {
-                    cancels: Arc::clone(self),
-                    key: BackendKey { pid, secret },
-                });
+        let pid = stopper.key.pid;
+        let mut alike = self.live.entry(pid).or_default();
+        let secret = loop {
+            let drawn = match minor {
+                0 | 1 => entropy::bytes::<4>()?.to_vec(),
+                _longer => entropy::bytes::<32>()?.to_vec(),
+            };
+            // No key means two sessions.
+            if alike.iter().all(|live| live.secret != drawn) {
+                break drawn;
             }
-        }
+        };
+        alike.push(Live {
+            secret: secret.clone(),
+            stopper,
+            scope,
+        });
+        drop(alike);
+        Ok(Issued {
+            cancels: Arc::clone(self),
+            key: BackendKey { pid, secret },
+        })
     }
 
     /// Does what a cancel request asks, if its key is good. Takes no notice of anything else.
@@ -158,11 +171,12 @@ impl Cancels {
         if !self.listens_to(source, now) {
             return debug!(%source, "cancel.ignored");
         }
-        let found = self.live.get(&shown.pid).and_then(|live| {
-            let right = constant_time::verify_slices_are_equal(&live.secret, &shown.secret);
-            right
-                .ok()
-                .map(|()| (live.stopper.clone(), live.scope.clone()))
+        let right = |live: &&Live| {
+            constant_time::verify_slices_are_equal(&live.secret, &shown.secret).is_ok()
+        };
+        let found = self.live.get(&shown.pid).and_then(|alike| {
+            let live = alike.iter().find(right)?;
+            Some((live.stopper.clone(), live.scope.clone()))
         });
         let Some((stopper, scope)) = found else {
             return debug!(%source, "cancel.unknown");

@@ -37,8 +37,6 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 pub struct PostgresFront {
     pub(crate) tls: ClientTls,
     pub(crate) startup: Startup,
-    /// The database of the target's server that was asked for by name (`target/database`).
-    pub(crate) database: Option<String>,
     /// From the client to the target.
     pub(crate) up: Lane,
     /// From the target to the client.
@@ -95,12 +93,12 @@ pub(crate) async fn identify(
         source: newcomer.source().ip(),
         target,
         login,
+        database,
         protocol: Protocol::Postgres,
     };
     let front = PostgresFront {
         tls,
         startup,
-        database,
         up: Lane::new(Side::Client),
         down: Lane::new(Side::Target),
         tap: Tap::new(),

@@ -22,7 +22,6 @@ use super::cancel::Stopper;
 use super::role;
 use crate::session::chain;
 use crate::session::protocol::{Halt, Halted};
-use crate::session::road::Road;
 use crate::session::scope::Scope;
 
 /// How many look whether a process is gone at the same time. A server has few connections to spare,
@@ -71,7 +70,7 @@ impl Halt for PostgresHalt {
             };
             loop {
                 // On the heap: thousands of sessions have room for it, and few need it.
-                match Box::pin(watch(stopper.key.pid, pass, &*stopper.road)).await {
+                match Box::pin(watch(stopper, pass)).await {
                     Ok(fate) => return self.confirmed(fate),
                     Err(refused) => debug!(reason = %chain(&refused), "halt.unseen"),
                 }
@@ -102,12 +101,13 @@ impl PostgresHalt {
 }
 
 /// Returns when the server has no such process any more, with what became of its transaction.
-async fn watch(pid: i32, pass: &Pass, road: &dyn Road) -> Result<Fate, AdminError> {
+async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
         return Err(AdminError::Nonsense);
     };
-    let overseer = pass.terms.overseer();
-    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &overseer, (&pass.key, road)).await?;
+    let (pid, overseer) = (stopper.key.pid, pass.terms.overseer());
+    let (database, with) = (&endpoint.dbname, (&pass.key, &*stopper.road));
+    let mut admin = Admin::enter_at(&stopper.host, database, &overseer, with).await?;
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {

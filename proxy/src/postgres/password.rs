@@ -53,12 +53,18 @@ pub(crate) async fn prove(
             return Err(Refused::Unproven);
         }
     };
+    let source = newcomer.source().ip();
     let (Some(proven), Some(id)) = (proven, id) else {
         newcomer.offends(Offence::Wrong);
-        return Err(shut_out(tls, &SecretSaying::Wrong.words()).await);
+        let out = shut_out(tls, &SecretSaying::Wrong.words()).await;
+        // Once they have been told: it takes longer where there is such a secret.
+        if let Some(id) = id {
+            identify.misproven(id, source).await;
+        }
+        return Err(out);
     };
     let place = (&aim.target, &aim.login);
-    match identify.redeem(id, newcomer.source().ip(), place).await {
+    match identify.redeem(id, source, place).await {
         Ok(secret) => {
             let answer = proven.answer.as_bytes();
             send(tls, SASL_FINAL, |body| body.extend_from_slice(answer)).await?;

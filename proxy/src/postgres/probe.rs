@@ -7,18 +7,19 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ca::PassKey;
-use policies::{HostPort, Login, PostgresEndpoint, ServerPin};
+use policies::{HostPort, Login, PostgresEndpoint, PostgresHost, ServerPin};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::back;
+use super::hosts;
 use super::tls::{self, Trust};
 use super::wire::message;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
-use crate::session::severable::Severable;
+use crate::session::road::Road;
 
 /// How long a server may take to show its certificate.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
@@ -99,30 +100,67 @@ where
     read(&der).ok_or_else(|| ProbeError::Certificate { at: at.clone() })
 }
 
-/// Logs in at a target over a connection to it, and out again.
+/// Logs in at every host of a target that answers, and out again.
 ///
 /// # Errors
 ///
-/// When it is not the one we know, or does not accept the certificate.
+/// When it cannot be reached, is not the one we know, or does not accept the certificate.
 pub(crate) async fn enter(
-    io: Severable,
     endpoint: &PostgresEndpoint,
     login: &Login,
-    key: &PassKey,
+    with: (&PassKey, &dyn Road),
 ) -> Result<(), ConnectError> {
+    let hosts = endpoint.hosts();
+    let (mut silent, mut suitable, mut entered) = (None, false, false);
+    for host in &hosts {
+        match enter_at(host, endpoint, login, with).await {
+            Ok(suits) => (entered, suitable) = (true, suitable || suits),
+            // One of several may be down; what it is like is told by a look at it.
+            Err(refused @ (ConnectError::Unreachable(_) | ConnectError::Io(_))) => {
+                silent = Some(refused);
+            }
+            Err(refused) => return Err(refused),
+        }
+    }
+    match silent {
+        Some(refused) if !entered => Err(refused),
+        _ if suitable => Ok(()),
+        _ => {
+            let hosts = hosts.iter().map(|host| host.addr.to_string());
+            let tried: Vec<String> = hosts.collect();
+            Err(ConnectError::Unsuited {
+                wanted: endpoint.session,
+                tried: tried.join(", "),
+            })
+        }
+    }
+}
+
+/// The same at one host, and whether it is one that sessions are for.
+async fn enter_at(
+    host: &PostgresHost,
+    endpoint: &PostgresEndpoint,
+    login: &Login,
+    (key, road): (&PassKey, &dyn Road),
+) -> Result<bool, ConnectError> {
+    let stream = road.go(&host.addr).await?;
     let entering = async {
-        let trust = Trust::new(&endpoint.server, &endpoint.addr.host, Some(key))
+        let trust = Trust::new(&host.server, &host.addr.host, Some(key))
             .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
-        let mut tls = back::secure(io, &trust).await?;
-        back::login(&mut tls, login.as_str(), &endpoint.dbname, &[])
-            .await
-            .map_err(|refused| refused.error)?;
+        let mut tls = back::secure(stream, &trust).await?;
+        let greeting = back::login(&mut tls, (login.as_str(), key), &endpoint.dbname, &[]).await;
+        let greeting = greeting.map_err(|refused| refused.error)?;
+        let mut suits = false;
+        for wanted in endpoint.wanted().rounds() {
+            let found = hosts::suits(&mut tls, &greeting, *wanted).await;
+            suits = suits || found.map_err(|refused| refused.error)?;
+        }
         let mut parting = Vec::new();
         message(&mut parting, b'X', |_empty| {});
         if tls.write_all(&parting).await.is_ok() {
             let _closed_either_way = tls.shutdown().await;
         }
-        Ok(())
+        Ok(suits)
     };
     let entered = time::timeout(PROBE_LIMIT, entering).await;
     entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))

@@ -181,7 +181,7 @@ where
     }
 
     fn forward_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
-        let owed = self.down.scanner.missing();
+        let begun = self.down.scanner.under_way();
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
         let each = |message: Message<'_>| tap.target_sent(&message, at, &mut noted);
@@ -196,7 +196,7 @@ where
         };
         let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
         self.down.unread.extend_from_slice(unread);
-        self.spend(whole, owed)?;
+        self.spend(whole, begun)?;
         if self.cut.is_some() {
             return self.pass_cut(whole, cx);
         }

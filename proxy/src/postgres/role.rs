@@ -163,10 +163,24 @@ pub(crate) fn traces(oid: u32) -> String {
     )
 }
 
-/// Hands what the role owns in this database to its group, and takes away what it was given.
-pub(crate) fn hand_over(role: &Login, group: &Login) -> String {
+/// The functions of the role in this database that run with their owner's rights, as statements that
+/// have each run with the rights of whoever calls it.
+pub(crate) fn definers(role: &Login) -> String {
+    format!(
+        "select pg_catalog.format('alter routine %s security invoker', \
+         p.oid::pg_catalog.regprocedure) from pg_catalog.pg_proc p \
+         join pg_catalog.pg_roles r on r.oid = p.proowner \
+         where r.rolname = {} and p.prosecdef",
+        literal(role.as_str())
+    )
+}
+
+/// Hands what the role owns in this database to its group, and takes away what it was given. `definers`
+/// are run before: a function that ran with the group's rights for everybody would outlive the grant.
+pub(crate) fn hand_over(role: &Login, group: &Login, definers: &[String]) -> String {
     let (role, group) = (ident(role.as_str()), ident(group.as_str()));
-    format!("begin; reassign owned by {role} to {group}; drop owned by {role}; commit")
+    let before: String = definers.iter().map(|one| format!("{one}; ")).collect();
+    format!("begin; {before}reassign owned by {role} to {group}; drop owned by {role}; commit")
 }
 
 /// Removes the role.

@@ -46,6 +46,15 @@ pub(crate) enum Scanned {
     },
 }
 
+/// A message of which some bytes are still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnderWay {
+    /// How many; none where there is no such message.
+    pub(crate) missing: usize,
+    /// One where it is a row, or copied data.
+    pub(crate) rows: u64,
+}
+
 /// Where one direction's stream stands.
 #[derive(Debug)]
 pub(crate) struct Scanner {
@@ -87,6 +96,16 @@ impl Scanner {
     pub(crate) fn missing(&self) -> usize {
         let unfinished = self.unfinished.as_ref();
         unfinished.map_or(0, |unfinished| unfinished.missing)
+    }
+
+    /// The message that is not whole yet.
+    pub(crate) fn under_way(&self) -> UnderWay {
+        let unfinished = self.unfinished.as_ref();
+        let kind = unfinished.map(|unfinished| unfinished.header.kind);
+        UnderWay {
+            missing: self.missing(),
+            rows: u64::from(matches!(kind, Some(b'D' | b'd'))),
+        }
     }
 
     /// How many bytes of an unfinished message have passed, its header included.

@@ -6,12 +6,12 @@
 //! PostgreSQL, that is the one of the startup packet. Knows no socket and no broker, and does not
 //! decide whether a secret is still good.
 
-pub(crate) mod base64;
-
+pub(crate) mod client;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use control::onetime::{ITERATIONS, SALT_LENGTH, Verifier};
+use russh::keys::ssh_key::encoding::base64::{Base64, Encoding};
 
 /// The mechanism without channel binding (RFC 7677, section 4).
 pub(crate) const PLAIN: &str = "SCRAM-SHA-256";
@@ -111,8 +111,8 @@ pub(crate) fn begin(
         return Err("its nonce is not printable");
     }
     parts.try_for_each(attribute)?;
-    let nonce = [theirs, &base64::encode(nonce)].concat();
-    let ours = format!("r={nonce},s={},i={ITERATIONS}", base64::encode(salt));
+    let nonce = [theirs, &Base64::encode_string(nonce)].concat();
+    let ours = format!("r={nonce},s={},i={ITERATIONS}", Base64::encode_string(salt));
     let header = [flag, ",,"].concat();
     let exchange = Exchange {
         expected: [header.as_bytes(), bound].concat(),
@@ -141,7 +141,8 @@ impl Exchange {
         let mut parts = without.split(',');
         let bound = parts.next().and_then(|part| part.strip_prefix("c="));
         let bound = bound.ok_or("it has no channel binding")?;
-        let bound = base64::decode(bound).ok_or("its channel binding is not base 64")?;
+        let bound =
+            Base64::decode_vec(bound).map_err(|_bad| "its channel binding is not base 64")?;
         if verify_slices_are_equal(&bound, &self.expected).is_err() {
             return Err("it was meant for another connection than this");
         }
@@ -150,7 +151,7 @@ impl Exchange {
             return Err("it answers another question than was asked");
         }
         parts.try_for_each(attribute)?;
-        let proof = base64::decode(proof).ok_or("its proof is not base 64")?;
+        let proof = Base64::decode_vec(proof).map_err(|_bad| "its proof is not base 64")?;
         let proof: [u8; 32] = proof
             .try_into()
             .map_err(|_other| "its proof is not as long as a hash")?;
@@ -167,7 +168,7 @@ impl Exchange {
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, &verifier.server_key);
         let signature = hmac::sign(&key, message.as_bytes());
-        let answer = format!("v={}", base64::encode(signature.as_ref()));
+        let answer = format!("v={}", Base64::encode_string(signature.as_ref()));
         Ok(Some(Proven { answer }))
     }
 }

@@ -63,24 +63,36 @@ pub(crate) async fn remove(
         admin.run(role::shut(&name)).await?;
     }
     removed.backends = end_all(&mut admin, place).await?;
+    removed.backends = removed
+        .backends
+        .saturating_add(end_elsewhere((place, endpoint), key).await?);
     removed.prepared = roll_back_all(&mut admin, (place, endpoint), key).await?;
     let traces = admin.run(role::traces(oid)).await?;
     for database in traces.iter().map(|row| text(row, 0)) {
         if database != endpoint.dbname {
             let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
-            there.run(role::hand_over(&name, &place.group)).await?;
+            hand_over(&mut there, place).await?;
             there.leave().await;
         }
         removed.databases.push(database);
     }
     // Once in any case: it also takes away what is in no database.
-    admin.run(role::hand_over(&name, &place.group)).await?;
+    hand_over(&mut admin, place).await?;
     admin.run(role::remove(&name)).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
     }
     admin.leave().await;
     Ok(removed)
+}
+
+/// Hands over what the role owns in the database that `admin` is in.
+async fn hand_over(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    let name = place.role();
+    let definers = admin.run(role::definers(&name)).await?;
+    let definers: Vec<_> = definers.iter().map(|row| text(row, 0)).collect();
+    let sql = role::hand_over(&name, &place.group, &definers);
+    admin.run(sql).await.map(drop)
 }
 
 async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, AdminError> {
@@ -100,6 +112,50 @@ async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError
         }
         left = alive.len();
         seen.extend(alive.iter().map(|row| text(row, 0)));
+        time::sleep(PAUSE).await;
+    }
+    Err(AdminError::Alive { left })
+}
+
+/// The same at the standbys, which copy that the role is shut and end nothing by themselves. One that does
+/// not answer has no session of ours: its sockets are gone.
+async fn end_elsewhere(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: &PassKey,
+) -> Result<u64, AdminError> {
+    let mut count = 0_u64;
+    if endpoint.others.is_empty() {
+        return Ok(count);
+    }
+    for host in endpoint.hosts() {
+        let there = Admin::enter_at(&host, &endpoint.dbname, &place.admin, key).await;
+        let mut there = match there {
+            Ok(there) => there,
+            Err(absent) if absent.may_be_elsewhere() => continue,
+            Err(refused) => return Err(refused),
+        };
+        count = count.saturating_add(end_plainly(&mut there, place).await?);
+        there.leave().await;
+    }
+    Ok(count)
+}
+
+async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError> {
+    let mut seen = BTreeSet::new();
+    let mut left = 0;
+    for _look in 0..LOOKS {
+        match admin.run(role::end_plainly(&place.role())).await {
+            Ok(alive) if alive.is_empty() => {
+                return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
+            }
+            Ok(alive) => {
+                left = alive.len();
+                seen.extend(alive.iter().map(|row| text(row, 0)));
+            }
+            // That we may end them comes to a standby a moment later.
+            Err(AdminError::Said { .. }) => {}
+            Err(refused) => return Err(refused),
+        }
         time::sleep(PAUSE).await;
     }
     Err(AdminError::Alive { left })

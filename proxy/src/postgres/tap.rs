@@ -57,9 +57,7 @@ impl Bench for Scope {
     }
 
     fn charge(&self) -> Option<Words> {
-        let meter = self.meter()?;
-        meter.spend(Measure::Statements, 1);
-        meter.over()
+        self.meter()?.take(Measure::Statements, 1)
     }
 
     fn is_over(&self) -> Option<Words> {
@@ -312,7 +310,7 @@ impl Tap {
         (id, Noted::Statement(Said { id, ..said }))
     }
 
-    /// How many rows and further results came since this was last asked.
+    /// How many rows and further results came since this was last asked. A row counts once it is whole.
     pub(crate) fn fresh(&mut self) -> (u64, u64) {
         self.pipeline.fresh()
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
 use ca::{PassKey, ServerIdentity};
+use control::ledger::chain::hex;
 use policies::ServerPin;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, Tls12Resumption};
@@ -135,7 +136,7 @@ pub(crate) struct Shown {
 
 /// The hash of a certificate by the hash function of its own signature (RFC 5929, section 4.1).
 /// `None` for signatures that have none of their own, as Ed25519; MD5 and SHA-1 we do not make.
-fn end_point(der: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn end_point(der: &[u8]) -> Option<Vec<u8>> {
     let (_rest, certificate) = X509Certificate::from_der(der).ok()?;
     let algorithm = &certificate.signature_algorithm.algorithm;
     let hash = match algorithm.to_id_string().as_str() {
@@ -287,14 +288,7 @@ struct Pinned {
 
 /// The SHA-256 of a certificate, in lower-case hexadecimal.
 pub(crate) fn fingerprint(der: &[u8]) -> String {
-    let digest = digest::digest(&digest::SHA256, der);
-    let nibbles = digest
-        .as_ref()
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles
-        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
-        .collect()
+    hex(digest::digest(&digest::SHA256, der).as_ref())
 }
 
 impl ServerCertVerifier for Pinned {

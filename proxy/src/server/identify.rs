@@ -6,7 +6,7 @@ use control::Broker;
 use control::onetime::Verifier;
 use policies::{Credential, Login, PrincipalName, SecretId, TargetName};
 
-use crate::session::protocol::{Identify, Redeeming};
+use crate::session::protocol::{Identify, Noting, Redeeming};
 
 /// The broker, as far as protocols may ask it while they greet.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ impl Identify for BrokerIdentify {
 
     fn verifier(&self, secret: SecretId) -> Option<Verifier> {
         self.0.verifier(secret)
+    }
+
+    fn misproven(&self, secret: SecretId, source: IpAddr) -> Noting<'_> {
+        Box::pin(self.0.misproven_onetime(secret, source))
     }
 
     fn redeem<'a>(

@@ -18,6 +18,7 @@ use super::accounts::Clerk;
 use crate::session::chain;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
+use crate::session::road;
 use crate::session::severable::{Severable, Severer};
 use crate::session::way::Way;
 use crate::{postgres, ssh};
@@ -44,13 +45,19 @@ impl Lookout {
         let key = self.key(target, login, now).await?;
         let wayless = |refused: Wayless| ConnectError::Violation(refused.to_string());
         let entered = async {
-            let severer = Severer::default();
-            let via = self.broker.way(target.jump()).map_err(wayless)?;
-            let io = self.go(&via, target.addr(), &target.name, &severer).await?;
             match &target.endpoint {
-                Endpoint::Ssh(endpoint) => ssh::probe::enter(io, endpoint, login, &key, now).await,
+                Endpoint::Ssh(endpoint) => {
+                    let severer = Severer::default();
+                    let via = self.broker.way(target.jump()).map_err(wayless)?;
+                    let io = self
+                        .go(&via, &endpoint.addr, &target.name, &severer)
+                        .await?;
+                    ssh::probe::enter(io, endpoint, login, &key, now).await
+                }
                 Endpoint::Postgres(endpoint) => {
-                    postgres::probe::enter(io, endpoint, login, &key).await
+                    let house = (&self.broker, &self.authority, self.egress.as_slice());
+                    let road = road::upkeep(house, &target.name, target.jump()).map_err(wayless)?;
+                    postgres::probe::enter(endpoint, login, (&key, &*road)).await
                 }
             }
         };
@@ -72,7 +79,9 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
     match refused {
         ConnectError::Refused(said) => Unentered::Refused { said },
         ConnectError::Impostor(_) => Unentered::Impostor,
-        refused @ (ConnectError::Hop { .. } | ConnectError::Onward { .. }) => Unentered::Wayless {
+        refused @ (ConnectError::Hop { .. }
+        | ConnectError::Onward { .. }
+        | ConnectError::Unsuited { .. }) => Unentered::Wayless {
             why: chain(&refused),
         },
         ConnectError::Unreachable(_)

@@ -12,7 +12,7 @@ use tokio::time;
 use super::accounts::Clerk;
 use crate::postgres::steward;
 use crate::session::chain;
-use crate::session::road::{Direct, Road, Through, Whom};
+use crate::session::road::{self, Road};
 
 /// How long it may take to make a role: a session waits for it.
 const MAKE_LIMIT: Duration = Duration::from_secs(15);
@@ -51,19 +51,8 @@ impl Steward {
 
     /// The way to where a role is, through what stands in front of it.
     fn road(&self, place: &RolePlace) -> Result<Box<dyn Road>, RoleFault> {
-        let (addr, jump) = (place.endpoint.addr().clone(), place.endpoint.jump());
-        let via = self.broker.way(jump).map_err(|refused| fault(&refused))?;
-        if via.is_empty() {
-            return Ok(Box::new(Direct(addr)));
-        }
-        Ok(Box::new(Through {
-            broker: self.broker.clone(),
-            authority: self.authority.clone(),
-            egress: self.clerk.egress.clone(),
-            whom: Whom::Upkeep(place.target.clone()),
-            via,
-            to: addr,
-        }))
+        let house = (&self.broker, &self.authority, self.clerk.egress.as_slice());
+        road::upkeep(house, &place.target, place.endpoint.jump()).map_err(|refused| fault(&refused))
     }
 
     async fn made(&self, plan: &RolePlan) -> Result<Made, RoleFault> {

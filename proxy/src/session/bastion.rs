@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
+use control::ledger::chain::hex;
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};
 use jiff::SignedDuration;
@@ -120,7 +121,6 @@ impl Bastion {
             egress: self.egress.clone(),
             whom: Whom::Session(session, Box::new(terms.clone())),
             via: terms.via.clone(),
-            to: terms.target.addr().clone(),
         })
     }
 
@@ -182,6 +182,16 @@ impl Bastion {
 
     /// A certificate for a look at the target after a session there was severed.
     pub async fn issue_halt(&self, scope: &Scope) -> Option<Pass> {
+        let terms = scope.terms();
+        if !terms.target.entry().is_certificate() {
+            let kept = self.broker.kept(&terms.target.name)?;
+            let opened = self
+                .authority
+                .standing_halt(terms, scope.session(), &kept.sealed.0);
+            return opened
+                .map_err(|refused| warn!(reason = %chain(&refused), "halt.unissued"))
+                .ok();
+        }
         let mut rng = entropy::rng();
         let order = PassOrder {
             session: scope.session(),
@@ -214,6 +224,10 @@ impl Bastion {
             authority: &self.authority,
             egress: &self.egress,
         };
+        let addrs = terms.target.addrs();
+        if addrs.len() > 1 && terms.via.is_empty() {
+            return way.go_to_one_of(&addrs, severer).await;
+        }
         let traveller = Traveller::Session(session, terms);
         way.go((&terms.via, terms.target.addr()), traveller, severer)
             .await
@@ -267,17 +281,6 @@ impl Bastion {
             error!(reason = %refused, "session.unclosed");
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }
 
 /// The end of a recording whose session the store did not take.

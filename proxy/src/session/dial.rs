@@ -16,6 +16,10 @@ use tracing::info;
 /// How long all addresses of a server may take together to accept a connection.
 pub const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long each host of a target may take that has several: a third of that, so that one which is
+/// silent does not use up a client's patience.
+const HOST_LIMIT: Duration = Duration::from_millis(3_334);
+
 /// How many addresses of one name are tried.
 const ADDRESSES_MAX: usize = 8;
 
@@ -46,12 +50,26 @@ pub enum DialError {
 ///
 /// When it has no address, or none gives a connection in time.
 pub async fn dial(at: &HostPort) -> Result<TcpStream, DialError> {
+    within(at, DIAL_LIMIT).await
+}
+
+/// The same for one host of a target that has `hosts` of them.
+///
+/// # Errors
+///
+/// As [`dial`].
+pub async fn dial_one_of(hosts: usize, at: &HostPort) -> Result<TcpStream, DialError> {
+    let limit = if hosts > 1 { HOST_LIMIT } else { DIAL_LIMIT };
+    within(at, limit).await
+}
+
+async fn within(at: &HostPort, limit: Duration) -> Result<TcpStream, DialError> {
     let looking = lookup_host((at.host.as_str(), at.port));
     let unresolved = |source| DialError::Unresolved {
         at: at.clone(),
         source,
     };
-    let found = match time::timeout(DIAL_LIMIT, looking).await {
+    let found = match time::timeout(limit, looking).await {
         Ok(found) => found.map_err(unresolved)?,
         Err(_elapsed) => return Err(unresolved(io::ErrorKind::TimedOut.into())),
     };
@@ -60,7 +78,7 @@ pub async fn dial(at: &HostPort) -> Result<TcpStream, DialError> {
         return Err(unresolved(io::ErrorKind::NotFound.into()));
     }
     let turns = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let turn = DIAL_LIMIT.checked_div(turns).unwrap_or(DIAL_LIMIT);
+    let turn = limit.checked_div(turns).unwrap_or(limit);
     let mut tried = Vec::new();
     while let Some(addr) = addresses.pop_front() {
         match connect(addr, turn).await {

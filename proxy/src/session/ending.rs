@@ -134,6 +134,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         }
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
+        ConnectError::Unsuited { wanted, .. } => Some(Unreachable::Unsuited(*wanted)),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
         ConnectError::Role(_) => Some(Unreachable::NoRole),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
@@ -148,6 +149,7 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         ConnectError::Impostor(_) => Some(InFront::Impostor),
         ConnectError::Refused(_) => Some(InFront::Refused),
         ConnectError::Violation(_)
+        | ConnectError::Unsuited { .. }
         | ConnectError::Issue(_)
         | ConnectError::Role(_)
         | ConnectError::Hop { .. } => Some(InFront::Broken),

@@ -57,6 +57,27 @@ impl Meter {
         }
     }
 
+    /// Counts what has not happened yet, where there is room for it. What the client is told where there
+    /// is none: nothing is counted then.
+    pub(crate) fn take(&self, measure: Measure, amount: u64) -> Option<Words> {
+        let mut all = self.limits.iter().map(|(limit, _)| limit);
+        let Some(limit) = all.find(|limit| limit.measure == measure) else {
+            self.spend(measure, amount);
+            return self.over();
+        };
+        if self.spent.take(limit, amount) {
+            if let Some(tenths) = self.spent.newly(limit) {
+                (self.reached)(limit, tenths);
+            }
+            return self.over();
+        }
+        if let Some(tenths) = self.spent.refused(limit) {
+            (self.reached)(limit, tenths);
+        }
+        let limit = limit.clone();
+        Some(Spending::Over { limit }.words())
+    }
+
     /// What the client is told once more is spent than there was.
     pub(crate) fn over(&self) -> Option<Words> {
         let over = |limit: &&(Limit, AtomicBool)| self.spent.total(limit.0.measure) > limit.0.most;

@@ -11,13 +11,16 @@ use ca::Pass;
 use control::BrokerError;
 use control::onetime::{OneTimeSecret, Verifier};
 use policies::words::Words;
-use policies::{Ask, Credential, HostPort, Login, PrincipalName, SecretId, TargetName};
+use policies::{
+    Ask, Credential, HostPort, Login, PrincipalName, SecretId, SessionAttrs, TargetName,
+};
 use recorder::AppendError;
 
 use super::dial::DialError;
 use super::incoming::Newcomer;
 use super::scope::Scope;
 use super::severable::Severable;
+use super::way::Dialled;
 
 /// One protocol that people speak through tidegate.
 pub trait Protocol: Send + Sync + 'static {
@@ -42,7 +45,8 @@ pub trait Protocol: Send + Sync + 'static {
         newcomer: Newcomer,
     ) -> impl Future<Output = Result<Identified<Self::Front>, Refused>> + Send;
 
-    /// Logs in at the target, over a socket that is already connected to it.
+    /// Logs in at the target, over a socket that is already connected to one of its hosts. Where that
+    /// is not one that is wanted, connects to the others, under the same severer.
     ///
     /// # Errors
     ///
@@ -50,7 +54,7 @@ pub trait Protocol: Send + Sync + 'static {
     fn connect(
         &self,
         front: &mut Self::Front,
-        io: Severable,
+        dialled: Dialled,
         pass: Pass,
         scope: &Scope,
     ) -> impl Future<Output = Result<Connected<Self>, ConnectError>> + Send
@@ -174,6 +178,14 @@ pub enum ConnectError {
     /// It broke the protocol.
     #[error("the target broke the protocol: {0}")]
     Violation(String),
+    /// Its hosts answer, and none is such as sessions are for.
+    #[error("no host of the target is for `{wanted}` sessions ({tried})")]
+    Unsuited {
+        /// What is wanted.
+        wanted: SessionAttrs,
+        /// Each host, and what it is.
+        tried: String,
+    },
     /// The connection to it ended while we logged in.
     #[error("the connection to the target ended")]
     Io(#[source] std::io::Error),
@@ -210,6 +222,9 @@ pub enum Closed {
 pub type Redeeming<'a> =
     Pin<Box<dyn Future<Output = Result<OneTimeSecret, BrokerError>> + Send + 'a>>;
 
+/// What [`Identify::misproven`] gives.
+pub type Noting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// Says who someone is. All that the protocols are given of the control plane while they greet.
 pub trait Identify: Send + Sync + 'static {
     /// Whose registered key this is (one-line OpenSSH form), if anybody's. Takes as long for a key
@@ -221,6 +236,9 @@ pub trait Identify: Send + Sync + 'static {
 
     /// By what a proof of this one-time secret is checked, if there is one of this name.
     fn verifier(&self, secret: SecretId) -> Option<Verifier>;
+
+    /// Writes down that somebody came with a wrong proof of this one-time secret, where there is one.
+    fn misproven(&self, secret: SecretId, source: IpAddr) -> Noting<'_>;
 
     /// Takes one connection off a one-time secret that has been proven, at this target and as this
     /// login. It may be no good any more, or not there.

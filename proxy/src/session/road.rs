@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 
 use ca::{Authority, Traveller};
 use control::Broker;
-use policies::{Hop, HostPort, SessionId, TargetName, Terms};
+use policies::{Hop, HostPort, Jump, SessionId, TargetName, Terms, Wayless};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::dial;
+use super::dial::dial_one_of;
 use super::protocol::ConnectError;
 use super::severable::{Severable, Severer};
 use super::way::Way;
@@ -23,10 +23,10 @@ use super::way::Way;
 /// A connection that is being made.
 pub type Going<'a> = Pin<Box<dyn Future<Output = Result<Branch, ConnectError>> + Send + 'a>>;
 
-/// Leads to one target.
+/// Leads to the hosts of one target.
 pub trait Road: fmt::Debug + Send + Sync + 'static {
-    /// Connects. No byte is sent to where it ends.
-    fn go(&self) -> Going<'_>;
+    /// Connects to one of them. No byte is sent to it.
+    fn go<'a>(&'a self, to: &'a HostPort) -> Going<'a>;
 }
 
 /// A connection beside a session's own. When it is dropped, what a socket already has is delivered.
@@ -72,13 +72,13 @@ impl AsyncWrite for Branch {
 
 /// To a target that is dialled.
 #[derive(Debug)]
-pub struct Direct(pub HostPort);
+pub struct Direct;
 
 impl Road for Direct {
-    fn go(&self) -> Going<'_> {
-        Box::pin(async {
+    fn go<'a>(&'a self, to: &'a HostPort) -> Going<'a> {
+        Box::pin(async move {
             let severer = Severer::default();
-            let io = severer.wrap(dial(&self.0).await?);
+            let io = severer.wrap(dial_one_of(2, to).await?);
             let io = io.map_err(ConnectError::Io)?;
             Ok(Branch { io, severer })
         })
@@ -106,17 +106,38 @@ pub struct Through {
     pub whom: Whom,
     /// The targets in front, the one that is dialled first.
     pub via: Vec<Hop>,
-    /// Where it ends.
-    pub to: HostPort,
 }
 
 impl fmt::Debug for Through {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Through")
             .field("whom", &self.whom)
-            .field("to", &self.to)
+            .field("via", &self.via)
             .finish_non_exhaustive()
     }
+}
+
+/// The road to a target that is looked after, through those that stand in front of it.
+///
+/// # Errors
+///
+/// When there is no such way.
+pub fn upkeep(
+    (broker, authority, egress): (&Broker, &Authority, &[IpAddr]),
+    target: &TargetName,
+    jump: Option<&Jump>,
+) -> Result<Box<dyn Road>, Wayless> {
+    let via = broker.way(jump)?;
+    if via.is_empty() {
+        return Ok(Box::new(Direct));
+    }
+    Ok(Box::new(Through {
+        broker: broker.clone(),
+        authority: authority.clone(),
+        egress: egress.to_vec(),
+        whom: Whom::Upkeep(target.clone()),
+        via,
+    }))
 }
 
 impl Through {
@@ -134,15 +155,15 @@ impl Through {
 }
 
 impl Road for Through {
-    fn go(&self) -> Going<'_> {
-        Box::pin(async {
+    fn go<'a>(&'a self, to: &'a HostPort) -> Going<'a> {
+        Box::pin(async move {
             let severer = Severer::default();
             let way = Way {
                 broker: &self.broker,
                 authority: &self.authority,
                 egress: &self.egress,
             };
-            let gone = way.go((&self.via, &self.to), self.traveller(), &severer);
+            let gone = way.go((&self.via, to), self.traveller(), &severer);
             let io = gone.await?.io;
             Ok(Branch { io, severer })
         })

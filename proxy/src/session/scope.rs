@@ -160,7 +160,7 @@ impl Scope {
     ) -> Self {
         let started = clock.instant();
         let (stirred, passed) = (AtomicU64::new(0), Passed::default());
-        let road = Arc::new(Direct(terms.target.addr().clone()));
+        let road = Arc::new(Direct);
         Self {
             inner: Arc::new(Inner {
                 session,

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ struct Shared {
     reader: AtomicWaker,
     writer: AtomicWaker,
     /// A second descriptor of the same socket, so that it can be aborted while its owner is stuck.
-    socket: OnceLock<OwnedFd>,
+    socket: Mutex<Option<OwnedFd>>,
     /// What runs inside of it.
     inner: OnceLock<Arc<Shared>>,
 }
@@ -50,16 +50,10 @@ impl Severer {
     ///
     /// When no descriptor is left to hold the socket by.
     pub fn wrap(&self, stream: TcpStream) -> io::Result<Severable> {
-        let held = stream.as_fd().try_clone_to_owned()?;
-        if self.shared.socket.set(held).is_err() {
+        if self.shared.socket().is_some() {
             return Err(io::Error::other("this severer already holds a socket"));
         }
-        stream.set_nodelay(true)?;
-        watch_over(&stream)?;
-        Ok(Severable {
-            io: Io::Tcp(stream),
-            shared: Arc::clone(&self.shared),
-        })
+        self.shared.hold(stream)
     }
 
     /// Wraps something that is not a socket.
@@ -106,7 +100,7 @@ impl Severer {
         if !self.shared.raise() {
             return;
         }
-        if let Some(socket) = self.shared.socket.get() {
+        if let Some(socket) = self.shared.socket().as_ref() {
             let _gone_already = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
         }
         self.shared.wake();
@@ -142,12 +136,38 @@ impl Shared {
         if !self.raise() {
             return;
         }
-        if let Some(socket) = self.socket.get() {
+        self.abort();
+        self.wake();
+    }
+
+    /// Aborts the connection that is held.
+    fn abort(&self) {
+        if let Some(socket) = self.socket().as_ref() {
             // Dissolving the association aborts the connection in the kernel: what is queued is
             // dropped and the peer gets a reset. It fails only where there is no connection left.
             let _gone_already = rustix::net::connect_unspec(socket);
         }
-        self.wake();
+    }
+
+    /// The descriptor. It is held for a system call or less, so nobody waits long for it.
+    fn socket(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds a socket, in the place of the one before.
+    fn hold(self: &Arc<Self>, stream: TcpStream) -> io::Result<Severable> {
+        let held = stream.as_fd().try_clone_to_owned()?;
+        stream.set_nodelay(true)?;
+        watch_over(&stream)?;
+        *self.socket() = Some(held);
+        // Whoever severed before it was held has aborted another one.
+        if self.is_severed() {
+            self.abort();
+        }
+        Ok(Severable {
+            io: Io::Tcp(stream),
+            shared: Arc::clone(self),
+        })
     }
 
     /// Raises the flag; false when it was up already.
@@ -212,6 +232,27 @@ impl Severable {
     /// Whether it has been ended.
     pub(crate) fn is_severed(&self) -> bool {
         self.shared.is_severed()
+    }
+
+    /// The place that another socket can take, once this one is of no use.
+    pub(crate) fn successor(&self) -> Successor {
+        Successor {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// Puts another socket under the severer of one before it: a target has several hosts, and the first
+/// that answered was not the one that is wanted.
+#[derive(Debug)]
+pub(crate) struct Successor {
+    shared: Arc<Shared>,
+}
+
+impl Successor {
+    /// Wraps the next socket. The one before is let go of; what ends its severer ends this one.
+    pub(crate) fn wrap(&self, stream: TcpStream) -> io::Result<Severable> {
+        self.shared.hold(stream)
     }
 }
 

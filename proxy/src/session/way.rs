@@ -11,7 +11,7 @@ use policies::{Hop, HostPort};
 use tokio::time;
 
 use super::LOGIN_LIMIT;
-use super::dial::{dial, seen_from};
+use super::dial::{DialError, dial, dial_one_of, seen_from};
 use super::protocol::ConnectError;
 use super::severable::{Severable, Severer};
 use crate::ssh;
@@ -32,6 +32,8 @@ pub struct Way<'a> {
 pub struct Dialled {
     /// The connection, under the severer of its socket.
     pub io: Severable,
+    /// Which of the target's hosts it is to, counted from 0.
+    pub host: usize,
     /// Our side of it; unknown behind another target.
     pub source: Option<IpAddr>,
 }
@@ -62,7 +64,39 @@ impl Way<'_> {
             io = severer.wrap_inner(tunnel);
             source = None;
         }
-        Ok(Dialled { io, source })
+        Ok(Dialled {
+            io,
+            host: 0,
+            source,
+        })
+    }
+
+    /// Goes to the first of these hosts that answers. There is at least one. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// When none answers: what the last one said.
+    pub async fn go_to_one_of(
+        self,
+        hosts: &[HostPort],
+        severer: &Severer,
+    ) -> Result<Dialled, ConnectError> {
+        let mut refused = None;
+        for (host, at) in hosts.iter().enumerate() {
+            match dial_one_of(hosts.len(), at).await {
+                Ok(stream) => {
+                    let own = stream.local_addr().map_err(ConnectError::Io)?.ip();
+                    let source = Some(seen_from(self.egress, own));
+                    let io = severer.wrap(stream).map_err(ConnectError::Io)?;
+                    return Ok(Dialled { io, host, source });
+                }
+                Err(unreached) => refused = Some(summed(refused, unreached)),
+            }
+        }
+        Err(refused.map_or(
+            ConnectError::Io(std::io::ErrorKind::NotFound.into()),
+            ConnectError::from,
+        ))
     }
 
     async fn through(
@@ -91,6 +125,23 @@ impl Way<'_> {
             Ok(gone) => gone,
             Err(_elapsed) => Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())),
         }
+    }
+}
+
+/// What came of two hosts: every address that was tried, where any was.
+fn summed(before: Option<DialError>, then: DialError) -> DialError {
+    match (before, then) {
+        (
+            Some(DialError::Unreached { at, mut tried }),
+            DialError::Unreached {
+                tried: mut later, ..
+            },
+        ) => {
+            tried.append(&mut later);
+            DialError::Unreached { at, tried }
+        }
+        (Some(tried @ DialError::Unreached { .. }), DialError::Unresolved { .. }) => tried,
+        (_, then) => then,
     }
 }
 

@@ -34,10 +34,11 @@ use proxy::postgres::probe::probe;
 use proxy::postgres::{Postgres, PostgresFront};
 use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{
-    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Protocol, Redeeming,
+    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Noting, Protocol, Redeeming,
 };
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
+use proxy::session::way::Dialled;
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -108,6 +109,10 @@ impl Identify for Anybody {
 
     fn verifier(&self, _: SecretId) -> Option<Verifier> {
         None
+    }
+
+    fn misproven(&self, _: SecretId, _: IpAddr) -> Noting<'_> {
+        Box::pin(std::future::ready(()))
     }
 
     fn redeem<'a>(
@@ -374,13 +379,7 @@ impl Rooms {
         let target = |name: &str, addr, server| {
             Arc::new(Target {
                 name: TargetName::parse(name).unwrap(),
-                endpoint: Endpoint::Postgres(PostgresEndpoint {
-                    addr,
-                    dbname: "orders".to_owned(),
-                    server,
-                    admin: None,
-                    jump: None,
-                }),
+                endpoint: Endpoint::Postgres(PostgresEndpoint::new(addr, "orders", server)),
                 logins: [Login::parse("app").unwrap()].into(),
                 labels: [].into(),
                 owners: None,
@@ -459,7 +458,15 @@ impl Rooms {
                     .wrap(TcpStream::connect(addr).await.unwrap())
                     .unwrap();
                 let pass = self.pass(&scope).await;
-                let connected = self.postgres.connect(&mut front, io, pass, &scope).await?;
+                let dialled = Dialled {
+                    io,
+                    host: 0,
+                    source: None,
+                };
+                let connected = self
+                    .postgres
+                    .connect(&mut front, dialled, pass, &scope)
+                    .await?;
                 halt = Some(connected.halt);
                 Ok(self
                     .postgres
@@ -520,6 +527,7 @@ impl Rooms {
             source: ask.source,
             target: Arc::clone(target),
             login: ask.login,
+            database: None,
             via: Vec::new(),
             protocol: ask.protocol,
             grant: GrantId::new(now, [0; 10]),

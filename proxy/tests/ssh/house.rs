@@ -26,9 +26,10 @@ use policies::{
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
-use proxy::session::protocol::{Closed, Front, Identified, Identify, Protocol, Redeeming};
+use proxy::session::protocol::{Closed, Front, Identified, Identify, Noting, Protocol, Redeeming};
 use proxy::session::scope::{Judge, Scope};
 use proxy::session::severable::Severer;
+use proxy::session::way::Dialled;
 use proxy::ssh::Ssh;
 use proxy::ssh::jump::{Inside, Standing, Within};
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
@@ -158,6 +159,10 @@ impl Identify for People {
         None
     }
 
+    fn misproven(&self, _: SecretId, _: IpAddr) -> Noting<'_> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn redeem<'a>(
         &'a self,
         _: SecretId,
@@ -187,7 +192,9 @@ impl Judge for Judgement {
             Deed::ReversePort { .. } => named(Capability::ReversePort),
             Deed::ForwardAgent => named(Capability::ForwardAgent),
             Deed::ForwardX11 => named(Capability::ForwardX11),
-            Deed::Connect | Deed::Shell | Deed::Subsystem { .. } => true,
+            Deed::Connect | Deed::OtherDatabase { .. } | Deed::Shell | Deed::Subsystem { .. } => {
+                true
+            }
             Deed::Statement(_) | Deed::File(_) => false,
         };
         if !allowed {
@@ -277,6 +284,7 @@ impl Room {
             source: IpAddr::V4(Ipv4Addr::LOCALHOST),
             target: Arc::clone(&self.target),
             login,
+            database: None,
             via: Vec::new(),
             protocol: Spoken::Ssh,
             grant: GrantId::new(now, [1; 10]),
@@ -346,7 +354,18 @@ impl Room {
             };
             let stream = TcpStream::connect((endpoint.addr.host.as_str(), endpoint.addr.port));
             let io = target_side.wrap(stream.await.unwrap()).unwrap();
-            let connected = ssh.connect(&mut front, io, pass, &scope).await?;
+            let connected = ssh
+                .connect(
+                    &mut front,
+                    Dialled {
+                        io,
+                        host: 0,
+                        source: None,
+                    },
+                    pass,
+                    &scope,
+                )
+                .await?;
             Ok::<Closed, proxy::session::protocol::ConnectError>(
                 ssh.relay(&mut front, connected.back, &scope).await,
             )

@@ -29,7 +29,7 @@ public class Jdbc {
     static String rows(ResultSet r) throws Exception {
         StringBuilder all = new StringBuilder();
         while (r.next()) {
-            for (int i = 1; i <= r.getMetaData().getColumnCount(); i++) all.append(r.getString(i)).append('|');
+            for (int i = 1; i <= r.getMetaData().getColumnCount(); i++) all.append(r.getObject(i) instanceof byte[] b ? HexFormat.of().formatHex(b) : r.getString(i)).append('|');
             all.append(';');
         }
         return all.toString();

@@ -1,14 +1,11 @@
 //! Where cells are run: PostgreSQL servers that alice reaches directly and through tidegate, both
 //! times with a client certificate.
-//!
-//! The direct way needs an authority of its own, since tidegate hands its certificates for targets to
-//! nobody. Each server trusts both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use proxy::demo::{PostgresOptions, PostgresServer, ROLE, Scratch, Signals};
+use tests::direct::Direct;
 use tests::pgbouncer::PgBouncer;
 use tests::{Setting, World};
 
@@ -58,6 +55,7 @@ pub(super) struct Field {
     pooler: Option<PgBouncer>,
     running: Vec<PostgresServer>,
     servers: Vec<Server>,
+    direct: Direct,
     scratch: Scratch,
 }
 
@@ -69,17 +67,19 @@ impl Field {
             postgres: "log_statement = all\nlog_line_prefix = '%u|'\nmax_connections = 200",
             ..Setting::default()
         });
-        authority(scratch.path());
+        let direct = Direct::make(scratch.path(), ROLE);
+        fs::create_dir(scratch.path().join("tools")).expect("room");
         world.sql(ROOM);
         let mut field = Self {
             servers: Vec::new(),
             running: Vec::new(),
             pooler: None,
             world,
+            direct,
             scratch,
         };
         let own = field.world.postgres();
-        trust(own, &field.scratch);
+        field.direct.trust(own);
         let own = Server {
             title: format!("PostgreSQL {DEBIAN}"),
             version: DEBIAN,
@@ -152,8 +152,8 @@ impl Field {
             Road::Direct => (
                 server.port,
                 "orders".to_owned(),
-                own("direct.crt"),
-                own("direct.key"),
+                path(self.direct.certificate()),
+                path(self.direct.key()),
                 path(server.certificate.clone()),
             ),
             Road::Through => (
@@ -199,7 +199,7 @@ impl Field {
             signals: Signals::Shared,
         };
         let server = PostgresServer::start_from(&bin, &options).expect("it starts");
-        trust(&server, &self.scratch);
+        self.direct.trust(&server);
         server
     }
 
@@ -213,36 +213,4 @@ impl Field {
         self.world.bob().run(&line).expect("bob adds a target");
         self.world.grant(target, ROLE, "1h");
     }
-}
-
-/// An authority of the direct way's own, and a certificate for the role that alice uses.
-fn authority(dir: &Path) {
-    let line = format!(
-        "cd '{dir}' && mkdir tools && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
-         -subj '/CN=direct' -keyout direct-ca.key -out direct-ca.pem 2>&1 && \
-         openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN={ROLE}' -keyout direct.key -out direct.csr 2>&1 && \
-         openssl x509 -req -in direct.csr -CA direct-ca.pem -CAkey direct-ca.key -CAcreateserial -days 2 -out direct.crt 2>&1 && \
-         chmod 600 direct.key",
-        dir = dir.display()
-    );
-    let made = Command::new("bash").args(["-c", &line]).output();
-    let made = made.expect("bash runs");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stdout)
-    );
-}
-
-/// Has a server believe that authority too.
-fn trust(server: &PostgresServer, scratch: &Scratch) {
-    let path = server.dir().join("client_ca.pem");
-    let mut trusted = fs::read_to_string(&path).expect("the server trusts tidegate");
-    trusted.push('\n');
-    trusted.push_str(
-        &fs::read_to_string(scratch.path().join("direct-ca.pem")).expect("it has been made"),
-    );
-    fs::write(&path, trusted).expect("room");
-    let again = server.run_sql("postgres", "select pg_reload_conf()");
-    assert_eq!(again.expect("it reads its settings again"), "t");
 }

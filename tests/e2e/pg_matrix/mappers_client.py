@@ -81,7 +81,8 @@ def with_django():
         with connection.cursor() as cur:
             print(connection.introspection.get_table_description(cur, "orders"), connection.introspection.get_constraints(cur, "orders"))
     elif case == "savepoint":
-        ask(f'drop table if exists "{ROOM}"; select 1')
+        with connection.cursor() as cur:
+            cur.execute(f'drop table if exists "{ROOM}"')
         with connection.schema_editor() as editor:
             editor.create_model(Row)
         Row.objects.bulk_create([Row(item=f"item {n}", what={"n": n}) for n in range(2000)], batch_size=500)

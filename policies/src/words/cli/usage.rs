@@ -155,6 +155,15 @@ pub fn password_to_whom(target: &str) -> Trouble {
     )
 }
 
+/// There are not as many certificates as hosts.
+pub fn one_certificate_each(hosts: usize, given: usize) -> Trouble {
+    Trouble::new(
+        "nothing was added: each host has a certificate of its own",
+        format!("there are {hosts} hosts, and --server-cert-sha256 names {given}"),
+        "tidegate target add pg NAME --addr DB1:5432,DB2:5432 --server-cert-sha256 HEX,HEX …   (or --server-ca FILE)",
+    )
+}
+
 /// Anything else that is wrong with the line.
 pub fn because(verb: &str, why: &str) -> Trouble {
     let line = example(verb).map_or_else(|| help(verb), str::to_owned);

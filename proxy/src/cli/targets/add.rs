@@ -1,21 +1,20 @@
 //! `target add`: what is told of a target, and what the bastion finds out by itself.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
-use policies::words::cli::{self, PostgresPlaces};
+use policies::words::cli;
 use policies::{
     Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
-    Label, Login, PostgresEndpoint, Protocol, ServerPin, SshEndpoint, TargetName,
+    Label, Login, Protocol, SshEndpoint, TargetName,
 };
 use tokio::time;
 
+use super::add_pg::AddPg;
 use super::given::Given;
-use super::{FROM, label};
+use super::label;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
@@ -32,18 +31,15 @@ pub(crate) enum AddVerb {
 
 /// What every target has.
 #[derive(Debug, Args)]
-struct Common {
+pub(super) struct Common {
     /// What to call it
-    name: TargetName,
-    /// Where it is, as the bastion reaches it
-    #[arg(long, value_name = "HOST:PORT")]
-    addr: HostPort,
+    pub(super) name: TargetName,
     /// A label, for example env=dev
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    label: Vec<Label>,
+    pub(super) label: Vec<Label>,
     /// The group that owns it
     #[arg(long, value_name = "GROUP")]
-    owners: Option<GroupName>,
+    pub(super) owners: Option<GroupName>,
 }
 
 /// An SSH server.
@@ -51,6 +47,9 @@ struct Common {
 pub(crate) struct AddSsh {
     #[command(flatten)]
     common: Common,
+    /// Where it is, as the bastion reaches it
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: HostPort,
     /// An account that may be asked for
     #[arg(long, required = true)]
     login: Vec<Login>,
@@ -78,7 +77,7 @@ pub(crate) struct AddSsh {
 
 /// A target that stands in front of another one, as it is typed.
 #[derive(Debug, Clone)]
-struct Before {
+pub(super) struct Before {
     login: Option<Login>,
     target: TargetName,
 }
@@ -101,40 +100,9 @@ impl FromStr for Before {
     }
 }
 
-/// A PostgreSQL database.
-#[derive(Debug, Args)]
-pub(crate) struct AddPg {
-    #[command(flatten)]
-    common: Common,
-    /// The database to connect to
-    #[arg(long)]
-    dbname: String,
-    /// A role that may be asked for
-    #[arg(long, required = true)]
-    role: Vec<Login>,
-    /// The role as which tidegate makes a role for each grant there, instead of logging in as --role
-    #[arg(long, value_name = "ROLE")]
-    admin_role: Option<Login>,
-    /// The SSH target in front of it, through which it is reached
-    #[arg(long, alias = "via", value_name = "[LOGIN+]TARGET")]
-    jump: Option<Before>,
-    /// The SHA-256 of its certificate, instead of reading it
-    #[arg(long, value_name = "HEX")]
-    server_cert_sha256: Option<String>,
-    /// The CA of its certificate, instead of the certificate itself
-    #[arg(long, value_name = "FILE", conflicts_with = "server_cert_sha256")]
-    server_ca: Option<PathBuf>,
-    /// The name in its certificate, with --server-ca; else the host of --addr
-    #[arg(long, value_name = "NAME", requires = "server_ca")]
-    server_name: Option<String>,
-    /// Where the bastion comes from, as `pg_hba.conf` writes it, for the line that is printed
-    #[arg(long, value_name = "CIDR", default_value = FROM)]
-    from: String,
-}
-
 /// The target in front of the one that is added, with the login there: its only one, where none is
 /// named.
-async fn jump(context: &Context, before: Before) -> Result<Jump, Failure> {
+pub(super) async fn jump(context: &Context, before: Before) -> Result<Jump, Failure> {
     let Before { login, target } = before;
     if let Some(login) = login {
         return Ok(Jump { target, login });
@@ -156,7 +124,7 @@ async fn jump(context: &Context, before: Before) -> Result<Jump, Failure> {
     }
 }
 
-async fn probe(
+pub(super) async fn probe(
     context: &Context,
     protocol: Protocol,
     addr: &HostPort,
@@ -179,7 +147,7 @@ async fn probe(
 const TRY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Says whether a target that was just added lets tidegate in, and what to do if not.
-async fn try_at_once(context: &Context, name: &TargetName) {
+pub(super) async fn try_at_once(context: &Context, name: &TargetName) {
     let doing = format!("test {name}");
     let Ok(client) = context.client(&doing) else {
         return;
@@ -196,7 +164,10 @@ async fn try_at_once(context: &Context, name: &TargetName) {
     }
 }
 
-async fn add(context: &Context, order: &TargetOrder) -> Result<(TargetView, Trust), Failure> {
+pub(super) async fn add(
+    context: &Context,
+    order: &TargetOrder,
+) -> Result<(TargetView, Trust), Failure> {
     let doing = format!("add target {}", order.name);
     let client = context.client(&doing)?;
     let added = client.post(&doing, "/v1/targets", order).await?;
@@ -225,7 +196,7 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
         .map_or(Entry::Certificate, |secret| secret.entry);
     let how = (jump.as_ref(), algorithms);
     let given = (args.host_ca, args.host_key);
-    let host_key = pin(context, given, (&args.common.addr, how)).await?;
+    let host_key = pin(context, given, (&args.addr, how)).await?;
     let login = args
         .login
         .first()
@@ -239,7 +210,7 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let order = TargetOrder {
         name: args.common.name,
         endpoint: Endpoint::Ssh(SshEndpoint {
-            addr: args.common.addr,
+            addr: args.addr,
             host_key,
             jump,
             entry,
@@ -305,84 +276,7 @@ async fn looked_at(
     }
 }
 
-/// The certificate that the server shows to the bastion, which says so.
-async fn seen_certificate(
-    context: &Context,
-    addr: &HostPort,
-    jump: Option<&Jump>,
-) -> Result<ServerPin, Failure> {
-    let found = probe(
-        context,
-        Protocol::Postgres,
-        addr,
-        (jump, Algorithms::Modern),
-    )
-    .await?;
-    let Probed::Postgres {
-        sha256,
-        subject,
-        names,
-    } = found
-    else {
-        return Err(odd_probe());
-    };
-    let seen = cli::certificate_seen(&subject, &names, &sha256);
-    context.printer.say(&seen);
-    Ok(ServerPin::Certificate { sha256 })
-}
-
-pub(super) async fn pg(context: &Context, args: AddPg) -> Outcome {
-    let addr = args.common.addr;
-    let jump = match args.jump {
-        Some(before) => Some(jump(context, before).await?),
-        None => None,
-    };
-    let server = match (args.server_ca, args.server_cert_sha256) {
-        (Some(path), _) => {
-            let pem = std::fs::read_to_string(&path)
-                .map_err(|error| Failure::unread(&path.to_string_lossy(), &error))?;
-            ServerPin::Authority {
-                pem,
-                host: args.server_name.unwrap_or_else(|| addr.host.clone()),
-            }
-        }
-        (None, Some(sha256)) => ServerPin::Certificate {
-            sha256: sha256.to_ascii_lowercase(),
-        },
-        (None, None) => seen_certificate(context, &addr, jump.as_ref()).await?,
-    };
-    let roles: BTreeSet<Login> = args.role.into_iter().collect();
-    let order = TargetOrder {
-        name: args.common.name,
-        endpoint: Endpoint::Postgres(PostgresEndpoint {
-            addr,
-            dbname: args.dbname.clone(),
-            server,
-            admin: args.admin_role.clone(),
-            jump,
-        }),
-        logins: roles.clone(),
-        labels: args.common.label,
-        owners: args.common.owners,
-        secret: None,
-    };
-    let (added, trust) = add(context, &order).await?;
-    let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
-    let name = added.name.to_string();
-    let said = cli::postgres_target_added(&PostgresPlaces {
-        target: &name,
-        dbname: &args.dbname,
-        roles: &roles,
-        from: &args.from,
-        target_ca: &trust.x509_target_ca,
-        admin: args.admin_role.as_ref().map(Login::as_str),
-    });
-    context.printer.done(&added, &name, &said)?;
-    try_at_once(context, &added.name).await;
-    Ok(())
-}
-
-fn odd_probe() -> Failure {
+pub(super) fn odd_probe() -> Failure {
     Failure::new(
         Exit::Error,
         cli::odd_answer("it looked with another protocol"),

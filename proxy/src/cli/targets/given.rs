@@ -28,6 +28,28 @@ pub(crate) struct Given {
     password_file: Option<PathBuf>,
 }
 
+/// A password.
+#[derive(Debug, Default, Args)]
+#[group(multiple = false)]
+pub(crate) struct GivenPassword {
+    /// Enter it by SCRAM with a password, which tidegate keeps; typed, or the first line of the input
+    #[arg(long)]
+    vault_password: bool,
+    /// The same, from a file
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl From<GivenPassword> for Given {
+    fn from(given: GivenPassword) -> Self {
+        Self {
+            vault_key: None,
+            vault_password: given.vault_password,
+            password_file: given.password_file,
+        }
+    }
+}
+
 impl Given {
     /// Whether it is a password: whoever gets it can use it again.
     pub(super) fn is_password(&self) -> bool {

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use control::onetime::{SALT_LENGTH, Verifier};
+use russh::keys::ssh_key::encoding::base64::{Base64, Encoding};
 
 use crate::fuzzing::cut;
 use crate::postgres::password::initial;
-use crate::postgres::scram::{self, NONCE_LENGTH, PLAIN, PLUS, base64};
+use crate::postgres::scram::{self, NONCE_LENGTH, PLAIN, PLUS};
 
 const BOUND: &[u8] = &[7; 32];
 const SALT: [u8; SALT_LENGTH] = [8; SALT_LENGTH];
@@ -72,11 +73,11 @@ fn honest(first: &[u8], answer: &str, binding: Option<&[u8]>, client_key: &[u8; 
     let bound = binding.filter(|_bound| header.starts_with(b"p"));
     let channel = [header, bound.unwrap_or_default()].concat();
     let nonce = answer.split(",s=").next().unwrap_or_default();
-    let without = format!("c={},{nonce}", base64::encode(&channel));
+    let without = format!("c={},{nonce}", Base64::encode_string(&channel));
     let stored = digest(&SHA256, client_key);
     let key = hmac::Key::new(hmac::HMAC_SHA256, stored.as_ref());
     let signature = hmac::sign(&key, format!("{bare},{answer},{without}").as_bytes());
     let proof = client_key.iter().zip(signature.as_ref());
     let proof: Vec<u8> = proof.map(|(key, mask)| key ^ mask).collect();
-    format!("{without},p={}", base64::encode(&proof))
+    format!("{without},p={}", Base64::encode_string(&proof))
 }

@@ -5,7 +5,14 @@ use crate::postgres::say;
 use crate::postgres::wire;
 
 /// What ends a transaction and gives out nothing.
-const ENDS: [&str; 5] = ["commit", "rollback", "end", "abort", "rollback work"];
+const ENDS: [&str; 6] = [
+    "commit",
+    "commit work",
+    "rollback",
+    "rollback work",
+    "end",
+    "abort",
+];
 
 /// Counts a message that is about to pass, and refuses it where there is no budget left. `body` is all
 /// of it, where that was read.

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
+use control::ledger::chain::hex;
 use policies::{HeldStatement, SqlStatement};
 
 use super::prepared::kept_as;
@@ -47,7 +48,7 @@ pub(crate) struct Held {
 impl Held {
     /// SHA-256 over the exact text and values, in hexadecimal.
     pub(crate) fn digest(&self) -> String {
-        digits(&self.pass.digest)
+        hex(&self.pass.digest)
     }
 }
 
@@ -271,21 +272,14 @@ fn show(value: Option<&[u8]>, format: u16) -> String {
         (None, _) => "NULL".to_owned(),
         (Some(value), 0) => match std::str::from_utf8(value) {
             Ok(text) => format!("'{}'", text.replace('\'', "''")),
-            Err(_odd) => hex(value),
+            Err(_odd) => bytea(value),
         },
-        (Some(value), _binary) => hex(value),
+        (Some(value), _binary) => bytea(value),
     }
 }
 
-fn hex(value: &[u8]) -> String {
-    format!("\\x{}", digits(value))
-}
-
-fn digits(bytes: &[u8]) -> String {
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles
-        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
-        .collect()
+fn bytea(value: &[u8]) -> String {
+    format!("\\x{}", hex(value))
 }
 
 /// What stands behind a Parse of `name`, of which `rest` is what was read.

@@ -19,6 +19,7 @@ use super::{Closed, Relay, Step};
 use crate::postgres::cancel::{REQUEST_LIMIT, Stopper};
 use crate::postgres::gate::Bench;
 use crate::postgres::say;
+use crate::postgres::scan::UnderWay;
 use crate::postgres::tap::Account;
 use crate::postgres::wire::{HEADER, Header, Side, Violation};
 
@@ -31,6 +32,8 @@ pub(super) struct Cut {
     dropped: usize,
     /// The client has been told.
     said: bool,
+    /// Something was dropped since the target was last ready.
+    hid: bool,
     /// Asks the target to stop.
     stopping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -63,6 +66,7 @@ impl Cut {
             owed,
             dropped: 0,
             said: false,
+            hid: false,
             stopping,
         }
     }
@@ -101,27 +105,42 @@ impl Cut {
                 b'S' => self.owed = length,
                 // What was sent behind it is cut off in the same way.
                 b'Z' => {
-                    self.owed = length;
-                    self.said = false;
-                }
-                b'E' | b'C' | b'I' | b's' => {
-                    if !self.said {
-                        self.said = true;
-                        say::error(&mut out, "ERROR", say::LIMIT_EXCEEDED, &self.words);
+                    if self.hid {
+                        self.tell(&mut out);
                     }
+                    self.owed = length;
+                    (self.said, self.hid) = (false, false);
+                }
+                // All of the result has passed.
+                b'C' | b'I' | b's' if !self.hid && !self.said => self.owed = length,
+                // Errors can carry anything.
+                b'E' | b'C' | b'I' | b's' => {
+                    self.hid = true;
+                    self.tell(&mut out);
                     self.dropped = length;
                 }
                 // The target waits for data that the client was never asked for.
                 b'G' => return Err(Violation::Kind(b'G')),
                 // Notices can carry anything too.
-                _of_the_result => self.dropped = length,
+                _of_the_result => {
+                    self.hid = true;
+                    self.dropped = length;
+                }
             }
+        }
+    }
+
+    /// The client is told, once up to where the target is ready.
+    fn tell(&mut self, out: &mut Vec<u8>) {
+        if !self.said {
+            self.said = true;
+            say::error(out, "ERROR", say::LIMIT_EXCEEDED, &self.words);
         }
     }
 }
 
-/// Whether there is anything in it but how statements went: the end of a transaction is told to who
-/// has nothing left to spend.
+/// Whether there is anything in it but that statements went well: the end of a transaction is told to
+/// who has nothing left to spend.
 fn carries(chunk: &[u8], owed: usize) -> bool {
     if owed > 0 {
         return true;
@@ -129,7 +148,7 @@ fn carries(chunk: &[u8], owed: usize) -> bool {
     let mut rest = chunk;
     while let Ok(Some(header)) = Header::read(rest, Side::Target) {
         match header.kind {
-            b'C' | b'E' | b'I' | b'S' | b'Z' | b's' | b'1' | b'2' | b'3' | b'n' => {}
+            b'C' | b'I' | b'S' | b'Z' | b's' | b'1' | b'2' | b'3' | b'n' => {}
             _data => return true,
         }
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
@@ -146,11 +165,16 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     A: Account + Bench,
 {
-    /// Counts what is about to pass to the client, and begins to cut where that is too much. `owed` is how
-    /// much of it belongs to a message that the client has the beginning of.
-    pub(super) fn spend(&mut self, chunk: &[u8], owed: usize) -> Result<(), Closed> {
-        let (rows, more) = self.tap.fresh();
-        let bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+    /// Counts what is about to pass to the client, and begins to cut where that is too much. `begun` is the
+    /// message that the client has the beginning of. Each was counted as it began, whole: otherwise the
+    /// largest would always pass.
+    pub(super) fn spend(&mut self, chunk: &[u8], begun: UnderWay) -> Result<(), Closed> {
+        let (whole, more) = self.tap.fresh();
+        let begins = self.down.scanner.under_way();
+        let rows = whole.saturating_add(begins.rows).saturating_sub(begun.rows);
+        let bytes = chunk.len().saturating_add(begins.missing);
+        let bytes = u64::try_from(bytes.saturating_sub(begun.missing)).unwrap_or(u64::MAX);
+        let owed = begun.missing;
         let Some(words) = self.account.spends(rows, bytes, more) else {
             return Ok(());
         };
@@ -172,16 +196,23 @@ where
             return Ok(Step::Moved);
         };
         let was_said = cut.said;
-        let out = match cut.sift(chunk) {
+        let mut out = match cut.sift(chunk) {
             Ok(sifted) => sifted,
             Err(violation) => return Err(self.broken(violation, "target")),
         };
+        let (is_whole, pipeline) = (cut.owed == 0 && cut.dropped == 0, self.tap.pipeline());
+        let (idle, ready) = (pipeline.idle(), pipeline.will_be_ready());
+        // The target has nothing more to say before the client goes on, which may wait for this.
+        let stands = is_whole && idle && cut.hid && pipeline.in_batch();
+        if stands {
+            cut.tell(&mut out);
+        }
         // An error of ours: the target goes on with what the client has sent, up to a Sync.
-        if cut.said && !was_said && !self.tap.pipeline().will_be_ready() {
+        if cut.said && !was_said && (stands || !ready) {
             self.tap.skip();
             self.hold.dropping = true;
         }
-        if !self.tap.pipeline().idle() || cut.owed > 0 || cut.dropped > 0 {
+        if !idle || !is_whole {
             self.cut = Some(cut);
         }
         if self.client_gone {
@@ -190,6 +221,9 @@ where
         self.account.passes(recorder::Stream::Output, out.len());
         if self.down.pass(&out, self.client, cx).is_err() {
             self.client_left()?;
+        }
+        if stands && !was_said {
+            self.fail_batch(false)?;
         }
         Ok(Step::Moved)
     }
@@ -234,6 +268,27 @@ mod tests {
         }
         assert!(bytes.is_empty(), "half a message");
         kinds
+    }
+
+    #[test]
+    fn a_result_of_which_nothing_is_hidden_ends_as_it_ended() {
+        let words = Words {
+            code: "TG559",
+            what: "used up".to_owned(),
+            hint: None,
+        };
+        let [row, end, ready, parsed] = [
+            framed(b'D', &[7; 20]),
+            framed(b'C', b"SELECT 1\0"),
+            framed(b'Z', b"T"),
+            framed(b'1', b""),
+        ];
+        let mut cut = Cut::new(words, row.len() - 9, None);
+        let out = cut.sift(&[&row[9..], &end, &ready].concat()).unwrap();
+        assert_eq!(kinds(&[&row[..9], &out].concat()), "DCZ");
+        // What is hidden and has no end of its own is told of before the target is ready.
+        let out = cut.sift(&[parsed, ready].concat()).unwrap();
+        assert_eq!(kinds(&out), "EZ");
     }
 
     /// Whatever way the bytes come, the client gets whole messages: those that are under way, one error,

@@ -229,7 +229,7 @@ where
     }
 
     /// Has the target fail what the client has been told has failed.
-    fn fail_batch(&mut self, is_simple: bool) -> Result<(), Closed> {
+    pub(super) fn fail_batch(&mut self, is_simple: bool) -> Result<(), Closed> {
         let mut out = Vec::new();
         message(&mut out, b'E', |body| {
             put_text(body, NO_PORTAL);

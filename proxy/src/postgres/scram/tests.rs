@@ -19,9 +19,9 @@ fn proof(secret: &str, first: &str, answer: &str, channel: &[u8]) -> String {
         .split(',')
         .next()
         .unwrap();
-    let salt = base64::decode(salt).unwrap();
+    let salt = Base64::decode_vec(salt).unwrap();
     let nonce = answer.split(',').next().unwrap();
-    let without = format!("c={},{nonce}", base64::encode(channel));
+    let without = format!("c={},{nonce}", Base64::encode_string(channel));
     let mut salted = [0; 32];
     aws_lc_rs::pbkdf2::derive(
         aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256,
@@ -46,7 +46,7 @@ fn proof(secret: &str, first: &str, answer: &str, channel: &[u8]) -> String {
         .zip(signature)
         .map(|(key, mask)| key ^ mask)
         .collect();
-    format!("{without},p={}", base64::encode(&proof))
+    format!("{without},p={}", Base64::encode_string(&proof))
 }
 
 fn kept(secret: &str) -> (Verifier, [u8; SALT_LENGTH]) {
@@ -64,7 +64,7 @@ fn first_of(
 /// Section 3 of RFC 7677.
 #[test]
 fn the_exchange_of_the_standard_is_gone_through() {
-    let salt = base64::decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+    let salt = Base64::decode_vec("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
     let (bare, ours) = (
         "n=user,r=rOprNGfwEbeRWgbNEkqO",
         "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
@@ -217,7 +217,7 @@ fn what_is_no_last_message_is_refused_with_what_is_wrong() {
     let (verifier, _salt) = kept("pencil");
     let (_exchange, answer) = first_of(PLAIN, "n,,n=,r=abc", None).unwrap();
     let nonce = answer.split(',').next().unwrap();
-    let zeros = base64::encode(&[0; 32]);
+    let zeros = Base64::encode_string(&[0; 32]);
     for (last, why) in [
         (String::new(), "it has no proof at its end"),
         (format!("c=biws,{nonce}"), "it has no proof at its end"),

@@ -1,0 +1,178 @@
+//! What is said about the parts of a PostgreSQL target: its hosts, and which of them was chosen.
+
+use super::cli::Trouble;
+use super::cli::doctor::Finding;
+use super::{Shown, Words};
+use crate::{DatabaseName, HOSTS_MAX, HostPort, SessionAttrs};
+
+/// Why a PostgreSQL target cannot be as it was described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetFault {
+    /// A host is named twice, or there are too many.
+    Hosts,
+    /// It is to be entered with a key, which PostgreSQL does not know.
+    Key,
+    /// Roles of grants are to be made with a password.
+    StandingRoles,
+    /// Several hosts stand behind another target.
+    SeveralBehind,
+}
+
+impl Shown for TargetFault {
+    fn words(&self) -> Words {
+        match self {
+            Self::Hosts => Words::new(
+                "TG520",
+                format!("a target has at most {HOSTS_MAX} hosts, each named once"),
+            )
+            .hint("tidegate target add pg NAME --addr HOST:PORT,HOST:PORT …"),
+            Self::Key => Words::new("TG540", "a PostgreSQL server is entered with a certificate or a password, not with a key")
+                .hint("leave the key out, or: tidegate target add pg NAME --vault-password …"),
+            Self::StandingRoles => Words::new(
+                "TG550",
+                "roles of grants are made and entered with certificates, and this target is entered with a password",
+            )
+            .hint("leave --admin-role out, or have its server trust tidegate's CA"),
+            Self::SeveralBehind => Words::new(
+                "TG560",
+                "a database behind another target has one host, which sessions have whatever it is",
+            )
+            .hint("tidegate target add pg NAME --addr HOST:PORT --jump TARGET …, one for each host"),
+        }
+    }
+}
+
+/// Why a server that is entered with a password was not answered, or not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaslFault {
+    /// Its message is cut short.
+    CutShort,
+    /// It lets in without asking.
+    Unasked,
+    /// It offers no mechanism that we know.
+    Mechanism,
+    /// It asks for few rounds.
+    Cheap,
+    /// It asks for too many rounds.
+    Endless,
+    /// It does not speak SCRAM as agreed on.
+    Malformed,
+    /// It did not prove that it knows the password's verifier.
+    Unproven,
+}
+
+impl SaslFault {
+    /// The sentence, for those who manage targets.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::CutShort => "its answer is cut short",
+            Self::Unasked => "it lets in without asking for the password that is kept for it",
+            Self::Mechanism => "it offers no SCRAM-SHA-256",
+            Self::Cheap => {
+                "it asks for fewer than 4096 rounds of SCRAM, which makes the password easy to guess"
+            }
+            Self::Endless => "it asks for more than 100000 rounds of SCRAM",
+            Self::Malformed => "it does not speak SCRAM as it was agreed on",
+            Self::Unproven => "it did not prove that it knows the password",
+        }
+    }
+}
+
+/// What a server asks for that is not answered (`src/include/libpq/protocol.h`).
+pub fn asks_for(code: i32, with_password: bool) -> &'static str {
+    match (code, with_password) {
+        (3, _) => "it asks for a password in clear",
+        (5, _) => "it asks for an MD5 password",
+        (10, false) => "it asks for a SCRAM password, not for the certificate",
+        _other => "it asks for a proof that we do not have",
+    }
+}
+
+/// The line of `pg_hba.conf` for roles that come with a password.
+pub fn password_lines(dbname: &str, roles: &[String], from: &str) -> String {
+    let each = roles.iter();
+    let lines = each.map(|role| format!("hostssl {dbname} {role} {from} scram-sha-256"));
+    let lines: Vec<String> = lines.collect();
+    format!(
+        "pg_hba.conf, above other lines for the same role:\n\n  {}",
+        lines.join("\n  ")
+    )
+}
+
+/// A password is proven only to a server that was named beforehand.
+pub fn password_to_whom(target: &str) -> Trouble {
+    Trouble::new(
+        "nothing was added: a password goes with a server whose certificate was given",
+        "whoever answers at the address would get a proof to guess the password by before anybody has compared its certificate",
+        format!(
+            "tidegate target add pg {target} … --server-cert-sha256 HEX   (or --server-ca FILE)   # as `openssl x509 -in server.crt -outform DER | sha256sum` says on the server"
+        ),
+    )
+}
+
+/// Which host a session has, for its recording.
+pub fn host_chosen(host: &HostPort, wanted: SessionAttrs) -> String {
+    format!("the session is at {host}, found for `{wanted}`")
+}
+
+/// Which database a session is in, for its recording.
+pub fn other_database(database: &DatabaseName) -> String {
+    format!("the session is in the database `{database}`")
+}
+
+/// The hosts of a target as an administrator reads them.
+pub fn hosts(addrs: &[HostPort], wanted: SessionAttrs) -> String {
+    let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+    let addrs = addrs.join(",");
+    if wanted.is_any() {
+        return addrs;
+    }
+    format!("{addrs} ({wanted})")
+}
+
+/// A target lets tidegate in, and some of its hosts cannot be had.
+pub fn partly_down(target: &str, missing: &[(HostPort, String)]) -> Finding {
+    let each = missing.iter().map(|(host, why)| format!("{host}: {why}"));
+    let each: Vec<String> = each.collect();
+    Finding {
+        subject: format!("target {target}"),
+        ok: false,
+        found: format!(
+            "it lets tidegate in, and not at each of its hosts: {}",
+            each.join("; ")
+        ),
+        hint: Some(format!(
+            "sessions go to the others; see whether it runs there:  tidegate target show {target}"
+        )),
+    }
+}
+
+/// A host shows another certificate than the one that it was added with.
+pub fn host_changed() -> &'static str {
+    "what answers there does not prove to be the one that was added"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_about_hosts() {
+        let at = |text: &str| text.parse::<HostPort>().unwrap();
+        let two = [at("db1:5432"), at("db2:5432")];
+        let finding = partly_down("orders", &[(at("db2:5432"), "no".to_owned())]);
+        let said = [
+            TargetFault::Hosts.words().to_string(),
+            TargetFault::Key.words().to_string(),
+            TargetFault::StandingRoles.words().to_string(),
+            TargetFault::SeveralBehind.words().to_string(),
+            password_lines("orders", &["app".to_owned()], "192.0.2.1/32"),
+            host_chosen(&at("db1:5432"), SessionAttrs::ReadWrite),
+            hosts(&two, SessionAttrs::Any),
+            hosts(&two, SessionAttrs::PreferStandby),
+            finding.found,
+            finding.hint.unwrap_or_default(),
+        ];
+        insta::assert_snapshot!("target", said.join("\n"));
+    }
+}
