@@ -143,7 +143,11 @@ fn touches_files(deed: &Deed) -> bool {
     match deed {
         Deed::Shell | Deed::Exec { .. } | Deed::Subsystem { .. } | Deed::File(_) => true,
         Deed::ForwardPort { host, .. } | Deed::ReversePort { host, .. } => host.starts_with('/'),
-        Deed::Connect | Deed::ForwardAgent | Deed::ForwardX11 | Deed::Statement(_) => false,
+        Deed::Connect
+        | Deed::ForwardAgent
+        | Deed::ForwardX11
+        | Deed::Statement(_)
+        | Deed::OtherDatabase { .. } => false,
     }
 }
 

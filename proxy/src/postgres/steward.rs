@@ -121,7 +121,7 @@ async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError
 /// not answer has no session of ours: its sockets are gone.
 async fn end_elsewhere(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: &PassKey,
+    key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let mut count = 0_u64;
     if endpoint.others.is_empty() {
