@@ -137,12 +137,18 @@ fn carrier(deed: &Deed) -> Option<Deed> {
     })
 }
 
-/// Whether this begins or is something by which files are touched.
+/// Whether this begins or is something by which files are touched. A socket in the file system is one:
+/// a listener makes it, and who connects may be served whatever there is (`/run/docker.sock`).
 fn touches_files(deed: &Deed) -> bool {
-    matches!(
-        deed,
-        Deed::Shell | Deed::Exec { .. } | Deed::Subsystem { .. } | Deed::File(_)
-    )
+    match deed {
+        Deed::Shell | Deed::Exec { .. } | Deed::Subsystem { .. } | Deed::File(_) => true,
+        Deed::ForwardPort { host, .. } | Deed::ReversePort { host, .. } => host.starts_with('/'),
+        Deed::Connect
+        | Deed::ForwardAgent
+        | Deed::ForwardX11
+        | Deed::Statement(_)
+        | Deed::OtherDatabase { .. } => false,
+    }
 }
 
 /// Whether the statements of a session on these terms have to be read and asked about, each with

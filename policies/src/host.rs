@@ -128,6 +128,7 @@ impl PostgresEndpoint {
             entry: Entry::Certificate,
             admin: None,
             privileges: BTreeMap::new(),
+            jump: None,
         }
     }
 
@@ -157,6 +158,13 @@ impl PostgresEndpoint {
             hosts.iter().take(at).any(|before| before.addr == host.addr)
         };
         hosts.len() <= HOSTS_MAX && !hosts.iter().enumerate().any(repeats)
+    }
+
+    /// Whether several hosts, or a choice among them, stand behind another target: only the first
+    /// connection of a session goes through one, so there is nothing to choose from.
+    pub fn chooses_behind(&self) -> bool {
+        let chosen = !self.others.is_empty() || self.session != SessionAttrs::Any;
+        self.jump.is_some() && chosen
     }
 }
 

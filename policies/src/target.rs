@@ -32,10 +32,7 @@ pub struct Target {
 impl Target {
     /// Where it listens; the first of its hosts, where it has several.
     pub fn addr(&self) -> &HostPort {
-        match &self.endpoint {
-            Endpoint::Ssh(ssh) => &ssh.addr,
-            Endpoint::Postgres(postgres) => &postgres.addr,
-        }
+        self.endpoint.addr()
     }
 
     /// Everywhere it listens, in the order in which that is tried.
@@ -51,10 +48,7 @@ impl Target {
 
     /// The target in front of it, if there is one.
     pub fn jump(&self) -> Option<&Jump> {
-        match &self.endpoint {
-            Endpoint::Ssh(ssh) => ssh.jump.as_ref(),
-            Endpoint::Postgres(_) => None,
-        }
+        self.endpoint.jump()
     }
 
     /// Which algorithms are spoken with it.
@@ -95,6 +89,22 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Where it listens.
+    pub fn addr(&self) -> &HostPort {
+        match self {
+            Self::Ssh(ssh) => &ssh.addr,
+            Self::Postgres(postgres) => &postgres.addr,
+        }
+    }
+
+    /// The target in front of it, if there is one.
+    pub fn jump(&self) -> Option<&Jump> {
+        match self {
+            Self::Ssh(ssh) => ssh.jump.as_ref(),
+            Self::Postgres(postgres) => postgres.jump.as_ref(),
+        }
+    }
+
     /// What is spoken with it.
     pub fn protocol(&self) -> Protocol {
         match self {
@@ -265,6 +275,9 @@ pub struct PostgresEndpoint {
     /// grant's role is a member of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub privileges: BTreeMap<Login, Vec<Privilege>>,
+    /// The SSH target in front of it, where it is not dialled by tidegate itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<Jump>,
 }
 
 /// How a PostgreSQL target's TLS certificate is known.

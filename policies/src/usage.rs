@@ -25,7 +25,7 @@ pub(crate) struct Usage<'a> {
 pub(crate) const NOTHING_PERMITS: &str = "No policy allows it.";
 
 /// Said where rules about files would be no rules if this were allowed.
-pub(crate) const FILES_ARE_BOUND: &str = "What files may be touched is limited here, so only sftp, scp and rsync are open, as plain commands.";
+pub(crate) const FILES_ARE_BOUND: &str = "What files may be touched is limited here, so only sftp, scp and rsync are open, as plain commands, and no sockets in the file system.";
 
 /// What policies could not do.
 pub(crate) const POLICIES_FAILED: Denial = Denial::Unavailable {

@@ -199,6 +199,40 @@ fn whom_some_files_are_closed_to_has_no_shell_and_no_other_commands() {
 }
 
 #[test]
+fn a_socket_in_the_file_system_is_a_file_where_files_are_bound() {
+    let forwards = r#"@id("forwards") permit (principal,
+        action in [Jit::Action::"forwardPort", Jit::Action::"reversePort"], resource is Jit::SshHost);"#;
+    let to = |host: &str, port: u16| {
+        let host = host.to_owned();
+        [
+            Deed::ForwardPort {
+                host: host.clone(),
+                port,
+            },
+            Deed::ReversePort { host, port },
+        ]
+    };
+    let bound = policies(&format!("{LOGS} {forwards}"));
+    for deed in to("/run/docker.sock", 0) {
+        let refused = does(&bound, &deed).expect_err("it could read and write anything");
+        let why =
+            matches!(&refused, Denial::Forbidden { reason, .. } if reason.contains("sockets"));
+        assert!(why, "{refused:?}");
+    }
+    for deed in to("localhost", 80) {
+        assert_eq!(does(&bound, &deed), Ok(()));
+    }
+    let eased = policies(&format!(
+        r#"{LOGS} {forwards} @id("any") permit (principal, action == Jit::Action::"anyFile", resource);"#
+    ));
+    let free = policies(&format!("{BASE} {forwards}"));
+    for deed in to("/run/docker.sock", 0) {
+        assert_eq!(does(&eased, &deed), Ok(()));
+        assert_eq!(does(&free, &deed), Ok(()));
+    }
+}
+
+#[test]
 fn whom_a_rule_about_paths_is_not_about_stays_free() {
     let policies = shipped_and(
         r#"@id("others") forbid (principal in Jit::Group::"contractors",

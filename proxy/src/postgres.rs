@@ -236,7 +236,11 @@ impl Protocol for Postgres {
             }
         };
         write_down(scope, endpoint, &host)?;
-        let stopper = greeting.key.clone().map(|key| Stopper { host, key });
+        let stopper = greeting.key.clone().map(|key| Stopper {
+            host,
+            road: Arc::clone(scope.road()),
+            key,
+        });
         let issue = |stopper: &Stopper| {
             self.cancels
                 .issue(front.startup.minor, stopper.clone(), scope.clone())

@@ -22,6 +22,7 @@ pub mod incoming;
 pub mod meter;
 pub mod parting;
 pub mod protocol;
+pub mod road;
 pub mod scope;
 pub mod severable;
 pub mod way;

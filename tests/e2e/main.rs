@@ -24,6 +24,7 @@ mod hygiene;
 mod jumps;
 mod matrix;
 mod pg_clients;
+mod pg_jumps;
 mod pg_matrix;
 mod pg_suites;
 mod pg_url;

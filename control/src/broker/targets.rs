@@ -56,6 +56,9 @@ fn sound(target: &Target) -> Result<(), BrokerError> {
         if !endpoint.hosts_are_sound() {
             return refused(TargetFault::Hosts);
         }
+        if endpoint.chooses_behind() {
+            return refused(TargetFault::SeveralBehind);
+        }
         if endpoint.entry == Entry::Key {
             return refused(TargetFault::Key);
         }

@@ -16,6 +16,8 @@ pub enum TargetFault {
     StandingRoles,
     /// Privileges are declared for what is not asked for, without roles of grants, or too many.
     Privileges,
+    /// Several hosts stand behind another target.
+    SeveralBehind,
 }
 
 impl Shown for TargetFault {
@@ -38,6 +40,11 @@ impl Shown for TargetFault {
                 "roles of grants are made and entered with certificates, and this target is entered with a password",
             )
             .hint("leave --admin-role out, or have its server trust tidegate's CA"),
+            Self::SeveralBehind => Words::new(
+                "TG561",
+                "a database behind another target has one host, which sessions have whatever it is",
+            )
+            .hint("tidegate target add pg NAME --addr HOST:PORT --jump TARGET …, one for each host"),
         }
     }
 }
@@ -184,6 +191,7 @@ mod tests {
             TargetFault::Key.words().to_string(),
             TargetFault::StandingRoles.words().to_string(),
             TargetFault::Privileges.words().to_string(),
+            TargetFault::SeveralBehind.words().to_string(),
             password_lines("orders", &["app".to_owned()], "192.0.2.1/32"),
             host_chosen(&at("db1:5432"), SessionAttrs::ReadWrite),
             hosts(&two, SessionAttrs::Any),

@@ -192,7 +192,12 @@ fn place(endpoint: &Endpoint) -> (String, String) {
             let pinned: Vec<String> = pinned.collect();
             let addrs: Vec<HostPort> = hosts.iter().map(|host| host.addr.clone()).collect();
             let addrs = words::hosts(&addrs, postgres.session);
-            (format!("{addrs}/{}", postgres.dbname), pinned.join(", "))
+            let address = format!("{addrs}/{}", postgres.dbname);
+            let address = match &postgres.jump {
+                Some(jump) => format!("{address} through {jump}"),
+                None => address,
+            };
+            (address, pinned.join(", "))
         }
     }
 }

@@ -8,15 +8,14 @@ use std::time::Duration;
 use ca::PassKey;
 use policies::{Login, PostgresEndpoint, PostgresHost};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time;
 use tokio_rustls::client::TlsStream;
 
 use super::back::{self, LoginError};
 use super::tls::Trust;
 use super::wire::{self, Fields, message, put_text};
-use crate::session::dial::dial_one_of;
 use crate::session::protocol::ConnectError;
+use crate::session::road::{Branch, Road};
 
 /// How long the server may take to let us in, and to answer one query.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -37,7 +36,7 @@ pub(crate) type Row = Vec<Option<Vec<u8>>>;
 /// A server that let us in.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Branch>,
     version: u32,
 }
 
@@ -113,12 +112,12 @@ impl Admin {
         endpoint: &PostgresEndpoint,
         database: &str,
         admin: &Login,
-        key: &PassKey,
+        with: (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
         let hosts = endpoint.hosts();
         let (mut refused, mut standbys) = (None, 0_usize);
         for host in &hosts {
-            let mut entered = match Self::enter_at(host, database, admin, key).await {
+            let mut entered = match Self::enter_at(host, database, admin, with).await {
                 Ok(entered) => entered,
                 Err(silent) if hosts.len() > 1 && silent.may_be_elsewhere() => {
                     refused = Some(silent);
@@ -148,7 +147,7 @@ impl Admin {
         host: &PostgresHost,
         database: &str,
         admin: &Login,
-        key: &PassKey,
+        (key, road): (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
         let refuse = |source| AdminError::Connect {
             admin: admin.clone(),
@@ -157,9 +156,7 @@ impl Admin {
         let entering = async {
             let trust = Trust::new(&host.server, &host.addr.host, Some(key))
                 .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
-            let stream = dial_one_of(2, &host.addr)
-                .await
-                .map_err(ConnectError::from)?;
+            let stream = road.go(&host.addr).await?;
             let mut tls = back::secure(stream, &trust).await?;
             let name = [("application_name".to_owned(), "tidegate".to_owned())];
             let greeting = back::login(&mut tls, (admin.as_str(), key), database, &name).await;

@@ -29,7 +29,7 @@ use tracing::debug;
 use super::back::{self, BackendKey};
 use super::tls::Trust;
 use super::wire::packet;
-use crate::session::dial::dial;
+use crate::session::road::Road;
 use crate::session::scope::Scope;
 
 /// How many cancel requests one source may send in a second.
@@ -78,6 +78,8 @@ impl fmt::Debug for Live {
 pub(crate) struct Stopper {
     /// Which of the target's hosts it is at, and how that proves itself.
     pub(crate) host: PostgresHost,
+    /// The way there.
+    pub(crate) road: Arc<dyn Road>,
     /// The real key.
     pub(crate) key: BackendKey,
 }
@@ -89,7 +91,8 @@ impl Stopper {
         // Made when it is needed: most sessions have nothing stopped.
         let stranger =
             Trust::new(&self.host.server, &self.host.addr.host, None).map_err(io::Error::other)?;
-        let stream = dial(&self.host.addr).await.map_err(io::Error::other)?;
+        let stream = self.road.go(&self.host.addr).await;
+        let stream = stream.map_err(io::Error::other)?;
         let mut tls = back::secure(stream, &stranger)
             .await
             .map_err(io::Error::other)?;

@@ -106,8 +106,8 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
         return Err(AdminError::Nonsense);
     };
     let (pid, overseer) = (stopper.key.pid, pass.terms.overseer());
-    let database = &endpoint.dbname;
-    let mut admin = Admin::enter_at(&stopper.host, database, &overseer, &pass.key).await?;
+    let (database, with) = (&endpoint.dbname, (&pass.key, &*stopper.road));
+    let mut admin = Admin::enter_at(&stopper.host, database, &overseer, with).await?;
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {

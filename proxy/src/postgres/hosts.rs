@@ -66,6 +66,7 @@ pub(crate) async fn enter(
     let search = Search {
         several: hosts.len(),
         own_role: endpoint.admin.is_some(),
+        behind: endpoint.jump.is_some(),
         successor: dialled.io.successor(),
         caller,
     };
@@ -122,6 +123,8 @@ impl Found {
 struct Search<'a> {
     several: usize,
     own_role: bool,
+    /// Whether another target stands in front of it.
+    behind: bool,
     successor: Successor,
     caller: Caller<'a>,
 }
@@ -163,6 +166,10 @@ impl Search<'_> {
     }
 
     async fn dialled(&self, addr: &HostPort) -> Result<Severable, LoginError> {
+        if self.behind {
+            // Nobody dials past what stands in front of it.
+            return Err(ConnectError::Io(io::ErrorKind::HostUnreachable.into()).into());
+        }
         let dialled = dial_one_of(self.several, addr).await;
         let stream = dialled.map_err(ConnectError::from)?;
         Ok(self.successor.wrap(stream).map_err(ConnectError::Io)?)

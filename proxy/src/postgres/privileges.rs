@@ -3,7 +3,7 @@
 //!
 //! Pure: texts from names, every one quoted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet};
 
 use policies::{Login, MARKER, Privilege, SqlKind};
 
@@ -61,11 +61,11 @@ pub(crate) fn on_columns(role: &Login) -> String {
 
 /// Takes back what the role was given in this database, and removes what it made.
 pub(crate) fn take_back(role: &Login, on_columns: &[String]) -> String {
-    let before: String = on_columns.iter().map(|one| format!("{one}; ")).collect();
-    format!(
-        "begin; {before}drop owned by {}; commit",
-        ident(role.as_str())
-    )
+    let mut all = vec!["begin".to_owned()];
+    all.extend_from_slice(on_columns);
+    all.push(format!("drop owned by {}", ident(role.as_str())));
+    all.push("commit".to_owned());
+    all.join("; ")
 }
 
 /// What these privileges make possible.
@@ -77,10 +77,10 @@ pub(crate) fn able(privileges: &[Privilege]) -> BTreeSet<SqlKind> {
 /// The schemas in which such a role finds tables without a schema's name, in the order in which they were
 /// named.
 pub(crate) fn path(privileges: &[Privilege]) -> Vec<String> {
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let mut path = Vec::new();
     for one in privileges {
-        if seen.insert(one.schema.as_str(), ()).is_none() {
+        if seen.insert(one.schema.as_str()) {
             path.push(one.schema.clone());
         }
     }

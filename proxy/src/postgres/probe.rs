@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use ca::PassKey;
 use policies::{HostPort, Login, PostgresEndpoint, PostgresHost, ServerPin};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -20,6 +19,7 @@ use super::tls::{self, Trust};
 use super::wire::message;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
+use crate::session::road::Road;
 
 /// How long a server may take to show its certificate.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
@@ -82,8 +82,19 @@ pub enum ProbeError {
 ///
 /// When there is none to be had.
 pub async fn probe(at: &HostPort) -> Result<Probed, ProbeError> {
-    let stream = dial(at).await?;
-    let der = time::timeout(PROBE_LIMIT, shown(at, stream))
+    look(at, dial(at).await?).await
+}
+
+/// Has a server show its certificate over a connection to it.
+///
+/// # Errors
+///
+/// When there is none to be had.
+pub(crate) async fn look<I>(at: &HostPort, io: I) -> Result<Probed, ProbeError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let der = time::timeout(PROBE_LIMIT, shown(at, io))
         .await
         .map_err(|_elapsed| ProbeError::Slow { at: at.clone() })??;
     read(&der).ok_or_else(|| ProbeError::Certificate { at: at.clone() })
@@ -97,12 +108,12 @@ pub async fn probe(at: &HostPort) -> Result<Probed, ProbeError> {
 pub(crate) async fn enter(
     endpoint: &PostgresEndpoint,
     login: &Login,
-    key: &PassKey,
+    with: (&PassKey, &dyn Road),
 ) -> Result<(), ConnectError> {
     let hosts = endpoint.hosts();
     let (mut silent, mut suitable, mut entered) = (None, false, false);
     for host in &hosts {
-        match enter_at(host, endpoint, login, key).await {
+        match enter_at(host, endpoint, login, with).await {
             Ok(suits) => (entered, suitable) = (true, suitable || suits),
             // One of several may be down; what it is like is told by a look at it.
             Err(refused @ (ConnectError::Unreachable(_) | ConnectError::Io(_))) => {
@@ -130,9 +141,9 @@ async fn enter_at(
     host: &PostgresHost,
     endpoint: &PostgresEndpoint,
     login: &Login,
-    key: &PassKey,
+    (key, road): (&PassKey, &dyn Road),
 ) -> Result<bool, ConnectError> {
-    let stream = dial(&host.addr).await?;
+    let stream = road.go(&host.addr).await?;
     let entering = async {
         let trust = Trust::new(&host.server, &host.addr.host, Some(key))
             .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
@@ -155,7 +166,10 @@ async fn enter_at(
     entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-async fn shown(at: &HostPort, stream: TcpStream) -> Result<Vec<u8>, ProbeError> {
+async fn shown<I>(at: &HostPort, stream: I) -> Result<Vec<u8>, ProbeError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
     let refuse = |source| ProbeError::Tls {
         at: at.clone(),
         source,

@@ -194,8 +194,12 @@ pub(crate) fn definers(role: &Login) -> String {
 /// are run before: a function that ran with the group's rights for everybody would outlive the grant.
 pub(crate) fn hand_over(role: &Login, group: &Login, definers: &[String]) -> String {
     let (role, group) = (ident(role.as_str()), ident(group.as_str()));
-    let before: String = definers.iter().map(|one| format!("{one}; ")).collect();
-    format!("begin; {before}reassign owned by {role} to {group}; drop owned by {role}; commit")
+    let mut all = vec!["begin".to_owned()];
+    all.extend_from_slice(definers);
+    all.push(format!("reassign owned by {role} to {group}"));
+    all.push(format!("drop owned by {role}"));
+    all.push("commit".to_owned());
+    all.join("; ")
 }
 
 /// Removes the role.

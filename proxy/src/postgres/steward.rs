@@ -13,6 +13,7 @@ use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
 use super::{privileges, role};
+use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -23,7 +24,7 @@ const LOOKS: u32 = 500;
 /// Makes a role. There is none of its name.
 pub(crate) async fn make(
     (plan, endpoint): (&RolePlan, &PostgresEndpoint),
-    key: &PassKey,
+    key: (&PassKey, &dyn Road),
 ) -> Result<Made, AdminError> {
     let place = &plan.place;
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
@@ -59,7 +60,7 @@ async fn surveyed(
 /// Ends whatever a role does and removes it.
 pub(crate) async fn remove(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: &PassKey,
+    key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
     let name = place.role();
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
@@ -145,7 +146,7 @@ async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError
 /// not answer has no session of ours: its sockets are gone.
 async fn end_elsewhere(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: &PassKey,
+    key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let mut count = 0_u64;
     if endpoint.others.is_empty() {
@@ -189,7 +190,7 @@ async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminE
 async fn roll_back_all(
     admin: &mut Admin,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: &PassKey,
+    key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let name = place.role();
     let mut prepared: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();

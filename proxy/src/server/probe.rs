@@ -18,6 +18,7 @@ use super::accounts::Clerk;
 use crate::session::chain;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
+use crate::session::road;
 use crate::session::severable::{Severable, Severer};
 use crate::session::way::Way;
 use crate::{postgres, ssh};
@@ -44,16 +45,20 @@ impl Lookout {
         let key = self.key(target, login, now).await?;
         let wayless = |refused: Wayless| ConnectError::Violation(refused.to_string());
         let entered = async {
-            let severer = Severer::default();
             match &target.endpoint {
                 Endpoint::Ssh(endpoint) => {
+                    let severer = Severer::default();
                     let via = self.broker.way(target.jump()).map_err(wayless)?;
                     let io = self
                         .go(&via, &endpoint.addr, &target.name, &severer)
                         .await?;
                     ssh::probe::enter(io, endpoint, login, &key, now).await
                 }
-                Endpoint::Postgres(endpoint) => postgres::probe::enter(endpoint, login, &key).await,
+                Endpoint::Postgres(endpoint) => {
+                    let house = (&self.broker, &self.authority, self.egress.as_slice());
+                    let road = road::upkeep(house, &target.name, target.jump()).map_err(wayless)?;
+                    postgres::probe::enter(endpoint, login, (&key, &*road)).await
+                }
             }
         };
         entered.await.map_err(refused)
@@ -90,7 +95,7 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
 }
 
 impl Lookout {
-    /// A connection to where an SSH server is, or is to be.
+    /// A connection to where a server is, or is to be.
     async fn go(
         &self,
         via: &[Hop],
@@ -194,7 +199,7 @@ impl Probe for Lookout {
         Box::pin(async move {
             match protocol {
                 Protocol::Ssh => self.ssh(addr, how).await,
-                Protocol::Postgres => postgres(addr).await,
+                Protocol::Postgres => self.postgres(addr, how.0).await,
             }
         })
     }
@@ -204,8 +209,27 @@ impl Probe for Lookout {
     }
 }
 
-async fn postgres(addr: &HostPort) -> Result<Probed, Unseen> {
-    let seen = postgres::probe::probe(addr).await.map_err(|refused| {
+impl Lookout {
+    /// The certificate that a PostgreSQL server shows.
+    async fn postgres(&self, addr: &HostPort, jump: Option<&Jump>) -> Result<Probed, Unseen> {
+        let via = self.broker.way(jump).map_err(|refused| Unseen::Wayless {
+            why: refused.to_string(),
+        })?;
+        let Some(last) = via.last() else {
+            return certificate(addr, postgres::probe::probe(addr).await);
+        };
+        let severer = Severer::default();
+        let gone = self.go(&via, addr, &last.target.name, &severer).await;
+        let io = gone.map_err(unreached)?;
+        certificate(addr, postgres::probe::look(addr, io).await)
+    }
+}
+
+fn certificate(
+    addr: &HostPort,
+    seen: Result<postgres::probe::Probed, postgres::probe::ProbeError>,
+) -> Result<Probed, Unseen> {
+    let seen = seen.map_err(|refused| {
         info!(%addr, reason = %chain(&refused), "target.unseen");
         match refused {
             postgres::probe::ProbeError::Unreachable(refused) => unseen(refused),

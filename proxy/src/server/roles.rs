@@ -12,6 +12,7 @@ use tokio::time;
 use super::accounts::Clerk;
 use crate::postgres::steward;
 use crate::session::chain;
+use crate::session::road::{self, Road};
 
 /// How long it may take to make a role: a session waits for it.
 const MAKE_LIMIT: Duration = Duration::from_secs(15);
@@ -48,6 +49,12 @@ impl Steward {
         issued.map_err(|refused| fault(&refused))
     }
 
+    /// The way to where a role is, through what stands in front of it.
+    fn road(&self, place: &RolePlace) -> Result<Box<dyn Road>, RoleFault> {
+        let house = (&self.broker, &self.authority, self.clerk.egress.as_slice());
+        road::upkeep(house, &place.target, place.endpoint.jump()).map_err(|refused| fault(&refused))
+    }
+
     async fn made(&self, plan: &RolePlan) -> Result<Made, RoleFault> {
         let endpoint = match &plan.place.endpoint {
             Endpoint::Postgres(endpoint) => endpoint,
@@ -56,8 +63,9 @@ impl Steward {
                 return made.map_err(|_elapsed| slow())?;
             }
         };
-        let key = self.key(&plan.place).await?;
-        let made = time::timeout(MAKE_LIMIT, steward::make((plan, endpoint), &key)).await;
+        let (key, road) = (self.key(&plan.place).await?, self.road(&plan.place)?);
+        let making = steward::make((plan, endpoint), (&key, &*road));
+        let made = time::timeout(MAKE_LIMIT, making).await;
         made.map_err(|_elapsed| slow())?
             .map_err(|refused| fault(&refused))
     }
@@ -70,8 +78,9 @@ impl Steward {
                 return removed.map_err(|_elapsed| slow())?;
             }
         };
-        let key = self.key(place).await?;
-        let removed = time::timeout(REMOVE_LIMIT, steward::remove((place, endpoint), &key)).await;
+        let (key, road) = (self.key(place).await?, self.road(place)?);
+        let removing = steward::remove((place, endpoint), (&key, &*road));
+        let removed = time::timeout(REMOVE_LIMIT, removing).await;
         removed
             .map_err(|_elapsed| slow())?
             .map_err(|refused| fault(&refused))

@@ -26,6 +26,7 @@ use super::ending::Ending;
 use super::meter::Meter;
 use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
+use super::road::{Through, Whom};
 use super::scope::{Judge, Scope};
 use super::severable::Severer;
 use super::way::{Dialled, Way};
@@ -104,7 +105,23 @@ impl Bastion {
         let judge = Arc::new(BrokerJudge(self.broker.clone()));
         let meter = self.meter(session, &terms);
         let clock = self.broker.clock().clone();
-        Scope::new(session, terms, judge, recording, clock).metered(meter)
+        let road = self.road(session, &terms);
+        let scope = Scope::new(session, terms, judge, recording, clock).metered(meter);
+        match road {
+            Some(road) => scope.reached_by(Arc::new(road)),
+            None => scope,
+        }
+    }
+
+    /// The way to the target once more, where others stand in front of it.
+    fn road(&self, session: SessionId, terms: &Terms) -> Option<Through> {
+        (!terms.via.is_empty()).then(|| Through {
+            broker: self.broker.clone(),
+            authority: self.authority.clone(),
+            egress: self.egress.clone(),
+            whom: Whom::Session(session, Box::new(terms.clone())),
+            via: terms.via.clone(),
+        })
     }
 
     /// What the session may spend of its grant's budget, where there is one.
@@ -208,7 +225,7 @@ impl Bastion {
             egress: &self.egress,
         };
         let addrs = terms.target.addrs();
-        if addrs.len() > 1 {
+        if addrs.len() > 1 && terms.via.is_empty() {
             return way.go_to_one_of(&addrs, severer).await;
         }
         let traveller = Traveller::Session(session, terms);

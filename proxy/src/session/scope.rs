@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::meter::Meter;
+use super::road::{Direct, Road};
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
@@ -73,6 +74,8 @@ struct Inner {
     waiting: Mutex<Option<mpsc::Sender<()>>>,
     /// The grant's budget, where it has one.
     meter: Option<Meter>,
+    /// The way to the target once more.
+    road: Arc<dyn Road>,
 }
 
 /// What has passed.
@@ -157,6 +160,7 @@ impl Scope {
     ) -> Self {
         let started = clock.instant();
         let (stirred, passed) = (AtomicU64::new(0), Passed::default());
+        let road = Arc::new(Direct);
         Self {
             inner: Arc::new(Inner {
                 session,
@@ -170,6 +174,7 @@ impl Scope {
                 cut: AtomicBool::new(false),
                 waiting: Mutex::default(),
                 meter: None,
+                road,
             }),
         }
     }
@@ -180,6 +185,19 @@ impl Scope {
             inner.meter = meter;
         }
         self
+    }
+
+    /// The same, to be reached by another road than by dialling. For a scope that nobody shares yet.
+    pub(super) fn reached_by(mut self, road: Arc<dyn Road>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.road = road;
+        }
+        self
+    }
+
+    /// The way to the target once more, for what stops its work there.
+    pub(crate) fn road(&self) -> &Arc<dyn Road> {
+        &self.inner.road
     }
 
     /// The grant's budget, where it has one.

@@ -8,15 +8,19 @@ use super::place::Place;
 use super::sniff::{HELLO_MAX, Sniffer};
 use crate::fuzzing::{Target, cut};
 
+mod rsync;
+mod scp;
 mod sftp;
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 5] = [
+pub(crate) const TARGETS: [Target; 7] = [
     ("addresses", addresses),
     ("places", places),
     ("agent", agent),
     ("sniffer", sniffer),
     ("sftp", sftp::sftp),
+    ("scp", scp::scp),
+    ("rsync", rsync::rsync),
 ];
 
 /// An address that is understood has one spelling, which is understood alike, is short and can be

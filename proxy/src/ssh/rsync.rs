@@ -95,7 +95,11 @@ struct Passed {
 }
 
 impl Passed {
+    /// An empty piece is none: a stream is told of alike wherever it was cut.
     fn take(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.sum.begin(self.at, length);
         self.sum.take(bytes);
@@ -350,11 +354,13 @@ mod tests {
         let (mut rsync, _) = Rsync::begin(invocation("rsync --server -re.Ls . /srv/in"));
         rsync.up(&Bytes::from_static(b"ab"));
         rsync.up(&Bytes::from_static(b"c"));
+        rsync.down(&Bytes::new());
         rsync.exited(0);
         let outcome = rsync.finish().outcome.unwrap();
         assert_eq!((outcome.written.bytes, outcome.read.bytes), (3, 0));
         // Of `abc`.
         let digest = outcome.written.digest.unwrap();
         assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf]);
+        assert_eq!(outcome.read.digest, None, "an empty piece is none");
     }
 }

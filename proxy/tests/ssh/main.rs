@@ -15,6 +15,7 @@ mod flow;
 mod forward;
 mod hostile;
 mod house;
+mod inner;
 mod recording;
 mod reverse;
 mod service;

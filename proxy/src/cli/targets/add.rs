@@ -77,7 +77,7 @@ pub(crate) struct AddSsh {
 
 /// A target that stands in front of another one, as it is typed.
 #[derive(Debug, Clone)]
-struct Before {
+pub(super) struct Before {
     login: Option<Login>,
     target: TargetName,
 }
@@ -102,7 +102,7 @@ impl FromStr for Before {
 
 /// The target in front of the one that is added, with the login there: its only one, where none is
 /// named.
-async fn jump(context: &Context, before: Before) -> Result<Jump, Failure> {
+pub(super) async fn jump(context: &Context, before: Before) -> Result<Jump, Failure> {
     let Before { login, target } = before;
     if let Some(login) = login {
         return Ok(Jump { target, login });

@@ -8,12 +8,12 @@ use control::api::wire::{Probed, TargetOrder};
 use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::words::target;
 use policies::{
-    Algorithms, Endpoint, Entry, HostPort, Login, MARKER, PostgresEndpoint, PostgresHost,
+    Algorithms, Endpoint, Entry, HostPort, Jump, Login, MARKER, PostgresEndpoint, PostgresHost,
     Privilege, Protocol, RolePrivilege, ServerPin, SessionAttrs,
 };
 
 use super::FROM;
-use super::add::{Common, add, odd_probe, probe, try_at_once};
+use super::add::{Before, Common, add, jump, odd_probe, probe, try_at_once};
 use super::given::{Given, GivenPassword};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -40,9 +40,17 @@ pub(crate) struct AddPg {
     #[arg(long, value_name = "ROLE")]
     admin_role: Option<Login>,
     /// What a grant's own role may do, instead of all that ROLE may, for example
-    /// 'app_ro: SELECT ON sales.orders(id,total)'
+    /// `app_ro: SELECT ON sales.orders(id,total)`
     #[arg(long, value_name = "ROLE: RIGHTS ON PLACE", requires = "admin_role")]
     privilege: Vec<RolePrivilege>,
+    /// The SSH target in front of it, through which it is reached
+    #[arg(
+        long,
+        alias = "via",
+        value_name = "[LOGIN+]TARGET",
+        conflicts_with = "target_session_attrs"
+    )]
+    jump: Option<Before>,
     /// The SHA-256 of its certificate, instead of reading it; one for each host
     #[arg(long, value_name = "HEX", value_delimiter = ',')]
     server_cert_sha256: Vec<String>,
@@ -60,7 +68,11 @@ pub(crate) struct AddPg {
 }
 
 /// How each host proves itself: as was given, or by what it shows now.
-async fn pinned(context: &Context, args: &AddPg) -> Result<Vec<PostgresHost>, Failure> {
+async fn pinned(
+    context: &Context,
+    args: &AddPg,
+    jump: Option<&Jump>,
+) -> Result<Vec<PostgresHost>, Failure> {
     let authority = match &args.server_ca {
         None => None,
         Some(path) => {
@@ -86,7 +98,7 @@ async fn pinned(context: &Context, args: &AddPg) -> Result<Vec<PostgresHost>, Fa
             (None, Some(sha256)) => ServerPin::Certificate {
                 sha256: sha256.to_ascii_lowercase(),
             },
-            (None, None) => seen_certificate(context, addr).await?,
+            (None, None) => seen_certificate(context, addr, jump).await?,
         };
         hosts.push(PostgresHost {
             addr: addr.clone(),
@@ -97,8 +109,12 @@ async fn pinned(context: &Context, args: &AddPg) -> Result<Vec<PostgresHost>, Fa
 }
 
 /// The certificate that the server shows to the bastion, which says so.
-async fn seen_certificate(context: &Context, addr: &HostPort) -> Result<ServerPin, Failure> {
-    let how = (None, Algorithms::Modern);
+async fn seen_certificate(
+    context: &Context,
+    addr: &HostPort,
+    jump: Option<&Jump>,
+) -> Result<ServerPin, Failure> {
+    let how = (jump, Algorithms::Modern);
     let found = probe(context, Protocol::Postgres, addr, how).await?;
     let Probed::Postgres {
         sha256,
@@ -113,6 +129,14 @@ async fn seen_certificate(context: &Context, addr: &HostPort) -> Result<ServerPi
     Ok(ServerPin::Certificate { sha256 })
 }
 
+fn by_role(declared: Vec<RolePrivilege>) -> BTreeMap<Login, Vec<Privilege>> {
+    let mut privileges = BTreeMap::<Login, Vec<Privilege>>::new();
+    for RolePrivilege { role, privilege } in declared {
+        privileges.entry(role).or_default().push(privilege);
+    }
+    privileges
+}
+
 pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
     let given = Given::from(std::mem::take(&mut args.given));
     let name = args.common.name.as_str();
@@ -123,15 +147,16 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
     let entry = secret
         .as_ref()
         .map_or(Entry::Certificate, |secret| secret.entry);
-    let mut hosts = pinned(context, &args).await?.into_iter();
+    let jump = match args.jump.take() {
+        Some(before) => Some(jump(context, before).await?),
+        None => None,
+    };
+    let mut hosts = pinned(context, &args, jump.as_ref()).await?.into_iter();
     let Some(PostgresHost { addr, server }) = hosts.next() else {
         return Err(odd_probe());
     };
     let roles: BTreeSet<Login> = args.role.into_iter().collect();
-    let mut privileges = BTreeMap::<Login, Vec<Privilege>>::new();
-    for RolePrivilege { role, privilege } in args.privilege {
-        privileges.entry(role).or_default().push(privilege);
-    }
+    let privileges = by_role(args.privilege);
     let marked = !privileges.is_empty();
     let order = TargetOrder {
         name: args.common.name,
@@ -141,6 +166,7 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
             entry,
             admin: args.admin_role.clone(),
             privileges,
+            jump,
             ..PostgresEndpoint::new(addr, args.dbname.clone(), server)
         }),
         logins: roles.clone(),

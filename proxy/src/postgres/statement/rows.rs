@@ -63,16 +63,13 @@ impl Visitor for Columns<'_> {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let alone = self.rows.alone && self.inside == 0;
-        let is_theirs = match expr {
-            Expr::Identifier(_) => alone,
-            Expr::CompoundIdentifier(parts) => {
-                let table = parts.len().checked_sub(2).and_then(|at| parts.get(at));
-                let name = |one: &sqlparser::ast::Ident| {
-                    names::part(&one.value, one.quote_style.is_some())
-                };
-                alone || table.map(name).as_ref() == Some(&self.rows.name)
-            }
-            _other => false,
+        let is_theirs = if let Expr::CompoundIdentifier(parts) = expr {
+            let table = parts.len().checked_sub(2).and_then(|at| parts.get(at));
+            let name =
+                |one: &sqlparser::ast::Ident| names::part(&one.value, one.quote_style.is_some());
+            alone || table.map(name).as_ref() == Some(&self.rows.name)
+        } else {
+            alone && matches!(expr, Expr::Identifier(_))
         };
         if is_theirs {
             ControlFlow::Break(())

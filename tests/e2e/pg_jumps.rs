@@ -1,0 +1,122 @@
+//! A database behind an SSH host: reached through it alone, stopped through it, and cut as one.
+
+use std::fs;
+use std::time::Duration;
+
+use tests::{World, until, within};
+
+use crate::{err, out};
+
+/// A world whose `orders` is reached through `web1`.
+fn world() -> World {
+    let world = World::new();
+    let (bob, addr) = (world.bob(), world.postgres().addr().to_string());
+    bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
+        .expect("bob removes it");
+    let line = [
+        "tidegate", "target", "add", "pg", "orders", "--addr", &addr, "--dbname", "orders",
+        "--role", "app", "--label", "env=dev", "--via", "web1",
+    ];
+    let added = bob.output(&line).expect("it runs");
+    let said = out(&added) + &err(&added);
+    assert!(said.contains("added orders"), "{said}");
+    let listed = bob.run(&["tidegate", "target", "ls", "-o", "wide"]);
+    let way = format!("through {}+web1", world.login());
+    assert!(
+        listed.as_ref().is_ok_and(|listed| listed.contains(&way)),
+        "{listed:?}"
+    );
+    world
+}
+
+/// How often somebody came in at `web1`.
+fn entered(world: &World) -> usize {
+    let log = fs::read_to_string(world.sshd().dir().join("sshd.log")).unwrap_or_default();
+    log.matches("Accepted publickey").count()
+}
+
+#[test]
+fn a_database_behind_an_ssh_host_is_a_target_like_any_other() {
+    let world = world();
+    let tested = world.bob().run(&["tidegate", "target", "test", "orders"]);
+    assert!(tested.is_ok(), "{tested:?}");
+    world.grant_pg("10m");
+    let before = entered(&world);
+    let ran = world.psql("select count(*) from orders");
+    assert_eq!(out(&ran), "1000\n", "{}", err(&ran));
+    assert_eq!(entered(&world), before + 1);
+    // More than the windows of a channel, both ways.
+    let ran = world.psql("select repeat('x', 20000000)");
+    assert_eq!(ran.stdout.len(), 20_000_001, "{}", err(&ran));
+    let session = world.ended_sessions()[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let log = fs::read_to_string(world.sshd().dir().join("sshd.log")).expect("a log");
+    assert!(log.contains(&session), "{session}: {log}");
+    assert!(world.verify(&session).0);
+}
+
+#[test]
+fn a_cancel_request_goes_the_same_way() {
+    let world = world();
+    world.grant_pg("10m");
+    let line = [
+        "psql",
+        "-X",
+        "-At",
+        "service=orders",
+        "-c",
+        "select 'up'",
+        "-c",
+        "select pg_sleep(600)",
+    ];
+    let mut psql = world.begin("psql", &line, "up");
+    until("it sleeps", || (world.sleepers() == 1).then_some(()));
+    let before = entered(&world);
+    psql.signal("INT");
+    let said = psql.ended();
+    assert!(
+        said.contains("canceling statement due to user request"),
+        "{said}"
+    );
+    assert_eq!(world.sleepers(), 0);
+    assert_eq!(entered(&world), before + 1, "through web1");
+}
+
+#[test]
+fn a_revocation_stops_what_runs_behind_the_host() {
+    let world = world();
+    let grant = world.grant_pg("10m");
+    let mut psql = world.begin_psql();
+    let before = entered(&world);
+    world.revoke(&grant);
+    within(Duration::from_secs(3), "the backend is gone", || {
+        (world.sleepers() == 0).then_some(())
+    });
+    assert!(psql.ended().contains("over now"));
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    assert!(entered(&world) > before, "it was stopped through web1");
+    let sessions = world.ended_sessions();
+    let timeline = &sessions[0]["end"]["timeline"];
+    assert!(timeline["halt_confirmed"].is_string(), "{timeline}");
+    assert!(!world.psql("select 1").status.success());
+}
+
+#[test]
+fn without_the_host_in_front_nobody_gets_there() {
+    let world = world();
+    world.grant_pg("10m");
+    let mut psql = world.begin_psql();
+    world
+        .bob()
+        .run(&["tidegate", "target", "rm", "web1", "--yes"])
+        .expect("bob removes it");
+    psql.ended();
+    within(Duration::from_secs(5), "the backend is gone", || {
+        (world.sleepers() == 0).then_some(())
+    });
+    let ran = world.psql("select 1");
+    assert!(!ran.status.success());
+    assert_eq!(out(&ran), "");
+}
