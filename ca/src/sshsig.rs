@@ -59,7 +59,23 @@ pub fn verify(
         return Err(SignatureRefused::Weak);
     }
     key.verify(namespace, message, &signature)
-        .map_err(|_wrong| SignatureRefused::Wrong)
+        .map_err(|_wrong| SignatureRefused::Wrong)?;
+    if was_touched(signature.signature()) {
+        Ok(())
+    } else {
+        Err(SignatureRefused::Wrong)
+    }
+}
+
+/// Whether somebody was there, as far as a key asks: one in a token says whether it was touched, in the
+/// first of the flags before its counter (PROTOCOL.u2f of OpenSSH, "SSH U2F signatures").
+fn was_touched(signature: &Signature) -> bool {
+    let in_token = matches!(
+        signature.algorithm(),
+        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+    );
+    let flags = signature.as_bytes().iter().rev().nth(4);
+    !in_token || flags.is_some_and(|flags| flags & 1 == 1)
 }
 
 /// As [`verify`], for a key in OpenSSH's one-line form.

@@ -10,7 +10,7 @@ pub mod plausible;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +29,8 @@ enum Source {
         /// `/proc/uptime`, held open: a server without a file descriptor left must not take another
         /// time for the uptime.
         uptime: Option<Arc<File>>,
+        /// How far the uptime was ahead of `origin` when it was last read, in microseconds.
+        ahead: Arc<AtomicU64>,
     },
     Anchored(Arc<Anchored>),
 }
@@ -55,6 +57,7 @@ impl Clock {
             source: Source::System {
                 origin: Instant::now(),
                 uptime: File::open("/proc/uptime").ok().map(Arc::new),
+                ahead: Arc::default(),
             },
         }
     }
@@ -110,13 +113,25 @@ impl Clock {
     /// How long the machine has been up, sleep included (`CLOCK_BOOTTIME`). Nobody can set it.
     ///
     /// Read from `/proc/uptime` (proc(5), in hundredths of a second). Where there is none, it is the
-    /// monotonic time since this clock was made, and a sleep then looks like a step of the wall.
+    /// monotonic time since this clock was made, or since it was last read, and a sleep then looks like a
+    /// step of the wall.
     pub fn uptime(&self) -> Duration {
         match &self.source {
-            Source::System { origin, uptime } => uptime
-                .as_deref()
-                .and_then(read_uptime)
-                .unwrap_or_else(|| origin.elapsed()),
+            Source::System {
+                origin,
+                uptime,
+                ahead,
+            } => {
+                let here = origin.elapsed();
+                let read = uptime.as_deref().and_then(read_uptime);
+                if let Some(read) = read {
+                    let micros = read.saturating_sub(here).as_micros();
+                    ahead.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::SeqCst);
+                    return read;
+                }
+                // One that cannot be read any more goes on from where it was: ends are told by it.
+                here.saturating_add(Duration::from_micros(ahead.load(Ordering::SeqCst)))
+            }
             Source::Anchored(anchored) => {
                 let slept = anchored.slept.load(Ordering::SeqCst);
                 let slept = Duration::from_micros(u64::try_from(slept).unwrap_or(0));

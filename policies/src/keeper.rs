@@ -24,8 +24,15 @@ pub struct Keeper {
     pub command: Option<KeeperCommand>,
 }
 
-/// A command that makes and removes accounts: letters, digits, `/`, `.`, `_`, `-` and spaces, at most
-/// 200 bytes.
+/// What may stand in front of a keeper's path.
+const BECOMING: [&[&str]; 4] = [&[], &["sudo", "-n"], &["doas"], &["doas", "-n"]];
+
+/// Where a program is that only administrators of the machine can have put there.
+const PLACES: [&str; 3] = ["/usr/", "/opt/", "/etc/"];
+
+/// A command that makes and removes accounts: a program called `tidegate-target` below `/usr`, `/opt` or
+/// `/etc`, by `sudo -n` or `doas` or without, at most 200 bytes. It is run as root wherever our CA is
+/// trusted, so whoever manages targets must not be able to name any other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeeperCommand(String);
@@ -33,7 +40,7 @@ pub struct KeeperCommand(String);
 /// The text is no such command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a command of plain words: letters, digits, `/`, `.`, `_`, `-` and spaces, at most 200"
+    "not a program called tidegate-target below /usr, /opt or /etc, with `sudo -n` or `doas` before it or nothing"
 )]
 pub struct KeeperCommandError;
 
@@ -41,9 +48,12 @@ impl FromStr for KeeperCommand {
     type Err = KeeperCommandError;
 
     fn from_str(text: &str) -> Result<Self, KeeperCommandError> {
-        let begins = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '/');
-        let good = begins && text.len() <= 200 && is_plain_line(text);
-        good.then(|| Self(text.to_owned()))
+        let words: Vec<&str> = text.split(' ').collect();
+        let good = words
+            .split_last()
+            .is_some_and(|(path, before)| BECOMING.contains(&before) && is_keepers(path));
+        (good && text.len() <= 200 && is_plain_line(text))
+            .then(|| Self(text.to_owned()))
             .ok_or(KeeperCommandError)
     }
 }
@@ -66,6 +76,13 @@ impl fmt::Display for KeeperCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn is_keepers(path: &str) -> bool {
+    let mut parts = path.split('/').skip(1);
+    PLACES.iter().any(|place| path.starts_with(place))
+        && path.ends_with("/tidegate-target")
+        && parts.all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Whether a shell reads this as words and nothing else.
@@ -134,20 +151,37 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_plain_words() {
+    fn a_command_is_a_keepers_alone() {
         for good in [
-            "/opt/accounts",
-            "doas /opt/tg-accounts",
-            "sudo -n /opt/x.sh",
+            "/opt/accounts/tidegate-target",
+            "doas /usr/local/bin/tidegate-target",
+            "sudo -n /etc/tidegate/tidegate-target",
         ] {
             assert_eq!(good.parse::<KeeperCommand>().unwrap().to_string(), good);
         }
         for bad in [
-            "", " /x", "-n", "/x; id", "/x $(id)", "/x\n", "/x `id`", "/x 'a'", "/ä", "a|b",
+            "",
+            " /x",
+            "-n",
+            "/bin/chmod 0777 /etc/shadow",
+            "/usr/bin/id /opt/tidegate-target",
+            "/tmp/tidegate-target",
+            "/opt/../tmp/tidegate-target",
+            "/opt//tidegate-target",
+            "sudo /opt/tidegate-target",
+            "/opt/x-tidegate-target",
+            "/x; id",
+            "/x $(id)",
+            "/x\n",
+            "/x `id`",
+            "/x 'a'",
+            "/ä",
+            "a|b",
         ] {
             bad.parse::<KeeperCommand>().unwrap_err();
         }
-        "/".repeat(201).parse::<KeeperCommand>().unwrap_err();
+        let long = format!("/opt/{}/tidegate-target", "x".repeat(180));
+        long.parse::<KeeperCommand>().unwrap_err();
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub enum Fault {
     /// The segment has another number of frames than its header promises.
     #[error("the segment has more or fewer frames than it says")]
     Count,
+    /// Frames are missing between the segments and the raw frames behind them.
+    #[error("frames are missing before those that follow the segments")]
+    Gap,
     /// There is no last frame: the session is live, or the server was killed.
     #[error("the recording has no last frame")]
     NoEnd,

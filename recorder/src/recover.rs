@@ -202,6 +202,16 @@ impl Found {
             if link.sequence < self.chain.next {
                 continue;
             }
+            if link.sequence > self.chain.next {
+                self.damage.get_or_insert(Break {
+                    frame: self.chain.next,
+                    after: Duration::ZERO,
+                    offset: self.part_len,
+                    within: 0,
+                    fault: Fault::Gap,
+                });
+                break;
+            }
             let Ok(link) = self.chain.pull(frame) else {
                 break;
             };

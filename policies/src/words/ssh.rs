@@ -29,6 +29,8 @@ pub enum SshSaying<'a> {
     NoTerminal,
     /// The target ended the connection in the middle of something.
     TargetGone,
+    /// SFTP was asked for over a terminal.
+    FilesByTerminal,
     /// What carries files cannot be understood.
     Unfollowed {
         /// `the client` or `the target`.
@@ -66,6 +68,11 @@ impl Shown for SshSaying<'_> {
             ),
             Self::NoTerminal => ("TG606", "the target gave no terminal".to_owned(), None),
             Self::TargetGone => ("TG607", "the target ended the connection".to_owned(), None),
+            Self::FilesByTerminal => (
+                "TG617",
+                "SFTP goes over no terminal, which could change what is sent".to_owned(),
+                Some("sftp LOGIN+TARGET@BASTION"),
+            ),
             Self::Unfollowed { who, why } => (
                 "TG608",
                 format!(
@@ -105,6 +112,7 @@ mod tests {
     fn every_saying_has_its_own_code() {
         let all = [
             SshSaying::Help,
+            SshSaying::FilesByTerminal,
             SshSaying::BadAddress {
                 why: "the user name mixes separators",
             },

@@ -3,7 +3,7 @@
 //!
 //! Pure: texts from names, every one quoted.
 
-use std::collections::{BTreeSet};
+use std::collections::BTreeSet;
 
 use policies::{Login, MARKER, Privilege, SqlKind};
 

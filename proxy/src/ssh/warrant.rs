@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use policies::words::files::FileSaying;
+use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use policies::{Capability, Carrier, Deed, Denial, Extent, FileAccess, FileDeed, Scrutiny};
 
@@ -57,6 +58,10 @@ pub(super) fn admit(scope: &Scope, program: &Program, has_terminal: bool) -> Res
     let errand = match program {
         // What a terminal shows is no transfer.
         Program::Exec(command) if !has_terminal => Errand::of(command),
+        // The target's terminal would take bits off, end lines and swallow characters behind our back.
+        Program::Subsystem(name) if name == "sftp" && has_terminal => {
+            return Err(SshSaying::FilesByTerminal.words());
+        }
         Program::Subsystem(name) if name == "sftp" => {
             return allowed.map(|()| Follow::Sftp).map_err(|no| no.words());
         }

@@ -428,7 +428,7 @@ impl Rooms {
         let target = self.targets.iter().find(|target| target.name == ask.target);
         if let Some(target) = target {
             let scope = self.scope(ask, target);
-            self.admitted(scope, front, &client_side, cuts).await;
+            Box::pin(self.admitted(scope, front, &client_side, cuts)).await;
         } else {
             let (target, login) = (ask.target, ask.login);
             front

@@ -218,6 +218,28 @@ fn a_damaged_first_segment_is_kept_before_the_raw_frames_replace_it() {
 }
 
 #[test]
+fn raw_frames_that_do_not_follow_the_segments_are_kept() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(1_000), &output(b"one")).unwrap();
+    recording.append(at(12_000), &output(b"two")).unwrap();
+    recording.append(at(24_000), &output(b"three")).unwrap();
+    recording.append(at(24_001), &output(b"four")).unwrap();
+    crash(recording);
+    let [part, tail] = ["part", "tail"].map(|end| desk.file(&format!("{}.{end}", session(1))));
+    let (bytes, raw) = (fs::read(&part).unwrap(), fs::read(&tail).unwrap());
+    // As a disk leaves it that lied about what it had written, or somebody who can cut a file short.
+    let second = segments(&bytes)[1].0;
+    fs::write(&part, &bytes[..second]).unwrap();
+    let salvage = recover(&desk);
+    let (_broken, copy) = salvage.damaged.as_ref().unwrap();
+    assert_eq!(fs::read(copy).unwrap(), bytes[..second]);
+    let kept = desk.file(&format!("{}.damaged-tail", session(1)));
+    assert_eq!(fs::read(kept).unwrap(), raw);
+    verify(&salvage.sealed.path, None, &desk.key).unwrap();
+}
+
+#[test]
 fn a_second_recovery_keeps_the_copies_of_the_first() {
     let desk = Desk::new();
     let (packed, raw) = miscounted(&desk);
