@@ -132,6 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_a_token_has_to_be_touched() {
+        let by = |algorithm, length, flags: u8| {
+            let data = [vec![7; length], vec![flags, 0, 0, 0, 9]].concat();
+            was_touched(&Signature::new(algorithm, data).unwrap())
+        };
+        for (flags, want) in [(0, false), (1, true), (4, false), (5, true)] {
+            assert_eq!(by(Algorithm::SkEd25519, 64, flags), want, "{flags}");
+        }
+        let plain = Signature::new(Algorithm::Ed25519, vec![0; 64]).unwrap();
+        assert!(was_touched(&plain));
+    }
+
+    #[test]
     fn a_key_proves_itself_by_signing_the_challenge() {
         check(LOGIN_NAMESPACE, "challenge", 1, Ok(()));
     }

@@ -376,3 +376,17 @@ fn rules_about_files_hold_for_sessions_that_are_open() {
     );
     desk.world.ssh(&["-o", &path, "-O", "exit"], &[]);
 }
+
+/// A terminal takes bits off, folds letters and ends lines: what the target reads then is not what was
+/// judged and recorded.
+#[test]
+fn sftp_over_a_terminal_is_refused() {
+    let desk = Desk::free();
+    let told = desk.world.ssh(&["-tt", "-s"], &["sftp"]);
+    assert!(!told.status.success(), "{}", out(&told));
+    let said = format!("{}{}", out(&told), err(&told));
+    assert!(said.contains("TG617"), "{said}");
+    // Without one it is as it was.
+    let plain = desk.world.ssh(&["-s"], &["sftp"]);
+    assert!(plain.status.success(), "{}", err(&plain));
+}

@@ -348,7 +348,7 @@ fn an_into_that_was_passed_over_is_no_select() {
     check("select a.into from a", "select(a|)");
     check(
         "select 1 as one into stolen",
-        "ddl(stolen|) select(stolen|)",
+        "select(stolen|) ddl(stolen|)",
     );
 }
 
