@@ -14,6 +14,7 @@ mod book;
 mod seats;
 
 pub use book::{Book, Offence};
+pub(crate) use seats::prefix;
 pub use seats::{Room, Seat, Seats};
 
 /// How many connections the kernel may hold for us before we accept them (`listen(2)`).

@@ -241,7 +241,7 @@ impl Drop for Seat {
 
 /// What counts as one source: an address, of IPv6 its /64, since one host owns as many of those as
 /// it likes.
-fn prefix(source: IpAddr) -> IpAddr {
+pub(crate) fn prefix(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),

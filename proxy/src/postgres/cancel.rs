@@ -29,6 +29,7 @@ use tracing::debug;
 use super::back::{self, BackendKey};
 use super::tls::Trust;
 use super::wire::packet;
+use crate::listener::prefix;
 use crate::session::road::Road;
 use crate::session::scope::Scope;
 
@@ -208,7 +209,7 @@ impl Cancels {
         }
         let mut heard = self
             .sources
-            .entry(source)
+            .entry(prefix(source))
             .or_insert(Heard { second, count: 0 });
         if heard.second != second {
             *heard = Heard { second, count: 0 };
@@ -231,6 +232,11 @@ mod tests {
         assert!(!cancels.listens_to(here, now));
         assert!(cancels.listens_to(there, now));
         assert!(cancels.listens_to(here, Timestamp::from_second(1_001).unwrap()));
+        // A host has as many addresses of its /64 as it likes.
+        let at = |n: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]);
+        let each = (0..u16::try_from(PER_SECOND_MAX).unwrap()).map(at);
+        assert!(each.into_iter().all(|from| cancels.listens_to(from, now)));
+        assert!(!cancels.listens_to(at(9_999), now));
     }
 
     #[test]
