@@ -155,10 +155,7 @@ impl Finish<'_> {
     /// file already has; recovery removes them.
     fn publish(&self, shared: &Shared) -> io::Result<()> {
         fs::rename(&self.paths.part, &self.paths.sealed)?;
-        match fs::remove_file(&self.paths.tail) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        shared.spares.retire(&self.paths.tail)?;
         File::open(&shared.dir)?.sync_all()
     }
 }

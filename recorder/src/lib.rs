@@ -32,6 +32,7 @@ mod recover;
 mod refused;
 mod reserve;
 mod segment;
+mod spare;
 mod terminal;
 mod verify;
 mod watch;
