@@ -297,8 +297,8 @@ fn a_yes_of_somebody_who_had_the_name_before_does_not_count() {
     let yes = approval("bob", &request);
     let approved = request.approve(yes.clone()).expect("bob may");
     let mut bob = facts().principals[&name("bob")].as_ref().clone();
-    let activated = |facts: &policies::Facts| {
-        activates(&shipped(), facts, &approved, here(), noon()) != policies::Activation::Waits
+    let activated = |facts: &Facts| {
+        activates(&shipped(), facts, &approved, here(), noon()) != Activation::Waits
     };
     assert!(activated(&facts()));
     bob.added_at = yes.at + minutes(1);
