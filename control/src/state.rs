@@ -18,6 +18,7 @@ use policies::{
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
 use crate::onetime::SecretRecord;
 use crate::spending::Amounts;
+use crate::zone::zone;
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) facts: Facts,
     /// The policies, unless there are none or they cannot be read; nothing is allowed then.
     pub(crate) policies: Option<PolicySet>,
+    /// What is wrong with them, if they cannot be read.
+    pub(crate) unreadable: Option<Invalid>,
     /// Their text.
     pub(crate) texts: Option<Arc<PolicyTexts>>,
     /// Which sessions have to end.
@@ -143,7 +146,7 @@ impl State {
             | Change::KeyAdded { .. }
             | Change::KeyRemoved { .. }
             | Change::GroupsSet { .. } => {
-                self.take_principal(change);
+                self.take_principal(change, at);
                 self.index_keys();
             }
             Change::RequestFiled { .. }
@@ -239,11 +242,16 @@ impl State {
         clippy::wildcard_enum_match_arm,
         reason = "`take` hands over these variants and no others"
     )]
-    fn take_principal(&mut self, change: &Change) {
+    fn take_principal(&mut self, change: &Change, at: Timestamp) {
         let principals = &mut self.facts.principals;
         match change {
             Change::PrincipalAdded { principal } => {
-                principals.insert(principal.name.clone(), Arc::new(principal.clone()));
+                let added_at = at;
+                let added = policies::Principal {
+                    added_at,
+                    ..principal.clone()
+                };
+                principals.insert(principal.name.clone(), Arc::new(added));
             }
             Change::PrincipalRemoved { name } => {
                 principals.remove(name);
@@ -374,10 +382,11 @@ impl State {
             Ok(policies) => Some(policies),
             Err(refused) => {
                 // They were accepted once: another version of this program wrote them.
-                tracing::error!(?refused, "policies.unreadable");
-                None
+                self.unreadable = Some(refused);
+                return self.policies = None;
             }
         };
+        self.unreadable = None;
     }
 
     /// Fixes when grants that were just read are over by the uptime.
@@ -473,7 +482,7 @@ fn forgettable(request: &Request, now: Timestamp, before: Timestamp) -> bool {
 ///
 /// Every mistake in them.
 pub(crate) fn load(texts: &PolicyTexts) -> Result<PolicySet, Invalid> {
-    let zone = jiff::tz::TimeZone::get(&texts.zone).map_err(|_unknown| Invalid::Zone {
+    let zone = zone(&texts.zone).ok_or_else(|| Invalid::Zone {
         name: texts.zone.clone(),
     })?;
     let document = |text: &PolicyText| Document::new(text.name.clone(), text.text.clone());

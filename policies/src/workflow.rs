@@ -279,7 +279,7 @@ pub fn activates(
 }
 
 /// The people whose approval counts at this instant, with their groups: known persons who are not
-/// locked, did not ask themselves, and saw the request as it stands.
+/// locked, were known when they said it, did not ask themselves, and saw the request as it stands.
 pub(crate) fn approvers(
     facts: &Facts,
     request: &Request,
@@ -291,7 +291,11 @@ pub(crate) fn approvers(
         .filter(|approval| approval.digest == digest);
     counted
         .filter(|approval| facts.lock_on_principal(&approval.by).is_none())
-        .filter_map(|approval| facts.principals.get(&approval.by))
+        .filter_map(|approval| {
+            // Names are used again: what somebody said who had it before does not count.
+            let person = facts.principals.get(&approval.by)?;
+            (person.added_at <= approval.at).then_some(person)
+        })
         .filter(|person| four_eyes(facts, person, &request.principal).is_ok())
         .map(|person| (person.name.clone(), person.groups.clone()))
         .collect()

@@ -12,6 +12,7 @@ use policies::{
 use tokio::time::timeout_at;
 
 use super::desk::{View, draw};
+use super::quota::may_ask;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::state::State;
@@ -116,6 +117,7 @@ impl Broker {
                 && open.target == filed.target
                 && open.login == filed.login
         };
+        may_ask(view.state, &filed.principal, view.now)?;
         match facts.requests.values().find(same) {
             Some(open) => Err(BrokerError::Conflict(Conflict::AskedBefore {
                 request: open.id,

@@ -302,6 +302,7 @@ impl Broker {
 
     /// Appends what the server does by itself to the log.
     async fn write_down(&self, change: Change) -> Result<(), RoleRefusal> {
+        let _turn = self.inner.turns.ordinary().await;
         for _try in 0..TRIES_MAX {
             let state = self.latest().await?;
             let draft = Draft {

@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod doctor;
+pub mod ledger;
 mod next;
 mod onetime;
 mod roles;
