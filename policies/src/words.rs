@@ -29,6 +29,7 @@ pub mod budget;
 pub mod cli;
 pub mod demo;
 mod denial;
+pub mod elevation;
 pub mod files;
 pub mod forward;
 pub mod postgres;

@@ -546,6 +546,7 @@ mod tests {
             from: "192.0.2.1/32",
             target_ca: "-----BEGIN CERTIFICATE-----",
             admin: None,
+            accounts: &[],
         };
         let administered = PostgresPlaces {
             admin: Some("tidegate_admin"),

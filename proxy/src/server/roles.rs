@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ca::{Authority, PassKey, RolesOrder};
-use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault};
+use control::roles::{Hand, Made, Making, Parting, Removed, Removing, RoleFault};
 use control::{Broker, entropy};
 use policies::{Endpoint, RolePlace, RolePlan};
 use tokio::time;
@@ -70,7 +70,7 @@ impl Steward {
             .map_err(|refused| fault(&refused))
     }
 
-    async fn removed(&self, place: &RolePlace) -> Result<Removed, RoleFault> {
+    async fn removed(&self, place: &RolePlace, parting: Parting) -> Result<Removed, RoleFault> {
         let endpoint = match &place.endpoint {
             Endpoint::Postgres(endpoint) => endpoint,
             Endpoint::Ssh(endpoint) => {
@@ -79,7 +79,7 @@ impl Steward {
             }
         };
         let (key, road) = (self.key(place).await?, self.road(place)?);
-        let removing = steward::remove((place, endpoint), (&key, &*road));
+        let removing = steward::remove((place, endpoint), parting, (&key, &*road));
         let removed = time::timeout(REMOVE_LIMIT, removing).await;
         removed
             .map_err(|_elapsed| slow())?
@@ -92,8 +92,8 @@ impl Hand for Steward {
         Box::pin(self.made(plan))
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a> {
-        Box::pin(self.removed(place))
+    fn remove<'a>(&'a self, place: &'a RolePlace, parting: Parting) -> Removing<'a> {
+        Box::pin(self.removed(place, parting))
     }
 }
 
