@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::Timestamp;
 use policies::{GrantId, Login, Protocol, RolePlace, RolePlan, SqlKind, TargetName};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -34,12 +34,12 @@ pub trait Hand: fmt::Debug + Send + Sync {
 }
 
 /// What is to be known at the end of an existing role's elevation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parting {
     /// Whether another grant has the same membership, so that it stays.
     pub shared: bool,
-    /// How long the role may have been elevated.
-    pub lasted: SignedDuration,
+    /// Since when the role may have been elevated, by our clock.
+    pub since: Timestamp,
 }
 
 /// A role was made.

@@ -32,6 +32,7 @@ mod denial;
 pub mod elevation;
 pub mod files;
 pub mod forward;
+mod opening;
 pub mod postgres;
 pub mod reach;
 pub mod recordings;

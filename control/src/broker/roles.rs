@@ -96,7 +96,7 @@ impl Broker {
         let there = state.roles.get(&place.grant);
         // What an earlier try left is not built upon.
         if let Some(record) = there {
-            hand.remove(&record.place, self.parting(state, record))
+            hand.remove(&record.place, parting(state, record))
                 .await
                 .map_err(RoleRefusal::Fault)?;
         }
@@ -252,7 +252,7 @@ impl Broker {
         let Ok(state) = self.latest().await else {
             return;
         };
-        let removed = match hand.remove(place, self.parting(&state, record)).await {
+        let removed = match hand.remove(place, parting(&state, record)).await {
             Ok(removed) => removed,
             Err(fault) => return self.role_failed("remove", place, &fault).await,
         };
@@ -273,14 +273,6 @@ impl Broker {
             removed,
         })
         .await;
-    }
-
-    /// What is to be known where an existing role was elevated.
-    fn parting(&self, state: &State, record: &RoleRecord) -> Parting {
-        Parting {
-            shared: state.is_shared(&record.place),
-            lasted: self.inner.clock.now().duration_since(record.since),
-        }
     }
 
     async fn role_failed(&self, doing: &str, place: &RolePlace, fault: &RoleFault) {
@@ -354,6 +346,14 @@ impl Broker {
 enum Chore {
     Make(GrantId),
     Remove(GrantId),
+}
+
+/// What is to be known where an existing role was elevated.
+fn parting(state: &State, record: &RoleRecord) -> Parting {
+    Parting {
+        shared: state.is_shared(&record.place),
+        since: record.since,
+    }
 }
 
 /// Whether nobody may use this grant any more, or just now: it has ended, or a lock is on it.

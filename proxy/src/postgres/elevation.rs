@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use ca::PassKey;
 use control::roles::{Made, Membership, Parting, Removed};
+use jiff::SignedDuration;
 use policies::words::elevation::Unfit;
 use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan};
 use tokio::time;
@@ -16,6 +17,9 @@ use super::admin::{Admin, AdminError, text};
 use super::steward::{self, LOOKS, PAUSE};
 use super::{membership, role};
 use crate::session::road::Road;
+
+/// How long the role may have been elevated by now.
+pub(crate) type Lasted<'a> = &'a (dyn Fn() -> SignedDuration + Sync);
 
 /// What is seen of a role and the group that it is lent.
 #[derive(Debug)]
@@ -87,7 +91,7 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
 /// Takes the membership back, unless another grant has it too, and ends what the role began with it.
 pub(crate) async fn remove(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    parting: Parting,
+    (parting, lasted): (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
     let mut admin = steward::enter((place, endpoint), key).await?;
@@ -104,6 +108,9 @@ pub(crate) async fn remove(
     if before.ours {
         take_back(&mut admin, place).await?;
     }
+    // In this order, so that what was prepared at the very beginning is in the span.
+    let now = server_time(&mut admin).await?;
+    let lasted = lasted();
     let after = seen(&mut admin, place).await?;
     if after.as_ref().is_some_and(|after| after.ours) {
         return Err(AdminError::StillThere);
@@ -119,7 +126,7 @@ pub(crate) async fn remove(
     removed.backends = end_all(&mut admin, &name).await?;
     let elsewhere = end_elsewhere((place, endpoint), key).await?;
     removed.backends = removed.backends.saturating_add(elsewhere);
-    let sql = membership::prepared(&name, parting.lasted);
+    let sql = membership::prepared(&name, &now, lasted);
     removed.prepared = steward::roll_back_all(&mut admin, &sql, (place, endpoint), key).await?;
     admin.leave().await;
     Ok(removed)

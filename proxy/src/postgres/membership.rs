@@ -14,8 +14,8 @@ use super::role::{ident, literal};
 /// inherited and can be become.
 const GRANTORS_FROM: u32 = 16;
 
-/// What is added to how long a role was elevated: what was prepared just before counts as well.
-const MARGIN: SignedDuration = SignedDuration::from_secs(10);
+/// What is added to how long a role was elevated, should the server's clock have been set meanwhile.
+const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// What there is: whether the role may log in, is a superuser, whether the group is one (nothing where it is
 /// missing), whether the membership is there by our hand, whether the role can do what the group can, and
@@ -87,13 +87,14 @@ pub(crate) fn end(account: &Login, before: &str) -> String {
     )
 }
 
-/// What the role has prepared while it was elevated: names, and in which database each is.
-pub(crate) fn prepared(account: &Login, lasted: SignedDuration) -> String {
+/// What the role has prepared in the time before `now`, the server's: names, and in which database each is.
+pub(crate) fn prepared(account: &Login, now: &str, lasted: SignedDuration) -> String {
     let seconds = lasted.saturating_add(MARGIN).as_secs().max(0);
     format!(
-        "select gid, database from pg_catalog.pg_prepared_xacts where owner = {} \
-         and prepared >= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => {seconds}) order by 2",
-        literal(account.as_str())
+        "select gid, database from pg_catalog.pg_prepared_xacts where owner = {} and prepared >= \
+         {}::pg_catalog.timestamptz - pg_catalog.make_interval(secs => {seconds}) order by 2",
+        literal(account.as_str()),
+        literal(now)
     )
 }
 
@@ -140,9 +141,9 @@ mod tests {
     #[test]
     fn what_was_prepared_is_looked_for_as_long_as_it_could_be_and_a_little_longer() {
         let alice = Login::parse("alice").unwrap();
-        let sql = prepared(&alice, SignedDuration::from_mins(1));
-        assert!(sql.contains("make_interval(secs => 70)"), "{sql}");
-        let sql = prepared(&alice, SignedDuration::from_mins(-5));
+        let sql = prepared(&alice, "now", SignedDuration::from_mins(1));
+        assert!(sql.contains("make_interval(secs => 62)"), "{sql}");
+        let sql = prepared(&alice, "now", SignedDuration::from_mins(-5));
         assert!(sql.contains("make_interval(secs => 0)"), "{sql}");
     }
 }

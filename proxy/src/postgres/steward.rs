@@ -12,6 +12,7 @@ use policies::{FENCED, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
+use super::elevation::Lasted;
 use super::{elevation, privileges, role};
 use crate::session::road::Road;
 
@@ -83,7 +84,7 @@ async fn surveyed(
 /// Ends whatever a role does and removes it. An existing one stays, and is elevated no more.
 pub(crate) async fn remove(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    parting: Parting,
+    parting: (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
     if place.account.is_some() {

@@ -79,7 +79,8 @@ impl Steward {
             }
         };
         let (key, road) = (self.key(place).await?, self.road(place)?);
-        let removing = steward::remove((place, endpoint), parting, (&key, &*road));
+        let lasted = || self.broker.clock().now().duration_since(parting.since);
+        let removing = steward::remove((place, endpoint), (parting, &lasted), (&key, &*road));
         let removed = time::timeout(REMOVE_LIMIT, removing).await;
         removed
             .map_err(|_elapsed| slow())?
