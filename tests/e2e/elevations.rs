@@ -379,6 +379,38 @@ fn a_policy_that_lets_through_what_an_elevated_role_cannot_do_is_told_of() {
 }
 
 #[test]
+fn approvers_are_told_what_a_request_opens() {
+    let world = world();
+    world.add_policy(
+        "@id(\"beside\") @reason(\"Beside.\") permit (principal, action == Jit::Action::\"otherDatabase\", resource) \
+         when { context.database == \"reports\" || context.database like \"stats_*\" }; \
+         @id(\"not-all\") @reason(\"Not all.\") forbid (principal, action == Jit::Action::\"otherDatabase\", resource) \
+         when { context.database == \"payroll\" };",
+    );
+    let request = world.request("orders", "app_admin", "10m");
+    let line = ["tidegate", "requests", "show", &request];
+    let shown = world.bob().run(&line).expect("bob looks");
+    assert!(
+        shown.contains("elevates the database's own role `alice` to all that `app_admin` may"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("databases of its server too: `reports`, `stats_*`"),
+        "{shown}"
+    );
+    assert!(!shown.contains("payroll"), "{shown}");
+    world
+        .bob()
+        .run(&["tidegate", "approve", &request])
+        .expect("bob approves");
+    let shown = world.bob().run(&line).expect("bob looks");
+    assert!(
+        !shown.contains("elevates"),
+        "what was granted speaks for itself: {shown}"
+    );
+}
+
+#[test]
 #[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
 fn existing_roles_are_elevated_at_every_version() {
     for version in [13, 14, 16, 17, 18] {

@@ -47,7 +47,7 @@ fn shown(each: impl Iterator<Item = String>, between: &str) -> String {
     let text = some.join(between);
     match all.len().saturating_sub(some.len()) {
         0 => text,
-        more => format!("{text}{between}and {more} more (tidegate target show)"),
+        more => format!("{text}{between}and {more} more"),
     }
 }
 
