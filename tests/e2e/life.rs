@@ -2,10 +2,11 @@
 //! database, and what is in the catalogue afterwards is what was there before.
 
 use std::process::Command;
+use std::time::Duration;
 
 use proxy::demo::Ending;
 use tests::tripwire::Tripwire;
-use tests::{Live, Setting, World, until};
+use tests::{Live, Setting, World, until, within};
 
 use crate::{err, out};
 
@@ -89,12 +90,13 @@ impl Kind {
         ));
         assert!(ran.status.success(), "{}", err(&ran));
         let ran = self.psql(&format!(
-            "begin; insert into orders values (70{number}, 'prepared'); prepare transaction 'left {number}'"
+            "begin; insert into orders values ({}, 'prepared'); prepare transaction 'left {number}'",
+            number.saturating_add(70_000)
         ));
         assert!(ran.status.success(), "{}", err(&ran));
         let place = self.place();
         let mut line = vec!["psql", "-X", "-At", &place];
-        let delete = format!("delete from orders where id = {}", number + 10);
+        let delete = format!("delete from orders where id = {}", number.saturating_add(10));
         for sql in [
             "create temp table passing as select 1",
             "begin",
@@ -246,7 +248,7 @@ fn fifty_grants_that_left_much_behind_are_removed_through_a_kill() {
     let mut sessions = Vec::new();
     for number in 0..50 {
         // A session is by the grant that lasts longest.
-        kind.grant(&format!("{}m", number + 10));
+        kind.grant(&format!("{}m", number.saturating_add(10)));
         sessions.push(kind.leave_much(number));
     }
     let world = &kind.world;
@@ -280,6 +282,9 @@ fn fifty_grants_that_left_much_behind_are_removed_through_a_kill() {
     for session in &mut sessions {
         session.ended();
     }
+    within(Duration::from_secs(180), "they are removed", || {
+        kind.world.own_roles().is_empty().then_some(())
+    });
     kind.is_as_before("fifty");
 }
 
