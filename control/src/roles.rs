@@ -16,6 +16,9 @@ use policies::{GrantId, Login, Protocol, RolePlace, RolePlan, SqlKind, TargetNam
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+/// What [`Hand::look`] gives.
+pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<(), RoleFault>> + Send + 'a>>;
+
 /// What [`Hand::make`] gives.
 pub type Making<'a> = Pin<Box<dyn Future<Output = Result<Made, RoleFault>> + Send + 'a>>;
 
@@ -25,6 +28,10 @@ pub type Removing<'a> = Pin<Box<dyn Future<Output = Result<Removed, RoleFault>> 
 /// Makes and removes roles at targets. Implemented by the crate that speaks with them; it sets its
 /// own time limits.
 pub trait Hand: fmt::Debug + Send + Sync {
+    /// Looks whether an existing role can be elevated as planned and goes back to what it was, before
+    /// anything is written down about it. For what is made there is nothing to look at.
+    fn look<'a>(&'a self, plan: &'a RolePlan) -> Looking<'a>;
+
     /// Makes a role or account; there is none of its name. An existing role is made a member of its group.
     fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a>;
 

@@ -9,7 +9,7 @@ mod ahead;
 mod aim;
 mod back;
 mod cancel;
-mod elevation;
+pub(crate) mod elevation;
 mod front;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;

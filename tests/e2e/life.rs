@@ -96,7 +96,10 @@ impl Kind {
         assert!(ran.status.success(), "{}", err(&ran));
         let place = self.place();
         let mut line = vec!["psql", "-X", "-At", &place];
-        let delete = format!("delete from orders where id = {}", number.saturating_add(10));
+        let delete = format!(
+            "delete from orders where id = {}",
+            number.saturating_add(10)
+        );
         for sql in [
             "create temp table passing as select 1",
             "begin",
@@ -246,7 +249,7 @@ fn killed_after_each_message_by_which_an_elevation_ends() {
 fn fifty_grants_that_left_much_behind_are_removed_through_a_kill() {
     let mut kind = Kind::own();
     let mut sessions = Vec::new();
-    for number in 0..50 {
+    for number in 0..50_u32 {
         // A session is by the grant that lasts longest.
         kind.grant(&format!("{}m", number.saturating_add(10)));
         sessions.push(kind.leave_much(number));

@@ -100,6 +100,8 @@ impl Broker {
                 .await
                 .map_err(RoleRefusal::Fault)?;
         }
+        // Once it is written down, a membership that was there before would be taken for ours.
+        hand.look(plan).await.map_err(RoleRefusal::Fault)?;
         if there.is_none_or(|record| record.place != *place || record.made_at.is_some()) {
             let place = place.clone();
             self.write_down(Change::RoleIntended { place }).await?;
@@ -148,8 +150,10 @@ impl Broker {
         let mut busy: BTreeSet<GrantId> = BTreeSet::new();
         loop {
             let state = changes.borrow_and_update().clone();
-            self.inner.roles.forget(|grant| {
-                state.facts.grants.contains_key(&grant) || state.roles.contains_key(&grant)
+            self.inner.roles.forget(|id| {
+                let grant = state.facts.grants.get(&id);
+                let holds = grant.is_some_and(|grant| !is_over(&self, &state, grant));
+                holds || state.roles.contains_key(&id)
             });
             for chore in self.chores(&state) {
                 let (Chore::Make(grant) | Chore::Remove(grant)) = chore;

@@ -36,6 +36,17 @@ struct Seen {
     members: String,
 }
 
+/// Looks whether the role can be elevated.
+pub(crate) async fn look(
+    (plan, endpoint): (&RolePlan, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<(), AdminError> {
+    let mut admin = steward::enter((&plan.place, endpoint), key).await?;
+    let seen = seen(&mut admin, &plan.place).await?;
+    admin.leave().await;
+    fits(plan, seen.as_ref())
+}
+
 /// Makes the role of a grant a member of its group.
 pub(crate) async fn make(
     (plan, endpoint): (&RolePlan, &PostgresEndpoint),
