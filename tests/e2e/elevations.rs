@@ -330,7 +330,7 @@ fn nobody_is_elevated_of_whom_nobody_said_who_they_are() {
         ];
         let added = world.bob().output(&line).expect("it runs");
         assert!(
-            err(&added).contains("TG562"),
+            err(&added).contains("people are elevated to a role"),
             "{elevation}: {}",
             err(&added)
         );
