@@ -43,8 +43,11 @@ pub(crate) async fn look(
 ) -> Result<(), AdminError> {
     let mut admin = steward::enter((&plan.place, endpoint), key).await?;
     let seen = seen(&mut admin, &plan.place).await?;
+    fits(plan, seen.as_ref())?;
+    // Whoever may not become it could not end what it does either.
+    admin.run(membership::become_it(&plan.place.role())).await?;
     admin.leave().await;
-    fits(plan, seen.as_ref())
+    Ok(())
 }
 
 /// Makes the role of a grant a member of its group.

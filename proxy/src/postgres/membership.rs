@@ -42,6 +42,14 @@ pub(crate) fn look(place: &RolePlace, version: u32) -> String {
     )
 }
 
+/// Becomes the role and nothing else.
+pub(crate) fn become_it(account: &Login) -> String {
+    format!(
+        "begin; set local role {}; rollback",
+        ident(account.as_str())
+    )
+}
+
 /// Gives the membership, and gives back what `survey` finds then, in one transaction. We become the role
 /// before: what we could not end is not begun.
 pub(crate) fn give(place: &RolePlace, survey: &str, version: u32) -> String {
