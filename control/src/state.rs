@@ -77,6 +77,8 @@ pub(crate) struct RoleRecord {
     pub(crate) place: RolePlace,
     /// When it was seen to be there, if it was.
     pub(crate) made_at: Option<Revision>,
+    /// Since when it may be there; an existing role, since when it may be elevated by any grant.
+    pub(crate) since: Timestamp,
 }
 
 /// Someone said that a session has to end.
@@ -108,6 +110,12 @@ impl State {
     /// certificate says is a name, and names are used again.
     pub(crate) fn is_proof(&self, credential: &Credential, name: &PrincipalName) -> bool {
         self.owner_of(credential.root()) == Some(name)
+    }
+
+    /// Whether another grant has the same existing role be a member of the same group.
+    pub(crate) fn is_shared(&self, place: &RolePlace) -> bool {
+        let mut others = self.roles.iter();
+        others.any(|(grant, record)| *grant != place.grant && record.place.shares_membership(place))
     }
 
     /// The policies.
@@ -183,7 +191,7 @@ impl State {
             }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
             Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
-                self.take_role(change);
+                self.take_role(change, at);
             }
             Change::OneTimeMade { .. } | Change::OneTimeUsed { .. } => self.take_secret(change),
             Change::SessionKilled {
@@ -315,12 +323,17 @@ impl State {
         clippy::wildcard_enum_match_arm,
         reason = "`take` hands over these variants and no others"
     )]
-    fn take_role(&mut self, change: &Change) {
+    fn take_role(&mut self, change: &Change, at: Timestamp) {
         match change {
             Change::RoleIntended { place } => {
+                let same = |record: &&RoleRecord| {
+                    record.place == *place || record.place.shares_membership(place)
+                };
+                let before = self.roles.values().filter(same);
                 let record = RoleRecord {
                     place: place.clone(),
                     made_at: None,
+                    since: before.map(|record| record.since).fold(at, Timestamp::min),
                 };
                 self.roles.insert(place.grant, record);
             }

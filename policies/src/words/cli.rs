@@ -547,6 +547,7 @@ mod tests {
             from: "192.0.2.1/32",
             target_ca: "-----BEGIN CERTIFICATE-----",
             admin: None,
+            accounts: &[],
         };
         let administered = PostgresPlaces {
             admin: Some("tidegate_admin"),
