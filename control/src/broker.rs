@@ -9,6 +9,7 @@ mod alias;
 mod budgets;
 mod desk;
 mod grants;
+mod lanes;
 mod lookup;
 mod office;
 mod onetime;
