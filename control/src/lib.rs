@@ -24,6 +24,7 @@ pub mod store;
 mod feed;
 mod journal;
 mod lease;
+mod retired;
 mod spending;
 mod state;
 mod watchman;
