@@ -126,6 +126,7 @@ pub async fn serve(
             broker: house.broker.clone(),
             authority: house.authority.clone(),
             egress: config.egress.clone(),
+            newest: std::sync::Mutex::default(),
         },
     }));
     upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());

@@ -70,6 +70,7 @@ impl Lookout {
             broker: self.broker.clone(),
             authority: self.authority.clone(),
             egress: self.egress.clone(),
+            newest: std::sync::Mutex::default(),
         }
     }
 }
