@@ -19,6 +19,7 @@ mod requests;
 mod roles;
 mod seconding;
 mod sessions;
+mod standing;
 mod targets;
 
 use std::collections::VecDeque;
@@ -51,6 +52,7 @@ pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
 pub use self::targets::{Access, TargetView};
+pub use self::standing::StandingUse;
 
 /// Who wants something, as proven, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
