@@ -41,6 +41,7 @@ use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
 use crate::ledger::{Event, Happening};
+use crate::onetime::OneTimePasswords;
 use crate::roles::Roles;
 use crate::spending::Spending;
 use crate::state::State;
@@ -51,8 +52,8 @@ pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
-pub use self::targets::{Access, TargetView};
 pub use self::standing::StandingUse;
+pub use self::targets::{Access, TargetView};
 
 /// Who wants something, as proven, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub struct Settings {
     pub request_limit: SignedDuration,
     /// How many sessions one principal may have at once.
     pub per_principal: usize,
+    /// Whether clients without certificates may come in with one-time passwords.
+    pub one_time_passwords: OneTimePasswords,
     /// Whether the wall is believed at the start even where it is behind the log: for an operator
     /// whose clock was ahead when the log was written.
     pub believe_clock: bool,
@@ -99,6 +102,7 @@ impl Default for Settings {
             blind_limit: Duration::from_secs(30),
             request_limit: SignedDuration::from_hours(1),
             per_principal: 2_000,
+            one_time_passwords: OneTimePasswords::Offered,
             believe_clock: false,
         }
     }

@@ -218,6 +218,7 @@ fn broker(
     let settings = control::Settings {
         blind_limit: config.blind_limit,
         per_principal: config.per_principal_max,
+        one_time_passwords: config.one_time_passwords,
         believe_clock: args.believe_clock,
         ..control::Settings::default()
     };
