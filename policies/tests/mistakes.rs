@@ -102,3 +102,36 @@ fn the_digest_names_the_texts() {
     assert_ne!(load("a.cedar", rule), load("a.cedar", &format!("{rule} ")));
     assert_eq!(load("a.cedar", rule).len(), 64);
 }
+
+#[test]
+fn a_permit_for_everything_is_told_that_it_opens_every_database() {
+    let warned = said(
+        r#"@id("open")
+permit (
+    principal in Jit::Group::"sre",
+    action,
+    resource
+);"#,
+    );
+    insta::assert_snapshot!(warned);
+    let rule = |scope: &str| said(&format!("@id(\"one\") {scope};"));
+    for opens in [
+        "permit (principal, action, resource is Jit::PgDatabase)",
+        "permit (principal, action, resource == Jit::PgDatabase::\"orders\")",
+        "permit (principal, action, resource in Jit::DbGroup::\"prod\")",
+    ] {
+        assert!(rule(opens).contains("otherDatabase"), "{opens}");
+    }
+    for other in [
+        "permit (principal, action, resource is Jit::SshHost)",
+        "permit (principal, action in Jit::Action::\"use\", resource)",
+        "permit (principal, action == Jit::Action::\"otherDatabase\", resource)",
+        "@reason(\"No.\") forbid (principal, action, resource)",
+    ] {
+        assert!(
+            !rule(other).contains("otherDatabase"),
+            "{other}: {}",
+            rule(other)
+        );
+    }
+}

@@ -10,7 +10,7 @@ use cedar_policy::{
 };
 
 use super::Document;
-use super::literals;
+use super::{breadth, literals};
 use crate::diagnose::{Diagnosis, Place, nearest};
 use crate::quorum::Quorums;
 
@@ -173,6 +173,7 @@ impl<'a> Checking<'a> {
         for policy in self.policies.policies() {
             if let Some(site) = self.sites.get(&policy.id().to_string()) {
                 self.found.extend(literals::look(policy, site, quorums));
+                self.found.extend(breadth::look(policy, site));
             }
         }
     }
