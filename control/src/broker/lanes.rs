@@ -1,7 +1,7 @@
 //! How many roles are worked on at once, at each server and altogether, so that a server which does not
 //! answer keeps nobody from the others.
 //!
-//! A server is one that is not known to answer until something has been done there. Until then one role is
+//! A server is not taken for one that answers until something has been done there. Until then one role is
 //! worked on there that nobody has tried, and one that failed before; from then on a few. Knows no time:
 //! how long one waits after a failure is in [`Roles`](crate::roles::Roles).
 
