@@ -42,7 +42,10 @@ permit (principal action, resource);
 fn a_broken_file_does_not_hide_the_mistakes_in_another() {
     let documents = [
         Document::new("a.cedar", "permit (principal"),
-        Document::new("b.cedar", "permit (principal, action, resource);"),
+        Document::new(
+            "b.cedar",
+            r#"permit (principal, action in Jit::Action::"use", resource);"#,
+        ),
     ];
     let found = PolicySet::load(&documents, None, TimeZone::UTC).unwrap_err();
     let files: Vec<&str> = found.iter().map(|found| found.document.as_str()).collect();
@@ -118,7 +121,7 @@ permit (
     for opens in [
         "permit (principal, action, resource is Jit::PgDatabase)",
         "permit (principal, action, resource == Jit::PgDatabase::\"orders\")",
-        "permit (principal, action, resource in Jit::DbGroup::\"prod\")",
+        "permit (principal, action, resource in Jit::PgDatabase::\"orders\")",
     ] {
         assert!(rule(opens).contains("otherDatabase"), "{opens}");
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use policies::{GrantId, RolePlace};
 
 /// How many are worked on at once at a server that answers: each takes a connection there.
-const EACH: usize = 4;
+const EACH: usize = 8;
 
 /// How many over all servers.
 const ALL: usize = 256;

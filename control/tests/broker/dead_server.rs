@@ -111,13 +111,13 @@ async fn a_server_that_does_not_answer_holds_up_no_removal_elsewhere() {
         removed, at_once, ..
     } = databases.of(living);
     assert_eq!(removed, 20, "each takes a tenth of a second");
-    assert!((2..=4).contains(&at_once), "{at_once} at once");
+    assert!((2..=8).contains(&at_once), "{at_once} at once");
     // It is not stormed either, and goes on being tried.
     let before = databases.of(DEAD);
-    assert!(before.at_once <= 4 && before.removed == 0, "{before:?}");
+    assert!(before.at_once <= 8 && before.removed == 0, "{before:?}");
     world.pass(seconds(300)).await;
     let after = databases.of(DEAD);
-    assert!(after.at_once <= 4, "{after:?}");
+    assert!(after.at_once <= 8, "{after:?}");
     assert!((before.tried + 5..60).contains(&after.tried), "{after:?}");
     keeper.abort();
 }

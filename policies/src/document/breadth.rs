@@ -27,5 +27,5 @@ pub(super) fn look(policy: &Policy, site: &Site<'_>) -> Option<Diagnosis> {
 }
 
 fn is_database(kind: &EntityTypeName) -> bool {
-    matches!(kind.basename(), "PgDatabase" | "DbGroup")
+    kind.basename() == "PgDatabase"
 }
