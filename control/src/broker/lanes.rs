@@ -109,7 +109,8 @@ mod tests {
 
     /// How many of twenty are begun.
     fn begun(lanes: &mut Lanes, at: &Server, turn: Turn, from: u8) -> usize {
-        (from..from + 20)
+        (from..)
+            .take(20)
             .filter(|number| lanes.take(grant(*number), at, turn))
             .count()
     }

@@ -70,6 +70,14 @@ pub enum SecretSaying {
     },
 }
 
+fn forbidden() -> Words {
+    Words::new(
+        "TG562",
+        "this bastion lets nobody in with a one-time password: its administrators have turned them off",
+    )
+    .hint("tidegate login; tidegate config psql --write; psql service=TARGET")
+}
+
 impl Shown for SecretSaying {
     fn words(&self) -> Words {
         let again = |target, login| format!("tidegate pg url {target} --role {login}");
@@ -122,11 +130,7 @@ impl Shown for SecretSaying {
                 format!("the grant has {limit} passwords that can still be used, and gets no more"),
             )
             .hint("use one of them, or wait for some to end"),
-            Self::Forbidden => Words::new(
-                "TG562",
-                "this bastion lets nobody in with a one-time password: its administrators have turned them off",
-            )
-            .hint("tidegate login; tidegate config psql --write; psql service=TARGET"),
+            Self::Forbidden => forbidden(),
             Self::Beyond { lifetime, uses } => Words::new(
                 "TG548",
                 format!(
