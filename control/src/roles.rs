@@ -220,6 +220,11 @@ impl Roles {
         not_before.is_none_or(|not_before| not_before <= now)
     }
 
+    /// Whether what was tried last about it failed.
+    pub(crate) fn has_failed(&self, grant: GrantId) -> bool {
+        self.notes().get(&grant).is_some_and(|note| note.tries > 0)
+    }
+
     /// Whether its end waits for the sessions that are being wound up: they end their own server
     /// processes, and ask what became of their transactions, which only works while there is a role.
     pub(crate) fn is_patient(&self, grant: GrantId, now: Instant, winds_up: bool) -> bool {

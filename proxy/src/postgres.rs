@@ -41,6 +41,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use ca::{Pass, ServerIdentity};
+use control::onetime::OneTimePasswords;
 use policies::words;
 use policies::{Endpoint, Login, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
@@ -85,6 +86,7 @@ pub struct Postgres {
     visitors: Arc<Visitors>,
     shown: RwLock<Arc<Shown>>,
     names: Vec<String>,
+    passwords: OneTimePasswords,
     cancels: Arc<Cancels>,
     looks: Arc<Semaphore>,
     known: Arc<Known>,
@@ -138,6 +140,7 @@ impl Postgres {
             visitors,
             shown,
             names: Vec::new(),
+            passwords: OneTimePasswords::Offered,
             cancels: Arc::default(),
             looks,
             known: Arc::default(),
@@ -148,6 +151,13 @@ impl Postgres {
     #[must_use]
     pub fn called(mut self, names: &[String]) -> Self {
         self.names = names.to_vec();
+        self
+    }
+
+    /// Asks for one-time secrets, or does not.
+    #[must_use]
+    pub fn with_passwords(mut self, passwords: OneTimePasswords) -> Self {
+        self.passwords = passwords;
         self
     }
 
@@ -183,6 +193,7 @@ impl Postgres {
             visitors: &self.visitors,
             binding: shown.end_point.as_deref(),
             names: &self.names,
+            passwords: self.passwords,
             identify: self.identify.as_ref(),
         };
         let identified = front::identify(tls, startup, newcomer, door).await?;

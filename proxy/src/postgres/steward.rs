@@ -13,11 +13,15 @@ use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
 use super::elevation::Lasted;
+use super::role::Deadline;
 use super::{elevation, privileges, role};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the server may take to make a role, by its own clock: less than anybody waits for it.
+const MAKING_LIMIT: Duration = Duration::from_secs(8);
 
 /// How often is looked: ten seconds long.
 pub(super) const LOOKS: u32 = 500;
@@ -58,7 +62,10 @@ pub(crate) async fn make(
         None => surveyed(&mut admin, place).await?,
     };
     let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
-    let sql = role::make(plan, declared, (&path, only_reads), admin.version());
+    let by = admin.run(Deadline::ask(MAKING_LIMIT)).await?;
+    let by = by.first().and_then(|row| Deadline::read(&text(row, 0)));
+    let by = by.ok_or(AdminError::Nonsense)?;
+    let sql = role::make(plan, declared, (&path, only_reads), (admin.version(), by));
     admin.run(sql).await?;
     admin.leave().await;
     Ok(Made { able })

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
+use ca::{Authority, IssueError, JournalError, Pass, PassOrder, Traveller, VaultError};
+use control::broker::StandingUse;
 use control::ledger::chain::hex;
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};
@@ -162,6 +163,13 @@ impl Bastion {
         let target = &permit.terms().target;
         if !target.entry().is_certificate() {
             let kept = self.broker.kept(&target.name).ok_or(VaultError::Open)?;
+            let terms = permit.terms();
+            let noted = self
+                .broker
+                .standing_used(session, terms, StandingUse::Session);
+            noted
+                .await
+                .map_err(|refused| IssueError::Journal(JournalError::new(refused)))?;
             info!(entry = target.entry().as_str(), "credential.used");
             let pass = self
                 .authority
@@ -185,6 +193,12 @@ impl Bastion {
         let terms = scope.terms();
         if !terms.target.entry().is_certificate() {
             let kept = self.broker.kept(&terms.target.name)?;
+            let session = scope.session();
+            let noted = self.broker.standing_used(session, terms, StandingUse::Halt);
+            if let Err(refused) = noted.await {
+                warn!(reason = %chain(&refused), "halt.unissued");
+                return None;
+            }
             let opened = self
                 .authority
                 .standing_halt(terms, scope.session(), &kept.sealed.0);
