@@ -316,7 +316,12 @@ impl Gate {
                 }
             }
         }
-        for name in reading.executes.difference(&reading.prepares) {
+        // A yes was for one message with its values, and an EXECUTE is neither.
+        let is_hot = |name: &String| self.second.is_hot(name.as_bytes());
+        if reading.executes.iter().any(is_hot) {
+            return Err(Objection::Refused(Box::new(hidden())));
+        }
+        for name in &reading.runs_earlier {
             let known = self.prepared.get(name.as_bytes());
             let (inner, around) = match (known, around.checked_sub(1)) {
                 (Some(inner), Some(around)) => (inner, around),
