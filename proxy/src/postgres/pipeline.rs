@@ -320,7 +320,12 @@ impl Pipeline {
         };
         self.copying_in = false;
         let statement = match self.front() {
-            None => Statement { id: 0, at },
+            None => {
+                // Whatever it is about: the target may drop what comes next. If not, it says that it
+                // is ready.
+                self.skipping = true;
+                Statement { id: 0, at }
+            }
             Some(Owed::Query(statement)) => statement,
             Some(
                 Owed::Parse(statement)
@@ -612,6 +617,35 @@ mod tests {
         play.gets("E");
         let [last, running] = play.pipeline.settle(Duration::ZERO);
         assert_eq!((last.map(|outcome| outcome.id), running), (Some(0), None));
+    }
+
+    /// After a message of the extended protocol it drops what follows, after any other it is ready.
+    #[test]
+    fn after_an_error_out_of_the_blue_the_target_may_drop_what_follows() {
+        let mut play = Play::new();
+        play.sends("PBES").gets("12CZ").gets("E");
+        assert!(play.pipeline.skipping() && !play.pipeline.idle());
+        play.sends("PS").gets("Z");
+        assert!(play.pipeline.idle());
+        play.gets("EZ");
+        assert!(play.pipeline.idle());
+    }
+
+    #[test]
+    fn a_stray_end_of_a_copy_is_forgotten_with_what_it_came_behind() {
+        for (sent, said) in [
+            ("Qc", "TDCZ"),
+            ("Scc", "Z"),
+            ("PBEc", "12C"),
+            ("PBEcS", "12CZ"),
+            ("PcBE", "12C"),
+        ] {
+            let mut play = Play::new();
+            play.sends(sent);
+            assert!(play.pipeline.will_be_ready() == matches!(sent, "Qc" | "Scc" | "PBEcS"));
+            play.gets(said);
+            assert!(play.pipeline.idle(), "{sent}");
+        }
     }
 
     #[test]
