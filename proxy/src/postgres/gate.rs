@@ -209,8 +209,8 @@ impl Gate {
                 }
             }
             self.second.settle(None);
-            // Neither of these fails.
-            self.is_sure &= matches!(header.kind, b'S' | b'H' | b'C');
+            let body = behind.get(..length).unwrap_or_default();
+            self.is_sure &= never_fails(header.kind, body);
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All
@@ -360,6 +360,16 @@ impl Gate {
     }
 }
 
+/// Whether the server is certain to go on behind a message. Of a Close it is where its name is ASCII: any
+/// other it has to convert first, and drops what follows where it cannot.
+fn never_fails(kind: u8, body: &[u8]) -> bool {
+    match kind {
+        b'S' | b'H' => true,
+        b'C' => body.is_ascii(),
+        _other => false,
+    }
+}
+
 /// The name of the prepared statement at the beginning of a Bind message.
 fn bound(body: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields::new(b'B', body);
@@ -428,3 +438,6 @@ fn words(kind: SqlKind, denial: Denial) -> Words {
         | Denial::Unavailable { .. }) => other.words(),
     }
 }
+
+#[cfg(test)]
+mod tests;
