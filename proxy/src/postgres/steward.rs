@@ -69,17 +69,13 @@ pub(crate) async fn remove(
         admin.leave().await;
         return Ok(removed);
     };
-    // Its holder can keep the role's row locked in a transaction left open: then what holds it goes first.
-    if admin.run(role::shut(&name)).await.is_err() {
-        admin.run(role::end_plainly(&name)).await?;
-        time::sleep(PAUSE).await;
-        admin.run(role::shut(&name)).await?;
-    }
+    removed.prepared = shut(&mut admin, (place, endpoint), key).await?;
     removed.backends = end_all(&mut admin, place).await?;
     removed.backends = removed
         .backends
         .saturating_add(end_elsewhere((place, endpoint), key).await?);
-    removed.prepared = roll_back_all(&mut admin, (place, endpoint), key).await?;
+    let prepared = roll_back_all(&mut admin, (place, endpoint), key).await?;
+    removed.prepared = removed.prepared.saturating_add(prepared);
     let traces = admin.run(role::traces(oid)).await?;
     for database in traces.iter().map(|row| text(row, 0)) {
         if database != endpoint.dbname {
@@ -97,6 +93,25 @@ pub(crate) async fn remove(
     }
     admin.leave().await;
     Ok(removed)
+}
+
+/// Lets the role in no more. Its holder can keep its row locked, in a transaction that is left open or that
+/// is prepared, which outlives every process: then what holds it goes first. How many prepared transactions
+/// that took.
+async fn shut(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let name = place.role();
+    if admin.run(role::shut(&name)).await.is_ok() {
+        return Ok(0);
+    }
+    admin.run(role::end_plainly(&name)).await?;
+    time::sleep(PAUSE).await;
+    let prepared = roll_back_all(admin, (place, endpoint), key).await?;
+    admin.run(role::shut(&name)).await?;
+    Ok(prepared)
 }
 
 /// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
