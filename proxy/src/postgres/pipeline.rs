@@ -148,7 +148,9 @@ impl Pipeline {
 
     /// Whether the target will say that it is ready without being sent anything more.
     pub(crate) fn will_be_ready(&self) -> bool {
-        matches!(self.owed.back(), None | Some(Owed::Query(_) | Owed::Sync))
+        let mut owed = self.owed.iter().rev();
+        let last = owed.find(|one| **one != Owed::CopyEnd);
+        matches!(last, None | Some(Owed::Query(_) | Owed::Sync))
     }
 
     /// The transaction status as last told: `I`, `T` or `E`.
@@ -257,13 +259,19 @@ impl Pipeline {
         self.owed.front().copied()
     }
 
+    /// Takes away what was answered, with the ends of copies behind it: none of those was meant by a copy.
+    fn settled(&mut self) {
+        self.owed.pop_front();
+        self.front();
+    }
+
     fn step(&mut self, kind: u8) -> Result<(), Violation> {
         match (kind, self.front()) {
             (b'1', Some(Owed::Parse(_)))
             | (b'2', Some(Owed::Bind(_)))
             | (b'3', Some(Owed::Close(_)))
             | (b'T' | b'n', Some(Owed::Describe(_))) => {
-                self.owed.pop_front();
+                self.settled();
                 Ok(())
             }
             (b'T', Some(Owed::Query(_))) => Ok(()),
@@ -280,7 +288,7 @@ impl Pipeline {
         let statement = match self.front() {
             Some(Owed::Query(statement)) if kind != b's' => statement,
             Some(Owed::Execute(statement)) => {
-                self.owed.pop_front();
+                self.settled();
                 statement
             }
             _other => return Err(Violation::Kind(kind)),
@@ -375,7 +383,7 @@ impl Pipeline {
 
     fn ready(&mut self, status: u8) -> Result<Option<Outcome>, Violation> {
         match self.front() {
-            Some(Owed::Query(_) | Owed::Sync) => drop(self.owed.pop_front()),
+            Some(Owed::Query(_) | Owed::Sync) => self.settled(),
             // The Sync that the copy would have ignored, had it not failed before reading it.
             None if self.skipping => self.skipping = false,
             None => {}
