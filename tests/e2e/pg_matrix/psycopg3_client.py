@@ -1,8 +1,11 @@
 """psycopg 3 does $CASE. It finds its way by PGHOST, PGSSLCERT and so on."""
-import hashlib, os, sys, threading, time
+import hashlib, logging, os, sys, threading, time
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
+
+# What it says of an error that it ignores has the address of an object in it.
+logging.disable(logging.WARNING)
 
 def connect(**more):
     return psycopg.connect("", autocommit=True, **more)
