@@ -40,7 +40,7 @@ fn nothing_is_noticed(field: &Field, clients: &[Client]) {
             jobs.extend(client.cases.iter().map(|case| (server, client, *case)));
         }
     }
-    jobs.retain(|job| is_chosen(job));
+    jobs.retain(|job| is_chosen(job) && !is_refused(job));
     jobs.reverse();
     let (jobs, wrong) = (Mutex::new(jobs), Mutex::new(Vec::new()));
     thread::scope(|scope| {
@@ -55,6 +55,19 @@ fn nothing_is_noticed(field: &Field, clients: &[Client]) {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// Whether a pooler refuses what the client wants there.
+fn is_refused((server, client, case): &Job<'_>) -> bool {
+    let refused = server.pooled && clients::NOT_POOLED.contains(&(client.name, *case));
+    if refused {
+        let what = case.told().title;
+        say(&format!(
+            "LEFT OUT {}: {}, {what}",
+            server.title, client.name
+        ));
+    }
+    refused
 }
 
 /// Whether a cell is among those that are asked for; usually all are.

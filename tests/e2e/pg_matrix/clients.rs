@@ -318,6 +318,11 @@ pub(super) const DBD_PG: Client = Client {
     ],
 };
 
+/// What a client sets while it connects and pgbouncer refuses to hear ("unsupported startup parameter",
+/// `ignore_startup_parameters`): these cells are not run there.
+pub(super) const NOT_POOLED: &[(&str, Case)] =
+    &[(ASYNCPG.name, Case::Settings), (NODE.name, Case::Settings)];
+
 /// Every column, in the order of the table.
 pub(super) const CLIENTS: &[Client] = &[
     PSQL, PGBENCH, DUMP, PSYCOPG, PSYCOPG_15, PSYCOPG_2, ASYNCPG, SQLALCHEMY, DJANGO, NODE, PGJDBC,
