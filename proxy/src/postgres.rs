@@ -21,6 +21,7 @@ mod password;
 mod pipeline;
 pub(crate) mod privileges;
 pub mod probe;
+mod process;
 mod redact;
 mod relay;
 mod role;
@@ -30,6 +31,7 @@ mod scram;
 mod startup;
 mod statement;
 pub(crate) mod steward;
+mod stopper;
 mod tap;
 mod tls;
 mod wire;
@@ -59,13 +61,14 @@ use crate::session::severable::Severable;
 use crate::session::way::Dialled;
 use ahead::Ahead;
 use back::{BackendKey, Greeting, LoginError};
-use cancel::{Cancels, Issued, Stopper};
+use cancel::{Cancels, Issued};
 use front::Door;
 use gate::Gate;
 use greeting::Wanted;
 use hosts::{Caller, Entered};
 use relay::Relay;
 use statement::Known;
+use stopper::Stopper;
 use tls::{Shown, Visitors};
 use wire::message;
 
@@ -224,6 +227,7 @@ impl Protocol for Postgres {
             tls,
             greeting,
             host,
+            seat,
         } = match entered {
             Ok(entered) => entered,
             Err(refused) => {
@@ -240,6 +244,7 @@ impl Protocol for Postgres {
             host,
             road: Arc::clone(scope.road()),
             key,
+            seat,
         });
         let issue = |stopper: &Stopper| {
             self.cancels
@@ -276,7 +281,7 @@ impl Protocol for Postgres {
             Gate::new(Arc::clone(&self.known)),
             scope,
         )
-        .with_stopper(back.stopper.clone())
+        .with_stopper(back.stopper.clone().map(|stopper| (stopper, scope.clone())))
         .run()
         .await
     }

@@ -26,6 +26,7 @@ mod matrix;
 mod pg_clients;
 mod pg_jumps;
 mod pg_matrix;
+mod pg_pooler;
 mod pg_suites;
 mod pg_url;
 mod pg_vault;

@@ -147,6 +147,18 @@ impl Admin {
         host: &PostgresHost,
         database: &str,
         admin: &Login,
+        with: (&PassKey, &dyn Road),
+    ) -> Result<Self, AdminError> {
+        let mut entered = Self::visit_at(host, database, admin, with).await?;
+        entered.run(SETTINGS).await?;
+        Ok(entered)
+    }
+
+    /// The same, and leaves no setting behind: for what is somebody else's afterwards.
+    pub(crate) async fn visit_at(
+        host: &PostgresHost,
+        database: &str,
+        admin: &Login,
         (key, road): (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
         let refuse = |source| AdminError::Connect {
@@ -167,9 +179,7 @@ impl Admin {
         let (tls, version) = entered
             .map_err(|_elapsed| AdminError::Slow)?
             .map_err(refuse)?;
-        let mut entered = Self { tls, version };
-        entered.run(SETTINGS).await?;
-        Ok(entered)
+        Ok(Self { tls, version })
     }
 
     /// The server's major version; 0 where it does not say.

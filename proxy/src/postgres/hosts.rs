@@ -19,6 +19,7 @@ use tracing::info;
 use super::admin::{is_absent, row, text};
 use super::ahead::Ahead;
 use super::back::{self, Greeting, LoginError};
+use super::process::{self, Seat};
 use super::tls::Trust;
 use super::wire::{message, put_text};
 use crate::session::LOGIN_LIMIT;
@@ -50,6 +51,8 @@ pub(crate) struct Entered {
     pub(crate) greeting: Greeting,
     /// Which it is.
     pub(crate) host: PostgresHost,
+    /// Where it does the session's work.
+    pub(crate) seat: Seat,
 }
 
 /// Whom to log in as, with what, and what to say.
@@ -206,12 +209,13 @@ impl Search<'_> {
             if let Some(value) = later {
                 set_read_only(&mut tls, &mut greeting, &value).await?;
             }
-            back::ask_to_look(&mut tls, &greeting).await?;
+            let seat = process::sit(&mut tls, &greeting).await?;
             let host = host.clone();
             Ok(Some(Entered {
                 tls,
                 greeting,
                 host,
+                seat,
             }))
         };
         let entered = time::timeout(LOGIN_LIMIT, entering).await;
