@@ -56,6 +56,7 @@ use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Identified, Identify, Protocol, Refused,
 };
+use crate::session::road::{Pinned, Road};
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::session::way::Dialled;
@@ -227,7 +228,8 @@ impl Protocol for Postgres {
             tls,
             greeting,
             host,
-            seat,
+            place,
+            peer,
         } = match entered {
             Ok(entered) => entered,
             Err(refused) => {
@@ -242,9 +244,12 @@ impl Protocol for Postgres {
         write_down(scope, endpoint, &host)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
             host,
-            road: Arc::clone(scope.road()),
+            road: peer.map_or_else(
+                || Arc::clone(scope.road()),
+                |peer| -> Arc<dyn Road> { Arc::new(Pinned(peer)) },
+            ),
             key,
-            seat,
+            place,
         });
         let issue = |stopper: &Stopper| {
             self.cancels

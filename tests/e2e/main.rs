@@ -11,6 +11,7 @@
 )]
 
 mod accounts;
+mod balanced;
 mod budgets;
 mod cut;
 mod databases;

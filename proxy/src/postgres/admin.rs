@@ -57,6 +57,9 @@ pub(crate) enum AdminError {
         /// How many answer.
         standbys: usize,
     },
+    /// Behind the address is another server than the session's, or it cannot be told.
+    #[error("another server answers than the one that the session was at")]
+    Elsewhere,
     /// It took too long.
     #[error("the server does not answer in time")]
     Slow,
@@ -125,7 +128,8 @@ impl Admin {
                 }
                 Err(refused) => return Err(refused),
             };
-            if hosts.len() == 1 || entered.is_primary().await? {
+            // One name may lead to several servers, too, and what a standby lacks may be at the primary.
+            if entered.is_primary().await? {
                 return Ok(entered);
             }
             standbys = standbys.saturating_add(1);

@@ -18,7 +18,7 @@ use tokio::{select, time};
 use tracing::debug;
 
 use super::admin::{Admin, AdminError, text};
-use super::process::{BEGAN, PLAINLY, Seat};
+use super::process::{BEGAN, PLAINLY, STARTED, Seat};
 use super::role;
 use super::stopper::Stopper;
 use crate::session::chain;
@@ -55,7 +55,7 @@ impl Halt for PostgresHalt {
             return Halted::Unconfirmed;
         };
         let mut shown = None;
-        if stopper.seat == Seat::Shared {
+        if stopper.place.seat == Seat::Shared {
             let asked = time::timeout(LOOK_LIMIT, stopper.stop(&self.scope, &mut shown)).await;
             debug!(?asked, "halt.shared");
             self.write_down(postgres::PROCESS_SHARED);
@@ -114,12 +114,13 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     };
     let overseer = pass.terms.overseer();
     let (database, with) = (&endpoint.dbname, (&pass.key, &*stopper.road));
-    let mut admin = match stopper.seat {
+    let mut admin = match stopper.place.seat {
         Seat::Lent { .. } => Admin::visit_at(&stopper.host, database, &overseer, with).await?,
         Seat::Own | Seat::Shared => {
             Admin::enter_at(&stopper.host, database, &overseer, with).await?
         }
     };
+    let is_there = is_same(&mut admin, stopper).await?;
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {
@@ -138,10 +139,25 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let fate = match transaction {
         Some(number) => fate(&mut admin, number).await,
         None if seen => Fate::Unchanging,
-        None => Fate::Unseen,
+        None if is_there => Fate::Unseen,
+        None => return Err(AdminError::Elsewhere),
     };
     admin.leave().await;
     Ok(fate)
+}
+
+/// Whether this is the server that the session was at: behind one name or address there may be several, and
+/// that a process is not at another one says nothing. Where the session's server has not told, it is only
+/// known once the process was seen.
+async fn is_same(admin: &mut Admin, stopper: &Stopper) -> Result<bool, AdminError> {
+    let Some(started) = &stopper.place.started else {
+        return Ok(false);
+    };
+    let told = admin.run(format!("select {STARTED}")).await?;
+    if told.first().map(|row| text(row, 0)).as_ref() == Some(started) {
+        return Ok(true);
+    }
+    Err(AdminError::Elsewhere)
 }
 
 /// Asks for the process of a session, and has it ended. Gives back the number of its transaction, which it
@@ -151,7 +167,7 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
 /// session's account, or one that began when the session's did. A pooler may have given that to somebody
 /// else where it had nothing more to do, or to us: one that is idle is left alone.
 fn look(stopper: &Stopper, pass: &Pass, end: bool) -> String {
-    let (plainly, which, may_end) = match &stopper.seat {
+    let (plainly, which, may_end) = match &stopper.place.seat {
         Seat::Lent { pid, began } => {
             let which = format!(
                 "a.pid = {pid} and a.pid <> pg_catalog.pg_backend_pid() and coalesce({BEGAN} = {began}, true)"

@@ -6,6 +6,7 @@
 //! not to be worked around.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ca::PassKey;
@@ -19,7 +20,7 @@ use tracing::info;
 use super::admin::{is_absent, row, text};
 use super::ahead::Ahead;
 use super::back::{self, Greeting, LoginError};
-use super::process::{self, Seat};
+use super::process::{self, Place};
 use super::tls::Trust;
 use super::wire::{message, put_text};
 use crate::session::LOGIN_LIMIT;
@@ -52,7 +53,9 @@ pub(crate) struct Entered {
     /// Which it is.
     pub(crate) host: PostgresHost,
     /// Where it does the session's work.
-    pub(crate) seat: Seat,
+    pub(crate) place: Place,
+    /// Its address, unless other targets stand in front of it.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 /// Whom to log in as, with what, and what to say.
@@ -197,6 +200,7 @@ impl Search<'_> {
         } = self.caller;
         let trust = Trust::new(&host.server, &host.addr.host, Some(key));
         let trust = trust.map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+        let peer = io.peer();
         let entering = async {
             let mut tls = back::secure(Ahead::new(io), &trust).await?;
             let (said, later) = apart(parameters, wanted);
@@ -209,13 +213,14 @@ impl Search<'_> {
             if let Some(value) = later {
                 set_read_only(&mut tls, &mut greeting, &value).await?;
             }
-            let seat = process::sit(&mut tls, &greeting).await?;
+            let place = process::sit(&mut tls, &greeting).await?;
             let host = host.clone();
             Ok(Some(Entered {
                 tls,
                 greeting,
                 host,
-                seat,
+                place,
+                peer,
             }))
         };
         let entered = time::timeout(LOGIN_LIMIT, entering).await;

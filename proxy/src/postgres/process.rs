@@ -37,31 +37,50 @@ pub(crate) enum Seat {
     Shared,
 }
 
+/// When the server was started, to the microsecond: no two servers have the same, and it is what it was for
+/// as long as its processes live. Written so that no setting and no operator of a role's own changes it.
+pub(crate) const STARTED: &str = "pg_catalog.to_char(pg_catalog.timezone('UTC', \
+                                  pg_catalog.pg_postmaster_start_time()), 'YYYYMMDDHH24MISSUS')";
+
+/// A process and its server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which process does the session's work.
+    pub(crate) seat: Seat,
+    /// [`STARTED`] of its server, where that told.
+    pub(crate) started: Option<String>,
+}
+
 /// Asks the server which process it is, and has it look whether we are still there while a statement
 /// runs: should tidegate be killed, a statement that nobody waits for any more ends within about two
 /// seconds, not when it has run to its end. A server that cannot look is left as it is.
-pub(crate) async fn sit<I>(tls: &mut TlsStream<I>, greeting: &Greeting) -> Result<Seat, LoginError>
+pub(crate) async fn sit<I>(tls: &mut TlsStream<I>, greeting: &Greeting) -> Result<Place, LoginError>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let looks = back::major_version(&greeting.before).is_some_and(|major| major >= LOOKS_FROM);
     let question = if looks {
         format!(
-            "select pg_catalog.pg_backend_pid(), pg_catalog.current_setting('client_connection_check_interval'); \
+            "select pg_catalog.pg_backend_pid(), {STARTED}, \
+             pg_catalog.current_setting('client_connection_check_interval'); \
              set client_connection_check_interval = '{LOOKS_EACH}'"
         )
     } else {
-        "select pg_catalog.pg_backend_pid()".to_owned()
+        format!("select pg_catalog.pg_backend_pid(), {STARTED}")
     };
     // Some systems cannot tell a server when a socket closes; then it says no to the second part.
     let told = ask(tls, &question).await?;
     let (Some(key), Some(told)) = (&greeting.key, told.first()) else {
-        return Ok(Seat::Own);
+        let (seat, started) = (Seat::Own, None);
+        return Ok(Place { seat, started });
     };
-    match text(told, 0).parse() {
-        Ok(pid) if pid != key.pid => lent(tls, pid, &text(told, 1)).await,
-        _same_or_no_number => Ok(Seat::Own),
-    }
+    let started = Some(text(told, 1)).filter(|started| !started.is_empty());
+    let (seat, started) = match text(told, 0).parse() {
+        Ok(pid) if pid != key.pid => (lent(tls, pid, &text(told, 2)).await?, started),
+        Ok(_same) => (Seat::Own, started),
+        Err(_no_number) => (Seat::Own, None),
+    };
+    Ok(Place { seat, started })
 }
 
 /// Which of the two it is, where a pooler stands in front.

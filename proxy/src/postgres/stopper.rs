@@ -14,7 +14,7 @@ use policies::PostgresHost;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::back::{self, BackendKey};
-use super::process::Seat;
+use super::process::Place;
 use super::tls::Trust;
 use super::wire::packet;
 use crate::session::protocol::ConnectError;
@@ -32,12 +32,12 @@ const CANCEL_REQUEST: u32 = 80_877_102;
 pub(crate) struct Stopper {
     /// Which of the target's hosts it is at, and how that proves itself.
     pub(crate) host: PostgresHost,
-    /// The way there.
+    /// The way there: to the very address of the session, where nothing stands in front of it.
     pub(crate) road: Arc<dyn Road>,
     /// The real key.
     pub(crate) key: BackendKey,
-    /// Which process does the session's work.
-    pub(crate) seat: Seat,
+    /// Which process does the session's work, and of which server.
+    pub(crate) place: Place,
 }
 
 /// Why a request was not heard.
