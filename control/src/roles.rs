@@ -51,6 +51,10 @@ pub struct Removed {
     /// In which databases what it owned was handed to the role it was made from.
     #[serde(default)]
     pub databases: Vec<String>,
+    /// What stays of it by belonging to the role it was made from: functions with that one's rights, and
+    /// what others were let to, each with its database. What others changed meanwhile is among it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remains: Vec<String>,
 }
 
 /// Why a role could not be made or removed, for an operator.

@@ -24,6 +24,7 @@ pub mod probe;
 mod process;
 mod redact;
 mod relay;
+mod remains;
 mod role;
 mod say;
 mod scan;

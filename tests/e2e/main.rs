@@ -36,6 +36,7 @@ mod privileges;
 mod psql;
 mod readme;
 mod recordings;
+mod remains;
 mod requests;
 mod roles;
 mod server;

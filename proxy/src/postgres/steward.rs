@@ -12,7 +12,7 @@ use policies::{FENCED, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
-use super::{privileges, role};
+use super::{privileges, remains, role};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
@@ -80,13 +80,15 @@ pub(crate) async fn remove(
     for database in traces.iter().map(|row| text(row, 0)) {
         if database != endpoint.dbname {
             let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
-            hand_over(&mut there, (place, endpoint)).await?;
+            let remains = hand_over(&mut there, (place, endpoint), &database).await?;
+            removed.remains.extend(remains);
             there.leave().await;
         }
         removed.databases.push(database);
     }
     // Once in any case: it also takes away what is in no database.
-    hand_over(&mut admin, (place, endpoint)).await?;
+    let remains = hand_over(&mut admin, (place, endpoint), &endpoint.dbname).await?;
+    removed.remains.extend(remains);
     admin.run(role::remove(&name)).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
@@ -115,24 +117,25 @@ async fn shut(
 }
 
 /// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
-/// nobody to hand it to: what it made goes with it, and what it was given is taken back first.
+/// nobody to hand it to: what it made goes with it, and what it was given is taken back first. What stays of
+/// it by being the group's.
 async fn hand_over(
     admin: &mut Admin,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-) -> Result<(), AdminError> {
+    database: &str,
+) -> Result<Vec<String>, AdminError> {
     let name = place.role();
     if endpoint.privileges.contains_key(&place.group) {
         let given = admin.run(privileges::on_columns(&name)).await?;
         let given: Vec<_> = given.iter().map(|row| text(row, 0)).collect();
-        return admin
-            .run(privileges::take_back(&name, &given))
-            .await
-            .map(drop);
+        let taken = admin.run(privileges::take_back(&name, &given)).await;
+        return taken.map(|_rows| Vec::new());
     }
+    let remains = remains::found(admin, (&name, &place.group), database).await;
     let definers = admin.run(role::definers(&name)).await?;
     let definers: Vec<_> = definers.iter().map(|row| text(row, 0)).collect();
     let sql = role::hand_over(&name, &place.group, &definers);
-    admin.run(sql).await.map(drop)
+    admin.run(sql).await.map(|_rows| remains)
 }
 
 async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, AdminError> {
