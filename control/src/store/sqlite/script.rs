@@ -76,7 +76,10 @@ impl Script {
     /// The text: one statement is a transaction by itself.
     fn sql(&self) -> String {
         let one = |rows: &[Row]| {
-            let row = format!("({})", repeat_n("?", COLUMNS).collect::<Vec<_>>().join(", "));
+            let row = format!(
+                "({})",
+                repeat_n("?", COLUMNS).collect::<Vec<_>>().join(", ")
+            );
             let rows: Vec<&str> = repeat_n(row.as_str(), rows.len()).collect();
             format!("INSERT INTO writing VALUES {}", rows.join(", "))
         };
