@@ -109,7 +109,12 @@ async fn shut(
     if admin.run(role::shut(&name)).await.is_ok() {
         return Ok(0);
     }
-    admin.run(role::end_plainly(&name)).await?;
+    // Becoming able to, where the role has taken that away, waits for what it holds in the same way.
+    let ended = admin.run(role::end(place, admin.version())).await;
+    if ended.is_err() {
+        admin.run("rollback").await?;
+        admin.run(role::end_plainly(&name)).await?;
+    }
     time::sleep(PAUSE).await;
     let prepared = roll_back_all(admin, (place, endpoint), key).await?;
     admin.run(role::shut(&name)).await?;
