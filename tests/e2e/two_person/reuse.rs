@@ -48,7 +48,7 @@ async fn what_was_approved_is_not_run_again_by_execute_whatever_stands_behind_it
     }
     assert_eq!(count(&world), "999");
     let heard = heard(&mut world).to_lowercase();
-    assert!(!heard.contains("execute a"), "{heard}");
+    assert!(!heard.contains("execute a("), "{heard}");
     assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
 }
 
@@ -69,8 +69,6 @@ async fn what_was_approved_is_not_run_again_behind_a_flush_that_fails() {
     ];
     // It is over with the Flush.
     let _gone_or_not = client.send(&covered.concat()).await;
-    let told = client.until_closed().await.expect("it is told why");
-    assert_eq!(state(&told), "08P01");
     until("the session has ended", || {
         world.live_sessions().is_empty().then_some(())
     });
