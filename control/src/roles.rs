@@ -71,6 +71,10 @@ pub struct Removed {
     /// What became of an existing role's membership.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<Membership>,
+    /// What stays of it by belonging to the role it was made from: functions with that one's rights, and
+    /// what others were let to, each with its database. What others changed meanwhile is among it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remains: Vec<String>,
 }
 
 /// What became of the membership by which an existing role was elevated.

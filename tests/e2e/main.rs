@@ -12,6 +12,7 @@
 
 mod account_orders;
 mod accounts;
+mod balanced;
 mod budgets;
 mod cut;
 mod databases;
@@ -29,6 +30,7 @@ mod matrix;
 mod pg_clients;
 mod pg_jumps;
 mod pg_matrix;
+mod pg_pooler;
 mod pg_suites;
 mod pg_url;
 mod pg_vault;
@@ -37,6 +39,7 @@ mod privileges;
 mod psql;
 mod readme;
 mod recordings;
+mod remains;
 mod requests;
 mod roles;
 mod server;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,7 +15,7 @@ use control::Broker;
 use policies::{Hop, HostPort, Jump, SessionId, TargetName, Terms, Wayless};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::dial_one_of;
+use super::dial::{dial_address, dial_one_of};
 use super::protocol::ConnectError;
 use super::severable::{Severable, Severer};
 use super::way::Way;
@@ -79,6 +79,21 @@ impl Road for Direct {
         Box::pin(async move {
             let severer = Severer::default();
             let io = severer.wrap(dial_one_of(2, to).await?);
+            let io = io.map_err(ConnectError::Io)?;
+            Ok(Branch { io, severer })
+        })
+    }
+}
+
+/// To the address that a session's own connection goes to, whatever its name leads to by then.
+#[derive(Debug)]
+pub struct Pinned(pub SocketAddr);
+
+impl Road for Pinned {
+    fn go<'a>(&'a self, _to: &'a HostPort) -> Going<'a> {
+        Box::pin(async move {
+            let severer = Severer::default();
+            let io = severer.wrap(dial_address(self.0).await?);
             let io = io.map_err(ConnectError::Io)?;
             Ok(Branch { io, severer })
         })
@@ -179,5 +194,27 @@ impl Road for Through {
             let io = gone.await?.io;
             Ok(Branch { io, severer })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_stops_a_session_goes_to_its_address_whatever_the_name_leads_to() {
+        let (here, there) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
+        let name: HostPort = there.local_addr().unwrap().to_string().parse().unwrap();
+        let road = Pinned(here.local_addr().unwrap());
+        let gone = road.go(&name).await.unwrap();
+        let (mut met, _) = here.accept().await.unwrap();
+        drop(gone);
+        assert_eq!(met.read(&mut [0]).await.unwrap(), 0);
     }
 }
