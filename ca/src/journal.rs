@@ -11,19 +11,19 @@ use serde::Serialize;
 use crate::{Intent, Serial};
 
 /// The durable account of certificates.
-///
-/// Both calls return when what they were told is durable, not sooner.
 pub trait Journal: Send + Sync {
-    /// Writes down that this certificate is about to be signed.
+    /// Writes down that this certificate is about to be signed. Returns when that is durable, not
+    /// sooner.
     ///
     /// # Errors
     /// Nothing is signed then.
     fn intend(&self, intent: &Intent) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Writes down what became of it.
+    /// Writes down what became of it. It may return before that is durable: the intent names all that
+    /// is in the certificate, and says that it may exist.
     ///
     /// # Errors
-    /// The certificate is thrown away then; the intent says that it may have existed.
+    /// The certificate is thrown away then.
     fn conclude(
         &self,
         serial: &Serial,

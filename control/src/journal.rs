@@ -1,6 +1,6 @@
 //! The certificate authority's journal, kept in the ledger: the intent before the signature.
 //!
-//! Whoever calls waits until the line is durable. Lines that wait together share one commit.
+//! Whoever is about to sign waits until that line is durable. Lines that wait together share one commit.
 
 use ca::{Intent, JournalError, Outcome, Serial};
 use policies::SessionId;
@@ -21,36 +21,29 @@ impl LedgerJournal {
         Self { store, clock }
     }
 
-    async fn write(&self, happening: Happening) -> Result<(), JournalError> {
-        let event = Event {
-            at: self.clock.now(),
-            happening,
-        };
-        let receipt = self
-            .store
-            .submit(vec![event])
-            .await
-            .map_err(JournalError::new)?;
-        receipt.durably().await.map_err(JournalError::new)
+    fn event(&self, happening: Happening) -> Vec<Event> {
+        let at = self.clock.now();
+        vec![Event { at, happening }]
     }
 }
 
 impl ca::Journal for LedgerJournal {
     async fn intend(&self, intent: &Intent) -> Result<(), JournalError> {
-        self.write(Happening::CertificateIntended {
+        let event = self.event(Happening::CertificateIntended {
             serial: intent.serial.to_string(),
             session: session_of(intent.key_id.as_str()),
             intent: serde_json::to_value(intent).map_err(JournalError::new)?,
-        })
-        .await
+        });
+        let receipt = self.store.submit(event).await.map_err(JournalError::new)?;
+        receipt.durably().await.map_err(JournalError::new)
     }
 
     async fn conclude(&self, serial: &Serial, outcome: &Outcome) -> Result<(), JournalError> {
-        self.write(Happening::CertificateConcluded {
+        let event = self.event(Happening::CertificateConcluded {
             serial: serial.to_string(),
             outcome: serde_json::to_value(outcome).map_err(JournalError::new)?,
-        })
-        .await
+        });
+        self.store.queue(event).await.map_err(JournalError::new)
     }
 }
 

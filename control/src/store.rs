@@ -74,7 +74,7 @@ pub enum AppendError {
 
 /// Tells when what was submitted is durable.
 #[derive(Debug)]
-#[must_use = "drop it to say that nobody waits"]
+#[must_use = "wait for it, or use `Store::queue`"]
 pub struct Receipt(Result<oneshot::Receiver<Result<(), StoreError>>, ()>);
 
 impl Receipt {
@@ -134,6 +134,9 @@ pub trait Store: Send + Sync {
         &self,
         events: Vec<Event>,
     ) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+
+    /// As [`Store::submit`], for what nobody waits for: committed with what comes after it, or soon.
+    fn queue(&self, events: Vec<Event>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// One session.
     fn session(
@@ -212,6 +215,10 @@ impl Store for Backend {
 
     async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
         delegate!(self, store => store.submit(events).await)
+    }
+
+    async fn queue(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        delegate!(self, store => store.queue(events).await)
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

@@ -61,13 +61,12 @@ impl Broker {
             self.write(happening).await;
             return admitted;
         }
-        match self.submit(happening).await {
-            // The ledger keeps its order: no certificate can be written down, and so none signed,
-            // before this line is durable.
-            Ok(receipt) => drop(receipt),
-            Err(_logged) => return Err(Denial::Unavailable { part: Part::Store }),
+        // The ledger keeps its order: no certificate can be written down, and so none signed, before
+        // this line is durable.
+        match self.queue(happening).await {
+            Ok(()) => admitted,
+            Err(_logged) => Err(Denial::Unavailable { part: Part::Store }),
         }
-        admitted
     }
 
     async fn try_admit(&self, ask: &Ask) -> Result<Admission, Denial> {

@@ -273,6 +273,16 @@ impl Broker {
         submitted.map_err(|error| BrokerError::store(&error))
     }
 
+    /// Puts something in line for the ledger that nobody waits for.
+    pub(super) async fn queue(&self, happening: Happening) -> Result<(), BrokerError> {
+        let event = Event {
+            at: self.inner.clock.now(),
+            happening,
+        };
+        let queued = self.inner.store.queue(vec![event]).await;
+        queued.map_err(|error| BrokerError::store(&error))
+    }
+
     /// Whether a login certificate may be signed: the clock is believed and the store answers.
     ///
     /// # Errors

@@ -176,14 +176,14 @@ impl Broker {
         match &used {
             Ok((_same, left)) => {
                 // As with a line of admission: no certificate is signed before it is durable.
-                let line = self.submit(Happening::OneTimeUsed {
+                let line = self.queue(Happening::OneTimeUsed {
                     secret: id,
                     grant: secret.grant,
                     principal: secret.principal.clone(),
                     source,
                     left: *left,
                 });
-                drop(line.await?);
+                line.await?;
             }
             Err(no) => {
                 self.write(Happening::OneTimeRefused {

@@ -30,9 +30,7 @@ impl Broker {
         terms: &Terms,
     ) -> Result<(), BrokerError> {
         let session = Box::new(Session::opened(session, terms, self.inner.clock.now()));
-        let receipt = self.submit(Happening::SessionOpened { session }).await?;
-        drop(receipt);
-        Ok(())
+        self.queue(Happening::SessionOpened { session }).await
     }
 
     /// Writes down how a session ended. Durable when it returns.

@@ -155,6 +155,10 @@ impl Store for MemoryStore {
         Ok(Receipt::durable())
     }
 
+    async fn queue(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        self.submit(events).await.map(drop)
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.turn().await;
         Ok(self.book()?.sessions.get(&id).cloned())

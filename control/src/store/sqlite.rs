@@ -144,8 +144,7 @@ impl SqliteStore {
             source,
         })?;
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
-        // Ends when the last clone of this store is gone; nothing is left to wait for then.
-        tokio::spawn(writer.run(commands));
+        writer.start(commands).map_err(file)?;
         let identity = (metadata.dev(), metadata.ino());
         let path = path.to_owned();
         Ok(Self {
@@ -330,8 +329,17 @@ impl Store for SqliteStore {
             .map(writer::NewLine::of)
             .collect::<Result<Vec<_>, _>>()?;
         let (reply, answer) = oneshot::channel();
+        let reply = Some(reply);
         self.send(Command::Record { lines, reply }).await?;
         Ok(Receipt::waiting(answer))
+    }
+
+    async fn queue(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        let lines = events
+            .iter()
+            .map(writer::NewLine::of)
+            .collect::<Result<Vec<_>, _>>()?;
+        self.send(Command::Record { lines, reply: None }).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

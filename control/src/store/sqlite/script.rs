@@ -1,62 +1,86 @@
-//! What one transaction writes: one text, with its values in order.
+//! What one transaction writes, as one statement.
 //!
 //! The database has a thread of its own; each call of it, and each statement that it has done, is a
-//! wake-up. So all of a transaction is one call, and all lines of the ledger are one statement.
+//! wake-up. So a transaction is one `INSERT` into a view that only this connection has, and what a row
+//! does to each table is in the view's trigger (SQLite, `CREATE TRIGGER`, section 3).
 
 use std::iter::repeat_n;
 
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection};
+use sqlx::{Arguments as _, AssertSqlSafe, Executor as _, SqliteConnection};
 
+use crate::ledger::chain::Digest;
 use crate::store::StoreError;
 
-/// The most lines and statements of a script that is kept prepared. There are few such; those of a rush
-/// are all different, and each is seen once.
-const KEPT_MAX: usize = 6;
+/// What is written to, made for each connection that writes.
+const VIEW: &str = include_str!("writing.sql");
 
-/// A value of a statement.
+/// How many values a row has.
+const COLUMNS: usize = 11;
+
+/// The most rows of one statement: SQLite takes 32,766 values.
+const ROWS_MAX: usize = 2_000;
+
+/// The most rows of a script that is kept prepared. There are few such; those of a rush are all
+/// different, and each is seen once.
+const KEPT_MAX: usize = 8;
+
+/// A line of the ledger, and what it does to the other tables.
 #[derive(Debug)]
-pub(super) enum Value {
-    Number(i64),
-    Text(String),
-    Bytes(Vec<u8>),
+pub(super) struct Row {
+    pub(super) seq: i64,
+    pub(super) body: String,
+    pub(super) digest: Digest,
+    pub(super) effect: Effect,
+}
+
+/// What a line of the ledger does to the other tables.
+#[derive(Debug, Clone)]
+pub(super) enum Effect {
+    Nothing,
+    /// Appends to the log.
+    Appended {
+        revision: i64,
+        change: String,
+    },
+    Opened {
+        id: String,
+        principal: String,
+        target: String,
+        grant: String,
+        body: String,
+    },
+    Closed {
+        id: String,
+        ending: String,
+    },
 }
 
 /// A transaction that has not been run.
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    /// Number, body and digest of each new line of the ledger.
-    lines: Vec<[Value; 3]>,
-    /// What else is to be done, in order.
-    others: Vec<(&'static str, Vec<Value>)>,
+    rows: Vec<Row>,
 }
 
 impl Script {
-    /// Adds a line to the ledger: its number, its body, its digest.
-    pub(super) fn line(&mut self, number: i64, body: &str, digest: &[u8]) {
-        self.lines.push([
-            Value::Number(number),
-            Value::Text(body.to_owned()),
-            Value::Bytes(digest.to_vec()),
-        ]);
+    /// Makes what scripts write to.
+    pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        connection.execute(sqlx::raw_sql(VIEW)).await.map(drop)
     }
 
-    /// Adds a statement. It takes the values by `?` alone.
-    pub(super) fn statement(&mut self, sql: &'static str, values: Vec<Value>) {
-        self.others.push((sql, values));
+    /// Adds a line.
+    pub(super) fn add(&mut self, row: Row) {
+        self.rows.push(row);
     }
 
     /// The text: one statement is a transaction by itself.
     fn sql(&self) -> String {
-        let mut statements = Vec::new();
-        if !self.lines.is_empty() {
-            let rows: Vec<&str> = repeat_n("(?, ?, ?)", self.lines.len()).collect();
-            let rows = rows.join(", ");
-            statements.push(format!(
-                "INSERT INTO ledger (seq, body, digest) VALUES {rows}"
-            ));
-        }
-        statements.extend(self.others.iter().map(|(sql, _values)| (*sql).to_owned()));
+        let one = |rows: &[Row]| {
+            let row = format!("({})", repeat_n("?", COLUMNS).collect::<Vec<_>>().join(", "));
+            let rows: Vec<&str> = repeat_n(row.as_str(), rows.len()).collect();
+            format!("INSERT INTO writing VALUES {}", rows.join(", "))
+        };
+        let statements: Vec<String> = self.rows.chunks(ROWS_MAX).map(one).collect();
         match statements.as_slice() {
             [one] => one.clone(),
             several => format!("BEGIN IMMEDIATE; {}; COMMIT", several.join("; ")),
@@ -65,17 +89,14 @@ impl Script {
 
     /// Runs it. All of it is durable when this returns, or none of it is written.
     pub(super) async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
         let sql = self.sql();
-        let is_short = self.lines.len().saturating_add(self.others.len()) <= KEPT_MAX;
+        let is_short = self.rows.len() <= KEPT_MAX;
         let mut values = SqliteArguments::default();
-        let others = self.others.into_iter().flat_map(|(_sql, values)| values);
-        for value in self.lines.into_iter().flatten().chain(others) {
-            let added = match value {
-                Value::Number(number) => values.add(number),
-                Value::Text(text) => values.add(text),
-                Value::Bytes(bytes) => values.add(bytes),
-            };
-            added.map_err(sqlx::Error::Encode)?;
+        for row in self.rows {
+            row.bind(&mut values).map_err(sqlx::Error::Encode)?;
         }
         // It is put together from constants alone.
         let script = sqlx::query_with(AssertSqlSafe(sql), values).persistent(is_short);
@@ -88,26 +109,73 @@ impl Script {
     }
 }
 
+impl Row {
+    /// Adds its values, in the order of the view's columns.
+    fn bind(self, values: &mut SqliteArguments) -> Result<(), sqlx::error::BoxDynError> {
+        values.add(self.seq)?;
+        values.add(self.body)?;
+        values.add(self.digest.to_vec())?;
+        let (mut revision, mut texts) = (None, [const { None::<String> }; 7]);
+        match self.effect {
+            Effect::Nothing => {}
+            Effect::Appended {
+                revision: of,
+                change,
+            } => {
+                revision = Some(of);
+                texts[0] = Some(change);
+            }
+            Effect::Opened {
+                id,
+                principal,
+                target,
+                grant,
+                body,
+            } => {
+                texts = [
+                    None,
+                    Some(id),
+                    Some(principal),
+                    Some(target),
+                    Some(grant),
+                    Some(body),
+                    None,
+                ];
+            }
+            Effect::Closed { id, ending } => {
+                texts = [None, Some(id), None, None, None, None, Some(ending)];
+            }
+        }
+        values.add(revision)?;
+        texts.into_iter().try_for_each(|text| values.add(text))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use sqlx::{Connection as _, Executor as _};
+    use sqlx::Connection as _;
 
     use super::*;
 
     async fn count(connection: &mut SqliteConnection) -> i64 {
-        let counting = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM notes)",
-        );
+        let counting =
+            sqlx::query_scalar("SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM log)");
         counting.fetch_one(connection).await.unwrap()
     }
 
-    /// A script that adds these numbers.
+    /// A script that adds these numbers to ledger and log.
     fn adding(numbers: &[i64]) -> Script {
         let mut script = Script::default();
         for number in numbers {
-            script.line(*number, "x", &[1]);
-            let note = "INSERT INTO notes (n) VALUES (?)";
-            script.statement(note, vec![Value::Number(*number)]);
+            script.add(Row {
+                seq: *number,
+                body: "x".to_owned(),
+                digest: [0; 32],
+                effect: Effect::Appended {
+                    revision: *number,
+                    change: "y".to_owned(),
+                },
+            });
         }
         script
     }
@@ -116,22 +184,32 @@ mod tests {
     async fn all_of_a_script_is_written_or_nothing() {
         let opened = SqliteConnection::connect("sqlite::memory:").await;
         let mut connection = opened.unwrap();
-        let tables = "CREATE TABLE ledger (seq INTEGER PRIMARY KEY, body TEXT, digest BLOB) STRICT;
-                      CREATE TABLE notes (n INTEGER PRIMARY KEY) STRICT";
-        connection.execute(tables).await.unwrap();
+        let tables = include_str!("../migrations/0001_log_and_ledger.sql");
+        connection.execute(sqlx::raw_sql(tables)).await.unwrap();
+        Script::prepare(&mut connection).await.unwrap();
         adding(&[1, 2]).run(&mut connection).await.unwrap();
         assert_eq!(count(&mut connection).await, 4);
         let mut torn = adding(&[3, 4]);
-        torn.statement("INSERT INTO notes (n) VALUES (?)", vec![Value::Number(1)]);
+        torn.add(Row {
+            seq: 5,
+            body: "x".to_owned(),
+            digest: [0; 32],
+            effect: Effect::Appended {
+                revision: 1,
+                change: "there is one".to_owned(),
+            },
+        });
         torn.run(&mut connection).await.unwrap_err();
         assert_eq!(count(&mut connection).await, 4);
         Script::default().run(&mut connection).await.unwrap();
-        let mut one = Script::default();
-        one.line(3, "x", &[]);
-        one.run(&mut connection).await.unwrap();
-        assert_eq!(count(&mut connection).await, 5);
-        let many: Vec<i64> = (4..300).collect();
+        adding(&[3]).run(&mut connection).await.unwrap();
+        assert_eq!(count(&mut connection).await, 6);
+        // More than one statement takes.
+        let many: Vec<i64> = (4..3 * 2_000).collect();
         adding(&many).run(&mut connection).await.unwrap();
-        assert_eq!(count(&mut connection).await, 5 + 2 * 296);
+        assert_eq!(count(&mut connection).await, 6 + 2 * (3 * 2_000 - 4));
+        let many: Vec<i64> = (6_000..9_000).chain([1]).collect();
+        adding(&many).run(&mut connection).await.unwrap_err();
+        assert_eq!(count(&mut connection).await, 6 + 2 * (3 * 2_000 - 4));
     }
 }

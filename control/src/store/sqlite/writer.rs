@@ -1,6 +1,7 @@
 //! The one task that writes: takes whatever waits, and commits it as one transaction.
 //!
 //! A transaction is one [`Script`], run by one call: each call is a wait for the database's own thread.
+//! The task has a thread of its own too: in line behind others it would be woken twice.
 //! An append whose revision is not the log's end fails alone; when the database fails, everything in
 //! the transaction does, and the end of the log is read again before the next.
 
@@ -8,13 +9,15 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::{io, thread};
 
 use jiff::Timestamp;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::script::{Script, Value};
+use super::script::{Effect, Row, Script};
 use super::{Tip, signed, unsigned};
 use crate::change::Revision;
 use crate::ledger::chain::{self, Digest, GENESIS, link, sha256_hex};
@@ -39,7 +42,8 @@ pub(super) enum Command {
     },
     Record {
         lines: Vec<NewLine>,
-        reply: oneshot::Sender<Result<(), StoreError>>,
+        /// Where somebody waits.
+        reply: Option<oneshot::Sender<Result<(), StoreError>>>,
     },
     Probe {
         reply: oneshot::Sender<Result<Revision, StoreError>>,
@@ -55,7 +59,7 @@ impl Command {
     fn is_unawaited(&self) -> bool {
         match self {
             Self::Append { reply, .. } => reply.is_closed(),
-            Self::Record { reply, .. } => reply.is_closed(),
+            Self::Record { reply, .. } => reply.as_ref().is_none_or(oneshot::Sender::is_closed),
             Self::Probe { reply } => reply.is_closed(),
         }
     }
@@ -65,46 +69,27 @@ impl Command {
 #[derive(Debug)]
 pub(super) struct NewLine {
     body: String,
-    session: Option<SessionRow>,
-}
-
-/// What a line does to the table of sessions.
-#[derive(Debug)]
-enum SessionRow {
-    Opened {
-        id: String,
-        principal: String,
-        target: String,
-        grant: String,
-        body: String,
-    },
-    Closed {
-        id: String,
-        ending: String,
-    },
+    effect: Effect,
 }
 
 impl NewLine {
     pub(super) fn of(event: &Event) -> Result<Self, StoreError> {
         let body = serde_json::to_string(event).map_err(garbled("an event"))?;
-        let mut session = None;
-        if let Happening::SessionOpened { session: opened } = &event.happening {
-            session = Some(SessionRow::Opened {
-                id: opened.id.to_string(),
-                principal: opened.principal.to_string(),
-                target: opened.target.to_string(),
-                grant: opened.grant.to_string(),
-                body: serde_json::to_string(opened).map_err(garbled("a session"))?,
-            });
-        }
-        if let Happening::SessionClosed { session: id, end } = &event.happening {
-            let ending = serde_json::to_string(end).map_err(garbled("a session's end"))?;
-            session = Some(SessionRow::Closed {
-                id: id.to_string(),
-                ending,
-            });
-        }
-        Ok(Self { body, session })
+        let effect = match &event.happening {
+            Happening::SessionOpened { session } => Effect::Opened {
+                id: session.id.to_string(),
+                principal: session.principal.to_string(),
+                target: session.target.to_string(),
+                grant: session.grant.to_string(),
+                body: serde_json::to_string(session).map_err(garbled("a session"))?,
+            },
+            Happening::SessionClosed { session, end } => Effect::Closed {
+                id: session.to_string(),
+                ending: serde_json::to_string(end).map_err(garbled("a session's end"))?,
+            },
+            _ => Effect::Nothing,
+        };
+        Ok(Self { body, effect })
     }
 }
 
@@ -139,6 +124,7 @@ impl Writer {
         tip: Arc<Tip>,
         lock: File,
     ) -> Result<Self, StoreError> {
+        Script::prepare(&mut connection).await?;
         let ends = ends(&mut connection).await?;
         tip.head.store(ends.revision.0, Ordering::SeqCst);
         Ok(Self {
@@ -149,8 +135,16 @@ impl Writer {
         })
     }
 
-    /// Serves until every sender is gone.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    /// Serves on a thread of its own until every sender is gone.
+    pub(super) fn start(self, commands: mpsc::Receiver<Command>) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let thread = thread::Builder::new().name("ledger".to_owned());
+        // Nobody waits for its end: it ends when the last store is gone.
+        thread.spawn(move || runtime.block_on(self.run(commands)))?;
+        Ok(())
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::new();
         while commands.recv_many(&mut batch, BATCH_MAX).await > 0 {
             if batch.iter().all(Command::is_unawaited) {
@@ -227,19 +221,17 @@ fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answ
         }
         Command::Append { at, body, .. } => {
             ends.revision = ends.revision.next();
-            script.statement(
-                "INSERT INTO log (revision, body) VALUES (?, ?)",
-                vec![
-                    Value::Number(signed(ends.revision.0)),
-                    Value::Text(body.clone()),
-                ],
-            );
             let sha256 = sha256_hex(body.as_bytes());
             let happening = Happening::LogAppended {
                 revision: ends.revision,
                 sha256,
             };
-            add(script, ends, &NewLine::of(&Event { at: *at, happening })?);
+            let effect = Effect::Appended {
+                revision: signed(ends.revision.0),
+                change: body.clone(),
+            };
+            let line = NewLine::of(&Event { at: *at, happening })?;
+            add(script, ends, &NewLine { effect, ..line });
             Ok(Answer::Appended(ends.revision))
         }
         Command::Record { lines, .. } => {
@@ -255,29 +247,12 @@ fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answ
 fn add(script: &mut Script, ends: &mut Ends, line: &NewLine) {
     ends.seq = ends.seq.saturating_add(1);
     ends.digest = link(&ends.digest, ends.seq, line.body.as_bytes());
-    script.line(signed(ends.seq), &line.body, &ends.digest);
-    let texts = |texts: &[&String]| {
-        let text = |text: &&String| Value::Text((*text).clone());
-        texts.iter().map(text).collect()
-    };
-    match &line.session {
-        None => {}
-        Some(SessionRow::Opened {
-            id,
-            principal,
-            target,
-            grant,
-            body,
-        }) => script.statement(
-            "INSERT OR IGNORE INTO sessions (id, principal, target, grant_id, body)
-             VALUES (?, ?, ?, ?, ?)",
-            texts(&[id, principal, target, grant, body]),
-        ),
-        Some(SessionRow::Closed { id, ending }) => script.statement(
-            "UPDATE sessions SET ending = ? WHERE id = ? AND ending IS NULL",
-            texts(&[ending, id]),
-        ),
-    }
+    script.add(Row {
+        seq: signed(ends.seq),
+        body: line.body.clone(),
+        digest: ends.digest,
+        effect: line.effect.clone(),
+    });
 }
 
 /// Whoever asked may be gone: a cancelled caller wants no answer.
@@ -289,7 +264,7 @@ fn reply(command: Command, answer: &Answer) {
         (Command::Append { reply, .. }, Answer::Conflict(head)) => reply
             .send(Err(AppendError::Conflict { head: *head }))
             .is_err(),
-        (Command::Record { reply, .. }, _) => reply.send(Ok(())).is_err(),
+        (Command::Record { reply, .. }, _) => reply.is_none_or(|reply| reply.send(Ok(())).is_err()),
         (Command::Probe { reply }, Answer::At(revision)) => reply.send(Ok(*revision)).is_err(),
         (command, _) => {
             fail(command, &StoreError::Silent);
@@ -304,7 +279,9 @@ fn fail(command: Command, error: &StoreError) {
         Command::Append { reply, .. } => {
             reply.send(Err(AppendError::Store(error.clone()))).is_err()
         }
-        Command::Record { reply, .. } => reply.send(Err(error.clone())).is_err(),
+        Command::Record { reply, .. } => {
+            reply.is_none_or(|reply| reply.send(Err(error.clone())).is_err())
+        }
         Command::Probe { reply } => reply.send(Err(error.clone())).is_err(),
     };
     tracing::trace!(gone, "store.answered");
