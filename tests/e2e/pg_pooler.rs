@@ -7,7 +7,7 @@ use std::time::Duration;
 use policies::words::postgres::PROCESS_SHARED;
 use serde_json::Value;
 use tests::pgbouncer::PgBouncer;
-use tests::{Live, World, until, within};
+use tests::{Live, Setting, World, until, within};
 
 use crate::{err, out};
 
@@ -16,7 +16,10 @@ const POOLED: [&str; 2] = ["pooled", "nearby"];
 
 /// A world whose PostgreSQL has a pooler in front of it, and alice's grants for both targets.
 fn world(pooler: fn(&World) -> PgBouncer) -> (World, PgBouncer, [String; 2]) {
-    let world = World::new();
+    let world = World::with(&Setting {
+        postgres: "client_connection_check_interval = '1s'",
+        ..Setting::default()
+    });
     let pooler = pooler(&world);
     let addr = format!("127.0.0.1:{}", pooler.port());
     let grants = POOLED.map(|target| {
@@ -133,7 +136,7 @@ fn where_a_pooler_shares_processes_a_cut_ends_nobody_elses() {
     sleep(&world, 2);
     world.revoke(&grant);
     assert!(cut.ended().contains("over now"));
-    // The pooler closes its connection, and the server looks every two seconds.
+    // The pooler closes its connection, and the server looks each second, as it is set up.
     within(Duration::from_secs(5), "the backend is gone", || {
         (world.sleepers() < 2).then_some(())
     });

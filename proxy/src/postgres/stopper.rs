@@ -94,7 +94,7 @@ impl Stopper {
         tls.flush().await.map_err(StopError::Dropped)?;
         let mut nothing = [0; 1];
         match tls.read(&mut nothing).await {
-            // PostgreSQL closes the socket without a word of TLS.
+            // Not every server says goodbye in TLS before it closes.
             Err(dropped) if dropped.kind() != io::ErrorKind::UnexpectedEof => {
                 Err(StopError::Dropped(dropped))
             }
