@@ -142,6 +142,19 @@ struct Inner {
     /// Tells the watchman that the broker is gone, by being dropped.
     _alive: watch::Sender<()>,
 }
+/// Reads the log to its end, and says what was the newest time that anybody saw.
+async fn caught_up(
+    feed: &mut Feed,
+    state: &watch::Receiver<Arc<State>>,
+) -> Result<Timestamp, StartError> {
+    feed.catch_up().await.map_err(StartError::Log)?;
+    if let Some(invalid) = state.borrow().unreadable.clone() {
+        return Err(StartError::Policies(invalid));
+    }
+    let seen = tail::newest_seen(&feed.store).await;
+    let seen = seen.map_err(StartError::Ledger)?;
+    Ok(state.borrow().newest_at.max(seen.unwrap_or(Timestamp::MIN)))
+}
 
 impl Broker {
     /// Reads the log, and keeps up with it from here on.
@@ -168,13 +181,7 @@ impl Broker {
             doubtful: VecDeque::new(),
         };
         prove(&store).await?;
-        feed.catch_up().await.map_err(StartError::Log)?;
-        if let Some(invalid) = state.borrow().unreadable.clone() {
-            return Err(StartError::Policies(invalid));
-        }
-        let seen = tail::newest_seen(&store).await;
-        let seen = seen.map_err(StartError::Ledger)?;
-        let newest = state.borrow().newest_at.max(seen.unwrap_or(Timestamp::MIN));
+        let newest = caught_up(&mut feed, &state).await?;
         let floor = settings.floor(&clock, newest);
         // Before this they were fixed by a wall that may be behind.
         feed.fix_ends_anew(clock.now().max(floor));
@@ -216,9 +223,8 @@ impl Broker {
             stopping: AtomicBool::new(false),
             _alive: alive,
         };
-        let broker = Self {
-            inner: Arc::new(inner),
-        };
+        let inner = Arc::new(inner);
+        let broker = Self { inner };
         broker.close_held().await;
         Ok(broker)
     }

@@ -82,6 +82,8 @@ async fn state(store: &Backend) -> Result<State, StoreError> {
         if entries.is_empty() {
             return Ok(state);
         }
-        entries.iter().for_each(|entry| state.apply(entry));
+        for entry in &entries {
+            state.apply(entry);
+        }
     }
 }

@@ -110,10 +110,11 @@ impl Broker {
 }
 
 fn sealed_late(line: &chain::Stored) -> Option<SessionId> {
-    match serde_json::from_str::<Event>(&line.body).ok()?.happening {
-        Happening::RecordingRecovered { session, .. } => Some(session),
-        _other => None,
+    let event = serde_json::from_str::<Event>(&line.body).ok()?;
+    if let Happening::RecordingRecovered { session, .. } = event.happening {
+        return Some(session);
     }
+    None
 }
 
 fn cut_short(at: Timestamp, root: Option<String>) -> SessionEnd {

@@ -87,10 +87,11 @@ fn appended(line: &Stored) -> Option<(Revision, String)> {
     if !line.body.contains("\"log_appended\"") {
         return None;
     }
-    match serde_json::from_str::<Event>(&line.body).ok()?.happening {
-        Happening::LogAppended { revision, sha256 } => Some((revision, sha256)),
-        _other => None,
+    let event = serde_json::from_str::<Event>(&line.body).ok()?;
+    if let Happening::LogAppended { revision, sha256 } = event.happening {
+        return Some((revision, sha256));
     }
+    None
 }
 
 /// The log as it lies there, entry by entry.

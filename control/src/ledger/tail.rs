@@ -59,11 +59,11 @@ fn said(body: &str) -> Option<(Timestamp, bool)> {
         return None;
     }
     let event: Event = serde_json::from_str(body).ok()?;
-    match event.happening {
-        Happening::ClockSeen { newest_at } => Some((newest_at, true)),
-        Happening::Started { newest_at, .. } => {
-            Some((newest_at.unwrap_or(event.at), newest_at.is_some()))
-        }
-        _other => None,
+    if let Happening::ClockSeen { newest_at } = event.happening {
+        return Some((newest_at, true));
     }
+    if let Happening::Started { newest_at, .. } = event.happening {
+        return Some((newest_at.unwrap_or(event.at), newest_at.is_some()));
+    }
+    None
 }

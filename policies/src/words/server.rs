@@ -122,25 +122,27 @@ impl Shown for Unstartable {
                     "restore `{path}` from your backup, and do not run init, whose new keys no target trusts"
                 ))
             }
-            Self::Policies { detail, state_dir } => Words::new(
-                "TG711",
-                format!("this version cannot read the policies that are in force: {detail}"),
-            )
-            .hint(format!(
-                "tidegate policy apply DIR --zone UTC --server-state-dir {state_dir}"
-            )),
-            Self::Altered { detail, state_dir } => Words::new(
-                "TG712",
-                format!("the log of changes was altered beside the ledger: {detail}"),
-            )
-            .hint(format!(
-                "keep a copy of {state_dir}, restore it from your backup, and see                  `tidegate audit verify --server-state-dir {state_dir}`"
-            )),
+            Self::Policies { detail, state_dir } => unreadable(detail, state_dir),
+            Self::Altered { detail, state_dir } => altered(detail, state_dir),
             Self::Other { detail } => {
                 Words::new("TG708", detail.clone()).hint("tidegate check-config")
             }
         }
     }
+}
+
+fn unreadable(detail: &str, state_dir: &str) -> Words {
+    let what = format!("this version cannot read the policies that are in force: {detail}");
+    let apply = format!("tidegate policy apply DIR --zone UTC --server-state-dir {state_dir}");
+    Words::new("TG711", what).hint(apply)
+}
+
+fn altered(detail: &str, state_dir: &str) -> Words {
+    let what = format!("the log of changes was altered beside the ledger: {detail}");
+    Words::new("TG712", what).hint(format!(
+        "keep a copy of {state_dir}, restore it from your backup, and see `tidegate audit verify \
+         --server-state-dir {state_dir}`"
+    ))
 }
 
 fn port(address: &str) -> &str {

@@ -27,9 +27,8 @@ fn recover(desk: &Desk, waiting: &[u8]) -> Vec<Recovered> {
 
 #[track_caller]
 fn is_put_aside(recovered: &[Recovered]) {
-    let [one] = recovered else {
-        panic!("{recovered:?}")
-    };
+    assert_eq!(recovered.len(), 1, "{recovered:?}");
+    let one = &recovered[0];
     assert!(
         matches!(one.outcome, Err(RecoverError::Unexpected { .. })),
         "{one:?}"

@@ -75,20 +75,22 @@ pub(super) struct NewLine {
 impl NewLine {
     pub(super) fn of(event: &Event) -> Result<Self, StoreError> {
         let body = serde_json::to_string(event).map_err(garbled("an event"))?;
-        let effect = match &event.happening {
-            Happening::SessionOpened { session } => Effect::Opened {
+        let mut effect = Effect::Nothing;
+        if let Happening::SessionOpened { session } = &event.happening {
+            effect = Effect::Opened {
                 id: session.id.to_string(),
                 principal: session.principal.to_string(),
                 target: session.target.to_string(),
                 grant: session.grant.to_string(),
                 body: serde_json::to_string(session).map_err(garbled("a session"))?,
-            },
-            Happening::SessionClosed { session, end } => Effect::Closed {
+            };
+        }
+        if let Happening::SessionClosed { session, end } = &event.happening {
+            effect = Effect::Closed {
                 id: session.to_string(),
                 ending: serde_json::to_string(end).map_err(garbled("a session's end"))?,
-            },
-            _ => Effect::Nothing,
-        };
+            };
+        }
         Ok(Self { body, effect })
     }
 }
