@@ -110,9 +110,14 @@ mod tests {
             endpoint: Endpoint::Postgres(endpoint),
             admin: Login::parse("tidegate_admin").unwrap(),
             group: Login::parse("app").unwrap(),
+            account: None,
         };
-        let made_at = None;
-        BTreeMap::from([(grant, RoleRecord { place, made_at })])
+        let record = RoleRecord {
+            place,
+            made_at: None,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        BTreeMap::from([(grant, record)])
     }
 
     fn names(way: Result<Vec<Hop>, Wayless>) -> Vec<String> {

@@ -228,6 +228,15 @@ impl PolicySet {
         self.0.reasons.keys().map(String::as_str)
     }
 
+    /// The rules that are asked about other databases, in Cedar's JSON form.
+    pub(crate) fn database_rules(&self) -> impl Iterator<Item = serde_json::Value> {
+        let question = self.0.questions.get("otherDatabase");
+        let rules = question
+            .into_iter()
+            .flat_map(|question| question.written.policies());
+        rules.filter_map(|rule| rule.to_json().ok())
+    }
+
     /// What these policies say about SQL statements.
     pub(crate) fn statement_rules(&self) -> StatementRules {
         self.0.statements

@@ -9,6 +9,7 @@ mod ahead;
 mod aim;
 mod back;
 mod cancel;
+pub(crate) mod elevation;
 mod front;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;
@@ -17,6 +18,7 @@ mod greeting;
 mod halt;
 mod hints;
 mod hosts;
+mod membership;
 mod password;
 mod pipeline;
 pub(crate) mod privileges;

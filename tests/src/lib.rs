@@ -20,6 +20,7 @@ pub mod binary;
 pub mod compare;
 pub mod crowd;
 pub mod direct;
+pub mod elevated;
 pub mod extra;
 pub mod figures;
 pub mod footprint;
@@ -33,6 +34,7 @@ pub mod route;
 pub mod ssh;
 pub mod sshpeer;
 pub mod standby;
+pub mod tripwire;
 pub mod wait;
 mod world;
 

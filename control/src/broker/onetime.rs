@@ -12,6 +12,7 @@ use policies::words::secret::SecretSaying;
 use policies::{Grant, GrantId, Login, Part, Protocol, SecretId, TargetName};
 
 use super::desk::{View, draw};
+use super::quota::may_have_secret;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::ledger::Happening;
@@ -215,6 +216,7 @@ impl Broker {
         within_limits(wish)?;
         is_database(view, grant)?;
         has_room(view, grant)?;
+        may_have_secret(view.state, &grant.principal, view.now)?;
         Ok(grant)
     }
 

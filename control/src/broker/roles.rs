@@ -17,7 +17,7 @@ use super::lanes::{Lanes, Server, Turn};
 use super::{Broker, BrokerError};
 use crate::change::{Change, Draft};
 use crate::ledger::Happening;
-use crate::roles::{Hand, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind};
+use crate::roles::{Hand, Parting, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind};
 use crate::state::{RoleRecord, State};
 use crate::store::{AppendError, Store};
 
@@ -61,14 +61,22 @@ impl Broker {
         }
         let policies = state.policies().map_err(|_none| RoleRefusal::Over)?;
         let plan = RolePlan::of(policies, &state.facts, grant, source, now);
-        let plan = plan.ok_or(RoleRefusal::Over)?;
+        let mut plan = plan.ok_or(RoleRefusal::Over)?;
         self.inner.roles.try_first(id);
         let hand = self.inner.roles.hand().ok_or(RoleRefusal::NoHand)?;
         let there = state.roles.get(&id);
         if there.is_some_and(|record| record.made_at.is_some() && record.place == plan.place) {
             return Ok(());
         }
-        let made = self.make(hand.as_ref(), there, &plan).await;
+        let turn = self.inner.roles.turn_of_account(&plan.place);
+        let _turn = turn.lock().await;
+        let state = self.latest().await?;
+        let grant = state.facts.grants.get(&id).ok_or(RoleRefusal::Over)?;
+        if is_over(self, &state, grant) {
+            return Err(RoleRefusal::Over);
+        }
+        plan.shared = state.is_shared(&plan.place);
+        let made = self.make(hand.as_ref(), &state, &plan).await;
         if let Err(RoleRefusal::Fault(fault)) = &made {
             self.role_failed("make", &plan.place, fault).await;
         }
@@ -79,16 +87,19 @@ impl Broker {
     async fn make(
         &self,
         hand: &dyn Hand,
-        there: Option<&RoleRecord>,
+        state: &State,
         plan: &RolePlan,
     ) -> Result<(), RoleRefusal> {
         let place = &plan.place;
+        let there = state.roles.get(&place.grant);
         // What an earlier try left is not built upon.
         if let Some(record) = there {
-            hand.remove(&record.place)
+            hand.remove(&record.place, parting(state, record))
                 .await
                 .map_err(RoleRefusal::Fault)?;
         }
+        // Once it is written down, a membership that was there before would be taken for ours.
+        hand.look(plan).await.map_err(RoleRefusal::Fault)?;
         if there.is_none_or(|record| record.place != *place || record.made_at.is_some()) {
             let place = place.clone();
             self.write_down(Change::RoleIntended { place }).await?;
@@ -137,8 +148,10 @@ impl Broker {
         let mut lanes = Lanes::default();
         loop {
             let state = changes.borrow_and_update().clone();
-            self.inner.roles.forget(|grant| {
-                state.facts.grants.contains_key(&grant) || state.roles.contains_key(&grant)
+            self.inner.roles.forget(|id| {
+                let grant = state.facts.grants.get(&id);
+                let holds = grant.is_some_and(|grant| !is_over(&self, &state, grant));
+                holds || state.roles.contains_key(&id)
             });
             let chores = self.chores(&state);
             lanes.forget(|server| chores.iter().any(|(_chore, at, _turn)| at == server));
@@ -240,7 +253,13 @@ impl Broker {
             return true;
         }
         let place = &record.place;
-        let removed = match hand.remove(place).await {
+        let turn = self.inner.roles.turn_of_account(place);
+        let _turn = turn.lock().await;
+        // Whoever shares it may have come or gone meanwhile.
+        let Ok(state) = self.latest().await else {
+            return true;
+        };
+        let removed = match hand.remove(place, parting(&state, record)).await {
             Ok(removed) => removed,
             Err(fault) => {
                 self.role_failed("remove", place, &fault).await;
@@ -309,6 +328,7 @@ impl Broker {
 
     /// Appends what the server does by itself to the log.
     async fn write_down(&self, change: Change) -> Result<(), RoleRefusal> {
+        let _turn = self.inner.turns.ordinary().await;
         for _try in 0..TRIES_MAX {
             let state = self.latest().await?;
             let draft = Draft {
@@ -338,6 +358,14 @@ impl Broker {
 enum Chore {
     Make(GrantId),
     Remove(GrantId),
+}
+
+/// What is to be known where an existing role was elevated.
+fn parting(state: &State, record: &RoleRecord) -> Parting {
+    Parting {
+        shared: state.is_shared(&record.place),
+        since: record.since,
+    }
 }
 
 /// Whether nobody may use this grant any more, or just now: it has ended, or a lock is on it.

@@ -74,6 +74,9 @@ fn sound(target: &Target) -> Result<(), BrokerError> {
         if marked || !kept || !endpoint.privileges.iter().all(declared) {
             return refused(TargetFault::Privileges);
         }
+        if !endpoint.elevations_are_sound(target) {
+            return refused(TargetFault::Elevations);
+        }
     }
     askable(target)
 }

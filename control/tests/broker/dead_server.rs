@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault};
+use control::roles::{Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault};
 use policies::{Endpoint, Login, PostgresEndpoint, RolePlace, RolePlan, ServerPin, Target};
 
 use crate::world::{World, caller, seconds, target};
@@ -42,7 +42,11 @@ impl Hand for Databases {
         Box::pin(async { Ok(Made::default()) })
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a> {
+    fn look<'a>(&'a self, _plan: &'a RolePlan) -> Looking<'a> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn remove<'a>(&'a self, place: &'a RolePlace, _parting: Parting) -> Removing<'a> {
         let at = place.endpoint.addr().to_string();
         Box::pin(async move {
             self.note(&at, |count| {

@@ -10,12 +10,16 @@
 )]
 
 mod dead_server;
+mod evidence;
 mod lease;
 mod model;
 mod onetime;
 mod people;
+mod quota;
 mod race;
+mod reuse;
 mod roles;
+mod stranded;
 mod watch;
 mod workflow;
 mod world;

@@ -108,6 +108,10 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let (pid, overseer) = (stopper.key.pid, pass.terms.overseer());
     let (database, with) = (&endpoint.dbname, (&pass.key, &*stopper.road));
     let mut admin = Admin::enter_at(&stopper.host, database, &overseer, with).await?;
+    if let Some(account) = pass.terms.elevated() {
+        // Its rights are not the overseer's own; without them its processes would seem not to be there.
+        admin.run(role::become_role(account)).await?;
+    }
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {

@@ -145,6 +145,21 @@ fn millis(limit: SignedDuration) -> i64 {
     i64::try_from(limit.as_millis().clamp(1_000, most)).unwrap_or(1_000)
 }
 
+/// Has a connection of ours say which role it works on. Not readable back as such where names are long or not
+/// ASCII; two that are the same stay the same.
+pub(crate) fn sign(role: &Login) -> String {
+    format!(
+        "set application_name = {}",
+        literal(&format!("tidegate {role}"))
+    )
+}
+
+/// Ends the other connections of ours that work on the same role, and tells which there are.
+pub(crate) const END_UNHEARD: &str = "select pid, pg_catalog.pg_terminate_backend(pid) \
+    from pg_catalog.pg_stat_activity \
+    where usename = current_user and pid <> pg_catalog.pg_backend_pid() \
+    and application_name = pg_catalog.current_setting('application_name')";
+
 /// The role's number, where there is one.
 pub(crate) fn find(role: &Login) -> String {
     format!(

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use ca::{Authority, PassKey, RolesOrder};
-use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault};
+use control::roles::{Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault};
 use control::{Broker, entropy};
 use policies::{Endpoint, RolePlace, RolePlan};
 use tokio::time;
 
 use super::accounts::Clerk;
-use crate::postgres::steward;
+use crate::postgres::{elevation, steward};
 use crate::session::chain;
 use crate::session::road::{self, Errand, Road};
 
@@ -72,7 +72,21 @@ impl Steward {
             .map_err(|refused| fault(&refused))
     }
 
-    async fn removed(&self, place: &RolePlace) -> Result<Removed, RoleFault> {
+    async fn looked_at(&self, plan: &RolePlan) -> Result<(), RoleFault> {
+        let (Endpoint::Postgres(endpoint), Some(_existing)) =
+            (&plan.place.endpoint, &plan.place.account)
+        else {
+            return Ok(());
+        };
+        let road = self.road(&plan.place, Errand::Serve)?;
+        let key = self.key(&plan.place).await?;
+        let looking = elevation::look((plan, endpoint), (&key, &*road));
+        let seen = time::timeout(MAKE_LIMIT, looking).await;
+        seen.map_err(|_elapsed| slow())?
+            .map_err(|refused| fault(&refused))
+    }
+
+    async fn removed(&self, place: &RolePlace, parting: Parting) -> Result<Removed, RoleFault> {
         let endpoint = match &place.endpoint {
             Endpoint::Postgres(endpoint) => endpoint,
             Endpoint::Ssh(endpoint) => {
@@ -82,7 +96,8 @@ impl Steward {
         };
         let road = self.road(place, Errand::Clean)?;
         let key = self.key(place).await?;
-        let removing = steward::remove((place, endpoint), (&key, &*road));
+        let lasted = || self.broker.clock().now().duration_since(parting.since);
+        let removing = steward::remove((place, endpoint), (parting, &lasted), (&key, &*road));
         let removed = time::timeout(REMOVE_LIMIT, removing).await;
         removed
             .map_err(|_elapsed| slow())?
@@ -91,12 +106,16 @@ impl Steward {
 }
 
 impl Hand for Steward {
+    fn look<'a>(&'a self, plan: &'a RolePlan) -> Looking<'a> {
+        Box::pin(self.looked_at(plan))
+    }
+
     fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a> {
         Box::pin(self.made(plan))
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a> {
-        Box::pin(self.removed(place))
+    fn remove<'a>(&'a self, place: &'a RolePlace, parting: Parting) -> Removing<'a> {
+        Box::pin(self.removed(place, parting))
     }
 }
 

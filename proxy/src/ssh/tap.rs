@@ -117,6 +117,11 @@ impl Tap {
         }
     }
 
+    /// How long the session has lasted.
+    pub(super) fn elapsed(&self) -> std::time::Duration {
+        self.scope.elapsed()
+    }
+
     /// Says what runs on the channel.
     pub fn begin(&self, content: Content) {
         self.state().content = content;
