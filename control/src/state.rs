@@ -11,15 +11,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Credential, Denial, Document, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
+    Credential, Denial, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
     RequestState, RolePlace, SecretId, SessionId, TargetName, Terms,
 };
 
-use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
+use crate::change::{Change, Entry, PolicyTexts, Revision, Sealed};
 use crate::onetime::SecretRecord;
 use crate::retired::Retired;
 use crate::spending::Amounts;
-use crate::zone::zone;
+
+mod reading;
+
+pub(crate) use reading::load;
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -494,21 +497,4 @@ fn over(grant: &policies::Grant) -> Timestamp {
 
 fn forgettable(request: &Request, now: Timestamp, before: Timestamp) -> bool {
     !request.is_open(now) && request.lapses_at < before
-}
-
-/// Parses and validates policies.
-///
-/// # Errors
-///
-/// Every mistake in them.
-pub(crate) fn load(texts: &PolicyTexts) -> Result<PolicySet, Invalid> {
-    let zone = zone(&texts.zone).ok_or_else(|| Invalid::Zone {
-        name: texts.zone.clone(),
-    })?;
-    let document = |text: &PolicyText| Document::new(text.name.clone(), text.text.clone());
-    let documents: Vec<_> = texts.documents.iter().map(document).collect();
-    let quorums = texts.quorums.as_ref().map(document);
-    PolicySet::load(&documents, quorums.as_ref(), zone).map_err(|mistakes| Invalid::Policies {
-        mistakes: mistakes.iter().map(ToString::to_string).collect(),
-    })
 }
