@@ -45,7 +45,7 @@ pub use self::serve::{Peer, PeerCertificate, serve};
 use self::challenge::Challenges;
 use self::problem::Refused;
 use self::strangers::Strangers;
-use crate::{Broker, BrokerError};
+use crate::{Broker, BrokerError, entropy};
 
 /// The largest body that is read: policy files are the largest thing that anybody sends.
 const BODY_MAX: usize = 1024 * 1024;
@@ -85,7 +85,8 @@ pub struct Entrances {
 #[derive(Debug)]
 pub(crate) struct House {
     parts: Parts,
-    challenges: Challenges,
+    /// None where the system gave no randomness: nobody logs in then.
+    challenges: Option<Challenges>,
     strangers: Strangers,
 }
 
@@ -95,8 +96,8 @@ pub(crate) type Shared = Arc<House>;
 /// The whole API.
 pub fn router(parts: Parts) -> Router {
     let house: Shared = Arc::new(House {
+        challenges: challenges(&parts.broker),
         parts,
-        challenges: Challenges::default(),
         strangers: Strangers::default(),
     });
     Router::new()
@@ -113,6 +114,12 @@ pub fn router(parts: Parts) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(house)
+}
+
+fn challenges(broker: &Broker) -> Option<Challenges> {
+    let secret = entropy::bytes()
+        .inspect_err(|refused| tracing::error!(reason = %refused, "challenges.unmade"));
+    Some(Challenges::new(&secret.ok()?, broker.clock().instant()))
 }
 
 /// What somebody gets who has too many connections open: that, whatever they ask.
@@ -182,6 +189,7 @@ fn administering() -> Router<Shared> {
         )
         .route("/v1/policies", get(policy::show).put(policy::apply))
         .route("/v1/audit", get(sessions::audit))
+        .route("/v1/audit/raw", get(sessions::audit_raw))
         .route("/v1/checks", get(checks::all))
 }
 

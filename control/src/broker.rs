@@ -9,16 +9,21 @@ mod alias;
 mod budgets;
 mod desk;
 mod grants;
+mod lanes;
 mod lookup;
 mod office;
 mod onetime;
 mod policy;
 mod principals;
+mod quota;
+mod recovery;
 mod requests;
 mod roles;
 mod seconding;
 mod sessions;
+mod standing;
 mod targets;
+mod turns;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -38,17 +43,23 @@ use crate::journal::LedgerJournal;
 use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
-use crate::ledger::{Event, Happening};
+use crate::ledger::chain::{self, Walk};
+use crate::ledger::proof::{LogFault, Proof};
+use crate::ledger::{Event, Happening, tail};
+use crate::onetime::OneTimePasswords;
 use crate::roles::Roles;
 use crate::spending::Spending;
 use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
 
+use self::turns::Turns;
+
 pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
+pub use self::standing::StandingUse;
 pub use self::targets::{Access, TargetView};
 
 /// Who wants something, as proven, and from where.
@@ -70,6 +81,8 @@ pub struct Settings {
     pub request_limit: SignedDuration,
     /// How many sessions one principal may have at once.
     pub per_principal: usize,
+    /// Whether clients without certificates may come in with one-time passwords.
+    pub one_time_passwords: OneTimePasswords,
     /// Whether the wall is believed at the start even where it is behind the log: for an operator
     /// whose clock was ahead when the log was written.
     pub believe_clock: bool,
@@ -96,6 +109,7 @@ impl Default for Settings {
             blind_limit: Duration::from_secs(30),
             request_limit: SignedDuration::from_hours(1),
             per_principal: 2_000,
+            one_time_passwords: OneTimePasswords::Offered,
             believe_clock: false,
         }
     }
@@ -121,6 +135,8 @@ struct Inner {
     journal: LedgerJournal,
     roles: Roles,
     spending: Spending,
+    /// Whose turn it is to change the log.
+    turns: Turns,
     /// Whether nobody is let in any more.
     stopping: AtomicBool,
     /// Tells the watchman that the broker is gone, by being dropped.
@@ -151,10 +167,19 @@ impl Broker {
             edition: Arc::clone(&edition),
             doubtful: VecDeque::new(),
         };
+        prove(&store).await?;
         feed.catch_up().await.map_err(StartError::Log)?;
-        let floor = settings.floor(&clock, state.borrow().newest_at);
+        if let Some(invalid) = state.borrow().unreadable.clone() {
+            return Err(StartError::Policies(invalid));
+        }
+        let seen = tail::newest_seen(&store).await;
+        let seen = seen.map_err(StartError::Ledger)?;
+        let newest = state.borrow().newest_at.max(seen.unwrap_or(Timestamp::MIN));
+        let floor = settings.floor(&clock, newest);
+        // Before this they were fixed by a wall that may be behind.
+        feed.fix_ends_anew(clock.now().max(floor));
         let health = Arc::new(Health::new(&clock, floor));
-        write_start(&store, &clock).await?;
+        write_start(&store, &clock, health.newest()).await?;
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let (alive, broker) = watch::channel(());
         let watchman = Watchman {
@@ -187,6 +212,7 @@ impl Broker {
             journal,
             roles: Roles::default(),
             spending: Spending::default(),
+            turns: Turns::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,
         };
@@ -212,6 +238,17 @@ impl Broker {
         self.inner.book.close(&SeverReason::Stopping);
     }
 
+    /// The last line of the ledger and its digest in hexadecimal: to be kept elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`] when the store does not answer.
+    pub async fn ledger_head(&self) -> Result<(u64, String), BrokerError> {
+        let end = tail::end(&self.inner.store).await;
+        let (seq, digest) = end.map_err(|error| BrokerError::store(&error))?;
+        Ok((seq, chain::hex(&digest)))
+    }
+
     /// Lets nobody in any more because the server is about to stop. Who is in goes on.
     pub fn refuse_newcomers(&self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
@@ -229,12 +266,34 @@ impl Broker {
     }
 }
 
+/// Compares the log with the ledger. One that was changed beside it may let anybody in; a ledger whose
+/// chain is broken has lost evidence and gives nobody a right.
+async fn prove(store: &Backend) -> Result<(), StartError> {
+    let proof = Proof::of(store).await.map_err(StartError::Ledger)?;
+    match proof.chain {
+        Walk::Whole { last, head } => {
+            tracing::info!(seq = last, digest = chain::hex(&head), "ledger.begins");
+        }
+        Walk::Broken { seq } => tracing::error!(seq, "ledger.broken"),
+    }
+    proof
+        .log
+        .map_or(Ok(()), |fault| Err(StartError::Altered(fault)))
+}
+
 /// Writes down that a server begins, durably.
-async fn write_start(store: &Backend, clock: &Clock) -> Result<(), StartError> {
+async fn write_start(
+    store: &Backend,
+    clock: &Clock,
+    newest_at: Timestamp,
+) -> Result<(), StartError> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let started = Event {
         at: clock.now(),
-        happening: Happening::Started { version },
+        happening: Happening::Started {
+            version,
+            newest_at: Some(newest_at),
+        },
     };
     let receipt = store.submit(vec![started]).await;
     let receipt = receipt.map_err(StartError::Ledger)?;
@@ -258,9 +317,15 @@ pub enum StartError {
     /// The log cannot be read.
     #[error("read the log of changes")]
     Log(#[source] FeedError),
-    /// The ledger cannot be written.
-    #[error("write to the ledger")]
+    /// The ledger cannot be read or written.
+    #[error("use the ledger")]
     Ledger(#[source] StoreError),
+    /// The log is not what the ledger says.
+    #[error("compare the log with the ledger")]
+    Altered(#[source] LogFault),
+    /// The policies in the log cannot be read: another version of this program took them.
+    #[error("read the policies that are in force: {}", .0.words().what)]
+    Policies(Invalid),
 }
 
 /// Why the broker did not do what it was asked.

@@ -163,6 +163,14 @@ impl Feed {
         }
     }
 
+    /// Fixes anew when the grants are over by the uptime, as of `now`. For the start.
+    pub(crate) fn fix_ends_anew(&self, now: Timestamp) {
+        let mut state = State::clone(&self.state.borrow());
+        state.ends.clear();
+        state.fix_ends(now, self.clock.uptime());
+        self.state.send_replace(Arc::new(state));
+    }
+
     /// Puts the next few leases to the policies.
     fn review(&mut self) {
         let state = self.state.borrow().clone();

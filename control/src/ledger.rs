@@ -5,13 +5,15 @@
 //! together from their events. Decides nothing, and no decision reads it.
 
 pub mod chain;
+pub mod proof;
+pub(crate) mod tail;
 
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Ask, Credential, Denial, GrantId, Login, Measure, PrincipalName, Protocol, RequestId, SecretId,
-    SessionId, SeverReason, TargetName, Terms,
+    Ask, Credential, Denial, Entry, GrantId, Login, Measure, PrincipalName, Protocol, RequestId,
+    SecretId, SessionId, SeverReason, TargetName, Terms,
 };
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +122,23 @@ pub enum Happening {
         source: IpAddr,
         /// The code of what they were told.
         code: String,
+    },
+    /// The key or password that is kept for a target is about to be used.
+    StandingUsed {
+        /// Which target.
+        target: TargetName,
+        /// As whom it is entered.
+        login: Login,
+        /// What it is: a key or a password.
+        entry: Entry,
+        /// What for: `session`, `halt` for the end of one, or `trial` for a look by those who manage targets.
+        purpose: String,
+        /// In which session; none for a trial.
+        session: Option<SessionId>,
+        /// By which grant; none for a trial.
+        grant: Option<GrantId>,
+        /// For whom.
+        principal: PrincipalName,
     },
     /// A certificate is about to be signed.
     CertificateIntended {
@@ -239,10 +258,25 @@ pub enum Happening {
         /// By how much.
         by: SignedDuration,
     },
+    /// A recording that could not be sealed when its session ended was sealed at a start.
+    RecordingRecovered {
+        /// Of which session.
+        session: SessionId,
+        /// The root of its chain, in hexadecimal.
+        root: String,
+    },
     /// The server started.
     Started {
         /// Its version.
         version: String,
+        /// The newest time that was believed then: its own, or an earlier run's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        newest_at: Option<Timestamp>,
+    },
+    /// It is as late as this: a grant has ended by its time.
+    ClockSeen {
+        /// The newest time that was believed.
+        newest_at: Timestamp,
     },
 }
 
@@ -371,11 +405,26 @@ pub enum RecordingState {
         root: String,
     },
     /// Sealed at the next start, as far as it goes.
-    CutShort,
+    CutShort {
+        /// The root of its chain, in hexadecimal. Nothing where there was nothing to seal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root: Option<String>,
+    },
     /// It could not be kept or sealed. What is there can still be read.
     Failed,
     /// Nothing was recorded, because the session never got that far.
     Absent,
+}
+
+impl RecordingState {
+    /// The root of its chain in hexadecimal, if it is known.
+    pub fn root(&self) -> Option<&str> {
+        match self {
+            Self::Sealed { root } => Some(root),
+            Self::CutShort { root } => root.as_deref(),
+            Self::Failed | Self::Absent => None,
+        }
+    }
 }
 
 /// One line of the ledger, as read back.

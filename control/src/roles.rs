@@ -11,9 +11,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use policies::{GrantId, Login, Protocol, RolePlace, RolePlan, SqlKind, TargetName};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+/// What [`Hand::look`] gives.
+pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<(), RoleFault>> + Send + 'a>>;
 
 /// What [`Hand::make`] gives.
 pub type Making<'a> = Pin<Box<dyn Future<Output = Result<Made, RoleFault>> + Send + 'a>>;
@@ -24,12 +28,25 @@ pub type Removing<'a> = Pin<Box<dyn Future<Output = Result<Removed, RoleFault>> 
 /// Makes and removes roles at targets. Implemented by the crate that speaks with them; it sets its
 /// own time limits.
 pub trait Hand: fmt::Debug + Send + Sync {
-    /// Makes a role or account. There is none of its name.
+    /// Looks whether an existing role can be elevated as planned and goes back to what it was, before
+    /// anything is written down about it. For what is made there is nothing to look at.
+    fn look<'a>(&'a self, plan: &'a RolePlan) -> Looking<'a>;
+
+    /// Makes a role or account; there is none of its name. An existing role is made a member of its group.
     fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a>;
 
     /// Ends whatever a role does and removes it, with all that it left behind. Good as well where
-    /// there is none, or only part of it.
-    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a>;
+    /// there is none, or only part of it. An existing role stays: its membership goes.
+    fn remove<'a>(&'a self, place: &'a RolePlace, parting: Parting) -> Removing<'a>;
+}
+
+/// What is to be known at the end of an existing role's elevation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parting {
+    /// Whether another grant has the same membership, so that it stays.
+    pub shared: bool,
+    /// Since when the role may have been elevated, by our clock.
+    pub since: Timestamp,
 }
 
 /// A role was made.
@@ -55,6 +72,21 @@ pub struct Removed {
     /// what others were let to, each with its database. What others changed meanwhile is among it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remains: Vec<String>,
+    /// What became of an existing role's membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<Membership>,
+}
+
+/// What became of the membership by which an existing role was elevated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Membership {
+    /// It was taken back, or had been before.
+    Ended,
+    /// Another grant has it too.
+    Shared,
+    /// The role has it by others' hand as well, and keeps that.
+    Standing,
 }
 
 /// Why a role could not be made or removed, for an operator.
@@ -90,6 +122,8 @@ pub struct Trouble {
     pub role: Login,
     /// What is spoken there.
     pub protocol: Protocol,
+    /// To what it is elevated, where it is an existing role.
+    pub elevated: Option<Login>,
     /// What is wrong.
     pub kind: TroubleKind,
 }
@@ -127,6 +161,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Roles {
     hand: OnceLock<Arc<dyn Hand>>,
     notes: Mutex<BTreeMap<GrantId, Note>>,
+    accounts: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// What is known of one grant's role. Kept while the grant or the role is.
@@ -160,6 +195,18 @@ impl Roles {
         Arc::clone(&self.notes().entry(grant).or_default().turn)
     }
 
+    /// To be held beside that by whoever elevates an existing role or ends it, for several grants may have
+    /// the same one be a member of the same group. For a role that is made it keeps nobody out.
+    pub(crate) fn turn_of_account(&self, place: &RolePlace) -> Arc<tokio::sync::Mutex<()>> {
+        let Some(account) = &place.account else {
+            return Arc::default();
+        };
+        let key = format!("{account}@{}", place.endpoint.addr());
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|_key, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(accounts.entry(key).or_default())
+    }
+
     /// Whether nobody has tried to make it yet.
     pub(crate) fn is_untried(&self, grant: GrantId) -> bool {
         self.notes().get(&grant).is_none_or(|note| !note.tried)
@@ -175,6 +222,11 @@ impl Roles {
         let notes = self.notes();
         let not_before = notes.get(&grant).and_then(|note| note.not_before);
         not_before.is_none_or(|not_before| not_before <= now)
+    }
+
+    /// Whether what was tried last about it failed.
+    pub(crate) fn has_failed(&self, grant: GrantId) -> bool {
+        self.notes().get(&grant).is_some_and(|note| note.tries > 0)
     }
 
     /// Whether its end waits for the sessions that are being wound up: they end their own server
@@ -206,6 +258,7 @@ impl Roles {
             target: place.target.clone(),
             role: place.role(),
             protocol: place.endpoint.protocol(),
+            elevated: place.account.as_ref().map(|_account| place.group.clone()),
             kind: kind(note.tries),
         });
         note.tries % 10 == 1
@@ -221,6 +274,7 @@ impl Roles {
             target: place.target.clone(),
             role: place.role(),
             protocol: place.endpoint.protocol(),
+            elevated: place.account.as_ref().map(|_account| place.group.clone()),
             kind: TroubleKind::Wider {
                 kinds: wider.to_vec(),
             },

@@ -17,7 +17,9 @@ use policies::{
 
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
 use crate::onetime::SecretRecord;
+use crate::retired::Retired;
 use crate::spending::Amounts;
+use crate::zone::zone;
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -29,8 +31,12 @@ pub(crate) struct State {
     pub(crate) revision: Revision,
     /// Who, what, and by which right.
     pub(crate) facts: Facts,
+    /// What was removed and is still the way to what has to be removed.
+    pub(crate) retired: Retired,
     /// The policies, unless there are none or they cannot be read; nothing is allowed then.
     pub(crate) policies: Option<PolicySet>,
+    /// What is wrong with them, if they cannot be read.
+    pub(crate) unreadable: Option<Invalid>,
     /// Their text.
     pub(crate) texts: Option<Arc<PolicyTexts>>,
     /// Which sessions have to end.
@@ -74,6 +80,8 @@ pub(crate) struct RoleRecord {
     pub(crate) place: RolePlace,
     /// When it was seen to be there, if it was.
     pub(crate) made_at: Option<Revision>,
+    /// Since when it may be there; an existing role, since when it may be elevated by any grant.
+    pub(crate) since: Timestamp,
 }
 
 /// Someone said that a session has to end.
@@ -105,6 +113,12 @@ impl State {
     /// certificate says is a name, and names are used again.
     pub(crate) fn is_proof(&self, credential: &Credential, name: &PrincipalName) -> bool {
         self.owner_of(credential.root()) == Some(name)
+    }
+
+    /// Whether another grant has the same existing role be a member of the same group.
+    pub(crate) fn is_shared(&self, place: &RolePlace) -> bool {
+        let mut others = self.roles.iter();
+        others.any(|(grant, record)| *grant != place.grant && record.place.shares_membership(place))
     }
 
     /// The policies.
@@ -143,7 +157,7 @@ impl State {
             | Change::KeyAdded { .. }
             | Change::KeyRemoved { .. }
             | Change::GroupsSet { .. } => {
-                self.take_principal(change);
+                self.take_principal(change, at);
                 self.index_keys();
             }
             Change::RequestFiled { .. }
@@ -180,7 +194,7 @@ impl State {
             }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
             Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
-                self.take_role(change);
+                self.take_role(change, at);
             }
             Change::OneTimeMade { .. } | Change::OneTimeUsed { .. } => self.take_secret(change),
             Change::SessionKilled {
@@ -209,7 +223,10 @@ impl State {
                 self.facts.targets.insert(target.name.clone(), added);
             }
             Change::TargetRemoved { name } => {
-                self.facts.targets.remove(name);
+                if let Some(removed) = self.facts.targets.remove(name) {
+                    self.retired.retire(removed);
+                }
+                self.retired.forget(&self.facts, &self.roles);
                 self.kept.remove(name);
                 self.aliases.retain(|_alias, target| target != name);
             }
@@ -239,11 +256,16 @@ impl State {
         clippy::wildcard_enum_match_arm,
         reason = "`take` hands over these variants and no others"
     )]
-    fn take_principal(&mut self, change: &Change) {
+    fn take_principal(&mut self, change: &Change, at: Timestamp) {
         let principals = &mut self.facts.principals;
         match change {
             Change::PrincipalAdded { principal } => {
-                principals.insert(principal.name.clone(), Arc::new(principal.clone()));
+                let added_at = at;
+                let added = policies::Principal {
+                    added_at,
+                    ..principal.clone()
+                };
+                principals.insert(principal.name.clone(), Arc::new(added));
             }
             Change::PrincipalRemoved { name } => {
                 principals.remove(name);
@@ -307,12 +329,17 @@ impl State {
         clippy::wildcard_enum_match_arm,
         reason = "`take` hands over these variants and no others"
     )]
-    fn take_role(&mut self, change: &Change) {
+    fn take_role(&mut self, change: &Change, at: Timestamp) {
         match change {
             Change::RoleIntended { place } => {
+                let same = |record: &&RoleRecord| {
+                    record.place == *place || record.place.shares_membership(place)
+                };
+                let before = self.roles.values().filter(same);
                 let record = RoleRecord {
                     place: place.clone(),
                     made_at: None,
+                    since: before.map(|record| record.since).fold(at, Timestamp::min),
                 };
                 self.roles.insert(place.grant, record);
             }
@@ -323,6 +350,7 @@ impl State {
             }
             Change::RoleGone { grant } => {
                 self.roles.remove(grant);
+                self.retired.forget(&self.facts, &self.roles);
             }
             _other => {}
         }
@@ -374,10 +402,11 @@ impl State {
             Ok(policies) => Some(policies),
             Err(refused) => {
                 // They were accepted once: another version of this program wrote them.
-                tracing::error!(?refused, "policies.unreadable");
-                None
+                self.unreadable = Some(refused);
+                return self.policies = None;
             }
         };
+        self.unreadable = None;
     }
 
     /// Fixes when grants that were just read are over by the uptime.
@@ -473,7 +502,7 @@ fn forgettable(request: &Request, now: Timestamp, before: Timestamp) -> bool {
 ///
 /// Every mistake in them.
 pub(crate) fn load(texts: &PolicyTexts) -> Result<PolicySet, Invalid> {
-    let zone = jiff::tz::TimeZone::get(&texts.zone).map_err(|_unknown| Invalid::Zone {
+    let zone = zone(&texts.zone).ok_or_else(|| Invalid::Zone {
         name: texts.zone.clone(),
     })?;
     let document = |text: &PolicyText| Document::new(text.name.clone(), text.text.clone());

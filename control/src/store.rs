@@ -119,6 +119,13 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
 
+    /// Entries after `seen` as they were written, oldest first, without being understood.
+    fn bodies(
+        &self,
+        seen: Revision,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(Revision, String)>, StoreError>> + Send;
+
     /// Returns when [`Store::read`] may have more. Only a hint: may be late, may be spurious.
     fn wait(&self) -> impl Future<Output = ()> + Send;
 
@@ -199,6 +206,14 @@ impl Store for Backend {
 
     async fn read(&self, seen: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
         delegate!(self, store => store.read(seen, limit).await)
+    }
+
+    async fn bodies(
+        &self,
+        seen: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, String)>, StoreError> {
+        delegate!(self, store => store.bodies(seen, limit).await)
     }
 
     async fn wait(&self) {

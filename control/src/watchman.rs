@@ -6,6 +6,7 @@
 //! lengthens a session. When the task ends, for whatever reason, every lease does.
 
 mod due;
+mod seen;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use due::{Due, Moment};
+use seen::Seen;
 
 use crate::clock::Clock;
 use crate::clock::plausible::{Plausibility, Verdict};
@@ -47,7 +49,7 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Begins healthy; `floor` is the newest time in the log.
+    /// Begins healthy; `floor` is the newest time that was believed before.
     pub(crate) fn new(clock: &Clock, floor: Timestamp) -> Self {
         let plausibility = Plausibility::new(clock.now(), clock.uptime(), floor);
         Self {
@@ -78,6 +80,13 @@ impl Health {
             Verdict::Plausible => now,
             Verdict::Stepped { .. } => now.min(judge.believed(uptime)),
         }
+    }
+
+    /// The newest time that was believed, now included.
+    pub(crate) fn newest(&self) -> Timestamp {
+        self.clock();
+        let judge = self.plausibility.lock();
+        judge.unwrap_or_else(PoisonError::into_inner).newest()
     }
 
     /// Whether a grant may be made or used at all.
@@ -118,6 +127,7 @@ impl Watchman {
         let mut believed = true;
         let mut reviewed = minute(self.clock.now());
         let mut due = Due::default();
+        let mut seen = Seen::new(self.health.newest());
         loop {
             tokio::select! {
                 biased;
@@ -126,6 +136,7 @@ impl Watchman {
             }
             believed = self.look_at_clock(believed).await;
             self.end_what_is_over(&mut due);
+            self.write_time(&mut seen).await;
             fresh_at = self.look_at_store(fresh_at).await;
             let now = minute(self.clock.now());
             if now != reviewed && self.review(believed) {
@@ -168,13 +179,18 @@ impl Watchman {
             uptime: self.clock.uptime(),
             instant: self.clock.instant(),
         };
-        let state = self.state.borrow().clone();
-        let leases = if due.is_due(&state, moment) {
-            due.begin(&state, moment);
+        // A lease that is bound while this runs may rest on a state that is newer than the one at hand,
+        // which does not have its grant. So the leases come first: whatever they rest on is published.
+        let is_due = due.is_due(&self.state.borrow(), moment);
+        let leases = if is_due {
             self.book.look_at_all()
         } else {
             self.book.look_at_new()
         };
+        let state = self.state.borrow().clone();
+        if is_due {
+            due.begin(&state, moment);
+        }
         for (session, terms) in leases {
             if state.is_outrun(terms.grant, moment.uptime) {
                 self.book

@@ -20,6 +20,7 @@ use crate::quorum::Quorums;
 use crate::slice::{Family, Nouns};
 use crate::statement;
 
+mod breadth;
 mod check;
 mod literals;
 
@@ -225,6 +226,15 @@ impl PolicySet {
     /// The `@id` of every policy, sorted.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.reasons.keys().map(String::as_str)
+    }
+
+    /// The rules that are asked about other databases, in Cedar's JSON form.
+    pub(crate) fn database_rules(&self) -> impl Iterator<Item = serde_json::Value> {
+        let question = self.0.questions.get("otherDatabase");
+        let rules = question
+            .into_iter()
+            .flat_map(|question| question.written.policies());
+        rules.filter_map(|rule| rule.to_json().ok())
     }
 
     /// What these policies say about SQL statements.

@@ -128,6 +128,7 @@ impl PostgresEndpoint {
             entry: Entry::Certificate,
             admin: None,
             privileges: BTreeMap::new(),
+            elevations: BTreeMap::new(),
             jump: None,
         }
     }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::decide::reach;
+use crate::elevation::elevation;
 use crate::{
     Endpoint, Facts, Grant, GrantId, Login, PolicySet, PostgresEndpoint, PrincipalName, Protocol,
     SqlKind, Target, TargetName, Terms,
@@ -30,6 +31,10 @@ pub struct RolePlace {
     pub admin: Login,
     /// From which role it has its privileges, and who gets what it leaves behind.
     pub group: Login,
+    /// The existing role that is a member of the group meanwhile, and stays when the grant is over; none
+    /// where one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Login>,
 }
 
 /// Reads an endpoint as it is written, and as it was while only databases had roles.
@@ -59,6 +64,8 @@ pub struct RolePlan {
     pub statement_limit: SignedDuration,
     /// What the policies let through, where they say anything about statements.
     pub reach: Option<BTreeSet<SqlKind>>,
+    /// Whether another grant has the same existing role be a member of the same group.
+    pub shared: bool,
 }
 
 /// The kinds of statements of which a database says whether a role can do them at all.
@@ -113,9 +120,15 @@ pub fn is_a_grants(login: &Login) -> bool {
 }
 
 impl RolePlace {
-    /// Where the role of this grant belongs, if its target wants roles of their own.
+    /// Where the role of this grant belongs, if its target wants roles of their own. `None` as well for
+    /// somebody who has no role there that could be elevated.
     pub fn of(grant: &Grant, target: &Target) -> Option<Self> {
+        let account = match elevation(target, &grant.login) {
+            Some(accounts) => Some(accounts.get(&grant.principal)?.clone()),
+            None => None,
+        };
         Some(Self {
+            account,
             grant: grant.id,
             target: target.name.clone(),
             endpoint: target.endpoint.clone(),
@@ -126,7 +139,21 @@ impl RolePlace {
 
     /// What the role is called.
     pub fn role(&self) -> Login {
-        role_of(self.grant, self.endpoint.protocol())
+        match &self.account {
+            Some(account) => account.clone(),
+            None => role_of(self.grant, self.endpoint.protocol()),
+        }
+    }
+
+    /// Whether both stand for one membership: the same role in the same group, given by the same one at
+    /// the same server. It goes with the last.
+    pub fn shares_membership(&self, other: &Self) -> bool {
+        let of = |place: &Self| {
+            let account = place.account.clone()?;
+            let server = place.endpoint.addr().clone();
+            Some((server, account, place.group.clone(), place.admin.clone()))
+        };
+        of(self).is_some_and(|ours| of(other) == Some(ours))
     }
 }
 
@@ -149,6 +176,7 @@ impl RolePlan {
             until: grant.expires_at,
             statement_limit: grant.expires_at.duration_since(grant.starts_at),
             reach,
+            shared: false,
         })
     }
 
@@ -171,12 +199,20 @@ impl RolePlan {
 }
 
 impl Terms {
-    /// The account that the session has at its target: the login, or the grant's own.
+    /// The account that the session has at its target: the login, the grant's own, or an existing one that
+    /// is elevated. For somebody who has none to elevate, the grant's own, which nobody makes then.
     pub fn account(&self) -> Login {
-        match self.target.admin() {
-            Some(_admin) => role_of(self.grant, self.protocol),
-            None => self.login.clone(),
+        if self.target.admin().is_none() {
+            return self.login.clone();
         }
+        let own = || role_of(self.grant, self.protocol);
+        let existing = self.elevated().cloned();
+        existing.unwrap_or_else(own)
+    }
+
+    /// The existing role that the session comes as, where one is elevated.
+    pub fn elevated(&self) -> Option<&Login> {
+        elevation(&self.target, &self.login)?.get(&self.principal)
     }
 
     /// As whom tidegate itself looks after the session at its target.
@@ -208,11 +244,13 @@ mod tests {
                 }),
                 admin,
                 group: Login::parse("app_ro").unwrap(),
+                account: None,
             },
             principal: PrincipalName::parse("alice").unwrap(),
             until: at,
             statement_limit: SignedDuration::from_hours(1),
             reach: reach.map(|kinds| kinds.iter().copied().collect()),
+            shared: false,
         }
     }
 
@@ -237,6 +275,22 @@ mod tests {
         let endpoint = told["endpoint"].as_object_mut().unwrap();
         assert_eq!(endpoint.remove("protocol").unwrap(), "postgres");
         assert_eq!(serde_json::from_value::<RolePlace>(told).unwrap(), place);
+    }
+
+    #[test]
+    fn a_membership_is_one_role_in_one_group_at_one_server() {
+        let mut one = plan(None).place;
+        assert!(
+            !one.shares_membership(&one),
+            "a role of its own is nobody else's"
+        );
+        one.account = Some(Login::parse("alice").unwrap());
+        assert_eq!(one.role().as_str(), "alice");
+        let mut other = one.clone();
+        other.grant = GrantId::new(Timestamp::UNIX_EPOCH, [1; 10]);
+        assert!(one.shares_membership(&other));
+        other.group = Login::parse("app_rw").unwrap();
+        assert!(!one.shares_membership(&other));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    GroupName, Keeper, Login, PostgresHost, Privilege, Protocol, SessionAttrs, TargetName,
+    GroupName, Keeper, Login, PostgresHost, PrincipalName, Privilege, Protocol, SessionAttrs,
+    TargetName,
 };
 
 /// A machine or database behind tidegate.
@@ -275,6 +276,10 @@ pub struct PostgresEndpoint {
     /// grant's role is a member of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub privileges: BTreeMap<Login, Vec<Privilege>>,
+    /// Who comes as which existing role, by the role that is asked for: while their grant holds it is a member
+    /// of that. Where one is not in here, a grant has a role of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elevations: BTreeMap<Login, BTreeMap<PrincipalName, Login>>,
     /// The SSH target in front of it, where it is not dialled by tidegate itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<Jump>,

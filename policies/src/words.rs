@@ -17,6 +17,8 @@
 //! | `TG541`–`TG549` | one-time secrets | `secret.rs` |
 //! | `TG551`–`TG557` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |
+//! | `TG560`–`TG562` | what targets cannot be | `target.rs`, `elevation.rs` |
+//! | `TG571`–`TG579` | how much one principal may ask for | `broker.rs` |
 //! | `TG601`–`TG608` | SSH | `ssh.rs` |
 //! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
 //! | `TG621`–`TG629` | files over SSH | `files.rs` |
@@ -29,8 +31,10 @@ pub mod budget;
 pub mod cli;
 pub mod demo;
 mod denial;
+pub mod elevation;
 pub mod files;
 pub mod forward;
+mod opening;
 pub mod postgres;
 pub mod reach;
 pub mod recordings;

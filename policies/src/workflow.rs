@@ -10,12 +10,13 @@ use std::sync::Arc;
 use cedar_policy::{Context, RestrictedExpression};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::elevation::elevation;
 use crate::slice::Slice;
 use crate::usage::POLICIES_FAILED;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, pair, session};
 use crate::{
     Denial, Facts, Grant, GroupName, Office, PolicySet, Principal, PrincipalKind, PrincipalName,
-    Request, Target, TargetName, may_office,
+    Request, Target, TargetName, may_office, words,
 };
 
 /// Whether a request becomes a grant.
@@ -83,6 +84,10 @@ pub fn may_request(
         return Err(not_found());
     }
     match verdict {
+        Verdict::Permitted(_) if is_nobody(target, request) => Err(Denial::NotAllowed {
+            policy: String::new(),
+            reason: words::elevation::NOBODY.to_owned(),
+        }),
         Verdict::Permitted(_) => Ok(()),
         Verdict::Failed => Err(POLICIES_FAILED),
         Verdict::Forbidden { .. } | Verdict::Silent => {
@@ -100,6 +105,12 @@ pub fn may_request(
             )
         }
     }
+}
+
+/// Whether what is asked for is lent to roles of people's own, and nobody said which is theirs.
+fn is_nobody(target: &Target, request: &Request) -> bool {
+    elevation(target, &request.login)
+        .is_some_and(|accounts| !accounts.contains_key(&request.principal))
 }
 
 /// Whether this principal may approve this request, or deny it: the rules are the same.
@@ -279,7 +290,7 @@ pub fn activates(
 }
 
 /// The people whose approval counts at this instant, with their groups: known persons who are not
-/// locked, did not ask themselves, and saw the request as it stands.
+/// locked, were known when they said it, did not ask themselves, and saw the request as it stands.
 pub(crate) fn approvers(
     facts: &Facts,
     request: &Request,
@@ -291,7 +302,11 @@ pub(crate) fn approvers(
         .filter(|approval| approval.digest == digest);
     counted
         .filter(|approval| facts.lock_on_principal(&approval.by).is_none())
-        .filter_map(|approval| facts.principals.get(&approval.by))
+        .filter_map(|approval| {
+            // Names are used again: what somebody said who had it before does not count.
+            let person = facts.principals.get(&approval.by)?;
+            (person.added_at <= approval.at).then_some(person)
+        })
         .filter(|person| four_eyes(facts, person, &request.principal).is_ok())
         .map(|person| (person.name.clone(), person.groups.clone()))
         .collect()

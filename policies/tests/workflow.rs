@@ -290,3 +290,17 @@ fn a_target_is_seen_by_who_may_ask_holds_owns_or_manages() {
         "orders"
     ));
 }
+
+#[test]
+fn a_yes_of_somebody_who_had_the_name_before_does_not_count() {
+    let request = request("alice", "web1", "deploy");
+    let yes = approval("bob", &request);
+    let approved = request.approve(yes.clone()).expect("bob may");
+    let mut bob = facts().principals[&name("bob")].as_ref().clone();
+    let activated = |facts: &Facts| {
+        activates(&shipped(), facts, &approved, here(), noon()) != Activation::Waits
+    };
+    assert!(activated(&facts()));
+    bob.added_at = yes.at + minutes(1);
+    assert!(!activated(&facts().with_principal(bob)));
+}

@@ -19,6 +19,7 @@ mod play;
 mod policy;
 mod printer;
 mod prompt;
+mod proof;
 mod recordings;
 mod requests;
 mod scripts;

@@ -124,6 +124,7 @@ fn options(binary: &PathBuf) -> StageOptions<'_> {
         sshd: "",
         rules: "",
         postgres: "",
+        postgres_bin: None,
         settings: &[],
     }
 }

@@ -9,6 +9,7 @@ mod ahead;
 mod aim;
 mod back;
 mod cancel;
+pub(crate) mod elevation;
 mod front;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;
@@ -17,6 +18,7 @@ mod greeting;
 mod halt;
 mod hints;
 mod hosts;
+mod membership;
 mod password;
 mod pipeline;
 pub(crate) mod privileges;
@@ -42,6 +44,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use ca::{Pass, ServerIdentity};
+use control::onetime::OneTimePasswords;
 use policies::words;
 use policies::{Endpoint, Login, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
@@ -88,6 +91,7 @@ pub struct Postgres {
     visitors: Arc<Visitors>,
     shown: RwLock<Arc<Shown>>,
     names: Vec<String>,
+    passwords: OneTimePasswords,
     cancels: Arc<Cancels>,
     looks: Arc<Semaphore>,
     known: Arc<Known>,
@@ -141,6 +145,7 @@ impl Postgres {
             visitors,
             shown,
             names: Vec::new(),
+            passwords: OneTimePasswords::Offered,
             cancels: Arc::default(),
             looks,
             known: Arc::default(),
@@ -151,6 +156,13 @@ impl Postgres {
     #[must_use]
     pub fn called(mut self, names: &[String]) -> Self {
         self.names = names.to_vec();
+        self
+    }
+
+    /// Asks for one-time secrets, or does not.
+    #[must_use]
+    pub fn with_passwords(mut self, passwords: OneTimePasswords) -> Self {
+        self.passwords = passwords;
         self
     }
 
@@ -186,6 +198,7 @@ impl Postgres {
             visitors: &self.visitors,
             binding: shown.end_point.as_deref(),
             names: &self.names,
+            passwords: self.passwords,
             identify: self.identify.as_ref(),
         };
         let identified = front::identify(tls, startup, newcomer, door).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ca::Authority;
-use control::store::Backend;
+use control::store::{Backend, OpenError};
 use control::{Broker, Clock};
 use recorder::{Limits, Recorder};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,7 @@ mod identity;
 mod inside;
 mod passphrase;
 mod probe;
+mod recovery;
 mod roles;
 mod runtime;
 mod seal;
@@ -94,6 +95,29 @@ pub fn check_passphrase(config: &Config) -> Result<(), Failure> {
     passphrase::looked_for(&config.passphrase)
 }
 
+/// Looks whether this version can read the policies in the store. A server that runs has read them, and
+/// nobody else can open its store.
+///
+/// # Errors
+///
+/// When it cannot.
+pub async fn check_policies(config: &Config) -> Result<(), Failure> {
+    let path = init::store_path(&config.state_dir);
+    if !path.exists() {
+        return Ok(());
+    }
+    let store = match Backend::sqlite(&path).await {
+        Ok(store) => store,
+        Err(OpenError::Taken { .. }) => return Ok(()),
+        Err(other) => return Err(Failure::Store(other)),
+    };
+    let checked = control::offline::check_policies(&store).await;
+    checked.map_err(|source| Failure::Policies {
+        state_dir: config.state_dir.clone(),
+        source,
+    })
+}
+
 /// Runs the server until it is asked to stop.
 ///
 /// # Errors
@@ -126,6 +150,7 @@ pub async fn serve(
             broker: house.broker.clone(),
             authority: house.authority.clone(),
             egress: config.egress.clone(),
+            newest: std::sync::Mutex::default(),
         },
     }));
     upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());
@@ -150,8 +175,17 @@ pub async fn serve(
     house.broker.refuse_newcomers();
     drain(&house.broker, &tracker, config.drain_timeout).await;
     upkeep.shutdown().await;
+    tell_head(&house.broker).await;
     info!("server.stopped");
     ended
+}
+
+/// Says where the ledger ends, for whoever keeps this log elsewhere.
+async fn tell_head(broker: &Broker) {
+    match broker.ledger_head().await {
+        Ok((seq, digest)) => info!(seq, digest, "ledger.ends"),
+        Err(refused) => warn!(reason = %refused, "ledger.unread"),
+    }
 }
 
 /// The parts that everything shares.
@@ -189,7 +223,7 @@ async fn build(
     let control = ControlRuntime::start().map_err(Failure::Threads)?;
     let broker = control.run(broker(config, args)).await;
     let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
-    upkeep::recover(&recorder, &broker).await?;
+    recovery::recover(&recorder, &broker).await?;
     let disk = Disk::default();
     let bastion = Bastion::new(
         broker.clone(),
@@ -213,10 +247,12 @@ fn broker(
     config: &Config,
     args: &Args,
 ) -> impl Future<Output = Result<Broker, Failure>> + Send + use<> {
-    let path = init::store_path(&config.state_dir);
+    let state_dir = config.state_dir.clone();
+    let path = init::store_path(&state_dir);
     let settings = control::Settings {
         blind_limit: config.blind_limit,
         per_principal: config.per_principal_max,
+        one_time_passwords: config.one_time_passwords,
         believe_clock: args.believe_clock,
         ..control::Settings::default()
     };
@@ -224,7 +260,7 @@ fn broker(
         let store = Backend::sqlite(&path).await.map_err(Failure::Store)?;
         Broker::start(store, Clock::system(), settings)
             .await
-            .map_err(Failure::Start)
+            .map_err(|source| Failure::Stored { state_dir, source })
     }
 }
 

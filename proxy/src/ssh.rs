@@ -28,6 +28,7 @@ use crate::session::way::Dialled;
 pub mod address;
 pub mod agent;
 pub mod algorithms;
+mod answers;
 pub mod arrival;
 pub mod back;
 mod backlog;

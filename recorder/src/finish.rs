@@ -151,14 +151,13 @@ impl Finish<'_> {
         }
     }
 
-    /// Gives the file its final name. A crash after the rename leaves raw frames that the sealed
-    /// file already has; recovery removes them.
+    /// Gives the file its final name, unless there is one of that name: what was sealed is never
+    /// replaced, which rename(2) would do and link(2) does not. A crash after that leaves a second name
+    /// for the sealed file, and raw frames that it has; recovery removes both.
     fn publish(&self, shared: &Shared) -> io::Result<()> {
-        fs::rename(&self.paths.part, &self.paths.sealed)?;
-        match fs::remove_file(&self.paths.tail) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        fs::hard_link(&self.paths.part, &self.paths.sealed)?;
+        fs::remove_file(&self.paths.part)?;
+        shared.spares.retire(&self.paths.tail)?;
         File::open(&shared.dir)?.sync_all()
     }
 }

@@ -12,6 +12,7 @@
 //! on without its recording, is decided by who calls. The format is in
 //! `docs/formats/recording.md`.
 
+mod aside;
 mod chain;
 mod checkpoint;
 mod codec;
@@ -32,6 +33,7 @@ mod recover;
 mod refused;
 mod reserve;
 mod segment;
+mod spare;
 mod terminal;
 mod verify;
 mod watch;

@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::recording::{Live, Recording};
 use crate::refused::AppendError;
 use crate::reserve::Reserve;
+use crate::spare::Spares;
 
 /// How many threads sync at once.
 const SYNC_THREADS: usize = 16;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) seal: Arc<dyn Seal>,
     pub(crate) reserve: Reserve,
+    pub(crate) spares: Spares,
     live: Mutex<BTreeMap<SessionId, Weak<Live>>>,
 }
 
@@ -146,6 +148,7 @@ impl Recorder {
             limits,
             seal,
             reserve,
+            spares: Spares::new(dir).map_err(refused)?,
             live: Mutex::default(),
         };
         Ok(Self {

@@ -213,7 +213,7 @@ impl Recording {
         made.0.push(paths.part);
         // Tells recovery that this recording is being written; gone with the process.
         part.try_lock().map_err(|held| refused(held.into()))?;
-        let tail = options.append(true).open(&paths.tail).map_err(refused)?;
+        let tail = shared.spares.create(&paths.tail).map_err(refused)?;
         made.0.push(paths.tail);
         let opening = segment::opening();
         part.write_all_at(&opening, 0).map_err(refused)?;

@@ -1,6 +1,11 @@
 //! Seals what a crash left. Cuts at the last good frame, says that the end is unknown, and runs the
 //! same code as normal sealing. Never invents a frame, never drops one that is good.
+//!
+//! The chain of frames has no key, so whoever can write to the directory can make files that look like a
+//! crash. Which sessions wait for a seal is what the caller says, who has it from elsewhere; nothing
+//! else is signed, and nothing that was signed is replaced.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _};
 use std::os::unix::fs::FileExt as _;
@@ -10,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use policies::SessionId;
 
+use crate::aside::{is_one_file, put_aside};
 use crate::chain::{Chain, Link, peek};
 use crate::codec::kind;
 use crate::fault::{Break, Fault};
@@ -19,6 +25,7 @@ use crate::heading::Heading;
 use crate::read::Walk;
 use crate::recorder::{Paths, Recorder, Shared, sessions, sync_dir};
 use crate::segment::{self, Container, SEGMENT_MAX};
+use crate::verify::{Verdict, verify};
 use crate::{End, Timeline};
 
 /// What became of one recording that a crash left.
@@ -49,14 +56,40 @@ pub enum RecoverError {
     /// The files could not be read or written.
     #[error("recover the files")]
     Files(#[source] io::Error),
+    /// The session does not wait for a seal: it never was, or its recording was sealed. Nothing is
+    /// signed.
+    #[error("the session waits for no seal; what was found is kept as `{}`", kept.display())]
+    Unexpected {
+        /// Where what was found is kept.
+        kept: PathBuf,
+    },
 }
 
 impl Recorder {
-    /// Seals every recording of the directory that nobody writes. `now` becomes the time of the
-    /// seal; the session ends at its last good frame.
+    /// The sessions of which something is left that is not sealed, oldest first.
+    pub fn unsealed(&self) -> io::Result<Vec<SessionId>> {
+        sessions(&self.shared().dir, "part")
+    }
+
+    /// Proves the sealed recording of `session` with the key that seals here.
+    pub fn proven(&self, session: SessionId) -> Verdict {
+        verify(
+            &self.path_of(session),
+            Some(session),
+            &self.shared().seal.key(),
+        )
+    }
+
+    /// Seals the recordings of `waiting` sessions that nobody writes. `now` becomes the time of the
+    /// seal; the session ends at its last good frame. What looks like a recording of any other session
+    /// is put aside, as is what would replace a sealed one.
     ///
     /// Waits for the disk. To be called before the first [`open`](Self::open).
-    pub fn recover(&self, now: Timestamp) -> io::Result<Vec<Recovered>> {
+    pub fn recover(
+        &self,
+        now: Timestamp,
+        waiting: &BTreeSet<SessionId>,
+    ) -> io::Result<Vec<Recovered>> {
         let shared = self.shared();
         for session in sessions(&shared.dir, "tail")? {
             let paths = Paths::of(&shared.dir, session);
@@ -65,44 +98,49 @@ impl Recorder {
             }
         }
         let left = sessions(&shared.dir, "part")?;
-        Ok(left
-            .into_iter()
-            .filter_map(|session| recover_one(shared, session, now))
-            .collect())
+        let recover = |session: SessionId| {
+            let outcome = recover_one(shared, session, now, waiting.contains(&session));
+            let outcome = outcome.transpose()?;
+            Some(Recovered { session, outcome })
+        };
+        Ok(left.into_iter().filter_map(recover).collect())
     }
 }
 
-/// Recovers one, unless it is being written.
-fn recover_one(shared: &Shared, session: SessionId, now: Timestamp) -> Option<Recovered> {
+/// Recovers one, unless it is being written or has been sealed.
+fn recover_one(
+    shared: &Shared,
+    session: SessionId,
+    now: Timestamp,
+    waits: bool,
+) -> Result<Option<Salvage>, RecoverError> {
     let paths = Paths::of(&shared.dir, session);
-    let part = match OpenOptions::new().read(true).write(true).open(&paths.part) {
-        Ok(part) => part,
-        Err(error) => {
-            return Some(Recovered {
-                session,
-                outcome: Err(RecoverError::Files(error)),
-            });
-        }
-    };
+    let mut options = OpenOptions::new();
+    let part = options.read(true).write(true).open(&paths.part);
+    let part = part.map_err(RecoverError::Files)?;
     match part.try_lock() {
         Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => return None,
-        Err(fs::TryLockError::Error(error)) => {
-            return Some(Recovered {
-                session,
-                outcome: Err(RecoverError::Files(error)),
-            });
-        }
+        Err(fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(fs::TryLockError::Error(error)) => return Err(RecoverError::Files(error)),
     }
-    Some(Recovered {
-        session,
-        outcome: salvage(shared, &paths, &part, now),
-    })
+    let is_sealed = paths.sealed.try_exists().map_err(RecoverError::Files)?;
+    if is_sealed && is_one_file(&paths.part, &paths.sealed).map_err(RecoverError::Files)? {
+        fs::remove_file(&paths.part).map_err(RecoverError::Files)?;
+        if paths.tail.exists() {
+            fs::remove_file(&paths.tail).map_err(RecoverError::Files)?;
+        }
+        return Ok(None);
+    }
+    if is_sealed || !waits {
+        let kept = put_aside(shared, &paths).map_err(RecoverError::Files)?;
+        return Err(RecoverError::Unexpected { kept });
+    }
+    salvage(shared, (session, &paths), &part, now).map(Some)
 }
 
 fn salvage(
     shared: &Shared,
-    paths: &Paths,
+    (session, paths): (SessionId, &Paths),
     part: &File,
     now: Timestamp,
 ) -> Result<Salvage, RecoverError> {
@@ -121,17 +159,13 @@ fn salvage(
         Err(broken) => return Err(RecoverError::Heading(Box::new(broken))),
     };
     let ending = found.follow(&tail);
+    let unusable = |fault| RecoverError::Heading(Box::new(at_the_start(fault)));
     let Some(heading) = found.heading else {
-        let nothing = Fault::Frame(crate::FrameFault::CutOff);
-        let broken = Break {
-            frame: 0,
-            after: Duration::ZERO,
-            offset: 0,
-            within: 0,
-            fault: nothing,
-        };
-        return Err(RecoverError::Heading(Box::new(broken)));
+        return Err(unusable(Fault::Frame(crate::FrameFault::CutOff)));
     };
+    if heading.session != session {
+        return Err(unusable(Fault::OtherSession(heading.session)));
+    }
     let damaged = match found.damage {
         Some(damage) => Some((
             damage,
@@ -227,13 +261,7 @@ impl Found {
 
 /// Walks along the file of segments to its last good frame.
 fn walk_part(mut part: &File) -> Result<Found, Break> {
-    let unreadable = |error| Break {
-        frame: 0,
-        after: Duration::ZERO,
-        offset: 0,
-        within: 0,
-        fault: Fault::Read(error),
-    };
+    let unreadable = |error| at_the_start(Fault::Read(error));
     let length = part.metadata().map_err(unreadable)?.len();
     part.rewind().map_err(unreadable)?;
     let mut walk = Walk::new(BufReader::new(part))?;
@@ -263,6 +291,16 @@ fn walk_part(mut part: &File) -> Result<Found, Break> {
         damage: broken.and_then(damage),
         chain: walk.chain,
     })
+}
+
+fn at_the_start(fault: Fault) -> Break {
+    Break {
+        frame: 0,
+        after: Duration::ZERO,
+        offset: 0,
+        within: 0,
+        fault,
+    }
 }
 
 /// Where something is damaged. What was still being written when the crash came is not.

@@ -18,6 +18,8 @@ use crate::segment::{self, Announced, SEGMENT_HEADER, SKIP, SegmentHeader};
 /// Follows one recording. Polled: whoever watches asks again.
 #[derive(Debug)]
 pub struct Watch {
+    /// Whose recording it is to be. A file of raw frames may be another session's by the time it is read.
+    session: Option<SessionId>,
     part: File,
     tail: Option<File>,
     chain: Chain,
@@ -45,18 +47,19 @@ impl Recorder {
             }
             Err(error) => return Err(error),
         };
-        Ok(Watch::new(part, tail))
+        Ok(Watch::new(Some(session), part, tail))
     }
 }
 
 impl Watch {
     /// Follows a sealed recording, or a copy of one, at `path`.
     pub fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(File::open(path)?, None))
+        Ok(Self::new(None, File::open(path)?, None))
     }
 
-    fn new(part: File, tail: Option<File>) -> Self {
+    fn new(session: Option<SessionId>, part: File, tail: Option<File>) -> Self {
         Self {
+            session,
             part,
             tail,
             chain: Chain::start(),
@@ -88,7 +91,15 @@ impl Watch {
                 return Ok(None);
             }
             let link = peek(self.front()).ok();
-            self.heading = link.and_then(|link| link.open_heading().ok());
+            let heading = link.and_then(|link| link.open_heading().ok());
+            if heading
+                .as_ref()
+                .zip(self.session)
+                .is_some_and(|(heading, session)| heading.session != session)
+            {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.heading = heading;
             self.take();
         }
         if self.over || !self.step()? {

@@ -8,6 +8,7 @@
 )]
 
 mod certificates;
+mod evidence;
 mod forwarding;
 mod hostile_target;
 mod player;

@@ -10,12 +10,14 @@
     reason = "a story that cannot go on fails by panicking, and happens in real time"
 )]
 
+mod account_orders;
 mod accounts;
 mod balanced;
 mod budgets;
 mod cut;
 mod databases;
 mod demo;
+mod elevations;
 mod exits;
 mod fences;
 mod files;
@@ -23,6 +25,7 @@ mod forward;
 mod hosts;
 mod hygiene;
 mod jumps;
+mod life;
 mod matrix;
 mod pg_clients;
 mod pg_jumps;

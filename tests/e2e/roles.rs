@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proxy::demo::Ending;
 use tests::World;
-use tests::{Setting, until};
+use tests::{Setting, until, within};
 
 use crate::{err, out};
 
@@ -281,6 +281,30 @@ fn a_crash_while_a_role_is_made_leaves_one_that_works_or_none() {
         world.no_own_roles();
         assert_eq!(world.catalogue(), before, "after a crash at {table}");
     }
+}
+
+/// Whoever gave up waiting for a role may have removed it by the time that it would be made.
+#[test]
+fn a_role_that_comes_too_late_does_not_come() {
+    let world = world();
+    let before = world.catalogue();
+    let grant = {
+        let held = Held::lock(&world, "pg_authid");
+        let grant = world.grant_pg("10m");
+        held.is_wanted();
+        within(Duration::from_secs(30), "it is given up", || {
+            (audited(&world, "role_failed") == 1).then_some(())
+        });
+        // Beyond what the server was given, too.
+        thread::sleep(Duration::from_secs(2));
+        grant
+    };
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(world.own_roles(), Vec::<String>::new());
+    works(&world, &grant);
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
 }
 
 #[test]

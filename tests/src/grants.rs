@@ -1,6 +1,7 @@
 //! A database where each grant has a role of its own, and what is in its catalogue.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use crate::World;
 use crate::wait::until;
@@ -13,7 +14,8 @@ pub const ADMIN: &str = "tidegate_admin";
 const CATALOGUE: &str = "
 select string_agg(line, E'\\n' order by line) from (
   select 'role ' || row_to_json(r)::text from (select rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit, rolvaliduntil from pg_roles) r
-  union all select 'member ' || roleid::regrole || ' ' || member::regrole || ' ' || admin_option from pg_auth_members
+  union all select 'member ' || roleid::regrole || ' ' || member::regrole || ' ' || (to_jsonb(m) - 'oid')::text from pg_auth_members m
+  union all select 'password ' || rolname from pg_authid where rolpassword is not null
   union all select 'class ' || relnamespace::regnamespace || '.' || relname || ' ' || relowner::regrole || ' ' || coalesce(relacl::text, '') from pg_class where relnamespace::regnamespace::text !~ '^pg_'
   union all select 'proc ' || oid::regprocedure || ' ' || proowner::regrole || ' ' || coalesce(proacl::text, '') from pg_proc where pronamespace::regnamespace::text !~ '^pg_'
   union all select 'type ' || typnamespace::regnamespace || '.' || typname || ' ' || typowner::regrole from pg_type where typnamespace::regnamespace::text !~ '^pg_'
@@ -45,8 +47,21 @@ impl World {
     ///
     /// When that does not work.
     pub fn have_own_roles_of(&self, roles: &[&str]) {
+        self.add_own_roles(self.postgres().addr(), roles);
+    }
+
+    /// The same, where the server is reached by this address.
+    ///
+    /// # Panics
+    ///
+    /// When that does not work.
+    pub fn have_own_roles_by(&self, addr: SocketAddr) {
+        self.add_own_roles(addr, &[proxy::demo::ROLE]);
+    }
+
+    fn add_own_roles(&self, addr: SocketAddr, roles: &[&str]) {
         self.let_own_roles_in(roles);
-        self.add_with_admin(roles);
+        self.add_with_admin(addr, roles);
         let script = ["tidegate", "target", "script", "orders"];
         let script = self.bob().run(&script).expect("there is a script");
         self.sql(&script);
@@ -77,8 +92,8 @@ impl World {
     }
 
     /// Adds `orders` anew.
-    fn add_with_admin(&self, roles: &[&str]) {
-        let (bob, addr) = (self.bob(), self.postgres().addr().to_string());
+    fn add_with_admin(&self, addr: SocketAddr, roles: &[&str]) {
+        let (bob, addr) = (self.bob(), addr.to_string());
         bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
             .expect("bob removes it");
         let mut line = vec!["tidegate", "target", "add", "pg", "orders", "--addr", &addr];

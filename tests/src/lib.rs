@@ -21,6 +21,7 @@ pub mod binary;
 pub mod compare;
 pub mod crowd;
 pub mod direct;
+pub mod elevated;
 pub mod extra;
 pub mod figures;
 pub mod footprint;
@@ -34,6 +35,7 @@ pub mod route;
 pub mod ssh;
 pub mod sshpeer;
 pub mod standby;
+pub mod tripwire;
 pub mod wait;
 mod world;
 

@@ -25,6 +25,8 @@ pub struct Setting<'a> {
     pub postgres: &'a str,
     /// Settings of the server by their variables.
     pub server: &'a [(&'a str, &'a str)],
+    /// Where the programs of PostgreSQL are, if not the system's.
+    pub postgres_bin: Option<&'a Path>,
 }
 
 /// A stage whose logs are kept when the test fails.
@@ -74,6 +76,7 @@ impl World {
             rules: setting.rules,
             postgres: setting.postgres,
             settings: setting.server,
+            postgres_bin: setting.postgres_bin,
         };
         match Stage::set(&options) {
             Ok(stage) => Self {

@@ -1,71 +1,129 @@
-//! Challenges for logins: random, good once and for a minute, and only so many of them.
+//! Challenges for logins: good once, for one key and for a minute.
+//!
+//! Nothing is kept of a challenge that was given: it carries its own time, and an HMAC (RFC 2104) under a
+//! secret of this start says that it is ours and for which key. So nobody can crowd out anybody by asking
+//! for many. Only challenges that a known key has answered are remembered, until they would be over.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use tokio::time::Instant;
 
-use crate::ledger::chain::{self, Digest};
+use crate::ledger::chain::{self, Digest, hex, unhex};
 
 /// How long a challenge can be answered.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How many can be open. When there are more, the oldest is forgotten: whoever floods us only makes
-/// honest people try again.
-const OPEN_MAX: usize = 10_000;
+/// How often one key can log in within that time. Nobody else is kept out by more.
+const PER_KEY_MAX: u32 = 100;
 
-/// The open challenges.
-#[derive(Debug, Default)]
+/// What every challenge begins with.
+const PURPOSE: &str = "tidegate login ";
+
+/// How many random bytes are in one.
+const NONCE: usize = 16;
+
+/// Makes challenges and knows them again.
+#[derive(Debug)]
 pub(crate) struct Challenges {
-    open: Mutex<Open>,
+    secret: hmac::Key,
+    /// Challenges say how long after this they were made.
+    began: Instant,
+    used: Mutex<Used>,
 }
 
+/// One that was given for a key and is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Open {
+    mark: Digest,
+    key: Digest,
+    until: Instant,
+}
+
+/// Those that were answered. All live equally long, so the order in which they are over is nearly that
+/// in which they came.
 #[derive(Debug, Default)]
-struct Open {
-    /// By text: the SHA-256 of the key it is for, and until when. Strangers choose how long a key is;
-    /// its digest is always as long.
-    by_text: HashMap<String, (Digest, Instant)>,
-    /// Oldest first. May name some that are gone.
-    order: VecDeque<String>,
+struct Used {
+    marks: HashMap<Digest, Instant>,
+    /// How many of each key.
+    by_key: HashMap<Digest, u32>,
+    order: VecDeque<Open>,
 }
 
 impl Challenges {
-    /// Opens one: `text` is random.
-    pub(crate) fn open(&self, text: String, key: &str, now: Instant) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        while open.order.len() >= OPEN_MAX || open.is_stale(now) {
-            let Some(oldest) = open.order.pop_front() else {
-                break;
-            };
-            open.by_text.remove(&oldest);
+    /// Begins with a secret that nobody else has.
+    pub(crate) fn new(secret: &[u8; 32], now: Instant) -> Self {
+        Self {
+            secret: hmac::Key::new(HMAC_SHA256, secret),
+            began: now,
+            used: Mutex::default(),
         }
-        let until = now.checked_add(LIFETIME).unwrap_or(now);
-        open.order.push_back(text.clone());
-        open.by_text.insert(text, (digest_of(key), until));
     }
 
-    /// Takes one: whether it was open, for this key. It is gone afterwards, whatever comes out.
-    pub(crate) fn take(&self, text: &str, key: &str, now: Instant) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = open.by_text.remove(text);
-        taken.is_some_and(|(for_key, until)| for_key == digest_of(key) && now < until)
+    /// One for this key: `nonce` is random.
+    pub(crate) fn make(&self, nonce: &[u8; NONCE], key: &str, now: Instant) -> String {
+        let after = now.saturating_duration_since(self.began).as_millis();
+        let after = u64::try_from(after).unwrap_or(u64::MAX);
+        let mark = self.mark(nonce, after, &digest_of(key));
+        let (nonce, mark) = (hex(nonce), hex(mark.as_ref()));
+        format!("{PURPOSE}{nonce}.{after:x}.{mark}")
+    }
+
+    /// Whether this is one that was made here for this key, less than its lifetime ago.
+    pub(crate) fn find(&self, text: &str, key: &str, now: Instant) -> Option<Open> {
+        let mut parts = text.strip_prefix(PURPOSE)?.splitn(3, '.');
+        let nonce: [u8; NONCE] = unhex(parts.next()?)?;
+        let after = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let mark: Digest = unhex(parts.next()?)?;
+        let key = digest_of(key);
+        hmac::verify(&self.secret, &covered(&nonce, after, &key), &mark).ok()?;
+        let made = self.began.checked_add(Duration::from_millis(after))?;
+        let until = made.checked_add(LIFETIME)?;
+        (now < until).then_some(Open { mark, key, until })
+    }
+
+    /// Uses one up that was answered with a good signature of a known key. Whether it was good still.
+    pub(crate) fn spend(&self, open: Open, now: Instant) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.forget_before(now);
+        let count = used.by_key.get(&open.key).copied().unwrap_or_default();
+        if count >= PER_KEY_MAX || used.marks.contains_key(&open.mark) {
+            return false;
+        }
+        used.by_key.insert(open.key, count.saturating_add(1));
+        used.marks.insert(open.mark, open.until);
+        used.order.push_back(open);
+        true
+    }
+
+    fn mark(&self, nonce: &[u8; NONCE], after: u64, key: &Digest) -> hmac::Tag {
+        hmac::sign(&self.secret, &covered(nonce, after, key))
     }
 }
 
-impl Open {
-    /// Whether the oldest is gone or over.
-    fn is_stale(&self, now: Instant) -> bool {
-        let oldest = self.order.front();
-        oldest.is_some_and(|text| {
-            self.by_text
-                .get(text)
-                .is_none_or(|(_, until)| *until <= now)
-        })
+impl Used {
+    fn forget_before(&mut self, now: Instant) {
+        while let Some(first) = self.order.front().copied().filter(|one| one.until <= now) {
+            self.order.pop_front();
+            self.marks.remove(&first.mark);
+            let left = self.by_key.get(&first.key).copied().unwrap_or_default();
+            match left.saturating_sub(1) {
+                0 => drop(self.by_key.remove(&first.key)),
+                left => drop(self.by_key.insert(first.key, left)),
+            }
+        }
     }
 }
 
+/// What the mark of a challenge covers: each part is always as long.
+fn covered(nonce: &[u8; NONCE], after: u64, key: &Digest) -> Vec<u8> {
+    [nonce.as_slice(), &after.to_be_bytes(), key].concat()
+}
+
+/// Strangers choose how long a key is; its digest is always as long.
 fn digest_of(key: &str) -> Digest {
     chain::bytes(digest(&SHA256, key.as_bytes()).as_ref())
 }
@@ -78,55 +136,88 @@ fn digest_of(key: &str) -> Digest {
 mod tests {
     use super::*;
 
-    fn opened(now: Instant) -> Challenges {
-        let challenges = Challenges::default();
-        challenges.open("c".into(), "key", now);
-        challenges
+    fn house(now: Instant) -> Challenges {
+        Challenges::new(&[7; 32], now)
+    }
+
+    /// Makes one for a key, and takes it back.
+    fn taken(challenges: &Challenges, text: &str, key: &str, now: Instant) -> bool {
+        let open = challenges.find(text, key, now);
+        open.is_some_and(|open| challenges.spend(open, now))
     }
 
     #[test]
     fn a_challenge_is_good_once() {
         let now = Instant::now();
-        let challenges = opened(now);
-        assert!(challenges.take("c", "key", now));
-        assert!(!challenges.take("c", "key", now));
+        let challenges = house(now);
+        let text = challenges.make(&[1; 16], "key", now);
+        assert!(taken(&challenges, &text, "key", now));
+        assert!(!taken(&challenges, &text, "key", now));
     }
 
     #[test]
-    fn a_challenge_is_for_one_key() {
+    fn a_challenge_is_for_one_key_and_one_start() {
         let now = Instant::now();
-        assert!(!opened(now).take("c", "other", now));
-    }
-
-    #[test]
-    fn the_longest_key_takes_no_more_room_than_the_shortest() {
-        let now = Instant::now();
-        let challenges = opened(now);
-        let long = "x".repeat(1024 * 1024);
-        challenges.open("long".into(), &long, now);
-        let kept = challenges.open.lock().unwrap().by_text["long"].0;
-        let kept: &[u8] = kept.as_ref();
-        assert_eq!(kept.len(), 32);
-        assert!(challenges.take("long", &long, now));
+        let challenges = house(now);
+        let text = challenges.make(&[1; 16], "key", now);
+        assert_eq!(challenges.find(&text, "other", now), None);
+        assert_eq!(Challenges::new(&[8; 32], now).find(&text, "key", now), None);
     }
 
     #[test]
     fn a_challenge_is_over_after_a_minute() {
         let now = Instant::now();
-        let tick = Duration::from_millis(1);
-        assert!(opened(now).take("c", "key", now + LIFETIME - tick));
-        assert!(!opened(now).take("c", "key", now + LIFETIME));
+        let (challenges, tick) = (house(now), Duration::from_millis(1));
+        let text = challenges.make(&[1; 16], "key", now);
+        let late = now + LIFETIME;
+        assert!(challenges.find(&text, "key", late - tick).is_some());
+        assert_eq!(challenges.find(&text, "key", late), None);
     }
 
     #[test]
-    fn a_flood_keeps_to_its_bound() {
+    fn what_was_changed_or_made_up_is_none() {
         let now = Instant::now();
-        let challenges = opened(now);
-        for number in 0..OPEN_MAX + 50 {
-            challenges.open(number.to_string(), "key", now);
+        let challenges = house(now);
+        let text = challenges.make(&[1; 16], "key", now);
+        for place in PURPOSE.len()..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[place] = if changed[place] == b'0' { b'1' } else { b'0' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(challenges.find(&changed, "key", now), None, "{changed}");
         }
-        let open = challenges.open.lock().unwrap();
-        assert_eq!((open.order.len(), open.by_text.len()), (OPEN_MAX, OPEN_MAX));
-        assert!(!open.by_text.contains_key("c"));
+        for text in ["", "tidegate login ", "tidegate login é.1.2", "x"] {
+            assert_eq!(challenges.find(text, "key", now), None);
+        }
+    }
+
+    #[test]
+    fn a_flood_crowds_nobody_out() {
+        let now = Instant::now();
+        let challenges = house(now);
+        let text = challenges.make(&[1; 16], "key", now);
+        for number in 0..20_000_u32 {
+            challenges.make(&[2; 16], &number.to_string(), now);
+        }
+        assert!(taken(&challenges, &text, "key", now));
+    }
+
+    #[test]
+    fn one_key_keeps_out_only_itself_and_only_for_a_minute() {
+        let now = Instant::now();
+        let challenges = house(now);
+        let make = |number: u8, key, now| challenges.make(&[number; 16], key, now);
+        for number in 0..120 {
+            let text = make(number, "busy", now);
+            let good = taken(&challenges, &text, "busy", now);
+            assert_eq!(good, u32::from(number) < PER_KEY_MAX);
+        }
+        assert!(taken(&challenges, &make(200, "key", now), "key", now));
+        let later = now + LIFETIME;
+        assert!(taken(&challenges, &make(201, "busy", later), "busy", later));
+        let used = challenges.used.lock().unwrap();
+        assert_eq!(
+            (used.marks.len(), used.by_key.len(), used.order.len()),
+            (1, 1, 1)
+        );
     }
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use policies::words::cli::doctor::{self as words, Finding};
+use policies::words::elevation;
 use policies::{Office, Protocol};
 
 use crate::Caller;
@@ -45,7 +46,7 @@ pub(crate) async fn all(
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
         for seen in broker.targets(&caller) {
-            checks.push(targets::tested(&house, &seen.target).await);
+            checks.push(targets::tested(&house, &caller, &seen.target).await);
         }
     }
     Ok(Json(List::of(checks)))
@@ -73,16 +74,22 @@ fn recorder(house: &House) -> Check {
 fn role(trouble: &Trouble) -> Check {
     let (target, role) = (trouble.target.as_str(), &trouble.role);
     let (grant, role) = (trouble.grant.to_string(), role.as_str());
-    view(match &trouble.kind {
-        TroubleKind::Unmade { why } if trouble.protocol == Protocol::Ssh => {
+    view(match (&trouble.kind, &trouble.elevated) {
+        (TroubleKind::Unmade { why }, Some(group)) => {
+            elevation::unmade(target, (role, group.as_str()), why)
+        }
+        (TroubleKind::Stuck { why, tries }, Some(group)) => {
+            elevation::stuck(target, (role, group.as_str()), why, *tries)
+        }
+        (TroubleKind::Unmade { why }, None) if trouble.protocol == Protocol::Ssh => {
             words::account_unmade(target, role, why)
         }
-        TroubleKind::Stuck { why, tries } if trouble.protocol == Protocol::Ssh => {
+        (TroubleKind::Stuck { why, tries }, None) if trouble.protocol == Protocol::Ssh => {
             words::account_stuck(target, role, why, *tries)
         }
-        TroubleKind::Unmade { why } => words::role_unmade(target, role, why),
-        TroubleKind::Stuck { why, tries } => words::role_stuck(target, role, why, *tries),
-        TroubleKind::Wider { kinds } => {
+        (TroubleKind::Unmade { why }, None) => words::role_unmade(target, role, why),
+        (TroubleKind::Stuck { why, tries }, None) => words::role_stuck(target, role, why, *tries),
+        (TroubleKind::Wider { kinds }, _either) => {
             let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
             words::fences_differ(target, &grant, role, &kinds)
         }

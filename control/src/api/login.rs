@@ -23,7 +23,6 @@ use crate::api::{Shared, trust};
 use crate::entropy;
 use crate::identity::LINE_MAX;
 use crate::ledger::Happening;
-use crate::ledger::chain::hex;
 
 /// How long a login lasts when nothing is said.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(8);
@@ -35,12 +34,10 @@ pub(crate) async fn challenge(
     if order.public_key.len() > LINE_MAX {
         return Err(not_understood("the public key is too long"));
     }
-    let random = entropy::bytes::<32>().map_err(|_refused| ApiRefusal::Unavailable)?;
-    let challenge = format!("tidegate login {}", hex(&random));
+    let nonce = entropy::bytes().map_err(|_refused| ApiRefusal::Unavailable)?;
     let now = house.parts.broker.clock().instant();
-    house
-        .challenges
-        .open(challenge.clone(), &order.public_key, now);
+    let challenges = house.challenges.as_ref().ok_or(ApiRefusal::Unavailable)?;
+    let challenge = challenges.make(&nonce, &order.public_key, now);
     Ok(Json(Challenge {
         schema: "tidegate.challenge/1".into(),
         challenge,
@@ -55,13 +52,14 @@ pub(crate) async fn login(
 ) -> Result<Json<LoggedIn>, Refused> {
     let broker = &house.parts.broker;
     let now = broker.clock().instant();
-    let open = house
-        .challenges
-        .take(&order.challenge, &order.public_key, now);
+    let challenges = house.challenges.as_ref().ok_or(ApiRefusal::Unavailable)?;
+    let open = challenges.find(&order.challenge, &order.public_key, now);
     let proven = proven(&house, &order);
-    let Some((principal, by_key)) = proven.filter(|_known| open) else {
+    // Of what proves nobody nothing is remembered: strangers have as many keys as they like.
+    let proven = proven.filter(|_known| open.is_some_and(|open| challenges.spend(open, now)));
+    let Some((principal, by_key)) = proven else {
         // Whoever was given no challenge did not try to prove anything.
-        if open {
+        if open.is_some() {
             unproven(&house, source, &order).await;
         }
         return Err(ApiRefusal::NotProven.into());

@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use policies::words::api::ApiRefusal;
 use tokio_util::io::ReaderStream;
@@ -16,7 +16,7 @@ use crate::BrokerError;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Named};
 use crate::api::problem::Refused;
-use crate::api::wire::{List, RecordingView};
+use crate::api::wire::{List, ROOT_HEADER, RecordingView};
 use crate::api::{Shared, sessions};
 
 pub(crate) async fn list(
@@ -61,5 +61,10 @@ pub(crate) async fn file(
         Refused::from(ApiRefusal::Unavailable)
     })?;
     let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
-    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+    let mut answer = (headers, Body::from_stream(ReaderStream::new(file))).into_response();
+    let root = session.end.as_ref().and_then(|end| end.recording.root());
+    if let Some(root) = root.and_then(|root| HeaderValue::from_str(root).ok()) {
+        answer.headers_mut().insert(ROOT_HEADER, root);
+    }
+    Ok(answer)
 }

@@ -51,6 +51,7 @@ pub(crate) fn view(broker: &Broker, asking: &Asking) -> RequestView {
         denied_by: denied_by.cloned(),
         note: note.cloned(),
         answerable: asking.answerable,
+        opens: asking.opens.clone(),
         grant: asking.grant.as_ref().map(|grant| grant.id),
         until: asking.grant.as_ref().map(|grant| grant.expires_at),
         digest: request.digest(),

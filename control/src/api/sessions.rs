@@ -9,8 +9,8 @@ use crate::api::Shared;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Named, Unread};
 use crate::api::problem::Refused;
-use crate::api::wire::{AuditView, Ended, Ending, List, SessionView};
-use crate::ledger::{Session, SessionFilter};
+use crate::api::wire::{AuditView, Ended, Ending, List, RawLine, SessionView};
+use crate::ledger::{Session, SessionFilter, chain};
 use crate::{Broker, BrokerError, Caller};
 
 pub(crate) fn view(session: Session) -> SessionView {
@@ -112,6 +112,22 @@ pub(crate) struct Page {
 
 /// How many lines of the audit log are sent at once, at most and when nothing is said.
 const LINES_MAX: u32 = 1000;
+
+pub(crate) async fn audit_raw(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Asked(Page { after, limit }): Asked<Page>,
+) -> Result<Json<List<RawLine>>, Refused> {
+    let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
+    let broker = &house.parts.broker;
+    let lines = broker.audit_lines(&caller, after, limit).await?;
+    let raw = |line: chain::Stored| RawLine {
+        seq: line.seq,
+        digest: chain::hex(&line.digest),
+        body: line.body,
+    };
+    Ok(Json(List::of(lines.into_iter().map(raw).collect())))
+}
 
 pub(crate) async fn audit(
     State(house): State<Shared>,

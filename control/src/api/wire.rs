@@ -19,6 +19,7 @@ use policies::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::chain::{self, Stored};
 use crate::ledger::{Line, Session};
 
 pub use self::ending::{Ended, Ending};
@@ -345,6 +346,10 @@ pub struct SessionView {
     pub session: Session,
 }
 
+/// The header that comes with the file of a recording and has the root of its chain as the ledger has
+/// it, in hexadecimal. Missing where the ledger has none.
+pub const ROOT_HEADER: &str = "tidegate-root";
+
 /// A recording as it is listed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordingView {
@@ -395,6 +400,28 @@ pub struct PrincipalOrder {
 pub struct KeyOrder {
     /// The key, one line.
     pub key: String,
+}
+
+/// One line of the audit log as it was written: what its digest is of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RawLine {
+    /// Its place, from 1.
+    pub seq: u64,
+    /// JSON, as text.
+    pub body: String,
+    /// The digest of this line and all before it, in hexadecimal.
+    pub digest: String,
+}
+
+impl RawLine {
+    /// As it lies in the store. A digest that is none fits no line.
+    pub fn stored(self) -> Stored {
+        Stored {
+            seq: self.seq,
+            digest: chain::unhex(&self.digest).unwrap_or(chain::GENESIS),
+            body: self.body,
+        }
+    }
 }
 
 /// One line of the audit log.

@@ -62,6 +62,7 @@ impl Broker {
             })
             .await;
         }
+        let _turn = self.inner.turns.ordinary().await;
         for _try in 0..TRIES_MAX {
             let Ok(state) = self.caught_up().await else {
                 return warn!(%grant, "spending.unwritten");

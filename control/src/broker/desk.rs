@@ -61,6 +61,13 @@ impl View<'_> {
         *name == self.caller.principal && admits(self.state, name)
     }
 
+    /// Whether something of this principal's, made at that time, is the caller's. Names are used again:
+    /// what was there before the caller was added is somebody else's.
+    pub(super) fn is_own(&self, name: &PrincipalName, made_at: Timestamp) -> bool {
+        let known = self.state.facts.principals.get(name);
+        self.is_self(name) && known.is_some_and(|known| known.added_at <= made_at)
+    }
+
     /// Whether the caller may answer this request.
     pub(super) fn may_answer(&self, request: &Request) -> Result<(), Denial> {
         let Caller { principal, source } = self.caller;
@@ -92,14 +99,14 @@ impl View<'_> {
     /// Whether the caller may know of this request: their own, one they may answer, or any with the
     /// office for it.
     pub(super) fn sees_request(&self, request: &Request) -> bool {
-        self.is_self(&request.principal)
+        self.is_own(&request.principal, request.filed_at)
             || self.office(Office::ViewSessions).is_ok()
             || self.may_answer(request).is_ok()
     }
 
     /// Whether the caller may know of this grant.
     pub(super) fn sees_grant(&self, grant: &Grant) -> bool {
-        self.is_self(&grant.principal)
+        self.is_own(&grant.principal, grant.starts_at)
             || self.office(Office::ViewSessions).is_ok()
             || self.may_end(grant).is_ok()
     }
@@ -174,7 +181,8 @@ impl Broker {
         caller: &Caller,
         decide: impl Fn(&View<'_>) -> Decided<T>,
     ) -> Result<T, BrokerError> {
-        let mut gone = Vec::new();
+        let (mut gone, turns) = (Vec::new(), &self.inner.turns);
+        let mut turn = turns.at_once();
         for _try in 0..TRIES_MAX {
             let state = self.caught_up().await?;
             let view = View {
@@ -189,6 +197,7 @@ impl Broker {
             if changes.is_empty() {
                 return Ok(answer);
             }
+            let takes_away = changes.iter().any(Change::takes_away);
             let draft = Draft {
                 at: self.inner.health.dated(view.now),
                 by: Some(caller.principal.clone()),
@@ -196,6 +205,15 @@ impl Broker {
                 changes,
             };
             self.cut_ahead(&state, &draft, &mut gone);
+            if turn.is_none() {
+                // What was decided meanwhile may change what is decided here.
+                turn = Some(if takes_away {
+                    turns.ahead().await
+                } else {
+                    turns.ordinary().await
+                });
+                continue;
+            }
             match self.inner.store.append(state.revision, draft).await {
                 Ok(_revision) => {
                     self.caught_up().await?;

@@ -12,11 +12,13 @@ use policies::words::secret::SecretSaying;
 use policies::{Grant, GrantId, Login, Part, Protocol, SecretId, TargetName};
 
 use super::desk::{View, draw};
+use super::quota::may_have_secret;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::ledger::Happening;
 use crate::onetime::{
-    LIFETIME_MAX, OneTimeSecret, SECRETS_MAX, SecretRecord, SecretText, USES_MAX, Verifier,
+    LIFETIME_MAX, OneTimePasswords, OneTimeSecret, SECRETS_MAX, SecretRecord, SecretText, USES_MAX,
+    Verifier,
 };
 
 /// A secret that is wanted.
@@ -47,6 +49,7 @@ impl Broker {
         wish: &SecretWish,
     ) -> Result<(OneTimeSecret, SecretText), BrokerError> {
         self.healthy()?;
+        self.offers_passwords()?;
         // Now too: nobody has thousands of hashes computed for nothing.
         let object = wish.grant.to_string();
         let deed = ("make a password", object.as_str());
@@ -142,6 +145,7 @@ impl Broker {
     ) -> Result<OneTimeSecret, BrokerError> {
         // Before it is taken off: nobody is let in meanwhile.
         self.healthy()?;
+        self.offers_passwords()?;
         let state = self.caught_up().await?;
         let Some(record) = state.secrets.get(&id) else {
             return Err(refused(SecretSaying::Wrong));
@@ -199,12 +203,20 @@ impl Broker {
         used.map(|(secret, _left)| secret)
     }
 
+    fn offers_passwords(&self) -> Result<(), BrokerError> {
+        match self.inner.settings.one_time_passwords {
+            OneTimePasswords::Offered => Ok(()),
+            OneTimePasswords::Forbidden => Err(refused(SecretSaying::Forbidden)),
+        }
+    }
+
     /// The grant that the wish is for, where nothing is in its way.
     fn may_have<'v>(&self, view: &View<'v>, wish: &SecretWish) -> Result<&'v Grant, BrokerError> {
         let grant = self.own_grant(view, wish.grant)?;
         within_limits(wish)?;
         is_database(view, grant)?;
         has_room(view, grant)?;
+        may_have_secret(view.state, &grant.principal, view.now)?;
         Ok(grant)
     }
 

@@ -7,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::{Conflict, Invalid};
 use policies::{
     Activation, Approval, Denial, Filing, Grant, GrantId, Login, Part, Reason, Request,
-    RequestError, RequestId, RequestState, TargetName, activates, may_request,
+    RequestError, RequestId, RequestState, TargetName, activates, may_request, opening,
 };
 use tokio::time::timeout_at;
 
 use super::desk::{View, draw};
+use super::quota::may_ask;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::state::State;
@@ -38,6 +39,8 @@ pub struct Asking {
     pub grant: Option<Arc<Grant>>,
     /// Whether the caller may answer it.
     pub answerable: bool,
+    /// What it would open beyond the name of what is asked for, while it waits, in words.
+    pub opens: Vec<String>,
 }
 
 /// Which requests to list: newest first.
@@ -116,6 +119,7 @@ impl Broker {
                 && open.target == filed.target
                 && open.login == filed.login
         };
+        may_ask(view.state, &filed.principal, view.now)?;
         match facts.requests.values().find(same) {
             Some(open) => Err(BrokerError::Conflict(Conflict::AskedBefore {
                 request: open.id,
@@ -332,11 +336,30 @@ fn asking(view: &View<'_>, request: &Arc<Request>) -> Asking {
         (false, RequestState::Pending) => Arc::new(lapsed(request, view.now)),
         _ => Arc::clone(request),
     };
+    let opens = if open {
+        opens(view, &request)
+    } else {
+        Vec::new()
+    };
     Asking {
         request,
         grant,
         answerable,
+        opens,
     }
+}
+
+/// What a request for a grant would open. Where its owner will come from is not known: what the policies
+/// make of an address is made of the looker's.
+fn opens(view: &View<'_>, request: &Request) -> Vec<String> {
+    let Ok(policies) = view.state.policies() else {
+        return Vec::new();
+    };
+    if request.statement.is_some() {
+        return Vec::new();
+    }
+    let whence = (view.caller.source, view.now);
+    opening(policies, &view.state.facts, request, whence).sentences(&request.login)
 }
 
 /// Nobody writes down that a request lapsed: time says so.

@@ -249,6 +249,7 @@ impl Broker {
 
     /// Closes what sessions of a server that is gone were waiting for.
     pub(super) async fn close_held(&self) {
+        let _turn = self.inner.turns.ordinary().await;
         for _try in 0..TRIES_MAX {
             let state = self.state();
             let now = self.inner.clock.now();

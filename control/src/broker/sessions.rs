@@ -1,15 +1,11 @@
 //! Sessions: what the data plane reports, what people may see, and ending one.
 
-use jiff::Timestamp;
 use policies::words::broker::Conflict;
 use policies::{Denial, Office, PrincipalName, Reason, SessionId, Terms};
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
-use crate::ledger::{
-    Cause, Counters, Event, Happening, Line, RecordingState, Session, SessionEnd, SessionFilter,
-    Timeline, chain,
-};
+use crate::ledger::{Event, Happening, Line, Session, SessionEnd, SessionFilter, chain};
 use crate::store::Store;
 
 /// How many lines of the ledger are handed out at once at most.
@@ -62,7 +58,8 @@ impl Broker {
         filter: &SessionFilter,
     ) -> Result<Vec<Session>, BrokerError> {
         let mut filter = filter.clone();
-        match self.sees_sessions(caller) {
+        let sees = self.sees_sessions(caller);
+        match sees {
             Sees::All => {}
             Sees::Nothing => return Ok(Vec::new()),
             Sees::Own => {
@@ -73,7 +70,18 @@ impl Broker {
             }
         }
         let found = self.inner.store.sessions(&filter).await;
-        found.map_err(|error| BrokerError::store(&error))
+        let mut found = found.map_err(|error| BrokerError::store(&error))?;
+        if let Sees::Own = sees {
+            found.retain(|session| self.is_own(caller, session));
+        }
+        Ok(found)
+    }
+
+    /// Whether this session is the caller's, and not of somebody who had their name before.
+    fn is_own(&self, caller: &Caller, session: &Session) -> bool {
+        let state = self.state();
+        let view = self.view(&state, caller);
+        view.is_own(&session.principal, session.opened_at)
     }
 
     /// One session.
@@ -90,7 +98,7 @@ impl Broker {
         let found = found.map_err(|error| BrokerError::store(&error))?;
         let seen = found.filter(|session| match self.sees_sessions(caller) {
             Sees::All => true,
-            Sees::Own => session.principal == caller.principal,
+            Sees::Own => self.is_own(caller, session),
             Sees::Nothing => false,
         });
         seen.ok_or_else(|| BrokerError::NotFound {
@@ -131,7 +139,7 @@ impl Broker {
             Ok(()) => self.inner.store.session(id).await,
             Err(denial) => {
                 let session = self.show_session(caller, id).await?;
-                return if session.principal == caller.principal {
+                return if self.is_own(caller, &session) {
                     Ok(session)
                 } else {
                     Err(denial.into())
@@ -217,11 +225,7 @@ impl Broker {
         seen: u64,
         limit: u32,
     ) -> Result<Vec<Line>, BrokerError> {
-        let state = self.state();
-        self.view(&state, caller).office(Office::ViewSessions)?;
-        let limit = limit.clamp(1, LINES_MAX);
-        let stored = self.inner.store.lines(seen, limit).await;
-        let stored = stored.map_err(|error| BrokerError::store(&error))?;
+        let stored = self.audit_lines(caller, seen, limit).await?;
         let line = |stored: &chain::Stored| {
             let event: Event =
                 serde_json::from_str(&stored.body).map_err(|error| BrokerError::store(&error))?;
@@ -234,55 +238,23 @@ impl Broker {
         stored.iter().map(line).collect()
     }
 
-    /// Walks the whole ledger and recomputes its chain.
+    /// Lines of the ledger after `seen` as they were written, oldest first: whoever gets them can
+    /// recompute the chain.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Denied`] for who may not see other people's sessions.
-    pub async fn verify_ledger(&self, caller: &Caller) -> Result<chain::Walk, BrokerError> {
+    pub async fn audit_lines(
+        &self,
+        caller: &Caller,
+        seen: u64,
+        limit: u32,
+    ) -> Result<Vec<chain::Stored>, BrokerError> {
         let state = self.state();
         self.view(&state, caller).office(Office::ViewSessions)?;
-        let (mut last, mut head) = (0, chain::GENESIS);
-        loop {
-            let lines = self.inner.store.lines(last, LINES_MAX).await;
-            let lines = lines.map_err(|error| BrokerError::store(&error))?;
-            match chain::verify(last, head, &lines) {
-                chain::Walk::Whole {
-                    last: to,
-                    head: digest,
-                } if to > last => {
-                    (last, head) = (to, digest);
-                }
-                walked @ (chain::Walk::Whole { .. } | chain::Walk::Broken { .. }) => {
-                    return Ok(walked);
-                }
-            }
-        }
-    }
-
-    /// Closes the sessions that were open when the server last stopped, as cut short, and returns
-    /// their names. For the start, before anyone is let in.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::Unavailable`] when the store does not answer.
-    pub async fn cut_short(&self, now: Timestamp) -> Result<Vec<SessionId>, BrokerError> {
-        let live = SessionFilter {
-            live: Some(true),
-            ..SessionFilter::default()
-        };
-        let mut cut = Vec::new();
-        loop {
-            let open = self.inner.store.sessions(&live).await;
-            let open = open.map_err(|error| BrokerError::store(&error))?;
-            if open.is_empty() {
-                return Ok(cut);
-            }
-            for session in open {
-                self.session_closed(session.id, cut_short(now)).await?;
-                cut.push(session.id);
-            }
-        }
+        let limit = limit.clamp(1, LINES_MAX);
+        let stored = self.inner.store.lines(seen, limit).await;
+        stored.map_err(|error| BrokerError::store(&error))
     }
 
     fn sees_sessions(&self, caller: &Caller) -> Sees {
@@ -302,14 +274,4 @@ enum Sees {
     All,
     Own,
     Nothing,
-}
-
-fn cut_short(at: Timestamp) -> SessionEnd {
-    SessionEnd {
-        at,
-        cause: Cause::CutShort,
-        timeline: Timeline::default(),
-        counters: Counters::default(),
-        recording: RecordingState::CutShort,
-    }
 }

@@ -74,6 +74,9 @@ fn sound(target: &Target) -> Result<(), BrokerError> {
         if marked || !kept || !endpoint.privileges.iter().all(declared) {
             return refused(TargetFault::Privileges);
         }
+        if !endpoint.elevations_are_sound(target) {
+            return refused(TargetFault::Elevations);
+        }
     }
     askable(target)
 }
@@ -120,6 +123,17 @@ impl Broker {
     /// When there is no such way.
     pub fn way(&self, jump: Option<&Jump>) -> Result<Vec<Hop>, Wayless> {
         self.state().facts.way(jump)
+    }
+
+    /// The same for whoever removes what a grant has for itself there: also through targets that are locked,
+    /// or were removed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such way.
+    pub fn way_to_clean(&self, jump: Option<&Jump>) -> Result<Vec<Hop>, Wayless> {
+        let state = self.state();
+        state.retired.way(&state.facts, jump)
     }
 
     /// The targets that the caller may see.

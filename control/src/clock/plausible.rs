@@ -90,6 +90,11 @@ impl Plausibility {
         Verdict::Plausible
     }
 
+    /// The newest time that was believed, before this start too.
+    pub fn newest(&self) -> Timestamp {
+        self.floor
+    }
+
     /// What the wall would show now if nobody had set it.
     pub fn believed(&self, uptime: Duration) -> Timestamp {
         self.origin.saturating_add(uptime).unwrap_or(self.floor)

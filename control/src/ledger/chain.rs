@@ -39,6 +39,24 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// Bytes from exactly as many pairs of hexadecimal digits.
+pub fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok())
+        })
+        .collect();
+    let digits = digits.filter(|digits| digits.len() == LENGTH.saturating_mul(2))?;
+    let mut bytes = [0; LENGTH];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | digit);
+    }
+    Some(bytes)
+}
+
 pub(crate) fn bytes(from: &[u8]) -> Digest {
     let mut digest = GENESIS;
     for (to, byte) in digest.iter_mut().zip(from) {

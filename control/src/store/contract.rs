@@ -34,6 +34,7 @@ fn event(second: i64) -> Event {
         at: at(second),
         happening: Happening::Started {
             version: second.to_string(),
+            newest_at: None,
         },
     }
 }

@@ -135,6 +135,19 @@ impl Store for MemoryStore {
             .collect())
     }
 
+    async fn bodies(
+        &self,
+        seen: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, String)>, StoreError> {
+        let entries = self.read(seen, limit).await?;
+        let text = |entry: &Entry| {
+            let body = serde_json::to_string(&entry.draft).map_err(garbled("a change"))?;
+            Ok((entry.revision, body))
+        };
+        entries.iter().map(text).collect()
+    }
+
     async fn wait(&self) {
         self.shared.grown.notified().await;
     }

@@ -5,6 +5,7 @@
 //! connections that cannot write. `synchronous=FULL`: in WAL mode with NORMAL the last commits, a
 //! revocation among them, could vanish with the power.
 
+mod bodies;
 mod script;
 mod writer;
 
@@ -306,6 +307,14 @@ impl Store for SqliteStore {
             })
         };
         rows.iter().map(entry).collect()
+    }
+
+    async fn bodies(
+        &self,
+        seen: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, String)>, StoreError> {
+        self.texts(seen, limit).await
     }
 
     async fn wait(&self) {

@@ -9,12 +9,17 @@
     reason = "tests of one story each; what fails here fails the test"
 )]
 
+mod dead_server;
+mod evidence;
 mod lease;
 mod model;
 mod onetime;
 mod people;
+mod quota;
 mod race;
+mod reuse;
 mod roles;
+mod stranded;
 mod watch;
 mod workflow;
 mod world;

@@ -1,6 +1,6 @@
 //! Who may change who and what is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use control::BrokerError;
 use control::bootstrap::bootstrap;
@@ -343,7 +343,10 @@ async fn the_log_tells_a_second_start_everything() {
         .unwrap();
     second.admit(&ask("alice", "web1")).await.unwrap();
     assert_eq!(
-        second.cut_short(world.clock.now()).await.unwrap(),
+        second
+            .cut_short(world.clock.now(), &BTreeMap::new())
+            .await
+            .unwrap(),
         [admission.session]
     );
     let shown = second

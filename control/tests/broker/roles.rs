@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use control::change::{Change, Revision};
-use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault, TroubleKind};
+use control::roles::{
+    Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault, TroubleKind,
+};
 use control::store::{Backend, MemoryStore, Store as _};
 use control::{Admission, Broker, Settings};
 use policies::{
@@ -52,7 +54,11 @@ impl Hand for Database {
         })
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a> {
+    fn look<'a>(&'a self, _plan: &'a RolePlan) -> Looking<'a> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn remove<'a>(&'a self, place: &'a RolePlace, _parting: Parting) -> Removing<'a> {
         Box::pin(async {
             self.does("remove", place.grant).await?;
             Ok(Removed::default())

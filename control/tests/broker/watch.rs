@@ -249,3 +249,44 @@ when { context.session.hourLocal >= 10 };
         Some(SeverReason::PolicyChanged { .. })
     ));
 }
+
+/// Whether a server that starts now lets amy in; it is gone afterwards.
+async fn lets_amy_in(world: &World) -> bool {
+    another_lets_amy_in(world, false).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_under_an_earlier_wall_brings_no_grant_back() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    let hour = SignedDuration::from_hours(1);
+    world.granted("amy", "web1", 10).await;
+    assert!(lets_amy_in(&world).await);
+    // A server runs an hour later, and changes nothing.
+    world.clock.step(hour);
+    assert!(!lets_amy_in(&world).await, "the grant is over");
+    // One minute after the grant was made, as a battery tells it that is empty, and again.
+    world.clock.step(SignedDuration::from_mins(1) - hour);
+    assert!(!lets_amy_in(&world).await);
+    assert!(
+        !lets_amy_in(&world).await,
+        "the first wrong start lowers nothing"
+    );
+    assert!(
+        another_lets_amy_in(&world, true).await,
+        "unless an operator says so"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_ended_while_the_server_ran_stays_over_at_an_earlier_wall() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.granted("amy", "web1", 10).await;
+    world.pass(seconds(12 * 60)).await;
+    world.clock.step(SignedDuration::from_mins(-11));
+    assert!(!lets_amy_in(&world).await);
+    // A wall that catches up does not help either: the uptime was fixed by what was known.
+    world.clock.step(SignedDuration::from_mins(11));
+    assert!(!lets_amy_in(&world).await);
+}

@@ -43,6 +43,10 @@ pub enum Conflict {
     OnlyKey,
     /// They have as many statements waiting for a second person as one principal may.
     HoldsMany,
+    /// They have asked for as many grants as one principal may.
+    AsksMany,
+    /// They have made as many one-time secrets as one principal may.
+    MakesMany,
     /// A one-time secret cannot be made or used.
     Secret(SecretSaying),
     /// Others changed the log at the same moment, again and again.
@@ -75,6 +79,17 @@ impl Shown for Conflict {
                 "TG535",
                 "others were changing the same things at the same moment".to_owned(),
                 Some("type it again".to_owned()),
+            ),
+            Self::AsksMany => (
+                "TG571",
+                "you have asked for too many grants: in an hour, in a week, or without an answer"
+                    .to_owned(),
+                Some("tidegate requests ls --mine".to_owned()),
+            ),
+            Self::MakesMany => (
+                "TG572",
+                "you have made too many passwords within an hour".to_owned(),
+                Some("use one for several connections:  tidegate pg url NAME --uses 10".to_owned()),
             ),
             Self::HoldsMany => (
                 "TG539",

@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod doctor;
+pub mod ledger;
 mod next;
 mod onetime;
 mod roles;
@@ -546,6 +547,7 @@ mod tests {
             from: "192.0.2.1/32",
             target_ca: "-----BEGIN CERTIFICATE-----",
             admin: None,
+            accounts: &[],
         };
         let administered = PostgresPlaces {
             admin: Some("tidegate_admin"),

@@ -22,6 +22,15 @@ pub fn broken(what: &str, found: &str) -> Trouble {
     )
 }
 
+/// The recording was sealed, and is not the one whose root the ledger has.
+pub fn replaced(what: &str, root: &str, sealed: &str) -> Trouble {
+    Trouble::new(
+        format!("`{what}` is sealed, but is not the recording that the ledger has"),
+        format!("its root is {sealed}; the ledger has {root}"),
+        "keep the file as it is, and ask who could write to the directory of recordings",
+    )
+}
+
 /// The file cannot be read as a recording.
 pub fn unreadable(what: &str, found: &str) -> Trouble {
     Trouble::new(

@@ -51,6 +51,20 @@ pub enum Unstartable {
         /// What the operator needs to know.
         detail: String,
     },
+    /// The policies in the store cannot be read by this version.
+    Policies {
+        /// What is wrong with them.
+        detail: String,
+        /// The directory of the server's state.
+        state_dir: String,
+    },
+    /// The log of changes is not what the ledger says.
+    Altered {
+        /// What differs.
+        detail: String,
+        /// The directory of the server's state.
+        state_dir: String,
+    },
     /// Something else.
     Other {
         /// What the operator needs to know.
@@ -108,6 +122,20 @@ impl Shown for Unstartable {
                     "restore `{path}` from your backup, and do not run init, whose new keys no target trusts"
                 ))
             }
+            Self::Policies { detail, state_dir } => Words::new(
+                "TG711",
+                format!("this version cannot read the policies that are in force: {detail}"),
+            )
+            .hint(format!(
+                "tidegate policy apply DIR --zone UTC --server-state-dir {state_dir}"
+            )),
+            Self::Altered { detail, state_dir } => Words::new(
+                "TG712",
+                format!("the log of changes was altered beside the ledger: {detail}"),
+            )
+            .hint(format!(
+                "keep a copy of {state_dir}, restore it from your backup, and see                  `tidegate audit verify --server-state-dir {state_dir}`"
+            )),
             Self::Other { detail } => {
                 Words::new("TG708", detail.clone()).hint("tidegate check-config")
             }

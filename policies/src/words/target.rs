@@ -16,6 +16,9 @@ pub enum TargetFault {
     StandingRoles,
     /// Privileges are declared for what is not asked for, without roles of grants, or too many.
     Privileges,
+    /// Somebody is to be elevated to what is not asked for, without an admin role, or as a role that is no
+    /// person's own.
+    Elevations,
     /// Several hosts stand behind another target.
     SeveralBehind,
 }
@@ -35,6 +38,7 @@ impl Shown for TargetFault {
                 "privileges are declared for no role that can be asked for, without an admin role, or there are too many",
             )
             .hint("tidegate target add pg NAME --admin-role ADMIN --role app_ro --privilege 'app_ro: SELECT ON public.orders' …"),
+            Self::Elevations => super::elevation::unsound(),
             Self::StandingRoles => Words::new(
                 "TG550",
                 "roles of grants are made and entered with certificates, and this target is entered with a password",
@@ -191,6 +195,7 @@ mod tests {
             TargetFault::Key.words().to_string(),
             TargetFault::StandingRoles.words().to_string(),
             TargetFault::Privileges.words().to_string(),
+            TargetFault::Elevations.words().to_string(),
             TargetFault::SeveralBehind.words().to_string(),
             password_lines("orders", &["app".to_owned()], "192.0.2.1/32"),
             host_chosen(&at("db1:5432"), SessionAttrs::ReadWrite),

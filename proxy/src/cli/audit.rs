@@ -7,6 +7,7 @@ use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::printer::{Format, Row, harmless};
+use crate::cli::proof::{self, ProofArgs};
 use crate::cli::{state, tls, when};
 
 /// Look at the audit log
@@ -21,6 +22,7 @@ pub(crate) enum AuditVerb {
         #[arg(long, default_value_t = 1000)]
         limit: u32,
     },
+    Verify(ProofArgs),
 }
 
 /// Look at the certificate authorities
@@ -52,7 +54,10 @@ impl Row for AuditView {
 
 /// `audit …`.
 pub(crate) async fn audit(context: &Context, verb: AuditVerb) -> Outcome {
-    let AuditVerb::Ls { after, limit } = verb;
+    let (after, limit) = match verb {
+        AuditVerb::Ls { after, limit } => (after, limit),
+        AuditVerb::Verify(args) => return proof::verify(context, &args).await,
+    };
     let doing = "read the audit log";
     let path = format!("/v1/audit?after={after}&limit={limit}");
     let list: List<AuditView> = context.client(doing)?.get(doing, &path).await?;

@@ -88,18 +88,20 @@ impl Client {
         self.send(doing, Method::POST, path, body).await
     }
 
-    /// Reads a file piece by piece.
+    /// Reads a file piece by piece, and gives what one header of the answer says.
     pub(crate) async fn download(
         &self,
         doing: &str,
-        path: &str,
+        (path, header): (&str, &str),
         mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         let mut answer = self.answered(doing, self.http.get(self.at(path))).await?;
+        let told = answer.headers().get(header);
+        let told = told.and_then(|told| told.to_str().ok()).map(str::to_owned);
         while let Some(piece) = answer.chunk().await.map_err(|error| self.failed(&error))? {
             each(&piece)?;
         }
-        Ok(())
+        Ok(told)
     }
 
     fn at(&self, path: &str) -> String {

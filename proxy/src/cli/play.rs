@@ -19,7 +19,7 @@ use crate::cli::client::chain;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::printer::Format;
-use crate::cli::recordings::{fetched, read};
+use crate::cli::recordings::{Fetched, fetched, read};
 
 /// Play a recorded session
 ///
@@ -46,7 +46,7 @@ pub(crate) struct PlayArgs {
 
 /// `play …`.
 pub(crate) async fn play(context: &Context, args: PlayArgs) -> Outcome {
-    let (file, _session) = fetched(context, &args.which).await?;
+    let Fetched { file, .. } = fetched(context, &args.which).await?;
     let copy = file.try_clone().map_err(|error| odd(&args.which, &error))?;
     let protocol = read(&args.which, copy)?.heading().protocol;
     let watched = stdin().is_terminal() && stdout().is_terminal();

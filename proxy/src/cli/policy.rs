@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use control::api::wire::{PolicyApplied, PolicyView};
 use control::change::{PolicyText, PolicyTexts};
-use policies::words::cli;
+use control::offline;
+use policies::words::{Shown as _, cli};
 use policies::{Document, PolicySet};
 use reqwest::Method;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::prompt::Assent;
+use crate::cli::proof;
 
 /// Manage policies
 #[derive(Debug, Subcommand)]
@@ -34,6 +36,10 @@ pub(crate) enum PolicyVerb {
         /// Only say which sessions would end
         #[arg(long)]
         dry_run: bool,
+        /// Write them into the store of a server that does not run, in this directory: for one that
+        /// cannot start with those that it has
+        #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+        server_state_dir: Option<PathBuf>,
         #[command(flatten)]
         assent: Assent,
     },
@@ -56,9 +62,13 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             dir,
             zone,
             dry_run,
+            server_state_dir,
             assent,
         } => {
             let texts = checked(&dir, zone)?;
+            if let Some(state_dir) = server_state_dir {
+                return apply_offline(context, &state_dir, texts).await;
+            }
             let doing = "apply the policies";
             let client = context.client(doing)?;
             if !dry_run {
@@ -97,6 +107,21 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
     }
 }
 
+/// Puts policies in force where no server runs. Whoever can write there needs nobody's leave.
+async fn apply_offline(context: &Context, state_dir: &Path, texts: PolicyTexts) -> Outcome {
+    let store = proof::opened(state_dir).await?;
+    let applied = offline::apply_policies(&store, texts, &context.clock).await;
+    let digest = applied.map_err(|refused| {
+        let words = refused.words();
+        let what = "the policies were not put in force";
+        Failure::new(Exit::Error, cli::serving::trouble(what, &words, None))
+    })?;
+    let result =
+        serde_json::json!({"schema": "tidegate.policy-applied-offline/1", "digest": digest});
+    let said = cli::ledger::applied_offline(&digest);
+    context.printer.done(&result, &digest, &said)
+}
+
 /// Reads a directory and checks it as the server will.
 fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     let texts = read(dir, zone)?;
@@ -106,8 +131,9 @@ fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     };
     let documents: Vec<Document> = texts.documents.iter().map(document).collect();
     let quorums = texts.quorums.as_ref().map(document);
-    let zone = jiff::tz::TimeZone::get(&texts.zone).map_err(|odd| {
-        let trouble = cli::not_understood(&texts.zone, &odd.to_string(), "--zone Europe/Berlin");
+    let zone = control::zone(&texts.zone).ok_or_else(|| {
+        let odd = "there is no time zone of that name";
+        let trouble = cli::not_understood(&texts.zone, odd, "--zone Europe/Berlin");
         Failure::new(Exit::Usage, trouble)
     })?;
     match PolicySet::load(&documents, quorums.as_ref(), zone) {

@@ -8,8 +8,10 @@ use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use control::api::wire::{List, RecordingView, SessionView};
+use control::api::wire::{List, ROOT_HEADER, RecordingView, SessionView};
+use control::ledger::chain::hex;
 use policies::SessionId;
+use policies::words::cli::Trouble;
 use policies::words::{cli, recordings as words};
 use recorder::{ExportError, Form, Reader, Verified};
 use serde_json::json;
@@ -134,27 +136,42 @@ fn is_file_name(which: &str) -> bool {
             .is_some_and(|end| end == EXTENSION)
 }
 
+/// A recording, and what it has to be.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    /// It.
+    pub(crate) file: File,
+    /// Of which session, where one was named.
+    session: Option<SessionId>,
+    /// The root of its chain as the ledger has it.
+    root: Option<String>,
+}
+
 /// The recording that was named: the file of that name, or the one of that session, fetched into a
-/// file that has no name and is gone with the process. With it the session that it has to be of,
-/// where one was named.
-pub(crate) async fn fetched(
-    context: &Context,
-    which: &str,
-) -> Result<(File, Option<SessionId>), Failure> {
+/// file that has no name and is gone with the process.
+pub(crate) async fn fetched(context: &Context, which: &str) -> Result<Fetched, Failure> {
     let doing = format!("read the recording {which}");
     let refused =
         |error: io::Error| Failure::new(Exit::Error, cli::file("read", which, &error.to_string()));
     if is_file_name(which) {
-        return Ok((File::open(which).map_err(refused)?, None));
+        return Ok(Fetched {
+            file: File::open(which).map_err(refused)?,
+            session: None,
+            root: None,
+        });
     }
     let client = context.client(&doing)?;
     let session = session(&client, &doing, which).await?;
     let mut file = tempfile::tempfile().map_err(refused)?;
     let path = format!("/v1/recordings/{session}/file");
     let keep = |piece: &[u8]| file.write_all(piece).map_err(refused);
-    client.download(&doing, &path, keep).await?;
+    let root = client.download(&doing, (&path, ROOT_HEADER), keep).await?;
     file.rewind().map_err(refused)?;
-    Ok((file, Some(session)))
+    Ok(Fetched {
+        file,
+        session: Some(session),
+        root,
+    })
 }
 
 /// The session that was named: an id is itself; whose beginning it is, or which is `last`, the
@@ -182,24 +199,16 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
         .ok_or_else(|| Failure::new(Exit::Usage, words::not_a_seal_key(&text)))?;
     let mut broken = None;
     for which in &args.which {
-        let (file, session) = fetched(context, which).await?;
-        match recorder::verify_from(BufReader::new(file), session, &key) {
-            Ok(verified) => tell(context, &verified)?,
-            Err(found) => {
-                let trouble = words::broken(which, &chain(&found));
-                let fault = json!({
-                    "schema": "tidegate.verdict/1", "recording": which, "holds": false,
-                    "frame": found.frame, "after": found.after.as_secs_f64(),
-                    "offset": found.offset, "fault": chain(&found),
-                });
-                if matches!(context.printer.format, Format::Json | Format::Jsonl) {
-                    context.printer.record(&fault)?;
-                }
-                // The last one is told by whoever ends the program.
-                if let Some(before) = broken.replace(trouble) {
-                    context.printer.trouble(Exit::Unproven, &before);
-                }
-            }
+        let fetched = fetched(context, which).await?;
+        let Some((trouble, fault)) = judged(context, which, fetched, &key)? else {
+            continue;
+        };
+        if matches!(context.printer.format, Format::Json | Format::Jsonl) {
+            context.printer.record(&fault)?;
+        }
+        // The last one is told by whoever ends the program.
+        if let Some(before) = broken.replace(trouble) {
+            context.printer.trouble(Exit::Unproven, &before);
         }
     }
     match broken {
@@ -208,14 +217,50 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
     }
 }
 
-fn tell(context: &Context, verified: &Verified) -> Outcome {
+/// Says that a recording holds, or gives what is wrong with it: for people and for programs.
+fn judged(
+    context: &Context,
+    which: &str,
+    Fetched {
+        file,
+        session,
+        root,
+    }: Fetched,
+    key: &[u8; 32],
+) -> Result<Option<(Trouble, serde_json::Value)>, Failure> {
+    let verified = match recorder::verify_from(BufReader::new(file), session, key) {
+        Ok(verified) => verified,
+        Err(found) => {
+            let fault = json!({
+                "schema": "tidegate.verdict/1", "recording": which, "holds": false,
+                "frame": found.frame, "after": found.after.as_secs_f64(),
+                "offset": found.offset, "fault": chain(&found),
+            });
+            return Ok(Some((words::broken(which, &chain(&found)), fault)));
+        }
+    };
+    let sealed = hex(&verified.checkpoint.root);
+    match root {
+        Some(root) if root != sealed => {
+            let trouble = words::replaced(which, &root, &sealed);
+            let fault = json!({
+                "schema": "tidegate.verdict/1", "recording": which, "holds": false,
+                "fault": trouble.why, "root": sealed, "root_in_ledger": root,
+            });
+            Ok(Some((trouble, fault)))
+        }
+        root => tell(context, &verified, root.is_some()).map(|()| None),
+    }
+}
+
+fn tell(context: &Context, verified: &Verified, is_in_ledger: bool) -> Outcome {
     let checkpoint = &verified.checkpoint;
     let session = checkpoint.session.to_string();
     let verdict = json!({
         "schema": "tidegate.verdict/1", "recording": session, "holds": true,
         "frames": checkpoint.frames, "bytes": checkpoint.bytes, "end": verified.end,
         "timeline": verified.timeline, "sealed_at": checkpoint.sealed_at,
-        "heading": verified.heading,
+        "heading": verified.heading, "root": hex(&checkpoint.root), "is_in_ledger": is_in_ledger,
     });
     let said = words::verified(
         &session,
@@ -228,7 +273,7 @@ fn tell(context: &Context, verified: &Verified) -> Outcome {
 }
 
 async fn export(context: &Context, args: &ExportArgs) -> Outcome {
-    let (mut file, _session) = fetched(context, &args.which).await?;
+    let Fetched { mut file, .. } = fetched(context, &args.which).await?;
     let mut out = match &args.to {
         Some(path) => Out::File(create(path)?),
         None => Out::Printer(context.printer),

@@ -102,7 +102,7 @@ impl Row for RequestView {
     const COLUMNS: (&'static [&'static str], usize) = (
         &[
             "ID", "WHO", "TARGET", "AS", "FOR", "STATE", "REASON", "FILED", "APPROVED", "GRANT",
-            "UNTIL", "NOTE",
+            "UNTIL", "NOTE", "OPENS",
         ],
         7,
     );
@@ -134,6 +134,7 @@ impl Row for RequestView {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            self.opens.join("; "),
         ]
     }
 }

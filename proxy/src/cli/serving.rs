@@ -20,7 +20,7 @@ pub(crate) enum ServingVerb {
     Init(init::Args),
     /// Run the server
     Serve(server::Args),
-    /// Look for mistakes in tidegate.toml
+    /// Look for mistakes in tidegate.toml, and whether the policies in the store can be read
     CheckConfig {
         /// Where `tidegate.toml` is
         #[arg(
@@ -61,7 +61,7 @@ pub(crate) async fn run(printer: Printer, verb: ServingVerb) -> ExitCode {
         ServingVerb::Serve(args) => server::serve(&args, env::vars())
             .await
             .map_err(|failure| told(words::NOT_SERVED, &failure, &args.config_dir)),
-        ServingVerb::CheckConfig { config_dir } => checked(printer, &config_dir),
+        ServingVerb::CheckConfig { config_dir } => checked(printer, &config_dir).await,
         ServingVerb::Demo(args) => return shown(args).await,
     };
     match outcome {
@@ -91,10 +91,11 @@ async fn made(printer: Printer, args: &init::Args) -> Outcome {
     printer.done(&result, fingerprint, &made.to_string())
 }
 
-fn checked(printer: Printer, config_dir: &Path) -> Outcome {
-    server::check_config(config_dir, env::vars())
-        .and_then(|config| server::check_passphrase(&config))
-        .map_err(|failure| told(words::NOT_CHECKED, &failure, config_dir))?;
+async fn checked(printer: Printer, config_dir: &Path) -> Outcome {
+    let refused = |failure| told(words::NOT_CHECKED, &failure, config_dir);
+    let config = server::check_config(config_dir, env::vars()).map_err(refused)?;
+    server::check_passphrase(&config).map_err(refused)?;
+    server::check_policies(&config).await.map_err(refused)?;
     let shown = config_dir.join(crate::config::FILE).display().to_string();
     printer.done(
         &serde_json::json!({ "schema": "tidegate.check-config/1", "good": true }),

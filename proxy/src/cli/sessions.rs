@@ -124,7 +124,8 @@ fn recording(state: &control::ledger::RecordingState) -> String {
     match state {
         Sealed { root } => format!("sealed {root}"),
         Failed => "failed".to_owned(),
-        CutShort => "sealed, cut short".to_owned(),
+        CutShort { root: Some(root) } => format!("sealed {root}, cut short"),
+        CutShort { root: None } => "sealed, cut short".to_owned(),
         Absent => "none".to_owned(),
     }
 }

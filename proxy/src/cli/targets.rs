@@ -1,11 +1,14 @@
 //! `ls` and `target`: what one can connect to, and for admins what there is.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::words::target as words;
 use policies::{
-    Endpoint, HostKeyPin, HostPort, Label, Login, MARKER, Protocol, ServerPin, TargetName,
+    Endpoint, HostKeyPin, HostPort, Label, Login, MARKER, PostgresEndpoint, Protocol, ServerPin,
+    TargetName,
 };
 use reqwest::Method;
 
@@ -338,6 +341,12 @@ fn for_people(context: &Context) -> bool {
     matches!(context.printer.format, Format::Table | Format::Wide)
 }
 
+/// The existing roles that sessions come as, each once.
+fn elevated(endpoint: &PostgresEndpoint) -> Vec<String> {
+    let each: BTreeSet<&Login> = endpoint.elevated().collect();
+    each.into_iter().map(ToString::to_string).collect()
+}
+
 /// What has to stand on the target itself, for those who manage targets and read tables.
 fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
     let (Some(endpoint), Some(logins), true) =
@@ -377,6 +386,7 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
             from: FROM,
             target_ca: &trust.x509_target_ca,
             admin: postgres.admin.as_ref().map(Login::as_str),
+            accounts: &elevated(postgres),
         }),
     };
     let lines = harmless::text(&lines);

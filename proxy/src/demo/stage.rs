@@ -46,6 +46,8 @@ pub struct StageOptions<'a> {
     pub rules: &'a str,
     /// Lines of `postgresql.conf` beyond ours.
     pub postgres: &'a str,
+    /// Where the programs of PostgreSQL are, if not the system's.
+    pub postgres_bin: Option<&'a Path>,
     /// Settings of the server by their variables, for example `TIDEGATE__LIMITS__BLIND_LIMIT`.
     pub settings: &'a [(&'a str, &'a str)],
 }
@@ -369,7 +371,10 @@ fn targets(
     };
     let (sshd, postgres) = thread::scope(|scope| {
         let beside = scope.spawn(|| Sshd::start(&sshd));
-        let postgres = PostgresServer::start(&postgres);
+        let postgres = match options.postgres_bin {
+            Some(bin) => PostgresServer::start_from(bin, &postgres),
+            None => PostgresServer::start(&postgres),
+        };
         (beside.join(), postgres)
     });
     let sshd = sshd.map_err(|_panic| DemoError::Broken("starting sshd panicked".into()))?;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use ca::PassKey;
+use policies::words::elevation::Unfit;
 use policies::{Login, PostgresEndpoint, PostgresHost};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
@@ -80,6 +81,9 @@ pub(crate) enum AdminError {
         /// How many.
         left: usize,
     },
+    /// An existing role is not elevated.
+    #[error("{}", .0.sentence())]
+    Unfit(Unfit),
     /// It is still there though the server says it was dropped.
     #[error("the role is still there")]
     StillThere,

@@ -121,6 +121,10 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
         }
     };
     let is_there = is_same(&mut admin, stopper).await?;
+    if let Some(account) = pass.terms.elevated() {
+        // Its rights are not the overseer's own; without them its processes would seem not to be there.
+        admin.run(role::become_role(account)).await?;
+    }
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {

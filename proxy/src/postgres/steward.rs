@@ -7,34 +7,65 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ca::PassKey;
-use control::roles::{Made, Removed};
+use control::roles::{Made, Parting, Removed};
 use policies::{FENCED, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
-use super::{privileges, remains, role};
+use super::elevation::Lasted;
+use super::role::Deadline;
+use super::{elevation, privileges, remains, role};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the server may take to make a role, by its own clock: less than anybody waits for it.
+const MAKING_LIMIT: Duration = Duration::from_secs(8);
 
 /// How often is looked: ten seconds long.
-const LOOKS: u32 = 500;
+pub(super) const LOOKS: u32 = 500;
 
-/// Makes a role. There is none of its name.
+/// Goes in to work on a role, and ends what an earlier one of us still does about it: a server goes on with
+/// what it was told though whoever told it is gone, and would make the role after it was removed.
+pub(super) async fn enter(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<Admin, AdminError> {
+    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    admin.run(role::sign(&place.role())).await?;
+    let mut left = 0;
+    for _look in 0..LOOKS {
+        let alive = admin.run(role::END_UNHEARD).await?;
+        if alive.is_empty() {
+            return Ok(admin);
+        }
+        left = alive.len();
+        time::sleep(PAUSE).await;
+    }
+    Err(AdminError::Alive { left })
+}
+
+/// Makes a role; there is none of its name. An existing one is elevated.
 pub(crate) async fn make(
     (plan, endpoint): (&RolePlan, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<Made, AdminError> {
     let place = &plan.place;
-    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    if place.account.is_some() {
+        return elevation::make((plan, endpoint), key).await;
+    }
+    let mut admin = enter((place, endpoint), key).await?;
     let declared = endpoint.privileges.get(&place.group).map(Vec::as_slice);
     let (able, path) = match declared {
         Some(declared) => (privileges::able(declared), privileges::path(declared)),
         None => surveyed(&mut admin, place).await?,
     };
     let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
-    let sql = role::make(plan, declared, (&path, only_reads), admin.version());
+    let by = admin.run(Deadline::ask(MAKING_LIMIT)).await?;
+    let by = by.first().and_then(|row| Deadline::read(&text(row, 0)));
+    let by = by.ok_or(AdminError::Nonsense)?;
+    let sql = role::make(plan, declared, (&path, only_reads), (admin.version(), by));
     admin.run(sql).await?;
     admin.leave().await;
     Ok(Made { able })
@@ -57,13 +88,17 @@ async fn surveyed(
     Ok((able, path))
 }
 
-/// Ends whatever a role does and removes it.
+/// Ends whatever a role does and removes it. An existing one stays, and is elevated no more.
 pub(crate) async fn remove(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    parting: (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
+    if place.account.is_some() {
+        return elevation::remove((place, endpoint), parting, key).await;
+    }
     let name = place.role();
-    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    let mut admin = enter((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(oid) = number(&mut admin, place).await? else {
         admin.leave().await;
@@ -74,7 +109,8 @@ pub(crate) async fn remove(
     removed.backends = removed
         .backends
         .saturating_add(end_elsewhere((place, endpoint), key).await?);
-    let prepared = roll_back_all(&mut admin, (place, endpoint), key).await?;
+    let sql = role::prepared(&name);
+    let prepared = roll_back_all(&mut admin, &sql, (place, endpoint), key).await?;
     removed.prepared = removed.prepared.saturating_add(prepared);
     let traces = admin.run(role::traces(oid)).await?;
     for database in traces.iter().map(|row| text(row, 0)) {
@@ -116,7 +152,8 @@ async fn shut(
         admin.run(role::end_plainly(&name)).await?;
     }
     time::sleep(PAUSE).await;
-    let prepared = roll_back_all(admin, (place, endpoint), key).await?;
+    let sql = role::prepared(&name);
+    let prepared = roll_back_all(admin, &sql, (place, endpoint), key).await?;
     admin.run(role::shut(&name)).await?;
     Ok(prepared)
 }
@@ -209,15 +246,17 @@ async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminE
     Err(AdminError::Alive { left })
 }
 
-/// Rolls back what the role has prepared, each in its database, and returns how many there were.
-async fn roll_back_all(
+/// Rolls back what the role has prepared and `sql` finds, each in its database, and returns how many there
+/// were.
+pub(super) async fn roll_back_all(
     admin: &mut Admin,
+    sql: &str,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let name = place.role();
     let mut prepared: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
-    for row in admin.run(role::prepared(&name)).await? {
+    for row in admin.run(sql).await? {
         let gid = row.first().cloned().flatten().unwrap_or_default();
         prepared.entry(text(&row, 1)).or_default().push(gid);
     }

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use control::StartError;
 use policies::Diagnosis;
 use policies::words::broker::Invalid;
 use policies::words::server::Unstartable;
@@ -75,9 +76,22 @@ pub enum Failure {
     /// The first entry of the log cannot be written.
     #[error("write the first administrator and the policies")]
     Bootstrap(#[source] control::BrokerError),
-    /// The log cannot be read back.
-    #[error("start the broker")]
-    Start(#[source] control::StartError),
+    /// The broker does not start with what is in the store.
+    #[error("use what is in `{}`", state_dir.display())]
+    Stored {
+        /// The directory of the server's state.
+        state_dir: PathBuf,
+        /// What is wrong.
+        source: StartError,
+    },
+    /// The policies in the store cannot be used.
+    #[error("check the policies in `{}`", state_dir.display())]
+    Policies {
+        /// The directory of the server's state.
+        state_dir: PathBuf,
+        /// What is wrong.
+        source: control::BrokerError,
+    },
     /// The recordings' directory cannot be used.
     #[error("open the recordings")]
     Recorder(#[source] recorder::DirError),
@@ -157,6 +171,11 @@ impl Failure {
                 }
             }
             Self::Store(_) => Unstartable::Store { detail },
+            Self::Stored { state_dir, source } => stored(state_dir, source, detail),
+            Self::Policies { state_dir, source } => Unstartable::Policies {
+                detail: source.words().what,
+                state_dir: state_dir.display().to_string(),
+            },
             Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },
             Self::Read { .. }
             | Self::Write { .. }
@@ -165,7 +184,6 @@ impl Failure {
             | Self::CreateAuthority(_)
             | Self::Identity(_)
             | Self::Bootstrap(_)
-            | Self::Start(_)
             | Self::Recorder(_)
             | Self::Recover(_)
             | Self::Tls(_)
@@ -184,5 +202,20 @@ impl Failure {
             return mistakes;
         }
         &[]
+    }
+}
+
+fn stored(state_dir: &Path, source: &StartError, detail: String) -> Unstartable {
+    let state_dir = state_dir.display().to_string();
+    match source {
+        StartError::Policies(invalid) => Unstartable::Policies {
+            detail: invalid.words().what,
+            state_dir,
+        },
+        StartError::Altered(fault) => Unstartable::Altered {
+            detail: fault.to_string(),
+            state_dir,
+        },
+        StartError::Log(_) | StartError::Ledger(_) => Unstartable::Other { detail },
     }
 }

@@ -4,15 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use ca::{Authority, PassKey, RolesOrder};
-use control::roles::{Hand, Made, Making, Removed, Removing, RoleFault};
+use control::roles::{Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault};
 use control::{Broker, entropy};
 use policies::{Endpoint, RolePlace, RolePlan};
 use tokio::time;
 
 use super::accounts::Clerk;
-use crate::postgres::steward;
+use crate::postgres::{elevation, steward};
 use crate::session::chain;
-use crate::session::road::{self, Road};
+use crate::session::road::{self, Errand, Road};
 
 /// How long it may take to make a role: a session waits for it.
 const MAKE_LIMIT: Duration = Duration::from_secs(15);
@@ -50,9 +50,10 @@ impl Steward {
     }
 
     /// The way to where a role is, through what stands in front of it.
-    fn road(&self, place: &RolePlace) -> Result<Box<dyn Road>, RoleFault> {
+    fn road(&self, place: &RolePlace, errand: Errand) -> Result<Box<dyn Road>, RoleFault> {
         let house = (&self.broker, &self.authority, self.clerk.egress.as_slice());
-        road::upkeep(house, &place.target, place.endpoint.jump()).map_err(|refused| fault(&refused))
+        let jump = (place.endpoint.jump(), errand);
+        road::upkeep(house, &place.target, jump).map_err(|refused| fault(&refused))
     }
 
     async fn made(&self, plan: &RolePlan) -> Result<Made, RoleFault> {
@@ -63,14 +64,29 @@ impl Steward {
                 return made.map_err(|_elapsed| slow())?;
             }
         };
-        let (key, road) = (self.key(&plan.place).await?, self.road(&plan.place)?);
+        let road = self.road(&plan.place, Errand::Serve)?;
+        let key = self.key(&plan.place).await?;
         let making = steward::make((plan, endpoint), (&key, &*road));
         let made = time::timeout(MAKE_LIMIT, making).await;
         made.map_err(|_elapsed| slow())?
             .map_err(|refused| fault(&refused))
     }
 
-    async fn removed(&self, place: &RolePlace) -> Result<Removed, RoleFault> {
+    async fn looked_at(&self, plan: &RolePlan) -> Result<(), RoleFault> {
+        let (Endpoint::Postgres(endpoint), Some(_existing)) =
+            (&plan.place.endpoint, &plan.place.account)
+        else {
+            return Ok(());
+        };
+        let road = self.road(&plan.place, Errand::Serve)?;
+        let key = self.key(&plan.place).await?;
+        let looking = elevation::look((plan, endpoint), (&key, &*road));
+        let seen = time::timeout(MAKE_LIMIT, looking).await;
+        seen.map_err(|_elapsed| slow())?
+            .map_err(|refused| fault(&refused))
+    }
+
+    async fn removed(&self, place: &RolePlace, parting: Parting) -> Result<Removed, RoleFault> {
         let endpoint = match &place.endpoint {
             Endpoint::Postgres(endpoint) => endpoint,
             Endpoint::Ssh(endpoint) => {
@@ -78,8 +94,10 @@ impl Steward {
                 return removed.map_err(|_elapsed| slow())?;
             }
         };
-        let (key, road) = (self.key(place).await?, self.road(place)?);
-        let removing = steward::remove((place, endpoint), (&key, &*road));
+        let road = self.road(place, Errand::Clean)?;
+        let key = self.key(place).await?;
+        let lasted = || self.broker.clock().now().duration_since(parting.since);
+        let removing = steward::remove((place, endpoint), (parting, &lasted), (&key, &*road));
         let removed = time::timeout(REMOVE_LIMIT, removing).await;
         removed
             .map_err(|_elapsed| slow())?
@@ -88,12 +106,16 @@ impl Steward {
 }
 
 impl Hand for Steward {
+    fn look<'a>(&'a self, plan: &'a RolePlan) -> Looking<'a> {
+        Box::pin(self.looked_at(plan))
+    }
+
     fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a> {
         Box::pin(self.made(plan))
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace) -> Removing<'a> {
-        Box::pin(self.removed(place))
+    fn remove<'a>(&'a self, place: &'a RolePlace, parting: Parting) -> Removing<'a> {
+        Box::pin(self.removed(place, parting))
     }
 }
 

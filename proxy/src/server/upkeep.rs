@@ -1,5 +1,4 @@
-//! What goes on beside the sessions: writing recordings through to the disk, and sealing at the
-//! start what the last run left open.
+//! What goes on beside the sessions: writing recordings through to the disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +9,8 @@ use policies::SeverReason;
 use recorder::Recorder;
 use tokio::task;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{error, info, warn};
+use tracing::error;
 
-use super::Failure;
 use crate::session::chain;
 
 /// How often recordings are written through to the disk. A power cut loses at most this much and
@@ -65,31 +63,4 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Di
             Err(refused) => error!(reason = %refused, "recording.unsynced"),
         }
     }
-}
-
-/// Seals what a crash left, and closes the sessions that it belonged to.
-pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), Failure> {
-    let (recorder, now) = (recorder.clone(), broker.clock().now());
-    let recovered = match task::spawn_blocking(move || recorder.recover(now)).await {
-        Ok(Ok(recovered)) => recovered,
-        Ok(Err(refused)) => return Err(Failure::Recover(refused)),
-        Err(refused) => return Err(Failure::Recover(refused.into())),
-    };
-    for recovered in recovered {
-        match recovered.outcome {
-            Ok(salvage) => match salvage.damaged {
-                None => info!(session = %recovered.session, "recording.cut_short"),
-                Some((_, copy)) => {
-                    error!(session = %recovered.session, reason = %copy.display(), "recording.damaged");
-                }
-            },
-            Err(refused) => {
-                error!(session = %recovered.session, reason = %refused, "recording.unrecovered");
-            }
-        }
-    }
-    if let Err(refused) = broker.cut_short(now).await {
-        warn!(reason = %refused, "sessions.uncut");
-    }
-    Ok(())
 }

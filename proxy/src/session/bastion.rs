@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
+use ca::{Authority, IssueError, JournalError, Pass, PassOrder, Traveller, VaultError};
+use control::broker::StandingUse;
 use control::ledger::chain::hex;
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};
@@ -171,6 +172,13 @@ impl Bastion {
         let target = &permit.terms().target;
         if !target.entry().is_certificate() {
             let kept = self.broker.kept(&target.name).ok_or(VaultError::Open)?;
+            let terms = permit.terms();
+            let noted = self
+                .broker
+                .standing_used(session, terms, StandingUse::Session);
+            noted
+                .await
+                .map_err(|refused| IssueError::Journal(JournalError::new(refused)))?;
             info!(entry = target.entry().as_str(), "credential.used");
             let pass = self
                 .authority

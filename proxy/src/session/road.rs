@@ -132,6 +132,15 @@ impl fmt::Debug for Through {
     }
 }
 
+/// What somebody goes to a target for who looks after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// So that people can be let in.
+    Serve,
+    /// To take away what a grant had there: also through targets that are locked or were removed.
+    Clean,
+}
+
 /// The road to a target that is looked after, through those that stand in front of it.
 ///
 /// # Errors
@@ -140,9 +149,12 @@ impl fmt::Debug for Through {
 pub fn upkeep(
     (broker, authority, egress): (&Broker, &Authority, &[IpAddr]),
     target: &TargetName,
-    jump: Option<&Jump>,
+    (jump, errand): (Option<&Jump>, Errand),
 ) -> Result<Box<dyn Road>, Wayless> {
-    let via = broker.way(jump)?;
+    let via = match errand {
+        Errand::Serve => broker.way(jump)?,
+        Errand::Clean => broker.way_to_clean(jump)?,
+    };
     if via.is_empty() {
         return Ok(Box::new(Direct));
     }

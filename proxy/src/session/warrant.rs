@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use ca::{Authority, Pass, PassOrder};
+use control::broker::StandingUse;
 use control::{Broker, entropy};
 use policies::{SessionId, Terms};
 use tracing::warn;
@@ -52,6 +53,11 @@ impl Warrants for Signed {
         Box::pin(async move {
             if !terms.target.entry().is_certificate() {
                 let kept = self.broker.kept(&terms.target.name)?;
+                let noted = self.broker.standing_used(session, terms, StandingUse::Halt);
+                if let Err(refused) = noted.await {
+                    warn!(reason = %chain(&refused), "halt.unissued");
+                    return None;
+                }
                 let opened = self.authority.standing_halt(terms, session, &kept.sealed.0);
                 return opened
                     .map_err(|refused| warn!(reason = %chain(&refused), "halt.unissued"))

@@ -6,6 +6,8 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use russh::keys::ssh_key::encoding::base64::{Base64Unpadded, Encoding};
 
+use super::answers::Bulk;
+
 /// The longest message, in bytes (`AGENT_MAX_LEN` of OpenSSH).
 pub(super) const MESSAGE_MAX: usize = 256 * 1024;
 
@@ -25,9 +27,14 @@ pub enum Wish {
     Sign {
         /// As OpenSSH prints it, `SHA256:…`.
         key: String,
+        /// What is to be signed, and with which flags.
+        of: Bulk,
     },
     /// Something about how it is used.
-    Extension,
+    Extension {
+        /// What.
+        of: Bulk,
+    },
 }
 
 /// What may not be asked of an agent through tidegate, or cannot be understood.
@@ -80,15 +87,18 @@ fn next(bytes: &[u8]) -> Result<Option<&[u8]>, Forbidden> {
 fn wish(message: &[u8]) -> Option<Wish> {
     let (kind, body) = message.get(4..)?.split_first()?;
     match *kind {
-        LIST => Some(Wish::List),
-        EXTENSION => Some(Wish::Extension),
+        // A list has no contents; whatever came with it would be in no record.
+        LIST => body.is_empty().then_some(Wish::List),
+        EXTENSION => Some(Wish::Extension { of: Bulk::of(body) }),
         SIGN => {
             let (length, rest) = body.split_first_chunk::<4>()?;
             let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-            let digest = digest(&SHA256, rest.get(..length)?);
+            let (key, rest) = rest.split_at_checked(length)?;
+            let digest = digest(&SHA256, key);
             let fingerprint = Base64Unpadded::encode_string(digest.as_ref());
             Some(Wish::Sign {
                 key: format!("SHA256:{fingerprint}"),
+                of: Bulk::of(rest),
             })
         }
         _ => None,
@@ -128,10 +138,14 @@ mod tests {
         let sign = message(SIGN, &[&[0, 0, 0, 3][..], b"key", b"the rest"].concat());
         // printf key | openssl dgst -sha256 -binary | base64
         let key = "SHA256:LHDhK3oGRvkiefQnx7OOczTY5Tic/xZ6HcMOc/gmtoM".to_owned();
-        check(&sign, Ok(&[Wish::Sign { key }]));
+        let of = Bulk::of(b"the rest");
+        check(&sign, Ok(&[Wish::Sign { key, of }]));
         check(&message(LIST, b""), Ok(&[Wish::List]));
         let both = [message(LIST, b""), message(EXTENSION, b"x")].concat();
-        check(&both, Ok(&[Wish::List, Wish::Extension]));
+        check(
+            &both,
+            Ok(&[Wish::List, Wish::Extension { of: Bulk::of(b"x") }]),
+        );
         check(&message(LIST, b"")[..4], Ok(&[]));
     }
 
@@ -150,6 +164,7 @@ mod tests {
         check(&[0xff, 0xff, 0xff, 0xff], Err(Forbidden));
         check(&[0, 4, 0, 1, SIGN], Err(Forbidden));
         check(&message(SIGN, &[0, 0, 0, 9, 1]), Err(Forbidden));
+        check(&message(LIST, b"x"), Err(Forbidden));
     }
 
     proptest! {

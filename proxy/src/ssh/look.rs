@@ -3,6 +3,7 @@
 use recorder::{AppendError, ChannelEvent};
 
 use super::agent::{Forbidden, Wish, Wishes};
+use super::answers::{Answers, Owed, Pace};
 use super::sniff::{Conversation, Sniffer};
 use super::tap::Tap;
 
@@ -11,10 +12,10 @@ use super::tap::Tap;
 pub(super) enum Look {
     /// For what has a door of its own.
     Stranger(Sniffer),
-    /// For what a target asks of an agent.
-    Agent(Wishes),
-    /// Not at all.
-    Away,
+    /// For what a target asks of an agent, and how fast.
+    Agent(Wishes, Pace),
+    /// For what the agent answers.
+    Answers(Answers),
 }
 
 /// Why what came must not go on.
@@ -35,18 +36,30 @@ impl Look {
 
     /// For what the target asks of the client's agent.
     pub(super) fn agent() -> (Self, Self) {
-        (Self::Away, Self::Agent(Wishes::default()))
+        let owed = Owed::default();
+        let answers = Self::Answers(Answers::new(owed.clone()));
+        (answers, Self::Agent(Wishes::default(), Pace::new(owed)))
     }
 
     /// Looks at what came, and writes down what there is to write. None when it may go on.
     pub(super) fn at(&mut self, came: &[u8], tap: &Tap) -> Result<Option<Stop>, AppendError> {
         match self {
-            Self::Away => Ok(None),
             Self::Stranger(sniffer) => Ok(sniffer.sniff(came).map(Stop::Inside)),
-            Self::Agent(wishes) => match wishes.take(came) {
+            Self::Agent(wishes, pace) => match wishes.take(came) {
                 Err(Forbidden) => Ok(Some(Stop::Agent)),
                 Ok(all) => {
-                    all.iter().try_for_each(|wish| tap.event(event(wish)))?;
+                    all.iter().try_for_each(|wish| wished(wish, tap))?;
+                    let at = tap.elapsed();
+                    let in_time = all.iter().try_for_each(|_wish| pace.wish(at));
+                    Ok(in_time.err().map(|Forbidden| Stop::Agent))
+                }
+            },
+            Self::Answers(answers) => match answers.take(came) {
+                Err(Forbidden) => Ok(Some(Stop::Agent)),
+                Ok(all) => {
+                    all.iter().try_for_each(|(kind, of)| {
+                        tap.event(agent("answer", &format!("{kind}, {of}")))
+                    })?;
                     Ok(None)
                 }
             },
@@ -54,16 +67,21 @@ impl Look {
     }
 }
 
-fn event(wish: &Wish) -> ChannelEvent<'_> {
+/// Writes one wish down, and what it carries.
+fn wished(wish: &Wish, tap: &Tap) -> Result<(), AppendError> {
     match wish {
-        Wish::List => ChannelEvent::Agent {
-            wish: "list",
-            key: "",
-        },
-        Wish::Extension => ChannelEvent::Agent {
-            wish: "extension",
-            key: "",
-        },
-        Wish::Sign { key } => ChannelEvent::Agent { wish: "sign", key },
+        Wish::List => tap.event(agent("list", "")),
+        Wish::Extension { of } => {
+            tap.event(agent("extension", ""))?;
+            tap.event(agent("contents", &of.to_string()))
+        }
+        Wish::Sign { key, of } => {
+            tap.event(agent("sign", key))?;
+            tap.event(agent("contents", &of.to_string()))
+        }
     }
+}
+
+fn agent<'a>(wish: &'a str, key: &'a str) -> ChannelEvent<'a> {
+    ChannelEvent::Agent { wish, key }
 }

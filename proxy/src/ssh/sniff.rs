@@ -50,6 +50,11 @@ impl Conversation {
 pub struct Sniffer {
     /// What has come so far, until enough has.
     seen: Vec<u8>,
+    /// How much of it has been looked through.
+    looked: usize,
+    /// How many bytes were looked through in all, some of them more than once.
+    #[cfg(test)]
+    work: usize,
     done: bool,
 }
 
@@ -64,6 +69,12 @@ impl Sniffer {
         let look = came.get(..room).unwrap_or(came);
         self.seen.extend_from_slice(look);
         let found = self.found();
+        #[cfg(test)]
+        {
+            let again = self.seen.len().saturating_sub(back(self.looked, ALPN));
+            self.work = self.work.saturating_add(again);
+        }
+        self.looked = self.seen.len();
         if found.is_some() || self.is_enough() {
             self.done = true;
             self.seen = Vec::new();
@@ -83,8 +94,9 @@ impl Sniffer {
             return Some(Conversation::Postgres);
         }
         let is_hello = self.seen.starts_with(&HANDSHAKE);
-        let hello = is_hello.then(|| place(&self.seen, ALPN)).flatten();
-        match (identification(&self.seen), hello) {
+        let hello = is_hello.then(|| place(&self.seen, ALPN, self.looked));
+        let hello = hello.flatten();
+        match (identification(&self.seen, self.looked), hello) {
             (Some(line), Some(hello)) if hello < line => Some(Conversation::Postgres),
             (Some(_line), _) => Some(Conversation::Ssh),
             (None, hello) => hello.map(|_at| Conversation::Postgres),
@@ -102,16 +114,26 @@ impl Sniffer {
 }
 
 /// Where the first line stands that begins as an identification string does.
-fn identification(seen: &[u8]) -> Option<usize> {
+fn identification(seen: &[u8], looked: usize) -> Option<usize> {
     let lines = seen.get(..LINES_MAX).unwrap_or(seen);
     if lines.starts_with(b"SSH-") {
         return Some(0);
     }
-    place(lines, b"\nSSH-")
+    place(lines, b"\nSSH-", looked)
 }
 
-fn place(seen: &[u8], part: &[u8]) -> Option<usize> {
-    seen.windows(part.len()).position(|window| window == part)
+/// Where a part stands first. It is known not to be in the bytes that were looked through, so only what
+/// came since can complete it: a stream of single bytes costs no more than one piece.
+fn place(seen: &[u8], part: &[u8], looked: usize) -> Option<usize> {
+    let begin = back(looked, part);
+    let mut windows = seen.get(begin..)?.windows(part.len());
+    let at = windows.position(|window| window == part)?;
+    begin.checked_add(at)
+}
+
+/// Where a part begins at the earliest that is not wholly in what was looked through.
+fn back(looked: usize, part: &[u8]) -> usize {
+    looked.saturating_sub(part.len().saturating_sub(1))
 }
 
 /// Whether it begins as a startup packet does, or a request that stands in for one. Other protocols
@@ -209,6 +231,17 @@ mod tests {
         check(b"\x16\x03\x01\x00\x05hello\x02h2\x08http/1.1", None);
         let late = [vec![b'a'; LINES_MAX], b"\nSSH-2.0-x\r\n".to_vec()].concat();
         check(&late, None);
+    }
+
+    #[test]
+    fn a_stream_in_single_bytes_is_looked_through_once() {
+        let mut sniffer = Sniffer::default();
+        let stream = [&HANDSHAKE[..], &vec![b'a'; HELLO_MAX]].concat();
+        for byte in &stream {
+            assert_eq!(sniffer.sniff(std::slice::from_ref(byte)), None);
+        }
+        let each = ALPN.len();
+        assert!(sniffer.work <= HELLO_MAX * each, "{}", sniffer.work);
     }
 
     proptest! {

@@ -68,6 +68,9 @@ fn a_lent_agent_signs_and_each_use_is_written_down() {
     holds(&frames, &["Opened", "auth-agent@openssh.com"]);
     holds(&frames, &["Agent", "list"]);
     holds(&frames, &["Agent", "sign", fingerprint]);
+    holds(&frames, &["Agent", "contents", "bytes SHA256:"]);
+    holds(&frames, &["Agent", "answer", "12, "]);
+    holds(&frames, &["Agent", "answer", "14, "]);
     let kept = |frame: &String| frame.contains("Data") && frame.contains("channel: 21474836");
     assert!(!frames.iter().any(kept), "{frames:#?}");
 }

@@ -105,11 +105,13 @@ impl Desk {
         self.dir.path().join(name)
     }
 
-    /// The names in the directory, but for the reserve.
+    /// The names in the directory, but for the reserve and for empty files to be used again.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name != "reserve").collect();
+        let mut names: Vec<_> = names
+            .filter(|name| name != "reserve" && !name.starts_with("spare-"))
+            .collect();
         names.sort();
         names
     }

@@ -1,5 +1,7 @@
 //! Writing, and what is there when it is over.
 
+use std::collections::BTreeSet;
+
 use policies::Credential;
 use recorder::{AppendError, End, Frame, Reader, Timeline, verify};
 
@@ -137,7 +139,12 @@ fn a_recording_that_does_not_begin_leaves_no_file() {
         Err(recorder::OpenError::Heading { .. })
     ));
     assert!(desk.names().is_empty());
-    assert!(desk.recorder.recover(now()).unwrap().is_empty());
+    assert!(
+        desk.recorder
+            .recover(now(), &BTreeSet::new())
+            .unwrap()
+            .is_empty()
+    );
     complete(&desk.open(1), at(1));
 }
 

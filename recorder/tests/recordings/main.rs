@@ -13,6 +13,7 @@
 
 mod damage;
 mod desk;
+mod forged;
 mod full_disk;
 mod handing_on;
 mod living;

@@ -1,7 +1,9 @@
 //! What a crash leaves, and what becomes of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
+use policies::SessionId;
 use recorder::{End, Fault, Recording, Salvage, verify};
 
 use crate::desk::{Desk, at, now, output, outputs, session};
@@ -11,9 +13,14 @@ fn crash(recording: Recording) {
     drop(recording);
 }
 
+/// The session whose recording waits for its seal, as the ledger would say.
+fn waiting() -> BTreeSet<SessionId> {
+    BTreeSet::from([session(1)])
+}
+
 /// Recovers the one recording that is there.
 fn recover(desk: &Desk) -> Salvage {
-    let mut recovered = desk.recorder.recover(now()).unwrap();
+    let mut recovered = desk.recorder.recover(now(), &waiting()).unwrap();
     assert_eq!(recovered.len(), 1);
     recovered.remove(0).outcome.unwrap()
 }
@@ -37,7 +44,7 @@ fn a_crash_loses_no_frame_and_the_end_is_cut_short() {
 fn a_recording_that_is_being_written_is_left_alone() {
     let desk = Desk::new();
     let recording = desk.open(1);
-    assert!(desk.recorder.recover(now()).unwrap().is_empty());
+    assert!(desk.recorder.recover(now(), &waiting()).unwrap().is_empty());
     assert!(recording.append(at(1), &output(b"x")).is_ok());
 }
 
@@ -58,7 +65,7 @@ fn the_raw_frames_may_end_at_any_byte() {
         fs::write(&part, &packed).unwrap();
         fs::write(&tail, &raw[..length]).unwrap();
         let whole = ends.iter().filter(|end| **end <= length as u64).count();
-        let mut recovered = desk.recorder.recover(now()).unwrap();
+        let mut recovered = desk.recorder.recover(now(), &waiting()).unwrap();
         let outcome = recovered.remove(0).outcome;
         if whole == 0 {
             assert!(outcome.is_err(), "there is no heading in {length} bytes");

@@ -39,6 +39,9 @@ pub struct RequestView {
     pub note: Option<Reason>,
     /// Whether the viewer may answer it.
     pub answerable: bool,
+    /// What it would open at its database beyond the name of the role, one sentence each, while it waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opens: Vec<String>,
     /// What it became.
     pub grant: Option<GrantId>,
     /// When that grant ends.

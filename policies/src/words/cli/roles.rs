@@ -6,12 +6,20 @@ use super::Trouble;
 const OWN_ROLES: &str = r"tidegate /^(tg_[0-9a-z]{26})$ \1";
 
 /// The lines of `pg_hba.conf` and `pg_ident.conf` where each grant has a role of its own: whoever is a
-/// member of a role that can be asked for may come, and tidegate's own role, to every database.
-pub(super) fn rules(dbname: &str, roles: &[String], admin: &str, from: &str) -> (String, String) {
+/// member of a role that can be asked for may come, and tidegate's own role, to every database. `accounts`
+/// exist already and are members only while they are elevated.
+pub(super) fn rules(
+    (dbname, from): (&str, &str),
+    roles: &[String],
+    admin: &str,
+    accounts: &[String],
+) -> (String, String) {
     let mut hba = vec![format!("hostssl all {admin} {from} cert map=tidegate")];
     let member = |role: &String| format!("hostssl {dbname} +{role} {from} cert map=tidegate");
     hba.extend(roles.iter().map(member));
-    let ident = [format!("tidegate {admin} {admin}"), OWN_ROLES.to_owned()];
+    let mut ident = vec![format!("tidegate {admin} {admin}"), OWN_ROLES.to_owned()];
+    let same = |account: &String| format!("tidegate {account} {account}");
+    ident.extend(accounts.iter().map(same));
     (hba.join("\n  "), ident.join("\n  "))
 }
 

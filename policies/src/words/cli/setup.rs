@@ -92,6 +92,8 @@ pub struct PostgresPlaces<'a> {
     pub target_ca: &'a str,
     /// As which role tidegate makes a role for each grant, where it does.
     pub admin: Option<&'a str>,
+    /// The existing roles that sessions come as while they are elevated.
+    pub accounts: &'a [String],
 }
 
 /// The lines of a PostgreSQL target.
@@ -103,6 +105,7 @@ pub fn postgres_lines(places: &PostgresPlaces<'_>) -> String {
         target_ca,
         admin,
         target,
+        accounts,
     } = *places;
     let lines = |line: &dyn Fn(&str) -> String| {
         roles
@@ -118,7 +121,7 @@ pub fn postgres_lines(places: &PostgresPlaces<'_>) -> String {
             "then reload the server.".to_owned(),
         ),
         Some(admin) => {
-            let (hba, ident) = super::roles::rules(dbname, roles, admin, from);
+            let (hba, ident) = super::roles::rules((dbname, from), roles, admin, accounts);
             let script = format!("tidegate target script {target} | psql -U postgres -d {dbname}");
             let last =
                 format!("then reload the server, and make its role {admin} there:\n\n  {script}");

@@ -87,6 +87,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("doctor", "tidegate doctor"),
     ("ca show", "tidegate ca show"),
     ("audit ls", "tidegate audit ls --limit 50"),
+    ("audit verify", "tidegate audit verify"),
     (
         "init",
         "tidegate init --admin you --admin-key ~/.ssh/id_ed25519.pub",

@@ -9,7 +9,7 @@ use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::words::target;
 use policies::{
     Algorithms, Endpoint, Entry, HostPort, Jump, Login, MARKER, PostgresEndpoint, PostgresHost,
-    Privilege, Protocol, RolePrivilege, ServerPin, SessionAttrs,
+    PrincipalName, Privilege, Protocol, RoleElevation, RolePrivilege, ServerPin, SessionAttrs,
 };
 
 use super::FROM;
@@ -43,6 +43,10 @@ pub(crate) struct AddPg {
     /// `app_ro: SELECT ON sales.orders(id,total)`
     #[arg(long, value_name = "ROLE: RIGHTS ON PLACE", requires = "admin_role")]
     privilege: Vec<RolePrivilege>,
+    /// That people come as roles of their own, which exist there and are members of ROLE only while their grant
+    /// holds, for example `app_admin: alice=alice,bob=bob_db`
+    #[arg(long, value_name = "ROLE: PERSON=ROLE,…", requires = "admin_role")]
+    elevate: Vec<RoleElevation>,
     /// The SSH target in front of it, through which it is reached
     #[arg(
         long,
@@ -137,6 +141,15 @@ fn by_role(declared: Vec<RolePrivilege>) -> BTreeMap<Login, Vec<Privilege>> {
     privileges
 }
 
+/// What is said of one role more than once is put together; of one person, what was said last.
+fn lent(declared: Vec<RoleElevation>) -> BTreeMap<Login, BTreeMap<PrincipalName, Login>> {
+    let mut elevations = BTreeMap::<Login, BTreeMap<PrincipalName, Login>>::new();
+    for RoleElevation { role, accounts } in declared {
+        elevations.entry(role).or_default().extend(accounts);
+    }
+    elevations
+}
+
 pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
     let given = Given::from(std::mem::take(&mut args.given));
     let name = args.common.name.as_str();
@@ -158,6 +171,9 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
     let roles: BTreeSet<Login> = args.role.into_iter().collect();
     let privileges = by_role(args.privilege);
     let marked = !privileges.is_empty();
+    let elevations = lent(args.elevate);
+    let accounts: BTreeSet<&Login> = elevations.values().flat_map(BTreeMap::values).collect();
+    let accounts: Vec<String> = accounts.into_iter().map(ToString::to_string).collect();
     let order = TargetOrder {
         name: args.common.name,
         endpoint: Endpoint::Postgres(PostgresEndpoint {
@@ -166,6 +182,7 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
             entry,
             admin: args.admin_role.clone(),
             privileges,
+            elevations,
             jump,
             ..PostgresEndpoint::new(addr, args.dbname.clone(), server)
         }),
@@ -186,6 +203,7 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
             from: &args.from,
             target_ca: &trust.x509_target_ca,
             admin: args.admin_role.as_ref().map(Login::as_str),
+            accounts: &accounts,
         })
     } else {
         let role = roles.first().map_or("ROLE", String::as_str);

@@ -1,0 +1,69 @@
+//! The end of the ledger: where it is, and the newest time that was believed when it was written.
+
+use jiff::Timestamp;
+
+use super::chain::{Digest, GENESIS};
+use super::{Event, Happening};
+use crate::store::{Store, StoreError};
+
+/// How many lines are read at once.
+const PAGE: u32 = 1_000;
+
+/// The last line and its digest; line 0 where there is none.
+pub(crate) async fn end(store: &impl Store) -> Result<(u64, Digest), StoreError> {
+    // No line is behind `none`, and one is behind `some`, unless there is none at all.
+    let (mut some, mut none) = (0_u64, 1_u64);
+    while !store.lines(none, 1).await?.is_empty() {
+        some = none;
+        none = none.saturating_mul(2);
+    }
+    while none.saturating_sub(some) > 1 {
+        let middle = some.midpoint(none);
+        if store.lines(middle, 1).await?.is_empty() {
+            none = middle;
+        } else {
+            some = middle;
+        }
+    }
+    let last = store.lines(some, 1).await?;
+    Ok(last
+        .first()
+        .map_or((0, GENESIS), |line| (line.seq, line.digest)))
+}
+
+/// The newest time that was believed, as far as the ledger tells. Read backwards, up to the last line
+/// that says what was believed before it as well.
+pub(crate) async fn newest_seen(store: &impl Store) -> Result<Option<Timestamp>, StoreError> {
+    let (mut before, _digest) = end(store).await?;
+    let mut newest = None;
+    while before > 0 {
+        let seen = before.saturating_sub(u64::from(PAGE));
+        let count = u32::try_from(before.saturating_sub(seen)).unwrap_or(PAGE);
+        let lines = store.lines(seen, count).await?;
+        for line in lines.iter().rev() {
+            match said(&line.body) {
+                Some((at, true)) => return Ok(newest.max(Some(at))),
+                Some((at, false)) => newest = newest.max(Some(at)),
+                None => {}
+            }
+        }
+        before = seen;
+    }
+    Ok(newest)
+}
+
+/// The time that a line vouches for, and whether it covers those before it. A start that was written
+/// down by an older version covers nothing.
+fn said(body: &str) -> Option<(Timestamp, bool)> {
+    if !(body.contains("\"started\"") || body.contains("\"clock_seen\"")) {
+        return None;
+    }
+    let event: Event = serde_json::from_str(body).ok()?;
+    match event.happening {
+        Happening::ClockSeen { newest_at } => Some((newest_at, true)),
+        Happening::Started { newest_at, .. } => {
+            Some((newest_at.unwrap_or(event.at), newest_at.is_some()))
+        }
+        _other => None,
+    }
+}

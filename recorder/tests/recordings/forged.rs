@@ -1,0 +1,121 @@
+//! What lies in the directory as if a crash had left it, made by somebody who can write there.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use recorder::{Fault, RecoverError, Recovered, SealError, verify};
+
+use crate::desk::{Desk, at, now, output, outputs, session};
+
+/// Makes files of a live recording by which session `number` would have said `bytes`.
+fn forge(desk: &Desk, number: u8, bytes: &[u8]) {
+    let elsewhere = Desk::new();
+    let recording = elsewhere.open(number);
+    recording.append(at(1), &output(bytes)).unwrap();
+    drop(recording);
+    for end in ["part", "tail"] {
+        let name = format!("{}.{end}", session(number));
+        fs::copy(elsewhere.file(&name), desk.file(&name)).unwrap();
+    }
+}
+
+/// Recovers while these sessions wait for a seal.
+fn recover(desk: &Desk, waiting: &[u8]) -> Vec<Recovered> {
+    let waiting: BTreeSet<_> = waiting.iter().map(|number| session(*number)).collect();
+    desk.recorder.recover(now(), &waiting).unwrap()
+}
+
+#[track_caller]
+fn is_put_aside(recovered: &[Recovered]) {
+    let [one] = recovered else {
+        panic!("{recovered:?}")
+    };
+    assert!(
+        matches!(one.outcome, Err(RecoverError::Unexpected { .. })),
+        "{one:?}"
+    );
+}
+
+#[test]
+fn a_sealed_recording_is_never_replaced() {
+    let desk = Desk::new();
+    let sealed = desk.lines(1, 3);
+    let before = fs::read(&sealed.path).unwrap();
+    for waiting in [&[][..], &[1]] {
+        forge(&desk, 1, b"nothing happened");
+        is_put_aside(&recover(&desk, waiting));
+        assert_eq!(fs::read(&sealed.path).unwrap(), before);
+    }
+    assert!(recover(&desk, &[1]).is_empty(), "once is enough");
+    let names = [
+        "damaged",
+        "damaged-2",
+        "damaged-tail",
+        "damaged-tail-2",
+        "rec",
+    ];
+    assert_eq!(
+        desk.names(),
+        names.map(|end| format!("{}.{end}", session(1)))
+    );
+}
+
+#[test]
+fn a_session_that_does_not_wait_for_it_is_not_signed() {
+    let desk = Desk::new();
+    forge(&desk, 1, b"alice did it");
+    is_put_aside(&recover(&desk, &[2]));
+    assert!(!desk.recorder.path_of(session(1)).exists());
+}
+
+#[test]
+fn a_recording_of_another_session_is_not_signed_in_its_place() {
+    let desk = Desk::new();
+    forge(&desk, 1, b"alice did it");
+    for end in ["part", "tail"] {
+        let [from, to] = [1, 2].map(|number| desk.file(&format!("{}.{end}", session(number))));
+        fs::rename(from, to).unwrap();
+    }
+    let recovered = recover(&desk, &[1, 2]);
+    let Err(RecoverError::Heading(broken)) = &recovered[0].outcome else {
+        panic!("{recovered:?}")
+    };
+    assert!(matches!(broken.fault, Fault::OtherSession(other) if other == session(1)));
+    assert!(!desk.recorder.path_of(session(2)).exists());
+}
+
+#[test]
+fn a_live_recording_does_not_replace_what_is_sealed_under_its_name() {
+    let desk = Desk::new();
+    let other = desk.lines(2, 3);
+    let recording = desk.open(1);
+    let place = desk.recorder.path_of(session(1));
+    fs::copy(&other.path, &place).unwrap();
+    let refused = recording.seal(
+        at(1),
+        now(),
+        &recorder::End::Complete,
+        &recorder::Timeline::default(),
+    );
+    assert!(
+        matches!(refused, Err(SealError::Write { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(fs::read(&place).unwrap(), fs::read(&other.path).unwrap());
+}
+
+#[test]
+fn a_crash_between_the_two_names_of_a_sealed_recording_loses_nothing() {
+    let desk = Desk::new();
+    let sealed = desk.lines(1, 3);
+    let said = outputs(&sealed.path);
+    let [part, tail] = ["part", "tail"].map(|end| desk.file(&format!("{}.{end}", session(1))));
+    fs::hard_link(&sealed.path, &part).unwrap();
+    fs::write(&tail, b"raw frames").unwrap();
+    assert!(recover(&desk, &[1]).is_empty());
+    assert_eq!(desk.names(), [format!("{}.rec", session(1))]);
+    let proven = desk.recorder.proven(session(1)).unwrap();
+    assert_eq!(proven.checkpoint, sealed.checkpoint);
+    assert!(verify(&sealed.path, Some(session(1)), &desk.key).is_ok());
+    assert_eq!(outputs(&sealed.path), said);
+}
