@@ -75,7 +75,7 @@ pub use serial::{KeyId, Serial};
 pub use strength::WeakKey;
 pub use trial::{RolesOrder, TrialOrder};
 pub use trust::{TrustBundle, certificate_fingerprint};
-pub use vault::{Secret, VaultError};
+pub use vault::{Secret, VaultError, is_sealed_by_name};
 
 #[cfg(test)]
 mod fixtures;

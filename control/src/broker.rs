@@ -9,6 +9,7 @@ mod alias;
 mod budgets;
 mod desk;
 mod grants;
+mod lanes;
 mod lookup;
 mod office;
 mod onetime;
@@ -20,6 +21,7 @@ mod requests;
 mod roles;
 mod seconding;
 mod sessions;
+mod standing;
 mod targets;
 mod turns;
 
@@ -44,6 +46,7 @@ use crate::lease::expiry;
 use crate::ledger::chain::{self, Walk};
 use crate::ledger::proof::{LogFault, Proof};
 use crate::ledger::{Event, Happening, tail};
+use crate::onetime::OneTimePasswords;
 use crate::roles::Roles;
 use crate::spending::Spending;
 use crate::state::State;
@@ -56,6 +59,7 @@ pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
+pub use self::standing::StandingUse;
 pub use self::targets::{Access, TargetView};
 
 /// Who wants something, as proven, and from where.
@@ -77,6 +81,8 @@ pub struct Settings {
     pub request_limit: SignedDuration,
     /// How many sessions one principal may have at once.
     pub per_principal: usize,
+    /// Whether clients without certificates may come in with one-time passwords.
+    pub one_time_passwords: OneTimePasswords,
     /// Whether the wall is believed at the start even where it is behind the log: for an operator
     /// whose clock was ahead when the log was written.
     pub believe_clock: bool,
@@ -103,6 +109,7 @@ impl Default for Settings {
             blind_limit: Duration::from_secs(30),
             request_limit: SignedDuration::from_hours(1),
             per_principal: 2_000,
+            one_time_passwords: OneTimePasswords::Offered,
             believe_clock: false,
         }
     }

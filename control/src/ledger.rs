@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Ask, Credential, Denial, GrantId, Login, Measure, PrincipalName, Protocol, RequestId, SecretId,
-    SessionId, SeverReason, TargetName, Terms,
+    Ask, Credential, Denial, Entry, GrantId, Login, Measure, PrincipalName, Protocol, RequestId,
+    SecretId, SessionId, SeverReason, TargetName, Terms,
 };
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,23 @@ pub enum Happening {
         source: IpAddr,
         /// The code of what they were told.
         code: String,
+    },
+    /// The key or password that is kept for a target is about to be used.
+    StandingUsed {
+        /// Which target.
+        target: TargetName,
+        /// As whom it is entered.
+        login: Login,
+        /// What it is: a key or a password.
+        entry: Entry,
+        /// What for: `session`, `halt` for the end of one, or `trial` for a look by those who manage targets.
+        purpose: String,
+        /// In which session; none for a trial.
+        session: Option<SessionId>,
+        /// By which grant; none for a trial.
+        grant: Option<GrantId>,
+        /// For whom.
+        principal: PrincipalName,
     },
     /// A certificate is about to be signed.
     CertificateIntended {

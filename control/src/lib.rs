@@ -25,6 +25,7 @@ pub mod store;
 mod feed;
 mod journal;
 mod lease;
+mod retired;
 mod spending;
 mod state;
 mod watchman;

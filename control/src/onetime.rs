@@ -41,6 +41,16 @@ pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 /// How many secrets of one grant can be used at the same time.
 pub const SECRETS_MAX: usize = 100;
 
+/// Whether clients without certificates may come in with one-time secrets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OneTimePasswords {
+    /// Whoever holds a grant may have one made.
+    #[default]
+    Offered,
+    /// None is made, and none is asked for; those that were made before let nobody in.
+    Forbidden,
+}
+
 /// The secret as it is handed out, once. Zeroed on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);

@@ -71,6 +71,10 @@ pub struct Removed {
     /// What became of an existing role's membership.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<Membership>,
+    /// What stays of it by belonging to the role it was made from: functions with that one's rights, and
+    /// what others were let to, each with its database. What others changed meanwhile is among it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remains: Vec<String>,
 }
 
 /// What became of the membership by which an existing role was elevated.
@@ -218,6 +222,11 @@ impl Roles {
         let notes = self.notes();
         let not_before = notes.get(&grant).and_then(|note| note.not_before);
         not_before.is_none_or(|not_before| not_before <= now)
+    }
+
+    /// Whether what was tried last about it failed.
+    pub(crate) fn has_failed(&self, grant: GrantId) -> bool {
+        self.notes().get(&grant).is_some_and(|note| note.tries > 0)
     }
 
     /// Whether its end waits for the sessions that are being wound up: they end their own server

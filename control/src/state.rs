@@ -17,6 +17,7 @@ use policies::{
 
 use crate::change::{Change, Entry, PolicyText, PolicyTexts, Revision, Sealed};
 use crate::onetime::SecretRecord;
+use crate::retired::Retired;
 use crate::spending::Amounts;
 use crate::zone::zone;
 
@@ -30,6 +31,8 @@ pub(crate) struct State {
     pub(crate) revision: Revision,
     /// Who, what, and by which right.
     pub(crate) facts: Facts,
+    /// What was removed and is still the way to what has to be removed.
+    pub(crate) retired: Retired,
     /// The policies, unless there are none or they cannot be read; nothing is allowed then.
     pub(crate) policies: Option<PolicySet>,
     /// What is wrong with them, if they cannot be read.
@@ -220,7 +223,10 @@ impl State {
                 self.facts.targets.insert(target.name.clone(), added);
             }
             Change::TargetRemoved { name } => {
-                self.facts.targets.remove(name);
+                if let Some(removed) = self.facts.targets.remove(name) {
+                    self.retired.retire(removed);
+                }
+                self.retired.forget(&self.facts, &self.roles);
                 self.kept.remove(name);
                 self.aliases.retain(|_alias, target| target != name);
             }
@@ -344,6 +350,7 @@ impl State {
             }
             Change::RoleGone { grant } => {
                 self.roles.remove(grant);
+                self.retired.forget(&self.facts, &self.roles);
             }
             _other => {}
         }

@@ -20,6 +20,7 @@ use crate::quorum::Quorums;
 use crate::slice::{Family, Nouns};
 use crate::statement;
 
+mod breadth;
 mod check;
 mod literals;
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::{Login, RolePlace, RolePlan};
@@ -111,20 +111,45 @@ impl Keeper {
     }
 
     /// Has an account made.
-    pub fn make(&self, plan: &RolePlan) -> String {
+    pub fn make(&self, plan: &RolePlan, ends: OrderEnd) -> String {
         let RolePlace { group, .. } = &plan.place;
         let (account, day) = (plan.place.role(), day_after(plan.until));
-        format!("{} make {account} {group} {day}", self.command())
+        format!("{} make {account} {group} {day} {ends}", self.command())
     }
 
     /// Has an account removed, with all that it does.
-    pub fn remove(&self, place: &RolePlace) -> String {
-        format!("{} remove {}", self.command(), place.role())
+    pub fn remove(&self, place: &RolePlace, ends: OrderEnd) -> String {
+        format!("{} remove {} {ends}", self.command(), place.role())
     }
 
     /// Has it tell which accounts there are: changes nothing.
     pub fn list(&self) -> String {
         format!("{} list", self.command())
+    }
+}
+
+/// When an order to a keeper ends: a minute after it was given, as the certificate does that it comes with.
+/// Of two orders the one that ends later was given later, so whoever obeys can tell which one counts.
+/// Printed in microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OrderEnd(i64);
+
+impl OrderEnd {
+    /// How long an order may be on its way.
+    pub const LIFETIME: SignedDuration = SignedDuration::from_mins(1);
+
+    /// The end of an order that is given now, later than that of every order before.
+    pub fn of(now: Timestamp, newest: Option<Self>) -> Self {
+        let lifetime = i64::try_from(Self::LIFETIME.as_micros()).unwrap_or(0);
+        let end = now.as_microsecond().saturating_add(lifetime);
+        let newest = newest.map_or(end, |Self(newest)| newest.saturating_add(1));
+        Self(end.max(newest))
+    }
+}
+
+impl fmt::Display for OrderEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -148,6 +173,19 @@ mod tests {
         check("2026-01-31T00:00:00Z", "2026-02-01");
         check("2026-01-31T23:59:59+02:00", "2026-02-01");
         check("2027-12-31T23:59:59Z", "2028-01-01");
+    }
+
+    #[test]
+    fn an_order_ends_a_minute_after_it_was_given_and_after_every_one_before() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let first = OrderEnd::of(at("2026-01-31T00:00:00Z"), None);
+        assert_eq!(first.to_string(), "1769817660000000");
+        let same = OrderEnd::of(at("2026-01-31T00:00:00Z"), Some(first));
+        assert_eq!(same.to_string(), "1769817660000001");
+        let earlier = OrderEnd::of(at("2026-01-30T23:00:00Z"), Some(same));
+        assert!(earlier > same, "the clock was set back");
+        let later = OrderEnd::of(at("2026-01-31T00:00:01Z"), Some(same));
+        assert_eq!(later.to_string(), "1769817661000000");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub use grant::{Grant, GrantEnd, GrantOver};
 pub use held::{HeldStatement, can_be_seconded, is_seconded};
 pub use host::{HOSTS_MAX, PostgresHost, SessionAttrs, SessionAttrsError};
 pub use id::{GrantId, LockId, NodeId, RequestId, SecretId, SessionId};
-pub use keeper::{KEEPER_PATH, Keeper, KeeperCommand, is_plain_line, is_unix_name};
+pub use keeper::{KEEPER_PATH, Keeper, KeeperCommand, OrderEnd, is_plain_line, is_unix_name};
 pub use library::{Library, library};
 pub use lock::{Lock, LockScope};
 pub use matrix::matrix;

@@ -42,7 +42,10 @@ permit (principal action, resource);
 fn a_broken_file_does_not_hide_the_mistakes_in_another() {
     let documents = [
         Document::new("a.cedar", "permit (principal"),
-        Document::new("b.cedar", "permit (principal, action, resource);"),
+        Document::new(
+            "b.cedar",
+            r#"permit (principal, action in Jit::Action::"use", resource);"#,
+        ),
     ];
     let found = PolicySet::load(&documents, None, TimeZone::UTC).unwrap_err();
     let files: Vec<&str> = found.iter().map(|found| found.document.as_str()).collect();
@@ -101,4 +104,37 @@ fn the_digest_names_the_texts() {
     assert_ne!(load("a.cedar", rule), load("b.cedar", rule));
     assert_ne!(load("a.cedar", rule), load("a.cedar", &format!("{rule} ")));
     assert_eq!(load("a.cedar", rule).len(), 64);
+}
+
+#[test]
+fn a_permit_for_everything_is_told_that_it_opens_every_database() {
+    let warned = said(
+        r#"@id("open")
+permit (
+    principal in Jit::Group::"sre",
+    action,
+    resource
+);"#,
+    );
+    insta::assert_snapshot!(warned);
+    let rule = |scope: &str| said(&format!("@id(\"one\") {scope};"));
+    for opens in [
+        "permit (principal, action, resource is Jit::PgDatabase)",
+        "permit (principal, action, resource == Jit::PgDatabase::\"orders\")",
+        "permit (principal, action, resource in Jit::PgDatabase::\"orders\")",
+    ] {
+        assert!(rule(opens).contains("otherDatabase"), "{opens}");
+    }
+    for other in [
+        "permit (principal, action, resource is Jit::SshHost)",
+        "permit (principal, action in Jit::Action::\"use\", resource)",
+        "permit (principal, action == Jit::Action::\"otherDatabase\", resource)",
+        "@reason(\"No.\") forbid (principal, action, resource)",
+    ] {
+        assert!(
+            !rule(other).contains("otherDatabase"),
+            "{other}: {}",
+            rule(other)
+        );
+    }
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use control::onetime::OneTimePasswords;
 use policies::{Diagnosis, duration};
 use recorder::Limits;
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub clients: Clients,
     /// Where `PostgreSQL` is listened for.
     pub postgres: Vec<SocketAddr>,
+    /// Whether `PostgreSQL` clients without certificates may come in with one-time passwords.
+    pub one_time_passwords: OneTimePasswords,
     /// Where HTTPS is listened for.
     pub api: Vec<SocketAddr>,
     /// How the passphrase of the authority's keys is got.
@@ -104,6 +107,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let (ssh, postgres) = (listen(settings, "ssh"), listen(settings, "postgres"));
     let api = listen(settings, "api");
     let clients = settings.parsed("ssh", "clients", clients);
+    let passwords = settings.parsed("postgres", "one_time_passwords", passwords);
     let passphrase = passphrase(settings, base);
     let recordings = settings
         .text("recordings", "dir")
@@ -131,6 +135,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         ssh,
         clients: clients.unwrap_or_default(),
         postgres,
+        one_time_passwords: passwords.unwrap_or_default(),
         api,
         passphrase: passphrase?,
         reserve_bytes: reserve.unwrap_or(defaults.reserve_bytes),
@@ -182,6 +187,14 @@ fn clients(text: &str) -> Result<Clients, String> {
         "modern" => Ok(Clients::Modern),
         "old" => Ok(Clients::Old),
         _ => Err(format!("`{text}` is neither `modern` nor `old`")),
+    }
+}
+
+fn passwords(text: &str) -> Result<OneTimePasswords, String> {
+    match text {
+        "on" => Ok(OneTimePasswords::Offered),
+        "off" => Ok(OneTimePasswords::Forbidden),
+        _ => Err(format!("`{text}` is neither `on` nor `off`")),
     }
 }
 
@@ -380,6 +393,20 @@ mod tests {
         assert_eq!(max("2MiB"), Ok(2 << 20));
         assert_eq!(max("0"), Ok(0));
         assert!(max("2 mega").unwrap_err().contains("recordings.stream_max"));
+    }
+
+    #[test]
+    fn one_time_passwords_are_offered_unless_they_are_turned_off() {
+        let read = |text: &str| {
+            let text = format!("{GOOD}[postgres]\n{text}\n");
+            read(&text).map(|config| config.one_time_passwords)
+        };
+        assert_eq!(read(""), Ok(OneTimePasswords::Offered));
+        assert_eq!(
+            read("one_time_passwords = \"off\""),
+            Ok(OneTimePasswords::Forbidden)
+        );
+        assert!(read("one_time_passwords = \"no\"").is_err());
     }
 
     #[test]

@@ -23,8 +23,10 @@ mod password;
 mod pipeline;
 pub(crate) mod privileges;
 pub mod probe;
+mod process;
 mod redact;
 mod relay;
+mod remains;
 mod role;
 mod say;
 mod scan;
@@ -32,6 +34,7 @@ mod scram;
 mod startup;
 mod statement;
 pub(crate) mod steward;
+mod stopper;
 mod tap;
 mod tls;
 mod wire;
@@ -41,6 +44,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use ca::{Pass, ServerIdentity};
+use control::onetime::OneTimePasswords;
 use policies::words;
 use policies::{Endpoint, Login, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
@@ -56,18 +60,20 @@ use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Identified, Identify, Protocol, Refused,
 };
+use crate::session::road::{Pinned, Road};
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::session::way::Dialled;
 use ahead::Ahead;
 use back::{BackendKey, Greeting, LoginError};
-use cancel::{Cancels, Issued, Stopper};
+use cancel::{Cancels, Issued};
 use front::Door;
 use gate::Gate;
 use greeting::Wanted;
 use hosts::{Caller, Entered};
 use relay::Relay;
 use statement::Known;
+use stopper::Stopper;
 use tls::{Shown, Visitors};
 use wire::message;
 
@@ -85,6 +91,7 @@ pub struct Postgres {
     visitors: Arc<Visitors>,
     shown: RwLock<Arc<Shown>>,
     names: Vec<String>,
+    passwords: OneTimePasswords,
     cancels: Arc<Cancels>,
     looks: Arc<Semaphore>,
     known: Arc<Known>,
@@ -138,6 +145,7 @@ impl Postgres {
             visitors,
             shown,
             names: Vec::new(),
+            passwords: OneTimePasswords::Offered,
             cancels: Arc::default(),
             looks,
             known: Arc::default(),
@@ -148,6 +156,13 @@ impl Postgres {
     #[must_use]
     pub fn called(mut self, names: &[String]) -> Self {
         self.names = names.to_vec();
+        self
+    }
+
+    /// Asks for one-time secrets, or does not.
+    #[must_use]
+    pub fn with_passwords(mut self, passwords: OneTimePasswords) -> Self {
+        self.passwords = passwords;
         self
     }
 
@@ -183,6 +198,7 @@ impl Postgres {
             visitors: &self.visitors,
             binding: shown.end_point.as_deref(),
             names: &self.names,
+            passwords: self.passwords,
             identify: self.identify.as_ref(),
         };
         let identified = front::identify(tls, startup, newcomer, door).await?;
@@ -226,6 +242,8 @@ impl Protocol for Postgres {
             tls,
             greeting,
             host,
+            place,
+            peer,
         } = match entered {
             Ok(entered) => entered,
             Err(refused) => {
@@ -240,8 +258,12 @@ impl Protocol for Postgres {
         write_down(scope, endpoint, &host)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
             host,
-            road: Arc::clone(scope.road()),
+            road: peer.map_or_else(
+                || Arc::clone(scope.road()),
+                |peer| -> Arc<dyn Road> { Arc::new(Pinned(peer)) },
+            ),
             key,
+            place,
         });
         let issue = |stopper: &Stopper| {
             self.cancels
@@ -278,7 +300,7 @@ impl Protocol for Postgres {
             Gate::new(Arc::clone(&self.known)),
             scope,
         )
-        .with_stopper(back.stopper.clone())
+        .with_stopper(back.stopper.clone().map(|stopper| (stopper, scope.clone())))
         .run()
         .await
     }

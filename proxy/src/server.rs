@@ -150,6 +150,7 @@ pub async fn serve(
             broker: house.broker.clone(),
             authority: house.authority.clone(),
             egress: config.egress.clone(),
+            newest: std::sync::Mutex::default(),
         },
     }));
     upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());
@@ -251,6 +252,7 @@ fn broker(
     let settings = control::Settings {
         blind_limit: config.blind_limit,
         per_principal: config.per_principal_max,
+        one_time_passwords: config.one_time_passwords,
         believe_clock: args.believe_clock,
         ..control::Settings::default()
     };

@@ -25,6 +25,7 @@ pub mod protocol;
 pub mod road;
 pub mod scope;
 pub mod severable;
+pub mod warrant;
 pub mod way;
 
 use bastion::Bastion;

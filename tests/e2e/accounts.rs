@@ -124,25 +124,36 @@ fn hostile_arguments_are_refused() {
     let Some(host) = AccountHost::start(&world) else {
         return;
     };
-    let day = "2999-01-01";
-    let lines: [&[&str]; 17] = [
+    let (day, ends) = ("2999-01-01", "1769817660000000");
+    let lines: [&[&str]; 22] = [
         &[],
         &["list", "x"],
         &["shell"],
-        &["make", "root", "deploy", day],
-        &["make", "tg-", "deploy", day],
-        &["make", "tg-A", "deploy", day],
-        &["make", "tg-a/../b", "deploy", day],
-        &["make", "tg-a;id", "deploy", day],
-        &["make", "tg-$(id)", "deploy", day],
-        &["make", "tg-a\nb", "deploy", day],
-        &["make", "tg-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "deploy", day],
-        &["make", "tg-a", "root", day],
-        &["make", "tg-a", "deploy ops", day],
-        &["make", "tg-a", "-G", day],
-        &["make", "tg-a", "deploy", "never"],
-        &["remove", "root"],
-        &["remove", "../home"],
+        &["make", "root", "deploy", day, ends],
+        &["make", "tg-", "deploy", day, ends],
+        &["make", "tg-A", "deploy", day, ends],
+        &["make", "tg-a/../b", "deploy", day, ends],
+        &["make", "tg-a;id", "deploy", day, ends],
+        &["make", "tg-$(id)", "deploy", day, ends],
+        &["make", "tg-a\nb", "deploy", day, ends],
+        &[
+            "make",
+            "tg-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "deploy",
+            day,
+            ends,
+        ],
+        &["make", "tg-a", "root", day, ends],
+        &["make", "tg-a", "deploy ops", day, ends],
+        &["make", "tg-a", "-G", day, ends],
+        &["make", "tg-a", "deploy", "never", ends],
+        &["make", "tg-a", "deploy", day],
+        &["make", "tg-a", "deploy", day, "tomorrow"],
+        &["make", "tg-a", "deploy", day, "99999999999999999999"],
+        &["remove", "root", ends],
+        &["remove", "../home", ends],
+        &["remove", "tg-a"],
+        &["remove", "tg-a", "-1"],
     ];
     for line in lines {
         let whole = [&["/usr/local/sbin/tidegate-target"], line].concat();
@@ -155,8 +166,14 @@ fn hostile_arguments_are_refused() {
             .status
             .success()
     );
-    let ran = host.inside(&["/usr/local/sbin/tidegate-target", "remove", "tg-theirs"]);
-    assert!(!ran.status.success() && host.traces().contains(&"tg-theirs".to_owned()));
+    let ran = host.order(&["remove", "tg-theirs"], 30);
+    assert!(err(&ran).contains("made by somebody else"), "{}", err(&ran));
+    assert!(host.traces().contains(&"tg-theirs".to_owned()));
+    let made = host.inside(&["groupadd", "-g", "5999", "tg-alone"]);
+    assert!(made.status.success());
+    let ran = host.order(&["remove", "tg-alone"], 30);
+    assert!(err(&ran).contains("made by somebody else"), "{}", err(&ran));
+    assert!(host.traces().contains(&"tg-alone".to_owned()));
 }
 
 /// Writes nothing down.
@@ -215,10 +232,10 @@ async fn the_certificate_that_makes_accounts_can_do_nothing_else() {
     for asked in [
         "id",
         "sh -c 'touch /tmp/x'",
-        "/usr/local/sbin/tidegate-target remove tg-a",
+        "/usr/local/sbin/tidegate-target remove tg-a 1769817660000000",
     ] {
         let answer = tests::ssh::exec(&handle, asked).await.expect("it runs");
-        assert_eq!(answer.out, b"listed 0\n", "{asked}");
+        assert_eq!(answer.out, b"listed 0 orders-end\n", "{asked}");
     }
     let sftp = handle.channel_open_session().await.expect("a channel");
     sftp.request_subsystem(true, "sftp")

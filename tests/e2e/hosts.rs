@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use tests::pg::{self, PgClient, kinds, startup};
 use tests::standby::Standby;
 use tests::{World, until};
 
@@ -99,6 +100,50 @@ fn a_session_has_a_host_of_the_kind_that_the_target_is_for() {
     assert_eq!(out(&ran), "t\n", "{}", err(&ran));
     let ran = psql(&world, "primary", WHERE);
     assert!(err(&ran).contains("TG411"), "{}", err(&ran));
+}
+
+/// A server is told by its `default_transaction_read_only`, and a client may bring its own along.
+#[tokio::test]
+async fn a_client_does_not_choose_the_kind_of_its_host() {
+    let world = World::new();
+    let standby = Standby::of(&world);
+    let (primary, second) = (world.postgres().addr().to_string(), standby.addr());
+    add(&world, "reading", &[&primary, &second], "read-only");
+    add(&world, "writing", &[&primary, &second], "read-write");
+    let door = ([127, 0, 0, 1], world.doors().postgres).into();
+    let tls = pg::tls(&world.alice().state_dir());
+    for (target, value, is_standby) in [("reading", "on", "t"), ("writing", "on", "f")] {
+        let mut client = PgClient::encrypt(door, &tls).await.expect("TLS is spoken");
+        let wish = [
+            ("user", "app"),
+            ("database", target),
+            ("default_transaction_read_only", value),
+        ];
+        client.send(&startup(&wish)).await.unwrap();
+        let answers = client.until_ready().await.unwrap();
+        assert!(kinds(&answers).ends_with('Z'), "{target}: {answers:?}");
+        let told = b"default_transaction_read_only\0on\0";
+        let reported = answers.iter().filter(|one| one.kind == b'S');
+        let reported = reported.filter(|one| one.body == told);
+        assert_eq!(reported.count(), 1, "{target}: {answers:?}");
+        let answers = client.query(WHERE).await.unwrap();
+        let row = answers.iter().find(|one| one.kind == b'D');
+        let row = row.expect("a row");
+        assert!(row.body.ends_with(is_standby.as_bytes()), "{target}");
+        // What the client asked for holds, where it is.
+        let answers = client.query("delete from orders").await.unwrap();
+        assert_eq!(answers[0].field(b'C').as_deref(), Some("25006"), "{target}");
+    }
+    // What is no such value is the server's to refuse.
+    let mut client = PgClient::encrypt(door, &tls).await.expect("TLS is spoken");
+    let wish = [
+        ("user", "app"),
+        ("database", "writing"),
+        ("default_transaction_read_only", "'; drop table orders; --"),
+    ];
+    client.send(&startup(&wish)).await.unwrap();
+    let told = client.until_closed().await.expect("it is told why");
+    assert_eq!(told.field(b'C').as_deref(), Some("22023"));
 }
 
 #[test]

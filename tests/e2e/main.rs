@@ -10,7 +10,9 @@
     reason = "a story that cannot go on fails by panicking, and happens in real time"
 )]
 
+mod account_orders;
 mod accounts;
+mod balanced;
 mod budgets;
 mod cut;
 mod databases;
@@ -28,6 +30,7 @@ mod matrix;
 mod pg_clients;
 mod pg_jumps;
 mod pg_matrix;
+mod pg_pooler;
 mod pg_suites;
 mod pg_url;
 mod pg_vault;
@@ -36,6 +39,7 @@ mod privileges;
 mod psql;
 mod readme;
 mod recordings;
+mod remains;
 mod requests;
 mod roles;
 mod server;

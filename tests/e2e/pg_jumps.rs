@@ -120,3 +120,51 @@ fn without_the_host_in_front_nobody_gets_there() {
     assert!(!ran.status.success());
     assert_eq!(out(&ran), "");
 }
+
+#[test]
+fn what_is_behind_a_host_that_was_removed_is_cleaned_up_all_the_same() {
+    let world = World::new();
+    world.have_own_roles();
+    let (bob, addr) = (world.bob(), world.postgres().addr().to_string());
+    bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
+        .expect("bob removes it");
+    let line = [
+        "tidegate",
+        "target",
+        "add",
+        "pg",
+        "orders",
+        "--addr",
+        &addr,
+        "--dbname",
+        "orders",
+        "--role",
+        "app",
+        "--admin-role",
+        "tidegate_admin",
+        "--label",
+        "env=dev",
+        "--via",
+        "web1",
+    ];
+    let added = bob.output(&line).expect("it runs");
+    assert!(out(&added).contains("added orders"), "{}", err(&added));
+    let grant = world.grant_pg("10m");
+    let mut psql = world.begin_psql();
+    assert_eq!(world.own_roles(), [grant.replace("grt_", "tg_")]);
+    let before = entered(&world);
+    bob.run(&["tidegate", "target", "rm", "web1", "--yes"])
+        .expect("bob removes it");
+    psql.ended();
+    assert!(!world.psql("select 1").status.success());
+    assert_eq!(world.own_roles().len(), 1, "the grant goes on");
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert!(entered(&world) > before, "through web1");
+    // It is no way to anything else, and to nothing once that is done.
+    let line = [
+        "tidegate", "target", "add", "pg", "more", "--addr", &addr, "--dbname", "orders", "--role",
+        "app", "--via", "web1",
+    ];
+    assert!(!bob.output(&line).expect("it runs").status.success());
+}

@@ -23,7 +23,7 @@ fn the_own_tests_of_asyncpg_come_to_the_same() {
         setup: "",
         files: "tests",
         tests: "tests",
-        databases: &["postgres", "asyncpg_intro_test"],
+        databases: &["postgres", "asyncpg_intro_test", "testdb"],
         apart: &["::test_executemany_server_failure_during_writes"],
     });
 }

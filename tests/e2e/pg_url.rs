@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use tests::{World, until};
+use tests::{Setting, World, until};
 
 use crate::{err, out};
 
@@ -292,4 +292,27 @@ fn a_short_name_leads_where_the_long_one_does() {
     world.bob().run(&remove).expect("bob takes it");
     told(&run(), "no active grant for app@o");
     world.bob().run(&alias).expect("it is free again");
+}
+
+#[test]
+fn where_they_are_turned_off_none_is_made_and_none_is_asked_for() {
+    let world = World::with(&Setting {
+        server: &[("TIDEGATE__POSTGRES__ONE_TIME_PASSWORDS", "off")],
+        ..Setting::default()
+    });
+    world.grant_pg("10m");
+    let line = ["tidegate", "pg", "url", "orders"];
+    let refused = world.alice().output(&line).expect("it runs");
+    let said = err(&refused);
+    assert!(said.contains("have turned them off"), "{said}");
+    assert!(out(&refused).is_empty());
+    // Whoever comes with a name all the same is asked for nothing.
+    let made_up = format!(
+        "postgresql://app%2Bsec_{}:x@localhost:{}/orders?sslmode=require",
+        "0".repeat(26),
+        world.doors().postgres
+    );
+    told(&psql(&world, &made_up, "select 1"), "TG562");
+    // Certificates are as they were.
+    assert_eq!(out(&world.psql("select count(*) from orders")), "1000\n");
 }

@@ -21,6 +21,17 @@ fn world(privileges: &[&str]) -> World {
         lines.replace("hostssl orders +app", "# hostssl orders +app") + more,
     )
     .expect("it is written");
+    let added = add_anew(&world, privileges);
+    assert!(added.contains("+tidegate_grants"), "{added}");
+    let bob = world.bob();
+    let script = bob.run(&["tidegate", "target", "script", "orders"]);
+    world.sql(&script.expect("there is a script"));
+    world.sql("select pg_reload_conf()");
+    world
+}
+
+/// Has bob remove `orders` and add it with these privileges, or none.
+fn add_anew(world: &World, privileges: &[&str]) -> String {
     let (bob, addr) = (world.bob(), world.postgres().addr().to_string());
     bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
         .expect("bob removes it");
@@ -44,12 +55,48 @@ fn world(privileges: &[&str]) -> World {
     for privilege in privileges {
         line.extend(["--privilege", privilege]);
     }
-    let added = bob.run(&line).expect("bob adds it");
-    assert!(added.contains("+tidegate_grants"), "{added}");
-    let script = bob.run(&["tidegate", "target", "script", "orders"]);
-    world.sql(&script.expect("there is a script"));
+    let added = bob.output(&line).expect("it runs");
+    let said = out(&added) + &err(&added);
+    assert!(said.contains("added orders"), "{said}");
+    said
+}
+
+/// Ends a grant by adding its target anew, while its role cannot be removed: until that is described otherwise.
+fn described_otherwise(world: &World, grant: &str, privileges: &[&str]) {
+    let role = grant.replace("grt_", "tg_");
+    world.sql("alter role tidegate_admin nologin");
+    add_anew(world, privileges);
+    assert_eq!(world.own_roles(), [role.as_str()], "it cannot be removed");
+    world.sql("alter role tidegate_admin login");
+    world.no_own_roles();
+}
+
+#[test]
+fn a_role_goes_as_it_was_made_whatever_its_target_has_become() {
+    let declared = ["app: SELECT,UPDATE ON sales.bills(id,total)"];
+    let world = world(&declared);
+    let before = world.catalogue();
+    // With privileges: what it made is nobody's, and goes.
+    let grant = world.grant_pg("10m");
+    let ran = world.psql("select id from sales.bills; select lo_create(4711) > 0");
+    assert_eq!(out(&ran), "1\nt\n", "{}", err(&ran));
+    described_otherwise(&world, &grant, &[]);
+    assert_eq!(world.catalogue(), before);
+    // As a member of its group: what it made is the group's, and stays.
+    world.sql("grant create on schema public to app");
+    let rules = world.postgres().dir().join("data/pg_hba.conf");
+    let lines = fs::read_to_string(&rules).expect("it has rules");
+    fs::write(&rules, lines.replace("# hostssl", "hostssl")).expect("it is written");
     world.sql("select pg_reload_conf()");
-    world
+    let grant = world.grant_pg("10m");
+    let ran = world.psql("create table mine (id int)");
+    assert!(ran.status.success(), "{}", err(&ran));
+    described_otherwise(&world, &grant, &declared);
+    let owner = "select relowner::regrole from pg_class where relname = 'mine'";
+    assert_eq!(world.sql(owner), "app");
+    world.sql("drop table mine; revoke create on schema public from app");
+    world.sql("grant create on schema public to app; revoke create on schema public from app");
+    assert!(!world.catalogue().contains("tg_"));
 }
 
 #[test]

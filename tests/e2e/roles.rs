@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proxy::demo::Ending;
 use tests::World;
-use tests::{Setting, until};
+use tests::{Setting, until, within};
 
 use crate::{err, out};
 
@@ -213,6 +213,28 @@ fn what_a_role_leaves_behind_is_its_groups_and_nothing_else_stays() {
     assert!(said.contains("halt the server process is gone"), "{said}");
 }
 
+/// What changes the role's own row and is prepared keeps that row locked, and with it what is to shut the
+/// role, though none of its processes is left.
+#[test]
+fn a_role_whose_row_is_locked_by_what_it_prepared_is_removed_all_the_same() {
+    let world = world();
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql(&format!(
+        "begin; lock table orders in access exclusive mode; alter role {role} password 'x'; \
+         prepare transaction 'p'"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "1");
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    assert_eq!(world.catalogue(), before);
+    assert_eq!(audited(&world, "role_removed"), 1);
+}
+
 /// A function of a grant would run with its group's rights for everybody, for ever.
 #[test]
 fn no_function_of_a_grant_runs_with_its_groups_rights_afterwards() {
@@ -259,6 +281,30 @@ fn a_crash_while_a_role_is_made_leaves_one_that_works_or_none() {
         world.no_own_roles();
         assert_eq!(world.catalogue(), before, "after a crash at {table}");
     }
+}
+
+/// Whoever gave up waiting for a role may have removed it by the time that it would be made.
+#[test]
+fn a_role_that_comes_too_late_does_not_come() {
+    let world = world();
+    let before = world.catalogue();
+    let grant = {
+        let held = Held::lock(&world, "pg_authid");
+        let grant = world.grant_pg("10m");
+        held.is_wanted();
+        within(Duration::from_secs(30), "it is given up", || {
+            (audited(&world, "role_failed") == 1).then_some(())
+        });
+        // Beyond what the server was given, too.
+        thread::sleep(Duration::from_secs(2));
+        grant
+    };
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(world.own_roles(), Vec::<String>::new());
+    works(&world, &grant);
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
 }
 
 #[test]

@@ -276,6 +276,64 @@ async fn what_was_prepared_under_wider_rules_cannot_be_covered_up() {
     assert_eq!(world.sql("select count(*) from orders"), "1000");
 }
 
+/// A Close whose name is no text in the client's encoding fails, and the server drops what follows it.
+#[tokio::test]
+async fn a_close_that_fails_covers_up_nothing_either() {
+    let world = world(NO_DDL);
+    let mut client = client(&world).await;
+    let delete = "delete from orders where id = 1";
+    let prepared = [parse("", delete), parse("named", delete), sync()].concat();
+    client.send(&prepared).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "11Z");
+    let narrower = format!(
+        "{NO_DDL}@id(\"none\") @reason(\"Nothing goes.\") \
+         forbid (principal, action == Jit::Action::\"pgDelete\", resource);"
+    );
+    apply(&world, &narrower);
+    let fails = message(b'C', b"S\xff\0");
+    let run = |name: &str| [bind("", name), execute("", 0), sync()].concat();
+    let close = message(b'C', b"Snamed\0");
+    for (cover, name) in [(parse("", "select 1"), ""), (close, "named")] {
+        // All at once: nothing was answered when the Bind is judged.
+        let chunk = [fails.clone(), cover, sync(), run(name)].concat();
+        client.send(&chunk).await.unwrap();
+        let answers = client.until_ready().await.unwrap();
+        assert_eq!(state(&answers[0]), "22021", "{name}");
+        let answers = client.until_ready().await.unwrap();
+        assert_eq!(
+            (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+            ("EZ", "42501"),
+            "{name}"
+        );
+    }
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+}
+
+#[tokio::test]
+async fn a_batch_with_a_function_call_is_undone_as_one() {
+    let world = world(NO_DDL);
+    let mut client = client(&world).await;
+    let insert = "insert into orders values (7001, 'one')";
+    let flush = message(b'H', b"");
+    let batch = [parse("", insert), bind("", ""), execute("", 0), flush];
+    client.send(&batch.concat()).await.unwrap();
+    for kind in [b'1', b'2', b'C'] {
+        assert_eq!(client.next().await.unwrap().kind, kind);
+    }
+    client.send(&message(b'F', &[0; 12])).await.unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(
+        (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+        ("EZ", "0A000")
+    );
+    client.send(&sync()).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "Z");
+    assert_eq!(
+        world.sql("select count(*) from orders where id = 7001"),
+        "0"
+    );
+}
+
 #[test]
 fn what_no_rule_permits_is_refused_once_there_are_rules() {
     let world = World::new();

@@ -13,6 +13,8 @@ use tests::{Live, World, until};
 
 use crate::{err, out};
 
+mod reuse;
+
 const TWO: &str = r#"
 @id("every-row-needs-two")
 @reason("Changing every row takes a second person.")

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use tests::{Setting, World, with_input};
 
 use crate::{err, out};
@@ -66,9 +67,36 @@ fn a_key_that_is_kept_opens_a_target_behind_a_permit_and_is_never_shown() {
         .output(&["ssh", "-p", &port, &address, "echo here"]);
     let ran = ran.expect("ssh runs");
     assert_eq!(out(&ran), "here\n", "{}", err(&ran));
+    is_in_the_ledger(&world);
     is_told_of(&world);
     is_never_shown(&world, &key);
     is_exchanged(&world, dir.path(), &address);
+}
+
+/// Each use has a line: whose session it was, or who looked at the target.
+fn is_in_the_ledger(world: &World) {
+    let line = ["tidegate", "audit", "ls", "-o", "jsonl", "--limit", "500"];
+    let audit = world.carol().run(&line).expect("carol reads the ledger");
+    let uses = |purpose: &str| -> Vec<Value> {
+        let lines = audit
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        let used = lines.filter(|line: &Value| line["event"] == "standing_used");
+        used.filter(|line| line["purpose"] == purpose).collect()
+    };
+    let (sessions, trials) = (uses("session"), uses("trial"));
+    assert_eq!(sessions.len(), 1, "{audit}");
+    assert_eq!(sessions[0]["session"], world.ended_sessions()[0]["id"]);
+    assert_eq!(
+        (&sessions[0]["target"], &sessions[0]["entry"]),
+        (&"switch1".into(), &"key".into())
+    );
+    assert_eq!(sessions[0]["principal"], "alice");
+    assert!(!trials.is_empty(), "it was tried as it was added: {audit}");
+    assert_eq!(
+        (&trials[0]["principal"], &trials[0]["session"]),
+        (&"bob".into(), &Value::Null)
+    );
 }
 
 /// Everybody who lists targets reads that there is a standing credential, and `doctor` how to exchange it.

@@ -22,6 +22,9 @@ const CARRIED: u64 = 1 << 31;
 /// How long the first message of an X11 client is, with an `MIT-MAGIC-COOKIE-1`.
 const SETUP: usize = 12 + 20 + 16;
 
+/// BLAKE3 of `greeting`, in base64.
+const GREETING_BLAKE3: &str = "9FQoFWneHvzkGoZ0XeOjApt2hSebFbsN/Ut1MF61vLo=";
+
 /// What an X11 client at the target does: finds its cookie, connects, sends its first message, and shows
 /// what it is answered.
 const CLIENT: &str = r#"set -e
@@ -105,4 +108,11 @@ fn a_display_is_lent_where_a_policy_says_so() {
     let of = |kind: &str| carried.iter().filter(|frame| frame["type"] == kind).count();
     assert!(of("omitted") > 0, "what passes is counted: {carried:#?}");
     assert_eq!(of("data"), 0, "and not kept: {carried:#?}");
+    // Whoever has the bytes can prove that it was these.
+    let digests = |stream: &str| -> Vec<&str> {
+        let of = carried.iter().filter(|frame| frame["stream"] == stream);
+        of.filter_map(|frame| frame["blake3"].as_str()).collect()
+    };
+    assert_eq!(digests("input"), [GREETING_BLAKE3], "{carried:#?}");
+    assert_eq!(digests("output").len(), 1, "{carried:#?}");
 }

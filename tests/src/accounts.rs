@@ -127,6 +127,27 @@ impl AccountHost {
         command.output().expect("nsenter runs")
     }
 
+    /// Gives the script an order that ends so many seconds from now.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run.
+    pub fn order(&self, words: &[&str], seconds: i64) -> Output {
+        let ends = jiff::Timestamp::now().as_microsecond() + seconds * 1_000_000;
+        self.order_that_ends(words, ends)
+    }
+
+    /// The same, with when it ends in microseconds since 1970.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run.
+    pub fn order_that_ends(&self, words: &[&str], ends: i64) -> Output {
+        let ends = ends.to_string();
+        let script = ["/usr/local/sbin/tidegate-target"];
+        self.inside(&[&script, words, &[ends.as_str()]].concat())
+    }
+
     /// The accounts of grants there, and homes and groups of their names.
     pub fn traces(&self) -> Vec<String> {
         let look =

@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod api;
 mod argument;
 pub mod backstage;
+pub mod balancer;
 pub mod binary;
 pub mod compare;
 pub mod crowd;

@@ -31,7 +31,8 @@ impl PgBouncer {
             "auth_type = trust\n\
              client_tls_sslmode = require\n\
              server_tls_sslmode = verify-ca\n\
-             server_tls_ca_file = {}\n",
+             server_tls_ca_file = {}\n\
+             pool_mode = session\n",
             certificate.display()
         );
         Self::listen(server, "127.0.0.1", &legs)
@@ -44,10 +45,24 @@ impl PgBouncer {
     ///
     /// When it is not installed, or does not come up.
     pub fn with_certificates(server: &PostgresServer, client_ca: &Path) -> Self {
+        Self::verifying(server, client_ca, "session")
+    }
+
+    /// The same, where all sessions share the server's processes, one transaction after the other.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed, or does not come up.
+    pub fn sharing(server: &PostgresServer, client_ca: &Path) -> Self {
+        Self::verifying(server, client_ca, "transaction")
+    }
+
+    fn verifying(server: &PostgresServer, client_ca: &Path, mode: &str) -> Self {
         let legs = format!(
             "auth_type = cert\n\
              client_tls_sslmode = verify-full\n\
-             client_tls_ca_file = {}\n",
+             client_tls_ca_file = {}\n\
+             pool_mode = {mode}\n",
             client_ca.display()
         );
         Self::listen(server, &server.dir().display().to_string(), &legs)
@@ -67,7 +82,6 @@ impl PgBouncer {
              unix_socket_dir =\n\
              {legs}\
              auth_file = {dir}/pgbouncer.users\n\
-             pool_mode = session\n\
              max_client_conn = 1000\n\
              default_pool_size = 300\n\
              ignore_startup_parameters = extra_float_digits\n\

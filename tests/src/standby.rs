@@ -162,6 +162,20 @@ impl Standby {
         run(psql)
     }
 
+    /// Has it show the primary's certificate from here on: both are one name to the world.
+    ///
+    /// # Panics
+    ///
+    /// When the files cannot be read or written.
+    pub fn looks_like(&self, world: &World) {
+        for file in ["server.crt", "server.key"] {
+            let bytes = fs::read(world.postgres().dir().join(file)).expect("it has one");
+            // Written in place: the file stays the server's own.
+            fs::write(self.dir.join(file), bytes).expect("it is written");
+        }
+        self.sql("select pg_reload_conf()");
+    }
+
     /// Makes it the primary.
     ///
     /// # Panics

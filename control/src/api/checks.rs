@@ -46,7 +46,7 @@ pub(crate) async fn all(
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
         for seen in broker.targets(&caller) {
-            checks.push(targets::tested(&house, &seen.target).await);
+            checks.push(targets::tested(&house, &caller, &seen.target).await);
         }
     }
     Ok(Json(List::of(checks)))

@@ -86,7 +86,7 @@ fn standing(house: &House, target: &Target) -> Option<StandingView> {
 /// Seals what a target is to be entered with.
 fn seal(
     house: &House,
-    name: &TargetName,
+    target: &Target,
     order: &SecretOrder,
 ) -> Result<(Sealed, Option<String>), BrokerError> {
     let why = |refused: VaultError| {
@@ -100,7 +100,7 @@ fn seal(
     };
     let secret = secret.map_err(why)?;
     let authority = &house.parts.authority;
-    let sealed = authority.seal_secret(name, &secret, &mut entropy::rng());
+    let sealed = authority.seal_secret(target, &secret, &mut entropy::rng());
     Ok((Sealed(sealed.map_err(why)?), secret.fingerprint()))
 }
 
@@ -115,7 +115,11 @@ pub(crate) async fn keep(
     let deed = ("exchange credential", name.as_str());
     broker.demand(&caller, Office::ManageTargets, deed).await?;
     let order: SecretOrder = body.read().await?;
-    let sealed = seal(&house, &name, &order)?;
+    let gone = || BrokerError::NotFound {
+        what: name.to_string(),
+    };
+    let target = broker.target(&name).ok_or_else(gone)?;
+    let sealed = seal(&house, &target, &order)?;
     broker
         .keep_secret(&caller, (&name, order.entry), sealed)
         .await?;
@@ -210,7 +214,7 @@ pub(crate) async fn add(
     }
     let target = match &order.secret {
         Some(secret) => {
-            let sealed = seal(&house, &target.name, secret)?;
+            let sealed = seal(&house, &target, secret)?;
             broker.add_standing_target(&caller, target, sealed).await?
         }
         None => broker.add_target(&caller, target).await?,
@@ -267,11 +271,11 @@ pub(crate) async fn test(
         )
         .await?;
     let seen = seen(&house, &caller, &name)?;
-    Ok(Json(tested(&house, &seen.target).await))
+    Ok(Json(tested(&house, &caller, &seen.target).await))
 }
 
 /// Whether a target answers, shows what it was pinned by and lets us in as each of its logins.
-pub(crate) async fn tested(house: &House, target: &Target) -> Check {
+pub(crate) async fn tested(house: &House, caller: &Caller, target: &Target) -> Check {
     let name = target.name.as_str();
     let probe = &house.parts.probe;
     let (addrs, mut missing) = (target.addrs(), Vec::new());
@@ -290,13 +294,13 @@ pub(crate) async fn tested(house: &House, target: &Target) -> Check {
         }
     }
     checks::view(match missing.as_slice() {
-        [] => entered(house, target).await,
+        [] => entered(house, caller, target).await,
         [(_, why)] if addrs.len() == 1 => words::target_down(name, why),
         all if all.len() == addrs.len() => {
             let all: Vec<String> = all.iter().map(|(at, why)| format!("{at}: {why}")).collect();
             words::target_down(name, &all.join("; "))
         }
-        some => match entered(house, target).await {
+        some => match entered(house, caller, target).await {
             good if good.ok => partly_down(name, some),
             worse => worse,
         },
@@ -304,11 +308,18 @@ pub(crate) async fn tested(house: &House, target: &Target) -> Check {
 }
 
 /// Whether a target lets us in as each of its logins.
-async fn entered(house: &House, target: &Target) -> words::Finding {
+async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Finding {
     let name = target.name.as_str();
     let mut shut = Vec::new();
     let mut first = None;
+    let standing = standing(house, target);
     for login in entering_as(target) {
+        if standing.is_some() {
+            let broker = &house.parts.broker;
+            if broker.standing_tried(caller, target, login).await.is_err() {
+                return words::target_untried(name);
+            }
+        }
         match house.parts.probe.enter(target, login).await {
             Ok(()) => {}
             Err(words::Unentered::Refused { said }) => {
@@ -318,12 +329,19 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
             Err(words::Unentered::Impostor) => return words::target_changed(name),
             Err(words::Unentered::Wayless { why }) => return words::target_down(name, &why),
             Err(words::Unentered::Down) => return words::target_broken(name),
-            Err(words::Unentered::Unissued) => return words::target_untried(name),
+            Err(words::Unentered::Unissued) => {
+                return match &standing {
+                    Some(standing) => words::target_unopened(name, standing.entry),
+                    None => words::target_untried(name),
+                };
+            }
         }
     }
-    let standing = standing(house, target);
     match (shut.as_slice(), standing) {
         ([], None) => words::target_good(name),
+        ([], Some(standing)) if is_kept_by_name(house, target) => {
+            words::target_kept_by_name(name, standing.entry)
+        }
         ([], Some(standing)) => {
             let since = standing.kept_at.strftime("%Y-%m-%d").to_string();
             words::target_standing(name, standing.entry, &since)
@@ -334,6 +352,12 @@ async fn entered(house: &House, target: &Target) -> words::Finding {
             words::target_shut(name, target.protocol(), shut, &said)
         }
     }
+}
+
+/// Whether what a target is entered with was sealed by an older tidegate, for its name alone.
+fn is_kept_by_name(house: &House, target: &Target) -> bool {
+    let kept = house.parts.broker.kept(&target.name);
+    kept.is_some_and(|kept| ca::is_sealed_by_name(&kept.sealed.0))
 }
 
 /// As whom tidegate logs in at a target: as each of its logins, or, where each grant has a role or

@@ -17,7 +17,8 @@ use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::ledger::Happening;
 use crate::onetime::{
-    LIFETIME_MAX, OneTimeSecret, SECRETS_MAX, SecretRecord, SecretText, USES_MAX, Verifier,
+    LIFETIME_MAX, OneTimePasswords, OneTimeSecret, SECRETS_MAX, SecretRecord, SecretText, USES_MAX,
+    Verifier,
 };
 
 /// A secret that is wanted.
@@ -48,6 +49,7 @@ impl Broker {
         wish: &SecretWish,
     ) -> Result<(OneTimeSecret, SecretText), BrokerError> {
         self.healthy()?;
+        self.offers_passwords()?;
         // Now too: nobody has thousands of hashes computed for nothing.
         let object = wish.grant.to_string();
         let deed = ("make a password", object.as_str());
@@ -143,6 +145,7 @@ impl Broker {
     ) -> Result<OneTimeSecret, BrokerError> {
         // Before it is taken off: nobody is let in meanwhile.
         self.healthy()?;
+        self.offers_passwords()?;
         let state = self.caught_up().await?;
         let Some(record) = state.secrets.get(&id) else {
             return Err(refused(SecretSaying::Wrong));
@@ -198,6 +201,13 @@ impl Broker {
             }
         }
         used.map(|(secret, _left)| secret)
+    }
+
+    fn offers_passwords(&self) -> Result<(), BrokerError> {
+        match self.inner.settings.one_time_passwords {
+            OneTimePasswords::Offered => Ok(()),
+            OneTimePasswords::Forbidden => Err(refused(SecretSaying::Forbidden)),
+        }
     }
 
     /// The grant that the wish is for, where nothing is in its way.

@@ -13,6 +13,7 @@ use policies::{Grant, GrantId, RolePlace, RolePlan, SqlKind, Terms};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at};
 
+use super::lanes::{Lanes, Server, Turn};
 use super::{Broker, BrokerError};
 use crate::change::{Change, Draft};
 use crate::ledger::Happening;
@@ -22,9 +23,6 @@ use crate::store::{AppendError, Store};
 
 /// How often is looked for roles that have to go, beside whenever something changes.
 const ROUND: Duration = Duration::from_millis(500);
-
-/// How many roles are worked on at once, over all servers: each takes a connection there.
-const AT_ONCE: usize = 8;
 
 /// How often something is written down anew because others changed the log meanwhile.
 const TRIES_MAX: u32 = 100;
@@ -147,7 +145,7 @@ impl Broker {
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut changes = self.inner.state.clone();
         let mut work = JoinSet::new();
-        let mut busy: BTreeSet<GrantId> = BTreeSet::new();
+        let mut lanes = Lanes::default();
         loop {
             let state = changes.borrow_and_update().clone();
             self.inner.roles.forget(|id| {
@@ -155,17 +153,17 @@ impl Broker {
                 let holds = grant.is_some_and(|grant| !is_over(&self, &state, grant));
                 holds || state.roles.contains_key(&id)
             });
-            for chore in self.chores(&state) {
+            let chores = self.chores(&state);
+            lanes.forget(|server| chores.iter().any(|(_chore, at, _turn)| at == server));
+            for (chore, server, turn) in chores {
                 let (Chore::Make(grant) | Chore::Remove(grant)) = chore;
-                if work.len() < AT_ONCE && busy.insert(grant) {
+                if lanes.take(grant, &server, turn) {
                     work.spawn(self.clone().done(chore));
                 }
             }
             tokio::select! {
                 Some(done) = work.join_next() => match done {
-                    Ok(grant) => {
-                        busy.remove(&grant);
-                    }
+                    Ok((grant, done)) => lanes.leave(grant, done),
                     // It stays busy for ever, and so in the log and in nobody's way.
                     Err(error) => tracing::error!(reason = %error, "role.panicked"),
                 },
@@ -178,24 +176,23 @@ impl Broker {
         }
     }
 
-    async fn done(self, chore: Chore) -> GrantId {
+    /// Does it, and says whether the server did what it was told.
+    async fn done(self, chore: Chore) -> (GrantId, bool) {
         match chore {
             Chore::Make(grant) => {
                 self.inner.roles.try_first(grant);
-                if let Err(refused) = self.provide(grant, ANYWHERE).await {
+                let made = self.provide(grant, ANYWHERE).await;
+                if let Err(refused) = &made {
                     tracing::info!(%grant, reason = %refused, "role.unmade");
                 }
-                grant
+                (grant, !matches!(made, Err(RoleRefusal::Fault(_))))
             }
-            Chore::Remove(grant) => {
-                self.remove(grant).await;
-                grant
-            }
+            Chore::Remove(grant) => (grant, self.remove(grant).await),
         }
     }
 
-    /// What there is to do. Removals first: they are endings.
-    fn chores(&self, state: &State) -> Vec<Chore> {
+    /// What there is to do, where, and whether it failed before. Removals first: they are endings.
+    fn chores(&self, state: &State) -> Vec<(Chore, Server, Turn)> {
         let roles = &self.inner.roles;
         let now = self.inner.clock.instant();
         let over = state.roles.iter().filter(|(grant, record)| {
@@ -203,18 +200,23 @@ impl Broker {
             let winds_up = goes && self.inner.book.winds_up(**grant);
             goes && roles.is_due(**grant, now) && !roles.is_patient(**grant, now, winds_up)
         });
-        let wanting = state.facts.grants.values().filter(|grant| {
+        let wanting = state.facts.grants.values().filter_map(|grant| {
             let target = state.facts.targets.get(&grant.target);
-            let wants = target.and_then(|target| RolePlace::of(grant, target));
-            wants.is_some()
-                && !state.roles.contains_key(&grant.id)
+            let place = target.and_then(|target| RolePlace::of(grant, target))?;
+            let wants = !state.roles.contains_key(&grant.id)
                 && roles.is_untried(grant.id)
-                && !is_over(self, state, grant)
+                && !is_over(self, state, grant);
+            wants.then(|| (Chore::Make(grant.id), Server::of(&place), Turn::First))
         });
-        let removals = over.map(|(grant, _record)| Chore::Remove(*grant));
-        removals
-            .chain(wanting.map(|grant| Chore::Make(grant.id)))
-            .collect()
+        let removals = over.map(|(grant, record)| {
+            let turn = if roles.has_failed(*grant) {
+                Turn::Again
+            } else {
+                Turn::First
+            };
+            (Chore::Remove(*grant), Server::of(&record.place), turn)
+        });
+        removals.chain(wanting).collect()
     }
 
     /// Whether a role has to go: its grant is over, or nobody is in by it since other policies came
@@ -234,35 +236,39 @@ impl Broker {
         !same || is_over(self, state, grant) || (outdated && unused())
     }
 
-    async fn remove(&self, grant: GrantId) {
+    /// Removes a role, and says whether its server did what it was told.
+    async fn remove(&self, grant: GrantId) -> bool {
         let turn = self.inner.roles.turn(grant);
         let _turn = turn.lock().await;
         let Ok(state) = self.latest().await else {
-            return;
+            return true;
         };
         let Some(record) = state.roles.get(&grant) else {
-            return;
+            return true;
         };
         let Some(hand) = self.inner.roles.hand() else {
-            return;
+            return true;
         };
         if !self.has_to_go(&state, record) {
-            return;
+            return true;
         }
         let place = &record.place;
         let turn = self.inner.roles.turn_of_account(place);
         let _turn = turn.lock().await;
         // Whoever shares it may have come or gone meanwhile.
         let Ok(state) = self.latest().await else {
-            return;
+            return true;
         };
         let removed = match hand.remove(place, parting(&state, record)).await {
             Ok(removed) => removed,
-            Err(fault) => return self.role_failed("remove", place, &fault).await,
+            Err(fault) => {
+                self.role_failed("remove", place, &fault).await;
+                return false;
+            }
         };
         if self.write_down(Change::RoleGone { grant }).await.is_err() {
             // It is still in the log: the next round finds nothing there and says so again.
-            return;
+            return true;
         }
         self.inner.roles.gone(grant);
         let (target, role) = (place.target.clone(), place.role());
@@ -277,6 +283,7 @@ impl Broker {
             removed,
         })
         .await;
+        true
     }
 
     async fn role_failed(&self, doing: &str, place: &RolePlace, fault: &RoleFault) {

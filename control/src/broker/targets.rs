@@ -125,6 +125,17 @@ impl Broker {
         self.state().facts.way(jump)
     }
 
+    /// The same for whoever removes what a grant has for itself there: also through targets that are locked,
+    /// or were removed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such way.
+    pub fn way_to_clean(&self, jump: Option<&Jump>) -> Result<Vec<Hop>, Wayless> {
+        let state = self.state();
+        state.retired.way(&state.facts, jump)
+    }
+
     /// The targets that the caller may see.
     pub fn targets(&self, caller: &Caller) -> Vec<TargetView> {
         let state = self.state();

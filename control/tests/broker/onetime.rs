@@ -1,7 +1,7 @@
 //! One-time secrets of a grant: what is written down, who comes in with one, and when not.
 
 use control::broker::SecretWish;
-use control::onetime::{OneTimeSecret, Verifier};
+use control::onetime::{OneTimePasswords, OneTimeSecret, Verifier};
 use control::store::{Backend, Store as _};
 use control::{Broker, BrokerError, Settings};
 use jiff::SignedDuration;
@@ -250,4 +250,24 @@ async fn only_its_owner_has_one_made_and_only_within_limits() {
         .make_onetime(&caller("alice"), &wish(grant, 1))
         .await;
     assert!(matches!(refused, Err(BrokerError::NotFound { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_they_are_forbidden_none_is_made_and_none_of_before_lets_anybody_in() {
+    let world = world().await;
+    let grant = world.granted("alice", "orders", 15).await;
+    let id = made(&world, grant, 5).await;
+    used(&world, id).await.unwrap();
+    let settings = Settings {
+        one_time_passwords: OneTimePasswords::Forbidden,
+        ..Settings::default()
+    };
+    let backend = Backend::Memory(world.store.clone());
+    let strict = Broker::start(backend, world.clock.clone(), settings);
+    let strict = strict.await.unwrap();
+    let alice = caller("alice");
+    let wanted = strict.make_onetime(&alice, &wish(grant, 1)).await;
+    assert_eq!(wanted.unwrap_err(), refused(SecretSaying::Forbidden));
+    let came = used_at(&strict, id, "orders").await;
+    assert_eq!(told(came), refused(SecretSaying::Forbidden));
 }

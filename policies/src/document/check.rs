@@ -10,7 +10,7 @@ use cedar_policy::{
 };
 
 use super::Document;
-use super::literals;
+use super::{breadth, literals};
 use crate::diagnose::{Diagnosis, Place, nearest};
 use crate::quorum::Quorums;
 
@@ -51,8 +51,8 @@ pub(super) fn check(documents: &[Document], schema: &Schema, quorums: &Quorums) 
             }
         }
     }
-    checking.validate(schema);
-    checking.look(quorums);
+    let wrong = checking.validate(schema);
+    checking.look(quorums, &wrong);
     checking.finish(documents)
 }
 
@@ -138,7 +138,8 @@ impl<'a> Checking<'a> {
         }
     }
 
-    fn validate(&mut self, schema: &Schema) {
+    /// Which policies cannot be as they are.
+    fn validate(&mut self, schema: &Schema) -> BTreeSet<String> {
         let validator = Validator::new(schema.clone());
         let result = validator.validate_with_level(
             &self.policies,
@@ -167,12 +168,17 @@ impl<'a> Checking<'a> {
                 Some(_) | None => {}
             }
         }
+        wrong
     }
 
-    fn look(&mut self, quorums: &Quorums) {
+    fn look(&mut self, quorums: &Quorums, wrong: &BTreeSet<String>) {
         for policy in self.policies.policies() {
-            if let Some(site) = self.sites.get(&policy.id().to_string()) {
+            let id = policy.id().to_string();
+            if let Some(site) = self.sites.get(&id) {
                 self.found.extend(literals::look(policy, site, quorums));
+                if !wrong.contains(&id) {
+                    self.found.extend(breadth::look(policy, site));
+                }
             }
         }
     }

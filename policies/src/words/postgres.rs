@@ -145,6 +145,9 @@ fn two_targets(host: &str, database: &str) -> (&'static str, String, Option<Stri
     )
 }
 
+/// What is in the recording of a session that was cut where a pooler shares the server's processes.
+pub const PROCESS_SHARED: &str = "a pooler has several sessions share the server's processes; whether the work stopped was not seen";
+
 /// What became of the transaction of a session that was cut, as far as the server can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

@@ -1,5 +1,5 @@
 //! What is said about one-time secrets, with which clients without certificates log in: `TG541` to
-//! `TG549`.
+//! `TG549`, and `TG562`.
 //!
 //! All but [`SecretSaying::Wrong`] and [`SecretSaying::Unproven`] is said only to whoever has proven that they hold the secret, or to
 //! its owner: it names the target.
@@ -59,6 +59,8 @@ pub enum SecretSaying {
         /// How many it may have.
         limit: usize,
     },
+    /// This bastion lets nobody in with one.
+    Forbidden,
     /// It was to live for longer, or for more connections, than a secret may.
     Beyond {
         /// The longest life.
@@ -66,6 +68,14 @@ pub enum SecretSaying {
         /// The most connections.
         uses: u16,
     },
+}
+
+fn forbidden() -> Words {
+    Words::new(
+        "TG562",
+        "this bastion lets nobody in with a one-time password: its administrators have turned them off",
+    )
+    .hint("tidegate login; tidegate config psql --write; psql service=TARGET")
 }
 
 impl Shown for SecretSaying {
@@ -120,6 +130,7 @@ impl Shown for SecretSaying {
                 format!("the grant has {limit} passwords that can still be used, and gets no more"),
             )
             .hint("use one of them, or wait for some to end"),
+            Self::Forbidden => forbidden(),
             Self::Beyond { lifetime, uses } => Words::new(
                 "TG548",
                 format!(
@@ -161,6 +172,7 @@ mod tests {
             elsewhere,
             SecretSaying::NoDatabase { target },
             SecretSaying::Many { limit: 100 },
+            SecretSaying::Forbidden,
             SecretSaying::Beyond {
                 lifetime: SignedDuration::from_hours(1),
                 uses: 100,

@@ -58,6 +58,9 @@ pub(crate) enum AdminError {
         /// How many answer.
         standbys: usize,
     },
+    /// Behind the address is another server than the session's, or it cannot be told.
+    #[error("another server answers than the one that the session was at")]
+    Elsewhere,
     /// It took too long.
     #[error("the server does not answer in time")]
     Slow,
@@ -129,7 +132,8 @@ impl Admin {
                 }
                 Err(refused) => return Err(refused),
             };
-            if hosts.len() == 1 || entered.is_primary().await? {
+            // One name may lead to several servers, too, and what a standby lacks may be at the primary.
+            if entered.is_primary().await? {
                 return Ok(entered);
             }
             standbys = standbys.saturating_add(1);
@@ -148,6 +152,18 @@ impl Admin {
 
     /// Logs in at one database of one host.
     pub(crate) async fn enter_at(
+        host: &PostgresHost,
+        database: &str,
+        admin: &Login,
+        with: (&PassKey, &dyn Road),
+    ) -> Result<Self, AdminError> {
+        let mut entered = Self::visit_at(host, database, admin, with).await?;
+        entered.run(SETTINGS).await?;
+        Ok(entered)
+    }
+
+    /// The same, and leaves no setting behind: for what is somebody else's afterwards.
+    pub(crate) async fn visit_at(
         host: &PostgresHost,
         database: &str,
         admin: &Login,
@@ -171,9 +187,7 @@ impl Admin {
         let (tls, version) = entered
             .map_err(|_elapsed| AdminError::Slow)?
             .map_err(refuse)?;
-        let mut entered = Self { tls, version };
-        entered.run(SETTINGS).await?;
-        Ok(entered)
+        Ok(Self { tls, version })
     }
 
     /// The server's major version; 0 where it does not say.

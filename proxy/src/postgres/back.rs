@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 use super::scram::client;
 use super::startup::put_startup;
 use super::tls::Trust;
-use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
+use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet};
 use crate::session::protocol::ConnectError;
 
 /// How much a target may say while we log in, in bytes: parameters and notices.
@@ -175,39 +175,6 @@ where
     }
 }
 
-/// How often a server looks whether we are still there while a statement runs.
-const LOOK: &str = "set client_connection_check_interval = '2s'";
-
-/// The first major version that can look (`client_connection_check_interval`).
-const LOOKS_FROM: u32 = 14;
-
-/// Has the server look whether we are still there while a statement runs: should tidegate be killed,
-/// a statement that nobody waits for any more ends within two seconds, not when it has run to its
-/// end. A server that cannot look is left as it is.
-pub(crate) async fn ask_to_look<I>(
-    tls: &mut TlsStream<I>,
-    greeting: &Greeting,
-) -> Result<(), LoginError>
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
-    if major_version(&greeting.before).is_none_or(|major| major < LOOKS_FROM) {
-        return Ok(());
-    }
-    let mut query = Vec::new();
-    message(&mut query, b'Q', |body| put_text(body, LOOK.as_bytes()));
-    tls.write_all(&query).await.map_err(tls_error)?;
-    tls.flush().await.map_err(tls_error)?;
-    loop {
-        match read_message(tls).await? {
-            (b'Z', _idle) => return Ok(()),
-            // Some systems cannot tell it when a socket closes; then it says no.
-            (b'C' | b'E' | b'N' | b'S', _body) => {}
-            _other => return Err(violation("it does not answer a setting")),
-        }
-    }
-}
-
 /// What the `ParameterStatus` of `server_version` among these messages begins with.
 pub(crate) fn major_version(greeting: &[u8]) -> Option<u32> {
     let version = parameter(greeting, b"server_version")?;
@@ -294,6 +261,7 @@ pub(crate) async fn read_message<R: AsyncRead + Unpin>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::wire::put_text;
 
     #[test]
     fn the_major_version_is_read_from_what_the_server_says_of_itself() {

@@ -11,26 +11,21 @@
 //! was right or not, and sources that send many are not listened to.
 
 use std::fmt;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::constant_time;
 use control::entropy::{self, EntropyError};
 use dashmap::DashMap;
 use jiff::Timestamp;
-use policies::PostgresHost;
 use recorder::Frame;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time;
 use tracing::debug;
 
-use super::back::{self, BackendKey};
-use super::tls::Trust;
-use super::wire::packet;
+use super::back::BackendKey;
+use super::stopper::{REQUEST_LIMIT, Stopper};
 use crate::listener::prefix;
-use crate::session::road::Road;
+use crate::session::chain;
 use crate::session::scope::Scope;
 
 /// How many cancel requests one source may send in a second.
@@ -38,12 +33,6 @@ const PER_SECOND_MAX: u32 = 20;
 
 /// How many sources are remembered. Beyond that, those of earlier seconds are forgotten.
 const SOURCES_MAX: usize = 4096;
-
-/// How long one request to a target may take.
-pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(5);
-
-/// `CANCEL_REQUEST_CODE` (`src/include/libpq/pqcomm.h`).
-const CANCEL_REQUEST: u32 = 80_877_102;
 
 /// All live keys.
 #[derive(Debug, Default)]
@@ -71,43 +60,6 @@ impl fmt::Debug for Live {
         f.debug_struct("Live")
             .field("stopper", &self.stopper)
             .finish_non_exhaustive()
-    }
-}
-
-/// Stops what one server process is doing.
-#[derive(Debug, Clone)]
-pub(crate) struct Stopper {
-    /// Which of the target's hosts it is at, and how that proves itself.
-    pub(crate) host: PostgresHost,
-    /// The way there.
-    pub(crate) road: Arc<dyn Road>,
-    /// The real key.
-    pub(crate) key: BackendKey,
-}
-
-impl Stopper {
-    /// Sends one cancel request on a connection of its own, over TLS, and waits until the server has
-    /// closed it: by then the process has been signalled.
-    pub(crate) async fn stop(&self) -> io::Result<()> {
-        // Made when it is needed: most sessions have nothing stopped.
-        let stranger =
-            Trust::new(&self.host.server, &self.host.addr.host, None).map_err(io::Error::other)?;
-        let stream = self.road.go(&self.host.addr).await;
-        let stream = stream.map_err(io::Error::other)?;
-        let mut tls = back::secure(stream, &stranger)
-            .await
-            .map_err(io::Error::other)?;
-        let mut request = Vec::new();
-        packet(&mut request, |body| {
-            body.extend(CANCEL_REQUEST.to_be_bytes());
-            body.extend(self.key.pid.to_be_bytes());
-            body.extend_from_slice(&self.key.secret);
-        });
-        tls.write_all(&request).await?;
-        tls.flush().await?;
-        let mut nothing = [0; 1];
-        let _closed_either_way = tls.read(&mut nothing).await;
-        Ok(())
     }
 }
 
@@ -193,10 +145,10 @@ impl Cancels {
         if scope.give_up() {
             return debug!(session = %scope.session(), "cancel.unsent");
         }
-        match time::timeout(REQUEST_LIMIT, stopper.stop()).await {
+        match time::timeout(REQUEST_LIMIT, stopper.stop(&scope, &mut None)).await {
             Ok(Ok(())) => debug!(session = %scope.session(), "cancel.sent"),
             Ok(Err(refused)) => {
-                debug!(session = %scope.session(), reason = %refused, "cancel.failed");
+                debug!(session = %scope.session(), reason = %chain(&refused), "cancel.failed");
             }
             Err(_elapsed) => debug!(session = %scope.session(), "cancel.slow"),
         }

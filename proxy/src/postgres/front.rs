@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use ca::{CertificateRefusal, LoginProof};
+use control::onetime::OneTimePasswords;
 use policies::words::postgres::Complaint;
+use policies::words::secret::SecretSaying;
 use policies::words::{Shown, Words};
 use policies::{Ask, Protocol};
 use rustls::pki_types::UnixTime;
@@ -54,6 +56,8 @@ pub(crate) struct Door<'a> {
     pub(crate) visitors: &'a Visitors,
     /// What the connection is bound to.
     pub(crate) binding: Binding<'a>,
+    /// Whether one-time secrets are asked for.
+    pub(crate) passwords: OneTimePasswords,
     /// The bastion's names.
     pub(crate) names: &'a [String],
     /// Who knows who somebody is.
@@ -71,6 +75,11 @@ pub(crate) async fn identify(
     let called = tls.get_ref().1.server_name();
     let aim = aim::aim(&startup.user, &startup.database, called, door.names);
     let (principal, credential, aim) = if let Some(secret) = aim::user(&startup.user).1 {
+        if door.passwords == OneTimePasswords::Forbidden {
+            let words = SecretSaying::Forbidden.words();
+            greeting::farewell(&mut tls, &words, say::NOT_AUTHORIZED).await;
+            return Err(Refused::Unproven);
+        }
         let aim = or_farewell(&mut tls, aim, Refused::Answered).await?;
         let (binding, identify) = (door.binding, door.identify);
         let asked = (secret, &aim);

@@ -209,8 +209,8 @@ impl Gate {
                 }
             }
             self.second.settle(None);
-            // Neither of these fails.
-            self.is_sure &= matches!(header.kind, b'S' | b'H' | b'C');
+            let body = behind.get(..length).unwrap_or_default();
+            self.is_sure &= never_fails(header.kind, body);
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All
@@ -316,7 +316,12 @@ impl Gate {
                 }
             }
         }
-        for name in reading.executes.difference(&reading.prepares) {
+        // A yes was for one message with its values, and an EXECUTE is neither.
+        let is_hot = |name: &String| self.second.is_hot(name.as_bytes());
+        if reading.executes.iter().any(is_hot) {
+            return Err(Objection::Refused(Box::new(hidden())));
+        }
+        for name in &reading.runs_earlier {
             let known = self.prepared.get(name.as_bytes());
             let (inner, around) = match (known, around.checked_sub(1)) {
                 (Some(inner), Some(around)) => (inner, around),
@@ -352,6 +357,16 @@ impl Gate {
         }
         self.answers.insert(statement.clone(), answer.clone());
         answer
+    }
+}
+
+/// Whether the server is certain to go on behind a message. Of a Close it is where its name is ASCII: any
+/// other it has to convert first, and drops what follows where it cannot.
+fn never_fails(kind: u8, body: &[u8]) -> bool {
+    match kind {
+        b'S' | b'H' => true,
+        b'C' => body.is_ascii(),
+        _other => false,
     }
 }
 
@@ -423,3 +438,6 @@ fn words(kind: SqlKind, denial: Denial) -> Words {
         | Denial::Unavailable { .. }) => other.words(),
     }
 }
+
+#[cfg(test)]
+mod tests;

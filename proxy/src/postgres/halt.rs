@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use ca::Pass;
 use policies::Endpoint;
-use policies::words::postgres::Fate;
+use policies::words::postgres::{self, Fate};
 use recorder::Frame;
 use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tracing::debug;
 
 use super::admin::{Admin, AdminError, text};
-use super::cancel::Stopper;
+use super::process::{BEGAN, PLAINLY, STARTED, Seat};
 use super::role;
+use super::stopper::Stopper;
 use crate::session::chain;
 use crate::session::protocol::{Halt, Halted};
 use crate::session::scope::Scope;
@@ -53,10 +54,17 @@ impl Halt for PostgresHalt {
         let Some(stopper) = &self.stopper else {
             return Halted::Unconfirmed;
         };
+        let mut shown = None;
+        if stopper.place.seat == Seat::Shared {
+            let asked = time::timeout(LOOK_LIMIT, stopper.stop(&self.scope, &mut shown)).await;
+            debug!(?asked, "halt.shared");
+            self.write_down(postgres::PROCESS_SHARED);
+            return Halted::Unconfirmed;
+        }
         let asking = async {
             loop {
-                if let Err(refused) = stopper.stop().await {
-                    debug!(reason = %refused, "halt.unheard");
+                if let Err(refused) = stopper.stop(&self.scope, &mut shown).await {
+                    debug!(reason = %chain(&refused), "halt.unheard");
                 }
                 time::sleep(PAUSE.saturating_mul(5)).await;
             }
@@ -71,7 +79,10 @@ impl Halt for PostgresHalt {
             loop {
                 // On the heap: thousands of sessions have room for it, and few need it.
                 match Box::pin(watch(stopper, pass)).await {
-                    Ok(fate) => return self.confirmed(fate),
+                    Ok(fate) => {
+                        self.write_down(fate.sentence());
+                        return Halted::Confirmed;
+                    }
                     Err(refused) => debug!(reason = %chain(&refused), "halt.unseen"),
                 }
                 time::sleep(PAUSE).await;
@@ -86,17 +97,13 @@ impl Halt for PostgresHalt {
 }
 
 impl PostgresHalt {
-    /// Writes down what became of the transaction. A recording that takes nothing more has ended the
-    /// session anyway.
-    fn confirmed(&self, fate: Fate) -> Halted {
-        let note = Frame::Note {
-            code: "halt",
-            text: fate.sentence(),
-        };
+    /// Writes down what became of the work. A recording that takes nothing more has ended the session
+    /// anyway.
+    fn write_down(&self, text: &str) {
+        let note = Frame::Note { code: "halt", text };
         if let Err(refused) = self.scope.record(&note) {
             debug!(reason = %refused, "halt.unrecorded");
         }
-        Halted::Confirmed
     }
 }
 
@@ -105,9 +112,15 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
         return Err(AdminError::Nonsense);
     };
-    let (pid, overseer) = (stopper.key.pid, pass.terms.overseer());
+    let overseer = pass.terms.overseer();
     let (database, with) = (&endpoint.dbname, (&pass.key, &*stopper.road));
-    let mut admin = Admin::enter_at(&stopper.host, database, &overseer, with).await?;
+    let mut admin = match stopper.place.seat {
+        Seat::Lent { .. } => Admin::visit_at(&stopper.host, database, &overseer, with).await?,
+        Seat::Own | Seat::Shared => {
+            Admin::enter_at(&stopper.host, database, &overseer, with).await?
+        }
+    };
+    let is_there = is_same(&mut admin, stopper).await?;
     if let Some(account) = pass.terms.elevated() {
         // Its rights are not the overseer's own; without them its processes would seem not to be there.
         admin.run(role::become_role(account)).await?;
@@ -115,7 +128,7 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {
-        match admin.run(look(pid, pass, end)).await {
+        match admin.run(look(stopper, pass, end)).await {
             Ok(alive) => {
                 let Some(row) = alive.first() else { break };
                 seen = true;
@@ -130,29 +143,62 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let fate = match transaction {
         Some(number) => fate(&mut admin, number).await,
         None if seen => Fate::Unchanging,
-        None => Fate::Unseen,
+        None if is_there => Fate::Unseen,
+        None => return Err(AdminError::Elsewhere),
     };
     admin.leave().await;
     Ok(fate)
 }
 
-/// Asks for the process of a session, and has it ended. Only one that is older than this connection
-/// and belongs to the session's account: numbers are used again. Gives back the number of its
-/// transaction, which it has once that has changed something, with its epoch.
-fn look(pid: i32, pass: &Pass, end: bool) -> String {
-    let account = role::literal(pass.terms.account().as_str());
+/// Whether this is the server that the session was at: behind one name or address there may be several, and
+/// that a process is not at another one says nothing. Where the session's server has not told, it is only
+/// known once the process was seen.
+async fn is_same(admin: &mut Admin, stopper: &Stopper) -> Result<bool, AdminError> {
+    let Some(started) = &stopper.place.started else {
+        return Ok(false);
+    };
+    let told = admin.run(format!("select {STARTED}")).await?;
+    if told.first().map(|row| text(row, 0)).as_ref() == Some(started) {
+        return Ok(true);
+    }
+    Err(AdminError::Elsewhere)
+}
+
+/// Asks for the process of a session, and has it ended. Gives back the number of its transaction, which it
+/// has once that has changed something, with its epoch.
+///
+/// Numbers of processes are used again: only one that is older than this connection and belongs to the
+/// session's account, or one that began when the session's did. A pooler may have given that to somebody
+/// else where it had nothing more to do, or to us: one that is idle is left alone.
+fn look(stopper: &Stopper, pass: &Pass, end: bool) -> String {
+    let (plainly, which, may_end) = match &stopper.place.seat {
+        Seat::Lent { pid, began } => {
+            let which = format!(
+                "a.pid = {pid} and a.pid <> pg_catalog.pg_backend_pid() and coalesce({BEGAN} = {began}, true)"
+            );
+            (PLAINLY, which, "a.state <> 'idle'")
+        }
+        Seat::Own | Seat::Shared => {
+            let account = role::literal(pass.terms.account().as_str());
+            let which = format!(
+                "a.pid = {} and a.usename = {account} and a.backend_start < \
+                 (select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())",
+                stopper.key.pid
+            );
+            ("", which, "true")
+        }
+    };
     let end = if end {
-        ", pg_catalog.pg_terminate_backend(a.pid)"
+        format!(", case when {may_end} then pg_catalog.pg_terminate_backend(a.pid) end")
     } else {
-        ""
+        String::new()
     };
     format!(
-        "select ((s.next >> 32) << 32) + x.low - case when x.low > (s.next & 4294967295) then 4294967296 else 0 end{end} \
+        "{plainly} select ((s.next >> 32) << 32) + x.low - case when x.low > (s.next & 4294967295) then 4294967296 else 0 end{end} \
          from pg_catalog.pg_stat_activity a, \
          lateral (select a.backend_xid::text::bigint as low) x, \
          lateral (select pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) as next) s \
-         where a.pid = {pid} and a.usename = {account} and a.backend_start < \
-         (select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())"
+         where {which}"
     )
 }
 

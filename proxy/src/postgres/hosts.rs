@@ -6,9 +6,11 @@
 //! not to be worked around.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ca::PassKey;
+use control::ledger::chain::hex;
 use policies::{HostPort, Login, PostgresEndpoint, PostgresHost, SessionAttrs};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
@@ -18,6 +20,7 @@ use tracing::info;
 use super::admin::{is_absent, row, text};
 use super::ahead::Ahead;
 use super::back::{self, Greeting, LoginError};
+use super::process::{self, Place};
 use super::tls::Trust;
 use super::wire::{message, put_text};
 use crate::session::LOGIN_LIMIT;
@@ -39,12 +42,20 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 /// `invalid_authorization_specification`: among others, there is no such role.
 const NOBODY: &str = "28000";
 
+/// Whether transactions of a session begin by only reading: a session's own setting, and how a server is
+/// told that takes no changes.
+const READ_ONLY: &str = "default_transaction_read_only";
+
 /// A host that let us in.
 pub(crate) struct Entered {
     pub(crate) tls: TlsStream<Ahead>,
     pub(crate) greeting: Greeting,
     /// Which it is.
     pub(crate) host: PostgresHost,
+    /// Where it does the session's work.
+    pub(crate) place: Place,
+    /// Its address, unless other targets stand in front of it.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 /// Whom to log in as, with what, and what to say.
@@ -189,25 +200,89 @@ impl Search<'_> {
         } = self.caller;
         let trust = Trust::new(&host.server, &host.addr.host, Some(key));
         let trust = trust.map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+        let peer = io.peer();
         let entering = async {
             let mut tls = back::secure(Ahead::new(io), &trust).await?;
-            let greeting =
-                back::login(&mut tls, (account.as_str(), key), dbname, parameters).await?;
+            let (said, later) = apart(parameters, wanted);
+            let greeting = back::login(&mut tls, (account.as_str(), key), dbname, &said).await;
+            let mut greeting = greeting?;
             if !suits(&mut tls, &greeting, wanted).await? {
                 leave(tls).await;
                 return Ok(None);
             }
-            back::ask_to_look(&mut tls, &greeting).await?;
+            if let Some(value) = later {
+                set_read_only(&mut tls, &mut greeting, &value).await?;
+            }
+            let place = process::sit(&mut tls, &greeting).await?;
             let host = host.clone();
             Ok(Some(Entered {
                 tls,
                 greeting,
                 host,
+                place,
+                peer,
             }))
         };
         let entered = time::timeout(LOGIN_LIMIT, entering).await;
         entered
             .unwrap_or_else(|_elapsed| Err(ConnectError::Io(io::ErrorKind::TimedOut.into()).into()))
+    }
+}
+
+/// What is said as we log in, and what is set once the server is found to be the one that is wanted. By
+/// `default_transaction_read_only` a server is told from others: a client that brought its own along
+/// would choose which one it gets, and could set it otherwise afterwards.
+fn apart(
+    parameters: &[(String, String)],
+    wanted: SessionAttrs,
+) -> (Vec<(String, String)>, Option<String>) {
+    let (mut said, mut later) = (parameters.to_vec(), None);
+    if matches!(wanted, SessionAttrs::ReadWrite | SessionAttrs::ReadOnly) {
+        said.retain(|(name, value)| {
+            let stays = !name.eq_ignore_ascii_case(READ_ONLY);
+            if !stays {
+                later = Some(value.clone());
+            }
+            stays
+        });
+    }
+    (said, later)
+}
+
+/// Sets what was not said at the login. The server judges the value, which is read as no SQL; what it
+/// reports of it goes to the client with the rest.
+async fn set_read_only<I>(
+    tls: &mut TlsStream<I>,
+    greeting: &mut Greeting,
+    value: &str,
+) -> Result<(), LoginError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let sql = format!(
+        "select pg_catalog.set_config('{READ_ONLY}', \
+         pg_catalog.convert_from(pg_catalog.decode('{}', 'hex'), 'UTF8'), false)",
+        hex(value.as_bytes())
+    );
+    let mut query = Vec::new();
+    message(&mut query, b'Q', |body| put_text(body, sql.as_bytes()));
+    tls.write_all(&query).await.map_err(ConnectError::Io)?;
+    tls.flush().await.map_err(ConnectError::Io)?;
+    loop {
+        match back::read_message(tls).await? {
+            (b'Z', _idle) => return Ok(()),
+            (b'E', body) => return Err(back::refused(&body)),
+            (b'S', body) => {
+                message(&mut greeting.before, b'S', |out| {
+                    out.extend_from_slice(&body);
+                });
+            }
+            (b'T' | b'D' | b'C' | b'N', _body) => {}
+            _other => {
+                let odd = "it does not answer a setting".to_owned();
+                return Err(ConnectError::Violation(odd).into());
+            }
+        }
     }
 }
 
@@ -232,7 +307,7 @@ where
         SessionAttrs::Primary => Ok(!recovers(tls, standby).await?),
         SessionAttrs::Standby | SessionAttrs::PreferStandby => recovers(tls, standby).await,
         SessionAttrs::ReadWrite | SessionAttrs::ReadOnly => {
-            let read_only = match (told(b"default_transaction_read_only"), standby) {
+            let read_only = match (told(READ_ONLY.as_bytes()), standby) {
                 (Some(by_default), Some(standby)) => by_default || standby,
                 _untold => value(tls, "show transaction_read_only").await? == "on",
             };
@@ -287,4 +362,27 @@ async fn leave(mut tls: TlsStream<Ahead>) {
         }
     };
     drop(time::timeout(LEAVE_LIMIT, leaving).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_does_not_say_what_its_server_is_told_by() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let asked = [
+            pair("application_name", "psql"),
+            pair("Default_Transaction_Read_Only", "on"),
+        ];
+        for wanted in [SessionAttrs::ReadOnly, SessionAttrs::ReadWrite] {
+            let (said, later) = apart(&asked, wanted);
+            assert_eq!(said, asked[..1]);
+            assert_eq!(later.as_deref(), Some("on"));
+            assert_eq!(apart(&asked[..1], wanted).1, None);
+        }
+        for wanted in [SessionAttrs::Any, SessionAttrs::Standby] {
+            assert_eq!(apart(&asked, wanted), (asked.to_vec(), None));
+        }
+    }
 }

@@ -148,7 +148,9 @@ impl Pipeline {
 
     /// Whether the target will say that it is ready without being sent anything more.
     pub(crate) fn will_be_ready(&self) -> bool {
-        matches!(self.owed.back(), None | Some(Owed::Query(_) | Owed::Sync))
+        let mut owed = self.owed.iter().rev();
+        let last = owed.find(|one| **one != Owed::CopyEnd);
+        matches!(last, None | Some(Owed::Query(_) | Owed::Sync))
     }
 
     /// The transaction status as last told: `I`, `T` or `E`.
@@ -257,13 +259,19 @@ impl Pipeline {
         self.owed.front().copied()
     }
 
+    /// Takes away what was answered, with the ends of copies behind it: none of those was meant by a copy.
+    fn settled(&mut self) {
+        self.owed.pop_front();
+        self.front();
+    }
+
     fn step(&mut self, kind: u8) -> Result<(), Violation> {
         match (kind, self.front()) {
             (b'1', Some(Owed::Parse(_)))
             | (b'2', Some(Owed::Bind(_)))
             | (b'3', Some(Owed::Close(_)))
             | (b'T' | b'n', Some(Owed::Describe(_))) => {
-                self.owed.pop_front();
+                self.settled();
                 Ok(())
             }
             (b'T', Some(Owed::Query(_))) => Ok(()),
@@ -280,7 +288,7 @@ impl Pipeline {
         let statement = match self.front() {
             Some(Owed::Query(statement)) if kind != b's' => statement,
             Some(Owed::Execute(statement)) => {
-                self.owed.pop_front();
+                self.settled();
                 statement
             }
             _other => return Err(Violation::Kind(kind)),
@@ -320,7 +328,12 @@ impl Pipeline {
         };
         self.copying_in = false;
         let statement = match self.front() {
-            None => Statement { id: 0, at },
+            None => {
+                // Whatever it is about: the target may drop what comes next. If not, it says that it
+                // is ready.
+                self.skipping = true;
+                Statement { id: 0, at }
+            }
             Some(Owed::Query(statement)) => statement,
             Some(
                 Owed::Parse(statement)
@@ -370,7 +383,7 @@ impl Pipeline {
 
     fn ready(&mut self, status: u8) -> Result<Option<Outcome>, Violation> {
         match self.front() {
-            Some(Owed::Query(_) | Owed::Sync) => drop(self.owed.pop_front()),
+            Some(Owed::Query(_) | Owed::Sync) => self.settled(),
             // The Sync that the copy would have ignored, had it not failed before reading it.
             None if self.skipping => self.skipping = false,
             None => {}
@@ -612,6 +625,35 @@ mod tests {
         play.gets("E");
         let [last, running] = play.pipeline.settle(Duration::ZERO);
         assert_eq!((last.map(|outcome| outcome.id), running), (Some(0), None));
+    }
+
+    /// After a message of the extended protocol it drops what follows, after any other it is ready.
+    #[test]
+    fn after_an_error_out_of_the_blue_the_target_may_drop_what_follows() {
+        let mut play = Play::new();
+        play.sends("PBES").gets("12CZ").gets("E");
+        assert!(play.pipeline.skipping() && !play.pipeline.idle());
+        play.sends("PS").gets("Z");
+        assert!(play.pipeline.idle());
+        play.gets("EZ");
+        assert!(play.pipeline.idle());
+    }
+
+    #[test]
+    fn a_stray_end_of_a_copy_is_forgotten_with_what_it_came_behind() {
+        for (sent, said) in [
+            ("Qc", "TDCZ"),
+            ("Scc", "Z"),
+            ("PBEc", "12C"),
+            ("PBEcS", "12CZ"),
+            ("PcBE", "12C"),
+        ] {
+            let mut play = Play::new();
+            play.sends(sent);
+            assert!(play.pipeline.will_be_ready() == matches!(sent, "Qc" | "Scc" | "PBEcS"));
+            play.gets(said);
+            assert!(play.pipeline.idle(), "{sent}");
+        }
     }
 
     #[test]

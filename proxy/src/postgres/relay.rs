@@ -16,13 +16,14 @@ use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
-use super::cancel::Stopper;
 use super::gate::{Bench, Gate, Passage};
 use super::say;
 use super::scan::{Message, Scanned};
+use super::stopper::Stopper;
 use super::tap::{Account, Noted, Tap};
 use super::wire::{HEADER, Violation};
 use crate::session::protocol::Closed;
+use crate::session::scope::Scope;
 
 mod cut;
 mod lane;
@@ -72,7 +73,7 @@ pub(crate) struct Relay<'a, C, T, A> {
     /// A result that is being cut off.
     cut: Option<Cut>,
     /// How the target is asked to stop.
-    stopper: Option<Stopper>,
+    stopper: Option<(Stopper, Scope)>,
 }
 
 impl<'a, C, T, A> Relay<'a, C, T, A>
@@ -107,7 +108,7 @@ where
     }
 
     /// The same, with a way to have the target stop what it runs.
-    pub(crate) fn with_stopper(self, stopper: Option<Stopper>) -> Self {
+    pub(crate) fn with_stopper(self, stopper: Option<(Stopper, Scope)>) -> Self {
         Self { stopper, ..self }
     }
 

@@ -5,6 +5,7 @@
 //! set with `ALTER ROLE … SET` are defaults, which its holder can set otherwise in a session.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use policies::{Login, Privilege, RolePlace, RolePlan};
@@ -45,12 +46,13 @@ fn literal_bytes(text: &[u8]) -> Vec<u8> {
 }
 
 /// Makes the role, in one transaction. `path` are the schemas in which it finds tables without a
-/// schema's name; `reads` says that it begins with transactions that only read.
+/// schema's name; `reads` says that it begins with transactions that only read. Nothing is made once the
+/// server's clock has passed `by`: by then nobody waits for it, and it may have been removed.
 pub(crate) fn make(
     plan: &RolePlan,
     privileges: Option<&[Privilege]>,
     (path, reads): (&[String], bool),
-    version: u32,
+    (version, by): (u32, Deadline),
 ) -> String {
     let place = &plan.place;
     let (role, group) = (ident(place.role().as_str()), ident(place.group.as_str()));
@@ -92,8 +94,37 @@ pub(crate) fn make(
             "alter role {role} set default_transaction_read_only = on; "
         );
     }
-    sql.push_str("commit");
+    sql.push_str(&by.guard());
+    sql.push_str("; commit");
     sql
+}
+
+/// A moment by the server's own clock, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline(i64);
+
+impl Deadline {
+    /// Asks the server for the moment so long from now.
+    pub(crate) fn ask(limit: Duration) -> String {
+        format!(
+            "select pg_catalog.ceil(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()))::bigint + {}",
+            limit.as_secs()
+        )
+    }
+
+    /// What it answered.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
+    /// Fails from then on, and with it the transaction.
+    fn guard(self) -> String {
+        format!(
+            "select 1 / case when pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) < {} \
+             then 1 else 0 end",
+            self.0
+        )
+    }
 }
 
 /// Makes tidegate's own role a member: so it sees and ends what the role does, and hands over what it

@@ -48,6 +48,8 @@ pub(crate) struct Reading {
     pub(crate) prepares: BTreeSet<String>,
     /// The names of what it runs that was prepared before.
     pub(crate) executes: BTreeSet<String>,
+    /// Those of them that it runs before it has prepared anything under that name itself.
+    pub(crate) runs_earlier: BTreeSet<String>,
     /// The same for texts that differ in constants, white space and comments only, in hexadecimal.
     pub(crate) fingerprint: String,
 }
@@ -59,6 +61,7 @@ impl Reading {
             statements: Found::unknown().finish(),
             prepares: BTreeSet::new(),
             executes: BTreeSet::new(),
+            runs_earlier: BTreeSet::new(),
             fingerprint: String::new(),
         }
     }
@@ -80,6 +83,7 @@ impl Reading {
             statements,
             prepares: both().flat_map(|one| one.prepares.clone()).collect(),
             executes: both().flat_map(|one| one.executes.clone()).collect(),
+            runs_earlier: both().flat_map(|one| one.runs_earlier.clone()).collect(),
             fingerprint: other.fingerprint.clone(),
         }
     }
@@ -98,10 +102,14 @@ pub(crate) fn read(text: &[u8]) -> Reading {
         statements: Vec::new(),
         prepares: BTreeSet::new(),
         executes: BTreeSet::new(),
+        runs_earlier: BTreeSet::new(),
         fingerprint: fingerprint(&tokens),
     };
     for one in split(&tokens) {
         let mut found = statement(one, WRAPPED_MAX);
+        // A PREPARE of a name that is taken fails, and with it what stands behind it, but not before it.
+        let earlier = found.executes.difference(&reading.prepares).cloned();
+        reading.runs_earlier.extend(earlier);
         reading.prepares.append(&mut found.prepares);
         reading.executes.append(&mut found.executes);
         reading.statements.extend(found.finish());

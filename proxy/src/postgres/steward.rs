@@ -13,11 +13,15 @@ use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
 use super::elevation::Lasted;
-use super::{elevation, privileges, role};
+use super::role::Deadline;
+use super::{elevation, privileges, remains, role};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the server may take to make a role, by its own clock: less than anybody waits for it.
+const MAKING_LIMIT: Duration = Duration::from_secs(8);
 
 /// How often is looked: ten seconds long.
 pub(super) const LOOKS: u32 = 500;
@@ -58,7 +62,10 @@ pub(crate) async fn make(
         None => surveyed(&mut admin, place).await?,
     };
     let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
-    let sql = role::make(plan, declared, (&path, only_reads), admin.version());
+    let by = admin.run(Deadline::ask(MAKING_LIMIT)).await?;
+    let by = by.first().and_then(|row| Deadline::read(&text(row, 0)));
+    let by = by.ok_or(AdminError::Nonsense)?;
+    let sql = role::make(plan, declared, (&path, only_reads), (admin.version(), by));
     admin.run(sql).await?;
     admin.leave().await;
     Ok(Made { able })
@@ -97,29 +104,27 @@ pub(crate) async fn remove(
         admin.leave().await;
         return Ok(removed);
     };
-    // Its holder can keep the role's row locked in a transaction left open: then what holds it goes first.
-    if admin.run(role::shut(&name)).await.is_err() {
-        admin.run(role::end_plainly(&name)).await?;
-        time::sleep(PAUSE).await;
-        admin.run(role::shut(&name)).await?;
-    }
+    removed.prepared = shut(&mut admin, (place, endpoint), key).await?;
     removed.backends = end_all(&mut admin, place).await?;
     removed.backends = removed
         .backends
         .saturating_add(end_elsewhere((place, endpoint), key).await?);
-    let sql = role::prepared(&name);
-    removed.prepared = roll_back_all(&mut admin, &sql, (place, endpoint), key).await?;
+    let prepared =
+        roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await?;
+    removed.prepared = removed.prepared.saturating_add(prepared);
     let traces = admin.run(role::traces(oid)).await?;
     for database in traces.iter().map(|row| text(row, 0)) {
         if database != endpoint.dbname {
             let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
-            hand_over(&mut there, (place, endpoint)).await?;
+            let remains = hand_over(&mut there, (place, endpoint), &database).await?;
+            removed.remains.extend(remains);
             there.leave().await;
         }
         removed.databases.push(database);
     }
     // Once in any case: it also takes away what is in no database.
-    hand_over(&mut admin, (place, endpoint)).await?;
+    let remains = hand_over(&mut admin, (place, endpoint), &endpoint.dbname).await?;
+    removed.remains.extend(remains);
     admin.run(role::remove(&name)).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
@@ -128,25 +133,50 @@ pub(crate) async fn remove(
     Ok(removed)
 }
 
+/// Lets the role in no more. Its holder can keep its row locked, in a transaction that is left open or that
+/// is prepared, which outlives every process: then what holds it goes first. How many prepared transactions
+/// that took.
+async fn shut(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let name = place.role();
+    if admin.run(role::shut(&name)).await.is_ok() {
+        return Ok(0);
+    }
+    // Becoming able to, where the role has taken that away, waits for what it holds in the same way.
+    let ended = admin.run(role::end(place, admin.version())).await;
+    if ended.is_err() {
+        admin.run("rollback").await?;
+        admin.run(role::end_plainly(&name)).await?;
+    }
+    time::sleep(PAUSE).await;
+    let prepared = roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await?;
+    admin.run(role::shut(&name)).await?;
+    Ok(prepared)
+}
+
 /// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
-/// nobody to hand it to: what it made goes with it, and what it was given is taken back first.
+/// nobody to hand it to: what it made goes with it, and what it was given is taken back first. What stays of
+/// it by being the group's.
 async fn hand_over(
     admin: &mut Admin,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-) -> Result<(), AdminError> {
+    database: &str,
+) -> Result<Vec<String>, AdminError> {
     let name = place.role();
     if endpoint.privileges.contains_key(&place.group) {
         let given = admin.run(privileges::on_columns(&name)).await?;
         let given: Vec<_> = given.iter().map(|row| text(row, 0)).collect();
-        return admin
-            .run(privileges::take_back(&name, &given))
-            .await
-            .map(drop);
+        let taken = admin.run(privileges::take_back(&name, &given)).await;
+        return taken.map(|_rows| Vec::new());
     }
+    let remains = remains::found(admin, (&name, &place.group), database).await;
     let definers = admin.run(role::definers(&name)).await?;
     let definers: Vec<_> = definers.iter().map(|row| text(row, 0)).collect();
     let sql = role::hand_over(&name, &place.group, &definers);
-    admin.run(sql).await.map(drop)
+    admin.run(sql).await.map(|_rows| remains)
 }
 
 async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, AdminError> {

@@ -19,6 +19,9 @@ pub(crate) const LARGE_MESSAGE_MAX: u32 = 0x3fff_fffe;
 /// (`PQ_SMALL_MESSAGE_LIMIT`, `src/include/libpq/libpq.h`).
 pub(crate) const SMALL_MESSAGE_MAX: u32 = 10_000;
 
+/// The length word of a message without a body, in bytes.
+const BARE_MESSAGE: u32 = 4;
+
 /// The longest message that a server sends of a kind that is not meant to be long
 /// (`VALID_LONG_MESSAGE_TYPE`, `src/interfaces/libpq/fe-protocol3.c`).
 pub(crate) const SERVER_MESSAGE_MAX: u32 = 30_000;
@@ -91,11 +94,13 @@ impl Header {
 }
 
 /// What a client may send once it is in, and how long (`SocketBackend`,
-/// `src/backend/tcop/postgres.c`).
+/// `src/backend/tcop/postgres.c`). What has no fields has no body: to one, the server answers with an
+/// error that no statement is waiting for, and drops what follows (`pq_getmsgend`).
 fn client_max(kind: u8) -> Option<u32> {
     match kind {
         b'Q' | b'F' | b'B' | b'P' | b'd' => Some(LARGE_MESSAGE_MAX),
-        b'C' | b'D' | b'E' | b'H' | b'S' | b'X' | b'c' | b'f' => Some(SMALL_MESSAGE_MAX),
+        b'C' | b'D' | b'E' | b'f' => Some(SMALL_MESSAGE_MAX),
+        b'H' | b'S' | b'X' | b'c' => Some(BARE_MESSAGE),
         _ => None,
     }
 }
@@ -443,6 +448,16 @@ mod tests {
                 body: 0
             }))
         );
+    }
+
+    #[test]
+    fn what_has_no_fields_has_no_body() {
+        for kind in *b"HSXc" {
+            let (length, bare) = (5, Header { kind, body: 0 });
+            let refused = Header::read(&framed(kind, length), Side::Client);
+            assert_eq!(refused, Err(Violation::Length { kind, length }));
+            assert_eq!(Header::read(&framed(kind, 4), Side::Client), Ok(Some(bare)));
+        }
     }
 
     #[test]

@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use ca::{AccountsOrder, Authority, Traveller};
 use control::roles::{Made, Removed, RoleFault};
 use control::{Broker, entropy};
-use policies::{GrantId, Keeper, RolePlace, RolePlan, SshEndpoint, TargetName, Wayless};
+use jiff::Timestamp;
+use policies::{GrantId, Keeper, OrderEnd, RolePlace, RolePlan, SshEndpoint, TargetName, Wayless};
 
 use super::roles::fault;
 use crate::session::protocol::ConnectError;
@@ -21,6 +23,8 @@ pub(super) struct Clerk {
     pub(super) authority: Authority,
     /// The addresses from which targets see us, where they differ from our sockets' own.
     pub(super) egress: Vec<IpAddr>,
+    /// The end of the newest order.
+    pub(super) newest: Mutex<Option<OrderEnd>>,
 }
 
 impl fmt::Debug for Clerk {
@@ -34,8 +38,33 @@ struct Order<'a> {
     target: &'a TargetName,
     endpoint: &'a SshEndpoint,
     keeper: &'a Keeper,
-    grant: Option<GrantId>,
-    command: String,
+    act: Act<'a>,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy)]
+enum Act<'a> {
+    Make(&'a RolePlan),
+    Remove(&'a RolePlace),
+    List,
+}
+
+impl Act<'_> {
+    fn grant(self) -> Option<GrantId> {
+        match self {
+            Self::Make(plan) => Some(plan.place.grant),
+            Self::Remove(place) => Some(place.grant),
+            Self::List => None,
+        }
+    }
+
+    fn line(self, keeper: &Keeper, ends: OrderEnd) -> String {
+        match self {
+            Self::Make(plan) => keeper.make(plan, ends),
+            Self::Remove(place) => keeper.remove(place, ends),
+            Self::List => keeper.list(),
+        }
+    }
 }
 
 impl Clerk {
@@ -50,8 +79,7 @@ impl Clerk {
             target: &plan.place.target,
             endpoint,
             keeper,
-            grant: Some(plan.place.grant),
-            command: keeper.make(plan),
+            act: Act::Make(plan),
         };
         let answer = self.order(order).await.map_err(|refused| fault(&refused))?;
         done(&answer, &format!("made {}", plan.place.role()))?;
@@ -69,8 +97,7 @@ impl Clerk {
             target: &place.target,
             endpoint,
             keeper,
-            grant: Some(place.grant),
-            command: keeper.remove(place),
+            act: Act::Remove(place),
         };
         let answer = self.order(order).await.map_err(|refused| fault(&refused))?;
         let rest = done(&answer, &format!("removed {}", place.role()))?;
@@ -91,13 +118,25 @@ impl Clerk {
             target,
             endpoint,
             keeper,
-            grant: None,
-            command: keeper.list(),
+            act: Act::List,
         };
         let answer = self.order(order).await?;
-        done(&answer, "listed")
-            .map(|_count| ())
-            .map_err(|refused| ConnectError::Refused(refused.0))
+        let told = done(&answer, "listed").map_err(|refused| ConnectError::Refused(refused.0))?;
+        if told.ends_with(" orders-end") {
+            return Ok(());
+        }
+        let old = format!(
+            "the tidegate-target there is an older one: install what `tidegate target script {target}` prints"
+        );
+        Err(ConnectError::Refused(old))
+    }
+
+    /// When an order ends that is given now.
+    fn ends(&self, now: Timestamp) -> OrderEnd {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = OrderEnd::of(now, *newest);
+        *newest = Some(ends);
+        ends
     }
 
     async fn order(&self, order: Order<'_>) -> Result<Answer, ConnectError> {
@@ -105,11 +144,15 @@ impl Clerk {
             target,
             endpoint,
             keeper,
-            grant,
-            command,
+            act,
         } = order;
         let wayless = |refused: Wayless| ConnectError::Violation(refused.to_string());
-        let via = self.broker.way(endpoint.jump.as_ref()).map_err(wayless)?;
+        let jump = endpoint.jump.as_ref();
+        let via = match act {
+            Act::Make(_) | Act::List => self.broker.way(jump),
+            Act::Remove(_) => self.broker.way_to_clean(jump),
+        };
+        let via = via.map_err(wayless)?;
         let way = Way {
             broker: &self.broker,
             authority: &self.authority,
@@ -119,11 +162,12 @@ impl Clerk {
         let gone = way.go((&via, &endpoint.addr), Traveller::Trial(target), &severer);
         let dialled = gone.await?;
         let now = self.broker.clock().now();
+        let command = act.line(keeper, self.ends(now));
         let key = {
             let mut rng = entropy::rng();
             let order = AccountsOrder {
                 target,
-                grant,
+                grant: act.grant(),
                 admin: &keeper.admin,
                 command: command.clone(),
                 source_address: dialled.source,

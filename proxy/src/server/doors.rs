@@ -88,7 +88,8 @@ impl Doors {
         let postgres = Arc::new(
             Postgres::new(identify.clone(), anchor, &identities.server)
                 .map_err(Failure::Anchor)?
-                .called(&config.hosts),
+                .called(&config.hosts)
+                .with_passwords(config.one_time_passwords),
         );
         let inside = InnerHouse::new(
             house.broker.clone(),

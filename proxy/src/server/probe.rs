@@ -18,7 +18,7 @@ use super::accounts::Clerk;
 use crate::session::chain;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
-use crate::session::road;
+use crate::session::road::{self, Errand};
 use crate::session::severable::{Severable, Severer};
 use crate::session::way::Way;
 use crate::{postgres, ssh};
@@ -56,7 +56,8 @@ impl Lookout {
                 }
                 Endpoint::Postgres(endpoint) => {
                     let house = (&self.broker, &self.authority, self.egress.as_slice());
-                    let road = road::upkeep(house, &target.name, target.jump()).map_err(wayless)?;
+                    let jump = (target.jump(), Errand::Serve);
+                    let road = road::upkeep(house, &target.name, jump).map_err(wayless)?;
                     postgres::probe::enter(endpoint, login, (&key, &*road)).await
                 }
             }
@@ -69,6 +70,7 @@ impl Lookout {
             broker: self.broker.clone(),
             authority: self.authority.clone(),
             egress: self.egress.clone(),
+            newest: std::sync::Mutex::default(),
         }
     }
 }

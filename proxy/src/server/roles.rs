@@ -12,7 +12,7 @@ use tokio::time;
 use super::accounts::Clerk;
 use crate::postgres::{elevation, steward};
 use crate::session::chain;
-use crate::session::road::{self, Road};
+use crate::session::road::{self, Errand, Road};
 
 /// How long it may take to make a role: a session waits for it.
 const MAKE_LIMIT: Duration = Duration::from_secs(15);
@@ -50,9 +50,10 @@ impl Steward {
     }
 
     /// The way to where a role is, through what stands in front of it.
-    fn road(&self, place: &RolePlace) -> Result<Box<dyn Road>, RoleFault> {
+    fn road(&self, place: &RolePlace, errand: Errand) -> Result<Box<dyn Road>, RoleFault> {
         let house = (&self.broker, &self.authority, self.clerk.egress.as_slice());
-        road::upkeep(house, &place.target, place.endpoint.jump()).map_err(|refused| fault(&refused))
+        let jump = (place.endpoint.jump(), errand);
+        road::upkeep(house, &place.target, jump).map_err(|refused| fault(&refused))
     }
 
     async fn made(&self, plan: &RolePlan) -> Result<Made, RoleFault> {
@@ -63,7 +64,8 @@ impl Steward {
                 return made.map_err(|_elapsed| slow())?;
             }
         };
-        let (key, road) = (self.key(&plan.place).await?, self.road(&plan.place)?);
+        let road = self.road(&plan.place, Errand::Serve)?;
+        let key = self.key(&plan.place).await?;
         let making = steward::make((plan, endpoint), (&key, &*road));
         let made = time::timeout(MAKE_LIMIT, making).await;
         made.map_err(|_elapsed| slow())?
@@ -76,7 +78,8 @@ impl Steward {
         else {
             return Ok(());
         };
-        let (key, road) = (self.key(&plan.place).await?, self.road(&plan.place)?);
+        let road = self.road(&plan.place, Errand::Serve)?;
+        let key = self.key(&plan.place).await?;
         let looking = elevation::look((plan, endpoint), (&key, &*road));
         let seen = time::timeout(MAKE_LIMIT, looking).await;
         seen.map_err(|_elapsed| slow())?
@@ -91,7 +94,8 @@ impl Steward {
                 return removed.map_err(|_elapsed| slow())?;
             }
         };
-        let (key, road) = (self.key(place).await?, self.road(place)?);
+        let road = self.road(place, Errand::Clean)?;
+        let key = self.key(place).await?;
         let lasted = || self.broker.clock().now().duration_since(parting.since);
         let removing = steward::remove((place, endpoint), (parting, &lasted), (&key, &*road));
         let removed = time::timeout(REMOVE_LIMIT, removing).await;

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ca::{Authority, IssueError, Pass, PassOrder, Traveller, VaultError};
+use ca::{Authority, IssueError, JournalError, Pass, PassOrder, Traveller, VaultError};
+use control::broker::StandingUse;
 use control::ledger::chain::hex;
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};
@@ -19,7 +20,7 @@ use policies::{
 };
 use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::sync::{Semaphore, mpsc};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::chain;
 use super::ending::Ending;
@@ -29,6 +30,7 @@ use super::protocol::ConnectError;
 use super::road::{Through, Whom};
 use super::scope::{Judge, Scope};
 use super::severable::Severer;
+use super::warrant::{Signed, Warrants};
 use super::way::{Dialled, Way};
 use crate::server::Disk;
 
@@ -46,6 +48,7 @@ pub struct Bastion {
     egress: Vec<IpAddr>,
     sealing: Semaphore,
     partings: Partings,
+    warrants: Arc<dyn Warrants>,
 }
 
 impl fmt::Debug for Bastion {
@@ -63,6 +66,10 @@ impl Bastion {
         disk: Disk,
         egress: Vec<IpAddr>,
     ) -> Self {
+        let warrants = Arc::new(Signed {
+            broker: broker.clone(),
+            authority: authority.clone(),
+        });
         Self {
             broker,
             authority,
@@ -71,6 +78,7 @@ impl Bastion {
             egress,
             sealing: Semaphore::new(SEALING_MAX),
             partings: Partings::default(),
+            warrants,
         }
     }
 
@@ -106,7 +114,9 @@ impl Bastion {
         let meter = self.meter(session, &terms);
         let clock = self.broker.clock().clone();
         let road = self.road(session, &terms);
-        let scope = Scope::new(session, terms, judge, recording, clock).metered(meter);
+        let scope = Scope::new(session, terms, judge, recording, clock)
+            .metered(meter)
+            .warranted_by(Arc::clone(&self.warrants));
         match road {
             Some(road) => scope.reached_by(Arc::new(road)),
             None => scope,
@@ -162,6 +172,13 @@ impl Bastion {
         let target = &permit.terms().target;
         if !target.entry().is_certificate() {
             let kept = self.broker.kept(&target.name).ok_or(VaultError::Open)?;
+            let terms = permit.terms();
+            let noted = self
+                .broker
+                .standing_used(session, terms, StandingUse::Session);
+            noted
+                .await
+                .map_err(|refused| IssueError::Journal(JournalError::new(refused)))?;
             info!(entry = target.entry().as_str(), "credential.used");
             let pass = self
                 .authority
@@ -182,34 +199,7 @@ impl Bastion {
 
     /// A certificate for a look at the target after a session there was severed.
     pub async fn issue_halt(&self, scope: &Scope) -> Option<Pass> {
-        let terms = scope.terms();
-        if !terms.target.entry().is_certificate() {
-            let kept = self.broker.kept(&terms.target.name)?;
-            let opened = self
-                .authority
-                .standing_halt(terms, scope.session(), &kept.sealed.0);
-            return opened
-                .map_err(|refused| warn!(reason = %chain(&refused), "halt.unissued"))
-                .ok();
-        }
-        let mut rng = entropy::rng();
-        let order = PassOrder {
-            session: scope.session(),
-            now: self.broker.clock().now(),
-            source_address: None,
-            rng: &mut rng,
-        };
-        match self
-            .authority
-            .issue_halt(scope.terms(), order, self.broker.journal())
-            .await
-        {
-            Ok(pass) => Some(pass),
-            Err(refused) => {
-                warn!(reason = %chain(&refused), "halt.unissued");
-                None
-            }
-        }
+        scope.warrant().await
     }
 
     /// Connects to the target, through those that stand in front of it. No byte is sent to it.

@@ -63,6 +63,24 @@ pub async fn dial_one_of(hosts: usize, at: &HostPort) -> Result<TcpStream, DialE
     within(at, limit).await
 }
 
+/// Connects to one address and no other.
+///
+/// # Errors
+///
+/// When it gives no connection in time.
+pub async fn dial_address(addr: SocketAddr) -> Result<TcpStream, DialError> {
+    connect(addr, HOST_LIMIT).await.map_err(|refused| {
+        let why = absence(&refused);
+        let at = HostPort {
+            host: addr.ip().to_string(),
+            port: addr.port(),
+        };
+        info!(%at, %addr, reason = %refused, "target.unreached");
+        let tried = vec![Tried { addr, why }];
+        DialError::Unreached { at, tried }
+    })
+}
+
 async fn within(at: &HostPort, limit: Duration) -> Result<TcpStream, DialError> {
     let looking = lookup_host((at.host.as_str(), at.port));
     let unresolved = |source| DialError::Unresolved {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,7 +15,7 @@ use control::Broker;
 use policies::{Hop, HostPort, Jump, SessionId, TargetName, Terms, Wayless};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::dial_one_of;
+use super::dial::{dial_address, dial_one_of};
 use super::protocol::ConnectError;
 use super::severable::{Severable, Severer};
 use super::way::Way;
@@ -85,6 +85,21 @@ impl Road for Direct {
     }
 }
 
+/// To the address that a session's own connection goes to, whatever its name leads to by then.
+#[derive(Debug)]
+pub struct Pinned(pub SocketAddr);
+
+impl Road for Pinned {
+    fn go<'a>(&'a self, _to: &'a HostPort) -> Going<'a> {
+        Box::pin(async move {
+            let severer = Severer::default();
+            let io = severer.wrap(dial_address(self.0).await?);
+            let io = io.map_err(ConnectError::Io)?;
+            Ok(Branch { io, severer })
+        })
+    }
+}
+
 /// For whom a road leads through other targets.
 #[derive(Debug)]
 pub enum Whom {
@@ -117,6 +132,15 @@ impl fmt::Debug for Through {
     }
 }
 
+/// What somebody goes to a target for who looks after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// So that people can be let in.
+    Serve,
+    /// To take away what a grant had there: also through targets that are locked or were removed.
+    Clean,
+}
+
 /// The road to a target that is looked after, through those that stand in front of it.
 ///
 /// # Errors
@@ -125,9 +149,12 @@ impl fmt::Debug for Through {
 pub fn upkeep(
     (broker, authority, egress): (&Broker, &Authority, &[IpAddr]),
     target: &TargetName,
-    jump: Option<&Jump>,
+    (jump, errand): (Option<&Jump>, Errand),
 ) -> Result<Box<dyn Road>, Wayless> {
-    let via = broker.way(jump)?;
+    let via = match errand {
+        Errand::Serve => broker.way(jump)?,
+        Errand::Clean => broker.way_to_clean(jump)?,
+    };
     if via.is_empty() {
         return Ok(Box::new(Direct));
     }
@@ -167,5 +194,27 @@ impl Road for Through {
             let io = gone.await?.io;
             Ok(Branch { io, severer })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_stops_a_session_goes_to_its_address_whatever_the_name_leads_to() {
+        let (here, there) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
+        let name: HostPort = there.local_addr().unwrap().to_string().parse().unwrap();
+        let road = Pinned(here.local_addr().unwrap());
+        let gone = road.go(&name).await.unwrap();
+        let (mut met, _) = here.accept().await.unwrap();
+        drop(gone);
+        assert_eq!(met.read(&mut [0]).await.unwrap(), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ca::Pass;
 use control::ledger::Counters;
 use control::{Clock, Heard};
 use policies::{Deed, Denial, HeldStatement, Scrutiny, SessionId, SqlStatement, Terms};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use super::meter::Meter;
 use super::road::{Direct, Road};
+use super::warrant::{Nowhere, Warrants};
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
@@ -76,6 +78,8 @@ struct Inner {
     meter: Option<Meter>,
     /// The way to the target once more.
     road: Arc<dyn Road>,
+    /// What shows the target who comes to stop its work.
+    warrants: Arc<dyn Warrants>,
 }
 
 /// What has passed.
@@ -175,6 +179,7 @@ impl Scope {
                 waiting: Mutex::default(),
                 meter: None,
                 road,
+                warrants: Arc::new(Nowhere),
             }),
         }
     }
@@ -193,6 +198,26 @@ impl Scope {
             inner.road = road;
         }
         self
+    }
+
+    /// The same, with what shows its target who comes to stop its work. For a scope that nobody shares
+    /// yet.
+    pub(super) fn warranted_by(mut self, warrants: Arc<dyn Warrants>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.warrants = warrants;
+        }
+        self
+    }
+
+    /// A pass for one short connection that stops the session's work. Nothing where none can be had.
+    pub(crate) async fn warrant(&self) -> Option<Pass> {
+        let Inner {
+            warrants,
+            session,
+            terms,
+            ..
+        } = self.inner.as_ref();
+        warrants.make(*session, terms).await
     }
 
     /// The way to the target once more, for what stops its work there.

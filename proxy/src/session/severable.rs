@@ -8,6 +8,7 @@
 //! It deliberately does not say goodbye; that is the front's business, before.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -232,6 +233,14 @@ impl Severable {
     /// Whether it has been ended.
     pub(crate) fn is_severed(&self) -> bool {
         self.shared.is_severed()
+    }
+
+    /// Whom the socket is connected to. Nothing where it is none, but a connection inside another.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        match &self.io {
+            Io::Tcp(tcp) => tcp.peer_addr().ok(),
+            Io::Carrier(_) => None,
+        }
     }
 
     /// The place that another socket can take, once this one is of no use.

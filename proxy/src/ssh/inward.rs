@@ -148,9 +148,8 @@ fn record(tap: &Tap, purpose: &Purpose) -> Result<(), AppendError> {
             let kind = "auth-agent@openssh.com";
             tap.event(ChannelEvent::Opened { kind })
         }
-        // What is drawn and typed there is as private as what an agent is told.
         Purpose::Display { .. } => {
-            tap.begin(Content::Private);
+            tap.begin(Content::Display);
             tap.event(ChannelEvent::Opened { kind: "x11" })
         }
         Purpose::Listener { at, from } => {

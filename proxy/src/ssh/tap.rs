@@ -9,6 +9,7 @@
 //!   ([`recorder::Limits::stream_max`]); the rest is counted, and its digest stands in a last frame
 //!   of zero bytes.
 //!   The same goes for connections that are carried for other programs.
+//! - What passes to a display is not kept, as what is typed there is in it, but all of it is in the digests.
 //! - What carries files (SFTP, scp) is not kept as bytes but understood ([`FileTap`]), as far as it can
 //!   be.
 
@@ -34,6 +35,10 @@ pub enum Content {
     Plain,
     /// What people entrust to an agent: counted, without a digest.
     Private,
+    /// What is drawn on a display, and typed and clicked there: counted, with a digest of each way as a
+    /// whole. Times and numbers that nobody foresees are in every event, so the digest is no way to guess
+    /// what was typed.
+    Display,
 }
 
 /// One channel's way into the recording.
@@ -85,6 +90,7 @@ impl std::fmt::Debug for Kept {
 enum Rule {
     Keep,
     Count,
+    Digest,
     KeepSome,
 }
 
@@ -192,6 +198,12 @@ impl Tap {
             Rule::Count => self
                 .scope
                 .record(&omitted(channel, stream, bytes, Omission::ByPolicy)),
+            Rule::Digest => {
+                let digest = &mut state.of(stream).digest;
+                digest.get_or_insert_default().update(bytes);
+                self.scope
+                    .record(&omitted(channel, stream, bytes, Omission::ByPolicy))
+            }
             Rule::KeepSome => {
                 let most = self.scope.recording().limits().stream_max;
                 let kept = state.of(stream);
@@ -233,7 +245,10 @@ impl Tap {
                 continue;
             };
             let digest = Some(digest.finish());
-            let why = Omission::Bulk;
+            let why = match state.content {
+                Content::Display => Omission::ByPolicy,
+                Content::Terminal | Content::Plain | Content::Private => Omission::Bulk,
+            };
             self.scope.record(&Frame::Omitted {
                 channel: self.channel,
                 stream,
@@ -268,6 +283,7 @@ impl State {
             | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
             (Content::Private, _, _)
             | (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
+            (Content::Display, _, _) => Rule::Digest,
             (Content::Plain, _, _) => Rule::KeepSome,
         }
     }

@@ -20,7 +20,7 @@ def md5(data):
 
 async def case_connect(c):
     print(await c.fetchrow("select current_user, session_user, current_database()"))
-    print(c.get_server_version()[:2], c.get_settings().server_encoding, c.get_settings().is_superuser, c.get_server_pid() > 0)
+    print(c.get_server_version()[:2], c.get_settings().server_encoding, c.get_settings().is_superuser, c.get_server_pid() != 0)
 
 async def case_simple(c):
     print(await c.execute("select 1; select 2"), await c.execute("create temp table t (a int)"))

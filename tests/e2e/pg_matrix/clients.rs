@@ -14,7 +14,9 @@ pub(super) struct Client {
     pub(super) script: &'static str,
     /// What a script that worked ends with. Empty where its output is the proof.
     pub(super) sign: &'static str,
-    /// The newest server that it gets along with directly.
+    /// The oldest server that it gets along with directly.
+    pub(super) oldest: u32,
+    /// The newest.
     pub(super) newest: u32,
     /// What it can do. What is not here it has no way to do.
     pub(super) cases: &'static [Case],
@@ -53,6 +55,7 @@ pub(super) const PSQL: Client = Client {
     prepare: "psql --version",
     script: include_str!("psql.sh"),
     sign: "",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Connect,
@@ -81,6 +84,7 @@ pub(super) const PGBENCH: Client = Client {
     prepare: "pgbench --version",
     script: include_str!("pgbench.sh"),
     sign: "actually processed: ",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Connect,
@@ -99,6 +103,7 @@ pub(super) const DUMP: Client = Client {
     prepare: "pg_dump --version && pg_restore --version",
     script: include_str!("dump.sh"),
     sign: "20000|",
+    oldest: 0,
     newest: 15,
     cases: &[Case::Dump, Case::DumpParallel],
 };
@@ -108,6 +113,7 @@ pub(super) const PSYCOPG: Client = Client {
     prepare: r#""$CLIENTS/pg/bin/python" -c 'import psycopg; assert psycopg.pq.version() >= 180000'"#,
     script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/psycopg3_client.py""#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: DRIVER,
 };
@@ -117,6 +123,7 @@ pub(super) const PSYCOPG_15: Client = Client {
     prepare: r#"PSYCOPG_IMPL=python "$CLIENTS/pg/bin/python" -c 'import psycopg'"#,
     script: r#"PSYCOPG_IMPL=python "$CLIENTS/pg/bin/python" "$SCRIPTS/psycopg3_client.py""#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: DRIVER,
 };
@@ -126,6 +133,7 @@ pub(super) const ASYNCPG: Client = Client {
     prepare: r#""$CLIENTS/pg/bin/python" -c 'import asyncpg'"#,
     script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/asyncpg_client.py""#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Connect,
@@ -157,6 +165,7 @@ pub(super) const NODE: Client = Client {
     prepare: r#"node --version && [ -d "$CLIENTS/pg-node/node_modules/pg-cursor" ]"#,
     script: r#"node "$SCRIPTS/pg_client.js""#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Connect,
@@ -185,6 +194,7 @@ pub(super) const PSYCOPG_2: Client = Client {
     prepare: r#""$CLIENTS/pg/bin/python" -c 'import psycopg2'"#,
     script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/psycopg2_client.py""#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Connect,
@@ -213,6 +223,7 @@ pub(super) const SQLALCHEMY: Client = Client {
     prepare: r#""$CLIENTS/pg/bin/python" -c 'import sqlalchemy, psycopg'"#,
     script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/mappers_client.py" sqlalchemy"#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Simple,
@@ -224,11 +235,13 @@ pub(super) const SQLALCHEMY: Client = Client {
     ],
 };
 
+/// It refuses servers before 14 ("PostgreSQL 14 or later is required").
 pub(super) const DJANGO: Client = Client {
     name: "Django",
     prepare: r#""$CLIENTS/pg/bin/python" -c 'import django, psycopg'"#,
     script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/mappers_client.py" django"#,
     sign: "done\n",
+    oldest: 14,
     newest: ANY,
     cases: &[
         Case::Simple,
@@ -246,6 +259,7 @@ pub(super) const PGJDBC: Client = Client {
     script: r#"openssl pkcs8 -topk8 -nocrypt -in "$PGSSLKEY" -outform DER -out key.pk8 &&
         DERKEY=$PWD/key.pk8 java -Xmx1g -XX:TieredStopAtLevel=1 -cp "$TOOLS:/usr/share/java/postgresql.jar" Jdbc"#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: DRIVER,
 };
@@ -255,6 +269,7 @@ pub(super) const PSQLODBC: Client = Client {
     prepare: r#""$CLIENTS/pg/bin/python" -c 'import pyodbc' && [ -e /usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so ]"#,
     script: r#""$CLIENTS/pg/bin/python" "$SCRIPTS/odbc_client.py""#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Connect,
@@ -276,6 +291,7 @@ pub(super) const DBD_PG: Client = Client {
     prepare: "/usr/bin/perl -MDBD::Pg -e1",
     script: r#"/usr/bin/perl "$SCRIPTS/dbi_client.pl""#,
     sign: "done\n",
+    oldest: 0,
     newest: ANY,
     cases: &[
         Case::Connect,
@@ -301,6 +317,11 @@ pub(super) const DBD_PG: Client = Client {
         Case::Sessions,
     ],
 };
+
+/// What a client sets while it connects and pgbouncer refuses to hear ("unsupported startup parameter",
+/// `ignore_startup_parameters`): these cells are not run there.
+pub(super) const NOT_POOLED: &[(&str, Case)] =
+    &[(ASYNCPG.name, Case::Settings), (NODE.name, Case::Settings)];
 
 /// Every column, in the order of the table.
 pub(super) const CLIENTS: &[Client] = &[

@@ -36,6 +36,8 @@ pub(super) struct Server {
     pub(super) title: String,
     /// PostgreSQL's major version.
     pub(super) version: u32,
+    /// Whether a pooler stands in front of it.
+    pub(super) pooled: bool,
     /// What tidegate calls it.
     target: String,
     /// Where it listens itself.
@@ -80,6 +82,7 @@ impl Field {
         let own = Server {
             title: format!("PostgreSQL {DEBIAN}"),
             version: DEBIAN,
+            pooled: false,
             target: "orders".to_owned(),
             port: own.port(),
             certificate: own.certificate_path(),
@@ -97,6 +100,7 @@ impl Field {
         self.servers = vec![Server {
             title: format!("PostgreSQL {version}"),
             version,
+            pooled: false,
             target,
             port: server.port(),
             certificate: server.certificate_path(),
@@ -115,6 +119,7 @@ impl Field {
         self.servers = vec![Server {
             title: format!("pgbouncer before PostgreSQL {DEBIAN}"),
             version: DEBIAN,
+            pooled: true,
             target: "pooled".to_owned(),
             port,
             certificate,

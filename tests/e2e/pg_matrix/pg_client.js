@@ -10,7 +10,7 @@ const md5 = (data) => crypto.createHash('md5').update(data).digest('hex');
 const show = (...all) => console.log(...all.map((one) => JSON.stringify(one)));
 const fails = async (promise) => { try { show('worked', (await promise).rows); } catch (e) { show(e.severity, e.code, e.message, e.detail, e.hint, e.position); } };
 const cases = {
-  async connect(c) { show((await c.query('select current_user, session_user, current_database()')).rows, c.processID > 0, (await c.query('show server_version')).rows); },
+  async connect(c) { show((await c.query('select current_user, session_user, current_database()')).rows, c.processID !== 0, (await c.query('show server_version')).rows); },
   async simple(c) { for (const q of ['select 42', 'values (1),(2)', '', "select 'a;b'"]) show((await c.query(q)).rows); },
   async extended(c) {
     show((await c.query('select $1::int + $2::int as n, $3::text as t', [1, 2, 'x'])).rows);

@@ -10,8 +10,9 @@ const SIGNS: [&str; 2] = ["LOG:  statement: ", "LOG:  execute "];
 
 /// What tidegate itself asks of the server: as it enters (`back.rs`), and on the connection by which it
 /// ends what a session that is over left running (`halt.rs`).
-const OWN: [&str; 3] = [
+const OWN: [&str; 4] = [
     "client_connection_check_interval",
+    "pg_catalog.pg_postmaster_start_time",
     "set role none; set default_transaction_read_only = off;",
     "select ((s.next >> 32) << 32) + x.low",
 ];

@@ -190,6 +190,31 @@ pub fn target_standing(target: &str, entry: Entry, since: &str) -> Finding {
     }
 }
 
+/// What opens a target was sealed for its name alone: it would go along to another address.
+pub fn target_kept_by_name(target: &str, entry: Entry) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!(
+            "it lets tidegate in; the {} that is kept for it was sealed by an older version, for its name and not for its \
+             address, host key and logins",
+            entry.as_str()
+        ),
+        format!("give it again:  {}", exchange(target, entry)),
+    )
+}
+
+/// What is kept for a target cannot be opened.
+pub fn target_unopened(target: &str, entry: Entry) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!(
+            "it answers; the {} that is kept for it cannot be opened: it was sealed for another address, host key or login",
+            entry.as_str()
+        ),
+        format!("give it again:  {}", exchange(target, entry)),
+    )
+}
+
 /// How a standing credential is exchanged.
 pub(super) fn exchange(target: &str, entry: Entry) -> String {
     match entry {

@@ -1,12 +1,17 @@
 #!/bin/sh
 # tidegate-target: makes and removes the accounts of grants at `@TARGET@`, for tidegate.
 #
-#   tidegate-target make NAME GROUP YYYY-MM-DD   an account of that group, which expires on that day
-#   tidegate-target remove NAME                  ends what it does and removes it, with its home
-#   tidegate-target list                         the accounts that there are
+#   tidegate-target make NAME GROUP YYYY-MM-DD ENDS   an account of that group, which expires on that day
+#   tidegate-target remove NAME ENDS                  ends what it does and removes it, with its home
+#   tidegate-target list                              the accounts that there are
+#
+# ENDS is when the order ends, in microseconds since 1970. One that comes later does nothing, and of two
+# orders about one account the one that ends later was given later: an older one does nothing behind it. So
+# an order that was held up on its way never undoes a newer one. The clock here may be behind tidegate's by
+# up to nine minutes, and ahead of it by less than one.
 #
 # Belongs to root, as /usr/local/sbin/tidegate-target with mode 0755. It needs shadow's useradd, GNU
-# coreutils and util-linux. It may be run again after whatever went wrong.
+# coreutils and findutils, and util-linux. It may be run again after whatever went wrong.
 set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
@@ -19,11 +24,15 @@ trap '' HUP
 groups=' @GROUPS@ '
 # The numbers of accounts and of their own groups: above those that systems give out, below those of
 # subuid(5). Each is used once, so what somebody left elsewhere never becomes somebody else's; but a file with the
-# setgid bit and the granted group, left outside of the home, keeps that group's rights: mount nosuid what they can write.
+# setgid bit and the granted group keeps that group's rights. Those in the home and in the places below lose it, also
+# where they have a name elsewhere; for anything else that the group can write to: mount it nosuid.
 first=70000
 last=99999
 state=/var/lib/tidegate-target
 homes=/home
+shared='/tmp /var/tmp /dev/shm'
+# How far ahead an order may end, in seconds: one lives a minute, the rest is for clocks that differ.
+ahead=600
 
 fail() {
     printf 'tidegate-target: %s\n' "$1" >&2
@@ -58,6 +67,37 @@ check_day() {
     esac
 }
 
+check_ends() {
+    case $1 in
+        0* | *[!0-9]*) fail 'when an order ends is written in microseconds' 2 ;;
+    esac
+    [ "${#1}" = 16 ] || fail 'when an order ends is written in microseconds' 2
+}
+
+# Whether this is the newest order about an account, and it has not ended: noted before anything is done. What is
+# noted is of no use once it is certain to have ended, and goes after a week.
+begin() {
+    now=$(date +%s)
+    seconds=${2%??????}
+    [ "$seconds" -gt "$now" ] ||
+        fail "this order ended before it came, at $seconds: it was held up, or the clock here, $now, is ahead"
+    [ "$seconds" -le "$((now + ahead))" ] ||
+        fail "this order ends at $seconds: the clock here, $now, is too far behind"
+    mkdir -p "$state/orders"
+    noted=0
+    if [ -e "$state/orders/$1" ]; then
+        read -r noted <"$state/orders/$1" || noted=
+    fi
+    case $noted in
+        '' | *[!0-9]*) fail "$state/orders/$1 holds no number" ;;
+    esac
+    [ "$2" -gt "$noted" ] || fail "a newer order about $1 came before this one"
+    printf '%s\n' "$2" >"$state/orders.new"
+    sync "$state/orders.new"
+    mv -f "$state/orders.new" "$state/orders/$1"
+    find "$state/orders" -type f -mtime +7 -delete
+}
+
 # Held until this ends, so that nobody else works on accounts meanwhile.
 take_turn() {
     mkdir -p "$state"
@@ -77,13 +117,30 @@ number_of() {
         fail "$1 was made by somebody else: its number is $number"
 }
 
-# What runs with this number as any of its four; also where only its first thread has ended.
-running() {
-    cat /proc/[0-9]*/status 2>/dev/null | awk -v number="$1" '
+# The number of a group, nothing where there is none. Only of one that this script has made.
+check_own_group() {
+    number=$(grep "^$1:" /etc/group | cut -d: -f3) || number=
+    [ -n "$number" ] || return 0
+    case $number in
+        *[!0-9]*) fail "the group $1 is there twice, or has no number" ;;
+    esac
+    { [ "$number" -ge "$first" ] && [ "$number" -le "$last" ]; } ||
+        fail "the group $1 was made by somebody else: its number is $number"
+}
+
+# What runs with this number as any of its four, in `found`; also where only its first thread has ended. It
+# fails where it has not seen everything: what cannot be looked at is not nothing.
+look() {
+    found=$({ cat /proc/[0-9]*/status 2>&1 && echo 'Read: 0' || echo "Read: $?"; } |
+        awk -v number="$1" -v self="$$" '
+        /^cat: / && !/No such (file|process)/ { unread = 1 }
         /^State:/ { ended = ($2 == "Z" || $2 == "X") }
-        /^Pid:/ { pid = $2 }
+        /^Pid:/ { pid = $2; if (pid == self) seen = 1 }
         /^Uid:/ { its = ($2 == number || $3 == number || $4 == number || $5 == number) }
-        /^Threads:/ { if (its && (!ended || $2 > 1)) print pid; its = 0 }'
+        /^Threads:/ { if (its && (!ended || $2 > 1)) print pid; its = 0 }
+        /^Read: / { whole = ($2 == 0 || $2 == 1) }
+        END { exit (unread || !seen || !whole) }') ||
+        fail "cannot see in /proc what runs, so nobody knows whether something of $2 does"
 }
 
 # As the account itself, so that it reaches all of its processes at once and nobody else. They may stop
@@ -91,7 +148,8 @@ running() {
 kill_all() {
     timeout -s KILL 2 setpriv --reuid "$1" --regid "$1" --clear-groups sh -c 'kill -KILL -1' \
         </dev/null >/dev/null 2>&1 9>&- || :
-    for pid in $(running "$1"); do
+    look "$1" "$2"
+    for pid in $found; do
         kill -KILL "$pid" 2>/dev/null || :
     done
 }
@@ -102,19 +160,20 @@ end_all() {
         timeout 5 loginctl disable-linger "$1" >/dev/null 2>&1 || :
     fi
     ended=0
-    for pid in $(running "$2"); do
+    look "$2" "$1"
+    for pid in $found; do
         ended=$((ended + 1))
         kill -TERM "$pid" 2>/dev/null || :
     done
     if [ -d /run/systemd/system ] && command -v loginctl >/dev/null; then
         timeout 5 loginctl terminate-user "$1" >/dev/null 2>&1 || :
     fi
-    look=0
-    while [ -n "$(running "$2")" ]; do
-        look=$((look + 1))
-        [ "$look" -le 100 ] || fail "processes of $1 do not end: $(running "$2" | tr '\n' ' ')"
+    looks=0
+    while look "$2" "$1" && [ -n "$found" ]; do
+        looks=$((looks + 1))
+        [ "$looks" -le 100 ] || fail "processes of $1 do not end: $(echo "$found" | tr '\n' ' ')"
         # A second to end by themselves.
-        [ "$look" -le 10 ] || kill_all "$2"
+        [ "$looks" -le 10 ] || kill_all "$2" "$1"
         sleep 0.1
     done
 }
@@ -133,17 +192,48 @@ remove_jobs() {
     fi
 }
 
+# What is mounted below the home, and by the account wherever that is (FUSE). mountinfo has blanks and the like in
+# octal (proc(5)), as printf reads it.
+unmount() {
+    home=$homes/$1
+    awk -v home="$home" -v user="user_id=${2:-none}" '
+        $5 == home || index($5, home "/") == 1 || index("," $NF ",", "," user ",") { print $5 }' \
+        /proc/self/mountinfo |
+        while IFS= read -r mounted; do
+            # shellcheck disable=SC2059 # it is a format: its percent signs are doubled
+            mounted=$(printf "$(printf '%s' "$mounted" | sed 's/%/%%/g')/.")
+            umount -l "${mounted%/.}" 2>/dev/null || :
+        done
+}
+
+# Files with the setgid or setuid bit that the account has left lose their group and, by chown(2), the bit.
+strip() {
+    if [ -d "$homes/$1" ] && [ ! -L "$homes/$1" ]; then
+        # Nobody else comes in from here on.
+        chown -h root:root "$homes/$1"
+        chmod 0700 "$homes/$1"
+    fi
+    if [ -d "$homes/$1" ]; then
+        strip_below "$homes/$1" "$2" || fail "cannot look through the home of $1 for files with the setgid bit"
+    fi
+    # What others put there must not hold this up.
+    for place in $shared; do
+        strip_below "$place" "$2" 2>/dev/null || :
+    done
+}
+
+strip_below() {
+    timeout 10 find "$1" -xdev -user "$2" -type f -perm /6000 -execdir chown -h "$2:$2" '{}' +
+}
+
 remove_home() {
     home=$homes/$1
-    awk -v home="$home" '$5 == home || index($5, home "/") == 1 { print $5 }' /proc/self/mountinfo |
-        while read -r mounted; do
-            umount -l "$mounted" 2>/dev/null || :
-        done
     rm -rf --one-file-system "$home"
     { [ ! -e "$home" ] && [ ! -L "$home" ]; } || fail "$home cannot be removed"
 }
 
 remove() {
+    check_own_group "$1"
     number_of "$1"
     ended=0
     if [ -n "$number" ]; then
@@ -156,11 +246,16 @@ remove() {
         end_all "$1" "$number"
         ended=$((ended + end_again))
     fi
+    unmount "$1" "$number"
+    if [ -n "$number" ]; then
+        strip "$1" "$number"
+    fi
     remove_home "$1"
     if [ -n "$number" ]; then
         # Its processes were looked for: what userdel itself finds are ones that have ended.
         userdel -f "$1" 2>/dev/null || fail "userdel did not remove $1"
-        [ -z "$(running "$number")" ] || fail "something of $1 runs again"
+        look "$number" "$1"
+        [ -z "$found" ] || fail "something of $1 runs again"
     fi
     if grep -q "^$1:" /etc/group; then
         groupdel "$1" || fail "groupdel did not remove $1"
@@ -210,22 +305,26 @@ list() {
         count=$((count + 1))
         printf '%s %s\n' "$name" "$number"
     done </etc/passwd
-    printf 'listed %s\n' "$count"
+    printf 'listed %s orders-end\n' "$count"
 }
 
 [ "$(id -u)" = 0 ] || fail 'it has to be run as root'
 case "${1-} $#" in
-    'make 4')
+    'make 5')
         check_name "$2"
         check_group "$3"
         check_day "$4"
+        check_ends "$5"
         take_turn
+        begin "$2" "$5"
         make "$2" "$3" "$4"
         printf 'made %s %s\n' "$2" "$number"
         ;;
-    'remove 2')
+    'remove 3')
         check_name "$2"
+        check_ends "$3"
         take_turn
+        begin "$2" "$3"
         remove "$2"
         printf 'removed %s %s\n' "$2" "$ended"
         ;;
@@ -233,6 +332,6 @@ case "${1-} $#" in
         list
         ;;
     *)
-        fail 'usage: make NAME GROUP YYYY-MM-DD | remove NAME | list' 2
+        fail 'usage: make NAME GROUP YYYY-MM-DD ENDS | remove NAME ENDS | list' 2
         ;;
 esac

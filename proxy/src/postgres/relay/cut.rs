@@ -16,12 +16,14 @@ use tokio::time;
 use tracing::debug;
 
 use super::{Closed, Relay, Step};
-use crate::postgres::cancel::{REQUEST_LIMIT, Stopper};
 use crate::postgres::gate::Bench;
 use crate::postgres::say;
 use crate::postgres::scan::UnderWay;
+use crate::postgres::stopper::{REQUEST_LIMIT, Stopper};
 use crate::postgres::tap::Account;
 use crate::postgres::wire::{HEADER, Header, Side, Violation};
+use crate::session::chain;
+use crate::session::scope::Scope;
 
 /// A result that is being cut off.
 pub(super) struct Cut {
@@ -50,12 +52,12 @@ impl fmt::Debug for Cut {
 
 impl Cut {
     /// Begins where `owed` bytes of a message are still to come.
-    fn new(words: Words, owed: usize, stopper: Option<Stopper>) -> Self {
-        let stopping = stopper.map(|stopper| {
+    fn new(words: Words, owed: usize, stopper: Option<(Stopper, Scope)>) -> Self {
+        let stopping = stopper.map(|(stopper, scope)| {
             let asking = async move {
-                match time::timeout(REQUEST_LIMIT, stopper.stop()).await {
+                match time::timeout(REQUEST_LIMIT, stopper.stop(&scope, &mut None)).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(refused)) => debug!(reason = %refused, "cut.unheard"),
+                    Ok(Err(refused)) => debug!(reason = %chain(&refused), "cut.unheard"),
                     Err(_elapsed) => debug!("cut.slow"),
                 }
             };

@@ -170,14 +170,23 @@ where
         let mut answer = Vec::new();
         let words = Complaint::FunctionCall.words();
         say::error(&mut answer, "ERROR", say::NOT_SUPPORTED, &words);
-        let status = self.tap.pipeline().status();
-        message(&mut answer, b'Z', |body| body.push(status));
+        let (status, in_batch) = {
+            let pipeline = self.tap.pipeline();
+            (pipeline.status(), pipeline.in_batch())
+        };
+        if !in_batch {
+            message(&mut answer, b'Z', |body| body.push(status));
+        }
         self.down.push(&answer);
         let note = Frame::Note {
             code: words.code,
             text: &words.what,
         };
-        self.account.record_all(&[note]).map_err(Closed::Recorder)
+        self.account.record_all(&[note]).map_err(Closed::Recorder)?;
+        if in_batch {
+            self.fail_batch(true)?;
+        }
+        Ok(())
     }
 
     fn answer_statement(&mut self, kind: u8, id: u64, refusal: &Refusal) -> Result<(), Closed> {
@@ -240,7 +249,7 @@ where
             body.extend(0_i32.to_be_bytes());
         });
         if is_simple {
-            // A simple query would have ended the batch, and been answered as a Sync is.
+            // A simple query or a call would have ended the batch, and been answered as a Sync is.
             message(&mut out, b'S', |_nothing| {});
             if let Err(violation) = self.tap.synced() {
                 return Err(self.broken(violation, "client"));

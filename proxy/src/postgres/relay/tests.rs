@@ -15,6 +15,7 @@ use super::super::gate::Held;
 use super::super::wire::{Side, complaint, message, put_text};
 use super::*;
 
+mod evasions;
 mod memory;
 mod refusals;
 mod seconds;

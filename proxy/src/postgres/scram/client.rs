@@ -113,7 +113,8 @@ fn chosen<I>(
 fn judge(opening: &[u8], answer: &[u8]) -> Result<(), LoginError> {
     let text = str::from_utf8(answer).map_err(|_odd| fault(SaslFault::Malformed))?;
     let opening = str::from_utf8(opening).unwrap_or_default();
-    let ours = opening.rsplit_once("r=").map_or("", |(_, nonce)| nonce);
+    // A nonce has any printable characters but a comma in it, `r=` too.
+    let ours = opening.split_once(",,n=,r=").map_or("", |(_, nonce)| nonce);
     let mut parts = text.split(',');
     let nonce = parts.next().and_then(|part| part.strip_prefix("r="));
     let theirs = nonce.and_then(|nonce| nonce.strip_prefix(ours));
@@ -168,7 +169,12 @@ mod tests {
 
     #[track_caller]
     fn check(answer: &str, want: Option<SaslFault>) {
-        let judged = judge(b"p=tls-server-end-point,,n=,r=abc", answer.as_bytes());
+        check_with("p=tls-server-end-point,,n=,r=abc", answer, want);
+    }
+
+    #[track_caller]
+    fn check_with(opening: &str, answer: &str, want: Option<SaslFault>) {
+        let judged = judge(opening.as_bytes(), answer.as_bytes());
         let said = judged.err().map(|refused| refused.error.to_string());
         let want = want.map(|want| ConnectError::Refused(want.sentence().to_owned()).to_string());
         assert_eq!(said, want, "{answer}");
@@ -185,6 +191,21 @@ mod tests {
         check("r=abcdef,s=QUJD,i=4294967295", Some(SaslFault::Endless));
         check("r=abcdef,s=QUJD,i=99999999999", Some(SaslFault::Malformed));
         check("r=abcdef,s=QUJD", Some(SaslFault::Malformed));
+    }
+
+    #[test]
+    fn a_nonce_may_look_like_the_attribute_that_it_is_in() {
+        for header in ["p=tls-server-end-point", "y", "n"] {
+            let opening = format!("{header},,n=,r=abr=cr=");
+            check_with(&opening, "r=abr=cr=def,s=QUJD,i=4096", None);
+            let other = Some(SaslFault::Malformed);
+            check_with(&opening, "r=abr=cr=,s=QUJD,i=4096", other);
+            check_with(
+                &opening,
+                "r=cr=def,s=QUJD,i=4096",
+                Some(SaslFault::Malformed),
+            );
+        }
     }
 
     #[test]

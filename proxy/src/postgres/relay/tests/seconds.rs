@@ -6,7 +6,7 @@ use policies::{PrincipalName, Reason};
 
 use super::*;
 
-fn yes() -> Heard {
+pub(super) fn yes() -> Heard {
     Heard::Seconded {
         by: vec![PrincipalName::parse("bob").unwrap()],
     }
@@ -20,7 +20,7 @@ fn no() -> Heard {
 }
 
 /// A stage where deleting needs a second person, who says these things.
-fn guarded(said: impl IntoIterator<Item = Heard>) -> Stage {
+pub(super) fn guarded(said: impl IntoIterator<Item = Heard>) -> Stage {
     let mut stage = Stage::new();
     stage.memory.forbidden = Some(SqlKind::Delete);
     stage.memory.secondable = true;
@@ -29,7 +29,7 @@ fn guarded(said: impl IntoIterator<Item = Heard>) -> Stage {
 }
 
 /// A message of this kind, which is an error or a notice: its SQLSTATE.
-async fn told(from: &mut DuplexStream, kind: char) -> String {
+pub(super) async fn told(from: &mut DuplexStream, kind: char) -> String {
     let header = read(from, HEADER).await;
     assert_eq!(char::from(header[0]), kind);
     let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
@@ -38,7 +38,7 @@ async fn told(from: &mut DuplexStream, kind: char) -> String {
     String::from_utf8_lossy(said.sqlstate).into_owned()
 }
 
-fn parse(name: &str, text: &str) -> Vec<u8> {
+pub(super) fn parse(name: &str, text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     message(&mut out, b'P', |body| {
         put_text(body, name.as_bytes());
@@ -49,7 +49,7 @@ fn parse(name: &str, text: &str) -> Vec<u8> {
 }
 
 /// With one value, as text.
-fn bind(name: &str, value: &str) -> Vec<u8> {
+pub(super) fn bind(name: &str, value: &str) -> Vec<u8> {
     let mut out = Vec::new();
     message(&mut out, b'B', |body| {
         put_text(body, b"");
@@ -62,20 +62,20 @@ fn bind(name: &str, value: &str) -> Vec<u8> {
     out
 }
 
-fn execute() -> Vec<u8> {
+pub(super) fn execute() -> Vec<u8> {
     framed(b'E', &[0; 5])
 }
 
-fn sync() -> Vec<u8> {
+pub(super) fn sync() -> Vec<u8> {
     framed(b'S', b"")
 }
 
-fn ready() -> Vec<u8> {
+pub(super) fn ready() -> Vec<u8> {
     framed(b'Z', b"I")
 }
 
 /// What the target answers to Parse, Bind, Execute and Sync.
-fn done() -> Vec<u8> {
+pub(super) fn done() -> Vec<u8> {
     [
         framed(b'1', b""),
         framed(b'2', b""),

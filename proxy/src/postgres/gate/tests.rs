@@ -1,0 +1,147 @@
+//! What passes, by itself: what was prepared under wider rules, and how it could be covered up.
+
+use std::cell::Cell;
+
+use super::*;
+use crate::postgres::wire::{message, put_text};
+
+/// Rules that can become narrower.
+#[derive(Default)]
+struct Rules {
+    forbidden: Cell<Option<SqlKind>>,
+    edition: Cell<u64>,
+}
+
+impl Rules {
+    fn forbid(&self, kind: SqlKind) {
+        self.forbidden.set(Some(kind));
+        self.edition.set(self.edition.get().saturating_add(1));
+    }
+}
+
+impl Bench for Rules {
+    fn edition(&self) -> u64 {
+        self.edition.get()
+    }
+
+    fn scrutiny(&self) -> Scrutiny {
+        Scrutiny::Each
+    }
+
+    fn may(&self, deed: &Deed) -> Result<(), Denial> {
+        let forbidden = self.forbidden.get();
+        let is_forbidden = matches!(deed, Deed::Statement(one) if Some(one.kind) == forbidden);
+        if is_forbidden {
+            return Err(Denial::Forbidden {
+                policy: "guard".to_owned(),
+                reason: "Not here.".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn can_be_seconded(&self, _statement: &SqlStatement) -> bool {
+        false
+    }
+
+    fn is_metered(&self) -> bool {
+        false
+    }
+
+    fn charge(&self) -> Option<Words> {
+        None
+    }
+
+    fn is_over(&self) -> Option<Words> {
+        None
+    }
+
+    fn second(&self, _held: &Held) -> Hearing {
+        panic!("nobody is asked")
+    }
+}
+
+fn texts(kind: u8, texts: &[&[u8]], rest: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    message(&mut out, kind, |body| {
+        for text in texts {
+            put_text(body, text);
+        }
+        body.extend_from_slice(rest);
+    });
+    out
+}
+
+fn parse(name: &[u8], text: &str) -> Vec<u8> {
+    texts(b'P', &[name, text.as_bytes()], &[0, 0])
+}
+
+fn run(name: &[u8]) -> Vec<u8> {
+    let bind = texts(b'B', &[b"", name], &[0; 6]);
+    [bind, texts(b'E', &[b""], &[0; 4]), sync()].concat()
+}
+
+fn close(name: &[u8]) -> Vec<u8> {
+    texts(b'C', &[&[b"S", name].concat()], &[])
+}
+
+fn sync() -> Vec<u8> {
+    texts(b'S', &[], &[])
+}
+
+fn query(text: &str) -> Vec<u8> {
+    texts(b'Q', &[text.as_bytes()], &[])
+}
+
+/// A gate that deletes have passed as these, at which they are forbidden.
+fn narrowed(before: &[Vec<u8>]) -> (Gate, Rules) {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    assert!(passes(&mut gate, &rules, &before.concat()));
+    rules.forbid(SqlKind::Delete);
+    (gate, rules)
+}
+
+/// Whether all of it passes a server that has answered everything.
+fn passes(gate: &mut Gate, rules: &Rules, chunk: &[u8]) -> bool {
+    match gate.admit(chunk, (0, true), rules, Duration::ZERO) {
+        Passage::All => true,
+        Passage::Refused { .. } => false,
+        other @ (Passage::Until(_) | Passage::Unsettled(_) | Passage::Held { .. }) => {
+            panic!("{other:?}")
+        }
+    }
+}
+
+/// A name that is no text in the client's encoding is an error to the server, which then drops what
+/// follows.
+#[test]
+fn a_close_that_may_fail_covers_nothing_up() {
+    let delete = "delete from t";
+    for (name, passes_by) in [(b"x".as_slice(), true), (b"\xff", false)] {
+        let (mut gate, rules) = narrowed(&[parse(b"", delete), sync()]);
+        let chunk = [close(name), parse(b"", "select 1"), sync(), run(b"")].concat();
+        assert_eq!(passes(&mut gate, &rules, &chunk), passes_by, "{name:?}");
+        let (mut gate, rules) = narrowed(&[parse(b"a", delete), sync()]);
+        let chunk = [close(name), close(b"a"), sync(), parse(b"a", "select 1")].concat();
+        assert!(passes(&mut gate, &rules, &chunk), "{name:?}");
+        assert_eq!(passes(&mut gate, &rules, &run(b"a")), passes_by, "{name:?}");
+    }
+}
+
+#[test]
+fn what_is_run_is_judged_unless_the_same_text_prepared_it_before() {
+    let before = [query("prepare a as delete from t")];
+    for (text, passes_by) in [
+        ("execute a", false),
+        ("execute a; commit; prepare a as select 1", false),
+        ("execute a; deallocate a; prepare a as select 1", false),
+        ("create table u as execute a; prepare a as select 1", false),
+        // One that is there already fails, and with it the rest.
+        ("prepare a as select 1; execute a", true),
+        ("prepare b as select 1; execute b; execute b", true),
+        ("prepare b as select 1; execute b; execute a", false),
+    ] {
+        let (mut gate, rules) = narrowed(&before);
+        assert_eq!(passes(&mut gate, &rules, &query(text)), passes_by, "{text}");
+    }
+}
