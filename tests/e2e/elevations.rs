@@ -96,7 +96,7 @@ fn comes_and_goes(world: &World) {
     works(world);
     // Row-level policies and triggers know her.
     let ran = world.psql_elevated(
-        "select of from secrets; insert into secrets values (3, 'alice') returning by",
+        "select whose from secrets; insert into secrets values (3, 'alice') returning writer",
     );
     assert_eq!(out(&ran), "alice\nalice\nINSERT 0 1\n", "{}", err(&ran));
     let ran = world.psql_elevated(

@@ -18,11 +18,11 @@ const PLACE: &str = "
 create role app_admin nologin; create role alice login; create role bob_db login;
 grant select, insert, update, delete on orders to app_admin;
 grant select on orders to alice, bob_db;
-create table secrets (id int primary key, of name, by name);
+create table secrets (id int primary key, whose name, writer name);
 insert into secrets values (1, 'alice'), (2, 'bob_db');
 alter table secrets enable row level security;
-create policy own on secrets using (of = session_user);
-create function who() returns trigger language plpgsql as 'begin new.by := session_user; return new; end';
+create policy own on secrets using (whose = session_user);
+create function who() returns trigger language plpgsql as 'begin new.writer := session_user; return new; end';
 create trigger who before insert or update on secrets for each row execute function who();
 grant select, insert, update, delete on secrets to app_admin;
 create table alices (id int); alter table alices owner to alice;
