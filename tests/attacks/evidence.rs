@@ -10,10 +10,9 @@ use tests::{World, until};
 fn killed(world: &mut World) -> String {
     world.grant_ssh("10m");
     let mut live = world.begin_ssh();
-    let id = world.live_sessions()[0]["id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
+    let sessions = world.live_sessions();
+    let first = sessions.first().and_then(|session| session["id"].as_str());
+    let id = first.expect("a session that lives has an id").to_owned();
     world.stop_server(Ending::Kill);
     live.ended();
     id
@@ -27,10 +26,10 @@ fn serve_again(world: &mut World) {
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().flatten() {
+    fs::create_dir_all(to).expect("a directory can be made");
+    for entry in fs::read_dir(from).expect("it can be read").flatten() {
         if entry.path().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            fs::copy(entry.path(), to.join(entry.file_name())).expect("it can be copied");
         }
     }
 }

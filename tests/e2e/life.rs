@@ -55,14 +55,14 @@ impl Kind {
     /// A role for each grant.
     fn own() -> Self {
         Self::of(proxy::demo::ROLE, |world, wire| {
-            world.have_own_roles_by(wire.addr())
+            world.have_own_roles_by(wire.addr());
         })
     }
 
     /// An existing role.
     fn elevated() -> Self {
         Self::of(tests::elevated::GROUP, |world, wire| {
-            world.have_elevation_by(wire.addr())
+            world.have_elevation_by(wire.addr());
         })
     }
 

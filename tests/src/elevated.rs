@@ -88,7 +88,7 @@ impl World {
         let lines = |sign: &str| -> String {
             let lines = said.lines().map(str::trim);
             let ours = lines.filter(|line| line.starts_with(sign));
-            ours.map(|line| format!("{line}\n")).collect()
+            ours.flat_map(|line| [line, "\n"]).collect()
         };
         let rules = lines("hostssl ");
         write("pg_hba.conf", &format!("local all all trust\n{rules}"));
@@ -97,7 +97,7 @@ impl World {
         let maps = maps
             .lines()
             .filter(|line| line.split(' ').count() == 3 && !line.starts_with("tidegate target"));
-        let maps: String = maps.map(|line| format!("{line}\n")).collect();
+        let maps: String = maps.flat_map(|line| [line, "\n"]).collect();
         write("pg_ident.conf", &maps);
     }
 

@@ -28,12 +28,18 @@ struct Seen {
     is_superuser: bool,
     /// Whether the group is a superuser; none where there is no such group.
     group: Option<bool>,
-    /// Whether the membership is there by our hand.
+    membership: Held,
+    /// Who else is a member of the role.
+    members: String,
+}
+
+/// What is seen of the role's membership in the group.
+#[derive(Debug)]
+struct Held {
+    /// Whether it is there by our hand.
     ours: bool,
     /// Whether the role can do what the group can, by whomever.
     able: bool,
-    /// Who else is a member of the role.
-    members: String,
 }
 
 /// Looks whether the role can be elevated.
@@ -96,7 +102,7 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
         let members = seen.members.clone();
         return refuse(Unfit::Members { role, members });
     }
-    if seen.ours && !plan.shared {
+    if seen.membership.ours && !plan.shared {
         return refuse(Unfit::Unknown { role, group });
     }
     Ok(())
@@ -119,17 +125,17 @@ pub(crate) async fn remove(
         admin.leave().await;
         return Ok(removed);
     }
-    if before.ours {
+    if before.membership.ours {
         take_back(&mut admin, place).await?;
     }
     // In this order, so that what was prepared at the very beginning is in the span.
     let now = server_time(&mut admin).await?;
     let lasted = lasted();
     let after = seen(&mut admin, place).await?;
-    if after.as_ref().is_some_and(|after| after.ours) {
+    if after.as_ref().is_some_and(|after| after.membership.ours) {
         return Err(AdminError::StillThere);
     }
-    if after.is_some_and(|after| after.able) {
+    if after.is_some_and(|after| after.membership.able) {
         // It can do the same as before: what it does is not by our hand.
         removed.membership = Some(Membership::Standing);
         admin.leave().await;
@@ -165,8 +171,10 @@ async fn seen(admin: &mut Admin, place: &RolePlace) -> Result<Option<Seen>, Admi
         can_login: told(row, 0),
         is_superuser: told(row, 1),
         group: row.get(2).and_then(Option::as_deref).map(|is| is == b"t"),
-        ours: told(row, 3),
-        able: told(row, 4),
+        membership: Held {
+            ours: told(row, 3),
+            able: told(row, 4),
+        },
         members: text(row, 5),
     }))
 }
@@ -221,7 +229,7 @@ async fn end_elsewhere(
 async fn copied(there: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
     for _look in 0..LOOKS {
         let seen = seen(there, place).await?;
-        if seen.is_none_or(|seen| !seen.ours) {
+        if seen.is_none_or(|seen| !seen.membership.ours) {
             return Ok(());
         }
         time::sleep(PAUSE).await;

@@ -157,14 +157,7 @@ impl Failure {
             }
             Self::Listen {
                 address, source, ..
-            } if source.kind() == io::ErrorKind::AddrInUse => Unstartable::Taken {
-                address: address.to_string(),
-            },
-            Self::Listen {
-                address, source, ..
-            } if source.kind() == io::ErrorKind::PermissionDenied => Unstartable::Privileged {
-                address: address.to_string(),
-            },
+            } => deaf(address.to_string(), source, detail),
             Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
                 Unstartable::Missing {
                     path: path.display().to_string(),
@@ -179,7 +172,6 @@ impl Failure {
             Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },
             Self::Read { .. }
             | Self::Write { .. }
-            | Self::Listen { .. }
             | Self::Library
             | Self::CreateAuthority(_)
             | Self::Identity(_)
@@ -203,6 +195,17 @@ impl Failure {
         }
         &[]
     }
+}
+
+/// Why an address cannot be listened on.
+fn deaf(address: String, source: &io::Error, detail: String) -> Unstartable {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        return Unstartable::Taken { address };
+    }
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        return Unstartable::Privileged { address };
+    }
+    Unstartable::Other { detail }
 }
 
 fn stored(state_dir: &Path, source: &StartError, detail: String) -> Unstartable {

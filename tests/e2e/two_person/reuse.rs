@@ -15,16 +15,18 @@ fn each_delete() -> World {
 async fn approved(world: &World, client: &mut PgClient, name: &str) {
     let delete = parse(name, "delete from orders where id = $1");
     let run = [delete, one_value(name, "1"), execute("", 0), sync()].concat();
-    client.send(&run).await.unwrap();
-    assert_eq!(client.next().await.unwrap().kind, b'N');
+    client.send(&run).await.expect("it is sent");
+    assert_eq!(client.next().await.expect("an answer").kind, b'N');
     approve(world.bob(), &one(world));
-    assert_eq!(kinds(&client.until_ready().await.unwrap()), "12CZ");
+    assert_eq!(kinds(&client.until_ready().await.expect("answers")), "12CZ");
     assert_eq!(count(world), "999");
 }
 
 /// `Bind` with one value, as text.
 fn one_value(name: &str, value: &str) -> Vec<u8> {
-    let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+    let length = u32::try_from(value.len())
+        .expect("it is short")
+        .to_be_bytes();
     let names = [b"\0", name.as_bytes(), b"\0"].concat();
     let rest = [&[0, 0, 0, 1], &length[..], value.as_bytes(), &[0, 0]].concat();
     message(b'B', &[names, rest].concat())

@@ -195,23 +195,29 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
     let mut roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
     roles.extend(marked.then(|| MARKER.to_owned()));
     let name = added.name.to_string();
-    let said = if entry.is_certificate() {
-        cli::postgres_target_added(&PostgresPlaces {
-            target: &name,
-            dbname: &args.dbname,
-            roles: &roles,
-            from: &args.from,
-            target_ca: &trust.x509_target_ca,
-            admin: args.admin_role.as_ref().map(Login::as_str),
-            accounts: &accounts,
-        })
-    } else {
-        let role = roles.first().map_or("ROLE", String::as_str);
-        let lines = target::password_lines(&args.dbname, &roles, &args.from);
-        let said = cli::standing_target_added(&name, role, entry);
-        format!("{said}\n\n{lines}")
+    let places = PostgresPlaces {
+        target: &name,
+        dbname: &args.dbname,
+        roles: &roles,
+        from: &args.from,
+        target_ca: &trust.x509_target_ca,
+        admin: args.admin_role.as_ref().map(Login::as_str),
+        accounts: &accounts,
     };
-    context.printer.done(&added, &name, &said)?;
+    context
+        .printer
+        .done(&added, &name, &what_is_next(entry, &places))?;
     try_at_once(context, &added.name).await;
     Ok(())
+}
+
+/// What is to be done at the server now.
+fn what_is_next(entry: Entry, places: &PostgresPlaces<'_>) -> String {
+    if entry.is_certificate() {
+        return cli::postgres_target_added(places);
+    }
+    let role = places.roles.first().map_or("ROLE", String::as_str);
+    let lines = target::password_lines(places.dbname, places.roles, places.from);
+    let said = cli::standing_target_added(places.target, role, entry);
+    format!("{said}\n\n{lines}")
 }
