@@ -14,7 +14,7 @@
 //! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
 //! | `TG501`–`TG519` | PostgreSQL | `postgres.rs` |
 //! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
-//! | `TG541`–`TG549` | one-time secrets | `secret.rs` |
+//! | `TG541`–`TG549`, `TG563` | one-time secrets | `secret.rs` |
 //! | `TG551`–`TG557` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |
 //! | `TG560`–`TG562` | what targets cannot be | `target.rs`, `elevation.rs` |

@@ -312,7 +312,7 @@ fn where_they_are_turned_off_none_is_made_and_none_is_asked_for() {
         "0".repeat(26),
         world.doors().postgres
     );
-    told(&psql(&world, &made_up, "select 1"), "TG562");
+    told(&psql(&world, &made_up, "select 1"), "TG563");
     // Certificates are as they were.
     assert_eq!(out(&world.psql("select count(*) from orders")), "1000\n");
 }

@@ -1,7 +1,8 @@
 //! An sshd that makes an account for each grant, with users, homes and programs of its own: what is
 //! made there is made nowhere else on this machine.
 
-use std::fs;
+use std::env;
+use std::fs::{self, File};
 use std::process::{Command, Output};
 
 use proxy::demo::{Daemon, Ending, Signals, current_login, free_port};
@@ -14,6 +15,8 @@ use crate::wait::until;
 pub struct AccountHost {
     daemon: Daemon,
     port: u16,
+    /// Numbers of accounts begin anew for each, and processes are seen by all: one at a time.
+    _turn: File,
 }
 
 /// Gives the sshd its own users, homes and script, and becomes it. As root in a container that may not
@@ -41,6 +44,9 @@ impl AccountHost {
             eprintln!("SKIPPED: accounts are made by root in a mount namespace of its own");
             return None;
         }
+        let turn = env::temp_dir().join("tidegate-accounts.lock");
+        let turn = File::create(turn).expect("a file to lock");
+        turn.lock().expect("the others come to an end");
         let dir = world.dir().join("acct1");
         fs::create_dir_all(dir.join("sbin")).expect("a directory");
         let at = dir.display().to_string();
@@ -67,7 +73,11 @@ impl AccountHost {
             Daemon::start("sshd", sshd, &log, Ending::Term, Signals::Shared).expect("it starts");
         let is_up = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         daemon.wait_until(is_up).expect("it listens");
-        let host = Self { daemon, port };
+        let host = Self {
+            daemon,
+            port,
+            _turn: turn,
+        };
         host.add(
             world,
             &fs::read_to_string(format!("{key}.pub")).expect("a key"),

@@ -1,5 +1,5 @@
 //! What is said about one-time secrets, with which clients without certificates log in: `TG541` to
-//! `TG549`, and `TG562`.
+//! `TG549`, and `TG563`.
 //!
 //! All but [`SecretSaying::Wrong`] and [`SecretSaying::Unproven`] is said only to whoever has proven that they hold the secret, or to
 //! its owner: it names the target.
@@ -72,7 +72,7 @@ pub enum SecretSaying {
 
 fn forbidden() -> Words {
     Words::new(
-        "TG562",
+        "TG563",
         "this bastion lets nobody in with a one-time password: its administrators have turned them off",
     )
     .hint("tidegate login; tidegate config psql --write; psql service=TARGET")

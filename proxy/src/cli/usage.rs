@@ -80,7 +80,7 @@ fn trouble(command: &Command, line: &[OsString], error: &clap::Error) -> Trouble
         ErrorKind::InvalidSubcommand => {
             let typed = word(ContextKind::InvalidSubcommand).concat();
             if verb.is_empty()
-                && let Some(full) = below(command, &typed)
+                && let Some(full) = below(command, &typed, line.len() > 2)
             {
                 return words::verb_below(&typed, &full);
             }
@@ -105,14 +105,21 @@ fn trouble(command: &Command, line: &[OsString], error: &clap::Error) -> Trouble
     }
 }
 
-/// The only verb below another one that has this name: `recordings verify` for `verify`.
-fn below(command: &Command, typed: &str) -> Option<String> {
-    let mut found = command.get_subcommands().filter_map(|verb| {
-        let below = verb.find_subcommand(typed)?;
-        Some(format!("{} {}", verb.get_name(), below.get_name()))
+/// The verb below another one that has this name: `recordings verify` for `verify ses_1`. Of several, the
+/// one that takes something where something was typed, or nothing where nothing was.
+fn below(command: &Command, typed: &str, with: bool) -> Option<String> {
+    let found: Vec<_> = command
+        .get_subcommands()
+        .filter_map(|verb| Some((verb.get_name(), verb.find_subcommand(typed)?)))
+        .collect();
+    let mut fitting = found.iter().filter(|(_verb, below)| {
+        found.len() == 1 || below.get_positionals().next().is_some() == with
     });
-    let only = found.next()?;
-    found.next().is_none().then_some(only)
+    let (verb, below) = fitting.next()?;
+    fitting
+        .next()
+        .is_none()
+        .then(|| format!("{verb} {}", below.get_name()))
 }
 
 /// The verb that was typed, as far as there is one, and where its flags are described.
@@ -228,6 +235,11 @@ mod tests {
             "tidegate verify ses_1",
             "tidegate knows no `verify` there; did you mean `recordings verify`?",
             "tidegate recordings verify ses_…",
+        );
+        check(
+            "tidegate verify",
+            "tidegate knows no `verify` there; did you mean `audit verify`?",
+            "tidegate audit verify",
         );
         check(
             "tidegate target rn web1",

@@ -345,7 +345,7 @@ mod tests {
         ) {
             let mut stream = Vec::new();
             for (kind, body) in &bodies {
-                message(&mut stream, b"QPdS"[*kind], |out| out.extend_from_slice(body));
+                message(&mut stream, b"QPdB"[*kind], |out| out.extend_from_slice(body));
             }
             let whole = scan_in_parts(&stream, &[]);
             prop_assert_eq!(whole.len(), bodies.len());

@@ -190,7 +190,7 @@ mod tests {
         let (mut pace, mut answers) = (Pace::new(owed.clone()), Answers::new(owed));
         let mut at = |at: Duration| {
             let good = pace.wish(at).is_ok();
-            answers.take(&message(5, b"")).is_ok() && good
+            good && answers.take(&message(5, b"")).is_ok()
         };
         assert!((0..BURST).all(|_each| at(Duration::ZERO)));
         assert!(!at(Duration::ZERO));
