@@ -106,9 +106,11 @@ impl View<'_> {
 
     /// Whether the caller may know of this grant.
     pub(super) fn sees_grant(&self, grant: &Grant) -> bool {
+        // A grant of somebody who had the caller's name before is not theirs to end either.
+        let is_namesakes = grant.principal == self.caller.principal;
         self.is_own(&grant.principal, grant.starts_at)
             || self.office(Office::ViewSessions).is_ok()
-            || self.may_end(grant).is_ok()
+            || (!is_namesakes && self.may_end(grant).is_ok())
     }
 }
 

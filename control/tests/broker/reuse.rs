@@ -66,7 +66,7 @@ async fn who_is_called_like_somebody_who_left_sees_nothing_of_theirs() {
     ));
     assert!(broker.requests(&alice, mine).is_empty());
     assert!(not_found(broker.show_request(&alice, request).unwrap_err()));
-    assert!(broker.grants(&alice, true).is_empty());
+    assert!(broker.grants(&alice, false).is_empty());
     let carol = caller("carol");
     broker.show_session(&carol, session).await.unwrap();
 
