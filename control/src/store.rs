@@ -157,6 +157,9 @@ pub trait Store: Send + Sync {
         filter: &SessionFilter,
     ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
 
+    /// The last line of the ledger, if it has any.
+    fn last_line(&self) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
+
     /// Lines of the ledger after `seen`, oldest first.
     fn lines(
         &self,
@@ -242,6 +245,10 @@ impl Store for Backend {
 
     async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
         delegate!(self, store => store.sessions(filter).await)
+    }
+
+    async fn last_line(&self) -> Result<Option<Stored>, StoreError> {
+        delegate!(self, store => store.last_line().await)
     }
 
     async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {

@@ -27,6 +27,7 @@ mod hygiene;
 mod jumps;
 mod life;
 mod matrix;
+mod offline;
 mod pg_clients;
 mod pg_jumps;
 mod pg_matrix;

@@ -285,21 +285,18 @@ impl Broker {
 
     /// Puts something in line for the ledger.
     pub(super) async fn submit(&self, happening: Happening) -> Result<Receipt, BrokerError> {
-        let event = Event {
-            at: self.inner.clock.now(),
-            happening,
-        };
-        let submitted = self.inner.store.submit(vec![event]).await;
+        let submitted = self.inner.store.submit(self.event(happening)).await;
         submitted.map_err(|error| BrokerError::store(&error))
+    }
+
+    fn event(&self, happening: Happening) -> Vec<Event> {
+        let at = self.inner.clock.now();
+        vec![Event { at, happening }]
     }
 
     /// Puts something in line for the ledger that nobody waits for.
     pub(super) async fn queue(&self, happening: Happening) -> Result<(), BrokerError> {
-        let event = Event {
-            at: self.inner.clock.now(),
-            happening,
-        };
-        let queued = self.inner.store.queue(vec![event]).await;
+        let queued = self.inner.store.queue(self.event(happening)).await;
         queued.map_err(|error| BrokerError::store(&error))
     }
 

@@ -11,24 +11,8 @@ const PAGE: u32 = 1_000;
 
 /// The last line and its digest; line 0 where there is none.
 pub(crate) async fn end(store: &impl Store) -> Result<(u64, Digest), StoreError> {
-    // No line is behind `none`, and one is behind `some`, unless there is none at all.
-    let (mut some, mut none) = (0_u64, 1_u64);
-    while !store.lines(none, 1).await?.is_empty() {
-        some = none;
-        none = none.saturating_mul(2);
-    }
-    while none.saturating_sub(some) > 1 {
-        let middle = some.midpoint(none);
-        if store.lines(middle, 1).await?.is_empty() {
-            none = middle;
-        } else {
-            some = middle;
-        }
-    }
-    let last = store.lines(some, 1).await?;
-    Ok(last
-        .first()
-        .map_or((0, GENESIS), |line| (line.seq, line.digest)))
+    let last = store.last_line().await?;
+    Ok(last.map_or((0, GENESIS), |line| (line.seq, line.digest)))
 }
 
 /// The newest time that was believed, as far as the ledger tells. Read backwards, up to the last line

@@ -93,6 +93,7 @@ async fn contract(store: &Backend) {
     second.durably().await.unwrap();
     first.durably().await.unwrap();
     let lines = store.lines(0, 100).await.unwrap();
+    assert_eq!(store.last_line().await.unwrap().as_ref(), lines.last());
     let versions: Vec<_> = lines
         .iter()
         .filter(|line| line.body.contains("started"))

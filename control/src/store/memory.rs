@@ -192,6 +192,11 @@ impl Store for MemoryStore {
             .collect())
     }
 
+    async fn last_line(&self) -> Result<Option<Stored>, StoreError> {
+        self.turn().await;
+        Ok(self.book()?.ledger.last().cloned())
+    }
+
     async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
         self.turn().await;
         let book = self.book()?;

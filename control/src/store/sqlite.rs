@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use policies::SessionId;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, QueryBuilder, Row as _, Sqlite,
@@ -298,7 +299,7 @@ impl Store for SqliteStore {
                 .bind(i64::from(limit))
                 .fetch_all(&self.shared.log_reader)
                 .await?;
-        let entry = |row: &sqlx::sqlite::SqliteRow| {
+        let entry = |row: &SqliteRow| {
             let body: &str = row.try_get(1)?;
             let draft = serde_json::from_str(body).map_err(garbled("a change"))?;
             Ok(Entry {
@@ -333,10 +334,7 @@ impl Store for SqliteStore {
     }
 
     async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
-        let lines = events
-            .iter()
-            .map(writer::NewLine::of)
-            .collect::<Result<Vec<_>, _>>()?;
+        let lines = new_lines(&events)?;
         let (reply, answer) = oneshot::channel();
         let reply = Some(reply);
         self.send(Command::Record { lines, reply }).await?;
@@ -344,10 +342,7 @@ impl Store for SqliteStore {
     }
 
     async fn queue(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        let lines = events
-            .iter()
-            .map(writer::NewLine::of)
-            .collect::<Result<Vec<_>, _>>()?;
+        let lines = new_lines(&events)?;
         self.send(Command::Record { lines, reply: None }).await
     }
 
@@ -365,6 +360,13 @@ impl Store for SqliteStore {
         rows.iter().map(session).collect()
     }
 
+    async fn last_line(&self) -> Result<Option<Stored>, StoreError> {
+        let row = sqlx::query("SELECT seq, body, digest FROM ledger ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(&self.shared.readers)
+            .await?;
+        row.as_ref().map(line).transpose()
+    }
+
     async fn lines(&self, seen: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, body, digest FROM ledger WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -373,13 +375,6 @@ impl Store for SqliteStore {
         .bind(i64::from(limit))
         .fetch_all(&self.shared.readers)
         .await?;
-        let line = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(Stored {
-                seq: unsigned(row.try_get(0)?),
-                body: row.try_get(1)?,
-                digest: chain::bytes(row.try_get(2)?),
-            })
-        };
         rows.iter().map(line).collect()
     }
 }
@@ -418,13 +413,26 @@ fn listing(filter: &SessionFilter) -> QueryBuilder<Sqlite> {
     query
 }
 
-fn session(row: &sqlx::sqlite::SqliteRow) -> Result<Session, StoreError> {
+fn session(row: &SqliteRow) -> Result<Session, StoreError> {
     let body: &str = row.try_get(0)?;
     let mut session: Session = serde_json::from_str(body).map_err(garbled("a session"))?;
     if let Some(ending) = row.try_get::<Option<&str>, _>(1)? {
         session.end = Some(serde_json::from_str(ending).map_err(garbled("a session's end"))?);
     }
     Ok(session)
+}
+
+/// The lines of these events, in their order.
+fn new_lines(events: &[Event]) -> Result<Vec<writer::NewLine>, StoreError> {
+    events.iter().map(writer::NewLine::of).collect()
+}
+
+fn line(row: &SqliteRow) -> Result<Stored, StoreError> {
+    Ok(Stored {
+        seq: unsigned(row.try_get(0)?),
+        body: row.try_get(1)?,
+        digest: chain::bytes(row.try_get(2)?),
+    })
 }
 
 /// SQLite's integers have a sign; ours count from 1 and do not come near its limit.

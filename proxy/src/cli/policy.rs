@@ -111,11 +111,8 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
 async fn apply_offline(context: &Context, state_dir: &Path, texts: PolicyTexts) -> Outcome {
     let store = proof::opened(state_dir).await?;
     let applied = offline::apply_policies(&store, texts, &context.clock).await;
-    let digest = applied.map_err(|refused| {
-        let words = refused.words();
-        let what = "the policies were not put in force";
-        Failure::new(Exit::Error, cli::serving::trouble(what, &words, None))
-    })?;
+    let digest = applied
+        .map_err(|refused| Failure::new(Exit::Error, cli::ledger::unapplied(&refused.words())))?;
     let result =
         serde_json::json!({"schema": "tidegate.policy-applied-offline/1", "digest": digest});
     let said = cli::ledger::applied_offline(&digest);
@@ -131,11 +128,8 @@ fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     };
     let documents: Vec<Document> = texts.documents.iter().map(document).collect();
     let quorums = texts.quorums.as_ref().map(document);
-    let zone = control::zone(&texts.zone).ok_or_else(|| {
-        let odd = "there is no time zone of that name";
-        let trouble = cli::not_understood(&texts.zone, odd, "--zone Europe/Berlin");
-        Failure::new(Exit::Usage, trouble)
-    })?;
+    let zone = control::zone(&texts.zone)
+        .ok_or_else(|| Failure::new(Exit::Usage, cli::ledger::no_such_zone(&texts.zone)))?;
     match PolicySet::load(&documents, quorums.as_ref(), zone) {
         Ok(_good) => Ok(texts),
         Err(mistakes) => Err(Failure::new(Exit::Usage, cli::policies_bad(mistakes))),

@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 use super::scram::client;
 use super::startup::put_startup;
 use super::tls::Trust;
-use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet};
+use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
 use crate::session::protocol::ConnectError;
 
 /// How much a target may say while we log in, in bytes: parameters and notices.
@@ -243,6 +243,29 @@ pub(crate) fn refused(body: &[u8]) -> LoginError {
     }
 }
 
+/// Asks something in SQL before the session begins, and hands over what is answered until the server is
+/// ready again.
+pub(crate) async fn ask<I>(
+    tls: &mut TlsStream<I>,
+    sql: &str,
+    mut take: impl FnMut(u8, &[u8]) -> Result<(), LoginError>,
+) -> Result<(), LoginError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut query = Vec::new();
+    message(&mut query, b'Q', |body| put_text(body, sql.as_bytes()));
+    tls.write_all(&query).await.map_err(tls_error)?;
+    tls.flush().await.map_err(tls_error)?;
+    loop {
+        match read_message(tls).await? {
+            (b'Z', _idle) => return Ok(()),
+            (kind @ (b'T' | b'D' | b'C' | b'E' | b'N' | b'S'), body) => take(kind, &body)?,
+            _other => return Err(violation("it does not answer a question")),
+        }
+    }
+}
+
 /// Reads one whole message of a kind that cannot be long. Not cancel safe.
 pub(crate) async fn read_message<R: AsyncRead + Unpin>(
     from: &mut R,
@@ -261,7 +284,6 @@ pub(crate) async fn read_message<R: AsyncRead + Unpin>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::wire::put_text;
 
     #[test]
     fn the_major_version_is_read_from_what_the_server_says_of_itself() {

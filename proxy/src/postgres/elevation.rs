@@ -4,8 +4,6 @@
 //! Ending is good from any point, like removing a role that was made. What the role made meanwhile is
 //! its own and stays; what others gave it is not ours and stays as well.
 
-use std::collections::BTreeSet;
-
 use ca::PassKey;
 use control::roles::{Made, Membership, Parting, Removed};
 use jiff::SignedDuration;
@@ -189,18 +187,7 @@ async fn server_time(admin: &mut Admin) -> Result<String, AdminError> {
 /// it begins from here on has no more rights than are its own.
 async fn end_all(admin: &mut Admin, account: &Login) -> Result<u64, AdminError> {
     let now = server_time(admin).await?;
-    let mut seen = BTreeSet::new();
-    let mut left = 0;
-    for _look in 0..LOOKS {
-        let alive = admin.run(membership::end(account, &now)).await?;
-        if alive.is_empty() {
-            return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
-        }
-        left = alive.len();
-        seen.extend(alive.iter().map(|row| text(row, 0)));
-        time::sleep(PAUSE).await;
-    }
-    Err(AdminError::Alive { left })
+    steward::end_all(admin, &membership::end(account, &now)).await
 }
 
 /// The same at the standbys, each once it has copied that the membership is gone.

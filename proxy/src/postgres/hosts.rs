@@ -264,26 +264,18 @@ where
          pg_catalog.convert_from(pg_catalog.decode('{}', 'hex'), 'UTF8'), false)",
         hex(value.as_bytes())
     );
-    let mut query = Vec::new();
-    message(&mut query, b'Q', |body| put_text(body, sql.as_bytes()));
-    tls.write_all(&query).await.map_err(ConnectError::Io)?;
-    tls.flush().await.map_err(ConnectError::Io)?;
-    loop {
-        match back::read_message(tls).await? {
-            (b'Z', _idle) => return Ok(()),
-            (b'E', body) => return Err(back::refused(&body)),
-            (b'S', body) => {
-                message(&mut greeting.before, b'S', |out| {
-                    out.extend_from_slice(&body);
-                });
-            }
-            (b'T' | b'D' | b'C' | b'N', _body) => {}
-            _other => {
-                let odd = "it does not answer a setting".to_owned();
-                return Err(ConnectError::Violation(odd).into());
-            }
+    let asked = back::ask(tls, &sql, |kind, body| {
+        if kind == b'E' {
+            return Err(back::refused(body));
         }
-    }
+        if kind == b'S' {
+            message(&mut greeting.before, b'S', |out| {
+                out.extend_from_slice(body);
+            });
+        }
+        Ok(())
+    });
+    asked.await
 }
 
 fn is_nobody(refused: &LoginError) -> bool {

@@ -5,14 +5,12 @@
 //! that ends (pgbouncer's `pool_mode = session`), the process is known by its number and by when it
 //! began; where several sessions share one, nobody may end it.
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
 use tracing::warn;
 
 use super::admin::{Row, row, text};
 use super::back::{self, Greeting, LoginError};
-use super::wire::{message, put_text};
-use crate::session::protocol::ConnectError;
 
 /// How often a server looks whether we are still there while a statement runs. Nobody else has this
 /// value: a process that has it already has been somebody's of ours, and was not reset since.
@@ -121,20 +119,13 @@ async fn ask<I>(tls: &mut TlsStream<I>, sql: &str) -> Result<Vec<Row>, LoginErro
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut query = Vec::new();
-    message(&mut query, b'Q', |body| put_text(body, sql.as_bytes()));
-    tls.write_all(&query).await.map_err(ConnectError::Io)?;
-    tls.flush().await.map_err(ConnectError::Io)?;
     let mut rows = Vec::new();
-    loop {
-        match back::read_message(tls).await? {
-            (b'D', body) if rows.is_empty() => rows.extend(row(&body)),
-            (b'Z', _idle) => return Ok(rows),
-            (b'T' | b'C' | b'E' | b'N' | b'S', _body) => {}
-            _other => {
-                let odd = "it does not answer a question".to_owned();
-                return Err(ConnectError::Violation(odd).into());
-            }
+    let asked = back::ask(tls, sql, |kind, body| {
+        if kind == b'D' && rows.is_empty() {
+            rows.extend(row(body));
         }
-    }
+        Ok(())
+    });
+    asked.await?;
+    Ok(rows)
 }

@@ -105,7 +105,8 @@ pub(crate) async fn remove(
         return Ok(removed);
     };
     removed.prepared = shut(&mut admin, (place, endpoint), key).await?;
-    removed.backends = end_all(&mut admin, place).await?;
+    let sql = role::end(place, admin.version());
+    removed.backends = end_all(&mut admin, &sql).await?;
     removed.backends = removed
         .backends
         .saturating_add(end_elsewhere((place, endpoint), key).await?);
@@ -185,12 +186,12 @@ async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, Adm
     found.first().map(number).transpose()
 }
 
-/// Ends the role's server processes and returns how many there were once all are gone.
-async fn end_all(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError> {
+/// Runs what ends server processes of a role until it finds none, and returns how many there were.
+pub(super) async fn end_all(admin: &mut Admin, sql: &str) -> Result<u64, AdminError> {
     let mut seen = BTreeSet::new();
     let mut left = 0;
     for _look in 0..LOOKS {
-        let alive = admin.run(role::end(place, admin.version())).await?;
+        let alive = admin.run(sql).await?;
         if alive.is_empty() {
             return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
         }

@@ -35,7 +35,7 @@ pub(super) struct Row {
 }
 
 /// What a line of the ledger does to the other tables.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Effect {
     Nothing,
     /// Appends to the log.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::{io, thread};
+use std::{io, mem, thread};
 
 use jiff::Timestamp;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
@@ -153,7 +153,7 @@ impl Writer {
                 let more = commands.recv_many(&mut batch, BATCH_MAX);
                 let _more_or_not = timeout(LINGER, more).await;
             }
-            match self.commit(&batch).await {
+            match self.commit(&mut batch).await {
                 Ok(answers) => {
                     batch
                         .drain(..)
@@ -171,7 +171,7 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, batch: &[Command]) -> Result<Vec<Answer>, StoreError> {
+    async fn commit(&mut self, batch: &mut [Command]) -> Result<Vec<Answer>, StoreError> {
         let mut next = match self.ends.take() {
             Some(ends) => ends,
             None => ends(&mut self.connection).await?,
@@ -179,7 +179,7 @@ impl Writer {
         // While `self.ends` is empty a failure below leaves it to be read again.
         let mut script = Script::default();
         let mut answers = batch
-            .iter()
+            .iter_mut()
             .map(|command| write(&mut script, &mut next, command))
             .collect::<Result<Vec<_>, _>>()?;
         script.run(&mut self.connection).await?;
@@ -215,8 +215,12 @@ async fn ends(connection: &mut SqliteConnection) -> Result<Ends, StoreError> {
     })
 }
 
-/// Adds what a command writes to the script, and says how it will be answered.
-fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answer, StoreError> {
+/// Moves what a command writes into the script, and says how it will be answered.
+fn write(
+    script: &mut Script,
+    ends: &mut Ends,
+    command: &mut Command,
+) -> Result<Answer, StoreError> {
     match command {
         Command::Append { after, .. } if *after != ends.revision => {
             Ok(Answer::Conflict(ends.revision))
@@ -230,14 +234,14 @@ fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answ
             };
             let effect = Effect::Appended {
                 revision: signed(ends.revision.0),
-                change: body.clone(),
+                change: mem::take(body),
             };
             let line = NewLine::of(&Event { at: *at, happening })?;
-            add(script, ends, &NewLine { effect, ..line });
+            add(script, ends, NewLine { effect, ..line });
             Ok(Answer::Appended(ends.revision))
         }
         Command::Record { lines, .. } => {
-            for line in lines {
+            for line in lines.drain(..) {
                 add(script, ends, line);
             }
             Ok(Answer::Recorded)
@@ -246,14 +250,14 @@ fn write(script: &mut Script, ends: &mut Ends, command: &Command) -> Result<Answ
     }
 }
 
-fn add(script: &mut Script, ends: &mut Ends, line: &NewLine) {
+fn add(script: &mut Script, ends: &mut Ends, line: NewLine) {
     ends.seq = ends.seq.saturating_add(1);
     ends.digest = link(&ends.digest, ends.seq, line.body.as_bytes());
     script.add(Row {
         seq: signed(ends.seq),
-        body: line.body.clone(),
+        body: line.body,
         digest: ends.digest,
-        effect: line.effect.clone(),
+        effect: line.effect,
     });
 }
 

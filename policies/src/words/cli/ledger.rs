@@ -1,6 +1,8 @@
 //! What is said about the audit log as a whole, and about the store of a server that does not run.
 
 use super::Trouble;
+use super::serving::trouble;
+use crate::words::Words;
 
 /// What was given as a kept head is none.
 pub const NOT_A_HEAD: &str = "give a line and its digest, as the server's log has them: 4711:4f1c…";
@@ -48,6 +50,17 @@ pub fn shorter(kept: u64, last: u64) -> Trouble {
         format!("you kept the digest of line {kept}; it ends at line {last}"),
         "keep a copy of the store as it is, and compare it with your backups",
     )
+}
+
+/// There is no such time zone.
+pub fn no_such_zone(zone: &str) -> Trouble {
+    let odd = "there is no time zone of that name";
+    super::not_understood(zone, odd, "--zone Europe/Berlin")
+}
+
+/// Policies were not put in force where no server runs.
+pub fn unapplied(words: &Words) -> Trouble {
+    trouble("the policies were not put in force", words, None)
 }
 
 /// The store cannot be read.
