@@ -427,12 +427,20 @@ fn new_lines(events: &[Event]) -> Result<Vec<writer::NewLine>, StoreError> {
     events.iter().map(writer::NewLine::of).collect()
 }
 
+/// A body that a disk or somebody made something else of than text is read all the same: it does not have
+/// its digest, which is said where lines are proven. That it could not be read would be an outage.
 fn line(row: &SqliteRow) -> Result<Stored, StoreError> {
     Ok(Stored {
         seq: unsigned(row.try_get(0)?),
-        body: row.try_get(1)?,
+        body: text(row, 1)?,
         digest: chain::bytes(row.try_get(2)?),
     })
+}
+
+/// What stands in this column, whether or not it is text.
+fn text(row: &SqliteRow, column: usize) -> Result<String, sqlx::Error> {
+    let bytes: &[u8] = row.try_get(column)?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// SQLite's integers have a sign; ours count from 1 and do not come near its limit.
