@@ -72,11 +72,18 @@ async fn main() {
         written = written.saturating_add(some);
     }
     let bytes = std::fs::metadata(&path).unwrap().len();
-    println!("{lines} lines, {bytes} bytes, written in {:?}", began.elapsed());
+    println!(
+        "{lines} lines, {bytes} bytes, written in {:?}",
+        began.elapsed()
+    );
 
     let began = Instant::now();
     let proof = Proof::of(&store).await.unwrap();
-    println!("all of it proven in {:?}: {}", began.elapsed(), proof.end.is_some());
+    println!(
+        "all of it proven in {:?}: {}",
+        began.elapsed(),
+        proof.end.is_some()
+    );
 
     for start in ["first", "second"] {
         let signer = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
@@ -93,7 +100,10 @@ async fn main() {
         let began = Instant::now();
         let unknown = [SessionId::new(clock.now(), [7; 10])];
         let waiting = broker.waiting(unknown.into()).await.unwrap();
-        println!("a session that is nowhere is looked for in {:?}: {waiting:?}", began.elapsed());
+        println!(
+            "a session that is nowhere is looked for in {:?}: {waiting:?}",
+            began.elapsed()
+        );
         broker.sign_ledger().await;
     }
     std::fs::remove_dir_all(&dir).unwrap();

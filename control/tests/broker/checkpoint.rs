@@ -8,7 +8,7 @@ use control::ledger::chain::{GENESIS, Walk, link, sha256_hex};
 use control::ledger::position::Position;
 use control::ledger::proof::{LogFault, Proof};
 use control::ledger::{Happening, Line, Witness};
-use control::store::{Backend, Store as _};
+use control::store::Backend;
 use control::{Broker, Clock, Settings, StartError};
 use recorder::Seal;
 use sqlx::{Connection as _, Row as _};
@@ -213,10 +213,7 @@ async fn what_was_taken_back_is_noticed() {
     assert!(Proof::of(&store).await.unwrap().end.is_some());
     let refused = started_by(&scratch, false, store).await.unwrap_err();
     assert!(
-        matches!(
-            &refused,
-            StartError::Altered(LogFault::Rewritten { .. })
-        ),
+        matches!(&refused, StartError::Altered(LogFault::Rewritten { .. })),
         "{refused:?}"
     );
 }
@@ -229,7 +226,11 @@ async fn a_checkpoint_that_is_none_of_ours_proves_nothing() {
         seq: ours.seq + 1_000,
         ..ours
     };
-    for note in [ahead.signed(&*Signer::new(2)), String::new(), "x".repeat(10_000)] {
+    for note in [
+        ahead.signed(&*Signer::new(2)),
+        String::new(),
+        "x".repeat(10_000),
+    ] {
         std::fs::write(file(&scratch), note).unwrap();
         drop(started(&scratch).await.unwrap());
         assert!(signed(&scratch).unwrap().seq >= ours.seq);

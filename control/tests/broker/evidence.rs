@@ -10,7 +10,7 @@ use control::ledger::proof::{LogFault, Proof};
 use control::ledger::{
     Cause, Counters, Event, Happening, RecordingState, Session, SessionEnd, Timeline,
 };
-use control::store::{Backend, Store as _};
+use control::store::{Backend, OpenError, Store as _};
 use control::{Broker, Clock, Settings, StartError, entropy};
 use jiff::Timestamp;
 use policies::{Credential, GrantId, Protocol, SessionId};
@@ -263,4 +263,17 @@ async fn nothing_is_sealed_by_a_line_that_was_put_into_the_ledger() {
     let broker = started(scratch.altered(edit).await).await.unwrap();
     let waiting = broker.waiting([from, to].into()).await.unwrap();
     assert_eq!(waiting, Waiting::default());
+}
+
+#[tokio::test]
+async fn a_store_with_somebody_elses_trigger_is_not_opened() {
+    let scratch = Scratch::new().await;
+    drop(scratch.open().await);
+    let mut file = scratch.connected().await;
+    let trigger = "CREATE TRIGGER t AFTER INSERT ON log BEGIN \
+                   UPDATE log SET body = replace(body, 'web1', 'web3'); END";
+    sqlx::query(trigger).execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    let refused = Backend::sqlite(&scratch.path()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Altered { .. }), "{refused:?}");
 }
