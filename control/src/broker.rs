@@ -18,6 +18,7 @@ mod principals;
 mod proving;
 mod quota;
 mod recovery;
+mod refusals;
 mod requests;
 mod roles;
 mod seconding;
@@ -54,6 +55,7 @@ use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
 
 use self::proving::{Found, Signed};
+use self::refusals::Refusals;
 use self::turns::Turns;
 
 pub use self::onetime::SecretWish;
@@ -143,6 +145,8 @@ struct Inner {
     spending: Spending,
     /// How far log and ledger were proven, where somebody signs that.
     signed: Option<Signed>,
+    /// Who was refused something of late.
+    refusals: Refusals,
     /// Whose turn it is to change the log.
     turns: Turns,
     /// Whether nobody is let in any more.
@@ -242,6 +246,7 @@ impl Broker {
             roles: Roles::default(),
             spending: Spending::default(),
             signed,
+            refusals: Refusals::default(),
             turns: Turns::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,

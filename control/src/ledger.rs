@@ -285,6 +285,13 @@ pub enum Happening {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         newest_at: Option<Timestamp>,
     },
+    /// So many more times somebody was refused something in one minute; those are not written down one by one.
+    RefusalsCounted {
+        /// Who.
+        principal: PrincipalName,
+        /// How often.
+        count: u64,
+    },
     /// Log or ledger were not what was signed or what the other says of it, and the server started all the
     /// same.
     EvidenceDiffered {
