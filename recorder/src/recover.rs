@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _, Seek as _};
+use std::io::{self, BufReader, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,8 +93,13 @@ impl Recorder {
         let shared = self.shared();
         for session in sessions(&shared.dir, "tail")? {
             let paths = Paths::of(&shared.dir, session);
-            if !paths.part.exists() && paths.sealed.exists() {
+            if paths.part.try_exists()? {
+                continue;
+            }
+            if paths.sealed.try_exists()? {
                 fs::remove_file(&paths.tail)?;
+            } else if waiting.contains(&session) {
+                begin_part(&paths)?;
             }
         }
         let left = sessions(&shared.dir, "part")?;
@@ -105,6 +110,14 @@ impl Recorder {
         };
         Ok(left.into_iter().filter_map(recover).collect())
     }
+}
+
+/// Makes the file of segments that is not there, empty: a power loss kept one name of two, or somebody
+/// removed it. The raw frames that are left are sealed all the same, if they are from the beginning.
+fn begin_part(paths: &Paths) -> io::Result<()> {
+    let mut options = File::options();
+    let part = options.write(true).create_new(true).mode(0o600);
+    part.open(&paths.part)?.write_all(&segment::opening())
 }
 
 /// Recovers one, unless it is being written or has been sealed.

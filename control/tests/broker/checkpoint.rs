@@ -76,9 +76,12 @@ async fn house() -> Scratch {
 /// What differed, as the ledger tells.
 async fn differed(broker: &Broker) -> Vec<String> {
     let lines = broker.audit_lines(&caller("root"), 0, 1_000).await;
-    let what = |line: Stored| match serde_json::from_str::<Event>(&line.body).ok()?.happening {
-        Happening::EvidenceDiffered { what } => Some(what),
-        _ => None,
+    let what = |line: Stored| {
+        let event = serde_json::from_str::<Event>(&line.body).ok()?;
+        if let Happening::EvidenceDiffered { what } = event.happening {
+            return Some(what);
+        }
+        None
     };
     lines.unwrap().into_iter().filter_map(what).collect()
 }
