@@ -226,11 +226,8 @@ impl Broker {
         };
         // They end when the broker is gone; whichever ends sooner closes the book.
         tokio::spawn(feed.run(taken));
-        tokio::spawn(expiry::run(
-            Arc::clone(&book),
-            clock.clone(),
-            broker.clone(),
-        ));
+        let expiry = expiry::run(Arc::clone(&book), clock.clone(), broker.clone());
+        tokio::spawn(expiry);
         tokio::spawn(watchman.run(broker));
         let journal = LedgerJournal::new(store.clone(), clock.clone());
         let inner = Inner {

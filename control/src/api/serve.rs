@@ -94,14 +94,14 @@ where
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
     let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
         () = logins.0.enough.notified() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
-    if let Err(error) = served {
+    if let Err(error) = ended {
         debug!(source = %peer.source, reason = %error, "api.connection_failed");
     }
 }

@@ -95,7 +95,9 @@ impl Broker {
             if page.is_empty() {
                 break;
             }
-            page.iter().for_each(|line| waiting.hear(&mut among, line));
+            for line in &page {
+                waiting.hear(&mut among, line);
+            }
         }
         Ok(waiting)
     }
