@@ -34,6 +34,7 @@ pub mod back;
 mod backlog;
 pub mod bell;
 pub mod channels;
+mod clear;
 mod conduit;
 pub mod door;
 pub mod doorkeeper;
@@ -56,6 +57,7 @@ mod look;
 pub mod onward;
 pub mod operation;
 pub(crate) mod order;
+mod overhear;
 pub mod place;
 pub mod prelude;
 pub mod probe;
@@ -70,6 +72,7 @@ pub mod sniff;
 mod sum;
 pub mod tallies;
 pub mod tap;
+pub mod transit;
 pub mod visitor;
 pub mod voice;
 mod warrant;
@@ -268,6 +271,9 @@ impl Protocol for Ssh {
         pass: Pass,
         scope: &Scope,
     ) -> Result<Connected<Self>, ConnectError> {
+        if scope.terms().target.is_bastion() {
+            return Err(ConnectError::Direct);
+        }
         let now = scope.clock().now();
         let connecting = Back::connect(dialled.io, pass, &front.flow, now);
         let connected = front

@@ -39,6 +39,9 @@ pub enum Content {
     /// whole. Times and numbers that nobody foresees are in every event, so the digest is no way to guess
     /// what was typed.
     Display,
+    /// What is encrypted for a bastion behind this one, which records it: counted, with a digest of each way as
+    /// a whole.
+    Sealed,
 }
 
 /// One channel's way into the recording.
@@ -68,6 +71,16 @@ struct State {
     output: Kept,
     error_output: Kept,
     finished: bool,
+}
+
+impl Content {
+    /// Why what has a digest is not kept.
+    fn omission(self) -> Omission {
+        match self {
+            Self::Display => Omission::ByPolicy,
+            Self::Terminal | Self::Plain | Self::Private | Self::Sealed => Omission::Bulk,
+        }
+    }
 }
 
 /// How much of one stream was kept, and the digest of what was not.
@@ -201,8 +214,8 @@ impl Tap {
             Rule::Digest => {
                 let digest = &mut state.of(stream).digest;
                 digest.get_or_insert_default().update(bytes);
-                self.scope
-                    .record(&omitted(channel, stream, bytes, Omission::ByPolicy))
+                let why = state.content.omission();
+                self.scope.record(&omitted(channel, stream, bytes, why))
             }
             Rule::KeepSome => {
                 let most = self.scope.recording().limits().stream_max;
@@ -245,10 +258,7 @@ impl Tap {
                 continue;
             };
             let digest = Some(digest.finish());
-            let why = match state.content {
-                Content::Display => Omission::ByPolicy,
-                Content::Terminal | Content::Plain | Content::Private => Omission::Bulk,
-            };
+            let why = state.content.omission();
             self.scope.record(&Frame::Omitted {
                 channel: self.channel,
                 stream,
@@ -283,7 +293,7 @@ impl State {
             | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
             (Content::Private, _, _)
             | (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
-            (Content::Display, _, _) => Rule::Digest,
+            (Content::Display | Content::Sealed, _, _) => Rule::Digest,
             (Content::Plain, _, _) => Rule::KeepSome,
         }
     }
