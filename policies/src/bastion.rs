@@ -22,8 +22,7 @@ impl Target {
         let Endpoint::Ssh(ssh) = &self.endpoint else {
             return false;
         };
-        let known =
-            matches!(&ssh.host_key, HostKeyPin::Keys { keys } if !keys.is_empty());
+        let known = matches!(&ssh.host_key, HostKeyPin::Keys { keys } if !keys.is_empty());
         let login = self.logins.iter().map(crate::Login::as_str);
         known
             && ssh.keeper.is_none()

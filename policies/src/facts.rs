@@ -49,7 +49,9 @@ pub enum Wayless {
         name: TargetName,
     },
     /// A target in front of it is a bastion.
-    #[error("the target `{name}` in front of it is a bastion, which lets people in and not tidegate")]
+    #[error(
+        "the target `{name}` in front of it is a bastion, which lets people in and not tidegate"
+    )]
     Bastion {
         /// Which.
         name: TargetName,

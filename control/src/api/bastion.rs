@@ -15,7 +15,11 @@ use crate::api::wire::Probed;
 use crate::{BrokerError, Caller};
 
 /// Looks at a bastion that is about to be added: a tidegate answers there, with the key that was given.
-pub(super) async fn confirm(house: &House, caller: &Caller, target: &Target) -> Result<(), Refused> {
+pub(super) async fn confirm(
+    house: &House,
+    caller: &Caller,
+    target: &Target,
+) -> Result<(), Refused> {
     let fault = |fault| BrokerError::Invalid(Invalid::Target(TargetFault::Bastion(fault)));
     if !target.bastion_is_sound() {
         return Err(fault(BastionFault::Described).into());
@@ -24,7 +28,10 @@ pub(super) async fn confirm(house: &House, caller: &Caller, target: &Target) -> 
     let broker = &house.parts.broker;
     broker.demand(caller, Office::ManageTargets, deed).await?;
     let how = (target.jump(), target.algorithms());
-    let looking = house.parts.probe.look(target.protocol(), target.addr(), how);
+    let looking = house
+        .parts
+        .probe
+        .look(target.protocol(), target.addr(), how);
     let probed = looking.await.map_err(ApiRefusal::Unseen)?;
     if !is_tidegate(&probed) {
         return Err(fault(BastionFault::OtherServer).into());

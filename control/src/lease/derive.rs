@@ -68,9 +68,7 @@ pub(crate) fn structural(
             | Wayless::Standing { .. }
             | Wayless::Bastion { .. }
             | Wayless::Long,
-        ) => {
-            Some(SeverReason::TargetRemoved)
-        }
+        ) => Some(SeverReason::TargetRemoved),
     }
 }
 

@@ -81,12 +81,14 @@ impl Shown for BastionFault {
             ),
             Self::OtherServer => (
                 "TG565",
-                "no tidegate answers there; sessions on a server that is none would go unrecorded".to_owned(),
+                "no tidegate answers there; sessions on a server that is none would go unrecorded"
+                    .to_owned(),
                 "tidegate target add ssh NAME --addr HOST:PORT --login ACCOUNT   # without --bastion",
             ),
             Self::OtherKey => (
                 "TG566",
-                "the tidegate that answers there has another host key than the one that was given".to_owned(),
+                "the tidegate that answers there has another host key than the one that was given"
+                    .to_owned(),
                 "compare it with the known_hosts that `tidegate login` writes for that bastion",
             ),
         };

@@ -200,7 +200,11 @@ pub(super) fn goodbye(why: &str) -> Vec<u8> {
     }
     let unpadded = payload.len().saturating_add(5);
     let padding = 8_usize.saturating_sub(unpadded % 8);
-    let padding = if padding < 4 { padding.saturating_add(8) } else { padding };
+    let padding = if padding < 4 {
+        padding.saturating_add(8)
+    } else {
+        padding
+    };
     let length = payload.len().saturating_add(padding).saturating_add(1);
     let mut packet = count(length).to_vec();
     packet.push(u8::try_from(padding).unwrap_or_default());

@@ -54,7 +54,8 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Overheard<Io> {
         let this = self.get_mut();
         let before = into.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, into))?;
-        this.heard.hear(into.filled().get(before..).unwrap_or_default());
+        this.heard
+            .hear(into.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }

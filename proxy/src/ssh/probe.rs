@@ -58,7 +58,9 @@ pub(crate) async fn look(io: Severable, kind: Algorithm, spoken: Algorithms) -> 
     Some(SeenKey {
         openssh: bare.to_openssh().ok()?,
         fingerprint: bare.fingerprint(HashAlg::Sha256).to_string(),
-        is_tidegate: heard.line().is_some_and(|line| algorithms::is_tidegate(&line)),
+        is_tidegate: heard
+            .line()
+            .is_some_and(|line| algorithms::is_tidegate(&line)),
     })
 }
 

@@ -69,6 +69,14 @@ pub struct Beyond {
     tap: Finishing,
 }
 
+impl std::fmt::Debug for Beyond {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Beyond")
+            .field("acquainted", &self.acquainted)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The recording of what passes. Dropping it writes its digests down, however the session ends.
 struct Finishing(Arc<Tap>);
 
@@ -114,8 +122,9 @@ impl Protocol for Transit {
         let tap = Finishing(opened(scope).map_err(ConnectError::Recorder)?);
         let acquainting = acquaint::acquaint((front, &mut io), &tap.0, scope);
         let acquainted = time::timeout(LOGIN_LIMIT, acquainting).await;
-        let acquainted = acquainted
-            .unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))?;
+        let acquainted = acquainted.unwrap_or_else(|_elapsed| {
+            Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into()))
+        })?;
         let back = Beyond {
             io,
             acquainted,

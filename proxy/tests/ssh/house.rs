@@ -252,11 +252,7 @@ impl Inside for Arc2 {
         false
     }
 
-    fn go_through(
-        &self,
-        _: Transit,
-        _: Incoming,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn go_through(&self, _: Transit, _: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async {})
     }
 }

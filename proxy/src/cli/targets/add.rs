@@ -8,8 +8,8 @@ use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Tru
 use policies::words::cli;
 use policies::words::transit::bastion_added;
 use policies::{
-    Algorithms, BASTION_LOGIN, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
-    Label, Login, Protocol, SshEndpoint, TargetName,
+    Algorithms, BASTION_LOGIN, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper,
+    KeeperCommand, Label, Login, Protocol, SshEndpoint, TargetName,
 };
 use tokio::time;
 
@@ -182,8 +182,13 @@ pub(super) async fn add(
 
 pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     if args.bastion {
-        return bastion(context, args).await;
+        bastion(context, args).await
+    } else {
+        server(context, args).await
     }
+}
+
+async fn server(context: &Context, args: AddSsh) -> Outcome {
     let jump = match args.jump {
         Some(before) => Some(jump(context, before).await?),
         None => None,

@@ -48,7 +48,10 @@ fn a_key_exchange_passes_as_it_came_however_it_is_cut() {
     let stream = beginning();
     for piece in [1, 2, 7, stream.len()] {
         let units = units(&stream, piece).unwrap();
-        let passed: Vec<u8> = units.iter().flat_map(|unit| unit.bytes().to_vec()).collect();
+        let passed: Vec<u8> = units
+            .iter()
+            .flat_map(|unit| unit.bytes().to_vec())
+            .collect();
         assert_eq!(passed, stream);
         assert_eq!(units[0].name(), Some("SSH-2.0-tidegate"));
         let keys: Vec<&[u8]> = units.iter().filter_map(Unit::host_key).collect();

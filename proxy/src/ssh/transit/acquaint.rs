@@ -121,7 +121,9 @@ impl Meeting<'_> {
         self.both.up.take(came);
         while let Some(unit) = self.both.up.next().map_err(misused)? {
             if let Unit::Sealed(_) = unit {
-                return Err(ConnectError::Misused("encrypted before there is a host key"));
+                return Err(ConnectError::Misused(
+                    "encrypted before there is a host key",
+                ));
             }
             if let Some(name) = unit.name() {
                 name.clone_into(&mut self.client);
@@ -155,7 +157,9 @@ fn other_server(Odd(why): Odd) -> ConnectError {
 
 fn pin(target: &Target) -> Result<Pin, ConnectError> {
     let Endpoint::Ssh(endpoint) = &target.endpoint else {
-        return Err(ConnectError::Violation("it speaks another protocol".to_owned()));
+        return Err(ConnectError::Violation(
+            "it speaks another protocol".to_owned(),
+        ));
     };
     Pin::read(endpoint).map_err(|refused| ConnectError::Impostor(refused.to_string()))
 }
@@ -170,10 +174,7 @@ fn reached(scope: &Scope, io: &Severable) -> String {
 }
 
 /// Records who goes through to what, for whoever reads that the rest is encrypted.
-fn note(
-    scope: &Scope,
-    (at, host_key, client): (&str, &str, &str),
-) -> Result<(), AppendError> {
+fn note(scope: &Scope, (at, host_key, client): (&str, &str, &str)) -> Result<(), AppendError> {
     let bastion = &scope.terms().target.name;
     let words = Carried {
         bastion,

@@ -66,7 +66,11 @@ enum Stop {
     Recorder(AppendError),
 }
 
-async fn both<A, B, C, D>(up: Lane<'_, A, B>, down: Lane<'_, C, D>, scope: &Scope) -> Result<(), Stop>
+async fn both<A, B, C, D>(
+    up: Lane<'_, A, B>,
+    down: Lane<'_, C, D>,
+    scope: &Scope,
+) -> Result<(), Stop>
 where
     A: AsyncRead + Unpin,
     B: AsyncWrite + Unpin,
