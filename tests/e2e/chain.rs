@@ -84,19 +84,20 @@ fn much_goes_both_ways_unchanged() {
     let (bytes, there) = (bytes(), chain.there());
     let dir = chain.near.dir().join("people/alice");
     let path = |name: &str| dir.join(name).display().to_string();
-    fs::write(path("input"), &bytes).expect("it is written");
+    let (input, kept, back) = (path("input"), path("there"), path("back"));
+    fs::write(&input, &bytes).expect("it is written");
     let line = chain.line(&there, "cat");
-    let ran = with_input(chain.near.alice(), &line, Path::new(&path("input")));
+    let ran = with_input(chain.near.alice(), &line, Path::new(&input));
     assert!(ran.status.success(), "{}", err(&ran));
     assert!(ran.stdout == bytes, "{} bytes came back", ran.stdout.len());
-    let remote = format!("{there}:{}", path("there"));
+    let remote = format!("{there}:{kept}");
     let jump = ["chain-scp", "-q", "-J", "bastion1,bastion2"];
-    let up = [&jump[..], &[&path("input"), &remote]].concat();
-    let down = [&jump[..], &[&remote, &path("back")]].concat();
+    let up = [&jump[..], &[&input, &remote]].concat();
+    let down = [&jump[..], &[&remote, &back]].concat();
     chain.near.alice().run(&up).expect("scp there");
     chain.near.alice().run(&down).expect("scp back");
-    assert!(fs::read(path("there")).expect("it is there") == bytes);
-    assert!(fs::read(path("back")).expect("it is back") == bytes);
+    assert!(fs::read(&kept).expect("it is there") == bytes);
+    assert!(fs::read(&back).expect("it is back") == bytes);
     for session in chain.near.ended_sessions() {
         let counted = |way: &str| session["counters"][way].as_u64().unwrap_or_default();
         let most = counted("to_target").max(counted("to_client"));

@@ -43,14 +43,7 @@ impl Chain {
         };
         let addr = chain.junction.addr.to_string();
         let line = [
-            "tidegate",
-            "target",
-            "add",
-            "ssh",
-            "bastion2",
-            "--addr",
-            &addr,
-            "--bastion",
+            "tidegate", "target", "add", "bastion", "bastion2", "--addr", &addr,
         ];
         chain.near.bob().run(&line).expect("bob adds the bastion");
         chain.configure();

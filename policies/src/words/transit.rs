@@ -77,13 +77,13 @@ impl Shown for BastionFault {
                 format!(
                     "a bastion is known by its host keys and has one login, `{BASTION_LOGIN}`: no CA, no accounts, no kept credential, no old algorithms"
                 ),
-                "tidegate target add ssh NAME --addr HOST:PORT --bastion",
+                "tidegate target add bastion NAME --addr HOST:PORT",
             ),
             Self::OtherServer => (
                 "TG565",
                 "no tidegate answers there; sessions on a server that is none would go unrecorded"
                     .to_owned(),
-                "tidegate target add ssh NAME --addr HOST:PORT --login ACCOUNT   # without --bastion",
+                "tidegate target add ssh NAME --addr HOST:PORT --login ACCOUNT",
             ),
             Self::OtherKey => (
                 "TG566",

@@ -13,6 +13,7 @@ use policies::{
 use reqwest::Method;
 
 mod add;
+mod add_bastion;
 mod add_pg;
 mod given;
 
@@ -267,6 +268,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         TargetVerb::Add(verb) => match *verb {
             AddVerb::Ssh(args) => add::ssh(context, args).await,
             AddVerb::Pg(args) => add_pg::pg(context, args).await,
+            AddVerb::Bastion(args) => add_bastion::bastion(context, args).await,
         },
         TargetVerb::Ls => {
             let list = listed(context).await?;

@@ -107,10 +107,10 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
             Some(Arrival::Session(visit)) => {
                 let company = company.clone();
                 inner.spawn(async move {
-                    let _company = company;
                     Opening::new(visit)
                         .turn_away(&SshSaying::Help.words(), EXIT_USAGE)
                         .await;
+                    drop(company);
                 });
             }
             Some(Arrival::Jump { visit, target }) => {
@@ -152,8 +152,8 @@ fn jump(
     };
     let answering = ssh.answer_inside(within, client);
     Box::pin(async move {
-        let _company = company;
         answering.await;
+        drop(company);
     })
 }
 

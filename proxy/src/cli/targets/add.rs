@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
 use policies::words::cli;
-use policies::words::transit::bastion_added;
 use policies::{
-    Algorithms, BASTION_LOGIN, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper,
-    KeeperCommand, Label, Login, Protocol, SshEndpoint, TargetName,
+    Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
+    Label, Login, Protocol, SshEndpoint, TargetName,
 };
 use tokio::time;
 
+use super::add_bastion::AddBastion;
 use super::add_pg::AddPg;
 use super::given::Given;
 use super::label;
@@ -28,6 +28,8 @@ pub(crate) enum AddVerb {
     Ssh(AddSsh),
     /// A PostgreSQL database; the bastion reads its certificate and pins it
     Pg(AddPg),
+    /// A tidegate behind this one, which people go through: 'ssh -J BASTION,NAME LOGIN@TARGET'
+    Bastion(AddBastion),
 }
 
 /// What every target has.
@@ -52,13 +54,8 @@ pub(crate) struct AddSsh {
     #[arg(long, value_name = "HOST:PORT")]
     addr: HostPort,
     /// An account that may be asked for
-    #[arg(long, required_unless_present = "bastion")]
+    #[arg(long, required = true)]
     login: Vec<Login>,
-    /// It is a tidegate itself, which people go through to: 'ssh -J BASTION,NAME LOGIN@TARGET'
-    #[arg(long, conflicts_with_all = [
-        "login", "host_ca", "accounts", "legacy_algorithms", "vault_key", "password_file", "vault_password",
-    ])]
-    bastion: bool,
     /// Its host key, instead of reading it: 'ssh-ed25519 AAAA…'
     #[arg(long, value_name = "KEY")]
     host_key: Vec<String>,
@@ -181,14 +178,6 @@ pub(super) async fn add(
 }
 
 pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
-    if args.bastion {
-        bastion(context, args).await
-    } else {
-        server(context, args).await
-    }
-}
-
-async fn server(context: &Context, args: AddSsh) -> Outcome {
     let jump = match args.jump {
         Some(before) => Some(jump(context, before).await?),
         None => None,
@@ -248,33 +237,8 @@ async fn server(context: &Context, args: AddSsh) -> Outcome {
     Ok(())
 }
 
-/// Adds a bastion, to which people are let through. That a tidegate answers there, the server finds out.
-async fn bastion(context: &Context, args: AddSsh) -> Outcome {
-    let jump = match args.jump {
-        Some(before) => Some(jump(context, before).await?),
-        None => None,
-    };
-    let how = (jump.as_ref(), Algorithms::Modern);
-    let host_key = pin(context, (None, args.host_key), (&args.addr, how)).await?;
-    let order = TargetOrder {
-        name: args.common.name,
-        endpoint: Endpoint::Ssh(SshEndpoint {
-            jump,
-            entry: Entry::Bastion,
-            ..SshEndpoint::new(args.addr, host_key)
-        }),
-        logins: BASTION_LOGIN.parse::<Login>().into_iter().collect(),
-        labels: args.common.label,
-        owners: args.common.owners,
-        secret: None,
-    };
-    let (added, _trust) = add(context, &order).await?;
-    let name = added.name.to_string();
-    context.printer.done(&added, &name, &bastion_added(&name))
-}
-
 /// How the server proves itself: as was given, or by the keys that it shows now.
-async fn pin(
+pub(super) async fn pin(
     context: &Context,
     (host_ca, host_keys): (Option<String>, Vec<String>),
     (addr, how): (&HostPort, (Option<&Jump>, Algorithms)),

@@ -4,12 +4,14 @@ use super::*;
 
 /// A packet with this payload.
 fn packet(payload: &[u8]) -> Vec<u8> {
-    let padding = 16 - (payload.len() + 5) % 8;
-    let length = u32::try_from(payload.len() + padding + 1).unwrap();
+    let unpadded = payload.len().saturating_add(5);
+    let padding = 16_usize.saturating_sub(unpadded % 8);
+    let whole = unpadded.saturating_add(padding);
+    let length = u32::try_from(whole.saturating_sub(4)).unwrap();
     let mut packet = length.to_be_bytes().to_vec();
     packet.push(u8::try_from(padding).unwrap());
     packet.extend_from_slice(payload);
-    packet.resize(packet.len() + padding, 0);
+    packet.resize(whole, 0);
     packet
 }
 
