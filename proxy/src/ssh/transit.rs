@@ -39,7 +39,7 @@ use acquaint::Acquainted;
 #[derive(Debug)]
 pub struct Transit {
     ask: Ask,
-    outer: Outer,
+    outer: Arc<Outer>,
 }
 
 impl Transit {
@@ -58,6 +58,7 @@ impl Transit {
 
     /// The connection of somebody who asks this, inside the connection that they have to us.
     pub fn new(ask: Ask, outer: Outer) -> Self {
+        let outer = Arc::new(outer);
         Self { ask, outer }
     }
 }
@@ -102,7 +103,7 @@ impl Protocol for Transit {
         newcomer.proven();
         Ok(Identified {
             ask: self.ask.clone(),
-            front: Passenger::new(io, self.outer.clone()),
+            front: Passenger::new(io, Arc::clone(&self.outer)),
         })
     }
 

@@ -15,7 +15,7 @@ use crate::ssh::algorithms::NAME;
 use crate::ssh::clear;
 use crate::ssh::visitor::{disconnect, one_line};
 
-/// How many are inside a connection to the bastion. Each has a clone.
+/// How many are inside a connection to the bastion. Each has one clone.
 #[derive(Debug, Clone, Default)]
 pub struct Company(Arc<()>);
 
@@ -27,7 +27,6 @@ impl Company {
 }
 
 /// The connection to this bastion that another one is inside of.
-#[derive(Clone)]
 pub struct Outer {
     /// The connection.
     pub handle: Handle,
@@ -59,11 +58,11 @@ pub(super) enum Voice {
 pub struct Passenger {
     pub(super) io: Severable,
     pub(super) voice: Voice,
-    outer: Outer,
+    outer: Arc<Outer>,
 }
 
 impl Passenger {
-    pub(super) fn new(io: Severable, outer: Outer) -> Self {
+    pub(super) fn new(io: Severable, outer: Arc<Outer>) -> Self {
         Self {
             io,
             voice: Voice::Silent,
