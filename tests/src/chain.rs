@@ -148,7 +148,7 @@ impl Chain {
         };
         format!(
             "Host bastion1\n  HostName localhost\n  Port {}\n{}  UserKnownHostsFile {}\n\
-             Host bastion2\n  User alice\n{}  UserKnownHostsFile {} {}\n\
+             Host bastion2\n{}{}  UserKnownHostsFile {} {}\n\
              Host web1\n{}  UserKnownHostsFile {}\n\
              Host *\n  User alice\n  IdentitiesOnly yes\n  IdentityAgent none\n  GlobalKnownHostsFile none\n  \
              StrictHostKeyChecking yes\n  BatchMode yes\n",
@@ -156,6 +156,7 @@ impl Chain {
             identity(&self.near),
             known(&self.near),
             identity(&self.far),
+            identity(&self.near),
             known(&self.far),
             known(&self.near),
             identity(&self.far),
