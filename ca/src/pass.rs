@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use policies::{SessionId, Terms};
+use policies::{Permit, SessionId, Terms};
 use russh::keys::{Certificate, PrivateKey};
 use zeroize::Zeroizing;
 
@@ -35,7 +35,7 @@ impl fmt::Debug for PassOrder<'_> {
     }
 }
 
-/// A spent permit with the key and the certificate that open the connection. The key's bytes are
+/// A spent permit with the key and the certificate that open the connection, if any. The key's bytes are
 /// zeroed on drop.
 #[derive(Debug)]
 #[must_use = "a pass that is not used leaves a certificate behind that nobody needs"]
@@ -50,6 +50,21 @@ pub struct Pass {
     pub expires_at: Timestamp,
     /// The key and its certificate.
     pub key: PassKey,
+}
+
+impl Pass {
+    /// Spends a permit on going through to a bastion, which people enter with what is their own. Opens
+    /// nothing.
+    pub fn without_key(permit: Permit, session: SessionId) -> Self {
+        let terms = permit.spend();
+        Self {
+            expires_at: terms.until,
+            terms,
+            session,
+            serial: None,
+            key: PassKey::Own,
+        }
+    }
 }
 
 /// A fresh key and its certificate.
@@ -75,6 +90,8 @@ pub enum PassKey {
         /// It.
         text: Zeroizing<String>,
     },
+    /// For a bastion, which everybody enters with what is their own: nothing.
+    Own,
     /// For a PostgreSQL target.
     Postgres {
         /// The client certificate. The CA that signed it is not in it: the target has that.
@@ -90,6 +107,7 @@ impl fmt::Debug for PassKey {
             Self::Ssh { .. } => f.write_str("Ssh(..)"),
             Self::StandingKey { .. } => f.write_str("StandingKey(..)"),
             Self::Password { .. } => f.write_str("Password(..)"),
+            Self::Own => f.write_str("Own"),
             Self::Postgres { .. } => f.write_str("Postgres(..)"),
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod wire;
 
+mod bastion;
 mod caller;
 mod challenge;
 mod checks;

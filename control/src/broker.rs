@@ -25,6 +25,7 @@ mod seconding;
 mod sessions;
 mod standing;
 mod targets;
+mod transit;
 mod turns;
 
 use std::collections::VecDeque;

@@ -48,6 +48,14 @@ pub enum Wayless {
         /// Which.
         name: TargetName,
     },
+    /// A target in front of it is a bastion.
+    #[error(
+        "the target `{name}` in front of it is a bastion, which lets people in and not tidegate"
+    )]
+    Bastion {
+        /// Which.
+        name: TargetName,
+    },
     /// More stand in front of it than may, or in a circle.
     #[error("more than {JUMPS_MAX} targets stand in front of it")]
     Long,
@@ -91,6 +99,10 @@ impl Facts {
             let found = self.targets.get(&jump.target).ok_or_else(gone)?;
             if found.protocol() != Protocol::Ssh || !found.logins.contains(&jump.login) {
                 return Err(gone());
+            }
+            if found.is_bastion() {
+                let name = jump.target.clone();
+                return Err(Wayless::Bastion { name });
             }
             if !found.entry().is_certificate() {
                 let name = jump.target.clone();

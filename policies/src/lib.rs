@@ -29,6 +29,7 @@ pub mod words;
 
 mod approval;
 mod ask;
+mod bastion;
 mod budget;
 mod capability;
 mod database;
@@ -64,6 +65,7 @@ mod workflow;
 
 pub use approval::Approval;
 pub use ask::{Ask, Protocol};
+pub use bastion::BASTION_LOGIN;
 pub use budget::{Limit, Measure, budget};
 pub use capability::{Capabilities, Capability, Deed};
 pub use database::{DatabaseName, DatabaseNameError};

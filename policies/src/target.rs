@@ -156,6 +156,9 @@ pub enum Entry {
     Key,
     /// With a password that is kept for it: a standing credential.
     Password,
+    /// Not by tidegate: it is a tidegate itself, to which people are let through and where each of them
+    /// logs in with what is their own.
+    Bastion,
 }
 
 impl Entry {
@@ -170,6 +173,7 @@ impl Entry {
             Self::Certificate => "certificate",
             Self::Key => "key",
             Self::Password => "password",
+            Self::Bastion => "credential of each person's own",
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `TG551`–`TG557` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |
 //! | `TG560`–`TG562` | what targets cannot be | `target.rs`, `elevation.rs` |
+//! | `TG412`–`TG414`, `TG564`–`TG566` | a bastion behind this one | `transit.rs` |
 //! | `TG571`–`TG579` | how much one principal may ask for | `broker.rs` |
 //! | `TG601`–`TG608` | SSH | `ssh.rs` |
 //! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
@@ -46,6 +47,7 @@ pub mod session;
 mod sever;
 pub mod ssh;
 pub mod target;
+pub mod transit;
 
 use std::fmt;
 

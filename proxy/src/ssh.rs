@@ -35,6 +35,7 @@ mod backlog;
 pub mod bell;
 mod burst;
 pub mod channels;
+mod clear;
 mod conduit;
 pub mod door;
 pub mod doorkeeper;
@@ -57,6 +58,7 @@ mod look;
 pub mod onward;
 pub mod operation;
 pub(crate) mod order;
+mod overhear;
 pub mod place;
 pub mod prelude;
 pub mod probe;
@@ -71,6 +73,7 @@ pub mod sniff;
 mod sum;
 pub mod tallies;
 pub mod tap;
+pub mod transit;
 pub mod visitor;
 pub mod voice;
 mod warrant;
@@ -269,6 +272,9 @@ impl Protocol for Ssh {
         pass: Pass,
         scope: &Scope,
     ) -> Result<Connected<Self>, ConnectError> {
+        if scope.terms().target.is_bastion() {
+            return Err(ConnectError::Direct);
+        }
         let now = scope.clock().now();
         let connecting = Back::connect(dialled.io, pass, &front.flow, now);
         let connected = front

@@ -14,6 +14,7 @@ mod account_orders;
 mod accounts;
 mod balanced;
 mod budgets;
+mod chain;
 mod cut;
 mod databases;
 mod demo;

@@ -18,6 +18,7 @@ mod argument;
 pub mod backstage;
 pub mod balancer;
 pub mod binary;
+pub mod chain;
 pub mod compare;
 pub mod crowd;
 pub mod direct;

@@ -119,7 +119,10 @@ fn applicant() -> Applicant {
 fn ssh_of(pass: &Pass) -> (&SessionKey, &Certificate) {
     match &pass.key {
         PassKey::Ssh { key, certificate } => (key, certificate),
-        PassKey::Postgres { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. } => {
+        PassKey::Postgres { .. }
+        | PassKey::StandingKey { .. }
+        | PassKey::Password { .. }
+        | PassKey::Own => {
             panic!("not a pass for ssh")
         }
     }
@@ -128,7 +131,10 @@ fn ssh_of(pass: &Pass) -> (&SessionKey, &Certificate) {
 fn der_of(pass: &Pass) -> &[u8] {
     match &pass.key {
         PassKey::Postgres { chain_der, .. } => &chain_der[0],
-        PassKey::Ssh { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. } => {
+        PassKey::Ssh { .. }
+        | PassKey::StandingKey { .. }
+        | PassKey::Password { .. }
+        | PassKey::Own => {
             panic!("not a pass for PostgreSQL")
         }
     }

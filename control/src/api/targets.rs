@@ -18,7 +18,7 @@ use crate::api::wire::{
     Access, AccessState, Check, Ended, List, ProbeOrder, Probed, SecretOrder, StandingView,
     TargetOrder, TargetView,
 };
-use crate::api::{House, Shared, checks};
+use crate::api::{House, Shared, bastion, checks};
 use crate::change::Sealed;
 use crate::{BrokerError, Caller, broker, entropy};
 
@@ -71,6 +71,7 @@ fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView
         endpoint: manages.then(|| target.endpoint.clone()),
         logins: manages.then(|| target.logins.clone()),
         standing: standing(house, target),
+        bastion: target.is_bastion(),
     }
 }
 
@@ -96,12 +97,20 @@ fn seal(
     let secret = match order.entry {
         Entry::Key => Secret::key(&order.text),
         Entry::Password => Secret::password(&order.text),
-        Entry::Certificate => Err(VaultError::Key),
+        Entry::Certificate | Entry::Bastion => Err(VaultError::Key),
     };
     let secret = secret.map_err(why)?;
     let authority = &house.parts.authority;
     let sealed = authority.seal_secret(target, &secret, &mut entropy::rng());
     Ok((Sealed(sealed.map_err(why)?), secret.fingerprint()))
+}
+
+/// How a target is entered for which nothing is kept.
+fn unkept(target: &Target) -> Entry {
+    match target.entry() {
+        Entry::Bastion => Entry::Bastion,
+        Entry::Certificate | Entry::Key | Entry::Password => Entry::Certificate,
+    }
 }
 
 /// Exchanges what a target is entered with.
@@ -204,10 +213,13 @@ pub(crate) async fn add(
         owners: order.owners,
         added_at: broker.clock().now(),
     };
+    if target.is_bastion() {
+        bastion::confirm(&house, &caller, &target).await?;
+    }
     let given = order
         .secret
         .as_ref()
-        .map_or(Entry::Certificate, |secret| secret.entry);
+        .map_or(unkept(&target), |secret| secret.entry);
     if given != target.entry() {
         let why = format!("its endpoint says `{}`", target.entry().as_str());
         return Err(BrokerError::Invalid(Invalid::Secret { why }).into());
@@ -288,6 +300,9 @@ pub(crate) async fn tested(house: &House, caller: &Caller, target: &Target) -> C
                     return checks::view(words::target_changed(name));
                 }
                 Some(false) => missing.push((addr.clone(), host_changed().to_owned())),
+                Some(true) if target.is_bastion() => {
+                    return checks::view(bastion::finding(name, &probed));
+                }
                 // Where a CA has to be asked, whoever logs in asks it.
                 Some(true) | None => {}
             },
@@ -370,9 +385,9 @@ fn entering_as(target: &Target) -> Vec<&Login> {
 }
 
 /// Whether what was seen at this host is what was pinned. Unknown where a CA has to be asked.
-fn proves(endpoint: &Endpoint, host: usize, probed: &Probed) -> Option<bool> {
+pub(super) fn proves(endpoint: &Endpoint, host: usize, probed: &Probed) -> Option<bool> {
     match (endpoint, probed) {
-        (Endpoint::Ssh(ssh), Probed::Ssh { host_keys }) => match &ssh.host_key {
+        (Endpoint::Ssh(ssh), Probed::Ssh { host_keys, .. }) => match &ssh.host_key {
             HostKeyPin::Keys { keys } => Some(
                 host_keys
                     .iter()
@@ -420,6 +435,7 @@ mod tests {
         };
         let probed = Probed::Ssh {
             host_keys: vec![seen],
+            bastion: false,
         };
         assert_eq!(proves(&endpoint, 0, &probed), Some(want));
     }

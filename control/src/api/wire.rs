@@ -171,6 +171,9 @@ pub struct TargetView {
     /// That it is entered with a credential that does not end by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<StandingView>,
+    /// That it is a bastion, which is gone through (`ssh -J BASTION,NAME LOGIN@TARGET`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bastion: bool,
 }
 
 /// One login of a target and whether the viewer may use it.
@@ -245,6 +248,9 @@ pub enum Probed {
     Ssh {
         /// One per kind of key that it has.
         host_keys: Vec<HostKeySeen>,
+        /// Whether it calls itself a tidegate.
+        #[serde(default)]
+        bastion: bool,
     },
     /// A PostgreSQL server's TLS certificate.
     Postgres {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::words::target::TargetFault;
+use policies::words::transit::BastionFault;
 use policies::{
     Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, MARKER, Office, PRIVILEGES_MAX, Privilege,
     Protocol, Reason, Request, RequestId, SessionId, Target, TargetName, Wayless, is_a_grants,
@@ -77,6 +78,9 @@ fn sound(target: &Target) -> Result<(), BrokerError> {
         if !endpoint.elevations_are_sound(target) {
             return refused(TargetFault::Elevations);
         }
+    }
+    if target.is_bastion() && !target.bastion_is_sound() {
+        return refused(TargetFault::Bastion(BastionFault::Described));
     }
     askable(target)
 }

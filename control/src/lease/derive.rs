@@ -63,9 +63,12 @@ pub(crate) fn structural(
     match terms.way_holds(facts) {
         Ok(()) => None,
         Err(Wayless::Locked { .. }) => Some(SeverReason::Locked),
-        Err(Wayless::Gone { .. } | Wayless::Standing { .. } | Wayless::Long) => {
-            Some(SeverReason::TargetRemoved)
-        }
+        Err(
+            Wayless::Gone { .. }
+            | Wayless::Standing { .. }
+            | Wayless::Bastion { .. }
+            | Wayless::Long,
+        ) => Some(SeverReason::TargetRemoved),
     }
 }
 

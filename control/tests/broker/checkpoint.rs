@@ -108,7 +108,8 @@ async fn chained_anew(scratch: &Scratch) {
         let mut body = body;
         if let Some(revision) = event.get("revision").and_then(serde_json::Value::as_i64) {
             let (_revision, entry) = log.iter().find(|(one, _body)| *one == revision).unwrap();
-            event["sha256"] = sha256_hex(entry.as_bytes()).into();
+            let digest = event.get_mut("sha256").unwrap();
+            *digest = sha256_hex(entry.as_bytes()).into();
             body = event.to_string();
         }
         head = link(&head, u64::try_from(seq).unwrap(), body.as_bytes());

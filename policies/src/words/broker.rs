@@ -233,7 +233,8 @@ impl Shown for Invalid {
                 Some(match wayless {
                     Wayless::Gone { name }
                     | Wayless::Locked { name }
-                    | Wayless::Standing { name } => {
+                    | Wayless::Standing { name }
+                    | Wayless::Bastion { name } => {
                         format!("tidegate target show {name}")
                     }
                     Wayless::Long => "tidegate target ls".to_owned(),

@@ -29,6 +29,10 @@ pub enum Unreachable {
     Unsuited(SessionAttrs),
     /// The database did not take the grant's own role.
     NoRole,
+    /// It is a bastion, at which nobody logs in from here.
+    OnlyThrough,
+    /// It is a bastion, and what is to be carried there is no SSH connection.
+    NotSsh,
 }
 
 /// What a target in front of another one did.
@@ -109,6 +113,8 @@ impl Shown for Missed<'_> {
                 format!("`{target}` has no host for `{wanted}` sessions just now: nothing was run"),
             )
             .hint(format!("try again when it has failed over, or ask an administrator to run: tidegate target test {target}")),
+            Unreachable::OnlyThrough => super::transit::only_through(target),
+            Unreachable::NotSsh => super::transit::not_ssh(target),
             Unreachable::NoRole => Words::new(
                 "TG409",
                 format!("`{target}` did not take a role or account for this grant, so nobody was let in"),

@@ -2,6 +2,7 @@
 
 use super::cli::Trouble;
 use super::cli::doctor::Finding;
+use super::transit::BastionFault;
 use super::{Shown, Words};
 use crate::{DatabaseName, HOSTS_MAX, HostPort, SessionAttrs};
 
@@ -21,6 +22,8 @@ pub enum TargetFault {
     Elevations,
     /// Several hosts stand behind another target.
     SeveralBehind,
+    /// It is to be a bastion, and cannot.
+    Bastion(BastionFault),
 }
 
 impl Shown for TargetFault {
@@ -39,6 +42,7 @@ impl Shown for TargetFault {
             )
             .hint("tidegate target add pg NAME --admin-role ADMIN --role app_ro --privilege 'app_ro: SELECT ON public.orders' …"),
             Self::Elevations => super::elevation::unsound(),
+            Self::Bastion(fault) => fault.words(),
             Self::StandingRoles => Words::new(
                 "TG550",
                 "roles of grants are made and entered with certificates, and this target is entered with a password",

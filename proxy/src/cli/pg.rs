@@ -252,6 +252,7 @@ mod tests {
             access: granted.iter().map(access).collect(),
             dbname: None,
             endpoint: None,
+            bastion: false,
             standing: None,
             logins: None,
         }

@@ -23,7 +23,8 @@ pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> 
     };
     let names: Vec<&str> = targets
         .iter()
-        .filter(|target| target.protocol == Protocol::Ssh)
+        // A bastion is gone through with its own stanza, which its own `tidegate config ssh` writes.
+        .filter(|target| target.protocol == Protocol::Ssh && !target.bastion)
         .map(|target| target.name.as_str())
         .filter(|name| *name != host)
         .collect();
@@ -154,6 +155,7 @@ mod tests {
             access: logins.iter().map(access).collect(),
             dbname: None,
             endpoint: None,
+            bastion: false,
             standing: None,
             logins: None,
         }

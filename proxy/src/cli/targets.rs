@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
-use policies::words::target as words;
+use policies::words::{target as words, transit};
 use policies::{
     Endpoint, HostKeyPin, HostPort, Label, Login, MARKER, PostgresEndpoint, Protocol, ServerPin,
     TargetName,
@@ -13,6 +13,7 @@ use policies::{
 use reqwest::Method;
 
 mod add;
+mod add_bastion;
 mod add_pg;
 mod given;
 
@@ -133,7 +134,7 @@ impl Row for TargetView {
             self.protocol.as_str().to_owned(),
             joined(labels.collect()),
             standing(
-                self.standing.as_ref(),
+                (self.standing.as_ref(), self.bastion),
                 joined(match &self.logins {
                     Some(logins) => logins.iter().map(ToString::to_string).collect(),
                     None => self
@@ -158,10 +159,11 @@ impl Row for TargetView {
 }
 
 /// Logins, with a mark where what opens them does not end by itself.
-fn standing(how: Option<&StandingView>, logins: String) -> String {
+fn standing(how: (Option<&StandingView>, bool), logins: String) -> String {
     match how {
-        Some(_) => format!("{logins} (standing credential)"),
-        None => logins,
+        (_, true) => transit::marked(&logins),
+        (Some(_), false) => format!("{logins} (standing credential)"),
+        (None, false) => logins,
     }
 }
 
@@ -266,6 +268,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         TargetVerb::Add(verb) => match *verb {
             AddVerb::Ssh(args) => add::ssh(context, args).await,
             AddVerb::Pg(args) => add_pg::pg(context, args).await,
+            AddVerb::Bastion(args) => add_bastion::bastion(context, args).await,
         },
         TargetVerb::Ls => {
             let list = listed(context).await?;
@@ -361,6 +364,7 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
         roles.push(MARKER.to_owned());
     }
     let lines = match endpoint {
+        Endpoint::Ssh(_) if target.bastion => return Ok(()),
         Endpoint::Ssh(ssh) if !ssh.entry.is_certificate() => {
             cli::standing_lines(target.name.as_str(), ssh.entry)
         }

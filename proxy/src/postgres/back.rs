@@ -148,6 +148,7 @@ where
                     PassKey::Password { .. } => accepted(&body, true)?,
                     PassKey::Ssh { .. }
                     | PassKey::StandingKey { .. }
+                    | PassKey::Own
                     | PassKey::Postgres { .. } => {
                         accepted(&body, false)?;
                     }

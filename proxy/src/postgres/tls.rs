@@ -233,7 +233,12 @@ impl Trust {
                     .collect();
                 builder.with_client_auth_cert(chain, key(key_der))?
             }
-            Some(PassKey::Ssh { .. } | PassKey::StandingKey { .. } | PassKey::Password { .. })
+            Some(
+                PassKey::Ssh { .. }
+                | PassKey::StandingKey { .. }
+                | PassKey::Password { .. }
+                | PassKey::Own,
+            )
             | None => builder.with_no_client_auth(),
         };
         config.resumption = resumption();

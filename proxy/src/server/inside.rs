@@ -9,7 +9,7 @@ use ca::{Authority, HostIdentity, HostOrder};
 use control::{Broker, entropy};
 use dashmap::DashMap;
 use jiff::{SignedDuration, Timestamp};
-use policies::{Denial, PrincipalName, TargetName};
+use policies::{Ask, Denial, PrincipalName, TargetName};
 use tracing::{debug, error};
 
 use super::crowd::Crowd;
@@ -18,6 +18,7 @@ use crate::session::incoming::Incoming;
 use crate::session::{self, chain};
 use crate::ssh::Ssh;
 use crate::ssh::jump::{Inside, Standing, Within};
+use crate::ssh::transit::Transit;
 
 /// How long a host certificate for a target's name lives, and until when it is used again.
 const HOST_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
@@ -162,6 +163,23 @@ impl Inside for InnerHouse {
     }
 
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let bastion = Arc::clone(&self.bastion);
+        Box::pin(async move {
+            if let Err(refused) = Box::pin(session::run(&protocol, client, &bastion)).await {
+                debug!(reason = %chain(&refused), "connection.refused");
+            }
+        })
+    }
+
+    fn leads_through(&self, ask: &Ask) -> bool {
+        self.broker.leads_through(ask)
+    }
+
+    fn go_through(
+        &self,
+        protocol: Transit,
+        client: Incoming,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let bastion = Arc::clone(&self.bastion);
         Box::pin(async move {
             if let Err(refused) = Box::pin(session::run(&protocol, client, &bastion)).await {

@@ -91,6 +91,8 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
         | ConnectError::Io(_)
         | ConnectError::Issue(_)
         | ConnectError::Role(_)
+        | ConnectError::Direct
+        | ConnectError::Misused(_)
         | ConnectError::ClientGone
         | ConnectError::Recorder(_) => Unentered::Down,
     }
@@ -126,7 +128,7 @@ impl Lookout {
         let via = self.broker.way(jump).map_err(wayless)?;
         // What is signed is named after the last one on the way: the server has no name yet.
         let name = via.last().map(|hop| hop.target.name.clone());
-        let mut host_keys = Vec::<HostKeySeen>::new();
+        let (mut host_keys, mut bastion) = (Vec::<HostKeySeen>::new(), false);
         for kind in ssh::probe::kinds(spoken) {
             let severer = Severer::default();
             let io = match &name {
@@ -144,6 +146,7 @@ impl Lookout {
                 unreached(refused)
             })?;
             if let Some(seen) = ssh::probe::look(io, kind, spoken).await {
+                bastion = seen.is_tidegate;
                 host_keys.push(HostKeySeen {
                     openssh: seen.openssh,
                     fingerprint: seen.fingerprint,
@@ -154,7 +157,7 @@ impl Lookout {
             info!(%addr, "target.odd");
             return Err(Unseen::Odd);
         }
-        Ok(Probed::Ssh { host_keys })
+        Ok(Probed::Ssh { host_keys, bastion })
     }
 }
 

@@ -137,6 +137,8 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Unsuited { wanted, .. } => Some(Unreachable::Unsuited(*wanted)),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
         ConnectError::Role(_) => Some(Unreachable::NoRole),
+        ConnectError::Direct => Some(Unreachable::OnlyThrough),
+        ConnectError::Misused(_) => Some(Unreachable::NotSsh),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }
 }
@@ -152,6 +154,8 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         | ConnectError::Unsuited { .. }
         | ConnectError::Issue(_)
         | ConnectError::Role(_)
+        | ConnectError::Direct
+        | ConnectError::Misused(_)
         | ConnectError::Hop { .. } => Some(InFront::Broken),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }

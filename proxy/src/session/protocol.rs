@@ -198,6 +198,12 @@ pub enum ConnectError {
     /// The client went away meanwhile.
     #[error("the client went away while the target was being reached")]
     ClientGone,
+    /// It is a bastion, and somebody wants to log in there from here.
+    #[error("it is a bastion, at which nobody logs in from here")]
+    Direct,
+    /// It is a bastion, and what is to be carried there is no SSH connection.
+    #[error("what came is no SSH connection: {0}")]
+    Misused(&'static str),
     /// What was said could not be recorded.
     #[error("record the session")]
     Recorder(#[source] AppendError),

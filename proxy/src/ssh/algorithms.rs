@@ -16,7 +16,14 @@ use russh::{
 use super::flow;
 
 /// How we call ourselves, to both sides. Says nothing about versions.
-const NAME: &str = "SSH-2.0-tidegate";
+pub(super) const NAME: &str = "SSH-2.0-tidegate";
+
+/// Whether this identification (RFC 4253, section 4.2), without its line's end, is one of ours. It is no
+/// proof, only how servers that are none are told apart.
+pub(super) fn is_tidegate(identification: &[u8]) -> bool {
+    let rest = identification.strip_prefix(NAME.as_bytes());
+    rest.is_some_and(|rest| rest.first().is_none_or(|next| *next == b' '))
+}
 
 /// The largest payload of one packet, in bytes.
 const PACKET: u32 = 65_535;

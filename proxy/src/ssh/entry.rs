@@ -51,6 +51,7 @@ pub(super) async fn enter<H: Handler>(
             }
             answer
         }
+        PassKey::Own => return Ok(Err(ConnectError::Direct)),
         PassKey::Postgres { .. } => {
             let not_ours = "what tidegate has for it is not for SSH".to_owned();
             return Ok(Err(ConnectError::Violation(not_ours)));

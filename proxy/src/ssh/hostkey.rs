@@ -119,6 +119,32 @@ impl Pin {
     }
 }
 
+impl Pin {
+    /// Judges the key that a target shows to somebody else's client, as it stands in their key exchange, and
+    /// gives its fingerprint. That the target holds the key is for that client to verify: the signature
+    /// covers a secret that only those two have (RFC 4253, section 8). A certificate counts as the key that
+    /// it is about.
+    pub(super) fn judge_in_passing(&self, shown: &[u8]) -> Result<String, HostKeyRefusal> {
+        let Self::Keys(pinned) = self else {
+            return Err(HostKeyRefusal::OtherKind);
+        };
+        let bare = match Certificate::from_bytes(shown) {
+            Ok(certificate) => PublicKey::from(certificate.public_key().clone()),
+            Err(_no_certificate) => {
+                PublicKey::from_bytes(shown).map_err(|_odd| HostKeyRefusal::OtherKind)?
+            }
+        };
+        if is_weak(bare.key_data()) {
+            return Err(HostKeyRefusal::Weak);
+        }
+        let fingerprint = bare.fingerprint(HashAlg::Sha256).to_string();
+        if pinned.iter().any(|pin| pin.key_data() == bare.key_data()) {
+            return Ok(fingerprint);
+        }
+        Err(HostKeyRefusal::OtherKey { fingerprint })
+    }
+}
+
 fn judge_certificate(
     certificate: &Certificate,
     authority: &PublicKey,

@@ -2,6 +2,8 @@
 //! the bastion, is answered here by a second front with a host certificate for that name. What runs
 //! in it is an ordinary session with its own permit, lease and recording.
 //!
+//! A target that is a bastion itself is not answered for: they are let through to it ([`Transit`]).
+//!
 //! The outer connection reaches nothing by itself: it carries, and may be opened by anybody who may
 //! come at all, so many times at once. Inside, only the same person may come out.
 
@@ -16,7 +18,7 @@ use std::time::Duration;
 use ca::HostIdentity;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
-use policies::{Capabilities, Denial, PrincipalName, TargetName};
+use policies::{Ask, Capabilities, Denial, PrincipalName, TargetName};
 use russh::ChannelStream;
 use russh::server::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,6 +32,7 @@ use super::arrival::{Arrival, Proven, Visit};
 use super::exit::{EXIT_REFUSED, EXIT_USAGE};
 use super::flow::Tally;
 use super::line::Opening;
+use super::transit::{Company, Outer, Transit};
 use super::visitor::Visitor;
 use crate::session::incoming::Incoming;
 
@@ -58,6 +61,17 @@ pub trait Inside: Send + Sync + 'static {
 
     /// Runs one session over this connection, from its greeting to its end.
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Whether somebody who asks this would be let through to a bastion behind this one. Takes as long for
+    /// targets that do not exist.
+    fn leads_through(&self, ask: &Ask) -> bool;
+
+    /// The same as [`Inside::enter`] to a bastion behind this one.
+    fn go_through(
+        &self,
+        protocol: Transit,
+        client: Incoming,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 /// Who jumped, and where to.
@@ -76,7 +90,7 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
         Err(denial) => return visitor.turn_away(&denial.words(), EXIT_REFUSED).await,
     };
     visitor.permit(Capabilities::new());
-    let mut inner = JoinSet::new();
+    let (mut inner, company) = (JoinSet::new(), Company::default());
     loop {
         let arrival = select! {
             biased;
@@ -91,19 +105,22 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
         match arrival {
             None => break,
             Some(Arrival::Session(visit)) => {
+                let company = company.clone();
                 inner.spawn(async move {
                     Opening::new(visit)
                         .turn_away(&SshSaying::Help.words(), EXIT_USAGE)
                         .await;
+                    drop(company);
                 });
             }
             Some(Arrival::Jump { visit, target }) => {
-                let within = Within {
-                    principal: proven.principal.clone(),
-                    target,
-                };
                 let tunnel = Tunnel::new(visit, visitor.gone.clone());
-                inner.spawn(ssh.answer_inside(within, Incoming::carried(tunnel, source)));
+                let client = Incoming::carried(tunnel, source);
+                let outer = Outer {
+                    handle: visitor.handle.clone(),
+                    company: company.clone(),
+                };
+                inner.spawn(jump((ssh, proven), (target, source), client, outer));
             }
             // There is no target here to listen or to connect.
             Some(Arrival::Errand(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
@@ -113,6 +130,31 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
         }
     }
     while inner.join_next().await.is_some() {}
+}
+
+/// Serves a jump to this name: by letting it through, where that is a bastion and they may go there, else by
+/// answering as the target of that name, whether there is one or not.
+fn jump(
+    (ssh, proven): (&Ssh, &Proven),
+    (target, source): (TargetName, SocketAddr),
+    client: Incoming,
+    outer: Outer,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let company = outer.company.clone();
+    let asked = Transit::ask(proven, &target, source);
+    let asked = asked.filter(|ask| ssh.inside.leads_through(ask));
+    if let Some(ask) = asked {
+        return ssh.inside.go_through(Transit::new(ask, outer), client);
+    }
+    let within = Within {
+        principal: proven.principal.clone(),
+        target,
+    };
+    let answering = ssh.answer_inside(within, client);
+    Box::pin(async move {
+        answering.await;
+        drop(company);
+    })
 }
 
 /// A channel that carries another connection.

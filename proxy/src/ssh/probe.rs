@@ -14,6 +14,7 @@ use tokio::time;
 
 use super::algorithms;
 use super::back::Back;
+use super::overhear::Overheard;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 
@@ -27,6 +28,8 @@ pub struct SeenKey {
     pub openssh: String,
     /// `SHA256:…`: what an administrator compares.
     pub fingerprint: String,
+    /// Whether it calls itself a tidegate.
+    pub is_tidegate: bool,
 }
 
 /// The kinds of host keys that are looked for, one connection for each.
@@ -46,6 +49,7 @@ pub(crate) async fn look(io: Severable, kind: Algorithm, spoken: Algorithms) -> 
     let eye = Eye::default();
     let seen = Arc::clone(&eye.seen);
     let config = algorithms::client((vec![kind], Vec::new()), spoken);
+    let (io, heard) = Overheard::new(io);
     // It always fails: the key is looked at and then declined.
     let declined = time::timeout(LOOK_LIMIT, client::connect_stream(config, io, eye)).await;
     tracing::debug!(ended = declined.is_ok(), "target.looked_at");
@@ -54,6 +58,9 @@ pub(crate) async fn look(io: Severable, kind: Algorithm, spoken: Algorithms) -> 
     Some(SeenKey {
         openssh: bare.to_openssh().ok()?,
         fingerprint: bare.fingerprint(HashAlg::Sha256).to_string(),
+        is_tidegate: heard
+            .line()
+            .is_some_and(|line| algorithms::is_tidegate(&line)),
     })
 }
 

@@ -39,6 +39,9 @@ pub enum Content {
     /// whole. Times and numbers that nobody foresees are in every event, so the digest is no way to guess
     /// what was typed.
     Display,
+    /// What is encrypted for a bastion behind this one, which records it: counted, with a digest of each way as
+    /// a whole.
+    Sealed,
 }
 
 /// One channel's way into the recording.
@@ -68,6 +71,16 @@ struct State {
     output: Kept,
     error_output: Kept,
     finished: bool,
+}
+
+impl Content {
+    /// Why what has a digest is not kept.
+    fn omission(self) -> Omission {
+        match self {
+            Self::Display => Omission::ByPolicy,
+            Self::Terminal | Self::Plain | Self::Private | Self::Sealed => Omission::Bulk,
+        }
+    }
 }
 
 /// How much of one stream was kept, and the digest of what was not.
@@ -207,8 +220,9 @@ impl Tap {
             Rule::Digest => {
                 let digest = &mut state.of(stream).digest;
                 digest.get_or_insert_default().update(bytes);
+                let why = state.content.omission();
                 self.scope
-                    .record(&omitted(channel, stream, bytes.len(), Omission::ByPolicy))
+                    .record(&omitted(channel, stream, bytes.len(), why))
             }
             Rule::KeepSome => {
                 let most = self.scope.recording().limits().stream_max;
@@ -251,7 +265,8 @@ impl Tap {
         let rule = state.rule(stream, self.scope.terms().obligations.input);
         let why = match rule {
             Rule::KeepSome => Omission::Bulk,
-            Rule::Keep | Rule::Count | Rule::Digest => Omission::ByPolicy,
+            Rule::Digest => state.content.omission(),
+            Rule::Keep | Rule::Count => Omission::ByPolicy,
         };
         let most = match rule {
             Rule::Keep => u64::MAX,
@@ -294,10 +309,7 @@ impl Tap {
                 continue;
             };
             let digest = Some(digest.finish());
-            let why = match state.content {
-                Content::Display => Omission::ByPolicy,
-                Content::Terminal | Content::Plain | Content::Private => Omission::Bulk,
-            };
+            let why = state.content.omission();
             self.scope.record(&Frame::Omitted {
                 channel: self.channel,
                 stream,
@@ -332,7 +344,7 @@ impl State {
             | (Content::Terminal, Stream::Input, InputRecording::Kept) => Rule::Keep,
             (Content::Private, _, _)
             | (Content::Terminal, Stream::Input, InputRecording::Counted) => Rule::Count,
-            (Content::Display, _, _) => Rule::Digest,
+            (Content::Display | Content::Sealed, _, _) => Rule::Digest,
             (Content::Plain, _, _) => Rule::KeepSome,
         }
     }

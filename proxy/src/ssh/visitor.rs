@@ -111,14 +111,7 @@ impl Visitor {
     /// Ends the connection in the protocol's own way. Queued behind what the client has not taken
     /// yet, so it promises nothing; the spine cuts the socket in any case.
     pub async fn disconnect(&self, words: &Words) {
-        let why = words.to_string().replace('\n', "; ");
-        let (reason, language) = (Disconnect::ByApplication, LANGUAGE.to_owned());
-        let asking = self.handle.disconnect(reason, why, language);
-        match time::timeout(DISCONNECT_LIMIT, asking).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_gone)) => tracing::debug!("client.gone"),
-            Err(_elapsed) => tracing::debug!("client.lingers"),
-        }
+        disconnect(&self.handle, words).await;
     }
 
     /// Says no on the channels that arrived and were never taken: those of a session that ended
@@ -136,6 +129,22 @@ impl Visitor {
             next = self.arrivals.try_recv().ok();
         }
     }
+}
+
+/// Ends a client's connection in the protocol's own way.
+pub(super) async fn disconnect(handle: &Handle, words: &Words) {
+    let (reason, language) = (Disconnect::ByApplication, LANGUAGE.to_owned());
+    let asking = handle.disconnect(reason, one_line(words), language);
+    match time::timeout(DISCONNECT_LIMIT, asking).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_gone)) => tracing::debug!("client.gone"),
+        Err(_elapsed) => tracing::debug!("client.lingers"),
+    }
+}
+
+/// Words as a disconnect message has them.
+pub(super) fn one_line(words: &Words) -> String {
+    words.to_string().replace('\n', "; ")
 }
 
 impl Front for Visitor {

@@ -20,7 +20,7 @@ use policies::words::Shown;
 use policies::words::broker::Conflict;
 use policies::words::secret::SecretSaying;
 use policies::{
-    Algorithms, Capabilities, Capability, Credential, Deed, Denial, Endpoint, Entry, GrantId,
+    Algorithms, Ask, Capabilities, Capability, Credential, Deed, Denial, Endpoint, Entry, GrantId,
     HostKeyPin, HostPort, InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken,
     Scrutiny, SecretId, SessionId, SeverReason, SshEndpoint, Target, TargetName, Terms,
 };
@@ -32,6 +32,7 @@ use proxy::session::severable::Severer;
 use proxy::session::way::Dialled;
 use proxy::ssh::Ssh;
 use proxy::ssh::jump::{Inside, Standing, Within};
+use proxy::ssh::transit::Transit;
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::certificate::{Builder, CertType};
@@ -245,6 +246,14 @@ impl Inside for Arc2 {
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let room = Arc::clone(&self.0);
         Box::pin(async move { Box::pin(room.run(&protocol, client)).await })
+    }
+
+    fn leads_through(&self, _: &Ask) -> bool {
+        false
+    }
+
+    fn go_through(&self, _: Transit, _: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async {})
     }
 }
 

@@ -219,7 +219,7 @@ pub fn target_unopened(target: &str, entry: Entry) -> Finding {
 pub(super) fn exchange(target: &str, entry: Entry) -> String {
     match entry {
         Entry::Key => format!("tidegate target set {target} --vault-key FILE"),
-        Entry::Password | Entry::Certificate => {
+        Entry::Password | Entry::Certificate | Entry::Bastion => {
             format!("tidegate target set {target} --vault-password")
         }
     }

@@ -12,6 +12,7 @@ use policies::{
 };
 use tokio::time;
 
+use super::add_bastion::AddBastion;
 use super::add_pg::AddPg;
 use super::given::Given;
 use super::label;
@@ -27,6 +28,8 @@ pub(crate) enum AddVerb {
     Ssh(AddSsh),
     /// A PostgreSQL database; the bastion reads its certificate and pins it
     Pg(AddPg),
+    /// A tidegate behind this one, which people go through: 'ssh -J BASTION,NAME LOGIN@TARGET'
+    Bastion(AddBastion),
 }
 
 /// What every target has.
@@ -235,7 +238,7 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
 }
 
 /// How the server proves itself: as was given, or by the keys that it shows now.
-async fn pin(
+pub(super) async fn pin(
     context: &Context,
     (host_ca, host_keys): (Option<String>, Vec<String>),
     (addr, how): (&HostPort, (Option<&Jump>, Algorithms)),
@@ -262,7 +265,7 @@ async fn looked_at(
     how: (Option<&Jump>, Algorithms),
 ) -> Result<HostKeyPin, Failure> {
     match probe(context, Protocol::Ssh, addr, how).await? {
-        Probed::Ssh { host_keys } => {
+        Probed::Ssh { host_keys, .. } => {
             for seen in &host_keys {
                 let kind = seen.openssh.split(' ').next().unwrap_or_default();
                 let said = cli::host_key_seen(kind, &seen.fingerprint);

@@ -1,0 +1,175 @@
+//! Carries what a client and a bastion say to each other once they are acquainted, recorded first, to the
+//! end of both directions.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use recorder::{AppendError, ChannelEvent, Stream};
+use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{select, time};
+
+use super::acquaint::Acquainted;
+use super::passenger::Passenger;
+use crate::session::protocol::Closed;
+use crate::session::scope::Scope;
+use crate::session::severable::Severable;
+use crate::ssh::clear::Clear;
+use crate::ssh::tap::Tap;
+
+/// How much is read at a time, in bytes. All that is held of a direction.
+const PIECE: usize = 16 * 1024;
+
+/// How long nothing may pass once one direction has ended. An SSH connection of which one half is over says
+/// what is left to say and ends.
+const HALF_LIMIT: Duration = Duration::from_secs(30);
+
+/// Carries both directions.
+pub(super) async fn carry(
+    (front, io): (&mut Passenger, &mut Severable),
+    acquainted: Acquainted,
+    (tap, scope): (&Tap, &Scope),
+) -> Closed {
+    let (near, write_near) = io::split(&mut front.io);
+    let (far, write_far) = io::split(io);
+    let up = Lane {
+        from: near,
+        to: write_far,
+        clear: acquainted.up,
+        stream: Stream::Input,
+        tap,
+    };
+    let down = Lane {
+        from: far,
+        to: write_near,
+        clear: acquainted.down,
+        stream: Stream::Output,
+        tap,
+    };
+    let carried = both(up, down, scope).await;
+    let closed = tap.event(ChannelEvent::Closed);
+    match (carried, closed) {
+        (Ok(()), Ok(())) => Closed::Complete,
+        (Err(Stop::Recorder(refused)), _) | (Ok(()), Err(refused)) => Closed::Recorder(refused),
+        (Err(Stop::Gone(Stream::Input)), _) => Closed::Client,
+        (Err(Stop::Gone(_)), _) => Closed::Target,
+        (Err(Stop::Odd(why)), _) => Closed::Violation(why),
+    }
+}
+
+/// Why a direction stopped before its end.
+enum Stop {
+    /// Whoever sends in this direction has gone.
+    Gone(Stream),
+    /// What came is not SSH.
+    Odd(&'static str),
+    /// It cannot be recorded.
+    Recorder(AppendError),
+}
+
+async fn both<A, B, C, D>(
+    up: Lane<'_, A, B>,
+    down: Lane<'_, C, D>,
+    scope: &Scope,
+) -> Result<(), Stop>
+where
+    A: AsyncRead + Unpin,
+    B: AsyncWrite + Unpin,
+    C: AsyncRead + Unpin,
+    D: AsyncWrite + Unpin,
+{
+    let (mut up, mut down) = (pin!(up.carry()), pin!(down.carry()));
+    let rest = select! {
+        biased;
+        ended = &mut down => { ended?; Rest::Up }
+        ended = &mut up => { ended?; Rest::Down }
+    };
+    let rest = async {
+        match rest {
+            Rest::Up => up.await,
+            Rest::Down => down.await,
+        }
+    };
+    select! {
+        biased;
+        ended = rest => ended,
+        () = silence(scope) => Ok(()),
+    }
+}
+
+/// Which direction goes on.
+enum Rest {
+    Up,
+    Down,
+}
+
+/// Returns when nothing has passed for long.
+async fn silence(scope: &Scope) {
+    loop {
+        let left = HALF_LIMIT.saturating_sub(scope.idle());
+        if left.is_zero() {
+            return;
+        }
+        time::sleep(left).await;
+    }
+}
+
+/// One direction.
+struct Lane<'a, From, To> {
+    from: From,
+    to: To,
+    clear: Clear,
+    stream: Stream,
+    tap: &'a Tap,
+}
+
+impl<From: AsyncRead + Unpin, To: AsyncWrite + Unpin> Lane<'_, From, To> {
+    /// Carries it to its end, which is passed on.
+    async fn carry(mut self) -> Result<(), Stop> {
+        // What came behind the host key was held back while that was looked at.
+        self.units().await?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            let came = self.from.read(&mut piece).await;
+            let length = came.map_err(|_gone| Stop::Gone(self.stream))?;
+            let came = piece.get(..length).unwrap_or_default();
+            if came.is_empty() {
+                let stream = self.stream;
+                let over = self.tap.event(ChannelEvent::Eof { stream });
+                over.map_err(Stop::Recorder)?;
+                if self.to.shutdown().await.is_err() {
+                    tracing::debug!("peer.gone");
+                }
+                return Ok(());
+            }
+            if self.clear.is_over() {
+                self.pass(came).await?;
+            } else {
+                self.clear.take(came);
+                self.units().await?;
+            }
+        }
+    }
+
+    /// Passes on what is whole.
+    async fn units(&mut self) -> Result<(), Stop> {
+        while let Some(unit) = self.clear.next().map_err(|odd| Stop::Odd(odd.0))? {
+            self.pass(unit.bytes()).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        let recorded = self.tap.bytes(self.stream, bytes);
+        recorded.map_err(Stop::Recorder)?;
+        let sent = self.to.write_all(bytes).await;
+        sent.map_err(|_gone| Stop::Gone(other(self.stream)))
+    }
+}
+
+/// Who hears what one direction carries sends in the other.
+fn other(stream: Stream) -> Stream {
+    match stream {
+        Stream::Input => Stream::Output,
+        Stream::Output | Stream::ErrorOutput => Stream::Input,
+    }
+}
