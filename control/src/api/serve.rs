@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::{HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::{Extension, Router};
@@ -42,13 +43,22 @@ struct Made {
 
 /// Counts a request of a stranger. With the last one the connection ends, once that is answered.
 pub(super) async fn count_login(request: Request, next: Next) -> Response {
+    let mut last = false;
     if let Some(Logins(made)) = request.extensions().get::<Logins>() {
         let before = made.count.fetch_add(1, Ordering::SeqCst);
-        if before.saturating_add(1) >= LOGINS_MAX {
+        last = before.saturating_add(1) >= LOGINS_MAX;
+        if last {
             made.enough.notify_one();
         }
     }
-    next.run(request).await
+    let in_turn = request.version() < Version::HTTP_2;
+    let mut response = next.run(request).await;
+    if last && in_turn {
+        // Whoever sends the next ones without waiting has more of them answered otherwise.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 /// The leaf certificate that a client showed, DER. Its chain has been verified.

@@ -235,7 +235,8 @@ impl World {
 
     /// How many of so many requests one after the other a stranger's connection has answers for.
     pub(super) async fn answers(&self, path: &str, body: &str, times: usize) -> usize {
-        let head = head("POST", path, body.len()).replace("connection: close", "accept: */*");
+        let last = head("POST", path, body.len());
+        let head = last.replace("connection: close", "accept: */*");
         let (client, server) = tokio::io::duplex(64 * 1024);
         let peer = Peer {
             certificate: None,
@@ -244,9 +245,9 @@ impl World {
         let serving = tokio::spawn(serve(server, self.router.clone(), peer));
         let (mut reader, mut writer) = tokio::io::split(client);
         let write = async {
-            let text = format!("{head}{body}").repeat(times);
+            let before = format!("{head}{body}").repeat(times.saturating_sub(1));
+            let text = format!("{before}{last}{body}");
             drop(writer.write_all(text.as_bytes()).await);
-            drop(writer.shutdown().await);
         };
         let mut answer = Vec::new();
         let (_written, read) = tokio::join!(write, reader.read_to_end(&mut answer));
