@@ -118,7 +118,7 @@ impl Deadline {
     }
 
     /// Fails from then on, and with it the transaction.
-    fn guard(self) -> String {
+    pub(super) fn guard(self) -> String {
         format!(
             "select 1 / case when pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) < {} \
              then 1 else 0 end",
@@ -212,6 +212,11 @@ pub(crate) fn roll_back(gid: &[u8]) -> Vec<u8> {
 /// Becomes the role.
 pub(crate) fn become_role(role: &Login) -> String {
     format!("set role {}", ident(role.as_str()))
+}
+
+/// Becomes the role for what else is in the same query.
+pub(crate) fn become_for_now(role: &Login) -> String {
+    format!(" set local role {};", ident(role.as_str()))
 }
 
 /// The databases in which the role owns something or was given a right.
