@@ -120,6 +120,7 @@ pub(crate) async fn remove(
     let (mut admin, _closed) = steward::enter_to_end((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(before) = seen(&mut admin, place).await? else {
+        no_stray(&mut admin, (place, endpoint)).await?;
         admin.leave().await;
         return Ok(removed);
     };
@@ -155,6 +156,23 @@ pub(crate) async fn remove(
     removed.prepared = prepared?;
     admin.leave().await;
     Ok(removed)
+}
+
+/// That a role which is not there any more was not renamed with its membership: it would have it for ever.
+async fn no_stray(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+) -> Result<(), AdminError> {
+    let declared = endpoint.elevations.get(&place.group);
+    let declared: Vec<&Login> = declared.into_iter().flat_map(|all| all.values()).collect();
+    let strays = admin.run(membership::strays(place, &declared)).await?;
+    let Some(stray) = strays.first() else {
+        return Ok(());
+    };
+    Err(AdminError::Unfit(Unfit::Unknown {
+        role: text(stray, 0),
+        group: place.group.to_string(),
+    }))
 }
 
 /// Who holds a lock in our way is the role itself, or somebody who will have let go when it is tried again.

@@ -47,6 +47,21 @@ pub(crate) fn look(place: &RolePlace, version: u32) -> String {
     )
 }
 
+/// Whom our hand made a member of the group who is none of those who are to be elevated to it: a role that was
+/// called otherwise when it was.
+pub(crate) fn strays(place: &RolePlace, declared: &[&Login]) -> String {
+    let [group, admin] = [&place.group, &place.admin].map(|name| literal(name.as_str()));
+    let declared = declared.iter().map(|name| literal(name.as_str()));
+    let declared: Vec<String> = declared.chain([admin.clone()]).collect();
+    format!(
+        "select m.rolname from pg_catalog.pg_auth_members x \
+         join pg_catalog.pg_roles g on g.oid = x.roleid join pg_catalog.pg_roles o on o.oid = x.grantor \
+         join pg_catalog.pg_roles m on m.oid = x.member \
+         where g.rolname = {group} and o.rolname = {admin} and m.rolname not in ({}) order by 1",
+        declared.join(", ")
+    )
+}
+
 /// Becomes the role and nothing else.
 pub(crate) fn become_it(account: &Login) -> String {
     format!(

@@ -229,6 +229,18 @@ pub(crate) fn traces(oid: u32) -> String {
     )
 }
 
+/// The databases in which a role owns something.
+pub(crate) fn owning(role: &Login) -> String {
+    format!(
+        "select distinct d.datname from pg_catalog.pg_shdepend s \
+         join pg_catalog.pg_database d on d.oid = s.dbid and d.datallowconn \
+         join pg_catalog.pg_roles r on r.oid = s.refobjid \
+         where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and s.deptype = 'o' \
+         and r.rolname = {} order by 1",
+        literal(role.as_str())
+    )
+}
+
 /// The functions of the role in this database that run with their owner's rights, as statements that
 /// have each run with the rights of whoever calls it.
 pub(crate) fn definers(role: &Login) -> String {

@@ -23,6 +23,9 @@ pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// How long the server may take to make a role, by its own clock: less than anybody waits for it.
 pub(super) const MAKING_LIMIT: Duration = Duration::from_secs(8);
 
+/// Into how many more databases is looked for what a group was left.
+const LOOKED_INTO_MAX: usize = 16;
+
 /// How often is looked: ten seconds long.
 pub(super) const LOOKS: u32 = 500;
 
@@ -161,10 +164,47 @@ async fn hand_over_all(
         }
         removed.databases.push(database);
     }
+    if !endpoint.privileges.contains_key(&place.group) {
+        let seen = removed.databases.clone();
+        let remains = remains_elsewhere(admin, (place, endpoint), &seen, key).await?;
+        removed.remains.extend(remains);
+    }
     // Once in any case: it also takes away what is in no database.
     let remains = hand_over(admin, (place, endpoint), &endpoint.dbname).await?;
     removed.remains.extend(remains);
     failed.map_or(Ok(()), Err)
+}
+
+/// What stays in databases where the role owned and was given nothing, and its group owns something. One that
+/// cannot be looked at is no reason to keep the role.
+async fn remains_elsewhere(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    seen: &[String],
+    key: (&PassKey, &dyn Road),
+) -> Result<Vec<String>, AdminError> {
+    let owning = admin.run(role::owning(&place.group)).await?;
+    let others = owning.iter().map(|row| text(row, 0));
+    let others: Vec<_> = others
+        .filter(|database| *database != endpoint.dbname && !seen.contains(database))
+        .collect();
+    let mut found = Vec::new();
+    for (number, database) in others.iter().enumerate() {
+        if number == LOOKED_INTO_MAX {
+            found.push(format!("{database}: not known, nor in those after it"));
+            break;
+        }
+        let there = Admin::enter(endpoint, database, &place.admin, key).await;
+        match there {
+            Ok(mut there) => {
+                let named = (&place.role(), &place.group);
+                found.extend(remains::found(&mut there, named, database).await);
+                there.leave().await;
+            }
+            Err(refused) => found.push(remains::unknown(database, &refused)),
+        }
+    }
+    Ok(found)
 }
 
 async fn hand_over_in(
