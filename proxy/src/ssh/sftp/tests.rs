@@ -342,6 +342,7 @@ fn what_cannot_be_understood_ends_the_conversation() {
     check_unclear(&[0, 0, 0, 0], &Unclear::Length(0));
     check_unclear(&packet(99, &[&id(1)]), &Unclear::Kind(99));
     check_unclear(&packet(13, &[&id(1)]), &Unclear::Short);
+    check_unclear(&packet(6, &[&id(1)]), &Unclear::Short);
     check_unclear(&packet(13, &[&id(1), &id(9), b"/a"]), &Unclear::Short);
     check_unclear(&read(1, "never given", 0), &Unclear::Handle);
     check_unclear(&close(1, &"h".repeat(257)), &Unclear::Handle);
