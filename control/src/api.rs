@@ -134,6 +134,7 @@ fn entering() -> Router<Shared> {
     Router::new()
         .route("/v1/login/challenge", post(login::challenge))
         .route("/v1/login", post(login::login))
+        .route_layer(middleware::from_fn(serve::count_login))
         .layer(DefaultBodyLimit::max(LOGIN_BODY_MAX))
 }
 

@@ -15,8 +15,10 @@ mod office;
 mod onetime;
 mod policy;
 mod principals;
+mod proving;
 mod quota;
 mod recovery;
+mod refusals;
 mod requests;
 mod roles;
 mod seconding;
@@ -43,9 +45,8 @@ use crate::journal::LedgerJournal;
 use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
-use crate::ledger::chain::{self, Walk};
-use crate::ledger::proof::{LogFault, Proof};
-use crate::ledger::{Event, Happening, tail};
+use crate::ledger::proof::LogFault;
+use crate::ledger::{Event, Happening, Witness, chain, tail};
 use crate::onetime::OneTimePasswords;
 use crate::roles::Roles;
 use crate::spending::Spending;
@@ -53,10 +54,13 @@ use crate::state::State;
 use crate::store::{Backend, Store, StoreError};
 use crate::watchman::{Health, Watchman};
 
+use self::proving::{Found, Signed};
+use self::refusals::Refusals;
 use self::turns::Turns;
 
 pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
+pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
 pub use self::standing::StandingUse;
@@ -86,6 +90,9 @@ pub struct Settings {
     /// Whether the wall is believed at the start even where it is behind the log: for an operator
     /// whose clock was ahead when the log was written.
     pub believe_clock: bool,
+    /// Whether the log is believed at the start even where it is not the one that the ledger tells of: for
+    /// an operator who has nothing better to restore. It is in the ledger.
+    pub believe_log: bool,
 }
 
 impl Settings {
@@ -111,6 +118,7 @@ impl Default for Settings {
             per_principal: 2_000,
             one_time_passwords: OneTimePasswords::Offered,
             believe_clock: false,
+            believe_log: false,
         }
     }
 }
@@ -135,6 +143,10 @@ struct Inner {
     journal: LedgerJournal,
     roles: Roles,
     spending: Spending,
+    /// How far log and ledger were proven, where somebody signs that.
+    signed: Option<Signed>,
+    /// Who was refused something of late.
+    refusals: Refusals,
     /// Whose turn it is to change the log.
     turns: Turns,
     /// Whether nobody is let in any more.
@@ -157,7 +169,7 @@ async fn caught_up(
 }
 
 impl Broker {
-    /// Reads the log, and keeps up with it from here on.
+    /// Proves all of log and ledger, reads the log, and keeps up with it from here on.
     ///
     /// # Errors
     ///
@@ -166,6 +178,20 @@ impl Broker {
         store: Backend,
         clock: Clock,
         settings: Settings,
+    ) -> Result<Self, StartError> {
+        Self::start_from(store, clock, settings, None).await
+    }
+
+    /// As [`start`](Self::start), and proves no more than what is new since the witness was told last.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when the log or the ledger cannot be used.
+    pub async fn start_from(
+        store: Backend,
+        clock: Clock,
+        settings: Settings,
+        witness: Option<Witness>,
     ) -> Result<Self, StartError> {
         let (shortest, longest) = Settings::BLIND_LIMITS;
         let blind_limit = settings.blind_limit.clamp(shortest, longest);
@@ -180,13 +206,13 @@ impl Broker {
             edition: Arc::clone(&edition),
             doubtful: VecDeque::new(),
         };
-        prove(&store).await?;
+        let found = proving::prove(&store, &settings, witness.as_ref()).await?;
         let newest = caught_up(&mut feed, &state).await?;
         let floor = settings.floor(&clock, newest);
         // Before this they were fixed by a wall that may be behind.
         feed.fix_ends_anew(clock.now().max(floor));
         let health = Arc::new(Health::new(&clock, floor));
-        write_start(&store, &clock, health.newest()).await?;
+        let signed = begin(&store, (&clock, health.newest()), &found, witness).await?;
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let (alive, broker) = watch::channel(());
         let watchman = Watchman {
@@ -200,11 +226,8 @@ impl Broker {
         };
         // They end when the broker is gone; whichever ends sooner closes the book.
         tokio::spawn(feed.run(taken));
-        tokio::spawn(expiry::run(
-            Arc::clone(&book),
-            clock.clone(),
-            broker.clone(),
-        ));
+        let expiry = expiry::run(Arc::clone(&book), clock.clone(), broker.clone());
+        tokio::spawn(expiry);
         tokio::spawn(watchman.run(broker));
         let journal = LedgerJournal::new(store.clone(), clock.clone());
         let inner = Inner {
@@ -219,6 +242,8 @@ impl Broker {
             journal,
             roles: Roles::default(),
             spending: Spending::default(),
+            signed,
+            refusals: Refusals::default(),
             turns: Turns::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,
@@ -272,38 +297,29 @@ impl Broker {
     }
 }
 
-/// Compares the log with the ledger. One that was changed beside it may let anybody in; a ledger whose
-/// chain is broken has lost evidence and gives nobody a right.
-async fn prove(store: &Backend) -> Result<(), StartError> {
-    let proof = Proof::of(store).await.map_err(StartError::Ledger)?;
-    match proof.chain {
-        Walk::Whole { last, head } => {
-            tracing::info!(seq = last, digest = chain::hex(&head), "ledger.begins");
-        }
-        Walk::Broken { seq } => tracing::error!(seq, "ledger.broken"),
-    }
-    proof
-        .log
-        .map_or(Ok(()), |fault| Err(StartError::Altered(fault)))
-}
-
-/// Writes down that a server begins, durably.
-async fn write_start(
+/// Writes down that a server begins, durably, and has signed how far log and ledger were proven.
+async fn begin(
     store: &Backend,
-    clock: &Clock,
-    newest_at: Timestamp,
-) -> Result<(), StartError> {
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let started = Event {
-        at: clock.now(),
-        happening: Happening::Started {
-            version,
-            newest_at: Some(newest_at),
-        },
+    (clock, newest_at): (&Clock, Timestamp),
+    found: &Found,
+    witness: Option<Witness>,
+) -> Result<Option<Signed>, StartError> {
+    let started = Happening::Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        newest_at: Some(newest_at),
     };
-    let receipt = store.submit(vec![started]).await;
-    let receipt = receipt.map_err(StartError::Ledger)?;
-    receipt.durably().await.map_err(StartError::Ledger)
+    let differed = found.differed.clone();
+    let differed = differed.map(|what| Happening::EvidenceDiffered { what });
+    let at = clock.now();
+    let event = |happening| Event { at, happening };
+    let events = differed.into_iter().chain([started]).map(event).collect();
+    let receipt = store.submit(events).await.map_err(StartError::Ledger)?;
+    receipt.durably().await.map_err(StartError::Ledger)?;
+    let Some(witness) = witness else {
+        return Ok(None);
+    };
+    let signed = Signed::begin(store, witness, found).await;
+    signed.map(Some).map_err(StartError::Ledger)
 }
 
 /// Somebody was let in: they may begin this session, and go on while the lease holds.

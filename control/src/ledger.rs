@@ -5,9 +5,13 @@
 //! together from their events. Decides nothing, and no decision reads it.
 
 pub mod chain;
+pub mod position;
 pub mod proof;
+pub(crate) mod retreat;
 mod session;
+pub(crate) mod standing;
 pub(crate) mod tail;
+mod witness;
 
 use std::net::IpAddr;
 
@@ -20,6 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Revision;
 use crate::roles::Removed;
+
+pub use witness::Witness;
 
 pub use session::{
     Cause, Counters, RecordingState, SESSIONS_PAGE_MAX, Session, SessionEnd, SessionFilter,
@@ -278,6 +284,19 @@ pub enum Happening {
         /// The newest time that was believed then: its own, or an earlier run's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         newest_at: Option<Timestamp>,
+    },
+    /// So many more times somebody was refused something in one minute; those are not written down one by one.
+    RefusalsCounted {
+        /// Who.
+        principal: PrincipalName,
+        /// How often.
+        count: u64,
+    },
+    /// Log or ledger were not what was signed or what the other says of it, and the server started all the
+    /// same.
+    EvidenceDiffered {
+        /// What differed.
+        what: String,
     },
     /// It is as late as this: a grant has ended by its time.
     ClockSeen {

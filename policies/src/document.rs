@@ -85,7 +85,7 @@ impl StatementRules {
         let mut about = statement::ACTIONS
             .iter()
             .filter_map(|action| questions.get(*action))
-            .flat_map(|question| question.written.policies());
+            .flat_map(|question| question.written.policies.policies());
         if about.any(foresight::is_about_details) {
             Self::ByContent
         } else {
@@ -233,7 +233,7 @@ impl PolicySet {
         let question = self.0.questions.get("otherDatabase");
         let rules = question
             .into_iter()
-            .flat_map(|question| question.written.policies());
+            .flat_map(|question| question.written.policies.policies());
         rules.filter_map(|rule| rule.to_json().ok())
     }
 

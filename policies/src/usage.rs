@@ -1,6 +1,7 @@
 //! What a grant in force allows: one question to Cedar for each thing one might do with it.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Context, RestrictedExpression};
 
@@ -19,6 +20,9 @@ pub(crate) struct Usage<'a> {
     policies: &'a PolicySet,
     slice: Slice,
     context: Context,
+    /// What was answered to questions without details, by the [class](crate::question::Rules::class) of
+    /// the policies that answered: nothing else that they look at is another for another action.
+    answers: RefCell<BTreeMap<usize, Verdict>>,
 }
 
 /// Said when no policy permits what a grant would cover.
@@ -56,6 +60,7 @@ impl<'a> Usage<'a> {
             policies: scene.policies,
             slice,
             context,
+            answers: RefCell::default(),
         })
     }
 
@@ -268,8 +273,8 @@ impl<'a> Usage<'a> {
     pub(crate) fn permits_any_statement(&self) -> bool {
         let blank = SqlStatement::new(SqlKind::Other);
         statement::ACTIONS.iter().all(|action| {
-            self.ask(Reading::Written, action, statement_details(&blank))
-                .permits()
+            let blank = statement_details(&blank);
+            self.ask_blank(Reading::Written, action, blank).permits()
         })
     }
 
@@ -287,13 +292,28 @@ impl<'a> Usage<'a> {
         Ok(kinds)
     }
 
+    /// Asks with details that are none, and that these policies do not look at.
+    fn ask_blank(&self, reading: Reading, action: &str, blank: Pairs) -> Verdict {
+        let question = self.policies.question(action);
+        let class = question.and_then(|question| question.rules(reading).class);
+        let Some(class) = class else {
+            return self.ask(reading, action, blank);
+        };
+        if let Some(answer) = self.answers.borrow().get(&class) {
+            return answer.clone();
+        }
+        let answer = self.ask(reading, action, blank);
+        self.answers.borrow_mut().insert(class, answer.clone());
+        answer
+    }
+
     fn foresee(&self, action: &str, details: Pairs) -> Result<bool, Denial> {
         let reading = if details.is_empty() {
             Reading::Written
         } else {
             Reading::Foresight
         };
-        match self.ask(reading, action, details) {
+        match self.ask_blank(reading, action, details) {
             Verdict::Permitted(_) => Ok(true),
             Verdict::Forbidden { .. } | Verdict::Silent => Ok(false),
             Verdict::Failed => Err(POLICIES_FAILED),

@@ -75,11 +75,7 @@ pub(crate) fn ask(
     let Some(question) = policies.question(action) else {
         return Verdict::Failed;
     };
-    let set = match reading {
-        Reading::Written => &question.written,
-        Reading::Foresight => &question.foresight,
-        Reading::Tight => &question.tight,
-    };
+    let set = &question.rules(reading).policies;
     let (principal, resource) = (slice.principal.clone(), slice.resource.clone());
     let request = Request::new(principal, question.action.clone(), resource, context, None);
     let Ok(request) = request else {

@@ -461,9 +461,11 @@ fn once_a_policy_is_about_statements_the_rest_is_refused() {
 fn a_rule_that_names_statements_in_a_condition_is_about_them() {
     let hidden = r#"@id("hidden") @reason("No.") forbid (principal, action, resource)
         when { action == Jit::Action::"pgDdl" };"#;
-    let policies = about_statements(hidden);
-    assert_eq!(looked_at(&policies), Scrutiny::Each);
-    assert!(does(&policies, SqlKind::Ddl).is_err());
+    // Behind rules that are the same for all kinds too.
+    for policies in [about_statements(hidden), shipped_and(hidden)] {
+        assert_eq!(looked_at(&policies), Scrutiny::Each);
+        assert!(does(&policies, SqlKind::Ddl).is_err());
+    }
 }
 
 #[test]

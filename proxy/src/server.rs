@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ca::Authority;
+use control::ledger::Witness;
 use control::store::{Backend, OpenError};
 use control::{Broker, Clock};
 use recorder::{Limits, Recorder};
@@ -57,6 +58,9 @@ pub struct Args {
     /// Believe the clock even where it is behind the log, because it was ahead when that was written
     #[arg(long)]
     pub believe_clock: bool,
+    /// Believe the log of changes though it is not what was written, because there is no backup (TG712)
+    #[arg(long)]
+    pub believe_log: bool,
     /// How the log looks.
     #[arg(long, env = "TIDEGATE_LOG_FORMAT", default_value = "text")]
     pub log_format: crate::telemetry::LogFormat,
@@ -64,6 +68,9 @@ pub struct Args {
     #[arg(long, env = "TIDEGATE_LOG", default_value = "info")]
     pub log: String,
 }
+
+/// The file, beside the store, that says how far log and ledger were proven.
+const CHECKPOINT: &str = "ledger.checkpoint";
 
 /// How long sessions get to be told and sealed once they have been cut.
 const CLOSING_LIMIT: Duration = Duration::from_secs(10);
@@ -154,6 +161,8 @@ pub async fn serve(
         },
     }));
     upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());
+    let proving = upkeep::prove_ledger(house.broker.clone());
+    upkeep.spawn_on(proving, house.control.handle());
     let doors = doors::Doors::open(&config, &house, &tracker).await?;
     doors.accept(&config, &house, listeners, &mut upkeep);
     info!("server.ready");
@@ -175,6 +184,7 @@ pub async fn serve(
     house.broker.refuse_newcomers();
     drain(&house.broker, &tracker, config.drain_timeout).await;
     upkeep.shutdown().await;
+    house.broker.sign_ledger().await;
     tell_head(&house.broker).await;
     info!("server.stopped");
     ended
@@ -221,7 +231,7 @@ async fn build(
     )
     .map_err(Failure::Recorder)?;
     let control = ControlRuntime::start().map_err(Failure::Threads)?;
-    let broker = control.run(broker(config, args)).await;
+    let broker = control.run(broker(config, args, &authority)).await;
     let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
     recovery::recover(&recorder, &broker).await?;
     let disk = Disk::default();
@@ -246,19 +256,23 @@ async fn build(
 fn broker(
     config: &Config,
     args: &Args,
+    authority: &Authority,
 ) -> impl Future<Output = Result<Broker, Failure>> + Send + use<> {
     let state_dir = config.state_dir.clone();
     let path = init::store_path(&state_dir);
+    let seal = Arc::new(seal::AuthoritySeal::new(authority));
+    let witness = Witness::new(state_dir.join(CHECKPOINT), seal);
     let settings = control::Settings {
         blind_limit: config.blind_limit,
         per_principal: config.per_principal_max,
         one_time_passwords: config.one_time_passwords,
         believe_clock: args.believe_clock,
+        believe_log: args.believe_log,
         ..control::Settings::default()
     };
     async move {
         let store = Backend::sqlite(&path).await.map_err(Failure::Store)?;
-        Broker::start(store, Clock::system(), settings)
+        Broker::start_from(store, Clock::system(), settings, Some(witness))
             .await
             .map_err(|source| Failure::Stored { state_dir, source })
     }

@@ -33,6 +33,7 @@ pub mod arrival;
 pub mod back;
 mod backlog;
 pub mod bell;
+mod burst;
 pub mod channels;
 mod conduit;
 pub mod door;

@@ -1,10 +1,12 @@
 //! What must not be sealed is put aside: under another name, as it was found, so that somebody can look
 //! at it and no later start takes it for a recording that waits for its seal.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::recorder::{Paths, Shared, sync_dir};
 
@@ -20,6 +22,29 @@ pub(crate) fn put_aside(shared: &Shared, paths: &Paths) -> io::Result<PathBuf> {
     }
     sync_dir(&shared.dir)?;
     Ok(aside)
+}
+
+/// How a file that a crash left is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Read,
+    Write,
+}
+
+/// Opens a file that a crash left. A name that leads elsewhere is not followed, and what is no file is not
+/// opened: recovery would write over what somebody laid there, or wait for a pipe for ever.
+pub(crate) fn open_left(path: &Path, how: Use) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(how == Use::Write)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no file"))
+    }
 }
 
 /// Whether both names are of one file: then a seal was cut off between giving the second name and

@@ -6,21 +6,16 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use policies::SessionId;
 
-use crate::chain::{Digest, sha256};
-use crate::segment::CHECKPOINT_MAX;
+use crate::chain::Digest;
+use crate::note::{ED25519_NOTE, SIGNER, key_hash, open_note, sign_note, split};
 
-/// The name under which tidegate signs.
-pub const SIGNER: &str = "tidegate";
 /// What the origin line begins with; the session follows.
 const ORIGIN: &str = "tidegate/recording/";
-/// The type of signature in a signed note that means Ed25519.
-const ED25519_NOTE: u8 = 0x01;
 
 /// Signs checkpoints. The keys are elsewhere: `control` implements it over `ca`.
 pub trait Seal: Send + Sync {
@@ -82,12 +77,6 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// Which key, in four bytes: the start of SHA-256(name ‖ newline ‖ type ‖ key).
-fn key_hash(key: &[u8; 32]) -> [u8; 4] {
-    let [a, b, c, d, ..] = sha256(&[SIGNER.as_bytes(), b"\n", &[ED25519_NOTE], key]);
-    [a, b, c, d]
-}
-
 /// The verifying key as other tools of signed notes take it: `tidegate+5f2c0e1a+AT…`.
 pub fn note_key(key: &[u8; 32]) -> String {
     let body = [&[ED25519_NOTE], key.as_slice()].concat();
@@ -124,23 +113,11 @@ pub fn seal_key(text: &str) -> Option<[u8; 32]> {
 impl Checkpoint {
     /// The text, a blank line, and our signature under it.
     pub fn signed(&self, seal: &dyn Seal) -> String {
-        let body = self.to_string();
-        let signature = [
-            &key_hash(&seal.key()),
-            seal.sign(body.as_bytes()).as_slice(),
-        ]
-        .concat();
-        format!(
-            "{body}\n\u{2014} {SIGNER} {}\n",
-            BASE64_STANDARD.encode(signature)
-        )
+        sign_note(&self.to_string(), seal)
     }
 
     /// Reads a signed checkpoint without judging the signature.
     pub fn parse(note: &str) -> Result<Self, CheckpointFault> {
-        if note.len() > CHECKPOINT_MAX {
-            return Err(CheckpointFault::Malformed(0));
-        }
         let (body, _signatures) = split(note)?;
         let mut lines = Lines {
             rest: body.lines(),
@@ -168,36 +145,9 @@ impl Checkpoint {
     /// Reads a signed checkpoint and checks that `key` signed exactly this text.
     pub fn verify(note: &str, key: &[u8; 32]) -> Result<Self, CheckpointFault> {
         let checkpoint = Self::parse(note)?;
-        let (body, signatures) = split(note)?;
-        let line = signatures
-            .strip_suffix('\n')
-            .ok_or(CheckpointFault::OtherKey)?;
-        let encoded = line
-            .strip_prefix("\u{2014} ")
-            .and_then(|line| line.strip_prefix(SIGNER));
-        let encoded = encoded.and_then(|line| line.strip_prefix(' '));
-        let bytes = encoded.and_then(|line| BASE64_STANDARD.decode(line).ok());
-        let bytes = bytes.ok_or(CheckpointFault::OtherKey)?;
-        let (hash, signature) = bytes
-            .split_first_chunk::<4>()
-            .ok_or(CheckpointFault::OtherKey)?;
-        if *hash != key_hash(key) {
-            return Err(CheckpointFault::OtherKey);
-        }
-        UnparsedPublicKey::new(&ED25519, key)
-            .verify(body.as_bytes(), signature)
-            .map_err(|_unspecified| CheckpointFault::Signature)?;
+        open_note(note, key)?;
         Ok(checkpoint)
     }
-}
-
-/// Splits a note at its blank line: the text with its last newline, and the one signature line.
-fn split(note: &str) -> Result<(&str, &str), CheckpointFault> {
-    let middle = note.find("\n\n").ok_or(CheckpointFault::Malformed(0))?;
-    let (body, rest) = note
-        .split_at_checked(middle.saturating_add(1))
-        .ok_or(CheckpointFault::Malformed(0))?;
-    Ok((body, rest.strip_prefix('\n').unwrap_or_default()))
 }
 
 /// The lines of the signed text, one field each.

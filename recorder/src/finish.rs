@@ -15,6 +15,7 @@ use crate::chain::{Chain, peek, push_frame};
 use crate::checkpoint::Checkpoint;
 use crate::frame::Frame;
 use crate::recorder::{Paths, Shared};
+use crate::reserve::is_full;
 use crate::segment::{self, Container, SEGMENT_TARGET, Unpacked};
 
 /// A recording that is complete and signed.
@@ -173,12 +174,4 @@ fn run(open: &[u8]) -> (u32, usize) {
         length = length.saturating_add(link.length);
     }
     (frames, length)
-}
-
-/// A quota is as good as a disk (`errno(3)`: ENOSPC, EDQUOT).
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }

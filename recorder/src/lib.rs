@@ -26,6 +26,7 @@ mod frame;
 pub mod fuzzing;
 mod heading;
 mod limits;
+mod note;
 mod read;
 mod recorder;
 mod recording;
@@ -39,7 +40,7 @@ mod verify;
 mod watch;
 
 pub use chain::FrameFault;
-pub use checkpoint::{Checkpoint, CheckpointFault, SIGNER, Seal, note_key, seal_key};
+pub use checkpoint::{Checkpoint, CheckpointFault, Seal, note_key, seal_key};
 pub use codec::{Malformed, PAYLOAD_MAX};
 pub use digest::{Digest, StreamDigest};
 pub use end::{End, Timeline};
@@ -52,6 +53,7 @@ pub use frame::{
 };
 pub use heading::Heading;
 pub use limits::Limits;
+pub use note::{SIGNER, open_note, sign_note};
 pub use read::Reader;
 pub use recorder::{DirError, OpenError, Recorder, Stopped};
 pub use recording::Recording;

@@ -18,7 +18,7 @@ use crate::heading::Heading;
 use crate::limits::Limits;
 use crate::recording::{Live, Recording};
 use crate::refused::AppendError;
-use crate::reserve::Reserve;
+use crate::reserve::{Reserve, is_full};
 use crate::spare::Spares;
 
 /// How many threads sync at once.
@@ -140,7 +140,7 @@ impl Recorder {
         let reserve = Reserve::new(dir, limits.reserve_bytes);
         match reserve.restore() {
             Ok(()) => {}
-            Err(full) if full.kind() == io::ErrorKind::StorageFull => {}
+            Err(full) if is_full(&full) => {}
             Err(other) => return Err(refused(other)),
         }
         let shared = Shared {

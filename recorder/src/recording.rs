@@ -24,6 +24,7 @@ use crate::heading::Heading;
 use crate::limits::Limits;
 use crate::recorder::{OpenError, Paths, Shared, Stopped};
 use crate::refused::{AppendError, SealError};
+use crate::reserve::is_full;
 use crate::segment::{self, Container, SCRATCH_KEPT, SEGMENT_TARGET, Unpacked};
 use crate::{End, Timeline};
 
@@ -196,7 +197,7 @@ impl Recording {
         let refused = |source: io::Error| {
             if source.kind() == io::ErrorKind::AlreadyExists {
                 OpenError::Exists(session)
-            } else if source.kind() == io::ErrorKind::StorageFull {
+            } else if is_full(&source) {
                 OpenError::NoSpace
             } else {
                 OpenError::Create { session, source }

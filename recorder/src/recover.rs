@@ -6,16 +6,16 @@
 //! else is signed, and nothing that was signed is replaced.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read as _, Seek as _};
-use std::os::unix::fs::FileExt as _;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use policies::SessionId;
 
-use crate::aside::{is_one_file, put_aside};
+use crate::aside::{Use, is_one_file, open_left, put_aside};
 use crate::chain::{Chain, Link, peek};
 use crate::codec::kind;
 use crate::fault::{Break, Fault};
@@ -93,8 +93,13 @@ impl Recorder {
         let shared = self.shared();
         for session in sessions(&shared.dir, "tail")? {
             let paths = Paths::of(&shared.dir, session);
-            if !paths.part.exists() && paths.sealed.exists() {
+            if paths.part.try_exists()? {
+                continue;
+            }
+            if paths.sealed.try_exists()? {
                 fs::remove_file(&paths.tail)?;
+            } else if waiting.contains(&session) {
+                begin_part(&paths)?;
             }
         }
         let left = sessions(&shared.dir, "part")?;
@@ -107,6 +112,14 @@ impl Recorder {
     }
 }
 
+/// Makes the file of segments that is not there, empty: a power loss kept one name of two, or somebody
+/// removed it. The raw frames that are left are sealed all the same, if they are from the beginning.
+fn begin_part(paths: &Paths) -> io::Result<()> {
+    let mut options = File::options();
+    let part = options.write(true).create_new(true).mode(0o600);
+    part.open(&paths.part)?.write_all(&segment::opening())
+}
+
 /// Recovers one, unless it is being written or has been sealed.
 fn recover_one(
     shared: &Shared,
@@ -115,9 +128,7 @@ fn recover_one(
     waits: bool,
 ) -> Result<Option<Salvage>, RecoverError> {
     let paths = Paths::of(&shared.dir, session);
-    let mut options = OpenOptions::new();
-    let part = options.read(true).write(true).open(&paths.part);
-    let part = part.map_err(RecoverError::Files)?;
+    let part = open_left(&paths.part, Use::Write).map_err(RecoverError::Files)?;
     match part.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => return Ok(None),
@@ -134,6 +145,11 @@ fn recover_one(
     if is_sealed || !waits {
         let kept = put_aside(shared, &paths).map_err(RecoverError::Files)?;
         return Err(RecoverError::Unexpected { kept });
+    }
+    if part.metadata().map_err(RecoverError::Files)?.nlink() > 1 {
+        // Whatever its other name is, it must not be written over.
+        let elsewhere = io::Error::other("it has another name");
+        return Err(RecoverError::Files(elsewhere));
     }
     salvage(shared, (session, &paths), &part, now).map(Some)
 }
@@ -323,7 +339,7 @@ fn close_of(link: &Link<'_>) -> Option<(End, Timeline)> {
 /// The raw frames, bounded by what a writer leaves there.
 fn read_tail(paths: &Paths) -> io::Result<Vec<u8>> {
     let mut tail = Vec::new();
-    match File::open(&paths.tail) {
+    match open_left(&paths.tail, Use::Read) {
         Ok(file) => file
             .take(SEGMENT_MAX.saturating_mul(2) as u64)
             .read_to_end(&mut tail)?,
@@ -353,12 +369,22 @@ fn keep(original: &Path, copy: &Path) -> io::Result<()> {
     }
     // Under its last name a copy is whole.
     let begun = copy.with_extension("copying");
-    let done = fs::copy(original, &begun)
-        .and_then(|_bytes| File::open(&begun)?.sync_all())
-        .and_then(|()| fs::rename(&begun, copy));
+    let done = copy_anew(original, &begun).and_then(|()| fs::rename(&begun, copy));
     if done.is_err() {
         // Half a copy shows nothing, and the disk may be full of it.
         drop(fs::remove_file(&begun));
     }
     done
+}
+
+/// Copies to a name that nothing has: what half a copy has left there goes, and a name that leads elsewhere.
+fn copy_anew(original: &Path, to: &Path) -> io::Result<()> {
+    match fs::remove_file(to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    let mut copy = options.write(true).create_new(true).mode(0o600).open(to)?;
+    io::copy(&mut open_left(original, Use::Read)?, &mut copy)?;
+    copy.sync_all()
 }

@@ -7,6 +7,7 @@ use policies::SessionId;
 
 use crate::chain::PushError;
 use crate::codec::Malformed;
+use crate::reserve::is_full;
 
 /// Why a frame is not in the recording. The first one is final: whatever is appended later fails
 /// with the same.
@@ -37,8 +38,7 @@ pub enum AppendError {
 
 impl AppendError {
     pub(crate) fn of(error: io::Error) -> Self {
-        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-        if full.contains(&error.kind()) {
+        if is_full(&error) {
             Self::NoSpace
         } else {
             Self::Write(Arc::new(error))

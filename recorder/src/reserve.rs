@@ -75,6 +75,14 @@ impl Reserve {
     }
 }
 
+/// Whether there was no space. A quota is as good as a disk (`errno(3)`: ENOSPC, EDQUOT).
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 /// How many bytes are free to us on the disk that holds `path`.
 pub(crate) fn free(path: &Path) -> io::Result<u64> {
     let disk = statvfs(path)?;

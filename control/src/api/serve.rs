@@ -1,13 +1,20 @@
 //! One TLS connection of the API, from its first request to its last.
 
 use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tracing::debug;
 
 /// How long a request's head may take, and how long a connection may rest between two requests.
@@ -18,6 +25,31 @@ const STREAMS_MAX: u32 = 32;
 
 /// The largest head of a request, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
+
+/// How many requests of strangers one connection may make: a login takes two, and each has a signature
+/// looked at, with a key that a stranger chooses. Who wants more opens another connection, which is counted.
+const LOGINS_MAX: u32 = 8;
+
+/// How many requests of strangers one connection has made.
+#[derive(Debug, Clone, Default)]
+struct Logins(Arc<Made>);
+
+#[derive(Debug, Default)]
+struct Made {
+    count: AtomicU32,
+    enough: Notify,
+}
+
+/// Counts a request of a stranger. With the last one the connection ends, once that is answered.
+pub(super) async fn count_login(request: Request, next: Next) -> Response {
+    if let Some(Logins(made)) = request.extensions().get::<Logins>() {
+        let before = made.count.fetch_add(1, Ordering::SeqCst);
+        if before.saturating_add(1) >= LOGINS_MAX {
+            made.enough.notify_one();
+        }
+    }
+    next.run(request).await
+}
 
 /// The leaf certificate that a client showed, DER. Its chain has been verified.
 #[derive(Debug, Clone)]
@@ -45,6 +77,8 @@ where
         Some(certificate) => router.layer(Extension(certificate)),
         None => router,
     };
+    let logins = Logins::default();
+    let router = router.layer(Extension(logins.clone()));
     let service = TowerToHyperService::new(router.layer(Extension(Source(peer.source))));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
@@ -59,7 +93,15 @@ where
         .keep_alive_timeout(HEAD_LIMIT)
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
-    if let Err(error) = server.serve_connection(TokioIo::new(io), service).await {
+    let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = logins.0.enough.notified() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         debug!(source = %peer.source, reason = %error, "api.connection_failed");
     }
 }

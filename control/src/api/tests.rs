@@ -61,6 +61,16 @@ async fn without_a_certificate_every_endpoint_wants_a_login() {
 }
 
 #[tokio::test]
+async fn a_connection_is_good_for_a_few_logins() {
+    let world = World::build().await;
+    let key = serde_json::json!({"public_key": world.alice_key}).to_string();
+    let answers = world.answers("/v1/login/challenge", &key, 50).await;
+    assert!((3..=10).contains(&answers), "{answers}");
+    // What costs nothing is not counted.
+    assert_eq!(world.answers("/nothing", "{}", 50).await, 50);
+}
+
+#[tokio::test]
 async fn trust_and_health_are_for_everyone() {
     let world = World::build().await;
     for path in ["/healthz", "/v1/trust"] {

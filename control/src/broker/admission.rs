@@ -58,7 +58,7 @@ impl Broker {
             },
         };
         if admitted.is_err() {
-            self.write(happening).await;
+            self.write_refusal(&ask.principal, happening).await;
             return admitted;
         }
         // The ledger keeps its order: no certificate can be written down, and so none signed, before

@@ -23,6 +23,9 @@ use crate::ledger::{Event, Happening};
 use crate::state::State;
 use crate::store::{AppendError, Receipt, Store};
 
+/// How much is written down of what somebody named, in characters.
+const OBJECT_MAX: usize = 200;
+
 /// How often a change is decided anew because others changed the log meanwhile.
 const TRIES_MAX: u32 = 100;
 
@@ -267,10 +270,10 @@ impl Broker {
             principal: caller.principal.clone(),
             source: caller.source,
             deed: deed.to_owned(),
-            object: object.to_owned(),
+            object: object.chars().take(OBJECT_MAX).collect(),
             denial,
         };
-        self.write(happening).await;
+        self.write_refusal(&caller.principal, happening).await;
     }
 
     /// Writes something into the ledger, and waits until it is durable or cannot be.

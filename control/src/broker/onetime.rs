@@ -120,14 +120,15 @@ impl Broker {
             return;
         };
         if record.is_open(self.inner.clock.now()) {
-            self.write(Happening::OneTimeRefused {
+            let happening = Happening::OneTimeRefused {
                 secret: id,
                 grant: record.secret.grant,
                 principal: record.secret.principal.clone(),
                 source,
                 code: SecretSaying::Wrong.words().code.to_owned(),
-            })
-            .await;
+            };
+            self.write_refusal(&record.secret.principal, happening)
+                .await;
         }
     }
 
@@ -190,14 +191,14 @@ impl Broker {
                 line.await?;
             }
             Err(no) => {
-                self.write(Happening::OneTimeRefused {
+                let happening = Happening::OneTimeRefused {
                     secret: id,
                     grant: secret.grant,
                     principal: secret.principal.clone(),
                     source,
                     code: no.words().code.to_owned(),
-                })
-                .await;
+                };
+                self.write_refusal(&secret.principal, happening).await;
             }
         }
         used.map(|(secret, _left)| secret)

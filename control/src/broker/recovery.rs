@@ -1,5 +1,8 @@
 //! What a crash left open, told to whoever seals it, and what became of it. For the start, before
 //! anyone is let in.
+//!
+//! The table of sessions is for listing: it is under no chain, so whoever can write to the store's file can
+//! put in it what they like. What is signed is what the ledger says, line by line from its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,17 +10,53 @@ use jiff::Timestamp;
 use policies::SessionId;
 
 use super::{Broker, BrokerError};
+use crate::ledger::chain::Stored;
+use crate::ledger::retreat::Retreat;
 use crate::ledger::{
-    Cause, Counters, Event, Happening, RecordingState, Session, SessionEnd, SessionFilter,
-    Timeline, chain,
+    Cause, Counters, Event, Happening, RecordingState, Session, SessionEnd, SessionFilter, Timeline,
 };
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
-/// How many lines of the ledger are read at once.
-const LINES_MAX: u32 = 1_000;
+/// Which sessions wait for the seal of their recording.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Those that were open when the server last stopped.
+    pub open: BTreeSet<SessionId>,
+    /// Those that are over, whose recording could not be sealed then, nor since.
+    pub late: BTreeSet<SessionId>,
+}
+
+impl Waiting {
+    /// All of them.
+    pub fn all(&self) -> BTreeSet<SessionId> {
+        &self.open | &self.late
+    }
+
+    /// Takes note of the newest that is told of a session, where it is one of these.
+    fn hear(&mut self, asked: &mut BTreeSet<SessionId>, line: &Stored) {
+        let telling = ["session_opened", "session_closed", "recording_recovered"];
+        if !telling.iter().any(|word| line.body.contains(word)) {
+            return;
+        }
+        let Ok(event) = serde_json::from_str::<Event>(&line.body) else {
+            return;
+        };
+        if let Happening::RecordingRecovered { session, .. } = event.happening {
+            asked.remove(&session);
+        } else if let Happening::SessionClosed { session, end } = event.happening {
+            if asked.remove(&session) && end.recording == RecordingState::Failed {
+                self.late.insert(session);
+            }
+        } else if let Happening::SessionOpened { session } = event.happening
+            && asked.remove(&session.id)
+        {
+            self.open.insert(session.id);
+        }
+    }
+}
 
 impl Broker {
-    /// The sessions that were open when the server last stopped.
+    /// The sessions that are listed as open.
     ///
     /// # Errors
     ///
@@ -38,34 +77,27 @@ impl Broker {
         }
     }
 
-    /// Which of these sessions are over and wait for the seal of their recording all the same: it could
-    /// not be sealed when they ended, nor since.
+    /// Which of these sessions wait for a seal, by the ledger. It is read from its end to where the last of
+    /// them is told of; to its beginning where it knows one of them not at all.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Unavailable`] when the store does not answer.
-    pub async fn unsealed(
-        &self,
-        among: impl IntoIterator<Item = SessionId>,
-    ) -> Result<BTreeSet<SessionId>, BrokerError> {
-        let mut waiting = BTreeSet::new();
-        for id in among {
-            let found = self.inner.store.session(id).await;
-            let found = found.map_err(|error| BrokerError::store(&error))?;
-            let end = found.and_then(|session| session.end);
-            if end.is_some_and(|end| end.recording == RecordingState::Failed) {
-                waiting.insert(id);
-            }
+    pub async fn waiting(&self, mut among: BTreeSet<SessionId>) -> Result<Waiting, BrokerError> {
+        let silent = |error: StoreError| BrokerError::store(&error);
+        let mut waiting = Waiting::default();
+        if among.is_empty() {
+            return Ok(waiting);
         }
-        let mut seen = 0;
-        while !waiting.is_empty() {
-            let lines = self.inner.store.lines(seen, LINES_MAX).await;
-            let lines = lines.map_err(|error| BrokerError::store(&error))?;
-            let Some(last) = lines.last() else { break };
-            seen = last.seq;
-            lines.iter().filter_map(sealed_late).for_each(|session| {
-                waiting.remove(&session);
-            });
+        let mut retreat = Retreat::begin(&self.inner.store).await.map_err(silent)?;
+        while !among.is_empty() {
+            let page = retreat.page().await.map_err(silent)?;
+            if page.is_empty() {
+                break;
+            }
+            for line in &page {
+                waiting.hear(&mut among, line);
+            }
         }
         Ok(waiting)
     }
@@ -84,8 +116,8 @@ impl Broker {
             .await
     }
 
-    /// Closes the sessions that were open when the server last stopped, as cut short, and returns
-    /// their names. `roots` are those of the recordings that are sealed, in hexadecimal.
+    /// Closes these sessions, which were open when the server last stopped, as cut short. `roots` are those
+    /// of the recordings that are sealed, in hexadecimal.
     ///
     /// # Errors
     ///
@@ -93,28 +125,20 @@ impl Broker {
     pub async fn cut_short(
         &self,
         now: Timestamp,
+        open: &BTreeSet<SessionId>,
         roots: &BTreeMap<SessionId, String>,
-    ) -> Result<Vec<SessionId>, BrokerError> {
-        let open = self.open_sessions().await?;
-        for session in &open {
+    ) -> Result<(), BrokerError> {
+        for session in open {
             let end = cut_short(now, roots.get(session).cloned());
             self.session_closed(*session, end).await?;
         }
-        Ok(open.into_iter().collect())
+        Ok(())
     }
 
     async fn listed(&self, filter: &SessionFilter) -> Result<Vec<Session>, BrokerError> {
         let found = self.inner.store.sessions(filter).await;
         found.map_err(|error| BrokerError::store(&error))
     }
-}
-
-fn sealed_late(line: &chain::Stored) -> Option<SessionId> {
-    let event = serde_json::from_str::<Event>(&line.body).ok()?;
-    if let Happening::RecordingRecovered { session, .. } = event.happening {
-        return Some(session);
-    }
-    None
 }
 
 fn cut_short(at: Timestamp, root: Option<String>) -> SessionEnd {

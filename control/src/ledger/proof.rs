@@ -1,10 +1,11 @@
 //! The proof that ledger and log are what was written: the chain follows line by line, and every entry of
 //! the log is the one whose digest the ledger has.
 //!
-//! Reads both from the beginning and holds a page of each. Whoever rewrites the chain to its end is only
+//! Reads both from a position that was proven before, or from the beginning, and holds a page of each. Whoever rewrites the chain to its end is only
 //! found by a head that was kept elsewhere: each start and stop logs one.
 
-use super::chain::{self, GENESIS, Stored, Walk, sha256_hex};
+use super::chain::{self, Digest, Stored, Walk, sha256_hex};
+use super::position::{Position, cover};
 use super::{Event, Happening};
 use crate::change::Revision;
 use crate::store::{Store, StoreError};
@@ -19,6 +20,8 @@ pub struct Proof {
     pub chain: Walk,
     /// Where log and ledger differ first, if they do.
     pub log: Option<LogFault>,
+    /// Where both end, if nothing is wrong with either.
+    pub end: Option<Position>,
 }
 
 /// How the log differs from what the ledger says of it.
@@ -36,6 +39,12 @@ pub enum LogFault {
         /// Which.
         revision: Revision,
     },
+    /// It is not the log that the authority signed, though ledger and log agree.
+    #[error("the log up to entry {revision} is not the one that was signed")]
+    Rewritten {
+        /// The last entry that was signed.
+        revision: Revision,
+    },
     /// The log has an entry that the ledger has not.
     #[error("entry {revision} was put into the log beside the ledger")]
     Unheard {
@@ -45,40 +54,91 @@ pub enum LogFault {
 }
 
 impl Proof {
-    /// Reads all of it.
+    /// Reads all of it, where nobody writes.
     ///
     /// # Errors
     ///
     /// When the store does not answer.
     pub async fn of(store: &impl Store) -> Result<Self, StoreError> {
-        let mut log = Log::new(store);
-        let (mut last, mut head, mut broken) = (0, GENESIS, None);
-        let mut fault = None;
-        loop {
-            let lines = store.lines(last, PAGE).await?;
-            let Some(end) = lines.last().map(|line| (line.seq, line.digest)) else {
-                break;
-            };
-            if let Walk::Broken { seq } = chain::verify(last, head, &lines) {
-                broken = broken.or(Some(seq));
-            }
-            for (revision, sha256) in lines.iter().filter_map(appended) {
-                if fault.is_none() {
-                    fault = log.compare(revision, &sha256).await?;
-                }
-            }
-            (last, head) = end;
+        Self::since(store, Position::START).await
+    }
+
+    /// Reads what comes after `from`, where nobody writes.
+    pub(crate) async fn since(store: &impl Store, from: Position) -> Result<Self, StoreError> {
+        let mut course = Course::new(store, from);
+        while course.page(u64::MAX).await? {}
+        course.end().await
+    }
+}
+
+/// A proof that is under way.
+#[derive(Debug)]
+pub(crate) struct Course<'a, S> {
+    store: &'a S,
+    log: Log<'a, S>,
+    last: u64,
+    head: Digest,
+    broken: Option<u64>,
+    fault: Option<LogFault>,
+}
+
+impl<'a, S: Store> Course<'a, S> {
+    /// Begins after `from`.
+    pub(crate) fn new(store: &'a S, from: Position) -> Self {
+        Self {
+            store,
+            log: Log::new(store, &from),
+            last: from.seq,
+            head: from.digest,
+            broken: None,
+            fault: None,
         }
-        if fault.is_none() {
-            fault = log
-                .next()
-                .await?
-                .map(|(revision, _body)| LogFault::Unheard { revision });
+    }
+
+    /// Reads on, up to line `until`. Whether there may be more.
+    pub(crate) async fn page(&mut self, until: u64) -> Result<bool, StoreError> {
+        let mut lines = self.store.lines(self.last, PAGE).await?;
+        lines.retain(|line| line.seq <= until);
+        let Some(end) = lines.last().map(|line| (line.seq, line.digest)) else {
+            return Ok(false);
+        };
+        if let Walk::Broken { seq } = chain::verify(self.last, self.head, &lines) {
+            self.broken = self.broken.or(Some(seq));
         }
-        Ok(Self {
-            chain: broken.map_or(Walk::Whole { last, head }, |seq| Walk::Broken { seq }),
-            log: fault,
-        })
+        for (revision, sha256) in lines.iter().filter_map(appended) {
+            if self.fault.is_none() {
+                self.fault = self.log.compare(revision, &sha256).await?;
+            }
+        }
+        (self.last, self.head) = end;
+        Ok(true)
+    }
+
+    /// What was found up to here, where the ledger may go on.
+    pub(crate) fn so_far(self) -> Proof {
+        let holds = self.broken.is_none() && self.fault.is_none();
+        let end = Position {
+            seq: self.last,
+            digest: self.head,
+            revision: self.log.seen,
+            log: self.log.digest,
+        };
+        let (last, head) = (self.last, self.head);
+        let whole = Walk::Whole { last, head };
+        Proof {
+            chain: self.broken.map_or(whole, |seq| Walk::Broken { seq }),
+            log: self.fault,
+            end: holds.then_some(end),
+        }
+    }
+
+    /// What was found, where the ledger ends: the log has to end with it.
+    async fn end(mut self) -> Result<Proof, StoreError> {
+        if self.fault.is_none() {
+            let more = self.log.next().await?;
+            self.fault = more.map(|(revision, _body)| LogFault::Unheard { revision });
+        }
+        Ok(self.so_far())
     }
 }
 
@@ -95,17 +155,21 @@ fn appended(line: &Stored) -> Option<(Revision, String)> {
 }
 
 /// The log as it lies there, entry by entry.
+#[derive(Debug)]
 struct Log<'a, S> {
     store: &'a S,
     seen: Revision,
+    /// The digest over all that were seen.
+    digest: Digest,
     page: std::vec::IntoIter<(Revision, String)>,
 }
 
 impl<'a, S: Store> Log<'a, S> {
-    fn new(store: &'a S) -> Self {
+    fn new(store: &'a S, after: &Position) -> Self {
         Self {
             store,
-            seen: Revision::EMPTY,
+            seen: after.revision,
+            digest: after.log,
             page: Vec::new().into_iter(),
         }
     }
@@ -116,8 +180,9 @@ impl<'a, S: Store> Log<'a, S> {
             self.page = self.store.bodies(self.seen, PAGE).await?.into_iter();
             entry = self.page.next();
         }
-        if let Some((revision, _body)) = &entry {
+        if let Some((revision, body)) = &entry {
             self.seen = *revision;
+            self.digest = cover(&self.digest, *revision, body.as_bytes());
         }
         Ok(entry)
     }

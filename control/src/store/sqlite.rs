@@ -6,6 +6,7 @@
 //! revocation among them, could vanish with the power.
 
 mod bodies;
+mod schema;
 mod script;
 mod writer;
 
@@ -69,6 +70,14 @@ pub enum OpenError {
         path: PathBuf,
         /// Its layout.
         found: i64,
+    },
+    /// Something in it was not made by this program, or is gone.
+    #[error("use the database `{}`: its {what} is not tidegate's, or was changed", path.display())]
+    Altered {
+        /// The database.
+        path: PathBuf,
+        /// What is odd in it.
+        what: String,
     },
     /// It is not a database, or one that cannot be used.
     #[error("use the database `{}`", path.display())]
@@ -134,6 +143,12 @@ impl SqliteStore {
         };
         let mut connection = options(path).connect().await.map_err(database)?;
         migrate(&mut connection, path).await?;
+        if let Some(what) = schema::odd(&mut connection).await.map_err(database)? {
+            return Err(OpenError::Altered {
+                path: path.to_owned(),
+                what,
+            });
+        }
         let reading = |most| {
             let pool = SqlitePoolOptions::new().max_connections(most);
             pool.connect_lazy_with(options(path).read_only(true))
@@ -260,9 +275,7 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), O
         .await
         .map_err(database)?;
     change
-        .execute(sqlx::raw_sql(include_str!(
-            "migrations/0001_log_and_ledger.sql"
-        )))
+        .execute(sqlx::raw_sql(schema::TABLES))
         .await
         .map_err(database)?;
     change
@@ -427,12 +440,20 @@ fn new_lines(events: &[Event]) -> Result<Vec<writer::NewLine>, StoreError> {
     events.iter().map(writer::NewLine::of).collect()
 }
 
+/// A body that a disk or somebody made something else of than text is read all the same: it does not have
+/// its digest, which is said where lines are proven. That it could not be read would be an outage.
 fn line(row: &SqliteRow) -> Result<Stored, StoreError> {
     Ok(Stored {
         seq: unsigned(row.try_get(0)?),
-        body: row.try_get(1)?,
+        body: text(row, 1)?,
         digest: chain::bytes(row.try_get(2)?),
     })
+}
+
+/// What stands in this column, whether or not it is text.
+fn text(row: &SqliteRow, column: usize) -> Result<String, sqlx::Error> {
+    let bytes: &[u8] = row.try_get(column)?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// SQLite's integers have a sign; ours count from 1 and do not come near its limit.

@@ -3,21 +3,27 @@
 use std::path::PathBuf;
 
 use control::bootstrap::bootstrap;
+use control::broker::Waiting;
 use control::change::Revision;
 use control::ledger::chain::{Walk, hex};
 use control::ledger::proof::{LogFault, Proof};
-use control::store::Backend;
+use control::ledger::{
+    Cause, Counters, Event, Happening, RecordingState, Session, SessionEnd, Timeline,
+};
+use control::store::{Backend, OpenError, Store as _};
 use control::{Broker, Clock, Settings, StartError, entropy};
-use sqlx::Connection as _;
+use jiff::Timestamp;
+use policies::{Credential, GrantId, Protocol, SessionId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::world::{caller, library, principal, target};
 
 /// A file with a log and a ledger, gone with the test.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let name = hex(&entropy::bytes::<8>().unwrap());
         let scratch = Self(std::env::temp_dir().join(format!("tidegate-evidence-{name}")));
         std::fs::create_dir(&scratch.0).unwrap();
@@ -33,12 +39,12 @@ impl Scratch {
         scratch
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.0.join("store.sqlite")
     }
 
     /// Opens it once whoever had it open is gone.
-    async fn open(&self) -> Backend {
+    pub async fn open(&self) -> Backend {
         for _try in 0..1_000 {
             if let Ok(store) = Backend::sqlite(&self.path()).await {
                 return store;
@@ -48,12 +54,17 @@ impl Scratch {
         Backend::sqlite(&self.path()).await.unwrap()
     }
 
-    /// Changes it beside us, and opens it.
-    async fn altered(&self, statement: &'static str) -> Backend {
-        drop(self.open().await);
+    /// The file, by somebody who is not us.
+    pub async fn connected(&self) -> SqliteConnection {
         let options = SqliteConnectOptions::new().filename(self.path());
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::query(statement)
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// Changes it beside us, and opens it.
+    pub async fn altered(&self, statement: impl Into<String>) -> Backend {
+        drop(self.open().await);
+        let mut connection = self.connected().await;
+        sqlx::raw_sql(AssertSqlSafe(statement.into()))
             .execute(&mut connection)
             .await
             .unwrap();
@@ -73,7 +84,7 @@ async fn started(store: Backend) -> Result<Broker, StartError> {
 }
 
 /// What is found after `statement`, by the proof and by a start.
-async fn check(statement: &'static str, want: LogFault) {
+async fn check(statement: &str, want: LogFault) {
     let scratch = Scratch::new().await;
     let store = scratch.altered(statement).await;
     assert_eq!(Proof::of(&store).await.unwrap().log, Some(want));
@@ -120,4 +131,149 @@ async fn a_ledger_that_was_altered_is_found_at_its_line() {
     let store = scratch.altered(edit).await;
     let after = Proof::of(&store).await.unwrap();
     assert_eq!(after.chain, Walk::Broken { seq: 2 });
+}
+
+#[tokio::test]
+async fn what_is_no_text_any_more_is_found_and_does_not_stop_the_start() {
+    let scratch = Scratch::new().await;
+    // One bit of a disk that fails.
+    let flip = "UPDATE ledger SET body = CAST(x'ff' || substr(CAST(body AS BLOB), 2) AS TEXT) WHERE seq = 2";
+    let store = scratch.altered(flip).await;
+    let proof = Proof::of(&store).await.unwrap();
+    assert_eq!((proof.chain, proof.log), (Walk::Broken { seq: 2 }, None));
+    started(store).await.unwrap();
+    let flip = "UPDATE log SET body = CAST(x'ff' || substr(CAST(body AS BLOB), 2) AS TEXT) WHERE revision = 2";
+    check(
+        flip,
+        LogFault::Changed {
+            revision: Revision(2),
+        },
+    )
+    .await;
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+/// A session of alice's.
+fn session(number: u8) -> Session {
+    Session {
+        id: SessionId::new(at(0), [number; 10]),
+        grant: GrantId::new(at(0), [9; 10]),
+        principal: "alice".parse().unwrap(),
+        credential: Credential::Key {
+            fingerprint: "SHA256:x".to_owned(),
+        },
+        source: [192, 0, 2, 7].into(),
+        target: "web1".parse().unwrap(),
+        login: "deploy".parse().unwrap(),
+        protocol: Protocol::Ssh,
+        opened_at: at(0),
+        until: at(900),
+        end: None,
+    }
+}
+
+fn end(recording: RecordingState) -> SessionEnd {
+    SessionEnd {
+        at: at(1),
+        cause: Cause::Complete,
+        timeline: Timeline::default(),
+        counters: Counters::default(),
+        recording,
+    }
+}
+
+/// Writes down that sessions began, and how they ended if they did.
+async fn written(store: &Backend, sessions: &[(u8, Option<RecordingState>)]) {
+    for (number, recording) in sessions {
+        let session = Box::new(session(*number));
+        let id = session.id;
+        let closed = recording.clone().map(|recording| Happening::SessionClosed {
+            session: id,
+            end: Box::new(end(recording)),
+        });
+        let happenings = [Some(Happening::SessionOpened { session }), closed];
+        let events = happenings.into_iter().flatten();
+        let events = events.map(|happening| Event {
+            at: at(0),
+            happening,
+        });
+        let receipt = store.submit(events.collect()).await.unwrap();
+        receipt.durably().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_that_the_ledger_does_not_know() {
+    let scratch = Scratch::new().await;
+    let store = scratch.open().await;
+    let sealed = || {
+        Some(RecordingState::Sealed {
+            root: "00".repeat(32),
+        })
+    };
+    let failed = || Some(RecordingState::Failed);
+    let sessions = [
+        (1, None),
+        (2, sealed()),
+        (3, failed()),
+        (4, sealed()),
+        (5, failed()),
+    ];
+    written(&store, &sessions).await;
+    let [open, reopened, late, made_late, recovered, made_up] =
+        [1, 2, 3, 4, 5, 6].map(|number| session(number).id);
+    let broker = started(store).await.unwrap();
+    broker
+        .recording_recovered(recovered, "00".repeat(32))
+        .await
+        .unwrap();
+    drop(broker);
+    // Whoever can write to the file changes what is listed, and leaves the chain as it is.
+    let body = serde_json::to_string(&session(6)).unwrap();
+    let failure = serde_json::to_string(&end(RecordingState::Failed)).unwrap();
+    let store = scratch.altered(format!(
+        "DELETE FROM sessions WHERE id = '{open}';
+         UPDATE sessions SET ending = NULL WHERE id = '{reopened}';
+         UPDATE sessions SET ending = '{failure}' WHERE id = '{made_late}';
+         INSERT INTO sessions SELECT '{made_up}', principal, target, grant_id, '{body}', NULL FROM sessions LIMIT 1;"
+    )).await;
+    let broker = started(store).await.unwrap();
+    let listed = broker.open_sessions().await.unwrap();
+    assert_eq!(listed, [reopened, made_up].into());
+    let all = [open, reopened, late, made_late, recovered, made_up];
+    let waiting = broker.waiting(all.into()).await.unwrap();
+    let want = Waiting {
+        open: [open].into(),
+        late: [late].into(),
+    };
+    assert_eq!(waiting, want);
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_by_a_line_that_was_put_into_the_ledger() {
+    let scratch = Scratch::new().await;
+    let store = scratch.open().await;
+    written(&store, &[(1, None)]).await;
+    drop(store);
+    let [from, to] = [1, 2].map(|number| session(number).id);
+    let edit = format!("UPDATE ledger SET body = replace(body, '{from}', '{to}')");
+    let broker = started(scratch.altered(edit).await).await.unwrap();
+    let waiting = broker.waiting([from, to].into()).await.unwrap();
+    assert_eq!(waiting, Waiting::default());
+}
+
+#[tokio::test]
+async fn a_store_with_somebody_elses_trigger_is_not_opened() {
+    let scratch = Scratch::new().await;
+    drop(scratch.open().await);
+    let mut file = scratch.connected().await;
+    let trigger = "CREATE TRIGGER t AFTER INSERT ON log BEGIN \
+                   UPDATE log SET body = replace(body, 'web1', 'web3'); END";
+    sqlx::query(trigger).execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    let refused = Backend::sqlite(&scratch.path()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Altered { .. }), "{refused:?}");
 }

@@ -9,6 +9,7 @@
     reason = "tests of one story each; what fails here fails the test"
 )]
 
+mod checkpoint;
 mod dead_server;
 mod evidence;
 mod lease;

@@ -140,8 +140,8 @@ fn unreadable(detail: &str, state_dir: &str) -> Words {
 fn altered(detail: &str, state_dir: &str) -> Words {
     let what = format!("the log of changes was altered beside the ledger: {detail}");
     Words::new("TG712", what).hint(format!(
-        "keep a copy of {state_dir}, restore it from your backup, and see `tidegate audit verify \
-         --server-state-dir {state_dir}`"
+        "keep a copy of {state_dir}; see `tidegate audit verify --server-state-dir {state_dir}`; restore all of it \
+         from your backup, or, if you have none, `tidegate serve --believe-log`, once, and look at who may do what"
     ))
 }
 

@@ -42,7 +42,9 @@ fn kept(text: &str) -> Result<Kept, String> {
     let parsed = text.split_once(':').and_then(|(seq, digest)| {
         let is_digest = digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit());
         let digest = is_digest.then(|| digest.to_ascii_lowercase())?;
-        seq.parse().ok().map(|seq| Kept { seq, digest })
+        // Lines count from 1: with line 0 nothing would be compared.
+        let seq = seq.parse().ok().filter(|seq| *seq > 0)?;
+        Some(Kept { seq, digest })
     });
     parsed.ok_or_else(|| words::NOT_A_HEAD.to_owned())
 }
@@ -146,7 +148,8 @@ mod tests {
         let digest = "AB".repeat(32);
         let good = kept(&format!("17:{digest}")).unwrap();
         assert_eq!((good.seq, good.digest), (17, "ab".repeat(32)));
-        for odd in ["", "17", "17:", "17:ab", &format!("x:{digest}"), &digest] {
+        let (zero, word) = (format!("0:{digest}"), format!("x:{digest}"));
+        for odd in ["", "17", "17:", "17:ab", &zero, &word, &digest] {
             assert!(kept(odd).is_err(), "{odd}");
         }
     }

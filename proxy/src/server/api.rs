@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ca::ServerIdentity;
-use control::Clock;
+use control::Broker;
 use control::api::{self, Peer, PeerCertificate, Router};
 use policies::PrincipalName;
 use rustls::pki_types::CertificateDer;
@@ -27,7 +27,7 @@ pub(super) struct Api {
     anchor: CertificateDer<'static>,
     acceptor: RwLock<TlsAcceptor>,
     router: Router,
-    clock: Clock,
+    broker: Broker,
     crowd: Arc<Crowd>,
 }
 
@@ -43,14 +43,14 @@ impl Api {
         anchor: CertificateDer<'static>,
         identity: &ServerIdentity,
         router: Router,
-        (clock, per_principal): (Clock, usize),
+        (broker, per_principal): (Broker, usize),
     ) -> Result<Self, Failure> {
         let acceptor = RwLock::new(TlsAcceptor::from(tls::server(&anchor, identity)?));
         Ok(Self {
             anchor,
             acceptor,
             router,
-            clock,
+            broker,
             crowd: Arc::new(Crowd::new(per_principal)),
         })
     }
@@ -65,11 +65,13 @@ impl Api {
         Ok(())
     }
 
-    /// Whose certificate this is.
+    /// Whose certificate this is. Nobody's, once its owner is gone or locked: it takes no place from
+    /// somebody who has their name now.
     fn known(&self, peer: &Peer) -> Option<PrincipalName> {
         let PeerCertificate(der) = peer.certificate.as_ref()?;
-        let proof = ca::check_login_x509(der, self.clock.now()).ok()?;
-        Some(proof.principal)
+        let proof = ca::check_login_x509(der, self.broker.clock().now()).ok()?;
+        let holds = self.broker.knows(&proof.principal, &proof.credential());
+        holds.then_some(proof.principal)
     }
 
     /// Serves one connection until it ends. The seat is given back once a certificate was shown.

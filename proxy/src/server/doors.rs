@@ -119,7 +119,7 @@ impl Doors {
             anchor.clone(),
             &identities.server,
             router,
-            (house.broker.clock().clone(), config.per_principal_max),
+            (house.broker.clone(), config.per_principal_max),
         )?);
         Ok(Self {
             ssh: Arc::new(ssh),

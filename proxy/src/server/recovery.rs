@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use control::broker::Waiting;
 use control::ledger::chain::hex;
 use control::{Broker, BrokerError};
 use jiff::Timestamp;
@@ -19,11 +20,15 @@ use crate::session::chain;
 pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), Failure> {
     let now = broker.clock().now();
     let store = |refused: BrokerError| Failure::Recover(std::io::Error::other(refused));
-    let open = broker.open_sessions().await.map_err(store)?;
+    let listed = broker.open_sessions().await.map_err(store)?;
     let left = on_disk(recorder, Recorder::unsealed).await?;
-    let over = left.into_iter().filter(|session| !open.contains(session));
-    let late = broker.unsealed(over).await.map_err(store)?;
-    let mut roots = sealed(recorder, now, &open | &late).await?;
+    let asked = listed.iter().copied().chain(left).collect();
+    let waiting = broker.waiting(asked).await.map_err(store)?;
+    for session in listed.difference(&waiting.open) {
+        error!(%session, reason = "it is listed as open, and the ledger does not say so", "session.unheard");
+    }
+    let mut roots = sealed(recorder, now, waiting.all()).await?;
+    let Waiting { open, late } = waiting;
     let sealed_before: Vec<_> = open
         .iter()
         .filter(|session| !roots.contains_key(session))
@@ -36,7 +41,7 @@ pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), 
             recovered.map_err(store)?;
         }
     }
-    if let Err(refused) = broker.cut_short(now, &roots).await {
+    if let Err(refused) = broker.cut_short(now, &open, &roots).await {
         warn!(reason = %refused, "sessions.uncut");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What goes on beside the sessions: writing recordings through to the disk.
+//! What goes on beside the sessions: writing recordings through to the disk, and proving the ledger.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,10 @@ const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the disk may take to write everything through before it counts as one that does not.
 const SYNC_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often it is signed how far the ledger was proven. A start after a crash proves what came since, and
+/// nobody can take the store back to before that alone.
+const SIGNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whether the disk takes what is recorded. While it does not, nobody is let in.
 #[derive(Debug, Clone, Default)]
@@ -62,5 +66,16 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Di
             }
             Err(refused) => error!(reason = %refused, "recording.unsynced"),
         }
+    }
+}
+
+/// Proves the whole ledger once, and then, for ever, what was added to it.
+pub(super) async fn prove_ledger(broker: Broker) {
+    broker.prove_ledger().await;
+    let mut ticks = time::interval(SIGNING_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        broker.sign_ledger().await;
     }
 }

@@ -64,6 +64,11 @@ impl Owed {
         }
     }
 
+    /// Whether one is due.
+    fn is_any(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 0
+    }
+
     /// One has come. Not when none was due.
     fn take(&self) -> Result<(), Forbidden> {
         let taken = self
@@ -128,6 +133,10 @@ impl Answers {
             done = done.saturating_add(message.len()).saturating_add(4);
         }
         self.message.drain(..done);
+        // One that has begun goes on before it is whole: it has to be due by then.
+        if !self.message.is_empty() && !self.owed.is_any() {
+            return Err(Forbidden);
+        }
         Ok(answers)
     }
 }
@@ -182,6 +191,17 @@ mod tests {
         assert_eq!(asked(1).take(&[0, 0, 0, 9, 77]), Err(Forbidden));
         assert_eq!(asked(1).take(&[0, 0, 0, 0]), Err(Forbidden));
         assert_eq!(asked(1).take(&[0, 4, 0, 1]), Err(Forbidden));
+    }
+
+    #[test]
+    fn what_begins_without_having_been_asked_for_goes_nowhere() {
+        let whole = message(14, &[7; 1_000]);
+        let (begun, _rest) = whole.split_at(900);
+        assert_eq!(asked(0).take(begun), Err(Forbidden));
+        let mut answers = asked(1);
+        assert_eq!(answers.take(begun), Ok(vec![]));
+        let with_more = [&whole[900..], begun].concat();
+        assert_eq!(answers.take(&with_more), Err(Forbidden));
     }
 
     #[test]

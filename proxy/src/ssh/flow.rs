@@ -56,6 +56,10 @@ const PACE_MAX: Duration = Duration::from_millis(20);
 /// How much is read from a socket at once, when there is that much.
 const READ_BUFFER: usize = 64 * 1024;
 
+/// How much is read at once from a socket that has brought nothing large yet: a few packets of what
+/// people type. Reading each packet's length by itself would take three calls of the kernel for one.
+const SMALL_BUFFER: usize = 2 * 1024;
+
 /// A read that asks for this many bytes belongs to a large packet.
 const BULK: usize = 8 * 1024;
 
@@ -236,7 +240,7 @@ pub struct Leg<Io> {
     io: Io,
     flow: Arc<Flow>,
     side: Side,
-    /// Empty until the first large packet: idle sessions need none.
+    /// Small until the first large packet: idle sessions need no more.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -337,14 +341,10 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_turn(cx));
-        if this.buffer.is_empty() {
-            if into.remaining() < BULK {
-                let before = into.filled().len();
-                ready!(Pin::new(&mut this.io).poll_read(cx, into))?;
-                this.last = into.filled().len().saturating_sub(before);
-                return Poll::Ready(Ok(()));
-            }
+        if this.buffer.len() < READ_BUFFER && into.remaining() >= BULK {
             this.buffer = vec![0; READ_BUFFER];
+        } else if this.buffer.is_empty() {
+            this.buffer = vec![0; SMALL_BUFFER];
         }
         let mut own = ReadBuf::new(&mut this.buffer);
         ready!(Pin::new(&mut this.io).poll_read(cx, &mut own))?;

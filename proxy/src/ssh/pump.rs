@@ -18,6 +18,7 @@ use tokio::select;
 use tokio::time;
 
 use super::backlog::{Backlog, Item};
+use super::burst::Burst;
 use super::channels::{Answer, Request, Stage};
 use super::exit::{EXIT_GONE, EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::flow::Tally;
@@ -90,6 +91,7 @@ pub(super) async fn run(
         ended: false,
         input_ended: &input_ended,
         eof_held: false,
+        burst: Burst::default(),
     };
     link.begun();
     let ended = select! {
@@ -259,6 +261,7 @@ struct Down<'a> {
     input_ended: &'a AtomicBool,
     /// Whether the target will send no more, and the client has not been told.
     eof_held: bool,
+    burst: Burst,
 }
 
 impl Down<'_> {
@@ -269,7 +272,10 @@ impl Down<'_> {
     async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<Ended, AppendError> {
         while let Some(message) = self.next(&mut read).await {
             let sent = match message {
-                ChannelMsg::Data { data } => self.send(Stream::Output, data).await?,
+                ChannelMsg::Data { data } if self.tap.follows_files() => {
+                    self.send(Stream::Output, data).await?
+                }
+                ChannelMsg::Data { data } => self.send_burst(data, &mut read).await?,
                 ChannelMsg::ExtendedData { data, .. } => {
                     self.send(Stream::ErrorOutput, data).await?
                 }
@@ -327,6 +333,9 @@ impl Down<'_> {
     /// is soon: a client that has heard the end of both directions closes the channel, and russh
     /// then forgets it at once, exit status and all.
     async fn next(&mut self, read: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+        if let Some(message) = self.burst.behind() {
+            return Some(message);
+        }
         if self.eof_held && (self.exited || !self.input_ended.load(Ordering::Relaxed)) {
             let limit = if self.exited {
                 Duration::ZERO
@@ -388,6 +397,24 @@ impl Down<'_> {
         };
         self.tally.take(bytes);
         Ok(sent)
+    }
+
+    /// Sends on what has come, and what has come behind it already.
+    async fn send_burst(
+        &mut self,
+        first: Bytes,
+        read: &mut ChannelReadHalf,
+    ) -> Result<Sent, AppendError> {
+        let pieces = self.burst.gather(first, read).await;
+        self.tap.bytes_together(Stream::Output, pieces)?;
+        for piece in pieces {
+            let sent = self.writer.data_bytes(piece.clone()).await;
+            self.tally.take(piece.len());
+            if sent.is_err() {
+                return Ok(Sent::Gone);
+            }
+        }
+        Ok(Sent::Done)
     }
 
     async fn exit_signal(

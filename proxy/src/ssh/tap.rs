@@ -138,6 +138,11 @@ impl Tap {
             .try_for_each(|operation| self.scope.record(&operation.frame(self.channel)))
     }
 
+    /// Whether the channel carries files that are followed.
+    pub(super) fn follows_files(&self) -> bool {
+        self.files.get().is_some()
+    }
+
     /// Records what came, and says what of it may go on.
     pub fn pass(&self, stream: Stream, came: Bytes) -> Result<Passage, AppendError> {
         match self.files.get() {
@@ -195,14 +200,15 @@ impl Tap {
                 stream,
                 bytes,
             }),
-            Rule::Count => self
-                .scope
-                .record(&omitted(channel, stream, bytes, Omission::ByPolicy)),
+            Rule::Count => {
+                self.scope
+                    .record(&omitted(channel, stream, bytes.len(), Omission::ByPolicy))
+            }
             Rule::Digest => {
                 let digest = &mut state.of(stream).digest;
                 digest.get_or_insert_default().update(bytes);
                 self.scope
-                    .record(&omitted(channel, stream, bytes, Omission::ByPolicy))
+                    .record(&omitted(channel, stream, bytes.len(), Omission::ByPolicy))
             }
             Rule::KeepSome => {
                 let most = self.scope.recording().limits().stream_max;
@@ -220,15 +226,58 @@ impl Tap {
                     (_, true) => self.scope.record(&data),
                     (true, false) => {
                         self.scope
-                            .record(&omitted(channel, stream, rest, Omission::Bulk))
+                            .record(&omitted(channel, stream, rest.len(), Omission::Bulk))
                     }
                     (false, false) => {
-                        let rest = omitted(channel, stream, rest, Omission::Bulk);
+                        let rest = omitted(channel, stream, rest.len(), Omission::Bulk);
                         self.scope.record_all(&[data, rest])
                     }
                 }
             }
         }
+    }
+
+    /// The same of pieces that came together, with one write.
+    pub(super) fn bytes_together(
+        &self,
+        stream: Stream,
+        pieces: &[Bytes],
+    ) -> Result<(), AppendError> {
+        if let [piece] = pieces {
+            return self.bytes(stream, piece);
+        }
+        let mut state = self.state();
+        let (channel, mut frames) = (self.channel, Vec::with_capacity(pieces.len()));
+        let rule = state.rule(stream, self.scope.terms().obligations.input);
+        let why = match rule {
+            Rule::KeepSome => Omission::Bulk,
+            Rule::Keep | Rule::Count | Rule::Digest => Omission::ByPolicy,
+        };
+        let most = match rule {
+            Rule::Keep => u64::MAX,
+            Rule::Count | Rule::Digest => 0,
+            Rule::KeepSome => self.scope.recording().limits().stream_max,
+        };
+        let kept = state.of(stream);
+        let mut left_out = 0_usize;
+        for piece in pieces {
+            let (bytes, rest) = kept.split(piece, most);
+            if rule != Rule::Count && !rest.is_empty() {
+                kept.digest.get_or_insert_default().update(rest);
+            }
+            left_out = left_out.saturating_add(rest.len());
+            if !bytes.is_empty() {
+                frames.push(Frame::Data {
+                    channel,
+                    stream,
+                    bytes,
+                });
+            }
+        }
+        if left_out > 0 {
+            frames.push(omitted(channel, stream, left_out, why));
+        }
+        self.scope.record_all(&frames)
     }
 
     /// Records the digests of what was not kept. Once; whatever comes later changes nothing.
@@ -265,8 +314,8 @@ impl Tap {
     }
 }
 
-fn omitted<'a>(channel: u32, stream: Stream, bytes: &[u8], why: Omission) -> Frame<'a> {
-    let bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+fn omitted<'a>(channel: u32, stream: Stream, bytes: usize, why: Omission) -> Frame<'a> {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     Frame::Omitted {
         channel,
         stream,

@@ -17,6 +17,20 @@ pub(crate) fn bytes(text: &str) -> String {
     format!("bytes: {:?}", text.as_bytes())
 }
 
+/// All that was kept of one stream, in order.
+fn data(frames: &[String], stream: &str) -> String {
+    let of = |frame: &&String| frame.contains("Data") && frame.contains(stream);
+    let lists = frames.iter().filter(of).filter_map(|frame| {
+        let list = frame.split("bytes: [").nth(1)?;
+        list.split(']').next()
+    });
+    let bytes: Vec<u8> = lists
+        .flat_map(|list| list.split(", "))
+        .filter_map(|byte| byte.parse().ok())
+        .collect();
+    String::from_utf8(bytes).unwrap()
+}
+
 /// Runs this, with this on its input.
 fn feed(house: &House, arguments: &[&str], input: &str) {
     let mut ssh = house.ssh("root+web1");
@@ -67,15 +81,34 @@ fn what_is_typed_at_a_terminal_is_counted() {
 fn of_bulk_the_beginning_is_kept_and_the_rest_is_counted_and_digested() {
     let house = House::new("rec-bulk");
     let mut ssh = house.ssh("root+web1");
-    ssh.arg("head -c 3M /dev/zero").stdout(Stdio::null());
+    ssh.arg("seq 1000000 1450000").stdout(Stdio::null());
     assert!(ssh.status().unwrap().success());
     let frames = house.frames();
     holds(&frames, &["Omitted", "Output", "Bulk", "digest: None"]);
-    // Of what was not kept: two MiB of zeros.
+    let numbers: Vec<String> = (1_000_000..=1_450_000)
+        .map(|number: u32| number.to_string())
+        .collect();
+    let all = format!("{}\n", numbers.join("\n"));
+    let (kept, left_out) = all.as_bytes().split_at(1024 * 1024);
     let mut rest = recorder::StreamDigest::default();
-    rest.update(&vec![0; 2 * 1024 * 1024]);
+    rest.update(left_out);
     let digest = format!("digest: Some({:?})", rest.finish());
     holds(&frames, &["Omitted", "bytes: 0", "Bulk", &digest]);
+    assert_eq!(data(&frames, "Output").as_bytes(), kept);
+    let counted: Vec<usize> = frames
+        .iter()
+        .filter(|frame| frame.contains("Omitted") && frame.contains("Output"))
+        .filter_map(|frame| {
+            frame
+                .split("bytes: ")
+                .nth(1)?
+                .split(',')
+                .next()?
+                .parse()
+                .ok()
+        })
+        .collect();
+    assert_eq!(counted.iter().sum::<usize>(), left_out.len());
 }
 
 #[test]
@@ -87,6 +120,7 @@ fn a_terminal_is_kept_whole() {
     finish(ssh);
     let frames = house.frames();
     holds(&frames, &["Pty"]);
+    assert_eq!(data(&frames, "Output"), "x".repeat(2 * 1024 * 1024));
     assert!(
         !frames
             .iter()

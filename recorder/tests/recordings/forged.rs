@@ -118,3 +118,45 @@ fn a_crash_between_the_two_names_of_a_sealed_recording_loses_nothing() {
     assert!(verify(&sealed.path, Some(session(1)), &desk.key).is_ok());
     assert_eq!(outputs(&sealed.path), said);
 }
+
+#[test]
+fn recovery_writes_over_nothing_that_a_name_leads_to() {
+    for is_link in [true, false] {
+        let desk = Desk::new();
+        forge(&desk, 1, b"alice did it");
+        let [part, other] =
+            [format!("{}.part", session(1)), "other".to_owned()].map(|name| desk.file(&name));
+        fs::write(&other, "the store of somebody").unwrap();
+        fs::remove_file(&part).unwrap();
+        if is_link {
+            std::os::unix::fs::symlink(&other, &part).unwrap();
+        } else {
+            fs::hard_link(&other, &part).unwrap();
+        }
+        let recovered = recover(&desk, &[1]);
+        assert!(
+            matches!(recovered[0].outcome, Err(RecoverError::Files(_))),
+            "{recovered:?}"
+        );
+        assert_eq!(fs::read(&other).unwrap(), b"the store of somebody");
+    }
+}
+
+#[test]
+fn recovery_waits_for_no_pipe() {
+    let desk = Desk::new();
+    forge(&desk, 1, b"alice did it");
+    let tail = desk.file(&format!("{}.tail", session(1)));
+    fs::remove_file(&tail).unwrap();
+    // Opened to be read it would wait for somebody who writes.
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &tail,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let recovered = recover(&desk, &[1]);
+    assert!(matches!(recovered[0].outcome, Err(RecoverError::Files(_))));
+}

@@ -41,6 +41,20 @@ fn a_crash_loses_no_frame_and_the_end_is_cut_short() {
 }
 
 #[test]
+fn raw_frames_are_sealed_though_the_file_of_segments_is_gone() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(5), &output(b"before")).unwrap();
+    crash(recording);
+    fs::remove_file(desk.file(&format!("{}.part", session(1)))).unwrap();
+    let nobody = desk.recorder.recover(now(), &BTreeSet::new()).unwrap();
+    assert!(nobody.is_empty(), "{nobody:?}");
+    let sealed = recover(&desk).sealed;
+    assert!(verify(&sealed.path, Some(session(1)), &desk.key).is_ok());
+    assert_eq!(outputs(&sealed.path), b"before");
+}
+
+#[test]
 fn a_recording_that_is_being_written_is_left_alone() {
     let desk = Desk::new();
     let recording = desk.open(1);

@@ -81,7 +81,7 @@ impl Bench {
         let files = rlimit::increase_nofile_limit(u64::MAX).expect("a limit on open files");
         eprintln!("setting the stage");
         let crossing = Crossing::set();
-        let mib = u64::try_from(argument("--mib", 256)).expect("mebibytes are few");
+        let mib = u64::try_from(argument("--mib", 512)).expect("mebibytes are few");
         Self {
             routes: crossing.routes(),
             big: Big::fill(crossing.scratch.path().join("big"), mib),

@@ -233,6 +233,29 @@ impl World {
         status
     }
 
+    /// How many of so many requests one after the other a stranger's connection has answers for.
+    pub(super) async fn answers(&self, path: &str, body: &str, times: usize) -> usize {
+        let head = head("POST", path, body.len()).replace("connection: close", "accept: */*");
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let peer = Peer {
+            certificate: None,
+            source: [127, 0, 0, 1].into(),
+        };
+        let serving = tokio::spawn(serve(server, self.router.clone(), peer));
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let write = async {
+            let text = format!("{head}{body}").repeat(times);
+            drop(writer.write_all(text.as_bytes()).await);
+            drop(writer.shutdown().await);
+        };
+        let mut answer = Vec::new();
+        let (_written, read) = tokio::join!(write, reader.read_to_end(&mut answer));
+        read.unwrap();
+        serving.await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        answer.matches("HTTP/1.1 ").count()
+    }
+
     async fn exchange(&self, certificate: Option<&[u8]>, text: &str) -> (u16, String) {
         let (client, server) = tokio::io::duplex(64 * 1024);
         let peer = Peer {

@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{SqliteStore, signed, unsigned};
+use super::{SqliteStore, signed, text, unsigned};
 use crate::change::Revision;
 use crate::store::StoreError;
 
@@ -19,9 +19,9 @@ impl SqliteStore {
                 .bind(i64::from(limit))
                 .fetch_all(&self.shared.log_reader)
                 .await?;
-        let text = |row: &sqlx::sqlite::SqliteRow| {
-            Ok((Revision(unsigned(row.try_get(0)?)), row.try_get(1)?))
+        let body = |row: &sqlx::sqlite::SqliteRow| {
+            Ok((Revision(unsigned(row.try_get(0)?)), text(row, 1)?))
         };
-        rows.iter().map(text).collect()
+        rows.iter().map(body).collect()
     }
 }

@@ -181,9 +181,9 @@ fn progress(sender: Sender, bytes: &[u8]) -> Result<Progress, Unclear> {
     };
     let whole = length.saturating_add(4);
     let head = match (sender, kind) {
+        // What would be its handle's length is the next packet's.
+        (Sender::Client, WRITE) if whole < 13 => return Err(Unclear::Short),
         (Sender::Client, WRITE) => match number(bytes, 9) {
-            // Too short to have a handle: no more bytes of it will come.
-            None if whole < 13 => return Err(Unclear::Short),
             None => return Ok(Progress::Needs(13)),
             Some(handle) if handle > HANDLE_MAX => return Err(Unclear::Handle),
             // Id, handle, offset, length of the contents.

@@ -1,0 +1,172 @@
+//! Proving log and ledger at the start and while the server runs, and having signed how far that is.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::{Broker, Settings, StartError};
+use crate::ledger::chain::{Walk, hex};
+use crate::ledger::position::Position;
+use crate::ledger::proof::{Course, LogFault, Proof};
+use crate::ledger::standing::{self, Standing};
+use crate::ledger::{Witness, tail};
+use crate::store::{Backend, StoreError};
+
+/// How long the walk over the whole ledger rests after each thousand lines: others read too.
+const REST: Duration = Duration::from_millis(20);
+
+/// How far log and ledger were proven, and who keeps that.
+#[derive(Debug)]
+pub(super) struct Signed {
+    witness: Witness,
+    /// Nothing where the chain is broken: then every start walks all of it, and says so.
+    at: Mutex<Option<Position>>,
+}
+
+/// What a start found.
+#[derive(Debug)]
+pub(super) struct Found {
+    proof: Proof,
+    /// What was not as it should be, where the server starts all the same.
+    pub(super) differed: Option<String>,
+}
+
+/// Compares the log with the ledger, from where an earlier run has proven both. A log that was changed
+/// beside the ledger may let anybody in; a ledger whose chain is broken has lost evidence and gives nobody a
+/// right.
+pub(super) async fn prove(
+    store: &Backend,
+    settings: &Settings,
+    witness: Option<&Witness>,
+) -> Result<Found, StartError> {
+    let kept = match witness {
+        Some(witness) => witness.kept().await,
+        None => None,
+    };
+    let found = from(store, kept).await.map_err(StartError::Ledger)?;
+    match found.proof.chain {
+        Walk::Whole { last, head } => {
+            tracing::info!(seq = last, digest = hex(&head), "ledger.begins");
+        }
+        Walk::Broken { seq } => tracing::error!(seq, "ledger.broken"),
+    }
+    match found.proof.log {
+        None => Ok(found),
+        Some(fault) if settings.believe_log => {
+            tracing::error!(reason = %fault, "log.believed");
+            let differed = Some(fault.to_string());
+            Ok(Found { differed, ..found })
+        }
+        Some(fault) => Err(StartError::Altered(fault)),
+    }
+}
+
+async fn from(store: &Backend, kept: Option<Position>) -> Result<Found, StoreError> {
+    let whole = async |differed| {
+        let proof = Proof::of(store).await?;
+        Ok(Found { proof, differed })
+    };
+    let Some(kept) = kept else {
+        return whole(None).await;
+    };
+    let standing = Standing::of(store, &kept).await?;
+    if standing.holds() {
+        let proof = Proof::since(store, kept).await?;
+        if proof.end.is_some() {
+            let differed = None;
+            return Ok(Found { proof, differed });
+        }
+        // What is wrong is named by its first place.
+        return whole(None).await;
+    }
+    let (seq, revision) = (kept.seq, kept.revision);
+    let Standing { ledger, log } = standing;
+    tracing::error!(seq, %revision, ledger, log, "checkpoint.differs");
+    let mut found = whole(None).await?;
+    if !ledger {
+        found.differed = Some(format!(
+            "the ledger up to line {seq} is not the one that was signed"
+        ));
+    }
+    if !log {
+        let rewritten = LogFault::Rewritten { revision };
+        found.proof.log = found.proof.log.or(Some(rewritten));
+    }
+    Ok(found)
+}
+
+impl Signed {
+    /// Has signed how far the start has proven both. Where the operator believes a log that is another one,
+    /// that is signed as it lies there: later starts go by it.
+    pub(super) async fn begin(
+        store: &Backend,
+        witness: Witness,
+        found: &Found,
+    ) -> Result<Self, StoreError> {
+        let end = match found.proof.end {
+            None if found.proof.log.is_some() => Some(standing::end(store).await?),
+            end => end,
+        };
+        if let Some(end) = end {
+            keep(&witness, end).await;
+        }
+        Ok(Self {
+            witness,
+            at: Mutex::new(end),
+        })
+    }
+}
+
+/// That it cannot be kept costs the next start time, and nothing else.
+async fn keep(witness: &Witness, position: Position) {
+    if let Err(refused) = witness.keep(position).await {
+        tracing::warn!(reason = %refused, "checkpoint.unkept");
+    }
+}
+
+impl Broker {
+    /// Proves what log and ledger got since this was done last, and has signed how far that is.
+    pub async fn sign_ledger(&self) {
+        let Some(signed) = &self.inner.signed else {
+            return;
+        };
+        let mut at = signed.at.lock().await;
+        let Some(from) = *at else { return };
+        match self.proven(from, Duration::ZERO).await {
+            Ok(Proof { end: Some(end), .. }) => {
+                if end.seq != from.seq {
+                    keep(&signed.witness, end).await;
+                }
+                *at = Some(end);
+            }
+            Ok(_differs) => *at = None,
+            Err(error) => tracing::warn!(reason = %error, "ledger.unproven"),
+        }
+    }
+
+    /// Walks the whole ledger once, slowly, beside everything else. What is wrong with it is an error in the
+    /// server's log.
+    pub async fn prove_ledger(&self) {
+        if let Err(error) = self.proven(Position::START, REST).await {
+            tracing::warn!(reason = %error, "ledger.unproven");
+        }
+    }
+
+    async fn proven(&self, from: Position, rest: Duration) -> Result<Proof, StoreError> {
+        let store = &self.inner.store;
+        // What is written meanwhile is proven the next time.
+        let (until, _digest) = tail::end(store).await?;
+        let mut course = Course::new(store, from);
+        while course.page(until).await? {
+            tokio::time::sleep(rest).await;
+        }
+        let proof = course.so_far();
+        if let Walk::Broken { seq } = proof.chain {
+            tracing::error!(seq, "ledger.broken");
+        }
+        if let Some(fault) = proof.log {
+            tracing::error!(reason = %fault, "log.altered");
+        }
+        Ok(proof)
+    }
+}
