@@ -16,6 +16,8 @@ use policies::{GrantId, Login, Protocol, RolePlace, RolePlan, SqlKind, TargetNam
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::change::Revision;
+
 /// What [`Hand::look`] gives.
 pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<(), RoleFault>> + Send + 'a>>;
 
@@ -177,6 +179,8 @@ struct Note {
     not_before: Option<Instant>,
     /// Since when it is known that it has to go.
     goes_since: Option<Instant>,
+    /// Which policies were looked at since it was made, and whether they would do the same.
+    suits: Option<(Revision, bool)>,
 }
 
 impl Roles {
@@ -222,6 +226,29 @@ impl Roles {
         let notes = self.notes();
         let not_before = notes.get(&grant).and_then(|note| note.not_before);
         not_before.is_none_or(|not_before| not_before <= now)
+    }
+
+    /// When it was to be tried again; none for what has not failed.
+    pub(crate) fn due_since(&self, grant: GrantId) -> Option<Instant> {
+        self.notes().get(&grant).and_then(|note| note.not_before)
+    }
+
+    /// Whether the policies of this revision, which are asked for a plan once, would have it be as it is.
+    pub(crate) fn suits(
+        &self,
+        grant: GrantId,
+        policies_at: Revision,
+        plan: impl FnOnce() -> Option<RolePlan>,
+    ) -> bool {
+        let known = self.notes().get(&grant).and_then(|note| note.suits);
+        if let Some((at, suits)) = known
+            && at == policies_at
+        {
+            return suits;
+        }
+        let suits = plan().is_some();
+        self.notes().entry(grant).or_default().suits = Some((policies_at, suits));
+        suits
     }
 
     /// Whether what was tried last about it failed.

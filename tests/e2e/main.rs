@@ -26,6 +26,7 @@ mod forward;
 mod hosts;
 mod hygiene;
 mod jumps;
+mod kept_out;
 mod life;
 mod matrix;
 mod offline;

@@ -54,3 +54,49 @@ fn what_a_role_leaves_to_its_group_is_named_in_the_ledger() {
     let stays = "select prosecdef, proowner::regrole from pg_proc where proname = 'door'";
     assert_eq!(world.sql(stays), "t|app");
 }
+
+/// Rights to single columns and functions, and what runs when others touch what is the group's; also in another
+/// database, and though there is more of one kind than is written down.
+#[test]
+fn what_is_open_by_columns_functions_and_triggers_is_named_in_every_database() {
+    let world = World::new();
+    world.have_own_roles();
+    world.sql(
+        "create role mallory; alter table orders owner to app; grant create on schema public to app; \
+         create function f() returns int language sql as 'select 1'; alter function f() owner to app; \
+         revoke execute on function f() from public",
+    );
+    world.sql("create database beside owner app");
+    world.sql("create database untouched");
+    let grant = world.grant_pg("10m");
+    let ran = world.psql(
+        "grant select (id) on orders to mallory; grant execute on function f() to mallory; \
+         select lo_create(77); grant select on large object 77 to mallory; \
+         create function spy() returns trigger language plpgsql as 'begin return new; end'; \
+         create trigger spies before insert on orders for each row execute function spy(); \
+         do $$ begin for n in 10..21 loop \
+           execute format('create table many_%s (); grant select on many_%s to mallory', n, n); \
+         end loop; end $$",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    world.sql("set role app; grant connect on database beside to mallory");
+    let beside = "set role app; create table t (); grant select on t to mallory";
+    let there = world.postgres().run_sql("beside", beside);
+    there.expect("the database answers");
+    world.revoke(&grant);
+    world.no_own_roles();
+    let said = removals(&world);
+    for remain in [
+        "orders: open column public.orders.id {mallory=r/app}",
+        "orders: open function public.f() {",
+        "orders: open large object 77 {",
+        "orders: trigger spies on public.orders",
+        "orders: open public.many_10 {",
+        "orders: more: open",
+        "orders: open database beside {",
+        "beside: open public.t {",
+    ] {
+        assert!(said.contains(remain), "{remain}: {said}");
+    }
+    assert!(!said.contains("untouched"), "{said}");
+}

@@ -195,11 +195,17 @@ impl Broker {
     fn chores(&self, state: &State) -> Vec<(Chore, Server, Turn)> {
         let roles = &self.inner.roles;
         let now = self.inner.clock.instant();
-        let over = state.roles.iter().filter(|(grant, record)| {
-            let goes = self.has_to_go(state, record);
-            let winds_up = goes && self.inner.book.winds_up(**grant);
-            goes && roles.is_due(**grant, now) && !roles.is_patient(**grant, now, winds_up)
-        });
+        let mut over: Vec<_> = state
+            .roles
+            .iter()
+            .filter(|(grant, record)| {
+                let goes = self.has_to_go(state, record);
+                let winds_up = goes && self.inner.book.winds_up(**grant);
+                goes && roles.is_due(**grant, now) && !roles.is_patient(**grant, now, winds_up)
+            })
+            .collect();
+        // Who has waited for longest comes first: a few that always fail would else keep out all the others.
+        over.sort_by_key(|(grant, _record)| roles.due_since(**grant));
         let wanting = state.facts.grants.values().filter_map(|grant| {
             let target = state.facts.targets.get(&grant.target);
             let place = target.and_then(|target| RolePlace::of(grant, target))?;
@@ -208,7 +214,7 @@ impl Broker {
                 && !is_over(self, state, grant);
             wants.then(|| (Chore::Make(grant.id), Server::of(&place), Turn::First))
         });
-        let removals = over.map(|(grant, record)| {
+        let removals = over.into_iter().map(|(grant, record)| {
             let turn = if roles.has_failed(*grant) {
                 Turn::Again
             } else {
@@ -220,7 +226,7 @@ impl Broker {
     }
 
     /// Whether a role has to go: its grant is over, or nobody is in by it since other policies came
-    /// into force.
+    /// into force. One that existed before stays elevated where these would do the same.
     fn has_to_go(&self, state: &State, record: &RoleRecord) -> bool {
         let place = &record.place;
         let Some(grant) = state.facts.grants.get(&place.grant) else {
@@ -233,7 +239,22 @@ impl Broker {
             == Some(place);
         let outdated = record.made_at.is_some_and(|at| at < state.policies_at);
         let unused = || self.inner.book.of_grant(place.grant).is_empty();
-        !same || is_over(self, state, grant) || (outdated && unused())
+        let goes = || unused() && !self.stays_elevated(state, grant, place);
+        !same || is_over(self, state, grant) || (outdated && goes())
+    }
+
+    /// Whether an existing role stays elevated under the policies that came into force since: they would let
+    /// a session begin. Nothing of what they say is put on the role, and ending it would end all else that the
+    /// role does. Looked at once for each edition of the policies.
+    fn stays_elevated(&self, state: &State, grant: &Grant, place: &RolePlace) -> bool {
+        if place.account.is_none() {
+            return false;
+        }
+        self.inner.roles.suits(grant.id, state.policies_at, || {
+            let policies = state.policies().ok()?;
+            let now = self.inner.clock.now();
+            RolePlan::of(policies, &state.facts, grant, ANYWHERE, now)
+        })
     }
 
     /// Removes a role, and says whether its server did what it was told.

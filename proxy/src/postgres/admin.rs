@@ -24,12 +24,51 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 /// How many rows an answer may have.
 const ROWS_MAX: usize = 10_000;
 
+/// How much an answer may be altogether, in bytes.
+const ANSWER_MAX: usize = 4 * 1024 * 1024;
+
 /// How long the server lets us wait for what others hold, so that it is an error there before it is
-/// one here; that nothing which somebody has put into a schema of theirs is called by us, and that what
-/// an owner of the database has set on it does not steer us.
-const SETTINGS: &str = "set role none; set default_transaction_read_only = off; \
-                        set lock_timeout = '5s'; set statement_timeout = '12s'; \
-                        set standard_conforming_strings = on; set search_path = pg_catalog, pg_temp";
+/// one here; that nothing which somebody has put into a schema of theirs is called by us; and that what
+/// an owner of the database has set on it does not steer us, put us out, or change how times are written and
+/// read: `DateStyle` and `TimeZone` make of one moment another (PostgreSQL, "Date/Time Input").
+const SETTINGS: &str = "set statement_timeout = '12s'; set lock_timeout = '5s'; \
+                        set idle_in_transaction_session_timeout = 0; \
+                        set role none; set default_transaction_read_only = off; \
+                        set default_transaction_isolation = 'read committed'; \
+                        set standard_conforming_strings = on; set search_path = pg_catalog, pg_temp; \
+                        set datestyle = 'ISO'; set timezone = 'UTC'; \
+                        select pg_catalog.set_config('client_encoding', \
+                        pg_catalog.current_setting('server_encoding'), false)";
+
+/// What ends a connection that does nothing, or a transaction that does something, and since which major
+/// version there is such a setting.
+const LIMITS_SINCE: [(u32, &str); 2] = [(14, "idle_session_timeout"), (17, "transaction_timeout")];
+
+/// What there are of those in a version.
+fn limits(version: u32) -> impl Iterator<Item = &'static str> {
+    let there = LIMITS_SINCE.into_iter();
+    there
+        .filter(move |(since, _name)| version >= *since)
+        .map(|(_since, name)| name)
+}
+
+/// [`SETTINGS`], for a version.
+fn settings(version: u32) -> String {
+    let off = limits(version).map(|name| format!("set {name} = 0; "));
+    off.chain([SETTINGS.to_owned()]).collect()
+}
+
+/// What is said at the login where the server ends our connections before they can say it: it goes before
+/// what is set on a database or a role (PostgreSQL, "Setting Parameters").
+fn from_the_start(version: u32) -> Vec<(String, String)> {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut said = vec![
+        pair("statement_timeout", "12s"),
+        pair("idle_in_transaction_session_timeout", "0"),
+    ];
+    said.extend(limits(version).map(|name| pair(name, "0")));
+    said
+}
 
 /// One row: each value as text, or nothing.
 pub(crate) type Row = Vec<Option<Vec<u8>>>;
@@ -39,6 +78,8 @@ pub(crate) type Row = Vec<Option<Vec<u8>>>;
 pub(crate) struct Admin {
     tls: TlsStream<Branch>,
     version: u32,
+    /// Whether an answer is still due: the next question would be given that one.
+    owed: bool,
 }
 
 /// Why something was not done.
@@ -106,7 +147,28 @@ impl AdminError {
         };
         is_absent(source)
     }
+
+    /// Whether the server may let us into another database though it does not into this one: it was there,
+    /// and said no, or broke off once we were in.
+    fn is_of_one_database(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => {
+                matches!(source, ConnectError::Refused(_)) && !is_absent(source)
+            }
+            Self::Said { .. } | Self::Nonsense => true,
+            Self::NoPrimary { .. }
+            | Self::Elsewhere
+            | Self::Slow
+            | Self::Alive { .. }
+            | Self::Unfit(_)
+            | Self::StillThere => false,
+        }
+    }
 }
+
+/// Databases that every server has, by which what is the whole server's can be ended: roles are no
+/// database's own.
+const ALWAYS_THERE: [&str; 2] = ["postgres", "template1"];
 
 fn state(sqlstate: &[u8]) -> String {
     String::from_utf8_lossy(sqlstate).into_owned()
@@ -145,6 +207,46 @@ impl Admin {
         }
     }
 
+    /// The same, to end what is the whole server's: where the target's own database does not let us in, or ends
+    /// our connections, by another one. Whoever owns a database can do that to it, and would keep what was
+    /// lent for as long. With why the target's own could not be entered.
+    pub(crate) async fn enter_to_end(
+        endpoint: &PostgresEndpoint,
+        admin: &Login,
+        with: (&PassKey, &dyn Road),
+    ) -> Result<(Self, Option<AdminError>), AdminError> {
+        let refused = match Self::enter(endpoint, &endpoint.dbname, admin, with).await {
+            Ok(entered) => return Ok((entered, None)),
+            Err(refused) if refused.is_of_one_database() => refused,
+            Err(refused) => return Err(refused),
+        };
+        for database in ALWAYS_THERE {
+            if let Ok(entered) = Self::enter(endpoint, database, admin, with).await {
+                return Ok((entered, Some(refused)));
+            }
+        }
+        Err(refused)
+    }
+
+    /// The same at one host.
+    pub(crate) async fn enter_at_to_end(
+        host: &PostgresHost,
+        database: &str,
+        admin: &Login,
+        with: (&PassKey, &dyn Road),
+    ) -> Result<Self, AdminError> {
+        let refused = match Self::enter_at(host, database, admin, with).await {
+            Err(refused) if refused.is_of_one_database() => refused,
+            done => return done,
+        };
+        for database in ALWAYS_THERE {
+            if let Ok(entered) = Self::enter_at(host, database, admin, with).await {
+                return Ok(entered);
+            }
+        }
+        Err(refused)
+    }
+
     async fn is_primary(&mut self) -> Result<bool, AdminError> {
         let told = self.run("select pg_catalog.pg_is_in_recovery()").await?;
         Ok(told.first().is_some_and(|row| text(row, 0) == "f"))
@@ -158,7 +260,13 @@ impl Admin {
         with: (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
         let mut entered = Self::visit_at(host, database, admin, with).await?;
-        entered.run(SETTINGS).await?;
+        let version = entered.version;
+        if entered.run(settings(version)).await.is_ok() {
+            return Ok(entered);
+        }
+        let mut entered =
+            Self::log_in(host, (database, admin), with, from_the_start(version)).await?;
+        entered.run(settings(version)).await?;
         Ok(entered)
     }
 
@@ -167,19 +275,28 @@ impl Admin {
         host: &PostgresHost,
         database: &str,
         admin: &Login,
+        with: (&PassKey, &dyn Road),
+    ) -> Result<Self, AdminError> {
+        Self::log_in(host, (database, admin), with, Vec::new()).await
+    }
+
+    async fn log_in(
+        host: &PostgresHost,
+        (database, admin): (&str, &Login),
         (key, road): (&PassKey, &dyn Road),
+        mut said: Vec<(String, String)>,
     ) -> Result<Self, AdminError> {
         let refuse = |source| AdminError::Connect {
             admin: admin.clone(),
             source,
         };
+        said.push(("application_name".to_owned(), "tidegate".to_owned()));
         let entering = async {
             let trust = Trust::new(&host.server, &host.addr.host, Some(key))
                 .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
             let stream = road.go(&host.addr).await?;
             let mut tls = back::secure(stream, &trust).await?;
-            let name = [("application_name".to_owned(), "tidegate".to_owned())];
-            let greeting = back::login(&mut tls, (admin.as_str(), key), database, &name).await;
+            let greeting = back::login(&mut tls, (admin.as_str(), key), database, &said).await;
             let greeting = greeting.map_err(|refused| refused.error)?;
             Ok((tls, back::major_version(&greeting.before).unwrap_or(0)))
         };
@@ -187,7 +304,11 @@ impl Admin {
         let (tls, version) = entered
             .map_err(|_elapsed| AdminError::Slow)?
             .map_err(refuse)?;
-        Ok(Self { tls, version })
+        Ok(Self {
+            tls,
+            version,
+            owed: false,
+        })
     }
 
     /// The server's major version; 0 where it does not say.
@@ -196,10 +317,15 @@ impl Admin {
     }
 
     /// Runs a query and gives back the rows of all its statements. One that fails ends the query; the
-    /// connection stays usable.
+    /// connection stays usable. After an answer that did not come whole it is not: what comes then answers
+    /// the question before.
     pub(crate) async fn run(&mut self, sql: impl AsRef<[u8]>) -> Result<Vec<Row>, AdminError> {
+        if self.owed {
+            return Err(AdminError::Nonsense);
+        }
         let mut query = Vec::new();
         message(&mut query, b'Q', |body| put_text(body, sql.as_ref()));
+        self.owed = true;
         let running = time::timeout(ANSWER_LIMIT, self.ask(&query)).await;
         running.map_err(|_elapsed| AdminError::Slow)?
     }
@@ -208,17 +334,24 @@ impl Admin {
         let broken = |_gone| AdminError::Nonsense;
         self.tls.write_all(query).await.map_err(broken)?;
         self.tls.flush().await.map_err(broken)?;
-        let (mut rows, mut failed) = (Vec::new(), None);
+        let (mut rows, mut failed, mut size) = (Vec::new(), None, 0_usize);
         loop {
             let read = back::read_message(&mut self.tls).await;
             let (kind, body) = read.map_err(|_broken: LoginError| AdminError::Nonsense)?;
+            size = size.saturating_add(body.len());
+            if size > ANSWER_MAX {
+                return Err(AdminError::Nonsense);
+            }
             match kind {
                 b'D' if rows.len() < ROWS_MAX => {
                     rows.push(row(&body).ok_or(AdminError::Nonsense)?);
                 }
                 b'D' => return Err(AdminError::Nonsense),
                 b'E' => failed = Some(said(&body)),
-                b'Z' => return failed.map_or(Ok(rows), Err),
+                b'Z' => {
+                    self.owed = false;
+                    return failed.map_or(Ok(rows), Err);
+                }
                 _other => {}
             }
         }
@@ -277,6 +410,16 @@ pub(crate) fn text(row: &Row, column: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ends_a_connection_is_put_off_where_there_is_such_a_setting() {
+        let names = |version| -> Vec<_> { limits(version).collect() };
+        assert_eq!(names(13), Vec::<&str>::new());
+        assert_eq!(names(16), ["idle_session_timeout"]);
+        assert_eq!(names(18), ["idle_session_timeout", "transaction_timeout"]);
+        assert!(settings(17).starts_with("set idle_session_timeout = 0; set transaction_timeout"));
+        assert_eq!(settings(13), SETTINGS);
+    }
 
     #[test]
     fn a_row_is_read_whole_or_not_at_all() {

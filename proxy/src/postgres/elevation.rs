@@ -12,7 +12,8 @@ use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan};
 use tokio::time;
 
 use super::admin::{Admin, AdminError, text};
-use super::steward::{self, LOOKS, PAUSE};
+use super::role::Deadline;
+use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
 use super::{membership, role};
 use crate::session::road::Road;
 
@@ -64,7 +65,10 @@ pub(crate) async fn make(
     let seen = seen(&mut admin, place).await?;
     fits(plan, seen.as_ref())?;
     let survey = role::survey(&place.role());
-    let sql = membership::give(place, &survey, admin.version());
+    let by = admin.run(Deadline::ask(MAKING_LIMIT)).await?;
+    let by = by.first().and_then(|row| Deadline::read(&text(row, 0)));
+    let by = by.ok_or(AdminError::Nonsense)?;
+    let sql = membership::give(place, &survey, (admin.version(), by));
     let found = admin.run(sql).await?;
     let found = found.first().ok_or(AdminError::Nonsense)?;
     let able = FENCED
@@ -112,9 +116,11 @@ pub(crate) async fn remove(
     (parting, lasted): (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
-    let mut admin = steward::enter((place, endpoint), key).await?;
+    // All of it is the whole server's but what was prepared, each of which says in which database it is.
+    let (mut admin, _closed) = steward::enter_to_end((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(before) = seen(&mut admin, place).await? else {
+        no_stray(&mut admin, (place, endpoint)).await?;
         admin.leave().await;
         return Ok(removed);
     };
@@ -142,12 +148,31 @@ pub(crate) async fn remove(
     removed.membership = Some(Membership::Ended);
     let name = place.role();
     removed.backends = end_all(&mut admin, &name).await?;
+    // Before anything at standbys: one that is behind would leave it to be committed by whoever prepared it.
+    let sql = membership::prepared(&name, &now, lasted);
+    let prepared = steward::roll_back_all(&mut admin, &sql, (place, endpoint), key).await;
     let elsewhere = end_elsewhere((place, endpoint), key).await?;
     removed.backends = removed.backends.saturating_add(elsewhere);
-    let sql = membership::prepared(&name, &now, lasted);
-    removed.prepared = steward::roll_back_all(&mut admin, &sql, (place, endpoint), key).await?;
+    removed.prepared = prepared?;
     admin.leave().await;
     Ok(removed)
+}
+
+/// That a role which is not there any more was not renamed with its membership: it would have it for ever.
+async fn no_stray(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+) -> Result<(), AdminError> {
+    let declared = endpoint.elevations.get(&place.group);
+    let declared: Vec<&Login> = declared.into_iter().flat_map(|all| all.values()).collect();
+    let strays = admin.run(membership::strays(place, &declared)).await?;
+    let Some(stray) = strays.first() else {
+        return Ok(());
+    };
+    Err(AdminError::Unfit(Unfit::Unknown {
+        role: text(stray, 0),
+        group: place.group.to_string(),
+    }))
 }
 
 /// Who holds a lock in our way is the role itself, or somebody who will have let go when it is tried again.
@@ -200,7 +225,7 @@ async fn end_elsewhere(
         return Ok(count);
     }
     for host in endpoint.hosts() {
-        let there = Admin::enter_at(&host, &endpoint.dbname, &place.admin, key).await;
+        let there = Admin::enter_at_to_end(&host, &endpoint.dbname, &place.admin, key).await;
         let mut there = match there {
             Ok(there) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,

@@ -121,8 +121,8 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
         }
     };
     let is_there = is_same(&mut admin, stopper).await?;
-    if let Some(account) = pass.terms.elevated() {
-        // Its rights are not the overseer's own; without them its processes would seem not to be there.
+    if let (Seat::Own, Some(account)) = (&stopper.place.seat, pass.terms.elevated()) {
+        // Its rights are not the overseer's own; without them it could not end its processes.
         admin.run(role::become_role(account)).await?;
     }
     let (mut seen, mut transaction) = (false, None);
@@ -168,24 +168,28 @@ async fn is_same(admin: &mut Admin, stopper: &Stopper) -> Result<bool, AdminErro
 /// has once that has changed something, with its epoch.
 ///
 /// Numbers of processes are used again: only one that is older than this connection and belongs to the
-/// session's account, or one that began when the session's did. A pooler may have given that to somebody
-/// else where it had nothing more to do, or to us: one that is idle is left alone.
+/// session's account, or one that began when the session's did. One whose beginning is not shown to us is taken
+/// for it: that we may not see it is no proof that it is gone. A pooler may have given that to somebody
+/// else where it had nothing more to do, or to us: one that is idle is left alone, and whom we become to end it
+/// holds for this query alone.
 fn look(stopper: &Stopper, pass: &Pass, end: bool) -> String {
     let (plainly, which, may_end) = match &stopper.place.seat {
         Seat::Lent { pid, began } => {
+            let become_it = pass.terms.elevated().map(role::become_for_now);
+            let plainly = PLAINLY.to_owned() + &become_it.unwrap_or_default();
             let which = format!(
                 "a.pid = {pid} and a.pid <> pg_catalog.pg_backend_pid() and coalesce({BEGAN} = {began}, true)"
             );
-            (PLAINLY, which, "a.state <> 'idle'")
+            (plainly, which, "a.state <> 'idle'")
         }
         Seat::Own | Seat::Shared => {
             let account = role::literal(pass.terms.account().as_str());
             let which = format!(
-                "a.pid = {} and a.usename = {account} and a.backend_start < \
-                 (select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())",
+                "a.pid = {} and a.usename = {account} and coalesce(a.backend_start < \
+                 (select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid()), true)",
                 stopper.key.pid
             );
-            ("", which, "true")
+            (String::new(), which, "true")
         }
     };
     let end = if end {

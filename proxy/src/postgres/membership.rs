@@ -8,7 +8,7 @@
 use jiff::SignedDuration;
 use policies::{Login, RolePlace};
 
-use super::role::{ident, literal};
+use super::role::{Deadline, ident, literal};
 
 /// The first major version in which a membership is one for each grantor, and says whether it is
 /// inherited and can be become.
@@ -23,11 +23,16 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 pub(crate) fn look(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| literal(name.as_str()));
-    // Before 16 whoever is a member can become the group, whatever is inherited.
-    let (able, takes) = if version >= GRANTORS_FROM {
-        ("USAGE", "and (x.inherit_option or x.set_option)")
+    // Before 16 whoever is a member can become the group, whatever is inherited, and CREATEROLE makes anybody a
+    // member of anything. From 16 on that takes ADMIN OPTION, with which one can also make oneself a member.
+    let (able, harmless) = if version >= GRANTORS_FROM {
+        (
+            "USAGE",
+            "(m.rolcreaterole and x.admin_option) \
+             or not (x.inherit_option or x.set_option or x.admin_option)",
+        )
     } else {
-        ("MEMBER", "")
+        ("MEMBER", "m.rolcreaterole")
     };
     format!(
         "select a.rolcanlogin, a.rolsuper, g.rolsuper, \
@@ -36,9 +41,24 @@ pub(crate) fn look(place: &RolePlace, version: u32) -> String {
          coalesce(pg_catalog.pg_has_role(a.oid, g.oid, '{able}'), false), \
          (select pg_catalog.string_agg(m.rolname, ', ' order by m.rolname) \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles m on m.oid = x.member \
-         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or m.rolcreaterole) {takes}) \
+         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})) \
          from pg_catalog.pg_roles a left join pg_catalog.pg_roles g on g.rolname = {group} \
          where a.rolname = {account}"
+    )
+}
+
+/// Whom our hand made a member of the group who is none of those who are to be elevated to it: a role that was
+/// called otherwise when it was.
+pub(crate) fn strays(place: &RolePlace, declared: &[&Login]) -> String {
+    let [group, admin] = [&place.group, &place.admin].map(|name| literal(name.as_str()));
+    let declared = declared.iter().map(|name| literal(name.as_str()));
+    let declared: Vec<String> = declared.chain([admin.clone()]).collect();
+    format!(
+        "select m.rolname from pg_catalog.pg_auth_members x \
+         join pg_catalog.pg_roles g on g.oid = x.roleid join pg_catalog.pg_roles o on o.oid = x.grantor \
+         join pg_catalog.pg_roles m on m.oid = x.member \
+         where g.rolname = {group} and o.rolname = {admin} and m.rolname not in ({}) order by 1",
+        declared.join(", ")
     )
 }
 
@@ -51,8 +71,9 @@ pub(crate) fn become_it(account: &Login) -> String {
 }
 
 /// Gives the membership, and gives back what `survey` finds then, in one transaction. We become the role
-/// before: what we could not end is not begun.
-pub(crate) fn give(place: &RolePlace, survey: &str, version: u32) -> String {
+/// before: what we could not end is not begun. Nothing is given once the server's clock has passed `by`, when
+/// nobody waits for it.
+pub(crate) fn give(place: &RolePlace, survey: &str, (version, by): (u32, Deadline)) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| ident(name.as_str()));
     let how = if version >= GRANTORS_FROM {
@@ -62,7 +83,8 @@ pub(crate) fn give(place: &RolePlace, survey: &str, version: u32) -> String {
     };
     format!(
         "begin; set local role {account}; set local role none; \
-         grant {group} to {account}{how}; {survey}; commit"
+         grant {group} to {account}{how}; {survey}; {}; commit",
+        by.guard()
     )
 }
 
@@ -134,10 +156,18 @@ mod tests {
     #[test]
     fn a_membership_is_given_and_taken_back_as_our_own() {
         let place = place();
-        assert_eq!(
-            give(&place, "select 1", 16),
-            "begin; set local role \"alice\"; set local role none; grant \"app_admin\" to \"alice\" \
-             with admin false, inherit true, set false granted by \"tidegate_admin\"; select 1; commit"
+        let by = Deadline::read("7").unwrap();
+        let given = give(&place, "select 1", (16, by));
+        assert!(
+            given.starts_with(
+                "begin; set local role \"alice\"; set local role none; grant \"app_admin\" to \"alice\" \
+                 with admin false, inherit true, set false granted by \"tidegate_admin\"; select 1; "
+            ),
+            "{given}"
+        );
+        assert!(
+            given.contains("< 7 ") && given.ends_with("; commit"),
+            "{given}"
         );
         assert_eq!(
             take_back(&place, 16),

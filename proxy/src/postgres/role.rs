@@ -118,7 +118,7 @@ impl Deadline {
     }
 
     /// Fails from then on, and with it the transaction.
-    fn guard(self) -> String {
+    pub(super) fn guard(self) -> String {
         format!(
             "select 1 / case when pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) < {} \
              then 1 else 0 end",
@@ -214,6 +214,11 @@ pub(crate) fn become_role(role: &Login) -> String {
     format!("set role {}", ident(role.as_str()))
 }
 
+/// Becomes the role for what else is in the same query.
+pub(crate) fn become_for_now(role: &Login) -> String {
+    format!(" set local role {};", ident(role.as_str()))
+}
+
 /// The databases in which the role owns something or was given a right.
 pub(crate) fn traces(oid: u32) -> String {
     format!(
@@ -221,6 +226,18 @@ pub(crate) fn traces(oid: u32) -> String {
          join pg_catalog.pg_database d on d.oid = s.dbid and d.datallowconn \
          where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and s.refobjid = {oid} \
          order by 1"
+    )
+}
+
+/// The databases in which a role owns something.
+pub(crate) fn owning(role: &Login) -> String {
+    format!(
+        "select distinct d.datname from pg_catalog.pg_shdepend s \
+         join pg_catalog.pg_database d on d.oid = s.dbid and d.datallowconn \
+         join pg_catalog.pg_roles r on r.oid = s.refobjid \
+         where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and s.deptype = 'o' \
+         and r.rolname = {} order by 1",
+        literal(role.as_str())
     )
 }
 

@@ -21,7 +21,10 @@ use crate::session::road::Road;
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the server may take to make a role, by its own clock: less than anybody waits for it.
-const MAKING_LIMIT: Duration = Duration::from_secs(8);
+pub(super) const MAKING_LIMIT: Duration = Duration::from_secs(8);
+
+/// Into how many more databases is looked for what a group was left.
+const LOOKED_INTO_MAX: usize = 16;
 
 /// How often is looked: ten seconds long.
 pub(super) const LOOKS: u32 = 500;
@@ -33,12 +36,28 @@ pub(super) async fn enter(
     key: (&PassKey, &dyn Road),
 ) -> Result<Admin, AdminError> {
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    end_unheard(&mut admin, place).await?;
+    Ok(admin)
+}
+
+/// The same to end what a role may, for which any database will do. With why the target's own lets nobody in,
+/// where that is so.
+pub(super) async fn enter_to_end(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<(Admin, Option<AdminError>), AdminError> {
+    let (mut admin, shut) = Admin::enter_to_end(endpoint, &place.admin, key).await?;
+    end_unheard(&mut admin, place).await?;
+    Ok((admin, shut))
+}
+
+async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
     admin.run(role::sign(&place.role())).await?;
     let mut left = 0;
     for _look in 0..LOOKS {
         let alive = admin.run(role::END_UNHEARD).await?;
         if alive.is_empty() {
-            return Ok(admin);
+            return Ok(());
         }
         left = alive.len();
         time::sleep(PAUSE).await;
@@ -98,7 +117,7 @@ pub(crate) async fn remove(
         return elevation::remove((place, endpoint), parting, key).await;
     }
     let name = place.role();
-    let mut admin = enter((place, endpoint), key).await?;
+    let (mut admin, closed) = enter_to_end((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(oid) = number(&mut admin, place).await? else {
         admin.leave().await;
@@ -107,31 +126,96 @@ pub(crate) async fn remove(
     removed.prepared = shut(&mut admin, (place, endpoint), key).await?;
     let sql = role::end(place, admin.version());
     removed.backends = end_all(&mut admin, &sql).await?;
-    removed.backends = removed
-        .backends
-        .saturating_add(end_elsewhere((place, endpoint), key).await?);
+    // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
     let prepared =
         roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await?;
     removed.prepared = removed.prepared.saturating_add(prepared);
-    let traces = admin.run(role::traces(oid)).await?;
-    for database in traces.iter().map(|row| text(row, 0)) {
-        if database != endpoint.dbname {
-            let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
-            let remains = hand_over(&mut there, (place, endpoint), &database).await?;
-            removed.remains.extend(remains);
-            there.leave().await;
-        }
-        removed.databases.push(database);
+    removed.backends = removed
+        .backends
+        .saturating_add(end_elsewhere((place, endpoint), key).await?);
+    if let Some(refused) = closed {
+        // It is shut and does nothing any more. What it left can only be handed over in there.
+        return Err(refused);
     }
-    // Once in any case: it also takes away what is in no database.
-    let remains = hand_over(&mut admin, (place, endpoint), &endpoint.dbname).await?;
-    removed.remains.extend(remains);
+    hand_over_all(&mut admin, (place, endpoint, oid), &mut removed, key).await?;
     admin.run(role::remove(&name)).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
     }
     admin.leave().await;
     Ok(removed)
+}
+
+/// Hands over what the role has in each database. One that lets nobody in keeps none of the others.
+async fn hand_over_all(
+    admin: &mut Admin,
+    (place, endpoint, oid): (&RolePlace, &PostgresEndpoint, u32),
+    removed: &mut Removed,
+    key: (&PassKey, &dyn Road),
+) -> Result<(), AdminError> {
+    let mut failed = None;
+    let traces = admin.run(role::traces(oid)).await?;
+    for database in traces.iter().map(|row| text(row, 0)) {
+        if database != endpoint.dbname {
+            match hand_over_in((place, endpoint), &database, key).await {
+                Ok(remains) => removed.remains.extend(remains),
+                Err(refused) => failed = Some(refused),
+            }
+        }
+        removed.databases.push(database);
+    }
+    if !endpoint.privileges.contains_key(&place.group) {
+        let seen = removed.databases.clone();
+        let remains = remains_elsewhere(admin, (place, endpoint), &seen, key).await?;
+        removed.remains.extend(remains);
+    }
+    // Once in any case: it also takes away what is in no database.
+    let remains = hand_over(admin, (place, endpoint), &endpoint.dbname).await?;
+    removed.remains.extend(remains);
+    failed.map_or(Ok(()), Err)
+}
+
+/// What stays in databases where the role owned and was given nothing, and its group owns something. One that
+/// cannot be looked at is no reason to keep the role.
+async fn remains_elsewhere(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    seen: &[String],
+    key: (&PassKey, &dyn Road),
+) -> Result<Vec<String>, AdminError> {
+    let owning = admin.run(role::owning(&place.group)).await?;
+    let others = owning.iter().map(|row| text(row, 0));
+    let others: Vec<_> = others
+        .filter(|database| *database != endpoint.dbname && !seen.contains(database))
+        .collect();
+    let mut found = Vec::new();
+    for (number, database) in others.iter().enumerate() {
+        if number == LOOKED_INTO_MAX {
+            found.push(format!("{database}: not known, nor in those after it"));
+            break;
+        }
+        let there = Admin::enter(endpoint, database, &place.admin, key).await;
+        match there {
+            Ok(mut there) => {
+                let named = (&place.role(), &place.group);
+                found.extend(remains::found(&mut there, named, database).await);
+                there.leave().await;
+            }
+            Err(refused) => found.push(remains::unknown(database, &refused)),
+        }
+    }
+    Ok(found)
+}
+
+async fn hand_over_in(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    database: &str,
+    key: (&PassKey, &dyn Road),
+) -> Result<Vec<String>, AdminError> {
+    let mut there = Admin::enter(endpoint, database, &place.admin, key).await?;
+    let remains = hand_over(&mut there, (place, endpoint), database).await?;
+    there.leave().await;
+    Ok(remains)
 }
 
 /// Lets the role in no more. Its holder can keep its row locked, in a transaction that is left open or that
@@ -153,9 +237,9 @@ async fn shut(
         admin.run(role::end_plainly(&name)).await?;
     }
     time::sleep(PAUSE).await;
-    let prepared = roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await?;
+    let prepared = roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await;
     admin.run(role::shut(&name)).await?;
-    Ok(prepared)
+    prepared
 }
 
 /// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
@@ -213,7 +297,7 @@ async fn end_elsewhere(
         return Ok(count);
     }
     for host in endpoint.hosts() {
-        let there = Admin::enter_at(&host, &endpoint.dbname, &place.admin, key).await;
+        let there = Admin::enter_at_to_end(&host, &endpoint.dbname, &place.admin, key).await;
         let mut there = match there {
             Ok(there) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,
@@ -247,28 +331,47 @@ async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminE
 }
 
 /// Rolls back what the role has prepared and `sql` finds, each in its database, and returns how many there
-/// were.
+/// were. What cannot be rolled back, because its database lets nobody in, keeps none of the others: whoever
+/// owns a database would else choose what is left to be committed later.
 pub(super) async fn roll_back_all(
     admin: &mut Admin,
     sql: &str,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
-    let name = place.role();
     let mut prepared: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for row in admin.run(sql).await? {
         let gid = row.first().cloned().flatten().unwrap_or_default();
         prepared.entry(text(&row, 1)).or_default().push(gid);
     }
     let mut count = 0_u64;
+    let mut failed = None;
     for (database, gids) in prepared {
-        let mut there = Admin::enter(endpoint, &database, &place.admin, key).await?;
-        there.run(role::become_role(&name)).await?;
-        for gid in gids {
-            there.run(role::roll_back(&gid)).await?;
-            count = count.saturating_add(1);
+        let place = (place, endpoint);
+        if let Err(refused) = roll_back_in(&database, &gids, place, key, &mut count).await {
+            failed = Some(refused);
         }
-        there.leave().await;
     }
-    Ok(count)
+    failed.map_or(Ok(count), Err)
+}
+
+async fn roll_back_in(
+    database: &str,
+    gids: &[Vec<u8>],
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+    count: &mut u64,
+) -> Result<(), AdminError> {
+    let mut there = Admin::enter(endpoint, database, &place.admin, key).await?;
+    there.run(role::become_role(&place.role())).await?;
+    let mut failed = None;
+    for gid in gids {
+        match there.run(role::roll_back(gid)).await {
+            Ok(_none) => *count = count.saturating_add(1),
+            Err(refused @ AdminError::Said { .. }) => failed = Some(refused),
+            Err(broken) => return Err(broken),
+        }
+    }
+    there.leave().await;
+    failed.map_or(Ok(()), Err)
 }

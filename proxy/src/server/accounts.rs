@@ -101,10 +101,7 @@ impl Clerk {
         };
         let answer = self.order(order).await.map_err(|refused| fault(&refused))?;
         let rest = done(&answer, &format!("removed {}", place.role()))?;
-        Ok(Removed {
-            backends: rest.trim().parse().unwrap_or(0),
-            ..Removed::default()
-        })
+        Ok(told(rest))
     }
 
     /// Has the accounts told, to see whether tidegate is let in and the script is there.
@@ -182,6 +179,22 @@ impl Clerk {
     }
 }
 
+/// What is told of a removal: how many processes were ended, and where there was too much to be looked through
+/// for files that keep the group's rights.
+fn told(rest: &str) -> Removed {
+    let mut words = rest.split_whitespace();
+    let backends = words.next().and_then(|count| count.parse().ok());
+    let unseen = words.filter_map(|word| word.strip_prefix("unseen:"));
+    Removed {
+        backends: backends.unwrap_or(0),
+        remains: unseen
+            .take(8)
+            .map(|place| format!("unseen {place}"))
+            .collect(),
+        ..Removed::default()
+    }
+}
+
 fn keeper(endpoint: &SshEndpoint) -> Result<&Keeper, RoleFault> {
     let none = || RoleFault("nobody makes accounts there".to_owned());
     endpoint.keeper.as_ref().ok_or_else(none)
@@ -209,6 +222,15 @@ fn done<'a>(answer: &'a Answer, sign: &str) -> Result<&'a str, RoleFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_looked_through_is_told() {
+        assert_eq!((told(" 3").backends, told(" 3").remains.len()), (3, 0));
+        let more = told(" 0 unseen:/tmp unseen:/dev/shm other");
+        assert_eq!(more.backends, 0);
+        assert_eq!(more.remains, ["unseen /tmp", "unseen /dev/shm"]);
+        assert_eq!(told(""), Removed::default());
+    }
 
     #[test]
     fn only_the_scripts_own_answer_counts() {

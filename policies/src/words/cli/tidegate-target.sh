@@ -143,11 +143,17 @@ look() {
         fail "cannot see in /proc what runs, so nobody knows whether something of $2 does"
 }
 
-# As the account itself, so that it reaches all of its processes at once and nobody else. They may stop
-# it, as it is theirs then, but not what ends it; and nothing of ours is open in it.
-kill_all() {
-    timeout -s KILL 2 setpriv --reuid "$1" --regid "$1" --clear-groups sh -c 'kill -KILL -1' \
+# As the account itself, so that it reaches all of its processes at once and nobody else: a number that was
+# looked up before may be somebody else's by now. They may stop it, as it is theirs then, but not what ends it; and
+# nothing of ours is open in it.
+signal_all() {
+    timeout -s KILL 2 setpriv --reuid "$2" --regid "$2" --clear-groups sh -c "kill -$1 -1" \
         </dev/null >/dev/null 2>&1 9>&- || :
+}
+
+# What is left then is none that the account may signal.
+kill_all() {
+    signal_all KILL "$1"
     look "$1" "$2"
     for pid in $found; do
         kill -KILL "$pid" 2>/dev/null || :
@@ -163,8 +169,8 @@ end_all() {
     look "$2" "$1"
     for pid in $found; do
         ended=$((ended + 1))
-        kill -TERM "$pid" 2>/dev/null || :
     done
+    [ -z "$found" ] || signal_all TERM "$2"
     if [ -d /run/systemd/system ] && command -v loginctl >/dev/null; then
         timeout 5 loginctl terminate-user "$1" >/dev/null 2>&1 || :
     fi
@@ -216,9 +222,9 @@ strip() {
     if [ -d "$homes/$1" ]; then
         strip_below "$homes/$1" "$2" || fail "cannot look through the home of $1 for files with the setgid bit"
     fi
-    # What others put there must not hold this up.
+    # What others put there must not hold this up: where there is too much to look through, it is said.
     for place in $shared; do
-        strip_below "$place" "$2" 2>/dev/null || :
+        strip_below "$place" "$2" 2>/dev/null || [ "$?" != 124 ] || unseen="$unseen unseen:$place"
     done
 }
 
@@ -236,6 +242,7 @@ remove() {
     check_own_group "$1"
     number_of "$1"
     ended=0
+    unseen=
     if [ -n "$number" ]; then
         # First nobody comes in any more, whatever fails after it.
         usermod -L -e 1970-01-02 -s /bin/false "$1"
@@ -326,7 +333,7 @@ case "${1-} $#" in
         take_turn
         begin "$2" "$3"
         remove "$2"
-        printf 'removed %s %s\n' "$2" "$ended"
+        printf 'removed %s %s%s\n' "$2" "$ended" "$unseen"
         ;;
     'list 1')
         list

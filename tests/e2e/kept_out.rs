@@ -1,0 +1,433 @@
+//! Whoever owns a database, and be it by the very group that a grant lends, decides who gets in there, what
+//! is set there and what is left there. Nothing of that keeps tidegate from ending what it gave.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tests::pgbouncer::PgBouncer;
+use tests::standby::Standby;
+use tests::{Setting, World, until};
+
+use crate::{err, out};
+
+/// A superuser's own settings come before the database's: what is done to that is not done to us.
+const UNMOVED: &str = "
+alter role postgres set idle_session_timeout = 0; alter role postgres set statement_timeout = 0;
+alter role postgres set datestyle = 'ISO'; alter role postgres set timezone = 'UTC';
+";
+
+/// Alice's group owns the database.
+fn world_of(postgres_bin: Option<&Path>) -> World {
+    let world = World::with(&Setting {
+        postgres: "max_prepared_transactions = 10",
+        postgres_bin,
+        ..Setting::default()
+    });
+    world.have_elevation();
+    world.sql("alter database orders owner to app_admin");
+    world
+}
+
+fn bin(version: u32) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bin = root.join(format!("../target/clients/postgres/{version}/bin"));
+    let bin = bin.canonicalize().unwrap_or(bin);
+    assert!(
+        bin.join("postgres").exists(),
+        "PostgreSQL {version} is not there; type: tests/pg-clients all"
+    );
+    bin
+}
+
+/// A process of alice's at the server in this directory, past tidegate, which stays.
+struct Beside(Child);
+
+impl Beside {
+    fn begin(mut psql: Command, counted: impl Fn() -> String) -> Self {
+        psql.args(["-c", "select pg_sleep(600) /* beside */"]);
+        psql.stdout(Stdio::null()).stderr(Stdio::null());
+        let psql = Self(psql.spawn().expect("psql starts"));
+        until("it sleeps", || (counted() == "1").then_some(()));
+        psql
+    }
+
+    fn at(world: &World) -> Self {
+        Self::begin(world.direct("alice", &[]), || world.sql(SLEEPING))
+    }
+
+    fn ends(&mut self) {
+        until("what alice had beside it has ended", || {
+            self.0.try_wait().expect("it can be asked").map(drop)
+        });
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _gone_already = self.0.kill();
+        let _either_way = self.0.wait();
+    }
+}
+
+const SLEEPING: &str = "select count(*) from pg_stat_activity \
+     where query like '%/* beside */' and wait_event = 'PgSleep'";
+
+fn is_elevated(world: &World) {
+    until("alice is elevated", || {
+        world
+            .elevated_by("alice")
+            .contains("tidegate_admin")
+            .then_some(())
+    });
+}
+
+fn ran(output: &Output) {
+    assert!(output.status.success(), "{}{}", out(output), err(output));
+}
+
+/// Alice does this to the database while she is elevated, and everything ends all the same.
+fn ends_all_the_same(world: &World, done: &str, undone: &str, count: usize) {
+    let mut alices = Beside::at(world);
+    let grant = world.grant_elevation("10m");
+    is_elevated(world);
+    ran(&world.psql_elevated(
+        "begin; delete from orders where id = 1; prepare transaction 'while elevated'",
+    ));
+    let prepared = "select count(*) from pg_prepared_xacts where gid = 'while elevated'";
+    assert_eq!(world.sql(prepared), "1");
+    for one in done.split("; ") {
+        ran(&world.psql_elevated(one));
+    }
+    world.revoke(&grant);
+    until("the membership has ended", || {
+        world.elevated_by("alice").is_empty().then_some(())
+    });
+    alices.ends();
+    world.sql(undone);
+    // What was prepared there is in there.
+    world.removed(count);
+    assert_eq!(world.sql(prepared), "0", "{done}");
+}
+
+/// What an owner can do to a database, and how it is undone.
+const KEPT_OUT: [(&str, &str); 4] = [
+    (
+        "alter database orders connection limit 0",
+        "alter database orders connection limit -1",
+    ),
+    (
+        "revoke connect on database orders from public",
+        "grant connect on database orders to public",
+    ),
+    (
+        "alter database orders set statement_timeout = '1ms'; alter database orders set role = 'bob_db'",
+        "set role none; alter database orders reset all",
+    ),
+    // Of a moment, one 15 hours before is made: `MSK` is read as Moscow's.
+    (
+        "alter database orders set datestyle = 'SQL'; alter database orders set timezone = 'MSK12'",
+        "alter database orders reset all",
+    ),
+];
+
+fn keeps_nobody_out(world: &World, more: &[(&str, &str)]) {
+    world.sql(UNMOVED);
+    let all = KEPT_OUT.iter().chain(more);
+    for ((done, undone), count) in all.zip(1..) {
+        ends_all_the_same(world, done, undone, count);
+    }
+}
+
+const IDLE: (&str, &str) = (
+    "alter database orders set idle_session_timeout = '1ms'",
+    "alter database orders reset all",
+);
+
+const TRANSACTION: (&str, &str) = (
+    "alter database orders set transaction_timeout = '1ms'",
+    "alter database orders reset all",
+);
+
+#[test]
+fn an_owner_of_the_database_keeps_no_elevation_by_it() {
+    keeps_nobody_out(&world_of(None), &[IDLE]);
+}
+
+#[test]
+#[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
+fn an_owner_of_the_database_keeps_no_elevation_by_it_at_every_version() {
+    for (version, more) in [(14, &[IDLE][..]), (16, &[IDLE]), (18, &[IDLE, TRANSACTION])] {
+        keeps_nobody_out(&world_of(Some(&bin(version))), more);
+    }
+}
+
+/// What one database keeps us from is no reason to leave what is in the others.
+#[test]
+fn what_was_prepared_is_rolled_back_wherever_that_can_be() {
+    let world = world_of(None);
+    world.sql("create database aaa owner alice");
+    world.sql("revoke connect on database aaa from public");
+    let in_hers = |sql: &str| {
+        let mut psql = world.direct("alice", &[]);
+        ran(&psql
+            .args(["-d", "aaa", "-c", sql])
+            .output()
+            .expect("psql runs"));
+    };
+    let grant = world.grant_elevation("10m");
+    is_elevated(&world);
+    in_hers("create table t (id int)");
+    in_hers("begin; insert into t values (1); prepare transaction 'hers'");
+    ran(&world.psql_elevated("begin; delete from orders; prepare transaction 'ours'"));
+    world.revoke(&grant);
+    until("what was prepared here is rolled back", || {
+        (world.sql("select string_agg(gid, ',') from pg_prepared_xacts") == "hers").then_some(())
+    });
+    assert_eq!(world.elevated_by("alice"), "");
+    until("the doctor tells of the other", || {
+        let doctor = world.bob().output(&["tidegate", "doctor"]);
+        let doctor = doctor.expect("doctor runs");
+        out(&doctor)
+            .contains("permission denied for database")
+            .then_some(())
+    });
+    world.sql("grant connect on database aaa to public");
+    world.removed(1);
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+}
+
+/// The target `orders` anew, at these hosts, where alice is elevated.
+fn again(world: &World, hosts: &str) {
+    let bob = world.bob();
+    bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
+        .expect("bob removes it");
+    let line = [
+        "tidegate",
+        "target",
+        "add",
+        "pg",
+        "orders",
+        "--addr",
+        hosts,
+        "--dbname",
+        "orders",
+        "--target-session-attrs",
+        "any",
+        "--admin-role",
+        "tidegate_admin",
+        "--label",
+        "env=dev",
+        "--role",
+        "app_admin",
+        "--elevate",
+        "app_admin: alice=alice,bob=bob_db",
+    ];
+    bob.run(&line).expect("bob adds it");
+}
+
+/// The same with a standby of the world's database.
+fn at_both(world: &World) -> Standby {
+    let standby = Standby::of(world);
+    again(
+        world,
+        &format!("{},{}", world.postgres().addr(), standby.addr()),
+    );
+    standby
+}
+
+/// A process of alice's at a standby, which ends by nobody's hand there.
+fn beside(world: &World, standby: &Standby) -> Beside {
+    let mut psql = world.direct("alice", &[]);
+    let addr = standby.addr();
+    let (_host, port) = addr.rsplit_once(':').expect("an address");
+    let dir = world.dir().join("standby");
+    psql.arg("-h").arg(dir).args(["-p", port]);
+    Beside::begin(psql, || standby.sql(SLEEPING))
+}
+
+#[test]
+fn an_elevation_ends_at_a_standby_too() {
+    let world = world_of(None);
+    let standby = at_both(&world);
+    let grant = world.grant_elevation("10m");
+    is_elevated(&world);
+    let mut alices = beside(&world, &standby);
+    ran(&world.psql_elevated("select 1"));
+    world.revoke(&grant);
+    world.removed(1);
+    alices.ends();
+    assert_eq!(
+        standby
+            .sql("select count(*) from pg_auth_members where grantor = 'tidegate_admin'::regrole"),
+        "0"
+    );
+}
+
+/// One that lags, as some do on purpose, leaves nobody something to commit at the primary.
+#[test]
+fn a_standby_that_lags_holds_up_nothing_at_the_primary() {
+    let world = world_of(None);
+    let standby = at_both(&world);
+    let grant = world.grant_elevation("10m");
+    is_elevated(&world);
+    ran(&world.psql_elevated("begin; delete from orders; prepare transaction 'ours'"));
+    standby.sql("select pg_wal_replay_pause()");
+    until("it lags", || {
+        (standby.sql("select pg_get_wal_replay_pause_state()") == "paused").then_some(())
+    });
+    world.revoke(&grant);
+    until("the primary has nothing of it left", || {
+        let prepared = world.sql("select count(*) from pg_prepared_xacts");
+        (world.elevated_by("alice").is_empty() && prepared == "0").then_some(())
+    });
+    assert_eq!(world.audited("role_removed"), 0, "it is not over there");
+    standby.sql("select pg_wal_replay_resume()");
+    world.removed(1);
+}
+
+/// New policies that would let the same session begin end nothing of what the role does beside it.
+#[test]
+fn other_policies_leave_an_elevation_as_it_is_where_they_would_begin_it_again() {
+    let world = world_of(None);
+    let grant = world.grant_elevation("10m");
+    is_elevated(&world);
+    let mut alices = Beside::at(&world);
+    world.add_policy("@id(\"other\") @reason(\"Other.\") forbid (principal, action == Jit::Action::\"connect\", resource is Jit::SshHost);");
+    ran(&world.psql_elevated("select 1"));
+    // As long as it takes to look at everything several times.
+    world.sql("select pg_sleep(3)");
+    assert_eq!(world.elevated_by("alice"), "tidegate_admin");
+    assert_eq!(world.audited("role_removed"), 0);
+    assert!(alices.0.try_wait().expect("it can be asked").is_none());
+    world.add_policy("@id(\"closed\") @reason(\"Closed.\") forbid (principal, action == Jit::Action::\"connect\", resource is Jit::PgDatabase);");
+    world.removed(1);
+    alices.ends();
+    assert_eq!(world.elevated_by("alice"), "");
+    world.revoke(&grant);
+}
+
+/// What is elevated is found by its name. One that has another name by then is not taken for gone.
+#[test]
+fn a_role_that_was_renamed_while_it_was_elevated_does_not_count_as_gone() {
+    let world = world_of(None);
+    let grant = world.grant_elevation("10m");
+    is_elevated(&world);
+    world.sql("alter role alice rename to alicia");
+    world.revoke(&grant);
+    until("the doctor tells of it", || {
+        let doctor = world.bob().output(&["tidegate", "doctor"]);
+        out(&doctor.expect("doctor runs"))
+            .contains("alicia")
+            .then_some(())
+    });
+    assert_eq!(world.audited("role_removed"), 0);
+    world.sql("alter role alicia rename to alice");
+    world.removed(1);
+    assert_eq!(world.elevated_by("alice"), "");
+}
+
+/// From 16 on, who may give alice away can be elevated with her whenever they like.
+#[test]
+#[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
+fn who_can_become_her_is_not_elevated_with_her() {
+    for version in [16, 18] {
+        let world = world_of(Some(&bin(version)));
+        world.sql("create role mallory createrole; create role eve");
+        for (member, how) in [
+            ("eve", "admin true, inherit false, set false"),
+            ("mallory", "admin false, inherit true, set true"),
+        ] {
+            world.sql(&format!("grant alice to {member} with {how}"));
+            world.grant_elevation("10m");
+            let said = world.psql_elevated("select 1");
+            assert!(err(&said).contains("TG409"), "{version}: {}", err(&said));
+            assert_eq!(world.elevated_by("alice"), "", "{version} {member}");
+            world.sql(&format!("revoke alice from {member}"));
+        }
+    }
+}
+
+/// What is left running by who hears no cancel request and has the server not look for its client.
+const DEAF: &str = "do $$ begin loop begin perform pg_sleep(600); \
+     exception when query_canceled then null; end; end loop; end $$";
+
+fn asleep(world: &World) -> usize {
+    let sql =
+        "select count(*) from pg_stat_activity where query like 'do %' and wait_event = 'PgSleep'";
+    world.sql(sql).parse().expect("a count")
+}
+
+/// A psql of alice's in that state, and the session it is.
+fn deaf(world: &World, place: &str) -> (tests::Live, String) {
+    let line = [
+        "psql",
+        "-X",
+        "-At",
+        place,
+        "-c",
+        "set client_connection_check_interval = 0",
+        "-c",
+        "select 'up'",
+        "-c",
+        DEAF,
+    ];
+    let psql = world.begin("psql", &line, "up");
+    until("it runs", || (asleep(world) == 1).then_some(()));
+    let sessions = world.live_sessions();
+    let id = sessions[0]["id"].as_str().expect("an id").to_owned();
+    (psql, id)
+}
+
+fn kill(world: &World, session: &str) {
+    let line = [
+        "tidegate", "sessions", "kill", session, "--reason", "enough",
+    ];
+    world.bob().run(&line).expect("bob ends it");
+}
+
+/// Of a role's processes whoever is no member of it is told little, and before 15 a role can make tidegate's no
+/// member. What is not told is no proof that nothing is there.
+#[test]
+fn a_process_that_is_hidden_is_not_taken_for_one_that_is_gone() {
+    let world = World::new();
+    world.have_own_roles();
+    let grant = world.grant_pg("10m");
+    let (mut psql, session) = deaf(&world, "service=orders");
+    let role = grant.replace("grt_", "tg_");
+    world.sql(&format!("revoke {role} from tidegate_admin"));
+    kill(&world, &session);
+    assert!(psql.ended().contains("enough"));
+    let sessions = world.ended_sessions();
+    let timeline = &sessions[0]["end"]["timeline"];
+    assert!(timeline["halt_confirmed"].is_null(), "{timeline}");
+    assert_eq!(asleep(&world), 1, "nothing could end it");
+    // With the grant goes the role, and with that all it does.
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(asleep(&world), 0);
+}
+
+/// Behind a pooler, too, a process of hers is ended as herself.
+#[test]
+fn what_an_elevated_session_had_running_behind_a_pooler_is_ended() {
+    let world = world_of(None);
+    let server = world.postgres();
+    let pooler = PgBouncer::with_certificates(server, &server.dir().join("client_ca.pem"));
+    let users = "\"alice\" \"\"\n\"tidegate_admin\" \"\"\n";
+    fs::write(server.dir().join("pgbouncer.users"), users).expect("a list of users");
+    let told = Command::new("kill")
+        .args(["-HUP", &pooler.pid().to_string()])
+        .status();
+    assert!(told.expect("kill runs").success());
+    again(&world, &format!("127.0.0.1:{}", pooler.port()));
+    world.grant_elevation("10m");
+    is_elevated(&world);
+    let (mut psql, session) = deaf(&world, "service=orders user=app_admin");
+    kill(&world, &session);
+    assert!(psql.ended().contains("enough"));
+    assert_eq!(asleep(&world), 0);
+    let sessions = world.ended_sessions();
+    let timeline = &sessions[0]["end"]["timeline"];
+    assert!(timeline["halt_confirmed"].is_string(), "{timeline}");
+}
