@@ -6,7 +6,7 @@
 const LINE_MAX: usize = 255;
 
 /// The longest packet, in bytes, with its length (RFC 4253, section 6.1).
-const PACKET_MAX: usize = 35_000;
+pub(super) const PACKET_MAX: usize = 35_000;
 
 /// How much of one direction may be in clear, in bytes. OpenSSH sends about 4 KiB.
 const CLEAR_MAX: usize = 64 * 1024;
@@ -96,6 +96,12 @@ impl Clear {
     /// Whether everything from here on is encrypted, and nothing is held.
     pub(super) fn is_over(&self) -> bool {
         self.phase == Phase::Sealed && self.held.is_empty()
+    }
+
+    /// How many bytes are held.
+    #[cfg(any(test, tidegate_fuzzing))]
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// Takes what came.

@@ -4,6 +4,7 @@ use policies::TargetName;
 
 use super::address::{ADDRESS_MAX, Address};
 use super::agent::{MESSAGE_MAX, Wishes};
+use super::clear::{Clear, PACKET_MAX, Unit};
 use super::place::Place;
 use super::sniff::{HELLO_MAX, Sniffer};
 use crate::fuzzing::{Target, cut};
@@ -13,7 +14,7 @@ mod scp;
 mod sftp;
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 7] = [
+pub(crate) const TARGETS: [Target; 8] = [
     ("addresses", addresses),
     ("places", places),
     ("agent", agent),
@@ -21,6 +22,7 @@ pub(crate) const TARGETS: [Target; 7] = [
     ("sftp", sftp::sftp),
     ("scp", scp::scp),
     ("rsync", rsync::rsync),
+    ("clear", clear),
 ];
 
 /// An address that is understood has one spelling, which is understood alike, is short and can be
@@ -130,4 +132,39 @@ fn sniffer(input: &[u8]) {
         }
     }
     assert_eq!(found, whole);
+}
+
+/// What of a connection is in clear does not depend on where it is cut. What passes is what came, whole
+/// units of it, and no more than one is held.
+fn clear(input: &[u8]) {
+    let Some((stream, pieces)) = cut(input) else {
+        return;
+    };
+    let read = |pieces: std::slice::Chunks<'_, u8>| {
+        let (mut clear, mut units, mut sealed, mut odd) =
+            (Clear::default(), Vec::new(), Vec::new(), false);
+        for piece in pieces {
+            clear.take(piece);
+            while !odd {
+                match clear.next() {
+                    Ok(Some(Unit::Sealed(bytes))) => sealed.extend(bytes),
+                    Ok(Some(unit)) => units.push(unit),
+                    Ok(None) => break,
+                    Err(_odd) => odd = true,
+                }
+            }
+            if odd {
+                break;
+            }
+            assert!(clear.held() <= PACKET_MAX, "{} held", clear.held());
+        }
+        assert!(!clear.is_over() || !units.is_empty());
+        (units, sealed, odd)
+    };
+    let (units, sealed, odd) = read(pieces);
+    let whole = read(stream.chunks(stream.len().max(1)));
+    assert_eq!((&units, &sealed, odd), (&whole.0, &whole.1, whole.2));
+    let mut passed: Vec<u8> = units.iter().flat_map(Unit::bytes).copied().collect();
+    passed.extend(sealed);
+    assert!(stream.starts_with(&passed), "other bytes passed than came");
 }

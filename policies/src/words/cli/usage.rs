@@ -48,6 +48,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "tidegate target add ssh web1 --addr 192.0.2.7:22 --login deploy --label env=dev",
     ),
     (
+        "target add bastion",
+        "tidegate target add bastion bastion2 --addr 192.0.2.9:2222",
+    ),
+    (
         "target add pg",
         "tidegate target add pg orders --addr 192.0.2.8:5432 --dbname orders --role app_ro",
     ),

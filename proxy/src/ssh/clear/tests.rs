@@ -123,7 +123,7 @@ proptest! {
                     Err(_) => odd = true,
                 }
             }
-            prop_assert!(odd || clear.held.len() <= PACKET_MAX);
+            prop_assert!(odd || clear.held() <= PACKET_MAX);
         }
     }
 }
