@@ -93,13 +93,12 @@ impl Files {
     /// The conversation is over; what is still open.
     pub(super) fn close_all(&mut self) -> Vec<Shut> {
         self.weight = 0;
-        let mut left = self
-            .open
-            .drain()
-            .map(|(_, open)| shut(open))
-            .collect::<Vec<_>>();
-        left.sort_by(|one, other| one.path.cmp(&other.path));
-        left
+        let mut left: Vec<(Box<[u8]>, Open)> = self.open.drain().collect();
+        // By the handle where one file is open twice: what is told of must not depend on chance.
+        left.sort_by(|(handle, one), (other_handle, other)| {
+            (&one.path, handle).cmp(&(&other.path, other_handle))
+        });
+        left.into_iter().map(|(_handle, open)| shut(open)).collect()
     }
 }
 
