@@ -4,16 +4,21 @@
 //! said on the connection that it is inside of, where nothing else is in there that would end with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::words::Words;
 use russh::server::Handle;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time;
 
 use crate::session::protocol::Front;
 use crate::session::severable::Severable;
 use crate::ssh::algorithms::NAME;
 use crate::ssh::clear;
 use crate::ssh::visitor::{disconnect, one_line};
+
+/// How long a client may take to hear why its connection ends.
+const HEARING_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many are inside a connection to the bastion. Each has one clone.
 #[derive(Debug, Clone, Default)]
@@ -83,10 +88,16 @@ impl Passenger {
         said.extend(clear::goodbye(&one_line(words)));
         let telling = async {
             self.io.write_all(&said).await?;
-            self.io.shutdown().await
+            self.io.shutdown().await?;
+            // A client that still writes would hear of a broken pipe first, and show that.
+            let mut unheard = [0; 1024];
+            while self.io.read(&mut unheard).await? > 0 {}
+            Ok::<(), std::io::Error>(())
         };
-        if telling.await.is_err() {
-            tracing::debug!("client.gone");
+        match time::timeout(HEARING_LIMIT, telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_gone)) => tracing::debug!("client.gone"),
+            Err(_elapsed) => tracing::debug!("client.lingers"),
         }
     }
 }
