@@ -24,8 +24,7 @@ impl Burst {
     }
 
     /// Takes what has come behind `first` already, as far as it is more of the same. Waits for nothing.
-    pub(super) async fn gather(&mut self, first: Bytes, read: &mut ChannelReadHalf) -> &[Bytes] {
-        self.pieces.clear();
+    pub(super) async fn gather(&mut self, first: Bytes, read: &mut ChannelReadHalf) {
         let mut bytes = first.len();
         self.pieces.push(first);
         while bytes < BURST {
@@ -46,6 +45,15 @@ impl Burst {
                 }
             }
         }
+    }
+
+    /// What was gathered.
+    pub(super) fn pieces(&self) -> &[Bytes] {
         &self.pieces
+    }
+
+    /// Gives it away piece by piece: what has been passed on is not held.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Bytes> {
+        self.pieces.drain(..)
     }
 }

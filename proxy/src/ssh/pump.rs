@@ -405,11 +405,13 @@ impl Down<'_> {
         first: Bytes,
         read: &mut ChannelReadHalf,
     ) -> Result<Sent, AppendError> {
-        let pieces = self.burst.gather(first, read).await;
-        self.tap.bytes_together(Stream::Output, pieces)?;
-        for piece in pieces {
-            let sent = self.writer.data_bytes(piece.clone()).await;
-            self.tally.take(piece.len());
+        self.burst.gather(first, read).await;
+        self.tap
+            .bytes_together(Stream::Output, self.burst.pieces())?;
+        for piece in self.burst.drain() {
+            let bytes = piece.len();
+            let sent = self.writer.data_bytes(piece).await;
+            self.tally.take(bytes);
             if sent.is_err() {
                 return Ok(Sent::Gone);
             }

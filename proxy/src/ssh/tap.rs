@@ -107,6 +107,14 @@ enum Rule {
     KeepSome,
 }
 
+/// How much of a stream is kept, why the rest is not, and whether that has a digest.
+#[derive(Debug, Clone, Copy)]
+struct Measure {
+    most: u64,
+    why: Omission,
+    is_digested: bool,
+}
+
 impl Tap {
     /// Whether the target's socket went by our hand.
     pub fn is_cut(&self) -> bool {
@@ -206,48 +214,14 @@ impl Tap {
     /// Records bytes of which nothing is understood. Only when this has returned may they go on.
     pub fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
         let mut state = self.state();
-        let channel = self.channel;
-        match state.rule(stream, self.scope.terms().obligations.input) {
-            Rule::Keep => self.scope.record(&Frame::Data {
-                channel,
-                stream,
-                bytes,
-            }),
-            Rule::Count => {
-                self.scope
-                    .record(&omitted(channel, stream, bytes.len(), Omission::ByPolicy))
-            }
-            Rule::Digest => {
-                let digest = &mut state.of(stream).digest;
-                digest.get_or_insert_default().update(bytes);
-                let why = state.content.omission();
-                self.scope
-                    .record(&omitted(channel, stream, bytes.len(), why))
-            }
-            Rule::KeepSome => {
-                let most = self.scope.recording().limits().stream_max;
-                let kept = state.of(stream);
-                let (keep, rest) = kept.split(bytes, most);
-                if !rest.is_empty() {
-                    kept.digest.get_or_insert_default().update(rest);
-                }
-                let data = Frame::Data {
-                    channel,
-                    stream,
-                    bytes: keep,
-                };
-                match (keep.is_empty(), rest.is_empty()) {
-                    (_, true) => self.scope.record(&data),
-                    (true, false) => {
-                        self.scope
-                            .record(&omitted(channel, stream, rest.len(), Omission::Bulk))
-                    }
-                    (false, false) => {
-                        let rest = omitted(channel, stream, rest.len(), Omission::Bulk);
-                        self.scope.record_all(&[data, rest])
-                    }
-                }
-            }
+        let measure = self.measure(&state, stream);
+        let (keep, rest) = state.of(stream).take(bytes, &measure);
+        let data = self.kept(stream, keep);
+        let omitted = self.omitted(stream, rest.len(), measure.why);
+        match (keep.is_empty(), rest.is_empty()) {
+            (_, true) if measure.most > 0 => self.scope.record(&data),
+            (true, _) => self.scope.record(&omitted),
+            (false, _) => self.scope.record_all(&[data, omitted]),
         }
     }
 
@@ -261,38 +235,59 @@ impl Tap {
             return self.bytes(stream, piece);
         }
         let mut state = self.state();
-        let (channel, mut frames) = (self.channel, Vec::with_capacity(pieces.len()));
-        let rule = state.rule(stream, self.scope.terms().obligations.input);
-        let why = match rule {
-            Rule::KeepSome => Omission::Bulk,
-            Rule::Digest => state.content.omission(),
-            Rule::Keep | Rule::Count => Omission::ByPolicy,
-        };
-        let most = match rule {
-            Rule::Keep => u64::MAX,
-            Rule::Count | Rule::Digest => 0,
-            Rule::KeepSome => self.scope.recording().limits().stream_max,
-        };
+        let measure = self.measure(&state, stream);
         let kept = state.of(stream);
+        let mut frames = Vec::with_capacity(pieces.len());
         let mut left_out = 0_usize;
         for piece in pieces {
-            let (bytes, rest) = kept.split(piece, most);
-            if rule != Rule::Count && !rest.is_empty() {
-                kept.digest.get_or_insert_default().update(rest);
-            }
+            let (keep, rest) = kept.take(piece, &measure);
             left_out = left_out.saturating_add(rest.len());
-            if !bytes.is_empty() {
-                frames.push(Frame::Data {
-                    channel,
-                    stream,
-                    bytes,
-                });
+            if !keep.is_empty() {
+                frames.push(self.kept(stream, keep));
             }
         }
         if left_out > 0 {
-            frames.push(omitted(channel, stream, left_out, why));
+            frames.push(self.omitted(stream, left_out, measure.why));
         }
         self.scope.record_all(&frames)
+    }
+
+    /// What happens to bytes of a stream.
+    fn measure(&self, state: &State, stream: Stream) -> Measure {
+        let typed = self.scope.terms().obligations.input;
+        let (most, why, is_digested) = match state.rule(stream, typed) {
+            Rule::Keep => (u64::MAX, Omission::ByPolicy, false),
+            Rule::Count => (0, Omission::ByPolicy, false),
+            Rule::Digest => (0, state.content.omission(), true),
+            Rule::KeepSome => {
+                let most = self.scope.recording().limits().stream_max;
+                (most, Omission::Bulk, true)
+            }
+        };
+        Measure {
+            most,
+            why,
+            is_digested,
+        }
+    }
+
+    fn kept<'a>(&self, stream: Stream, bytes: &'a [u8]) -> Frame<'a> {
+        let channel = self.channel;
+        Frame::Data {
+            channel,
+            stream,
+            bytes,
+        }
+    }
+
+    fn omitted<'a>(&self, stream: Stream, bytes: usize, why: Omission) -> Frame<'a> {
+        Frame::Omitted {
+            channel: self.channel,
+            stream,
+            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            why,
+            digest: None,
+        }
     }
 
     /// Records the digests of what was not kept. Once; whatever comes later changes nothing.
@@ -326,17 +321,6 @@ impl Tap {
     }
 }
 
-fn omitted<'a>(channel: u32, stream: Stream, bytes: usize, why: Omission) -> Frame<'a> {
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    Frame::Omitted {
-        channel,
-        stream,
-        bytes,
-        why,
-        digest: None,
-    }
-}
-
 impl State {
     fn rule(&self, stream: Stream, typed: InputRecording) -> Rule {
         match (self.content, stream, typed) {
@@ -359,14 +343,18 @@ impl State {
 }
 
 impl Kept {
-    /// Splits off what is still kept, of a stream of which this many bytes are.
-    fn split<'a>(&mut self, bytes: &'a [u8], most: u64) -> (&'a [u8], &'a [u8]) {
-        let left = usize::try_from(most.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+    /// Splits off what is still kept, and digests the rest where it is to be.
+    fn take<'a>(&mut self, bytes: &'a [u8], measure: &Measure) -> (&'a [u8], &'a [u8]) {
+        let left = usize::try_from(measure.most.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
         let room = left.min(bytes.len());
         self.bytes = self
             .bytes
             .saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
-        bytes.split_at_checked(room).unwrap_or((bytes, &[]))
+        let (keep, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        if measure.is_digested && !rest.is_empty() {
+            self.digest.get_or_insert_default().update(rest);
+        }
+        (keep, rest)
     }
 }
 
