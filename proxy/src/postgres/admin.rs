@@ -166,6 +166,29 @@ impl AdminError {
     }
 }
 
+/// Which of a target's servers is meant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Server<'a> {
+    /// The primary, whichever of the hosts that is.
+    Primary(&'a PostgresEndpoint),
+    /// This one.
+    Host(&'a PostgresHost),
+}
+
+impl Server<'_> {
+    async fn enter(
+        self,
+        database: &str,
+        admin: &Login,
+        with: (&PassKey, &dyn Road),
+    ) -> Result<Admin, AdminError> {
+        match self {
+            Self::Primary(endpoint) => Admin::enter(endpoint, database, admin, with).await,
+            Self::Host(host) => Admin::enter_at(host, database, admin, with).await,
+        }
+    }
+}
+
 /// Databases that every server has, by which what is the whole server's can be ended: roles are no
 /// database's own.
 const ALWAYS_THERE: [&str; 2] = ["postgres", "template1"];
@@ -207,41 +230,23 @@ impl Admin {
         }
     }
 
-    /// The same, to end what is the whole server's: where the target's own database does not let us in, or ends
-    /// our connections, by another one. Whoever owns a database can do that to it, and would keep what was
-    /// lent for as long. With why the target's own could not be entered.
+    /// Logs in to end what is the whole server's: where this database does not let us in, or ends our
+    /// connections, by another one. Whoever owns a database can do that to it, and would keep what was lent
+    /// for as long. With why this one could not be entered.
     pub(crate) async fn enter_to_end(
-        endpoint: &PostgresEndpoint,
+        server: Server<'_>,
+        database: &str,
         admin: &Login,
         with: (&PassKey, &dyn Road),
     ) -> Result<(Self, Option<AdminError>), AdminError> {
-        let refused = match Self::enter(endpoint, &endpoint.dbname, admin, with).await {
+        let refused = match server.enter(database, admin, with).await {
             Ok(entered) => return Ok((entered, None)),
             Err(refused) if refused.is_of_one_database() => refused,
             Err(refused) => return Err(refused),
         };
         for database in ALWAYS_THERE {
-            if let Ok(entered) = Self::enter(endpoint, database, admin, with).await {
+            if let Ok(entered) = server.enter(database, admin, with).await {
                 return Ok((entered, Some(refused)));
-            }
-        }
-        Err(refused)
-    }
-
-    /// The same at one host.
-    pub(crate) async fn enter_at_to_end(
-        host: &PostgresHost,
-        database: &str,
-        admin: &Login,
-        with: (&PassKey, &dyn Road),
-    ) -> Result<Self, AdminError> {
-        let refused = match Self::enter_at(host, database, admin, with).await {
-            Err(refused) if refused.is_of_one_database() => refused,
-            done => return done,
-        };
-        for database in ALWAYS_THERE {
-            if let Ok(entered) = Self::enter_at(host, database, admin, with).await {
-                return Ok(entered);
             }
         }
         Err(refused)

@@ -11,7 +11,7 @@ use policies::words::elevation::Unfit;
 use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan};
 use tokio::time;
 
-use super::admin::{Admin, AdminError, text};
+use super::admin::{Admin, AdminError, Server, text};
 use super::role::Deadline;
 use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
 use super::{membership, role};
@@ -225,9 +225,10 @@ async fn end_elsewhere(
         return Ok(count);
     }
     for host in endpoint.hosts() {
-        let there = Admin::enter_at_to_end(&host, &endpoint.dbname, &place.admin, key).await;
+        let server = Server::Host(&host);
+        let there = Admin::enter_to_end(server, &endpoint.dbname, &place.admin, key).await;
         let mut there = match there {
-            Ok(there) => there,
+            Ok((there, _other_database)) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,
             Err(refused) => return Err(refused),
         };

@@ -11,7 +11,7 @@ use control::roles::{Made, Parting, Removed};
 use policies::{FENCED, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
-use super::admin::{Admin, AdminError, text};
+use super::admin::{Admin, AdminError, Server, text};
 use super::elevation::Lasted;
 use super::role::Deadline;
 use super::{elevation, privileges, remains, role};
@@ -46,7 +46,9 @@ pub(super) async fn enter_to_end(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<(Admin, Option<AdminError>), AdminError> {
-    let (mut admin, shut) = Admin::enter_to_end(endpoint, &place.admin, key).await?;
+    let primary = Server::Primary(endpoint);
+    let entering = Admin::enter_to_end(primary, &endpoint.dbname, &place.admin, key);
+    let (mut admin, shut) = entering.await?;
     end_unheard(&mut admin, place).await?;
     Ok((admin, shut))
 }
@@ -297,9 +299,10 @@ async fn end_elsewhere(
         return Ok(count);
     }
     for host in endpoint.hosts() {
-        let there = Admin::enter_at_to_end(&host, &endpoint.dbname, &place.admin, key).await;
+        let server = Server::Host(&host);
+        let there = Admin::enter_to_end(server, &endpoint.dbname, &place.admin, key).await;
         let mut there = match there {
-            Ok(there) => there,
+            Ok((there, _other_database)) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,
             Err(refused) => return Err(refused),
         };
