@@ -15,6 +15,7 @@ use tracing::{debug, error};
 use super::crowd::Crowd;
 use crate::session::bastion::Bastion;
 use crate::session::incoming::Incoming;
+use crate::session::protocol::Protocol;
 use crate::session::{self, chain};
 use crate::ssh::Ssh;
 use crate::ssh::jump::{Inside, Standing, Within};
@@ -163,12 +164,7 @@ impl Inside for InnerHouse {
     }
 
     fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let bastion = Arc::clone(&self.bastion);
-        Box::pin(async move {
-            if let Err(refused) = Box::pin(session::run(&protocol, client, &bastion)).await {
-                debug!(reason = %chain(&refused), "connection.refused");
-            }
-        })
+        run(Arc::clone(&self.bastion), protocol, client)
     }
 
     fn leads_through(&self, ask: &Ask) -> bool {
@@ -180,13 +176,21 @@ impl Inside for InnerHouse {
         protocol: Transit,
         client: Incoming,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let bastion = Arc::clone(&self.bastion);
-        Box::pin(async move {
-            if let Err(refused) = Box::pin(session::run(&protocol, client, &bastion)).await {
-                debug!(reason = %chain(&refused), "connection.refused");
-            }
-        })
+        run(Arc::clone(&self.bastion), protocol, client)
     }
+}
+
+/// Runs one session inside a connection to the bastion.
+fn run<P: Protocol>(
+    bastion: Arc<Bastion>,
+    protocol: P,
+    client: Incoming,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        if let Err(refused) = Box::pin(session::run(&protocol, client, &bastion)).await {
+            debug!(reason = %chain(&refused), "connection.refused");
+        }
+    })
 }
 
 #[cfg(test)]

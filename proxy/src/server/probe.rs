@@ -128,7 +128,8 @@ impl Lookout {
         let via = self.broker.way(jump).map_err(wayless)?;
         // What is signed is named after the last one on the way: the server has no name yet.
         let name = via.last().map(|hop| hop.target.name.clone());
-        let (mut host_keys, mut bastion) = (Vec::<HostKeySeen>::new(), false);
+        // It is one only if it called itself so each time.
+        let (mut host_keys, mut bastion) = (Vec::<HostKeySeen>::new(), true);
         for kind in ssh::probe::kinds(spoken) {
             let severer = Severer::default();
             let io = match &name {
@@ -146,7 +147,7 @@ impl Lookout {
                 unreached(refused)
             })?;
             if let Some(seen) = ssh::probe::look(io, kind, spoken).await {
-                bastion = seen.is_tidegate;
+                bastion &= seen.is_tidegate;
                 host_keys.push(HostKeySeen {
                     openssh: seen.openssh,
                     fingerprint: seen.fingerprint,

@@ -20,6 +20,7 @@ use super::look::Look;
 use super::pump::Far;
 use super::relay::Link;
 use super::tap::Tap;
+use super::visitor::one_line;
 
 /// The protocol's code for what is not allowed (RFC 4254, section 5.1).
 const PROHIBITED: u32 = 1;
@@ -145,7 +146,7 @@ async fn refuse(
 ) -> Result<(), AppendError> {
     let code = words.code;
     tap.event(ChannelEvent::Refused { code, what })?;
-    let reason = words.to_string().replace('\n', "; ");
+    let reason = one_line(words);
     let code = PROHIBITED;
     reply
         .reject(ChannelOpenFailure::Other { code, reason })
@@ -167,7 +168,7 @@ async fn miss(
     let words = ForwardSaying::NotConnected { to }.words();
     let code = words.code;
     tap.event(ChannelEvent::Refused { code, what: to })?;
-    let reason = words.to_string().replace('\n', "; ");
+    let reason = one_line(&words);
     let code = match refused {
         russh::Error::ChannelOpenFailure(failure) => failure.code(),
         _ => ChannelOpenFailure::ConnectFailed.code(),

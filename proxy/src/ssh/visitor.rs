@@ -142,7 +142,7 @@ pub(super) async fn disconnect(handle: &Handle, words: &Words) {
     }
 }
 
-/// Words as a disconnect message has them.
+/// Words as a message has them that is shown in one line.
 pub(super) fn one_line(words: &Words) -> String {
     words.to_string().replace('\n', "; ")
 }
