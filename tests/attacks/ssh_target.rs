@@ -69,7 +69,7 @@ fn check(deed: Deed) {
     world.grant_ssh("10m");
     add(&world, target(deed));
     let footprint = Footprint::of(world.server_pid().expect("the server runs"));
-    let before = footprint.memory();
+    let before = footprint.held();
     let (port, address) = (world.ssh_port(), format!("{}+odd@localhost", world.login()));
     let line = ["timeout", "6", "ssh", "-p", &port, &address, "work"];
     let began = Instant::now();
@@ -80,7 +80,7 @@ fn check(deed: Deed) {
         visit.join().expect("it ends")
     });
     assert!(began.elapsed() < Duration::from_secs(12), "{visit:?}");
-    let grown = footprint.memory().saturating_sub(before);
+    let grown = footprint.held().saturating_sub(before);
     assert!(grown < COST_MAX, "{grown} KiB more");
     let ran = world.ssh(&[], &["echo on"]);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "on\n");

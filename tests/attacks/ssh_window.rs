@@ -60,7 +60,7 @@ fn a_client_without_a_window_gets_nothing_until_it_opens_one() {
 fn windows_beyond_what_a_number_holds_harm_nobody() {
     let world = World::new();
     world.grant_ssh("10m");
-    let before = footprint(&world).memory();
+    let before = footprint(&world).held();
     let mut peer = alice(&world);
     let channel = peer.open_session(u32::MAX, u32::MAX).unwrap();
     peer.exec(channel, "head -c 1000000 /dev/zero; exec sleep 60")
@@ -72,7 +72,7 @@ fn windows_beyond_what_a_number_holds_harm_nobody() {
         }
     }
     goes_on(&world);
-    let grown = footprint(&world).memory().saturating_sub(before);
+    let grown = footprint(&world).held().saturating_sub(before);
     assert!(grown < COST_MAX, "{grown} KiB more");
 }
 
@@ -96,7 +96,7 @@ fn packets_of_one_byte_are_slow_and_packets_of_none_are_not_spoken_of() {
 fn whoever_sends_more_than_every_window_is_shown_out() {
     let world = World::new();
     world.grant_ssh("10m");
-    let before = footprint(&world).memory();
+    let before = footprint(&world).held();
     let mut peer = alice(&world);
     let channel = peer.open_session(1 << 20, 32_768).unwrap();
     peer.exec(channel, "exec sleep 60").unwrap();
@@ -108,7 +108,7 @@ fn whoever_sends_more_than_every_window_is_shown_out() {
     // What the kernel took does not count, so the rest is sent until it takes no more.
     while peer.data(channel, &piece).is_ok() {}
     assert!(peer.is_shown_out(Duration::from_secs(10)));
-    let grown = footprint(&world).memory().saturating_sub(before);
+    let grown = footprint(&world).held().saturating_sub(before);
     assert!(grown < COST_MAX, "{grown} KiB more");
     goes_on(&world);
 }

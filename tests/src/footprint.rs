@@ -43,6 +43,16 @@ impl Footprint {
         kib(&self.read("smaps_rollup"), "Pss:")
     }
 
+    /// Memory that no file is behind, in KiB: what it holds. Pages of the program itself do not count;
+    /// [`memory`](Self::memory) has more of them whenever another process of the same program ends.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn held(self) -> u64 {
+        kib(&self.read("smaps_rollup"), "Anonymous:")
+    }
+
     /// The most memory it ever had, in KiB.
     ///
     /// # Panics
