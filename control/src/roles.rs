@@ -79,6 +79,22 @@ pub struct Removed {
     pub remains: Vec<String>,
 }
 
+impl Removed {
+    /// Adds what was found at another server of the same target. A membership that was not ended at one of
+    /// them is what is told.
+    pub fn join(&mut self, other: Self) {
+        self.backends = self.backends.saturating_add(other.backends);
+        self.prepared = self.prepared.saturating_add(other.prepared);
+        self.databases.extend(other.databases);
+        self.databases.sort();
+        self.databases.dedup();
+        if self.membership != Some(Membership::Standing) {
+            self.membership = other.membership.or(self.membership);
+        }
+        self.remains.extend(other.remains);
+    }
+}
+
 /// What became of the membership by which an existing role was elevated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -144,6 +144,18 @@ impl PostgresEndpoint {
         hosts
     }
 
+    /// The same target, were this host its only one.
+    #[must_use]
+    pub fn alone_at(&self, host: PostgresHost) -> Self {
+        let PostgresHost { addr, server } = host;
+        Self {
+            addr,
+            server,
+            others: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// What a session has to find, as the role that it has there.
     pub fn wanted(&self) -> SessionAttrs {
         match self.admin {
@@ -208,6 +220,9 @@ mod tests {
             .map(|host| host.addr.to_string())
             .collect();
         assert_eq!(names, ["db1:5432", "db2:5432"]);
+        for host in two.hosts() {
+            assert_eq!(two.alone_at(host.clone()).hosts(), [host]);
+        }
         assert!(two.hosts_are_sound());
         assert!(!endpoint(&["db2:5432", "db1:5432"]).hosts_are_sound());
         let many: Vec<String> = (0..HOSTS_MAX).map(|n| format!("h{n}:5432")).collect();

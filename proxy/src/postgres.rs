@@ -21,6 +21,7 @@ mod hosts;
 mod membership;
 mod password;
 mod pipeline;
+mod primaries;
 pub(crate) mod privileges;
 pub mod probe;
 mod process;

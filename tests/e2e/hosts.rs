@@ -317,3 +317,50 @@ fn a_role_of_a_grants_own_is_made_at_the_primary_and_comes_to_the_standby() {
         (gone && standby.sql(&left) == "0").then_some(())
     });
 }
+
+/// Whoever promotes a standby while its primary lives has two servers that take changes. A session is at the
+/// first; neither copies from the other that its role is gone.
+#[test]
+fn a_role_is_removed_at_each_host_that_takes_changes() {
+    let world = World::new();
+    world.have_own_roles();
+    let standby = Standby::of(&world);
+    let primary = world.postgres().addr().to_string();
+    let before = world.catalogue();
+    let hosts = format!("{primary},{}", standby.addr());
+    let line = [
+        "tidegate",
+        "target",
+        "add",
+        "pg",
+        "pair",
+        "--addr",
+        &hosts,
+        "--target-session-attrs",
+        "primary",
+        "--admin-role",
+        "tidegate_admin",
+        "--dbname",
+        "orders",
+        "--role",
+        "app",
+        "--label",
+        "env=dev",
+    ];
+    world.bob().run(&line).expect("bob adds it");
+    let grant = world.grant("pair", "app", "10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = psql(&world, "pair", "select session_user, pg_is_in_recovery()");
+    assert_eq!(out(&ran), format!("{role}|f\n"), "{}", err(&ran));
+    let ours = "select count(*) from pg_roles where rolname like 'tg\\_%'";
+    until("the standby has it", || {
+        (standby.sql(ours) == "1").then_some(())
+    });
+    standby.promote();
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
+    until("it is gone at the other", || {
+        (standby.sql(ours) == "0").then_some(())
+    });
+}

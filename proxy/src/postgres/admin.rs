@@ -252,7 +252,8 @@ impl Admin {
         Err(refused)
     }
 
-    async fn is_primary(&mut self) -> Result<bool, AdminError> {
+    /// Whether it takes changes, rather than copying those of another.
+    pub(super) async fn is_primary(&mut self) -> Result<bool, AdminError> {
         let told = self.run("select pg_catalog.pg_is_in_recovery()").await?;
         Ok(told.first().is_some_and(|row| text(row, 0) == "f"))
     }

@@ -14,7 +14,7 @@ use tokio::time;
 use super::admin::{Admin, AdminError, Server, text};
 use super::elevation::Lasted;
 use super::role::Deadline;
-use super::{elevation, privileges, remains, role};
+use super::{elevation, primaries, privileges, remains, role};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
@@ -109,8 +109,24 @@ async fn surveyed(
     Ok((able, path))
 }
 
-/// Ends whatever a role does and removes it. An existing one stays, and is elevated no more.
+/// Ends whatever a role does and removes it, at each host that takes changes. An existing one stays, and is
+/// elevated no more.
 pub(crate) async fn remove(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    parting: (Parting, Lasted<'_>),
+    key: (&PassKey, &dyn Road),
+) -> Result<Removed, AdminError> {
+    let mut removed = remove_at((place, endpoint), parting, key).await?;
+    // Afterwards: a host that is slow to say what it is holds up nothing at the others.
+    for other in primaries::beside_the_first((place, endpoint), key).await? {
+        let there = remove_at((place, &other), parting, key).await?;
+        removed.join(there);
+    }
+    Ok(removed)
+}
+
+/// The same at the first host that takes changes.
+async fn remove_at(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     parting: (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
