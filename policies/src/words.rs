@@ -12,16 +12,16 @@
 //! | `TG201`–`TG219` | why a session was ended | `sever.rs` |
 //! | `TG301`–`TG319` | steps that requests and grants cannot take | `request.rs` |
 //! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
-//! | `TG501`–`TG519` | PostgreSQL | `postgres.rs` |
+//! | `TG501`–`TG516`, `TG519` | PostgreSQL | `postgres.rs` |
 //! | `TG521`–`TG539` | what the broker cannot do as asked | `broker.rs` |
 //! | `TG541`–`TG549`, `TG563` | one-time secrets | `secret.rs` |
-//! | `TG551`–`TG557` | statements that need a second person | `seconding.rs` |
+//! | `TG517`–`TG518`, `TG551`–`TG557` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |
 //! | `TG560`–`TG562` | what targets cannot be | `target.rs`, `elevation.rs` |
 //! | `TG412`–`TG414`, `TG564`–`TG566` | a bastion behind this one | `transit.rs` |
 //! | `TG571`–`TG579` | how much one principal may ask for | `broker.rs` |
-//! | `TG601`–`TG608` | SSH | `ssh.rs` |
-//! | `TG609`–`TG619` | what SSH carries for other programs | `forward.rs` |
+//! | `TG601`–`TG608`, `TG617` | SSH | `ssh.rs` |
+//! | `TG609`–`TG616`, `TG618`–`TG619` | what SSH carries for other programs | `forward.rs` |
 //! | `TG621`–`TG629` | files over SSH | `files.rs` |
 //! | `TG651`–`TG669` | the API | `api.rs` |
 //! | `TG701`–`TG719` | starting and stopping the server | `server.rs` |
@@ -39,7 +39,7 @@ mod opening;
 pub mod postgres;
 pub mod reach;
 pub mod recordings;
-mod request;
+pub mod request;
 pub mod seconding;
 pub mod secret;
 pub mod server;

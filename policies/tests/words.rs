@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use policies::words::broker::Conflict;
 use policies::words::budget::Spending;
 use policies::words::files::FileSaying;
-use policies::words::forward::ForwardSaying;
+use policies::words::forward::{Deaf, ForwardSaying};
 use policies::words::postgres::Complaint;
 use policies::words::seconding::Seconding;
 use policies::words::ssh::SshSaying;
@@ -258,7 +258,7 @@ fn every_sentence_inside_an_ssh_session() {
         },
         ForwardSaying::NotListening {
             at: "localhost:8080",
-            why: "the target refused",
+            why: Deaf::Refused,
         },
         ForwardSaying::NotLoopback,
         ForwardSaying::NotTaken {

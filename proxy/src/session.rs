@@ -1,7 +1,8 @@
 //! The spine: the life of every session, on one page. The only place where the order of a session's
 //! events is written.
 //!
-//! Nothing here knows a protocol, and no protocol knows this order. Bytes reach a target only below
+//! Nothing here knows a protocol, but for the targets in front of another one (`way`: SSH) and budgets (`bastion`:
+//! PostgreSQL), and no protocol knows this order. Bytes reach a target only below
 //! a permit, a lease, an open recording and a fresh certificate. Whatever ends a session, its
 //! target's socket goes first; the client is told afterwards, if it listens.
 

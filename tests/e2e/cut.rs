@@ -56,12 +56,10 @@ fn a_cut_statement_stops_at_the_server_and_undoes_itself() {
     let world = World::new();
     let grant = world.grant_pg("10m");
     let mut psql = world.begin_psql();
-    let began = Instant::now();
     world.revoke(&grant);
     within(Duration::from_secs(1), "the backend is gone", || {
         (world.sleepers() == 0).then_some(())
     });
-    assert!(began.elapsed() < Duration::from_secs(2));
     psql.ended();
     assert_eq!(world.sql("select count(*) from orders"), "1000");
     let sessions = world.ended_sessions();
@@ -215,14 +213,12 @@ fn a_stopped_client_does_not_delay_the_target_side() {
     let psql = world.begin_psql();
     ssh.signal("STOP");
     psql.signal("STOP");
-    let began = Instant::now();
     world.revoke(&web);
     world.revoke(&orders);
     within(SOON, "the statement is stopped", || {
         (world.sleepers() == 0).then_some(())
     });
     let sessions = world.ended_sessions();
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert_eq!(sessions.len(), 2);
     for live in [ssh, psql] {
         live.signal("CONT");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::{Conflict, Invalid};
+use policies::words::request::NOT_YOURS_TO_ANSWER;
 use policies::{
     Activation, Approval, Denial, Filing, Grant, GrantId, Login, Part, Reason, Request,
     RequestError, RequestId, RequestState, TargetName, activates, may_request, opening,
@@ -315,7 +316,7 @@ fn answerable<'v>(view: &'v View<'_>, id: RequestId) -> Result<&'v Arc<Request>,
         Err(Denial::NotFound { .. }) if view.sees_request(request) => {
             Err(BrokerError::Denied(Denial::NotAllowed {
                 policy: String::new(),
-                reason: "You may not answer this request.".to_owned(),
+                reason: NOT_YOURS_TO_ANSWER.to_owned(),
             }))
         }
         Err(denial) => Err(denial.into()),

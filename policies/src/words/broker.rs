@@ -69,11 +69,15 @@ impl Shown for Conflict {
                 format!("{session} is over"),
                 Some(format!("tidegate sessions show {session}")),
             ),
-            Self::Exists { what } => ("TG533", format!("{what} exists"), None),
+            Self::Exists { what } => (
+                "TG533",
+                format!("{what} exists"),
+                Some("take another name".to_owned()),
+            ),
             Self::KeyTaken { fingerprint } => (
                 "TG534",
                 format!("the key {fingerprint} is registered"),
-                None,
+                Some("tidegate user ls".to_owned()),
             ),
             Self::Busy => (
                 "TG535",
@@ -97,16 +101,8 @@ impl Shown for Conflict {
                     .to_owned(),
                 Some("tidegate requests ls --mine".to_owned()),
             ),
-            Self::LocksSelf => (
-                "TG536",
-                "nobody locks themselves, because they could not undo it".to_owned(),
-                Some("ask another administrator".to_owned()),
-            ),
-            Self::RemovesSelf => (
-                "TG537",
-                "nobody removes themselves, because they could not undo it".to_owned(),
-                Some("ask another administrator".to_owned()),
-            ),
+            Self::LocksSelf => return undone_by_nobody("TG536", "locks"),
+            Self::RemovesSelf => return undone_by_nobody("TG537", "removes"),
             Self::OnlyKey => (
                 "TG538",
                 "this is the only key that you have, and without one you could not come back"
@@ -116,6 +112,11 @@ impl Shown for Conflict {
         };
         Words { code, what, hint }
     }
+}
+
+fn undone_by_nobody(code: &'static str, does: &str) -> Words {
+    let what = format!("nobody {does} themselves, because they could not undo it");
+    Words::new(code, what).hint("ask another administrator")
 }
 
 /// It makes no sense as it was asked.
@@ -193,19 +194,20 @@ fn standing_accounts() -> Words {
     .hint("leave --accounts out, or have its sshd trust tidegate's CA")
 }
 
+fn of_an_id(code: &'static str, what: String) -> Words {
+    Words::new(code, what).hint("-o name prints ids whole, for example: tidegate grants ls -o name")
+}
+
 impl Shown for Invalid {
     fn words(&self) -> Words {
         let (code, what, hint) = match self {
-            Self::PrefixShort { text } => (
-                "TG521",
-                format!("`{text}` is too short: give at least six characters after the prefix"),
-                None,
-            ),
-            Self::PrefixAmbiguous { text, matches } => (
-                "TG522",
-                format!("`{text}` fits {matches} ids: give more of it"),
-                None,
-            ),
+            Self::PrefixShort { text } => {
+                let what = format!("`{text}` is too short: give at least six characters after the prefix");
+                return of_an_id("TG521", what);
+            }
+            Self::PrefixAmbiguous { text, matches } => {
+                return of_an_id("TG522", format!("`{text}` fits {matches} ids: give more of it"));
+            }
             Self::Request(error) => return error.words(),
             Self::OneTime(saying) => return saying.words(),
             Self::Key { why } => (
@@ -226,7 +228,11 @@ impl Shown for Invalid {
             Self::NoUnixName { login } => return no_unix_name(login),
             Self::StandingAccounts => return standing_accounts(),
             Self::Target(fault) => return fault.words(),
-            Self::Zone { name } => ("TG524", format!("there is no time zone `{name}`"), None),
+            Self::Zone { name } => (
+                "TG524",
+                format!("there is no time zone `{name}`"),
+                Some("a name of the IANA database, for example Europe/Berlin".to_owned()),
+            ),
             Self::Wayless(wayless) => (
                 "TG526",
                 format!("no way leads there: {wayless}"),

@@ -1,5 +1,5 @@
 //! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
-//! to `TG619`.
+//! to `TG616`.
 
 use super::{Shown, Words};
 
@@ -23,7 +23,7 @@ pub enum ForwardSaying<'a> {
         /// Where, for example `localhost:8080`.
         at: &'a str,
         /// Why not.
-        why: &'a str,
+        why: Deaf<'a>,
     },
     /// They want the target to listen where others can reach it.
     NotLoopback,
@@ -48,6 +48,27 @@ pub enum ForwardSaying<'a> {
     },
 }
 
+/// Why a target does not listen for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deaf<'a> {
+    /// What policy said.
+    Denied(&'a str),
+    /// There are as many listeners as a session may have, or one at this place.
+    Taken,
+    /// The target would not.
+    Refused,
+}
+
+impl Deaf<'_> {
+    fn fact(&self) -> &str {
+        match self {
+            Self::Denied(why) => why,
+            Self::Taken => "a session may have no more listeners, or has one there",
+            Self::Refused => "it refused",
+        }
+    }
+}
+
 impl Shown for ForwardSaying<'_> {
     fn words(&self) -> Words {
         let (code, what, hint) = match self {
@@ -59,7 +80,7 @@ impl Shown for ForwardSaying<'_> {
             Self::NotConnected { to } => (
                 "TG610",
                 format!("the target did not connect to `{to}`"),
-                None,
+                Some("look from the target whether anybody answers there"),
             ),
             Self::Inside { what, to } => (
                 "TG611",
@@ -70,8 +91,8 @@ impl Shown for ForwardSaying<'_> {
             ),
             Self::NotListening { at, why } => (
                 "TG612",
-                format!("the target does not listen on `{at}`: {why}"),
-                None,
+                format!("the target does not listen on `{at}`: {}", why.fact()),
+                Some("ssh -R 0:HOST:PORT takes a port that is free"),
             ),
             Self::NotLoopback => (
                 "TG613",
@@ -81,20 +102,20 @@ impl Shown for ForwardSaying<'_> {
             Self::NotTaken { at } => (
                 "TG614",
                 format!("the client did not take a connection to `{at}`"),
-                None,
+                Some("look whether anything listens where your client was to connect to"),
             ),
             Self::AgentMisused => (
                 "TG615",
                 "the target wanted more of your agent than its list and signatures; it got nothing"
                     .to_owned(),
-                None,
+                Some("take your agent back, and tell whoever runs the target: ssh -a …"),
             ),
             Self::Stuck { to } => (
                 "TG616",
                 format!(
                     "the connection to `{to}` was ended: nobody took what it brought, and it held up the session"
                 ),
-                None,
+                Some("connect again, and read what comes"),
             ),
         };
         Words {

@@ -85,9 +85,13 @@ impl Shown for Complaint {
             ),
             Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
             Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
-            Self::Startup { what } => ("TG505", what.clone(), None),
+            Self::Startup { what } => ("TG505", what.clone(), Some("tidegate config psql".to_owned())),
             Self::Parameter { name } => parameter(name),
-            Self::Replication => ("TG512", "replication is not allowed through tidegate".to_owned(), None),
+            Self::Replication => (
+                "TG512",
+                "replication is not allowed through tidegate".to_owned(),
+                Some("pg_dump takes a copy".to_owned()),
+            ),
             Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate ls pg".to_owned())),
             Self::TwoTargets { host, database } => two_targets(host, database),
             Self::ShutOut { target, login } => (
@@ -114,10 +118,10 @@ impl Shown for Complaint {
                 Some("write it as plain SELECT, INSERT, UPDATE or DELETE".to_owned()),
             ),
             Self::Violation { by_client: true } => {
-                ("TG509", "the client broke the PostgreSQL protocol, so the session was ended".to_owned(), None)
+                ("TG509", "the client broke the PostgreSQL protocol, so the session was ended".to_owned(), Some("connect again".to_owned()))
             }
             Self::Violation { by_client: false } => {
-                ("TG510", "the database server broke the PostgreSQL protocol, so the session was ended".to_owned(), None)
+                ("TG510", "the database server broke the PostgreSQL protocol, so the session was ended".to_owned(), Some("tidegate doctor".to_owned()))
             }
         };
         Words { code, what, hint }

@@ -3,6 +3,9 @@
 use super::{Shown, Words};
 use crate::{GrantOver, Request, RequestError, RequestState, duration};
 
+/// Why nothing comes of an answer by somebody who may see the request and is no approver of it.
+pub const NOT_YOURS_TO_ANSWER: &str = "You may not answer this request.";
+
 impl Shown for RequestError {
     fn words(&self) -> Words {
         match self {

@@ -65,8 +65,10 @@ impl InFront {
 /// The code for a session that ended because one side broke its protocol.
 pub const VIOLATION: &str = "TG406";
 
-/// The code for a session that its client gave up before it began.
-pub const ABANDONED: &str = "TG407";
+/// A session that its client, or we, gave up before it began.
+pub fn abandoned() -> Words {
+    Words::new("TG407", "the session was given up before it began").hint("connect once more")
+}
 
 /// An unreachable target, by its name.
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,10 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG608`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`, and `TG617`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Shown, Words};
-use crate::GrantId;
+use crate::{GrantId, InputRecording};
 
 /// Something an SSH session has to say to the person in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,20 +54,28 @@ impl Shown for SshSaying<'_> {
             Self::NotInPermit { what } => (
                 "TG603",
                 format!("{what} is not part of what you were granted"),
-                None,
+                Some("tidegate grants ls"),
             ),
             Self::Malformed => (
                 "TG604",
                 "this cannot be passed on to the target".to_owned(),
-                None,
+                Some("give a command in UTF-8, of at most 128 KiB"),
             ),
             Self::NotStarted => (
                 "TG605",
                 "the target did not start what you asked for".to_owned(),
-                None,
+                Some("ask an administrator to run: tidegate target test TARGET"),
             ),
-            Self::NoTerminal => ("TG606", "the target gave no terminal".to_owned(), None),
-            Self::TargetGone => ("TG607", "the target ended the connection".to_owned(), None),
+            Self::NoTerminal => (
+                "TG606",
+                "the target gave no terminal".to_owned(),
+                Some("ssh -T LOGIN+TARGET@BASTION COMMAND"),
+            ),
+            Self::TargetGone => (
+                "TG607",
+                "the target ended the connection".to_owned(),
+                Some("connect again; if it stays so: tidegate target test TARGET"),
+            ),
             Self::FilesByTerminal => (
                 "TG617",
                 "SFTP goes over no terminal, which could change what is sent".to_owned(),
@@ -78,7 +86,7 @@ impl Shown for SshSaying<'_> {
                 format!(
                     "the file transfer was ended, because it cannot be followed: {who} sent {why}"
                 ),
-                None,
+                Some("sftp LOGIN+TARGET@BASTION"),
             ),
         };
         Words {
@@ -90,18 +98,23 @@ impl Shown for SshSaying<'_> {
 }
 
 /// What a person with a terminal is told first: that it is recorded, by which grant they are in,
-/// and when it ends. Times are UTC, like those of every other sentence.
-pub fn opening(grant: GrantId, until: Timestamp, now: Timestamp) -> String {
+/// when it ends, and whether what they type is kept. Times are UTC, like those of every other sentence.
+pub fn opening(
+    grant: GrantId,
+    (until, now): (Timestamp, Timestamp),
+    typed: InputRecording,
+) -> String {
     let ends = until.to_zoned(TimeZone::UTC).strftime("%H:%M UTC");
-    let minutes = until.duration_since(now).as_mins();
-    match minutes {
-        ..1 => format!("recorded · {grant} · ends {ends} (in less than a minute)"),
-        1..120 => format!("recorded · {grant} · ends {ends} (in {minutes}m)"),
-        _ => format!(
-            "recorded · {grant} · ends {ends} (in {}h)",
-            minutes.div_euclid(60)
-        ),
-    }
+    let left = match until.duration_since(now).as_mins() {
+        ..1 => "less than a minute".to_owned(),
+        minutes @ 1..120 => format!("{minutes}m"),
+        minutes => format!("{}h", minutes.div_euclid(60)),
+    };
+    let kept = match typed {
+        InputRecording::Kept => " · what you type is kept",
+        InputRecording::Counted => "",
+    };
+    format!("recorded · {grant} · ends {ends} (in {left}){kept}")
 }
 
 #[cfg(test)]
@@ -139,8 +152,9 @@ mod tests {
     fn the_opening_says_when_it_ends() {
         let now = "2026-11-21T14:05:30Z".parse::<Timestamp>().unwrap();
         let grant = GrantId::new(now, [0; 10]);
+        let say = |until: &str, typed| opening(grant, (until.parse().unwrap(), now), typed);
         let check = |until: &str, want: &str| {
-            let said = opening(grant, until.parse().unwrap(), now);
+            let said = say(until, InputRecording::Counted);
             assert!(said.ends_with(want), "{said}");
         };
         check("2026-11-21T15:04:00Z", "ends 15:04 UTC (in 58m)");
@@ -149,5 +163,7 @@ mod tests {
             "ends 14:06 UTC (in less than a minute)",
         );
         check("2026-11-21T22:05:30Z", "ends 22:05 UTC (in 8h)");
+        let said = say("2026-11-21T22:05:30Z", InputRecording::Kept);
+        assert!(said.ends_with("(in 8h) · what you type is kept"), "{said}");
     }
 }

@@ -113,6 +113,9 @@ pub(crate) enum AdminError {
         /// What it said.
         message: String,
     },
+    /// The connection ended in the middle of it.
+    #[error("the connection to the server broke off")]
+    Broken,
     /// It answered what makes no sense.
     #[error("the server's answer makes no sense")]
     Nonsense,
@@ -155,7 +158,7 @@ impl AdminError {
             Self::Connect { source, .. } => {
                 matches!(source, ConnectError::Refused(_)) && !is_absent(source)
             }
-            Self::Said { .. } | Self::Nonsense => true,
+            Self::Said { .. } | Self::Broken | Self::Nonsense => true,
             Self::NoPrimary { .. }
             | Self::Elsewhere
             | Self::Slow
@@ -337,13 +340,13 @@ impl Admin {
     }
 
     async fn ask(&mut self, query: &[u8]) -> Result<Vec<Row>, AdminError> {
-        let broken = |_gone| AdminError::Nonsense;
+        let broken = |_gone| AdminError::Broken;
         self.tls.write_all(query).await.map_err(broken)?;
         self.tls.flush().await.map_err(broken)?;
         let (mut rows, mut failed, mut size) = (Vec::new(), None, 0_usize);
         loop {
             let read = back::read_message(&mut self.tls).await;
-            let (kind, body) = read.map_err(|_broken: LoginError| AdminError::Nonsense)?;
+            let (kind, body) = read.map_err(|_broken: LoginError| AdminError::Broken)?;
             size = size.saturating_add(body.len());
             if size > ANSWER_MAX {
                 return Err(AdminError::Nonsense);

@@ -32,8 +32,11 @@ pub(crate) const LOOKS_MAX: usize = 8;
 /// How long it may take until the process is seen to be gone, waiting for a turn included.
 const LOOK_LIMIT: Duration = Duration::from_millis(1800);
 
-/// Between two looks, and between two cancel requests.
+/// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Between two cancel requests. Each is a connection of its own, and the first is heard as a rule.
+const CANCEL_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a session's work is stopped.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl Halt for PostgresHalt {
                 if let Err(refused) = stopper.stop(&self.scope, &mut shown).await {
                     debug!(reason = %chain(&refused), "halt.unheard");
                 }
-                time::sleep(PAUSE.saturating_mul(5)).await;
+                time::sleep(CANCEL_PAUSE).await;
             }
         };
         let seeing = async {

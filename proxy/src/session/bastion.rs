@@ -27,8 +27,8 @@ use super::ending::Ending;
 use super::meter::Meter;
 use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
-use super::road::{Through, Whom};
-use super::scope::{Judge, Scope};
+use super::road::{Direct, Road, Through, Whom};
+use super::scope::{Judge, Reach, Scope};
 use super::severable::Severer;
 use super::warrant::{Signed, Warrants};
 use super::way::{Dialled, Way};
@@ -113,14 +113,17 @@ impl Bastion {
         let judge = Arc::new(BrokerJudge(self.broker.clone()));
         let meter = self.meter(session, &terms);
         let clock = self.broker.clock().clone();
-        let road = self.road(session, &terms);
-        let scope = Scope::new(session, terms, judge, recording, clock)
-            .metered(meter)
-            .warranted_by(Arc::clone(&self.warrants));
-        match road {
-            Some(road) => scope.reached_by(Arc::new(road)),
-            None => scope,
-        }
+        let road: Arc<dyn Road> = match self.road(session, &terms) {
+            Some(road) => Arc::new(road),
+            None => Arc::new(Direct),
+        };
+        let warrants = Arc::clone(&self.warrants);
+        let reach = Reach {
+            meter,
+            road,
+            warrants,
+        };
+        Scope::new(session, terms, judge, (recording, clock), reach)
     }
 
     /// The way to the target once more, where others stand in front of it.
@@ -278,9 +281,10 @@ impl Bastion {
 
 /// The end of a recording whose session the store did not take.
 fn unopened() -> End {
+    let words = policies::words::session::abandoned();
     End::Failed {
-        code: policies::words::session::ABANDONED.to_owned(),
-        why: "the store did not take the session".to_owned(),
+        code: words.code.to_owned(),
+        why: words.what,
     }
 }
 

@@ -54,13 +54,7 @@ impl Ending {
                 }
                 .words(),
             ),
-            Self::Failed(refused) => unreachable(refused, terms).map(|why| {
-                Missed {
-                    why,
-                    target: &terms.target.name,
-                }
-                .words()
-            }),
+            Self::Failed(refused) => missed(refused, terms),
             Self::Closed(_) => None,
         }
     }
@@ -75,10 +69,13 @@ impl Ending {
                     why: words.what,
                 }
             }
-            Self::Failed(refused) => End::Failed {
-                code: code(refused, terms).to_owned(),
-                why: chain(refused),
-            },
+            Self::Failed(refused) => {
+                let words = missed(refused, terms).unwrap_or_else(words::session::abandoned);
+                End::Failed {
+                    code: words.code.to_owned(),
+                    why: words.what,
+                }
+            }
             Self::Closed(Closed::Violation(what)) => End::Failed {
                 code: words::session::VIOLATION.to_owned(),
                 why: (*what).to_owned(),
@@ -108,15 +105,11 @@ impl Ending {
     }
 }
 
-fn code(refused: &ConnectError, terms: &Terms) -> &'static str {
-    unreachable(refused, terms).map_or(words::session::ABANDONED, |why| {
-        Missed {
-            why,
-            target: &terms.target.name,
-        }
-        .words()
-        .code
-    })
+/// What of it whoever has the session is told, reads in its recording, and finds in the list of sessions: no
+/// address, which only those who manage targets see. All of it is in the server's own log.
+fn missed(refused: &ConnectError, terms: &Terms) -> Option<Words> {
+    let (why, target) = (unreachable(refused, terms)?, &terms.target.name);
+    Some(Missed { why, target }.words())
 }
 
 /// As much of it as the client may know.

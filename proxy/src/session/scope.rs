@@ -74,12 +74,34 @@ struct Inner {
     cut: AtomicBool,
     /// Tells a statement that waits for a second person that its client gave up.
     waiting: Mutex<Option<mpsc::Sender<()>>>,
+    reach: Reach,
+}
+
+/// How far a session may go, and how its target is reached once more to stop its work there.
+pub struct Reach {
     /// The grant's budget, where it has one.
-    meter: Option<Meter>,
+    pub(crate) meter: Option<Meter>,
     /// The way to the target once more.
-    road: Arc<dyn Road>,
+    pub(crate) road: Arc<dyn Road>,
     /// What shows the target who comes to stop its work.
-    warrants: Arc<dyn Warrants>,
+    pub(crate) warrants: Arc<dyn Warrants>,
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").finish_non_exhaustive()
+    }
+}
+
+/// Without a budget, by dialling, with nothing to show there.
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            meter: None,
+            road: Arc::new(Direct),
+            warrants: Arc::new(Nowhere),
+        }
+    }
 }
 
 /// What has passed.
@@ -159,12 +181,11 @@ impl Scope {
         session: SessionId,
         terms: Terms,
         judge: Arc<dyn Judge>,
-        recording: Recording,
-        clock: Clock,
+        (recording, clock): (Recording, Clock),
+        reach: Reach,
     ) -> Self {
         let started = clock.instant();
         let (stirred, passed) = (AtomicU64::new(0), Passed::default());
-        let road = Arc::new(Direct);
         Self {
             inner: Arc::new(Inner {
                 session,
@@ -177,57 +198,30 @@ impl Scope {
                 passed,
                 cut: AtomicBool::new(false),
                 waiting: Mutex::default(),
-                meter: None,
-                road,
-                warrants: Arc::new(Nowhere),
+                reach,
             }),
         }
-    }
-
-    /// The same, with a budget. For a scope that nobody shares yet.
-    pub(super) fn metered(mut self, meter: Option<Meter>) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.meter = meter;
-        }
-        self
-    }
-
-    /// The same, to be reached by another road than by dialling. For a scope that nobody shares yet.
-    pub(super) fn reached_by(mut self, road: Arc<dyn Road>) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.road = road;
-        }
-        self
-    }
-
-    /// The same, with what shows its target who comes to stop its work. For a scope that nobody shares
-    /// yet.
-    pub(super) fn warranted_by(mut self, warrants: Arc<dyn Warrants>) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.warrants = warrants;
-        }
-        self
     }
 
     /// A pass for one short connection that stops the session's work. Nothing where none can be had.
     pub(crate) async fn warrant(&self) -> Option<Pass> {
         let Inner {
-            warrants,
+            reach,
             session,
             terms,
             ..
         } = self.inner.as_ref();
-        warrants.make(*session, terms).await
+        reach.warrants.make(*session, terms).await
     }
 
     /// The way to the target once more, for what stops its work there.
     pub(crate) fn road(&self) -> &Arc<dyn Road> {
-        &self.inner.road
+        &self.inner.reach.road
     }
 
     /// The grant's budget, where it has one.
     pub(crate) fn meter(&self) -> Option<&Meter> {
-        self.inner.meter.as_ref()
+        self.inner.reach.meter.as_ref()
     }
 
     /// The session's name.

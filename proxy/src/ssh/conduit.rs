@@ -18,7 +18,6 @@ use tokio::time;
 
 use super::backlog::{Backlog, Item};
 use super::flow::Tally;
-use super::line::eof;
 use super::look::{Look, Stop};
 use super::pump::Far;
 use super::relay::Link;
@@ -172,7 +171,7 @@ impl Up<'_> {
                 Item::Bytes(data) => data,
                 Item::Together(together) => together.freeze(),
                 Item::Eof => {
-                    self.tap.event(eof(Stream::Input))?;
+                    self.tap.eof(Stream::Input)?;
                     drop(self.write.eof().await);
                     continue;
                 }
@@ -219,7 +218,7 @@ impl Down<'_> {
                     continue;
                 }
                 ChannelMsg::Eof => {
-                    self.tap.event(eof(Stream::Output))?;
+                    self.tap.eof(Stream::Output)?;
                     drop(self.write.eof().await);
                     continue;
                 }

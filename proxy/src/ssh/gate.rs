@@ -1,5 +1,5 @@
-//! What a target may open with us: connections to listeners that this session asked it for, and
-//! nothing else.
+//! What a target may open with us: connections to listeners that this session asked it for, to the agent and
+//! the display that were lent to it, and nothing else.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
-use policies::{Deed, InputRecording};
-use recorder::{AppendError, ChannelEvent, Stream};
+use policies::Deed;
+use recorder::{AppendError, ChannelEvent};
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::time;
 
@@ -300,11 +300,9 @@ impl Line {
                 Next::Agent => self.lend_agent().await?,
                 Next::Display(display) => self.lend_display(display).await?,
                 Next::Malformed => {
-                    self.tap.event(ChannelEvent::Refused {
-                        code: "TG604",
-                        what: "program",
-                    })?;
                     let words = SshSaying::Malformed.words();
+                    let (code, what) = (words.code, "program");
+                    self.tap.event(ChannelEvent::Refused { code, what })?;
                     self.opening.decline(&words, EXIT_REFUSED).await;
                     return Ok(None);
                 }
@@ -430,15 +428,8 @@ impl Line {
         }
         let terms = self.link.scope.terms();
         let now = self.link.scope.clock().now();
-        let mut text = policies::words::ssh::opening(terms.grant, terms.until, now);
-        if terms.obligations.input == InputRecording::Kept {
-            text.push_str(" · what you type is kept");
-        }
+        let typed = terms.obligations.input;
+        let text = policies::words::ssh::opening(terms.grant, (terms.until, now), typed);
         self.opening.voice().say_text(&text).await;
     }
-}
-
-/// What a stream is called when it ends.
-pub fn eof(stream: Stream) -> ChannelEvent<'static> {
-    ChannelEvent::Eof { stream }
 }

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::words::forward::ForwardSaying;
+use policies::words::forward::{Deaf, ForwardSaying};
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use policies::{Capability, Deed};
 use recorder::{AppendError, ChannelEvent, Frame};
 use tokio::time;
 
-use super::arrival::Listen;
+use super::arrival::{Forwarding, Listen};
 use super::place::Place;
 use super::relay::Link;
 
@@ -43,21 +43,20 @@ impl Listening {
         let Listen { at, answer } = listen;
         let Some(at) = at else {
             let words = ForwardSaying::NotLoopback.words();
-            return self.refuse(&words, "reverse port forwarding").await;
+            return self.refuse(&words, Forwarding::ReversePort.as_str()).await;
         };
         self.listens(&at)?;
         if let Err(words) = self.may(&at) {
             return self.refuse(&words, &at.to_string()).await;
         }
         if !self.link.gate.expect(&at) {
-            let why = "as many listeners as a session may have are there, or one at this port";
-            return self.miss(&at, why).await;
+            return self.miss(&at, Deaf::Taken).await;
         }
         let listening = time::timeout(LISTEN_LIMIT, self.link.back.listen(&at));
         let bound = listening.await.ok().and_then(Result::ok).flatten();
         self.link.gate.settle(&at, bound.as_ref());
         let Some(bound) = bound else {
-            return self.miss(&at, "the target refused").await;
+            return self.miss(&at, Deaf::Refused).await;
         };
         if bound != at {
             self.listens(&bound)?;
@@ -104,15 +103,16 @@ impl Listening {
         let asked = self.link.scope.may(&Deed::ReversePort { host, port });
         asked.map_err(|denial| {
             if !self.link.names(Capability::ReversePort) {
-                let what = "reverse port forwarding";
+                let what = Forwarding::ReversePort.as_str();
                 return SshSaying::NotInPermit { what }.words();
             }
             let (at, why) = (at.to_string(), denial.words().what);
-            ForwardSaying::NotListening { at: &at, why: &why }.words()
+            let why = Deaf::Denied(&why);
+            ForwardSaying::NotListening { at: &at, why }.words()
         })
     }
 
-    async fn miss(&self, at: &Place, why: &str) -> Result<(), AppendError> {
+    async fn miss(&self, at: &Place, why: Deaf<'_>) -> Result<(), AppendError> {
         let at = at.to_string();
         let words = ForwardSaying::NotListening { at: &at, why }.words();
         self.refuse(&words, &at).await

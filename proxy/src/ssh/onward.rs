@@ -14,7 +14,7 @@ use recorder::{AppendError, ChannelEvent};
 use russh::ChannelOpenFailure;
 use russh::server::ChannelOpenHandle;
 
-use super::arrival::{Errand, Route};
+use super::arrival::{Errand, Forwarding, Route};
 use super::conduit::{Conduit, Near};
 use super::look::Look;
 use super::pump::Far;
@@ -129,7 +129,7 @@ fn may(link: &Link, route: &Route) -> Result<(), Words> {
     let deed = Deed::ForwardPort { host, port };
     link.scope.may(&deed).map_err(|denial| {
         if !link.names(Capability::ForwardPort) {
-            let what = "port forwarding";
+            let what = Forwarding::Port.as_str();
             return SshSaying::NotInPermit { what }.words();
         }
         let (to, why) = (route.to.to_string(), denial.words().what);

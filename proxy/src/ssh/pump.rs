@@ -22,7 +22,7 @@ use super::burst::Burst;
 use super::channels::{Answer, Request, Stage};
 use super::exit::{EXIT_GONE, EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::flow::Tally;
-use super::line::{Opening, eof};
+use super::line::Opening;
 use super::prelude::{Asked, Program};
 use super::relay::Link;
 use super::signal::signal_name;
@@ -214,7 +214,7 @@ impl Up<'_> {
                     self.write.signal(signal).await.into()
                 }
                 Item::Eof => {
-                    self.tap.event(eof(Stream::Input))?;
+                    self.tap.eof(Stream::Input)?;
                     self.write.eof().await.into()
                 }
                 Item::Close => return Ok(Ended::Closed),
@@ -280,7 +280,7 @@ impl Down<'_> {
                     self.send(Stream::ErrorOutput, data).await?
                 }
                 ChannelMsg::Eof => {
-                    self.tap.event(eof(Stream::Output))?;
+                    self.tap.eof(Stream::Output)?;
                     self.eof_held = true;
                     Sent::Done
                 }

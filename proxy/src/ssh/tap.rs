@@ -200,6 +200,11 @@ impl Tap {
         })
     }
 
+    /// Records that a stream has ended.
+    pub(super) fn eof(&self, stream: Stream) -> Result<(), AppendError> {
+        self.event(ChannelEvent::Eof { stream })
+    }
+
     /// Records where a connection goes that the channel carries.
     pub(super) fn forward(&self, to: &Place, from: Option<SocketAddr>) -> Result<(), AppendError> {
         let originator = from.map(|from| from.ip().to_string());
@@ -358,15 +363,15 @@ impl Kept {
     }
 }
 
-/// The taps of a session. Dropping it finishes all of them, so that a session that is cut still has
-/// its digests.
+/// The taps of a session. The relay finishes all of them when it ends however it does, so that a session that
+/// is cut still has its digests.
 #[derive(Debug, Default)]
 pub struct Taps {
     taps: Mutex<Vec<Arc<Tap>>>,
 }
 
 impl Taps {
-    /// A tap for one more channel.
+    /// Looks after the tap of one more channel.
     pub fn add(&self, tap: Arc<Tap>) {
         self.taps().push(tap);
     }
@@ -379,9 +384,7 @@ impl Taps {
     fn taps(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Tap>>> {
         self.taps.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Taps {
     /// Finishes every tap.
     pub fn finish(&self) {
         for tap in self.taps().drain(..) {

@@ -36,7 +36,7 @@ use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{
     Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Noting, Protocol, Redeeming,
 };
-use proxy::session::scope::{Judge, Scope};
+use proxy::session::scope::{Judge, Reach, Scope};
 use proxy::session::severable::Severer;
 use proxy::session::way::Dialled;
 use recorder::{End, Heading, Limits, Reader, Recorder, Seal, Timeline};
@@ -544,8 +544,8 @@ impl Rooms {
             session,
             terms,
             Arc::new(Anything),
-            recording,
-            Clock::system(),
+            (recording, Clock::system()),
+            Reach::default(),
         )
     }
 

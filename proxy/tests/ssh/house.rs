@@ -27,7 +27,7 @@ use policies::{
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{Closed, Front, Identified, Identify, Noting, Protocol, Redeeming};
-use proxy::session::scope::{Judge, Scope};
+use proxy::session::scope::{Judge, Reach, Scope};
 use proxy::session::severable::Severer;
 use proxy::session::way::Dialled;
 use proxy::ssh::Ssh;
@@ -355,8 +355,8 @@ impl Room {
             session,
             terms,
             Arc::new(Judgement),
-            recording,
-            self.clock.clone(),
+            (recording, self.clock.clone()),
+            Reach::default(),
         );
         let mut cut = self.cut.subscribe();
         let work = async {
