@@ -10,6 +10,7 @@ mod aim;
 mod back;
 mod cancel;
 pub(crate) mod elevation;
+mod entrance;
 mod front;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;

@@ -14,7 +14,7 @@ use tokio::time;
 use super::admin::{Admin, AdminError, Server, text};
 use super::role::Deadline;
 use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
-use super::{membership, role};
+use super::{entrance, membership, role};
 use crate::session::road::Road;
 
 /// How long the role may have been elevated by now.
@@ -226,7 +226,8 @@ async fn end_elsewhere(
     }
     for host in endpoint.hosts() {
         let server = Server::Host(&host);
-        let there = Admin::enter_to_end(server, &endpoint.dbname, &place.admin, key).await;
+        let at = (endpoint.dbname.as_str(), &place.admin);
+        let there = entrance::to_end(server, at, None, key).await;
         let mut there = match there {
             Ok((there, _other_database)) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,

@@ -14,7 +14,7 @@ use tokio::time;
 use super::admin::{Admin, AdminError, Server, text};
 use super::elevation::Lasted;
 use super::role::Deadline;
-use super::{elevation, primaries, privileges, remains, role};
+use super::{elevation, entrance, primaries, privileges, remains, role};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
@@ -36,7 +36,7 @@ pub(super) async fn enter(
     key: (&PassKey, &dyn Road),
 ) -> Result<Admin, AdminError> {
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
-    end_unheard(&mut admin, place).await?;
+    entrance::end_unheard(&mut admin, place).await?;
     Ok(admin)
 }
 
@@ -47,24 +47,8 @@ pub(super) async fn enter_to_end(
     key: (&PassKey, &dyn Road),
 ) -> Result<(Admin, Option<AdminError>), AdminError> {
     let primary = Server::Primary(endpoint);
-    let entering = Admin::enter_to_end(primary, &endpoint.dbname, &place.admin, key);
-    let (mut admin, shut) = entering.await?;
-    end_unheard(&mut admin, place).await?;
-    Ok((admin, shut))
-}
-
-async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
-    admin.run(role::sign(&place.role())).await?;
-    let mut left = 0;
-    for _look in 0..LOOKS {
-        let alive = admin.run(role::END_UNHEARD).await?;
-        if alive.is_empty() {
-            return Ok(());
-        }
-        left = alive.len();
-        time::sleep(PAUSE).await;
-    }
-    Err(AdminError::Alive { left })
+    let at = (endpoint.dbname.as_str(), &place.admin);
+    entrance::to_end(primary, at, Some(place), key).await
 }
 
 /// Makes a role; there is none of its name. An existing one is elevated.
@@ -316,7 +300,8 @@ async fn end_elsewhere(
     }
     for host in endpoint.hosts() {
         let server = Server::Host(&host);
-        let there = Admin::enter_to_end(server, &endpoint.dbname, &place.admin, key).await;
+        let at = (endpoint.dbname.as_str(), &place.admin);
+        let there = entrance::to_end(server, at, None, key).await;
         let mut there = match there {
             Ok((there, _other_database)) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,
