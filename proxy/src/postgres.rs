@@ -17,6 +17,7 @@ pub(crate) mod fuzzing;
 mod gate;
 mod greeting;
 mod halt;
+mod handover;
 mod hints;
 mod hosts;
 mod membership;

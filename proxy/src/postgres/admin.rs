@@ -135,6 +135,12 @@ pub(crate) enum AdminError {
     /// An existing role is not elevated.
     #[error("{}", .0.sentence())]
     Unfit(Unfit),
+    /// It has no rights any more, and cannot be dropped.
+    #[error("it can do nothing any more, and is dropped once nothing names it; now these do: {by}")]
+    Held {
+        /// What names it, and whose that is.
+        by: String,
+    },
     /// It is still there though the server says it was dropped.
     #[error("the role is still there")]
     StillThere,
@@ -182,6 +188,7 @@ impl AdminError {
             | Self::Elsewhere
             | Self::Alive { .. }
             | Self::Unfit(_)
+            | Self::Held { .. }
             | Self::StillThere => false,
         }
     }
@@ -414,6 +421,11 @@ pub(crate) fn row(body: &[u8]) -> Option<Row> {
         rest = after;
     }
     rest.is_empty().then_some(values)
+}
+
+/// A value of a row as the server sent it; empty where there is none.
+pub(crate) fn bytes(row: &Row, column: usize) -> Vec<u8> {
+    row.get(column).cloned().flatten().unwrap_or_default()
 }
 
 /// A value of a row as text; empty where there is none.

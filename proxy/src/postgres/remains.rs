@@ -199,7 +199,7 @@ fn query(role: &Login, group: &Login) -> String {
          join pg_catalog.pg_roles r on r.oid = d.objoid \
          where d.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass and r.rolname = {role}), \
          theirs as (select oid, rolname from pg_catalog.pg_roles where rolname in ({role}, {group})) \
-         select kind, what from (select kind, what, \
+         select kind, pg_catalog.left(what, {REMAIN_MAX}) from (select kind, what, \
          pg_catalog.row_number() over (partition by kind order by what) as number from ({}) f) g \
          where number <= {limit} order by 1, 2",
         all.join(" union all ")
