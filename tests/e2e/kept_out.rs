@@ -160,7 +160,7 @@ fn an_owner_of_the_database_keeps_no_elevation_by_it() {
 #[test]
 #[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
 fn an_owner_of_the_database_keeps_no_elevation_by_it_at_every_version() {
-    for (version, more) in [(14, &[IDLE][..]), (16, &[IDLE]), (18, &[IDLE, TRANSACTION])] {
+    for (version, more) in [(16, &[IDLE][..]), (18, &[IDLE, TRANSACTION])] {
         keeps_nobody_out(&world_of(Some(&bin(version))), more);
     }
 }

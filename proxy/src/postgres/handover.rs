@@ -157,23 +157,27 @@ pub(super) fn rights(role: &Login, passed_over: usize) -> String {
     )
 }
 
-/// What has to be done before the role's own is handed over, as statements: each of its functions that run with
-/// their owner's rights is to run with the rights of whoever calls it, and a schema that was closed to the role
-/// itself has to let it find those. `regprocedure` would not do for their names: what it writes of one procedure can be
-/// read as another, too.
+/// What has to be done before the role's own is handed over, as statements. Each of its functions that run with
+/// their owner's rights is to run with the rights of whoever calls it; `regprocedure` would not do for their names:
+/// what it writes of one procedure can be read as another, too. And a schema that was closed has to let the role
+/// find those. Its own schemas also have to let its group make things: `REASSIGN OWNED` asks for that for functions,
+/// and may come to them before the schema.
 pub(super) fn before(role: &Login, group: &Login) -> String {
     let (role, group) = (literal(role.as_str()), literal(group.as_str()));
     format!(
-        "with its as (select p.oid, p.proname, p.prokind, n.oid as schema, n.nspname, n.nspowner, r.oid as role, r.rolname \
+        "select sql from (\
+         select 1 as step, pg_catalog.format('grant all on schema %I to %I, %I', n.nspname, r.rolname, {group}) as sql \
+         from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = n.nspowner where r.rolname = {role} \
+         union select 1, pg_catalog.format('grant usage on schema %I to %I', n.nspname, r.rolname) \
          from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-         join pg_catalog.pg_roles r on r.oid = p.proowner where r.rolname = {role} and p.prosecdef) \
-         select sql from (select distinct 1 as step, \
-         pg_catalog.format('grant usage on schema %I to %I', nspname, rolname) as sql \
-         from its join pg_catalog.pg_roles o on o.oid = nspowner where o.rolname in ({role}, {group}) \
-         and not pg_catalog.has_schema_privilege(role, schema, 'USAGE') \
+         join pg_catalog.pg_roles r on r.oid = p.proowner join pg_catalog.pg_roles o on o.oid = n.nspowner \
+         where r.rolname = {role} and o.rolname = {group} and p.prosecdef \
+         and not pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') \
          union all select 2, pg_catalog.format('alter %s %I.%I(%s) security invoker', \
-         case prokind when 'p' then 'procedure' else 'function' end, nspname, proname, \
-         pg_catalog.pg_get_function_identity_arguments(oid)) from its) s order by step"
+         case p.prokind when 'p' then 'procedure' else 'function' end, n.nspname, p.proname, \
+         pg_catalog.pg_get_function_identity_arguments(p.oid)) \
+         from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
+         join pg_catalog.pg_roles r on r.oid = p.proowner where r.rolname = {role} and p.prosecdef) s order by step"
     )
 }
 

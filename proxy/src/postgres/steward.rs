@@ -289,32 +289,42 @@ async fn strip(
     name: &Login,
     lent: Option<(&str, &str)>,
 ) -> Result<(), AdminError> {
+    let mut tried = BTreeSet::new();
     let mut passed_over = 0_usize;
     loop {
         let given = admin.run(handover::rights(name, passed_over)).await?;
+        let all = given.len();
         let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
-        if given.is_empty() {
-            return Ok(());
-        }
-        match admin.run(handover::as_member(lent, &given)).await {
-            Ok(_none) => {}
-            Err(AdminError::Said { .. }) => {
-                for one in given.chunks(1) {
-                    match admin.run(handover::as_member(lent, one)).await {
-                        Ok(_none) => {}
-                        Err(AdminError::Said { .. }) => {
-                            passed_over = passed_over.saturating_add(1);
-                        }
-                        Err(broken) => return Err(broken),
-                    }
-                }
-            }
-            Err(broken) => return Err(broken),
-        }
-        if given.len() < handover::RIGHTS_AT_ONCE {
+        // What is still there has been tried, and was refused or came to nothing.
+        let (left, next): (Vec<_>, Vec<_>) = given.into_iter().partition(|one| tried.contains(one));
+        passed_over = passed_over.saturating_add(left.len());
+        take_back(admin, lent, &next).await?;
+        tried.extend(next);
+        if all < handover::RIGHTS_AT_ONCE {
             return Ok(());
         }
     }
+}
+
+async fn take_back(
+    admin: &mut Admin,
+    lent: Option<(&str, &str)>,
+    given: &[Vec<u8>],
+) -> Result<(), AdminError> {
+    if given.is_empty() {
+        return Ok(());
+    }
+    match admin.run(handover::as_member(lent, given)).await {
+        Err(AdminError::Said { .. }) => {}
+        done => return done.map(drop),
+    }
+    for one in given.chunks(1) {
+        match admin.run(handover::as_member(lent, one)).await {
+            Ok(_) | Err(AdminError::Said { .. }) => {}
+            Err(broken) => return Err(broken),
+        }
+    }
+    Ok(())
 }
 
 /// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
