@@ -189,10 +189,10 @@ fn what_depends_on_it_keeps_no_right() {
     let before = world.catalogue();
     let grant = world.grant_pg("10m");
     let ran = world.psql(
-        "create function public.door2() returns bigint security definer language sql \
+        "begin read write; create function public.door2() returns bigint security definer language sql \
          as 'select count(*) from public.orders'; \
          create function public.door3() returns bigint security definer language sql \
-         as 'select sum(id) from sales.bills'",
+         as 'select sum(id) from sales.bills'; commit",
     );
     assert!(ran.status.success(), "{}", err(&ran));
     let mallory = |sql: &str| {
