@@ -78,6 +78,10 @@ pub(crate) struct Fault {
 }
 
 /// The line of what is owed.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts, none of which follows from others"
+)]
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     owed: VecDeque<Owed>,
