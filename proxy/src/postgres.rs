@@ -10,12 +10,14 @@ mod aim;
 mod back;
 mod cancel;
 pub(crate) mod elevation;
+mod entrance;
 mod front;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;
 mod gate;
 mod greeting;
 mod halt;
+mod handover;
 mod hints;
 mod hosts;
 mod membership;

@@ -160,7 +160,7 @@ fn an_owner_of_the_database_keeps_no_elevation_by_it() {
 #[test]
 #[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
 fn an_owner_of_the_database_keeps_no_elevation_by_it_at_every_version() {
-    for (version, more) in [(14, &[IDLE][..]), (16, &[IDLE]), (18, &[IDLE, TRANSACTION])] {
+    for (version, more) in [(16, &[IDLE][..]), (18, &[IDLE, TRANSACTION])] {
         keeps_nobody_out(&world_of(Some(&bin(version))), more);
     }
 }
@@ -433,4 +433,75 @@ fn what_an_elevated_session_had_running_behind_a_pooler_is_ended() {
     let sessions = world.ended_sessions();
     let timeline = &sessions[0]["end"]["timeline"];
     assert!(timeline["halt_confirmed"].is_string(), "{timeline}");
+}
+
+/// What whoever owns the database has its server say to all who come: of each of our questions all that it makes
+/// of them, and of a setting that there is none such.
+const TALKATIVE: [(&str, &str); 3] = [
+    (
+        "alter database orders set client_min_messages = 'debug1'; \
+         alter database orders set debug_print_parse = on; \
+         alter database orders set debug_print_rewritten = on; \
+         alter database orders set debug_print_plan = on; select 1",
+        "alter database orders reset all",
+    ),
+    (
+        "do $$ begin execute 'alter database orders set default_text_search_config = ' \
+         || quote_literal(repeat('x', 31000));end $$; select 1",
+        "alter database orders reset all",
+    ),
+    // More than is listened to.
+    (
+        "do $$ begin execute 'alter database orders set default_text_search_config = ' \
+         || quote_literal(repeat('x', 5000000));end $$",
+        "alter database orders reset all",
+    ),
+];
+
+const UNTOLD: &str = "alter role postgres set client_min_messages = 'error'; \
+    alter role postgres set debug_print_parse = off; alter role postgres set debug_print_plan = off; \
+    alter role postgres set debug_print_rewritten = off";
+
+#[test]
+fn an_owner_of_the_database_keeps_nothing_by_what_it_says() {
+    let world = world_of(None);
+    world.sql(UNTOLD);
+    for ((done, undone), count) in TALKATIVE.iter().zip(1..) {
+        ends_all_the_same(&world, done, undone, count);
+    }
+    drop(world);
+    // And no role of a grant.
+    let world = World::new();
+    world.have_own_roles();
+    world.sql("alter database orders owner to app");
+    world.sql(UNTOLD);
+    for ((done, undone), count) in TALKATIVE.iter().zip(1..) {
+        let grant = world.grant_pg("10m");
+        for one in done.split("; ") {
+            ran(&world.psql(one));
+        }
+        world.revoke(&grant);
+        world.removed(count);
+        assert_eq!(world.own_roles(), Vec::<String>::new(), "{done}");
+        world.sql(undone);
+    }
+}
+
+/// Nor anything that a session which was cut had running.
+#[test]
+fn what_is_cut_ends_at_a_server_that_says_much() {
+    let world = world_of(None);
+    world.sql(UNTOLD);
+    world.grant_elevation("10m");
+    is_elevated(&world);
+    for (done, undone) in TALKATIVE {
+        let (mut psql, session) = deaf(&world, "service=orders user=app_admin");
+        for one in done.split("; ") {
+            ran(&world.psql_elevated(one));
+        }
+        kill(&world, &session);
+        assert!(psql.ended().contains("enough"));
+        assert_eq!(asleep(&world), 0, "{done}");
+        world.sql(undone);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::World;
+use tests::{World, until};
 
 use crate::{err, out};
 
@@ -176,4 +176,49 @@ fn privileges_without_roles_of_grants_are_refused() {
         "{}",
         err(&added)
     );
+}
+
+/// Dropping what such a role made fails where something of others depends on it. What it was given is gone by then.
+#[test]
+fn what_depends_on_it_keeps_no_right() {
+    let world = world(&[
+        "app: SELECT ON public.orders",
+        "app: SELECT ON sales.bills(id)",
+    ]);
+    world.sql("create role mallory login; grant create on schema public to public");
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let ran = world.psql(
+        "create function public.door2() returns bigint security definer language sql \
+         as 'select count(*) from public.orders'; \
+         create function public.door3() returns bigint security definer language sql \
+         as 'select sum(id) from sales.bills'",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    let mallory = |sql: &str| {
+        let ran = world.direct("mallory", &[sql]).output();
+        let ran = ran.expect("psql runs");
+        out(&ran) + &err(&ran)
+    };
+    mallory(
+        "create view hang as select public.door2(); create view hang3 as select public.door3()",
+    );
+    assert_eq!(mallory("select * from hang"), "1000\n");
+    assert_eq!(mallory("select * from hang3"), "1\n");
+    world.revoke(&grant);
+    for hang in ["select * from hang", "select * from hang3"] {
+        until("it is denied", || {
+            mallory(hang).contains("permission denied").then_some(())
+        });
+    }
+    until("the doctor tells of it", || {
+        let doctor = world.bob().output(&["tidegate", "doctor"]);
+        out(&doctor.expect("doctor runs"))
+            .contains("other objects depend on")
+            .then_some(())
+    });
+    assert_eq!(world.own_roles().len(), 1);
+    mallory("drop view hang; drop view hang3");
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
 }

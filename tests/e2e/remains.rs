@@ -100,3 +100,28 @@ fn what_is_open_by_columns_functions_and_triggers_is_named_in_every_database() {
     }
     assert!(!said.contains("untouched"), "{said}");
 }
+
+/// Whom a grant's role let to something in the name of its group stays let to it, and is named.
+#[test]
+fn whom_a_role_made_a_member_of_others_is_named() {
+    let world = World::new();
+    world.have_own_roles();
+    world.sql(
+        "create role secret nologin; create role before login; create role mallory login; \
+         grant secret to app with admin option; grant secret to before; \
+         create foreign data wrapper w; create server s foreign data wrapper w; alter server s owner to app",
+    );
+    let grant = world.grant_pg("10m");
+    let ran = world.psql("grant secret to mallory; grant usage on foreign server s to mallory");
+    assert!(ran.status.success(), "{}", err(&ran));
+    world.revoke(&grant);
+    world.no_own_roles();
+    let said = removals(&world);
+    for remain in [
+        "orders: member of secret mallory",
+        "orders: open server s {",
+    ] {
+        assert!(said.contains(remain), "{remain}: {said}");
+    }
+    assert!(!said.contains("before"), "{said}");
+}

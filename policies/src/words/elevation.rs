@@ -41,6 +41,18 @@ pub enum Unfit {
         /// Who.
         members: String,
     },
+    /// Who is lent it could let others to more, for good.
+    Administers {
+        /// The group.
+        group: String,
+        /// To what.
+        lets: String,
+    },
+    /// The server is one where a role can keep tidegate's own from ending what it does.
+    Old {
+        /// Its major version.
+        version: u32,
+    },
     /// It is a member already by the hand of tidegate's own role, and no grant here knows of it.
     Unknown {
         /// Which.
@@ -62,6 +74,12 @@ impl Unfit {
             Self::Members { role, members } => {
                 format!("others are members of `{role}` and would be elevated with it: {members}")
             }
+            Self::Administers { group, lets } => format!(
+                "`{group}` can make others members of what it administers, who would stay so: {lets}; take ADMIN OPTION or CREATEROLE from it"
+            ),
+            Self::Old { version } => format!(
+                "in PostgreSQL {version} a role can keep tidegate from ending what it does; elevate from 15 on, or add the target without --elevate"
+            ),
             Self::Unknown { role, group } => format!(
                 "`{role}` is a member of `{group}` already, given by tidegate's own role for no grant that this tidegate knows of"
             ),

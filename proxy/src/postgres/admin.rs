@@ -3,6 +3,7 @@
 //! Simple queries only, one after the other, each with a limit; answers are small and kept whole.
 //! Does not know what is asked.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use ca::PassKey;
@@ -21,15 +22,17 @@ use crate::session::road::{Branch, Road};
 /// How long the server may take to let us in, and to answer one query.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
+/// How often it is tried to log in at one database: as anybody does, with what goes before what is set on it,
+/// and with all that the version knows of that.
+const WAYS_IN: u32 = 3;
+
 /// How many rows an answer may have.
 const ROWS_MAX: usize = 10_000;
 
-/// How much an answer may be altogether, in bytes.
-const ANSWER_MAX: usize = 4 * 1024 * 1024;
-
 /// How long the server lets us wait for what others hold, so that it is an error there before it is
 /// one here; that nothing which somebody has put into a schema of theirs is called by us; and that what
-/// an owner of the database has set on it does not steer us, put us out, or change how times are written and
+/// an owner of the database has set on it does not steer us, put us out, drown what we ask for in notices (parse trees of
+/// all that we say, where they want that), or change how times are written and
 /// read: `DateStyle` and `TimeZone` make of one moment another (PostgreSQL, "Date/Time Input").
 const SETTINGS: &str = "set statement_timeout = '12s'; set lock_timeout = '5s'; \
                         set idle_in_transaction_session_timeout = 0; \
@@ -55,14 +58,18 @@ fn limits(version: u32) -> impl Iterator<Item = &'static str> {
 /// [`SETTINGS`], for a version.
 fn settings(version: u32) -> String {
     let off = limits(version).map(|name| format!("set {name} = 0; "));
-    off.chain([SETTINGS.to_owned()]).collect()
+    let quiet = ["set client_min_messages = error; ".to_owned()];
+    let all = quiet.into_iter().chain(off);
+    all.chain([SETTINGS.to_owned()]).collect()
 }
 
-/// What is said at the login where the server ends our connections before they can say it: it goes before
-/// what is set on a database or a role (PostgreSQL, "Setting Parameters").
+/// What is said at the login where the server ends our connections before they can say it, or says too much to
+/// let us in: it goes before what is set on a database or a role (PostgreSQL, "Setting Parameters"). Not at once,
+/// because a pooler may know none of these. Of an unknown version (0) what all have.
 fn from_the_start(version: u32) -> Vec<(String, String)> {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut said = vec![
+        pair("client_min_messages", "error"),
         pair("statement_timeout", "12s"),
         pair("idle_in_transaction_session_timeout", "0"),
     ];
@@ -128,6 +135,12 @@ pub(crate) enum AdminError {
     /// An existing role is not elevated.
     #[error("{}", .0.sentence())]
     Unfit(Unfit),
+    /// It has no rights any more, and cannot be dropped.
+    #[error("it can do nothing any more, and is dropped once nothing names it; now these do: {by}")]
+    Held {
+        /// What names it, and whose that is.
+        by: String,
+    },
     /// It is still there though the server says it was dropped.
     #[error("the role is still there")]
     StillThere,
@@ -151,19 +164,31 @@ impl AdminError {
         is_absent(source)
     }
 
-    /// Whether the server may let us into another database though it does not into this one: it was there,
-    /// and said no, or broke off once we were in.
-    fn is_of_one_database(&self) -> bool {
-        match self {
-            Self::Connect { source, .. } => {
-                matches!(source, ConnectError::Refused(_)) && !is_absent(source)
+    fn is_violation(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect {
+                source: ConnectError::Violation(_),
+                ..
             }
-            Self::Said { .. } | Self::Broken | Self::Nonsense => true,
+        )
+    }
+
+    /// Whether the server may let us into another database though it does not into this one: it was there,
+    /// and said no or more than anybody listens to, or was slow or broke off once we had reached it.
+    pub(super) fn is_of_one_database(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => match source {
+                ConnectError::Refused(_) => !is_absent(source),
+                ConnectError::Violation(_) => true,
+                _other => false,
+            },
+            Self::Said { .. } | Self::Broken | Self::Nonsense | Self::Slow => true,
             Self::NoPrimary { .. }
             | Self::Elsewhere
-            | Self::Slow
             | Self::Alive { .. }
             | Self::Unfit(_)
+            | Self::Held { .. }
             | Self::StillThere => false,
         }
     }
@@ -179,7 +204,8 @@ pub(crate) enum Server<'a> {
 }
 
 impl Server<'_> {
-    async fn enter(
+    /// Logs in there at one database.
+    pub(super) async fn enter(
         self,
         database: &str,
         admin: &Login,
@@ -191,10 +217,6 @@ impl Server<'_> {
         }
     }
 }
-
-/// Databases that every server has, by which what is the whole server's can be ended: roles are no
-/// database's own.
-const ALWAYS_THERE: [&str; 2] = ["postgres", "template1"];
 
 fn state(sqlstate: &[u8]) -> String {
     String::from_utf8_lossy(sqlstate).into_owned()
@@ -228,31 +250,10 @@ impl Admin {
             entered.leave().await;
         }
         match refused {
-            Some(silent) if standbys == 0 => Err(silent),
+            // One that was reached is there, and may let us in elsewhere.
+            Some(silent) if standbys == 0 || silent.is_of_one_database() => Err(silent),
             _ => Err(AdminError::NoPrimary { standbys }),
         }
-    }
-
-    /// Logs in to end what is the whole server's: where this database does not let us in, or ends our
-    /// connections, by another one. Whoever owns a database can do that to it, and would keep what was lent
-    /// for as long. With why this one could not be entered.
-    pub(crate) async fn enter_to_end(
-        server: Server<'_>,
-        database: &str,
-        admin: &Login,
-        with: (&PassKey, &dyn Road),
-    ) -> Result<(Self, Option<AdminError>), AdminError> {
-        let refused = match server.enter(database, admin, with).await {
-            Ok(entered) => return Ok((entered, None)),
-            Err(refused) if refused.is_of_one_database() => refused,
-            Err(refused) => return Err(refused),
-        };
-        for database in ALWAYS_THERE {
-            if let Ok(entered) = server.enter(database, admin, with).await {
-                return Ok((entered, Some(refused)));
-            }
-        }
-        Err(refused)
     }
 
     /// Whether it takes changes, rather than copying those of another.
@@ -268,15 +269,23 @@ impl Admin {
         admin: &Login,
         with: (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
-        let mut entered = Self::visit_at(host, database, admin, with).await?;
-        let version = entered.version;
-        if entered.run(settings(version)).await.is_ok() {
-            return Ok(entered);
+        let (mut said, mut first) = (Vec::new(), None);
+        for _way in 0..WAYS_IN {
+            let (refused, version) = match Self::log_in(host, (database, admin), with, said).await {
+                Ok(mut entered) => match entered.run(settings(entered.version)).await {
+                    Ok(_set) => return Ok(entered),
+                    Err(refused) => (refused, entered.version),
+                },
+                Err(refused) if refused.is_violation() => (refused, 0),
+                Err(refused) => return Err(first.unwrap_or(refused)),
+            };
+            if matches!(refused, AdminError::Slow) {
+                return Err(refused);
+            }
+            first.get_or_insert(refused);
+            said = from_the_start(version);
         }
-        let mut entered =
-            Self::log_in(host, (database, admin), with, from_the_start(version)).await?;
-        entered.run(settings(version)).await?;
-        Ok(entered)
+        Err(first.unwrap_or(AdminError::Nonsense))
     }
 
     /// The same, and leaves no setting behind: for what is somebody else's afterwards.
@@ -300,19 +309,24 @@ impl Admin {
             source,
         };
         said.push(("application_name".to_owned(), "tidegate".to_owned()));
+        // A database can be slow to let us in; a network that swallows what is sent is not one's.
+        let mut reached = false;
         let entering = async {
             let trust = Trust::new(&host.server, &host.addr.host, Some(key))
                 .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
             let stream = road.go(&host.addr).await?;
             let mut tls = back::secure(stream, &trust).await?;
+            reached = true;
             let greeting = back::login(&mut tls, (admin.as_str(), key), database, &said).await;
             let greeting = greeting.map_err(|refused| refused.error)?;
             Ok((tls, back::major_version(&greeting.before).unwrap_or(0)))
         };
         let entered = time::timeout(ANSWER_LIMIT, entering).await;
-        let (tls, version) = entered
-            .map_err(|_elapsed| AdminError::Slow)?
-            .map_err(refuse)?;
+        let (tls, version) = match entered {
+            Ok(entered) => entered.map_err(refuse)?,
+            Err(_elapsed) if reached => return Err(AdminError::Slow),
+            Err(_elapsed) => return Err(refuse(ConnectError::Io(ErrorKind::TimedOut.into()))),
+        };
         Ok(Self {
             tls,
             version,
@@ -343,14 +357,13 @@ impl Admin {
         let broken = |_gone| AdminError::Broken;
         self.tls.write_all(query).await.map_err(broken)?;
         self.tls.flush().await.map_err(broken)?;
-        let (mut rows, mut failed, mut size) = (Vec::new(), None, 0_usize);
+        let (mut rows, mut failed, mut room) = (Vec::new(), None, back::ROOM);
         loop {
-            let read = back::read_message(&mut self.tls).await;
-            let (kind, body) = read.map_err(|_broken: LoginError| AdminError::Broken)?;
-            size = size.saturating_add(body.len());
-            if size > ANSWER_MAX {
-                return Err(AdminError::Nonsense);
-            }
+            let read = back::read_message(&mut self.tls, &mut room).await;
+            let (kind, body) = read.map_err(|odd: LoginError| match odd.error {
+                ConnectError::Violation(_) => AdminError::Nonsense,
+                _broken => AdminError::Broken,
+            })?;
             match kind {
                 b'D' if rows.len() < ROWS_MAX => {
                     rows.push(row(&body).ok_or(AdminError::Nonsense)?);
@@ -410,6 +423,11 @@ pub(crate) fn row(body: &[u8]) -> Option<Row> {
     rest.is_empty().then_some(values)
 }
 
+/// A value of a row as the server sent it; empty where there is none.
+pub(crate) fn bytes(row: &Row, column: usize) -> Vec<u8> {
+    row.get(column).cloned().flatten().unwrap_or_default()
+}
+
 /// A value of a row as text; empty where there is none.
 pub(crate) fn text(row: &Row, column: usize) -> String {
     let value = row.get(column).and_then(Option::as_deref);
@@ -426,8 +444,8 @@ mod tests {
         assert_eq!(names(13), Vec::<&str>::new());
         assert_eq!(names(16), ["idle_session_timeout"]);
         assert_eq!(names(18), ["idle_session_timeout", "transaction_timeout"]);
-        assert!(settings(17).starts_with("set idle_session_timeout = 0; set transaction_timeout"));
-        assert_eq!(settings(13), SETTINGS);
+        let first = "set client_min_messages = error; set idle_session_timeout = 0; set transaction_timeout";
+        assert!(settings(17).starts_with(first), "{}", settings(17));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! A target that asks for anything else is refused: one that wants a password in clear or as MD5 is not
 //! the one we know. What it says before TLS is never shown to anybody (CVE-2024-10977).
 
-use std::io;
+use std::io::{Error, ErrorKind};
 
 use ca::PassKey;
 use rustls::Error as TlsError;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -17,8 +17,14 @@ use super::tls::Trust;
 use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
 use crate::session::protocol::ConnectError;
 
-/// How much a target may say while we log in, in bytes: parameters and notices.
+/// How much of what a target says while we log in is kept, in bytes: parameters and notices.
 const GREETING_MAX: usize = 256 * 1024;
+
+/// How much a target may say in one exchange with us, in bytes, with the notices that are passed over.
+pub(crate) const ROOM: usize = 4 * 1024 * 1024;
+
+/// How much is kept of an error that is longer than a message may be, in bytes.
+const LONG_KEPT: usize = 4096;
 
 /// The answer to `SSLRequest` that begins TLS.
 const YES: u8 = b'S';
@@ -93,7 +99,7 @@ where
 }
 
 /// Tells an impostor from a broken connection.
-fn tls_error(error: io::Error) -> ConnectError {
+fn tls_error(error: Error) -> ConnectError {
     match error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<TlsError>())
@@ -129,10 +135,10 @@ where
         key: None,
         after: Vec::new(),
     };
-    let mut size = 0_usize;
+    let (mut size, mut room) = (0_usize, ROOM);
     let (mut admitted, mut proven) = (false, false);
     loop {
-        let (kind, body) = read_message(tls).await?;
+        let (kind, body) = read_message(tls, &mut room).await?;
         size = size.saturating_add(body.len());
         if size > GREETING_MAX {
             return Err(violation("it says too much while we log in"));
@@ -258,8 +264,9 @@ where
     message(&mut query, b'Q', |body| put_text(body, sql.as_bytes()));
     tls.write_all(&query).await.map_err(tls_error)?;
     tls.flush().await.map_err(tls_error)?;
+    let mut room = ROOM;
     loop {
-        match read_message(tls).await? {
+        match read_message(tls, &mut room).await? {
             (b'Z', _idle) => return Ok(()),
             (kind @ (b'T' | b'D' | b'C' | b'E' | b'N' | b'S'), body) => take(kind, &body)?,
             _other => return Err(violation("it does not answer a question")),
@@ -267,19 +274,59 @@ where
     }
 }
 
-/// Reads one whole message of a kind that cannot be long. Not cancel safe.
+/// Reads one message. Whoever owns a database decides how long the notices are that its server sends there,
+/// and what errors quote: of those that are longer than any other may be, a notice is passed over and an error
+/// is cut. Rows may be long. `room` is how much may still come, all that is passed over included. Not cancel
+/// safe.
 pub(crate) async fn read_message<R: AsyncRead + Unpin>(
     from: &mut R,
+    room: &mut usize,
 ) -> Result<(u8, Vec<u8>), LoginError> {
-    let kind = from.read_u8().await.map_err(tls_error)?;
-    let length = from.read_u32().await.map_err(tls_error)?;
-    let body = length
-        .checked_sub(4)
-        .filter(|_body| length <= SERVER_MESSAGE_MAX);
-    let body = body.ok_or_else(|| violation("it claims an impossible length"))?;
-    let mut bytes = vec![0; usize::try_from(body).unwrap_or(0)];
-    from.read_exact(&mut bytes).await.map_err(tls_error)?;
-    Ok((kind, bytes))
+    loop {
+        let kind = from.read_u8().await.map_err(tls_error)?;
+        let length = from.read_u32().await.map_err(tls_error)?;
+        let body = length.checked_sub(4);
+        let body = body.and_then(|body| usize::try_from(body).ok());
+        let body = body.ok_or_else(|| violation("it claims an impossible length"))?;
+        let left = room.checked_sub(body);
+        *room = left.ok_or_else(|| violation("it says too much"))?;
+        let kept = match kind {
+            _any if length <= SERVER_MESSAGE_MAX => body,
+            b'D' => body,
+            b'E' => LONG_KEPT,
+            b'N' => 0,
+            _other => return Err(violation("it claims an impossible length")),
+        };
+        let mut bytes = vec![0; kept];
+        from.read_exact(&mut bytes).await.map_err(tls_error)?;
+        if kept == body {
+            return Ok((kind, bytes));
+        }
+        pass_over(from, body.saturating_sub(kept)).await?;
+        if kind == b'E' {
+            return Ok((kind, closed(bytes)));
+        }
+    }
+}
+
+/// Reads so much and keeps nothing of it.
+async fn pass_over<R: AsyncRead + Unpin>(from: &mut R, count: usize) -> Result<(), LoginError> {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    let mut rest = from.take(count);
+    let passed = io::copy(&mut rest, &mut io::sink()).await;
+    match passed.map_err(tls_error)? {
+        passed if passed == count => Ok(()),
+        _fewer => Err(tls_error(ErrorKind::UnexpectedEof.into()).into()),
+    }
+}
+
+/// What there is of an `ErrorResponse` that was cut off, with the ends of its last field and of itself.
+fn closed(mut cut: Vec<u8>) -> Vec<u8> {
+    while cut.last() == Some(&0) {
+        cut.pop();
+    }
+    cut.extend([0, 0]);
+    cut
 }
 
 #[cfg(test)]
@@ -301,5 +348,36 @@ mod tests {
         assert_eq!(version(b"13.4"), Some(13));
         assert_eq!(version(b"18beta1"), Some(18));
         assert_eq!((version(b"new"), major_version(b"S\0")), (None, None));
+    }
+
+    async fn read(from: &[(u8, Vec<u8>)], mut room: usize) -> Result<(u8, Vec<u8>), LoginError> {
+        let mut said = Vec::new();
+        for (kind, body) in from {
+            message(&mut said, *kind, |out| out.extend_from_slice(body));
+        }
+        read_message(&mut said.as_slice(), &mut room).await
+    }
+
+    #[tokio::test]
+    async fn notices_of_any_length_are_passed_over_and_long_errors_cut() {
+        let long = |kind| (kind, vec![b'x'; 70_000]);
+        let ready = (b'Z', vec![b'I']);
+        let got = read(&[long(b'N'), long(b'N'), ready.clone()], ROOM).await;
+        assert_eq!(got.unwrap(), ready);
+        // No more than there is room for.
+        let got = read(&[long(b'N'), long(b'N'), ready.clone()], 139_999).await;
+        assert!(matches!(got.unwrap_err().error, ConnectError::Violation(_)));
+        let got = read(&[long(b'S'), ready], ROOM).await;
+        assert!(matches!(got.unwrap_err().error, ConnectError::Violation(_)));
+        assert_eq!(read(&[long(b'D')], ROOM).await.unwrap(), long(b'D'));
+        for cut in [LONG_KEPT - 15, LONG_KEPT - 14, LONG_KEPT - 13, 40_000] {
+            let detail = "d".repeat(70_000);
+            let why = "m".repeat(cut);
+            let error = format!("SERROR\0C42501\0M{why}\0D{detail}\0\0").into_bytes();
+            let (_kind, error) = read(&[(b'E', error)], ROOM).await.unwrap();
+            let said = wire::complaint(b'E', &error).unwrap();
+            assert_eq!(said.sqlstate, b"42501");
+            assert!(error.len() <= LONG_KEPT + 2 && said.message.len() > 4_000);
+        }
     }
 }

@@ -14,8 +14,13 @@ use tokio::time;
 use super::admin::{Admin, AdminError, Server, text};
 use super::role::Deadline;
 use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
-use super::{membership, role};
+use super::{entrance, membership, role};
 use crate::session::road::Road;
+
+/// The first major version whose roles cannot take their membership from others than those who gave it
+/// (PostgreSQL 15, "Release Notes": a role that logs in had `ADMIN OPTION` on itself). Before, an elevated role puts tidegate out of itself,
+/// which then may not end what it does.
+const ELEVATES_FROM: u32 = 15;
 
 /// How long the role may have been elevated by now.
 pub(crate) type Lasted<'a> = &'a (dyn Fn() -> SignedDuration + Sync);
@@ -30,6 +35,10 @@ struct Seen {
     membership: Held,
     /// Who else is a member of the role.
     members: String,
+    /// To what the group can let others.
+    lets: String,
+    /// The server's major version.
+    version: u32,
 }
 
 /// What is seen of the role's membership in the group.
@@ -99,6 +108,14 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
     }
     if !seen.can_login {
         return refuse(Unfit::NoLogin { role });
+    }
+    if (1..ELEVATES_FROM).contains(&seen.version) {
+        let version = seen.version;
+        return refuse(Unfit::Old { version });
+    }
+    if !seen.lets.is_empty() {
+        let lets = seen.lets.clone();
+        return refuse(Unfit::Administers { group, lets });
     }
     if !seen.members.is_empty() {
         let members = seen.members.clone();
@@ -199,6 +216,8 @@ async fn seen(admin: &mut Admin, place: &RolePlace) -> Result<Option<Seen>, Admi
             able: told(row, 4),
         },
         members: text(row, 5),
+        lets: text(row, 6),
+        version: admin.version(),
     }))
 }
 
@@ -226,7 +245,8 @@ async fn end_elsewhere(
     }
     for host in endpoint.hosts() {
         let server = Server::Host(&host);
-        let there = Admin::enter_to_end(server, &endpoint.dbname, &place.admin, key).await;
+        let at = (endpoint.dbname.as_str(), &place.admin);
+        let there = entrance::to_end(server, at, None, key).await;
         let mut there = match there {
             Ok((there, _other_database)) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,

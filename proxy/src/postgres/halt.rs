@@ -17,7 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tracing::debug;
 
-use super::admin::{Admin, AdminError, text};
+use super::admin::{Admin, AdminError, Server, text};
+use super::entrance;
 use super::process::{BEGAN, PLAINLY, STARTED, Seat};
 use super::role;
 use super::stopper::Stopper;
@@ -119,8 +120,12 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let (database, with) = (&endpoint.dbname, (&pass.key, &*stopper.road));
     let mut admin = match stopper.place.seat {
         Seat::Lent { .. } => Admin::visit_at(&stopper.host, database, &overseer, with).await?,
+        // The owner of the database is as a rule somebody else, who may let nobody in there any more.
         Seat::Own | Seat::Shared => {
-            Admin::enter_at(&stopper.host, database, &overseer, with).await?
+            let server = Server::Host(&stopper.host);
+            entrance::to_end(server, (database, &overseer), None, with)
+                .await?
+                .0
         }
     };
     let is_there = is_same(&mut admin, stopper).await?;

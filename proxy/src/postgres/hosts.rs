@@ -327,9 +327,9 @@ where
     message(&mut query, b'Q', |body| put_text(body, sql.as_bytes()));
     tls.write_all(&query).await.map_err(ConnectError::Io)?;
     tls.flush().await.map_err(ConnectError::Io)?;
-    let mut found = None;
+    let (mut found, mut room) = (None, back::ROOM);
     loop {
-        match back::read_message(tls).await? {
+        match back::read_message(tls, &mut room).await? {
             (b'D', body) => found = row(&body).map(|row| text(&row, 0)),
             (b'Z', _idle) => {
                 let odd = || ConnectError::Violation("it does not say what it is".to_owned());

@@ -18,21 +18,22 @@ const GRANTORS_FROM: u32 = 16;
 const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// What there is: whether the role may log in, is a superuser, whether the group is one (nothing where it is
-/// missing), whether the membership is there by our hand, whether the role can do what the group can, and
-/// who else is a member of the role. No row where there is no such role.
+/// missing), whether the membership is there by our hand, whether the role can do what the group can, who else is
+/// a member of the role, and to what the group can let others, itself or as a member of what can. No row where there is no such role.
 pub(crate) fn look(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| literal(name.as_str()));
     // Before 16 whoever is a member can become the group, whatever is inherited, and CREATEROLE makes anybody a
     // member of anything. From 16 on that takes ADMIN OPTION, with which one can also make oneself a member.
-    let (able, harmless) = if version >= GRANTORS_FROM {
+    let (able, harmless, anybody) = if version >= GRANTORS_FROM {
         (
             "USAGE",
             "(m.rolcreaterole and x.admin_option) \
              or not (x.inherit_option or x.set_option or x.admin_option)",
+            "false",
         )
     } else {
-        ("MEMBER", "m.rolcreaterole")
+        ("MEMBER", "m.rolcreaterole", "g.rolcreaterole")
     };
     format!(
         "select a.rolcanlogin, a.rolsuper, g.rolsuper, \
@@ -41,7 +42,10 @@ pub(crate) fn look(place: &RolePlace, version: u32) -> String {
          coalesce(pg_catalog.pg_has_role(a.oid, g.oid, '{able}'), false), \
          (select pg_catalog.string_agg(m.rolname, ', ' order by m.rolname) \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles m on m.oid = x.member \
-         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})) \
+         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})), \
+         (select case when {anybody} then 'anybody (CREATEROLE)' else \
+         pg_catalog.string_agg(m.rolname, ', ' order by m.rolname) end from pg_catalog.pg_roles m \
+         where m.oid <> g.oid and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER WITH ADMIN OPTION')) \
          from pg_catalog.pg_roles a left join pg_catalog.pg_roles g on g.rolname = {group} \
          where a.rolname = {account}"
     )

@@ -4,7 +4,8 @@
 use ca::PassKey;
 use policies::{PostgresEndpoint, RolePlace};
 
-use super::admin::{Admin, AdminError, Server};
+use super::admin::{AdminError, Server};
+use super::entrance;
 use crate::session::road::Road;
 
 /// The hosts that take changes beside the first of them, each as a target of its own. One that does not
@@ -23,7 +24,8 @@ pub(super) async fn beside_the_first(
     }
     for host in endpoint.hosts() {
         let server = Server::Host(&host);
-        let there = Admin::enter_to_end(server, &endpoint.dbname, &place.admin, key).await;
+        let at = (endpoint.dbname.as_str(), &place.admin);
+        let there = entrance::to_end(server, at, None, key).await;
         let mut there = match there {
             Ok((there, _other_database)) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use policies::{Login, MARKER, Privilege, SqlKind};
 
-use super::role::{ident, literal};
+use super::role::ident;
 
 /// Gives `to` these privileges, and the use of the schemas that they are in. `how` is put behind each.
 pub(crate) fn give(privileges: &[Privilege], to: &str, how: &str) -> String {
@@ -44,28 +44,10 @@ pub(crate) fn mark(role: &str, with: &str) -> String {
     format!("grant {} to {}{with}; ", ident(MARKER), ident(role))
 }
 
-/// The statements that take back what the role was given to single columns. `DROP OWNED` takes back rights to
-/// whole tables for whoever may give those away, and may not where that is only so for columns.
-pub(crate) fn on_columns(role: &Login) -> String {
-    format!(
-        "select pg_catalog.format('revoke all (%I) on table %I.%I from %I', \
-         a.attname, n.nspname, c.relname, r.rolname) \
-         from pg_catalog.pg_attribute a \
-         join pg_catalog.pg_class c on c.oid = a.attrelid \
-         join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-         cross join lateral pg_catalog.aclexplode(a.attacl) x \
-         join pg_catalog.pg_roles r on r.oid = x.grantee where r.rolname = {} group by 1",
-        literal(role.as_str())
-    )
-}
-
-/// Takes back what the role was given in this database, and removes what it made.
-pub(crate) fn take_back(role: &Login, on_columns: &[String]) -> String {
-    let mut all = vec!["begin".to_owned()];
-    all.extend_from_slice(on_columns);
-    all.push(format!("drop owned by {}", ident(role.as_str())));
-    all.push("commit".to_owned());
-    all.join("; ")
+/// Removes what the role made in this database: it is nobody's. What it was given was taken back before, because
+/// this fails where something of others depends on what it made.
+pub(crate) fn clear(role: &Login) -> String {
+    format!("drop owned by {}", ident(role.as_str()))
 }
 
 /// What these privileges make possible.

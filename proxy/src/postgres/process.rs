@@ -110,7 +110,7 @@ pub(crate) const BEGAN: &str = "(extract(epoch from a.backend_start) * 1000000):
 
 /// Says what the names in the rest of the same query mean, whatever the role's settings are, and nothing
 /// beyond it: what stands behind a pooler is somebody else's afterwards.
-pub(crate) const PLAINLY: &str = "set local role none; set local search_path = pg_catalog, pg_temp; \
+pub(crate) const PLAINLY: &str = "set local client_min_messages = error; set local role none; set local search_path = pg_catalog, pg_temp; \
                                   set local standard_conforming_strings = on; \
                                   set local statement_timeout = '12s';";
 

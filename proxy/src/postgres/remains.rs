@@ -64,7 +64,7 @@ fn each(told: impl Iterator<Item = (String, String)>) -> Vec<String> {
 
 /// The kinds of things that others are let to: how each is called, what is written of one, from where with its
 /// row as `x`, whose it is and who is let to it.
-const OPEN: [(&str, &str, &str, &str, &str); 7] = [
+const OPEN: [(&str, &str, &str, &str, &str); 9] = [
     (
         "open",
         "x.oid::pg_catalog.regclass::text",
@@ -113,6 +113,20 @@ const OPEN: [(&str, &str, &str, &str, &str); 7] = [
         "pg_catalog.pg_database x",
         "x.datdba",
         "x.datacl",
+    ),
+    (
+        "open server",
+        "pg_catalog.quote_ident(x.srvname)",
+        "pg_catalog.pg_foreign_server x",
+        "x.srvowner",
+        "x.srvacl",
+    ),
+    (
+        "open wrapper",
+        "pg_catalog.quote_ident(x.fdwname)",
+        "pg_catalog.pg_foreign_data_wrapper x",
+        "x.fdwowner",
+        "x.fdwacl",
     ),
 ];
 
@@ -191,7 +205,14 @@ fn query(role: &Login, group: &Login) -> String {
         .to_owned()
         + &role
         + ") and m.rolname <> current_user";
-    let others = [by_default, members];
+    // A group that administers others makes members of those, in its own name or (before 16) in the role's.
+    let let_in = "select 'member of ' || pg_catalog.quote_ident(g.rolname), m.rolname::text \
+         from pg_catalog.pg_auth_members x join pg_catalog.pg_roles g on g.oid = x.roleid \
+         join pg_catalog.pg_roles m on m.oid = x.member, since \
+         where x.grantor in (select oid from theirs) and pg_catalog.age(x.xmin) < old \
+         and m.rolname <> current_user"
+        .to_owned();
+    let others = [by_default, members, let_in];
     let all: Vec<String> = open.into_iter().chain(changed).chain(others).collect();
     let limit = REMAINS_MAX.saturating_add(1);
     format!(
@@ -199,7 +220,7 @@ fn query(role: &Login, group: &Login) -> String {
          join pg_catalog.pg_roles r on r.oid = d.objoid \
          where d.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass and r.rolname = {role}), \
          theirs as (select oid, rolname from pg_catalog.pg_roles where rolname in ({role}, {group})) \
-         select kind, what from (select kind, what, \
+         select kind, pg_catalog.left(what, {REMAIN_MAX}) from (select kind, what, \
          pg_catalog.row_number() over (partition by kind order by what) as number from ({}) f) g \
          where number <= {limit} order by 1, 2",
         all.join(" union all ")

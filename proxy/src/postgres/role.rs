@@ -13,7 +13,7 @@ use policies::{Login, Privilege, RolePlace, RolePlan};
 use super::privileges;
 
 /// The first major version in which a membership says whether it is inherited and can be become.
-const MEMBERSHIPS_FROM: u32 = 16;
+pub(super) const MEMBERSHIPS_FROM: u32 = 16;
 
 /// How many server processes a role may have. A pool of a program's, or `pg_restore -j`, fits.
 const CONNECTIONS_MAX: u32 = 20;
@@ -55,14 +55,10 @@ pub(crate) fn make(
     (version, by): (u32, Deadline),
 ) -> String {
     let place = &plan.place;
-    let (role, group) = (ident(place.role().as_str()), ident(place.group.as_str()));
-    let given = if version >= MEMBERSHIPS_FROM {
-        " with inherit true, set false"
-    } else {
-        ""
-    };
+    let role = ident(place.role().as_str());
+    let given = given(version);
     let rights = match privileges {
-        None => format!("grant {group} to {role}{given}; "),
+        None => lend(place, version) + "; ",
         Some(privileges) => {
             let name = place.role();
             let marked = privileges::mark(name.as_str(), given);
@@ -97,6 +93,26 @@ pub(crate) fn make(
     sql.push_str(&by.guard());
     sql.push_str("; commit");
     sql
+}
+
+/// Makes the role a member of its group, with its rights and without becoming it, where the version can tell.
+pub(super) fn lend(place: &RolePlace, version: u32) -> String {
+    let (role, group) = (ident(place.role().as_str()), ident(place.group.as_str()));
+    format!("grant {group} to {role}{}", given(version))
+}
+
+/// Ends that.
+pub(super) fn end_lending(place: &RolePlace) -> String {
+    let (role, group) = (ident(place.role().as_str()), ident(place.group.as_str()));
+    format!("revoke {group} from {role}")
+}
+
+fn given(version: u32) -> &'static str {
+    if version >= MEMBERSHIPS_FROM {
+        " with inherit true, set false"
+    } else {
+        ""
+    }
 }
 
 /// A moment by the server's own clock, in seconds since 1970.
@@ -239,30 +255,6 @@ pub(crate) fn owning(role: &Login) -> String {
          and r.rolname = {} order by 1",
         literal(role.as_str())
     )
-}
-
-/// The functions of the role in this database that run with their owner's rights, as statements that
-/// have each run with the rights of whoever calls it.
-pub(crate) fn definers(role: &Login) -> String {
-    format!(
-        "select pg_catalog.format('alter routine %s security invoker', \
-         p.oid::pg_catalog.regprocedure) from pg_catalog.pg_proc p \
-         join pg_catalog.pg_roles r on r.oid = p.proowner \
-         where r.rolname = {} and p.prosecdef",
-        literal(role.as_str())
-    )
-}
-
-/// Hands what the role owns in this database to its group, and takes away what it was given. `definers`
-/// are run before: a function that ran with the group's rights for everybody would outlive the grant.
-pub(crate) fn hand_over(role: &Login, group: &Login, definers: &[String]) -> String {
-    let (role, group) = (ident(role.as_str()), ident(group.as_str()));
-    let mut all = vec!["begin".to_owned()];
-    all.extend_from_slice(definers);
-    all.push(format!("reassign owned by {role} to {group}"));
-    all.push(format!("drop owned by {role}"));
-    all.push("commit".to_owned());
-    all.join("; ")
 }
 
 /// Removes the role.

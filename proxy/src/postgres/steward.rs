@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use ca::PassKey;
 use control::roles::{Made, Parting, Removed};
-use policies::{FENCED, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
+use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
-use super::admin::{Admin, AdminError, Server, text};
+use super::admin::{Admin, AdminError, Server, bytes, text};
 use super::elevation::Lasted;
 use super::role::Deadline;
-use super::{elevation, primaries, privileges, remains, role};
+use super::{elevation, entrance, handover, primaries, privileges, remains, role};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
@@ -36,7 +36,7 @@ pub(super) async fn enter(
     key: (&PassKey, &dyn Road),
 ) -> Result<Admin, AdminError> {
     let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
-    end_unheard(&mut admin, place).await?;
+    entrance::end_unheard(&mut admin, place).await?;
     Ok(admin)
 }
 
@@ -47,24 +47,8 @@ pub(super) async fn enter_to_end(
     key: (&PassKey, &dyn Road),
 ) -> Result<(Admin, Option<AdminError>), AdminError> {
     let primary = Server::Primary(endpoint);
-    let entering = Admin::enter_to_end(primary, &endpoint.dbname, &place.admin, key);
-    let (mut admin, shut) = entering.await?;
-    end_unheard(&mut admin, place).await?;
-    Ok((admin, shut))
-}
-
-async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
-    admin.run(role::sign(&place.role())).await?;
-    let mut left = 0;
-    for _look in 0..LOOKS {
-        let alive = admin.run(role::END_UNHEARD).await?;
-        if alive.is_empty() {
-            return Ok(());
-        }
-        left = alive.len();
-        time::sleep(PAUSE).await;
-    }
-    Err(AdminError::Alive { left })
+    let at = (endpoint.dbname.as_str(), &place.admin);
+    entrance::to_end(primary, at, Some(place), key).await
 }
 
 /// Makes a role; there is none of its name. An existing one is elevated.
@@ -156,12 +140,29 @@ async fn remove_at(
         return Err(refused);
     }
     hand_over_all(&mut admin, (place, endpoint, oid), &mut removed, key).await?;
-    admin.run(role::remove(&name)).await?;
+    drop_it(&mut admin, &name, oid).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
     }
     admin.leave().await;
     Ok(removed)
+}
+
+/// Drops the role, or tells what names it still: whoever owns something can let the role to it, too.
+async fn drop_it(admin: &mut Admin, name: &Login, oid: u32) -> Result<(), AdminError> {
+    let refused = match admin.run(role::remove(name)).await {
+        Ok(_dropped) => return Ok(()),
+        Err(refused @ AdminError::Said { .. }) => refused,
+        Err(broken) => return Err(broken),
+    };
+    let holding = admin.run(handover::holding(oid)).await?;
+    if holding.is_empty() {
+        return Err(refused);
+    }
+    let names: Vec<String> = holding.iter().map(|row| text(row, 0)).collect();
+    Err(AdminError::Held {
+        by: names.join(", "),
+    })
 }
 
 /// Hands over what the role has in each database. One that lets nobody in keeps none of the others.
@@ -245,7 +246,7 @@ async fn shut(
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let name = place.role();
-    if admin.run(role::shut(&name)).await.is_ok() {
+    if bar(admin, place).await.is_ok() {
         return Ok(0);
     }
     // Becoming able to, where the role has taken that away, waits for what it holds in the same way.
@@ -257,7 +258,73 @@ async fn shut(
     time::sleep(PAUSE).await;
     let prepared = roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await;
     admin.run(role::shut(&name)).await?;
+    // What cannot be taken from it now is no reason to let go on what it does.
+    drop(bar(admin, place).await);
     prepared
+}
+
+/// Lets the role in no more, and takes from it what it can by being a member of others: with the role alone that
+/// would only go at the very end, which its holder can put off for good.
+async fn bar(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    let name = place.role();
+    admin.run(role::shut(&name)).await?;
+    let mut failed = None;
+    for row in admin
+        .run(handover::memberships(&name, admin.version()))
+        .await?
+    {
+        match admin.run(bytes(&row, 0)).await {
+            Ok(_none) => {}
+            Err(refused @ AdminError::Said { .. }) => failed = Some(refused),
+            Err(broken) => return Err(broken),
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Takes back what the role was given in the database that `admin` is in, one by one where not all at once: what
+/// others gave it is theirs to take back.
+async fn strip(
+    admin: &mut Admin,
+    name: &Login,
+    lent: Option<(&str, &str)>,
+) -> Result<(), AdminError> {
+    let mut tried = BTreeSet::new();
+    let mut passed_over = 0_usize;
+    loop {
+        let given = admin.run(handover::rights(name, passed_over)).await?;
+        let all = given.len();
+        let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
+        // What is still there has been tried, and was refused or came to nothing.
+        let (left, next): (Vec<_>, Vec<_>) = given.into_iter().partition(|one| tried.contains(one));
+        passed_over = passed_over.saturating_add(left.len());
+        take_back(admin, lent, &next).await?;
+        tried.extend(next);
+        if all < handover::RIGHTS_AT_ONCE {
+            return Ok(());
+        }
+    }
+}
+
+async fn take_back(
+    admin: &mut Admin,
+    lent: Option<(&str, &str)>,
+    given: &[Vec<u8>],
+) -> Result<(), AdminError> {
+    if given.is_empty() {
+        return Ok(());
+    }
+    match admin.run(handover::as_member(lent, given)).await {
+        Err(AdminError::Said { .. }) => {}
+        done => return done.map(drop),
+    }
+    for one in given.chunks(1) {
+        match admin.run(handover::as_member(lent, one)).await {
+            Ok(_) | Err(AdminError::Said { .. }) => {}
+            Err(broken) => return Err(broken),
+        }
+    }
+    Ok(())
 }
 
 /// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
@@ -270,15 +337,22 @@ async fn hand_over(
 ) -> Result<Vec<String>, AdminError> {
     let name = place.role();
     if endpoint.privileges.contains_key(&place.group) {
-        let given = admin.run(privileges::on_columns(&name)).await?;
-        let given: Vec<_> = given.iter().map(|row| text(row, 0)).collect();
-        let taken = admin.run(privileges::take_back(&name, &given)).await;
-        return taken.map(|_rows| Vec::new());
+        strip(admin, &name, None).await?;
+        let cleared = admin.run(privileges::clear(&name)).await;
+        return cleared.map(|_rows| Vec::new());
     }
+    let is_member = admin.run(handover::is_member(&name, &place.group)).await?;
+    let (lend, end) = (role::lend(place, admin.version()), role::end_lending(place));
+    let lent = is_member
+        .is_empty()
+        .then_some((lend.as_str(), end.as_str()));
     let remains = remains::found(admin, (&name, &place.group), database).await;
-    let definers = admin.run(role::definers(&name)).await?;
-    let definers: Vec<_> = definers.iter().map(|row| text(row, 0)).collect();
-    let sql = role::hand_over(&name, &place.group, &definers);
+    strip(admin, &name, lent).await?;
+    let before = handover::before(&name, &place.group);
+    let before = admin.run(before).await?;
+    let before = before.iter().map(|row| bytes(row, 0)).collect();
+    let statements = handover::hand_over(&name, &place.group, before);
+    let sql = handover::as_member(lent, &statements);
     admin.run(sql).await.map(|_rows| remains)
 }
 
@@ -316,7 +390,8 @@ async fn end_elsewhere(
     }
     for host in endpoint.hosts() {
         let server = Server::Host(&host);
-        let there = Admin::enter_to_end(server, &endpoint.dbname, &place.admin, key).await;
+        let at = (endpoint.dbname.as_str(), &place.admin);
+        let there = entrance::to_end(server, at, None, key).await;
         let mut there = match there {
             Ok((there, _other_database)) => there,
             Err(absent) if absent.may_be_elsewhere() => continue,

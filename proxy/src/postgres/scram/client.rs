@@ -147,8 +147,9 @@ async fn answer<I>(tls: &mut TlsStream<I>, code: i32) -> Result<Vec<u8>, LoginEr
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut room = back::ROOM;
     loop {
-        match back::read_message(tls).await? {
+        match back::read_message(tls, &mut room).await? {
             (b'N', _notice) => {}
             (b'E', body) => return Err(back::refused(&body)),
             (b'R', body) => {

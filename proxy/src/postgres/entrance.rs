@@ -1,0 +1,67 @@
+//! By which database of a server one goes in to end what is the whole server's.
+//!
+//! Roles and memberships are no database's own. Whoever owns a database decides who gets in there and what the
+//! server says and does there, and would keep what was lent for as long as that was the only way in.
+
+use std::iter;
+
+use ca::PassKey;
+use policies::{Login, RolePlace};
+use tokio::time;
+
+use super::admin::{Admin, AdminError, Server};
+use super::role;
+use super::steward::{LOOKS, PAUSE};
+use crate::session::road::Road;
+
+/// Databases that every server has.
+const ALWAYS_THERE: [&str; 2] = ["postgres", "template1"];
+
+/// Logs in to end what is the whole server's: where this database does not let us in, ends our connections or
+/// answers nothing that makes sense, by another one. What an earlier one of us still does about a role is ended
+/// before, where it is about one. With why this database could not be entered.
+pub(super) async fn to_end(
+    server: Server<'_>,
+    (database, admin): (&str, &Login),
+    about: Option<&RolePlace>,
+    with: (&PassKey, &dyn Road),
+) -> Result<(Admin, Option<AdminError>), AdminError> {
+    let mut refused = None;
+    for database in iter::once(database).chain(ALWAYS_THERE) {
+        match by(server, (database, admin), about, with).await {
+            Ok(entered) => return Ok((entered, refused)),
+            Err(other) if refused.is_none() && !other.is_of_one_database() => return Err(other),
+            Err(other) => refused = refused.or(Some(other)),
+        }
+    }
+    Err(refused.unwrap_or(AdminError::Nonsense))
+}
+
+async fn by(
+    server: Server<'_>,
+    (database, admin): (&str, &Login),
+    about: Option<&RolePlace>,
+    with: (&PassKey, &dyn Road),
+) -> Result<Admin, AdminError> {
+    let mut entered = server.enter(database, admin, with).await?;
+    if let Some(place) = about {
+        end_unheard(&mut entered, place).await?;
+    }
+    Ok(entered)
+}
+
+/// Ends what an earlier one of us still does about a role: a server goes on with what it was told though whoever
+/// told it is gone, and would make the role after it was removed.
+pub(super) async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    admin.run(role::sign(&place.role())).await?;
+    let mut left = 0;
+    for _look in 0..LOOKS {
+        let alive = admin.run(role::END_UNHEARD).await?;
+        if alive.is_empty() {
+            return Ok(());
+        }
+        left = alive.len();
+        time::sleep(PAUSE).await;
+    }
+    Err(AdminError::Alive { left })
+}
