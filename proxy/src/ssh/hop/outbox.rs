@@ -145,12 +145,12 @@ mod tests {
 
     /// Writes so many bytes, as far as they are taken in the time that a session is idle.
     async fn write(outbox: &Outbox, much: usize) -> (usize, io::Result<()>) {
-        let piece = [7; 16 * 1024];
+        let piece = vec![7; 16 * 1024];
         let mut written = 0;
         while written < much {
             let put = poll_fn(|cx| outbox.poll_put(cx, &piece));
             match timeout(Duration::from_secs(60), put).await {
-                Ok(Ok(more)) => written += more,
+                Ok(Ok(more)) => written = written.saturating_add(more),
                 Ok(Err(refused)) => return (written, Err(refused)),
                 Err(_elapsed) => break,
             }
