@@ -77,6 +77,6 @@ fn a_handle_is_good_for_nothing_once_it_is_being_closed() {
     let now = fs::metadata(&log).expect("it is there").permissions();
     assert_eq!(now.mode() & 0o777, 0o640);
     let told = desk.told();
-    assert!(told.contains("a handle that was not given"), "{told}");
+    assert!(told.contains("refused: TG608"), "{told}");
     assert!(!told.contains("fsetstat"), "{told}");
 }
