@@ -1,5 +1,6 @@
 //! A chain of bastions: two servers, a target behind the second, and stock OpenSSH (`-J bastion1,bastion2`).
 
+mod behind;
 mod roads;
 
 use std::fs;

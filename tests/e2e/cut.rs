@@ -1,7 +1,7 @@
 //! Every way in which access ends, and that it ends: target first, the client told, the record honest.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use tests::{World, until, within};

@@ -1,7 +1,10 @@
 //! Files over `sftp`, `scp -O` and `rsync` with stock clients: what the recording tells of them, and
 //! what rules about files let through.
 
+mod handles;
+
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -253,6 +256,9 @@ fn a_permit_that_is_bound_to_paths_holds_for_scp() {
     let desk = Desk::bound();
     let notes = desk.at("notes");
     assert!(desk.scp(&[&notes, &desk.remote("in/.")]).status.success());
+    let quoted = |name: &str| format!("{}:'{}'", desk.world.address(), desk.at(name));
+    assert!(desk.scp(&[&notes, &quoted("in/again")]).status.success());
+    assert_eq!(desk.read("in/again"), desk.read("notes"));
     assert_eq!(desk.read("in/notes"), desk.read("notes"));
     assert!(
         desk.scp(&[&desk.remote("out/log"), &desk.at("back")])
@@ -270,6 +276,9 @@ fn a_permit_that_is_bound_to_paths_holds_for_scp() {
         (notes.clone(), desk.remote("in/../other/new")),
         (notes.clone(), desk.remote("in/; id >/dev/null; true")),
         (desk.remote("o*/secret"), desk.at("stolen")),
+        // To cmd.exe these are two words, and a command behind one.
+        (desk.remote("out/log\\ /etc/passwd"), desk.at("stolen")),
+        (notes.clone(), quoted("in/a&calc")),
     ] {
         let refused = desk.scp(&[&from, &to]);
         assert!(!refused.status.success(), "{from} {to}");
@@ -291,22 +300,30 @@ fn a_permit_that_is_bound_to_paths_holds_for_scp() {
 fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
     let desk = Desk::bound();
     let notes = desk.at("notes");
-    let good = desk.rsync(&["-rt", &notes, &desk.remote("in/")]);
+    let good = desk.rsync(&["-rtO", &notes, &desk.remote("in/")]);
     assert!(good.status.success(), "{}", err(&good));
     assert_eq!(desk.read("in/notes"), desk.read("notes"));
     let (into, other) = (desk.remote("in/"), desk.remote("other/"));
     let log = desk.remote("out/log");
+    let closed = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(desk.dir.join("in"), closed).expect("the mode is set");
+    // With a slash behind it, `in` would get the mode of what is sent.
+    let out = format!("{}/", desk.at("out"));
     for (line, code) in [
-        (&["-rt", &notes, &other][..], "TG621"),
+        (&["-rp", &out, &into][..], "TG621"),
+        (&["-rt", &out, &into], "TG621"),
+        (&["-rtO", &notes, &other], "TG621"),
         (&["-a", &notes, &into], "TG623"),
-        (&["-rt", "--delete", &notes, &into], "TG623"),
-        (&["-rt", &log, &notes], "TG624"),
+        (&["-rtO", "--delete", &notes, &into], "TG623"),
+        (&["-rtO", &log, &notes], "TG624"),
     ] {
         let refused = desk.rsync(line);
         assert!(!refused.status.success(), "{line:?}");
         assert!(err(&refused).contains(code), "{line:?} {}", err(&refused));
     }
     assert_eq!(desk.read("other/notes"), None);
+    let now = fs::metadata(desk.dir.join("in")).expect("it is there");
+    assert_eq!(now.permissions().mode() & 0o777, 0o700);
 }
 
 #[test]

@@ -216,6 +216,18 @@ fn an_impostor_among_the_hosts_ends_the_search_and_is_told_nothing() {
     world.grant("mixed", "app", "10m");
     let ran = psql(&world, "mixed", WHERE);
     assert!(err(&ran).contains("TG402"), "{}", err(&ran));
+    // Nor is whoever came told where that is: their own sessions say what they were told.
+    let sessions = world.ended_sessions();
+    let cause = &sessions[0]["end"]["cause"];
+    assert_eq!(cause["code"], "TG402");
+    let what = cause["what"].as_str().expect("a sentence");
+    assert!(
+        what.contains("is not `mixed`") && !what.contains("127.0.0.1"),
+        "{what}"
+    );
+    let session = sessions[0]["id"].as_str().expect("an id");
+    let kept = world.exported(session, "--text");
+    assert!(!kept.contains(&primary), "{kept}");
 }
 
 #[test]

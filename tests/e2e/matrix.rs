@@ -29,10 +29,13 @@ type Job<'a> = (&'a Client, cases::Case, Way, Road);
 /// Runs every cell of these clients over the roads that `taken` takes, and fails with every
 /// difference at once.
 fn nothing_is_noticed(clients: &[Client], taken: fn(Road) -> bool) {
-    let field = Field::set();
+    nothing_is_noticed_in(&Field::set(&[]), clients, taken);
+}
+
+fn nothing_is_noticed_in(field: &Field, clients: &[Client], taken: fn(Road) -> bool) {
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for client in clients {
-        if let Err(why) = cell::prepare(&field, client) {
+        if let Err(why) = cell::prepare(field, client) {
             say(&format!("SKIPPED {}: {why}", client.name));
             continue;
         }
@@ -49,7 +52,7 @@ fn nothing_is_noticed(clients: &[Client], taken: fn(Road) -> bool) {
     let (jobs, wrong) = (Mutex::new(jobs), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..ABREAST {
-            scope.spawn(|| work(&field, &jobs, &wrong));
+            scope.spawn(|| work(field, &jobs, &wrong));
         }
     });
     let wrong = wrong.into_inner().expect("nobody panicked");
@@ -205,7 +208,10 @@ fn putty_notices_nothing() {
 #[test]
 #[ignore = "long: libssh and libssh2 are installed"]
 fn libssh_and_libssh2_notice_nothing() {
-    nothing_is_noticed(
+    // curl's libssh2 in Debian 12 is older than 1.11 (docs/operating.md).
+    let field = Field::set(&[("TIDEGATE__SSH__CLIENTS", "old")]);
+    nothing_is_noticed_in(
+        &field,
         &[libraries::LIBSSH, libraries::LIBSSH2, tools::CURL],
         |_| true,
     );

@@ -59,7 +59,7 @@ impl Shown for FileSaying<'_> {
                 "TG623",
                 format!("files are limited here, and rsync could leave them by `{option}`"),
             )
-            .hint("rsync -rt notes/ LOGIN+TARGET@BASTION:/srv/in/"),
+            .hint("rsync -rtO notes/ LOGIN+TARGET@BASTION:/srv/in/"),
             Self::Sender => Words::new(
                 "TG624",
                 "files are limited here, and rsync cannot be kept to some of them when it reads",

@@ -178,11 +178,12 @@ impl AdminError {
     /// and said no or more than anybody listens to, or was slow or broke off once we had reached it.
     pub(super) fn is_of_one_database(&self) -> bool {
         match self {
-            Self::Connect { source, .. } => match source {
-                ConnectError::Refused(_) => !is_absent(source),
-                ConnectError::Violation(_) => true,
-                _other => false,
-            },
+            Self::Connect { source, .. } => {
+                matches!(
+                    source,
+                    ConnectError::Refused(_) | ConnectError::Violation(_)
+                ) && !is_absent(source)
+            }
             Self::Said { .. } | Self::Broken | Self::Nonsense | Self::Slow => true,
             Self::NoPrimary { .. }
             | Self::Elsewhere
@@ -360,9 +361,12 @@ impl Admin {
         let (mut rows, mut failed, mut room) = (Vec::new(), None, back::ROOM);
         loop {
             let read = back::read_message(&mut self.tls, &mut room).await;
-            let (kind, body) = read.map_err(|odd: LoginError| match odd.error {
-                ConnectError::Violation(_) => AdminError::Nonsense,
-                _broken => AdminError::Broken,
+            let (kind, body) = read.map_err(|odd: LoginError| {
+                if matches!(odd.error, ConnectError::Violation(_)) {
+                    AdminError::Nonsense
+                } else {
+                    AdminError::Broken
+                }
             })?;
             match kind {
                 b'D' if rows.len() < ROWS_MAX => {

@@ -185,13 +185,13 @@ pub(super) fn before(role: &Login, group: &Login) -> String {
 /// tidegate's own role has the group's rights by it. A query of several statements is one transaction
 /// (PostgreSQL, "Simple Query"), and nobody else sees what is in one.
 pub(super) fn as_member(lent: Option<(&str, &str)>, statements: &[Vec<u8>]) -> Vec<u8> {
-    let (lend, end) = lent.unzip();
-    let lend = lend.map(|sql| sql.as_bytes().to_vec());
-    let end = end.map(|sql| sql.as_bytes().to_vec());
-    let all: Vec<Vec<u8>> = lend
+    let (before, after) = lent.unzip();
+    let owned = |sql: &str| sql.as_bytes().to_vec();
+    let all: Vec<Vec<u8>> = before
+        .map(owned)
         .into_iter()
         .chain(statements.iter().cloned())
-        .chain(end)
+        .chain(after.map(owned))
         .collect();
     all.join(&b"; "[..])
 }

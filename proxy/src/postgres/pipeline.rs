@@ -78,6 +78,10 @@ pub(crate) struct Fault {
 }
 
 /// The line of what is owed.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts, none of which follows from others"
+)]
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     owed: VecDeque<Owed>,
@@ -85,6 +89,9 @@ pub(crate) struct Pipeline {
     skipping: bool,
     /// The target takes copied data.
     copying_in: bool,
+    /// A Sync was sent that a copy ignores, unless the copy failed before it read it: then the target acts on
+    /// that Sync, and on what follows. Up to the next Sync nobody can tell whether it drops what comes.
+    unsure: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
     in_batch: bool,
     rows: u64,
@@ -105,6 +112,7 @@ impl Pipeline {
             owed: VecDeque::new(),
             skipping: false,
             copying_in: false,
+            unsure: false,
             in_batch: false,
             rows: 0,
             bytes: 0,
@@ -161,8 +169,11 @@ impl Pipeline {
     /// Notes that the client sent something.
     pub(crate) fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
         match owed {
-            Owed::Sync if self.copying_in => return Ok(()),
-            Owed::Sync => self.skipping = false,
+            Owed::Sync if self.copying_in => {
+                self.unsure = true;
+                return Ok(());
+            }
+            Owed::Sync => (self.skipping, self.unsure) = (false, false),
             Owed::CopyEnd if self.copying_in => {
                 self.copying_in = false;
                 return Ok(());
@@ -171,6 +182,8 @@ impl Pipeline {
             // The target would take it for copied data, fail, and forget it.
             other if self.copying_in => return Err(Violation::Kind(other.kind())),
             Owed::CopyEnd => {}
+            // No client sends this: after a copy they send a Sync.
+            other if self.unsure => return Err(Violation::Kind(other.kind())),
             _dropped if self.skipping => return Ok(()),
             Owed::Query(_)
             | Owed::Parse(_)
@@ -293,22 +306,26 @@ impl Pipeline {
             }
             _other => return Err(Violation::Kind(kind)),
         };
-        self.copying_in = false;
+        (self.copying_in, self.unsure) = (false, false);
         Ok(self.hold(statement, tag, None, at))
     }
 
     /// Everything that the client has sent since is read by the copy: what ends it ends it, a Sync
-    /// is ignored, and anything else would be swallowed.
+    /// is ignored, and anything else would be swallowed. Unless the copy fails before it reads anything
+    /// (`COPY … (FREEZE)`): behind a Sync nothing may stand then but another one.
     fn copy_in(&mut self) -> Result<(), Violation> {
         let Some(Owed::Query(_) | Owed::Execute(_)) = self.front() else {
             return Err(Violation::Kind(b'G'));
         };
         loop {
             match self.owed.get(1) {
-                Some(Owed::Sync) => drop(self.owed.remove(1)),
+                Some(Owed::Sync) => {
+                    self.owed.remove(1);
+                    self.unsure = true;
+                }
                 Some(Owed::CopyEnd) => {
                     self.owed.remove(1);
-                    return Ok(());
+                    return self.copied_ahead();
                 }
                 Some(other) => return Err(Violation::Kind(other.kind())),
                 None => {
@@ -317,6 +334,17 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// The data of a copy was sent whole before it began.
+    fn copied_ahead(&mut self) -> Result<(), Violation> {
+        let behind = self.owed.iter().skip(1).find(|one| **one != Owed::CopyEnd);
+        match behind {
+            Some(Owed::Sync) => self.unsure = false,
+            Some(other) if self.unsure => return Err(Violation::Kind(other.kind())),
+            Some(_) | None => {}
+        }
+        Ok(())
     }
 
     fn failed(&mut self, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
@@ -389,7 +417,7 @@ impl Pipeline {
             None => {}
             Some(_other) => return Err(Violation::Kind(b'Z')),
         }
-        self.copying_in = false;
+        (self.copying_in, self.unsure) = (false, false);
         (self.rows, self.bytes) = (0, 0);
         self.status = status;
         Ok(self.held.take().map(|outcome| Outcome {
@@ -602,6 +630,49 @@ mod tests {
         let mut play = Play::new();
         play.sends("QQ");
         assert_eq!(play.tries(b'G'), Err(Violation::Kind(b'Q')));
+    }
+
+    /// It acts on the Sync that a copy would have ignored, and on what stands behind it.
+    #[test]
+    fn a_copy_that_fails_before_it_reads_replaces_nothing() {
+        let refuses = |play: &mut Play, kind| {
+            let sent = play.pipeline.sent(Owed::Parse(statement(99)));
+            assert_eq!(sent, Err(Violation::Kind(b'P')), "{kind}");
+        };
+        // All of it sent ahead.
+        let mut play = Play::new();
+        play.sends("PBEScP").gets("12");
+        assert_eq!(play.tries(b'G'), Err(Violation::Kind(b'P')));
+        // Sent while it copies, and while it fails.
+        for (sent, said, more) in [
+            ("PBES", "12G", "c"),
+            ("PBE", "12G", "Sc"),
+            ("PBES", "12GE", ""),
+            ("PBES", "12GE", "c"),
+        ] {
+            let mut play = Play::new();
+            play.sends(sent).gets(said).sends(more);
+            refuses(&mut play, said);
+        }
+        // As libpq and tokio-postgres send it, with the next statement behind.
+        for (sent, said) in [
+            ("PBEScSPBES", "12GCZ12CZ"),
+            ("PBEScS", "12GEZZ"),
+            ("PBEScSQ", "12GCZCZ"),
+        ] {
+            let mut play = Play::new();
+            play.sends(sent).gets(said);
+            assert!(play.pipeline.idle(), "{sent}");
+        }
+        let mut play = Play::new();
+        play.sends("PBES")
+            .gets("12G")
+            .sends("cSPBES")
+            .gets("CZ12CZ");
+        assert!(play.pipeline.idle());
+        play.sends("PBES").gets("12GEZ").sends("cS").gets("Z");
+        play.sends("PBES").gets("12CZ");
+        assert!(play.pipeline.idle());
     }
 
     #[test]

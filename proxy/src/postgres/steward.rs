@@ -296,8 +296,9 @@ async fn strip(
         let all = given.len();
         let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
         // What is still there has been tried, and was refused or came to nothing.
-        let (left, next): (Vec<_>, Vec<_>) = given.into_iter().partition(|one| tried.contains(one));
-        passed_over = passed_over.saturating_add(left.len());
+        let (again, next): (Vec<_>, Vec<_>) =
+            given.into_iter().partition(|one| tried.contains(one));
+        passed_over = passed_over.saturating_add(again.len());
         take_back(admin, lent, &next).await?;
         tried.extend(next);
         if all < handover::RIGHTS_AT_ONCE {
@@ -342,10 +343,10 @@ async fn hand_over(
         return cleared.map(|_rows| Vec::new());
     }
     let is_member = admin.run(handover::is_member(&name, &place.group)).await?;
-    let (lend, end) = (role::lend(place, admin.version()), role::end_lending(place));
+    let lending = (role::lend(place, admin.version()), role::end_lending(place));
     let lent = is_member
         .is_empty()
-        .then_some((lend.as_str(), end.as_str()));
+        .then_some((lending.0.as_str(), lending.1.as_str()));
     let remains = remains::found(admin, (&name, &place.group), database).await;
     strip(admin, &name, lent).await?;
     let before = handover::before(&name, &place.group);

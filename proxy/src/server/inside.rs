@@ -25,8 +25,8 @@ use crate::ssh::transit::Transit;
 const HOST_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 const HOST_REUSE: SignedDuration = SignedDuration::from_hours(12);
 
-/// How many names are remembered. Anybody who may come at all can name targets that do not exist.
-const HOSTS_MAX: usize = 10_000;
+/// How many certificates are kept. Anybody who may come at all can name targets that do not exist.
+const HOSTS_MAX: usize = 20_000;
 
 /// How many names that nobody has jumped to lately one person may jump to in an hour. Each costs a key
 /// and two lines of the ledger for ever, grant or no grant; a run over a whole fleet fits.
@@ -40,8 +40,7 @@ pub(super) struct InnerHouse {
     broker: Broker,
     authority: Authority,
     bastion: Arc<Bastion>,
-    hosts: DashMap<TargetName, HostIdentity>,
-    namings: Namings,
+    shown: Shown<HostIdentity>,
     /// Who is connected to the bastion itself.
     crowd: Arc<Crowd>,
 }
@@ -49,7 +48,7 @@ pub(super) struct InnerHouse {
 impl fmt::Debug for InnerHouse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InnerHouse")
-            .field("hosts", &self.hosts.len())
+            .field("shown", &self.shown.kept.len())
             .finish_non_exhaustive()
     }
 }
@@ -65,8 +64,7 @@ impl InnerHouse {
             broker,
             authority,
             bastion,
-            hosts: DashMap::new(),
-            namings: Namings::default(),
+            shown: Shown::default(),
             crowd: Arc::new(Crowd::new(per_principal)),
         }
     }
@@ -74,13 +72,13 @@ impl InnerHouse {
     async fn identity(&self, within: &Within) -> Option<HostIdentity> {
         let Within { principal, target } = within;
         let now = self.broker.clock().now();
-        let kept = self.hosts.get(target).map(|kept| kept.value().clone());
-        if let Some(kept) = kept.filter(|kept| is_fresh(kept.expires_at, now)) {
-            return Some(kept);
-        }
-        if !self.namings.may_name(principal, now) {
-            debug!(%principal, %target, "identity.refused");
-            return None;
+        match self.shown.look_for(within, now) {
+            Found::Kept(identity) => return Some(identity),
+            Found::Nothing => {}
+            Found::TooMany => {
+                debug!(%principal, %target, "identity.refused");
+                return None;
+            }
         }
         let names = [target.to_string()];
         let mut rng = entropy::rng();
@@ -96,10 +94,8 @@ impl InnerHouse {
             .await
         {
             Ok(identity) => {
-                if self.hosts.len() >= HOSTS_MAX {
-                    self.hosts.clear();
-                }
-                self.hosts.insert(target.clone(), identity.clone());
+                let expires_at = identity.expires_at;
+                self.shown.keep(within, (identity.clone(), expires_at), now);
                 Some(identity)
             }
             Err(refused) => {
@@ -107,6 +103,59 @@ impl InnerHouse {
                 None
             }
         }
+    }
+}
+
+/// What was shown lately, to whom and for which name. Nobody is shown what was made for another: who has named
+/// too many hosts would learn by that which ones others jump to.
+#[derive(Debug)]
+struct Shown<C> {
+    /// With the end of each.
+    kept: DashMap<(PrincipalName, TargetName), (C, Timestamp)>,
+    namings: Namings,
+}
+
+/// What there is to show somebody who jumps.
+#[derive(Debug, PartialEq, Eq)]
+enum Found<C> {
+    /// What they were shown before.
+    Kept(C),
+    /// Nothing yet, and one more may be made for them.
+    Nothing,
+    /// Nothing, and they have named too many.
+    TooMany,
+}
+
+impl<C> Default for Shown<C> {
+    fn default() -> Self {
+        Self {
+            kept: DashMap::new(),
+            namings: Namings::default(),
+        }
+    }
+}
+
+impl<C: Clone> Shown<C> {
+    fn look_for(&self, within: &Within, now: Timestamp) -> Found<C> {
+        let key = (within.principal.clone(), within.target.clone());
+        let kept = self.kept.get(&key).map(|kept| kept.value().clone());
+        match kept {
+            Some((kept, expires_at)) if is_fresh(expires_at, now) => Found::Kept(kept),
+            Some(_) | None if self.namings.may_name(&within.principal, now) => Found::Nothing,
+            Some(_) | None => Found::TooMany,
+        }
+    }
+
+    fn keep(&self, within: &Within, made: (C, Timestamp), now: Timestamp) {
+        if self.kept.len() >= HOSTS_MAX {
+            self.kept
+                .retain(|_key, (_kept, expires_at)| is_fresh(*expires_at, now));
+        }
+        if self.kept.len() >= HOSTS_MAX {
+            self.kept.clear();
+        }
+        let key = (within.principal.clone(), within.target.clone());
+        self.kept.insert(key, made);
     }
 }
 
@@ -209,6 +258,34 @@ mod tests {
         ));
         assert!(!is_fresh(expires_at, issued + half));
         assert!(!is_fresh(expires_at, expires_at + half));
+    }
+
+    #[test]
+    fn who_has_named_too_many_hosts_does_not_learn_what_others_named() {
+        let shown = Shown::default();
+        let now = Timestamp::from_second(3600).unwrap();
+        let within = |person: &str, target: &str| Within {
+            principal: PrincipalName::parse(person).unwrap(),
+            target: TargetName::parse(target).unwrap(),
+        };
+        let jump = |person: &str, target: &str| {
+            let within = within(person, target);
+            let found = shown.look_for(&within, now);
+            if found == Found::Nothing {
+                shown.keep(&within, (person.to_owned(), now + HOST_LIFETIME), now);
+            }
+            found
+        };
+        assert_eq!(jump("alice", "x"), Found::Nothing);
+        assert_eq!(jump("alice", "x"), Found::Kept("alice".to_owned()));
+        for number in 0..NAMES_MAX {
+            assert_eq!(jump("bob", &format!("n{number}")), Found::Nothing);
+        }
+        assert_eq!(jump("bob", "x"), Found::TooMany);
+        assert_eq!(jump("bob", "y"), Found::TooMany);
+        // What is his own goes on, and alice's does.
+        assert_eq!(jump("bob", "n0"), Found::Kept("bob".to_owned()));
+        assert_eq!(jump("alice", "x"), Found::Kept("alice".to_owned()));
     }
 
     #[test]

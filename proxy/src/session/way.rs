@@ -15,6 +15,7 @@ use super::dial::{DialError, dial, dial_one_of, seen_from};
 use super::protocol::ConnectError;
 use super::severable::{Severable, Severer};
 use crate::ssh;
+use crate::ssh::hop::Writer;
 
 /// What is needed to go through targets.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +60,13 @@ impl Way<'_> {
         for (number, hop) in via.iter().enumerate() {
             let after = via.get(number.saturating_add(1));
             let next = after.map_or(to, |hop| hop.target.addr());
-            let tunnel = self.through(io, (hop, next), traveller, source).await;
+            let writer = match after {
+                None => inside(traveller),
+                Some(_hop) => Writer::Restless,
+            };
+            let tunnel = self
+                .through(io, (hop, next, writer), traveller, source)
+                .await;
             let tunnel = tunnel.map_err(|refused| behind(Some(hop), refused))?;
             io = severer.wrap_inner(tunnel);
             source = None;
@@ -102,7 +109,7 @@ impl Way<'_> {
     async fn through(
         self,
         io: Severable,
-        (hop, next): (&Hop, &HostPort),
+        (hop, next, writer): (&Hop, &HostPort, Writer),
         traveller: Traveller<'_>,
         source_address: Option<IpAddr>,
     ) -> Result<ssh::hop::Tunnel, ConnectError> {
@@ -120,11 +127,19 @@ impl Way<'_> {
                 .issue_hop(order, self.broker.journal())
                 .await?
         };
-        let going = ssh::hop::through(io, hop, &key, next, now);
+        let going = ssh::hop::through(io, (hop, &key), (next, writer), now);
         match time::timeout(LOGIN_LIMIT, going).await {
             Ok(gone) => gone,
             Err(_elapsed) => Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())),
         }
+    }
+}
+
+/// Who writes to the target itself: what goes to a bastion is carried, everything else is spoken.
+fn inside(traveller: Traveller<'_>) -> Writer {
+    match traveller {
+        Traveller::Session(_session, terms) if terms.target.is_bastion() => Writer::Patient,
+        Traveller::Session(..) | Traveller::Trial(_) => Writer::Restless,
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a target asks of a lent agent (`draft-ietf-sshm-ssh-agent`): which keys there are, and to sign.
 //!
 //! Reads only the target's half of the conversation. Nothing else may be asked through tidegate:
-//! keys are not put into an agent, taken out or locked from a target.
+//! keys are not put into an agent, taken out or locked from a target, nor made to sign by an extension.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use bytes::{Bytes, BytesMut};
 use russh::keys::ssh_key::encoding::base64::{Base64Unpadded, Encoding};
 
 use super::answers::Bulk;
@@ -15,8 +16,14 @@ pub(super) const MESSAGE_MAX: usize = 256 * 1024;
 const LIST: u8 = 11;
 /// `SSH_AGENTC_SIGN_REQUEST`.
 const SIGN: u8 = 13;
-/// `SSH_AGENTC_EXTENSION`: what binds a signature to the session that it is for.
+/// `SSH_AGENTC_EXTENSION`: anything, by a name (section 3.8).
 const EXTENSION: u8 = 27;
+
+/// Binds the connection to a session, so that the agent knows what its signatures are for (`PROTOCOL.agent` of
+/// OpenSSH, section 1).
+const BIND: &[u8] = b"session-bind@openssh.com";
+/// Asks which extensions there are (section 3.8.1). Has no contents.
+const QUERY: &[u8] = b"query";
 
 /// One thing asked of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +37,11 @@ pub enum Wish {
         /// What is to be signed, and with which flags.
         of: Bulk,
     },
-    /// Something about how it is used.
+    /// An extension that is known to sign nothing and to change no key.
     Extension {
-        /// What.
+        /// Its name.
+        name: &'static str,
+        /// What it carries.
         of: Bulk,
     },
 }
@@ -45,20 +54,21 @@ pub struct Forbidden;
 #[derive(Debug, Default)]
 pub struct Wishes {
     /// The message that has begun.
-    message: Vec<u8>,
+    message: BytesMut,
 }
 
 impl Wishes {
-    /// Takes what came. Gives back what is wished with it, which must be written down before it goes on.
-    pub fn take(&mut self, came: &[u8]) -> Result<Vec<Wish>, Forbidden> {
+    /// Takes what came. Gives back what is wished with it, which must be written down before it goes on, and
+    /// the whole messages that do. One that has begun is held until all of it is there: what never ends
+    /// would be in no record.
+    pub fn take(&mut self, came: &[u8]) -> Result<(Vec<Wish>, Bytes), Forbidden> {
         self.message.extend_from_slice(came);
-        let (mut wishes, mut done) = (Vec::new(), 0);
+        let (mut wishes, mut done) = (Vec::new(), 0_usize);
         while let Some(message) = next(self.message.get(done..).unwrap_or_default())? {
             done = done.saturating_add(message.len());
             wishes.push(wish(message).ok_or(Forbidden)?);
         }
-        self.message.drain(..done);
-        Ok(wishes)
+        Ok((wishes, self.message.split_to(done).freeze()))
     }
 
     /// How many bytes are held.
@@ -89,11 +99,18 @@ fn wish(message: &[u8]) -> Option<Wish> {
     match *kind {
         // A list has no contents; whatever came with it would be in no record.
         LIST => body.is_empty().then_some(Wish::List),
-        EXTENSION => Some(Wish::Extension { of: Bulk::of(body) }),
+        EXTENSION => {
+            let (name, rest) = string(body)?;
+            let name = match name {
+                BIND => "session-bind@openssh.com",
+                QUERY if rest.is_empty() => "query",
+                _ => return None,
+            };
+            let of = Bulk::of(rest);
+            Some(Wish::Extension { name, of })
+        }
         SIGN => {
-            let (length, rest) = body.split_first_chunk::<4>()?;
-            let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-            let (key, rest) = rest.split_at_checked(length)?;
+            let (key, rest) = string(body)?;
             let digest = digest(&SHA256, key);
             let fingerprint = Base64Unpadded::encode_string(digest.as_ref());
             Some(Wish::Sign {
@@ -103,6 +120,13 @@ fn wish(message: &[u8]) -> Option<Wish> {
         }
         _ => None,
     }
+}
+
+/// The string at the beginning (RFC 4251, section 5), and what follows it.
+fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    rest.split_at_checked(length)
 }
 
 #[cfg(test)]
@@ -116,17 +140,24 @@ mod tests {
         [&length.to_be_bytes()[..], &[kind], body].concat()
     }
 
+    /// An extension's name and what it carries.
+    fn extension(name: &[u8], rest: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(name.len()).unwrap();
+        message(EXTENSION, &[&length.to_be_bytes(), name, rest].concat())
+    }
+
     /// What is wished by these bytes, all at once and byte by byte.
     #[track_caller]
     fn check(bytes: &[u8], want: Result<&[Wish], Forbidden>) {
         let want = want.map(<[Wish]>::to_vec);
-        assert_eq!(Wishes::default().take(bytes), want);
+        let at_once = Wishes::default().take(bytes);
+        assert_eq!(at_once.map(|(wishes, _whole)| wishes), want);
         let mut wishes = Wishes::default();
         let mut got = Ok(Vec::new());
         for byte in bytes {
             let more = wishes.take(std::slice::from_ref(byte));
             got = got.and_then(|mut all: Vec<Wish>| {
-                all.extend(more?);
+                all.extend(more?.0);
                 Ok(all)
             });
         }
@@ -141,12 +172,46 @@ mod tests {
         let of = Bulk::of(b"the rest");
         check(&sign, Ok(&[Wish::Sign { key, of }]));
         check(&message(LIST, b""), Ok(&[Wish::List]));
-        let both = [message(LIST, b""), message(EXTENSION, b"x")].concat();
-        check(
-            &both,
-            Ok(&[Wish::List, Wish::Extension { of: Bulk::of(b"x") }]),
-        );
+        let both = [message(LIST, b""), extension(BIND, b"key and session")].concat();
+        let (name, of) = ("session-bind@openssh.com", Bulk::of(b"key and session"));
+        check(&both, Ok(&[Wish::List, Wish::Extension { name, of }]));
+        let (name, of) = ("query", Bulk::of(b""));
+        check(&extension(QUERY, b""), Ok(&[Wish::Extension { name, of }]));
         check(&message(LIST, b"")[..4], Ok(&[]));
+    }
+
+    #[test]
+    fn no_extension_passes_that_could_sign() {
+        for name in [
+            &b"sign@goteleport.com"[..],
+            b"session-bind@openssh.com.example",
+            b"session-bind",
+            b"session-bind@openssh.com\0",
+            b"Query",
+            b"",
+            b"x",
+        ] {
+            check(&extension(name, b""), Err(Forbidden));
+        }
+        check(&extension(QUERY, b"x"), Err(Forbidden));
+        // The name is not whole.
+        check(&message(EXTENSION, b"x"), Err(Forbidden));
+        check(&message(EXTENSION, &[0, 0, 0, 9, b'q']), Err(Forbidden));
+    }
+
+    #[test]
+    fn what_has_no_end_goes_nowhere() {
+        let mut wishes = Wishes::default();
+        let sign = message(SIGN, &[&[0, 0, 0, 3][..], b"key", &[7; 1000]].concat());
+        let (begun, rest) = sign.split_at(900);
+        let with_list = [&message(LIST, b""), begun].concat();
+        let (told, whole) = wishes.take(&with_list).unwrap();
+        assert_eq!(
+            (told, &whole[..]),
+            (vec![Wish::List], &message(LIST, b"")[..])
+        );
+        let (told, whole) = wishes.take(rest).unwrap();
+        assert_eq!((told.len(), &whole[..]), (1, &sign[..]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use bytes::{Bytes, BytesMut};
 use russh::keys::ssh_key::encoding::base64::{Base64Unpadded, Encoding};
 
 use super::agent::{Forbidden, MESSAGE_MAX};
@@ -110,20 +111,20 @@ impl Pace {
 pub(super) struct Answers {
     owed: Owed,
     /// The message that has begun.
-    message: Vec<u8>,
+    message: BytesMut,
 }
 
 impl Answers {
     pub(super) fn new(owed: Owed) -> Self {
         Self {
             owed,
-            message: Vec::new(),
+            message: BytesMut::new(),
         }
     }
 
     /// Takes what came. Gives back the kind and contents of what is answered with it, which must be
-    /// written down before it goes on.
-    pub(super) fn take(&mut self, came: &[u8]) -> Result<Vec<(u8, Bulk)>, Forbidden> {
+    /// written down before it goes on, and the whole messages that do.
+    pub(super) fn take(&mut self, came: &[u8]) -> Result<(Vec<(u8, Bulk)>, Bytes), Forbidden> {
         self.message.extend_from_slice(came);
         let (mut answers, mut done) = (Vec::new(), 0_usize);
         while let Some(message) = next(self.message.get(done..).unwrap_or_default())? {
@@ -132,12 +133,12 @@ impl Answers {
             answers.push((*kind, Bulk::of(body)));
             done = done.saturating_add(message.len()).saturating_add(4);
         }
-        self.message.drain(..done);
-        // One that has begun goes on before it is whole: it has to be due by then.
+        let whole = self.message.split_to(done).freeze();
+        // One that has begun has to be due: nothing is held for nothing.
         if !self.message.is_empty() && !self.owed.is_any() {
             return Err(Forbidden);
         }
-        Ok(answers)
+        Ok((answers, whole))
     }
 }
 
@@ -177,8 +178,9 @@ mod tests {
         let mut answers = asked(2);
         let both = [message(12, b"keys"), message(14, b"signature")].concat();
         let (first, rest) = both.split_at(7);
-        assert_eq!(answers.take(first), Ok(vec![]));
-        let got = answers.take(rest).unwrap();
+        assert_eq!(answers.take(first), Ok((vec![], Bytes::new())));
+        let (got, whole) = answers.take(rest).unwrap();
+        assert_eq!(whole, both);
         let want = [(12, Bulk::of(b"keys")), (14, Bulk::of(b"signature"))];
         assert_eq!(got, want);
         assert_eq!(answers.take(&message(6, b"")), Err(Forbidden));
@@ -199,7 +201,7 @@ mod tests {
         let (begun, _rest) = whole.split_at(900);
         assert_eq!(asked(0).take(begun), Err(Forbidden));
         let mut answers = asked(1);
-        assert_eq!(answers.take(begun), Ok(vec![]));
+        assert_eq!(answers.take(begun), Ok((vec![], Bytes::new())));
         let with_more = [&whole[900..], begun].concat();
         assert_eq!(answers.take(&with_more), Err(Forbidden));
     }

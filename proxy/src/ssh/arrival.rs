@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use policies::{Credential, PrincipalName, TargetName};
 use russh::Channel;
 use russh::server::{ChannelOpenHandle, Msg};
@@ -20,6 +21,8 @@ pub struct Proven {
     pub principal: PrincipalName,
     /// By what.
     pub credential: Credential,
+    /// The first instant at which that proves nothing any more; none for a registered key.
+    pub until: Option<Timestamp>,
     /// The user name they came with: where they want to go.
     pub user: String,
 }

@@ -178,10 +178,15 @@ impl Up<'_> {
                 Item::Close => return Ok(Outcome::Closed),
                 Item::Resize { .. } | Item::Signal(_) => continue,
             };
-            if let Some(stop) = look.at(&data, self.tap)? {
-                return Ok(Outcome::Stopped(stop));
-            }
             let bytes = data.len();
+            let data = match look.at(data, self.tap)? {
+                Ok(whole) => whole,
+                Err(stop) => return Ok(Outcome::Stopped(stop)),
+            };
+            if data.is_empty() {
+                self.tally.take(bytes);
+                continue;
+            }
             self.tap.bytes(Stream::Input, &data)?;
             let sent = self.write.data_bytes(data).await;
             self.tally.take(bytes);
@@ -225,10 +230,15 @@ impl Down<'_> {
                 ChannelMsg::Close => return Ok(Outcome::Closed),
                 _ => continue,
             };
-            if let Some(stop) = look.at(&data, self.tap)? {
-                return Ok(Outcome::Stopped(stop));
-            }
             let bytes = data.len();
+            let data = match look.at(data, self.tap)? {
+                Ok(whole) => whole,
+                Err(stop) => return Ok(Outcome::Stopped(stop)),
+            };
+            if data.is_empty() {
+                self.tally.take(bytes);
+                continue;
+            }
             self.tap.bytes(Stream::Output, &data)?;
             let sent = self.send(data).await;
             self.tally.take(bytes);

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
 use policies::{Credential, PrincipalName};
 use russh::keys::{Algorithm, Certificate, PublicKey};
 use russh::server::VerifiedPublicKey;
@@ -47,7 +48,7 @@ impl Doorkeeper {
         }
         let bare = PublicKey::from(key.public_key.key_data().clone());
         let (principal, credential) = self.identify.by_key(&bare.to_openssh().ok()?)?;
-        self.admit(user, principal, credential)
+        self.admit(user, principal, (credential, None))
     }
 
     /// Who came with this certificate, if it holds and they may come.
@@ -55,8 +56,8 @@ impl Doorkeeper {
         let (source, now) = (self.source, self.identify.now());
         match ca::check_login_certificate(certificate, &self.login_ca, source, now) {
             Ok(proof) => {
-                let credential = proof.credential();
-                self.admit(user, proof.principal, credential)
+                let shown = (proof.credential(), Some(proof.expires_at));
+                self.admit(user, proof.principal, shown)
             }
             Err(refused) => {
                 tracing::debug!(%source, reason = %refused, "certificate.refused");
@@ -65,12 +66,12 @@ impl Doorkeeper {
         }
     }
 
-    /// Who has shown `credential`, unless they may not come or say to be someone else.
+    /// Who has shown `credential`, which is good until then, unless they may not come or say to be someone else.
     fn admit(
         &self,
         user: &str,
         principal: PrincipalName,
-        credential: Credential,
+        (credential, until): (Credential, Option<Timestamp>),
     ) -> Option<Proven> {
         let jumper = self.jumper.as_ref();
         let jumper_differs = jumper.is_some_and(|jumper| *jumper != principal);
@@ -82,6 +83,7 @@ impl Doorkeeper {
         Some(Proven {
             principal,
             credential,
+            until,
             user: user.to_owned(),
         })
     }

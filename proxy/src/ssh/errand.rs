@@ -87,25 +87,27 @@ impl Line {
         };
         let mut word: Option<Word> = None;
         let mut bytes = line.iter().copied();
+        // PowerShell ends a word that begins with quotes where those end.
+        let mut is_over = false;
         while let Some(byte) = bytes.next() {
             if byte == b' ' {
+                is_over = false;
                 parsed.words.extend(word.take());
                 continue;
             }
+            parsed.plain &= !is_over;
             let begins = word.is_none();
             let word = word.get_or_insert_default();
             match byte {
-                b'\'' | b'"' => parsed.plain &= quoted(&mut bytes, &mut word.text, byte),
-                b'\\' => match bytes.next() {
-                    // A line break after it would vanish, and letters mean something to fish. What stands before
-                    // it may be the first half of a character, of which it is the other.
-                    Some(next) => {
-                        parsed.plain &= word.text.last().is_none_or(u8::is_ascii);
-                        parsed.plain &= !next.is_ascii_alphanumeric() && !next.is_ascii_control();
-                        word.text.push(next);
-                    }
-                    None => parsed.plain = false,
-                },
+                b'\'' | b'"' => {
+                    parsed.plain &= quoted(&mut bytes, &mut word.text, byte);
+                    is_over |= begins;
+                }
+                // No quote for cmd.exe, which takes what follows as it stands.
+                b'\\' => {
+                    parsed.plain = false;
+                    word.text.extend(bytes.next());
+                }
                 b'~' if begins => {
                     word.home = true;
                     word.text.push(byte);
@@ -126,25 +128,26 @@ impl Line {
     }
 }
 
-/// Takes what is between quotes. Whether every shell reads that as it stands.
+/// Takes what is between quotes. Whether every shell reads that as it stands: `cmd.exe` knows no single
+/// quotes, so what would be two words without them, or a command behind another one, is that to it.
 fn quoted(bytes: &mut impl Iterator<Item = u8>, text: &mut Vec<u8>, quote: u8) -> bool {
     let mut plain = true;
     for byte in bytes {
         if byte == quote {
             return plain;
         }
-        plain &= !matches!(byte, b'\\' | b'!' | b'\n' | b'\r' | 0);
-        plain &= quote == b'\'' || !matches!(byte, b'$' | b'`');
+        plain &= is_plain(byte, false) || (byte == b' ' && quote == b'"');
         text.push(byte);
     }
     false
 }
 
-/// Whether no shell does anything with this byte where it stands by itself.
+/// Whether no shell does anything with this byte where it stands by itself: not those of Unix, nor
+/// `cmd.exe` (`%` is a variable, also between quotes), nor PowerShell (`,` makes a list of two words).
 fn is_plain(byte: u8, begins: bool) -> bool {
     match byte {
-        b'=' | b'%' | b'+' | b'@' | b':' | b',' => !begins || matches!(byte, b'+' | b'@' | b','),
-        b'/' | b'.' | b'_' | b'-' => true,
+        b'=' | b':' | b'@' => !begins,
+        b'/' | b'.' | b'_' | b'-' | b'+' => true,
         // Not what is beyond ASCII: some of it is a blank, or half a character, in some locale.
         other => other.is_ascii_alphanumeric(),
     }
@@ -166,11 +169,19 @@ mod tests {
     #[test]
     fn words_are_what_every_shell_takes_them_for() {
         check("scp -t /srv/in", &["scp", "-t", "/srv/in"], true);
-        check("scp  -t 'a b'", &["scp", "-t", "a b"], true);
-        check(r#"scp -t "a b"/c"#, &["scp", "-t", "a b/c"], true);
-        check(r"scp -t a\ b", &["scp", "-t", "a b"], true);
+        check("scp  -t 'a-b'", &["scp", "-t", "a-b"], true);
+        check(r#"scp -t "/a b/c""#, &["scp", "-t", "/a b/c"], true);
+        check(r#"scp -t ~"/a b""#, &["scp", "-t", "~/a b"], true);
         check("scp -t ~/in", &["scp", "-t", "~/in"], true);
         check("scp -t ''", &["scp", "-t", ""], true);
+        // As libssh2 and WinSCP write them.
+        check(
+            "scp -pt '/srv/in/a.txt'",
+            &["scp", "-pt", "/srv/in/a.txt"],
+            true,
+        );
+        let winscp = r#"scp -r -p -d -t "/srv/in""#;
+        check(winscp, &["scp", "-r", "-p", "-d", "-t", "/srv/in"], true);
     }
 
     #[test]
@@ -194,6 +205,29 @@ mod tests {
             "scp -t a!b",
             "scp -t a\\nb",
             "scp\t-t a",
+            // cmd.exe knows no single quotes, and no backslash before anything.
+            "scp -t '/srv/in/a&calc'",
+            "scp -t '/srv/in/a|calc'",
+            "scp -t '/srv/in/a>b'",
+            "scp -t '/srv/in/a^b'",
+            "scp -t /srv/in/a\\&calc",
+            "scp -f '/srv/in/a /etc/x '",
+            "scp -f /srv/in/a\\ /etc/x",
+            "rsync --server -re.Ls '--log-format=a --log-file=C:/x ' . /srv/in/",
+            // It puts variables in between quotes, too.
+            "scp -t %TEMP%",
+            "scp -t '%TEMP%'",
+            "scp -t \"/srv/in/%x%\"",
+            // PowerShell makes two words of one, or looks a word up.
+            "scp -f /srv/in/a,/etc/x",
+            "scp -f '/srv/in/'/etc/x",
+            "scp -f \"/srv/in/\"/etc/x",
+            "scp -f \"/srv/in/a\"'/etc/x'",
+            "scp -f @HOME",
+            "scp -t \"(id)\"",
+            // Nor do all of them agree on what is beyond ASCII, quoted or not.
+            "scp -t '/srv/in/\u{e4}'",
+            "scp -t \"/srv/in/it's\"",
             // Half a character of GBK takes the other half along.
             "scp -t /srv/in/\u{e5}\\;id",
             "scp -t /srv/in/\u{a0}/etc",
@@ -211,6 +245,8 @@ mod tests {
         };
         assert_eq!(plain("scp -t /srv/in"), Some(true));
         assert_eq!(plain("/usr/bin/scp -t /srv/in"), Some(true));
+        assert_eq!(plain("scp -f -t /srv/in"), Some(false));
+        assert_eq!(plain("scp -tf /srv/in"), Some(false));
         assert_eq!(plain("/srv/in/scp -t /srv/in"), Some(false));
         assert_eq!(plain("./scp -t /srv/in"), Some(false));
         assert_eq!(plain("rsync --server -r . /srv/in"), Some(true));

@@ -74,17 +74,21 @@ fn places(input: &[u8]) {
     }
 }
 
-/// What is asked of an agent does not depend on where it is cut; every message is told of once; and
-/// no more than one is held.
+/// What is asked of an agent does not depend on where it is cut; every message is told of once and passes
+/// whole; and no more than one is held.
 fn agent(input: &[u8]) {
     let Some((stream, pieces)) = cut(input) else {
         return;
     };
     let whole = Wishes::default().take(stream);
-    let (mut wishes, mut told) = (Wishes::default(), Ok(Vec::new()));
+    let (mut wishes, mut told) = (Wishes::default(), Ok((Vec::new(), Vec::new())));
     for piece in pieces {
         match wishes.take(piece) {
-            Ok(more) => told = told.map(|all| [all, more].concat()),
+            Ok((more, passed)) => {
+                told = told.map(|(all, before)| {
+                    ([all, more].concat(), [before.as_slice(), &passed].concat())
+                });
+            }
             Err(forbidden) => {
                 told = Err(forbidden);
                 break;
@@ -93,9 +97,10 @@ fn agent(input: &[u8]) {
         let held = wishes.held();
         assert!(held <= MESSAGE_MAX.saturating_add(4), "{held} bytes held");
     }
-    assert_eq!(told, whole);
-    if let Ok(told) = whole {
+    assert_eq!(told, whole.map(|(told, passed)| (told, passed.to_vec())));
+    if let Ok((told, passed)) = told {
         assert_eq!(told.len(), messages(stream));
+        assert!(stream.starts_with(&passed), "other bytes passed than came");
     }
 }
 

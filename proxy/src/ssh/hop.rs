@@ -3,39 +3,37 @@
 //!
 //! Believes nobody by this: whoever is reached has to prove who it is by its own pin, end to end.
 
+mod outbox;
+
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use ca::PassKey;
 use jiff::Timestamp;
 use policies::{Hop, HostPort};
-use russh::client::Msg;
-use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
+use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::back::{Back, broken, speaks_ssh};
 use super::flow::{Flow, Tally};
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
+use outbox::Outbox;
+pub(crate) use outbox::Writer;
 
-/// How many bytes may wait to go through: more than the windows of all channels of one connection.
-const WAITING_MAX: usize = 32 * 1024 * 1024;
-
-/// Logs in at a target over this socket and has it connect to `to`.
+/// Logs in at a target over this socket and has it connect to `to`, for somebody who can wait or cannot.
 ///
 /// # Errors
 ///
 /// When it is not the one we know, does not let us in, or does not connect onward.
 pub(crate) async fn through(
     io: Severable,
-    hop: &Hop,
-    key: &PassKey,
-    to: &HostPort,
+    (hop, key): (&Hop, &PassKey),
+    (to, writer): (&HostPort, Writer),
     now: Timestamp,
 ) -> Result<Tunnel, ConnectError> {
     // It opens nothing with us: its gate expects nobody.
@@ -45,9 +43,9 @@ pub(crate) async fn through(
     let opened = back.open_beyond(to).await;
     let (channel, tally) = opened.map_err(|failed| onward(failed, to))?;
     let (read, write) = channel.split();
-    let outbox = Arc::new(Outbox::default());
-    let mut carrying = JoinSet::new();
-    carrying.spawn(carry(Arc::clone(&outbox), write));
+    let outbox = Outbox::new(writer);
+    let (mut carrying, carried) = (JoinSet::new(), Arc::clone(&outbox));
+    carrying.spawn(async move { carried.carry(|bytes| write.data_bytes(bytes)).await });
     Ok(Tunnel {
         read,
         left: Bytes::new(),
@@ -73,44 +71,6 @@ fn onward(failed: russh::Error, to: &HostPort) -> ConnectError {
     ConnectError::Onward {
         to: to.clone(),
         why,
-    }
-}
-
-/// What waits to go through. The connection inside never waits for this one: it would stop reading, and
-/// what comes back the other way holds up the news that this one may write on (see `flow`).
-#[derive(Debug, Default)]
-struct Outbox {
-    bytes: Mutex<BytesMut>,
-    news: Notify,
-}
-
-impl Outbox {
-    /// Takes bytes in. Refuses them when too many wait.
-    fn put(&self, more: &[u8]) -> io::Result<()> {
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes.len().saturating_add(more.len()) > WAITING_MAX {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        bytes.extend_from_slice(more);
-        drop(bytes);
-        self.news.notify_one();
-        Ok(())
-    }
-
-    fn take(&self) -> Bytes {
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        bytes.split().freeze()
-    }
-}
-
-/// Writes whatever waits, until the connection is over.
-async fn carry(outbox: Arc<Outbox>, write: ChannelWriteHalf<Msg>) {
-    loop {
-        outbox.news.notified().await;
-        let bytes = outbox.take();
-        if !bytes.is_empty() && write.data_bytes(bytes).await.is_err() {
-            return;
-        }
     }
 }
 
@@ -159,10 +119,10 @@ impl AsyncRead for Tunnel {
 impl AsyncWrite for Tunnel {
     fn poll_write(
         self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.outbox.put(bytes).map(|()| bytes.len()))
+        self.outbox.poll_put(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -141,7 +141,7 @@ fn jump(
     outer: Outer,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let company = outer.company.clone();
-    let asked = Transit::ask(proven, &target, source);
+    let asked = Transit::ask(proven, &target, (source, ssh.identify.now()));
     let asked = asked.filter(|ask| ssh.inside.leads_through(ask));
     if let Some(ask) = asked {
         return ssh.inside.go_through(Transit::new(ask, outer), client);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use policies::Deed;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
-use policies::Deed;
 use recorder::{AppendError, ChannelEvent};
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::time;

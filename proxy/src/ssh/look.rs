@@ -1,5 +1,6 @@
 //! What is looked at in one direction of a connection that is carried, and what must not go on.
 
+use bytes::Bytes;
 use recorder::{AppendError, ChannelEvent};
 
 use super::agent::{Forbidden, Wish, Wishes};
@@ -41,26 +42,34 @@ impl Look {
         (answers, Self::Agent(Wishes::default(), Pace::new(owed)))
     }
 
-    /// Looks at what came, and writes down what there is to write. None when it may go on.
-    pub(super) fn at(&mut self, came: &[u8], tap: &Tap) -> Result<Option<Stop>, AppendError> {
+    /// Looks at what came, and writes down what there is to write. Gives back what may go on: of an agent's
+    /// messages those that are whole.
+    pub(super) fn at(
+        &mut self,
+        came: Bytes,
+        tap: &Tap,
+    ) -> Result<Result<Bytes, Stop>, AppendError> {
         match self {
-            Self::Stranger(sniffer) => Ok(sniffer.sniff(came).map(Stop::Inside)),
-            Self::Agent(wishes, pace) => match wishes.take(came) {
-                Err(Forbidden) => Ok(Some(Stop::Agent)),
-                Ok(all) => {
+            Self::Stranger(sniffer) => Ok(match sniffer.sniff(&came) {
+                Some(conversation) => Err(Stop::Inside(conversation)),
+                None => Ok(came),
+            }),
+            Self::Agent(wishes, pace) => match wishes.take(&came) {
+                Err(Forbidden) => Ok(Err(Stop::Agent)),
+                Ok((all, whole)) => {
                     all.iter().try_for_each(|wish| wished(wish, tap))?;
                     let at = tap.elapsed();
                     let in_time = all.iter().try_for_each(|_wish| pace.wish(at));
-                    Ok(in_time.err().map(|Forbidden| Stop::Agent))
+                    Ok(in_time.map(|()| whole).map_err(|Forbidden| Stop::Agent))
                 }
             },
-            Self::Answers(answers) => match answers.take(came) {
-                Err(Forbidden) => Ok(Some(Stop::Agent)),
-                Ok(all) => {
+            Self::Answers(answers) => match answers.take(&came) {
+                Err(Forbidden) => Ok(Err(Stop::Agent)),
+                Ok((all, whole)) => {
                     all.iter().try_for_each(|(kind, of)| {
                         tap.event(agent("answer", &format!("{kind}, {of}")))
                     })?;
-                    Ok(None)
+                    Ok(Ok(whole))
                 }
             },
         }
@@ -71,8 +80,8 @@ impl Look {
 fn wished(wish: &Wish, tap: &Tap) -> Result<(), AppendError> {
     match wish {
         Wish::List => tap.event(agent("list", "")),
-        Wish::Extension { of } => {
-            tap.event(agent("extension", ""))?;
+        Wish::Extension { name, of } => {
+            tap.event(agent("extension", name))?;
             tap.event(agent("contents", &of.to_string()))
         }
         Wish::Sign { key, of } => {

@@ -100,9 +100,11 @@ impl Operation {
         self.action == "realpath" && matches!(&*self.path, b"" | b".")
     }
 
+    /// How much memory its texts take, in bytes.
     pub(super) fn size(&self) -> usize {
-        let text = self.path.len().saturating_add(self.to.len());
-        text.saturating_add(self.detail.len())
+        let (action, detail) = (self.action.len(), self.detail.len());
+        let texts = [action, self.path.len(), self.to.len(), detail];
+        texts.into_iter().fold(0, usize::saturating_add)
     }
 
     /// Says what passed of its file, and what else there is to say of it.

@@ -20,7 +20,14 @@ const SHORT: &[u8] = b"vqcrutpogdnIOJUNSWxhizE8b";
 /// More of them for a sender, which needs all files to be open to the client anyway.
 const SHORT_SENDER: &[u8] = b"lLkDHAXRKmC";
 
-/// The same for those that are words, with what stands before their value.
+/// Options by which a receiver gives a directory that is named the modes, times and owners of the client's,
+/// and not only what is in it.
+const ATTRIBUTES: &[u8] = b"ptogEAXUN";
+
+/// By this one it leaves the times of directories alone.
+const OMIT_TIMES: u8 = b'O';
+
+/// As [`SHORT`], those that are words, with what stands before their value.
 const LONG: [&str; 32] = [
     "server",
     "sender",
@@ -144,7 +151,11 @@ impl Invocation {
     pub fn wants(&self) -> Wants {
         let trees = match (self.plain, self.sends) {
             (false, _) => vec![Err(Vague::Nameless)],
-            (true, false) => self.paths.iter().map(tree).collect(),
+            (true, false) => {
+                let itself = self.changes_directories();
+                let paths = self.paths.iter();
+                paths.map(|path| tree(path, itself)).collect()
+            }
             (true, true) => ["/", "~"].map(|all| Ok(all.to_owned())).into(),
         };
         let odd = self.options.iter().find(|option| !self.is_known(option));
@@ -190,6 +201,18 @@ impl Invocation {
                 .all(|each| each.is_ascii_alphanumeric() || each == b'.')
     }
 
+    /// Whether a directory that is named is changed itself, and not only what is in it.
+    fn changes_directories(&self) -> bool {
+        let options = self.options.iter();
+        let letters = options.filter(|option| !option.starts_with(b"--"));
+        // What is behind `e` is about the protocol.
+        let letters = letters.flat_map(|option| option.iter().take_while(|each| **each != b'e'));
+        let omits = letters.clone().any(|letter| *letter == OMIT_TIMES);
+        letters
+            .filter(|letter| !(omits && **letter == b't'))
+            .any(|letter| ATTRIBUTES.contains(letter))
+    }
+
     fn said(&self) -> Vec<u8> {
         let texts = self.paths.iter().map(|word| word.text.as_slice());
         texts.collect::<Vec<_>>().join(&b' ')
@@ -202,10 +225,11 @@ impl Invocation {
     }
 }
 
-/// Where a path leads, with a slash behind it where only what is in it is meant.
-fn tree(word: &Word) -> Result<String, Vague> {
+/// Where a path leads, with a slash behind it where only what is in it is meant, and not `itself`.
+fn tree(word: &Word, itself: bool) -> Result<String, Vague> {
     let place = word.place()?;
-    Ok(if word.text.ends_with(b"/") || word.text.ends_with(b"/.") {
+    let names_contents = word.text.ends_with(b"/") || word.text.ends_with(b"/.");
+    Ok(if names_contents && !itself {
         whereabouts::inside(&place)
     } else {
         place
@@ -287,7 +311,7 @@ mod tests {
     #[test]
     fn direction_and_paths_are_known() {
         check(
-            "rsync --server -vrte.LsfxCIvu . /srv/in/",
+            "rsync --server -vrtOe.LsfxCIvu . /srv/in/",
             false,
             &["/srv/in/"],
             None,
@@ -301,10 +325,37 @@ mod tests {
         check("rsync --server -re.LsfxCIvu . ~/a", false, &["~/a"], None);
     }
 
+    /// With `src/` at the client's end, the directory gets what `src` has.
+    #[test]
+    fn a_directory_that_gets_modes_times_or_owners_is_asked_about_itself() {
+        for options in [
+            "-rpe.Ls",
+            "-rte.Ls",
+            "-roe.Ls",
+            "-rge.Ls",
+            "-rEe.Ls",
+            "-rUe.Ls",
+            "-rNe.Ls",
+            "-rptOe.Ls",
+            "-rOUe.Ls",
+            "-r -p",
+        ] {
+            for into in ["/srv/in/", "/srv/in/."] {
+                let line = format!("rsync --server {options} . {into}");
+                check(&line, false, &["/srv/in"], None);
+            }
+        }
+        // What stands behind `e`, or in a word, is none of them.
+        for options in ["-re.Lstp", "-rtOe.Ls", "-re.Ls --partial", "-rcue.Ls"] {
+            let line = format!("rsync --server {options} . /srv/in/");
+            check(&line, false, &["/srv/in/"], None);
+        }
+    }
+
     #[test]
     fn what_touches_other_things_or_makes_links_is_odd() {
         for (options, odd) in [
-            ("-rlte.LsfxCIvu", "-rlte.LsfxCIvu"),
+            ("-rlOte.LsfxCIvu", "-rlOte.LsfxCIvu"),
             ("-rDe.Ls", "-rDe.Ls"),
             ("-rRe.Ls", "-rRe.Ls"),
             ("-rme.Ls", "-rme.Ls"),

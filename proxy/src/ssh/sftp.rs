@@ -26,6 +26,7 @@ pub use packet::Unclear;
 use packet::{Answer, Request};
 pub use touch::{Access, Judge, Touch, Warden};
 
+use super::answers::Bulk;
 use super::operation::{Ended, Operation};
 use super::whereabouts;
 
@@ -34,6 +35,9 @@ const WAITING_MAX: usize = 4 * 1024 * 1024;
 
 /// What a request takes besides its text, in bytes, rounded up.
 const REQUEST_SIZE: usize = 128;
+
+/// How much of an extension's request is written down as it came that we do not know, in bytes.
+const UNKNOWN_MAX: usize = 256;
 
 /// How many answers of our own may wait for their turn.
 const ANSWERS_MAX: usize = 1024;
@@ -193,6 +197,16 @@ impl Waiting {
     }
 }
 
+/// What an extension asks for that we do not know: as it came, or its beginning and the digest of all of it.
+fn unknown(fields: &[u8]) -> String {
+    match fields.split_at_checked(UNKNOWN_MAX) {
+        Some((begun, rest)) if !rest.is_empty() => {
+            format!("{}… {}", begun.escape_ascii(), Bulk::of(fields))
+        }
+        _ => fields.escape_ascii().to_string(),
+    }
+}
+
 impl Talk {
     /// The client asks for something.
     #[expect(
@@ -244,6 +258,9 @@ impl Talk {
             }
             request => {
                 let (mut operation, then) = self.operation(&request)?;
+                if let Then::Closes(handle) = &then {
+                    self.files.closing(handle)?;
+                }
                 operation.number = self.number();
                 said.push(operation.clone());
                 let operation = Box::new(operation);
@@ -342,8 +359,8 @@ impl Talk {
             }
             Request::Ask { action } => Operation::new(*action, &[], &[], String::new()),
             Request::Unknown { name, fields } => {
-                let name = String::from_utf8_lossy(name).into_owned();
-                Operation::new(name, &[], &[], fields.escape_ascii().to_string())
+                let name = name.escape_ascii().to_string();
+                Operation::new(name, &[], &[], unknown(fields))
             }
             Request::Read { handle, .. }
             | Request::Write { handle, .. }
@@ -375,22 +392,24 @@ impl Talk {
         let waiting = self.waiting.remove(&id).ok_or(Unclear::Number(id))?;
         self.weight = self.weight.saturating_sub(waiting.weight());
         match (waiting, answer) {
+            // Contents that nobody asked for would be in no file's sum.
+            (Waiting::Operation { .. }, Answer::Data { .. }) => return Err(Unclear::Number(id)),
             (Waiting::Operation { operation, then }, answer) => {
                 said.push(self.settle(*operation, then, answer)?);
             }
             (Waiting::Read { handle, offset }, Answer::Data { length }) => {
-                if let Ok(file) = self.files.get(&handle) {
+                if let Some(file) = self.files.asked(&handle) {
                     file.read.begin(offset, length);
                     self.reading = handle;
                 }
             }
             (Waiting::Write { handle, length }, Answer::Status { code, .. }) if code != 0 => {
-                if let Ok(file) = self.files.get(&handle) {
+                if let Some(file) = self.files.asked(&handle) {
                     file.written.refuse(length);
                 }
             }
             (Waiting::Names { handle }, Answer::Names { count, .. }) => {
-                if let Ok(directory) = self.files.get(&handle) {
+                if let Some(directory) = self.files.asked(&handle) {
                     directory.names = directory.names.saturating_add(u64::from(count));
                 }
             }
@@ -445,14 +464,14 @@ impl Talk {
 
     /// More of what is written.
     fn write(&mut self, bytes: &[u8]) {
-        if let Ok(file) = self.files.get(&self.writing) {
+        if let Some(file) = self.files.asked(&self.writing) {
             file.written.take(bytes);
         }
     }
 
     /// More of what is read.
     fn read(&mut self, bytes: &[u8]) {
-        if let Ok(file) = self.files.get(&self.reading) {
+        if let Some(file) = self.files.asked(&self.reading) {
             file.read.take(bytes);
         }
     }

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ca::{Pass, PassKey};
+use jiff::Timestamp;
 use policies::words::Shown;
 use policies::words::session::{Missed, Unreachable};
 use policies::{Ask, BASTION_LOGIN, Login, Protocol as Spoken, TargetName};
@@ -43,8 +44,17 @@ pub struct Transit {
 }
 
 impl Transit {
-    /// What has to be asked before somebody is let through: as everywhere, but as nobody's account.
-    pub fn ask(proven: &Proven, target: &TargetName, source: SocketAddr) -> Option<Ask> {
+    /// What has to be asked before somebody is let through: as everywhere, but as nobody's account. None once
+    /// what they have proven themselves by is over: the connection that it was shown on may stay open for
+    /// as long as they like.
+    pub fn ask(
+        proven: &Proven,
+        target: &TargetName,
+        (source, now): (SocketAddr, Timestamp),
+    ) -> Option<Ask> {
+        if proven.until.is_some_and(|until| now >= until) {
+            return None;
+        }
         Some(Ask {
             principal: proven.principal.clone(),
             credential: proven.credential.clone(),
@@ -166,4 +176,37 @@ fn opened(scope: &Scope) -> Result<Arc<Tap>, recorder::AppendError> {
         originator_port: 0,
     })?;
     Ok(tap)
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::{Credential, PrincipalName};
+
+    use super::*;
+
+    #[test]
+    fn a_login_that_is_over_leads_nowhere_however_long_its_connection_stays() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let source = SocketAddr::from(([127, 0, 0, 1], 22));
+        let target = TargetName::parse("bastion2").unwrap();
+        let asked = |until, now| {
+            let text = || "x".to_owned();
+            let proven = Proven {
+                principal: PrincipalName::parse("alice").unwrap(),
+                credential: Credential::Certificate {
+                    serial: text(),
+                    fingerprint: text(),
+                    by_key: text(),
+                },
+                until,
+                user: text(),
+            };
+            Transit::ask(&proven, &target, (source, now)).is_some()
+        };
+        assert!(asked(Some(at(1000)), at(999)));
+        assert!(!asked(Some(at(1000)), at(1000)));
+        assert!(!asked(Some(at(1000)), at(9000)));
+        // A registered key is asked about when the session begins.
+        assert!(asked(None, at(9000)));
+    }
 }

@@ -16,6 +16,9 @@ pub enum Vague {
     /// It has a character in it that some systems take for another.
     #[error("a name with a zero byte or a backslash in it")]
     Odd,
+    /// It begins like the name of a drive, where Windows takes it for one: not below the home then.
+    #[error("a name that begins with a letter and a colon, as drives do on Windows")]
+    Drive,
     /// It is longer than a name may be.
     #[error("a name of more than 4096 bytes")]
     Long,
@@ -38,6 +41,9 @@ pub fn settle(name: &[u8], home: Option<&str>) -> Result<String, Vague> {
     }
     if name.iter().any(|byte| matches!(byte, 0 | b'\\')) {
         return Err(Vague::Odd);
+    }
+    if matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic()) {
+        return Err(Vague::Drive);
     }
     // What is no UTF-8 is replaced, for policy's eyes only.
     let name = String::from_utf8_lossy(name);
@@ -103,6 +109,12 @@ mod tests {
         check("/srv/...", None, Ok("/srv/..."));
         check("/srv/a\0b", None, Err(Vague::Odd));
         check("/srv/a\\..\\b", None, Err(Vague::Odd));
+        for name in ["C:/Windows/x", "c:x", "C:"] {
+            check(name, None, Err(Vague::Drive));
+            check(name, Some("/C:/Users/dee"), Err(Vague::Drive));
+        }
+        check("/C:/Users/dee/x", None, Ok("/C:/Users/dee/x"));
+        check("12:30.log", None, Ok("~/12:30.log"));
         check(&"a".repeat(5000), None, Err(Vague::Long));
     }
 }

@@ -64,13 +64,14 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// Sets it.
-    pub(super) fn set() -> Self {
+    /// Sets it, its server with these settings.
+    pub(super) fn set(server: &[(&str, &str)]) -> Self {
         let scratch = Scratch::create("tidegate-matrix").expect("a directory");
         let keys = scratch.path().join("authorized_keys");
         let sshd = format!("AuthorizedKeysFile {}", keys.display());
         let world = World::with(&Setting {
             sshd: &sshd,
+            server,
             ..Setting::default()
         });
         fs::copy(world.alice().key().with_extension("pub"), &keys).expect("alice's key is let in");

@@ -1,8 +1,8 @@
 //! Names of relations and functions, as policies write them.
 //!
 //! Folded as PostgreSQL folds them: `Orders` is `orders`, `"Orders"` is `Orders`; parts are joined by
-//! points; `pg_catalog.` is left away, because its names are found without it. Only a part with a
-//! point or a quote in it keeps its quotes.
+//! points; `pg_catalog.` is left away, because its names are found without it, and the database's own name
+//! with it. Only a part with a point or a quote in it keeps its quotes.
 
 use super::lexer::Token;
 
@@ -20,8 +20,13 @@ pub(super) fn part(text: &str, is_quoted: bool) -> String {
     }
 }
 
-/// A name of its parts.
+/// A name of its parts. The first of three can only be the database that the session is in: the server refuses
+/// any other.
 pub(super) fn join(parts: &[String]) -> String {
+    let parts = match parts {
+        [_database, in_it @ ..] if in_it.len() == 2 => in_it,
+        all => all,
+    };
     match parts {
         [first, rest @ ..] if first == "pg_catalog" && !rest.is_empty() => rest.join("."),
         all => all.join("."),

@@ -59,6 +59,47 @@ fn plain_statements_are_what_they_look_like() {
 }
 
 #[test]
+fn the_databases_own_name_is_left_away() {
+    for text in [
+        "select pay from orders.public.payroll",
+        "select pay from public.payroll",
+    ] {
+        check(text, "select(public.payroll|)");
+    }
+    check(
+        "copy orders.public.payroll to stdout",
+        "select(public.payroll|) copy-out(public.payroll|)",
+    );
+    check("drop table orders.public.payroll", "ddl(public.payroll|)");
+    check(
+        "select orders.pg_catalog.current_setting('port')",
+        "select(|current_setting)",
+    );
+}
+
+#[test]
+fn a_table_that_is_called_as_hides_nothing() {
+    check(
+        "create table public.as as with d as (delete from t where id = 1 returning *) select * from d",
+        "select(public.as,t|) delete(public.as,t|) ddl(public.as,t|)",
+    );
+    let read = read(b"create temp table pg_temp.as as execute hot(3)");
+    assert!(read.executes.contains("hot"), "{read:?}");
+}
+
+#[test]
+fn a_grant_inside_a_schema_is_one() {
+    check(
+        "create schema s grant all on public.payroll to mallory",
+        "admin(public.payroll|)",
+    );
+    check(
+        "create schema s create table grant_log (a int)",
+        "ddl(grant_log|grant_log)",
+    );
+}
+
+#[test]
 fn what_the_parser_overlooks_is_seen() {
     check("select * from only payroll", "select(payroll|)");
     check("update only payroll set x = 1", "update-all(payroll|)");

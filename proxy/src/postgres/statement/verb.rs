@@ -159,12 +159,15 @@ fn explained<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t [Token<'a>]> {
     Some(rest)
 }
 
-/// What is behind this word, where it stands between no parentheses.
+/// What is behind this word, where it stands between no parentheses and is no part of a name: behind a point
+/// anything may be one, as in `create table public.as as select 1`.
 fn behind<'t, 'a>(tokens: &'t [Token<'a>], key: &str) -> Option<&'t [Token<'a>]> {
-    let mut depth = Depth::default();
-    let at = tokens
-        .iter()
-        .position(|token| depth.at(token) == 0 && token.is(key))?;
+    let (mut depth, mut in_name) = (Depth::default(), false);
+    let at = tokens.iter().position(|token| {
+        let is_it = depth.at(token) == 0 && token.is(key) && !in_name;
+        in_name = *token == Token::Mark(b'.');
+        is_it
+    })?;
     tokens.get(at.checked_add(1)?..)
 }
 
@@ -185,6 +188,8 @@ fn makes(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     let is_office = OFFICES.contains(&noun.as_str());
     // Foreign tables are tables.
     let is_office = is_office && !(noun == "foreign" && is_word(tokens.get(2), "table"));
+    // A schema is made together with what is granted on anything at all.
+    let is_office = is_office || (noun == "schema" && behind(tokens, "grant").is_some());
     let kind = if is_office {
         SqlKind::Admin
     } else {

@@ -63,10 +63,7 @@ pub(super) fn rsync(input: &[u8]) {
 /// A plain line says the same where every word of it stands in quotes.
 fn quoted(command: &[u8]) {
     let line = Line::parse(command);
-    let texts = || line.words.iter().map(|word| word.text.as_slice());
-    // Quotes would have to be left for one, and a few bytes mean something in them to some shell.
-    let odd = |byte: &u8| matches!(byte, b'\'' | b'\\' | b'!' | b'\n' | b'\r' | 0);
-    if !line.plain || texts().flatten().any(odd) {
+    if !line.plain {
         return;
     }
     let words: Vec<Vec<u8>> = line.words.iter().map(quote).collect();
@@ -79,7 +76,7 @@ fn quote(word: &Word) -> Vec<u8> {
         Some(rest) if word.home => (b"~", rest),
         _ => (b"", &word.text),
     };
-    [tilde, b"'", rest, b"'"].concat()
+    [tilde, b"\"", rest, b"\""].concat()
 }
 
 /// Nothing that is handed to a receiver leads it elsewhere.

@@ -40,8 +40,15 @@ impl Invocation {
             };
             for option in options {
                 match option {
-                    b't' => role = Some(Role::Sink),
-                    b'f' => role = Some(Role::Source),
+                    b't' | b'f' => {
+                        let said = if *option == b't' {
+                            Role::Sink
+                        } else {
+                            Role::Source
+                        };
+                        // Which of two counts depends on the program.
+                        plain &= role.replace(said).is_none_or(|before| before == said);
+                    }
                     b'd' => directory = true,
                     b'r' | b'p' | b'v' | b'q' => {}
                     // One that takes a value, or does what we do not know of.

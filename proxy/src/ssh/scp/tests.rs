@@ -142,7 +142,7 @@ fn a_file_that_is_read_is_the_one_that_was_asked_for() {
     let all = [OK, Source(b"C0644 3 log\n"), OK, Source(b"abc\0"), OK];
     let told = |line: &str| Scene::all(line, &all).told();
     assert_eq!(told("scp -f /var/log")[1], "close /var/log done r3");
-    assert_eq!(told("scp -f '/var/log'/")[1], "close /var/log/ done r3");
+    assert_eq!(told("scp -f '/var/log/'")[1], "close /var/log/ done r3");
     assert_eq!(told("scp -f /var/l*")[1], "close /var/l* (log) done r3");
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Open {
     pub(super) written: Sum,
     /// How many names of a directory were read.
     pub(super) names: u64,
+    /// Whether the target was asked to close it, and has not answered.
+    closing: bool,
 }
 
 /// One that was closed.
@@ -70,6 +72,7 @@ impl Files {
             read: Sum::default(),
             written: Sum::default(),
             names: 0,
+            closing: false,
         };
         match self.open.insert(handle.into(), open) {
             None => Ok(()),
@@ -78,9 +81,22 @@ impl Files {
         }
     }
 
-    /// What has this handle.
+    /// What has this handle, for a new request. From the request to close it on, that is nothing: at the
+    /// target the handle may be that of another file before the answer is here.
     pub(super) fn get(&mut self, handle: &[u8]) -> Result<&mut Open, Unclear> {
-        self.open.get_mut(handle).ok_or(Unclear::Handle)
+        let open = self.open.get_mut(handle).filter(|open| !open.closing);
+        open.ok_or(Unclear::Handle)
+    }
+
+    /// What had this handle when the request was made that is answered, or whose contents come.
+    pub(super) fn asked(&mut self, handle: &[u8]) -> Option<&mut Open> {
+        self.open.get_mut(handle)
+    }
+
+    /// The target is asked to close it.
+    pub(super) fn closing(&mut self, handle: &[u8]) -> Result<(), Unclear> {
+        self.get(handle)?.closing = true;
+        Ok(())
     }
 
     /// It is closed.

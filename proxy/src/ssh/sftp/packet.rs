@@ -20,9 +20,6 @@ pub(super) const DATA: u8 = 103;
 /// The target does not allow it (`SSH_FX_PERMISSION_DENIED`).
 const PERMISSION_DENIED: u32 = 3;
 
-/// How much of an extension's request is written down that we do not know, in bytes.
-const UNKNOWN_MAX: usize = 256;
-
 /// Why a conversation cannot be followed any further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
@@ -300,10 +297,10 @@ fn extension<'a>(from: &mut Fields<'a>) -> Result<Request<'a>, Unclear> {
         b"users-groups-by-id@openssh.com" => Ok(Request::Ask {
             action: "users-groups-by-id",
         }),
-        name => {
-            let fields = from.0.get(..UNKNOWN_MAX).unwrap_or(from.0);
-            Ok(Request::Unknown { name, fields })
-        }
+        name => Ok(Request::Unknown {
+            name,
+            fields: from.0,
+        }),
     }
 }
 

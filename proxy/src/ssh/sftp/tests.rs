@@ -7,6 +7,8 @@ use recorder::{FileResult, Frame};
 
 use super::{Access, Operation, Passed, Sftp, Touch, Unclear, Warden};
 
+mod extensions;
+mod handles;
 mod permits;
 
 fn string(bytes: &[u8]) -> Vec<u8> {

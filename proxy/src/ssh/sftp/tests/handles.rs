@@ -1,0 +1,108 @@
+//! What a handle is good for, from its file's opening to its end.
+
+use super::*;
+
+/// A conversation in which `a` leads to /a and `b` to /b, and /a is being closed.
+fn closing() -> Scene {
+    let mut scene = Scene::greeted();
+    for (number, path, name) in [(1, "/a", "a"), (2, "/b", "b")] {
+        scene.ask(&open(number, path, 1 | 2)).unwrap();
+        scene.answer(&handle(number, name)).unwrap();
+    }
+    scene.ask(&close(3, "a")).unwrap();
+    scene
+}
+
+fn on_handle(kind: u8, number: u32, handle: &str, rest: &[u8]) -> Vec<u8> {
+    packet(kind, &[&id(number), &string(handle.as_bytes()), rest])
+}
+
+fn copy(number: u32, from: &str, to: &str) -> Vec<u8> {
+    let (name, from, to) = (
+        string(b"copy-data"),
+        string(from.as_bytes()),
+        string(to.as_bytes()),
+    );
+    packet(200, &[&id(number), &name, &from, &[0; 16], &to])
+}
+
+fn extension(number: u32, name: &str, handle: &str) -> Vec<u8> {
+    let fields = [string(name.as_bytes()), string(handle.as_bytes())].concat();
+    packet(200, &[&id(number), &fields])
+}
+
+/// Between the request to close a file and the answer the target may have given its handle to another file:
+/// OpenSSH's sftp-server does so at once.
+#[test]
+fn a_handle_that_is_being_closed_is_none() {
+    let open_to_all = Judging(|_: &Touch| true);
+    for request in [
+        write(4, "a", 0, b"evil"),
+        on_handle(10, 4, "a", &[id(4), id(0o777)].concat()),
+        read(4, "a", 0),
+        on_handle(8, 4, "a", &[]),
+        on_handle(12, 4, "a", &[]),
+        copy(4, "a", "b"),
+        copy(4, "b", "a"),
+        extension(4, "fsync@openssh.com", "a"),
+        extension(4, "fstatvfs@openssh.com", "a"),
+        close(4, "a"),
+    ] {
+        let mut scene = closing();
+        let before = scene.up.len();
+        assert_eq!(scene.ask(&request), Err(Unclear::Handle), "{request:?}");
+        assert_eq!(scene.up.len(), before);
+        let judged = closing().ask_judged(&request, Some(&open_to_all));
+        assert_eq!(judged, Err(Unclear::Handle), "{request:?}");
+    }
+    // The other one is as good as before.
+    closing().ask(&write(4, "b", 0, b"good")).unwrap();
+    closing().ask(&copy(4, "b", "b")).unwrap();
+}
+
+#[test]
+fn what_was_asked_before_the_close_is_still_counted() {
+    let mut scene = Scene::greeted();
+    scene.ask(&open(1, "/f", 1 | 2)).unwrap();
+    scene.answer(&handle(1, "h")).unwrap();
+    scene.ask(&write(2, "h", 0, b"no room")).unwrap();
+    let behind = [read(3, "h", 0), close(4, "h")].concat();
+    scene.ask(&behind).unwrap();
+    scene.answer(&status(2, 4)).unwrap();
+    scene.answer(&data(3, b"contents")).unwrap();
+    assert_eq!(scene.told().len(), 1);
+    scene.answer(&status(4, 0)).unwrap();
+    assert_eq!(scene.told()[1], told("close", "/f", "done", 8, 0));
+    assert_eq!(scene.digests().0, sha256(b"contents"));
+}
+
+#[test]
+fn a_handle_is_good_again_once_it_was_given_again() {
+    let mut scene = closing();
+    scene.ask(&open(4, "/c", 2)).unwrap();
+    scene.answer(&status(3, 0)).unwrap();
+    assert_eq!(scene.ask(&write(9, "a", 0, b"x")), Err(Unclear::Handle));
+    let mut scene = closing();
+    scene.ask(&open(4, "/c", 2)).unwrap();
+    scene.answer(&status(3, 0)).unwrap();
+    scene.answer(&handle(4, "a")).unwrap();
+    scene.ask(&write(5, "a", 0, b"good")).unwrap();
+    scene.ask(&close(6, "a")).unwrap();
+    scene.answer(&status(5, 0)).unwrap();
+    scene.answer(&status(6, 0)).unwrap();
+    let last = scene.told().pop();
+    assert_eq!(last, Some(told("close", "/c", "done", 0, 4)));
+}
+
+#[test]
+fn contents_answer_nothing_but_a_read() {
+    for request in [close(3, "a"), on_handle(8, 3, "a", &[]), open(3, "/c", 1)] {
+        let mut scene = Scene::greeted();
+        scene.ask(&open(1, "/a", 1)).unwrap();
+        scene.answer(&handle(1, "a")).unwrap();
+        scene.ask(&request).unwrap();
+        let before = scene.down.len();
+        assert_eq!(scene.answer(&data(3, b"more")), Err(Unclear::Number(3)));
+        assert_eq!(scene.down.len(), before);
+    }
+}
