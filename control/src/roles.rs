@@ -80,9 +80,10 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// Adds what was found at another server of the same target. A membership that was not ended at one of
+    /// With what was found at another server of the same target. A membership that was not ended at one of
     /// them is what is told.
-    pub fn join(&mut self, other: Self) {
+    #[must_use]
+    pub fn joined(mut self, other: Self) -> Self {
         self.backends = self.backends.saturating_add(other.backends);
         self.prepared = self.prepared.saturating_add(other.prepared);
         self.databases.extend(other.databases);
@@ -92,6 +93,7 @@ impl Removed {
             self.membership = other.membership.or(self.membership);
         }
         self.remains.extend(other.remains);
+        self
     }
 }
 

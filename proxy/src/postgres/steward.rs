@@ -100,13 +100,18 @@ pub(crate) async fn remove(
     parting: (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
-    let mut removed = remove_at((place, endpoint), parting, key).await?;
-    // Afterwards: a host that is slow to say what it is holds up nothing at the others.
-    for other in primaries::beside_the_first((place, endpoint), key).await? {
-        let there = remove_at((place, &other), parting, key).await?;
-        removed.join(there);
+    let mut outcome = remove_at((place, endpoint), parting, key).await;
+    // Afterwards: a host that is slow to say what it is holds up nothing at the others, nor does one where it
+    // cannot be done.
+    let others = match primaries::beside_the_first((place, endpoint), key).await {
+        Ok(others) => others,
+        Err(refused) => return outcome.and(Err(refused)),
+    };
+    for other in others {
+        let there = remove_at((place, &other), parting, key).await;
+        outcome = outcome.and_then(|removed| Ok(removed.joined(there?)));
     }
-    Ok(removed)
+    outcome
 }
 
 /// The same at the first host that takes changes.
