@@ -33,6 +33,17 @@ fn add(world: &World, name: &str, hosts: &[&str], attrs: &str) -> String {
     world.grant(name, "app", "10m")
 }
 
+/// The same for a pair of hosts where each grant has a role of its own.
+fn add_with_own_roles(world: &World, hosts: &str, attrs: &str) -> String {
+    let line = format!(
+        "tidegate target add pg pair --addr {hosts} --target-session-attrs {attrs} \
+         --admin-role tidegate_admin --dbname orders --role app --label env=dev"
+    );
+    let line: Vec<&str> = line.split_whitespace().collect();
+    world.bob().run(&line).expect("bob adds it");
+    world.grant("pair", "app", "10m")
+}
+
 fn psql(world: &World, target: &str, sql: &str) -> Output {
     let place = format!("service=orders dbname={target}");
     world
@@ -283,27 +294,7 @@ fn a_role_of_a_grants_own_is_made_at_the_primary_and_comes_to_the_standby() {
     let primary = world.postgres().addr().to_string();
     let before = world.catalogue();
     let hosts = format!("{},{primary}", standby.addr());
-    let line = [
-        "tidegate",
-        "target",
-        "add",
-        "pg",
-        "pair",
-        "--addr",
-        &hosts,
-        "--target-session-attrs",
-        "standby",
-        "--admin-role",
-        "tidegate_admin",
-        "--dbname",
-        "orders",
-        "--role",
-        "app",
-        "--label",
-        "env=dev",
-    ];
-    world.bob().run(&line).expect("bob adds it");
-    let grant = world.grant("pair", "app", "10m");
+    let grant = add_with_own_roles(&world, &hosts, "standby");
     let role = grant.replace("grt_", "tg_");
     let ran = psql(&world, "pair", "select session_user, pg_is_in_recovery()");
     assert_eq!(out(&ran), format!("{role}|t\n"), "{}", err(&ran));
@@ -340,27 +331,7 @@ fn a_role_is_removed_at_each_host_that_takes_changes() {
     let primary = world.postgres().addr().to_string();
     let before = world.catalogue();
     let hosts = format!("{primary},{}", standby.addr());
-    let line = [
-        "tidegate",
-        "target",
-        "add",
-        "pg",
-        "pair",
-        "--addr",
-        &hosts,
-        "--target-session-attrs",
-        "primary",
-        "--admin-role",
-        "tidegate_admin",
-        "--dbname",
-        "orders",
-        "--role",
-        "app",
-        "--label",
-        "env=dev",
-    ];
-    world.bob().run(&line).expect("bob adds it");
-    let grant = world.grant("pair", "app", "10m");
+    let grant = add_with_own_roles(&world, &hosts, "primary");
     let role = grant.replace("grt_", "tg_");
     let ran = psql(&world, "pair", "select session_user, pg_is_in_recovery()");
     assert_eq!(out(&ran), format!("{role}|f\n"), "{}", err(&ran));

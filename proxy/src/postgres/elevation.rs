@@ -11,7 +11,7 @@ use policies::words::elevation::Unfit;
 use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan};
 use tokio::time;
 
-use super::admin::{Admin, AdminError, Server, text};
+use super::admin::{Admin, AdminError, text};
 use super::role::Deadline;
 use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
 use super::{entrance, membership, role};
@@ -244,14 +244,14 @@ async fn end_elsewhere(
         return Ok(count);
     }
     for host in endpoint.hosts() {
-        let server = Server::Host(&host);
-        let at = (endpoint.dbname.as_str(), &place.admin);
-        let there = entrance::to_end(server, at, None, key).await;
-        let mut there = match there {
-            Ok((there, _other_database)) => there,
-            Err(absent) if absent.may_be_elsewhere() => continue,
-            Err(refused) => return Err(refused),
+        let Some(mut there) = entrance::to_end_at(&host, (place, endpoint), key).await? else {
+            continue;
         };
+        if there.is_primary().await? {
+            // Nothing comes to it from the first: it is served by itself.
+            there.leave().await;
+            continue;
+        }
         copied(&mut there, place).await?;
         count = count.saturating_add(end_all(&mut there, &place.role()).await?);
         there.leave().await;

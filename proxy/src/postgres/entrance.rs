@@ -6,7 +6,7 @@
 use std::iter;
 
 use ca::PassKey;
-use policies::{Login, RolePlace};
+use policies::{Login, PostgresEndpoint, PostgresHost, RolePlace};
 use tokio::time;
 
 use super::admin::{Admin, AdminError, Server};
@@ -35,6 +35,21 @@ pub(super) async fn to_end(
         }
     }
     Err(refused.unwrap_or(AdminError::Nonsense))
+}
+
+/// The same at one of a target's hosts. Nothing where it does not answer: no session of ours is there, because its
+/// sockets are gone.
+pub(super) async fn to_end_at(
+    host: &PostgresHost,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    with: (&PassKey, &dyn Road),
+) -> Result<Option<Admin>, AdminError> {
+    let at = (endpoint.dbname.as_str(), &place.admin);
+    match to_end(Server::Host(host), at, None, with).await {
+        Ok((there, _other_database)) => Ok(Some(there)),
+        Err(absent) if absent.may_be_elsewhere() => Ok(None),
+        Err(refused) => Err(refused),
+    }
 }
 
 async fn by(

@@ -4,7 +4,7 @@
 use ca::PassKey;
 use policies::{PostgresEndpoint, RolePlace};
 
-use super::admin::{AdminError, Server};
+use super::admin::AdminError;
 use super::entrance;
 use crate::session::road::Road;
 
@@ -23,13 +23,8 @@ pub(super) async fn beside_the_first(
         return Ok(primaries);
     }
     for host in endpoint.hosts() {
-        let server = Server::Host(&host);
-        let at = (endpoint.dbname.as_str(), &place.admin);
-        let there = entrance::to_end(server, at, None, key).await;
-        let mut there = match there {
-            Ok((there, _other_database)) => there,
-            Err(absent) if absent.may_be_elsewhere() => continue,
-            Err(refused) => return Err(refused),
+        let Some(mut there) = entrance::to_end_at(&host, (place, endpoint), key).await? else {
+            continue;
         };
         if there.is_primary().await? {
             primaries.push(endpoint.alone_at(host.clone()));

@@ -395,14 +395,14 @@ async fn end_elsewhere(
         return Ok(count);
     }
     for host in endpoint.hosts() {
-        let server = Server::Host(&host);
-        let at = (endpoint.dbname.as_str(), &place.admin);
-        let there = entrance::to_end(server, at, None, key).await;
-        let mut there = match there {
-            Ok((there, _other_database)) => there,
-            Err(absent) if absent.may_be_elsewhere() => continue,
-            Err(refused) => return Err(refused),
+        let Some(mut there) = entrance::to_end_at(&host, (place, endpoint), key).await? else {
+            continue;
         };
+        if there.is_primary().await? {
+            // Nothing comes to it from the first: it is served by itself.
+            there.leave().await;
+            continue;
+        }
         count = count.saturating_add(end_plainly(&mut there, place).await?);
         there.leave().await;
     }
