@@ -64,8 +64,8 @@ async fn started(scratch: &Scratch) -> Result<Broker, StartError> {
     started_by(scratch, false, store).await
 }
 
-/// A house whose log and ledger were signed to their end.
-async fn house() -> Scratch {
+/// A world whose log and ledger were signed to their end.
+async fn all_signed() -> Scratch {
     let scratch = Scratch::new().await;
     let broker = started(&scratch).await.unwrap();
     broker.sign_ledger().await;
@@ -126,7 +126,7 @@ async fn chained_anew(scratch: &Scratch) {
 
 #[tokio::test]
 async fn a_start_proves_what_comes_after_what_was_signed() {
-    let scratch = house().await;
+    let scratch = all_signed().await;
     let before = signed(&scratch).unwrap();
     assert!(before.seq > 3 && before.revision.0 == 3, "{before:?}");
     let edit = "UPDATE ledger SET body = replace(body, 'started', 'Started') WHERE seq = 2";
@@ -155,7 +155,7 @@ async fn a_start_proves_what_comes_after_what_was_signed() {
 
 #[tokio::test]
 async fn a_log_that_was_written_anew_with_its_ledger_lets_nobody_start() {
-    let scratch = house().await;
+    let scratch = all_signed().await;
     let edit = "UPDATE log SET body = replace(body, 'web1', 'web3') WHERE revision = 2";
     drop(scratch.altered(edit).await);
     chained_anew(&scratch).await;
@@ -178,7 +178,7 @@ async fn a_log_that_was_written_anew_with_its_ledger_lets_nobody_start() {
 
 #[tokio::test]
 async fn a_log_that_was_altered_is_believed_once_where_somebody_says_so() {
-    let scratch = house().await;
+    let scratch = all_signed().await;
     let edit = "UPDATE log SET body = replace(body, 'web1', 'web3') WHERE revision = 2";
     drop(scratch.altered(edit).await);
     let refused = started(&scratch).await.unwrap_err();
@@ -203,14 +203,14 @@ async fn a_log_that_was_altered_is_believed_once_where_somebody_says_so() {
 #[tokio::test]
 async fn what_was_taken_back_is_noticed() {
     // Only the ledger: evidence is lost, nobody has another right.
-    let scratch = house().await;
+    let scratch = all_signed().await;
     let newest = "DELETE FROM ledger WHERE seq > (SELECT max(seq) - 1 FROM ledger)";
     let store = scratch.altered(newest).await;
     let broker = started_by(&scratch, false, store).await.unwrap();
     let told = differed(&broker).await;
     assert_eq!(told.len(), 1, "{told:?}");
     // Log and ledger: perhaps somebody was locked since.
-    let scratch = house().await;
+    let scratch = all_signed().await;
     let newest = "DELETE FROM ledger WHERE seq >= (SELECT seq FROM ledger WHERE body LIKE '%\"revision\":3,%');
                   DELETE FROM log WHERE revision = 3";
     let store = scratch.altered(newest).await;
@@ -224,7 +224,7 @@ async fn what_was_taken_back_is_noticed() {
 
 #[tokio::test]
 async fn a_checkpoint_that_is_none_of_ours_proves_nothing() {
-    let scratch = house().await;
+    let scratch = all_signed().await;
     let ours = signed(&scratch).unwrap();
     let ahead = Position {
         seq: ours.seq + 1_000,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use policies::Capability;
 
-use crate::house::{House, finish};
 use crate::recording::holds;
 use crate::service::PATIENCE;
+use crate::world::{World, finish};
 
 /// A person's agent with one key in it. Ends with the test.
 struct Agent {
@@ -18,8 +18,8 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(house: &House) -> Self {
-        let socket = house.dir.join("agent");
+    fn start(world: &World) -> Self {
+        let socket = world.dir.join("agent");
         let mut agent = Command::new("ssh-agent");
         agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
         let process = agent.spawn().unwrap();
@@ -31,7 +31,7 @@ impl Agent {
         let mut add = Command::new("ssh-add");
         add.env("SSH_AUTH_SOCK", &socket);
         let (status, _, err) = finish({
-            add.arg(house.dir.join("stranger"));
+            add.arg(world.dir.join("stranger"));
             add
         });
         assert_eq!(status, Some(0), "{err}");
@@ -39,8 +39,8 @@ impl Agent {
     }
 
     /// Runs a command at the target with this agent lent to it.
-    fn lent(&self, house: &House, command: &str) -> (Option<i32>, String, String) {
-        let mut ssh = house.client("ssh");
+    fn lent(&self, world: &World, command: &str) -> (Option<i32>, String, String) {
+        let mut ssh = world.client("ssh");
         ssh.arg("-A").arg("-o");
         ssh.arg(format!("IdentityAgent={}", self.socket.display()));
         ssh.args(["root+web1@localhost", command]);
@@ -57,13 +57,13 @@ impl Drop for Agent {
 
 #[test]
 fn a_lent_agent_signs_and_each_use_is_written_down() {
-    let house = House::with("agent", &[Capability::ForwardAgent]);
-    let agent = Agent::start(&house);
-    let key = house.dir.join("stranger.pub").display().to_string();
-    let (status, out, err) = agent.lent(&house, &format!("ssh-add -l && ssh-add -T {key}"));
+    let world = World::with("agent", &[Capability::ForwardAgent]);
+    let agent = Agent::start(&world);
+    let key = world.dir.join("stranger.pub").display().to_string();
+    let (status, out, err) = agent.lent(&world, &format!("ssh-add -l && ssh-add -T {key}"));
     assert_eq!(status, Some(0), "{out}{err}");
     let fingerprint = out.split(' ').nth(1).unwrap();
-    let frames = house.frames();
+    let frames = world.frames();
     holds(&frames, &["Agent", "lend"]);
     holds(&frames, &["Opened", "auth-agent@openssh.com"]);
     holds(&frames, &["Agent", "list"]);
@@ -77,13 +77,13 @@ fn a_lent_agent_signs_and_each_use_is_written_down() {
 
 #[test]
 fn nothing_is_put_into_a_lent_agent_from_the_target() {
-    let house = House::with("agent-add", &[Capability::ForwardAgent]);
-    let agent = Agent::start(&house);
-    let key = house.dir.join("registered").display().to_string();
-    let (status, _, err) = agent.lent(&house, &format!("ssh-add {key}"));
+    let world = World::with("agent-add", &[Capability::ForwardAgent]);
+    let agent = Agent::start(&world);
+    let key = world.dir.join("registered").display().to_string();
+    let (status, _, err) = agent.lent(&world, &format!("ssh-add {key}"));
     assert_ne!(status, Some(0), "{err}");
     assert!(err.contains("tidegate: TG615"), "{err}");
-    holds(&house.frames(), &["Refused", "TG615", "agent forwarding"]);
+    holds(&world.frames(), &["Refused", "TG615", "agent forwarding"]);
     let mut list = Command::new("ssh-add");
     list.arg("-l").env("SSH_AUTH_SOCK", &agent.socket);
     assert_eq!(finish(list).1.lines().count(), 1);
@@ -91,9 +91,9 @@ fn nothing_is_put_into_a_lent_agent_from_the_target() {
 
 #[test]
 fn without_a_permit_no_agent_is_lent() {
-    let house = House::new("agent-none");
-    let agent = Agent::start(&house);
-    let (status, out, err) = agent.lent(&house, "echo [$SSH_AUTH_SOCK]");
+    let world = World::new("agent-none");
+    let agent = Agent::start(&world);
+    let (status, out, err) = agent.lent(&world, "echo [$SSH_AUTH_SOCK]");
     assert_eq!((status, out.as_str()), (Some(0), "[]\n"), "{err}");
-    holds(&house.frames(), &["Refused", "TG603", "agent forwarding"]);
+    holds(&world.frames(), &["Refused", "TG603", "agent forwarding"]);
 }

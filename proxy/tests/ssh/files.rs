@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::house::{House, digest, finish, noise};
+use crate::world::{World, digest, finish, noise};
 
 /// One line of the recording that is about a file.
 fn tells(frames: &[String], action: &str, path: &Path, parts: &[&str]) {
@@ -23,10 +23,10 @@ fn tells(frames: &[String], action: &str, path: &Path, parts: &[&str]) {
 }
 
 /// Runs these lines in `sftp`, and returns how it ended and what it said.
-fn sftp(house: &House, lines: &str) -> (Option<i32>, String) {
-    let batch = house.dir.join("batch");
+fn sftp(world: &World, lines: &str) -> (Option<i32>, String) {
+    let batch = world.dir.join("batch");
     fs::write(&batch, lines).unwrap();
-    let mut sftp = house.client("sftp");
+    let mut sftp = world.client("sftp");
     sftp.arg("-b").arg(&batch).arg("root+web1@localhost");
     let (status, _, err) = finish(sftp);
     (status, err)
@@ -42,13 +42,13 @@ fn shown(digest: &str) -> String {
 
 #[test]
 fn what_sftp_does_is_told_however_much_was_moved_before() {
-    let house = House::new("files-sftp");
+    let world = World::new("files-sftp");
     let (from, put, got) = (
-        house.dir.join("from"),
-        house.dir.join("put"),
-        house.dir.join("got"),
+        world.dir.join("from"),
+        world.dir.join("put"),
+        world.dir.join("got"),
     );
-    let (renamed, made) = (house.dir.join("renamed"), house.dir.join("made"));
+    let (renamed, made) = (world.dir.join("renamed"), world.dir.join("made"));
     noise(&from, 5);
     let show = |path: &Path| path.display().to_string();
     let lines = format!(
@@ -60,10 +60,10 @@ fn what_sftp_does_is_told_however_much_was_moved_before() {
         renamed = show(&renamed),
         made = show(&made)
     );
-    let (status, err) = sftp(&house, &lines);
+    let (status, err) = sftp(&world, &lines);
     assert_eq!(status, Some(0), "{err}");
     assert_eq!(digest(&got), digest(&from));
-    let frames = house.frames();
+    let frames = world.frames();
     let moved = [&shown(&digest(&from)), "bytes: 5242880", "result: Done"];
     tells(&frames, "open", &put, &["write create", "result: Done"]);
     tells(
@@ -92,10 +92,10 @@ fn what_sftp_does_is_told_however_much_was_moved_before() {
 
 #[test]
 fn what_scp_moves_is_told_with_its_digest() {
-    let house = House::new("files-scp");
-    let (from, to) = (house.dir.join("from"), house.dir.join("to"));
+    let world = World::new("files-scp");
+    let (from, to) = (world.dir.join("from"), world.dir.join("to"));
     noise(&from, 3);
-    let mut scp = house.client("scp");
+    let mut scp = world.client("scp");
     scp.args(["-s", "-q"]).arg(&from);
     scp.arg(format!("root+web1@localhost:{}", to.display()));
     assert_eq!(finish(scp).0, Some(0));
@@ -104,15 +104,15 @@ fn what_scp_moves_is_told_with_its_digest() {
         "written: Transfer {{ bytes: 3145728, start: 0, {} }}",
         shown(&digest(&to))
     );
-    tells(&house.frames(), "close", &to, &[&written]);
+    tells(&world.frames(), "close", &to, &[&written]);
 }
 
 #[test]
 fn a_client_that_speaks_no_sftp_is_told_so_and_its_channel_ends() {
-    let house = House::new("files-odd");
-    let mut ssh = house.ssh("root+web1");
+    let world = World::new("files-odd");
+    let mut ssh = world.ssh("root+web1");
     ssh.args(["-s", "sftp"]);
-    let odd = house.dir.join("odd");
+    let odd = world.dir.join("odd");
     fs::write(&odd, [0xff; 4096]).unwrap();
     ssh.stdin(fs::File::open(odd).unwrap());
     let (status, _, err) = finish(ssh);
@@ -125,7 +125,7 @@ fn a_client_that_speaks_no_sftp_is_told_so_and_its_channel_ends() {
         err.contains("the client sent a packet of 4294967295 bytes"),
         "{err}"
     );
-    let frames = house.frames();
+    let frames = world.frames();
     assert!(
         frames
             .iter()
@@ -135,8 +135,8 @@ fn a_client_that_speaks_no_sftp_is_told_so_and_its_channel_ends() {
 
 #[test]
 fn many_files_pass_as_they_are() {
-    let house = House::new("files-tree");
-    let (from, to) = (house.dir.join("tree"), house.dir.join("copy"));
+    let world = World::new("files-tree");
+    let (from, to) = (world.dir.join("tree"), world.dir.join("copy"));
     fs::create_dir(&from).unwrap();
     for number in 0..40 {
         fs::write(
@@ -145,7 +145,7 @@ fn many_files_pass_as_they_are() {
         )
         .unwrap();
     }
-    let mut scp = house.client("scp");
+    let mut scp = world.client("scp");
     scp.args(["-s", "-q", "-r"]).arg(&from);
     scp.arg(format!("root+web1@localhost:{}", to.display()));
     let (status, _, err) = finish(scp);

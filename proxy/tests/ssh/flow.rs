@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::house::{House, digest, noise};
+use crate::world::{World, digest, noise};
 
 /// How much is sent, in MiB.
 const MUCH: usize = 256;
@@ -22,7 +22,7 @@ fn watch(before: usize, mut child: Child) -> (bool, usize) {
     let started = Instant::now();
     let mut most = 0;
     loop {
-        most = most.max(House::resident().saturating_sub(before));
+        most = most.max(World::resident().saturating_sub(before));
         if let Some(status) = child.try_wait().unwrap() {
             return (status.success(), most);
         }
@@ -36,11 +36,11 @@ fn watch(before: usize, mut child: Child) -> (bool, usize) {
 
 /// Runs `command` at the target with `much` on its input, and compares what comes out with `want`.
 fn check(name: &str, command: &str, want: Option<&str>) {
-    let house = House::new(name);
-    let (big, out) = (house.dir.join("big"), house.dir.join("out"));
+    let world = World::new(name);
+    let (big, out) = (world.dir.join("big"), world.dir.join("out"));
     noise(&big, MUCH);
-    let before = House::resident();
-    let mut ssh = house.ssh("root+web1");
+    let before = World::resident();
+    let mut ssh = world.ssh("root+web1");
     ssh.arg(command)
         .stdin(File::open(&big).unwrap())
         .stdout(File::create(&out).unwrap());
@@ -81,11 +81,11 @@ fn a_target_that_ignores_its_input_can_still_send() {
         .output();
     let zeros = String::from_utf8(zeros.unwrap().stdout).unwrap();
     let want = zeros.split_whitespace().next().unwrap().to_owned();
-    let house = House::new("deaf");
-    let (big, out) = (house.dir.join("big"), house.dir.join("out"));
+    let world = World::new("deaf");
+    let (big, out) = (world.dir.join("big"), world.dir.join("out"));
     noise(&big, MUCH);
-    let before = House::resident();
-    let mut ssh = house.ssh("root+web1");
+    let before = World::resident();
+    let mut ssh = world.ssh("root+web1");
     ssh.arg(format!("head -c {MUCH}M /dev/zero"));
     ssh.stdin(File::open(&big).unwrap())
         .stdout(File::create(&out).unwrap());
@@ -96,11 +96,11 @@ fn a_target_that_ignores_its_input_can_still_send() {
 
 #[test]
 fn a_client_that_does_not_read_for_seconds_loses_nothing() {
-    let house = House::new("slow-reader");
-    let (big, out) = (house.dir.join("big"), house.dir.join("out"));
+    let world = World::new("slow-reader");
+    let (big, out) = (world.dir.join("big"), world.dir.join("out"));
     noise(&big, MUCH);
-    let before = House::resident();
-    let mut ssh = house.ssh("root+web1");
+    let before = World::resident();
+    let mut ssh = world.ssh("root+web1");
     ssh.arg(format!("cat {}", big.display()))
         .stdout(Stdio::piped());
     let mut ssh = ssh.spawn().unwrap();
@@ -118,18 +118,18 @@ fn a_client_that_does_not_read_for_seconds_loses_nothing() {
 
 #[test]
 fn one_stuck_upload_does_not_stop_a_sibling() {
-    let house = House::new("sibling");
-    let big = house.dir.join("big");
+    let world = World::new("sibling");
+    let big = world.dir.join("big");
     noise(&big, 16);
-    let socket = house.dir.join("mux");
+    let socket = world.dir.join("mux");
     let shared = |command: &str| {
-        let mut ssh = house.client("ssh");
+        let mut ssh = world.client("ssh");
         ssh.arg("-S")
             .arg(&socket)
             .args(["root+web1@localhost", command]);
         ssh
     };
-    let mut stuck = house.client("ssh");
+    let mut stuck = world.client("ssh");
     stuck
         .arg("-M")
         .arg("-S")

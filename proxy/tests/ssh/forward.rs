@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use policies::Capability;
 
-use crate::house::{House, digest, finish, noise};
 use crate::recording::{bytes, holds};
 use crate::service::{PATIENCE, Service, connect, end};
+use crate::world::{World, digest, finish, noise};
 
-fn house(name: &str) -> House {
-    House::with(name, &[Capability::ForwardPort])
+fn world(name: &str) -> World {
+    World::with(name, &[Capability::ForwardPort])
 }
 
 /// `ssh -W` to there, with this on its input: status, output and what was said.
-fn through(house: &House, to: &str, input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
-    let mut ssh = house.client("ssh");
+fn through(world: &World, to: &str, input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
+    let mut ssh = world.client("ssh");
     ssh.args(["-W", to, "root+web1@localhost"]);
     ssh.stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -33,8 +33,8 @@ fn through(house: &House, to: &str, input: &[u8]) -> (Option<i32>, Vec<u8>, Stri
 }
 
 /// `ssh -N` with these options, once its port answers.
-fn listening(house: &House, options: &[&str], port: u16) -> Child {
-    let mut ssh = house.client("ssh");
+fn listening(world: &World, options: &[&str], port: u16) -> Child {
+    let mut ssh = world.client("ssh");
     ssh.arg("-N").args(options).arg("root+web1@localhost");
     let ssh = ssh.stderr(Stdio::null()).spawn().unwrap();
     connect(port);
@@ -52,16 +52,16 @@ fn place(frames: &[String], parts: &[&str]) -> usize {
 
 #[test]
 fn what_is_carried_arrives_and_is_in_the_recording() {
-    let house = house("fwd-whole");
+    let world = world("fwd-whole");
     let service = Service::echo();
-    let (status, out, err) = through(&house, &service.addr(), b"hello ");
+    let (status, out, err) = through(&world, &service.addr(), b"hello ");
     assert_eq!(
         (status, out.as_slice()),
         (Some(0), &b"hello end"[..]),
         "{err}"
     );
     assert_eq!(service.heard(), b"hello ");
-    let frames = house.frames();
+    let frames = world.frames();
     let port = format!("port: {}", service.port);
     let opened = place(&frames, &["Opened", "direct-tcpip"]);
     let asked = place(&frames, &["Forward", "host: \"127.0.0.1\"", &port]);
@@ -76,11 +76,11 @@ fn what_is_carried_arrives_and_is_in_the_recording() {
 
 #[test]
 fn many_are_carried_beside_a_session() {
-    let house = house("fwd-many");
+    let world = world("fwd-many");
     let service = Service::echo();
     let port = proxy::demo::free_port().unwrap();
     let forward = format!("{port}:{}", service.addr());
-    let mut ssh = house.ssh("root+web1");
+    let mut ssh = world.ssh("root+web1");
     ssh.args(["-L", &forward, "cat; exit 7"]);
     let mut ssh = ssh.stdin(Stdio::piped()).spawn().unwrap();
     connect(port);
@@ -105,10 +105,10 @@ fn many_are_carried_beside_a_session() {
 
 #[test]
 fn a_browser_behind_dash_d_reaches_what_it_names() {
-    let house = house("fwd-socks");
+    let world = world("fwd-socks");
     let service = Service::echo();
     let port = proxy::demo::free_port().unwrap();
-    let ssh = listening(&house, &["-D", &port.to_string()], port);
+    let ssh = listening(&world, &["-D", &port.to_string()], port);
     let mut stream = connect(port);
     // RFC 1928: no authentication; connect to a name.
     stream.write_all(&[5, 1, 0]).unwrap();
@@ -128,20 +128,20 @@ fn a_browser_behind_dash_d_reaches_what_it_names() {
     stream.read_to_string(&mut got).unwrap();
     assert_eq!(got, "helloend");
     end(ssh);
-    holds(&house.frames(), &["Forward", "host: \"localhost\""]);
+    holds(&world.frames(), &["Forward", "host: \"localhost\""]);
 }
 
 #[test]
 fn a_socket_at_the_target_is_reached_by_its_path() {
-    let house = house("fwd-socket");
-    let path = house.dir.join("service");
+    let world = world("fwd-socket");
+    let path = world.dir.join("service");
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let serving = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"welcome").unwrap();
     });
-    let near = house.dir.join("near");
-    let mut ssh = house.client("ssh");
+    let near = world.dir.join("near");
+    let mut ssh = world.client("ssh");
     let forward = format!("{}:{}", near.display(), path.display());
     let ssh = ssh.args(["-N", "-L", &forward, "root+web1@localhost"]);
     let ssh = ssh.spawn().unwrap();
@@ -158,7 +158,7 @@ fn a_socket_at_the_target_is_reached_by_its_path() {
     assert_eq!(got, "welcome");
     serving.join().unwrap();
     end(ssh);
-    let frames = house.frames();
+    let frames = world.frames();
     holds(&frames, &["Opened", "direct-streamlocal@openssh.com"]);
     let host = format!("host: {:?}, port: 0", path.display().to_string());
     holds(&frames, &["Forward", &host]);
@@ -166,34 +166,34 @@ fn a_socket_at_the_target_is_reached_by_its_path() {
 
 #[test]
 fn inside_a_jump_it_works_as_well() {
-    let house = house("fwd-jump");
+    let world = world("fwd-jump");
     let service = Service::echo();
-    let mut ssh = house.client("ssh");
+    let mut ssh = world.client("ssh");
     ssh.args(["-J", "localhost", "-W", &service.addr(), "root@web1"]);
     let (status, out, err) = finish(ssh);
     assert_eq!((status, out.as_str()), (Some(0), "end"), "{err}");
-    holds(&house.frames(), &["Forward", "host: \"127.0.0.1\""]);
+    holds(&world.frames(), &["Forward", "host: \"127.0.0.1\""]);
 }
 
 #[test]
 fn what_the_permit_does_not_name_is_not_even_asked_of_the_target() {
-    let house = House::new("fwd-none");
+    let world = World::new("fwd-none");
     let service = Service::echo();
-    let (status, out, err) = through(&house, &service.addr(), b"hello");
+    let (status, out, err) = through(&world, &service.addr(), b"hello");
     assert_eq!((status, out.len()), (Some(255), 0), "{err}");
     assert!(
         err.contains("TG603 port forwarding is not part of"),
         "{err}"
     );
     assert!(service.has_heard_nothing());
-    holds(&house.frames(), &["Refused", "TG603", &service.addr()]);
+    holds(&world.frames(), &["Refused", "TG603", &service.addr()]);
 }
 
 #[test]
 fn what_policy_forbids_is_refused_with_its_reason() {
-    let house = house("fwd-forbidden");
+    let world = world("fwd-forbidden");
     for to in ["forbidden.example:80", "FORBIDDEN.example:80"] {
-        let (status, _, err) = through(&house, to, b"");
+        let (status, _, err) = through(&world, to, b"");
         assert_eq!(status, Some(255), "{err}");
         let want =
             "TG609 no connection to `forbidden.example:80`: not allowed: not on a test's watch";
@@ -203,40 +203,40 @@ fn what_policy_forbids_is_refused_with_its_reason() {
 
 #[test]
 fn an_address_that_could_be_read_in_two_ways_is_refused() {
-    let house = house("fwd-odd");
-    let (status, _, err) = through(&house, "0x7f000001:80", b"");
+    let world = world("fwd-odd");
+    let (status, _, err) = through(&world, "0x7f000001:80", b"");
     assert_eq!(status, Some(255), "{err}");
     assert!(err.contains("TG604"), "{err}");
-    holds(&house.frames(), &["Refused", "TG604"]);
+    holds(&world.frames(), &["Refused", "TG604"]);
 }
 
 #[test]
 fn what_the_target_cannot_reach_fails_as_it_does_without_us() {
-    let house = house("fwd-closed");
+    let world = world("fwd-closed");
     let port = proxy::demo::free_port().unwrap();
     let to = format!("127.0.0.1:{port}");
-    let (status, _, err) = through(&house, &to, b"");
+    let (status, _, err) = through(&world, &to, b"");
     assert_eq!(status, Some(255), "{err}");
     assert!(err.contains("open failed: connect failed: TG610"), "{err}");
-    holds(&house.frames(), &["Refused", "TG610", &to]);
+    holds(&world.frames(), &["Refused", "TG610", &to]);
 }
 
 #[test]
 fn a_second_ssh_does_not_go_inside() {
-    let house = house("fwd-ssh");
+    let world = world("fwd-ssh");
     let mut ssh = Command::new("ssh");
     ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o"]);
     ssh.arg(format!(
         "ProxyCommand=ssh -F {} -W 127.0.0.1:{} root+web1@localhost",
-        house.config().display(),
-        house.target_port()
+        world.config().display(),
+        world.target_port()
     ));
     let (status, _, err) = finish({
         ssh.args(["root@inner", "true"]);
         ssh
     });
     assert_eq!(status, Some(255), "{err}");
-    let frames = house.frames();
+    let frames = world.frames();
     holds(&frames, &["Refused", "TG611", "an SSH connection"]);
     let passed = |frame: &String| frame.contains("Data");
     assert!(!frames.iter().any(passed), "{frames:#?}");
@@ -244,25 +244,25 @@ fn a_second_ssh_does_not_go_inside() {
 
 #[test]
 fn a_database_connection_does_not_go_inside() {
-    let house = house("fwd-pg");
+    let world = world("fwd-pg");
     let service = Service::echo();
     let request = [0, 0, 0, 8, 4, 210, 22, 47];
-    let (_, out, _) = through(&house, &service.addr(), &request);
+    let (_, out, _) = through(&world, &service.addr(), &request);
     assert_eq!(out, b"");
     assert_eq!(service.heard(), b"");
     holds(
-        &house.frames(),
+        &world.frames(),
         &["Refused", "TG611", "a PostgreSQL connection"],
     );
 }
 
 #[test]
 fn whoever_can_hear_it_is_told_why_it_ended() {
-    let house = house("fwd-told");
+    let world = world("fwd-told");
     let service = Service::echo();
     let port = proxy::demo::free_port().unwrap();
     let forward = format!("{port}:{}", service.addr());
-    let mut ssh = house.ssh("root+web1");
+    let mut ssh = world.ssh("root+web1");
     ssh.args(["-L", &forward, "cat"]);
     ssh.stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut ssh = ssh.spawn().unwrap();
@@ -282,19 +282,19 @@ fn whoever_can_hear_it_is_told_why_it_ended() {
 
 #[test]
 fn bulk_both_ways_arrives_whole_and_little_is_held() {
-    let house = house("fwd-bulk");
+    let world = world("fwd-bulk");
     let service = Service::echo();
-    let (big, back) = (house.dir.join("big"), house.dir.join("back"));
+    let (big, back) = (world.dir.join("big"), world.dir.join("back"));
     noise(&big, 64);
-    let before = House::resident();
-    let mut ssh = house.client("ssh");
+    let before = World::resident();
+    let mut ssh = world.client("ssh");
     ssh.args(["-W", &service.addr(), "root+web1@localhost"]);
     ssh.stdin(std::fs::File::open(&big).unwrap());
     ssh.stdout(std::fs::File::create(&back).unwrap());
     let mut ssh = ssh.spawn().unwrap();
     let (started, mut held) = (Instant::now(), 0);
     while ssh.try_wait().unwrap().is_none() {
-        held = held.max(House::resident().saturating_sub(before));
+        held = held.max(World::resident().saturating_sub(before));
         assert!(started.elapsed() < Duration::from_secs(120), "it hangs");
         thread::sleep(Duration::from_millis(20));
     }
@@ -312,7 +312,7 @@ fn bulk_both_ways_arrives_whole_and_little_is_held() {
 
 #[test]
 fn one_that_nobody_reads_does_not_stop_the_others() {
-    let house = house("fwd-stuck");
+    let world = world("fwd-stuck");
     // Takes nothing, for as long as the test lasts.
     let deaf = Service::new(|stream, _| {
         thread::sleep(Duration::from_secs(60));
@@ -325,7 +325,7 @@ fn one_that_nobody_reads_does_not_stop_the_others() {
         format!("{port}:{}", deaf.addr()),
         format!("{other}:{}", service.addr()),
     );
-    let ssh = listening(&house, &["-L", &stuck, "-L", &free], other);
+    let ssh = listening(&world, &["-L", &stuck, "-L", &free], other);
     let mut filling = connect(port);
     filling
         .set_write_timeout(Some(Duration::from_secs(1)))
@@ -349,11 +349,11 @@ fn one_that_nobody_reads_does_not_stop_the_others() {
 
 #[test]
 fn one_of_which_nothing_is_taken_does_not_hold_up_the_session_for_ever() {
-    let house = house("fwd-held");
+    let world = world("fwd-held");
     let endless = Service::new(|stream, _| while stream.write_all(&[1; 8192]).is_ok() {});
     let port = proxy::demo::free_port().unwrap();
     let forward = format!("{port}:{}", endless.addr());
-    let mut ssh = house.ssh("root+web1");
+    let mut ssh = world.ssh("root+web1");
     ssh.args(["-L", &forward, "read go; head -c 4M /dev/zero; echo done"]);
     ssh.stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -376,22 +376,22 @@ fn one_of_which_nothing_is_taken_does_not_hold_up_the_session_for_ever() {
     );
     drop(untaken);
     ssh.wait().unwrap();
-    holds(&house.frames(), &["Refused", "TG616", &endless.addr()]);
+    holds(&world.frames(), &["Refused", "TG616", &endless.addr()]);
 }
 
 #[test]
 fn a_cut_ends_what_is_carried_at_once() {
-    let house = house("fwd-cut");
+    let world = world("fwd-cut");
     let service = Service::echo();
     let port = proxy::demo::free_port().unwrap();
     let forward = format!("{port}:{}", service.addr());
-    let ssh = listening(&house, &["-L", &forward], port);
+    let ssh = listening(&world, &["-L", &forward], port);
     let mut stream = connect(port);
     stream.write_all(b"hello").unwrap();
     let mut got = [0; 5];
     stream.read_exact(&mut got).unwrap();
     let cut = Instant::now();
-    house.cut();
+    world.cut();
     let mut rest = Vec::new();
     drop(stream.read_to_end(&mut rest));
     assert!(
@@ -400,7 +400,7 @@ fn a_cut_ends_what_is_carried_at_once() {
         cut.elapsed()
     );
     assert_eq!(rest, b"");
-    assert_eq!(house.closed(1), ["None"]);
+    assert_eq!(world.closed(1), ["None"]);
     end(ssh);
     let hello = (0..2).map(|_each| service.heard());
     assert!(hello.into_iter().any(|heard| heard == b"hello"));
@@ -408,10 +408,10 @@ fn a_cut_ends_what_is_carried_at_once() {
 
 #[test]
 fn so_many_are_carried_at_once_and_no_more() {
-    let house = house("fwd-limit");
+    let world = world("fwd-limit");
     let service = Service::echo();
     let port = u32::from(service.port);
-    let open = house.speak(async move |client| {
+    let open = world.speak(async move |client| {
         let mut open = Vec::new();
         for _each in 0..40 {
             let opening = client.channel_open_direct_tcpip("127.0.0.1", port, "127.0.0.1", 1);

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::house::{Anybody, House, key};
+use crate::world::{Anybody, World, key};
 
 /// What a target tried, and whether it was let.
 type Tried = Vec<(&'static str, bool)>;
@@ -118,8 +118,8 @@ fn a_target_may_open_what_it_was_asked_for_and_nothing_else() {
         Capability::ForwardAgent,
         Capability::ForwardX11,
     ];
-    let house = House::against("hostile", &more, (port, host_key));
-    let tried = house.speak(async move |client: russh::client::Handle<Anybody>| {
+    let world = World::against("hostile", &more, (port, host_key));
+    let tried = world.speak(async move |client: russh::client::Handle<Anybody>| {
         client.tcpip_forward("localhost", 8080).await.unwrap();
         told.recv().await
     });

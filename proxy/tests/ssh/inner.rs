@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use policies::Capability;
 
-use crate::house::House;
 use crate::recording::holds;
 use crate::service::{PATIENCE, Service, connect, end};
+use crate::world::World;
 
 /// `SSLRequest` (`src/include/libpq/pqcomm.h`), with which libpq begins.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -21,8 +21,8 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// How OpenSSH begins.
 const GREETING: &[u8] = b"SSH-2.0-OpenSSH_9.2\r\n";
 
-fn forwarding(house: &House, options: &[&str]) -> Child {
-    let mut ssh = house.client("ssh");
+fn forwarding(world: &World, options: &[&str]) -> Child {
+    let mut ssh = world.client("ssh");
     ssh.args(["-N", "-o", "ExitOnForwardFailure=yes"]);
     ssh.args(options).arg("root+web1@localhost");
     ssh.stderr(Stdio::null()).spawn().unwrap()
@@ -49,9 +49,9 @@ fn answer(mut stream: impl Read + Write, said: &[u8]) -> Vec<u8> {
     got
 }
 
-fn is_refused(house: &House, ssh: Child, what: &str) {
+fn is_refused(world: &World, ssh: Child, what: &str) {
     end(ssh);
-    holds(&house.frames(), &["Refused", "TG611", what]);
+    holds(&world.frames(), &["Refused", "TG611", what]);
 }
 
 /// Has a proxy of SOCKS 5 (RFC 1928) connect to a port of the target's loopback.
@@ -70,22 +70,22 @@ fn by_socks(proxy: u16, port: u16) -> TcpStream {
 
 #[test]
 fn not_over_a_socks_proxy() {
-    let house = House::with("in-socks", &[Capability::ForwardPort]);
+    let world = World::with("in-socks", &[Capability::ForwardPort]);
     let port = proxy::demo::free_port().unwrap();
-    let ssh = forwarding(&house, &["-D", &port.to_string()]);
-    let got = answer(by_socks(port, house.target_port()), GREETING);
+    let ssh = forwarding(&world, &["-D", &port.to_string()]);
+    let got = answer(by_socks(port, world.target_port()), GREETING);
     assert_eq!(got, b"", "the target's sshd is not heard");
     let service = Service::echo();
     assert_eq!(answer(by_socks(port, service.port), &SSL_REQUEST), b"");
     assert_eq!(service.heard(), b"");
-    is_refused(&house, ssh, "an SSH connection");
-    holds(&house.frames(), &["Refused", "a PostgreSQL connection"]);
+    is_refused(&world, ssh, "an SSH connection");
+    holds(&world.frames(), &["Refused", "a PostgreSQL connection"]);
 }
 
 #[test]
 fn not_over_a_socket_at_the_target() {
-    let house = House::with("in-socket", &[Capability::ForwardPort]);
-    let (near, far) = (house.dir.join("near"), house.dir.join(".s.PGSQL.5432"));
+    let world = World::with("in-socket", &[Capability::ForwardPort]);
+    let (near, far) = (world.dir.join("near"), world.dir.join(".s.PGSQL.5432"));
     let listener = UnixListener::bind(&far).unwrap();
     let heard = thread::spawn(move || {
         let mut heard = Vec::new();
@@ -98,18 +98,18 @@ fn not_over_a_socket_at_the_target() {
         heard
     });
     let forward = format!("{}:{}", near.display(), far.display());
-    let ssh = forwarding(&house, &["-L", &forward]);
+    let ssh = forwarding(&world, &["-L", &forward]);
     // A startup packet of protocol 3.0: no database asks for TLS on a socket.
     let startup = b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0";
     assert_eq!(answer(socket(&near), startup), b"");
     assert_eq!(heard.join().unwrap(), b"");
-    is_refused(&house, ssh, "a PostgreSQL connection");
+    is_refused(&world, ssh, "a PostgreSQL connection");
 }
 
 #[test]
 fn not_by_a_socket_that_the_target_listens_on() {
-    let house = House::with("in-rsocket", &[Capability::ReversePort]);
-    let far = house.dir.join("far");
+    let world = World::with("in-rsocket", &[Capability::ReversePort]);
+    let far = world.dir.join("far");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -117,18 +117,18 @@ fn not_by_a_socket_that_the_target_listens_on() {
             drop(stream.unwrap().write_all(GREETING));
         }
     });
-    let ssh = forwarding(&house, &["-R", &format!("{}:{near}", far.display())]);
+    let ssh = forwarding(&world, &["-R", &format!("{}:{near}", far.display())]);
     assert_eq!(answer(socket(&far), b"hello"), b"");
-    is_refused(&house, ssh, "an SSH connection");
+    is_refused(&world, ssh, "an SSH connection");
 }
 
 #[test]
 fn not_by_a_port_that_the_target_listens_on() {
-    let house = House::with("in-rport", &[Capability::ReversePort]);
+    let world = World::with("in-rport", &[Capability::ReversePort]);
     let service = Service::echo();
     let port = proxy::demo::free_port().unwrap();
-    let ssh = forwarding(&house, &["-R", &format!("{port}:{}", service.addr())]);
+    let ssh = forwarding(&world, &["-R", &format!("{port}:{}", service.addr())]);
     assert_eq!(answer(connect(port), &SSL_REQUEST), b"");
     assert_eq!(service.heard(), b"");
-    is_refused(&house, ssh, "a PostgreSQL connection");
+    is_refused(&world, ssh, "a PostgreSQL connection");
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::house::{House, finish};
+use crate::world::{World, finish};
 
 /// Fails unless one frame holds all of these.
 pub(crate) fn holds(frames: &[String], parts: &[&str]) {
@@ -32,8 +32,8 @@ fn data(frames: &[String], stream: &str) -> String {
 }
 
 /// Runs this, with this on its input.
-fn feed(house: &House, arguments: &[&str], input: &str) {
-    let mut ssh = house.ssh("root+web1");
+fn feed(world: &World, arguments: &[&str], input: &str) {
+    let mut ssh = world.ssh("root+web1");
     ssh.args(arguments).stdin(Stdio::piped());
     ssh.stdout(Stdio::null()).stderr(Stdio::null());
     let mut ssh = ssh.spawn().unwrap();
@@ -45,10 +45,10 @@ fn feed(house: &House, arguments: &[&str], input: &str) {
 
 #[test]
 fn a_command_what_it_was_sent_and_what_it_said_are_kept() {
-    let house = House::new("rec-exec");
+    let world = World::new("rec-exec");
     let command = "cat >/dev/null; echo seen; echo odd >&2; exit 3";
-    feed(&house, &[command], "a script");
-    let frames = house.frames();
+    feed(&world, &[command], "a script");
+    let frames = world.frames();
     holds(&frames, &["Opened", "session"]);
     holds(&frames, &["Exec", "command: [99, 97, 116"]);
     holds(&frames, &["Data", "Input", &bytes("a script")]);
@@ -60,18 +60,18 @@ fn a_command_what_it_was_sent_and_what_it_said_are_kept() {
 
 #[test]
 fn a_shell_without_a_terminal_is_no_unrecorded_shell() {
-    let house = House::new("rec-shell");
-    feed(&house, &["-T"], "true hidden\n");
-    let frames = house.frames();
+    let world = World::new("rec-shell");
+    feed(&world, &["-T"], "true hidden\n");
+    let frames = world.frames();
     holds(&frames, &["Channel", "Shell"]);
     holds(&frames, &["Data", "Input", &bytes("true hidden\n")]);
 }
 
 #[test]
 fn what_is_typed_at_a_terminal_is_counted() {
-    let house = House::new("rec-typed");
-    feed(&house, &["-tt", "stty -echo; read secret"], "hunter2\n");
-    let frames = house.frames();
+    let world = World::new("rec-typed");
+    feed(&world, &["-tt", "stty -echo; read secret"], "hunter2\n");
+    let frames = world.frames();
     holds(&frames, &["Omitted", "Input", "ByPolicy", "digest: None"]);
     let kept = |frame: &String| frame.contains("Data") && frame.contains("Input");
     assert!(!frames.iter().any(kept), "{frames:#?}");
@@ -79,11 +79,11 @@ fn what_is_typed_at_a_terminal_is_counted() {
 
 #[test]
 fn of_bulk_the_beginning_is_kept_and_the_rest_is_counted_and_digested() {
-    let house = House::new("rec-bulk");
-    let mut ssh = house.ssh("root+web1");
+    let world = World::new("rec-bulk");
+    let mut ssh = world.ssh("root+web1");
     ssh.arg("seq 1000000 1450000").stdout(Stdio::null());
     assert!(ssh.status().unwrap().success());
-    let frames = house.frames();
+    let frames = world.frames();
     holds(&frames, &["Omitted", "Output", "Bulk", "digest: None"]);
     let numbers: Vec<String> = (1_000_000..=1_450_000)
         .map(|number: u32| number.to_string())
@@ -113,12 +113,12 @@ fn of_bulk_the_beginning_is_kept_and_the_rest_is_counted_and_digested() {
 
 #[test]
 fn a_terminal_is_kept_whole() {
-    let house = House::new("rec-pty");
-    let mut ssh = house.ssh("root+web1");
+    let world = World::new("rec-pty");
+    let mut ssh = world.ssh("root+web1");
     ssh.args(["-tt", "head -c 2M /dev/zero | tr '\\0' x; exit 0"])
         .stdout(Stdio::null());
     finish(ssh);
-    let frames = house.frames();
+    let frames = world.frames();
     holds(&frames, &["Pty"]);
     assert_eq!(data(&frames, "Output"), "x".repeat(2 * 1024 * 1024));
     assert!(

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use policies::Capability;
 
-use crate::house::{House, finish};
 use crate::recording::{bytes, holds};
 use crate::service::{PATIENCE, Service, connect, end};
+use crate::world::{World, finish};
 
-fn house(name: &str) -> House {
-    House::with(name, &[Capability::ReversePort])
+fn world(name: &str) -> World {
+    World::with(name, &[Capability::ReversePort])
 }
 
 /// `ssh -N` with a listener at the target.
-fn reverse(house: &House, listener: &str) -> Child {
-    let mut ssh = house.client("ssh");
+fn reverse(world: &World, listener: &str) -> Child {
+    let mut ssh = world.client("ssh");
     ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-R", listener]);
     ssh.arg("root+web1@localhost");
     ssh.stderr(Stdio::piped()).spawn().unwrap()
@@ -46,14 +46,14 @@ fn gone(port: u16) {
 
 #[test]
 fn who_comes_at_the_target_reaches_the_client_and_is_in_the_recording() {
-    let house = house("rev-whole");
+    let world = world("rev-whole");
     let service = Service::echo();
     let port = proxy::demo::free_port().unwrap();
-    let ssh = reverse(&house, &format!("{port}:{}", service.addr()));
+    let ssh = reverse(&world, &format!("{port}:{}", service.addr()));
     assert_eq!(talk(connect(port)), "helloend");
     end(ssh);
     gone(port);
-    let frames = house.frames();
+    let frames = world.frames();
     let there = format!("host: \"localhost\", port: {port}");
     holds(&frames, &["Listen", &there]);
     holds(&frames, &["Opened", "forwarded-tcpip"]);
@@ -65,9 +65,9 @@ fn who_comes_at_the_target_reaches_the_client_and_is_in_the_recording() {
 
 #[test]
 fn the_target_chooses_a_port_where_it_is_asked_to() {
-    let house = house("rev-any");
+    let world = world("rev-any");
     let service = Service::echo();
-    let mut ssh = reverse(&house, &format!("0:{}", service.addr()));
+    let mut ssh = reverse(&world, &format!("0:{}", service.addr()));
     let mut said = [0; 64];
     let count = ssh.stderr.as_mut().unwrap().read(&mut said).unwrap();
     let said = String::from_utf8_lossy(said.get(..count).unwrap()).into_owned();
@@ -75,17 +75,17 @@ fn the_target_chooses_a_port_where_it_is_asked_to() {
     let port = port.split(' ').next().unwrap().parse().unwrap();
     assert_eq!(talk(connect(port)), "helloend");
     end(ssh);
-    let frames = house.frames();
+    let frames = world.frames();
     holds(&frames, &["Listen", "port: 0 "]);
     holds(&frames, &["Listen", &format!("port: {port}")]);
 }
 
 #[test]
 fn a_socket_at_the_target_can_be_listened_on() {
-    let house = house("rev-socket");
+    let world = world("rev-socket");
     let service = Service::echo();
-    let path = house.dir.join("far");
-    let ssh = reverse(&house, &format!("{}:{}", path.display(), service.addr()));
+    let path = world.dir.join("far");
+    let ssh = reverse(&world, &format!("{}:{}", path.display(), service.addr()));
     let started = Instant::now();
     let mut stream = loop {
         match UnixStream::connect(&path) {
@@ -101,19 +101,19 @@ fn a_socket_at_the_target_can_be_listened_on() {
     assert_eq!(got, "helloend");
     end(ssh);
     holds(
-        &house.frames(),
+        &world.frames(),
         &["Opened", "forwarded-streamlocal@openssh.com"],
     );
 }
 
 #[test]
 fn only_the_targets_own_loopback_address_is_listened_on() {
-    let house = house("rev-wide");
+    let world = world("rev-wide");
     let service = Service::echo();
     let port = proxy::demo::free_port().unwrap();
     for address in ["*", "0.0.0.0", "192.0.2.1"] {
         let listener = format!("{address}:{port}:{}", service.addr());
-        let mut ssh = house.ssh("root+web1");
+        let mut ssh = world.ssh("root+web1");
         ssh.args(["-R", &listener, "true"]);
         let (_, _, err) = finish(ssh);
         assert!(err.contains("remote port forwarding failed"), "{err}");
@@ -123,21 +123,21 @@ fn only_the_targets_own_loopback_address_is_listened_on() {
 
 #[test]
 fn a_listener_ends_when_the_client_says_so_and_when_the_session_is_cut() {
-    let house = house("rev-end");
+    let world = world("rev-end");
     let service = Service::echo();
     let (first, second) = (
         proxy::demo::free_port().unwrap(),
         proxy::demo::free_port().unwrap(),
     );
-    let socket = house.dir.join("mux");
+    let socket = world.dir.join("mux");
     let listener = |port: u16| format!("{port}:{}", service.addr());
-    let mut ssh = house.client("ssh");
+    let mut ssh = world.client("ssh");
     ssh.arg("-M").arg("-S").arg(&socket).arg("-N");
     ssh.args(["-R", &listener(first), "-R", &listener(second)]);
     let ssh = ssh.arg("root+web1@localhost").spawn().unwrap();
     let stays = connect(second);
     connect(first);
-    let mut cancel = house.client("ssh");
+    let mut cancel = world.client("ssh");
     cancel.arg("-S").arg(&socket).args(["-O", "cancel", "-R"]);
     cancel.args([&listener(first), "root+web1@localhost"]);
     let (status, _, err) = finish(cancel);
@@ -145,7 +145,7 @@ fn a_listener_ends_when_the_client_says_so_and_when_the_session_is_cut() {
     gone(first);
     assert_eq!(talk(stays), "helloend");
     let cut = Instant::now();
-    house.cut();
+    world.cut();
     gone(second);
     assert!(
         cut.elapsed() < Duration::from_secs(1),
@@ -153,13 +153,13 @@ fn a_listener_ends_when_the_client_says_so_and_when_the_session_is_cut() {
         cut.elapsed()
     );
     end(ssh);
-    holds(&house.frames(), &["Unlisten", &format!("port: {first}")]);
+    holds(&world.frames(), &["Unlisten", &format!("port: {first}")]);
 }
 
 #[test]
 fn a_session_has_so_many_listeners_and_no_more() {
-    let house = house("rev-limit");
-    let counted = house.speak(async |client| {
+    let world = world("rev-limit");
+    let counted = world.speak(async |client| {
         let mut count = 0;
         while count < 20 && client.tcpip_forward("localhost", 0).await.is_ok() {
             count += 1;
@@ -172,13 +172,13 @@ fn a_session_has_so_many_listeners_and_no_more() {
 
 #[test]
 fn a_second_ssh_does_not_come_in_either() {
-    let house = house("rev-ssh");
+    let world = world("rev-ssh");
     let port = proxy::demo::free_port().unwrap();
-    let ssh = reverse(&house, &format!("{port}:127.0.0.1:{}", house.target_port()));
+    let ssh = reverse(&world, &format!("{port}:127.0.0.1:{}", world.target_port()));
     let mut stream = connect(port);
     let mut got = Vec::new();
     drop(stream.read_to_end(&mut got));
     assert_eq!(got, b"", "the client's sshd greets, and is not heard");
     end(ssh);
-    holds(&house.frames(), &["Refused", "TG611", "an SSH connection"]);
+    holds(&world.frames(), &["Refused", "TG611", "an SSH connection"]);
 }

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use russh::{ChannelMsg, Disconnect, client};
 
-use crate::house::{Anybody, House, STANDING_MAX, digest, finish, noise};
+use crate::world::{Anybody, STANDING_MAX, World, digest, finish, noise};
 
 /// Runs one command at the target, with this on its input.
 fn run(
-    house: &House,
+    world: &World,
     options: &[&str],
     command: &str,
     input: &str,
 ) -> (Option<i32>, String, String) {
-    let mut ssh = house.ssh("root+web1");
+    let mut ssh = world.ssh("root+web1");
     ssh.args(options).arg(command).stdin(Stdio::piped());
     ssh.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = ssh.spawn().unwrap();
@@ -48,47 +48,47 @@ fn succeed(mut command: Command) {
 
 #[test]
 fn a_command_runs_and_its_streams_and_status_come_back() {
-    let house = House::new("exec");
-    let (status, out, err) = run(&house, &[], "echo out; echo err >&2; exit 3", "");
+    let world = World::new("exec");
+    let (status, out, err) = run(&world, &[], "echo out; echo err >&2; exit 3", "");
     assert_eq!(
         (status, out.as_str(), err.as_str()),
         (Some(3), "out\n", "err\n")
     );
-    assert_eq!(house.closed(1), ["Some(Ok(Complete))"]);
+    assert_eq!(world.closed(1), ["Some(Ok(Complete))"]);
 }
 
 #[test]
 fn the_end_of_the_input_reaches_the_target_and_its_answer_comes_back() {
-    let house = House::new("half-close");
-    let (status, out, _) = run(&house, &[], "cat; echo done", "hello ");
+    let world = World::new("half-close");
+    let (status, out, _) = run(&world, &[], "cat; echo done", "hello ");
     assert_eq!((status, out.as_str()), (Some(0), "hello done\n"));
 }
 
 #[test]
 fn a_terminal_is_a_terminal_and_says_that_it_is_recorded() {
-    let house = House::new("pty");
-    let (status, out, err) = run(&house, &["-tt"], "tty; echo $TERM; exit 5", "");
+    let world = World::new("pty");
+    let (status, out, err) = run(&world, &["-tt"], "tty; echo $TERM; exit 5", "");
     assert_eq!(status, Some(5), "{err}");
     assert!(out.starts_with("/dev/pts/"), "{out}");
     assert!(err.contains("tidegate: recorded · grt_"), "{err}");
-    let (status, out, _) = run(&house, &["-tt"], "", "echo typed; exit 4\n");
+    let (status, out, _) = run(&world, &["-tt"], "", "echo typed; exit 4\n");
     assert_eq!(status, Some(4), "{out}");
     assert!(out.contains("typed"), "{out}");
 }
 
 #[test]
 fn a_signal_that_kills_the_command_looks_as_it_does_without_us() {
-    let house = House::new("signal");
-    let (status, _, err) = run(&house, &[], "kill -TERM $$", "");
+    let world = World::new("signal");
+    let (status, _, err) = run(&world, &[], "kill -TERM $$", "");
     assert_eq!((status, err.as_str()), (Some(255), ""));
 }
 
 #[test]
 fn only_harmless_variables_pass() {
-    let house = House::new("env");
+    let world = World::new("env");
     let set = "SetEnv=LC_TIDE=yes LANG=C.UTF-8 LD_PRELOAD=/evil GIT_PROTOCOL=version=2 FOO=bar";
     let (status, out, err) = run(
-        &house,
+        &world,
         &["-o", set],
         "echo $LC_TIDE,$LANG,$LD_PRELOAD,$GIT_PROTOCOL,$FOO",
         "",
@@ -102,23 +102,23 @@ fn only_harmless_variables_pass() {
 
 #[test]
 fn a_jump_is_an_ordinary_session() {
-    let house = House::new("jump");
-    let mut ssh = house.client("ssh");
+    let world = World::new("jump");
+    let mut ssh = world.client("ssh");
     ssh.args(["-J", "localhost", "root@web1", "echo inside"]);
     let (status, out, err) = finish(ssh);
     assert_eq!(
         (status, out.as_str(), err.as_str()),
         (Some(0), "inside\n", "")
     );
-    assert_eq!(house.closed(1), ["Some(Ok(Complete))"]);
+    assert_eq!(world.closed(1), ["Some(Ok(Complete))"]);
 }
 
 #[test]
 fn through_a_jump_only_the_same_person_comes_out() {
-    let house = House::new("jump-other");
+    let world = World::new("jump-other");
     let inside = |jumper: &str| {
-        let outer = house.config_of(jumper);
-        let mut ssh = house.client("ssh");
+        let outer = world.config_of(jumper);
+        let mut ssh = world.client("ssh");
         ssh.arg("-o").arg(format!(
             "ProxyCommand=ssh -F {} -W web1:22 localhost",
             outer.display()
@@ -135,8 +135,8 @@ fn through_a_jump_only_the_same_person_comes_out() {
 
 #[test]
 fn files_come_and_go_by_every_tool() {
-    let house = House::new("files");
-    let (from, to) = (house.dir.join("from"), house.dir.join("to"));
+    let world = World::new("files");
+    let (from, to) = (world.dir.join("from"), world.dir.join("to"));
     noise(&from, 3);
     let name = |path: &std::path::Path| path.display().to_string();
     let remote = |path: &std::path::Path| format!("root+web1@localhost:{}", path.display());
@@ -145,22 +145,22 @@ fn files_come_and_go_by_every_tool() {
         fs::remove_file(&to).unwrap();
     };
     for version in ["-O", "-s"] {
-        let mut up = house.client("scp");
+        let mut up = world.client("scp");
         up.args([version, "-q", &name(&from), &remote(&to)]);
         succeed(up);
         same("scp up");
-        let mut down = house.client("scp");
+        let mut down = world.client("scp");
         down.args([version, "-q", &remote(&from), &name(&to)]);
         succeed(down);
         same("scp down");
     }
-    let batch = house.dir.join("batch");
+    let batch = world.dir.join("batch");
     fs::write(&batch, format!("put {} {}\n", name(&from), name(&to))).unwrap();
-    let mut sftp = house.client("sftp");
+    let mut sftp = world.client("sftp");
     sftp.args(["-b", &name(&batch), "root+web1@localhost"]);
     succeed(sftp);
     same("sftp");
-    let ssh = format!("ssh -F {}", house.config().display());
+    let ssh = format!("ssh -F {}", world.config().display());
     let mut rsync = Command::new("rsync");
     rsync.args(["-e", &ssh, &name(&from), &remote(&to)]);
     if rsync.output().is_ok_and(|output| output.status.success()) {
@@ -170,8 +170,8 @@ fn files_come_and_go_by_every_tool() {
 
 #[test]
 fn git_clones_over_it() {
-    let house = House::new("git");
-    let (origin, copy) = (house.dir.join("origin"), house.dir.join("copy"));
+    let world = World::new("git");
+    let (origin, copy) = (world.dir.join("origin"), world.dir.join("copy"));
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
         git.args([
@@ -185,7 +185,7 @@ fn git_clones_over_it() {
         .args(args);
         git.env(
             "GIT_SSH_COMMAND",
-            format!("ssh -F {}", house.config().display()),
+            format!("ssh -F {}", world.config().display()),
         );
         git
     };
@@ -207,27 +207,27 @@ fn git_clones_over_it() {
 
 #[test]
 fn the_status_comes_though_the_output_ended_long_before() {
-    let house = House::new("early-eof");
-    let mut ssh = house.ssh("root+web1");
+    let world = World::new("early-eof");
+    let mut ssh = world.ssh("root+web1");
     ssh.arg("exec >&- 2>&-; sleep 1; exit 9");
     assert_eq!(finish(ssh).0, Some(9));
 }
 
 #[test]
 fn session_after_session_ends_well() {
-    let house = House::new("again");
+    let world = World::new("again");
     for number in 0..20 {
-        let (status, out, err) = run(&house, &[], &format!("echo {number}"), "");
+        let (status, out, err) = run(&world, &[], &format!("echo {number}"), "");
         assert_eq!((status, out), (Some(0), format!("{number}\n")), "{err}");
     }
 }
 
 #[test]
 fn many_channels_share_a_connection() {
-    let house = House::new("mux");
-    let socket = house.dir.join("mux");
+    let world = World::new("mux");
+    let socket = world.dir.join("mux");
     let ssh = |more: &[&str]| {
-        let mut ssh = house.client("ssh");
+        let mut ssh = world.client("ssh");
         ssh.arg("-S").arg(&socket).args(more);
         ssh
     };
@@ -242,15 +242,15 @@ fn many_channels_share_a_connection() {
     }
     master.kill().unwrap();
     master.wait().unwrap();
-    assert_eq!(house.closed(1).len(), 1);
+    assert_eq!(world.closed(1).len(), 1);
 }
 
 #[test]
 fn another_host_certificate_is_shown_to_whoever_comes_next() {
-    let house = House::new("renewed");
+    let world = World::new("renewed");
     for (name, want) in [("elsewhere", Some(255)), ("localhost", Some(0))] {
-        house.show(name);
-        let mut ssh = house.ssh("root+web1");
+        world.show(name);
+        let mut ssh = world.ssh("root+web1");
         ssh.arg("true");
         let (status, _, err) = finish(ssh);
         assert_eq!(status, want, "{err}");
@@ -259,9 +259,9 @@ fn another_host_certificate_is_shown_to_whoever_comes_next() {
 
 #[test]
 fn without_a_grant_a_sentence_and_status_77() {
-    let house = House::new("denied");
+    let world = World::new("denied");
     for user in ["nobody+web1", "root+nowhere"] {
-        let mut ssh = house.ssh(user);
+        let mut ssh = world.ssh(user);
         ssh.arg("true");
         let (status, out, err) = finish(ssh);
         assert_eq!((status, out.as_str()), (Some(77), ""), "{err}");
@@ -274,17 +274,17 @@ fn without_a_grant_a_sentence_and_status_77() {
 
 #[test]
 fn a_command_that_policy_forbids_is_refused_when_it_comes() {
-    let house = House::new("forbidden");
-    let (status, out, err) = run(&house, &[], "forbidden", "");
+    let world = World::new("forbidden");
+    let (status, out, err) = run(&world, &[], "forbidden", "");
     assert_eq!((status, out.as_str()), (Some(77), ""), "{err}");
     assert!(err.contains("not on a test's watch"), "{err}");
 }
 
 #[test]
 fn the_bastion_itself_gives_help_and_status_64() {
-    let house = House::new("help");
+    let world = World::new("help");
     for user in ["alice", "root+web1:x"] {
-        let (status, out, err) = finish(house.ssh(user));
+        let (status, out, err) = finish(world.ssh(user));
         assert_eq!((status, out.as_str()), (Some(64), ""), "{err}");
         assert!(err.contains("ssh LOGIN+TARGET@BASTION"), "{err}");
     }
@@ -309,23 +309,23 @@ async fn answered(client: &client::Handle<Anybody>) -> (Option<u32>, String) {
 
 #[test]
 fn so_many_connections_to_the_bastion_itself_and_whoever_leaves_makes_room() {
-    let house = House::new("standing");
-    house.runtime.block_on(async {
+    let world = World::new("standing");
+    world.runtime.block_on(async {
         let mut held = Vec::new();
         for _each in 0..STANDING_MAX {
-            let client = house.connect("alice").await;
+            let client = world.connect("alice").await;
             // Whoever is answered stands.
             assert_eq!(answered(&client).await.0, Some(64));
             held.push(client);
         }
-        let (status, said) = answered(&house.connect("alice").await).await;
+        let (status, said) = answered(&world.connect("alice").await).await;
         assert_eq!(status, Some(77), "{said}");
         assert!(said.contains("TG107 you have 2 connections open"), "{said}");
         let leaves = held.pop().unwrap();
         let reason = Disconnect::ByApplication;
         leaves.disconnect(reason, "", "en").await.unwrap();
         let started = Instant::now();
-        while answered(&house.connect("alice").await).await.0 != Some(64) {
+        while answered(&world.connect("alice").await).await.0 != Some(64) {
             assert!(started.elapsed() < Duration::from_secs(4));
         }
     });
@@ -333,11 +333,11 @@ fn so_many_connections_to_the_bastion_itself_and_whoever_leaves_makes_room() {
 
 #[test]
 fn a_registered_key_lets_in_and_nothing_else_does() {
-    let house = House::new("keys");
+    let world = World::new("keys");
     let with = |name: &str, user: &str| {
         let mut ssh = Command::new("ssh");
         ssh.arg("-F")
-            .arg(house.config_of(name))
+            .arg(world.config_of(name))
             .stdin(Stdio::null());
         ssh.args([&format!("{user}@localhost"), "echo in"]);
         finish(ssh)
@@ -363,11 +363,11 @@ fn a_registered_key_lets_in_and_nothing_else_does() {
 
 #[test]
 fn forwarding_of_every_kind_is_refused_with_a_sentence() {
-    let house = House::new("forwarding");
+    let world = World::new("forwarding");
     let port = proxy::demo::free_port().unwrap();
     let forward = format!("{port}:127.0.0.1:22");
     let knock = "sleep 3; echo done";
-    let mut ssh = house.ssh("root+web1");
+    let mut ssh = world.ssh("root+web1");
     ssh.args(["-L", &forward, knock])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -386,15 +386,15 @@ fn forwarding_of_every_kind_is_refused_with_a_sentence() {
     );
 
     let reverse = ["-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22"];
-    let (status, _, err) = run(&house, &reverse, "true", "");
+    let (status, _, err) = run(&world, &reverse, "true", "");
     assert_eq!(status, Some(255), "{err}");
     assert!(err.contains("remote port forwarding failed"), "{err}");
 }
 
 #[test]
 fn a_cut_session_says_why_and_ends_at_once() {
-    let house = House::new("cut");
-    let mut ssh = house.ssh("root+web1");
+    let world = World::new("cut");
+    let mut ssh = world.ssh("root+web1");
     ssh.arg("echo begun; sleep 600")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -402,7 +402,7 @@ fn a_cut_session_says_why_and_ends_at_once() {
     let mut begun = [0; 6];
     std::io::Read::read_exact(ssh.stdout.as_mut().unwrap(), &mut begun).unwrap();
     let cut = Instant::now();
-    house.cut();
+    world.cut();
     let output = ssh.wait_with_output().unwrap();
     assert!(
         cut.elapsed() < Duration::from_millis(500),
@@ -419,14 +419,14 @@ fn a_cut_session_says_why_and_ends_at_once() {
         err.contains("tidegate: TG202 access ended: the session was ended by carol"),
         "{err}"
     );
-    assert_eq!(house.closed(1), ["None"]);
+    assert_eq!(world.closed(1), ["None"]);
 }
 
 #[test]
 fn a_client_that_asks_too_much_of_a_channel_is_shown_the_door() {
-    let house = House::new("flood");
+    let world = World::new("flood");
     let value = "x".repeat(16 * 1024);
-    let ended = house.abuse(|mut channel| async move {
+    let ended = world.abuse(|mut channel| async move {
         let asked = (0..64).map(|_each| channel.set_env(false, "LANG", value.as_str()));
         for asking in asked {
             if asking.await.is_err() {
@@ -436,13 +436,13 @@ fn a_client_that_asks_too_much_of_a_channel_is_shown_the_door() {
         while channel.wait().await.is_some() {}
     });
     assert_eq!(ended, Some(()));
-    assert_eq!(house.closed(1).len(), 1);
+    assert_eq!(world.closed(1).len(), 1);
 }
 
 #[test]
 fn a_client_that_does_not_listen_is_cut_all_the_same() {
-    let house = House::new("cut-deaf");
-    let mut ssh = house.ssh("root+web1");
+    let world = World::new("cut-deaf");
+    let mut ssh = world.ssh("root+web1");
     ssh.arg("cat /dev/zero")
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
@@ -452,8 +452,8 @@ fn a_client_that_does_not_listen_is_cut_all_the_same() {
     thread::sleep(Duration::from_millis(500));
     proxy::demo::signal(ssh.id(), "STOP");
     let cut = Instant::now();
-    house.cut();
-    assert_eq!(house.closed(1), ["None"]);
+    world.cut();
+    assert_eq!(world.closed(1), ["None"]);
     assert!(
         cut.elapsed() < Duration::from_secs(1),
         "{:?}",

@@ -1,4 +1,4 @@
-//! A house of one room: the SSH front and back with a real sshd behind them, real clients before
+//! A world of one room: the SSH front and back with a real sshd behind them, real clients before
 //! them, and a spine that lets everybody in who may. It decides nothing; what decides has tests of
 //! its own.
 
@@ -45,7 +45,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 /// Everything of one test. Ends with it.
-pub(crate) struct House {
+pub(crate) struct World {
     pub(crate) dir: PathBuf,
     pub(crate) room: Arc<Room>,
     pub(crate) port: u16,
@@ -74,7 +74,7 @@ pub(crate) struct Room {
     pub(crate) denied: Mutex<Vec<String>>,
 }
 
-/// The authorities of the house.
+/// The authorities of the world.
 struct Keys {
     targets: PrivateKey,
     people: PrivateKey,
@@ -413,12 +413,12 @@ impl Room {
     }
 }
 
-impl House {
+impl World {
     pub(crate) fn new(name: &str) -> Self {
         Self::with(name, &[])
     }
 
-    /// A house whose permits name more than a shell and commands.
+    /// A world whose permits name more than a shell and commands.
     pub(crate) fn with(name: &str, more: &[Capability]) -> Self {
         let (dir, keys) = (empty(name), Keys::new());
         let user_ca = keys.targets.public_key().to_openssh().unwrap();
@@ -433,7 +433,7 @@ impl House {
         Self::before(dir, more, target, Some(sshd))
     }
 
-    /// A house whose target listens at this port of the loopback address, and has this key.
+    /// A world whose target listens at this port of the loopback address, and has this key.
     pub(crate) fn against(name: &str, more: &[Capability], target: (u16, String)) -> Self {
         Self::before(empty(name), more, target, None)
     }
@@ -627,7 +627,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             drop(std::fs::remove_dir_all(&self.dir));

@@ -1,4 +1,4 @@
-//! A house with one room: PostgreSQL behind tidegate's PostgreSQL, joined as the spine joins them,
+//! A world with one room: PostgreSQL behind tidegate's PostgreSQL, joined as the spine joins them,
 //! without a broker. Everybody who comes with a certificate is let in.
 
 use std::convert::Infallible;
@@ -150,8 +150,8 @@ pub(crate) struct Ended {
     pub(crate) frames: Vec<String>,
 }
 
-/// The house.
-pub(crate) struct House {
+/// Everything of one test. Ends with it.
+pub(crate) struct World {
     pub(crate) dir: PathBuf,
     pub(crate) target: PostgresServer,
     /// Where the target `mute` is, which says nothing.
@@ -171,7 +171,7 @@ struct Rooms {
     ended: Arc<Mutex<Vec<Ended>>>,
 }
 
-impl House {
+impl World {
     pub(crate) fn open() -> Self {
         let dir = std::env::temp_dir().join(format!(
             "tidegate-pg-{}-{:?}",
@@ -273,8 +273,8 @@ impl House {
 
     /// What the session that ended after `before` others has passed.
     pub(crate) fn counted(&self, before: usize) -> Counters {
-        self.until("the session is over", Duration::from_secs(5), |house| {
-            house.ended.lock().unwrap().len() > before
+        self.until("the session is over", Duration::from_secs(5), |world| {
+            world.ended.lock().unwrap().len() > before
         });
         self.ended.lock().unwrap()[before].counters
     }
@@ -289,12 +289,12 @@ impl House {
         let mut stdin = psql.stdin.take().unwrap();
         stdin.write_all(input).unwrap();
         stdin.flush().unwrap();
-        self.until("it is under way", Duration::from_secs(10), |house| {
-            house.as_superuser(under_way).trim() == "1"
+        self.until("it is under way", Duration::from_secs(10), |world| {
+            world.as_superuser(under_way).trim() == "1"
         });
         self.cut();
-        self.until("the session is over", Duration::from_secs(5), |house| {
-            !house.ended.lock().unwrap().is_empty()
+        self.until("the session is over", Duration::from_secs(5), |world| {
+            !world.ended.lock().unwrap().is_empty()
         });
         drop(stdin);
         psql.wait().unwrap();
@@ -332,7 +332,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for World {
     fn drop(&mut self) {
         self.target.stop();
         drop(fs::remove_dir_all(&self.dir));
