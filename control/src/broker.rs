@@ -10,6 +10,7 @@ mod budgets;
 mod desk;
 mod grants;
 mod lanes;
+mod log;
 mod lookup;
 mod office;
 mod onetime;
@@ -27,6 +28,7 @@ mod standing;
 mod targets;
 mod transit;
 mod turns;
+mod view;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -155,6 +157,7 @@ struct Inner {
     /// Tells the watchman that the broker is gone, by being dropped.
     _alive: watch::Sender<()>,
 }
+
 /// Reads the log to its end, and says what was the newest time that anybody saw.
 async fn caught_up(
     feed: &mut Feed,

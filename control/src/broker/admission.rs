@@ -13,7 +13,7 @@ use policies::{
 };
 use tokio::time::Instant;
 
-use super::desk::admits;
+use super::view::admits;
 use super::{Admission, Broker, BrokerError};
 use crate::entropy;
 use crate::identity::fingerprint_of;

@@ -5,8 +5,8 @@
 
 use policies::{Office, TargetName};
 
-use super::desk::View;
 use super::principals::exists;
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::state::State;

@@ -7,13 +7,9 @@ use policies::{GrantId, Limit, Measure, SessionId, Terms, budget};
 use tracing::{info, warn};
 
 use super::Broker;
-use crate::change::{Change, Draft};
+use crate::change::Change;
 use crate::ledger::Happening;
 use crate::spending::Spent;
-use crate::store::{AppendError, Store};
-
-/// How often writing down is tried when others write at the same time.
-const TRIES_MAX: u32 = 100;
 
 impl Broker {
     /// The most that may be spent under the grant of these terms: nothing, where that cannot be told.
@@ -62,32 +58,14 @@ impl Broker {
             })
             .await;
         }
-        let _turn = self.inner.turns.ordinary().await;
-        for _try in 0..TRIES_MAX {
-            let Ok(state) = self.caught_up().await else {
-                return warn!(%grant, "spending.unwritten");
-            };
+        let written = self.append(None, |end| {
             let amounts = spent.amounts();
-            if state.spent.get(&grant) == Some(&amounts) {
-                return;
-            }
-            let draft = Draft {
-                at: self.inner.health.dated(self.inner.clock.now()),
-                by: None,
-                source: None,
-                changes: vec![Change::GrantSpent { id: grant, amounts }],
-            };
-            match self.inner.store.append(state.revision, draft).await {
-                Ok(_revision) => {
-                    drop(self.caught_up().await);
-                    return;
-                }
-                Err(AppendError::Conflict { .. }) => tokio::task::yield_now().await,
-                Err(AppendError::Store(error)) => {
-                    return warn!(%grant, reason = %error, "spending.unwritten");
-                }
-            }
+            let is_known = end.state.spent.get(&grant) == Some(&amounts);
+            let change = (!is_known).then_some(Change::GrantSpent { id: grant, amounts });
+            Ok((change.into_iter().collect(), ()))
+        });
+        if let Err(refused) = written.await {
+            warn!(%grant, reason = %refused, "spending.unwritten");
         }
-        warn!(%grant, "spending.unwritten");
     }
 }

@@ -8,7 +8,7 @@ use policies::{
     Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, SessionId, TargetName,
 };
 
-use super::desk::View;
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 

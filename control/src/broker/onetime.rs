@@ -11,8 +11,9 @@ use policies::words::broker::{Conflict, Invalid};
 use policies::words::secret::SecretSaying;
 use policies::{Grant, GrantId, Login, Part, Protocol, SecretId, TargetName};
 
-use super::desk::{View, draw};
+use super::desk::draw;
 use super::quota::may_have_secret;
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::ledger::Happening;

@@ -3,7 +3,7 @@
 use policies::words::broker::Invalid;
 use policies::{Deed, Office, PolicySet, SessionId, SeverReason, may};
 
-use super::desk::View;
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, PolicyTexts};
 use crate::lease::book::Bound;

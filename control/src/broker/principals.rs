@@ -9,8 +9,9 @@ use policies::{
     SessionId,
 };
 
-use super::desk::{View, draw};
+use super::desk::draw;
 use super::grants::orphans;
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 

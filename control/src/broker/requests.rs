@@ -12,8 +12,9 @@ use policies::{
 };
 use tokio::time::timeout_at;
 
-use super::desk::{View, draw};
+use super::desk::draw;
 use super::quota::may_ask;
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::state::State;

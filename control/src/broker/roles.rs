@@ -13,19 +13,15 @@ use policies::{Grant, GrantId, RolePlace, RolePlan, SqlKind, Terms};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at};
 
+use super::Broker;
 use super::lanes::{Lanes, Server, Turn};
-use super::{Broker, BrokerError};
-use crate::change::{Change, Draft};
+use crate::change::Change;
 use crate::ledger::Happening;
 use crate::roles::{Hand, Parting, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind};
 use crate::state::{RoleRecord, State};
-use crate::store::{AppendError, Store};
 
 /// How often is looked for roles that have to go, beside whenever something changes.
 const ROUND: Duration = Duration::from_millis(500);
-
-/// How often something is written down anew because others changed the log meanwhile.
-const TRIES_MAX: u32 = 100;
 
 /// Where somebody comes from of whom that is not known yet.
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -349,28 +345,8 @@ impl Broker {
 
     /// Appends what the server does by itself to the log.
     async fn write_down(&self, change: Change) -> Result<(), RoleRefusal> {
-        let _turn = self.inner.turns.ordinary().await;
-        for _try in 0..TRIES_MAX {
-            let state = self.latest().await?;
-            let draft = Draft {
-                at: self.inner.health.dated(self.inner.clock.now()),
-                by: None,
-                source: None,
-                changes: vec![change.clone()],
-            };
-            match self.inner.store.append(state.revision, draft).await {
-                Ok(_revision) => {
-                    self.latest().await?;
-                    return Ok(());
-                }
-                Err(AppendError::Conflict { .. }) => tokio::task::yield_now().await,
-                Err(AppendError::Store(error)) => {
-                    let _logged = BrokerError::store(&error);
-                    return Err(RoleRefusal::Unwritten);
-                }
-            }
-        }
-        Err(RoleRefusal::Unwritten)
+        let written = self.append(None, |_end| Ok((vec![change.clone()], ())));
+        written.await.map_err(|_logged| RoleRefusal::Unwritten)
     }
 }
 

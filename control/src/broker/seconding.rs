@@ -19,19 +19,15 @@ use tracing::{info, warn};
 
 use super::desk::draw;
 use super::{Broker, BrokerError, Caller};
-use crate::change::{Change, Draft};
+use crate::change::Change;
 use crate::ledger::Happening;
 use crate::state::State;
-use crate::store::{AppendError, Store};
 
 /// How many statements of one principal may wait at once.
 const WAITING_MAX: usize = 20;
 
 /// How many one principal may have held in an hour. Each stays in the log for ever.
 const HOURLY_MAX: usize = 120;
-
-/// How often closing what a restart has left open is tried.
-const TRIES_MAX: u32 = 10;
 
 /// What whoever holds a statement hears: that it is asked, then the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,34 +245,14 @@ impl Broker {
 
     /// Closes what sessions of a server that is gone were waiting for.
     pub(super) async fn close_held(&self) {
-        let _turn = self.inner.turns.ordinary().await;
-        for _try in 0..TRIES_MAX {
-            let state = self.state();
-            let now = self.inner.clock.now();
-            let held = state.facts.requests.values();
-            let changes: Vec<Change> = held
-                .filter(|request| request.statement.is_some() && request.is_open(now))
-                .map(|request| Change::RequestWithdrawn { id: request.id })
-                .collect();
-            if changes.is_empty() {
-                return;
-            }
-            let draft = Draft {
-                at: self.inner.health.dated(now),
-                by: None,
-                source: None,
-                changes,
-            };
-            match self.inner.store.append(state.revision, draft).await {
-                Err(AppendError::Conflict { .. }) | Ok(_) => {}
-                Err(AppendError::Store(error)) => {
-                    warn!(reason = %error, "statements.unclosed");
-                    return;
-                }
-            }
-            if self.caught_up().await.is_err() {
-                return;
-            }
+        let closed = self.append(None, |end| {
+            let held = end.state.facts.requests.values();
+            let open = held.filter(|one| one.statement.is_some() && one.is_open(end.now));
+            let changes = open.map(|request| Change::RequestWithdrawn { id: request.id });
+            Ok((changes.collect(), ()))
+        });
+        if let Err(refused) = closed.await {
+            warn!(reason = %refused, "statements.unclosed");
         }
     }
 

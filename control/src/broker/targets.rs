@@ -14,8 +14,8 @@ use policies::{
 };
 
 use super::alias::{aliases, untaken};
-use super::desk::View;
 use super::grants::orphans;
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, Sealed};
 use crate::state::Kept;
