@@ -66,7 +66,6 @@ pub use self::policy::Applied;
 pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
-pub use self::standing::StandingUse;
 pub use self::targets::{Access, TargetView};
 
 /// Who wants something, as proven, and from where.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 /// What a statement does, as read from its text. A statement that does several things is asked
 /// about once for each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,7 +22,8 @@ pub struct SqlStatement {
 }
 
 /// One kind of thing that a statement does. Each is a Cedar action, but for what cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SqlKind {
     /// Reads rows (`pgSelect`).
     Select,

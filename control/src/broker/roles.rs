@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use super::Broker;
 use super::lanes::{Lanes, Server, Turn};
 use crate::change::Change;
-use crate::ledger::Happening;
+use crate::ledger::{Happening, RoleWork};
 use crate::roles::{Hand, Parting, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind};
 use crate::state::{RoleRecord, State};
 
@@ -74,7 +74,7 @@ impl Broker {
         plan.shared = state.is_shared(&plan.place);
         let made = self.make(hand.as_ref(), &state, &plan).await;
         if let Err(RoleRefusal::Fault(fault)) = &made {
-            self.role_failed("make", &plan.place, fault).await;
+            self.role_failed(RoleWork::Make, &plan.place, fault).await;
         }
         made
     }
@@ -123,13 +123,13 @@ impl Broker {
         if wider.is_empty() {
             return;
         }
-        let kinds: Vec<String> = wider.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let kinds: Vec<&str> = wider.iter().map(|kind| kind.as_str()).collect();
         let (grant, target) = (plan.place.grant, plan.place.target.clone());
         tracing::warn!(%grant, %target, reason = kinds.join(","), "fences.differ");
         self.write(Happening::FencesDiffer {
             grant,
             target,
-            kinds,
+            kinds: wider,
         })
         .await;
     }
@@ -279,7 +279,7 @@ impl Broker {
         let removed = match hand.remove(place, parting(&state, record)).await {
             Ok(removed) => removed,
             Err(fault) => {
-                self.role_failed("remove", place, &fault).await;
+                self.role_failed(RoleWork::Remove, place, &fault).await;
                 return false;
             }
         };
@@ -303,11 +303,11 @@ impl Broker {
         true
     }
 
-    async fn role_failed(&self, doing: &str, place: &RolePlace, fault: &RoleFault) {
+    async fn role_failed(&self, doing: RoleWork, place: &RolePlace, fault: &RoleFault) {
         let why = fault.to_string();
         let kind = |tries| match doing {
-            "make" => TroubleKind::Unmade { why: why.clone() },
-            _remove => TroubleKind::Stuck {
+            RoleWork::Make => TroubleKind::Unmade { why: why.clone() },
+            RoleWork::Remove => TroubleKind::Stuck {
                 why: why.clone(),
                 tries,
             },
@@ -326,7 +326,7 @@ impl Broker {
             grant,
             target,
             role,
-            doing: doing.to_owned(),
+            doing,
             why,
         })
         .await;

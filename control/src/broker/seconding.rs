@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use super::desk::draw;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
-use crate::ledger::Happening;
+use crate::ledger::{Happening, Holding};
 use crate::state::State;
 
 /// How many statements of one principal may wait at once.
@@ -113,7 +113,7 @@ impl Broker {
         };
         let id = filed.id;
         info!(request = %id, session = %question.held.session, "statement.held");
-        self.note(question, id, "held", None).await;
+        self.note(question, id, Holding::Held, None).await;
         let asked = Heard::Asked {
             request: id,
             lapses_at: filed.lapses_at,
@@ -132,11 +132,11 @@ impl Broker {
             return None;
         };
         let (how, by) = match &answer {
-            Heard::Seconded { by } => ("approved", by.first()),
-            Heard::Denied { by, .. } => ("denied", Some(by)),
-            Heard::Withdrawn => ("withdrawn", Some(&question.terms.principal)),
-            Heard::Lapsed => ("lapsed", None),
-            Heard::Asked { .. } | Heard::Unasked { .. } => ("failed", None),
+            Heard::Seconded { by } => (Holding::Approved, by.first()),
+            Heard::Denied { by, .. } => (Holding::Denied, Some(by)),
+            Heard::Withdrawn => (Holding::Withdrawn, Some(&question.terms.principal)),
+            Heard::Lapsed => (Holding::Lapsed, None),
+            Heard::Asked { .. } | Heard::Unasked { .. } => (Holding::Failed, None),
         };
         self.note(question, id, how, by).await;
         Some(answer)
@@ -240,7 +240,7 @@ impl Broker {
             // It lapses by itself, and nobody could run it.
             warn!(request = %id, reason = %refused, "statement.unclosed");
         }
-        self.note(question, id, "given up", None).await;
+        self.note(question, id, Holding::GivenUp, None).await;
     }
 
     /// Closes what sessions of a server that is gone were waiting for.
@@ -260,7 +260,7 @@ impl Broker {
         &self,
         question: &Question,
         request: RequestId,
-        how: &str,
+        how: Holding,
         by: Option<&PrincipalName>,
     ) {
         let held = &question.held;
@@ -271,7 +271,7 @@ impl Broker {
             principal: question.terms.principal.clone(),
             policy: held.policy.clone(),
             sha256: held.digest.clone(),
-            how: how.to_owned(),
+            how,
             by: by.cloned(),
         })
         .await;

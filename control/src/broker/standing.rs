@@ -3,16 +3,7 @@
 use policies::{Login, SessionId, Target, Terms};
 
 use super::{Broker, BrokerError, Caller};
-use crate::ledger::Happening;
-
-/// What a standing credential is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StandingUse {
-    /// A session.
-    Session,
-    /// Whatever stops what a session has left running.
-    Halt,
-}
+use crate::ledger::{Happening, StandingUse};
 
 impl Broker {
     /// Writes down that what is kept for a session's target is about to be used. Only when this has returned
@@ -27,15 +18,11 @@ impl Broker {
         terms: &Terms,
         purpose: StandingUse,
     ) -> Result<(), BrokerError> {
-        let purpose = match purpose {
-            StandingUse::Session => "session",
-            StandingUse::Halt => "halt",
-        };
         self.record(Happening::StandingUsed {
             target: terms.target.name.clone(),
             login: terms.login.clone(),
             entry: terms.target.entry(),
-            purpose: purpose.to_owned(),
+            purpose,
             session: Some(session),
             grant: Some(terms.grant),
             principal: terms.principal.clone(),
@@ -58,7 +45,7 @@ impl Broker {
             target: target.name.clone(),
             login: login.clone(),
             entry: target.entry(),
-            purpose: "trial".to_owned(),
+            purpose: StandingUse::Trial,
             session: None,
             grant: None,
             principal: caller.principal.clone(),

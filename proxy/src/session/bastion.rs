@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ca::{Authority, IssueError, JournalError, Pass, PassOrder, Traveller, VaultError};
-use control::broker::StandingUse;
+use control::ledger::StandingUse;
 use control::ledger::chain::hex;
 use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};

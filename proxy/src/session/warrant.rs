@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use ca::{Authority, Pass, PassOrder};
-use control::broker::StandingUse;
+use control::ledger::StandingUse;
 use control::{Broker, entropy};
 use policies::{SessionId, Terms};
 use tracing::warn;
