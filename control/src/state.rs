@@ -1,7 +1,6 @@
 //! The facts in force, as a projection of the log.
 //!
-//! Applying is total: a change was judged before it was appended, so what names something unknown
-//! does nothing. Holds what decisions and leases look at, and nothing of what merely happened.
+//! Holds what decisions and leases look at, and nothing of what merely happened.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,15 +10,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Credential, Denial, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request,
-    RequestState, RolePlace, SecretId, SessionId, TargetName, Terms,
+    Credential, Denial, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request, RolePlace,
+    SecretId, SessionId, TargetName, Terms,
 };
 
-use crate::change::{Change, Entry, PolicyTexts, Revision, Sealed};
+use crate::change::{PolicyTexts, Revision, Sealed};
 use crate::onetime::SecretRecord;
 use crate::retired::Retired;
 use crate::spending::Amounts;
 
+mod applying;
 mod reading;
 
 pub(crate) use reading::load;
@@ -142,274 +142,6 @@ impl State {
             policies: Some(policies.clone()),
             ..self.clone()
         }
-    }
-
-    /// Takes in one entry.
-    pub(crate) fn apply(&mut self, entry: &Entry) {
-        self.revision = entry.revision;
-        self.newest_at = self.newest_at.max(entry.draft.at);
-        for change in &entry.draft.changes {
-            self.take(change, entry.draft.at);
-        }
-    }
-
-    fn take(&mut self, change: &Change, at: Timestamp) {
-        match change {
-            Change::PrincipalAdded { .. }
-            | Change::PrincipalRemoved { .. }
-            | Change::KeyAdded { .. }
-            | Change::KeyRemoved { .. }
-            | Change::GroupsSet { .. } => {
-                self.take_principal(change, at);
-                self.index_keys();
-            }
-            Change::RequestFiled { .. }
-            | Change::RequestApproved { .. }
-            | Change::RequestDenied { .. }
-            | Change::StatementSeconded { .. }
-            | Change::RequestWithdrawn { .. } => self.take_request(change),
-            Change::TargetAdded { .. }
-            | Change::TargetRemoved { .. }
-            | Change::AliasGiven { .. }
-            | Change::AliasTaken { .. }
-            | Change::SecretKept { .. } => self.take_target(change, at),
-            Change::LockPut { lock } => {
-                self.facts.locks.insert(lock.id, Arc::new(lock.clone()));
-            }
-            Change::LockLifted { id } => {
-                self.facts.locks.remove(id);
-            }
-            Change::GrantMade { grant, .. } => {
-                let state = RequestState::Approved { grant: grant.id };
-                self.edit_request(grant.request, |request| request.state = state);
-                self.facts.grants.insert(grant.id, Arc::new(grant.clone()));
-            }
-            Change::GrantEnded { id, end } => {
-                if let Some(grant) = self.facts.grants.get_mut(id) {
-                    Arc::make_mut(grant)
-                        .ended
-                        .get_or_insert_with(|| end.clone());
-                }
-            }
-            Change::GrantSpent { id, amounts } => {
-                let before = self.spent.entry(*id).or_default();
-                *before = before.max(*amounts);
-            }
-            Change::PoliciesApplied { texts } => self.take_policies(texts),
-            Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
-                self.take_role(change, at);
-            }
-            Change::OneTimeMade { .. } | Change::OneTimeUsed { .. } => self.take_secret(change),
-            Change::SessionKilled {
-                session,
-                by,
-                reason,
-            } => {
-                let kill = Kill {
-                    by: by.clone(),
-                    reason: reason.clone(),
-                    at,
-                };
-                self.kills.entry(*session).or_insert(kill);
-            }
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "`take` hands over these variants and no others"
-    )]
-    fn take_target(&mut self, change: &Change, at: Timestamp) {
-        match change {
-            Change::TargetAdded { target } => {
-                let added = Arc::new(target.clone());
-                self.facts.targets.insert(target.name.clone(), added);
-            }
-            Change::TargetRemoved { name } => {
-                if let Some(removed) = self.facts.targets.remove(name) {
-                    self.retired.retire(removed);
-                }
-                self.retired.forget(&self.facts, &self.roles);
-                self.kept.remove(name);
-                self.aliases.retain(|_alias, target| target != name);
-            }
-            Change::AliasGiven { alias, target } => {
-                self.aliases.insert(alias.clone(), target.clone());
-            }
-            Change::AliasTaken { alias } => {
-                self.aliases.remove(alias);
-            }
-            Change::SecretKept {
-                target,
-                sealed,
-                fingerprint,
-            } => {
-                let kept = Kept {
-                    sealed: sealed.clone(),
-                    fingerprint: fingerprint.clone(),
-                    at,
-                };
-                self.kept.insert(target.clone(), kept);
-            }
-            _other => {}
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "`take` hands over these variants and no others"
-    )]
-    fn take_principal(&mut self, change: &Change, at: Timestamp) {
-        let principals = &mut self.facts.principals;
-        match change {
-            Change::PrincipalAdded { principal } => {
-                let added_at = at;
-                let added = policies::Principal {
-                    added_at,
-                    ..principal.clone()
-                };
-                principals.insert(principal.name.clone(), Arc::new(added));
-            }
-            Change::PrincipalRemoved { name } => {
-                principals.remove(name);
-            }
-            Change::KeyAdded { principal, key } => {
-                if let Some(owner) = principals.get_mut(principal) {
-                    Arc::make_mut(owner).keys.push(key.clone());
-                }
-            }
-            Change::KeyRemoved {
-                principal,
-                fingerprint,
-            } => {
-                if let Some(owner) = principals.get_mut(principal) {
-                    Arc::make_mut(owner)
-                        .keys
-                        .retain(|key| key.fingerprint != *fingerprint);
-                }
-            }
-            Change::GroupsSet { principal, groups } => {
-                if let Some(member) = principals.get_mut(principal) {
-                    Arc::make_mut(member).groups.clone_from(groups);
-                }
-            }
-            _other => {}
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "`take` hands over these variants and no others"
-    )]
-    fn take_secret(&mut self, change: &Change) {
-        match change {
-            Change::OneTimeMade { secret } => {
-                let (secret, used) = (secret.clone(), 0);
-                self.secrets
-                    .insert(secret.id, SecretRecord { secret, used });
-            }
-            Change::OneTimeUsed { id } => {
-                if let Some(record) = self.secrets.get_mut(id) {
-                    record.used = record.used.saturating_add(1);
-                }
-            }
-            _other => {}
-        }
-    }
-
-    fn index_keys(&mut self) {
-        let owned = |owner: &Arc<policies::Principal>| {
-            let name = owner.name.clone();
-            let prints = owner.keys.iter().map(|key| key.fingerprint.clone());
-            prints
-                .map(move |fingerprint| (fingerprint, name.clone()))
-                .collect::<Vec<_>>()
-        };
-        self.keys = self.facts.principals.values().flat_map(owned).collect();
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "`take` hands over these variants and no others"
-    )]
-    fn take_role(&mut self, change: &Change, at: Timestamp) {
-        match change {
-            Change::RoleIntended { place } => {
-                let same = |record: &&RoleRecord| {
-                    record.place == *place || record.place.shares_membership(place)
-                };
-                let before = self.roles.values().filter(same);
-                let record = RoleRecord {
-                    place: place.clone(),
-                    made_at: None,
-                    since: before.map(|record| record.since).fold(at, Timestamp::min),
-                };
-                self.roles.insert(place.grant, record);
-            }
-            Change::RoleMade { grant } => {
-                if let Some(record) = self.roles.get_mut(grant) {
-                    record.made_at = Some(self.revision);
-                }
-            }
-            Change::RoleGone { grant } => {
-                self.roles.remove(grant);
-                self.retired.forget(&self.facts, &self.roles);
-            }
-            _other => {}
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "`take` hands over these variants and no others"
-    )]
-    fn take_request(&mut self, change: &Change) {
-        match change {
-            Change::RequestFiled { request } => {
-                self.facts
-                    .requests
-                    .insert(request.id, Arc::new(request.clone()));
-            }
-            Change::RequestApproved { id, approval } => {
-                self.edit_request(*id, |request| request.approvals.push(approval.clone()));
-            }
-            Change::RequestDenied { id, by, note } => {
-                let state = RequestState::Denied {
-                    by: by.clone(),
-                    note: note.clone(),
-                };
-                self.edit_request(*id, |request| request.state = state);
-            }
-            Change::StatementSeconded { id } => self.edit_request(*id, |request| {
-                if let Some(held) = &request.statement {
-                    request.state = RequestState::Approved { grant: held.grant };
-                }
-            }),
-            Change::RequestWithdrawn { id } => {
-                self.edit_request(*id, |request| request.state = RequestState::Withdrawn);
-            }
-            _other => {}
-        }
-    }
-
-    fn edit_request(&mut self, id: policies::RequestId, edit: impl FnOnce(&mut Request)) {
-        if let Some(request) = self.facts.requests.get_mut(&id) {
-            edit(Arc::make_mut(request));
-        }
-    }
-
-    fn take_policies(&mut self, texts: &PolicyTexts) {
-        self.texts = Some(Arc::new(texts.clone()));
-        self.policies_at = self.revision;
-        self.policies = match load(texts) {
-            Ok(policies) => Some(policies),
-            Err(refused) => {
-                // They were accepted once: another version of this program wrote them.
-                self.unreadable = Some(refused);
-                return self.policies = None;
-            }
-        };
-        self.unreadable = None;
     }
 
     /// Fixes when grants that were just read are over by the uptime.
