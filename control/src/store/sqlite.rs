@@ -5,36 +5,32 @@
 //! connections that cannot write. `synchronous=FULL`: in WAL mode with NORMAL the last commits, a
 //! revocation among them, could vanish with the power.
 
-mod bodies;
+mod file;
 mod schema;
 mod script;
+mod sessions;
 mod writer;
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use policies::SessionId;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
-use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, QueryBuilder, Row as _, Sqlite,
-    SqliteConnection,
-};
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{ConnectOptions as _, Row as _};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
+use self::file::{lock, migrate, options, owned};
+use self::sessions::{listing, session};
 use self::writer::{Command, Writer};
 use super::{AppendError, Receipt, Store, StoreError, garbled};
 use crate::change::{Draft, Entry, Revision};
 use crate::ledger::chain::{self, Stored};
 use crate::ledger::{Event, Session, SessionFilter};
+
+pub use self::file::OpenError;
 
 /// How many commands may wait for the writer. Whoever comes after that waits for a place.
 const QUEUE_MAX: usize = 1_024;
@@ -42,61 +38,6 @@ const QUEUE_MAX: usize = 1_024;
 /// How many connections answer what people ask. The log is read over one of its own: decisions wait for
 /// it, and must not wait for somebody's list.
 const READERS_MAX: u32 = 2;
-
-/// The file's layout that this program writes, as SQLite's `user_version`.
-const LAYOUT: i64 = 1;
-
-/// Why the store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error("the database `{}` is open in another tidegate; stop that one first", path.display())]
-    Taken {
-        /// The database.
-        path: PathBuf,
-    },
-    /// The file cannot be created or opened.
-    #[error("open the database `{}`", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It was written by a newer program.
-    #[error("the database `{}` has layout {found}; this tidegate knows {LAYOUT}", path.display())]
-    Newer {
-        /// The database.
-        path: PathBuf,
-        /// Its layout.
-        found: i64,
-    },
-    /// Something in it was not made by this program, or is gone.
-    #[error("use the database `{}`: its {what} is not tidegate's, or was changed", path.display())]
-    Altered {
-        /// The database.
-        path: PathBuf,
-        /// What is odd in it.
-        what: String,
-    },
-    /// It is not a database, or one that cannot be used.
-    #[error("use the database `{}`", path.display())]
-    Database {
-        /// The database.
-        path: PathBuf,
-        /// What is wrong.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// Its last line cannot be read.
-    #[error("read the end of the database `{}`", path.display())]
-    Tip {
-        /// The database.
-        path: PathBuf,
-        /// Why.
-        source: StoreError,
-    },
-}
 
 /// A store in one SQLite file. Clones share it.
 #[derive(Debug, Clone)]
@@ -185,6 +126,15 @@ impl SqliteStore {
             .map_err(|_gone| StoreError::Silent)
     }
 
+    /// Rows of revision and body after `seen`, oldest first.
+    async fn log(&self, seen: Revision, limit: u32) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        sqlx::query("SELECT revision, body FROM log WHERE revision > ?1 ORDER BY 1 LIMIT ?2")
+            .bind(signed(seen.0))
+            .bind(i64::from(limit))
+            .fetch_all(&self.shared.log_reader)
+            .await
+    }
+
     /// Whether the file is still the one that was opened. On a mount that is dead the look does not
     /// return (stat(2)): it is on a thread that may wait, and there is one at a time.
     async fn in_place(&self) -> Result<(), StoreError> {
@@ -210,81 +160,6 @@ impl SqliteStore {
     }
 }
 
-/// Takes the lock file beside the database: flock(2), gone with the process whatever happens to it.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
-    let file = |source| OpenError::File {
-        path: beside.clone(),
-        source,
-    };
-    let lock = owned(&beside).map_err(file)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Taken {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(file(source)),
-    }
-}
-
-/// Opens a file to write, or creates it for its owner alone.
-fn owned(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-}
-
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
-        .foreign_keys(true)
-        .pragma("trusted_schema", "OFF")
-        .pragma("temp_store", "MEMORY")
-        .disable_statement_logging()
-}
-
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let database = |source| OpenError::Database {
-        path: path.to_owned(),
-        source,
-    };
-    let row = sqlx::query("PRAGMA user_version")
-        .fetch_one(&mut *connection)
-        .await;
-    let found: i64 = row.and_then(|row| row.try_get(0)).map_err(database)?;
-    match found {
-        LAYOUT => return Ok(()),
-        0 => {}
-        _ => {
-            return Err(OpenError::Newer {
-                path: path.to_owned(),
-                found,
-            });
-        }
-    }
-    let mut change = connection
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(database)?;
-    change
-        .execute(sqlx::raw_sql(schema::TABLES))
-        .await
-        .map_err(database)?;
-    change
-        .execute("PRAGMA user_version = 1")
-        .await
-        .map_err(database)?;
-    change.commit().await.map_err(database)
-}
-
 impl Store for SqliteStore {
     async fn append(&self, after: Revision, draft: Draft) -> Result<Revision, AppendError> {
         let body = serde_json::to_string(&draft).map_err(garbled("a change"));
@@ -306,12 +181,7 @@ impl Store for SqliteStore {
         if self.head() <= seen {
             return Ok(Vec::new());
         }
-        let rows =
-            sqlx::query("SELECT revision, body FROM log WHERE revision > ?1 ORDER BY 1 LIMIT ?2")
-                .bind(signed(seen.0))
-                .bind(i64::from(limit))
-                .fetch_all(&self.shared.log_reader)
-                .await?;
+        let rows = self.log(seen, limit).await?;
         let entry = |row: &SqliteRow| {
             let body: &str = row.try_get(1)?;
             let draft = serde_json::from_str(body).map_err(garbled("a change"))?;
@@ -328,7 +198,9 @@ impl Store for SqliteStore {
         seen: Revision,
         limit: u32,
     ) -> Result<Vec<(Revision, String)>, StoreError> {
-        self.texts(seen, limit).await
+        let rows = self.log(seen, limit).await?;
+        let body = |row: &SqliteRow| Ok((Revision(unsigned(row.try_get(0)?)), text(row, 1)?));
+        rows.iter().map(body).collect()
     }
 
     async fn wait(&self) {
@@ -390,49 +262,6 @@ impl Store for SqliteStore {
         .await?;
         rows.iter().map(line).collect()
     }
-}
-
-/// The query for a list of sessions. It names only what is filtered by, so that SQLite can use its
-/// indexes: one with `?1 IS NULL OR …` reads the whole table.
-fn listing(filter: &SessionFilter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT body, ending FROM sessions WHERE true");
-    if let Some(live) = filter.live {
-        query.push(if live {
-            " AND ending IS NULL"
-        } else {
-            " AND ending IS NOT NULL"
-        });
-    }
-    if let Some(principal) = &filter.principal {
-        query
-            .push(" AND principal = ")
-            .push_bind(principal.to_string());
-    }
-    if let Some(target) = &filter.target {
-        query.push(" AND target = ").push_bind(target.to_string());
-    }
-    if let Some(grant) = filter.grant {
-        query.push(" AND grant_id = ").push_bind(grant.to_string());
-    }
-    if let Some(before) = filter.before {
-        query.push(" AND id < ").push_bind(before.to_string());
-    }
-    if let Some(prefix) = &filter.prefix {
-        query.push(" AND id >= ").push_bind(prefix.clone());
-        query.push(" AND id < ").push_bind(format!("{prefix}~"));
-    }
-    query.push(" ORDER BY id DESC LIMIT ");
-    query.push_bind(i64::from(filter.page()));
-    query
-}
-
-fn session(row: &SqliteRow) -> Result<Session, StoreError> {
-    let body: &str = row.try_get(0)?;
-    let mut session: Session = serde_json::from_str(body).map_err(garbled("a session"))?;
-    if let Some(ending) = row.try_get::<Option<&str>, _>(1)? {
-        session.end = Some(serde_json::from_str(ending).map_err(garbled("a session's end"))?);
-    }
-    Ok(session)
 }
 
 /// The lines of these events, in their order.

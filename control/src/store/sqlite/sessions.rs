@@ -1,0 +1,51 @@
+//! Sessions as rows.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use crate::ledger::{Session, SessionFilter};
+use crate::store::{StoreError, garbled};
+
+/// The query for a list of sessions. It names only what is filtered by, so that SQLite can use its
+/// indexes: one with `?1 IS NULL OR …` reads the whole table.
+pub(super) fn listing(filter: &SessionFilter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT body, ending FROM sessions WHERE true");
+    if let Some(live) = filter.live {
+        query.push(if live {
+            " AND ending IS NULL"
+        } else {
+            " AND ending IS NOT NULL"
+        });
+    }
+    if let Some(principal) = &filter.principal {
+        query
+            .push(" AND principal = ")
+            .push_bind(principal.to_string());
+    }
+    if let Some(target) = &filter.target {
+        query.push(" AND target = ").push_bind(target.to_string());
+    }
+    if let Some(grant) = filter.grant {
+        query.push(" AND grant_id = ").push_bind(grant.to_string());
+    }
+    if let Some(before) = filter.before {
+        query.push(" AND id < ").push_bind(before.to_string());
+    }
+    if let Some(prefix) = &filter.prefix {
+        query.push(" AND id >= ").push_bind(prefix.clone());
+        query.push(" AND id < ").push_bind(format!("{prefix}~"));
+    }
+    query.push(" ORDER BY id DESC LIMIT ");
+    query.push_bind(i64::from(filter.page()));
+    query
+}
+
+/// The session of a row of body and ending.
+pub(super) fn session(row: &SqliteRow) -> Result<Session, StoreError> {
+    let body: &str = row.try_get(0)?;
+    let mut session: Session = serde_json::from_str(body).map_err(garbled("a session"))?;
+    if let Some(ending) = row.try_get::<Option<&str>, _>(1)? {
+        session.end = Some(serde_json::from_str(ending).map_err(garbled("a session's end"))?);
+    }
+    Ok(session)
+}
