@@ -25,39 +25,37 @@ mod roles;
 mod seconding;
 mod sessions;
 mod standing;
+mod start;
 mod targets;
 mod transit;
 mod turns;
 mod view;
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use policies::words::broker::{Conflict, Invalid};
 use policies::words::{Shown, Words};
 use policies::{Denial, Part, Permit, PrincipalName, SessionId, SeverReason};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::feed::{Feed, FeedError, ORDERS_MAX, Order};
+use crate::feed::Order;
 use crate::journal::LedgerJournal;
 use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
-use crate::lease::expiry;
-use crate::ledger::proof::LogFault;
-use crate::ledger::{Event, Happening, Witness, chain, tail};
+use crate::ledger::{chain, tail};
 use crate::onetime::OneTimePasswords;
 use crate::roles::Roles;
 use crate::spending::Spending;
 use crate::state::State;
-use crate::store::{Backend, Store, StoreError};
-use crate::watchman::{Health, Watchman};
+use crate::store::Backend;
+use crate::watchman::Health;
 
-use self::proving::{Found, Signed};
+use self::proving::Signed;
 use self::refusals::Refusals;
 use self::turns::Turns;
 
@@ -66,6 +64,7 @@ pub use self::policy::Applied;
 pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
+pub use self::start::StartError;
 pub use self::targets::{Access, TargetView};
 
 /// Who wants something, as proven, and from where.
@@ -101,15 +100,6 @@ impl Settings {
     /// The shortest and the longest that sessions may go on without a store.
     pub const BLIND_LIMITS: (Duration, Duration) =
         (Duration::from_secs(1), Duration::from_secs(300));
-
-    /// The time behind which the wall is not believed.
-    fn floor(&self, clock: &Clock, newest_at: Timestamp) -> Timestamp {
-        if self.believe_clock {
-            newest_at.min(clock.now())
-        } else {
-            newest_at
-        }
-    }
 }
 
 impl Default for Settings {
@@ -157,106 +147,7 @@ struct Inner {
     _alive: watch::Sender<()>,
 }
 
-/// Reads the log to its end, and says what was the newest time that anybody saw.
-async fn caught_up(
-    feed: &mut Feed,
-    state: &watch::Receiver<Arc<State>>,
-) -> Result<Timestamp, StartError> {
-    feed.catch_up().await.map_err(StartError::Log)?;
-    if let Some(invalid) = state.borrow().unreadable.clone() {
-        return Err(StartError::Policies(invalid));
-    }
-    let seen = tail::newest_seen(&feed.store).await;
-    let seen = seen.map_err(StartError::Ledger)?;
-    Ok(state.borrow().newest_at.max(seen.unwrap_or(Timestamp::MIN)))
-}
-
 impl Broker {
-    /// Proves all of log and ledger, reads the log, and keeps up with it from here on.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] when the log or the ledger cannot be used.
-    pub async fn start(
-        store: Backend,
-        clock: Clock,
-        settings: Settings,
-    ) -> Result<Self, StartError> {
-        Self::start_from(store, clock, settings, None).await
-    }
-
-    /// As [`start`](Self::start), and proves no more than what is new since the witness was told last.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] when the log or the ledger cannot be used.
-    pub async fn start_from(
-        store: Backend,
-        clock: Clock,
-        settings: Settings,
-        witness: Option<Witness>,
-    ) -> Result<Self, StartError> {
-        let (shortest, longest) = Settings::BLIND_LIMITS;
-        let blind_limit = settings.blind_limit.clamp(shortest, longest);
-        let book = Arc::new(LeaseBook::default());
-        let (sender, state) = watch::channel(Arc::new(State::default()));
-        let edition = Arc::default();
-        let mut feed = Feed {
-            store: store.clone(),
-            clock: clock.clone(),
-            book: Arc::clone(&book),
-            state: sender,
-            edition: Arc::clone(&edition),
-            doubtful: VecDeque::new(),
-        };
-        let found = proving::prove(&store, &settings, witness.as_ref()).await?;
-        let newest = caught_up(&mut feed, &state).await?;
-        let floor = settings.floor(&clock, newest);
-        // Before this they were fixed by a wall that may be behind.
-        feed.fix_ends_anew(clock.now().max(floor));
-        let health = Arc::new(Health::new(&clock, floor));
-        let signed = begin(&store, (&clock, health.newest()), &found, witness).await?;
-        let (orders, taken) = mpsc::channel(ORDERS_MAX);
-        let (alive, broker) = watch::channel(());
-        let watchman = Watchman {
-            store: store.clone(),
-            clock: clock.clone(),
-            book: Arc::clone(&book),
-            health: Arc::clone(&health),
-            state: state.clone(),
-            orders: orders.clone(),
-            blind_limit,
-        };
-        // They end when the broker is gone; whichever ends sooner closes the book.
-        tokio::spawn(feed.run(taken));
-        let expiry = expiry::run(Arc::clone(&book), clock.clone(), broker.clone());
-        tokio::spawn(expiry);
-        tokio::spawn(watchman.run(broker));
-        let journal = LedgerJournal::new(store.clone(), clock.clone());
-        let inner = Inner {
-            store,
-            clock,
-            settings,
-            state,
-            edition,
-            orders,
-            book,
-            health,
-            journal,
-            roles: Roles::default(),
-            spending: Spending::default(),
-            signed,
-            refusals: Refusals::default(),
-            turns: Turns::default(),
-            stopping: AtomicBool::new(false),
-            _alive: alive,
-        };
-        let inner = Arc::new(inner);
-        let broker = Self { inner };
-        broker.close_held().await;
-        Ok(broker)
-    }
-
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
@@ -300,31 +191,6 @@ impl Broker {
     }
 }
 
-/// Writes down that a server begins, durably, and has signed how far log and ledger were proven.
-async fn begin(
-    store: &Backend,
-    (clock, newest_at): (&Clock, Timestamp),
-    found: &Found,
-    witness: Option<Witness>,
-) -> Result<Option<Signed>, StartError> {
-    let started = Happening::Started {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        newest_at: Some(newest_at),
-    };
-    let differed = found.differed.clone();
-    let differed = differed.map(|what| Happening::EvidenceDiffered { what });
-    let at = clock.now();
-    let event = |happening| Event { at, happening };
-    let events = differed.into_iter().chain([started]).map(event).collect();
-    let receipt = store.submit(events).await.map_err(StartError::Ledger)?;
-    receipt.durably().await.map_err(StartError::Ledger)?;
-    let Some(witness) = witness else {
-        return Ok(None);
-    };
-    let signed = Signed::begin(store, witness, found).await;
-    signed.map(Some).map_err(StartError::Ledger)
-}
-
 /// Somebody was let in: they may begin this session, and go on while the lease holds.
 #[derive(Debug)]
 pub struct Admission {
@@ -334,23 +200,6 @@ pub struct Admission {
     pub permit: Permit,
     /// The right to go on.
     pub lease: Lease,
-}
-
-/// Why the broker cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The log cannot be read.
-    #[error("read the log of changes")]
-    Log(#[source] FeedError),
-    /// The ledger cannot be read or written.
-    #[error("use the ledger")]
-    Ledger(#[source] StoreError),
-    /// The log is not what the ledger says.
-    #[error("compare the log with the ledger")]
-    Altered(#[source] LogFault),
-    /// The policies in the log cannot be read: another version of this program took them.
-    #[error("read the policies that are in force: {}", .0.words().what)]
-    Policies(Invalid),
 }
 
 /// Why the broker did not do what it was asked.
