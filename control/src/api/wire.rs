@@ -4,18 +4,20 @@
 //! The same types are printed by `-o json`, so a field is only ever added. Nothing here decides.
 
 mod ending;
+mod login;
 mod onetime;
 mod policy;
 mod problem;
 mod request;
 mod standing;
+mod target;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use policies::{
-    Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, LockId, Login, PrincipalKind,
-    PrincipalName, Protocol, Reason, RequestId, TargetName,
+    GrantId, GroupName, LockId, Login, PrincipalKind, PrincipalName, Protocol, Reason, RequestId,
+    TargetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +25,15 @@ use crate::ledger::chain::{self, Stored};
 use crate::ledger::{Line, Session};
 
 pub use self::ending::{Ended, Ending};
+pub use self::login::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, WhoAmI};
 pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyView};
 pub use self::problem::Problem;
 pub use self::request::{RequestView, Standing};
 pub use self::standing::{SecretOrder, StandingView};
+pub use self::target::{
+    Access, AccessState, HostKeySeen, ProbeOrder, Probed, TargetOrder, TargetView,
+};
 
 /// Several things of one kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,230 +52,6 @@ impl<T> List<T> {
             items,
         }
     }
-}
-
-/// What anyone may know: whom to trust and where to go.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Trust {
-    /// Always `tidegate.trust/1`.
-    pub schema: String,
-    /// The fingerprint of the login CA's certificate, `SHA256:…`.
-    pub fingerprint: String,
-    /// The CA of login certificates and of the bastion's own TLS certificate, PEM.
-    pub x509_login_ca: String,
-    /// The CA that PostgreSQL targets trust, PEM.
-    pub x509_target_ca: String,
-    /// The CA that SSH targets trust, one line.
-    pub ssh_user_ca: String,
-    /// The CA of people's SSH certificates, one line.
-    pub ssh_login_ca: String,
-    /// The CA of host certificates, one line.
-    pub ssh_host_ca: String,
-    /// The host key that it certifies, one line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ssh_host: Option<String>,
-    /// The key that seals recordings, as the recorder prints it.
-    pub seal: String,
-    /// Where SSH is spoken, as people reach it.
-    pub ssh: Option<HostPort>,
-    /// Where PostgreSQL is spoken, as people reach it.
-    pub postgres: Option<HostPort>,
-}
-
-/// Asks for a challenge.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChallengeOrder {
-    /// The key that will be proven, one line.
-    pub public_key: String,
-}
-
-/// What has to be signed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Challenge {
-    /// Always `tidegate.challenge/1`.
-    pub schema: String,
-    /// The text to sign, good once and for 60 s.
-    pub challenge: String,
-    /// The SSHSIG namespace to sign it for.
-    pub namespace: String,
-}
-
-/// Proves a key and asks for certificates.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LoginOrder {
-    /// The registered key, one line.
-    pub public_key: String,
-    /// The challenge that was signed.
-    pub challenge: String,
-    /// Its armoured SSH signature.
-    pub signature: String,
-    /// The fresh SSH key to certify, one line.
-    pub ssh_public_key: String,
-    /// The signing request for the fresh TLS key, PEM.
-    pub csr: String,
-    /// For how long, in seconds; the server's most when absent.
-    pub ttl_seconds: Option<u64>,
-}
-
-/// What a login gave.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LoggedIn {
-    /// Always `tidegate.login/1`.
-    pub schema: String,
-    /// Who they are.
-    pub principal: PrincipalName,
-    /// The SSH certificate, one line.
-    pub ssh_certificate: String,
-    /// The X.509 certificate and what is above it, PEM.
-    pub x509_chain: String,
-    /// When both end.
-    pub expires_at: Timestamp,
-    /// Whom to trust and where to go.
-    pub trust: Trust,
-}
-
-/// Who the caller is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct WhoAmI {
-    /// Always `tidegate.whoami/1`.
-    pub schema: String,
-    /// Their name.
-    pub principal: PrincipalName,
-    /// Their groups.
-    pub groups: BTreeSet<GroupName>,
-    /// The server's time.
-    pub now: Timestamp,
-}
-
-/// A target as its viewer sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TargetView {
-    /// Always `tidegate.target/1`.
-    pub schema: String,
-    /// Its name.
-    pub name: TargetName,
-    /// What it is called besides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<TargetName>,
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// The group that owns it.
-    pub owners: Option<GroupName>,
-    /// The viewer's way in, one per login.
-    pub access: Vec<Access>,
-    /// The database's name, for PostgreSQL.
-    pub dbname: Option<String>,
-    /// Where it is and how it is pinned. Only for those who manage targets.
-    pub endpoint: Option<Endpoint>,
-    /// The accounts that may be asked for. Only for those who manage targets.
-    #[serde(default)]
-    pub logins: Option<BTreeSet<Login>>,
-    /// That it is entered with a credential that does not end by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standing: Option<StandingView>,
-    /// That it is a bastion, which is gone through (`ssh -J BASTION,NAME LOGIN@TARGET`).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub bastion: bool,
-}
-
-/// One login of a target and whether the viewer may use it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Access {
-    /// The login.
-    pub login: Login,
-    /// Where they stand.
-    pub state: AccessState,
-    /// When it ends, for a grant.
-    pub until: Option<Timestamp>,
-    /// The grant in force.
-    pub grant: Option<GrantId>,
-    /// The open request.
-    pub request: Option<RequestId>,
-}
-
-/// Where someone stands with one login of one target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AccessState {
-    /// They hold a grant.
-    Granted,
-    /// They have asked.
-    Pending,
-    /// They may ask.
-    Ask,
-}
-
-/// Adds a target.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TargetOrder {
-    /// Its name.
-    pub name: TargetName,
-    /// Where it is and how it proves itself.
-    pub endpoint: Endpoint,
-    /// The accounts that may be asked for.
-    pub logins: BTreeSet<Login>,
-    /// Its labels.
-    #[serde(default)]
-    pub labels: Vec<Label>,
-    /// Who owns it.
-    #[serde(default)]
-    pub owners: Option<GroupName>,
-    /// What it is entered with, where its endpoint says that it knows no certificates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<SecretOrder>,
-}
-
-/// Asks the bastion to look at a server that is to become a target.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProbeOrder {
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// Where it is, as the bastion reaches it.
-    pub addr: HostPort,
-    /// The target in front of it, as which that reaches it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jump: Option<Jump>,
-    /// Which algorithms are spoken with it.
-    #[serde(default, skip_serializing_if = "Algorithms::is_modern")]
-    pub algorithms: Algorithms,
-}
-
-/// What a server showed of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "protocol")]
-pub enum Probed {
-    /// An SSH server's host keys.
-    Ssh {
-        /// One per kind of key that it has.
-        host_keys: Vec<HostKeySeen>,
-        /// Whether it calls itself a tidegate.
-        #[serde(default)]
-        bastion: bool,
-    },
-    /// A PostgreSQL server's TLS certificate.
-    Postgres {
-        /// The SHA-256 of its DER encoding, lower-case hexadecimal.
-        sha256: String,
-        /// Its subject.
-        subject: String,
-        /// The names it carries.
-        names: Vec<String>,
-    },
-}
-
-/// A host key as a server showed it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostKeySeen {
-    /// The key, one line without comment.
-    pub openssh: String,
-    /// Its fingerprint, `SHA256:…`.
-    pub fingerprint: String,
 }
 
 /// Whether something is as it should be.

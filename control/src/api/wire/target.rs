@@ -1,0 +1,141 @@
+//! Targets, and what servers show of themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use policies::{
+    Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, Login, Protocol, RequestId,
+    TargetName,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{SecretOrder, StandingView};
+
+/// A target as its viewer sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TargetView {
+    /// Always `tidegate.target/1`.
+    pub schema: String,
+    /// Its name.
+    pub name: TargetName,
+    /// What it is called besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<TargetName>,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The group that owns it.
+    pub owners: Option<GroupName>,
+    /// The viewer's way in, one per login.
+    pub access: Vec<Access>,
+    /// The database's name, for PostgreSQL.
+    pub dbname: Option<String>,
+    /// Where it is and how it is pinned. Only for those who manage targets.
+    pub endpoint: Option<Endpoint>,
+    /// The accounts that may be asked for. Only for those who manage targets.
+    #[serde(default)]
+    pub logins: Option<BTreeSet<Login>>,
+    /// That it is entered with a credential that does not end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
+    /// That it is a bastion, which is gone through (`ssh -J BASTION,NAME LOGIN@TARGET`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bastion: bool,
+}
+
+/// One login of a target and whether the viewer may use it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Access {
+    /// The login.
+    pub login: Login,
+    /// Where they stand.
+    pub state: AccessState,
+    /// When it ends, for a grant.
+    pub until: Option<Timestamp>,
+    /// The grant in force.
+    pub grant: Option<GrantId>,
+    /// The open request.
+    pub request: Option<RequestId>,
+}
+
+/// Where someone stands with one login of one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessState {
+    /// They hold a grant.
+    Granted,
+    /// They have asked.
+    Pending,
+    /// They may ask.
+    Ask,
+}
+
+/// Adds a target.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetOrder {
+    /// Its name.
+    pub name: TargetName,
+    /// Where it is and how it proves itself.
+    pub endpoint: Endpoint,
+    /// The accounts that may be asked for.
+    pub logins: BTreeSet<Login>,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    /// Who owns it.
+    #[serde(default)]
+    pub owners: Option<GroupName>,
+    /// What it is entered with, where its endpoint says that it knows no certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretOrder>,
+}
+
+/// Asks the bastion to look at a server that is to become a target.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeOrder {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Where it is, as the bastion reaches it.
+    pub addr: HostPort,
+    /// The target in front of it, as which that reaches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<Jump>,
+    /// Which algorithms are spoken with it.
+    #[serde(default, skip_serializing_if = "Algorithms::is_modern")]
+    pub algorithms: Algorithms,
+}
+
+/// What a server showed of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "protocol")]
+pub enum Probed {
+    /// An SSH server's host keys.
+    Ssh {
+        /// One per kind of key that it has.
+        host_keys: Vec<HostKeySeen>,
+        /// Whether it calls itself a tidegate.
+        #[serde(default)]
+        bastion: bool,
+    },
+    /// A PostgreSQL server's TLS certificate.
+    Postgres {
+        /// The SHA-256 of its DER encoding, lower-case hexadecimal.
+        sha256: String,
+        /// Its subject.
+        subject: String,
+        /// The names it carries.
+        names: Vec<String>,
+    },
+}
+
+/// A host key as a server showed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostKeySeen {
+    /// The key, one line without comment.
+    pub openssh: String,
+    /// Its fingerprint, `SHA256:…`.
+    pub fingerprint: String,
+}
