@@ -12,6 +12,7 @@ mod challenge;
 mod checks;
 mod extract;
 mod grants;
+mod inspection;
 mod login;
 mod onetime;
 mod policy;

@@ -9,8 +9,8 @@ use policies::words::transit::{BastionFault, bastion_gone, bastion_good};
 use policies::{Office, Target};
 
 use super::House;
+use super::inspection::proves;
 use super::problem::Refused;
-use super::targets::proves;
 use crate::api::wire::Probed;
 use crate::{BrokerError, Caller};
 

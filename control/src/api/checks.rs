@@ -10,7 +10,7 @@ use crate::Caller;
 use crate::api::caller::Known;
 use crate::api::problem::Refused;
 use crate::api::wire::{Check, List};
-use crate::api::{House, Shared, targets};
+use crate::api::{House, Shared, inspection};
 use crate::ledger::SessionFilter;
 use crate::roles::{Trouble, TroubleKind};
 
@@ -46,7 +46,7 @@ pub(crate) async fn all(
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
         for seen in broker.targets(&caller) {
-            checks.push(targets::tested(&house, &caller, &seen.target).await);
+            checks.push(inspection::tested(&house, &caller, &seen.target).await);
         }
     }
     Ok(Json(List::of(checks)))

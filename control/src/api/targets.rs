@@ -7,9 +7,7 @@ use axum::extract::State;
 use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
 use policies::words::broker::Invalid;
-use policies::words::cli::doctor as words;
-use policies::words::target::{host_changed, partly_down};
-use policies::{Endpoint, Entry, HostKeyPin, Login, Office, ServerPin, Target, TargetName};
+use policies::{Endpoint, Entry, Login, Office, Target, TargetName};
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
@@ -18,7 +16,7 @@ use crate::api::wire::{
     Access, AccessState, Check, Ended, List, ProbeOrder, Probed, SecretOrder, StandingView,
     TargetOrder, TargetView,
 };
-use crate::api::{House, Shared, bastion, checks};
+use crate::api::{House, Shared, bastion, inspection};
 use crate::change::Sealed;
 use crate::{BrokerError, Caller, broker, entropy};
 
@@ -75,7 +73,7 @@ fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView
     }
 }
 
-fn standing(house: &House, target: &Target) -> Option<StandingView> {
+pub(super) fn standing(house: &House, target: &Target) -> Option<StandingView> {
     let kept = house.parts.broker.kept(&target.name)?;
     Some(StandingView {
         entry: target.entry(),
@@ -283,187 +281,7 @@ pub(crate) async fn test(
         )
         .await?;
     let seen = seen(&house, &caller, &name)?;
-    Ok(Json(tested(&house, &caller, &seen.target).await))
-}
-
-/// Whether a target answers, shows what it was pinned by and lets us in as each of its logins.
-pub(crate) async fn tested(house: &House, caller: &Caller, target: &Target) -> Check {
-    let name = target.name.as_str();
-    let probe = &house.parts.probe;
-    let (addrs, mut missing) = (target.addrs(), Vec::new());
-    for (number, addr) in addrs.iter().enumerate() {
-        let how = (target.jump(), target.algorithms());
-        match probe.look(target.protocol(), addr, how).await {
-            Err(unseen) => missing.push((addr.clone(), unseen.fact())),
-            Ok(probed) => match proves(&target.endpoint, number, &probed) {
-                Some(false) if addrs.len() == 1 => {
-                    return checks::view(words::target_changed(name));
-                }
-                Some(false) => missing.push((addr.clone(), host_changed().to_owned())),
-                Some(true) if target.is_bastion() => {
-                    return checks::view(bastion::finding(name, &probed));
-                }
-                // Where a CA has to be asked, whoever logs in asks it.
-                Some(true) | None => {}
-            },
-        }
-    }
-    checks::view(match missing.as_slice() {
-        [] => entered(house, caller, target).await,
-        [(_, why)] if addrs.len() == 1 => words::target_down(name, why),
-        all if all.len() == addrs.len() => {
-            let all: Vec<String> = all.iter().map(|(at, why)| format!("{at}: {why}")).collect();
-            words::target_down(name, &all.join("; "))
-        }
-        some => match entered(house, caller, target).await {
-            good if good.ok => partly_down(name, some),
-            worse => worse,
-        },
-    })
-}
-
-/// Whether a target lets us in as each of its logins.
-async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Finding {
-    let name = target.name.as_str();
-    let mut shut = Vec::new();
-    let mut first = None;
-    let standing = standing(house, target);
-    for login in entering_as(target) {
-        if standing.is_some() {
-            let broker = &house.parts.broker;
-            if broker.standing_tried(caller, target, login).await.is_err() {
-                return words::target_untried(name);
-            }
-        }
-        match house.parts.probe.enter(target, login).await {
-            Ok(()) => {}
-            Err(words::Unentered::Refused { said }) => {
-                first.get_or_insert(said);
-                shut.push(login.as_str());
-            }
-            Err(words::Unentered::Impostor) => return words::target_changed(name),
-            Err(words::Unentered::Wayless { why }) => return words::target_down(name, &why),
-            Err(words::Unentered::Down) => return words::target_broken(name),
-            Err(words::Unentered::Unissued) => {
-                return match &standing {
-                    Some(standing) => words::target_unopened(name, standing.entry),
-                    None => words::target_untried(name),
-                };
-            }
-        }
-    }
-    match (shut.as_slice(), standing) {
-        ([], None) => words::target_good(name),
-        ([], Some(standing)) if is_kept_by_name(house, target) => {
-            words::target_kept_by_name(name, standing.entry)
-        }
-        ([], Some(standing)) => {
-            let since = standing.kept_at.strftime("%Y-%m-%d").to_string();
-            words::target_standing(name, standing.entry, &since)
-        }
-        (shut, Some(standing)) => words::target_outworn(name, standing.entry, shut),
-        (shut, None) => {
-            let said = first.unwrap_or_default();
-            words::target_shut(name, target.protocol(), shut, &said)
-        }
-    }
-}
-
-/// Whether what a target is entered with was sealed by an older tidegate, for its name alone.
-fn is_kept_by_name(house: &House, target: &Target) -> bool {
-    let kept = house.parts.broker.kept(&target.name);
-    kept.is_some_and(|kept| ca::is_sealed_by_name(&kept.sealed.0))
-}
-
-/// As whom tidegate logs in at a target: as each of its logins, or, where each grant has a role or
-/// account of its own, as the one that makes them.
-fn entering_as(target: &Target) -> Vec<&Login> {
-    match target.admin() {
-        Some(admin) => vec![admin],
-        None => target.logins.iter().collect(),
-    }
-}
-
-/// Whether what was seen at this host is what was pinned. Unknown where a CA has to be asked.
-pub(super) fn proves(endpoint: &Endpoint, host: usize, probed: &Probed) -> Option<bool> {
-    match (endpoint, probed) {
-        (Endpoint::Ssh(ssh), Probed::Ssh { host_keys, .. }) => match &ssh.host_key {
-            HostKeyPin::Keys { keys } => Some(
-                host_keys
-                    .iter()
-                    .any(|seen| keys.iter().any(|key| key_of(key) == key_of(&seen.openssh))),
-            ),
-            HostKeyPin::Authority { .. } => None,
-        },
-        (Endpoint::Postgres(postgres), Probed::Postgres { sha256, .. }) => {
-            match &postgres.hosts().get(host)?.server {
-                ServerPin::Certificate { sha256: pinned } => Some(pinned == sha256),
-                ServerPin::Authority { .. } => None,
-            }
-        }
-        _other_protocol => Some(false),
-    }
-}
-
-/// Kind and key, without the comment.
-fn key_of(line: &str) -> Vec<&str> {
-    line.split_ascii_whitespace().take(2).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use policies::{Algorithms, SshEndpoint};
-
-    use super::*;
-    use crate::api::wire::HostKeySeen;
-
-    #[track_caller]
-    fn check(pinned: &str, seen: &str, want: bool) {
-        let endpoint = Endpoint::Ssh(SshEndpoint {
-            addr: "web1:22".parse().unwrap(),
-            host_key: HostKeyPin::Keys {
-                keys: vec![pinned.to_owned()],
-            },
-            jump: None,
-            entry: Entry::Certificate,
-            algorithms: Algorithms::Modern,
-            keeper: None,
-        });
-        let seen = HostKeySeen {
-            openssh: seen.to_owned(),
-            fingerprint: String::new(),
-        };
-        let probed = Probed::Ssh {
-            host_keys: vec![seen],
-            bastion: false,
-        };
-        assert_eq!(proves(&endpoint, 0, &probed), Some(want));
-    }
-
-    #[test]
-    fn a_host_key_is_its_kind_and_its_bytes() {
-        check("ssh-ed25519 AAAA root@web1", "ssh-ed25519 AAAA", true);
-        check("ssh-ed25519 AAAA", "ssh-ed25519 BBBB", false);
-        check("ssh-ed25519 AAAA", "ssh-rsa AAAA", false);
-    }
-
-    #[test]
-    fn another_protocol_proves_nothing() {
-        let endpoint = Endpoint::Ssh(SshEndpoint {
-            addr: "web1:22".parse().unwrap(),
-            host_key: HostKeyPin::Authority {
-                key: "ssh-ed25519 AAAA".to_owned(),
-            },
-            jump: None,
-            entry: Entry::Certificate,
-            algorithms: Algorithms::Modern,
-            keeper: None,
-        });
-        let probed = Probed::Postgres {
-            sha256: String::new(),
-            subject: String::new(),
-            names: Vec::new(),
-        };
-        assert_eq!(proves(&endpoint, 0, &probed), Some(false));
-    }
+    Ok(Json(
+        inspection::tested(&house, &caller, &seen.target).await,
+    ))
 }
