@@ -7,9 +7,6 @@
 
 mod world;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use jiff::SignedDuration;
 use policies::words::broker::Conflict;
 use policies::words::budget::Spending;
@@ -293,42 +290,6 @@ fn a_stranger_cannot_tell_a_locked_target_from_an_unknown_or_a_forbidden_one() {
         .collect();
     assert_eq!(said[0], said[1]);
     assert_eq!(said[0], said[2]);
-}
-
-/// Reads the sources, because every crate's words are written there and a list in a test would be
-/// forgotten.
-#[test]
-fn no_code_is_used_twice() {
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/words")) {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let text = text.split("#[cfg(test)]").next().unwrap();
-        // A code is what stands between two quotation marks and begins with TG.
-        for code in text
-            .split('"')
-            .filter(|word| word.starts_with("TG") && word.len() == 5)
-        {
-            let place = format!("{}: {code}", path.display());
-            if let Some(first) = seen.insert(code.to_owned(), place.clone()) {
-                panic!("{place} is also {first}");
-            }
-        }
-    }
-    assert!(seen.len() > 30, "only {} codes were found", seen.len());
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .flat_map(|path| {
-            if path.is_dir() {
-                sources(&path)
-            } else {
-                vec![path]
-            }
-        })
-        .collect()
 }
 
 #[test]
