@@ -9,8 +9,8 @@ mod world;
 
 use jiff::tz::TimeZone;
 use policies::{
-    Capability, Carrier, Deed, Denial, Document, Extent, Facts, FileAccess, FileDeed, PolicySet,
-    Protocol, Scrutiny, Terms, decide, file_scrutiny, library, may,
+    Capability, Carrier, Deed, Denial, Document, Extent, FileAccess, FileDeed, PolicySet, Protocol,
+    Scrutiny, Terms, decide, file_scrutiny, may,
 };
 use world::*;
 
@@ -33,17 +33,6 @@ const LOGS: &str = r#"
 fn policies(text: &str) -> PolicySet {
     let documents = [Document::new("files.cedar", text)];
     PolicySet::load(&documents, None, TimeZone::UTC).expect("good policies")
-}
-
-fn shipped_and(text: &str) -> PolicySet {
-    let library = library();
-    let mut documents = library.policies;
-    documents.push(Document::new("more.cedar", text));
-    PolicySet::load(&documents, Some(&library.quorums), TimeZone::UTC).expect("good policies")
-}
-
-fn granted() -> Facts {
-    facts().with_grant(grant(1, "alice", "web1", "deploy"))
 }
 
 fn terms(policies: &PolicySet) -> Terms {

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use policies::{
-    Algorithms, Approval, Ask, Credential, Endpoint, Entry, Facts, Filing, Grant, GrantId,
-    GroupName, HostKeyPin, Lock, LockId, LockScope, Login, PolicySet, PostgresEndpoint, Principal,
-    PrincipalKind, PrincipalName, Protocol, Reason, RegisteredKey, Request, RequestId, ServerPin,
-    SshEndpoint, Target, TargetName, library,
+    Algorithms, Approval, Ask, Credential, Document, Endpoint, Entry, Facts, Filing, Grant,
+    GrantId, GroupName, HostKeyPin, Lock, LockId, LockScope, Login, PolicySet, PostgresEndpoint,
+    Principal, PrincipalKind, PrincipalName, Protocol, Reason, RegisteredKey, Request, RequestId,
+    ServerPin, SshEndpoint, Target, TargetName, library,
 };
 
 /// 2026-03-02 14:30 UTC, a Monday.
@@ -60,6 +60,14 @@ pub(crate) fn here() -> IpAddr {
 pub(crate) fn shipped() -> PolicySet {
     let library = library();
     PolicySet::load(&library.policies, Some(&library.quorums), TimeZone::UTC).unwrap()
+}
+
+/// The shipped policies and one more document.
+pub(crate) fn shipped_and(text: &str) -> PolicySet {
+    let library = library();
+    let mut documents = library.policies;
+    documents.push(Document::new("more.cedar", text));
+    PolicySet::load(&documents, Some(&library.quorums), TimeZone::UTC).unwrap()
 }
 
 /// The shipped policies with the examples of forwarding that stand in them as comments.
@@ -164,6 +172,11 @@ pub(crate) fn facts() -> Facts {
         targets: targets.map(|one| (one.name.clone(), Arc::new(one))).into(),
         ..Facts::default()
     }
+}
+
+/// The usual facts, and a grant of alice's.
+pub(crate) fn granted() -> Facts {
+    facts().with_grant(grant(1, "alice", "web1", "deploy"))
 }
 
 pub(crate) fn request_id(number: u8) -> RequestId {

@@ -1,0 +1,186 @@
+//! What a grant's role leaves behind at the database: handed over, or without rights.
+
+use super::*;
+
+#[test]
+fn what_a_role_leaves_behind_is_its_groups_and_nothing_else_stays() {
+    let world = world();
+    world.sql("grant create on schema public to app; grant create on database orders to app; revoke create on schema public from app; revoke create on database orders from app");
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let mut psql = leave_much(&world);
+    world.revoke(&grant);
+    let told = psql.ended();
+    assert!(told.contains("over now"), "{told}");
+    world.no_own_roles();
+    assert_eq!(world.sleepers(), 0);
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    clear(&world);
+    assert_eq!(world.catalogue(), before);
+    let sessions = world.ended_sessions();
+    let cut = sessions
+        .iter()
+        .find(|session| session["end"]["cause"]["cause"] == "severed");
+    let cut = cut.expect("one was cut")["id"].as_str().expect("an id");
+    let said = world.exported(cut, "--text");
+    // What became of its transaction can be told only where the process outlives the cancel request.
+    assert!(said.contains("halt the server process is gone"), "{said}");
+}
+
+/// What changes the role's own row and is prepared keeps that row locked, and with it what is to shut the
+/// role, though none of its processes is left.
+#[test]
+fn a_role_whose_row_is_locked_by_what_it_prepared_is_removed_all_the_same() {
+    let world = world();
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql(&format!(
+        "begin; lock table orders in access exclusive mode; alter role {role} password 'x'; \
+         prepare transaction 'p'"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "1");
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    assert_eq!(world.catalogue(), before);
+    assert_eq!(world.audited("role_removed"), 1);
+}
+
+/// A function of a grant would run with its group's rights for everybody, for ever.
+#[test]
+fn no_function_of_a_grant_runs_with_its_groups_rights_afterwards() {
+    let world = world();
+    world.sql("grant create on schema public to app");
+    let grant = world.grant_pg("10m");
+    let ran = world.psql(
+        "create function \"Way ) in\"(\"x y\" int, text[]) returns bigint security definer language sql \
+         as 'select count(*) from orders'; \
+         create procedure door() security definer language sql as 'delete from orders'; \
+         select \"Way ) in\"(1, '{}')",
+    );
+    assert_eq!(out(&ran), "CREATE FUNCTION\nCREATE PROCEDURE\n1000\n");
+    world.revoke(&grant);
+    world.no_own_roles();
+    let left =
+        "select count(*), bool_or(prosecdef) from pg_proc where proname in ('Way ) in', 'door')";
+    assert_eq!(world.sql(left), "2|f");
+}
+
+/// What somebody else who logs in there sees or is refused.
+fn mallory(world: &World, sql: &str) -> String {
+    let ran = world.direct("mallory", &[sql]).output();
+    let ran = ran.expect("psql runs");
+    out(&ran) + &err(&ran)
+}
+
+fn denied(world: &World, sql: &str) {
+    until(sql, || {
+        mallory(world, sql)
+            .contains("permission denied for table orders")
+            .then_some(())
+    });
+}
+
+/// Whoever holds a grant can see to it that what its role made is handed over late or never. That role has no
+/// rights by then, and neither has what runs or reads with its rights.
+#[test]
+fn what_cannot_be_handed_over_has_no_rights_any_more() {
+    let world = world();
+    world.sql(
+        "create role mallory login; grant create on schema public to app; \
+         grant create on database orders to app; alter table orders owner to app",
+    );
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let door =
+        "returns bigint security definer language sql as 'select count(*) from public.orders'";
+    let ran = world.psql(&format!(
+        "create procedure p(a int) security definer language sql as 'delete from public.orders'; \
+         create procedure p(out a int) security definer language sql as 'select count(*)::int from public.orders'; \
+         create schema s2; create function s2.closed() {door}; \
+         grant usage on schema s2 to mallory; revoke all on schema s2 from {role}; \
+         create function door() {door}; create view spy as select * from orders; \
+         grant select on spy to mallory; grant all on orders to {role}; create table mine ()"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    for works in [
+        "select door()",
+        "select count(*) from spy",
+        "select s2.closed()",
+    ] {
+        assert_eq!(mallory(&world, works), "1000\n", "{works}");
+    }
+    let held = Held::lock(&world, "mine");
+    world.revoke(&grant);
+    for sql in [
+        "select door()",
+        "select count(*) from spy",
+        "select s2.closed()",
+    ] {
+        denied(&world, sql);
+    }
+    held.is_wanted();
+    assert_eq!(world.own_roles(), [role.as_str()]);
+    drop(held);
+    world.no_own_roles();
+    let left = "select count(*), bool_or(prosecdef) from pg_proc \
+                where proname in ('p', 'closed', 'door') and proowner = 'app'::regrole";
+    assert_eq!(world.sql(left), "4|f");
+    denied(&world, "select door()");
+    let acl = world.sql("select relacl from pg_class where relname = 'orders'");
+    assert!(!acl.contains("tg_"), "{acl}");
+}
+
+/// In a database that writes in another way than we do, names come back as they were sent.
+#[test]
+fn a_function_whose_name_is_not_utf_8_is_handed_over() {
+    let world = world();
+    world.sql(
+        "create database latin owner app encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0",
+    );
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    works(&world, &grant);
+    let made = format!(
+        "set client_encoding = 'UTF8'; set role {role}; create schema \"\u{e9}\"; create function \"\u{e9}\".\"\u{e9}\"() \
+         returns int security definer language sql as 'select 1'; create table t (); grant select on t to public"
+    );
+    let made = world.postgres().run_sql("latin", &made);
+    made.expect("the database answers");
+    world.revoke(&grant);
+    world.no_own_roles();
+    let left = "select count(*), bool_or(prosecdef) from pg_proc where proowner = 'app'::regrole";
+    let left = world.postgres().run_sql("latin", left);
+    assert_eq!(left.expect("the database answers"), "1|f");
+}
+
+#[test]
+fn what_others_grant_to_a_grants_role_leaves_it_without_rights() {
+    let world = world();
+    world.sql("create role mallory login; grant create on schema public to mallory");
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    works(&world, &grant);
+    let given = mallory(
+        &world,
+        &format!("create table m (); grant select on m to {role}"),
+    );
+    assert!(given.contains("GRANT"), "{given}");
+    world.revoke(&grant);
+    until("the doctor names it", || {
+        let doctor = world.bob().output(&["tidegate", "doctor"]);
+        let doctor = out(&doctor.expect("doctor runs"));
+        doctor
+            .contains("orders: table public.m of mallory")
+            .then_some(())
+    });
+    let is = "select rolcanlogin, (select count(*) from pg_auth_members where member = r.oid) \
+              from pg_roles r where rolname like 'tg\\_%'";
+    assert_eq!(world.sql(is), "f|0");
+    mallory(&world, &format!("revoke select on m from {role}"));
+    world.no_own_roles();
+}
