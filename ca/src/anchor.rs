@@ -10,7 +10,6 @@ use rcgen::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::fingerprint::lower_hex;
 use crate::keys::P256Key;
 use crate::profile::BACKDATING;
 use crate::x509::set_validity;
@@ -47,7 +46,7 @@ impl Anchor {
         params.distinguished_name = DistinguishedName::new();
         // Part of the key, so that CAs of two installations or two generations have two names.
         let identifier = params.key_identifier(key);
-        let mark = lower_hex(identifier.get(..4).unwrap_or_default());
+        let mark = policies::hex(identifier.get(..4).unwrap_or_default());
         params
             .distinguished_name
             .push(DnType::CommonName, format!("{name} {mark}"));

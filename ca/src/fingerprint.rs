@@ -15,18 +15,8 @@ pub(crate) fn is_one(text: &str) -> bool {
 }
 
 /// SHA-256 in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    lower_hex(&sha256(bytes))
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn lower_hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0xf])
-        .filter_map(digit)
-        .collect()
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    policies::hex(&sha256(bytes))
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -4,7 +4,6 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::fingerprint::lower_hex;
 use crate::rand_core::CryptoRng;
 
 /// The secret under which the key files are encrypted. Prints as `(..)` and is zeroed on drop.
@@ -57,7 +56,7 @@ impl Passphrase {
     pub fn generate(rng: &mut (dyn CryptoRng + Send)) -> Self {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         rng.fill_bytes(bytes.as_mut());
-        let text = Zeroizing::new(lower_hex(bytes.as_ref()));
+        let text = Zeroizing::new(policies::hex(bytes.as_ref()));
         Self { text }
     }
 

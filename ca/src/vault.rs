@@ -10,12 +10,11 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use policies::{Endpoint, HostKeyPin, Permit, ServerPin, SessionId, Target, Terms};
+use policies::{Endpoint, HostKeyPin, Permit, ServerPin, SessionId, Target, Terms, hex, unhex};
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::HashAlg;
 use zeroize::Zeroizing;
 
-use crate::fingerprint::lower_hex;
 use crate::rand_core::CryptoRng;
 use crate::{Authority, Pass, PassKey};
 
@@ -136,7 +135,7 @@ impl Authority {
             )
             .map_err(|_refused| VaultError::Seal)?;
         let sealed = [nonce.as_slice(), bytes.as_slice(), tag.as_ref()].concat();
-        Ok(format!("{FORM}{}", lower_hex(&sealed)))
+        Ok(format!("{FORM}{}", hex(&sealed)))
     }
 
     /// Opens what was sealed for a target.
@@ -148,7 +147,7 @@ impl Authority {
                 format!("tidegate standing credential 1 {}", target.name),
             ),
         };
-        let mut bytes = Zeroizing::new(from_hex(digits).ok_or(VaultError::Open)?);
+        let mut bytes = Zeroizing::new(unhex(digits).ok_or(VaultError::Open)?);
         let (nonce, rest) = bytes
             .split_first_chunk_mut::<NONCE>()
             .ok_or(VaultError::Open)?;
@@ -266,24 +265,6 @@ fn binding(target: &Target) -> String {
     bound
 }
 
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    let nibble = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .and_then(|n| u8::try_from(n).ok())
-    };
-    let pairs = digits.as_bytes().chunks_exact(2);
-    if !pairs.remainder().is_empty() {
-        return None;
-    }
-    pairs
-        .map(|pair| match pair {
-            [high, low] => Some(nibble(*high)? << 4 | nibble(*low)?),
-            _odd => None,
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use policies::{Capabilities, Jump, Login, Protocol, SshEndpoint, TargetName};
@@ -392,7 +373,7 @@ mod tests {
             &mut bytes,
         );
         let sealed = [nonce.as_slice(), &bytes, tag.unwrap().as_ref()].concat();
-        format!("v1.{}", lower_hex(&sealed))
+        format!("v1.{}", hex(&sealed))
     }
 
     #[test]

@@ -310,14 +310,5 @@ fn digest_of(documents: &[Document], quorums: Option<&Document>) -> String {
             context.update(part.as_bytes());
         }
     }
-    hex(context.finish().as_ref())
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    crate::hex(context.finish().as_ref())
 }

@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::document::hex;
+use crate::hex;
 use crate::{
     Approval, Grant, GrantId, HeldStatement, Login, PrincipalName, Reason, RequestId, TargetName,
 };

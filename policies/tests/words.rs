@@ -1,10 +1,5 @@
 //! Every sentence for a no, an ending and a refused step, in one list.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a source that cannot be read fails the test"
-)]
-
 mod world;
 
 use jiff::SignedDuration;

@@ -69,7 +69,7 @@ pub(crate) fn ssh(blob: &[u8], intent: &Intent, signer: &PublicKey) -> Result<St
     let signature = rest.string()?;
     same(rest.0.is_empty(), "length")?;
     verify(body, signature, signer)?;
-    Ok(fingerprint::hex(blob))
+    Ok(fingerprint::sha256_hex(blob))
 }
 
 /// The critical options as they have to be written.

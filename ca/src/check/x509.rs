@@ -55,7 +55,7 @@ pub(crate) fn x509(
     extensions(&read, intent)?;
     verify(der, anchor, intent.purpose, first)?;
     verify(der, anchor, intent.purpose, last)?;
-    Ok(fingerprint::hex(der))
+    Ok(fingerprint::sha256_hex(der))
 }
 
 fn subject(read: &X509Certificate<'_>, contents: &Contents) -> Result<(), IssueError> {

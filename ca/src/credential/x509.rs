@@ -41,7 +41,7 @@ pub fn check_login_x509(der: &[u8], now: Timestamp) -> Result<LoginProof, Certif
     let principal = PrincipalName::parse(name).map_err(|_odd| CertificateRefusal::Principal)?;
     Ok(LoginProof {
         principal,
-        serial: fingerprint::lower_hex(read.raw_serial()),
+        serial: policies::hex(read.raw_serial()),
         fingerprint: fingerprint::of(read.public_key().raw),
         by_key: by_key(&read).ok_or(CertificateRefusal::Rootless)?,
         expires_at,

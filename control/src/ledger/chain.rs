@@ -6,6 +6,8 @@
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
+pub use policies::hex;
+
 /// SHA-256.
 pub type Digest = [u8; 32];
 
@@ -29,32 +31,9 @@ pub fn sha256_hex(of: &[u8]) -> String {
     hex(digest(&SHA256, of).as_ref())
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .flatten()
-        .collect()
-}
-
 /// Bytes from exactly as many pairs of hexadecimal digits.
 pub fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| {
-            digit
-                .to_digit(16)
-                .and_then(|value| u8::try_from(value).ok())
-        })
-        .collect();
-    let digits = digits.filter(|digits| digits.len() == LENGTH.saturating_mul(2))?;
-    let mut bytes = [0; LENGTH];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | digit);
-    }
-    Some(bytes)
+    policies::unhex(text)?.try_into().ok()
 }
 
 pub(crate) fn bytes(from: &[u8]) -> Digest {

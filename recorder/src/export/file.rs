@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use policies::hex;
 use serde_json::{Value, json};
 
 use crate::frame::{FileOperation, FileOutcome, FileResult, Transfer};
@@ -71,12 +72,5 @@ fn transfer(transfer: Transfer) -> Option<Value> {
             "bytes": transfer.bytes, "start": transfer.start,
             "sha256": transfer.digest.map(|digest| hex(&digest)),
         })
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        write!(out, "{byte:02x}").ok();
-        out
     })
 }

@@ -116,31 +116,26 @@ fn binary(oid: u32, bytes: &[u8]) -> String {
         (16, [byte]) => (*byte != 0).to_string(),
         (20, _) => bytes
             .try_into()
-            .map_or_else(|_| hex(bytes), |be| i64::from_be_bytes(be).to_string()),
+            .map_or_else(|_| bytea(bytes), |be| i64::from_be_bytes(be).to_string()),
         (21, _) => bytes
             .try_into()
-            .map_or_else(|_| hex(bytes), |be| i16::from_be_bytes(be).to_string()),
+            .map_or_else(|_| bytea(bytes), |be| i16::from_be_bytes(be).to_string()),
         (23 | 26, _) => bytes
             .try_into()
-            .map_or_else(|_| hex(bytes), |be| i32::from_be_bytes(be).to_string()),
+            .map_or_else(|_| bytea(bytes), |be| i32::from_be_bytes(be).to_string()),
         (700, _) => bytes
             .try_into()
-            .map_or_else(|_| hex(bytes), |be| f32::from_be_bytes(be).to_string()),
+            .map_or_else(|_| bytea(bytes), |be| f32::from_be_bytes(be).to_string()),
         (701, _) => bytes
             .try_into()
-            .map_or_else(|_| hex(bytes), |be| f64::from_be_bytes(be).to_string()),
+            .map_or_else(|_| bytea(bytes), |be| f64::from_be_bytes(be).to_string()),
         (25 | 1042 | 1043, _) => quoted(bytes),
-        _ => hex(bytes),
+        _ => bytea(bytes),
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let mut out = String::from("'\\x");
-    for byte in bytes {
-        push(&mut out, format_args!("{byte:02x}"));
-    }
-    out.push('\'');
-    out
+fn bytea(bytes: &[u8]) -> String {
+    format!("'\\x{}'", policies::hex(bytes))
 }
 
 fn quoted(bytes: &[u8]) -> String {

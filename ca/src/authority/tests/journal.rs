@@ -16,7 +16,7 @@ fn the_intent_is_written_before_the_outcome_and_both_name_the_certificate() {
             .fingerprint(russh::keys::HashAlg::Sha256)
             .to_string()
     );
-    let sha256 = crate::fingerprint::hex(&certificate.to_bytes().unwrap());
+    let sha256 = crate::fingerprint::sha256_hex(&certificate.to_bytes().unwrap());
     let outcomes = bench.journal.outcomes.lock().unwrap();
     assert_eq!(
         *outcomes,
