@@ -4,8 +4,8 @@
 
 use policies::SqlKind;
 
-use super::redact;
-use super::startup::{self, Opening};
+use super::client::startup::{self, Opening};
+use super::statement::redact;
 use super::statement::{self, Reading, TEXT_MAX};
 use super::wire::HEADER;
 use crate::fuzzing::Target;

@@ -19,8 +19,8 @@ use policies::words::{Shown, Words};
 use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 
 use super::relay::Hearing;
-use super::say;
 use super::statement::{Known, Reading, TEXT_MAX};
+use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
 use prepared::Prepared;
 use second::{Second, Unshowable};

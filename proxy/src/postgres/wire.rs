@@ -7,6 +7,9 @@
 //! Sources: PostgreSQL documentation, chapter "Frontend/Backend Protocol" (message formats), and
 //! the files of PostgreSQL 18 named beside each constant.
 
+pub(super) mod say;
+pub(super) mod scan;
+
 /// The longest startup packet, in bytes, its length word included
 /// (`MAX_STARTUP_PACKET_LENGTH`, `src/include/libpq/pqcomm.h`).
 pub(crate) const STARTUP_PACKET_MAX: usize = 10_000;

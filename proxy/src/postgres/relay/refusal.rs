@@ -21,13 +21,13 @@ use policies::words::postgres::Complaint;
 use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
+use super::tap::{Account, Noted};
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{self, Bench, Refusal};
-use crate::postgres::pipeline::{Fault, Outcome};
-use crate::postgres::say;
-use crate::postgres::scan::Scanned;
-use crate::postgres::tap::{Account, Noted};
+use crate::postgres::wire::say;
+use crate::postgres::wire::scan::Scanned;
 use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message, put_text};
 
 /// The longest error that is waited for, in bytes; it has to be held whole.

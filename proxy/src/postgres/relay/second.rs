@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::refusal::Stop;
+use super::tap::Account;
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{Bench, Fate, Held, Refusal};
-use crate::postgres::say;
-use crate::postgres::tap::Account;
+use crate::postgres::wire::say;
 use crate::postgres::wire::{HEADER, Header, Violation, message};
 
 /// How much is read from a client whose statement waits, in bytes, to notice when it goes away. Then

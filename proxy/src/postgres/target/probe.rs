@@ -15,8 +15,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::back;
 use super::hosts;
-use super::tls::{self, Trust};
-use super::wire::message;
+use crate::postgres::tls::{self, Trust};
+use crate::postgres::wire::message;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
 use crate::session::road::Road;

@@ -9,9 +9,9 @@ use ca::PassKey;
 use policies::{Login, PostgresEndpoint, PostgresHost, RolePlace};
 use tokio::time;
 
-use super::admin::{Admin, AdminError, Server};
 use super::role;
 use super::steward::{LOOKS, PAUSE};
+use crate::postgres::target::admin::{Admin, AdminError, Server};
 use crate::session::road::Road;
 
 /// Databases that every server has.
@@ -20,7 +20,7 @@ const ALWAYS_THERE: [&str; 2] = ["postgres", "template1"];
 /// Logs in to end what is the whole server's: where this database does not let us in, ends our connections or
 /// answers nothing that makes sense, by another one. What an earlier one of us still does about a role is ended
 /// before, where it is about one. With why this database could not be entered.
-pub(super) async fn to_end(
+pub(in crate::postgres) async fn to_end(
     server: Server<'_>,
     (database, admin): (&str, &Login),
     about: Option<&RolePlace>,

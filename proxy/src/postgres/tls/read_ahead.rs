@@ -26,7 +26,7 @@ thread_local! {
 
 /// One side's I/O.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct ReadAhead {
     io: Severable,
     /// What was read and not yet asked for.
     held: Vec<u8>,
@@ -36,7 +36,7 @@ pub(crate) struct Ahead {
     much: bool,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Around I/O of which nothing has been read, or nothing too much.
     pub(crate) fn new(io: Severable) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl Ahead {
     }
 }
 
-impl AsyncRead for Ahead {
+impl AsyncRead for ReadAhead {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -102,7 +102,7 @@ impl AsyncRead for Ahead {
     }
 }
 
-impl AsyncWrite for Ahead {
+impl AsyncWrite for ReadAhead {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -143,7 +143,7 @@ mod tests {
     async fn everything_comes_in_order_and_nothing_is_kept() {
         let severer = Severer::default();
         let (here, mut there) = tokio::io::duplex(1 << 20);
-        let mut ahead = Ahead::new(severer.wrap_carrier(here));
+        let mut ahead = ReadAhead::new(severer.wrap_carrier(here));
         let sent: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
         let bytes = sent.clone();
         let sending = tokio::spawn(async move {
@@ -164,7 +164,7 @@ mod tests {
     async fn what_is_held_when_it_is_cut_is_not_handed_over() {
         let severer = Severer::default();
         let (here, mut there) = tokio::io::duplex(1 << 20);
-        let mut ahead = Ahead::new(severer.wrap_carrier(here));
+        let mut ahead = ReadAhead::new(severer.wrap_carrier(here));
         there.write_all(&[1; 3 * MUCH]).await.unwrap();
         let mut part = [0; MUCH];
         ahead.read_exact(&mut part).await.unwrap();

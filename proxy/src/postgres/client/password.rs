@@ -15,10 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::aim::Aim;
 use super::greeting::{self, ClientTls};
-use super::say;
 use super::scram::{self, Binding, Exchange, MESSAGE_MAX, Proven};
-use super::wire::{Fields, message, put_text};
 use crate::listener::Offence;
+use crate::postgres::wire::say;
+use crate::postgres::wire::{Fields, message, put_text};
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{Identify, Refused};
 

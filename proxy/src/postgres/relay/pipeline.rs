@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::wire::{self, Violation};
+use crate::postgres::wire::{self, Violation};
 
 /// How many answers may be outstanding before we stop reading from the client. The target answers
 /// (and flushes) long before that many, so stopping cannot lock up a client that reads.

@@ -11,10 +11,10 @@ use control::roles::{Made, Parting, Removed};
 use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
-use super::admin::{Admin, AdminError, Server, bytes, text};
 use super::elevation::Lasted;
 use super::role::Deadline;
 use super::{elevation, entrance, handover, primaries, privileges, remains, role};
+use crate::postgres::target::admin::{Admin, AdminError, Server, bytes, text};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.

@@ -22,9 +22,9 @@ use recorder::Frame;
 use tokio::time;
 use tracing::debug;
 
-use super::back::BackendKey;
-use super::stopper::{REQUEST_LIMIT, Stopper};
 use crate::listener::prefix;
+use crate::postgres::halt::stopper::{REQUEST_LIMIT, Stopper};
+use crate::postgres::target::back::BackendKey;
 use crate::session::chain;
 use crate::session::scope::Scope;
 

@@ -11,10 +11,10 @@ use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::scram::client;
-use super::startup::put_startup;
-use super::tls::Trust;
-use super::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
+use super::scram;
+use crate::postgres::client::startup::put_startup;
+use crate::postgres::tls::Trust;
+use crate::postgres::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
 use crate::session::protocol::ConnectError;
 
 /// How much of what a target says while we log in is kept, in bytes: parameters and notices.
@@ -147,7 +147,7 @@ where
             b'R' => {
                 match key {
                     PassKey::Password { text } if !proven => {
-                        client::prove(tls, text, &body).await?;
+                        scram::prove(tls, text, &body).await?;
                         proven = true;
                         continue;
                     }
@@ -227,9 +227,9 @@ fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
 
 /// Only `AuthenticationOk` is good: what was to be proven has been.
 fn accepted(body: &[u8], with_password: bool) -> Result<(), LoginError> {
-    match client::asked(body)?.0 {
+    match scram::asked(body)?.0 {
         0 => Ok(()),
-        other => Err(client::refused(other, with_password)),
+        other => Err(scram::refused(other, with_password)),
     }
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use aws_lc_rs::digest;
 
-use super::wire::{HEADER, Header, Side, Violation};
+use super::{HEADER, Header, Side, Violation};
 
 /// How much of one message is kept for the recording, in bytes.
 pub(crate) const KEPT_MAX: usize = 1 << 20;
@@ -120,7 +120,7 @@ impl Scanner {
 
     /// How many bytes of an unfinished message are held.
     #[cfg(any(test, tidegate_fuzzing))]
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::postgres) fn held(&self) -> usize {
         self.unfinished
             .as_ref()
             .map_or(0, |one| one.kept.capacity())
@@ -303,8 +303,8 @@ fn finish(context: digest::Context) -> [u8; 32] {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::wire::{message, put_text};
     use super::*;
+    use crate::postgres::wire::{message, put_text};
 
     type Seen = Vec<(u8, u32, Vec<u8>, Option<[u8; 32]>)>;
 

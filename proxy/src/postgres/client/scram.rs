@@ -6,7 +6,6 @@
 //! PostgreSQL, that is the one of the startup packet. Knows no socket and no broker, and does not
 //! decide whether a secret is still good.
 
-pub(crate) mod client;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;

@@ -18,11 +18,11 @@ use tokio_rustls::client::TlsStream;
 use tracing::info;
 
 use super::admin::{is_absent, row, text};
-use super::ahead::Ahead;
 use super::back::{self, Greeting, LoginError};
 use super::process::{self, Place};
-use super::tls::Trust;
-use super::wire::{message, put_text};
+use crate::postgres::tls::Trust;
+use crate::postgres::tls::read_ahead::ReadAhead;
+use crate::postgres::wire::{message, put_text};
 use crate::session::LOGIN_LIMIT;
 use crate::session::dial::dial_one_of;
 use crate::session::protocol::ConnectError;
@@ -48,7 +48,7 @@ const READ_ONLY: &str = "default_transaction_read_only";
 
 /// A host that let us in.
 pub(crate) struct Entered {
-    pub(crate) tls: TlsStream<Ahead>,
+    pub(crate) tls: TlsStream<ReadAhead>,
     pub(crate) greeting: Greeting,
     /// Which it is.
     pub(crate) host: PostgresHost,
@@ -202,7 +202,7 @@ impl Search<'_> {
         let trust = trust.map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
         let peer = io.peer();
         let entering = async {
-            let mut tls = back::secure(Ahead::new(io), &trust).await?;
+            let mut tls = back::secure(ReadAhead::new(io), &trust).await?;
             let (said, later) = apart(parameters, wanted);
             let greeting = back::login(&mut tls, (account.as_str(), key), dbname, &said).await;
             let mut greeting = greeting?;
@@ -345,7 +345,7 @@ where
 }
 
 /// Says goodbye. Whether it is heard makes no difference.
-async fn leave(mut tls: TlsStream<Ahead>) {
+async fn leave(mut tls: TlsStream<ReadAhead>) {
     let mut goodbye = Vec::new();
     message(&mut goodbye, b'X', |_nothing| {});
     let leaving = async {

@@ -3,7 +3,7 @@
 use policies::words::postgres::Complaint;
 use policies::words::{Shown, Words};
 
-use super::wire::{HEADER, complaint, message, put_text};
+use super::{HEADER, complaint, message, put_text};
 
 /// `feature_not_supported` (PostgreSQL documentation, appendix A, as all of these).
 pub(crate) const NOT_SUPPORTED: &str = "0A000";

@@ -15,12 +15,12 @@ use recorder::{
     AppendError, Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
 
-use super::gate::{Bench, Held};
+use super::Hearing;
 use super::pipeline::{Outcome, Owed, Pipeline, Statement};
-use super::redact;
-use super::relay::Hearing;
-use super::scan::Message;
-use super::wire::{self, Named, Violation};
+use crate::postgres::gate::{Bench, Held};
+use crate::postgres::statement::redact;
+use crate::postgres::wire::scan::Message;
+use crate::postgres::wire::{self, Named, Violation};
 use crate::session::meter::Meter;
 use crate::session::scope::Scope;
 

@@ -4,8 +4,8 @@
 //! The parameters are an allow-list. A name that is not on it is refused with the name, never
 //! dropped, so that nobody believes in a setting that does not hold. Does no I/O.
 
-use super::back::BackendKey;
-use super::wire::{Fields, Violation, message, put_text};
+use crate::postgres::target::back::BackendKey;
+use crate::postgres::wire::{Fields, Violation, message, put_text};
 
 /// What a first packet asks for (`ProcessStartupPacket`,
 /// `src/backend/tcop/backend_startup.c`).

@@ -4,8 +4,8 @@
 use ca::PassKey;
 use policies::{PostgresEndpoint, RolePlace};
 
-use super::admin::AdminError;
 use super::entrance;
+use crate::postgres::target::admin::AdminError;
 use crate::session::road::Road;
 
 /// The hosts that take changes beside the first of them, each as a target of its own. One that does not

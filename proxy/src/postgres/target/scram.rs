@@ -12,8 +12,8 @@ use tokio::task;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
-use super::{MESSAGE_MAX, PLAIN, PLUS};
-use crate::postgres::back::{self, LoginError};
+use super::back::{self, LoginError};
+use crate::postgres::client::scram::{MESSAGE_MAX, PLAIN, PLUS};
 use crate::postgres::tls;
 use crate::postgres::wire::{Fields, message, put_text};
 use crate::session::protocol::ConnectError;

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use policies::Login;
 
-use super::admin::{Admin, AdminError, text};
 use super::role::literal;
+use crate::postgres::target::admin::{Admin, AdminError, text};
 
 /// How many of each kind are written down: so that many of one do not hide the others.
 const REMAINS_MAX: usize = 10;

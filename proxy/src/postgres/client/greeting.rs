@@ -17,12 +17,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::ahead::Ahead;
-use super::back::BackendKey;
-use super::say;
 use super::startup::{self, Opening, Startup, StartupError};
-use super::tls::ALPN;
-use super::wire::STARTUP_PACKET_MAX;
+use crate::postgres::target::back::BackendKey;
+use crate::postgres::tls::ALPN;
+use crate::postgres::tls::read_ahead::ReadAhead;
+use crate::postgres::wire::STARTUP_PACKET_MAX;
+use crate::postgres::wire::say;
 use crate::session::protocol::Refused;
 use crate::session::severable::Severable;
 
@@ -64,7 +64,7 @@ impl Asker {
 #[derive(Debug)]
 pub(crate) struct Begun {
     first: Option<u8>,
-    io: Ahead,
+    io: ReadAhead,
 }
 
 impl AsyncRead for Begun {
@@ -127,7 +127,7 @@ pub(crate) async fn hear(mut io: Severable, config: &Arc<ServerConfig>) -> Resul
             return secured(
                 Begun {
                     first: Some(first),
-                    io: Ahead::new(io),
+                    io: ReadAhead::new(io),
                 },
                 config,
                 direct,

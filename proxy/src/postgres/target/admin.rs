@@ -14,8 +14,8 @@ use tokio::time;
 use tokio_rustls::client::TlsStream;
 
 use super::back::{self, LoginError};
-use super::tls::Trust;
-use super::wire::{self, Fields, message, put_text};
+use crate::postgres::tls::Trust;
+use crate::postgres::wire::{self, Fields, message, put_text};
 use crate::session::protocol::ConnectError;
 use crate::session::road::{Branch, Road};
 
@@ -176,7 +176,7 @@ impl AdminError {
 
     /// Whether the server may let us into another database though it does not into this one: it was there,
     /// and said no or more than anybody listens to, or was slow or broke off once we had reached it.
-    pub(super) fn is_of_one_database(&self) -> bool {
+    pub(in crate::postgres) fn is_of_one_database(&self) -> bool {
         match self {
             Self::Connect { source, .. } => {
                 matches!(
@@ -206,7 +206,7 @@ pub(crate) enum Server<'a> {
 
 impl Server<'_> {
     /// Logs in there at one database.
-    pub(super) async fn enter(
+    pub(in crate::postgres) async fn enter(
         self,
         database: &str,
         admin: &Login,
@@ -258,7 +258,7 @@ impl Admin {
     }
 
     /// Whether it takes changes, rather than copying those of another.
-    pub(super) async fn is_primary(&mut self) -> Result<bool, AdminError> {
+    pub(in crate::postgres) async fn is_primary(&mut self) -> Result<bool, AdminError> {
         let told = self.run("select pg_catalog.pg_is_in_recovery()").await?;
         Ok(told.first().is_some_and(|row| text(row, 0) == "f"))
     }

@@ -11,10 +11,10 @@ use policies::words::elevation::Unfit;
 use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan};
 use tokio::time;
 
-use super::admin::{Admin, AdminError, text};
 use super::role::Deadline;
 use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
 use super::{entrance, membership, role};
+use crate::postgres::target::admin::{Admin, AdminError, text};
 use crate::session::road::Road;
 
 /// The first major version whose roles cannot take their membership from others than those who gave it
