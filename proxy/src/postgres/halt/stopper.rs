@@ -63,7 +63,7 @@ impl Stopper {
             let asked = self.ask(None).await;
             let certified = scope.terms().target.entry().is_certificate();
             match asked {
-                Err(StopError::Dropped(_)) if certified => *shown = scope.warrant().await,
+                Err(StopError::Dropped(_)) if certified => *shown = scope.halt_pass().await,
                 done => return done,
             }
         }

@@ -19,7 +19,7 @@ use super::chain;
 pub type Making<'a> = Pin<Box<dyn Future<Output = Option<Pass>> + Send + 'a>>;
 
 /// Makes passes for stopping the work of sessions.
-pub trait Warrants: fmt::Debug + Send + Sync + 'static {
+pub trait HaltPasses: fmt::Debug + Send + Sync + 'static {
     /// One for a short connection to the session's target.
     fn make<'a>(&'a self, session: SessionId, terms: &'a Terms) -> Making<'a>;
 }
@@ -28,7 +28,7 @@ pub trait Warrants: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Nowhere;
 
-impl Warrants for Nowhere {
+impl HaltPasses for Nowhere {
     fn make<'a>(&'a self, _session: SessionId, _terms: &'a Terms) -> Making<'a> {
         Box::pin(std::future::ready(None))
     }
@@ -48,7 +48,7 @@ impl fmt::Debug for Signed {
     }
 }
 
-impl Warrants for Signed {
+impl HaltPasses for Signed {
     fn make<'a>(&'a self, session: SessionId, terms: &'a Terms) -> Making<'a> {
         Box::pin(async move {
             if !terms.target.entry().is_certificate() {
