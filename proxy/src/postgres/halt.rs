@@ -20,8 +20,9 @@ use tokio::{select, time};
 use tracing::debug;
 
 use super::roles::{entrance, role};
-use super::target::admin::{Admin, AdminError, Server, text};
+use super::target::admin::{Admin, AdminError, Server};
 use super::target::process::{BEGAN, PLAINLY, STARTED, Seat};
+use super::target::rows::text;
 use crate::session::chain;
 use crate::session::protocol::{Halt, Halted};
 use crate::session::scope::Scope;

@@ -9,4 +9,5 @@ pub(super) mod back;
 pub(super) mod hosts;
 pub mod probe;
 pub(super) mod process;
+pub(super) mod rows;
 mod scram;

@@ -14,7 +14,8 @@ use tokio::time;
 use super::role::Deadline;
 use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
 use super::{entrance, membership, role};
-use crate::postgres::target::admin::{Admin, AdminError, text};
+use crate::postgres::target::admin::{Admin, AdminError};
+use crate::postgres::target::rows::text;
 use crate::session::road::Road;
 
 /// The first major version whose roles cannot take their membership from others than those who gave it

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use policies::Login;
 
 use super::role::literal;
-use crate::postgres::target::admin::{Admin, AdminError, text};
+use crate::postgres::target::admin::{Admin, AdminError};
+use crate::postgres::target::rows::text;
 
 /// How many of each kind are written down: so that many of one do not hide the others.
 const REMAINS_MAX: usize = 10;

@@ -14,7 +14,8 @@ use tokio::time;
 use super::elevation::Lasted;
 use super::role::Deadline;
 use super::{elevation, entrance, handover, primaries, privileges, remains, role};
-use crate::postgres::target::admin::{Admin, AdminError, Server, bytes, text};
+use crate::postgres::target::admin::{Admin, AdminError, Server};
+use crate::postgres::target::rows::{bytes, text};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.

@@ -17,9 +17,10 @@ use tokio::time;
 use tokio_rustls::client::TlsStream;
 use tracing::info;
 
-use super::admin::{is_absent, row, text};
+use super::admin::is_absent;
 use super::back::{self, Greeting, LoginError};
 use super::process::{self, Place};
+use super::rows::{row, text};
 use crate::postgres::tls::Trust;
 use crate::postgres::tls::read_ahead::ReadAhead;
 use crate::postgres::wire::{message, put_text};

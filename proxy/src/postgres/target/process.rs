@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
 use tracing::warn;
 
-use super::admin::{Row, row, text};
 use super::back::{self, Greeting, LoginError};
+use super::rows::{Row, row, text};
 
 /// How often a server looks whether we are still there while a statement runs. Nobody else has this
 /// value: a process that has it already has been somebody's of ours, and was not reset since.
