@@ -5,8 +5,10 @@
 //! one, and only what a peer does not take at once is kept, so a peer that does not read stops the
 //! other from being read. Deliberately has no timers and no idea why a session should end.
 
+pub(super) mod account;
 mod cut;
 mod lane;
+pub(super) mod noted;
 mod pipeline;
 mod refusal;
 mod second;
@@ -30,13 +32,14 @@ use super::wire::scan::{Message, Scanned};
 use super::wire::{HEADER, Violation};
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
+use account::Account;
 use cut::Cut;
+use noted::Noted;
 use refusal::{Hold, Stop};
 use second::{Settling, Wait};
-use tap::{Account, Noted, Tap};
+use tap::Tap;
 
 pub(crate) use lane::Lane;
-pub(crate) use second::Hearing;
 
 /// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
 const SCRATCH: usize = 64 * 1024;

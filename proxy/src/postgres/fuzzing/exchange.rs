@@ -7,7 +7,9 @@ use policies::words::Words;
 use recorder::{AppendError, Frame, Stream};
 
 use crate::fuzzing::turns;
-use crate::postgres::relay::tap::{Account, Noted, Tap};
+use crate::postgres::relay::account::Account;
+use crate::postgres::relay::noted::Noted;
+use crate::postgres::relay::tap::Tap;
 use crate::postgres::wire::scan::{Scanned, Scanner};
 use crate::postgres::wire::{Side, Violation};
 

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time;
 use tracing::debug;
 
-use super::tap::Account;
+use super::account::Account;
 use super::{Closed, Relay, Step};
 use crate::postgres::gate::Bench;
 use crate::postgres::halt::stopper::{REQUEST_LIMIT, Stopper};

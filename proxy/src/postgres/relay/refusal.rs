@@ -21,9 +21,10 @@ use policies::words::postgres::Complaint;
 use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::account::Account;
+use super::noted::Noted;
 use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
-use super::tap::{Account, Noted};
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{self, Bench, Refusal};
 use crate::postgres::wire::say;
