@@ -4,6 +4,8 @@
 //! The SQL of it is pure text ([`role`], [`membership`], [`privileges`], [`handover`]); what sends it is
 //! told where and until when. Decides nothing about grants.
 
+mod backends;
+mod deadline;
 pub(crate) mod elevation;
 pub(super) mod entrance;
 mod handover;

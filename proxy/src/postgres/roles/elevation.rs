@@ -8,11 +8,11 @@ use ca::PassKey;
 use control::roles::{Made, Membership, Parting, Removed};
 use jiff::SignedDuration;
 use policies::words::elevation::Unfit;
-use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan};
+use policies::{Login, PostgresEndpoint, RolePlace, RolePlan};
 use tokio::time;
 
-use super::role::Deadline;
-use super::steward::{self, LOOKS, MAKING_LIMIT, PAUSE};
+use super::backends::{self, LOOKS, PAUSE};
+use super::deadline::Deadline;
 use super::{entrance, membership, role};
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::text;
@@ -56,7 +56,7 @@ pub(crate) async fn look(
     (plan, endpoint): (&RolePlan, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<(), AdminError> {
-    let mut admin = steward::enter((&plan.place, endpoint), key).await?;
+    let mut admin = entrance::to_make((&plan.place, endpoint), key).await?;
     let seen = seen(&mut admin, &plan.place).await?;
     fits(plan, seen.as_ref())?;
     // Whoever may not become it could not end what it does either.
@@ -71,22 +71,15 @@ pub(crate) async fn make(
     key: (&PassKey, &dyn Road),
 ) -> Result<Made, AdminError> {
     let place = &plan.place;
-    let mut admin = steward::enter((place, endpoint), key).await?;
+    let mut admin = entrance::to_make((place, endpoint), key).await?;
     let seen = seen(&mut admin, place).await?;
     fits(plan, seen.as_ref())?;
     let survey = role::survey(&place.role());
-    let by = admin.run(Deadline::ask(MAKING_LIMIT)).await?;
-    let by = by.first().and_then(|row| Deadline::read(&text(row, 0)));
-    let by = by.ok_or(AdminError::Nonsense)?;
+    let by = Deadline::set(&mut admin).await?;
     let sql = membership::give(place, &survey, (admin.version(), by));
     let found = admin.run(sql).await?;
     let found = found.first().ok_or(AdminError::Nonsense)?;
-    let able = FENCED
-        .into_iter()
-        .enumerate()
-        .filter(|(column, _kind)| text(found, *column) == "t")
-        .map(|(_column, kind)| kind)
-        .collect();
+    let able = role::able(found);
     admin.leave().await;
     Ok(Made { able })
 }
@@ -135,7 +128,7 @@ pub(crate) async fn remove(
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
     // All of it is the whole server's but what was prepared, each of which says in which database it is.
-    let (mut admin, _closed) = steward::enter_to_end((place, endpoint), key).await?;
+    let (mut admin, _closed) = entrance::to_unmake((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(before) = seen(&mut admin, place).await? else {
         no_stray(&mut admin, (place, endpoint)).await?;
@@ -168,7 +161,7 @@ pub(crate) async fn remove(
     removed.backends = end_all(&mut admin, &name).await?;
     // Before anything at standbys: one that is behind would leave it to be committed by whoever prepared it.
     let sql = membership::prepared(&name, &now, lasted);
-    let prepared = steward::roll_back_all(&mut admin, &sql, (place, endpoint), key).await;
+    let prepared = backends::roll_back_all(&mut admin, &sql, (place, endpoint), key).await;
     let elsewhere = end_elsewhere((place, endpoint), key).await?;
     removed.backends = removed.backends.saturating_add(elsewhere);
     removed.prepared = prepared?;
@@ -232,7 +225,7 @@ async fn server_time(admin: &mut Admin) -> Result<String, AdminError> {
 /// it begins from here on has no more rights than are its own.
 async fn end_all(admin: &mut Admin, account: &Login) -> Result<u64, AdminError> {
     let now = server_time(admin).await?;
-    steward::end_all(admin, &membership::end(account, &now)).await
+    backends::end_all(admin, &membership::end(account, &now)).await
 }
 
 /// The same at the standbys, each once it has copied that the membership is gone.
@@ -245,14 +238,9 @@ async fn end_elsewhere(
         return Ok(count);
     }
     for host in endpoint.hosts() {
-        let Some(mut there) = entrance::to_end_at(&host, (place, endpoint), key).await? else {
+        let Some(mut there) = entrance::to_standby(&host, (place, endpoint), key).await? else {
             continue;
         };
-        if there.is_primary().await? {
-            // Nothing comes to it from the first: it is served by itself.
-            there.leave().await;
-            continue;
-        }
         copied(&mut there, place).await?;
         count = count.saturating_add(end_all(&mut there, &place.role()).await?);
         there.leave().await;

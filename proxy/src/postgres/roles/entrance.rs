@@ -1,4 +1,4 @@
-//! By which database of a server one goes in to end what is the whole server's.
+//! How one goes in to work on a role, and by which database to end what is the whole server's.
 //!
 //! Roles and memberships are no database's own. Whoever owns a database decides who gets in there and what the
 //! server says and does there, and would keep what was lent for as long as that was the only way in.
@@ -7,15 +7,35 @@ use std::iter;
 
 use ca::PassKey;
 use policies::{Login, PostgresEndpoint, PostgresHost, RolePlace};
-use tokio::time;
 
-use super::role;
-use super::steward::{LOOKS, PAUSE};
+use super::{backends, role};
 use crate::postgres::target::admin::{Admin, AdminError, Server};
 use crate::session::road::Road;
 
 /// Databases that every server has.
 const ALWAYS_THERE: [&str; 2] = ["postgres", "template1"];
+
+/// Goes in to work on a role, and ends what an earlier one of us still does about it: a server goes on with
+/// what it was told though whoever told it is gone, and would make the role after it was removed.
+pub(super) async fn to_make(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<Admin, AdminError> {
+    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    end_unheard(&mut admin, place).await?;
+    Ok(admin)
+}
+
+/// The same to end what a role may, for which any database will do. With why the target's own lets nobody in,
+/// where that is so.
+pub(super) async fn to_unmake(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<(Admin, Option<AdminError>), AdminError> {
+    let primary = Server::Primary(endpoint);
+    let at = (endpoint.dbname.as_str(), &place.admin);
+    to_end(primary, at, Some(place), key).await
+}
 
 /// Logs in to end what is the whole server's: where this database does not let us in, ends our connections or
 /// answers nothing that makes sense, by another one. What an earlier one of us still does about a role is ended
@@ -52,6 +72,22 @@ pub(super) async fn to_end_at(
     }
 }
 
+/// The same, where that host is a standby. Nothing comes to another primary from the first: it is served by itself.
+pub(super) async fn to_standby(
+    host: &PostgresHost,
+    place: (&RolePlace, &PostgresEndpoint),
+    with: (&PassKey, &dyn Road),
+) -> Result<Option<Admin>, AdminError> {
+    let Some(mut there) = to_end_at(host, place, with).await? else {
+        return Ok(None);
+    };
+    if there.is_primary().await? {
+        there.leave().await;
+        return Ok(None);
+    }
+    Ok(Some(there))
+}
+
 async fn by(
     server: Server<'_>,
     (database, admin): (&str, &Login),
@@ -67,16 +103,7 @@ async fn by(
 
 /// Ends what an earlier one of us still does about a role: a server goes on with what it was told though whoever
 /// told it is gone, and would make the role after it was removed.
-pub(super) async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
     admin.run(role::sign(&place.role())).await?;
-    let mut left = 0;
-    for _look in 0..LOOKS {
-        let alive = admin.run(role::END_UNHEARD).await?;
-        if alive.is_empty() {
-            return Ok(());
-        }
-        left = alive.len();
-        time::sleep(PAUSE).await;
-    }
-    Err(AdminError::Alive { left })
+    backends::end_all(admin, role::END_UNHEARD).await.map(drop)
 }

@@ -8,7 +8,8 @@
 use jiff::SignedDuration;
 use policies::{Login, RolePlace};
 
-use super::role::{Deadline, ident, literal};
+use super::deadline::Deadline;
+use super::role::{ident, literal};
 
 /// The first major version in which a membership is one for each grantor, and says whether it is
 /// inherited and can be become.
@@ -20,7 +21,7 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 /// What there is: whether the role may log in, is a superuser, whether the group is one (nothing where it is
 /// missing), whether the membership is there by our hand, whether the role can do what the group can, who else is
 /// a member of the role, and to what the group can let others, itself or as a member of what can. No row where there is no such role.
-pub(crate) fn look(place: &RolePlace, version: u32) -> String {
+pub(super) fn look(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| literal(name.as_str()));
     // Before 16 whoever is a member can become the group, whatever is inherited, and CREATEROLE makes anybody a
@@ -53,7 +54,7 @@ pub(crate) fn look(place: &RolePlace, version: u32) -> String {
 
 /// Whom our hand made a member of the group who is none of those who are to be elevated to it: a role that was
 /// called otherwise when it was.
-pub(crate) fn strays(place: &RolePlace, declared: &[&Login]) -> String {
+pub(super) fn strays(place: &RolePlace, declared: &[&Login]) -> String {
     let [group, admin] = [&place.group, &place.admin].map(|name| literal(name.as_str()));
     let declared = declared.iter().map(|name| literal(name.as_str()));
     let declared: Vec<String> = declared.chain([admin.clone()]).collect();
@@ -67,7 +68,7 @@ pub(crate) fn strays(place: &RolePlace, declared: &[&Login]) -> String {
 }
 
 /// Becomes the role and nothing else.
-pub(crate) fn become_it(account: &Login) -> String {
+pub(super) fn become_it(account: &Login) -> String {
     format!(
         "begin; set local role {}; rollback",
         ident(account.as_str())
@@ -77,7 +78,7 @@ pub(crate) fn become_it(account: &Login) -> String {
 /// Gives the membership, and gives back what `survey` finds then, in one transaction. We become the role
 /// before: what we could not end is not begun. Nothing is given once the server's clock has passed `by`, when
 /// nobody waits for it.
-pub(crate) fn give(place: &RolePlace, survey: &str, (version, by): (u32, Deadline)) -> String {
+pub(super) fn give(place: &RolePlace, survey: &str, (version, by): (u32, Deadline)) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| ident(name.as_str()));
     let how = if version >= GRANTORS_FROM {
@@ -94,7 +95,7 @@ pub(crate) fn give(place: &RolePlace, survey: &str, (version, by): (u32, Deadlin
 
 /// Takes back the membership that is there by our hand. Before 16 there is only one, whoever gave it: that it
 /// is ours was looked at just before.
-pub(crate) fn take_back(place: &RolePlace, version: u32) -> String {
+pub(super) fn take_back(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| ident(name.as_str()));
     let whose = if version >= GRANTORS_FROM {
@@ -106,11 +107,11 @@ pub(crate) fn take_back(place: &RolePlace, version: u32) -> String {
 }
 
 /// What time it is at the server.
-pub(crate) const NOW: &str = "select pg_catalog.clock_timestamp()::text";
+pub(super) const NOW: &str = "select pg_catalog.clock_timestamp()::text";
 
 /// Ends every server process of the role that began before then, and tells which there were: as the role
 /// itself, whose processes nobody else needs to be able to end.
-pub(crate) fn end(account: &Login, before: &str) -> String {
+pub(super) fn end(account: &Login, before: &str) -> String {
     format!(
         "begin; set local role {}; \
          select pid, pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity \
@@ -122,7 +123,7 @@ pub(crate) fn end(account: &Login, before: &str) -> String {
 }
 
 /// What the role has prepared in the time before `now`, the server's: names, and in which database each is.
-pub(crate) fn prepared(account: &Login, now: &str, lasted: SignedDuration) -> String {
+pub(super) fn prepared(account: &Login, now: &str, lasted: SignedDuration) -> String {
     let seconds = lasted.saturating_add(MARGIN).as_secs().max(0);
     format!(
         "select gid, database from pg_catalog.pg_prepared_xacts where owner = {} and prepared >= \

@@ -4,13 +4,15 @@
 //! What must hold of a role holds by its privileges and attributes, which it cannot change; what is
 //! set with `ALTER ROLE … SET` are defaults, which its holder can set otherwise in a session.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use jiff::SignedDuration;
-use policies::{Login, Privilege, RolePlace, RolePlan};
+use policies::{FENCED, Login, Privilege, RolePlace, RolePlan, SqlKind};
 
+use super::deadline::Deadline;
 use super::privileges;
+use crate::postgres::target::rows::{Row, text};
 
 /// The first major version in which a membership says whether it is inherited and can be become.
 pub(super) const MEMBERSHIPS_FROM: u32 = 16;
@@ -22,12 +24,12 @@ const CONNECTIONS_MAX: u32 = 20;
 const IDLE_LIMIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// A name, quoted.
-pub(crate) fn ident(name: &str) -> String {
+pub(super) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text, quoted, for a session with `standard_conforming_strings`.
-pub(crate) fn literal(text: &str) -> String {
+pub(in crate::postgres) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -48,7 +50,7 @@ fn literal_bytes(text: &[u8]) -> Vec<u8> {
 /// Makes the role, in one transaction. `path` are the schemas in which it finds tables without a
 /// schema's name; `reads` says that it begins with transactions that only read. Nothing is made once the
 /// server's clock has passed `by`: by then nobody waits for it, and it may have been removed.
-pub(crate) fn make(
+pub(super) fn make(
     plan: &RolePlan,
     privileges: Option<&[Privilege]>,
     (path, reads): (&[String], bool),
@@ -115,34 +117,6 @@ fn given(version: u32) -> &'static str {
     }
 }
 
-/// A moment by the server's own clock, in seconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Deadline(i64);
-
-impl Deadline {
-    /// Asks the server for the moment so long from now.
-    pub(crate) fn ask(limit: Duration) -> String {
-        format!(
-            "select pg_catalog.ceil(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()))::bigint + {}",
-            limit.as_secs()
-        )
-    }
-
-    /// What it answered.
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
-    }
-
-    /// Fails from then on, and with it the transaction.
-    pub(super) fn guard(self) -> String {
-        format!(
-            "select 1 / case when pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) < {} \
-             then 1 else 0 end",
-            self.0
-        )
-    }
-}
-
 /// Makes tidegate's own role a member: so it sees and ends what the role does, and hands over what it
 /// owns. Before PostgreSQL 15 whoever is in as a role can take that away again.
 fn keep(place: &RolePlace, version: u32) -> String {
@@ -163,7 +137,7 @@ fn millis(limit: SignedDuration) -> i64 {
 
 /// Has a connection of ours say which role it works on. Not readable back as such where names are long or not
 /// ASCII; two that are the same stay the same.
-pub(crate) fn sign(role: &Login) -> String {
+pub(super) fn sign(role: &Login) -> String {
     format!(
         "set application_name = {}",
         literal(&format!("tidegate {role}"))
@@ -171,13 +145,13 @@ pub(crate) fn sign(role: &Login) -> String {
 }
 
 /// Ends the other connections of ours that work on the same role, and tells which there are.
-pub(crate) const END_UNHEARD: &str = "select pid, pg_catalog.pg_terminate_backend(pid) \
+pub(super) const END_UNHEARD: &str = "select pid, pg_catalog.pg_terminate_backend(pid) \
     from pg_catalog.pg_stat_activity \
     where usename = current_user and pid <> pg_catalog.pg_backend_pid() \
     and application_name = pg_catalog.current_setting('application_name')";
 
 /// The role's number, where there is one.
-pub(crate) fn find(role: &Login) -> String {
+pub(super) fn find(role: &Login) -> String {
     format!(
         "select oid from pg_catalog.pg_roles where rolname = {}",
         literal(role.as_str())
@@ -185,7 +159,7 @@ pub(crate) fn find(role: &Login) -> String {
 }
 
 /// Lets the role in no more.
-pub(crate) fn shut(role: &Login) -> String {
+pub(super) fn shut(role: &Login) -> String {
     format!(
         "alter role {} nologin connection limit 0",
         ident(role.as_str())
@@ -193,7 +167,7 @@ pub(crate) fn shut(role: &Login) -> String {
 }
 
 /// Ends every server process of the role, as far as we already may: this waits for nobody.
-pub(crate) fn end_plainly(role: &Login) -> String {
+pub(super) fn end_plainly(role: &Login) -> String {
     format!(
         "select pid, pg_catalog.pg_terminate_backend(pid) \
          from pg_catalog.pg_stat_activity where usename = {}",
@@ -203,7 +177,7 @@ pub(crate) fn end_plainly(role: &Login) -> String {
 
 /// Ends every server process of the role, and tells which there were: in one transaction with becoming
 /// able to, so that none of them comes in between.
-pub(crate) fn end(place: &RolePlace, version: u32) -> String {
+pub(super) fn end(place: &RolePlace, version: u32) -> String {
     format!(
         "begin; {}; select pid, pg_catalog.pg_terminate_backend(pid) \
          from pg_catalog.pg_stat_activity where usename = {}; commit",
@@ -213,7 +187,7 @@ pub(crate) fn end(place: &RolePlace, version: u32) -> String {
 }
 
 /// Its prepared transactions: their names, and in which database each is.
-pub(crate) fn prepared(role: &Login) -> String {
+pub(super) fn prepared(role: &Login) -> String {
     format!(
         "select gid, database from pg_catalog.pg_prepared_xacts where owner = {} order by 2",
         literal(role.as_str())
@@ -221,22 +195,22 @@ pub(crate) fn prepared(role: &Login) -> String {
 }
 
 /// Rolls one of them back, as the role itself: nobody else may but a superuser.
-pub(crate) fn roll_back(gid: &[u8]) -> Vec<u8> {
+pub(super) fn roll_back(gid: &[u8]) -> Vec<u8> {
     [b"rollback prepared ".to_vec(), literal_bytes(gid)].concat()
 }
 
 /// Becomes the role.
-pub(crate) fn become_role(role: &Login) -> String {
+pub(in crate::postgres) fn become_role(role: &Login) -> String {
     format!("set role {}", ident(role.as_str()))
 }
 
 /// Becomes the role for what else is in the same query.
-pub(crate) fn become_for_now(role: &Login) -> String {
+pub(in crate::postgres) fn become_for_now(role: &Login) -> String {
     format!(" set local role {};", ident(role.as_str()))
 }
 
 /// The databases in which the role owns something or was given a right.
-pub(crate) fn traces(oid: u32) -> String {
+pub(super) fn traces(oid: u32) -> String {
     format!(
         "select distinct d.datname from pg_catalog.pg_shdepend s \
          join pg_catalog.pg_database d on d.oid = s.dbid and d.datallowconn \
@@ -246,7 +220,7 @@ pub(crate) fn traces(oid: u32) -> String {
 }
 
 /// The databases in which a role owns something.
-pub(crate) fn owning(role: &Login) -> String {
+pub(super) fn owning(role: &Login) -> String {
     format!(
         "select distinct d.datname from pg_catalog.pg_shdepend s \
          join pg_catalog.pg_database d on d.oid = s.dbid and d.datallowconn \
@@ -258,13 +232,13 @@ pub(crate) fn owning(role: &Login) -> String {
 }
 
 /// Removes the role.
-pub(crate) fn remove(role: &Login) -> String {
+pub(super) fn remove(role: &Login) -> String {
     format!("drop role {}", ident(role.as_str()))
 }
 
 /// What the group can do to anything at all in this database: read, add, change, remove, make. Last,
 /// the schemas in which it would find tables.
-pub(crate) fn survey(group: &Login) -> String {
+pub(super) fn survey(group: &Login) -> String {
     let group = literal(group.as_str());
     let on_table = |right: &str, columns: bool| {
         let columns = if columns {
@@ -308,10 +282,18 @@ pub(crate) fn survey(group: &Login) -> String {
     )
 }
 
+/// What the row of a survey says that it can do to anything at all.
+pub(super) fn able(seen: &Row) -> BTreeSet<SqlKind> {
+    let each = FENCED.into_iter().enumerate();
+    each.filter(|(column, _kind)| text(seen, *column) == "t")
+        .map(|(_column, kind)| kind)
+        .collect()
+}
+
 /// The schemas that a value of `search_path` names (`SplitIdentifierString`, `varlena.c`), with the
 /// group's own name in the place of `$user`: a schema that is named after a grant's role could be
 /// made by somebody else, to be found first. `public` where it cannot be read.
-pub(crate) fn search_path(value: &str, group: &Login) -> Vec<String> {
+pub(super) fn search_path(value: &str, group: &Login) -> Vec<String> {
     let named = schemas(value).unwrap_or_else(|| vec!["public".to_owned()]);
     let own = |schema: String| match schema.as_str() {
         "$user" => group.as_str().to_owned(),

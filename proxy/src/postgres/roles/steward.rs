@@ -3,54 +3,23 @@
 //! Removing is good from any point: what is not there is passed over, so it can be tried again after
 //! whatever went wrong. First the role can log in no more, and last it is looked for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use ca::PassKey;
 use control::roles::{Made, Parting, Removed};
 use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
+use super::backends::{self, PAUSE};
+use super::deadline::Deadline;
 use super::elevation::Lasted;
-use super::role::Deadline;
 use super::{elevation, entrance, handover, primaries, privileges, remains, role};
-use crate::postgres::target::admin::{Admin, AdminError, Server};
+use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::{bytes, text};
 use crate::session::road::Road;
 
-/// Between two looks whether a role's server processes are gone.
-pub(super) const PAUSE: Duration = Duration::from_millis(20);
-
-/// How long the server may take to make a role, by its own clock: less than anybody waits for it.
-pub(super) const MAKING_LIMIT: Duration = Duration::from_secs(8);
-
 /// Into how many more databases is looked for what a group was left.
 const LOOKED_INTO_MAX: usize = 16;
-
-/// How often is looked: ten seconds long.
-pub(super) const LOOKS: u32 = 500;
-
-/// Goes in to work on a role, and ends what an earlier one of us still does about it: a server goes on with
-/// what it was told though whoever told it is gone, and would make the role after it was removed.
-pub(super) async fn enter(
-    (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: (&PassKey, &dyn Road),
-) -> Result<Admin, AdminError> {
-    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
-    entrance::end_unheard(&mut admin, place).await?;
-    Ok(admin)
-}
-
-/// The same to end what a role may, for which any database will do. With why the target's own lets nobody in,
-/// where that is so.
-pub(super) async fn enter_to_end(
-    (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: (&PassKey, &dyn Road),
-) -> Result<(Admin, Option<AdminError>), AdminError> {
-    let primary = Server::Primary(endpoint);
-    let at = (endpoint.dbname.as_str(), &place.admin);
-    entrance::to_end(primary, at, Some(place), key).await
-}
 
 /// Makes a role; there is none of its name. An existing one is elevated.
 pub(crate) async fn make(
@@ -61,16 +30,14 @@ pub(crate) async fn make(
     if place.account.is_some() {
         return elevation::make((plan, endpoint), key).await;
     }
-    let mut admin = enter((place, endpoint), key).await?;
+    let mut admin = entrance::to_make((place, endpoint), key).await?;
     let declared = endpoint.privileges.get(&place.group).map(Vec::as_slice);
     let (able, path) = match declared {
         Some(declared) => (privileges::able(declared), privileges::path(declared)),
         None => surveyed(&mut admin, place).await?,
     };
     let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
-    let by = admin.run(Deadline::ask(MAKING_LIMIT)).await?;
-    let by = by.first().and_then(|row| Deadline::read(&text(row, 0)));
-    let by = by.ok_or(AdminError::Nonsense)?;
+    let by = Deadline::set(&mut admin).await?;
     let sql = role::make(plan, declared, (&path, only_reads), (admin.version(), by));
     admin.run(sql).await?;
     admin.leave().await;
@@ -84,14 +51,8 @@ async fn surveyed(
 ) -> Result<(BTreeSet<SqlKind>, Vec<String>), AdminError> {
     let seen = admin.run(role::survey(&place.group)).await?;
     let seen = seen.first().ok_or(AdminError::Nonsense)?;
-    let able: BTreeSet<SqlKind> = FENCED
-        .into_iter()
-        .enumerate()
-        .filter(|(column, _kind)| text(seen, *column) == "t")
-        .map(|(_column, kind)| kind)
-        .collect();
     let path = role::search_path(&text(seen, FENCED.len()), &place.group);
-    Ok((able, path))
+    Ok((role::able(seen), path))
 }
 
 /// Ends whatever a role does and removes it, at each host that takes changes. An existing one stays, and is
@@ -125,7 +86,7 @@ async fn remove_at(
         return elevation::remove((place, endpoint), parting, key).await;
     }
     let name = place.role();
-    let (mut admin, closed) = enter_to_end((place, endpoint), key).await?;
+    let (mut admin, closed) = entrance::to_unmake((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(oid) = number(&mut admin, place).await? else {
         admin.leave().await;
@@ -133,14 +94,14 @@ async fn remove_at(
     };
     removed.prepared = shut(&mut admin, (place, endpoint), key).await?;
     let sql = role::end(place, admin.version());
-    removed.backends = end_all(&mut admin, &sql).await?;
+    removed.backends = backends::end_all(&mut admin, &sql).await?;
     // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
     let prepared =
-        roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await?;
+        backends::roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await?;
     removed.prepared = removed.prepared.saturating_add(prepared);
     removed.backends = removed
         .backends
-        .saturating_add(end_elsewhere((place, endpoint), key).await?);
+        .saturating_add(backends::end_elsewhere((place, endpoint), key).await?);
     if let Some(refused) = closed {
         // It is shut and does nothing any more. What it left can only be handed over in there.
         return Err(refused);
@@ -262,7 +223,8 @@ async fn shut(
         admin.run(role::end_plainly(&name)).await?;
     }
     time::sleep(PAUSE).await;
-    let prepared = roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await;
+    let prepared =
+        backends::roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await;
     admin.run(role::shut(&name)).await?;
     // What cannot be taken from it now is no reason to let go on what it does.
     drop(bar(admin, place).await);
@@ -367,112 +329,4 @@ async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, Adm
     let found = admin.run(role::find(&place.role())).await?;
     let number = |row| text(row, 0).parse().map_err(|_odd| AdminError::Nonsense);
     found.first().map(number).transpose()
-}
-
-/// Runs what ends server processes of a role until it finds none, and returns how many there were.
-pub(super) async fn end_all(admin: &mut Admin, sql: &str) -> Result<u64, AdminError> {
-    let mut seen = BTreeSet::new();
-    let mut left = 0;
-    for _look in 0..LOOKS {
-        let alive = admin.run(sql).await?;
-        if alive.is_empty() {
-            return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
-        }
-        left = alive.len();
-        seen.extend(alive.iter().map(|row| text(row, 0)));
-        time::sleep(PAUSE).await;
-    }
-    Err(AdminError::Alive { left })
-}
-
-/// The same at the standbys, which copy that the role is shut and end nothing by themselves. One that does
-/// not answer has no session of ours: its sockets are gone.
-async fn end_elsewhere(
-    (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: (&PassKey, &dyn Road),
-) -> Result<u64, AdminError> {
-    let mut count = 0_u64;
-    if endpoint.others.is_empty() {
-        return Ok(count);
-    }
-    for host in endpoint.hosts() {
-        let Some(mut there) = entrance::to_end_at(&host, (place, endpoint), key).await? else {
-            continue;
-        };
-        if there.is_primary().await? {
-            // Nothing comes to it from the first: it is served by itself.
-            there.leave().await;
-            continue;
-        }
-        count = count.saturating_add(end_plainly(&mut there, place).await?);
-        there.leave().await;
-    }
-    Ok(count)
-}
-
-async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError> {
-    let mut seen = BTreeSet::new();
-    let mut left = 0;
-    for _look in 0..LOOKS {
-        match admin.run(role::end_plainly(&place.role())).await {
-            Ok(alive) if alive.is_empty() => {
-                return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
-            }
-            Ok(alive) => {
-                left = alive.len();
-                seen.extend(alive.iter().map(|row| text(row, 0)));
-            }
-            // That we may end them comes to a standby a moment later.
-            Err(AdminError::Said { .. }) => {}
-            Err(refused) => return Err(refused),
-        }
-        time::sleep(PAUSE).await;
-    }
-    Err(AdminError::Alive { left })
-}
-
-/// Rolls back what the role has prepared and `sql` finds, each in its database, and returns how many there
-/// were. What cannot be rolled back, because its database lets nobody in, keeps none of the others: whoever
-/// owns a database would else choose what is left to be committed later.
-pub(super) async fn roll_back_all(
-    admin: &mut Admin,
-    sql: &str,
-    (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: (&PassKey, &dyn Road),
-) -> Result<u64, AdminError> {
-    let mut prepared: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
-    for row in admin.run(sql).await? {
-        let gid = row.first().cloned().flatten().unwrap_or_default();
-        prepared.entry(text(&row, 1)).or_default().push(gid);
-    }
-    let mut count = 0_u64;
-    let mut failed = None;
-    for (database, gids) in prepared {
-        let place = (place, endpoint);
-        if let Err(refused) = roll_back_in(&database, &gids, place, key, &mut count).await {
-            failed = Some(refused);
-        }
-    }
-    failed.map_or(Ok(count), Err)
-}
-
-async fn roll_back_in(
-    database: &str,
-    gids: &[Vec<u8>],
-    (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: (&PassKey, &dyn Road),
-    count: &mut u64,
-) -> Result<(), AdminError> {
-    let mut there = Admin::enter(endpoint, database, &place.admin, key).await?;
-    there.run(role::become_role(&place.role())).await?;
-    let mut failed = None;
-    for gid in gids {
-        match there.run(role::roll_back(gid)).await {
-            Ok(_none) => *count = count.saturating_add(1),
-            Err(refused @ AdminError::Said { .. }) => failed = Some(refused),
-            Err(broken) => return Err(broken),
-        }
-    }
-    there.leave().await;
-    failed.map_or(Ok(()), Err)
 }
