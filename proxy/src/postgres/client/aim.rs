@@ -13,17 +13,17 @@ const MARK: char = '+';
 
 /// Where a client wants to go.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Aim {
+pub(super) struct Aim {
     /// The target.
-    pub(crate) target: TargetName,
+    pub(super) target: TargetName,
     /// As whom.
-    pub(crate) login: Login,
+    pub(super) login: Login,
     /// The database of the target's server, where one was named.
-    pub(crate) database: Option<DatabaseName>,
+    pub(super) database: Option<DatabaseName>,
 }
 
 /// The role, and the name of the one-time secret where the client comes with one.
-pub(crate) fn user(text: &str) -> (&str, Option<&str>) {
+pub(super) fn user(text: &str) -> (&str, Option<&str>) {
     match text.split_once(MARK) {
         Some((role, secret)) => (role, Some(secret)),
         None => (text, None),
@@ -46,7 +46,7 @@ pub(crate) fn wildcard(host: &str) -> Option<String> {
 /// # Errors
 ///
 /// A name that cannot be one, or two targets.
-pub(crate) fn aim(
+pub(super) fn aim(
     startup_user: &str,
     database: &str,
     called: Option<&str>,

@@ -32,7 +32,7 @@ const SASL_FINAL: i32 = 12;
 /// # Errors
 ///
 /// The client has been told why not.
-pub(crate) async fn prove(
+pub(super) async fn prove(
     tls: &mut ClientTls,
     (name, aim): (&str, &Aim),
     binding: Binding<'_>,

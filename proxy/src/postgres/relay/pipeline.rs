@@ -22,7 +22,7 @@ pub(super) use owed::{Owed, Statement};
 
 /// How many answers may be outstanding before we stop reading from the client. The target answers
 /// (and flushes) long before that many, so stopping cannot lock up a client that reads.
-pub(crate) const OWED_MAX: usize = 16_384;
+pub(super) const OWED_MAX: usize = 16_384;
 
 /// The line of what is owed.
 #[expect(
@@ -30,7 +30,7 @@ pub(crate) const OWED_MAX: usize = 16_384;
     reason = "four facts, none of which follows from others"
 )]
 #[derive(Debug)]
-pub(crate) struct Pipeline {
+pub(in crate::postgres) struct Pipeline {
     owed: VecDeque<Owed>,
     /// After an error in the extended protocol: the target drops everything up to the next Sync.
     skipping: bool,
@@ -54,7 +54,7 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// Nothing owed, no transaction.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             owed: VecDeque::new(),
             skipping: false,
@@ -71,50 +71,50 @@ impl Pipeline {
     }
 
     /// Whether the target owes nothing, so that closing it stops nothing.
-    pub(crate) fn idle(&self) -> bool {
+    pub(in crate::postgres) fn idle(&self) -> bool {
         self.owed.is_empty() && !self.skipping
     }
 
     /// Whether so much is owed that the client should wait.
-    pub(crate) fn full(&self) -> bool {
+    pub(super) fn full(&self) -> bool {
         self.owed.len() >= OWED_MAX
     }
 
     /// Whether the target is dropping what the client sends, up to a Sync that is still to come.
-    pub(crate) fn skipping(&self) -> bool {
+    pub(in crate::postgres) fn skipping(&self) -> bool {
         self.skipping
     }
 
     /// Whether the target takes copied data.
-    pub(crate) fn copying_in(&self) -> bool {
+    pub(super) fn copying_in(&self) -> bool {
         self.copying_in
     }
 
     /// Whether something was sent since the last Sync, which that will commit or undo as one.
-    pub(crate) fn in_batch(&self) -> bool {
+    pub(super) fn in_batch(&self) -> bool {
         self.in_batch
     }
 
     /// Notes that the client has been told of an error that the target knows nothing of: what it
     /// sends up to its next Sync is dropped.
-    pub(crate) fn skip_to_sync(&mut self) {
+    pub(super) fn skip_to_sync(&mut self) {
         self.skipping = true;
     }
 
     /// Whether the target will say that it is ready without being sent anything more.
-    pub(crate) fn will_be_ready(&self) -> bool {
+    pub(super) fn will_be_ready(&self) -> bool {
         let mut owed = self.owed.iter().rev();
         let last = owed.find(|one| **one != Owed::CopyEnd);
         matches!(last, None | Some(Owed::Query(_) | Owed::Sync))
     }
 
     /// The transaction status as last told: `I`, `T` or `E`.
-    pub(crate) fn status(&self) -> u8 {
+    pub(super) fn status(&self) -> u8 {
         self.status
     }
 
     /// Notes that the client sent something.
-    pub(crate) fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
+    pub(super) fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
         match owed {
             Owed::Sync if self.copying_in => {
                 self.unsure = true;
@@ -153,7 +153,7 @@ impl Pipeline {
     }
 
     /// Counts copied data from the client.
-    pub(crate) fn copied_in(&mut self, bytes: u32) {
+    pub(super) fn copied_in(&mut self, bytes: u32) {
         if self.copying_in || !self.owed.is_empty() {
             self.rows = self.rows.saturating_add(1);
             self.bytes = self.bytes.saturating_add(u64::from(bytes));
@@ -161,7 +161,7 @@ impl Pipeline {
     }
 
     /// Counts a row, or copied data, from the target.
-    pub(crate) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
+    pub(super) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
         match self.front() {
             Some(Owed::Query(_) | Owed::Execute(_)) => {
                 self.rows = self.rows.saturating_add(1);
@@ -175,12 +175,12 @@ impl Pipeline {
 
     /// How many rows came, and how many results of a simple query beyond its first, since this was
     /// last asked.
-    pub(crate) fn fresh(&mut self) -> (u64, u64) {
+    pub(super) fn fresh(&mut self) -> (u64, u64) {
         std::mem::take(&mut self.fresh)
     }
 
     /// Takes an answer of the target. What it returns is complete and to be recorded.
-    pub(crate) fn answered(
+    pub(super) fn answered(
         &mut self,
         kind: u8,
         body: &[u8],
@@ -200,7 +200,7 @@ impl Pipeline {
 
     /// What is known when the session ends before the target is ready again: the last result, and
     /// the statement that was running, which has neither tag nor error.
-    pub(crate) fn settle(&mut self, at: Duration) -> [Option<Outcome>; 2] {
+    pub(super) fn settle(&mut self, at: Duration) -> [Option<Outcome>; 2] {
         let last = self.held.take();
         let running = match self.front() {
             Some(Owed::Query(statement) | Owed::Execute(statement)) => {

@@ -45,7 +45,7 @@ impl Tap {
     }
 
     /// What is owed by the target.
-    pub(crate) fn pipeline(&self) -> &Pipeline {
+    pub(in crate::postgres) fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
 

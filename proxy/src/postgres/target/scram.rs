@@ -37,20 +37,20 @@ fn fault(fault: SaslFault) -> LoginError {
 }
 
 /// What a server asks for in an `Authentication` message, and what is behind that.
-pub(crate) fn asked(body: &[u8]) -> Result<(i32, &[u8]), LoginError> {
+pub(super) fn asked(body: &[u8]) -> Result<(i32, &[u8]), LoginError> {
     let mut fields = Fields::new(b'R', body);
     let code = fields.i32().map_err(|_short| fault(SaslFault::CutShort))?;
     Ok((code, fields.rest()))
 }
 
 /// What is said of a server that asks for something else than is answered.
-pub(crate) fn refused(code: i32, with_password: bool) -> LoginError {
+pub(super) fn refused(code: i32, with_password: bool) -> LoginError {
     ConnectError::Refused(asks_for(code, with_password).to_owned()).into()
 }
 
 /// Answers the first `Authentication` message of a server that is entered with a password. When this
 /// returns, both sides have proven themselves; only `AuthenticationOk` is to come.
-pub(crate) async fn prove<I>(
+pub(super) async fn prove<I>(
     tls: &mut TlsStream<I>,
     password: &Zeroizing<String>,
     first: &[u8],

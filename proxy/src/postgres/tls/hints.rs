@@ -16,7 +16,7 @@ const SERVERS_MAX: usize = 1024;
 
 /// What was taken, by the server's name.
 #[derive(Debug, Default)]
-pub(crate) struct Hints(Mutex<HashMap<ServerName<'static>, NamedGroup>>);
+pub(super) struct Hints(Mutex<HashMap<ServerName<'static>, NamedGroup>>);
 
 impl Hints {
     fn known(&self) -> MutexGuard<'_, HashMap<ServerName<'static>, NamedGroup>> {
