@@ -374,7 +374,7 @@ where
                 by_client: who == "client",
             }
             .words();
-            say::error(&mut rest, "FATAL", say::PROTOCOL_VIOLATION, &words);
+            say::fatal(&mut rest, say::PROTOCOL_VIOLATION, &words);
             self.down.out = rest;
             self.down.taken = 0;
         }

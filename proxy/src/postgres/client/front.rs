@@ -199,10 +199,8 @@ impl Front for PostgresFront {
         let rest = self.down.rest_to_boundary();
         // In the middle of a message whose rest will not come, nothing can be said.
         let Some(mut out) = rest else { return };
-        say::error(&mut out, "FATAL", say::sqlstate(words), words);
-        if self.tls.write_all(&out).await.is_ok() && self.tls.flush().await.is_ok() {
-            let _closed_either_way = self.tls.shutdown().await;
-        }
+        say::fatal(&mut out, say::sqlstate(words), words);
+        greeting::part(&mut self.tls, &out).await;
     }
 
     async fn leave(&mut self) {
@@ -212,9 +210,7 @@ impl Front for PostgresFront {
         }
         let parting = async {
             let rest = self.down.rest_to_boundary().unwrap_or_default();
-            if self.tls.write_all(&rest).await.is_ok() && self.tls.flush().await.is_ok() {
-                let _closed_either_way = self.tls.shutdown().await;
-            }
+            greeting::part(&mut self.tls, &rest).await;
         };
         let _gone_either_way = time::timeout(LEAVE_LIMIT, parting).await;
     }

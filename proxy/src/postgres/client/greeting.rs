@@ -242,11 +242,16 @@ async fn startup_refused<I: AsyncWrite + Unpin>(io: &mut I, refused: &StartupErr
     Refused::Answered
 }
 
-/// Says why not, and closes. Whether it is heard makes no difference.
+/// Says why not, and closes.
 pub(crate) async fn farewell<I: AsyncWrite + Unpin>(io: &mut I, words: &Words, sqlstate: &str) {
     let mut out = Vec::new();
-    say::error(&mut out, "FATAL", sqlstate, words);
-    if io.write_all(&out).await.is_ok() && io.flush().await.is_ok() {
+    say::fatal(&mut out, sqlstate, words);
+    part(io, &out).await;
+}
+
+/// Says the last of it, and closes. Whether it is heard makes no difference.
+pub(super) async fn part<I: AsyncWrite + Unpin>(io: &mut I, last: &[u8]) {
+    if io.write_all(last).await.is_ok() && io.flush().await.is_ok() {
         let _closed_either_way = io.shutdown().await;
     }
 }

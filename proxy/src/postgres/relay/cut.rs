@@ -136,7 +136,7 @@ impl Cut {
     fn tell(&mut self, out: &mut Vec<u8>) {
         if !self.said {
             self.said = true;
-            say::error(out, "ERROR", say::LIMIT_EXCEEDED, &self.words);
+            say::error(out, say::LIMIT_EXCEEDED, &self.words);
         }
     }
 }

@@ -170,7 +170,7 @@ where
     fn answer_call(&mut self) -> Result<(), Closed> {
         let mut answer = Vec::new();
         let words = Complaint::FunctionCall.words();
-        say::error(&mut answer, "ERROR", say::NOT_SUPPORTED, &words);
+        say::error(&mut answer, say::NOT_SUPPORTED, &words);
         let (status, in_batch) = {
             let pipeline = self.tap.pipeline();
             (pipeline.status(), pipeline.in_batch())
@@ -222,7 +222,7 @@ where
             .record_all(&[outcome.frame(), note])
             .map_err(Closed::Recorder)?;
         let mut answer = Vec::new();
-        say::error(&mut answer, "ERROR", refusal.sqlstate, words);
+        say::error(&mut answer, refusal.sqlstate, words);
         if is_simple && !in_batch {
             message(&mut answer, b'Z', |body| body.push(status));
         }

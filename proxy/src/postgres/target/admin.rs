@@ -228,15 +228,8 @@ impl Admin {
         }
     }
 
-    /// Says goodbye. Whether it is heard makes no difference.
+    /// Says goodbye.
     pub(crate) async fn leave(mut self) {
-        let mut goodbye = Vec::new();
-        message(&mut goodbye, b'X', |_nothing| {});
-        let leaving = async {
-            if self.tls.write_all(&goodbye).await.is_ok() {
-                let _closed_either_way = self.tls.shutdown().await;
-            }
-        };
-        drop(time::timeout(ANSWER_LIMIT, leaving).await);
+        drop(time::timeout(ANSWER_LIMIT, back::leave(&mut self.tls)).await);
     }
 }

@@ -274,6 +274,18 @@ where
     }
 }
 
+/// Says goodbye, and closes. Whether it is heard makes no difference.
+pub(super) async fn leave<I>(tls: &mut TlsStream<I>)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut goodbye = Vec::new();
+    message(&mut goodbye, b'X', |_nothing| {});
+    if tls.write_all(&goodbye).await.is_ok() {
+        let _closed_either_way = tls.shutdown().await;
+    }
+}
+
 /// Reads one message. Whoever owns a database decides how long the notices are that its server sends there,
 /// and what errors quote: of those that are longer than any other may be, a notice is passed over and an error
 /// is cut. Rows may be long. `room` is how much may still come, all that is passed over included. Not cancel

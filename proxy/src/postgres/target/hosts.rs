@@ -347,14 +347,7 @@ where
 
 /// Says goodbye. Whether it is heard makes no difference.
 async fn leave(mut tls: TlsStream<ReadAhead>) {
-    let mut goodbye = Vec::new();
-    message(&mut goodbye, b'X', |_nothing| {});
-    let leaving = async {
-        if tls.write_all(&goodbye).await.is_ok() {
-            let _closed_either_way = tls.shutdown().await;
-        }
-    };
-    drop(time::timeout(LEAVE_LIMIT, leaving).await);
+    drop(time::timeout(LEAVE_LIMIT, back::leave(&mut tls)).await);
 }
 
 #[cfg(test)]

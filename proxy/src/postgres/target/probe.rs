@@ -16,7 +16,6 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::back;
 use super::hosts;
 use crate::postgres::tls::{self, Trust};
-use crate::postgres::wire::message;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
 use crate::session::road::Road;
@@ -155,11 +154,7 @@ async fn enter_at(
             let found = hosts::suits(&mut tls, &greeting, *wanted).await;
             suits = suits || found.map_err(|refused| refused.error)?;
         }
-        let mut parting = Vec::new();
-        message(&mut parting, b'X', |_empty| {});
-        if tls.write_all(&parting).await.is_ok() {
-            let _closed_either_way = tls.shutdown().await;
-        }
+        back::leave(&mut tls).await;
         Ok(suits)
     };
     let entered = time::timeout(PROBE_LIMIT, entering).await;

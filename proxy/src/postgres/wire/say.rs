@@ -26,16 +26,19 @@ pub(crate) const WRONG_PASSWORD: &str = "28P01";
 /// `admin_shutdown`.
 const ENDED: &str = "57P01";
 
-/// Appends an `ErrorResponse`: the sentence as message, the code as detail, the hint as hint.
-pub(crate) fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, words: &Words) {
-    let detail = format!("tidegate code {}", words.code);
-    detailed(out, (b'E', severity), sqlstate, words, &detail);
+/// Appends an `ErrorResponse` for a statement: the sentence as message, the code as detail, the hint as hint.
+pub(crate) fn error(out: &mut Vec<u8>, sqlstate: &str, words: &Words) {
+    detailed(out, (b'E', "ERROR"), sqlstate, words, &code(words));
+}
+
+/// Appends the last `ErrorResponse` of a connection.
+pub(crate) fn fatal(out: &mut Vec<u8>, sqlstate: &str, words: &Words) {
+    detailed(out, (b'E', "FATAL"), sqlstate, words, &code(words));
 }
 
 /// Appends a `NoticeResponse`, which a client shows at once and which answers nothing.
 pub(crate) fn notice(out: &mut Vec<u8>, words: &Words) {
-    let detail = format!("tidegate code {}", words.code);
-    detailed(out, (b'N', "NOTICE"), WARNING, words, &detail);
+    detailed(out, (b'N', "NOTICE"), WARNING, words, &code(words));
 }
 
 /// What a client is told when the target does not let us in: whose doing it is, and the server's own
@@ -53,10 +56,14 @@ pub(crate) fn shut_out(said: Vec<u8>, target: &str, login: &str) -> Vec<u8> {
     }
     .words();
     let text = String::from_utf8_lossy(own.message);
-    let detail = format!("tidegate code {}; the server says: {text}", words.code);
+    let detail = format!("{}; the server says: {text}", code(&words));
     let mut out = Vec::new();
     detailed(&mut out, (b'E', "FATAL"), NOT_AUTHORIZED, &words, &detail);
     out
+}
+
+fn code(words: &Words) -> String {
+    format!("tidegate code {}", words.code)
 }
 
 fn detailed(
@@ -107,7 +114,7 @@ mod tests {
             hint: Some("tidegate request orders".to_owned()),
         };
         let mut out = Vec::new();
-        error(&mut out, "FATAL", sqlstate(&words), &words);
+        fatal(&mut out, sqlstate(&words), &words);
         let said = complaint(b'E', out.get(HEADER..).unwrap()).unwrap();
         assert_eq!(
             (said.severity, said.sqlstate),
