@@ -49,11 +49,11 @@ use gate::Gate;
 use halt::stopper::Stopper;
 use relay::Relay;
 use statement::Known;
-use target::back::{BackendKey, Greeting, LoginError};
+use target::back::{Greeting, LoginError};
 use target::hosts::{self, Caller, Entered};
 use tls::read_ahead::ReadAhead;
 use tls::{Shown, Visitors};
-use wire::{message, say};
+use wire::{BackendKey, message, say};
 
 pub use client::front::PostgresFront;
 pub(crate) use client::wildcard;

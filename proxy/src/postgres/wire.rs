@@ -9,11 +9,13 @@
 
 mod fields;
 mod header;
+mod key;
 pub(super) mod say;
 pub(super) mod scan;
 
 pub(crate) use fields::Fields;
 pub(crate) use header::{HEADER, Header, SERVER_MESSAGE_MAX, STARTUP_PACKET_MAX, Side, Violation};
+pub(crate) use key::BackendKey;
 
 /// A simple query's text. Text behind the NUL is refused: PostgreSQL would not run it, and a reader
 /// of the recording would believe it had.

@@ -24,7 +24,7 @@ use tracing::debug;
 
 use crate::listener::prefix;
 use crate::postgres::halt::stopper::{REQUEST_LIMIT, Stopper};
-use crate::postgres::target::back::BackendKey;
+use crate::postgres::wire::BackendKey;
 use crate::session::chain;
 use crate::session::scope::Scope;
 

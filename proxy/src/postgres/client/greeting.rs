@@ -18,9 +18,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::startup::{self, Opening, Startup, StartupError};
-use crate::postgres::target::back::BackendKey;
 use crate::postgres::tls::ALPN;
 use crate::postgres::tls::read_ahead::ReadAhead;
+use crate::postgres::wire::BackendKey;
 use crate::postgres::wire::STARTUP_PACKET_MAX;
 use crate::postgres::wire::say;
 use crate::session::protocol::Refused;

@@ -4,8 +4,7 @@
 //! The parameters are an allow-list. A name that is not on it is refused with the name, never
 //! dropped, so that nobody believes in a setting that does not hold. Does no I/O.
 
-use crate::postgres::target::back::BackendKey;
-use crate::postgres::wire::{Fields, Violation, message, put_text};
+use crate::postgres::wire::{BackendKey, Fields, Violation, message, put_text};
 
 /// What a first packet asks for (`ProcessStartupPacket`,
 /// `src/backend/tcop/backend_startup.c`).
@@ -204,31 +203,12 @@ pub(crate) fn put_negotiation(out: &mut Vec<u8>, unknown: &Unknown) {
     });
 }
 
-/// Appends the body of a startup packet for protocol 3.0, which every server speaks. Our own keys
-/// make the difference to 3.2 on the client's side.
-pub(crate) fn put_startup(
-    body: &mut Vec<u8>,
-    user: &str,
-    database: &str,
-    parameters: &[(String, String)],
-) {
-    body.extend((3_u32 << 16).to_be_bytes());
-    for (name, value) in [("user", user), ("database", database)] {
-        put_text(body, name.as_bytes());
-        put_text(body, value.as_bytes());
-    }
-    for (name, value) in parameters {
-        put_text(body, name.as_bytes());
-        put_text(body, value.as_bytes());
-    }
-    body.push(0);
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::postgres::target::back::put_startup;
 
     fn ask(version: u32, pairs: &[(&str, &str)]) -> Result<Startup, StartupError> {
         let mut body = version.to_be_bytes().to_vec();

@@ -13,10 +13,10 @@ use ca::{Pass, PassKey};
 use policies::PostgresHost;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::postgres::target::back::{self, BackendKey};
+use crate::postgres::target::back;
 use crate::postgres::target::process::Place;
 use crate::postgres::tls::Trust;
-use crate::postgres::wire::packet;
+use crate::postgres::wire::{BackendKey, packet};
 use crate::session::protocol::ConnectError;
 use crate::session::road::Road;
 use crate::session::scope::Scope;

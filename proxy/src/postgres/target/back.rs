@@ -12,9 +12,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::scram;
-use crate::postgres::client::startup::put_startup;
 use crate::postgres::tls::Trust;
-use crate::postgres::wire::{self, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text};
+use crate::postgres::wire::{
+    self, BackendKey, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text,
+};
 use crate::session::protocol::ConnectError;
 
 /// How much of what a target says while we log in is kept, in bytes: parameters and notices.
@@ -28,21 +29,6 @@ const LONG_KEPT: usize = 4096;
 
 /// The answer to `SSLRequest` that begins TLS.
 const YES: u8 = b'S';
-
-/// A key that stops what one server process is doing.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct BackendKey {
-    /// The process.
-    pub(crate) pid: i32,
-    /// The secret.
-    pub(crate) secret: Vec<u8>,
-}
-
-impl std::fmt::Debug for BackendKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BackendKey({}, ..)", self.pid)
-    }
-}
 
 /// What the target said as it let us in, from `AuthenticationOk` to `ReadyForQuery`, without its key.
 #[derive(Debug)]
@@ -180,6 +166,26 @@ where
             return Ok(greeting);
         }
     }
+}
+
+/// Appends the body of a startup packet for protocol 3.0, which every server speaks. Our own keys
+/// make the difference to 3.2 on the client's side.
+pub(crate) fn put_startup(
+    body: &mut Vec<u8>,
+    user: &str,
+    database: &str,
+    parameters: &[(String, String)],
+) {
+    body.extend((3_u32 << 16).to_be_bytes());
+    for (name, value) in [("user", user), ("database", database)] {
+        put_text(body, name.as_bytes());
+        put_text(body, value.as_bytes());
+    }
+    for (name, value) in parameters {
+        put_text(body, name.as_bytes());
+        put_text(body, value.as_bytes());
+    }
+    body.push(0);
 }
 
 /// What the `ParameterStatus` of `server_version` among these messages begins with.
