@@ -4,41 +4,15 @@
 //! recorded, and forwards the original bytes. Where policies are about statements, each is asked
 //! about before it passes; what it may do is decided again by the role at the target.
 
-mod admin;
-mod ahead;
-mod aim;
-mod back;
-mod cancel;
-pub(crate) mod elevation;
-mod entrance;
-mod front;
+mod client;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;
 mod gate;
-mod greeting;
 mod halt;
-mod handover;
-mod hints;
-mod hosts;
-mod membership;
-mod password;
-mod pipeline;
-mod primaries;
-pub(crate) mod privileges;
-pub mod probe;
-mod process;
-mod redact;
 mod relay;
-mod remains;
-mod role;
-mod say;
-mod scan;
-mod scram;
-mod startup;
+pub(crate) mod roles;
 mod statement;
-pub(crate) mod steward;
-mod stopper;
-mod tap;
+mod target;
 mod tls;
 mod wire;
 
@@ -67,22 +41,24 @@ use crate::session::road::{Pinned, Road};
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::session::way::Dialled;
-use ahead::Ahead;
-use back::{BackendKey, Greeting, LoginError};
-use cancel::{Cancels, Issued};
-use front::Door;
+use client::cancel::{Cancels, Issued};
+use client::front::{self, Door};
+use client::greeting::{self, Wanted};
+use client::startup;
 use gate::Gate;
-use greeting::Wanted;
-use hosts::{Caller, Entered};
+use halt::stopper::Stopper;
 use relay::Relay;
 use statement::Known;
-use stopper::Stopper;
+use target::back::{Greeting, LoginError};
+use target::hosts::{self, Caller, Entered};
+use tls::read_ahead::ReadAhead;
 use tls::{Shown, Visitors};
-use wire::message;
+use wire::{BackendKey, message, say};
 
-pub(crate) use aim::wildcard;
-pub use front::PostgresFront;
+pub use client::front::PostgresFront;
+pub(crate) use client::wildcard;
 pub use halt::PostgresHalt;
+pub use target::probe;
 pub use tls::AnchorError;
 
 /// How long the hosts of a target may take together, where there are several.
@@ -111,7 +87,7 @@ impl fmt::Debug for Postgres {
 /// The target's side, ready for the first query.
 #[derive(Debug)]
 pub struct PostgresBack {
-    tls: TlsStream<Ahead>,
+    tls: TlsStream<ReadAhead>,
     /// How what it runs is stopped.
     stopper: Option<Stopper>,
     /// The client's cancel key; it is worthless from the moment this is dropped.
@@ -119,7 +95,7 @@ pub struct PostgresBack {
 }
 
 impl PostgresBack {
-    fn new(tls: TlsStream<Ahead>, stopper: Option<Stopper>, key: Option<Issued>) -> Self {
+    fn new(tls: TlsStream<ReadAhead>, stopper: Option<Stopper>, key: Option<Issued>) -> Self {
         Self {
             tls,
             stopper,

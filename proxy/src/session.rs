@@ -19,6 +19,7 @@ use tracing::{Instrument, info, info_span, warn};
 pub mod bastion;
 pub mod dial;
 pub mod ending;
+pub mod halt_pass;
 pub mod incoming;
 pub mod meter;
 pub mod parting;
@@ -26,7 +27,6 @@ pub mod protocol;
 pub mod road;
 pub mod scope;
 pub mod severable;
-pub mod warrant;
 pub mod way;
 
 use bastion::Bastion;

@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::harmless;
-use crate::postgres::privileges;
+use crate::postgres::roles::privileges;
 
 /// The SQL that makes tidegate's own role: where privileges are declared, it may give those away; where
 /// existing roles are elevated, it may do that.

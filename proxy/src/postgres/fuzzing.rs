@@ -4,9 +4,10 @@
 
 use policies::SqlKind;
 
-use super::redact;
-use super::startup::{self, Opening};
+use super::client::startup::{self, Opening};
+use super::statement::redact;
 use super::statement::{self, Reading, TEXT_MAX};
+use super::target::back::put_startup;
 use super::wire::HEADER;
 use crate::fuzzing::Target;
 
@@ -35,7 +36,7 @@ fn startup(body: &[u8]) {
         }
         Ok(Opening::Session(asked)) => {
             let mut onwards = Vec::new();
-            startup::put_startup(
+            put_startup(
                 &mut onwards,
                 &asked.user,
                 &asked.database,

@@ -4,6 +4,7 @@
 //! or that is not whole yet. Remembers what was decided for as long as policies and facts stay the
 //! same, and for a second at most, because policies may look at the time. Does not answer anybody.
 
+mod bench;
 mod budget;
 mod judge;
 mod prepared;
@@ -18,13 +19,13 @@ use policies::words::seconding::Seconding;
 use policies::words::{Shown, Words};
 use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 
-use super::relay::Hearing;
-use super::say;
 use super::statement::{Known, Reading, TEXT_MAX};
+use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
 use prepared::Prepared;
 use second::{Second, Unshowable};
 
+pub(crate) use bench::{Bench, Hearing};
 pub(crate) use second::{Fate, Held};
 
 /// How long an answer is good for where nothing but the time has changed.
@@ -38,26 +39,6 @@ const NAMES_MAX: usize = 1024;
 
 /// How many prepared statements that run others may be around one another.
 const AROUND_MAX: usize = 2;
-
-/// Who answers for the policies.
-pub(crate) trait Bench {
-    /// What its answers rest on: they are the same while this is, but for the time.
-    fn edition(&self) -> u64;
-    /// Whether the statements of this session have to be asked about.
-    fn scrutiny(&self) -> Scrutiny;
-    /// Whether this may be done now.
-    fn may(&self, deed: &Deed) -> Result<(), Denial>;
-    /// Whether others could let through what may not be done.
-    fn can_be_seconded(&self, statement: &SqlStatement) -> bool;
-    /// Whether what is run and sent is counted against a budget.
-    fn is_metered(&self) -> bool;
-    /// Counts a statement that is about to run. What the client is told where that is too much.
-    fn charge(&self) -> Option<Words>;
-    /// What the client is told where the budget is used up.
-    fn is_over(&self) -> Option<Words>;
-    /// Asks others about a statement that needs a second person.
-    fn second(&self, held: &Held) -> Hearing;
-}
 
 /// A statement that may not pass.
 #[derive(Debug)]

@@ -5,6 +5,8 @@
 //! the roles of grants, it is ended and watched until it is gone from `pg_stat_activity`. Whether its
 //! transaction had committed is asked of the server and written down.
 
+pub(super) mod stopper;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,14 +19,14 @@ use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tracing::debug;
 
-use super::admin::{Admin, AdminError, Server, text};
-use super::entrance;
-use super::process::{BEGAN, PLAINLY, STARTED, Seat};
-use super::role;
-use super::stopper::Stopper;
+use super::roles::{entrance, role};
+use super::target::admin::{Admin, AdminError, Server};
+use super::target::process::{BEGAN, PLAINLY, STARTED, Seat};
+use super::target::rows::text;
 use crate::session::chain;
 use crate::session::protocol::{Halt, Halted};
 use crate::session::scope::Scope;
+use stopper::Stopper;
 
 /// How many look whether a process is gone at the same time. A server has few connections to spare,
 /// and a thousand sessions may be cut at once.

@@ -5,6 +5,15 @@
 //! one, and only what a peer does not take at once is kept, so a peer that does not read stops the
 //! other from being read. Deliberately has no timers and no idea why a session should end.
 
+pub(super) mod account;
+mod cut;
+mod lane;
+pub(super) mod noted;
+mod pipeline;
+mod refusal;
+mod second;
+pub(super) mod tap;
+
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,24 +26,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
 use super::gate::{Bench, Gate, Passage};
-use super::say;
-use super::scan::{Message, Scanned};
-use super::stopper::Stopper;
-use super::tap::{Account, Noted, Tap};
+use super::halt::stopper::Stopper;
+use super::wire::say;
+use super::wire::scan::{Message, Scanned};
 use super::wire::{HEADER, Violation};
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
-
-mod cut;
-mod lane;
-mod refusal;
-mod second;
-
+use account::Account;
 use cut::Cut;
-pub(crate) use lane::Lane;
+use noted::Noted;
 use refusal::{Hold, Stop};
-pub(crate) use second::Hearing;
 use second::{Settling, Wait};
+use tap::Tap;
+
+pub(crate) use lane::Lane;
 
 /// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
 const SCRATCH: usize = 64 * 1024;
@@ -369,7 +374,7 @@ where
                 by_client: who == "client",
             }
             .words();
-            say::error(&mut rest, "FATAL", say::PROTOCOL_VIOLATION, &words);
+            say::fatal(&mut rest, say::PROTOCOL_VIOLATION, &words);
             self.down.out = rest;
             self.down.taken = 0;
         }

@@ -17,6 +17,7 @@ mod known;
 mod lexer;
 mod names;
 mod query;
+pub(super) mod redact;
 mod rows;
 mod verb;
 

@@ -3,6 +3,9 @@
 //! One crypto provider, TLS 1.2 and 1.3, no session tickets: a resumed session would skip the
 //! certificate check, and costs memory. Deliberately does not read startup packets.
 
+mod hints;
+pub(super) mod read_ahead;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -24,7 +27,7 @@ use rustls::{
 
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::hints::Hints;
+use hints::Hints;
 
 /// The name of the protocol in ALPN (`PG_ALPN_PROTOCOL`, `src/include/libpq/pqcomm.h`).
 pub(crate) const ALPN: &[u8] = b"postgresql";

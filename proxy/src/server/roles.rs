@@ -10,7 +10,7 @@ use policies::{Endpoint, RolePlace, RolePlan};
 use tokio::time;
 
 use super::accounts::Clerk;
-use crate::postgres::{elevation, steward};
+use crate::postgres::roles::{elevation, steward};
 use crate::session::chain;
 use crate::session::road::{self, Errand, Road};
 

@@ -24,13 +24,13 @@ use tracing::{error, info};
 
 use super::chain;
 use super::ending::Ending;
+use super::halt_pass::{HaltPasses, Signed};
 use super::meter::Meter;
 use super::parting::{Parting, Partings};
 use super::protocol::ConnectError;
 use super::road::{Direct, Road, Through, Whom};
 use super::scope::{Judge, Reach, Scope};
 use super::severable::Severer;
-use super::warrant::{Signed, Warrants};
 use super::way::{Dialled, Way};
 use crate::server::Disk;
 
@@ -48,7 +48,7 @@ pub struct Bastion {
     egress: Vec<IpAddr>,
     sealing: Semaphore,
     partings: Partings,
-    warrants: Arc<dyn Warrants>,
+    halt_passes: Arc<dyn HaltPasses>,
 }
 
 impl fmt::Debug for Bastion {
@@ -66,7 +66,7 @@ impl Bastion {
         disk: Disk,
         egress: Vec<IpAddr>,
     ) -> Self {
-        let warrants = Arc::new(Signed {
+        let halt_passes = Arc::new(Signed {
             broker: broker.clone(),
             authority: authority.clone(),
         });
@@ -78,7 +78,7 @@ impl Bastion {
             egress,
             sealing: Semaphore::new(SEALING_MAX),
             partings: Partings::default(),
-            warrants,
+            halt_passes,
         }
     }
 
@@ -117,11 +117,11 @@ impl Bastion {
             Some(road) => Arc::new(road),
             None => Arc::new(Direct),
         };
-        let warrants = Arc::clone(&self.warrants);
+        let halt_passes = Arc::clone(&self.halt_passes);
         let reach = Reach {
             meter,
             road,
-            warrants,
+            halt_passes,
         };
         Scope::new(session, terms, judge, (recording, clock), reach)
     }
@@ -205,7 +205,7 @@ impl Bastion {
 
     /// A certificate for a look at the target after a session there was severed.
     pub async fn issue_halt(&self, scope: &Scope) -> Option<Pass> {
-        scope.warrant().await
+        scope.halt_pass().await
     }
 
     /// Connects to the target, through those that stand in front of it. No byte is sent to it.

@@ -13,9 +13,9 @@ use recorder::{AppendError, ChannelEvent, Frame, Recording, Statement, Statement
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::halt_pass::{HaltPasses, Nowhere};
 use super::meter::Meter;
 use super::road::{Direct, Road};
-use super::warrant::{Nowhere, Warrants};
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
@@ -84,7 +84,7 @@ pub struct Reach {
     /// The way to the target once more.
     pub(crate) road: Arc<dyn Road>,
     /// What shows the target who comes to stop its work.
-    pub(crate) warrants: Arc<dyn Warrants>,
+    pub(crate) halt_passes: Arc<dyn HaltPasses>,
 }
 
 impl fmt::Debug for Reach {
@@ -99,7 +99,7 @@ impl Default for Reach {
         Self {
             meter: None,
             road: Arc::new(Direct),
-            warrants: Arc::new(Nowhere),
+            halt_passes: Arc::new(Nowhere),
         }
     }
 }
@@ -204,14 +204,14 @@ impl Scope {
     }
 
     /// A pass for one short connection that stops the session's work. Nothing where none can be had.
-    pub(crate) async fn warrant(&self) -> Option<Pass> {
+    pub(crate) async fn halt_pass(&self) -> Option<Pass> {
         let Inner {
             reach,
             session,
             terms,
             ..
         } = self.inner.as_ref();
-        reach.warrants.make(*session, terms).await
+        reach.halt_passes.make(*session, terms).await
     }
 
     /// The way to the target once more, for what stops its work there.

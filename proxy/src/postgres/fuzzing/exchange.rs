@@ -7,8 +7,10 @@ use policies::words::Words;
 use recorder::{AppendError, Frame, Stream};
 
 use crate::fuzzing::turns;
-use crate::postgres::scan::{Scanned, Scanner};
-use crate::postgres::tap::{Account, Noted, Tap};
+use crate::postgres::relay::account::Account;
+use crate::postgres::relay::noted::Noted;
+use crate::postgres::relay::tap::Tap;
+use crate::postgres::wire::scan::{Scanned, Scanner};
 use crate::postgres::wire::{Side, Violation};
 
 /// What is written down of a session does not depend on where it is cut; each statement has a number

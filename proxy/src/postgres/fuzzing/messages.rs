@@ -1,8 +1,8 @@
 //! The messages of one direction.
 
 use crate::fuzzing::cut;
-use crate::postgres::say;
-use crate::postgres::scan::{KEPT_MAX, Message, Scanned, Scanner};
+use crate::postgres::wire::say;
+use crate::postgres::wire::scan::{KEPT_MAX, Message, Scanned, Scanner};
 use crate::postgres::wire::{self, HEADER, Side, Violation};
 
 /// Messages are the same wherever the stream is cut, each is told of once, with all of its bytes; and

@@ -1,8 +1,8 @@
 //! What may still be run once a grant's budget is used up: nothing but the end of a transaction.
 
 use super::{Bench, Judged, Refusal};
-use crate::postgres::say;
 use crate::postgres::wire;
+use crate::postgres::wire::say;
 
 /// What ends a transaction and gives out nothing.
 const ENDS: [&str; 6] = [

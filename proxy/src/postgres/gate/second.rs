@@ -14,7 +14,7 @@ use control::ledger::chain::hex;
 use policies::{HeldStatement, SqlStatement};
 
 use super::prepared::kept_as;
-use crate::postgres::redact;
+use crate::postgres::statement::redact;
 use crate::postgres::wire::{self, Bind, HEADER, Header, Named, Side};
 
 /// How many names can stand for texts that need a second person.

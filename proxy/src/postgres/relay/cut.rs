@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time;
 use tracing::debug;
 
+use super::account::Account;
 use super::{Closed, Relay, Step};
 use crate::postgres::gate::Bench;
-use crate::postgres::say;
-use crate::postgres::scan::UnderWay;
-use crate::postgres::stopper::{REQUEST_LIMIT, Stopper};
-use crate::postgres::tap::Account;
+use crate::postgres::halt::stopper::{REQUEST_LIMIT, Stopper};
+use crate::postgres::wire::say;
+use crate::postgres::wire::scan::UnderWay;
 use crate::postgres::wire::{HEADER, Header, Side, Violation};
 use crate::session::chain;
 use crate::session::scope::Scope;
@@ -136,7 +136,7 @@ impl Cut {
     fn tell(&mut self, out: &mut Vec<u8>) {
         if !self.said {
             self.said = true;
-            say::error(out, "ERROR", say::LIMIT_EXCEEDED, &self.words);
+            say::error(out, say::LIMIT_EXCEEDED, &self.words);
         }
     }
 }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::postgres::scan::Scanner;
 use crate::postgres::wire::Side;
+use crate::postgres::wire::scan::Scanner;
 
 /// How much of what a client says before it is in is kept, in bytes. None that waits for its answer
 /// says anything.

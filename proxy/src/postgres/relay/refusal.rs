@@ -21,13 +21,14 @@ use policies::words::postgres::Complaint;
 use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::account::Account;
+use super::noted::Noted;
+use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{self, Bench, Refusal};
-use crate::postgres::pipeline::{Fault, Outcome};
-use crate::postgres::say;
-use crate::postgres::scan::Scanned;
-use crate::postgres::tap::{Account, Noted};
+use crate::postgres::wire::say;
+use crate::postgres::wire::scan::Scanned;
 use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message, put_text};
 
 /// The longest error that is waited for, in bytes; it has to be held whole.
@@ -169,7 +170,7 @@ where
     fn answer_call(&mut self) -> Result<(), Closed> {
         let mut answer = Vec::new();
         let words = Complaint::FunctionCall.words();
-        say::error(&mut answer, "ERROR", say::NOT_SUPPORTED, &words);
+        say::error(&mut answer, say::NOT_SUPPORTED, &words);
         let (status, in_batch) = {
             let pipeline = self.tap.pipeline();
             (pipeline.status(), pipeline.in_batch())
@@ -221,7 +222,7 @@ where
             .record_all(&[outcome.frame(), note])
             .map_err(Closed::Recorder)?;
         let mut answer = Vec::new();
-        say::error(&mut answer, "ERROR", refusal.sqlstate, words);
+        say::error(&mut answer, refusal.sqlstate, words);
         if is_simple && !in_batch {
             message(&mut answer, b'Z', |body| body.push(status));
         }

@@ -12,27 +12,17 @@ use policies::words::seconding::Seconding;
 use policies::words::{Shown, Words};
 use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
 
+use super::account::Account;
 use super::refusal::Stop;
 use super::{Closed, Relay, Step, poll_fill};
-use crate::postgres::gate::{Bench, Fate, Held, Refusal};
-use crate::postgres::say;
-use crate::postgres::tap::Account;
+use crate::postgres::gate::{Bench, Fate, Hearing, Held, Refusal};
+use crate::postgres::wire::say;
 use crate::postgres::wire::{HEADER, Header, Violation, message};
 
 /// How much is read from a client whose statement waits, in bytes, to notice when it goes away. Then
 /// it is not read from until there is an answer.
 const READ_MAX: usize = 48 * 1024;
-
-/// What is heard of a statement that waits.
-#[derive(Debug)]
-pub(crate) struct Hearing {
-    /// What others say. Dropping it takes the question back.
-    pub(crate) heard: mpsc::Receiver<Heard>,
-    /// That the client gave up.
-    pub(crate) cancelled: mpsc::Receiver<()>,
-}
 
 /// A message that waits.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::super::gate::Held;
+use super::super::gate::{Hearing, Held};
 use super::super::wire::{Side, complaint, message, put_text};
 use super::*;
 

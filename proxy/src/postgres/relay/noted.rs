@@ -1,0 +1,226 @@
+//! What is written down of one message, as the frame for it.
+//!
+//! Texts without passwords, values as they came. Does not know what an answer belongs to.
+
+use std::borrow::Cow;
+
+use recorder::{
+    Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
+};
+
+use super::pipeline::Outcome;
+use crate::postgres::statement::redact;
+use crate::postgres::wire::scan::Message;
+use crate::postgres::wire::{self, Named, Violation};
+
+/// Something to be recorded.
+#[derive(Debug)]
+pub(crate) enum Noted<'a> {
+    /// What the client sent.
+    Statement(Said<'a>),
+    /// A message was longer than its frame holds.
+    Omitted {
+        /// How many bytes of it are nowhere else.
+        bytes: u64,
+        /// The SHA-256 of the whole message.
+        digest: [u8; 32],
+    },
+    /// Copied data, or a part of a message that goes on: it passes before the message is whole and
+    /// can be told of. What is recorded of the message then tells of these bytes again.
+    Ahead {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The text of a statement goes on beyond what its own frame will hold. Stands before that.
+    Beyond(&'a [u8]),
+    /// How a statement went.
+    Outcome(Outcome),
+}
+
+/// A message of the client, with its text as it will be written down.
+#[derive(Debug)]
+pub(crate) struct Said<'a> {
+    id: u64,
+    pub(super) kind: StatementKind,
+    name: &'a [u8],
+    portal: &'a [u8],
+    text: Cow<'a, [u8]>,
+    parameters: Vec<Parameter<'a>>,
+}
+
+impl Noted<'_> {
+    /// The frame for it.
+    pub(crate) fn frame(&self) -> Frame<'_> {
+        match self {
+            Self::Statement(said) => Frame::Statement(recorder::Statement {
+                id: said.id,
+                kind: said.kind,
+                name: said.name,
+                portal: said.portal,
+                text: &said.text,
+                parameters: Cow::Borrowed(&said.parameters),
+            }),
+            Self::Omitted { bytes, digest } => Frame::Omitted {
+                channel: 0,
+                stream: Stream::Input,
+                bytes: *bytes,
+                why: Omission::Bulk,
+                digest: Some(Digest::Sha256(*digest)),
+            },
+            Self::Ahead { bytes } => Frame::Omitted {
+                channel: 0,
+                stream: Stream::Input,
+                bytes: *bytes,
+                why: Omission::Bulk,
+                digest: None,
+            },
+            Self::Beyond(bytes) => Frame::Data {
+                channel: 0,
+                stream: Stream::Input,
+                bytes,
+            },
+            Self::Outcome(outcome) => Frame::Outcome(recorder::Outcome {
+                id: outcome.id,
+                tag: outcome.tag.as_deref(),
+                rows: outcome.rows,
+                bytes: outcome.bytes,
+                error: outcome.error.as_ref().map(|fault| SqlError {
+                    sqlstate: &fault.sqlstate,
+                    severity: &fault.severity,
+                    message: &fault.message,
+                }),
+                elapsed: outcome.elapsed,
+                transaction: outcome.transaction,
+            }),
+        }
+    }
+}
+
+impl<'a> Said<'a> {
+    /// Reads a message that makes the target do something.
+    pub(super) fn read(message: &Message<'a>) -> Result<Self, Violation> {
+        let (kind, body) = (message.kind, message.body);
+        match kind {
+            b'Q' => Ok(Self {
+                text: redact::passwords(query(message)?),
+                ..Self::nothing(StatementKind::Simple)
+            }),
+            b'P' => prepared(message),
+            b'B' => bound(message),
+            b'E' => Ok(Self {
+                portal: wire::execute(body)?,
+                ..Self::nothing(StatementKind::Execute)
+            }),
+            b'D' => named(StatementKind::Describe, message),
+            b'C' => named(StatementKind::Close, message),
+            other => Err(Violation::Kind(other)),
+        }
+    }
+
+    /// Reads all of the body of a Query, Parse, Bind or Execute message that is not forwarded, or its beginning.
+    pub(super) fn of_refused(kind: u8, body: &'a [u8]) -> Self {
+        match kind {
+            b'P' => {
+                let parse = wire::parse_beginning(body);
+                Self {
+                    name: parse.map_or(&[], |parse| parse.name),
+                    text: redact::passwords(parse.map_or(&[], |parse| parse.text)),
+                    ..Self::nothing(StatementKind::Parse)
+                }
+            }
+            b'B' => {
+                let bind = wire::bind_beginning(body).ok();
+                Self {
+                    name: bind.as_ref().map_or(&[], |bind| bind.statement),
+                    portal: bind.as_ref().map_or(&[], |bind| bind.portal),
+                    parameters: bind.as_ref().map(parameters).unwrap_or_default(),
+                    ..Self::nothing(StatementKind::Bind)
+                }
+            }
+            b'E' => Self {
+                portal: wire::execute(body).unwrap_or_default(),
+                ..Self::nothing(StatementKind::Execute)
+            },
+            _query => {
+                let text = body.split(|byte| *byte == 0).next().unwrap_or_default();
+                Self {
+                    text: redact::passwords(text),
+                    ..Self::nothing(StatementKind::Simple)
+                }
+            }
+        }
+    }
+
+    /// The same, as the statement of this number.
+    pub(super) fn numbered(self, id: u64) -> Self {
+        Self { id, ..self }
+    }
+
+    fn nothing(kind: StatementKind) -> Self {
+        Self {
+            id: 0,
+            kind,
+            name: &[],
+            portal: &[],
+            text: Cow::Borrowed(&[]),
+            parameters: Vec::new(),
+        }
+    }
+}
+
+fn query<'a>(message: &Message<'a>) -> Result<&'a [u8], Violation> {
+    let body = message.body;
+    match message.digest {
+        None => wire::query(body),
+        Some(_) if body.contains(&0) => Err(Violation::Fields(message.kind)),
+        Some(_) => Ok(body),
+    }
+}
+
+fn prepared<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
+    let parse = match message.digest {
+        None => wire::parse(message.body)?,
+        Some(_) => wire::parse_beginning(message.body)?,
+    };
+    Ok(Said {
+        name: parse.name,
+        text: redact::passwords(parse.text),
+        ..Said::nothing(StatementKind::Parse)
+    })
+}
+
+fn bound<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
+    let bind = match message.digest {
+        None => wire::bind(message.body)?,
+        Some(_) => wire::bind_beginning(message.body)?,
+    };
+    Ok(Said {
+        name: bind.statement,
+        portal: bind.portal,
+        parameters: parameters(&bind),
+        ..Said::nothing(StatementKind::Bind)
+    })
+}
+
+fn named<'a>(kind: StatementKind, message: &Message<'a>) -> Result<Said<'a>, Violation> {
+    let nothing = Said::nothing(kind);
+    Ok(match wire::named(message.kind, message.body)? {
+        Named::Statement(name) => Said { name, ..nothing },
+        Named::Portal(portal) => Said { portal, ..nothing },
+    })
+}
+
+fn parameters<'a>(bind: &wire::Bind<'a>) -> Vec<Parameter<'a>> {
+    let formats = bind.formats.iter().copied().chain(std::iter::repeat(0));
+    let each = bind.values.iter().zip(formats);
+    each.map(|(value, format)| Parameter {
+        oid: 0,
+        format: if format == 1 {
+            Format::Binary
+        } else {
+            Format::Text
+        },
+        value: value.map_or(Value::Null, Value::Kept),
+    })
+    .collect()
+}

@@ -1,0 +1,373 @@
+//! Which statement an answer belongs to.
+//!
+//! A client may send thousands of messages before it reads the first answer, and after an error the
+//! target drops what it has until the next Sync. This keeps the line of what the target still owes,
+//! so that no row, tag or error is ever put down to another statement. An answer that nobody is
+//! waiting for is a violation: the session ends rather than guess.
+//!
+//! Pure: it is told the time. Sources: PostgreSQL documentation, "Message Flow", and
+//! `PostgresMain` in `src/backend/tcop/postgres.c`.
+
+mod outcome;
+mod owed;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::postgres::wire::{self, Violation};
+use outcome::readable;
+
+pub(super) use outcome::{Fault, Outcome};
+pub(super) use owed::{Owed, Statement};
+
+/// How many answers may be outstanding before we stop reading from the client. The target answers
+/// (and flushes) long before that many, so stopping cannot lock up a client that reads.
+pub(super) const OWED_MAX: usize = 16_384;
+
+/// The line of what is owed.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts, none of which follows from others"
+)]
+#[derive(Debug)]
+pub(in crate::postgres) struct Pipeline {
+    owed: VecDeque<Owed>,
+    /// After an error in the extended protocol: the target drops everything up to the next Sync.
+    skipping: bool,
+    /// The target takes copied data.
+    copying_in: bool,
+    /// A Sync was sent that a copy ignores, unless the copy failed before it read it: then the target acts on
+    /// that Sync, and on what follows. Up to the next Sync nobody can tell whether it drops what comes.
+    unsure: bool,
+    /// Something was sent since the last Sync, which that will commit or undo as one.
+    in_batch: bool,
+    rows: u64,
+    bytes: u64,
+    /// Rows, and results of a simple query beyond its first, since this was last asked.
+    fresh: (u64, u64),
+    /// The last result, waiting for the transaction status that comes with `ReadyForQuery`.
+    held: Option<Outcome>,
+    /// The last statement that ran, for errors that come with the Sync's commit.
+    last: u64,
+    status: u8,
+}
+
+impl Pipeline {
+    /// Nothing owed, no transaction.
+    pub(super) fn new() -> Self {
+        Self {
+            owed: VecDeque::new(),
+            skipping: false,
+            copying_in: false,
+            unsure: false,
+            in_batch: false,
+            rows: 0,
+            bytes: 0,
+            fresh: (0, 0),
+            held: None,
+            last: 0,
+            status: b'I',
+        }
+    }
+
+    /// Whether the target owes nothing, so that closing it stops nothing.
+    pub(in crate::postgres) fn idle(&self) -> bool {
+        self.owed.is_empty() && !self.skipping
+    }
+
+    /// Whether so much is owed that the client should wait.
+    pub(super) fn full(&self) -> bool {
+        self.owed.len() >= OWED_MAX
+    }
+
+    /// Whether the target is dropping what the client sends, up to a Sync that is still to come.
+    pub(in crate::postgres) fn skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// Whether the target takes copied data.
+    pub(super) fn copying_in(&self) -> bool {
+        self.copying_in
+    }
+
+    /// Whether something was sent since the last Sync, which that will commit or undo as one.
+    pub(super) fn in_batch(&self) -> bool {
+        self.in_batch
+    }
+
+    /// Notes that the client has been told of an error that the target knows nothing of: what it
+    /// sends up to its next Sync is dropped.
+    pub(super) fn skip_to_sync(&mut self) {
+        self.skipping = true;
+    }
+
+    /// Whether the target will say that it is ready without being sent anything more.
+    pub(super) fn will_be_ready(&self) -> bool {
+        let mut owed = self.owed.iter().rev();
+        let last = owed.find(|one| **one != Owed::CopyEnd);
+        matches!(last, None | Some(Owed::Query(_) | Owed::Sync))
+    }
+
+    /// The transaction status as last told: `I`, `T` or `E`.
+    pub(super) fn status(&self) -> u8 {
+        self.status
+    }
+
+    /// Notes that the client sent something.
+    pub(super) fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
+        match owed {
+            Owed::Sync if self.copying_in => {
+                self.unsure = true;
+                return Ok(());
+            }
+            Owed::Sync => (self.skipping, self.unsure) = (false, false),
+            Owed::CopyEnd if self.copying_in => {
+                self.copying_in = false;
+                return Ok(());
+            }
+            Owed::CopyEnd if self.owed.is_empty() => return Ok(()),
+            // The target would take it for copied data, fail, and forget it.
+            other if self.copying_in => return Err(Violation::Kind(other.kind())),
+            Owed::CopyEnd => {}
+            // No client sends this: after a copy they send a Sync.
+            other if self.unsure => return Err(Violation::Kind(other.kind())),
+            _dropped if self.skipping => return Ok(()),
+            Owed::Query(_)
+            | Owed::Parse(_)
+            | Owed::Bind(_)
+            | Owed::Describe(_)
+            | Owed::Close(_)
+            | Owed::Execute(_) => {}
+        }
+        match owed {
+            Owed::Query(_) | Owed::Sync => self.in_batch = false,
+            Owed::CopyEnd => {}
+            Owed::Parse(_)
+            | Owed::Bind(_)
+            | Owed::Describe(_)
+            | Owed::Close(_)
+            | Owed::Execute(_) => self.in_batch = true,
+        }
+        self.owed.push_back(owed);
+        Ok(())
+    }
+
+    /// Counts copied data from the client.
+    pub(super) fn copied_in(&mut self, bytes: u32) {
+        if self.copying_in || !self.owed.is_empty() {
+            self.rows = self.rows.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(u64::from(bytes));
+        }
+    }
+
+    /// Counts a row, or copied data, from the target.
+    pub(super) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
+        match self.front() {
+            Some(Owed::Query(_) | Owed::Execute(_)) => {
+                self.rows = self.rows.saturating_add(1);
+                self.fresh.0 = self.fresh.0.saturating_add(1);
+                self.bytes = self.bytes.saturating_add(u64::from(bytes));
+                Ok(())
+            }
+            _other => Err(Violation::Kind(b'D')),
+        }
+    }
+
+    /// How many rows came, and how many results of a simple query beyond its first, since this was
+    /// last asked.
+    pub(super) fn fresh(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Takes an answer of the target. What it returns is complete and to be recorded.
+    pub(super) fn answered(
+        &mut self,
+        kind: u8,
+        body: &[u8],
+        at: Duration,
+    ) -> Result<Option<Outcome>, Violation> {
+        match kind {
+            b'D' | b'd' => self.row(0).map(|()| None),
+            b'1' | b'2' | b'3' | b'T' | b'n' => self.step(kind).map(|()| None),
+            b'C' => self.result(Some(readable(wire::tag(body)?)), kind, at),
+            b'I' | b's' => self.result(None, kind, at),
+            b'G' => self.copy_in().map(|()| None),
+            b'E' => self.failed(body, at),
+            b'Z' => self.ready(wire::status(body)?),
+            _other => Ok(None),
+        }
+    }
+
+    /// What is known when the session ends before the target is ready again: the last result, and
+    /// the statement that was running, which has neither tag nor error.
+    pub(super) fn settle(&mut self, at: Duration) -> [Option<Outcome>; 2] {
+        let last = self.held.take();
+        let running = match self.front() {
+            Some(Owed::Query(statement) | Owed::Execute(statement)) => {
+                self.hold(statement, None, None, at)
+            }
+            _nothing => None,
+        };
+        self.owed.clear();
+        [last, running.or_else(|| self.held.take())]
+    }
+
+    fn front(&mut self) -> Option<Owed> {
+        while self.owed.front() == Some(&Owed::CopyEnd) {
+            self.owed.pop_front();
+        }
+        self.owed.front().copied()
+    }
+
+    /// Takes away what was answered, with the ends of copies behind it: none of those was meant by a copy.
+    fn settled(&mut self) {
+        self.owed.pop_front();
+        self.front();
+    }
+
+    fn step(&mut self, kind: u8) -> Result<(), Violation> {
+        match (kind, self.front()) {
+            (b'1', Some(Owed::Parse(_)))
+            | (b'2', Some(Owed::Bind(_)))
+            | (b'3', Some(Owed::Close(_)))
+            | (b'T' | b'n', Some(Owed::Describe(_))) => {
+                self.settled();
+                Ok(())
+            }
+            (b'T', Some(Owed::Query(_))) => Ok(()),
+            _other => Err(Violation::Kind(kind)),
+        }
+    }
+
+    fn result(
+        &mut self,
+        tag: Option<String>,
+        kind: u8,
+        at: Duration,
+    ) -> Result<Option<Outcome>, Violation> {
+        let statement = match self.front() {
+            Some(Owed::Query(statement)) if kind != b's' => statement,
+            Some(Owed::Execute(statement)) => {
+                self.settled();
+                statement
+            }
+            _other => return Err(Violation::Kind(kind)),
+        };
+        (self.copying_in, self.unsure) = (false, false);
+        Ok(self.hold(statement, tag, None, at))
+    }
+
+    /// Everything that the client has sent since is read by the copy: what ends it ends it, a Sync
+    /// is ignored, and anything else would be swallowed. Unless the copy fails before it reads anything
+    /// (`COPY … (FREEZE)`): behind a Sync nothing may stand then but another one.
+    fn copy_in(&mut self) -> Result<(), Violation> {
+        let Some(Owed::Query(_) | Owed::Execute(_)) = self.front() else {
+            return Err(Violation::Kind(b'G'));
+        };
+        loop {
+            match self.owed.get(1) {
+                Some(Owed::Sync) => {
+                    self.owed.remove(1);
+                    self.unsure = true;
+                }
+                Some(Owed::CopyEnd) => {
+                    self.owed.remove(1);
+                    return self.copied_ahead();
+                }
+                Some(other) => return Err(Violation::Kind(other.kind())),
+                None => {
+                    self.copying_in = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The data of a copy was sent whole before it began.
+    fn copied_ahead(&mut self) -> Result<(), Violation> {
+        let behind = self.owed.iter().skip(1).find(|one| **one != Owed::CopyEnd);
+        match behind {
+            Some(Owed::Sync) => self.unsure = false,
+            Some(other) if self.unsure => return Err(Violation::Kind(other.kind())),
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
+        let fault = Fault::read(body)?;
+        self.copying_in = false;
+        let statement = match self.front() {
+            None => {
+                // Whatever it is about: the target may drop what comes next. If not, it says that it
+                // is ready.
+                self.skipping = true;
+                Statement { id: 0, at }
+            }
+            Some(Owed::Query(statement)) => statement,
+            Some(
+                Owed::Parse(statement)
+                | Owed::Bind(statement)
+                | Owed::Describe(statement)
+                | Owed::Close(statement)
+                | Owed::Execute(statement),
+            ) => {
+                self.skip();
+                statement
+            }
+            Some(Owed::Sync | Owed::CopyEnd) => Statement { id: self.last, at },
+        };
+        Ok(self.hold(statement, None, Some(fault), at))
+    }
+
+    /// Drops what the target will drop. Where the Sync is still to come, so does what it drops.
+    fn skip(&mut self) {
+        while !matches!(self.owed.front(), None | Some(Owed::Sync)) {
+            self.owed.pop_front();
+        }
+        self.skipping = self.owed.is_empty();
+    }
+
+    fn hold(
+        &mut self,
+        statement: Statement,
+        tag: Option<String>,
+        error: Option<Fault>,
+        at: Duration,
+    ) -> Option<Outcome> {
+        let outcome = Outcome {
+            id: statement.id,
+            tag,
+            rows: std::mem::take(&mut self.rows),
+            bytes: std::mem::take(&mut self.bytes),
+            error,
+            elapsed: at.saturating_sub(statement.at),
+            transaction: self.status,
+        };
+        self.last = statement.id;
+        if self.held.as_ref().is_some_and(|held| held.id == outcome.id) {
+            self.fresh.1 = self.fresh.1.saturating_add(1);
+        }
+        self.held.replace(outcome)
+    }
+
+    fn ready(&mut self, status: u8) -> Result<Option<Outcome>, Violation> {
+        match self.front() {
+            Some(Owed::Query(_) | Owed::Sync) => self.settled(),
+            // The Sync that the copy would have ignored, had it not failed before reading it.
+            None if self.skipping => self.skipping = false,
+            None => {}
+            Some(_other) => return Err(Violation::Kind(b'Z')),
+        }
+        (self.copying_in, self.unsure) = (false, false);
+        (self.rows, self.bytes) = (0, 0);
+        self.status = status;
+        Ok(self.held.take().map(|outcome| Outcome {
+            transaction: status,
+            ..outcome
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! How a statement went, by what the target said.
+
+use std::time::Duration;
+
+use crate::postgres::wire::{self, Violation};
+
+/// How a statement went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Which statement; 0 for an error that belongs to none.
+    pub(crate) id: u64,
+    /// The command tag, for example `SELECT 3`.
+    pub(crate) tag: Option<String>,
+    /// Rows, or messages of copied data.
+    pub(crate) rows: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// The error that ended it.
+    pub(crate) error: Option<Fault>,
+    /// From the statement's last byte to the end of its answer.
+    pub(crate) elapsed: Duration,
+    /// The transaction status after it: `I`, `T` or `E`.
+    pub(crate) transaction: u8,
+}
+
+/// What an `ErrorResponse` said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// `ERROR` or `FATAL`.
+    pub(crate) severity: String,
+    /// Five characters.
+    pub(crate) sqlstate: String,
+    /// The sentence. What is not UTF-8 in it is replaced.
+    pub(crate) message: String,
+}
+
+impl Fault {
+    /// Reads the body of an `ErrorResponse`.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Violation> {
+        let said = wire::complaint(b'E', body)?;
+        Ok(Self {
+            severity: readable(said.severity),
+            sqlstate: readable(said.sqlstate),
+            message: readable(said.message),
+        })
+    }
+}
+
+/// As text. What is not UTF-8 in it is replaced.
+pub(super) fn readable(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}

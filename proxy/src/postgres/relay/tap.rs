@@ -1,0 +1,188 @@
+//! What is written down of the messages that pass.
+//!
+//! Statements with their texts and values, and how each went. Rows and copied data are counted, not
+//! kept. Deliberately blind to meaning: what a statement may do is asked at the gate, and decided
+//! again by the role at the target.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use recorder::{AppendError, Frame, StatementKind};
+
+use super::account::Account;
+use super::noted::{Noted, Said};
+use super::pipeline::{Owed, Pipeline, Statement};
+use crate::postgres::wire::Violation;
+use crate::postgres::wire::scan::Message;
+
+/// Follows one session.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    pipeline: Pipeline,
+    next: u64,
+    notices: u64,
+    leaving: bool,
+    busy: Arc<AtomicBool>,
+}
+
+impl Tap {
+    /// A session in which nothing has happened.
+    pub(crate) fn new() -> Self {
+        Self {
+            pipeline: Pipeline::new(),
+            next: 1,
+            notices: 0,
+            leaving: false,
+            busy: Arc::default(),
+        }
+    }
+
+    /// Whether something is under way at the target that closing its socket would not stop at once.
+    /// Can be read while the session goes on.
+    pub(crate) fn busy(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.busy)
+    }
+
+    /// What is owed by the target.
+    pub(in crate::postgres) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Whether the client has said goodbye.
+    pub(crate) fn leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Takes a message of the client, before it is forwarded.
+    pub(crate) fn client_sent<'a>(
+        &mut self,
+        message: &Message<'a>,
+        at: Duration,
+        noted: &mut Vec<Noted<'a>>,
+    ) -> Result<(), Violation> {
+        let said = match message.kind {
+            b'd' => {
+                self.pipeline.copied_in(message.length);
+                return Ok(());
+            }
+            b'X' => {
+                self.leaving = true;
+                return Ok(());
+            }
+            b'S' => return self.sent(Owed::Sync),
+            b'c' | b'f' => return self.sent(Owed::CopyEnd),
+            b'H' => return Ok(()),
+            _statement => Said::read(message)?,
+        };
+        let statement = Statement { id: self.next, at };
+        self.next = self.next.saturating_add(1);
+        let owed = match said.kind {
+            StatementKind::Simple => Owed::Query(statement),
+            StatementKind::Parse => Owed::Parse(statement),
+            StatementKind::Bind => Owed::Bind(statement),
+            StatementKind::Execute => Owed::Execute(statement),
+            StatementKind::Describe => Owed::Describe(statement),
+            StatementKind::Close => Owed::Close(statement),
+            StatementKind::CopyIn | StatementKind::CopyOut | StatementKind::Cancel => {
+                return Err(Violation::Kind(message.kind));
+            }
+        };
+        noted.push(Noted::Statement(said.numbered(statement.id)));
+        if let Some(digest) = message.digest {
+            let kept = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
+            let rest = u64::from(message.length).saturating_sub(kept);
+            let is_text = matches!(message.kind, b'Q' | b'P');
+            noted.push(Noted::Omitted {
+                bytes: if is_text { 0 } else { rest },
+                digest,
+            });
+        }
+        self.sent(owed)
+    }
+
+    /// Takes a Query, Parse, Bind or Execute message of the client that is not forwarded: all of its body or the
+    /// beginning. Says which number it got, and what is to be recorded.
+    pub(crate) fn refused<'a>(&mut self, kind: u8, body: &'a [u8]) -> (u64, Noted<'a>) {
+        let id = self.next;
+        self.next = self.next.saturating_add(1);
+        let said = Said::of_refused(kind, body).numbered(id);
+        (id, Noted::Statement(said))
+    }
+
+    /// How many rows and further results came since this was last asked. A row counts once it is whole.
+    pub(crate) fn fresh(&mut self) -> (u64, u64) {
+        self.pipeline.fresh()
+    }
+
+    /// Takes a Sync that is not the client's.
+    pub(crate) fn synced(&mut self) -> Result<(), Violation> {
+        self.sent(Owed::Sync)
+    }
+
+    /// Notes that what the client sends up to its next Sync is not forwarded.
+    pub(crate) fn skip(&mut self) {
+        self.pipeline.skip_to_sync();
+    }
+
+    /// Takes a message of the target, before it is forwarded.
+    pub(crate) fn target_sent(
+        &mut self,
+        message: &Message<'_>,
+        at: Duration,
+        noted: &mut Vec<Noted<'_>>,
+    ) -> Result<(), Violation> {
+        match message.kind {
+            b'D' | b'd' => return self.pipeline.row(message.length),
+            b'N' => self.notices = self.notices.saturating_add(1),
+            b'A' | b'S' | b'c' | b't' | b'H' => {}
+            kind => {
+                let outcome = self.pipeline.answered(kind, message.body, at)?;
+                noted.extend(outcome.map(Noted::Outcome));
+                if kind == b'Z' {
+                    self.show_busy();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what is known of what was under way when the session ended. Says nothing the
+    /// second time.
+    pub(crate) fn settle(&mut self, account: &impl Account) -> Result<(), AppendError> {
+        let known: Vec<_> = self
+            .pipeline
+            .settle(account.stir())
+            .into_iter()
+            .flatten()
+            .map(Noted::Outcome)
+            .collect();
+        let notices = match std::mem::take(&mut self.notices) {
+            0 => None,
+            count => Some(format!("{count} notices were shown")),
+        };
+        let note = notices.as_deref().map(|text| Frame::Note {
+            code: "notices",
+            text,
+        });
+        let frames: Vec<Frame<'_>> = known.iter().map(Noted::frame).chain(note).collect();
+        if frames.is_empty() {
+            Ok(())
+        } else {
+            account.record_all(&frames)
+        }
+    }
+
+    fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
+        self.pipeline.sent(owed)?;
+        self.show_busy();
+        Ok(())
+    }
+
+    fn show_busy(&self) {
+        let busy = !self.pipeline.idle() || self.pipeline.status() != b'I';
+        if self.busy.load(Ordering::Relaxed) != busy {
+            self.busy.store(busy, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Ends what goes on as a role: its server processes, until none is left, and what they prepared.
+//!
+//! Does not look whether the role may do any of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ca::PassKey;
+use policies::{PostgresEndpoint, RolePlace};
+use tokio::time;
+
+use super::{entrance, role};
+use crate::postgres::target::admin::{Admin, AdminError};
+use crate::postgres::target::rows::text;
+use crate::session::road::Road;
+
+/// Between two looks whether a role's server processes are gone.
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often is looked: ten seconds long.
+pub(super) const LOOKS: u32 = 500;
+
+/// Runs what ends server processes of a role until it finds none, and returns how many there were.
+pub(super) async fn end_all(admin: &mut Admin, sql: &str) -> Result<u64, AdminError> {
+    let mut seen = BTreeSet::new();
+    let mut left = 0;
+    for _look in 0..LOOKS {
+        let alive = admin.run(sql).await?;
+        if alive.is_empty() {
+            return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
+        }
+        left = alive.len();
+        seen.extend(alive.iter().map(|row| text(row, 0)));
+        time::sleep(PAUSE).await;
+    }
+    Err(AdminError::Alive { left })
+}
+
+/// The same at the standbys, which copy that the role is shut and end nothing by themselves. One that does
+/// not answer has no session of ours: its sockets are gone.
+pub(super) async fn end_elsewhere(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let mut count = 0_u64;
+    if endpoint.others.is_empty() {
+        return Ok(count);
+    }
+    for host in endpoint.hosts() {
+        let Some(mut there) = entrance::to_standby(&host, (place, endpoint), key).await? else {
+            continue;
+        };
+        count = count.saturating_add(end_plainly(&mut there, place).await?);
+        there.leave().await;
+    }
+    Ok(count)
+}
+
+async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminError> {
+    let mut seen = BTreeSet::new();
+    let mut left = 0;
+    for _look in 0..LOOKS {
+        match admin.run(role::end_plainly(&place.role())).await {
+            Ok(alive) if alive.is_empty() => {
+                return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
+            }
+            Ok(alive) => {
+                left = alive.len();
+                seen.extend(alive.iter().map(|row| text(row, 0)));
+            }
+            // That we may end them comes to a standby a moment later.
+            Err(AdminError::Said { .. }) => {}
+            Err(refused) => return Err(refused),
+        }
+        time::sleep(PAUSE).await;
+    }
+    Err(AdminError::Alive { left })
+}
+
+/// Rolls back what the role has prepared and `sql` finds, each in its database, and returns how many there
+/// were. What cannot be rolled back, because its database lets nobody in, keeps none of the others: whoever
+/// owns a database would else choose what is left to be committed later.
+pub(super) async fn roll_back_all(
+    admin: &mut Admin,
+    sql: &str,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let mut prepared: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for row in admin.run(sql).await? {
+        let gid = row.first().cloned().flatten().unwrap_or_default();
+        prepared.entry(text(&row, 1)).or_default().push(gid);
+    }
+    let mut count = 0_u64;
+    let mut failed = None;
+    for (database, gids) in prepared {
+        let place = (place, endpoint);
+        if let Err(refused) = roll_back_in(&database, &gids, place, key, &mut count).await {
+            failed = Some(refused);
+        }
+    }
+    failed.map_or(Ok(count), Err)
+}
+
+async fn roll_back_in(
+    database: &str,
+    gids: &[Vec<u8>],
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+    count: &mut u64,
+) -> Result<(), AdminError> {
+    let mut there = Admin::enter(endpoint, database, &place.admin, key).await?;
+    there.run(role::become_role(&place.role())).await?;
+    let mut failed = None;
+    for gid in gids {
+        match there.run(role::roll_back(gid)).await {
+            Ok(_none) => *count = count.saturating_add(1),
+            Err(refused @ AdminError::Said { .. }) => failed = Some(refused),
+            Err(broken) => return Err(broken),
+        }
+    }
+    there.leave().await;
+    failed.map_or(Ok(()), Err)
+}

@@ -1,0 +1,109 @@
+//! How one goes in to work on a role, and by which database to end what is the whole server's.
+//!
+//! Roles and memberships are no database's own. Whoever owns a database decides who gets in there and what the
+//! server says and does there, and would keep what was lent for as long as that was the only way in.
+
+use std::iter;
+
+use ca::PassKey;
+use policies::{Login, PostgresEndpoint, PostgresHost, RolePlace};
+
+use super::{backends, role};
+use crate::postgres::target::admin::{Admin, AdminError, Server};
+use crate::session::road::Road;
+
+/// Databases that every server has.
+const ALWAYS_THERE: [&str; 2] = ["postgres", "template1"];
+
+/// Goes in to work on a role, and ends what an earlier one of us still does about it: a server goes on with
+/// what it was told though whoever told it is gone, and would make the role after it was removed.
+pub(super) async fn to_make(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<Admin, AdminError> {
+    let mut admin = Admin::enter(endpoint, &endpoint.dbname, &place.admin, key).await?;
+    end_unheard(&mut admin, place).await?;
+    Ok(admin)
+}
+
+/// The same to end what a role may, for which any database will do. With why the target's own lets nobody in,
+/// where that is so.
+pub(super) async fn to_unmake(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<(Admin, Option<AdminError>), AdminError> {
+    let primary = Server::Primary(endpoint);
+    let at = (endpoint.dbname.as_str(), &place.admin);
+    to_end(primary, at, Some(place), key).await
+}
+
+/// Logs in to end what is the whole server's: where this database does not let us in, ends our connections or
+/// answers nothing that makes sense, by another one. What an earlier one of us still does about a role is ended
+/// before, where it is about one. With why this database could not be entered.
+pub(in crate::postgres) async fn to_end(
+    server: Server<'_>,
+    (database, admin): (&str, &Login),
+    about: Option<&RolePlace>,
+    with: (&PassKey, &dyn Road),
+) -> Result<(Admin, Option<AdminError>), AdminError> {
+    let mut refused = None;
+    for database in iter::once(database).chain(ALWAYS_THERE) {
+        match by(server, (database, admin), about, with).await {
+            Ok(entered) => return Ok((entered, refused)),
+            Err(other) if refused.is_none() && !other.is_of_one_database() => return Err(other),
+            Err(other) => refused = refused.or(Some(other)),
+        }
+    }
+    Err(refused.unwrap_or(AdminError::Nonsense))
+}
+
+/// The same at one of a target's hosts. Nothing where it does not answer: no session of ours is there, because its
+/// sockets are gone.
+pub(super) async fn to_end_at(
+    host: &PostgresHost,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    with: (&PassKey, &dyn Road),
+) -> Result<Option<Admin>, AdminError> {
+    let at = (endpoint.dbname.as_str(), &place.admin);
+    match to_end(Server::Host(host), at, None, with).await {
+        Ok((there, _other_database)) => Ok(Some(there)),
+        Err(absent) if absent.may_be_elsewhere() => Ok(None),
+        Err(refused) => Err(refused),
+    }
+}
+
+/// The same, where that host is a standby. Nothing comes to another primary from the first: it is served by itself.
+pub(super) async fn to_standby(
+    host: &PostgresHost,
+    place: (&RolePlace, &PostgresEndpoint),
+    with: (&PassKey, &dyn Road),
+) -> Result<Option<Admin>, AdminError> {
+    let Some(mut there) = to_end_at(host, place, with).await? else {
+        return Ok(None);
+    };
+    if there.is_primary().await? {
+        there.leave().await;
+        return Ok(None);
+    }
+    Ok(Some(there))
+}
+
+async fn by(
+    server: Server<'_>,
+    (database, admin): (&str, &Login),
+    about: Option<&RolePlace>,
+    with: (&PassKey, &dyn Road),
+) -> Result<Admin, AdminError> {
+    let mut entered = server.enter(database, admin, with).await?;
+    if let Some(place) = about {
+        end_unheard(&mut entered, place).await?;
+    }
+    Ok(entered)
+}
+
+/// Ends what an earlier one of us still does about a role: a server goes on with what it was told though whoever
+/// told it is gone, and would make the role after it was removed.
+async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    admin.run(role::sign(&place.role())).await?;
+    backends::end_all(admin, role::END_UNHEARD).await.map(drop)
+}

@@ -1,0 +1,243 @@
+//! What stays at a database of what was done as the role of a grant, by being its group's.
+//!
+//! A role that is a member of its group can change what the group owns, and give the group what it made.
+//! Taking the role away does not undo that: it is found here and written down, for somebody to look at.
+//! Found are rows of the catalogue that are newer than the role's own comment, which was written as it was
+//! made and which it cannot change; so what others changed meanwhile is among them.
+//!
+//! Pure but for asking. Looks at one database at a time.
+
+use std::collections::BTreeMap;
+
+use policies::Login;
+
+use super::role::literal;
+use crate::postgres::target::admin::{Admin, AdminError};
+use crate::postgres::target::rows::text;
+
+/// How many of each kind are written down: so that many of one do not hide the others.
+const REMAINS_MAX: usize = 10;
+
+/// How much of each, in characters.
+const REMAIN_MAX: usize = 200;
+
+/// Looks for what will stay in the database that `admin` is in, before the role's own is handed over. That
+/// it could not be looked for is written down in its place: it is no reason to keep the role.
+pub(super) async fn found(
+    admin: &mut Admin,
+    (role, group): (&Login, &Login),
+    database: &str,
+) -> Vec<String> {
+    let named = |what: &str| format!("{database}: {what}");
+    match admin.run(query(role, group)).await {
+        Ok(rows) => {
+            let told = rows.iter().map(|row| (text(row, 0), text(row, 1)));
+            each(told).iter().map(|what| named(what)).collect()
+        }
+        Err(refused @ AdminError::Said { .. }) => vec![named(&format!("not known: {refused}"))],
+        // The connection is of no use any more, which the next step finds as well.
+        Err(_broken) => vec![named("not known")],
+    }
+}
+
+/// What cannot be looked at.
+pub(super) fn unknown(database: &str, refused: &AdminError) -> String {
+    let why: String = refused.to_string().chars().take(REMAIN_MAX).collect();
+    format!("{database}: not known: {why}")
+}
+
+/// As many of each kind as are written down.
+fn each(told: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut remains = Vec::new();
+    for (kind, what) in told {
+        let count = counts.entry(kind.clone()).or_default();
+        *count = count.saturating_add(1);
+        if *count <= REMAINS_MAX {
+            let what = format!("{kind} {what}");
+            remains.push(what.chars().take(REMAIN_MAX).collect());
+        }
+    }
+    let more = counts.iter().filter(|(_kind, count)| **count > REMAINS_MAX);
+    remains.extend(more.map(|(kind, _count)| format!("more: {kind}")));
+    remains
+}
+
+/// The kinds of things that others are let to: how each is called, what is written of one, from where with its
+/// row as `x`, whose it is and who is let to it.
+const OPEN: [(&str, &str, &str, &str, &str); 9] = [
+    (
+        "open",
+        "x.oid::pg_catalog.regclass::text",
+        "pg_catalog.pg_class x",
+        "x.relowner",
+        "x.relacl",
+    ),
+    (
+        "open column",
+        "x.attrelid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(x.attname)",
+        "pg_catalog.pg_attribute x join pg_catalog.pg_class c on c.oid = x.attrelid",
+        "c.relowner",
+        "x.attacl",
+    ),
+    (
+        "open schema",
+        "pg_catalog.quote_ident(x.nspname)",
+        "pg_catalog.pg_namespace x",
+        "x.nspowner",
+        "x.nspacl",
+    ),
+    (
+        "open function",
+        "x.oid::pg_catalog.regprocedure::text",
+        "pg_catalog.pg_proc x",
+        "x.proowner",
+        "x.proacl",
+    ),
+    (
+        "open type",
+        "x.oid::pg_catalog.regtype::text",
+        "pg_catalog.pg_type x",
+        "x.typowner",
+        "x.typacl",
+    ),
+    (
+        "open large object",
+        "x.oid::text",
+        "pg_catalog.pg_largeobject_metadata x",
+        "x.lomowner",
+        "x.lomacl",
+    ),
+    (
+        "open database",
+        "pg_catalog.quote_ident(x.datname)",
+        "pg_catalog.pg_database x",
+        "x.datdba",
+        "x.datacl",
+    ),
+    (
+        "open server",
+        "pg_catalog.quote_ident(x.srvname)",
+        "pg_catalog.pg_foreign_server x",
+        "x.srvowner",
+        "x.srvacl",
+    ),
+    (
+        "open wrapper",
+        "pg_catalog.quote_ident(x.fdwname)",
+        "pg_catalog.pg_foreign_data_wrapper x",
+        "x.fdwowner",
+        "x.fdwacl",
+    ),
+];
+
+/// What others' doings on the group's own things set off, or what stands for them: how each is called, what is
+/// written of one, from where, and whose it is.
+const CHANGED: [(&str, &str, &str, &str); 6] = [
+    (
+        "definer",
+        "x.oid::pg_catalog.regprocedure::text",
+        "pg_catalog.pg_proc x",
+        "x.prosecdef and x.proowner",
+    ),
+    (
+        "function",
+        "x.oid::pg_catalog.regprocedure::text",
+        "pg_catalog.pg_proc x",
+        "not x.prosecdef and x.proowner",
+    ),
+    (
+        "trigger",
+        "pg_catalog.quote_ident(x.tgname) || ' on ' || x.tgrelid::pg_catalog.regclass::text",
+        "pg_catalog.pg_trigger x join pg_catalog.pg_class c on c.oid = x.tgrelid",
+        "not x.tgisinternal and c.relowner",
+    ),
+    // A view is one, too.
+    (
+        "rule",
+        "pg_catalog.quote_ident(x.rulename) || ' on ' || x.ev_class::pg_catalog.regclass::text",
+        "pg_catalog.pg_rewrite x join pg_catalog.pg_class c on c.oid = x.ev_class",
+        "c.relowner",
+    ),
+    (
+        "policy",
+        "pg_catalog.quote_ident(x.polname) || ' on ' || x.polrelid::pg_catalog.regclass::text",
+        "pg_catalog.pg_policy x join pg_catalog.pg_class c on c.oid = x.polrelid",
+        "c.relowner",
+    ),
+    (
+        "setting",
+        "pg_catalog.array_to_string(x.setconfig, ', ')",
+        "pg_catalog.pg_db_role_setting x",
+        "x.setrole",
+    ),
+];
+
+/// What was changed of the group's since the role was made, and what others are let to or will be by default,
+/// each with its kind.
+fn query(role: &Login, group: &Login) -> String {
+    let (role, group) = (literal(role.as_str()), literal(group.as_str()));
+    let open = OPEN.map(|(kind, what, from, owner, acl)| {
+        format!(
+            "select '{kind}' as kind, {what} || ' ' || {acl}::text as what from {from}, since \
+             where {owner} in (select oid from theirs) and pg_catalog.age(x.xmin) < old \
+             and exists (select from pg_catalog.aclexplode({acl}) a \
+             where a.grantee not in (select oid from theirs))"
+        )
+    });
+    let changed = CHANGED.map(|(kind, what, from, owner)| {
+        format!(
+            "select '{kind}', {what} from {from}, since \
+             where {owner} in (select oid from theirs where rolname = {group}) \
+             and pg_catalog.age(x.xmin) < old"
+        )
+    });
+    let by_default = format!(
+        "select 'default', coalesce(n.nspname || ' ', '') || d.defaclobjtype::text || ' ' \
+         || d.defaclacl::text from pg_catalog.pg_default_acl d \
+         left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace, since \
+         where d.defaclrole in (select oid from theirs where rolname = {group}) \
+         and pg_catalog.age(d.xmin) < old"
+    );
+    // Before 15 a role can make others members of itself; ours is one anyway.
+    let members = "select 'member', m.rolname::text from pg_catalog.pg_auth_members x \
+         join pg_catalog.pg_roles m on m.oid = x.member \
+         where x.roleid in (select oid from theirs where rolname = "
+        .to_owned()
+        + &role
+        + ") and m.rolname <> current_user";
+    // A group that administers others makes members of those, in its own name or (before 16) in the role's.
+    let let_in = "select 'member of ' || pg_catalog.quote_ident(g.rolname), m.rolname::text \
+         from pg_catalog.pg_auth_members x join pg_catalog.pg_roles g on g.oid = x.roleid \
+         join pg_catalog.pg_roles m on m.oid = x.member, since \
+         where x.grantor in (select oid from theirs) and pg_catalog.age(x.xmin) < old \
+         and m.rolname <> current_user"
+        .to_owned();
+    let others = [by_default, members, let_in];
+    let all: Vec<String> = open.into_iter().chain(changed).chain(others).collect();
+    let limit = REMAINS_MAX.saturating_add(1);
+    format!(
+        "with since as (select pg_catalog.age(d.xmin) as old from pg_catalog.pg_shdescription d \
+         join pg_catalog.pg_roles r on r.oid = d.objoid \
+         where d.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass and r.rolname = {role}), \
+         theirs as (select oid, rolname from pg_catalog.pg_roles where rolname in ({role}, {group})) \
+         select kind, pg_catalog.left(what, {REMAIN_MAX}) from (select kind, what, \
+         pg_catalog.row_number() over (partition by kind order by what) as number from ({}) f) g \
+         where number <= {limit} order by 1, 2",
+        all.join(" union all ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_of_one_kind_hide_none_of_another() {
+        let definers = (0..11).map(|number| ("definer".to_owned(), format!("f{number}()")));
+        let open = [("open".to_owned(), "orders {=r/app}".to_owned())];
+        let told = each(definers.chain(open));
+        assert_eq!(told.len(), 12);
+        assert_eq!(told[10..], ["open orders {=r/app}", "more: definer"]);
+    }
+}

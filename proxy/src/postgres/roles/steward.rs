@@ -1,0 +1,332 @@
+//! Makes the role of a grant at its database, and takes it away with everything it left behind.
+//!
+//! Removing is good from any point: what is not there is passed over, so it can be tried again after
+//! whatever went wrong. First the role can log in no more, and last it is looked for.
+
+use std::collections::BTreeSet;
+
+use ca::PassKey;
+use control::roles::{Made, Parting, Removed};
+use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
+use tokio::time;
+
+use super::backends::{self, PAUSE};
+use super::deadline::Deadline;
+use super::elevation::Lasted;
+use super::{elevation, entrance, handover, primaries, privileges, remains, role};
+use crate::postgres::target::admin::{Admin, AdminError};
+use crate::postgres::target::rows::{bytes, text};
+use crate::session::road::Road;
+
+/// Into how many more databases is looked for what a group was left.
+const LOOKED_INTO_MAX: usize = 16;
+
+/// Makes a role; there is none of its name. An existing one is elevated.
+pub(crate) async fn make(
+    (plan, endpoint): (&RolePlan, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<Made, AdminError> {
+    let place = &plan.place;
+    if place.account.is_some() {
+        return elevation::make((plan, endpoint), key).await;
+    }
+    let mut admin = entrance::to_make((place, endpoint), key).await?;
+    let declared = endpoint.privileges.get(&place.group).map(Vec::as_slice);
+    let (able, path) = match declared {
+        Some(declared) => (privileges::able(declared), privileges::path(declared)),
+        None => surveyed(&mut admin, place).await?,
+    };
+    let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
+    let by = Deadline::set(&mut admin).await?;
+    let sql = role::make(plan, declared, (&path, only_reads), (admin.version(), by));
+    admin.run(sql).await?;
+    admin.leave().await;
+    Ok(Made { able })
+}
+
+/// What the group can do to anything at all, and where it finds tables.
+async fn surveyed(
+    admin: &mut Admin,
+    place: &RolePlace,
+) -> Result<(BTreeSet<SqlKind>, Vec<String>), AdminError> {
+    let seen = admin.run(role::survey(&place.group)).await?;
+    let seen = seen.first().ok_or(AdminError::Nonsense)?;
+    let path = role::search_path(&text(seen, FENCED.len()), &place.group);
+    Ok((role::able(seen), path))
+}
+
+/// Ends whatever a role does and removes it, at each host that takes changes. An existing one stays, and is
+/// elevated no more.
+pub(crate) async fn remove(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    parting: (Parting, Lasted<'_>),
+    key: (&PassKey, &dyn Road),
+) -> Result<Removed, AdminError> {
+    let mut outcome = remove_at((place, endpoint), parting, key).await;
+    // Afterwards: a host that is slow to say what it is holds up nothing at the others, nor does one where it
+    // cannot be done.
+    let others = match primaries::beside_the_first((place, endpoint), key).await {
+        Ok(others) => others,
+        Err(refused) => return outcome.and(Err(refused)),
+    };
+    for other in others {
+        let there = remove_at((place, &other), parting, key).await;
+        outcome = outcome.and_then(|removed| Ok(removed.joined(there?)));
+    }
+    outcome
+}
+
+/// The same at the first host that takes changes.
+async fn remove_at(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    parting: (Parting, Lasted<'_>),
+    key: (&PassKey, &dyn Road),
+) -> Result<Removed, AdminError> {
+    if place.account.is_some() {
+        return elevation::remove((place, endpoint), parting, key).await;
+    }
+    let name = place.role();
+    let (mut admin, closed) = entrance::to_unmake((place, endpoint), key).await?;
+    let mut removed = Removed::default();
+    let Some(oid) = number(&mut admin, place).await? else {
+        admin.leave().await;
+        return Ok(removed);
+    };
+    removed.prepared = shut(&mut admin, (place, endpoint), key).await?;
+    let sql = role::end(place, admin.version());
+    removed.backends = backends::end_all(&mut admin, &sql).await?;
+    // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
+    let prepared =
+        backends::roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await?;
+    removed.prepared = removed.prepared.saturating_add(prepared);
+    removed.backends = removed
+        .backends
+        .saturating_add(backends::end_elsewhere((place, endpoint), key).await?);
+    if let Some(refused) = closed {
+        // It is shut and does nothing any more. What it left can only be handed over in there.
+        return Err(refused);
+    }
+    hand_over_all(&mut admin, (place, endpoint, oid), &mut removed, key).await?;
+    drop_it(&mut admin, &name, oid).await?;
+    if number(&mut admin, place).await?.is_some() {
+        return Err(AdminError::StillThere);
+    }
+    admin.leave().await;
+    Ok(removed)
+}
+
+/// Drops the role, or tells what names it still: whoever owns something can let the role to it, too.
+async fn drop_it(admin: &mut Admin, name: &Login, oid: u32) -> Result<(), AdminError> {
+    let refused = match admin.run(role::remove(name)).await {
+        Ok(_dropped) => return Ok(()),
+        Err(refused @ AdminError::Said { .. }) => refused,
+        Err(broken) => return Err(broken),
+    };
+    let holding = admin.run(handover::holding(oid)).await?;
+    if holding.is_empty() {
+        return Err(refused);
+    }
+    let names: Vec<String> = holding.iter().map(|row| text(row, 0)).collect();
+    Err(AdminError::Held {
+        by: names.join(", "),
+    })
+}
+
+/// Hands over what the role has in each database. One that lets nobody in keeps none of the others.
+async fn hand_over_all(
+    admin: &mut Admin,
+    (place, endpoint, oid): (&RolePlace, &PostgresEndpoint, u32),
+    removed: &mut Removed,
+    key: (&PassKey, &dyn Road),
+) -> Result<(), AdminError> {
+    let mut failed = None;
+    let traces = admin.run(role::traces(oid)).await?;
+    for database in traces.iter().map(|row| text(row, 0)) {
+        if database != endpoint.dbname {
+            match hand_over_in((place, endpoint), &database, key).await {
+                Ok(remains) => removed.remains.extend(remains),
+                Err(refused) => failed = Some(refused),
+            }
+        }
+        removed.databases.push(database);
+    }
+    if !endpoint.privileges.contains_key(&place.group) {
+        let seen = removed.databases.clone();
+        let remains = remains_elsewhere(admin, (place, endpoint), &seen, key).await?;
+        removed.remains.extend(remains);
+    }
+    // Once in any case: it also takes away what is in no database.
+    let remains = hand_over(admin, (place, endpoint), &endpoint.dbname).await?;
+    removed.remains.extend(remains);
+    failed.map_or(Ok(()), Err)
+}
+
+/// What stays in databases where the role owned and was given nothing, and its group owns something. One that
+/// cannot be looked at is no reason to keep the role.
+async fn remains_elsewhere(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    seen: &[String],
+    key: (&PassKey, &dyn Road),
+) -> Result<Vec<String>, AdminError> {
+    let owning = admin.run(role::owning(&place.group)).await?;
+    let others = owning.iter().map(|row| text(row, 0));
+    let others: Vec<_> = others
+        .filter(|database| *database != endpoint.dbname && !seen.contains(database))
+        .collect();
+    let mut found = Vec::new();
+    for (number, database) in others.iter().enumerate() {
+        if number == LOOKED_INTO_MAX {
+            found.push(format!("{database}: not known, nor in those after it"));
+            break;
+        }
+        let there = Admin::enter(endpoint, database, &place.admin, key).await;
+        match there {
+            Ok(mut there) => {
+                let named = (&place.role(), &place.group);
+                found.extend(remains::found(&mut there, named, database).await);
+                there.leave().await;
+            }
+            Err(refused) => found.push(remains::unknown(database, &refused)),
+        }
+    }
+    Ok(found)
+}
+
+async fn hand_over_in(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    database: &str,
+    key: (&PassKey, &dyn Road),
+) -> Result<Vec<String>, AdminError> {
+    let mut there = Admin::enter(endpoint, database, &place.admin, key).await?;
+    let remains = hand_over(&mut there, (place, endpoint), database).await?;
+    there.leave().await;
+    Ok(remains)
+}
+
+/// Lets the role in no more. Its holder can keep its row locked, in a transaction that is left open or that
+/// is prepared, which outlives every process: then what holds it goes first. How many prepared transactions
+/// that took.
+async fn shut(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let name = place.role();
+    if bar(admin, place).await.is_ok() {
+        return Ok(0);
+    }
+    // Becoming able to, where the role has taken that away, waits for what it holds in the same way.
+    let ended = admin.run(role::end(place, admin.version())).await;
+    if ended.is_err() {
+        admin.run("rollback").await?;
+        admin.run(role::end_plainly(&name)).await?;
+    }
+    time::sleep(PAUSE).await;
+    let prepared =
+        backends::roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await;
+    admin.run(role::shut(&name)).await?;
+    // What cannot be taken from it now is no reason to let go on what it does.
+    drop(bar(admin, place).await);
+    prepared
+}
+
+/// Lets the role in no more, and takes from it what it can by being a member of others: with the role alone that
+/// would only go at the very end, which its holder can put off for good.
+async fn bar(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    let name = place.role();
+    admin.run(role::shut(&name)).await?;
+    let mut failed = None;
+    for row in admin
+        .run(handover::memberships(&name, admin.version()))
+        .await?
+    {
+        match admin.run(bytes(&row, 0)).await {
+            Ok(_none) => {}
+            Err(refused @ AdminError::Said { .. }) => failed = Some(refused),
+            Err(broken) => return Err(broken),
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Takes back what the role was given in the database that `admin` is in, one by one where not all at once: what
+/// others gave it is theirs to take back.
+async fn strip(
+    admin: &mut Admin,
+    name: &Login,
+    lent: Option<(&str, &str)>,
+) -> Result<(), AdminError> {
+    let mut tried = BTreeSet::new();
+    let mut passed_over = 0_usize;
+    loop {
+        let given = admin.run(handover::rights(name, passed_over)).await?;
+        let all = given.len();
+        let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
+        // What is still there has been tried, and was refused or came to nothing.
+        let (again, next): (Vec<_>, Vec<_>) =
+            given.into_iter().partition(|one| tried.contains(one));
+        passed_over = passed_over.saturating_add(again.len());
+        take_back(admin, lent, &next).await?;
+        tried.extend(next);
+        if all < handover::RIGHTS_AT_ONCE {
+            return Ok(());
+        }
+    }
+}
+
+async fn take_back(
+    admin: &mut Admin,
+    lent: Option<(&str, &str)>,
+    given: &[Vec<u8>],
+) -> Result<(), AdminError> {
+    if given.is_empty() {
+        return Ok(());
+    }
+    match admin.run(handover::as_member(lent, given)).await {
+        Err(AdminError::Said { .. }) => {}
+        done => return done.map(drop),
+    }
+    for one in given.chunks(1) {
+        match admin.run(handover::as_member(lent, one)).await {
+            Ok(_) | Err(AdminError::Said { .. }) => {}
+            Err(broken) => return Err(broken),
+        }
+    }
+    Ok(())
+}
+
+/// Hands over what the role owns in the database that `admin` is in. One with privileges of its own has
+/// nobody to hand it to: what it made goes with it, and what it was given is taken back first. What stays of
+/// it by being the group's.
+async fn hand_over(
+    admin: &mut Admin,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    database: &str,
+) -> Result<Vec<String>, AdminError> {
+    let name = place.role();
+    if endpoint.privileges.contains_key(&place.group) {
+        strip(admin, &name, None).await?;
+        let cleared = admin.run(privileges::clear(&name)).await;
+        return cleared.map(|_rows| Vec::new());
+    }
+    let is_member = admin.run(handover::is_member(&name, &place.group)).await?;
+    let lending = (role::lend(place, admin.version()), role::end_lending(place));
+    let lent = is_member
+        .is_empty()
+        .then_some((lending.0.as_str(), lending.1.as_str()));
+    let remains = remains::found(admin, (&name, &place.group), database).await;
+    strip(admin, &name, lent).await?;
+    let before = handover::before(&name, &place.group);
+    let before = admin.run(before).await?;
+    let before = before.iter().map(|row| bytes(row, 0)).collect();
+    let statements = handover::hand_over(&name, &place.group, before);
+    let sql = handover::as_member(lent, &statements);
+    admin.run(sql).await.map(|_rows| remains)
+}
+
+async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, AdminError> {
+    let found = admin.run(role::find(&place.role())).await?;
+    let number = |row| text(row, 0).parse().map_err(|_odd| AdminError::Nonsense);
+    found.first().map(number).transpose()
+}

@@ -1,0 +1,128 @@
+//! Why something was not done over a connection of our own.
+
+use policies::Login;
+use policies::words::elevation::Unfit;
+
+use crate::postgres::wire;
+use crate::session::protocol::ConnectError;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    /// We did not get in, or the connection broke.
+    #[error("reach the server as `{admin}`")]
+    Connect {
+        /// As whom.
+        admin: Login,
+        /// What went wrong.
+        source: ConnectError,
+    },
+    /// Its hosts answer as standbys only, or not at all.
+    #[error("none of its hosts is a primary just now ({standbys} answer as standbys)")]
+    NoPrimary {
+        /// How many answer.
+        standbys: usize,
+    },
+    /// Behind the address is another server than the session's, or it cannot be told.
+    #[error("another server answers than the one that the session was at")]
+    Elsewhere,
+    /// It took too long.
+    #[error("the server does not answer in time")]
+    Slow,
+    /// The server refused a query.
+    #[error("the server says: {}: {message}", state(.sqlstate))]
+    Said {
+        /// The SQLSTATE.
+        sqlstate: Vec<u8>,
+        /// What it said.
+        message: String,
+    },
+    /// The connection ended in the middle of it.
+    #[error("the connection to the server broke off")]
+    Broken,
+    /// It answered what makes no sense.
+    #[error("the server's answer makes no sense")]
+    Nonsense,
+    /// The role's own server processes did not end.
+    #[error("{left} of its server processes do not end")]
+    Alive {
+        /// How many.
+        left: usize,
+    },
+    /// An existing role is not elevated.
+    #[error("{}", .0.sentence())]
+    Unfit(Unfit),
+    /// It has no rights any more, and cannot be dropped.
+    #[error("it can do nothing any more, and is dropped once nothing names it; now these do: {by}")]
+    Held {
+        /// What names it, and whose that is.
+        by: String,
+    },
+    /// It is still there though the server says it was dropped.
+    #[error("the role is still there")]
+    StillThere,
+}
+
+/// Whether a host is not there, or lets nobody in yet (`cannot_connect_now`: it starts, recovers or
+/// ends; `src/backend/utils/errcodes.txt`).
+pub(crate) fn is_absent(refused: &ConnectError) -> bool {
+    if let ConnectError::Refused(said) = refused {
+        return said.starts_with("57P03");
+    }
+    matches!(refused, ConnectError::Unreachable(_) | ConnectError::Io(_))
+}
+
+impl AdminError {
+    /// What an `ErrorResponse` says.
+    pub(super) fn said(body: &[u8]) -> Self {
+        match wire::complaint(b'E', body) {
+            Ok(said) => Self::Said {
+                sqlstate: said.sqlstate.to_vec(),
+                message: String::from_utf8_lossy(said.message).into_owned(),
+            },
+            Err(_cut_short) => Self::Nonsense,
+        }
+    }
+
+    /// Whether another host may be the right one: this one is not there, or lets nobody in yet.
+    pub(crate) fn may_be_elsewhere(&self) -> bool {
+        let Self::Connect { source, .. } = self else {
+            return matches!(self, Self::Slow);
+        };
+        is_absent(source)
+    }
+
+    pub(super) fn is_violation(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect {
+                source: ConnectError::Violation(_),
+                ..
+            }
+        )
+    }
+
+    /// Whether the server may let us into another database though it does not into this one: it was there,
+    /// and said no or more than anybody listens to, or was slow or broke off once we had reached it.
+    pub(in crate::postgres) fn is_of_one_database(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => {
+                matches!(
+                    source,
+                    ConnectError::Refused(_) | ConnectError::Violation(_)
+                ) && !is_absent(source)
+            }
+            Self::Said { .. } | Self::Broken | Self::Nonsense | Self::Slow => true,
+            Self::NoPrimary { .. }
+            | Self::Elsewhere
+            | Self::Alive { .. }
+            | Self::Unfit(_)
+            | Self::Held { .. }
+            | Self::StillThere => false,
+        }
+    }
+}
+
+fn state(sqlstate: &[u8]) -> String {
+    String::from_utf8_lossy(sqlstate).into_owned()
+}
