@@ -1,6 +1,6 @@
 //! SSH: stock clients on one side, stock servers on the other, everything between them looked at.
 //!
-//! Two ways in: `ssh login+target@bastion`, and `ssh -J bastion login@target` ([`jump`]). Neither
+//! Two ways in: `ssh login+target@bastion`, and `ssh -J bastion login@target` ([`client::jump`]). Neither
 //! decides anything about access; both end in an [`Ask`] that the spine takes to the broker.
 
 use std::future::Future;
@@ -25,72 +25,30 @@ use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::session::way::Dialled;
 
-pub mod address;
-pub mod agent;
 pub mod algorithms;
-mod answers;
-pub mod arrival;
-pub mod back;
-mod backlog;
-pub mod bell;
-mod burst;
-pub mod channels;
-mod clear;
-mod conduit;
-pub mod door;
-pub mod doorkeeper;
-mod entry;
-pub mod errand;
-mod exit;
-pub mod filetap;
+pub mod channel;
+pub mod client;
+pub mod files;
 pub mod flow;
+pub mod forward;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;
-mod gate;
-mod held;
-pub(crate) mod hop;
-pub mod hostkey;
-mod inward;
-pub mod jump;
-pub mod line;
-pub mod listening;
-mod look;
-pub mod onward;
-pub mod operation;
-pub(crate) mod order;
-mod overhear;
-pub mod place;
-pub mod prelude;
-pub mod probe;
-mod pump;
 pub mod relay;
-mod roster;
-pub mod rsync;
-pub mod scp;
-pub mod sftp;
-mod signal;
-pub mod sniff;
-mod sum;
-pub mod tallies;
-pub mod tap;
+pub mod target;
 pub mod transit;
-pub mod visitor;
-pub mod voice;
-mod warrant;
-pub mod whereabouts;
 
-use address::{Address, AddressError};
 use algorithms::Clients;
-use arrival::Proven;
-use back::Back;
-use door::Door;
-use doorkeeper::Doorkeeper;
-use exit::EXIT_USAGE;
+use channel::exit::EXIT_USAGE;
+use channel::voice::Voices;
+use client::address::{Address, AddressError};
+use client::arrival::Proven;
+use client::door::Door;
+use client::doorkeeper::Doorkeeper;
+use client::jump::{Inside, Within};
+use client::stalled_kex::{Watched, Wire, held};
+use client::visitor::Visitor;
 use flow::{Flow, Leg};
-use held::{Watched, Wire, held};
-use jump::{Inside, Within};
-use visitor::Visitor;
-use voice::Voices;
+use target::back::Back;
 
 /// SSH, as the spine runs it.
 pub struct Ssh {
@@ -252,7 +210,7 @@ impl Protocol for Ssh {
                 })
             }
             Ok(Address::Bastion) => {
-                jump::serve(&mut visitor, &proven, self, newcomer.source()).await;
+                client::jump::serve(&mut visitor, &proven, self, newcomer.source()).await;
                 Err(Refused::Answered)
             }
             Err(odd) => {

@@ -15,7 +15,7 @@ use super::roles::fault;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severer;
 use crate::session::way::Way;
-use crate::ssh::order::{self, Answer};
+use crate::ssh::target::run_command::{self, Answer};
 
 /// What is needed to work at SSH targets.
 pub(super) struct Clerk {
@@ -175,7 +175,7 @@ impl Clerk {
             self.authority.issue_accounts(order, journal).await?
         };
         let whom = (endpoint, &keeper.admin);
-        order::run(dialled.io, whom, (&key, &command), now).await
+        run_command::run(dialled.io, whom, (&key, &command), now).await
     }
 }
 

@@ -18,7 +18,7 @@ use crate::session::incoming::Incoming;
 use crate::session::protocol::Protocol;
 use crate::session::{self, chain};
 use crate::ssh::Ssh;
-use crate::ssh::jump::{Inside, Standing, Within};
+use crate::ssh::client::jump::{Inside, Standing, Within};
 use crate::ssh::transit::Transit;
 
 /// How long a host certificate for a target's name lives, and until when it is used again.

@@ -52,7 +52,7 @@ impl Lookout {
                     let io = self
                         .go(&via, &endpoint.addr, &target.name, &severer)
                         .await?;
-                    ssh::probe::enter(io, endpoint, login, &key, now).await
+                    ssh::target::probe::enter(io, endpoint, login, &key, now).await
                 }
                 Endpoint::Postgres(endpoint) => {
                     let house = (&self.broker, &self.authority, self.egress.as_slice());
@@ -130,7 +130,7 @@ impl Lookout {
         let name = via.last().map(|hop| hop.target.name.clone());
         // It is one only if it called itself so each time.
         let (mut host_keys, mut bastion) = (Vec::<HostKeySeen>::new(), true);
-        for kind in ssh::probe::kinds(spoken) {
+        for kind in ssh::target::probe::kinds(spoken) {
             let severer = Severer::default();
             let io = match &name {
                 Some(name) => self.go(&via, addr, name, &severer).await,
@@ -146,7 +146,7 @@ impl Lookout {
                 info!(%addr, reason = %chain(&refused), "target.unseen");
                 unreached(refused)
             })?;
-            if let Some(seen) = ssh::probe::look(io, kind, spoken).await {
+            if let Some(seen) = ssh::target::probe::look(io, kind, spoken).await {
                 bastion &= seen.is_tidegate;
                 host_keys.push(HostKeySeen {
                     openssh: seen.openssh,

@@ -15,7 +15,7 @@ use super::dial::{DialError, dial, dial_one_of, seen_from};
 use super::protocol::ConnectError;
 use super::severable::{Severable, Severer};
 use crate::ssh;
-use crate::ssh::hop::Writer;
+use crate::ssh::target::hop::Writer;
 
 /// What is needed to go through targets.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +112,7 @@ impl Way<'_> {
         (hop, next, writer): (&Hop, &HostPort, Writer),
         traveller: Traveller<'_>,
         source_address: Option<IpAddr>,
-    ) -> Result<ssh::hop::Tunnel, ConnectError> {
+    ) -> Result<ssh::target::hop::Tunnel, ConnectError> {
         let now = self.broker.clock().now();
         let key = {
             let mut rng = entropy::rng();
@@ -127,7 +127,7 @@ impl Way<'_> {
                 .issue_hop(order, self.broker.journal())
                 .await?
         };
-        let going = ssh::hop::through(io, (hop, &key), (next, writer), now);
+        let going = ssh::target::hop::through(io, (hop, &key), (next, writer), now);
         match time::timeout(LOGIN_LIMIT, going).await {
             Ok(gone) => gone,
             Err(_elapsed) => Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())),

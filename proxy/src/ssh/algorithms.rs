@@ -13,7 +13,7 @@ use russh::{
     Limits, MethodKind, MethodSet, Preferred, SshId, cipher, client, compression, kex, mac, server,
 };
 
-use super::flow;
+use crate::ssh::flow;
 
 /// How we call ourselves, to both sides. Says nothing about versions.
 pub(super) const NAME: &str = "SSH-2.0-tidegate";

@@ -2,14 +2,14 @@
 
 use policies::TargetName;
 
-use super::address::{ADDRESS_MAX, Address};
-use super::agent::{MESSAGE_MAX, Wishes};
-use super::clear::{Clear, PACKET_MAX, Unit};
-use super::place::Place;
-use super::sniff::{HELLO_MAX, Sniffer};
 use crate::fuzzing::{Target, cut};
+use crate::ssh::client::address::{ADDRESS_MAX, Address};
+use crate::ssh::forward::agent::{MESSAGE_MAX, Wishes};
+use crate::ssh::forward::place::Place;
+use crate::ssh::forward::sniff::{HELLO_MAX, Sniffer};
+use crate::ssh::transit::clear::{Clear, PACKET_MAX, Unit};
 
-mod rsync;
+pub(in crate::ssh) mod rsync;
 mod scp;
 mod sftp;
 

@@ -18,20 +18,20 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{Arrival, Forwarding, Visit};
-use super::back::Back;
-use super::channels::{CHANNELS_MAX, LINES_MAX};
-use super::gate::{Gate, Inbound};
-use super::inward::Inward;
-use super::line::Line;
-use super::listening::Listening;
-use super::onward::Onward;
-use super::tallies::Tallies;
-use super::tap::Taps;
-use super::visitor::Visitor;
-use super::voice::Voices;
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
+use crate::ssh::channel::line::Line;
+use crate::ssh::channel::requests::{CHANNELS_MAX, LINES_MAX};
+use crate::ssh::channel::tallies::Tallies;
+use crate::ssh::channel::tap::Taps;
+use crate::ssh::channel::voice::Voices;
+use crate::ssh::client::arrival::{Arrival, Forwarding, Visit};
+use crate::ssh::client::visitor::Visitor;
+use crate::ssh::forward::gate::{Gate, Inbound};
+use crate::ssh::forward::inward::Inward;
+use crate::ssh::forward::listening::Listening;
+use crate::ssh::forward::onward::Onward;
+use crate::ssh::target::back::Back;
 
 /// How long channels may take to end once the client has gone.
 const ENDING_LIMIT: Duration = Duration::from_millis(200);

@@ -4,10 +4,11 @@
 //! An ordinary session with its own permit, lease and recording, except that nothing opens the target for
 //! it: people log in there with what is their own. What passes is encrypted for that bastion, which records
 //! it; here it is counted. So that no other server and no other protocol is reached in this way, the
-//! beginning is read in passing, which is in clear ([`clear`](super::clear)): a tidegate has to answer, with
+//! beginning is read in passing, which is in clear ([`clear`]): a tidegate has to answer, with
 //! its pinned host key (`docs/decisions/0037-a-chain-of-bastions.md`).
 
 mod acquaint;
+pub(in crate::ssh) mod clear;
 mod lane;
 mod passenger;
 
@@ -23,14 +24,14 @@ use recorder::{CARRIED, ChannelEvent};
 use tokio::time;
 
 use super::NoHalt;
-use super::arrival::Proven;
-use super::tap::{Content, Tap};
 use crate::session::LOGIN_LIMIT;
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{Closed, ConnectError, Connected, Identified, Protocol, Refused};
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::session::way::Dialled;
+use crate::ssh::channel::tap::{Content, Tap};
+use crate::ssh::client::arrival::Proven;
 
 pub use passenger::{Company, Outer, Passenger};
 

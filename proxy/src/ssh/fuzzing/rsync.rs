@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use crate::fuzzing::cut;
-use crate::ssh::errand::{Errand, Line, Word};
-use crate::ssh::operation::Operation;
-use crate::ssh::rsync::{Invocation, Rsync};
+use crate::ssh::files::errand::{Errand, Line, Word};
+use crate::ssh::files::operation::Operation;
+use crate::ssh::files::rsync::{Invocation, Rsync};
 
 /// Options by which a receiver writes, reads or removes what is not below the paths it is given
 /// (`rsync.1`), each with the dashes and up to its value.

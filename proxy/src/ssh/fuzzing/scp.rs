@@ -5,10 +5,10 @@ use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 
 use crate::fuzzing::{Turn, turns};
-use crate::ssh::errand::Errand;
-use crate::ssh::operation::Operation;
-use crate::ssh::scp::{Invocation, Judge, Role, Scp, Stop};
-use crate::ssh::whereabouts::Vague;
+use crate::ssh::files::errand::Errand;
+use crate::ssh::files::operation::Operation;
+use crate::ssh::files::path::Vague;
+use crate::ssh::files::scp::{Invocation, Judge, Role, Scp, Stop};
 
 /// The most that may be held of a line that is not whole (`LINE_MAX` of the reader, and its end).
 const LINE_MAX: usize = 2047;

@@ -8,8 +8,8 @@ use policies::words::Words;
 use policies::words::ssh::SshSaying;
 
 use crate::fuzzing::{Turn, turns};
-use crate::ssh::operation::Operation;
-use crate::ssh::sftp::{Access, Judge, Passed, Sftp, Touch, Unclear, Warden};
+use crate::ssh::files::operation::Operation;
+use crate::ssh::files::sftp::{Access, Judge, Passed, Sftp, Touch, Unclear, Warden};
 
 /// The most that may be held of one direction: a packet's head (`OPERATION_MAX` of the framer).
 const HEAD_MAX: usize = 64 * 1024 + 4;

@@ -17,9 +17,9 @@ use crate::session::protocol::ConnectError;
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::ssh::algorithms::is_tidegate;
-use crate::ssh::clear::{Clear, Odd, Unit};
-use crate::ssh::hostkey::Pin;
-use crate::ssh::tap::Tap;
+use crate::ssh::channel::tap::Tap;
+use crate::ssh::target::hostkey::Pin;
+use crate::ssh::transit::clear::{Clear, Odd, Unit};
 
 /// How much is read at a time, in bytes.
 const PIECE: usize = 4096;

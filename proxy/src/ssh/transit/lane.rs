@@ -13,8 +13,8 @@ use super::passenger::Passenger;
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
-use crate::ssh::clear::Clear;
-use crate::ssh::tap::Tap;
+use crate::ssh::channel::tap::Tap;
+use crate::ssh::transit::clear::Clear;
 
 /// How much is read at a time, in bytes. All that is held of a direction.
 const PIECE: usize = 16 * 1024;

@@ -14,8 +14,8 @@ use tokio::time;
 use crate::session::protocol::Front;
 use crate::session::severable::Severable;
 use crate::ssh::algorithms::NAME;
-use crate::ssh::clear;
-use crate::ssh::visitor::{disconnect, one_line};
+use crate::ssh::client::visitor::{disconnect, one_line};
+use crate::ssh::transit::clear;
 
 /// How long a client may take to hear why its connection ends.
 const HEARING_LIMIT: Duration = Duration::from_secs(1);

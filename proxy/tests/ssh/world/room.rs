@@ -22,7 +22,7 @@ use proxy::session::scope::{Judge, Reach, Scope};
 use proxy::session::severable::Severer;
 use proxy::session::way::Dialled;
 use proxy::ssh::Ssh;
-use proxy::ssh::jump::{Inside, Standing, Within};
+use proxy::ssh::client::jump::{Inside, Standing, Within};
 use proxy::ssh::transit::Transit;
 use recorder::{End, Heading, Recorder, Seal, Timeline};
 use russh::keys::ssh_key::certificate::CertType;

@@ -1,0 +1,14 @@
+//! One session channel: what may be asked of it and in which order, its program, its bytes both ways, and what of
+//! them is written down.
+
+pub(in crate::ssh) mod backlog;
+mod burst;
+pub(in crate::ssh) mod exit;
+pub mod line;
+pub mod prelude;
+pub(in crate::ssh) mod pump;
+pub mod requests;
+mod signal;
+pub mod tallies;
+pub mod tap;
+pub mod voice;

@@ -1,0 +1,436 @@
+//! One session channel, from its opening to its close: what comes before the program, whether the
+//! program may run, and the program's bytes both ways.
+//!
+//! Both directions are recorded before they are forwarded. Neither waits for the other, and neither
+//! for another channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use policies::Deed;
+use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
+use recorder::{AppendError, ChannelEvent};
+use russh::{ChannelMsg, ChannelReadHalf};
+use tokio::time;
+
+use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
+use super::prelude::{Display, Prelude, Program, Terminal};
+use super::requests::{Answer, Refusal, Request, Stage};
+use super::tap::{Content, Tap};
+use super::voice::{Screen, Voice, Writer};
+use crate::ssh::client::arrival::Visit;
+use crate::ssh::flow::Tally;
+use crate::ssh::relay::Link;
+
+/// How much is held of what a client sends before its program has started. More than a window never
+/// comes; this bounds the number of pieces.
+const EARLY_MAX: usize = 4096;
+
+/// How long we wait until a client has said what it wants before it is told no.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a target may take to open a channel, or to refuse it.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to hear that its channel is over.
+const DECLINE_LIMIT: Duration = Duration::from_secs(3);
+
+/// What the prelude ends with.
+#[derive(Debug)]
+enum Next {
+    /// Go on listening.
+    More,
+    /// This is to run.
+    Run(Program),
+    /// This cannot run.
+    Malformed,
+    /// The agent is offered.
+    Agent,
+    /// The display is offered.
+    Display(Display),
+    /// The channel is over.
+    Over,
+}
+
+/// A channel whose program is not known yet.
+#[derive(Debug)]
+pub struct Opening {
+    pub(super) read: ChannelReadHalf,
+    pub(super) writer: Writer,
+    pub(super) tally: Arc<Tally>,
+    pub(super) stage: Stage,
+    pub(super) prelude: Prelude,
+}
+
+impl Opening {
+    /// Begins with a channel that was just opened.
+    pub fn new(visit: Visit) -> Self {
+        let (read, writer) = visit.channel.split();
+        Self {
+            read,
+            writer: Arc::new(writer),
+            tally: visit.tally,
+            stage: Stage::default(),
+            prelude: Prelude::default(),
+        }
+    }
+
+    /// Listens until the client says what it wants, then says no, with an exit status.
+    pub async fn turn_away(mut self, words: &Words, status: u32) {
+        let listening = async {
+            while let Some(message) = self.read.wait().await {
+                match self.hear(message) {
+                    Next::More | Next::Agent | Next::Display(_) => {}
+                    Next::Run(_) | Next::Malformed | Next::Over => return,
+                }
+            }
+        };
+        if time::timeout(PROGRAM_LIMIT, listening).await.is_err() {
+            tracing::debug!("client.silent");
+        }
+        self.decline(words, status).await;
+    }
+
+    /// Says no and closes the channel.
+    async fn decline(&self, words: &Words, status: u32) {
+        self.voice().say(words).await;
+        let closing = async {
+            self.writer.exit_status(status).await?;
+            self.writer.eof().await?;
+            self.writer.close().await
+        };
+        match time::timeout(DECLINE_LIMIT, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_gone)) => tracing::debug!("client.gone"),
+            Err(_elapsed) => tracing::debug!("words.unheard"),
+        }
+    }
+
+    fn voice(&self) -> Voice {
+        Voice::new(Arc::clone(&self.writer), self.screen())
+    }
+
+    fn screen(&self) -> Screen {
+        if self.stage.has_pty() {
+            Screen::Terminal
+        } else {
+            Screen::Plain
+        }
+    }
+
+    /// Takes one message. The front has answered it by the same rules.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "russh adds messages without notice; what is not named here is not for us"
+    )]
+    fn hear(&mut self, message: ChannelMsg) -> Next {
+        match message {
+            ChannelMsg::RequestPty {
+                term,
+                col_width,
+                row_height,
+                pix_width,
+                pix_height,
+                terminal_modes,
+                ..
+            } => self.terminal(Terminal {
+                term,
+                columns: col_width,
+                rows: row_height,
+                width: pix_width,
+                height: pix_height,
+                modes: terminal_modes,
+            }),
+            ChannelMsg::SetEnv {
+                variable_name,
+                variable_value,
+                ..
+            } => self.variable(variable_name, variable_value),
+            ChannelMsg::RequestShell { .. } => self.program(Request::Shell, || Program::Shell),
+            ChannelMsg::Exec { command, .. } => {
+                let answer = self.stage.answer(Request::Exec { command: &command });
+                settle(answer, || Program::Exec(command))
+            }
+            ChannelMsg::RequestSubsystem { name, .. } => {
+                let answer = self.stage.answer(Request::Subsystem { name: &name });
+                settle(answer, || Program::Subsystem(name))
+            }
+            ChannelMsg::WindowChange {
+                col_width,
+                row_height,
+                pix_width,
+                pix_height,
+            } => {
+                if let Some(terminal) = &mut self.prelude.terminal {
+                    (terminal.columns, terminal.rows) = (col_width, row_height);
+                    (terminal.width, terminal.height) = (pix_width, pix_height);
+                }
+                Next::More
+            }
+            ChannelMsg::AgentForward { .. } => match self.stage.answer(Request::Agent) {
+                Answer::Pass => Next::Agent,
+                Answer::Start | Answer::Refuse(_) => Next::More,
+            },
+            offer @ ChannelMsg::RequestX11 { .. } => self.display(offer),
+            ChannelMsg::Data { data } => self.early(data),
+            ChannelMsg::Eof => {
+                self.prelude.early_eof = true;
+                Next::More
+            }
+            ChannelMsg::Close => Next::Over,
+            _ => Next::More,
+        }
+    }
+
+    fn terminal(&mut self, terminal: Terminal) -> Next {
+        if self.stage.answer(Request::Pty {
+            term: &terminal.term,
+        }) == Answer::Pass
+        {
+            self.prelude.terminal = Some(terminal);
+        }
+        Next::More
+    }
+
+    fn variable(&mut self, name: String, value: String) -> Next {
+        let request = Request::Env {
+            name: &name,
+            value: &value,
+        };
+        if self.stage.answer(request) == Answer::Pass {
+            self.prelude.environment.push((name, value));
+        }
+        Next::More
+    }
+
+    fn program(&mut self, request: Request<'_>, program: impl FnOnce() -> Program) -> Next {
+        settle(self.stage.answer(request), program)
+    }
+
+    fn display(&mut self, offer: ChannelMsg) -> Next {
+        let Some(display) = Display::offered(offer) else {
+            return Next::More;
+        };
+        let (protocol, cookie) = (display.protocol.as_str(), display.cookie.as_str());
+        match self.stage.answer(Request::X11 { protocol, cookie }) {
+            Answer::Pass => Next::Display(display),
+            Answer::Start | Answer::Refuse(_) => Next::More,
+        }
+    }
+
+    fn early(&mut self, data: Bytes) -> Next {
+        if self.prelude.early.len() >= EARLY_MAX {
+            return Next::Over;
+        }
+        self.prelude.early.push(data);
+        Next::More
+    }
+}
+
+fn settle(answer: Answer, program: impl FnOnce() -> Program) -> Next {
+    match answer {
+        Answer::Start => Next::Run(program()),
+        Answer::Refuse(Refusal::Malformed) => Next::Malformed,
+        Answer::Pass | Answer::Refuse(_) => Next::More,
+    }
+}
+
+/// A channel of a session, before and until its program runs.
+pub struct Line {
+    link: Arc<Link>,
+    opening: Opening,
+    tap: Arc<Tap>,
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line")
+            .field("opening", &self.opening)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.opening.tally.end();
+    }
+}
+
+impl Line {
+    /// A channel that was just opened.
+    pub fn new(link: Arc<Link>, visit: Visit, number: u32) -> Self {
+        let tap = Arc::new(Tap::new(link.scope.clone(), number));
+        link.taps.add(Arc::clone(&tap));
+        Self {
+            link,
+            opening: Opening::new(visit),
+            tap,
+        }
+    }
+
+    /// Carries the channel to its end.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be recorded; then nothing may go on in this session.
+    pub async fn carry(mut self) -> Result<(), AppendError> {
+        self.tap.event(ChannelEvent::Opened { kind: "session" })?;
+        if let Some(program) = self.program().await? {
+            self.link.voices.add(self.opening.voice()).await;
+            self.run(program).await?;
+        }
+        // Not when it is dropped: a channel whose session is cut still has to hear why.
+        self.link.voices.remove(self.opening.writer.id());
+        self.tap.finish()?;
+        self.link.taps.remove(&self.tap);
+        Ok(())
+    }
+
+    /// Listens until the program is known. None when there will be none.
+    async fn program(&mut self) -> Result<Option<Program>, AppendError> {
+        loop {
+            let Some(message) = self.opening.read.wait().await else {
+                return Ok(None);
+            };
+            match self.opening.hear(message) {
+                Next::More => {}
+                Next::Run(program) => return Ok(Some(program)),
+                Next::Agent => self.lend_agent().await?,
+                Next::Display(display) => self.lend_display(display).await?,
+                Next::Malformed => {
+                    let words = SshSaying::Malformed.words();
+                    let (code, what) = (words.code, "program");
+                    self.tap.event(ChannelEvent::Refused { code, what })?;
+                    self.opening.decline(&words, EXIT_REFUSED).await;
+                    return Ok(None);
+                }
+                Next::Over => {
+                    self.tap.event(ChannelEvent::Closed)?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Lends the agent to the target, if it may be.
+    async fn lend_agent(&mut self) -> Result<(), AppendError> {
+        if self.link.scope.may(&Deed::ForwardAgent).is_err() {
+            return self.not_granted("agent forwarding").await;
+        }
+        let (wish, key) = ("lend", "");
+        self.tap.event(ChannelEvent::Agent { wish, key })?;
+        self.opening.prelude.agent = true;
+        self.link.gate.lend_agent();
+        Ok(())
+    }
+
+    /// Lends the display to the target, if it may be. What lets somebody draw there is not recorded.
+    async fn lend_display(&mut self, display: Display) -> Result<(), AppendError> {
+        if self.link.scope.may(&Deed::ForwardX11).is_err() {
+            return self.not_granted("X11 forwarding").await;
+        }
+        let (host, port) = ("x11", display.screen);
+        self.tap.event(ChannelEvent::Listen { host, port })?;
+        self.opening.prelude.display = Some(display);
+        self.link.gate.lend_display();
+        Ok(())
+    }
+
+    /// Writes a refusal down, and says it where there is a terminal. Agents and displays are offered
+    /// by many a configuration without anybody asking; without a terminal that is no news.
+    async fn not_granted(&self, what: &str) -> Result<(), AppendError> {
+        let words = SshSaying::NotInPermit { what }.words();
+        let code = words.code;
+        self.tap.event(ChannelEvent::Refused { code, what })?;
+        if self.opening.stage.has_pty() {
+            self.opening.voice().say(&words).await;
+        }
+        Ok(())
+    }
+
+    /// Asks policy, starts the program at the target and moves its bytes.
+    async fn run(&mut self, program: Program) -> Result<(), AppendError> {
+        let has_terminal = self.opening.stage.has_pty();
+        let follow =
+            match crate::ssh::files::warrant::admit(&self.link.scope, &program, has_terminal) {
+                Ok(follow) => follow,
+                Err(words) => {
+                    self.tap.event(ChannelEvent::Refused {
+                        code: words.code,
+                        what: program.kind(),
+                    })?;
+                    self.opening.decline(&words, EXIT_REFUSED).await;
+                    return Ok(());
+                }
+            };
+        self.record_prelude(&program)?;
+        self.tap.follow(follow)?;
+        let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
+        let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
+            Ok(opened) => opened,
+            Err(refused) => {
+                tracing::debug!(reason = %refused, "target.channel_refused");
+                // By our hand: the spine ends this relay then, and says why.
+                if self.tap.is_cut() {
+                    return std::future::pending().await;
+                }
+                let words = SshSaying::NotStarted.words();
+                self.tap.event(ChannelEvent::Refused {
+                    code: words.code,
+                    what: program.kind(),
+                })?;
+                self.opening.decline(&words, EXIT_NOT_STARTED).await;
+                return Ok(());
+            }
+        };
+        let (id, (read, write)) = (channel.id(), channel.split());
+        let far = super::pump::Far {
+            read,
+            write: Arc::new(write),
+            tally,
+        };
+        self.announce().await;
+        let moved = super::pump::run(&self.link, &mut self.opening, far, &program, &self.tap).await;
+        self.link.back.forget(id);
+        moved
+    }
+
+    fn record_prelude(&self, program: &Program) -> Result<(), AppendError> {
+        self.tap
+            .begin(match (program, &self.opening.prelude.terminal) {
+                (Program::Shell | Program::Exec(_), Some(_)) => Content::Terminal,
+                (Program::Subsystem(_), _) | (_, None) => Content::Plain,
+            });
+        if let Some(Terminal {
+            term,
+            columns,
+            rows,
+            ..
+        }) = &self.opening.prelude.terminal
+        {
+            self.tap.event(ChannelEvent::Pty {
+                term,
+                columns: *columns,
+                rows: *rows,
+            })?;
+        }
+        for (name, value) in &self.opening.prelude.environment {
+            self.tap.event(ChannelEvent::Environment { name, value })?;
+        }
+        self.tap.event(program.event())
+    }
+
+    /// Tells a person with a terminal that they are recorded, and until when they may stay.
+    async fn announce(&self) {
+        if !self.opening.stage.has_pty() || self.link.announced() {
+            return;
+        }
+        let terms = self.link.scope.terms();
+        let now = self.link.scope.clock().now();
+        let typed = terms.obligations.input;
+        let text = policies::words::ssh::opening(terms.grant, (terms.until, now), typed);
+        self.opening.voice().say_text(&text).await;
+    }
+}

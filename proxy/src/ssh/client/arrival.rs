@@ -1,0 +1,142 @@
+//! What happens on a client's connection: somebody is known, opens channels, asks for what nobody
+//! may have. The door tells; the session listens.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use policies::{Credential, PrincipalName, TargetName};
+use russh::Channel;
+use russh::server::{ChannelOpenHandle, Msg};
+use tokio::sync::oneshot;
+
+use crate::ssh::flow::Tally;
+use crate::ssh::forward::place::Place;
+
+/// Someone who has proven who they are.
+#[derive(Debug)]
+pub struct Proven {
+    /// Who.
+    pub principal: PrincipalName,
+    /// By what.
+    pub credential: Credential,
+    /// The first instant at which that proves nothing any more; none for a registered key.
+    pub until: Option<Timestamp>,
+    /// The user name they came with: where they want to go.
+    pub user: String,
+}
+
+/// What happens on a connection once its client is known.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A session channel was opened.
+    Session(Visit),
+    /// Somebody jumps: a connection to a target's name is wanted inside this one.
+    Jump {
+        /// The channel that carries it.
+        visit: Visit,
+        /// The target's name.
+        target: TargetName,
+    },
+    /// A connection is to be carried to somewhere behind the target.
+    Errand(Errand),
+    /// The target is to listen.
+    Listen(Listen),
+    /// The target is to listen no more.
+    Unlisten(Listen),
+    /// Something was refused that belongs to no session channel.
+    Refused(Forwarding),
+}
+
+/// What no permit names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarding {
+    /// `ssh -L`, `-D`, `-W`.
+    Port,
+    /// `ssh -R`.
+    ReversePort,
+    /// `ssh -X`.
+    Display,
+}
+
+impl Forwarding {
+    /// What it is called.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Port => "port forwarding",
+            Self::ReversePort => "reverse port forwarding",
+            Self::Display => "X11 forwarding",
+        }
+    }
+}
+
+/// A connection that a client wants carried. Its channel is open once `reply` says so; without a word,
+/// it is refused.
+pub struct Errand {
+    /// The channel that will carry it.
+    pub visit: Visit,
+    /// Where the client waits for an answer.
+    pub reply: ChannelOpenHandle,
+    /// From where to where; none where that makes no sense.
+    pub route: Option<Route>,
+}
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errand")
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
+
+/// From where to where a connection is carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where it goes.
+    pub to: Place,
+    /// The address and port from which the client says that it came; none for sockets.
+    pub from: Option<SocketAddr>,
+}
+
+impl Route {
+    /// Reads what was sent (RFC 4254, section 7.2).
+    pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Option<Self> {
+        Some(Self {
+            to: Place::parse(host, port)?,
+            from: Some(address(originator, originator_port)?),
+        })
+    }
+
+    /// Reads the path of a socket (`PROTOCOL` of OpenSSH, section 2.4).
+    pub fn to_socket(path: &str) -> Option<Self> {
+        Some(Self {
+            to: Place::socket(path)?,
+            from: None,
+        })
+    }
+}
+
+/// An address and a port as they come in messages.
+pub(in crate::ssh) fn address(text: &str, port: u32) -> Option<SocketAddr> {
+    let address = text.parse::<IpAddr>().ok()?.to_canonical();
+    Some(SocketAddr::new(address, u16::try_from(port).ok()?))
+}
+
+/// A listener at the target, and where the client waits for the port. Without an answer, it is refused.
+#[derive(Debug)]
+pub struct Listen {
+    /// Where; none where the target may not.
+    pub at: Option<Place>,
+    /// Takes the port.
+    pub answer: oneshot::Sender<u16>,
+}
+
+/// A channel that the client opened.
+#[derive(Debug)]
+pub struct Visit {
+    /// The channel.
+    pub channel: Channel<Msg>,
+    /// How much of what came in over it waits.
+    pub tally: Arc<Tally>,
+}

@@ -1,0 +1,23 @@
+//! What the door has for the rest of the session: what it hears, and what it waits to be told.
+
+use policies::Capabilities;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::arrival::{Arrival, Proven};
+use crate::ssh::channel::tallies::Tallies;
+
+/// The other ends of a door.
+#[derive(Debug)]
+pub struct Bell {
+    /// Rings once, when somebody has proven who they are.
+    pub proven: oneshot::Receiver<Proven>,
+    /// What they do then.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// Cancelled when the connection is over, however it ended.
+    pub gone: CancellationToken,
+    /// How much waits of what came over channels that we opened.
+    pub opened: Tallies,
+    /// Takes what the permit names, once that is known.
+    pub permitted: watch::Sender<Option<Capabilities>>,
+}

@@ -1,0 +1,495 @@
+//! The client's leg as russh sees it: callbacks become answers and arrivals. No decisions beyond
+//! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
+
+mod error;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use policies::{Capabilities, Capability, TargetName};
+use russh::keys::Certificate;
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::address::Address;
+use super::arrival::{Arrival, Errand, Forwarding, Listen, Proven, Route, Visit};
+use super::bell::Bell;
+use super::doorkeeper::Doorkeeper;
+use super::roster::Roster;
+use crate::ssh::channel::requests::{Answer, JUMPS_MAX, Refusal, Request};
+use crate::ssh::flow::Flow;
+use crate::ssh::forward::place::Place;
+
+/// How long a client may wait for an answer that depends on its permit or its target: for the session to
+/// begin and the target to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(40);
+
+pub use error::DoorError;
+
+/// russh's handler of one client connection.
+pub struct Door {
+    keeper: Doorkeeper,
+    roster: Roster,
+    verified: Option<Proven>,
+    proven: Option<oneshot::Sender<Proven>>,
+    arrivals: mpsc::Sender<Arrival>,
+    flow: Arc<Flow>,
+    permitted: watch::Receiver<Option<Capabilities>>,
+    _gone: DropGuard,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door")
+            .field("keeper", &self.keeper)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// A closed door and its bell.
+    pub fn new(keeper: Doorkeeper, flow: Arc<Flow>) -> (Self, Bell) {
+        let (proven, proven_bell) = oneshot::channel();
+        let (arrivals, arrivals_bell) = mpsc::channel(JUMPS_MAX);
+        let gone = CancellationToken::new();
+        let roster = Roster::new(Arc::clone(&flow));
+        let opened = roster.opened.clone();
+        let (permitted_bell, permitted) = watch::channel(None);
+        let door = Self {
+            keeper,
+            roster,
+            verified: None,
+            proven: Some(proven),
+            arrivals,
+            flow,
+            permitted,
+            _gone: gone.clone().drop_guard(),
+        };
+        (
+            door,
+            Bell {
+                proven: proven_bell,
+                arrivals: arrivals_bell,
+                gone,
+                opened,
+                permitted: permitted_bell,
+            },
+        )
+    }
+
+    fn accept(&mut self, proven: Option<Proven>) -> Auth {
+        if proven.is_none() {
+            self.keeper.mistaken.store(true, Ordering::Relaxed);
+            return Auth::reject();
+        }
+        self.verified = proven;
+        Auth::Accept
+    }
+
+    /// Answers a request at once: russh remembers only the newest request of a channel.
+    fn answer(
+        &mut self,
+        id: ChannelId,
+        request: Request<'_>,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        let Some(answer) = self.roster.answer(id, request) else {
+            return Ok(session.channel_failure(id)?);
+        };
+        match answer {
+            Answer::Pass | Answer::Start => session.channel_success(id)?,
+            Answer::Refuse(Refusal::Malformed) if request.starts_program() => {
+                session.channel_success(id)?;
+            }
+            Answer::Refuse(_) => session.channel_failure(id)?,
+        }
+        Ok(())
+    }
+
+    /// Counts what the client asked with this many bytes. russh has queued it before we hear of it,
+    /// so it takes memory until somebody reads the channel, whatever we answer.
+    fn charge(&mut self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
+        if self.roster.charge(id, bytes) {
+            Ok(())
+        } else {
+            Err(DoorError::Flood)
+        }
+    }
+
+    /// Hands on what happens, or says that nobody can take it.
+    fn announce(&self, arrival: Arrival) -> bool {
+        self.arrivals.try_send(arrival).is_ok()
+    }
+
+    /// Takes in a channel that carries a connection, to be answered once it is known whether it may.
+    fn carry(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, route: Option<Route>) {
+        // A reply that is dropped is a no.
+        if let Some(tally) = self.roster.carried(channel.id()) {
+            let visit = Visit { channel, tally };
+            let errand = Errand {
+                visit,
+                reply,
+                route,
+            };
+            self.announce(Arrival::Errand(errand));
+        }
+    }
+
+    /// Asks the session to have its target listen, or listen no more. russh wants the answer before it
+    /// does anything else for this client.
+    async fn listen(&self, at: Option<Place>, arrival: fn(Listen) -> Arrival) -> Option<u16> {
+        let (answer, answered) = oneshot::channel();
+        if !self.announce(arrival(Listen { at, answer })) {
+            return None;
+        }
+        self.flow.answering(true);
+        let answered = time::timeout(ANSWER_LIMIT, answered).await;
+        self.flow.answering(false);
+        answered.ok()?.ok()
+    }
+
+    /// Whether the permit names this. It may have to be waited for: clients ask before they are let in.
+    async fn permits(&mut self, capability: Capability) -> bool {
+        let known = time::timeout(ANSWER_LIMIT, self.permitted.wait_for(Option::is_some)).await;
+        known.is_ok_and(|known| {
+            known.is_ok_and(|known| known.as_ref().is_some_and(|all| all.contains(&capability)))
+        })
+    }
+
+    /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
+    fn refused(&self, what: Forwarding) {
+        if !self.announce(Arrival::Refused(what)) {
+            tracing::debug!(reason = what.as_str(), "forwarding.refused");
+        }
+    }
+}
+
+impl Handler for Door {
+    type Error = DoorError;
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, DoorError> {
+        let proven = self.keeper.by_key(user, &key);
+        Ok(self.accept(proven))
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, DoorError> {
+        let proven = self.keeper.by_certificate(user, certificate);
+        Ok(self.accept(proven))
+    }
+
+    /// Passwords prove nothing here, whatever they are.
+    async fn auth_password(&mut self, _user: &str, _password: &str) -> Result<Auth, DoorError> {
+        Ok(self.accept(None))
+    }
+
+    async fn auth_succeeded(&mut self, _: &mut Session) -> Result<(), DoorError> {
+        let Some(proven) = self.verified.take() else {
+            return Err(russh::Error::NotAuthenticated.into());
+        };
+        self.roster.jumps = self.keeper.jumper.is_none()
+            && matches!(Address::parse(&proven.user), Ok(Address::Bastion));
+        if let Some(bell) = self.proven.take() {
+            // Whoever waited may have given up; then the connection is about to end.
+            let _nobody_waits = bell.send(proven);
+        }
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.roster.may_open()?;
+        let id = channel.id();
+        let tally = self.roster.session(id);
+        let admitted = tally.is_some_and(|tally| {
+            let visit = Visit { channel, tally };
+            self.announce(Arrival::Session(visit))
+        });
+        if admitted {
+            reply.accept().await;
+        } else {
+            self.roster.close(id);
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.roster.may_open()?;
+        if !self.roster.jumps {
+            let route = Route::parse(host, port, originator, originator_port);
+            self.carry(channel, reply, route);
+            return Ok(());
+        }
+        let Ok(target) = TargetName::parse(host) else {
+            self.refused(Forwarding::Port);
+            reply
+                .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                .await;
+            return Ok(());
+        };
+        let tally = self.roster.carried(channel.id());
+        let admitted = tally.is_some_and(|tally| {
+            let visit = Visit { channel, tally };
+            self.announce(Arrival::Jump { visit, target })
+        });
+        if admitted {
+            reply.accept().await;
+        } else {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.roster.may_open()?;
+        self.carry(channel, reply, Route::to_socket(path));
+        Ok(())
+    }
+
+    async fn channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _originator: &str,
+        _port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refused(Forwarding::Display);
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
+        Ok(())
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.refused(Forwarding::ReversePort);
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
+        Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::loopback(address, *port);
+        let bound = self.listen(at, Arrival::Listen).await;
+        *port = bound.map_or(*port, u32::from);
+        Ok(bound.is_some())
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::loopback(address, port);
+        Ok(self.listen(at, Arrival::Unlisten).await.is_some())
+    }
+
+    async fn streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::socket(path);
+        Ok(self.listen(at, Arrival::Listen).await.is_some())
+    }
+
+    async fn cancel_streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Session,
+    ) -> Result<bool, DoorError> {
+        let at = Place::socket(path);
+        Ok(self.listen(at, Arrival::Unlisten).await.is_some())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _packet: u32,
+        _window: u32,
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        drop(self.roster.opened.of(id));
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), DoorError> {
+        self.roster.close(id);
+        Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), DoorError> {
+        if self.roster.count(id, data.len()) {
+            Ok(())
+        } else {
+            Err(DoorError::Overrun)
+        }
+    }
+
+    /// A client has no such stream (RFC 4254, section 5.2); nobody takes what comes on it.
+    async fn extended_data(
+        &mut self,
+        id: ChannelId,
+        _code: u32,
+        data: &[u8],
+        _: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, data.len())
+    }
+
+    fn adjust_window(&mut self, _: ChannelId, _: u32) -> u32 {
+        self.flow.window()
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, term.len().saturating_add(size_of_val(modes)))?;
+        self.answer(id, Request::Pty { term }, session)
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, name.len().saturating_add(value.len()))?;
+        self.answer(id, Request::Env { name, value }, session)
+    }
+
+    async fn shell_request(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, 0)?;
+        self.answer(id, Request::Shell, session)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, command.len())?;
+        self.answer(id, Request::Exec { command }, session)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, name.len())?;
+        self.answer(id, Request::Subsystem { name }, session)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        id: ChannelId,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.answer(id, Request::WindowChange, session)
+    }
+
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        // Those with a name in the protocol take no more than their place in the queue.
+        if let Sig::Custom(name) = signal {
+            self.charge(id, name.len())?;
+        }
+        self.answer(id, Request::Signal, session)
+    }
+
+    async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, DoorError> {
+        self.charge(id, 0)?;
+        let answer = self.roster.answer(id, Request::Agent);
+        Ok(answer == Some(Answer::Pass) && self.permits(Capability::ForwardAgent).await)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _single: bool,
+        protocol: &str,
+        cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), DoorError> {
+        self.charge(id, protocol.len().saturating_add(cookie.len()))?;
+        let answer = self.roster.answer(id, Request::X11 { protocol, cookie });
+        if answer == Some(Answer::Pass) && self.permits(Capability::ForwardX11).await {
+            session.channel_success(id)?;
+        } else {
+            session.channel_failure(id)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! `ssh -J bastion login@target`: a connection to a target's *name*, opened inside a connection to
+//! the bastion, is answered here by a second front with a host certificate for that name. What runs
+//! in it is an ordinary session with its own permit, lease and recording.
+//!
+//! A target that is a bastion itself is not answered for: they are let through to it ([`Transit`]).
+//!
+//! The outer connection reaches nothing by itself: it carries, and may be opened by anybody who may
+//! come at all, so many times at once. Inside, only the same person may come out.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use ca::HostIdentity;
+use policies::words::Shown;
+use policies::words::ssh::SshSaying;
+use policies::{Ask, Capabilities, Denial, PrincipalName, TargetName};
+use russh::ChannelStream;
+use russh::server::Msg;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::select;
+use tokio::task::JoinSet;
+use tokio::time;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::arrival::{Arrival, Proven, Visit};
+use super::visitor::Visitor;
+use crate::session::incoming::Incoming;
+use crate::ssh::Ssh;
+use crate::ssh::channel::exit::{EXIT_REFUSED, EXIT_USAGE};
+use crate::ssh::channel::line::Opening;
+use crate::ssh::flow::Tally;
+use crate::ssh::transit::{Company, Outer, Transit};
+
+/// How long a connection to the bastion may carry nothing.
+const EMPTY_LIMIT: Duration = Duration::from_secs(5);
+
+/// That somebody is connected to the bastion itself. Dropping it makes room for another connection of
+/// theirs.
+pub type Standing = Box<dyn Send>;
+
+/// What is needed to answer inside a connection. Implemented where the house is put together.
+pub trait Inside: Send + Sync + 'static {
+    /// Counts one more connection of theirs to the bastion itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial::Crowded`] where they have as many as they may.
+    fn stand(&self, who: &PrincipalName) -> Result<Standing, Denial>;
+
+    /// A host key and certificate for the name that somebody jumped to. The same for targets that
+    /// exist and those that do not; none only when none can be made, or too many were made for them.
+    fn host<'a>(
+        &'a self,
+        within: &'a Within,
+    ) -> Pin<Box<dyn Future<Output = Option<HostIdentity>> + Send + 'a>>;
+
+    /// Runs one session over this connection, from its greeting to its end.
+    fn enter(&self, protocol: Ssh, client: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Whether somebody who asks this would be let through to a bastion behind this one. Takes as long for
+    /// targets that do not exist.
+    fn leads_through(&self, ask: &Ask) -> bool;
+
+    /// The same as [`Inside::enter`] to a bastion behind this one.
+    fn go_through(
+        &self,
+        protocol: Transit,
+        client: Incoming,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Who jumped, and where to.
+#[derive(Debug, Clone)]
+pub struct Within {
+    /// Who.
+    pub principal: PrincipalName,
+    /// Where to.
+    pub target: TargetName,
+}
+
+/// Serves a connection to the bastion itself, until it is over and everything in it is.
+pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: SocketAddr) {
+    let _standing = match ssh.inside.stand(&proven.principal) {
+        Ok(standing) => standing,
+        Err(denial) => return visitor.turn_away(&denial.words(), EXIT_REFUSED).await,
+    };
+    visitor.permit(Capabilities::new());
+    let (mut inner, company) = (JoinSet::new(), Company::default());
+    loop {
+        let arrival = select! {
+            biased;
+            () = visitor.gone.cancelled() => break,
+            Some(_) = inner.join_next(), if !inner.is_empty() => continue,
+            arrival = visitor.arrivals.recv() => arrival,
+            () = time::sleep(EMPTY_LIMIT), if inner.is_empty() => {
+                visitor.disconnect(&SshSaying::Help.words()).await;
+                break;
+            }
+        };
+        match arrival {
+            None => break,
+            Some(Arrival::Session(visit)) => {
+                let company = company.clone();
+                inner.spawn(async move {
+                    Opening::new(visit)
+                        .turn_away(&SshSaying::Help.words(), EXIT_USAGE)
+                        .await;
+                    drop(company);
+                });
+            }
+            Some(Arrival::Jump { visit, target }) => {
+                let tunnel = Tunnel::new(visit, visitor.gone.clone());
+                let client = Incoming::carried(tunnel, source);
+                let outer = Outer {
+                    handle: visitor.handle.clone(),
+                    company: company.clone(),
+                };
+                inner.spawn(jump((ssh, proven), (target, source), client, outer));
+            }
+            // There is no target here to listen or to connect.
+            Some(Arrival::Errand(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
+            Some(Arrival::Refused(what)) => {
+                tracing::debug!(reason = what.as_str(), "forwarding.refused");
+            }
+        }
+    }
+    while inner.join_next().await.is_some() {}
+}
+
+/// Serves a jump to this name: by letting it through, where that is a bastion and they may go there, else by
+/// answering as the target of that name, whether there is one or not.
+fn jump(
+    (ssh, proven): (&Ssh, &Proven),
+    (target, source): (TargetName, SocketAddr),
+    client: Incoming,
+    outer: Outer,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let company = outer.company.clone();
+    let asked = Transit::ask(proven, &target, (source, ssh.identify.now()));
+    let asked = asked.filter(|ask| ssh.inside.leads_through(ask));
+    if let Some(ask) = asked {
+        return ssh.inside.go_through(Transit::new(ask, outer), client);
+    }
+    let within = Within {
+        principal: proven.principal.clone(),
+        target,
+    };
+    let answering = ssh.answer_inside(within, client);
+    Box::pin(async move {
+        answering.await;
+        drop(company);
+    })
+}
+
+/// A channel that carries another connection.
+struct Tunnel {
+    stream: ChannelStream<Msg>,
+    tally: Arc<Tally>,
+    /// russh wakes no writer that waits for a window when the connection ends; this does.
+    gone: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Tunnel {
+    fn new(visit: Visit, gone: CancellationToken) -> Self {
+        Self {
+            stream: visit.channel.into_stream(),
+            tally: visit.tally,
+            gone: Box::pin(gone.cancelled_owned()),
+        }
+    }
+
+    /// Lets the end of the outer connection end a wait.
+    fn or_gone<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            return polled;
+        }
+        ready!(self.gone.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.tally.end();
+    }
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = into.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
+        this.tally.take(into.filled().len().saturating_sub(before));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.or_gone(cx, polled)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        this.or_gone(cx, polled)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.or_gone(cx, polled)
+    }
+}

@@ -1,0 +1,187 @@
+//! The channels that a client has open: how many there may be, what each was asked, and how much of
+//! what came over it waits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use russh::ChannelId;
+
+use super::door::DoorError;
+use crate::ssh::channel::requests::{
+    Answer, Asked, CHANNELS_MAX, FORWARDS_MAX, JUMPS_MAX, Request, Stage,
+};
+use crate::ssh::channel::tallies::Tallies;
+use crate::ssh::flow::{Flow, Tally, Way};
+
+/// How many channels that we closed first one connection may have had. russh 0.65.1 keeps the queue of
+/// such a channel, some 3 KiB, until the connection ends.
+const FORGOTTEN_MAX: usize = 10_000;
+
+/// What is known of a session channel.
+#[derive(Debug)]
+struct Session {
+    stage: Stage,
+    asked: Asked,
+    tally: Arc<Tally>,
+}
+
+/// What is known of a channel that carries a connection.
+#[derive(Debug)]
+struct Carried {
+    asked: Asked,
+    tally: Weak<Tally>,
+}
+
+/// All channels of one client connection.
+#[derive(Debug)]
+pub(super) struct Roster {
+    flow: Arc<Flow>,
+    sessions: HashMap<ChannelId, Session>,
+    /// Those that carry a connection. Whoever carries one holds its tally, from before the channel is
+    /// open until the connection is over at both ends; what nobody holds is over.
+    carried: HashMap<ChannelId, Carried>,
+    /// Those that we opened.
+    pub(super) opened: Tallies,
+    /// How many that we closed first have been forgotten.
+    forgotten: usize,
+    /// Whether connections to targets may be opened inside.
+    pub(super) jumps: bool,
+}
+
+impl Roster {
+    /// Nothing is open yet.
+    pub(super) fn new(flow: Arc<Flow>) -> Self {
+        Self {
+            opened: Tallies::new(Arc::clone(&flow), Way::Up),
+            flow,
+            sessions: HashMap::new(),
+            carried: HashMap::new(),
+            forgotten: 0,
+            jumps: false,
+        }
+    }
+
+    /// Takes in one more session channel, or not.
+    pub(super) fn session(&mut self, id: ChannelId) -> Option<Arc<Tally>> {
+        self.forget();
+        if self.sessions.len() >= CHANNELS_MAX {
+            return None;
+        }
+        let tally = self.tally();
+        let session = Session {
+            stage: Stage::default(),
+            asked: Asked::default(),
+            tally: Arc::clone(&tally),
+        };
+        self.sessions.insert(id, session);
+        Some(tally)
+    }
+
+    /// Takes in one more channel that carries a connection, or not.
+    pub(super) fn carried(&mut self, id: ChannelId) -> Option<Arc<Tally>> {
+        self.forget();
+        let most = if self.jumps { JUMPS_MAX } else { FORWARDS_MAX };
+        if self.carried.len() >= most {
+            return None;
+        }
+        let tally = self.tally();
+        let carried = Carried {
+            asked: Asked::default(),
+            tally: Arc::downgrade(&tally),
+        };
+        self.carried.insert(id, carried);
+        Some(tally)
+    }
+
+    /// Forgets what is over. Of a channel that we have closed first russh tells nothing more: it is
+    /// over when nobody holds its tally any longer.
+    fn forget(&mut self) {
+        let before = self.sessions.len().saturating_add(self.carried.len());
+        self.sessions
+            .retain(|_, session| Arc::strong_count(&session.tally) > 1);
+        self.carried
+            .retain(|_, carried| carried.tally.strong_count() > 0);
+        let after = self.sessions.len().saturating_add(self.carried.len());
+        self.forgotten = self.forgotten.saturating_add(before.saturating_sub(after));
+    }
+
+    /// Whether this connection may have one more channel at all.
+    pub(super) fn may_open(&self) -> Result<(), DoorError> {
+        if self.forgotten < FORGOTTEN_MAX {
+            Ok(())
+        } else {
+            Err(DoorError::Flood)
+        }
+    }
+
+    fn tally(&self) -> Arc<Tally> {
+        Arc::new(Tally::new(Arc::clone(&self.flow), Way::Up))
+    }
+
+    /// A channel is over at the client's end.
+    pub(super) fn close(&mut self, id: ChannelId) {
+        self.sessions.remove(&id);
+    }
+
+    /// Answers a request on a session channel; none where there is none.
+    pub(super) fn answer(&mut self, id: ChannelId, request: Request<'_>) -> Option<Answer> {
+        let session = self.sessions.get_mut(&id)?;
+        Some(session.stage.answer(request))
+    }
+
+    /// Counts what was asked, with this many bytes of text. False when it was one too many.
+    pub(super) fn charge(&mut self, id: ChannelId, bytes: usize) -> bool {
+        let sessions = self.sessions.get_mut(&id).map(|session| &mut session.asked);
+        let asked = sessions.or_else(|| Some(&mut self.carried.get_mut(&id)?.asked));
+        asked.is_none_or(|asked| asked.count(bytes))
+    }
+
+    /// Counts bytes that came. False when the client sends more than all its windows.
+    pub(super) fn count(&self, id: ChannelId, bytes: usize) -> bool {
+        if let Some(session) = self.sessions.get(&id) {
+            session.tally.add(bytes);
+        } else if let Some(tally) = self.carried.get(&id).and_then(|one| one.tally.upgrade()) {
+            tally.add(bytes);
+        } else {
+            self.opened.add(id, bytes);
+        }
+        !self.flow.is_overrun(self.windows())
+    }
+
+    /// How many channels a window's worth of bytes may wait of. Connections inside one to the bastion
+    /// are always read, so theirs do not count beyond the number of sessions.
+    fn windows(&self) -> usize {
+        let open = [self.sessions.len(), self.carried.len(), self.opened.len()];
+        let open = open.iter().sum::<usize>();
+        if self.jumps {
+            open.min(CHANNELS_MAX)
+        } else {
+            open
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::ssh_key::encoding::Decode as _;
+
+    use super::*;
+
+    /// Opens and ends this many session channels that the client never closes.
+    fn wear(roster: &mut Roster, times: usize) {
+        for number in 0..times {
+            let number = u32::try_from(number).unwrap().to_be_bytes();
+            let id = ChannelId::decode(&mut number.as_slice()).unwrap();
+            drop(roster.session(id).expect("one at a time"));
+        }
+    }
+
+    #[test]
+    fn channels_that_nobody_carries_any_longer_take_no_place_but_are_not_endless() {
+        let mut roster = Roster::new(Arc::default());
+        wear(&mut roster, 10 * CHANNELS_MAX);
+        assert!(roster.may_open().is_ok());
+        wear(&mut roster, FORGOTTEN_MAX);
+        assert!(roster.may_open().is_err());
+    }
+}

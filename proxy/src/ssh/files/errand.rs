@@ -1,0 +1,258 @@
+//! Commands that carry files: whether a command line is one, which way it carries, and what for.
+//!
+//! A shell at the target reads the line, and nobody here knows which. So a line is *plain* only if
+//! every shell reads it in the same way; where files are bound by policy only plain lines pass.
+//! Decides nothing, and follows nothing.
+
+use super::path::{self, Vague};
+use super::rsync;
+use super::scp::Invocation as Scp;
+
+/// Where programs are that nobody but the target's own people put there.
+const FOLDERS: [&[u8]; 6] = [
+    b"",
+    b"/bin/",
+    b"/usr/bin/",
+    b"/usr/local/bin/",
+    b"/opt/homebrew/bin/",
+    b"/usr/libexec/",
+];
+
+/// A command that carries files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// Legacy scp.
+    Scp(Scp),
+    /// rsync.
+    Rsync(rsync::Invocation),
+}
+
+/// A command line, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its words, without quotes.
+    pub words: Vec<Word>,
+    /// Whether every shell reads it like that.
+    pub plain: bool,
+}
+
+/// One word of a command line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word {
+    /// What it says.
+    pub text: Vec<u8>,
+    /// Whether it begins with a tilde that stands for the account's home.
+    pub home: bool,
+}
+
+impl Errand {
+    /// What a command line is, if it carries files.
+    pub fn of(command: &[u8]) -> Option<Self> {
+        let line = Line::parse(command);
+        let (program, rest) = line.words.split_first()?;
+        let folder = program.text.iter().rposition(|byte| *byte == b'/');
+        let (folder, name) = program
+            .text
+            .split_at(folder.map_or(0, |at| at.saturating_add(1)));
+        let plain = line.plain && FOLDERS.contains(&folder);
+        match name {
+            b"scp" => Scp::parse(rest, plain).map(Self::Scp),
+            b"rsync" => rsync::Invocation::parse(rest, plain).map(Self::Rsync),
+            _ => None,
+        }
+    }
+}
+
+impl Word {
+    /// Where it leads, as a path of the target.
+    pub fn place(&self) -> Result<String, Vague> {
+        let name = match self.text.strip_prefix(b"~") {
+            Some(rest) if self.home => {
+                let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
+                rest.get(slashes..).unwrap_or_default()
+            }
+            _ => &self.text,
+        };
+        path::settle(name, None)
+    }
+}
+
+impl Line {
+    /// Takes a line apart. What some shell would do more with than this is kept as it stands, and
+    /// the line is not plain.
+    pub fn parse(line: &[u8]) -> Self {
+        let mut parsed = Self {
+            words: Vec::new(),
+            plain: true,
+        };
+        let mut word: Option<Word> = None;
+        let mut bytes = line.iter().copied();
+        // PowerShell ends a word that begins with quotes where those end.
+        let mut is_over = false;
+        while let Some(byte) = bytes.next() {
+            if byte == b' ' {
+                is_over = false;
+                parsed.words.extend(word.take());
+                continue;
+            }
+            parsed.plain &= !is_over;
+            let begins = word.is_none();
+            let word = word.get_or_insert_default();
+            match byte {
+                b'\'' | b'"' => {
+                    parsed.plain &= quoted(&mut bytes, &mut word.text, byte);
+                    is_over |= begins;
+                }
+                // No quote for cmd.exe, which takes what follows as it stands.
+                b'\\' => {
+                    parsed.plain = false;
+                    word.text.extend(bytes.next());
+                }
+                b'~' if begins => {
+                    word.home = true;
+                    word.text.push(byte);
+                }
+                _ => {
+                    parsed.plain &= is_plain(byte, begins);
+                    word.text.push(byte);
+                }
+            }
+        }
+        parsed.words.extend(word);
+        // A tilde with a name behind it is somebody's home.
+        parsed.plain &= parsed
+            .words
+            .iter()
+            .all(|word| !word.home || word.text == b"~" || word.text.starts_with(b"~/"));
+        parsed
+    }
+}
+
+/// Takes what is between quotes. Whether every shell reads that as it stands: `cmd.exe` knows no single
+/// quotes, so what would be two words without them, or a command behind another one, is that to it.
+fn quoted(bytes: &mut impl Iterator<Item = u8>, text: &mut Vec<u8>, quote: u8) -> bool {
+    let mut plain = true;
+    for byte in bytes {
+        if byte == quote {
+            return plain;
+        }
+        plain &= is_plain(byte, false) || (byte == b' ' && quote == b'"');
+        text.push(byte);
+    }
+    false
+}
+
+/// Whether no shell does anything with this byte where it stands by itself: not those of Unix, nor
+/// `cmd.exe` (`%` is a variable, also between quotes), nor PowerShell (`,` makes a list of two words).
+fn is_plain(byte: u8, begins: bool) -> bool {
+    match byte {
+        b'=' | b':' | b'@' => !begins,
+        b'/' | b'.' | b'_' | b'-' | b'+' => true,
+        // Not what is beyond ASCII: some of it is a blank, or half a character, in some locale.
+        other => other.is_ascii_alphanumeric(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, want: &[&str], plain: bool) {
+        let parsed = Line::parse(line.as_bytes());
+        let words = parsed.words.iter();
+        let words = words.map(|word| String::from_utf8_lossy(&word.text).into_owned());
+        assert_eq!(words.collect::<Vec<_>>(), want);
+        assert_eq!(parsed.plain, plain, "{line}");
+    }
+
+    #[test]
+    fn words_are_what_every_shell_takes_them_for() {
+        check("scp -t /srv/in", &["scp", "-t", "/srv/in"], true);
+        check("scp  -t 'a-b'", &["scp", "-t", "a-b"], true);
+        check(r#"scp -t "/a b/c""#, &["scp", "-t", "/a b/c"], true);
+        check(r#"scp -t ~"/a b""#, &["scp", "-t", "~/a b"], true);
+        check("scp -t ~/in", &["scp", "-t", "~/in"], true);
+        check("scp -t ''", &["scp", "-t", ""], true);
+        // As libssh2 and WinSCP write them.
+        check(
+            "scp -pt '/srv/in/a.txt'",
+            &["scp", "-pt", "/srv/in/a.txt"],
+            true,
+        );
+        let winscp = r#"scp -r -p -d -t "/srv/in""#;
+        check(winscp, &["scp", "-r", "-p", "-d", "-t", "/srv/in"], true);
+    }
+
+    #[test]
+    fn what_a_shell_would_do_more_with_is_not_plain() {
+        for line in [
+            "scp -t /srv/in; id",
+            "scp -t `id`",
+            "scp -t $(id)",
+            "scp -t \"$HOME\"",
+            "scp -f /srv/*",
+            "scp -f /srv/[ab]",
+            "scp -f /srv/{a,b}",
+            "scp -t a>b",
+            "scp -t a\nid",
+            "scp -t a & id",
+            "scp -t ~root/in",
+            "scp -t '~'root/in\\",
+            "scp -t 'open",
+            "scp -t a#",
+            "scp -t =ls",
+            "scp -t a!b",
+            "scp -t a\\nb",
+            "scp\t-t a",
+            // cmd.exe knows no single quotes, and no backslash before anything.
+            "scp -t '/srv/in/a&calc'",
+            "scp -t '/srv/in/a|calc'",
+            "scp -t '/srv/in/a>b'",
+            "scp -t '/srv/in/a^b'",
+            "scp -t /srv/in/a\\&calc",
+            "scp -f '/srv/in/a /etc/x '",
+            "scp -f /srv/in/a\\ /etc/x",
+            "rsync --server -re.Ls '--log-format=a --log-file=C:/x ' . /srv/in/",
+            // It puts variables in between quotes, too.
+            "scp -t %TEMP%",
+            "scp -t '%TEMP%'",
+            "scp -t \"/srv/in/%x%\"",
+            // PowerShell makes two words of one, or looks a word up.
+            "scp -f /srv/in/a,/etc/x",
+            "scp -f '/srv/in/'/etc/x",
+            "scp -f \"/srv/in/\"/etc/x",
+            "scp -f \"/srv/in/a\"'/etc/x'",
+            "scp -f @HOME",
+            "scp -t \"(id)\"",
+            // Nor do all of them agree on what is beyond ASCII, quoted or not.
+            "scp -t '/srv/in/\u{e4}'",
+            "scp -t \"/srv/in/it's\"",
+            // Half a character of GBK takes the other half along.
+            "scp -t /srv/in/\u{e5}\\;id",
+            "scp -t /srv/in/\u{a0}/etc",
+        ] {
+            assert!(!Line::parse(line.as_bytes()).plain, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_the_programs_of_the_target_count_as_plain() {
+        let plain = |line: &str| match Errand::of(line.as_bytes()) {
+            Some(Errand::Scp(scp)) => Some(scp.plain),
+            Some(Errand::Rsync(rsync)) => Some(rsync.plain),
+            None => None,
+        };
+        assert_eq!(plain("scp -t /srv/in"), Some(true));
+        assert_eq!(plain("/usr/bin/scp -t /srv/in"), Some(true));
+        assert_eq!(plain("scp -f -t /srv/in"), Some(false));
+        assert_eq!(plain("scp -tf /srv/in"), Some(false));
+        assert_eq!(plain("/srv/in/scp -t /srv/in"), Some(false));
+        assert_eq!(plain("./scp -t /srv/in"), Some(false));
+        assert_eq!(plain("rsync --server -r . /srv/in"), Some(true));
+        assert_eq!(plain("sudo scp -t /srv/in"), None);
+        assert_eq!(plain("scp a b"), None);
+        assert_eq!(plain("id"), None);
+        assert_eq!(plain(""), None);
+    }
+}

@@ -1,0 +1,264 @@
+//! What passes a channel that carries files, as frames: each operation when it is asked for and when
+//! it is answered, before either goes on. What is understood is counted and not kept.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use policies::Carrier;
+use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
+use recorder::{AppendError, Frame, Omission, Stream};
+use tokio::sync::Notify;
+
+use super::operation::Operation;
+use super::rsync::Rsync;
+use super::scp::{self, Role, Scp, Stop};
+use super::sftp::{Judge, Passed, Sftp};
+use super::warrant::{Follow, Warrant};
+use crate::session::scope::Scope;
+
+/// How many bytes may have passed without a frame that tells of them.
+const UNTOLD_MAX: u64 = 16 * 1024 * 1024;
+
+/// The way into the recording of one channel that carries files.
+#[derive(Debug)]
+pub struct FileTap {
+    scope: Scope,
+    channel: u32,
+    state: Mutex<State>,
+    /// Rung when an answer of our own waits for its turn.
+    answers: Notify,
+}
+
+/// What is to happen to what came.
+#[derive(Debug)]
+pub(in crate::ssh) enum Heard {
+    /// It is recorded; these pieces go on, in order.
+    Pieces(Vec<Bytes>),
+    /// It is recorded as bytes like others are, and goes on.
+    Plain(Bytes),
+    /// Nothing goes on from here.
+    End(Words),
+}
+
+#[derive(Debug)]
+struct State {
+    talk: Talk,
+    warrant: Warrant,
+    /// How much has passed up and down that no frame tells of yet.
+    untold: [u64; 2],
+}
+
+/// What is followed.
+#[derive(Debug)]
+enum Talk {
+    Sftp(Box<Sftp>),
+    /// None once the thread is lost. Where `bound`, each file is asked about.
+    Scp {
+        scp: Option<Box<Scp>>,
+        bound: bool,
+    },
+    Rsync(Box<Rsync>),
+}
+
+impl FileTap {
+    /// A tap on the channel with this number, and what is to be recorded of its beginning. None
+    /// where nothing is followed.
+    pub(in crate::ssh) fn new(
+        scope: Scope,
+        channel: u32,
+        follow: Follow,
+    ) -> Option<(Self, Vec<Operation>)> {
+        let mut begun = Vec::new();
+        let mut carrier = Carrier::Sftp;
+        let talk = match follow {
+            Follow::Nothing => return None,
+            Follow::Sftp => Talk::Sftp(Box::default()),
+            Follow::Scp(invocation, bound) => {
+                let scp = Some(Box::new(Scp::new(invocation)));
+                let asked = bound.is_some();
+                carrier = bound.unwrap_or(carrier);
+                Talk::Scp { scp, bound: asked }
+            }
+            Follow::Rsync(invocation) => {
+                let (rsync, operation) = Rsync::begin(invocation);
+                begun.push(operation);
+                Talk::Rsync(Box::new(rsync))
+            }
+        };
+        let warrant = Warrant::new(scope.clone(), carrier);
+        let tap = Self {
+            scope,
+            channel,
+            state: Mutex::new(State {
+                talk,
+                warrant,
+                untold: [0; 2],
+            }),
+            answers: Notify::new(),
+        };
+        Some((tap, begun))
+    }
+
+    /// Takes bytes and says what of them goes on, once what they do is recorded.
+    pub(in crate::ssh) fn pass(&self, stream: Stream, chunk: Bytes) -> Result<Heard, AppendError> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let at = self.scope.stir();
+        let bytes = chunk.len();
+        let (heard, operations) = match &mut state.talk {
+            Talk::Rsync(rsync) => {
+                match stream {
+                    Stream::Input => rsync.up(&chunk),
+                    Stream::Output | Stream::ErrorOutput => rsync.down(&chunk),
+                }
+                return Ok(Heard::Plain(chunk));
+            }
+            Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
+            Talk::Scp { .. } | Talk::Sftp(_) => {
+                state.warrant.renew(at);
+                state.follow(stream, chunk)
+            }
+        };
+        if !matches!(heard, Heard::Plain(_)) {
+            self.scope.passes(stream, bytes);
+            state.count(stream, bytes);
+        }
+        let told = state.tell(self.channel, UNTOLD_MAX);
+        if told.is_empty() && operations.is_empty() {
+            return Ok(heard);
+        }
+        let frames = operations.iter().map(|each| each.frame(self.channel));
+        self.scope
+            .record_uncounted(&frames.chain(told).collect::<Vec<_>>())?;
+        if stream == Stream::Input {
+            self.answers.notify_one();
+        }
+        Ok(heard)
+    }
+
+    /// Our own answers, as soon as there are any and it is their turn.
+    pub(in crate::ssh) async fn answers(&self) -> Vec<Bytes> {
+        loop {
+            self.answers.notified().await;
+            if let Talk::Sftp(sftp) = &mut self.state().talk {
+                let answers = sftp.answers();
+                if !answers.is_empty() {
+                    return answers;
+                }
+            }
+        }
+    }
+
+    /// The program has ended.
+    pub(in crate::ssh) fn exited(&self, status: u32) {
+        if let Talk::Rsync(rsync) = &mut self.state().talk {
+            rsync.exited(status);
+        }
+    }
+
+    /// Records what was not answered and what is still open.
+    pub(in crate::ssh) fn finish(&self) -> Result<(), AppendError> {
+        let mut state = self.state();
+        let left = match &mut state.talk {
+            Talk::Sftp(sftp) => sftp.finish(),
+            Talk::Scp { scp, .. } => scp.as_mut().map(|scp| scp.finish()).unwrap_or_default(),
+            Talk::Rsync(rsync) => vec![rsync.finish()],
+        };
+        let told = state.tell(self.channel, 1);
+        let frames = left.iter().map(|each| each.frame(self.channel));
+        let frames = frames.chain(told).collect::<Vec<_>>();
+        if frames.is_empty() {
+            return Ok(());
+        }
+        self.scope.record_uncounted(&frames)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Follows what came, and says what is to be recorded of it.
+    fn follow(&mut self, stream: Stream, chunk: Bytes) -> (Heard, Vec<Operation>) {
+        let who = if stream == Stream::Input {
+            "the client"
+        } else {
+            "the target"
+        };
+        let end = |why: &str| Heard::End(SshSaying::Unfollowed { who, why }.words());
+        let warrant = &self.warrant;
+        let free = warrant.is_free();
+        match &mut self.talk {
+            Talk::Sftp(sftp) => {
+                let judge = (!free).then_some(warrant as Judge<'_>);
+                let passed = match stream {
+                    Stream::Input => sftp.up(chunk, judge),
+                    Stream::Output | Stream::ErrorOutput => sftp.down(chunk),
+                };
+                match passed {
+                    Ok(Passed { pieces, operations }) => (Heard::Pieces(pieces), operations),
+                    Err(unclear) => (end(&unclear.to_string()), Vec::new()),
+                }
+            }
+            Talk::Scp {
+                scp: followed,
+                bound,
+            } => {
+                let Some(scp) = followed else {
+                    return (Heard::Plain(chunk), Vec::new());
+                };
+                let role = scp.role();
+                let judge = |places: &[_]| warrant.allows_all(role, places);
+                let judge = (*bound && !free).then_some(&judge as scp::Judge<'_>);
+                let is_judged = judge.is_some();
+                let passed = if (role == Role::Sink) == (stream == Stream::Input) {
+                    scp.source(chunk, judge)
+                } else {
+                    scp.sink(chunk)
+                };
+                let scp::Followed {
+                    pieces,
+                    mut operations,
+                    stop,
+                } = passed;
+                match stop {
+                    None => (Heard::Pieces(pieces), operations),
+                    Some(Stop::Refused(words)) => (Heard::End(words), operations),
+                    Some(Stop::Lost(lost)) if is_judged => (end(&lost.to_string()), operations),
+                    Some(Stop::Lost(lost)) => {
+                        operations.extend(scp.finish());
+                        operations.push(scp.lost(who, lost));
+                        *followed = None;
+                        (Heard::Plain(pieces.concat().into()), operations)
+                    }
+                }
+            }
+            Talk::Rsync(_) => (Heard::Plain(chunk), Vec::new()),
+        }
+    }
+
+    fn count(&mut self, stream: Stream, bytes: usize) {
+        let [up, down] = &mut self.untold;
+        let way = if stream == Stream::Input { up } else { down };
+        *way = way.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Frames for what no frame tells of yet, of each way where it is as much as this.
+    fn tell<'a>(&mut self, channel: u32, least: u64) -> Vec<Frame<'a>> {
+        let mut frames = Vec::new();
+        for (untold, stream) in self.untold.iter_mut().zip([Stream::Input, Stream::Output]) {
+            if *untold >= least {
+                frames.push(Frame::Omitted {
+                    channel,
+                    stream,
+                    bytes: std::mem::take(untold),
+                    why: Omission::Bulk,
+                    digest: None,
+                });
+            }
+        }
+        frames
+    }
+}

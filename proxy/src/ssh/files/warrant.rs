@@ -1,0 +1,246 @@
+//! What a session may do with files, asked before it is done.
+//!
+//! Remembers what was decided for as long as policies and facts stay the same, and for a second at
+//! most, because policies may look at the time. Follows nothing itself.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use policies::words::files::FileSaying;
+use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
+use policies::{Capability, Carrier, Deed, Denial, Extent, FileAccess, FileDeed, Scrutiny};
+
+use super::errand::Errand;
+use super::path::{self, Vague};
+use super::rsync;
+use super::scp::{self, Role};
+use super::sftp::{Access, Touch, Warden};
+use crate::session::scope::Scope;
+use crate::ssh::channel::prelude::Program;
+
+/// How long an answer is good for where nothing but the time has changed.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
+
+/// How many answers are remembered; then all are forgotten.
+const ANSWERS_MAX: usize = 256;
+
+/// What is followed of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::ssh) enum Follow {
+    /// Nothing.
+    Nothing,
+    /// SFTP.
+    Sftp,
+    /// Legacy scp, and by which command each file is asked about, if it is.
+    Scp(scp::Invocation, Option<Carrier>),
+    /// rsync.
+    Rsync(rsync::Invocation),
+}
+
+/// What was answered.
+type Answers = HashMap<(FileAccess, String, Extent), Result<(), Denial>>;
+
+/// The judgement of what one program does with files.
+#[derive(Debug)]
+pub(super) struct Warrant {
+    scope: Scope,
+    carrier: Carrier,
+    asked: Option<(u64, Duration)>,
+    scrutiny: Scrutiny,
+    answers: RefCell<Answers>,
+}
+
+/// Whether a program may start, and what is followed of it.
+pub(in crate::ssh) fn admit(
+    scope: &Scope,
+    program: &Program,
+    has_terminal: bool,
+) -> Result<Follow, Words> {
+    let allowed = scope.may(&program.deed());
+    let errand = match program {
+        // What a terminal shows is no transfer.
+        Program::Exec(command) if !has_terminal => Errand::of(command),
+        // The target's terminal would take bits off, end lines and swallow characters behind our back.
+        Program::Subsystem(name) if name == "sftp" && has_terminal => {
+            return Err(SshSaying::FilesByTerminal.words());
+        }
+        Program::Subsystem(name) if name == "sftp" => {
+            return allowed.map(|()| Follow::Sftp).map_err(|no| no.words());
+        }
+        Program::Exec(_) | Program::Shell | Program::Subsystem(_) => None,
+    };
+    match (allowed, errand) {
+        (Ok(()), None) => Ok(Follow::Nothing),
+        (Ok(()), Some(Errand::Scp(scp))) => Ok(Follow::Scp(scp, None)),
+        (Ok(()), Some(Errand::Rsync(rsync))) => Ok(Follow::Rsync(rsync)),
+        (Err(no), None) => Err(no.words()),
+        (Err(no), Some(errand)) => {
+            let command = program.command().unwrap_or_default();
+            let mut warrant = Warrant::new(scope.clone(), Carrier::Command(command));
+            warrant.renew(scope.elapsed());
+            if warrant.is_free() {
+                return Err(no.words());
+            }
+            match errand {
+                Errand::Scp(scp) => {
+                    warrant.admit_scp(&scp)?;
+                    Ok(Follow::Scp(scp, Some(warrant.carrier)))
+                }
+                Errand::Rsync(rsync) => {
+                    warrant.admit_rsync(&rsync.wants())?;
+                    Ok(Follow::Rsync(rsync))
+                }
+            }
+        }
+    }
+}
+
+impl Warrant {
+    /// One by which nothing has been asked.
+    pub(super) fn new(scope: Scope, carrier: Carrier) -> Self {
+        Self {
+            scope,
+            carrier,
+            asked: None,
+            scrutiny: Scrutiny::Each,
+            answers: RefCell::default(),
+        }
+    }
+
+    /// Forgets what may have changed.
+    pub(super) fn renew(&mut self, at: Duration) {
+        let edition = self.scope.edition();
+        let good = self.asked.is_some_and(|(before, asked_at)| {
+            before == edition && at.saturating_sub(asked_at) < ANSWER_MAX
+        });
+        if !good {
+            self.asked = Some((edition, at));
+            self.answers.get_mut().clear();
+            self.scrutiny = self.scope.file_scrutiny();
+        }
+    }
+
+    /// Whether nothing has to be asked.
+    pub(super) fn is_free(&self) -> bool {
+        self.scrutiny == Scrutiny::Unread
+    }
+
+    /// Whether a file may be touched that is in one of these places.
+    pub(super) fn allows_all(
+        &self,
+        role: Role,
+        places: &[Result<String, Vague>],
+    ) -> Result<(), Words> {
+        places
+            .iter()
+            .try_for_each(|place| self.ask(access(role), settled(place)?, Extent::One))
+    }
+
+    fn admit_scp(&self, scp: &scp::Invocation) -> Result<(), Words> {
+        let place = scp.wants();
+        let place = settled(&place)?;
+        self.either(access(scp.role()), place)
+    }
+
+    fn admit_rsync(&self, wants: &rsync::Wants) -> Result<(), Words> {
+        if let Some(option) = &wants.odd {
+            return Err(FileSaying::Option { option }.words());
+        }
+        let access = if wants.sends {
+            FileAccess::Read
+        } else {
+            FileAccess::Write
+        };
+        for tree in &wants.trees {
+            let asked = self.ask(access, settled(tree)?, Extent::Tree);
+            if wants.sends && asked.is_err() {
+                return Err(FileSaying::Sender.words());
+            }
+            asked?;
+        }
+        Ok(())
+    }
+
+    /// Whether this may be touched, or else what is in it, if it is a directory.
+    fn either(&self, access: FileAccess, place: &str) -> Result<(), Words> {
+        self.ask(access, place, Extent::One).or_else(|no| {
+            let inside = path::inside(place);
+            self.ask(access, &inside, Extent::One).map_err(|_same| no)
+        })
+    }
+
+    fn ask(&self, access: FileAccess, place: &str, extent: Extent) -> Result<(), Words> {
+        let mut answers = self.answers.borrow_mut();
+        let key = (access, place.to_owned(), extent);
+        let answer = if let Some(known) = answers.get(&key) {
+            known.clone()
+        } else {
+            let answer = self.scope.may(&Deed::File(FileDeed {
+                access,
+                path: place.to_owned(),
+                extent,
+                carrier: self.carrier.clone(),
+            }));
+            if answers.len() >= ANSWERS_MAX {
+                answers.clear();
+            }
+            answers.insert(key, answer.clone());
+            answer
+        };
+        answer.map_err(|denial| words(access, place, &denial))
+    }
+}
+
+impl Warden for Warrant {
+    fn allows(&self, touch: &Touch) -> Result<(), Words> {
+        let place = settled(&touch.place)?;
+        let ask = |access| self.ask(access, place, touch.extent);
+        match touch.access {
+            Access::Read => ask(FileAccess::Read),
+            Access::Write => ask(FileAccess::Write),
+            Access::List => self.either(FileAccess::Read, place),
+            Access::Look => self
+                .either(FileAccess::Read, place)
+                .or_else(|no| self.either(FileAccess::Write, place).map_err(|_same| no)),
+        }
+    }
+
+    /// Terms never grow, so what they do not have will not come.
+    fn reads_nothing(&self) -> bool {
+        let has = &self.scope.terms().capabilities;
+        ![Capability::SftpRead, Capability::Exec, Capability::Shell]
+            .iter()
+            .any(|each| has.contains(each))
+    }
+}
+
+/// A place, if it can be told which.
+fn settled(place: &Result<String, Vague>) -> Result<&str, Words> {
+    place.as_deref().map_err(|vague| {
+        let why = vague.to_string();
+        FileSaying::Vague { why: &why }.words()
+    })
+}
+
+fn access(role: Role) -> FileAccess {
+    match role {
+        Role::Source => FileAccess::Read,
+        Role::Sink => FileAccess::Write,
+    }
+}
+
+fn words(access: FileAccess, path: &str, denial: &Denial) -> Words {
+    if let Denial::Forbidden { policy, reason } = denial {
+        FileSaying::Denied {
+            access,
+            path,
+            policy,
+            reason,
+        }
+        .words()
+    } else {
+        denial.words()
+    }
+}

@@ -1,0 +1,269 @@
+//! Moves the bytes of one forwarded connection, both ways, until it is over at either end.
+//!
+//! As in [`pump`](crate::ssh::channel::pump), neither way waits for the other, the client's queue is always drained,
+//! and every byte is recorded before it goes on. What begins as a session of its own does not go on.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use policies::words::forward::ForwardSaying;
+use policies::words::{Shown, Words};
+use recorder::{AppendError, ChannelEvent, Stream};
+use russh::server::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
+use tokio::select;
+use tokio::time;
+
+use super::look::{Look, Stop};
+use crate::ssh::channel::backlog::{Backlog, Item};
+use crate::ssh::channel::pump::Far;
+use crate::ssh::channel::tap::Tap;
+use crate::ssh::flow::Tally;
+use crate::ssh::relay::Link;
+
+/// How long the other end may take to accept what was sent before the client closed.
+const CLOSING_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing of a connection that holds up everything else of its session: what
+/// a target sends is paused for all channels or for none.
+const STUCK_LIMIT: Duration = Duration::from_secs(20);
+
+/// The client's end of a connection.
+pub(super) struct Near {
+    pub(super) read: ChannelReadHalf,
+    pub(super) write: ChannelWriteHalf<Msg>,
+    /// How much of what came from it waits.
+    pub(super) tally: Arc<Tally>,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// One end closed it, or is gone.
+    Closed,
+    /// It was cut off.
+    Stopped(Stop),
+    /// The client took nothing of it, and nothing of the rest came through.
+    Stuck,
+}
+
+/// One forwarded connection, open at both ends.
+pub(super) struct Conduit<'a> {
+    pub(super) link: &'a Link,
+    pub(super) tap: &'a Tap,
+    pub(super) near: Near,
+    pub(super) far: Far,
+    /// Where it goes, for the person who is told of it.
+    pub(super) to: &'a str,
+    /// How what comes from the client, and from the other end, is looked at.
+    pub(super) looks: (Look, Look),
+}
+
+impl Conduit<'_> {
+    /// Carries it to its end, and closes it at both.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be recorded; then nothing may go on in this session.
+    pub(super) async fn carry(mut self) -> Result<(), AppendError> {
+        let outcome = self.run().await;
+        let told = match outcome {
+            Ok(outcome) => self.record(outcome),
+            Err(refused) => Err(refused),
+        };
+        // Either end may be gone; then there is nothing to close.
+        drop(self.far.write.close().await);
+        drop(self.near.write.close().await);
+        if let Some(words) = told? {
+            self.link.voices.say_some_time(&words).await;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self) -> Result<Outcome, AppendError> {
+        let (near, far, tap) = (&mut self.near, &mut self.far, self.tap);
+        let (up_look, down_look) = (&mut self.looks.0, &mut self.looks.1);
+        let backlog = Backlog::default();
+        let up = Up {
+            write: &far.write,
+            tally: &near.tally,
+            tap,
+        };
+        let down = Down {
+            write: &near.write,
+            tally: &far.tally,
+            tap,
+        };
+        select! {
+            outcome = down.carry(&mut far.read, down_look) => outcome,
+            outcome = drain(&mut near.read, &backlog) => outcome,
+            outcome = up.carry(&backlog, up_look) => outcome,
+            () = self.link.client_gone.cancelled() => Ok(Outcome::Closed),
+        }
+    }
+
+    /// Writes down how it ended. What there is to say of it is given back.
+    fn record(&self, outcome: Outcome) -> Result<Option<Words>, AppendError> {
+        let words = match outcome {
+            Outcome::Closed => None,
+            Outcome::Stuck => {
+                let words = ForwardSaying::Stuck { to: self.to }.words();
+                let (code, what) = (words.code, self.to);
+                self.tap.event(ChannelEvent::Refused { code, what })?;
+                Some(words)
+            }
+            Outcome::Stopped(stop) => {
+                let (what, words) = match stop {
+                    Stop::Inside(conversation) => {
+                        let (what, to) = (conversation.as_str(), self.to);
+                        (what, ForwardSaying::Inside { what, to }.words())
+                    }
+                    Stop::Agent => ("agent forwarding", ForwardSaying::AgentMisused.words()),
+                };
+                let code = words.code;
+                self.tap.event(ChannelEvent::Refused { code, what })?;
+                Some(words)
+            }
+        };
+        self.tap.event(ChannelEvent::Closed)?;
+        Ok(words)
+    }
+}
+
+/// Takes everything that the client sends, at once.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "nothing else is said on a channel that carries a connection"
+)]
+async fn drain(read: &mut ChannelReadHalf, backlog: &Backlog) -> Result<Outcome, AppendError> {
+    while let Some(message) = read.wait().await {
+        let item = match message {
+            ChannelMsg::Data { data } => Item::Bytes(data),
+            ChannelMsg::Eof => Item::Eof,
+            ChannelMsg::Close => {
+                backlog.push(Item::Close);
+                time::sleep(CLOSING_LIMIT).await;
+                return Ok(Outcome::Closed);
+            }
+            _ => continue,
+        };
+        if !backlog.push(item) {
+            tracing::debug!("client.floods");
+            return Ok(Outcome::Closed);
+        }
+    }
+    std::future::pending().await
+}
+
+/// From the client on.
+struct Up<'a> {
+    write: &'a ChannelWriteHalf<client::Msg>,
+    tally: &'a Tally,
+    tap: &'a Tap,
+}
+
+impl Up<'_> {
+    async fn carry(&self, backlog: &Backlog, look: &mut Look) -> Result<Outcome, AppendError> {
+        loop {
+            let data = match backlog.pop().await {
+                Item::Bytes(data) => data,
+                Item::Together(together) => together.freeze(),
+                Item::Eof => {
+                    self.tap.eof(Stream::Input)?;
+                    drop(self.write.eof().await);
+                    continue;
+                }
+                Item::Close => return Ok(Outcome::Closed),
+                Item::Resize { .. } | Item::Signal(_) => continue,
+            };
+            let bytes = data.len();
+            let data = match look.at(data, self.tap)? {
+                Ok(whole) => whole,
+                Err(stop) => return Ok(Outcome::Stopped(stop)),
+            };
+            if data.is_empty() {
+                self.tally.take(bytes);
+                continue;
+            }
+            self.tap.bytes(Stream::Input, &data)?;
+            let sent = self.write.data_bytes(data).await;
+            self.tally.take(bytes);
+            if sent.is_err() {
+                // What the other end had sent still goes down; then the connection ends.
+                return std::future::pending().await;
+            }
+        }
+    }
+}
+
+/// From the other end to the client.
+struct Down<'a> {
+    write: &'a ChannelWriteHalf<Msg>,
+    tally: &'a Tally,
+    tap: &'a Tap,
+}
+
+impl Down<'_> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "nothing else is said on a channel that carries a connection"
+    )]
+    async fn carry(
+        &self,
+        read: &mut ChannelReadHalf,
+        look: &mut Look,
+    ) -> Result<Outcome, AppendError> {
+        while let Some(message) = read.wait().await {
+            let data = match message {
+                ChannelMsg::Data { data } => data,
+                ChannelMsg::ExtendedData { data, .. } => {
+                    self.tally.take(data.len());
+                    continue;
+                }
+                ChannelMsg::Eof => {
+                    self.tap.eof(Stream::Output)?;
+                    drop(self.write.eof().await);
+                    continue;
+                }
+                ChannelMsg::Close => return Ok(Outcome::Closed),
+                _ => continue,
+            };
+            let bytes = data.len();
+            let data = match look.at(data, self.tap)? {
+                Ok(whole) => whole,
+                Err(stop) => return Ok(Outcome::Stopped(stop)),
+            };
+            if data.is_empty() {
+                self.tally.take(bytes);
+                continue;
+            }
+            self.tap.bytes(Stream::Output, &data)?;
+            let sent = self.send(data).await;
+            self.tally.take(bytes);
+            match sent {
+                Some(Ok(())) => {}
+                Some(Err(_gone)) => return Ok(Outcome::Closed),
+                None => return Ok(Outcome::Stuck),
+            }
+        }
+        // By our hand: the spine ends this session then.
+        if self.tap.is_cut() {
+            return std::future::pending().await;
+        }
+        Ok(Outcome::Closed)
+    }
+
+    /// Passes bytes on to the client. None when it takes nothing, and holds up the rest by that.
+    async fn send(&self, data: Bytes) -> Option<Result<(), russh::Error>> {
+        let mut sending = pin!(self.write.data_bytes(data));
+        loop {
+            match time::timeout(STUCK_LIMIT, &mut sending).await {
+                Ok(sent) => return Some(sent),
+                Err(_elapsed) if self.tally.holds_up() => return None,
+                Err(_elapsed) => {}
+            }
+        }
+    }
+}

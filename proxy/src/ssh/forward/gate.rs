@@ -1,0 +1,187 @@
+//! What a target may open with us: connections to listeners that this session asked it for, to the agent and
+//! the display that were lent to it, and nothing else.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::client::{ChannelOpenHandle, Msg};
+use russh::{Channel, ChannelOpenFailure};
+use tokio::sync::{Notify, mpsc};
+
+use super::place::Place;
+use crate::ssh::channel::requests::{FORWARDS_MAX, LISTENERS_MAX};
+
+/// A connection that came in at the target. Its channel is open once `reply` says so; without a word,
+/// it is refused.
+pub(in crate::ssh) struct Inbound {
+    /// The channel that will carry it.
+    pub(in crate::ssh) channel: Channel<Msg>,
+    /// Where the target waits for an answer.
+    pub(in crate::ssh) reply: ChannelOpenHandle,
+    /// What for.
+    pub(in crate::ssh) purpose: Purpose,
+}
+
+/// What a target opens a channel for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::ssh) enum Purpose {
+    /// Somebody came to a listener.
+    Listener {
+        /// Which.
+        at: Place,
+        /// Where the target says that they came from; none for sockets.
+        from: Option<SocketAddr>,
+    },
+    /// Somebody wants to use the client's agent.
+    Agent,
+    /// Somebody wants to draw on the client's display.
+    Display {
+        /// Where the target says that they came from.
+        from: SocketAddr,
+    },
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound")
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The listeners of one session, and the way in for who comes to them. A clone shares them.
+#[derive(Debug, Clone)]
+pub(in crate::ssh) struct Gate {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    listeners: Mutex<Listeners>,
+    settled: Notify,
+    /// Whether the client's agent is lent.
+    agent: AtomicBool,
+    /// Whether the client's display is lent.
+    display: AtomicBool,
+    inbound: mpsc::Sender<Inbound>,
+}
+
+#[derive(Debug, Default)]
+struct Listeners {
+    /// By where they are, with what was asked for.
+    open: HashMap<Place, Place>,
+    /// How many were asked for at whatever port is free, and are not known yet.
+    unsettled: usize,
+}
+
+impl Gate {
+    /// A gate that expects nobody, and where those come out who are let in.
+    pub(in crate::ssh) fn new() -> (Self, mpsc::Receiver<Inbound>) {
+        let (inbound, out) = mpsc::channel(FORWARDS_MAX);
+        let inner = Arc::new(Inner {
+            listeners: Mutex::default(),
+            settled: Notify::new(),
+            agent: AtomicBool::new(false),
+            display: AtomicBool::new(false),
+            inbound,
+        });
+        (Self { inner }, out)
+    }
+
+    /// Expects connections there from here on. False when there are too many listeners, or one there.
+    pub(super) fn expect(&self, asked: &Place) -> bool {
+        let mut listeners = self.listeners();
+        let count = listeners.open.len().saturating_add(listeners.unsettled);
+        if count >= LISTENERS_MAX || listeners.open.contains_key(asked) {
+            return false;
+        }
+        if asked.is_settled() {
+            listeners.open.insert(asked.clone(), asked.clone());
+        } else {
+            listeners.unsettled = listeners.unsettled.saturating_add(1);
+        }
+        true
+    }
+
+    /// The target has said where it listens, or that it does not.
+    pub(super) fn settle(&self, asked: &Place, bound: Option<&Place>) {
+        let mut listeners = self.listeners();
+        if asked.is_settled() {
+            listeners.open.remove(asked);
+        } else {
+            listeners.unsettled = listeners.unsettled.saturating_sub(1);
+        }
+        if let Some(bound) = bound {
+            listeners.open.insert(bound.clone(), asked.clone());
+        }
+        drop(listeners);
+        self.inner.settled.notify_waiters();
+    }
+
+    /// Expects nobody there any more. False when nobody was expected.
+    pub(super) fn forget(&self, at: &Place) -> bool {
+        self.listeners().open.remove(at).is_some()
+    }
+
+    /// What was asked for to have somebody come there, once that is known.
+    pub(super) async fn asked_for(&self, at: &Place) -> Option<Place> {
+        loop {
+            let mut settled = pin!(self.inner.settled.notified());
+            settled.as_mut().enable();
+            let (found, unsettled) = {
+                let listeners = self.listeners();
+                (listeners.open.get(at).cloned(), listeners.unsettled)
+            };
+            if found.is_some() || unsettled == 0 {
+                return found;
+            }
+            settled.await;
+        }
+    }
+
+    /// Expects the target to use the client's agent from here on.
+    pub(in crate::ssh) fn lend_agent(&self) {
+        self.inner.agent.store(true, Ordering::Release);
+    }
+
+    /// Expects the target to use the client's display from here on.
+    pub(in crate::ssh) fn lend_display(&self) {
+        self.inner.display.store(true, Ordering::Release);
+    }
+
+    /// Takes in who came, unless nobody can be expected there.
+    pub(in crate::ssh) async fn let_in(&self, inbound: Inbound) {
+        let expected = match &inbound.purpose {
+            Purpose::Listener { at, .. } => {
+                let listeners = self.listeners();
+                listeners.open.contains_key(at) || listeners.unsettled > 0
+            }
+            Purpose::Agent => self.inner.agent.load(Ordering::Acquire),
+            Purpose::Display { .. } => self.inner.display.load(Ordering::Acquire),
+        };
+        if !expected {
+            return refuse(inbound.reply).await;
+        }
+        // A reply that is dropped is a no.
+        drop(self.inner.inbound.try_send(inbound));
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.inner
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says no to a target that opens what nobody asked for.
+pub(in crate::ssh) async fn refuse(reply: ChannelOpenHandle) {
+    tracing::warn!("target.opened_a_channel");
+    reply
+        .reject(ChannelOpenFailure::AdministrativelyProhibited)
+        .await;
+}

@@ -1,0 +1,96 @@
+//! What is looked at in one direction of a connection that is carried, and what must not go on.
+
+use bytes::Bytes;
+use recorder::{AppendError, ChannelEvent};
+
+use super::agent::{Forbidden, Wish, Wishes};
+use super::answers::{Answers, Owed, Pace};
+use super::sniff::{Conversation, Sniffer};
+use crate::ssh::channel::tap::Tap;
+
+/// How one direction is looked at.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// For what has a door of its own.
+    Stranger(Sniffer),
+    /// For what a target asks of an agent, and how fast.
+    Agent(Wishes, Pace),
+    /// For what the agent answers.
+    Answers(Answers),
+}
+
+/// Why what came must not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It has a door of its own.
+    Inside(Conversation),
+    /// It is more than may be asked of an agent.
+    Agent,
+}
+
+impl Look {
+    /// For what has a door of its own, in both directions.
+    pub(super) fn strangers() -> (Self, Self) {
+        let look = || Self::Stranger(Sniffer::default());
+        (look(), look())
+    }
+
+    /// For what the target asks of the client's agent.
+    pub(super) fn agent() -> (Self, Self) {
+        let owed = Owed::default();
+        let answers = Self::Answers(Answers::new(owed.clone()));
+        (answers, Self::Agent(Wishes::default(), Pace::new(owed)))
+    }
+
+    /// Looks at what came, and writes down what there is to write. Gives back what may go on: of an agent's
+    /// messages those that are whole.
+    pub(super) fn at(
+        &mut self,
+        came: Bytes,
+        tap: &Tap,
+    ) -> Result<Result<Bytes, Stop>, AppendError> {
+        match self {
+            Self::Stranger(sniffer) => Ok(match sniffer.sniff(&came) {
+                Some(conversation) => Err(Stop::Inside(conversation)),
+                None => Ok(came),
+            }),
+            Self::Agent(wishes, pace) => match wishes.take(&came) {
+                Err(Forbidden) => Ok(Err(Stop::Agent)),
+                Ok((all, whole)) => {
+                    all.iter().try_for_each(|wish| wished(wish, tap))?;
+                    let at = tap.elapsed();
+                    let in_time = all.iter().try_for_each(|_wish| pace.wish(at));
+                    Ok(in_time.map(|()| whole).map_err(|Forbidden| Stop::Agent))
+                }
+            },
+            Self::Answers(answers) => match answers.take(&came) {
+                Err(Forbidden) => Ok(Err(Stop::Agent)),
+                Ok((all, whole)) => {
+                    all.iter().try_for_each(|(kind, of)| {
+                        tap.event(agent("answer", &format!("{kind}, {of}")))
+                    })?;
+                    Ok(Ok(whole))
+                }
+            },
+        }
+    }
+}
+
+/// Writes one wish down, and what it carries.
+fn wished(wish: &Wish, tap: &Tap) -> Result<(), AppendError> {
+    match wish {
+        Wish::List => tap.event(agent("list", "")),
+        Wish::Extension { name, of } => {
+            tap.event(agent("extension", name))?;
+            tap.event(agent("contents", &of.to_string()))
+        }
+        Wish::Sign { key, of } => {
+            tap.event(agent("sign", key))?;
+            tap.event(agent("contents", &of.to_string()))
+        }
+    }
+}
+
+fn agent<'a>(wish: &'a str, key: &'a str) -> ChannelEvent<'a> {
+    ChannelEvent::Agent { wish, key }
+}

@@ -1,0 +1,413 @@
+//! The target's leg: prove that it is the one we know, log in with a certificate that lives for
+//! minutes, and refuse whatever the target asks of us.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ca::{Pass, PassKey};
+use jiff::Timestamp;
+use policies::{Endpoint, HostPort, Login, SshEndpoint};
+use russh::client::{self, ChannelOpenHandle, Handle, Handler, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, ChannelId, Disconnect};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::entry;
+use super::hostkey::{HostKeyRefusal, Pin};
+use crate::session::protocol::ConnectError;
+use crate::session::severable::Severable;
+use crate::ssh::algorithms;
+use crate::ssh::channel::tallies::Tallies;
+use crate::ssh::client::arrival::{self, Route};
+use crate::ssh::flow::{Flow, Leg, Tally, Way};
+use crate::ssh::forward::gate::{self, Gate, Inbound, Purpose};
+use crate::ssh::forward::place::Place;
+
+/// A target that let us in.
+pub struct Back {
+    handle: Handle<Target>,
+    tallies: Tallies,
+    gate: Gate,
+    /// Who came in at the target; taken by whoever carries them.
+    inbound: Option<mpsc::Receiver<Inbound>>,
+    gone: CancellationToken,
+}
+
+impl std::fmt::Debug for Back {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Back").finish_non_exhaustive()
+    }
+}
+
+impl Back {
+    /// Logs in over a socket that is connected to the target.
+    pub async fn connect(
+        io: Severable,
+        pass: Pass,
+        flow: &Arc<Flow>,
+        now: Timestamp,
+    ) -> Result<Self, ConnectError> {
+        let terms = &pass.terms;
+        let entrance = (speaks_ssh(&terms.target.endpoint)?, &terms.account());
+        Self::enter(io, entrance, &pass.key, (flow, now)).await
+    }
+
+    /// The same, with whatever opens it.
+    pub(super) async fn enter(
+        io: Severable,
+        (endpoint, login): (&SshEndpoint, &Login),
+        key: &PassKey,
+        (flow, now): (&Arc<Flow>, Timestamp),
+    ) -> Result<Self, ConnectError> {
+        let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
+        let pin = Pin::read(endpoint).map_err(impostor)?;
+        let (keys, certificates) = pin.algorithms(endpoint.algorithms);
+        let config = algorithms::client((keys, certificates), endpoint.algorithms);
+
+        let gone = CancellationToken::new();
+        let tallies = Tallies::new(Arc::clone(flow), Way::Down);
+        let (gate, inbound) = Gate::new();
+        let refusal = Arc::new(Mutex::new(None));
+        let target = Target {
+            pin,
+            now,
+            refusal: Arc::clone(&refusal),
+            tallies: tallies.clone(),
+            gate: gate.clone(),
+            _gone: gone.clone().drop_guard(),
+        };
+        let leg = Leg::target(io, Arc::clone(flow));
+        let connected = client::connect_stream(config, leg, target).await;
+        let mut handle = connected.map_err(|failed| {
+            let refused = refusal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            refused.map_or_else(|| broken(failed), impostor)
+        })?;
+        entry::enter(&mut handle, login.as_str(), key, endpoint.algorithms)
+            .await
+            .map_err(broken)??;
+        Ok(Self {
+            handle,
+            tallies,
+            gate,
+            inbound: Some(inbound),
+            gone,
+        })
+    }
+
+    /// Takes leave, without waiting for an answer.
+    pub(super) async fn leave(self) {
+        let parting = self.handle.disconnect(Disconnect::ByApplication, "", "");
+        let parted = parting.await.is_ok();
+        tracing::debug!(parted, "target.left");
+    }
+
+    /// Opens a session channel at the target, and says how much of what comes in over it waits.
+    pub async fn open(&self) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        self.opened(self.handle.channel_open_session()).await
+    }
+
+    /// Has the target connect to somewhere, and says how much of what comes in from there waits.
+    pub async fn open_onward(
+        &self,
+        route: &Route,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let (host, port) = (route.to.host(), u32::from(route.to.port()));
+        match route.from {
+            None => {
+                let opening = self.handle.channel_open_direct_streamlocal(host);
+                self.opened(opening).await
+            }
+            Some(from) => {
+                let (from, from_port) = (from.ip().to_string(), u32::from(from.port()));
+                let opening = self
+                    .handle
+                    .channel_open_direct_tcpip(host, port, from, from_port);
+                self.opened(opening).await
+            }
+        }
+    }
+
+    /// Has the target connect to another one behind it.
+    pub(super) async fn open_beyond(
+        &self,
+        to: &HostPort,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let (port, nobody) = (u32::from(to.port), "127.0.0.1");
+        let opening = self
+            .handle
+            .channel_open_direct_tcpip(&to.host, port, nobody, 0);
+        self.opened(opening).await
+    }
+
+    async fn opened(
+        &self,
+        opening: impl Future<Output = Result<Channel<Msg>, russh::Error>>,
+    ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let opened = self.gone.run_until_cancelled(opening).await;
+        let channel = opened.ok_or(russh::Error::Disconnect)??;
+        let tally = self.tallies.of(channel.id());
+        Ok((channel, tally))
+    }
+
+    /// Has the target listen. Says where it does; none when it says something impossible.
+    pub(in crate::ssh) async fn listen(&self, at: &Place) -> Result<Option<Place>, russh::Error> {
+        let (host, port) = (at.host(), u32::from(at.port()));
+        let listening = async {
+            if at.is_socket() {
+                self.handle.streamlocal_forward(host).await?;
+                return Ok(Some(at.clone()));
+            }
+            Ok(at.bound(self.handle.tcpip_forward(host, port).await?))
+        };
+        let listening = self.gone.run_until_cancelled(listening).await;
+        listening.ok_or(russh::Error::Disconnect)?
+    }
+
+    /// Has the target listen no more.
+    pub(in crate::ssh) async fn unlisten(&self, at: &Place) -> Result<(), russh::Error> {
+        let (host, port) = (at.host(), u32::from(at.port()));
+        let unlistening = async {
+            if at.is_socket() {
+                self.handle.cancel_streamlocal_forward(host).await
+            } else {
+                self.handle.cancel_tcpip_forward(host, port).await
+            }
+        };
+        let unlistening = self.gone.run_until_cancelled(unlistening).await;
+        unlistening.ok_or(russh::Error::Disconnect)?
+    }
+
+    /// Whom this session expects to come in at the target.
+    pub(in crate::ssh) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Where those come out who came in at the target. Once.
+    pub(in crate::ssh) fn take_inbound(&mut self) -> Option<mpsc::Receiver<Inbound>> {
+        self.inbound.take()
+    }
+
+    /// How much waits of what comes in over a channel.
+    pub(in crate::ssh) fn tally(&self, id: ChannelId) -> Arc<Tally> {
+        self.tallies.of(id)
+    }
+
+    /// The channel is over on our side.
+    pub fn forget(&self, id: ChannelId) {
+        self.tallies.forget(id);
+    }
+
+    /// Cancelled when the target is gone.
+    pub fn gone(&self) -> &CancellationToken {
+        &self.gone
+    }
+}
+
+/// Where a target of SSH is, and how it proves itself.
+pub(super) fn speaks_ssh(endpoint: &Endpoint) -> Result<&SshEndpoint, ConnectError> {
+    match endpoint {
+        Endpoint::Ssh(endpoint) => Ok(endpoint),
+        Endpoint::Postgres(_) => {
+            let odd = "the target does not speak SSH".to_owned();
+            Err(ConnectError::Violation(odd))
+        }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only one of russh's errors is told apart"
+)]
+pub(super) fn broken(failed: russh::Error) -> ConnectError {
+    match failed {
+        russh::Error::IO(source) => ConnectError::Io(source),
+        other => ConnectError::Violation(other.to_string()),
+    }
+}
+
+/// russh's handler of one connection to a target.
+struct Target {
+    pin: Pin,
+    now: Timestamp,
+    refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
+    tallies: Tallies,
+    gate: Gate,
+    _gone: DropGuard,
+}
+
+impl Target {
+    /// The target opens a channel.
+    async fn comes(
+        &self,
+        channel: Channel<Msg>,
+        purpose: Option<Purpose>,
+        reply: ChannelOpenHandle,
+    ) {
+        let Some(purpose) = purpose else {
+            return gate::refuse(reply).await;
+        };
+        let inbound = Inbound {
+            channel,
+            reply,
+            purpose,
+        };
+        self.gate.let_in(inbound).await;
+    }
+}
+
+impl Handler for Target {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
+        match self.pin.judge(shown, self.now) {
+            Ok(()) => Ok(true),
+            Err(refused) => {
+                *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+                Ok(false)
+            }
+        }
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _packet: u32,
+        _window: u32,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        drop(self.tallies.of(id));
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        id: ChannelId,
+        data: &[u8],
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.tallies.add(id, data.len());
+        Ok(())
+    }
+
+    async fn extended_data(
+        &mut self,
+        id: ChannelId,
+        _code: u32,
+        data: &[u8],
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.tallies.add(id, data.len());
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        address: &str,
+        port: u32,
+        originator: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let from = arrival::address(originator, originator_port);
+        let at = Place::loopback(address, port).filter(|_| from.is_some());
+        let purpose = at.map(|at| Purpose::Listener { at, from });
+        self.comes(channel, purpose, reply).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let (at, from) = (Place::socket(path), None);
+        let purpose = at.map(|at| Purpose::Listener { at, from });
+        self.comes(channel, purpose, reply).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.comes(channel, Some(Purpose::Agent), reply).await;
+        Ok(())
+    }
+
+    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, _kind: &str) -> bool {
+        false
+    }
+
+    async fn server_channel_open_unknown(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        refuse(reply).await
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        channel: Channel<Msg>,
+        originator: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let from = arrival::address(originator, originator_port);
+        let purpose = from.map(|from| Purpose::Display { from });
+        self.comes(channel, purpose, reply).await;
+        Ok(())
+    }
+}
+
+/// A target opens nothing else with us.
+async fn refuse(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
+    gate::refuse(reply).await;
+    Ok(())
+}

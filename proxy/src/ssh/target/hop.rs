@@ -1,0 +1,135 @@
+//! Goes through a target to another one behind it: logs in with a certificate that permits nothing but
+//! that, and has it connect onward. What comes back is a carrier for the next connection.
+//!
+//! Believes nobody by this: whoever is reached has to prove who it is by its own pin, end to end.
+
+mod outbox;
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use ca::PassKey;
+use jiff::Timestamp;
+use policies::{Hop, HostPort};
+use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::JoinSet;
+
+use super::back::{Back, broken, speaks_ssh};
+use crate::session::protocol::ConnectError;
+use crate::session::severable::Severable;
+use crate::ssh::flow::{Flow, Tally};
+use outbox::Outbox;
+pub(crate) use outbox::Writer;
+
+/// Logs in at a target over this socket and has it connect to `to`, for somebody who can wait or cannot.
+///
+/// # Errors
+///
+/// When it is not the one we know, does not let us in, or does not connect onward.
+pub(crate) async fn through(
+    io: Severable,
+    (hop, key): (&Hop, &PassKey),
+    (to, writer): (&HostPort, Writer),
+    now: Timestamp,
+) -> Result<Tunnel, ConnectError> {
+    // It opens nothing with us: its gate expects nobody.
+    let flow = Arc::new(Flow::default());
+    let entrance = (speaks_ssh(&hop.target.endpoint)?, &hop.login);
+    let back = Back::enter(io, entrance, key, (&flow, now)).await?;
+    let opened = back.open_beyond(to).await;
+    let (channel, tally) = opened.map_err(|failed| onward(failed, to))?;
+    let (read, write) = channel.split();
+    let outbox = Outbox::new(writer);
+    let (mut carrying, carried) = (JoinSet::new(), Arc::clone(&outbox));
+    carrying.spawn(async move { carried.carry(|bytes| write.data_bytes(bytes)).await });
+    Ok(Tunnel {
+        read,
+        left: Bytes::new(),
+        tally,
+        outbox,
+        _carrying: carrying,
+        _back: back,
+    })
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only one of russh's errors is told apart"
+)]
+fn onward(failed: russh::Error, to: &HostPort) -> ConnectError {
+    let why = match failed {
+        russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
+            "its sshd_config does not permit it (AllowTcpForwarding, PermitOpen)"
+        }
+        russh::Error::ChannelOpenFailure(_) => "nobody answers it there",
+        other => return broken(other),
+    };
+    ConnectError::Onward {
+        to: to.clone(),
+        why,
+    }
+}
+
+/// A connection onward, inside one to a target. Holds that one open, and ends it when dropped.
+pub(crate) struct Tunnel {
+    read: ChannelReadHalf,
+    /// What came in one message and was not asked for yet.
+    left: Bytes,
+    tally: Arc<Tally>,
+    outbox: Arc<Outbox>,
+    _carrying: JoinSet<()>,
+    _back: Back,
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.tally.end();
+    }
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.left.is_empty() {
+            // It may be dropped between two looks: a queue is waited for, and nothing taken by halves.
+            let message = std::task::ready!(pin!(this.read.wait()).poll(cx));
+            match message {
+                Some(ChannelMsg::Data { data }) => this.left = data,
+                Some(ChannelMsg::ExtendedData { data, .. }) => this.tally.take(data.len()),
+                Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return Poll::Ready(Ok(())),
+                Some(_) => {}
+            }
+        }
+        let bytes = this.left.len().min(into.remaining());
+        into.put_slice(this.left.get(..bytes).unwrap_or_default());
+        this.left.advance(bytes);
+        this.tally.take(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.outbox.poll_put(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
