@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::keys::P256Key;
-use crate::profile::BACKDATING;
+use crate::window::BACKDATING;
 use crate::x509::set_validity;
 
 /// How long a CA's own certificate lives. Replacing it means touching every target, so it outlives

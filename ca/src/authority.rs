@@ -10,10 +10,11 @@ use rustls_pki_types::CertificateDer;
 
 use crate::intent::{Contents, Draft, Extension, Prepared, Purpose};
 use crate::keys::{CreateError, Ed25519Key, Keys, OpenError, P256Key};
-use crate::profile::{HALT_LIFETIME, LOGIN_EXTENSIONS, PASS_LIFETIME_MAX, Window};
+use crate::profile::{HALT_LIFETIME, LOGIN_EXTENSIONS, PASS_LIFETIME_MAX};
 use crate::rand_core::CryptoRng;
 use crate::request::RequestedKey;
 use crate::ssh::SshForm;
+use crate::window::Window;
 use crate::x509::X509Form;
 use crate::{
     HostIdentity, HostOrder, IssueError, Journal, KeyId, LoginCertificates, LoginOrder, Pass,

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use policies::{Hop, SessionId, TargetName, Terms};
 
 use crate::intent::{Contents, Draft, Extension, Purpose};
-use crate::profile::{PASS_LIFETIME_MAX, TRIAL_LIFETIME, Window};
+use crate::profile::{PASS_LIFETIME_MAX, TRIAL_LIFETIME};
 use crate::rand_core::CryptoRng;
+use crate::window::Window;
 use crate::{Authority, IssueError, Journal, KeyId, PassKey, Serial};
 
 /// Whom a way is for.

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::keys::{KeyName, Keys};
-use crate::profile::{Profile, Window};
+use crate::profile::Profile;
+use crate::window::Window;
 use crate::{IssueError, Journal, KeyId, Outcome, Serial};
 
 /// What a certificate is for. It fixes which CA signs, how long it may live and what it may carry.

@@ -49,6 +49,7 @@ mod strength;
 mod trial;
 mod trust;
 mod vault;
+mod window;
 mod x509;
 
 pub use accounts::AccountsOrder;
@@ -64,8 +65,7 @@ pub use login::{LoginCertificates, LoginOrder};
 pub use pass::{Pass, PassKey, PassOrder};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use profile::{
-    BACKDATING, HALT_LIFETIME, HOST_LIFETIME_MAX, LOGIN_LIFETIME_MAX, PASS_LIFETIME_MAX,
-    TRIAL_LIFETIME,
+    HALT_LIFETIME, HOST_LIFETIME_MAX, LOGIN_LIFETIME_MAX, PASS_LIFETIME_MAX, TRIAL_LIFETIME,
 };
 pub use request::RequestRefusal;
 /// The traits by which randomness is handed in.
@@ -76,6 +76,7 @@ pub use strength::WeakKey;
 pub use trial::{RolesOrder, TrialOrder};
 pub use trust::{TrustBundle, certificate_fingerprint};
 pub use vault::{Secret, VaultError, is_sealed_by_name};
+pub use window::BACKDATING;
 
 #[cfg(test)]
 mod fixtures;

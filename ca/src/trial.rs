@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use policies::{Login, Protocol, RolePlace, Target};
 
 use crate::intent::{Contents, Draft, Purpose};
-use crate::profile::{ROLES_LIFETIME, TRIAL_LIFETIME, Window};
+use crate::profile::{ROLES_LIFETIME, TRIAL_LIFETIME};
 use crate::rand_core::CryptoRng;
+use crate::window::Window;
 use crate::{Authority, IssueError, Journal, KeyId, PassKey, Serial};
 
 /// What is to be tried.

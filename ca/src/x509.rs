@@ -10,7 +10,7 @@ use rcgen::{
 
 use crate::intent::{Contents, Form, Intent, Purpose};
 use crate::keys::Keys;
-use crate::profile::Window;
+use crate::window::Window;
 use crate::{IssueError, Serial, check, fingerprint};
 
 /// `UID` (RFC 4519 section 2.39).

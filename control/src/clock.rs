@@ -3,9 +3,9 @@
 //! A [`Clock`] tells the wall time, a monotonic instant, and how much time has passed for the
 //! machine, sleep included. In tests it is anchored to tokio's clock, so one `advance` moves grants,
 //! certificates and timers together; the wall can then be stepped and the machine put to sleep.
-//! Whether the wall is to be believed is judged in [`plausible`].
+//! Whether the wall is to be believed is judged in `clock/plausible.rs`.
 
-pub mod plausible;
+pub(crate) mod plausible;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;

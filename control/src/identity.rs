@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use policies::RegisteredKey;
-use policies::words::broker::Invalid;
+use policies::words::broker::{Invalid, KeyFault};
 
 /// The kinds of key that may be registered. DSA is broken; a certificate is not a key.
 const KINDS: [&str; 7] = [
@@ -34,23 +34,23 @@ pub(crate) const LINE_MAX: usize = 8 * 1024;
 pub fn registered_key(line: &str) -> Result<RegisteredKey, Invalid> {
     let invalid = |why| Invalid::Key { why };
     if line.len() > LINE_MAX {
-        return Err(invalid("it is too long"));
+        return Err(invalid(KeyFault::Long));
     }
-    let (kind, text) = parts(line).ok_or(invalid("it is not one line of a kind and base 64"))?;
+    let (kind, text) = parts(line).ok_or(invalid(KeyFault::Shapeless))?;
     if !KINDS.contains(&kind) {
-        return Err(invalid("its kind is not accepted"));
+        return Err(invalid(KeyFault::Kind));
     }
-    let blob = decode(text).ok_or(invalid("it is not base 64"))?;
-    let (inner, rest) = field(&blob).ok_or(invalid("it is cut off"))?;
+    let blob = decode(text).ok_or(invalid(KeyFault::Encoding))?;
+    let (inner, rest) = field(&blob).ok_or(invalid(KeyFault::CutOff))?;
     if inner != kind.as_bytes() {
-        return Err(invalid("it is of another kind than it says"));
+        return Err(invalid(KeyFault::OtherKind));
     }
-    let (_, rest) = field(rest).ok_or(invalid("it is cut off"))?;
+    let (_, rest) = field(rest).ok_or(invalid(KeyFault::CutOff))?;
     if kind == RSA {
-        let (modulus, _) = field(rest).ok_or(invalid("it is cut off"))?;
+        let (modulus, _) = field(rest).ok_or(invalid(KeyFault::CutOff))?;
         let length = modulus.iter().skip_while(|byte| **byte == 0).count();
         if length < RSA_MODULUS_MIN {
-            return Err(invalid("an RSA key needs at least 2048 bits"));
+            return Err(invalid(KeyFault::ShortRsa));
         }
     }
     Ok(RegisteredKey {
@@ -140,25 +140,19 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(line: &str, why: &'static str) {
+    fn check(line: &str, why: KeyFault) {
         assert_eq!(registered_key(line), Err(Invalid::Key { why }));
     }
 
     #[test]
     fn what_is_no_key_is_refused_with_what_is_wrong() {
-        check("", "it is not one line of a kind and base 64");
-        check("ssh-dss AAAA", "its kind is not accepted");
-        check("ssh-ed25519 AAA", "it is not base 64");
-        check("ssh-ed25519 AAAA", "it is cut off");
-        check(
-            &LINE.replace("ssh-ed25519", "ssh-rsa"),
-            "it is of another kind than it says",
-        );
-        check(
-            "ssh-ed25519-cert-v01@openssh.com AAAA",
-            "its kind is not accepted",
-        );
-        check(&"x".repeat(9_000), "it is too long");
+        check("", KeyFault::Shapeless);
+        check("ssh-dss AAAA", KeyFault::Kind);
+        check("ssh-ed25519 AAA", KeyFault::Encoding);
+        check("ssh-ed25519 AAAA", KeyFault::CutOff);
+        check(&LINE.replace("ssh-ed25519", "ssh-rsa"), KeyFault::OtherKind);
+        check("ssh-ed25519-cert-v01@openssh.com AAAA", KeyFault::Kind);
+        check(&"x".repeat(9_000), KeyFault::Long);
     }
 
     #[test]
@@ -168,7 +162,7 @@ mod tests {
              AAAAB3NzaC1yc2EAAAADAQABAAAAgQCxctooNKkXHYEr1ykbzHlrDvp/DaNhT/cy2P2R26OOq9PwkPRu\
              h5CfS4mMOHCJQSxQCmopPv9rIWXtEEULXNYa1hjhQP7w1HlhsGOX6XMnsoUyExrXEMlOMPlXf4wnfDUd\
              6TR7zxglYiIDFPO31sHvEJFxsdVhJGVm8uBGSw6o0Q==",
-            "an RSA key needs at least 2048 bits",
+            KeyFault::ShortRsa,
         );
     }
 }

@@ -17,6 +17,8 @@ mod witness;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::change::Revision;
+
 pub use happening::{Happening, Holding, RoleWork, StandingUse};
 pub use session::{
     Cause, Counters, RecordingState, SESSIONS_PAGE_MAX, Session, SessionEnd, SessionFilter,
@@ -32,6 +34,15 @@ pub struct Event {
     /// What.
     #[serde(flatten)]
     pub happening: Happening,
+}
+
+impl Event {
+    /// That the log grew by an entry with this body.
+    pub(crate) fn log_appended(at: Timestamp, revision: Revision, body: &str) -> Self {
+        let sha256 = chain::sha256_hex(body.as_bytes());
+        let happening = Happening::LogAppended { revision, sha256 };
+        Self { at, happening }
+    }
 }
 
 /// One line of the ledger, as read back.

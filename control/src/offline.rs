@@ -4,7 +4,7 @@
 //! Whoever can write to the store's file can do this; nobody else is asked. It is in the log, with
 //! nobody's name, and the server's start tells it like every other change.
 
-use policies::words::broker::Invalid;
+use policies::words::broker::{ALL_LOCKED_OUT, Invalid};
 use policies::{Office, PolicySet, may_office};
 
 use crate::broker::BrokerError;
@@ -53,7 +53,7 @@ pub async fn apply_policies(
         .max(state.newest_at)
         .max(seen.unwrap_or_default());
     if !somebody_manages(&policies, &state, at) {
-        let mistakes = vec!["with these policies nobody could change them any more".to_owned()];
+        let mistakes = vec![ALL_LOCKED_OUT.to_owned()];
         return Err(BrokerError::Invalid(Invalid::Policies { mistakes }));
     }
     let draft = Draft {

@@ -5,9 +5,11 @@
 //! crash. Which sessions wait for a seal is what the caller says, who has it from elsewhere; nothing
 //! else is signed, and nothing that was signed is replaced.
 
+mod found;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,16 +17,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use policies::SessionId;
 
+use self::found::{Found, at_the_start, damage, walk_part};
 use crate::aside::{Use, is_one_file, open_left, put_aside};
-use crate::chain::{Chain, Link, peek};
-use crate::codec::kind;
+use crate::chain::peek;
 use crate::fault::{Break, Fault};
 use crate::finish::{Finish, Sealed};
 use crate::frame::Frame;
-use crate::heading::Heading;
-use crate::read::Walk;
 use crate::recorder::{Paths, Recorder, Shared, sessions, sync_dir};
-use crate::segment::{self, Container, SEGMENT_MAX};
+use crate::segment::{self, SEGMENT_MAX};
 use crate::verify::{Verdict, verify};
 use crate::{End, Timeline};
 
@@ -212,128 +212,6 @@ fn salvage(
         sealed: sealed.map_err(RecoverError::Files)?,
         damaged,
     })
-}
-
-/// What is good so far.
-struct Found {
-    heading: Option<Heading>,
-    chain: Chain,
-    container: Container,
-    /// How much of the file of segments stays as it is.
-    part_len: u64,
-    /// The good frames that follow it, raw.
-    open: Vec<u8>,
-    open_first: u64,
-    ending: Option<(End, Timeline)>,
-    damage: Option<Break>,
-}
-
-impl Found {
-    fn nothing(damage: Option<Break>) -> Self {
-        Self {
-            heading: None,
-            chain: Chain::start(),
-            container: Container::start(),
-            part_len: segment::opening().len() as u64,
-            open: Vec::new(),
-            open_first: 0,
-            ending: None,
-            damage,
-        }
-    }
-
-    /// Takes over the raw frames that come next. Those that are packed already are passed over.
-    fn follow(&mut self, tail: &[u8]) -> Option<(End, Timeline)> {
-        let mut rest = tail;
-        let mut ending = None;
-        while let Ok(link) = peek(rest) {
-            let (frame, after) = rest.split_at_checked(link.length)?;
-            rest = after;
-            if link.sequence < self.chain.next {
-                continue;
-            }
-            if link.sequence > self.chain.next {
-                self.damage.get_or_insert(Break {
-                    frame: self.chain.next,
-                    after: Duration::ZERO,
-                    offset: self.part_len,
-                    within: 0,
-                    fault: Fault::Gap,
-                });
-                break;
-            }
-            let Ok(link) = self.chain.pull(frame) else {
-                break;
-            };
-            if link.sequence == 0 {
-                self.heading = link.open_heading().ok();
-            }
-            ending = close_of(&link);
-            self.open.extend_from_slice(frame);
-        }
-        ending
-    }
-}
-
-/// Walks along the file of segments to its last good frame.
-fn walk_part(mut part: &File) -> Result<Found, Break> {
-    let unreadable = |error| at_the_start(Fault::Read(error));
-    let length = part.metadata().map_err(unreadable)?.len();
-    part.rewind().map_err(unreadable)?;
-    let mut walk = Walk::new(BufReader::new(part))?;
-    if length == segment::opening().len() as u64 {
-        return Ok(Found::nothing(None));
-    }
-    let heading = walk.heading()?;
-    let mut ending = None;
-    let broken = loop {
-        match walk.link() {
-            Ok(None) => break None,
-            Ok(Some(link)) => ending = close_of(&link),
-            Err(broken) => break Some(broken),
-        }
-    };
-    // What is good of the segment at hand is packed anew, in its place. Between segments that is
-    // nothing.
-    let open = walk.good().to_vec();
-    let (open_first, container) = walk.before();
-    Ok(Found {
-        heading: Some(heading),
-        part_len: walk.begin(),
-        container,
-        open,
-        open_first,
-        ending,
-        damage: broken.and_then(damage),
-        chain: walk.chain,
-    })
-}
-
-fn at_the_start(fault: Fault) -> Break {
-    Break {
-        frame: 0,
-        after: Duration::ZERO,
-        offset: 0,
-        within: 0,
-        fault,
-    }
-}
-
-/// Where something is damaged. What was still being written when the crash came is not.
-fn damage(broken: Break) -> Option<Break> {
-    (!matches!(broken.fault, Fault::CutOff)).then_some(broken)
-}
-
-/// How the session ended, if this is the frame that says so.
-fn close_of(link: &Link<'_>) -> Option<(End, Timeline)> {
-    if link.kind != kind::CLOSE {
-        return None;
-    }
-    if let Frame::Close { end, timeline } = link.open().ok()?.frame {
-        Some((end, timeline))
-    } else {
-        None
-    }
 }
 
 /// The raw frames, bounded by what a writer leaves there.

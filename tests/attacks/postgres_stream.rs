@@ -1,28 +1,14 @@
 //! What a client that was let in can send to a PostgreSQL session.
 
 use tests::World;
-use tests::pg::{self, PgClient, message, query};
-
-use crate::door;
-
-async fn client(world: &World) -> PgClient {
-    let tls = pg::tls(&world.alice().state_dir());
-    let (client, answers) = PgClient::login(door(world.doors().postgres), &tls, "app", "orders")
-        .await
-        .expect("TLS is spoken");
-    assert!(
-        answers.iter().any(|answer| answer.kind == b'Z'),
-        "alice is let in: {answers:?}"
-    );
-    client
-}
+use tests::pg::{message, query};
 
 #[tokio::test]
 async fn impossible_message_lengths_end_the_session_and_nothing_else() {
     let world = World::new();
     world.grant_pg("10m");
     for length in [0_u32, 3, 0x7fff_ffff, 0xffff_ffff] {
-        let mut hostile = client(&world).await;
+        let mut hostile = world.pg_client().await;
         let mut bytes = vec![b'Q'];
         bytes.extend(length.to_be_bytes());
         bytes.extend([b'x'; 100]);
@@ -31,7 +17,7 @@ async fn impossible_message_lengths_end_the_session_and_nothing_else() {
             tokio::time::timeout(std::time::Duration::from_secs(3), hostile.until_closed()).await;
         assert!(told.is_ok(), "a length of {length} was waited for");
     }
-    let mut honest = client(&world).await;
+    let mut honest = world.pg_client().await;
     assert!(
         honest
             .query("select 1")
@@ -46,7 +32,7 @@ async fn impossible_message_lengths_end_the_session_and_nothing_else() {
 async fn what_is_recorded_is_what_is_run_even_behind_a_nul() {
     let world = World::new();
     world.grant_pg("10m");
-    let mut hostile = client(&world).await;
+    let mut hostile = world.pg_client().await;
     // Libraries that stop at the first NUL would record the harmless half.
     let body = b"select 1\0; delete from orders\0";
     hostile.send(&message(b'Q', body)).await.unwrap();
@@ -58,7 +44,7 @@ async fn what_is_recorded_is_what_is_run_even_behind_a_nul() {
 async fn an_unknown_message_ends_the_session() {
     let world = World::new();
     world.grant_pg("10m");
-    let mut hostile = client(&world).await;
+    let mut hostile = world.pg_client().await;
     hostile.send(&message(b'!', b"what is this")).await.unwrap();
     let told =
         tokio::time::timeout(std::time::Duration::from_secs(3), hostile.until_closed()).await;
@@ -69,7 +55,7 @@ async fn an_unknown_message_ends_the_session() {
 async fn a_session_cannot_become_more_than_its_role() {
     let world = World::new();
     world.grant_pg("10m");
-    let mut hostile = client(&world).await;
+    let mut hostile = world.pg_client().await;
     for sql in [
         "set role postgres",
         "set session authorization postgres",

@@ -23,10 +23,7 @@ fn runs(host: &AccountHost, sign: &str) -> bool {
 }
 
 fn doctor(world: &World) -> String {
-    out(&world
-        .bob()
-        .output(&["tidegate", "doctor"])
-        .expect("doctor runs"))
+    out(&world.doctor())
 }
 
 #[test]

@@ -1,11 +1,7 @@
 //! Budgets of a grant: how a result is stopped, that no way around leads further, and who is told.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
 use proxy::demo::Ending;
-use rustls::ClientConfig;
-use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
+use tests::pg::{Message, bind, execute, kinds, message, parse, query, sync};
 use tests::{World, until};
 
 use crate::{err, out};
@@ -26,24 +22,6 @@ fn world(rules: &str) -> World {
     world
 }
 
-fn tls(world: &World) -> (SocketAddr, Arc<ClientConfig>) {
-    let addr = ([127, 0, 0, 1], world.doors().postgres).into();
-    (addr, pg::tls(&world.alice().state_dir()))
-}
-
-async fn client(world: &World) -> PgClient {
-    let (addr, tls) = tls(world);
-    let (client, answers) = PgClient::login(addr, &tls, "app", "orders")
-        .await
-        .expect("TLS is spoken");
-    assert!(kinds(&answers).ends_with('Z'), "alice is in: {answers:?}");
-    client
-}
-
-fn state(message: &Message) -> String {
-    message.field(b'C').unwrap_or_default()
-}
-
 /// How many rows there are, and the SQLSTATE of the one error.
 fn came_to(answers: &[Message]) -> (usize, String) {
     let rows = answers.iter().filter(|one| matches!(one.kind, b'D' | b'd'));
@@ -51,7 +29,7 @@ fn came_to(answers: &[Message]) -> (usize, String) {
     assert!(errors.len() <= 1, "{}", kinds(answers));
     (
         rows.count(),
-        errors.first().map(|one| state(one)).unwrap_or_default(),
+        errors.first().map(|one| one.state()).unwrap_or_default(),
     )
 }
 
@@ -67,7 +45,7 @@ fn is_idle(world: &World) {
 #[tokio::test]
 async fn a_result_stops_within_one_batch_and_nothing_more_runs() {
     let world = world(ROWS);
-    let mut one = client(&world).await;
+    let mut one = world.pg_client().await;
     let (rows, state) = came_to(&one.query(MANY).await.unwrap());
     assert_eq!(state, "53400");
     // 64 KiB are read at once.
@@ -79,7 +57,7 @@ async fn a_result_stops_within_one_batch_and_nothing_more_runs() {
         ("EZ", "53400")
     );
     // Nor in another session, nor after a restart.
-    let mut two = client(&world).await;
+    let mut two = world.pg_client().await;
     assert_eq!(came_to(&two.query("select 1").await.unwrap()).1, "53400");
     let ran = world.psql("select 1");
     assert!(
@@ -101,7 +79,7 @@ async fn a_result_stops_within_one_batch_and_nothing_more_runs() {
 #[tokio::test]
 async fn what_is_stopped_leaves_the_transaction_usable_as_far_as_it_goes() {
     let world = world(ROWS);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     for sql in ["begin", "insert into orders values (7001, 'kept')"] {
         assert_eq!(kinds(&client.query(sql).await.unwrap()), "CZ");
     }
@@ -151,7 +129,7 @@ async fn no_way_around_leads_further() {
     for (name, sent, ready) in ways() {
         // Each with a grant's budget of its own.
         let world = world(ROWS);
-        let mut client = client(&world).await;
+        let mut client = world.pg_client().await;
         let mut rows = 0_usize;
         for bytes in sent {
             client.send(&bytes).await.unwrap();
@@ -170,7 +148,7 @@ async fn no_way_around_leads_further() {
 #[tokio::test]
 async fn sessions_at_the_same_time_share_the_budget() {
     let world = world(ROWS);
-    let (mut one, mut two) = (client(&world).await, client(&world).await);
+    let (mut one, mut two) = (world.pg_client().await, world.pg_client().await);
     let (first, second) = tokio::join!(one.query(MANY), two.query(MANY));
     let (first, second) = (came_to(&first.unwrap()), came_to(&second.unwrap()));
     assert_eq!((first.1.as_str(), second.1.as_str()), ("53400", "53400"));
@@ -183,7 +161,7 @@ async fn sessions_at_the_same_time_share_the_budget() {
 #[tokio::test]
 async fn a_warning_comes_at_four_fifths() {
     let world = world(ROWS);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let most = client
         .query("select g from generate_series(1, 3999) g")
         .await
@@ -195,7 +173,7 @@ async fn a_warning_comes_at_four_fifths() {
         .iter()
         .find(|one| one.kind == b'N')
         .expect("a notice");
-    assert_eq!(state(warned), "01000");
+    assert_eq!(warned.state(), "01000");
     let said = warned.field(b'M').unwrap_or_default();
     assert!(said.contains("4000 of the 5000 rows"), "{said}");
     // Once.
@@ -209,7 +187,7 @@ async fn statements_and_bytes_have_budgets_too() {
         "@id(\"few\") @reason(\"Three statements.\") forbid (principal, action == Jit::Action::\"spend\", \
          resource) when { context.statements > 3 || context.bytes > 100000 };",
     );
-    let mut one = client(&world).await;
+    let mut one = world.pg_client().await;
     for sql in [
         "begin",
         "insert into orders values (7001, 'kept')",
@@ -228,7 +206,7 @@ async fn statements_and_bytes_have_budgets_too() {
         "1"
     );
     world.grant_pg("20m");
-    let mut two = client(&world).await;
+    let mut two = world.pg_client().await;
     let notices =
         "do $$ begin for i in 1..1000 loop raise notice '%', repeat('x', 1000); end loop; end $$";
     let answers = two.query(notices).await.unwrap();
@@ -243,7 +221,7 @@ async fn the_largest_row_is_counted_before_any_of_it_passes() {
         "@id(\"small\") @reason(\"100000 bytes.\") forbid (principal, action == Jit::Action::\"spend\", \
          resource) when { context.bytes > 100000 };",
     );
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let answers = client.query("select repeat('x', 50000000)").await.unwrap();
     assert_eq!(came_to(&answers), (0, "53400".to_owned()));
     assert!(kinds(&answers).ends_with("EZ"), "{}", kinds(&answers));
@@ -256,7 +234,7 @@ async fn errors_carry_nothing_beyond_the_budget() {
         "@id(\"small\") @reason(\"20000 bytes.\") forbid (principal, action == Jit::Action::\"spend\", \
          resource) when { context.bytes > 20000 };",
     );
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let telling = query("select repeat('secret', 300)::int").repeat(100);
     client.send(&telling).await.unwrap();
     let mut told = 0_usize;
@@ -277,7 +255,7 @@ async fn a_refused_statement_cuts_nothing_that_was_permitted_before_it() {
         "@id(\"few\") @reason(\"Three statements.\") forbid (principal, action == Jit::Action::\"spend\", \
          resource) when { context.statements > 3 };",
     );
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let some = query("select g from generate_series(1, 3000) g");
     client.send(&some.repeat(5)).await.unwrap();
     let mut came = Vec::new();
@@ -297,7 +275,7 @@ async fn whoever_waits_for_an_answer_that_is_cut_off_hears_of_it() {
         "@id(\"small\") @reason(\"2000 bytes.\") forbid (principal, action == Jit::Action::\"spend\", \
          resource) when { context.bytes > 2000 };",
     );
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let columns: Vec<_> = (0..100).map(|n| format!("{n} as column_{n}")).collect();
     let wide = format!("select {}", columns.join(", "));
     let flush = message(b'H', b"");
@@ -310,7 +288,7 @@ async fn whoever_waits_for_an_answer_that_is_cut_off_hears_of_it() {
     let described = [parse("wide", &wide), message(b'D', b"Swide\0"), flush].concat();
     client.send(&[insert, described].concat()).await.unwrap();
     let told = client.next().await.unwrap();
-    assert_eq!((told.kind, state(&told).as_str()), (b'E', "53400"));
+    assert_eq!((told.kind, told.state().as_str()), (b'E', "53400"));
     client.send(&sync()).await.unwrap();
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "Z");
     // The client was told that its batch failed, and so it did.

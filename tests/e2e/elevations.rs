@@ -233,17 +233,11 @@ fn refused(world: &World, why: &str) {
     let grant = world.grant_elevation("10m");
     let ran = world.psql_elevated("select 1");
     assert!(err(&ran).contains("TG409"), "{}", err(&ran));
-    let doctor = world
-        .bob()
-        .output(&["tidegate", "doctor"])
-        .expect("doctor runs");
+    let doctor = world.doctor();
     assert!(out(&doctor).contains(why), "{}", out(&doctor));
     world.revoke(&grant);
     until("nothing is left to be done", || {
-        let doctor = world
-            .bob()
-            .output(&["tidegate", "doctor"])
-            .expect("doctor runs");
+        let doctor = world.doctor();
         (!out(&doctor).contains("role alice")).then_some(())
     });
 }
@@ -361,10 +355,7 @@ fn an_elevation_that_cannot_be_ended_is_told_of_until_it_is() {
     world.sql("alter role tidegate_admin nologin");
     world.revoke(&grant);
     until("the doctor tells of it", || {
-        let doctor = world
-            .bob()
-            .output(&["tidegate", "doctor"])
-            .expect("doctor runs");
+        let doctor = world.doctor();
         out(&doctor)
             .contains("revoke \"app_admin\" from \"alice\"")
             .then_some(())
@@ -382,10 +373,7 @@ fn a_policy_that_lets_through_what_an_elevated_role_cannot_do_is_told_of() {
     until("the fences are compared", || {
         (world.audited("fences_differ") == 1).then_some(())
     });
-    let doctor = world
-        .bob()
-        .output(&["tidegate", "doctor"])
-        .expect("doctor runs");
+    let doctor = world.doctor();
     assert!(
         out(&doctor).contains("can never do that"),
         "{}",

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tests::World;
-use tests::pg::{self, Message, PgClient};
+use tests::pg::{Message, PgClient};
 use tokio::time::timeout;
 
 /// What the statements of the corpus name, all of it owned by `app`, which may do anything here.
@@ -106,15 +105,7 @@ fn corpus() -> Vec<String> {
 }
 
 async fn client(world: &World, role: &str) -> PgClient {
-    let addr: SocketAddr = ([127, 0, 0, 1], world.doors().postgres).into();
-    let tls = pg::tls(&world.alice().state_dir());
-    let login = PgClient::login(addr, &tls, role, "orders").await;
-    let (mut client, answers) = login.expect("TLS is spoken");
-    assert_eq!(
-        answers.last().map(|last| last.kind),
-        Some(b'Z'),
-        "{answers:?}"
-    );
+    let mut client = world.pg_client_as(role).await;
     // A default is no fence: whoever means harm begins with this.
     let freed = client
         .query("set default_transaction_read_only = off")

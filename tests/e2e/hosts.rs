@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use tests::pg::{self, PgClient, kinds, startup};
+use tests::pg::{PgClient, kinds, startup};
 use tests::standby::Standby;
 use tests::{World, until};
 
@@ -121,8 +121,7 @@ async fn a_client_does_not_choose_the_kind_of_its_host() {
     let (primary, second) = (world.postgres().addr().to_string(), standby.addr());
     add(&world, "reading", &[&primary, &second], "read-only");
     add(&world, "writing", &[&primary, &second], "read-write");
-    let door = ([127, 0, 0, 1], world.doors().postgres).into();
-    let tls = pg::tls(&world.alice().state_dir());
+    let (door, tls) = world.pg_door();
     for (target, value, is_standby) in [("reading", "on", "t"), ("writing", "on", "f")] {
         let mut client = PgClient::encrypt(door, &tls).await.expect("TLS is spoken");
         let wish = [

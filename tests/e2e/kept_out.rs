@@ -190,8 +190,7 @@ fn what_was_prepared_is_rolled_back_wherever_that_can_be() {
     });
     assert_eq!(world.elevated_by("alice"), "");
     until("the doctor tells of the other", || {
-        let doctor = world.bob().output(&["tidegate", "doctor"]);
-        let doctor = doctor.expect("doctor runs");
+        let doctor = world.doctor();
         out(&doctor)
             .contains("permission denied for database")
             .then_some(())
@@ -203,31 +202,18 @@ fn what_was_prepared_is_rolled_back_wherever_that_can_be() {
 
 /// The target `orders` anew, at these hosts, where alice is elevated.
 fn again(world: &World, hosts: &str) {
-    let bob = world.bob();
-    bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
-        .expect("bob removes it");
-    let line = [
-        "tidegate",
-        "target",
-        "add",
-        "pg",
-        "orders",
+    world.replace_orders(&[
         "--addr",
         hosts,
-        "--dbname",
-        "orders",
         "--target-session-attrs",
         "any",
         "--admin-role",
         "tidegate_admin",
-        "--label",
-        "env=dev",
         "--role",
         "app_admin",
         "--elevate",
         "app_admin: alice=alice,bob=bob_db",
-    ];
-    bob.run(&line).expect("bob adds it");
+    ]);
 }
 
 /// New policies that would let the same session begin end nothing of what the role does beside it.
@@ -260,10 +246,8 @@ fn a_role_that_was_renamed_while_it_was_elevated_does_not_count_as_gone() {
     world.sql("alter role alice rename to alicia");
     world.revoke(&grant);
     until("the doctor tells of it", || {
-        let doctor = world.bob().output(&["tidegate", "doctor"]);
-        out(&doctor.expect("doctor runs"))
-            .contains("alicia")
-            .then_some(())
+        let doctor = world.doctor();
+        out(&doctor).contains("alicia").then_some(())
     });
     assert_eq!(world.audited("role_removed"), 0);
     world.sql("alter role alicia rename to alice");

@@ -10,17 +10,9 @@ use crate::{err, out};
 /// A world whose `orders` is reached through `web1`.
 fn world() -> World {
     let world = World::new();
-    let (bob, addr) = (world.bob(), world.postgres().addr().to_string());
-    bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
-        .expect("bob removes it");
-    let line = [
-        "tidegate", "target", "add", "pg", "orders", "--addr", &addr, "--dbname", "orders",
-        "--role", "app", "--label", "env=dev", "--via", "web1",
-    ];
-    let added = bob.output(&line).expect("it runs");
-    let said = out(&added) + &err(&added);
-    assert!(said.contains("added orders"), "{said}");
-    let listed = bob.run(&["tidegate", "target", "ls", "-o", "wide"]);
+    let addr = world.postgres().addr().to_string();
+    world.replace_orders(&["--addr", &addr, "--role", "app", "--via", "web1"]);
+    let listed = world.bob().run(&["tidegate", "target", "ls", "-o", "wide"]);
     let way = format!("through {}+web1", world.login());
     assert!(
         listed.as_ref().is_ok_and(|listed| listed.contains(&way)),
@@ -126,29 +118,16 @@ fn what_is_behind_a_host_that_was_removed_is_cleaned_up_all_the_same() {
     let world = World::new();
     world.have_own_roles();
     let (bob, addr) = (world.bob(), world.postgres().addr().to_string());
-    bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
-        .expect("bob removes it");
-    let line = [
-        "tidegate",
-        "target",
-        "add",
-        "pg",
-        "orders",
+    world.replace_orders(&[
         "--addr",
         &addr,
-        "--dbname",
-        "orders",
         "--role",
         "app",
         "--admin-role",
         "tidegate_admin",
-        "--label",
-        "env=dev",
         "--via",
         "web1",
-    ];
-    let added = bob.output(&line).expect("it runs");
-    assert!(out(&added).contains("added orders"), "{}", err(&added));
+    ]);
     let grant = world.grant_pg("10m");
     let mut psql = world.begin_psql();
     assert_eq!(world.own_roles(), [grant.replace("grt_", "tg_")]);

@@ -107,10 +107,7 @@ fn a_server_that_knows_passwords_only_is_entered_by_scram_and_the_password_is_ne
         let listed = who.run(&["tidegate", "ls"]).expect("it lists");
         assert!(listed.contains("standing credential"), "{listed}");
     }
-    let doctor = world
-        .bob()
-        .output(&["tidegate", "doctor"])
-        .expect("it runs");
+    let doctor = world.doctor();
     let hint = "target set vault1 --vault-password";
     assert!(out(&doctor).contains(hint), "{}", out(&doctor));
     // What runs is stopped and seen to be gone by the same password.

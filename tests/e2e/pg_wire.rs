@@ -1,30 +1,16 @@
 //! PostgreSQL's protocol beyond what psql does, against a real server: every message that drivers
 //! send comes through as it would directly.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
 use tests::{World, until};
 use tokio::time::timeout;
 
-fn door(world: &World) -> SocketAddr {
-    ([127, 0, 0, 1], world.doors().postgres).into()
-}
-
 fn world() -> World {
     let world = World::new();
     world.grant_pg("10m");
     world
-}
-
-async fn client(world: &World) -> PgClient {
-    let tls = pg::tls(&world.alice().state_dir());
-    let (client, answers) = PgClient::login(door(world), &tls, "app", "orders")
-        .await
-        .expect("TLS is spoken");
-    assert!(kinds(&answers).ends_with('Z'), "alice is in: {answers:?}");
-    client
 }
 
 fn text(message: &Message) -> String {
@@ -34,9 +20,9 @@ fn text(message: &Message) -> String {
 #[tokio::test]
 async fn a_listener_hears_without_asking() {
     let world = world();
-    let mut listener = client(&world).await;
+    let mut listener = world.pg_client().await;
     listener.query("listen news").await.unwrap();
-    let mut speaker = client(&world).await;
+    let mut speaker = world.pg_client().await;
     speaker.query("notify news, 'it rains'").await.unwrap();
     let heard = timeout(Duration::from_secs(5), listener.next()).await;
     let heard = heard.expect("it is heard").unwrap();
@@ -49,7 +35,7 @@ async fn a_listener_hears_without_asking() {
 #[tokio::test]
 async fn copy_in_ends_and_fails_as_the_client_says() {
     let world = world();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     client.send(&query("copy orders from stdin")).await.unwrap();
     assert_eq!(client.next().await.unwrap().kind, b'G');
     client.send(&message(b'd', b"5001\tone\n")).await.unwrap();
@@ -78,7 +64,7 @@ async fn copy_in_ends_and_fails_as_the_client_says() {
 #[tokio::test]
 async fn copy_in_the_extended_protocol_is_ended_by_its_data_and_a_sync() {
     let world = world();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let sql = "copy orders from stdin";
     let sent = [parse("", sql), bind("", ""), execute("", 0), sync()];
     client.send(&sent.concat()).await.unwrap();
@@ -93,7 +79,7 @@ async fn copy_in_the_extended_protocol_is_ended_by_its_data_and_a_sync() {
 #[tokio::test]
 async fn a_portal_gives_its_rows_in_parts() {
     let world = world();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let sql = "select id from orders order by id limit 25";
     let sent = [
         parse("q", sql),
@@ -120,7 +106,7 @@ async fn a_portal_gives_its_rows_in_parts() {
 #[tokio::test]
 async fn after_an_error_everything_up_to_the_sync_is_skipped_and_nothing_behind_it() {
     let world = world();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
     let sent = [
         run("insert into orders values (6001, 'one')"),
@@ -145,7 +131,7 @@ async fn after_an_error_everything_up_to_the_sync_is_skipped_and_nothing_behind_
 #[tokio::test]
 async fn flush_gets_answers_without_a_sync() {
     let world = world();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let sent = [parse("q", "select 1"), message(b'H', b"")];
     client.send(&sent.concat()).await.unwrap();
     let parsed = timeout(Duration::from_secs(5), client.next()).await;
@@ -158,7 +144,7 @@ async fn flush_gets_answers_without_a_sync() {
 #[tokio::test]
 async fn notices_and_parameters_come_through() {
     let world = world();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let sql = "do $$ begin raise notice 'noted'; end $$; set timezone to 'Asia/Tokyo'";
     let answers = client.query(sql).await.unwrap();
     assert_eq!(kinds(&answers), "NCCSZ");
@@ -169,7 +155,7 @@ async fn notices_and_parameters_come_through() {
 #[tokio::test]
 async fn direct_tls_takes_alpn_and_nothing_else() {
     let world = world();
-    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let (addr, tls) = world.pg_door();
     let mut client = PgClient::direct(addr, &tls, Some(b"postgresql"))
         .await
         .unwrap();
@@ -193,7 +179,7 @@ async fn direct_tls_takes_alpn_and_nothing_else() {
 #[tokio::test]
 async fn protocol_3_2_has_long_cancel_keys_that_work() {
     let world = world();
-    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let (addr, tls) = world.pg_door();
     let mut client = PgClient::encrypt(addr, &tls).await.unwrap();
     let parameters = [("user", "app"), ("database", "orders")];
     let hello = pg::startup_of(0x0003_0002, &parameters);
@@ -219,7 +205,7 @@ async fn protocol_3_2_has_long_cancel_keys_that_work() {
 #[tokio::test]
 async fn a_session_knows_its_own_notifications_by_the_process_id_of_its_key() {
     let world = world();
-    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let (addr, tls) = world.pg_door();
     let (mut client, answers) = PgClient::login(addr, &tls, "app", "orders").await.unwrap();
     let key = answers.iter().find(|said| said.kind == b'K');
     let pid = &key.expect("a key").body[..4];
@@ -234,7 +220,7 @@ async fn a_session_knows_its_own_notifications_by_the_process_id_of_its_key() {
 #[tokio::test]
 async fn a_newer_protocol_is_negotiated_down() {
     let world = world();
-    let (addr, tls) = (door(&world), pg::tls(&world.alice().state_dir()));
+    let (addr, tls) = world.pg_door();
     let mut client = PgClient::encrypt(addr, &tls).await.unwrap();
     let parameters = [("user", "app"), ("database", "orders"), ("_pq_.fancy", "1")];
     let hello = pg::startup_of(0x0003_270f, &parameters);

@@ -32,33 +32,17 @@ fn world(privileges: &[&str]) -> World {
 
 /// Has bob remove `orders` and add it with these privileges, or none.
 fn add_anew(world: &World, privileges: &[&str]) -> String {
-    let (bob, addr) = (world.bob(), world.postgres().addr().to_string());
-    bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
-        .expect("bob removes it");
-    let mut line = vec![
-        "tidegate",
-        "target",
-        "add",
-        "pg",
-        "orders",
+    let addr = world.postgres().addr().to_string();
+    let mut how = vec![
         "--addr",
         &addr,
-        "--dbname",
-        "orders",
         "--role",
         "app",
         "--admin-role",
         "tidegate_admin",
-        "--label",
-        "env=dev",
     ];
-    for privilege in privileges {
-        line.extend(["--privilege", privilege]);
-    }
-    let added = bob.output(&line).expect("it runs");
-    let said = out(&added) + &err(&added);
-    assert!(said.contains("added orders"), "{said}");
-    said
+    how.extend(privileges.iter().flat_map(|one| ["--privilege", one]));
+    world.replace_orders(&how)
 }
 
 /// Ends a grant by adding its target anew, while its role cannot be removed: until that is described otherwise.
@@ -212,8 +196,8 @@ fn what_depends_on_it_keeps_no_right() {
         });
     }
     until("the doctor tells of it", || {
-        let doctor = world.bob().output(&["tidegate", "doctor"]);
-        out(&doctor.expect("doctor runs"))
+        let doctor = world.doctor();
+        out(&doctor)
             .contains("other objects depend on")
             .then_some(())
     });

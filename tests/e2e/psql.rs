@@ -120,8 +120,7 @@ fn cancel() {
 async fn extended_protocol() {
     let world = World::new();
     world.grant_pg("10m");
-    let addr = ([127, 0, 0, 1], world.doors().postgres).into();
-    let tls = pg::tls(&world.alice().state_dir());
+    let (addr, tls) = world.pg_door();
     let stream = pg::PgClient::encrypt(addr, &tls)
         .await
         .unwrap()
@@ -184,8 +183,7 @@ fn without_a_grant_psql_is_told_what_to_type() {
 async fn replication_and_fast_path_calls_are_refused() {
     let world = World::new();
     world.grant_pg("10m");
-    let addr = ([127, 0, 0, 1], world.doors().postgres).into();
-    let tls = pg::tls(&world.alice().state_dir());
+    let (addr, tls) = world.pg_door();
     let mut client = pg::PgClient::encrypt(addr, &tls).await.unwrap();
     let parameters = [
         ("user", "app"),
@@ -218,8 +216,7 @@ async fn replication_and_fast_path_calls_are_refused() {
 async fn a_cancel_request_is_closed_when_it_has_been_dealt_with() {
     let world = World::new();
     world.grant_pg("10m");
-    let addr = std::net::SocketAddr::from(([127, 0, 0, 1], world.doors().postgres));
-    let tls = pg::tls(&world.alice().state_dir());
+    let (addr, tls) = world.pg_door();
     let (mut client, answers) = pg::PgClient::login(addr, &tls, "app", "orders")
         .await
         .unwrap();

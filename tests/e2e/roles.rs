@@ -308,10 +308,7 @@ fn without_a_role_nobody_gets_in_and_the_doctor_says_why() {
     world.grant_pg("10m");
     let ran = world.psql("select 1");
     assert!(err(&ran).contains("TG409"), "{}", err(&ran));
-    let doctor = world
-        .bob()
-        .output(&["tidegate", "doctor"])
-        .expect("doctor runs");
+    let doctor = world.doctor();
     assert!(
         out(&doctor).contains("could not be made"),
         "{}",
@@ -332,10 +329,7 @@ fn a_role_that_cannot_be_removed_is_told_of_until_it_is() {
     world.sql("alter role tidegate_admin nologin");
     world.revoke(&grant);
     until("the doctor tells of it", || {
-        let doctor = world
-            .bob()
-            .output(&["tidegate", "doctor"])
-            .expect("doctor runs");
+        let doctor = world.doctor();
         out(&doctor).contains("could not be removed").then_some(())
     });
     assert_eq!(world.own_roles().len(), 1);
@@ -344,10 +338,7 @@ fn a_role_that_cannot_be_removed_is_told_of_until_it_is() {
     world.no_own_roles();
     assert_eq!(world.catalogue(), before);
     until("the doctor is content", || {
-        let doctor = world
-            .bob()
-            .output(&["tidegate", "doctor"])
-            .expect("doctor runs");
+        let doctor = world.doctor();
         (!out(&doctor).contains("could not be removed")).then_some(())
     });
 }
@@ -412,10 +403,7 @@ fn a_policy_that_lets_through_what_the_role_cannot_do_is_told_of() {
     let grant = world.grant_pg("10m");
     works(&world, &grant);
     assert_eq!(world.audited("fences_differ"), 1);
-    let doctor = world
-        .bob()
-        .output(&["tidegate", "doctor"])
-        .expect("doctor runs");
+    let doctor = world.doctor();
     assert!(
         out(&doctor).contains("can never do that"),
         "{}",

@@ -2,10 +2,9 @@
 //! that the session goes on.
 
 use std::fs;
-use std::net::SocketAddr;
 
 use tests::World;
-use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
+use tests::pg::{bind, execute, kinds, message, parse, query, sync};
 
 use crate::{err, out};
 
@@ -38,20 +37,6 @@ fn world(rules: &str) -> World {
     // The server says itself what it was sent.
     world.sql("alter database orders set log_statement = 'all'");
     world
-}
-
-async fn client(world: &World) -> PgClient {
-    let addr: SocketAddr = ([127, 0, 0, 1], world.doors().postgres).into();
-    let tls = pg::tls(&world.alice().state_dir());
-    let (client, answers) = PgClient::login(addr, &tls, "app", "orders")
-        .await
-        .expect("TLS is spoken");
-    assert!(kinds(&answers).ends_with('Z'), "alice is in: {answers:?}");
-    client
-}
-
-fn state(message: &Message) -> String {
-    message.field(b'C').unwrap_or_default()
 }
 
 /// What the server was sent, as it tells itself.
@@ -107,10 +92,10 @@ fn a_transaction_goes_on_after_a_refused_statement() {
 #[tokio::test]
 async fn a_refused_statement_is_recorded_with_its_policy() {
     let world = world(NO_DDL);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let answers = client.query("drop table orders").await.unwrap();
     assert_eq!(
-        (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+        (kinds(&answers).as_str(), answers[0].state().as_str()),
         ("EZ", "42501")
     );
     assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
@@ -128,13 +113,13 @@ async fn a_refused_statement_is_recorded_with_its_policy() {
 #[tokio::test]
 async fn a_prepared_statement_is_refused_and_the_rest_skipped_to_the_sync() {
     let world = world(NO_DDL);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
     let refused = [run("drop table orders"), run("select 1"), sync()].concat();
     client.send(&refused).await.unwrap();
     let answers = client.until_ready().await.unwrap();
     assert_eq!(
-        (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+        (kinds(&answers).as_str(), answers[0].state().as_str()),
         ("EZ", "42501")
     );
     client
@@ -147,7 +132,7 @@ async fn a_prepared_statement_is_refused_and_the_rest_skipped_to_the_sync() {
 #[tokio::test]
 async fn a_batch_with_a_refused_statement_is_undone_as_one() {
     let world = world(NO_DDL);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
     let batch = [
         run("insert into orders values (7001, 'one')"),
@@ -160,7 +145,7 @@ async fn a_batch_with_a_refused_statement_is_undone_as_one() {
     client.send(&batch.concat()).await.unwrap();
     let answers = client.until_ready().await.unwrap();
     assert_eq!(
-        (kinds(&answers).as_str(), state(&answers[3]).as_str()),
+        (kinds(&answers).as_str(), answers[3].state().as_str()),
         ("12CEZ", "42501")
     );
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "12CZ");
@@ -180,7 +165,7 @@ async fn a_batch_with_a_refused_statement_is_undone_as_one() {
 #[tokio::test]
 async fn rules_that_come_into_force_hold_for_sessions_that_are_open() {
     let world = world("");
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let made = client.query("create temp table mine ()").await.unwrap();
     assert_eq!(kinds(&made), "CZ");
     apply(&world, NO_DDL);
@@ -194,7 +179,7 @@ async fn rules_that_come_into_force_hold_for_sessions_that_are_open() {
 async fn what_was_prepared_under_wider_rules_is_refused_when_it_is_run() {
     let no_copy = NO_DDL.replace("pgDdl", "pgCopyIn");
     let world = world(&no_copy);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let prepared = [parse("mine", "create temp table mine ()"), sync()].concat();
     client.send(&prepared).await.unwrap();
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "1Z");
@@ -209,7 +194,7 @@ async fn what_was_prepared_under_wider_rules_is_refused_when_it_is_run() {
     client.send(&run).await.unwrap();
     let answers = client.until_ready().await.unwrap();
     assert_eq!(
-        (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+        (kinds(&answers).as_str(), answers[0].state().as_str()),
         ("EZ", "42501")
     );
     assert_eq!(kinds(&client.query("execute theirs").await.unwrap()), "EZ");
@@ -224,7 +209,7 @@ async fn what_was_prepared_under_wider_rules_is_refused_when_it_is_run() {
 #[tokio::test]
 async fn what_was_prepared_under_wider_rules_cannot_be_covered_up() {
     let world = world(NO_DDL);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let delete = "delete from orders where id = 1";
     let prepared = [parse("", delete), parse("named", delete), sync()].concat();
     client.send(&prepared).await.unwrap();
@@ -249,7 +234,7 @@ async fn what_was_prepared_under_wider_rules_cannot_be_covered_up() {
         client.send(&run).await.unwrap();
         let answers = client.until_ready().await.unwrap();
         assert_eq!(
-            (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+            (kinds(&answers).as_str(), answers[0].state().as_str()),
             ("EZ", "42501"),
             "{name}"
         );
@@ -280,7 +265,7 @@ async fn what_was_prepared_under_wider_rules_cannot_be_covered_up() {
 #[tokio::test]
 async fn a_close_that_fails_covers_up_nothing_either() {
     let world = world(NO_DDL);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let delete = "delete from orders where id = 1";
     let prepared = [parse("", delete), parse("named", delete), sync()].concat();
     client.send(&prepared).await.unwrap();
@@ -298,10 +283,10 @@ async fn a_close_that_fails_covers_up_nothing_either() {
         let chunk = [fails.clone(), cover, sync(), run(name)].concat();
         client.send(&chunk).await.unwrap();
         let answers = client.until_ready().await.unwrap();
-        assert_eq!(state(&answers[0]), "22021", "{name}");
+        assert_eq!(answers[0].state(), "22021", "{name}");
         let answers = client.until_ready().await.unwrap();
         assert_eq!(
-            (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+            (kinds(&answers).as_str(), answers[0].state().as_str()),
             ("EZ", "42501"),
             "{name}"
         );
@@ -312,7 +297,7 @@ async fn a_close_that_fails_covers_up_nothing_either() {
 #[tokio::test]
 async fn a_batch_with_a_function_call_is_undone_as_one() {
     let world = world(NO_DDL);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let insert = "insert into orders values (7001, 'one')";
     let flush = message(b'H', b"");
     let batch = [parse("", insert), bind("", ""), execute("", 0), flush];
@@ -323,7 +308,7 @@ async fn a_batch_with_a_function_call_is_undone_as_one() {
     client.send(&message(b'F', &[0; 12])).await.unwrap();
     let answers = client.until_ready().await.unwrap();
     assert_eq!(
-        (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+        (kinds(&answers).as_str(), answers[0].state().as_str()),
         ("EZ", "0A000")
     );
     client.send(&sync()).await.unwrap();

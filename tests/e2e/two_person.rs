@@ -2,13 +2,10 @@
 //! the client hears.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::sync::Arc;
 
 use proxy::demo::{Ending, Person};
-use rustls::ClientConfig;
 use serde_json::Value;
-use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
+use tests::pg::{PgClient, bind, execute, kinds, message, parse, query, sync};
 use tests::{Live, World, until};
 
 use crate::{err, out};
@@ -94,24 +91,6 @@ fn approve(person: &Person, request: &Value) -> std::process::Output {
     person
         .output(&["tidegate", "approve", id, "--digest", digest])
         .expect("tidegate runs")
-}
-
-fn tls(world: &World) -> (SocketAddr, Arc<ClientConfig>) {
-    let addr = ([127, 0, 0, 1], world.doors().postgres).into();
-    (addr, pg::tls(&world.alice().state_dir()))
-}
-
-async fn client(world: &World) -> PgClient {
-    let (addr, tls) = tls(world);
-    let (client, answers) = PgClient::login(addr, &tls, "app", "orders")
-        .await
-        .expect("TLS is spoken");
-    assert!(kinds(&answers).ends_with('Z'), "alice is in: {answers:?}");
-    client
-}
-
-fn state(message: &Message) -> String {
-    message.field(b'C').unwrap_or_default()
 }
 
 /// Not alice, not unread, and not as another text.
@@ -286,7 +265,7 @@ fn batch(sql: &str) -> Vec<u8> {
 #[tokio::test]
 async fn what_is_sent_behind_a_statement_that_waits_stays_behind_it() {
     let mut world = world(TWO);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let first = query("insert into orders values (7001, 'first')");
     let sent = [
         first,
@@ -296,7 +275,7 @@ async fn what_is_sent_behind_a_statement_that_waits_stays_behind_it() {
     client.send(&sent.concat()).await.unwrap();
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "CZ");
     let notice = client.next().await.unwrap();
-    assert_eq!((notice.kind, state(&notice).as_str()), (b'N', "01000"));
+    assert_eq!((notice.kind, notice.state().as_str()), (b'N', "01000"));
     let request = one(&world);
     let told = heard(&mut world);
     assert!(told.contains("7001") && !told.contains("7002"), "{told}");
@@ -312,7 +291,7 @@ async fn what_is_sent_behind_a_statement_that_waits_stays_behind_it() {
 #[tokio::test]
 async fn a_batch_with_a_statement_that_is_denied_is_undone_as_one() {
     let world = world(TWO);
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
     let sent = [
         run("insert into orders values (7001, 'one')"),
@@ -329,7 +308,7 @@ async fn a_batch_with_a_statement_that_is_denied_is_undone_as_one() {
     world.bob().run(&deny).unwrap();
     let answers = client.until_ready().await.unwrap();
     assert_eq!(
-        (kinds(&answers).as_str(), state(&answers[0]).as_str()),
+        (kinds(&answers).as_str(), answers[0].state().as_str()),
         ("EZ", "42501")
     );
     assert_eq!(count(&world), "1000");
@@ -437,13 +416,13 @@ async fn one_person_has_only_so_many_statements_waiting() {
     let world = world(TWO);
     let mut waits = Vec::new();
     for _each in 0..20 {
-        let mut client = client(&world).await;
+        let mut client = world.pg_client().await;
         client.send(&query("delete from orders")).await.unwrap();
         assert_eq!(client.next().await.unwrap().kind, b'N');
         waits.push(client);
     }
     assert_eq!(waiting(world.bob()).len(), 20);
-    let mut more = client(&world).await;
+    let mut more = world.pg_client().await;
     let answers = more.query("delete from orders").await.unwrap();
     assert_eq!(kinds(&answers), "EZ");
     assert!(answers[0].field(b'D').unwrap_or_default().contains("TG539"));

@@ -105,10 +105,7 @@ fn is_told_of(world: &World) {
         let listed = who.run(&["tidegate", "ls"]).expect("it lists");
         assert!(listed.contains("standing credential"), "{listed}");
     }
-    let doctor = world
-        .bob()
-        .output(&["tidegate", "doctor"])
-        .expect("it runs");
+    let doctor = world.doctor();
     assert!(
         out(&doctor).contains("target set switch1 --vault-key"),
         "{}",

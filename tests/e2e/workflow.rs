@@ -185,7 +185,7 @@ fn a_policy_with_a_mistake_is_refused_with_line_and_caret() {
 #[test]
 fn doctor_finds_nothing_wrong_in_a_healthy_world() {
     let world = World::new();
-    let looked = world.bob().output(&["tidegate", "doctor"]).unwrap();
+    let looked = world.doctor();
     assert!(looked.status.success(), "{}{}", out(&looked), err(&looked));
 }
 

@@ -48,33 +48,19 @@ impl World {
     /// When that does not work.
     pub fn have_elevation_by(&self, addr: SocketAddr) {
         self.sql(PLACE);
-        let bob = self.bob();
-        bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
-            .expect("bob removes it");
-        let addr = addr.to_string();
-        let line = [
-            "tidegate",
-            "target",
-            "add",
-            "pg",
-            "orders",
+        let said = self.replace_orders(&[
             "--addr",
-            &addr,
-            "--dbname",
-            "orders",
+            &addr.to_string(),
             "--admin-role",
             ADMIN,
-            "--label",
-            "env=dev",
             "--role",
             GROUP,
             "--elevate",
             "app_admin: alice=alice,bob=bob_db",
-        ];
-        let said = bob.run(&line).expect("bob adds it");
+        ]);
         self.take_over(&said);
         let script = ["tidegate", "target", "script", "orders"];
-        self.sql(&bob.run(&script).expect("there is a script"));
+        self.sql(&self.bob().run(&script).expect("there is a script"));
         self.sql("select pg_reload_conf()");
     }
 

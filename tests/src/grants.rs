@@ -91,24 +91,30 @@ impl World {
         self.sql("select pg_reload_conf()");
     }
 
-    /// Adds `orders` anew.
-    fn add_with_admin(&self, addr: SocketAddr, roles: &[&str]) {
-        let (bob, addr) = (self.bob(), addr.to_string());
+    /// Has bob remove the target `orders` and add it anew, like this. Gives back what adding it said.
+    ///
+    /// # Panics
+    ///
+    /// When that does not work.
+    pub fn replace_orders(&self, how: &[&str]) -> String {
+        let bob = self.bob();
         bob.run(&["tidegate", "target", "rm", "orders", "--yes"])
             .expect("bob removes it");
-        let mut line = vec!["tidegate", "target", "add", "pg", "orders", "--addr", &addr];
-        line.extend([
-            "--dbname",
-            "orders",
-            "--admin-role",
-            ADMIN,
-            "--label",
-            "env=dev",
-        ]);
-        for role in roles {
-            line.extend(["--role", role]);
-        }
-        bob.run(&line).expect("bob adds it");
+        let always = [
+            "tidegate", "target", "add", "pg", "orders", "--dbname", "orders", "--label", "env=dev",
+        ];
+        let added = bob.output(&[&always, how].concat()).expect("it runs");
+        let said = [added.stdout, added.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains("added orders"), "{said}");
+        said
+    }
+
+    fn add_with_admin(&self, addr: SocketAddr, roles: &[&str]) {
+        let addr = addr.to_string();
+        let mut how = vec!["--addr", &addr, "--admin-role", ADMIN];
+        how.extend(roles.iter().flat_map(|role| ["--role", role]));
+        self.replace_orders(&how);
     }
 
     /// What is in the catalogue.

@@ -4,7 +4,7 @@
 //! in PostgreSQL's manual.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::World;
 
 /// The code of an `SSLRequest`.
 pub const SSL_REQUEST: u32 = 80_877_103;
@@ -40,6 +42,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// The SQLSTATE of an error or a notice; nothing where it is neither.
+    pub fn state(&self) -> String {
+        self.field(b'C').unwrap_or_default()
+    }
+
     /// A field of an error or a notice: `C` for the SQLSTATE, `M` for the message, `H` for the hint.
     pub fn field(&self, code: u8) -> Option<String> {
         let mut fields = self.body.split(|byte| *byte == 0);
@@ -220,6 +227,36 @@ pub fn sized(body: &[u8]) -> Vec<u8> {
     let mut message = length.to_be_bytes().to_vec();
     message.extend_from_slice(body);
     message
+}
+
+impl World {
+    /// Where PostgreSQL is spoken with tidegate, and how alice shows herself there.
+    pub fn pg_door(&self) -> (SocketAddr, Arc<ClientConfig>) {
+        let addr = (Ipv4Addr::LOCALHOST, self.doors().postgres).into();
+        (addr, tls(&self.alice().state_dir()))
+    }
+
+    /// A client of alice's that is in `orders` as `app`.
+    ///
+    /// # Panics
+    ///
+    /// When she is not let in.
+    pub async fn pg_client(&self) -> PgClient {
+        self.pg_client_as("app").await
+    }
+
+    /// The same as another role.
+    ///
+    /// # Panics
+    ///
+    /// When she is not let in.
+    pub async fn pg_client_as(&self, role: &str) -> PgClient {
+        let (addr, tls) = self.pg_door();
+        let login = PgClient::login(addr, &tls, role, "orders").await;
+        let (client, answers) = login.expect("TLS is spoken");
+        assert!(kinds(&answers).ends_with('Z'), "alice is in: {answers:?}");
+        client
+    }
 }
 
 impl PgClient {

@@ -122,6 +122,16 @@ impl World {
             .expect("psql runs")
     }
 
+    /// What the doctor tells bob.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn doctor(&self) -> Output {
+        let ran = self.bob().output(&["tidegate", "doctor"]);
+        ran.expect("doctor runs")
+    }
+
     /// A live shell of alice's that says `tick` for ever.
     ///
     /// # Panics

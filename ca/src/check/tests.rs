@@ -10,8 +10,8 @@ use rustls_pki_types::CertificateDer;
 use crate::fixtures::{Bench, Dice, NOW, at, run};
 use crate::intent::{Contents, Draft, Extension, Form, Intent, Prepared, Purpose};
 use crate::keys::{Ed25519Key, P256Key};
-use crate::profile::Window;
 use crate::ssh::SshForm;
+use crate::window::Window;
 use crate::x509::X509Form;
 use crate::{IssueError, KeyId, Serial};
 

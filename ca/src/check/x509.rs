@@ -14,7 +14,7 @@ use x509_parser::x509::X509Version;
 
 use super::same;
 use crate::intent::{Contents, Intent, Purpose};
-use crate::profile::Window;
+use crate::window::Window;
 use crate::{IssueError, Serial, fingerprint};
 
 /// Compares every field of the certificate with the intent and verifies it against `anchor`, the

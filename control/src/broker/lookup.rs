@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use policies::words::broker::Invalid;
-use policies::{GrantId, LockId, Office, RequestId, SessionId};
+use policies::{GrantId, RequestId, SessionId};
 
 use super::{Broker, BrokerError, Caller};
 use crate::ledger::SessionFilter;
@@ -68,17 +68,6 @@ impl Broker {
             text,
             seen.iter().map(|session| session.id),
         )
-    }
-
-    /// The lock that begins like this.
-    ///
-    /// # Errors
-    ///
-    /// As [`Broker::find_request`].
-    pub fn find_lock(&self, caller: &Caller, text: &str) -> Result<LockId, BrokerError> {
-        let state = self.state();
-        self.view(&state, caller).office(Office::Lock)?;
-        find(LockId::PREFIX, text, state.facts.locks.keys().copied())
     }
 }
 

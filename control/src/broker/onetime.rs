@@ -64,13 +64,7 @@ impl Broker {
             part: Part::Authority,
         })?;
         let id = SecretId::new(self.inner.clock.now(), random);
-        // Thousands of hashes: once, and not on a thread that others wait for.
-        let hashing = text.clone();
-        let verifier =
-            tokio::task::spawn_blocking(move || Verifier::of(&id.to_string(), hashing.expose()));
-        let verifier = verifier.await.map_err(|_gone| BrokerError::Unavailable {
-            part: Part::Authority,
-        })?;
+        let verifier = verifier_of(id, text.clone()).await?;
         let secret = self
             .change(caller, deed, |view| {
                 let grant = self.may_have(view, wish)?;
@@ -121,16 +115,21 @@ impl Broker {
             return;
         };
         if record.is_open(self.inner.clock.now()) {
-            let happening = Happening::OneTimeRefused {
-                secret: id,
-                grant: record.secret.grant,
-                principal: record.secret.principal.clone(),
-                source,
-                code: SecretSaying::Wrong.words().code.to_owned(),
-            };
-            self.write_refusal(&record.secret.principal, happening)
+            self.write_misuse(&record.secret, source, &SecretSaying::Wrong)
                 .await;
         }
+    }
+
+    /// Writes down that somebody came with a secret and was not let in, with the code of what they hear.
+    async fn write_misuse(&self, secret: &OneTimeSecret, source: IpAddr, told: &impl Shown) {
+        let happening = Happening::OneTimeRefused {
+            secret: secret.id,
+            grant: secret.grant,
+            principal: secret.principal.clone(),
+            source,
+            code: told.words().code.to_owned(),
+        };
+        self.write_refusal(&secret.principal, happening).await;
     }
 
     /// Takes one connection off a secret of which somebody at `source` has proven that they hold it.
@@ -191,16 +190,7 @@ impl Broker {
                 });
                 line.await?;
             }
-            Err(no) => {
-                let happening = Happening::OneTimeRefused {
-                    secret: id,
-                    grant: secret.grant,
-                    principal: secret.principal.clone(),
-                    source,
-                    code: no.words().code.to_owned(),
-                };
-                self.write_refusal(&secret.principal, happening).await;
-            }
+            Err(no) => self.write_misuse(secret, source, no).await,
         }
         used.map(|(secret, _left)| secret)
     }
@@ -282,6 +272,14 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// By what proofs of this secret are checked. Thousands of hashes: not on a thread that others wait for.
+async fn verifier_of(id: SecretId, text: SecretText) -> Result<Verifier, BrokerError> {
+    let hashing = tokio::task::spawn_blocking(move || Verifier::of(&id.to_string(), text.expose()));
+    hashing.await.map_err(|_gone| BrokerError::Unavailable {
+        part: Part::Authority,
+    })
 }
 
 fn within_limits(wish: &SecretWish) -> Result<(), BrokerError> {

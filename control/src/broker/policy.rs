@@ -1,6 +1,6 @@
 //! Changing the policies.
 
-use policies::words::broker::Invalid;
+use policies::words::broker::{Invalid, YOU_LOCKED_OUT};
 use policies::{Deed, Office, PolicySet, SessionId, SeverReason, may};
 
 use super::view::View;
@@ -134,7 +134,7 @@ impl Broker {
 
 /// Nobody could change them back.
 fn locks_out() -> BrokerError {
-    let mistakes = vec!["with these policies you could not change them any more".to_owned()];
+    let mistakes = vec![YOU_LOCKED_OUT.to_owned()];
     BrokerError::Invalid(Invalid::Policies { mistakes })
 }
 

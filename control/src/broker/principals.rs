@@ -1,12 +1,10 @@
 //! Who is known, by which keys, in which groups, and who or what is locked.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use policies::words::broker::Conflict;
 use policies::{
-    GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey,
-    SessionId,
+    Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey, SessionId,
 };
 
 use super::desk::draw;
@@ -130,30 +128,6 @@ impl Broker {
             Ok((vec![change], view.names(&bound)))
         })
         .await
-    }
-
-    /// Puts someone into these groups and no others.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::NotFound`] when nobody is called so.
-    pub async fn set_groups(
-        &self,
-        caller: &Caller,
-        name: &PrincipalName,
-        groups: BTreeSet<GroupName>,
-    ) -> Result<Arc<Principal>, BrokerError> {
-        self.change(caller, ("set groups", name.as_str()), |view| {
-            view.office(Office::ManagePrincipals)?;
-            known(view, name)?;
-            let change = Change::GroupsSet {
-                principal: name.clone(),
-                groups: groups.clone(),
-            };
-            Ok((vec![change], ()))
-        })
-        .await?;
-        self.principal(name)
     }
 
     /// Everyone.

@@ -9,16 +9,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// How far the wall may leave the uptime before it is not believed.
-pub const STEP_MAX: SignedDuration = SignedDuration::from_secs(30);
+pub(crate) const STEP_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// How near a stepped wall has to come back to be believed at once.
-pub const NEAR: SignedDuration = SignedDuration::from_secs(5);
+pub(crate) const NEAR: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long a wall that was set forward has to run evenly before it is believed.
 ///
 /// A wall set back is believed when it has caught up with the newest time that was believed (or
 /// that the log holds), and not sooner: a grant that is over must not come back to life.
-pub const SETTLE: Duration = Duration::from_secs(60);
+pub(crate) const SETTLE: Duration = Duration::from_secs(60);
 
 /// How fast an honest clock drifts or is slewed: 1 ms a second. `adjtime(3)` and NTP stay under
 /// 500 ppm.
@@ -26,7 +26,7 @@ const SLEW_PPM: u64 = 1_000;
 
 /// What the wall looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It can be believed.
     Plausible,
     /// It was set, or is behind what the log already saw.
@@ -38,7 +38,7 @@ pub enum Verdict {
 
 /// How wall and uptime went together so far.
 #[derive(Debug, Clone)]
-pub struct Plausibility {
+pub(crate) struct Plausibility {
     /// The wall when the machine started, as far as it is believed.
     origin: Timestamp,
     /// The uptime at the last look.
@@ -51,7 +51,7 @@ pub struct Plausibility {
 
 impl Plausibility {
     /// Begins with a wall that is believed, unless it is before `floor`, the newest time in the log.
-    pub fn new(wall: Timestamp, uptime: Duration, floor: Timestamp) -> Self {
+    pub(crate) fn new(wall: Timestamp, uptime: Duration, floor: Timestamp) -> Self {
         Self {
             origin: origin(wall, uptime),
             seen: uptime,
@@ -61,7 +61,7 @@ impl Plausibility {
     }
 
     /// Looks once more.
-    pub fn judge(&mut self, wall: Timestamp, uptime: Duration) -> Verdict {
+    pub(crate) fn judge(&mut self, wall: Timestamp, uptime: Duration) -> Verdict {
         let seen_origin = origin(wall, uptime);
         let passed = uptime.saturating_sub(self.seen);
         self.seen = uptime;
@@ -91,12 +91,12 @@ impl Plausibility {
     }
 
     /// The newest time that was believed, before this start too.
-    pub fn newest(&self) -> Timestamp {
+    pub(crate) fn newest(&self) -> Timestamp {
         self.floor
     }
 
     /// What the wall would show now if nobody had set it.
-    pub fn believed(&self, uptime: Duration) -> Timestamp {
+    pub(crate) fn believed(&self, uptime: Duration) -> Timestamp {
         self.origin.saturating_add(uptime).unwrap_or(self.floor)
     }
 

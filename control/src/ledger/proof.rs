@@ -156,16 +156,16 @@ fn appended(line: &Stored) -> Option<(Revision, String)> {
 
 /// The log as it lies there, entry by entry.
 #[derive(Debug)]
-struct Log<'a, S> {
+pub(super) struct Log<'a, S> {
     store: &'a S,
-    seen: Revision,
+    pub(super) seen: Revision,
     /// The digest over all that were seen.
-    digest: Digest,
+    pub(super) digest: Digest,
     page: std::vec::IntoIter<(Revision, String)>,
 }
 
 impl<'a, S: Store> Log<'a, S> {
-    fn new(store: &'a S, after: &Position) -> Self {
+    pub(super) fn new(store: &'a S, after: &Position) -> Self {
         Self {
             store,
             seen: after.revision,
@@ -174,7 +174,7 @@ impl<'a, S: Store> Log<'a, S> {
         }
     }
 
-    async fn next(&mut self) -> Result<Option<(Revision, String)>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<(Revision, String)>, StoreError> {
         let mut entry = self.page.next();
         if entry.is_none() {
             self.page = self.store.bodies(self.seen, PAGE).await?.into_iter();

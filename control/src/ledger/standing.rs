@@ -1,13 +1,11 @@
 //! Whether log and ledger are still what they were up to a position that was signed.
 
-use super::chain::{Digest, GENESIS};
-use super::position::{Position, cover};
+use super::chain::Digest;
+use super::position::Position;
+use super::proof::Log;
 use super::tail;
 use crate::change::Revision;
 use crate::store::{Store, StoreError};
-
-/// How many entries are read at once.
-const PAGE: u32 = 1_000;
 
 /// What of a position still stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,18 +49,12 @@ pub(crate) async fn end(store: &impl Store) -> Result<Position, StoreError> {
 
 /// The last entry of the log up to `until`, and the digest over all up to it.
 async fn covered(store: &impl Store, until: Revision) -> Result<(Revision, Digest), StoreError> {
-    let (mut seen, mut digest) = (Revision::EMPTY, GENESIS);
+    let mut log = Log::new(store, &Position::START);
     loop {
-        let page = store.bodies(seen, PAGE).await?;
-        if page.is_empty() {
-            return Ok((seen, digest));
-        }
-        for (revision, body) in page {
-            if revision > until {
-                return Ok((seen, digest));
-            }
-            digest = cover(&digest, revision, body.as_bytes());
-            seen = revision;
+        let end = (log.seen, log.digest);
+        match log.next().await? {
+            Some((revision, _body)) if revision <= until => {}
+            _beyond => return Ok(end),
         }
     }
 }

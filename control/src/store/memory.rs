@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{AppendError, Receipt, Store, StoreError, garbled};
 use crate::change::{Draft, Entry, Revision};
-use crate::ledger::chain::{GENESIS, Stored, link, sha256_hex};
+use crate::ledger::chain::{GENESIS, Stored, link};
 use crate::ledger::{Event, Happening, Session, SessionFilter};
 
 /// A store in memory. Clones share it.
@@ -110,14 +110,7 @@ impl Store for MemoryStore {
         let revision = head.next();
         let body = serde_json::to_string(&draft).map_err(garbled("a change"));
         let body = body.map_err(AppendError::Store)?;
-        let happening = Happening::LogAppended {
-            revision,
-            sha256: sha256_hex(body.as_bytes()),
-        };
-        let event = Event {
-            at: draft.at,
-            happening,
-        };
+        let event = Event::log_appended(draft.at, revision, &body);
         book.record(&event).map_err(AppendError::Store)?;
         book.log.push(Entry { revision, draft });
         drop(book);

@@ -8,6 +8,12 @@ use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
 /// The reason of a request for a statement whose grant gives none.
 pub const NO_REASON: &str = "a statement waits for a second person";
 
+/// What is wrong with policies by which whoever applies them could not take them back.
+pub const YOU_LOCKED_OUT: &str = "with these policies you could not change them any more";
+
+/// What is wrong with policies that nobody could take back.
+pub const ALL_LOCKED_OUT: &str = "with these policies nobody could change them any more";
+
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
@@ -139,7 +145,7 @@ pub enum Invalid {
     /// It is not a public key in OpenSSH's form, or of a kind that is not accepted.
     Key {
         /// What is wrong with it.
-        why: &'static str,
+        why: KeyFault,
     },
     /// There is no such time zone.
     Zone {
@@ -174,6 +180,39 @@ pub enum Invalid {
         /// Each with file, line and advice, as it is to be printed.
         mistakes: Vec<String>,
     },
+}
+
+/// What is wrong with a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// It is longer than any key.
+    Long,
+    /// It is not one line of a kind and base 64.
+    Shapeless,
+    /// Its kind is not accepted.
+    Kind,
+    /// What follows its kind is not base 64.
+    Encoding,
+    /// It is cut off.
+    CutOff,
+    /// What is in it is of another kind.
+    OtherKind,
+    /// It is an RSA key of less than 2048 bits.
+    ShortRsa,
+}
+
+impl KeyFault {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Long => "it is too long",
+            Self::Shapeless => "it is not one line of a kind and base 64",
+            Self::Kind => "its kind is not accepted",
+            Self::Encoding => "it is not base 64",
+            Self::CutOff => "it is cut off",
+            Self::OtherKind => "it is of another kind than it says",
+            Self::ShortRsa => "an RSA key needs at least 2048 bits",
+        }
+    }
 }
 
 fn no_unix_name(login: &Login) -> Words {
@@ -212,7 +251,7 @@ impl Shown for Invalid {
             Self::OneTime(saying) => return saying.words(),
             Self::Key { why } => (
                 "TG523",
-                format!("this is not a public key that can be used: {why}"),
+                format!("this is not a public key that can be used: {}", why.as_str()),
                 Some("ssh-keygen -t ed25519".to_owned()),
             ),
             Self::AdminAsked { role } => (

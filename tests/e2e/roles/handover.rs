@@ -172,8 +172,8 @@ fn what_others_grant_to_a_grants_role_leaves_it_without_rights() {
     assert!(given.contains("GRANT"), "{given}");
     world.revoke(&grant);
     until("the doctor names it", || {
-        let doctor = world.bob().output(&["tidegate", "doctor"]);
-        let doctor = out(&doctor.expect("doctor runs"));
+        let doctor = world.doctor();
+        let doctor = out(&doctor);
         doctor
             .contains("orders: table public.m of mallory")
             .then_some(())

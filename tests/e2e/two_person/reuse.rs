@@ -35,7 +35,7 @@ fn one_value(name: &str, value: &str) -> Vec<u8> {
 #[tokio::test]
 async fn what_was_approved_is_not_run_again_by_execute_whatever_stands_behind_it() {
     let mut world = each_delete();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     approved(&world, &mut client, "a").await;
     for text in [
         "execute a(7)",
@@ -46,7 +46,7 @@ async fn what_was_approved_is_not_run_again_by_execute_whatever_stands_behind_it
     ] {
         let answers = client.query(text).await.unwrap();
         assert_eq!(kinds(&answers), "EZ", "{text}");
-        assert_eq!(state(&answers[0]), "42501", "{text}");
+        assert_eq!(answers[0].state(), "42501", "{text}");
     }
     assert_eq!(count(&world), "999");
     let heard = heard(&mut world).to_lowercase();
@@ -59,7 +59,7 @@ async fn what_was_approved_is_not_run_again_by_execute_whatever_stands_behind_it
 #[tokio::test]
 async fn what_was_approved_is_not_run_again_behind_a_flush_that_fails() {
     let world = each_delete();
-    let mut client = client(&world).await;
+    let mut client = world.pg_client().await;
     approved(&world, &mut client, "").await;
     client.send(&message(b'H', b"x")).await.unwrap();
     let covered = [

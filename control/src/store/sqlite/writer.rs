@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::script::{Effect, Row, Script};
 use super::{Tip, signed, unsigned};
 use crate::change::Revision;
-use crate::ledger::chain::{self, Digest, GENESIS, link, sha256_hex};
+use crate::ledger::chain::{self, Digest, GENESIS, link};
 use crate::ledger::{Event, Happening};
 use crate::store::{AppendError, StoreError, garbled};
 
@@ -227,16 +227,12 @@ fn write(
         }
         Command::Append { at, body, .. } => {
             ends.revision = ends.revision.next();
-            let sha256 = sha256_hex(body.as_bytes());
-            let happening = Happening::LogAppended {
-                revision: ends.revision,
-                sha256,
-            };
+            let event = Event::log_appended(*at, ends.revision, body);
             let effect = Effect::Appended {
                 revision: signed(ends.revision.0),
                 change: mem::take(body),
             };
-            let line = NewLine::of(&Event { at: *at, happening })?;
+            let line = NewLine::of(&event)?;
             add(script, ends, NewLine { effect, ..line });
             Ok(Answer::Appended(ends.revision))
         }
