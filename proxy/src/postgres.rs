@@ -225,14 +225,7 @@ impl Protocol for Postgres {
             peer,
         } = match entered {
             Ok(entered) => entered,
-            Err(refused) => {
-                if let Some(said) = refused.said.filter(|_said| tells(&pass, &refused.error)) {
-                    let target = &pass.terms.target.name;
-                    let told = say::shut_out(said, target.as_str(), account.as_str());
-                    front.pass_on(&told).await;
-                }
-                return Err(refused.error);
-            }
+            Err(refused) => return Err(told(front, refused, &pass).await),
         };
         write_down(scope, endpoint, &host)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
@@ -283,6 +276,16 @@ impl Protocol for Postgres {
         .run()
         .await
     }
+}
+
+/// Tells the client why the target did not let us in, where it may know.
+async fn told(front: &mut PostgresFront, refused: LoginError, pass: &Pass) -> ConnectError {
+    if let Some(said) = refused.said.filter(|_said| tells(pass, &refused.error)) {
+        let (target, account) = (&pass.terms.target.name, pass.terms.account());
+        let told = say::shut_out(said, target.as_str(), account.as_str());
+        front.pass_on(&told).await;
+    }
+    refused.error
 }
 
 /// Whether the client is told in the server's words: not where those are about a password that is not its

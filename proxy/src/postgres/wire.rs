@@ -10,6 +10,7 @@
 mod fields;
 mod header;
 mod key;
+pub(super) mod sasl;
 pub(super) mod say;
 pub(super) mod scan;
 

@@ -9,7 +9,8 @@ use russh::keys::ssh_key::encoding::base64::{Base64, Encoding};
 
 use crate::fuzzing::cut;
 use crate::postgres::client::password::initial;
-use crate::postgres::client::scram::{self, NONCE_LENGTH, PLAIN, PLUS};
+use crate::postgres::client::scram::{self, NONCE_LENGTH};
+use crate::postgres::wire::sasl::{PLAIN, PLUS};
 
 const BOUND: &[u8] = &[7; 32];
 const SALT: [u8; SALT_LENGTH] = [8; SALT_LENGTH];
