@@ -3,6 +3,20 @@
 //! Sits on a wire that stock `psql` and every driver speak. Looks at headers, copies aside what is
 //! recorded, and forwards the original bytes. Where policies are about statements, each is asked
 //! about before it passes; what it may do is decided again by the role at the target.
+//!
+//! Its rooms, each of which uses only those below it:
+//!
+//! | Room | What is in it |
+//! |---|---|
+//! | [`client`] | who is there and what they ask for; their cancel keys |
+//! | [`relay`] | the bytes of a session both ways, and what is written down of them |
+//! | [`halt`] | what a cut session had running is stopped |
+//! | [`roles`] | what belongs to a grant at a database, as it comes and goes |
+//! | [`target`] | the way in at a server, and asking it |
+//! | [`gate`] | what statements may do, asked before they pass |
+//! | [`statement`] | what an SQL text says, and what of it is not written down |
+//! | [`tls`] | TLS on both legs |
+//! | [`wire`] | messages, bytes to fields and back |
 
 mod client;
 #[cfg(any(test, tidegate_fuzzing))]
