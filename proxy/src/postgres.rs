@@ -3,6 +3,20 @@
 //! Sits on a wire that stock `psql` and every driver speak. Looks at headers, copies aside what is
 //! recorded, and forwards the original bytes. Where policies are about statements, each is asked
 //! about before it passes; what it may do is decided again by the role at the target.
+//!
+//! Its rooms, each of which uses only those below it:
+//!
+//! | Room | What is in it |
+//! |---|---|
+//! | [`client`] | who is there and what they ask for; their cancel keys |
+//! | [`relay`] | the bytes of a session both ways, and what is written down of them |
+//! | [`halt`] | what a cut session had running is stopped |
+//! | [`roles`] | what belongs to a grant at a database, as it comes and goes |
+//! | [`target`] | the way in at a server, and asking it |
+//! | [`gate`] | what statements may do, asked before they pass |
+//! | [`statement`] | what an SQL text says, and what of it is not written down |
+//! | [`tls`] | TLS on both legs |
+//! | [`wire`] | messages, bytes to fields and back |
 
 mod client;
 #[cfg(any(test, tidegate_fuzzing))]
@@ -225,14 +239,7 @@ impl Protocol for Postgres {
             peer,
         } = match entered {
             Ok(entered) => entered,
-            Err(refused) => {
-                if let Some(said) = refused.said.filter(|_said| tells(&pass, &refused.error)) {
-                    let target = &pass.terms.target.name;
-                    let told = say::shut_out(said, target.as_str(), account.as_str());
-                    front.pass_on(&told).await;
-                }
-                return Err(refused.error);
-            }
+            Err(refused) => return Err(told(front, refused, &pass).await),
         };
         write_down(scope, endpoint, &host)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
@@ -283,6 +290,16 @@ impl Protocol for Postgres {
         .run()
         .await
     }
+}
+
+/// Tells the client why the target did not let us in, where it may know.
+async fn told(front: &mut PostgresFront, refused: LoginError, pass: &Pass) -> ConnectError {
+    if let Some(said) = refused.said.filter(|_said| tells(pass, &refused.error)) {
+        let (target, account) = (&pass.terms.target.name, pass.terms.account());
+        let told = say::shut_out(said, target.as_str(), account.as_str());
+        front.pass_on(&told).await;
+    }
+    refused.error
 }
 
 /// Whether the client is told in the server's words: not where those are about a password that is not its

@@ -13,7 +13,7 @@ use crate::fuzzing::Target;
 
 mod exchange;
 mod messages;
-mod scram;
+pub(super) mod scram;
 
 /// All of them.
 pub(crate) const TARGETS: [Target; 6] = [

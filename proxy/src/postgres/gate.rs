@@ -147,8 +147,7 @@ impl Gate {
     ) -> Passage {
         self.renew(bench, at);
         self.is_sure = is_idle && begun == 0;
-        let is_metered = bench.is_metered();
-        if self.scrutiny == Scrutiny::Unread && !is_metered {
+        if self.scrutiny == Scrutiny::Unread && !bench.is_metered() {
             return Passage::All;
         }
         let mut place = begun;
@@ -159,21 +158,7 @@ impl Gate {
         {
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
-            let judged = match self.scrutiny {
-                Scrutiny::Unread => Judged::Passes,
-                Scrutiny::Each => self.judge_message(header, behind, bench, at),
-            };
-            let judged = match judged {
-                Judged::Passes if is_metered => {
-                    budget::charge(header.kind, behind.get(..length), bench)
-                }
-                Judged::Passes
-                | Judged::Partial
-                | Judged::Unsettled
-                | Judged::Held(_)
-                | Judged::Refused(_) => judged,
-            };
-            match judged {
+            match self.judge_and_charge(header, behind, bench, at) {
                 Judged::Passes => {}
                 Judged::Partial => return Passage::Until(place),
                 Judged::Unsettled => return Passage::Unsettled(place),
@@ -195,6 +180,25 @@ impl Gate {
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All
+    }
+
+    /// Judges a message, and counts it against the budget once it may pass.
+    fn judge_and_charge(
+        &mut self,
+        header: Header,
+        behind: &[u8],
+        bench: &impl Bench,
+        at: Duration,
+    ) -> Judged {
+        let judged = match self.scrutiny {
+            Scrutiny::Unread => Judged::Passes,
+            Scrutiny::Each => self.judge_message(header, behind, bench, at),
+        };
+        if !matches!(judged, Judged::Passes) || !bench.is_metered() {
+            return judged;
+        }
+        let length = usize::try_from(header.body).unwrap_or(usize::MAX);
+        budget::charge(header.kind, behind.get(..length), bench)
     }
 
     /// Takes a second person's yes to what was held.

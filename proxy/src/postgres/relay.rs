@@ -290,23 +290,11 @@ where
         if ahead > 0 && scanned.is_ok() {
             noted.push(Noted::Ahead { bytes: ahead });
         }
-        let mut unread = held;
-        match passage {
-            Passage::Refused {
-                header, refusal, ..
-            } if scanned.is_ok() => {
-                unread = held.get(HEADER..).unwrap_or_default();
-                let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
-                let (id, said) = self.tap.refused(header.kind, body.unwrap_or(unread));
-                noted.push(said);
-                self.hold.stop = Some(Stop::statement(header, id, refusal));
-            }
-            Passage::Held { header, held, .. } if scanned.is_ok() => {
-                self.hold.wait = Some(Wait::new(header, held));
-            }
-            Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
-            Passage::All | Passage::Until(_) | Passage::Refused { .. } | Passage::Held { .. } => {}
-        }
+        let unread = if scanned.is_ok() {
+            self.hold_back(passage, held, &mut noted)
+        } else {
+            held
+        };
         self.record(&noted)?;
         let (whole, tail) = match scanned {
             Ok(Scanned::All { tail }) => passing.split_at(passing.len().saturating_sub(tail)),
@@ -324,6 +312,31 @@ where
             Ok(()) => Ok(Step::Moved),
             Err(_deaf) => Ok(self.target_left()),
         }
+    }
+
+    /// Remembers why `held` may not pass, and gives back what of it is read once more.
+    fn hold_back<'n>(
+        &mut self,
+        passage: Passage,
+        held: &'n [u8],
+        noted: &mut Vec<Noted<'n>>,
+    ) -> &'n [u8] {
+        match passage {
+            Passage::Refused {
+                header, refusal, ..
+            } => {
+                let unread = held.get(HEADER..).unwrap_or_default();
+                let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
+                let (id, said) = self.tap.refused(header.kind, body.unwrap_or(unread));
+                noted.push(said);
+                self.hold.stop = Some(Stop::statement(header, id, refusal));
+                return unread;
+            }
+            Passage::Held { header, held, .. } => self.hold.wait = Some(Wait::new(header, held)),
+            Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
+            Passage::All | Passage::Until(_) => {}
+        }
+        held
     }
 
     fn record(&self, noted: &[Noted<'_>]) -> Result<(), Closed> {

@@ -10,6 +10,9 @@
 mod fields;
 mod header;
 mod key;
+#[cfg(test)]
+pub(super) mod samples;
+pub(super) mod sasl;
 pub(super) mod say;
 pub(super) mod scan;
 

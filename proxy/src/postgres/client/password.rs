@@ -15,17 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::aim::Aim;
 use super::greeting::{self, ClientTls};
-use super::scram::{self, Binding, Exchange, MESSAGE_MAX, Proven};
+use super::scram::{self, Binding, Exchange, Proven};
 use crate::listener::Offence;
+use crate::postgres::wire::sasl::{MESSAGE_MAX, SASL, SASL_CONTINUE, SASL_FINAL};
 use crate::postgres::wire::say;
 use crate::postgres::wire::{Fields, message, put_text};
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{Identify, Refused};
-
-/// `AuthenticationSASL`, `AuthenticationSASLContinue` and `AuthenticationSASLFinal`.
-const SASL: i32 = 10;
-const SASL_CONTINUE: i32 = 11;
-const SASL_FINAL: i32 = 12;
 
 /// Asks for the password of the secret called `name`, and takes one connection off it.
 ///

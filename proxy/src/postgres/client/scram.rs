@@ -12,15 +12,7 @@ use aws_lc_rs::hmac;
 use control::onetime::{ITERATIONS, SALT_LENGTH, Verifier};
 use russh::keys::ssh_key::encoding::base64::{Base64, Encoding};
 
-/// The mechanism without channel binding (RFC 7677, section 4).
-pub(crate) const PLAIN: &str = "SCRAM-SHA-256";
-
-/// The mechanism with channel binding.
-pub(crate) const PLUS: &str = "SCRAM-SHA-256-PLUS";
-
-/// The longest message of a client, in bytes. libpq's longest has about 250; PostgreSQL reads 64 KiB
-/// (`PG_MAX_SASL_MESSAGE_LENGTH`).
-pub(crate) const MESSAGE_MAX: usize = 2048;
+use crate::postgres::wire::sasl::{MESSAGE_MAX, PLAIN, PLUS};
 
 /// How many random bytes our half of the nonce has (`SCRAM_RAW_NONCE_LEN`,
 /// `src/include/common/scram-common.h`).
@@ -79,7 +71,22 @@ pub(crate) fn begin(
     if !identity.is_empty() {
         return Err("it asks to act as somebody else, which is not supported");
     }
-    let bound = match (mechanism, flag, binding) {
+    let bound = bound(mechanism, flag, binding)?;
+    let theirs = their_nonce(bare)?;
+    let nonce = [theirs, &Base64::encode_string(nonce)].concat();
+    let ours = format!("r={nonce},s={},i={ITERATIONS}", Base64::encode_string(salt));
+    let header = [flag, ",,"].concat();
+    let exchange = Exchange {
+        expected: [header.as_bytes(), bound].concat(),
+        nonce,
+        said: format!("{bare},{ours}"),
+    };
+    Ok((exchange, ours))
+}
+
+/// What the header of a client's first message binds the exchange to.
+fn bound<'a>(mechanism: &str, flag: &str, binding: Binding<'a>) -> Result<&'a [u8], Malformed> {
+    Ok(match (mechanism, flag, binding) {
         (PLUS, "p=tls-server-end-point", Some(bound)) => bound,
         (PLUS, flag, Some(_)) if flag.starts_with("p=") => {
             return Err("it binds the channel in a way that is not supported");
@@ -94,7 +101,11 @@ pub(crate) fn begin(
         }
         (PLAIN, ..) => return Err("its header says nothing about channel binding"),
         _other => return Err("it chose what was not offered"),
-    };
+    })
+}
+
+/// The client's half of the nonce, out of what stands behind the header of its first message.
+fn their_nonce(bare: &str) -> Result<&str, Malformed> {
     let mut parts = bare.split(',');
     let user = parts.next().unwrap_or_default();
     if user.starts_with("m=") {
@@ -110,15 +121,7 @@ pub(crate) fn begin(
         return Err("its nonce is not printable");
     }
     parts.try_for_each(attribute)?;
-    let nonce = [theirs, &Base64::encode_string(nonce)].concat();
-    let ours = format!("r={nonce},s={},i={ITERATIONS}", Base64::encode_string(salt));
-    let header = [flag, ",,"].concat();
-    let exchange = Exchange {
-        expected: [header.as_bytes(), bound].concat(),
-        nonce,
-        said: format!("{bare},{ours}"),
-    };
-    Ok((exchange, ours))
+    Ok(theirs)
 }
 
 impl Exchange {

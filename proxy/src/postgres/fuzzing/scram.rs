@@ -9,7 +9,8 @@ use russh::keys::ssh_key::encoding::base64::{Base64, Encoding};
 
 use crate::fuzzing::cut;
 use crate::postgres::client::password::initial;
-use crate::postgres::client::scram::{self, NONCE_LENGTH, PLAIN, PLUS};
+use crate::postgres::client::scram::{self, NONCE_LENGTH};
+use crate::postgres::wire::sasl::{PLAIN, PLUS};
 
 const BOUND: &[u8] = &[7; 32];
 const SALT: [u8; SALT_LENGTH] = [8; SALT_LENGTH];
@@ -72,8 +73,18 @@ fn honest(first: &[u8], answer: &str, binding: Option<&[u8]>, client_key: &[u8; 
     let header = first.strip_suffix(bare).unwrap_or_default().as_bytes();
     let bound = binding.filter(|_bound| header.starts_with(b"p"));
     let channel = [header, bound.unwrap_or_default()].concat();
+    proven(bare, answer, &channel, client_key)
+}
+
+/// The last message of whoever has the key: `channel` is what the exchange is bound to.
+pub(in crate::postgres) fn proven(
+    bare: &str,
+    answer: &str,
+    channel: &[u8],
+    client_key: &[u8],
+) -> String {
     let nonce = answer.split(",s=").next().unwrap_or_default();
-    let without = format!("c={},{nonce}", Base64::encode_string(&channel));
+    let without = format!("c={},{nonce}", Base64::encode_string(channel));
     let stored = digest(&SHA256, client_key);
     let key = hmac::Key::new(hmac::HMAC_SHA256, stored.as_ref());
     let signature = hmac::sign(&key, format!("{bare},{answer},{without}").as_bytes());

@@ -229,22 +229,6 @@ pub(super) fn held(
     }
     let shown = String::from_utf8(text.to_vec()).map_err(|_odd| Unshowable::Unfit)?;
     let formats = || formats.iter().copied().chain(std::iter::repeat(0));
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(b"tidegate.statement/1\n");
-    context.update(&length(text.len()));
-    context.update(text);
-    for (value, format) in values.iter().zip(formats()) {
-        context.update(&format.to_be_bytes());
-        match value {
-            None => context.update(b"null"),
-            Some(value) => {
-                context.update(b"value");
-                context.update(&length(value.len()));
-                context.update(value);
-            }
-        }
-    }
-    let digest = context.finish();
     Ok(Held {
         text: shown,
         values: values
@@ -258,9 +242,30 @@ pub(super) fn held(
         pass: Pass {
             kind,
             name: name.to_vec(),
-            digest: digest.as_ref().try_into().unwrap_or_default(),
+            digest: digest_of(text, values.iter().copied().zip(formats())),
         },
     })
+}
+
+/// What is approved: this text with these values, and nothing else.
+fn digest_of<'a>(text: &[u8], values: impl Iterator<Item = (Option<&'a [u8]>, u16)>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"tidegate.statement/1\n");
+    context.update(&length(text.len()));
+    context.update(text);
+    for (value, format) in values {
+        context.update(&format.to_be_bytes());
+        match value {
+            None => context.update(b"null"),
+            Some(value) => {
+                context.update(b"value");
+                context.update(&length(value.len()));
+                context.update(value);
+            }
+        }
+    }
+    let digest = context.finish();
+    digest.as_ref().try_into().unwrap_or_default()
 }
 
 fn length(bytes: usize) -> [u8; 8] {

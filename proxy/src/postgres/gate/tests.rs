@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::postgres::wire::{message, put_text};
+use crate::postgres::wire::samples::{bind, execute, parse, query, sync, texts};
 
 /// Rules that can become narrower.
 #[derive(Default)]
@@ -61,36 +61,12 @@ impl Bench for Rules {
     }
 }
 
-fn texts(kind: u8, texts: &[&[u8]], rest: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    message(&mut out, kind, |body| {
-        for text in texts {
-            put_text(body, text);
-        }
-        body.extend_from_slice(rest);
-    });
-    out
-}
-
-fn parse(name: &[u8], text: &str) -> Vec<u8> {
-    texts(b'P', &[name, text.as_bytes()], &[0, 0])
-}
-
 fn run(name: &[u8]) -> Vec<u8> {
-    let bind = texts(b'B', &[b"", name], &[0; 6]);
-    [bind, texts(b'E', &[b""], &[0; 4]), sync()].concat()
+    [bind(name, &[]), execute(), sync()].concat()
 }
 
 fn close(name: &[u8]) -> Vec<u8> {
     texts(b'C', &[&[b"S", name].concat()], &[])
-}
-
-fn sync() -> Vec<u8> {
-    texts(b'S', &[], &[])
-}
-
-fn query(text: &str) -> Vec<u8> {
-    texts(b'Q', &[text.as_bytes()], &[])
 }
 
 /// A gate that deletes have passed as these, at which they are forbidden.

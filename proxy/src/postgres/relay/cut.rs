@@ -255,12 +255,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        crate::postgres::wire::message(&mut out, kind, |to| to.extend_from_slice(body));
-        out
-    }
+    use crate::postgres::wire::samples::framed;
 
     fn kinds(mut bytes: &[u8]) -> String {
         let mut kinds = String::new();

@@ -101,6 +101,23 @@ impl Stop {
     }
 }
 
+/// How a statement went that never reached the target.
+fn outcome(id: u64, refusal: &Refusal, status: u8) -> Noted<'static> {
+    Noted::Outcome(Outcome {
+        id,
+        tag: None,
+        rows: 0,
+        bytes: 0,
+        error: Some(Fault {
+            severity: "ERROR".to_owned(),
+            sqlstate: refusal.sqlstate.to_owned(),
+            message: refusal.words.what.clone(),
+        }),
+        elapsed: std::time::Duration::ZERO,
+        transaction: status,
+    })
+}
+
 impl<C, T, A> Relay<'_, C, T, A>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -193,19 +210,7 @@ where
     fn answer_statement(&mut self, kind: u8, id: u64, refusal: &Refusal) -> Result<(), Closed> {
         let (words, pipeline) = (&refusal.words, self.tap.pipeline());
         let (status, in_batch, is_simple) = (pipeline.status(), pipeline.in_batch(), kind == b'Q');
-        let outcome = Noted::Outcome(Outcome {
-            id,
-            tag: None,
-            rows: 0,
-            bytes: 0,
-            error: Some(Fault {
-                severity: "ERROR".to_owned(),
-                sqlstate: refusal.sqlstate.to_owned(),
-                message: words.what.clone(),
-            }),
-            elapsed: std::time::Duration::ZERO,
-            transaction: status,
-        });
+        let outcome = outcome(id, refusal, status);
         let text = format!(
             "statement {id} never reached the target: {}; fingerprint {}",
             words.what,

@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::super::gate::{Hearing, Held};
-use super::super::wire::{Side, complaint, message, put_text};
+use super::super::wire::samples::{bind, execute, framed, parse, query, sync};
+use super::super::wire::{Side, complaint};
 use super::*;
 
 mod evasions;
@@ -85,18 +86,6 @@ impl Stage {
     }
 }
 
-fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    message(&mut out, kind, |to| to.extend_from_slice(body));
-    out
-}
-
-fn query(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    message(&mut out, b'Q', |body| put_text(body, text.as_bytes()));
-    out
-}
-
 fn answer() -> Vec<u8> {
     [
         framed(b'T', b"\0\0"),
@@ -105,6 +94,16 @@ fn answer() -> Vec<u8> {
         framed(b'Z', b"I"),
     ]
     .concat()
+}
+
+/// A message of this kind, which is an error or a notice: its SQLSTATE.
+async fn told(from: &mut DuplexStream, kind: char) -> String {
+    let header = read(from, HEADER).await;
+    assert_eq!(char::from(header[0]), kind);
+    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+    let body = read(from, usize::try_from(length).unwrap().saturating_sub(4)).await;
+    let said = complaint(header[0], &body).unwrap();
+    String::from_utf8_lossy(said.sqlstate).into_owned()
 }
 
 async fn read(from: &mut DuplexStream, count: usize) -> Vec<u8> {

@@ -152,21 +152,25 @@ fn rephrase(tokens: &[Token<'_>]) -> Vec<Parsed> {
             Token::Number(text) => out.push(Parsed::Number((*text).to_owned(), false)),
             Token::Parameter(text) => out.push(Parsed::Placeholder((*text).to_owned())),
             Token::Operator(text) => out.push(operator(text, before)),
-            Token::Mark(mark) => out.push(match mark {
-                b'(' => Parsed::LParen,
-                b')' => Parsed::RParen,
-                b'[' => Parsed::LBracket,
-                b']' => Parsed::RBracket,
-                b',' => Parsed::Comma,
-                b'.' => Parsed::Period,
-                b':' => Parsed::Colon,
-                _semicolon => Parsed::SemiColon,
-            }),
+            Token::Mark(one) => out.push(mark(*one)),
         }
         before = Some(token);
         rest = behind;
     }
     out
+}
+
+fn mark(mark: u8) -> Parsed {
+    match mark {
+        b'(' => Parsed::LParen,
+        b')' => Parsed::RParen,
+        b'[' => Parsed::LBracket,
+        b']' => Parsed::RBracket,
+        b',' => Parsed::Comma,
+        b'.' => Parsed::Period,
+        b':' => Parsed::Colon,
+        _semicolon => Parsed::SemiColon,
+    }
 }
 
 fn follows(before: Option<&Token<'_>>, words: &[&str]) -> bool {

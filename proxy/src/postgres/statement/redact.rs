@@ -10,6 +10,10 @@
 //! Where a constant ends may depend on what we cannot know: a backslash on
 //! `standard_conforming_strings`, a byte before a backslash on the client's encoding. From such a
 //! constant on nothing is taken out: a password that shows does less harm than SQL that does not.
+//!
+//! Deliberately has a scanner of its own beside the lexer, which gives up the whole text where anything
+//! in it is unclear or not ASCII, or has no end: what is refused or cut off is written down as well, and so is
+//! a name in any alphabet.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 use super::scram;
 use crate::postgres::tls::Trust;
 use crate::postgres::wire::{
-    self, BackendKey, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text,
+    self, BackendKey, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text, sasl,
 };
 use crate::session::protocol::ConnectError;
 
@@ -39,6 +39,17 @@ pub(crate) struct Greeting {
     pub(crate) key: Option<BackendKey>,
     /// What came after it.
     pub(crate) after: Vec<u8>,
+}
+
+impl Greeting {
+    fn keep(&mut self, kind: u8, body: &[u8]) {
+        let half = if self.key.is_none() {
+            &mut self.before
+        } else {
+            &mut self.after
+        };
+        message(half, kind, |out| out.extend_from_slice(body));
+    }
 }
 
 /// Why we could not log in.
@@ -131,20 +142,14 @@ where
         }
         match kind {
             b'R' => {
-                match key {
-                    PassKey::Password { text } if !proven => {
-                        scram::prove(tls, text, &body).await?;
-                        proven = true;
-                        continue;
-                    }
-                    PassKey::Password { .. } => accepted(&body, true)?,
-                    PassKey::Ssh { .. }
-                    | PassKey::StandingKey { .. }
-                    | PassKey::Own
-                    | PassKey::Postgres { .. } => {
-                        accepted(&body, false)?;
-                    }
+                if let PassKey::Password { text } = key
+                    && !proven
+                {
+                    scram::prove(tls, text, &body).await?;
+                    proven = true;
+                    continue;
                 }
+                accepted(&body, matches!(key, PassKey::Password { .. }))?;
                 admitted = true;
             }
             b'E' => return Err(refused(&body)),
@@ -156,12 +161,7 @@ where
             b'Z' if admitted => {}
             _other => return Err(violation("it sends what has no place in a login")),
         }
-        let half = if greeting.key.is_none() {
-            &mut greeting.before
-        } else {
-            &mut greeting.after
-        };
-        message(half, kind, |out| out.extend_from_slice(&body));
+        greeting.keep(kind, &body);
         if kind == b'Z' {
             return Ok(greeting);
         }
@@ -234,7 +234,7 @@ fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
 /// Only `AuthenticationOk` is good: what was to be proven has been.
 fn accepted(body: &[u8], with_password: bool) -> Result<(), LoginError> {
     match scram::asked(body)?.0 {
-        0 => Ok(()),
+        sasl::OK => Ok(()),
         other => Err(scram::refused(other, with_password)),
     }
 }

@@ -13,8 +13,8 @@ use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
 use super::back::{self, LoginError};
-use crate::postgres::client::scram::{MESSAGE_MAX, PLAIN, PLUS};
 use crate::postgres::tls;
+use crate::postgres::wire::sasl::{MESSAGE_MAX, OK, PLAIN, PLUS, SASL, SASL_CONTINUE, SASL_FINAL};
 use crate::postgres::wire::{Fields, message, put_text};
 use crate::session::protocol::ConnectError;
 
@@ -24,12 +24,6 @@ const ITERATIONS_MIN: u32 = 4096;
 
 /// How many rounds a server may have us do. PostgreSQL's own is 4096 (`scram_iterations`).
 const ITERATIONS_MAX: u32 = 100_000;
-
-/// `AuthenticationOk`, `AuthenticationSASL`, `AuthenticationSASLContinue`, `AuthenticationSASLFinal`.
-const OK: i32 = 0;
-const SASL: i32 = 10;
-const SASL_CONTINUE: i32 = 11;
-const SASL_FINAL: i32 = 12;
 
 /// Why a server is not answered.
 fn fault(fault: SaslFault) -> LoginError {

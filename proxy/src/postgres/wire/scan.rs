@@ -164,6 +164,16 @@ impl Scanner {
         Some(unfinished)
     }
 
+    /// Takes in `body`, the beginning of a message at the end of a chunk that ends at `end`.
+    fn begin(&mut self, header: Header, length: usize, body: &[u8], end: usize) {
+        let mut unfinished = Unfinished::new(header, length, self.side);
+        let kept = unfinished.take_in(body);
+        let begin = end.saturating_sub(body.len()).saturating_add(kept);
+        self.goes_beyond(header, begin, end);
+        self.unfinished = Some(unfinished);
+        self.goes_ahead(HEADER.saturating_add(body.len()));
+    }
+
     /// Reads on through `chunk` and hands each finished message to `each`.
     ///
     /// `finished` is room for the one message that began in an earlier chunk, so that all messages
@@ -175,11 +185,7 @@ impl Scanner {
         mut each: impl FnMut(Message<'a>) -> Result<(), Violation>,
     ) -> Result<Scanned, Violation> {
         let mut rest = chunk;
-        if let Some(missing) = self
-            .unfinished
-            .as_ref()
-            .map(|unfinished| unfinished.missing)
-        {
+        if let Some(missing) = self.unfinished.as_ref().map(|one| one.missing) {
             let Some(whole) = self.go_on(chunk) else {
                 return Ok(Scanned::All { tail: 0 });
             };
@@ -207,12 +213,7 @@ impl Scanner {
             let behind = rest.get(HEADER..).unwrap_or_default();
             let (body, after) = split_at_most(behind, length);
             if body.len() < length {
-                let mut unfinished = Unfinished::new(header, length, self.side);
-                let begin = chunk.len().saturating_sub(body.len());
-                let kept = unfinished.take_in(body);
-                self.goes_beyond(header, begin.saturating_add(kept), chunk.len());
-                self.unfinished = Some(unfinished);
-                self.goes_ahead(HEADER.saturating_add(body.len()));
+                self.begin(header, length, body, chunk.len());
                 return Ok(Scanned::All { tail: 0 });
             }
             let end = chunk.len().saturating_sub(after.len());

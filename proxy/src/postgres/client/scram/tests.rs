@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::postgres::fuzzing::scram::proven;
 
 const SALT: [u8; SALT_LENGTH] = [7; SALT_LENGTH];
 const NONCE: [u8; NONCE_LENGTH] = [9; NONCE_LENGTH];
@@ -20,8 +21,6 @@ fn proof(secret: &str, first: &str, answer: &str, channel: &[u8]) -> String {
         .next()
         .unwrap();
     let salt = Base64::decode_vec(salt).unwrap();
-    let nonce = answer.split(',').next().unwrap();
-    let without = format!("c={},{nonce}", Base64::encode_string(channel));
     let mut salted = [0; 32];
     aws_lc_rs::pbkdf2::derive(
         aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256,
@@ -30,23 +29,9 @@ fn proof(secret: &str, first: &str, answer: &str, channel: &[u8]) -> String {
         secret.as_bytes(),
         &mut salted,
     );
-    let sign = |key: &[u8], text: &[u8]| {
-        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text)
-            .as_ref()
-            .to_vec()
-    };
-    let client_key = sign(&salted, b"Client Key");
-    let stored = digest(&SHA256, &client_key);
-    let signature = sign(
-        stored.as_ref(),
-        format!("{bare},{answer},{without}").as_bytes(),
-    );
-    let proof: Vec<u8> = client_key
-        .iter()
-        .zip(signature)
-        .map(|(key, mask)| key ^ mask)
-        .collect();
-    format!("{without},p={}", Base64::encode_string(&proof))
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &salted);
+    let client_key = hmac::sign(&key, b"Client Key");
+    proven(bare, answer, channel, client_key.as_ref())
 }
 
 fn kept(secret: &str) -> (Verifier, [u8; SALT_LENGTH]) {

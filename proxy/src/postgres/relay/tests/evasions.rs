@@ -1,7 +1,7 @@
 //! Messages that the target takes otherwise than they look: errors that nothing is owed for, ends of
 //! copies that there are not, calls in the middle of a batch.
 
-use super::seconds::{bind, done, execute, guarded, parse, ready, sync, told, yes};
+use super::seconds::{done, guarded, ready, yes};
 use super::*;
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn what_has_no_fields_has_no_body() {
 /// Runs one delete without a name, with a yes.
 async fn approved(client: &mut DuplexStream, target: &mut DuplexStream, name: &str) {
     let delete = parse(name, "delete from t where id = $1");
-    let batch = [delete, bind(name, "5"), execute(), sync()].concat();
+    let batch = [delete, bind(name, &["5"]), execute(), sync()].concat();
     client.write_all(&batch).await.unwrap();
     assert_eq!(told(client, 'N').await, "01000");
     assert_eq!(read(target, batch.len()).await, batch);
@@ -45,7 +45,7 @@ async fn after_an_error_that_nothing_is_owed_for_the_next_parse_replaces_nothing
             let covered = [
                 parse("", "select 1"),
                 sync(),
-                bind("", "7"),
+                bind("", &["7"]),
                 execute(),
                 sync(),
             ];
@@ -96,7 +96,7 @@ async fn the_end_of_a_copy_that_there_is_not_holds_nothing_up() {
             let simple = [query("select 1"), framed(b'c', b"")].concat();
             let batch = [
                 parse("s", "select 1"),
-                bind("s", "1"),
+                bind("s", &["1"]),
                 execute(),
                 framed(b'c', b""),
             ];
@@ -126,7 +126,7 @@ async fn a_call_in_the_middle_of_a_batch_fails_the_batch() {
     let mut stage = Stage::new();
     let ((), closed) = stage
         .play(async |client, target| {
-            let begun = [parse("", "insert"), bind("", "1"), execute()].concat();
+            let begun = [parse("", "insert"), bind("", &["1"]), execute()].concat();
             let flush = framed(b'H', b"");
             client
                 .write_all(&[begun.clone(), flush.clone()].concat())

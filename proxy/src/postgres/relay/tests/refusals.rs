@@ -3,38 +3,6 @@
 use super::*;
 use tokio::io::DuplexStream;
 
-/// An error as the client is told of it: its SQLSTATE.
-async fn error(from: &mut DuplexStream) -> String {
-    let header = read(from, HEADER).await;
-    assert_eq!(char::from(header[0]), 'E');
-    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
-    let body = read(from, usize::try_from(length).unwrap().saturating_sub(4)).await;
-    let said = complaint(b'E', &body).unwrap();
-    String::from_utf8_lossy(said.sqlstate).into_owned()
-}
-
-fn parse(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    message(&mut out, b'P', |body| {
-        put_text(body, b"");
-        put_text(body, text.as_bytes());
-        body.extend([0, 0]);
-    });
-    out
-}
-
-fn bind() -> Vec<u8> {
-    framed(b'B', &[0; 8])
-}
-
-fn execute() -> Vec<u8> {
-    framed(b'E', &[0; 5])
-}
-
-fn sync() -> Vec<u8> {
-    framed(b'S', b"")
-}
-
 /// The target is sent what makes it fail: a portal is run of a name that nobody can have guessed.
 async fn is_made_to_fail(target: &mut DuplexStream) {
     let before = b"tidegate: refused ";
@@ -72,7 +40,7 @@ async fn a_refused_query_is_answered_in_its_turn_and_never_passes() {
             assert_eq!(read(target, sent[0].len()).await, sent[0]);
             target.write_all(&answer()).await.unwrap();
             assert_eq!(read(client, answer().len()).await, answer());
-            assert_eq!(error(client).await, "42501");
+            assert_eq!(told(client, 'E').await, "42501");
             assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
             assert_eq!(read(target, sent[2].len()).await, sent[2]);
         })
@@ -109,7 +77,7 @@ async fn an_open_transaction_stays_open_after_a_refused_query() {
             target.write_all(&begun).await.unwrap();
             read(client, begun.len()).await;
             client.write_all(&query("drop table t")).await.unwrap();
-            assert_eq!(error(client).await, "42501");
+            assert_eq!(told(client, 'E').await, "42501");
             assert_eq!(read(client, 6).await, framed(b'Z', b"T"));
             client.write_all(&query("commit")).await.unwrap();
             assert_eq!(read(target, query("commit").len()).await, query("commit"));
@@ -123,12 +91,12 @@ async fn a_refused_parse_takes_along_what_follows_up_to_the_sync() {
     let mut stage = guarded(SqlKind::Delete);
     let ((), closed) = stage
         .play(async |client, target| {
-            let refused = [parse("delete from t"), bind(), execute(), sync()].concat();
-            for byte in [refused, parse("select 1")].concat() {
+            let refused = [parse("", "delete from t"), bind("", &[]), execute(), sync()].concat();
+            for byte in [refused, parse("", "select 1")].concat() {
                 client.write_all(&[byte]).await.unwrap();
             }
-            assert_eq!(error(client).await, "42501");
-            let passed = [sync(), parse("select 1")].concat();
+            assert_eq!(told(client, 'E').await, "42501");
+            let passed = [sync(), parse("", "select 1")].concat();
             assert_eq!(read(target, passed.len()).await, passed);
             target.write_all(&framed(b'Z', b"I")).await.unwrap();
             assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
@@ -142,8 +110,13 @@ async fn a_refusal_in_a_batch_fails_the_batch_at_the_target() {
     let mut stage = guarded(SqlKind::Delete);
     let ((), closed) = stage
         .play(async |client, target| {
-            let first = [parse("insert into t values (1)"), bind(), execute()].concat();
-            let second = [parse("delete from t"), bind(), execute(), sync()].concat();
+            let first = [
+                parse("", "insert into t values (1)"),
+                bind("", &[]),
+                execute(),
+            ]
+            .concat();
+            let second = [parse("", "delete from t"), bind("", &[]), execute(), sync()].concat();
             client
                 .write_all(&[first.clone(), second].concat())
                 .await
@@ -158,7 +131,7 @@ async fn a_refusal_in_a_batch_fails_the_batch_at_the_target() {
             .concat();
             target.write_all(&done).await.unwrap();
             assert_eq!(read(client, done.len()).await, done);
-            assert_eq!(error(client).await, "42501");
+            assert_eq!(told(client, 'E').await, "42501");
             is_made_to_fail(target).await;
             let notice = framed(b'N', b"SNOTICE\0C00000\0Mnoted\0\0");
             for byte in [notice.clone(), no_such_portal()].concat() {
@@ -178,12 +151,16 @@ async fn a_refused_query_in_a_batch_ends_it_as_a_query_does() {
     let mut stage = guarded(SqlKind::Delete);
     let ((), closed) = stage
         .play(async |client, target| {
-            let first = [parse("select 1"), query("delete from t"), query("select 2")];
+            let first = [
+                parse("", "select 1"),
+                query("delete from t"),
+                query("select 2"),
+            ];
             client.write_all(&first.concat()).await.unwrap();
             read(target, first[0].len() + 5).await;
             target.write_all(&framed(b'1', b"")).await.unwrap();
             read(client, 5).await;
-            assert_eq!(error(client).await, "42501");
+            assert_eq!(told(client, 'E').await, "42501");
             is_made_to_fail(target).await;
             assert_eq!(read(target, 5).await, sync());
             let failed = [no_such_portal(), framed(b'Z', b"I")].concat();
@@ -200,12 +177,12 @@ async fn a_refusal_behind_an_error_of_the_target_is_not_told() {
     let mut stage = guarded(SqlKind::Delete);
     let ((), closed) = stage
         .play(async |client, target| {
-            let sent = [parse("selekt"), parse("delete from t"), sync()];
+            let sent = [parse("", "selekt"), parse("", "delete from t"), sync()];
             client.write_all(&sent.concat()).await.unwrap();
             read(target, sent[0].len() + 5).await;
             let failed = framed(b'E', b"SERROR\0VERROR\0C42601\0Msyntax error\0\0");
             target.write_all(&failed).await.unwrap();
-            assert_eq!(error(client).await, "42601");
+            assert_eq!(told(client, 'E').await, "42601");
             assert_eq!(read(target, 5).await, sync());
             target.write_all(&framed(b'Z', b"I")).await.unwrap();
             assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
@@ -223,7 +200,7 @@ async fn what_is_too_long_to_be_read_is_refused_before_its_first_byte_passes() {
             let sending = async {
                 client.write_all(&long).await.unwrap();
                 client.write_all(&query("select 1")).await.unwrap();
-                assert_eq!(error(client).await, "42501");
+                assert_eq!(told(client, 'E').await, "42501");
                 assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
             };
             let hearing = read(target, query("select 1").len());
@@ -257,14 +234,14 @@ async fn what_was_prepared_without_being_read_is_unknown_when_it_is_run() {
     let mut stage = guarded(SqlKind::Unknown);
     let ((), closed) = stage
         .play(async |client, target| {
-            for byte in [bind(), execute(), sync()].concat() {
+            for byte in [bind("", &[]), execute(), sync()].concat() {
                 client.write_all(&[byte]).await.unwrap();
             }
-            assert_eq!(error(client).await, "42501");
+            assert_eq!(told(client, 'E').await, "42501");
             assert_eq!(read(target, 5).await, sync());
             target.write_all(&framed(b'Z', b"I")).await.unwrap();
             assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
-            let sent = [parse("select 1"), bind(), execute(), sync()].concat();
+            let sent = [parse("", "select 1"), bind("", &[]), execute(), sync()].concat();
             client.write_all(&sent).await.unwrap();
             assert_eq!(read(target, sent.len()).await, sent);
         })
@@ -278,7 +255,7 @@ async fn execute_in_a_text_runs_what_prepare_said() {
     let ((), closed) = stage
         .play(async |client, target| {
             client.write_all(&query("execute p")).await.unwrap();
-            assert_eq!(error(client).await, "42501");
+            assert_eq!(told(client, 'E').await, "42501");
             read(client, 6).await;
             for text in [
                 "prepare P as select 1",

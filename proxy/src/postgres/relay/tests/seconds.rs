@@ -28,48 +28,6 @@ pub(super) fn guarded(said: impl IntoIterator<Item = Heard>) -> Stage {
     stage
 }
 
-/// A message of this kind, which is an error or a notice: its SQLSTATE.
-pub(super) async fn told(from: &mut DuplexStream, kind: char) -> String {
-    let header = read(from, HEADER).await;
-    assert_eq!(char::from(header[0]), kind);
-    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
-    let body = read(from, usize::try_from(length).unwrap().saturating_sub(4)).await;
-    let said = complaint(header[0], &body).unwrap();
-    String::from_utf8_lossy(said.sqlstate).into_owned()
-}
-
-pub(super) fn parse(name: &str, text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    message(&mut out, b'P', |body| {
-        put_text(body, name.as_bytes());
-        put_text(body, text.as_bytes());
-        body.extend([0, 0]);
-    });
-    out
-}
-
-/// With one value, as text.
-pub(super) fn bind(name: &str, value: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    message(&mut out, b'B', |body| {
-        put_text(body, b"");
-        put_text(body, name.as_bytes());
-        body.extend([0, 0, 0, 1]);
-        body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
-        body.extend(value.as_bytes());
-        body.extend([0, 0]);
-    });
-    out
-}
-
-pub(super) fn execute() -> Vec<u8> {
-    framed(b'E', &[0; 5])
-}
-
-pub(super) fn sync() -> Vec<u8> {
-    framed(b'S', b"")
-}
-
 pub(super) fn ready() -> Vec<u8> {
     framed(b'Z', b"I")
 }
@@ -159,14 +117,14 @@ async fn a_yes_is_for_the_values_too() {
     let ((), closed) = stage
         .play(async |client, target| {
             let text = "delete from t where id = $1";
-            let batch = [parse("s", text), bind("s", "7"), execute(), sync()].concat();
+            let batch = [parse("s", text), bind("s", &["7"]), execute(), sync()].concat();
             client.write_all(&batch).await.unwrap();
             assert_eq!(told(client, 'N').await, "01000");
             assert_eq!(read(target, batch.len()).await, batch);
             target.write_all(&done()).await.unwrap();
             assert_eq!(read(client, done().len()).await, done());
             // Other values are another statement, and a yes is used up.
-            let again = [bind("s", "8"), execute(), sync()].concat();
+            let again = [bind("s", &["8"]), execute(), sync()].concat();
             client.write_all(&again).await.unwrap();
             assert_eq!(told(client, 'N').await, "01000");
             assert_eq!(told(client, 'E').await, "42501");
@@ -189,7 +147,13 @@ async fn a_statement_that_was_approved_does_not_hide_behind_one_that_is_dropped(
     let mut stage = guarded([yes(), no()]);
     let ((), closed) = stage
         .play(async |client, target| {
-            let batch = [parse("", "delete from t"), bind("", "7"), execute(), sync()].concat();
+            let batch = [
+                parse("", "delete from t"),
+                bind("", &["7"]),
+                execute(),
+                sync(),
+            ]
+            .concat();
             client.write_all(&batch).await.unwrap();
             assert_eq!(told(client, 'N').await, "01000");
             assert_eq!(read(target, batch.len()).await, batch);
@@ -214,7 +178,7 @@ async fn a_statement_that_was_approved_does_not_hide_behind_one_that_is_dropped(
             assert_eq!(read(client, 6).await, ready());
             // Without a name still stands for the delete.
             client
-                .write_all(&[bind("", "7"), execute(), sync()].concat())
+                .write_all(&[bind("", &["7"]), execute(), sync()].concat())
                 .await
                 .unwrap();
             assert_eq!(told(client, 'N').await, "01000");
@@ -232,7 +196,7 @@ async fn a_name_that_was_approved_for_one_text_is_good_for_no_other() {
         .play(async |client, target| {
             let batch = [
                 parse("s", "delete from t"),
-                bind("s", "7"),
+                bind("s", &["7"]),
                 execute(),
                 sync(),
             ]
@@ -251,7 +215,7 @@ async fn a_name_that_was_approved_for_one_text_is_good_for_no_other() {
             target.write_all(&closed).await.unwrap();
             assert_eq!(read(client, closed.len()).await, closed);
             client
-                .write_all(&[bind("s", "7"), execute(), sync()].concat())
+                .write_all(&[bind("s", &["7"]), execute(), sync()].concat())
                 .await
                 .unwrap();
             assert_eq!(told(client, 'E').await, "42501");
