@@ -216,6 +216,7 @@ fn every_sentence_about_files() {
         },
         FileSaying::Option { option: "--delete" },
         FileSaying::Sender,
+        FileSaying::Receiver,
     ];
     let said = all.map(|one| one.words().to_string());
     insta::assert_snapshot!("files", said.join("\n"));

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tests::World;
+use tests::{World, with_input};
 
 use crate::{err, out};
 
@@ -300,7 +300,7 @@ fn a_permit_that_is_bound_to_paths_holds_for_scp() {
 fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
     let desk = Desk::bound();
     let notes = desk.at("notes");
-    let good = desk.rsync(&["-rtO", &notes, &desk.remote("in/")]);
+    let good = desk.rsync(&["-rtOW", &notes, &desk.remote("in/")]);
     assert!(good.status.success(), "{}", err(&good));
     assert_eq!(desk.read("in/notes"), desk.read("notes"));
     let (into, other) = (desk.remote("in/"), desk.remote("other/"));
@@ -316,6 +316,10 @@ fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
         (&["-a", &notes, &into], "TG623"),
         (&["-rtO", "--delete", &notes, &into], "TG623"),
         (&["-rtO", &log, &notes], "TG624"),
+        // What is there may not be read, and would be told by checksums: of each byte in the second line.
+        (&["-rtO", &notes, &into], "TG625"),
+        (&["-rIO", "-M--block-size=1", &notes, &into], "TG625"),
+        (&["-rtOWc", &notes, &into], "TG625"),
     ] {
         let refused = desk.rsync(line);
         assert!(!refused.status.success(), "{line:?}");
@@ -324,6 +328,26 @@ fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
     assert_eq!(desk.read("other/notes"), None);
     let now = fs::metadata(desk.dir.join("in")).expect("it is there");
     assert_eq!(now.permissions().mode() & 0o777, 0o700);
+}
+
+/// `scp` before a semicolon is no transfer: what a shell behind it is sent would be a file, of which only a
+/// digest is kept.
+#[test]
+fn a_shell_behind_a_command_that_carries_files_is_recorded_as_a_shell() {
+    let desk = Desk::free();
+    let line = "scp -t . </dev/null >/dev/null 2>&1; exec sh";
+    let (port, address) = (desk.world.ssh_port(), desk.world.address());
+    let input = desk.world.dir().join("input");
+    fs::write(&input, "echo spoken-$((40+2))\n").expect("a file");
+    let asked = with_input(
+        desk.world.alice(),
+        &["ssh", "-p", &port, &address, line],
+        &input,
+    );
+    assert!(out(&asked).contains("spoken-42"), "{}", err(&asked));
+    let told = desk.told();
+    assert!(told.contains("echo spoken-"), "{told}");
+    assert!(!told.contains("scp write"), "{told}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is said about files that may not be touched: `TG621` to `TG624`.
+//! What is said about files that may not be touched: `TG621` to `TG625`.
 
 use super::{Shown, Words, named, sentence};
 use crate::FileAccess;
@@ -29,6 +29,8 @@ pub enum FileSaying<'a> {
     },
     /// rsync cannot be kept to some files where it reads.
     Sender,
+    /// rsync would tell, by checksums, of files that may only be written.
+    Receiver,
 }
 
 impl Shown for FileSaying<'_> {
@@ -65,6 +67,11 @@ impl Shown for FileSaying<'_> {
                 "files are limited here, and rsync cannot be kept to some of them when it reads",
             )
             .hint("scp -r LOGIN+TARGET@BASTION:/var/log/shop ."),
+            Self::Receiver => Words::new(
+                "TG625",
+                "you may write files there and not read them, and rsync would compare yours with what is there",
+            )
+            .hint("rsync -rtOW notes/ LOGIN+TARGET@BASTION:/srv/in/"),
         }
     }
 }

@@ -63,6 +63,39 @@ impl Errand {
     }
 }
 
+/// Whether a shell of Unix makes one command of a line: nothing in it ends that command, begins another, or
+/// sends its streams elsewhere. A shell may still put names in the place of others (`*`, `$HOME`).
+pub(super) fn is_single(line: &[u8]) -> bool {
+    let mut quote = None;
+    let mut before = b' ';
+    let mut bytes = line.iter().copied();
+    while let Some(byte) = bytes.next() {
+        let ends = match (quote, byte) {
+            (Some(open), byte) if byte == open => {
+                quote = None;
+                false
+            }
+            (Some(b'\''), _) => false,
+            (None, b'\'' | b'"') => {
+                quote = Some(byte);
+                false
+            }
+            (_, b'\\') => {
+                bytes.next();
+                false
+            }
+            (_, b'`') => true,
+            (Some(_), _) => byte == b'(' && before == b'$',
+            (None, _) => b";|&<>()\n\r".contains(&byte),
+        };
+        if ends {
+            return false;
+        }
+        before = byte;
+    }
+    quote.is_none()
+}
+
 impl Word {
     /// Where it leads, as a path of the target.
     pub fn place(&self) -> Result<String, Vague> {
@@ -233,6 +266,38 @@ mod tests {
             "scp -t /srv/in/\u{a0}/etc",
         ] {
             assert!(!Line::parse(line.as_bytes()).plain, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_single_command_if_no_shell_runs_another_by_it() {
+        for line in [
+            "scp -t /srv/in",
+            "scp -f /srv/*.log",
+            "scp -f \"$HOME/a b\"",
+            "scp -t 'a;b$(c)`d`'",
+            "scp -t a\\;b",
+            "scp -t \"a;b\\$(c)\"",
+        ] {
+            assert!(is_single(line.as_bytes()), "{line}");
+        }
+        for line in [
+            "scp -t . </dev/null; exec sh",
+            "scp -t .\nsh",
+            "scp -t . | sh",
+            "scp -t . && sh",
+            "scp -t . & sh",
+            "scp -t >/tmp/x",
+            "scp -t $(sh)",
+            "scp -t `sh`",
+            "scp -t \"$(sh)\"",
+            "scp -t \"`sh`\"",
+            "scp -t <(sh)",
+            "scp -t 'a' ; sh",
+            "scp -t a\\\\;sh",
+            "scp -t 'open",
+        ] {
+            assert!(!is_single(line.as_bytes()), "{line}");
         }
     }
 

@@ -12,7 +12,7 @@ use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use policies::{Capability, Carrier, Deed, Denial, Extent, FileAccess, FileDeed, Scrutiny};
 
-use super::errand::Errand;
+use super::errand::{self, Errand};
 use super::path::{self, Vague};
 use super::rsync;
 use super::scp::{self, Role};
@@ -71,8 +71,13 @@ pub(in crate::ssh) fn admit(
         }
         Program::Exec(_) | Program::Shell | Program::Subsystem(_) => None,
     };
+    // Whatever else a line runs would be sent its bytes as what a file has, and those are not kept.
+    let single = program
+        .command()
+        .is_none_or(|line| errand::is_single(line.as_bytes()));
     match (allowed, errand) {
         (Ok(()), None) => Ok(Follow::Nothing),
+        (Ok(()), Some(_)) if !single => Ok(Follow::Nothing),
         (Ok(()), Some(Errand::Scp(scp))) => Ok(Follow::Scp(scp, None)),
         (Ok(()), Some(Errand::Rsync(rsync))) => Ok(Follow::Rsync(rsync)),
         (Err(no), None) => Err(no.words()),
@@ -159,6 +164,13 @@ impl Warrant {
                 return Err(FileSaying::Sender.words());
             }
             asked?;
+            if wants.tells
+                && self
+                    .ask(FileAccess::Read, settled(tree)?, Extent::Tree)
+                    .is_err()
+            {
+                return Err(FileSaying::Receiver.words());
+            }
         }
         Ok(())
     }
