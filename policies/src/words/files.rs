@@ -69,9 +69,9 @@ impl Shown for FileSaying<'_> {
             .hint("scp -r LOGIN+TARGET@BASTION:/var/log/shop ."),
             Self::Receiver => Words::new(
                 "TG625",
-                "you may write files there and not read them, and rsync would compare yours with what is there",
+                "you may write files there and not read them, and rsync would tell you what is there",
             )
-            .hint("rsync -rtOW notes/ LOGIN+TARGET@BASTION:/srv/in/"),
+            .hint("scp -r notes LOGIN+TARGET@BASTION:/srv/in/"),
         }
     }
 }

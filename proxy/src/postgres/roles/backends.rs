@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ca::PassKey;
-use policies::{PostgresEndpoint, RolePlace};
+use policies::{PostgresEndpoint, PostgresHost, RolePlace};
 use tokio::time;
 
 use super::{entrance, role};
@@ -42,17 +42,30 @@ pub(super) async fn end_elsewhere(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
-    let mut count = 0_u64;
     if endpoint.others.is_empty() {
-        return Ok(count);
+        return Ok(0);
     }
+    let (mut count, mut failed) = (0_u64, None);
+    // One that refuses or is behind holds up none of the others.
     for host in endpoint.hosts() {
-        let Some(mut there) = entrance::to_standby(&host, (place, endpoint), key).await? else {
-            continue;
-        };
-        count = count.saturating_add(end_plainly(&mut there, place).await?);
-        there.leave().await;
+        match end_at(&host, (place, endpoint), key).await {
+            Ok(ended) => count = count.saturating_add(ended),
+            Err(refused) => failed = Some(refused),
+        }
     }
+    failed.map_or(Ok(count), Err)
+}
+
+async fn end_at(
+    host: &PostgresHost,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let Some(mut there) = entrance::to_standby(host, (place, endpoint), key).await? else {
+        return Ok(0);
+    };
+    let count = end_plainly(&mut there, place).await?;
+    there.leave().await;
     Ok(count)
 }
 

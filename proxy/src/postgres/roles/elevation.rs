@@ -8,7 +8,7 @@ use ca::PassKey;
 use control::roles::{Made, Membership, Parting, Removed};
 use jiff::SignedDuration;
 use policies::words::elevation::Unfit;
-use policies::{Login, PostgresEndpoint, RolePlace, RolePlan};
+use policies::{Login, PostgresEndpoint, PostgresHost, RolePlace, RolePlan};
 use tokio::time;
 
 use super::backends::{self, LOOKS, PAUSE};
@@ -233,19 +233,34 @@ async fn end_elsewhere(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
-    let mut count = 0_u64;
     if endpoint.others.is_empty() {
-        return Ok(count);
+        return Ok(0);
     }
+    let (mut count, mut failed) = (0_u64, None);
+    // One that refuses or is behind holds up none of the others.
     for host in endpoint.hosts() {
-        let Some(mut there) = entrance::to_standby(&host, (place, endpoint), key).await? else {
-            continue;
-        };
-        copied(&mut there, place).await?;
-        count = count.saturating_add(end_all(&mut there, &place.role()).await?);
-        there.leave().await;
+        match end_at(&host, (place, endpoint), key).await {
+            Ok(ended) => count = count.saturating_add(ended),
+            Err(refused) => failed = Some(refused),
+        }
     }
-    Ok(count)
+    failed.map_or(Ok(count), Err)
+}
+
+/// At once, for what is there now; and again once nothing can come after it.
+async fn end_at(
+    host: &PostgresHost,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let Some(mut there) = entrance::to_standby(host, (place, endpoint), key).await? else {
+        return Ok(0);
+    };
+    let count = end_all(&mut there, &place.role()).await?;
+    copied(&mut there, place).await?;
+    let after = end_all(&mut there, &place.role()).await?;
+    there.leave().await;
+    Ok(count.saturating_add(after))
 }
 
 async fn copied(there: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {

@@ -10,6 +10,13 @@ use policies::Login;
 
 use super::role::{MEMBERSHIPS_FROM, ident, literal};
 
+/// How many rights may have come to nothing before the rest is left to `DROP OWNED`, which takes back what others
+/// gave, too.
+pub(super) const PASSED_OVER_MAX: usize = 1_000;
+
+/// How long one of them may wait for a lock, where not all at once could be taken back: somebody can hold many.
+pub(super) const ONE_WAITS: &[u8] = b"set local lock_timeout = '100ms'";
+
 /// How many rights are taken back at once.
 pub(super) const RIGHTS_AT_ONCE: usize = 500;
 
@@ -120,18 +127,22 @@ const GIVEN: [(&str, &str, &str, &str, &str); 10] = [
 
 /// The statements that take back what the role was given in this database and what is no database's, but for what
 /// is its own. The next so many, after those that could not be taken back.
-pub(super) fn rights(role: &Login, passed_over: usize) -> String {
+///
+/// First those that the role was given by itself or its group: what others gave may be more than can ever be
+/// taken back in time.
+pub(super) fn rights((role, group): (&Login, &Login), passed_over: usize) -> String {
     let name = literal(role.as_str());
+    let ours = format!("{name}, {}, current_user", literal(group.as_str()));
     let each = GIVEN.map(|(what, names, from, owner, acl)| {
         format!(
-            "select pg_catalog.format('revoke all on ' || {what} || ' from %I cascade', {names}, r.rolname) as sql \
+            "select pg_catalog.format('revoke all on ' || {what} || ' from %I cascade', {names}, r.rolname) as sql, x.grantor \
              from {from} cross join lateral pg_catalog.aclexplode({acl}) x \
              join pg_catalog.pg_roles r on r.oid = x.grantee where r.rolname = {name} and {owner} <> r.oid"
         )
     });
     let columns = format!(
         "select pg_catalog.format('revoke all (%I) on table %I.%I from %I cascade', \
-         a.attname, n.nspname, c.relname, r.rolname) \
+         a.attname, n.nspname, c.relname, r.rolname), x.grantor \
          from pg_catalog.pg_attribute a \
          join pg_catalog.pg_class c on c.oid = a.attrelid \
          join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
@@ -144,7 +155,7 @@ pub(super) fn rights(role: &Login, passed_over: usize) -> String {
          || coalesce(' in schema ' || pg_catalog.replace(pg_catalog.quote_ident(n.nspname), '%', '%%'), '') \
          || ' revoke all on %s from %I', o.rolname, \
          case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' \
-         when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end, r.rolname) \
+         when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end, r.rolname), x.grantor \
          from pg_catalog.pg_default_acl d join pg_catalog.pg_roles o on o.oid = d.defaclrole \
          left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace \
          cross join lateral pg_catalog.aclexplode(d.defaclacl) x \
@@ -152,7 +163,9 @@ pub(super) fn rights(role: &Login, passed_over: usize) -> String {
     );
     let all: Vec<String> = each.into_iter().chain([columns, by_default]).collect();
     format!(
-        "select distinct sql from ({}) s order by 1 limit {RIGHTS_AT_ONCE} offset {passed_over}",
+        "select sql from ({}) s left join pg_catalog.pg_roles o on o.oid = s.grantor group by sql \
+         order by pg_catalog.bool_or(o.rolname in ({ours})) desc nulls last, 1 \
+         limit {RIGHTS_AT_ONCE} offset {passed_over}",
         all.join(" union all ")
     )
 }

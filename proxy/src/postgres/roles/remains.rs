@@ -133,7 +133,7 @@ const OPEN: [(&str, &str, &str, &str, &str); 9] = [
 
 /// What others' doings on the group's own things set off, or what stands for them: how each is called, what is
 /// written of one, from where, and whose it is.
-const CHANGED: [(&str, &str, &str, &str); 6] = [
+const CHANGED: [(&str, &str, &str, &str); 9] = [
     (
         "definer",
         "x.oid::pg_catalog.regprocedure::text",
@@ -164,6 +164,26 @@ const CHANGED: [(&str, &str, &str, &str); 6] = [
         "pg_catalog.quote_ident(x.polname) || ' on ' || x.polrelid::pg_catalog.regclass::text",
         "pg_catalog.pg_policy x join pg_catalog.pg_class c on c.oid = x.polrelid",
         "c.relowner",
+    ),
+    // What a column gets by itself, also where it is made of others, runs as whoever writes there.
+    (
+        "column default",
+        "x.adrelid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(a.attname)",
+        "pg_catalog.pg_attrdef x join pg_catalog.pg_class c on c.oid = x.adrelid \
+         join pg_catalog.pg_attribute a on a.attrelid = x.adrelid and a.attnum = x.adnum",
+        "c.relowner",
+    ),
+    (
+        "check",
+        "pg_catalog.quote_ident(x.conname) || ' on ' || x.conrelid::pg_catalog.regclass::text",
+        "pg_catalog.pg_constraint x join pg_catalog.pg_class c on c.oid = x.conrelid",
+        "x.contype = 'c' and c.relowner",
+    ),
+    (
+        "index",
+        "x.indexrelid::pg_catalog.regclass::text || ' on ' || x.indrelid::pg_catalog.regclass::text",
+        "pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indrelid",
+        "(x.indexprs is not null or x.indpred is not null) and c.relowner",
     ),
     (
         "setting",

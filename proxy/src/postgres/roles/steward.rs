@@ -99,14 +99,14 @@ async fn remove_at(
     let prepared =
         backends::roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await?;
     removed.prepared = removed.prepared.saturating_add(prepared);
-    removed.backends = removed
-        .backends
-        .saturating_add(backends::end_elsewhere((place, endpoint), key).await?);
+    let elsewhere = backends::end_elsewhere((place, endpoint), key).await;
     if let Some(refused) = closed {
         // It is shut and does nothing any more. What it left can only be handed over in there.
         return Err(refused);
     }
     hand_over_all(&mut admin, (place, endpoint, oid), &mut removed, key).await?;
+    // With the role, a standby would forget whose its processes are.
+    removed.backends = removed.backends.saturating_add(elsewhere?);
     drop_it(&mut admin, &name, oid).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
@@ -254,13 +254,13 @@ async fn bar(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
 /// others gave it is theirs to take back.
 async fn strip(
     admin: &mut Admin,
-    name: &Login,
+    named: (&Login, &Login),
     lent: Option<(&str, &str)>,
 ) -> Result<(), AdminError> {
     let mut tried = BTreeSet::new();
     let mut passed_over = 0_usize;
     loop {
-        let given = admin.run(handover::rights(name, passed_over)).await?;
+        let given = admin.run(handover::rights(named, passed_over)).await?;
         let all = given.len();
         let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
         // What is still there has been tried, and was refused or came to nothing.
@@ -269,7 +269,7 @@ async fn strip(
         passed_over = passed_over.saturating_add(again.len());
         take_back(admin, lent, &next).await?;
         tried.extend(next);
-        if all < handover::RIGHTS_AT_ONCE {
+        if all < handover::RIGHTS_AT_ONCE || passed_over > handover::PASSED_OVER_MAX {
             return Ok(());
         }
     }
@@ -287,8 +287,9 @@ async fn take_back(
         Err(AdminError::Said { .. }) => {}
         done => return done.map(drop),
     }
-    for one in given.chunks(1) {
-        match admin.run(handover::as_member(lent, one)).await {
+    for one in given {
+        let patient = [handover::ONE_WAITS.to_vec(), one.clone()];
+        match admin.run(handover::as_member(lent, &patient)).await {
             Ok(_) | Err(AdminError::Said { .. }) => {}
             Err(broken) => return Err(broken),
         }
@@ -306,7 +307,7 @@ async fn hand_over(
 ) -> Result<Vec<String>, AdminError> {
     let name = place.role();
     if endpoint.privileges.contains_key(&place.group) {
-        strip(admin, &name, None).await?;
+        strip(admin, (&name, &place.group), None).await?;
         let cleared = admin.run(privileges::clear(&name)).await;
         return cleared.map(|_rows| Vec::new());
     }
@@ -316,7 +317,7 @@ async fn hand_over(
         .is_empty()
         .then_some((lending.0.as_str(), lending.1.as_str()));
     let remains = remains::found(admin, (&name, &place.group), database).await;
-    strip(admin, &name, lent).await?;
+    strip(admin, (&name, &place.group), lent).await?;
     let before = handover::before(&name, &place.group);
     let before = admin.run(before).await?;
     let before = before.iter().map(|row| bytes(row, 0)).collect();

@@ -27,12 +27,6 @@ const ATTRIBUTES: &[u8] = b"ptogEAXUN";
 /// By this one it leaves the times of directories alone.
 const OMIT_TIMES: u8 = b'O';
 
-/// By this one a receiver takes files whole, and compares nothing.
-const WHOLE_FILES: u8 = b'W';
-
-/// By this one it looks for files that are the same as the client's.
-const CHECKSUM: u8 = b'c';
-
 /// As [`SHORT`], those that are words, with what stands before their value.
 const LONG: [&str; 32] = [
     "server",
@@ -88,8 +82,6 @@ pub struct Wants {
     /// The files, each with whatever is below it. A sender wants all there are: whoever is not rsync
     /// can have it read any file as rules, and hear of those that are none.
     pub trees: Vec<Result<String, Vague>>,
-    /// Whether a target that takes files tells of what it has already.
-    pub tells: bool,
     /// An option that may touch something else, if there is one.
     pub odd: Option<String>,
 }
@@ -170,7 +162,6 @@ impl Invocation {
         Wants {
             sends: self.sends,
             trees,
-            tells: self.tells(),
             odd: odd.map(|option| String::from_utf8_lossy(option).into_owned()),
         }
     }
@@ -212,22 +203,10 @@ impl Invocation {
 
     /// Whether a directory that is named is changed itself, and not only what is in it.
     fn changes_directories(&self) -> bool {
-        let omits = self.has(OMIT_TIMES);
+        let omits = self.letters().any(|letter| letter == OMIT_TIMES);
         self.letters()
             .filter(|letter| !(omits && *letter == b't'))
             .any(|letter| ATTRIBUTES.contains(&letter))
-    }
-
-    /// Whether a receiver tells of what is in the files that it has: by a checksum of each block, of which the
-    /// client says how long it is; or by asking only for files that are others than the client's.
-    fn tells(&self) -> bool {
-        let word = |word: &[u8]| self.options.iter().any(|option| option == word);
-        let whole = self.has(WHOLE_FILES) && !word(b"--no-W");
-        !self.sends && (!whole || self.has(CHECKSUM) || word(b"--append"))
-    }
-
-    fn has(&self, letter: u8) -> bool {
-        self.letters().any(|each| each == letter)
     }
 
     /// The options of one letter. What is behind `e` is about the protocol.
@@ -373,24 +352,6 @@ mod tests {
         for options in ["-re.Lstp", "-rtOe.Ls", "-re.Ls --partial", "-rcue.Ls"] {
             let line = format!("rsync --server {options} . /srv/in/");
             check(&line, false, &["/srv/in/"], None);
-        }
-    }
-
-    #[test]
-    fn a_receiver_that_compares_tells_what_it_has() {
-        for (options, tells) in [
-            ("-rtOe.Ls", true),
-            ("-rtOe.LsW", true),
-            ("-rtOIe.Ls --block-size=1", true),
-            ("-rtOWe.Ls --no-W", true),
-            ("-rtOWce.Ls", true),
-            ("-rtOWe.Ls --append", true),
-            ("-rtOWe.Ls", false),
-            ("-rtOe -W", false),
-            ("--sender -re.Ls", false),
-        ] {
-            let line = format!("rsync --server {options} . /srv/in/");
-            assert_eq!(invocation(&line).wants().tells, tells, "{line}");
         }
     }
 

@@ -164,11 +164,8 @@ impl Warrant {
                 return Err(FileSaying::Sender.words());
             }
             asked?;
-            if wants.tells
-                && self
-                    .ask(FileAccess::Read, settled(tree)?, Extent::Tree)
-                    .is_err()
-            {
+            // A receiver tells checksums of what it has, of single bytes if asked, and whether a guess at it is right.
+            if !wants.sends && self.ask(FileAccess::Read, settled(tree)?, Extent::Tree).is_err() {
                 return Err(FileSaying::Receiver.words());
             }
         }
