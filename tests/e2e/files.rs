@@ -27,7 +27,7 @@ impl Desk {
         let world = World::new();
         world.grant_ssh("10m");
         let dir = world.dir().join("people/alice/desk");
-        for name in ["in", "out", "other"] {
+        for name in ["in", "out", "both", "other"] {
             fs::create_dir_all(dir.join(name)).expect("a directory is made");
         }
         fs::write(dir.join("out/log"), "a line\n").expect("a file is made");
@@ -36,19 +36,20 @@ impl Desk {
         Self { world, dir }
     }
 
-    /// Alice reads below `out` and writes below `in`.
+    /// Alice reads below `out`, writes below `in`, and does either below `both`.
     fn bound() -> Self {
         let desk = Self::free();
         let below = |name: &str| desk.at(name);
         desk.world.add_policy(&format!(
             "@id(\"read-out\")\n@reason(\"Fetch what lies in out.\")\n\
              forbid (principal in Jit::Group::\"sre\", action == Jit::Action::\"readFile\", resource)\n\
-             unless {{ context.path like \"{}/*\" }};\n\
+             unless {{ context.path like \"{}/*\" || context.path like \"{both}/*\" }};\n\
              @id(\"hand-in\")\n@reason(\"Hand in at in.\")\n\
              forbid (principal in Jit::Group::\"sre\", action == Jit::Action::\"writeFile\", resource)\n\
-             unless {{ context.path like \"{}/*\" }};\n",
+             unless {{ context.path like \"{}/*\" || context.path like \"{both}/*\" }};\n",
             below("out"),
             below("in"),
+            both = below("both"),
         ));
         desk
     }
@@ -300,19 +301,26 @@ fn a_permit_that_is_bound_to_paths_holds_for_scp() {
 fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
     let desk = Desk::bound();
     let notes = desk.at("notes");
-    let good = desk.rsync(&["-rtO", &notes, &desk.remote("in/")]);
+    let good = desk.rsync(&["-rtO", &notes, &desk.remote("both/")]);
     assert!(good.status.success(), "{}", err(&good));
-    assert_eq!(desk.read("in/notes"), desk.read("notes"));
-    let (into, other) = (desk.remote("in/"), desk.remote("other/"));
+    assert_eq!(desk.read("both/notes"), desk.read("notes"));
+    let (into, other) = (desk.remote("both/"), desk.remote("other/"));
+    let only_written = desk.remote("in/");
     let log = desk.remote("out/log");
     let closed = fs::Permissions::from_mode(0o700);
-    fs::set_permissions(desk.dir.join("in"), closed).expect("the mode is set");
-    // With a slash behind it, `in` would get the mode of what is sent.
+    fs::set_permissions(desk.dir.join("both"), closed).expect("the mode is set");
+    // With a slash behind it, `both` would get the mode of what is sent.
     let out = format!("{}/", desk.at("out"));
     for (line, code) in [
         (&["-rp", &out, &into][..], "TG621"),
         (&["-rt", &out, &into], "TG621"),
         (&["-rtO", &notes, &other], "TG621"),
+        // A receiver's checksums tell what the file has that is written over.
+        (
+            &["-rIO", "-M--block-size=1", &notes, &only_written],
+            "TG625",
+        ),
+        (&["-rOW", &notes, &only_written], "TG625"),
         (&["-a", &notes, &into], "TG623"),
         (&["-rtO", "--delete", &notes, &into], "TG623"),
         (&["-rtO", &log, &notes], "TG624"),
@@ -322,7 +330,8 @@ fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
         assert!(err(&refused).contains(code), "{line:?} {}", err(&refused));
     }
     assert_eq!(desk.read("other/notes"), None);
-    let now = fs::metadata(desk.dir.join("in")).expect("it is there");
+    assert_eq!(desk.read("in/notes"), None);
+    let now = fs::metadata(desk.dir.join("both")).expect("it is there");
     assert_eq!(now.permissions().mode() & 0o777, 0o700);
 }
 

@@ -165,7 +165,11 @@ impl Warrant {
             }
             asked?;
             // A receiver tells checksums of what it has, of single bytes if asked, and whether a guess at it is right.
-            if !wants.sends && self.ask(FileAccess::Read, settled(tree)?, Extent::Tree).is_err() {
+            if !wants.sends
+                && self
+                    .ask(FileAccess::Read, settled(tree)?, Extent::Tree)
+                    .is_err()
+            {
                 return Err(FileSaying::Receiver.words());
             }
         }
