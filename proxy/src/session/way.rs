@@ -112,7 +112,7 @@ impl Way<'_> {
         (hop, next, writer): (&Hop, &HostPort, Writer),
         traveller: Traveller<'_>,
         source_address: Option<IpAddr>,
-    ) -> Result<ssh::target::hop::Tunnel, ConnectError> {
+    ) -> Result<ssh::target::hop::HopStream, ConnectError> {
         let now = self.broker.clock().now();
         let key = {
             let mut rng = entropy::rng();

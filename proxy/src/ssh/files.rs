@@ -1,7 +1,7 @@
 //! Files on their way over a session channel: sftp, scp and rsync, understood while they pass, judged where a permit
 //! is bound to paths, and told of.
 
-pub mod errand;
+pub mod command;
 pub mod filetap;
 pub mod operation;
 pub mod path;

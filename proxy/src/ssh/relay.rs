@@ -200,8 +200,8 @@ impl Relay {
                     .spawn(Line::new(link, visit, self.lines).carry());
                 self.lines = self.lines.saturating_add(1);
             }
-            Arrival::Errand(errand) => {
-                let onward = Onward::new(link, errand, self.number());
+            Arrival::Forward(open) => {
+                let onward = Onward::new(link, open, self.number());
                 self.channels.spawn(onward.carry());
             }
             Arrival::Listen(listen) => {

@@ -40,7 +40,7 @@ pub enum Arrival {
         target: TargetName,
     },
     /// A connection is to be carried to somewhere behind the target.
-    Errand(Errand),
+    Forward(ForwardOpen),
     /// The target is to listen.
     Listen(Listen),
     /// The target is to listen no more.
@@ -73,7 +73,7 @@ impl Forwarding {
 
 /// A connection that a client wants carried. Its channel is open once `reply` says so; without a word,
 /// it is refused.
-pub struct Errand {
+pub struct ForwardOpen {
     /// The channel that will carry it.
     pub visit: Visit,
     /// Where the client waits for an answer.
@@ -82,9 +82,9 @@ pub struct Errand {
     pub route: Option<Route>,
 }
 
-impl fmt::Debug for Errand {
+impl fmt::Debug for ForwardOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Errand")
+        f.debug_struct("ForwardOpen")
             .field("route", &self.route)
             .finish_non_exhaustive()
     }

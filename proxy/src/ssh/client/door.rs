@@ -16,7 +16,7 @@ use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
-use super::arrival::{Arrival, Errand, Forwarding, Listen, Proven, Route, Visit};
+use super::arrival::{Arrival, ForwardOpen, Forwarding, Listen, Proven, Route, Visit};
 use super::bell::Bell;
 use super::doorkeeper::Doorkeeper;
 use super::roster::Roster;
@@ -130,12 +130,12 @@ impl Door {
         // A reply that is dropped is a no.
         if let Some(tally) = self.roster.carried(channel.id()) {
             let visit = Visit { channel, tally };
-            let errand = Errand {
+            let open = ForwardOpen {
                 visit,
                 reply,
                 route,
             };
-            self.announce(Arrival::Errand(errand));
+            self.announce(Arrival::Forward(open));
         }
     }
 

@@ -114,8 +114,8 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                 });
             }
             Some(Arrival::Jump { visit, target }) => {
-                let tunnel = Tunnel::new(visit, visitor.gone.clone());
-                let client = Incoming::carried(tunnel, source);
+                let stream = JumpStream::new(visit, visitor.gone.clone());
+                let client = Incoming::carried(stream, source);
                 let outer = Outer {
                     handle: visitor.handle.clone(),
                     company: company.clone(),
@@ -123,7 +123,7 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                 inner.spawn(jump((ssh, proven), (target, source), client, outer));
             }
             // There is no target here to listen or to connect.
-            Some(Arrival::Errand(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
+            Some(Arrival::Forward(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
             Some(Arrival::Refused(what)) => {
                 tracing::debug!(reason = what.as_str(), "forwarding.refused");
             }
@@ -158,14 +158,14 @@ fn jump(
 }
 
 /// A channel that carries another connection.
-struct Tunnel {
+struct JumpStream {
     stream: ChannelStream<Msg>,
     tally: Arc<Tally>,
     /// russh wakes no writer that waits for a window when the connection ends; this does.
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Tunnel {
+impl JumpStream {
     fn new(visit: Visit, gone: CancellationToken) -> Self {
         Self {
             stream: visit.channel.into_stream(),
@@ -188,13 +188,13 @@ impl Tunnel {
     }
 }
 
-impl Drop for Tunnel {
+impl Drop for JumpStream {
     fn drop(&mut self) {
         self.tally.end();
     }
 }
 
-impl AsyncRead for Tunnel {
+impl AsyncRead for JumpStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -208,7 +208,7 @@ impl AsyncRead for Tunnel {
     }
 }
 
-impl AsyncWrite for Tunnel {
+impl AsyncWrite for JumpStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

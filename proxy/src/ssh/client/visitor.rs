@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{Arrival, Errand, Visit};
+use super::arrival::{Arrival, ForwardOpen, Visit};
 use super::stalled_kex::Wire;
 use crate::session::protocol::Front;
 use crate::ssh::channel::exit::{EXIT_GONE, EXIT_REFUSED};
@@ -95,11 +95,11 @@ impl Visitor {
 
     /// The first session channel; none when the client has gone. Whoever wants a connection carried
     /// (`ssh -W`) is left waiting: told no, their client would go before it has heard why.
-    async fn first_session(&mut self, waiting: &mut Vec<Errand>) -> Option<Visit> {
+    async fn first_session(&mut self, waiting: &mut Vec<ForwardOpen>) -> Option<Visit> {
         loop {
             match self.arrivals.recv().await? {
                 Arrival::Session(visit) => return Some(visit),
-                Arrival::Errand(errand) => waiting.push(errand),
+                Arrival::Forward(open) => waiting.push(open),
                 Arrival::Jump { .. }
                 | Arrival::Listen(_)
                 | Arrival::Unlisten(_)

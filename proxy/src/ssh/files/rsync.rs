@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::errand::Word;
+use super::command::Word;
 use super::operation::{Ended, Operation};
 use super::path::{self, Vague};
 use super::sum::Sum;
@@ -293,11 +293,11 @@ impl Rsync {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ssh::files::errand::Errand;
+    use crate::ssh::files::command::FileCommand;
 
     fn invocation(line: &str) -> Invocation {
-        match Errand::of(line.as_bytes()) {
-            Some(Errand::Rsync(invocation)) => invocation,
+        match FileCommand::of(line.as_bytes()) {
+            Some(FileCommand::Rsync(invocation)) => invocation,
             other => panic!("{other:?}"),
         }
     }

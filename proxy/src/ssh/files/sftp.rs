@@ -133,7 +133,7 @@ impl Sftp {
 /// Who asked what, and what is open.
 #[derive(Debug, Default)]
 struct Talk {
-    greeting: Greeting,
+    handshake: Handshake,
     waiting: HashMap<u32, Waiting>,
     /// How much memory that takes, about.
     weight: usize,
@@ -150,7 +150,7 @@ struct Talk {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Greeting {
+enum Handshake {
     #[default]
     Nothing,
     Sent,
@@ -221,12 +221,12 @@ impl Talk {
         said: &mut Vec<Operation>,
     ) -> Result<Fate, Unclear> {
         self.writing = Box::default();
-        match (&request, self.greeting) {
-            (Request::Init, Greeting::Nothing) => {
-                self.greeting = Greeting::Sent;
+        match (&request, self.handshake) {
+            (Request::Init, Handshake::Nothing) => {
+                self.handshake = Handshake::Sent;
                 return Ok(Fate::Pass);
             }
-            (Request::Init, _) | (_, Greeting::Nothing) => return Err(Unclear::Turn),
+            (Request::Init, _) | (_, Handshake::Nothing) => return Err(Unclear::Turn),
             _ => {}
         }
         if let Some(judge) = judge
@@ -382,8 +382,8 @@ impl Talk {
     ) -> Result<(), Unclear> {
         self.reading = Box::default();
         if answer == Answer::Version {
-            let first = std::mem::replace(&mut self.greeting, Greeting::Answered);
-            return if first == Greeting::Sent {
+            let first = std::mem::replace(&mut self.handshake, Handshake::Answered);
+            return if first == Handshake::Sent {
                 Ok(())
             } else {
                 Err(Unclear::Turn)

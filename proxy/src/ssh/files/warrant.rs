@@ -12,7 +12,7 @@ use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use policies::{Capability, Carrier, Deed, Denial, Extent, FileAccess, FileDeed, Scrutiny};
 
-use super::errand::{self, Errand};
+use super::command::{self, FileCommand};
 use super::path::{self, Vague};
 use super::rsync;
 use super::scp::{self, Role};
@@ -59,9 +59,9 @@ pub(in crate::ssh) fn admit(
     has_terminal: bool,
 ) -> Result<Follow, Words> {
     let allowed = scope.may(&program.deed());
-    let errand = match program {
+    let command = match program {
         // What a terminal shows is no transfer.
-        Program::Exec(command) if !has_terminal => Errand::of(command),
+        Program::Exec(command) if !has_terminal => FileCommand::of(command),
         // The target's terminal would take bits off, end lines and swallow characters behind our back.
         Program::Subsystem(name) if name == "sftp" && has_terminal => {
             return Err(SshSaying::FilesByTerminal.words());
@@ -74,26 +74,26 @@ pub(in crate::ssh) fn admit(
     // Whatever else a line runs would be sent its bytes as what a file has, and those are not kept.
     let single = program
         .command()
-        .is_none_or(|line| errand::is_single(line.as_bytes()));
-    match (allowed, errand) {
+        .is_none_or(|line| command::is_single(line.as_bytes()));
+    match (allowed, command) {
         (Ok(()), None) => Ok(Follow::Nothing),
         (Ok(()), Some(_)) if !single => Ok(Follow::Nothing),
-        (Ok(()), Some(Errand::Scp(scp))) => Ok(Follow::Scp(scp, None)),
-        (Ok(()), Some(Errand::Rsync(rsync))) => Ok(Follow::Rsync(rsync)),
+        (Ok(()), Some(FileCommand::Scp(scp))) => Ok(Follow::Scp(scp, None)),
+        (Ok(()), Some(FileCommand::Rsync(rsync))) => Ok(Follow::Rsync(rsync)),
         (Err(no), None) => Err(no.words()),
-        (Err(no), Some(errand)) => {
-            let command = program.command().unwrap_or_default();
-            let mut warrant = Warrant::new(scope.clone(), Carrier::Command(command));
+        (Err(no), Some(command)) => {
+            let line = program.command().unwrap_or_default();
+            let mut warrant = Warrant::new(scope.clone(), Carrier::Command(line));
             warrant.renew(scope.elapsed());
             if warrant.is_free() {
                 return Err(no.words());
             }
-            match errand {
-                Errand::Scp(scp) => {
+            match command {
+                FileCommand::Scp(scp) => {
                     warrant.admit_scp(&scp)?;
                     Ok(Follow::Scp(scp, Some(warrant.carrier)))
                 }
-                Errand::Rsync(rsync) => {
+                FileCommand::Rsync(rsync) => {
                     warrant.admit_rsync(&rsync.wants())?;
                     Ok(Follow::Rsync(rsync))
                 }

@@ -18,7 +18,7 @@ use super::conduit::{Conduit, Near};
 use super::look::Look;
 use crate::ssh::channel::pump::Far;
 use crate::ssh::channel::tap::Tap;
-use crate::ssh::client::arrival::{Errand, Forwarding, Route};
+use crate::ssh::client::arrival::{ForwardOpen, Forwarding, Route};
 use crate::ssh::client::visitor::one_line;
 use crate::ssh::relay::Link;
 
@@ -28,24 +28,24 @@ const PROHIBITED: u32 = 1;
 /// A connection to be carried.
 pub struct Onward {
     link: Arc<Link>,
-    errand: Errand,
+    open: ForwardOpen,
     tap: Arc<Tap>,
 }
 
 impl std::fmt::Debug for Onward {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Onward")
-            .field("errand", &self.errand)
+            .field("open", &self.open)
             .finish_non_exhaustive()
     }
 }
 
 impl Onward {
     /// One that is wanted, under this number in the recording.
-    pub fn new(link: Arc<Link>, errand: Errand, number: u32) -> Self {
+    pub fn new(link: Arc<Link>, open: ForwardOpen, number: u32) -> Self {
         let tap = Arc::new(Tap::new(link.scope.clone(), number));
         link.taps.add(Arc::clone(&tap));
-        Self { link, errand, tap }
+        Self { link, open, tap }
     }
 
     /// Carries it to its end, or says why not.
@@ -54,9 +54,9 @@ impl Onward {
     ///
     /// When it cannot be recorded; then nothing may go on in this session.
     pub async fn carry(self) -> Result<(), AppendError> {
-        let Self { link, errand, tap } = self;
-        let tally = Arc::clone(&errand.visit.tally);
-        let carried = run(&link, errand, &tap).await;
+        let Self { link, open, tap } = self;
+        let tally = Arc::clone(&open.visit.tally);
+        let carried = run(&link, open, &tap).await;
         tally.end();
         carried?;
         tap.finish()?;
@@ -65,12 +65,12 @@ impl Onward {
     }
 }
 
-async fn run(link: &Link, errand: Errand, tap: &Tap) -> Result<(), AppendError> {
-    let Errand {
+async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendError> {
+    let ForwardOpen {
         visit,
         reply,
         route,
-    } = errand;
+    } = open;
     let Some(route) = route else {
         return refuse(tap, reply, &SshSaying::Malformed.words(), "forwarding").await;
     };

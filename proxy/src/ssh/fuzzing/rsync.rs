@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::fuzzing::cut;
-use crate::ssh::files::errand::{Errand, Line, Word};
+use crate::ssh::files::command::{FileCommand, Line, Word};
 use crate::ssh::files::operation::Operation;
 use crate::ssh::files::rsync::{Invocation, Rsync};
 
@@ -40,7 +40,7 @@ pub(super) fn rsync(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == b'\n');
     let command = parts.next().unwrap_or_default();
     quoted(command);
-    let Some(Errand::Rsync(invocation)) = Errand::of(command) else {
+    let Some(FileCommand::Rsync(invocation)) = FileCommand::of(command) else {
         return;
     };
     let wants = invocation.wants();

@@ -5,7 +5,7 @@ use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 
 use crate::fuzzing::{Turn, turns};
-use crate::ssh::files::errand::Errand;
+use crate::ssh::files::command::FileCommand;
 use crate::ssh::files::operation::Operation;
 use crate::ssh::files::path::Vague;
 use crate::ssh::files::scp::{Invocation, Judge, Role, Scp, Stop};
@@ -21,7 +21,7 @@ pub(super) fn scp(input: &[u8]) {
     let (Some(command), Some(stream)) = (parts.next(), parts.next()) else {
         return;
     };
-    let Some(Errand::Scp(invocation)) = Errand::of(command) else {
+    let Some(FileCommand::Scp(invocation)) = FileCommand::of(command) else {
         return;
     };
     commanded(&invocation);

@@ -35,7 +35,7 @@ pub(crate) async fn through(
     (hop, key): (&Hop, &PassKey),
     (to, writer): (&HostPort, Writer),
     now: Timestamp,
-) -> Result<Tunnel, ConnectError> {
+) -> Result<HopStream, ConnectError> {
     // It opens nothing with us: its gate expects nobody.
     let flow = Arc::new(Flow::default());
     let entrance = (speaks_ssh(&hop.target.endpoint)?, &hop.login);
@@ -46,7 +46,7 @@ pub(crate) async fn through(
     let outbox = Outbox::new(writer);
     let (mut carrying, carried) = (JoinSet::new(), Arc::clone(&outbox));
     carrying.spawn(async move { carried.carry(|bytes| write.data_bytes(bytes)).await });
-    Ok(Tunnel {
+    Ok(HopStream {
         read,
         left: Bytes::new(),
         tally,
@@ -75,7 +75,7 @@ fn onward(failed: russh::Error, to: &HostPort) -> ConnectError {
 }
 
 /// A connection onward, inside one to a target. Holds that one open, and ends it when dropped.
-pub(crate) struct Tunnel {
+pub(crate) struct HopStream {
     read: ChannelReadHalf,
     /// What came in one message and was not asked for yet.
     left: Bytes,
@@ -85,13 +85,13 @@ pub(crate) struct Tunnel {
     _back: Back,
 }
 
-impl Drop for Tunnel {
+impl Drop for HopStream {
     fn drop(&mut self) {
         self.tally.end();
     }
 }
 
-impl AsyncRead for Tunnel {
+impl AsyncRead for HopStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -116,7 +116,7 @@ impl AsyncRead for Tunnel {
     }
 }
 
-impl AsyncWrite for Tunnel {
+impl AsyncWrite for HopStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

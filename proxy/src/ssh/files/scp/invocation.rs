@@ -1,6 +1,6 @@
 //! The command by which scp is started at the target.
 
-use crate::ssh::files::errand::Word;
+use crate::ssh::files::command::Word;
 use crate::ssh::files::path::{self, Vague};
 
 /// What the scp at the target does.

@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use recorder::{FileResult, Frame};
 
 use super::{Invocation, Judge, Lost, Scp, Stop};
-use crate::ssh::files::errand::Errand;
+use crate::ssh::files::command::FileCommand;
 use crate::ssh::files::operation::Operation;
 use crate::ssh::files::path::Vague;
 
 fn invocation(line: &str) -> Invocation {
-    match Errand::of(line.as_bytes()) {
-        Some(Errand::Scp(invocation)) => invocation,
+    match FileCommand::of(line.as_bytes()) {
+        Some(FileCommand::Scp(invocation)) => invocation,
         other => panic!("{other:?}"),
     }
 }

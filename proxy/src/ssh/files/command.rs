@@ -20,7 +20,7 @@ const FOLDERS: [&[u8]; 6] = [
 
 /// A command that carries files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Errand {
+pub enum FileCommand {
     /// Legacy scp.
     Scp(Scp),
     /// rsync.
@@ -45,7 +45,7 @@ pub struct Word {
     pub home: bool,
 }
 
-impl Errand {
+impl FileCommand {
     /// What a command line is, if it carries files.
     pub fn of(command: &[u8]) -> Option<Self> {
         let line = Line::parse(command);
@@ -303,9 +303,9 @@ mod tests {
 
     #[test]
     fn only_the_programs_of_the_target_count_as_plain() {
-        let plain = |line: &str| match Errand::of(line.as_bytes()) {
-            Some(Errand::Scp(scp)) => Some(scp.plain),
-            Some(Errand::Rsync(rsync)) => Some(rsync.plain),
+        let plain = |line: &str| match FileCommand::of(line.as_bytes()) {
+            Some(FileCommand::Scp(scp)) => Some(scp.plain),
+            Some(FileCommand::Rsync(rsync)) => Some(rsync.plain),
             None => None,
         };
         assert_eq!(plain("scp -t /srv/in"), Some(true));
