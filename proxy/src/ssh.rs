@@ -47,7 +47,8 @@ use client::doorkeeper::Doorkeeper;
 use client::jump::{Inside, Within};
 use client::stalled_kex::{Watched, Wire, held};
 use client::visitor::Visitor;
-use flow::{Flow, Leg};
+use flow::Flow;
+use flow::leg::Leg;
 use target::back::Back;
 
 /// SSH, as the spine runs it.

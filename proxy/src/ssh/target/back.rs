@@ -19,7 +19,8 @@ use crate::session::severable::Severable;
 use crate::ssh::algorithms;
 use crate::ssh::channel::tallies::Tallies;
 use crate::ssh::client::arrival::{self, Route};
-use crate::ssh::flow::{Flow, Leg, Tally, Way};
+use crate::ssh::flow::leg::Leg;
+use crate::ssh::flow::{Flow, Tally, Way};
 use crate::ssh::forward::gate::{self, Gate, Inbound, Purpose};
 use crate::ssh::forward::place::Place;
 

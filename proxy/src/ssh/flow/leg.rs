@@ -1,0 +1,282 @@
+//! One side's socket: the target's is not read while too much waits to go down, the client's ever more
+//! slowly while it trickles.
+//!
+//! Counts nothing: what waits, the tallies of [`flow`](super) say.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::Flow;
+
+/// A read that brings more than this, in bytes, is not what a trickling client sends.
+const TRICKLE_READ: usize = 1024;
+
+/// The longest wait before a read while trickling.
+const PACE_MAX: Duration = Duration::from_millis(20);
+
+/// How much is read from a client at once, when there is that much.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// How much is read from a target at once: it is woken less often than with [`READ_BUFFER`], and a
+/// download costs us a twentieth less.
+const TARGET_BUFFER: usize = 256 * 1024;
+
+/// How much is read at once from a socket that has brought nothing large yet: a few packets of what
+/// people type. Reading each packet's length by itself would take three calls of the kernel for one.
+const SMALL_BUFFER: usize = 2 * 1024;
+
+/// A read that asks for this many bytes belongs to a large packet.
+const BULK: usize = 8 * 1024;
+
+/// Which side of a session a [`Leg`] belongs to.
+#[derive(Debug)]
+enum Side {
+    /// Reads always; slower while trickling.
+    Client {
+        /// The wait before the next read.
+        pace: Duration,
+        sleep: Option<Pin<Box<Sleep>>>,
+    },
+    /// Does not read while too much waits to go down.
+    Target,
+}
+
+impl Side {
+    /// How much is read at once when there is that much, in bytes.
+    fn buffer(&self) -> usize {
+        match self {
+            Self::Client { .. } => READ_BUFFER,
+            Self::Target => TARGET_BUFFER,
+        }
+    }
+}
+
+/// One side's socket, read with a buffer and under the flow's control.
+#[derive(Debug)]
+pub struct Leg<Io> {
+    io: Io,
+    flow: Arc<Flow>,
+    side: Side,
+    /// Small until the first large packet: idle sessions need no more.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// How many bytes the last read brought.
+    last: usize,
+}
+
+impl<Io> Leg<Io> {
+    /// The client's side.
+    pub fn client(io: Io, flow: Arc<Flow>) -> Self {
+        Self::new(
+            io,
+            flow,
+            Side::Client {
+                pace: Duration::ZERO,
+                sleep: None,
+            },
+        )
+    }
+
+    /// The target's side.
+    pub fn target(io: Io, flow: Arc<Flow>) -> Self {
+        Self::new(io, flow, Side::Target)
+    }
+
+    fn new(io: Io, flow: Arc<Flow>, side: Side) -> Self {
+        Self {
+            io,
+            flow,
+            side,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            last: usize::MAX,
+        }
+    }
+
+    /// Ready when the socket may be read.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.side {
+            Side::Target => {
+                if !self.flow.is_down_full() {
+                    return Poll::Ready(());
+                }
+                self.flow.down.reader.register(cx.waker());
+                // What was taken between the look and the registration has woken nobody.
+                if self.flow.is_down_full() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            }
+            Side::Client { pace, sleep } => {
+                let flow = &self.flow;
+                if !flow.is_trickling() || self.last > TRICKLE_READ || flow.down.waiting() > 0 {
+                    (*pace, *sleep) = (Duration::ZERO, None);
+                    return Poll::Ready(());
+                }
+                flow.up.reader.register(cx.waker());
+                if flow.up.is_full() {
+                    let sleeping = sleep.get_or_insert_with(|| {
+                        *pace = next_pace(*pace);
+                        Box::pin(tokio::time::sleep(*pace))
+                    });
+                    ready!(sleeping.as_mut().poll(cx));
+                }
+                *sleep = None;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Hands out what is in the buffer.
+    fn serve(&mut self, into: &mut ReadBuf<'_>) {
+        let upto = self.start.saturating_add(into.remaining()).min(self.end);
+        if let Some(bytes) = self.buffer.get(self.start..upto) {
+            into.put_slice(bytes);
+        }
+        self.start = upto;
+    }
+}
+
+/// Doubles the wait, from half a millisecond up.
+fn next_pace(pace: Duration) -> Duration {
+    pace.saturating_mul(2)
+        .clamp(Duration::from_micros(500), PACE_MAX)
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.start < this.end {
+            this.serve(into);
+            return Poll::Ready(Ok(()));
+        }
+        ready!(this.poll_turn(cx));
+        if this.buffer.len() <= SMALL_BUFFER && into.remaining() >= BULK {
+            this.buffer = vec![0; this.side.buffer()];
+        } else if this.buffer.is_empty() {
+            this.buffer = vec![0; SMALL_BUFFER];
+        }
+        let mut own = ReadBuf::new(&mut this.buffer);
+        ready!(Pin::new(&mut this.io).poll_read(cx, &mut own))?;
+        this.start = 0;
+        this.end = own.filled().len();
+        this.last = this.end;
+        this.serve(into);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Leg<Io> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::{TRICKLE, Tally, Way};
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_target_is_not_read_while_too_much_waits_and_is_read_again_at_half() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Down);
+        let (mut far, near) = tokio::io::duplex(64);
+        far.write_all(b"hello").await.unwrap();
+        let mut leg = Leg::target(near, Arc::clone(&flow));
+        tally.add(2 * MIB);
+        let reading = tokio::spawn(async move {
+            let mut five = [0; 5];
+            leg.read_exact(&mut five).await.unwrap();
+            five
+        });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        tally.take(MIB);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!reading.is_finished());
+        tally.take(MIB / 2);
+        assert_eq!(&reading.await.unwrap(), b"hello");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_target_is_read_further_while_the_client_waits_for_its_answer() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Down);
+        let (mut far, near) = tokio::io::duplex(64);
+        far.write_all(b"hello").await.unwrap();
+        let mut leg = Leg::target(near, Arc::clone(&flow));
+        tally.add(3 * MIB);
+        let reading = tokio::spawn(async move { leg.read_u8().await.unwrap() });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!reading.is_finished());
+        flow.answering(true);
+        assert_eq!(reading.await.unwrap(), b'h');
+        tally.add(3 * MIB);
+        assert!(flow.is_down_full());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickling_client_is_read_ever_more_slowly_but_always() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Up);
+        tally.add(2 * MIB);
+        assert_eq!(flow.window(), TRICKLE);
+        let (mut far, near) = tokio::io::duplex(64);
+        let mut leg = Leg::client(near, Arc::clone(&flow));
+        let clock = control::Clock::system();
+        let before = clock.instant();
+        for _ in 0..10 {
+            far.write_u8(1).await.unwrap();
+            assert_eq!(leg.read_u8().await.unwrap(), 1);
+        }
+        let took = clock.instant().saturating_duration_since(before);
+        assert!(took >= PACE_MAX * 3, "{took:?}");
+        assert!(took <= PACE_MAX * 10, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_large_read_goes_through_the_buffer_and_loses_nothing() {
+        for leg in [Leg::client, Leg::target] {
+            let (mut far, near) = tokio::io::duplex(3 * TARGET_BUFFER);
+            let sent = (0..3 * TARGET_BUFFER)
+                .map(|at| u8::try_from(at % 251).unwrap())
+                .collect::<Vec<_>>();
+            far.write_all(&sent).await.unwrap();
+            drop(far);
+            let mut leg = leg(near, Arc::new(Flow::default()));
+            let mut head = [0; 5];
+            leg.read_exact(&mut head).await.unwrap();
+            let mut got = head.to_vec();
+            leg.read_to_end(&mut got).await.unwrap();
+            assert!(got == sent);
+        }
+    }
+}
