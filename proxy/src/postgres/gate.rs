@@ -19,7 +19,7 @@ use policies::words::seconding::Seconding;
 use policies::words::{Shown, Words};
 use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 
-use super::statement::{Known, Reading, TEXT_MAX};
+use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
 use prepared::Prepared;
@@ -36,6 +36,9 @@ const ANSWERS_MAX: usize = 256;
 
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
+/// The most that a statement may weigh whose answer is remembered, in bytes.
+const ANSWERED_MAX: usize = 4096;
+
 
 /// How many prepared statements that run others may be around one another.
 const AROUND_MAX: usize = 2;
@@ -350,6 +353,9 @@ fn never_fails(kind: u8, body: &[u8]) -> bool {
         _other => false,
     }
 }
+        if statement::weight(statement) > ANSWERED_MAX {
+            return answer;
+        }
 
 /// The name of the prepared statement at the beginning of a Bind message.
 fn bound(body: &[u8]) -> Option<&[u8]> {

@@ -68,6 +68,20 @@ impl Reading {
     }
 
     /// What is known of a text that is either this one or the other; nothing, where that is more than
+    /// Roughly how much memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let statements: usize = self.statements.iter().map(weight).sum();
+        let names = [&self.prepares, &self.executes, &self.runs_earlier];
+        let names: usize = names
+            .into_iter()
+            .flatten()
+            .map(|one| name_weight(one))
+            .sum();
+        statements
+            .saturating_add(names)
+            .saturating_add(size_of::<Self>())
+    }
+
     /// so many statements.
     pub(crate) fn or(&self, other: &Self, statements_max: usize) -> Self {
         let both = || [self, other].into_iter();
@@ -91,6 +105,18 @@ impl Reading {
 }
 
 /// Reads a text.
+/// Roughly how much memory one statement takes, in bytes.
+pub(crate) fn weight(statement: &SqlStatement) -> usize {
+    let names = statement.relations.iter().chain(&statement.functions);
+    let names: usize = names.map(|one| name_weight(one)).sum();
+    names.saturating_add(size_of::<SqlStatement>())
+}
+
+/// A name of a set, with its place there and what the allocator keeps for it.
+fn name_weight(name: &str) -> usize {
+    name.len().saturating_add(64)
+}
+
 pub(crate) fn read(text: &[u8]) -> Reading {
     let Some(tokens) = Some(text)
         .filter(|text| text.len() <= TEXT_MAX)

@@ -145,3 +145,35 @@ fn what_is_run_is_judged_unless_the_same_text_prepared_it_before() {
         assert_eq!(passes(&mut gate, &rules, &query(text)), passes_by, "{text}");
     }
 }
+
+/// A text that names thousands of relations and does several things to them.
+fn many_names(number: u32) -> Vec<u8> {
+    let names: Vec<String> = (0..5000).map(|name| format!("t{name}")).collect();
+    let text = format!(
+        "with a as (insert into x values ({number})), b as (update x set y = 1 where z = 1), c as (delete from x) select from {}",
+        names.join(","),
+    );
+    parse(format!("s{number}").as_bytes(), &text)
+}
+
+#[test]
+fn names_without_end_do_not_fill_the_memory() {
+    let mut gate = Gate::new(Arc::default());
+    let rules = Rules::default();
+    let before = held();
+    for number in 0..100 {
+        assert!(passes(&mut gate, &rules, &many_names(number)));
+    }
+    let grown = held().saturating_sub(before);
+    assert!(grown < 48 * 1024, "{grown} KiB more");
+}
+
+/// Memory of this process that no file is behind, in KiB (`proc(5)`).
+fn held() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .expect("the field is there")
+}
