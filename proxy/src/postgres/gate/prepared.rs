@@ -36,6 +36,9 @@ const STATEMENTS_MAX: usize = 64;
 pub(super) struct Prepared {
     texts: HashMap<Box<[u8]>, Arc<Reading>>,
     order: VecDeque<Box<[u8]>>,
+    weight: usize,
+    /// Something passed that may have prepared under any name, and a Parse under one that is taken fails.
+    any_taken: bool,
     /// A name was dropped: one that is not here may stand for something.
     forgetful: bool,
 }
@@ -48,6 +51,9 @@ impl Prepared {
         let reading = match self.texts.get(name) {
             Some(before) if !replaces && **before != **reading => {
                 Arc::new(before.or(reading, STATEMENTS_MAX))
+            }
+            None if self.any_taken && !name.is_empty() => {
+                Arc::new(Reading::unknown().or(reading, STATEMENTS_MAX))
             }
             Some(_) | None => Arc::clone(reading),
         };
@@ -81,10 +87,20 @@ impl Prepared {
     pub(super) fn doubt(&mut self) {
         self.texts.clear();
         self.order.clear();
+        self.weight = 0;
         self.forgetful = true;
     }
 
-        self.weight = 0;
+    /// Takes no name for certain any more, but that of the unnamed statement: SQL cannot prepare that.
+    pub(super) fn doubt_names(&mut self) {
+        let unnamed = self.get(b"");
+        self.doubt();
+        self.any_taken = true;
+        if let Some(unnamed) = unnamed {
+            self.put(b"", &unnamed, true);
+        }
+    }
+
     /// Forgets a name that the client has closed.
     pub(super) fn forget(&mut self, name: &[u8]) {
         let name = kept_as(name);

@@ -30,7 +30,10 @@ impl Bench for Rules {
 
     fn may(&self, deed: &Deed) -> Result<(), Denial> {
         let forbidden = self.forbidden.get();
-        let is_forbidden = matches!(deed, Deed::Statement(one) if Some(one.kind) == forbidden);
+        // What may be anything is asked about as everything.
+        let covers = |kind| kind == SqlKind::Unknown || Some(kind) == forbidden;
+        let is_forbidden = matches!(deed, Deed::Statement(one) if covers(one.kind));
+        let is_forbidden = is_forbidden && forbidden.is_some();
         if is_forbidden {
             return Err(Denial::Forbidden {
                 policy: "guard".to_owned(),
@@ -144,6 +147,51 @@ fn what_is_run_is_judged_unless_the_same_text_prepared_it_before() {
         let (mut gate, rules) = narrowed(&before);
         assert_eq!(passes(&mut gate, &rules, &query(text)), passes_by, "{text}");
     }
+}
+
+/// `PREPARE` in a Parse runs when that is executed, and so does what is in it or cannot be read.
+#[test]
+fn what_was_prepared_by_a_message_of_the_other_protocol_is_judged_when_it_is_run() {
+    let select = query("prepare p as select 1");
+    for text in [
+        "prepare p as delete from t",
+        "do $$ begin execute 'deallocate p'; execute 'prepare p as delete from t'; end $$",
+    ] {
+        let late = [texts(b'P', &[b"", text.as_bytes()], &[0, 0]), run(b"")];
+        let (mut gate, rules) =
+            narrowed(&[vec![select.clone(), query("deallocate p")], late.to_vec()].concat());
+        assert!(!passes(&mut gate, &rules, &query("execute p")), "{text}");
+        assert!(!passes(&mut gate, &rules, &run(b"p")), "{text}");
+        assert!(
+            passes(
+                &mut gate,
+                &rules,
+                &[parse(b"", "select 1"), run(b"")].concat()
+            ),
+            "{text}"
+        );
+    }
+    // The block is bound before the name is given away, and runs after.
+    let block = "do $$ begin execute 'deallocate p'; execute 'prepare p as delete from t'; end $$";
+    for portal in [b"".as_slice(), b"c"] {
+        let before = [
+            parse(b"", block),
+            texts(b'B', &[portal, b""], &[0; 6]),
+            parse(b"p", "select 1"),
+            texts(b'E', &[portal], &[0; 4]),
+            sync(),
+        ];
+        let (mut gate, rules) = narrowed(&before);
+        assert!(!passes(&mut gate, &rules, &run(b"p")), "{portal:?}");
+    }
+}
+
+/// A Parse under a name that is taken fails.
+#[test]
+fn what_a_block_has_prepared_is_not_covered_up_by_a_parse() {
+    let block = "do $$ begin execute 'prepare p as delete from t'; end $$";
+    let (mut gate, rules) = narrowed(&[query(block), parse(b"p", "select 1"), sync()]);
+    assert!(!passes(&mut gate, &rules, &run(b"p")));
 }
 
 /// A text that names thousands of relations and does several things to them.
