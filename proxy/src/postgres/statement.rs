@@ -13,6 +13,7 @@
 
 mod copy;
 mod found;
+mod keyword;
 mod known;
 mod lexer;
 mod names;
@@ -67,7 +68,6 @@ impl Reading {
         }
     }
 
-    /// What is known of a text that is either this one or the other; nothing, where that is more than
     /// Roughly how much memory it takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let statements: usize = self.statements.iter().map(weight).sum();
@@ -82,6 +82,7 @@ impl Reading {
             .saturating_add(size_of::<Self>())
     }
 
+    /// What is known of a text that is either this one or the other; nothing, where that is more than
     /// so many statements.
     pub(crate) fn or(&self, other: &Self, statements_max: usize) -> Self {
         let both = || [self, other].into_iter();
@@ -104,7 +105,6 @@ impl Reading {
     }
 }
 
-/// Reads a text.
 /// Roughly how much memory one statement takes, in bytes.
 pub(crate) fn weight(statement: &SqlStatement) -> usize {
     let names = statement.relations.iter().chain(&statement.functions);
@@ -117,6 +117,7 @@ fn name_weight(name: &str) -> usize {
     name.len().saturating_add(64)
 }
 
+/// Reads a text.
 pub(crate) fn read(text: &[u8]) -> Reading {
     let Some(tokens) = Some(text)
         .filter(|text| text.len() <= TEXT_MAX)
