@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod lists;
+
 /// `kinds relations functions` of a text, for comparing.
 fn told(text: &str) -> String {
     let mut told: Vec<String> = Vec::new();
