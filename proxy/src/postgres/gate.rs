@@ -7,6 +7,7 @@
 mod bench;
 mod budget;
 mod judge;
+mod portals;
 mod prepared;
 mod second;
 
@@ -19,9 +20,10 @@ use policies::words::seconding::Seconding;
 use policies::words::{Shown, Words};
 use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 
-use super::statement::{Known, Reading, TEXT_MAX};
+use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
+use portals::Portals;
 use prepared::Prepared;
 use second::{Second, Unshowable};
 
@@ -33,6 +35,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// How many answers are remembered; then all are forgotten.
 const ANSWERS_MAX: usize = 256;
+
+/// The most that a statement may weigh whose answer is remembered, in bytes.
+const ANSWERED_MAX: usize = 4096;
 
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
@@ -88,6 +93,7 @@ pub(crate) struct Gate {
     scrutiny: Scrutiny,
     answers: HashMap<SqlStatement, Answer>,
     prepared: Prepared,
+    portals: Portals,
     second: Second,
     /// The server will act on the next message: it drops what follows an error up to a Sync, and nothing
     /// before this one can have failed.
@@ -131,6 +137,7 @@ impl Gate {
             scrutiny: Scrutiny::Each,
             answers: HashMap::new(),
             prepared: Prepared::default(),
+            portals: Portals::default(),
             second: Second::default(),
             is_sure: false,
         }
@@ -225,7 +232,10 @@ impl Gate {
             b'Q' | b'P' if length > TEXT_MAX => {
                 match self.judge(&Reading::unknown(), AROUND_MAX, bench) {
                     Ok(()) if header.kind == b'P' => self.pass_unread(behind),
-                    Ok(()) => Judged::Passes,
+                    Ok(()) => {
+                        self.runs(&Arc::new(Reading::unknown()));
+                        Judged::Passes
+                    }
                     Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
                     Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
                 }
@@ -248,11 +258,21 @@ impl Gate {
                 }
                 None => Judged::Partial,
             },
+            b'E' => {
+                self.executes(body);
+                Judged::Passes
+            }
             b'B' => match bound(behind) {
-                Some(name) => self.judge_bind(name, (body, length), bench, at),
+                Some(names) => self.judge_bind(names, (body, length), bench, at),
                 None if behind.len() < length.min(NAMES_MAX) => Judged::Partial,
                 None => match self.judge(&Reading::unknown(), AROUND_MAX, bench) {
-                    Ok(()) => Judged::Passes,
+                    Ok(()) => {
+                        let unknown = Arc::new(Reading::unknown());
+                        for portal in [b"".as_slice(), b"?"] {
+                            self.binds(portal, &unknown);
+                        }
+                        Judged::Passes
+                    }
                     Err(Objection::Alone(..)) => unshowable(Unshowable::Unknown),
                     Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
                 },
@@ -337,6 +357,9 @@ impl Gate {
             }
             Err(denial) => Answer::Denied(denial),
         };
+        if statement::weight(statement) > ANSWERED_MAX {
+            return answer;
+        }
         if self.answers.len() >= ANSWERS_MAX {
             self.answers.clear();
         }
@@ -355,10 +378,10 @@ fn never_fails(kind: u8, body: &[u8]) -> bool {
     }
 }
 
-/// The name of the prepared statement at the beginning of a Bind message.
-fn bound(body: &[u8]) -> Option<&[u8]> {
+/// The names of portal and prepared statement at the beginning of a Bind message.
+fn bound(body: &[u8]) -> Option<[&[u8]; 2]> {
     let mut fields = Fields::new(b'B', body);
-    fields.text().and_then(|_portal| fields.text()).ok()
+    Some([fields.text().ok()?, fields.text().ok()?])
 }
 
 /// How far `chunk`, of which the first `begun` bytes belong to a message that is on its way, goes

@@ -13,6 +13,7 @@
 
 mod copy;
 mod found;
+mod keyword;
 mod known;
 mod lexer;
 mod names;
@@ -67,6 +68,20 @@ impl Reading {
         }
     }
 
+    /// Roughly how much memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let statements: usize = self.statements.iter().map(weight).sum();
+        let names = [&self.prepares, &self.executes, &self.runs_earlier];
+        let names: usize = names
+            .into_iter()
+            .flatten()
+            .map(|one| name_weight(one))
+            .sum();
+        statements
+            .saturating_add(names)
+            .saturating_add(size_of::<Self>())
+    }
+
     /// What is known of a text that is either this one or the other; nothing, where that is more than
     /// so many statements.
     pub(crate) fn or(&self, other: &Self, statements_max: usize) -> Self {
@@ -88,6 +103,18 @@ impl Reading {
             fingerprint: other.fingerprint.clone(),
         }
     }
+}
+
+/// Roughly how much memory one statement takes, in bytes.
+pub(crate) fn weight(statement: &SqlStatement) -> usize {
+    let names = statement.relations.iter().chain(&statement.functions);
+    let names: usize = names.map(|one| name_weight(one)).sum();
+    names.saturating_add(size_of::<SqlStatement>())
+}
+
+/// A name of a set, with its place there and what the allocator keeps for it.
+fn name_weight(name: &str) -> usize {
+    name.len().saturating_add(64)
 }
 
 /// Reads a text.

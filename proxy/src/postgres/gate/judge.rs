@@ -19,19 +19,18 @@ impl Gate {
         };
         let reading = self.known.read(text);
         match self.judge(&reading, AROUND_MAX, bench) {
-            Ok(()) => {}
-            Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+            Ok(()) => {
+                self.runs(&reading);
+                Judged::Passes
+            }
+            Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+            // Whoever says yes to it has read it, and it has no PREPARE in it.
             Err(Objection::Alone(policy, reason)) => {
                 let held = second::held((b'Q', b""), text, None);
-                if let Some(waits) = self.hold(held, &reading, (policy, reason), at) {
-                    return waits;
-                }
+                let waits = self.hold(held, &reading, (policy, reason), at);
+                waits.unwrap_or(Judged::Passes)
             }
         }
-        for prepared in &reading.prepares {
-            self.prepared.put(prepared.as_bytes(), &reading, false);
-        }
-        Judged::Passes
     }
 
     pub(super) fn judge_parse(
@@ -76,7 +75,7 @@ impl Gate {
 
     pub(super) fn judge_bind(
         &mut self,
-        name: &[u8],
+        [portal, name]: [&[u8]; 2],
         (body, length): (Option<&[u8]>, usize),
         bench: &impl Bench,
         at: Duration,
@@ -88,7 +87,10 @@ impl Gate {
             Ok(()) if self.second.is_hot(name) && self.second.text(name).is_none() => {
                 return unshowable(Unshowable::Unknown);
             }
-            Ok(()) => return Judged::Passes,
+            Ok(()) => {
+                self.binds(portal, &reading);
+                return Judged::Passes;
+            }
             Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
             Err(Objection::Alone(policy, reason)) => (policy, reason),
         };

@@ -9,6 +9,9 @@ use crate::postgres::statement::Reading;
 /// How many names are kept. The oldest goes; what it stands for is unknown then.
 const NAMES_MAX: usize = 16_384;
 
+/// How much the texts of all names together may weigh, in bytes. The oldest go.
+const WEIGHT_MAX: usize = 8 << 20;
+
 /// How much of a name the server looks at, in bytes (`NAMEDATALEN` less one): two that begin alike are one.
 const NAME_MAX: usize = 63;
 
@@ -33,6 +36,9 @@ const STATEMENTS_MAX: usize = 64;
 pub(super) struct Prepared {
     texts: HashMap<Box<[u8]>, Arc<Reading>>,
     order: VecDeque<Box<[u8]>>,
+    weight: usize,
+    /// Something passed that may have prepared under any name, and a Parse under one that is taken fails.
+    any_taken: bool,
     /// A name was dropped: one that is not here may stand for something.
     forgetful: bool,
 }
@@ -42,22 +48,29 @@ impl Prepared {
     /// stands for both.
     pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>, replaces: bool) {
         let name = kept_as(name);
-        if let Some(before) = self.texts.get_mut(name) {
-            if replaces || Arc::ptr_eq(before, reading) {
-                *before = Arc::clone(reading);
-            } else if **before != **reading {
-                *before = Arc::new(before.or(reading, STATEMENTS_MAX));
+        let reading = match self.texts.get(name) {
+            Some(before) if !replaces && **before != **reading => {
+                Arc::new(before.or(reading, STATEMENTS_MAX))
             }
-            return;
+            None if self.any_taken && !name.is_empty() => {
+                Arc::new(Reading::unknown().or(reading, STATEMENTS_MAX))
+            }
+            Some(_) | None => Arc::clone(reading),
+        };
+        self.weight = self.weight.saturating_add(reading.weight());
+        match self.texts.insert(name.into(), reading) {
+            Some(before) => self.weight = self.weight.saturating_sub(before.weight()),
+            None => self.order.push_back(name.into()),
         }
-        if self.order.len() >= NAMES_MAX
+        while (self.order.len() > NAMES_MAX || self.weight > WEIGHT_MAX)
             && let Some(oldest) = self.order.pop_front()
         {
-            self.texts.remove(&oldest);
+            let gone = self.texts.remove(&oldest);
+            self.weight = self
+                .weight
+                .saturating_sub(gone.map_or(0, |gone| gone.weight()));
             self.forgetful = true;
         }
-        self.texts.insert(name.into(), Arc::clone(reading));
-        self.order.push_back(name.into());
     }
 
     /// What a name stands for.
@@ -74,14 +87,28 @@ impl Prepared {
     pub(super) fn doubt(&mut self) {
         self.texts.clear();
         self.order.clear();
+        self.weight = 0;
         self.forgetful = true;
+    }
+
+    /// Takes no name for certain any more, but that of the unnamed statement: SQL cannot prepare that.
+    pub(super) fn doubt_names(&mut self) {
+        let unnamed = self.get(b"");
+        self.doubt();
+        self.any_taken = true;
+        if let Some(unnamed) = unnamed {
+            self.put(b"", &unnamed, true);
+        }
     }
 
     /// Forgets a name that the client has closed.
     pub(super) fn forget(&mut self, name: &[u8]) {
         let name = kept_as(name);
         // Others of them may still be there.
-        if name != FOREIGN && self.texts.remove(name).is_some() {
+        if name != FOREIGN
+            && let Some(gone) = self.texts.remove(name)
+        {
+            self.weight = self.weight.saturating_sub(gone.weight());
             self.order.retain(|one| **one != *name);
         }
     }

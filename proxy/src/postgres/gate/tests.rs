@@ -30,7 +30,10 @@ impl Bench for Rules {
 
     fn may(&self, deed: &Deed) -> Result<(), Denial> {
         let forbidden = self.forbidden.get();
-        let is_forbidden = matches!(deed, Deed::Statement(one) if Some(one.kind) == forbidden);
+        // What may be anything is asked about as everything.
+        let covers = |kind| kind == SqlKind::Unknown || Some(kind) == forbidden;
+        let is_forbidden = matches!(deed, Deed::Statement(one) if covers(one.kind));
+        let is_forbidden = is_forbidden && forbidden.is_some();
         if is_forbidden {
             return Err(Denial::Forbidden {
                 policy: "guard".to_owned(),
@@ -120,4 +123,81 @@ fn what_is_run_is_judged_unless_the_same_text_prepared_it_before() {
         let (mut gate, rules) = narrowed(&before);
         assert_eq!(passes(&mut gate, &rules, &query(text)), passes_by, "{text}");
     }
+}
+
+/// `PREPARE` in a Parse runs when that is executed, and so does what is in it or cannot be read.
+#[test]
+fn what_was_prepared_by_a_message_of_the_other_protocol_is_judged_when_it_is_run() {
+    let select = query("prepare p as select 1");
+    for text in [
+        "prepare p as delete from t",
+        "do $$ begin execute 'deallocate p'; execute 'prepare p as delete from t'; end $$",
+    ] {
+        let late = [texts(b'P', &[b"", text.as_bytes()], &[0, 0]), run(b"")];
+        let (mut gate, rules) =
+            narrowed(&[vec![select.clone(), query("deallocate p")], late.to_vec()].concat());
+        assert!(!passes(&mut gate, &rules, &query("execute p")), "{text}");
+        assert!(!passes(&mut gate, &rules, &run(b"p")), "{text}");
+        assert!(
+            passes(
+                &mut gate,
+                &rules,
+                &[parse(b"", "select 1"), run(b"")].concat()
+            ),
+            "{text}"
+        );
+    }
+    // The block is bound before the name is given away, and runs after.
+    let block = "do $$ begin execute 'deallocate p'; execute 'prepare p as delete from t'; end $$";
+    for portal in [b"".as_slice(), b"c"] {
+        let before = [
+            parse(b"", block),
+            texts(b'B', &[portal, b""], &[0; 6]),
+            parse(b"p", "select 1"),
+            texts(b'E', &[portal], &[0; 4]),
+            sync(),
+        ];
+        let (mut gate, rules) = narrowed(&before);
+        assert!(!passes(&mut gate, &rules, &run(b"p")), "{portal:?}");
+    }
+}
+
+/// A Parse under a name that is taken fails.
+#[test]
+fn what_a_block_has_prepared_is_not_covered_up_by_a_parse() {
+    let block = "do $$ begin execute 'prepare p as delete from t'; end $$";
+    let (mut gate, rules) = narrowed(&[query(block), parse(b"p", "select 1"), sync()]);
+    assert!(!passes(&mut gate, &rules, &run(b"p")));
+}
+
+/// A text that names thousands of relations and does several things to them.
+fn many_names(number: u32) -> Vec<u8> {
+    let names: Vec<String> = (0..5000).map(|name| format!("t{name}")).collect();
+    let text = format!(
+        "with a as (insert into x values ({number})), b as (update x set y = 1 where z = 1), c as (delete from x) select from {}",
+        names.join(","),
+    );
+    parse(format!("s{number}").as_bytes(), &text)
+}
+
+#[test]
+fn names_without_end_do_not_fill_the_memory() {
+    let mut gate = Gate::new(Arc::default());
+    let rules = Rules::default();
+    let before = held();
+    for number in 0..100 {
+        assert!(passes(&mut gate, &rules, &many_names(number)));
+    }
+    let grown = held().saturating_sub(before);
+    assert!(grown < 48 * 1024, "{grown} KiB more");
+}
+
+/// Memory of this process that no file is behind, in KiB (`proc(5)`).
+fn held() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .expect("the field is there")
 }

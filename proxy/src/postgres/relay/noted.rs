@@ -102,7 +102,7 @@ impl<'a> Said<'a> {
         let (kind, body) = (message.kind, message.body);
         match kind {
             b'Q' => Ok(Self {
-                text: redact::passwords(query(message)?),
+                text: shown(query(message)?, message),
                 ..Self::nothing(StatementKind::Simple)
             }),
             b'P' => prepared(message),
@@ -168,6 +168,14 @@ impl<'a> Said<'a> {
     }
 }
 
+/// The text of a message without passwords, where it is whole: behind its beginning anything may stand.
+fn shown<'a>(text: &'a [u8], message: &Message<'_>) -> Cow<'a, [u8]> {
+    match message.digest {
+        None => redact::passwords(text),
+        Some(_) => Cow::Borrowed(text),
+    }
+}
+
 fn query<'a>(message: &Message<'a>) -> Result<&'a [u8], Violation> {
     let body = message.body;
     match message.digest {
@@ -184,7 +192,7 @@ fn prepared<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
     };
     Ok(Said {
         name: parse.name,
-        text: redact::passwords(parse.text),
+        text: shown(parse.text, message),
         ..Said::nothing(StatementKind::Parse)
     })
 }
@@ -223,4 +231,28 @@ fn parameters<'a>(bind: &wire::Bind<'a>) -> Vec<Parameter<'a>> {
         value: value.map_or(Value::Null, Value::Kept),
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_text_hides_nothing() {
+        let body = b"alter user a password 'table t' ";
+        for (digest, want) in [
+            (None, "alter user a password '(redacted: 9 bytes)' "),
+            (Some([0; 32]), "alter user a password 'table t' "),
+        ] {
+            let text = [body.as_slice(), if digest.is_none() { b"\0" } else { b"" }].concat();
+            let message = Message {
+                kind: b'Q',
+                length: 1 << 21,
+                body: &text,
+                digest,
+            };
+            let said = Said::read(&message).unwrap();
+            assert_eq!(String::from_utf8_lossy(&said.text), want);
+        }
+    }
 }

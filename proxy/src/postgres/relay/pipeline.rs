@@ -18,6 +18,7 @@ use crate::postgres::wire::{self, Violation};
 use outcome::readable;
 
 pub(super) use outcome::{Fault, Outcome};
+use owed::Copied;
 pub(super) use owed::{Owed, Statement};
 
 /// How many answers may be outstanding before we stop reading from the client. The target answers
@@ -31,7 +32,8 @@ pub(super) const OWED_MAX: usize = 16_384;
 )]
 #[derive(Debug)]
 pub(in crate::postgres) struct Pipeline {
-    owed: VecDeque<Owed>,
+    /// With the copied data that came behind each, for a copy that may still begin.
+    owed: VecDeque<(Owed, Copied)>,
     /// After an error in the extended protocol: the target drops everything up to the next Sync.
     skipping: bool,
     /// The target takes copied data.
@@ -41,8 +43,8 @@ pub(in crate::postgres) struct Pipeline {
     unsure: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
     in_batch: bool,
-    rows: u64,
-    bytes: u64,
+    /// Rows and copied data of the statement that is being answered.
+    moved: Copied,
     /// Rows, and results of a simple query beyond its first, since this was last asked.
     fresh: (u64, u64),
     /// The last result, waiting for the transaction status that comes with `ReadyForQuery`.
@@ -61,8 +63,7 @@ impl Pipeline {
             copying_in: false,
             unsure: false,
             in_batch: false,
-            rows: 0,
-            bytes: 0,
+            moved: Copied::default(),
             fresh: (0, 0),
             held: None,
             last: 0,
@@ -103,7 +104,7 @@ impl Pipeline {
 
     /// Whether the target will say that it is ready without being sent anything more.
     pub(super) fn will_be_ready(&self) -> bool {
-        let mut owed = self.owed.iter().rev();
+        let mut owed = self.owed.iter().rev().map(|(owed, _data)| owed);
         let last = owed.find(|one| **one != Owed::CopyEnd);
         matches!(last, None | Some(Owed::Query(_) | Owed::Sync))
     }
@@ -148,15 +149,16 @@ impl Pipeline {
             | Owed::Close(_)
             | Owed::Execute(_) => self.in_batch = true,
         }
-        self.owed.push_back(owed);
+        self.owed.push_back((owed, Copied::default()));
         Ok(())
     }
 
-    /// Counts copied data from the client.
+    /// Counts copied data from the client. Outside of a copy the target ignores it.
     pub(super) fn copied_in(&mut self, bytes: u32) {
-        if self.copying_in || !self.owed.is_empty() {
-            self.rows = self.rows.saturating_add(1);
-            self.bytes = self.bytes.saturating_add(u64::from(bytes));
+        if self.copying_in {
+            self.moved.add(bytes);
+        } else if let Some((_owed, data)) = self.owed.back_mut() {
+            data.add(bytes);
         }
     }
 
@@ -164,9 +166,8 @@ impl Pipeline {
     pub(super) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
         match self.front() {
             Some(Owed::Query(_) | Owed::Execute(_)) => {
-                self.rows = self.rows.saturating_add(1);
+                self.moved.add(bytes);
                 self.fresh.0 = self.fresh.0.saturating_add(1);
-                self.bytes = self.bytes.saturating_add(u64::from(bytes));
                 Ok(())
             }
             _other => Err(Violation::Kind(b'D')),
@@ -213,10 +214,10 @@ impl Pipeline {
     }
 
     fn front(&mut self) -> Option<Owed> {
-        while self.owed.front() == Some(&Owed::CopyEnd) {
+        while matches!(self.owed.front(), Some((Owed::CopyEnd, _))) {
             self.owed.pop_front();
         }
-        self.owed.front().copied()
+        self.owed.front().map(|(owed, _data)| *owed)
     }
 
     /// Takes away what was answered, with the ends of copies behind it: none of those was meant by a copy.
@@ -264,17 +265,24 @@ impl Pipeline {
         let Some(Owed::Query(_) | Owed::Execute(_)) = self.front() else {
             return Err(Violation::Kind(b'G'));
         };
+        let ahead = self.ahead();
+        self.moved.take(ahead);
         loop {
-            match self.owed.get(1) {
-                Some(Owed::Sync) => {
+            match self.owed.get(1).copied() {
+                Some((Owed::Sync, data)) => {
                     self.owed.remove(1);
+                    self.moved.take(data);
                     self.unsure = true;
                 }
-                Some(Owed::CopyEnd) => {
+                Some((Owed::CopyEnd, data)) => {
                     self.owed.remove(1);
+                    // For the next copy of the same query.
+                    if let Some((_owed, ahead)) = self.owed.front_mut() {
+                        *ahead = data;
+                    }
                     return self.copied_ahead();
                 }
-                Some(other) => return Err(Violation::Kind(other.kind())),
+                Some((other, _data)) => return Err(Violation::Kind(other.kind())),
                 None => {
                     self.copying_in = true;
                     return Ok(());
@@ -283,9 +291,16 @@ impl Pipeline {
         }
     }
 
+    /// Takes the data that came behind what is being answered.
+    fn ahead(&mut self) -> Copied {
+        let front = self.owed.front_mut();
+        front.map_or_else(Copied::default, |(_owed, data)| std::mem::take(data))
+    }
+
     /// The data of a copy was sent whole before it began.
     fn copied_ahead(&mut self) -> Result<(), Violation> {
-        let behind = self.owed.iter().skip(1).find(|one| **one != Owed::CopyEnd);
+        let mut behind = self.owed.iter().skip(1).map(|(owed, _data)| *owed);
+        let behind = behind.find(|one| *one != Owed::CopyEnd);
         match behind {
             Some(Owed::Sync) => self.unsure = false,
             Some(other) if self.unsure => return Err(Violation::Kind(other.kind())),
@@ -322,7 +337,7 @@ impl Pipeline {
 
     /// Drops what the target will drop. Where the Sync is still to come, so does what it drops.
     fn skip(&mut self) {
-        while !matches!(self.owed.front(), None | Some(Owed::Sync)) {
+        while !matches!(self.owed.front(), None | Some((Owed::Sync, _))) {
             self.owed.pop_front();
         }
         self.skipping = self.owed.is_empty();
@@ -335,11 +350,12 @@ impl Pipeline {
         error: Option<Fault>,
         at: Duration,
     ) -> Option<Outcome> {
+        let moved = std::mem::take(&mut self.moved);
         let outcome = Outcome {
             id: statement.id,
             tag,
-            rows: std::mem::take(&mut self.rows),
-            bytes: std::mem::take(&mut self.bytes),
+            rows: moved.rows,
+            bytes: moved.bytes,
             error,
             elapsed: at.saturating_sub(statement.at),
             transaction: self.status,
@@ -360,7 +376,7 @@ impl Pipeline {
             Some(_other) => return Err(Violation::Kind(b'Z')),
         }
         (self.copying_in, self.unsure) = (false, false);
-        (self.rows, self.bytes) = (0, 0);
+        self.moved = Copied::default();
         self.status = status;
         Ok(self.held.take().map(|outcome| Outcome {
             transaction: status,

@@ -13,8 +13,8 @@ use super::{Reading, read};
 /// How many texts are kept. A power of two.
 const PLACES: usize = 4096;
 
-/// The longest text that is kept, in bytes. Together with [`PLACES`] it bounds the table to 16 MiB and
-/// what the texts name.
+/// The longest text that is kept, in bytes, and the most that may be known of one. Together with [`PLACES`]
+/// it bounds the table to 32 MiB.
 const KEPT_MAX: usize = 4096;
 
 type Place = Mutex<Option<(Box<[u8]>, Arc<Reading>)>>;
@@ -54,6 +54,9 @@ impl Known {
             return known;
         }
         let reading = Arc::new(read(text));
+        if reading.weight() > KEPT_MAX {
+            return reading;
+        }
         let free = place.map(Mutex::try_lock);
         if let Some(Ok(mut place)) = free {
             *place = Some((text.into(), Arc::clone(&reading)));

@@ -48,7 +48,7 @@ pub(super) fn name<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Toke
 }
 
 /// Words after which a statement that is no query names a relation.
-const BEFORE: [&str; 15] = [
+const BEFORE: [&str; 17] = [
     "table",
     "view",
     "sequence",
@@ -62,12 +62,14 @@ const BEFORE: [&str; 15] = [
     "like",
     "inherits",
     "of",
-    "truncate",
-    "lock",
+    "attach",
+    "detach",
+    "inherit",
+    "split",
 ];
 
 /// Words that may stand between these and the name.
-const BETWEEN: [&str; 11] = [
+const BETWEEN: [&str; 12] = [
     "on",
     "if",
     "not",
@@ -79,6 +81,23 @@ const BETWEEN: [&str; 11] = [
     "sequence",
     "column",
     "schema",
+    "partition",
+];
+
+/// Words that end a list of tables behind `FROM` that there are other names in.
+const ENDS: [&str; 12] = [
+    "where",
+    "group",
+    "having",
+    "window",
+    "order",
+    "limit",
+    "offset",
+    "fetch",
+    "for",
+    "union",
+    "intersect",
+    "except",
 ];
 
 /// What a statement that is no query names where relations are named. Rather too many than too few.
@@ -87,17 +106,76 @@ pub(super) fn relations(tokens: &[Token<'_>]) -> Vec<String> {
     while let Some((first, behind)) = rest.split_first() {
         rest = behind;
         if BEFORE.iter().any(|one| first.is(one)) {
-            let mut list = skip(behind);
-            while let Some((name, after)) = name(list) {
+            let mut list = behind;
+            while let Some((name, after)) = related(list) {
                 found.push(name);
                 let Some((Token::Mark(b','), more)) = after.split_first() else {
                     break;
                 };
-                list = skip(more);
+                list = more;
             }
+        }
+        if first.is("from") {
+            found.extend(listed(behind, &ENDS));
         }
     }
     found
+}
+
+/// A relation at the start of `tokens`, and what is behind it: `ONLY (name)` and `name *` too.
+fn related<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Token<'a>])> {
+    let list = skip(tokens);
+    let before = tokens.len().saturating_sub(list.len());
+    let opened = tokens.iter().take(before);
+    let mut open = opened.filter(|one| **one == Token::Mark(b'(')).count();
+    let (name, mut rest) = name(list)?;
+    loop {
+        rest = match rest {
+            [Token::Operator("*"), more @ ..] => more,
+            [Token::Mark(b')'), more @ ..] if open > 0 => {
+                open = open.saturating_sub(1);
+                more
+            }
+            _end => return Some((name, rest)),
+        };
+    }
+}
+
+/// The names at the start of `tokens` and behind each comma between the same parentheses, whatever stands
+/// between them, up to one of these words.
+pub(super) fn listed(tokens: &[Token<'_>], ends: &[&str]) -> Vec<String> {
+    let (mut depth, mut found) = (0_usize, Vec::new());
+    found.extend(related(tokens).map(|(name, _)| name));
+    for (at, token) in tokens.iter().enumerate() {
+        let is_end = *token == Token::Mark(b')') || ends.iter().any(|end| token.is(end));
+        if depth == 0 && is_end {
+            break;
+        }
+        if *token == Token::Mark(b'(') {
+            depth = depth.saturating_add(1);
+        } else if *token == Token::Mark(b')') {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && *token == Token::Mark(b',') {
+            let behind = tokens.get(at.saturating_add(1)..).unwrap_or_default();
+            found.extend(related(behind).map(|(name, _)| name));
+        }
+    }
+    found
+}
+
+/// Every relation of a list that ends in one of these words, or with the statement.
+pub(super) fn whole_list(tokens: &[Token<'_>], ends: &[&str]) -> Option<Vec<String>> {
+    let (mut found, mut rest) = (Vec::new(), tokens);
+    loop {
+        let (name, after) = related(rest)?;
+        found.push(name);
+        match after.split_first() {
+            None => return Some(found),
+            Some((Token::Mark(b','), more)) => rest = more,
+            Some((end, _)) if ends.iter().any(|one| end.is(one)) => return Some(found),
+            Some(_) => return None,
+        }
+    }
 }
 
 /// Words that no function is called by, unless in quotes (PostgreSQL documentation, "SQL Key Words").

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use policies::SqlKind;
 use sqlparser::ast::{
-    Delete, Expr, FromTable, Insert, Merge, MergeAction, MergeClauseKind, ObjectName,
+    Delete, Expr, FromTable, Ident, Insert, Merge, MergeAction, MergeClauseKind, ObjectName,
     OnConflictAction, OnInsert, Query, Select, SetExpr, Statement, TableFactor, TableObject,
     Update, UpdateTableFromKind, Visit, Visitor,
 };
@@ -19,6 +19,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token as Parsed;
 
 use super::found::Found;
+use super::keyword::{begins_with_key_word, is_key_word};
 use super::lexer::{self, Token};
 use super::names;
 use super::rows::Rows;
@@ -288,7 +289,13 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args, .. } = factor {
+        if let TableFactor::Table {
+            name, args, alias, ..
+        } = factor
+        {
+            if alias.as_ref().is_some_and(|alias| is_key_word(&alias.name)) {
+                return ControlFlow::Break(());
+            }
             let has_schema = name.0.len() > 1;
             let name = full(name)?;
             if args.is_some() {
@@ -316,6 +323,9 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if begins_with_key_word(expr) {
+            return ControlFlow::Break(());
+        }
         if let Expr::Function(function) = expr {
             self.found.functions.insert(full(&function.name)?);
         }
@@ -456,8 +466,7 @@ fn scope(query: &Query) -> Scope {
     let Some(with) = &query.with else {
         return Scope::default();
     };
-    let name =
-        |ident: &sqlparser::ast::Ident| names::part(&ident.value, ident.quote_style.is_some());
+    let name = |ident: &Ident| names::part(&ident.value, ident.quote_style.is_some());
     let mut names: BTreeSet<String> = with
         .cte_tables
         .iter()

@@ -2,14 +2,16 @@
 //!
 //! `CREATE ROLE … PASSWORD '…'`, `ALTER USER … PASSWORD '…'`, user mappings and psql's `\password` carry
 //! a password or its verifier in clear. The text is read as PostgreSQL's scanner reads it (its
-//! manual, section 4.1): only the constant that follows the word in a statement that begins so is
-//! taken out, and how long it was stays. The word inside a comment, a string or any other statement
-//! hides nothing, or it would be a way to keep SQL out of the recording. The bodies of `DO` blocks and
-//! functions are read alike. What goes to the target is never touched.
+//! manual, section 4.1): only the constant that follows the word in such a statement is taken out, and how
+//! long it was stays. What goes to the target is never touched.
+//!
+//! Anything else would be a way to keep SQL out of the recording. What runs can take apart the text that it
+//! stands in (`current_query()`, a function's argument), so nothing is taken out of a text with any
+//! statement that evaluates something, nor out of the constant that is the body of a block or a function.
 //!
 //! Where a constant ends may depend on what we cannot know: a backslash on
-//! `standard_conforming_strings`, a byte before a backslash on the client's encoding. From such a
-//! constant on nothing is taken out: a password that shows does less harm than SQL that does not.
+//! `standard_conforming_strings`, a byte before a backslash on the client's encoding. Of a text with such a
+//! constant nothing is taken out: a password that shows does less harm than SQL that does not.
 //!
 //! Deliberately has a scanner of its own beside the lexer, which gives up the whole text where anything
 //! in it is unclear or not ASCII, or has no end: what is refused or cut off is written down as well, and so is
@@ -18,19 +20,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How deep bodies inside bodies are read.
-const DEPTH_MAX: usize = 4;
+/// The longest constant that is taken out, in bytes with its quotes: a verifier has 135.
+const PASSWORD_MAX: usize = 256;
 
-/// `text` without passwords. Borrows when there is none, which is nearly always.
+/// `text`, which is whole, without passwords. Borrows when there is none, which is nearly always.
 pub(crate) fn passwords(text: &[u8]) -> Cow<'_, [u8]> {
-    let mentioned = text
-        .windows(WORD.len())
-        .any(|window| window.eq_ignore_ascii_case(WORD));
-    if !mentioned {
-        return Cow::Borrowed(text);
-    }
-    let mut found = Vec::new();
-    look(text, 0..text.len(), DEPTH_MAX, &mut found);
+    let found = match mentions(text).next() {
+        Some(_) => look(text).unwrap_or_default(),
+        None => Vec::new(),
+    };
     if found.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -44,70 +42,93 @@ pub(crate) fn passwords(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(clean)
 }
 
+/// Whether a constant follows the word anywhere, also where it would not be taken out.
+pub(crate) fn has_password(text: &[u8]) -> bool {
+    mentions(text).any(|at| {
+        let mut rest = text
+            .get(at.saturating_add(WORD.len())..)
+            .unwrap_or_default();
+        loop {
+            match token(rest) {
+                (Token::Space, length) if length > 0 => {
+                    rest = rest.get(length..).unwrap_or_default();
+                }
+                (kind, _) => return matches!(kind, Token::Constant | Token::Body),
+            }
+        }
+    })
+}
+
 const WORD: &[u8] = b"password";
 
-/// How far into a statement that can carry a password the scanner is.
+/// Where the word stands, also in the middle of another.
+fn mentions(text: &[u8]) -> impl Iterator<Item = usize> {
+    let windows = text.windows(WORD.len()).enumerate();
+    windows.filter_map(|(at, window)| window.eq_ignore_ascii_case(WORD).then_some(at))
+}
+
+/// How far into a statement the scanner is. There is no stage for one that evaluates anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// A statement begins here.
     Start,
-    /// This statement cannot carry one.
-    Elsewhere,
     /// It begins with `CREATE` or `ALTER`, and nothing has come after that.
     Making,
     /// It makes or alters a role, a user or a group.
     Role,
     /// And the last word was `PASSWORD`.
     Password,
+    /// It gives or takes rights, as what is sent along with a new role does.
+    Rights,
 }
 
 impl Stage {
-    fn after(self, word: &[u8]) -> Self {
+    fn after(self, word: &[u8]) -> Option<Self> {
         let is = |known: &[&[u8]]| known.iter().any(|known| known.eq_ignore_ascii_case(word));
         match self {
-            Self::Role | Self::Password if is(&[WORD]) => Self::Password,
-            Self::Role | Self::Password => Self::Role,
-            Self::Making if is(&[b"role", b"user", b"group"]) => Self::Role,
-            Self::Start if is(&[b"create", b"alter"]) => Self::Making,
-            Self::Start | Self::Elsewhere if is(&[b"begin"]) => Self::Start,
-            Self::Start | Self::Elsewhere | Self::Making => Self::Elsewhere,
+            Self::Role | Self::Password if is(&[WORD]) => Some(Self::Password),
+            Self::Role | Self::Password => Some(Self::Role),
+            Self::Making if is(&[b"role", b"user", b"group"]) => Some(Self::Role),
+            Self::Start if is(&[b"create", b"alter"]) => Some(Self::Making),
+            Self::Start if is(&[b"grant", b"revoke"]) => Some(Self::Rights),
+            Self::Rights => Some(Self::Rights),
+            Self::Start | Self::Making => None,
         }
     }
 
     /// After something that is no word.
-    fn passed(self) -> Self {
+    fn passed(self) -> Option<Self> {
         match self {
-            Self::Role | Self::Password => Self::Role,
-            Self::Start | Self::Elsewhere | Self::Making => Self::Elsewhere,
+            Self::Role | Self::Password => Some(Self::Role),
+            Self::Rights => Some(Self::Rights),
+            Self::Start | Self::Making => None,
         }
     }
 }
 
-/// Finds the constants of `text[range]` that are passwords, up to the first whose end is unclear.
-fn look(text: &[u8], range: Range<usize>, depth: usize, found: &mut Vec<Range<usize>>) {
-    let (mut at, mut stage) = (range.start, Stage::Start);
-    while let Some(rest) = text.get(at..range.end).filter(|rest| !rest.is_empty()) {
+/// Finds the constants that are passwords; none where something else could be run, or is unclear.
+fn look(text: &[u8]) -> Option<Vec<Range<usize>>> {
+    let (mut at, mut stage, mut found) = (0_usize, Stage::Start, Vec::new());
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let (kind, length) = token(rest);
-        let next = at.saturating_add(length.max(1)).min(range.end);
+        let next = at.saturating_add(length.max(1)).min(text.len());
         let whole = rest.get(..length).unwrap_or(rest);
-        match kind {
-            Token::Space => {}
-            Token::Word => stage = stage.after(whole),
-            Token::End => stage = Stage::Start,
-            Token::Constant if is_unclear(whole) => return,
-            Token::Constant | Token::Body { .. } if stage == Stage::Password => {
-                found.push(at..next);
-                stage = Stage::Role;
+        stage = match kind {
+            Token::Space => stage,
+            Token::Word => stage.after(whole)?,
+            Token::End => Stage::Start,
+            Token::Constant if is_unclear(whole) => return None,
+            Token::Constant | Token::Body => {
+                if stage == Stage::Password && whole.len() <= PASSWORD_MAX {
+                    found.push(at..next);
+                }
+                stage.passed()?
             }
-            Token::Body { tag } if depth > 0 => {
-                let inside = at.saturating_add(tag)..next.saturating_sub(tag);
-                look(text, inside, depth.saturating_sub(1), found);
-                stage = stage.passed();
-            }
-            Token::Constant | Token::Body { .. } | Token::Other => stage = stage.passed(),
-        }
+            Token::Other => stage.passed()?,
+        };
         at = next;
     }
+    Some(found)
 }
 
 /// Whether where this constant ends depends on the session's settings.
@@ -123,11 +144,8 @@ enum Token {
     Word,
     /// A constant in quotes.
     Constant,
-    /// A constant in dollars, whose tag has so many bytes, two of them dollars.
-    Body {
-        /// The length of `$tag$`.
-        tag: usize,
-    },
+    /// A constant in dollars.
+    Body,
     /// A semicolon.
     End,
     /// Anything else.
@@ -160,7 +178,7 @@ fn token(text: &[u8]) -> (Token, usize) {
             (Token::Constant, prefixed_length(text, 2, Backslash::Plain))
         }
         [b'$', ..] => match dollar_tag(text) {
-            Some(tag) => (Token::Body { tag: tag.len() }, body_length(text, tag)),
+            Some(tag) => (Token::Body, body_length(text, tag)),
             None => (Token::Other, 1),
         },
         [first, ..] if is_word(*first) => (
@@ -283,12 +301,12 @@ mod tests {
             "alter user a encrypted Password '(redacted: 6 bytes)' valid until 'x'",
         );
         check(
-            r"alter user a password E'p\'w'; select 1",
-            "alter user a password '(redacted: 7 bytes)'; select 1",
+            r"alter user a password E'p\'w'; ",
+            "alter user a password '(redacted: 7 bytes)'; ",
         );
         check(
-            "alter user a password $x$p'w$x$; select 1",
-            "alter user a password '(redacted: 9 bytes)'; select 1",
+            "alter user a password $x$p'w$x$",
+            "alter user a password '(redacted: 9 bytes)'",
         );
         check(
             "alter user a password /* a /* b */ */ -- c\n 'pw'",
@@ -303,9 +321,55 @@ mod tests {
             "create user mapping for a server s options (user 'u', password '(redacted: 4 bytes)')",
         );
         check(
-            "do $$ begin alter role a password 'pw'; end $$; select 'x'",
-            "do $$ begin alter role a password '(redacted: 4 bytes)'; end $$; select 'x'",
+            "create role a password 'pw'; grant b to a; alter group b add user a;",
+            "create role a password '(redacted: 4 bytes)'; grant b to a; alter group b add user a;",
         );
+        let verifier = format!("SCRAM-SHA-256$4096:{}$", "x".repeat(113));
+        check(
+            &format!("ALTER USER a PASSWORD '{verifier}'"),
+            "ALTER USER a PASSWORD '(redacted: 135 bytes)'",
+        );
+    }
+
+    #[test]
+    fn what_could_be_run_is_shown() {
+        // Functions and blocks can take the text apart that they stand in.
+        shown(
+            "select query_to_xml(substr($$create user a password 'table payroll'$$,25,13),true,false,'')",
+        );
+        shown(
+            "do $x$ begin execute substr($$create user a password 'delete from t'$$,25,13); end $x$",
+        );
+        shown("do $$ begin alter role a password 'pw'; end $$");
+        shown(
+            "with begin as (values(1)) select 1 from begin alter group by query_to_xml(password 'table t',true,false,'')",
+        );
+        shown(
+            "do $$ begin execute split_part(current_query(), '''', 4); end $$; alter user a password 'table t'",
+        );
+        shown(
+            "alter user a password 'table t'; select query_to_xml(split_part(current_query(), '''', 2), true, false, '')",
+        );
+        // Its triggers may be deferred up to here.
+        shown("alter user a password 'table t'; commit");
+        shown(&format!(
+            "alter user a password '{}'",
+            "x".repeat(PASSWORD_MAX)
+        ));
+    }
+
+    #[test]
+    fn a_text_with_a_password_in_it_is_known_wherever_it_stands() {
+        for text in [
+            "alter user a password 'pw'; select 1",
+            "do $$ begin alter role a Password /* */ $x$pw$x$; end $$",
+            "create user mapping for a server s options (password E'pw')",
+        ] {
+            assert!(has_password(text.as_bytes()), "{text}");
+        }
+        assert!(!has_password(
+            b"select password from t where password = 'x'"
+        ));
     }
 
     #[test]
@@ -316,6 +380,7 @@ mod tests {
         shown("-- alter role a password '\nselect 'HIDDEN'");
         shown("select \"alter role password\" 'x'");
         shown("alter role a; select password 'x'");
+        shown("alter role a valid until 'x' -- password 'y'");
         shown("select * from password where 'a' = 'b'");
     }
 
@@ -337,11 +402,7 @@ mod tests {
         // client_encoding = SJIS: the backslash is the second byte of a character.
         let sjis = b"select E'\x95\\'; create user a password '; select 'HIDDEN'; --'";
         assert_eq!(passwords(sjis), sjis.as_slice());
-        // What was found before is clear.
-        check(
-            r"alter role a password 'pw'; select '\'; alter role b password 'x'",
-            r"alter role a password '(redacted: 4 bytes)'; select '\'; alter role b password 'x'",
-        );
+        shown(r"alter role a password 'pw'; alter role b valid until '\'; select 'x'");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod lists;
+
 /// `kinds relations functions` of a text, for comparing.
 fn told(text: &str) -> String {
     let mut told: Vec<String> = Vec::new();
@@ -141,6 +143,31 @@ fn what_the_parser_overlooks_is_seen() {
     );
     check("select * from t for update", "select(t|) update(t|)");
     check("truncate only a, b", "delete-all(a,b|)");
+}
+
+/// Servers up to 13 take an operator behind its operand, and what follows is no name.
+#[test]
+fn a_key_word_is_no_name() {
+    for text in [
+        "select ssn, 5 ! from payroll",
+        "select ssn, pay, 5 ! from payroll where dept = 7",
+        "select ssn, 5 operator(pg_catalog.!) from payroll p",
+        "select ssn, 5 ! ! from only (payroll)",
+        "select 1 where 5 ! union table payroll",
+        "select * from a join b on x ! join payroll",
+        "update a set b = 5 ! from payroll",
+        "delete from a using b where a.x ! returning 1",
+    ] {
+        check(text, "unknown(|)");
+    }
+    check(
+        "insert into a values (default, current_user, user, true, null)",
+        "insert(a|current_user,user)",
+    );
+    check(
+        "select left(a, 1), row(a), b as order, c.from from a where a = any (array[1]) and a is distinct from (2)",
+        "select(a|left,row)",
+    );
 }
 
 #[test]

@@ -7,10 +7,10 @@ use policies::SqlKind;
 use super::copy::closing;
 use super::found::Found;
 use super::lexer::{Depth, Token};
-use super::{names, statement};
+use super::{names, split, statement};
 
 /// Transactions, settings of the session, cursors and messages.
-const OTHER: [&str; 21] = [
+const OTHER: [&str; 20] = [
     "begin",
     "start",
     "commit",
@@ -30,7 +30,6 @@ const OTHER: [&str; 21] = [
     "fetch",
     "move",
     "close",
-    "lock",
     "prepare",
 ];
 
@@ -53,6 +52,9 @@ const ADMIN: [&str; 13] = [
     "load",
     "repack",
 ];
+
+/// Those of them that are followed by options and tables.
+const UPKEEP: [&str; 5] = ["vacuum", "analyze", "analyse", "cluster", "repack"];
 
 /// What only administrators make, alter or drop.
 const OFFICES: [&str; 18] = [
@@ -99,18 +101,25 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
         "declare" => Some(statement(behind(tokens, "for")?, wrapped)),
         "set" | "reset" if becomes_somebody(tokens) => Some(Found::of(SqlKind::Admin)),
         "truncate" => {
-            let mut found = named(tokens, Found::default());
+            let ends = ["restart", "continue", "cascade", "restrict"];
+            let mut found = Found::default();
+            found
+                .relations
+                .extend(names::whole_list(tokens.get(1..)?, &ends)?);
             found.touches(SqlKind::Delete, false);
+            Some(found)
+        }
+        "lock" => {
+            let mut found = Found::of(SqlKind::Other);
+            let list = names::whole_list(tokens.get(1..)?, &["in", "nowait"])?;
+            found.relations.extend(list);
             Some(found)
         }
         _other if one_of(&OTHER) => Some(named(tokens, Found::of(SqlKind::Other))),
         _other if one_of(&ADMIN) => {
             let mut found = named(tokens, Found::of(SqlKind::Admin));
-            let (upkeep, rest) = (["vacuum", "analyze", "cluster"], tokens.get(1..)?);
-            if upkeep.contains(&verb.as_str()) {
-                found
-                    .relations
-                    .extend(names::name(rest).map(|(name, _)| name));
+            if UPKEEP.contains(&verb.as_str()) {
+                found.relations.extend(names::listed(kept_up(tokens)?, &[]));
             }
             Some(found)
         }
@@ -118,6 +127,19 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
         // `DO` and `CALL` run what cannot be seen.
         _other => None,
     }
+}
+
+/// The tables of a statement about upkeep, behind its options.
+fn kept_up<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t [Token<'a>]> {
+    let mut rest = tokens.get(1..)?;
+    if let [Token::Mark(b'('), inside @ ..] = rest {
+        rest = inside.get(closing(inside)?.checked_add(1)?..)?;
+    }
+    let options = ["full", "freeze", "verbose", "analyze", "analyse"];
+    while options.iter().any(|option| is_word(rest.first(), option)) {
+        rest = rest.get(1..)?;
+    }
+    Some(rest)
 }
 
 fn word(token: &Token<'_>) -> Option<String> {
@@ -185,6 +207,12 @@ fn makes(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
         .iter()
         .skip(1)
         .find_map(|token| word(token).filter(|word| !BEFORE_NOUN.contains(&word.as_str())))?;
+    match noun.as_str() {
+        "rule" => return rule(tokens, wrapped),
+        // A body of statements that commas, aliases and semicolons are in.
+        _other if behind(tokens, "atomic").is_some() => return None,
+        _other => {}
+    }
     let is_office = OFFICES.contains(&noun.as_str());
     // Foreign tables are tables.
     let is_office = is_office && !(noun == "foreign" && is_word(tokens.get(2), "table"));
@@ -208,8 +236,37 @@ fn makes(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     {
         found.executes.insert(own_name(name)?);
     }
+    if noun == "publication"
+        && let Some(at) = tokens.iter().position(|token| token.is("table"))
+    {
+        let tables = names::listed(tokens.get(at..)?, &[]);
+        found.relations.extend(tables);
+    }
     if let Some(query) = query {
         found.takes(statement(unfinished(query), wrapped));
+    }
+    Some(found)
+}
+
+/// A rule, with what it runs. Altered, dropped or described, it runs nothing.
+fn rule(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
+    let Some(mut actions) = behind(tokens, "do") else {
+        return Some(named(tokens, Found::of(SqlKind::Ddl)));
+    };
+    let before = tokens.len().saturating_sub(actions.len());
+    let mut found = named(tokens.get(..before)?, Found::of(SqlKind::Ddl));
+    let (table, _condition) = names::name(behind(tokens, "to")?)?;
+    found.relations.insert(table);
+    if is_word(actions.first(), "also") || is_word(actions.first(), "instead") {
+        actions = actions.get(1..)?;
+    }
+    if let [Token::Mark(b'('), inside @ .., Token::Mark(b')')] = actions {
+        actions = inside;
+    }
+    if !is_word(actions.first(), "nothing") {
+        for action in split(actions) {
+            found.takes(statement(action, wrapped));
+        }
     }
     Some(found)
 }

@@ -23,6 +23,27 @@ pub(crate) enum Owed {
     CopyEnd,
 }
 
+/// Rows or copied data that were counted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Copied {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+}
+
+impl Copied {
+    /// Counts one more, of so many bytes.
+    pub(super) fn add(&mut self, bytes: u32) {
+        let bytes = u64::from(bytes);
+        self.take(Self { rows: 1, bytes });
+    }
+
+    /// Counts these too.
+    pub(super) fn take(&mut self, other: Self) {
+        self.rows = self.rows.saturating_add(other.rows);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
 /// A statement that was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Statement {

@@ -48,6 +48,13 @@ impl Play {
         self
     }
 
+    fn copies(&mut self, count: usize) -> &mut Self {
+        for _message in 0..count {
+            self.pipeline.copied_in(1);
+        }
+        self
+    }
+
     #[track_caller]
     fn gets(&mut self, kinds: &str) -> &mut Self {
         for kind in kinds.bytes() {
@@ -294,4 +301,29 @@ fn what_was_running_at_the_end_is_told_with_what_it_had_sent() {
         (1, None, None, 1)
     );
     assert_eq!(play.pipeline.settle(Duration::ZERO), [None, None]);
+}
+
+/// The server ignores copied data outside of a copy.
+#[test]
+fn data_that_no_copy_reads_is_not_counted() {
+    let mut play = Play::new();
+    play.sends("Q").copies(5).gets("CZ").check(&[(1, "done 0")]);
+    // The second query's copy reads what stands behind it, and nothing else does.
+    let mut play = Play::new();
+    play.sends("Q").copies(3).sends("Q").copies(2).sends("c");
+    play.gets("CZGCZ").check(&[(1, "done 0"), (2, "done 2")]);
+    let mut play = Play::new();
+    play.sends("Q").copies(3).sends("c").copies(2).sends("Q");
+    play.gets("CZCZ").check(&[(1, "done 0"), (2, "done 0")]);
+    // Two copies of one query, and a copy behind a Sync.
+    let mut play = Play::new();
+    play.sends("Q").copies(1).sends("c").copies(2).sends("c");
+    play.gets("GCGCZ").sends("PBES").copies(1).sends("cS");
+    play.gets("12GCZ");
+    play.check(&[(1, "done 1"), (1, "done 2"), (4, "done 1")]);
+    // The second comes while the first is read.
+    let mut play = Play::new();
+    play.sends("Q").gets("G").copies(1).sends("c").copies(2);
+    play.gets("CG").copies(1).sends("c").gets("CZ");
+    play.check(&[(1, "done 1"), (1, "done 3")]);
 }

@@ -1,0 +1,79 @@
+//! What a text does to the names of what was prepared, at the time it runs: a portal that is bound runs
+//! later.
+
+use std::sync::Arc;
+
+use policies::SqlKind;
+
+use super::{AROUND_MAX, Gate};
+use crate::postgres::statement::Reading;
+use crate::postgres::wire;
+
+/// The texts of portals that may change what a name stands for.
+#[derive(Debug, Default)]
+pub(super) struct Portals {
+    unnamed: Option<Arc<Reading>>,
+    /// All that have names, as one.
+    named: Option<Arc<Reading>>,
+}
+
+/// How many statements portals with names may stand for.
+const STATEMENTS_MAX: usize = 64;
+
+impl Gate {
+    /// Notes that a text runs that was permitted.
+    pub(super) fn runs(&mut self, reading: &Arc<Reading>) {
+        if self.is_opaque(reading, AROUND_MAX) {
+            self.prepared.doubt_names();
+        }
+        for name in &reading.prepares {
+            self.prepared.put(name.as_bytes(), reading, false);
+        }
+    }
+
+    /// Notes that a portal was bound to a text, which runs by and by.
+    pub(super) fn binds(&mut self, portal: &[u8], reading: &Arc<Reading>) {
+        let matters = !reading.prepares.is_empty() || self.is_opaque(reading, AROUND_MAX);
+        let place = if portal.is_empty() {
+            // An error before it ends the transaction, and the portal with it.
+            self.portals.unnamed = None;
+            &mut self.portals.unnamed
+        } else {
+            &mut self.portals.named
+        };
+        if matters {
+            *place = Some(match place {
+                Some(before) if **before != **reading => {
+                    Arc::new(before.or(reading, STATEMENTS_MAX))
+                }
+                Some(_) | None => Arc::clone(reading),
+            });
+        }
+    }
+
+    /// Notes that a portal runs; `body` is that of its Execute, where it is all there.
+    pub(super) fn executes(&mut self, body: Option<&[u8]>) {
+        let portal = body.and_then(|body| wire::execute(body).ok());
+        let Portals { unnamed, named } = &self.portals;
+        let each = match portal {
+            Some([]) => [unnamed.clone(), None],
+            Some(_) => [None, named.clone()],
+            None => [unnamed.clone(), named.clone()],
+        };
+        for reading in each.into_iter().flatten() {
+            self.runs(&reading);
+        }
+    }
+
+    /// Whether something is in it that may prepare under any name, itself or in what it runs.
+    fn is_opaque(&self, reading: &Reading, around: usize) -> bool {
+        let mut statements = reading.statements.iter();
+        statements.any(|one| one.kind == SqlKind::Unknown)
+            || reading.runs_earlier.iter().any(|name| {
+                match (self.prepared.get(name.as_bytes()), around.checked_sub(1)) {
+                    (Some(inner), Some(around)) => self.is_opaque(&inner, around),
+                    _unknown => true,
+                }
+            })
+    }
+}
