@@ -121,7 +121,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let drain_timeout = span(settings, "limits", "drain_timeout", 0, 0..=86_400);
     let unproven = room(settings);
     let penalty_max = span(settings, "limits", "penalty_max", 600, 0..=86_400);
-    let per_principal_max = count(settings, "per_principal", 2_000);
+    let per_principal_max = count(settings, "per_principal", 256);
     if state_dir.is_none() {
         settings.missing(
             "`server.state_dir` is missing: say where the store, the keys and the recordings are",
