@@ -24,7 +24,7 @@ use crate::heading::Heading;
 use crate::limits::Limits;
 use crate::recorder::{OpenError, Paths, Shared, Stopped};
 use crate::refused::{AppendError, SealError};
-use crate::reserve::is_full;
+use crate::reserve::{Growth, is_full};
 use crate::segment::{self, Container, SCRATCH_KEPT, SEGMENT_TARGET, Unpacked};
 use crate::{End, Timeline};
 
@@ -72,6 +72,7 @@ struct State {
     /// How much of the file of raw frames is good.
     tail_len: u64,
     open: OpenSegment,
+    growth: Growth,
     failure: Option<AppendError>,
     /// Whether the failure was told by `sync`.
     told: bool,
@@ -281,6 +282,7 @@ impl State {
                 frames: 0,
                 at_us: 0,
             },
+            growth: Growth::default(),
             failure: None,
             told: false,
         }
@@ -347,6 +349,8 @@ impl Live {
         state.chain = chain;
         if state.tail_len.saturating_sub(state.open.begin) >= SEGMENT_TARGET as u64 {
             self.pack(state, scratch)?;
+            let size = state.part_len.saturating_add(state.tail_len);
+            self.shared.bound(&mut state.growth, size)?;
         }
         Ok(())
     }
