@@ -107,7 +107,7 @@ impl Default for Settings {
         Self {
             blind_limit: Duration::from_secs(30),
             request_limit: SignedDuration::from_hours(1),
-            per_principal: 2_000,
+            per_principal: 256,
             one_time_passwords: OneTimePasswords::Offered,
             believe_clock: false,
             believe_log: false,

@@ -45,6 +45,8 @@ pub enum SeverReason {
     Blind,
     /// The recording cannot go on.
     RecorderFailed,
+    /// The recording has become too large.
+    RecordingGrown,
     /// Nothing passed for too long.
     Idle {
         /// How long.

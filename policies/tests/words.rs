@@ -94,6 +94,7 @@ fn endings() -> Vec<SeverReason> {
         },
         SeverReason::Stopping,
         SeverReason::KeyRemoved,
+        SeverReason::RecordingGrown,
     ]
 }
 

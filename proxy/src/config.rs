@@ -48,6 +48,8 @@ pub struct Config {
     pub reserve_bytes: u64,
     /// How many bytes of each stream without a terminal are kept.
     pub stream_max: u64,
+    /// How many bytes one recording may have on disk.
+    pub recording_max: u64,
     /// The addresses from which targets see us. Certificates are bound to them.
     pub egress: Vec<IpAddr>,
     /// How long the store may be silent before live sessions end.
@@ -115,13 +117,14 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let defaults = Limits::default();
     let reserve = settings.parsed("recordings", "reserve", bytes);
     let stream_max = settings.parsed("recordings", "stream_max", bytes);
+    let recording_max = settings.parsed("recordings", "recording_max", bytes);
     let egress = egress(settings);
     let blind_limit = span(settings, "limits", "blind_limit", 30, 1..=300);
     let login_lifetime = span(settings, "limits", "login_lifetime", 8 * 3600, 60..=86_400);
     let drain_timeout = span(settings, "limits", "drain_timeout", 0, 0..=86_400);
     let unproven = room(settings);
     let penalty_max = span(settings, "limits", "penalty_max", 600, 0..=86_400);
-    let per_principal_max = count(settings, "per_principal", 2_000);
+    let per_principal_max = count(settings, "per_principal", 256);
     if state_dir.is_none() {
         settings.missing(
             "`server.state_dir` is missing: say where the store, the keys and the recordings are",
@@ -140,6 +143,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         passphrase: passphrase?,
         reserve_bytes: reserve.unwrap_or(defaults.reserve_bytes),
         stream_max: stream_max.unwrap_or(defaults.stream_max),
+        recording_max: recording_max.unwrap_or(defaults.recording_max),
         egress,
         blind_limit,
         login_lifetime,

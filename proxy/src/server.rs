@@ -222,6 +222,7 @@ async fn build(
     let limits = Limits {
         reserve_bytes: config.reserve_bytes,
         stream_max: config.stream_max,
+        recording_max: config.recording_max,
         ..Limits::default()
     };
     let recorder = Recorder::open_dir(

@@ -4,6 +4,7 @@
 //! decides anything about access; both end in an [`Ask`] that the spine takes to the broker.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -33,6 +34,7 @@ pub mod flow;
 pub mod forward;
 #[cfg(any(test, tidegate_fuzzing))]
 pub(crate) mod fuzzing;
+mod pool;
 pub mod relay;
 pub mod target;
 pub mod transit;
@@ -103,15 +105,18 @@ impl Ssh {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = shown(host, self.clients);
     }
 
-    /// Answers as the target that somebody jumps to.
+    /// Answers as the target that somebody jumps to, once their connection is there.
     fn answer_inside(
         &self,
         within: Within,
-        client: Incoming,
+        client: Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (login_ca, identify) = (self.login_ca.clone(), Arc::clone(&self.identify));
         let (inside, clients) = (Arc::clone(&self.inside), self.clients);
         async move {
+            let Some(client) = client.await else {
+                return;
+            };
             let Some(host) = inside.host(&within).await else {
                 return;
             };
@@ -129,6 +134,7 @@ impl Ssh {
         newcomer: &mut Newcomer,
     ) -> Result<(Proven, Visitor), Refused> {
         let flow = Arc::new(Flow::default());
+        pool::EVERYBODY.join(&flow);
         let mistaken = Arc::<AtomicBool>::default();
         let keeper = Doorkeeper {
             mistaken: Arc::clone(&mistaken),
@@ -255,8 +261,10 @@ impl Protocol for Ssh {
             Arc::clone(&front.flow),
             Arc::clone(&front.wire),
         );
+        let drowned = front.flow.drowned().clone();
         select! {
             biased;
+            () = drowned.cancelled() => Closed::Violation("too much of what the client sent waits"),
             closed = relay::run(front, back, scope) => closed,
             () = held => Closed::Violation("the client did not end a key exchange"),
         }

@@ -15,6 +15,8 @@ pub struct Limits {
     /// How many bytes of each stream without a terminal are kept; the rest is counted and digested.
     /// The recorder keeps what it is given: whoever records a stream keeps to this.
     pub stream_max: u64,
+    /// How large one recording may become on disk, in bytes, before its last segment.
+    pub recording_max: u64,
 }
 
 impl Default for Limits {
@@ -23,6 +25,7 @@ impl Default for Limits {
             reserve_bytes: 64 * 1024 * 1024,
             segment_age: Duration::from_secs(10),
             stream_max: 16 * 1024 * 1024,
+            recording_max: 4 * 1024 * 1024 * 1024,
         }
     }
 }

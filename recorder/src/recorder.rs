@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Builder;
 
 use policies::SessionId;
@@ -18,7 +18,7 @@ use crate::heading::Heading;
 use crate::limits::Limits;
 use crate::recording::{Live, Recording};
 use crate::refused::AppendError;
-use crate::reserve::{Reserve, is_full};
+use crate::reserve::{Growth, Reserve, is_full};
 use crate::spare::Spares;
 
 /// How many threads sync at once.
@@ -226,12 +226,25 @@ impl Recorder {
         &self.shared
     }
 
-    fn live(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Weak<Live>>> {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Weak<Live>>> {
+        self.shared.live()
+    }
+}
+
+impl Shared {
+    /// Whether a recording that is so large on disk may become larger. Looked at with each whole segment.
+    pub(crate) fn bound(&self, growth: &mut Growth, size: u64) -> Result<(), AppendError> {
+        let live = || self.live().len();
+        let fits = growth.may_go_on(&self.reserve, size, live);
+        if size > self.limits.recording_max || !fits.map_err(AppendError::of)? {
+            return Err(AppendError::Grown);
+        }
+        Ok(())
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Weak<Live>>> {
         // The book is only ever inserted into and swept; a panic cannot leave it half done.
-        self.shared
-            .live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

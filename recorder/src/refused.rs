@@ -16,6 +16,10 @@ pub enum AppendError {
     /// The disk is full.
     #[error("no space is left for the recording")]
     NoSpace,
+    /// It has become as large as one may be, or grows too fast for a disk that is nearly full. No other is
+    /// concerned.
+    #[error("the recording takes too much of the disk")]
+    Grown,
     /// The file could not be written or brought to disk.
     #[error("write the recording")]
     Write(#[source] Arc<io::Error>),

@@ -2,7 +2,8 @@
 //!
 //! One file of real blocks stands in the directory. When a write finds no space, it is given up:
 //! from then on every live recording refuses more frames, no new one begins, and the blocks are
-//! there for closing and sealing what is live.
+//! there for closing and sealing what is live. Before that, while space is short, those that grow fast
+//! are ended alone ([`Growth`]).
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -72,6 +73,34 @@ impl Reserve {
     /// Whether there is room for a new recording.
     pub(crate) fn admits(&self) -> io::Result<bool> {
         Ok(!self.is_spent() && free(&self.path)? >= self.wanted)
+    }
+}
+
+/// How much one recording has grown while space is short.
+#[derive(Debug, Default)]
+pub(crate) struct Growth {
+    /// How large it was when space was last seen not to be short; nothing where it never was.
+    before: u64,
+}
+
+impl Growth {
+    /// Whether a recording that is so large now may grow on, one of so many that are live. Where less is free
+    /// than twice what a new recording needs, all of them together may take half of what is left, each the
+    /// same part: whoever fills the disk is stopped long before the others are.
+    pub(crate) fn may_go_on(
+        &mut self,
+        reserve: &Reserve,
+        size: u64,
+        live: impl FnOnce() -> usize,
+    ) -> io::Result<bool> {
+        let free = free(&reserve.path)?;
+        if free >= reserve.wanted.saturating_mul(2) {
+            self.before = size;
+            return Ok(true);
+        }
+        let live = u64::try_from(live().max(1)).unwrap_or(u64::MAX);
+        let share = free.checked_div(live.saturating_mul(2)).unwrap_or(0);
+        Ok(size.saturating_sub(self.before) <= share)
     }
 }
 

@@ -16,6 +16,7 @@ mod postgres_password;
 mod postgres_startup;
 mod postgres_stream;
 mod ssh_flood;
+mod ssh_jump;
 mod ssh_login;
 mod ssh_rekey;
 mod ssh_target;

@@ -113,6 +113,93 @@ fn whoever_sends_more_than_every_window_is_shown_out() {
     goes_on(&world);
 }
 
+/// A channel, and how much may be sent on it.
+struct Line {
+    theirs: u32,
+    window: usize,
+}
+
+/// A number of a message, as a length.
+fn length(message: &[u8], at: usize) -> usize {
+    let number = number(message, at).expect("a number");
+    usize::try_from(number).expect("it is small")
+}
+
+/// Opens channel number `ours` with a program that reads nothing.
+fn open(peer: &mut SshPeer, ours: u32) -> Line {
+    let open = Message::new(msg::CHANNEL_OPEN).string("session");
+    peer.send(&open.number(ours).number(1 << 20).number(32_768))
+        .expect("it is taken");
+    let confirmed = peer.wait(msg::CHANNEL_OPEN_CONFIRMATION);
+    let confirmed = confirmed.expect("it opens");
+    let theirs = number(&confirmed, 5).expect("a number");
+    peer.exec(theirs, "exec sleep 60").expect("it runs");
+    let window = length(&confirmed, 9);
+    Line { theirs, window }
+}
+
+/// Sends as much on a channel as its window allows, and at most so much.
+fn send(peer: &mut SshPeer, line: &mut Line, most: usize) -> usize {
+    let sent = line.window.min(most);
+    for piece in vec![0; sent].chunks(32_768) {
+        peer.data(line.theirs, piece).expect("it is taken");
+    }
+    line.window = line.window.saturating_sub(sent);
+    sent
+}
+
+/// Takes what windows are given meanwhile.
+fn settle(peer: &mut SshPeer, lines: &mut [Line], pause: u64) {
+    for message in peer.heard(Duration::from_millis(pause)) {
+        if message.first() == Some(&msg::CHANNEL_WINDOW_ADJUST) {
+            let line = lines.get_mut(length(&message, 1)).expect("it is open");
+            line.window = line.window.saturating_add(length(&message, 5));
+        }
+    }
+}
+
+#[test]
+fn a_window_in_each_channel_at_once_is_not_much_together() {
+    /// How many sessions there are, and how much each may cost, in KiB.
+    const SESSIONS: usize = 3;
+    const EACH_MAX: u64 = 9 * 1024;
+    /// How many bytes one may send at once, in all its channels.
+    const WINDOWS_MAX: usize = 8 * 1024 * 1024;
+    let world = World::new();
+    world.grant_ssh("10m");
+    let before = footprint(&world).held();
+    let mut peers = Vec::new();
+    for _each in 0..SESSIONS {
+        let mut peer = alice(&world);
+        let mut lines: Vec<_> = (0..10).map(|ours| open(&mut peer, ours)).collect();
+        for at in 0..lines.len() {
+            // As much as the target's sshd takes for a program that reads nothing.
+            let mut left: usize = 2 * 1024 * 1024;
+            while left > 0 {
+                let sent = send(&mut peer, lines.get_mut(at).unwrap(), left);
+                settle(&mut peer, &mut lines, 10);
+                left -= sent;
+                if sent == 0 {
+                    break;
+                }
+            }
+        }
+        // And all that may be sent beyond that, at once.
+        settle(&mut peer, &mut lines, 500);
+        let windows: usize = lines.iter().map(|line| line.window).sum();
+        assert!(windows <= WINDOWS_MAX, "{windows} bytes at once");
+        for line in &mut lines {
+            send(&mut peer, line, usize::MAX);
+        }
+        peer.heard(Duration::from_millis(200));
+        peers.push(peer);
+    }
+    let grown = footprint(&world).held().saturating_sub(before);
+    let most = EACH_MAX * u64::try_from(SESSIONS).unwrap();
+    assert!(grown < most, "{grown} KiB more");
+    goes_on(&world);
+}
+
 #[test]
 fn messages_for_channels_that_are_not_there_reach_nobody() {
     let world = World::new();

@@ -2,9 +2,11 @@
 //! about what an account has left.
 
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use tests::World;
 use tests::accounts::AccountHost;
+use tests::wait::until;
 
 use crate::{err, out};
 
@@ -106,8 +108,81 @@ fn what_cannot_be_looked_at_is_not_taken_for_nothing() {
     assert!(sh(&host, "mount -t tmpfs tmpfs /proc").status.success());
     refused(&host.order(&["remove", "tg-a"], 40), "cannot see in /proc");
     assert!(sh(&host, "umount /proc").status.success());
-    done(&host.order(&["remove", "tg-a"], 50), "removed tg-a 1");
+    // It was ended all the same; only that nothing runs is not known yet.
     assert!(!host.inside(&["pgrep", "-f", "sleep 7412"]).status.success());
+    assert!(host.traces().contains(&"tg-a".to_owned()));
+    done(&host.order(&["remove", "tg-a"], 50), "removed tg-a 0");
+}
+
+/// An account with more processes than fit into the arguments of one program, with a stack of 512 KiB: most of
+/// them have ended and are not waited for.
+#[test]
+fn an_account_with_thousands_of_processes_is_ended_and_removed() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    done(
+        &host.order(&["make", "tg-a", "deploy", DAY], 30),
+        "made tg-a",
+    );
+    let many = "setpriv --reuid tg-a --regid tg-a --clear-groups \
+        perl -e 'for (1..7000) { fork or exit } sleep 7413'";
+    let begun = format!("unshare -p --fork {many} >/dev/null 2>&1 &");
+    assert!(sh(&host, &begun).status.success());
+    let count = "ps -o stat= -u tg-a | grep -c Z";
+    until("thousands have ended", || {
+        let ended = out(&sh(&host, count)).trim().parse::<usize>();
+        ended.is_ok_and(|ended| ended >= 7000).then_some(())
+    });
+    let ends = now() + 40_000_000;
+    let remove = format!("ulimit -S -s 512; /usr/local/sbin/tidegate-target remove tg-a {ends}");
+    done(&sh(&host, &remove), "removed tg-a 1");
+    until("nothing of it runs", || {
+        let found = host.inside(&["pgrep", "-f", "sleep 7413"]);
+        (!found.status.success()).then_some(())
+    });
+}
+
+/// A `find` that takes longer in a home than anybody waited for it.
+const SLOW_FIND: &str = r#"#!/bin/sh
+case $* in *tg-a*) sleep 14 ;; esac
+exec /run/tidegate-find "$@""#;
+
+#[test]
+fn a_home_full_of_files_is_removed_and_holds_nobody_up() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    done(
+        &host.order(&["make", "tg-a", "deploy", DAY], 30),
+        "made tg-a",
+    );
+    let slow = world.dir().join("find");
+    std::fs::write(&slow, SLOW_FIND).unwrap();
+    let slow = slow.display();
+    let install = format!(
+        "mount -t tmpfs tmpfs /run && cp /usr/bin/find /run/tidegate-find && chmod 755 {slow} && \
+         mount --bind {slow} /usr/bin/find"
+    );
+    done(&sh(&host, &format!("{install} && echo slow")), "slow");
+    std::thread::scope(|scope| {
+        let removing = scope.spawn(|| host.order(&["remove", "tg-a"], 50));
+        until("the removal has begun", || {
+            let home = host.inside(&["test", "-d", "/home/tg-a"]);
+            (!home.status.success()).then_some(())
+        });
+        let began = Instant::now();
+        let made = host.order(&["make", "tg-b", "deploy", DAY], 30);
+        done(&made, "made tg-b");
+        assert!(began.elapsed() < Duration::from_secs(10));
+        assert!(!removing.is_finished(), "it takes its time");
+        done(&removing.join().expect("it ends"), "removed tg-a");
+    });
+    let left = out(&sh(&host, "ls -A /home/.tidegate-target"));
+    assert_eq!(left, "");
+    done(&host.order(&["remove", "tg-b"], 40), "removed tg-b");
 }
 
 #[test]

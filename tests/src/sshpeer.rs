@@ -262,6 +262,18 @@ impl SshPeer {
         number(&confirmed, 5)
     }
 
+    /// The messages that come until nothing comes for this long.
+    pub fn heard(&mut self, pause: Duration) -> Vec<Vec<u8>> {
+        let mut heard = Vec::new();
+        while self.stream.set_read_timeout(Some(pause)).is_ok()
+            && let Ok(message) = self.receive()
+        {
+            heard.push(message);
+        }
+        drop(self.stream.set_read_timeout(Some(PATIENCE)));
+        heard
+    }
+
     /// Runs a command on a channel, and waits until that was taken.
     pub fn exec(&mut self, channel: u32, command: &str) -> io::Result<()> {
         let request = Message::new(msg::CHANNEL_REQUEST).number(channel);

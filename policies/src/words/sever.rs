@@ -27,9 +27,10 @@ impl Shown for Ending<'_> {
             SeverReason::Expired { .. } | SeverReason::Revoked { .. } => words.hint(format!(
                 "tidegate request {target} --as {login} --for 30m --reason '...'"
             )),
-            SeverReason::Killed { .. } | SeverReason::Idle { .. } | SeverReason::Stopping => {
-                words.hint("tidegate grants ls")
-            }
+            SeverReason::Killed { .. }
+            | SeverReason::Idle { .. }
+            | SeverReason::RecordingGrown
+            | SeverReason::Stopping => words.hint("tidegate grants ls"),
             SeverReason::Locked
             | SeverReason::PrincipalRemoved
             | SeverReason::TargetRemoved
@@ -60,6 +61,7 @@ fn code(reason: &SeverReason) -> &'static str {
         SeverReason::Idle { .. } => "TG210",
         SeverReason::Stopping => "TG211",
         SeverReason::KeyRemoved => "TG212",
+        SeverReason::RecordingGrown => "TG213",
     }
 }
 
@@ -80,6 +82,9 @@ fn fact(reason: &SeverReason) -> String {
         }
         SeverReason::Blind => "tidegate lost sight of its log of changes".to_owned(),
         SeverReason::RecorderFailed => "the session can no longer be recorded".to_owned(),
+        SeverReason::RecordingGrown => {
+            "its recording takes too much of the disk, as the session shows so much".to_owned()
+        }
         SeverReason::Idle { limit } => format!("nothing passed for {}", duration::print(*limit)),
         SeverReason::Stopping => "the server is stopping".to_owned(),
     }

@@ -10,6 +10,7 @@ use control::{Broker, entropy};
 use dashmap::DashMap;
 use jiff::{SignedDuration, Timestamp};
 use policies::{Ask, Denial, PrincipalName, TargetName};
+use tokio::sync::Semaphore;
 use tracing::{debug, error};
 
 use super::crowd::Crowd;
@@ -32,8 +33,13 @@ const HOSTS_MAX: usize = 20_000;
 /// and two lines of the ledger for ever, grant or no grant; a run over a whole fleet fits.
 const NAMES_MAX: u32 = 256;
 
-/// How many people's names are counted. Beyond that, those of earlier hours are forgotten.
+/// How many people's names and turns are counted. Beyond that, those of earlier hours and of nobody who is
+/// here are forgotten.
 const PEOPLE_MAX: usize = 4096;
+
+/// How many connections inside those of one person may be without proof at the same time. Others wait: a
+/// login takes a fraction of a second.
+const TURNS_MAX: usize = 16;
 
 /// The house, as the SSH door needs it for those who jump.
 pub(super) struct InnerHouse {
@@ -43,6 +49,7 @@ pub(super) struct InnerHouse {
     shown: Shown<HostIdentity>,
     /// Who is connected to the bastion itself.
     crowd: Arc<Crowd>,
+    turns: DashMap<PrincipalName, Arc<Semaphore>>,
 }
 
 impl fmt::Debug for InnerHouse {
@@ -66,6 +73,7 @@ impl InnerHouse {
             bastion,
             shown: Shown::default(),
             crowd: Arc::new(Crowd::new(per_principal)),
+            turns: DashMap::new(),
         }
     }
 
@@ -203,6 +211,15 @@ impl Inside for InnerHouse {
                 limit: self.crowd.limit,
             }),
         }
+    }
+
+    fn turns(&self, who: &PrincipalName) -> Arc<Semaphore> {
+        if self.turns.len() >= PEOPLE_MAX {
+            self.turns
+                .retain(|_who, turns| Arc::strong_count(turns) > 1);
+        }
+        let turns = self.turns.entry(who.clone());
+        Arc::clone(&turns.or_insert_with(|| Arc::new(Semaphore::new(TURNS_MAX))))
     }
 
     fn host<'a>(

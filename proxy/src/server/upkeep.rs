@@ -12,6 +12,7 @@ use tokio::time::{self, MissedTickBehavior};
 use tracing::error;
 
 use crate::session::chain;
+use crate::session::ending::unrecorded;
 
 /// How often recordings are written through to the disk. A power cut loses at most this much and
 /// the time that the disk takes.
@@ -60,8 +61,11 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Di
         match synced {
             Ok(failed) => {
                 for stopped in failed {
-                    error!(session = %stopped.session, reason = %chain(&stopped.error), "recording.failed");
-                    broker.end_session(stopped.session, SeverReason::RecorderFailed);
+                    let why = unrecorded(&stopped.error);
+                    if why == SeverReason::RecorderFailed {
+                        error!(session = %stopped.session, reason = %chain(&stopped.error), "recording.failed");
+                    }
+                    broker.end_session(stopped.session, why);
                 }
             }
             Err(refused) => error!(reason = %refused, "recording.unsynced"),

@@ -5,7 +5,7 @@ use policies::words::reach::Summary;
 use policies::words::session::{InFront, Missed, Unreachable};
 use policies::words::{self, Shown, Words};
 use policies::{SeverReason, Terms};
-use recorder::End;
+use recorder::{AppendError, End};
 use tracing::{debug, warn};
 
 use super::chain;
@@ -28,7 +28,7 @@ impl From<Result<Closed, ConnectError>> for Ending {
         match done {
             Ok(Closed::Recorder(refused)) | Err(ConnectError::Recorder(refused)) => {
                 warn!(reason = %chain(&refused), "recording.failed");
-                Self::Severed(SeverReason::RecorderFailed)
+                Self::Severed(unrecorded(&refused))
             }
             Ok(closed) => {
                 debug!(?closed, "session.closed");
@@ -39,6 +39,19 @@ impl From<Result<Closed, ConnectError>> for Ending {
                 Self::Failed(refused)
             }
         }
+    }
+}
+
+/// Why a session ends whose recording takes no more.
+pub(crate) fn unrecorded(refused: &AppendError) -> SeverReason {
+    match refused {
+        AppendError::Grown => SeverReason::RecordingGrown,
+        AppendError::NoSpace
+        | AppendError::Write(_)
+        | AppendError::Large { .. }
+        | AppendError::Frame(_)
+        | AppendError::Sealed
+        | AppendError::Torn => SeverReason::RecorderFailed,
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::GREETING_LIMIT;
 use super::severable::{Carrier, Severable, Severer};
@@ -22,13 +23,18 @@ enum Kind {
     Carrier(Box<dyn Carrier>),
 }
 
-/// Someone who has proven nothing yet. They take one of the seats that are kept for such, until
-/// [`Newcomer::proven`] gives it back.
+/// Someone who has proven nothing yet. They take one of the seats that are kept for such, or their turn
+/// inside another connection, until [`Newcomer::proven`] gives it back.
 #[derive(Debug)]
 pub struct Newcomer {
     source: SocketAddr,
     seat: Option<Seat>,
+    /// What they take in place of a seat.
+    turn: Option<Turn>,
 }
+
+/// One of the few that may prove who they are at the same time, inside connections of the same person.
+pub type Turn = OwnedSemaphorePermit;
 
 impl Newcomer {
     /// Someone from `source` who takes a seat. Who comes inside a connection that is proven already
@@ -38,7 +44,11 @@ impl Newcomer {
     /// limits and the ledger alike.
     pub fn new(source: SocketAddr, seat: Option<Seat>) -> Self {
         let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-        Self { source, seat }
+        Self {
+            source,
+            seat,
+            turn: None,
+        }
     }
 
     /// Where they come from.
@@ -60,6 +70,7 @@ impl Newcomer {
 
     /// They have proven who they are: somebody else may take the seat.
     pub fn proven(&mut self) {
+        self.turn = None;
         if let Some(seat) = self.seat.take() {
             seat.proven();
         }
@@ -84,9 +95,11 @@ impl Incoming {
     }
 
     /// Something inside another connection, whose source it shares.
-    pub fn carried(carrier: impl Carrier, source: SocketAddr) -> Self {
+    pub fn carried(carrier: impl Carrier, source: SocketAddr, turn: Option<Turn>) -> Self {
+        let mut newcomer = Newcomer::new(source, None);
+        newcomer.turn = turn;
         Self {
-            newcomer: Newcomer::new(source, None),
+            newcomer,
             kind: Kind::Carrier(Box::new(carrier)),
         }
     }

@@ -169,7 +169,7 @@ pub fn server(key: PrivateKey, certificate: Certificate, clients: Clients) -> se
         keys: vec![key],
         certificates: vec![certificate],
         limits: Limits::default(),
-        window_size: flow::WINDOW,
+        window_size: flow::OPENING,
         maximum_packet_size: PACKET,
         channel_buffer_size: CHANNEL_QUEUE,
         event_buffer_size: EVENT_QUEUE,

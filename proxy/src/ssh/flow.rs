@@ -14,6 +14,9 @@
 //!   safe because the client's leg always reads.
 //! - A trickling client's leg waits a moment before each read, or a stalled upload would spin.
 //!
+//! Who has not proven who they are announces no packet longer than every client may (RFC 4253, section
+//! 6.1): room for it is made before it comes.
+//!
 //! One stuck upload makes the other uploads of the same connection slow (never the downloads, and
 //! never what people type); russh has one window target per connection.
 
@@ -21,12 +24,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use atomic_waker::AtomicWaker;
+use tokio_util::sync::CancellationToken;
+
+use super::pool;
 
 pub mod leg;
 
 /// The window that we offer for a channel, in bytes. OpenSSH's own size; a larger one costs an
 /// OpenSSH client dearly.
 pub const WINDOW: u32 = 2 * 1024 * 1024;
+
+/// The window that a channel begins with, and has at least, in bytes. It grows with the first bytes.
+pub const OPENING: u32 = 128 * 1024;
 
 /// The window that is offered while too much waits. russh refills when less than half is left, so
 /// with 1 it would never refill.
@@ -39,9 +48,9 @@ pub const WAITING_MAX: i64 = 1024 * 1024;
 /// on its way, of two windows.
 const ANSWER_MAX: i64 = 2 * WINDOW as i64;
 
-/// A client that has sent this much beyond every window it was ever given does not keep to the
-/// protocol (RFC 4254, section 5.2).
-const OVERRUN: i64 = 4 * WINDOW as i64;
+/// A client that has sent this much beyond the windows that it may have been given does not keep to the
+/// protocol (RFC 4254, section 5.2). One of them may be given behind the time.
+const OVERRUN: i64 = 3 * WINDOW as i64;
 
 /// Bytes that were received by one leg and not yet taken by the other.
 #[derive(Debug, Default)]
@@ -75,6 +84,12 @@ impl Gauge {
     }
 }
 
+/// One channel's share of the window, of so many that are open.
+fn share(channels: usize) -> u32 {
+    let channels = u32::try_from(channels.max(1)).unwrap_or(u32::MAX);
+    WINDOW.checked_div(channels).unwrap_or(0).max(OPENING)
+}
+
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -89,20 +104,44 @@ pub struct Flow {
     trickling: AtomicBool,
     /// Whether the client's leg waits for an answer of the target's.
     answering: AtomicBool,
+    /// Whether the client has proven who they are.
+    proven: AtomicBool,
+    drowned: CancellationToken,
 }
 
 impl Flow {
-    /// The window that russh shall refill the client's channels to from here on.
-    pub fn window(&self) -> u32 {
+    /// The window that russh shall refill the client's channels to from here on, while so many are open.
+    /// They share what one would have: all of it may come at once, when nobody takes it.
+    pub fn window(&self, channels: usize) -> u32 {
         let full = self.up.is_full();
         self.trickling.store(full, Ordering::Relaxed);
-        if full { TRICKLE } else { WINDOW }
+        if full { TRICKLE } else { share(channels) }
     }
 
-    /// Whether the client has sent more than every window it was given.
-    pub fn is_overrun(&self, windows: usize) -> bool {
-        let windows = signed(windows).saturating_mul(i64::from(WINDOW));
-        self.up.waiting() > windows.saturating_add(OVERRUN)
+    /// The client has proven who they are: they may send large packets from here on.
+    pub fn proven(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client has sent more than the windows of so many channels, each opened while those before
+    /// it were open.
+    pub fn is_overrun(&self, channels: usize) -> bool {
+        let windows = (1..=channels).map(|open| i64::from(share(open)));
+        self.up.waiting() > windows.sum::<i64>().saturating_add(OVERRUN)
+    }
+
+    /// Cancelled when this is what has to end so that everybody else goes on.
+    pub fn drowned(&self) -> &CancellationToken {
+        &self.drowned
+    }
+
+    /// Has the pool looked at whenever another MiB waits, with the last so many bytes.
+    pub(super) fn weigh(&self, bytes: usize) {
+        let waiting = self.up.waiting();
+        let before = waiting.saturating_sub(signed(bytes));
+        if waiting.div_euclid(WAITING_MAX) > before.div_euclid(WAITING_MAX) {
+            pool::EVERYBODY.weigh();
+        }
     }
 
     /// Notes whether the client's leg waits for an answer of the target's, and does nothing else
@@ -211,13 +250,14 @@ mod tests {
     fn the_window_shrinks_while_too_much_waits_and_comes_back() {
         let flow = Arc::new(Flow::default());
         let tally = Tally::new(Arc::clone(&flow), Way::Up);
-        assert_eq!(flow.window(), WINDOW);
+        assert_eq!(flow.window(1), WINDOW);
         tally.add(MIB);
-        assert_eq!(flow.window(), WINDOW);
+        assert_eq!(flow.window(4), WINDOW / 4);
         tally.add(1);
-        assert_eq!(flow.window(), TRICKLE);
+        assert_eq!(flow.window(1), TRICKLE);
         tally.take(1);
-        assert_eq!(flow.window(), WINDOW);
+        assert_eq!(flow.window(1), WINDOW);
+        assert_eq!(flow.window(64), OPENING);
     }
 
     #[test]
@@ -248,11 +288,11 @@ mod tests {
     fn a_client_that_ignores_its_windows_is_noticed() {
         let flow = Arc::new(Flow::default());
         let tally = Tally::new(Arc::clone(&flow), Way::Up);
-        tally.add(9 * MIB);
+        tally.add(8 * MIB);
         assert!(!flow.is_overrun(1));
-        tally.add(2 * MIB);
+        tally.add(1);
         assert!(flow.is_overrun(1));
-        tally.add(17 * MIB);
+        tally.add(3 * MIB);
         assert!(!flow.is_overrun(10));
         tally.add(MIB);
         assert!(flow.is_overrun(10));

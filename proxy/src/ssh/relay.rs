@@ -224,7 +224,7 @@ impl Relay {
                 }
             }
             // The door opens none where a target was named.
-            Arrival::Jump { .. } => {}
+            Arrival::Jump(_) => {}
         }
         Ok(())
     }

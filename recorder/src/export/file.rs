@@ -15,7 +15,7 @@ pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
     for path in [operation.path, operation.to] {
         if !path.is_empty() {
             out.push(' ');
-            out.push_str(&String::from_utf8_lossy(path));
+            out.push_str(&name(path));
         }
     }
     if !operation.detail.is_empty() {
@@ -42,6 +42,17 @@ pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// A path, in quotes where it could be read as more than one.
+fn name(path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path);
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%~=".contains(c);
+    if path.chars().all(plain) {
+        path.into_owned()
+    } else {
+        format!("{path:?}")
+    }
 }
 
 /// The operation as JSON, without its paths.

@@ -1,6 +1,7 @@
-//! The transcript: what was said and answered, as plain text.
+//! The transcript: what was said and answered, as plain text. What others said begins with a mark in every line,
+//! so that nobody can make up a line of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -11,20 +12,25 @@ use crate::End;
 use crate::frame::{CARRIED, ChannelEvent, Frame, Omission, Stream};
 use crate::heading::Heading;
 use crate::read::Reader;
-use crate::terminal::Transcript;
+use crate::terminal::{Shown, Transcript};
 
 /// How many channels are told apart. What a client opens beyond is written as one.
 const CHANNELS_MAX: usize = 1024;
 
 /// What each stream of each channel has said of its current line.
-type Voices = BTreeMap<(u32, Stream), Transcript>;
+#[derive(Default)]
+struct Voices {
+    said: BTreeMap<(u32, Stream), Transcript>,
+    /// The channels with a terminal.
+    terminals: BTreeSet<u32>,
+}
 
 pub(super) fn write<R: Read>(
     reader: &mut Reader<R>,
     out: &mut impl Write,
 ) -> Result<(), ExportError> {
     out.write_all(title(reader.heading()).as_bytes())?;
-    let mut voices = Voices::new();
+    let mut voices = Voices::default();
     let mut unkept = 0_u64;
     let mut text = String::new();
     while let Some(stamped) = reader.next_frame()? {
@@ -34,7 +40,7 @@ pub(super) fn write<R: Read>(
                 channel,
                 stream,
                 bytes,
-            } if *channel < CARRIED => say(&mut voices, (*channel, *stream), bytes, &mut text),
+            } if *channel < CARRIED => voices.say((*channel, *stream), bytes, &mut text),
             Frame::Omitted {
                 stream: Stream::Input,
                 bytes,
@@ -51,14 +57,15 @@ pub(super) fn write<R: Read>(
             | Frame::Note { .. }
             | Frame::File(_)
             | Frame::Close { .. } => {
-                hush(&mut voices, &mut text);
+                voices.note(&stamped.frame);
+                voices.hush(&mut text);
                 text.push_str(&line(stamped.at, &stamped.frame).unwrap_or_default());
             }
         }
         out.write_all(text.as_bytes())?;
     }
     text.clear();
-    hush(&mut voices, &mut text);
+    voices.hush(&mut text);
     if unkept > 0 {
         writeln!(text, "[{unkept} bytes of input were counted, not kept]").ok();
     }
@@ -85,36 +92,47 @@ pub(crate) fn title(heading: &Heading) -> String {
     format!("{session}  {principal} as {login} on {target} from {source}, {started_at}{reason}\n")
 }
 
-/// Appends what a stream said. Input is shown where no terminal echoes it: it is marked.
-fn say(voices: &mut Voices, who: (u32, Stream), bytes: &[u8], out: &mut String) {
-    if voices.len() >= CHANNELS_MAX && !voices.contains_key(&who) {
-        voices
-            .entry((u32::MAX, Stream::Output))
-            .or_default()
-            .feed(bytes, out);
-        return;
+impl Voices {
+    /// Appends what a stream said. Input is shown where no terminal echoes it.
+    fn say(&mut self, (channel, stream): (u32, Stream), bytes: &[u8], out: &mut String) {
+        let full = self.said.len() >= CHANNELS_MAX && !self.said.contains_key(&(channel, stream));
+        let channel = if full { u32::MAX } else { channel };
+        let shown = if self.terminals.contains(&channel) && stream != Stream::Input {
+            Shown::Terminal
+        } else {
+            Shown::Nowhere
+        };
+        let fresh = || Transcript::marked(mark(stream), shown);
+        let voice = self.said.entry((channel, stream)).or_insert_with(fresh);
+        voice.feed(bytes, out);
     }
-    let voice = voices.entry(who).or_default();
-    let mut said = String::new();
-    voice.feed(bytes, &mut said);
-    if who.1 == Stream::Input {
-        for line in said.lines() {
-            writeln!(out, "[input] {line}").ok();
+
+    /// Takes note of a terminal.
+    fn note(&mut self, frame: &Frame<'_>) {
+        if let Frame::Channel {
+            channel,
+            event: ChannelEvent::Pty { .. },
+        } = frame
+            && self.terminals.len() < CHANNELS_MAX
+        {
+            self.terminals.insert(*channel);
         }
-    } else {
-        out.push_str(&said);
+    }
+
+    /// Ends every line at hand.
+    fn hush(&mut self, out: &mut String) {
+        for voice in self.said.values_mut() {
+            voice.finish(out);
+        }
     }
 }
 
-/// Ends every line at hand.
-fn hush(voices: &mut Voices, out: &mut String) {
-    for ((_, stream), voice) in voices.iter_mut() {
-        let mut said = String::new();
-        voice.finish(&mut said);
-        if !said.is_empty() && *stream == Stream::Input {
-            out.push_str("[input] ");
-        }
-        out.push_str(&said);
+/// What a line of somebody's begins with. No line of ours begins so, and every line of theirs does: nobody
+/// makes one up.
+fn mark(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Input => "[input] ",
+        Stream::Output | Stream::ErrorOutput => "| ",
     }
 }
 

@@ -58,7 +58,7 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
     }
     if !statement.text.is_empty() {
         out.push_str("  ");
-        out.push_str(&printable(statement.text).replace('\n', "\n              "));
+        out.push_str(&indented(statement.text));
     }
     out.push('\n');
     for (number, parameter) in (1_u32..).zip(statement.parameters.iter()) {
@@ -75,13 +75,10 @@ fn outcome_line(at: Duration, outcome: &Outcome<'_>) -> String {
     match (outcome.error, outcome.tag) {
         (Some(error), _) => {
             let [severity, sqlstate, message] = [error.severity, error.sqlstate, error.message]
-                .map(|text| printable(text.as_bytes()));
-            push(
-                &mut out,
-                format_args!("{severity} {sqlstate}: {}", message.replace('\n', " ")),
-            );
+                .map(|text| printable(text.as_bytes()).replace('\n', " "));
+            push(&mut out, format_args!("{severity} {sqlstate}: {message}"));
         }
-        (None, Some(tag)) => out.push_str(&printable(tag.as_bytes())),
+        (None, Some(tag)) => out.push_str(&printable(tag.as_bytes()).replace('\n', " ")),
         (None, None) => out.push_str("done"),
     }
     push(
@@ -139,7 +136,12 @@ fn bytea(bytes: &[u8]) -> String {
 }
 
 fn quoted(bytes: &[u8]) -> String {
-    format!("'{}'", printable(bytes).replace('\'', "''"))
+    format!("'{}'", indented(bytes).replace('\'', "''"))
+}
+
+/// Text whose further lines stand where none of ours begins.
+fn indented(bytes: &[u8]) -> String {
+    printable(bytes).replace('\n', "\n              ")
 }
 
 /// Text with every character that is not to be printed shown as an escape; newlines stay, tabs too.

@@ -21,6 +21,7 @@ use crate::finish::{Finish, Sealed};
 use crate::frame::Frame;
 use crate::recorder::{Paths, Shared, Stopped};
 use crate::refused::AppendError;
+use crate::reserve::Growth;
 use crate::segment::{self, Container, SCRATCH_KEPT, SEGMENT_TARGET, Unpacked};
 
 /// How long the file of raw frames may grow before what is already packed is cut from it, in bytes.
@@ -61,6 +62,7 @@ pub(super) struct State {
     /// How much of the file of raw frames is good.
     tail_len: u64,
     open: OpenSegment,
+    growth: Growth,
     pub(super) failure: Option<AppendError>,
     /// Whether the failure was told by `sync`.
     pub(super) told: bool,
@@ -104,6 +106,7 @@ impl State {
                 frames: 0,
                 at_us: 0,
             },
+            growth: Growth::default(),
             failure: None,
             told: false,
         }
@@ -170,6 +173,8 @@ impl Live {
         state.chain = chain;
         if state.tail_len.saturating_sub(state.open.begin) >= SEGMENT_TARGET as u64 {
             self.pack(state, scratch)?;
+            let size = state.part_len.saturating_add(state.tail_len);
+            self.shared.bound(&mut state.growth, size)?;
         }
         Ok(())
     }

@@ -16,15 +16,39 @@ pub struct Transcript {
     page: Page,
 }
 
+/// Where recorded bytes were shown.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// In a terminal, which has an alternate screen.
+    #[default]
+    Terminal,
+    /// Nowhere: they were read by programs.
+    Nowhere,
+}
+
 /// The line at hand.
 #[derive(Debug, Default)]
 struct Page {
     line: Vec<char>,
     column: usize,
     alternate: bool,
+    shown: Shown,
+    /// What every line of theirs begins with; none of ours does.
+    mark: &'static str,
 }
 
 impl Transcript {
+    /// One whose lines begin with this mark.
+    pub(crate) fn marked(mark: &'static str, shown: Shown) -> Self {
+        let page = Page {
+            shown,
+            mark,
+            ..Page::default()
+        };
+        let parser = Parser::default();
+        Self { parser, page }
+    }
+
     /// Appends to `out` the lines that `bytes` finish.
     pub fn feed(&mut self, bytes: &[u8], out: &mut String) {
         let Self { parser, page } = self;
@@ -96,6 +120,7 @@ impl Page {
         let alternate = parameters
             .split(';')
             .any(|mode| matches!(mode, "47" | "1047" | "1049"));
+        let alternate = alternate && self.shown == Shown::Terminal;
         if alternate && on && !self.alternate {
             if !self.line.is_empty() {
                 self.end_line(out);
@@ -122,6 +147,7 @@ impl Page {
     }
 
     fn end_line(&mut self, out: &mut String) {
+        out.push_str(self.mark);
         out.extend(self.line.drain(..));
         let kept = out.trim_end_matches(' ').len();
         out.truncate(kept);

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use recorder::{AppendError, End, Limits, OpenError, Recorder, Seal as _, Timeline, verify};
+use recorder::{
+    AppendError, End, Limits, OpenError, Recorder, Recording, Seal as _, Timeline, verify,
+};
 
 use crate::desk::{Stamp, at, heading, now, output, outputs};
 
@@ -52,6 +54,69 @@ fn noise(seed: u64) -> Vec<u8> {
         .collect()
 }
 
+/// Appends until the recording takes no more. Gives what was taken.
+fn fill(recording: &Recording) -> (Vec<u8>, AppendError) {
+    let mut taken = Vec::new();
+    loop {
+        let block = noise(taken.len() as u64 + 1);
+        match recording.append(at(1), &output(&block)) {
+            Ok(()) => taken.extend_from_slice(&block),
+            Err(refused) => return (taken, refused),
+        }
+    }
+}
+
+#[test]
+fn whoever_fills_the_disk_is_ended_and_nobody_beside_them() {
+    let Some(disk) = Disk::mount() else { return };
+    let limits = Limits {
+        reserve_bytes: 2 << 20,
+        ..Limits::default()
+    };
+    let seal = Arc::new(Stamp::new(7));
+    let recorder = Recorder::open_dir(disk.path(), limits, seal).unwrap();
+    let [noisy, quiet] = [1, 2].map(|number| recorder.open(&heading(number)).unwrap());
+    let (taken, refused) = fill(&noisy);
+    assert!(matches!(refused, AppendError::Grown), "{refused:?}");
+    assert!(taken.len() > 1 << 20);
+    quiet.append(at(2), &output(b"goes on")).unwrap();
+    let stopped = recorder.sync();
+    let stopped: Vec<_> = stopped.iter().map(|stopped| stopped.session).collect();
+    assert_eq!(stopped, [heading(1).session]);
+    noisy
+        .seal(at(3), now(), &End::Complete, &Timeline::default())
+        .unwrap();
+    let third = recorder.open(&heading(3)).unwrap();
+    third.append(at(1), &output(b"gets in")).unwrap();
+    // Whoever comes again and again for more gets no further.
+    for number in 4..200 {
+        let Ok(again) = recorder.open(&heading(number)) else {
+            break;
+        };
+        assert!(matches!(fill(&again).1, AppendError::Grown));
+        again
+            .seal(at(3), now(), &End::Complete, &Timeline::default())
+            .unwrap();
+    }
+    quiet.append(at(4), &output(b"still")).unwrap();
+}
+
+#[test]
+fn a_recording_becomes_no_larger_than_one_may() {
+    let disk = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        reserve_bytes: 0,
+        recording_max: 6 << 20,
+        ..Limits::default()
+    };
+    let recorder = Recorder::open_dir(disk.path(), limits, Arc::new(Stamp::new(7))).unwrap();
+    let recording = recorder.open(&heading(1)).unwrap();
+    let (taken, refused) = fill(&recording);
+    assert!(matches!(refused, AppendError::Grown), "{refused:?}");
+    assert!(taken.len() > 1 << 20 && taken.len() < 7 << 20);
+    recorder.open(&heading(2)).unwrap();
+}
+
 #[test]
 fn a_full_disk_ends_what_is_live_and_seals_it() {
     let Some(disk) = Disk::mount() else { return };
@@ -65,16 +130,11 @@ fn a_full_disk_ends_what_is_live_and_seals_it() {
     let [greedy, quiet] = [1, 2].map(|number| recorder.open(&heading(number)).unwrap());
     quiet.append(at(1), &output(b"quiet")).unwrap();
 
-    let mut taken = Vec::new();
-    let refused = loop {
-        let block = noise(taken.len() as u64 + 1);
-        match greedy.append(at(1), &output(&block)) {
-            Ok(()) => taken.extend_from_slice(&block),
-            Err(refused) => break refused,
-        }
-    };
+    // Somebody else's file takes what is free.
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 16 << 20]).unwrap_err();
+    let (taken, refused) = fill(&greedy);
     assert!(matches!(refused, AppendError::NoSpace), "{refused:?}");
-    assert!(taken.len() > 1 << 20);
     assert!(matches!(
         quiet.append(at(2), &output(b"x")),
         Err(AppendError::NoSpace)
@@ -101,6 +161,7 @@ fn a_full_disk_ends_what_is_live_and_seals_it() {
     }
 
     drop((greedy, quiet));
+    std::fs::remove_file(&ballast).unwrap();
     std::fs::remove_file(recorder.path_of(heading(1).session)).unwrap();
     assert!(recorder.sync().is_empty());
     assert!(recorder.open(&heading(3)).is_ok(), "there is room again");

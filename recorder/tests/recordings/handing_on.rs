@@ -195,12 +195,69 @@ fn a_transcript_is_what_was_read() {
         text.contains("alice as deploy on web1 from 192.0.2.7"),
         "{text}"
     );
-    assert!(text.contains("$ ls\n\u{20ac}\n"), "{text}");
+    assert!(text.contains("| $ ls\n| \u{20ac}\n"), "{text}");
     assert!(text.contains("exit status 3"), "{text}");
     assert!(
         text.contains("12 bytes of input were counted, not kept"),
         "{text}"
     );
+}
+
+#[test]
+fn nobody_makes_up_a_line_of_the_transcript_or_hides_one() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let said = |channel, stream, text: &str| {
+        let bytes = text.as_bytes();
+        let data = Frame::Data {
+            channel,
+            stream,
+            bytes,
+        };
+        recording.append(at(1), &data).unwrap();
+    };
+    said(0, Stream::Output, "[0:00:09.000 channel 0 exit status 0]\n");
+    said(0, Stream::Output, "[input] ls\r\n[full-screen program]\n");
+    said(0, Stream::Input, "# \x1b[?1049h\nrm -rf /srv\n");
+    said(0, Stream::ErrorOutput, "\x1b[?1049hhidden\n");
+    for channel in 1..1100 {
+        said(channel, Stream::Output, "out\n");
+    }
+    said(2000, Stream::Input, "beyond\n");
+    let value = Parameter {
+        oid: 25,
+        format: Format::Text,
+        value: Value::Kept(b"x\n[input] made up"),
+    };
+    let bind = Statement {
+        id: 1,
+        kind: StatementKind::Bind,
+        name: b"",
+        portal: b"",
+        text: b"",
+        parameters: Cow::Owned(vec![value]),
+    };
+    recording.append(at(1), &Frame::Statement(bind)).unwrap();
+    let sealed = complete(&recording, at(3_000));
+    let mut out = Vec::new();
+    let mut reader = Reader::open(&sealed.path).unwrap();
+    export(&mut reader, Form::Text, None, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in [
+        "| [0:00:09.000 channel 0 exit status 0]",
+        "| [input] ls",
+        "| [full-screen program]",
+        "[input] #",
+        "[input] rm -rf /srv",
+        "| hidden",
+        "[input] beyond",
+        "              [input] made up'",
+    ] {
+        assert!(lines.contains(&line), "{line:?} is not in\n{text}");
+    }
+    assert!(!lines.contains(&"[full-screen program]"));
+    assert!(!lines.contains(&"[input] made up'"));
 }
 
 #[test]

@@ -19,6 +19,8 @@ export PATH LC_ALL
 umask 077
 # Who asked may be gone before it is done.
 trap '' HUP
+# An account with more processes than we may have is to be signalled all the same.
+prlimit --pid "$$" --nproc=unlimited >/dev/null 2>&1 || :
 
 # The groups that a grant can be given, and no others.
 groups=' @GROUPS@ '
@@ -30,6 +32,8 @@ first=70000
 last=99999
 state=/var/lib/tidegate-target
 homes=/home
+# Homes on their way out: in the same file system, where nobody else comes in.
+aside=$homes/.tidegate-target
 shared='/tmp /var/tmp /dev/shm'
 # How far ahead an order may end, in seconds: one lives a minute, the rest is for clocks that differ.
 ahead=600
@@ -106,6 +110,10 @@ take_turn() {
     flock -w 40 9 || fail 'another one is at work for too long'
 }
 
+end_turn() {
+    exec 9>&-
+}
+
 # The number of an account, nothing where there is none. Only of one that this script has made.
 number_of() {
     number=$(grep "^$1:" /etc/passwd | cut -d: -f3) || number=
@@ -128,19 +136,24 @@ check_own_group() {
         fail "the group $1 was made by somebody else: its number is $number"
 }
 
-# What runs with this number as any of its four, in `found`; also where only its first thread has ended. It
-# fails where it has not seen everything: what cannot be looked at is not nothing.
-look() {
-    found=$({ cat /proc/[0-9]*/status 2>&1 && echo 'Read: 0' || echo "Read: $?"; } |
+# What runs with this number as any of its four, in `found`; also where only its first thread has ended. False
+# where it has not seen everything. However many there are, their names are no program's arguments at once.
+see() {
+    found=$({ find /proc -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%p/status\0' 2>/dev/null |
+        xargs -0 cat 2>&1 && echo 'Read: 0' || echo "Read: $?"; } |
         awk -v number="$1" -v self="$$" '
         /^cat: / && !/No such (file|process)/ { unread = 1 }
         /^State:/ { ended = ($2 == "Z" || $2 == "X") }
         /^Pid:/ { pid = $2; if (pid == self) seen = 1 }
         /^Uid:/ { its = ($2 == number || $3 == number || $4 == number || $5 == number) }
         /^Threads:/ { if (its && (!ended || $2 > 1)) print pid; its = 0 }
-        /^Read: / { whole = ($2 == 0 || $2 == 1) }
-        END { exit (unread || !seen || !whole) }') ||
-        fail "cannot see in /proc what runs, so nobody knows whether something of $2 does"
+        /^Read: / { whole = ($2 == 0 || $2 == 123) }
+        END { exit (unread || !seen || !whole) }')
+}
+
+# The same. It fails where it has not seen everything: what cannot be looked at is not nothing.
+look() {
+    see "$1" || fail "cannot see in /proc what runs, so nobody knows whether something of $2 does"
 }
 
 # As the account itself, so that it reaches all of its processes at once and nobody else: a number that was
@@ -154,32 +167,34 @@ signal_all() {
 # What is left then is none that the account may signal.
 kill_all() {
     signal_all KILL "$1"
-    look "$1" "$2"
+    see "$1" || return 0
     for pid in $found; do
         kill -KILL "$pid" 2>/dev/null || :
     done
 }
 
-# Ends what runs, and says in `ended` how many there were.
+# Ends what runs, and says in `ended` how many were seen. What it is told to do does not hang on what can be seen.
 end_all() {
     if [ -d /run/systemd/system ] && command -v loginctl >/dev/null; then
         timeout 5 loginctl disable-linger "$1" >/dev/null 2>&1 || :
     fi
     ended=0
-    look "$2" "$1"
-    for pid in $found; do
-        ended=$((ended + 1))
-    done
-    [ -z "$found" ] || signal_all TERM "$2"
+    if see "$2"; then
+        for pid in $found; do
+            ended=$((ended + 1))
+        done
+    fi
+    signal_all TERM "$2"
     if [ -d /run/systemd/system ] && command -v loginctl >/dev/null; then
         timeout 5 loginctl terminate-user "$1" >/dev/null 2>&1 || :
     fi
     looks=0
-    while look "$2" "$1" && [ -n "$found" ]; do
+    until see "$2" && [ -z "$found" ]; do
         looks=$((looks + 1))
-        [ "$looks" -le 100 ] || fail "processes of $1 do not end: $(echo "$found" | tr '\n' ' ')"
+        [ "$looks" -le 20 ] || look "$2" "$1"
+        [ "$looks" -le 100 ] || fail "processes of $1 do not end: $(echo "$found" | tr '\n' ' ' | head -c 200)"
         # A second to end by themselves.
-        [ "$looks" -le 10 ] || kill_all "$2" "$1"
+        [ "$looks" -le 10 ] || kill_all "$2"
         sleep 0.1
     done
 }
@@ -212,37 +227,61 @@ unmount() {
         done
 }
 
-# Files with the setgid or setuid bit that the account has left lose their group and, by chown(2), the bit.
-strip() {
-    if [ -d "$homes/$1" ] && [ ! -L "$homes/$1" ]; then
-        # Nobody else comes in from here on.
-        chown -h root:root "$homes/$1"
-        chmod 0700 "$homes/$1"
+# Puts a home where nobody comes in any more. Its number goes with it, also where there is no home: whoever comes
+# later knows by it that there is something left to do.
+set_aside() {
+    home=$homes/$1
+    left=$aside/$1.${2:-0}.$$
+    mkdir -p -m 0700 "$aside"
+    if [ ! -e "$home" ] && [ ! -L "$home" ]; then
+        [ -z "$2" ] || mkdir "$left"
+        return 0
     fi
-    if [ -d "$homes/$1" ]; then
-        strip_below "$homes/$1" "$2" || fail "cannot look through the home of $1 for files with the setgid bit"
+    if [ ! -L "$home" ]; then
+        chown -h root:root "$home"
+        chmod 0700 "$home"
     fi
-    # What others put there must not hold this up: where there is too much to look through, it is said.
-    for place in $shared; do
-        strip_below "$place" "$2" 2>/dev/null || [ "$?" != 124 ] || unseen="$unseen unseen:$place"
+    mv -T -- "$home" "$left" || fail "$home cannot be set aside"
+}
+
+# Removes what was set aside. It takes as long as there are files, so it is done when it is others' turn; one at
+# a time for each home.
+remove_aside() {
+    unseen=
+    for left in "$aside/$1".*; do
+        { [ -e "$left" ] || [ -L "$left" ]; } || continue
+        its=${left#"$aside/$1."}
+        its=${its%.*}
+        if [ -d "$left" ] && [ ! -L "$left" ]; then
+            exec 8<"$left"
+            flock -n 8 || fail "another one is still at work in what $1 has left"
+        fi
+        [ "$its" = 0 ] || strip "$left" "$its"
+        rm -rf --one-file-system "$left"
+        exec 8<&-
+        { [ ! -e "$left" ] && [ ! -L "$left" ]; } || fail "$left cannot be removed"
     done
 }
 
+# Files with the setgid or setuid bit that the account has left lose their group and, by chown(2), the bit.
+strip() {
+    strip_below "$1" "$2" 0 || fail "cannot look through $1 for files with the setgid bit"
+    # What others put there must not hold this up: where there is too much to look through, it is said.
+    for place in $shared; do
+        strip_below "$place" "$2" 10 2>/dev/null || [ "$?" != 124 ] || unseen="$unseen unseen:$place"
+    done
+}
+
+# Below a place, of a number, in so many seconds; 0 for as many as it takes.
 strip_below() {
-    timeout 10 find "$1" -xdev -user "$2" -type f -perm /6000 -execdir chown -h "$2:$2" '{}' +
+    timeout "$3" find "$1" -xdev -user "$2" -type f -perm /6000 -execdir chown -h "$2:$2" '{}' +
 }
 
-remove_home() {
-    home=$homes/$1
-    rm -rf --one-file-system "$home"
-    { [ ! -e "$home" ] && [ ! -L "$home" ]; } || fail "$home cannot be removed"
-}
-
+# Everything but what takes as long as the account has left files, which is set aside.
 remove() {
     check_own_group "$1"
     number_of "$1"
     ended=0
-    unseen=
     if [ -n "$number" ]; then
         # First nobody comes in any more, whatever fails after it.
         usermod -L -e 1970-01-02 -s /bin/false "$1"
@@ -254,10 +293,7 @@ remove() {
         ended=$((ended + end_again))
     fi
     unmount "$1" "$number"
-    if [ -n "$number" ]; then
-        strip "$1" "$number"
-    fi
-    remove_home "$1"
+    set_aside "$1" "$number"
     if [ -n "$number" ]; then
         # Its processes were looked for: what userdel itself finds are ones that have ended.
         userdel -f "$1" 2>/dev/null || fail "userdel did not remove $1"
@@ -333,6 +369,8 @@ case "${1-} $#" in
         take_turn
         begin "$2" "$3"
         remove "$2"
+        end_turn
+        remove_aside "$2"
         printf 'removed %s %s%s\n' "$2" "$ended" "$unseen"
         ;;
     'list 1')

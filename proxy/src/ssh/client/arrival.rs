@@ -33,12 +33,7 @@ pub enum Arrival {
     /// A session channel was opened.
     Session(Visit),
     /// Somebody jumps: a connection to a target's name is wanted inside this one.
-    Jump {
-        /// The channel that carries it.
-        visit: Visit,
-        /// The target's name.
-        target: TargetName,
-    },
+    Jump(Jump),
     /// A connection is to be carried to somewhere behind the target.
     Forward(ForwardOpen),
     /// The target is to listen.
@@ -68,6 +63,25 @@ impl Forwarding {
             Self::ReversePort => "reverse port forwarding",
             Self::Display => "X11 forwarding",
         }
+    }
+}
+
+/// A connection to a target's name that a client wants inside its own. It is open once `reply` says so;
+/// without a word, it is refused.
+pub struct Jump {
+    /// The channel that will carry it.
+    pub visit: Visit,
+    /// Where the client waits for an answer.
+    pub reply: ChannelOpenHandle,
+    /// The target's name.
+    pub target: TargetName,
+}
+
+impl fmt::Debug for Jump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jump")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
-use super::arrival::{Arrival, ForwardOpen, Forwarding, Listen, Proven, Route, Visit};
+use super::arrival::{Arrival, ForwardOpen, Forwarding, Jump, Listen, Proven, Route, Visit};
 use super::bell::Bell;
 use super::doorkeeper::Doorkeeper;
 use super::roster::Roster;
@@ -200,6 +200,7 @@ impl Handler for Door {
         };
         self.roster.jumps = self.keeper.jumper.is_none()
             && matches!(Address::parse(&proven.user), Ok(Address::Bastion));
+        self.flow.proven();
         if let Some(bell) = self.proven.take() {
             // Whoever waited may have given up; then the connection is about to end.
             let _nobody_waits = bell.send(proven);
@@ -252,16 +253,16 @@ impl Handler for Door {
                 .await;
             return Ok(());
         };
-        let tally = self.roster.carried(channel.id());
-        let admitted = tally.is_some_and(|tally| {
-            let visit = Visit { channel, tally };
-            self.announce(Arrival::Jump { visit, target })
-        });
-        if admitted {
-            reply.accept().await;
-        } else {
+        let Some(tally) = self.roster.carried(channel.id()) else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
-        }
+            return Ok(());
+        };
+        let visit = Visit { channel, tally };
+        self.announce(Arrival::Jump(Jump {
+            visit,
+            reply,
+            target,
+        }));
         Ok(())
     }
 
@@ -385,7 +386,7 @@ impl Handler for Door {
     }
 
     fn adjust_window(&mut self, _: ChannelId, _: u32) -> u32 {
-        self.flow.window()
+        self.roster.window()
     }
 
     async fn pty_request(

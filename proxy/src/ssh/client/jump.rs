@@ -19,16 +19,18 @@ use ca::HostIdentity;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
 use policies::{Ask, Capabilities, Denial, PrincipalName, TargetName};
-use russh::ChannelStream;
 use russh::server::Msg;
+use russh::{ChannelOpenFailure, ChannelStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::select;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::arrival::{Arrival, Proven, Visit};
+use super::arrival::{Arrival, Jump, Proven, Visit};
 use super::visitor::Visitor;
+use crate::session::GREETING_LIMIT;
 use crate::session::incoming::Incoming;
 use crate::ssh::Ssh;
 use crate::ssh::channel::exit::{EXIT_REFUSED, EXIT_USAGE};
@@ -51,6 +53,10 @@ pub trait Inside: Send + Sync + 'static {
     ///
     /// [`Denial::Crowded`] where they have as many as they may.
     fn stand(&self, who: &PrincipalName) -> Result<Standing, Denial>;
+
+    /// What those wait for who are to prove themselves inside connections of this person. Small, as each
+    /// costs memory before anything is proven.
+    fn turns(&self, who: &PrincipalName) -> Arc<Semaphore>;
 
     /// A host key and certificate for the name that somebody jumped to. The same for targets that
     /// exist and those that do not; none only when none can be made, or too many were made for them.
@@ -90,11 +96,16 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
         Err(denial) => return visitor.turn_away(&denial.words(), EXIT_REFUSED).await,
     };
     visitor.permit(Capabilities::new());
+    let drowned = visitor.flow.drowned().clone();
     let (mut inner, company) = (JoinSet::new(), Company::default());
     loop {
         let arrival = select! {
             biased;
             () = visitor.gone.cancelled() => break,
+            () = drowned.cancelled() => {
+                visitor.disconnect(&SshSaying::Help.words()).await;
+                break;
+            }
             Some(_) = inner.join_next(), if !inner.is_empty() => continue,
             arrival = visitor.arrivals.recv() => arrival,
             () = time::sleep(EMPTY_LIMIT), if inner.is_empty() => {
@@ -113,14 +124,13 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                     drop(company);
                 });
             }
-            Some(Arrival::Jump { visit, target }) => {
-                let stream = JumpStream::new(visit, visitor.gone.clone());
-                let client = Incoming::carried(stream, source);
+            Some(Arrival::Jump(wanted)) => {
                 let outer = Outer {
                     handle: visitor.handle.clone(),
                     company: company.clone(),
                 };
-                inner.spawn(jump((ssh, proven), (target, source), client, outer));
+                let within = (outer, visitor.gone.clone());
+                inner.spawn(jump((ssh, proven), (wanted, source), within));
             }
             // There is no target here to listen or to connect.
             Some(Arrival::Forward(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
@@ -136,21 +146,42 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
 /// answering as the target of that name, whether there is one or not.
 fn jump(
     (ssh, proven): (&Ssh, &Proven),
-    (target, source): (TargetName, SocketAddr),
-    client: Incoming,
-    outer: Outer,
+    (wanted, source): (Jump, SocketAddr),
+    (outer, gone): (Outer, CancellationToken),
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let Jump {
+        visit,
+        reply,
+        target,
+    } = wanted;
+    let stream = JumpStream::new(visit, gone.clone());
     let company = outer.company.clone();
     let asked = Transit::ask(proven, &target, (source, ssh.identify.now()));
     let asked = asked.filter(|ask| ssh.inside.leads_through(ask));
     if let Some(ask) = asked {
-        return ssh.inside.go_through(Transit::new(ask, outer), client);
+        let client = Incoming::carried(stream, source, None);
+        let going = ssh.inside.go_through(Transit::new(ask, outer), client);
+        return Box::pin(async move {
+            reply.accept().await;
+            going.await;
+        });
     }
     let within = Within {
         principal: proven.principal.clone(),
         target,
     };
-    let answering = ssh.answer_inside(within, client);
+    let turns = ssh.inside.turns(&proven.principal);
+    let opening = Box::pin(async move {
+        // Nothing is sent on a channel that is not open, so nothing piles up meanwhile.
+        let turn = time::timeout(GREETING_LIMIT, turns.acquire_owned());
+        let Some(Ok(Ok(turn))) = gone.run_until_cancelled(turn).await else {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return None;
+        };
+        reply.accept().await;
+        Some(Incoming::carried(stream, source, Some(turn)))
+    });
+    let answering = ssh.answer_inside(within, opening);
     Box::pin(async move {
         answering.await;
         drop(company);

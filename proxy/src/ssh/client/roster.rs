@@ -145,7 +145,13 @@ impl Roster {
         } else {
             self.opened.add(id, bytes);
         }
+        self.flow.weigh(bytes);
         !self.flow.is_overrun(self.windows())
+    }
+
+    /// The window of a channel from here on.
+    pub(super) fn window(&self) -> u32 {
+        self.flow.window(self.windows())
     }
 
     /// How many channels a window's worth of bytes may wait of. Connections inside one to the bastion

@@ -100,7 +100,7 @@ impl Visitor {
             match self.arrivals.recv().await? {
                 Arrival::Session(visit) => return Some(visit),
                 Arrival::Forward(open) => waiting.push(open),
-                Arrival::Jump { .. }
+                Arrival::Jump(_)
                 | Arrival::Listen(_)
                 | Arrival::Unlisten(_)
                 | Arrival::Refused(_) => {}

@@ -6,6 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::Flow;
+use crate::ssh::transit::clear::PACKET_MAX;
 
 /// A read that brings more than this, in bytes, is not what a trickling client sends.
 const TRICKLE_READ: usize = 1024;
@@ -48,6 +50,11 @@ enum Side {
 }
 
 impl Side {
+    /// Whether nobody knows yet who is there.
+    fn is_unknown(&self, flow: &Flow) -> bool {
+        matches!(self, Self::Client { .. }) && !flow.proven.load(Ordering::Relaxed)
+    }
+
     /// How much is read at once when there is that much, in bytes.
     fn buffer(&self) -> usize {
         match self {
@@ -164,7 +171,12 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_turn(cx));
-        if this.buffer.len() <= SMALL_BUFFER && into.remaining() >= BULK {
+        let unknown = this.side.is_unknown(&this.flow);
+        // russh asks for all of a packet that is announced, and has made room for it.
+        if unknown && into.remaining() > PACKET_MAX {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        if this.buffer.len() <= SMALL_BUFFER && into.remaining() >= BULK && !unknown {
             this.buffer = vec![0; this.side.buffer()];
         } else if this.buffer.is_empty() {
             this.buffer = vec![0; SMALL_BUFFER];
@@ -248,7 +260,7 @@ mod tests {
         let flow = Arc::new(Flow::default());
         let tally = Tally::new(Arc::clone(&flow), Way::Up);
         tally.add(2 * MIB);
-        assert_eq!(flow.window(), TRICKLE);
+        assert_eq!(flow.window(1), TRICKLE);
         let (mut far, near) = tokio::io::duplex(64);
         let mut leg = Leg::client(near, Arc::clone(&flow));
         let clock = control::Clock::system();
@@ -271,7 +283,9 @@ mod tests {
                 .collect::<Vec<_>>();
             far.write_all(&sent).await.unwrap();
             drop(far);
-            let mut leg = leg(near, Arc::new(Flow::default()));
+            let flow = Arc::new(Flow::default());
+            flow.proven();
+            let mut leg = leg(near, flow);
             let mut head = [0; 5];
             leg.read_exact(&mut head).await.unwrap();
             let mut got = head.to_vec();

@@ -274,6 +274,10 @@ impl Inside for Handed {
         }
     }
 
+    fn turns(&self, _: &PrincipalName) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(STANDING_MAX))
+    }
+
     fn host<'a>(
         &'a self,
         within: &'a Within,

@@ -1,0 +1,59 @@
+//! Connections inside connections to the bastion itself, by somebody without any grant.
+
+use std::time::Duration;
+
+use tests::World;
+use tests::footprint::Footprint;
+use tests::ssh::Identity;
+use tests::sshpeer::{Message, SshPeer, msg, number};
+
+use crate::door;
+
+/// How many connections to the bastion are made, and how many are opened inside each.
+const OUTER: usize = 50;
+const INNER: u32 = 64;
+
+/// How much memory all of them may cost, in KiB.
+const COST_MAX: u64 = 64 * 1024;
+
+/// Connects to the bastion itself, and jumps to a name as often as one connection may.
+fn jumper(world: &World) -> SshPeer {
+    let identity = Identity::of(&world.alice().state_dir());
+    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).expect("keys are agreed on");
+    assert!(peer.login("alice", &identity).expect("an answer"));
+    for ours in 0..INNER {
+        let open = Message::new(msg::CHANNEL_OPEN).string("direct-tcpip");
+        let open = open.number(ours).number(1 << 20).number(32_768);
+        let open = open.string("x").number(22).string("127.0.0.1").number(9);
+        peer.send(&open).expect("it is taken");
+    }
+    peer
+}
+
+/// Announces the largest packet in each connection inside, and sends nothing of it.
+fn announce(peer: &mut SshPeer) {
+    for message in peer.heard(Duration::from_millis(50)) {
+        if message.first() != Some(&msg::CHANNEL_OPEN_CONFIRMATION) {
+            continue;
+        }
+        let channel = number(&message, 5).expect("a number");
+        let named = peer.data(channel, b"SSH-2.0-x\r\n");
+        let announced = peer.data(channel, &[0, 4, 0, 0, 0, 0, 0, 0]);
+        named.and(announced).expect("it is taken");
+    }
+}
+
+#[test]
+fn who_jumps_thousands_of_times_without_a_word_takes_no_memory_and_keeps_nobody_out() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let footprint = Footprint::of(world.server_pid().expect("the server runs"));
+    let before = footprint.held();
+    let mut held: Vec<_> = (0..OUTER).map(|_each| jumper(&world)).collect();
+    held.iter_mut().for_each(announce);
+    let grown = footprint.held().saturating_sub(before);
+    assert!(grown < COST_MAX, "{grown} KiB more");
+    let ran = world.ssh(&[], &["echo on"]);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "on\n");
+    drop(held);
+}
