@@ -71,6 +71,8 @@ fn what_is_open_by_columns_functions_and_triggers_is_named_in_every_database() {
     let grant = world.grant_pg("10m");
     let ran = world.psql(
         "grant select (id) on orders to mallory; grant execute on function f() to mallory; \
+         alter table orders alter id set default f(); alter table orders add check (f() = 1); \
+         create index odd on orders (id) where id > 1; \
          select lo_create(77); grant select on large object 77 to mallory; \
          create function spy() returns trigger language plpgsql as 'begin return new; end'; \
          create trigger spies before insert on orders for each row execute function spy(); \
@@ -91,6 +93,9 @@ fn what_is_open_by_columns_functions_and_triggers_is_named_in_every_database() {
         "orders: open function public.f() {",
         "orders: open large object 77 {",
         "orders: trigger spies on public.orders",
+        "orders: column default public.orders.id",
+        "orders: check orders_check on public.orders",
+        "orders: index odd on public.orders",
         "orders: open public.many_10 {",
         "orders: more: open",
         "orders: open database beside {",

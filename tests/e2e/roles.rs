@@ -29,9 +29,15 @@ struct Held<'a> {
 
 impl<'a> Held<'a> {
     fn lock(world: &'a World, table: &str) -> Self {
-        let sql = format!(
-            "begin; lock table {table} in share row exclusive mode; select pg_sleep(60) /* held */"
-        );
+        Self::by(
+            world,
+            &format!("lock table {table} in share row exclusive mode"),
+        )
+    }
+
+    /// With whatever these statements lock.
+    fn by(world: &'a World, sql: &str) -> Self {
+        let sql = format!("begin; {sql}; select pg_sleep(60) /* held */");
         let mut psql = Command::new("psql");
         psql.args([
             "-X", "-q", "-U", "postgres", "-d", "orders", "-c", &sql, "-h",

@@ -135,6 +135,41 @@ fn what_cannot_be_handed_over_has_no_rights_any_more() {
     assert!(!acl.contains("tg_"), "{acl}");
 }
 
+/// What others gave a grant's role, and hold, is taken back last: it may be more than there is time for.
+#[test]
+fn what_others_gave_and_hold_keeps_a_role_nothing_of_its_group() {
+    let world = world();
+    world.sql(
+        "create role mallory login; grant create on schema public to app, mallory; \
+         alter table orders owner to app",
+    );
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql(&format!(
+        "create function door() returns bigint security definer language sql \
+         as 'select count(*) from public.orders'; grant all on orders to {role}"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    let gave = mallory(
+        &world,
+        &format!(
+            "do $$ begin for n in 10..39 loop \
+             execute format('create function a%s() returns int language sql as ''select 1''', n); \
+             execute format('grant execute on function a%s() to {role}', n); end loop; end $$"
+        ),
+    );
+    assert_eq!(gave, "DO\n");
+    assert_eq!(mallory(&world, "select door()"), "1000\n");
+    let held = Held::by(
+        &world,
+        "do $$ begin for n in 10..39 loop execute format('alter function a%s() cost 2', n); end loop; end $$",
+    );
+    world.revoke(&grant);
+    denied(&world, "select door()");
+    drop(held);
+    world.no_own_roles();
+}
+
 /// In a database that writes in another way than we do, names come back as they were sent.
 #[test]
 fn a_function_whose_name_is_not_utf_8_is_handed_over() {
