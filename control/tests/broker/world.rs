@@ -47,7 +47,11 @@ impl World {
         )
         .await
         .unwrap();
-        let settings = Settings::default();
+        // As many as a test wants.
+        let settings = Settings {
+            per_principal: 2_000,
+            ..Settings::default()
+        };
         let broker = Broker::start(backend, clock.clone(), settings)
             .await
             .unwrap();
