@@ -95,7 +95,7 @@ fn what_is_open_by_columns_functions_and_triggers_is_named_in_every_database() {
         "orders: trigger spies on public.orders",
         "orders: column default public.orders.id",
         "orders: check orders_check on public.orders",
-        "orders: index odd on public.orders",
+        "orders: index public.odd on public.orders",
         "orders: open public.many_10 {",
         "orders: more: open",
         "orders: open database beside {",
