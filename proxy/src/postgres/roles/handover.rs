@@ -10,8 +10,8 @@ use policies::Login;
 
 use super::role::{MEMBERSHIPS_FROM, ident, literal};
 
-/// How many rights may have come to nothing before the rest is left to `DROP OWNED`, which takes back what others
-/// gave, too.
+/// How many rights may have come to nothing before the rest is left: what others gave is theirs to take back, and
+/// without its group's rights the role is no way to anything of the group.
 pub(super) const PASSED_OVER_MAX: usize = 1_000;
 
 /// How long one of them may wait for a lock, where not all at once could be taken back: somebody can hold many.
@@ -164,7 +164,8 @@ pub(super) fn rights((role, group): (&Login, &Login), passed_over: usize) -> Str
     let all: Vec<String> = each.into_iter().chain([columns, by_default]).collect();
     format!(
         "select sql from ({}) s left join pg_catalog.pg_roles o on o.oid = s.grantor group by sql \
-         order by pg_catalog.bool_or(o.rolname in ({ours})) desc nulls last, 1 \
+         order by pg_catalog.bool_or(exists (select from pg_catalog.pg_roles g where g.rolname in ({ours}) \
+         and pg_catalog.pg_has_role(g.oid, o.oid, 'USAGE'))) desc nulls last, 1 \
          limit {RIGHTS_AT_ONCE} offset {passed_over}",
         all.join(" union all ")
     )
