@@ -45,15 +45,18 @@ pub(super) async fn end_elsewhere(
     if endpoint.others.is_empty() {
         return Ok(0);
     }
-    let (mut count, mut failed) = (0_u64, None);
-    // One that refuses or is behind holds up none of the others.
+    let mut ended = Vec::new();
     for host in endpoint.hosts() {
-        match end_at(&host, (place, endpoint), key).await {
-            Ok(ended) => count = count.saturating_add(ended),
-            Err(refused) => failed = Some(refused),
-        }
+        ended.push(end_at(&host, (place, endpoint), key).await);
     }
-    failed.map_or(Ok(count), Err)
+    summed(ended)
+}
+
+/// How many were ended at all hosts together. One that refuses or is behind holds up none of the others.
+pub(super) fn summed(ended: Vec<Result<u64, AdminError>>) -> Result<u64, AdminError> {
+    ended
+        .into_iter()
+        .try_fold(0_u64, |count, ended| Ok(count.saturating_add(ended?)))
 }
 
 async fn end_at(

@@ -236,15 +236,11 @@ async fn end_elsewhere(
     if endpoint.others.is_empty() {
         return Ok(0);
     }
-    let (mut count, mut failed) = (0_u64, None);
-    // One that refuses or is behind holds up none of the others.
+    let mut ended = Vec::new();
     for host in endpoint.hosts() {
-        match end_at(&host, (place, endpoint), key).await {
-            Ok(ended) => count = count.saturating_add(ended),
-            Err(refused) => failed = Some(refused),
-        }
+        ended.push(end_at(&host, (place, endpoint), key).await);
     }
-    failed.map_or(Ok(count), Err)
+    backends::summed(ended)
 }
 
 /// At once, for what is there now; and again once nothing can come after it.
