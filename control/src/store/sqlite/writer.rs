@@ -149,10 +149,7 @@ impl Writer {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::new();
         while commands.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            if batch.iter().all(Command::is_unawaited) {
-                let more = commands.recv_many(&mut batch, BATCH_MAX);
-                let _more_or_not = timeout(LINGER, more).await;
-            }
+            let _awaited_or_not = timeout(LINGER, linger(&mut batch, &mut commands)).await;
             match self.commit(&mut batch).await {
                 Ok(answers) => {
                     batch
@@ -197,6 +194,16 @@ impl Writer {
             self.tip.grown.notify_one();
         }
         Ok(answers)
+    }
+}
+
+/// Takes more until somebody waits for one of them, or there are many: a commit of what nobody waits for
+/// would hold up the line behind it that somebody does.
+async fn linger(batch: &mut Vec<Command>, commands: &mut mpsc::Receiver<Command>) {
+    while batch.len() < BATCH_MAX && batch.iter().all(Command::is_unawaited) {
+        if commands.recv_many(batch, BATCH_MAX).await == 0 {
+            return;
+        }
     }
 }
 
@@ -287,4 +294,45 @@ fn fail(command: Command, error: &StoreError) {
         Command::Probe { reply } => reply.send(Err(error.clone())).is_err(),
     };
     tracing::trace!(gone, "store.answered");
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    fn record(reply: Option<oneshot::Sender<Result<(), StoreError>>>) -> Command {
+        let lines = Vec::new();
+        Command::Record { lines, reply }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waits_for_is_committed_with_the_line_that_somebody_does() {
+        let (sender, mut commands) = mpsc::channel(8);
+        let mut batch = vec![record(None)];
+        let sending = async {
+            sender.send(record(None)).await.unwrap();
+            yield_now().await;
+            sender.send(record(None)).await.unwrap();
+            yield_now().await;
+            let (reply, answer) = oneshot::channel();
+            sender.send(record(Some(reply))).await.unwrap();
+            answer
+        };
+        let (_awaited, lingered) = tokio::join!(sending, async {
+            linger(&mut batch, &mut commands).await;
+            batch.len()
+        });
+        assert_eq!(lingered, 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_somebody_waits_for_waits_for_nothing() {
+        let (_sender, mut commands) = mpsc::channel(8);
+        let (reply, _answer) = oneshot::channel();
+        let mut batch = vec![record(None), record(Some(reply))];
+        linger(&mut batch, &mut commands).await;
+        assert_eq!(batch.len(), 2);
+    }
 }
