@@ -2,11 +2,13 @@
 
 #![expect(clippy::panic, reason = "a property that is broken ends the run")]
 
+use std::sync::LazyLock;
+
 use policies::SqlKind;
 
 use super::client::startup::{self, Opening};
 use super::statement::redact;
-use super::statement::{self, Reading, TEXT_MAX};
+use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::target::back::put_startup;
 use super::wire::HEADER;
 use crate::fuzzing::Target;
@@ -64,12 +66,15 @@ fn startup(body: &[u8]) {
     }
 }
 
-/// What a text would do does not depend on white space, comments or the case of key words around it,
-/// and two texts do what each of them does.
+/// What a text would do does not depend on white space, comments or the case of key words around it, nor on
+/// what was read before, and two texts do what each of them does.
 fn statements(input: &[u8]) {
+    static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
     let mut parts = input.splitn(2, |byte| *byte == 0);
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     let read = statement::read(first);
+    // A NUL ends a text where it is read from a message.
+    assert_eq!(*KNOWN.read(first), read);
     let around = [b"/* a /* b */ */\n", first, b"\n-- c\n\t"].concat();
     if around.len() > TEXT_MAX {
         return;

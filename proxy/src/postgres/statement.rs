@@ -20,6 +20,7 @@ mod names;
 mod query;
 pub(super) mod redact;
 mod rows;
+mod shape;
 mod verb;
 
 use std::collections::BTreeSet;
@@ -117,23 +118,30 @@ fn name_weight(name: &str) -> usize {
     name.len().saturating_add(64)
 }
 
-/// Reads a text.
+/// Reads a text, whether or not one like it was read before.
+#[cfg(any(test, tidegate_fuzzing))]
 pub(crate) fn read(text: &[u8]) -> Reading {
-    let Some(tokens) = Some(text)
+    cut(text).map_or_else(Reading::unknown, |tokens| of(&tokens))
+}
+
+/// The tokens of a text; none where it cannot be read.
+fn cut(text: &[u8]) -> Option<Vec<Token<'_>>> {
+    Some(text)
         .filter(|text| text.len() <= TEXT_MAX)
         .and_then(lexer::tokens)
         .filter(|tokens| is_balanced(tokens))
-    else {
-        return Reading::unknown();
-    };
+}
+
+/// What a text of these tokens would do.
+fn of(tokens: &[Token<'_>]) -> Reading {
     let mut reading = Reading {
         statements: Vec::new(),
         prepares: BTreeSet::new(),
         executes: BTreeSet::new(),
         runs_earlier: BTreeSet::new(),
-        fingerprint: fingerprint(&tokens),
+        fingerprint: fingerprint(tokens),
     };
-    for one in split(&tokens) {
+    for one in split(tokens) {
         let mut found = statement(one, WRAPPED_MAX);
         // A PREPARE of a name that is taken fails, and with it what stands behind it, but not before it.
         let earlier = found.executes.difference(&reading.prepares).cloned();

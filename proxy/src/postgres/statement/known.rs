@@ -1,14 +1,16 @@
 //! What has been read before: one table for the whole server, of fixed size.
 //!
-//! A text has one place, and what comes to that place takes it; so no text can fill the table, and
-//! none is ever mistaken for another, since the whole text is compared. Nobody waits: a place that is
-//! being looked at by another thread counts as empty.
+//! A text has one place, and so has its [shape]; what comes to a place takes it. So no text can fill the
+//! table, and none is ever mistaken for another, since the whole of it is compared. Nobody waits: a place that
+//! is being looked at by another thread counts as empty.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-use super::{Reading, read};
+use super::shape::shape;
+use super::{Reading, cut, of};
 
 /// How many texts are kept. A power of two.
 const PLACES: usize = 4096;
@@ -45,34 +47,50 @@ impl Default for Known {
 impl Known {
     /// What a text would do.
     pub(crate) fn read(&self, text: &[u8]) -> Arc<Reading> {
-        if text.len() > KEPT_MAX {
-            return Arc::new(read(text));
-        }
-        let hash = usize::try_from(self.hasher.hash_one(text)).unwrap_or_default();
-        let place = self.places.get(hash & PLACES.saturating_sub(1));
-        if let Some(known) = place.and_then(|place| look(place, text)) {
+        if let Some(known) = self.look(text) {
             return known;
         }
-        let reading = Arc::new(read(text));
-        if reading.weight() > KEPT_MAX {
-            return reading;
-        }
-        let free = place.map(Mutex::try_lock);
-        if let Some(Ok(mut place)) = free {
-            *place = Some((text.into(), Arc::clone(&reading)));
-        }
+        let reading = match cut(text) {
+            None => Arc::new(Reading::unknown()),
+            Some(tokens) => {
+                let shape = shape(&tokens);
+                self.look(&shape).unwrap_or_else(|| {
+                    let reading = Arc::new(of(&tokens));
+                    self.keep(shape.into(), &reading);
+                    reading
+                })
+            }
+        };
+        self.keep(text.into(), &reading);
         reading
     }
-}
 
-fn look(place: &Place, text: &[u8]) -> Option<Arc<Reading>> {
-    let place = match place.try_lock() {
-        Ok(place) => place,
-        Err(TryLockError::Poisoned(place)) => PoisonError::into_inner(place),
-        Err(TryLockError::WouldBlock) => return None,
-    };
-    let (known, reading) = place.as_ref()?;
-    (**known == *text).then(|| Arc::clone(reading))
+    fn place(&self, text: &[u8]) -> Option<&Place> {
+        let hash = usize::try_from(self.hasher.hash_one(text)).unwrap_or_default();
+        self.places.get(hash & PLACES.saturating_sub(1))
+    }
+
+    fn look(&self, text: &[u8]) -> Option<Arc<Reading>> {
+        if text.len() > KEPT_MAX {
+            return None;
+        }
+        let place = match self.place(text)?.try_lock() {
+            Ok(place) => place,
+            Err(TryLockError::Poisoned(place)) => PoisonError::into_inner(place),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let (known, reading) = place.as_ref()?;
+        (**known == *text).then(|| Arc::clone(reading))
+    }
+
+    fn keep(&self, text: Cow<'_, [u8]>, reading: &Arc<Reading>) {
+        if text.len() > KEPT_MAX || reading.weight() > KEPT_MAX {
+            return;
+        }
+        if let Some(Ok(mut place)) = self.place(&text).map(Mutex::try_lock) {
+            *place = Some((text.into_owned().into(), Arc::clone(reading)));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,5 +113,22 @@ mod tests {
             );
         }
         assert_eq!(*known.read(b"select 1"), *first);
+    }
+
+    #[test]
+    fn a_text_with_other_constants_is_known() {
+        let known = Known::default();
+        let first = known.read(b"delete from t where id = 1 and name = 'a'");
+        let other = known.read(b"delete from t where id = 22 and name = 'it''s'");
+        assert!(Arc::ptr_eq(&first, &other));
+        assert_eq!(
+            *other,
+            super::super::read(b"delete from t where id = 22 and name = 'it''s'")
+        );
+        let much = format!("select {}", "f(1), ".repeat(2_000));
+        assert_eq!(
+            *known.read(much.as_bytes()),
+            super::super::read(much.as_bytes())
+        );
     }
 }
