@@ -17,11 +17,17 @@ use crate::pgbouncer::PgBouncer;
 use crate::route::wait;
 use crate::{Setting, World, binary};
 
+/// Whoever logs in at the server directly, by the password of the same name.
+const WALKER: &str = "walker";
+
 /// Which way to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// Past everything.
+    /// Past everything, at a server that takes everybody's word for who they are.
     Direct,
+    /// Past everything, with a password (SCRAM-SHA-256), as people log in where nothing is in front of
+    /// the server.
+    Password,
     /// Through pgbouncer.
     Pooled,
     /// Through tidegate.
@@ -29,7 +35,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// All of them, as they stand in a table.
+    /// Those whose connections are compared once they are open, as they stand in a table.
     pub const ALL: [Self; 3] = [Self::Direct, Self::Pooled, Self::Ours];
 }
 
@@ -75,7 +81,7 @@ impl Passage {
     pub fn set(scale: usize) -> Self {
         let scratch = Scratch::create("tidegate-bench").expect("a directory");
         let setting = Setting {
-            rules: "hostssl all app 127.0.0.1/32 trust",
+            rules: "hostssl all app 127.0.0.1/32 trust\nhostssl all walker 127.0.0.1/32 scram-sha-256",
             // Nothing of what is measured is to wait for a disk, or for a line of a log.
             postgres: "max_connections = 500\nshared_buffers = 512MB\nmax_wal_size = 4GB\n\
                        log_connections = off\nlog_disconnections = off\nautovacuum = off",
@@ -96,7 +102,10 @@ impl Passage {
             ),
         ]);
         filled.expect("pgbench fills its tables");
-        world.sql("grant select on all tables in schema public to app");
+        world.sql(&format!(
+            "grant select on all tables in schema public to app; \
+             create role {WALKER} login password '{WALKER}' in role app"
+        ));
         world.grant_pg("2h");
         Self {
             world,
@@ -107,11 +116,13 @@ impl Passage {
 
     /// The connection string of a way, for libpq.
     pub fn conninfo(&self, way: Way) -> String {
-        let at =
-            |port| format!("host=127.0.0.1 port={port} dbname=orders user={ROLE} sslmode=require");
+        let at = |user| {
+            let port = self.port(way);
+            format!("host=127.0.0.1 port={port} dbname=orders user={user} sslmode=require")
+        };
         match way {
-            Way::Direct => at(self.world.postgres().port()),
-            Way::Pooled => at(self.pooler.port()),
+            Way::Direct | Way::Pooled => at(ROLE),
+            Way::Password => format!("{} password={WALKER}", at(WALKER)),
             Way::Ours => "service=orders".to_owned(),
         }
     }
@@ -123,7 +134,7 @@ impl Passage {
     /// When the server does not run.
     pub fn between(&self, way: Way) -> Option<Footprint> {
         match way {
-            Way::Direct => None,
+            Way::Direct | Way::Password => None,
             Way::Pooled => Some(Footprint::of(self.pooler.pid())),
             Way::Ours => Some(self.server()),
         }
@@ -155,7 +166,7 @@ impl Passage {
 
     fn port(&self, way: Way) -> u16 {
         match way {
-            Way::Direct => self.world.postgres().port(),
+            Way::Direct | Way::Password => self.world.postgres().port(),
             Way::Pooled => self.pooler.port(),
             Way::Ours => self.world.doors().postgres,
         }
@@ -164,7 +175,7 @@ impl Passage {
     fn tls(&self, way: Way) -> Arc<ClientConfig> {
         match way {
             Way::Ours => pg::tls(&self.world.alice().state_dir()),
-            Way::Direct | Way::Pooled => pg::trusting_tls(),
+            Way::Direct | Way::Password | Way::Pooled => pg::trusting_tls(),
         }
     }
 

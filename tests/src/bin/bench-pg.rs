@@ -43,7 +43,7 @@ forbid (principal, action == Jit::Action::"pgDdl", resource);
 type Part = fn(&mut Bench);
 
 /// What several rounds over each way came to.
-type Rounds = [Vec<Run>; 3];
+type Rounds<const WAYS: usize = 3> = [Vec<Run>; WAYS];
 
 struct Bench {
     passage: Passage,
@@ -89,16 +89,24 @@ impl Bench {
 
     /// Runs a load over each way in turn, several times: what comes first in a round warms the caches
     /// for nobody in particular.
-    fn over_each(&self, mode: Mode, clients: usize, connects: bool) -> Rounds {
+    fn over_each(&self, mode: Mode, clients: usize) -> Rounds {
+        self.over(Way::ALL, (mode, clients, false))
+    }
+
+    fn over<const WAYS: usize>(
+        &self,
+        ways: [Way; WAYS],
+        (mode, clients, connects): (Mode, usize, bool),
+    ) -> Rounds<WAYS> {
         let load = Load {
             mode,
             clients,
             lasts: self.lasts,
             connects,
         };
-        let mut runs = Rounds::default();
+        let mut runs = [const { Vec::new() }; WAYS];
         for round in 1..=self.rounds {
-            for (way, runs) in Way::ALL.into_iter().zip(&mut runs) {
+            for (way, runs) in ways.into_iter().zip(&mut runs) {
                 let (at, between) = (self.passage.conninfo(way), self.passage.between(way));
                 let alice = self.passage.world.alice();
                 let run = load.run(alice, &at, between, self.passage.dir());
@@ -115,7 +123,7 @@ impl Bench {
         let (mut late, mut costs) = (Vec::new(), Vec::new());
         for mode in Mode::ALL {
             for clients in CLIENTS {
-                let runs = self.over_each(mode, clients, false);
+                let runs = self.over_each(mode, clients);
                 let what = format!("-S {}, {clients}", mode.name());
                 self.compare_rates(&what, &runs);
                 if clients == 1 {
@@ -145,24 +153,31 @@ impl Bench {
     fn rules(&mut self) {
         self.passage.world.add_policy(RULE);
         for mode in Mode::ALL {
-            let runs = self.over_each(mode, 8, false);
+            let runs = self.over_each(mode, 8);
             let what = format!("a rule about statements, -S {}, 8", mode.name());
             self.compare_rates(&what, &runs);
             self.lines.push(cost(&what, &runs));
         }
     }
 
-    /// Each transaction over a connection of its own: the grant checked and a certificate made. For
-    /// pgbouncer it is half of a connection: it keeps those to the server.
+    /// Each transaction over a connection of its own: the grant checked and a certificate made. Beside
+    /// a direct connection of somebody who proves who they are, as they do to us, and beside one that
+    /// nobody is asked about. For pgbouncer it is half of a connection: it keeps those to the server.
     fn connects(&mut self) {
-        let runs = self.over_each(Mode::Simple, CONNECTING, true);
-        let [direct, pooled, ours] = runs.each_ref().map(|runs| middle(runs, |run| run.tps));
-        self.lines.push(Line::beside_direct(
-            format!("-S simple -C, {CONNECTING}: new connections a second"),
-            (direct, Some(pooled), ours),
-            Bound::AtLeast(0.85),
-        ));
-        let [_none, pooled, ours] = runs.each_ref().map(|runs| middle(runs, |run| run.cpu));
+        let ways = [Way::Password, Way::Direct, Way::Pooled, Way::Ours];
+        let runs = self.over(ways, (Mode::Simple, CONNECTING, true));
+        let [direct, unasked, pooled, ours] =
+            runs.each_ref().map(|runs| middle(runs, |run| run.tps));
+        let what = format!("-S simple -C, {CONNECTING}: new connections a second");
+        for (how, direct) in [("", direct), (", beside `trust`", unasked)] {
+            self.lines.push(Line::beside_direct(
+                format!("{what}{how}"),
+                (direct, Some(pooled), ours),
+                Bound::AtLeast(0.85),
+            ));
+        }
+        let [_password, _trust, pooled, ours] =
+            runs.each_ref().map(|runs| middle(runs, |run| run.cpu));
         let mut line = Line::alone(
             "processor time for each new connection, ms",
             ours / 1e3,
