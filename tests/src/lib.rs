@@ -40,6 +40,6 @@ pub mod tripwire;
 pub mod wait;
 mod world;
 
-pub use argument::{argument, chosen};
+pub use argument::{argument, chosen, heed};
 pub use wait::{until, within};
 pub use world::{Live, Setting, World, with_input};

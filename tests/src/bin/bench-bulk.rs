@@ -23,13 +23,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proxy::demo::signal;
-use tests::argument;
 use tests::compare::median;
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
+use tests::{argument, heed};
 
 /// The most memory the server may ever have used, in MiB.
 const MEMORY_MAX: u64 = 256;
+
+/// What the command line takes.
+const OPTIONS: [(&str, &str); 2] = [
+    ("--mib", "how much is moved, in MiB (1024)"),
+    ("--rounds", "how often each is measured (3)"),
+];
 
 struct Bench {
     crossing: Crossing,
@@ -39,6 +45,9 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
+    if let Err(told) = heed(&OPTIONS, &[]) {
+        return told;
+    }
     let mut bench = Bench::set();
     let routes = bench.crossing.routes();
     let mut lines = vec![

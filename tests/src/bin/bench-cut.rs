@@ -27,7 +27,7 @@ use tests::figures::{Row, table};
 use tests::forwarder::Forwarder;
 use tests::pg::{self, PgClient};
 use tests::ssh::Identity;
-use tests::{Setting, World, argument, binary};
+use tests::{Setting, World, argument, binary, heed};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -88,6 +88,9 @@ type Ended = mpsc::Receiver<Instant>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Err(told) = heed(&[("--max", "the most sessions of a round (1000)")], &[]) {
+        return told;
+    }
     drop(rlimit::increase_nofile_limit(u64::MAX));
     let most = argument("--max", 1000);
     let binary = binary::release();

@@ -20,7 +20,7 @@ use tests::compare::{Bound, Line, median, percentile, told};
 use tests::passage::{Bulk, Passage, Way};
 use tests::pg::{self, PgClient};
 use tests::pgbench::{Load, Mode, Run};
-use tests::{argument, chosen};
+use tests::{argument, chosen, heed};
 use tokio::runtime::Runtime;
 
 /// How large pgbench's tables are: 100,000 rows for each.
@@ -54,18 +54,33 @@ struct Bench {
     broken: Vec<String>,
 }
 
+/// What the command line takes.
+const OPTIONS: [(&str, &str); 6] = [
+    ("--rounds", "how often each is measured (5)"),
+    ("--seconds", "how long each of them lasts (4)"),
+    ("--mib", "how much is moved, in MiB (256)"),
+    ("--idle", "how many idle sessions (200)"),
+    ("--huge", "how large rows and values are, in MiB (900)"),
+    ("--hold", "how many seconds before it begins (0)"),
+];
+
+/// The parts, as `--only` names them.
+const PARTS: [(&str, Part); 6] = [
+    ("queries", Bench::queries),
+    ("connects", Bench::connects),
+    ("bulk", Bench::bulk),
+    ("idle", Bench::idle),
+    ("huge", Bench::huge),
+    ("rules", Bench::rules),
+];
+
 fn main() -> ExitCode {
+    if let Err(told) = heed(&OPTIONS, &PARTS.map(|(name, _)| name)) {
+        return told;
+    }
     let mut bench = Bench::set();
     thread::sleep(Duration::from_secs(count(argument("--hold", 0))));
-    let parts: [(&str, Part); 6] = [
-        ("queries", Bench::queries),
-        ("connects", Bench::connects),
-        ("bulk", Bench::bulk),
-        ("idle", Bench::idle),
-        ("huge", Bench::huge),
-        ("rules", Bench::rules),
-    ];
-    for (name, part) in parts {
+    for (name, part) in PARTS {
         if chosen(name) {
             part(&mut bench);
         }

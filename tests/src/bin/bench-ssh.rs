@@ -29,7 +29,7 @@ use tests::extra::lets_everybody_in;
 use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
 use tests::ssh::Identity;
-use tests::{argument, chosen};
+use tests::{argument, chosen, heed};
 
 /// How many bytes go there and back in one round of echoes.
 const ECHOES: usize = 500;
@@ -42,6 +42,17 @@ const EACH: usize = 8;
 
 /// Measures something and adds its lines.
 type Measure = fn(&mut Bench);
+
+/// What the command line takes.
+const OPTIONS: [(&str, &str); 4] = [
+    ("--mib", "how much is moved, in MiB (512)"),
+    ("--rounds", "how often each is measured (5)"),
+    ("--idle", "how many idle sessions (200)"),
+    (
+        "--crowd",
+        "how many idle sessions at a target that runs nothing (10000)",
+    ),
+];
 
 /// The parts, as `--only` names them.
 const PARTS: [(&str, Measure); 8] = [
@@ -67,6 +78,9 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
+    if let Err(told) = heed(&OPTIONS, &PARTS.map(|(name, _)| name)) {
+        return told;
+    }
     let mut bench = Bench::set();
     for (name, part) in PARTS {
         if chosen(name) {
