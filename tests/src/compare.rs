@@ -30,6 +30,8 @@ pub struct Line {
     pub direct: Option<f64>,
     /// Over whoever else does it.
     pub peer: Option<f64>,
+    /// Over the library that ours is built on, alone, where that was measured: it has no bound.
+    pub bare: Option<f64>,
     /// Through tidegate.
     pub ours: f64,
     /// What the bound is about: a ratio, or the figure itself.
@@ -49,6 +51,7 @@ impl Line {
             what: what.into(),
             direct: Some(direct),
             peer,
+            bare: None,
             ours,
             figure: ours / direct,
             bound,
@@ -65,6 +68,7 @@ impl Line {
             what: what.into(),
             direct,
             peer: Some(peer),
+            bare: None,
             ours,
             figure: ours / peer,
             bound,
@@ -77,10 +81,27 @@ impl Line {
             what: what.into(),
             direct: None,
             peer: None,
+            bare: None,
             ours,
             figure: ours,
             bound,
         }
+    }
+
+    /// The same line with what the library alone does, for information.
+    #[must_use]
+    pub fn with_bare(self, bare: f64) -> Self {
+        Self {
+            bare: Some(bare),
+            ..self
+        }
+    }
+
+    /// What the library alone does, and the figure that it would have.
+    fn bare(&self) -> Option<String> {
+        let bare = self.bare?;
+        let ratio = self.direct.map(|direct| format!(" ({:.2})", bare / direct));
+        Some(short(bare) + &ratio.unwrap_or_default())
     }
 
     /// Whether it keeps its bound.
@@ -104,10 +125,16 @@ pub fn told(peer: &str, lines: &[Line], broken: &[String]) -> ExitCode {
     }
 }
 
-/// The lines as a Markdown table; `peer` is what the other is called.
+/// The lines as a Markdown table; `peer` is what the other is called. The library alone has a column where
+/// it was measured.
 fn table(peer: &str, lines: &[Line]) -> String {
+    let (name, rule) = if lines.iter().any(|line| line.bare.is_some()) {
+        (" bare russh relay |", "--:|")
+    } else {
+        ("", "")
+    };
     let mut text = format!(
-        "| what | direct | {peer} | tidegate | figure | bound | |\n|---|--:|--:|--:|--:|--:|---|\n"
+        "| what | direct | {peer} |{name} tidegate | figure | bound | |\n|---|--:|--:|{rule}--:|--:|--:|---|\n"
     );
     for line in lines {
         let cell = |value: Option<f64>| value.map_or_else(String::new, short);
@@ -116,15 +143,16 @@ fn table(peer: &str, lines: &[Line]) -> String {
             Bound::AtMost(most) => format!("≤ {most}"),
         };
         let verdict = if line.holds() { "held" } else { "**MISSED**" };
-        let cells = [
-            line.what.clone(),
-            cell(line.direct),
-            cell(line.peer),
+        let mut cells = vec![line.what.clone(), cell(line.direct), cell(line.peer)];
+        if !name.is_empty() {
+            cells.push(line.bare().unwrap_or_default());
+        }
+        cells.extend([
             short(line.ours),
             format!("{:.2}", line.figure),
             bound,
             verdict.to_owned(),
-        ];
+        ]);
         text.push_str("| ");
         text.push_str(&cells.join(" | "));
         text.push_str(" |\n");
@@ -163,6 +191,22 @@ mod tests {
         assert!(!Line::beside_direct("x", sides, Bound::AtLeast(0.85)).holds());
         assert!(!Line::beside_direct("x", sides, Bound::AtMost(0.75)).holds());
         assert!(Line::alone("x", 3.0, Bound::AtMost(3.0)).holds());
+    }
+
+    #[test]
+    fn the_library_alone_has_a_column_where_it_was_measured_and_no_bound() {
+        let missed = Line::beside_direct("x", (100.0, None, 80.0), Bound::AtLeast(0.85));
+        let plain = Line::alone("y", 3.0, Bound::AtMost(3.0));
+        assert!(!table("peer", std::slice::from_ref(&plain)).contains("bare"));
+        let text = table("peer", &[missed.with_bare(90.0), plain]);
+        let rows: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(
+            rows,
+            [
+                "| x | 100 |  | 90.00 (0.90) | 80.00 | 0.80 | ≥ 0.85 | **MISSED** |",
+                "| y |  |  |  | 3.00 | 3.00 | ≤ 3 | held |",
+            ]
+        );
     }
 
     #[test]
