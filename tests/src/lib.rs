@@ -17,6 +17,7 @@ pub mod api;
 mod argument;
 pub mod backstage;
 pub mod balancer;
+pub mod bare;
 pub mod binary;
 pub mod chain;
 pub mod compare;

@@ -130,6 +130,15 @@ impl Crossing {
 }
 
 impl Route {
+    /// The same way, ended by whoever listens on this port: what the command line says goes before what the
+    /// configuration does.
+    #[must_use]
+    pub fn at_port(&self, name: &'static str, port: u16) -> Self {
+        let mut line = self.line.clone();
+        line.insert(1, format!("-p{port}"));
+        Self { name, line }
+    }
+
     /// `ssh` with a command to run there.
     ///
     /// # Panics

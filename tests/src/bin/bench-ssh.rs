@@ -1,5 +1,6 @@
 //! How fast the SSH path is, and what it costs: beside the direct connection and OpenSSH's `-J`, in
-//! one run, with the same key exchange and cipher.
+//! one run, with the same key exchange and cipher. A relay on the library alone is measured too, for
+//! information: what it does not reach is not ours to give.
 //!
 //! Prints one table, and exits 1 when a bound is missed or a transfer did not arrive whole.
 //! `--mib 64` for less to move, `--rounds 1` for fewer repetitions, `--idle 50` and `--crowd 1000` for
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use proxy::demo::signal;
 use russh::ChannelMsg;
+use tests::bare::{self, BareRelay};
 use tests::compare::{Bound, Line, median, percentile, told};
 use tests::crowd::{crowd_max, open_all};
 use tests::extra::lets_everybody_in;
@@ -30,6 +32,10 @@ use tests::footprint::Footprint;
 use tests::route::{Big, Crossing, Part, Route, wait};
 use tests::ssh::Identity;
 use tests::{argument, chosen, heed};
+
+/// As in `tidegate`, which the bare relay is compared with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How many bytes go there and back in one round of echoes.
 const ECHOES: usize = 500;
@@ -66,9 +72,13 @@ const PARTS: [(&str, Measure); 8] = [
     ("crowd", Bench::crowd),
 ];
 
+/// Something for each route: direct, OpenSSH's `-J`, tidegate, the bare relay.
+type Routes<T> = [T; 4];
+
 struct Bench {
     crossing: Crossing,
-    routes: [Route; 3],
+    bare: BareRelay,
+    routes: Routes<Route>,
     big: Big,
     rounds: usize,
     idle: usize,
@@ -78,6 +88,7 @@ struct Bench {
 }
 
 fn main() -> ExitCode {
+    bare::serve();
     if let Err(told) = heed(&OPTIONS, &PARTS.map(|(name, _)| name)) {
         return told;
     }
@@ -96,8 +107,15 @@ impl Bench {
         eprintln!("setting the stage");
         let crossing = Crossing::set();
         let mib = u64::try_from(argument("--mib", 512)).expect("mebibytes are few");
+        let (sshd, key) = (crossing.world.sshd(), crossing.world.alice().key());
+        let host_key = sshd.dir().join("host_key");
+        let scratch = crossing.scratch.path();
+        let bare = BareRelay::start(sshd.port(), (&host_key, &key), scratch);
+        let [direct, jumped, ours] = crossing.routes();
+        let alone = direct.at_port("bare russh relay", bare.port());
         Self {
-            routes: crossing.routes(),
+            bare,
+            routes: [direct, jumped, ours, alone],
             big: Big::fill(crossing.scratch.path().join("big"), mib),
             crossing,
             rounds: argument("--rounds", 5),
@@ -112,10 +130,26 @@ impl Bench {
         Footprint::of(self.crossing.world.server_pid().expect("the server runs"))
     }
 
+    /// Processor time so far: the server's, and the bare relay's.
+    fn used(&self) -> [Duration; 2] {
+        [self.server(), Footprint::of(self.bare.pid())].map(Footprint::cpu)
+    }
+
+    /// Processor time since then, in seconds.
+    fn used_since(&self, before: [Duration; 2]) -> [f64; 2] {
+        let [ours, bare] = self.used();
+        [(ours, before[0]), (bare, before[1])]
+            .map(|(now, then)| now.saturating_sub(then).as_secs_f64())
+    }
+
     /// Measures something over each route in turn, several times: what comes first in a round
     /// warms the caches for nobody in particular. All values of each route.
-    fn over_each(&mut self, what: &str, one: impl Fn(&Self, &Route) -> Vec<f64>) -> [Vec<f64>; 3] {
-        let mut values: [Vec<f64>; 3] = Default::default();
+    fn over_each(
+        &mut self,
+        what: &str,
+        one: impl Fn(&Self, &Route) -> Vec<f64>,
+    ) -> Routes<Vec<f64>> {
+        let mut values: Routes<Vec<f64>> = Default::default();
         for round in 1..=self.rounds {
             eprintln!("{what}, round {round} of {}", self.rounds);
             for (route, values) in self.routes.iter().zip(&mut values) {
@@ -127,26 +161,28 @@ impl Bench {
 
     fn bulk(&mut self) {
         let out = self.crossing.scratch.path().join("out");
-        let mut used = Duration::ZERO;
+        let mut used = [0.0; 2];
         let mut moved = 0_u64;
         for (part, bound) in [(Part::Up, 0.75), (Part::Down, 0.85), (Part::Both, 0.7)] {
-            let before = self.server().cpu();
+            let before = self.used();
             let speeds = self.over_each(part.name(), |bench, route| {
                 let (took, whole) = route.carry(part, &bench.big, &out);
                 vec![if whole { bench.big.speed(took) } else { 0.0 }]
             });
-            used += self.server().cpu().saturating_sub(before);
+            for (used, more) in used.iter_mut().zip(self.used_since(before)) {
+                *used += more;
+            }
             let ways = if part == Part::Both { 2 } else { 1 };
             moved += ways * self.big.mib * u64::try_from(self.rounds).expect("rounds are few");
-            if speeds.iter().flatten().any(|speed| *speed <= 0.0) {
+            if is_broken(&speeds) {
                 self.broken
                     .push(format!("{}: a checksum differs, or it hung", part.name()));
             }
-            let [direct, jumped, ours] = speeds.map(|mut speeds| median(&mut speeds));
+            let [direct, jumped, ours, bare] = speeds.map(|mut speeds| median(&mut speeds));
             let what = format!("{}, MiB/s", part.name());
             let sides = (direct, Some(jumped), ours);
             self.lines
-                .push(Line::beside_direct(what, sides, Bound::AtLeast(bound)));
+                .push(Line::beside_direct(what, sides, Bound::AtLeast(bound)).with_bare(bare));
             if part != Part::Both {
                 self.lines.push(Line::beside_peer(
                     format!("{}, against `-J`", part.name()),
@@ -156,12 +192,10 @@ impl Bench {
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "mebibytes are few")]
-        let each = used.as_secs_f64() / (moved as f64 / 1024.0);
-        self.lines.push(Line::alone(
-            "processor time for each GiB relayed and recorded, s",
-            each,
-            Bound::AtMost(1.5),
-        ));
+        let [ours, bare] = used.map(|used| used / (moved as f64 / 1024.0));
+        let what = "processor time for each GiB relayed and recorded, s";
+        self.lines
+            .push(Line::alone(what, ours, Bound::AtMost(1.5)).with_bare(bare));
     }
 
     /// A target that does not take what it is sent while it sends: relays that wait for one side
@@ -180,16 +214,15 @@ impl Bench {
             let whole = ended && got == bytes;
             vec![if whole { bench.big.speed(took) } else { 0.0 }]
         });
-        if speeds.iter().flatten().any(|speed| *speed <= 0.0) {
+        if is_broken(&speeds) {
             self.broken
                 .push("a target that ignores its input: bytes are missing, or it hung".to_owned());
         }
-        let [direct, jumped, ours] = speeds.map(|mut speeds| median(&mut speeds));
-        self.lines.push(Line::beside_direct(
-            "down from a target that ignores its input, MiB/s",
-            (direct, Some(jumped), ours),
-            Bound::AtLeast(0.7),
-        ));
+        let [direct, jumped, ours, bare] = speeds.map(|mut speeds| median(&mut speeds));
+        let what = "down from a target that ignores its input, MiB/s";
+        let sides = (direct, Some(jumped), ours);
+        self.lines
+            .push(Line::beside_direct(what, sides, Bound::AtLeast(0.7)).with_bare(bare));
     }
 
     /// One byte there and back, through a session that is open.
@@ -217,12 +250,12 @@ impl Bench {
         });
         let mut sorted = times;
         for (share, bound) in [(50, 1.6), (99, 1.4)] {
-            let [direct, jumped, ours] = sorted.each_mut().map(|times| percentile(times, share));
-            self.lines.push(Line::beside_direct(
-                format!("echo of one byte, p{share}, µs"),
-                (direct, Some(jumped), ours),
-                Bound::AtMost(bound),
-            ));
+            let [direct, jumped, ours, bare] =
+                sorted.each_mut().map(|times| percentile(times, share));
+            let what = format!("echo of one byte, p{share}, µs");
+            let sides = (direct, Some(jumped), ours);
+            self.lines
+                .push(Line::beside_direct(what, sides, Bound::AtMost(bound)).with_bare(bare));
         }
     }
 
@@ -244,17 +277,16 @@ impl Bench {
                 })
                 .collect()
         });
-        let [direct, jumped, ours] = times.map(|mut times| median(&mut times));
-        self.lines.push(Line::beside_direct(
-            "connect to first byte, median, ms",
-            (direct, Some(jumped), ours),
-            Bound::AtMost(1.1),
-        ));
+        let [direct, jumped, ours, bare] = times.map(|mut times| median(&mut times));
+        let what = "connect to first byte, median, ms";
+        let sides = (direct, Some(jumped), ours);
+        self.lines
+            .push(Line::beside_direct(what, sides, Bound::AtMost(1.1)).with_bare(bare));
     }
 
     /// New sessions, many at once.
     fn opening(&mut self) {
-        let before = self.server().cpu();
+        let before = self.used();
         let rates = self.over_each("new sessions", |_bench, route| {
             let failed = AtomicUsize::new(0);
             let began = Instant::now();
@@ -275,18 +307,15 @@ impl Bench {
             vec![as_float(opened) / began.elapsed().as_secs_f64()]
         });
         let opened = as_float(self.rounds * AT_ONCE * EACH);
-        let each = self.server().cpu().saturating_sub(before).as_secs_f64() * 1e3 / opened;
-        let [direct, jumped, ours] = rates.map(|mut rates| median(&mut rates));
-        self.lines.push(Line::beside_direct(
-            format!("new sessions a second, {AT_ONCE} at once"),
-            (direct, Some(jumped), ours),
-            Bound::AtLeast(0.9),
-        ));
-        self.lines.push(Line::alone(
-            "processor time for each new session, ms",
-            each,
-            Bound::AtMost(4.0),
-        ));
+        let [ours_each, bare_each] = self.used_since(before).map(|used| used * 1e3 / opened);
+        let [direct, jumped, ours, bare] = rates.map(|mut rates| median(&mut rates));
+        let what = format!("new sessions a second, {AT_ONCE} at once");
+        let sides = (direct, Some(jumped), ours);
+        self.lines
+            .push(Line::beside_direct(what, sides, Bound::AtLeast(0.9)).with_bare(bare));
+        let what = "processor time for each new session, ms";
+        self.lines
+            .push(Line::alone(what, ours_each, Bound::AtMost(4.0)).with_bare(bare_each));
     }
 
     /// Sessions that are open and do nothing.
@@ -424,6 +453,12 @@ impl Bench {
             ));
         }
     }
+}
+
+/// Whether a transfer went wrong, other than over the bare relay: that one is only for information.
+fn is_broken([direct, jumped, ours, _]: &Routes<Vec<f64>>) -> bool {
+    let mut speeds = [direct, jumped, ours].into_iter().flatten();
+    speeds.any(|speed| *speed <= 0.0)
 }
 
 /// Reads a child's output to its end, and says how much it was.
