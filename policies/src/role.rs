@@ -145,15 +145,17 @@ impl RolePlace {
         }
     }
 
+    /// Whether both elevate the same existing role at the same server, to whatever.
+    pub fn shares_account(&self, other: &Self) -> bool {
+        self.account.is_some()
+            && self.account == other.account
+            && self.endpoint.addr() == other.endpoint.addr()
+    }
+
     /// Whether both stand for one membership: the same role in the same group, given by the same one at
     /// the same server. It goes with the last.
     pub fn shares_membership(&self, other: &Self) -> bool {
-        let of = |place: &Self| {
-            let account = place.account.clone()?;
-            let server = place.endpoint.addr().clone();
-            Some((server, account, place.group.clone(), place.admin.clone()))
-        };
-        of(self).is_some_and(|ours| of(other) == Some(ours))
+        self.shares_account(other) && self.group == other.group && self.admin == other.admin
     }
 }
 
@@ -290,7 +292,7 @@ mod tests {
         other.grant = GrantId::new(Timestamp::UNIX_EPOCH, [1; 10]);
         assert!(one.shares_membership(&other));
         other.group = Login::parse("app_rw").unwrap();
-        assert!(!one.shares_membership(&other));
+        assert!(one.shares_account(&other) && !one.shares_membership(&other));
     }
 
     #[test]

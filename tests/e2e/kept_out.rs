@@ -10,6 +10,7 @@ use tests::{Setting, World, until};
 
 use crate::{err, out};
 
+mod groups;
 mod standbys;
 
 /// A superuser's own settings come before the database's: what is done to that is not done to us.

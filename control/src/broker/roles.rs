@@ -269,13 +269,16 @@ impl Broker {
         if !self.has_to_go(&state, record) {
             return true;
         }
-        let place = &record.place;
-        let turn = self.inner.roles.turn_of_account(place);
+        let turn = self.inner.roles.turn_of_account(&record.place);
         let _turn = turn.lock().await;
         // Whoever shares it may have come or gone meanwhile.
         let Ok(state) = self.latest().await else {
             return true;
         };
+        let Some(record) = state.roles.get(&grant) else {
+            return true;
+        };
+        let place = &record.place;
         let removed = match hand.remove(place, parting(&state, record)).await {
             Ok(removed) => removed,
             Err(fault) => {

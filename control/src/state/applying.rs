@@ -203,14 +203,13 @@ impl State {
     fn take_role(&mut self, change: &Change, at: Timestamp) {
         match change {
             Change::RoleIntended { place } => {
-                let same = |record: &&RoleRecord| {
-                    record.place == *place || record.place.shares_membership(place)
-                };
-                let before = self.roles.values().filter(same);
+                let before = self.roles.get(&place.grant).filter(|record| {
+                    record.place == *place || record.place.shares_account(place)
+                });
                 let record = RoleRecord {
                     place: place.clone(),
                     made_at: None,
-                    since: before.map(|record| record.since).fold(at, Timestamp::min),
+                    since: before.map_or(at, |record| record.since.min(at)),
                 };
                 self.roles.insert(place.grant, record);
             }
@@ -220,10 +219,22 @@ impl State {
                 }
             }
             Change::RoleGone { grant } => {
-                self.roles.remove(grant);
+                if let Some(gone) = self.roles.remove(grant) {
+                    self.hand_on(&gone);
+                }
                 self.retired.forget(&self.facts, &self.roles);
             }
             _other => {}
+        }
+    }
+
+    /// What an existing role began under one grant may go on under the others that elevate it, also to other
+    /// groups: it ends with the last of them at the latest.
+    fn hand_on(&mut self, gone: &RoleRecord) {
+        for record in self.roles.values_mut() {
+            if record.place.shares_account(&gone.place) {
+                record.since = record.since.min(gone.since);
+            }
         }
     }
 
