@@ -1,9 +1,10 @@
 //! An existing role that is elevated for as long as a grant holds: what a session is at the database,
 //! and that the membership goes exactly as it came.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 
+use tests::versions::postgres_bin;
 use tests::{Setting, World, until};
 
 use crate::{err, out};
@@ -20,18 +21,6 @@ fn world_of(postgres_bin: Option<&Path>) -> World {
     });
     world.have_elevation();
     world
-}
-
-/// The programs of a version that `tests/pg-clients all` brings.
-fn bin(version: u32) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let bin = root.join(format!("../target/clients/postgres/{version}/bin"));
-    let bin = bin.canonicalize().unwrap_or(bin);
-    assert!(
-        bin.join("postgres").exists(),
-        "PostgreSQL {version} is not there; type: tests/pg-clients all"
-    );
-    bin
 }
 
 /// Alice's session is in as her own role, with what she asked for.
@@ -417,7 +406,7 @@ fn approvers_are_told_what_a_request_opens() {
 #[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
 fn existing_roles_are_elevated_at_every_version() {
     for version in [16, 17, 18] {
-        let world = world_of(Some(&bin(version)));
+        let world = world_of(Some(&postgres_bin(version)));
         comes_and_goes(&world);
         let grant = world.grant_elevation("10m");
         is_elevated(&world);
@@ -437,7 +426,7 @@ fn existing_roles_are_elevated_at_every_version() {
 #[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
 fn nobody_is_elevated_where_a_role_can_put_tidegate_out_of_itself() {
     for version in [13, 14] {
-        let world = world_of(Some(&bin(version)));
+        let world = world_of(Some(&postgres_bin(version)));
         let mut psql = world.direct("alice", &["revoke alice from tidegate_admin"]);
         let taken_out = psql.output().expect("psql runs");
         assert!(out(&taken_out).contains("REVOKE"), "{version}");

@@ -2,10 +2,11 @@
 //! is set there and what is left there. Nothing of that keeps tidegate from ending what it gave.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use tests::pgbouncer::PgBouncer;
+use tests::versions::postgres_bin;
 use tests::{Setting, World, until};
 
 use crate::{err, out};
@@ -29,17 +30,6 @@ fn world_of(postgres_bin: Option<&Path>) -> World {
     world.have_elevation();
     world.sql("alter database orders owner to app_admin");
     world
-}
-
-fn bin(version: u32) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let bin = root.join(format!("../target/clients/postgres/{version}/bin"));
-    let bin = bin.canonicalize().unwrap_or(bin);
-    assert!(
-        bin.join("postgres").exists(),
-        "PostgreSQL {version} is not there; type: tests/pg-clients all"
-    );
-    bin
 }
 
 /// A process of alice's at the server in this directory, past tidegate, which stays.
@@ -163,7 +153,7 @@ fn an_owner_of_the_database_keeps_no_elevation_by_it() {
 #[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
 fn an_owner_of_the_database_keeps_no_elevation_by_it_at_every_version() {
     for (version, more) in [(16, &[IDLE][..]), (18, &[IDLE, TRANSACTION])] {
-        keeps_nobody_out(&world_of(Some(&bin(version))), more);
+        keeps_nobody_out(&world_of(Some(&postgres_bin(version))), more);
     }
 }
 
@@ -261,7 +251,7 @@ fn a_role_that_was_renamed_while_it_was_elevated_does_not_count_as_gone() {
 #[ignore = "needs what `tests/pg-clients all` brings; `tests/run --all` runs it"]
 fn who_can_become_her_is_not_elevated_with_her() {
     for version in [16, 18] {
-        let world = world_of(Some(&bin(version)));
+        let world = world_of(Some(&postgres_bin(version)));
         world.sql("create role mallory createrole; create role eve");
         for (member, how) in [
             ("eve", "admin true, inherit false, set false"),

@@ -38,6 +38,7 @@ pub mod ssh;
 pub mod sshpeer;
 pub mod standby;
 pub mod tripwire;
+pub mod versions;
 pub mod wait;
 mod world;
 
