@@ -11,6 +11,7 @@ use tests::{Setting, until, within};
 use crate::{err, out};
 
 mod handover;
+mod lent;
 
 fn world() -> World {
     let world = World::with(&Setting {

@@ -1,4 +1,5 @@
-//! What is said about existing roles that are elevated for as long as a grant holds.
+//! What is said about existing roles that are elevated for as long as a grant holds, and about groups that are not
+//! lent.
 
 use super::Words;
 use super::cli::doctor::Finding;
@@ -16,7 +17,7 @@ pub(super) fn unsound() -> Words {
     .hint("tidegate target add pg NAME --admin-role ADMIN --role app_admin --elevate 'app_admin: alice=alice' …")
 }
 
-/// Why a role is not elevated at a server.
+/// Why a role is not elevated at a server, or a group not lent there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {
     /// The server has no such role.
@@ -47,6 +48,8 @@ pub enum Unfit {
         group: String,
         /// To what.
         lets: String,
+        /// The statements that take that from it.
+        taken: String,
     },
     /// The server is one where a role can keep tidegate's own from ending what it does.
     Old {
@@ -74,8 +77,8 @@ impl Unfit {
             Self::Members { role, members } => {
                 format!("others are members of `{role}` and would be elevated with it: {members}")
             }
-            Self::Administers { group, lets } => format!(
-                "`{group}` can make others members of what it administers, who would stay so: {lets}; take ADMIN OPTION or CREATEROLE from it"
+            Self::Administers { group, lets, taken } => format!(
+                "`{group}` can make others members of what it administers, who would stay so: {lets}; as a superuser there:  {taken};"
             ),
             Self::Old { version } => format!(
                 "in PostgreSQL {version} a role can keep tidegate from ending what it does; elevate from 15 on, or add the target without --elevate"
@@ -201,6 +204,12 @@ mod tests {
             Unfit::Members {
                 role: role(),
                 members: "mallory".to_owned(),
+            }
+            .sentence(),
+            Unfit::Administers {
+                group: "app_admin".to_owned(),
+                lets: "secret".to_owned(),
+                taken: "revoke admin option for secret from app_admin".to_owned(),
             }
             .sentence(),
             Unfit::Unknown {

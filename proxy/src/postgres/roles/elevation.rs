@@ -36,8 +36,8 @@ struct Seen {
     membership: Held,
     /// Who else is a member of the role.
     members: String,
-    /// To what the group can let others.
-    lets: String,
+    /// To what the group can let others, and what takes that from it.
+    lets: (String, String),
     /// The server's major version.
     version: u32,
 }
@@ -107,9 +107,9 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
         let version = seen.version;
         return refuse(Unfit::Old { version });
     }
-    if !seen.lets.is_empty() {
-        let lets = seen.lets.clone();
-        return refuse(Unfit::Administers { group, lets });
+    let (lets, taken) = seen.lets.clone();
+    if !lets.is_empty() {
+        return refuse(Unfit::Administers { group, lets, taken });
     }
     if !seen.members.is_empty() {
         let members = seen.members.clone();
@@ -210,7 +210,7 @@ async fn seen(admin: &mut Admin, place: &RolePlace) -> Result<Option<Seen>, Admi
             able: told(row, 4),
         },
         members: text(row, 5),
-        lets: text(row, 6),
+        lets: (text(row, 6), text(row, 7)),
         version: admin.version(),
     }))
 }

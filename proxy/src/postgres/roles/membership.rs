@@ -18,23 +18,25 @@ const GRANTORS_FROM: u32 = 16;
 /// What is added to how long a role was elevated, should the server's clock have been set meanwhile.
 const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
+/// How many things are named that a group administers.
+const ADMINISTERED_MAX: usize = 5;
+
 /// What there is: whether the role may log in, is a superuser, whether the group is one (nothing where it is
 /// missing), whether the membership is there by our hand, whether the role can do what the group can, who else is
-/// a member of the role, and to what the group can let others, itself or as a member of what can. No row where there is no such role.
+/// a member of the role, and the two columns of [`administers`]. No row where there is no such role.
 pub(super) fn look(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| literal(name.as_str()));
     // Before 16 whoever is a member can become the group, whatever is inherited, and CREATEROLE makes anybody a
     // member of anything. From 16 on that takes ADMIN OPTION, with which one can also make oneself a member.
-    let (able, harmless, anybody) = if version >= GRANTORS_FROM {
+    let (able, harmless) = if version >= GRANTORS_FROM {
         (
             "USAGE",
             "(m.rolcreaterole and x.admin_option) \
              or not (x.inherit_option or x.set_option or x.admin_option)",
-            "false",
         )
     } else {
-        ("MEMBER", "m.rolcreaterole", "g.rolcreaterole")
+        ("MEMBER", "m.rolcreaterole")
     };
     format!(
         "select a.rolcanlogin, a.rolsuper, g.rolsuper, \
@@ -44,11 +46,46 @@ pub(super) fn look(place: &RolePlace, version: u32) -> String {
          (select pg_catalog.string_agg(m.rolname, ', ' order by m.rolname) \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles m on m.oid = x.member \
          where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})), \
-         (select case when {anybody} then 'anybody (CREATEROLE)' else \
-         pg_catalog.string_agg(m.rolname, ', ' order by m.rolname) end from pg_catalog.pg_roles m \
-         where m.oid <> g.oid and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER WITH ADMIN OPTION')) \
+         t.lets, t.taken \
          from pg_catalog.pg_roles a left join pg_catalog.pg_roles g on g.rolname = {group} \
-         where a.rolname = {account}"
+         cross join lateral ({}) t where a.rolname = {account}",
+        administers(version)
+    )
+}
+
+/// To what the group `g` can let others, itself or as a member of what can, and what is typed to take that from it.
+fn administers(version: u32) -> String {
+    // Before 16 a member can become what has CREATEROLE, with which anybody is made a member of anything. From 16
+    // on that takes ADMIN OPTION as well, and a membership is one for each grantor.
+    let (whose, creators) = if version >= GRANTORS_FROM {
+        (
+            "pg_catalog.format(' granted by %I', (select o.rolname from pg_catalog.pg_roles o where o.oid = x.grantor))",
+            "",
+        )
+    } else {
+        (
+            "''",
+            "union select 'anybody (CREATEROLE)', pg_catalog.format('alter role %I nocreaterole', m.rolname) \
+             from pg_catalog.pg_roles m where m.rolcreaterole and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER') ",
+        )
+    };
+    format!(
+        "select pg_catalog.string_agg(distinct lets, ', ') as lets, pg_catalog.string_agg(taken, '; ') as taken from (\
+         select r.rolname::text as lets, pg_catalog.format('revoke admin option for %I from %I', r.rolname, m.rolname) \
+         || {whose} as taken from pg_catalog.pg_auth_members x join pg_catalog.pg_roles r on r.oid = x.roleid \
+         join pg_catalog.pg_roles m on m.oid = x.member \
+         where x.admin_option and r.oid <> g.oid and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER') \
+         {creators}order by 1, 2 limit {ADMINISTERED_MAX}) s"
+    )
+}
+
+/// What is to be known of a group before it is lent to a role that is made: the two columns of [`administers`]. No
+/// row where there is no such group.
+pub(super) fn look_at_group(group: &Login, version: u32) -> String {
+    format!(
+        "select t.lets, t.taken from pg_catalog.pg_roles g cross join lateral ({}) t where g.rolname = {}",
+        administers(version),
+        literal(group.as_str())
     )
 }
 

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 
 use ca::PassKey;
 use control::roles::{Made, Parting, Removed};
+use policies::words::elevation::Unfit;
 use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
 use super::backends::{self, PAUSE};
 use super::deadline::Deadline;
 use super::elevation::Lasted;
-use super::{elevation, entrance, handover, primaries, privileges, remains, role};
+use super::{elevation, entrance, handover, membership, primaries, privileges, remains, role};
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::{bytes, text};
 use crate::session::road::Road;
@@ -34,7 +35,10 @@ pub(crate) async fn make(
     let declared = endpoint.privileges.get(&place.group).map(Vec::as_slice);
     let (able, path) = match declared {
         Some(declared) => (privileges::able(declared), privileges::path(declared)),
-        None => surveyed(&mut admin, place).await?,
+        None => {
+            fits(&mut admin, place).await?;
+            surveyed(&mut admin, place).await?
+        }
     };
     let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
     let by = Deadline::set(&mut admin).await?;
@@ -42,6 +46,18 @@ pub(crate) async fn make(
     admin.run(sql).await?;
     admin.leave().await;
     Ok(Made { able })
+}
+
+/// That whoever is lent the group lets nobody in to anything beyond the grant.
+async fn fits(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    let sql = membership::look_at_group(&place.group, admin.version());
+    let seen = admin.run(sql).await?;
+    let [lets, taken] = [0, 1].map(|column| seen.first().map_or(String::new(), |row| text(row, column)));
+    if lets.is_empty() {
+        return Ok(());
+    }
+    let group = place.group.to_string();
+    Err(AdminError::Unfit(Unfit::Administers { group, lets, taken }))
 }
 
 /// What the group can do to anything at all, and where it finds tables.

@@ -49,7 +49,7 @@ pub(crate) enum AdminError {
         /// How many.
         left: usize,
     },
-    /// An existing role is not elevated.
+    /// An existing role is not elevated, or a group not lent.
     #[error("{}", .0.sentence())]
     Unfit(Unfit),
     /// It has no rights any more, and cannot be dropped.
