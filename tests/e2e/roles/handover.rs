@@ -170,6 +170,41 @@ fn what_others_gave_and_hold_keeps_a_role_nothing_of_its_group() {
     drop(held);
 }
 
+/// Nor does what the group itself has, and somebody keeps locked: whatever that is called, nothing stands behind it
+/// each time.
+#[test]
+fn what_is_locked_keeps_a_role_nothing_else_of_its_group() {
+    let world = world();
+    world.sql(
+        "create role mallory login; create role own nologin; grant own to app; \
+         grant create on schema public to app, own; alter table orders owner to own; \
+         do $$ begin for n in 1..700 loop \
+           execute format('create function a%s() returns int language sql as ''select 1''', n); \
+           execute format('alter function a%s() owner to app', n); end loop; end $$",
+    );
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql(&format!(
+        "grant execute on all functions in schema public to {role}; \
+         create function door() returns bigint security definer language sql \
+         as 'select count(*) from public.orders'; grant all on orders to {role}"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(mallory(&world, "select door()"), "1000\n");
+    let held = Held::by(
+        &world,
+        "do $$ begin for n in 1..700 loop execute format('alter function a%s() cost 2', n); end loop; end $$",
+    );
+    world.revoke(&grant);
+    within(Duration::from_secs(40), "the door is shut", || {
+        let said = mallory(&world, "select door()");
+        said.contains("permission denied for table orders")
+            .then_some(())
+    });
+    drop(held);
+    world.no_own_roles();
+}
+
 /// In a database that writes in another way than we do, names come back as they were sent.
 #[test]
 fn a_function_whose_name_is_not_utf_8_is_handed_over() {

@@ -14,8 +14,8 @@ use super::role::{MEMBERSHIPS_FROM, ident, literal};
 /// without its group's rights the role is no way to anything of the group.
 pub(super) const PASSED_OVER_MAX: usize = 1_000;
 
-/// How long one of them may wait for a lock, where not all at once could be taken back: somebody can hold many.
-pub(super) const ONE_WAITS: &[u8] = b"set local lock_timeout = '100ms'";
+/// How long taking back waits for a lock: somebody can hold as many as there are.
+pub(super) const WAITS: &[u8] = b"set local lock_timeout = '10ms'";
 
 /// How many rights are taken back at once.
 pub(super) const RIGHTS_AT_ONCE: usize = 500;
@@ -129,7 +129,8 @@ const GIVEN: [(&str, &str, &str, &str, &str); 10] = [
 /// is its own. The next so many, after those that could not be taken back.
 ///
 /// First those that the role was given by itself or its group: what others gave may be more than can ever be
-/// taken back in time.
+/// taken back in time. And in another order each time that we come, which nobody knows before: what somebody
+/// has locked would else stand before all the rest for good.
 pub(super) fn rights((role, group): (&Login, &Login), passed_over: usize) -> String {
     let name = literal(role.as_str());
     let ours = format!("{name}, {}, current_user", literal(group.as_str()));
@@ -165,7 +166,8 @@ pub(super) fn rights((role, group): (&Login, &Login), passed_over: usize) -> Str
     format!(
         "select sql from ({}) s left join pg_catalog.pg_roles o on o.oid = s.grantor group by sql \
          order by pg_catalog.bool_or(exists (select from pg_catalog.pg_roles g where g.rolname in ({ours}) \
-         and pg_catalog.pg_has_role(g.oid, o.oid, 'USAGE'))) desc nulls last, 1 \
+         and pg_catalog.pg_has_role(g.oid, o.oid, 'USAGE'))) desc nulls last, \
+         pg_catalog.hashtextextended(sql, pg_catalog.pg_backend_pid()), 1 \
          limit {RIGHTS_AT_ONCE} offset {passed_over}",
         all.join(" union all ")
     )

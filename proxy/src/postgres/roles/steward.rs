@@ -4,6 +4,7 @@
 //! whatever went wrong. First the role can log in no more, and last it is looked for.
 
 use std::collections::BTreeSet;
+use std::slice;
 
 use ca::PassKey;
 use control::roles::{Made, Parting, Removed};
@@ -299,13 +300,16 @@ async fn take_back(
     if given.is_empty() {
         return Ok(());
     }
-    match admin.run(handover::as_member(lent, given)).await {
+    let impatient = |statements: &[Vec<u8>]| {
+        let statements = [&[handover::WAITS.to_vec()][..], statements].concat();
+        handover::as_member(lent, &statements)
+    };
+    match admin.run(impatient(given)).await {
         Err(AdminError::Said { .. }) => {}
         done => return done.map(drop),
     }
     for one in given {
-        let patient = [handover::ONE_WAITS.to_vec(), one.clone()];
-        match admin.run(handover::as_member(lent, &patient)).await {
+        match admin.run(impatient(slice::from_ref(one))).await {
             Ok(_) | Err(AdminError::Said { .. }) => {}
             Err(broken) => return Err(broken),
         }
