@@ -1,6 +1,9 @@
 //! What a grant's role leaves to its group: it stays, and the ledger names it.
 
-use tests::World;
+use std::io::Write as _;
+use std::process::{Child, Stdio};
+
+use tests::{World, until};
 
 use crate::{err, out};
 
@@ -104,6 +107,67 @@ fn what_is_open_by_columns_functions_and_triggers_is_named_in_every_database() {
         assert!(said.contains(remain), "{remain}: {said}");
     }
     assert!(!said.contains("untouched"), "{said}");
+}
+
+/// Somebody else's psql at the server itself, line by line.
+struct Typed(Child);
+
+impl Typed {
+    fn begin(world: &World, role: &str) -> Self {
+        let mut psql = world.direct(role, &[]);
+        psql.stdin(Stdio::piped()).stdout(Stdio::null());
+        Self(psql.spawn().expect("psql starts"))
+    }
+
+    fn types(&mut self, line: &str) {
+        let input = self.0.stdin.as_mut().expect("it has an input");
+        writeln!(input, "{line}").expect("it reads");
+    }
+
+    fn ends(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().expect("it ends").success());
+    }
+}
+
+/// A transaction of somebody else's that was begun before the role was made is older than it, with all that the
+/// role's functions do in it; in a savepoint, too.
+#[test]
+fn what_an_older_transaction_was_let_to_is_named() {
+    let world = World::new();
+    world.have_own_roles();
+    world.sql(
+        "create role mallory login; grant create on schema public to app; alter table orders owner to app; \
+         create table other (); alter table other owner to app; create table before (); \
+         alter table before owner to app; grant select on before to public",
+    );
+    let mut mallory = Typed::begin(&world, "mallory");
+    mallory.types("begin; select txid_current(); savepoint s; create temp table t ();");
+    until("it has a number", || {
+        let sql = "select count(*) from pg_stat_activity where usename = 'mallory' \
+                   and backend_xid is not null and query like 'create%' and state like 'idle in%'";
+        (world.sql(sql) == "1").then_some(())
+    });
+    let grant = world.grant_pg("10m");
+    let ran = world.psql(
+        "create function gift(what text) returns void security definer language plpgsql \
+         as 'begin execute format(''grant select on %I to mallory'', what); end'; \
+         create statistics odd on (id + 1), id from orders",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    mallory.types("select gift('orders'); release s; select gift('other'); commit;");
+    mallory.ends();
+    world.revoke(&grant);
+    world.no_own_roles();
+    let said = removals(&world);
+    for remain in [
+        "orders: open public.orders {",
+        "orders: open public.other {",
+        "orders: statistics odd on public.orders",
+    ] {
+        assert!(said.contains(remain), "{remain}: {said}");
+    }
+    assert!(!said.contains("public.before"), "{said}");
 }
 
 /// Whom a grant's role let to something in the name of its group stays let to it, and is named.

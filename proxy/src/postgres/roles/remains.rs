@@ -2,8 +2,9 @@
 //!
 //! A role that is a member of its group can change what the group owns, and give the group what it made.
 //! Taking the role away does not undo that: it is found here and written down, for somebody to look at.
-//! Found are rows of the catalogue that are newer than the role's own comment, which was written as it was
-//! made and which it cannot change; so what others changed meanwhile is among them.
+//! Found are rows of the catalogue that are of the oldest transaction which was there when the role was made, or of
+//! a newer one: one that was begun before can do what the role lets it do. Which that was, the role's own comment
+//! says, which was written then and which it cannot change. What others changed meanwhile is among them.
 //!
 //! Pure but for asking. Looks at one database at a time.
 
@@ -20,6 +21,11 @@ const REMAINS_MAX: usize = 10;
 
 /// How much of each, in characters.
 const REMAIN_MAX: usize = 200;
+
+/// What the comment of a role that is made ends with: the oldest transaction that changes something. Theirs have
+/// numbers beside it, which wrap around; those of savepoints are larger than their transaction's.
+pub(super) const OLDEST: &str = "select ' since ' || \
+    pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) % 4294967296";
 
 /// Looks for what will stay in the database that `admin` is in, before the role's own is handed over. That
 /// it could not be looked for is written down in its place: it is no reason to keep the role.
@@ -133,7 +139,7 @@ const OPEN: [(&str, &str, &str, &str, &str); 9] = [
 
 /// What others' doings on the group's own things set off, or what stands for them: how each is called, what is
 /// written of one, from where, and whose it is.
-const CHANGED: [(&str, &str, &str, &str); 9] = [
+const CHANGED: [(&str, &str, &str, &str); 10] = [
     (
         "definer",
         "x.oid::pg_catalog.regprocedure::text",
@@ -185,6 +191,13 @@ const CHANGED: [(&str, &str, &str, &str); 9] = [
         "pg_catalog.pg_index x join pg_catalog.pg_class c on c.oid = x.indrelid",
         "(x.indexprs is not null or x.indpred is not null) and c.relowner",
     ),
+    // Of expressions, which are computed whenever the table is analysed.
+    (
+        "statistics",
+        "pg_catalog.quote_ident(x.stxname) || ' on ' || x.stxrelid::pg_catalog.regclass::text",
+        "pg_catalog.pg_statistic_ext x join pg_catalog.pg_class c on c.oid = x.stxrelid",
+        "c.relowner",
+    ),
     (
         "setting",
         "pg_catalog.array_to_string(x.setconfig, ', ')",
@@ -194,55 +207,57 @@ const CHANGED: [(&str, &str, &str, &str); 9] = [
 ];
 
 /// What was changed of the group's since the role was made, and what others are let to or will be by default,
-/// each with its kind.
+/// each with its kind. The newest of each first: what others have changed in a long time may be more.
 fn query(role: &Login, group: &Login) -> String {
     let (role, group) = (literal(role.as_str()), literal(group.as_str()));
     let open = OPEN.map(|(kind, what, from, owner, acl)| {
         format!(
-            "select '{kind}' as kind, {what} || ' ' || {acl}::text as what from {from}, since \
-             where {owner} in (select oid from theirs) and pg_catalog.age(x.xmin) < old \
+            "select '{kind}' as kind, {what} || ' ' || {acl}::text as what, pg_catalog.age(x.xmin) as age from {from}, since \
+             where {owner} in (select oid from theirs) and pg_catalog.age(x.xmin) <= old \
              and exists (select from pg_catalog.aclexplode({acl}) a \
              where a.grantee not in (select oid from theirs))"
         )
     });
     let changed = CHANGED.map(|(kind, what, from, owner)| {
         format!(
-            "select '{kind}', {what} from {from}, since \
+            "select '{kind}', {what}, pg_catalog.age(x.xmin) from {from}, since \
              where {owner} in (select oid from theirs where rolname = {group}) \
-             and pg_catalog.age(x.xmin) < old"
+             and pg_catalog.age(x.xmin) <= old"
         )
     });
     let by_default = format!(
         "select 'default', coalesce(n.nspname || ' ', '') || d.defaclobjtype::text || ' ' \
-         || d.defaclacl::text from pg_catalog.pg_default_acl d \
+         || d.defaclacl::text, pg_catalog.age(d.xmin) from pg_catalog.pg_default_acl d \
          left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace, since \
          where d.defaclrole in (select oid from theirs where rolname = {group}) \
-         and pg_catalog.age(d.xmin) < old"
+         and pg_catalog.age(d.xmin) <= old"
     );
     // Before 15 a role can make others members of itself; ours is one anyway.
-    let members = "select 'member', m.rolname::text from pg_catalog.pg_auth_members x \
+    let members = "select 'member', m.rolname::text, 0 from pg_catalog.pg_auth_members x \
          join pg_catalog.pg_roles m on m.oid = x.member \
          where x.roleid in (select oid from theirs where rolname = "
         .to_owned()
         + &role
         + ") and m.rolname <> current_user";
     // A group that administers others makes members of those, in its own name or (before 16) in the role's.
-    let let_in = "select 'member of ' || pg_catalog.quote_ident(g.rolname), m.rolname::text \
+    let let_in = "select 'member of ' || pg_catalog.quote_ident(g.rolname), m.rolname::text, pg_catalog.age(x.xmin) \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles g on g.oid = x.roleid \
          join pg_catalog.pg_roles m on m.oid = x.member, since \
-         where x.grantor in (select oid from theirs) and pg_catalog.age(x.xmin) < old \
+         where x.grantor in (select oid from theirs) and pg_catalog.age(x.xmin) <= old \
          and m.rolname <> current_user"
         .to_owned();
     let others = [by_default, members, let_in];
     let all: Vec<String> = open.into_iter().chain(changed).chain(others).collect();
     let limit = REMAINS_MAX.saturating_add(1);
     format!(
-        "with since as (select pg_catalog.age(d.xmin) as old from pg_catalog.pg_shdescription d \
+        "with since as (select greatest(pg_catalog.age(d.xmin) - 1, pg_catalog.age( \
+         pg_catalog.substring(d.description, ' since ([0-9]+)$')::pg_catalog.xid)) as old \
+         from pg_catalog.pg_shdescription d \
          join pg_catalog.pg_roles r on r.oid = d.objoid \
          where d.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass and r.rolname = {role}), \
          theirs as (select oid, rolname from pg_catalog.pg_roles where rolname in ({role}, {group})) \
          select kind, pg_catalog.left(what, {REMAIN_MAX}) from (select kind, what, \
-         pg_catalog.row_number() over (partition by kind order by what) as number from ({}) f) g \
+         pg_catalog.row_number() over (partition by kind order by age, what) as number from ({}) f) g \
          where number <= {limit} order by 1, 2",
         all.join(" union all ")
     )

@@ -48,12 +48,13 @@ fn literal_bytes(text: &[u8]) -> Vec<u8> {
 }
 
 /// Makes the role, in one transaction. `path` are the schemas in which it finds tables without a
-/// schema's name; `reads` says that it begins with transactions that only read. Nothing is made once the
-/// server's clock has passed `by`: by then nobody waits for it, and it may have been removed.
+/// schema's name; `reads` says that it begins with transactions that only read; its comment ends with what
+/// `oldest` said. Nothing is made once the server's clock has passed `by`: by then nobody waits for it, and it
+/// may have been removed.
 pub(super) fn make(
     plan: &RolePlan,
     privileges: Option<&[Privilege]>,
-    (path, reads): (&[String], bool),
+    (path, reads, oldest): (&[String], bool, &str),
     (version, by): (u32, Deadline),
 ) -> String {
     let place = &plan.place;
@@ -69,7 +70,8 @@ pub(super) fn make(
     };
     let kept = keep(place, version);
     let until = literal(&plan.until.to_string());
-    let about = literal(&format!("tidegate {} of {}", place.grant, plan.principal));
+    let about = format!("tidegate {} of {}{oldest}", place.grant, plan.principal);
+    let about = literal(&about);
     let path: Vec<String> = path.iter().map(|schema| literal(schema)).collect();
     let path = path.join(", ");
     let limit = millis(plan.statement_limit);

@@ -34,16 +34,23 @@ pub(crate) async fn make(
     }
     let mut admin = entrance::to_make((place, endpoint), key).await?;
     let declared = endpoint.privileges.get(&place.group).map(Vec::as_slice);
-    let (able, path) = match declared {
-        Some(declared) => (privileges::able(declared), privileges::path(declared)),
+    let (able, path, oldest) = match declared {
+        Some(declared) => {
+            let able = privileges::able(declared);
+            (able, privileges::path(declared), String::new())
+        }
         None => {
             fits(&mut admin, place).await?;
-            surveyed(&mut admin, place).await?
+            let oldest = admin.run(remains::OLDEST).await?;
+            let oldest = oldest.first().ok_or(AdminError::Nonsense)?;
+            let (able, path) = surveyed(&mut admin, place).await?;
+            (able, path, text(oldest, 0))
         }
     };
     let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
     let by = Deadline::set(&mut admin).await?;
-    let sql = role::make(plan, declared, (&path, only_reads), (admin.version(), by));
+    let how = (path.as_slice(), only_reads, oldest.as_str());
+    let sql = role::make(plan, declared, how, (admin.version(), by));
     admin.run(sql).await?;
     admin.leave().await;
     Ok(Made { able })
