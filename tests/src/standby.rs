@@ -65,13 +65,22 @@ impl Standby {
     ///
     /// When that does not work.
     pub fn of(world: &World) -> Self {
+        Self::called(world, "standby")
+    }
+
+    /// The same in a directory of this name.
+    ///
+    /// # Panics
+    ///
+    /// When that does not work.
+    pub fn called(world: &World, name: &str) -> Self {
         let primary = world.postgres().dir().to_owned();
         let rules = primary.join("data/pg_hba.conf");
         let lines = fs::read_to_string(&rules).expect("it has rules");
         // Written in place: the file stays the server's own.
         fs::write(&rules, format!("local replication all trust\n{lines}")).expect("it is written");
         world.sql("select pg_reload_conf()");
-        let dir = world.dir().join("standby");
+        let dir = world.dir().join(name);
         fs::create_dir(&dir).expect("a directory");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("it is private");
         Self::certify(&dir);
@@ -132,6 +141,11 @@ impl Standby {
         };
         daemon.wait_until(is_up).expect("it answers");
         daemon
+    }
+
+    /// Where its socket is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where it listens.

@@ -1,6 +1,9 @@
 //! An elevation ends at a standby too, and one that lags holds up nothing.
 
+use std::time::Duration;
+
 use tests::standby::Standby;
+use tests::within;
 
 use super::*;
 
@@ -19,9 +22,15 @@ fn beside(world: &World, standby: &Standby) -> Beside {
     let mut psql = world.direct("alice", &[]);
     let addr = standby.addr();
     let (_host, port) = addr.rsplit_once(':').expect("an address");
-    let dir = world.dir().join("standby");
-    psql.arg("-h").arg(dir).args(["-p", port]);
+    psql.arg("-h").arg(standby.dir()).args(["-p", port]);
     Beside::begin(psql, || standby.sql(SLEEPING))
+}
+
+fn lags(standby: &Standby) {
+    standby.sql("select pg_wal_replay_pause()");
+    until("it lags", || {
+        (standby.sql("select pg_get_wal_replay_pause_state()") == "paused").then_some(())
+    });
 }
 
 #[test]
@@ -50,10 +59,7 @@ fn a_standby_that_lags_holds_up_nothing_at_the_primary() {
     let grant = world.grant_elevation("10m");
     is_elevated(&world);
     ran(&world.psql_elevated("begin; delete from orders; prepare transaction 'ours'"));
-    standby.sql("select pg_wal_replay_pause()");
-    until("it lags", || {
-        (standby.sql("select pg_get_wal_replay_pause_state()") == "paused").then_some(())
-    });
+    lags(&standby);
     world.revoke(&grant);
     until("the primary has nothing of it left", || {
         let prepared = world.sql("select count(*) from pg_prepared_xacts");
@@ -61,5 +67,30 @@ fn a_standby_that_lags_holds_up_nothing_at_the_primary() {
     });
     assert_eq!(world.audited("role_removed"), 0, "it is not over there");
     standby.sql("select pg_wal_replay_resume()");
+    world.removed(1);
+}
+
+/// Nor at the standbys behind it in the list.
+#[test]
+fn a_standby_that_lags_holds_up_no_other() {
+    let world = world_of(None);
+    let (first, second) = (Standby::of(&world), Standby::called(&world, "second"));
+    let primary = world.postgres().addr();
+    again(
+        &world,
+        &format!("{primary},{},{}", first.addr(), second.addr()),
+    );
+    let grant = world.grant_elevation("10m");
+    is_elevated(&world);
+    let mut alices = [beside(&world, &first), beside(&world, &second)];
+    lags(&first);
+    world.revoke(&grant);
+    // Until it has copied is waited for ten seconds.
+    within(Duration::from_secs(8), "both have ended", || {
+        let mut ended = alices.iter_mut().map(|one| one.has_ended());
+        ended.all(|has| has).then_some(())
+    });
+    assert_eq!(world.audited("role_removed"), 0, "it is not over there");
+    first.sql("select pg_wal_replay_resume()");
     world.removed(1);
 }

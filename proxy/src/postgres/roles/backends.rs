@@ -3,6 +3,8 @@
 //! Does not look whether the role may do any of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use ca::PassKey;
@@ -42,18 +44,33 @@ pub(super) async fn end_elsewhere(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
-    if endpoint.others.is_empty() {
-        return Ok(0);
-    }
-    let mut ended = Vec::new();
-    for host in endpoint.hosts() {
-        ended.push(end_at(&host, (place, endpoint), key).await);
-    }
-    summed(ended)
+    let hosts = entrance::beside(endpoint);
+    let ending = hosts.iter().map(|host| end_at(host, (place, endpoint), key));
+    summed(ending.collect()).await
 }
 
-/// How many were ended at all hosts together. One that refuses or is behind holds up none of the others.
-pub(super) fn summed(ended: Vec<Result<u64, AdminError>>) -> Result<u64, AdminError> {
+/// How many are ended at all hosts together, at once: one that is slow, refuses or is behind holds up none of the
+/// others.
+pub(super) async fn summed(
+    ending: Vec<impl Future<Output = Result<u64, AdminError>>>,
+) -> Result<u64, AdminError> {
+    let mut ending: Vec<_> = ending.into_iter().map(Box::pin).collect();
+    let mut ended = Vec::new();
+    poll_fn(|cx| {
+        ending.retain_mut(|one| {
+            let Poll::Ready(count) = one.as_mut().poll(cx) else {
+                return true;
+            };
+            ended.push(count);
+            false
+        });
+        if ending.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
     ended
         .into_iter()
         .try_fold(0_u64, |count, ended| Ok(count.saturating_add(ended?)))

@@ -233,14 +233,9 @@ async fn end_elsewhere(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
-    if endpoint.others.is_empty() {
-        return Ok(0);
-    }
-    let mut ended = Vec::new();
-    for host in endpoint.hosts() {
-        ended.push(end_at(&host, (place, endpoint), key).await);
-    }
-    backends::summed(ended)
+    let hosts = entrance::beside(endpoint);
+    let ending = hosts.iter().map(|host| end_at(host, (place, endpoint), key));
+    backends::summed(ending.collect()).await
 }
 
 /// At once, for what is there now; and again once nothing can come after it.

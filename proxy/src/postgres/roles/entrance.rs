@@ -57,6 +57,14 @@ pub(in crate::postgres) async fn to_end(
     Err(refused.unwrap_or(AdminError::Nonsense))
 }
 
+/// The hosts of a target that has several: any but one of them may be a standby.
+pub(super) fn beside(endpoint: &PostgresEndpoint) -> Vec<PostgresHost> {
+    if endpoint.others.is_empty() {
+        return Vec::new();
+    }
+    endpoint.hosts()
+}
+
 /// The same at one of a target's hosts. Nothing where it does not answer: no session of ours is there, because its
 /// sockets are gone.
 pub(super) async fn to_end_at(

@@ -19,10 +19,7 @@ pub(super) async fn beside_the_first(
     key: (&PassKey, &dyn Road),
 ) -> Result<Vec<PostgresEndpoint>, AdminError> {
     let mut primaries = Vec::new();
-    if endpoint.others.is_empty() {
-        return Ok(primaries);
-    }
-    for host in endpoint.hosts() {
+    for host in entrance::beside(endpoint) {
         let Some(mut there) = entrance::to_end_at(&host, (place, endpoint), key).await? else {
             continue;
         };
