@@ -228,6 +228,56 @@ fn a_function_whose_name_is_not_utf_8_is_handed_over() {
     assert_eq!(left.expect("the database answers"), "1|f");
 }
 
+/// A server that waits for a copy which nobody takes waits for ever.
+#[test]
+fn no_role_stays_because_no_standby_copies() {
+    let world = world();
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    works(&world, &grant);
+    world.sql("alter system set synchronous_standby_names = 'nobody'");
+    world.sql("select pg_reload_conf()");
+    until("it waits for copies", || {
+        (world.sql("show synchronous_standby_names") == "nobody").then_some(())
+    });
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.catalogue(), before);
+}
+
+/// More functions than an answer has rows, and more tables than the server has locks.
+#[test]
+fn very_much_is_handed_over_in_pieces() {
+    let world = World::with(&Setting {
+        postgres: "max_locks_per_transaction = 10",
+        ..Setting::default()
+    });
+    world.have_own_roles();
+    world.sql("grant create on schema public to app");
+    let grant = world.grant_pg("10m");
+    works(&world, &grant);
+    let becoming = format!("set role {}", grant.replace("grt_", "tg_"));
+    let much = [
+        becoming.as_str(),
+        "do $$ begin for n in 1..10050 loop execute format('create function f%s() returns int \
+         security definer language sql as ''select 1''', n); end loop; end $$",
+        "do $$ begin for n in 1..4000 loop execute format('create table t%s ()', n); \
+         if n % 100 = 0 then commit; end if; end loop; end $$",
+        "create table counted (id serial, x text primary key)",
+    ];
+    let made = world.direct("postgres", &much).output();
+    let made = made.expect("psql runs");
+    assert!(made.status.success(), "{}", err(&made));
+    world.revoke(&grant);
+    within(Duration::from_secs(120), "it is handed over", || {
+        world.own_roles().is_empty().then_some(())
+    });
+    let left = "select count(*), bool_or(prosecdef) from pg_proc where proowner = 'app'::regrole";
+    assert_eq!(world.sql(left), "10050|f");
+    let left = "select count(*) from pg_class where relowner = 'app'::regrole and relkind = 'r'";
+    assert_eq!(world.sql(left), "4001");
+}
+
 #[test]
 fn what_others_grant_to_a_grants_role_leaves_it_without_rights() {
     let world = world();

@@ -17,6 +17,13 @@ pub(super) const PASSED_OVER_MAX: usize = 1_000;
 /// How long taking back waits for a lock: somebody can hold as many as there are.
 pub(super) const WAITS: &[u8] = b"set local lock_timeout = '10ms'";
 
+/// How many schemas and functions are made ready at once. One role can have made more than an answer has rows.
+const READIED_AT_ONCE: usize = 1_000;
+
+/// How many tables are handed over at once, where there are more: a server has only so many locks
+/// (`max_locks_per_transaction`), and each of their indexes takes one, too.
+pub(super) const TABLES_AT_ONCE: usize = 100;
+
 /// How many rights are taken back at once.
 pub(super) const RIGHTS_AT_ONCE: usize = 500;
 
@@ -173,7 +180,7 @@ pub(super) fn rights((role, group): (&Login, &Login), passed_over: usize) -> Str
     )
 }
 
-/// What has to be done before the role's own is handed over, as statements. Each of its functions that run with
+/// What has to be done before the role's own is handed over, as statements: the next so many of what is not done. Each of its functions that run with
 /// their owner's rights is to run with the rights of whoever calls it; `regprocedure` would not do for their names:
 /// what it writes of one procedure can be read as another, too. And a schema that was closed has to let the role
 /// find those. Its own schemas also have to let its group make things: `REASSIGN OWNED` asks for that for functions,
@@ -184,6 +191,9 @@ pub(super) fn before(role: &Login, group: &Login) -> String {
         "select sql from (\
          select 1 as step, pg_catalog.format('grant all on schema %I to %I, %I', n.nspname, r.rolname, {group}) as sql \
          from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = n.nspowner where r.rolname = {role} \
+         and not (pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') \
+         and pg_catalog.has_schema_privilege({group}, n.oid, 'USAGE') \
+         and pg_catalog.has_schema_privilege({group}, n.oid, 'CREATE')) \
          union select 1, pg_catalog.format('grant usage on schema %I to %I', n.nspname, r.rolname) \
          from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
          join pg_catalog.pg_roles r on r.oid = p.proowner join pg_catalog.pg_roles o on o.oid = n.nspowner \
@@ -193,7 +203,21 @@ pub(super) fn before(role: &Login, group: &Login) -> String {
          case p.prokind when 'p' then 'procedure' else 'function' end, n.nspname, p.proname, \
          pg_catalog.pg_get_function_identity_arguments(p.oid)) \
          from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-         join pg_catalog.pg_roles r on r.oid = p.proowner where r.rolname = {role} and p.prosecdef) s order by step"
+         join pg_catalog.pg_roles r on r.oid = p.proowner where r.rolname = {role} and p.prosecdef) s order by step limit {READIED_AT_ONCE}"
+    )
+}
+
+/// Hands over the next tables, views and sequences of the role, but for those sequences that go with a table.
+pub(super) fn tables(role: &Login, group: &Login) -> String {
+    let (role, group) = (literal(role.as_str()), literal(group.as_str()));
+    format!(
+        "select pg_catalog.format('alter table %I.%I owner to %I', n.nspname, c.relname, {group}) \
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         join pg_catalog.pg_roles r on r.oid = c.relowner where r.rolname = {role} \
+         and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' \
+         and not exists (select from pg_catalog.pg_depend d where c.relkind = 'S' and d.objid = c.oid \
+         and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i') \
+         and d.refclassid = d.classid and d.refobjsubid > 0) limit {TABLES_AT_ONCE}"
     )
 }
 
@@ -214,12 +238,12 @@ pub(super) fn as_member(lent: Option<(&str, &str)>, statements: &[Vec<u8>]) -> V
 
 /// Hands what the role owns in this database to its group, and takes away what it was given. [`before`] that its
 /// functions: one that ran with the group's rights for everybody would outlive the grant.
-pub(super) fn hand_over(role: &Login, group: &Login, before: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+pub(super) fn hand_over(role: &Login, group: &Login) -> [Vec<u8>; 2] {
     let (role, group) = (ident(role.as_str()), ident(group.as_str()));
-    let mut all = before;
-    all.push(format!("reassign owned by {role} to {group}").into_bytes());
-    all.push(format!("drop owned by {role}").into_bytes());
-    all
+    [
+        format!("reassign owned by {role} to {group}").into_bytes(),
+        format!("drop owned by {role}").into_bytes(),
+    ]
 }
 
 /// In whose way the role cannot be dropped: things that name it, with whose each is and in which database.

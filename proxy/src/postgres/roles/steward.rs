@@ -346,11 +346,34 @@ async fn hand_over(
     let remains = remains::found(admin, (&name, &place.group), database).await;
     strip(admin, (&name, &place.group), lent).await?;
     let before = handover::before(&name, &place.group);
-    let before = admin.run(before).await?;
-    let before = before.iter().map(|row| bytes(row, 0)).collect();
-    let statements = handover::hand_over(&name, &place.group, before);
-    let sql = handover::as_member(lent, &statements);
+    in_pieces(admin, lent, (&before, 1)).await?;
+    let tables = handover::tables(&name, &place.group);
+    match in_pieces(admin, lent, (&tables, handover::TABLES_AT_ONCE)).await {
+        // What could not be done in this way is done, or refused, in the next.
+        Ok(()) | Err(AdminError::Said { .. }) => {}
+        Err(broken) => return Err(broken),
+    }
+    let sql = handover::as_member(lent, &handover::hand_over(&name, &place.group));
     admin.run(sql).await.map(|_rows| remains)
+}
+
+/// Does what `sql` finds to be done, a piece at a time, until it finds fewer statements than that, or the same
+/// again.
+async fn in_pieces(
+    admin: &mut Admin,
+    lent: Option<(&str, &str)>,
+    (sql, fewest): (&str, usize),
+) -> Result<(), AdminError> {
+    let mut before = Vec::new();
+    loop {
+        let found = admin.run(sql).await?;
+        let statements: Vec<Vec<u8>> = found.iter().map(|row| bytes(row, 0)).collect();
+        if statements.len() < fewest || statements == before {
+            return Ok(());
+        }
+        admin.run(handover::as_member(lent, &statements)).await?;
+        before = statements;
+    }
 }
 
 async fn number(admin: &mut Admin, place: &RolePlace) -> Result<Option<u32>, AdminError> {

@@ -30,7 +30,7 @@ pub(crate) enum AdminError {
     #[error("the server does not answer in time")]
     Slow,
     /// The server refused a query.
-    #[error("the server says: {}: {message}", state(.sqlstate))]
+    #[error("the server says: {}: {message}{}", state(.sqlstate), advice(.sqlstate))]
     Said {
         /// The SQLSTATE.
         sqlstate: Vec<u8>,
@@ -125,4 +125,13 @@ impl AdminError {
 
 fn state(sqlstate: &[u8]) -> String {
     String::from_utf8_lossy(sqlstate).into_owned()
+}
+
+/// What is to be done about it where what the server says does not tell (`out_of_memory`, which its locks are also
+/// called; `src/backend/utils/errcodes.txt`).
+fn advice(sqlstate: &[u8]) -> &'static str {
+    match sqlstate {
+        b"53200" => "; more max_locks_per_transaction may help there",
+        _other => "",
+    }
 }
