@@ -25,6 +25,7 @@ fn world() -> World {
 /// A superuser's transaction that holds a lock until it is dropped.
 struct Held<'a> {
     world: &'a World,
+    database: &'a str,
     client: Child,
 }
 
@@ -38,19 +39,32 @@ impl<'a> Held<'a> {
 
     /// With whatever these statements lock.
     fn by(world: &'a World, sql: &str) -> Self {
+        Self::at(world, "orders", sql)
+    }
+
+    /// In this database.
+    fn at(world: &'a World, database: &'a str, sql: &str) -> Self {
         let sql = format!("begin; {sql}; select pg_sleep(60) /* held */");
         let mut psql = Command::new("psql");
         psql.args([
-            "-X", "-q", "-U", "postgres", "-d", "orders", "-c", &sql, "-h",
+            "-X", "-q", "-U", "postgres", "-d", database, "-c", &sql, "-h",
         ]);
         psql.arg(world.postgres().dir())
             .args(["-p", &world.postgres().port().to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let client = psql.spawn().expect("psql starts");
-        let held = Self { world, client };
+        let held = Self {
+            world,
+            database,
+            client,
+        };
+        let sleeping = format!(
+            "select count(*) from pg_stat_activity where query like '%/* held */' \
+             and wait_event = 'PgSleep' and datname = '{database}'"
+        );
         until("the lock is held", || {
-            (world.sql("select count(*) from pg_stat_activity where query like '%/* held */' and wait_event = 'PgSleep'") == "1").then_some(())
+            (world.sql(&sleeping) == "1").then_some(())
         });
         held
     }
@@ -69,7 +83,8 @@ impl<'a> Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.world.sql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%/* held */' and pid <> pg_backend_pid()");
+        let database = self.database;
+        self.world.sql(&format!("select pg_terminate_backend(pid) from pg_stat_activity where query like '%/* held */' and pid <> pg_backend_pid() and datname = '{database}'"));
         self.client.wait().expect("psql ends");
     }
 }

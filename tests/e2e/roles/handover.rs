@@ -205,6 +205,39 @@ fn what_is_locked_keeps_a_role_nothing_else_of_its_group() {
     world.no_own_roles();
 }
 
+/// Nor does what is locked in other databases.
+#[test]
+fn what_is_locked_elsewhere_keeps_a_role_nothing_in_its_own_database() {
+    let world = world();
+    world.sql(
+        "create role mallory login; grant create on schema public to app; \
+         alter table orders owner to app",
+    );
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql(&format!(
+        "create function door() returns bigint security definer language sql \
+         as 'select count(*) from public.orders'; grant all on orders to {role}"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(mallory(&world, "select door()"), "1000\n");
+    let databases = [1, 2, 3, 4, 5, 6].map(|number| format!("aaa{number}"));
+    let mut held = Vec::new();
+    for database in &databases {
+        world.sql(&format!("create database {database} owner app"));
+        let made = format!("set role {role}; create table t ()");
+        let made = world.postgres().run_sql(database, &made);
+        made.expect("the database answers");
+        let locked = "lock table t in share row exclusive mode";
+        held.push(Held::at(&world, database, locked));
+    }
+    world.revoke(&grant);
+    // In each of them is waited for five seconds.
+    denied(&world, "select door()");
+    drop(held);
+    world.no_own_roles();
+}
+
 /// In a database that writes in another way than we do, names come back as they were sent.
 #[test]
 fn a_function_whose_name_is_not_utf_8_is_handed_over() {

@@ -54,26 +54,33 @@ pub(super) async fn end_elsewhere(
 pub(super) async fn summed(
     ending: Vec<impl Future<Output = Result<u64, AdminError>>>,
 ) -> Result<u64, AdminError> {
-    let mut ending: Vec<_> = ending.into_iter().map(Box::pin).collect();
-    let mut ended = Vec::new();
+    let ended = together(ending).await;
+    ended
+        .into_iter()
+        .try_fold(0_u64, |count, ended| Ok(count.saturating_add(ended?)))
+}
+
+/// Does all of it at once; outcomes are in the order of what was done.
+pub(super) async fn together<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut all: Vec<_> = all.into_iter().map(|one| (Box::pin(one), None)).collect();
     poll_fn(|cx| {
-        ending.retain_mut(|one| {
-            let Poll::Ready(count) = one.as_mut().poll(cx) else {
-                return true;
-            };
-            ended.push(count);
-            false
-        });
-        if ending.is_empty() {
+        for (one, outcome) in &mut all {
+            if outcome.is_none()
+                && let Poll::Ready(done) = one.as_mut().poll(cx)
+            {
+                *outcome = Some(done);
+            }
+        }
+        if all.iter().all(|(_one, outcome)| outcome.is_some()) {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     })
     .await;
-    ended
-        .into_iter()
-        .try_fold(0_u64, |count, ended| Ok(count.saturating_add(ended?)))
+    all.into_iter()
+        .filter_map(|(_one, outcome)| outcome)
+        .collect()
 }
 
 async fn end_at(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::slice;
+use std::time::Duration;
 
 use ca::PassKey;
 use control::roles::{Made, Parting, Removed};
@@ -19,6 +20,12 @@ use super::{elevation, entrance, handover, membership, primaries, privileges, re
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::{bytes, text};
 use crate::session::road::Road;
+
+/// How long it may take to remove a role at one host.
+const HOST_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long of that it may take to hand over what it has in one database. The next time goes on from there.
+const DATABASE_LIMIT: Duration = Duration::from_secs(25);
 
 /// Into how many more databases is looked for what a group was left.
 const LOOKED_INTO_MAX: usize = 16;
@@ -86,18 +93,24 @@ pub(crate) async fn remove(
     parting: (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
-    let mut outcome = remove_at((place, endpoint), parting, key).await;
+    let mut outcome = within(HOST_LIMIT, remove_at((place, endpoint), parting, key)).await;
     // Afterwards: a host that is slow to say what it is holds up nothing at the others, nor does one where it
     // cannot be done.
-    let others = match primaries::beside_the_first((place, endpoint), key).await {
-        Ok(others) => others,
-        Err(refused) => return outcome.and(Err(refused)),
-    };
+    let (others, failed) = primaries::beside_the_first((place, endpoint), key).await;
     for other in others {
-        let there = remove_at((place, &other), parting, key).await;
+        let there = within(HOST_LIMIT, remove_at((place, &other), parting, key)).await;
         outcome = outcome.and_then(|removed| Ok(removed.joined(there?)));
     }
-    outcome
+    outcome.and_then(|removed| failed.map_or(Ok(removed), Err))
+}
+
+/// What was begun and not done by then, the server may still do.
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, AdminError>>,
+) -> Result<T, AdminError> {
+    let done = time::timeout(limit, work).await;
+    done.unwrap_or(Err(AdminError::Slow))
 }
 
 /// The same at the first host that takes changes.
@@ -156,33 +169,34 @@ async fn drop_it(admin: &mut Admin, name: &Login, oid: u32) -> Result<(), AdminE
     })
 }
 
-/// Hands over what the role has in each database. One that lets nobody in keeps none of the others.
+/// Hands over what the role has in each database, first in the one that its sessions were in. One that lets nobody
+/// in, or is slow, keeps none of the others.
 async fn hand_over_all(
     admin: &mut Admin,
     (place, endpoint, oid): (&RolePlace, &PostgresEndpoint, u32),
     removed: &mut Removed,
     key: (&PassKey, &dyn Road),
 ) -> Result<(), AdminError> {
-    let mut failed = None;
+    let place = (place, endpoint);
     let traces = admin.run(role::traces(oid)).await?;
-    for database in traces.iter().map(|row| text(row, 0)) {
-        if database != endpoint.dbname {
-            match hand_over_in((place, endpoint), &database, key).await {
-                Ok(remains) => removed.remains.extend(remains),
-                Err(refused) => failed = Some(refused),
-            }
-        }
-        removed.databases.push(database);
+    let databases: Vec<String> = traces.iter().map(|row| text(row, 0)).collect();
+    // Once in any case: it also takes away what is in no database.
+    let here = hand_over(admin, place, &endpoint.dbname);
+    let mut done = vec![within(DATABASE_LIMIT, here).await];
+    for database in databases.iter().filter(|name| **name != endpoint.dbname) {
+        let there = hand_over_in(place, database, key);
+        done.push(within(DATABASE_LIMIT, there).await);
     }
-    if !endpoint.privileges.contains_key(&place.group) {
-        let seen = removed.databases.clone();
-        let remains = remains_elsewhere(admin, (place, endpoint), &seen, key).await?;
+    for remains in done {
+        removed.remains.extend(remains?);
+    }
+    if !endpoint.privileges.contains_key(&place.0.group) {
+        let remains = remains_elsewhere(admin, place, &databases, key).await?;
         removed.remains.extend(remains);
     }
-    // Once in any case: it also takes away what is in no database.
-    let remains = hand_over(admin, (place, endpoint), &endpoint.dbname).await?;
-    removed.remains.extend(remains);
-    failed.map_or(Ok(()), Err)
+    removed.databases = databases;
+    removed.databases.sort();
+    Ok(())
 }
 
 /// What stays in databases where the role owned and was given nothing, and its group owns something. One that
@@ -198,23 +212,33 @@ async fn remains_elsewhere(
     let others: Vec<_> = others
         .filter(|database| *database != endpoint.dbname && !seen.contains(database))
         .collect();
-    let mut found = Vec::new();
-    for (number, database) in others.iter().enumerate() {
-        if number == LOOKED_INTO_MAX {
-            found.push(format!("{database}: not known, nor in those after it"));
-            break;
+    let (mut found, mut next) = (Vec::new(), None);
+    let looking = async {
+        for database in others.iter().take(LOOKED_INTO_MAX) {
+            next = Some(database);
+            found.extend(remains_in((place, endpoint), database, key).await);
         }
-        let there = Admin::enter(endpoint, database, &place.admin, key).await;
-        match there {
-            Ok(mut there) => {
-                let named = (&place.role(), &place.group);
-                found.extend(remains::found(&mut there, named, database).await);
-                there.leave().await;
-            }
-            Err(refused) => found.push(remains::unknown(database, &refused)),
-        }
-    }
+        next = others.get(LOOKED_INTO_MAX);
+    };
+    drop(time::timeout(DATABASE_LIMIT, looking).await);
+    found.extend(next.map(|database| format!("{database}: not known, nor in those after it")));
     Ok(found)
+}
+
+async fn remains_in(
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    database: &str,
+    key: (&PassKey, &dyn Road),
+) -> Vec<String> {
+    match Admin::enter(endpoint, database, &place.admin, key).await {
+        Ok(mut there) => {
+            let named = (&place.role(), &place.group);
+            let found = remains::found(&mut there, named, database).await;
+            there.leave().await;
+            found
+        }
+        Err(refused) => vec![remains::unknown(database, &refused)],
+    }
 }
 
 async fn hand_over_in(
