@@ -203,9 +203,10 @@ impl State {
     fn take_role(&mut self, change: &Change, at: Timestamp) {
         match change {
             Change::RoleIntended { place } => {
-                let before = self.roles.get(&place.grant).filter(|record| {
-                    record.place == *place || record.place.shares_account(place)
-                });
+                let before = self
+                    .roles
+                    .get(&place.grant)
+                    .filter(|record| record.place == *place || record.place.shares_account(place));
                 let record = RoleRecord {
                     place: place.clone(),
                     made_at: None,

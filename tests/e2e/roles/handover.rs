@@ -238,6 +238,38 @@ fn what_is_locked_elsewhere_keeps_a_role_nothing_in_its_own_database() {
     world.no_own_roles();
 }
 
+/// Nor does what it prepared in a database that keeps us out.
+#[test]
+fn what_was_prepared_elsewhere_keeps_a_role_nothing_of_its_group() {
+    let world = world();
+    world.sql(
+        "create role mallory login; grant create on schema public to app; \
+         alter table orders owner to app; create database aaa owner app",
+    );
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql(&format!(
+        "create function door() returns bigint security definer language sql \
+         as 'select count(*) from public.orders'; grant all on orders to {role}"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(mallory(&world, "select door()"), "1000\n");
+    let prepared = format!("set role {role}; begin; create table t (); prepare transaction 'p'");
+    let mut psql = world.direct("postgres", &[]);
+    for one in prepared.split("; ") {
+        psql.args(["-d", "aaa", "-c", one]);
+    }
+    let ran = psql.output().expect("psql runs");
+    assert!(ran.status.success(), "{}", err(&ran));
+    world.sql("revoke connect on database aaa from public");
+    world.revoke(&grant);
+    denied(&world, "select door()");
+    assert_eq!(world.own_roles(), [role.as_str()]);
+    world.sql("grant connect on database aaa to public");
+    world.no_own_roles();
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+}
+
 /// In a database that writes in another way than we do, names come back as they were sent.
 #[test]
 fn a_function_whose_name_is_not_utf_8_is_handed_over() {

@@ -45,7 +45,9 @@ pub(super) async fn end_elsewhere(
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let hosts = entrance::beside(endpoint);
-    let ending = hosts.iter().map(|host| end_at(host, (place, endpoint), key));
+    let ending = hosts
+        .iter()
+        .map(|host| end_at(host, (place, endpoint), key));
     summed(ending.collect()).await
 }
 

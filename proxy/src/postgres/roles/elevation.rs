@@ -234,7 +234,9 @@ async fn end_elsewhere(
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let hosts = entrance::beside(endpoint);
-    let ending = hosts.iter().map(|host| end_at(host, (place, endpoint), key));
+    let ending = hosts
+        .iter()
+        .map(|host| end_at(host, (place, endpoint), key));
     backends::summed(ending.collect()).await
 }
 

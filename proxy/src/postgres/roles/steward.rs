@@ -67,7 +67,8 @@ pub(crate) async fn make(
 async fn fits(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
     let sql = membership::look_at_group(&place.group, admin.version());
     let seen = admin.run(sql).await?;
-    let [lets, taken] = [0, 1].map(|column| seen.first().map_or(String::new(), |row| text(row, column)));
+    let [lets, taken] =
+        [0, 1].map(|column| seen.first().map_or(String::new(), |row| text(row, column)));
     if lets.is_empty() {
         return Ok(());
     }
@@ -134,14 +135,11 @@ async fn remove_at(
     removed.backends = backends::end_all(&mut admin, &sql).await?;
     // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
     let prepared =
-        backends::roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await?;
-    removed.prepared = removed.prepared.saturating_add(prepared);
+        backends::roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await;
     let elsewhere = backends::end_elsewhere((place, endpoint), key).await;
-    if let Some(refused) = closed {
-        // It is shut and does nothing any more. What it left can only be handed over in there.
-        return Err(refused);
-    }
-    hand_over_all(&mut admin, (place, endpoint, oid), &mut removed, key).await?;
+    let handing = (&mut removed, closed);
+    hand_over_all(&mut admin, (place, endpoint, oid), handing, key).await?;
+    removed.prepared = removed.prepared.saturating_add(prepared?);
     // With the role, a standby would forget whose its processes are.
     removed.backends = removed.backends.saturating_add(elsewhere?);
     drop_it(&mut admin, &name, oid).await?;
@@ -169,20 +167,23 @@ async fn drop_it(admin: &mut Admin, name: &Login, oid: u32) -> Result<(), AdminE
     })
 }
 
-/// Hands over what the role has in each database, first in the one that its sessions were in. One that lets nobody
-/// in, or is slow, keeps none of the others.
+/// Hands over what the role has in each database, first in the one that its sessions were in, unless that is
+/// closed. One that lets nobody in, or is slow, keeps none of the others.
 async fn hand_over_all(
     admin: &mut Admin,
     (place, endpoint, oid): (&RolePlace, &PostgresEndpoint, u32),
-    removed: &mut Removed,
+    (removed, closed): (&mut Removed, Option<AdminError>),
     key: (&PassKey, &dyn Road),
 ) -> Result<(), AdminError> {
     let place = (place, endpoint);
     let traces = admin.run(role::traces(oid)).await?;
     let databases: Vec<String> = traces.iter().map(|row| text(row, 0)).collect();
-    // Once in any case: it also takes away what is in no database.
-    let here = hand_over(admin, place, &endpoint.dbname);
-    let mut done = vec![within(DATABASE_LIMIT, here).await];
+    let mut done = vec![match closed {
+        // It is shut and does nothing any more. What it left there can only be handed over in there.
+        Some(refused) => Err(refused),
+        // In any case: it also takes away what is in no database.
+        None => within(DATABASE_LIMIT, hand_over(admin, place, &endpoint.dbname)).await,
+    }];
     for database in databases.iter().filter(|name| **name != endpoint.dbname) {
         let there = hand_over_in(place, database, key);
         done.push(within(DATABASE_LIMIT, there).await);
