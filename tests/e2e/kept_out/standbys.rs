@@ -83,6 +83,10 @@ fn a_standby_that_lags_holds_up_no_other() {
     let grant = world.grant_elevation("10m");
     is_elevated(&world);
     let mut alices = [beside(&world, &first), beside(&world, &second)];
+    let copied = "select count(*) from pg_auth_members where grantor = 'tidegate_admin'::regrole";
+    until("it has copied that she is elevated", || {
+        (first.sql(copied) == "1").then_some(())
+    });
     lags(&first);
     world.revoke(&grant);
     // Until it has copied is waited for ten seconds.

@@ -244,8 +244,9 @@ fn what_was_prepared_elsewhere_keeps_a_role_nothing_of_its_group() {
     let world = world();
     world.sql(
         "create role mallory login; grant create on schema public to app; \
-         alter table orders owner to app; create database aaa owner app",
+         alter table orders owner to app",
     );
+    world.sql("create database aaa owner app");
     let grant = world.grant_pg("10m");
     let role = grant.replace("grt_", "tg_");
     let ran = world.psql(&format!(
@@ -300,10 +301,12 @@ fn no_role_stays_because_no_standby_copies() {
     let before = world.catalogue();
     let grant = world.grant_pg("10m");
     works(&world, &grant);
+    world.sql("alter system set synchronous_commit = on");
     world.sql("alter system set synchronous_standby_names = 'nobody'");
     world.sql("select pg_reload_conf()");
     until("it waits for copies", || {
-        (world.sql("show synchronous_standby_names") == "nobody").then_some(())
+        let waits = "select current_setting('synchronous_standby_names') || current_setting('synchronous_commit')";
+        (world.sql(waits) == "nobodyon").then_some(())
     });
     world.revoke(&grant);
     world.no_own_roles();
