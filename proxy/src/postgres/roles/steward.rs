@@ -41,18 +41,15 @@ pub(crate) async fn make(
     }
     let mut admin = entrance::to_make((place, endpoint), key).await?;
     let declared = endpoint.privileges.get(&place.group).map(Vec::as_slice);
-    let (able, path, oldest) = match declared {
-        Some(declared) => {
-            let able = privileges::able(declared);
-            (able, privileges::path(declared), String::new())
-        }
-        None => {
-            fits(&mut admin, place).await?;
-            let oldest = admin.run(remains::OLDEST).await?;
-            let oldest = oldest.first().ok_or(AdminError::Nonsense)?;
-            let (able, path) = surveyed(&mut admin, place).await?;
-            (able, path, text(oldest, 0))
-        }
+    let (able, path, oldest) = if let Some(declared) = declared {
+        let able = privileges::able(declared);
+        (able, privileges::path(declared), String::new())
+    } else {
+        fits(&mut admin, place).await?;
+        let oldest = admin.run(remains::OLDEST).await?;
+        let oldest = oldest.first().ok_or(AdminError::Nonsense)?;
+        let (able, path) = surveyed(&mut admin, place).await?;
+        (able, path, text(oldest, 0))
     };
     let only_reads = plan.only_reads() || able.iter().all(|kind| *kind == SqlKind::Select);
     let by = Deadline::set(&mut admin).await?;
@@ -94,12 +91,14 @@ pub(crate) async fn remove(
     parting: (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
-    let mut outcome = within(HOST_LIMIT, remove_at((place, endpoint), parting, key)).await;
+    let first = Box::pin(remove_at((place, endpoint), parting, key));
+    let mut outcome = within(HOST_LIMIT, first).await;
     // Afterwards: a host that is slow to say what it is holds up nothing at the others, nor does one where it
     // cannot be done.
     let (others, failed) = primaries::beside_the_first((place, endpoint), key).await;
     for other in others {
-        let there = within(HOST_LIMIT, remove_at((place, &other), parting, key)).await;
+        let there = Box::pin(remove_at((place, &other), parting, key));
+        let there = within(HOST_LIMIT, there).await;
         outcome = outcome.and_then(|removed| Ok(removed.joined(there?)));
     }
     outcome.and_then(|removed| failed.map_or(Ok(removed), Err))
