@@ -91,7 +91,7 @@ fn a_standby_that_lags_holds_up_no_other() {
     world.revoke(&grant);
     // Until it has copied is waited for ten seconds.
     within(Duration::from_secs(8), "both have ended", || {
-        let mut ended = alices.iter_mut().map(|one| one.has_ended());
+        let mut ended = alices.iter_mut().map(Beside::has_ended);
         ended.all(|has| has).then_some(())
     });
     assert_eq!(world.audited("role_removed"), 0, "it is not over there");
