@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use proxy::demo::Ending;
+use serde_json::Value;
 use tests::{World, until};
 
 use crate::{err, out};
@@ -61,7 +62,7 @@ fn a_terminal_is_played_back_as_it_was() {
         );
     }
     for line in world.exported(&id, "--jsonl").lines() {
-        serde_json::from_str::<serde_json::Value>(line).unwrap();
+        serde_json::from_str::<Value>(line).unwrap();
     }
 }
 
@@ -178,4 +179,43 @@ fn only_who_may_replay_can_see_a_recording() {
         "admins hold every office except replay"
     );
     assert!(!out(&tried).contains("secret"));
+}
+
+#[test]
+fn who_shows_more_than_a_recording_may_hold_is_cut_and_nobody_beside_them() {
+    let mut world = World::new();
+    world.stop_server(Ending::Term);
+    let path = world.config_dir().join("tidegate.toml");
+    let mut text = fs::read_to_string(&path).unwrap();
+    let default = "# recording_max = \"4GiB\"";
+    assert!(text.contains(default), "{text}");
+    text = text.replace(default, "recording_max = \"2MiB\"");
+    fs::write(&path, text).unwrap();
+    world.serve().expect("it comes up again");
+    world.grant_ssh("10m");
+    let mut quiet = world.begin_ssh();
+    // What does not compress: 4 MiB as text on a terminal.
+    let shows = "head -c 4194304 /dev/urandom | base64; echo all of it";
+    let noisy = world.ssh(&["-tt"], &[shows]);
+    let told = out(&noisy) + &err(&noisy);
+    assert!(!noisy.status.success() && told.contains("TG213"), "cut");
+    assert!(!told.contains("all of it"));
+    let ended = until("the session is over in the ledger", || {
+        let is_over = |session: &Value| session.get("end").is_some_and(Value::is_object);
+        world.sessions().into_iter().find(is_over)
+    });
+    let because = ended.pointer("/end/cause/reason/because");
+    assert_eq!(because, Some(&Value::from("recording_grown")), "{ended}");
+    let id = ended["id"].as_str().expect("an id");
+    let (holds, said) = world.verify(id);
+    assert!(holds, "{said}");
+    let kept = fs::metadata(file(&world, id)).unwrap().len();
+    assert!((2 << 20..4 << 20).contains(&kept), "{kept} bytes");
+    // Others go on, and newcomers get in: who was cut, too.
+    assert!(!quiet.has_ended());
+    let ticks = quiet.output().len();
+    until("the other session goes on", || {
+        (quiet.output().len() > ticks).then_some(())
+    });
+    assert!(world.ssh(&[], &["true"]).status.success());
 }
