@@ -88,8 +88,8 @@ impl Link {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Records something that belongs to no channel, and gives the words for it.
-    fn refused(&self, what: Forwarding) -> Result<Words, AppendError> {
+    /// Records a channel that was refused under this number, and gives the words for it.
+    fn refused(&self, channel: u32, what: Forwarding) -> Result<Words, AppendError> {
         let words = SshSaying::NotInPermit {
             what: what.as_str(),
         }
@@ -98,7 +98,7 @@ impl Link {
             code: words.code,
             what: what.as_str(),
         };
-        self.scope.record(&Frame::Channel { channel: 0, event })?;
+        self.scope.record(&Frame::Channel { channel, event })?;
         Ok(words)
     }
 }
@@ -213,7 +213,7 @@ impl Relay {
                 self.channels.spawn(listening.end(listen));
             }
             Arrival::Refused(what) => {
-                let words = link.refused(what)?;
+                let words = link.refused(self.number(), what)?;
                 // A client may ask faster than it takes our words. What is one too many is recorded
                 // all the same.
                 if self.channels.len() < LINES_MAX {

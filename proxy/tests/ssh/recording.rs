@@ -127,3 +127,26 @@ fn a_terminal_is_kept_whole() {
             .any(|frame| frame.contains("Omitted") && frame.contains("Output"))
     );
 }
+
+#[test]
+fn a_channel_that_is_refused_at_the_door_is_none_of_those_that_are_open() {
+    let world = World::new("rec-refused");
+    let told = world.speak(async |client| {
+        let mut line = client.channel_open_session().await.unwrap();
+        line.exec(true, "cat").await.unwrap();
+        // What only a target opens.
+        for port in [1, 2] {
+            assert!(client.channel_open_x11("127.0.0.1", port).await.is_err());
+        }
+        line.eof().await.unwrap();
+        while line.wait().await.is_some() {}
+    });
+    assert!(told.is_some());
+    let frames = world.frames();
+    for channel in [1_u32 << 31, (1 << 31) + 1] {
+        let channel = format!("channel: {channel}");
+        holds(&frames, &[&channel, "Refused", "TG603", "X11 forwarding"]);
+    }
+    let of_the_line = |frame: &&String| frame.contains("channel: 0,") && frame.contains("Refused");
+    assert_eq!(frames.iter().find(of_the_line), None);
+}
