@@ -75,7 +75,7 @@ pub fn budget(
     Ok(limits.into_iter().flatten().collect())
 }
 
-fn limit(usage: &Usage<'_>, measure: Measure) -> Option<Limit> {
+fn limit(usage: &Usage, measure: Measure) -> Option<Limit> {
     let may = |amount: u64| spend(usage, measure, amount).permits();
     let ceiling = u64::try_from(i64::MAX).unwrap_or(u64::MAX);
     if may(ceiling) {
@@ -105,7 +105,7 @@ fn limit(usage: &Usage<'_>, measure: Measure) -> Option<Limit> {
     })
 }
 
-fn spend(usage: &Usage<'_>, measure: Measure, amount: u64) -> Verdict {
+fn spend(usage: &Usage, measure: Measure, amount: u64) -> Verdict {
     let amount = i64::try_from(amount).unwrap_or(i64::MAX);
     let details = Measure::ALL.map(|one| {
         let amount = if one == measure { amount } else { 0 };

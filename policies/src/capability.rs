@@ -79,6 +79,6 @@ pub enum Deed {
     ForwardX11,
     /// Run this SQL statement.
     Statement(SqlStatement),
-    /// Touch this file, where [`file_scrutiny`](crate::file_scrutiny) says that each is asked about.
+    /// Touch this file, where [`FileUse::scrutiny`](crate::FileUse::scrutiny) says that each is asked about.
     File(FileDeed),
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::document::StatementRules;
-use crate::file::FileRules;
 use crate::usage::Usage;
 use crate::verdict::Scene;
 use crate::{
@@ -105,10 +104,7 @@ pub fn may(
         _ => needs(deed).iter().all(has),
     };
     if !within {
-        return Err(Denial::Forbidden {
-            policy: String::new(),
-            reason: NOT_IN_TERMS.to_owned(),
-        });
+        return Err(not_in_terms());
     }
     let is_free = policies.statement_rules() == StatementRules::Absent;
     if is_free && matches!(deed, Deed::Statement(_)) {
@@ -203,32 +199,13 @@ pub(crate) fn reach(
     usage.statement_kinds().map(Some)
 }
 
-/// Whether the files that a session on these terms touches have to be followed and asked about, each
-/// with [`may`] and [`Deed::File`].
-///
-/// Where that cannot be told they have to be, and each is then refused with the reason.
-pub fn file_scrutiny(
+/// The questions about the grant that these terms rest on, as things stand at this instant.
+pub(crate) fn usage(
     policies: &PolicySet,
     facts: &Facts,
     terms: &Terms,
     now: Timestamp,
-) -> Scrutiny {
-    let free = *policies.file_rules() == FileRules::Absent
-        || usage(policies, facts, terms, now).is_ok_and(|usage| !usage.binds_files());
-    if free {
-        Scrutiny::Unread
-    } else {
-        Scrutiny::Each
-    }
-}
-
-/// The questions about the grant that these terms rest on, as things stand at this instant.
-pub(crate) fn usage<'a>(
-    policies: &'a PolicySet,
-    facts: &'a Facts,
-    terms: &Terms,
-    now: Timestamp,
-) -> Result<Usage<'a>, Denial> {
+) -> Result<Usage, Denial> {
     let wanted = Wanted::of_terms(terms);
     let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
     terms
@@ -250,6 +227,14 @@ pub(crate) fn usage<'a>(
 
 /// Said when a permit does not name what a deed needs.
 pub(crate) const NOT_IN_TERMS: &str = "This grant does not include it.";
+
+/// A no to what a permit does not name.
+pub(crate) fn not_in_terms() -> Denial {
+    Denial::Forbidden {
+        policy: String::new(),
+        reason: NOT_IN_TERMS.to_owned(),
+    }
+}
 
 /// What a permit must name for this deed.
 fn needs(deed: &Deed) -> &'static [Capability] {
@@ -275,8 +260,6 @@ fn needs(deed: &Deed) -> &'static [Capability] {
 /// Of what a permit must name at least one for this deed, where files are asked about one by one:
 /// whoever had a shell could touch any.
 fn bound_needs(deed: &Deed) -> Option<&'static [Capability]> {
-    const READ: [Capability; 3] = [Capability::SftpRead, Capability::Exec, Capability::Shell];
-    const WRITE: [Capability; 3] = [Capability::SftpWrite, Capability::Exec, Capability::Shell];
     const EITHER: [Capability; 4] = [
         Capability::SftpRead,
         Capability::SftpWrite,
@@ -284,12 +267,17 @@ fn bound_needs(deed: &Deed) -> Option<&'static [Capability]> {
         Capability::Shell,
     ];
     if let Deed::File(file) = deed {
-        return Some(match file.access {
-            FileAccess::Read => &READ,
-            FileAccess::Write => &WRITE,
-        });
+        return Some(file_needs(file.access));
     }
     matches!(deed, Deed::Subsystem { name } if name == "sftp").then_some(&EITHER)
+}
+
+/// The same to touch a file in this way.
+pub(crate) fn file_needs(access: FileAccess) -> &'static [Capability] {
+    match access {
+        FileAccess::Read => &[Capability::SftpRead, Capability::Exec, Capability::Shell],
+        FileAccess::Write => &[Capability::SftpWrite, Capability::Exec, Capability::Shell],
+    }
 }
 
 /// Who wants to go where, as whom and how.

@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// Everything that stays the same between the questions about one grant.
-pub(crate) struct Usage<'a> {
-    policies: &'a PolicySet,
+#[derive(Debug)]
+pub(crate) struct Usage {
+    policies: PolicySet,
     slice: Slice,
     context: Context,
     /// What was answered to questions without details, by the [class](crate::question::Rules::class) of
@@ -36,10 +37,10 @@ pub(crate) const POLICIES_FAILED: Denial = Denial::Unavailable {
     part: Part::Policies,
 };
 
-impl<'a> Usage<'a> {
+impl Usage {
     /// Puts together who, what and when.
     pub(crate) fn build(
-        scene: &Scene<'a>,
+        scene: &Scene<'_>,
         principal: &Principal,
         target: &Target,
         grant: &Grant,
@@ -57,7 +58,7 @@ impl<'a> Usage<'a> {
         // The error says which value Cedar cannot hold; nobody who is refused may be told.
         let context = context.map_err(|_unfit| POLICIES_FAILED)?;
         Ok(Self {
-            policies: scene.policies,
+            policies: scene.policies.clone(),
             slice,
             context,
             answers: RefCell::default(),
@@ -128,9 +129,11 @@ impl<'a> Usage<'a> {
 
     /// Whether a file may be touched. What carries it need not be permitted, but must not be
     /// forbidden.
-    fn allow_file(&self, file: &FileDeed) -> Result<(), Denial> {
+    pub(crate) fn allow_file(&self, file: &FileDeed) -> Result<(), Denial> {
         let carrier = match &file.carrier {
-            Carrier::Sftp => self.ask(Reading::Written, file.access.sftp_action(), Vec::new()),
+            Carrier::Sftp => {
+                self.ask_blank(Reading::Written, file.access.sftp_action(), Vec::new())
+            }
             Carrier::Command(command) => {
                 self.ask(Reading::Written, "exec", command_details(command))
             }
@@ -183,7 +186,7 @@ impl<'a> Usage<'a> {
     pub(crate) fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
         if details.is_empty() {
             return ask(
-                self.policies,
+                &self.policies,
                 reading,
                 &self.slice,
                 action,
@@ -194,7 +197,7 @@ impl<'a> Usage<'a> {
             return Verdict::Failed;
         };
         match self.context.clone().merge(details) {
-            Ok(context) => ask(self.policies, reading, &self.slice, action, context),
+            Ok(context) => ask(&self.policies, reading, &self.slice, action, context),
             Err(_) => Verdict::Failed,
         }
     }

@@ -9,8 +9,8 @@ mod world;
 
 use jiff::tz::TimeZone;
 use policies::{
-    Capability, Carrier, Deed, Denial, Document, Extent, FileAccess, FileDeed, PolicySet, Protocol,
-    Scrutiny, Terms, decide, file_scrutiny, may,
+    Capability, Carrier, Deed, Denial, Document, Extent, FileAccess, FileDeed, FileUse, PolicySet,
+    Protocol, Scrutiny, Terms, decide, may,
 };
 use world::*;
 
@@ -41,8 +41,12 @@ fn terms(policies: &PolicySet) -> Terms {
     permit.expect("a permit").spend()
 }
 
+fn file_use(policies: &PolicySet) -> FileUse {
+    FileUse::of(policies, &granted(), &terms(policies), noon())
+}
+
 fn looked_at(policies: &PolicySet) -> Scrutiny {
-    file_scrutiny(policies, &granted(), &terms(policies), noon())
+    file_use(policies).scrutiny()
 }
 
 fn does(policies: &PolicySet, deed: &Deed) -> Result<(), Denial> {
@@ -72,7 +76,13 @@ fn file(access: FileAccess, path: &str, extent: Extent, carrier: Carrier) -> Dee
 fn check(policies: &PolicySet, access: FileAccess, path: &str, extent: Extent, want: bool) {
     for carrier in [Carrier::Sftp, Carrier::Command("scp -t x".to_owned())] {
         let deed = file(access, path, extent, carrier);
-        assert_eq!(does(policies, &deed).is_ok(), want, "{deed:?}");
+        let alone = does(policies, &deed);
+        assert_eq!(alone.is_ok(), want, "{deed:?}");
+        // Many may be asked about at once, and hear the same.
+        let files = file_use(policies);
+        if let (Scrutiny::Each, Deed::File(file)) = (files.scrutiny(), &deed) {
+            assert_eq!(files.may(&terms(policies), file), alone, "{deed:?}");
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use policies::{
-    Ask, Credential, Deed, Denial, GrantId, Part, PrincipalName, Reason, Scrutiny, SessionId,
-    Terms, decide, file_scrutiny, may, scrutiny,
+    Ask, Credential, Deed, Denial, FileUse, GrantId, Part, PrincipalName, Reason, Scrutiny,
+    SessionId, Terms, decide, may, scrutiny,
 };
 use tokio::time::Instant;
 
@@ -158,15 +158,13 @@ impl Broker {
         }
     }
 
-    /// Whether the files that a session touches have to be asked about, each, if it was let in by
-    /// these terms. In memory.
-    pub fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {
+    /// What may be done with files in a session that was let in by these terms, as things stand now. In memory.
+    pub fn files(&self, terms: &Terms) -> FileUse {
         let state = self.state();
         let now = state.instant_for(terms, self.inner.clock.now());
         match state.policies() {
-            Ok(policies) => file_scrutiny(policies, &state.facts, terms, now),
-            // Each is then refused with the reason.
-            Err(_unavailable) => Scrutiny::Each,
+            Ok(policies) => FileUse::of(policies, &state.facts, terms, now),
+            Err(unavailable) => FileUse::refused(unavailable),
         }
     }
 

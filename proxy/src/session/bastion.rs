@@ -15,8 +15,8 @@ use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};
 use jiff::SignedDuration;
 use policies::{
-    Ask, Deed, Denial, HeldStatement, Limit, Permit, Protocol, Scrutiny, SessionId, SqlStatement,
-    Terms,
+    Ask, Deed, Denial, FileUse, HeldStatement, Limit, Permit, Protocol, Scrutiny, SessionId,
+    SqlStatement, Terms,
 };
 use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::sync::{Semaphore, mpsc};
@@ -327,7 +327,7 @@ impl Judge for BrokerJudge {
         self.0.second(terms, held, statements)
     }
 
-    fn file_scrutiny(&self, terms: &Terms) -> Scrutiny {
-        self.0.file_scrutiny(terms)
+    fn files(&self, terms: &Terms) -> FileUse {
+        self.0.files(terms)
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use ca::Pass;
 use control::ledger::Counters;
 use control::{Clock, Heard};
-use policies::{Deed, Denial, HeldStatement, Scrutiny, SessionId, SqlStatement, Terms};
+use policies::{
+    Deed, Denial, FileUse, HeldStatement, Part, Scrutiny, SessionId, SqlStatement, Terms,
+};
 use recorder::{AppendError, ChannelEvent, Frame, Recording, Statement, StatementKind, Stream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -48,9 +50,12 @@ pub trait Judge: Send + Sync + 'static {
         mpsc::channel(1).1
     }
 
-    /// Whether the files that a session touches have to be asked about.
-    fn file_scrutiny(&self, _terms: &Terms) -> Scrutiny {
-        Scrutiny::Each
+    /// What may be done with files in a session, as things stand now. Put together once for as long as the
+    /// [edition](Self::edition) stays the same, but for the time.
+    fn files(&self, _terms: &Terms) -> FileUse {
+        FileUse::refused(Denial::Unavailable {
+            part: Part::Policies,
+        })
     }
 }
 
@@ -298,9 +303,9 @@ impl Scope {
         })
     }
 
-    /// Whether the files that this session touches have to be asked about.
-    pub(crate) fn file_scrutiny(&self) -> Scrutiny {
-        self.inner.judge.file_scrutiny(&self.inner.terms)
+    /// What may be done with files in this session, as things stand now.
+    pub(crate) fn files(&self) -> FileUse {
+        self.inner.judge.files(&self.inner.terms)
     }
 
     /// How long the session has been going on.

@@ -1,7 +1,7 @@
 //! What a session may do with files, asked before it is done.
 //!
-//! Remembers what was decided for as long as policies and facts stay the same, and for a second at
-//! most, because policies may look at the time. Follows nothing itself.
+//! What is asked about is put together once, and what was decided remembered, for as long as policies and facts
+//! stay the same, and for a second at most, because policies may look at the time. Follows nothing itself.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use policies::words::files::FileSaying;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
-use policies::{Capability, Carrier, Deed, Denial, Extent, FileAccess, FileDeed, Scrutiny};
+use policies::{Capability, Carrier, Denial, Extent, FileAccess, FileDeed, FileUse, Scrutiny};
 
 use super::command::{self, FileCommand};
 use super::path::{self, Vague};
@@ -47,8 +47,9 @@ type Answers = HashMap<(FileAccess, String, Extent), Result<(), Denial>>;
 pub(super) struct Warrant {
     scope: Scope,
     carrier: Carrier,
-    asked: Option<(u64, Duration)>,
-    scrutiny: Scrutiny,
+    /// On which edition the answers rest, and since when.
+    asked: (u64, Duration),
+    files: FileUse,
     answers: RefCell<Answers>,
 }
 
@@ -83,8 +84,7 @@ pub(in crate::ssh) fn admit(
         (Err(no), None) => Err(no.words()),
         (Err(no), Some(command)) => {
             let line = program.command().unwrap_or_default();
-            let mut warrant = Warrant::new(scope.clone(), Carrier::Command(line));
-            warrant.renew(scope.elapsed());
+            let warrant = Warrant::new(scope.clone(), Carrier::Command(line));
             if warrant.is_free() {
                 return Err(no.words());
             }
@@ -105,11 +105,14 @@ pub(in crate::ssh) fn admit(
 impl Warrant {
     /// One by which nothing has been asked.
     pub(super) fn new(scope: Scope, carrier: Carrier) -> Self {
+        // The edition first: what changes behind it is seen by the next look.
+        let asked = (scope.edition(), scope.elapsed());
+        let files = scope.files();
         Self {
             scope,
             carrier,
-            asked: None,
-            scrutiny: Scrutiny::Each,
+            asked,
+            files,
             answers: RefCell::default(),
         }
     }
@@ -117,19 +120,17 @@ impl Warrant {
     /// Forgets what may have changed.
     pub(super) fn renew(&mut self, at: Duration) {
         let edition = self.scope.edition();
-        let good = self.asked.is_some_and(|(before, asked_at)| {
-            before == edition && at.saturating_sub(asked_at) < ANSWER_MAX
-        });
-        if !good {
-            self.asked = Some((edition, at));
+        let (before, asked_at) = self.asked;
+        if before != edition || at.saturating_sub(asked_at) >= ANSWER_MAX {
+            self.asked = (edition, at);
             self.answers.get_mut().clear();
-            self.scrutiny = self.scope.file_scrutiny();
+            self.files = self.scope.files();
         }
     }
 
     /// Whether nothing has to be asked.
     pub(super) fn is_free(&self) -> bool {
-        self.scrutiny == Scrutiny::Unread
+        self.files.scrutiny() == Scrutiny::Unread
     }
 
     /// Whether a file may be touched that is in one of these places.
@@ -190,12 +191,13 @@ impl Warrant {
         let answer = if let Some(known) = answers.get(&key) {
             known.clone()
         } else {
-            let answer = self.scope.may(&Deed::File(FileDeed {
+            let file = FileDeed {
                 access,
                 path: place.to_owned(),
                 extent,
                 carrier: self.carrier.clone(),
-            }));
+            };
+            let answer = self.files.may(self.scope.terms(), &file);
             if answers.len() >= ANSWERS_MAX {
                 answers.clear();
             }

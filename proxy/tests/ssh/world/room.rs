@@ -12,8 +12,8 @@ use control::Clock;
 use jiff::Timestamp;
 use policies::words::Shown;
 use policies::{
-    Ask, Capabilities, Capability, Credential, Deed, Denial, Endpoint, GrantId, InputRecording,
-    Login, Obligations, PrincipalName, Protocol as Spoken, Scrutiny, SessionId, SeverReason,
+    Ask, Capabilities, Capability, Credential, Deed, Denial, Endpoint, FileUse, GrantId,
+    InputRecording, Login, Obligations, PrincipalName, Protocol as Spoken, SessionId, SeverReason,
     Target, Terms,
 };
 use proxy::session::incoming::{Incoming, Newcomer};
@@ -247,8 +247,8 @@ impl Judge for Judgement {
         Ok(())
     }
 
-    fn file_scrutiny(&self, _: &Terms) -> Scrutiny {
-        Scrutiny::Unread
+    fn files(&self, _: &Terms) -> FileUse {
+        FileUse::free()
     }
 }
 
