@@ -13,9 +13,9 @@ use bytes::Bytes;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Stream};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
+use russh::{ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use tokio::select;
-use tokio::time;
+use tokio::{task, time};
 
 use super::backlog::{Backlog, Item};
 use super::burst::Burst;
@@ -26,6 +26,7 @@ use super::requests::{Answer, Request, Stage};
 use super::signal::signal_name;
 use super::tap::{Passage, Tap};
 use super::voice::{STDERR, Screen, Voice, Writer};
+use crate::ssh::files::filetap::Next;
 use crate::ssh::flow::Tally;
 use crate::ssh::relay::Link;
 
@@ -133,6 +134,38 @@ impl From<Result<(), russh::Error>> for Sent {
     }
 }
 
+/// Sends on what may go on of what came. Of what takes long to judge only some is looked at in one turn, so that the
+/// other sessions of this thread have theirs.
+async fn pass<S>(
+    tap: &Tap,
+    write: &ChannelWriteHalf<S>,
+    stream: Stream,
+    mut came: Bytes,
+) -> Result<Sent, AppendError>
+where
+    S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
+{
+    loop {
+        let (pieces, next) = match tap.pass(stream, came)? {
+            Passage::All(data) if stream == Stream::ErrorOutput => {
+                return Ok(write.extended_data_bytes(STDERR, data).await.into());
+            }
+            Passage::All(data) => return Ok(write.data_bytes(data).await.into()),
+            Passage::Pieces(pieces, next) => (pieces, next),
+        };
+        let mut sent = Sent::Done;
+        for piece in pieces {
+            sent = write.data_bytes(piece).await.into();
+        }
+        match (next, sent) {
+            (Next::End(words), _) => return Ok(Sent::Unfollowed(words)),
+            (Next::Rest(rest), Sent::Done) => came = rest,
+            (Next::Chunk | Next::Rest(_), sent) => return Ok(sent),
+        }
+        task::yield_now().await;
+    }
+}
+
 /// Takes everything that the client sends, at once. Ends when the client has closed the channel and
 /// the target has not taken the rest in time, or when the client floods.
 #[expect(
@@ -230,17 +263,7 @@ impl Up<'_> {
 
     async fn send(&self, data: Bytes) -> Result<Sent, AppendError> {
         let bytes = data.len();
-        let sent = match self.tap.pass(Stream::Input, data)? {
-            Passage::All(data) => self.write.data_bytes(data).await.into(),
-            Passage::Pieces(pieces) => {
-                let mut sent = Sent::Done;
-                for piece in pieces {
-                    sent = self.write.data_bytes(piece).await.into();
-                }
-                sent
-            }
-            Passage::End(words) => Sent::Unfollowed(words),
-        };
+        let sent = pass(self.tap, self.write, Stream::Input, data).await?;
         self.tally.take(bytes);
         Ok(sent)
     }
@@ -381,20 +404,7 @@ impl Down<'_> {
 
     async fn send(&self, stream: Stream, data: Bytes) -> Result<Sent, AppendError> {
         let bytes = data.len();
-        let sent = match (self.tap.pass(stream, data)?, stream) {
-            (Passage::All(data), Stream::ErrorOutput) => {
-                self.writer.extended_data_bytes(STDERR, data).await.into()
-            }
-            (Passage::All(data), _) => self.writer.data_bytes(data).await.into(),
-            (Passage::Pieces(pieces), _) => {
-                let mut sent = Sent::Done;
-                for piece in pieces {
-                    sent = self.writer.data_bytes(piece).await.into();
-                }
-                sent
-            }
-            (Passage::End(words), _) => Sent::Unfollowed(words),
-        };
+        let sent = pass(self.tap, &self.writer, stream, data).await?;
         self.tally.take(bytes);
         Ok(sent)
     }

@@ -18,11 +18,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use policies::InputRecording;
-use policies::words::Words;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
 use crate::session::scope::Scope;
-use crate::ssh::files::filetap::{FileTap, Heard};
+use crate::ssh::files::filetap::{FileTap, Heard, Next};
 use crate::ssh::files::warrant::Follow;
 use crate::ssh::forward::place::Place;
 
@@ -58,10 +57,8 @@ pub struct Tap {
 pub enum Passage {
     /// All of it.
     All(Bytes),
-    /// These pieces, in order.
-    Pieces(Vec<Bytes>),
-    /// Nothing from here on, and why.
-    End(Words),
+    /// These pieces, in order, and then this.
+    Pieces(Vec<Bytes>, Next),
 }
 
 #[derive(Debug)]
@@ -168,9 +165,8 @@ impl Tap {
     pub fn pass(&self, stream: Stream, came: Bytes) -> Result<Passage, AppendError> {
         match self.files.get() {
             Some(files) if stream != Stream::ErrorOutput => match files.pass(stream, came)? {
-                Heard::Pieces(pieces) => Ok(Passage::Pieces(pieces)),
+                Heard::Pieces(pieces, next) => Ok(Passage::Pieces(pieces, next)),
                 Heard::Plain(came) => self.pass_plain(stream, came),
-                Heard::End(words) => Ok(Passage::End(words)),
             },
             _ => self.pass_plain(stream, came),
         }

@@ -1,6 +1,7 @@
 //! What passes a channel that carries files, as frames: each operation when it is asked for and when
 //! it is answered, before either goes on. What is understood is counted and not kept.
 
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 use super::operation::Operation;
 use super::rsync::Rsync;
 use super::scp::{self, Role, Scp, Stop};
-use super::sftp::{Judge, Passed, Sftp};
+use super::sftp::{Judge, Sftp};
 use super::warrant::{Follow, Warrant};
 use crate::session::scope::Scope;
 
@@ -34,10 +35,19 @@ pub struct FileTap {
 #[derive(Debug)]
 pub(in crate::ssh) enum Heard {
     /// It is recorded; these pieces go on, in order.
-    Pieces(Vec<Bytes>),
+    Pieces(Vec<Bytes>, Next),
     /// It is recorded as bytes like others are, and goes on.
     Plain(Bytes),
-    /// Nothing goes on from here.
+}
+
+/// What follows what may go on.
+#[derive(Debug)]
+pub enum Next {
+    /// What comes next.
+    Chunk,
+    /// The rest of what came, once others have had their turn.
+    Rest(Bytes),
+    /// Nothing, and why.
     End(Words),
 }
 
@@ -105,7 +115,7 @@ impl FileTap {
         let mut state = self.state();
         let state = &mut *state;
         let at = self.scope.stir();
-        let bytes = chunk.len();
+        let came = chunk.len();
         let (heard, operations) = match &mut state.talk {
             Talk::Rsync(rsync) => {
                 match stream {
@@ -120,7 +130,8 @@ impl FileTap {
                 state.follow(stream, chunk)
             }
         };
-        if !matches!(heard, Heard::Plain(_)) {
+        if let Heard::Pieces(_, next) = &heard {
+            let bytes = came.saturating_sub(next.left());
             self.scope.passes(stream, bytes);
             state.count(stream, bytes);
         }
@@ -179,6 +190,22 @@ impl FileTap {
     }
 }
 
+/// That nothing goes on behind what cannot be followed.
+fn unfollowed(who: &str, why: &dyn Display) -> Next {
+    let why = why.to_string();
+    Next::End(SshSaying::Unfollowed { who, why: &why }.words())
+}
+
+impl Next {
+    /// How many bytes of what came are left for later.
+    fn left(&self) -> usize {
+        match self {
+            Self::Rest(rest) => rest.len(),
+            Self::Chunk | Self::End(_) => 0,
+        }
+    }
+}
+
 impl State {
     /// Follows what came, and says what is to be recorded of it.
     fn follow(&mut self, stream: Stream, chunk: Bytes) -> (Heard, Vec<Operation>) {
@@ -187,55 +214,69 @@ impl State {
         } else {
             "the target"
         };
-        let end = |why: &str| Heard::End(SshSaying::Unfollowed { who, why }.words());
-        let warrant = &self.warrant;
-        let free = warrant.is_free();
         match &mut self.talk {
             Talk::Sftp(sftp) => {
-                let judge = (!free).then_some(warrant as Judge<'_>);
+                let judge = (!self.warrant.is_free()).then_some(&self.warrant as Judge<'_>);
                 let passed = match stream {
                     Stream::Input => sftp.up(chunk, judge),
                     Stream::Output | Stream::ErrorOutput => sftp.down(chunk),
                 };
-                match passed {
-                    Ok(Passed { pieces, operations }) => (Heard::Pieces(pieces), operations),
-                    Err(unclear) => (end(&unclear.to_string()), Vec::new()),
-                }
-            }
-            Talk::Scp {
-                scp: followed,
-                bound,
-            } => {
-                let Some(scp) = followed else {
-                    return (Heard::Plain(chunk), Vec::new());
+                let next = match passed.unclear {
+                    Some(unclear) => unfollowed(who, &unclear),
+                    None if passed.rest.is_empty() => Next::Chunk,
+                    None => Next::Rest(passed.rest),
                 };
-                let role = scp.role();
-                let judge = |places: &[_]| warrant.allows_all(role, places);
-                let judge = (*bound && !free).then_some(&judge as scp::Judge<'_>);
-                let is_judged = judge.is_some();
-                let passed = if (role == Role::Sink) == (stream == Stream::Input) {
-                    scp.source(chunk, judge)
-                } else {
-                    scp.sink(chunk)
-                };
-                let scp::Followed {
-                    pieces,
-                    mut operations,
-                    stop,
-                } = passed;
-                match stop {
-                    None => (Heard::Pieces(pieces), operations),
-                    Some(Stop::Refused(words)) => (Heard::End(words), operations),
-                    Some(Stop::Lost(lost)) if is_judged => (end(&lost.to_string()), operations),
-                    Some(Stop::Lost(lost)) => {
-                        operations.extend(scp.finish());
-                        operations.push(scp.lost(who, lost));
-                        *followed = None;
-                        (Heard::Plain(pieces.concat().into()), operations)
-                    }
-                }
+                (Heard::Pieces(passed.pieces, next), passed.operations)
             }
+            Talk::Scp { .. } => self.follow_scp(who, stream, chunk),
             Talk::Rsync(_) => (Heard::Plain(chunk), Vec::new()),
+        }
+    }
+
+    /// The same of legacy scp.
+    fn follow_scp(
+        &mut self,
+        who: &'static str,
+        stream: Stream,
+        chunk: Bytes,
+    ) -> (Heard, Vec<Operation>) {
+        let Talk::Scp {
+            scp: followed,
+            bound,
+        } = &mut self.talk
+        else {
+            return (Heard::Plain(chunk), Vec::new());
+        };
+        let Some(scp) = followed else {
+            return (Heard::Plain(chunk), Vec::new());
+        };
+        let role = scp.role();
+        let judge = |places: &[_]| self.warrant.allows_all(role, places);
+        let judge = (*bound && !self.warrant.is_free()).then_some(&judge as scp::Judge<'_>);
+        let from_source = (role == Role::Sink) == (stream == Stream::Input);
+        let scp::Followed {
+            pieces,
+            mut operations,
+            stop,
+        } = if from_source {
+            scp.source(chunk, judge)
+        } else {
+            scp.sink(chunk)
+        };
+        match stop {
+            None => (Heard::Pieces(pieces, Next::Chunk), operations),
+            Some(Stop::Refused(words)) => (Heard::Pieces(pieces, Next::End(words)), operations),
+            Some(Stop::Lost(lost)) if judge.is_some() => {
+                // What a sink says is not taken apart: nothing of it goes on.
+                let before = if from_source { pieces } else { Vec::new() };
+                (Heard::Pieces(before, unfollowed(who, &lost)), operations)
+            }
+            Some(Stop::Lost(lost)) => {
+                operations.extend(scp.finish());
+                operations.push(scp.lost(who, lost));
+                *followed = None;
+                (Heard::Plain(pieces.concat().into()), operations)
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! about every later one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 use policies::words::Words;
@@ -18,6 +19,7 @@ mod packet;
 #[cfg(test)]
 mod tests;
 mod touch;
+mod waiting;
 
 use allowed::allowed;
 use files::Files;
@@ -25,22 +27,19 @@ use framer::{Fate, Framer, Part, Sender};
 pub use packet::Unclear;
 use packet::{Answer, Request};
 pub use touch::{Access, Judge, Touch, Warden};
+use waiting::{Then, Waiting};
 
 use super::operation::{Ended, Operation};
 use super::path;
-use crate::ssh::forward::answers::Bulk;
 
 /// How much may wait for the target's answer: what the requests say, and a little for each.
 const WAITING_MAX: usize = 4 * 1024 * 1024;
 
-/// What a request takes besides its text, in bytes, rounded up.
-const REQUEST_SIZE: usize = 128;
-
-/// How much of an extension's request is written down as it came that we do not know, in bytes.
-const UNKNOWN_MAX: usize = 256;
-
 /// How many answers of our own may wait for their turn.
 const ANSWERS_MAX: usize = 1024;
+
+/// How many packets are judged before others have their turn. A chunk may have thousands.
+const TURN_MAX: usize = 32;
 
 /// What a chunk came to.
 #[derive(Debug, Default)]
@@ -49,6 +48,10 @@ pub struct Passed {
     pub pieces: Vec<Bytes>,
     /// What is to be recorded before it does.
     pub operations: Vec<Operation>,
+    /// What follows them and was not looked at: others have their turn first.
+    pub rest: Bytes,
+    /// What follows them and cannot be understood. Nothing may pass from then on.
+    pub unclear: Option<Unclear>,
 }
 
 /// One conversation, both ways.
@@ -71,36 +74,36 @@ impl Default for Sftp {
 
 impl Sftp {
     /// Takes what the client sent. Without a judge everything may pass.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be understood. Nothing may be passed on from then on.
-    pub fn up(&mut self, chunk: Bytes, judge: Option<Judge<'_>>) -> Result<Passed, Unclear> {
+    pub fn up(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
-        self.up.feed(chunk, &mut passed.pieces, |part| match part {
-            Part::Head { kind, fields } => {
-                let (id, request) = packet::request(kind, fields)?;
-                talk.asked(id, request, judge, said)
-            }
-            Part::Body(bytes) => {
-                talk.write(bytes);
-                Ok(Fate::Pass)
-            }
-        })?;
-        Ok(passed)
+        let most = judge.map_or(usize::MAX, |_judge| TURN_MAX);
+        let fed = self
+            .up
+            .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
+                Part::Head { kind, fields } => {
+                    let (id, request) = packet::request(kind, fields)?;
+                    talk.asked(id, request, judge, said)
+                }
+                Part::Body(bytes) => {
+                    talk.write(bytes);
+                    Ok(Fate::Pass)
+                }
+            });
+        passed.unclear = fed.err();
+        passed.rest = chunk;
+        passed
     }
 
     /// Takes what the target sent.
-    ///
-    /// # Errors
-    ///
-    /// As [`up`](Self::up).
-    pub fn down(&mut self, chunk: Bytes) -> Result<Passed, Unclear> {
+    pub fn down(&mut self, mut chunk: Bytes) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
-        self.down
-            .feed(chunk, &mut passed.pieces, |part| match part {
+        let fed = self.down.feed(
+            &mut chunk,
+            usize::MAX,
+            &mut passed.pieces,
+            |part| match part {
                 Part::Head { kind, fields } => {
                     let (id, answer) = packet::answer(kind, fields)?;
                     talk.answered(id, answer, said)?;
@@ -110,9 +113,13 @@ impl Sftp {
                     talk.read(bytes);
                     Ok(Fate::Pass)
                 }
-            })?;
-        passed.pieces.append(&mut self.answers());
-        Ok(passed)
+            },
+        );
+        passed.unclear = fed.err();
+        if passed.unclear.is_none() {
+            passed.pieces.append(&mut self.answers());
+        }
+        passed
     }
 
     /// Our own answers whose turn it is: between two packets of the target.
@@ -157,62 +164,8 @@ enum Handshake {
     Answered,
 }
 
-/// A request that was not answered.
-#[derive(Debug)]
-enum Waiting {
-    Operation {
-        operation: Box<Operation>,
-        then: Then,
-    },
-    Read {
-        handle: Box<[u8]>,
-        offset: u64,
-    },
-    Write {
-        handle: Box<[u8]>,
-        length: u32,
-    },
-    Names {
-        handle: Box<[u8]>,
-    },
-}
-
-/// What a good answer means.
-#[derive(Debug)]
-enum Then {
-    Nothing,
-    Opens,
-    Closes(Box<[u8]>),
-}
-
-impl Waiting {
-    fn weight(&self) -> usize {
-        let text = match self {
-            Self::Operation { operation, .. } => operation.size(),
-            Self::Read { handle, .. } | Self::Write { handle, .. } | Self::Names { handle } => {
-                handle.len()
-            }
-        };
-        text.saturating_add(REQUEST_SIZE)
-    }
-}
-
-/// What an extension asks for that we do not know: as it came, or its beginning and the digest of all of it.
-fn unknown(fields: &[u8]) -> String {
-    match fields.split_at_checked(UNKNOWN_MAX) {
-        Some((begun, rest)) if !rest.is_empty() => {
-            format!("{}… {}", begun.escape_ascii(), Bulk::of(fields))
-        }
-        _ => fields.escape_ascii().to_string(),
-    }
-}
-
 impl Talk {
     /// The client asks for something.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what carries contents is told apart; the rest is one operation each"
-    )]
     fn asked(
         &mut self,
         id: u32,
@@ -221,20 +174,71 @@ impl Talk {
         said: &mut Vec<Operation>,
     ) -> Result<Fate, Unclear> {
         self.writing = Box::default();
-        match (&request, self.handshake) {
-            (Request::Init, Handshake::Nothing) => {
-                self.handshake = Handshake::Sent;
-                return Ok(Fate::Pass);
-            }
-            (Request::Init, _) | (_, Handshake::Nothing) => return Err(Unclear::Turn),
-            _ => {}
+        if self.greets(id, &request)? {
+            return Ok(Fate::Pass);
+        }
+        if self.waiting.contains_key(&id) {
+            return Err(Unclear::Number(id));
         }
         if let Some(judge) = judge
             && let Err(words) = self.judge(&request, judge, said)?
         {
             return self.deny(id, &words);
         }
-        let waiting = match request {
+        if let Request::Unknown { name, fields } = &request
+            && let Some(version) = packet::selected(name, fields)
+        {
+            return Err(Unclear::Version(version));
+        }
+        let mut waiting = self.waits(request)?;
+        let weight = self.weight.saturating_add(waiting.weight());
+        if weight > WAITING_MAX {
+            return Err(Unclear::Flood);
+        }
+        match &mut waiting {
+            Waiting::Operation { operation, then } => {
+                if let Then::Closes(handle) = then {
+                    self.files.closing(handle)?;
+                }
+                operation.number = self.number();
+                said.push(Operation::clone(operation));
+            }
+            Waiting::Write {
+                handle,
+                offset,
+                length,
+            } => {
+                self.files.get(handle)?.written.begin(*offset, *length);
+                self.writing.clone_from(handle);
+            }
+            Waiting::Read { .. } | Waiting::Names { .. } => {}
+        }
+        self.weight = weight;
+        self.waiting.insert(id, waiting);
+        Ok(Fate::Pass)
+    }
+
+    /// Whether this is the client's greeting. Nothing else is taken before the target has answered it: which version
+    /// is spoken, and so what a packet means, only the answer says.
+    fn greets(&mut self, id: u32, request: &Request<'_>) -> Result<bool, Unclear> {
+        match (request, self.handshake) {
+            (Request::Init, Handshake::Nothing) if id >= packet::VERSION => {
+                self.handshake = Handshake::Sent;
+                Ok(true)
+            }
+            (Request::Init, Handshake::Nothing) => Err(Unclear::Version(id)),
+            (Request::Init, _) | (_, Handshake::Nothing | Handshake::Sent) => Err(Unclear::Turn),
+            (_, Handshake::Answered) => Ok(false),
+        }
+    }
+
+    /// What waits for an answer once this has been asked.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what carries contents is told apart; the rest is one operation each"
+    )]
+    fn waits(&mut self, request: Request<'_>) -> Result<Waiting, Unclear> {
+        Ok(match request {
             Request::Read { handle, offset } => {
                 self.files.get(handle)?;
                 let handle = handle.into();
@@ -245,36 +249,25 @@ impl Talk {
                 offset,
                 length,
             } => {
-                self.files.get(handle)?.written.begin(offset, length);
-                self.writing = handle.into();
+                self.files.get(handle)?;
                 let handle = handle.into();
-                Waiting::Write { handle, length }
+                Waiting::Write {
+                    handle,
+                    offset,
+                    length,
+                }
             }
             Request::ReadDirectory { handle } => {
                 self.files.get(handle)?;
-                Waiting::Names {
-                    handle: handle.into(),
-                }
+                let handle = handle.into();
+                Waiting::Names { handle }
             }
             request => {
-                let (mut operation, then) = self.operation(&request)?;
-                if let Then::Closes(handle) = &then {
-                    self.files.closing(handle)?;
-                }
-                operation.number = self.number();
-                said.push(operation.clone());
+                let (operation, then) = self.operation(&request)?;
                 let operation = Box::new(operation);
                 Waiting::Operation { operation, then }
             }
-        };
-        self.weight = self.weight.saturating_add(waiting.weight());
-        if self.weight > WAITING_MAX {
-            return Err(Unclear::Flood);
-        }
-        match self.waiting.insert(id, waiting) {
-            None => Ok(Fate::Pass),
-            Some(_) => Err(Unclear::Number(id)),
-        }
+        })
     }
 
     /// Whether the client may ask for this. What it may not is recorded.
@@ -302,7 +295,7 @@ impl Talk {
     }
 
     fn deny(&mut self, id: u32, words: &Words) -> Result<Fate, Unclear> {
-        if self.answers.len() >= ANSWERS_MAX || self.waiting.contains_key(&id) {
+        if self.answers.len() >= ANSWERS_MAX {
             return Err(Unclear::Flood);
         }
         let why = format!("tidegate: {} {}", words.code, words.what);
@@ -360,7 +353,7 @@ impl Talk {
             Request::Ask { action } => Operation::new(*action, &[], &[], String::new()),
             Request::Unknown { name, fields } => {
                 let name = name.escape_ascii().to_string();
-                Operation::new(name, &[], &[], unknown(fields))
+                Operation::new(name, &[], &[], packet::unknown(fields))
             }
             Request::Read { handle, .. }
             | Request::Write { handle, .. }
@@ -389,13 +382,16 @@ impl Talk {
                 Err(Unclear::Turn)
             };
         }
-        let waiting = self.waiting.remove(&id).ok_or(Unclear::Number(id))?;
+        let Entry::Occupied(waiting) = self.waiting.entry(id) else {
+            return Err(Unclear::Number(id));
+        };
+        // What does not fit answers nothing, so that what was asked stays without an answer.
+        waiting.get().fits(id, answer)?;
+        let waiting = waiting.remove();
         self.weight = self.weight.saturating_sub(waiting.weight());
         match (waiting, answer) {
-            // Contents that nobody asked for would be in no file's sum.
-            (Waiting::Operation { .. }, Answer::Data { .. }) => return Err(Unclear::Number(id)),
             (Waiting::Operation { operation, then }, answer) => {
-                said.push(self.settle(*operation, then, answer)?);
+                return self.settle(*operation, then, answer, said);
             }
             (Waiting::Read { handle, offset }, Answer::Data { length }) => {
                 if let Some(file) = self.files.asked(&handle) {
@@ -403,7 +399,7 @@ impl Talk {
                     self.reading = handle;
                 }
             }
-            (Waiting::Write { handle, length }, Answer::Status { code, .. }) if code != 0 => {
+            (Waiting::Write { handle, length, .. }, Answer::Status { code, .. }) if code != 0 => {
                 if let Some(file) = self.files.asked(&handle) {
                     file.written.refuse(length);
                 }
@@ -413,8 +409,7 @@ impl Talk {
                     directory.names = directory.names.saturating_add(u64::from(count));
                 }
             }
-            (_, Answer::Status { .. }) => {}
-            (_, _) => return Err(Unclear::Number(id)),
+            (Waiting::Read { .. } | Waiting::Write { .. } | Waiting::Names { .. }, _) => {}
         }
         Ok(())
     }
@@ -425,7 +420,8 @@ impl Talk {
         mut operation: Operation,
         then: Then,
         answer: Answer<'_>,
-    ) -> Result<Operation, Unclear> {
+        said: &mut Vec<Operation>,
+    ) -> Result<(), Unclear> {
         let ended = match answer {
             Answer::Status { code: 0, .. } => Ended::Done,
             Answer::Status { code, message } => {
@@ -443,23 +439,18 @@ impl Talk {
                 Ended::Done
             }
         };
-        let done = ended == Ended::Done;
         let mut operation = operation.ended(ended);
-        match (then, answer) {
-            (Then::Opens, Answer::Handle(handle)) => {
-                self.files.open(handle, operation.path.clone())?;
-            }
-            // A handle that we do not know of must not reach the client.
-            (Then::Opens, _) if done => return Err(Unclear::Handle),
-            (_, Answer::Handle(_)) => return Err(Unclear::Handle),
-            (Then::Closes(handle), _) => {
-                if let Some(shut) = self.files.close(&handle) {
-                    shut.sum_up(&mut operation);
-                }
-            }
-            (Then::Opens | Then::Nothing, _) => {}
+        if let Then::Closes(handle) = &then
+            && let Some(shut) = self.files.close(handle)
+        {
+            shut.sum_up(&mut operation);
         }
-        Ok(operation)
+        let path = operation.path.clone();
+        said.push(operation);
+        match (then, answer) {
+            (Then::Opens, Answer::Handle(handle)) => self.files.open(handle, path),
+            (Then::Opens | Then::Closes(_) | Then::Nothing, _) => Ok(()),
+        }
     }
 
     /// More of what is written.
@@ -479,8 +470,14 @@ impl Talk {
     fn finish(&mut self) -> Vec<Operation> {
         let mut left = Vec::new();
         for (_, waiting) in self.waiting.drain() {
-            if let Waiting::Operation { operation, .. } = waiting {
-                left.push(operation.ended(Ended::Unanswered));
+            if let Waiting::Operation { operation, then } = waiting {
+                let mut operation = operation.ended(Ended::Unanswered);
+                if let Then::Closes(handle) = then
+                    && let Some(shut) = self.files.close(&handle)
+                {
+                    shut.sum_up(&mut operation);
+                }
+                left.push(operation);
             }
         }
         left.sort_by_key(|operation| operation.number);

@@ -9,7 +9,7 @@ use policies::words::ssh::SshSaying;
 
 use crate::fuzzing::{Turn, turns};
 use crate::ssh::files::operation::Operation;
-use crate::ssh::files::sftp::{Access, Judge, Passed, Sftp, Touch, Unclear, Warden};
+use crate::ssh::files::sftp::{Access, Judge, Sftp, Touch, Unclear, Warden};
 
 /// The most that may be held of one direction: a packet's head (`OPERATION_MAX` of the framer).
 const HEAD_MAX: usize = 64 * 1024 + 4;
@@ -96,38 +96,42 @@ impl Heard {
                 Cut::Nowhere => vec![turn.whole()],
             };
             for piece in pieces {
-                if let Err(unclear) = heard.take(&mut sftp, turn.from_client, piece, judge) {
-                    // What a piece came to before what was unclear is lost with it.
-                    return Self {
-                        unclear: Some(unclear),
-                        ..Self::default()
-                    };
-                }
+                heard.take(&mut sftp, turn.from_client, piece, judge);
             }
             heard.answers(&sftp.answers());
+            if heard.unclear.is_some() {
+                break;
+            }
         }
         heard.operations.extend(sftp.finish());
         assert_eq!(sftp.finish(), [], "told twice");
         heard
     }
 
+    /// Takes what one side sent, in as many turns as it takes.
     fn take(
         &mut self,
         sftp: &mut Sftp,
         from_client: bool,
         piece: Vec<u8>,
         judge: Option<Judge<'_>>,
-    ) -> Result<(), Unclear> {
-        let (came, piece) = (piece.len(), Bytes::from(piece));
-        let Passed { pieces, operations } = if from_client {
-            sftp.up(piece, judge)?
-        } else {
-            sftp.down(piece)?
-        };
-        self.operations.extend(operations);
+    ) {
+        let (came, mut rest) = (piece.len(), Bytes::from(piece));
+        let mut pieces = Vec::new();
+        while !rest.is_empty() && self.unclear.is_none() {
+            let passed = if from_client {
+                sftp.up(rest, judge)
+            } else {
+                sftp.down(rest)
+            };
+            pieces.extend(passed.pieces);
+            self.operations.extend(passed.operations);
+            self.unclear = passed.unclear;
+            rest = passed.rest;
+        }
         if from_client {
             self.up.extend(pieces.concat());
-            return Ok(());
+            return;
         }
         // Behind what the target sent stand the answers.
         let answers = pieces.iter().rev().take_while(|one| is_answer(one)).count();
@@ -137,7 +141,6 @@ impl Heard {
         self.down.extend(theirs.concat());
         assert!(theirs.concat().len() <= came.saturating_add(HEAD_MAX));
         self.answers(ours);
-        Ok(())
     }
 
     fn answers(&mut self, answers: &[Bytes]) {

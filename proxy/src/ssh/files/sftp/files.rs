@@ -1,6 +1,7 @@
 //! What is open, and how much of it has been read and written.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use recorder::Transfer;
 
@@ -63,22 +64,23 @@ pub(super) struct Files {
 impl Files {
     /// The target opened this.
     pub(super) fn open(&mut self, handle: &[u8], path: Box<[u8]>) -> Result<(), Unclear> {
-        self.weight = self.weight.saturating_add(weight(handle, &path));
-        if self.open.len() >= OPEN_MAX || self.weight > NAMES_MAX {
+        let weight = self.weight.saturating_add(weight(handle, &path));
+        if self.open.len() >= OPEN_MAX || weight > NAMES_MAX {
             return Err(Unclear::Flood);
         }
-        let open = Open {
+        // Two files by one name: whichever the target means, we might mean the other.
+        let Entry::Vacant(place) = self.open.entry(handle.into()) else {
+            return Err(Unclear::Handle);
+        };
+        place.insert(Open {
             path,
             read: Sum::default(),
             written: Sum::default(),
             names: 0,
             closing: false,
-        };
-        match self.open.insert(handle.into(), open) {
-            None => Ok(()),
-            // Two files by one name: whichever the target means, we might mean the other.
-            Some(_) => Err(Unclear::Handle),
-        }
+        });
+        self.weight = weight;
+        Ok(())
     }
 
     /// What has this handle, for a new request. From the request to close it on, that is nothing: at the

@@ -78,59 +78,74 @@ impl Framer {
         self.body == 0 && self.held.is_empty()
     }
 
-    /// Looks at one chunk. What may go on is appended to `out`, in order and whole heads only.
+    /// Looks at one chunk, of which at most so many packets begin, besides one that has begun before: what is left in
+    /// it was not looked at. What may go on is appended to `out`, in order and whole heads only, also where
+    /// something behind it is unclear.
     pub(super) fn feed(
         &mut self,
-        chunk: Bytes,
+        chunk: &mut Bytes,
+        most: usize,
         out: &mut Vec<Bytes>,
         mut look: impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
     ) -> Result<(), Unclear> {
-        let mut rest = self.complete(chunk, out, &mut look)?;
+        self.complete(chunk, out, &mut look)?;
         // What may go on and has not been handed on yet ends here.
         let mut upto = 0;
+        let fed = self.walk(chunk, (most, &mut upto), out, &mut look);
+        hand_on(chunk.split_to(upto), out);
+        fed
+    }
+
+    fn walk(
+        &mut self,
+        chunk: &mut Bytes,
+        (mut most, upto): (usize, &mut usize),
+        out: &mut Vec<Bytes>,
+        look: &mut impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
+    ) -> Result<(), Unclear> {
         loop {
-            let left = rest.get(upto..).unwrap_or_default();
+            let left = chunk.get(*upto..).unwrap_or_default();
             if left.is_empty() {
-                break;
+                return Ok(());
             }
             let taken = if self.body > 0 {
                 let part = left.get(..self.body).unwrap_or(left);
                 look(Part::Body(part))?;
                 self.body = self.body.saturating_sub(part.len());
                 part.len()
+            } else if most == 0 {
+                return Ok(());
             } else {
                 match progress(self.sender, left)? {
                     Progress::Needs(_) => {
                         self.held.extend_from_slice(left);
-                        rest.truncate(upto);
-                        break;
+                        chunk.truncate(*upto);
+                        return Ok(());
                     }
                     Progress::Whole { head, body } => {
-                        self.fate = head_of(left, head, &mut look)?;
+                        most = most.saturating_sub(1);
+                        self.fate = head_of(left, head, look)?;
                         self.body = body;
                         head
                     }
                 }
             };
             if self.fate == Fate::Pass {
-                upto = upto.saturating_add(taken);
+                *upto = upto.saturating_add(taken);
             } else {
-                hand_on(rest.split_to(upto), out);
-                drop(rest.split_to(taken.min(rest.len())));
-                upto = 0;
+                hand_on(chunk.split_to(std::mem::take(upto)), out);
+                drop(chunk.split_to(taken.min(chunk.len())));
             }
         }
-        hand_on(rest, out);
-        Ok(())
     }
 
-    /// Goes on with the head that is held, if one is. Returns what is left of the chunk.
+    /// Goes on with the head that is held, if one is, and takes what belongs to it off the chunk.
     fn complete(
         &mut self,
-        mut chunk: Bytes,
+        chunk: &mut Bytes,
         out: &mut Vec<Bytes>,
         look: &mut impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
-    ) -> Result<Bytes, Unclear> {
+    ) -> Result<(), Unclear> {
         while !self.held.is_empty() {
             match progress(self.sender, &self.held)? {
                 Progress::Needs(_) if chunk.is_empty() => break,
@@ -148,7 +163,7 @@ impl Framer {
                 }
             }
         }
-        Ok(chunk)
+        Ok(())
     }
 }
 

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
+use crate::ssh::forward::answers::Bulk;
+
 /// The version that is understood.
 pub(super) const VERSION: u32 = 3;
 
@@ -19,6 +21,9 @@ pub(super) const DATA: u8 = 103;
 
 /// The target does not allow it (`SSH_FX_PERMISSION_DENIED`).
 const PERMISSION_DENIED: u32 = 3;
+
+/// How much of an extension's request is written down as it came that we do not know, in bytes.
+const UNKNOWN_MAX: usize = 256;
 
 /// Why a conversation cannot be followed any further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -304,6 +309,28 @@ fn extension<'a>(from: &mut Fields<'a>) -> Result<Request<'a>, Unclear> {
     }
 }
 
+/// What an extension asks for that we do not know: as it came, or its beginning and the digest of all of it.
+pub(super) fn unknown(fields: &[u8]) -> String {
+    match fields.split_at_checked(UNKNOWN_MAX) {
+        Some((begun, rest)) if !rest.is_empty() => {
+            format!("{}… {}", begun.escape_ascii(), Bulk::of(fields))
+        }
+        _ => fields.escape_ascii().to_string(),
+    }
+}
+
+/// Which version an extension asks for, if it is the one that does, of a target that offered several with its
+/// answer (`draft-ietf-secsh-filexfer-13`). One that is no number is 0.
+pub(super) fn selected(name: &[u8], fields: &[u8]) -> Option<u32> {
+    let version = || {
+        std::str::from_utf8(Fields(fields).string().ok()?)
+            .ok()?
+            .parse()
+            .ok()
+    };
+    (name == b"version-select").then(|| version().unwrap_or_default())
+}
+
 /// A packet of the target, without the contents of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer<'a> {
@@ -333,7 +360,7 @@ pub(super) fn answer(kind: u8, fields: &[u8]) -> Result<(u32, Answer<'_>), Uncle
     let mut from = Fields(fields);
     let id = from.u32()?;
     let answer = match kind {
-        2 if id > VERSION => return Err(Unclear::Version(id)),
+        2 if id != VERSION => return Err(Unclear::Version(id)),
         2 => Answer::Version,
         101 => {
             let code = from.u32()?;

@@ -5,11 +5,12 @@ use policies::words::Words;
 use proptest::prelude::*;
 use recorder::{FileResult, Frame};
 
-use super::{Access, Operation, Passed, Sftp, Touch, Unclear, Warden};
+use super::{Access, Operation, Sftp, Touch, Unclear, Warden};
 
 mod extensions;
 mod handles;
 mod permits;
+mod unclear;
 
 fn string(bytes: &[u8]) -> Vec<u8> {
     let mut out = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
@@ -110,18 +111,22 @@ impl Scene {
     }
 
     fn ask_judged(&mut self, bytes: &[u8], judge: Option<super::Judge<'_>>) -> Result<(), Unclear> {
-        let passed = self.sftp.up(Bytes::copy_from_slice(bytes), judge)?;
-        let Passed { pieces, operations } = passed;
-        self.up.extend(pieces.concat());
-        self.said.extend(operations);
+        let mut rest = Bytes::copy_from_slice(bytes);
+        while !rest.is_empty() {
+            let passed = self.sftp.up(rest, judge);
+            self.up.extend(passed.pieces.concat());
+            self.said.extend(passed.operations);
+            passed.unclear.map_or(Ok(()), Err)?;
+            rest = passed.rest;
+        }
         Ok(())
     }
 
     fn answer(&mut self, bytes: &[u8]) -> Result<(), Unclear> {
-        let Passed { pieces, operations } = self.sftp.down(Bytes::copy_from_slice(bytes))?;
-        self.down.extend(pieces.concat());
-        self.said.extend(operations);
-        Ok(())
+        let passed = self.sftp.down(Bytes::copy_from_slice(bytes));
+        self.down.extend(passed.pieces.concat());
+        self.said.extend(passed.operations);
+        passed.unclear.map_or(Ok(()), Err)
     }
 
     /// Every operation that is over: what, which file, how it went, bytes read and written.

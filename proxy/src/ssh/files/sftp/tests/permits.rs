@@ -79,6 +79,34 @@ fn names_are_asked_about_as_the_target_takes_them() {
     assert_eq!(asked(&[unknown]), [(Access::Write, None, one)]);
 }
 
+/// A chunk has room for thousands of packets of which each is asked about several times.
+#[test]
+fn a_chunk_full_of_questions_leaves_others_their_turns() {
+    let questions = std::cell::Cell::new(0);
+    let judge = Judging(|_: &Touch| {
+        questions.set(questions.get() + 1);
+        true
+    });
+    let stat = |number: u32| packet(17, &[&id(number), &string(number.to_string().as_bytes())]);
+    let asked: Vec<u8> = (0..2_000).flat_map(stat).collect();
+    let mut scene = Scene::greeted();
+    let before = scene.up.len();
+    let (mut rest, mut turns) = (Bytes::from(asked.clone()), 0);
+    while !rest.is_empty() {
+        questions.set(0);
+        let passed = scene.sftp.up(rest, Some(&judge));
+        assert!(questions.get() <= 33, "{} at once", questions.get());
+        scene.up.extend(passed.pieces.concat());
+        rest = passed.rest;
+        turns += 1;
+    }
+    assert_eq!(&scene.up[before..], asked, "in the order in which it came");
+    assert!((60..70).contains(&turns), "{turns}");
+    // Without a judge there is nothing to wait for.
+    let passed = Scene::greeted().sftp.up(asked.clone().into(), None);
+    assert_eq!((passed.rest.len(), passed.operations.len()), (0, 2_000));
+}
+
 #[test]
 fn an_open_file_is_asked_about_again_and_what_is_refused_of_it_is_not_counted() {
     let mut scene = Scene::greeted();
