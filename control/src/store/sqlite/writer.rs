@@ -311,20 +311,16 @@ mod tests {
     async fn what_nobody_waits_for_is_committed_with_the_line_that_somebody_does() {
         let (sender, mut commands) = mpsc::channel(8);
         let mut batch = vec![record(None)];
+        let (reply, _answer) = oneshot::channel();
         let sending = async {
             sender.send(record(None)).await.unwrap();
             yield_now().await;
             sender.send(record(None)).await.unwrap();
             yield_now().await;
-            let (reply, answer) = oneshot::channel();
             sender.send(record(Some(reply))).await.unwrap();
-            answer
         };
-        let (_awaited, lingered) = tokio::join!(sending, async {
-            linger(&mut batch, &mut commands).await;
-            batch.len()
-        });
-        assert_eq!(lingered, 4);
+        tokio::join!(sending, linger(&mut batch, &mut commands));
+        assert_eq!(batch.len(), 4);
     }
 
     #[tokio::test(start_paused = true)]
