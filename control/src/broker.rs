@@ -6,6 +6,7 @@
 
 mod admission;
 mod alias;
+mod audit;
 mod budgets;
 mod desk;
 mod grants;

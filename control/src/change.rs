@@ -4,6 +4,8 @@
 //! ever. Holds no rule; whether a change is allowed is decided before it is appended
 //! ([`Broker`](crate::Broker)), and what it means is in [`State`](crate::state::State).
 
+mod told;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -17,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::onetime::OneTimeSecret;
 use crate::spending::Amounts;
+
+pub use told::Appended;
 
 /// How long the log is. The first entry is revision 1; an empty log is at revision 0.
 #[derive(

@@ -17,7 +17,7 @@ mod witness;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::change::Revision;
+use crate::change::{Appended, Revision};
 
 pub use happening::{Happening, Holding, RoleWork, StandingUse};
 pub use session::{
@@ -55,6 +55,10 @@ pub struct Line {
     pub event: Event,
     /// The digest of this line and all before it, in hexadecimal.
     pub digest: String,
+    /// What was appended to the log, where this is the line about it. It has its own digest, which is in the
+    /// line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appended: Option<Appended>,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 mod account_orders;
 mod accounts;
+mod audit;
 mod balanced;
 mod budgets;
 mod chain;

@@ -5,11 +5,8 @@ use policies::{Denial, Office, PrincipalName, Reason, SessionId, Terms};
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
-use crate::ledger::{Event, Happening, Line, Session, SessionEnd, SessionFilter, chain};
+use crate::ledger::{Happening, Session, SessionEnd, SessionFilter};
 use crate::store::Store;
-
-/// How many lines of the ledger are handed out at once at most.
-const LINES_MAX: u32 = 1_000;
 
 impl Broker {
     /// Writes down that a session's recording is open, and puts it among the live ones.
@@ -212,49 +209,6 @@ impl Broker {
                 Err(refused)
             }
         }
-    }
-
-    /// Lines of the ledger after `seen`, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::Denied`] for who may not see other people's sessions.
-    pub async fn audit(
-        &self,
-        caller: &Caller,
-        seen: u64,
-        limit: u32,
-    ) -> Result<Vec<Line>, BrokerError> {
-        let stored = self.audit_lines(caller, seen, limit).await?;
-        let line = |stored: &chain::Stored| {
-            let event: Event =
-                serde_json::from_str(&stored.body).map_err(|error| BrokerError::store(&error))?;
-            Ok(Line {
-                seq: stored.seq,
-                event,
-                digest: chain::hex(&stored.digest),
-            })
-        };
-        stored.iter().map(line).collect()
-    }
-
-    /// Lines of the ledger after `seen` as they were written, oldest first: whoever gets them can
-    /// recompute the chain.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::Denied`] for who may not see other people's sessions.
-    pub async fn audit_lines(
-        &self,
-        caller: &Caller,
-        seen: u64,
-        limit: u32,
-    ) -> Result<Vec<chain::Stored>, BrokerError> {
-        let state = self.state();
-        self.view(&state, caller).office(Office::ViewSessions)?;
-        let limit = limit.clamp(1, LINES_MAX);
-        let stored = self.inner.store.lines(seen, limit).await;
-        stored.map_err(|error| BrokerError::store(&error))
     }
 
     fn sees_sessions(&self, caller: &Caller) -> Sees {

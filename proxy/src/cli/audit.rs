@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use control::api::wire::{AuditView, List, Trust};
+use serde_json::Value;
 
 use crate::cli::client::Client;
 use crate::cli::context::Context;
@@ -34,22 +35,46 @@ pub(crate) enum CaVerb {
 
 impl Row for AuditView {
     const COLUMNS: (&'static [&'static str], usize) =
-        (&["LINE", "AT", "EVENT", "DETAIL", "DIGEST"], 4);
+        (&["LINE", "AT", "BY", "EVENT", "DETAIL", "DIGEST"], 5);
 
     fn cells(&self) -> Vec<String> {
-        let mut detail = serde_json::to_value(&self.line.event.happening).unwrap_or_default();
-        let event = detail
-            .as_object_mut()
-            .and_then(|fields| fields.remove("event"));
-        let event = event.and_then(|event| event.as_str().map(str::to_owned));
+        let detail = serde_json::to_value(&self.line.event.happening).unwrap_or_default();
+        let by = doer(self, &detail);
+        let told = match &self.line.appended {
+            Some(appended) => appended.changes.clone(),
+            None => vec![detail],
+        };
+        let [mut events, mut details] = [const { Vec::new() }; 2];
+        for mut one in told {
+            let fields = one.as_object_mut();
+            let kind = fields.and_then(|fields| {
+                let change = fields.remove("change");
+                change.or_else(|| fields.remove("event"))
+            });
+            events.extend(kind.as_ref().and_then(Value::as_str).map(str::to_owned));
+            details.push(harmless::json(&one.to_string()));
+        }
         vec![
             self.line.seq.to_string(),
             when::stamp(self.line.event.at),
-            event.unwrap_or_default(),
-            harmless::json(&detail.to_string()),
+            by.map_or_else(|| "-".to_owned(), |by| harmless::text(&by)),
+            events.join(" "),
+            details.join(" "),
             self.line.digest.clone(),
         ]
     }
+}
+
+/// Who did it, as far as a line says. Nobody where the server did it by itself.
+fn doer(view: &AuditView, detail: &Value) -> Option<String> {
+    if let Some(appended) = &view.line.appended {
+        return appended.by.as_ref().map(ToString::to_string);
+    }
+    let places = ["/by", "/principal", "/ask/principal", "/session/principal"];
+    let found = places
+        .iter()
+        .find_map(|place| detail.pointer(place)?.as_str());
+    found.map(str::to_owned)
 }
 
 /// `audit …`.

@@ -1,0 +1,29 @@
+//! What an auditor reads of the ledger.
+
+use tests::World;
+
+#[test]
+fn an_auditor_reads_who_changed_what() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let listed = world
+        .carol()
+        .run(&["tidegate", "audit", "ls", "--limit", "1000"]);
+    let listed = listed.expect("carol reads the ledger");
+    let is_told = |by: &str, event: &str, what: &str| {
+        listed.lines().any(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words.contains(&by) && words.contains(&event) && line.contains(what)
+        })
+    };
+    assert!(is_told("alice", "request_filed", "\"web1\""), "{listed}");
+    assert!(is_told("bob", "request_approved", "req_"), "{listed}");
+    let known = world.carol().json(&["audit", "ls"]).expect("JSON");
+    let items = known["items"].as_array().expect("lines");
+    let grown = items.iter().filter(|line| line["event"] == "log_appended");
+    for line in grown {
+        assert!(line["sha256"].is_string(), "{line}");
+        let changes = line["appended"]["changes"].as_array();
+        assert!(changes.is_some_and(|changes| !changes.is_empty()), "{line}");
+    }
+}
