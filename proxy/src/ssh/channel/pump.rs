@@ -104,8 +104,6 @@ pub(super) async fn run(
     // Neither side may be there any more; then there is nothing to close.
     drop(write.close().await);
     if let Ended::Unfollowed(words) = ended? {
-        let (code, what) = (words.code, "files");
-        tap.event(ChannelEvent::Refused { code, what })?;
         down.voice.say(&words).await;
         down.end(EXIT_REFUSED).await;
     }
@@ -158,7 +156,7 @@ where
             sent = write.data_bytes(piece).await.into();
         }
         match (next, sent) {
-            (Next::End(words), _) => return Ok(Sent::Unfollowed(words)),
+            (Next::End(words, _left), _) => return Ok(Sent::Unfollowed(words)),
             (Next::Rest(rest), Sent::Done) => came = rest,
             (Next::Chunk | Next::Rest(_), sent) => return Ok(sent),
         }

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use policies::Carrier;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
-use recorder::{AppendError, Frame, Omission, Stream};
+use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream};
 use tokio::sync::Notify;
 
 use super::operation::Operation;
 use super::rsync::Rsync;
 use super::scp::{self, Role, Scp, Stop};
-use super::sftp::{Judge, Sftp};
+use super::sftp::{Judge, Sftp, Unclear};
 use super::warrant::{Follow, Warrant};
 use crate::session::scope::Scope;
 
@@ -47,8 +47,8 @@ pub enum Next {
     Chunk,
     /// The rest of what came, once others have had their turn.
     Rest(Bytes),
-    /// Nothing, and why.
-    End(Words),
+    /// Nothing, and why. So many bytes of what came do not pass.
+    End(Words, usize),
 }
 
 #[derive(Debug)]
@@ -57,6 +57,8 @@ struct State {
     warrant: Warrant,
     /// How much has passed up and down that no frame tells of yet.
     untold: [u64; 2],
+    /// Why nothing passes any more.
+    over: Option<Words>,
 }
 
 /// What is followed.
@@ -104,6 +106,7 @@ impl FileTap {
                 talk,
                 warrant,
                 untold: [0; 2],
+                over: None,
             }),
             answers: Notify::new(),
         };
@@ -116,6 +119,9 @@ impl FileTap {
         let state = &mut *state;
         let at = self.scope.stir();
         let came = chunk.len();
+        if let Some(words) = &state.over {
+            return Ok(Heard::Pieces(Vec::new(), Next::End(words.clone(), came)));
+        }
         let (heard, operations) = match &mut state.talk {
             Talk::Rsync(rsync) => {
                 match stream {
@@ -135,13 +141,21 @@ impl FileTap {
             self.scope.passes(stream, bytes);
             state.count(stream, bytes);
         }
-        let told = state.tell(self.channel, UNTOLD_MAX);
-        if told.is_empty() && operations.is_empty() {
+        let mut frames: Vec<Frame<'_>> = operations
+            .iter()
+            .map(|each| each.frame(self.channel))
+            .collect();
+        frames.extend(state.tell(self.channel, UNTOLD_MAX));
+        if let Heard::Pieces(_, Next::End(words, _)) = &heard {
+            state.over = Some(words.clone());
+            let (code, what) = (words.code, "files");
+            let (channel, event) = (self.channel, ChannelEvent::Refused { code, what });
+            frames.push(Frame::Channel { channel, event });
+        }
+        if frames.is_empty() {
             return Ok(heard);
         }
-        let frames = operations.iter().map(|each| each.frame(self.channel));
-        self.scope
-            .record_uncounted(&frames.chain(told).collect::<Vec<_>>())?;
+        self.scope.record_uncounted(&frames)?;
         if stream == Stream::Input {
             self.answers.notify_one();
         }
@@ -191,17 +205,24 @@ impl FileTap {
 }
 
 /// That nothing goes on behind what cannot be followed.
-fn unfollowed(who: &str, why: &dyn Display) -> Next {
+fn unfollowed(who: &str, why: &dyn Display) -> Words {
     let why = why.to_string();
-    Next::End(SshSaying::Unfollowed { who, why: &why }.words())
+    SshSaying::Unfollowed { who, why: &why }.words()
+}
+
+/// That these pieces go on, of so many bytes that came, and nothing behind them.
+fn ended(pieces: Vec<Bytes>, words: Words, came: usize) -> Heard {
+    let passes: usize = pieces.iter().map(Bytes::len).sum();
+    Heard::Pieces(pieces, Next::End(words, came.saturating_sub(passes)))
 }
 
 impl Next {
-    /// How many bytes of what came are left for later.
+    /// How many bytes of what came do not pass, or not yet.
     fn left(&self) -> usize {
         match self {
             Self::Rest(rest) => rest.len(),
-            Self::Chunk | Self::End(_) => 0,
+            Self::End(_, left) => *left,
+            Self::Chunk => 0,
         }
     }
 }
@@ -219,10 +240,11 @@ impl State {
                 let judge = (!self.warrant.is_free()).then_some(&self.warrant as Judge<'_>);
                 let passed = match stream {
                     Stream::Input => sftp.up(chunk, judge),
-                    Stream::Output | Stream::ErrorOutput => sftp.down(chunk),
+                    Stream::Output | Stream::ErrorOutput => sftp.down(chunk, judge),
                 };
                 let next = match passed.unclear {
-                    Some(unclear) => unfollowed(who, &unclear),
+                    Some(Unclear::Shut(words)) => Next::End(*words, passed.rest.len()),
+                    Some(unclear) => Next::End(unfollowed(who, &unclear), passed.rest.len()),
                     None if passed.rest.is_empty() => Next::Chunk,
                     None => Next::Rest(passed.rest),
                 };
@@ -250,7 +272,7 @@ impl State {
         let Some(scp) = followed else {
             return (Heard::Plain(chunk), Vec::new());
         };
-        let role = scp.role();
+        let (came, role) = (chunk.len(), scp.role());
         let judge = |places: &[_]| self.warrant.allows_all(role, places);
         let judge = (*bound && !self.warrant.is_free()).then_some(&judge as scp::Judge<'_>);
         let from_source = (role == Role::Sink) == (stream == Stream::Input);
@@ -265,11 +287,11 @@ impl State {
         };
         match stop {
             None => (Heard::Pieces(pieces, Next::Chunk), operations),
-            Some(Stop::Refused(words)) => (Heard::Pieces(pieces, Next::End(words)), operations),
+            Some(Stop::Refused(words)) => (ended(pieces, words, came), operations),
             Some(Stop::Lost(lost)) if judge.is_some() => {
                 // What a sink says is not taken apart: nothing of it goes on.
                 let before = if from_source { pieces } else { Vec::new() };
-                (Heard::Pieces(before, unfollowed(who, &lost)), operations)
+                (ended(before, unfollowed(who, &lost), came), operations)
             }
             Some(Stop::Lost(lost)) => {
                 operations.extend(scp.finish());

@@ -15,7 +15,9 @@ use policies::words::Words;
 mod allowed;
 mod files;
 mod framer;
+mod handshake;
 mod packet;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod touch;
@@ -24,8 +26,10 @@ mod waiting;
 use allowed::allowed;
 use files::Files;
 use framer::{Fate, Framer, Part, Sender};
+use handshake::Handshake;
 pub use packet::Unclear;
 use packet::{Answer, Request};
+use refusals::Refusals;
 pub use touch::{Access, Judge, Touch, Warden};
 use waiting::{Then, Waiting};
 
@@ -34,9 +38,6 @@ use super::path;
 
 /// How much may wait for the target's answer: what the requests say, and a little for each.
 const WAITING_MAX: usize = 4 * 1024 * 1024;
-
-/// How many answers of our own may wait for their turn.
-const ANSWERS_MAX: usize = 1024;
 
 /// How many packets are judged before others have their turn. A chunk may have thousands.
 const TURN_MAX: usize = 32;
@@ -50,7 +51,7 @@ pub struct Passed {
     pub operations: Vec<Operation>,
     /// What follows them and was not looked at: others have their turn first.
     pub rest: Bytes,
-    /// What follows them and cannot be understood. Nothing may pass from then on.
+    /// Why `rest` may not pass, nor anything from then on: it cannot be understood, or is not allowed any more.
     pub unclear: Option<Unclear>,
 }
 
@@ -77,6 +78,13 @@ impl Sftp {
     pub fn up(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
+        if self.up.is_amid()
+            && let Err(shut) = talk.still(Access::Write, judge)
+        {
+            passed.unclear = Some(shut);
+            passed.rest = chunk;
+            return passed;
+        }
         let most = judge.map_or(usize::MAX, |_judge| TURN_MAX);
         let fed = self
             .up
@@ -95,8 +103,9 @@ impl Sftp {
         passed
     }
 
-    /// Takes what the target sent.
-    pub fn down(&mut self, mut chunk: Bytes) -> Passed {
+    /// Takes what the target sent. Without a judge everything may pass; with one, contents that were asked for
+    /// while they might be read pass for as long as that is so.
+    pub fn down(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
         let fed = self.down.feed(
@@ -107,6 +116,7 @@ impl Sftp {
                 Part::Head { kind, fields } => {
                     let (id, answer) = packet::answer(kind, fields)?;
                     talk.answered(id, answer, said)?;
+                    talk.still(Access::Read, judge)?;
                     Ok(Fate::Pass)
                 }
                 Part::Body(bytes) => {
@@ -125,7 +135,7 @@ impl Sftp {
     /// Our own answers whose turn it is: between two packets of the target.
     pub fn answers(&mut self) -> Vec<Bytes> {
         if self.down.is_between() {
-            std::mem::take(&mut self.talk.answers)
+            self.talk.refusals.take()
         } else {
             Vec::new()
         }
@@ -153,15 +163,7 @@ struct Talk {
     writing: Box<[u8]>,
     /// Whose contents come from the target.
     reading: Box<[u8]>,
-    answers: Vec<Bytes>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Handshake {
-    #[default]
-    Nothing,
-    Sent,
-    Answered,
+    refusals: Refusals,
 }
 
 impl Talk {
@@ -174,7 +176,7 @@ impl Talk {
         said: &mut Vec<Operation>,
     ) -> Result<Fate, Unclear> {
         self.writing = Box::default();
-        if self.greets(id, &request)? {
+        if self.handshake.asks(id, &request)? {
             return Ok(Fate::Pass);
         }
         if self.waiting.contains_key(&id) {
@@ -183,7 +185,7 @@ impl Talk {
         if let Some(judge) = judge
             && let Err(words) = self.judge(&request, judge, said)?
         {
-            return self.deny(id, &words);
+            return self.refusals.deny(id, &words).map(|()| Fate::Drop);
         }
         if let Request::Unknown { name, fields } = &request
             && let Some(version) = packet::selected(name, fields)
@@ -216,20 +218,6 @@ impl Talk {
         self.weight = weight;
         self.waiting.insert(id, waiting);
         Ok(Fate::Pass)
-    }
-
-    /// Whether this is the client's greeting. Nothing else is taken before the target has answered it: which version
-    /// is spoken, and so what a packet means, only the answer says.
-    fn greets(&mut self, id: u32, request: &Request<'_>) -> Result<bool, Unclear> {
-        match (request, self.handshake) {
-            (Request::Init, Handshake::Nothing) if id >= packet::VERSION => {
-                self.handshake = Handshake::Sent;
-                Ok(true)
-            }
-            (Request::Init, Handshake::Nothing) => Err(Unclear::Version(id)),
-            (Request::Init, _) | (_, Handshake::Nothing | Handshake::Sent) => Err(Unclear::Turn),
-            (_, Handshake::Answered) => Ok(false),
-        }
     }
 
     /// What waits for an answer once this has been asked.
@@ -292,15 +280,6 @@ impl Talk {
         let number = self.count;
         self.count = number.saturating_add(1);
         number
-    }
-
-    fn deny(&mut self, id: u32, words: &Words) -> Result<Fate, Unclear> {
-        if self.answers.len() >= ANSWERS_MAX {
-            return Err(Unclear::Flood);
-        }
-        let why = format!("tidegate: {} {}", words.code, words.what);
-        self.answers.push(packet::denied(id, &why));
-        Ok(Fate::Drop)
     }
 
     /// What a request is called in the recording.
@@ -375,12 +354,7 @@ impl Talk {
     ) -> Result<(), Unclear> {
         self.reading = Box::default();
         if answer == Answer::Version {
-            let first = std::mem::replace(&mut self.handshake, Handshake::Answered);
-            return if first == Handshake::Sent {
-                Ok(())
-            } else {
-                Err(Unclear::Turn)
-            };
+            return self.handshake.is_answered();
         }
         let Entry::Occupied(waiting) = self.waiting.entry(id) else {
             return Err(Unclear::Number(id));
@@ -451,6 +425,20 @@ impl Talk {
             (Then::Opens, Answer::Handle(handle)) => self.files.open(handle, path),
             (Then::Opens | Then::Closes(_) | Then::Nothing, _) => Ok(()),
         }
+    }
+
+    /// Whether the contents at hand may still be written, or read, as they were when they were asked for.
+    fn still(&mut self, access: Access, judge: Option<Judge<'_>>) -> Result<(), Unclear> {
+        let handle = if access == Access::Write {
+            &self.writing
+        } else {
+            &self.reading
+        };
+        let Some((file, judge)) = self.files.asked(handle).zip(judge) else {
+            return Ok(());
+        };
+        allowed::still(access, &file.path, self.home.as_deref(), judge)
+            .map_err(|words| Unclear::Shut(Box::new(words)))
     }
 
     /// More of what is written.

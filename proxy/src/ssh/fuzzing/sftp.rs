@@ -122,7 +122,7 @@ impl Heard {
             let passed = if from_client {
                 sftp.up(rest, judge)
             } else {
-                sftp.down(rest)
+                sftp.down(rest, judge)
             };
             pieces.extend(passed.pieces);
             self.operations.extend(passed.operations);

@@ -60,6 +60,16 @@ pub(super) fn allowed(
     }
 }
 
+/// Whether one file may still be touched whose contents are on their way.
+pub(super) fn still(
+    access: Access,
+    path: &[u8],
+    home: Option<&str>,
+    judge: Judge<'_>,
+) -> Result<(), Words> {
+    Bench { home, judge }.one(access, path)
+}
+
 /// Where one asks.
 struct Bench<'a> {
     home: Option<&'a str>,

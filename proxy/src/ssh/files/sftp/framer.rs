@@ -78,6 +78,11 @@ impl Framer {
         self.body == 0 && self.held.is_empty()
     }
 
+    /// Whether more of the contents of a packet that passes is to come.
+    pub(super) fn is_amid(&self) -> bool {
+        self.body > 0 && self.fate == Fate::Pass
+    }
+
     /// Looks at one chunk, of which at most so many packets begin, besides one that has begun before: what is left in
     /// it was not looked at. What may go on is appended to `out`, in order and whole heads only, also where
     /// something behind it is unclear.

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use policies::words::Words;
 
 use crate::ssh::forward::answers::Bulk;
 
@@ -52,6 +53,9 @@ pub enum Unclear {
     /// More requests wait, or files are open, than any client needs.
     #[error("too much at once")]
     Flood,
+    /// What passes is understood, and not allowed any more.
+    #[error("{}", .0.what)]
+    Shut(Box<Words>),
 }
 
 /// A packet of the client, without the contents of files.

@@ -123,7 +123,15 @@ impl Scene {
     }
 
     fn answer(&mut self, bytes: &[u8]) -> Result<(), Unclear> {
-        let passed = self.sftp.down(Bytes::copy_from_slice(bytes));
+        self.answer_judged(bytes, None)
+    }
+
+    fn answer_judged(
+        &mut self,
+        bytes: &[u8],
+        judge: Option<super::Judge<'_>>,
+    ) -> Result<(), Unclear> {
+        let passed = self.sftp.down(Bytes::copy_from_slice(bytes), judge);
         self.down.extend(passed.pieces.concat());
         self.said.extend(passed.operations);
         passed.unclear.map_or(Ok(()), Err)

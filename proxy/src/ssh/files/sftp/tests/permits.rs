@@ -123,3 +123,55 @@ fn an_open_file_is_asked_about_again_and_what_is_refused_of_it_is_not_counted() 
     scene.answer(&status(3, 0)).unwrap();
     assert_eq!(scene.told()[2], told("close", "/f", "done", 0, 0));
 }
+
+/// /f is open as `h`.
+fn opened(flags: u32) -> Scene {
+    let mut scene = Scene::greeted();
+    scene.ask(&open(1, "/f", flags)).unwrap();
+    scene.answer(&handle(1, "h")).unwrap();
+    scene
+}
+
+#[test]
+fn what_was_asked_for_comes_only_for_as_long_as_it_may_be_read() {
+    let (yes, no) = (Judging(|_: &Touch| true), Judging(|_: &Touch| false));
+    let mut scene = opened(1);
+    for number in 2..5 {
+        scene.ask_judged(&read(number, "h", 0), Some(&yes)).unwrap();
+    }
+    scene.answer_judged(&data(2, b"may"), Some(&yes)).unwrap();
+    let before = scene.down.len();
+    let late = scene.answer_judged(&data(3, b"late"), Some(&no));
+    assert_eq!(
+        late,
+        Err(Unclear::Shut(Box::new(Words::new("TG621", "no"))))
+    );
+    assert_eq!(scene.down.len(), before);
+}
+
+#[test]
+fn what_is_half_written_is_not_finished_once_it_may_not_be_written() {
+    let (yes, no) = (Judging(|_: &Touch| true), Judging(|_: &Touch| false));
+    let mut scene = opened(2);
+    let whole = write(2, "h", 0, b"half and half");
+    let (begun, rest) = whole.split_at(whole.len() - 4);
+    scene.ask_judged(begun, Some(&yes)).unwrap();
+    let before = scene.up.len();
+    assert!(matches!(
+        scene.ask_judged(rest, Some(&no)),
+        Err(Unclear::Shut(_))
+    ));
+    assert_eq!(scene.up.len(), before);
+}
+
+/// Whoever takes no answers has the next refusals wait with us.
+#[test]
+fn refusals_that_nobody_takes_do_not_fill_the_memory() {
+    let no = Judging(|_: &Touch| false);
+    let mut scene = Scene::greeted();
+    let stat = |number: u32| packet(17, &[&id(number), &string(b"/f")]);
+    let stopped = (1..100_000).find_map(|number| scene.ask_judged(&stat(number), Some(&no)).err());
+    assert_eq!(stopped, Some(Unclear::Flood));
+    let waiting: usize = scene.sftp.answers().iter().map(Bytes::len).sum();
+    assert!((200_000..=256 * 1024).contains(&waiting), "{waiting}");
+}
