@@ -99,16 +99,25 @@ pub(super) fn check(
     way: Way,
     road: Road,
 ) -> (Option<String>, [Duration; 2]) {
-    let began = Instant::now();
-    let direct = run(field, client, case, way, Road::Direct);
+    let mut began = Instant::now();
+    let mut direct = run(field, client, case, way, Road::Direct);
+    if !works(case, &direct) {
+        // Some clients lose a race with themselves now and then: paramiko while it makes new keys.
+        began = Instant::now();
+        direct = run(field, client, case, way, Road::Direct);
+    }
     let between = Instant::now();
     let through = run(field, client, case, way, road);
     let took = [between.duration_since(began), between.elapsed()];
     (compare(case, way, &direct, &through), took)
 }
 
+fn works(case: Case, seen: &Seen) -> bool {
+    seen.out.contains(case.told().proof)
+}
+
 fn compare(case: Case, way: Way, direct: &Seen, through: &Seen) -> Option<String> {
-    if !direct.out.contains(case.told().proof) {
+    if !works(case, direct) {
         return Some(format!(
             "it does not even work directly:\n{}",
             direct.told()
