@@ -140,7 +140,7 @@ impl Broker {
         may(state.policies()?, &state.facts, terms, deed, now)
     }
 
-    /// What the answers of [`Self::may`] and [`Self::scrutiny`] rest on: they are the same while this
+    /// What the answers of [`Self::may`], [`Self::scrutiny`] and [`Self::files`] rest on: they are the same while this
     /// is, but for the time. Asked before every message of every session, so it takes no lock.
     pub fn edition(&self) -> u64 {
         self.inner.edition.load(Ordering::Acquire)
@@ -164,7 +164,7 @@ impl Broker {
         let now = state.instant_for(terms, self.inner.clock.now());
         match state.policies() {
             Ok(policies) => FileUse::of(policies, &state.facts, terms, now),
-            Err(unavailable) => FileUse::refused(unavailable),
+            Err(unavailable) => FileUse::Refused(unavailable),
         }
     }
 

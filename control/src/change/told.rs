@@ -45,9 +45,8 @@ fn shorten(value: &mut Value) {
     match value {
         Value::String(text) => {
             if let Some((end, _next)) = text.char_indices().nth(TEXT_MAX) {
-                let whole = text.len();
-                text.truncate(end);
-                text.push_str(&format!("… ({whole} bytes)"));
+                let begun = text.get(..end).unwrap_or_default();
+                *text = format!("{begun}… ({} bytes)", text.len());
             }
         }
         Value::Array(items) => items.iter_mut().for_each(shorten),

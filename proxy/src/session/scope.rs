@@ -53,7 +53,7 @@ pub trait Judge: Send + Sync + 'static {
     /// What may be done with files in a session, as things stand now. Put together once for as long as the
     /// [edition](Self::edition) stays the same, but for the time.
     fn files(&self, _terms: &Terms) -> FileUse {
-        FileUse::refused(Denial::Unavailable {
+        FileUse::Refused(Denial::Unavailable {
             part: Part::Policies,
         })
     }
@@ -261,7 +261,7 @@ impl Scope {
         self.inner.judge.may(&self.inner.terms, deed)
     }
 
-    /// What the answers of [`Self::may`] rest on: they are the same while this is, but for the time.
+    /// What the answers of [`Self::may`] and [`Self::files`] rest on: they are the same while this is, but for the time.
     pub(crate) fn edition(&self) -> u64 {
         self.inner.judge.edition()
     }

@@ -248,7 +248,7 @@ impl Judge for Judgement {
     }
 
     fn files(&self, _: &Terms) -> FileUse {
-        FileUse::free()
+        FileUse::Free
     }
 }
 
