@@ -30,6 +30,7 @@ mod state;
 mod surroundings;
 mod targets;
 mod tls;
+mod typed;
 mod usage;
 mod users;
 mod when;

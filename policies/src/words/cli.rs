@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod ledger;
 mod next;
 mod onetime;
+mod policy;
 mod roles;
 pub mod serving;
 mod setup;
@@ -15,11 +16,12 @@ mod statements;
 mod trouble;
 pub mod usage;
 
-use crate::Diagnosis;
-
 pub use accounts::{account_lines, keeper_script};
 pub use next::{Refusal, next};
 pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
+pub use policy::{
+    policies_applied, policies_bad, policies_good, policies_question, policies_would,
+};
 pub use roles::{admin_script, no_script};
 pub use setup::{
     PostgresPlaces, block_removed, block_written, jump_login_needed, postgres_lines,
@@ -380,14 +382,6 @@ pub fn user_question(name: &str) -> String {
     format!("remove {name}, end their grants and requests, and cut their sessions? [yes/no] ")
 }
 
-/// Asked before policies are put in force.
-pub fn policies_question(count: usize) -> String {
-    format!(
-        "put {count} policy files in force and cut every session that they do not allow \
-         (--dry-run says which)? [yes/no] "
-    )
-}
-
 /// After sessions were killed.
 pub fn killed(session: &str) -> String {
     format!("killed {session}\n  tidegate sessions show {session}")
@@ -431,38 +425,6 @@ pub fn key_removed(name: &str, cut: usize) -> String {
     format!("removed a key of {name}; {cut} sessions are cut\n  tidegate user keys {name}")
 }
 
-/// After policies were found good.
-pub fn policies_good(count: usize) -> String {
-    format!("{count} policy files are well formed and valid\n  tidegate policy apply DIR")
-}
-
-/// After policies were put in force, with the number of sessions that were cut.
-pub fn policies_applied(digest: &str, cut: usize) -> String {
-    match cut {
-        0 => format!("in force: {digest}\n  tidegate policy show"),
-        some => format!("in force: {digest}; sessions cut: {some}\n  tidegate sessions ls --all"),
-    }
-}
-
-/// What applying policies would do.
-pub fn policies_would(cut: usize) -> String {
-    format!("they are accepted and would cut {cut} live sessions\n  tidegate policy apply DIR")
-}
-
-/// The policy files hold mistakes, each with its place.
-pub fn policies_bad(mistakes: Vec<Diagnosis>) -> Trouble {
-    let why = match mistakes.len() {
-        1 => "there is a mistake in them".to_owned(),
-        some => format!("there are {some} mistakes in them"),
-    };
-    Trouble::new(
-        "the policies are not accepted",
-        why,
-        "mend what is shown above, then:  tidegate policy check DIR",
-    )
-    .shown(mistakes)
-}
-
 /// A host key as its server showed it.
 pub fn host_key_seen(kind: &str, fingerprint: &str) -> String {
     format!("pinned host key  {kind}  {fingerprint}")
@@ -498,6 +460,7 @@ pub fn not_spoken(protocol: &str, bastion: &str) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Diagnosis;
 
     #[test]
     fn the_words_of_troubles() {
@@ -521,7 +484,7 @@ mod tests {
             still_pending("req_01"),
             not_granted("req_01", "denied by bob: not today", "web1"),
             nothing_to_revoke(),
-            policies_bad(vec![Diagnosis::whole("a.cedar", "it is empty")]),
+            policies_bad(vec![Diagnosis::whole("a.cedar", "it is empty")], "pol"),
             usage::missing("request", &["`--reason <TEXT>`".to_owned()]),
             usage::no_such_verb("requst", Some("request")),
             usage::no_such_verb("xyzzy", None),
@@ -574,6 +537,8 @@ mod tests {
             target_question("web1"),
             user_question("alice"),
             policies_question(3),
+            policies_good(3, "pol"),
+            policies_would(2, "pol --zone Europe/Berlin"),
             ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA", None),
             postgres_target_added(&places),
             postgres_target_added(&administered),

@@ -11,6 +11,7 @@ use policies::{HostPort, Protocol};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::state::{State, write_whole};
+use crate::cli::typed::word;
 use crate::cli::{block, requests, stanza, targets};
 
 /// Write what ssh and psql need to know
@@ -73,23 +74,13 @@ pub(crate) async fn config(context: &Context, verb: ConfigVerb) -> Outcome {
 
 /// A command of `ssh` or `psql` that reads the block from the file that was named.
 fn with_file(protocol: Protocol, file: Option<&Path>, command: &str) -> String {
-    let Some(file) = file.map(|file| shell_word(&file.to_string_lossy())) else {
+    let Some(file) = file.map(|file| word(&file.to_string_lossy())) else {
         return command.to_owned();
     };
     match (protocol, command.split_once(' ')) {
         (Protocol::Ssh, Some(("ssh", rest))) => format!("ssh -F {file} {rest}"),
         (Protocol::Postgres, Some(("psql", _service))) => format!("PGSERVICEFILE={file} {command}"),
         _another => command.to_owned(),
-    }
-}
-
-/// A word as a shell takes it for one.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@:,".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

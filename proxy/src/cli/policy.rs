@@ -14,6 +14,10 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::prompt::Assent;
 use crate::cli::proof;
+use crate::cli::typed::word;
+
+/// Where policies read hours unless told otherwise.
+const UTC: &str = "UTC";
 
 /// Manage policies
 #[derive(Debug, Subcommand)]
@@ -23,7 +27,7 @@ pub(crate) enum PolicyVerb {
         /// The directory with *.cedar and quorums.toml
         dir: PathBuf,
         /// The time zone in which policies read hours and weekdays
-        #[arg(long, default_value = "UTC")]
+        #[arg(long, default_value = UTC)]
         zone: String,
     },
     /// Put the policy files of a directory in force
@@ -31,7 +35,7 @@ pub(crate) enum PolicyVerb {
         /// The directory with *.cedar and quorums.toml
         dir: PathBuf,
         /// The time zone in which policies read hours and weekdays
-        #[arg(long, default_value = "UTC")]
+        #[arg(long, default_value = UTC)]
         zone: String,
         /// Only say which sessions would end
         #[arg(long)]
@@ -51,12 +55,13 @@ pub(crate) enum PolicyVerb {
 pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
     match verb {
         PolicyVerb::Check { dir, zone } => {
+            let typed = typed(&dir, &zone);
             let texts = checked(&dir, zone)?;
             let count = texts.documents.len();
             let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count});
             context
                 .printer
-                .done(&result, "", &cli::policies_good(count))
+                .done(&result, "", &cli::policies_good(count, &typed))
         }
         PolicyVerb::Apply {
             dir,
@@ -65,6 +70,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             server_state_dir,
             assent,
         } => {
+            let typed = typed(&dir, &zone);
             let texts = checked(&dir, zone)?;
             if let Some(state_dir) = server_state_dir {
                 return apply_offline(context, &state_dir, texts).await;
@@ -87,7 +93,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
                 context.printer.say(warning);
             }
             let said = if dry_run {
-                cli::policies_would(applied.ends.len())
+                cli::policies_would(applied.ends.len(), &typed)
             } else {
                 cli::policies_applied(&applied.digest, applied.ends.len())
             };
@@ -119,8 +125,18 @@ async fn apply_offline(context: &Context, state_dir: &Path, texts: PolicyTexts) 
     context.printer.done(&result, &digest, &said)
 }
 
+/// The directory and, where it was given, the zone, as they can be pasted.
+fn typed(dir: &Path, zone: &str) -> String {
+    let dir = word(&dir.to_string_lossy());
+    match zone {
+        UTC => dir,
+        other => format!("{dir} --zone {}", word(other)),
+    }
+}
+
 /// Reads a directory and checks it as the server will.
 fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
+    let typed = typed(dir, &zone);
     let texts = read(dir, zone)?;
     let document = |text: &PolicyText| Document {
         name: text.name.clone(),
@@ -132,7 +148,10 @@ fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
         .ok_or_else(|| Failure::new(Exit::Usage, cli::ledger::no_such_zone(&texts.zone)))?;
     match PolicySet::load(&documents, quorums.as_ref(), zone) {
         Ok(_good) => Ok(texts),
-        Err(mistakes) => Err(Failure::new(Exit::Usage, cli::policies_bad(mistakes))),
+        Err(mistakes) => Err(Failure::new(
+            Exit::Usage,
+            cli::policies_bad(mistakes, &typed),
+        )),
     }
 }
 
@@ -170,4 +189,16 @@ fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
         quorums,
         zone,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_command_names_what_was_typed() {
+        assert_eq!(typed(Path::new("pol"), UTC), "pol");
+        let elsewhere = typed(Path::new("my pol"), "Europe/Berlin");
+        assert_eq!(elsewhere, "'my pol' --zone Europe/Berlin");
+    }
 }
