@@ -97,14 +97,16 @@ pub fn wrong_fingerprint(bastion: &str, want: &str, got: &str) -> Trouble {
     )
 }
 
-/// A first contact needs a fingerprint and there is nobody to ask.
-pub fn fingerprint_needed(bastion: &str, got: &str) -> Trouble {
+/// A first contact needs a fingerprint and there is nobody to ask. `typed` is the line as it was typed.
+/// What the server shows is no part of the next command: whoever pastes it has compared nothing.
+pub fn fingerprint_needed(bastion: &str, got: &str, typed: &str) -> Trouble {
     Trouble::new(
         format!("cannot tell whether {bastion} is your bastion"),
-        format!("this is the first contact; its CA shows {got}"),
         format!(
-            "tidegate login --bastion {bastion} --ca-fingerprint {got}   (or --ca FILE), if that is right"
+            "this is the first contact, and its CA shows {got}: compare that with the fingerprint \
+             that your admin gave you (tidegate ca show)"
         ),
+        format!("{typed} --ca-fingerprint SHA256:…   with your admin's (or --ca FILE)"),
     )
 }
 
@@ -474,7 +476,11 @@ mod tests {
             ),
             another_bastion("https://b:3443"),
             wrong_fingerprint("https://b:3443", "SHA256:a", "SHA256:b"),
-            fingerprint_needed("https://b:3443", "SHA256:b"),
+            fingerprint_needed(
+                "https://b:3443",
+                "SHA256:b",
+                "tidegate login -i alice --bastion https://b:3443",
+            ),
             no_key_accepted("https://b:3443", 2),
             no_key_found(),
             not_a_private_key("notes.txt"),

@@ -131,7 +131,7 @@ async fn first_contact(
         None => {
             return Err(Failure::new(
                 Exit::Usage,
-                cli::fingerprint_needed(url, &got),
+                cli::fingerprint_needed(url, &got, &context.surroundings.typed),
             ));
         }
     }

@@ -7,6 +7,8 @@ use std::env;
 use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
+use crate::cli::typed;
+
 /// Where a verb runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
@@ -22,6 +24,8 @@ pub(crate) struct Surroundings {
     pub path: Vec<PathBuf>,
     /// Whether there is somebody to ask.
     pub interactive: bool,
+    /// What was typed, as it can be typed again.
+    pub typed: String,
 }
 
 impl Surroundings {
@@ -46,6 +50,7 @@ impl Surroundings {
                 .unwrap_or_default(),
             interactive: stdin().is_terminal() && stderr().is_terminal(),
             home,
+            typed: typed::line(env::args_os()),
         }
     }
 
