@@ -8,7 +8,7 @@ impl Shown for Denial {
         match self {
             Self::NoGrant { target, login } => {
                 Words::new("TG101", format!("no active grant for {login}@{target}")).hint(format!(
-                    "tidegate request {target} --as {login} --for 1h --reason '...'"
+                    "tidegate request {target} --as {login} --for 1h --reason '...'   (what there is: tidegate ls)"
                 ))
             }
             Self::Pending {

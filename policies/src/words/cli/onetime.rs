@@ -20,7 +20,9 @@ pub fn no_role_in_force(target: &str, role: Option<&str>) -> Trouble {
     Trouble::new(
         format!("cannot make a URL for {target}"),
         format!("you hold no grant for the database `{target}`{told}"),
-        format!("tidegate request {target} --as {wanted} --for 1h --reason '…'"),
+        format!(
+            "tidegate request {target} --as {wanted} --for 1h --reason '…'   (what there is: tidegate ls pg)"
+        ),
     )
 }
 
@@ -44,4 +46,18 @@ pub fn alias_given(target: &str, alias: &str) -> String {
 /// After that was taken from it.
 pub fn alias_taken(target: &str, alias: &str) -> String {
     format!("{alias} is {target} no more\n  tidegate target show {target}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_misspelt_a_name_is_told_where_names_are() {
+        let advice = no_role_in_force("ordres", Some("app_ro")).advice;
+        assert_eq!(
+            advice,
+            "tidegate request ordres --as app_ro --for 1h --reason '…'   (what there is: tidegate ls pg)"
+        );
+    }
 }
