@@ -69,6 +69,10 @@ pub enum Complaint {
     },
 }
 
+/// How one comes with TLS and a certificate. libpq may try again in clear where it was refused without a
+/// certificate, so that the refusal of either may be the last that is read.
+const WAY_IN: &str = "tidegate login; tidegate config psql --write; psql service=TARGET   (or, without certificates: tidegate pg url TARGET)";
+
 impl Shown for Complaint {
     fn words(&self) -> Words {
         let login = || Some("tidegate login".to_owned());
@@ -76,12 +80,12 @@ impl Shown for Complaint {
             Self::Plaintext => (
                 "TG501",
                 "tidegate accepts no connection without TLS".to_owned(),
-                Some("add sslmode=verify-full to the connection string".to_owned()),
+                Some(WAY_IN.to_owned()),
             ),
             Self::NoCertificate => (
                 "TG502",
                 "no client certificate was shown".to_owned(),
-                Some("tidegate login; tidegate config psql --write; psql service=TARGET   (or, without certificates: tidegate pg url TARGET)".to_owned()),
+                Some(WAY_IN.to_owned()),
             ),
             Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
             Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
@@ -180,5 +184,16 @@ impl Fate {
                 "the server process is gone; whether its last transaction committed was not seen"
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_clear_and_without_a_certificate_the_next_step_is_the_same() {
+        let hint = |complaint: Complaint| complaint.words().hint;
+        assert_eq!(hint(Complaint::Plaintext), hint(Complaint::NoCertificate));
     }
 }

@@ -69,6 +69,7 @@ fn without_tls_and_without_certificate_one_is_told_what_to_do() {
         "{}",
         err(&ran)
     );
+    assert!(err(&ran).contains("tidegate config psql"), "{}", err(&ran));
     let bare = format!(
         "host=localhost port={port} dbname=orders user=app sslmode=require sslcert=/none sslkey=/none"
     );
