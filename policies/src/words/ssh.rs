@@ -40,17 +40,20 @@ pub enum SshSaying<'a> {
     },
 }
 
+/// How one goes on to a target. By which port somebody came, who may have come through a balancer, only
+/// they know.
+const WAY_IN: &str =
+    "ssh LOGIN+TARGET@BASTION   (with the -p PORT that you came by, if it is not 22)";
+
 impl Shown for SshSaying<'_> {
     fn words(&self) -> Words {
         let (code, what, hint) = match self {
             Self::Help => (
                 "TG601",
                 "nobody logs in at the bastion itself; say where to go, and as whom".to_owned(),
-                Some("ssh LOGIN+TARGET@BASTION"),
+                Some(WAY_IN),
             ),
-            Self::BadAddress { why } => {
-                ("TG602", (*why).to_owned(), Some("ssh LOGIN+TARGET@BASTION"))
-            }
+            Self::BadAddress { why } => ("TG602", (*why).to_owned(), Some(WAY_IN)),
             Self::NotInPermit { what } => (
                 "TG603",
                 format!("{what} is not part of what you were granted"),

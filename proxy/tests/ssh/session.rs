@@ -287,6 +287,7 @@ fn the_bastion_itself_gives_help_and_status_64() {
         let (status, out, err) = finish(world.ssh(user));
         assert_eq!((status, out.as_str()), (Some(64), ""), "{err}");
         assert!(err.contains("ssh LOGIN+TARGET@BASTION"), "{err}");
+        assert!(err.contains("-p PORT"), "{err}");
     }
 }
 
