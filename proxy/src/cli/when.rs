@@ -4,17 +4,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The text is not a duration.
+/// The text is not a duration that anything can last.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration such as 90s, 15m, 1h30m or 2d")]
-pub(crate) struct DurationError(String);
+pub(crate) enum DurationError {
+    /// It cannot be read as one.
+    #[error("`{0}` is not a duration such as 90s, 15m, 1h30m or 2d")]
+    Odd(String),
+    /// It is none at all.
+    #[error("`{0}` is too short: 1s is the least")]
+    Short(String),
+}
 
 /// The longest duration that can be typed: a year.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Reads `90s`, `15m`, `1h30m`, `2d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
-    let refuse = || DurationError(text.chars().take(40).collect());
+    let shown = || text.chars().take(40).collect();
+    let refuse = || DurationError::Odd(shown());
     let mut total = 0_u64;
     let mut digits = String::new();
     for c in text.chars() {
@@ -37,8 +44,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
         digits.clear();
     }
     let whole = Duration::from_secs(total);
-    let good = digits.is_empty() && total > 0 && whole <= DURATION_MAX;
-    good.then_some(whole).ok_or_else(refuse)
+    if text.is_empty() || !digits.is_empty() || whole > DURATION_MAX {
+        return Err(refuse());
+    }
+    if whole.is_zero() {
+        return Err(DurationError::Short(shown()));
+    }
+    Ok(whole)
 }
 
 /// A length of time in at most two units: `58m`, `1h30m`, `2d`.
@@ -115,11 +127,17 @@ mod tests {
             "1h30",
             "-1h",
             "1w",
-            "0m",
             "99999999999999999999h",
             "400d",
         ] {
             check(text, None);
+        }
+    }
+
+    #[test]
+    fn no_time_at_all_is_a_duration_that_is_too_short() {
+        for text in ["0m", "0h0s"] {
+            assert_eq!(duration(text), Err(DurationError::Short(text.to_owned())));
         }
     }
 
