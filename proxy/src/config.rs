@@ -378,14 +378,17 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.ssh, ["127.0.0.1:22".parse().unwrap()]);
-        let mistakes = Config::read(
-            "t",
-            GOOD,
-            Path::new("/"),
-            environment("TIDEGATE__SSH__LISTN", "x"),
-        )
-        .unwrap_err();
-        assert_eq!(mistakes.len(), 1);
+        let check = |name: &str, meant: Option<&str>| {
+            let mistakes = Config::read("t", GOOD, Path::new("/"), environment(name, "x"));
+            let [mistake] = &mistakes.unwrap_err()[..] else {
+                panic!("one mistake");
+            };
+            let advice = meant.map(|meant| format!("did you mean `{meant}`?"));
+            assert_eq!(mistake.advice, advice);
+        };
+        check("TIDEGATE__SSH__LISTN", Some("TIDEGATE__SSH__LISTEN"));
+        check("TIDEGATE__SHS__LISTEN", Some("TIDEGATE__SSH__LISTEN"));
+        check("TIDEGATE__SSH__COLOUR", None);
     }
 
     #[test]

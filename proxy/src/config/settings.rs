@@ -168,18 +168,9 @@ impl<'a> Settings<'a> {
                 }
             }
         }
-        for (section, key) in self.overrides.keys() {
-            if !self
-                .asked
-                .get(section.as_str())
-                .is_some_and(|keys| keys.contains(&key.as_str()))
-            {
-                let name = format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase());
-                let what = format!("`{name}` names no setting");
-                self.mistakes
-                    .push(Diagnosis::whole("the environment", what));
-            }
-        }
+        let unknown = self.overrides.keys();
+        let unknown = unknown.filter_map(|(section, key)| self.unknown_variable(section, key));
+        self.mistakes.extend(unknown.collect::<Vec<_>>());
         self.mistakes.sort_by_key(|mistake| {
             mistake
                 .place
@@ -201,6 +192,25 @@ impl<'a> Settings<'a> {
             Some(meant) => diagnosis.advise(format!("did you mean `{meant}`?")),
             None => diagnosis,
         }
+    }
+
+    /// The mistake where a variable names no setting, with the one that names what was probably meant.
+    fn unknown_variable(&self, section: &str, key: &str) -> Option<Diagnosis> {
+        let meant = nearest(section, self.asked.keys().copied());
+        let keys = meant.and_then(|meant| self.asked.get_key_value(meant));
+        let meant =
+            keys.and_then(|(section, keys)| Some((section, nearest(key, keys.iter().copied())?)));
+        if meant.is_some_and(|(&in_section, meant)| (in_section, meant) == (section, key)) {
+            return None;
+        }
+        let what = format!("`{}` names no setting", variable(section, key));
+        let mistake = Diagnosis::whole("the environment", what);
+        Some(match meant {
+            Some((section, key)) => {
+                mistake.advise(format!("did you mean `{}`?", variable(section, key)))
+            }
+            None => mistake,
+        })
     }
 
     fn take(&mut self, section: &'static str, key: &'static str) -> Option<(DeValue<'a>, Place)> {
@@ -229,6 +239,11 @@ impl<'a> Settings<'a> {
         self.mistake(place, what);
         None
     }
+}
+
+/// The variable that overrides a setting.
+fn variable(section: &str, key: &str) -> String {
+    format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase())
 }
 
 fn article(value: &DeValue<'_>) -> String {
