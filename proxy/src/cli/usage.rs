@@ -14,6 +14,7 @@ use policies::words::cli::usage as words;
 use super::Cli;
 use super::failure::{Exit, Failure};
 use super::printer::{Format, Printer};
+use super::typed;
 
 /// Reads what was typed, the program's name first.
 ///
@@ -93,7 +94,12 @@ fn trouble(command: &Command, line: &[OsString], error: &clap::Error) -> Trouble
                 .iter()
                 .map(|what| format!("`{what}`"))
                 .collect();
-            words::missing(&verb, &what)
+            match what.as_slice() {
+                [one] if verb == "revoke" && one.starts_with("`--reason ") => {
+                    words::reason_missing(&typed::line(line.iter().cloned()))
+                }
+                _several => words::missing(&verb, &what),
+            }
         }
         ErrorKind::UnknownArgument => {
             words::not_taken(&verb, &word(ContextKind::InvalidArg).concat())
@@ -251,6 +257,14 @@ mod tests {
             "`tidegate withdraw` takes no `--force`",
             "tidegate withdraw req_…",
         );
+    }
+
+    #[test]
+    fn whoever_named_a_grant_to_revoke_is_not_told_to_revoke_more() {
+        for typed in ["tidegate revoke grt_1", "tidegate revoke --session ses_1"] {
+            let again = format!("{typed} --reason '…'");
+            check(typed, "`--reason <TEXT>` is missing", &again);
+        }
     }
 
     #[test]

@@ -144,6 +144,12 @@ pub fn missing(verb: &str, what: &[String]) -> Trouble {
     because(verb, &format!("{} {is} missing", what.join(" and ")))
 }
 
+/// What is to be ended was named, and not why: the example of the verb would end something else.
+pub fn reason_missing(typed: &str) -> Trouble {
+    let why = "`--reason <TEXT>` is missing";
+    Trouble::new(NOT_UNDERSTOOD, why, format!("{typed} --reason '…'"))
+}
+
 /// A flag or a word that the verb does not take.
 pub fn not_taken(verb: &str, word: &str) -> Trouble {
     because(verb, &format!("`tidegate {verb}` takes no `{word}`"))
