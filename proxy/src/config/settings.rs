@@ -168,9 +168,11 @@ impl<'a> Settings<'a> {
                 }
             }
         }
-        let unknown = self.overrides.keys();
-        let unknown = unknown.filter_map(|(section, key)| self.unknown_variable(section, key));
-        self.mistakes.extend(unknown.collect::<Vec<_>>());
+        let variables = self.overrides.keys();
+        let unknown: Vec<Diagnosis> = variables
+            .filter_map(|(section, key)| self.unknown_variable(section, key))
+            .collect();
+        self.mistakes.extend(unknown);
         self.mistakes.sort_by_key(|mistake| {
             mistake
                 .place
