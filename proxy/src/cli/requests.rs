@@ -102,7 +102,7 @@ impl Row for RequestView {
     const COLUMNS: (&'static [&'static str], usize) = (
         &[
             "ID", "WHO", "TARGET", "AS", "FOR", "STATE", "REASON", "FILED", "APPROVED", "GRANT",
-            "UNTIL", "NOTE", "OPENS",
+            "UNTIL", "NOTE", "OPENS", "LAPSES",
         ],
         7,
     );
@@ -135,6 +135,10 @@ impl Row for RequestView {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             self.opens.join("; "),
+            match self.state {
+                Standing::Pending => when::stamp(self.lapses_at),
+                _answered => String::new(),
+            },
         ]
     }
 }
@@ -331,17 +335,27 @@ pub(crate) async fn requests(context: &Context, verb: RequestsVerb) -> Outcome {
     }
 }
 
-/// One request; the statement that one is about under it, in full.
+/// One request; the statement that one is about under it, in full; and how whoever may answers it.
 fn shown(context: &Context, request: &RequestView) -> Outcome {
     context.printer.one(request)?;
-    let Some(held) = &request.statement else {
-        return Ok(());
-    };
+    let hint = answers(request);
+    match (&request.statement, hint) {
+        (Some(held), hint) => context.printer.statement(held, hint.as_deref()),
+        (None, Some(hint)) => {
+            context.printer.say(&hint);
+            Ok(())
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// What whoever may answer a request can type.
+fn answers(request: &RequestView) -> Option<String> {
     let id = request.id.to_string();
-    let hint = request
-        .answerable
-        .then(|| cli::answer_statement(&id, &request.digest));
-    context.printer.statement(held, hint.as_deref())
+    request.answerable.then(|| match &request.statement {
+        Some(_held) => cli::answer_statement(&id, &request.digest),
+        None => cli::answer_request(&id),
+    })
 }
 
 async fn one(context: &Context, id: &str) -> Result<RequestView, Failure> {
@@ -400,6 +414,31 @@ pub(crate) async fn withdraw(context: &Context, id: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_may_answer_is_told_how_and_everybody_until_when() {
+        let view = |answerable: bool, state: &str| -> RequestView {
+            let at = "2026-03-02T14:30:00Z";
+            serde_json::from_value(serde_json::json!({
+                "schema": "tidegate.request/1", "id": "req_01kjqf9ej0040g2081040g2081",
+                "principal": "alice", "target": "web1", "protocol": "ssh", "login": "deploy",
+                "duration_seconds": 60, "reason": "INC-7", "filed_at": at, "lapses_at": at,
+                "state": state, "approved_by": [], "denied_by": null, "note": null,
+                "answerable": answerable, "grant": null, "until": null, "digest": "ab",
+            }))
+            .unwrap()
+        };
+        let pending = view(true, "pending");
+        assert_eq!(
+            answers(&pending).unwrap(),
+            "  tidegate approve req_01kjqf9ej0040g2081040g2081\n  \
+             tidegate deny req_01kjqf9ej0040g2081040g2081 --note '…'"
+        );
+        let lapses = |view: RequestView| view.cells().pop().unwrap();
+        assert_eq!(lapses(pending), "2026-03-02 14:30:00 UTC");
+        assert_eq!(answers(&view(false, "pending")), None);
+        assert_eq!(lapses(view(false, "denied")), "");
+    }
 
     #[test]
     fn the_next_command_names_the_port_only_where_it_is_unusual() {

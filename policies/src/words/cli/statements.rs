@@ -1,4 +1,5 @@
-//! What the command line says about one statement that waits for a second person.
+//! What the command line says about one statement that waits for a second person, and how a request is
+//! answered.
 
 /// What stands in the place of a reason where one statement waits: the beginning of its text.
 pub fn runs(text: &str) -> String {
@@ -10,6 +11,11 @@ pub fn runs(text: &str) -> String {
         ""
     };
     format!("to run: {line}{more}")
+}
+
+/// What whoever may answer a request for a grant can type.
+pub fn answer_request(request: &str) -> String {
+    format!("  tidegate approve {request}\n  tidegate deny {request} --note '…'")
 }
 
 /// What whoever looks at a statement that waits can type.
