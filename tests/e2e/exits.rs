@@ -62,6 +62,12 @@ const TABLE: &[(&str, i32)] = &[
     ("revoke --user nobody --reason x --yes", 6),
     ("approve WITHDRAWN", 7),
     ("user add alice --key ALICE", 7),
+    // Nothing listens there: whether the name is free is asked before anything is looked at.
+    ("target add ssh web1 --addr 127.0.0.1:1 --login x", 7),
+    (
+        "target add pg web1 --addr 127.0.0.1:1 --dbname x --role x",
+        7,
+    ),
     ("--bastion https://localhost:1 --state-dir EMPTY login", 8),
     (
         "--bastion URL --state-dir EMPTY login --ca-fingerprint SHA256:no",

@@ -1,7 +1,8 @@
 //! What is said about the parts of a PostgreSQL target: its hosts, and which of them was chosen.
 
-use super::cli::Trouble;
+use super::broker::Conflict;
 use super::cli::doctor::Finding;
+use super::cli::{Refusal, Trouble, next, refused};
 use super::transit::BastionFault;
 use super::{Shown, Words};
 use crate::{DatabaseName, HOSTS_MAX, HostPort, SessionAttrs};
@@ -143,6 +144,15 @@ pub fn password_to_whom(target: &str) -> Trouble {
     )
 }
 
+/// A target of that name is there, in the words of the server that would have been asked to add it.
+pub fn exists(name: &str) -> Trouble {
+    let what = format!("target `{name}`");
+    let words = Conflict::Exists { what }.words();
+    let doing = format!("add target {name}");
+    let hint = next(&doing, Refusal::Exists);
+    refused(&doing, &words.what, hint.as_deref()).coded(words.code)
+}
+
 /// Which host a session has, for its recording.
 pub fn host_chosen(host: &HostPort, wanted: SessionAttrs) -> String {
     format!("the session is at {host}, found for `{wanted}`")
@@ -207,6 +217,7 @@ mod tests {
             hosts(&two, SessionAttrs::PreferStandby),
             finding.found,
             finding.hint.unwrap_or_default(),
+            exists("orders").to_string(),
         ];
         insta::assert_snapshot!("target", said.join("\n"));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
-use policies::words::cli;
+use policies::words::{cli, target};
 use policies::{
     Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
     Label, Login, Protocol, SshEndpoint, TargetName,
@@ -146,6 +146,18 @@ pub(super) async fn probe(
         .await
 }
 
+/// Nothing is looked at and no secret asked for, for a name that its user sees in use. Whether it is free
+/// the server decides, when the target is added.
+pub(super) async fn unused(context: &Context, name: &TargetName) -> Outcome {
+    let doing = format!("add target {name}");
+    let path = format!("/v1/targets/{}", segment(name.as_str()));
+    let seen = context.client(&doing)?.get::<TargetView>(&doing, &path);
+    match seen.await {
+        Ok(_there) => Err(Failure::new(Exit::Conflict, target::exists(name.as_str()))),
+        Err(_unseen) => Ok(()),
+    }
+}
+
 /// How long a look at what was just added may take.
 const TRY_LIMIT: Duration = Duration::from_secs(10);
 
@@ -178,6 +190,7 @@ pub(super) async fn add(
 }
 
 pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
+    unused(context, &args.common.name).await?;
     let jump = match args.jump {
         Some(before) => Some(jump(context, before).await?),
         None => None,

@@ -5,7 +5,7 @@ use control::api::wire::TargetOrder;
 use policies::words::transit::bastion_added;
 use policies::{Algorithms, BASTION_LOGIN, Endpoint, Entry, HostPort, Login, SshEndpoint};
 
-use super::add::{Before, Common, add, jump, pin};
+use super::add::{Before, Common, add, jump, pin, unused};
 use crate::cli::context::Context;
 use crate::cli::failure::Outcome;
 
@@ -27,6 +27,7 @@ pub(crate) struct AddBastion {
 
 /// Adds it. That a tidegate answers there, with this key, the server finds out.
 pub(super) async fn bastion(context: &Context, args: AddBastion) -> Outcome {
+    unused(context, &args.common.name).await?;
     let jump = match args.jump {
         Some(before) => Some(jump(context, before).await?),
         None => None,

@@ -13,7 +13,7 @@ use policies::{
 };
 
 use super::FROM;
-use super::add::{Before, Common, add, jump, odd_probe, probe, try_at_once};
+use super::add::{Before, Common, add, jump, odd_probe, probe, try_at_once, unused};
 use super::given::{Given, GivenPassword};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -151,6 +151,7 @@ fn lent(declared: Vec<RoleElevation>) -> BTreeMap<Login, BTreeMap<PrincipalName,
 }
 
 pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
+    unused(context, &args.common.name).await?;
     let given = Given::from(std::mem::take(&mut args.given));
     let name = args.common.name.as_str();
     if given.is_password() && args.server_ca.is_none() && args.server_cert_sha256.is_empty() {
