@@ -379,8 +379,9 @@ mod tests {
         .unwrap();
         assert_eq!(config.ssh, ["127.0.0.1:22".parse().unwrap()]);
         let check = |name: &str, meant: Option<&str>| {
-            let mistakes = Config::read("t", GOOD, Path::new("/"), environment(name, "x"));
-            let [mistake] = &mistakes.unwrap_err()[..] else {
+            let read = Config::read("t", GOOD, Path::new("/"), environment(name, "x"));
+            let mistakes = read.unwrap_err();
+            let [mistake] = mistakes.as_slice() else {
                 panic!("one mistake");
             };
             let advice = meant.map(|meant| format!("did you mean `{meant}`?"));
