@@ -151,8 +151,8 @@ pub(super) async fn probe(
 pub(super) async fn unused(context: &Context, name: &TargetName) -> Outcome {
     let doing = format!("add target {name}");
     let path = format!("/v1/targets/{}", segment(name.as_str()));
-    let seen = context.client(&doing)?.get::<TargetView>(&doing, &path);
-    match seen.await {
+    let client = context.client(&doing)?;
+    match client.get::<TargetView>(&doing, &path).await {
         Ok(_there) => Err(Failure::new(Exit::Conflict, target::exists(name.as_str()))),
         Err(_unseen) => Ok(()),
     }
