@@ -137,7 +137,9 @@ impl Row for RequestView {
             self.opens.join("; "),
             match self.state {
                 Standing::Pending => when::stamp(self.lapses_at),
-                _answered => String::new(),
+                Standing::Approved | Standing::Denied | Standing::Withdrawn | Standing::Lapsed => {
+                    String::new()
+                }
             },
         ]
     }

@@ -173,8 +173,7 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
     let privileges = by_role(args.privilege);
     let marked = !privileges.is_empty();
     let elevations = lent(args.elevate);
-    let accounts: BTreeSet<&Login> = elevations.values().flat_map(BTreeMap::values).collect();
-    let accounts: Vec<String> = accounts.into_iter().map(ToString::to_string).collect();
+    let accounts = accounts(&elevations);
     let order = TargetOrder {
         name: args.common.name,
         endpoint: Endpoint::Postgres(PostgresEndpoint {
@@ -210,6 +209,12 @@ pub(super) async fn pg(context: &Context, mut args: AddPg) -> Outcome {
         .done(&added, &name, &what_is_next(entry, &places))?;
     try_at_once(context, &added.name).await;
     Ok(())
+}
+
+/// The existing roles that are elevated, each once.
+fn accounts(elevations: &BTreeMap<Login, BTreeMap<PrincipalName, Login>>) -> Vec<String> {
+    let accounts: BTreeSet<&Login> = elevations.values().flat_map(BTreeMap::values).collect();
+    accounts.into_iter().map(ToString::to_string).collect()
 }
 
 /// What is to be done at the server now.
