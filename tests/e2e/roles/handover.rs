@@ -372,3 +372,20 @@ fn what_others_grant_to_a_grants_role_leaves_it_without_rights() {
     mallory(&world, &format!("revoke select on m from {role}"));
     world.no_own_roles();
 }
+
+/// More roles than an answer has rows. Behind them is what a grant's role has of its group.
+#[test]
+fn memberships_without_number_keep_a_role_nothing() {
+    let world = world();
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    works(&world, &grant);
+    world.sql(&format!(
+        "do $$ begin for n in 1..10001 loop execute format('create role m%s', n); \
+         execute format('grant m%s to {role}', n); end loop; end $$"
+    ));
+    world.revoke(&grant);
+    within(Duration::from_secs(60), "it is removed", || {
+        world.own_roles().is_empty().then_some(())
+    });
+}

@@ -27,21 +27,28 @@ pub(super) const TABLES_AT_ONCE: usize = 100;
 /// How many rights are taken back at once.
 pub(super) const RIGHTS_AT_ONCE: usize = 500;
 
+/// How many memberships are ended at once.
+const MEMBERSHIPS_AT_ONCE: usize = 200;
+
 /// How many things are named in whose way a role cannot be dropped.
 const HOLDING_MAX: usize = 5;
 
-/// The statements that end each membership of the role, whoever gave it.
-pub(super) fn memberships(role: &Login, version: u32) -> String {
+/// The statements that end memberships of the role, whoever gave them, each with whether it is one in its group: the
+/// next so many, first its group's, then those that are ours to take. Somebody else may have made more roles than an
+/// answer has rows, and it a member of each.
+pub(super) fn memberships(role: &Login, group: &Login, version: u32) -> String {
     let (by, whose) = if version >= MEMBERSHIPS_FROM {
         (" granted by %I", ", o.rolname")
     } else {
         ("", "")
     };
     format!(
-        "select pg_catalog.format('revoke %I from %I{by}', g.rolname, r.rolname{whose}) \
+        "select pg_catalog.format('revoke %I from %I{by}', g.rolname, r.rolname{whose}), g.rolname = {} \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles g on g.oid = x.roleid \
          join pg_catalog.pg_roles r on r.oid = x.member \
-         left join pg_catalog.pg_roles o on o.oid = x.grantor where r.rolname = {}",
+         left join pg_catalog.pg_roles o on o.oid = x.grantor where r.rolname = {} \
+         order by 2 desc, pg_catalog.pg_has_role(o.oid, 'USAGE') desc nulls last, 1 limit {MEMBERSHIPS_AT_ONCE}",
+        literal(group.as_str()),
         literal(role.as_str())
     )
 }

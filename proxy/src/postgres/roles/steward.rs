@@ -129,18 +129,19 @@ async fn remove_at(
         admin.leave().await;
         return Ok(removed);
     };
-    removed.prepared = shut(&mut admin, (place, endpoint), key).await?;
+    // Whatever one of these comes to, the next is tried: it may take more from the role than that left.
+    let shut = shut(&mut admin, (place, endpoint), key).await;
     let sql = role::end(place, admin.version());
-    removed.backends = backends::end_all(&mut admin, &sql).await?;
+    let ended = backends::end_all(&mut admin, &sql).await;
     // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
     let prepared =
         backends::roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await;
     let elsewhere = backends::end_elsewhere((place, endpoint), key).await;
     let handing = (&mut removed, closed);
     hand_over_all(&mut admin, (place, endpoint, oid), handing, key).await?;
-    removed.prepared = removed.prepared.saturating_add(prepared?);
+    removed.prepared = shut?.saturating_add(prepared?);
     // With the role, a standby would forget whose its processes are.
-    removed.backends = removed.backends.saturating_add(elsewhere?);
+    removed.backends = ended?.saturating_add(elsewhere?);
     drop_it(&mut admin, &name, oid).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
@@ -261,7 +262,7 @@ async fn shut(
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
     let name = place.role();
-    if bar(admin, place).await.is_ok() {
+    if bar(admin, place).await {
         return Ok(0);
     }
     // Becoming able to, where the role has taken that away, waits for what it holds in the same way.
@@ -271,31 +272,42 @@ async fn shut(
         admin.run(role::end_plainly(&name)).await?;
     }
     time::sleep(PAUSE).await;
-    let prepared =
-        backends::roll_back_all(admin, &role::prepared(&name), (place, endpoint), key).await;
-    admin.run(role::shut(&name)).await?;
-    // What cannot be taken from it now is no reason to let go on what it does.
-    drop(bar(admin, place).await);
-    prepared
+    let prepared = role::prepared(&name);
+    let prepared = backends::roll_back_all(admin, &prepared, (place, endpoint), key).await;
+    let shut = admin.run(role::shut(&name)).await;
+    // What cannot be taken from it is no reason to let go on what it does.
+    drop(free(admin, place).await);
+    // What cannot be rolled back is tried again in a moment, and told then.
+    shut.map(|_done| prepared.unwrap_or_default())
 }
 
 /// Lets the role in no more, and takes from it what it can by being a member of others: with the role alone that
-/// would only go at the very end, which its holder can put off for good.
-async fn bar(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
-    let name = place.role();
-    admin.run(role::shut(&name)).await?;
-    let mut failed = None;
-    for row in admin
-        .run(handover::memberships(&name, admin.version()))
-        .await?
-    {
-        match admin.run(bytes(&row, 0)).await {
-            Ok(_none) => {}
-            Err(refused @ AdminError::Said { .. }) => failed = Some(refused),
-            Err(broken) => return Err(broken),
+/// would only go at the very end, which its holder can put off for good. Whether all of it is done.
+async fn bar(admin: &mut Admin, place: &RolePlace) -> bool {
+    let shut = admin.run(role::shut(&place.role())).await.is_ok();
+    free(admin, place).await.unwrap_or(false) && shut
+}
+
+/// Ends the role's memberships, and tells whether none is left. Only for its group's is waited where it is locked.
+async fn free(admin: &mut Admin, place: &RolePlace) -> Result<bool, AdminError> {
+    let sql = handover::memberships(&place.role(), &place.group, admin.version());
+    let mut before = Vec::new();
+    loop {
+        let found = admin.run(&sql).await?;
+        if found.is_empty() || found == before {
+            return Ok(found.is_empty());
         }
+        let (lent, others): (Vec<_>, Vec<_>) = found.iter().partition(|row| text(row, 1) == "t");
+        for row in lent {
+            match admin.run(bytes(row, 0)).await {
+                Ok(_) | Err(AdminError::Said { .. }) => {}
+                Err(broken) => return Err(broken),
+            }
+        }
+        let others: Vec<Vec<u8>> = others.into_iter().map(|row| bytes(row, 0)).collect();
+        take_back(admin, None, &others).await?;
+        before = found;
     }
-    failed.map_or(Ok(()), Err)
 }
 
 /// Takes back what the role was given in the database that `admin` is in, one by one where not all at once: what
