@@ -389,3 +389,26 @@ fn memberships_without_number_keep_a_role_nothing() {
         world.own_roles().is_empty().then_some(())
     });
 }
+
+/// The names of many long functions are more than an answer may be.
+#[test]
+fn long_names_keep_a_role_nothing() {
+    let world = world();
+    world.sql("grant create on schema public to app");
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    works(&world, &grant);
+    // As what the role made, and as what somebody else made and gave it.
+    world.sql(&format!(
+        "do $$ declare args text; begin \
+         select string_agg(rpad('a' || n, 63, 'x') || ' double precision', ', ') into args from generate_series(1, 100) n; \
+         for n in 1..600 loop \
+         execute format('create function f%s(%s) returns int security definer language sql as ''select 1''', n, args); \
+         if n > 300 then execute format('grant execute on function f%s to {role}', n); \
+         else execute format('alter function f%s owner to {role}', n); end if; end loop; end $$"
+    ));
+    world.revoke(&grant);
+    world.no_own_roles();
+    let left = "select count(*) from pg_proc where proname ~ '^f[0-9]+$' and (proowner = 'app'::regrole and prosecdef or proacl::text ~ 'tg_')";
+    assert_eq!(world.sql(left), "0");
+}

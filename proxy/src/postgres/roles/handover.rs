@@ -25,10 +25,14 @@ const READIED_AT_ONCE: usize = 1_000;
 pub(super) const TABLES_AT_ONCE: usize = 100;
 
 /// How many rights are taken back at once.
-pub(super) const RIGHTS_AT_ONCE: usize = 500;
+const RIGHTS_AT_ONCE: usize = 500;
 
 /// How many memberships are ended at once.
 const MEMBERSHIPS_AT_ONCE: usize = 200;
+
+/// How many bytes of statements are enough for one answer, which has room for four times as many: a hundred long
+/// names of arguments make one of 20 kB.
+const PIECE_ENOUGH: usize = 1024 * 1024;
 
 /// How many things are named in whose way a role cannot be dropped.
 const HOLDING_MAX: usize = 5;
@@ -177,24 +181,39 @@ pub(super) fn rights((role, group): (&Login, &Login), passed_over: usize) -> Str
          join pg_catalog.pg_roles r on r.oid = x.grantee where r.rolname = {name} and o.oid <> r.oid"
     );
     let all: Vec<String> = each.into_iter().chain([columns, by_default]).collect();
-    format!(
+    in_room(&format!(
         "select sql from ({}) s left join pg_catalog.pg_roles o on o.oid = s.grantor group by sql \
          order by pg_catalog.bool_or(exists (select from pg_catalog.pg_roles g where g.rolname in ({ours}) \
          and pg_catalog.pg_has_role(g.oid, o.oid, 'USAGE'))) desc nulls last, \
          pg_catalog.hashtextextended(sql, pg_catalog.pg_backend_pid()), 1 \
          limit {RIGHTS_AT_ONCE} offset {passed_over}",
         all.join(" union all ")
+    ))
+}
+
+/// Whether such a piece may be all that there is.
+pub(super) fn is_all(rights: &[Vec<u8>]) -> bool {
+    rights.len() < RIGHTS_AT_ONCE && rights.iter().map(Vec::len).sum::<usize>() < PIECE_ENOUGH
+}
+
+/// Of what `ordered` finds, a column `sql`, as many as have room in an answer, and one in any case.
+fn in_room(ordered: &str) -> String {
+    format!(
+        "select sql from (select sql, pg_catalog.sum(pg_catalog.octet_length(sql)) over \
+         (rows between unbounded preceding and 1 preceding) as before from ({ordered}) o) s \
+         where before is null or before < {PIECE_ENOUGH}"
     )
 }
 
-/// What has to be done before the role's own is handed over, as statements: the next so many of what is not done. Each of its functions that run with
-/// their owner's rights is to run with the rights of whoever calls it; `regprocedure` would not do for their names:
-/// what it writes of one procedure can be read as another, too. And a schema that was closed has to let the role
-/// find those. Its own schemas also have to let its group make things: `REASSIGN OWNED` asks for that for functions,
-/// and may come to them before the schema.
+/// What has to be done before the role's own is handed over, as statements: the next so many of what is not done.
+///
+/// Each of its functions that run with their owner's rights is to run with the rights of whoever calls it;
+/// `regprocedure` would not do for their names: what it writes of one procedure can be read as another, too. And a
+/// schema that was closed has to let the role find those. Its own schemas also have to let its group make things:
+/// `REASSIGN OWNED` asks for that for functions, and may come to them before the schema.
 pub(super) fn before(role: &Login, group: &Login) -> String {
     let (role, group) = (literal(role.as_str()), literal(group.as_str()));
-    format!(
+    in_room(&format!(
         "select sql from (\
          select 1 as step, pg_catalog.format('grant all on schema %I to %I, %I', n.nspname, r.rolname, {group}) as sql \
          from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = n.nspowner where r.rolname = {role} \
@@ -210,8 +229,9 @@ pub(super) fn before(role: &Login, group: &Login) -> String {
          case p.prokind when 'p' then 'procedure' else 'function' end, n.nspname, p.proname, \
          pg_catalog.pg_get_function_identity_arguments(p.oid)) \
          from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-         join pg_catalog.pg_roles r on r.oid = p.proowner where r.rolname = {role} and p.prosecdef) s order by step limit {READIED_AT_ONCE}"
-    )
+         join pg_catalog.pg_roles r on r.oid = p.proowner where r.rolname = {role} and p.prosecdef) s \
+         order by step limit {READIED_AT_ONCE}"
+    ))
 }
 
 /// Hands over the next tables, views and sequences of the role, but for those sequences that go with a table.

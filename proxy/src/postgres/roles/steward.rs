@@ -321,15 +321,15 @@ async fn strip(
     let mut passed_over = 0_usize;
     loop {
         let given = admin.run(handover::rights(named, passed_over)).await?;
-        let all = given.len();
         let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
+        let is_all = handover::is_all(&given);
         // What is still there has been tried, and was refused or came to nothing.
         let (again, next): (Vec<_>, Vec<_>) =
             given.into_iter().partition(|one| tried.contains(one));
         passed_over = passed_over.saturating_add(again.len());
         take_back(admin, lent, &next).await?;
         tried.extend(next);
-        if all < handover::RIGHTS_AT_ONCE || passed_over > handover::PASSED_OVER_MAX {
+        if is_all || passed_over > handover::PASSED_OVER_MAX {
             return Ok(());
         }
     }
