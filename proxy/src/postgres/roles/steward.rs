@@ -370,7 +370,7 @@ async fn hand_over(
 ) -> Result<Vec<String>, AdminError> {
     let name = place.role();
     if endpoint.privileges.contains_key(&place.group) {
-        strip(admin, (&name, &place.group), None).await?;
+        passable(strip(admin, (&name, &place.group), None).await)?;
         let cleared = admin.run(privileges::clear(&name)).await;
         return cleared.map(|_rows| Vec::new());
     }
@@ -379,18 +379,25 @@ async fn hand_over(
     let lent = is_member
         .is_empty()
         .then_some((lending.0.as_str(), lending.1.as_str()));
-    let remains = remains::found(admin, (&name, &place.group), database).await;
-    strip(admin, (&name, &place.group), lent).await?;
+    // First: the two after it look at what everybody has there, which may take longer than there is time.
     let before = handover::before(&name, &place.group);
-    in_pieces(admin, lent, (&before, 1)).await?;
+    let readied = in_pieces(admin, lent, (&before, 1)).await;
+    let remains = remains::found(admin, (&name, &place.group), database).await;
+    passable(strip(admin, (&name, &place.group), lent).await)?;
+    // Handed over as they were, its functions would run with the group's rights.
+    readied?;
     let tables = handover::tables(&name, &place.group);
-    match in_pieces(admin, lent, (&tables, handover::TABLES_AT_ONCE)).await {
-        // What could not be done in this way is done, or refused, in the next.
-        Ok(()) | Err(AdminError::Said { .. }) => {}
-        Err(broken) => return Err(broken),
-    }
+    passable(in_pieces(admin, lent, (&tables, handover::TABLES_AT_ONCE)).await)?;
     let sql = handover::as_member(lent, &handover::hand_over(&name, &place.group));
     admin.run(sql).await.map(|_rows| remains)
+}
+
+/// What the server refused to do in this way is done, or refused, in the next.
+fn passable(done: Result<(), AdminError>) -> Result<(), AdminError> {
+    match done {
+        Err(AdminError::Said { .. }) => Ok(()),
+        done => done,
+    }
 }
 
 /// Does what `sql` finds to be done, a piece at a time, until it finds fewer statements than that, or the same
