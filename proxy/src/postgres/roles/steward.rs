@@ -27,6 +27,9 @@ const HOST_LIMIT: Duration = Duration::from_secs(60);
 /// How long of that it may take to hand over what it has in one database. The next time goes on from there.
 const DATABASE_LIMIT: Duration = Duration::from_secs(25);
 
+/// How long of that what the role prepared may take, and again what it does at standbys: to hand over comes after.
+const BEFORE_LIMIT: Duration = Duration::from_secs(15);
+
 /// Into how many more databases is looked for what a group was left.
 const LOOKED_INTO_MAX: usize = 16;
 
@@ -134,9 +137,11 @@ async fn remove_at(
     let sql = role::end(place, admin.version());
     let ended = backends::end_all(&mut admin, &sql).await;
     // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
-    let prepared =
-        backends::roll_back_all(&mut admin, &role::prepared(&name), (place, endpoint), key).await;
-    let elsewhere = backends::end_elsewhere((place, endpoint), key).await;
+    let prepared = role::prepared(&name);
+    let prepared = backends::roll_back_all(&mut admin, &prepared, (place, endpoint), key);
+    let prepared = within(BEFORE_LIMIT, Box::pin(prepared)).await;
+    let elsewhere = Box::pin(backends::end_elsewhere((place, endpoint), key));
+    let elsewhere = within(BEFORE_LIMIT, elsewhere).await;
     let handing = (&mut removed, closed);
     hand_over_all(&mut admin, (place, endpoint, oid), handing, key).await?;
     removed.prepared = shut?.saturating_add(prepared?);
