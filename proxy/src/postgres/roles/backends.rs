@@ -22,6 +22,18 @@ pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// How often is looked: ten seconds long.
 pub(super) const LOOKS: u32 = 500;
 
+/// How long it may take to remove a role at one host, or to learn whether there is anything to remove.
+pub(super) const HOST_LIMIT: Duration = Duration::from_secs(60);
+
+/// What was begun and not done by then, the server may still do.
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, AdminError>>,
+) -> Result<T, AdminError> {
+    let done = time::timeout(limit, work).await;
+    done.unwrap_or(Err(AdminError::Slow))
+}
+
 /// Runs what ends server processes of a role until it finds none, and returns how many there were.
 pub(super) async fn end_all(admin: &mut Admin, sql: &str) -> Result<u64, AdminError> {
     let mut seen = BTreeSet::new();

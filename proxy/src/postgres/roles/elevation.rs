@@ -122,13 +122,15 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
 }
 
 /// Takes the membership back, unless another grant has it too, and ends what the role began with it.
-pub(crate) async fn remove(
+///
+/// Any database of the server's will do: all of it is the whole server's but what was prepared, each of which says
+/// in which database it is.
+pub(super) async fn remove(
+    mut admin: Admin,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     (parting, lasted): (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
-    // All of it is the whole server's but what was prepared, each of which says in which database it is.
-    let (mut admin, _closed) = entrance::to_unmake((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(before) = seen(&mut admin, place).await? else {
         no_stray(&mut admin, (place, endpoint)).await?;

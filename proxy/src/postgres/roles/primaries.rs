@@ -4,18 +4,23 @@
 use ca::PassKey;
 use policies::{PostgresEndpoint, PostgresHost, RolePlace};
 
+use super::backends::HOST_LIMIT;
 use super::{backends, entrance};
 use crate::postgres::target::admin::AdminError;
 use crate::session::road::Road;
 
-/// The hosts that take changes beside the first of them, each as a target of its own, with why one lets us not in,
-/// so that nobody knows what it is. One that does not answer is left out: it is asked again with the next role.
-pub(super) async fn beside_the_first(
+/// The hosts that take changes beside the one where it was done already, each as a target of its own, with why one
+/// lets us not in, so that nobody knows what it is. One that does not answer is left out: it is asked again with the
+/// next role.
+pub(super) async fn beside(
+    done: Option<&PostgresHost>,
     place: (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> (Vec<PostgresEndpoint>, Option<AdminError>) {
-    let hosts = entrance::beside(place.1);
-    let asking = hosts.iter().map(|host| primary(host, place, key));
+    let hosts = but(done, entrance::beside(place.1));
+    let asking = hosts
+        .iter()
+        .map(|host| backends::within(HOST_LIMIT, primary(host, place, key)));
     let (mut primaries, mut failed) = (Vec::new(), None);
     for told in backends::together(asking.collect()).await {
         match told {
@@ -23,11 +28,13 @@ pub(super) async fn beside_the_first(
             Err(refused) => failed = Some(refused),
         }
     }
-    // Where it is not known what another is, this may not be the first, and being done twice is no harm.
-    if failed.is_none() {
-        primaries = primaries.split_off(primaries.len().min(1));
-    }
     (primaries, failed)
+}
+
+/// Not the first that takes changes by now: it may be another than the first of then.
+fn but(done: Option<&PostgresHost>, mut hosts: Vec<PostgresHost>) -> Vec<PostgresHost> {
+    hosts.retain(|host| Some(host) != done);
+    hosts
 }
 
 async fn primary(
@@ -41,4 +48,27 @@ async fn primary(
     let is_primary = there.is_primary().await?;
     there.leave().await;
     Ok(is_primary.then(|| endpoint.alone_at(host.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::ServerPin;
+
+    use super::*;
+
+    #[test]
+    fn only_the_host_where_it_was_done_is_left_out() {
+        let host = |addr: &str| PostgresHost {
+            addr: addr.parse().unwrap(),
+            server: ServerPin::Certificate {
+                sha256: String::new(),
+            },
+        };
+        let [a, b] = ["a:5432", "b:5432"].map(host);
+        let both = || vec![a.clone(), b.clone()];
+        // The first did not answer when it was done at the second, and does now.
+        assert_eq!(but(Some(&b), both()), [a.clone()]);
+        assert_eq!(but(Some(&a), both()), [b.clone()]);
+        assert_eq!(but(None, both()), both());
+    }
 }

@@ -10,19 +10,16 @@ use std::time::Duration;
 use ca::PassKey;
 use control::roles::{Made, Parting, Removed};
 use policies::words::elevation::Unfit;
-use policies::{FENCED, Login, PostgresEndpoint, RolePlace, RolePlan, SqlKind};
+use policies::{FENCED, Login, PostgresEndpoint, PostgresHost, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
-use super::backends::{self, PAUSE};
+use super::backends::{self, HOST_LIMIT, PAUSE, within};
 use super::deadline::Deadline;
 use super::elevation::Lasted;
 use super::{elevation, entrance, handover, membership, primaries, privileges, remains, role};
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::{bytes, text};
 use crate::session::road::Road;
-
-/// How long it may take to remove a role at one host.
-const HOST_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long of that it may take to hand over what it has in one database. The next time goes on from there.
 const DATABASE_LIMIT: Duration = Duration::from_secs(25);
@@ -94,39 +91,32 @@ pub(crate) async fn remove(
     parting: (Parting, Lasted<'_>),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
-    let first = Box::pin(remove_at((place, endpoint), parting, key));
+    let mut at = None;
+    let first = Box::pin(remove_at((place, endpoint), parting, (key, &mut at)));
     let mut outcome = within(HOST_LIMIT, first).await;
     // Afterwards: a host that is slow to say what it is holds up nothing at the others, nor does one where it
     // cannot be done.
-    let (others, failed) = primaries::beside_the_first((place, endpoint), key).await;
+    let (others, failed) = primaries::beside(at.as_ref(), (place, endpoint), key).await;
     for other in others {
-        let there = Box::pin(remove_at((place, &other), parting, key));
+        let there = Box::pin(remove_at((place, &other), parting, (key, &mut None)));
         let there = within(HOST_LIMIT, there).await;
         outcome = outcome.and_then(|removed| Ok(removed.joined(there?)));
     }
     outcome.and_then(|removed| failed.map_or(Ok(removed), Err))
 }
 
-/// What was begun and not done by then, the server may still do.
-async fn within<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, AdminError>>,
-) -> Result<T, AdminError> {
-    let done = time::timeout(limit, work).await;
-    done.unwrap_or(Err(AdminError::Slow))
-}
-
-/// The same at the first host that takes changes.
+/// The same at the first host that takes changes, which is told as soon as it is known.
 async fn remove_at(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     parting: (Parting, Lasted<'_>),
-    key: (&PassKey, &dyn Road),
+    (key, at): ((&PassKey, &dyn Road), &mut Option<PostgresHost>),
 ) -> Result<Removed, AdminError> {
+    let (mut admin, closed) = entrance::to_unmake((place, endpoint), key).await?;
+    *at = Some(admin.host().clone());
     if place.account.is_some() {
-        return elevation::remove((place, endpoint), parting, key).await;
+        return elevation::remove(admin, (place, endpoint), parting, key).await;
     }
     let name = place.role();
-    let (mut admin, closed) = entrance::to_unmake((place, endpoint), key).await?;
     let mut removed = Removed::default();
     let Some(oid) = number(&mut admin, place).await? else {
         admin.leave().await;

@@ -39,6 +39,7 @@ const ROWS_MAX: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Admin {
     tls: TlsStream<Branch>,
+    host: PostgresHost,
     version: u32,
     /// Whether an answer is still due: the next question would be given that one.
     owed: bool,
@@ -175,9 +176,15 @@ impl Admin {
         };
         Ok(Self {
             tls,
+            host: host.clone(),
             version,
             owed: false,
         })
+    }
+
+    /// Where it is.
+    pub(in crate::postgres) fn host(&self) -> &PostgresHost {
+        &self.host
     }
 
     /// The server's major version; 0 where it does not say.
