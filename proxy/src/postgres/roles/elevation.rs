@@ -36,8 +36,6 @@ struct Seen {
     membership: Held,
     /// Who else is a member of the role.
     members: String,
-    /// To what the group can let others, and what takes that from it.
-    lets: (String, String),
     /// The server's major version.
     version: u32,
 }
@@ -59,6 +57,7 @@ pub(crate) async fn look(
     let mut admin = entrance::to_make((&plan.place, endpoint), key).await?;
     let seen = seen(&mut admin, &plan.place).await?;
     fits(plan, seen.as_ref())?;
+    lets_nobody_in(&mut admin, &plan.place).await?;
     // Whoever may not become it could not end what it does either.
     admin.run(membership::become_it(&plan.place.role())).await?;
     admin.leave().await;
@@ -74,6 +73,7 @@ pub(crate) async fn make(
     let mut admin = entrance::to_make((place, endpoint), key).await?;
     let seen = seen(&mut admin, place).await?;
     fits(plan, seen.as_ref())?;
+    lets_nobody_in(&mut admin, place).await?;
     let survey = role::survey(&place.role());
     let by = Deadline::set(&mut admin).await?;
     let sql = membership::give(place, &survey, (admin.version(), by));
@@ -107,10 +107,6 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
         let version = seen.version;
         return refuse(Unfit::Old { version });
     }
-    let (lets, taken) = seen.lets.clone();
-    if !lets.is_empty() {
-        return refuse(Unfit::Administers { group, lets, taken });
-    }
     if !seen.members.is_empty() {
         let members = seen.members.clone();
         return refuse(Unfit::Members { role, members });
@@ -119,6 +115,19 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
         return refuse(Unfit::Unknown { role, group });
     }
     Ok(())
+}
+
+/// That whoever is lent the group lets nobody in to anything beyond the grant.
+pub(super) async fn lets_nobody_in(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
+    let sql = membership::look_at_group(&place.group, admin.version());
+    let seen = admin.run(sql).await?;
+    let [lets, taken] =
+        [0, 1].map(|column| seen.first().map_or(String::new(), |row| text(row, column)));
+    if lets.is_empty() {
+        return Ok(());
+    }
+    let group = place.group.to_string();
+    Err(AdminError::Unfit(Unfit::Administers { group, lets, taken }))
 }
 
 /// Takes the membership back, unless another grant has it too, and ends what the role began with it.
@@ -212,7 +221,6 @@ async fn seen(admin: &mut Admin, place: &RolePlace) -> Result<Option<Seen>, Admi
             able: told(row, 4),
         },
         members: text(row, 5),
-        lets: (text(row, 6), text(row, 7)),
         version: admin.version(),
     }))
 }

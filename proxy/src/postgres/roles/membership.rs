@@ -22,8 +22,8 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 const ADMINISTERED_MAX: usize = 5;
 
 /// What there is: whether the role may log in, is a superuser, whether the group is one (nothing where it is
-/// missing), whether the membership is there by our hand, whether the role can do what the group can, who else is
-/// a member of the role, and the two columns of [`administers`]. No row where there is no such role.
+/// missing), whether the membership is there by our hand, whether the role can do what the group can, and who
+/// else is a member of the role. No row where there is no such role.
 pub(super) fn look(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| literal(name.as_str()));
@@ -45,11 +45,9 @@ pub(super) fn look(place: &RolePlace, version: u32) -> String {
          coalesce(pg_catalog.pg_has_role(a.oid, g.oid, '{able}'), false), \
          (select pg_catalog.string_agg(m.rolname, ', ' order by m.rolname) \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles m on m.oid = x.member \
-         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})), \
-         t.lets, t.taken \
+         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})) \
          from pg_catalog.pg_roles a left join pg_catalog.pg_roles g on g.rolname = {group} \
-         cross join lateral ({}) t where a.rolname = {account}",
-        administers(version)
+         where a.rolname = {account}"
     )
 }
 
@@ -79,7 +77,7 @@ fn administers(version: u32) -> String {
     )
 }
 
-/// What is to be known of a group before it is lent to a role that is made: the two columns of [`administers`]. No
+/// What is to be known of a group before it is lent to a role: the two columns of [`administers`]. No
 /// row where there is no such group.
 pub(super) fn look_at_group(group: &Login, version: u32) -> String {
     format!(

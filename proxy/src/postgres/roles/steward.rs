@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use ca::PassKey;
 use control::roles::{Made, Parting, Removed};
-use policies::words::elevation::Unfit;
 use policies::{FENCED, Login, PostgresEndpoint, PostgresHost, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
@@ -45,7 +44,7 @@ pub(crate) async fn make(
         let able = privileges::able(declared);
         (able, privileges::path(declared), String::new())
     } else {
-        fits(&mut admin, place).await?;
+        elevation::lets_nobody_in(&mut admin, place).await?;
         let oldest = admin.run(remains::OLDEST).await?;
         let oldest = oldest.first().ok_or(AdminError::Nonsense)?;
         let (able, path) = surveyed(&mut admin, place).await?;
@@ -58,19 +57,6 @@ pub(crate) async fn make(
     admin.run(sql).await?;
     admin.leave().await;
     Ok(Made { able })
-}
-
-/// That whoever is lent the group lets nobody in to anything beyond the grant.
-async fn fits(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
-    let sql = membership::look_at_group(&place.group, admin.version());
-    let seen = admin.run(sql).await?;
-    let [lets, taken] =
-        [0, 1].map(|column| seen.first().map_or(String::new(), |row| text(row, column)));
-    if lets.is_empty() {
-        return Ok(());
-    }
-    let group = place.group.to_string();
-    Err(AdminError::Unfit(Unfit::Administers { group, lets, taken }))
 }
 
 /// What the group can do to anything at all, and where it finds tables.
