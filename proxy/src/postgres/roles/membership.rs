@@ -15,6 +15,9 @@ use super::role::{ident, literal};
 /// inherited and can be become.
 const GRANTORS_FROM: u32 = 16;
 
+/// The first major version in which a role does not administer itself (PostgreSQL 15, "Release Notes").
+const SELVES_UNTIL: u32 = 15;
+
 /// What is added to how long a role was elevated, should the server's clock have been set meanwhile.
 const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
@@ -67,13 +70,19 @@ fn administers(version: u32) -> String {
              from pg_catalog.pg_roles m where m.rolcreaterole and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER') ",
         )
     };
+    // Before 15 a role that logs in administers itself, and gives itself away: to nobody's harm but its own.
+    let own = if version < SELVES_UNTIL {
+        "and x.grantor <> x.roleid "
+    } else {
+        ""
+    };
     format!(
         "select pg_catalog.string_agg(distinct lets, ', ') as lets, pg_catalog.string_agg(taken, '; ') as taken from (\
          select r.rolname::text as lets, pg_catalog.format('revoke admin option for %I from %I', r.rolname, m.rolname) \
          || {whose} as taken from pg_catalog.pg_auth_members x join pg_catalog.pg_roles r on r.oid = x.roleid \
          join pg_catalog.pg_roles m on m.oid = x.member \
          where x.admin_option and r.oid <> g.oid and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER') \
-         {creators}order by 1, 2 limit {ADMINISTERED_MAX}) s"
+         {own}{creators}order by 1, 2 limit {ADMINISTERED_MAX}) s"
     )
 }
 
@@ -214,6 +223,16 @@ mod tests {
             "revoke \"app_admin\" from \"alice\" granted by \"tidegate_admin\""
         );
         assert_eq!(take_back(&place, 15), "revoke \"app_admin\" from \"alice\"");
+    }
+
+    #[test]
+    fn who_gives_itself_away_puts_nobody_out_of_a_group() {
+        let app = Login::parse("app").unwrap();
+        let passed_over = |version| look_at_group(&app, version).contains("x.grantor <> x.roleid");
+        assert_eq!(
+            [13, 14, 15, 16].map(passed_over),
+            [true, true, false, false]
+        );
     }
 
     #[test]
