@@ -402,9 +402,9 @@ fn long_names_keep_a_role_nothing() {
     world.sql(&format!(
         "do $$ declare args text; begin \
          select string_agg(rpad('a' || n, 63, 'x') || ' double precision', ', ') into args from generate_series(1, 100) n; \
-         for n in 1..600 loop \
+         for n in 1..1200 loop \
          execute format('create function f%s(%s) returns int security definer language sql as ''select 1''', n, args); \
-         if n > 300 then execute format('grant execute on function f%s to {role}', n); \
+         if n > 600 then execute format('grant execute on function f%s to {role}', n); \
          else execute format('alter function f%s owner to {role}', n); end if; end loop; end $$"
     ));
     world.revoke(&grant);

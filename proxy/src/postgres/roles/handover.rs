@@ -1,8 +1,9 @@
 //! The SQL by which the role of a grant loses what it can do, and what is its own goes to its group.
 //!
-//! Its rights go first, each as far as that can be: what is to be handed over can be such that handing over
-//! fails for good, and a function or view of the role would keep them for whoever may call it. Statements that
-//! the server wrote for us stay the bytes that it sent, for a session that speaks the server's encoding.
+//! Its functions come to run with their caller's rights first, and its rights go next, each as far as that can be:
+//! what is to be handed over can be such that handing over fails for good, and a function or view of the role would
+//! keep them for whoever may call it. Statements that the server wrote for us stay the bytes that it sent, for a
+//! session that speaks the server's encoding.
 //!
 //! Pure: texts from names, every one quoted.
 

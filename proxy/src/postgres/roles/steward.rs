@@ -112,6 +112,9 @@ async fn remove_at(
     let shut = shut(&mut admin, (place, endpoint), key).await;
     let sql = role::end(place, admin.version());
     let ended = backends::end_all(&mut admin, &sql).await;
+    if ended.is_err() {
+        admin.run("rollback").await?;
+    }
     // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
     let prepared = role::prepared(&name);
     let prepared = backends::roll_back_all(&mut admin, &prepared, (place, endpoint), key);
