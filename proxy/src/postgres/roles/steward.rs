@@ -15,7 +15,7 @@ use tokio::time;
 use super::backends::{self, HOST_LIMIT, PAUSE, within};
 use super::deadline::Deadline;
 use super::elevation::Lasted;
-use super::{elevation, entrance, handover, membership, primaries, privileges, remains, role};
+use super::{elevation, entrance, handover, primaries, privileges, remains, role};
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::{bytes, text};
 use crate::session::road::Road;
@@ -84,7 +84,8 @@ pub(crate) async fn remove(
     // cannot be done.
     let (others, failed) = primaries::beside(at.as_ref(), (place, endpoint), key).await;
     for other in others {
-        let there = Box::pin(remove_at((place, &other), parting, (key, &mut None)));
+        let at = &mut None;
+        let there = Box::pin(remove_at((place, &other), parting, (key, at)));
         let there = within(HOST_LIMIT, there).await;
         outcome = outcome.and_then(|removed| Ok(removed.joined(there?)));
     }
