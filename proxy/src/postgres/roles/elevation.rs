@@ -19,8 +19,8 @@ use crate::postgres::target::rows::text;
 use crate::session::road::Road;
 
 /// The first major version whose roles cannot take their membership from others than those who gave it
-/// (PostgreSQL 15, "Release Notes": a role that logs in had `ADMIN OPTION` on itself). Before, an elevated role puts tidegate out of itself,
-/// which then may not end what it does.
+/// (PostgreSQL 15, "Release Notes": a role that logs in had `ADMIN OPTION` on itself). Before, an elevated role puts
+/// tidegate out of itself, which then may not end what it does.
 const ELEVATES_FROM: u32 = 15;
 
 /// How long the role may have been elevated by now.

@@ -1,10 +1,13 @@
 //! What is set on a connection of our own, so that no owner of a database steers it.
 
-/// How long the server lets us wait for what others hold, so that it is an error there before it is
-/// one here; that what we do lasts at that server and waits for no other to have it, which there may not be; that nothing which somebody has put into a schema of theirs is called by us; and that what
-/// an owner of the database has set on it does not steer us, put us out, drown what we ask for in notices (parse trees of
-/// all that we say, where they want that), or change how times are written and
-/// read: `DateStyle` and `TimeZone` make of one moment another (PostgreSQL, "Date/Time Input").
+/// What holds on every connection of ours:
+///
+/// - how long the server lets us wait for what others hold, so that it is an error there before it is one here;
+/// - what we do lasts at that server and waits for no other to have it, which there may not be;
+/// - nothing which somebody has put into a schema of theirs is called by us;
+/// - what an owner of the database has set on it does not steer us, put us out, drown what we ask for in notices
+///   (parse trees of all that we say, where they want that), or change how times are written and read: `DateStyle`
+///   and `TimeZone` make of one moment another (PostgreSQL, "Date/Time Input").
 const SETTINGS: &str = "set statement_timeout = '12s'; set lock_timeout = '5s'; \
                         set idle_in_transaction_session_timeout = 0; \
                         set synchronous_commit = local; \
