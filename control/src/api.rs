@@ -41,7 +41,7 @@ use policies::words::api::ApiRefusal;
 use policies::{Denial, HostPort};
 use recorder::Recorder;
 
-pub use self::probe::{Entering, Probe, Seeing};
+pub use self::probe::{Entering, Probe, Seeing, Unasking};
 pub use self::serve::{Peer, PeerCertificate, serve};
 
 use self::challenge::Challenges;

@@ -73,6 +73,7 @@ pub use client::front::PostgresFront;
 pub(crate) use client::wildcard;
 pub use halt::PostgresHalt;
 pub use target::probe;
+pub(crate) use target::unasked;
 pub use tls::AnchorError;
 
 /// How long the hosts of a target may take together, where there are several.

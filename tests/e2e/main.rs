@@ -36,6 +36,7 @@ mod pg_jumps;
 mod pg_matrix;
 mod pg_pooler;
 mod pg_suites;
+mod pg_trust;
 mod pg_url;
 mod pg_vault;
 mod pg_wire;

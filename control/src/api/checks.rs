@@ -27,6 +27,7 @@ pub(crate) fn view(finding: Finding) -> Check {
         ok,
         found,
         hint,
+        warning: false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Looking whether a target is well: it answers, shows what it was pinned by, and lets us in.
 
 use policies::words::cli::doctor as words;
-use policies::words::target::{host_changed, partly_down};
+use policies::words::target::{host_changed, partly_down, unguarded};
 use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
 
 use crate::Caller;
@@ -30,18 +30,35 @@ pub(super) async fn tested(house: &House, caller: &Caller, target: &Target) -> C
             },
         }
     }
-    checks::view(match missing.as_slice() {
-        [] => entered(house, caller, target).await,
-        [(_, why)] if addrs.len() == 1 => words::target_down(name, why),
+    match missing.as_slice() {
+        [] => {
+            let entered = entered(house, caller, target).await;
+            guarded(house, target, entered).await
+        }
+        [(_, why)] if addrs.len() == 1 => checks::view(words::target_down(name, why)),
         all if all.len() == addrs.len() => {
             let all: Vec<String> = all.iter().map(|(at, why)| format!("{at}: {why}")).collect();
-            words::target_down(name, &all.join("; "))
+            checks::view(words::target_down(name, &all.join("; ")))
         }
         some => match entered(house, caller, target).await {
-            good if good.ok => partly_down(name, some),
-            worse => worse,
+            good if good.ok => guarded(house, target, partly_down(name, some)).await,
+            worse => checks::view(worse),
         },
-    })
+    }
+}
+
+/// What was found at a target that may let us in, and whether it lets in others as well, whoever they are.
+async fn guarded(house: &House, target: &Target, entered: words::Finding) -> Check {
+    let name = target.name.as_str();
+    let unasked = house.parts.probe.unasked(target).await;
+    let roles: Vec<&str> = unasked.iter().map(Login::as_str).collect();
+    if roles.is_empty() {
+        return checks::view(entered);
+    }
+    Check {
+        warning: entered.ok,
+        ..checks::view(unguarded(name, target.entry(), &roles, entered))
+    }
 }
 
 /// Whether a target lets us in as each of its logins.

@@ -1,6 +1,7 @@
 //! Looking at a server that is, or is to become, a target. The protocols live elsewhere; here is
 //! only what is asked of them.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +18,9 @@ pub type Seeing<'a> = Pin<Box<dyn Future<Output = Result<Probed, Unseen>> + Send
 /// What [`Probe::enter`] gives.
 pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<(), Unentered>> + Send + 'a>>;
 
+/// What [`Probe::unasked`] gives.
+pub type Unasking<'a> = Pin<Box<dyn Future<Output = BTreeSet<Login>> + Send + 'a>>;
+
 /// Connects to a server as far as it shows its identity, or as far as it lets us in, and no further.
 /// Implemented by the crate that speaks the protocols; it sets its own time limit.
 pub trait Probe: Debug + Send + Sync {
@@ -31,4 +35,8 @@ pub trait Probe: Debug + Send + Sync {
 
     /// Logs in at a target with a certificate that is made for this, and out again.
     fn enter<'a>(&'a self, target: &'a Target, login: &'a Login) -> Entering<'a>;
+
+    /// As which logins the target lets in whoever reaches it from here, without asking for any proof. None
+    /// where that cannot be found out.
+    fn unasked<'a>(&'a self, target: &'a Target) -> Unasking<'a>;
 }

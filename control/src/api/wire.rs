@@ -67,6 +67,9 @@ pub struct Check {
     pub found: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether it does what it is for though it is not well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warning: bool,
 }
 
 /// Asks for a grant.

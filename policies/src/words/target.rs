@@ -1,11 +1,13 @@
 //! What is said about the parts of a PostgreSQL target: its hosts, and which of them was chosen.
 
+use std::iter;
+
 use super::broker::Conflict;
 use super::cli::doctor::Finding;
 use super::cli::{Refusal, Trouble, next, refused};
 use super::transit::BastionFault;
 use super::{Shown, Words};
-use crate::{DatabaseName, HOSTS_MAX, HostPort, SessionAttrs};
+use crate::{DatabaseName, Entry, HOSTS_MAX, HostPort, SessionAttrs};
 
 /// Why a PostgreSQL target cannot be as it was described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +192,43 @@ pub fn partly_down(target: &str, missing: &[(HostPort, String)]) -> Finding {
     }
 }
 
+/// A target was entered, and found as in `entered`; and its server lets whoever comes in as these roles.
+pub fn unguarded(target: &str, entry: Entry, roles: &[&str], entered: Finding) -> Finding {
+    let method = match entry {
+        Entry::Password => "scram-sha-256",
+        Entry::Certificate | Entry::Key | Entry::Bastion => "cert map=tidegate",
+    };
+    let hint = format!(
+        "take every `trust` line that fits them out of its pg_hba.conf: a `host` line below tidegate's lets in who comes \
+         without TLS; what is to stand there instead, `hostssl … {method}`, is printed by  tidegate target show {target}"
+    );
+    let hints = iter::once(hint).chain(entered.hint);
+    Finding {
+        ok: false,
+        found: format!(
+            "{}; and its server lets {} in without asking who it is, so whoever reaches it gets past tidegate",
+            entered.found,
+            quoted(roles)
+        ),
+        hint: Some(hints.collect::<Vec<_>>().join(";  ")),
+        ..entered
+    }
+}
+
+/// A target that was tested is ready, but.
+pub fn ready_with_warning(subject: &str, found: &str, hint: Option<&str>) -> String {
+    let hint = hint.map(|hint| format!("\n  {hint}"));
+    format!(
+        "{subject} is ready, with a warning: {found}{}",
+        hint.unwrap_or_default()
+    )
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names = names.iter().map(|name| format!("`{name}`"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// A host shows another certificate than the one that it was added with.
 pub fn host_changed() -> &'static str {
     "what answers there does not prove to be the one that was added"
@@ -198,12 +237,15 @@ pub fn host_changed() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::cli::doctor::target_good;
 
     #[test]
     fn what_is_said_about_hosts() {
         let at = |text: &str| text.parse::<HostPort>().unwrap();
         let two = [at("db1:5432"), at("db2:5432")];
         let finding = partly_down("orders", &[(at("db2:5432"), "no".to_owned())]);
+        let open = target_good("orders");
+        let open = unguarded("orders", Entry::Certificate, &["app", "app_ro"], open);
         let said = [
             TargetFault::Hosts.words().to_string(),
             TargetFault::Key.words().to_string(),
@@ -218,6 +260,7 @@ mod tests {
             finding.found,
             finding.hint.unwrap_or_default(),
             exists("orders").to_string(),
+            ready_with_warning(&open.subject, &open.found, open.hint.as_deref()),
         ];
         insta::assert_snapshot!("target", said.join("\n"));
     }

@@ -64,6 +64,7 @@ fn view(finding: Finding) -> Check {
         ok,
         found,
         hint,
+        warning: false,
     }
 }
 

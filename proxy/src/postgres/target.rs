@@ -11,3 +11,4 @@ pub mod probe;
 pub(super) mod process;
 pub(super) mod rows;
 mod scram;
+pub(crate) mod unasked;

@@ -1,10 +1,11 @@
 //! Looks at servers for `target add` and `doctor`, each through its own protocol.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ca::{Authority, IssueError, PassKey, Traveller, TrialOrder, VaultError};
 use control::api::wire::{HostKeySeen, Probed};
-use control::api::{Entering, Probe, Seeing};
+use control::api::{Entering, Probe, Seeing, Unasking};
 use control::{Broker, entropy};
 use jiff::Timestamp;
 use policies::words::api::Unseen;
@@ -18,7 +19,7 @@ use super::accounts::Clerk;
 use crate::session::chain;
 use crate::session::dial::{DialError, dial};
 use crate::session::protocol::ConnectError;
-use crate::session::road::{self, Errand};
+use crate::session::road::{self, Errand, Road};
 use crate::session::severable::{Severable, Severer};
 use crate::session::way::Way;
 use crate::{postgres, ssh};
@@ -55,14 +56,32 @@ impl Lookout {
                     ssh::target::probe::enter(io, endpoint, login, &key, now).await
                 }
                 Endpoint::Postgres(endpoint) => {
-                    let house = (&self.broker, &self.authority, self.egress.as_slice());
-                    let jump = (target.jump(), Errand::Serve);
-                    let road = road::upkeep(house, &target.name, jump).map_err(wayless)?;
+                    let road = self.road(target).map_err(wayless)?;
                     postgres::probe::enter(endpoint, login, (&key, &*road)).await
                 }
             }
         };
         entered.await.map_err(refused)
+    }
+
+    /// As which roles a database lets in whoever comes.
+    async fn unguarded(&self, target: &Target) -> BTreeSet<Login> {
+        let Endpoint::Postgres(endpoint) = &target.endpoint else {
+            return BTreeSet::new();
+        };
+        let Ok(road) = self.road(target) else {
+            return BTreeSet::new();
+        };
+        let open = postgres::unasked::roles((target, endpoint), &*road).await;
+        for login in &open {
+            warn!(target = %target.name, %login, "target.unguarded");
+        }
+        open
+    }
+
+    fn road(&self, target: &Target) -> Result<Box<dyn Road>, Wayless> {
+        let house = (&self.broker, &self.authority, self.egress.as_slice());
+        road::upkeep(house, &target.name, (target.jump(), Errand::Serve))
     }
 
     fn clerk(&self) -> Clerk {
@@ -212,6 +231,10 @@ impl Probe for Lookout {
 
     fn enter<'a>(&'a self, target: &'a Target, login: &'a Login) -> Entering<'a> {
         Box::pin(self.try_as(target, login))
+    }
+
+    fn unasked<'a>(&'a self, target: &'a Target) -> Unasking<'a> {
+        Box::pin(self.unguarded(target))
     }
 }
 

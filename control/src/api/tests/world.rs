@@ -19,7 +19,9 @@ use recorder::{Limits, Recorder, Seal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::api::wire::{Challenge, RequestView};
-use crate::api::{Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, router, serve};
+use crate::api::{
+    Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, Unasking, router, serve,
+};
 use crate::bootstrap::bootstrap;
 use crate::change::{PolicyText, PolicyTexts};
 use crate::identity::registered_key;
@@ -56,6 +58,10 @@ impl Probe for Blind {
 
     fn enter<'a>(&'a self, _target: &'a Target, _login: &'a Login) -> Entering<'a> {
         Box::pin(async { Err(Unentered::Down) })
+    }
+
+    fn unasked<'a>(&'a self, _target: &'a Target) -> Unasking<'a> {
+        Box::pin(async { BTreeSet::new() })
     }
 }
 

@@ -281,14 +281,11 @@ where
 }
 
 /// Says goodbye, and closes. Whether it is heard makes no difference.
-pub(super) async fn leave<I>(tls: &mut TlsStream<I>)
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
+pub(super) async fn leave<W: AsyncWrite + Unpin>(to: &mut W) {
     let mut goodbye = Vec::new();
     message(&mut goodbye, b'X', |_nothing| {});
-    if tls.write_all(&goodbye).await.is_ok() {
-        let _closed_either_way = tls.shutdown().await;
+    if to.write_all(&goodbye).await.is_ok() {
+        let _closed_either_way = to.shutdown().await;
     }
 }
 
