@@ -304,29 +304,32 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         } => call(context, (&name, &alias), remove).await,
         TargetVerb::Set { name, given } => set(context, &name, given).await,
         TargetVerb::Script { name } => scripts::script(context, &name).await,
-        TargetVerb::Test { name } => {
-            let doing = format!("test {name}");
-            let path = format!("/v1/targets/{}/test", segment(name.as_str()));
-            let client = context.client(&doing)?;
-            let check: Check = client.post(&doing, &path, &serde_json::json!({})).await?;
-            // People read what is wrong once, as the error.
-            if check.ok || !for_people(context) {
-                context.printer.one(&check)?;
-            }
-            if check.ok {
-                return Ok(());
-            }
-            let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
-            let hint = hint.map(harmless::line);
-            if check.warning {
-                let said = words::ready_with_warning(&check.subject, &found, hint.as_deref());
-                context.printer.say(&said);
-                return Ok(());
-            }
-            let trouble = cli::doctor::untested(&check.subject, &found, hint.as_deref());
-            Err(Failure::new(Exit::Error, trouble))
-        }
+        TargetVerb::Test { name } => test(context, &name).await,
     }
+}
+
+/// Tries a target as a session would.
+async fn test(context: &Context, name: &TargetName) -> Outcome {
+    let doing = format!("test {name}");
+    let path = format!("/v1/targets/{}/test", segment(name.as_str()));
+    let client = context.client(&doing)?;
+    let check: Check = client.post(&doing, &path, &serde_json::json!({})).await?;
+    // People read what is wrong once, as the error.
+    if check.ok || !for_people(context) {
+        context.printer.one(&check)?;
+    }
+    if check.ok {
+        return Ok(());
+    }
+    let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
+    let hint = hint.map(harmless::line);
+    if check.warning {
+        let said = words::ready_with_warning(&check.subject, &found, hint.as_deref());
+        context.printer.say(&said);
+        return Ok(());
+    }
+    let trouble = cli::doctor::untested(&check.subject, &found, hint.as_deref());
+    Err(Failure::new(Exit::Error, trouble))
 }
 
 /// Exchanges what a target is entered with.
