@@ -4,7 +4,6 @@
 //! table, and none is ever mistaken for another, since the whole of it is compared. Nobody waits: a place that
 //! is being looked at by another thread counts as empty.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -47,49 +46,51 @@ impl Default for Known {
 impl Known {
     /// What a text would do.
     pub(crate) fn read(&self, text: &[u8]) -> Arc<Reading> {
-        if let Some(known) = self.look(text) {
+        let place = self.place(text);
+        if let Some(known) = look(place, text) {
             return known;
         }
         let reading = match cut(text) {
             None => Arc::new(Reading::unknown()),
             Some(tokens) => {
                 let shape = shape(&tokens);
-                self.look(&shape).unwrap_or_else(|| {
+                let place = self.place(&shape);
+                look(place, &shape).unwrap_or_else(|| {
                     let reading = Arc::new(of(&tokens));
-                    self.keep(shape.into(), &reading);
+                    keep(place, shape, &reading);
                     reading
                 })
             }
         };
-        self.keep(text.into(), &reading);
+        keep(place, text.to_vec(), &reading);
         reading
     }
 
+    /// Where this is, if it is there. None for what is too long to be kept.
     fn place(&self, text: &[u8]) -> Option<&Place> {
-        let hash = usize::try_from(self.hasher.hash_one(text)).unwrap_or_default();
-        self.places.get(hash & PLACES.saturating_sub(1))
-    }
-
-    fn look(&self, text: &[u8]) -> Option<Arc<Reading>> {
         if text.len() > KEPT_MAX {
             return None;
         }
-        let place = match self.place(text)?.try_lock() {
-            Ok(place) => place,
-            Err(TryLockError::Poisoned(place)) => PoisonError::into_inner(place),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        let (known, reading) = place.as_ref()?;
-        (**known == *text).then(|| Arc::clone(reading))
+        let hash = usize::try_from(self.hasher.hash_one(text)).unwrap_or_default();
+        self.places.get(hash & PLACES.saturating_sub(1))
     }
+}
 
-    fn keep(&self, text: Cow<'_, [u8]>, reading: &Arc<Reading>) {
-        if text.len() > KEPT_MAX || reading.weight() > KEPT_MAX {
-            return;
-        }
-        if let Some(Ok(mut place)) = self.place(&text).map(Mutex::try_lock) {
-            *place = Some((text.into_owned().into(), Arc::clone(reading)));
-        }
+fn look(place: Option<&Place>, text: &[u8]) -> Option<Arc<Reading>> {
+    let place = match place?.try_lock() {
+        Ok(place) => place,
+        Err(TryLockError::Poisoned(place)) => PoisonError::into_inner(place),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    let (known, reading) = place.as_ref()?;
+    (**known == *text).then(|| Arc::clone(reading))
+}
+
+fn keep(place: Option<&Place>, text: Vec<u8>, reading: &Arc<Reading>) {
+    if let Some(Ok(mut place)) = place.map(Mutex::try_lock)
+        && reading.weight() <= KEPT_MAX
+    {
+        *place = Some((text.into(), Arc::clone(reading)));
     }
 }
 
