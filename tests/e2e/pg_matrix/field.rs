@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use proxy::demo::{PostgresOptions, PostgresServer, ROLE, Scratch, Signals};
 use tests::direct::Direct;
 use tests::pgbouncer::PgBouncer;
+use tests::versions::postgres_bin;
 use tests::{Setting, World};
 
 /// Debian's, which the world starts.
@@ -180,13 +181,7 @@ impl Field {
     }
 
     fn start(&self, version: u32) -> PostgresServer {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let bin = root.join(format!("../target/clients/postgres/{version}/bin"));
-        let bin = bin.canonicalize().unwrap_or(bin);
-        assert!(
-            bin.join("postgres").exists(),
-            "PostgreSQL {version} is not there; type: tests/pg-clients all"
-        );
+        let bin = postgres_bin(version);
         let dir = self.scratch.private(&format!("pg{version}"));
         let options = PostgresOptions {
             dir: &dir.expect("a directory"),
