@@ -35,7 +35,13 @@ fn a_startup_in_clear_is_refused_before_anything_is_asked() {
     let (answer, _) =
         until_gone(&mut stream, Duration::from_secs(3)).expect("the connection is dropped");
     assert_eq!(answer.first(), Some(&b'E'), "an error: {answer:?}");
-    assert!(!answer.contains(&b'R'), "no password is asked for");
+    let length = answer.get(1..5).and_then(|length| length.try_into().ok());
+    let length = length.map(u32::from_be_bytes).map(usize::try_from);
+    assert_eq!(
+        length,
+        Some(Ok(answer.len().saturating_sub(1))),
+        "and nothing else, as a question for a password: {answer:?}"
+    );
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn no_server_becomes_a_bastion_that_is_none() {
     let chain = Chain::new();
     let sshd = chain.near.sshd().addr().to_string();
     let add = |kind: &str, more: &[&str]| {
-        let line = ["tidegate", "target", "add", kind, "b3"];
+        let line = ["tidegate", "target", "add", kind, "bastion3"];
         let line = [&line[..], more].concat();
         let ran = chain.near.bob().output(&line).expect("it runs");
         assert!(!ran.status.success(), "{}", out(&ran));
@@ -124,7 +124,7 @@ fn no_server_becomes_a_bastion_that_is_none() {
     let listed = chain.near.bob().run(&["tidegate", "target", "ls"]);
     let listed = listed.expect("bob lists them");
     assert!(
-        listed.contains("jump (bastion)") && !listed.contains("b3"),
+        listed.contains("jump (bastion)") && !listed.contains("bastion3"),
         "{listed}"
     );
     let tested = chain
