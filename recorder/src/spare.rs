@@ -1,8 +1,9 @@
 //! Files that raw frames were in, kept empty for the next recording.
 //!
-//! ext4 gives no inode away that was deleted within the last seconds and looks at each such anew
-//! whenever a file is made (`recently_deleted` in `fs/ext4/ialloc.c`). With a file made and one deleted
-//! for each session, that was a sixth of what a short session cost. A file that is renamed is neither.
+//! ext4 without a journal gives no inode away that was deleted within the last minutes and looks at each
+//! such anew whenever a file is made (`recently_deleted` in `fs/ext4/ialloc.c`). With a file made and one
+//! deleted for each session, that was a sixth of what a short session cost. A file that is renamed is neither,
+//! and anywhere it is two fewer changes of the directory.
 //!
 //! What was in one is cut off before it is kept. Whoever still reads it as another session's sees frames
 //! that do not follow, and takes none.
