@@ -46,6 +46,7 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::Clock;
 use crate::feed::Order;
 use crate::journal::LedgerJournal;
+use crate::lately::Lately;
 use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
 use crate::ledger::{chain, tail};
@@ -136,6 +137,7 @@ struct Inner {
     journal: LedgerJournal,
     roles: Roles,
     spending: Spending,
+    lately: Lately,
     /// How far log and ledger were proven, where somebody signs that.
     signed: Option<Signed>,
     /// Who was refused something of late.

@@ -24,6 +24,7 @@ pub mod store;
 
 mod feed;
 mod journal;
+mod lately;
 mod lease;
 mod retired;
 mod spending;

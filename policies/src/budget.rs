@@ -5,14 +5,13 @@
 //! whatever is more than what it forbids. Where no policy names `spend`, there is no limit. How long a
 //! grant lasts is no budget: it has an end.
 
+use std::sync::Arc;
+
 use cedar_policy::RestrictedExpression;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::usage;
-use crate::usage::Usage;
 use crate::verdict::{Reading, Verdict, pair};
-use crate::{Denial, Facts, PolicySet, Terms};
+use crate::{Denial, PolicySet, Usage};
 
 /// The action that is asked.
 pub(crate) const ACTION: &str = "spend";
@@ -56,21 +55,18 @@ pub struct Limit {
     pub reason: String,
 }
 
-/// What may be spent under the grant of these terms, as policies say at this instant: no limit of a
-/// measure that is not in it.
+/// What may be spent under a grant that is used like this: no limit of a measure that is not in it.
 ///
 /// # Errors
 /// Where it cannot be told. Nothing may be spent then.
 pub fn budget(
     policies: &PolicySet,
-    facts: &Facts,
-    terms: &Terms,
-    now: Timestamp,
+    usage: impl FnOnce() -> Result<Arc<Usage>, Denial>,
 ) -> Result<Vec<Limit>, Denial> {
     if !policies.limits_spending() {
         return Ok(Vec::new());
     }
-    let usage = usage(policies, facts, terms, now)?;
+    let usage = usage()?;
     let limits = Measure::ALL.map(|measure| limit(&usage, measure));
     Ok(limits.into_iter().flatten().collect())
 }

@@ -3,19 +3,14 @@
 //!
 //! Remembers no file, and does not notice when facts or policies change.
 
-use jiff::Timestamp;
+use std::sync::Arc;
 
-use crate::decide::{file_needs, not_in_terms, usage};
+use crate::conduct::{file_needs, not_in_terms};
 use crate::file::FileRules;
-use crate::usage::Usage;
-use crate::{Denial, Facts, FileDeed, PolicySet, Scrutiny, Terms};
+use crate::{Denial, FileDeed, PolicySet, Scrutiny, Terms, Usage};
 
 /// What a session may do with files.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one for each channel that carries files"
-)]
 pub enum FileUse {
     /// Any: no file is asked about.
     Free,
@@ -27,16 +22,16 @@ pub enum FileUse {
 
 /// What is the same for every question about a file.
 #[derive(Debug)]
-pub struct FileQuestions(Usage);
+pub struct FileQuestions(Arc<Usage>);
 
 impl FileUse {
-    /// That of a session on these terms, as things stand at this instant. Where that cannot be told, each file is
-    /// refused with the reason.
-    pub fn of(policies: &PolicySet, facts: &Facts, terms: &Terms, now: Timestamp) -> Self {
+    /// That of a session whose grant is used like this, where somebody has to ask. Where that cannot be told, each
+    /// file is refused with the reason.
+    pub fn of(policies: &PolicySet, usage: impl FnOnce() -> Result<Arc<Usage>, Denial>) -> Self {
         if *policies.file_rules() == FileRules::Absent {
             return Self::Free;
         }
-        match usage(policies, facts, terms, now) {
+        match usage() {
             Ok(usage) if usage.binds_files() => Self::Bound(FileQuestions(usage)),
             Ok(_free) => Self::Free,
             Err(denial) => Self::Refused(denial),

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::decide::usage;
 use crate::request::RequestState;
 use crate::workflow::approvers;
 use crate::{
     Denial, Facts, GrantId, PolicySet, Reason, Request, RequestId, SessionId, SqlStatement, Terms,
+    Usage,
 };
 
 /// How many approvals a statement is tried with, to find out whether any number would do.
@@ -85,21 +85,16 @@ pub(crate) struct Seconds {
     pub(crate) quorums: BTreeSet<String>,
 }
 
-/// Whether a statement that may not be run could be if others said yes to it. Never for one that may
-/// not be run at all.
-pub fn can_be_seconded(
-    policies: &PolicySet,
-    facts: &Facts,
-    terms: &Terms,
-    statement: &SqlStatement,
-    now: Timestamp,
-) -> bool {
-    let all = Seconds {
-        approvals: PLENTY,
-        quorums: policies.quorums().names().map(str::to_owned).collect(),
-    };
-    usage(policies, facts, terms, now)
-        .is_ok_and(|usage| usage.allow_seconded(statement, &all).is_ok())
+impl Usage {
+    /// Whether a statement that may not be run could be if others said yes to it. Never for one that may
+    /// not be run at all.
+    pub fn can_be_seconded(&self, statement: &SqlStatement) -> bool {
+        let all = Seconds {
+            approvals: PLENTY,
+            quorums: self.policies.quorums().names().map(str::to_owned).collect(),
+        };
+        self.allow_seconded(statement, &all).is_ok()
+    }
 }
 
 /// Whether these statements, all of one text, may be run once with the approvals that `request` has.
@@ -113,7 +108,7 @@ pub fn is_seconded(
     (statements, request): (&[SqlStatement], &Request),
     now: Timestamp,
 ) -> Result<(), Denial> {
-    let usage = usage(policies, facts, terms, now)?;
+    let usage = Usage::of(policies, facts, terms, now)?;
     let people = approvers(facts, request);
     let met = policies
         .quorums()

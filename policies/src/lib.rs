@@ -32,6 +32,7 @@ mod ask;
 mod bastion;
 mod budget;
 mod capability;
+mod conduct;
 mod database;
 mod decide;
 mod denial;
@@ -70,8 +71,9 @@ pub use ask::{Ask, Protocol};
 pub use bastion::BASTION_LOGIN;
 pub use budget::{Limit, Measure, budget};
 pub use capability::{Capabilities, Capability, Deed};
+pub use conduct::{may, scrutiny};
 pub use database::{DatabaseName, DatabaseNameError};
-pub use decide::{decide, may, scrutiny};
+pub use decide::decide;
 pub use denial::{Denial, Part};
 pub use diagnose::{Diagnosis, Severity};
 pub use document::{Document, PolicySet};
@@ -80,7 +82,7 @@ pub use facts::{Facts, Wayless};
 pub use file::{Carrier, Extent, FileAccess, FileDeed};
 pub use file_use::FileUse;
 pub use grant::{Grant, GrantEnd, GrantOver};
-pub use held::{HeldStatement, can_be_seconded, is_seconded};
+pub use held::{HeldStatement, is_seconded};
 pub use hex::{hex, unhex};
 pub use host::{HOSTS_MAX, PostgresHost, SessionAttrs, SessionAttrsError};
 pub use id::{GrantId, LockId, NodeId, RequestId, SecretId, SessionId};
@@ -102,4 +104,5 @@ pub use target::{
     Algorithms, Endpoint, Entry, Hop, HostKeyPin, HostPort, JUMPS_MAX, Jump, PostgresEndpoint,
     ServerPin, SshEndpoint, Target,
 };
+pub use usage::Usage;
 pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::elevation::elevation;
-use crate::usage::Usage;
 use crate::verdict::Scene;
 use crate::{
     DatabaseName, Endpoint, Facts, Grant, GrantId, Login, PolicySet, Privilege, Request, Target,
+    Usage,
 };
 
 /// A name that no rule was written for.

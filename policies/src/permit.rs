@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Capabilities, Credential, DatabaseName, Endpoint, Facts, GrantId, Hop, Login, PrincipalName,
-    Protocol, Target, Wayless,
+    Protocol, Target, Usage, Wayless,
 };
 
 /// A yes to be spent on one session.
@@ -17,16 +17,22 @@ use crate::{
 #[must_use = "a permit that is not spent has let nobody in"]
 pub struct Permit {
     terms: Terms,
+    usage: Arc<Usage>,
 }
 
 impl Permit {
-    pub(crate) fn new(terms: Terms) -> Self {
-        Self { terms }
+    pub(crate) fn new(terms: Terms, usage: Arc<Usage>) -> Self {
+        Self { terms, usage }
     }
 
     /// What it allows.
     pub fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// What was asked to decide: for what the session asks next.
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 
     /// Spends it.

@@ -1,7 +1,7 @@
 //! What a grant in force allows: one question to Cedar for each thing one might do with it.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cedar_policy::{Context, RestrictedExpression};
 
@@ -15,15 +15,19 @@ use crate::{
     SqlStatement, Target, file, statement,
 };
 
-/// Everything that stays the same between the questions about one grant.
+/// What a grant in force allows to whoever comes from one address, as things stood at one instant:
+/// everything that stays the same between the questions about it.
+///
+/// Putting it together costs as much as several questions. Does not notice when facts or policies change.
 #[derive(Debug)]
-pub(crate) struct Usage {
-    policies: PolicySet,
+pub struct Usage {
+    pub(crate) policies: PolicySet,
     slice: Slice,
     context: Context,
     /// What was answered to questions without details, by the [class](crate::question::Rules::class) of
     /// the policies that answered: nothing else that they look at is another for another action.
-    answers: RefCell<BTreeMap<usize, Verdict>>,
+    answers: Mutex<BTreeMap<usize, Verdict>>,
+    binds_files: OnceLock<bool>,
 }
 
 /// Said when no policy permits what a grant would cover.
@@ -61,7 +65,8 @@ impl Usage {
             policies: scene.policies.clone(),
             slice,
             context,
-            answers: RefCell::default(),
+            answers: Mutex::default(),
+            binds_files: OnceLock::new(),
         })
     }
 
@@ -173,14 +178,16 @@ impl Usage {
 
     /// Whether there are files that may not be touched, so that each has to be asked about.
     pub(crate) fn binds_files(&self) -> bool {
-        let rules = self.policies.file_rules();
-        *rules != FileRules::Absent
-            && !rules.samples_of_all().iter().all(|path| {
-                file::ACTIONS.iter().all(|action| {
-                    self.ask(Reading::Tight, action, path_details(path))
-                        .permits()
+        *self.binds_files.get_or_init(|| {
+            let rules = self.policies.file_rules();
+            *rules != FileRules::Absent
+                && !rules.samples_of_all().iter().all(|path| {
+                    file::ACTIONS.iter().all(|action| {
+                        self.ask(Reading::Tight, action, path_details(path))
+                            .permits()
+                    })
                 })
-            })
+        })
     }
 
     pub(crate) fn ask(&self, reading: Reading, action: &str, details: Pairs) -> Verdict {
@@ -302,12 +309,17 @@ impl Usage {
         let Some(class) = class else {
             return self.ask(reading, action, blank);
         };
-        if let Some(answer) = self.answers.borrow().get(&class) {
+        if let Some(answer) = self.answers().get(&class) {
             return answer.clone();
         }
         let answer = self.ask(reading, action, blank);
-        self.answers.borrow_mut().insert(class, answer.clone());
+        self.answers().insert(class, answer.clone());
         answer
+    }
+
+    fn answers(&self) -> MutexGuard<'_, BTreeMap<usize, Verdict>> {
+        // An answer is put in whole; a panic cannot leave it half done.
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn foresee(&self, action: &str, details: Pairs) -> Result<bool, Denial> {

@@ -7,10 +7,12 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use policies::{
     Capability, Carrier, Deed, Denial, Document, Extent, FileAccess, FileDeed, FileUse, PolicySet,
-    Protocol, Scrutiny, Terms, decide, may,
+    Protocol, Scrutiny, Terms, Usage, decide, may,
 };
 use world::*;
 
@@ -42,7 +44,10 @@ fn terms(policies: &PolicySet) -> Terms {
 }
 
 fn file_use(policies: &PolicySet) -> FileUse {
-    FileUse::of(policies, &granted(), &terms(policies), noon())
+    let terms = terms(policies);
+    FileUse::of(policies, || {
+        Usage::of(policies, &granted(), &terms, noon()).map(Arc::new)
+    })
 }
 
 fn looked_at(policies: &PolicySet) -> Scrutiny {

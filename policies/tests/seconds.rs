@@ -8,11 +8,13 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use policies::{
     Activation, Deed, Denial, Document, Facts, HeldStatement, Limit, Measure, PolicySet, Protocol,
-    Request, RequestError, SessionId, SqlKind, SqlStatement, Terms, activates, budget,
-    can_be_seconded, decide, is_seconded, library, may, may_approve,
+    Request, RequestError, SessionId, SqlKind, SqlStatement, Terms, Usage, activates, budget,
+    decide, is_seconded, library, may, may_approve,
 };
 use world::*;
 
@@ -91,7 +93,9 @@ fn others_can_let_through_what_a_policy_leaves_to_them_and_nothing_else() {
         let deed = Deed::Statement(statement(kind));
         let may = may(&policies, &facts, &terms, &deed, noon());
         assert_eq!(may.is_ok(), alone, "{kind:?}");
-        let could = can_be_seconded(&policies, &facts, &terms, &statement(kind), noon());
+        let could = Usage::of(&policies, &facts, &terms, noon())
+            .unwrap()
+            .can_be_seconded(&statement(kind));
         assert_eq!(could, together, "{kind:?}");
     }
 }
@@ -164,7 +168,11 @@ fn a_word_that_there_is_not_is_a_mistake_with_its_place() {
 
 fn limits(rules: &str) -> Vec<Limit> {
     let (facts, terms) = dan();
-    budget(&with(rules).unwrap(), &facts, &terms, noon()).unwrap()
+    let policies = with(rules).unwrap();
+    budget(&policies, || {
+        Usage::of(&policies, &facts, &terms, noon()).map(Arc::new)
+    })
+    .unwrap()
 }
 
 #[test]
@@ -212,7 +220,10 @@ fn nothing_is_to_be_spent_where_a_policy_about_it_permits_nothing() {
     let policies =
         PolicySet::load(&library.policies, Some(&library.quorums), TimeZone::UTC).unwrap();
     let (facts, terms) = dan();
-    let found = budget(&policies, &facts, &terms, noon()).unwrap();
+    let found = budget(&policies, || {
+        Usage::of(&policies, &facts, &terms, noon()).map(Arc::new)
+    })
+    .unwrap();
     assert_eq!(
         found.iter().map(|one| one.most).collect::<Vec<_>>(),
         [0, 0, 0]

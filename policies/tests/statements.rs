@@ -7,10 +7,12 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use policies::{
     Deed, Denial, Document, Facts, PolicySet, Protocol, Scrutiny, SqlKind, SqlStatement, Terms,
-    decide, library, may, scrutiny,
+    Usage, decide, library, may, scrutiny,
 };
 use world::*;
 
@@ -62,7 +64,9 @@ fn dan() -> (Facts, Terms) {
 
 fn looked_at(policies: &PolicySet) -> Scrutiny {
     let (facts, terms) = dan();
-    scrutiny(policies, &facts, &terms, noon())
+    scrutiny(policies, || {
+        Usage::of(policies, &facts, &terms, noon()).map(Arc::new)
+    })
 }
 
 const KINDS: [SqlKind; 10] = [

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use policies::{
     Ask, Credential, Deed, Denial, FileUse, GrantId, Part, PrincipalName, Reason, Scrutiny,
-    SessionId, Terms, decide, may, scrutiny,
+    SessionId, Terms, Usage, decide, scrutiny,
 };
 use tokio::time::Instant;
 
@@ -104,6 +104,8 @@ impl Broker {
         }
         let permit = decide(state.policies()?, &facts, ask, now)?;
         let terms = Arc::new(permit.terms().clone());
+        let stamp = (state.revision, inner.clock.instant());
+        inner.lately.put(&terms, stamp, permit.usage());
         lease.bind(&terms, self.deadline(&state, &terms, uptime));
         let latest = self.state();
         if latest.revision != state.revision {
@@ -136,8 +138,7 @@ impl Broker {
     /// The reason, as it may be told.
     pub fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
         let state = self.state();
-        let now = state.instant_for(terms, self.inner.clock.now());
-        may(state.policies()?, &state.facts, terms, deed, now)
+        self.usage(&state, terms)?.may(terms, deed)
     }
 
     /// What the answers of [`Self::may`], [`Self::scrutiny`] and [`Self::files`] rest on: they are the same while this
@@ -150,9 +151,8 @@ impl Broker {
     /// each. In memory.
     pub fn scrutiny(&self, terms: &Terms) -> Scrutiny {
         let state = self.state();
-        let now = state.instant_for(terms, self.inner.clock.now());
         match state.policies() {
-            Ok(policies) => scrutiny(policies, &state.facts, terms, now),
+            Ok(policies) => scrutiny(policies, || self.usage(&state, terms)),
             // Each is then refused with the reason.
             Err(_unavailable) => Scrutiny::Each,
         }
@@ -161,11 +161,23 @@ impl Broker {
     /// What may be done with files in a session that was let in by these terms, as things stand now. In memory.
     pub fn files(&self, terms: &Terms) -> FileUse {
         let state = self.state();
-        let now = state.instant_for(terms, self.inner.clock.now());
         match state.policies() {
-            Ok(policies) => FileUse::of(policies, &state.facts, terms, now),
+            Ok(policies) => FileUse::of(policies, || self.usage(&state, terms)),
             Err(unavailable) => FileUse::Refused(unavailable),
         }
+    }
+
+    /// What the grant of these terms allows, put together anew where nobody did within the second.
+    pub(super) fn usage(&self, state: &State, terms: &Terms) -> Result<Arc<Usage>, Denial> {
+        let inner = &self.inner;
+        let now = state.instant_for(terms, inner.clock.now());
+        let stamp = (state.revision, inner.clock.instant());
+        if let Some(known) = inner.lately.get(terms, stamp.0, stamp.1) {
+            return known.again(&state.facts, terms, now);
+        }
+        let usage = Arc::new(Usage::of(state.policies()?, &state.facts, terms, now)?);
+        inner.lately.put(terms, stamp, &usage);
+        Ok(usage)
     }
 
     /// Whose registered key this is, and its fingerprint: a line in OpenSSH's form, or a fingerprint

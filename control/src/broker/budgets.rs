@@ -15,10 +15,9 @@ impl Broker {
     /// The most that may be spent under the grant of these terms: nothing, where that cannot be told.
     pub fn budget(&self, terms: &Terms) -> Vec<Limit> {
         let state = self.state();
-        let now = state.instant_for(terms, self.inner.clock.now());
         let said = state
             .policies()
-            .and_then(|policies| budget(policies, &state.facts, terms, now));
+            .and_then(|policies| budget(policies, || self.usage(&state, terms)));
         said.unwrap_or_else(|_denial| {
             let none = |measure| Limit {
                 measure,

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Conflict;
 use policies::{
     Denial, HeldStatement, Part, PrincipalName, Reason, Request, RequestId, RequestState,
-    SqlStatement, Terms, can_be_seconded, is_seconded,
+    SqlStatement, Terms, is_seconded,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
@@ -99,10 +99,8 @@ impl Broker {
     /// Whether others could let this statement through that policy does not let through by itself.
     pub fn can_be_seconded(&self, terms: &Terms, statement: &SqlStatement) -> bool {
         let state = self.state();
-        let now = state.instant_for(terms, self.inner.clock.now());
-        state
-            .policies()
-            .is_ok_and(|policies| can_be_seconded(policies, &state.facts, terms, statement, now))
+        self.usage(&state, terms)
+            .is_ok_and(|usage| usage.can_be_seconded(statement))
     }
 
     /// Asks, and waits. Nothing where nobody listens any more.

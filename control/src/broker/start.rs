@@ -16,6 +16,7 @@ use super::{Broker, Inner, Settings};
 use crate::clock::Clock;
 use crate::feed::{Feed, FeedError, ORDERS_MAX};
 use crate::journal::LedgerJournal;
+use crate::lately::Lately;
 use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
 use crate::ledger::proof::LogFault;
@@ -117,6 +118,7 @@ impl Broker {
             journal,
             roles: Roles::default(),
             spending: Spending::default(),
+            lately: Lately::default(),
             signed,
             refusals: Refusals::default(),
             turns: Turns::default(),

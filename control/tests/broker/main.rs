@@ -12,6 +12,7 @@
 mod checkpoint;
 mod dead_server;
 mod evidence;
+mod lately;
 mod lease;
 mod model;
 mod onetime;
