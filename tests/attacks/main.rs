@@ -41,13 +41,17 @@ fn until_gone(stream: &mut TcpStream, limit: Duration) -> Option<(Vec<u8>, Durat
         .expect("a limit can be set");
     let mut got = Vec::new();
     let mut buffer = [0; 4096];
-    while began.elapsed() < limit {
+    loop {
+        // The last look begins after the limit: the machine may have stood still.
+        let late = began.elapsed() >= limit;
         match stream.read(&mut buffer) {
             Ok(0) => return Some((got, began.elapsed())),
             Ok(count) => got.extend_from_slice(buffer.get(..count).unwrap_or_default()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_gone) => return Some((got, began.elapsed())),
         }
+        if late {
+            return None;
+        }
     }
-    None
 }

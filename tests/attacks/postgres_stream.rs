@@ -14,7 +14,7 @@ async fn impossible_message_lengths_end_the_session_and_nothing_else() {
         bytes.extend([b'x'; 100]);
         hostile.send(&bytes).await.unwrap();
         let told =
-            tokio::time::timeout(std::time::Duration::from_secs(3), hostile.until_closed()).await;
+            tokio::time::timeout(std::time::Duration::from_secs(10), hostile.until_closed()).await;
         assert!(told.is_ok(), "a length of {length} was waited for");
     }
     let mut honest = world.pg_client().await;
@@ -36,7 +36,7 @@ async fn what_is_recorded_is_what_is_run_even_behind_a_nul() {
     // Libraries that stop at the first NUL would record the harmless half.
     let body = b"select 1\0; delete from orders\0";
     hostile.send(&message(b'Q', body)).await.unwrap();
-    drop(tokio::time::timeout(std::time::Duration::from_secs(3), hostile.until_closed()).await);
+    drop(tokio::time::timeout(std::time::Duration::from_secs(10), hostile.until_closed()).await);
     assert_eq!(world.sql("select count(*) from orders"), "1000");
 }
 
@@ -47,7 +47,7 @@ async fn an_unknown_message_ends_the_session() {
     let mut hostile = world.pg_client().await;
     hostile.send(&message(b'!', b"what is this")).await.unwrap();
     let told =
-        tokio::time::timeout(std::time::Duration::from_secs(3), hostile.until_closed()).await;
+        tokio::time::timeout(std::time::Duration::from_secs(10), hostile.until_closed()).await;
     assert!(told.is_ok(), "it was ignored");
 }
 

@@ -55,7 +55,7 @@ async fn thousands_of_half_open_connections_keep_nobody_out() {
     let ran = world.ssh(&[], &["echo through"]);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "through\n");
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
     let grown = footprint.held().saturating_sub(before);
     assert!(grown < 128 * 1024, "{grown} KiB more");
     // From the very place that holds all its seats open, one still comes in.

@@ -113,19 +113,22 @@ fn no_takes_as_long_whatever_the_reason() {
     let world = World::new();
     // One that may be asked for, one that is there and does not speak SSH, and one that is nowhere.
     let targets = ["web1", "orders", "nowhere"];
-    let mut waited = [const { Vec::new() }; 3];
-    for _round in 0..25 {
-        for (target, waited) in targets.iter().zip(&mut waited) {
-            waited.push(told_after(&world, target));
+    let apart = || {
+        let mut waited = [const { Vec::new() }; 3];
+        for _round in 0..25 {
+            for (target, waited) in targets.iter().zip(&mut waited) {
+                waited.push(told_after(&world, target));
+            }
         }
-    }
-    let medians = waited.map(|mut waited| {
-        waited.sort();
-        waited[waited.len() / 2]
-    });
-    let most = medians.iter().max().expect("three");
-    let least = medians.iter().min().expect("three");
-    // Five milliseconds at rest (requirement S9); a machine that is busy with other tests needs more.
-    let apart = most.saturating_sub(*least);
-    assert!(apart < Duration::from_millis(20), "{medians:?}");
+        let medians = waited.map(|mut waited| {
+            waited.sort();
+            waited[waited.len() / 2]
+        });
+        let most = medians.iter().max().expect("three");
+        most.saturating_sub(*medians.iter().min().expect("three"))
+    };
+    // Five milliseconds at rest (requirement S9); a machine that is busy with other tests needs more. What is told
+    // apart by what it is is told apart each time.
+    let close = (0..3).any(|_| apart() < Duration::from_millis(20));
+    assert!(close, "one of the three takes longer");
 }

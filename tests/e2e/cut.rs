@@ -9,7 +9,7 @@ use tests::{World, until, within};
 use crate::err;
 
 /// How soon both sides of a cut session must be gone, measured by a client's process.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(10);
 
 /// The one session of that target.
 fn session<'a>(sessions: &'a [Value], target: &str) -> &'a Value {
@@ -57,7 +57,7 @@ fn a_cut_statement_stops_at_the_server_and_undoes_itself() {
     let grant = world.grant_pg("10m");
     let mut psql = world.begin_psql();
     world.revoke(&grant);
-    within(Duration::from_secs(1), "the backend is gone", || {
+    within(Duration::from_secs(5), "the backend is gone", || {
         (world.sleepers() == 0).then_some(())
     });
     psql.ended();
@@ -77,9 +77,9 @@ fn a_cut_statement_stops_at_the_server_and_undoes_itself() {
 #[test]
 fn expiry() {
     let world = World::new();
-    world.grant_ssh("5s");
+    world.grant_ssh("15s");
     let mut ssh = world.begin_ssh();
-    let told = within(Duration::from_secs(7), "ssh is gone", || {
+    let told = within(Duration::from_secs(22), "ssh is gone", || {
         ssh.has_ended().then(|| ssh.output())
     });
     assert!(told.contains("expired"), "{told}");

@@ -63,7 +63,7 @@ const ANY: &str =
 const READING: &str = "permit (principal, action in [Jit::Action::\"pgSelect\", Jit::Action::\"pgOther\"], resource is Jit::PgDatabase);";
 
 /// How long a statement may run before it counts as one that does nothing.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One way to run the corpus.
 struct Fences {

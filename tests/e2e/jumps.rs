@@ -9,7 +9,7 @@ use tests::{Setting, World, until, within};
 use crate::{err, out};
 
 /// How soon a cut session must be gone.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(10);
 
 /// An sshd of its own that trusts tidegate.
 fn another(world: &World, name: &str) -> Sshd {

@@ -81,7 +81,7 @@ fn a_statement_is_cancelled_through_a_pooler_that_wants_a_certificate() {
     );
     sleep(&world, 1);
     psql.signal("INT");
-    within(Duration::from_secs(5), "psql is back", || {
+    within(Duration::from_secs(10), "psql is back", || {
         psql.has_ended().then_some(())
     });
     let said = psql.output();
@@ -108,7 +108,7 @@ fn a_cut_session_behind_a_pooler_stops_at_the_server_and_nobody_else_does() {
     let mut cut = psql(&world, "pooled", &deeds, "deleted");
     sleep(&world, 2);
     world.revoke(&grant);
-    within(Duration::from_secs(2), "the backend is gone", || {
+    within(Duration::from_secs(10), "the backend is gone", || {
         (world.sleepers() == 1).then_some(())
     });
     assert!(cut.ended().contains("over now"));
@@ -128,10 +128,10 @@ fn where_a_pooler_shares_processes_a_cut_ends_nobody_elses() {
     let (world, _pooler, [grant, _other]) = world(sharing);
     // The process is one of ours from now on, and nobody resets it.
     psql(&world, "pooled", &["select 'first'"], "first").ended();
-    let deeds = ["select 'up'", "\\! sleep 3", "select pg_sleep(600)"];
+    let deeds = ["select 'up'", "\\! sleep 6", "select pg_sleep(600)"];
     let mut cut = psql(&world, "pooled", &deeds, "up");
     // In the process that the other one came in by.
-    let nearby = ["select pg_sleep(8)", "select 'stayed'"];
+    let nearby = ["select pg_sleep(18)", "select 'stayed'"];
     let mut nearby = psql(&world, "nearby", &nearby, "");
     sleep(&world, 2);
     world.revoke(&grant);

@@ -24,7 +24,7 @@ async fn a_listener_hears_without_asking() {
     listener.query("listen news").await.unwrap();
     let mut speaker = world.pg_client().await;
     speaker.query("notify news, 'it rains'").await.unwrap();
-    let heard = timeout(Duration::from_secs(5), listener.next()).await;
+    let heard = timeout(Duration::from_secs(20), listener.next()).await;
     let heard = heard.expect("it is heard").unwrap();
     assert_eq!(heard.kind, b'A');
     assert!(text(&heard).contains("news\0it rains\0"), "{heard:?}");
@@ -134,7 +134,7 @@ async fn flush_gets_answers_without_a_sync() {
     let mut client = world.pg_client().await;
     let sent = [parse("q", "select 1"), message(b'H', b"")];
     client.send(&sent.concat()).await.unwrap();
-    let parsed = timeout(Duration::from_secs(5), client.next()).await;
+    let parsed = timeout(Duration::from_secs(20), client.next()).await;
     assert_eq!(parsed.expect("an answer").unwrap().kind, b'1');
     let sent = [bind("", "q"), execute("", 0), sync()];
     client.send(&sent.concat()).await.unwrap();
@@ -197,7 +197,7 @@ async fn protocol_3_2_has_long_cancel_keys_that_work() {
     let mut other = PgClient::encrypt(addr, &tls).await.unwrap();
     let cancel = [&80_877_102_u32.to_be_bytes()[..], &key.body].concat();
     other.send(&pg::sized(&cancel)).await.unwrap();
-    let ended = timeout(Duration::from_secs(5), client.until_ready()).await;
+    let ended = timeout(Duration::from_secs(20), client.until_ready()).await;
     let ended = ended.expect("it is cancelled").unwrap();
     assert!(kinds(&ended).ends_with("EZ"), "{ended:?}");
 }
@@ -245,7 +245,7 @@ fn a_statement_of_a_killed_tidegate_ends_within_seconds() {
         "-c",
         "\\echo up",
         "-c",
-        "insert into late select 1 from pg_sleep(6)",
+        "insert into late select 1 from pg_sleep(60)",
     ];
     let _psql = world.begin("psql", &line, "up");
     let running = "select count(*) from pg_stat_activity where query like 'insert into late%' and state = 'active'";
@@ -257,6 +257,6 @@ fn a_statement_of_a_killed_tidegate_ends_within_seconds() {
         (world.sql(running) == "0").then_some(())
     });
     let took = killed.elapsed();
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
     assert_eq!(world.sql("select count(*) from late"), "0");
 }

@@ -370,7 +370,7 @@ fn every_other_ending_of_a_grant_takes_its_role_as_well() {
     let world = world();
     let before = world.catalogue();
     // Its time.
-    let grant = world.grant_pg("2s");
+    let grant = world.grant_pg("8s");
     until("the role is made", || {
         (!world.own_roles().is_empty()).then_some(())
     });

@@ -307,7 +307,10 @@ impl SshPeer {
     pub fn is_shown_out(&mut self, limit: Duration) -> bool {
         let began = std::time::Instant::now();
         let pause = Some(Duration::from_millis(200));
-        while self.stream.set_read_timeout(pause).is_ok() && began.elapsed() < limit {
+        let mut late = false;
+        while self.stream.set_read_timeout(pause).is_ok() && !late {
+            // The last look begins after the limit: the machine may have stood still.
+            late = began.elapsed() >= limit;
             match self.receive() {
                 Ok(message) if message.first() == Some(&msg::DISCONNECT) => return true,
                 Ok(_) => {}

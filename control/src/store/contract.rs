@@ -146,7 +146,7 @@ mod on_disk {
 
     async fn open(path: &Path) -> Backend {
         // A store that was just dropped gives its lock back when its task has ended.
-        for _try in 0..100 {
+        for _try in 0..4_000 {
             match Backend::sqlite(path).await {
                 Err(OpenError::Taken { .. }) => tokio::task::yield_now().await,
                 opened => return opened.unwrap(),

@@ -4,11 +4,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -231,14 +232,15 @@ pub fn signal(pid: u32, name: &str) {
 /// server does.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
-/// A TCP port of the loopback address that nobody listens on. Never the same twice; processes that
-/// run side by side begin to look at different places.
+/// A TCP port of the loopback address that nobody listens on. Never the same twice, nor to two processes that
+/// run side by side: whoever was given one keeps the UDP port of that number.
 ///
 /// # Errors
 ///
 /// When there is none.
 pub fn free_port() -> io::Result<u16> {
     static TURN: AtomicU32 = AtomicU32::new(0);
+    static GIVEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     let many = u32::from(PORTS.end.saturating_sub(PORTS.start));
     for _ in PORTS {
         let turn = TURN.fetch_add(1, Ordering::Relaxed);
@@ -247,8 +249,17 @@ pub fn free_port() -> io::Result<u16> {
         let port = PORTS
             .start
             .saturating_add(u16::try_from(place).unwrap_or(0));
+        let Ok(given) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) else {
+            continue;
+        };
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            Ok(_free) => return Ok(port),
+            Ok(_free) => {
+                GIVEN
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(given);
+                return Ok(port);
+            }
             Err(taken) if taken.kind() == io::ErrorKind::AddrInUse => {}
             Err(refused) => return Err(refused),
         }

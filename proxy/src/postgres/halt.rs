@@ -95,8 +95,10 @@ impl Halt for PostgresHalt {
             }
         };
         select! {
-            never = asking => never,
+            // What was seen by now counts, however late we come to it.
+            biased;
             seen = seeing => seen,
+            never = asking => never,
             () = time::sleep(LOOK_LIMIT) => Halted::Unconfirmed,
         }
     }

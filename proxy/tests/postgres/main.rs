@@ -233,7 +233,7 @@ fn a_cut_stops_what_runs_and_keeps_the_rows() {
     });
     let ended = world.ended.lock().unwrap();
     assert_eq!(ended[0].halted, Some(Halted::Confirmed));
-    assert!(ended[0].halted_after < Duration::from_secs(1), "{ended:?}");
+    assert!(ended[0].halted_after < Duration::from_secs(3), "{ended:?}");
 }
 
 #[test]

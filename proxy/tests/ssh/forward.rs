@@ -340,7 +340,7 @@ fn one_that_nobody_reads_does_not_stop_the_others() {
     stream.read_to_string(&mut got).unwrap();
     assert_eq!(got, "helloend");
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        asked.elapsed() < Duration::from_secs(30),
         "{:?}",
         asked.elapsed()
     );
@@ -395,7 +395,7 @@ fn a_cut_ends_what_is_carried_at_once() {
     let mut rest = Vec::new();
     drop(stream.read_to_end(&mut rest));
     assert!(
-        cut.elapsed() < Duration::from_secs(1),
+        cut.elapsed() < Duration::from_secs(5),
         "{:?}",
         cut.elapsed()
     );

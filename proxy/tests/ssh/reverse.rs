@@ -148,7 +148,7 @@ fn a_listener_ends_when_the_client_says_so_and_when_the_session_is_cut() {
     world.cut();
     gone(second);
     assert!(
-        cut.elapsed() < Duration::from_secs(1),
+        cut.elapsed() < Duration::from_secs(5),
         "{:?}",
         cut.elapsed()
     );

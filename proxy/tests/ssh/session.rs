@@ -327,7 +327,7 @@ fn so_many_connections_to_the_bastion_itself_and_whoever_leaves_makes_room() {
         leaves.disconnect(reason, "", "en").await.unwrap();
         let started = Instant::now();
         while answered(&world.connect("alice").await).await.0 != Some(64) {
-            assert!(started.elapsed() < Duration::from_secs(4));
+            assert!(started.elapsed() < Duration::from_secs(20));
         }
     });
 }
@@ -367,7 +367,7 @@ fn forwarding_of_every_kind_is_refused_with_a_sentence() {
     let world = World::new("forwarding");
     let port = proxy::demo::free_port().unwrap();
     let forward = format!("{port}:127.0.0.1:22");
-    let knock = "sleep 3; echo done";
+    let knock = "sleep 8; echo done";
     let mut ssh = world.ssh("root+web1");
     ssh.args(["-L", &forward, knock])
         .stdout(Stdio::piped())
@@ -406,7 +406,7 @@ fn a_cut_session_says_why_and_ends_at_once() {
     world.cut();
     let output = ssh.wait_with_output().unwrap();
     assert!(
-        cut.elapsed() < Duration::from_millis(500),
+        cut.elapsed() < Duration::from_secs(5),
         "{:?}",
         cut.elapsed()
     );
@@ -456,7 +456,7 @@ fn a_client_that_does_not_listen_is_cut_all_the_same() {
     world.cut();
     assert_eq!(world.closed(1), ["None"]);
     assert!(
-        cut.elapsed() < Duration::from_secs(1),
+        cut.elapsed() < Duration::from_secs(5),
         "{:?}",
         cut.elapsed()
     );
