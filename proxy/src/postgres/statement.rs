@@ -12,6 +12,7 @@
 //! so that no text can use up the stack.
 
 mod copy;
+mod dialect;
 mod found;
 mod keyword;
 mod known;
@@ -101,7 +102,10 @@ impl Reading {
             prepares: both().flat_map(|one| one.prepares.clone()).collect(),
             executes: both().flat_map(|one| one.executes.clone()).collect(),
             runs_earlier: both().flat_map(|one| one.runs_earlier.clone()).collect(),
-            fingerprint: other.fingerprint.clone(),
+            fingerprint: Some(&self.fingerprint)
+                .filter(|same| **same == other.fingerprint)
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 }
@@ -201,9 +205,12 @@ fn fingerprint(tokens: &[Token<'_>]) -> String {
             Token::Word(word) => context.update(word.to_ascii_lowercase().as_bytes()),
             Token::Quoted(name) => {
                 context.update(b"\"");
-                context.update(name.as_bytes());
+                context.update(name.replace('"', "\"\"").as_bytes());
+                context.update(b"\"");
             }
             Token::Constant | Token::Number(_) | Token::Parameter(_) => context.update(b"?"),
+            // No constant.
+            Token::Operator("?") => context.update(b"'?"),
             Token::Operator(text) => context.update(text.as_bytes()),
             Token::Mark(mark) => context.update(&[*mark]),
         }

@@ -14,10 +14,10 @@ use sqlparser::ast::{
     OnConflictAction, OnInsert, Query, Select, SetExpr, Statement, TableFactor, TableObject,
     Update, UpdateTableFromKind, Visit, Visitor,
 };
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token as Parsed;
 
+use super::dialect::Bounded;
 use super::found::Found;
 use super::keyword::{begins_with_key_word, is_key_word};
 use super::lexer::{self, Token};
@@ -66,7 +66,7 @@ pub(super) fn read(tokens: &[Token<'_>]) -> Option<Found> {
     if !is_shallow(tokens) {
         return None;
     }
-    let dialect = PostgreSqlDialect {};
+    let dialect = Bounded::new(tokens.len());
     let parsed = Parser::new(&dialect)
         .with_recursion_limit(RECURSION_MAX)
         .with_tokens(rephrase(tokens))
@@ -117,7 +117,7 @@ fn is_shallow(tokens: &[Token<'_>]) -> bool {
 }
 
 /// The tokens as the parser reads them rightly.
-fn rephrase(tokens: &[Token<'_>]) -> Vec<Parsed> {
+pub(super) fn rephrase(tokens: &[Token<'_>]) -> Vec<Parsed> {
     let (mut out, mut before, mut rest) = (Vec::with_capacity(tokens.len()), None, tokens);
     while let Some((token, mut behind)) = rest.split_first() {
         match token {

@@ -259,8 +259,11 @@ fn comment_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// The `$tag$` at the start of `text`.
+/// The `$tag$` at the start of `text`. `$1` is a parameter, whatever follows.
 fn dollar_tag(text: &[u8]) -> Option<&[u8]> {
+    if text.get(1).is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
     let close = text
         .iter()
         .skip(1)
@@ -350,6 +353,8 @@ mod tests {
         shown(
             "alter user a password 'table t'; select query_to_xml(split_part(current_query(), '''', 2), true, false, '')",
         );
+        // A parameter and a name, not the beginning of a constant.
+        shown("alter user a password $1x$ ; table t; $1x$");
         // Its triggers may be deferred up to here.
         shown("alter user a password 'table t'; commit");
         shown(&format!(

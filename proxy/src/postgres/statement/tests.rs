@@ -289,8 +289,19 @@ fn the_fingerprint_forgets_constants_only() {
     );
     assert_ne!(print("select * from t"), print("select * from u"));
     assert_eq!(print("select 1").len(), 16);
+    for (one, other) in [
+        (r#"select "a b""#, r#"select "a" b"#),
+        (r#"select "x from t""#, r#"select "x" from t"#),
+        ("select a ? b", "select a 1 b"),
+    ] {
+        assert_ne!(print(one), print(other), "{one}");
+    }
+    let [one, other] = ["delete from t", "select 1"].map(|text| read(text.as_bytes()));
+    assert_eq!(one.or(&other, 64).fingerprint, "", "it may be either");
+    assert_eq!(one.or(&one, 64).fingerprint, one.fingerprint);
 }
 
+// A text that takes for ever is noticed by who runs the tests.
 #[test]
 fn no_text_uses_up_the_stack_or_the_time() {
     let texts = [
@@ -310,6 +321,14 @@ fn no_text_uses_up_the_stack_or_the_time() {
         ),
         format!("select {}1{}", "(select ".repeat(39), ")".repeat(39)),
         format!("select {}1{}", "f(".repeat(40), ")".repeat(40)),
+        // Each of them is tried in two ways.
+        format!("select {}1{}", "position(".repeat(38), ")".repeat(38)),
+        format!("select {}1{};", "position(".repeat(38), ")".repeat(38)).repeat(80),
+        format!(
+            "select 1 where 1 in (({}1{} + 1), 2)",
+            "(select 1 where 1 in ((".repeat(12),
+            ") + 1), 2)".repeat(12)
+        ),
         format!("select * from {}t{}", "(".repeat(40), ")".repeat(40)),
         format!(
             "select * from {}a{}",
@@ -337,7 +356,7 @@ fn no_text_uses_up_the_stack_or_the_time() {
 
 /// The statements of `tests/vectors/statements.tsv`: how each is known, its kinds, its relations, and
 /// the text.
-fn corpus() -> Vec<[String; 4]> {
+pub(super) fn corpus() -> Vec<[String; 4]> {
     let file = include_str!("../../../../tests/vectors/statements.tsv");
     let lines = file.lines().filter(|line| !line.starts_with('#'));
     let parts = lines.map(|line| {
@@ -347,7 +366,7 @@ fn corpus() -> Vec<[String; 4]> {
     parts.collect()
 }
 
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let (mut out, mut chars) = (String::new(), text.chars());
     while let Some(next) = chars.next() {
         out.push(match next {
