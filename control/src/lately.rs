@@ -1,8 +1,9 @@
 //! What was put together lately to ask the policies about a grant: a session asks several things when it begins,
 //! and each statement and command after that.
 //!
-//! Good for as long as facts and policies stay the same, and for a second at most, because policies may look at
-//! the time. Whether the grant holds is not remembered. Bounded: who is idle keeps nothing here.
+//! Good for as long as facts and policies stay the same, and for a quarter of a second at most, because policies may
+//! look at the time: whoever asks may remember an answer for the rest of a second. Whether the grant holds is not
+//! remembered.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use crate::change::Revision;
 
 /// How long it is good for where nothing but the time has changed.
-const AGE_MAX: Duration = Duration::from_secs(1);
+const AGE_MAX: Duration = Duration::from_millis(250);
 
 /// How many are kept. Beyond that those are forgotten that are too old, or else all.
 const KEPT_MAX: usize = 512;
@@ -38,7 +39,7 @@ impl Known {
 }
 
 impl Lately {
-    /// What was put together at this revision, less than a second ago.
+    /// What was put together at this revision a moment ago.
     pub(crate) fn get(&self, terms: &Terms, revision: Revision, at: Instant) -> Option<Arc<Usage>> {
         let known = self.0.get(&(terms.grant, terms.source))?;
         (known.revision == revision && known.is_good(at)).then(|| Arc::clone(&known.usage))

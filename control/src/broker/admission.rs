@@ -167,7 +167,7 @@ impl Broker {
         }
     }
 
-    /// What the grant of these terms allows, put together anew where nobody did within the second.
+    /// What the grant of these terms allows, put together anew where nobody did a moment ago.
     pub(super) fn usage(&self, state: &State, terms: &Terms) -> Result<Arc<Usage>, Denial> {
         let inner = &self.inner;
         let now = state.instant_for(terms, inner.clock.now());

@@ -1,4 +1,4 @@
-//! What is asked again and again in a session: answers may be a second old for the policies, and never older
+//! What is asked again and again in a session: answers may be a moment old for the policies, and never older
 //! than what has changed.
 
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use control::change::PolicyText;
 use policies::{Deed, Denial};
 
-use crate::world::{World, caller, library, seconds};
+use crate::world::{World, caller, library};
 
-const TICK: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(50);
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_about_the_time_holds_within_a_second_for_who_asks_all_the_while() {
+async fn a_policy_about_the_time_holds_a_moment_later_for_who_asks_all_the_while() {
     let world = World::new().await;
     let mut texts = library();
     texts.documents.push(PolicyText {
@@ -28,7 +28,7 @@ async fn a_policy_about_the_time_holds_within_a_second_for_who_asks_all_the_whil
     let terms = admission.permit.terms();
     let evening = crate::world::at("2026-01-05T09:00:10Z");
     let mut late = Duration::ZERO;
-    for _ in 0..80 {
+    for _ in 0..240 {
         let answer = world.broker.may(terms, &Deed::Shell);
         let after = world.clock.now().duration_since(evening);
         if after.is_negative() {
@@ -38,7 +38,7 @@ async fn a_policy_about_the_time_holds_within_a_second_for_who_asks_all_the_whil
         }
         world.pass(TICK).await;
     }
-    assert!(late <= seconds(1), "{late:?} late");
+    assert!(late <= Duration::from_millis(250), "{late:?} late");
     assert!(world.broker.may(terms, &Deed::Shell).is_err(), "in the end");
 }
 

@@ -31,7 +31,7 @@ pub(crate) use bench::{Bench, Hearing};
 pub(crate) use second::{Fate, Held};
 
 /// How long an answer is good for where nothing but the time has changed.
-const ANSWER_MAX: Duration = Duration::from_secs(1);
+const ANSWER_MAX: Duration = Duration::from_millis(750);
 
 /// How many answers are remembered; then all are forgotten.
 const ANSWERS_MAX: usize = 256;
