@@ -56,9 +56,15 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
     match verb {
         PolicyVerb::Check { dir, zone } => {
             let typed = typed(&dir, &zone);
-            let texts = checked(&dir, zone)?;
+            let (texts, policies) = checked(&dir, zone)?;
             let count = texts.documents.len();
-            let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count});
+            let strange = policies.strange_groups(None);
+            let odd = policies.warnings().iter().chain(&strange);
+            let warnings: Vec<String> = odd.map(ToString::to_string).collect();
+            for warning in &warnings {
+                context.printer.warn(warning);
+            }
+            let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count, "warnings": warnings});
             context
                 .printer
                 .done(&result, "", &cli::policies_good(count, &typed))
@@ -71,7 +77,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             assent,
         } => {
             let typed = typed(&dir, &zone);
-            let texts = checked(&dir, zone)?;
+            let (texts, _policies) = checked(&dir, zone)?;
             if let Some(state_dir) = server_state_dir {
                 return apply_offline(context, &state_dir, texts).await;
             }
@@ -90,7 +96,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             };
             let applied: PolicyApplied = client.send(doing, Method::PUT, path, &texts).await?;
             for warning in &applied.warnings {
-                context.printer.say(warning);
+                context.printer.warn(warning);
             }
             let said = if dry_run {
                 cli::policies_would(applied.ends.len(), &typed)
@@ -135,7 +141,7 @@ fn typed(dir: &Path, zone: &str) -> String {
 }
 
 /// Reads a directory and checks it as the server will.
-fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
+fn checked(dir: &Path, zone: String) -> Result<(PolicyTexts, PolicySet), Failure> {
     let typed = typed(dir, &zone);
     let texts = read(dir, zone)?;
     let document = |text: &PolicyText| Document {
@@ -147,7 +153,7 @@ fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     let zone = control::zone(&texts.zone)
         .ok_or_else(|| Failure::new(Exit::Usage, cli::ledger::no_such_zone(&texts.zone)))?;
     match PolicySet::load(&documents, quorums.as_ref(), zone) {
-        Ok(_good) => Ok(texts),
+        Ok(policies) => Ok((texts, policies)),
         Err(mistakes) => Err(Failure::new(
             Exit::Usage,
             cli::policies_bad(mistakes, &typed),

@@ -202,6 +202,15 @@ impl Printer {
         }
     }
 
+    /// Warns the person, on standard error, with `-q` too.
+    pub(crate) fn warn(self, text: &str) {
+        Self {
+            quiet: false,
+            ..self
+        }
+        .say(text);
+    }
+
     /// Says something in the place of what was said in this line before.
     pub(crate) fn again(self, text: &str) {
         if self.talks() {

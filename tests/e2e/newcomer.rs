@@ -1,0 +1,59 @@
+//! What somebody stumbles over who does this for the first time.
+
+use std::fs;
+
+use tests::World;
+
+use crate::{err, out};
+
+/// The public half of a key that nobody has.
+fn fresh_key(world: &World, name: &str) -> String {
+    let key = world.dir().join(name).display().to_string();
+    let line = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key];
+    world.bob().run(&line).expect("a key is made");
+    format!("{key}.pub")
+}
+
+#[test]
+fn a_misspelt_group_of_somebody_new_is_warned_of() {
+    let world = World::new();
+    let add = |name: &str, group: &str| {
+        let key = fresh_key(&world, name);
+        let line = [
+            "tidegate", "-q", "user", "add", name, "--key", &key, "--group", group,
+        ];
+        let added = world.bob().output(&line).expect("bob adds them");
+        assert!(added.status.success(), "{}", err(&added));
+        err(&added)
+    };
+    let said = add("dan", "aprovers");
+    assert!(said.contains("did you mean `approvers`?"), "{said}");
+    assert_eq!(add("eve", "sre"), "");
+    // By then somebody else is in it.
+    assert_eq!(add("fay", "aprovers"), "");
+}
+
+#[test]
+fn a_misspelt_group_of_a_quorum_is_warned_of_with_its_place() {
+    let world = World::new();
+    let dir = world.config_dir().join("policy");
+    let quorums = "[quorum.two]\ngroup = \"aprovers\"\ncount = 2\n";
+    fs::write(dir.join("quorums.toml"), quorums).expect("it is written");
+    let dir = dir.display().to_string();
+    for (verb, end) in [("check", &[][..]), ("apply", &["--yes"])] {
+        let line = [&["tidegate", "policy", verb, &dir], end].concat();
+        let ran = world.bob().output(&line).expect("it runs");
+        let said = err(&ran);
+        assert!(ran.status.success(), "{said}");
+        for sign in [
+            "warning: quorums.toml:2:9:",
+            "^^^^^^^^^^ did you mean `approvers`?",
+        ] {
+            assert!(
+                said.contains(sign),
+                "`{sign}` is missing: {said}{}",
+                out(&ran)
+            );
+        }
+    }
+}
