@@ -57,3 +57,16 @@ fn a_misspelt_group_of_a_quorum_is_warned_of_with_its_place() {
         }
     }
 }
+
+#[test]
+fn whoever_may_not_put_policies_in_force_is_told_so_before_being_asked() {
+    let world = World::new();
+    let dir = world.config_dir().join("policy").display().to_string();
+    let apply = ["tidegate", "policy", "apply", &dir];
+    let tried = world.alice().output(&apply).expect("it runs");
+    assert_eq!(tried.status.code(), Some(4), "{}", err(&tried));
+    assert!(!err(&tried).contains("--yes"), "{}", err(&tried));
+    let asked = world.bob().output(&apply).expect("it runs");
+    assert_eq!(asked.status.code(), Some(2), "{}", err(&asked));
+    assert!(err(&asked).contains("--yes"), "{}", err(&asked));
+}

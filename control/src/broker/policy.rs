@@ -42,6 +42,9 @@ impl Broker {
         .await?;
         let policies = load(texts).map_err(BrokerError::Invalid)?;
         let state = self.state().with_policies(&policies);
+        self.view(&state, caller)
+            .office(Office::ManagePolicies)
+            .map_err(|_no| locks_out())?;
         let mut ends = Vec::new();
         for (at, (session, terms)) in self.inner.book.all().into_iter().enumerate() {
             if at % AT_ONCE == 0 {

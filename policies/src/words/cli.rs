@@ -542,7 +542,7 @@ mod tests {
             revoke_question(2),
             target_question("web1"),
             user_question("alice"),
-            policies_question(3),
+            policies_question(3, 2),
             policies_good(3, "pol"),
             policies_would(2, "pol --zone Europe/Berlin"),
             ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA", None),

@@ -61,9 +61,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             let strange = policies.strange_groups(None);
             let odd = policies.warnings().iter().chain(&strange);
             let warnings: Vec<String> = odd.map(ToString::to_string).collect();
-            for warning in &warnings {
-                context.printer.warn(warning);
-            }
+            warn(context, &warnings);
             let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count, "warnings": warnings});
             context
                 .printer
@@ -81,23 +79,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             if let Some(state_dir) = server_state_dir {
                 return apply_offline(context, &state_dir, texts).await;
             }
-            let doing = "apply the policies";
-            let client = context.client(doing)?;
-            if !dry_run {
-                let question = cli::policies_question(texts.documents.len());
-                assent
-                    .confirmed(&context.surroundings, &question, doing)
-                    .await?;
-            }
-            let path = if dry_run {
-                "/v1/policies?dry_run=true"
-            } else {
-                "/v1/policies"
-            };
-            let applied: PolicyApplied = client.send(doing, Method::PUT, path, &texts).await?;
-            for warning in &applied.warnings {
-                context.printer.warn(warning);
-            }
+            let applied = applied(context, &texts, (dry_run, assent)).await?;
             let said = if dry_run {
                 cli::policies_would(applied.ends.len(), &typed)
             } else {
@@ -116,6 +98,39 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
                 .printer
                 .done(&view, &view.digest, &text.join("\n\n"))
         }
+    }
+}
+
+/// Puts policies in force, or asks what that would do. Nobody is asked to confirm what the server
+/// would refuse: it is tried first.
+async fn applied(
+    context: &Context,
+    texts: &PolicyTexts,
+    (dry_run, assent): (bool, Assent),
+) -> Result<PolicyApplied, Failure> {
+    let doing = "apply the policies";
+    let client = context.client(doing)?;
+    let put = async |path: &str| client.send(doing, Method::PUT, path, texts).await;
+    if assent.is_given() && !dry_run {
+        let applied: PolicyApplied = put("/v1/policies").await?;
+        warn(context, &applied.warnings);
+        return Ok(applied);
+    }
+    let would: PolicyApplied = put("/v1/policies?dry_run=true").await?;
+    warn(context, &would.warnings);
+    if dry_run {
+        return Ok(would);
+    }
+    let question = cli::policies_question(texts.documents.len(), would.ends.len());
+    assent
+        .confirmed(&context.surroundings, &question, doing)
+        .await?;
+    put("/v1/policies").await
+}
+
+fn warn(context: &Context, warnings: &[String]) {
+    for warning in warnings {
+        context.printer.warn(warning);
     }
 }
 
