@@ -70,3 +70,45 @@ fn whoever_may_not_put_policies_in_force_is_told_so_before_being_asked() {
     assert_eq!(asked.status.code(), Some(2), "{}", err(&asked));
     assert!(err(&asked).contains("--yes"), "{}", err(&asked));
 }
+
+#[test]
+fn after_a_logout_the_bastion_is_still_known_and_nothing_secret_is_left() {
+    let world = World::new();
+    let alone = |line: &[&str]| {
+        let unset = [
+            "env",
+            "-u",
+            "TIDEGATE_BASTION",
+            "-u",
+            "TIDEGATE_CA_FINGERPRINT",
+        ];
+        let whole = [&unset, &["tidegate"][..], line].concat();
+        world.alice().output(&whole).expect("it runs")
+    };
+    let gone = alone(&["logout"]);
+    assert!(gone.status.success(), "{}", err(&gone));
+    let state = world.alice().state_dir();
+    let left = fs::read_dir(&state).expect("it is there");
+    let left: Vec<_> = left
+        .map(|entry| entry.expect("a file").file_name())
+        .collect();
+    assert_eq!(left, ["last.json"]);
+    let tried = alone(&["ls"]);
+    assert_eq!(tried.status.code(), Some(3), "{}", err(&tried));
+    assert!(err(&tried).contains("tidegate login"), "{}", err(&tried));
+    // Who answers there has to be the one who did before.
+    let last = fs::read_to_string(state.join("last.json")).expect("it is read");
+    let pin = last
+        .split('"')
+        .find(|word| word.starts_with("SHA256:"))
+        .expect("a pin");
+    let another = format!("SHA256:{}", "A".repeat(43));
+    fs::write(state.join("last.json"), last.replace(pin, &another)).expect("it is written");
+    let login = alone(&["login"]);
+    assert_eq!(login.status.code(), Some(9), "{}", err(&login));
+    fs::write(state.join("last.json"), &last).expect("it is written");
+    let login = alone(&["login"]);
+    assert!(login.status.success(), "{}", err(&login));
+    assert!(!state.join("last.json").exists());
+    assert!(alone(&["ls"]).status.success());
+}

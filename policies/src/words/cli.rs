@@ -268,7 +268,7 @@ pub fn logged_in(principal: &str, bastion: &str, until: &str) -> String {
 
 /// After a logout.
 pub fn logged_out() -> &'static str {
-    "logged out: the keys and certificates of this machine are gone"
+    "logged out: the keys and certificates of this machine are gone; which bastion it was, and its CA's fingerprint, stay\n  tidegate login"
 }
 
 /// After a request that waits for somebody.
