@@ -37,7 +37,7 @@ pub(crate) enum Format {
 pub(crate) struct Printer {
     /// How.
     pub format: Format,
-    /// Only data, no talk.
+    /// Only data and warnings, no talk.
     pub quiet: bool,
     /// Whether tables have a first line that names the columns.
     pub headers: bool,
