@@ -1,8 +1,10 @@
 //! What somebody stumbles over who does this for the first time.
 
 use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
-use tests::World;
+use tests::{World, until};
 
 use crate::{err, out};
 
@@ -111,4 +113,42 @@ fn after_a_logout_the_bastion_is_still_known_and_nothing_secret_is_left() {
     assert!(login.status.success(), "{}", err(&login));
     assert!(!state.join("last.json").exists());
     assert!(alone(&["ls"]).status.success());
+}
+
+#[test]
+fn what_to_type_next_has_the_duration_that_was_asked_for_or_the_longest() {
+    let world = World::new();
+    let login = world.login();
+    let ask = |duration: &str, login: &str, wait: &[&str]| {
+        let line = [
+            "tidegate", "request", "web1", "--as", login, "--for", duration, "--reason", "INC-7",
+        ];
+        let line = [&line[..], wait].concat();
+        world.alice().command(line)
+    };
+    let check = |command: &mut Command, code: i32, sign: &str| {
+        let tried = command.output().expect("it runs");
+        assert_eq!(tried.status.code(), Some(code), "{}", err(&tried));
+        assert!(err(&tried).contains(sign), "{}", err(&tried));
+    };
+    let next = |duration: &str| format!("tidegate request web1 --as {login} --for {duration} ");
+    check(&mut ask("20h", &login, &[]), 4, &next("8h"));
+    check(&mut ask("40d", &login, &[]), 2, "--for 30d ");
+    check(&mut ask("2h30m", "depoy", &[]), 6, &next("2h30m"));
+    let mut waiting = ask("2h30m", &login, &["--wait=20s"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("alice asks");
+    let ls = ["tidegate", "-o", "name", "requests", "ls"];
+    let request = until("it is filed", || {
+        let listed = world.bob().run(&ls).expect("bob lists");
+        listed.lines().next().map(str::to_owned)
+    });
+    let deny = ["tidegate", "deny", &request, "--note", "not today"];
+    world.bob().run(&deny).expect("bob denies");
+    let mut said = String::new();
+    let mut complaint = waiting.stderr.take().expect("it is piped");
+    complaint.read_to_string(&mut said).expect("it is text");
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(4), "{said}");
+    assert!(said.contains(&next("2h30m")), "{said}");
 }
