@@ -249,6 +249,7 @@ impl From<Denial> for BrokerError {
             | Denial::NotYet { .. }
             | Denial::Forbidden { .. }
             | Denial::Crowded { .. }
+            | Denial::TooLong { .. }
             | Denial::NotAllowed { .. } => Self::Denied(denial),
         }
     }

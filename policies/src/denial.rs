@@ -1,6 +1,6 @@
 //! Why not: the closed list of reasons for a no that someone may be told.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Login, RequestId, TargetName};
@@ -48,6 +48,15 @@ pub enum Denial {
         policy: String,
         /// The policy's `@reason`, or what is missing.
         reason: String,
+    },
+    /// They may ask for this, and not for so long.
+    TooLong {
+        /// What they asked for.
+        target: TargetName,
+        /// As whom.
+        login: Login,
+        /// For how long they may.
+        longest: SignedDuration,
     },
     /// They have as many connections as one principal may have at once.
     Crowded {

@@ -2,7 +2,7 @@
 //!
 //! The only file that knows Cedar's surface syntax. Nothing here decides anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
@@ -10,6 +10,7 @@ use cedar_policy::{ActionConstraint, Entities, Entity, EntityUid, Policy, Schema
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::GroupName;
 use crate::budget;
 use crate::diagnose::{Diagnosis, Severity};
 use crate::file::{self, FileRules};
@@ -22,6 +23,7 @@ use crate::statement;
 
 mod breadth;
 mod check;
+mod groups;
 mod literals;
 
 /// A text with a name, as it was read from a file or from the log.
@@ -57,6 +59,7 @@ struct Inner {
     reasons: BTreeMap<String, String>,
     frame: &'static Frame,
     quorums: Quorums,
+    groups: BTreeSet<GroupName>,
     zone: TimeZone,
     digest: String,
     warnings: Vec<Diagnosis>,
@@ -201,6 +204,7 @@ impl PolicySet {
             reasons: checked.reasons,
             frame,
             quorums: named,
+            groups: groups::in_rules(&checked.policies),
             zone,
             digest: digest_of(documents, quorums),
             warnings: found,
@@ -216,6 +220,18 @@ impl PolicySet {
     /// What is odd about the documents without being wrong.
     pub fn warnings(&self) -> &[Diagnosis] {
         &self.0.warnings
+    }
+
+    /// What is odd about the groups of quorums where these are all the groups that somebody is in, or
+    /// where nobody is known.
+    pub fn strange_groups(&self, people: Option<&BTreeSet<GroupName>>) -> Vec<Diagnosis> {
+        groups::strange(&self.0.quorums, &self.0.groups, people)
+    }
+
+    /// Every group that a rule or a quorum names.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupName> {
+        let seats = self.0.quorums.seats().map(|seat| &seat.group);
+        self.0.groups.iter().chain(seats)
     }
 
     /// Where `hourLocal` and `weekday` are.

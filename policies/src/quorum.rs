@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::diagnose::{Diagnosis, nearest};
+use crate::diagnose::{Diagnosis, Place, nearest};
 use crate::{Document, GroupName, PrincipalName};
 
 /// The group name that stands for "the group that owns the target".
@@ -15,7 +15,21 @@ pub const OWNERS: &str = "owners";
 
 /// All named quorums of a `quorums.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Quorums(BTreeMap<String, Rule>);
+pub struct Quorums {
+    rules: BTreeMap<String, Rule>,
+    seats: Vec<Seat>,
+}
+
+/// A group as it stands in a `quorums.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// Never [`OWNERS`].
+    pub(crate) group: GroupName,
+    /// The file.
+    pub(crate) document: String,
+    /// Where in it.
+    pub(crate) place: Place,
+}
 
 /// What a quorum asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,10 +170,12 @@ impl Quorums {
                 None => found,
             }]
         })?;
-        let (mut rules, mut found) = (BTreeMap::new(), Vec::new());
+        let (mut rules, mut seats, mut found) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (name, written) in file.quorum {
             let span = written.span();
-            match rule(written.into_inner()) {
+            let written = written.into_inner();
+            written.seats(document, &mut seats);
+            match rule(written) {
                 Ok(rule) => drop(rules.insert(name, rule)),
                 Err(what) => {
                     let what = format!("quorum `{name}`: {what}");
@@ -173,8 +189,9 @@ impl Quorums {
             }
         }
         found.sort_by_key(|found| found.place.as_ref().map(|place| place.line));
+        seats.sort_by_key(|seat| (seat.place.line, seat.place.column));
         if found.is_empty() {
-            Ok(Self(rules))
+            Ok(Self { rules, seats })
         } else {
             Err(found)
         }
@@ -187,7 +204,7 @@ impl Quorums {
         owners: Option<&GroupName>,
     ) -> Vec<&'a str> {
         let met = self
-            .0
+            .rules
             .iter()
             .filter(|(_, rule)| rule.met_by(people, owners));
         met.map(|(name, _)| name.as_str()).collect()
@@ -195,7 +212,12 @@ impl Quorums {
 
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.rules.keys().map(String::as_str)
+    }
+
+    /// Every group, from top to bottom.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter()
     }
 }
 
@@ -212,8 +234,24 @@ struct File {
 struct Written {
     all: Option<Vec<Written>>,
     any: Option<Vec<Written>>,
-    group: Option<GroupName>,
+    group: Option<toml::Spanned<GroupName>>,
     count: Option<u32>,
+}
+
+impl Written {
+    /// Adds every group of it.
+    fn seats(&self, document: &Document, seats: &mut Vec<Seat>) {
+        let group = self.group.iter();
+        let group = group.filter(|group| group.get_ref().as_str() != OWNERS);
+        seats.extend(group.map(|group| Seat {
+            group: group.get_ref().clone(),
+            document: document.name.clone(),
+            place: Place::find(&document.text, &group.span()),
+        }));
+        for below in self.all.iter().chain(&self.any).flatten() {
+            below.seats(document, seats);
+        }
+    }
 }
 
 fn rule(written: Written) -> Result<Rule, String> {
@@ -258,9 +296,9 @@ fn translate(written: Written) -> Result<Rule, String> {
             any: None,
             group: Some(group),
             count,
-        } => match count.unwrap_or(1) {
-            0 => Err(format!("0 people of `{group}` is no quorum")),
-            count => Ok(Rule::Slots { group, count }),
+        } => match (group.into_inner(), count.unwrap_or(1)) {
+            (group, 0) => Err(format!("0 people of `{group}` is no quorum")),
+            (group, count) => Ok(Rule::Slots { group, count }),
         },
         Written {
             all: None,

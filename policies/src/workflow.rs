@@ -47,7 +47,7 @@ const LADDER: [SignedDuration; 8] = [
 ///
 /// # Errors
 /// [`Denial::NotFound`] for a target that does not exist and one they may not ask for alike;
-/// [`Denial::NotAllowed`] only if they could have asked for less time.
+/// [`Denial::TooLong`] only if they could have asked for less time.
 pub fn may_request(
     policies: &PolicySet,
     facts: &Facts,
@@ -94,15 +94,11 @@ pub fn may_request(
             let shorter = LADDER
                 .into_iter()
                 .find(|shorter| *shorter < request.duration && permits(*shorter));
-            Err(
-                shorter.map_or_else(not_found, |longest| Denial::NotAllowed {
-                    policy: String::new(),
-                    reason: format!(
-                        "You may ask for {} at most.",
-                        crate::duration::print(longest)
-                    ),
-                }),
-            )
+            Err(shorter.map_or_else(not_found, |longest| Denial::TooLong {
+                target: request.target.clone(),
+                login: request.login.clone(),
+                longest,
+            }))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Mistakes in policy files: each is shown where it is, with advice, and all of them at once.
 
 use jiff::tz::TimeZone;
-use policies::{Diagnosis, Document, PolicySet, Severity};
+use policies::{Diagnosis, Document, GroupName, PolicySet, Severity};
 
 /// Loads `text` as `mistakes.cedar` beside the shipped quorums and gives everything that is said.
 fn said(text: &str) -> String {
@@ -88,6 +88,37 @@ fn an_unknown_key_in_quorums_is_a_mistake_with_a_suggestion() {
     let quorums = Document::new("quorums.toml", "[quorum.two]\ngroup = \"sre\"\ncuont = 2\n");
     let found = PolicySet::load(&[], Some(&quorums), TimeZone::UTC).unwrap_err();
     insta::assert_snapshot!(found.first().unwrap().to_string());
+}
+
+/// What is said about the groups of these quorums, beside the shipped rules.
+#[expect(clippy::expect_used, reason = "what cannot be read fails the test")]
+fn strange(quorums: &str, people: Option<&[&str]>) -> String {
+    let quorums = Document::new("quorums.toml", quorums);
+    let rules = policies::library().policies;
+    let policies = PolicySet::load(&rules, Some(&quorums), TimeZone::UTC).expect("they load");
+    let group = |name: &&str| GroupName::parse(name).expect("it is a name");
+    let people = people.map(|people| people.iter().map(group).collect());
+    lines(&policies.strange_groups(people.as_ref()))
+}
+
+#[test]
+fn a_group_of_a_quorum_that_nothing_else_knows_is_odd() {
+    let quorums = r#"[quorum.two]
+any = [
+  { group = "aprovers", count = 2 },
+  { all = [{ group = "owners" }, { group = "security" }, { group = "sre" }] },
+]
+"#;
+    // Without people, what looks like another group may be misspelt, and the rest is theirs.
+    insta::assert_snapshot!("groups_here", strange(quorums, None));
+    insta::assert_snapshot!("groups_there", strange(quorums, Some(&["secruity"])));
+    assert_eq!(strange(quorums, Some(&["aprovers", "security"])), "");
+}
+
+#[test]
+fn the_shipped_quorums_look_like_nothing_misspelt() {
+    let quorums = policies::library().quorums;
+    assert_eq!(strange(&quorums.text, None), "");
 }
 
 #[test]

@@ -50,6 +50,11 @@ fn denials() -> Vec<Denial> {
             policy: String::new(),
             reason: "You may not manage targets.".to_owned(),
         },
+        Denial::TooLong {
+            target: target_name("web1"),
+            login: login("deploy"),
+            longest: SignedDuration::from_hours(8),
+        },
         Denial::NotFound {
             what: "web9".to_owned(),
         },

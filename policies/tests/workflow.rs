@@ -7,6 +7,7 @@
 
 mod world;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use policies::{
     Activation, Denial, Document, Facts, LockScope, Office, PolicySet, PrincipalKind, Request,
@@ -46,10 +47,10 @@ fn forbidden_and_unknown_targets_are_not_found_alike() {
 #[test]
 fn whoever_asks_for_too_long_hears_how_long_is_possible() {
     assert_eq!(asks("alice", "web1", "deploy", 8 * 60), Ok(()));
-    let reason = "You may ask for 8h at most.".to_owned();
-    let want = Denial::NotAllowed {
-        policy: String::new(),
-        reason,
+    let want = Denial::TooLong {
+        target: target_name("web1"),
+        login: login("deploy"),
+        longest: SignedDuration::from_hours(8),
     };
     assert_eq!(asks("alice", "web1", "deploy", 8 * 60 + 1), Err(want));
 }

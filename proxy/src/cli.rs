@@ -84,7 +84,7 @@ struct Globals {
         default_value_t
     )]
     output: Format,
-    /// Print data, no talk
+    /// Print data and warnings, no talk
     #[arg(long, short, global = true)]
     quiet: bool,
     /// Print tables without their first line

@@ -30,6 +30,7 @@ mod jumps;
 mod kept_out;
 mod life;
 mod matrix;
+mod newcomer;
 mod offline;
 mod pg_clients;
 mod pg_jumps;

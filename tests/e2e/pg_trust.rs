@@ -28,12 +28,14 @@ fn strangers(world: &World) -> String {
 #[track_caller]
 fn check_warned(world: &World, added: &str) {
     let (tested, doctor) = (test(world), world.doctor());
+    let quiet = ["tidegate", "--quiet", "target", "test", "orders"];
+    let quiet = err(&world.bob().output(&quiet).expect("it runs"));
     let said = err(&tested);
     assert!(
         tested.status.success() && said.contains("is ready, with a warning"),
         "{said}"
     );
-    for said in [added, &said, &out(&doctor)] {
+    for said in [added, &said, &quiet, &out(&doctor)] {
         assert!(
             said.contains(WARNING) && said.contains("pg_hba.conf"),
             "{said}"

@@ -59,6 +59,7 @@ fn view(
             Err(refused) => return Err(refused),
         },
         added_at: principal.added_at,
+        warnings: Vec::new(),
     })
 }
 
@@ -94,7 +95,10 @@ pub(crate) async fn add(
         added_at: broker.clock().now(),
     };
     let added = broker.add_principal(&caller, principal).await?;
-    Ok(Json(view(broker, &caller, &added)?))
+    Ok(Json(PrincipalView {
+        warnings: broker.strange_groups(&caller, &added)?,
+        ..view(broker, &caller, &added)?
+    }))
 }
 
 pub(crate) async fn remove(

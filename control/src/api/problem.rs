@@ -57,7 +57,8 @@ fn of_denial(denial: &Denial) -> StatusCode {
         Denial::NoGrant { .. }
         | Denial::NotYet { .. }
         | Denial::Forbidden { .. }
-        | Denial::NotAllowed { .. } => StatusCode::FORBIDDEN,
+        | Denial::NotAllowed { .. }
+        | Denial::TooLong { .. } => StatusCode::FORBIDDEN,
         Denial::Pending { .. } => StatusCode::CONFLICT,
         Denial::Crowded { .. } => StatusCode::TOO_MANY_REQUESTS,
         Denial::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -169,6 +169,9 @@ pub struct PrincipalView {
     pub lock: Option<LockId>,
     /// When it was added.
     pub added_at: Timestamp,
+    /// What is odd about it without being wrong, where it was just added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Adds a principal.

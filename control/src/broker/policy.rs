@@ -42,6 +42,9 @@ impl Broker {
         .await?;
         let policies = load(texts).map_err(BrokerError::Invalid)?;
         let state = self.state().with_policies(&policies);
+        self.view(&state, caller)
+            .office(Office::ManagePolicies)
+            .map_err(|_no| locks_out())?;
         let mut ends = Vec::new();
         for (at, (session, terms)) in self.inner.book.all().into_iter().enumerate() {
             if at % AT_ONCE == 0 {
@@ -60,7 +63,7 @@ impl Broker {
                 ends.push(session);
             }
         }
-        Ok(applied(&policies, ends))
+        Ok(self.applied(&policies, ends))
     }
 
     /// Decides by these policies from here on. The sessions that they do not allow are over when it
@@ -105,11 +108,23 @@ impl Broker {
                 ends.push(bound.0);
             }
         }
-        Ok(applied(&policies, ends))
+        Ok(self.applied(&policies, ends))
     }
 
     fn unwanted(&self, (_session, terms): &Bound) -> Option<SeverReason> {
         by_policy(&self.state(), terms, self.inner.clock.now())
+    }
+
+    fn applied(&self, policies: &PolicySet, ends: Vec<SessionId>) -> Applied {
+        let people = self.state().facts.principals.clone();
+        let peopled = people.values().flat_map(|one| &one.groups).cloned();
+        let odd = policies.strange_groups(Some(&peopled.collect()));
+        let warnings = policies.warnings().iter().chain(&odd);
+        Applied {
+            digest: policies.digest().to_owned(),
+            ends,
+            warnings: warnings.map(ToString::to_string).collect(),
+        }
     }
 
     /// The policies in force, and their digest.
@@ -136,16 +151,4 @@ impl Broker {
 fn locks_out() -> BrokerError {
     let mistakes = vec![YOU_LOCKED_OUT.to_owned()];
     BrokerError::Invalid(Invalid::Policies { mistakes })
-}
-
-fn applied(policies: &PolicySet, ends: Vec<SessionId>) -> Applied {
-    Applied {
-        digest: policies.digest().to_owned(),
-        ends,
-        warnings: policies
-            .warnings()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    }
 }

@@ -1,10 +1,12 @@
 //! Who is known, by which keys, in which groups, and who or what is locked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use policies::words::broker::Conflict;
+use policies::words::broker::{Conflict, unknown_group};
 use policies::{
-    Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey, SessionId,
+    GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey,
+    SessionId,
 };
 
 use super::desk::draw;
@@ -43,6 +45,35 @@ impl Broker {
         })
         .await?;
         self.principal(&name)
+    }
+
+    /// What is odd about somebody's groups, as it is to be printed: the policies, the targets and the
+    /// others know nothing of one.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may not manage people.
+    pub fn strange_groups(
+        &self,
+        caller: &Caller,
+        principal: &Principal,
+    ) -> Result<Vec<String>, BrokerError> {
+        let state = self.state();
+        self.view(&state, caller).office(Office::ManagePrincipals)?;
+        let facts = &state.facts;
+        let others = facts
+            .principals
+            .values()
+            .filter(|one| one.name != principal.name);
+        let owners = facts.targets.values().filter_map(|one| one.owners.as_ref());
+        let mut known: BTreeSet<&GroupName> = others.flat_map(|one| &one.groups).collect();
+        known.extend(owners.chain(state.policies()?.groups()));
+        let strange = principal
+            .groups
+            .iter()
+            .filter(|group| !known.contains(group));
+        let said = strange.map(|group| unknown_group(group, known.iter().copied()));
+        Ok(said.collect())
     }
 
     /// Removes someone with their grants and open requests, and returns the sessions that ended.

@@ -87,6 +87,7 @@ pub(crate) fn by_policy(state: &State, terms: &Terms, now: Timestamp) -> Option<
             | Denial::Pending { .. }
             | Denial::NotYet { .. }
             | Denial::NotFound { .. }
+            | Denial::TooLong { .. }
             | Denial::Crowded { .. }
             | Denial::Unavailable { .. },
         ) => Some(SeverReason::PolicyChanged {

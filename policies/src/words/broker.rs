@@ -1,9 +1,10 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
+use crate::diagnose::nearest;
 use crate::words::secret::SecretSaying;
 use crate::words::target::TargetFault;
 use crate::words::{Shown, Words};
-use crate::{GrantOver, Login, RequestError, RequestId, SessionId, Wayless};
+use crate::{GrantOver, GroupName, Login, RequestError, RequestId, SessionId, Wayless};
 
 /// The reason of a request for a statement whose grant gives none.
 pub const NO_REASON: &str = "a statement waits for a second person";
@@ -13,6 +14,15 @@ pub const YOU_LOCKED_OUT: &str = "with these policies you could not change them 
 
 /// What is wrong with policies that nobody could take back.
 pub const ALL_LOCKED_OUT: &str = "with these policies nobody could change them any more";
+
+/// Somebody was added to a group that no policy, no target and nobody else knows.
+pub fn unknown_group<'a>(group: &GroupName, known: impl Iterator<Item = &'a GroupName>) -> String {
+    let odd = format!("warning: no policy, no target and nobody else knows the group `{group}`");
+    match nearest(group.as_str(), known.map(GroupName::as_str)) {
+        Some(meant) => format!("{odd}; did you mean `{meant}`?"),
+        None => odd,
+    }
+}
 
 /// It clashes with what is so by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,6 +313,20 @@ impl Shown for Invalid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_that_nothing_knows_is_told_which_it_is_near() {
+        let group = |name: &str| GroupName::parse(name).unwrap();
+        let known = [group("approvers"), group("sre")];
+        let said = |name| unknown_group(&group(name), known.iter());
+        assert_eq!(
+            [said("aprovers"), said("interns")],
+            [
+                "warning: no policy, no target and nobody else knows the group `aprovers`; did you mean `approvers`?",
+                "warning: no policy, no target and nobody else knows the group `interns`",
+            ]
+        );
+    }
 
     #[test]
     fn whoever_would_lock_themselves_out_is_told_why_not() {

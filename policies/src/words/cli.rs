@@ -4,6 +4,7 @@
 //! command. Nothing here knows where it is printed.
 
 mod accounts;
+mod asked;
 pub mod doctor;
 pub mod ledger;
 mod next;
@@ -17,6 +18,7 @@ mod trouble;
 pub mod usage;
 
 pub use accounts::{account_lines, keeper_script};
+pub use asked::{Asked, no_such_login, not_granted};
 pub use next::{Refusal, next};
 pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use policy::{
@@ -252,15 +254,6 @@ pub fn still_pending(request: &str) -> Trouble {
     )
 }
 
-/// A request that was waited for came to nothing.
-pub fn not_granted(request: &str, how: &str, target: &str) -> Trouble {
-    Trouble::new(
-        format!("{request} was not granted"),
-        how,
-        format!("tidegate request {target} --reason '…'   with a better reason, or talk to them"),
-    )
-}
-
 /// After a login.
 pub fn logged_in(principal: &str, bastion: &str, until: &str) -> String {
     format!("logged in at {bastion} as {principal} until {until}\n  tidegate ls")
@@ -268,7 +261,7 @@ pub fn logged_in(principal: &str, bastion: &str, until: &str) -> String {
 
 /// After a logout.
 pub fn logged_out() -> &'static str {
-    "logged out: the keys and certificates of this machine are gone"
+    "logged out: the keys and certificates of this machine are gone; which bastion it was, and its CA's fingerprint, stay\n  tidegate login"
 }
 
 /// After a request that waits for somebody.
@@ -294,23 +287,6 @@ pub fn still_waiting(passed: &str, at_most: &str) -> String {
 /// Somebody may have meant another target.
 pub fn meant(target: &str) -> String {
     format!("did you mean {target}?  tidegate ls  shows what you may ask for")
-}
-
-/// A target that one may see has no such login, or none that one may ask for.
-pub fn no_such_login(target: &str, login: &str, logins: &[&str]) -> Trouble {
-    let advice = match logins {
-        [] => "tidegate ls".to_owned(),
-        [one] => format!("tidegate request {target} --as {one} --for 1h --reason '...'"),
-        [first, ..] => format!(
-            "tidegate request {target} --as {first} --for 1h --reason '...'   (or {})",
-            logins.get(1..).unwrap_or_default().join(", ")
-        ),
-    };
-    Trouble::new(
-        format!("cannot ask for {target}"),
-        format!("`{target}` has no login `{login}` that you may ask for"),
-        advice,
-    )
 }
 
 /// Who approved; with nobody, a policy did.
@@ -464,6 +440,14 @@ mod tests {
     use super::*;
     use crate::Diagnosis;
 
+    fn asked(login: &str) -> Asked<'_> {
+        Asked {
+            target: "web1",
+            login,
+            duration: "2h30m",
+        }
+    }
+
     #[test]
     fn the_words_of_troubles() {
         let all = [
@@ -488,7 +472,7 @@ mod tests {
             not_confirmed("remove web1"),
             flag_needed("cannot remove web1", "--yes"),
             still_pending("req_01"),
-            not_granted("req_01", "denied by bob: not today", "web1"),
+            not_granted("req_01", "denied by bob: not today", &asked("deploy")),
             nothing_to_revoke(),
             policies_bad(vec![Diagnosis::whole("a.cedar", "it is empty")], "pol"),
             usage::missing("request", &["`--reason <TEXT>`".to_owned()]),
@@ -500,8 +484,8 @@ mod tests {
             not_https("http://b:3443"),
             not_the_api("https://b:22"),
             wrong_passphrase("id_ed25519"),
-            no_such_login("web1", "depoy", &["deploy"]),
-            no_such_login("web1", "depoy", &["deploy", "root"]),
+            no_such_login(&asked("depoy"), &["deploy"]),
+            no_such_login(&asked("depoy"), &["deploy", "root"]),
         ];
         let text: Vec<String> = all.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!("troubles", text.join("\n\n"));
@@ -542,7 +526,7 @@ mod tests {
             revoke_question(2),
             target_question("web1"),
             user_question("alice"),
-            policies_question(3),
+            policies_question(3, 2),
             policies_good(3, "pol"),
             policies_would(2, "pol --zone Europe/Berlin"),
             ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA", None),

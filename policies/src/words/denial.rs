@@ -1,7 +1,7 @@
 //! Why not, in words: `TG101` to `TG119`.
 
 use super::{Shown, Words, day_and_time, named, sentence};
-use crate::{Denial, Part};
+use crate::{Denial, Part, duration};
 
 impl Shown for Denial {
     fn words(&self) -> Words {
@@ -37,11 +37,20 @@ impl Shown for Denial {
                 format!("not allowed: {}{}", sentence(reason), named(policy)),
             )
             .hint("tidegate grants ls"),
-            Self::NotAllowed { policy, reason } => Words::new(
-                "TG105",
-                format!("not allowed: {}{}", sentence(reason), named(policy)),
-            )
-            .hint("tidegate whoami"),
+            Self::NotAllowed { policy, reason } => {
+                let why = format!("{}{}", sentence(reason), named(policy));
+                not_allowed(&why).hint("tidegate whoami")
+            }
+            Self::TooLong {
+                target,
+                login,
+                longest,
+            } => {
+                let longest = duration::print(*longest);
+                not_allowed(&format!("You may ask for {longest} at most")).hint(format!(
+                    "tidegate request {target} --as {login} --for {longest} --reason '...'"
+                ))
+            }
             Self::Crowded { limit } => Words::new(
                 "TG107",
                 format!(
@@ -56,6 +65,10 @@ impl Shown for Denial {
             Self::Unavailable { part } => unavailable(*part),
         }
     }
+}
+
+fn not_allowed(why: &str) -> Words {
+    Words::new("TG105", format!("not allowed: {why}"))
 }
 
 fn unavailable(part: Part) -> Words {

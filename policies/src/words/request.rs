@@ -16,7 +16,11 @@ impl Shown for RequestError {
                     duration::print(*asked),
                     duration::print(Request::DURATION_MAX),
                 ),
-            ),
+            )
+            .hint(format!(
+                "tidegate request TARGET --for {} --reason '...'   (policies may allow less: tidegate ls)",
+                duration::print(Request::DURATION_MAX),
+            )),
             Self::Closed { id, state } => Words::new(
                 "TG302",
                 format!("{id} is no longer open: {}", standing(state)),

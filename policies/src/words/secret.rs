@@ -78,6 +78,15 @@ fn forbidden() -> Words {
     .hint("tidegate login; tidegate config psql --write; psql service=TARGET")
 }
 
+fn beyond(lifetime: SignedDuration, uses: u16) -> Words {
+    let lifetime = duration::print(lifetime);
+    Words::new(
+        "TG548",
+        format!("a password lives from 1s to {lifetime} and is good for 1 to {uses} connections"),
+    )
+    .hint(format!("tidegate pg url TARGET --for {lifetime} --uses 1"))
+}
+
 impl Shown for SecretSaying {
     fn words(&self) -> Words {
         let again = |target, login| format!("tidegate pg url {target} --role {login}");
@@ -131,14 +140,7 @@ impl Shown for SecretSaying {
             )
             .hint("use one of them, or wait for some to end"),
             Self::Forbidden => forbidden(),
-            Self::Beyond { lifetime, uses } => Words::new(
-                "TG548",
-                format!(
-                    "a password lives from 1s to {} and is good for 1 to {uses} connections",
-                    duration::print(*lifetime)
-                ),
-            )
-            .hint("tidegate pg url TARGET --for 10m --uses 1"),
+            Self::Beyond { lifetime, uses } => beyond(*lifetime, *uses),
         }
     }
 }

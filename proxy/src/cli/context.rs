@@ -36,9 +36,14 @@ impl Context {
 
     /// The bastion to speak to, whether logged in there or not.
     pub(crate) fn url(&self) -> Result<String, Failure> {
-        let known = self.state.bastion()?.map(|bastion| bastion.url);
-        let url = self.named.as_deref().map(tidy_url).or(known);
-        let url = url.ok_or_else(|| Failure::new(Exit::NotLoggedIn, cli::no_bastion()))?;
+        let url = match (self.named.as_deref(), self.state.bastion()?) {
+            (Some(named), _) => tidy_url(named),
+            (None, Some(bastion)) => bastion.url,
+            (None, None) => match self.state.last()? {
+                Some(last) => last.url,
+                None => return Err(Failure::new(Exit::NotLoggedIn, cli::no_bastion())),
+            },
+        };
         if !url.starts_with("https://") {
             return Err(Failure::new(Exit::Usage, cli::not_https(&url)));
         }

@@ -102,33 +102,38 @@ async fn trusted(
     Ok((client, text))
 }
 
-/// Asks the server which CA it is under, and compares that with what its user knows. The CA is then
-/// used to verify a fresh connection, so a liar gains nothing by telling the truth here.
+/// Asks the server which CA it is under, and compares that with what its user knows, or with what is
+/// known from the login before. The CA is then used to verify a fresh connection, so a liar gains nothing by telling the truth here.
 async fn first_contact(
     context: &Context,
     url: &str,
-    pinned: Option<&str>,
+    named: Option<&str>,
 ) -> Result<String, Failure> {
+    let last = context.state.last()?.filter(|last| last.url == url);
+    let kept = last.as_ref().map(|last| last.fingerprint.as_str());
     let odd = |error: &tls::TlsError| Failure::new(Exit::Error, cli::odd_answer(&chain(error)));
     let stranger = Client::new(url, tls::first_contact().map_err(|error| odd(&error))?)?;
     let trust: Trust = stranger.get("read the bastion's CA", "/v1/trust").await?;
     let got = tls::fingerprint(trust.x509_login_ca.as_bytes()).map_err(|error| odd(&error))?;
-    match pinned {
-        Some(want) if want == got => {}
-        Some(want) => {
+    match (named, kept) {
+        (Some(want), _) | (None, Some(want)) if want == got => {}
+        (Some(want), _) => {
             return Err(Failure::new(
                 Exit::Unproven,
                 cli::wrong_fingerprint(url, want, &got),
             ));
         }
-        None if context.surroundings.interactive => {
+        (None, Some(_another)) => {
+            return Err(Failure::new(Exit::Unproven, cli::another_bastion(url)));
+        }
+        (None, None) if context.surroundings.interactive => {
             let question = cli::fingerprint_question(url, &got);
             if !prompt::agreed(&question).await {
                 let trouble = cli::bastion_not_confirmed();
                 return Err(Failure::new(Exit::Error, trouble));
             }
         }
-        None => {
+        (None, None) => {
             return Err(Failure::new(
                 Exit::Usage,
                 cli::fingerprint_needed(url, &got, &context.surroundings.typed),

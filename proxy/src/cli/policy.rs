@@ -56,9 +56,13 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
     match verb {
         PolicyVerb::Check { dir, zone } => {
             let typed = typed(&dir, &zone);
-            let texts = checked(&dir, zone)?;
+            let (texts, policies) = checked(&dir, zone)?;
             let count = texts.documents.len();
-            let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count});
+            let strange = policies.strange_groups(None);
+            let odd = policies.warnings().iter().chain(&strange);
+            let warnings: Vec<String> = odd.map(ToString::to_string).collect();
+            warn(context, &warnings);
+            let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count, "warnings": warnings});
             context
                 .printer
                 .done(&result, "", &cli::policies_good(count, &typed))
@@ -71,27 +75,11 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             assent,
         } => {
             let typed = typed(&dir, &zone);
-            let texts = checked(&dir, zone)?;
+            let (texts, _policies) = checked(&dir, zone)?;
             if let Some(state_dir) = server_state_dir {
                 return apply_offline(context, &state_dir, texts).await;
             }
-            let doing = "apply the policies";
-            let client = context.client(doing)?;
-            if !dry_run {
-                let question = cli::policies_question(texts.documents.len());
-                assent
-                    .confirmed(&context.surroundings, &question, doing)
-                    .await?;
-            }
-            let path = if dry_run {
-                "/v1/policies?dry_run=true"
-            } else {
-                "/v1/policies"
-            };
-            let applied: PolicyApplied = client.send(doing, Method::PUT, path, &texts).await?;
-            for warning in &applied.warnings {
-                context.printer.say(warning);
-            }
+            let applied = applied(context, &texts, (dry_run, assent)).await?;
             let said = if dry_run {
                 cli::policies_would(applied.ends.len(), &typed)
             } else {
@@ -110,6 +98,39 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
                 .printer
                 .done(&view, &view.digest, &text.join("\n\n"))
         }
+    }
+}
+
+/// Puts policies in force, or asks what that would do. Nobody is asked to confirm what the server
+/// would refuse: it is tried first.
+async fn applied(
+    context: &Context,
+    texts: &PolicyTexts,
+    (dry_run, assent): (bool, Assent),
+) -> Result<PolicyApplied, Failure> {
+    let doing = "apply the policies";
+    let client = context.client(doing)?;
+    let put = async |path: &str| client.send(doing, Method::PUT, path, texts).await;
+    if assent.is_given() && !dry_run {
+        let applied: PolicyApplied = put("/v1/policies").await?;
+        warn(context, &applied.warnings);
+        return Ok(applied);
+    }
+    let would: PolicyApplied = put("/v1/policies?dry_run=true").await?;
+    warn(context, &would.warnings);
+    if dry_run {
+        return Ok(would);
+    }
+    let question = cli::policies_question(texts.documents.len(), would.ends.len());
+    assent
+        .confirmed(&context.surroundings, &question, doing)
+        .await?;
+    put("/v1/policies").await
+}
+
+fn warn(context: &Context, warnings: &[String]) {
+    for warning in warnings {
+        context.printer.warn(warning);
     }
 }
 
@@ -135,7 +156,7 @@ fn typed(dir: &Path, zone: &str) -> String {
 }
 
 /// Reads a directory and checks it as the server will.
-fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
+fn checked(dir: &Path, zone: String) -> Result<(PolicyTexts, PolicySet), Failure> {
     let typed = typed(dir, &zone);
     let texts = read(dir, zone)?;
     let document = |text: &PolicyText| Document {
@@ -147,7 +168,7 @@ fn checked(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     let zone = control::zone(&texts.zone)
         .ok_or_else(|| Failure::new(Exit::Usage, cli::ledger::no_such_zone(&texts.zone)))?;
     match PolicySet::load(&documents, quorums.as_ref(), zone) {
-        Ok(_good) => Ok(texts),
+        Ok(policies) => Ok((texts, policies)),
         Err(mistakes) => Err(Failure::new(
             Exit::Usage,
             cli::policies_bad(mistakes, &typed),

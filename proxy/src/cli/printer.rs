@@ -37,7 +37,7 @@ pub(crate) enum Format {
 pub(crate) struct Printer {
     /// How.
     pub format: Format,
-    /// Only data, no talk.
+    /// Only data and warnings, no talk.
     pub quiet: bool,
     /// Whether tables have a first line that names the columns.
     pub headers: bool,
@@ -200,6 +200,15 @@ impl Printer {
         if self.talks() {
             drop(writeln!(stderr().lock(), "{}", harmless::text(text)));
         }
+    }
+
+    /// Warns the person, on standard error, with `-q` too.
+    pub(crate) fn warn(self, text: &str) {
+        Self {
+            quiet: false,
+            ..self
+        }
+        .say(text);
     }
 
     /// Says something in the place of what was said in this line before.

@@ -25,6 +25,11 @@ pub(crate) struct Assent {
 }
 
 impl Assent {
+    /// Whether nobody is to be asked.
+    pub(crate) fn is_given(self) -> bool {
+        self.yes
+    }
+
     /// Asks, unless the answer was given.
     pub(crate) async fn confirmed(
         self,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use control::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
+use jiff::SignedDuration;
 use policies::diagnose::nearest;
-use policies::words::cli;
+use policies::words::cli::{self, Asked};
 use policies::{Login, Protocol, Reason, TargetName};
 
 use crate::cli::context::Context;
@@ -183,7 +184,13 @@ async fn meant(context: &Context, mut failure: Failure, order: &RequestOrder) ->
         .find(|target| target.name == order.target);
     if let (Some(target), Some(login)) = (same, &order.login) {
         let logins: Vec<&str> = target.access.iter().map(|to| to.login.as_str()).collect();
-        let trouble = cli::no_such_login(typed, login.as_str(), &logins);
+        let duration = typed_length(i64::try_from(order.duration_seconds).unwrap_or(i64::MAX));
+        let asked = Asked {
+            target: typed,
+            login: login.as_str(),
+            duration: &duration,
+        };
+        let trouble = cli::no_such_login(&asked, &logins);
         // The server's code: to it, this is a thing that one may not see.
         let code = failure.trouble.and_then(|said| said.code);
         let trouble = match code {
@@ -197,6 +204,11 @@ async fn meant(context: &Context, mut failure: Failure, order: &RequestOrder) ->
         trouble.advice = cli::meant(name);
     }
     failure
+}
+
+/// A length of time as it can be typed, whole.
+fn typed_length(seconds: i64) -> String {
+    policies::duration::print(SignedDuration::from_secs(seconds))
 }
 
 /// Polls until the request is answered or `limit` has passed. Says so at once, and at a terminal
@@ -271,7 +283,12 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
                 (Some(by), Some(note)) => format!("denied by {by}: {note}"),
                 _unanswered => request.state.as_str().to_owned(),
             };
-            let trouble = cli::not_granted(&id, &how, request.target.as_str());
+            let asked = Asked {
+                target: request.target.as_str(),
+                login: request.login.as_str(),
+                duration: &typed_length(request.duration_seconds),
+            };
+            let trouble = cli::not_granted(&id, &how, &asked);
             Err(Failure::new(Exit::Denied, trouble))
         }
     }

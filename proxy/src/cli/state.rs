@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use policies::words::cli;
 use policies::{HostPort, PrincipalName};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::{Exit, Failure};
@@ -33,6 +34,8 @@ pub(crate) const CA: &str = "ca.pem";
 pub(crate) const KNOWN_HOSTS: &str = "known_hosts";
 /// Where the bastion is and until when the login holds.
 const BASTION: &str = "bastion.json";
+/// Where the bastion was that was logged out of.
+const LAST: &str = "last.json";
 
 /// The bastion that this machine is logged in at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,15 @@ pub(crate) struct Bastion {
     pub ssh: Option<HostPort>,
     /// Where it speaks PostgreSQL.
     pub postgres: Option<HostPort>,
+}
+
+/// The bastion that this machine was logged in at last. Nothing of it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastBastion {
+    /// Its API.
+    pub url: String,
+    /// The fingerprint of its CA.
+    pub fingerprint: String,
 }
 
 impl Bastion {
@@ -77,14 +89,23 @@ impl State {
         self.dir.join(name)
     }
 
-    /// The bastion of the last login, if there is one.
+    /// The bastion of this machine's login, if there is one.
     pub(crate) fn bastion(&self) -> Result<Option<Bastion>, Failure> {
-        match fs::read(self.path(BASTION)) {
+        self.parsed(BASTION)
+    }
+
+    /// The bastion that was logged out of, if nobody has logged in since.
+    pub(crate) fn last(&self) -> Result<Option<LastBastion>, Failure> {
+        self.parsed(LAST)
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
+        match fs::read(self.path(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failure("read", BASTION, &error)),
+            Err(error) => Err(self.failure("read", name, &error)),
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
-                .map_err(|odd| self.failure("read", BASTION, &io::Error::other(odd))),
+                .map_err(|odd| self.failure("read", name, &io::Error::other(odd))),
         }
     }
 
@@ -101,13 +122,26 @@ impl State {
         for (name, text) in files {
             self.write(name, text)?;
         }
-        let text = serde_json::to_vec_pretty(bastion)
-            .map_err(|odd| self.failure("write", BASTION, &io::Error::other(odd)))?;
-        self.write(BASTION, &text)
+        self.write_json(BASTION, bastion)?;
+        self.remove(LAST)
     }
 
-    /// Forgets the login and the trust that came with it.
+    fn write_json(&self, name: &str, thing: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_vec_pretty(thing)
+            .map_err(|odd| self.failure("write", name, &io::Error::other(odd)))?;
+        self.write(name, &text)
+    }
+
+    /// Forgets the login with its keys and certificates. Which bastion it was stays, and by which CA
+    /// it is known again.
     pub(crate) fn forget(&self) -> Result<(), Failure> {
+        // One that cannot be read has to go all the same.
+        if let Ok(Some(Bastion {
+            url, fingerprint, ..
+        })) = self.bastion()
+        {
+            self.write_json(LAST, &LastBastion { url, fingerprint })?;
+        }
         let all = [
             BASTION,
             SSH_KEY,
@@ -204,9 +238,39 @@ mod tests {
         assert_eq!(mode(&state.dir), 0o700);
         assert_eq!(mode(&state.path(SSH_KEY)), 0o600);
         assert_eq!(state.bastion().unwrap(), Some(bastion()));
-        state.forget().unwrap();
-        assert_eq!(state.bastion().unwrap(), None);
-        assert!(!state.path(SSH_KEY).exists());
+        fs::remove_dir_all(&state.dir).unwrap();
+    }
+
+    #[test]
+    fn of_a_login_that_is_forgotten_only_the_bastion_and_its_pin_stay() {
+        let state = scratch("forgotten");
+        let all = [
+            SSH_KEY,
+            SSH_PUBLIC,
+            SSH_CERTIFICATE,
+            TLS_KEY,
+            TLS_KEY_DER,
+            TLS_CERTIFICATE,
+            CA,
+            KNOWN_HOSTS,
+        ];
+        let files: Vec<(&str, &[u8])> = all.iter().map(|name| (*name, &b"secret"[..])).collect();
+        state.keep(&bastion(), &files).unwrap();
+        let last = LastBastion {
+            url: bastion().url,
+            fingerprint: bastion().fingerprint,
+        };
+        // Whoever logs out twice has not forgotten more.
+        for _time in 0..2 {
+            state.forget().unwrap();
+            assert_eq!(state.bastion().unwrap(), None);
+            assert_eq!(state.last().unwrap(), Some(last.clone()));
+            let left = fs::read_dir(&state.dir).unwrap();
+            let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(left, [LAST]);
+        }
+        state.keep(&bastion(), &files).unwrap();
+        assert_eq!(state.last().unwrap(), None);
         fs::remove_dir_all(&state.dir).unwrap();
     }
 

@@ -325,7 +325,7 @@ async fn test(context: &Context, name: &TargetName) -> Outcome {
     let hint = hint.map(harmless::line);
     if check.warning {
         let said = words::ready_with_warning(&check.subject, &found, hint.as_deref());
-        context.printer.say(&said);
+        context.printer.warn(&said);
         return Ok(());
     }
     let trouble = cli::doctor::untested(&check.subject, &found, hint.as_deref());

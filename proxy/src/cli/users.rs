@@ -227,6 +227,9 @@ async fn add(context: &Context, args: AddArgs) -> Outcome {
     let view: PrincipalView = client.post(&doing, "/v1/principals", &order).await?;
     let trust: Trust = client.get(&doing, "/v1/trust").await?;
     let name = view.name.to_string();
+    for warning in &view.warnings {
+        context.printer.warn(warning);
+    }
     context.printer.done(
         &view,
         &name,

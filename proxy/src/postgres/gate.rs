@@ -441,6 +441,7 @@ fn words(kind: SqlKind, denial: Denial) -> Words {
         | Denial::Pending { .. }
         | Denial::NotYet { .. }
         | Denial::NotAllowed { .. }
+        | Denial::TooLong { .. }
         | Denial::Crowded { .. }
         | Denial::NotFound { .. }
         | Denial::Unavailable { .. }) => other.words(),

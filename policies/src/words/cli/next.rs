@@ -39,9 +39,6 @@ pub fn next(doing: &str, refusal: Refusal) -> Option<String> {
         ("approve" | "deny", Refusal::Policy) => {
             format!("let somebody else answer:  tidegate requests show {rest}")
         }
-        ("ask", Refusal::Policy) => {
-            "ask for less, for example with a shorter --for; what you may have:  tidegate ls".to_owned()
-        }
         ("read" | "list", Refusal::Policy) if doing.contains("recording") => {
             "ask somebody of the group that may (as shipped: auditors);  tidegate whoami  names yours"
                 .to_owned()

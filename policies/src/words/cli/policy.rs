@@ -3,11 +3,11 @@
 use super::Trouble;
 use crate::Diagnosis;
 
-/// Asked before policies are put in force.
-pub fn policies_question(count: usize) -> String {
+/// Asked before policies are put in force, with the number of sessions that would be cut.
+pub fn policies_question(count: usize, cut: usize) -> String {
     format!(
         "put {count} policy files in force and cut every session that they do not allow \
-         (--dry-run says which)? [yes/no] "
+         ({cut} at present; --dry-run -o json says which)? [yes/no] "
     )
 }
 

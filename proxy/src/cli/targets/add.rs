@@ -174,12 +174,13 @@ pub(super) async fn try_at_once(context: &Context, name: &TargetName) {
     if let Ok(Ok(check)) = time::timeout(TRY_LIMIT, trying).await {
         let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
         let hint = hint.map(harmless::line);
-        let said = if check.warning {
-            target::ready_with_warning(&check.subject, &found, hint.as_deref())
+        if check.warning {
+            let said = target::ready_with_warning(&check.subject, &found, hint.as_deref());
+            context.printer.warn(&said);
         } else {
-            cli::tried_at_once(check.ok, &found, hint.as_deref())
-        };
-        context.printer.say(&said);
+            let said = cli::tried_at_once(check.ok, &found, hint.as_deref());
+            context.printer.say(&said);
+        }
     }
 }
 

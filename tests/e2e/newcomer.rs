@@ -1,0 +1,154 @@
+//! What somebody stumbles over who does this for the first time.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use tests::{World, until};
+
+use crate::{err, out};
+
+/// The public half of a key that nobody has.
+fn fresh_key(world: &World, name: &str) -> String {
+    let key = world.dir().join(name).display().to_string();
+    let line = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key];
+    world.bob().run(&line).expect("a key is made");
+    format!("{key}.pub")
+}
+
+#[test]
+fn a_misspelt_group_of_somebody_new_is_warned_of() {
+    let world = World::new();
+    let add = |name: &str, group: &str| {
+        let key = fresh_key(&world, name);
+        let line = [
+            "tidegate", "-q", "user", "add", name, "--key", &key, "--group", group,
+        ];
+        let added = world.bob().output(&line).expect("bob adds them");
+        assert!(added.status.success(), "{}", err(&added));
+        err(&added)
+    };
+    let said = add("dan", "aprovers");
+    assert!(said.contains("did you mean `approvers`?"), "{said}");
+    assert_eq!(add("eve", "sre"), "");
+    // By then somebody else is in it.
+    assert_eq!(add("fay", "aprovers"), "");
+}
+
+#[test]
+fn a_misspelt_group_of_a_quorum_is_warned_of_with_its_place() {
+    let world = World::new();
+    let dir = world.config_dir().join("policy");
+    let quorums = "[quorum.two]\ngroup = \"aprovers\"\ncount = 2\n";
+    fs::write(dir.join("quorums.toml"), quorums).expect("it is written");
+    let dir = dir.display().to_string();
+    for (verb, end) in [("check", &[][..]), ("apply", &["--yes"])] {
+        let line = [&["tidegate", "policy", verb, &dir], end].concat();
+        let ran = world.bob().output(&line).expect("it runs");
+        let said = err(&ran);
+        assert!(ran.status.success(), "{said}");
+        for sign in [
+            "warning: quorums.toml:2:9:",
+            "^^^^^^^^^^ did you mean `approvers`?",
+        ] {
+            assert!(
+                said.contains(sign),
+                "`{sign}` is missing: {said}{}",
+                out(&ran)
+            );
+        }
+    }
+}
+
+#[test]
+fn whoever_may_not_put_policies_in_force_is_told_so_before_being_asked() {
+    let world = World::new();
+    let dir = world.config_dir().join("policy").display().to_string();
+    let apply = ["tidegate", "policy", "apply", &dir];
+    let tried = world.alice().output(&apply).expect("it runs");
+    assert_eq!(tried.status.code(), Some(4), "{}", err(&tried));
+    assert!(!err(&tried).contains("--yes"), "{}", err(&tried));
+    let asked = world.bob().output(&apply).expect("it runs");
+    assert_eq!(asked.status.code(), Some(2), "{}", err(&asked));
+    assert!(err(&asked).contains("--yes"), "{}", err(&asked));
+}
+
+#[test]
+fn after_a_logout_the_bastion_is_still_known_and_nothing_secret_is_left() {
+    let world = World::new();
+    let alone = |line: &[&str]| {
+        let unset = [
+            "env",
+            "-u",
+            "TIDEGATE_BASTION",
+            "-u",
+            "TIDEGATE_CA_FINGERPRINT",
+        ];
+        let whole = [&unset, &["tidegate"][..], line].concat();
+        world.alice().output(&whole).expect("it runs")
+    };
+    let gone = alone(&["logout"]);
+    assert!(gone.status.success(), "{}", err(&gone));
+    let state = world.alice().state_dir();
+    let left = fs::read_dir(&state).expect("it is there");
+    let left: Vec<_> = left
+        .map(|entry| entry.expect("a file").file_name())
+        .collect();
+    assert_eq!(left, ["last.json"]);
+    let tried = alone(&["ls"]);
+    assert_eq!(tried.status.code(), Some(3), "{}", err(&tried));
+    assert!(err(&tried).contains("tidegate login"), "{}", err(&tried));
+    // Who answers there has to be the one who did before.
+    let last = fs::read_to_string(state.join("last.json")).expect("it is read");
+    let pin = last
+        .split('"')
+        .find(|word| word.starts_with("SHA256:"))
+        .expect("a pin");
+    let another = format!("SHA256:{}", "A".repeat(43));
+    fs::write(state.join("last.json"), last.replace(pin, &another)).expect("it is written");
+    let login = alone(&["login"]);
+    assert_eq!(login.status.code(), Some(9), "{}", err(&login));
+    fs::write(state.join("last.json"), &last).expect("it is written");
+    let login = alone(&["login"]);
+    assert!(login.status.success(), "{}", err(&login));
+    assert!(!state.join("last.json").exists());
+    assert!(alone(&["ls"]).status.success());
+}
+
+#[test]
+fn what_to_type_next_has_the_duration_that_was_asked_for_or_the_longest() {
+    let world = World::new();
+    let login = world.login();
+    let ask = |duration: &str, login: &str, wait: &[&str]| {
+        let line = [
+            "tidegate", "request", "web1", "--as", login, "--for", duration, "--reason", "INC-7",
+        ];
+        let line = [&line[..], wait].concat();
+        world.alice().command(line)
+    };
+    let check = |command: &mut Command, code: i32, sign: &str| {
+        let tried = command.output().expect("it runs");
+        assert_eq!(tried.status.code(), Some(code), "{}", err(&tried));
+        assert!(err(&tried).contains(sign), "{}", err(&tried));
+    };
+    let next = |duration: &str| format!("tidegate request web1 --as {login} --for {duration} ");
+    check(&mut ask("20h", &login, &[]), 4, &next("8h"));
+    check(&mut ask("40d", &login, &[]), 2, "--for 30d ");
+    check(&mut ask("2h30m", "depoy", &[]), 6, &next("2h30m"));
+    let mut waiting = ask("2h30m", &login, &["--wait=20s"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("alice asks");
+    let ls = ["tidegate", "-o", "name", "requests", "ls"];
+    let request = until("it is filed", || {
+        let listed = world.bob().run(&ls).expect("bob lists");
+        listed.lines().next().map(str::to_owned)
+    });
+    let deny = ["tidegate", "deny", &request, "--note", "not today"];
+    world.bob().run(&deny).expect("bob denies");
+    let mut said = String::new();
+    let mut complaint = waiting.stderr.take().expect("it is piped");
+    complaint.read_to_string(&mut said).expect("it is text");
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(4), "{said}");
+    assert!(said.contains(&next("2h30m")), "{said}");
+}
