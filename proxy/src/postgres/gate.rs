@@ -6,6 +6,7 @@
 
 mod bench;
 mod budget;
+mod earlier;
 mod judge;
 mod portals;
 mod prepared;
@@ -23,6 +24,7 @@ use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
+use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
 use second::{Second, Unshowable};
@@ -41,9 +43,6 @@ const ANSWERED_MAX: usize = 4096;
 
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
-
-/// How many prepared statements that run others may be around one another.
-const AROUND_MAX: usize = 2;
 
 /// A statement that may not pass.
 #[derive(Debug)]
@@ -229,17 +228,15 @@ impl Gate {
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let body = behind.get(..length);
         match header.kind {
-            b'Q' | b'P' if length > TEXT_MAX => {
-                match self.judge(&Reading::unknown(), AROUND_MAX, bench) {
-                    Ok(()) if header.kind == b'P' => self.pass_unread(behind),
-                    Ok(()) => {
-                        self.runs(&Arc::new(Reading::unknown()));
-                        Judged::Passes
-                    }
-                    Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
-                    Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+            b'Q' | b'P' if length > TEXT_MAX => match self.judge(&Reading::unknown(), bench) {
+                Ok(()) if header.kind == b'P' => self.pass_unread(behind),
+                Ok(()) => {
+                    self.runs(&Arc::new(Reading::unknown()));
+                    Judged::Passes
                 }
-            }
+                Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
+                Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+            },
             b'Q' => match body {
                 Some(body) => self.judge_query(body, bench, at),
                 None => Judged::Partial,
@@ -265,7 +262,7 @@ impl Gate {
             b'B' => match bound(behind) {
                 Some(names) => self.judge_bind(names, (body, length), bench, at),
                 None if behind.len() < length.min(NAMES_MAX) => Judged::Partial,
-                None => match self.judge(&Reading::unknown(), AROUND_MAX, bench) {
+                None => match self.judge(&Reading::unknown(), bench) {
                     Ok(()) => {
                         let unknown = Arc::new(Reading::unknown());
                         for portal in [b"".as_slice(), b"?"] {
@@ -299,12 +296,16 @@ impl Gate {
         }
     }
 
-    /// Judges a text, and what it runs that was prepared before; `around` is how many more of those
-    /// may be around one another. What may not pass at all comes before what others could let through.
-    fn judge(
+    /// Judges a text, and what it runs that was prepared before. What may not pass at all comes before what others
+    /// could let through.
+    fn judge(&mut self, reading: &Reading, bench: &impl Bench) -> Result<(), Objection> {
+        self.judge_within(reading, &mut Earlier::default(), bench)
+    }
+
+    fn judge_within(
         &mut self,
         reading: &Reading,
-        around: usize,
+        earlier: &mut Earlier,
         bench: &impl Bench,
     ) -> Result<(), Objection> {
         let mut alone = None;
@@ -327,12 +328,11 @@ impl Gate {
             return Err(Objection::Refused(Box::new(hidden())));
         }
         for name in &reading.runs_earlier {
-            let known = self.prepared.get(name.as_bytes());
-            let (inner, around) = match (known, around.checked_sub(1)) {
-                (Some(inner), Some(around)) => (inner, around),
-                _unknown => (Arc::new(Reading::unknown()), 0),
-            };
-            match self.judge(&inner, around, bench) {
+            let inner = earlier.enter(self.prepared.get(name.as_bytes()));
+            let unknown = || Arc::new(Reading::unknown());
+            let judged = self.judge_within(&inner.unwrap_or_else(unknown), earlier, bench);
+            earlier.leave();
+            match judged {
                 Ok(()) => {}
                 // What it runs does not stand in it: nobody could say yes to that.
                 Err(Objection::Alone(..)) => return Err(Objection::Refused(Box::new(hidden()))),

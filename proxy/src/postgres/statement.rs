@@ -21,10 +21,11 @@ mod names;
 mod query;
 pub(super) mod redact;
 mod rows;
+mod scope;
 mod shape;
 mod verb;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use aws_lc_rs::digest;
 use policies::SqlStatement;
@@ -41,6 +42,14 @@ pub(crate) const TEXT_MAX: usize = 32 * 1024;
 
 /// How many statements around statements are looked into: `EXPLAIN`, `PREPARE`, `DECLARE`, `COPY`.
 const WRAPPED_MAX: usize = 4;
+
+/// How many different statements one text may have, and how many names it may prepare and run things by. Each is
+/// looked at whenever the text runs.
+const STATEMENTS_MAX: usize = 512;
+const NAMES_MAX: usize = 256;
+
+/// How many relations and functions one statement may name: policies are asked about all of them at once.
+const NAMED_MAX: usize = 1024;
 
 /// What one text would do.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +79,12 @@ impl Reading {
         }
     }
 
+    /// Whether it prepares or runs so much by name that each look at it would take long.
+    fn has_many_names(&self) -> bool {
+        let names = self.prepares.len().saturating_add(self.executes.len());
+        names > NAMES_MAX
+    }
+
     /// Roughly how much memory it takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let statements: usize = self.statements.iter().map(weight).sum();
@@ -97,7 +112,7 @@ impl Reading {
         if statements.len() > statements_max {
             return Self::unknown();
         }
-        Self {
+        let either = Self {
             statements,
             prepares: both().flat_map(|one| one.prepares.clone()).collect(),
             executes: both().flat_map(|one| one.executes.clone()).collect(),
@@ -106,7 +121,11 @@ impl Reading {
                 .filter(|same| **same == other.fingerprint)
                 .cloned()
                 .unwrap_or_default(),
+        };
+        if either.has_many_names() {
+            return Self::unknown();
         }
+        either
     }
 }
 
@@ -145,6 +164,7 @@ fn of(tokens: &[Token<'_>]) -> Reading {
         runs_earlier: BTreeSet::new(),
         fingerprint: fingerprint(tokens),
     };
+    let mut seen = HashSet::new();
     for one in split(tokens) {
         let mut found = statement(one, WRAPPED_MAX);
         // A PREPARE of a name that is taken fails, and with it what stands behind it, but not before it.
@@ -152,7 +172,15 @@ fn of(tokens: &[Token<'_>]) -> Reading {
         reading.runs_earlier.extend(earlier);
         reading.prepares.append(&mut found.prepares);
         reading.executes.append(&mut found.executes);
-        reading.statements.extend(found.finish());
+        for one in found.finish() {
+            if !seen.contains(&one) {
+                seen.insert(one.clone());
+                reading.statements.push(one);
+            }
+        }
+        if reading.statements.len() > STATEMENTS_MAX || reading.has_many_names() {
+            return Reading::unknown();
+        }
     }
     reading
 }
@@ -195,7 +223,12 @@ fn statement(tokens: &[Token<'_>], wrapped: usize) -> Found {
         Some(Token::Word(_)) => verb::read(tokens, wrapped),
         _no_statement_begins_so => None,
     };
-    found.unwrap_or_else(Found::unknown)
+    found
+        .filter(|found| {
+            let named = found.relations.len().saturating_add(found.functions.len());
+            named <= NAMED_MAX
+        })
+        .unwrap_or_else(Found::unknown)
 }
 
 fn fingerprint(tokens: &[Token<'_>]) -> String {

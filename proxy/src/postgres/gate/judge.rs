@@ -8,7 +8,7 @@ use std::time::Duration;
 use policies::HeldStatement;
 
 use super::second::{self, Behind, Held, Unshowable};
-use super::{AROUND_MAX, Bench, Gate, Judged, Objection, unshowable};
+use super::{Bench, Gate, Judged, Objection, unshowable};
 use crate::postgres::statement::Reading;
 use crate::postgres::wire::{self, Bind, Named, Parse};
 
@@ -18,7 +18,7 @@ impl Gate {
             return Judged::Passes;
         };
         let reading = self.known.read(text);
-        match self.judge(&reading, AROUND_MAX, bench) {
+        match self.judge(&reading, bench) {
             Ok(()) => {
                 self.runs(&reading);
                 Judged::Passes
@@ -48,7 +48,7 @@ impl Gate {
             return Judged::Unsettled;
         }
         let reading = self.known.read(text);
-        match self.judge(&reading, AROUND_MAX, bench) {
+        match self.judge(&reading, bench) {
             Ok(()) => return self.pass_parse(name, (&reading, None), text.is_ascii()),
             Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
             Err(Objection::Alone(..)) if text.len() > HeldStatement::TEXT_MAX => {
@@ -82,7 +82,7 @@ impl Gate {
     ) -> Judged {
         let reading = self.prepared.get(name);
         let reading = reading.unwrap_or_else(|| Arc::new(Reading::unknown()));
-        let (policy, reason) = match self.judge(&reading, AROUND_MAX, bench) {
+        let (policy, reason) = match self.judge(&reading, bench) {
             // One that once stood for a text that needs a second person, and now for another as well.
             Ok(()) if self.second.is_hot(name) && self.second.text(name).is_none() => {
                 return unshowable(Unshowable::Unknown);

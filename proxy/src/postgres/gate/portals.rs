@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use policies::SqlKind;
 
-use super::{AROUND_MAX, Gate};
+use super::Gate;
+use super::earlier::Earlier;
 use crate::postgres::statement::Reading;
 use crate::postgres::wire;
 
@@ -23,7 +24,7 @@ const STATEMENTS_MAX: usize = 64;
 impl Gate {
     /// Notes that a text runs that was permitted.
     pub(super) fn runs(&mut self, reading: &Arc<Reading>) {
-        if self.is_opaque(reading, AROUND_MAX) {
+        if self.is_opaque(reading, &mut Earlier::default()) {
             self.prepared.doubt_names();
         }
         for name in &reading.prepares {
@@ -33,7 +34,8 @@ impl Gate {
 
     /// Notes that a portal was bound to a text, which runs by and by.
     pub(super) fn binds(&mut self, portal: &[u8], reading: &Arc<Reading>) {
-        let matters = !reading.prepares.is_empty() || self.is_opaque(reading, AROUND_MAX);
+        let matters =
+            !reading.prepares.is_empty() || self.is_opaque(reading, &mut Earlier::default());
         let place = if portal.is_empty() {
             // An error before it ends the transaction, and the portal with it.
             self.portals.unnamed = None;
@@ -66,14 +68,14 @@ impl Gate {
     }
 
     /// Whether something is in it that may prepare under any name, itself or in what it runs.
-    fn is_opaque(&self, reading: &Reading, around: usize) -> bool {
+    fn is_opaque(&self, reading: &Reading, earlier: &mut Earlier) -> bool {
         let mut statements = reading.statements.iter();
         statements.any(|one| one.kind == SqlKind::Unknown)
             || reading.runs_earlier.iter().any(|name| {
-                match (self.prepared.get(name.as_bytes()), around.checked_sub(1)) {
-                    (Some(inner), Some(around)) => self.is_opaque(&inner, around),
-                    _unknown => true,
-                }
+                let inner = earlier.enter(self.prepared.get(name.as_bytes()));
+                let is_opaque = inner.is_none_or(|inner| self.is_opaque(&inner, earlier));
+                earlier.leave();
+                is_opaque
             })
     }
 }

@@ -192,6 +192,26 @@ fn names_without_end_do_not_fill_the_memory() {
     assert!(grown < 48 * 1024, "{grown} KiB more");
 }
 
+#[test]
+fn a_tree_of_what_was_prepared_is_followed_only_so_far() {
+    let many =
+        |text: &dyn Fn(usize) -> String, count: usize| -> String { (0..count).map(text).collect() };
+    let (leaf, small) = (many(&|number| format!("table t{number};"), 300), "select 1");
+    for (leaf, passes_by) in [(small, true), (&leaf, false)] {
+        let mut before: Vec<Vec<u8>> = (0..4)
+            .map(|number| parse(format!("b{number}").as_bytes(), leaf))
+            .collect();
+        before.push(parse(
+            b"a",
+            &many(&|number| format!("execute b{number};"), 4),
+        ));
+        before.push(parse(b"t", "execute a"));
+        before.push(sync());
+        let (mut gate, rules) = narrowed(&before);
+        assert_eq!(passes(&mut gate, &rules, &run(b"t")), passes_by);
+    }
+}
+
 /// Memory of this process that no file is behind, in KiB (`proc(5)`).
 fn held() -> u64 {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux");

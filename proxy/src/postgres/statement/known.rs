@@ -64,7 +64,7 @@ impl Known {
             }
         };
         // A password is kept by nobody; what else the text is, its shape says.
-        if !has_password(text) {
+        if text.len() <= KEPT_MAX && !has_password(text) {
             keep(place, text.to_vec(), &reading);
         }
         reading

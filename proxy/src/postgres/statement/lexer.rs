@@ -126,7 +126,7 @@ fn token(text: &[u8]) -> Option<(Token<'_>, usize)> {
             ..,
         ] => (Token::Mark(*mark), 1),
         [first, ..] if is_operator(*first) => {
-            let length = operator_length(text);
+            let length = operator_length(text)?;
             (Token::Operator(ascii(text.get(..length)?)?), length)
         }
         _unclear => return None,
@@ -269,16 +269,24 @@ fn is_operator(byte: u8) -> bool {
     b"~!@#^&|`?+-*/%<>=".contains(&byte)
 }
 
+/// The longest run of what operators are made of, in bytes. The server takes no longer operator (`NAMEDATALEN`),
+/// though a longer row of signs.
+const RUN_MAX: usize = 63;
+
 /// How long the operator at the start is: it ends before a comment, and a `+` or `-` at its end
-/// belongs to it only if it has one of the rarer characters.
-fn operator_length(text: &[u8]) -> usize {
-    let run = text.iter().take_while(|byte| is_operator(**byte)).count();
+/// belongs to it only if it has one of the rarer characters. None where it could be looked at again for each sign
+/// of a long row.
+fn operator_length(text: &[u8]) -> Option<usize> {
+    let near = text.iter().take(RUN_MAX.saturating_add(1));
+    let run = near.take_while(|byte| is_operator(**byte)).count();
     let mut run = text.get(..run).unwrap_or_default();
     let comment = run
         .windows(2)
         .position(|pair| pair == b"--" || pair == b"/*");
     if let Some(comment) = comment.filter(|at| *at > 0) {
         run = run.get(..comment).unwrap_or_default();
+    } else if run.len() > RUN_MAX {
+        return None;
     }
     let rare = run.iter().any(|byte| b"~!@#^&|`?%".contains(byte));
     while let [before @ .., b'+' | b'-'] = run
@@ -287,7 +295,7 @@ fn operator_length(text: &[u8]) -> usize {
     {
         run = before;
     }
-    run.len().max(1)
+    Some(run.len().max(1))
 }
 
 #[cfg(test)]

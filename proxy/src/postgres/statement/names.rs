@@ -100,14 +100,22 @@ const ENDS: [&str; 12] = [
     "except",
 ];
 
-/// What a statement that is no query names where relations are named. Rather too many than too few.
-pub(super) fn relations(tokens: &[Token<'_>]) -> Vec<String> {
+/// How many tokens may be looked at for each one of a statement: lists are looked at from each word that may stand
+/// before one.
+const LOOKS: usize = 8;
+
+/// What a statement that is no query names where relations are named. Rather too many than too few; none where that
+/// would take too long to find out.
+pub(super) fn relations(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     let (mut found, mut rest) = (Vec::new(), tokens);
+    let mut looks = tokens.len().saturating_mul(LOOKS).saturating_add(1_000);
     while let Some((first, behind)) = rest.split_first() {
         rest = behind;
         if BEFORE.iter().any(|one| first.is(one)) {
             let mut list = behind;
+            looks = looks.checked_sub(skipped(list))?;
             while let Some((name, after)) = related(list) {
+                looks = looks.checked_sub(list.len().saturating_sub(after.len()))?;
                 found.push(name);
                 let Some((Token::Mark(b','), more)) = after.split_first() else {
                     break;
@@ -116,10 +124,11 @@ pub(super) fn relations(tokens: &[Token<'_>]) -> Vec<String> {
             }
         }
         if first.is("from") {
+            looks = looks.checked_sub(behind.len())?;
             found.extend(listed(behind, &ENDS));
         }
     }
-    found
+    Some(found)
 }
 
 /// A relation at the start of `tokens`, and what is behind it: `ONLY (name)` and `name *` too.
@@ -225,8 +234,11 @@ pub(super) fn called(tokens: &[Token<'_>]) -> Vec<String> {
 
 /// `tokens` from the name on.
 fn skip<'t, 'a>(tokens: &'t [Token<'a>]) -> &'t [Token<'a>] {
+    tokens.get(skipped(tokens)..).unwrap_or_default()
+}
+
+fn skipped(tokens: &[Token<'_>]) -> usize {
     let between =
         |token: &Token<'_>| *token == Token::Mark(b'(') || BETWEEN.iter().any(|one| token.is(one));
-    let count = tokens.iter().take_while(|token| between(token)).count();
-    tokens.get(count..).unwrap_or_default()
+    tokens.iter().take_while(|token| between(token)).count()
 }

@@ -5,12 +5,11 @@
 //! is left out (it would take it for a table), `TABLE t` is `SELECT * FROM t`, and operators that it
 //! may not know are ones that it does. Its answer is used for structure and names only.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use policies::SqlKind;
 use sqlparser::ast::{
-    Delete, Expr, FromTable, Ident, Insert, Merge, MergeAction, MergeClauseKind, ObjectName,
+    Delete, Expr, FromTable, Insert, Merge, MergeAction, MergeClauseKind, ObjectName,
     OnConflictAction, OnInsert, Query, Select, SetExpr, Statement, TableFactor, TableObject,
     Update, UpdateTableFromKind, Visit, Visitor,
 };
@@ -23,6 +22,7 @@ use super::keyword::{begins_with_key_word, is_key_word};
 use super::lexer::{self, Token};
 use super::names;
 use super::rows::Rows;
+use super::scope::{Scope, scope};
 
 /// What such a statement begins with, unless with a parenthesis.
 pub(super) const BEGINNINGS: [&str; 8] = [
@@ -229,10 +229,6 @@ fn operator(text: &str, before: Option<&Token<'_>>) -> Parsed {
         _between => Parsed::StringConcat,
     }
 }
-
-/// Which names of common table expressions are in scope in one query.
-#[derive(Debug, Default)]
-struct Scope(BTreeSet<String>);
 
 /// Goes through what the parser made.
 #[derive(Debug, Default)]
@@ -449,7 +445,7 @@ impl Walk {
 }
 
 /// A name with all its parts.
-fn full(name: &ObjectName) -> ControlFlow<(), String> {
+pub(super) fn full(name: &ObjectName) -> ControlFlow<(), String> {
     let part = |part: &sqlparser::ast::ObjectNamePart| {
         let one = part.as_ident()?;
         Some(names::part(&one.value, one.quote_style.is_some()))
@@ -457,44 +453,5 @@ fn full(name: &ObjectName) -> ControlFlow<(), String> {
     match name.0.iter().map(part).collect::<Option<Vec<_>>>() {
         Some(parts) => ControlFlow::Continue(names::join(&parts)),
         None => ControlFlow::Break(()),
-    }
-}
-
-/// The names that mean no tables anywhere in this query. One that is also used where the table of
-/// that name is meant (inside itself or before it, without `RECURSIVE`) is not among them.
-fn scope(query: &Query) -> Scope {
-    let Some(with) = &query.with else {
-        return Scope::default();
-    };
-    let name = |ident: &Ident| names::part(&ident.value, ident.quote_style.is_some());
-    let mut names: BTreeSet<String> = with
-        .cte_tables
-        .iter()
-        .map(|cte| name(&cte.alias.name))
-        .collect();
-    if !with.recursive {
-        let mut later = names.clone();
-        for cte in &with.cte_tables {
-            let mut used = Tables::default();
-            let _never_breaks = cte.query.visit(&mut used);
-            names.retain(|name| !(later.contains(name) && used.0.contains(name)));
-            later.remove(&name(&cte.alias.name));
-        }
-    }
-    Scope(names)
-}
-
-/// Every table that is named.
-#[derive(Debug, Default)]
-struct Tables(BTreeSet<String>);
-
-impl Visitor for Tables {
-    type Break = ();
-
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, .. } = factor {
-            self.0.insert(full(name)?);
-        }
-        ControlFlow::Continue(())
     }
 }

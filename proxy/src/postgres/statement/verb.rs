@@ -158,7 +158,10 @@ fn is_word(token: Option<&Token<'_>>, key: &str) -> bool {
 }
 
 fn named(tokens: &[Token<'_>], mut found: Found) -> Found {
-    found.relations.extend(names::relations(tokens));
+    let Some(relations) = names::relations(tokens) else {
+        return Found::unknown();
+    };
+    found.relations.extend(relations);
     found.functions.extend(names::called(tokens));
     found
 }

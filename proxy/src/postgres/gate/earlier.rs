@@ -1,0 +1,44 @@
+//! How far a text is followed into what it runs that was prepared before. Each message may run the same tree of
+//! names again, so a look at it has to be short.
+
+use std::sync::Arc;
+
+use crate::postgres::statement::Reading;
+
+/// How many prepared statements that run others may be around one another.
+const AROUND_MAX: usize = 2;
+
+/// How many statements are looked at for one message in what was prepared before.
+const LOOKS: usize = 1_024;
+
+/// Where one look is.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    around: usize,
+    left: usize,
+}
+
+impl Default for Earlier {
+    fn default() -> Self {
+        Self {
+            around: 0,
+            left: LOOKS,
+        }
+    }
+}
+
+impl Earlier {
+    /// Goes into what a name stands for, until [`Self::leave`]. None where that is not known, or too much.
+    pub(super) fn enter(&mut self, known: Option<Arc<Reading>>) -> Option<Arc<Reading>> {
+        self.around = self.around.saturating_add(1);
+        let inner = known.filter(|_deep| self.around <= AROUND_MAX)?;
+        let left = self.left.checked_sub(inner.statements.len().max(1));
+        self.left = left.unwrap_or(0);
+        left.map(|_left| inner)
+    }
+
+    /// Comes out of it.
+    pub(super) fn leave(&mut self) {
+        self.around = self.around.saturating_sub(1);
+    }
+}
