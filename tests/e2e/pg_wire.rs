@@ -1,8 +1,11 @@
 //! PostgreSQL's protocol beyond what psql does, against a real server: every message that drivers
 //! send comes through as it would directly.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
+use rustls::ClientConnection;
 use tests::pg::{self, Message, PgClient, bind, execute, kinds, message, parse, query, sync};
 use tests::{World, until};
 use tokio::time::timeout;
@@ -259,4 +262,53 @@ fn a_statement_of_a_killed_tidegate_ends_within_seconds() {
     let took = killed.elapsed();
     assert!(took < Duration::from_secs(15), "{took:?}");
     assert_eq!(world.sql("select count(*) from late"), "0");
+}
+
+/// Takes out what was said in clear so far, and says how much it was.
+fn plain(client: &mut ClientConnection) -> usize {
+    let mut said = Vec::new();
+    // It says that there will be more.
+    drop(client.reader().read_to_end(&mut said));
+    said.len()
+}
+
+/// libpq leaves the end of a longer record in its TLS library, and who then waits for the socket, as psycopg 3
+/// does, waits for ever.
+#[test]
+fn no_tls_record_is_longer_than_postgresqls_own() {
+    let world = world();
+    let (addr, tls) = world.pg_door();
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream
+        .write_all(&pg::sized(&pg::SSL_REQUEST.to_be_bytes()))
+        .unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut client = ClientConnection::new(tls, name).unwrap();
+    let much = "copy (select repeat('x', 50000) from generate_series(1, 40)) to stdout";
+    client
+        .writer()
+        .write_all(&pg::startup(&[("user", "app"), ("database", "orders")]))
+        .unwrap();
+    client.writer().write_all(&query(much)).unwrap();
+    let (mut got, mut longest) = (0, 0);
+    while got < 2_000_000 {
+        while client.wants_write() {
+            client.write_tls(&mut stream).unwrap();
+        }
+        let mut record = vec![0; 5];
+        stream.read_exact(&mut record).unwrap();
+        let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+        longest = longest.max(length);
+        record.resize(5 + length, 0);
+        stream.read_exact(&mut record[5..]).unwrap();
+        let mut rest = record.as_slice();
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+            got += plain(&mut client);
+        }
+    }
+    // What is sealed has a byte for its kind, and 16 that prove it.
+    assert!((4096..=8192 + 17).contains(&longest), "{longest}");
 }

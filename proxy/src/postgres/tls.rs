@@ -152,6 +152,11 @@ pub(crate) fn end_point(der: &[u8]) -> Option<Vec<u8>> {
     Some(digest::digest(hash, der).as_ref().to_vec())
 }
 
+/// The longest TLS record that a client is sent, in bytes with its header: what PostgreSQL's own server sends at
+/// most, since it encrypts buffers of 8 KiB (`PQ_SEND_BUFFER_SIZE` in `src/backend/libpq/pqcomm.c`). Of a longer one
+/// libpq may leave the end in its TLS library; whoever then waits for the socket, as psycopg 3 does, waits for ever.
+const RECORD_MAX: usize = 8192;
+
 /// What the bastion shows to clients.
 pub(crate) fn server(
     visitors: &Arc<Visitors>,
@@ -172,6 +177,7 @@ pub(crate) fn server(
         .map_err(AnchorError::Identity)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    config.max_fragment_size = Some(RECORD_MAX);
     config.alpn_protocols = vec![ALPN.to_vec()];
     let leaf = identity.chain_der.first();
     Ok(Shown {
