@@ -18,6 +18,7 @@ use policies::{
 use serde::{Deserialize, Serialize};
 
 use crate::onetime::OneTimeSecret;
+use crate::roles::Removed;
 use crate::spending::Amounts;
 
 pub use told::Appended;
@@ -214,6 +215,13 @@ pub enum Change {
         /// Whose.
         grant: GrantId,
     },
+    /// While it was taken away this was found that nobody finds again. Written before the role is gone.
+    RoleFound {
+        /// Whose.
+        grant: GrantId,
+        /// What was not found before.
+        found: Removed,
+    },
     /// It has none any more.
     RoleGone {
         /// Whose.
@@ -267,6 +275,7 @@ impl Change {
             | Self::GrantSpent { .. }
             | Self::RoleIntended { .. }
             | Self::RoleMade { .. }
+            | Self::RoleFound { .. }
             | Self::RoleGone { .. }
             | Self::OneTimeMade { .. }
             | Self::OneTimeUsed { .. }

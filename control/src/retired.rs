@@ -70,6 +70,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::roles::Removed;
 
     fn name(text: &str) -> TargetName {
         TargetName::parse(text).unwrap()
@@ -116,6 +117,7 @@ mod tests {
             place,
             made_at: None,
             since: Timestamp::UNIX_EPOCH,
+            found: Removed::default(),
         };
         BTreeMap::from([(grant, record)])
     }

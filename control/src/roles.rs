@@ -27,6 +27,16 @@ pub type Making<'a> = Pin<Box<dyn Future<Output = Result<Made, RoleFault>> + Sen
 /// What [`Hand::remove`] gives.
 pub type Removing<'a> = Pin<Box<dyn Future<Output = Result<Removed, RoleFault>> + Send + 'a>>;
 
+/// What [`Findings::keep`] gives.
+pub type Keeping<'a> = Pin<Box<dyn Future<Output = Result<(), RoleFault>> + Send + 'a>>;
+
+/// Keeps what a removal finds for whoever reads of it in the end, however often it is tried and whatever ends
+/// this server meanwhile.
+pub trait Findings: fmt::Debug + Send + Sync {
+    /// Writes it down. To be done before a role is dropped: without it nothing of this is found again.
+    fn keep<'a>(&'a self, found: &'a Removed) -> Keeping<'a>;
+}
+
 /// Makes and removes roles at targets. Implemented by the crate that speaks with them; it sets its
 /// own time limits.
 pub trait Hand: fmt::Debug + Send + Sync {
@@ -38,8 +48,14 @@ pub trait Hand: fmt::Debug + Send + Sync {
     fn make<'a>(&'a self, plan: &'a RolePlan) -> Making<'a>;
 
     /// Ends whatever a role does and removes it, with all that it left behind. Good as well where
-    /// there is none, or only part of it. An existing role stays: its membership goes.
-    fn remove<'a>(&'a self, place: &'a RolePlace, parting: Parting) -> Removing<'a>;
+    /// there is none, or only part of it. An existing role stays: its membership goes. What this try found it
+    /// returns, also where that was kept.
+    fn remove<'a>(
+        &'a self,
+        place: &'a RolePlace,
+        parting: Parting,
+        findings: &'a dyn Findings,
+    ) -> Removing<'a>;
 }
 
 /// What is to be known at the end of an existing role's elevation.
@@ -80,8 +96,8 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// With what was found at another server of the same target. A membership that was not ended at one of
-    /// them is what is told.
+    /// With what was found at another server of the same target, or by another try. A membership that was not
+    /// ended at one of them is what is told.
     #[must_use]
     pub fn joined(mut self, other: Self) -> Self {
         self.backends = self.backends.saturating_add(other.backends);
@@ -92,8 +108,29 @@ impl Removed {
         if self.membership != Some(Membership::Standing) {
             self.membership = other.membership.or(self.membership);
         }
-        self.remains.extend(other.remains);
+        for remain in other.remains {
+            if !self.remains.contains(&remain) {
+                self.remains.push(remain);
+            }
+        }
         self
+    }
+
+    /// What of it is not known yet; none where there is nothing to be told.
+    pub(crate) fn beyond(&self, known: &Self) -> Option<Self> {
+        let new = |all: &[String], known: &[String]| -> Vec<String> {
+            let new = all.iter().filter(|one| !known.contains(one));
+            new.cloned().collect()
+        };
+        let mut remains = new(&self.remains, &known.remains);
+        remains.truncate(REMAINS_KEPT_MAX.saturating_sub(known.remains.len()));
+        let beyond = Self {
+            databases: new(&self.databases, &known.databases),
+            membership: None,
+            remains,
+            ..*self
+        };
+        (beyond != Self::default()).then_some(beyond)
     }
 }
 
@@ -169,6 +206,9 @@ pub enum TroubleKind {
         kinds: Vec<SqlKind>,
     },
 }
+
+/// How much of what remains is kept of one role: others go on changing things while one cannot be dropped.
+const REMAINS_KEPT_MAX: usize = 5_000;
 
 /// How long after a failure it is tried again: doubled each time, from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

@@ -17,6 +17,7 @@ use policies::{
 use crate::change::{PolicyTexts, Revision, Sealed};
 use crate::onetime::SecretRecord;
 use crate::retired::Retired;
+use crate::roles::Removed;
 use crate::spending::Amounts;
 
 mod applying;
@@ -85,6 +86,8 @@ pub(crate) struct RoleRecord {
     pub(crate) made_at: Option<Revision>,
     /// Since when it may be there; an existing role, since when it may be elevated by any grant.
     pub(crate) since: Timestamp,
+    /// What was found while it was taken away.
+    pub(crate) found: Removed,
 }
 
 /// Someone said that a session has to end.

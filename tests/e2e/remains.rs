@@ -7,7 +7,8 @@ use tests::{World, until};
 
 use crate::{err, out};
 
-fn removals(world: &World) -> String {
+/// What the ledger says of roles that were removed.
+pub(crate) fn removals(world: &World) -> String {
     let lines = world
         .carol()
         .run(&["tidegate", "audit", "ls", "--limit", "1000", "-o", "jsonl"])

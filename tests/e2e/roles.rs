@@ -8,6 +8,7 @@ use proxy::demo::Ending;
 use tests::World;
 use tests::{Setting, until, within};
 
+use crate::remains::removals;
 use crate::{err, out};
 
 mod handover;
@@ -200,15 +201,19 @@ fn clear(world: &World) {
     );
 }
 
+fn kill_the_server(world: &World) {
+    let pid = world.server_pid().expect("the server runs").to_string();
+    let killed = Command::new("kill").args(["-9", &pid]).status();
+    assert!(killed.expect("kill runs").success());
+}
+
 /// Kills the server while it waits for a lock on `table`, begun by `act`, and starts it again.
 fn crash_at(world: &mut World, table: &str, act: impl FnOnce(&World)) {
     {
         let held = Held::lock(world, table);
         act(world);
         held.is_wanted();
-        let pid = world.server_pid().expect("the server runs").to_string();
-        let killed = Command::new("kill").args(["-9", &pid]).status();
-        assert!(killed.expect("kill runs").success());
+        kill_the_server(world);
     }
     world.stop_server(Ending::Kill);
     world.serve().expect("the server starts again");
@@ -266,6 +271,37 @@ fn a_crash_while_a_role_is_removed_only_delays_that() {
         clear(&world);
         assert_eq!(world.catalogue(), before, "after a crash at {table}");
     }
+}
+
+/// A database does what it was told though whoever told it is gone: nobody finds the role again.
+#[test]
+fn what_a_role_left_is_told_after_a_crash_while_it_was_dropped() {
+    let mut world = world();
+    world.sql("grant create on schema public to app; create table held ()");
+    let grant = world.grant_pg("10m");
+    let ran = world.psql(
+        "create function door() returns int security definer language sql as 'select 1'; \
+         alter function door() owner to app",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    let role = grant.replace("grt_", "tg_");
+    {
+        // Keeps it from nothing but being dropped (`LockSharedObject`, `src/backend/commands/user.c`).
+        let held = Held::by(&world, &format!("grant select on held to {role}"));
+        world.revoke(&grant);
+        held.is_wanted();
+        let waits = world.sql("select query from pg_stat_activity where wait_event_type = 'Lock'");
+        assert_eq!(waits, format!("drop role \"{role}\""));
+        kill_the_server(&world);
+    }
+    world.no_own_roles();
+    world.stop_server(Ending::Kill);
+    world.serve().expect("the server starts again");
+    until("its end is told", || {
+        (world.audited("role_removed") == 1).then_some(())
+    });
+    let said = removals(&world);
+    assert!(said.contains("orders: definer public.door()"), "{said}");
 }
 
 #[test]

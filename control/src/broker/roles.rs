@@ -17,7 +17,9 @@ use super::Broker;
 use super::lanes::{Lanes, Server, Turn};
 use crate::change::Change;
 use crate::ledger::{Happening, RoleWork};
-use crate::roles::{Hand, Parting, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind};
+use crate::roles::{
+    Findings, Hand, Keeping, Parting, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind,
+};
 use crate::state::{RoleRecord, State};
 
 /// How often is looked for roles that have to go, beside whenever something changes.
@@ -90,9 +92,11 @@ impl Broker {
         let there = state.roles.get(&place.grant);
         // What an earlier try left is not built upon.
         if let Some(record) = there {
-            hand.remove(&record.place, parting(state, record))
-                .await
-                .map_err(RoleRefusal::Fault)?;
+            let removed = self.taken_away(hand, state, record).await;
+            let removed = removed.map_err(RoleRefusal::Fault)?;
+            if record.made_at.is_some() || removed.beyond(&Removed::default()).is_some() {
+                self.tell_removed(&record.place, removed).await?;
+            }
         }
         // Once it is written down, a membership that was there before would be taken for ours.
         hand.look(plan).await.map_err(RoleRefusal::Fault)?;
@@ -279,31 +283,51 @@ impl Broker {
             return true;
         };
         let place = &record.place;
-        let removed = match hand.remove(place, parting(&state, record)).await {
+        let removed = match self.taken_away(hand.as_ref(), &state, record).await {
             Ok(removed) => removed,
             Err(fault) => {
                 self.role_failed(RoleWork::Remove, place, &fault).await;
                 return false;
             }
         };
-        if self.write_down(Change::RoleGone { grant }).await.is_err() {
+        // Told before the log forgets it: at worst it is told again.
+        if self.tell_removed(place, removed).await.is_err()
+            || self.write_down(Change::RoleGone { grant }).await.is_err()
+        {
             // It is still in the log: the next round finds nothing there and says so again.
             return true;
         }
         self.inner.roles.gone(grant);
-        let (target, role) = (place.target.clone(), place.role());
-        let Removed {
-            backends, prepared, ..
-        } = removed;
+        true
+    }
+
+    /// Has a role taken away. What that found, with what earlier tries did.
+    async fn taken_away(
+        &self,
+        hand: &dyn Hand,
+        state: &State,
+        record: &RoleRecord,
+    ) -> Result<Removed, RoleFault> {
+        let keeper = Keeper {
+            broker: self,
+            grant: record.place.grant,
+        };
+        let removed = hand.remove(&record.place, parting(state, record), &keeper);
+        Ok(record.found.clone().joined(removed.await?))
+    }
+
+    async fn tell_removed(&self, place: &RolePlace, removed: Removed) -> Result<(), RoleRefusal> {
+        let (grant, target, role) = (place.grant, place.target.clone(), place.role());
+        let (backends, prepared) = (removed.backends, removed.prepared);
         tracing::info!(%grant, %target, %role, backends, prepared, "role.removed");
-        self.write(Happening::RoleRemoved {
+        let told = Happening::RoleRemoved {
             grant,
             target,
             role,
             removed,
-        })
-        .await;
-        true
+        };
+        let told = self.record(told).await;
+        told.map_err(|_unwritten| RoleRefusal::Unwritten)
     }
 
     async fn role_failed(&self, doing: RoleWork, place: &RolePlace, fault: &RoleFault) {
@@ -358,6 +382,29 @@ impl Broker {
 enum Chore {
     Make(GrantId),
     Remove(GrantId),
+}
+
+/// Keeps in the log what the removal of a grant's role finds.
+#[derive(Debug)]
+struct Keeper<'a> {
+    broker: &'a Broker,
+    grant: GrantId,
+}
+
+impl Findings for Keeper<'_> {
+    fn keep<'a>(&'a self, found: &'a Removed) -> Keeping<'a> {
+        Box::pin(async {
+            let (broker, grant) = (self.broker, self.grant);
+            let unkept = |refused: RoleRefusal| RoleFault(refused.to_string());
+            let state = broker.latest().await.map_err(unkept)?;
+            let known = state.roles.get(&grant).map(|record| &record.found);
+            let Some(found) = known.and_then(|known| found.beyond(known)) else {
+                return Ok(());
+            };
+            let written = broker.write_down(Change::RoleFound { grant, found });
+            written.await.map_err(unkept)
+        })
+    }
 }
 
 /// What is to be known where an existing role was elevated.

@@ -174,6 +174,7 @@ impl Concerned {
             | Change::GrantSpent { .. }
             | Change::RoleIntended { .. }
             | Change::RoleMade { .. }
+            | Change::RoleFound { .. }
             | Change::RoleGone { .. }
             | Change::OneTimeMade { .. }
             | Change::OneTimeUsed { .. } => {}

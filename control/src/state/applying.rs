@@ -2,6 +2,7 @@
 //!
 //! Total: a change was judged before it was appended, so what names something unknown does nothing.
 
+use std::mem;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use policies::{Request, RequestState};
 use super::{Kept, Kill, RoleRecord, State, load};
 use crate::change::{Change, Entry, PolicyTexts};
 use crate::onetime::SecretRecord;
+use crate::roles::Removed;
 
 impl State {
     /// Takes in one entry.
@@ -64,9 +66,10 @@ impl State {
                 *before = before.max(*amounts);
             }
             Change::PoliciesApplied { texts } => self.take_policies(texts),
-            Change::RoleIntended { .. } | Change::RoleMade { .. } | Change::RoleGone { .. } => {
-                self.take_role(change, at);
-            }
+            Change::RoleIntended { .. }
+            | Change::RoleMade { .. }
+            | Change::RoleFound { .. }
+            | Change::RoleGone { .. } => self.take_role(change, at),
             Change::OneTimeMade { .. } | Change::OneTimeUsed { .. } => self.take_secret(change),
             Change::SessionKilled {
                 session,
@@ -211,12 +214,18 @@ impl State {
                     place: place.clone(),
                     made_at: None,
                     since: before.map_or(at, |record| record.since.min(at)),
+                    found: Removed::default(),
                 };
                 self.roles.insert(place.grant, record);
             }
             Change::RoleMade { grant } => {
                 if let Some(record) = self.roles.get_mut(grant) {
                     record.made_at = Some(self.revision);
+                }
+            }
+            Change::RoleFound { grant, found } => {
+                if let Some(record) = self.roles.get_mut(grant) {
+                    record.found = mem::take(&mut record.found).joined(found.clone());
                 }
             }
             Change::RoleGone { grant } => {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use control::roles::{Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault};
+use control::roles::{
+    Findings, Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault,
+};
 use policies::{Endpoint, Login, PostgresEndpoint, RolePlace, RolePlan, ServerPin, Target};
 
 use crate::world::{World, caller, seconds, target};
@@ -46,7 +48,12 @@ impl Hand for Databases {
         Box::pin(async { Ok(Made::default()) })
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace, _parting: Parting) -> Removing<'a> {
+    fn remove<'a>(
+        &'a self,
+        place: &'a RolePlace,
+        _parting: Parting,
+        _findings: &'a dyn Findings,
+    ) -> Removing<'a> {
         let at = place.endpoint.addr().to_string();
         Box::pin(async move {
             self.note(&at, |count| {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use control::change::{Change, Revision};
+use control::ledger::Happening;
 use control::roles::{
-    Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault, TroubleKind,
+    Findings, Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault, TroubleKind,
 };
 use control::store::{Backend, MemoryStore, Store as _};
 use control::{Admission, Broker, Settings};
@@ -24,6 +25,8 @@ use crate::world::{World, ask, caller, library, reason, seconds, target};
 struct Database {
     store: MemoryStore,
     fails: AtomicBool,
+    /// What is found by the next removal and by none after it.
+    leaves: Mutex<Removed>,
     done: Mutex<Vec<String>>,
 }
 
@@ -58,10 +61,17 @@ impl Hand for Database {
         Box::pin(async { Ok(()) })
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace, _parting: Parting) -> Removing<'a> {
+    fn remove<'a>(
+        &'a self,
+        place: &'a RolePlace,
+        _parting: Parting,
+        findings: &'a dyn Findings,
+    ) -> Removing<'a> {
         Box::pin(async {
+            let found = std::mem::take(&mut *self.leaves.lock().unwrap());
+            findings.keep(&found).await?;
             self.does("remove", place.grant).await?;
-            Ok(Removed::default())
+            Ok(found)
         })
     }
 }
@@ -77,6 +87,7 @@ async fn logged(store: &MemoryStore, grant: GrantId) -> String {
     let words = changes.filter_map(|change| match change {
         Change::RoleIntended { place } if place.grant == grant => Some("intended"),
         Change::RoleMade { grant: made } if *made == grant => Some("made"),
+        Change::RoleFound { grant: found, .. } if *found == grant => Some("found"),
         Change::RoleGone { grant: gone } if *gone == grant => Some("gone"),
         _other => None,
     });
@@ -115,6 +126,7 @@ fn lend(broker: &Broker, store: &MemoryStore) -> (Arc<Database>, JoinHandle<()>)
     let database = Arc::new(Database {
         store: store.clone(),
         fails: AtomicBool::new(false),
+        leaves: Mutex::default(),
         done: Mutex::default(),
     });
     broker.lend_hand(database.clone());
@@ -215,6 +227,49 @@ async fn a_role_that_cannot_be_removed_is_tried_again_after_longer_and_longer_pa
     world.pass(seconds(61)).await;
     assert_eq!(logged(&world.store, grant).await, "intended made gone");
     assert!(world.broker.role_troubles().is_empty());
+    keeper.abort();
+}
+
+/// What the ledger says that removals found.
+async fn told(world: &World) -> Vec<Removed> {
+    let root = caller("root");
+    let lines = world.broker.audit(&root, 0, 1_000).await.unwrap();
+    let removed = lines.into_iter().filter_map(|line| {
+        if let Happening::RoleRemoved { removed, .. } = line.event.happening {
+            return Some(removed);
+        }
+        None
+    });
+    removed.collect()
+}
+
+/// Nothing finds it again once the role is dropped.
+#[tokio::test(start_paused = true)]
+async fn what_a_removal_found_is_told_though_it_failed_after_that() {
+    let (world, database, keeper) = set_up().await;
+    world.errors_are_expected();
+    let grant = world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    let found = Removed {
+        backends: 2,
+        remains: vec!["orders: definer public.door()".to_owned()],
+        ..Removed::default()
+    };
+    *database.leaves.lock().unwrap() = found.clone();
+    database.fails.store(true, Ordering::SeqCst);
+    world.revoke(grant).await;
+    world.pass(seconds(10)).await;
+    assert_eq!(told(&world).await, []);
+    // Whoever goes on has it from the log alone.
+    keeper.abort();
+    let backend = Backend::Memory(world.store.clone());
+    let again = Broker::start(backend, world.clock.clone(), Settings::default());
+    let again = again.await.unwrap();
+    let (_database, keeper) = lend(&again, &world.store);
+    world.pass(seconds(1)).await;
+    assert_eq!(told(&world).await, [found]);
+    let log = logged(&world.store, grant).await;
+    assert_eq!(log, "intended made found gone", "once");
     keeper.abort();
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use ca::{Authority, PassKey, RolesOrder};
-use control::roles::{Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault};
+use control::roles::{
+    Findings, Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault,
+};
 use control::{Broker, entropy};
 use policies::{Endpoint, RolePlace, RolePlan};
 use tokio::time;
@@ -86,7 +88,12 @@ impl Steward {
             .map_err(|refused| fault(&refused))
     }
 
-    async fn removed(&self, place: &RolePlace, parting: Parting) -> Result<Removed, RoleFault> {
+    async fn removed(
+        &self,
+        place: &RolePlace,
+        parting: Parting,
+        findings: &dyn Findings,
+    ) -> Result<Removed, RoleFault> {
         let endpoint = match &place.endpoint {
             Endpoint::Postgres(endpoint) => endpoint,
             Endpoint::Ssh(endpoint) => {
@@ -97,7 +104,8 @@ impl Steward {
         let road = self.road(place, Errand::Clean)?;
         let key = self.key(place).await?;
         let lasted = || self.broker.clock().now().duration_since(parting.since);
-        let removed = steward::remove((place, endpoint), (parting, &lasted), (&key, &*road)).await;
+        let parting = (parting, &lasted as elevation::Lasted<'_>, findings);
+        let removed = steward::remove((place, endpoint), parting, (&key, &*road)).await;
         removed.map_err(|refused| fault(&refused))
     }
 }
@@ -111,8 +119,13 @@ impl Hand for Steward {
         Box::pin(self.made(plan))
     }
 
-    fn remove<'a>(&'a self, place: &'a RolePlace, parting: Parting) -> Removing<'a> {
-        Box::pin(self.removed(place, parting))
+    fn remove<'a>(
+        &'a self,
+        place: &'a RolePlace,
+        parting: Parting,
+        findings: &'a dyn Findings,
+    ) -> Removing<'a> {
+        Box::pin(self.removed(place, parting, findings))
     }
 }
 

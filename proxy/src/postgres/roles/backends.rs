@@ -50,6 +50,11 @@ pub(super) async fn end_all(admin: &mut Admin, sql: &str) -> Result<u64, AdminEr
     Err(AdminError::Alive { left })
 }
 
+/// How many those were, as far as it was learned.
+pub(super) fn counted(ended: &Result<u64, AdminError>) -> u64 {
+    *ended.as_ref().unwrap_or(&0)
+}
+
 /// The same at the standbys, which copy that the role is shut and end nothing by themselves. One that does
 /// not answer has no session of ours: its sockets are gone.
 pub(super) async fn end_elsewhere(

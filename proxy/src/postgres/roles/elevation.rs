@@ -5,13 +5,13 @@
 //! its own and stays; what others gave it is not ours and stays as well.
 
 use ca::PassKey;
-use control::roles::{Made, Membership, Parting, Removed};
+use control::roles::{Findings, Made, Membership, Parting, Removed};
 use jiff::SignedDuration;
 use policies::words::elevation::Unfit;
 use policies::{Login, PostgresEndpoint, PostgresHost, RolePlace, RolePlan};
 use tokio::time;
 
-use super::backends::{self, LOOKS, PAUSE};
+use super::backends::{self, LOOKS, PAUSE, counted};
 use super::deadline::Deadline;
 use super::{entrance, membership, role};
 use crate::postgres::target::admin::{Admin, AdminError};
@@ -137,7 +137,7 @@ pub(super) async fn lets_nobody_in(admin: &mut Admin, place: &RolePlace) -> Resu
 pub(super) async fn remove(
     mut admin: Admin,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    (parting, lasted): (Parting, Lasted<'_>),
+    (parting, lasted, findings): (Parting, Lasted<'_>, &dyn Findings),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
     let mut removed = Removed::default();
@@ -169,13 +169,16 @@ pub(super) async fn remove(
     }
     removed.membership = Some(Membership::Ended);
     let name = place.role();
-    removed.backends = end_all(&mut admin, &name).await?;
+    let ended = end_all(&mut admin, &name).await?;
     // Before anything at standbys: one that is behind would leave it to be committed by whoever prepared it.
     let sql = membership::prepared(&name, &now, lasted);
     let prepared = backends::roll_back_all(&mut admin, &sql, (place, endpoint), key).await;
-    let elsewhere = end_elsewhere((place, endpoint), key).await?;
-    removed.backends = removed.backends.saturating_add(elsewhere);
-    removed.prepared = prepared?;
+    let elsewhere = end_elsewhere((place, endpoint), key).await;
+    removed.backends = ended.saturating_add(counted(&elsewhere));
+    removed.prepared = counted(&prepared);
+    let kept = findings.keep(&removed).await;
+    kept.map_err(AdminError::Unkept)?;
+    elsewhere.and(prepared)?;
     admin.leave().await;
     Ok(removed)
 }

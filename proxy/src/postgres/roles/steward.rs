@@ -8,11 +8,11 @@ use std::slice;
 use std::time::Duration;
 
 use ca::PassKey;
-use control::roles::{Made, Parting, Removed};
+use control::roles::{Findings, Made, Parting, Removed};
 use policies::{FENCED, Login, PostgresEndpoint, PostgresHost, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
-use super::backends::{self, HOST_LIMIT, PAUSE, within};
+use super::backends::{self, HOST_LIMIT, PAUSE, counted, within};
 use super::deadline::Deadline;
 use super::elevation::Lasted;
 use super::{elevation, entrance, handover, primaries, privileges, remains, role};
@@ -74,7 +74,7 @@ async fn surveyed(
 /// elevated no more.
 pub(crate) async fn remove(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    parting: (Parting, Lasted<'_>),
+    parting: (Parting, Lasted<'_>, &dyn Findings),
     key: (&PassKey, &dyn Road),
 ) -> Result<Removed, AdminError> {
     let mut at = None;
@@ -95,7 +95,7 @@ pub(crate) async fn remove(
 /// The same at the first host that takes changes, which is told as soon as it is known.
 async fn remove_at(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    parting: (Parting, Lasted<'_>),
+    parting: (Parting, Lasted<'_>, &dyn Findings),
     (key, at): ((&PassKey, &dyn Road), &mut Option<PostgresHost>),
 ) -> Result<Removed, AdminError> {
     let (mut admin, closed) = entrance::to_unmake((place, endpoint), key).await?;
@@ -123,10 +123,14 @@ async fn remove_at(
     let elsewhere = Box::pin(backends::end_elsewhere((place, endpoint), key));
     let elsewhere = within(BEFORE_LIMIT, elsewhere).await;
     let handing = (&mut removed, closed);
-    hand_over_all(&mut admin, (place, endpoint, oid), handing, key).await?;
-    removed.prepared = shut?.saturating_add(prepared?);
+    let handed = hand_over_all(&mut admin, (place, endpoint, oid), handing, key).await;
+    removed.prepared = counted(&shut).saturating_add(counted(&prepared));
+    removed.backends = counted(&ended).saturating_add(counted(&elsewhere));
+    // Whatever failed: what was ended is not found again, and without the role nothing of what remains.
+    let kept = parting.2.keep(&removed).await;
+    kept.map_err(AdminError::Unkept)?;
     // With the role, a standby would forget whose its processes are.
-    removed.backends = ended?.saturating_add(elsewhere?);
+    handed.and(shut).and(prepared).and(ended).and(elsewhere)?;
     drop_it(&mut admin, &name, oid).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
@@ -173,9 +177,14 @@ async fn hand_over_all(
         let there = hand_over_in(place, database, key);
         done.push(within(DATABASE_LIMIT, there).await);
     }
+    let mut handed = Ok(());
     for remains in done {
-        removed.remains.extend(remains?);
+        match remains {
+            Ok(remains) => removed.remains.extend(remains),
+            Err(refused) => handed = handed.and(Err(refused)),
+        }
     }
+    handed?;
     if !endpoint.privileges.contains_key(&place.0.group) {
         let remains = remains_elsewhere(admin, place, &databases, key).await?;
         removed.remains.extend(remains);

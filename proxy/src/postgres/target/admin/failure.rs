@@ -1,5 +1,6 @@
 //! Why something was not done over a connection of our own.
 
+use control::roles::RoleFault;
 use policies::Login;
 use policies::words::elevation::Unfit;
 
@@ -58,6 +59,9 @@ pub(crate) enum AdminError {
         /// What names it, and whose that is.
         by: String,
     },
+    /// What was found there could not be written down, so the role is kept.
+    #[error("write down what it leaves behind")]
+    Unkept(#[source] RoleFault),
     /// It is still there though the server says it was dropped.
     #[error("the role is still there")]
     StillThere,
@@ -118,6 +122,7 @@ impl AdminError {
             | Self::Alive { .. }
             | Self::Unfit(_)
             | Self::Held { .. }
+            | Self::Unkept(_)
             | Self::StillThere => false,
         }
     }
