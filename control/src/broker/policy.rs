@@ -116,8 +116,9 @@ impl Broker {
     }
 
     fn applied(&self, policies: &PolicySet, ends: Vec<SessionId>) -> Applied {
-        let people = self.state().facts.principals.clone();
-        let peopled = people.values().flat_map(|one| &one.groups).cloned();
+        let state = self.state();
+        let people = state.facts.principals.values();
+        let peopled = people.flat_map(|one| &one.groups).cloned();
         let odd = policies.strange_groups(Some(&peopled.collect()));
         let warnings = policies.warnings().iter().chain(&odd);
         Applied {

@@ -17,7 +17,7 @@ use sqlparser::parser::{Parser, ParserError};
 const STEPS_PER_TOKEN: usize = 8;
 const STEPS: usize = 1_000;
 
-/// PostgreSQL, for one text.
+/// PostgreSQL, for one statement.
 #[derive(Debug)]
 pub(super) struct Bounded {
     inner: PostgreSqlDialect,
@@ -27,7 +27,7 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    /// For a text of so many tokens.
+    /// For a statement of so many tokens.
     pub(super) fn new(tokens: usize) -> Self {
         let steps = tokens.saturating_mul(STEPS_PER_TOKEN).saturating_add(STEPS);
         Self {
