@@ -73,10 +73,11 @@ impl Recording {
             )));
         }
         self.live.write(at, |chain, to| {
-            frames
-                .iter()
-                .try_for_each(|frame| push_frame(chain, at, frame, to))
-                .map_err(AppendError::from)
+            // Ends as soon as it is too much: a few frames can make many times what may be written.
+            frames.iter().try_for_each(|frame| {
+                push_frame(chain, at, frame, to).map_err(AppendError::from)?;
+                live::weigh(to)
+            })
         })
     }
 

@@ -17,10 +17,15 @@ use crate::terminal::{Shown, Transcript};
 /// How many channels are told apart. What a client opens beyond is written as one.
 const CHANNELS_MAX: usize = 1024;
 
+/// How much of what was said is written out at a time, in bytes: of one byte many may be made.
+const PIECE: usize = 64 * 1024;
+
 /// What each stream of each channel has said of its current line.
 #[derive(Default)]
 struct Voices {
     said: BTreeMap<(u32, Stream), Transcript>,
+    /// Those that are amid a line.
+    amid: BTreeSet<(u32, Stream)>,
     /// The channels with a terminal.
     terminals: BTreeSet<u32>,
 }
@@ -40,7 +45,13 @@ pub(super) fn write<R: Read>(
                 channel,
                 stream,
                 bytes,
-            } if *channel < CARRIED => voices.say((*channel, *stream), bytes, &mut text),
+            } if *channel < CARRIED => {
+                for piece in bytes.chunks(PIECE) {
+                    voices.say((*channel, *stream), piece, &mut text);
+                    out.write_all(text.as_bytes())?;
+                    text.clear();
+                }
+            }
             Frame::Omitted {
                 stream: Stream::Input,
                 bytes,
@@ -105,6 +116,9 @@ impl Voices {
         let fresh = || Transcript::marked(mark(stream), shown);
         let voice = self.said.entry((channel, stream)).or_insert_with(fresh);
         voice.feed(bytes, out);
+        if voice.is_amid() {
+            self.amid.insert((channel, stream));
+        }
     }
 
     /// Takes note of a terminal.
@@ -121,8 +135,10 @@ impl Voices {
 
     /// Ends every line at hand.
     fn hush(&mut self, out: &mut String) {
-        for voice in self.said.values_mut() {
-            voice.finish(out);
+        for key in std::mem::take(&mut self.amid) {
+            if let Some(voice) = self.said.get_mut(&key) {
+                voice.finish(out);
+            }
         }
     }
 }

@@ -5,6 +5,16 @@ use std::time::Duration;
 
 use crate::frame::{Format, Frame, Outcome, Parameter, Statement, StatementKind, Value};
 
+/// How much of one text is shown, in bytes. As much as a recording of ours holds of a statement; another's
+/// may hold more.
+const TEXT_MAX: usize = 1024 * 1024;
+/// How long what is shown of one statement grows, in bytes, before its values are only counted.
+const STATEMENT_MAX: usize = 16 * TEXT_MAX;
+/// How many empty lines in a row are shown as such.
+const EMPTY_MAX: usize = 8;
+/// What stands before each further line of a text.
+const INDENT: &str = "\n              ";
+
 /// A point in a recording, as `0:01:02.345`.
 pub(crate) fn clock(at: Duration) -> String {
     let seconds = at.as_secs();
@@ -61,7 +71,15 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
         out.push_str(&indented(statement.text));
     }
     out.push('\n');
-    for (number, parameter) in (1_u32..).zip(statement.parameters.iter()) {
+    for (number, parameter) in (1_usize..).zip(statement.parameters.iter()) {
+        if out.len() > STATEMENT_MAX {
+            let more = statement.parameters.len().saturating_sub(number);
+            push(
+                &mut out,
+                format_args!("              [${number} and {more} values more]\n"),
+            );
+            break;
+        }
         push(
             &mut out,
             format_args!("              ${number} = {}\n", value(parameter)),
@@ -139,15 +157,36 @@ fn quoted(bytes: &[u8]) -> String {
     format!("'{}'", indented(bytes).replace('\'', "''"))
 }
 
-/// Text whose further lines stand where none of ours begins.
+/// Text whose further lines stand where none of ours begins. Many empty lines are told by their number:
+/// each would be fifteen times as long.
 fn indented(bytes: &[u8]) -> String {
-    printable(bytes).replace('\n', "\n              ")
+    let text = printable(bytes);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('\n') {
+        let (line, ends) = rest.split_at(at);
+        rest = ends.trim_start_matches('\n');
+        let count = ends.len().saturating_sub(rest.len());
+        out.push_str(line);
+        if count > EMPTY_MAX {
+            push(
+                &mut out,
+                format_args!("{INDENT}[{count} ends of lines]{INDENT}"),
+            );
+        } else {
+            out.extend(std::iter::repeat_n(INDENT, count));
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
-/// Text with every character that is not to be printed shown as an escape; newlines stay, tabs too.
+/// Text with every character that is not to be printed shown as an escape; newlines stay, tabs too. Of a
+/// very long one, the beginning.
 pub(crate) fn printable(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for c in String::from_utf8_lossy(bytes).chars() {
+    let shown = bytes.get(..TEXT_MAX).unwrap_or(bytes);
+    let mut out = String::with_capacity(shown.len());
+    for c in String::from_utf8_lossy(shown).chars() {
         match c {
             '\n' | '\t' => out.push(c),
             '\r' => {}
@@ -155,10 +194,58 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
             _ => out.push(c),
         }
     }
+    let more = bytes.len().saturating_sub(shown.len());
+    if more > 0 {
+        push(&mut out, format_args!("[{more} bytes more]"));
+    }
     out
 }
 
 fn push(out: &mut String, what: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     out.write_fmt(what).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_lines_make_no_gigabytes() {
+        let text = "\n".repeat(TEXT_MAX);
+        assert_eq!(
+            indented(text.as_bytes()),
+            format!("{INDENT}[{TEXT_MAX} ends of lines]{INDENT}")
+        );
+        assert_eq!(indented(b"a\n\nb\n"), format!("a{INDENT}{INDENT}b{INDENT}"));
+    }
+
+    #[test]
+    fn of_a_text_that_no_recording_of_ours_holds_the_beginning_is_shown() {
+        let text = "x".repeat(TEXT_MAX + 5);
+        assert!(printable(text.as_bytes()).ends_with("xx[5 bytes more]"));
+        let whole = text.get(..TEXT_MAX).unwrap_or_default();
+        assert_eq!(printable(whole.as_bytes()), whole);
+    }
+
+    #[test]
+    fn values_without_end_are_counted() {
+        let long = "\t".repeat(TEXT_MAX);
+        let one = Parameter {
+            oid: 25,
+            format: Format::Text,
+            value: Value::Kept(long.as_bytes()),
+        };
+        let statement = Statement {
+            id: 1,
+            kind: StatementKind::Bind,
+            name: b"",
+            portal: b"",
+            text: b"",
+            parameters: vec![one; 40].into(),
+        };
+        let shown = lines(Duration::ZERO, &Frame::Statement(statement)).unwrap_or_default();
+        assert!(shown.len() < STATEMENT_MAX + 2 * TEXT_MAX);
+        assert!(shown.ends_with("[$17 and 23 values more]\n"));
+    }
 }

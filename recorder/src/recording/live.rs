@@ -113,6 +113,15 @@ impl State {
     }
 }
 
+/// Refuses what is more than one call may write.
+pub(super) fn weigh(frames: &[u8]) -> Result<(), AppendError> {
+    let bytes = frames.len();
+    if bytes > BATCH_MAX {
+        return Err(AppendError::Large { bytes });
+    }
+    Ok(())
+}
+
 impl Live {
     /// Encodes with `encode`, writes once, and moves on; or fails for good.
     pub(super) fn write(
@@ -152,10 +161,8 @@ impl Live {
         let mut chain = state.chain.clone();
         scratch.frames.clear();
         encode(&mut chain, &mut scratch.frames)?;
+        weigh(&scratch.frames)?;
         let bytes = scratch.frames.len();
-        if bytes > BATCH_MAX {
-            return Err(AppendError::Large { bytes });
-        }
         (&self.tail)
             .write_all(&scratch.frames)
             .map_err(AppendError::of)?;

@@ -1,11 +1,20 @@
 //! Terminal output as plain text: the lines that a person read, without what moved and coloured
 //! them. Full-screen programs draw instead of writing; of them one line says that they ran.
 
+use std::fmt::Write as _;
+
 use super::escape::{Parser, Sequence, Token};
 use super::sanitise::reorders;
 
 /// How long a line grows before it is broken, in characters.
 const LINE_MAX: usize = 4096;
+/// How many blanks there may be for each character or sequence that came, beside the first ones: nine bytes
+/// put the cursor four thousand columns on, and a line of blanks for that is 455 times as long.
+const BLANKS_EACH: usize = 8;
+/// How many there may be before that is counted.
+const BLANKS_FIRST: usize = 64 * 1024;
+/// So few are never told by their number.
+const BLANKS_FEW: usize = 12;
 /// Said once for each stay in the alternate screen.
 const FULL_SCREEN: &str = "[full-screen program]\n";
 
@@ -27,14 +36,29 @@ pub(crate) enum Shown {
 }
 
 /// The line at hand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Page {
     line: Vec<char>,
     column: usize,
+    /// How many blanks may still be written as blanks.
+    blanks: usize,
     alternate: bool,
     shown: Shown,
     /// What every line of theirs begins with; none of ours does.
     mark: &'static str,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self {
+            line: Vec::new(),
+            column: 0,
+            blanks: BLANKS_FIRST,
+            alternate: false,
+            shown: Shown::default(),
+            mark: "",
+        }
+    }
 }
 
 impl Transcript {
@@ -55,6 +79,11 @@ impl Transcript {
         parser.feed(bytes, &mut |token| page.take(token, out));
     }
 
+    /// Whether a line is at hand.
+    pub(crate) fn is_amid(&self) -> bool {
+        !self.page.line.is_empty()
+    }
+
     /// Appends the line at hand, if anything is in it.
     pub fn finish(&mut self, out: &mut String) {
         if !self.page.line.is_empty() {
@@ -65,6 +94,7 @@ impl Transcript {
 
 impl Page {
     fn take(&mut self, token: Token<'_>, out: &mut String) {
+        self.blanks = self.blanks.saturating_add(BLANKS_EACH);
         match token {
             Token::Sequence(sequence) => self.sequence(sequence, out),
             _ if self.alternate => {}
@@ -148,11 +178,33 @@ impl Page {
 
     fn end_line(&mut self, out: &mut String) {
         out.push_str(self.mark);
-        out.extend(self.line.drain(..));
+        let line = std::mem::take(&mut self.line);
+        for run in line.chunk_by(|one, next| (*one == ' ') == (*next == ' ')) {
+            if run.first() == Some(&' ') {
+                self.put_blanks(run.len(), out);
+            } else {
+                out.extend(run);
+            }
+        }
+        self.line = line;
+        self.line.clear();
         let kept = out.trim_end_matches(' ').len();
         out.truncate(kept);
         out.push('\n');
         self.column = 0;
+    }
+
+    /// Writes blanks, or where too many were made of too little, how many they are.
+    fn put_blanks(&mut self, count: usize, out: &mut String) {
+        if count <= BLANKS_FEW {
+            out.extend(std::iter::repeat_n(' ', count));
+        } else if let Some(left) = self.blanks.checked_sub(count) {
+            self.blanks = left;
+            out.extend(std::iter::repeat_n(' ', count));
+        } else {
+            // Writing to a string cannot fail.
+            write!(out, "[{count} blanks]").ok();
+        }
     }
 }
 
@@ -189,6 +241,23 @@ mod tests {
             "$ vi\r\n\x1b[?1049h\x1b[2Jtilde\x1b[?1049l$ \r\n",
             "$ vi\n[full-screen program]\n$\n",
         );
+    }
+
+    #[test]
+    fn jumps_of_the_cursor_make_no_gigabytes() {
+        let input = "\x1b[4095CX\n".repeat(20_000);
+        let (mut out, mut transcript) = (String::new(), Transcript::default());
+        transcript.feed(input.as_bytes(), &mut out);
+        assert!(out.starts_with(&format!("{}X\n", " ".repeat(4095))));
+        assert!(out.ends_with("[4095 blanks]X\n"));
+        assert!(out.len() < 8 * input.len(), "{}", out.len());
+    }
+
+    #[test]
+    fn blanks_that_were_typed_stay() {
+        let typed = format!("a{}b", " ".repeat(4000));
+        let input = format!("{typed}\n").repeat(100);
+        check(&input, &input);
     }
 
     #[test]

@@ -57,6 +57,8 @@ struct Deck<'a> {
     aside: bool,
     /// How the session ended, once that was read.
     ended: Option<String>,
+    /// Whether the person had enough while a picture was drawn.
+    left: bool,
 }
 
 /// What a wait came to.
@@ -107,6 +109,7 @@ impl<'a> Deck<'a> {
             screen: (0, 0),
             aside: false,
             ended: None,
+            left: false,
         })
     }
 
@@ -117,9 +120,9 @@ impl<'a> Deck<'a> {
         self.printer.text(&"\n".repeat(rows))?;
         self.printer.text(CLEAR)?;
         if let Some(at) = self.args.at {
-            self.draw_to(at)?;
+            self.draw_to(at, keys)?;
         }
-        while self.look_ahead()? {
+        while !self.left && self.look_ahead()? {
             match self.wait(keys).await? {
                 Waited::Up => self.show()?,
                 Waited::Moved => {}
@@ -140,7 +143,10 @@ impl<'a> Deck<'a> {
                 match key {
                     Key::Quit => return Ok(Waited::Quit),
                     Key::Step if self.paused => return Ok(Waited::Up),
-                    other => self.obey(other)?,
+                    other => self.obey(other, keys)?,
+                }
+                if self.left {
+                    return Ok(Waited::Quit);
                 }
                 if self.next.is_none() {
                     return Ok(Waited::Moved);
@@ -169,19 +175,19 @@ impl<'a> Deck<'a> {
         (!ahead.is_zero()).then_some(ahead)
     }
 
-    fn obey(&mut self, key: Key) -> Outcome {
+    fn obey(&mut self, key: Key, keys: &Keys) -> Outcome {
         match key {
             Key::Pause if self.paused => {
                 self.paused = false;
                 // Takes away what was written over the picture.
-                self.draw_to(self.position)
+                self.draw_to(self.position, keys)
             }
             Key::Pause => {
                 self.paused = true;
                 self.banner()
             }
-            Key::Ahead => self.draw_to(self.position.saturating_add(JUMP)),
-            Key::Back => self.draw_to(self.position.saturating_sub(JUMP)),
+            Key::Ahead => self.draw_to(self.position.saturating_add(JUMP), keys),
+            Key::Back => self.draw_to(self.position.saturating_sub(JUMP), keys),
             Key::Faster => {
                 self.speed = (self.speed * 2.0).min(SPEEDS.1);
                 Ok(())
@@ -201,8 +207,9 @@ impl<'a> Deck<'a> {
             .text(&format!("\x1b7\x1b[9999;1H\x1b[7m {banner} \x1b[m\x1b8"))
     }
 
-    /// Draws the picture at `at` from the beginning, without waiting.
-    fn draw_to(&mut self, at: Duration) -> Outcome {
+    /// Draws the picture at `at` from the beginning, without waiting. That may take long, and the terminal
+    /// ends nobody's program in raw mode: whoever has enough is heard.
+    fn draw_to(&mut self, at: Duration, keys: &Keys) -> Outcome {
         self.reader = beginning(&self.file, self.args)?;
         self.sanitiser = Sanitiser::default();
         self.next = None;
@@ -214,6 +221,10 @@ impl<'a> Deck<'a> {
             if picture.len() > PICTURE_MAX {
                 self.printer.text(&picture)?;
                 picture.clear();
+                self.left = keys.pressed().contains(&Key::Quit);
+                if self.left {
+                    return Ok(());
+                }
             }
         }
         self.position = at;
