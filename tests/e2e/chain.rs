@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests::chain::Chain;
-use tests::{World, until, with_input, within};
+use tests::{World, until, until_ended, with_input, within};
 
 use crate::{err, out};
 
@@ -172,13 +172,7 @@ fn is_cut(chain: &Chain, limit: Duration, cut: impl FnOnce()) -> String {
     let told = within(limit, "ssh is gone", || {
         ssh.has_ended().then(|| ssh.output())
     });
-    let ticks = || fs::metadata(&mark).map_or(0, |mark| mark.len());
-    let mut before = ticks();
-    until("the target has stopped too", || {
-        std::thread::sleep(Duration::from_millis(300));
-        let now = ticks();
-        (now == std::mem::replace(&mut before, now)).then_some(())
-    });
+    until_ended(&mark);
     told
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use proxy::demo::{Signals, Sshd, SshdOptions};
-use tests::{Setting, World, until, within};
+use tests::{Setting, World, until_ended, within};
 
 use crate::{err, out};
 
@@ -125,9 +125,9 @@ fn is_cut(cut: impl FnOnce(&World, &str)) {
     add(&world, "db1", &db, &["--jump", "web1"]);
     let grant = world.grant("db1", &world.login(), "10m");
     let (port, address) = (world.ssh_port(), format!("{}+db1@localhost", world.login()));
-    let mark = world.dir().join("ticks");
+    let mark = world.dir().join("ticking");
     let tick = format!(
-        "while echo tick; do date >> {}; sleep 0.05; done",
+        "echo $$ > {}; while echo tick; do sleep 0.05; done",
         mark.display()
     );
     let mut ssh = world.begin("ssh", &["ssh", "-p", &port, "-tt", &address, &tick], "tick");
@@ -136,13 +136,7 @@ fn is_cut(cut: impl FnOnce(&World, &str)) {
         ssh.has_ended().then(|| ssh.output())
     });
     assert!(told.contains("TG"), "{told}");
-    let ticks = || fs::metadata(&mark).map_or(0, |mark| mark.len());
-    let mut before = ticks();
-    until("the target has stopped too", || {
-        std::thread::sleep(Duration::from_millis(300));
-        let now = ticks();
-        (now == std::mem::replace(&mut before, now)).then_some(())
-    });
+    until_ended(&mark);
 }
 
 #[test]

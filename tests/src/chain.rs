@@ -96,9 +96,9 @@ impl Chain {
     ///
     /// When it does not come up.
     pub fn begin(&self) -> (Live, PathBuf) {
-        let (there, mark) = (self.there(), self.near.dir().join("ticks"));
+        let (there, mark) = (self.there(), self.near.dir().join("ticking"));
         let tick = format!(
-            "while echo tick; do date >> {}; sleep 0.05; done",
+            "echo $$ > {}; while echo tick; do sleep 0.05; done",
             mark.display()
         );
         let live = self.near.begin("ssh", &self.line(&there, &tick), "tick");

@@ -1,5 +1,7 @@
 //! Waiting for something to be so, with a deadline, never for a time.
 
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,4 +38,19 @@ pub fn within<T>(limit: Duration, what: &str, mut so: impl FnMut() -> Option<T>)
         assert!(!late, "after {limit:?} still not: {what}");
         thread::sleep(PAUSE);
     }
+}
+
+/// Waits until the process whose number is in the file at `mark` is gone.
+///
+/// # Panics
+///
+/// After 20 s, or where the file holds no number.
+#[track_caller]
+pub fn until_ended(mark: &Path) {
+    let pid = fs::read_to_string(mark).expect("it wrote down its number");
+    let process = Path::new("/proc").join(pid.trim());
+    assert_ne!(process, Path::new("/proc"), "a number is there");
+    until("what ran at the target has stopped", || {
+        (!process.exists()).then_some(())
+    });
 }
