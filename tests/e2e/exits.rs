@@ -49,6 +49,8 @@ const TABLE: &[(&str, i32)] = &[
     ("request web1 --for soon --reason x", 2),
     ("user add dan --key TEXT", 2),
     ("target rm web1", 2),
+    ("target rm nowhere", 6),
+    ("user rm nobody", 6),
     ("user rm alice", 2),
     ("policy apply POLICY", 2),
     ("revoke --target web1 --reason x", 6),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use proxy::demo::Ending;
 use tests::{World, until};
 
 use crate::{err, out};
@@ -37,12 +38,23 @@ fn a_misspelt_group_of_somebody_new_is_warned_of() {
 
 #[test]
 fn a_misspelt_group_of_a_quorum_is_warned_of_with_its_place() {
-    let world = World::new();
+    let mut world = World::new();
     let dir = world.config_dir().join("policy");
     let quorums = "[quorum.two]\ngroup = \"aprovers\"\ncount = 2\n";
     fs::write(dir.join("quorums.toml"), quorums).expect("it is written");
-    let dir = dir.display().to_string();
-    for (verb, end) in [("check", &[][..]), ("apply", &["--yes"])] {
+    let (dir, state) = (
+        dir.display().to_string(),
+        world.state_dir().display().to_string(),
+    );
+    let offline = ["--server-state-dir", &state];
+    for (verb, end) in [
+        ("check", &[][..]),
+        ("apply", &["--yes"]),
+        ("apply", &offline),
+    ] {
+        if end == offline {
+            world.stop_server(Ending::Term);
+        }
         let line = [&["tidegate", "policy", verb, &dir], end].concat();
         let ran = world.bob().output(&line).expect("it runs");
         let said = err(&ran);

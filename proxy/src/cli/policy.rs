@@ -58,9 +58,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             let typed = typed(&dir, &zone);
             let (texts, policies) = checked(&dir, zone)?;
             let count = texts.documents.len();
-            let strange = policies.strange_groups(None);
-            let odd = policies.warnings().iter().chain(&strange);
-            let warnings: Vec<String> = odd.map(ToString::to_string).collect();
+            let warnings = odd(&policies);
             warn(context, &warnings);
             let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count, "warnings": warnings});
             context
@@ -75,8 +73,9 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             assent,
         } => {
             let typed = typed(&dir, &zone);
-            let (texts, _policies) = checked(&dir, zone)?;
+            let (texts, policies) = checked(&dir, zone)?;
             if let Some(state_dir) = server_state_dir {
+                warn(context, &odd(&policies));
                 return apply_offline(context, &state_dir, texts).await;
             }
             let applied = applied(context, &texts, (dry_run, assent)).await?;
@@ -126,6 +125,13 @@ async fn applied(
         .confirmed(&context.surroundings, &question, doing)
         .await?;
     put("/v1/policies").await
+}
+
+/// What is odd about policies, as far as it can be told without knowing anybody.
+fn odd(policies: &PolicySet) -> Vec<String> {
+    let strange = policies.strange_groups(None);
+    let odd = policies.warnings().iter().chain(&strange);
+    odd.map(ToString::to_string).collect()
 }
 
 fn warn(context: &Context, warnings: &[String]) {

@@ -284,12 +284,14 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         }
         TargetVerb::Rm { name, assent } => {
             let doing = format!("remove {name}");
+            let path = format!("/v1/targets/{}", segment(name.as_str()));
+            let client = context.client(&doing)?;
+            // Nobody is asked about what is not there.
+            let _there: TargetView = client.get(&doing, &path).await?;
             let question = cli::target_question(name.as_str());
             assent
                 .confirmed(&context.surroundings, &question, &doing)
                 .await?;
-            let path = format!("/v1/targets/{}", segment(name.as_str()));
-            let client = context.client(&doing)?;
             let ended: Ended = client
                 .send(&doing, Method::DELETE, &path, &serde_json::json!({}))
                 .await?;

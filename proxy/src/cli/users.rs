@@ -172,12 +172,14 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
 
 async fn remove(context: &Context, name: &PrincipalName, assent: &Assent) -> Outcome {
     let doing = format!("remove user {name}");
+    let client = context.client(&doing)?;
+    let (at, nothing) = (at(name, ""), serde_json::json!({}));
+    // Nobody is asked about who is not there.
+    let _there: PrincipalView = client.get(&doing, &at).await?;
     let question = cli::user_question(name.as_str());
     assent
         .confirmed(&context.surroundings, &question, &doing)
         .await?;
-    let client = context.client(&doing)?;
-    let (at, nothing) = (at(name, ""), serde_json::json!({}));
     let ended: Ended = client.send(&doing, Method::DELETE, &at, &nothing).await?;
     context
         .printer
