@@ -171,7 +171,8 @@ where
                 }
             }
         }
-        if !pipeline.idle() || !self.down.scanner.at_boundary() || !self.down.unread.is_empty() {
+        // A client that takes no answers gets no further ones either: they would fill the memory.
+        if !pipeline.idle() || !self.down.is_clear() {
             return Ok(self.rest_up(cx));
         }
         match self.hold.stop.take().map(|stop| stop.why) {

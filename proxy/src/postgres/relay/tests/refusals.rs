@@ -271,3 +271,37 @@ async fn execute_in_a_text_runs_what_prepare_said() {
         .await;
     assert!(closed.is_none(), "{closed:?}");
 }
+
+/// How much of our own answers is kept for a client that reads nothing until it has sent all of this, and then
+/// everything.
+async fn kept_for_who_reads_late(mut stage: Stage, message: &[u8], reads: bool) -> usize {
+    let count = 2_000;
+    let (_done, closed) = stage
+        .play(async |client, _target| {
+            client.write_all(&message.repeat(count)).await.unwrap();
+            for _turn in 0..5_000 {
+                tokio::task::yield_now().await;
+            }
+            for _answer in 0..if reads { count } else { 0 } {
+                told(client, 'E').await;
+                assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
+            }
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    stage.down.out.len()
+}
+
+#[tokio::test]
+async fn refusals_that_nobody_takes_do_not_fill_the_memory() {
+    let call = framed(b'F', b"");
+    let refused = query("delete from t");
+    for reads in [false, true] {
+        let kept = kept_for_who_reads_late(Stage::new(), &call, reads).await;
+        assert!(kept <= 2 * SCRATCH, "{kept} bytes");
+        for message in [&call, &refused] {
+            let kept = kept_for_who_reads_late(guarded(SqlKind::Delete), message, reads).await;
+            assert!(kept <= 2 * SCRATCH, "{kept} bytes");
+        }
+    }
+}
