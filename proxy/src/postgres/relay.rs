@@ -435,18 +435,17 @@ fn poll_fill<R: AsyncRead + Unpin>(
             break;
         }
     }
-    for (to, byte) in scratch.iter_mut().zip(unread.drain(..)) {
-        *to = byte;
-    }
+    put_back(unread, scratch);
     Poll::Ready(Some(end))
 }
 
 /// Moves what is unread to the read buffer.
 fn put_back(unread: &mut Vec<u8>, scratch: &mut [u8]) -> usize {
     let end = unread.len().min(scratch.len());
-    for (to, byte) in scratch.iter_mut().zip(unread.drain(..end)) {
-        *to = byte;
+    if let (Some(to), Some(from)) = (scratch.get_mut(..end), unread.get(..end)) {
+        to.copy_from_slice(from);
     }
+    unread.drain(..end);
     end
 }
 
