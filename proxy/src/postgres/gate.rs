@@ -11,6 +11,7 @@ mod judge;
 mod portals;
 mod prepared;
 mod second;
+mod turn;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
 use second::{Second, Unshowable};
+use turn::{MESSAGE, QUESTION, Turn};
 
 pub(crate) use bench::{Bench, Hearing};
 pub(crate) use second::{Fate, Held};
@@ -35,11 +37,9 @@ pub(crate) use second::{Fate, Held};
 /// How long an answer is good for where nothing but the time has changed.
 const ANSWER_MAX: Duration = Duration::from_millis(750);
 
-/// How many answers are remembered; then all are forgotten.
-const ANSWERS_MAX: usize = 256;
-
-/// The most that a statement may weigh whose answer is remembered, in bytes.
-const ANSWERED_MAX: usize = 4096;
+/// How much the statements may weigh whose answers are remembered, in bytes; then all are forgotten. One that
+/// weighs a quarter of it is asked about each time.
+const ANSWERS_WEIGHT_MAX: usize = 1 << 20;
 
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
@@ -60,6 +60,8 @@ pub(crate) struct Refusal {
 pub(crate) enum Passage {
     /// All of it.
     All,
+    /// What is before this place; what is there is looked at once others have had their turn.
+    Enough(usize),
     /// What is before this place; there a statement begins that is not whole.
     Until(usize),
     /// What is before this place; there a message begins before which everything has to be answered.
@@ -91,6 +93,9 @@ pub(crate) struct Gate {
     asked: Option<(u64, Duration)>,
     scrutiny: Scrutiny,
     answers: HashMap<SqlStatement, Answer>,
+    /// What they weigh.
+    answered: usize,
+    turn: Turn,
     prepared: Prepared,
     portals: Portals,
     second: Second,
@@ -135,6 +140,8 @@ impl Gate {
             asked: None,
             scrutiny: Scrutiny::Each,
             answers: HashMap::new(),
+            answered: 0,
+            turn: Turn::default(),
             prepared: Prepared::default(),
             portals: Portals::default(),
             second: Second::default(),
@@ -152,6 +159,7 @@ impl Gate {
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
+        self.turn.go_on();
         self.is_sure = is_idle && begun == 0;
         if self.scrutiny == Scrutiny::Unread && !bench.is_metered() {
             return Passage::All;
@@ -162,6 +170,10 @@ impl Gate {
             && let Ok(Some(header)) = Header::read(rest, Side::Client)
             && header.kind != b'F'
         {
+            if self.turn.is_over() {
+                return Passage::Enough(place);
+            }
+            self.turn.takes(MESSAGE);
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
             match self.judge_and_charge(header, behind, bench, at) {
@@ -186,6 +198,11 @@ impl Gate {
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All
+    }
+
+    /// Whether others have to have their turn before the next is looked at.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.turn.is_over()
     }
 
     /// Judges a message, and counts it against the budget once it may pass.
@@ -286,7 +303,7 @@ impl Gate {
         });
         if !good {
             self.asked = Some((edition, at));
-            self.answers.clear();
+            self.forget_answers();
             self.scrutiny = bench.scrutiny();
             if self.scrutiny == Scrutiny::Unread {
                 // What names stand for from here on is not seen.
@@ -294,6 +311,11 @@ impl Gate {
                 self.second.doubt();
             }
         }
+    }
+
+    fn forget_answers(&mut self) {
+        self.answers.clear();
+        self.answered = 0;
     }
 
     /// Judges a text, and what it runs that was prepared before. What may not pass at all comes before what others
@@ -308,6 +330,8 @@ impl Gate {
         earlier: &mut Earlier,
         bench: &impl Bench,
     ) -> Result<(), Objection> {
+        // What is looked for among the answers is gone through whole.
+        self.turn.takes(reading.weight() / 16);
         let mut alone = None;
         for statement in &reading.statements {
             match self.answer(statement, bench) {
@@ -350,6 +374,9 @@ impl Gate {
         if let Some(known) = self.answers.get(statement) {
             return known.clone();
         }
+        let weight = statement::weight(statement);
+        self.turn
+            .takes(weight.saturating_mul(2).saturating_add(QUESTION));
         let answer = match bench.may(&Deed::Statement(statement.clone())) {
             Ok(()) => Answer::Permitted,
             Err(Denial::Forbidden { policy, reason }) if bench.can_be_seconded(statement) => {
@@ -357,12 +384,13 @@ impl Gate {
             }
             Err(denial) => Answer::Denied(denial),
         };
-        if statement::weight(statement) > ANSWERED_MAX {
+        if weight > ANSWERS_WEIGHT_MAX / 4 {
             return answer;
         }
-        if self.answers.len() >= ANSWERS_MAX {
-            self.answers.clear();
+        if self.answered.saturating_add(weight) > ANSWERS_WEIGHT_MAX {
+            self.forget_answers();
         }
+        self.answered = self.answered.saturating_add(weight);
         self.answers.insert(statement.clone(), answer.clone());
         answer
     }

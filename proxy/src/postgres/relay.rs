@@ -137,6 +137,9 @@ where
                 Ok(step) => step,
                 Err(closed) => return Poll::Ready(closed),
             };
+            if std::mem::take(&mut self.hold.tired) {
+                break;
+            }
             if matches!((down, up), (Step::Waits, Step::Waits)) {
                 return Poll::Pending;
             }
@@ -272,12 +275,14 @@ where
         let passage = self.gate.admit(chunk, (begun, is_idle), self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
-            Passage::Until(place)
+            Passage::Enough(place)
+            | Passage::Until(place)
             | Passage::Unsettled(place)
             | Passage::Held { at: place, .. }
             | Passage::Refused { at: place, .. } => *place,
         };
         self.hold.starved = matches!(passage, Passage::Until(_));
+        self.hold.tired = self.gate.is_tired();
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
         let tap = &mut *self.tap;
         let scanned = self.up.scanner.scan(passing, &mut finished, |message| {
@@ -334,7 +339,7 @@ where
             }
             Passage::Held { header, held, .. } => self.hold.wait = Some(Wait::new(header, held)),
             Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
-            Passage::All | Passage::Until(_) => {}
+            Passage::All | Passage::Enough(_) | Passage::Until(_) => {}
         }
         held
     }

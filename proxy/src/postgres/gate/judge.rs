@@ -8,6 +8,7 @@ use std::time::Duration;
 use policies::HeldStatement;
 
 use super::second::{self, Behind, Held, Unshowable};
+use super::turn::TEXT_BYTE;
 use super::{Bench, Gate, Judged, Objection, unshowable};
 use crate::postgres::statement::Reading;
 use crate::postgres::wire::{self, Bind, Named, Parse};
@@ -17,6 +18,7 @@ impl Gate {
         let Ok(text) = wire::query(body) else {
             return Judged::Passes;
         };
+        self.turn.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => {
@@ -47,6 +49,7 @@ impl Gate {
         if self.second.must_settle(name) {
             return Judged::Unsettled;
         }
+        self.turn.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => return self.pass_parse(name, (&reading, None), text.is_ascii()),

@@ -45,6 +45,8 @@ pub(super) struct Hold {
     pub(super) settling: Option<Settling>,
     /// What was read ends in a statement that is not whole.
     pub(super) starved: bool,
+    /// So much was done for this session that others have their turn.
+    pub(super) tired: bool,
     /// What comes up to the next Sync is dropped.
     pub(super) dropping: bool,
     /// An error that the target was made to say is waited for, and not passed on.
