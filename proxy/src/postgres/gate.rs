@@ -63,7 +63,12 @@ pub(crate) enum Passage {
     /// What is before this place; what is there is looked at once others have had their turn.
     Enough(usize),
     /// What is before this place; there a statement begins that is not whole.
-    Until(usize),
+    Until {
+        /// Where.
+        at: usize,
+        /// With fewer bytes from there on, it is looked at in vain.
+        wants: usize,
+    },
     /// What is before this place; there a message begins before which everything has to be answered.
     Unsettled(usize),
     /// What is before this place; there a message begins that needs a second person.
@@ -117,8 +122,8 @@ enum Answer {
 #[derive(Debug)]
 enum Judged {
     Passes,
-    /// It is not all there.
-    Partial,
+    /// It is not all there. With fewer bytes from its header on, it is looked at in vain.
+    Partial(usize),
     Unsettled,
     Held(Box<Held>),
     Refused(Box<Refusal>),
@@ -178,7 +183,7 @@ impl Gate {
             let behind = rest.get(HEADER..).unwrap_or_default();
             match self.judge_and_charge(header, behind, bench, at) {
                 Judged::Passes => {}
-                Judged::Partial => return Passage::Until(place),
+                Judged::Partial(wants) => return Passage::Until { at: place, wants },
                 Judged::Unsettled => return Passage::Unsettled(place),
                 Judged::Held(held) => {
                     let at = place;
@@ -244,6 +249,7 @@ impl Gate {
     ) -> Judged {
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let body = behind.get(..length);
+        let partial = Judged::Partial(length.saturating_add(HEADER));
         match header.kind {
             b'Q' | b'P' if length > TEXT_MAX => match self.judge(&Reading::unknown(), bench) {
                 Ok(()) if header.kind == b'P' => self.pass_unread(behind),
@@ -256,21 +262,21 @@ impl Gate {
             },
             b'Q' => match body {
                 Some(body) => self.judge_query(body, bench, at),
-                None => Judged::Partial,
+                None => partial,
             },
             b'P' => match body {
                 Some(body) => {
                     let next = behind.get(length..).unwrap_or_default();
                     self.judge_parse(body, next, bench, at)
                 }
-                None => Judged::Partial,
+                None => partial,
             },
             b'C' => match body {
                 Some(body) => {
                     self.close(body);
                     Judged::Passes
                 }
-                None => Judged::Partial,
+                None => partial,
             },
             b'E' => {
                 self.executes(body);
@@ -278,7 +284,7 @@ impl Gate {
             }
             b'B' => match bound(behind) {
                 Some(names) => self.judge_bind(names, (body, length), bench, at),
-                None if behind.len() < length.min(NAMES_MAX) => Judged::Partial,
+                None if behind.len() < length.min(NAMES_MAX) => Judged::Partial(0),
                 None => match self.judge(&Reading::unknown(), bench) {
                     Ok(()) => {
                         let unknown = Arc::new(Reading::unknown());

@@ -246,7 +246,7 @@ where
             return Ok(self.rest_up(cx));
         }
         with_scratch(|scratch| {
-            let filled = if self.hold.starved || self.up.unread.len() < HEADER {
+            let filled = if self.hold.starved.is_some() || self.up.unread.len() < HEADER {
                 poll_fill(self.client, &mut self.up.unread, scratch, cx)
             } else {
                 // What was behind a refused message has been read already.
@@ -255,8 +255,17 @@ where
             match filled {
                 Poll::Pending => Ok(self.rest_up(cx)),
                 Poll::Ready(Some(end)) => {
-                    self.hold.starved = false;
                     let chunk = scratch.get(..end).unwrap_or_default();
+                    // A record of one byte after the other is no reason to read a text again and again.
+                    if self
+                        .hold
+                        .starved
+                        .is_some_and(|wants| end < wants.min(SCRATCH))
+                    {
+                        self.up.unread.extend_from_slice(chunk);
+                        return Ok(Step::Moved);
+                    }
+                    self.hold.starved = None;
                     if self.hold.dropping {
                         self.take_dropped(chunk)
                     } else {
@@ -276,12 +285,19 @@ where
         let end = match &passage {
             Passage::All => chunk.len(),
             Passage::Enough(place)
-            | Passage::Until(place)
+            | Passage::Until { at: place, .. }
             | Passage::Unsettled(place)
             | Passage::Held { at: place, .. }
             | Passage::Refused { at: place, .. } => *place,
         };
-        self.hold.starved = matches!(passage, Passage::Until(_));
+        self.hold.starved = match passage {
+            Passage::Until { wants, .. } => Some(wants),
+            Passage::All
+            | Passage::Enough(_)
+            | Passage::Unsettled(_)
+            | Passage::Held { .. }
+            | Passage::Refused { .. } => None,
+        };
         self.hold.tired = self.gate.is_tired();
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
         let tap = &mut *self.tap;
@@ -339,7 +355,7 @@ where
             }
             Passage::Held { header, held, .. } => self.hold.wait = Some(Wait::new(header, held)),
             Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
-            Passage::All | Passage::Enough(_) | Passage::Until(_) => {}
+            Passage::All | Passage::Enough(_) | Passage::Until { .. } => {}
         }
         held
     }

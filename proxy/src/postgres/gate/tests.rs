@@ -103,7 +103,7 @@ fn passes(gate: &mut Gate, rules: &Rules, chunk: &[u8]) -> bool {
             Passage::Refused { .. } => return false,
             // What has passed has not been answered yet.
             Passage::Enough(place) => (rest, is_idle) = (&rest[place..], false),
-            other @ (Passage::Until(_) | Passage::Unsettled(_) | Passage::Held { .. }) => {
+            other @ (Passage::Until { .. } | Passage::Unsettled(_) | Passage::Held { .. }) => {
                 panic!("{other:?}")
             }
         }

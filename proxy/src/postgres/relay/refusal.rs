@@ -43,8 +43,9 @@ pub(super) struct Hold {
     pub(super) wait: Option<Wait>,
     /// Everything before the next message is waited for.
     pub(super) settling: Option<Settling>,
-    /// What was read ends in a statement that is not whole.
-    pub(super) starved: bool,
+    /// What was read begins with a statement that is not whole, and so much of it is to be there before it is
+    /// looked at again.
+    pub(super) starved: Option<usize>,
     /// So much was done for this session that others have their turn.
     pub(super) tired: bool,
     /// What comes up to the next Sync is dropped.
