@@ -100,6 +100,9 @@ pub(crate) struct Gate {
     answers: HashMap<SqlStatement, Answer>,
     /// What they weigh.
     answered: usize,
+    /// The text that was permitted last, where it runs nothing that was prepared before: a Bind most often
+    /// follows its Parse.
+    permitted: Option<Arc<Reading>>,
     turn: Turn,
     prepared: Prepared,
     portals: Portals,
@@ -146,6 +149,7 @@ impl Gate {
             scrutiny: Scrutiny::Each,
             answers: HashMap::new(),
             answered: 0,
+            permitted: None,
             turn: Turn::default(),
             prepared: Prepared::default(),
             portals: Portals::default(),
@@ -251,15 +255,17 @@ impl Gate {
         let body = behind.get(..length);
         let partial = Judged::Partial(length.saturating_add(HEADER));
         match header.kind {
-            b'Q' | b'P' if length > TEXT_MAX => match self.judge(&Reading::unknown(), bench) {
-                Ok(()) if header.kind == b'P' => self.pass_unread(behind),
-                Ok(()) => {
-                    self.runs(&Arc::new(Reading::unknown()));
-                    Judged::Passes
+            b'Q' | b'P' if length > TEXT_MAX => {
+                match self.judge(&Arc::new(Reading::unknown()), bench) {
+                    Ok(()) if header.kind == b'P' => self.pass_unread(behind),
+                    Ok(()) => {
+                        self.runs(&Arc::new(Reading::unknown()));
+                        Judged::Passes
+                    }
+                    Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
+                    Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
                 }
-                Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
-                Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
-            },
+            }
             b'Q' => match body {
                 Some(body) => self.judge_query(body, bench, at),
                 None => partial,
@@ -285,7 +291,7 @@ impl Gate {
             b'B' => match bound(behind) {
                 Some(names) => self.judge_bind(names, (body, length), bench, at),
                 None if behind.len() < length.min(NAMES_MAX) => Judged::Partial(0),
-                None => match self.judge(&Reading::unknown(), bench) {
+                None => match self.judge(&Arc::new(Reading::unknown()), bench) {
                     Ok(()) => {
                         let unknown = Arc::new(Reading::unknown());
                         for portal in [b"".as_slice(), b"?"] {
@@ -322,12 +328,24 @@ impl Gate {
     fn forget_answers(&mut self) {
         self.answers.clear();
         self.answered = 0;
+        self.permitted = None;
     }
 
     /// Judges a text, and what it runs that was prepared before. What may not pass at all comes before what others
     /// could let through.
-    fn judge(&mut self, reading: &Reading, bench: &impl Bench) -> Result<(), Objection> {
-        self.judge_within(reading, &mut Earlier::default(), bench)
+    fn judge(&mut self, reading: &Arc<Reading>, bench: &impl Bench) -> Result<(), Objection> {
+        if self
+            .permitted
+            .as_ref()
+            .is_some_and(|last| Arc::ptr_eq(last, reading))
+        {
+            return Ok(());
+        }
+        self.judge_within(reading, &mut Earlier::default(), bench)?;
+        if reading.executes.is_empty() && reading.runs_earlier.is_empty() {
+            self.permitted = Some(Arc::clone(reading));
+        }
+        Ok(())
     }
 
     fn judge_within(
