@@ -305,8 +305,10 @@ where
             tap.client_sent(&message, at, &mut noted)
         });
         let beyond = self.up.scanner.beyond();
-        let beyond = beyond.into_iter().filter_map(|range| passing.get(range));
-        noted.splice(0..0, beyond.map(Noted::Beyond));
+        if !beyond.is_empty() {
+            let beyond = beyond.into_iter().filter_map(|range| passing.get(range));
+            noted.splice(0..0, beyond.map(Noted::Beyond));
+        }
         let ahead = self.up.scanner.ahead();
         if ahead > 0 && scanned.is_ok() {
             noted.push(Noted::Ahead { bytes: ahead });
