@@ -4,6 +4,7 @@
 //! or that is not whole yet. Remembers what was decided for as long as policies and facts stay the
 //! same, and for a second at most, because policies may look at the time. Does not answer anybody.
 
+mod answers;
 mod bench;
 mod budget;
 mod earlier;
@@ -13,7 +14,6 @@ mod prepared;
 mod second;
 mod turn;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
+use answers::{Answer, Answers};
 use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
@@ -36,10 +37,6 @@ pub(crate) use second::{Fate, Held};
 
 /// How long an answer is good for where nothing but the time has changed.
 const ANSWER_MAX: Duration = Duration::from_millis(750);
-
-/// How much the statements may weigh whose answers are remembered, in bytes; then all are forgotten. One that
-/// weighs a quarter of it is asked about each time.
-const ANSWERS_WEIGHT_MAX: usize = 1 << 20;
 
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
@@ -97,12 +94,7 @@ pub(crate) struct Gate {
     known: Arc<Known>,
     asked: Option<(u64, Duration)>,
     scrutiny: Scrutiny,
-    answers: HashMap<SqlStatement, Answer>,
-    /// What they weigh.
-    answered: usize,
-    /// The text that was permitted last, where it runs nothing that was prepared before: a Bind most often
-    /// follows its Parse.
-    permitted: Option<Arc<Reading>>,
+    answers: Answers,
     turn: Turn,
     prepared: Prepared,
     portals: Portals,
@@ -110,15 +102,6 @@ pub(crate) struct Gate {
     /// The server will act on the next message: it drops what follows an error up to a Sync, and nothing
     /// before this one can have failed.
     is_sure: bool,
-}
-
-/// What policies say about one statement.
-#[derive(Debug, Clone)]
-enum Answer {
-    Permitted,
-    /// With others behind it.
-    Seconded(String, String),
-    Denied(Denial),
 }
 
 /// What comes of judging one message.
@@ -147,9 +130,7 @@ impl Gate {
             known,
             asked: None,
             scrutiny: Scrutiny::Each,
-            answers: HashMap::new(),
-            answered: 0,
-            permitted: None,
+            answers: Answers::default(),
             turn: Turn::default(),
             prepared: Prepared::default(),
             portals: Portals::default(),
@@ -315,7 +296,7 @@ impl Gate {
         });
         if !good {
             self.asked = Some((edition, at));
-            self.forget_answers();
+            self.answers.forget();
             self.scrutiny = bench.scrutiny();
             if self.scrutiny == Scrutiny::Unread {
                 // What names stand for from here on is not seen.
@@ -325,26 +306,14 @@ impl Gate {
         }
     }
 
-    fn forget_answers(&mut self) {
-        self.answers.clear();
-        self.answered = 0;
-        self.permitted = None;
-    }
-
     /// Judges a text, and what it runs that was prepared before. What may not pass at all comes before what others
     /// could let through.
     fn judge(&mut self, reading: &Arc<Reading>, bench: &impl Bench) -> Result<(), Objection> {
-        if self
-            .permitted
-            .as_ref()
-            .is_some_and(|last| Arc::ptr_eq(last, reading))
-        {
+        if self.answers.have_permitted(reading) {
             return Ok(());
         }
         self.judge_within(reading, &mut Earlier::default(), bench)?;
-        if reading.executes.is_empty() && reading.runs_earlier.is_empty() {
-            self.permitted = Some(Arc::clone(reading));
-        }
+        self.answers.permit(reading);
         Ok(())
     }
 
@@ -408,14 +377,7 @@ impl Gate {
             }
             Err(denial) => Answer::Denied(denial),
         };
-        if weight > ANSWERS_WEIGHT_MAX / 4 {
-            return answer;
-        }
-        if self.answered.saturating_add(weight) > ANSWERS_WEIGHT_MAX {
-            self.forget_answers();
-        }
-        self.answered = self.answered.saturating_add(weight);
-        self.answers.insert(statement.clone(), answer.clone());
+        self.answers.keep(statement, answer.clone());
         answer
     }
 }

