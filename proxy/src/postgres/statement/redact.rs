@@ -61,7 +61,8 @@ pub(crate) fn has_password(text: &[u8]) -> bool {
             left = more;
             match kind {
                 Token::Space if length > 0 => rest = rest.get(length..).unwrap_or_default(),
-                kind => return matches!(kind, Token::Constant | Token::Body),
+                Token::Constant | Token::Body => return true,
+                Token::Space | Token::Word | Token::End | Token::Other => return false,
             }
         }
     })
