@@ -4,6 +4,7 @@
 //! or that is not whole yet. Remembers what was decided for as long as policies and facts stay the
 //! same, and for a second at most, because policies may look at the time. Does not answer anybody.
 
+mod answers;
 mod bench;
 mod budget;
 mod earlier;
@@ -11,8 +12,8 @@ mod judge;
 mod portals;
 mod prepared;
 mod second;
+mod turn;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,22 +25,18 @@ use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
 use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
+use answers::{Answer, Answers};
 use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
 use second::{Second, Unshowable};
+use turn::{MESSAGE, QUESTION, Turn};
 
 pub(crate) use bench::{Bench, Hearing};
 pub(crate) use second::{Fate, Held};
 
 /// How long an answer is good for where nothing but the time has changed.
 const ANSWER_MAX: Duration = Duration::from_millis(750);
-
-/// How many answers are remembered; then all are forgotten.
-const ANSWERS_MAX: usize = 256;
-
-/// The most that a statement may weigh whose answer is remembered, in bytes.
-const ANSWERED_MAX: usize = 4096;
 
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
@@ -60,8 +57,15 @@ pub(crate) struct Refusal {
 pub(crate) enum Passage {
     /// All of it.
     All,
+    /// What is before this place; what is there is looked at once others have had their turn.
+    Enough(usize),
     /// What is before this place; there a statement begins that is not whole.
-    Until(usize),
+    Until {
+        /// Where.
+        at: usize,
+        /// With fewer bytes from there on, it is looked at in vain.
+        wants: usize,
+    },
     /// What is before this place; there a message begins before which everything has to be answered.
     Unsettled(usize),
     /// What is before this place; there a message begins that needs a second person.
@@ -90,7 +94,8 @@ pub(crate) struct Gate {
     known: Arc<Known>,
     asked: Option<(u64, Duration)>,
     scrutiny: Scrutiny,
-    answers: HashMap<SqlStatement, Answer>,
+    answers: Answers,
+    turn: Turn,
     prepared: Prepared,
     portals: Portals,
     second: Second,
@@ -99,21 +104,12 @@ pub(crate) struct Gate {
     is_sure: bool,
 }
 
-/// What policies say about one statement.
-#[derive(Debug, Clone)]
-enum Answer {
-    Permitted,
-    /// With others behind it.
-    Seconded(String, String),
-    Denied(Denial),
-}
-
 /// What comes of judging one message.
 #[derive(Debug)]
 enum Judged {
     Passes,
-    /// It is not all there.
-    Partial,
+    /// It is not all there. With fewer bytes from its header on, it is looked at in vain.
+    Partial(usize),
     Unsettled,
     Held(Box<Held>),
     Refused(Box<Refusal>),
@@ -134,7 +130,8 @@ impl Gate {
             known,
             asked: None,
             scrutiny: Scrutiny::Each,
-            answers: HashMap::new(),
+            answers: Answers::default(),
+            turn: Turn::default(),
             prepared: Prepared::default(),
             portals: Portals::default(),
             second: Second::default(),
@@ -152,6 +149,7 @@ impl Gate {
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
+        self.turn.go_on();
         self.is_sure = is_idle && begun == 0;
         if self.scrutiny == Scrutiny::Unread && !bench.is_metered() {
             return Passage::All;
@@ -162,11 +160,15 @@ impl Gate {
             && let Ok(Some(header)) = Header::read(rest, Side::Client)
             && header.kind != b'F'
         {
+            if self.turn.is_over() {
+                return Passage::Enough(place);
+            }
+            self.turn.takes(MESSAGE);
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
             match self.judge_and_charge(header, behind, bench, at) {
                 Judged::Passes => {}
-                Judged::Partial => return Passage::Until(place),
+                Judged::Partial(wants) => return Passage::Until { at: place, wants },
                 Judged::Unsettled => return Passage::Unsettled(place),
                 Judged::Held(held) => {
                     let at = place;
@@ -186,6 +188,11 @@ impl Gate {
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All
+    }
+
+    /// Whether others have to have their turn before the next is looked at.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.turn.is_over()
     }
 
     /// Judges a message, and counts it against the budget once it may pass.
@@ -227,33 +234,36 @@ impl Gate {
     ) -> Judged {
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let body = behind.get(..length);
+        let partial = Judged::Partial(length.saturating_add(HEADER));
         match header.kind {
-            b'Q' | b'P' if length > TEXT_MAX => match self.judge(&Reading::unknown(), bench) {
-                Ok(()) if header.kind == b'P' => self.pass_unread(behind),
-                Ok(()) => {
-                    self.runs(&Arc::new(Reading::unknown()));
-                    Judged::Passes
+            b'Q' | b'P' if length > TEXT_MAX => {
+                match self.judge(&Arc::new(Reading::unknown()), bench) {
+                    Ok(()) if header.kind == b'P' => self.pass_unread(behind),
+                    Ok(()) => {
+                        self.runs(&Arc::new(Reading::unknown()));
+                        Judged::Passes
+                    }
+                    Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
+                    Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
                 }
-                Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
-                Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
-            },
+            }
             b'Q' => match body {
                 Some(body) => self.judge_query(body, bench, at),
-                None => Judged::Partial,
+                None => partial,
             },
             b'P' => match body {
                 Some(body) => {
                     let next = behind.get(length..).unwrap_or_default();
                     self.judge_parse(body, next, bench, at)
                 }
-                None => Judged::Partial,
+                None => partial,
             },
             b'C' => match body {
                 Some(body) => {
                     self.close(body);
                     Judged::Passes
                 }
-                None => Judged::Partial,
+                None => partial,
             },
             b'E' => {
                 self.executes(body);
@@ -261,8 +271,8 @@ impl Gate {
             }
             b'B' => match bound(behind) {
                 Some(names) => self.judge_bind(names, (body, length), bench, at),
-                None if behind.len() < length.min(NAMES_MAX) => Judged::Partial,
-                None => match self.judge(&Reading::unknown(), bench) {
+                None if behind.len() < length.min(NAMES_MAX) => Judged::Partial(0),
+                None => match self.judge(&Arc::new(Reading::unknown()), bench) {
                     Ok(()) => {
                         let unknown = Arc::new(Reading::unknown());
                         for portal in [b"".as_slice(), b"?"] {
@@ -286,7 +296,7 @@ impl Gate {
         });
         if !good {
             self.asked = Some((edition, at));
-            self.answers.clear();
+            self.answers.forget();
             self.scrutiny = bench.scrutiny();
             if self.scrutiny == Scrutiny::Unread {
                 // What names stand for from here on is not seen.
@@ -298,8 +308,13 @@ impl Gate {
 
     /// Judges a text, and what it runs that was prepared before. What may not pass at all comes before what others
     /// could let through.
-    fn judge(&mut self, reading: &Reading, bench: &impl Bench) -> Result<(), Objection> {
-        self.judge_within(reading, &mut Earlier::default(), bench)
+    fn judge(&mut self, reading: &Arc<Reading>, bench: &impl Bench) -> Result<(), Objection> {
+        if self.answers.have_permitted(reading) {
+            return Ok(());
+        }
+        self.judge_within(reading, &mut Earlier::default(), bench)?;
+        self.answers.permit(reading);
+        Ok(())
     }
 
     fn judge_within(
@@ -308,6 +323,8 @@ impl Gate {
         earlier: &mut Earlier,
         bench: &impl Bench,
     ) -> Result<(), Objection> {
+        // What is looked for among the answers is gone through whole.
+        self.turn.takes(reading.weight() / 16);
         let mut alone = None;
         for statement in &reading.statements {
             match self.answer(statement, bench) {
@@ -350,6 +367,9 @@ impl Gate {
         if let Some(known) = self.answers.get(statement) {
             return known.clone();
         }
+        let weight = statement::weight(statement);
+        self.turn
+            .takes(weight.saturating_mul(2).saturating_add(QUESTION));
         let answer = match bench.may(&Deed::Statement(statement.clone())) {
             Ok(()) => Answer::Permitted,
             Err(Denial::Forbidden { policy, reason }) if bench.can_be_seconded(statement) => {
@@ -357,13 +377,7 @@ impl Gate {
             }
             Err(denial) => Answer::Denied(denial),
         };
-        if statement::weight(statement) > ANSWERED_MAX {
-            return answer;
-        }
-        if self.answers.len() >= ANSWERS_MAX {
-            self.answers.clear();
-        }
-        self.answers.insert(statement.clone(), answer.clone());
+        self.answers.keep(statement, answer.clone());
         answer
     }
 }

@@ -137,6 +137,9 @@ where
                 Ok(step) => step,
                 Err(closed) => return Poll::Ready(closed),
             };
+            if std::mem::take(&mut self.hold.tired) {
+                break;
+            }
             if matches!((down, up), (Step::Waits, Step::Waits)) {
                 return Poll::Pending;
             }
@@ -243,7 +246,7 @@ where
             return Ok(self.rest_up(cx));
         }
         with_scratch(|scratch| {
-            let filled = if self.hold.starved || self.up.unread.len() < HEADER {
+            let filled = if self.hold.starved.is_some() || self.up.unread.len() < HEADER {
                 poll_fill(self.client, &mut self.up.unread, scratch, cx)
             } else {
                 // What was behind a refused message has been read already.
@@ -252,8 +255,17 @@ where
             match filled {
                 Poll::Pending => Ok(self.rest_up(cx)),
                 Poll::Ready(Some(end)) => {
-                    self.hold.starved = false;
                     let chunk = scratch.get(..end).unwrap_or_default();
+                    // A record of one byte after the other is no reason to read a text again and again.
+                    if self
+                        .hold
+                        .starved
+                        .is_some_and(|wants| end < wants.min(SCRATCH))
+                    {
+                        self.up.unread.extend_from_slice(chunk);
+                        return Ok(Step::Moved);
+                    }
+                    self.hold.starved = None;
                     if self.hold.dropping {
                         self.take_dropped(chunk)
                     } else {
@@ -272,20 +284,31 @@ where
         let passage = self.gate.admit(chunk, (begun, is_idle), self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
-            Passage::Until(place)
+            Passage::Enough(place)
+            | Passage::Until { at: place, .. }
             | Passage::Unsettled(place)
             | Passage::Held { at: place, .. }
             | Passage::Refused { at: place, .. } => *place,
         };
-        self.hold.starved = matches!(passage, Passage::Until(_));
+        self.hold.starved = match passage {
+            Passage::Until { wants, .. } => Some(wants),
+            Passage::All
+            | Passage::Enough(_)
+            | Passage::Unsettled(_)
+            | Passage::Held { .. }
+            | Passage::Refused { .. } => None,
+        };
+        self.hold.tired = self.gate.is_tired();
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
         let tap = &mut *self.tap;
         let scanned = self.up.scanner.scan(passing, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
         let beyond = self.up.scanner.beyond();
-        let beyond = beyond.into_iter().filter_map(|range| passing.get(range));
-        noted.splice(0..0, beyond.map(Noted::Beyond));
+        if !beyond.is_empty() {
+            let beyond = beyond.into_iter().filter_map(|range| passing.get(range));
+            noted.splice(0..0, beyond.map(Noted::Beyond));
+        }
         let ahead = self.up.scanner.ahead();
         if ahead > 0 && scanned.is_ok() {
             noted.push(Noted::Ahead { bytes: ahead });
@@ -334,7 +357,7 @@ where
             }
             Passage::Held { header, held, .. } => self.hold.wait = Some(Wait::new(header, held)),
             Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
-            Passage::All | Passage::Until(_) => {}
+            Passage::All | Passage::Enough(_) | Passage::Until { .. } => {}
         }
         held
     }
@@ -435,18 +458,17 @@ fn poll_fill<R: AsyncRead + Unpin>(
             break;
         }
     }
-    for (to, byte) in scratch.iter_mut().zip(unread.drain(..)) {
-        *to = byte;
-    }
+    put_back(unread, scratch);
     Poll::Ready(Some(end))
 }
 
 /// Moves what is unread to the read buffer.
 fn put_back(unread: &mut Vec<u8>, scratch: &mut [u8]) -> usize {
     let end = unread.len().min(scratch.len());
-    for (to, byte) in scratch.iter_mut().zip(unread.drain(..end)) {
-        *to = byte;
+    if let (Some(to), Some(from)) = (scratch.get_mut(..end), unread.get(..end)) {
+        to.copy_from_slice(from);
     }
+    unread.drain(..end);
     end
 }
 

@@ -15,3 +15,4 @@ pub(crate) mod privileges;
 mod remains;
 pub(super) mod role;
 pub(crate) mod steward;
+mod tried;

@@ -28,7 +28,7 @@ mod verb;
 use std::collections::{BTreeSet, HashSet};
 
 use aws_lc_rs::digest;
-use policies::SqlStatement;
+use policies::{SqlKind, SqlStatement};
 
 use found::Found;
 use lexer::{Depth, Token};
@@ -65,6 +65,8 @@ pub(crate) struct Reading {
     pub(crate) runs_earlier: BTreeSet<String>,
     /// The same for texts that differ in constants, white space and comments only, in hexadecimal.
     pub(crate) fingerprint: String,
+    /// Asked for whenever the text runs, so it is not added up anew.
+    weight: usize,
 }
 
 impl Reading {
@@ -76,7 +78,15 @@ impl Reading {
             executes: BTreeSet::new(),
             runs_earlier: BTreeSet::new(),
             fingerprint: String::new(),
+            weight: 0,
         }
+        .weighed()
+    }
+
+    /// Whether it may do anything.
+    pub(crate) fn is_anything(&self) -> bool {
+        let mut statements = self.statements.iter();
+        statements.any(|one| one.kind == SqlKind::Unknown)
     }
 
     /// Whether it prepares or runs so much by name that each look at it would take long.
@@ -87,6 +97,10 @@ impl Reading {
 
     /// Roughly how much memory it takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn weighed(mut self) -> Self {
         let statements: usize = self.statements.iter().map(weight).sum();
         let names = [&self.prepares, &self.executes, &self.runs_earlier];
         let names: usize = names
@@ -94,15 +108,20 @@ impl Reading {
             .flatten()
             .map(|one| name_weight(one))
             .sum();
-        statements
+        self.weight = statements
             .saturating_add(names)
-            .saturating_add(size_of::<Self>())
+            .saturating_add(size_of::<Self>());
+        self
     }
 
     /// What is known of a text that is either this one or the other; nothing, where that is more than
     /// so many statements.
     pub(crate) fn or(&self, other: &Self, statements_max: usize) -> Self {
         let both = || [self, other].into_iter();
+        // None of them is twice in one text.
+        if both().any(|one| one.statements.len() > statements_max) {
+            return Self::unknown();
+        }
         let mut statements = self.statements.clone();
         for one in &other.statements {
             if !statements.contains(one) {
@@ -121,11 +140,12 @@ impl Reading {
                 .filter(|same| **same == other.fingerprint)
                 .cloned()
                 .unwrap_or_default(),
+            weight: 0,
         };
         if either.has_many_names() {
             return Self::unknown();
         }
-        either
+        either.weighed()
     }
 }
 
@@ -163,6 +183,7 @@ fn of(tokens: &[Token<'_>]) -> Reading {
         executes: BTreeSet::new(),
         runs_earlier: BTreeSet::new(),
         fingerprint: fingerprint(tokens),
+        weight: 0,
     };
     let mut seen = HashSet::new();
     for one in split(tokens) {
@@ -182,7 +203,7 @@ fn of(tokens: &[Token<'_>]) -> Reading {
             return Reading::unknown();
         }
     }
-    reading
+    reading.weighed()
 }
 
 /// The statements of a text. A semicolon between parentheses ends none (`CREATE RULE … DO (…; …)`).

@@ -8,8 +8,11 @@ use crate::postgres::statement::Reading;
 /// How many prepared statements that run others may be around one another.
 const AROUND_MAX: usize = 2;
 
-/// How many statements are looked at for one message in what was prepared before.
-const LOOKS: usize = 1_024;
+/// How much of what was prepared before is looked at for one message: what the texts weigh, in bytes.
+const WEIGHT_MAX: usize = 256 * 1024;
+
+/// What a text counts for at least, so that so many bytes are no more than a thousand texts.
+const WEIGHT_MIN: usize = 256;
 
 /// Where one look is.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ impl Default for Earlier {
     fn default() -> Self {
         Self {
             around: 0,
-            left: LOOKS,
+            left: WEIGHT_MAX,
         }
     }
 }
@@ -32,7 +35,7 @@ impl Earlier {
     pub(super) fn enter(&mut self, known: Option<Arc<Reading>>) -> Option<Arc<Reading>> {
         self.around = self.around.saturating_add(1);
         let inner = known.filter(|_deep| self.around <= AROUND_MAX)?;
-        let left = self.left.checked_sub(inner.statements.len().max(1));
+        let left = self.left.checked_sub(inner.weight().max(WEIGHT_MIN));
         self.left = left.unwrap_or(0);
         left.map(|_left| inner)
     }

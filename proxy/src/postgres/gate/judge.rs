@@ -8,15 +8,17 @@ use std::time::Duration;
 use policies::HeldStatement;
 
 use super::second::{self, Behind, Held, Unshowable};
+use super::turn::TEXT_BYTE;
 use super::{Bench, Gate, Judged, Objection, unshowable};
 use crate::postgres::statement::Reading;
-use crate::postgres::wire::{self, Bind, Named, Parse};
+use crate::postgres::wire::{self, Bind, HEADER, Named, Parse};
 
 impl Gate {
     pub(super) fn judge_query(&mut self, body: &[u8], bench: &impl Bench, at: Duration) -> Judged {
         let Ok(text) = wire::query(body) else {
             return Judged::Passes;
         };
+        self.turn.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => {
@@ -47,6 +49,7 @@ impl Gate {
         if self.second.must_settle(name) {
             return Judged::Unsettled;
         }
+        self.turn.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => return self.pass_parse(name, (&reading, None), text.is_ascii()),
@@ -60,7 +63,10 @@ impl Gate {
             }
             Err(Objection::Alone(policy, reason)) => {
                 let held = match second::behind(next, name) {
-                    Behind::More => return Judged::Partial,
+                    Behind::More(bytes) => {
+                        let here = body.len().saturating_add(HEADER);
+                        return Judged::Partial(here.saturating_add(bytes));
+                    }
                     Behind::Long => return unshowable(Unshowable::Long),
                     Behind::Nothing => second::held((b'P', name), text, None),
                     Behind::Bind(bind) => second::held((b'P', name), text, Some(&bind)),
@@ -101,7 +107,7 @@ impl Gate {
             return unshowable(Unshowable::Long);
         }
         let Some(body) = body else {
-            return Judged::Partial;
+            return Judged::Partial(length.saturating_add(HEADER));
         };
         let Ok(bind): Result<Bind<'_>, _> = wire::bind(body) else {
             return Judged::Passes;

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use policies::SqlKind;
-
 use super::Gate;
 use super::earlier::Earlier;
+use super::turn::NAME;
 use crate::postgres::statement::Reading;
 use crate::postgres::wire;
 
@@ -27,6 +26,9 @@ impl Gate {
         if self.is_opaque(reading, &mut Earlier::default()) {
             self.prepared.doubt_names();
         }
+        // Each may have to be joined with what it stood for before.
+        let each = NAME.saturating_add(reading.weight());
+        self.turn.takes(each.saturating_mul(reading.prepares.len()));
         for name in &reading.prepares {
             self.prepared.put(name.as_bytes(), reading, false);
         }
@@ -45,10 +47,16 @@ impl Gate {
         };
         if matters {
             *place = Some(match place {
-                Some(before) if **before != **reading => {
+                None => Arc::clone(reading),
+                // What runs then doubts every name.
+                Some(before) if Arc::ptr_eq(before, reading) || before.is_anything() => {
+                    Arc::clone(before)
+                }
+                Some(before) => {
+                    let weight = before.weight().saturating_add(reading.weight());
+                    self.turn.takes(weight);
                     Arc::new(before.or(reading, STATEMENTS_MAX))
                 }
-                Some(_) | None => Arc::clone(reading),
             });
         }
     }
@@ -69,8 +77,7 @@ impl Gate {
 
     /// Whether something is in it that may prepare under any name, itself or in what it runs.
     fn is_opaque(&self, reading: &Reading, earlier: &mut Earlier) -> bool {
-        let mut statements = reading.statements.iter();
-        statements.any(|one| one.kind == SqlKind::Unknown)
+        reading.is_anything()
             || reading.runs_earlier.iter().any(|name| {
                 let inner = earlier.enter(self.prepared.get(name.as_bytes()));
                 let is_opaque = inner.is_none_or(|inner| self.is_opaque(&inner, earlier));

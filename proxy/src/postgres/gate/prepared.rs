@@ -1,7 +1,7 @@
 //! What was prepared in one session, by message or by `PREPARE`, so that it can be asked about again
 //! each time it is run: rules may have become narrower since.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::postgres::statement::Reading;
@@ -34,8 +34,10 @@ const STATEMENTS_MAX: usize = 64;
 /// Names, and the texts they stand for.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
-    texts: HashMap<Box<[u8]>, Arc<Reading>>,
-    order: VecDeque<Box<[u8]>>,
+    /// Each with its place in `order`.
+    texts: HashMap<Box<[u8]>, (u64, Arc<Reading>)>,
+    order: BTreeMap<u64, Box<[u8]>>,
+    next: u64,
     weight: usize,
     /// Something passed that may have prepared under any name, and a Parse under one that is taken fails.
     any_taken: bool,
@@ -48,34 +50,49 @@ impl Prepared {
     /// stands for both.
     pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>, replaces: bool) {
         let name = kept_as(name);
-        let reading = match self.texts.get(name) {
-            Some(before) if !replaces && **before != **reading => {
-                Arc::new(before.or(reading, STATEMENTS_MAX))
+        match self.texts.get_mut(name) {
+            // A portal that prepares may run thousands of times in one read.
+            Some((_number, before)) if Arc::ptr_eq(before, reading) => {}
+            Some((_number, before)) => {
+                self.weight = self.weight.saturating_sub(before.weight());
+                *before = if replaces || **before == **reading {
+                    Arc::clone(reading)
+                } else {
+                    Arc::new(before.or(reading, STATEMENTS_MAX))
+                };
+                self.weight = self.weight.saturating_add(before.weight());
             }
-            None if self.any_taken && !name.is_empty() => {
-                Arc::new(Reading::unknown().or(reading, STATEMENTS_MAX))
+            None => {
+                let reading = if self.any_taken && !name.is_empty() {
+                    Arc::new(Reading::unknown().or(reading, STATEMENTS_MAX))
+                } else {
+                    Arc::clone(reading)
+                };
+                self.weight = self.weight.saturating_add(reading.weight());
+                self.order.insert(self.next, name.into());
+                self.texts.insert(name.into(), (self.next, reading));
+                self.next = self.next.saturating_add(1);
             }
-            Some(_) | None => Arc::clone(reading),
-        };
-        self.weight = self.weight.saturating_add(reading.weight());
-        match self.texts.insert(name.into(), reading) {
-            Some(before) => self.weight = self.weight.saturating_sub(before.weight()),
-            None => self.order.push_back(name.into()),
         }
         while (self.order.len() > NAMES_MAX || self.weight > WEIGHT_MAX)
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((_number, oldest)) = self.order.pop_first()
         {
-            let gone = self.texts.remove(&oldest);
-            self.weight = self
-                .weight
-                .saturating_sub(gone.map_or(0, |gone| gone.weight()));
+            self.drop_text(&oldest);
             self.forgetful = true;
+        }
+    }
+
+    fn drop_text(&mut self, name: &[u8]) {
+        if let Some((number, gone)) = self.texts.remove(name) {
+            self.weight = self.weight.saturating_sub(gone.weight());
+            self.order.remove(&number);
         }
     }
 
     /// What a name stands for.
     pub(super) fn get(&self, name: &[u8]) -> Option<Arc<Reading>> {
-        self.texts.get(kept_as(name)).map(Arc::clone)
+        let (_number, reading) = self.texts.get(kept_as(name))?;
+        Some(Arc::clone(reading))
     }
 
     /// Whether this name stands for nothing, for certain.
@@ -105,11 +122,8 @@ impl Prepared {
     pub(super) fn forget(&mut self, name: &[u8]) {
         let name = kept_as(name);
         // Others of them may still be there.
-        if name != FOREIGN
-            && let Some(gone) = self.texts.remove(name)
-        {
-            self.weight = self.weight.saturating_sub(gone.weight());
-            self.order.retain(|one| **one != *name);
+        if name != FOREIGN {
+            self.drop_text(name);
         }
     }
 }
@@ -155,5 +169,39 @@ mod tests {
         assert_eq!(prepared.texts.len(), NAMES_MAX);
         prepared.put(&[b'x'; 1000], &reading, false);
         assert!(prepared.texts.keys().all(|name| name.len() <= NAME_MAX));
+    }
+
+    // What takes for ever is noticed by who runs the tests.
+    #[test]
+    fn forgetting_a_name_takes_no_longer_for_the_others() {
+        let (reading, mut prepared) = (Arc::new(Reading::unknown()), Prepared::default());
+        for number in 0..NAMES_MAX {
+            prepared.put(format!("s{number}").as_bytes(), &reading, false);
+        }
+        for _again in 0..400_000 {
+            prepared.forget(b"s1");
+            prepared.put(b"s1", &reading, false);
+        }
+        // The oldest that is left goes first, and `s1` is the newest.
+        prepared.put(b"more", &reading, false);
+        prepared.put(b"most", &reading, false);
+        for (name, is_there) in [("s0", false), ("s1", true), ("s2", false), ("s3", true)] {
+            assert_eq!(prepared.get(name.as_bytes()).is_some(), is_there, "{name}");
+        }
+        assert_eq!(prepared.texts.len(), prepared.order.len());
+    }
+
+    #[test]
+    fn what_a_name_stands_for_already_changes_nothing() {
+        let (known, mut prepared) = (Known::default(), Prepared::default());
+        let reading = known.read(b"select 1");
+        for name in [b"".as_slice(), b"a", b"a"] {
+            prepared.put(name, &reading, false);
+            prepared.put(name, &reading, true);
+        }
+        assert_eq!(prepared.weight, 2 * reading.weight());
+        prepared.forget(b"a");
+        prepared.forget(b"");
+        assert_eq!((prepared.weight, prepared.order.len()), (0, 0));
     }
 }

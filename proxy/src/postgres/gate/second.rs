@@ -77,8 +77,8 @@ pub(super) enum Unshowable {
 /// What stands behind a Parse.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Behind<'a> {
-    /// Not yet enough to tell.
-    More,
+    /// Not yet enough to tell: so many bytes are needed at least.
+    More(usize),
     /// No Bind of it: it is only prepared.
     Nothing,
     /// A Bind of it, whole.
@@ -294,7 +294,7 @@ pub(super) fn behind<'a>(rest: &'a [u8], name: &[u8]) -> Behind<'a> {
         let here = rest.get(place..).unwrap_or_default();
         let header = match Header::read(here, Side::Client) {
             Ok(Some(header)) => header,
-            Ok(None) => return Behind::More,
+            Ok(None) => return Behind::More(place.saturating_add(HEADER)),
             // It is seen again, and dealt with, by who forwards it.
             Err(_violation) => return Behind::Nothing,
         };
@@ -305,8 +305,9 @@ pub(super) fn behind<'a>(rest: &'a [u8], name: &[u8]) -> Behind<'a> {
             b'B' | b'D' => {}
             _other => return Behind::Nothing,
         }
+        let end = place.saturating_add(HEADER).saturating_add(length);
         let Some(body) = here.get(HEADER..).unwrap_or_default().get(..length) else {
-            return Behind::More;
+            return Behind::More(end);
         };
         if header.kind == b'B' {
             return match wire::bind(body) {
@@ -318,7 +319,7 @@ pub(super) fn behind<'a>(rest: &'a [u8], name: &[u8]) -> Behind<'a> {
         {
             return Behind::Nothing;
         }
-        place = place.saturating_add(HEADER).saturating_add(length);
+        place = end;
     }
     Behind::Nothing
 }

@@ -5,16 +5,25 @@ use std::cell::Cell;
 use super::*;
 use crate::postgres::wire::samples::{bind, execute, parse, query, sync, texts};
 
+mod work;
+
 /// Rules that can become narrower.
 #[derive(Default)]
 struct Rules {
     forbidden: Cell<Option<SqlKind>>,
     edition: Cell<u64>,
+    /// How many questions there were, and how many names they had.
+    asked: Cell<usize>,
+    names: Cell<usize>,
 }
 
 impl Rules {
     fn forbid(&self, kind: SqlKind) {
         self.forbidden.set(Some(kind));
+        self.change();
+    }
+
+    fn change(&self) {
         self.edition.set(self.edition.get().saturating_add(1));
     }
 }
@@ -29,6 +38,11 @@ impl Bench for Rules {
     }
 
     fn may(&self, deed: &Deed) -> Result<(), Denial> {
+        self.asked.set(self.asked.get().saturating_add(1));
+        if let Deed::Statement(one) = deed {
+            let names = one.relations.len().saturating_add(one.functions.len());
+            self.names.set(self.names.get().saturating_add(names));
+        }
         let forbidden = self.forbidden.get();
         // What may be anything is asked about as everything.
         let covers = |kind| kind == SqlKind::Unknown || Some(kind) == forbidden;
@@ -82,11 +96,16 @@ fn narrowed(before: &[Vec<u8>]) -> (Gate, Rules) {
 
 /// Whether all of it passes a server that has answered everything.
 fn passes(gate: &mut Gate, rules: &Rules, chunk: &[u8]) -> bool {
-    match gate.admit(chunk, (0, true), rules, Duration::ZERO) {
-        Passage::All => true,
-        Passage::Refused { .. } => false,
-        other @ (Passage::Until(_) | Passage::Unsettled(_) | Passage::Held { .. }) => {
-            panic!("{other:?}")
+    let (mut rest, mut is_idle) = (chunk, true);
+    loop {
+        match gate.admit(rest, (0, is_idle), rules, Duration::ZERO) {
+            Passage::All => return true,
+            Passage::Refused { .. } => return false,
+            // What has passed has not been answered yet.
+            Passage::Enough(place) => (rest, is_idle) = (&rest[place..], false),
+            other @ (Passage::Until { .. } | Passage::Unsettled(_) | Passage::Held { .. }) => {
+                panic!("{other:?}")
+            }
         }
     }
 }
@@ -198,12 +217,12 @@ fn a_tree_of_what_was_prepared_is_followed_only_so_far() {
         |text: &dyn Fn(usize) -> String, count: usize| -> String { (0..count).map(text).collect() };
     let (leaf, small) = (many(&|number| format!("table t{number};"), 300), "select 1");
     for (leaf, passes_by) in [(small, true), (&leaf, false)] {
-        let mut before: Vec<Vec<u8>> = (0..4)
+        let mut before: Vec<Vec<u8>> = (0..8)
             .map(|number| parse(format!("b{number}").as_bytes(), leaf))
             .collect();
         before.push(parse(
             b"a",
-            &many(&|number| format!("execute b{number};"), 4),
+            &many(&|number| format!("execute b{number};"), 8),
         ));
         before.push(parse(b"t", "execute a"));
         before.push(sync());

@@ -51,6 +51,11 @@ impl Lane {
         Some(rest)
     }
 
+    /// Whether the peer has taken everything, and stands between two messages.
+    pub(super) fn is_clear(&self) -> bool {
+        self.scanner.at_boundary() && self.unread.is_empty() && self.out.is_empty()
+    }
+
     /// Puts `bytes` behind what the peer has not taken.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);

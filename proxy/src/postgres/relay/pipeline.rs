@@ -25,6 +25,10 @@ pub(super) use owed::{Owed, Statement};
 /// (and flushes) long before that many, so stopping cannot lock up a client that reads.
 pub(super) const OWED_MAX: usize = 16_384;
 
+/// How many ends of copies may come one after the other before the copies begin. Each copy that begins looks
+/// behind them; a client that waits for its copies has sent none.
+const ENDS_MAX: usize = 1_024;
+
 /// The line of what is owed.
 #[expect(
     clippy::struct_excessive_bools,
@@ -43,6 +47,8 @@ pub(in crate::postgres) struct Pipeline {
     unsure: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
     in_batch: bool,
+    /// How many ends of copies there are behind everything else.
+    ends: usize,
     /// Rows and copied data of the statement that is being answered.
     moved: Copied,
     /// Rows, and results of a simple query beyond its first, since this was last asked.
@@ -63,6 +69,7 @@ impl Pipeline {
             copying_in: false,
             unsure: false,
             in_batch: false,
+            ends: 0,
             moved: Copied::default(),
             fresh: (0, 0),
             held: None,
@@ -142,6 +149,7 @@ impl Pipeline {
         }
         match owed {
             Owed::Query(_) | Owed::Sync => self.in_batch = false,
+            Owed::CopyEnd if self.ends >= ENDS_MAX => return Err(Violation::Kind(b'c')),
             Owed::CopyEnd => {}
             Owed::Parse(_)
             | Owed::Bind(_)
@@ -149,6 +157,11 @@ impl Pipeline {
             | Owed::Close(_)
             | Owed::Execute(_) => self.in_batch = true,
         }
+        self.ends = if owed == Owed::CopyEnd {
+            self.ends.saturating_add(1)
+        } else {
+            0
+        };
         self.owed.push_back((owed, Copied::default()));
         Ok(())
     }

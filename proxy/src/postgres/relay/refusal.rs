@@ -43,8 +43,11 @@ pub(super) struct Hold {
     pub(super) wait: Option<Wait>,
     /// Everything before the next message is waited for.
     pub(super) settling: Option<Settling>,
-    /// What was read ends in a statement that is not whole.
-    pub(super) starved: bool,
+    /// What was read begins with a statement that is not whole, and so much of it is to be there before it is
+    /// looked at again.
+    pub(super) starved: Option<usize>,
+    /// So much was done for this session that others have their turn.
+    pub(super) tired: bool,
     /// What comes up to the next Sync is dropped.
     pub(super) dropping: bool,
     /// An error that the target was made to say is waited for, and not passed on.
@@ -171,7 +174,8 @@ where
                 }
             }
         }
-        if !pipeline.idle() || !self.down.scanner.at_boundary() || !self.down.unread.is_empty() {
+        // A client that takes no answers gets no further ones either: they would fill the memory.
+        if !pipeline.idle() || !self.down.is_clear() {
             return Ok(self.rest_up(cx));
         }
         match self.hold.stop.take().map(|stop| stop.why) {

@@ -79,7 +79,7 @@ where
             self.up.push(&flush);
             return Ok(Err(Step::Moved));
         }
-        if !pipeline.idle() || !self.down.scanner.at_boundary() || !self.down.unread.is_empty() {
+        if !pipeline.idle() || !self.down.is_clear() {
             return Ok(Err(self.rest_up(cx)));
         }
         Ok(Ok(Fate::Done))

@@ -13,7 +13,7 @@ use tokio::time;
 
 use super::{entrance, role};
 use crate::postgres::target::admin::{Admin, AdminError};
-use crate::postgres::target::rows::text;
+use crate::postgres::target::rows::{Row, text};
 use crate::session::road::Road;
 
 /// Between two looks whether a role's server processes are gone.
@@ -21,6 +21,10 @@ pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// How often is looked: ten seconds long.
 pub(super) const LOOKS: u32 = 500;
+
+/// How many of its processes are counted. A server has no more than 262,143 at once (`MAX_BACKENDS`), and they
+/// are few by the time that one role can log in no more.
+const PROCESSES_MAX: usize = 100_000;
 
 /// How long it may take to remove a role at one host, or to learn whether there is anything to remove.
 pub(super) const HOST_LIMIT: Duration = Duration::from_secs(60);
@@ -44,10 +48,23 @@ pub(super) async fn end_all(admin: &mut Admin, sql: &str) -> Result<u64, AdminEr
             return Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX));
         }
         left = alive.len();
-        seen.extend(alive.iter().map(|row| text(row, 0)));
+        note(&mut seen, &alive)?;
         time::sleep(PAUSE).await;
     }
     Err(AdminError::Alive { left })
+}
+
+/// Notes the numbers of processes that were there. A server that makes them up is not believed for ever.
+fn note(seen: &mut BTreeSet<i32>, alive: &[Row]) -> Result<(), AdminError> {
+    seen.extend(
+        alive
+            .iter()
+            .filter_map(|row| text(row, 0).parse::<i32>().ok()),
+    );
+    if seen.len() > PROCESSES_MAX {
+        return Err(AdminError::Nonsense);
+    }
+    Ok(())
 }
 
 /// How many those were, as far as it was learned.
@@ -125,7 +142,7 @@ async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminE
             }
             Ok(alive) => {
                 left = alive.len();
-                seen.extend(alive.iter().map(|row| text(row, 0)));
+                note(&mut seen, &alive)?;
             }
             // That we may end them comes to a standby a moment later.
             Err(AdminError::Said { .. }) => {}
@@ -180,4 +197,28 @@ async fn roll_back_in(
     }
     there.leave().await;
     failed.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_a_server_makes_up_are_counted_only_so_far() {
+        let row = |number: u32| -> Row { vec![Some(number.to_string().into_bytes())] };
+        let (mut seen, mut looks) = (BTreeSet::new(), 0..LOOKS);
+        let found = looks.try_for_each(|look| {
+            let begin = look * 10_000;
+            let alive: Vec<Row> = (begin..begin + 10_000).map(row).collect();
+            note(&mut seen, &alive)
+        });
+        assert!(matches!(found, Err(AdminError::Nonsense)), "{found:?}");
+        assert!(
+            note(
+                &mut BTreeSet::new(),
+                &[row(7), vec![Some(vec![b'x'; 1 << 20])]]
+            )
+            .is_ok()
+        );
+    }
 }

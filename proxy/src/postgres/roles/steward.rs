@@ -15,6 +15,7 @@ use tokio::time;
 use super::backends::{self, HOST_LIMIT, PAUSE, counted, within};
 use super::deadline::Deadline;
 use super::elevation::Lasted;
+use super::tried::Tried;
 use super::{elevation, entrance, handover, primaries, privileges, remains, role};
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::{bytes, text};
@@ -311,18 +312,16 @@ async fn strip(
     named: (&Login, &Login),
     lent: Option<(&str, &str)>,
 ) -> Result<(), AdminError> {
-    let mut tried = BTreeSet::new();
+    let mut tried = Tried::default();
     let mut passed_over = 0_usize;
     loop {
         let given = admin.run(handover::rights(named, passed_over)).await?;
         let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
         let is_all = handover::is_all(&given);
         // What is still there has been tried, and was refused or came to nothing.
-        let (again, next): (Vec<_>, Vec<_>) =
-            given.into_iter().partition(|one| tried.contains(one));
-        passed_over = passed_over.saturating_add(again.len());
+        let (next, again) = tried.new_of(given)?;
+        passed_over = passed_over.saturating_add(again);
         take_back(admin, lent, &next).await?;
-        tried.extend(next);
         if is_all || passed_over > handover::PASSED_OVER_MAX {
             return Ok(());
         }

@@ -2,6 +2,8 @@
 //!
 //! What is announced is believed only as far as it is there.
 
+use std::ffi::CStr;
+
 use super::Violation;
 
 /// Takes fields off the front of one message's body.
@@ -49,17 +51,11 @@ impl<'a> Fields<'a> {
 
     /// Text up to the next NUL, which is taken too. Its encoding is the client's.
     pub(crate) fn text(&mut self) -> Result<&'a [u8], Violation> {
-        let end = self
-            .rest
-            .iter()
-            .position(|byte| *byte == 0)
-            .ok_or(Violation::Fields(self.kind))?;
-        let (text, rest) = self
-            .rest
-            .split_at_checked(end)
-            .ok_or(Violation::Fields(self.kind))?;
-        self.rest = rest.get(1..).unwrap_or_default();
-        Ok(text)
+        let text = CStr::from_bytes_until_nul(self.rest)
+            .map_err(|_endless| Violation::Fields(self.kind))?;
+        let behind = text.count_bytes().saturating_add(1);
+        self.rest = self.rest.get(behind..).unwrap_or_default();
+        Ok(text.to_bytes())
     }
 
     /// A value with its length before it; `None` is SQL's null.

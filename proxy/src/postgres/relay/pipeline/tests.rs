@@ -327,3 +327,12 @@ fn data_that_no_copy_reads_is_not_counted() {
     play.gets("CG").copies(1).sends("c").gets("CZ");
     play.check(&[(1, "done 1"), (1, "done 3")]);
 }
+
+/// Each copy that begins looks behind the ends that came ahead of it.
+#[test]
+fn ends_of_copies_that_have_not_begun_do_not_pile_up() {
+    let mut play = Play::new();
+    play.sends("Q").sends(&"c".repeat(1_000)).sends("QS");
+    play.sends(&"c".repeat(1_024));
+    assert!(play.pipeline.sent(Owed::CopyEnd).is_err());
+}

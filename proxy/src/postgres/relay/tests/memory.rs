@@ -21,10 +21,13 @@ pub(super) struct Memory {
     pub(super) shown: RefCell<Vec<(String, Vec<String>, String)>>,
     pub(super) asked: Cell<usize>,
     pub(super) edition: Cell<u64>,
+    /// How often what was read has been looked at.
+    pub(super) looked: Cell<usize>,
 }
 
 impl Bench for Memory {
     fn edition(&self) -> u64 {
+        self.looked.set(self.looked.get().saturating_add(1));
         self.edition.get()
     }
 

@@ -271,3 +271,79 @@ async fn execute_in_a_text_runs_what_prepare_said() {
         .await;
     assert!(closed.is_none(), "{closed:?}");
 }
+
+/// How much of our own answers is kept for a client that reads nothing until it has sent all of this, and then
+/// everything.
+async fn kept_for_who_reads_late(mut stage: Stage, message: &[u8], reads: bool) -> usize {
+    let count = 2_000;
+    let (_done, closed) = stage
+        .play(async |client, _target| {
+            client.write_all(&message.repeat(count)).await.unwrap();
+            for _turn in 0..5_000 {
+                tokio::task::yield_now().await;
+            }
+            for _answer in 0..if reads { count } else { 0 } {
+                told(client, 'E').await;
+                assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
+            }
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    stage.down.out.len()
+}
+
+#[tokio::test]
+async fn refusals_that_nobody_takes_do_not_fill_the_memory() {
+    let call = framed(b'F', b"");
+    let refused = query("delete from t");
+    for reads in [false, true] {
+        let kept = kept_for_who_reads_late(Stage::new(), &call, reads).await;
+        assert!(kept <= 2 * SCRATCH, "{kept} bytes");
+        for message in [&call, &refused] {
+            let kept = kept_for_who_reads_late(guarded(SqlKind::Delete), message, reads).await;
+            assert!(kept <= 2 * SCRATCH, "{kept} bytes");
+        }
+    }
+}
+
+/// What needs much work passes by and by: in between other sessions of the thread have their turn.
+#[tokio::test]
+async fn a_read_full_of_questions_leaves_others_their_turns() {
+    let mut stage = guarded(SqlKind::Delete);
+    let large = |letter: char| -> String {
+        let list: Vec<String> = (0..1_000)
+            .map(|number| format!("{letter}{number}"))
+            .collect();
+        format!("lock {};", list.join(","))
+    };
+    // Together more than is remembered of answers.
+    let texts: Vec<String> = ["abcd", "efgh", "ijkl", "mnop"]
+        .map(|four| four.chars().map(large).collect())
+        .to_vec();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            for (number, text) in texts.iter().enumerate() {
+                let sent = parse(format!("s{number}"), text);
+                client.write_all(&sent).await.unwrap();
+                assert_eq!(read(target, sent.len()).await, sent);
+            }
+            let binds = [
+                bind("s0", &[]),
+                bind("s1", &[]),
+                bind("s2", &[]),
+                bind("s3", &[]),
+            ];
+            let sent = binds.concat().repeat(20);
+            client.write_all(&sent).await.unwrap();
+            let (mut heard, mut turns) = (vec![0; sent.len()], 0);
+            let mut place = 0;
+            while place < sent.len() {
+                place += target.read(&mut heard[place..]).await.unwrap();
+                turns += 1;
+            }
+            assert_eq!(heard, sent);
+            assert!(turns > 20, "{turns}");
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}

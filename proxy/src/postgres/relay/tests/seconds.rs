@@ -241,3 +241,33 @@ async fn what_stands_elsewhere_or_is_too_long_cannot_be_approved() {
     assert!(closed.is_none(), "{closed:?}");
     assert!(stage.memory.shown.borrow().is_empty());
 }
+
+/// The text is read anew each time it is looked at, and a client can send what it waits for byte by byte.
+#[tokio::test]
+async fn a_text_that_waits_for_its_values_is_not_looked_at_for_each_byte_of_them() {
+    let mut stage = guarded([yes()]);
+    let sent = [
+        parse("", "delete from t where id = $1"),
+        bind("", &[&"x".repeat(2_000)]),
+        execute(),
+        sync(),
+    ];
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&sent[0]).await.unwrap();
+            for byte in &sent[1] {
+                client.write_all(&[*byte]).await.unwrap();
+                // The relay reads it before there is another.
+                for _turn in 0..4 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            client.write_all(&sent[2..].concat()).await.unwrap();
+            assert_eq!(told(client, 'N').await, "01000");
+            assert_eq!(read(target, sent.concat().len()).await, sent.concat());
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let looked = stage.memory.looked.get();
+    assert!(looked < 20, "{looked} looks");
+}

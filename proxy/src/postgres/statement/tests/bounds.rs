@@ -34,6 +34,23 @@ fn what_would_be_looked_at_too_long_each_time_it_runs_is_unknown() {
     }
 }
 
+// What takes for ever is noticed by who runs the tests.
+#[test]
+fn texts_that_have_too_much_together_are_not_compared() {
+    let much = |letter: char, count: usize| {
+        let text = |number| format!("table {letter}{number};");
+        let text: String = (0..count).map(text).collect();
+        read(text.as_bytes())
+    };
+    let (one, other) = (much('a', 512), much('b', 512));
+    for _again in 0..2_000 {
+        assert_eq!(one.or(&other, 64), Reading::unknown());
+    }
+    assert_eq!(much('a', 40).or(&much('b', 24), 64).statements.len(), 64);
+    assert_eq!(much('a', 64).or(&much('a', 64), 64).statements.len(), 64);
+    assert_eq!(much('a', 40).or(&much('b', 25), 64), Reading::unknown());
+}
+
 // A text that takes for ever is noticed by who runs the tests.
 #[test]
 fn no_text_uses_up_the_stack_or_the_time() {

@@ -1,0 +1,71 @@
+//! What policies said about single statements, and about the text that was permitted last.
+//!
+//! Does not know for how long that is good.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use policies::{Denial, SqlStatement};
+
+use crate::postgres::statement::{self, Reading};
+
+/// How much the statements may weigh whose answers are remembered, in bytes; then all are forgotten. One that
+/// weighs more than a quarter of it is asked about each time.
+const WEIGHT_MAX: usize = 1 << 20;
+
+/// What policies say about one statement.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    Permitted,
+    /// With others behind it.
+    Seconded(String, String),
+    Denied(Denial),
+}
+
+/// What was said.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    known: HashMap<SqlStatement, Answer>,
+    weight: usize,
+    permitted: Option<Arc<Reading>>,
+}
+
+impl Answers {
+    /// What was said about a statement.
+    pub(super) fn get(&self, statement: &SqlStatement) -> Option<&Answer> {
+        self.known.get(statement)
+    }
+
+    /// Remembers it.
+    pub(super) fn keep(&mut self, statement: &SqlStatement, answer: Answer) {
+        let weight = statement::weight(statement);
+        if weight > WEIGHT_MAX / 4 {
+            return;
+        }
+        if self.weight.saturating_add(weight) > WEIGHT_MAX {
+            self.forget();
+        }
+        self.weight = self.weight.saturating_add(weight);
+        self.known.insert(statement.clone(), answer);
+    }
+
+    /// Whether this text was permitted last: a Bind most often follows its Parse.
+    pub(super) fn have_permitted(&self, reading: &Arc<Reading>) -> bool {
+        let last = self.permitted.as_ref();
+        last.is_some_and(|last| Arc::ptr_eq(last, reading))
+    }
+
+    /// Remembers that a text was permitted, unless that depends on what names stand for.
+    pub(super) fn permit(&mut self, reading: &Arc<Reading>) {
+        if reading.executes.is_empty() && reading.runs_earlier.is_empty() {
+            self.permitted = Some(Arc::clone(reading));
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.weight = 0;
+        self.permitted = None;
+    }
+}
