@@ -217,6 +217,15 @@ fn ended(pieces: Vec<Bytes>, words: Words, came: usize) -> Heard {
 }
 
 impl Next {
+    /// What comes next, once others have had their turn where this is left of what came.
+    fn then(rest: Bytes) -> Self {
+        if rest.is_empty() {
+            Self::Chunk
+        } else {
+            Self::Rest(rest)
+        }
+    }
+
     /// How many bytes of what came do not pass, or not yet.
     fn left(&self) -> usize {
         match self {
@@ -245,8 +254,7 @@ impl State {
                 let next = match passed.unclear {
                     Some(Unclear::Shut(words)) => Next::End(*words, passed.rest.len()),
                     Some(unclear) => Next::End(unfollowed(who, &unclear), passed.rest.len()),
-                    None if passed.rest.is_empty() => Next::Chunk,
-                    None => Next::Rest(passed.rest),
+                    None => Next::then(passed.rest),
                 };
                 (Heard::Pieces(passed.pieces, next), passed.operations)
             }
@@ -279,6 +287,7 @@ impl State {
         let scp::Followed {
             pieces,
             mut operations,
+            rest,
             stop,
         } = if from_source {
             scp.source(chunk, judge)
@@ -286,7 +295,7 @@ impl State {
             scp.sink(chunk)
         };
         match stop {
-            None => (Heard::Pieces(pieces, Next::Chunk), operations),
+            None => (Heard::Pieces(pieces, Next::then(rest)), operations),
             Some(Stop::Refused(words)) => (ended(pieces, words, came), operations),
             Some(Stop::Lost(lost)) if judge.is_some() => {
                 // What a sink says is not taken apart: nothing of it goes on.
