@@ -108,11 +108,10 @@ impl Sftp {
     pub fn down(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
-        let fed = self.down.feed(
-            &mut chunk,
-            usize::MAX,
-            &mut passed.pieces,
-            |part| match part {
+        let most = judge.map_or(usize::MAX, |_judge| TURN_MAX);
+        let fed = self
+            .down
+            .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
                 Part::Head { kind, fields } => {
                     let (id, answer) = packet::answer(kind, fields)?;
                     talk.answered(id, answer, said)?;
@@ -123,10 +122,10 @@ impl Sftp {
                     talk.read(bytes);
                     Ok(Fate::Pass)
                 }
-            },
-        );
+            });
         passed.unclear = fed.err();
-        if passed.unclear.is_none() {
+        passed.rest = chunk;
+        if passed.unclear.is_none() && passed.rest.is_empty() {
             passed.pieces.append(&mut self.answers());
         }
         passed

@@ -131,10 +131,17 @@ impl Scene {
         bytes: &[u8],
         judge: Option<super::Judge<'_>>,
     ) -> Result<(), Unclear> {
-        let passed = self.sftp.down(Bytes::copy_from_slice(bytes), judge);
-        self.down.extend(passed.pieces.concat());
-        self.said.extend(passed.operations);
-        passed.unclear.map_or(Ok(()), Err)
+        let mut rest = Bytes::copy_from_slice(bytes);
+        loop {
+            let passed = self.sftp.down(rest, judge);
+            self.down.extend(passed.pieces.concat());
+            self.said.extend(passed.operations);
+            passed.unclear.map_or(Ok(()), Err)?;
+            rest = passed.rest;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Every operation that is over: what, which file, how it went, bytes read and written.
