@@ -17,6 +17,7 @@ use super::scp::{self, Role, Scp, Stop};
 use super::sftp::{Judge, Sftp, Unclear};
 use super::warrant::{Follow, Warrant};
 use crate::session::scope::Scope;
+use crate::ssh::flow::held::Held;
 
 /// How many bytes may have passed without a frame that tells of them.
 const UNTOLD_MAX: u64 = 16 * 1024 * 1024;
@@ -55,6 +56,7 @@ pub enum Next {
 struct State {
     talk: Talk,
     warrant: Warrant,
+    held: Held,
     /// How much has passed up and down that no frame tells of yet.
     untold: [u64; 2],
     /// Why nothing passes any more.
@@ -80,6 +82,7 @@ impl FileTap {
         scope: Scope,
         channel: u32,
         follow: Follow,
+        held: Held,
     ) -> Option<(Self, Vec<Operation>)> {
         let mut begun = Vec::new();
         let mut carrier = Carrier::Sftp;
@@ -105,6 +108,7 @@ impl FileTap {
             state: Mutex::new(State {
                 talk,
                 warrant,
+                held,
                 untold: [0; 2],
                 over: None,
             }),
@@ -133,7 +137,11 @@ impl FileTap {
             Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
             Talk::Scp { .. } | Talk::Sftp(_) => {
                 state.warrant.renew(at);
-                state.follow(stream, chunk)
+                let followed = state.follow(stream, chunk);
+                if let Talk::Sftp(sftp) = &state.talk {
+                    state.held.set(sftp.weight());
+                }
+                followed
             }
         };
         if let Heard::Pieces(_, next) = &heard {

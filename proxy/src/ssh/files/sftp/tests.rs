@@ -404,6 +404,32 @@ fn a_client_that_never_waits_is_stopped() {
     assert_eq!(ended, Some(Unclear::Flood));
 }
 
+/// The target never answers: it stands in open(2) of a pipe.
+#[test]
+fn a_client_that_asks_for_nothing_again_and_again_is_stopped_before_much_is_held() {
+    let mut scene = Scene::greeted();
+    let stat = |number: u32| packet(17, &[&id(number), &string(b"")]);
+    let asked = (1..100_000).take_while(|number| scene.ask(&stat(*number)).is_ok());
+    let asked = asked.count();
+    assert!((5_000..12_000).contains(&asked), "{asked}");
+    assert!(scene.sftp.weight() > asked * size_of::<Operation>());
+    for number in 1..=u32::try_from(asked).unwrap() {
+        scene.answer(&status(number, 0)).unwrap();
+    }
+    assert_eq!(scene.sftp.weight(), 0);
+}
+
+/// paramiko asks for all of a file at once: 512 MiB here.
+#[test]
+fn a_client_that_asks_for_a_whole_file_at_once_goes_on() {
+    let mut scene = Scene::greeted();
+    scene.ask(&open(1, "/f", 1)).unwrap();
+    scene.answer(&handle(1, "h")).unwrap();
+    for number in 2..16_386 {
+        scene.ask(&read(number, "h", 0)).unwrap();
+    }
+}
+
 #[test]
 fn a_client_that_keeps_long_names_open_is_stopped() {
     let mut scene = Scene::greeted();
