@@ -85,7 +85,9 @@ mod tests {
     fn what_is_held_for_a_session_weighs_as_much_as_what_waits() {
         let pool = Pool::new(100);
         let flows = [Arc::<Flow>::default(), Arc::default()];
-        flows.iter().for_each(|flow| pool.join(flow));
+        for flow in &flows {
+            pool.join(flow);
+        }
         let tallies = flows
             .each_ref()
             .map(|flow| Tally::new(Arc::clone(flow), Way::Up));

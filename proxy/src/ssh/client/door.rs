@@ -23,6 +23,7 @@ use super::bell::Bell;
 use super::doorkeeper::Doorkeeper;
 use super::roster::Roster;
 use crate::ssh::channel::requests::{Answer, JUMPS_MAX, Refusal, Request};
+use crate::ssh::channel::signal::signal_name;
 use crate::ssh::flow::Flow;
 use crate::ssh::forward::place::Place;
 
@@ -103,6 +104,7 @@ impl Door {
         session: &mut Session,
     ) -> Result<(), DoorError> {
         let Some(answer) = self.roster.answer(id, request) else {
+            self.charge(id, 0)?;
             return Ok(session.channel_failure(id)?);
         };
         match answer {
@@ -462,10 +464,7 @@ impl Handler for Door {
         signal: Sig,
         session: &mut Session,
     ) -> Result<(), DoorError> {
-        // Those with a name in the protocol take no more than their place in the queue.
-        if let Sig::Custom(name) = signal {
-            self.charge(id, name.len())?;
-        }
+        self.charge(id, signal_name(&signal).len())?;
         self.answer(id, Request::Signal, session)
     }
 
