@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -145,6 +145,33 @@ fn a_target_that_floods_with_exit_statuses_costs_little() {
         Ok(())
     });
 }
+
+/// A program ends once. How it did takes memory until the client takes what came before.
+#[test]
+fn a_target_that_tells_of_a_thousand_endings_is_left_after_two() {
+    check(|peer, channel| {
+        peer.data(channel, b"so")?;
+        let ended = Message::new(msg::CHANNEL_REQUEST)
+            .number(channel)
+            .string("exit-signal")
+            .byte(0)
+            .string("TERM")
+            .byte(0)
+            .string(vec![b'x'; 200 * 1024])
+            .string("");
+        for _each in 0..1000 {
+            peer.send(&ended)?;
+            ENDINGS.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    // What the sockets hold was sent as well.
+    let endings = ENDINGS.load(Ordering::Relaxed);
+    assert!((2..200).contains(&endings), "{endings}");
+}
+
+/// How many endings were told of.
+static ENDINGS: AtomicUsize = AtomicUsize::new(0);
 
 #[test]
 fn a_target_that_opens_everything_and_asks_for_everything_gets_nothing() {

@@ -113,6 +113,38 @@ fn whoever_sends_more_than_every_window_is_shown_out() {
     goes_on(&world);
 }
 
+/// What is asked takes a place in a queue that nobody may read: signals, and what a connection that is carried has
+/// no use for.
+#[test]
+fn whoever_asks_again_and_again_without_a_word_is_shown_out() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let flood = |peer: &mut SshPeer, request: &Message| {
+        // What the sockets hold was sent as well.
+        let sent = (0..5_000).take_while(|_each| peer.send(request).is_ok());
+        sent.count() < 5_000 || peer.is_shown_out(Duration::from_secs(10))
+    };
+    let mut peer = alice(&world);
+    let channel = peer.open_session(1 << 20, 32_768).unwrap();
+    peer.exec(channel, "trap '' USR1; exec sleep 60").unwrap();
+    let request = Message::new(msg::CHANNEL_REQUEST).number(channel);
+    let signal = request.string("signal").byte(0).string("USR1");
+    assert!(flood(&mut peer, &signal));
+    let identity = Identity::of(&world.alice().state_dir());
+    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).unwrap();
+    assert!(peer.login("alice", &identity).unwrap());
+    let open = Message::new(msg::CHANNEL_OPEN).string("direct-tcpip");
+    let open = open.number(0).number(1 << 20).number(32_768);
+    let open = open.string("x").number(22).string("127.0.0.1").number(9);
+    peer.send(&open).unwrap();
+    let confirmed = peer.wait(msg::CHANNEL_OPEN_CONFIRMATION).unwrap();
+    let request = Message::new(msg::CHANNEL_REQUEST).number(number(&confirmed, 5).unwrap());
+    let resize = request.string("window-change").byte(0);
+    let resize = resize.number(80).number(25).number(0).number(0);
+    assert!(flood(&mut peer, &resize));
+    goes_on(&world);
+}
+
 /// A channel, and how much may be sent on it.
 struct Line {
     theirs: u32,

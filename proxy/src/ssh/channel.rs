@@ -8,7 +8,7 @@ pub mod line;
 pub mod prelude;
 pub(in crate::ssh) mod pump;
 pub mod requests;
-mod signal;
+pub(in crate::ssh) mod signal;
 pub mod tallies;
 pub mod tap;
 pub mod voice;

@@ -27,7 +27,9 @@ use atomic_waker::AtomicWaker;
 use tokio_util::sync::CancellationToken;
 
 use super::pool;
+use held::Held;
 
+pub mod held;
 pub mod leg;
 
 /// The window that we offer for a channel, in bytes. OpenSSH's own size; a larger one costs an
@@ -101,6 +103,8 @@ pub struct Flow {
     pub up: Gauge,
     /// From the target to the client.
     pub down: Gauge,
+    /// How many bytes are held besides.
+    held: AtomicI64,
     trickling: AtomicBool,
     /// Whether the client's leg waits for an answer of the target's.
     answering: AtomicBool,
@@ -142,6 +146,21 @@ impl Flow {
         if waiting.div_euclid(WAITING_MAX) > before.div_euclid(WAITING_MAX) {
             pool::EVERYBODY.weigh();
         }
+    }
+
+    /// So many bytes more, or less, are held besides what waits.
+    fn hold(&self, more: i64) {
+        let before = self.held.fetch_add(more, Ordering::AcqRel);
+        let after = before.saturating_add(more);
+        if after.div_euclid(WAITING_MAX) > before.div_euclid(WAITING_MAX) {
+            pool::EVERYBODY.weigh();
+        }
+    }
+
+    /// How many bytes the client has us keep.
+    pub(super) fn kept(&self) -> i64 {
+        let held = self.held.load(Ordering::Acquire);
+        self.up.waiting().max(0).saturating_add(held)
     }
 
     /// Notes whether the client's leg waits for an answer of the target's, and does nothing else
@@ -195,6 +214,11 @@ impl Tally {
             way,
             waiting: AtomicI64::new(0),
         }
+    }
+
+    /// For what is held besides the channel's bytes.
+    pub fn held(&self) -> Held {
+        Held::none(Arc::clone(&self.flow))
     }
 
     /// Bytes came in.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::flow::Flow;
 
-/// How many bytes may wait of what all clients have sent.
+/// How many bytes may wait of what all clients have sent, or be held for what they have asked.
 const MOST: i64 = 512 * 1024 * 1024;
 
 /// All clients of this process.
@@ -41,7 +41,7 @@ impl Pool {
         let live = flows.iter().filter_map(Weak::upgrade);
         let live: Vec<_> = live.filter(|flow| !flow.drowned().is_cancelled()).collect();
         drop(flows);
-        let waiting = |flow: &Arc<Flow>| flow.up.waiting().max(0);
+        let waiting = |flow: &Arc<Flow>| flow.kept();
         let all = live.iter().map(waiting).fold(0, i64::saturating_add);
         if all > self.most
             && let Some(largest) = live.iter().max_by_key(|flow| waiting(flow))
@@ -79,5 +79,30 @@ mod tests {
         assert_eq!(ended(), [false, true, false]);
         pool.weigh();
         assert!(!more.0.drowned().is_cancelled(), "there is room again");
+    }
+
+    #[test]
+    fn what_is_held_for_a_session_weighs_as_much_as_what_waits() {
+        let pool = Pool::new(100);
+        let flows = [Arc::<Flow>::default(), Arc::default()];
+        for flow in &flows {
+            pool.join(flow);
+        }
+        let tallies = flows
+            .each_ref()
+            .map(|flow| Tally::new(Arc::clone(flow), Way::Up));
+        tallies[0].add(60);
+        let (mut one, mut other) = (tallies[1].held(), tallies[1].held());
+        one.set(40);
+        other.set(40);
+        one.set(0);
+        pool.weigh();
+        let ended = || flows.each_ref().map(|flow| flow.drowned().is_cancelled());
+        assert_eq!(ended(), [false; 2]);
+        one.set(50);
+        pool.weigh();
+        assert_eq!(ended(), [false, true]);
+        drop((one, other));
+        assert_eq!(flows[1].kept(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use russh::Sig;
 
 /// What a signal is called in the protocol and in the recording.
-pub(super) fn signal_name(signal: &Sig) -> &str {
+pub(in crate::ssh) fn signal_name(signal: &Sig) -> &str {
     match signal {
         Sig::ABRT => "ABRT",
         Sig::ALRM => "ALRM",

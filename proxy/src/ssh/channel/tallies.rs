@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::ChannelId;
 
+use super::requests::Asked;
 use crate::ssh::flow::{Flow, Tally, Way};
 
 /// The tallies of one leg. A clone shares them.
@@ -15,7 +16,15 @@ use crate::ssh::flow::{Flow, Tally, Way};
 pub struct Tallies {
     flow: Arc<Flow>,
     way: Way,
-    channels: Arc<Mutex<HashMap<ChannelId, Arc<Tally>>>>,
+    channels: Arc<Mutex<HashMap<ChannelId, Line>>>,
+}
+
+/// What is known of one channel.
+#[derive(Debug)]
+struct Line {
+    tally: Arc<Tally>,
+    /// How much was said over it besides bytes.
+    said: Asked,
 }
 
 impl Tallies {
@@ -31,23 +40,34 @@ impl Tallies {
     /// That of a channel.
     pub(in crate::ssh) fn of(&self, id: ChannelId) -> Arc<Tally> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Tally::new(Arc::clone(&self.flow), self.way));
-        Arc::clone(channels.entry(id).or_insert_with(fresh))
+        let fresh = || Line {
+            tally: Arc::new(Tally::new(Arc::clone(&self.flow), self.way)),
+            said: Asked::default(),
+        };
+        Arc::clone(&channels.entry(id).or_insert_with(fresh).tally)
     }
 
     /// Bytes came in over a channel, if it is one of ours.
     pub(in crate::ssh) fn add(&self, id: ChannelId, bytes: usize) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tally) = channels.get(&id) {
-            tally.add(bytes);
+        if let Some(line) = channels.get(&id) {
+            line.tally.add(bytes);
         }
+    }
+
+    /// Something was said over a channel that waits in its queue until what came before it has been taken, with
+    /// this much text. False when it was one too many.
+    pub(in crate::ssh) fn charge(&self, id: ChannelId, text: usize) -> bool {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = channels.get_mut(&id);
+        line.is_none_or(|line| line.said.count(text))
     }
 
     /// The channel is over on our side.
     pub(in crate::ssh) fn forget(&self, id: ChannelId) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tally) = channels.remove(&id) {
-            tally.end();
+        if let Some(line) = channels.remove(&id) {
+            line.tally.end();
         }
     }
 
@@ -55,5 +75,25 @@ impl Tallies {
     pub(in crate::ssh) fn len(&self) -> usize {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::ssh_key::encoding::Decode as _;
+
+    use super::*;
+
+    #[test]
+    fn of_a_channel_so_much_is_said_besides_its_bytes_and_no_more() {
+        let ids = [[0_u8, 0, 0, 1], [0, 0, 0, 2]];
+        let [one, other] = ids.map(|id| ChannelId::decode(&mut id.as_slice()).unwrap());
+        let tallies = Tallies::new(Arc::default(), Way::Down);
+        drop((tallies.of(one), tallies.of(other)));
+        assert!(tallies.charge(one, 200 * 1024));
+        assert!(!tallies.charge(one, 200 * 1024));
+        assert!(tallies.charge(other, 200 * 1024));
+        let many = (0..100_000).take_while(|_each| tallies.charge(other, 0));
+        assert!(many.count() < 1024);
     }
 }

@@ -23,6 +23,7 @@ use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest}
 use crate::session::scope::Scope;
 use crate::ssh::files::filetap::{FileTap, Heard, Next};
 use crate::ssh::files::warrant::Follow;
+use crate::ssh::flow::held::Held;
 use crate::ssh::forward::place::Place;
 
 /// What runs on a channel, as far as recording cares.
@@ -146,8 +147,9 @@ impl Tap {
     }
 
     /// Follows the files that the channel carries, if it carries any.
-    pub(super) fn follow(&self, follow: Follow) -> Result<(), AppendError> {
-        let Some((files, begun)) = FileTap::new(self.scope.clone(), self.channel, follow) else {
+    pub(super) fn follow(&self, follow: Follow, held: Held) -> Result<(), AppendError> {
+        let Some((files, begun)) = FileTap::new(self.scope.clone(), self.channel, follow, held)
+        else {
             return Ok(());
         };
         self.files.get_or_init(|| files);

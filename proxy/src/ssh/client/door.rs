@@ -2,31 +2,34 @@
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
 mod error;
+mod waits;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use policies::{Capabilities, Capability, TargetName};
 use russh::keys::Certificate;
-use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time;
+use tokio::task;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
-use super::arrival::{Arrival, ForwardOpen, Forwarding, Jump, Listen, Proven, Route, Visit};
+use super::arrival::{Arrival, ForwardOpen, Forwarding, Jump, Proven, Route, Visit};
 use super::bell::Bell;
 use super::doorkeeper::Doorkeeper;
 use super::roster::Roster;
 use crate::ssh::channel::requests::{Answer, JUMPS_MAX, Refusal, Request};
+use crate::ssh::channel::signal::signal_name;
 use crate::ssh::flow::Flow;
 use crate::ssh::forward::place::Place;
 
-/// How long a client may wait for an answer that depends on its permit or its target: for the session to
-/// begin and the target to answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(40);
+/// How many keys and certificates a client may offer before it has proven who it is. Clients sign with the first
+/// that is taken, and may be wrong a few times ([`ATTEMPTS_MAX`](crate::ssh::algorithms::ATTEMPTS_MAX)).
+const OFFERS_MAX: u8 = 20;
 
 pub use error::DoorError;
 
@@ -34,6 +37,8 @@ pub use error::DoorError;
 pub struct Door {
     keeper: Doorkeeper,
     roster: Roster,
+    /// How much was offered that nothing was proven with.
+    offers: u8,
     verified: Option<Proven>,
     proven: Option<oneshot::Sender<Proven>>,
     arrivals: mpsc::Sender<Arrival>,
@@ -62,6 +67,7 @@ impl Door {
         let door = Self {
             keeper,
             roster,
+            offers: 0,
             verified: None,
             proven: Some(proven),
             arrivals,
@@ -98,6 +104,7 @@ impl Door {
         session: &mut Session,
     ) -> Result<(), DoorError> {
         let Some(answer) = self.roster.answer(id, request) else {
+            self.charge(id, 0)?;
             return Ok(session.channel_failure(id)?);
         };
         match answer {
@@ -139,27 +146,6 @@ impl Door {
         }
     }
 
-    /// Asks the session to have its target listen, or listen no more. russh wants the answer before it
-    /// does anything else for this client.
-    async fn listen(&self, at: Option<Place>, arrival: fn(Listen) -> Arrival) -> Option<u16> {
-        let (answer, answered) = oneshot::channel();
-        if !self.announce(arrival(Listen { at, answer })) {
-            return None;
-        }
-        self.flow.answering(true);
-        let answered = time::timeout(ANSWER_LIMIT, answered).await;
-        self.flow.answering(false);
-        answered.ok()?.ok()
-    }
-
-    /// Whether the permit names this. It may have to be waited for: clients ask before they are let in.
-    async fn permits(&mut self, capability: Capability) -> bool {
-        let known = time::timeout(ANSWER_LIMIT, self.permitted.wait_for(Option::is_some)).await;
-        known.is_ok_and(|known| {
-            known.is_ok_and(|known| known.as_ref().is_some_and(|all| all.contains(&capability)))
-        })
-    }
-
     /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
     fn refused(&self, what: Forwarding) {
         if !self.announce(Arrival::Refused(what)) {
@@ -170,6 +156,22 @@ impl Door {
 
 impl Handler for Door {
     type Error = DoorError;
+
+    /// Any may be tried: whether it is known is told once something was signed. russh has verified what a
+    /// certificate is signed with by then, and counts no offer.
+    async fn auth_publickey_offered(
+        &mut self,
+        _user: &str,
+        _offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, DoorError> {
+        self.offers = self.offers.saturating_add(1);
+        if self.offers > OFFERS_MAX {
+            self.keeper.mistaken.store(true, Ordering::Relaxed);
+            return Err(DoorError::Flood);
+        }
+        task::yield_now().await;
+        Ok(Auth::Accept)
+    }
 
     async fn auth_publickey(
         &mut self,
@@ -462,10 +464,7 @@ impl Handler for Door {
         signal: Sig,
         session: &mut Session,
     ) -> Result<(), DoorError> {
-        // Those with a name in the protocol take no more than their place in the queue.
-        if let Sig::Custom(name) = signal {
-            self.charge(id, name.len())?;
-        }
+        self.charge(id, signal_name(&signal).len())?;
         self.answer(id, Request::Signal, session)
     }
 

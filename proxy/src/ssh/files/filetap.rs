@@ -17,6 +17,7 @@ use super::scp::{self, Role, Scp, Stop};
 use super::sftp::{Judge, Sftp, Unclear};
 use super::warrant::{Follow, Warrant};
 use crate::session::scope::Scope;
+use crate::ssh::flow::held::Held;
 
 /// How many bytes may have passed without a frame that tells of them.
 const UNTOLD_MAX: u64 = 16 * 1024 * 1024;
@@ -55,6 +56,7 @@ pub enum Next {
 struct State {
     talk: Talk,
     warrant: Warrant,
+    held: Held,
     /// How much has passed up and down that no frame tells of yet.
     untold: [u64; 2],
     /// Why nothing passes any more.
@@ -80,6 +82,7 @@ impl FileTap {
         scope: Scope,
         channel: u32,
         follow: Follow,
+        held: Held,
     ) -> Option<(Self, Vec<Operation>)> {
         let mut begun = Vec::new();
         let mut carrier = Carrier::Sftp;
@@ -105,6 +108,7 @@ impl FileTap {
             state: Mutex::new(State {
                 talk,
                 warrant,
+                held,
                 untold: [0; 2],
                 over: None,
             }),
@@ -133,7 +137,11 @@ impl FileTap {
             Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
             Talk::Scp { .. } | Talk::Sftp(_) => {
                 state.warrant.renew(at);
-                state.follow(stream, chunk)
+                let followed = state.follow(stream, chunk);
+                if let Talk::Sftp(sftp) = &state.talk {
+                    state.held.set(sftp.weight());
+                }
+                followed
             }
         };
         if let Heard::Pieces(_, next) = &heard {
@@ -217,6 +225,15 @@ fn ended(pieces: Vec<Bytes>, words: Words, came: usize) -> Heard {
 }
 
 impl Next {
+    /// What comes next, once others have had their turn where this is left of what came.
+    fn then(rest: Bytes) -> Self {
+        if rest.is_empty() {
+            Self::Chunk
+        } else {
+            Self::Rest(rest)
+        }
+    }
+
     /// How many bytes of what came do not pass, or not yet.
     fn left(&self) -> usize {
         match self {
@@ -245,8 +262,7 @@ impl State {
                 let next = match passed.unclear {
                     Some(Unclear::Shut(words)) => Next::End(*words, passed.rest.len()),
                     Some(unclear) => Next::End(unfollowed(who, &unclear), passed.rest.len()),
-                    None if passed.rest.is_empty() => Next::Chunk,
-                    None => Next::Rest(passed.rest),
+                    None => Next::then(passed.rest),
                 };
                 (Heard::Pieces(passed.pieces, next), passed.operations)
             }
@@ -279,6 +295,7 @@ impl State {
         let scp::Followed {
             pieces,
             mut operations,
+            rest,
             stop,
         } = if from_source {
             scp.source(chunk, judge)
@@ -286,7 +303,7 @@ impl State {
             scp.sink(chunk)
         };
         match stop {
-            None => (Heard::Pieces(pieces, Next::Chunk), operations),
+            None => (Heard::Pieces(pieces, Next::then(rest)), operations),
             Some(Stop::Refused(words)) => (ended(pieces, words, came), operations),
             Some(Stop::Lost(lost)) if judge.is_some() => {
                 // What a sink says is not taken apart: nothing of it goes on.

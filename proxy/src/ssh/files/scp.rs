@@ -14,16 +14,21 @@ use policies::words::Words;
 
 use super::operation::{Ended, Operation};
 use super::path::Vague;
-use super::sum::Sum;
+use file::File;
 pub use invocation::{Invocation, Role};
 use line::{Kind, Record};
 use tree::Tree;
 
+mod file;
 mod invocation;
 mod line;
 #[cfg(test)]
 mod tests;
 mod tree;
+
+/// How many operations are told of before others have their turn. A complaint is two bytes and waits for no answer:
+/// a chunk may have very many.
+const TURN_MAX: usize = 32;
 
 /// What a failure is in the recording's numbers (`SSH_FX_FAILURE`).
 const FAILURE: u32 = 4;
@@ -39,6 +44,8 @@ pub struct Followed {
     pub pieces: Vec<Bytes>,
     /// What is to be recorded before it does.
     pub operations: Vec<Operation>,
+    /// What follows them and was not looked at: others have their turn first.
+    pub rest: Bytes,
     /// Why this is the end of what is followed, if it is.
     pub stop: Option<Stop>,
 }
@@ -119,18 +126,6 @@ enum Asked {
     Whole,
 }
 
-/// The file at hand.
-#[derive(Debug)]
-struct File {
-    path: Box<[u8]>,
-    to: Box<[u8]>,
-    number: u64,
-    sum: Sum,
-    at: u64,
-    /// What the source complained of.
-    complaint: Option<String>,
-}
-
 impl Scp {
     /// A transfer that has not begun.
     pub fn new(invocation: Invocation) -> Self {
@@ -160,6 +155,7 @@ impl Scp {
         while let Some(rest) = chunk.get(at..)
             && !rest.is_empty()
             && followed.stop.is_none()
+            && followed.operations.len() < TURN_MAX
         {
             match self.said(rest, judge, &mut followed.operations) {
                 Ok(taken) => at = at.saturating_add(taken),
@@ -168,6 +164,9 @@ impl Scp {
             if followed.stop.is_none() && self.line.is_empty() {
                 whole = at;
             }
+        }
+        if followed.stop.is_none() {
+            followed.rest = chunk.split_off(at.min(chunk.len()));
         }
         let stays = match judge {
             None => Bytes::new(),
@@ -317,7 +316,7 @@ impl Scp {
                 self.turn = Turn::Sink(Asked::End);
             }
             Record::Complaint { fatal, message } => {
-                let (path, to) = self.tree.place(b"");
+                let (path, to) = self.tree.here();
                 done.push(self.failed("open", &path, &to, message));
                 if fatal {
                     self.turn = Turn::Nobody;
@@ -358,7 +357,7 @@ impl Scp {
         match (asked, complaint) {
             (Asked::Start | Asked::Times | Asked::End, None) => {}
             (Asked::Start | Asked::Times | Asked::End, Some(message)) => {
-                let (path, to) = self.tree.place(b"");
+                let (path, to) = self.tree.here();
                 done.push(self.failed("open", &path, &to, message));
             }
             (Asked::Entry { operation, .. }, Some(message)) => {
@@ -464,28 +463,5 @@ impl Scp {
         let number = self.count;
         self.count = number.saturating_add(1);
         number
-    }
-}
-
-impl File {
-    fn new(path: Box<[u8]>, to: Box<[u8]>, number: u64) -> Self {
-        let mut sum = Sum::default();
-        // An empty file has a digest too.
-        sum.take(&[]);
-        Self {
-            path,
-            to,
-            number,
-            sum,
-            at: 0,
-            complaint: None,
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.sum.begin(self.at, length);
-        self.sum.take(bytes);
-        self.at = self.at.saturating_add(u64::from(length));
     }
 }

@@ -36,7 +36,8 @@ use waiting::{Then, Waiting};
 use super::operation::{Ended, Operation};
 use super::path;
 
-/// How much may wait for the target's answer: what the requests say, and a little for each.
+/// How much memory may be held for what waits for the target's answer, in bytes. Clients that ask for a whole file at
+/// once (paramiko) have a read waiting for each 32 KiB of it.
 const WAITING_MAX: usize = 4 * 1024 * 1024;
 
 /// How many packets are judged before others have their turn. A chunk may have thousands.
@@ -108,11 +109,10 @@ impl Sftp {
     pub fn down(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
-        let fed = self.down.feed(
-            &mut chunk,
-            usize::MAX,
-            &mut passed.pieces,
-            |part| match part {
+        let most = judge.map_or(usize::MAX, |_judge| TURN_MAX);
+        let fed = self
+            .down
+            .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
                 Part::Head { kind, fields } => {
                     let (id, answer) = packet::answer(kind, fields)?;
                     talk.answered(id, answer, said)?;
@@ -123,10 +123,10 @@ impl Sftp {
                     talk.read(bytes);
                     Ok(Fate::Pass)
                 }
-            },
-        );
+            });
         passed.unclear = fed.err();
-        if passed.unclear.is_none() {
+        passed.rest = chunk;
+        if passed.unclear.is_none() && passed.rest.is_empty() {
             passed.pieces.append(&mut self.answers());
         }
         passed
@@ -139,6 +139,11 @@ impl Sftp {
         } else {
             Vec::new()
         }
+    }
+
+    /// How much memory is held for what is asked and open, about, in bytes.
+    pub fn weight(&self) -> usize {
+        self.talk.weight.saturating_add(self.talk.files.weight())
     }
 
     /// The conversation is over: what was not answered, and what is still open.

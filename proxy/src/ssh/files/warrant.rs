@@ -26,6 +26,9 @@ const ANSWER_MAX: Duration = Duration::from_millis(750);
 /// How many answers are remembered; then all are forgotten.
 const ANSWERS_MAX: usize = 256;
 
+/// How long a command line may be that carries files one by one, in bytes: four of the longest paths of Linux.
+const CARRIER_MAX: usize = 16 * 1024;
+
 /// What is followed of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::ssh) enum Follow {
@@ -84,6 +87,9 @@ pub(in crate::ssh) fn admit(
         (Err(no), None) => Err(no.words()),
         (Err(no), Some(command)) => {
             let line = program.command().unwrap_or_default();
+            if !is_askable(&line) {
+                return Err(no.words());
+            }
             let warrant = Warrant::new(scope.clone(), Carrier::Command(line));
             if warrant.is_free() {
                 return Err(no.words());
@@ -100,6 +106,11 @@ pub(in crate::ssh) fn admit(
             }
         }
     }
+}
+
+/// Whether a command line is short enough to be asked about again with each file that it carries.
+fn is_askable(line: &str) -> bool {
+    line.len() <= CARRIER_MAX
 }
 
 impl Warrant {
@@ -257,5 +268,17 @@ fn words(access: FileAccess, path: &str, denial: &Denial) -> Words {
         .words()
     } else {
         denial.words()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Policy sees the whole line with each file, on the thread that others' sessions are on too.
+    #[test]
+    fn a_line_that_would_be_asked_about_with_each_file_is_no_book() {
+        assert!(is_askable(&"a".repeat(CARRIER_MAX)));
+        assert!(!is_askable(&"a".repeat(CARRIER_MAX + 1)));
     }
 }

@@ -180,7 +180,7 @@ impl Gate {
 
 /// Says no to a target that opens what nobody asked for.
 pub(in crate::ssh) async fn refuse(reply: ChannelOpenHandle) {
-    tracing::warn!("target.opened_a_channel");
+    tracing::debug!("target.opened_a_channel");
     reply
         .reject(ChannelOpenFailure::AdministrativelyProhibited)
         .await;

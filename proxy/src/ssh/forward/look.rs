@@ -1,5 +1,7 @@
 //! What is looked at in one direction of a connection that is carried, and what must not go on.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use recorder::{AppendError, ChannelEvent};
 
@@ -57,9 +59,7 @@ impl Look {
             Self::Agent(wishes, pace) => match wishes.take(&came) {
                 Err(Forbidden) => Ok(Err(Stop::Agent)),
                 Ok((all, whole)) => {
-                    all.iter().try_for_each(|wish| wished(wish, tap))?;
-                    let at = tap.elapsed();
-                    let in_time = all.iter().try_for_each(|_wish| pace.wish(at));
+                    let in_time = in_time(&all, (pace, tap.elapsed()), |wish| wished(wish, tap))?;
                     Ok(in_time.map(|()| whole).map_err(|Forbidden| Stop::Agent))
                 }
             },
@@ -74,6 +74,21 @@ impl Look {
             },
         }
     }
+}
+
+/// Has wishes written down up to the first that comes too soon, with that one.
+fn in_time<E>(
+    all: &[Wish],
+    (pace, at): (&mut Pace, Duration),
+    mut write: impl FnMut(&Wish) -> Result<(), E>,
+) -> Result<Result<(), Forbidden>, E> {
+    for wish in all {
+        write(wish)?;
+        if let Err(forbidden) = pace.wish(at) {
+            return Ok(Err(forbidden));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Writes one wish down, and what it carries.
@@ -93,4 +108,29 @@ fn wished(wish: &Wish, tap: &Tap) -> Result<(), AppendError> {
 
 fn agent<'a>(wish: &'a str, key: &'a str) -> ChannelEvent<'a> {
     ChannelEvent::Agent { wish, key }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Each that is written down is a write to the disk, and a target sends thousands in one packet.
+    #[test]
+    fn of_wishes_that_come_too_fast_few_are_written_down() {
+        let mut pace = Pace::default();
+        let check = |pace: &mut Pace, number: usize| {
+            let (mut written, all) = (0, vec![Wish::List; number]);
+            let in_time = in_time::<Infallible>(&all, (pace, Duration::ZERO), |_wish| {
+                written += 1;
+                Ok(())
+            });
+            let Ok(in_time) = in_time;
+            (in_time.is_ok(), written)
+        };
+        assert_eq!(check(&mut pace, 5), (true, 5));
+        let (in_time, written) = check(&mut pace, 10_000);
+        assert!(!in_time && written <= 101, "{written}");
+    }
 }

@@ -143,18 +143,23 @@ impl Heard {
         bytes: Vec<u8>,
         judge: Option<Judge<'_>>,
     ) -> bool {
-        let bytes = Bytes::from(bytes);
-        let followed = if source {
-            scp.source(bytes, judge)
-        } else {
-            scp.sink(bytes)
-        };
-        self.passed.push((source, followed.pieces.concat()));
-        self.operations.extend(followed.operations);
-        if self.stop.is_none() {
-            self.stop = followed.stop;
+        let mut rest = Bytes::from(bytes);
+        loop {
+            let followed = if source {
+                scp.source(rest, judge)
+            } else {
+                scp.sink(rest)
+            };
+            self.passed.push((source, followed.pieces.concat()));
+            self.operations.extend(followed.operations);
+            rest = followed.rest;
+            if self.stop.is_none() {
+                self.stop = followed.stop;
+            }
+            if self.stop.is_some() || rest.is_empty() {
+                return self.stop.is_some();
+            }
         }
-        self.stop.is_some()
     }
 
     fn sides(&self) -> [Vec<u8>; 2] {

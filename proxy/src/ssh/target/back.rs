@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use policies::{Endpoint, HostPort, Login, SshEndpoint};
 use russh::client::{self, ChannelOpenHandle, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelId, Disconnect};
+use russh::{Channel, ChannelId, Disconnect, Sig};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -17,6 +17,7 @@ use super::hostkey::{HostKeyRefusal, Pin};
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 use crate::ssh::algorithms;
+use crate::ssh::channel::signal::signal_name;
 use crate::ssh::channel::tallies::Tallies;
 use crate::ssh::client::arrival::{self, Route};
 use crate::ssh::flow::leg::Leg;
@@ -240,6 +241,17 @@ struct Target {
 }
 
 impl Target {
+    /// What the target says over a channel besides bytes. russh has queued it before we hear of it: it takes memory
+    /// for as long as the client does not take what came before.
+    fn charge(&self, id: ChannelId, text: usize) -> Result<(), russh::Error> {
+        if self.tallies.charge(id, text) {
+            Ok(())
+        } else {
+            tracing::debug!("target.floods");
+            Err(russh::Error::Inconsistent)
+        }
+    }
+
     /// The target opens a channel.
     async fn comes(
         &self,
@@ -305,6 +317,54 @@ impl Handler for Target {
     ) -> Result<(), russh::Error> {
         self.tallies.add(id, data.len());
         Ok(())
+    }
+
+    async fn exit_signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        _core_dumped: bool,
+        message: &str,
+        language: &str,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let texts = [signal_name(&signal), message, language];
+        let length = texts.iter().map(|text| text.len());
+        self.charge(id, length.fold(0, usize::saturating_add))
+    }
+
+    async fn exit_status(
+        &mut self,
+        id: ChannelId,
+        _status: u32,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.charge(id, 0)
+    }
+
+    async fn xon_xoff(
+        &mut self,
+        id: ChannelId,
+        _client_can_do: bool,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.charge(id, 0)
+    }
+
+    async fn channel_success(
+        &mut self,
+        id: ChannelId,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.charge(id, 0)
+    }
+
+    async fn channel_failure(
+        &mut self,
+        id: ChannelId,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.charge(id, 0)
     }
 
     async fn server_channel_open_forwarded_tcpip(

@@ -3,6 +3,10 @@
 use crate::ssh::files::command::Word;
 use crate::ssh::files::path::{self, Vague};
 
+/// How much of a path is told, in bytes: no more than Linux takes (`PATH_MAX`). The recording has the whole command,
+/// once.
+const PATH_MAX: usize = 4096;
+
 /// What the scp at the target does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -19,6 +23,8 @@ pub struct Invocation {
     /// Whether a sink takes nothing where there is no directory.
     directory: bool,
     paths: Vec<Word>,
+    /// The paths, as they are told of each file.
+    said: Box<[u8]>,
     /// Whether every shell reads the line in this way.
     pub plain: bool,
 }
@@ -59,18 +65,20 @@ impl Invocation {
         paths.extend(words.cloned());
         // Without a path there is nothing to do; more than one is what a shell made of one.
         plain &= paths.len() == 1;
+        let texts = paths.iter().map(|word| word.text.as_slice());
+        let said = cut(&texts.collect::<Vec<_>>().join(&b' '), PATH_MAX).into();
         Some(Self {
             role: role?,
             directory,
             paths,
+            said,
             plain,
         })
     }
 
     /// All paths, as they were said.
     pub fn said(&self) -> Vec<u8> {
-        let texts = self.paths.iter().map(|word| word.text.as_slice());
-        texts.collect::<Vec<_>>().join(&b' ')
+        self.said.to_vec()
     }
 
     /// The path, if there is one and a shell does nothing with it.
@@ -126,5 +134,13 @@ impl Invocation {
         } else {
             place
         })
+    }
+}
+
+/// A text, or the beginning of one that is longer than this, and three dots.
+pub(super) fn cut(text: &[u8], most: usize) -> Vec<u8> {
+    match text.get(..most) {
+        Some(begin) if text.len() > most => [begin, b"..."].concat(),
+        _ => text.to_vec(),
     }
 }

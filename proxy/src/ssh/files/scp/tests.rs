@@ -42,13 +42,23 @@ impl Scene {
     }
 
     fn take(&mut self, says: Says<'_>, judge: Option<Judge<'_>>) -> Option<Stop> {
-        let followed = match says {
-            Source(bytes) => self.scp.source(Bytes::copy_from_slice(bytes), judge),
-            Sink(bytes) => self.scp.sink(Bytes::copy_from_slice(bytes)),
+        let (mut rest, is_source) = match says {
+            Source(bytes) => (Bytes::copy_from_slice(bytes), true),
+            Sink(bytes) => (Bytes::copy_from_slice(bytes), false),
         };
-        self.said.extend(followed.operations);
-        self.passed.extend(followed.pieces.concat());
-        followed.stop
+        loop {
+            let followed = if is_source {
+                self.scp.source(rest, judge)
+            } else {
+                self.scp.sink(rest)
+            };
+            self.said.extend(followed.operations);
+            self.passed.extend(followed.pieces.concat());
+            rest = followed.rest;
+            if followed.stop.is_some() || rest.is_empty() {
+                return followed.stop;
+            }
+        }
     }
 
     /// Takes all, which must be understood.
@@ -168,6 +178,49 @@ fn failures_of_both_ends_are_told() {
         "close /srv/in/half failed read error; scp: /srv/in/half: No space w4",
     ];
     assert_eq!(scene.told(), want);
+}
+
+/// A complaint is two bytes and waits for no answer.
+#[test]
+fn a_chunk_full_of_complaints_leaves_others_their_turns() {
+    let yes = |_: &[Result<String, Vague>]| Ok(());
+    for judge in [None, Some(&yes as Judge<'_>)] {
+        let mut scene = Scene::of("scp -t /srv/in/.");
+        scene.take(OK, judge);
+        let said = b"\x01\n".repeat(1_000);
+        let (mut rest, mut turns) = (Bytes::from(said.clone()), 0);
+        while !rest.is_empty() {
+            let followed = scene.scp.source(rest, judge);
+            let told = followed.operations.len();
+            assert!(told <= 32, "{told} at once");
+            assert_eq!(followed.stop, None);
+            scene.passed.extend(followed.pieces.concat());
+            rest = followed.rest;
+            turns += 1;
+        }
+        assert!((31..40).contains(&turns), "{turns}");
+        assert_eq!(&scene.passed[1..], said, "in the order in which it came");
+    }
+}
+
+#[test]
+fn what_is_told_again_and_again_is_short_however_long_the_command_is() {
+    let long = format!("scp -t /{}", "a".repeat(120_000));
+    let scene = Scene::all(&long, &[OK, Source(b"\x01\n\x02no\n")]);
+    let sizes: Vec<usize> = scene.said.iter().map(Operation::size).collect();
+    assert!(sizes.iter().all(|size| *size < 1024), "{sizes:?}");
+    assert!(
+        scene.told()[0].contains("aaa... failed"),
+        "{:?}",
+        scene.told()
+    );
+    let scene = Scene::all(&long, &[OK, Source(b"C0644 1 b\n"), OK, Source(b"x\0"), OK]);
+    let sizes: Vec<usize> = scene.said.iter().map(Operation::size).collect();
+    assert!(sizes.iter().all(|size| *size < 5_000), "{sizes:?}");
+    // What a target can open is told whole.
+    let whole = format!("/srv/{}", "a".repeat(4_000));
+    let scene = Scene::all(&format!("scp -t {whole}"), &[OK, Source(b"C0644 1 b\n")]);
+    assert_eq!(&*scene.said[0].path, whole.as_bytes());
 }
 
 #[test]

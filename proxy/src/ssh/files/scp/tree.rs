@@ -1,5 +1,6 @@
 //! Where the files of a transfer are: what was asked for, and the directories at hand.
 
+use super::invocation::cut;
 use super::line::{self, Kind};
 use super::{Invocation, Lost, Role};
 use crate::ssh::files::path::{self, Vague};
@@ -9,6 +10,10 @@ const DEPTH_MAX: usize = 256;
 
 /// How long their names may be together, in bytes.
 const NAMES_MAX: usize = 16 * 1024;
+
+/// How much is told of the directory at hand with each complaint, in bytes: a complaint itself says what it is
+/// about, and two bytes are one.
+const HERE_MAX: usize = 256;
 
 /// What was asked for, and how far one is in it.
 #[derive(Debug)]
@@ -80,6 +85,12 @@ impl Tree {
         }
         path.extend(rest);
         (path.into(), Box::default())
+    }
+
+    /// The directory at hand, as far as it has to be told again and again.
+    pub(super) fn here(&self) -> (Box<[u8]>, Box<[u8]>) {
+        let (path, to) = self.place(b"");
+        (cut(&path, HERE_MAX).into(), cut(&to, HERE_MAX).into())
     }
 
     /// Every place where a name of the directory at hand may be, for policy to look at.

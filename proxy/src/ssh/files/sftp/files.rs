@@ -17,6 +17,9 @@ const OPEN_MAX: usize = 4096;
 /// longest paths of Linux.
 const NAMES_MAX: usize = 1024 * 1024;
 
+/// What one takes besides its names, in bytes, rounded up: two digests on their way.
+const OPEN_SIZE: usize = 512;
+
 /// One open file or directory.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -81,6 +84,12 @@ impl Files {
         });
         self.weight = weight;
         Ok(())
+    }
+
+    /// How much memory they take, about.
+    pub(super) fn weight(&self) -> usize {
+        let places = self.open.len().saturating_mul(OPEN_SIZE);
+        self.weight.saturating_add(places)
     }
 
     /// What has this handle, for a new request. From the request to close it on, that is nothing: at the

@@ -131,10 +131,17 @@ impl Scene {
         bytes: &[u8],
         judge: Option<super::Judge<'_>>,
     ) -> Result<(), Unclear> {
-        let passed = self.sftp.down(Bytes::copy_from_slice(bytes), judge);
-        self.down.extend(passed.pieces.concat());
-        self.said.extend(passed.operations);
-        passed.unclear.map_or(Ok(()), Err)
+        let mut rest = Bytes::copy_from_slice(bytes);
+        loop {
+            let passed = self.sftp.down(rest, judge);
+            self.down.extend(passed.pieces.concat());
+            self.said.extend(passed.operations);
+            passed.unclear.map_or(Ok(()), Err)?;
+            rest = passed.rest;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Every operation that is over: what, which file, how it went, bytes read and written.
@@ -395,6 +402,32 @@ fn a_client_that_never_waits_is_stopped() {
     let path = "/".repeat(60_000);
     let ended = (0..1000).find_map(|number| scene.ask(&open(number, &path, 1)).err());
     assert_eq!(ended, Some(Unclear::Flood));
+}
+
+/// The target never answers: it stands in open(2) of a pipe.
+#[test]
+fn a_client_that_asks_for_nothing_again_and_again_is_stopped_before_much_is_held() {
+    let mut scene = Scene::greeted();
+    let stat = |number: u32| packet(17, &[&id(number), &string(b"")]);
+    let asked = (1..100_000).take_while(|number| scene.ask(&stat(*number)).is_ok());
+    let asked = asked.count();
+    assert!((5_000..12_000).contains(&asked), "{asked}");
+    assert!(scene.sftp.weight() > asked * size_of::<Operation>());
+    for number in 1..=u32::try_from(asked).unwrap() {
+        scene.answer(&status(number, 0)).unwrap();
+    }
+    assert_eq!(scene.sftp.weight(), 0);
+}
+
+/// paramiko asks for all of a file at once: 512 MiB here.
+#[test]
+fn a_client_that_asks_for_a_whole_file_at_once_goes_on() {
+    let mut scene = Scene::greeted();
+    scene.ask(&open(1, "/f", 1)).unwrap();
+    scene.answer(&handle(1, "h")).unwrap();
+    for number in 2..16_386 {
+        scene.ask(&read(number, "h", 0)).unwrap();
+    }
 }
 
 #[test]

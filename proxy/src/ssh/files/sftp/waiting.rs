@@ -3,8 +3,11 @@
 use super::packet::{Answer, Unclear};
 use crate::ssh::files::operation::Operation;
 
-/// What a request takes besides its text, in bytes, rounded up.
+/// What a request that carries contents takes besides its handle, in bytes, rounded up.
 const REQUEST_SIZE: usize = 128;
+
+/// What any other takes besides its texts, in bytes, rounded up: all that is told of it.
+const OPERATION_SIZE: usize = 384;
 
 /// A request that was not answered.
 #[derive(Debug)]
@@ -38,13 +41,19 @@ pub(super) enum Then {
 impl Waiting {
     /// How much memory it takes, about.
     pub(super) fn weight(&self) -> usize {
-        let text = match self {
-            Self::Operation { operation, .. } => operation.size(),
-            Self::Read { handle, .. } | Self::Write { handle, .. } | Self::Names { handle } => {
-                handle.len()
+        match self {
+            Self::Operation { operation, then } => {
+                let handle = match then {
+                    Then::Closes(handle) => handle.len(),
+                    Then::Nothing | Then::Opens => 0,
+                };
+                let texts = operation.size().saturating_add(handle);
+                texts.saturating_add(OPERATION_SIZE)
             }
-        };
-        text.saturating_add(REQUEST_SIZE)
+            Self::Read { handle, .. } | Self::Write { handle, .. } | Self::Names { handle } => {
+                handle.len().saturating_add(REQUEST_SIZE)
+            }
+        }
     }
 
     /// Whether this answers it.
@@ -73,5 +82,32 @@ impl Waiting {
                 Err(Unclear::Number(id))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the allocator and the table add to each, in bytes: headers, and places that are empty.
+    const SURPLUS: usize = 32;
+
+    #[test]
+    fn a_request_weighs_no_less_than_it_takes() {
+        let place = 2 * size_of::<(u32, Waiting)>();
+        let operation = Waiting::Operation {
+            operation: Box::new(Operation::new("stat", b"", b"", String::new())),
+            then: Then::Nothing,
+        };
+        let takes = place + size_of::<Operation>() + SURPLUS;
+        assert!(
+            operation.weight() >= takes,
+            "{} of {takes}",
+            operation.weight()
+        );
+        let handle = Box::<[u8]>::from(*b"h");
+        let read = Waiting::Read { handle, offset: 0 };
+        let takes = place + SURPLUS;
+        assert!(read.weight() >= takes, "{} of {takes}", read.weight());
     }
 }

@@ -149,6 +149,56 @@ fn what_was_asked_for_comes_only_for_as_long_as_it_may_be_read() {
     assert_eq!(scene.down.len(), before);
 }
 
+/// A chunk has room for thousands of answers, and of each it is asked whether it may still be read.
+#[test]
+fn a_chunk_full_of_answers_leaves_others_their_turns() {
+    let questions = std::cell::Cell::new(0);
+    let judge = Judging(|_: &Touch| {
+        questions.set(questions.get() + 1);
+        true
+    });
+    let mut scene = opened(1);
+    for number in 2..1_002 {
+        scene.ask(&read(number, "h", 0)).unwrap();
+    }
+    let answers: Vec<u8> = (2..1_002).flat_map(|number| data(number, b"x")).collect();
+    let before = scene.down.len();
+    let (mut rest, mut turns) = (Bytes::from(answers.clone()), 0);
+    while !rest.is_empty() {
+        questions.set(0);
+        let passed = scene.sftp.down(rest, Some(&judge));
+        assert!(questions.get() <= 33, "{} at once", questions.get());
+        assert_eq!(passed.unclear, None);
+        scene.down.extend(passed.pieces.concat());
+        rest = passed.rest;
+        turns += 1;
+    }
+    assert_eq!(
+        &scene.down[before..],
+        answers,
+        "in the order in which it came"
+    );
+    assert!((30..35).contains(&turns), "{turns}");
+}
+
+/// Our own answers are no part of what the target sent.
+#[test]
+fn our_answers_wait_for_what_others_have_their_turn_before() {
+    let (yes, no) = (Judging(|_: &Touch| true), Judging(|_: &Touch| false));
+    let mut scene = opened(1);
+    for number in 2..102 {
+        scene.ask(&read(number, "h", 0)).unwrap();
+    }
+    let stat = packet(17, &[&id(200), &string(b"/f")]);
+    scene.ask_judged(&stat, Some(&no)).unwrap();
+    let answers: Vec<u8> = (2..102).flat_map(|number| data(number, b"x")).collect();
+    let before = scene.down.len();
+    scene.answer_judged(&answers, Some(&yes)).unwrap();
+    let came = &scene.down[before..];
+    assert!(came.starts_with(&answers), "ours are behind theirs");
+    assert!(came.len() > answers.len(), "they were given");
+}
+
 #[test]
 fn what_is_half_written_is_not_finished_once_it_may_not_be_written() {
     let (yes, no) = (Judging(|_: &Touch| true), Judging(|_: &Touch| false));
