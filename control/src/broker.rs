@@ -15,6 +15,7 @@ mod log;
 mod lookup;
 mod office;
 mod onetime;
+mod pace;
 mod policy;
 mod principals;
 mod proving;
@@ -62,12 +63,15 @@ use self::refusals::Refusals;
 use self::turns::Turns;
 
 pub use self::onetime::SecretWish;
+pub use self::pace::LISTED_MAX;
 pub use self::policy::Applied;
 pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
 pub use self::start::StartError;
 pub use self::targets::{Access, TargetView};
+#[cfg(test)]
+pub(crate) use self::view::asked;
 
 /// Who wants something, as proven, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]

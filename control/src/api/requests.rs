@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 use policies::words::api::ApiRefusal;
-use policies::{Login, Reason, RequestState};
+use policies::{Login, Reason, RequestId, RequestState};
 use serde::Deserialize;
 
 use crate::api::Shared;
@@ -65,15 +65,17 @@ pub(crate) struct Filter {
     open: bool,
     #[serde(default)]
     mine: bool,
+    before: Option<RequestId>,
 }
 
 pub(crate) async fn list(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Filter { open, mine }): Asked<Filter>,
+    Asked(Filter { open, mine, before }): Asked<Filter>,
 ) -> Json<List<RequestView>> {
     let broker = &house.parts.broker;
-    let found = broker.requests(&caller, RequestFilter { open, mine });
+    let found = broker.requests(&caller, RequestFilter { open, mine, before });
+    let found = found.await;
     Json(List::of(
         found.iter().map(|asking| view(broker, asking)).collect(),
     ))
@@ -102,10 +104,7 @@ fn login(broker: &Broker, caller: &Caller, order: &RequestOrder) -> Result<Login
     if let Some(login) = &order.login {
         return Ok(login.clone());
     }
-    let seen = broker
-        .targets(caller)
-        .into_iter()
-        .find(|seen| seen.target.name == order.target);
+    let seen = broker.seen_target(caller, &order.target);
     let logins: Vec<Login> = seen
         .map(|seen| seen.access.keys().cloned().collect())
         .unwrap_or_default();
