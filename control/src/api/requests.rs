@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 use policies::words::api::ApiRefusal;
-use policies::{Login, Reason, RequestId, RequestState};
+use policies::{HeldStatement, Login, Reason, RequestId, RequestState};
 use serde::Deserialize;
 
 use crate::api::Shared;
@@ -60,6 +60,15 @@ pub(crate) fn view(broker: &Broker, asking: &Asking) -> RequestView {
     }
 }
 
+/// One of many: of a statement only the beginning.
+fn row(broker: &Broker, asking: &Asking) -> RequestView {
+    let view = view(broker, asking);
+    RequestView {
+        statement: view.statement.as_ref().map(HeldStatement::brief),
+        ..view
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Filter {
     #[serde(default)]
@@ -78,7 +87,7 @@ pub(crate) async fn list(
     let found = broker.requests(&caller, RequestFilter { open, mine, before });
     let found = found.await;
     Json(List::of(
-        found.iter().map(|asking| view(broker, asking)).collect(),
+        found.iter().map(|asking| row(broker, asking)).collect(),
     ))
 }
 
