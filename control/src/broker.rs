@@ -22,6 +22,7 @@ mod proving;
 mod quota;
 mod recovery;
 mod refusals;
+mod replays;
 mod requests;
 mod roles;
 mod seconding;
@@ -59,7 +60,9 @@ use crate::store::Backend;
 use crate::watchman::Health;
 
 use self::proving::Signed;
+use self::quota::OwnKills;
 use self::refusals::Refusals;
+use self::replays::Replays;
 use self::turns::Turns;
 
 pub use self::onetime::SecretWish;
@@ -146,6 +149,10 @@ struct Inner {
     signed: Option<Signed>,
     /// Who was refused something of late.
     refusals: Refusals,
+    /// Who was handed recordings of late.
+    replays: Replays,
+    /// Who ended sessions of their own of late.
+    own_kills: OwnKills,
     /// Whose turn it is to change the log.
     turns: Turns,
     /// Whether nobody is let in any more.
