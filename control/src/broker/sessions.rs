@@ -165,9 +165,8 @@ impl Broker {
             Some(owner) => owner,
             None => self.owner_in_ledger(caller, id).await?,
         };
-        let is_own = owner == caller.principal && self.inner.book.one(id).is_some();
         let now = self.inner.clock.instant();
-        if is_own && !self.inner.own_kills.is_logged(&owner, now) {
+        if owner == caller.principal && !self.inner.own_kills.is_logged(&owner, now) {
             self.end_session(id, SeverReason::Killed { by: owner, reason });
             return Ok(());
         }
