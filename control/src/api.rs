@@ -13,8 +13,10 @@ mod checks;
 mod extract;
 mod grants;
 mod inspection;
+mod line;
 mod login;
 mod onetime;
+mod outbox;
 mod policy;
 mod principals;
 mod probe;
@@ -23,6 +25,7 @@ mod recordings;
 mod requests;
 mod serve;
 mod sessions;
+mod share;
 mod strangers;
 mod targets;
 mod trust;
@@ -46,11 +49,16 @@ pub use self::serve::{Peer, PeerCertificate, serve};
 
 use self::challenge::Challenges;
 use self::problem::Refused;
+use self::share::Shares;
 use self::strangers::Strangers;
 use crate::{Broker, BrokerError, entropy};
 
-/// The largest body that is read: policy files are the largest thing that anybody sends.
+/// The largest body that is read: policy files are the largest thing that anybody sends. Bodies of what
+/// takes an office are read once it is known that the caller holds it.
 const BODY_MAX: usize = 1024 * 1024;
+
+/// The largest body of what everybody may do: a few names and a reason.
+const ASKING_BODY_MAX: usize = 16 * 1024;
 
 /// The largest body of a login: a signing request, two keys and a signature, each below
 /// [`LINE_MAX`](crate::identity::LINE_MAX). Strangers send it.
@@ -90,6 +98,7 @@ pub(crate) struct House {
     /// None where the system gave no randomness: nobody logs in then.
     challenges: Option<Challenges>,
     strangers: Strangers,
+    shares: Shares,
 }
 
 /// The state of the router.
@@ -101,7 +110,10 @@ pub fn router(parts: Parts) -> Router {
         challenges: challenges(&parts.broker),
         parts,
         strangers: Strangers::default(),
+        shares: Shares::default(),
     });
+    let in_turn = middleware::from_fn_with_state(Arc::clone(&house), share::in_turn);
+    let ending_turn = middleware::from_fn_with_state(Arc::clone(&house), share::ending);
     Router::new()
         .route(
             "/healthz",
@@ -109,11 +121,13 @@ pub fn router(parts: Parts) -> Router {
         )
         .route("/v1/trust", get(trust::show))
         .merge(entering())
-        .merge(asking())
-        .merge(administering())
+        .merge(asking().route_layer(in_turn.clone()))
+        .merge(administering().route_layer(in_turn))
+        .merge(ending().route_layer(ending_turn))
         .fallback(|| async { Refused::from(ApiRefusal::NoSuchPlace) })
         .method_not_allowed_fallback(|| async { Refused::from(ApiRefusal::NoSuchPlace) })
         .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(outbox::carry))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(house)
 }
@@ -144,30 +158,42 @@ fn entering() -> Router<Shared> {
 fn asking() -> Router<Shared> {
     Router::new()
         .route("/v1/whoami", get(principals::whoami))
-        .route("/v1/targets", get(targets::list).post(targets::add))
-        .route(
-            "/v1/targets/{name}",
-            get(targets::show).delete(targets::remove),
-        )
+        .route("/v1/targets", get(targets::list))
+        .route("/v1/targets/{name}", get(targets::show))
         .route("/v1/requests", get(requests::list).post(requests::file))
         .route("/v1/requests/{id}", get(requests::show))
         .route("/v1/requests/{id}/approve", post(requests::approve))
-        .route("/v1/requests/{id}/deny", post(requests::deny))
-        .route("/v1/requests/{id}/withdraw", post(requests::withdraw))
         .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}", get(grants::show))
-        .route("/v1/grants/{id}/revoke", post(grants::revoke))
         .route("/v1/grants/{id}/passwords", post(onetime::make))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{id}", get(sessions::show))
-        .route("/v1/sessions/{id}/kill", post(sessions::kill))
         .route("/v1/recordings", get(recordings::list))
         .route("/v1/recordings/{id}/file", get(recordings::file))
+        .layer(DefaultBodyLimit::max(ASKING_BODY_MAX))
+}
+
+/// What ends something: a request, a grant, a session, or somebody's or something's being known.
+fn ending() -> Router<Shared> {
+    Router::new()
+        .route("/v1/requests/{id}/deny", post(requests::deny))
+        .route("/v1/requests/{id}/withdraw", post(requests::withdraw))
+        .route("/v1/grants/{id}/revoke", post(grants::revoke))
+        .route("/v1/sessions/{id}/kill", post(sessions::kill))
+        .route("/v1/principals/{name}/lock", post(principals::lock))
+        .route("/v1/principals/{name}", delete(principals::remove))
+        .route(
+            "/v1/principals/{name}/keys/{fingerprint}",
+            delete(principals::remove_key),
+        )
+        .route("/v1/targets/{name}", delete(targets::remove))
+        .layer(DefaultBodyLimit::max(ASKING_BODY_MAX))
 }
 
 /// What admins and auditors do.
 fn administering() -> Router<Shared> {
     Router::new()
+        .route("/v1/targets", post(targets::add))
         .route("/v1/targets/probe", post(targets::probe))
         .route("/v1/targets/{name}/test", post(targets::test))
         .route("/v1/targets/{name}/credential", put(targets::keep))
@@ -179,17 +205,9 @@ fn administering() -> Router<Shared> {
             "/v1/principals",
             get(principals::list).post(principals::add),
         )
-        .route(
-            "/v1/principals/{name}",
-            get(principals::show).delete(principals::remove),
-        )
-        .route("/v1/principals/{name}/lock", post(principals::lock))
+        .route("/v1/principals/{name}", get(principals::show))
         .route("/v1/principals/{name}/unlock", post(principals::unlock))
         .route("/v1/principals/{name}/keys", post(principals::add_key))
-        .route(
-            "/v1/principals/{name}/keys/{fingerprint}",
-            delete(principals::remove_key),
-        )
         .route("/v1/policies", get(policy::show).put(policy::apply))
         .route("/v1/audit", get(sessions::audit))
         .route("/v1/audit/raw", get(sessions::audit_raw))

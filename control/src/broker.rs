@@ -15,12 +15,14 @@ mod log;
 mod lookup;
 mod office;
 mod onetime;
+mod pace;
 mod policy;
 mod principals;
 mod proving;
 mod quota;
 mod recovery;
 mod refusals;
+mod replays;
 mod requests;
 mod roles;
 mod seconding;
@@ -58,16 +60,21 @@ use crate::store::Backend;
 use crate::watchman::Health;
 
 use self::proving::Signed;
+use self::quota::OwnKills;
 use self::refusals::Refusals;
+use self::replays::Replays;
 use self::turns::Turns;
 
 pub use self::onetime::SecretWish;
+pub use self::pace::LISTED_MAX;
 pub use self::policy::Applied;
 pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::seconding::Heard;
 pub use self::start::StartError;
 pub use self::targets::{Access, TargetView};
+#[cfg(test)]
+pub(crate) use self::view::asked;
 
 /// Who wants something, as proven, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +149,10 @@ struct Inner {
     signed: Option<Signed>,
     /// Who was refused something of late.
     refusals: Refusals,
+    /// Who was handed recordings of late.
+    replays: Replays,
+    /// Who ended sessions of their own of late.
+    own_kills: OwnKills,
     /// Whose turn it is to change the log.
     turns: Turns,
     /// Whether nobody is let in any more.

@@ -79,6 +79,22 @@ impl Drop for LastWord {
 }
 
 impl Feed {
+    /// A feed that has read nothing yet.
+    pub(crate) fn new(
+        (store, clock): (Backend, Clock),
+        book: Arc<LeaseBook>,
+        state: watch::Sender<Arc<State>>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            book,
+            state,
+            edition: Arc::default(),
+            doubtful: VecDeque::new(),
+        }
+    }
+
     /// Serves until nobody can give orders any more.
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let _last_word = LastWord(Arc::clone(&self.book));
@@ -154,6 +170,11 @@ impl Feed {
                     .for_each(|change| concerned.add(change));
             }
             state.fix_ends(self.clock.now(), self.clock.uptime());
+            // A session is in the book before anybody can name it, so one that is not there is over. The log
+            // has every kill there ever was.
+            state
+                .kills
+                .retain(|session, _kill| self.book.knows(*session));
             let state = Arc::new(state);
             self.state.send_replace(Arc::clone(&state));
             self.edition.store(state.revision.0, Ordering::Release);
@@ -186,5 +207,50 @@ impl Feed {
                 self.book.sever(session, reason);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::{Reason, SessionId, TargetName};
+
+    use super::*;
+    use crate::change::{Change, Draft};
+
+    /// Somebody kills this session of theirs.
+    async fn kill(feed: &mut Feed, session: SessionId) {
+        let reason = Reason::parse("enough").unwrap();
+        let draft = Draft {
+            at: feed.clock.now(),
+            by: None,
+            source: None,
+            changes: vec![Change::SessionKilled {
+                session,
+                by: "eve".parse().unwrap(),
+                reason,
+            }],
+        };
+        let end = feed.state.borrow().revision;
+        feed.store.append(end, draft).await.unwrap();
+        feed.catch_up().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn kills_of_sessions_that_are_over_are_forgotten() {
+        let (sender, state) = watch::channel(Arc::new(State::default()));
+        let clock = Clock::system();
+        let mut feed = Feed::new((Backend::memory(), clock.clone()), Arc::default(), sender);
+        let session = |number| SessionId::new(clock.now(), [number; 10]);
+        let (eve, web1) = ("eve".parse().unwrap(), TargetName::parse("web1").unwrap());
+        for number in 0..100 {
+            let one = session(number);
+            let _standing = feed.book.subscribe(one, &eve, &web1);
+            kill(&mut feed, one).await;
+            let kills = &state.borrow().kills;
+            assert!(kills.contains_key(&one) && kills.len() <= 2);
+            feed.book.remove(one);
+        }
+        kill(&mut feed, session(100)).await;
+        assert!(state.borrow().kills.is_empty());
     }
 }

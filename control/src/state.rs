@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
-    Credential, Denial, Facts, GrantId, Part, PolicySet, PrincipalName, Reason, Request, RolePlace,
-    SecretId, SessionId, TargetName, Terms,
+    Credential, Denial, Facts, GrantId, HeldStatement, Part, PolicySet, PrincipalName, Reason,
+    Request, RolePlace, SecretId, SessionId, TargetName, Terms,
 };
 
 use crate::change::{PolicyTexts, Revision, Sealed};
@@ -43,7 +43,7 @@ pub(crate) struct State {
     pub(crate) unreadable: Option<Invalid>,
     /// Their text.
     pub(crate) texts: Option<Arc<PolicyTexts>>,
-    /// Which sessions have to end.
+    /// Which sessions have to end, of those that are in the book.
     pub(crate) kills: BTreeMap<SessionId, Kill>,
     /// When each grant is over by the machine's uptime, which nobody can set: fixed when the grant
     /// was read. The earlier of this and the wall ends it.
@@ -61,7 +61,7 @@ pub(crate) struct State {
     /// What targets are called besides, by that name.
     pub(crate) aliases: BTreeMap<TargetName, TargetName>,
     /// The one-time secrets of grants, those that are used up too.
-    pub(crate) secrets: BTreeMap<SecretId, SecretRecord>,
+    pub(crate) secrets: BTreeMap<SecretId, Arc<SecretRecord>>,
     /// Whose key this is, by fingerprint.
     keys: BTreeMap<String, PrincipalName>,
 }
@@ -97,8 +97,6 @@ pub(crate) struct Kill {
     pub(crate) by: PrincipalName,
     /// Why.
     pub(crate) reason: Reason,
-    /// When.
-    at: Timestamp,
 }
 
 impl State {
@@ -190,9 +188,14 @@ impl State {
             return false;
         };
         let secrets_before = before_secrets(now);
-        let is_old = |record: &SecretRecord| record.secret.expires_at < secrets_before;
+        let is_old = |record: &Arc<SecretRecord>| record.secret.expires_at < secrets_before;
         self.facts.grants.values().any(|grant| over(grant) < before)
             || self.secrets.values().any(is_old)
+            || self
+                .facts
+                .requests
+                .values()
+                .any(|request| is_long_for_nothing(request, now))
             || self
                 .facts
                 .requests
@@ -213,9 +216,10 @@ impl State {
         self.facts
             .requests
             .retain(|_, request| !forgettable(request, now, before));
-        // No session is longer than the longest grant that can be asked for.
-        if let Ok(before) = now.checked_sub(Request::DURATION_MAX) {
-            self.kills.retain(|_, kill| kill.at >= before);
+        for request in self.facts.requests.values_mut() {
+            if is_long_for_nothing(request, now) {
+                shorten(Arc::make_mut(request));
+            }
         }
     }
 }
@@ -232,4 +236,88 @@ fn over(grant: &policies::Grant) -> Timestamp {
 
 fn forgettable(request: &Request, now: Timestamp, before: Timestamp) -> bool {
     !request.is_open(now) && request.lapses_at < before
+}
+
+/// Whether a statement is kept in full that nobody can say yes to any more.
+fn is_long_for_nothing(request: &Request, now: Timestamp) -> bool {
+    let held = request.statement.as_deref();
+    held.is_some_and(HeldStatement::is_long) && !request.is_open(now)
+}
+
+/// Keeps the beginning of a statement. The log, and the recording of its session, have all of it.
+fn shorten(request: &mut Request) {
+    if let Some(held) = &mut request.statement
+        && held.is_long()
+    {
+        **held = held.brief();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::{Filing, RequestId};
+
+    use super::*;
+    use crate::change::{Change, Draft, Entry};
+
+    fn held(id: RequestId, now: Timestamp) -> Request {
+        let filing = Filing {
+            id,
+            principal: "eve".parse().unwrap(),
+            target: "db".parse().unwrap(),
+            login: "app".parse().unwrap(),
+            duration: SignedDuration::from_mins(10),
+            reason: Reason::parse("INC-7").unwrap(),
+        };
+        let statement = HeldStatement {
+            session: SessionId::new(now, [1; 10]),
+            grant: GrantId::new(now, [1; 10]),
+            text: "é".repeat(4096),
+            values: vec!["v".repeat(8192)],
+            digest: "ab".to_owned(),
+            policy: "two".to_owned(),
+            why: "a second person".to_owned(),
+        };
+        Request {
+            statement: Some(Box::new(statement)),
+            ..Request::file(filing, now).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_statement_that_does_not_wait_any_more_is_not_kept_in_full() {
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let [taken_back, lapsed] = [1, 2].map(|number| RequestId::new(now, [number; 10]));
+        let mut state = State::default();
+        let requests = [taken_back, lapsed].map(|id| held(id, now));
+        let shown = requests[0].digest();
+        let filed = requests.map(|request| Change::RequestFiled { request });
+        let withdrawn = Change::RequestWithdrawn { id: taken_back };
+        for changes in [filed.to_vec(), vec![withdrawn]] {
+            let (by, source) = (None, None);
+            let draft = Draft {
+                at: now,
+                by,
+                source,
+                changes,
+            };
+            let revision = state.revision.next();
+            state.apply(&Entry { revision, draft });
+        }
+        let kept = |state: &State, id| {
+            let held = state.facts.requests[&id].statement.clone().unwrap();
+            held.text.chars().count() + held.values.len()
+        };
+        assert_eq!(
+            (kept(&state, taken_back), kept(&state, lapsed)),
+            (201, 4097)
+        );
+        assert_eq!(state.facts.requests[&taken_back].digest(), shown);
+        assert!(!state.is_stale(now));
+        let later = now + SignedDuration::from_hours(25);
+        assert!(state.is_stale(later));
+        state.retire(later);
+        assert_eq!(kept(&state, lapsed), 201);
+        assert!(!state.is_stale(later));
+    }
 }

@@ -46,6 +46,34 @@ impl HeldStatement {
     /// The longest values that are held, in bytes, all together.
     pub const VALUES_MAX: usize = 8 * 1024;
 
+    /// How much of its text stands where many are listed, in characters, and where it was answered.
+    pub const BRIEF_MAX: usize = 200;
+
+    /// Whether there is more of it than is listed.
+    pub fn is_long(&self) -> bool {
+        !self.values.is_empty()
+            || self
+                .text
+                .chars()
+                .nth(Self::BRIEF_MAX.saturating_add(1))
+                .is_some()
+    }
+
+    /// The beginning of it, with a mark where something was left out, and none of the values. The digest is that
+    /// of all of it.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        let mut text: String = self.text.chars().take(Self::BRIEF_MAX).collect();
+        if text.len() < self.text.len() {
+            text.push('…');
+        }
+        Self {
+            text,
+            values: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// How long a statement waits for its answer, unless its session ends sooner.
     pub const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 }

@@ -206,6 +206,8 @@ pub(crate) struct House {
     pub(crate) disk: Disk,
     pub(crate) bastion: Arc<Bastion>,
     control: ControlRuntime,
+    /// Where the API is.
+    api: ControlRuntime,
 }
 
 async fn build(
@@ -231,7 +233,8 @@ async fn build(
         Arc::new(seal::AuthoritySeal::new(&authority)),
     )
     .map_err(Failure::Recorder)?;
-    let control = ControlRuntime::start().map_err(Failure::Threads)?;
+    let control = ControlRuntime::start("control").map_err(Failure::Threads)?;
+    let api = ControlRuntime::start("api").map_err(Failure::Threads)?;
     let broker = control.run(broker(config, args, &authority)).await;
     let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
     recovery::recover(&recorder, &broker).await?;
@@ -250,6 +253,7 @@ async fn build(
         disk,
         bastion: Arc::new(bastion),
         control,
+        api,
     })
 }
 

@@ -23,20 +23,18 @@ impl FromRequestParts<Shared> for Known {
 }
 
 /// Somebody with a login that holds, and the registered key by which they got it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Holder {
     pub(crate) caller: Caller,
     /// `SHA256:…`.
     pub(crate) by_key: String,
 }
 
-impl FromRequestParts<Shared> for Holder {
-    type Rejection = Refused;
-
+impl Holder {
     /// The chain was verified in the TLS handshake; that the certificate is a login and still holds,
     /// and that its owner is known, not locked, and still has the key by which they got it, is looked
     /// at for every request.
-    async fn from_request_parts(parts: &mut Parts, house: &Shared) -> Result<Self, Refused> {
+    pub(crate) async fn proven(parts: &mut Parts, house: &Shared) -> Result<Self, Refused> {
         let Place(source) = Place::from_request_parts(parts, house).await?;
         let certificate = parts
             .extensions
@@ -55,6 +53,16 @@ impl FromRequestParts<Shared> for Holder {
             },
             by_key: proof.by_key,
         })
+    }
+}
+
+impl FromRequestParts<Shared> for Holder {
+    type Rejection = Refused;
+
+    /// They were proven when it was their turn.
+    async fn from_request_parts(parts: &mut Parts, _house: &Shared) -> Result<Self, Refused> {
+        let holder = parts.extensions.get::<Self>().cloned();
+        holder.ok_or_else(|| ApiRefusal::NotLoggedIn.into())
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn all(
     // A look at a target is a login there.
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
-        for seen in broker.targets(&caller) {
+        for seen in broker.targets(&caller).await {
             checks.push(inspection::tested(&house, &caller, &seen.target).await);
         }
     }

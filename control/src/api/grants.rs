@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use policies::Grant;
+use policies::{Grant, GrantId};
 use serde::Deserialize;
 
 use crate::Broker;
@@ -36,16 +36,17 @@ fn view(broker: &Broker, grant: &Grant, now: Timestamp) -> GrantView {
 pub(crate) struct Filter {
     #[serde(default)]
     in_force: bool,
+    before: Option<GrantId>,
 }
 
 pub(crate) async fn list(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Filter { in_force }): Asked<Filter>,
+    Asked(Filter { in_force, before }): Asked<Filter>,
 ) -> Json<List<GrantView>> {
     let broker = &house.parts.broker;
     let now = broker.clock().now();
-    let found = broker.grants(&caller, in_force);
+    let found = broker.grants(&caller, in_force, before).await;
     Json(List::of(
         found.iter().map(|grant| view(broker, grant, now)).collect(),
     ))

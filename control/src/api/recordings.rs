@@ -4,18 +4,17 @@
 //! from the session's id, which is a checked type, and never from what was typed.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use policies::words::api::ApiRefusal;
-use tokio_util::io::ReaderStream;
 use tracing::warn;
 
 use crate::BrokerError;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Named};
 use crate::api::problem::Refused;
+use crate::api::share::Turn;
 use crate::api::wire::{List, ROOT_HEADER, RecordingView};
 use crate::api::{Shared, sessions};
 
@@ -47,10 +46,12 @@ pub(crate) async fn file(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(id): Named<String>,
+    turn: Turn,
 ) -> Result<Response, Refused> {
     let broker = &house.parts.broker;
     let id = sessions::find(broker, &caller, &id).await?;
     let session = broker.replayable(&caller, id).await?;
+    let place = turn.file().await?;
     let path = house.parts.recorder.path_of(session.id);
     let file = tokio::fs::File::open(&path).await.map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
@@ -61,7 +62,7 @@ pub(crate) async fn file(
         Refused::from(ApiRefusal::Unavailable)
     })?;
     let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
-    let mut answer = (headers, Body::from_stream(ReaderStream::new(file))).into_response();
+    let mut answer = (headers, place.stream(file)).into_response();
     let root = session.end.as_ref().and_then(|end| end.recording.root());
     if let Some(root) = root.and_then(|root| HeaderValue::from_str(root).ok()) {
         answer.headers_mut().insert(ROOT_HEADER, root);

@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 use policies::words::api::ApiRefusal;
-use policies::{Login, Reason, RequestState};
+use policies::{HeldStatement, Login, Reason, RequestId, RequestState};
 use serde::Deserialize;
 
 use crate::api::Shared;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Body, Named, Unread};
 use crate::api::problem::Refused;
+use crate::api::share::Turn;
 use crate::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
 use crate::broker::{Asking, Petition, RequestFilter};
 use crate::{Broker, Caller};
@@ -59,23 +60,34 @@ pub(crate) fn view(broker: &Broker, asking: &Asking) -> RequestView {
     }
 }
 
+/// One of many: of a statement only the beginning.
+fn row(broker: &Broker, asking: &Asking) -> RequestView {
+    let view = view(broker, asking);
+    RequestView {
+        statement: view.statement.as_ref().map(HeldStatement::brief),
+        ..view
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Filter {
     #[serde(default)]
     open: bool,
     #[serde(default)]
     mine: bool,
+    before: Option<RequestId>,
 }
 
 pub(crate) async fn list(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Filter { open, mine }): Asked<Filter>,
+    Asked(Filter { open, mine, before }): Asked<Filter>,
 ) -> Json<List<RequestView>> {
     let broker = &house.parts.broker;
-    let found = broker.requests(&caller, RequestFilter { open, mine });
+    let found = broker.requests(&caller, RequestFilter { open, mine, before });
+    let found = found.await;
     Json(List::of(
-        found.iter().map(|asking| view(broker, asking)).collect(),
+        found.iter().map(|asking| row(broker, asking)).collect(),
     ))
 }
 
@@ -102,10 +114,7 @@ fn login(broker: &Broker, caller: &Caller, order: &RequestOrder) -> Result<Login
     if let Some(login) = &order.login {
         return Ok(login.clone());
     }
-    let seen = broker
-        .targets(caller)
-        .into_iter()
-        .find(|seen| seen.target.name == order.target);
+    let seen = broker.seen_target(caller, &order.target);
     let logins: Vec<Login> = seen
         .map(|seen| seen.access.keys().cloned().collect())
         .unwrap_or_default();
@@ -130,16 +139,18 @@ pub(crate) async fn show(
     Known(caller): Known,
     Named(id): Named<String>,
     Asked(Wait { wait }): Asked<Wait>,
+    turn: Turn,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
     let id = broker.find_request(&caller, &id)?;
-    let asking = match wait {
-        None | Some(0) => broker.show_request(&caller, id)?,
-        Some(seconds) => {
-            let limit = Duration::from_secs(seconds.min(WAIT_MAX));
-            broker.wait_request(&caller, id, limit).await?
+    if let Some(seconds) = wait.filter(|seconds| *seconds > 0) {
+        let limit = Duration::from_secs(seconds.min(WAIT_MAX));
+        let answered = broker.until_answered(&caller, id, limit);
+        if let Some(answered) = turn.beside(limit, answered).await? {
+            answered?;
         }
-    };
+    }
+    let asking = broker.show_request(&caller, id)?;
     Ok(Json(view(broker, &asking)))
 }
 

@@ -18,11 +18,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tracing::debug;
 
+use super::line::Line;
+use super::outbox::Outbox;
+
 /// How long a request's head may take, and how long a connection may rest between two requests.
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 
 /// How many requests one HTTP/2 connection may have under way.
-const STREAMS_MAX: u32 = 32;
+const STREAMS_MAX: u32 = 8;
+
+/// How much of bodies that nobody has read yet one HTTP/2 connection may send ahead, in bytes.
+const UNREAD_MAX: u32 = 128 * 1024;
+
+/// How much of one answer HTTP/2 keeps that is not on the wire, in bytes.
+const UNSENT_MAX: usize = 32 * 1024;
 
 /// The largest head of a request, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
@@ -88,7 +97,10 @@ where
         None => router,
     };
     let logins = Logins::default();
-    let router = router.layer(Extension(logins.clone()));
+    let outbox = Outbox::default();
+    let router = router
+        .layer(Extension(logins.clone()))
+        .layer(Extension(outbox.clone()));
     let service = TowerToHyperService::new(router.layer(Extension(Source(peer.source))));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
@@ -102,16 +114,27 @@ where
         .keep_alive_interval(HEAD_LIMIT)
         .keep_alive_timeout(HEAD_LIMIT)
         .max_concurrent_streams(STREAMS_MAX)
+        .initial_connection_window_size(UNREAD_MAX)
+        .initial_stream_window_size(UNREAD_MAX)
+        .max_send_buf_size(UNSENT_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
-    let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = logins.0.enough.notified() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let line = Line::of(io, outbox.clone());
+    let mut connection = pin!(server.serve_connection(TokioIo::new(line), service));
+    let serving = async {
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = logins.0.enough.notified() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = ended {
-        debug!(source = %peer.source, reason = %error, "api.connection_failed");
+    tokio::select! {
+        ended = serving => if let Err(error) = ended {
+            debug!(source = %peer.source, reason = %error, "api.connection_failed");
+        },
+        () = outbox.stuck() => {
+            debug!(source = %peer.source, reason = "an answer is not taken", "api.connection_failed");
+        }
     }
 }

@@ -163,8 +163,7 @@ fn seen(
     caller: &Caller,
     name: &TargetName,
 ) -> Result<broker::TargetView, BrokerError> {
-    let all = house.parts.broker.targets(caller);
-    let found = all.into_iter().find(|seen| seen.target.name == *name);
+    let found = house.parts.broker.seen_target(caller, name);
     found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
     })
@@ -174,7 +173,7 @@ pub(crate) async fn list(
     State(house): State<Shared>,
     Known(caller): Known,
 ) -> Json<List<TargetView>> {
-    let all = house.parts.broker.targets(&caller);
+    let all = house.parts.broker.targets(&caller).await;
     Json(List::of(
         all.iter().map(|seen| view(&house, &caller, seen)).collect(),
     ))

@@ -8,6 +8,7 @@ use policies::{
     Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, SessionId, TargetName,
 };
 
+use super::pace::{LISTED_MAX, Pace, before};
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
@@ -65,20 +66,28 @@ impl Broker {
     }
 
     /// The grants that the caller may see, newest first: `in_force` ones only, or all of the last
-    /// week.
-    pub fn grants(&self, caller: &Caller, in_force: bool) -> Vec<Arc<Grant>> {
+    /// week; those that are older than `than`; [`LISTED_MAX`] at most.
+    pub async fn grants(
+        &self,
+        caller: &Caller,
+        in_force: bool,
+        than: Option<GrantId>,
+    ) -> Vec<Arc<Grant>> {
         let state = self.state();
         let view = self.view(&state, caller);
         let fits =
-            |grant: &&Arc<Grant>| (!in_force || grant.in_force(view.now)) && view.sees_grant(grant);
-        state
-            .facts
-            .grants
-            .values()
-            .rev()
-            .filter(fits)
-            .cloned()
-            .collect()
+            |grant: &Grant| (!in_force || grant.in_force(view.now)) && view.sees_grant(grant);
+        let (mut found, mut pace) = (Vec::new(), Pace::default());
+        for grant in before(&state.facts.grants, than).rev() {
+            if found.len() >= LISTED_MAX {
+                break;
+            }
+            if fits(grant) {
+                found.push(Arc::clone(grant));
+            }
+            pace.step().await;
+        }
+        found
     }
 }
 

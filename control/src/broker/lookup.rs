@@ -2,6 +2,7 @@
 //!
 //! Only among what the caller may see, so that a prefix tells nobody that something exists.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -14,6 +15,9 @@ use crate::ledger::SessionFilter;
 /// How much of an id has to be given after its prefix.
 const PREFIX_MIN: usize = 6;
 
+/// How long an id is, its prefix included.
+const ID_LENGTH: usize = 30;
+
 impl Broker {
     /// The request that begins like this, among those that the caller may see.
     ///
@@ -21,14 +25,12 @@ impl Broker {
     ///
     /// [`BrokerError::NotFound`], or [`BrokerError::Invalid`] when it is too short or fits several.
     pub fn find_request(&self, caller: &Caller, text: &str) -> Result<RequestId, BrokerError> {
+        let wanted = checked(RequestId::PREFIX, text)?;
         let state = self.state();
         let view = self.view(&state, caller);
-        let seen = state
-            .facts
-            .requests
-            .values()
-            .filter(|request| view.sees_request(request));
-        find(RequestId::PREFIX, text, seen.map(|request| request.id))
+        let seen = beginning(&state.facts.requests, &wanted)
+            .filter(|(_id, request)| view.sees_request(request));
+        only(text, seen.map(|(id, _request)| *id))
     }
 
     /// The grant that begins like this, among those that the caller may see.
@@ -37,14 +39,12 @@ impl Broker {
     ///
     /// As [`Broker::find_request`].
     pub fn find_grant(&self, caller: &Caller, text: &str) -> Result<GrantId, BrokerError> {
+        let wanted = checked(GrantId::PREFIX, text)?;
         let state = self.state();
         let view = self.view(&state, caller);
-        let seen = state
-            .facts
-            .grants
-            .values()
-            .filter(|grant| view.sees_grant(grant));
-        find(GrantId::PREFIX, text, seen.map(|grant| grant.id))
+        let seen =
+            beginning(&state.facts.grants, &wanted).filter(|(_id, grant)| view.sees_grant(grant));
+        only(text, seen.map(|(id, _grant)| *id))
     }
 
     /// The session that begins like this, among those that the caller may see.
@@ -63,11 +63,7 @@ impl Broker {
             ..SessionFilter::default()
         };
         let seen = self.sessions(caller, &filter).await?;
-        find(
-            SessionId::PREFIX,
-            text,
-            seen.iter().map(|session| session.id),
-        )
+        only(text, seen.iter().map(|session| session.id))
     }
 }
 
@@ -86,23 +82,28 @@ fn checked(prefix: &str, text: &str) -> Result<String, BrokerError> {
     }
 }
 
-fn find<I: Display + FromStr + Copy>(
-    prefix: &str,
-    text: &str,
-    ids: impl Iterator<Item = I>,
-) -> Result<I, BrokerError> {
-    let wanted = checked(prefix, text)?;
-    let fitting: Vec<I> = ids
-        .filter(|id| id.to_string().starts_with(&wanted))
-        .collect();
-    match fitting.as_slice() {
-        [] => Err(BrokerError::NotFound {
+/// Those whose ids begin like this. Ids sort as their texts do, so that no others are looked at: whether
+/// the caller may see one is a question to the policies.
+fn beginning<'m, I: Ord + Display + FromStr, T>(
+    all: &'m BTreeMap<I, T>,
+    wanted: &'m str,
+) -> impl Iterator<Item = (&'m I, &'m T)> {
+    // The first id that could begin so; none where what was typed is the beginning of no id.
+    let first = format!("{wanted:0<ID_LENGTH$}").parse::<I>().ok();
+    let from = first.into_iter().flat_map(|first| all.range(first..));
+    from.take_while(move |(id, _thing)| id.to_string().starts_with(wanted))
+}
+
+fn only<I>(text: &str, ids: impl Iterator<Item = I>) -> Result<I, BrokerError> {
+    let mut fitting: Vec<I> = ids.collect();
+    match (fitting.pop(), fitting.len()) {
+        (None, _none) => Err(BrokerError::NotFound {
             what: text.to_owned(),
         }),
-        [one] => Ok(*one),
-        many => Err(BrokerError::Invalid(Invalid::PrefixAmbiguous {
+        (Some(one), 0) => Ok(one),
+        (Some(_one), others) => Err(BrokerError::Invalid(Invalid::PrefixAmbiguous {
             text: text.to_owned(),
-            matches: many.len(),
+            matches: others.saturating_add(1),
         })),
     }
 }

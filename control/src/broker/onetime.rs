@@ -4,6 +4,7 @@
 //! after that, where it is decided for all.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::words::Shown;
@@ -307,7 +308,7 @@ fn is_database(view: &View<'_>, grant: &Grant) -> Result<(), BrokerError> {
 
 fn has_room(view: &View<'_>, grant: &Grant) -> Result<(), BrokerError> {
     let of_grant =
-        |record: &&SecretRecord| record.secret.grant == grant.id && record.is_open(view.now);
+        |record: &&Arc<SecretRecord>| record.secret.grant == grant.id && record.is_open(view.now);
     if view.state.secrets.values().filter(of_grant).count() < SECRETS_MAX {
         return Ok(());
     }

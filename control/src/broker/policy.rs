@@ -3,7 +3,6 @@
 use policies::words::broker::{Invalid, YOU_LOCKED_OUT};
 use policies::{Deed, Office, PolicySet, SessionId, SeverReason, may};
 
-use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, PolicyTexts};
 use crate::lease::book::Bound;
@@ -83,11 +82,7 @@ impl Broker {
                 view.office(Office::ManagePolicies)?;
                 let policies = load(&texts).map_err(BrokerError::Invalid)?;
                 let after = view.state.with_policies(&policies);
-                let after = View {
-                    state: &after,
-                    ..*view
-                };
-                after
+                view.under(&after)
                     .office(Office::ManagePolicies)
                     .map_err(|_no| locks_out())?;
                 Ok((

@@ -13,6 +13,7 @@ use policies::{
 use tokio::time::timeout_at;
 
 use super::desk::draw;
+use super::pace::{LISTED_MAX, Pace, before};
 use super::quota::may_ask;
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
@@ -52,6 +53,8 @@ pub struct RequestFilter {
     pub open: bool,
     /// Only those that the caller filed.
     pub mine: bool,
+    /// Only those that are older than this one.
+    pub before: Option<RequestId>,
 }
 
 impl Broker {
@@ -223,21 +226,41 @@ impl Broker {
         id: RequestId,
         limit: Duration,
     ) -> Result<Asking, BrokerError> {
+        self.until_answered(caller, id, limit).await?;
+        self.show_request(caller, id)
+    }
+
+    /// Returns when the request is not pending any more, or after `limit`. The policies are asked once, whether
+    /// the caller may see it: most changes are about something else, and many may wait.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when the caller may not see it.
+    pub async fn until_answered(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        limit: Duration,
+    ) -> Result<(), BrokerError> {
         let mut state = self.inner.state.clone();
-        let ends_at = self.inner.clock.instant();
+        let clock = &self.inner.clock;
+        let ends_at = clock.instant();
         let ends_at = ends_at.checked_add(limit).unwrap_or(ends_at);
+        let lapses_at = {
+            let current = self.state();
+            visible(&self.view(&current, caller), id)?.lapses_at
+        };
         loop {
-            state.mark_unchanged();
-            let asking = self.show_request(caller, id)?;
-            if asking.request.state != RequestState::Pending {
-                return Ok(asking);
+            let waits = {
+                let current = state.borrow_and_update();
+                let request = current.facts.requests.get(&id);
+                request.is_some_and(|request| request.is_open(clock.now()))
+            };
+            if !waits || clock.instant() >= ends_at {
+                return Ok(());
             }
-            let lapses_at = self.inner.clock.instant_of(asking.request.lapses_at);
-            let now = self.inner.clock.instant();
-            if now >= ends_at {
-                return Ok(asking);
-            }
-            match timeout_at(ends_at.min(lapses_at), state.changed()).await {
+            let until = ends_at.min(clock.instant_of(lapses_at));
+            match timeout_at(until, state.changed()).await {
                 Ok(Ok(())) | Err(_) => {}
                 Ok(Err(_gone)) => return Err(BrokerError::Unavailable { part: Part::Store }),
             }
@@ -255,23 +278,27 @@ impl Broker {
         visible(&view, id).map(|request| asking(&view, request))
     }
 
-    /// The requests that the caller may see.
-    pub fn requests(&self, caller: &Caller, filter: RequestFilter) -> Vec<Asking> {
+    /// The requests that the caller may see: [`LISTED_MAX`] at most.
+    pub async fn requests(&self, caller: &Caller, filter: RequestFilter) -> Vec<Asking> {
         let state = self.state();
         let view = self.view(&state, caller);
-        let fits = |request: &&Arc<Request>| {
+        let fits = |request: &Request| {
             (!filter.open || request.is_open(view.now))
                 && (!filter.mine || request.principal == caller.principal)
                 && view.sees_request(request)
         };
-        state
-            .facts
-            .requests
-            .values()
-            .rev()
-            .filter(fits)
-            .map(|one| asking(&view, one))
-            .collect()
+        let (mut found, mut pace) = (Vec::new(), Pace::default());
+        let requests = &state.facts.requests;
+        for request in before(requests, filter.before).rev() {
+            if found.len() >= LISTED_MAX {
+                break;
+            }
+            if fits(request) {
+                found.push(asking(&view, request));
+            }
+            pace.step().await;
+        }
+        found
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::desk::draw;
+use super::quota::KEPT_MAX;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::ledger::{Happening, Holding};
@@ -317,7 +318,8 @@ fn waiting(state: &State, who: &PrincipalName, now: Timestamp) -> bool {
         let all = state.facts.requests.values();
         all.filter(|request| request.statement.is_some() && request.principal == *who)
     };
-    theirs().filter(|request| request.is_open(now)).count() >= WAITING_MAX
+    theirs().count() >= KEPT_MAX
+        || theirs().filter(|request| request.is_open(now)).count() >= WAITING_MAX
         || theirs()
             .filter(|request| request.filed_at > hour_ago)
             .count()

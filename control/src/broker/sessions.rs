@@ -1,8 +1,9 @@
 //! Sessions: what the data plane reports, what people may see, and ending one.
 
 use policies::words::broker::Conflict;
-use policies::{Denial, Office, PrincipalName, Reason, SessionId, Terms};
+use policies::{Denial, Office, PrincipalName, Reason, SessionId, SeverReason, Terms};
 
+use super::replays::Whose;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::ledger::{Happening, Session, SessionEnd, SessionFilter};
@@ -104,7 +105,7 @@ impl Broker {
     }
 
     /// One session whose recording the caller may play: their own, or any with the office for it.
-    /// That they asked is in the ledger either way.
+    /// That they asked is in the ledger either way: see `replays.rs`.
     ///
     /// # Errors
     ///
@@ -112,13 +113,13 @@ impl Broker {
     pub async fn replayable(&self, caller: &Caller, id: SessionId) -> Result<Session, BrokerError> {
         let allowed = self.try_replay(caller, id).await;
         match &allowed {
-            Ok(_session) => {
-                let principal = caller.principal.clone();
-                self.record(Happening::Replayed {
-                    session: id,
-                    by: principal,
-                })
-                .await?;
+            Ok(session) => {
+                let whose = if self.is_own(caller, session) {
+                    Whose::Own
+                } else {
+                    Whose::Anothers
+                };
+                self.write_replay(&caller.principal, (id, whose)).await?;
             }
             Err(refused) => {
                 self.audit_refusal(caller, ("replay", &id.to_string()), refused)
@@ -164,6 +165,11 @@ impl Broker {
             Some(owner) => owner,
             None => self.owner_in_ledger(caller, id).await?,
         };
+        let now = self.inner.clock.instant();
+        if owner == caller.principal && !self.inner.own_kills.is_logged(&owner, now) {
+            self.end_session(id, SeverReason::Killed { by: owner, reason });
+            return Ok(());
+        }
         self.change(caller, ("kill session", &id.to_string()), |view| {
             if !view.is_self(&owner) {
                 view.office(Office::KillSessions)?;

@@ -1,6 +1,5 @@
 //! How a broker starts: prove log and ledger, read the log, keep up with it, say in the ledger that it begins.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -10,7 +9,9 @@ use policies::words::broker::Invalid;
 use tokio::sync::{mpsc, watch};
 
 use super::proving::{self, Found, Signed};
+use super::quota::OwnKills;
 use super::refusals::Refusals;
+use super::replays::Replays;
 use super::turns::Turns;
 use super::{Broker, Inner, Settings};
 use crate::clock::Clock;
@@ -73,15 +74,8 @@ impl Broker {
         let blind_limit = settings.blind_limit.clamp(shortest, longest);
         let book = Arc::new(LeaseBook::default());
         let (sender, state) = watch::channel(Arc::new(State::default()));
-        let edition = Arc::default();
-        let mut feed = Feed {
-            store: store.clone(),
-            clock: clock.clone(),
-            book: Arc::clone(&book),
-            state: sender,
-            edition: Arc::clone(&edition),
-            doubtful: VecDeque::new(),
-        };
+        let mut feed = Feed::new((store.clone(), clock.clone()), Arc::clone(&book), sender);
+        let edition = Arc::clone(&feed.edition);
         let found = proving::prove(&store, &settings, witness.as_ref()).await?;
         let newest = caught_up(&mut feed, &state).await?;
         let floor = settings.floor(&clock, newest);
@@ -102,11 +96,14 @@ impl Broker {
         };
         // They end when the broker is gone; whichever ends sooner closes the book.
         tokio::spawn(feed.run(taken));
-        let expiry = expiry::run(Arc::clone(&book), clock.clone(), broker.clone());
-        tokio::spawn(expiry);
+        tokio::spawn(expiry::run(
+            Arc::clone(&book),
+            clock.clone(),
+            broker.clone(),
+        ));
         tokio::spawn(watchman.run(broker));
         let journal = LedgerJournal::new(store.clone(), clock.clone());
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             store,
             clock,
             settings,
@@ -121,11 +118,12 @@ impl Broker {
             lately: Lately::default(),
             signed,
             refusals: Refusals::default(),
+            replays: Replays::default(),
+            own_kills: OwnKills::default(),
             turns: Turns::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,
-        };
-        let inner = Arc::new(inner);
+        });
         let broker = Self { inner };
         broker.close_held().await;
         Ok(broker)

@@ -18,7 +18,7 @@ use super::grants::orphans;
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, Sealed};
-use crate::state::Kept;
+use crate::state::{Kept, State};
 
 /// A target as one person sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,34 +141,22 @@ impl Broker {
     }
 
     /// The targets that the caller may see.
-    pub fn targets(&self, caller: &Caller) -> Vec<TargetView> {
+    pub async fn targets(&self, caller: &Caller) -> Vec<TargetView> {
         let state = self.state();
         let view = self.view(&state, caller);
-        let Ok(policies) = state.policies() else {
-            return Vec::new();
-        };
-        let Caller { principal, source } = caller;
-        let sees = |target: &&Arc<Target>| {
-            may_see(
-                policies,
-                &state.facts,
-                principal,
-                &target.name,
-                *source,
-                view.now,
-            )
-        };
-        let visible = state.facts.targets.values().filter(sees);
-        let show = |target: &Arc<Target>| TargetView {
-            target: Arc::clone(target),
-            aliases: aliases(&state, &target.name),
-            access: target
-                .logins
-                .iter()
-                .filter_map(|login| Some((login.clone(), access(&view, target, login)?)))
-                .collect(),
-        };
-        visible.map(show).collect()
+        let mut found = Vec::new();
+        for name in state.facts.targets.keys() {
+            found.extend(seen(&view, name));
+            // One of them takes several questions, and a look at all grants and requests.
+            tokio::task::yield_now().await;
+        }
+        found
+    }
+
+    /// One target, if the caller may see it.
+    pub fn seen_target(&self, caller: &Caller, name: &TargetName) -> Option<TargetView> {
+        let state = self.state();
+        seen(&self.view(&state, caller), name)
     }
 
     /// Adds a target.
@@ -319,6 +307,23 @@ impl Broker {
         })
         .await
     }
+}
+
+/// A target as the caller sees it, if they may. What is not there costs as much as what they may not see.
+fn seen(view: &View<'_>, name: &TargetName) -> Option<TargetView> {
+    let State { facts, .. } = view.state;
+    let Caller { principal, source } = view.caller;
+    let policies = view.state.policies().ok()?;
+    if !may_see(policies, facts, principal, name, *source, view.now) {
+        return None;
+    }
+    let target = facts.targets.get(name)?;
+    let access = |login: &Login| Some((login.clone(), access(view, target, login)?));
+    Some(TargetView {
+        target: Arc::clone(target),
+        aliases: aliases(view.state, name),
+        access: target.logins.iter().filter_map(access).collect(),
+    })
 }
 
 fn known<'v>(view: &'v View<'_>, name: &TargetName) -> Result<&'v Arc<Target>, BrokerError> {

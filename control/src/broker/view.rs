@@ -1,5 +1,7 @@
 //! What a caller sees of the state, and who may see and do what: asked of the policies in one place.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use policies::{
     Denial, Grant, Office, PrincipalName, Request, SessionId, may_approve, may_office, may_revoke,
@@ -18,6 +20,8 @@ pub(super) struct View<'a> {
     pub(super) now: Timestamp,
     /// The sessions that this change has ended already, before it could be appended.
     pub(super) gone: &'a [SessionId],
+    /// Whether the caller may see what is everybody's: asked of the policies once, for however many things.
+    sees_all: OnceLock<bool>,
 }
 
 impl<'a> View<'a> {
@@ -28,7 +32,14 @@ impl<'a> View<'a> {
             caller,
             now,
             gone,
+            sees_all: OnceLock::new(),
         }
+    }
+
+    /// What the caller would see if this were so.
+    pub(super) fn under<'b>(&'b self, state: &'b State) -> View<'b> {
+        let (now, gone) = (self.now, self.gone);
+        View::of(&LogEnd { state, now, gone }, self.caller)
     }
 
     /// The names of the sessions that end with this change: these, and those that it has ended.
@@ -40,6 +51,8 @@ impl<'a> View<'a> {
 
     /// Whether the caller holds this office.
     pub(super) fn office(&self, office: Office) -> Result<(), Denial> {
+        #[cfg(test)]
+        asked::one();
         let name = &self.caller.principal;
         may_office(
             self.state.policies()?,
@@ -64,6 +77,8 @@ impl<'a> View<'a> {
 
     /// Whether the caller may answer this request.
     pub(super) fn may_answer(&self, request: &Request) -> Result<(), Denial> {
+        #[cfg(test)]
+        asked::one();
         let Caller { principal, source } = self.caller;
         let policies = self.state.policies()?;
         may_approve(
@@ -78,6 +93,8 @@ impl<'a> View<'a> {
 
     /// Whether the caller may end this grant.
     pub(super) fn may_end(&self, grant: &Grant) -> Result<(), Denial> {
+        #[cfg(test)]
+        asked::one();
         let Caller { principal, source } = self.caller;
         let policies = self.state.policies()?;
         may_revoke(
@@ -90,11 +107,18 @@ impl<'a> View<'a> {
         )
     }
 
+    /// Whether the caller may see what is everybody's.
+    fn sees_all(&self) -> bool {
+        *self
+            .sees_all
+            .get_or_init(|| self.office(Office::ViewSessions).is_ok())
+    }
+
     /// Whether the caller may know of this request: their own, one they may answer, or any with the
     /// office for it.
     pub(super) fn sees_request(&self, request: &Request) -> bool {
         self.is_own(&request.principal, request.filed_at)
-            || self.office(Office::ViewSessions).is_ok()
+            || self.sees_all()
             || self.may_answer(request).is_ok()
     }
 
@@ -103,7 +127,7 @@ impl<'a> View<'a> {
         // A grant of somebody who had the caller's name before is not theirs to end either.
         let is_namesakes = grant.principal == self.caller.principal;
         self.is_own(&grant.principal, grant.starts_at)
-            || self.office(Office::ViewSessions).is_ok()
+            || self.sees_all()
             || (!is_namesakes && self.may_end(grant).is_ok())
     }
 }
@@ -111,4 +135,21 @@ impl<'a> View<'a> {
 /// Whether this is someone who may come in at all: known and not locked.
 pub(super) fn admits(state: &State, name: &PrincipalName) -> bool {
     state.facts.principals.contains_key(name) && state.facts.lock_on_principal(name).is_none()
+}
+
+/// How many questions were put to the policies, for the tests that count them.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::cell::Cell;
+
+    thread_local!(static QUESTIONS: Cell<u32> = const { Cell::new(0) });
+
+    pub(super) fn one() {
+        QUESTIONS.set(QUESTIONS.get().saturating_add(1));
+    }
+
+    /// How many there were since this was called last.
+    pub(crate) fn lately() -> u32 {
+        QUESTIONS.replace(0)
+    }
 }

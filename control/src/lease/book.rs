@@ -221,6 +221,11 @@ impl LeaseBook {
         self.pages().bound(session)
     }
 
+    /// Whether this session is in the book at all, be it over.
+    pub(crate) fn knows(&self, session: SessionId) -> bool {
+        self.pages().rows.contains_key(&session)
+    }
+
     /// Every bound session that still holds.
     pub(crate) fn all(&self) -> Vec<Bound> {
         self.pages().every()

@@ -263,6 +263,14 @@ pub enum Happening {
         /// How often.
         count: u64,
     },
+    /// So many more times somebody was handed a recording in one minute: one that they had been handed in the same
+    /// minute, or one of very many of their own.
+    ReplaysCounted {
+        /// Who.
+        principal: PrincipalName,
+        /// How often.
+        count: u64,
+    },
     /// Log or ledger were not what was signed or what the other says of it, and the server started all the
     /// same.
     EvidenceDiffered {

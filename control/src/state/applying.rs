@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policies::{Request, RequestState};
 
-use super::{Kept, Kill, RoleRecord, State, load};
+use super::{Kept, Kill, RoleRecord, State, load, shorten};
 use crate::change::{Change, Entry, PolicyTexts};
 use crate::onetime::SecretRecord;
 use crate::roles::Removed;
@@ -79,7 +79,6 @@ impl State {
                 let kill = Kill {
                     by: by.clone(),
                     reason: reason.clone(),
-                    at,
                 };
                 self.kills.entry(*session).or_insert(kill);
             }
@@ -176,11 +175,13 @@ impl State {
         match change {
             Change::OneTimeMade { secret } => {
                 let (secret, used) = (secret.clone(), 0);
-                self.secrets
-                    .insert(secret.id, SecretRecord { secret, used });
+                let id = secret.id;
+                let record = SecretRecord { secret, used };
+                self.secrets.insert(id, Arc::new(record));
             }
             Change::OneTimeUsed { id } => {
                 if let Some(record) = self.secrets.get_mut(id) {
+                    let record = Arc::make_mut(record);
                     record.used = record.used.saturating_add(1);
                 }
             }
@@ -283,7 +284,11 @@ impl State {
 
     fn edit_request(&mut self, id: policies::RequestId, edit: impl FnOnce(&mut Request)) {
         if let Some(request) = self.facts.requests.get_mut(&id) {
-            edit(Arc::make_mut(request));
+            let request = Arc::make_mut(request);
+            edit(request);
+            if request.state != RequestState::Pending {
+                shorten(request);
+            }
         }
     }
 

@@ -99,7 +99,7 @@ async fn run(acts: &[Act]) {
             }
             Act::Revoke => {
                 // Every grant, so that the reference needs to know of one only.
-                let live = world.broker.grants(&caller("bob"), false);
+                let live = world.broker.grants(&caller("bob"), false, None).await;
                 let wall = world.clock.now();
                 let live = live
                     .iter()

@@ -1,10 +1,11 @@
 //! How much one person may put into the log, and that an ending never waits for them.
 
 use control::BrokerError;
+use control::store::Store as _;
 use policies::words::broker::Conflict;
-use policies::{LockScope, RequestState};
+use policies::{LockScope, RequestState, SeverReason};
 
-use crate::world::{World, caller, reason, seconds};
+use crate::world::{World, caller, over, reason, seconds};
 
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_without_end_is_stopped_and_nobody_else() {
@@ -28,6 +29,31 @@ async fn whoever_asks_without_end_is_stopped_and_nobody_else() {
     assert_eq!(other.request.state, RequestState::Pending);
     world.pass(seconds(3_601)).await;
     world.ask_for("alice", "web1", 5).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_ends_their_own_sessions_without_end_ends_them_and_fills_no_log() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    let alice = caller("alice");
+    let before = world.store.head().0;
+    for number in 0..650 {
+        let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+        let (session, why) = (lease.session(), reason("enough"));
+        let killed = world.broker.kill_session(&alice, session, why).await;
+        killed.unwrap();
+        let over = over(&mut lease).await;
+        let is_killed = matches!(over, Some(SeverReason::Killed { .. }));
+        assert!(is_killed, "{number}: {over:?}");
+    }
+    assert_eq!(world.store.head().0.saturating_sub(before), 600);
+    // What is another's is in the log in any case.
+    let lease = world.admit("alice", "web1").await.unwrap().lease;
+    let bob = caller("bob");
+    let (session, why) = (lease.session(), reason("odd"));
+    let killed = world.broker.kill_session(&bob, session, why).await;
+    killed.unwrap();
+    assert_eq!(world.store.head().0.saturating_sub(before), 601);
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,13 +47,13 @@ async fn who_is_called_like_somebody_who_left_sees_nothing_of_theirs() {
     broker.session_closed(session, end).await.unwrap();
     let all = SessionFilter::default();
     let mine = RequestFilter {
-        open: false,
         mine: true,
+        ..RequestFilter::default()
     };
     assert_eq!(broker.sessions(&alice, &all).await.unwrap().len(), 1);
-    assert_eq!(broker.requests(&alice, mine).len(), 1);
+    assert_eq!(broker.requests(&alice, mine).await.len(), 1);
     broker.replayable(&alice, session).await.unwrap();
-    let request = broker.requests(&alice, mine)[0].request.id;
+    let request = broker.requests(&alice, mine).await[0].request.id;
 
     replaced(&world, "alice", "sre").await;
     assert_eq!(broker.sessions(&alice, &all).await.unwrap(), []);
@@ -64,19 +64,19 @@ async fn who_is_called_like_somebody_who_left_sees_nothing_of_theirs() {
     assert!(not_found(
         broker.replayable(&alice, session).await.unwrap_err()
     ));
-    assert!(broker.requests(&alice, mine).is_empty());
+    assert!(broker.requests(&alice, mine).await.is_empty());
     assert!(not_found(broker.show_request(&alice, request).unwrap_err()));
-    assert!(broker.grants(&alice, false).is_empty());
+    assert!(broker.grants(&alice, false, None).await.is_empty());
     let carol = caller("carol");
     broker.show_session(&carol, session).await.unwrap();
 
     // What is theirs they see.
     world.granted("alice", "web1", 60).await;
-    assert_eq!(broker.requests(&alice, mine).len(), 1);
+    assert_eq!(broker.requests(&alice, mine).await.len(), 1);
     let again = world.ask_for("alice", "web2", 5).await.unwrap();
     assert_eq!(again.request.state, RequestState::Pending);
     broker.withdraw(&alice, again.request.id).await.unwrap();
     let bob = caller("bob");
-    let grant = broker.grants(&alice, false)[0].id;
+    let grant = broker.grants(&alice, false, None).await[0].id;
     broker.revoke(&bob, grant, reason("done")).await.unwrap();
 }

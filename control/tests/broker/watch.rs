@@ -85,7 +85,7 @@ async fn nobody_gets_in_while_the_clock_is_not_believed() {
         world.ask_for("alice", "web2", 5).await.is_err(),
         "no grant is made either"
     );
-    let grant = world.broker.grants(&caller("alice"), true)[0].id;
+    let grant = world.broker.grants(&caller("alice"), true, None).await[0].id;
     world
         .broker
         .revoke(&caller("bob"), grant, reason("can always be said"))

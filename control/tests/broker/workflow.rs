@@ -117,7 +117,7 @@ async fn a_closed_request_cannot_be_answered() {
         );
         assert!(closed, "{late:?}");
     }
-    assert!(world.broker.grants(&alice, false).is_empty());
+    assert!(world.broker.grants(&alice, false, None).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,19 +183,24 @@ async fn people_see_their_own_and_offices_see_all() {
     let world = World::new().await;
     let request = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
     let grant = world.granted("alice", "sand", 15).await;
-    let sees = |who: &str| {
+    let sees = async |who: &str| {
         let who = caller(who);
         let all = RequestFilter::default();
         (
-            world.broker.requests(&who, all).len(),
-            world.broker.grants(&who, false).len(),
+            world.broker.requests(&who, all).await.len(),
+            world.broker.grants(&who, false, None).await.len(),
         )
     };
     assert_eq!(
-        [sees("alice"), sees("bob"), sees("carol"), sees("root")],
+        [
+            sees("alice").await,
+            sees("bob").await,
+            sees("carol").await,
+            sees("root").await
+        ],
         [(2, 1); 4]
     );
-    assert_eq!([sees("amy"), sees("eve")], [(0, 0); 2]);
+    assert_eq!([sees("amy").await, sees("eve").await], [(0, 0); 2]);
     let (amy, text) = (caller("amy"), request.to_string());
     let start = &text[..10];
     assert!(matches!(
@@ -203,13 +208,12 @@ async fn people_see_their_own_and_offices_see_all() {
         Err(BrokerError::NotFound { .. })
     ));
     let alice = caller("alice");
-    let mine: Vec<_> = world.broker.requests(
-        &alice,
-        RequestFilter {
-            open: true,
-            mine: true,
-        },
-    );
+    let mine = RequestFilter {
+        open: true,
+        mine: true,
+        before: None,
+    };
+    let mine = world.broker.requests(&alice, mine).await;
     assert_eq!(mine.len(), 1);
     assert_eq!(
         world
@@ -239,7 +243,7 @@ async fn people_see_their_own_and_offices_see_all() {
             what: grant.to_string()
         }
     );
-    let targets = world.broker.targets(&alice);
+    let targets = world.broker.targets(&alice).await;
     let access: Vec<_> = targets
         .iter()
         .flat_map(|view| view.access.values())
@@ -248,7 +252,7 @@ async fn people_see_their_own_and_offices_see_all() {
         access[..],
         [Access::Granted { .. }, Access::Pending { .. }, Access::Ask]
     ));
-    assert!(world.broker.targets(&caller("eve")).is_empty());
+    assert!(world.broker.targets(&caller("eve")).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

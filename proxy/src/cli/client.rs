@@ -2,15 +2,18 @@
 //! lines.
 
 use std::error::Error;
+use std::mem;
 use std::time::Duration;
 
-use control::api::wire::Problem;
+use control::api::wire::{List, Problem};
+use control::broker::LISTED_MAX;
 use policies::words::cli;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::failure::{Exit, Failure, refusal};
+use crate::cli::path::segment;
 use crate::cli::printer::harmless;
 use crate::cli::tls;
 
@@ -63,6 +66,30 @@ impl Client {
     ) -> Result<T, Failure> {
         let answer = self.answered(doing, self.http.get(self.at(path))).await?;
         self.parsed(answer).await
+    }
+
+    /// Reads all of a list that comes newest first and in pieces. `path` has a query.
+    pub(crate) async fn all<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        path: &str,
+        name: impl Fn(&T) -> String,
+    ) -> Result<List<T>, Failure> {
+        let mut all = List::of(Vec::new());
+        let (mut path_now, mut oldest) = (path.to_owned(), None);
+        loop {
+            let piece: List<T> = self.get(doing, &path_now).await?;
+            let is_last = piece.items.len() < LISTED_MAX;
+            all.items.extend(piece.items);
+            let before = mem::replace(&mut oldest, all.items.last().map(&name));
+            match &oldest {
+                // A server that knows nothing of pieces sends the same again.
+                Some(name) if !is_last && before != oldest => {
+                    path_now = format!("{path}&before={}", segment(name));
+                }
+                _end => return Ok(all),
+            }
+        }
     }
 
     /// Changes something and reads what came of it.

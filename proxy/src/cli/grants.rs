@@ -99,7 +99,8 @@ async fn in_sight(
     in_force: bool,
 ) -> Result<List<GrantView>, Failure> {
     let path = format!("/v1/grants?in_force={in_force}");
-    context.client(doing)?.get(doing, &path).await
+    let name = |grant: &GrantView| grant.id.to_string();
+    context.client(doing)?.all(doing, &path, name).await
 }
 
 /// Ends one grant, or every grant of a person or a target.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use control::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
+use control::api::wire::{Answer, RequestOrder, RequestView, Standing};
 use jiff::SignedDuration;
 use policies::diagnose::nearest;
 use policies::words::cli::{self, Asked};
@@ -338,7 +338,8 @@ pub(crate) async fn requests(context: &Context, verb: RequestsVerb) -> Outcome {
         RequestsVerb::Ls { all, mine } => {
             let doing = "list requests";
             let path = format!("/v1/requests?open={}&mine={mine}", !all);
-            let list: List<RequestView> = context.client(doing)?.get(doing, &path).await?;
+            let name = |request: &RequestView| request.id.to_string();
+            let list = context.client(doing)?.all(doing, &path, name).await?;
             context.printer.list(&list, &list.items)
         }
         RequestsVerb::Show { id, wait } => {

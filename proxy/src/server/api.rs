@@ -22,6 +22,10 @@ use crate::listener::{Offence, Seat};
 /// How long a connection without a certificate may last.
 const STRANGER_LIMIT: Duration = Duration::from_secs(60);
 
+/// How often it is looked at whether the login that a connection was opened with still holds. Each request looks
+/// at it too; an answer that takes long must not outlive it.
+const LOGIN_LOOK: Duration = Duration::from_secs(10);
+
 /// The HTTP API behind TLS.
 pub(super) struct Api {
     anchor: CertificateDer<'static>,
@@ -74,6 +78,13 @@ impl Api {
         holds.then_some(proof.principal)
     }
 
+    /// Returns when this is nobody's certificate any more.
+    async fn lost(&self, peer: Peer) {
+        while self.known(&peer).is_some() {
+            time::sleep(LOGIN_LOOK).await;
+        }
+    }
+
     /// Serves one connection until it ends. The seat is given back once a certificate was shown.
     pub(super) async fn serve(&self, stream: TcpStream, source: SocketAddr, seat: Seat) {
         let acceptor = self
@@ -101,7 +112,12 @@ impl Api {
         let place = known.as_ref().map(|who| self.crowd.enter(who));
         if let Some(Some(_place)) = place {
             seat.proven();
-            return api::serve(tls, self.router.clone(), peer).await;
+            let lost = self.lost(peer.clone());
+            tokio::select! {
+                () = api::serve(tls, self.router.clone(), peer) => {}
+                () = lost => debug!(%source, reason = "login over", "connection.ended"),
+            }
+            return;
         }
         let router = match known {
             Some(_crowded) => api::crowded(self.crowd.limit),

@@ -187,7 +187,7 @@ impl Doors {
                     Err(refused) => error!(reason = %refused, "api.unserved"),
                 }
             };
-            upkeep.spawn_on(accepting, house.control.handle());
+            upkeep.spawn_on(accepting, house.api.handle());
         }
     }
 

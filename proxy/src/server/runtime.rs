@@ -1,17 +1,18 @@
 //! The threads of those who decide: apart from the threads that move bytes.
 //!
-//! Broker, store, leases and the API live here, so that a revocation is decided, and its target's
-//! socket gone, while every other thread is busy with sessions or held by a disk.
+//! Broker, store and leases live on one such runtime, so that a session ends, and its target's socket is gone,
+//! while every other thread is busy with sessions or held by a disk. The API lives on another: however much is
+//! asked there, no answer stands before the look at the store, or before what ends leases.
 
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
 
-/// One for the API's handshakes, one for what must not wait for them.
+/// One for what takes a moment, such as a handshake or a long list of changes, one for what must not wait for it.
 const THREADS: usize = 2;
 
-/// The runtime of the control plane. It ends when this is dropped.
+/// A runtime of the control plane. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct ControlRuntime {
     handle: Handle,
@@ -25,10 +26,10 @@ impl ControlRuntime {
     /// # Errors
     ///
     /// When the system gives no threads.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
-            .thread_name("control")
+            .thread_name(name)
             .enable_all()
             .build()?;
         Ok(Self {
@@ -61,5 +62,30 @@ impl Drop for ControlRuntime {
             // Waiting is not allowed on a thread of another runtime.
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_holds_up_the_api_holds_up_no_ending() {
+        let [control, api] = ["control", "api"].map(|name| ControlRuntime::start(name).unwrap());
+        let (release, held) = mpsc::channel::<()>();
+        let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+        // As many as there are threads, and more, that do not give way.
+        for _each in 0..2 * THREADS {
+            let held = std::sync::Arc::clone(&held);
+            api.handle()
+                .spawn(async move { held.lock().unwrap().recv().is_ok() });
+        }
+        let (done, ended) = mpsc::channel();
+        control.handle().spawn(async move { done.send(()) });
+        ended.recv_timeout(Duration::from_secs(60)).unwrap();
+        drop(release);
     }
 }

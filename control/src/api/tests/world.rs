@@ -16,7 +16,8 @@ use policies::{
     PrincipalName, Protocol, SshEndpoint, Target,
 };
 use recorder::{Limits, Recorder, Seal};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
 
 use crate::api::wire::{Challenge, RequestView};
 use crate::api::{
@@ -31,7 +32,7 @@ use crate::{Broker, Caller, Clock, Settings, entropy};
 
 pub(super) struct World {
     authority: Authority,
-    broker: Broker,
+    pub(super) broker: Broker,
     router: Router,
     dir: PathBuf,
     pub(super) alice_key: String,
@@ -77,11 +78,11 @@ impl Seal for NoSeal {
     }
 }
 
-fn key() -> String {
+pub(super) fn key() -> String {
     Applicant::create().unwrap().ssh_public().unwrap()
 }
 
-fn principal(name: &str, group: Option<&str>, key: &str, clock: &Clock) -> Principal {
+pub(super) fn principal(name: &str, group: Option<&str>, key: &str, clock: &Clock) -> Principal {
     Principal {
         name: name.parse().unwrap(),
         kind: PrincipalKind::Person,
@@ -263,13 +264,23 @@ impl World {
         answer.matches("HTTP/1.1 ").count()
     }
 
-    async fn exchange(&self, certificate: Option<&[u8]>, text: &str) -> (u16, String) {
-        let (client, server) = tokio::io::duplex(64 * 1024);
+    /// A connection, and the task that serves it.
+    pub(super) fn connect(
+        &self,
+        certificate: Option<&[u8]>,
+        buffer: usize,
+    ) -> (DuplexStream, JoinHandle<()>) {
+        let (client, server) = tokio::io::duplex(buffer);
         let peer = Peer {
             certificate: certificate.map(|der| PeerCertificate(der.to_vec())),
             source: [127, 0, 0, 1].into(),
         };
         let serving = tokio::spawn(serve(server, self.router.clone(), peer));
+        (client, serving)
+    }
+
+    async fn exchange(&self, certificate: Option<&[u8]>, text: &str) -> (u16, String) {
+        let (client, serving) = self.connect(certificate, 64 * 1024);
         let (mut reader, mut writer) = tokio::io::split(client);
         // A server that has said no may close before it has read everything.
         let write = async { drop(writer.write_all(text.as_bytes()).await) };
@@ -287,14 +298,14 @@ impl World {
 }
 
 /// The head of a request with a body of so many bytes.
-fn head(method: &str, path: &str, length: usize) -> String {
+pub(super) fn head(method: &str, path: &str, length: usize) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
     )
 }
 
-fn caller(name: &str) -> Caller {
+pub(super) fn caller(name: &str) -> Caller {
     Caller {
         principal: name.parse().unwrap(),
         source: [127, 0, 0, 1].into(),

@@ -1,0 +1,73 @@
+//! The line of one connection, and whether what was written to it goes on.
+//!
+//! HTTP/1 keeps the end of an answer itself once that was handed over, so that an answer that nobody takes any
+//! more is told from one that is sent by the line alone.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::outbox::Outbox;
+
+/// A line that tells the outbox when the other end takes nothing.
+pub(super) struct Line<Io> {
+    io: Io,
+    outbox: Outbox,
+}
+
+impl<Io> Line<Io> {
+    pub(super) fn of(io: Io, outbox: Outbox) -> Self {
+        Self { io, outbox }
+    }
+
+    fn told<T>(&self, poll: Poll<T>) -> Poll<T> {
+        self.outbox.line_waits(poll.is_pending());
+        poll
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Line<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, into)
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Line<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.told(poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
+        self.told(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.io).poll_flush(cx);
+        self.told(poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.told(poll)
+    }
+}
