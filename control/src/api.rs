@@ -13,10 +13,8 @@ mod checks;
 mod extract;
 mod grants;
 mod inspection;
-mod line;
 mod login;
 mod onetime;
-mod outbox;
 mod policy;
 mod principals;
 mod probe;
@@ -26,9 +24,11 @@ mod requests;
 mod serve;
 mod sessions;
 mod share;
+mod socket;
 mod strangers;
 mod targets;
 mod trust;
+mod unsent;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,8 +112,8 @@ pub fn router(parts: Parts) -> Router {
         strangers: Strangers::default(),
         shares: Shares::default(),
     });
-    let in_turn = middleware::from_fn_with_state(Arc::clone(&house), share::in_turn);
-    let ending_turn = middleware::from_fn_with_state(Arc::clone(&house), share::ending);
+    let in_slot = middleware::from_fn_with_state(Arc::clone(&house), share::in_slot);
+    let in_ending_slot = middleware::from_fn_with_state(Arc::clone(&house), share::in_ending_slot);
     Router::new()
         .route(
             "/healthz",
@@ -121,13 +121,13 @@ pub fn router(parts: Parts) -> Router {
         )
         .route("/v1/trust", get(trust::show))
         .merge(entering())
-        .merge(asking().route_layer(in_turn.clone()))
-        .merge(administering().route_layer(in_turn))
-        .merge(ending().route_layer(ending_turn))
+        .merge(asking().route_layer(in_slot.clone()))
+        .merge(administering().route_layer(in_slot))
+        .merge(ending().route_layer(in_ending_slot))
         .fallback(|| async { Refused::from(ApiRefusal::NoSuchPlace) })
         .method_not_allowed_fallback(|| async { Refused::from(ApiRefusal::NoSuchPlace) })
         .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn(outbox::carry))
+        .layer(middleware::from_fn(unsent::carry))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(house)
 }

@@ -203,7 +203,7 @@ impl State {
                 .any(|request| forgettable(request, now, before))
     }
 
-    /// Forgets what was over a week ago.
+    /// Forgets what was over a week ago, and the rest of statements that nobody can say yes to any more.
     pub(crate) fn retire(&mut self, now: Timestamp) {
         let Ok(before) = now.checked_sub(RETENTION) else {
             return;

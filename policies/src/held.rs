@@ -26,7 +26,7 @@ pub struct HeldStatement {
     pub session: SessionId,
     /// Under which grant.
     pub grant: GrantId,
-    /// The statement's text, every byte of it.
+    /// The statement's text, every byte of it, unless this is a [`brief`](Self::brief).
     pub text: String,
     /// The values bound to it, in order, as they are shown: text as it is, anything else in
     /// hexadecimal.
@@ -49,7 +49,8 @@ impl HeldStatement {
     /// How much of its text stands where many are listed, in characters, and where it was answered.
     pub const BRIEF_MAX: usize = 200;
 
-    /// Whether there is more of it than is listed.
+    /// Whether [`brief`](Self::brief) would make it shorter. With its mark, what that makes is one character longer
+    /// than [`BRIEF_MAX`](Self::BRIEF_MAX).
     pub fn is_long(&self) -> bool {
         !self.values.is_empty()
             || self

@@ -206,7 +206,7 @@ pub(crate) struct House {
     pub(crate) disk: Disk,
     pub(crate) bastion: Arc<Bastion>,
     control: ControlRuntime,
-    /// Where the API is.
+    /// Apart from `control`, so that no answer stands before an ending.
     api: ControlRuntime,
 }
 

@@ -335,6 +335,24 @@ fn a_permit_that_is_bound_to_paths_holds_for_rsync() {
     assert_eq!(now.permissions().mode() & 0o777, 0o700);
 }
 
+/// Policy is asked about each path, and sees the whole line each time, on a thread that others are on too.
+#[test]
+fn a_command_that_would_be_asked_about_for_seconds_is_refused() {
+    let desk = Desk::bound();
+    let both = desk.at("both/");
+    let names = |count: usize| format!("{both} ").repeat(count);
+    for (command, code) in [
+        (format!("rsync --server -re.Ls . {}", names(17)), "TG626"),
+        (format!("scp -t {} {both}", "-p ".repeat(6 * 1024)), "TG626"),
+        // Sixteen are looked at, and are no directories that rsync could set the times of.
+        (format!("rsync --server -rte.Ls . {}", names(16)), "TG621"),
+    ] {
+        let refused = desk.world.ssh(&[], &[command.trim_end()]);
+        assert_eq!(refused.status.code(), Some(REFUSED), "{command}");
+        assert!(err(&refused).contains(code), "{command} {}", err(&refused));
+    }
+}
+
 /// `scp` before a semicolon is no transfer: what a shell behind it is sent would be a file, of which only a
 /// digest is kept.
 #[test]

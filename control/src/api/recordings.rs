@@ -14,7 +14,7 @@ use crate::BrokerError;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Named};
 use crate::api::problem::Refused;
-use crate::api::share::Turn;
+use crate::api::share::Slot;
 use crate::api::wire::{List, ROOT_HEADER, RecordingView};
 use crate::api::{Shared, sessions};
 
@@ -46,12 +46,12 @@ pub(crate) async fn file(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(id): Named<String>,
-    turn: Turn,
+    slot: Slot,
 ) -> Result<Response, Refused> {
     let broker = &house.parts.broker;
     let id = sessions::find(broker, &caller, &id).await?;
     let session = broker.replayable(&caller, id).await?;
-    let place = turn.file().await?;
+    let place = slot.file().await?;
     let path = house.parts.recorder.path_of(session.id);
     let file = tokio::fs::File::open(&path).await.map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {

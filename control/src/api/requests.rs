@@ -13,7 +13,7 @@ use crate::api::Shared;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Body, Named, Unread};
 use crate::api::problem::Refused;
-use crate::api::share::Turn;
+use crate::api::share::Slot;
 use crate::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
 use crate::broker::{Asking, Petition, RequestFilter};
 use crate::{Broker, Caller};
@@ -139,14 +139,14 @@ pub(crate) async fn show(
     Known(caller): Known,
     Named(id): Named<String>,
     Asked(Wait { wait }): Asked<Wait>,
-    turn: Turn,
+    slot: Slot,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
     let id = broker.find_request(&caller, &id)?;
     if let Some(seconds) = wait.filter(|seconds| *seconds > 0) {
         let limit = Duration::from_secs(seconds.min(WAIT_MAX));
         let answered = broker.until_answered(&caller, id, limit);
-        if let Some(answered) = turn.beside(limit, answered).await? {
+        if let Some(answered) = slot.beside(limit, answered).await? {
             answered?;
         }
     }

@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tracing::debug;
 
-use super::line::Line;
-use super::outbox::Outbox;
+use super::socket::Socket;
+use super::unsent::Unsent;
 
 /// How long a request's head may take, and how long a connection may rest between two requests.
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
@@ -97,10 +97,10 @@ where
         None => router,
     };
     let logins = Logins::default();
-    let outbox = Outbox::default();
+    let unsent = Unsent::default();
     let router = router
         .layer(Extension(logins.clone()))
-        .layer(Extension(outbox.clone()));
+        .layer(Extension(unsent.clone()));
     let service = TowerToHyperService::new(router.layer(Extension(Source(peer.source))));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
@@ -118,8 +118,8 @@ where
         .initial_stream_window_size(UNREAD_MAX)
         .max_send_buf_size(UNSENT_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
-    let line = Line::of(io, outbox.clone());
-    let mut connection = pin!(server.serve_connection(TokioIo::new(line), service));
+    let socket = Socket::of(io, unsent.clone());
+    let mut connection = pin!(server.serve_connection(TokioIo::new(socket), service));
     let serving = async {
         tokio::select! {
             ended = connection.as_mut() => ended,
@@ -133,7 +133,7 @@ where
         ended = serving => if let Err(error) = ended {
             debug!(source = %peer.source, reason = %error, "api.connection_failed");
         },
-        () = outbox.stuck() => {
+        () = unsent.stuck() => {
             debug!(source = %peer.source, reason = "an answer is not taken", "api.connection_failed");
         }
     }

@@ -19,11 +19,11 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::caller::Holder;
-use super::outbox::{self, Outbox, Place};
 use super::problem::Refused;
+use super::unsent::{self, Parcel, Unsent};
 
 /// How many requests of one principal are worked on at once.
-const TURNS_MAX: usize = 8;
+const SLOTS_MAX: usize = 8;
 
 /// How many requests of one principal wait for an answer of somebody's at once. Waiting costs little.
 const WAITS_MAX: usize = 32;
@@ -38,7 +38,7 @@ const ROOM_MAX: u32 = 16 * 1024;
 /// Answers up to this length are kept whatever else is: as many as there are streams.
 const SMALL: usize = 16 * 1024;
 
-/// How many people's shares are kept. Beyond that, those of nobody who is here are forgotten.
+/// How many people's shares are kept. Beyond that, those are forgotten of which nothing is in use.
 const PEOPLE_MAX: usize = 4096;
 
 /// Everybody's shares.
@@ -48,7 +48,7 @@ pub(super) struct Shares(DashMap<PrincipalName, Arc<Share>>);
 /// What one principal has under way.
 #[derive(Debug)]
 pub(super) struct Share {
-    turns: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     endings: Arc<Semaphore>,
     waits: Arc<Semaphore>,
     files: Arc<Semaphore>,
@@ -60,8 +60,8 @@ impl Default for Share {
     fn default() -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         Self {
-            turns: places(TURNS_MAX),
-            endings: places(TURNS_MAX),
+            slots: places(SLOTS_MAX),
+            endings: places(SLOTS_MAX),
             waits: places(WAITS_MAX),
             files: places(FILES_MAX),
             room: places(usize::try_from(ROOM_MAX).unwrap_or(usize::MAX)),
@@ -69,10 +69,22 @@ impl Default for Share {
     }
 }
 
+/// Whether somebody has something of it, or waits for that. An answer on its way holds its room alone.
+fn is_in_use(share: &Arc<Share>) -> bool {
+    let parts = [
+        &share.slots,
+        &share.endings,
+        &share.waits,
+        &share.files,
+        &share.room,
+    ];
+    Arc::strong_count(share) > 1 || parts.iter().any(|part| Arc::strong_count(part) > 1)
+}
+
 impl Shares {
     fn of(&self, who: &PrincipalName) -> Arc<Share> {
         if self.0.len() >= PEOPLE_MAX {
-            self.0.retain(|_who, share| Arc::strong_count(share) > 1);
+            self.0.retain(|_who, share| is_in_use(share));
         }
         Arc::clone(&self.0.entry(who.clone()).or_default())
     }
@@ -87,33 +99,33 @@ enum Kind {
     Ending,
 }
 
-/// A request's turn: its right to be worked on.
+/// A request's slot: its right to be worked on.
 #[derive(Debug, Clone)]
-pub(super) struct Turn {
+pub(super) struct Slot {
     share: Arc<Share>,
-    outbox: Outbox,
+    unsent: Unsent,
     held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
-/// Waits for one's turn.
-pub(super) async fn in_turn(
+/// Waits for a slot.
+pub(super) async fn in_slot(
     State(house): State<Shared>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
-    serve(&house, Kind::Other, request, next).await
+    admit(&house, Kind::Other, request, next).await
 }
 
 /// The same for what ends something.
-pub(super) async fn ending(
+pub(super) async fn in_ending_slot(
     State(house): State<Shared>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
-    serve(&house, Kind::Ending, request, next).await
+    admit(&house, Kind::Ending, request, next).await
 }
 
-async fn serve(
+async fn admit(
     house: &Shared,
     kind: Kind,
     request: Request,
@@ -123,44 +135,44 @@ async fn serve(
     let holder = Holder::proven(&mut parts, house).await?;
     let share = house.shares.of(&holder.caller.principal);
     let places = match kind {
-        Kind::Other => &share.turns,
+        Kind::Other => &share.slots,
         Kind::Ending => &share.endings,
     };
     let (held, holder) = match Arc::clone(places).try_acquire_owned() {
         Ok(held) => (held, holder),
         Err(_none_free) => {
-            let held = place(places, 1).await?;
+            let held = acquire(places, 1).await?;
             // Whoever has waited may have lost their login meanwhile.
             (held, Holder::proven(&mut parts, house).await?)
         }
     };
-    let outbox = parts.extensions.get::<Outbox>().cloned();
-    let turn = Turn {
+    let unsent = parts.extensions.get::<Unsent>().cloned();
+    let slot = Slot {
         share,
-        outbox: outbox.unwrap_or_default(),
+        unsent: unsent.unwrap_or_default(),
         held: Arc::new(Mutex::new(Some(held))),
     };
     parts.extensions.insert(holder);
-    parts.extensions.insert(turn.clone());
+    parts.extensions.insert(slot.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
-    let sent = turn.send(kind, response).await;
-    turn.rest();
+    let sent = slot.send(kind, response).await;
+    slot.rest();
     sent
 }
 
-async fn place(places: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Refused> {
+async fn acquire(places: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Refused> {
     let held = Arc::clone(places).acquire_many_owned(count).await;
     held.map_err(|_closed| ApiRefusal::Unavailable.into())
 }
 
-impl Turn {
-    /// Gives the turn back before the request is answered: it goes on to wait for something.
+impl Slot {
+    /// Gives the slot back before the request is answered: it goes on to wait for something.
     fn rest(&self) {
         let held = self.held.lock();
         drop(held.unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Waits beside one's turn, and for it again. Whoever waits for much at once waits in vain for some of it.
+    /// Waits beside one's slot, and for one again. Whoever waits for much at once waits in vain for some of it.
     pub(super) async fn beside<T>(
         &self,
         limit: Duration,
@@ -168,46 +180,46 @@ impl Turn {
     ) -> Result<Option<T>, Refused> {
         self.rest();
         let waited = timeout(limit, async {
-            let _place = place(&self.share.waits, 1).await?;
+            let _place = acquire(&self.share.waits, 1).await?;
             Ok(waiting.await)
         });
         let waited = waited.await.ok().transpose();
-        let turn = place(&self.share.turns, 1).await?;
+        let slot = acquire(&self.share.slots, 1).await?;
         let held = self.held.lock();
-        *held.unwrap_or_else(PoisonError::into_inner) = Some(turn);
+        *held.unwrap_or_else(PoisonError::into_inner) = Some(slot);
         waited
     }
 
     /// A place for a file that is sent as it is read.
-    pub(super) async fn file(&self) -> Result<Place, Refused> {
+    pub(super) async fn file(&self) -> Result<Parcel, Refused> {
         self.rest();
-        let place = place(&self.share.files, 1).await?;
-        Ok(self.outbox.place(Some(place)))
+        let place = acquire(&self.share.files, 1).await?;
+        Ok(self.unsent.parcel(Some(place)))
     }
 
     /// Hands an answer over to be sent, once there is room for it. What is a stream has its place.
     async fn send(&self, kind: Kind, response: Response) -> Result<Response, Refused> {
-        let Some(length) = outbox::length(&response) else {
+        let Some(length) = unsent::length(&response) else {
             return Ok(response);
         };
         let room = match kind {
             Kind::Other if length > SMALL => {
                 let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(ROOM_MAX);
-                Some(place(&self.share.room, kib.min(ROOM_MAX)).await?)
+                Some(acquire(&self.share.room, kib.min(ROOM_MAX)).await?)
             }
             // An ending is over by now, and says little.
             Kind::Other | Kind::Ending => None,
         };
-        Ok(self.outbox.send(response, room).await)
+        Ok(self.unsent.send(response, room).await)
     }
 }
 
-impl FromRequestParts<Shared> for Turn {
+impl FromRequestParts<Shared> for Slot {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, _house: &Shared) -> Result<Self, Refused> {
-        let turn = parts.extensions.get::<Self>().cloned();
-        turn.ok_or_else(|| ApiRefusal::Unavailable.into())
+        let slot = parts.extensions.get::<Self>().cloned();
+        slot.ok_or_else(|| ApiRefusal::Unavailable.into())
     }
 }
 
@@ -218,15 +230,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_taken_yet_has_a_limit_and_endings_are_told_beside_it() {
         let share = Shares::default().of(&PrincipalName::parse("eve").unwrap());
-        let turn = Turn {
+        let slot = Slot {
             share: Arc::clone(&share),
-            outbox: Outbox::default(),
+            unsent: Unsent::default(),
             held: Arc::default(),
         };
         let send = |kind, kib: usize| {
             let answer = Response::new(axum::body::Body::from(vec![0; kib * 1024]));
-            let (turn, soon) = (turn.clone(), Duration::from_secs(1));
-            async move { timeout(soon, turn.send(kind, answer)).await.ok() }
+            let (slot, soon) = (slot.clone(), Duration::from_secs(1));
+            async move { timeout(soon, slot.send(kind, answer)).await.ok() }
         };
         let mut kept = Vec::new();
         while let Some(answer) = send(Kind::Other, 1024).await {
@@ -242,7 +254,9 @@ mod tests {
         // What is larger than all the room there is is the only one.
         let large = send(Kind::Other, 64 * 1024).await.unwrap();
         assert!(send(Kind::Other, 17).await.is_none());
+        drop(slot);
+        assert!(is_in_use(&share) && Arc::strong_count(&share) == 1);
         drop(large);
-        assert!(send(Kind::Other, 17).await.is_some());
+        assert!(!is_in_use(&share));
     }
 }

@@ -35,7 +35,8 @@ pub use self::target::{
     Access, AccessState, HostKeySeen, ProbeOrder, Probed, TargetOrder, TargetView,
 };
 
-/// Several things of one kind.
+/// Several things of one kind. Of requests and grants the newest 1,000 at most; `?before=ID`, with the last one's id,
+/// gives those that are older, until there are none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct List<T> {
     /// Always `tidegate.list/1`.

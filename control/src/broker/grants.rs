@@ -8,7 +8,7 @@ use policies::{
     Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, SessionId, TargetName,
 };
 
-use super::pace::{LISTED_MAX, Pace, before};
+use super::listing::newest;
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
@@ -66,28 +66,21 @@ impl Broker {
     }
 
     /// The grants that the caller may see, newest first: `in_force` ones only, or all of the last
-    /// week; those that are older than `than`; [`LISTED_MAX`] at most.
+    /// week; those that are older than `before`; the first thousand.
     pub async fn grants(
         &self,
         caller: &Caller,
         in_force: bool,
-        than: Option<GrantId>,
+        before: Option<GrantId>,
     ) -> Vec<Arc<Grant>> {
         let state = self.state();
         let view = self.view(&state, caller);
         let fits =
             |grant: &Grant| (!in_force || grant.in_force(view.now)) && view.sees_grant(grant);
-        let (mut found, mut pace) = (Vec::new(), Pace::default());
-        for grant in before(&state.facts.grants, than).rev() {
-            if found.len() >= LISTED_MAX {
-                break;
-            }
-            if fits(grant) {
-                found.push(Arc::clone(grant));
-            }
-            pace.step().await;
-        }
-        found
+        newest(&state.facts.grants, before, |grant| {
+            fits(grant).then(|| Arc::clone(grant))
+        })
+        .await
     }
 }
 

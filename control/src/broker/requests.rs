@@ -13,7 +13,7 @@ use policies::{
 use tokio::time::timeout_at;
 
 use super::desk::draw;
-use super::pace::{LISTED_MAX, Pace, before};
+use super::listing::newest;
 use super::quota::may_ask;
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
@@ -215,21 +215,6 @@ impl Broker {
         self.show_request(caller, id)
     }
 
-    /// Returns when the request is not pending any more, or after `limit`, with where it stands.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::NotFound`] when the caller may not see it (any more).
-    pub async fn wait_request(
-        &self,
-        caller: &Caller,
-        id: RequestId,
-        limit: Duration,
-    ) -> Result<Asking, BrokerError> {
-        self.until_answered(caller, id, limit).await?;
-        self.show_request(caller, id)
-    }
-
     /// Returns when the request is not pending any more, or after `limit`. The policies are asked once, whether
     /// the caller may see it: most changes are about something else, and many may wait.
     ///
@@ -278,7 +263,7 @@ impl Broker {
         visible(&view, id).map(|request| asking(&view, request))
     }
 
-    /// The requests that the caller may see: [`LISTED_MAX`] at most.
+    /// The requests that the caller may see, newest first: the first thousand.
     pub async fn requests(&self, caller: &Caller, filter: RequestFilter) -> Vec<Asking> {
         let state = self.state();
         let view = self.view(&state, caller);
@@ -287,18 +272,10 @@ impl Broker {
                 && (!filter.mine || request.principal == caller.principal)
                 && view.sees_request(request)
         };
-        let (mut found, mut pace) = (Vec::new(), Pace::default());
-        let requests = &state.facts.requests;
-        for request in before(requests, filter.before).rev() {
-            if found.len() >= LISTED_MAX {
-                break;
-            }
-            if fits(request) {
-                found.push(asking(&view, request));
-            }
-            pace.step().await;
-        }
-        found
+        newest(&state.facts.requests, filter.before, |request| {
+            fits(request).then(|| asking(&view, request))
+        })
+        .await
     }
 }
 

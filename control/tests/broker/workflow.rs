@@ -1,13 +1,15 @@
 //! Asking, answering, taking back; and who may see what.
 
-use control::BrokerError;
-use control::broker::{Access, RequestFilter};
+use std::time::Duration;
+
+use control::broker::{Access, Asking, RequestFilter};
 use control::ledger::Happening;
 use control::ledger::chain::Walk;
 use control::ledger::proof::Proof;
+use control::{Broker, BrokerError};
 use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
-use policies::{Denial, RequestError, RequestState};
+use policies::{Denial, RequestError, RequestId, RequestState};
 
 use crate::world::{World, ask, caller, reason, seconds};
 
@@ -255,36 +257,30 @@ async fn people_see_their_own_and_offices_see_all() {
     assert!(world.broker.targets(&caller("eve")).await.is_empty());
 }
 
+/// Waits for an answer, and says where the request stands then.
+async fn waited(broker: &Broker, id: RequestId, limit: Duration) -> Asking {
+    let alice = caller("alice");
+    broker.until_answered(&alice, id, limit).await.unwrap();
+    broker.show_request(&alice, id).unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_is_told_at_once() {
     let world = World::new().await;
     let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
-    let alice = caller("alice");
-    let soon = world
-        .broker
-        .wait_request(&alice, id, seconds(5))
-        .await
-        .unwrap();
+    let soon = waited(&world.broker, id, seconds(5)).await;
     assert_eq!(soon.request.state, RequestState::Pending);
     let broker = world.broker.clone();
-    let waiting = tokio::spawn(async move {
-        broker
-            .wait_request(&caller("alice"), id, seconds(600))
-            .await
-    });
+    let waiting = tokio::spawn(async move { waited(&broker, id, seconds(600)).await });
     crate::world::settle().await;
     world
         .broker
         .approve(&caller("bob"), id, None, None)
         .await
         .unwrap();
-    assert!(waiting.await.unwrap().unwrap().grant.is_some());
+    assert!(waiting.await.unwrap().grant.is_some());
     let id = world.ask_for("alice", "web2", 15).await.unwrap().request.id;
-    let lapsed = world
-        .broker
-        .wait_request(&alice, id, seconds(7_200))
-        .await
-        .unwrap();
+    let lapsed = waited(&world.broker, id, seconds(7_200)).await;
     assert_eq!(lapsed.request.state, RequestState::Lapsed);
 }
 

@@ -113,7 +113,7 @@ impl Shown for Conflict {
             ),
             Self::HoldsMany => (
                 "TG539",
-                "too many of your statements have waited for a second person within an hour"
+                "too many of your statements have waited for a second person: in an hour, in a week, or without an answer"
                     .to_owned(),
                 Some("tidegate requests ls --mine".to_owned()),
             ),

@@ -1,4 +1,4 @@
-//! What is said about files that may not be touched: `TG621` to `TG625`.
+//! What is said about files that may not be touched: `TG621` to `TG626`.
 
 use super::{Shown, Words, named, sentence};
 use crate::FileAccess;
@@ -31,6 +31,8 @@ pub enum FileSaying<'a> {
     Sender,
     /// rsync would tell, by checksums, of files that may only be written.
     Receiver,
+    /// A command is longer, or names more, than is asked about.
+    Much,
 }
 
 impl Shown for FileSaying<'_> {
@@ -72,6 +74,12 @@ impl Shown for FileSaying<'_> {
                 "you may write files there and not read them, and rsync would tell you what is there",
             )
             .hint("scp -r notes LOGIN+TARGET@BASTION:/srv/in/"),
+            Self::Much => Words::new(
+                "TG626",
+                "files are limited here, and no command is looked at that is longer than 16 KiB, \
+                 and no rsync that writes more than sixteen paths",
+            )
+            .hint("name fewer at a time, or use  sftp LOGIN+TARGET@BASTION"),
         }
     }
 }

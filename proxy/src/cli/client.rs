@@ -2,11 +2,9 @@
 //! lines.
 
 use std::error::Error;
-use std::mem;
 use std::time::Duration;
 
 use control::api::wire::{List, Problem};
-use control::broker::LISTED_MAX;
 use policies::words::cli;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
@@ -79,16 +77,14 @@ impl Client {
         let (mut path_now, mut oldest) = (path.to_owned(), None);
         loop {
             let piece: List<T> = self.get(doing, &path_now).await?;
-            let is_last = piece.items.len() < LISTED_MAX;
+            let last = piece.items.last().map(&name);
+            // A server that knows nothing of pieces sends the same again.
+            let Some(last) = last.filter(|last| oldest.as_ref() != Some(last)) else {
+                return Ok(all);
+            };
             all.items.extend(piece.items);
-            let before = mem::replace(&mut oldest, all.items.last().map(&name));
-            match &oldest {
-                // A server that knows nothing of pieces sends the same again.
-                Some(name) if !is_last && before != oldest => {
-                    path_now = format!("{path}&before={}", segment(name));
-                }
-                _end => return Ok(all),
-            }
+            path_now = format!("{path}&before={}", segment(&last));
+            oldest = Some(last);
         }
     }
 

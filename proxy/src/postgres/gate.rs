@@ -11,8 +11,8 @@ mod earlier;
 mod judge;
 mod portals;
 mod prepared;
+mod quantum;
 mod second;
-mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ use answers::{Answer, Answers};
 use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
+use quantum::{ASKED_BYTE, LOOKUP_BYTES, MESSAGE, QUESTION, Quantum};
 use second::{Second, Unshowable};
-use turn::{MESSAGE, QUESTION, Turn};
 
 pub(crate) use bench::{Bench, Hearing};
 pub(crate) use second::{Fate, Held};
@@ -95,7 +95,7 @@ pub(crate) struct Gate {
     asked: Option<(u64, Duration)>,
     scrutiny: Scrutiny,
     answers: Answers,
-    turn: Turn,
+    quantum: Quantum,
     prepared: Prepared,
     portals: Portals,
     second: Second,
@@ -131,7 +131,7 @@ impl Gate {
             asked: None,
             scrutiny: Scrutiny::Each,
             answers: Answers::default(),
-            turn: Turn::default(),
+            quantum: Quantum::default(),
             prepared: Prepared::default(),
             portals: Portals::default(),
             second: Second::default(),
@@ -149,7 +149,7 @@ impl Gate {
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
-        self.turn.go_on();
+        self.quantum.go_on();
         self.is_sure = is_idle && begun == 0;
         if self.scrutiny == Scrutiny::Unread && !bench.is_metered() {
             return Passage::All;
@@ -160,10 +160,10 @@ impl Gate {
             && let Ok(Some(header)) = Header::read(rest, Side::Client)
             && header.kind != b'F'
         {
-            if self.turn.is_over() {
+            if self.quantum.is_over() {
                 return Passage::Enough(place);
             }
-            self.turn.takes(MESSAGE);
+            self.quantum.takes(MESSAGE);
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
             match self.judge_and_charge(header, behind, bench, at) {
@@ -191,8 +191,8 @@ impl Gate {
     }
 
     /// Whether others have to have their turn before the next is looked at.
-    pub(crate) fn is_tired(&self) -> bool {
-        self.turn.is_over()
+    pub(crate) fn is_spent(&self) -> bool {
+        self.quantum.is_over()
     }
 
     /// Judges a message, and counts it against the budget once it may pass.
@@ -324,7 +324,7 @@ impl Gate {
         bench: &impl Bench,
     ) -> Result<(), Objection> {
         // What is looked for among the answers is gone through whole.
-        self.turn.takes(reading.weight() / 16);
+        self.quantum.takes(reading.weight() / LOOKUP_BYTES);
         let mut alone = None;
         for statement in &reading.statements {
             match self.answer(statement, bench) {
@@ -368,8 +368,8 @@ impl Gate {
             return known.clone();
         }
         let weight = statement::weight(statement);
-        self.turn
-            .takes(weight.saturating_mul(2).saturating_add(QUESTION));
+        self.quantum
+            .takes(weight.saturating_mul(ASKED_BYTE).saturating_add(QUESTION));
         let answer = match bench.may(&Deed::Statement(statement.clone())) {
             Ok(()) => Answer::Permitted,
             Err(Denial::Forbidden { policy, reason }) if bench.can_be_seconded(statement) => {

@@ -137,7 +137,7 @@ where
                 Ok(step) => step,
                 Err(closed) => return Poll::Ready(closed),
             };
-            if std::mem::take(&mut self.hold.tired) {
+            if std::mem::take(&mut self.hold.spent) {
                 break;
             }
             if matches!((down, up), (Step::Waits, Step::Waits)) {
@@ -298,7 +298,7 @@ where
             | Passage::Held { .. }
             | Passage::Refused { .. } => None,
         };
-        self.hold.tired = self.gate.is_tired();
+        self.hold.spent = self.gate.is_spent();
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
         let tap = &mut *self.tap;
         let scanned = self.up.scanner.scan(passing, &mut finished, |message| {

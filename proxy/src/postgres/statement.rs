@@ -84,7 +84,7 @@ impl Reading {
     }
 
     /// Whether it may do anything.
-    pub(crate) fn is_anything(&self) -> bool {
+    pub(crate) fn may_do_anything(&self) -> bool {
         let mut statements = self.statements.iter();
         statements.any(|one| one.kind == SqlKind::Unknown)
     }

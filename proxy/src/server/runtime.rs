@@ -1,8 +1,8 @@
 //! The threads of those who decide: apart from the threads that move bytes.
 //!
-//! Broker, store and leases live on one such runtime, so that a session ends, and its target's socket is gone,
-//! while every other thread is busy with sessions or held by a disk. The API lives on another: however much is
-//! asked there, no answer stands before the look at the store, or before what ends leases.
+//! Store, feed and expiry live on one such runtime, so that a session ends, and its target's socket is gone,
+//! while every other thread is busy with sessions or held by a disk. The API lives on another, with what is decided
+//! there: however much is asked, it keeps nobody from the look at the store or from ending leases at their time.
 
 use std::io;
 
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_holds_up_the_api_holds_up_no_ending() {
+    fn what_holds_up_the_api_does_not_hold_up_the_control_threads() {
         let [control, api] = ["control", "api"].map(|name| ControlRuntime::start(name).unwrap());
         let (release, held) = mpsc::channel::<()>();
         let held = std::sync::Arc::new(std::sync::Mutex::new(held));

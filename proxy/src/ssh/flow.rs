@@ -27,10 +27,10 @@ use atomic_waker::AtomicWaker;
 use tokio_util::sync::CancellationToken;
 
 use super::pool;
-use held::Held;
+use weight::Weight;
 
-pub mod held;
 pub mod leg;
+pub mod weight;
 
 /// The window that we offer for a channel, in bytes. OpenSSH's own size; a larger one costs an
 /// OpenSSH client dearly.
@@ -92,6 +92,13 @@ fn share(channels: usize) -> u32 {
     WINDOW.checked_div(channels).unwrap_or(0).max(OPENING)
 }
 
+/// Has the pool looked at where what is kept has come to another MiB.
+fn look_beyond(before: i64, after: i64) {
+    if after.div_euclid(WAITING_MAX) > before.div_euclid(WAITING_MAX) {
+        pool::EVERYBODY.weigh();
+    }
+}
+
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -142,19 +149,13 @@ impl Flow {
     /// Has the pool looked at whenever another MiB waits, with the last so many bytes.
     pub(super) fn weigh(&self, bytes: usize) {
         let waiting = self.up.waiting();
-        let before = waiting.saturating_sub(signed(bytes));
-        if waiting.div_euclid(WAITING_MAX) > before.div_euclid(WAITING_MAX) {
-            pool::EVERYBODY.weigh();
-        }
+        look_beyond(waiting.saturating_sub(signed(bytes)), waiting);
     }
 
     /// So many bytes more, or less, are held besides what waits.
-    fn hold(&self, more: i64) {
+    fn weighs(&self, more: i64) {
         let before = self.held.fetch_add(more, Ordering::AcqRel);
-        let after = before.saturating_add(more);
-        if after.div_euclid(WAITING_MAX) > before.div_euclid(WAITING_MAX) {
-            pool::EVERYBODY.weigh();
-        }
+        look_beyond(before, before.saturating_add(more));
     }
 
     /// How many bytes the client has us keep.
@@ -217,8 +218,8 @@ impl Tally {
     }
 
     /// For what is held besides the channel's bytes.
-    pub fn held(&self) -> Held {
-        Held::none(Arc::clone(&self.flow))
+    pub fn weight(&self) -> Weight {
+        Weight::none(Arc::clone(&self.flow))
     }
 
     /// Bytes came in.

@@ -92,7 +92,7 @@ mod tests {
             .each_ref()
             .map(|flow| Tally::new(Arc::clone(flow), Way::Up));
         tallies[0].add(60);
-        let (mut one, mut other) = (tallies[1].held(), tallies[1].held());
+        let (mut one, mut other) = (tallies[1].weight(), tallies[1].weight());
         one.set(40);
         other.set(40);
         one.set(0);

@@ -76,7 +76,7 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
             let more = statement.parameters.len().saturating_sub(number);
             push(
                 &mut out,
-                format_args!("              [${number} and {more} values more]\n"),
+                format_args!("              [${number} and {more} more values]\n"),
             );
             break;
         }
@@ -171,7 +171,7 @@ fn indented(bytes: &[u8]) -> String {
         if count > EMPTY_MAX {
             push(
                 &mut out,
-                format_args!("{INDENT}[{count} ends of lines]{INDENT}"),
+                format_args!("{INDENT}[{count} line breaks]{INDENT}"),
             );
         } else {
             out.extend(std::iter::repeat_n(INDENT, count));
@@ -215,7 +215,7 @@ mod tests {
         let text = "\n".repeat(TEXT_MAX);
         assert_eq!(
             indented(text.as_bytes()),
-            format!("{INDENT}[{TEXT_MAX} ends of lines]{INDENT}")
+            format!("{INDENT}[{TEXT_MAX} line breaks]{INDENT}")
         );
         assert_eq!(indented(b"a\n\nb\n"), format!("a{INDENT}{INDENT}b{INDENT}"));
     }
@@ -246,6 +246,6 @@ mod tests {
         };
         let shown = lines(Duration::ZERO, &Frame::Statement(statement)).unwrap_or_default();
         assert!(shown.len() < STATEMENT_MAX + 2 * TEXT_MAX);
-        assert!(shown.ends_with("[$17 and 23 values more]\n"));
+        assert!(shown.ends_with("[$17 and 23 more values]\n"));
     }
 }

@@ -107,6 +107,21 @@ async fn what_everybody_may_send_is_short() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_is_waited_for_so_long_and_no_longer() {
+    let world = World::build().await;
+    let alice = world.certificate("alice").await;
+    tokio::time::pause();
+    let (mut client, serving) = world.connect(Some(&alice), 64 * 1024);
+    let text = head("POST", "/v1/requests", 9);
+    client.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = timeout(Duration::from_secs(50), client.read_to_end(&mut answer));
+    read.await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 503 "));
+    serving.await.unwrap();
+}
+
+#[tokio::test]
 async fn so_many_requests_of_one_principal_are_worked_on_and_endings_do_not_wait_for_them() {
     let world = World::build().await;
     let root = world.certificate("root").await;

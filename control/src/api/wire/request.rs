@@ -48,7 +48,8 @@ pub struct RequestView {
     pub until: Option<Timestamp>,
     /// SHA-256 of what an approver is shown.
     pub digest: String,
-    /// The one statement that a second person is asked for.
+    /// The one statement that a second person is asked for. In a list, and once nobody can say yes any more, its first
+    /// 200 characters and no values; `digest` is that of all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<HeldStatement>,
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use policies::HeldStatement;
 
+use super::quantum::TEXT_BYTE;
 use super::second::{self, Behind, Held, Unshowable};
-use super::turn::TEXT_BYTE;
 use super::{Bench, Gate, Judged, Objection, unshowable};
 use crate::postgres::statement::Reading;
 use crate::postgres::wire::{self, Bind, HEADER, Named, Parse};
@@ -18,7 +18,7 @@ impl Gate {
         let Ok(text) = wire::query(body) else {
             return Judged::Passes;
         };
-        self.turn.takes(TEXT_BYTE.saturating_mul(text.len()));
+        self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => {
@@ -49,7 +49,7 @@ impl Gate {
         if self.second.must_settle(name) {
             return Judged::Unsettled;
         }
-        self.turn.takes(TEXT_BYTE.saturating_mul(text.len()));
+        self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => return self.pass_parse(name, (&reading, None), text.is_ascii()),

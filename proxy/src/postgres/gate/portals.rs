@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Gate;
 use super::earlier::Earlier;
-use super::turn::NAME;
+use super::quantum::NAME;
 use crate::postgres::statement::Reading;
 use crate::postgres::wire;
 
@@ -28,7 +28,8 @@ impl Gate {
         }
         // Each may have to be joined with what it stood for before.
         let each = NAME.saturating_add(reading.weight());
-        self.turn.takes(each.saturating_mul(reading.prepares.len()));
+        self.quantum
+            .takes(each.saturating_mul(reading.prepares.len()));
         for name in &reading.prepares {
             self.prepared.put(name.as_bytes(), reading, false);
         }
@@ -49,12 +50,12 @@ impl Gate {
             *place = Some(match place {
                 None => Arc::clone(reading),
                 // What runs then doubts every name.
-                Some(before) if Arc::ptr_eq(before, reading) || before.is_anything() => {
+                Some(before) if Arc::ptr_eq(before, reading) || before.may_do_anything() => {
                     Arc::clone(before)
                 }
                 Some(before) => {
                     let weight = before.weight().saturating_add(reading.weight());
-                    self.turn.takes(weight);
+                    self.quantum.takes(weight);
                     Arc::new(before.or(reading, STATEMENTS_MAX))
                 }
             });
@@ -77,7 +78,7 @@ impl Gate {
 
     /// Whether something is in it that may prepare under any name, itself or in what it runs.
     fn is_opaque(&self, reading: &Reading, earlier: &mut Earlier) -> bool {
-        reading.is_anything()
+        reading.may_do_anything()
             || reading.runs_earlier.iter().any(|name| {
                 let inner = earlier.enter(self.prepared.get(name.as_bytes()));
                 let is_opaque = inner.is_none_or(|inner| self.is_opaque(&inner, earlier));

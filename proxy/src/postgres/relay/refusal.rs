@@ -47,7 +47,7 @@ pub(super) struct Hold {
     /// looked at again.
     pub(super) starved: Option<usize>,
     /// So much was done for this session that others have their turn.
-    pub(super) tired: bool,
+    pub(super) spent: bool,
     /// What comes up to the next Sync is dropped.
     pub(super) dropping: bool,
     /// An error that the target was made to say is waited for, and not passed on.

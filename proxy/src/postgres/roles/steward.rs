@@ -319,7 +319,7 @@ async fn strip(
         let given: Vec<Vec<u8>> = given.iter().map(|row| bytes(row, 0)).collect();
         let is_all = handover::is_all(&given);
         // What is still there has been tried, and was refused or came to nothing.
-        let (next, again) = tried.new_of(given)?;
+        let (next, again) = tried.untried(given)?;
         passed_over = passed_over.saturating_add(again);
         take_back(admin, lent, &next).await?;
         if is_all || passed_over > handover::PASSED_OVER_MAX {

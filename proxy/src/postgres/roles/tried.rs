@@ -24,7 +24,7 @@ impl Tried {
     /// # Errors
     ///
     /// When there were more than anybody's honest server has.
-    pub(super) fn new_of(
+    pub(super) fn untried(
         &mut self,
         mut given: Vec<Vec<u8>>,
     ) -> Result<(Vec<Vec<u8>>, usize), AdminError> {
@@ -53,8 +53,8 @@ mod tests {
     #[test]
     fn what_was_run_is_not_run_again() {
         let mut tried = Tried::default();
-        assert_eq!(tried.new_of(statements(0..3)).unwrap().1, 0);
-        let (new, again) = tried.new_of(statements(1..4)).unwrap();
+        assert_eq!(tried.untried(statements(0..3)).unwrap().1, 0);
+        let (new, again) = tried.untried(statements(1..4)).unwrap();
         assert_eq!((new, again), (statements(3..4), 2));
     }
 
@@ -63,7 +63,7 @@ mod tests {
         let mut tried = Tried::default();
         let done = (0..=TRIED_MAX / 10_000).try_for_each(|look| {
             let begin = look * 10_000;
-            tried.new_of(statements(begin..begin + 10_000)).map(drop)
+            tried.untried(statements(begin..begin + 10_000)).map(drop)
         });
         assert!(matches!(done, Err(AdminError::Nonsense)), "{done:?}");
     }

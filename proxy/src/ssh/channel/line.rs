@@ -366,7 +366,7 @@ impl Line {
                 }
             };
         self.record_prelude(&program)?;
-        self.tap.follow(follow, self.opening.tally.held())?;
+        self.tap.follow(follow, self.opening.tally.weight())?;
         let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
         let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
             Ok(opened) => opened,

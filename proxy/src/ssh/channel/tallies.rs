@@ -16,12 +16,12 @@ use crate::ssh::flow::{Flow, Tally, Way};
 pub struct Tallies {
     flow: Arc<Flow>,
     way: Way,
-    channels: Arc<Mutex<HashMap<ChannelId, Line>>>,
+    channels: Arc<Mutex<HashMap<ChannelId, Row>>>,
 }
 
 /// What is known of one channel.
 #[derive(Debug)]
-struct Line {
+struct Row {
     tally: Arc<Tally>,
     /// How much was said over it besides bytes.
     said: Asked,
@@ -40,7 +40,7 @@ impl Tallies {
     /// That of a channel.
     pub(in crate::ssh) fn of(&self, id: ChannelId) -> Arc<Tally> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Line {
+        let fresh = || Row {
             tally: Arc::new(Tally::new(Arc::clone(&self.flow), self.way)),
             said: Asked::default(),
         };
@@ -50,8 +50,8 @@ impl Tallies {
     /// Bytes came in over a channel, if it is one of ours.
     pub(in crate::ssh) fn add(&self, id: ChannelId, bytes: usize) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = channels.get(&id) {
-            line.tally.add(bytes);
+        if let Some(row) = channels.get(&id) {
+            row.tally.add(bytes);
         }
     }
 
@@ -59,15 +59,15 @@ impl Tallies {
     /// this much text. False when it was one too many.
     pub(in crate::ssh) fn charge(&self, id: ChannelId, text: usize) -> bool {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = channels.get_mut(&id);
-        line.is_none_or(|line| line.said.count(text))
+        let row = channels.get_mut(&id);
+        row.is_none_or(|row| row.said.count(text))
     }
 
     /// The channel is over on our side.
     pub(in crate::ssh) fn forget(&self, id: ChannelId) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = channels.remove(&id) {
-            line.tally.end();
+        if let Some(row) = channels.remove(&id) {
+            row.tally.end();
         }
     }
 

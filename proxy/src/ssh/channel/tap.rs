@@ -23,7 +23,7 @@ use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest}
 use crate::session::scope::Scope;
 use crate::ssh::files::filetap::{FileTap, Heard, Next};
 use crate::ssh::files::warrant::Follow;
-use crate::ssh::flow::held::Held;
+use crate::ssh::flow::weight::Weight;
 use crate::ssh::forward::place::Place;
 
 /// What runs on a channel, as far as recording cares.
@@ -147,8 +147,8 @@ impl Tap {
     }
 
     /// Follows the files that the channel carries, if it carries any.
-    pub(super) fn follow(&self, follow: Follow, held: Held) -> Result<(), AppendError> {
-        let Some((files, begun)) = FileTap::new(self.scope.clone(), self.channel, follow, held)
+    pub(super) fn follow(&self, follow: Follow, weight: Weight) -> Result<(), AppendError> {
+        let Some((files, begun)) = FileTap::new(self.scope.clone(), self.channel, follow, weight)
         else {
             return Ok(());
         };

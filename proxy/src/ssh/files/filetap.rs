@@ -17,7 +17,7 @@ use super::scp::{self, Role, Scp, Stop};
 use super::sftp::{Judge, Sftp, Unclear};
 use super::warrant::{Follow, Warrant};
 use crate::session::scope::Scope;
-use crate::ssh::flow::held::Held;
+use crate::ssh::flow::weight::Weight;
 
 /// How many bytes may have passed without a frame that tells of them.
 const UNTOLD_MAX: u64 = 16 * 1024 * 1024;
@@ -56,7 +56,7 @@ pub enum Next {
 struct State {
     talk: Talk,
     warrant: Warrant,
-    held: Held,
+    weight: Weight,
     /// How much has passed up and down that no frame tells of yet.
     untold: [u64; 2],
     /// Why nothing passes any more.
@@ -82,7 +82,7 @@ impl FileTap {
         scope: Scope,
         channel: u32,
         follow: Follow,
-        held: Held,
+        weight: Weight,
     ) -> Option<(Self, Vec<Operation>)> {
         let mut begun = Vec::new();
         let mut carrier = Carrier::Sftp;
@@ -108,7 +108,7 @@ impl FileTap {
             state: Mutex::new(State {
                 talk,
                 warrant,
-                held,
+                weight,
                 untold: [0; 2],
                 over: None,
             }),
@@ -139,7 +139,7 @@ impl FileTap {
                 state.warrant.renew(at);
                 let followed = state.follow(stream, chunk);
                 if let Talk::Sftp(sftp) = &state.talk {
-                    state.held.set(sftp.weight());
+                    state.weight.set(sftp.weight());
                 }
                 followed
             }

@@ -63,9 +63,6 @@ const LONG: [&str; 32] = [
     "protocol=",
 ];
 
-/// How many paths a receiver may be given where each is asked about. rsync's clients name one.
-const PATHS_MAX: usize = 16;
-
 /// A command line of rsync, as a client has it started at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
@@ -154,7 +151,6 @@ impl Invocation {
     pub fn wants(&self) -> Wants {
         let trees = match (self.plain, self.sends) {
             (false, _) => vec![Err(Vague::Nameless)],
-            (true, false) if self.paths.len() > PATHS_MAX => vec![Err(Vague::Nameless)],
             (true, false) => {
                 let itself = self.changes_directories();
                 let paths = self.paths.iter();
@@ -405,17 +401,6 @@ mod tests {
             let wants = invocation(line).wants();
             assert!(wants.trees.iter().any(Result::is_err), "{line}");
         }
-    }
-
-    /// A client names one directory. Policy is asked about each that is named.
-    #[test]
-    fn ten_thousand_paths_are_not_asked_about() {
-        let paths = "/srv/in/aa ".repeat(10_000);
-        let line = format!("rsync --server -re.Ls . {paths}");
-        let wants = invocation(line.trim_end()).wants();
-        assert_eq!(wants.trees, [Err(Vague::Nameless)]);
-        let few = "rsync --server -re.Ls . /srv/in/a /srv/in/b";
-        assert_eq!(invocation(few).wants().trees.len(), 2);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod tree;
 
 /// How many operations are told of before others have their turn. A complaint is two bytes and waits for no answer:
 /// a chunk may have very many.
-const TURN_MAX: usize = 32;
+const TOLD_MAX: usize = 32;
 
 /// What a failure is in the recording's numbers (`SSH_FX_FAILURE`).
 const FAILURE: u32 = 4;
@@ -155,7 +155,7 @@ impl Scp {
         while let Some(rest) = chunk.get(at..)
             && !rest.is_empty()
             && followed.stop.is_none()
-            && followed.operations.len() < TURN_MAX
+            && followed.operations.len() < TOLD_MAX
         {
             match self.said(rest, judge, &mut followed.operations) {
                 Ok(taken) => at = at.saturating_add(taken),

@@ -41,7 +41,7 @@ use super::path;
 const WAITING_MAX: usize = 4 * 1024 * 1024;
 
 /// How many packets are judged before others have their turn. A chunk may have thousands.
-const TURN_MAX: usize = 32;
+const JUDGED_MAX: usize = 32;
 
 /// What a chunk came to.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl Sftp {
             passed.rest = chunk;
             return passed;
         }
-        let most = judge.map_or(usize::MAX, |_judge| TURN_MAX);
+        let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
         let fed = self
             .up
             .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
@@ -109,7 +109,7 @@ impl Sftp {
     pub fn down(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
-        let most = judge.map_or(usize::MAX, |_judge| TURN_MAX);
+        let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
         let fed = self
             .down
             .feed(&mut chunk, most, &mut passed.pieces, |part| match part {

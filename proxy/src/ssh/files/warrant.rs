@@ -29,6 +29,9 @@ const ANSWERS_MAX: usize = 256;
 /// How long a command line may be that carries files one by one, in bytes: four of the longest paths of Linux.
 const CARRIER_MAX: usize = 16 * 1024;
 
+/// How many paths a receiver may be given. Each is asked about twice, with the whole line; rsync's clients name one.
+const TREES_MAX: usize = 16;
+
 /// What is followed of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::ssh) enum Follow {
@@ -87,12 +90,13 @@ pub(in crate::ssh) fn admit(
         (Err(no), None) => Err(no.words()),
         (Err(no), Some(command)) => {
             let line = program.command().unwrap_or_default();
-            if !is_askable(&line) {
-                return Err(no.words());
-            }
+            let is_askable = line.len() <= CARRIER_MAX;
             let warrant = Warrant::new(scope.clone(), Carrier::Command(line));
             if warrant.is_free() {
                 return Err(no.words());
+            }
+            if !is_askable {
+                return Err(FileSaying::Much.words());
             }
             match command {
                 FileCommand::Scp(scp) => {
@@ -106,11 +110,6 @@ pub(in crate::ssh) fn admit(
             }
         }
     }
-}
-
-/// Whether a command line is short enough to be asked about again with each file that it carries.
-fn is_askable(line: &str) -> bool {
-    line.len() <= CARRIER_MAX
 }
 
 impl Warrant {
@@ -164,6 +163,9 @@ impl Warrant {
     fn admit_rsync(&self, wants: &rsync::Wants) -> Result<(), Words> {
         if let Some(option) = &wants.odd {
             return Err(FileSaying::Option { option }.words());
+        }
+        if wants.trees.len() > TREES_MAX {
+            return Err(FileSaying::Much.words());
         }
         let access = if wants.sends {
             FileAccess::Read
@@ -268,17 +270,5 @@ fn words(access: FileAccess, path: &str, denial: &Denial) -> Words {
         .words()
     } else {
         denial.words()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Policy sees the whole line with each file, on the thread that others' sessions are on too.
-    #[test]
-    fn a_line_that_would_be_asked_about_with_each_file_is_no_book() {
-        assert!(is_askable(&"a".repeat(CARRIER_MAX)));
-        assert!(!is_askable(&"a".repeat(CARRIER_MAX + 1)));
     }
 }

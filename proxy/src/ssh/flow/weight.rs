@@ -6,12 +6,12 @@ use super::{Flow, signed};
 
 /// How much something holds for a session, in bytes. Nothing once it is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct Weight {
     flow: Arc<Flow>,
     bytes: i64,
 }
 
-impl Held {
+impl Weight {
     /// Nothing yet.
     pub(super) fn none(flow: Arc<Flow>) -> Self {
         Self { flow, bytes: 0 }
@@ -20,11 +20,11 @@ impl Held {
     /// So much is held from here on.
     pub fn set(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, signed(bytes));
-        self.flow.hold(self.bytes.saturating_sub(before));
+        self.flow.weighs(self.bytes.saturating_sub(before));
     }
 }
 
-impl Drop for Held {
+impl Drop for Weight {
     fn drop(&mut self) {
         self.set(0);
     }

@@ -35,31 +35,31 @@ const PIECE: usize = 16 * 1024;
 
 /// What is on its way.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Outbox(Arc<Mutex<Answers>>);
+pub(super) struct Unsent(Arc<Mutex<Standstill>>);
 
 #[derive(Debug, Default)]
-struct Answers {
+struct Standstill {
     next: u64,
     /// How often each was looked at since it moved.
     still: BTreeMap<u64, u32>,
-    /// How often the line was looked at since it takes nothing, where it takes nothing.
-    line: Option<u32>,
+    /// How often the socket was looked at since it takes nothing, where it takes nothing.
+    socket: Option<u32>,
 }
 
-impl Outbox {
-    fn answers(&self) -> MutexGuard<'_, Answers> {
+impl Unsent {
+    fn standstill(&self) -> MutexGuard<'_, Standstill> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one answer, which gives back `held` once it is sent or nobody wants it any more.
-    pub(super) fn place(&self, held: Option<OwnedSemaphorePermit>) -> Place {
-        let mut answers = self.answers();
-        let number = answers.next;
-        answers.next = number.wrapping_add(1);
-        answers.still.insert(number, 0);
-        drop(answers);
-        Place {
-            outbox: self.clone(),
+    pub(super) fn parcel(&self, held: Option<OwnedSemaphorePermit>) -> Parcel {
+        let mut standstill = self.standstill();
+        let number = standstill.next;
+        standstill.next = number.wrapping_add(1);
+        standstill.still.insert(number, 0);
+        drop(standstill);
+        Parcel {
+            unsent: self.clone(),
             number,
             _held: held,
         }
@@ -71,7 +71,7 @@ impl Outbox {
         response: Response,
         held: Option<OwnedSemaphorePermit>,
     ) -> Response {
-        let place = self.place(held);
+        let parcel = self.parcel(held);
         let (mut parts, body) = response.into_parts();
         let Ok(whole) = to_bytes(body, usize::MAX).await else {
             return Refused::from(ApiRefusal::Unavailable).into_response();
@@ -81,13 +81,13 @@ impl Outbox {
         }
         let length = whole.len().into();
         parts.headers.insert(header::CONTENT_LENGTH, length);
-        Response::from_parts(parts, place.stream(Cursor::new(whole)))
+        Response::from_parts(parts, parcel.stream(Cursor::new(whole)))
     }
 
-    /// Says whether the line takes nothing.
-    pub(super) fn line_waits(&self, waits: bool) {
-        let mut answers = self.answers();
-        answers.line = waits.then(|| answers.line.unwrap_or(0));
+    /// Says whether the socket takes nothing.
+    pub(super) fn socket_waits(&self, waits: bool) {
+        let mut standstill = self.standstill();
+        standstill.socket = waits.then(|| standstill.socket.unwrap_or(0));
     }
 
     /// Returns when something has not moved for too long.
@@ -101,10 +101,10 @@ impl Outbox {
     }
 
     fn look(&self) -> bool {
-        let mut answers = self.answers();
-        let Answers { still, line, .. } = &mut *answers;
+        let mut standstill = self.standstill();
+        let Standstill { still, socket, .. } = &mut *standstill;
         let mut stuck = false;
-        for looks in still.values_mut().chain(line) {
+        for looks in still.values_mut().chain(socket) {
             *looks = looks.saturating_add(1);
             stuck |= *looks >= ROUNDS_MAX;
         }
@@ -114,10 +114,10 @@ impl Outbox {
 
 /// Puts in what nobody needed a turn for: what is told to strangers, and what is refused.
 pub(super) async fn carry(request: Request, next: Next) -> Response {
-    let outbox = request.extensions().get::<Outbox>().cloned();
+    let unsent = request.extensions().get::<Unsent>().cloned();
     let response = next.run(request).await;
-    match (outbox, length(&response)) {
-        (Some(outbox), Some(_length)) => outbox.send(response, None).await,
+    match (unsent, length(&response)) {
+        (Some(unsent), Some(_length)) => unsent.send(response, None).await,
         (_none, _stream) => response,
     }
 }
@@ -130,46 +130,47 @@ pub(super) fn length(response: &Response) -> Option<usize> {
 
 /// One answer's place.
 #[derive(Debug)]
-pub(super) struct Place {
-    outbox: Outbox,
+pub(super) struct Parcel {
+    unsent: Unsent,
     number: u64,
     _held: Option<OwnedSemaphorePermit>,
 }
 
-impl Place {
+impl Parcel {
     /// The body that is read from there.
     pub(super) fn stream(self, from: impl AsyncRead + Unpin + Send + 'static) -> Body {
-        let answer = Answer { from, place: self };
+        let answer = Pieces { from, parcel: self };
         Body::from_stream(ReaderStream::with_capacity(answer, PIECE))
     }
 
     fn moved(&self) {
-        if let Some(looks) = self.outbox.answers().still.get_mut(&self.number) {
+        if let Some(looks) = self.unsent.standstill().still.get_mut(&self.number) {
             *looks = 0;
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Parcel {
     fn drop(&mut self) {
-        self.outbox.answers().still.remove(&self.number);
+        self.unsent.standstill().still.remove(&self.number);
     }
 }
 
-/// What is sent, piece by piece. Each piece is asked for when the one before is on the wire.
-struct Answer<R> {
+/// What is sent, piece by piece. Each piece is asked for once the protocol has taken the one before: HTTP/2 keeps
+/// so much of it, HTTP/1 what its socket does not take.
+struct Pieces<R> {
     from: R,
-    place: Place,
+    parcel: Parcel,
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for Answer<R> {
+impl<R: AsyncRead + Unpin> AsyncRead for Pieces<R> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let answer = self.get_mut();
-        answer.place.moved();
+        answer.parcel.moved();
         Pin::new(&mut answer.from).poll_read(cx, into)
     }
 }

@@ -1,7 +1,7 @@
-//! The line of one connection, and whether what was written to it goes on.
+//! The socket of one connection, and whether what was written to it goes on.
 //!
 //! HTTP/1 keeps the end of an answer itself once that was handed over, so that an answer that nobody takes any
-//! more is told from one that is sent by the line alone.
+//! more is told from one that is sent by the socket alone.
 
 use std::io;
 use std::pin::Pin;
@@ -9,26 +9,26 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::outbox::Outbox;
+use super::unsent::Unsent;
 
-/// A line that tells the outbox when the other end takes nothing.
-pub(super) struct Line<Io> {
+/// A socket that tells the unsent when the other end takes nothing.
+pub(super) struct Socket<Io> {
     io: Io,
-    outbox: Outbox,
+    unsent: Unsent,
 }
 
-impl<Io> Line<Io> {
-    pub(super) fn of(io: Io, outbox: Outbox) -> Self {
-        Self { io, outbox }
+impl<Io> Socket<Io> {
+    pub(super) fn of(io: Io, unsent: Unsent) -> Self {
+        Self { io, unsent }
     }
 
     fn told<T>(&self, poll: Poll<T>) -> Poll<T> {
-        self.outbox.line_waits(poll.is_pending());
+        self.unsent.socket_waits(poll.is_pending());
         poll
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Line<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for Socket<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -38,7 +38,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Line<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Line<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Socket<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

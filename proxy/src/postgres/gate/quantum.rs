@@ -16,16 +16,22 @@ pub(super) const NAME: usize = 256;
 /// What one question to the policies takes.
 pub(super) const QUESTION: usize = 4_096;
 
+/// How many bytes of a statement are hashed and compared with another in one unit.
+pub(super) const LOOKUP_BYTES: usize = 16;
+
+/// What one byte of a statement takes that the policies are asked about.
+pub(super) const ASKED_BYTE: usize = 2;
+
 /// What reading one byte of SQL takes.
 pub(super) const TEXT_BYTE: usize = 16;
 
-/// The work of one turn.
+/// The work of one turn on the thread.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+pub(super) struct Quantum {
     done: usize,
 }
 
-impl Turn {
+impl Quantum {
     /// Begins the next, where this one is over.
     pub(super) fn go_on(&mut self) {
         if self.is_over() {
