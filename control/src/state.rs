@@ -277,6 +277,7 @@ mod tests {
             digest: "ab".to_owned(),
             policy: "two".to_owned(),
             why: "a second person".to_owned(),
+            brief: false,
         };
         Request {
             statement: Some(Box::new(statement)),
@@ -313,6 +314,8 @@ mod tests {
             (201, 4097)
         );
         assert_eq!(state.facts.requests[&taken_back].digest(), shown);
+        let short = state.facts.requests[&taken_back].statement.as_deref();
+        assert!(short.is_some_and(|held| held.brief && held.brief().brief));
         assert!(!state.is_stale(now));
         let later = now + SignedDuration::from_hours(25);
         assert!(state.is_stale(later));

@@ -37,6 +37,9 @@ pub struct HeldStatement {
     pub policy: String,
     /// That policy's `@reason`.
     pub why: String,
+    /// Whether this is a [`brief`](Self::brief), which leaves something out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub brief: bool,
 }
 
 impl HeldStatement {
@@ -71,6 +74,7 @@ impl HeldStatement {
         Self {
             text,
             values: Vec::new(),
+            brief: self.brief || self.is_long(),
             ..self.clone()
         }
     }

@@ -60,6 +60,7 @@ fn held(terms: &Terms) -> Request {
         digest: "ab".repeat(32),
         policy: "every-row-needs-two".to_owned(),
         why: "Two people.".to_owned(),
+        brief: false,
     };
     Request::hold(request_id(9), terms, statement, reason("INC-7"), noon())
 }

@@ -30,6 +30,9 @@ const STREAMS_MAX: u32 = 8;
 /// How much of bodies that nobody has read yet one HTTP/2 connection may send ahead, in bytes.
 const UNREAD_MAX: u32 = 128 * 1024;
 
+/// How much of one body, in bytes: those of all streams together leave none without room.
+const UNREAD_EACH: u32 = UNREAD_MAX / STREAMS_MAX;
+
 /// How much of one answer HTTP/2 keeps that is not on the wire, in bytes.
 const UNSENT_MAX: usize = 32 * 1024;
 
@@ -115,7 +118,7 @@ where
         .keep_alive_timeout(HEAD_LIMIT)
         .max_concurrent_streams(STREAMS_MAX)
         .initial_connection_window_size(UNREAD_MAX)
-        .initial_stream_window_size(UNREAD_MAX)
+        .initial_stream_window_size(UNREAD_EACH)
         .max_send_buf_size(UNSENT_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
     let socket = Socket::of(io, unsent.clone());

@@ -27,8 +27,9 @@ use super::problem::Refused;
 /// How often it is looked at what has moved.
 const ROUND: Duration = Duration::from_secs(15);
 
-/// After how many looks at an answer that has not moved the connection ends: after 45 to 60 seconds.
-const ROUNDS_MAX: u32 = 4;
+/// After how many looks at an answer that has not moved the connection ends: after 105 to 120 seconds. Behind a slow
+/// line the kernel's buffer alone may take one.
+const ROUNDS_MAX: u32 = 8;
 
 /// How much is handed over at once, in bytes. A copy, so that what a protocol keeps of it keeps no more.
 const PIECE: usize = 16 * 1024;

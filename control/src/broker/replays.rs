@@ -1,11 +1,11 @@
-//! Which recordings that are handed out are written down one by one: each of them once in a minute for each
-//! principal, and so many of the principal's own. The rest is counted, and the count is written down.
+//! Which recordings that are handed out are written down one by one: every one of another, and of one's own each
+//! once in a minute, and so many. The rest is counted, and the count is written down.
 //!
 //! The ledger is kept for ever, on the disk that live sessions need; whoever has a login must not be able to fill it
-//! by asking for what is theirs. That somebody was handed the recording of another is always written down.
+//! by asking for what is theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use policies::{PrincipalName, SessionId};
@@ -36,71 +36,76 @@ pub(super) struct Replays {
 #[derive(Debug)]
 struct Minute {
     until: Instant,
-    handed: BTreeSet<SessionId>,
-    own: usize,
+    /// What is in the ledger.
+    written: BTreeSet<SessionId>,
+    tried: usize,
     left_out: u64,
 }
 
-/// What is to be written down.
-#[derive(Debug, PartialEq, Eq)]
-struct Noted {
-    /// Whether this one is.
-    itself: bool,
-    /// Of whom so many were not, in a minute that is over.
-    left_out: Vec<(PrincipalName, u64)>,
-}
-
 impl Replays {
-    /// Counts one.
-    fn note(
-        &self,
-        who: &PrincipalName,
-        (session, whose): (SessionId, Whose),
-        now: Instant,
-    ) -> Noted {
-        let by_principal = self.by_principal.lock();
-        let mut by_principal = by_principal.unwrap_or_else(PoisonError::into_inner);
-        let mut left_out = Vec::new();
-        by_principal.retain(|name, minute| {
-            let is_over = minute.until <= now;
-            if is_over && minute.left_out > 0 {
-                left_out.push((name.clone(), minute.left_out));
-            }
-            !is_over
-        });
+    /// Counts one of their own, and says whether it is to be written down.
+    fn note(&self, who: &PrincipalName, session: SessionId, now: Instant) -> bool {
+        let mut by_principal = self.locked();
         let minute = by_principal.entry(who.clone()).or_insert_with(|| Minute {
             until: now.checked_add(MINUTE).unwrap_or(now),
-            handed: BTreeSet::new(),
-            own: 0,
+            written: BTreeSet::new(),
+            tried: 0,
             left_out: 0,
         });
-        let has_room = whose == Whose::Anothers || minute.own < OWN_MAX;
-        let itself = has_room && minute.handed.insert(session);
-        if !itself {
+        let is_new = minute.tried < OWN_MAX && !minute.written.contains(&session);
+        if is_new {
+            minute.tried = minute.tried.saturating_add(1);
+        } else {
             minute.left_out = minute.left_out.saturating_add(1);
-        } else if whose == Whose::Own {
-            minute.own = minute.own.saturating_add(1);
         }
-        Noted { itself, left_out }
+        is_new
+    }
+
+    /// It is in the ledger: the same need not be within the minute.
+    fn written(&self, who: &PrincipalName, session: SessionId) {
+        if let Some(minute) = self.locked().get_mut(who) {
+            minute.written.insert(session);
+        }
+    }
+
+    /// Somebody whose minute is over, and how many of theirs were left out in it.
+    fn over(&self, now: Instant) -> Option<(PrincipalName, u64)> {
+        let mut by_principal = self.locked();
+        by_principal.retain(|_who, minute| minute.until > now || minute.left_out > 0);
+        let mut over = by_principal.iter().filter(|(_who, one)| one.until <= now);
+        let who = over.next().map(|(who, _minute)| who.clone())?;
+        by_principal
+            .remove(&who)
+            .map(|minute| (who, minute.left_out))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<PrincipalName, Minute>> {
+        let by_principal = self.by_principal.lock();
+        by_principal.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Broker {
-    /// Writes down that `who` is handed a recording, durably.
+    /// Writes down that `who` is handed a recording, durably: before it is. One of their own may be left to be
+    /// counted.
     pub(super) async fn write_replay(
         &self,
         who: &PrincipalName,
-        replayed: (SessionId, Whose),
+        session: SessionId,
+        whose: Whose,
     ) -> Result<(), BrokerError> {
-        let now = self.inner.clock.instant();
-        let noted = self.inner.replays.note(who, replayed, now);
-        for (principal, count) in noted.left_out {
+        let (replays, now) = (&self.inner.replays, self.inner.clock.instant());
+        // Before this one is counted: its minute may be over.
+        while let Some((principal, count)) = replays.over(now) {
             self.write(Happening::ReplaysCounted { principal, count })
                 .await;
         }
-        if noted.itself {
-            let (session, by) = (replayed.0, who.clone());
+        if whose == Whose::Anothers || replays.note(who, session, now) {
+            let by = who.clone();
             self.record(Happening::Replayed { session, by }).await?;
+        }
+        if whose == Whose::Own {
+            replays.written(who, session);
         }
         Ok(())
     }
@@ -124,16 +129,16 @@ mod tests {
             let at = Timestamp::from_second(1_700_000_000 + i64::from(number)).unwrap();
             SessionId::new(at, [0; 10])
         };
-        let note = |who, number, whose| replays.note(who, (session(number), whose), now).itself;
-        let same = (0..1_000).filter(|_each| note(&eve, 0, Whose::Own));
-        assert_eq!(same.count(), 1);
-        let own = (0..1_000).filter(|number| note(&eve, *number, Whose::Own));
-        assert_eq!(own.count(), 119);
-        let others = (0..1_000).filter(|number| note(&carol, *number, Whose::Anothers));
-        assert_eq!(others.count(), 1_000);
-        assert!(!note(&carol, 7, Whose::Anothers));
-        let later = replays.note(&eve, (session(0), Whose::Own), now + MINUTE);
-        let left_out = vec![(carol, 1), (eve, 999 + 881)];
-        assert_eq!((later.itself, later.left_out), (true, left_out));
+        let note = |number| replays.note(&eve, session(number), now);
+        // Nobody has written it down yet.
+        assert!(note(0) && note(0));
+        replays.written(&eve, session(0));
+        assert_eq!((0..1_000).filter(|_each| note(0)).count(), 0);
+        assert_eq!((1..=1_000).filter(|number| note(*number)).count(), 118);
+        assert!(replays.note(&carol, session(0), now));
+        assert_eq!(replays.over(now), None);
+        assert_eq!(replays.over(now + MINUTE), Some((eve.clone(), 1_882)));
+        assert_eq!(replays.over(now + MINUTE), None);
+        assert!(replays.note(&eve, session(0), now + MINUTE));
     }
 }

@@ -119,7 +119,7 @@ impl Broker {
                 } else {
                     Whose::Anothers
                 };
-                self.write_replay(&caller.principal, (id, whose)).await?;
+                self.write_replay(&caller.principal, id, whose).await?;
             }
             Err(refused) => {
                 self.audit_refusal(caller, ("replay", &id.to_string()), refused)

@@ -30,7 +30,7 @@ pub use setup::{
     postgres_target_added, secret_kept, ssh_lines, ssh_target_added, standing_lines,
     standing_target_added, tried_at_once,
 };
-pub use statements::{answer_request, answer_statement, runs, seconded};
+pub use statements::{answer_request, answer_statement, runs, seconded, statement_brief};
 pub use trouble::Trouble;
 
 /// No bastion is known.

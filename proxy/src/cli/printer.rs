@@ -169,6 +169,9 @@ impl Printer {
                 harmless::statement(value)
             )
         }));
+        if held.brief {
+            lines.push(cli::statement_brief().to_owned());
+        }
         lines.push(format!("sha256 {}", harmless::line(&held.digest)));
         let policy = format!("{} ({})", held.why, held.policy);
         lines.push(harmless::line(&policy));

@@ -26,6 +26,9 @@ const STRANGER_LIMIT: Duration = Duration::from_secs(60);
 /// at it too; an answer that takes long must not outlive it.
 const LOGIN_LOOK: Duration = Duration::from_secs(10);
 
+/// How long a connection stays after that: longer than any answer takes to be made.
+const LAST_ANSWER: Duration = Duration::from_secs(50);
+
 /// The HTTP API behind TLS.
 pub(super) struct Api {
     anchor: CertificateDer<'static>,
@@ -78,11 +81,13 @@ impl Api {
         holds.then_some(proof.principal)
     }
 
-    /// Returns when this is nobody's certificate any more.
+    /// Returns a while after this is nobody's certificate any more. Until then each request is told so, and what was
+    /// under way is answered.
     async fn lost(&self, peer: Peer) {
         while self.known(&peer).is_some() {
             time::sleep(LOGIN_LOOK).await;
         }
+        time::sleep(LAST_ANSWER).await;
     }
 
     /// Serves one connection until it ends. The seat is given back once a certificate was shown.

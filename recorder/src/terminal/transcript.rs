@@ -179,7 +179,9 @@ impl Page {
     fn end_line(&mut self, out: &mut String) {
         out.push_str(self.mark);
         let line = std::mem::take(&mut self.line);
-        for run in line.chunk_by(|one, next| (*one == ' ') == (*next == ' ')) {
+        let last = line.iter().rposition(|one| *one != ' ');
+        let seen = last.and_then(|last| line.get(..=last)).unwrap_or_default();
+        for run in seen.chunk_by(|one, next| (*one == ' ') == (*next == ' ')) {
             if run.first() == Some(&' ') {
                 self.put_blanks(run.len(), out);
             } else {

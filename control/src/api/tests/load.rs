@@ -156,11 +156,33 @@ async fn an_answer_that_nobody_takes_ends_its_connection() {
     let (mut client, serving) = world.connect(Some(&root), 1024);
     let text = head("GET", "/v1/policies", 0);
     client.write_all(text.as_bytes()).await.unwrap();
-    let ended = timeout(Duration::from_secs(120), serving).await;
+    let ended = timeout(Duration::from_secs(150), serving).await;
     ended.unwrap().unwrap();
     let mut taken = Vec::new();
     client.read_to_end(&mut taken).await.unwrap();
     assert!(taken.starts_with(b"HTTP/1.1 200 "));
+}
+
+/// Who is slow and takes something is waited for.
+#[tokio::test]
+async fn an_answer_that_is_taken_slowly_is_sent_whole() {
+    let world = World::build().await;
+    let root = world.certificate("root").await;
+    let (status, whole) = world.call(Some(&root), "GET", "/v1/policies", "").await;
+    assert_eq!(status, 200);
+    tokio::time::pause();
+    let (mut client, _serving) = world.connect(Some(&root), 64);
+    let text = head("GET", "/v1/policies", 0);
+    client.write_all(text.as_bytes()).await.unwrap();
+    let (mut taken, mut piece, mut slept) = (Vec::new(), [0; 64], Duration::ZERO);
+    while !taken.ends_with(&whole.as_bytes()[whole.len() - 8..]) {
+        let count = client.read(&mut piece).await.unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&taken));
+        taken.extend_from_slice(&piece[..count]);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        slept += Duration::from_secs(20);
+    }
+    assert!(slept > Duration::from_secs(300), "{slept:?}");
 }
 
 /// One frame of HTTP/2 (RFC 9113, section 4.1).
@@ -211,7 +233,7 @@ async fn an_answer_over_http2_that_is_kept_waiting_ends_its_connection() {
         text.extend(frame(1, 5, stream, &fields));
     }
     client.write_all(&text).await.unwrap();
-    let pings = timeout(Duration::from_secs(120), only_pings(&mut client)).await;
+    let pings = timeout(Duration::from_secs(150), only_pings(&mut client)).await;
     assert!(pings.unwrap() > 0);
     serving.await.unwrap();
 }

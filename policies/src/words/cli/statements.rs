@@ -23,6 +23,11 @@ pub fn answer_statement(request: &str, digest: &str) -> String {
     format!("  tidegate approve {request} --digest {digest}\n  tidegate deny {request} --note '…'")
 }
 
+/// Below a statement of which something was left out.
+pub fn statement_brief() -> &'static str {
+    "this is its beginning, without values; the recording of its session has all of it"
+}
+
 /// After somebody said yes to a statement.
 pub fn seconded(request: &str) -> String {
     format!(

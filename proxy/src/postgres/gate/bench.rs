@@ -75,6 +75,7 @@ impl Bench for Scope {
             digest: held.digest(),
             policy: held.policy.clone(),
             why: held.reason.clone(),
+            brief: false,
         };
         let (heard, cancelled) = Scope::second(self, statement, held.statements.clone());
         Hearing { heard, cancelled }

@@ -16,6 +16,10 @@ use crate::postgres::wire::scan::Scanner;
 /// says anything.
 const EARLY_MAX: usize = 4096;
 
+/// How much a peer may have left to take when we have something to say ourselves, in bytes: who is slower than
+/// notifications come is told all the same.
+const LEFT_MAX: usize = 64 * 1024;
+
 /// One way.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -51,9 +55,10 @@ impl Lane {
         Some(rest)
     }
 
-    /// Whether the peer has taken everything, and stands between two messages.
+    /// Whether the peer stands between two messages, and has not much left to take.
     pub(super) fn is_clear(&self) -> bool {
-        self.scanner.at_boundary() && self.unread.is_empty() && self.out.is_empty()
+        let left = self.out.len().saturating_sub(self.taken);
+        self.scanner.at_boundary() && self.unread.is_empty() && left <= LEFT_MAX
     }
 
     /// Puts `bytes` behind what the peer has not taken.

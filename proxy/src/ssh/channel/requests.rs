@@ -41,6 +41,9 @@ const ASKED_MAX: usize = 256 * 1024;
 /// What a request takes besides its text, in bytes, rounded up.
 const REQUEST_SIZE: usize = 128;
 
+/// What a signal counts for besides its name, in bytes: its place in the queue is there already.
+const SIGNAL_SIZE: usize = 16;
+
 /// A request on a session channel (RFC 4254, section 6).
 #[derive(Debug, Clone, Copy)]
 pub enum Request<'a> {
@@ -236,6 +239,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Counts a signal with a name of this length: programs send them for days. False when it was one too many.
+    pub fn count_signal(&mut self, name: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(name).saturating_add(SIGNAL_SIZE);
+        self.bytes <= ASKED_MAX
+    }
+
     /// Counts one request with this many bytes of text. False when it was one too many.
     pub fn count(&mut self, text: usize) -> bool {
         self.bytes = self.bytes.saturating_add(text).saturating_add(REQUEST_SIZE);

@@ -464,7 +464,9 @@ impl Handler for Door {
         signal: Sig,
         session: &mut Session,
     ) -> Result<(), DoorError> {
-        self.charge(id, signal_name(&signal).len())?;
+        if !self.roster.charge_signal(id, signal_name(&signal).len()) {
+            return Err(DoorError::Flood);
+        }
         self.answer(id, Request::Signal, session)
     }
 

@@ -131,9 +131,17 @@ impl Roster {
 
     /// Counts what was asked, with this many bytes of text. False when it was one too many.
     pub(super) fn charge(&mut self, id: ChannelId, bytes: usize) -> bool {
-        let sessions = self.sessions.get_mut(&id).map(|session| &mut session.asked);
-        let asked = sessions.or_else(|| Some(&mut self.carried.get_mut(&id)?.asked));
-        asked.is_none_or(|asked| asked.count(bytes))
+        self.asked(id).is_none_or(|asked| asked.count(bytes))
+    }
+
+    /// The same for a signal with a name of this length.
+    pub(super) fn charge_signal(&mut self, id: ChannelId, name: usize) -> bool {
+        self.asked(id).is_none_or(|asked| asked.count_signal(name))
+    }
+
+    fn asked(&mut self, id: ChannelId) -> Option<&mut Asked> {
+        let session = self.sessions.get_mut(&id).map(|session| &mut session.asked);
+        session.or_else(|| Some(&mut self.carried.get_mut(&id)?.asked))
     }
 
     /// Counts bytes that came. False when the client sends more than all its windows.
