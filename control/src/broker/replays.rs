@@ -103,9 +103,9 @@ impl Broker {
         if whose == Whose::Anothers || replays.note(who, session, now) {
             let by = who.clone();
             self.record(Happening::Replayed { session, by }).await?;
-        }
-        if whose == Whose::Own {
-            replays.written(who, session);
+            if whose == Whose::Own {
+                replays.written(who, session);
+            }
         }
         Ok(())
     }
