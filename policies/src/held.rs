@@ -49,21 +49,26 @@ impl HeldStatement {
     /// The longest values that are held, in bytes, all together.
     pub const VALUES_MAX: usize = 8 * 1024;
 
-    /// How much of its text stands where many are listed, in characters, and where it was answered.
+    /// How much of its text stands where many are listed, in characters, and where it was answered; as many bytes of
+    /// values.
     pub const BRIEF_MAX: usize = 200;
 
-    /// Whether [`brief`](Self::brief) would make it shorter. With its mark, what that makes is one character longer
-    /// than [`BRIEF_MAX`](Self::BRIEF_MAX).
+    /// Whether [`brief`](Self::brief) would leave something out. With its mark, what that makes is one character
+    /// longer than [`BRIEF_MAX`](Self::BRIEF_MAX).
     pub fn is_long(&self) -> bool {
-        !self.values.is_empty()
-            || self
-                .text
-                .chars()
-                .nth(Self::BRIEF_MAX.saturating_add(1))
-                .is_some()
+        let beyond = Self::BRIEF_MAX.saturating_add(1);
+        self.has_long_values() || self.text.chars().nth(beyond).is_some()
     }
 
-    /// The beginning of it, with a mark where something was left out, and none of the values. The digest is that
+    fn has_long_values(&self) -> bool {
+        let lengths = self
+            .values
+            .iter()
+            .map(|value| value.len().saturating_add(1));
+        lengths.fold(0, usize::saturating_add) > Self::BRIEF_MAX
+    }
+
+    /// The beginning of it, with a mark where something was left out, and no values that are long. The digest is that
     /// of all of it.
     #[must_use]
     pub fn brief(&self) -> Self {
@@ -71,9 +76,14 @@ impl HeldStatement {
         if text.len() < self.text.len() {
             text.push('…');
         }
+        let values = if self.has_long_values() {
+            Vec::new()
+        } else {
+            self.values.clone()
+        };
         Self {
             text,
-            values: Vec::new(),
+            values,
             brief: self.brief || self.is_long(),
             ..self.clone()
         }

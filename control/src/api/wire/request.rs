@@ -49,7 +49,7 @@ pub struct RequestView {
     /// SHA-256 of what an approver is shown.
     pub digest: String,
     /// The one statement that a second person is asked for. In a list, and once nobody can say yes any more, its first
-    /// 200 characters and no values; `digest` is that of all of it.
+    /// 200 characters, and values of up to 200 bytes; `digest` is that of all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<HeldStatement>,
 }

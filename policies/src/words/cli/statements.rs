@@ -25,7 +25,7 @@ pub fn answer_statement(request: &str, digest: &str) -> String {
 
 /// Below a statement of which something was left out.
 pub fn statement_brief() -> &'static str {
-    "this is its beginning, without values; the recording of its session has all of it"
+    "something is left out here; the recording of its session has all of it"
 }
 
 /// After somebody said yes to a statement.
