@@ -117,12 +117,14 @@ fn whoever_sends_more_than_every_window_is_shown_out() {
 /// no use for.
 #[test]
 fn whoever_asks_again_and_again_without_a_word_is_shown_out() {
+    /// More than the signals that one channel may have, at 20 bytes each.
+    const REQUESTS: usize = 20_000;
     let world = World::new();
     world.grant_ssh("10m");
     let flood = |peer: &mut SshPeer, request: &Message| {
         // What the sockets hold was sent as well.
-        let sent = (0..5_000).take_while(|_each| peer.send(request).is_ok());
-        sent.count() < 5_000 || peer.is_shown_out(Duration::from_secs(10))
+        let sent = (0..REQUESTS).take_while(|_each| peer.send(request).is_ok());
+        sent.count() < REQUESTS || peer.is_shown_out(Duration::from_secs(10))
     };
     let mut peer = alice(&world);
     let channel = peer.open_session(1 << 20, 32_768).unwrap();
