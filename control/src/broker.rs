@@ -20,6 +20,7 @@ mod policy;
 mod principals;
 mod proving;
 mod quota;
+mod recent;
 mod recovery;
 mod refusals;
 mod replays;

@@ -184,6 +184,7 @@ pub async fn serve(
     house.broker.refuse_newcomers();
     drain(&house.broker, &tracker, config.drain_timeout).await;
     upkeep.shutdown().await;
+    house.broker.write_all_counted().await;
     house.broker.sign_ledger().await;
     tell_head(&house.broker).await;
     info!("server.stopped");

@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use policies::{Denial, Part};
+use tokio::time::Instant;
 
 use super::log::{Decided, LogEnd};
+use super::recent::MINUTE;
 use super::view::{View, admits};
 use super::{Broker, BrokerError, Caller};
 use crate::entropy;
@@ -86,6 +88,23 @@ impl Broker {
                 "ledger.unwritten"
             );
         }
+    }
+
+    /// Writes down how much was not, because one principal asked very often: of minutes that are over.
+    pub async fn write_counted(&self) {
+        self.write_counted_by(self.inner.clock.instant()).await;
+    }
+
+    /// The same of all there is, because the server stops.
+    pub async fn write_all_counted(&self) {
+        let now = self.inner.clock.instant();
+        self.write_counted_by(now.checked_add(MINUTE).unwrap_or(now))
+            .await;
+    }
+
+    async fn write_counted_by(&self, by: Instant) {
+        self.write_refusals_counted(by).await;
+        self.write_replays_counted(by).await;
     }
 
     /// Puts something in line for the ledger.

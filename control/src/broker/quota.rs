@@ -1,16 +1,13 @@
 //! How much one principal may put into the log by asking. The log stays for ever, on the disk that live
 //! sessions need, and everybody's changes stand in one line.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Conflict;
 use policies::{PrincipalName, Request, SecretId};
 use tokio::time::Instant;
 
 use super::BrokerError;
+use super::recent::{HOUR, Recent};
 use crate::state::State;
 
 /// How many requests of one principal may wait for an answer at once.
@@ -22,8 +19,6 @@ pub(super) const HOURLY_MAX: usize = 600;
 
 /// How many requests of one principal are kept in memory, that is within a week; as many statements besides.
 pub(super) const KEPT_MAX: usize = 10_000;
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// Whether this principal may ask for one more grant.
 pub(super) fn may_ask(
@@ -66,31 +61,24 @@ pub(super) fn may_have_secret(
 }
 
 /// How often each ended a session of their own of late.
-#[derive(Debug, Default)]
-pub(super) struct OwnKills {
-    /// Everybody in it is known, and for an hour.
-    by_principal: Mutex<BTreeMap<PrincipalName, Hour>>,
-}
-
 #[derive(Debug)]
-struct Hour {
-    until: Instant,
-    count: usize,
+pub(super) struct OwnKills(Recent<usize>);
+
+impl Default for OwnKills {
+    fn default() -> Self {
+        Self(Recent::within(HOUR))
+    }
 }
 
 impl OwnKills {
     /// Whether one more is put into the log. Beyond that it is in the ledger alone, where its session's end is
     /// written down as what it was: an ending is never refused.
     pub(super) fn is_logged(&self, who: &PrincipalName, now: Instant) -> bool {
-        let by_principal = self.by_principal.lock();
-        let mut by_principal = by_principal.unwrap_or_else(PoisonError::into_inner);
-        by_principal.retain(|_name, hour| hour.until > now);
-        let hour = by_principal.entry(who.clone()).or_insert_with(|| Hour {
-            until: now.checked_add(HOUR).unwrap_or(now),
-            count: 0,
-        });
-        hour.count = hour.count.saturating_add(1);
-        hour.count <= HOURLY_MAX
+        while self.0.over(now).is_some() {}
+        self.0.add(who, now, |count| {
+            *count = count.saturating_add(1);
+            *count <= HOURLY_MAX
+        })
     }
 }
 
