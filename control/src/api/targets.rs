@@ -209,6 +209,7 @@ pub(crate) async fn add(
             .collect(),
         owners: order.owners,
         added_at: broker.clock().now(),
+        namesakes: std::collections::BTreeSet::new(),
     };
     if target.is_bastion() {
         bastion::confirm(&house, &caller, &target).await?;
