@@ -252,8 +252,26 @@ async fn people_see_their_own_and_offices_see_all() {
         .collect();
     assert!(matches!(
         access[..],
-        [Access::Granted { .. }, Access::Pending { .. }, Access::Ask]
+        [
+            Access::Granted { .. },
+            Access::Pending { .. },
+            Access::Ask { .. }
+        ]
     ));
+    // For as long as is said, and no longer, they may ask.
+    let Access::Ask {
+        longest: Some(longest),
+    } = access[2]
+    else {
+        panic!("{access:?}");
+    };
+    let ask_for = |length: jiff::SignedDuration| world.ask_for("alice", "web2", length.as_mins());
+    let longer = ask_for(*longest * 2).await.unwrap_err();
+    assert!(matches!(
+        longer,
+        BrokerError::Denied(Denial::TooLong { .. })
+    ));
+    ask_for(*longest).await.unwrap();
     assert!(world.broker.targets(&caller("eve")).await.is_empty());
 }
 

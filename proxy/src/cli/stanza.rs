@@ -147,6 +147,7 @@ mod tests {
             until: None,
             grant: None,
             request: None,
+            longest_seconds: None,
         };
         TargetView {
             schema: "tidegate.target/1".into(),
