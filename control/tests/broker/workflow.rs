@@ -339,3 +339,26 @@ async fn everything_denied_is_in_the_ledger_like_everything_allowed() {
     assert_eq!(proof.log, None);
     assert!(world.broker.audit(&caller("alice"), 0, 100).await.is_err());
 }
+
+/// Only for who may see the people and everybody's answers.
+#[tokio::test(start_paused = true)]
+async fn who_may_not_approve_is_told_who_may_if_they_may_know_it() {
+    let world = World::new().await;
+    let asked = world.ask_for("alice", "web1", 15).await.unwrap();
+    let tries = async |who: &str| {
+        let tried = world
+            .broker
+            .approve(&caller(who), asked.request.id, None, None)
+            .await;
+        tried.unwrap_err().words().to_string()
+    };
+    let told = tries("carol").await;
+    assert!(
+        told.contains("You may not approve") && told.contains("Who may: bob, root"),
+        "{told}"
+    );
+    for who in ["amy", "alice"] {
+        let told = tries(who).await;
+        assert!(!told.contains("bob"), "{told}");
+    }
+}
