@@ -205,6 +205,7 @@ pub(crate) fn terms(protocol: Protocol, capabilities: Capabilities) -> Terms {
         labels: [].into(),
         owners: None,
         added_at: at(NOW),
+        namesakes: [].into(),
     };
     Terms {
         principal: PrincipalName::parse("alice").unwrap(),

@@ -94,6 +94,7 @@ mod tests {
             labels: [].into(),
             owners: None,
             added_at: Timestamp::UNIX_EPOCH,
+            namesakes: BTreeSet::new(),
         })
     }
 

@@ -3,7 +3,7 @@
 //! Holds what decisions and leases look at, and nothing of what merely happened.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) aliases: BTreeMap<TargetName, TargetName>,
     /// The one-time secrets of grants, those that are used up too.
     pub(crate) secrets: BTreeMap<SecretId, Arc<SecretRecord>>,
+    /// Which names somebody had who left.
+    former: BTreeSet<PrincipalName>,
     /// Whose key this is, by fingerprint.
     keys: BTreeMap<String, PrincipalName>,
 }

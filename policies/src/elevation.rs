@@ -2,7 +2,8 @@
 //! for while their grant holds.
 //!
 //! Knows no SQL. Says who is who by a list that somebody wrote, never by the likeness of names: a
-//! principal who is called like a role would else be that role.
+//! principal who is called like a role would else be that role. Names are used again: what was said of
+//! somebody who left is not said of whoever is called so next.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -61,15 +62,46 @@ impl FromStr for RoleElevation {
     }
 }
 
-/// Who comes as which existing role where `login` is asked for; none where a grant for it has a role of
-/// its own or none.
-pub fn elevation<'t>(
-    target: &'t Target,
-    login: &Login,
-) -> Option<&'t BTreeMap<PrincipalName, Login>> {
-    match &target.endpoint {
-        Endpoint::Postgres(endpoint) => endpoint.elevations.get(login),
-        Endpoint::Ssh(_) => None,
+/// As whom somebody comes to a role that is lent to people's own, if it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elevation<'t> {
+    /// It is not lent: a grant for it has a role of its own, or none.
+    Unlent,
+    /// As this existing role of theirs.
+    As(&'t Login),
+    /// Nobody said which role is theirs.
+    Unnamed,
+    /// What was said is about somebody who had their name before them.
+    Namesake,
+}
+
+impl<'t> Elevation<'t> {
+    /// What is so for this person where `login` is asked for.
+    pub fn of(target: &'t Target, login: &Login, person: &PrincipalName) -> Self {
+        let Endpoint::Postgres(endpoint) = &target.endpoint else {
+            return Self::Unlent;
+        };
+        let Some(accounts) = endpoint.elevations.get(login) else {
+            return Self::Unlent;
+        };
+        match accounts.get(person) {
+            Some(_another) if target.namesakes.contains(person) => Self::Namesake,
+            Some(account) => Self::As(account),
+            None => Self::Unnamed,
+        }
+    }
+}
+
+impl Target {
+    /// Whether its elevations name somebody who is called so.
+    pub fn elevates(&self, person: &PrincipalName) -> bool {
+        match &self.endpoint {
+            Endpoint::Postgres(endpoint) => {
+                let mut lists = endpoint.elevations.values();
+                lists.any(|accounts| accounts.contains_key(person))
+            }
+            Endpoint::Ssh(_) => false,
+        }
     }
 }
 

@@ -77,7 +77,7 @@ pub use decide::decide;
 pub use denial::{Denial, Part};
 pub use diagnose::{Diagnosis, Severity};
 pub use document::{Document, PolicySet};
-pub use elevation::{ELEVATIONS_MAX, ElevationError, RoleElevation, elevation};
+pub use elevation::{ELEVATIONS_MAX, Elevation, ElevationError, RoleElevation};
 pub use facts::{Facts, Wayless};
 pub use file::{Carrier, Extent, FileAccess, FileDeed};
 pub use file_use::FileUse;

@@ -9,11 +9,10 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::elevation::elevation;
 use crate::verdict::Scene;
 use crate::{
-    DatabaseName, Endpoint, Facts, Grant, GrantId, Login, PolicySet, Privilege, Request, Target,
-    Usage,
+    DatabaseName, Elevation, Endpoint, Facts, Grant, GrantId, Login, PolicySet, Privilege, Request,
+    Target, Usage,
 };
 
 /// A name that no rule was written for.
@@ -101,9 +100,13 @@ fn opened_as(target: &Target, request: &Request) -> Option<OpenedAs> {
     let Endpoint::Postgres(endpoint) = &target.endpoint else {
         return None;
     };
-    if let Some(accounts) = elevation(target, &request.login) {
-        let account = accounts.get(&request.principal)?.clone();
-        return Some(OpenedAs::Elevated { account });
+    match Elevation::of(target, &request.login, &request.principal) {
+        Elevation::As(account) => {
+            let account = account.clone();
+            return Some(OpenedAs::Elevated { account });
+        }
+        Elevation::Unnamed | Elevation::Namesake => return None,
+        Elevation::Unlent => {}
     }
     endpoint.admin.as_ref()?;
     Some(match endpoint.privileges.get(&request.login) {

@@ -11,10 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::decide::reach;
-use crate::elevation::elevation;
 use crate::{
-    Endpoint, Facts, Grant, GrantId, Login, PolicySet, PostgresEndpoint, PrincipalName, Protocol,
-    SqlKind, Target, TargetName, Terms,
+    Elevation, Endpoint, Facts, Grant, GrantId, Login, PolicySet, PostgresEndpoint, PrincipalName,
+    Protocol, SqlKind, Target, TargetName, Terms,
 };
 
 /// Where the role of a grant is, or may be.
@@ -123,9 +122,10 @@ impl RolePlace {
     /// Where the role of this grant belongs, if its target wants roles of their own. `None` as well for
     /// somebody who has no role there that could be elevated.
     pub fn of(grant: &Grant, target: &Target) -> Option<Self> {
-        let account = match elevation(target, &grant.login) {
-            Some(accounts) => Some(accounts.get(&grant.principal)?.clone()),
-            None => None,
+        let account = match Elevation::of(target, &grant.login, &grant.principal) {
+            Elevation::As(account) => Some(account.clone()),
+            Elevation::Unlent => None,
+            Elevation::Unnamed | Elevation::Namesake => return None,
         };
         Some(Self {
             account,
@@ -214,7 +214,10 @@ impl Terms {
 
     /// The existing role that the session comes as, where one is elevated.
     pub fn elevated(&self) -> Option<&Login> {
-        elevation(&self.target, &self.login)?.get(&self.principal)
+        match Elevation::of(&self.target, &self.login, &self.principal) {
+            Elevation::As(account) => Some(account),
+            Elevation::Unlent | Elevation::Unnamed | Elevation::Namesake => None,
+        }
     }
 
     /// As whom tidegate itself looks after the session at its target.

@@ -28,6 +28,10 @@ pub struct Target {
     pub owners: Option<GroupName>,
     /// When it was added.
     pub added_at: Timestamp,
+    /// Who came later and is called like somebody who left: whom its elevations name, that is not them. A
+    /// projection of the log, so neither in it nor in what clients send.
+    #[serde(skip)]
+    pub namesakes: BTreeSet<PrincipalName>,
 }
 
 impl Target {

@@ -10,13 +10,12 @@ use std::sync::Arc;
 use cedar_policy::{Context, RestrictedExpression};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::elevation::elevation;
 use crate::slice::Slice;
 use crate::usage::POLICIES_FAILED;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, pair, session};
 use crate::{
-    Denial, Facts, Grant, GroupName, Office, PolicySet, Principal, PrincipalKind, PrincipalName,
-    Request, Target, TargetName, may_office, words,
+    Denial, Elevation, Facts, Grant, GroupName, Office, PolicySet, Principal, PrincipalKind,
+    PrincipalName, Request, Target, TargetName, may_office, words,
 };
 
 /// Whether a request becomes a grant.
@@ -84,11 +83,7 @@ pub fn may_request(
         return Err(not_found());
     }
     match verdict {
-        Verdict::Permitted(_) if is_nobody(target, request) => Err(Denial::NotAllowed {
-            policy: String::new(),
-            reason: words::elevation::NOBODY.to_owned(),
-        }),
-        Verdict::Permitted(_) => Ok(()),
+        Verdict::Permitted(_) => may_be_lent(target, request),
         Verdict::Failed => Err(POLICIES_FAILED),
         Verdict::Forbidden { .. } | Verdict::Silent => {
             let shorter = LADDER
@@ -103,10 +98,15 @@ pub fn may_request(
     }
 }
 
-/// Whether what is asked for is lent to roles of people's own, and nobody said which is theirs.
-fn is_nobody(target: &Target, request: &Request) -> bool {
-    elevation(target, &request.login)
-        .is_some_and(|accounts| !accounts.contains_key(&request.principal))
+/// What is asked for may be lent to roles of people's own, and nobody said which is theirs.
+fn may_be_lent(target: &Target, request: &Request) -> Result<(), Denial> {
+    let reason = match Elevation::of(target, &request.login, &request.principal) {
+        Elevation::Unlent | Elevation::As(_) => return Ok(()),
+        Elevation::Unnamed => words::elevation::NOBODY.to_owned(),
+        Elevation::Namesake => words::elevation::namesake(&target.name),
+    };
+    let policy = String::new();
+    Err(Denial::NotAllowed { policy, reason })
 }
 
 /// Whether this principal may approve this request, or deny it: the rules are the same.

@@ -12,3 +12,5 @@ pub mod server;
 pub mod session;
 pub mod ssh;
 pub mod telemetry;
+
+mod harmless;

@@ -31,6 +31,7 @@ mod failure;
 mod identify;
 mod identity;
 mod inside;
+mod memory;
 mod passphrase;
 mod probe;
 mod recovery;
@@ -138,6 +139,10 @@ pub async fn serve(
     let credentials = passphrase::credentials(&environment);
     let config = check_config(&args.config_dir, environment)?;
     crate::telemetry::start(args.log_format, &args.log);
+    // Before there is anything in it to keep.
+    if let Err(refused) = memory::keep_to_ourselves() {
+        warn!(reason = %refused, "cores.unprevented");
+    }
     let listeners = doors::Listeners::bind(&config)?;
     let house = build(&config, args, credentials).await?;
     let tracker = TaskTracker::new();

@@ -16,7 +16,12 @@ fn check(line: &[&str], login: &str, sign: &str) {
     });
     let line: Vec<String> = line.collect();
     let words: Vec<&str> = line.iter().map(String::as_str).collect();
-    world.bob().run(&words).expect("it runs");
+    let added = world.bob().output(&words).expect("it runs");
+    let told = err(&added);
+    assert_eq!(added.status.code(), Some(0), "it is added: {told}");
+    for sign in ["NOT READY: other", login, "tidegate target test other"] {
+        assert!(told.contains(sign), "`{sign}` is missing: {told}");
+    }
     let tested = world
         .bob()
         .output(&["tidegate", "target", "test", "other"])

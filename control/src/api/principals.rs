@@ -95,8 +95,10 @@ pub(crate) async fn add(
         added_at: broker.clock().now(),
     };
     let added = broker.add_principal(&caller, principal).await?;
+    let mut warnings = broker.strange_groups(&caller, &added)?;
+    warnings.extend(broker.named_before(&caller, &added.name));
     Ok(Json(PrincipalView {
-        warnings: broker.strange_groups(&caller, &added)?,
+        warnings,
         ..view(broker, &caller, &added)?
     }))
 }

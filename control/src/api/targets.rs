@@ -27,6 +27,7 @@ fn access(login: &Login, access: &broker::Access) -> Access {
         until: None,
         grant: None,
         request: None,
+        longest_seconds: None,
     };
     match access {
         broker::Access::Granted { grant, until } => Access {
@@ -38,7 +39,10 @@ fn access(login: &Login, access: &broker::Access) -> Access {
             request: Some(*request),
             ..plain(AccessState::Pending)
         },
-        broker::Access::Ask => plain(AccessState::Ask),
+        broker::Access::Ask { longest } => Access {
+            longest_seconds: longest.map(|longest| longest.as_secs()),
+            ..plain(AccessState::Ask)
+        },
     }
 }
 
@@ -209,6 +213,7 @@ pub(crate) async fn add(
             .collect(),
         owners: order.owners,
         added_at: broker.clock().now(),
+        namesakes: std::collections::BTreeSet::new(),
     };
     if target.is_bastion() {
         bastion::confirm(&house, &caller, &target).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use policies::words::broker::{Conflict, unknown_group};
+use policies::words::elevation::named_before;
 use policies::{
     GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey,
     SessionId,
@@ -74,6 +75,21 @@ impl Broker {
             .filter(|group| !known.contains(group));
         let said = strange.map(|group| unknown_group(group, known.iter().copied()));
         Ok(said.collect())
+    }
+
+    /// Which targets elevate somebody who had this name before, as it is to be printed to whoever may manage
+    /// targets.
+    pub fn named_before(&self, caller: &Caller, name: &PrincipalName) -> Vec<String> {
+        let state = self.state();
+        let view = self.view(&state, caller);
+        if view.office(Office::ManageTargets).is_err() {
+            return Vec::new();
+        }
+        let targets = state.facts.targets.values();
+        targets
+            .filter(|target| target.namesakes.contains(name))
+            .map(|target| named_before(&target.name, name))
+            .collect()
     }
 
     /// Removes someone with their grants and open requests, and returns the sessions that ended.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::{Conflict, Invalid};
-use policies::words::request::NOT_YOURS_TO_ANSWER;
+use policies::words::request::{NOT_YOURS_TO_ANSWER, who_may};
 use policies::{
-    Activation, Approval, Denial, Filing, Grant, GrantId, Login, Part, Reason, Request,
-    RequestError, RequestId, RequestState, TargetName, activates, may_request, opening,
+    Activation, Approval, Denial, Filing, Grant, GrantId, Login, Office, Part, PrincipalName,
+    Reason, Request, RequestError, RequestId, RequestState, TargetName, activates, may_approve,
+    may_request, opening,
 };
 use tokio::time::timeout_at;
 
@@ -324,8 +325,40 @@ fn answerable<'v>(view: &'v View<'_>, id: RequestId) -> Result<&'v Arc<Request>,
                 reason: NOT_YOURS_TO_ANSWER.to_owned(),
             }))
         }
+        // No rule says so: others may.
+        Err(Denial::NotAllowed { policy, reason }) if policy.is_empty() => {
+            let others = who_may_answer(view, request);
+            let reason = others.map_or_else(|| reason.clone(), |who| format!("{reason} {who}"));
+            Err(Denial::NotAllowed { policy, reason }.into())
+        }
         Err(denial) => Err(denial.into()),
     }
+}
+
+/// How many people are named who may answer.
+const NAMED: usize = 4;
+
+/// How many are asked about, for each is a question to the policies.
+const ASKED_ABOUT: usize = 200;
+
+/// Who may answer this request, from where the caller comes, in words. For nobody but who may see the people and
+/// what everybody has answered.
+fn who_may_answer(view: &View<'_>, request: &Request) -> Option<String> {
+    view.office(Office::ViewSessions).ok()?;
+    let (facts, policies) = (&view.state.facts, view.state.policies().ok()?);
+    let source = view.caller.source;
+    let may = |name: &&PrincipalName| {
+        may_approve(policies, facts, name, request, source, view.now).is_ok()
+    };
+    let asked_about = facts.principals.keys().take(ASKED_ABOUT);
+    let found: Vec<&str> = asked_about
+        .filter(may)
+        .take(NAMED + 1)
+        .map(PrincipalName::as_str)
+        .collect();
+    let more = found.len() > NAMED || facts.principals.len() > ASKED_ABOUT;
+    let some = found.get(..NAMED).unwrap_or(&found);
+    who_may(some, more)
 }
 
 fn asking(view: &View<'_>, request: &Arc<Request>) -> Asking {

@@ -8,9 +8,9 @@ use policies::words::broker::Invalid;
 use policies::words::target::TargetFault;
 use policies::words::transit::BastionFault;
 use policies::{
-    Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, MARKER, Office, PRIVILEGES_MAX, Privilege,
-    Protocol, Reason, Request, RequestId, SessionId, Target, TargetName, Wayless, is_a_grants,
-    is_unix_name, may_request, may_see,
+    Denial, Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, MARKER, Office, PRIVILEGES_MAX,
+    Privilege, Protocol, Reason, Request, RequestId, SessionId, Target, TargetName, Wayless,
+    is_a_grants, is_unix_name, may_request, may_see,
 };
 
 use super::alias::{aliases, untaken};
@@ -47,7 +47,10 @@ pub enum Access {
         request: RequestId,
     },
     /// They may ask.
-    Ask,
+    Ask {
+        /// For how long at most, as far as was looked: what they would be told who ask for longer.
+        longest: Option<SignedDuration>,
+    },
 }
 
 /// That a target can be as it is described.
@@ -381,7 +384,14 @@ fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {
         duration: SignedDuration::from_mins(1),
         reason: Reason::parse("to list what may be asked for").ok()?,
     };
-    let probe = Request::file(filing, *now).ok()?;
-    let asked = may_request(state.policies().ok()?, facts, &probe, caller.source, *now);
-    asked.is_ok().then_some(Access::Ask)
+    let mut probe = Request::file(filing, *now).ok()?;
+    let policies = state.policies().ok()?;
+    may_request(policies, facts, &probe, caller.source, *now).ok()?;
+    probe.duration = Request::DURATION_MAX;
+    let longest = match may_request(policies, facts, &probe, caller.source, *now) {
+        Ok(()) => Some(Request::DURATION_MAX),
+        Err(Denial::TooLong { longest, .. }) => Some(longest),
+        Err(_less) => None,
+    };
+    Some(Access::Ask { longest })
 }

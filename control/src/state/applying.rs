@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use policies::{Request, RequestState};
+use policies::{PrincipalName, Request, RequestState};
 
 use super::{Kept, Kill, RoleRecord, State, load, shorten};
 use crate::change::{Change, Entry, PolicyTexts};
@@ -139,9 +139,11 @@ impl State {
                     ..principal.clone()
                 };
                 principals.insert(principal.name.clone(), Arc::new(added));
+                self.tell_apart(&principal.name);
             }
             Change::PrincipalRemoved { name } => {
                 principals.remove(name);
+                self.former.insert(name.clone());
             }
             Change::KeyAdded { principal, key } => {
                 if let Some(owner) = principals.get_mut(principal) {
@@ -164,6 +166,19 @@ impl State {
                 }
             }
             _other => {}
+        }
+    }
+
+    /// Marks the targets whose elevations were written before this person came, by whose name somebody else went
+    /// before: the lists mean that one. Where nobody ever did, they mean whoever comes. Their endpoints stay as
+    /// they are: sessions and roles of everybody else rest on them.
+    fn tell_apart(&mut self, newcomer: &PrincipalName) {
+        if !self.former.contains(newcomer) {
+            return;
+        }
+        let targets = self.facts.targets.values_mut();
+        for target in targets.filter(|target| target.elevates(newcomer)) {
+            Arc::make_mut(target).namesakes.insert(newcomer.clone());
         }
     }
 

@@ -4,9 +4,13 @@ use control::broker::RequestFilter;
 use control::ledger::{Cause, Counters, Timeline};
 use control::ledger::{RecordingState, SessionEnd, SessionFilter};
 use control::{Admission, BrokerError};
-use policies::{Principal, RegisteredKey, RequestState};
+use policies::words::Shown as _;
+use policies::{
+    Endpoint, Login, PostgresEndpoint, Principal, PrincipalName, Protocol, RegisteredKey,
+    RequestState, ServerPin, Target, TargetName,
+};
 
-use crate::world::{World, caller, principal, reason, seconds};
+use crate::world::{World, ask, caller, over, principal, reason, seconds, target};
 
 /// Somebody else with the name and groups of one who left.
 async fn replaced(world: &World, name: &str, group: &str) {
@@ -79,4 +83,105 @@ async fn who_is_called_like_somebody_who_left_sees_nothing_of_theirs() {
     let bob = caller("bob");
     let grant = broker.grants(&alice, false, None).await[0].id;
     broker.revoke(&bob, grant, reason("done")).await.unwrap();
+}
+
+/// A database where these people come as roles of their own, each called as they are.
+async fn lent(world: &World, people: &[&str]) {
+    let login = |name: &&str| Login::parse(name).unwrap();
+    let accounts = people
+        .iter()
+        .map(|name| (PrincipalName::parse(name).unwrap(), login(name)));
+    let endpoint = PostgresEndpoint {
+        admin: Some(login(&"tidegate_admin")),
+        elevations: [(login(&"deploy"), accounts.collect())].into(),
+        ..PostgresEndpoint::new(
+            "127.0.0.1:5432".parse().unwrap(),
+            "orders",
+            ServerPin::Certificate {
+                sha256: "ab".repeat(32),
+            },
+        )
+    };
+    let orders = Target {
+        endpoint: Endpoint::Postgres(endpoint),
+        ..target("orders", "dev", &world.clock)
+    };
+    world
+        .broker
+        .add_target(&caller("root"), orders)
+        .await
+        .unwrap();
+}
+
+/// What somebody is told who asks for the role that is lent there; nothing where they may ask.
+async fn told(world: &World, who: &str) -> String {
+    match world.ask_for(who, "orders", 15).await {
+        Ok(asking) => {
+            let id = asking.request.id;
+            world.broker.withdraw(&caller(who), id).await.unwrap();
+            String::new()
+        }
+        Err(refused) => refused.words().to_string(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_called_like_somebody_who_left_is_not_elevated_as_them() {
+    let world = World::new().await;
+    let root = caller("root");
+    lent(&world, &["alice", "amy"]).await;
+    assert_eq!(told(&world, "alice").await, "");
+    world.granted("amy", "orders", 60).await;
+    let ask = policies::Ask {
+        protocol: Protocol::Postgres,
+        ..ask("amy", "orders")
+    };
+    let mut hers = world.broker.admit(&ask).await.unwrap();
+
+    replaced(&world, "alice", "sre").await;
+    let no = told(&world, "alice").await;
+    assert!(no.contains("tidegate target add pg orders"), "{no}");
+    let alice = caller("alice").principal;
+    let odd = world.broker.named_before(&root, &alice);
+    assert_eq!(odd.len(), 1, "who adds her is told: {odd:?}");
+    // Nobody else's is touched, and it is so after a start too.
+    assert_eq!(over(&mut hers.lease).await, None);
+    assert_eq!(
+        world.broker.named_before(&root, &caller("amy").principal),
+        [""; 0]
+    );
+
+    // Who says it anew means whoever is called so then.
+    let orders = TargetName::parse("orders").unwrap();
+    world.broker.remove_target(&root, &orders).await.unwrap();
+    lent(&world, &["alice", "amy"]).await;
+    assert_eq!(told(&world, "alice").await, "");
+}
+
+/// A list from a file may be of people who left.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_elevated_by_a_list_from_between_two_of_their_name() {
+    let world = World::new().await;
+    let (root, alice) = (caller("root"), caller("alice").principal);
+    world.broker.remove_principal(&root, &alice).await.unwrap();
+    lent(&world, &["alice"]).await;
+    world.pass(seconds(1)).await;
+    let next = principal("alice", "sre", &world.clock);
+    world.broker.add_principal(&root, next).await.unwrap();
+    assert!(told(&world, "alice").await.contains("before you"));
+}
+
+/// Whoever is named first and added the day after is whom the list means: nobody else had the name.
+#[tokio::test(start_paused = true)]
+async fn a_list_may_name_somebody_before_they_are_added() {
+    let world = World::new().await;
+    lent(&world, &["zoe"]).await;
+    world.pass(seconds(1)).await;
+    let zoe = principal("zoe", "sre", &world.clock);
+    world
+        .broker
+        .add_principal(&caller("root"), zoe)
+        .await
+        .unwrap();
+    assert_eq!(told(&world, "zoe").await, "");
 }

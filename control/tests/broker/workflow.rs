@@ -252,8 +252,26 @@ async fn people_see_their_own_and_offices_see_all() {
         .collect();
     assert!(matches!(
         access[..],
-        [Access::Granted { .. }, Access::Pending { .. }, Access::Ask]
+        [
+            Access::Granted { .. },
+            Access::Pending { .. },
+            Access::Ask { .. }
+        ]
     ));
+    // For as long as is said, and no longer, they may ask.
+    let Access::Ask {
+        longest: Some(longest),
+    } = access[2]
+    else {
+        panic!("{access:?}");
+    };
+    let ask_for = |length: jiff::SignedDuration| world.ask_for("alice", "web2", length.as_mins());
+    let longer = ask_for(*longest * 2).await.unwrap_err();
+    assert!(matches!(
+        longer,
+        BrokerError::Denied(Denial::TooLong { .. })
+    ));
+    ask_for(*longest).await.unwrap();
     assert!(world.broker.targets(&caller("eve")).await.is_empty());
 }
 
@@ -320,4 +338,27 @@ async fn everything_denied_is_in_the_ledger_like_everything_allowed() {
     assert!(matches!(proof.chain, Walk::Whole { last, .. } if last > 10));
     assert_eq!(proof.log, None);
     assert!(world.broker.audit(&caller("alice"), 0, 100).await.is_err());
+}
+
+/// Only for who may see the people and everybody's answers.
+#[tokio::test(start_paused = true)]
+async fn who_may_not_approve_is_told_who_may_if_they_may_know_it() {
+    let world = World::new().await;
+    let asked = world.ask_for("alice", "web1", 15).await.unwrap();
+    let tries = async |who: &str| {
+        let tried = world
+            .broker
+            .approve(&caller(who), asked.request.id, None, None)
+            .await;
+        tried.unwrap_err().words().to_string()
+    };
+    let told = tries("carol").await;
+    assert!(
+        told.contains("You may not approve") && told.contains("Who may: bob, root"),
+        "{told}"
+    );
+    for who in ["amy", "alice"] {
+        let told = tries(who).await;
+        assert!(!told.contains("bob"), "{told}");
+    }
 }

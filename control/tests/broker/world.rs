@@ -231,6 +231,7 @@ pub fn target(name: &str, env: &str, clock: &Clock) -> Target {
         labels: BTreeMap::from([("env".to_owned(), env.to_owned())]),
         owners: None,
         added_at: clock.now(),
+        namesakes: BTreeSet::new(),
     }
 }
 

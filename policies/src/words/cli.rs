@@ -26,9 +26,9 @@ pub use policy::{
 };
 pub use roles::{admin_script, no_script};
 pub use setup::{
-    PostgresPlaces, block_removed, block_written, jump_login_needed, postgres_lines,
-    postgres_target_added, secret_kept, ssh_lines, ssh_target_added, standing_lines,
-    standing_target_added, tried_at_once,
+    PostgresPlaces, block_removed, block_written, jump_login_needed, not_ready, postgres_lines,
+    postgres_target_added, ready_at_once, secret_kept, ssh_lines, ssh_target_added, standing_lines,
+    standing_target_added, untried,
 };
 pub use statements::{answer_request, answer_statement, runs, seconded, statement_brief};
 pub use trouble::Trouble;
@@ -532,6 +532,10 @@ mod tests {
             ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA", None),
             postgres_target_added(&places),
             postgres_target_added(&administered),
+            ready_at_once("it lets tidegate in as `app_ro`"),
+            not_ready("orders", "no such role", Some("create it")),
+            not_ready("orders", "no such role", None),
+            untried("orders"),
             user_added("alice", "https://b:3443", "SHA256:b"),
             certificate_seen("CN=localhost", &[], "ab"),
         ];

@@ -3,10 +3,27 @@
 
 use super::Words;
 use super::cli::doctor::Finding;
+use crate::{PrincipalName, TargetName};
 
 /// Said to whoever asks for what is lent to people's own roles, and has none there.
 pub(crate) const NOBODY: &str =
     "It is lent to people's own roles at the database, and nobody has said which one is yours.";
+
+/// Said to whoever asks for what is lent to people's own roles, and is called like somebody who left.
+pub(crate) fn namesake(target: &TargetName) -> String {
+    format!(
+        "It is lent to people's own roles at the database, and which one is yours was said of somebody who had your name before you. \
+         Whoever manages targets removes `{target}` and adds it again with what is true now: tidegate target rm {target}; tidegate target add pg {target} … --elevate …"
+    )
+}
+
+/// Said to whoever adds a person who is called like somebody who left, about a target that elevated that one.
+pub fn named_before(target: &TargetName, person: &PrincipalName) -> String {
+    format!(
+        "`{target}` elevates somebody who was called `{person}` before; this one is not elevated there until the target was removed and added again: \
+         tidegate target rm {target}; tidegate target add pg {target} … --elevate …"
+    )
+}
 
 /// Elevations are declared that cannot hold.
 pub(super) fn unsound() -> Words {
@@ -198,6 +215,11 @@ mod tests {
             |found: Finding| format!("{}\n{}", found.found, found.hint.unwrap_or_default());
         let said = [
             NOBODY.to_owned(),
+            namesake(&TargetName::parse("orders").unwrap()),
+            named_before(
+                &TargetName::parse("orders").unwrap(),
+                &PrincipalName::parse("alice").unwrap(),
+            ),
             Unfit::Missing { role: role() }.sentence(),
             Unfit::NoLogin { role: role() }.sentence(),
             Unfit::Superuser { role: role() }.sentence(),

@@ -6,6 +6,18 @@ use crate::{GrantOver, Request, RequestError, RequestState, duration};
 /// Why nothing comes of an answer by somebody who may see the request and is no approver of it.
 pub const NOT_YOURS_TO_ANSWER: &str = "You may not answer this request.";
 
+/// Who may answer a request, for whoever may not and may know: some of them, and whether there are more. Nothing
+/// where none was found and not everybody was looked at.
+pub fn who_may(some: &[&str], more: bool) -> Option<String> {
+    let names = some.join(", ");
+    match (some, more) {
+        ([], false) => Some("By the policies nobody may.".to_owned()),
+        ([], true) => None,
+        (_some, false) => Some(format!("Who may: {names}.")),
+        (_some, true) => Some(format!("Who may: {names}, and perhaps others.")),
+    }
+}
+
 impl Shown for RequestError {
     fn words(&self) -> Words {
         match self {
@@ -77,5 +89,19 @@ fn standing(state: &RequestState) -> String {
         RequestState::Denied { by, note } => format!("denied by {by} ({note})"),
         RequestState::Withdrawn => "it was withdrawn".to_owned(),
         RequestState::Lapsed => "nobody answered in time".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_answer_is_said_as_far_as_it_was_found_out() {
+        let said = |some: &[&str], more| who_may(some, more).unwrap_or_default();
+        assert_eq!(said(&["bob", "dave"], false), "Who may: bob, dave.");
+        assert_eq!(said(&["bob"], true), "Who may: bob, and perhaps others.");
+        assert_eq!(said(&[], false), "By the policies nobody may.");
+        assert_eq!(said(&[], true), "");
     }
 }

@@ -36,6 +36,13 @@ pub enum Unstartable {
         /// Which.
         path: String,
     },
+    /// Everybody on the machine may touch the file of the passphrase.
+    Exposed {
+        /// Which.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// A private key was given where a public one is wanted.
     PrivateKey {
         /// Which file.
@@ -122,6 +129,11 @@ impl Shown for Unstartable {
                     "restore `{path}` from your backup, and do not run init, whose new keys no target trusts"
                 ))
             }
+            Self::Exposed { path, mode } => Words::new(
+                "TG713",
+                format!("everybody on this machine can touch `{path}` (mode {mode:04o}), which opens the authority's keys"),
+            )
+            .hint(format!("chmod o= {path}")),
             Self::Policies { detail, state_dir } => unreadable(detail, state_dir),
             Self::Altered { detail, state_dir } => altered(detail, state_dir),
             Self::Other { detail } => {

@@ -2,12 +2,14 @@
 
 use std::iter;
 
+use jiff::SignedDuration;
+
 use super::broker::Conflict;
 use super::cli::doctor::Finding;
 use super::cli::{Refusal, Trouble, next, refused};
 use super::transit::BastionFault;
 use super::{Shown, Words};
-use crate::{DatabaseName, Entry, HOSTS_MAX, HostPort, SessionAttrs};
+use crate::{DatabaseName, Entry, HOSTS_MAX, HostPort, SessionAttrs, duration};
 
 /// Why a PostgreSQL target cannot be as it was described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +231,29 @@ fn quoted(names: &[&str]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// That one may ask for these logins, and for how long at most where that was found out.
+pub fn askable(each: &[(&str, Option<SignedDuration>)]) -> String {
+    let until = |longest: &Option<SignedDuration>| {
+        longest.map_or_else(String::new, |longest| {
+            format!(" up to {}", duration::print(longest))
+        })
+    };
+    let mut all = each.iter().map(|(_login, longest)| longest);
+    let first = all.next();
+    let parts: Vec<String> = match first {
+        Some(first) if all.all(|other| other == first) => vec![until(first).trim().to_owned()],
+        _several => each
+            .iter()
+            .map(|(login, longest)| format!("{login}{}", until(longest)))
+            .collect(),
+    };
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    iter::once("ask".to_owned())
+        .chain(parts)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
 /// A host shows another certificate than the one that it was added with.
 pub fn host_changed() -> &'static str {
     "what answers there does not prove to be the one that was added"
@@ -244,6 +269,7 @@ mod tests {
         let at = |text: &str| text.parse::<HostPort>().unwrap();
         let two = [at("db1:5432"), at("db2:5432")];
         let finding = partly_down("orders", &[(at("db2:5432"), "no".to_owned())]);
+        let hours = |hours| Some(SignedDuration::from_hours(hours));
         let open = target_good("orders");
         let open = unguarded("orders", Entry::Certificate, &["app", "app_ro"], open);
         let said = [
@@ -260,6 +286,13 @@ mod tests {
             finding.found,
             finding.hint.unwrap_or_default(),
             exists("orders").to_string(),
+            askable(&[("app_ro", hours(8)), ("app_rw", hours(8))]),
+            askable(&[
+                ("app_ro", hours(8)),
+                ("app_rw", hours(1)),
+                ("app_admin", None),
+            ]),
+            askable(&[("app_ro", None)]),
             ready_with_warning(&open.subject, &open.found, open.hint.as_deref()),
         ];
         insta::assert_snapshot!("target", said.join("\n"));

@@ -126,6 +126,7 @@ pub(crate) fn ssh(text: &str, labels: &[(&str, &str)], owners: Option<&str>) -> 
             .collect(),
         owners: owners.map(|group| group.parse().unwrap()),
         added_at: noon(),
+        namesakes: std::collections::BTreeSet::new(),
     }
 }
 

@@ -241,6 +241,7 @@ mod tests {
             until: None,
             grant: Some(made().grant),
             request: None,
+            longest_seconds: None,
         };
         TargetView {
             schema: String::new(),

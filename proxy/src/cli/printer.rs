@@ -4,8 +4,6 @@
 //! `tidegate ls | head -1` ends quietly. What is printed may come from a server that has not proven
 //! itself: all but what is printed as it is passes through [`harmless`].
 
-pub(crate) mod harmless;
-
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
@@ -15,6 +13,7 @@ use policies::{Diagnosis, HeldStatement, Severity};
 use serde::Serialize;
 
 use crate::cli::failure::{Exit, Failure, Outcome};
+pub(crate) use crate::harmless;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -80,7 +80,8 @@ fn quoted(path: &Path) -> String {
 }
 
 /// The sections of libpq's service file: one per database and, where one has several roles, one per
-/// role as well.
+/// role as well, written as in an address of SSH. libpq takes the first section of a name, and no target's name
+/// or alias holds a `+`, now or later: the file may be older than a target.
 pub(crate) fn psql(state: &State, bastion: &HostPort, targets: &[TargetView]) -> String {
     let mut text = String::new();
     for target in targets
@@ -97,11 +98,13 @@ pub(crate) fn psql(state: &State, bastion: &HostPort, targets: &[TargetView]) ->
         };
         text.push_str(&section(state, bastion, name, name, &usual.login));
         for alias in &target.aliases {
-            text.push_str(&section(state, bastion, alias.as_str(), name, &usual.login));
+            // What it stands for is for the bastion to say: it may be given to another target.
+            let alias = alias.as_str();
+            text.push_str(&section(state, bastion, alias, alias, &usual.login));
         }
         if target.access.len() > 1 {
             for access in &target.access {
-                let service = format!("{name}.{}", access.login);
+                let service = format!("{}+{name}", access.login);
                 text.push_str(&section(state, bastion, &service, name, &access.login));
             }
         }
@@ -144,6 +147,7 @@ mod tests {
             until: None,
             grant: None,
             request: None,
+            longest_seconds: None,
         };
         TargetView {
             schema: "tidegate.target/1".into(),
@@ -251,6 +255,36 @@ mod tests {
         assert!(stanza("localhost:2222").ends_with("\nHost *\n"));
     }
 
+    /// The services of a file and what each is, in its order.
+    fn services(targets: &[TargetView]) -> Vec<String> {
+        let state = State::at(Path::new("/s"));
+        let text = psql(&state, &"localhost:5432".parse().unwrap(), targets);
+        let lines = text.lines();
+        let said = lines.filter_map(|line| match line.split_once('=') {
+            Some(("dbname" | "user", value)) => Some(value),
+            Some(_other) => None,
+            None => Some(line),
+        });
+        let said: Vec<&str> = said.collect();
+        said.chunks(3).map(|one| one.join(" ")).collect()
+    }
+
+    /// Names of targets hold dots: one may be called like another and a role of it.
+    #[test]
+    fn a_service_is_the_target_that_is_called_so_and_no_role_of_another() {
+        let orders = target("orders", Protocol::Postgres, &["app_ro", "app_rw"]);
+        let mut other = target("orders.app_ro", Protocol::Postgres, &["copier"]);
+        other.aliases = vec!["orders.app_rw".parse().unwrap()];
+        let want = [
+            "[orders] orders app_ro",
+            "[app_ro+orders] orders app_ro",
+            "[app_rw+orders] orders app_rw",
+            "[orders.app_ro] orders.app_ro copier",
+            "[orders.app_rw] orders.app_rw copier",
+        ];
+        assert_eq!(services(&[orders, other]), want);
+    }
+
     #[test]
     fn a_database_with_two_roles_has_three_services() {
         let targets = [target("orders", Protocol::Postgres, &["app_ro", "app_rw"])];
@@ -259,7 +293,7 @@ mod tests {
             &"localhost:5432".parse().unwrap(),
             &targets,
         );
-        for service in ["[orders]\n", "[orders.app_ro]\n", "[orders.app_rw]\n"] {
+        for service in ["[orders]\n", "[app_ro+orders]\n", "[app_rw+orders]\n"] {
             assert!(text.contains(service), "{text}");
         }
         assert!(

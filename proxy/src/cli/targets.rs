@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
+use jiff::SignedDuration;
 use policies::words::cli::{self, PostgresPlaces, usage};
 use policies::words::{target as words, transit};
 use policies::{
@@ -126,7 +127,7 @@ impl Row for TargetView {
         let state = |access: &control::api::wire::Access| match access.state {
             AccessState::Granted => format!("granted as {}", access.login),
             AccessState::Pending => format!("pending as {}", access.login),
-            AccessState::Ask => "ask".to_owned(),
+            AccessState::Ask => askable(self),
         };
         let (address, pinned) = self.endpoint.as_ref().map(place).unwrap_or_default();
         vec![
@@ -156,6 +157,17 @@ impl Row for TargetView {
             pinned,
         ]
     }
+}
+
+/// That one may ask, and for how long.
+fn askable(target: &TargetView) -> String {
+    let open = target.access.iter();
+    let open = open.filter(|access| access.state == AccessState::Ask);
+    let each = open.map(|access| {
+        let longest = access.longest_seconds.map(SignedDuration::from_secs);
+        (access.login.as_str(), longest)
+    });
+    words::askable(&each.collect::<Vec<_>>())
 }
 
 /// Logins, with a mark where what opens them does not end by itself.

@@ -43,6 +43,14 @@ pub enum Failure {
         /// Which.
         path: PathBuf,
     },
+    /// Everybody on the machine may touch the file of the passphrase.
+    #[error("`{}` is open to everybody (mode {mode:04o})", path.display())]
+    Exposed {
+        /// Which.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The private half was given where the public one is wanted.
     #[error("`{}` is a private key", path.display())]
     PrivateKey {
@@ -142,6 +150,10 @@ impl Failure {
             Self::Key(invalid) => return invalid.words(),
             Self::PrivateKey { path } => Unstartable::PrivateKey {
                 path: path.display().to_string(),
+            },
+            Self::Exposed { path, mode } => Unstartable::Exposed {
+                path: path.display().to_string(),
+                mode: *mode,
             },
             Self::Lost { path } | Self::OpenAuthority(ca::OpenError::Format { path }) => {
                 Unstartable::Lost {

@@ -102,6 +102,7 @@ impl World {
             labels: std::collections::BTreeMap::new(),
             owners: None,
             added_at: Timestamp::now(),
+            namesakes: std::collections::BTreeSet::new(),
         };
         let limits = Limits {
             reserve_bytes: 4096,

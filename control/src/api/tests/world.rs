@@ -327,6 +327,7 @@ fn web1(clock: &Clock) -> Target {
         labels: BTreeMap::new(),
         owners: None,
         added_at: clock.now(),
+        namesakes: BTreeSet::new(),
     }
 }
 

@@ -63,17 +63,25 @@ pub fn secret_kept(target: &str) -> String {
     format!("{target} is entered with the new one from here on\n\n  tidegate target test {target}")
 }
 
-/// What was found when a target was tried as soon as it was added.
-pub fn tried_at_once(ready: bool, found: &str, hint: Option<&str>) -> String {
-    let hint = hint.filter(|_| !ready).map(|hint| format!("\n  {hint}"));
-    let state = if ready {
-        "and ready"
-    } else {
-        "and not ready yet"
-    };
+/// A target was tried as soon as it was added, and lets tidegate in.
+pub fn ready_at_once(found: &str) -> String {
+    format!("tried at once, and ready: {found}")
+}
+
+/// A target was tried as soon as it was added, and nobody gets in yet. Adding it was no mistake, so nothing but
+/// these words says so.
+pub fn not_ready(target: &str, found: &str, hint: Option<&str>) -> String {
+    let hint = hint.map(|hint| format!("\n  {hint}"));
     format!(
-        "tried at once, {state}: {found}{}",
+        "NOT READY: {target} is added, and nobody gets in yet: {found}{}\n  then: tidegate target test {target}",
         hint.unwrap_or_default()
+    )
+}
+
+/// A target was added, and whether anybody gets in is not known.
+pub fn untried(target: &str) -> String {
+    format!(
+        "NOT TRIED: {target} is added, and whether it lets tidegate in was not found out\n  tidegate target test {target}"
     )
 }
 

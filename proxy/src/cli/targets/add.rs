@@ -171,16 +171,19 @@ pub(super) async fn try_at_once(context: &Context, name: &TargetName) {
     let nothing = serde_json::json!({});
     let trying = client.post::<Check>(&doing, &path, &nothing);
     // Whatever comes of it, the target is added.
-    if let Ok(Ok(check)) = time::timeout(TRY_LIMIT, trying).await {
-        let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
-        let hint = hint.map(harmless::line);
-        if check.warning {
-            let said = target::ready_with_warning(&check.subject, &found, hint.as_deref());
-            context.printer.warn(&said);
-        } else {
-            let said = cli::tried_at_once(check.ok, &found, hint.as_deref());
-            context.printer.say(&said);
-        }
+    let Ok(Ok(check)) = time::timeout(TRY_LIMIT, trying).await else {
+        return context.printer.warn(&cli::untried(name.as_str()));
+    };
+    let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());
+    let hint = hint.map(harmless::line);
+    if check.warning {
+        let said = target::ready_with_warning(&check.subject, &found, hint.as_deref());
+        context.printer.warn(&said);
+    } else if check.ok {
+        context.printer.say(&cli::ready_at_once(&found));
+    } else {
+        let said = cli::not_ready(name.as_str(), &found, hint.as_deref());
+        context.printer.warn(&said);
     }
 }
 

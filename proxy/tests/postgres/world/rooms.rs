@@ -97,6 +97,7 @@ impl Rooms {
                 labels: [].into(),
                 owners: None,
                 added_at: now,
+                namesakes: std::collections::BTreeSet::new(),
             })
         };
         let targets = [
