@@ -9,6 +9,7 @@ mod file;
 mod jsonl;
 pub(crate) mod plain;
 pub(crate) mod sql;
+mod verbatim;
 
 use std::io::{self, Read, Write};
 

@@ -9,5 +9,4 @@ mod transcript;
 
 pub(crate) use sanitise::reorders;
 pub use sanitise::{RESTORE, Sanitiser};
-pub(crate) use transcript::Shown;
 pub use transcript::Transcript;

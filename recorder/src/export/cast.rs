@@ -7,7 +7,7 @@ use std::time::Duration;
 use policies::Protocol;
 use serde_json::{Value, json};
 
-use super::plain::{line, title};
+use super::plain::{line, ran, title};
 use super::{ExportError, harmless};
 use crate::frame::{CARRIED, ChannelEvent, Frame, Stream};
 use crate::heading::Heading;
@@ -18,6 +18,8 @@ use crate::terminal::Sanitiser;
 const COLUMNS_MAX: u32 = 1000;
 /// Its height.
 const ROWS_MAX: u32 = 500;
+/// How much that ran before the cast begins is told.
+const EARLIER_MAX: usize = 100;
 /// The screen of a channel that has no terminal.
 const SCREEN: (u32, u32) = (80, 24);
 
@@ -35,6 +37,8 @@ struct Cast<'a, W> {
     /// The channel that is written, once it is known.
     channel: Option<u32>,
     begun: bool,
+    /// What began to run in which channel before the cast begins.
+    earlier: Vec<(Duration, u32, String)>,
     last: Duration,
     output: Sanitiser,
     input: Sanitiser,
@@ -53,6 +57,7 @@ pub(super) fn write<R: Read>(
         heading,
         channel,
         begun: false,
+        earlier: Vec::new(),
         last: Duration::ZERO,
         output: Sanitiser::default(),
         input: Sanitiser::default(),
@@ -128,6 +133,9 @@ impl<W: Write> Cast<'_, W> {
         event: &ChannelEvent<'_>,
     ) -> Result<(), ExportError> {
         let wanted = self.channel.is_none_or(|shown| shown == channel);
+        if let Some(ran) = ran(event) {
+            return self.others(at, channel, format!("channel {channel} {ran}"));
+        }
         match event {
             ChannelEvent::Pty {
                 term,
@@ -166,6 +174,20 @@ impl<W: Write> Cast<'_, W> {
         }
     }
 
+    /// Who watches one channel learns what ran in the others.
+    fn others(&mut self, at: Duration, channel: u32, text: String) -> Result<(), ExportError> {
+        if !self.begun {
+            if self.earlier.len() < EARLIER_MAX {
+                self.earlier.push((at, channel, text));
+            }
+            return Ok(());
+        }
+        if self.channel == Some(channel) {
+            return Ok(());
+        }
+        self.write(at, "m", &text)
+    }
+
     /// A database session is its statements, a line for each.
     fn statement(&mut self, at: Duration, frame: &Frame<'_>) -> Result<(), ExportError> {
         let Some(text) = line(at, frame) else {
@@ -202,7 +224,13 @@ impl<W: Write> Cast<'_, W> {
                 "timestamp": timestamp, "title": title,
             }),
         };
-        self.line(&header)
+        self.line(&header)?;
+        for (at, channel, text) in std::mem::take(&mut self.earlier) {
+            if self.channel != Some(channel) {
+                self.write(at, "m", &text)?;
+            }
+        }
+        Ok(())
     }
 
     /// Version 2 counts from the start, version 3 from the event before.

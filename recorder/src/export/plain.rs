@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::ExportError;
 use super::sql::{clock, lines, printable};
+use super::verbatim::Verbatim;
 use crate::End;
 use crate::frame::{CARRIED, ChannelEvent, Frame, Omission, Stream};
 use crate::heading::Heading;
 use crate::read::Reader;
-use crate::terminal::{Shown, Transcript};
+use crate::terminal::Transcript;
 
 /// How many channels are told apart. What a client opens beyond is written as one.
 const CHANNELS_MAX: usize = 1024;
@@ -23,11 +24,19 @@ const PIECE: usize = 64 * 1024;
 /// What each stream of each channel has said of its current line.
 #[derive(Default)]
 struct Voices {
-    said: BTreeMap<(u32, Stream), Transcript>,
+    said: BTreeMap<(u32, Stream), Voice>,
     /// Those that are amid a line.
     amid: BTreeSet<(u32, Stream)>,
     /// The channels with a terminal.
     terminals: BTreeSet<u32>,
+}
+
+/// How a stream is shown.
+enum Voice {
+    /// As a terminal showed it.
+    Seen(Transcript),
+    /// As it was sent: no terminal was between.
+    Sent(Verbatim),
 }
 
 pub(super) fn write<R: Read>(
@@ -103,18 +112,42 @@ pub(crate) fn title(heading: &Heading) -> String {
     format!("{session}  {principal} as {login} on {target} from {source}, {started_at}{reason}\n")
 }
 
+impl Voice {
+    fn feed(&mut self, bytes: &[u8], out: &mut String) {
+        match self {
+            Self::Seen(transcript) => transcript.feed(bytes, out),
+            Self::Sent(verbatim) => verbatim.feed(bytes, out),
+        }
+    }
+
+    fn is_amid(&self) -> bool {
+        match self {
+            Self::Seen(transcript) => transcript.is_amid(),
+            Self::Sent(verbatim) => verbatim.is_amid(),
+        }
+    }
+
+    fn finish(&mut self, out: &mut String) {
+        match self {
+            Self::Seen(transcript) => transcript.finish(out),
+            Self::Sent(verbatim) => verbatim.finish(out),
+        }
+    }
+}
+
 impl Voices {
     /// Appends what a stream said. Input is shown where no terminal echoes it.
     fn say(&mut self, (channel, stream): (u32, Stream), bytes: &[u8], out: &mut String) {
         let full = self.said.len() >= CHANNELS_MAX && !self.said.contains_key(&(channel, stream));
         let channel = if full { u32::MAX } else { channel };
-        let shown = if self.terminals.contains(&channel) && stream != Stream::Input {
-            Shown::Terminal
-        } else {
-            Shown::Nowhere
-        };
-        let fresh = || Transcript::marked(mark(stream), shown);
-        let voice = self.said.entry((channel, stream)).or_insert_with(fresh);
+        let is_seen = self.terminals.contains(&channel) && stream != Stream::Input;
+        let voice = self.said.entry((channel, stream)).or_insert_with(|| {
+            if is_seen {
+                Voice::Seen(Transcript::marked(mark(stream)))
+            } else {
+                Voice::Sent(Verbatim::marked(mark(stream)))
+            }
+        });
         voice.feed(bytes, out);
         if voice.is_amid() {
             self.amid.insert((channel, stream));
@@ -207,6 +240,19 @@ fn channel_name(channel: u32) -> String {
         None => format!("channel {channel}"),
         Some(number) => format!("connection {number}"),
     }
+}
+
+/// What runs in a channel from here on: safe to print, and not long.
+pub(crate) fn ran(event: &ChannelEvent<'_>) -> Option<String> {
+    /// How much of it is shown, in characters.
+    const SHOWN: usize = 200;
+    let is_program = matches!(
+        event,
+        ChannelEvent::Shell | ChannelEvent::Exec { .. } | ChannelEvent::Subsystem { .. }
+    );
+    let text = event_text(event).filter(|_text| is_program)?;
+    let text = printable(text.as_bytes()).replace('\n', " ");
+    Some(text.chars().take(SHOWN).collect())
 }
 
 fn event_text(event: &ChannelEvent<'_>) -> Option<String> {

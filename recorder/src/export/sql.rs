@@ -57,8 +57,9 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
         StatementKind::CopyOut => "copy out",
         StatementKind::Cancel => "cancel",
         StatementKind::Close => "close",
-        // The statement and its outcome say it all.
-        StatementKind::Execute | StatementKind::Describe => return None,
+        // Its number is the outcome's; a portal may have been bound long before.
+        StatementKind::Execute => "execute",
+        StatementKind::Describe => return None,
     };
     let mut out = format!("{}  #{} {what}", clock(at), statement.id);
     for (label, name) in [("statement", statement.name), ("portal", statement.portal)] {
@@ -181,15 +182,17 @@ fn indented(bytes: &[u8]) -> String {
     out
 }
 
-/// Text with every character that is not to be printed shown as an escape; newlines stay, tabs too. Of a
-/// very long one, the beginning.
+/// Text with every character that is not to be printed shown as an escape; newlines stay, tabs too. A carriage
+/// return alone is shown: to PostgreSQL it ends a comment. Of a very long text, the beginning.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     let shown = bytes.get(..TEXT_MAX).unwrap_or(bytes);
     let mut out = String::with_capacity(shown.len());
-    for c in String::from_utf8_lossy(shown).chars() {
+    let text = String::from_utf8_lossy(shown);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '\n' | '\t' => out.push(c),
-            '\r' => {}
+            '\r' if chars.peek() == Some(&'\n') => {}
             _ if c.is_control() || crate::terminal::reorders(c) => out.extend(c.escape_unicode()),
             _ => out.push(c),
         }
@@ -218,6 +221,29 @@ mod tests {
             format!("{INDENT}[{TEXT_MAX} line breaks]{INDENT}")
         );
         assert_eq!(indented(b"a\n\nb\n"), format!("a{INDENT}{INDENT}b{INDENT}"));
+    }
+
+    #[test]
+    fn what_ends_a_comment_is_shown() {
+        let shown = printable(b"select 1 -- daily\r; delete from payroll;\r\n\r");
+        assert_eq!(
+            shown,
+            "select 1 -- daily\\u{d}; delete from payroll;\n\\u{d}"
+        );
+    }
+
+    #[test]
+    fn which_portal_ran_is_told() {
+        let statement = Statement {
+            id: 5,
+            kind: StatementKind::Execute,
+            name: b"",
+            portal: b"good",
+            text: b"",
+            parameters: Vec::new().into(),
+        };
+        let shown = lines(Duration::ZERO, &Frame::Statement(statement)).unwrap_or_default();
+        assert!(shown.ends_with("#5 execute portal 'good'\n"), "{shown}");
     }
 
     #[test]

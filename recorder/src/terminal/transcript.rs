@@ -25,16 +25,6 @@ pub struct Transcript {
     page: Page,
 }
 
-/// Where recorded bytes were shown.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
-    /// In a terminal, which has an alternate screen.
-    #[default]
-    Terminal,
-    /// Nowhere: they were read by programs.
-    Nowhere,
-}
-
 /// The line at hand.
 #[derive(Debug)]
 struct Page {
@@ -43,7 +33,6 @@ struct Page {
     /// How many blanks may still be written as blanks.
     blanks: usize,
     alternate: bool,
-    shown: Shown,
     /// What every line of theirs begins with; none of ours does.
     mark: &'static str,
 }
@@ -55,7 +44,6 @@ impl Default for Page {
             column: 0,
             blanks: BLANKS_FIRST,
             alternate: false,
-            shown: Shown::default(),
             mark: "",
         }
     }
@@ -63,9 +51,8 @@ impl Default for Page {
 
 impl Transcript {
     /// One whose lines begin with this mark.
-    pub(crate) fn marked(mark: &'static str, shown: Shown) -> Self {
+    pub(crate) fn marked(mark: &'static str) -> Self {
         let page = Page {
-            shown,
             mark,
             ..Page::default()
         };
@@ -150,7 +137,6 @@ impl Page {
         let alternate = parameters
             .split(';')
             .any(|mode| matches!(mode, "47" | "1047" | "1049"));
-        let alternate = alternate && self.shown == Shown::Terminal;
         if alternate && on && !self.alternate {
             if !self.line.is_empty() {
                 self.end_line(out);

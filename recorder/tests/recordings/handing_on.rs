@@ -248,9 +248,9 @@ fn nobody_makes_up_a_line_of_the_transcript_or_hides_one() {
         "| [0:00:09.000 channel 0 exit status 0]",
         "| [input] ls",
         "| [full-screen program]",
-        "[input] #",
+        "[input] # \\u{1b}[?1049h",
         "[input] rm -rf /srv",
-        "| hidden",
+        "| \\u{1b}[?1049hhidden",
         "[input] beyond",
         "              [input] made up'",
     ] {
