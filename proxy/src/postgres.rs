@@ -243,6 +243,7 @@ impl Protocol for Postgres {
             Err(refused) => return Err(told(front, refused, &pass).await),
         };
         write_down(scope, endpoint, &host)?;
+        write_down_settings(scope, &front.startup.parameters)?;
         let stopper = greeting.key.clone().map(|key| Stopper {
             host,
             road: peer.map_or_else(
@@ -319,21 +320,27 @@ fn write_down(
     if let Some(database) = &scope.terms().database {
         info!(%database, "target.database");
         let text = words::target::other_database(database);
-        let note = Frame::Note {
-            code: "database",
-            text: &text,
-        };
-        scope.record(&note).map_err(ConnectError::Recorder)?;
+        note(scope, "database", &text)?;
     }
     if endpoint.others.is_empty() {
         return Ok(());
     }
     info!(host = %host.addr, "target.chosen");
     let text = words::target::host_chosen(&host.addr, endpoint.wanted());
-    let note = Frame::Note {
-        code: "host",
-        text: &text,
-    };
+    note(scope, "host", &text)
+}
+
+/// Writes down the settings that the client began with: `client_encoding` and `standard_conforming_strings` decide
+/// what the statements in the recording mean.
+fn write_down_settings(scope: &Scope, settings: &[(String, String)]) -> Result<(), ConnectError> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    note(scope, "startup", &words::target::began_with(settings))
+}
+
+fn note(scope: &Scope, code: &'static str, text: &str) -> Result<(), ConnectError> {
+    let note = Frame::Note { code, text };
     scope.record(&note).map_err(ConnectError::Recorder)
 }
 

@@ -167,6 +167,15 @@ pub fn other_database(database: &DatabaseName) -> String {
     format!("the session is in the database `{database}`")
 }
 
+/// The settings that a session began with, for its recording.
+pub fn began_with(settings: &[(String, String)]) -> String {
+    let settings: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    settings.join(" ")
+}
+
 /// The hosts of a target as an administrator reads them.
 pub fn hosts(addrs: &[HostPort], wanted: SessionAttrs) -> String {
     let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
