@@ -39,13 +39,9 @@ impl Sum {
 
     /// Some of them.
     pub(super) fn take(&mut self, bytes: &[u8]) {
-        if self.torn {
-            self.digest = None;
-        } else {
-            self.digest
-                .get_or_insert_with(|| Context::new(&SHA256))
-                .update(bytes);
-        }
+        self.digest
+            .get_or_insert_with(|| Context::new(&SHA256))
+            .update(bytes);
     }
 
     /// So many of them came to nothing.
@@ -54,7 +50,14 @@ impl Sum {
         self.torn = true;
     }
 
-    /// All of it.
+    /// The SHA-256 of what passed, in the order in which it passed, where that is not the file's: it did not follow,
+    /// or was refused.
+    pub(super) fn as_passed(&self) -> Option<String> {
+        let digest = self.digest.clone().filter(|_| self.torn)?;
+        Some(policies::hex(digest.finish().as_ref()))
+    }
+
+    /// All of it. The digest is that of the bytes as they stand in the file, if it is known.
     pub(super) fn finish(self) -> Transfer {
         let digest = self.digest.filter(|_| !self.torn);
         Transfer {

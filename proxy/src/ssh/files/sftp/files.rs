@@ -40,6 +40,8 @@ pub(super) struct Shut {
     pub(super) written: Transfer,
     pub(super) names: u64,
     pub(super) refused: u64,
+    /// The digests of what was read and written, as it passed, where the file's are not known.
+    pub(super) as_passed: [Option<String>; 2],
 }
 
 impl Shut {
@@ -51,6 +53,13 @@ impl Shut {
         }
         if self.refused > 0 {
             notes.push(format!("{} bytes refused by the target", self.refused));
+        }
+        for (way, digest) in ["read", "written"].into_iter().zip(&self.as_passed) {
+            notes.extend(
+                digest
+                    .iter()
+                    .map(|digest| format!("{way}, as it passed: sha256 {digest}")),
+            );
         }
         operation.sum_up(self.read, self.written, &notes);
     }
@@ -137,6 +146,7 @@ fn shut(open: Open) -> Shut {
     Shut {
         path: open.path,
         refused: open.written.refused,
+        as_passed: [open.read.as_passed(), open.written.as_passed()],
         read: open.read.finish(),
         written: open.written.finish(),
         names: open.names,

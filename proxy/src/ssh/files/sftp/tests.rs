@@ -10,6 +10,7 @@ use super::{Access, Operation, Sftp, Touch, Unclear, Warden};
 mod extensions;
 mod handles;
 mod permits;
+mod sums;
 mod unclear;
 
 fn string(bytes: &[u8]) -> Vec<u8> {
@@ -237,21 +238,6 @@ fn a_file_that_is_written_or_read_is_told_with_its_bytes_and_their_digest() {
         told("close", "/old", "done", 4, 0),
     ];
     assert_eq!(scene.told(), want);
-}
-
-#[test]
-fn bytes_that_do_not_follow_are_counted_without_a_digest() {
-    let mut scene = Scene::greeted();
-    scene.ask(&open(1, "/f", 2)).unwrap();
-    scene.answer(&handle(1, "h")).unwrap();
-    for (number, offset) in [(2, 4), (3, 0)] {
-        scene.ask(&write(number, "h", offset, b"four")).unwrap();
-        scene.answer(&status(number, 0)).unwrap();
-    }
-    scene.ask(&close(4, "h")).unwrap();
-    scene.answer(&status(4, 0)).unwrap();
-    assert_eq!(scene.digests(), (None, None));
-    assert_eq!(scene.told()[1], told("close", "/f", "done", 0, 8));
 }
 
 #[test]
