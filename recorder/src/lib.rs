@@ -14,6 +14,7 @@
 
 mod aside;
 mod chain;
+mod channels;
 mod checkpoint;
 mod codec;
 mod digest;
@@ -40,6 +41,7 @@ mod verify;
 mod watch;
 
 pub use chain::FrameFault;
+pub use channels::Channels;
 pub use checkpoint::{Checkpoint, CheckpointFault, Seal, note_key, seal_key};
 pub use codec::{Malformed, PAYLOAD_MAX};
 pub use digest::{Digest, StreamDigest};

@@ -54,6 +54,33 @@ pub fn player_keys() -> &'static str {
     "space pause · left/right 5 s · up/down or +/- speed · . next · q quit"
 }
 
+/// That a session had other channels than the one that is played, and what ran in them; nothing where it had none.
+pub fn other_channels(
+    which: &str,
+    shown: Option<u32>,
+    others: &[(u32, &str)],
+    more: bool,
+) -> Vec<String> {
+    /// How many are named.
+    const NAMED: usize = 20;
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let shown = shown.map_or_else(String::new, |shown| format!(" is channel {shown}; it"));
+    let mut lines = vec![format!("what is played{shown} is not all of the session:")];
+    let named = others.iter().take(NAMED);
+    lines.extend(named.map(|(number, ran)| format!("  channel {number}: {ran}")));
+    let rest = others.len().saturating_sub(NAMED);
+    if more || rest > 0 {
+        let least = if more { "more than " } else { "" };
+        lines.push(format!("  and {least}{rest} others"));
+    }
+    lines.push(format!(
+        "tidegate play {which} --channel N  plays one of them; tidegate recordings export {which} --text  has all"
+    ));
+    lines
+}
+
 /// What the player says when it stops, at the end or before.
 pub fn played(at: &str, ended: Option<&str>) -> String {
     match ended {

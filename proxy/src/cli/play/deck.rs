@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use policies::words::recordings as words;
-use recorder::{CARRIED, ChannelEvent, Frame, RESTORE, Reader, Sanitiser, Stream, show};
+use recorder::{CARRIED, ChannelEvent, Channels, Frame, RESTORE, Reader, Sanitiser, Stream, show};
 
 use super::keys::{Key, Keys};
 use super::{PlayArgs, odd, rewound};
@@ -44,6 +44,7 @@ struct Deck<'a> {
     printer: Printer,
     reader: Reader<BufReader<File>>,
     sanitiser: Sanitiser,
+    /// The channel that is shown.
     channel: Option<u32>,
     /// The point in the recording that is on the screen.
     position: Duration,
@@ -74,7 +75,13 @@ enum Waited {
 /// Plays `file` in this terminal until it ends, or the person has enough.
 pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outcome {
     context.printer.say(words::player_keys());
-    let mut deck = Deck::new(context.printer, file, args)?;
+    let channels = Channels::read(&mut beginning(&file, args)?);
+    let shown = args.channel.or_else(|| channels.first());
+    let (others, more) = channels.besides(shown);
+    let others = words::other_channels(&args.which, shown, &others, more);
+    let tell = || others.iter().for_each(|line| context.printer.say(line));
+    tell();
+    let mut deck = Deck::new(context.printer, file, (args, shown))?;
     let keys = Keys::take().map_err(|error| odd(&args.which, &error.into()))?;
     let here = keys.size();
     let played = deck.play(&keys).await;
@@ -89,11 +96,16 @@ pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outco
     {
         context.printer.say(&words::small_screen(deck.screen, here));
     }
+    tell();
     played.and(restored)
 }
 
 impl<'a> Deck<'a> {
-    fn new(printer: Printer, file: File, args: &'a PlayArgs) -> Result<Self, Failure> {
+    fn new(
+        printer: Printer,
+        file: File,
+        (args, channel): (&'a PlayArgs, Option<u32>),
+    ) -> Result<Self, Failure> {
         let reader = beginning(&file, args)?;
         Ok(Self {
             args,
@@ -101,7 +113,7 @@ impl<'a> Deck<'a> {
             printer,
             reader,
             sanitiser: Sanitiser::default(),
-            channel: args.channel,
+            channel,
             position: Duration::ZERO,
             speed: args.speed,
             paused: false,
@@ -213,7 +225,6 @@ impl<'a> Deck<'a> {
         self.reader = beginning(&self.file, self.args)?;
         self.sanitiser = Sanitiser::default();
         self.next = None;
-        self.channel = self.args.channel;
         let mut picture = format!("{}{CLEAR}", self.restored());
         self.aside = false;
         while self.look_ahead()? && self.next.as_ref().is_some_and(|next| next.at <= at) {
