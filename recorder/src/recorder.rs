@@ -6,19 +6,21 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Builder;
 
 use policies::SessionId;
 
+use crate::aside::{Use, open_left};
 use crate::checkpoint::Seal;
 use crate::heading::Heading;
 use crate::limits::Limits;
 use crate::recording::{Live, Recording};
 use crate::refused::AppendError;
 use crate::reserve::{Growth, Reserve, is_full};
+use crate::segment;
 use crate::spare::Spares;
 
 /// How many threads sync at once.
@@ -205,6 +207,24 @@ impl Recorder {
         Paths::of(&self.shared.dir, session).sealed
     }
 
+    /// Opens the sealed recording of `session`: a file that begins as one, under that very name. A link that somebody
+    /// laid into the directory would have its reader handed any other file of ours.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says, `NotFound` where there is none; `InvalidData` where it is no recording.
+    pub fn open_sealed(&self, session: SessionId) -> io::Result<File> {
+        let file = open_left(&self.path_of(session), Use::Read)?;
+        let wanted = segment::opening();
+        let mut found = vec![0; wanted.len()];
+        file.read_exact_at(&mut found, 0)?;
+        if found == wanted {
+            Ok(file)
+        } else {
+            Err(io::ErrorKind::InvalidData.into())
+        }
+    }
+
     /// The sessions that have a sealed recording here, oldest first.
     pub fn sealed(&self) -> io::Result<Vec<SessionId>> {
         sessions(&self.shared.dir, "rec")
@@ -213,7 +233,7 @@ impl Recorder {
     /// How many bytes the recording of `session` takes on disk, sealed or live.
     pub fn size_of(&self, session: SessionId) -> Option<u64> {
         let paths = Paths::of(&self.shared.dir, session);
-        let size = |path: &Path| fs::metadata(path).ok().map(|file| file.len());
+        let size = |path: &Path| fs::symlink_metadata(path).ok().map(|file| file.len());
         size(&paths.sealed).or_else(|| Some(size(&paths.part)?.saturating_add(size(&paths.tail)?)))
     }
 

@@ -9,7 +9,7 @@ mod found;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::finish::{Finish, Sealed};
 use crate::frame::Frame;
 use crate::recorder::{Paths, Recorder, Shared, sessions, sync_dir};
 use crate::segment::{self, SEGMENT_MAX};
-use crate::verify::{Verdict, verify};
+use crate::verify::{Verdict, verify_from};
 use crate::{End, Timeline};
 
 /// What became of one recording that a crash left.
@@ -73,11 +73,10 @@ impl Recorder {
 
     /// Proves the sealed recording of `session` with the key that seals here.
     pub fn proven(&self, session: SessionId) -> Verdict {
-        verify(
-            &self.path_of(session),
-            Some(session),
-            &self.shared().seal.key(),
-        )
+        let opened = self.open_sealed(session);
+        let file = opened.map_err(|error| at_the_start(Fault::Read(error)))?;
+        let key = self.shared().seal.key();
+        verify_from(BufReader::new(file), Some(session), &key)
     }
 
     /// Seals the recordings of `waiting` sessions that nobody writes. `now` becomes the time of the

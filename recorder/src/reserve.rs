@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
 /// Which part of the wanted free space is set aside.
@@ -55,13 +55,20 @@ impl Reserve {
             return Ok(());
         }
         let size = self.wanted.checked_div(SHARE).unwrap_or(0);
+        // A name that leads elsewhere is not followed: what is there would be cut.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(flags.bits().cast_signed())
             .open(&self.path)?;
-        let held = file.metadata()?.len();
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("the reserve is no file"));
+        }
+        let held = found.len();
         if free(&self.path)?.saturating_add(held) < self.wanted {
             return Err(io::ErrorKind::StorageFull.into());
         }

@@ -52,15 +52,18 @@ pub(crate) async fn file(
     let id = sessions::find(broker, &caller, &id).await?;
     let session = broker.replayable(&caller, id).await?;
     let place = slot.file().await?;
-    let path = house.parts.recorder.path_of(session.id);
-    let file = tokio::fs::File::open(&path).await.map_err(|error| {
+    let (recorder, id) = (house.parts.recorder.clone(), session.id);
+    let opening = tokio::task::spawn_blocking(move || recorder.open_sealed(id));
+    let opened = opening.await.map_err(|_gone| ApiRefusal::Unavailable)?;
+    let file = opened.map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
-            let what = format!("recording of {}", session.id);
+            let what = format!("recording of {id}");
             return Refused::from(BrokerError::NotFound { what });
         }
-        warn!(session = %session.id, reason = %error, "recording.unreadable");
+        warn!(session = %id, reason = %error, "recording.unreadable");
         Refused::from(ApiRefusal::Unavailable)
     })?;
+    let file = tokio::fs::File::from_std(file);
     let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
     let mut answer = (headers, place.stream(file)).into_response();
     let root = session.end.as_ref().and_then(|end| end.recording.root());

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
 
-use recorder::{Fault, RecoverError, Recovered, SealError, verify};
+use recorder::{Fault, Limits, Recorder, RecoverError, Recovered, SealError, verify};
 
-use crate::desk::{Desk, at, now, output, outputs, session};
+use crate::desk::{Desk, Stamp, at, now, output, outputs, session};
 
 /// Makes files of a live recording by which session `number` would have said `bytes`.
 fn forge(desk: &Desk, number: u8, bytes: &[u8]) {
@@ -159,4 +160,33 @@ fn recovery_waits_for_no_pipe() {
     .unwrap();
     let recovered = recover(&desk, &[1]);
     assert!(matches!(recovered[0].outcome, Err(RecoverError::Files(_))));
+}
+
+#[test]
+fn what_a_name_in_the_directory_leads_to_is_neither_handed_out_nor_cut() {
+    let desk = Desk::new();
+    let sealed = desk.lines(1, 3);
+    assert!(desk.recorder.open_sealed(session(1)).is_ok());
+    let secret = desk.file("elsewhere");
+    fs::write(&secret, vec![7; 1024 * 1024]).unwrap();
+    for is_link in [true, false] {
+        fs::remove_file(&sealed.path).unwrap();
+        if is_link {
+            std::os::unix::fs::symlink(&secret, &sealed.path).unwrap();
+        } else {
+            fs::copy(&secret, &sealed.path).unwrap();
+        }
+        assert!(desk.recorder.open_sealed(session(1)).is_err());
+        assert!(desk.recorder.proven(session(1)).is_err());
+    }
+    let reserve = desk.file("reserve");
+    fs::remove_file(&reserve).ok();
+    std::os::unix::fs::symlink(&secret, &reserve).unwrap();
+    let limits = Limits {
+        reserve_bytes: 64 * 1024,
+        ..Limits::default()
+    };
+    let dir = secret.parent().unwrap();
+    Recorder::open_dir(dir, limits, Arc::new(Stamp::new(7))).unwrap_err();
+    assert_eq!(fs::metadata(&secret).unwrap().len(), 1024 * 1024);
 }
