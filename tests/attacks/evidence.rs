@@ -94,3 +94,62 @@ fn a_recording_that_was_sealed_but_is_not_the_ledgers_is_found() {
     assert!(!holds, "{said}");
     assert!(said.contains("the ledger has"), "{said}");
 }
+
+/// Two sealed recordings of alice's: their ids, the older first.
+fn two_recordings(world: &World) -> [String; 2] {
+    world.grant_ssh("10m");
+    for word in ["first", "second"] {
+        world.ssh(&[], &["echo", word]);
+    }
+    let ids = until("both are sealed", || {
+        let sessions = world.sessions();
+        let ids: Vec<_> = sessions
+            .iter()
+            .filter_map(|session| session["id"].as_str().map(str::to_owned))
+            .filter(|id| world.recordings().join(format!("{id}.rec")).exists())
+            .collect();
+        <[String; 2]>::try_from(ids).ok()
+    });
+    let [one, other] = ids;
+    if one < other {
+        [one, other]
+    } else {
+        [other, one]
+    }
+}
+
+#[test]
+fn nothing_is_shown_for_what_it_is_not() {
+    let world = World::new();
+    let [first, second] = two_recordings(&world);
+    let file = |id: &str| world.recordings().join(format!("{id}.rec"));
+    let shown = |verb: &[&str]| {
+        let output = world.carol().output(&[&["tidegate"], verb].concat());
+        let output = output.expect("it runs");
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), out)
+    };
+    let export = ["recordings", "export", &first, "--text"];
+    let (code, whole) = shown(&export);
+    assert!(code == Some(0) && whole.contains("| first"), "{whole}");
+
+    // Cut off: what is there is shown, and called what it is.
+    let honest = fs::read(file(&first)).unwrap();
+    fs::write(file(&first), &honest[..honest.len() - 200]).unwrap();
+    assert_eq!(shown(&export).0, Some(9));
+    assert_eq!(shown(&["play", &first]).0, Some(9));
+
+    // Another session's, under this one's name.
+    fs::copy(file(&second), file(&first)).unwrap();
+    for verb in [&export[..], &["play", &first]] {
+        let (code, out) = shown(verb);
+        assert!(code == Some(9) && !out.contains("second"), "{out}");
+    }
+
+    // A name that leads to something else of the server's.
+    fs::remove_file(file(&first)).unwrap();
+    let secret = world.state_dir().join("store.sqlite");
+    std::os::unix::fs::symlink(secret, file(&first)).unwrap();
+    let (code, out) = shown(&["recordings", "export", &first, "--raw"]);
+    assert!(code != Some(0) && out.is_empty(), "{out}");
+}

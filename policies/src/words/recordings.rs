@@ -10,6 +10,13 @@ pub fn verified(session: &str, frames: u64, bytes: u64, end: &str, sealed_at: &s
     )
 }
 
+/// A file is shown of which nobody looked whether it is what was sealed.
+pub fn not_proven(which: &str) -> String {
+    format!(
+        "`{which}` is shown as it lies here; whether it is what was sealed:  tidegate recordings verify {which}"
+    )
+}
+
 /// The recording is not what was sealed, and where.
 pub fn broken(what: &str, found: &str) -> Trouble {
     Trouble::new(

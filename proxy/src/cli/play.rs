@@ -19,7 +19,7 @@ use crate::cli::client::chain;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::printer::Format;
-use crate::cli::recordings::{Fetched, fetched, read};
+use crate::cli::recordings::{ended, fetched, proven, read};
 
 /// Play a recorded session
 ///
@@ -46,15 +46,19 @@ pub(crate) struct PlayArgs {
 
 /// `play …`.
 pub(crate) async fn play(context: &Context, args: PlayArgs) -> Outcome {
-    let Fetched { file, .. } = fetched(context, &args.which).await?;
+    let fetched = fetched(context, &args.which).await?;
+    let wrong = proven(context, &args.which, &fetched).await?;
+    let file = fetched.file;
     let copy = file.try_clone().map_err(|error| odd(&args.which, &error))?;
     let protocol = read(&args.which, copy)?.heading().protocol;
     let watched = stdin().is_terminal() && stdout().is_terminal();
     let plain = context.printer.format != Format::Table || protocol == Protocol::Postgres;
     if watched && !plain {
-        return deck::run(context, file, &args).await;
+        deck::run(context, file, &args).await?;
+    } else {
+        print(context, file, &args)?;
     }
-    print(context, file, &args)
+    ended(wrong)
 }
 
 /// Prints all of it at once.

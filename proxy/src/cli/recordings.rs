@@ -13,7 +13,7 @@ use control::ledger::chain::hex;
 use policies::SessionId;
 use policies::words::cli::Trouble;
 use policies::words::{cli, recordings as words};
-use recorder::{ExportError, Form, Reader, Verified};
+use recorder::{ExportError, Fault, Form, Reader, Verified};
 use serde_json::json;
 
 use crate::cli::audit::trust;
@@ -217,6 +217,51 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
     }
 }
 
+/// Says what is known of a recording before it is shown. That of a session is proven first, and what is wrong with it
+/// is told now and again at the end; a file is shown as it is.
+///
+/// # Errors
+///
+/// When it is another session's.
+pub(crate) async fn proven(
+    context: &Context,
+    which: &str,
+    fetched: &Fetched,
+) -> Result<Option<Trouble>, Failure> {
+    let refused =
+        |error: io::Error| Failure::new(Exit::Error, cli::file("read", which, &error.to_string()));
+    let Some(session) = fetched.session else {
+        context.printer.say(&words::not_proven(which));
+        return Ok(None);
+    };
+    let text = trust(context).await?.seal;
+    let key = recorder::seal_key(&text)
+        .ok_or_else(|| Failure::new(Exit::Unproven, words::not_a_seal_key(&text)))?;
+    let mut file = fetched.file.try_clone().map_err(refused)?;
+    let found = recorder::verify_from(BufReader::new(&file), Some(session), &key);
+    file.rewind().map_err(refused)?;
+    let trouble = match (found, &fetched.root) {
+        (Ok(verified), Some(root)) if hex(&verified.checkpoint.root) != *root => {
+            words::replaced(which, root, &hex(&verified.checkpoint.root))
+        }
+        (Ok(_holds), _) => return Ok(None),
+        (Err(found), _) => {
+            let trouble = words::broken(which, &chain(&found));
+            if matches!(found.fault, Fault::OtherSession(_)) {
+                return Err(Failure::new(Exit::Unproven, trouble));
+            }
+            trouble
+        }
+    };
+    context.printer.trouble(Exit::Unproven, &trouble);
+    Ok(Some(trouble))
+}
+
+/// Ends with what is wrong with a recording that was shown all the same.
+pub(crate) fn ended(trouble: Option<Trouble>) -> Outcome {
+    trouble.map_or(Ok(()), |trouble| Err(Failure::new(Exit::Unproven, trouble)))
+}
+
 /// Says that a recording holds, or gives what is wrong with it: for people and for programs.
 fn judged(
     context: &Context,
@@ -273,7 +318,9 @@ fn tell(context: &Context, verified: &Verified, is_in_ledger: bool) -> Outcome {
 }
 
 async fn export(context: &Context, args: &ExportArgs) -> Outcome {
-    let Fetched { mut file, .. } = fetched(context, &args.which).await?;
+    let fetched = fetched(context, &args.which).await?;
+    let wrong = proven(context, &args.which, &fetched).await?;
+    let mut file = fetched.file;
     let mut out = match &args.to {
         Some(path) => Out::File(create(path)?),
         None => Out::Printer(context.printer),
@@ -285,13 +332,14 @@ async fn export(context: &Context, args: &ExportArgs) -> Outcome {
         (None, false, true) => Form::JsonLines,
         (None, false, false) => {
             let copied = io::copy(&mut file, &mut out).map(drop);
-            return copied.map_err(|error| unwritten(args, &error));
+            copied.map_err(|error| unwritten(args, &error))?;
+            return ended(wrong);
         }
     };
     let mut reader = read(&args.which, file)?;
     let mut buffered = BufWriter::with_capacity(64 * 1024, out);
     match recorder::export(&mut reader, form, args.channel, &mut buffered) {
-        Ok(()) => Ok(()),
+        Ok(()) => ended(wrong),
         Err(ExportError::Read(found)) => {
             // What came before is good, and is worth having.
             buffered.flush().map_err(|error| unwritten(args, &error))?;
