@@ -174,6 +174,9 @@ impl Bastion {
     ) -> Result<Pass, IssueError> {
         let target = &permit.terms().target;
         if target.is_bastion() {
+            // No certificate comes after the line of their admission, whose own line would wait for it.
+            let settled = self.broker.settled().await;
+            settled.map_err(|refused| IssueError::Journal(JournalError::new(refused)))?;
             return Ok(Pass::without_key(permit, session));
         }
         if !target.entry().is_certificate() {
