@@ -132,7 +132,7 @@ pub trait Store: Send + Sync {
     /// Where the log ends, as far as this node knows without asking.
     fn head(&self) -> Revision;
 
-    /// Really asks the store where the log ends.
+    /// Really asks the store where the log ends, and whether it took a write of late.
     fn probe(&self) -> impl Future<Output = Result<Revision, StoreError>> + Send;
 
     /// Puts events in line for the ledger, in this order and after all that are in line; nothing
@@ -142,8 +142,12 @@ pub trait Store: Send + Sync {
         events: Vec<Event>,
     ) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
 
-    /// As [`Store::submit`], for what nobody waits for: committed with what comes after it, or soon.
+    /// As [`Store::submit`], for what nobody waits for: committed with what comes after it, or soon. Where
+    /// that fails it is written before anything that comes later. Refused while commits fail.
     fn queue(&self, events: Vec<Event>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether the last commit failed, as far as this node knows without asking.
+    fn is_failing(&self) -> bool;
 
     /// One session.
     fn session(
@@ -237,6 +241,10 @@ impl Store for Backend {
 
     async fn queue(&self, events: Vec<Event>) -> Result<(), StoreError> {
         delegate!(self, store => store.queue(events).await)
+    }
+
+    fn is_failing(&self) -> bool {
+        delegate!(self, store => store.is_failing())
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

@@ -59,6 +59,11 @@ impl Health {
         }
     }
 
+    /// Whether the store answered when it was asked last.
+    pub(crate) fn store(&self) -> bool {
+        self.store.load(Ordering::SeqCst)
+    }
+
     /// Looks at the clock, here and now.
     pub(crate) fn clock(&self) -> Verdict {
         let mut judge = self
@@ -95,7 +100,7 @@ impl Health {
     ///
     /// The part that stands in the way.
     pub(crate) fn admits(&self) -> Result<(), Denial> {
-        if !self.store.load(Ordering::SeqCst) {
+        if !self.store() {
             return Err(Denial::Unavailable { part: Part::Store });
         }
         match self.clock() {

@@ -17,6 +17,7 @@ use tokio::{select, time};
 use tracing::{Instrument, info, info_span, warn};
 
 pub mod bastion;
+pub mod closing;
 pub mod dial;
 pub mod ending;
 pub mod halt_pass;
@@ -153,6 +154,7 @@ async fn live<P: Protocol>(
         }
     };
     let scope = bastion.scope(session, terms, recording);
+    let mut closing = bastion.closing(&scope);
     let cut = Cut::at_the_end_of(&lease, &sides.target, &scope);
     info!("session.opened");
 
@@ -176,6 +178,7 @@ async fn live<P: Protocol>(
     let (decided_at, target_closed) = cut.or_now(&sides.target, &scope);
 
     let farewell = ending.farewell(scope.terms());
+    closing.ends_as(ending);
     let stopping = async {
         let halted = stop_work(bastion, &scope, halt).await;
         (halted == Halted::Confirmed).then(|| scope.elapsed())
@@ -192,8 +195,7 @@ async fn live<P: Protocol>(
         halt_confirmed,
         client_closed,
     };
-    info!(reason = ending.as_str(), "session.ended");
-    bastion.close(&scope, &ending, timeline).await;
+    closing.close(timeline).await;
 }
 
 /// Tells the client, for as long as it may take, then lets its socket go: gently where it has heard

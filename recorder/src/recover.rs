@@ -145,12 +145,33 @@ fn recover_one(
         let kept = put_aside(shared, &paths).map_err(RecoverError::Files)?;
         return Err(RecoverError::Unexpected { kept });
     }
-    if part.metadata().map_err(RecoverError::Files)?.nlink() > 1 {
-        // Whatever its other name is, it must not be written over.
-        let elsewhere = io::Error::other("it has another name");
-        return Err(RecoverError::Files(elsewhere));
-    }
+    // Whatever else a file is known by, it must not be written over: a backup may have linked it, or somebody
+    // who does not want it sealed.
+    let [part_is_ours, tail_is_ours] =
+        [&paths.part, &paths.tail].map(|path| become_only_name(path, shared));
+    let part = match part_is_ours.map_err(RecoverError::Files)? {
+        Some(copy) => copy,
+        None => part,
+    };
+    tail_is_ours.map_err(RecoverError::Files)?;
     salvage(shared, (session, &paths), &part, now).map(Some)
+}
+
+/// Puts a copy in the place of a file that has another name as well, and opens it.
+fn become_only_name(path: &Path, shared: &Shared) -> io::Result<Option<File>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.nlink() > 1 => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => return Ok(None),
+    }
+    let copy = path.with_extension("copying");
+    let done = copy_anew(path, &copy).and_then(|()| fs::rename(&copy, path));
+    if done.is_err() {
+        drop(fs::remove_file(&copy));
+    }
+    done?;
+    sync_dir(&shared.dir)?;
+    open_left(path, Use::Write).map(Some)
 }
 
 fn salvage(

@@ -41,12 +41,12 @@ impl Reserve {
         self.spent.load(Ordering::Relaxed)
     }
 
-    /// Gives the space up.
+    /// Gives the space up. Also where it counts as spent: what an earlier process set aside stands there while
+    /// what that one left is sealed, whether or not the disk has room for new recordings.
     pub(crate) fn spend(&self) {
-        if !self.spent.swap(true, Ordering::Relaxed) {
-            // Without the file there is nothing to give up, which is what we want to reach.
-            drop(fs::remove_file(&self.path));
-        }
+        self.spent.store(true, Ordering::Relaxed);
+        // Without the file there is nothing to give up, which is what we want to reach.
+        drop(fs::remove_file(&self.path));
     }
 
     /// Sets the space aside again, if the disk has as much free as a new recording needs.

@@ -14,7 +14,7 @@ use super::{Broker, BrokerError, Caller};
 use crate::entropy;
 use crate::ledger::{Event, Happening};
 use crate::state::State;
-use crate::store::{Receipt, Store};
+use crate::store::{Receipt, Store, StoreError};
 
 /// How much is written down of what somebody named, in characters.
 const OBJECT_MAX: usize = 200;
@@ -122,6 +122,22 @@ impl Broker {
     pub(super) async fn queue(&self, happening: Happening) -> Result<(), BrokerError> {
         let queued = self.inner.store.queue(self.event(happening)).await;
         queued.map_err(|error| BrokerError::store(&error))
+    }
+
+    /// Returns when everything is durable that is in line for the ledger.
+    ///
+    /// # Errors
+    ///
+    /// It may be durable or not.
+    pub async fn settled(&self) -> Result<(), BrokerError> {
+        let silent = |error: StoreError| BrokerError::store(&error);
+        let receipt = self.inner.store.submit(Vec::new()).await.map_err(silent)?;
+        receipt.durably().await.map_err(silent)
+    }
+
+    /// Whether the store answers, and takes what has to be written.
+    pub(crate) fn store_is_well(&self) -> bool {
+        self.inner.health.store() && !self.inner.store.is_failing()
     }
 
     /// Whether a login certificate may be signed: the clock is believed and the store answers.

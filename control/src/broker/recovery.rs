@@ -117,7 +117,8 @@ impl Broker {
     }
 
     /// Closes these sessions, which were open when the server last stopped, as cut short. `roots` are those
-    /// of the recordings that are sealed, in hexadecimal.
+    /// of the recordings that are sealed, in hexadecimal; of `lost` sessions there is nothing that could be. The
+    /// recordings of all others wait for their seal until a later start.
     ///
     /// # Errors
     ///
@@ -127,9 +128,16 @@ impl Broker {
         now: Timestamp,
         open: &BTreeSet<SessionId>,
         roots: &BTreeMap<SessionId, String>,
+        lost: &BTreeSet<SessionId>,
     ) -> Result<(), BrokerError> {
         for session in open {
-            let end = cut_short(now, roots.get(session).cloned());
+            let root = roots.get(session).cloned();
+            let recording = if root.is_some() || lost.contains(session) {
+                RecordingState::CutShort { root }
+            } else {
+                RecordingState::Failed
+            };
+            let end = cut_short(now, recording);
             self.session_closed(*session, end).await?;
         }
         Ok(())
@@ -141,12 +149,12 @@ impl Broker {
     }
 }
 
-fn cut_short(at: Timestamp, root: Option<String>) -> SessionEnd {
+fn cut_short(at: Timestamp, recording: RecordingState) -> SessionEnd {
     SessionEnd {
         at,
         cause: Cause::CutShort,
         timeline: Timeline::default(),
         counters: Counters::default(),
-        recording: RecordingState::CutShort { root },
+        recording,
     }
 }

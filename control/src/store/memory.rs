@@ -165,6 +165,10 @@ impl Store for MemoryStore {
         self.submit(events).await.map(drop)
     }
 
+    fn is_failing(&self) -> bool {
+        self.shared.silent.load(Ordering::SeqCst)
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.turn().await;
         Ok(self.book()?.sessions.get(&id).cloned())

@@ -14,7 +14,7 @@ mod writer;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use policies::SessionId;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
@@ -63,6 +63,8 @@ struct Shared {
 struct Tip {
     head: AtomicU64,
     grown: Notify,
+    /// Whether the last commit failed.
+    failing: AtomicBool,
 }
 
 impl SqliteStore {
@@ -227,8 +229,16 @@ impl Store for SqliteStore {
     }
 
     async fn queue(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        if self.is_failing() {
+            // Nobody would hear of it, and what is owed must not become more and more.
+            return Err(StoreError::Silent);
+        }
         let lines = new_lines(&events)?;
         self.send(Command::Record { lines, reply: None }).await
+    }
+
+    fn is_failing(&self) -> bool {
+        self.shared.tip.failing.load(Ordering::SeqCst)
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

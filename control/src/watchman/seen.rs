@@ -48,11 +48,8 @@ impl Watchman {
             at: newest_at,
             happening: Happening::ClockSeen { newest_at },
         };
-        match timeout(PROBE_LIMIT, self.store.submit(vec![event])).await {
-            Ok(Ok(receipt)) => {
-                drop(receipt);
-                seen.at = newest_at;
-            }
+        match timeout(PROBE_LIMIT, self.store.queue(vec![event])).await {
+            Ok(Ok(())) => seen.at = newest_at,
             Ok(Err(error)) => tracing::warn!(%error, "ledger.unwritten"),
             Err(_elapsed) => tracing::warn!("ledger.unwritten"),
         }

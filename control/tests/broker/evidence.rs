@@ -253,6 +253,24 @@ async fn nothing_is_sealed_that_the_ledger_does_not_know() {
 }
 
 #[tokio::test]
+async fn a_recording_that_could_not_be_sealed_at_a_start_is_waited_for_at_the_next() {
+    let scratch = Scratch::new().await;
+    let store = scratch.open().await;
+    written(&store, &[(1, None), (2, None), (3, None)]).await;
+    let [sealed, lost, kept] = [1, 2, 3].map(|number| session(number).id);
+    let broker = started(store).await.unwrap();
+    let roots = [(sealed, "00".repeat(32))].into();
+    let (open, lost) = ([sealed, lost, kept].into(), [lost].into());
+    broker.cut_short(at(9), &open, &roots, &lost).await.unwrap();
+    let waiting = broker.waiting(open).await.unwrap();
+    let want = Waiting {
+        late: [kept].into(),
+        ..Waiting::default()
+    };
+    assert_eq!(waiting, want);
+}
+
+#[tokio::test]
 async fn nothing_is_sealed_by_a_line_that_was_put_into_the_ledger() {
     let scratch = Scratch::new().await;
     let store = scratch.open().await;

@@ -350,7 +350,7 @@ async fn the_log_tells_a_second_start_everything() {
     let open = second.waiting(listed).await.unwrap().open;
     assert_eq!(open, BTreeSet::from([admission.session]));
     second
-        .cut_short(world.clock.now(), &open, &BTreeMap::new())
+        .cut_short(world.clock.now(), &open, &BTreeMap::new(), &BTreeSet::new())
         .await
         .unwrap();
     let shown = second

@@ -70,6 +70,11 @@ pub fn abandoned() -> Words {
     Words::new("TG407", "the session was given up before it began").hint("connect once more")
 }
 
+/// A session that nobody ended: what ran it in tidegate broke.
+pub fn dropped() -> Words {
+    Words::new("TG418", "tidegate failed while the session went on").hint("connect once more")
+}
+
 /// An unreachable target, by its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Missed<'a> {

@@ -10,33 +10,25 @@ use std::time::Duration;
 
 use ca::{Authority, IssueError, JournalError, Pass, PassOrder, Traveller, VaultError};
 use control::ledger::StandingUse;
-use control::ledger::chain::hex;
-use control::ledger::{RecordingState, SessionEnd, Timeline as Times};
 use control::{Admission, Broker, Heard, entropy};
-use jiff::SignedDuration;
 use policies::{
     Ask, Deed, Denial, FileUse, HeldStatement, Limit, Permit, Protocol, Scrutiny, SessionId,
     SqlStatement, Terms,
 };
 use recorder::{End, Heading, Recorder, Recording, Timeline};
-use tokio::sync::{Semaphore, mpsc};
-use tracing::{error, info};
+use tokio::sync::mpsc;
+use tracing::info;
 
-use super::chain;
-use super::ending::Ending;
+use super::closing::{Closer, Closing};
 use super::halt_pass::{HaltPasses, Signed};
 use super::meter::Meter;
-use super::parting::{Parting, Partings};
+use super::parting::Parting;
 use super::protocol::ConnectError;
 use super::road::{Direct, Road, Through, Whom};
 use super::scope::{Judge, Reach, Scope};
 use super::severable::Severer;
 use super::way::{Dialled, Way};
 use crate::server::Disk;
-
-/// How many recordings are sealed at once. A thousand that end together must not take the processors
-/// from those who are still to be told.
-const SEALING_MAX: usize = 8;
 
 /// The house behind the spine.
 pub struct Bastion {
@@ -46,8 +38,7 @@ pub struct Bastion {
     disk: Disk,
     /// The addresses from which targets see us, where they differ from our sockets' own.
     egress: Vec<IpAddr>,
-    sealing: Semaphore,
-    partings: Partings,
+    closer: Closer,
     halt_passes: Arc<dyn HaltPasses>,
 }
 
@@ -71,13 +62,12 @@ impl Bastion {
             authority: authority.clone(),
         });
         Self {
+            closer: Closer::new(broker.clone()),
             broker,
             authority,
             recorder,
             disk,
             egress,
-            sealing: Semaphore::new(SEALING_MAX),
-            partings: Partings::default(),
             halt_passes,
         }
     }
@@ -174,6 +164,9 @@ impl Bastion {
     ) -> Result<Pass, IssueError> {
         let target = &permit.terms().target;
         if target.is_bastion() {
+            // No certificate comes after the line of their admission, whose own line would wait for it.
+            let settled = self.broker.settled().await;
+            settled.map_err(|refused| IssueError::Journal(JournalError::new(refused)))?;
             return Ok(Pass::without_key(permit, session));
         }
         if !target.entry().is_certificate() {
@@ -231,51 +224,12 @@ impl Bastion {
 
     /// Somebody is being told goodbye, until the answer is dropped.
     pub fn parting(&self) -> Parting<'_> {
-        self.partings.begin()
+        self.closer.partings.begin()
     }
 
-    /// Seals the recording and closes the ledger's row. Whatever fails here is logged: the session
-    /// is over in any case, and what is on the disk is sealed at the next start.
-    pub async fn close(&self, scope: &Scope, ending: &Ending, timeline: Timeline) {
-        let now = self.broker.clock().now();
-        let (recording, at, end) = (
-            scope.recording().clone(),
-            scope.elapsed(),
-            ending.as_end(scope.terms()),
-        );
-        if scope.meter().is_some() {
-            let of = (scope.session(), scope.terms().grant);
-            self.broker.write_spent(of, None).await;
-        }
-        self.partings.over().await;
-        // It is never closed; without a turn it would be sealed all the same.
-        let turn = self.sealing.acquire().await;
-        let sealing =
-            tokio::task::spawn_blocking(move || recording.seal(at, now, &end, &timeline)).await;
-        drop(turn);
-        let state = match sealing {
-            Ok(Ok(sealed)) => RecordingState::Sealed {
-                root: hex(&sealed.checkpoint.root),
-            },
-            Ok(Err(refused)) => {
-                error!(reason = %chain(&refused), "recording.unsealed");
-                RecordingState::Failed
-            }
-            Err(refused) => {
-                error!(reason = %refused, "recording.unsealed");
-                RecordingState::Failed
-            }
-        };
-        let end = SessionEnd {
-            at: now,
-            cause: ending.as_cause(scope.terms()),
-            timeline: times(timeline),
-            counters: scope.counters(),
-            recording: state,
-        };
-        if let Err(refused) = self.broker.session_closed(scope.session(), end).await {
-            error!(reason = %refused, "session.unclosed");
-        }
+    /// Holds the end of the session: it is written down whatever becomes of the task that runs it.
+    pub fn closing(&self, scope: &Scope) -> Closing {
+        self.closer.hold(scope)
     }
 }
 
@@ -285,16 +239,6 @@ fn unopened() -> End {
     End::Failed {
         code: words.code.to_owned(),
         why: words.what,
-    }
-}
-
-fn times(timeline: Timeline) -> Times {
-    let signed = |at: Option<Duration>| at.and_then(|at| SignedDuration::try_from(at).ok());
-    Times {
-        decided: signed(timeline.decided_at),
-        target_closed: signed(timeline.target_closed),
-        halt_confirmed: signed(timeline.halt_confirmed),
-        client_closed: signed(timeline.client_closed),
     }
 }
 

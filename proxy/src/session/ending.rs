@@ -21,6 +21,8 @@ pub enum Ending {
     Failed(ConnectError),
     /// By a peer.
     Closed(Closed),
+    /// By nobody: the task that ran it is gone.
+    Dropped,
 }
 
 impl From<Result<Closed, ConnectError>> for Ending {
@@ -68,7 +70,7 @@ impl Ending {
                 .words(),
             ),
             Self::Failed(refused) => missed(refused, terms),
-            Self::Closed(_) => None,
+            Self::Closed(_) | Self::Dropped => None,
         }
     }
 
@@ -93,6 +95,13 @@ impl Ending {
                 code: words::session::VIOLATION.to_owned(),
                 why: (*what).to_owned(),
             },
+            Self::Dropped => {
+                let words = words::session::dropped();
+                End::Failed {
+                    code: words.code.to_owned(),
+                    why: words.what,
+                }
+            }
             Self::Closed(_) => End::Complete,
         }
     }
@@ -114,6 +123,7 @@ impl Ending {
             Self::Severed(_) => "severed",
             Self::Failed(_) => "failed",
             Self::Closed(_) => "complete",
+            Self::Dropped => "dropped",
         }
     }
 }

@@ -135,12 +135,28 @@ fn recovery_writes_over_nothing_that_a_name_leads_to() {
             fs::hard_link(&other, &part).unwrap();
         }
         let recovered = recover(&desk, &[1]);
-        assert!(
-            matches!(recovered[0].outcome, Err(RecoverError::Files(_))),
-            "{recovered:?}"
-        );
+        // What is behind another name of ours is copied first.
+        let is_refused = matches!(recovered[0].outcome, Err(RecoverError::Files(_)));
+        assert_eq!(is_refused, is_link, "{recovered:?}");
         assert_eq!(fs::read(&other).unwrap(), b"the store of somebody");
     }
+}
+
+#[test]
+fn a_recording_that_a_backup_has_linked_is_sealed_and_the_backup_is_left_alone() {
+    let desk = Desk::new();
+    forge(&desk, 1, b"alice did it");
+    let names = ["part", "tail"].map(|end| desk.file(&format!("{}.{end}", session(1))));
+    let linked = ["a", "b"].map(|name| desk.file(name));
+    for (name, other) in names.iter().zip(&linked) {
+        fs::hard_link(name, other).unwrap();
+    }
+    let before = linked.clone().map(|other| fs::read(other).unwrap());
+    let recovered = recover(&desk, &[1]);
+    let salvage = recovered[0].outcome.as_ref().unwrap();
+    assert_eq!(outputs(&salvage.sealed.path), b"alice did it");
+    assert!(desk.recorder.proven(session(1)).is_ok());
+    assert_eq!(linked.map(|other| fs::read(other).unwrap()), before);
 }
 
 #[test]

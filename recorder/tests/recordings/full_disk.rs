@@ -102,6 +102,31 @@ fn whoever_fills_the_disk_is_ended_and_nobody_beside_them() {
 }
 
 #[test]
+fn what_a_crash_left_on_a_full_disk_is_sealed_with_the_space_that_was_kept_for_it() {
+    let Some(disk) = Disk::mount() else { return };
+    let limits = Limits {
+        reserve_bytes: 4 << 20,
+        ..Limits::default()
+    };
+    let recorder = Recorder::open_dir(disk.path(), limits, Arc::new(Stamp::new(7))).unwrap();
+    let recording = recorder.open(&heading(1)).unwrap();
+    for number in 0..20 {
+        recording.append(at(1), &output(&noise(number))).unwrap();
+    }
+    drop((recording, recorder));
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 16 << 20]).unwrap_err();
+    let recorder = Recorder::open_dir(disk.path(), limits, Arc::new(Stamp::new(7))).unwrap();
+    let waiting = [heading(1).session].into();
+    let recovered = recorder.recover(now(), &waiting).unwrap();
+    recovered[0].outcome.as_ref().unwrap();
+    assert!(matches!(
+        recorder.open(&heading(3)),
+        Err(OpenError::NoSpace)
+    ));
+}
+
+#[test]
 fn a_recording_becomes_no_larger_than_one_may() {
     let disk = tempfile::tempdir().unwrap();
     let limits = Limits {

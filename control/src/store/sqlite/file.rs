@@ -15,6 +15,9 @@ use crate::store::StoreError;
 /// The file's layout that this program writes, as SQLite's `user_version`.
 const LAYOUT: i64 = 1;
 
+/// Writes it.
+pub(super) const MARK: &str = "PRAGMA user_version = 1";
+
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -139,9 +142,6 @@ pub(super) async fn migrate(
         .execute(sqlx::raw_sql(schema::TABLES))
         .await
         .map_err(database)?;
-    change
-        .execute("PRAGMA user_version = 1")
-        .await
-        .map_err(database)?;
+    change.execute(MARK).await.map_err(database)?;
     change.commit().await.map_err(database)
 }

@@ -9,6 +9,7 @@ use std::iter::repeat_n;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Executor as _, SqliteConnection};
 
+use super::file::MARK;
 use crate::ledger::chain::Digest;
 use crate::store::StoreError;
 
@@ -35,7 +36,7 @@ pub(super) struct Row {
 }
 
 /// What a line of the ledger does to the other tables.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Effect {
     Nothing,
     /// Appends to the log.
@@ -56,6 +57,12 @@ pub(super) enum Effect {
     },
 }
 
+/// Writes the layout's number anew: one page, which is in the write-ahead log and on disk as any other when
+/// this returns. An `UPDATE` of a row to what it is would write nothing (`btreeOverwriteContent` in SQLite).
+pub(super) async fn touch(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    connection.execute(MARK).await.map(drop)
+}
+
 /// A transaction that has not been run.
 #[derive(Debug, Default)]
 pub(super) struct Script {
@@ -71,6 +78,11 @@ impl Script {
     /// Adds a line.
     pub(super) fn add(&mut self, row: Row) {
         self.rows.push(row);
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// The text: one statement is a transaction by itself.

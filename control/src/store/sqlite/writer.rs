@@ -3,7 +3,8 @@
 //! A transaction is one [`Script`], run by one call: each call is a wait for the database's own thread.
 //! The task has a thread of its own too: in line behind others it would be woken twice.
 //! An append whose revision is not the log's end fails alone; when the database fails, everything in
-//! the transaction does, and the end of the log is read again before the next.
+//! the transaction does, and the end of the log is read again before the next. What nobody waited for
+//! is owed then: it is written in its place, before anything that comes after it.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::script::{Effect, Row, Script};
+use super::script::{Effect, Row, Script, touch};
 use super::{Tip, signed, unsigned};
 use crate::change::Revision;
 use crate::ledger::chain::{self, Digest, GENESIS, link};
@@ -30,6 +31,10 @@ const BATCH_MAX: usize = 256;
 /// How long what nobody waits for may wait itself, to be committed with what comes after it: that a
 /// session is let in is followed at once by the certificate for it, which is waited for.
 const LINGER: Duration = Duration::from_millis(2);
+
+/// Which probe in a row writes, where nothing else was written since the first of them: that the database
+/// can be read does not show that it takes a revocation. One comes each second.
+const PROBES_MAX: u8 = 5;
 
 /// What the writer can be asked.
 #[derive(Debug)]
@@ -66,7 +71,7 @@ impl Command {
 }
 
 /// A line for the ledger, as it will be written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct NewLine {
     body: String,
     effect: Effect,
@@ -115,9 +120,24 @@ enum Answer {
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: SqliteConnection,
-    ends: Option<Ends>,
+    /// As they were before what was tried last, where that failed.
+    ends: Ends,
+    /// Whether they have to be read again.
+    is_unsure: bool,
+    owed: Owed,
+    /// How many probes have come since the last write.
+    probes: u8,
     tip: Arc<Tip>,
     _lock: File,
+}
+
+/// Lines that nobody waits for and whose commit failed. What follows from them may be asked for at any time:
+/// a certificate for who was admitted.
+#[derive(Debug, Default)]
+struct Owed {
+    lines: Vec<NewLine>,
+    /// How many of them were in the transaction that failed last.
+    tried: usize,
 }
 
 impl Writer {
@@ -131,7 +151,10 @@ impl Writer {
         tip.head.store(ends.revision.0, Ordering::SeqCst);
         Ok(Self {
             connection,
-            ends: Some(ends),
+            ends,
+            is_unsure: false,
+            owed: Owed::default(),
+            probes: 0,
             tip,
             _lock: lock,
         })
@@ -150,37 +173,57 @@ impl Writer {
         let mut batch = Vec::new();
         while commands.recv_many(&mut batch, BATCH_MAX).await > 0 {
             let _awaited_or_not = timeout(LINGER, linger(&mut batch, &mut commands)).await;
-            match self.commit(&mut batch).await {
-                Ok(answers) => {
-                    batch
-                        .drain(..)
-                        .zip(answers)
-                        .for_each(|(command, answer)| reply(command, &answer));
-                }
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "store.failed");
-                    batch.drain(..).for_each(|command| fail(command, &error));
-                }
-            }
+            self.serve(&mut batch).await;
         }
+        // Whoever queued it is gone; it was promised all the same.
+        self.serve(&mut batch).await;
         if let Err(error) = self.connection.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "store.close");
         }
     }
 
+    /// Commits these, and answers them.
+    async fn serve(&mut self, batch: &mut Vec<Command>) {
+        let done = self.commit(batch).await;
+        // Said before anybody is answered, who may put the next thing in line.
+        self.tip.failing.store(done.is_err(), Ordering::SeqCst);
+        match done {
+            Ok(answers) => {
+                batch
+                    .drain(..)
+                    .zip(answers)
+                    .for_each(|(command, answer)| reply(command, &answer));
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "store.failed");
+                batch.drain(..).for_each(|command| fail(command, &error));
+            }
+        }
+    }
+
     async fn commit(&mut self, batch: &mut [Command]) -> Result<Vec<Answer>, StoreError> {
-        let mut next = match self.ends.take() {
-            Some(ends) => ends,
-            None => ends(&mut self.connection).await?,
+        let earlier = self.owed.lines.len();
+        self.owed.lines.extend(unawaited(batch));
+        let had_failed = mem::replace(&mut self.is_unsure, true);
+        let earlier = if had_failed {
+            self.look_again(earlier).await?
+        } else {
+            earlier
         };
-        // While `self.ends` is empty a failure below leaves it to be read again.
+        // While `is_unsure` a failure below leaves the ends to be read again.
+        let mut next = self.ends;
         let mut script = Script::default();
+        for line in self.owed.lines.iter().take(earlier) {
+            add(&mut script, &mut next, line.clone());
+        }
         let mut answers = batch
             .iter_mut()
             .map(|command| write(&mut script, &mut next, command))
             .collect::<Result<Vec<_>, _>>()?;
-        script.run(&mut self.connection).await?;
-        if batch.iter().any(Command::is_probe) {
+        self.owed.tried = self.owed.lines.len();
+        let is_probed = batch.iter().any(Command::is_probe);
+        self.write(script, is_probed, had_failed).await?;
+        if is_probed {
             // Whoever asks wants to hear it from the database.
             let found = ends(&mut self.connection).await?.revision;
             for answer in &mut answers {
@@ -189,12 +232,59 @@ impl Writer {
                 }
             }
         }
-        self.ends = Some(next);
+        self.owed = Owed::default();
+        (self.ends, self.is_unsure) = (next, false);
         if self.tip.head.swap(next.revision.0, Ordering::SeqCst) != next.revision.0 {
             self.tip.grown.notify_one();
         }
         Ok(answers)
     }
+
+    /// Reads the ends again after a failure, and says how many lines are owed still of those that were. A
+    /// commit that failed may be durable all the same, as a whole; nobody else writes.
+    async fn look_again(&mut self, earlier: usize) -> Result<usize, StoreError> {
+        let found = ends(&mut self.connection).await?;
+        let is_durable = found.seq != self.ends.seq;
+        self.ends = found;
+        let tried = mem::take(&mut self.owed.tried);
+        if !is_durable {
+            return Ok(earlier);
+        }
+        self.owed.lines.drain(..tried);
+        Ok(earlier.saturating_sub(tried))
+    }
+
+    /// Runs it. Where there is nothing to write and a write has to be seen to work, writes something that
+    /// changes nothing.
+    async fn write(
+        &mut self,
+        script: Script,
+        is_probed: bool,
+        had_failed: bool,
+    ) -> Result<(), StoreError> {
+        if !script.is_empty() {
+            script.run(&mut self.connection).await?;
+            self.probes = 0;
+            return Ok(());
+        }
+        if is_probed {
+            self.probes = self.probes.saturating_add(1);
+        }
+        if had_failed || self.probes >= PROBES_MAX {
+            touch(&mut self.connection).await?;
+            self.probes = 0;
+        }
+        Ok(())
+    }
+}
+
+/// The lines of these that nobody waits for.
+fn unawaited(batch: &[Command]) -> impl Iterator<Item = NewLine> {
+    let lines = batch.iter().filter_map(|command| match command {
+        Command::Record { lines, reply: None } => Some(lines),
+        Command::Record { .. } | Command::Append { .. } | Command::Probe { .. } => None,
+    });
+    lines.flatten().cloned()
 }
 
 /// Takes more until somebody waits for one of them, or there are many: a commit of what nobody waits for
@@ -297,38 +387,4 @@ fn fail(command: Command, error: &StoreError) {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::task::yield_now;
-
-    use super::*;
-
-    fn record(reply: Option<oneshot::Sender<Result<(), StoreError>>>) -> Command {
-        let lines = Vec::new();
-        Command::Record { lines, reply }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_nobody_waits_for_is_committed_with_the_line_that_somebody_does() {
-        let (sender, mut commands) = mpsc::channel(8);
-        let mut batch = vec![record(None)];
-        let (reply, _answer) = oneshot::channel();
-        let sending = async {
-            sender.send(record(None)).await.unwrap();
-            yield_now().await;
-            sender.send(record(None)).await.unwrap();
-            yield_now().await;
-            sender.send(record(Some(reply))).await.unwrap();
-        };
-        tokio::join!(sending, linger(&mut batch, &mut commands));
-        assert_eq!(batch.len(), 4);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_somebody_waits_for_waits_for_nothing() {
-        let (_sender, mut commands) = mpsc::channel(8);
-        let (reply, _answer) = oneshot::channel();
-        let mut batch = vec![record(None), record(Some(reply))];
-        linger(&mut batch, &mut commands).await;
-        assert_eq!(batch.len(), 2);
-    }
-}
+mod tests;

@@ -129,14 +129,17 @@ pub fn not_for_you() -> Finding {
 
 /// The log of changes and the ledger answer.
 pub fn store_good() -> Finding {
-    good("store", "the log of changes answers")
+    good(
+        "store",
+        "the log of changes answers and takes what is written",
+    )
 }
 
 /// They do not.
 pub fn store_bad() -> Finding {
     bad(
         "store",
-        "the log of changes does not answer, so nobody gets in",
+        "the log of changes does not answer or takes no write, so nobody gets in",
         "look at the server's own log and disk",
     )
 }
