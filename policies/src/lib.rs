@@ -1,7 +1,7 @@
 //! Who may do what, until when: the nouns of tidegate and the one function that says yes.
 //!
 //! Everything here is a pure function of what it is handed. This crate reads no clock, draws no
-//! randomness, opens no file and awaits nothing; `decide` gets documents, facts, a question and
+//! randomness, opens no file and awaits nothing; `decide` gets documents, fa question and
 //! a time, and answers with a [`Permit`] or a [`Denial`].
 //!
 //! | Word | Type | Means |
@@ -78,7 +78,7 @@ pub use denial::{Denial, Part};
 pub use diagnose::{Diagnosis, Severity};
 pub use document::{Document, PolicySet};
 pub use elevation::{ELEVATIONS_MAX, ElevationError, RoleElevation, elevation};
-pub use facts::{Facts, Wayless};
+pub use facts::{FWayless};
 pub use file::{Carrier, Extent, FileAccess, FileDeed};
 pub use file_use::FileUse;
 pub use grant::{Grant, GrantEnd, GrantOver};
@@ -105,4 +105,4 @@ pub use target::{
     ServerPin, SshEndpoint, Target,
 };
 pub use usage::Usage;
-pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};
+pub use workflow::{Activation, activates, counted, may_approve, may_request, may_revoke, may_see};

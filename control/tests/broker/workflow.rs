@@ -11,7 +11,7 @@ use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
 use policies::{Denial, RequestError, RequestId, RequestState};
 
-use crate::world::{World, ask, caller, reason, seconds};
+use crate::world::{World, ask, caller, library, principal, reason, seconds};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_becomes_a_grant_when_someone_else_says_yes() {
@@ -320,4 +320,40 @@ async fn everything_denied_is_in_the_ledger_like_everything_allowed() {
     assert!(matches!(proof.chain, Walk::Whole { last, .. } if last > 10));
     assert_eq!(proof.log, None);
     assert!(world.broker.audit(&caller("alice"), 0, 100).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_counts_for_as_long_as_it_could_still_be_said() {
+    let world = World::new().await;
+    let root = caller("root");
+    let ben = principal("ben", "approvers", &world.clock);
+    world.broker.add_principal(&root, ben).await.unwrap();
+    let put = async |more: &str| {
+        let mut texts = library();
+        let two = r#"@id("two") @reason("x") forbid (principal, action == Jit::Action::"activate", resource)
+            unless { context.approvals >= 2 };"#;
+        let text = &mut texts.documents[0].text;
+        text.extend(["\n", two, "\n", more]);
+        world.broker.apply_policies(&root, texts).await.unwrap();
+    };
+    let approve = async |who: &str, id| {
+        let approved = world.broker.approve(&caller(who), id, None, None).await;
+        approved.unwrap().grant.is_some()
+    };
+    put("").await;
+    let ask = async |target| world.ask_for("alice", target, 15).await.unwrap().request.id;
+    let (kept, lost) = (ask("web1").await, ask("web2").await);
+    for id in [kept, lost] {
+        assert!(!approve("bob", id).await);
+    }
+    assert!(
+        approve("ben", kept).await,
+        "who said it, and from where, is in the log"
+    );
+    put(
+        r#"@id("not-bob") @reason("x") forbid (principal == Jit::User::"bob",
+            action == Jit::Action::"approve", resource);"#,
+    )
+    .await;
+    assert!(!approve("ben", lost).await);
 }

@@ -208,6 +208,7 @@ pub(crate) fn approval(by: &str, request: &Request) -> Approval {
         at: noon(),
         note: None,
         digest: request.digest(),
+        source: Some(here()),
     }
 }
 
