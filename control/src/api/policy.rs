@@ -16,7 +16,11 @@ pub(crate) async fn show(
     State(house): State<Shared>,
     Known(caller): Known,
 ) -> Result<Json<PolicyView>, Refused> {
-    let (texts, digest) = house.parts.broker.policies(&caller)?;
+    let broker = &house.parts.broker;
+    let found = broker.policies(&caller);
+    let (texts, digest) = broker
+        .audited(&caller, ("show policies", ""), found)
+        .await?;
     Ok(Json(PolicyView {
         schema: "tidegate.policy/1".into(),
         digest,

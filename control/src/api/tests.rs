@@ -104,13 +104,16 @@ async fn what_one_may_not_see_is_not_there() {
             "",
         ),
     ];
-    for (method, path, body) in cases {
+    for (at, (method, path, body)) in cases.into_iter().enumerate() {
         let (status, body) = world.call(Some(&mallory), method, &path, body).await;
         assert!(
             status == 404 || status == 422,
             "{method} {path}: {status} {body}"
         );
         assert!(!body.contains("alice"), "{method} {path}: {body}");
+        // Whoever looks for what is not theirs is in the ledger, each time.
+        let refused = world.refused("mallory").await;
+        assert_eq!(refused.len(), at + 1, "{method} {path}: {refused:?}");
     }
 }
 
@@ -125,18 +128,23 @@ async fn offices_are_for_those_who_hold_them() {
         ),
         ("GET", "/v1/principals", ""),
         ("POST", "/v1/principals/alice/lock", r#"{"reason":"x"}"#),
+        ("POST", "/v1/principals/alice/unlock", ""),
+        ("GET", "/v1/principals/root", ""),
         ("GET", "/v1/policies", ""),
         ("GET", "/v1/audit", ""),
+        ("GET", "/v1/audit/raw", ""),
         ("GET", "/v1/checks", ""),
     ];
     for who in ["mallory", "alice"] {
         let certificate = world.certificate(who).await;
-        for (method, path, body) in cases {
+        for (at, (method, path, body)) in cases.into_iter().enumerate() {
             let (status, body) = world.call(Some(&certificate), method, path, body).await;
             assert!(
                 status == 403 || status == 404,
                 "{who} {method} {path}: {status} {body}"
             );
+            let refused = world.refused(who).await;
+            assert_eq!(refused.len(), at + 1, "{who} {method} {path}: {refused:?}");
         }
     }
 }
