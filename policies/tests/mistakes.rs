@@ -1,5 +1,9 @@
 //! Mistakes in policy files: each is shown where it is, with advice, and all of them at once.
 
+mod world;
+
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use policies::{Diagnosis, Document, GroupName, PolicySet, Severity};
 
@@ -168,4 +172,17 @@ permit (
             rule(other)
         );
     }
+}
+
+#[test]
+fn the_digest_tells_the_zone() {
+    let library = policies::library();
+    let digest = |zone: &str| {
+        let zone = TimeZone::get(zone).unwrap();
+        let loaded = PolicySet::load(&library.policies, Some(&library.quorums), zone);
+        loaded.unwrap().digest().to_owned()
+    };
+    let zones = ["UTC", "Europe/Berlin", "Pacific/Kiritimati"].map(digest);
+    assert_eq!(zones.iter().collect::<BTreeSet<_>>().len(), 3);
+    assert_eq!(digest("UTC"), zones[0]);
 }

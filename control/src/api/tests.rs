@@ -173,6 +173,37 @@ async fn what_a_body_has_to_look_like_is_told_to_those_who_may_send_it() {
 }
 
 #[tokio::test]
+async fn the_zone_of_the_policies_stays_where_none_is_given() {
+    let world = World::build().await;
+    let root = world.certificate("root").await;
+    let call = async |method: &str, path: &str, body: &serde_json::Value| {
+        let (status, answer) = world
+            .call(Some(&root), method, path, &body.to_string())
+            .await;
+        let parsed: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        (status, parsed)
+    };
+    let (_status, mut texts) = call("GET", "/v1/policies", &serde_json::json!({})).await;
+    let mut digests = vec![texts["digest"].clone()];
+    texts["zone"] = "Europe/Berlin".into();
+    for _given_then_not in 0..2 {
+        let (status, applied) = call("PUT", "/v1/policies", &texts).await;
+        assert_eq!((status, &applied["zone"]), (200, &"Europe/Berlin".into()));
+        digests.push(applied["digest"].clone());
+        texts.as_object_mut().unwrap().remove("zone");
+    }
+    assert!(
+        digests[0] != digests[1] && digests[1] == digests[2],
+        "{digests:?}"
+    );
+    let old = digests[0].as_str().unwrap();
+    let path = format!("/v1/policies?replaces={old}");
+    assert_eq!(call("PUT", &path, &texts).await.0, 409);
+    let (_status, shown) = call("GET", "/v1/policies", &serde_json::json!({})).await;
+    assert_eq!(shown["zone"], "Europe/Berlin");
+}
+
+#[tokio::test]
 async fn a_key_is_removed_by_who_manages_people_and_takes_its_login_along() {
     let world = World::build().await;
     let (root, alice) = (
