@@ -1,7 +1,7 @@
 //! Who may do what, until when: the nouns of tidegate and the one function that says yes.
 //!
 //! Everything here is a pure function of what it is handed. This crate reads no clock, draws no
-//! randomness, opens no file and awaits nothing; `decide` gets documents, fa question and
+//! randomness, opens no file and awaits nothing; `decide` gets documents, facts, a question and
 //! a time, and answers with a [`Permit`] or a [`Denial`].
 //!
 //! | Word | Type | Means |
@@ -78,7 +78,7 @@ pub use denial::{Denial, Part};
 pub use diagnose::{Diagnosis, Severity};
 pub use document::{Document, PolicySet};
 pub use elevation::{ELEVATIONS_MAX, ElevationError, RoleElevation, elevation};
-pub use facts::{FWayless};
+pub use facts::{Facts, Wayless};
 pub use file::{Carrier, Extent, FileAccess, FileDeed};
 pub use file_use::FileUse;
 pub use grant::{Grant, GrantEnd, GrantOver};
@@ -90,7 +90,7 @@ pub use keeper::{KEEPER_PATH, Keeper, KeeperCommand, OrderEnd, is_plain_line, is
 pub use library::{Library, library};
 pub use lock::{Lock, LockScope};
 pub use matrix::matrix;
-pub use name::{GroupName, Label, Login, PrincipalName, Reason, TargetName};
+pub use name::{GroupName, Label, Login, PrincipalName, Reason, TargetName, acts};
 pub use office::{Office, may_office};
 pub use opening::{OpenedAs, Opening, opening};
 pub use permit::{InputRecording, Obligations, Permit, Terms};

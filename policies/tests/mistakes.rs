@@ -186,3 +186,35 @@ fn the_digest_tells_the_zone() {
     assert_eq!(zones.iter().collect::<BTreeSet<_>>().len(), 3);
     assert_eq!(digest("UTC"), zones[0]);
 }
+
+#[test]
+fn what_a_terminal_would_obey_in_a_reason_is_told_and_reaches_nobody() {
+    let text = r#"@id("a\u{1b}b") @reason("c\u{1b}]52;c;eA==\u{07}d\u{202e}e\u{61c}")
+        forbid (principal, action, resource);"#;
+    let (facts, request) = (world::facts(), world::request("alice", "web1", "deploy"));
+    let document = Document::new("odd.cedar", text);
+    let policies = PolicySet::load(&[document], None, TimeZone::UTC).unwrap();
+    assert!(
+        lines(policies.warnings()).contains("odd.cedar:1"),
+        "{:?}",
+        policies.warnings()
+    );
+    let asked = policies::may_approve(
+        &policies,
+        &facts,
+        &world::name("bob"),
+        &request,
+        world::here(),
+        world::noon(),
+    );
+    let Err(policies::Denial::NotAllowed { policy, reason }) = asked else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(
+        (policy.as_str(), reason.as_str()),
+        (
+            "a\u{fffd}b",
+            "c\u{fffd}]52;c;eA==\u{fffd}d\u{fffd}e\u{fffd}"
+        )
+    );
+}

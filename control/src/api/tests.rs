@@ -150,6 +150,59 @@ async fn offices_are_for_those_who_hold_them() {
 }
 
 #[tokio::test]
+async fn a_target_is_described_in_text_that_shells_and_terminals_read_as_it_is() {
+    let world = World::build().await;
+    let root = world.certificate("root").await;
+    let good = serde_json::json!({
+        "name": "orders",
+        "endpoint": {
+            "protocol": "postgres", "addr": "192.0.2.9:5432", "dbname": "Sales 2026",
+            "server": {"by": "authority", "pem": "-----BEGIN\n-----END\n", "host": "db.example"},
+        },
+        "logins": ["app_ro"],
+        "labels": [{"key": "env", "value": "dev"}],
+    });
+    let changed = |place: &str, text: &str| {
+        let mut order = good.clone();
+        *order.pointer_mut(place).unwrap() = text.into();
+        order.to_string()
+    };
+    let odd = [
+        (
+            "/endpoint/dbname",
+            "orders app_ro 0.0.0.0/0 trust\nhostssl orders",
+        ),
+        ("/endpoint/dbname", "a\u{202e}b"),
+        ("/endpoint/dbname", ""),
+        ("/endpoint/server/pem", "\u{1b}]52;c;eA==\u{7}"),
+        ("/endpoint/server/host", "db\nexample"),
+        ("/labels/0/key", "Env x"),
+        ("/labels/0/value", "\u{1b}[2J"),
+    ];
+    for (place, text) in odd {
+        let order = changed(place, text);
+        let (status, body) = world.call(Some(&root), "POST", "/v1/targets", &order).await;
+        assert_eq!(status, 422, "{place} {text:?}: {body}");
+    }
+    let key = serde_json::json!({
+        "name": "web2",
+        "endpoint": {
+            "protocol": "ssh", "addr": "192.0.2.8:22",
+            "host_key": {"by": "keys", "keys": ["ssh-ed25519 AAAA\u{1b}[2J"]},
+        },
+        "logins": ["deploy"],
+    });
+    let (status, body) = world
+        .call(Some(&root), "POST", "/v1/targets", &key.to_string())
+        .await;
+    assert_eq!(status, 422, "{body}");
+    let (status, body) = world
+        .call(Some(&root), "POST", "/v1/targets", &good.to_string())
+        .await;
+    assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
 async fn what_a_body_has_to_look_like_is_told_to_those_who_may_send_it() {
     let world = World::build().await;
     let request = world.asked_by_alice().await;

@@ -27,7 +27,7 @@ pub use policy::{
 };
 pub use roles::{admin_script, no_script};
 pub use setup::{
-    PostgresPlaces, block_removed, block_written, jump_login_needed, postgres_lines,
+    PostgresPlaces, block_removed, block_written, hba_word, jump_login_needed, postgres_lines,
     postgres_target_added, secret_kept, ssh_lines, ssh_target_added, standing_lines,
     standing_target_added, tried_at_once,
 };
