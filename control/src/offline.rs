@@ -11,7 +11,7 @@ use crate::broker::BrokerError;
 use crate::change::{Change, Draft, PolicyTexts};
 use crate::clock::Clock;
 use crate::ledger::tail;
-use crate::state::{State, load};
+use crate::state::{State, load, zone_of};
 use crate::store::{AppendError, Backend, Store, StoreError};
 
 /// How many entries are read at once.
@@ -31,6 +31,18 @@ pub async fn check_policies(store: &Backend) -> Result<(), BrokerError> {
         Some(invalid) => Err(BrokerError::Invalid(invalid.clone())),
         None => Ok(()),
     }
+}
+
+/// In which time zone the policies in the store read hours and weekdays.
+///
+/// # Errors
+///
+/// [`BrokerError::Unavailable`] when the store cannot be read.
+pub async fn policy_zone(store: &Backend) -> Result<String, BrokerError> {
+    let state = state(store).await;
+    state
+        .map(|state| zone_of(&state))
+        .map_err(|error| BrokerError::store(&error))
 }
 
 /// Puts other policies in force, and gives their digest.

@@ -23,7 +23,7 @@ use crate::spending::Amounts;
 mod applying;
 mod reading;
 
-pub(crate) use reading::load;
+pub(crate) use reading::{load, zone_of};
 
 /// How long what is over stays in memory. It stays in the log for ever.
 pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);

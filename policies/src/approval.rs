@@ -1,5 +1,7 @@
 //! One person's yes to a request.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,4 +18,7 @@ pub struct Approval {
     pub note: Option<Reason>,
     /// SHA-256 of what they were shown ([`Request::digest`](crate::Request::digest)), hexadecimal.
     pub digest: String,
+    /// From where, as far as it is known. The log has it beside the change, so it does not stand in this too.
+    #[serde(skip)]
+    pub source: Option<IpAddr>,
 }

@@ -205,14 +205,14 @@ impl PolicySet {
             frame,
             quorums: named,
             groups: groups::in_rules(&checked.policies),
+            digest: digest_of(documents, quorums, &zone),
             zone,
-            digest: digest_of(documents, quorums),
             warnings: found,
         })))
     }
 
-    /// SHA-256 over the names and texts of all documents, in lower-case hexadecimal. It names these
-    /// policies in logs and recordings.
+    /// SHA-256 over the names and texts of all documents and the zone, in lower-case hexadecimal. It names
+    /// these policies in logs and recordings.
     pub fn digest(&self) -> &str {
         &self.0.digest
     }
@@ -312,9 +312,14 @@ fn family(schema: &Schema, group: &EntityUid) -> Result<Entities, String> {
     Entities::from_entities(some, None).map_err(|error| error.to_string())
 }
 
-/// Names and texts are length-prefixed, so that no two sets of documents look alike.
-fn digest_of(documents: &[Document], quorums: Option<&Document>) -> String {
+/// Names and texts are length-prefixed, so that no two sets of documents look alike. UTC adds nothing: what
+/// was written down of such policies before the zone counted names them still.
+fn digest_of(documents: &[Document], quorums: Option<&Document>, zone: &TimeZone) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
+    let prefixed = |context: &mut digest::Context, part: &str| {
+        context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(part.as_bytes());
+    };
     for (tag, document) in documents
         .iter()
         .map(|document| (b"P", document))
@@ -322,9 +327,12 @@ fn digest_of(documents: &[Document], quorums: Option<&Document>) -> String {
     {
         context.update(tag);
         for part in [&document.name, &document.text] {
-            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            context.update(part.as_bytes());
+            prefixed(&mut context, part);
         }
+    }
+    if *zone != TimeZone::UTC {
+        context.update(b"Z");
+        prefixed(&mut context, zone.iana_name().unwrap_or_default());
     }
     crate::hex(context.finish().as_ref())
 }

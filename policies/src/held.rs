@@ -152,7 +152,7 @@ pub fn is_seconded(
     now: Timestamp,
 ) -> Result<(), Denial> {
     let usage = Usage::of(policies, facts, terms, now)?;
-    let people = approvers(facts, request);
+    let people = approvers(policies, facts, request);
     let met = policies
         .quorums()
         .met_by(&people, terms.target.owners.as_ref());

@@ -90,7 +90,7 @@ pub use keeper::{KEEPER_PATH, Keeper, KeeperCommand, OrderEnd, is_plain_line, is
 pub use library::{Library, library};
 pub use lock::{Lock, LockScope};
 pub use matrix::matrix;
-pub use name::{GroupName, Label, Login, PrincipalName, Reason, TargetName};
+pub use name::{GroupName, Label, Login, PrincipalName, Reason, TargetName, acts};
 pub use office::{Office, may_office};
 pub use opening::{OpenedAs, Opening, opening};
 pub use permit::{InputRecording, Obligations, Permit, Terms};
@@ -105,4 +105,4 @@ pub use target::{
     ServerPin, SshEndpoint, Target,
 };
 pub use usage::Usage;
-pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};
+pub use workflow::{Activation, activates, counted, may_approve, may_request, may_revoke, may_see};

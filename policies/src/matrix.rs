@@ -197,6 +197,7 @@ impl View<'_> {
             at: now,
             note: None,
             digest: request.digest(),
+            source: Some(source),
         };
         request.approve(approval).ok()
     }

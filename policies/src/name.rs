@@ -72,6 +72,26 @@ fn account(at: usize, c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || (at > 0 && matches!(c, '.' | '-' | '$'))
 }
 
+/// Whether a terminal does something else with it than draw it in its place: it obeys it, or shows what is around
+/// it in another order.
+pub fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The same text with a mark in the place of everything that [`acts`], except what `stays`.
+pub(crate) fn shown(text: &str, stays: fn(char) -> bool) -> String {
+    let mark = |c: char| {
+        if stays(c) || !acts(c) {
+            c
+        } else {
+            char::REPLACEMENT_CHARACTER
+        }
+    };
+    text.chars().map(mark).collect()
+}
+
 /// Printable, and none of the marks that reorder text on the screen of whoever reads it.
 fn prose(_at: usize, c: char) -> bool {
     let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
@@ -169,6 +189,16 @@ pub struct Label {
     pub value: String,
 }
 
+impl Label {
+    /// Checks a key and a value.
+    pub fn parse(key: &str, value: &str) -> Result<Self, NameError> {
+        Ok(Self {
+            key: checked("a label's key", 64, key, lower_word)?,
+            value: checked("a label's value", 128, value, prose)?,
+        })
+    }
+}
+
 impl FromStr for Label {
     type Err = NameError;
 
@@ -176,10 +206,7 @@ impl FromStr for Label {
         let (key, value) = text.split_once('=').ok_or(NameError::Empty {
             what: "a label's value",
         })?;
-        Ok(Self {
-            key: checked("a label's key", 64, key, lower_word)?,
-            value: checked("a label's value", 128, value, prose)?,
-        })
+        Self::parse(key, value)
     }
 }
 

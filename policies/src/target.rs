@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    GroupName, Keeper, Login, PostgresHost, PrincipalName, Privilege, Protocol, SessionAttrs,
-    TargetName,
+    DatabaseName, GroupName, Keeper, Label, Login, PostgresHost, PrincipalName, Privilege,
+    Protocol, SessionAttrs, TargetName, acts,
 };
 
 /// A machine or database behind tidegate.
@@ -81,7 +81,43 @@ impl Target {
     pub fn protocol(&self) -> Protocol {
         self.endpoint.protocol()
     }
+
+    /// Whether every text in it is one that shells, `pg_hba.conf` and terminals read as it is meant: nothing has
+    /// looked at those that are no names. What is in the log is not asked again.
+    pub fn texts_are_sound(&self) -> bool {
+        let labels = self.labels.iter();
+        let labelled = labels
+            .map(|(key, value)| Label::parse(key, value))
+            .all(|label| label.is_ok());
+        let line = |text: &String, max| text.len() <= max && !text.chars().any(acts);
+        labelled
+            && match &self.endpoint {
+                Endpoint::Ssh(ssh) => match &ssh.host_key {
+                    HostKeyPin::Keys { keys } => keys.iter().all(|key| line(key, KEY_MAX)),
+                    HostKeyPin::Authority { key } => line(key, KEY_MAX),
+                },
+                Endpoint::Postgres(postgres) => {
+                    let hosts = postgres.hosts();
+                    let named = DatabaseName::parse(&postgres.dbname);
+                    let named = named.is_ok() && line(&postgres.dbname, DatabaseName::MAX);
+                    named
+                        && hosts.iter().all(|host| match &host.server {
+                            ServerPin::Certificate { sha256 } => line(sha256, 64),
+                            ServerPin::Authority { pem, host } => {
+                                let pem = pem.replace(['\n', '\r', '\t'], " ");
+                                line(host, 253) && line(&pem, PEM_MAX)
+                            }
+                        })
+                }
+            }
+    }
 }
+
+/// The longest host key or key of a CA, in its one line.
+const KEY_MAX: usize = 16 * 1024;
+
+/// The longest certificates of CAs.
+const PEM_MAX: usize = 256 * 1024;
 
 /// Which protocol a target speaks, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

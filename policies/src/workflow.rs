@@ -260,7 +260,7 @@ pub fn activates(
         target,
     };
     let mut context = ask_of(request, request.duration);
-    let people = approvers(facts, request);
+    let people = approvers(policies, facts, request);
     let Ok(approvals) = i64::try_from(people.len()) else {
         return Activation::Waits;
     };
@@ -286,8 +286,10 @@ pub fn activates(
 }
 
 /// The people whose approval counts at this instant, with their groups: known persons who are not
-/// locked, were known when they said it, did not ask themselves, and saw the request as it stands.
+/// locked, were known when they said it, did not ask themselves, saw the request as it stands, and may
+/// by these policies still say what they said, when and from where they said it.
 pub(crate) fn approvers(
+    policies: &PolicySet,
     facts: &Facts,
     request: &Request,
 ) -> BTreeMap<PrincipalName, BTreeSet<GroupName>> {
@@ -297,15 +299,20 @@ pub(crate) fn approvers(
         .iter()
         .filter(|approval| approval.digest == digest);
     counted
-        .filter(|approval| facts.lock_on_principal(&approval.by).is_none())
         .filter_map(|approval| {
             // Names are used again: what somebody said who had it before does not count.
             let person = facts.principals.get(&approval.by)?;
-            (person.added_at <= approval.at).then_some(person)
+            let source = approval.source?;
+            let still = person.added_at <= approval.at
+                && may_approve(policies, facts, &person.name, request, source, approval.at).is_ok();
+            still.then(|| (person.name.clone(), person.groups.clone()))
         })
-        .filter(|person| four_eyes(facts, person, &request.principal).is_ok())
-        .map(|person| (person.name.clone(), person.groups.clone()))
         .collect()
+}
+
+/// Whose approval counts at this instant.
+pub fn counted(policies: &PolicySet, facts: &Facts, request: &Request) -> Vec<PrincipalName> {
+    approvers(policies, facts, request).into_keys().collect()
 }
 
 /// Whether this principal may know that this target exists: they hold a grant, have an open

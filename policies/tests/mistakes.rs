@@ -1,5 +1,9 @@
 //! Mistakes in policy files: each is shown where it is, with advice, and all of them at once.
 
+mod world;
+
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use policies::{Diagnosis, Document, GroupName, PolicySet, Severity};
 
@@ -168,4 +172,49 @@ permit (
             rule(other)
         );
     }
+}
+
+#[test]
+fn the_digest_tells_the_zone() {
+    let library = policies::library();
+    let digest = |zone: &str| {
+        let zone = TimeZone::get(zone).unwrap();
+        let loaded = PolicySet::load(&library.policies, Some(&library.quorums), zone);
+        loaded.unwrap().digest().to_owned()
+    };
+    let zones = ["UTC", "Europe/Berlin", "Pacific/Kiritimati"].map(digest);
+    assert_eq!(zones.iter().collect::<BTreeSet<_>>().len(), 3);
+    assert_eq!(digest("UTC"), zones[0]);
+}
+
+#[test]
+fn what_a_terminal_would_obey_in_a_reason_is_told_and_reaches_nobody() {
+    let text = r#"@id("a\u{1b}b") @reason("c\u{1b}]52;c;eA==\u{07}d\u{202e}e\u{61c}")
+        forbid (principal, action, resource);"#;
+    let (facts, request) = (world::facts(), world::request("alice", "web1", "deploy"));
+    let document = Document::new("odd.cedar", text);
+    let policies = PolicySet::load(&[document], None, TimeZone::UTC).unwrap();
+    assert!(
+        lines(policies.warnings()).contains("odd.cedar:1"),
+        "{:?}",
+        policies.warnings()
+    );
+    let asked = policies::may_approve(
+        &policies,
+        &facts,
+        &world::name("bob"),
+        &request,
+        world::here(),
+        world::noon(),
+    );
+    let Err(policies::Denial::NotAllowed { policy, reason }) = asked else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(
+        (policy.as_str(), reason.as_str()),
+        (
+            "a\u{fffd}b",
+            "c\u{fffd}]52;c;eA==\u{fffd}d\u{fffd}e\u{fffd}"
+        )
+    );
 }

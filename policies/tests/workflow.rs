@@ -221,7 +221,11 @@ fn a_quorum_in_a_policy_is_met_by_different_people() {
             &["shop", "security"],
         ))
         .with_principal(principal("o2", PrincipalKind::Person, &["shop"]))
-        .with_principal(principal("s1", PrincipalKind::Person, &["security"]));
+        .with_principal(principal(
+            "s1",
+            PrincipalKind::Person,
+            &["security", "approvers"],
+        ));
     let mut request = request("dan", "orders", "app_ro");
     let mut activates = |by: &str| {
         request = request.approve(approval(by, &request)).expect("approved");
@@ -304,4 +308,46 @@ fn a_yes_of_somebody_who_had_the_name_before_does_not_count() {
     assert!(activated(&facts()));
     bob.added_at = yes.at + minutes(1);
     assert!(!activated(&facts().with_principal(bob)));
+}
+
+#[test]
+fn a_yes_does_not_outlive_the_right_to_say_it() {
+    let rule = |more: &str| {
+        let mut library = library();
+        let two = r#"@id("two") @reason("x") forbid (principal, action == Jit::Action::"activate", resource)
+            unless { context.approvals >= 2 };"#;
+        library
+            .policies
+            .push(Document::new("two.cedar", format!("{two}{more}")));
+        PolicySet::load(&library.policies, Some(&library.quorums), TimeZone::UTC).expect("good")
+    };
+    let request = request("alice", "web1", "deploy");
+    let by_bob = request.approve(approval("bob", &request)).expect("bob may");
+    let by_both = by_bob
+        .approve(approval("erin", &request))
+        .expect("erin may");
+    let activated = |policies: &PolicySet, request: &Request| {
+        activates(policies, &facts(), request, here(), noon()) != Activation::Waits
+    };
+    assert!(activated(&rule(""), &by_both));
+    assert!(!activated(&rule(""), &by_bob));
+    let without_bob = rule(
+        r#"@id("not-bob") @reason("x") forbid (principal == Jit::User::"bob",
+            action == Jit::Action::"approve", resource);"#,
+    );
+    assert!(!activated(&without_bob, &by_both));
+    // When and from where they said it is what counts, not when and from where others say theirs.
+    let day = rule(
+        r#"@id("day") @reason("x") forbid (principal, action == Jit::Action::"approve", resource)
+            unless { context.session.sourceIp == ip("192.0.2.9") && context.session.hourLocal < 18 };"#,
+    );
+    let mut elsewhere = by_both;
+    let activated_late = |request: &Request| {
+        activates(&day, &facts(), request, here(), after(5 * 60)) != Activation::Waits
+    };
+    assert!(!activated_late(&elsewhere));
+    for approval in &mut elsewhere.approvals {
+        approval.source = Some([192, 0, 2, 9].into());
+    }
+    assert!(activated_late(&elsewhere));
 }

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use policies::acts;
+
 /// One line: a newline is an escape too, so that no text can pass for a line of ours.
 pub(crate) fn line(text: &str) -> String {
     escaped(text, |_c| false)
@@ -54,13 +56,6 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
         }
     }
     out
-}
-
-/// Whether a terminal does something else with it than draw it in its place.
-fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

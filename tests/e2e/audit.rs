@@ -20,6 +20,16 @@ fn an_auditor_reads_who_changed_what() {
     assert!(is_told("bob", "request_approved", "req_"), "{listed}");
     let known = world.carol().json(&["audit", "ls"]).expect("JSON");
     let items = known["items"].as_array().expect("lines");
+    let is_alices =
+        |line: &&serde_json::Value| line["event"] == "logged_in" && line["principal"] == "alice";
+    let login = items.iter().find(is_alices).expect("alice logged in");
+    assert_eq!(login["source"], "127.0.0.1", "{login}");
+    assert!(
+        login["by_key"]
+            .as_str()
+            .is_some_and(|key| key.starts_with("SHA256:")),
+        "{login}"
+    );
     let grown = items.iter().filter(|line| line["event"] == "log_appended");
     for line in grown {
         assert!(line["sha256"].is_string(), "{line}");

@@ -35,7 +35,12 @@ pub(crate) async fn all(
     State(house): State<Shared>,
     Known(caller): Known,
 ) -> Result<Json<List<Check>>, Refused> {
-    house.parts.broker.may_office(&caller, Office::Inspect)?;
+    let deed = ("inspect", "");
+    house
+        .parts
+        .broker
+        .demand(&caller, Office::Inspect, deed)
+        .await?;
     let fingerprint = house.parts.authority.trust_bundle().fingerprint();
     let mut checks = vec![
         store(&house, &caller).await,

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use policies::{Grant, GrantId};
 use serde::Deserialize;
 
-use crate::Broker;
 use crate::api::Shared;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{Ended, Ending, GrantView, List};
+use crate::{Broker, BrokerError, Caller};
 
 fn view(broker: &Broker, grant: &Grant, now: Timestamp) -> GrantView {
     let ended = grant.ended.as_ref();
@@ -52,13 +52,23 @@ pub(crate) async fn list(
     ))
 }
 
+/// The grant that is called so, as far as the caller may see it. That they see none is in the ledger.
+pub(crate) async fn find(
+    broker: &Broker,
+    caller: &Caller,
+    (text, deed): (&str, &str),
+) -> Result<GrantId, BrokerError> {
+    let found = broker.find_grant(caller, text);
+    broker.audited(caller, (deed, text), found).await
+}
+
 pub(crate) async fn show(
     State(house): State<Shared>,
     Known(caller): Known,
     Named(id): Named<String>,
 ) -> Result<Json<GrantView>, Refused> {
     let broker = &house.parts.broker;
-    let id = broker.find_grant(&caller, &id)?;
+    let id = find(broker, &caller, (&id, "show grant")).await?;
     let grant = broker.show_grant(&caller, id)?;
     Ok(Json(view(broker, &grant, broker.clock().now())))
 }
@@ -70,7 +80,7 @@ pub(crate) async fn revoke(
     body: Unread,
 ) -> Result<Json<Ended>, Refused> {
     let broker = &house.parts.broker;
-    let id = broker.find_grant(&caller, &id)?;
+    let id = find(broker, &caller, (&id, "revoke")).await?;
     let ending: Ending = body.read().await?;
     let sessions = broker.revoke(&caller, id, ending.reason).await?;
     Ok(Json(Ended::of(id.to_string(), sessions)))

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use ca::sshsig::{self, LOGIN_NAMESPACE};
-use ca::{IssueError, LOGIN_LIFETIME_MAX};
+use ca::{IssueError, LOGIN_LIFETIME_MAX, LoginCertificates};
 use jiff::SignedDuration;
 use policies::PrincipalName;
 use policies::words::api::ApiRefusal;
@@ -23,6 +23,7 @@ use crate::api::{Shared, trust};
 use crate::entropy;
 use crate::identity::LINE_MAX;
 use crate::ledger::Happening;
+use crate::{Broker, BrokerError};
 
 /// How long a login lasts when nothing is said.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(8);
@@ -89,6 +90,7 @@ pub(crate) async fn login(
         .issue_login(wish, broker.journal())
         .await
         .map_err(|error| refused(&error))?;
+    logged_in(broker, (&principal, source), by_key, &issued).await?;
     info!(%principal, %source, "login.issued");
     Ok(Json(LoggedIn {
         schema: "tidegate.login/1".into(),
@@ -98,6 +100,25 @@ pub(crate) async fn login(
         expires_at: issued.expires_at,
         trust: trust::of(&house),
     }))
+}
+
+/// For the auditor, before anything is handed out: without the address nobody could tell a thief's login from its
+/// owner's.
+async fn logged_in(
+    broker: &Broker,
+    (principal, source): (&PrincipalName, IpAddr),
+    by_key: String,
+    issued: &LoginCertificates,
+) -> Result<(), BrokerError> {
+    let happening = Happening::LoggedIn {
+        principal: principal.clone(),
+        source,
+        by_key,
+        ssh_serial: issued.ssh_serial.to_string(),
+        x509_serial: issued.x509_serial.to_string(),
+        expires_at: issued.expires_at,
+    };
+    broker.record(happening).await
 }
 
 /// Whose key was proven, and its fingerprint. Everything is looked at, whatever the first look shows.

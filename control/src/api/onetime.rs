@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
 
-use crate::api::Shared;
 use crate::api::caller::Holder;
 use crate::api::extract::{Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{OneTimeOrder, OneTimeView};
+use crate::api::{Shared, grants};
 use crate::broker::SecretWish;
 use crate::onetime::LIFETIME;
 
@@ -19,7 +19,7 @@ pub(crate) async fn make(
     body: Unread,
 ) -> Result<Json<OneTimeView>, Refused> {
     let broker = &house.parts.broker;
-    let grant = broker.find_grant(&caller, &id)?;
+    let grant = grants::find(broker, &caller, (&id, "make password")).await?;
     let OneTimeOrder { uses, ttl_seconds } = body.read().await?;
     let lifetime = ttl_seconds.map_or(LIFETIME, |seconds| {
         SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))

@@ -68,7 +68,10 @@ pub(crate) async fn list(
     Known(caller): Known,
 ) -> Result<Json<List<PrincipalView>>, Refused> {
     let broker = &house.parts.broker;
-    let found = broker.principals(&caller)?;
+    let found = broker.principals(&caller);
+    let found = broker
+        .audited(&caller, ("list principals", ""), found)
+        .await?;
     let views: Result<Vec<_>, _> = found
         .iter()
         .map(|principal| view(broker, &caller, principal))
@@ -134,19 +137,24 @@ pub(crate) async fn unlock(
     Named(name): Named<PrincipalName>,
 ) -> Result<Json<PrincipalView>, Refused> {
     let broker = &house.parts.broker;
+    broker
+        .demand(&caller, Office::Lock, ("unlock", name.as_str()))
+        .await?;
     while let Some(lock) = lock_on(broker, &caller, &name)? {
         broker.unlock(&caller, lock.id).await?;
     }
-    one(broker, &caller, &name)
+    one(broker, &caller, &name).await
 }
 
 /// One principal, for who may see all.
-fn one(
+async fn one(
     broker: &Broker,
     caller: &Caller,
     name: &PrincipalName,
 ) -> Result<Json<PrincipalView>, Refused> {
-    let all = broker.principals(caller)?;
+    let all = broker.principals(caller);
+    let deed = ("show principal", name.as_str());
+    let all = broker.audited(caller, deed, all).await?;
     let found = all.iter().find(|principal| principal.name == *name);
     let found = found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
@@ -159,7 +167,7 @@ pub(crate) async fn show(
     Known(caller): Known,
     Named(name): Named<PrincipalName>,
 ) -> Result<Json<PrincipalView>, Refused> {
-    one(&house.parts.broker, &caller, &name)
+    one(&house.parts.broker, &caller, &name).await
 }
 
 pub(crate) async fn add_key(

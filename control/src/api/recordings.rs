@@ -49,7 +49,7 @@ pub(crate) async fn file(
     slot: Slot,
 ) -> Result<Response, Refused> {
     let broker = &house.parts.broker;
-    let id = sessions::find(broker, &caller, &id).await?;
+    let id = sessions::find(broker, &caller, (&id, "replay")).await?;
     let session = broker.replayable(&caller, id).await?;
     let place = slot.file().await?;
     let (recorder, id) = (house.parts.recorder.clone(), session.id);

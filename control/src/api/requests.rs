@@ -16,7 +16,7 @@ use crate::api::problem::Refused;
 use crate::api::share::Slot;
 use crate::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
 use crate::broker::{Asking, Petition, RequestFilter};
-use crate::{Broker, Caller};
+use crate::{Broker, BrokerError, Caller};
 
 /// The longest that one question waits for an answer, in seconds. Under the limit of an answer.
 const WAIT_MAX: u64 = 30;
@@ -129,6 +129,17 @@ fn login(broker: &Broker, caller: &Caller, order: &RequestOrder) -> Result<Login
     }
 }
 
+/// The request that is called so, as far as the caller may see it. That they see none is in the ledger: they
+/// may have tried another's.
+async fn find(
+    broker: &Broker,
+    caller: &Caller,
+    (text, deed): (&str, &str),
+) -> Result<RequestId, BrokerError> {
+    let found = broker.find_request(caller, text);
+    broker.audited(caller, (deed, text), found).await
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wait {
     wait: Option<u64>,
@@ -142,7 +153,7 @@ pub(crate) async fn show(
     slot: Slot,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
-    let id = broker.find_request(&caller, &id)?;
+    let id = find(broker, &caller, (&id, "show request")).await?;
     if let Some(seconds) = wait.filter(|seconds| *seconds > 0) {
         let limit = Duration::from_secs(seconds.min(WAIT_MAX));
         let answered = broker.until_answered(&caller, id, limit);
@@ -161,7 +172,7 @@ pub(crate) async fn approve(
     body: Unread,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
-    let id = broker.find_request(&caller, &id)?;
+    let id = find(broker, &caller, (&id, "approve")).await?;
     let answer: Answer = body.read().await?;
     let asking = broker
         .approve(&caller, id, answer.note, answer.digest.as_deref())
@@ -176,7 +187,7 @@ pub(crate) async fn deny(
     body: Unread,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
-    let id = broker.find_request(&caller, &id)?;
+    let id = find(broker, &caller, (&id, "deny")).await?;
     let answer: Answer = body.read().await?;
     let note: Reason = answer.note.ok_or_else(|| ApiRefusal::Body {
         why: "a denial needs a `note`".to_owned(),
@@ -191,7 +202,7 @@ pub(crate) async fn withdraw(
     Named(id): Named<String>,
 ) -> Result<Json<RequestView>, Refused> {
     let broker = &house.parts.broker;
-    let id = broker.find_request(&caller, &id)?;
+    let id = find(broker, &caller, (&id, "withdraw")).await?;
     let asking = broker.withdraw(&caller, id).await?;
     Ok(Json(view(broker, &asking)))
 }

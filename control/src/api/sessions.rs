@@ -60,12 +60,18 @@ pub(crate) async fn list(
     Ok(Json(List::of(found.into_iter().map(view).collect())))
 }
 
-/// An id, the beginning of one, or `last`: the newest that the caller may see.
+/// An id, the beginning of one, or `last`: the newest that the caller may see. That they see none is in the
+/// ledger.
 pub(crate) async fn find(
     broker: &Broker,
     caller: &Caller,
-    text: &str,
+    (text, deed): (&str, &str),
 ) -> Result<SessionId, BrokerError> {
+    let found = called(broker, caller, text).await;
+    broker.audited(caller, (deed, text), found).await
+}
+
+async fn called(broker: &Broker, caller: &Caller, text: &str) -> Result<SessionId, BrokerError> {
     if text != "last" {
         return broker.find_session(caller, text).await;
     }
@@ -86,7 +92,7 @@ pub(crate) async fn show(
     Named(id): Named<String>,
 ) -> Result<Json<SessionView>, Refused> {
     let broker = &house.parts.broker;
-    let id = find(broker, &caller, &id).await?;
+    let id = find(broker, &caller, (&id, "show session")).await?;
     Ok(Json(view(broker.show_session(&caller, id).await?)))
 }
 
@@ -97,7 +103,7 @@ pub(crate) async fn kill(
     body: Unread,
 ) -> Result<Json<Ended>, Refused> {
     let broker = &house.parts.broker;
-    let id = find(broker, &caller, &id).await?;
+    let id = find(broker, &caller, (&id, "kill session")).await?;
     let ending: Ending = body.read().await?;
     broker.kill_session(&caller, id, ending.reason).await?;
     Ok(Json(Ended::of(id.to_string(), vec![id])))
@@ -113,6 +119,9 @@ pub(crate) struct Page {
 /// How many lines of the audit log are sent at once, at most and when nothing is said.
 const LINES_MAX: u32 = 1000;
 
+/// What whoever wants the audit log wants, in the audit log.
+const READ: (&str, &str) = ("read audit", "");
+
 pub(crate) async fn audit_raw(
     State(house): State<Shared>,
     Known(caller): Known,
@@ -120,7 +129,8 @@ pub(crate) async fn audit_raw(
 ) -> Result<Json<List<RawLine>>, Refused> {
     let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
     let broker = &house.parts.broker;
-    let lines = broker.audit_lines(&caller, after, limit).await?;
+    let lines = broker.audit_lines(&caller, after, limit).await;
+    let lines = broker.audited(&caller, READ, lines).await?;
     let raw = |line: chain::Stored| RawLine {
         seq: line.seq,
         digest: chain::hex(&line.digest),
@@ -135,7 +145,9 @@ pub(crate) async fn audit(
     Asked(Page { after, limit }): Asked<Page>,
 ) -> Result<Json<List<AuditView>>, Refused> {
     let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
-    let lines = house.parts.broker.audit(&caller, after, limit).await?;
+    let broker = &house.parts.broker;
+    let lines = broker.audit(&caller, after, limit).await;
+    let lines = broker.audited(&caller, READ, lines).await?;
     let view = |line| AuditView {
         schema: "tidegate.audit/1".into(),
         line,

@@ -188,7 +188,9 @@ pub(crate) async fn show(
     Known(caller): Known,
     Named(name): Named<TargetName>,
 ) -> Result<Json<TargetView>, Refused> {
-    let seen = seen(&house, &caller, &name)?;
+    let seen = seen(&house, &caller, &name);
+    let deed = ("show target", name.as_str());
+    let seen = house.parts.broker.audited(&caller, deed, seen).await?;
     Ok(Json(view(&house, &caller, &seen)))
 }
 

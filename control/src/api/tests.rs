@@ -104,13 +104,16 @@ async fn what_one_may_not_see_is_not_there() {
             "",
         ),
     ];
-    for (method, path, body) in cases {
+    for (at, (method, path, body)) in cases.into_iter().enumerate() {
         let (status, body) = world.call(Some(&mallory), method, &path, body).await;
         assert!(
             status == 404 || status == 422,
             "{method} {path}: {status} {body}"
         );
         assert!(!body.contains("alice"), "{method} {path}: {body}");
+        // Whoever looks for what is not theirs is in the ledger, each time.
+        let refused = world.refused("mallory").await;
+        assert_eq!(refused.len(), at + 1, "{method} {path}: {refused:?}");
     }
 }
 
@@ -125,20 +128,78 @@ async fn offices_are_for_those_who_hold_them() {
         ),
         ("GET", "/v1/principals", ""),
         ("POST", "/v1/principals/alice/lock", r#"{"reason":"x"}"#),
+        ("POST", "/v1/principals/alice/unlock", ""),
+        ("GET", "/v1/principals/root", ""),
         ("GET", "/v1/policies", ""),
         ("GET", "/v1/audit", ""),
+        ("GET", "/v1/audit/raw", ""),
         ("GET", "/v1/checks", ""),
     ];
     for who in ["mallory", "alice"] {
         let certificate = world.certificate(who).await;
-        for (method, path, body) in cases {
+        for (at, (method, path, body)) in cases.into_iter().enumerate() {
             let (status, body) = world.call(Some(&certificate), method, path, body).await;
             assert!(
                 status == 403 || status == 404,
                 "{who} {method} {path}: {status} {body}"
             );
+            let refused = world.refused(who).await;
+            assert_eq!(refused.len(), at + 1, "{who} {method} {path}: {refused:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_target_is_described_in_text_that_shells_and_terminals_read_as_it_is() {
+    let world = World::build().await;
+    let root = world.certificate("root").await;
+    let good = serde_json::json!({
+        "name": "orders",
+        "endpoint": {
+            "protocol": "postgres", "addr": "192.0.2.9:5432", "dbname": "Sales 2026",
+            "server": {"by": "authority", "pem": "-----BEGIN\n-----END\n", "host": "db.example"},
+        },
+        "logins": ["app_ro"],
+        "labels": [{"key": "env", "value": "dev"}],
+    });
+    let changed = |place: &str, text: &str| {
+        let mut order = good.clone();
+        *order.pointer_mut(place).unwrap() = text.into();
+        order.to_string()
+    };
+    let odd = [
+        (
+            "/endpoint/dbname",
+            "orders app_ro 0.0.0.0/0 trust\nhostssl orders",
+        ),
+        ("/endpoint/dbname", "a\u{202e}b"),
+        ("/endpoint/dbname", ""),
+        ("/endpoint/server/pem", "\u{1b}]52;c;eA==\u{7}"),
+        ("/endpoint/server/host", "db\nexample"),
+        ("/labels/0/key", "Env x"),
+        ("/labels/0/value", "\u{1b}[2J"),
+    ];
+    for (place, text) in odd {
+        let order = changed(place, text);
+        let (status, body) = world.call(Some(&root), "POST", "/v1/targets", &order).await;
+        assert_eq!(status, 422, "{place} {text:?}: {body}");
+    }
+    let key = serde_json::json!({
+        "name": "web2",
+        "endpoint": {
+            "protocol": "ssh", "addr": "192.0.2.8:22",
+            "host_key": {"by": "keys", "keys": ["ssh-ed25519 AAAA\u{1b}[2J"]},
+        },
+        "logins": ["deploy"],
+    });
+    let (status, body) = world
+        .call(Some(&root), "POST", "/v1/targets", &key.to_string())
+        .await;
+    assert_eq!(status, 422, "{body}");
+    let (status, body) = world
+        .call(Some(&root), "POST", "/v1/targets", &good.to_string())
+        .await;
+    assert_eq!(status, 200, "{body}");
 }
 
 #[tokio::test]
@@ -162,6 +223,37 @@ async fn what_a_body_has_to_look_like_is_told_to_those_who_may_send_it() {
             assert!(want.contains(&status), "{who} {path}: {status} {answer}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_zone_of_the_policies_stays_where_none_is_given() {
+    let world = World::build().await;
+    let root = world.certificate("root").await;
+    let call = async |method: &str, path: &str, body: &serde_json::Value| {
+        let (status, answer) = world
+            .call(Some(&root), method, path, &body.to_string())
+            .await;
+        let parsed: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        (status, parsed)
+    };
+    let (_status, mut texts) = call("GET", "/v1/policies", &serde_json::json!({})).await;
+    let mut digests = vec![texts["digest"].clone()];
+    texts["zone"] = "Europe/Berlin".into();
+    for _given_then_not in 0..2 {
+        let (status, applied) = call("PUT", "/v1/policies", &texts).await;
+        assert_eq!((status, &applied["zone"]), (200, &"Europe/Berlin".into()));
+        digests.push(applied["digest"].clone());
+        texts.as_object_mut().unwrap().remove("zone");
+    }
+    assert!(
+        digests[0] != digests[1] && digests[1] == digests[2],
+        "{digests:?}"
+    );
+    let old = digests[0].as_str().unwrap();
+    let path = format!("/v1/policies?replaces={old}");
+    assert_eq!(call("PUT", &path, &texts).await.0, 409);
+    let (_status, shown) = call("GET", "/v1/policies", &serde_json::json!({})).await;
+    assert_eq!(shown["zone"], "Europe/Berlin");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use crate::ledger::{Line, Session};
 pub use self::ending::{Ended, Ending};
 pub use self::login::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, WhoAmI};
 pub use self::onetime::{OneTimeOrder, OneTimeView};
-pub use self::policy::{PolicyApplied, PolicyView};
+pub use self::policy::{PolicyApplied, PolicyOrder, PolicyView};
 pub use self::problem::Problem;
 pub use self::request::{RequestView, Standing};
 pub use self::standing::{SecretOrder, StandingView};

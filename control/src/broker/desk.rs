@@ -50,11 +50,20 @@ impl Broker {
             }
             decide(&View::of(end, caller))
         });
-        let done = done.await;
-        if let Err(refused) = &done {
+        self.audited(caller, (deed, object), done.await).await
+    }
+
+    /// The same answer, with a no in the ledger before it is given.
+    pub(crate) async fn audited<T>(
+        &self,
+        caller: &Caller,
+        (deed, object): (&str, &str),
+        answer: Result<T, BrokerError>,
+    ) -> Result<T, BrokerError> {
+        if let Err(refused) = &answer {
             self.audit_refusal(caller, (deed, object), refused).await;
         }
-        done
+        answer
     }
 
     /// Writes a no into the ledger. It stays a no if that fails.

@@ -1,13 +1,13 @@
 //! Changing the policies.
 
-use policies::words::broker::{Invalid, YOU_LOCKED_OUT};
+use policies::words::broker::{Conflict, Invalid, YOU_LOCKED_OUT};
 use policies::{Deed, Office, PolicySet, SessionId, SeverReason, may};
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, PolicyTexts};
 use crate::lease::book::Bound;
 use crate::lease::derive::by_policy;
-use crate::state::load;
+use crate::state::{load, zone_of};
 
 /// What became of policies that were handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +76,30 @@ impl Broker {
         caller: &Caller,
         texts: PolicyTexts,
     ) -> Result<Applied, BrokerError> {
+        self.replace_policies(caller, texts, None).await
+    }
+
+    /// The same, only if the policies in force still have this digest: what others put in force meanwhile is not
+    /// taken back by somebody who has not seen it.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Conflict`] if they have another; else as [`Broker::apply_policies`].
+    pub async fn replace_policies(
+        &self,
+        caller: &Caller,
+        texts: PolicyTexts,
+        replaced: Option<&str>,
+    ) -> Result<Applied, BrokerError> {
         let live = self.inner.book.all();
         let policies = self
             .change(caller, ("apply policies", ""), |view| {
                 view.office(Office::ManagePolicies)?;
+                let digest = view.state.policies()?.digest();
+                if replaced.is_some_and(|replaced| replaced != digest) {
+                    let digest = digest.to_owned();
+                    return Err(BrokerError::Conflict(Conflict::PoliciesReplaced { digest }));
+                }
                 let policies = load(&texts).map_err(BrokerError::Invalid)?;
                 let after = view.state.with_policies(&policies);
                 view.under(&after)
@@ -121,6 +141,11 @@ impl Broker {
             ends,
             warnings: warnings.map(ToString::to_string).collect(),
         }
+    }
+
+    /// In which time zone the policies in force read hours and weekdays.
+    pub(crate) fn policy_zone(&self) -> String {
+        zone_of(&self.state())
     }
 
     /// The policies in force, and their digest.

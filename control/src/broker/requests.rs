@@ -159,6 +159,7 @@ impl Broker {
                 at: view.now,
                 note: note.clone(),
                 digest: shown.map_or_else(|| request.digest(), str::to_owned),
+                source: Some(caller.source),
             };
             let approved = request.approve(approval.clone()).map_err(refused)?;
             let mut changes = vec![Change::RequestApproved { id, approval }];

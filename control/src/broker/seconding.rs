@@ -152,8 +152,9 @@ impl Broker {
             };
             match &request.state {
                 RequestState::Approved { .. } => {
-                    let by = request.approvals.iter().map(|one| one.by.clone());
-                    return Heard::Seconded { by: by.collect() };
+                    return Heard::Seconded {
+                        by: behind(&current, request),
+                    };
                 }
                 RequestState::Denied { by, note } => {
                     return Heard::Denied {
@@ -307,6 +308,15 @@ fn enough(
         (&question.statements, request),
         now,
     )
+}
+
+/// Who is behind a statement that may run: those whose yes counts.
+fn behind(state: &State, request: &Request) -> Vec<PrincipalName> {
+    let counted = state.policies();
+    let counted = counted.map(|set| policies::counted(set, &state.facts, request));
+    // By the newest policies it may be nobody any more, and it was let through all the same.
+    let by = counted.ok().filter(|counted| !counted.is_empty());
+    by.unwrap_or_else(|| request.approvals.iter().map(|one| one.by.clone()).collect())
 }
 
 /// Whether this principal has as many statements held as they may.

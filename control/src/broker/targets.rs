@@ -56,6 +56,9 @@ pub enum Access {
 /// That a target can be as it is described.
 fn sound(target: &Target) -> Result<(), BrokerError> {
     let refused = |fault| Err(BrokerError::Invalid(Invalid::Target(fault)));
+    if !target.texts_are_sound() {
+        return refused(TargetFault::Text);
+    }
     if let Endpoint::Postgres(endpoint) = &target.endpoint {
         if !endpoint.hosts_are_sound() {
             return refused(TargetFault::Hosts);

@@ -64,6 +64,21 @@ pub enum Happening {
         /// What they showed, in words fit for an auditor.
         showed: String,
     },
+    /// Somebody proved a key of theirs, and their certificates are about to be handed out.
+    LoggedIn {
+        /// Who.
+        principal: PrincipalName,
+        /// From where.
+        source: IpAddr,
+        /// The fingerprint, `SHA256:…`, of the key.
+        by_key: String,
+        /// The serial number of the certificate for SSH.
+        ssh_serial: String,
+        /// The serial number of the certificate for the rest.
+        x509_serial: String,
+        /// Until when they are good.
+        expires_at: Timestamp,
+    },
     /// Somebody had a one-time secret made for one of their grants.
     OneTimeMade {
         /// Its name.
@@ -332,7 +347,11 @@ mod tests {
     use crate::ledger::Event;
 
     /// Lines as stores hold them, of each event that says something by a word, and the words.
-    const KEPT: [(&str, &[&str]); 4] = [
+    const KEPT: [(&str, &[&str]); 5] = [
+        (
+            r#"{"at":"1970-01-01T00:00:07Z","event":"WORD","principal":"alice","source":"192.0.2.1","by_key":"SHA256:x","ssh_serial":"1","x509_serial":"2","expires_at":"1970-01-01T08:00:07Z"}"#,
+            &["logged_in"],
+        ),
         (
             r#"{"at":"1970-01-01T00:00:07Z","event":"standing_used","target":"web1","login":"deploy","entry":"key","purpose":"WORD","session":"ses_00000006tr040g2081040g2081","grant":"grt_00000006tr081040g2081040g2","principal":"alice"}"#,
             &["session", "halt", "trial"],

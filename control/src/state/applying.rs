@@ -3,10 +3,11 @@
 //! Total: a change was judged before it was appended, so what names something unknown does nothing.
 
 use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use policies::{PrincipalName, Request, RequestState};
+use policies::{PrincipalName, Request, RequestId, RequestState};
 
 use super::{Kept, Kill, RoleRecord, State, load, shorten};
 use crate::change::{Change, Entry, PolicyTexts};
@@ -20,7 +21,19 @@ impl State {
         self.newest_at = self.newest_at.max(entry.draft.at);
         for change in &entry.draft.changes {
             self.take(change, entry.draft.at);
+            if let Change::RequestApproved { id, .. } = change {
+                self.place_approval(*id, entry.draft.source);
+            }
         }
+    }
+
+    /// Puts down from where the newest approval of a request came.
+    fn place_approval(&mut self, id: RequestId, source: Option<IpAddr>) {
+        self.edit_request(id, |request| {
+            if let Some(approval) = request.approvals.last_mut() {
+                approval.source = source;
+            }
+        });
     }
 
     fn take(&mut self, change: &Change, at: Timestamp) {
@@ -297,7 +310,7 @@ impl State {
         }
     }
 
-    fn edit_request(&mut self, id: policies::RequestId, edit: impl FnOnce(&mut Request)) {
+    fn edit_request(&mut self, id: RequestId, edit: impl FnOnce(&mut Request)) {
         if let Some(request) = self.facts.requests.get_mut(&id) {
             let request = Arc::make_mut(request);
             edit(request);

@@ -3,6 +3,7 @@
 use policies::words::broker::Invalid;
 use policies::{Document, PolicySet};
 
+use super::State;
 use crate::change::{PolicyText, PolicyTexts};
 use crate::zone::zone;
 
@@ -21,4 +22,10 @@ pub(crate) fn load(texts: &PolicyTexts) -> Result<PolicySet, Invalid> {
     PolicySet::load(&documents, quorums.as_ref(), zone).map_err(|mistakes| Invalid::Policies {
         mistakes: mistakes.iter().map(ToString::to_string).collect(),
     })
+}
+
+/// In which time zone the policies in force read hours and weekdays: UTC where there are none.
+pub(crate) fn zone_of(state: &State) -> String {
+    let texts = state.texts.as_ref();
+    texts.map_or_else(|| "UTC".to_owned(), |texts| texts.zone.clone())
 }

@@ -332,6 +332,34 @@ async fn policies_with_mistakes_change_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn policies_that_came_into_force_meanwhile_are_not_taken_back_unseen() {
+    let world = World::new().await;
+    let root = caller("root");
+    let (_texts, seen) = world.broker.policies(&root).unwrap();
+    let mut others = library();
+    others.documents[0]
+        .text
+        .push_str("\n@id(\"night\") @reason(\"x\") forbid (principal, action == Jit::Action::\"shell\", resource);");
+    world.broker.apply_policies(&root, others).await.unwrap();
+    let (_texts, now) = world.broker.policies(&root).unwrap();
+    let replace = |digest: String| {
+        let broker = &world.broker;
+        let root = root.clone();
+        async move {
+            broker
+                .replace_policies(&root, library(), Some(&digest))
+                .await
+        }
+    };
+    let refused = replace(seen).await.unwrap_err();
+    let want = Conflict::PoliciesReplaced {
+        digest: now.clone(),
+    };
+    assert_eq!(refused, BrokerError::Conflict(want));
+    replace(now).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_log_tells_a_second_start_everything() {
     let world = World::new().await;
     world.granted("alice", "web1", 60).await;

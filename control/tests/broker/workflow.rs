@@ -11,7 +11,7 @@ use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
 use policies::{Denial, RequestError, RequestId, RequestState};
 
-use crate::world::{World, ask, caller, reason, seconds};
+use crate::world::{World, ask, caller, library, principal, reason, seconds};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_becomes_a_grant_when_someone_else_says_yes() {
@@ -361,4 +361,40 @@ async fn who_may_not_approve_is_told_who_may_if_they_may_know_it() {
         let told = tries(who).await;
         assert!(!told.contains("bob"), "{told}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_counts_for_as_long_as_it_could_still_be_said() {
+    let world = World::new().await;
+    let root = caller("root");
+    let ben = principal("ben", "approvers", &world.clock);
+    world.broker.add_principal(&root, ben).await.unwrap();
+    let put = async |more: &str| {
+        let mut texts = library();
+        let two = r#"@id("two") @reason("x") forbid (principal, action == Jit::Action::"activate", resource)
+            unless { context.approvals >= 2 };"#;
+        let text = &mut texts.documents[0].text;
+        text.extend(["\n", two, "\n", more]);
+        world.broker.apply_policies(&root, texts).await.unwrap();
+    };
+    let approve = async |who: &str, id| {
+        let approved = world.broker.approve(&caller(who), id, None, None).await;
+        approved.unwrap().grant.is_some()
+    };
+    put("").await;
+    let ask = async |target| world.ask_for("alice", target, 15).await.unwrap().request.id;
+    let (kept, lost) = (ask("web1").await, ask("web2").await);
+    for id in [kept, lost] {
+        assert!(!approve("bob", id).await);
+    }
+    assert!(
+        approve("ben", kept).await,
+        "who said it, and from where, is in the log"
+    );
+    put(
+        r#"@id("not-bob") @reason("x") forbid (principal == Jit::User::"bob",
+            action == Jit::Action::"approve", resource);"#,
+    )
+    .await;
+    assert!(!approve("ben", lost).await);
 }

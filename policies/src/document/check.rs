@@ -12,6 +12,7 @@ use cedar_policy::{
 use super::Document;
 use super::{breadth, literals};
 use crate::diagnose::{Diagnosis, Place, nearest};
+use crate::name::{acts, shown};
 use crate::quorum::Quorums;
 
 /// Annotations that mean something. All are for people: none ever changes a decision.
@@ -87,8 +88,9 @@ impl<'a> Checking<'a> {
             let site = Site { document, span };
             let id = self.name(policy, &site);
             let reason = policy.annotation("reason").unwrap_or_default();
+            let reason = shown(reason, |c| c == '\n');
             self.annotations(policy, &site);
-            self.reasons.insert(id.clone(), reason.to_owned());
+            self.reasons.insert(id.clone(), reason);
             if let Err(error) = self.policies.add(policy.new_id(PolicyId::new(&id))) {
                 self.found.push(site.mistake(error.to_string()));
             }
@@ -106,14 +108,17 @@ impl<'a> Checking<'a> {
             );
             return made_up;
         };
-        if let Some(first) = self.sites.get(id) {
+        // Everybody whom it stops reads it on a terminal. Such policies may be in force already, so it is made
+        // harmless and no mistake.
+        let id = shown(id, |_c| false);
+        if let Some(first) = self.sites.get(&id) {
             let line = Place::find(&first.document.text, &first.span).line;
             let what = site.mistake(format!("the @id `{id}` is taken"));
             self.found
                 .push(what.advise(format!("by {}:{line}", first.document.name)));
             return made_up;
         }
-        id.to_owned()
+        id
     }
 
     fn annotations(&mut self, policy: &Policy, site: &Site<'_>) {
@@ -129,6 +134,20 @@ impl<'a> Checking<'a> {
                 Some(meant) => what.advise(format!("did you mean `@{meant}`?")),
                 None => what.advise("known are @id, @title, @reason and @notify"),
             });
+        }
+        let odd = |(name, text): &(&str, &str)| {
+            ANNOTATIONS.contains(name)
+                && text
+                    .chars()
+                    .any(|c| acts(c) && (c != '\n' || *name == "id"))
+        };
+        for (name, _) in policy.annotations().filter(odd) {
+            let at = site.literal(&format!("@{name}"));
+            let what =
+                format!("`@{name}` has characters that a terminal obeys or that reorder text");
+            let what = site.mistake_at(&at, what).warn();
+            self.found
+                .push(what.advise("leave them out; whoever reads it sees a mark in their place"));
         }
         let silent = policy.annotation("reason").is_none_or(str::is_empty);
         if policy.effect() == Effect::Forbid && silent {

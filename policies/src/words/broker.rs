@@ -65,6 +65,11 @@ pub enum Conflict {
     MakesMany,
     /// A one-time secret cannot be made or used.
     Secret(SecretSaying),
+    /// Others put policies in force meanwhile.
+    PoliciesReplaced {
+        /// The digest of what is in force.
+        digest: String,
+    },
     /// Others changed the log at the same moment, again and again.
     Busy,
 }
@@ -100,6 +105,7 @@ impl Shown for Conflict {
                 "others were changing the same things at the same moment".to_owned(),
                 Some("type it again".to_owned()),
             ),
+            Self::PoliciesReplaced { digest } => return replaced(digest),
             Self::AsksMany => (
                 "TG571",
                 "you have asked for too many grants: in an hour, in a week, or without an answer"
@@ -128,6 +134,12 @@ impl Shown for Conflict {
         };
         Words { code, what, hint }
     }
+}
+
+fn replaced(digest: &str) -> Words {
+    let what = format!("other policies came into force meanwhile: {digest}");
+    Words::new("TG570", what)
+        .hint("see what changed, then apply again:  tidegate policy show; tidegate audit ls")
 }
 
 fn undone_by_nobody(code: &'static str, does: &str) -> Words {

@@ -22,13 +22,14 @@ pub use asked::{Asked, no_such_login, not_granted};
 pub use next::{Refusal, next};
 pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use policy::{
-    policies_applied, policies_bad, policies_good, policies_question, policies_would,
+    policies_applied, policies_bad, policies_good, policies_question, policies_replaced,
+    policies_would, policy_unread, rules_gone, zone_changes,
 };
 pub use roles::{admin_script, no_script};
 pub use setup::{
-    PostgresPlaces, block_removed, block_written, jump_login_needed, not_ready, postgres_lines,
-    postgres_target_added, ready_at_once, secret_kept, ssh_lines, ssh_target_added, standing_lines,
-    standing_target_added, untried,
+    PostgresPlaces, block_removed, block_written, hba_word, jump_login_needed, not_ready,
+    postgres_lines, postgres_target_added, ready_at_once, secret_kept, ssh_lines, ssh_target_added,
+    standing_lines, standing_target_added, untried,
 };
 pub use statements::{answer_request, answer_statement, runs, seconded, statement_brief};
 pub use trouble::Trouble;
@@ -526,7 +527,13 @@ mod tests {
             revoke_question(2),
             target_question("web1"),
             user_question("alice"),
-            policies_question(3, 2),
+            policies_question(3, 2, "4f1c"),
+            policies_applied(("4f1c", "Europe/Berlin"), 0),
+            policies_applied(("4f1c", "UTC"), 2),
+            rules_gone(&["night"]),
+            rules_gone(&["r"; 22]),
+            zone_changes("Europe/Berlin", "UTC"),
+            policy_unread("pol/old/night.cedar"),
             policies_good(3, "pol"),
             policies_would(2, "pol --zone Europe/Berlin"),
             ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA", None),

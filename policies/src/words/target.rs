@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::broker::Conflict;
 use super::cli::doctor::Finding;
-use super::cli::{Refusal, Trouble, next, refused};
+use super::cli::{Refusal, Trouble, hba_word, next, refused};
 use super::transit::BastionFault;
 use super::{Shown, Words};
 use crate::{DatabaseName, Entry, HOSTS_MAX, HostPort, SessionAttrs, duration};
@@ -27,6 +27,8 @@ pub enum TargetFault {
     Elevations,
     /// Several hosts stand behind another target.
     SeveralBehind,
+    /// A text in it is none that can be shown or pasted as it is.
+    Text,
     /// It is to be a bastion, and cannot.
     Bastion(BastionFault),
 }
@@ -48,6 +50,11 @@ impl Shown for TargetFault {
             .hint("tidegate target add pg NAME --admin-role ADMIN --role app_ro --privilege 'app_ro: SELECT ON public.orders' …"),
             Self::Elevations => super::elevation::unsound(),
             Self::Bastion(fault) => fault.words(),
+            Self::Text => Words::new(
+                "TG569",
+                "a label, the database's name, or what the server is known by is too long or has characters that no line shows",
+            )
+            .hint("labels are KEY=VALUE of at most 64 and 128 bytes, a database's name has at most 63; leave out control characters"),
             Self::StandingRoles => Words::new(
                 "TG550",
                 "roles of grants are made and entered with certificates, and this target is entered with a password",
@@ -111,7 +118,9 @@ pub fn asks_for(code: i32, with_password: bool) -> &'static str {
 /// The line of `pg_hba.conf` for roles that come with a password.
 pub fn password_lines(dbname: &str, roles: &[String], from: &str) -> String {
     let each = roles.iter();
-    let lines = each.map(|role| format!("hostssl {dbname} {role} {from} scram-sha-256"));
+    let dbname = hba_word(dbname);
+    let lines =
+        each.map(|role| format!("hostssl {dbname} {} {from} scram-sha-256", hba_word(role)));
     let lines: Vec<String> = lines.collect();
     format!(
         "pg_hba.conf, above other lines for the same role:\n\n  {}",
@@ -288,6 +297,7 @@ mod tests {
             TargetFault::Privileges.words().to_string(),
             TargetFault::Elevations.words().to_string(),
             TargetFault::SeveralBehind.words().to_string(),
+            TargetFault::Text.words().to_string(),
             password_lines("orders", &["app".to_owned()], "192.0.2.1/32"),
             host_chosen(&at("db1:5432"), SessionAttrs::ReadWrite),
             hosts(&two, SessionAttrs::Any),

@@ -209,6 +209,7 @@ pub(crate) fn approval(by: &str, request: &Request) -> Approval {
         at: noon(),
         note: None,
         digest: request.digest(),
+        source: Some(here()),
     }
 }
 

@@ -7,17 +7,22 @@ use control::api::wire::{PolicyApplied, PolicyView};
 use control::change::{PolicyText, PolicyTexts};
 use control::offline;
 use policies::words::{Shown as _, cli};
-use policies::{Document, PolicySet};
+use policies::{Diagnosis, Document, PolicySet};
 use reqwest::Method;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::path::segment;
+use crate::cli::printer::harmless;
 use crate::cli::prompt::Assent;
 use crate::cli::proof;
 use crate::cli::typed::word;
 
 /// Where policies read hours unless told otherwise.
 const UTC: &str = "UTC";
+
+/// How deep below a directory files are looked for that are not read. Links may go in circles.
+const DEPTH_MAX: usize = 8;
 
 /// Manage policies
 #[derive(Debug, Subcommand)]
@@ -27,16 +32,19 @@ pub(crate) enum PolicyVerb {
         /// The directory with *.cedar and quorums.toml
         dir: PathBuf,
         /// The time zone in which policies read hours and weekdays
-        #[arg(long, default_value = UTC)]
-        zone: String,
+        #[arg(long)]
+        zone: Option<String>,
     },
     /// Put the policy files of a directory in force
     Apply {
         /// The directory with *.cedar and quorums.toml
         dir: PathBuf,
-        /// The time zone in which policies read hours and weekdays
-        #[arg(long, default_value = UTC)]
-        zone: String,
+        /// The time zone in which policies read hours and weekdays; that of those in force unless given
+        #[arg(long)]
+        zone: Option<String>,
+        /// Only if what is in force still has this digest (`policy show -q` prints it)
+        #[arg(long, value_name = "DIGEST", conflicts_with = "server_state_dir")]
+        replaces: Option<String>,
         /// Only say which sessions would end
         #[arg(long)]
         dry_run: bool,
@@ -55,10 +63,10 @@ pub(crate) enum PolicyVerb {
 pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
     match verb {
         PolicyVerb::Check { dir, zone } => {
-            let typed = typed(&dir, &zone);
-            let (texts, policies) = checked(&dir, zone)?;
-            let count = texts.documents.len();
-            let warnings = odd(&policies);
+            let typed = typed(&dir, zone.as_deref());
+            let read = checked(&dir, zone.as_deref())?;
+            let count = read.texts.documents.len();
+            let warnings = [odd(&read.policies), read.unread].concat();
             warn(context, &warnings);
             let result = serde_json::json!({"schema": "tidegate.policy-check/1", "files": count, "warnings": warnings});
             context
@@ -68,21 +76,25 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
         PolicyVerb::Apply {
             dir,
             zone,
+            replaces,
             dry_run,
             server_state_dir,
             assent,
         } => {
-            let typed = typed(&dir, &zone);
-            let (texts, policies) = checked(&dir, zone)?;
+            let typed = typed(&dir, zone.as_deref());
+            let mut read = checked(&dir, zone.as_deref())?;
+            warn(context, &read.unread);
             if let Some(state_dir) = server_state_dir {
-                warn(context, &odd(&policies));
-                return apply_offline(context, &state_dir, texts).await;
+                warn(context, &odd(&read.policies));
+                return apply_offline(context, &state_dir, (read.texts, zone)).await;
             }
-            let applied = applied(context, &texts, (dry_run, assent)).await?;
+            let base = base(context, &mut read, (zone, replaces)).await?;
+            let applied = applied(context, (&read.texts, &base), (dry_run, assent)).await?;
             let said = if dry_run {
                 cli::policies_would(applied.ends.len(), &typed)
             } else {
-                cli::policies_applied(&applied.digest, applied.ends.len())
+                let in_force = (applied.digest.as_str(), read.texts.zone.as_str());
+                cli::policies_applied(in_force, applied.ends.len())
             };
             context.printer.done(&applied, &applied.digest, &said)
         }
@@ -90,9 +102,8 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             let doing = "show the policies";
             let view: PolicyView = context.client(doing)?.get(doing, "/v1/policies").await?;
             let files = view.texts.documents.iter().chain(&view.texts.quorums);
-            let text: Vec<String> = files
-                .map(|file| format!("// {}\n{}", file.name, file.text.trim_end()))
-                .collect();
+            let mut text = vec![format!("// hours and weekdays in {}", view.texts.zone)];
+            text.extend(files.map(|file| format!("// {}\n{}", file.name, file.text.trim_end())));
             context
                 .printer
                 .done(&view, &view.digest, &text.join("\n\n"))
@@ -100,18 +111,61 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
     }
 }
 
+/// The digest of what is in force, which is to be replaced. Whoever asked hears what they would take back, and
+/// the zone stays what it is unless they gave one.
+async fn base(
+    context: &Context,
+    read: &mut Read,
+    (zone, replaces): (Option<String>, Option<String>),
+) -> Result<String, Failure> {
+    let doing = "apply the policies";
+    let view: PolicyView = context.client(doing)?.get(doing, "/v1/policies").await?;
+    if replaces.is_some_and(|replaced| replaced != view.digest) {
+        let trouble = cli::policies_replaced(&view.digest);
+        return Err(Failure::new(Exit::Conflict, trouble));
+    }
+    let (new, before) = (&read.policies, &view.texts);
+    // What this program cannot read, the server can: nothing of it is named then.
+    let gone = match loaded(before) {
+        Ok(Ok(old)) => gone(&old, new),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
+    if !gone.is_empty() {
+        let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+        context.printer.warn(&cli::rules_gone(&gone));
+    }
+    match zone {
+        Some(zone) if zone != before.zone => {
+            let changes = cli::zone_changes(&before.zone, &zone);
+            context.printer.warn(&changes);
+        }
+        Some(_) => {}
+        None => read.texts.zone.clone_from(&before.zone),
+    }
+    Ok(view.digest)
+}
+
+/// The rules of the one that are not in the other.
+fn gone(old: &PolicySet, new: &PolicySet) -> Vec<String> {
+    let stays = |id: &&str| new.ids().any(|other| other == *id);
+    let gone = old.ids().filter(|id| !stays(id));
+    gone.map(str::to_owned).collect()
+}
+
 /// Puts policies in force, or asks what that would do. Nobody is asked to confirm what the server
 /// would refuse: it is tried first.
 async fn applied(
     context: &Context,
-    texts: &PolicyTexts,
+    (texts, base): (&PolicyTexts, &str),
     (dry_run, assent): (bool, Assent),
 ) -> Result<PolicyApplied, Failure> {
     let doing = "apply the policies";
     let client = context.client(doing)?;
+    // What others put in force since is not taken back unseen.
+    let path = format!("/v1/policies?replaces={}", segment(base));
     let put = async |path: &str| client.send(doing, Method::PUT, path, texts).await;
     if assent.is_given() && !dry_run {
-        let applied: PolicyApplied = put("/v1/policies").await?;
+        let applied: PolicyApplied = put(&path).await?;
         warn(context, &applied.warnings);
         return Ok(applied);
     }
@@ -120,11 +174,12 @@ async fn applied(
     if dry_run {
         return Ok(would);
     }
-    let question = cli::policies_question(texts.documents.len(), would.ends.len());
+    let replaced = harmless::line(base);
+    let question = cli::policies_question(texts.documents.len(), would.ends.len(), &replaced);
     assent
         .confirmed(&context.surroundings, &question, doing)
         .await?;
-    put("/v1/policies").await
+    put(&path).await
 }
 
 /// What is odd about policies, as far as it can be told without knowing anybody.
@@ -141,11 +196,19 @@ fn warn(context: &Context, warnings: &[String]) {
 }
 
 /// Puts policies in force where no server runs. Whoever can write there needs nobody's leave.
-async fn apply_offline(context: &Context, state_dir: &Path, texts: PolicyTexts) -> Outcome {
+async fn apply_offline(
+    context: &Context,
+    state_dir: &Path,
+    (mut texts, zone): (PolicyTexts, Option<String>),
+) -> Outcome {
+    let unapplied = |refused: control::BrokerError| {
+        Failure::new(Exit::Error, cli::ledger::unapplied(&refused.words()))
+    };
     let store = proof::opened(state_dir).await?;
+    let before = offline::policy_zone(&store).await.map_err(unapplied)?;
+    texts.zone = zone.unwrap_or(before);
     let applied = offline::apply_policies(&store, texts, &context.clock).await;
-    let digest = applied
-        .map_err(|refused| Failure::new(Exit::Error, cli::ledger::unapplied(&refused.words())))?;
+    let digest = applied.map_err(unapplied)?;
     let result =
         serde_json::json!({"schema": "tidegate.policy-applied-offline/1", "digest": digest});
     let said = cli::ledger::applied_offline(&digest);
@@ -153,18 +216,45 @@ async fn apply_offline(context: &Context, state_dir: &Path, texts: PolicyTexts) 
 }
 
 /// The directory and, where it was given, the zone, as they can be pasted.
-fn typed(dir: &Path, zone: &str) -> String {
+fn typed(dir: &Path, zone: Option<&str>) -> String {
     let dir = word(&dir.to_string_lossy());
     match zone {
-        UTC => dir,
-        other => format!("{dir} --zone {}", word(other)),
+        None => dir,
+        Some(zone) => format!("{dir} --zone {}", word(zone)),
     }
 }
 
+/// What was read of a directory.
+struct Read {
+    texts: PolicyTexts,
+    policies: PolicySet,
+    /// Warnings of policy files that were not read.
+    unread: Vec<String>,
+}
+
 /// Reads a directory and checks it as the server will.
-fn checked(dir: &Path, zone: String) -> Result<(PolicyTexts, PolicySet), Failure> {
-    let typed = typed(dir, &zone);
-    let texts = read(dir, zone)?;
+fn checked(dir: &Path, zone: Option<&str>) -> Result<Read, Failure> {
+    let texts = read(dir, zone.unwrap_or(UTC))?;
+    let policies = loaded(&texts)?;
+    let policies = policies.map_err(|mistakes| {
+        let bad = cli::policies_bad(mistakes, &typed(dir, zone));
+        Failure::new(Exit::Usage, bad)
+    })?;
+    let mut below = Vec::new();
+    for path in entries(dir)?.iter().filter(|path| path.is_dir()) {
+        unread(path, DEPTH_MAX, &mut below);
+    }
+    let warning = |path: &PathBuf| cli::policy_unread(&path.to_string_lossy());
+    let unread = below.iter().map(warning).collect();
+    Ok(Read {
+        texts,
+        policies,
+        unread,
+    })
+}
+
+/// The policies of these texts, or their mistakes.
+fn loaded(texts: &PolicyTexts) -> Result<Result<PolicySet, Vec<Diagnosis>>, Failure> {
     let document = |text: &PolicyText| Document {
         name: text.name.clone(),
         text: text.text.clone(),
@@ -173,25 +263,48 @@ fn checked(dir: &Path, zone: String) -> Result<(PolicyTexts, PolicySet), Failure
     let quorums = texts.quorums.as_ref().map(document);
     let zone = control::zone(&texts.zone)
         .ok_or_else(|| Failure::new(Exit::Usage, cli::ledger::no_such_zone(&texts.zone)))?;
-    match PolicySet::load(&documents, quorums.as_ref(), zone) {
-        Ok(policies) => Ok((texts, policies)),
-        Err(mistakes) => Err(Failure::new(
-            Exit::Usage,
-            cli::policies_bad(mistakes, &typed),
-        )),
-    }
+    Ok(PolicySet::load(&documents, quorums.as_ref(), zone))
 }
 
-fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
-    let failure =
-        |path: &Path, error: &std::io::Error| Failure::unread(&path.to_string_lossy(), error);
+fn failure(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::unread(&path.to_string_lossy(), error)
+}
+
+/// What is in a directory. What is not seen is a `forbid` that is not in force.
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = std::fs::read_dir(dir).map_err(|error| failure(dir, &error))?;
-    // A file that is not seen is a `forbid` that is not in force.
     let paths: Result<Vec<PathBuf>, std::io::Error> = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect();
     let mut paths = paths.map_err(|error| failure(dir, &error))?;
     paths.sort();
+    Ok(paths)
+}
+
+/// Whether it is called as files with policies are, in whichever case.
+fn is_cedar(path: &Path) -> bool {
+    let end = path.extension();
+    end.is_some_and(|end| end.eq_ignore_ascii_case("cedar"))
+}
+
+/// The files with policies below a directory. What cannot be looked into is named itself.
+fn unread(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    let Ok(paths) = entries(dir) else {
+        return found.push(dir.to_owned());
+    };
+    for path in paths {
+        if path.is_dir() {
+            if let Some(less) = depth.checked_sub(1) {
+                unread(&path, less, found);
+            }
+        } else if is_cedar(&path) {
+            found.push(path);
+        }
+    }
+}
+
+fn read(dir: &Path, zone: &str) -> Result<PolicyTexts, Failure> {
+    let paths = entries(dir)?;
     let text = |path: &Path| -> Result<PolicyText, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| failure(path, &error))?;
         let name = path
@@ -202,9 +315,8 @@ fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
             text,
         })
     };
-    let cedar = |path: &&PathBuf| path.extension().is_some_and(|end| end == "cedar");
-    let documents: Result<Vec<PolicyText>, Failure> =
-        paths.iter().filter(cedar).map(|path| text(path)).collect();
+    let files = paths.iter().filter(|path| is_cedar(path));
+    let documents: Result<Vec<PolicyText>, Failure> = files.map(|path| text(path)).collect();
     let quorums = dir.join("quorums.toml");
     let quorums = if paths.contains(&quorums) {
         Some(text(&quorums)?)
@@ -214,7 +326,7 @@ fn read(dir: &Path, zone: String) -> Result<PolicyTexts, Failure> {
     Ok(PolicyTexts {
         documents: documents?,
         quorums,
-        zone,
+        zone: zone.to_owned(),
     })
 }
 
@@ -224,8 +336,29 @@ mod tests {
 
     #[test]
     fn the_next_command_names_what_was_typed() {
-        assert_eq!(typed(Path::new("pol"), UTC), "pol");
-        let elsewhere = typed(Path::new("my pol"), "Europe/Berlin");
+        assert_eq!(typed(Path::new("pol"), None), "pol");
+        // It is not the same as none: that of what is in force would stay.
+        assert_eq!(typed(Path::new("pol"), Some(UTC)), "pol --zone UTC");
+        let elsewhere = typed(Path::new("my pol"), Some("Europe/Berlin"));
         assert_eq!(elsewhere, "'my pol' --zone Europe/Berlin");
+    }
+
+    #[test]
+    fn no_policy_file_is_passed_over_in_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        let rule =
+            |id: &str| format!(r#"@id("{id}") @reason("x") forbid (principal, action, resource);"#);
+        let write = |name: &str, id: &str| std::fs::write(dir.path().join(name), rule(id)).unwrap();
+        std::fs::create_dir_all(dir.path().join("more/deep")).unwrap();
+        write("a.cedar", "a");
+        write("B.CEDAR", "b");
+        write("more/deep/c.Cedar", "c");
+        write("more/notes.txt", "d");
+        let read = checked(dir.path(), None).unwrap();
+        assert_eq!(read.policies.ids().collect::<Vec<_>>(), ["a", "b"]);
+        let path = dir.path().join("more/deep/c.Cedar");
+        assert_eq!(read.unread, [cli::policy_unread(&path.to_string_lossy())]);
+        let fewer = checked(&dir.path().join("more/deep"), None).unwrap();
+        assert_eq!(gone(&read.policies, &fewer.policies), ["a", "b"]);
     }
 }

@@ -221,6 +221,27 @@ impl World {
             .collect()
     }
 
+    /// What the ledger says that somebody was refused.
+    pub(super) async fn refused(&self, who: &str) -> Vec<(String, String)> {
+        let lines = self.broker.audit(&caller("root"), 0, 1_000).await.unwrap();
+        let happenings = lines.into_iter().map(|line| line.event.happening);
+        let refused = happenings.filter_map(|happening| {
+            let Happening::Disallowed {
+                principal,
+                source,
+                deed,
+                object,
+                ..
+            } = happening
+            else {
+                return None;
+            };
+            assert!(source.is_loopback());
+            (principal.as_str() == who).then_some((deed, object))
+        });
+        refused.collect()
+    }
+
     /// One request on a connection of its own.
     pub(super) async fn call(
         &self,

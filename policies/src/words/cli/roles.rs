@@ -1,6 +1,7 @@
 //! What a database administrator runs so that tidegate can make a role for each grant.
 
 use super::Trouble;
+use super::setup::hba_word;
 
 /// How the role of any grant is written in `pg_ident.conf`: the certificate's name is the role's.
 const OWN_ROLES: &str = r"tidegate /^(tg_[0-9a-z]{26})$ \1";
@@ -14,11 +15,15 @@ pub(super) fn rules(
     admin: &str,
     accounts: &[String],
 ) -> (String, String) {
+    let admin = hba_word(admin);
     let mut hba = vec![format!("hostssl all {admin} {from} cert map=tidegate")];
-    let member = |role: &String| format!("hostssl {dbname} +{role} {from} cert map=tidegate");
+    let member = |role: &String| {
+        let role = hba_word(role);
+        format!("hostssl {dbname} +{role} {from} cert map=tidegate")
+    };
     hba.extend(roles.iter().map(member));
     let mut ident = vec![format!("tidegate {admin} {admin}"), OWN_ROLES.to_owned()];
-    let same = |account: &String| format!("tidegate {account} {account}");
+    let same = |account: &String| format!("tidegate {0} {0}", hba_word(account));
     ident.extend(accounts.iter().map(same));
     (hba.join("\n  "), ident.join("\n  "))
 }

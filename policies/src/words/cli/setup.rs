@@ -2,6 +2,7 @@
 
 use super::Trouble;
 use crate::Entry;
+use crate::name::shown;
 
 /// The lines of an SSH target.
 pub fn ssh_lines(user_ca: &str) -> String {
@@ -104,6 +105,27 @@ pub struct PostgresPlaces<'a> {
     pub accounts: &'a [String],
 }
 
+/// A name as `pg_hba.conf` and `pg_ident.conf` take it for nothing else: in quotes unless it is plain. Only a name
+/// that is in the log from before names were looked at can hold a line break.
+pub fn hba_word(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
+    let keyword = ["all", "sameuser", "samerole", "samegroup", "replication"];
+    if !name.is_empty() && name.chars().all(plain) && !keyword.contains(&name) {
+        return name.to_owned();
+    }
+    let shown = shown(name, |_c| false);
+    format!("\"{}\"", shown.replace('"', "\"\""))
+}
+
+/// A word as a shell takes it for one.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {
+        return text.to_owned();
+    }
+    format!("'{}'", shown(text, |_c| false).replace('\'', r"'\''"))
+}
+
 /// The lines of a PostgreSQL target.
 pub fn postgres_lines(places: &PostgresPlaces<'_>) -> String {
     let PostgresPlaces {
@@ -122,15 +144,22 @@ pub fn postgres_lines(places: &PostgresPlaces<'_>) -> String {
             .collect::<Vec<_>>()
             .join("\n  ")
     };
+    let database = hba_word(dbname);
     let (hba, ident, last) = match admin {
         None => (
-            lines(&|role| format!("hostssl {dbname} {role} {from} cert map=tidegate")),
-            lines(&|role| format!("tidegate {role} {role}")),
+            lines(&|role| {
+                let role = hba_word(role);
+                format!("hostssl {database} {role} {from} cert map=tidegate")
+            }),
+            lines(&|role| format!("tidegate {0} {0}", hba_word(role))),
             "then reload the server.".to_owned(),
         ),
         Some(admin) => {
-            let (hba, ident) = super::roles::rules((dbname, from), roles, admin, accounts);
-            let script = format!("tidegate target script {target} | psql -U postgres -d {dbname}");
+            let (hba, ident) = super::roles::rules((&database, from), roles, admin, accounts);
+            let script = format!(
+                "tidegate target script {target} | psql -U postgres -d {}",
+                shell_word(dbname)
+            );
             let last =
                 format!("then reload the server, and make its role {admin} there:\n\n  {script}");
             (hba, ident, last)
@@ -165,4 +194,45 @@ pub fn block_written(path: &str, next: &str) -> String {
 /// After a marked block was removed.
 pub fn block_removed(path: &str) -> String {
     format!("removed the tidegate block of {path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odd_name_is_one_word_of_a_shell_and_of_pg_hba() {
+        let lines = |dbname: &str, admin| {
+            postgres_lines(&PostgresPlaces {
+                target: "orders",
+                dbname,
+                roles: &["all".to_owned(), "app_ro".to_owned()],
+                from: "192.0.2.1/32",
+                target_ca: "-----BEGIN CERTIFICATE-----",
+                admin,
+                accounts: &[],
+            })
+        };
+        let said = lines("a b; id", Some("tidegate_admin"));
+        assert!(said.contains("psql -U postgres -d 'a b; id'\n") || said.ends_with("-d 'a b; id'"));
+        assert!(
+            said.contains("hostssl \"a b; id\" +app_ro 192.0.2.1/32"),
+            "{said}"
+        );
+        let said = lines("it's \"x\"", Some("tidegate_admin"));
+        assert!(said.contains(r"-d 'it'\''s "), "{said}");
+        let said = lines("orders app_ro 0.0.0.0/0 trust\nhostssl orders", None);
+        assert!(
+            !said
+                .lines()
+                .any(|line| line.trim().starts_with("hostssl orders ")),
+            "{said}"
+        );
+        let said = lines("orders", None);
+        assert!(
+            said.contains("hostssl orders \"all\" 192.0.2.1/32"),
+            "{said}"
+        );
+        assert!(said.contains("tidegate \"all\" \"all\""), "{said}");
+    }
 }

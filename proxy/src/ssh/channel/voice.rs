@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use policies::acts;
 use policies::words::Words;
 use russh::server::Msg;
 use russh::{ChannelId, ChannelWriteHalf};
@@ -161,7 +162,15 @@ fn lines(text: &str, screen: Screen) -> Bytes {
     let mut out = String::new();
     for line in text.lines() {
         out.push_str("tidegate: ");
-        out.push_str(line);
+        // Reasons of people and policies are in it, and those from before they were looked at too.
+        let mark = |c| {
+            if acts(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        };
+        out.extend(line.chars().map(mark));
         out.push_str(end);
     }
     Bytes::from(out)
@@ -178,5 +187,7 @@ mod tests {
             "tidegate: one\ntidegate: two\n"
         );
         assert_eq!(lines("one", Screen::Terminal), "tidegate: one\r\n");
+        let obeyed = lines("a\u{1b}]52;c;eA==\u{7}b\u{61c}", Screen::Plain);
+        assert_eq!(obeyed, "tidegate: a\u{fffd}]52;c;eA==\u{fffd}b\u{fffd}\n");
     }
 }
