@@ -353,24 +353,34 @@ fn a_command_that_would_be_asked_about_for_seconds_is_refused() {
     }
 }
 
-/// `scp` before a semicolon is no transfer: what a shell behind it is sent would be a file, of which only a
-/// digest is kept.
+/// `scp` before a semicolon is no transfer, nor before a comment that has quotes in it: what a shell behind it is
+/// sent would be a file, of which only a digest is kept.
 #[test]
 fn a_shell_behind_a_command_that_carries_files_is_recorded_as_a_shell() {
     let desk = Desk::free();
-    let line = "scp -t . </dev/null >/dev/null 2>&1; exec sh";
     let (port, address) = (desk.world.ssh_port(), desk.world.address());
     let input = desk.world.dir().join("input");
-    fs::write(&input, "echo spoken-$((40+2))\n").expect("a file");
-    let asked = with_input(
-        desk.world.alice(),
-        &["ssh", "-p", &port, &address, line],
-        &input,
-    );
-    assert!(out(&asked).contains("spoken-42"), "{}", err(&asked));
+    for (line, before) in [
+        ("scp -t . </dev/null >/dev/null 2>&1; exec sh", ""),
+        (
+            "scp -d -t /x # '\nread l; printf \"\\0\"; exec sh >&2 #'",
+            "C0644 9000000000000 a.csv\n",
+        ),
+    ] {
+        fs::write(&input, format!("{before}echo spoken-$((40+2))\n")).expect("a file");
+        let asked = with_input(
+            desk.world.alice(),
+            &["ssh", "-p", &port, &address, line],
+            &input,
+        );
+        let heard = out(&asked) + &err(&asked);
+        assert!(heard.contains("spoken-42"), "{heard}");
+    }
     let told = desk.told();
-    assert!(told.contains("echo spoken-"), "{told}");
-    assert!(!told.contains("scp write"), "{told}");
+    assert_eq!(told.matches("echo spoken-").count(), 2, "{told}");
+    for action in ["scp write", "open write", "a.csv,"] {
+        assert!(!told.contains(action), "{told}");
+    }
 }
 
 #[test]

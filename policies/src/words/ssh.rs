@@ -1,4 +1,4 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG608`, and `TG617`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617` and `TG618`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,6 +29,11 @@ pub enum SshSaying<'a> {
     NoTerminal,
     /// The target ended the connection in the middle of something.
     TargetGone,
+    /// For the recording: a terminal was asked for that echoes nothing.
+    NoEcho {
+        /// The channel's number.
+        channel: u32,
+    },
     /// SFTP was asked for over a terminal.
     FilesByTerminal,
     /// What carries files cannot be understood.
@@ -83,6 +88,13 @@ impl Shown for SshSaying<'_> {
                 "TG617",
                 "SFTP goes over no terminal, which could change what is sent".to_owned(),
                 Some("sftp LOGIN+TARGET@BASTION"),
+            ),
+            Self::NoEcho { channel } => (
+                "TG618",
+                format!(
+                    "on channel {channel} a terminal without echo was asked for: what is typed there shows nowhere"
+                ),
+                None,
             ),
             Self::Unfollowed { who, why } => (
                 "TG608",
@@ -139,6 +151,7 @@ mod tests {
             SshSaying::NotStarted,
             SshSaying::NoTerminal,
             SshSaying::TargetGone,
+            SshSaying::NoEcho { channel: 0 },
             SshSaying::Unfollowed {
                 who: "the client",
                 why: "a packet that ends too early",

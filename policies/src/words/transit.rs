@@ -51,7 +51,7 @@ impl Shown for Carried<'_> {
         Words::new(
             "TG414",
             format!(
-                "the client `{client}` goes through to the bastion `{bastion}` at {at}, which showed its pinned host key {host_key}; \
+                "the client {client:?} goes through to the bastion `{bastion}` at {at}, which showed its pinned host key {host_key}; \
                  what is done there is encrypted for that bastion, and is in its recordings"
             ),
         )

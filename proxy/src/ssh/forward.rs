@@ -5,6 +5,7 @@ pub mod agent;
 pub(in crate::ssh) mod answers;
 mod conduit;
 pub(in crate::ssh) mod gate;
+mod greeting;
 pub(in crate::ssh) mod inward;
 pub mod listening;
 mod look;

@@ -6,7 +6,7 @@ use crate::fuzzing::{Target, cut};
 use crate::ssh::client::address::{ADDRESS_MAX, Address};
 use crate::ssh::forward::agent::{MESSAGE_MAX, Wishes};
 use crate::ssh::forward::place::Place;
-use crate::ssh::forward::sniff::{HELLO_MAX, Sniffer};
+use crate::ssh::forward::sniff::{LINES_MAX, Sniffer};
 use crate::ssh::transit::clear::{Clear, PACKET_MAX, Unit};
 
 pub(in crate::ssh) mod rsync;
@@ -129,7 +129,7 @@ fn sniffer(input: &[u8]) {
         let before = came;
         came = came.saturating_add(piece.len());
         found = sniffer.sniff(piece);
-        assert!(sniffer.held() <= HELLO_MAX, "{} bytes held", sniffer.held());
+        assert!(sniffer.held() <= LINES_MAX, "{} bytes held", sniffer.held());
         if found.is_some() {
             let without = stream.get(..before).unwrap_or(stream);
             assert_eq!(Sniffer::default().sniff(without), None, "told too late");

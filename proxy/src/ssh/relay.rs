@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
 use crate::ssh::channel::line::Line;
+use crate::ssh::channel::refused::Telling;
 use crate::ssh::channel::requests::{CHANNELS_MAX, LINES_MAX};
 use crate::ssh::channel::tallies::Tallies;
 use crate::ssh::channel::tap::Taps;
@@ -54,6 +55,8 @@ pub struct Link {
     pub(super) opened: Tallies,
     /// Cancelled when the client has gone.
     pub client_gone: CancellationToken,
+    /// How much more is told of what is refused.
+    pub(super) telling: Telling,
     announced: AtomicBool,
     /// How many programs run.
     running: AtomicUsize,
@@ -127,6 +130,7 @@ pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed
         client: visitor.handle.clone(),
         opened: visitor.opened.clone(),
         client_gone: visitor.gone.clone(),
+        telling: Telling::default(),
         announced: AtomicBool::new(false),
         running: AtomicUsize::new(0),
     });

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use russh::Pty;
+
 use crate::world::{World, finish};
 
 /// Fails unless one frame holds all of these.
@@ -75,6 +77,62 @@ fn what_is_typed_at_a_terminal_is_counted() {
     holds(&frames, &["Omitted", "Input", "ByPolicy", "digest: None"]);
     let kept = |frame: &String| frame.contains("Data") && frame.contains("Input");
     assert!(!frames.iter().any(kept), "{frames:#?}");
+}
+
+#[test]
+fn where_the_target_gives_no_terminal_what_is_sent_is_kept() {
+    let world = World::where_sshd_has("rec-no-pty", "PermitTTY no\n");
+    feed(&world, &["-tt", "sh"], "true hidden\n");
+    let frames = world.frames();
+    holds(&frames, &["Refused", "TG606", "pty"]);
+    holds(&frames, &["Data", "Input", &bytes("true hidden\n")]);
+}
+
+#[test]
+fn a_terminal_without_echo_is_told_of() {
+    let world = World::new("rec-no-echo");
+    let told = world.speak(async |client| {
+        let mut line = client.channel_open_session().await.unwrap();
+        let modes = [(Pty::ECHO, 0)];
+        let asked = line.request_pty(true, "xterm", 80, 24, 0, 0, &modes);
+        asked.await.unwrap();
+        line.exec(true, "read secret").await.unwrap();
+        line.data(&b"hunter2\n"[..]).await.unwrap();
+        while line.wait().await.is_some() {}
+    });
+    assert!(told.is_some());
+    let frames = world.frames();
+    holds(&frames, &["Note", "TG618", "channel 0", "echo"]);
+    let kept = |frame: &String| frame.contains("Data") && frame.contains("Input");
+    assert!(!frames.iter().any(kept), "{frames:#?}");
+}
+
+#[test]
+fn what_was_refused_is_told_of() {
+    let world = World::new("rec-asked");
+    let told = world.speak(async |client| {
+        let mut line = client.channel_open_session().await.unwrap();
+        line.exec(true, "cat").await.unwrap();
+        let mut forbidden = client.channel_open_session().await.unwrap();
+        forbidden.exec(true, "forbidden").await.unwrap();
+        while forbidden.wait().await.is_some() {}
+        let mut odd = client.channel_open_session().await.unwrap();
+        odd.exec(true, "cat /etc/shadow\0").await.unwrap();
+        while odd.wait().await.is_some() {}
+        let mut system = client.channel_open_session().await.unwrap();
+        system.request_subsystem(true, "net conf").await.unwrap();
+        while system.wait().await.is_some() {}
+        let nowhere = client.channel_open_direct_tcpip("a b", 80, "127.0.0.1", 1);
+        assert!(nowhere.await.is_err());
+        line.eof().await.unwrap();
+        while line.wait().await.is_some() {}
+    });
+    assert!(told.is_some());
+    let frames = world.frames();
+    holds(&frames, &["Refused", "exec: forbidden"]);
+    holds(&frames, &["Refused", "TG604", "subsystem: net conf"]);
+    holds(&frames, &["Refused", "TG604", "exec: cat /etc/shadow"]);
+    holds(&frames, &["Refused", "TG604", "a b", "port 80"]);
 }
 
 #[test]

@@ -51,12 +51,21 @@ impl World {
 
     /// A world whose permits name more than a shell and commands.
     pub(crate) fn with(name: &str, more: &[Capability]) -> Self {
+        Self::before_sshd(name, more, "")
+    }
+
+    /// A world whose target's `sshd_config` has this besides.
+    pub(crate) fn where_sshd_has(name: &str, line: &str) -> Self {
+        Self::before_sshd(name, &[], line)
+    }
+
+    fn before_sshd(name: &str, more: &[Capability], line: &str) -> Self {
         let (dir, keys) = (empty(name), Keys::new());
         let user_ca = keys.targets.public_key().to_openssh().unwrap();
         let sshd = Sshd::start(&SshdOptions {
             dir: &dir.join("sshd"),
             user_ca: Some(&user_ca),
-            extra: "AcceptEnv GIT_PROTOCOL COLORTERM\n",
+            extra: &format!("AcceptEnv GIT_PROTOCOL COLORTERM\n{line}"),
             signals: Signals::Shared,
         })
         .unwrap();

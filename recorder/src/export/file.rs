@@ -11,7 +11,9 @@ use crate::frame::{FileOperation, FileOutcome, FileResult, Transfer};
 /// nothing.
 pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
     let outcome = operation.outcome.as_ref()?;
-    let mut out = format!("channel {} {}", operation.channel, operation.action);
+    // Until an extension was told as one, a client could make up an action.
+    let action = name(operation.action.as_bytes());
+    let mut out = format!("channel {} {action}", operation.channel);
     for path in [operation.path, operation.to] {
         if !path.is_empty() {
             out.push(' ');

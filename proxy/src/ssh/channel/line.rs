@@ -11,8 +11,8 @@ use bytes::Bytes;
 use policies::Deed;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
-use recorder::{AppendError, ChannelEvent};
-use russh::{ChannelMsg, ChannelReadHalf};
+use recorder::{AppendError, ChannelEvent, Frame};
+use russh::{ChannelMsg, ChannelReadHalf, Pty};
 use tokio::time;
 
 use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
@@ -45,7 +45,7 @@ enum Next {
     /// This is to run.
     Run(Program),
     /// This cannot run.
-    Malformed,
+    Malformed(Program),
     /// The agent is offered.
     Agent,
     /// The display is offered.
@@ -83,7 +83,7 @@ impl Opening {
             while let Some(message) = self.read.wait().await {
                 match self.hear(message) {
                     Next::More | Next::Agent | Next::Display(_) => {}
-                    Next::Run(_) | Next::Malformed | Next::Over => return,
+                    Next::Run(_) | Next::Malformed(_) | Next::Over => return,
                 }
             }
         };
@@ -232,7 +232,7 @@ impl Opening {
 fn settle(answer: Answer, program: impl FnOnce() -> Program) -> Next {
     match answer {
         Answer::Start => Next::Run(program()),
-        Answer::Refuse(Refusal::Malformed) => Next::Malformed,
+        Answer::Refuse(Refusal::Malformed) => Next::Malformed(program()),
         Answer::Pass | Answer::Refuse(_) => Next::More,
     }
 }
@@ -299,11 +299,9 @@ impl Line {
                 Next::Run(program) => return Ok(Some(program)),
                 Next::Agent => self.lend_agent().await?,
                 Next::Display(display) => self.lend_display(display).await?,
-                Next::Malformed => {
+                Next::Malformed(program) => {
                     let words = SshSaying::Malformed.words();
-                    let (code, what) = (words.code, "program");
-                    self.tap.event(ChannelEvent::Refused { code, what })?;
-                    self.opening.decline(&words, EXIT_REFUSED).await;
+                    self.refuse(&program, &words, EXIT_REFUSED).await?;
                     return Ok(None);
                 }
                 Next::Over => {
@@ -350,20 +348,27 @@ impl Line {
         Ok(())
     }
 
+    /// Writes down which program was refused, and says no.
+    async fn refuse(
+        &self,
+        program: &Program,
+        words: &Words,
+        status: u32,
+    ) -> Result<(), AppendError> {
+        let (code, what) = (words.code, self.link.telling.of(program));
+        self.tap
+            .event(ChannelEvent::Refused { code, what: &what })?;
+        self.opening.decline(words, status).await;
+        Ok(())
+    }
+
     /// Asks policy, starts the program at the target and moves its bytes.
     async fn run(&mut self, program: Program) -> Result<(), AppendError> {
         let has_terminal = self.opening.stage.has_pty();
         let follow =
             match crate::ssh::files::warrant::admit(&self.link.scope, &program, has_terminal) {
                 Ok(follow) => follow,
-                Err(words) => {
-                    self.tap.event(ChannelEvent::Refused {
-                        code: words.code,
-                        what: program.kind(),
-                    })?;
-                    self.opening.decline(&words, EXIT_REFUSED).await;
-                    return Ok(());
-                }
+                Err(words) => return self.refuse(&program, &words, EXIT_REFUSED).await,
             };
         self.record_prelude(&program)?;
         self.tap.follow(follow, self.opening.tally.weight())?;
@@ -377,12 +382,7 @@ impl Line {
                     return std::future::pending().await;
                 }
                 let words = SshSaying::NotStarted.words();
-                self.tap.event(ChannelEvent::Refused {
-                    code: words.code,
-                    what: program.kind(),
-                })?;
-                self.opening.decline(&words, EXIT_NOT_STARTED).await;
-                return Ok(());
+                return self.refuse(&program, &words, EXIT_NOT_STARTED).await;
             }
         };
         let (id, (read, write)) = (channel.id(), channel.split());
@@ -407,6 +407,7 @@ impl Line {
             term,
             columns,
             rows,
+            modes,
             ..
         }) = &self.opening.prelude.terminal
         {
@@ -415,6 +416,13 @@ impl Line {
                 columns: *columns,
                 rows: *rows,
             })?;
+            // Of several the last counts; one is enough to be told of.
+            if modes.contains(&(Pty::ECHO, 0)) {
+                let channel = self.tap.channel();
+                let words = SshSaying::NoEcho { channel }.words();
+                let (code, text) = (words.code, words.what.as_str());
+                self.link.scope.record(&Frame::Note { code, text })?;
+            }
         }
         for (name, value) in &self.opening.prelude.environment {
             self.tap.event(ChannelEvent::Environment { name, value })?;

@@ -10,28 +10,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use policies::words::Shown;
 use policies::words::ssh::SshSaying;
-use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Stream};
-use russh::{ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use tokio::select;
-use tokio::{task, time};
+use tokio::time;
+use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, Item};
 use super::burst::Burst;
 use super::exit::{EXIT_GONE, EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::line::Opening;
-use super::prelude::{Asked, Program};
+use super::passing::{Ended, Sent, pass};
+use super::prelude::{Asked, Prelude, Program};
 use super::requests::{Answer, Request, Stage};
 use super::signal::signal_name;
-use super::tap::{Passage, Tap};
-use super::voice::{STDERR, Screen, Voice, Writer};
-use crate::ssh::files::filetap::Next;
+use super::tap::{Content, Tap};
+use super::voice::{Screen, Voice, Writer};
 use crate::ssh::flow::Tally;
 use crate::ssh::relay::Link;
 
 /// How long a target may take to accept what a client sent before it closed its channel.
 const CLOSING_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a target may take to say whether it gives a terminal, before what the program is sent is taken for what
+/// no terminal echoes. What answers at all does so before it starts the program.
+const TERMINAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the end of the output is held back, should the exit status follow.
 const EOF_HOLD: Duration = Duration::from_millis(200);
@@ -68,18 +73,17 @@ pub(super) async fn run(
             VecDeque::new()
         }
     };
-    let backlog = Backlog::default();
-    for data in opening.prelude.early.drain(..) {
-        backlog.push(Item::Bytes(data));
-    }
-    if opening.prelude.early_eof {
-        backlog.push(Item::Eof);
-    }
+    let backlog = early(&mut opening.prelude);
     let input_ended = AtomicBool::new(opening.prelude.early_eof);
+    let terminal = CancellationToken::new();
+    if !expected.contains(&Asked::Terminal) {
+        terminal.cancel();
+    }
     let up = Up {
         write: &write,
         tally: &opening.tally,
         tap,
+        terminal: &terminal,
     };
     let mut down = Down {
         link,
@@ -87,6 +91,7 @@ pub(super) async fn run(
         tally: &tally,
         tap,
         voice: Voice::new(Arc::clone(&opening.writer), screen),
+        terminal: &terminal,
         expected,
         exited: false,
         ended: false,
@@ -110,58 +115,16 @@ pub(super) async fn run(
     tap.event(ChannelEvent::Closed)
 }
 
-/// How a channel ends.
-enum Ended {
-    /// One side closed it, or is gone.
-    Closed,
-    /// What passes cannot be followed any more, or may not pass.
-    Unfollowed(Words),
-}
-
-/// How it went with bytes that were to go on.
-enum Sent {
-    Done,
-    /// Nobody takes them.
-    Gone,
-    Unfollowed(Words),
-}
-
-impl From<Result<(), russh::Error>> for Sent {
-    fn from(sent: Result<(), russh::Error>) -> Self {
-        sent.map_or(Self::Gone, |()| Self::Done)
+/// What the client sent before its program started.
+fn early(prelude: &mut Prelude) -> Backlog {
+    let backlog = Backlog::default();
+    for data in prelude.early.drain(..) {
+        backlog.push(Item::Bytes(data));
     }
-}
-
-/// Sends on what may go on of what came. Of what takes long to judge only some is looked at in one turn, so that the
-/// other sessions of this thread have theirs.
-async fn pass<S>(
-    tap: &Tap,
-    write: &ChannelWriteHalf<S>,
-    stream: Stream,
-    mut came: Bytes,
-) -> Result<Sent, AppendError>
-where
-    S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
-{
-    loop {
-        let (pieces, next) = match tap.pass(stream, came)? {
-            Passage::All(data) if stream == Stream::ErrorOutput => {
-                return Ok(write.extended_data_bytes(STDERR, data).await.into());
-            }
-            Passage::All(data) => return Ok(write.data_bytes(data).await.into()),
-            Passage::Pieces(pieces, next) => (pieces, next),
-        };
-        let mut sent = Sent::Done;
-        for piece in pieces {
-            sent = write.data_bytes(piece).await.into();
-        }
-        match (next, sent) {
-            (Next::End(words, _left), _) => return Ok(Sent::Unfollowed(words)),
-            (Next::Rest(rest), Sent::Done) => came = rest,
-            (Next::Chunk | Next::Rest(_), sent) => return Ok(sent),
-        }
-        task::yield_now().await;
+    if prelude.early_eof {
+        backlog.push(Item::Eof);
     }
+    backlog
 }
 
 /// Takes everything that the client sends, at once. Ends when the client has closed the channel and
@@ -220,10 +183,17 @@ struct Up<'a> {
     write: &'a ChannelWriteHalf<client::Msg>,
     tally: &'a Tally,
     tap: &'a Tap,
+    /// Cancelled once the target has said whether there is a terminal, if one was asked for.
+    terminal: &'a CancellationToken,
 }
 
 impl Up<'_> {
     async fn carry(&self, backlog: &Backlog) -> Result<Ended, AppendError> {
+        // Whether somebody types, or a program is told what to do, is known then and not before.
+        let answered = time::timeout(TERMINAL_LIMIT, self.terminal.cancelled());
+        if answered.await.is_err() {
+            self.tap.begin(Content::Plain);
+        }
         loop {
             let sent = match backlog.pop().await {
                 Item::Bytes(data) => self.send(data).await?,
@@ -274,6 +244,7 @@ struct Down<'a> {
     tally: &'a Tally,
     tap: &'a Tap,
     voice: Voice,
+    terminal: &'a CancellationToken,
     expected: VecDeque<Asked>,
     exited: bool,
     /// Whether the link knows that the program has ended.
@@ -322,7 +293,9 @@ impl Down<'_> {
                     .await?
                     .into(),
                 ChannelMsg::Success => {
-                    self.expected.pop_front();
+                    if self.expected.pop_front() == Some(Asked::Terminal) {
+                        self.terminal.cancel();
+                    }
                     Sent::Done
                 }
                 ChannelMsg::Failure => {
@@ -453,6 +426,9 @@ impl Down<'_> {
                 let words = SshSaying::NoTerminal.words();
                 let (code, what) = (words.code, "pty");
                 self.tap.event(ChannelEvent::Refused { code, what })?;
+                // Nothing echoes what the program is sent.
+                self.tap.begin(Content::Plain);
+                self.terminal.cancel();
                 self.voice.say(&words).await;
                 Ok(false)
             }

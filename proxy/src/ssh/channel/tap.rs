@@ -3,7 +3,8 @@
 //!
 //! - What a terminal shows is kept, always and whole.
 //! - What somebody types at a terminal is kept only where the permit says so; otherwise it is counted,
-//!   without a digest (a digest of a password is as good as the password).
+//!   without a digest (a digest of a password is as good as the password). A terminal that the target did not give is
+//!   none, and one that was asked for without an echo is told of.
 //! - Without a terminal nobody types: what a shell, a command or a subsystem is sent is what it shall
 //!   do. Of each stream, input too, so much is kept as `[recordings] stream_max` says
 //!   ([`recorder::Limits::stream_max`]); the rest is counted, and its digest stands in a last frame
@@ -134,6 +135,11 @@ impl Tap {
             files: OnceLock::new(),
             state: Mutex::new(state),
         }
+    }
+
+    /// The channel's number in the recording.
+    pub(super) fn channel(&self) -> u32 {
+        self.channel
     }
 
     /// How long the session has lasted.

@@ -11,6 +11,7 @@ use russh::Channel;
 use russh::server::{ChannelOpenHandle, Msg};
 use tokio::sync::oneshot;
 
+use crate::ssh::channel::refused;
 use crate::ssh::flow::Tally;
 use crate::ssh::forward::place::Place;
 
@@ -92,8 +93,8 @@ pub struct ForwardOpen {
     pub visit: Visit,
     /// Where the client waits for an answer.
     pub reply: ChannelOpenHandle,
-    /// From where to where; none where that makes no sense.
-    pub route: Option<Route>,
+    /// From where to where; what was said, where that makes no sense.
+    pub route: Said<Route>,
 }
 
 impl fmt::Debug for ForwardOpen {
@@ -103,6 +104,9 @@ impl fmt::Debug for ForwardOpen {
             .finish_non_exhaustive()
     }
 }
+
+/// Something, or what was said where that makes no sense.
+pub type Said<T> = Result<T, String>;
 
 /// From where to where a connection is carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,19 +119,28 @@ pub struct Route {
 
 impl Route {
     /// Reads what was sent (RFC 4254, section 7.2).
-    pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Option<Self> {
-        Some(Self {
-            to: Place::parse(host, port)?,
-            from: Some(address(originator, originator_port)?),
-        })
+    ///
+    /// # Errors
+    ///
+    /// What was said, for the recording.
+    pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Said<Self> {
+        let (to, from) = (
+            Place::parse(host, port),
+            address(originator, originator_port),
+        );
+        let (to, from) = to.zip(from).ok_or_else(|| refused::place(host, port))?;
+        let from = Some(from);
+        Ok(Self { to, from })
     }
 
     /// Reads the path of a socket (`PROTOCOL` of OpenSSH, section 2.4).
-    pub fn to_socket(path: &str) -> Option<Self> {
-        Some(Self {
-            to: Place::socket(path)?,
-            from: None,
-        })
+    ///
+    /// # Errors
+    ///
+    /// What was said, for the recording.
+    pub fn to_socket(path: &str) -> Said<Self> {
+        let to = Place::socket(path).ok_or_else(|| refused::place(path, 0))?;
+        Ok(Self { to, from: None })
     }
 }
 
@@ -140,8 +153,8 @@ pub(in crate::ssh) fn address(text: &str, port: u32) -> Option<SocketAddr> {
 /// A listener at the target, and where the client waits for the port. Without an answer, it is refused.
 #[derive(Debug)]
 pub struct Listen {
-    /// Where; none where the target may not.
-    pub at: Option<Place>,
+    /// Where; what was said, where the target may not.
+    pub at: Said<Place>,
     /// Takes the port.
     pub answer: oneshot::Sender<u16>,
 }

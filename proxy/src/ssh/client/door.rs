@@ -18,10 +18,11 @@ use tokio::task;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
-use super::arrival::{Arrival, ForwardOpen, Forwarding, Jump, Proven, Route, Visit};
+use super::arrival::{Arrival, ForwardOpen, Forwarding, Jump, Proven, Route, Said, Visit};
 use super::bell::Bell;
 use super::doorkeeper::Doorkeeper;
 use super::roster::Roster;
+use crate::ssh::channel::refused;
 use crate::ssh::channel::requests::{Answer, JUMPS_MAX, Refusal, Request};
 use crate::ssh::channel::signal::signal_name;
 use crate::ssh::flow::Flow;
@@ -133,7 +134,7 @@ impl Door {
     }
 
     /// Takes in a channel that carries a connection, to be answered once it is known whether it may.
-    fn carry(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, route: Option<Route>) {
+    fn carry(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, route: Said<Route>) {
         // A reply that is dropped is a no.
         if let Some(tally) = self.roster.carried(channel.id()) {
             let visit = Visit { channel, tally };
@@ -318,7 +319,7 @@ impl Handler for Door {
         port: &mut u32,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        let at = Place::loopback(address, *port);
+        let at = Place::loopback(address, *port).ok_or_else(|| refused::place(address, *port));
         let bound = self.listen(at, Arrival::Listen).await;
         *port = bound.map_or(*port, u32::from);
         Ok(bound.is_some())
@@ -330,7 +331,7 @@ impl Handler for Door {
         port: u32,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        let at = Place::loopback(address, port);
+        let at = Place::loopback(address, port).ok_or_else(|| refused::place(address, port));
         Ok(self.listen(at, Arrival::Unlisten).await.is_some())
     }
 
@@ -339,7 +340,7 @@ impl Handler for Door {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        let at = Place::socket(path);
+        let at = Place::socket(path).ok_or_else(|| refused::place(path, 0));
         Ok(self.listen(at, Arrival::Listen).await.is_some())
     }
 
@@ -348,7 +349,7 @@ impl Handler for Door {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        let at = Place::socket(path);
+        let at = Place::socket(path).ok_or_else(|| refused::place(path, 0));
         Ok(self.listen(at, Arrival::Unlisten).await.is_some())
     }
 

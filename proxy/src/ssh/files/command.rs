@@ -61,39 +61,15 @@ impl FileCommand {
             _ => None,
         }
     }
-}
 
-/// Whether a shell of Unix makes one command of a line: nothing in it ends that command, begins another, or
-/// sends its streams elsewhere. A shell may still put names in the place of others (`*`, `$HOME`).
-pub(super) fn is_single(line: &[u8]) -> bool {
-    let mut quote = None;
-    let mut before = b' ';
-    let mut bytes = line.iter().copied();
-    while let Some(byte) = bytes.next() {
-        let ends = match (quote, byte) {
-            (Some(open), byte) if byte == open => {
-                quote = None;
-                false
-            }
-            (Some(b'\''), _) => false,
-            (None, b'\'' | b'"') => {
-                quote = Some(byte);
-                false
-            }
-            (_, b'\\') => {
-                bytes.next();
-                false
-            }
-            (_, b'`') => true,
-            (Some(_), _) => byte == b'(' && before == b'$',
-            (None, _) => b";|&<>()\n\r".contains(&byte),
-        };
-        if ends {
-            return false;
+    /// Whether every shell makes this one command of the line and no other. Whatever else it made of it would be sent
+    /// its bytes as what a file has.
+    pub(super) fn is_plain(&self) -> bool {
+        match self {
+            Self::Scp(scp) => scp.plain,
+            Self::Rsync(rsync) => rsync.plain && !rsync.is_daemon(),
         }
-        before = byte;
     }
-    quote.is_none()
 }
 
 impl Word {
@@ -269,17 +245,23 @@ mod tests {
         }
     }
 
+    /// Whether what a line moves is followed where nothing else asks for a plain one.
+    fn is_followed(line: &str) -> bool {
+        FileCommand::of(line.as_bytes()).is_some_and(|command| command.is_plain())
+    }
+
     #[test]
-    fn a_line_is_a_single_command_if_no_shell_runs_another_by_it() {
+    fn a_line_is_followed_if_no_shell_runs_another_command_by_it() {
         for line in [
             "scp -t /srv/in",
-            "scp -f /srv/*.log",
-            "scp -f \"$HOME/a b\"",
-            "scp -t 'a;b$(c)`d`'",
-            "scp -t a\\;b",
-            "scp -t \"a;b\\$(c)\"",
+            "scp -r -p -d -t \"/srv/a b\"",
+            "scp -pt '/srv/in/a.txt'",
+            "scp -v -f ~/in",
+            "/usr/bin/scp -t .",
+            "rsync --server -vlogDtpre.iLsfxCIvu . /srv/in/",
+            "rsync --server --sender -vlogDtpre.iLsfxCIvu . /var/log/a b",
         ] {
-            assert!(is_single(line.as_bytes()), "{line}");
+            assert!(is_followed(line), "{line}");
         }
         for line in [
             "scp -t . </dev/null; exec sh",
@@ -296,8 +278,26 @@ mod tests {
             "scp -t 'a' ; sh",
             "scp -t a\\\\;sh",
             "scp -t 'open",
+            // A comment ends a line's quotes for a shell alone.
+            "scp -d -t /x # '\nread l; printf \"\\\\0\"; exec sh >&2 #'",
+            // So does a quote that is none behind `$'`.
+            r#"scp -d -t $'/x\' ' ; read l; exec sh >&2 #'"#,
+            // Half a character takes the backslash along.
+            "scp -t /x\u{e5}\\;sh",
+            // No quotes, and no backslash, to cmd.exe.
+            "scp -t 'a & cmd '",
+            "scp -t a\\&cmd",
+            // Not the target's scp, but whatever was put there.
+            "/tmp/scp -t /x",
+            "./rsync --server -r . /x",
+            // It runs what a file of its own says.
+            "rsync --server --daemon --config=/tmp/c . /x",
+            // What a shell puts in the place of names is not known here.
+            "scp -f /srv/*.log",
+            "scp -f \"$HOME/a b\"",
+            "scp -t a\\;b",
         ] {
-            assert!(!is_single(line.as_bytes()), "{line}");
+            assert!(!is_followed(line), "{line}");
         }
     }
 

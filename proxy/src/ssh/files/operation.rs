@@ -1,14 +1,13 @@
 //! One operation on a file, as it was asked for and as it went.
 
-use std::borrow::Cow;
-
 use recorder::{FileOperation, FileOutcome, FileResult, Frame, Transfer};
 
 /// Something that was asked for, or how it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     pub(super) number: u64,
-    action: Cow<'static, str>,
+    /// One of our own names: nobody makes one up.
+    action: &'static str,
     pub(super) path: Box<[u8]>,
     pub(super) to: Box<[u8]>,
     pub(super) detail: String,
@@ -41,15 +40,10 @@ impl Ended {
 }
 
 impl Operation {
-    pub(super) fn new(
-        action: impl Into<Cow<'static, str>>,
-        path: &[u8],
-        to: &[u8],
-        detail: String,
-    ) -> Self {
+    pub(super) fn new(action: &'static str, path: &[u8], to: &[u8], detail: String) -> Self {
         Self {
             number: 0,
-            action: action.into(),
+            action,
             path: path.into(),
             to: to.into(),
             detail,
@@ -62,7 +56,7 @@ impl Operation {
         Frame::File(FileOperation {
             channel,
             id: self.number,
-            action: &self.action,
+            action: self.action,
             path: &self.path,
             to: &self.to,
             detail: &self.detail,

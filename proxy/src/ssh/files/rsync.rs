@@ -147,6 +147,11 @@ impl Invocation {
         })
     }
 
+    /// Whether it is a daemon, which runs what its configuration says, with our client at its input.
+    pub(super) fn is_daemon(&self) -> bool {
+        self.options.iter().any(|option| option == b"--daemon")
+    }
+
     /// What has to be open to the client before the command may start.
     pub fn wants(&self) -> Wants {
         let trees = match (self.plain, self.sends) {

@@ -335,9 +335,9 @@ impl Talk {
                 Operation::new("copy-data", path, &to, String::new())
             }
             Request::Ask { action } => Operation::new(*action, &[], &[], String::new()),
+            // Its name is the client's own, so it is no name of an operation.
             Request::Unknown { name, fields } => {
-                let name = name.escape_ascii().to_string();
-                Operation::new(name, &[], &[], packet::unknown(fields))
+                Operation::new("extended", &[], &[], packet::unknown(name, fields))
             }
             Request::Read { handle, .. }
             | Request::Write { handle, .. }

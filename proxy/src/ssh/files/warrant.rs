@@ -12,7 +12,7 @@ use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use policies::{Capability, Carrier, Denial, Extent, FileAccess, FileDeed, FileUse, Scrutiny};
 
-use super::command::{self, FileCommand};
+use super::command::FileCommand;
 use super::path::{self, Vague};
 use super::rsync;
 use super::scp::{self, Role};
@@ -78,15 +78,12 @@ pub(in crate::ssh) fn admit(
         }
         Program::Exec(_) | Program::Shell | Program::Subsystem(_) => None,
     };
-    // Whatever else a line runs would be sent its bytes as what a file has, and those are not kept.
-    let single = program
-        .command()
-        .is_none_or(|line| command::is_single(line.as_bytes()));
     match (allowed, command) {
-        (Ok(()), None) => Ok(Follow::Nothing),
-        (Ok(()), Some(_)) if !single => Ok(Follow::Nothing),
-        (Ok(()), Some(FileCommand::Scp(scp))) => Ok(Follow::Scp(scp, None)),
-        (Ok(()), Some(FileCommand::Rsync(rsync))) => Ok(Follow::Rsync(rsync)),
+        (Ok(()), command) => Ok(match command.filter(FileCommand::is_plain) {
+            Some(FileCommand::Scp(scp)) => Follow::Scp(scp, None),
+            Some(FileCommand::Rsync(rsync)) => Follow::Rsync(rsync),
+            None => Follow::Nothing,
+        }),
         (Err(no), None) => Err(no.words()),
         (Err(no), Some(command)) => {
             let line = program.command().unwrap_or_default();

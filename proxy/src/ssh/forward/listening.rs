@@ -41,9 +41,13 @@ impl Listening {
     pub async fn begin(self, listen: Listen) -> Result<(), AppendError> {
         // An answer that is dropped is a no.
         let Listen { at, answer } = listen;
-        let Some(at) = at else {
-            let words = ForwardSaying::NotLoopback.words();
-            return self.refuse(&words, Forwarding::ReversePort.as_str()).await;
+        let at = match at {
+            Ok(at) => at,
+            Err(said) => {
+                let words = ForwardSaying::NotLoopback.words();
+                let what = format!("{}: {said}", Forwarding::ReversePort.as_str());
+                return self.refuse(&words, &what).await;
+            }
         };
         self.listens(&at)?;
         if let Err(words) = self.may(&at) {
@@ -76,7 +80,7 @@ impl Listening {
     /// When it cannot be recorded; then nothing may go on in this session.
     pub async fn end(self, listen: Listen) -> Result<(), AppendError> {
         let Listen { at, answer } = listen;
-        let Some(at) = at.filter(|at| self.link.gate.forget(at)) else {
+        let Some(at) = at.ok().filter(|at| self.link.gate.forget(at)) else {
             return Ok(());
         };
         self.event(ChannelEvent::Unlisten {

@@ -71,8 +71,12 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
         reply,
         route,
     } = open;
-    let Some(route) = route else {
-        return refuse(tap, reply, &SshSaying::Malformed.words(), "forwarding").await;
+    let route = match route {
+        Ok(route) => route,
+        Err(said) => {
+            let what = format!("{}: {said}", Forwarding::Port.as_str());
+            return refuse(tap, reply, &SshSaying::Malformed.words(), &what).await;
+        }
     };
     let to = route.to.to_string();
     record(tap, &route)?;

@@ -4,24 +4,22 @@
 //! Looks only at the first bytes, and at each direction by itself. Whoever wraps a conversation in
 //! something else is not found out here; see `docs/decisions/0009-no-session-inside-a-forward.md`.
 
+use super::greeting::Greeting;
+
 /// How much of each direction is looked at, in bytes. OpenSSH takes other lines before an
 /// identification (RFC 4253, section 4.2); a proxy's answer is such lines too.
-const LINES_MAX: usize = 8 * 1024;
+pub(in crate::ssh) const LINES_MAX: usize = 8 * 1024;
 
-/// The largest first flight of a TLS client that is looked at: one record (RFC 8446, section 5.1).
-pub(in crate::ssh) const HELLO_MAX: usize = 16 * 1024 + 5;
+/// The longest startup packet that PostgreSQL reads: `MAX_STARTUP_PACKET_LENGTH`, and the length itself, which it
+/// does not count.
+const STARTUP_MAX: u32 = 10_004;
 
-/// How a TLS record with a handshake begins, whatever the version.
-const HANDSHAKE: [u8; 2] = [22, 3];
+/// How long the database's name is in a startup packet of version 2; the user's stands behind it (`StartupPacket` of
+/// PostgreSQL before 14).
+const DATABASE_2: usize = 64;
 
-/// PostgreSQL's protocol name in a TLS client's list (`src/include/libpq/pqcomm.h`), after its length.
-const ALPN: &[u8] = b"\x0apostgresql";
-
-/// The longest startup packet that PostgreSQL reads (`MAX_STARTUP_PACKET_LENGTH`).
-const STARTUP_MAX: u32 = 10_000;
-
-/// The length of a startup packet of version 2, which has no other.
-const STARTUP_2: u32 = 296;
+/// The shortest startup packet of version 2 that names a user.
+const STARTUP_2_MIN: u32 = 73;
 
 /// `CANCEL_REQUEST_CODE`, `NEGOTIATE_SSL_CODE` and `NEGOTIATE_GSS_CODE` of PostgreSQL.
 const REQUESTS: [u32; 3] = [80_877_102, 80_877_103, 80_877_104];
@@ -56,6 +54,7 @@ pub struct Sniffer {
     #[cfg(test)]
     work: usize,
     done: bool,
+    greeting: Greeting,
 }
 
 impl Sniffer {
@@ -65,17 +64,19 @@ impl Sniffer {
         if self.done {
             return None;
         }
-        let room = HELLO_MAX.saturating_sub(self.seen.len());
+        let hello = self.greeting.take(came);
+        let room = LINES_MAX.saturating_sub(self.seen.len());
         let look = came.get(..room).unwrap_or(came);
         self.seen.extend_from_slice(look);
-        let found = self.found();
+        let found = self.found(hello);
         #[cfg(test)]
         {
-            let again = self.seen.len().saturating_sub(back(self.looked, ALPN));
+            let again = self.seen.len().saturating_sub(back(self.looked, LINE));
             self.work = self.work.saturating_add(again);
         }
         self.looked = self.seen.len();
-        if found.is_some() || self.is_enough() {
+        let is_enough = self.seen.len() >= LINES_MAX && self.greeting.is_over();
+        if found.is_some() || is_enough {
             self.done = true;
             self.seen = Vec::new();
         }
@@ -88,39 +89,30 @@ impl Sniffer {
         self.seen.len()
     }
 
-    fn found(&self) -> Option<Conversation> {
+    /// What it is, where a greeting has been found to end at this byte.
+    fn found(&self, hello: Option<usize>) -> Option<Conversation> {
         // Nothing else can be complete before a startup packet is.
         if is_startup(&self.seen) {
             return Some(Conversation::Postgres);
         }
-        let is_hello = self.seen.starts_with(&HANDSHAKE);
-        let hello = is_hello.then(|| place(&self.seen, ALPN, self.looked));
-        let hello = hello.flatten();
         match (identification(&self.seen, self.looked), hello) {
             (Some(line), Some(hello)) if hello < line => Some(Conversation::Postgres),
             (Some(_line), _) => Some(Conversation::Ssh),
             (None, hello) => hello.map(|_at| Conversation::Postgres),
         }
     }
-
-    fn is_enough(&self) -> bool {
-        let most = if self.seen.starts_with(&HANDSHAKE) {
-            HELLO_MAX
-        } else {
-            LINES_MAX
-        };
-        self.seen.len() >= most
-    }
 }
 
 /// Where the first line stands that begins as an identification string does.
 fn identification(seen: &[u8], looked: usize) -> Option<usize> {
-    let lines = seen.get(..LINES_MAX).unwrap_or(seen);
-    if lines.starts_with(b"SSH-") {
+    if seen.starts_with(b"SSH-") {
         return Some(0);
     }
-    place(lines, b"\nSSH-", looked)
+    place(seen, LINE, looked)
 }
+
+/// How a line with an identification begins that is not the first.
+const LINE: &[u8] = b"\nSSH-";
 
 /// Where a part stands first. It is known not to be in the bytes that were looked through, so only what
 /// came since can complete it: a stream of single bytes costs no more than one piece.
@@ -149,7 +141,10 @@ fn is_startup(seen: &[u8]) -> bool {
     match code >> 16 {
         // Names and values follow, of which `user` must be one.
         3 => (8..=STARTUP_MAX).contains(&length) && rest.first().is_some_and(|byte| *byte != 0),
-        2 => length == STARTUP_2,
+        2 => {
+            (STARTUP_2_MIN..=STARTUP_MAX).contains(&length)
+                && rest.get(DATABASE_2).is_some_and(|byte| *byte != 0)
+        }
         _ => (8..=STARTUP_MAX).contains(&length) && REQUESTS.contains(&code),
     }
 }
@@ -197,7 +192,23 @@ mod tests {
         for version in [0x0003_0000, 0x0003_0002] {
             check(&packet(40, version, b"u"), Some(Conversation::Postgres));
         }
-        check(&packet(296, 0x0002_0000, b""), Some(Conversation::Postgres));
+        // The longest that PostgreSQL takes: it does not count the length itself.
+        check(
+            &packet(10_004, 0x0003_0000, b"u"),
+            Some(Conversation::Postgres),
+        );
+        check(
+            &packet(10_004, 80_877_103, b""),
+            Some(Conversation::Postgres),
+        );
+        // Version 2 had a place for each name; servers up to 13 take any length of it.
+        for (length, version) in [(296, 0x0002_0000), (73, 0x0002_0007), (10_004, 0x0002_0000)] {
+            let names = [&[0; 64][..], b"u"].concat();
+            check(
+                &packet(length, version, &names),
+                Some(Conversation::Postgres),
+            );
+        }
         let hello = [
             &[22, 3, 1, 2, 0, 1, 0, 1, 252][..],
             &[0; 200],
@@ -205,6 +216,49 @@ mod tests {
         ]
         .concat();
         check(&hello, Some(Conversation::Postgres));
+    }
+
+    /// A TLS record with a part of a handshake.
+    fn record(kind: u8, part: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        [&[kind, 3, 1], &length[..], part].concat()
+    }
+
+    #[test]
+    fn a_greeting_is_found_in_however_many_records_it_is() {
+        let greeting = |before: usize| {
+            let padding = vec![0; before];
+            [&[1, 0, 1, 252][..], &padding, b"\x00\x0b\x0apostgresql"].concat()
+        };
+        for size in [1, 3, 200] {
+            let cut = greeting(200);
+            let records = cut.chunks(size).map(|part| record(22, part));
+            let stream = records.collect::<Vec<_>>().concat();
+            check(&stream, Some(Conversation::Postgres));
+        }
+        // A long one, and one that is asked for again.
+        let cut = greeting(100_000);
+        let records = cut.chunks(16 * 1024).map(|part| record(22, part));
+        let long = records.collect::<Vec<_>>().concat();
+        assert_eq!(
+            Sniffer::default().sniff(&long),
+            Some(Conversation::Postgres)
+        );
+        let again = [
+            record(22, &[1, 0, 0, 40]),
+            record(22, &[0; 40]),
+            record(20, &[1]),
+            record(22, &greeting(9)),
+        ];
+        check(&again.concat(), Some(Conversation::Postgres));
+        // What is encrypted says nothing.
+        let sealed = [
+            record(22, &[1, 0, 0, 40]),
+            record(22, &[0; 40]),
+            record(23, b"\x0apostgre"),
+            record(22, b"sql"),
+        ];
+        check(&sealed.concat(), None);
     }
 
     #[test]
@@ -225,7 +279,10 @@ mod tests {
         check(b"SSH", None);
         check(&packet(40, 1, b"user"), None);
         check(&packet(7, 0x0003_0000, b"u"), None);
-        check(&packet(10_001, 0x0003_0000, b"u"), None);
+        check(&packet(10_005, 0x0003_0000, b"u"), None);
+        check(&packet(10_005, 80_877_103, b""), None);
+        check(&packet(72, 0x0002_0000, &[b'u'; 64]), None);
+        check(&packet(296, 0x0002_0000, &[0; 80]), None);
         // What a Kafka client asks first: the list of topics, in version 1.
         check(&packet(40, 0x0003_0001, &[0, 0, 0, 1]), None);
         check(b"\x16\x03\x01\x00\x05hello\x02h2\x08http/1.1", None);
@@ -236,12 +293,12 @@ mod tests {
     #[test]
     fn a_stream_in_single_bytes_is_looked_through_once() {
         let mut sniffer = Sniffer::default();
-        let stream = [&HANDSHAKE[..], &vec![b'a'; HELLO_MAX]].concat();
+        let stream = [&[22, 3][..], &vec![b'a'; 2 * LINES_MAX]].concat();
         for byte in &stream {
             assert_eq!(sniffer.sniff(std::slice::from_ref(byte)), None);
         }
-        let each = ALPN.len();
-        assert!(sniffer.work <= HELLO_MAX * each, "{}", sniffer.work);
+        let most = stream.len() * LINE.len();
+        assert!(sniffer.work <= most, "{}", sniffer.work);
     }
 
     proptest! {
@@ -250,7 +307,7 @@ mod tests {
             let mut sniffer = Sniffer::default();
             for piece in &pieces {
                 sniffer.sniff(piece);
-                prop_assert!(sniffer.held() <= HELLO_MAX);
+                prop_assert!(sniffer.held() <= LINES_MAX);
             }
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time;
 
 use super::Door;
-use crate::ssh::client::arrival::{Arrival, Listen};
+use crate::ssh::client::arrival::{Arrival, Listen, Said};
 use crate::ssh::forward::place::Place;
 
 /// How long a client may wait for an answer that depends on its permit or its target: for the session to
@@ -19,7 +19,7 @@ impl Door {
     /// does anything else for this client.
     pub(super) async fn listen(
         &self,
-        at: Option<Place>,
+        at: Said<Place>,
         arrival: fn(Listen) -> Arrival,
     ) -> Option<u16> {
         let (answer, answered) = oneshot::channel();

@@ -313,13 +313,17 @@ fn extension<'a>(from: &mut Fields<'a>) -> Result<Request<'a>, Unclear> {
     }
 }
 
-/// What an extension asks for that we do not know: as it came, or its beginning and the digest of all of it.
-pub(super) fn unknown(fields: &[u8]) -> String {
+/// What an extension is called that we do not know, in quotes, and what it asks for: as it came, or its beginning and
+/// the digest of all of it.
+pub(super) fn unknown(name: &[u8], fields: &[u8]) -> String {
+    let name = name.escape_ascii();
     match fields.split_at_checked(UNKNOWN_MAX) {
+        _ if fields.is_empty() => format!("\"{name}\""),
         Some((begun, rest)) if !rest.is_empty() => {
-            format!("{}… {}", begun.escape_ascii(), Bulk::of(fields))
+            let begun = begun.escape_ascii();
+            format!("\"{name}\" {begun}… {}", Bulk::of(fields))
         }
-        _ => fields.escape_ascii().to_string(),
+        _ => format!("\"{name}\" {}", fields.escape_ascii()),
     }
 }
 

@@ -18,20 +18,37 @@ fn told_of(name: &[u8], fields: &[u8]) -> (String, String) {
 
 #[test]
 fn what_an_unknown_extension_carries_is_told_whole_or_by_its_digest() {
-    let (name, detail) = told_of(b"vendor@example", b"\0\x01a path");
-    assert_eq!(name, "vendor@example");
-    assert_eq!(detail, r"\x00\x01a path");
+    let (action, detail) = told_of(b"vendor@example", b"\0\x01a path");
+    assert_eq!(action, "extended");
+    assert_eq!(detail, r#""vendor@example" \x00\x01a path"#);
     let (_, short) = told_of(b"x", &[b'a'; 256]);
-    assert_eq!(short, "a".repeat(256));
+    assert_eq!(short, format!(r#""x" {}"#, "a".repeat(256)));
     let mut long = vec![b'a'; 60_000];
     let (_, one) = told_of(b"x", &long);
-    assert!(one.starts_with(&"a".repeat(256)), "{one}");
+    assert!(one.contains(&"a".repeat(256)), "{one}");
     assert!(one.contains("60000 bytes SHA256:"), "{one}");
     // A change behind what is written down shows.
     long[59_999] = b'b';
     assert_ne!(told_of(b"x", &long).1, one);
     // Nor are two names told as one.
-    assert_ne!(told_of(b"\xff", b"").0, told_of(b"\xfe", b"").0);
+    assert_ne!(told_of(b"\xff", b"").1, told_of(b"\xfe", b"").1);
+}
+
+#[test]
+fn an_extension_is_told_as_no_operation_of_ours() {
+    let made_up = b"close /srv/in/a.csv, 4096 bytes written sha256 9f86";
+    for name in [&b"remove /a"[..], b"realpath", made_up, b"\"x"] {
+        let (action, detail) = told_of(name, b"");
+        assert_eq!(action, "extended");
+        assert_eq!(detail, format!("\"{}\"", name.escape_ascii()));
+    }
+    // Nor does its answer say where the account is at home.
+    let mut scene = Scene::greeted();
+    scene.ask(&extension(1, b"realpath", b"")).unwrap();
+    let name = string(b"/elsewhere");
+    let names = packet(104, &[&id(1), &id(1), &name, &name, &id(0)]);
+    scene.answer(&names).unwrap();
+    assert_eq!(scene.sftp.talk.home, None);
 }
 
 #[test]
