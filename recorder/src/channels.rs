@@ -67,7 +67,7 @@ impl Channels {
             Frame::Channel { channel, event } => {
                 if let Some(text) = ran(event) {
                     self.with(*channel, |known| {
-                        known.ran = known.ran.take().or(Some(text))
+                        known.ran = known.ran.take().or(Some(text));
                     });
                 } else if let ChannelEvent::Pty { .. } = event {
                     self.with(*channel, |known| known.has_terminal = true);

@@ -62,7 +62,8 @@ impl<T: Default> Recent<T> {
     /// not written down is lost.
     pub(super) fn over(&self, now: Instant) -> Option<(PrincipalName, T)> {
         let mut spans = self.locked();
-        let (_end, who) = spans.ends.pop_front_if(|(end, _who)| *end <= now)?;
+        spans.ends.front().filter(|(end, _who)| *end <= now)?;
+        let (_end, who) = spans.ends.pop_front()?;
         let done = spans.by_principal.remove(&who)?;
         Some((who, done))
     }

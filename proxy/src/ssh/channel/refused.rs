@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn of_thousands_that_were_refused_the_beginning_is_told() {
         let telling = Telling::default();
-        let long = exec(&[b'a'; 100_000]);
+        let long = exec(&vec![b'a'; 100_000]);
         let told: Vec<usize> = (0..1000).map(|_each| telling.of(&long).len()).collect();
         assert!(told[ALL_MAX / EACH_MAX - 1] > EACH_MAX);
         assert!(told[ALL_MAX / EACH_MAX] < LEAST + 100);

@@ -281,7 +281,7 @@ mod tests {
             // A comment ends a line's quotes for a shell alone.
             "scp -d -t /x # '\nread l; printf \"\\\\0\"; exec sh >&2 #'",
             // So does a quote that is none behind `$'`.
-            r#"scp -d -t $'/x\' ' ; read l; exec sh >&2 #'"#,
+            r"scp -d -t $'/x\' ' ; read l; exec sh >&2 #'",
             // Half a character takes the backslash along.
             "scp -t /x\u{e5}\\;sh",
             // No quotes, and no backslash, to cmd.exe.

@@ -313,13 +313,13 @@ impl Talk {
                 let path = &self.files.get(handle)?.path;
                 Operation::new("close", path, &[], String::new())
             }
-            Request::Look { action, path } => Operation::new(*action, path, &[], String::new()),
+            Request::Look { action, path } => Operation::new(action, path, &[], String::new()),
             Request::Change {
                 action,
                 path,
                 attributes,
-            } => Operation::new(*action, path, &[], attributes.0.clone()),
-            Request::Link { action, path, to } => Operation::new(*action, path, to, String::new()),
+            } => Operation::new(action, path, &[], attributes.0.clone()),
+            Request::Link { action, path, to } => Operation::new(action, path, to, String::new()),
             Request::OnHandle {
                 action,
                 handle,
@@ -327,14 +327,14 @@ impl Talk {
             } => {
                 let detail = attributes.as_ref().map(|wanted| wanted.0.clone());
                 let path = &self.files.get(handle)?.path;
-                Operation::new(*action, path, &[], detail.unwrap_or_default())
+                Operation::new(action, path, &[], detail.unwrap_or_default())
             }
             Request::Copy { from, to } => {
                 let to = self.files.get(to)?.path.clone();
                 let path = &self.files.get(from)?.path;
                 Operation::new("copy-data", path, &to, String::new())
             }
-            Request::Ask { action } => Operation::new(*action, &[], &[], String::new()),
+            Request::Ask { action } => Operation::new(action, &[], &[], String::new()),
             // Its name is the client's own, so it is no name of an operation.
             Request::Unknown { name, fields } => {
                 Operation::new("extended", &[], &[], packet::unknown(name, fields))

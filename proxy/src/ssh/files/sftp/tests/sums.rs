@@ -22,5 +22,5 @@ fn out_of_order(end: &[u8]) -> String {
     scene.answer(&status(4, 0)).unwrap();
     assert_eq!(scene.digests(), (None, None));
     assert_eq!(scene.told()[1], told("close", "/f", "done", 0, 8));
-    scene.said.last().unwrap().detail.to_string()
+    scene.said.last().unwrap().detail.clone()
 }
