@@ -265,10 +265,8 @@ impl Gate {
                 }
                 None => partial,
             },
-            b'E' => {
-                self.executes(body);
-                Judged::Passes
-            }
+            b'E' if body.is_none() && length <= NAMES_MAX && self.portals.are_watched() => partial,
+            b'E' => self.judge_execute(body, bench),
             b'B' => match bound(behind) {
                 Some(names) => self.judge_bind(names, (body, length), bench, at),
                 None if behind.len() < length.min(NAMES_MAX) => Judged::Partial(0),
@@ -341,7 +339,8 @@ impl Gate {
         }
         // A yes was for one message with its values, and an EXECUTE is neither.
         let is_hot = |name: &String| self.second.is_hot(name.as_bytes());
-        if reading.executes.iter().any(is_hot) {
+        let goes_back = reading.goes_back && self.second.has_cursor();
+        if goes_back || reading.executes.iter().any(is_hot) {
             return Err(Objection::Refused(Box::new(hidden())));
         }
         for name in &reading.runs_earlier {

@@ -63,6 +63,10 @@ pub(crate) struct Reading {
     pub(crate) executes: BTreeSet<String>,
     /// Those of them that it runs before it has prepared anything under that name itself.
     pub(crate) runs_earlier: BTreeSet<String>,
+    /// It opens a cursor, out of which what it calls is run later.
+    pub(crate) opens_cursor: bool,
+    /// It goes back in a cursor, which may run again what that calls.
+    pub(crate) goes_back: bool,
     /// The same for texts that differ in constants, white space and comments only, in hexadecimal.
     pub(crate) fingerprint: String,
     /// Asked for whenever the text runs, so it is not added up anew.
@@ -77,10 +81,31 @@ impl Reading {
             prepares: BTreeSet::new(),
             executes: BTreeSet::new(),
             runs_earlier: BTreeSet::new(),
+            opens_cursor: false,
+            goes_back: false,
             fingerprint: String::new(),
             weight: 0,
         }
         .weighed()
+    }
+
+    /// What of it depends on what was prepared or opened before, which may be another by the time it runs. None where
+    /// nothing does.
+    pub(crate) fn of_others(&self) -> Option<Self> {
+        if self.executes.is_empty() && !self.goes_back {
+            return None;
+        }
+        let others = Self {
+            statements: Vec::new(),
+            prepares: BTreeSet::new(),
+            executes: self.executes.clone(),
+            runs_earlier: self.runs_earlier.clone(),
+            opens_cursor: false,
+            goes_back: self.goes_back,
+            fingerprint: self.fingerprint.clone(),
+            weight: 0,
+        };
+        Some(others.weighed())
     }
 
     /// Whether it may do anything.
@@ -136,6 +161,8 @@ impl Reading {
             prepares: both().flat_map(|one| one.prepares.clone()).collect(),
             executes: both().flat_map(|one| one.executes.clone()).collect(),
             runs_earlier: both().flat_map(|one| one.runs_earlier.clone()).collect(),
+            opens_cursor: both().any(|one| one.opens_cursor),
+            goes_back: both().any(|one| one.goes_back),
             fingerprint: Some(&self.fingerprint)
                 .filter(|same| **same == other.fingerprint)
                 .cloned()
@@ -182,6 +209,8 @@ fn of(tokens: &[Token<'_>]) -> Reading {
         prepares: BTreeSet::new(),
         executes: BTreeSet::new(),
         runs_earlier: BTreeSet::new(),
+        opens_cursor: false,
+        goes_back: false,
         fingerprint: fingerprint(tokens),
         weight: 0,
     };
@@ -193,6 +222,8 @@ fn of(tokens: &[Token<'_>]) -> Reading {
         reading.runs_earlier.extend(earlier);
         reading.prepares.append(&mut found.prepares);
         reading.executes.append(&mut found.executes);
+        reading.opens_cursor |= found.opens_cursor;
+        reading.goes_back |= found.goes_back;
         for one in found.finish() {
             if !seen.contains(&one) {
                 seen.insert(one.clone());

@@ -55,9 +55,10 @@ impl Answers {
         last.is_some_and(|last| Arc::ptr_eq(last, reading))
     }
 
-    /// Remembers that a text was permitted, unless that depends on what names stand for.
+    /// Remembers that a text was permitted, unless that depends on what names stand for or cursors do.
     pub(super) fn permit(&mut self, reading: &Arc<Reading>) {
-        if reading.executes.is_empty() && reading.runs_earlier.is_empty() {
+        let stands_alone = reading.executes.is_empty() && reading.runs_earlier.is_empty();
+        if stands_alone && !reading.goes_back {
             self.permitted = Some(Arc::clone(reading));
         }
     }

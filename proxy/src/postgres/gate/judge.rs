@@ -30,7 +30,7 @@ impl Gate {
             Err(Objection::Alone(policy, reason)) => {
                 let held = second::held((b'Q', b""), text, None);
                 let waits = self.hold(held, &reading, (policy, reason), at);
-                waits.unwrap_or(Judged::Passes)
+                waits.unwrap_or_else(|| self.pass_seconded(b"", &reading))
             }
         }
     }
@@ -114,7 +114,34 @@ impl Gate {
         };
         let held = second::held((b'B', name), text, Some(&bind));
         self.hold(held, &reading, (policy, reason), at)
-            .unwrap_or(Judged::Passes)
+            .unwrap_or_else(|| self.pass_seconded(portal, &reading))
+    }
+
+    /// Judges an Execute once more, where its portal runs something by its name: the server looks only now what
+    /// that stands for. `body` is its own, where it is all there.
+    pub(super) fn judge_execute(&mut self, body: Option<&[u8]>, bench: &impl Bench) -> Judged {
+        let portal = body.and_then(|body| wire::execute(body).ok());
+        for others in self.portals.watched(portal) {
+            match self.judge(&others, bench) {
+                Ok(()) => self.runs(&others),
+                Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+                // What it runs was not shown to anybody with it.
+                Err(Objection::Alone(..)) => return unshowable(Unshowable::Unknown),
+            }
+        }
+        self.executes(portal);
+        Judged::Passes
+    }
+
+    /// What a second person has said yes to passes. Of a cursor and a portal that has a name more can be fetched.
+    fn pass_seconded(&mut self, portal: &[u8], reading: &Reading) -> Judged {
+        if portal.is_empty() {
+            self.portals.unwatch(portal);
+        }
+        if !portal.is_empty() || reading.opens_cursor || reading.may_do_anything() {
+            self.second.opens_cursor();
+        }
+        Judged::Passes
     }
 
     /// Nothing for what a second person has said yes to; anything else has to wait, if it can.
@@ -178,11 +205,14 @@ impl Gate {
     /// Forgets a name that the client has closed, unless the server may drop the Close, or it has stood
     /// for what needs a second person.
     pub(super) fn close(&mut self, body: &[u8]) {
-        if let Ok(Named::Statement(name)) = wire::named(b'C', body)
-            && self.is_sure
-            && !self.second.is_hot(name)
-        {
-            self.prepared.forget(name);
+        match wire::named(b'C', body) {
+            Ok(Named::Statement(name)) if self.is_sure && !self.second.is_hot(name) => {
+                self.prepared.forget(name);
+            }
+            Ok(Named::Portal(portal)) if self.is_sure && portal.is_ascii() => {
+                self.portals.unwatch(portal);
+            }
+            _stays => {}
         }
     }
 }

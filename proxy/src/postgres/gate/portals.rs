@@ -1,13 +1,14 @@
 //! What a text does to the names of what was prepared, at the time it runs: a portal that is bound runs
 //! later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Gate;
 use super::earlier::Earlier;
+use super::prepared::kept_as;
 use super::quantum::NAME;
 use crate::postgres::statement::Reading;
-use crate::postgres::wire;
 
 /// The texts of portals that may change what a name stands for.
 #[derive(Debug, Default)]
@@ -15,10 +16,57 @@ pub(super) struct Portals {
     unnamed: Option<Arc<Reading>>,
     /// All that have names, as one.
     named: Option<Arc<Reading>>,
+    /// What portals run that was prepared or opened by name, by the portal's name.
+    watched: BTreeMap<Box<[u8]>, Arc<Reading>>,
+    /// The same of all for which there was no room there.
+    more: Option<Arc<Reading>>,
 }
+
+/// How many portals are watched one by one.
+const WATCHED_MAX: usize = 64;
 
 /// How many statements portals with names may stand for.
 const STATEMENTS_MAX: usize = 64;
+
+impl Portals {
+    /// Whether any runs something by its name, so that it has to be known of an Execute whose it is.
+    pub(super) fn are_watched(&self) -> bool {
+        !self.watched.is_empty() || self.more.is_some()
+    }
+
+    /// What this portal runs by name; what any does, where it is not known which it is.
+    pub(super) fn watched(&self, portal: Option<&[u8]>) -> Vec<Arc<Reading>> {
+        match portal {
+            Some(portal) => {
+                let more = self.more.as_ref().filter(|_more| !portal.is_empty());
+                let own = self.watched.get(kept_as(portal));
+                own.into_iter().chain(more).cloned().collect()
+            }
+            None => self.watched.values().chain(&self.more).cloned().collect(),
+        }
+    }
+
+    /// Forgets a portal that is surely gone.
+    pub(super) fn unwatch(&mut self, portal: &[u8]) {
+        self.watched.remove(kept_as(portal));
+    }
+
+    fn watch(&mut self, portal: &[u8], others: Reading) {
+        let portal = kept_as(portal);
+        let either = |before: &Arc<Reading>| Arc::new(before.or(&others, STATEMENTS_MAX));
+        if let Some(before) = self.watched.get_mut(portal) {
+            // Where the name was taken, its Bind fails.
+            *before = either(before);
+        } else if portal.is_empty() || self.watched.len() < WATCHED_MAX {
+            self.watched.insert(portal.into(), Arc::new(others));
+        } else {
+            self.more = Some(match &self.more {
+                Some(before) => either(before),
+                None => Arc::new(others),
+            });
+        }
+    }
+}
 
 impl Gate {
     /// Notes that a text runs that was permitted.
@@ -37,6 +85,13 @@ impl Gate {
 
     /// Notes that a portal was bound to a text, which runs by and by.
     pub(super) fn binds(&mut self, portal: &[u8], reading: &Arc<Reading>) {
+        if portal.is_empty() {
+            self.portals.unwatch(portal);
+        }
+        if let Some(others) = reading.of_others() {
+            self.quantum.takes(others.weight());
+            self.portals.watch(portal, others);
+        }
         let matters =
             !reading.prepares.is_empty() || self.is_opaque(reading, &mut Earlier::default());
         let place = if portal.is_empty() {
@@ -62,10 +117,9 @@ impl Gate {
         }
     }
 
-    /// Notes that a portal runs; `body` is that of its Execute, where it is all there.
-    pub(super) fn executes(&mut self, body: Option<&[u8]>) {
-        let portal = body.and_then(|body| wire::execute(body).ok());
-        let Portals { unnamed, named } = &self.portals;
+    /// Notes that a portal runs: this one, or any.
+    pub(super) fn executes(&mut self, portal: Option<&[u8]>) {
+        let Portals { unnamed, named, .. } = &self.portals;
         let each = match portal {
             Some([]) => [unnamed.clone(), None],
             Some(_) => [None, named.clone()],

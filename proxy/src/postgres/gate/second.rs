@@ -96,6 +96,8 @@ pub(super) struct Second {
     /// By the name that they were prepared under; without a text where that is not certain.
     texts: Vec<(Box<[u8]>, Text)>,
     pass: Option<(Pass, Duration)>,
+    /// Something was said yes to that may have left a cursor open.
+    has_cursor: bool,
     /// Everything before the next message has been answered.
     settled: Option<Fate>,
 }
@@ -113,6 +115,16 @@ impl Second {
     /// Takes a yes.
     pub(super) fn grant(&mut self, pass: Pass, at: Duration) {
         self.pass = Some((pass, at));
+    }
+
+    /// Notes that what was said yes to may leave a cursor open.
+    pub(super) fn opens_cursor(&mut self) {
+        self.has_cursor = true;
+    }
+
+    /// Whether there may be a cursor that runs what a second person has said yes to.
+    pub(super) fn has_cursor(&self) -> bool {
+        self.has_cursor
     }
 
     /// Notes that the server has answered everything, and what it does with what comes next.

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::*;
 use crate::postgres::wire::samples::{bind, execute, parse, query, sync, texts};
 
+mod portals;
 mod work;
 
 /// Rules that can become narrower.
@@ -12,6 +13,8 @@ mod work;
 struct Rules {
     forbidden: Cell<Option<SqlKind>>,
     edition: Cell<u64>,
+    /// Others can let through what is forbidden.
+    secondable: Cell<bool>,
     /// How many questions there were, and how many names they had.
     asked: Cell<usize>,
     names: Cell<usize>,
@@ -58,7 +61,7 @@ impl Bench for Rules {
     }
 
     fn can_be_seconded(&self, _statement: &SqlStatement) -> bool {
-        false
+        self.secondable.get()
     }
 
     fn is_metered(&self) -> bool {

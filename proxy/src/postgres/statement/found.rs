@@ -15,6 +15,10 @@ pub(super) struct Found {
     pub(super) prepares: BTreeSet<String>,
     /// The names of what it runs that was prepared before.
     pub(super) executes: BTreeSet<String>,
+    /// It opens a cursor.
+    pub(super) opens_cursor: bool,
+    /// It goes back in a cursor.
+    pub(super) goes_back: bool,
 }
 
 impl Found {
@@ -28,6 +32,18 @@ impl Found {
     /// A statement that could be anything.
     pub(super) fn unknown() -> Self {
         Self::of(SqlKind::Unknown)
+    }
+
+    /// The same, which opens a cursor.
+    pub(super) fn as_cursor(mut self) -> Self {
+        self.opens_cursor = true;
+        self
+    }
+
+    /// The same, which moves a cursor, and perhaps back.
+    pub(super) fn in_cursor(mut self, goes_back: bool) -> Self {
+        self.goes_back = goes_back;
+        self
     }
 
     /// It does this too.
@@ -53,6 +69,8 @@ impl Found {
         self.functions.extend(other.functions);
         self.prepares.extend(other.prepares);
         self.executes.extend(other.executes);
+        self.opens_cursor |= other.opens_cursor;
+        self.goes_back |= other.goes_back;
     }
 
     /// One entry for each thing it does. Of a statement that may be anything, nothing else is known.

@@ -186,27 +186,44 @@ fn comment_length(text: &[u8]) -> Option<usize> {
 
 /// How long the constant at the start is, where a backslash does not change that.
 fn plain_length(text: &[u8]) -> Option<usize> {
-    let plain = quoted_length(text, b'\'', |_escape| false)?;
-    let escaped = quoted_length(text, b'\'', |escape| escape)?;
+    let plain = quoted_length(text, b'\'')?;
+    let escaped = escaped_length(text)?;
     (plain == escaped).then_some(plain)
 }
 
-/// How long the constant with escapes at the start is. In some encodings a character ends in the byte
-/// of a backslash.
+/// How long the constant with escapes at the start is, where every encoding of a client says the same.
+///
+/// In some a character ends in the byte of a backslash, and in one two other bytes are a backslash. So all readings
+/// are gone through at once: `begins` has those places, from `at` on, at which a character begins in one of them.
 fn escaped_length(text: &[u8]) -> Option<usize> {
-    let length = quoted_length(text, b'\'', |escape| escape)?;
-    let odd = |pair: &[u8]| matches!(pair, [first, b'\\'] if !first.is_ascii());
-    let inside = text.get(..length)?;
-    (!inside.windows(2).any(odd)).then_some(length)
+    let (mut at, mut before, mut begins) = (1_usize, 0_u8, [true, false, false]);
+    loop {
+        let rest = text.get(at..)?;
+        let [here, one, two] = begins;
+        let [next, second, third] = match rest {
+            [] => return None,
+            _inside if !here => [false; 3],
+            [b'\\', _, ..] => [!before.is_ascii(), true, false],
+            [b'\'', b'\'', ..] => [false, true, false],
+            // Another reading goes on behind it.
+            [b'\'', ..] if one || two => return None,
+            [b'\'', ..] => return at.checked_add(1),
+            rest => [true, false, rest.starts_with(&BACKSLASH)],
+        };
+        before = rest.first().copied()?;
+        begins = [one || next, two || second, third];
+        at = at.saturating_add(1);
+    }
 }
 
-/// How long the quoted text at the start is. A doubled quote is one inside it; a backslash protects
-/// what is behind it where `escapes` says so.
-fn quoted_length(text: &[u8], quote: u8, escapes: impl Fn(bool) -> bool) -> Option<usize> {
+/// A backslash in SHIFT_JIS_2004, beside the one of ASCII (`shift_jis_2004_to_utf8.map`).
+pub(super) const BACKSLASH: [u8; 2] = [0x81, 0x5f];
+
+/// How long the quoted text at the start is. A doubled quote is one inside it.
+fn quoted_length(text: &[u8], quote: u8) -> Option<usize> {
     let mut at = 1_usize;
     loop {
         let step = match text.get(at..)? {
-            [b'\\', _, ..] if escapes(true) => 2,
             [one, two, ..] if *one == quote && *two == quote => 2,
             [one, ..] if *one == quote => return at.checked_add(1),
             [] => return None,
@@ -217,7 +234,7 @@ fn quoted_length(text: &[u8], quote: u8, escapes: impl Fn(bool) -> bool) -> Opti
 }
 
 fn quoted(text: &[u8]) -> Option<(Token<'_>, usize)> {
-    let length = quoted_length(text, b'"', |_escape| false)?;
+    let length = quoted_length(text, b'"')?;
     let inside = text.get(1..length.checked_sub(1)?)?;
     // What a name in another alphabet is called depends on the client's encoding.
     let plain = !inside.is_empty() && inside.iter().all(|byte| matches!(byte, 0x20..=0x7e));
@@ -359,6 +376,36 @@ mod tests {
         check("select e'\u{ef}\\' '", "unclear");
         for endless in ["'a", "\"a", "/* /* */", "$a$ $b$", "e'a\\'"] {
             check(endless, "unclear");
+        }
+    }
+
+    /// `\x81\\` is one character in SJIS, and so are pairs like it in BIG5, GBK and GB18030; `\x81_` is a backslash
+    /// in SHIFT_JIS_2004.
+    #[test]
+    fn a_backslash_is_where_any_encoding_of_a_client_has_one() {
+        let of = |text: &[u8]| tokens(text).map(|tokens| tokens.len());
+        let hidden: [&[u8]; 8] = [
+            b"select '\x81\\\\', '; delete from payroll; --'",
+            b"select N'\x81\\\\', '; delete from payroll; --'",
+            b"select U&'\x81\\\\', '; delete from payroll; --'",
+            b"select E'\x81\\\\', '; delete from payroll; --'",
+            b"select E'a'\n'\x81\\\\', '; delete from payroll; --'",
+            b"select E'\x81_\\' ; delete from payroll; --'",
+            b"select E'\x81_', '; delete from payroll; --'",
+            b"select '\x81_', '; delete from payroll; --'",
+        ];
+        for text in hidden {
+            assert_eq!(of(text), None, "{}", text.escape_ascii());
+        }
+        // It ends at the same place everywhere.
+        for text in [
+            "select 'na\u{ef}\\d+'",
+            "select 'C:\\B\u{fc}\\x'",
+            "select E'\u{ef}\\n'",
+            "select '\u{3041}_x'",
+            "select '\u{3041}''_x'",
+        ] {
+            assert_eq!(of(text.as_bytes()), Some(2), "{text}");
         }
     }
 

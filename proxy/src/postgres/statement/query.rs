@@ -67,19 +67,19 @@ pub(super) fn read(tokens: &[Token<'_>]) -> Option<Found> {
         return None;
     }
     let dialect = Bounded::new(tokens.len());
-    let parsed = Parser::new(&dialect)
+    let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION_MAX)
-        .with_tokens(rephrase(tokens))
-        .parse_statements()
-        .ok()?;
-    let [parsed] = parsed.as_slice() else {
+        .with_tokens(rephrase(tokens));
+    let parsed = parser.parse_statement().ok()?;
+    // Asked for all statements, the parser stops at `END` and says nothing of what stands behind it.
+    if parser.peek_token_ref().token != Parsed::EOF {
         return None;
-    };
+    }
     let mut walk = Walk::default();
     if parsed.visit(&mut walk).is_break() || walk.intos != intos(tokens) {
         return None;
     }
-    Some(walk.finish(parsed))
+    Some(walk.finish(&parsed))
 }
 
 /// How often `INTO` stands there as a key word. The parser passes over one that it has no place for.

@@ -20,6 +20,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::lexer::BACKSLASH;
+
 /// The longest constant that is taken out, in bytes with its quotes: a verifier has 135.
 const PASSWORD_MAX: usize = 256;
 
@@ -152,7 +154,9 @@ fn look(text: &[u8]) -> Option<Vec<Range<usize>>> {
 /// Whether where this constant ends depends on the session's settings.
 fn is_unclear(constant: &[u8]) -> bool {
     let escapes = matches!(constant.first(), Some(b'E' | b'e'));
-    constant.contains(&b'\\') && !(escapes && constant.is_ascii())
+    let mut pairs = constant.windows(BACKSLASH.len());
+    let has_backslash = constant.contains(&b'\\') || pairs.any(|pair| pair == BACKSLASH);
+    has_backslash && !(escapes && constant.is_ascii())
 }
 
 enum Token {

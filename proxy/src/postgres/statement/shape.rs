@@ -9,7 +9,7 @@ use super::lexer::Token;
 const DIGITS_MAX: usize = 9;
 
 /// These tokens without their constants. Two lists have the same shape only where [`of`](super::of) says the
-/// same of both: it looks neither into a constant nor at the value of a number.
+/// same of both: it does not look into a constant, and of the value of a number only at whether it is zero.
 ///
 /// Begins with a NUL, which no text of a client has in it: a shape is never mistaken for a text.
 pub(super) fn shape(tokens: &[Token<'_>]) -> Vec<u8> {
@@ -30,7 +30,13 @@ pub(super) fn shape(tokens: &[Token<'_>]) -> Vec<u8> {
 }
 
 fn is_short(number: &str) -> bool {
-    number.len() <= DIGITS_MAX && number.bytes().all(|byte| byte.is_ascii_digit())
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    number.len() <= DIGITS_MAX && digits && !is_zero(number)
+}
+
+/// Whether a number has no digit but zeros: `FETCH 0` does what `FETCH 1` does not.
+pub(super) fn is_zero(number: &str) -> bool {
+    !number.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// With its length in front, so that where it ends is never a guess.
@@ -65,6 +71,7 @@ mod tests {
             "select * from t where id = 1234567890 and name = 'a'",
             "select * from t where id = $1 and name = 'a'",
             "select * from t where id < 17 and name = 'a'",
+            "select * from t where id = 0 and name = 'a'",
             "select * from t; where id = 17 and name = 'a'",
         ] {
             assert_ne!(of(other), one, "{other}");

@@ -237,6 +237,34 @@ fn what_cannot_be_seen_through_is_unknown() {
     check(&format!("select '{}'", "x".repeat(TEXT_MAX)), "unknown(|)");
 }
 
+/// The parser takes `END` for the end of a block, and says nothing of what stands behind it; the server takes it
+/// for a column's name.
+#[test]
+fn nothing_stands_unread_behind_the_end() {
+    for text in [
+        "select payroll end from payroll",
+        "select 1 end, (select string_agg(p::text, ',') from payroll p)",
+        "select x END from pg_read_file('/etc/passwd') x",
+        "select id end from orders for update",
+        "insert into mine select payroll end from payroll",
+        "update t set a = a where id = 1 returning 1 end, (select count(*) from payroll)",
+        "copy (select payroll end from payroll) to stdout",
+        "explain analyze select payroll end from payroll",
+        "declare c cursor for select payroll end from payroll",
+        "create table x as select payroll end from payroll",
+        "(select 1) end union select pay from payroll",
+        "select 1 end",
+    ] {
+        assert!(read(text.as_bytes()).may_do_anything(), "{text}");
+    }
+    check(
+        "select case when a then 1 end from t where b = case c when 1 then 2 end",
+        "select(t|)",
+    );
+    check("select a as end from t", "select(t|)");
+    check("begin; select 1; end", "other(|) select(|)");
+}
+
 #[test]
 fn where_a_statement_ends_is_not_guessed() {
     for text in [

@@ -7,10 +7,11 @@ use policies::SqlKind;
 use super::copy::closing;
 use super::found::Found;
 use super::lexer::{Depth, Token};
+use super::shape::is_zero;
 use super::{names, split, statement};
 
 /// Transactions, settings of the session, cursors and messages.
-const OTHER: [&str; 20] = [
+const OTHER: [&str; 18] = [
     "begin",
     "start",
     "commit",
@@ -27,8 +28,6 @@ const OTHER: [&str; 20] = [
     "listen",
     "notify",
     "unlisten",
-    "fetch",
-    "move",
     "close",
     "prepare",
 ];
@@ -98,7 +97,11 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
             found.functions.extend(names::called(tokens.get(2..)?));
             Some(found)
         }
-        "declare" => Some(statement(behind(tokens, "for")?, wrapped)),
+        "declare" => Some(statement(behind(tokens, "for")?, wrapped).as_cursor()),
+        "fetch" | "move" => {
+            let found = named(tokens, Found::of(SqlKind::Other));
+            Some(found.in_cursor(goes_back(tokens.get(1..)?)))
+        }
         "set" | "reset" if becomes_somebody(tokens) => Some(Found::of(SqlKind::Admin)),
         "truncate" => {
             let ends = ["restart", "continue", "cascade", "restrict"];
@@ -127,6 +130,18 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
         // `DO` and `CALL` run what cannot be seen.
         _other => None,
     }
+}
+
+/// Whether `FETCH` or `MOVE` may come to a row a second time. A count of zero is the row where the cursor is.
+fn goes_back(tokens: &[Token<'_>]) -> bool {
+    let words = ["prior", "first", "last", "absolute", "relative", "backward"];
+    tokens.iter().any(|token| match token {
+        Token::Word(_) => words.iter().any(|word| token.is(word)),
+        Token::Number(count) => is_zero(count),
+        Token::Quoted(_) | Token::Mark(_) => false,
+        // A sign, or what no count is made of.
+        Token::Operator(_) | Token::Constant | Token::Parameter(_) => true,
+    })
 }
 
 /// The tables of a statement about upkeep, behind its options.
