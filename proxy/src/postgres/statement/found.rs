@@ -35,13 +35,13 @@ impl Found {
     }
 
     /// The same, which opens a cursor.
-    pub(super) fn as_cursor(mut self) -> Self {
+    pub(super) fn opening_cursor(mut self) -> Self {
         self.opens_cursor = true;
         self
     }
 
     /// The same, which moves a cursor, and perhaps back.
-    pub(super) fn in_cursor(mut self, goes_back: bool) -> Self {
+    pub(super) fn moving_cursor(mut self, goes_back: bool) -> Self {
         self.goes_back = goes_back;
         self
     }

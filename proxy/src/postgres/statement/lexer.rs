@@ -216,7 +216,7 @@ fn escaped_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// A backslash in SHIFT_JIS_2004, beside the one of ASCII (`shift_jis_2004_to_utf8.map`).
+/// A backslash in `SHIFT_JIS_2004`, beside the one of ASCII (`shift_jis_2004_to_utf8.map`).
 pub(super) const BACKSLASH: [u8; 2] = [0x81, 0x5f];
 
 /// How long the quoted text at the start is. A doubled quote is one inside it.
@@ -380,7 +380,7 @@ mod tests {
     }
 
     /// `\x81\\` is one character in SJIS, and so are pairs like it in BIG5, GBK and GB18030; `\x81_` is a backslash
-    /// in SHIFT_JIS_2004.
+    /// in `SHIFT_JIS_2004`.
     #[test]
     fn a_backslash_is_where_any_encoding_of_a_client_has_one() {
         let of = |text: &[u8]| tokens(text).map(|tokens| tokens.len());

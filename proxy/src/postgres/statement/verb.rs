@@ -97,10 +97,10 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
             found.functions.extend(names::called(tokens.get(2..)?));
             Some(found)
         }
-        "declare" => Some(statement(behind(tokens, "for")?, wrapped).as_cursor()),
+        "declare" => Some(statement(behind(tokens, "for")?, wrapped).opening_cursor()),
         "fetch" | "move" => {
             let found = named(tokens, Found::of(SqlKind::Other));
-            Some(found.in_cursor(goes_back(tokens.get(1..)?)))
+            Some(found.moving_cursor(goes_back(tokens.get(1..)?)))
         }
         "set" | "reset" if becomes_somebody(tokens) => Some(Found::of(SqlKind::Admin)),
         "truncate" => {
