@@ -5,15 +5,21 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::{Broker, Settings, StartError};
-use crate::ledger::chain::{Walk, hex};
+use crate::ledger::chain::{Stored, Walk, hex};
 use crate::ledger::position::Position;
 use crate::ledger::proof::{Course, LogFault, Proof};
 use crate::ledger::standing::{self, Standing};
-use crate::ledger::{Witness, tail};
-use crate::store::{Backend, StoreError};
+use crate::ledger::{Event, Happening, Witness, tail};
+use crate::store::{Backend, Store as _, StoreError};
 
 /// How long the walk over the whole ledger rests after each thousand lines: others read too.
 const REST: Duration = Duration::from_millis(20);
+
+/// Among how many lines one is looked for that only a server writes.
+const FIRST_LINES: u32 = 1_000;
+
+/// What the ledger says where nothing signed is left: whoever writes log and ledger anew takes it away.
+const MISSING: &str = "the checkpoint of log and ledger is gone, or is not the authority's";
 
 /// How far log and ledger were proven, and who keeps that.
 #[derive(Debug)]
@@ -43,7 +49,12 @@ pub(super) async fn prove(
         Some(witness) => witness.kept().await,
         None => None,
     };
-    let found = from(store, kept).await.map_err(StartError::Ledger)?;
+    let is_missing = kept.is_none() && witness.is_some();
+    let mut found = from(store, kept).await.map_err(StartError::Ledger)?;
+    if is_missing && was_served(store).await.map_err(StartError::Ledger)? {
+        tracing::error!("checkpoint.missing");
+        found.differed = Some(MISSING.to_owned());
+    }
     match found.proof.chain {
         Walk::Whole { last, head } => {
             tracing::info!(seq = last, digest = hex(&head), "ledger.begins");
@@ -59,6 +70,17 @@ pub(super) async fn prove(
         }
         Some(fault) => Err(StartError::Altered(fault)),
     }
+}
+
+/// Whether a server has run over this store before, which leaves a checkpoint. What makes a store, and changes one that
+/// nobody serves, only appends to the log.
+async fn was_served(store: &Backend) -> Result<bool, StoreError> {
+    let first = store.lines(0, FIRST_LINES).await?;
+    let is_more = |line: &Stored| {
+        let event = serde_json::from_str::<Event>(&line.body);
+        !event.is_ok_and(|event| matches!(event.happening, Happening::LogAppended { .. }))
+    };
+    Ok(first.iter().any(is_more))
 }
 
 async fn from(store: &Backend, kept: Option<Position>) -> Result<Found, StoreError> {
