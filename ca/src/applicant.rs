@@ -8,6 +8,7 @@ use russh::keys::ssh_key::{self, LineEnding};
 use zeroize::Zeroizing;
 
 use crate::keys::P256Key;
+use crate::sshsig::{self, SignError};
 
 /// Keys made for one login, both P-256: psql 15 cannot bind a channel to an Ed25519 certificate ("could
 /// not find digest for NID UNDEF"), and ssh signs and checks with Ed25519 slowly (decision 25).
@@ -48,6 +49,11 @@ impl Applicant {
     /// The SSH private key in OpenSSH's format, unencrypted: it lives as long as its certificate.
     pub fn ssh_private(&self) -> Result<Zeroizing<String>, ApplicantError> {
         Ok(self.ssh.to_openssh(LineEnding::LF)?)
+    }
+
+    /// Signs with the SSH key, as whoever has it registered as theirs. The result is armoured.
+    pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, SignError> {
+        sshsig::sign(&self.ssh, namespace, message)
     }
 
     /// A signing request for the TLS key. It names nobody: who asks is proven by the login.

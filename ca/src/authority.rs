@@ -216,7 +216,7 @@ impl Authority {
             rng,
         } = order;
         let public = PublicKey::from_openssh(ssh_public_key).map_err(IssueError::SshKey)?;
-        strength::believe(public.key_data())?;
+        strength::certifiable(public.key_data())?;
         let requested = RequestedKey::read(csr_pem)?;
         let window = Window::new(now, lifetime, None)?;
         let draft = |purpose, serial, contents| {

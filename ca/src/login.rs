@@ -15,8 +15,8 @@ pub struct LoginOrder<'a> {
     /// The fingerprint, `SHA256:…`, of the registered key by which they proved it. The certificates
     /// name it, and are good for as long as it is theirs.
     pub by_key: &'a str,
-    /// Their SSH key, in OpenSSH's one-line form. Ed25519, ECDSA or RSA of at least 2048 bits, on a
-    /// security key or not.
+    /// Their SSH key, in OpenSSH's one-line form. Ed25519, ECDSA or RSA of at least 2048 bits, and not
+    /// in a token.
     pub ssh_public_key: &'a str,
     /// A PKCS#10 request for a P-256 key, signed with it. Only the key is taken from it; the name
     /// that it asks for is ignored.

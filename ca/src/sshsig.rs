@@ -6,10 +6,20 @@
 use russh::keys::ssh_key::{self, LineEnding, Signature, SshSig};
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
-use crate::strength;
+use crate::{fingerprint, strength};
 
 /// What a login's signature is made for. A signature made for anything else proves nothing here.
-pub const LOGIN_NAMESPACE: &str = "tidegate-login";
+pub const LOGIN_NAMESPACE: &str = "tidegate-login-2";
+
+/// What it was made for by older clients, which signed the challenge alone. Proves nothing any more
+/// (decision 42).
+pub const LOGIN_NAMESPACE_1: &str = "tidegate-login";
+
+/// What every envelope begins with.
+const MAGIC: &[u8] = b"SSHSIG";
+
+/// What every challenge begins with.
+const CHALLENGE: &str = "tidegate login ";
 
 /// The longest armoured signature we look at, in bytes. One by an RSA key of 16384 bits has fewer
 /// than 6000.
@@ -95,6 +105,65 @@ pub fn sign(key: &PrivateKey, namespace: &str, message: &[u8]) -> Result<String,
     Ok(signature.to_pem(LineEnding::LF)?)
 }
 
+/// What is signed to log in. The client puts it together itself, so that a signature is good at the
+/// bastion that the client believes, and for the keys that the client made, whoever handed out the
+/// challenge: its CA's fingerprint, then the digests of the fresh SSH key's line and of the signing
+/// request. Nothing where the challenge is not of the form that bastions give: no other text is signed.
+pub fn login_text(
+    challenge: &str,
+    ca_fingerprint: &str,
+    ssh_public_key: &str,
+    csr: &str,
+) -> Option<String> {
+    if !is_challenge(challenge) || !fingerprint::is_one(ca_fingerprint) {
+        return None;
+    }
+    let (ssh, csr) = (
+        fingerprint::of(ssh_public_key.as_bytes()),
+        fingerprint::of(csr.as_bytes()),
+    );
+    Some(format!(
+        "tidegate login 2\n{challenge}\n{ca_fingerprint}\n{ssh}\n{csr}\n"
+    ))
+}
+
+/// Whether it is a nonce, a time and a mark, in hexadecimal, behind what all begin with.
+fn is_challenge(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(CHALLENGE) else {
+        return false;
+    };
+    let parts: Vec<&str> = rest.splitn(4, '.').collect();
+    let [nonce, after, mark] = parts.as_slice() else {
+        return false;
+    };
+    let digits = |part: &&str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    nonce.len() == 32
+        && (1..=16).contains(&after.len())
+        && mark.len() == 64
+        && parts.iter().all(digits)
+}
+
+/// Whether an armoured signature says that it was made for this namespace. Proves nothing.
+pub fn is_for(armoured: &str, namespace: &str) -> bool {
+    armoured.len() <= ARMOURED_MAX
+        && SshSig::from_pem(armoured).is_ok_and(|signature| signature.namespace() == namespace)
+}
+
+/// Whether these bytes, once signed, could be a login at a tidegate of this version, an older or a
+/// later one. A signature covers all of its bytes, and whoever checks one puts together what begins so:
+/// nothing can stand before it.
+pub fn is_login(signed: &[u8]) -> bool {
+    let Some(rest) = signed.strip_prefix(MAGIC) else {
+        return false;
+    };
+    let named = rest.split_first_chunk::<4>().and_then(|(length, rest)| {
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        rest.get(..length)
+    });
+    // An envelope whose namespace cannot be read is no signature of anything else either.
+    named.is_none_or(|name| name.starts_with(LOGIN_NAMESPACE_1.as_bytes()))
+}
+
 /// The bytes that an agent has to sign so that [`armour`] can make a signature of the result.
 pub fn enveloped(namespace: &str, message: &[u8]) -> Result<Vec<u8>, SignError> {
     Ok(SshSig::signed_data(namespace, HashAlg::Sha512, message)?)
@@ -142,6 +211,69 @@ mod tests {
         }
         let plain = Signature::new(Algorithm::Ed25519, vec![0; 64]).unwrap();
         assert!(was_touched(&plain));
+    }
+
+    fn challenge() -> String {
+        format!("tidegate login {}.1f.{}", "0".repeat(32), "a".repeat(64))
+    }
+
+    #[test]
+    fn what_is_signed_to_log_in_names_the_bastion_and_the_fresh_keys() {
+        let (one, two) = (fingerprint::of(b"one"), fingerprint::of(b"two"));
+        let text = |ca: &str, ssh, csr| login_text(&challenge(), ca, ssh, csr).unwrap();
+        let mine = text(&one, "ssh", "csr");
+        assert!(mine.starts_with(&format!("tidegate login 2\n{}\n{one}\n", challenge())));
+        for other in [
+            text(&two, "ssh", "csr"),
+            text(&one, "other", "csr"),
+            text(&one, "ssh", "other"),
+            text(&one, "csr", "ssh"),
+        ] {
+            assert_ne!(mine, other);
+        }
+        assert_eq!(login_text(&challenge(), "one", "ssh", "csr"), None);
+    }
+
+    #[test]
+    fn a_challenge_of_another_form_is_not_signed() {
+        let good = challenge();
+        for odd in [
+            "",
+            "tidegate login ",
+            "I owe you",
+            &good.replace("login", "log in"),
+            &good.replace('.', "\n"),
+            &format!("{good}\n"),
+            &format!("{good}.0"),
+            &format!(" {good}"),
+            &good.replace('a', "g"),
+            &good.replace("1f", ""),
+        ] {
+            let text = login_text(odd, &fingerprint::of(b"ca"), "ssh", "csr");
+            assert_eq!(text, None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_become_a_login_is_told_from_other_signatures() {
+        for (namespace, want) in [
+            (LOGIN_NAMESPACE, true),
+            (LOGIN_NAMESPACE_1, true),
+            ("tidegate-login-3", true),
+            ("git", false),
+            ("file", false),
+            ("x-tidegate-login", false),
+        ] {
+            let bytes = enveloped(namespace, b"x").unwrap();
+            assert_eq!(is_login(&bytes), want, "{namespace}");
+            let armoured = sign(&key(1), namespace, b"x").unwrap();
+            assert!(is_for(&armoured, namespace));
+            assert_eq!(is_for(&armoured, "git"), namespace == "git");
+        }
+        assert!(is_login(b"SSHSIG\0\0"));
+        assert!(!is_login(b""));
+        assert!(!is_login(b"SSHSI"));
+        assert!(!is_login(b"\0\0\0\x20 a session's id"));
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub enum WeakKey {
     /// A certificate where a plain key belongs (as in CVE-2025-49825).
     #[error("a certificate stands where a plain key belongs")]
     Certificate,
+    /// A key in a token, to be certified: where its certificate is shown, nobody sees whether it was touched.
+    #[error(
+        "keys in tokens (sk-…) are not certified: what they sign at the SSH door does not tell there whether they were touched"
+    )]
+    InToken,
     /// A kind that we do not know.
     #[error("keys of this kind are not accepted")]
     Unknown,
@@ -39,5 +44,13 @@ pub(crate) fn believe(key: &KeyData) -> Result<(), WeakKey> {
         KeyData::Dsa(_) => Err(WeakKey::Dsa),
         KeyData::Certificate(_) => Err(WeakKey::Certificate),
         KeyData::Other(_) | _ => Err(WeakKey::Unknown),
+    }
+}
+
+/// Whether it may have a certificate of its own: not where it is in a token (decision 42).
+pub(crate) fn certifiable(key: &KeyData) -> Result<(), WeakKey> {
+    match key {
+        KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_) => Err(WeakKey::InToken),
+        _plain => believe(key),
     }
 }

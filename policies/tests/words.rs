@@ -264,6 +264,7 @@ fn every_sentence_inside_an_ssh_session() {
             at: "localhost:8080",
         },
         ForwardSaying::AgentMisused,
+        ForwardSaying::AgentLogin,
         ForwardSaying::Stuck {
             to: "db.internal:5432",
         },

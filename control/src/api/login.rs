@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
-use ca::sshsig::{self, LOGIN_NAMESPACE};
+use ca::sshsig::{self, LOGIN_NAMESPACE, LOGIN_NAMESPACE_1};
 use ca::{IssueError, LOGIN_LIFETIME_MAX, LoginCertificates};
 use jiff::SignedDuration;
 use policies::PrincipalName;
@@ -51,6 +51,11 @@ pub(crate) async fn login(
     Place(source): Place,
     StrangerBody(order): StrangerBody<LoginOrder>,
 ) -> Result<Json<LoggedIn>, Refused> {
+    // Said of any key alike, known or not.
+    if sshsig::is_for(&order.signature, LOGIN_NAMESPACE_1) {
+        debug!(%source, "login.outdated");
+        return Err(ApiRefusal::OldClient.into());
+    }
     let broker = &house.parts.broker;
     let now = broker.clock().instant();
     let challenges = house.challenges.as_ref().ok_or(ApiRefusal::Unavailable)?;
@@ -127,9 +132,14 @@ fn proven(house: &Shared, order: &LoginOrder) -> Option<(PrincipalName, String)>
         public_key,
         challenge,
         signature,
-        ..
+        ssh_public_key,
+        csr,
+        ttl_seconds: _,
     } = order;
-    let signed = sshsig::verify_line(public_key, LOGIN_NAMESPACE, challenge.as_bytes(), signature);
+    // As the client puts it together: for another bastion, or for other keys, it is another text.
+    let ca = house.parts.authority.trust_bundle().fingerprint();
+    let text = sshsig::login_text(challenge, &ca, ssh_public_key, csr).unwrap_or_default();
+    let signed = sshsig::verify_line(public_key, LOGIN_NAMESPACE, text.as_bytes(), signature);
     let owner = house.parts.broker.identify_key(public_key);
     owner.filter(|_known| signed.is_ok())
 }

@@ -21,7 +21,8 @@ impl From<ApiRefusal> for Refused {
         let status = match refusal {
             ApiRefusal::NotLoggedIn | ApiRefusal::NotProven => StatusCode::UNAUTHORIZED,
             ApiRefusal::NoSuchPlace => StatusCode::NOT_FOUND,
-            ApiRefusal::NotCertifiable { .. }
+            ApiRefusal::OldClient
+            | ApiRefusal::NotCertifiable { .. }
             | ApiRefusal::Body { .. }
             | ApiRefusal::LoginNeeded { .. }
             | ApiRefusal::Unseen(_) => StatusCode::UNPROCESSABLE_ENTITY,

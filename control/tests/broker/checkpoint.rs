@@ -83,7 +83,12 @@ async fn differed(broker: &Broker) -> Vec<String> {
         }
         None
     };
-    lines.unwrap().into_iter().filter_map(what).skip(1).collect()
+    lines
+        .unwrap()
+        .into_iter()
+        .filter_map(what)
+        .skip(1)
+        .collect()
 }
 
 /// Writes the chain anew after somebody changed the log, so that both agree.

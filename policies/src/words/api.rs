@@ -10,6 +10,8 @@ pub enum ApiRefusal {
     NotLoggedIn,
     /// The key was not proven, or is nobody's. Said alike on purpose.
     NotProven,
+    /// The client proves a key as older versions did, which is not believed any more.
+    OldClient,
     /// The signing request or the fresh key is not one that is certified.
     NotCertifiable {
         /// What is wrong with it.
@@ -82,6 +84,12 @@ impl Shown for ApiRefusal {
                 "TG652",
                 "that key does not let anybody in".to_owned(),
                 Some("tidegate login --identity FILE".to_owned()),
+            ),
+            Self::OldClient => (
+                "TG660",
+                "this bastion is newer than your tidegate, whose logins are not bound to one bastion"
+                    .to_owned(),
+                Some("update tidegate on your machine, then: tidegate login".to_owned()),
             ),
             Self::NotCertifiable { why } => (
                 "TG653",

@@ -142,6 +142,22 @@ pub fn no_key_accepted(bastion: &str, tried: usize) -> Trouble {
     )
 }
 
+/// The bastion wants a key proven in another way than this program does, which is not done.
+pub fn login_of_another_version(bastion: &str, older: bool) -> Trouble {
+    let (found, next) = if older {
+        (
+            "the bastion is older than this tidegate: a login there could be used at other bastions too",
+            "ask its admin to update it, or use the tidegate that came with it",
+        )
+    } else {
+        (
+            "the bastion asks for another kind of login than this tidegate knows",
+            "update tidegate on this machine:  compare  tidegate --version  here and there",
+        )
+    };
+    Trouble::new(format!("cannot log in at {bastion}"), found, next)
+}
+
 /// There is no key to try.
 pub fn no_key_found() -> Trouble {
     Trouble::new(
@@ -467,6 +483,8 @@ mod tests {
                 "tidegate login -i alice --bastion https://b:3443",
             ),
             no_key_accepted("https://b:3443", 2),
+            login_of_another_version("https://b:3443", true),
+            login_of_another_version("https://b:3443", false),
             no_key_found(),
             not_a_private_key("notes.txt"),
             file("read", "alice.pub", "No such file or directory"),

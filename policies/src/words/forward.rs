@@ -1,5 +1,5 @@
 //! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
-//! to `TG616`.
+//! to `TG616`, and `TG620`.
 
 use super::{Shown, Words};
 
@@ -39,6 +39,8 @@ pub enum ForwardSaying<'a> {
     },
     /// The target wanted more of the agent than may be asked of it.
     AgentMisused,
+    /// The target wanted the agent to sign a login at a bastion.
+    AgentLogin,
     /// A connection that was carried turned out to be one that has a door of its own.
     Inside {
         /// What, for example `an SSH connection`.
@@ -109,6 +111,14 @@ impl Shown for ForwardSaying<'_> {
                 "the target wanted more of your agent than its list and signatures; it got nothing"
                     .to_owned(),
                 Some("take your agent back, and tell whoever runs the target: ssh -a …"),
+            ),
+            Self::AgentLogin => (
+                "TG620",
+                "the target wanted your agent to sign a login at a tidegate; it got nothing"
+                    .to_owned(),
+                Some(
+                    "log in from your own machine, or take your agent back and tell whoever runs the target: ssh -a …",
+                ),
             ),
             Self::Stuck { to } => (
                 "TG616",

@@ -1,6 +1,6 @@
 //! The keys that can prove who someone is: those in an agent, and key files.
 //!
-//! Private keys are read to sign one challenge and are kept nowhere.
+//! Private keys are read to sign one login and are kept nowhere.
 
 use std::path::{Path, PathBuf};
 
@@ -140,20 +140,19 @@ impl Signer {
         key.to_openssh().map_err(|odd| unsigned(&chain(&odd)))
     }
 
-    /// Signs a login's challenge. The result is armoured.
-    pub(crate) async fn sign(&self, challenge: &str) -> Result<String, Failure> {
+    /// Signs what logs in ([`sshsig::login_text`]). The result is armoured.
+    pub(crate) async fn sign(&self, text: &str) -> Result<String, Failure> {
         match self {
-            Self::File { key } => sshsig::sign(key, LOGIN_NAMESPACE, challenge.as_bytes())
+            Self::File { key } => sshsig::sign(key, LOGIN_NAMESPACE, text.as_bytes())
                 .map_err(|odd| unsigned(&chain(&odd))),
-            Self::Agent { key, socket } => by_agent(key, socket, challenge).await,
+            Self::Agent { key, socket } => by_agent(key, socket, text).await,
         }
     }
 }
 
-async fn by_agent(key: &PublicKey, socket: &Path, challenge: &str) -> Result<String, Failure> {
+async fn by_agent(key: &PublicKey, socket: &Path, text: &str) -> Result<String, Failure> {
     let odd = |error: &dyn std::error::Error| unsigned(&chain(error));
-    let bytes =
-        sshsig::enveloped(LOGIN_NAMESPACE, challenge.as_bytes()).map_err(|error| odd(&error))?;
+    let bytes = sshsig::enveloped(LOGIN_NAMESPACE, text.as_bytes()).map_err(|error| odd(&error))?;
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|error| odd(&error))?;

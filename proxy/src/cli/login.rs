@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ca::applicant::Applicant;
+use ca::sshsig::{LOGIN_NAMESPACE, LOGIN_NAMESPACE_1, login_text};
 use clap::Args;
 use control::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, WhoAmI};
 use policies::HostPort;
@@ -55,6 +56,8 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
         return Err(Failure::new(Exit::Usage, cli::not_a_fingerprint(text)));
     }
     let (client, ca_pem) = trusted(context, &url, args).await?;
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("log in", found, None));
+    let ca = tls::fingerprint(ca_pem.as_bytes()).map_err(|error| odd(&chain(&error)))?;
     let applicant = applicant()?;
     let tried = candidates(&context.surroundings, args.identity.as_deref()).await?;
     let count = tried.len();
@@ -64,7 +67,7 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
             Err(failure) if count == 1 => return Err(failure),
             Err(_locked) => continue,
         };
-        match prove(&client, &signer, &applicant, args.ttl).await {
+        match prove((&client, &ca), &signer, &applicant, args.ttl).await {
             Ok(logged_in) => return keep(context, &url, &ca_pem, &applicant, logged_in),
             Err(failure) if failure.exit == Exit::NotLoggedIn => {}
             Err(failure) => return Err(failure),
@@ -148,8 +151,9 @@ fn applicant() -> Result<Applicant, Failure> {
     Applicant::create().map_err(|error| odd(&chain(&error)))
 }
 
+/// Proves a key to the bastion whose CA has this fingerprint.
 async fn prove(
-    client: &Client,
+    (client, ca): (&Client, &str),
     signer: &Signer,
     applicant: &Applicant,
     ttl: Option<Duration>,
@@ -159,20 +163,37 @@ async fn prove(
     let order = ChallengeOrder {
         public_key: public_key.clone(),
     };
-    let challenge: Challenge = client.post("log in", "/v1/login/challenge", &order).await?;
+    let given: Challenge = client.post("log in", "/v1/login/challenge", &order).await?;
+    let ssh_public_key = applicant
+        .ssh_public()
+        .map_err(|error| odd(&chain(&error)))?;
+    let csr = applicant
+        .signing_request()
+        .map_err(|error| odd(&chain(&error)))?;
+    let text = to_sign(&given, ca, &ssh_public_key, &csr)
+        .ok_or_else(|| another_version(client.url(), &given))?;
     let order = LoginOrder {
-        signature: signer.sign(&challenge.challenge).await?,
-        challenge: challenge.challenge,
+        signature: signer.sign(&text).await?,
+        challenge: given.challenge,
         public_key,
-        ssh_public_key: applicant
-            .ssh_public()
-            .map_err(|error| odd(&chain(&error)))?,
-        csr: applicant
-            .signing_request()
-            .map_err(|error| odd(&chain(&error)))?,
+        ssh_public_key,
+        csr,
         ttl_seconds: ttl.map(|ttl| ttl.as_secs()),
     };
     client.post("log in", "/v1/login", &order).await
+}
+
+/// What is signed. Nothing, where the server wants something else: it may want it for another bastion.
+fn to_sign(given: &Challenge, ca: &str, ssh_public_key: &str, csr: &str) -> Option<String> {
+    if given.namespace != LOGIN_NAMESPACE {
+        return None;
+    }
+    login_text(&given.challenge, ca, ssh_public_key, csr)
+}
+
+fn another_version(url: &str, given: &Challenge) -> Failure {
+    let older = given.namespace == LOGIN_NAMESPACE_1;
+    Failure::new(Exit::Error, cli::login_of_another_version(url, older))
 }
 
 fn keep(
@@ -361,6 +382,30 @@ pub(crate) fn ensure(context: &Context, _args: &EnsureArgs) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_signed_but_a_login_of_this_version_at_this_bastion() {
+        let challenge = format!("tidegate login {}.1f.{}", "0".repeat(32), "a".repeat(64));
+        let ca = ca::certificate_fingerprint(b"ca");
+        let asked = |challenge: &str, namespace: &str| {
+            let given = Challenge {
+                schema: "tidegate.challenge/1".to_owned(),
+                challenge: challenge.to_owned(),
+                namespace: namespace.to_owned(),
+            };
+            to_sign(&given, &ca, "ssh", "csr")
+        };
+        let text = asked(&challenge, LOGIN_NAMESPACE).unwrap();
+        assert!(text.contains(&ca), "{text}");
+        for (challenge, namespace) in [
+            (challenge.as_str(), LOGIN_NAMESPACE_1),
+            (challenge.as_str(), "tidegate-login-3"),
+            (challenge.as_str(), "git"),
+            ("I owe you", LOGIN_NAMESPACE),
+        ] {
+            assert_eq!(asked(challenge, namespace), None);
+        }
+    }
 
     #[test]
     fn any_host_with_a_certificate_of_the_host_ca_is_known() {

@@ -25,6 +25,9 @@ pub(crate) enum TlsError {
     /// There is no certificate in it.
     #[error("there is no certificate in it")]
     Empty,
+    /// There are several where one was to be known by its fingerprint.
+    #[error("there is more than one certificate in it")]
+    Several,
 }
 
 /// A login's certificate chain and key, PEM.
@@ -63,14 +66,14 @@ pub(crate) fn first_contact() -> Result<ClientConfig, TlsError> {
         .with_no_client_auth())
 }
 
-/// The fingerprint of the first certificate in a PEM text: SHA-256 of its DER, as OpenSSH writes
-/// such things.
+/// The fingerprint of the one certificate in a PEM text: SHA-256 of its DER, as OpenSSH writes
+/// such things. Of several none: [`verified`] would believe them all, and the fingerprint names one.
 pub(crate) fn fingerprint(pem: &[u8]) -> Result<String, TlsError> {
-    let first = certificates(pem)?
-        .into_iter()
-        .next()
-        .ok_or(TlsError::Empty)?;
-    let hash = digest(&SHA256, &first);
+    let all = certificates(pem)?;
+    let [only] = all.as_slice() else {
+        return Err(TlsError::Several);
+    };
+    let hash = digest(&SHA256, only);
     Ok(format!(
         "SHA256:{}",
         Base64Unpadded::encode_string(hash.as_ref())
@@ -146,5 +149,20 @@ impl ServerCertVerifier for Anyone {
         self.provider
             .signature_verification_algorithms
             .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_names_all_that_is_believed() {
+        let one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let other = one.replace("AAAA", "BBBB");
+        assert!(is_fingerprint(&fingerprint(one.as_bytes()).unwrap()));
+        let both = fingerprint([one, &other].concat().as_bytes());
+        assert!(matches!(both, Err(TlsError::Several)), "{both:?}");
+        assert!(matches!(fingerprint(b""), Err(TlsError::Empty)));
     }
 }

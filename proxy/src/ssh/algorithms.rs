@@ -117,7 +117,8 @@ pub fn host_signatures(spoken: Algorithms) -> Vec<Algorithm> {
     kinds
 }
 
-/// Signatures that are good enough, best first. No DSA, no RSA with SHA-1.
+/// Signatures that are good enough, best first. No DSA, no RSA with SHA-1, and none of keys in tokens: russh
+/// hands no signature on, so nobody could see whether the token was touched (decision 42).
 pub const SIGNATURES: &[Algorithm] = &[
     Algorithm::Ed25519,
     Algorithm::Ecdsa {
@@ -129,8 +130,6 @@ pub const SIGNATURES: &[Algorithm] = &[
     Algorithm::Ecdsa {
         curve: EcdsaCurve::NistP521,
     },
-    Algorithm::SkEd25519,
-    Algorithm::SkEcdsaSha2NistP256,
     Algorithm::Rsa {
         hash: Some(HashAlg::Sha512),
     },
@@ -139,25 +138,8 @@ pub const SIGNATURES: &[Algorithm] = &[
     },
 ];
 
-/// What a host may sign with: the same without the keys that live in tokens.
-pub const HOST_SIGNATURES: &[Algorithm] = &[
-    Algorithm::Ed25519,
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP256,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP384,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP521,
-    },
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha512),
-    },
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha256),
-    },
-];
+/// What a host may sign with.
+pub const HOST_SIGNATURES: &[Algorithm] = SIGNATURES;
 
 /// The client's leg: we are the server.
 pub fn server(key: PrivateKey, certificate: Certificate, clients: Clients) -> server::Config {

@@ -36,6 +36,7 @@ pub(super) struct World {
     router: Router,
     dir: PathBuf,
     pub(super) alice_key: String,
+    pub(super) alice: Applicant,
 }
 
 impl Drop for World {
@@ -130,9 +131,10 @@ impl World {
             .await
             .unwrap();
         let admin = caller("root");
-        let alice_key = key();
-        let alice = principal("alice", Some("sre"), &alice_key, &clock);
-        broker.add_principal(&admin, alice).await.unwrap();
+        let alice = Applicant::create().unwrap();
+        let alice_key = alice.ssh_public().unwrap();
+        let person = principal("alice", Some("sre"), &alice_key, &clock);
+        broker.add_principal(&admin, person).await.unwrap();
         broker
             .add_principal(&admin, principal("mallory", None, &key(), &clock))
             .await
@@ -152,7 +154,13 @@ impl World {
             router,
             dir,
             alice_key,
+            alice,
         }
+    }
+
+    /// The fingerprint of the login CA.
+    pub(super) fn ca(&self) -> String {
+        self.authority.trust_bundle().fingerprint()
     }
 
     /// The DER of a login certificate for somebody.
@@ -193,11 +201,16 @@ impl World {
 
     /// Tries to log in with a key and a signature that is none.
     pub(super) async fn login_with(&self, public_key: &str) -> (u16, String) {
+        let order = Self::login_order(public_key, &self.challenge(public_key).await);
+        self.call(None, "POST", "/v1/login", &order).await
+    }
+
+    /// A challenge for this key.
+    pub(super) async fn challenge(&self, public_key: &str) -> String {
         let order = serde_json::json!({"public_key": public_key}).to_string();
         let (_status, body) = self.call(None, "POST", "/v1/login/challenge", &order).await;
-        let challenge: Challenge = serde_json::from_str(&body).unwrap();
-        let order = Self::login_order(public_key, &challenge.challenge);
-        self.call(None, "POST", "/v1/login", &order).await
+        let given: Challenge = serde_json::from_str(&body).unwrap();
+        given.challenge
     }
 
     /// A login with a signature that is none.

@@ -42,12 +42,12 @@ pub struct ChallengeOrder {
     pub public_key: String,
 }
 
-/// What has to be signed.
+/// What has to be signed, as a part of what [`ca::sshsig::login_text`] puts together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Challenge {
     /// Always `tidegate.challenge/1`.
     pub schema: String,
-    /// The text to sign, good once and for 60 s.
+    /// Good once and for 60 s.
     pub challenge: String,
     /// The SSHSIG namespace to sign it for.
     pub namespace: String,
@@ -61,7 +61,7 @@ pub struct LoginOrder {
     pub public_key: String,
     /// The challenge that was signed.
     pub challenge: String,
-    /// Its armoured SSH signature.
+    /// The armoured SSH signature of the text that names it, the bastion and the fresh keys.
     pub signature: String,
     /// The fresh SSH key to certify, one line.
     pub ssh_public_key: String,

@@ -163,7 +163,7 @@ impl Handler for Door {
     async fn auth_publickey_offered(
         &mut self,
         _user: &str,
-        _offer: PublicKeyOffer<'_>,
+        offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, DoorError> {
         self.offers = self.offers.saturating_add(1);
         if self.offers > OFFERS_MAX {
@@ -171,6 +171,9 @@ impl Handler for Door {
             return Err(DoorError::Flood);
         }
         task::yield_now().await;
+        if !self.keeper.takes(offer.public_key) {
+            return Ok(Auth::reject());
+        }
         Ok(Auth::Accept)
     }
 

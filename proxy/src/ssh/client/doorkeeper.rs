@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 use policies::{Credential, PrincipalName};
+use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, PublicKey};
 use russh::server::VerifiedPublicKey;
 
@@ -41,9 +42,19 @@ impl std::fmt::Debug for Doorkeeper {
 }
 
 impl Doorkeeper {
+    /// Whether a key of this kind may be tried at all. One in a token may not: nobody has to touch it in
+    /// vain, and the client goes on to its next.
+    pub(super) fn takes(&self, key: &PublicKey) -> bool {
+        let taken = !in_token(key.key_data());
+        if !taken {
+            tracing::debug!(source = %self.source, "key.in_token");
+        }
+        taken
+    }
+
     /// Who came with this key, if it is registered and they may come.
     pub(super) fn by_key(&self, user: &str, key: &VerifiedPublicKey<'_>) -> Option<Proven> {
-        if !is_strong(key) {
+        if !is_strong(key.public_key, key.algorithm) {
             return None;
         }
         let bare = PublicKey::from(key.public_key.key_data().clone());
@@ -53,6 +64,9 @@ impl Doorkeeper {
 
     /// Who came with this certificate, if it holds and they may come.
     pub(super) fn by_certificate(&self, user: &str, certificate: &Certificate) -> Option<Proven> {
+        if in_token(certificate.public_key()) {
+            return None;
+        }
         let (source, now) = (self.source, self.identify.now());
         match ca::check_login_certificate(certificate, &self.login_ca, source, now) {
             Ok(proof) => {
@@ -89,18 +103,44 @@ impl Doorkeeper {
     }
 }
 
-/// RSA signatures over SHA-1, DSA, and RSA keys below 2,048 bits prove nothing any more.
+/// Whether it is in a token, which says in each signature whether it was touched. russh tells nobody what
+/// the signature says, so at this door one that was not touched would pass (decision 42).
+fn in_token(key: &KeyData) -> bool {
+    matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_))
+}
+
+/// Signatures by keys in tokens, RSA signatures over SHA-1, DSA, and RSA keys below 2,048 bits prove nothing any more.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "whatever else there is or will be is not believed"
 )]
-fn is_strong(key: &VerifiedPublicKey<'_>) -> bool {
-    match key.algorithm {
+fn is_strong(key: &PublicKey, algorithm: &Algorithm) -> bool {
+    match algorithm {
         Algorithm::Rsa { hash: None } | Algorithm::Dsa => false,
-        Algorithm::Rsa { hash: Some(_) } => match key.public_key.key_data() {
-            russh::keys::ssh_key::public::KeyData::Rsa(rsa) => rsa.key_size() >= 2048,
+        Algorithm::Rsa { hash: Some(_) } => match key.key_data() {
+            KeyData::Rsa(rsa) => rsa.key_size() >= 2048,
             _ => false,
         },
         other => crate::ssh::algorithms::SIGNATURES.contains(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+    use russh::keys::ssh_key::public::SkEd25519;
+
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_token_proves_nothing_where_nobody_sees_whether_it_was_touched() {
+        let point = Ed25519Keypair::from_seed(&[5; 32]).public;
+        let (plain, sk) = (
+            PublicKey::from(point),
+            PublicKey::from(SkEd25519::new(point, "ssh:")),
+        );
+        let strong = |key: &PublicKey| is_strong(key, &key.algorithm());
+        assert!(strong(&plain) && !in_token(plain.key_data()));
+        assert!(!strong(&sk) && in_token(sk.key_data()));
     }
 }

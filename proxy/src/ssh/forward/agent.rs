@@ -5,6 +5,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::{Bytes, BytesMut};
+use ca::sshsig;
 use russh::keys::ssh_key::encoding::base64::{Base64Unpadded, Encoding};
 
 use super::answers::Bulk;
@@ -37,6 +38,14 @@ pub enum Wish {
         /// What is to be signed, and with which flags.
         of: Bulk,
     },
+    /// A signature by the key with this fingerprint that would log its owner in at a tidegate. Goes no
+    /// further, nor does anything behind it.
+    Login {
+        /// As OpenSSH prints it, `SHA256:…`.
+        key: String,
+        /// What was to be signed, and with which flags.
+        of: Bulk,
+    },
     /// An extension that is known to sign nothing and to change no key.
     Extension {
         /// Its name.
@@ -60,13 +69,19 @@ pub struct Wishes {
 impl Wishes {
     /// Takes what came. Gives back what is wished with it, which must be written down before it goes on, and
     /// the whole messages that do. One that has begun is held until all of it is there: what never ends
-    /// would be in no record.
+    /// would be in no record. Who is told of a login ends the conversation.
     pub fn take(&mut self, came: &[u8]) -> Result<(Vec<Wish>, Bytes), Forbidden> {
         self.message.extend_from_slice(came);
         let (mut wishes, mut done) = (Vec::new(), 0_usize);
         while let Some(message) = next(self.message.get(done..).unwrap_or_default())? {
+            let wish = wish(message).ok_or(Forbidden)?;
+            if matches!(wish, Wish::Login { .. }) {
+                wishes.push(wish);
+                self.message.truncate(done);
+                break;
+            }
             done = done.saturating_add(message.len());
-            wishes.push(wish(message).ok_or(Forbidden)?);
+            wishes.push(wish);
         }
         Ok((wishes, self.message.split_to(done).freeze()))
     }
@@ -113,9 +128,16 @@ fn wish(message: &[u8]) -> Option<Wish> {
             let (key, rest) = string(body)?;
             let digest = digest(&SHA256, key);
             let fingerprint = Base64Unpadded::encode_string(digest.as_ref());
-            Some(Wish::Sign {
-                key: format!("SHA256:{fingerprint}"),
-                of: Bulk::of(rest),
+            let (key, of) = (format!("SHA256:{fingerprint}"), Bulk::of(rest));
+            // What an agent might read in another way than we do is not asked of it.
+            let (signed, flags) = string(rest)?;
+            if flags.len() != 4 {
+                return None;
+            }
+            Some(if sshsig::is_login(signed) {
+                Wish::Login { key, of }
+            } else {
+                Wish::Sign { key, of }
             })
         }
         _ => None,
@@ -146,6 +168,13 @@ mod tests {
         message(EXTENSION, &[&length.to_be_bytes(), name, rest].concat())
     }
 
+    /// Asks the key `key` to sign this.
+    fn signing(data: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let body = [&[0, 0, 0, 3][..], b"key", &length, data, &[0, 0, 0, 4]];
+        message(SIGN, &body.concat())
+    }
+
     /// What is wished by these bytes, all at once and byte by byte.
     #[track_caller]
     fn check(bytes: &[u8], want: Result<&[Wish], Forbidden>) {
@@ -166,10 +195,11 @@ mod tests {
 
     #[test]
     fn listing_and_signing_are_understood() {
-        let sign = message(SIGN, &[&[0, 0, 0, 3][..], b"key", b"the rest"].concat());
+        let rest = [&[0, 0, 0, 4][..], b"data", &[0, 0, 0, 4]].concat();
+        let sign = signing(b"data");
         // printf key | openssl dgst -sha256 -binary | base64
         let key = "SHA256:LHDhK3oGRvkiefQnx7OOczTY5Tic/xZ6HcMOc/gmtoM".to_owned();
-        let of = Bulk::of(b"the rest");
+        let of = Bulk::of(&rest);
         check(&sign, Ok(&[Wish::Sign { key, of }]));
         check(&message(LIST, b""), Ok(&[Wish::List]));
         let both = [message(LIST, b""), extension(BIND, b"key and session")].concat();
@@ -178,6 +208,52 @@ mod tests {
         let (name, of) = ("query", Bulk::of(b""));
         check(&extension(QUERY, b""), Ok(&[Wish::Extension { name, of }]));
         check(&message(LIST, b"")[..4], Ok(&[]));
+    }
+
+    #[test]
+    fn a_login_at_a_tidegate_is_not_signed_and_nothing_behind_it_is() {
+        for (namespace, login) in [
+            (sshsig::LOGIN_NAMESPACE, true),
+            (sshsig::LOGIN_NAMESPACE_1, true),
+            ("tidegate-login-9", true),
+            ("git", false),
+            ("file", false),
+        ] {
+            let sign = signing(&sshsig::enveloped(namespace, b"x").unwrap());
+            let asked = [message(LIST, b""), sign, message(LIST, b"")].concat();
+            let (told, whole) = Wishes::default().take(&asked).unwrap();
+            let is_login = matches!(told.get(1), Some(Wish::Login { .. }));
+            assert_eq!((is_login, told.len()), (login, if login { 2 } else { 3 }));
+            let passed = if login { 5 } else { asked.len() };
+            assert_eq!(whole, asked[..passed], "{namespace}");
+            // Byte by byte, as far as the conversation goes.
+            let (mut wishes, mut passed) = (Wishes::default(), 0);
+            for byte in &asked {
+                let (told, whole) = wishes.take(std::slice::from_ref(byte)).unwrap();
+                if told.iter().any(|wish| matches!(wish, Wish::Login { .. })) {
+                    assert!(whole.is_empty());
+                    break;
+                }
+                passed += whole.len();
+            }
+            assert_eq!(passed, if login { 5 } else { asked.len() }, "{namespace}");
+        }
+    }
+
+    #[test]
+    fn what_an_agent_could_read_in_another_way_is_not_asked_of_it() {
+        let login = sshsig::enveloped(sshsig::LOGIN_NAMESPACE, b"x").unwrap();
+        let length = u32::try_from(login.len()).unwrap().to_be_bytes();
+        let key = [&[0, 0, 0, 3][..], b"key"].concat();
+        for rest in [
+            login.clone(),
+            [&length[..], &login].concat(),
+            [&length[..], &login, &[0; 3]].concat(),
+            [&length[..], &login, &[0; 5]].concat(),
+            [&[0xff; 4][..], &login, &[0; 4]].concat(),
+        ] {
+            check(&message(SIGN, &[&key[..], &rest].concat()), Err(Forbidden));
+        }
     }
 
     #[test]
@@ -202,7 +278,7 @@ mod tests {
     #[test]
     fn what_has_no_end_goes_nowhere() {
         let mut wishes = Wishes::default();
-        let sign = message(SIGN, &[&[0, 0, 0, 3][..], b"key", &[7; 1000]].concat());
+        let sign = signing(&[7; 1000]);
         let (begun, rest) = sign.split_at(900);
         let with_list = [&message(LIST, b""), begun].concat();
         let (told, whole) = wishes.take(&with_list).unwrap();

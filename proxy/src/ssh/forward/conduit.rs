@@ -121,6 +121,7 @@ impl Conduit<'_> {
                         (what, ForwardSaying::Inside { what, to }.words())
                     }
                     Stop::Agent => ("agent forwarding", ForwardSaying::AgentMisused.words()),
+                    Stop::Login => ("a login's signature", ForwardSaying::AgentLogin.words()),
                 };
                 let code = words.code;
                 self.tap.event(ChannelEvent::Refused { code, what })?;

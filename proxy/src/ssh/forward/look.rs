@@ -28,6 +28,8 @@ pub(super) enum Stop {
     Inside(Conversation),
     /// It is more than may be asked of an agent.
     Agent,
+    /// It would log the agent's owner in at a bastion.
+    Login,
 }
 
 impl Look {
@@ -60,7 +62,11 @@ impl Look {
                 Err(Forbidden) => Ok(Err(Stop::Agent)),
                 Ok((all, whole)) => {
                     let in_time = in_time(&all, (pace, tap.elapsed()), |wish| wished(wish, tap))?;
-                    Ok(in_time.map(|()| whole).map_err(|Forbidden| Stop::Agent))
+                    Ok(match in_time {
+                        Err(Forbidden) => Err(Stop::Agent),
+                        Ok(()) if ends_in_login(&all) => Err(Stop::Login),
+                        Ok(()) => Ok(whole),
+                    })
                 }
             },
             Self::Answers(answers) => match answers.take(&came) {
@@ -91,6 +97,11 @@ fn in_time<E>(
     Ok(Ok(()))
 }
 
+/// Whether the last of what was wished is a login.
+fn ends_in_login(all: &[Wish]) -> bool {
+    matches!(all.last(), Some(Wish::Login { .. }))
+}
+
 /// Writes one wish down, and what it carries.
 fn wished(wish: &Wish, tap: &Tap) -> Result<(), AppendError> {
     match wish {
@@ -99,7 +110,7 @@ fn wished(wish: &Wish, tap: &Tap) -> Result<(), AppendError> {
             tap.event(agent("extension", name))?;
             tap.event(agent("contents", &of.to_string()))
         }
-        Wish::Sign { key, of } => {
+        Wish::Sign { key, of } | Wish::Login { key, of } => {
             tap.event(agent("sign", key))?;
             tap.event(agent("contents", &of.to_string()))
         }

@@ -1,0 +1,86 @@
+//! What a login's signature is good for.
+
+use ca::applicant::Applicant;
+use ca::sshsig::{LOGIN_NAMESPACE, LOGIN_NAMESPACE_1, login_text};
+use serde_json::{Value, json};
+
+use super::world::World;
+
+/// A login as alice's own client puts it together that believes this CA.
+async fn order(world: &World, ca: &str) -> Value {
+    let fresh = Applicant::create().unwrap();
+    let (ssh, csr) = (
+        fresh.ssh_public().unwrap(),
+        fresh.signing_request().unwrap(),
+    );
+    let challenge = world.challenge(&world.alice_key).await;
+    let text = login_text(&challenge, ca, &ssh, &csr).unwrap();
+    let signature = world.alice.sign(LOGIN_NAMESPACE, text.as_bytes()).unwrap();
+    json!({
+        "public_key": world.alice_key,
+        "challenge": challenge,
+        "signature": signature,
+        "ssh_public_key": ssh,
+        "csr": csr,
+    })
+}
+
+async fn answer(world: &World, order: &Value) -> (u16, String) {
+    let order = order.to_string();
+    world.call(None, "POST", "/v1/login", &order).await
+}
+
+#[tokio::test]
+async fn a_login_is_good_at_the_bastion_that_it_names() {
+    let world = World::build().await;
+    let (status, body) = answer(&world, &order(&world, &world.ca()).await).await;
+    assert_eq!(status, 200, "{body}");
+}
+
+/// Another bastion hands on our challenge, and has it signed by somebody who logs in there.
+#[tokio::test]
+async fn a_login_that_another_bastion_relays_proves_nothing() {
+    let (ours, theirs) = (World::build().await, World::build().await);
+    let (status, body) = answer(&ours, &order(&ours, &theirs.ca()).await).await;
+    assert_eq!(status, 401, "{body}");
+}
+
+#[tokio::test]
+async fn a_login_is_good_for_the_keys_that_were_signed() {
+    let world = World::build().await;
+    let thief = Applicant::create().unwrap();
+    for (name, of_thief) in [
+        ("ssh_public_key", thief.ssh_public().unwrap()),
+        ("csr", thief.signing_request().unwrap()),
+    ] {
+        let mut order = order(&world, &world.ca()).await;
+        order[name] = of_thief.into();
+        let (status, body) = answer(&world, &order).await;
+        assert_eq!(status, 401, "{name}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_client_is_told_to_update_whatever_its_key() {
+    let world = World::build().await;
+    let mut told = Vec::new();
+    for (key, by) in [
+        (world.alice_key.clone(), &world.alice),
+        (super::world::key(), &Applicant::create().unwrap()),
+    ] {
+        let challenge = world.challenge(&key).await;
+        let signature = by.sign(LOGIN_NAMESPACE_1, challenge.as_bytes()).unwrap();
+        let order = json!({
+            "public_key": key,
+            "challenge": challenge,
+            "signature": signature,
+            "ssh_public_key": key,
+            "csr": "",
+        });
+        told.push(answer(&world, &order).await);
+    }
+    assert_eq!(told[0].0, 422, "{}", told[0].1);
+    assert!(told[0].1.contains("update tidegate"), "{}", told[0].1);
+    assert_eq!(told[0], told[1]);
+    assert!(world.failed_logins().await.is_empty());
+}
