@@ -49,8 +49,9 @@ pub(crate) fn believe(key: &KeyData) -> Result<(), WeakKey> {
 
 /// Whether it may have a certificate of its own: not where it is in a token (decision 42).
 pub(crate) fn certifiable(key: &KeyData) -> Result<(), WeakKey> {
-    match key {
-        KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_) => Err(WeakKey::InToken),
-        _plain => believe(key),
+    let in_token = matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_));
+    if in_token {
+        return Err(WeakKey::InToken);
     }
+    believe(key)
 }
