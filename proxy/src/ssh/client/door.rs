@@ -121,11 +121,8 @@ impl Door {
     /// Counts what the client asked with this many bytes. russh has queued it before we hear of it,
     /// so it takes memory until somebody reads the channel, whatever we answer.
     fn charge(&mut self, id: ChannelId, bytes: usize) -> Result<(), DoorError> {
-        if self.roster.charge(id, bytes) {
-            Ok(())
-        } else {
-            Err(DoorError::Flood)
-        }
+        let fits = self.roster.charge(id, bytes);
+        fits.then_some(()).ok_or(DoorError::Flood)
     }
 
     /// Hands on what happens, or says that nobody can take it.
@@ -468,9 +465,8 @@ impl Handler for Door {
         signal: Sig,
         session: &mut Session,
     ) -> Result<(), DoorError> {
-        if !self.roster.charge_signal(id, signal_name(&signal).len()) {
-            return Err(DoorError::Flood);
-        }
+        let fits = self.roster.charge_signal(id, signal_name(&signal).len());
+        fits.then_some(()).ok_or(DoorError::Flood)?;
         self.answer(id, Request::Signal, session)
     }
 
