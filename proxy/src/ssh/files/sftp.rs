@@ -233,9 +233,9 @@ impl Talk {
     fn waits(&mut self, request: Request<'_>) -> Result<Waiting, Unclear> {
         Ok(match request {
             Request::Read { handle, offset } => {
-                self.files.get(handle)?;
+                let of = self.files.get(handle)?.number;
                 let handle = handle.into();
-                Waiting::Read { handle, offset }
+                Waiting::Read { handle, offset, of }
             }
             Request::Write {
                 handle,
@@ -372,11 +372,12 @@ impl Talk {
             (Waiting::Operation { operation, then }, answer) => {
                 return self.settle(*operation, then, answer, said);
             }
-            (Waiting::Read { handle, offset }, Answer::Data { length }) => {
-                if let Some(file) = self.files.asked(&handle) {
-                    file.read.begin(offset, length);
-                    self.reading = handle;
-                }
+            (Waiting::Read { handle, offset, of }, Answer::Data { length }) => {
+                // Contents of a file that is closed, or of another by its handle, would be in no sum, or in the wrong one.
+                let file = self.files.asked(&handle).filter(|file| file.number == of);
+                let file = file.ok_or(Unclear::Handle)?;
+                file.read.begin(offset, length);
+                self.reading = handle;
             }
             (Waiting::Write { handle, length, .. }, Answer::Status { code, .. }) if code != 0 => {
                 if let Some(file) = self.files.asked(&handle) {

@@ -24,6 +24,8 @@ const OPEN_SIZE: usize = 512;
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) path: Box<[u8]>,
+    /// Which it is of all that were opened: a handle may be given again.
+    pub(super) number: u64,
     pub(super) read: Sum,
     pub(super) written: Sum,
     /// How many names of a directory were read.
@@ -71,6 +73,8 @@ pub(super) struct Files {
     open: HashMap<Box<[u8]>, Open>,
     /// How much memory their names take.
     weight: usize,
+    /// How many were opened.
+    count: u64,
 }
 
 impl Files {
@@ -84,8 +88,10 @@ impl Files {
         let Entry::Vacant(place) = self.open.entry(handle.into()) else {
             return Err(Unclear::Handle);
         };
+        self.count = self.count.saturating_add(1);
         place.insert(Open {
             path,
+            number: self.count,
             read: Sum::default(),
             written: Sum::default(),
             names: 0,

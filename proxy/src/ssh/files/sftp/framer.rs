@@ -14,6 +14,10 @@ const PACKET_MAX: usize = 16 * 1024 * 1024;
 /// 34,000 (`draft-ietf-secsh-filexfer-02`, section 3); two of the longest paths of Linux are 8 KiB.
 const OPERATION_MAX: usize = 64 * 1024;
 
+/// The largest answer of a target that carries no file's contents, in bytes: what `OpenSSH`'s own client takes
+/// (`SFTP_MAX_MSG_LENGTH`). Of what is in it beyond its head nothing is told.
+const ANSWERED_MAX: usize = 256 * 1024;
+
 /// How much of an answer is looked at, in bytes: a path of 4 KiB and what stands before it.
 const ANSWER_MAX: usize = 4 * 1024 + 256;
 
@@ -213,6 +217,7 @@ fn progress(sender: Sender, bytes: &[u8]) -> Result<Progress, Unclear> {
         (Sender::Client, _) => whole,
         // Id and length of the contents.
         (Sender::Target, DATA) => 13,
+        (Sender::Target, _) if length > ANSWERED_MAX => return Err(Unclear::Length(length)),
         (Sender::Target, _) => whole.min(ANSWER_MAX),
     };
     if head > whole {

@@ -19,6 +19,8 @@ pub(super) enum Waiting {
     Read {
         handle: Box<[u8]>,
         offset: u64,
+        /// The number of the file that had this handle then.
+        of: u64,
     },
     Write {
         handle: Box<[u8]>,
@@ -106,7 +108,11 @@ mod tests {
             operation.weight()
         );
         let handle = Box::<[u8]>::from(*b"h");
-        let read = Waiting::Read { handle, offset: 0 };
+        let read = Waiting::Read {
+            handle,
+            offset: 0,
+            of: 1,
+        };
         let takes = place + SURPLUS;
         assert!(read.weight() >= takes, "{} of {takes}", read.weight());
     }

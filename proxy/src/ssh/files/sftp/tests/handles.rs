@@ -106,3 +106,37 @@ fn contents_answer_nothing_but_a_read() {
         assert_eq!(scene.down.len(), before);
     }
 }
+
+/// A target that answers a close before the reads that came first would have their contents told of no file, or of
+/// the one that has the handle now.
+#[test]
+fn contents_behind_the_answer_to_a_close_are_of_no_file() {
+    for is_given_again in [false, true] {
+        let mut scene = Scene::greeted();
+        scene.ask(&open(1, "/a", 1)).unwrap();
+        scene.answer(&handle(1, "h")).unwrap();
+        scene.ask(&read(2, "h", 0)).unwrap();
+        scene.ask(&close(3, "h")).unwrap();
+        scene.answer(&status(3, 0)).unwrap();
+        if is_given_again {
+            scene.ask(&open(4, "/c", 1)).unwrap();
+            scene.answer(&handle(4, "h")).unwrap();
+        }
+        let before = scene.down.len();
+        assert_eq!(scene.answer(&data(2, b"of a")), Err(Unclear::Handle));
+        assert_eq!(scene.down.len(), before);
+    }
+}
+
+#[test]
+fn what_carries_no_contents_is_not_long() {
+    let mut scene = Scene::greeted();
+    let ask = |number| packet(200, &[&id(number), &string(b"limits@openssh.com")]);
+    scene.ask(&ask(1)).unwrap();
+    scene
+        .answer(&packet(201, &[&id(1), &[0; 200_000]]))
+        .unwrap();
+    scene.ask(&ask(2)).unwrap();
+    let long = packet(201, &[&id(2), &[0; 1024 * 1024]]);
+    assert!(matches!(scene.answer(&long), Err(Unclear::Length(_))));
+}
