@@ -134,9 +134,9 @@ fn what_carries_no_contents_is_not_long() {
     let ask = |number| packet(200, &[&id(number), &string(b"limits@openssh.com")]);
     scene.ask(&ask(1)).unwrap();
     scene
-        .answer(&packet(201, &[&id(1), &[0; 200_000]]))
+        .answer(&packet(201, &[&id(1), &vec![0; 200_000]]))
         .unwrap();
     scene.ask(&ask(2)).unwrap();
-    let long = packet(201, &[&id(2), &[0; 1024 * 1024]]);
+    let long = packet(201, &[&id(2), &vec![0; 1024 * 1024]]);
     assert!(matches!(scene.answer(&long), Err(Unclear::Length(_))));
 }
