@@ -189,7 +189,7 @@ fn the_digest_tells_the_zone() {
 
 #[test]
 fn what_a_terminal_would_obey_in_a_reason_is_told_and_reaches_nobody() {
-    let text = r#"@id("a\u{1b}b") @reason("c\u{1b}]52;c;eA==\u{07}d\u{202e}e\u{61c}")
+    let text = r#"@id("a\u{1b}b") @reason("c\u{1b}]52;c;eA==\u{07}d\u{202e}e\u{61c}\r\n\tf")
         forbid (principal, action, resource);"#;
     let (facts, request) = (world::facts(), world::request("alice", "web1", "deploy"));
     let document = Document::new("odd.cedar", text);
@@ -214,7 +214,7 @@ fn what_a_terminal_would_obey_in_a_reason_is_told_and_reaches_nobody() {
         (policy.as_str(), reason.as_str()),
         (
             "a\u{fffd}b",
-            "c\u{fffd}]52;c;eA==\u{fffd}d\u{fffd}e\u{fffd}"
+            "c\u{fffd}]52;c;eA==\u{fffd}d\u{fffd}e\u{fffd}\n\tf"
         )
     );
 }

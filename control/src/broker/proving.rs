@@ -19,7 +19,8 @@ const REST: Duration = Duration::from_millis(20);
 const FIRST_LINES: u32 = 1_000;
 
 /// What the ledger says where nothing signed is left: whoever writes log and ledger anew takes it away.
-const MISSING: &str = "the checkpoint of log and ledger is gone, or is not the authority's";
+const MISSING: &str =
+    "the checkpoint of log and ledger is gone, cannot be read, or is not the authority's";
 
 /// How far log and ledger were proven, and who keeps that.
 #[derive(Debug)]

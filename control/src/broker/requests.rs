@@ -340,7 +340,7 @@ fn answerable<'v>(view: &'v View<'_>, id: RequestId) -> Result<&'v Arc<Request>,
 const NAMED: usize = 4;
 
 /// How many are asked about, for each is a question to the policies.
-const ASKED_ABOUT: usize = 200;
+const ASKED_ABOUT: usize = 50;
 
 /// Who may answer this request, from where the caller comes, in words. For nobody but who may see the people and
 /// what everybody has answered.
@@ -349,7 +349,8 @@ fn who_may_answer(view: &View<'_>, request: &Request) -> Option<String> {
     let (facts, policies) = (&view.state.facts, view.state.policies().ok()?);
     let source = view.caller.source;
     let may = |name: &&PrincipalName| {
-        may_approve(policies, facts, name, request, source, view.now).is_ok()
+        let has_said = request.approvals.iter().any(|one| one.by == **name);
+        !has_said && may_approve(policies, facts, name, request, source, view.now).is_ok()
     };
     let asked_about = facts.principals.keys().take(ASKED_ABOUT);
     let found: Vec<&str> = asked_about

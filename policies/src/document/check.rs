@@ -88,7 +88,7 @@ impl<'a> Checking<'a> {
             let site = Site { document, span };
             let id = self.name(policy, &site);
             let reason = policy.annotation("reason").unwrap_or_default();
-            let reason = shown(reason, |c| c == '\n');
+            let reason = shown(&reason.replace("\r\n", "\n"), is_layout);
             self.annotations(policy, &site);
             self.reasons.insert(id.clone(), reason);
             if let Err(error) = self.policies.add(policy.new_id(PolicyId::new(&id))) {
@@ -138,8 +138,9 @@ impl<'a> Checking<'a> {
         let odd = |(name, text): &(&str, &str)| {
             ANNOTATIONS.contains(name)
                 && text
+                    .replace("\r\n", "\n")
                     .chars()
-                    .any(|c| acts(c) && (c != '\n' || *name == "id"))
+                    .any(|c| acts(c) && (!is_layout(c) || *name == "id"))
         };
         for (name, _) in policy.annotations().filter(odd) {
             let at = site.literal(&format!("@{name}"));
@@ -340,4 +341,9 @@ fn nameless(message: &str) -> &str {
     named
         .and_then(|rest| rest.split_once("`, "))
         .map_or(message, |(_, what)| what)
+}
+
+/// What a reason of several lines is laid out by.
+fn is_layout(c: char) -> bool {
+    matches!(c, '\n' | '\t')
 }

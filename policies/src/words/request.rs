@@ -11,7 +11,7 @@ pub const NOT_YOURS_TO_ANSWER: &str = "You may not answer this request.";
 pub fn who_may(some: &[&str], more: bool) -> Option<String> {
     let names = some.join(", ");
     match (some, more) {
-        ([], false) => Some("By the policies nobody may.".to_owned()),
+        ([], false) => Some("From your address, now, nobody may by the policies.".to_owned()),
         ([], true) => None,
         (_some, false) => Some(format!("Who may: {names}.")),
         (_some, true) => Some(format!("Who may: {names}, and perhaps others.")),
@@ -101,7 +101,10 @@ mod tests {
         let said = |some: &[&str], more| who_may(some, more).unwrap_or_default();
         assert_eq!(said(&["bob", "dave"], false), "Who may: bob, dave.");
         assert_eq!(said(&["bob"], true), "Who may: bob, and perhaps others.");
-        assert_eq!(said(&[], false), "By the policies nobody may.");
+        assert_eq!(
+            said(&[], false),
+            "From your address, now, nobody may by the policies."
+        );
         assert_eq!(said(&[], true), "");
     }
 }

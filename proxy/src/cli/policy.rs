@@ -241,7 +241,7 @@ fn checked(dir: &Path, zone: Option<&str>) -> Result<Read, Failure> {
         Failure::new(Exit::Usage, bad)
     })?;
     let mut below = Vec::new();
-    for path in entries(dir)?.iter().filter(|path| path.is_dir()) {
+    for path in entries(dir)?.iter().filter(|path| is_room(path)) {
         unread(path, DEPTH_MAX, &mut below);
     }
     let warning = |path: &PathBuf| cli::policy_unread(&path.to_string_lossy());
@@ -287,13 +287,19 @@ fn is_cedar(path: &Path) -> bool {
     end.is_some_and(|end| end.eq_ignore_ascii_case("cedar"))
 }
 
+/// Whether it is a directory of its own. What mounts and editors keep for themselves holds the same files once more.
+fn is_room(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    path.is_dir() && !path.is_symlink() && !name.starts_with(b".")
+}
+
 /// The files with policies below a directory. What cannot be looked into is named itself.
 fn unread(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     let Ok(paths) = entries(dir) else {
         return found.push(dir.to_owned());
     };
     for path in paths {
-        if path.is_dir() {
+        if is_room(&path) {
             if let Some(less) = depth.checked_sub(1) {
                 unread(&path, less, found);
             }

@@ -125,7 +125,7 @@ fn recording(state: &control::ledger::RecordingState) -> String {
         Sealed { root } => format!("sealed {root}"),
         Failed => "failed".to_owned(),
         CutShort { root: Some(root) } => format!("sealed {root}, cut short"),
-        CutShort { root: None } => "sealed, cut short".to_owned(),
+        CutShort { root: None } => "lost, cut short".to_owned(),
         Absent => "none".to_owned(),
     }
 }

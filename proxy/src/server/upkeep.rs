@@ -73,14 +73,23 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Di
     }
 }
 
-/// Proves the whole ledger once, and then, for ever, what was added to it; with how much was left out.
+/// Writes down, for ever, how much was left out of the ledger.
+pub(super) async fn write_counted(broker: Broker) {
+    let mut ticks = time::interval(SIGNING_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        broker.write_counted().await;
+    }
+}
+
+/// Proves the whole ledger once, and then, for ever, what was added to it.
 pub(super) async fn prove_ledger(broker: Broker) {
     broker.prove_ledger().await;
     let mut ticks = time::interval(SIGNING_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        broker.write_counted().await;
         broker.sign_ledger().await;
     }
 }
