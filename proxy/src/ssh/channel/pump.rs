@@ -92,6 +92,7 @@ pub(super) async fn run(
         tap,
         voice: Voice::new(Arc::clone(&opening.writer), screen),
         terminal: &terminal,
+        content: tap.content(),
         expected,
         exited: false,
         ended: false,
@@ -245,6 +246,8 @@ struct Down<'a> {
     tap: &'a Tap,
     voice: Voice,
     terminal: &'a CancellationToken,
+    /// What the channel carries where the target gives the terminal that was asked for.
+    content: Content,
     expected: VecDeque<Asked>,
     exited: bool,
     /// Whether the link knows that the program has ended.
@@ -293,9 +296,7 @@ impl Down<'_> {
                     .await?
                     .into(),
                 ChannelMsg::Success => {
-                    if self.expected.pop_front() == Some(Asked::Terminal) {
-                        self.terminal.cancel();
-                    }
+                    self.granted();
                     Sent::Done
                 }
                 ChannelMsg::Failure => {
@@ -416,6 +417,15 @@ impl Down<'_> {
         let language = "en".to_owned();
         let sent = client.exit_signal_request(id, signal, core_dumped, message, language);
         Ok(sent.await.map_err(|()| russh::Error::SendError))
+    }
+
+    /// The target said yes to what was asked of it first.
+    fn granted(&mut self) {
+        if self.expected.pop_front() == Some(Asked::Terminal) {
+            // Also where it comes late: what is typed from here on is echoed, or a password.
+            self.tap.begin(self.content);
+            self.terminal.cancel();
+        }
     }
 
     /// The target refused something. True when that was the program.

@@ -152,6 +152,11 @@ impl Tap {
         self.state().content = content;
     }
 
+    /// What was said to run on it.
+    pub(super) fn content(&self) -> Content {
+        self.state().content
+    }
+
     /// Follows the files that the channel carries, if it carries any.
     pub(super) fn follow(&self, follow: Follow, weight: Weight) -> Result<(), AppendError> {
         let Some((files, begun)) = FileTap::new(self.scope.clone(), self.channel, follow, weight)
