@@ -13,7 +13,7 @@ use control::ledger::chain::hex;
 use policies::SessionId;
 use policies::words::cli::Trouble;
 use policies::words::{cli, recordings as words};
-use recorder::{ExportError, Fault, Form, Reader, Verified};
+use recorder::{Break, ExportError, Fault, Form, Reader, Verified};
 use serde_json::json;
 
 use crate::cli::audit::trust;
@@ -191,20 +191,23 @@ async fn session(client: &Client, doing: &str, which: &str) -> Result<SessionId,
 }
 
 async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
-    let text = match &args.key {
-        Some(text) => text.clone(),
-        None => trust(context).await?.seal,
+    let key = match &args.key {
+        Some(text) => seal_key(text, Exit::Usage)?,
+        None => seal_key(&trust(context).await?.seal, Exit::Unproven)?,
     };
-    let key = recorder::seal_key(&text)
-        .ok_or_else(|| Failure::new(Exit::Usage, words::not_a_seal_key(&text)))?;
     let mut broken = None;
     for which in &args.which {
         let fetched = fetched(context, which).await?;
-        let Some((trouble, fault)) = judged(context, which, fetched, &key)? else {
-            continue;
+        let wrong = match fetched.verified(&key) {
+            Ok(verified) => {
+                tell(context, &verified, fetched.root.is_some())?;
+                continue;
+            }
+            Err(wrong) => wrong,
         };
+        let trouble = wrong.trouble(which);
         if matches!(context.printer.format, Format::Json | Format::Jsonl) {
-            context.printer.record(&fault)?;
+            context.printer.record(&wrong.verdict(which))?;
         }
         // The last one is told by whoever ends the program.
         if let Some(before) = broken.replace(trouble) {
@@ -228,31 +231,26 @@ pub(crate) async fn proven(
     which: &str,
     fetched: &Fetched,
 ) -> Result<Option<Trouble>, Failure> {
-    let refused =
-        |error: io::Error| Failure::new(Exit::Error, cli::file("read", which, &error.to_string()));
-    let Some(session) = fetched.session else {
+    if fetched.session.is_none() {
         context.printer.say(&words::not_proven(which));
         return Ok(None);
+    }
+    let key = seal_key(&trust(context).await?.seal, Exit::Unproven)?;
+    let found = fetched.verified(&key);
+    (&fetched.file)
+        .rewind()
+        .map_err(|error| Failure::new(Exit::Error, cli::file("read", which, &error.to_string())))?;
+    let Err(wrong) = found else {
+        return Ok(None);
     };
-    let text = trust(context).await?.seal;
-    let key = recorder::seal_key(&text)
-        .ok_or_else(|| Failure::new(Exit::Unproven, words::not_a_seal_key(&text)))?;
-    let mut file = fetched.file.try_clone().map_err(refused)?;
-    let found = recorder::verify_from(BufReader::new(&file), Some(session), &key);
-    file.rewind().map_err(refused)?;
-    let trouble = match (found, &fetched.root) {
-        (Ok(verified), Some(root)) if hex(&verified.checkpoint.root) != *root => {
-            words::replaced(which, root, &hex(&verified.checkpoint.root))
-        }
-        (Ok(_holds), _) => return Ok(None),
-        (Err(found), _) => {
-            let trouble = words::broken(which, &chain(&found));
-            if matches!(found.fault, Fault::OtherSession(_)) {
-                return Err(Failure::new(Exit::Unproven, trouble));
-            }
-            trouble
-        }
-    };
+    let trouble = wrong.trouble(which);
+    if let Wrong::Broken(Break {
+        fault: Fault::OtherSession(_),
+        ..
+    }) = wrong
+    {
+        return Err(Failure::new(Exit::Unproven, trouble));
+    }
     context.printer.trouble(Exit::Unproven, &trouble);
     Ok(Some(trouble))
 }
@@ -262,39 +260,57 @@ pub(crate) fn ended(trouble: Option<Trouble>) -> Outcome {
     trouble.map_or(Ok(()), |trouble| Err(Failure::new(Exit::Unproven, trouble)))
 }
 
-/// Says that a recording holds, or gives what is wrong with it: for people and for programs.
-fn judged(
-    context: &Context,
-    which: &str,
-    Fetched {
-        file,
-        session,
-        root,
-    }: Fetched,
-    key: &[u8; 32],
-) -> Result<Option<(Trouble, serde_json::Value)>, Failure> {
-    let verified = match recorder::verify_from(BufReader::new(file), session, key) {
-        Ok(verified) => verified,
-        Err(found) => {
-            let fault = json!({
+/// The public half of a seal.
+fn seal_key(text: &str, otherwise: Exit) -> Result<[u8; 32], Failure> {
+    recorder::seal_key(text).ok_or_else(|| Failure::new(otherwise, words::not_a_seal_key(text)))
+}
+
+/// What is wrong with a recording.
+enum Wrong {
+    /// It is not what was sealed.
+    Broken(Break),
+    /// It was sealed, and the ledger has another.
+    Replaced { root: String, sealed: String },
+}
+
+impl Fetched {
+    /// Reads it to its end.
+    fn verified(&self, key: &[u8; 32]) -> Result<Verified, Wrong> {
+        let input = BufReader::new(&self.file);
+        let verified = recorder::verify_from(input, self.session, key).map_err(Wrong::Broken)?;
+        let sealed = hex(&verified.checkpoint.root);
+        match &self.root {
+            Some(root) if *root != sealed => Err(Wrong::Replaced {
+                root: root.clone(),
+                sealed,
+            }),
+            _ => Ok(verified),
+        }
+    }
+}
+
+impl Wrong {
+    /// For people.
+    fn trouble(&self, which: &str) -> Trouble {
+        match self {
+            Self::Broken(found) => words::broken(which, &chain(found)),
+            Self::Replaced { root, sealed } => words::replaced(which, root, sealed),
+        }
+    }
+
+    /// For programs.
+    fn verdict(&self, which: &str) -> serde_json::Value {
+        match self {
+            Self::Broken(found) => json!({
                 "schema": "tidegate.verdict/1", "recording": which, "holds": false,
                 "frame": found.frame, "after": found.after.as_secs_f64(),
-                "offset": found.offset, "fault": chain(&found),
-            });
-            return Ok(Some((words::broken(which, &chain(&found)), fault)));
-        }
-    };
-    let sealed = hex(&verified.checkpoint.root);
-    match root {
-        Some(root) if root != sealed => {
-            let trouble = words::replaced(which, &root, &sealed);
-            let fault = json!({
+                "offset": found.offset, "fault": chain(found),
+            }),
+            Self::Replaced { root, sealed } => json!({
                 "schema": "tidegate.verdict/1", "recording": which, "holds": false,
-                "fault": trouble.why, "root": sealed, "root_in_ledger": root,
-            });
-            Ok(Some((trouble, fault)))
+                "fault": self.trouble(which).why, "root": sealed, "root_in_ledger": root,
+            }),
         }
-        root => tell(context, &verified, root.is_some()).map(|()| None),
     }
 }
 
