@@ -51,20 +51,27 @@ impl Portals {
         self.watched.remove(kept_as(portal));
     }
 
-    fn watch(&mut self, portal: &[u8], others: Reading) {
+    /// Watches this portal, and says how much was looked at for it besides.
+    fn watch(&mut self, portal: &[u8], others: Reading) -> usize {
         let portal = kept_as(portal);
         let either = |before: &Arc<Reading>| Arc::new(before.or(&others, STATEMENTS_MAX));
+        let mut looked = 0;
         if let Some(before) = self.watched.get_mut(portal) {
             // Where the name was taken, its Bind fails.
+            looked = before.weight();
             *before = either(before);
         } else if portal.is_empty() || self.watched.len() < WATCHED_MAX {
             self.watched.insert(portal.into(), Arc::new(others));
         } else {
             self.more = Some(match &self.more {
-                Some(before) => either(before),
+                Some(before) => {
+                    looked = before.weight();
+                    either(before)
+                }
                 None => Arc::new(others),
             });
         }
+        looked
     }
 }
 
@@ -89,8 +96,9 @@ impl Gate {
             self.portals.unwatch(portal);
         }
         if let Some(others) = reading.of_others() {
-            self.quantum.takes(others.weight());
-            self.portals.watch(portal, others);
+            let weight = others.weight();
+            let looked = self.portals.watch(portal, others);
+            self.quantum.takes(weight.saturating_add(looked));
         }
         let matters =
             !reading.prepares.is_empty() || self.is_opaque(reading, &mut Earlier::default());
