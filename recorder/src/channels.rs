@@ -69,6 +69,8 @@ impl Channels {
                     self.with(*channel, |known| {
                         known.ran = known.ran.take().or(Some(text));
                     });
+                } else if event.is_refused_terminal() {
+                    self.with(*channel, |known| known.has_terminal = false);
                 } else if let ChannelEvent::Pty { .. } = event {
                     self.with(*channel, |known| known.has_terminal = true);
                 }
@@ -121,6 +123,17 @@ mod tests {
         ));
         channels.note(&output(0));
         assert_eq!(channels.first(), Some(0));
+        channels.note(&event(
+            1,
+            ChannelEvent::Pty {
+                term: "xterm",
+                columns: 80,
+                rows: 24,
+            },
+        ));
+        let (code, what) = ("TG606", "pty");
+        channels.note(&event(1, ChannelEvent::Refused { code, what }));
+        assert_eq!(channels.first(), Some(0), "the target gave none");
         channels.note(&event(
             1,
             ChannelEvent::Pty {

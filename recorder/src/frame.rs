@@ -5,6 +5,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use policies::words::Shown as _;
+use policies::words::ssh::SshSaying;
+
 use crate::{Digest, End, Timeline};
 
 /// One thing that happened in a session. Borrowed both ways: from the relay when it is written,
@@ -192,6 +195,13 @@ pub enum ChannelEvent<'a> {
         /// What was asked for.
         what: &'a str,
     },
+}
+
+impl ChannelEvent<'_> {
+    /// Whether the target has refused the terminal that was asked for: what runs has none.
+    pub(crate) fn is_refused_terminal(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == SshSaying::NoTerminal.words().code)
+    }
 }
 
 /// One message of a database client that makes the server do something.

@@ -156,12 +156,12 @@ impl Voices {
 
     /// Takes note of a terminal.
     fn note(&mut self, frame: &Frame<'_>) {
-        if let Frame::Channel {
-            channel,
-            event: ChannelEvent::Pty { .. },
-        } = frame
-            && self.terminals.len() < CHANNELS_MAX
-        {
+        let Frame::Channel { channel, event } = frame else {
+            return;
+        };
+        if event.is_refused_terminal() {
+            self.terminals.remove(channel);
+        } else if matches!(event, ChannelEvent::Pty { .. }) && self.terminals.len() < CHANNELS_MAX {
             self.terminals.insert(*channel);
         }
     }
