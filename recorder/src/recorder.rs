@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Builder;
 
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) reserve: Reserve,
     pub(crate) spares: Spares,
     live: Mutex<BTreeMap<SessionId, Weak<Live>>>,
+    synced: AtomicU64,
 }
 
 /// Why a directory cannot hold recordings.
@@ -152,6 +154,7 @@ impl Recorder {
             reserve,
             spares: Spares::new(dir).map_err(refused)?,
             live: Mutex::default(),
+            synced: AtomicU64::new(0),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -190,7 +193,7 @@ impl Recorder {
         if self.shared.reserve.is_spent() && live.is_empty() {
             drop(self.shared.reserve.restore());
         }
-        let stopped = sync_all(&live);
+        let stopped = sync_all(&live, &self.shared.synced);
         let born: Vec<_> = live.iter().filter(|recording| recording.is_new()).collect();
         // The frames are on disk. Where the directory is not, they stay new and the next sync
         // tries again.
@@ -200,6 +203,12 @@ impl Recorder {
             }
         }
         stopped
+    }
+
+    /// How many recordings were brought to disk since the start. Whether a disk that takes long does anything at all
+    /// can be seen by it.
+    pub fn synced(&self) -> u64 {
+        self.shared.synced.load(Ordering::Relaxed)
     }
 
     /// Where the sealed recording of `session` is, or will be.
@@ -270,11 +279,16 @@ impl Shared {
 
 /// Syncs these, those with something to write several at once: a file system commits them together,
 /// where one after the other a thousand would take seconds.
-fn sync_all(live: &[Arc<Live>]) -> Vec<Stopped> {
+fn sync_all(live: &[Arc<Live>], synced: &AtomicU64) -> Vec<Stopped> {
     let (dirty, clean): (Vec<_>, Vec<_>) = live.iter().partition(|recording| recording.is_dirty());
     let share = dirty.len().div_ceil(SYNC_THREADS).max(SYNC_SHARE);
     let one_by_one = |some: &[&Arc<Live>]| -> Vec<Stopped> {
-        some.iter().filter_map(|one| one.sync()).collect()
+        let sync = |one: &&Arc<Live>| {
+            let stopped = one.sync();
+            synced.fetch_add(1, Ordering::Relaxed);
+            stopped
+        };
+        some.iter().filter_map(sync).collect()
     };
     let mut stopped = one_by_one(&clean);
     if dirty.len() <= share {

@@ -9,7 +9,7 @@ use policies::SeverReason;
 use recorder::Recorder;
 use tokio::task;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::session::chain;
 use crate::session::ending::unrecorded;
@@ -20,6 +20,10 @@ const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the disk may take to write everything through before it counts as one that does not.
 const SYNC_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often in a row it may take that long while it still brings one recording after another to disk: whoever shows
+/// much makes a disk busy, which is no reason to end everybody's sessions.
+const SLOW_MAX: u32 = 6;
 
 /// How often it is signed how far the ledger was proven. A start after a crash proves what came since, and
 /// nobody can take the store back to before that alone.
@@ -45,18 +49,17 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Di
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let recorder = recorder.clone();
-        let mut syncing = task::spawn_blocking(move || recorder.sync());
-        let synced = match time::timeout(SYNC_LIMIT, &mut syncing).await {
-            Ok(synced) => synced,
-            Err(_elapsed) => {
-                error!(reason = "the disk does not answer", "recording.failed");
-                disk.hangs.store(true, Ordering::Relaxed);
-                broker.end_all(&SeverReason::RecorderFailed);
-                let synced = syncing.await;
-                disk.hangs.store(false, Ordering::Relaxed);
-                synced
-            }
+        let own = recorder.clone();
+        let mut syncing = task::spawn_blocking(move || own.sync());
+        let synced = if let Some(synced) = patiently(&mut syncing, || recorder.synced()).await {
+            synced
+        } else {
+            error!(reason = "the disk does not answer", "recording.failed");
+            disk.hangs.store(true, Ordering::Relaxed);
+            broker.end_all(&SeverReason::RecorderFailed);
+            let synced = syncing.await;
+            disk.hangs.store(false, Ordering::Relaxed);
+            synced
         };
         match synced {
             Ok(failed) => {
@@ -71,6 +74,29 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Di
             Err(refused) => error!(reason = %refused, "recording.unsynced"),
         }
     }
+}
+
+/// What becomes of it, or nothing where it takes too long: at once where nothing goes on meanwhile.
+async fn patiently<T>(
+    mut syncing: impl Future<Output = T> + Unpin,
+    done: impl Fn() -> u64,
+) -> Option<T> {
+    let mut before = done();
+    for _ in 0..SLOW_MAX {
+        if let Ok(synced) = time::timeout(SYNC_LIMIT, &mut syncing).await {
+            return Some(synced);
+        }
+        let now = done();
+        if now == before {
+            return None;
+        }
+        before = now;
+        warn!(
+            reason = "the disk takes long for what is recorded",
+            "recording.slow"
+        );
+    }
+    None
 }
 
 /// Writes down, for ever, how much was left out of the ledger.
@@ -91,5 +117,29 @@ pub(super) async fn prove_ledger(broker: Broker) {
     loop {
         ticks.tick().await;
         broker.sign_ledger().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::pin::pin;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_disk_is_not_a_dead_one() {
+        let count = Cell::new(0);
+        let goes_on = || {
+            count.set(count.get() + 1);
+            count.get()
+        };
+        let long = |limits: u32| time::sleep(SYNC_LIMIT * limits + Duration::from_secs(1));
+        let busy = patiently(pin!(long(3)), goes_on).await;
+        assert_eq!(busy, Some(()));
+        let endless = patiently(pin!(long(SLOW_MAX)), goes_on).await;
+        assert_eq!(endless, None);
+        let dead = patiently(pin!(long(1)), || 7).await;
+        assert_eq!(dead, None);
     }
 }
