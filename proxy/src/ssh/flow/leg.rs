@@ -36,6 +36,15 @@ const SMALL_BUFFER: usize = 2 * 1024;
 /// A read that asks for this many bytes belongs to a large packet.
 const BULK: usize = 8 * 1024;
 
+/// How often bytes are handed out before others of the same thread have their turn: what is in the buffer takes
+/// nothing from tokio's budget, and packets that say nothing (`SSH_MSG_IGNORE`, RFC 4253 section 11.2) wait for
+/// nothing. A packet is handed out in two to four parts, so that in bulk this is once for about a MiB.
+const SERVES_MAX: u32 = 96;
+
+/// How many bytes are taken from somebody who has proven nothing yet. Twenty offers of the longest certificates are
+/// not as many; key exchanges without end are (3 KiB each).
+const STRANGER_MAX: usize = 1024 * 1024;
+
 /// Which side of a session a [`Leg`] belongs to.
 #[derive(Debug)]
 enum Side {
@@ -76,6 +85,10 @@ pub struct Leg<Io> {
     end: usize,
     /// How many bytes the last read brought.
     last: usize,
+    /// How often bytes were handed out in this turn.
+    serves: u32,
+    /// How many bytes came from somebody who has proven nothing.
+    unproven: usize,
 }
 
 impl<Io> Leg<Io> {
@@ -105,6 +118,8 @@ impl<Io> Leg<Io> {
             start: 0,
             end: 0,
             last: usize::MAX,
+            serves: 0,
+            unproven: 0,
         }
     }
 
@@ -143,6 +158,17 @@ impl<Io> Leg<Io> {
         }
     }
 
+    /// Ready while this turn lasts.
+    fn poll_fair(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.serves = self.serves.saturating_add(1);
+        if self.serves <= SERVES_MAX {
+            return Poll::Ready(());
+        }
+        self.serves = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Hands out what is in the buffer.
     fn serve(&mut self, into: &mut ReadBuf<'_>) {
         let upto = self.start.saturating_add(into.remaining()).min(self.end);
@@ -166,6 +192,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.poll_fair(cx));
         if this.start < this.end {
             this.serve(into);
             return Poll::Ready(Ok(()));
@@ -173,7 +200,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
         ready!(this.poll_turn(cx));
         let unknown = this.side.is_unknown(&this.flow);
         // russh asks for all of a packet that is announced, and has made room for it.
-        if unknown && into.remaining() > PACKET_MAX {
+        if unknown && (into.remaining() > PACKET_MAX || this.unproven > STRANGER_MAX) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         if this.buffer.len() <= SMALL_BUFFER && into.remaining() >= BULK && !unknown {
@@ -182,9 +209,16 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Leg<Io> {
             this.buffer = vec![0; SMALL_BUFFER];
         }
         let mut own = ReadBuf::new(&mut this.buffer);
-        ready!(Pin::new(&mut this.io).poll_read(cx, &mut own))?;
+        let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, &mut own) else {
+            this.serves = 0;
+            return Poll::Pending;
+        };
+        read?;
         this.start = 0;
         this.end = own.filled().len();
+        if unknown {
+            this.unproven = this.unproven.saturating_add(this.end);
+        }
         this.last = this.end;
         this.serve(into);
         Poll::Ready(Ok(()))
@@ -272,6 +306,55 @@ mod tests {
         let took = clock.instant().saturating_duration_since(before);
         assert!(took >= PACE_MAX * 3, "{took:?}");
         assert!(took <= PACE_MAX * 10, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn many_small_reads_give_others_of_the_thread_their_turn() {
+        let (mut far, near) = tokio::io::duplex(READ_BUFFER);
+        far.write_all(&vec![7; READ_BUFFER]).await.unwrap();
+        let flow = Arc::new(Flow::default());
+        flow.proven();
+        let mut leg = Leg::client(near, flow);
+        let mut bulk = vec![0; BULK];
+        leg.read_exact(&mut bulk).await.unwrap();
+        let turns = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let others = Arc::clone(&turns);
+        let other = tokio::spawn(async move {
+            loop {
+                others.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let reads = 4 * usize::try_from(SERVES_MAX).unwrap();
+        for _ in 0..reads {
+            assert_eq!(leg.read_u32().await.unwrap(), 0x0707_0707);
+        }
+        other.abort();
+        let turns = turns.load(Ordering::Relaxed);
+        assert!((3..=8).contains(&turns), "{turns}");
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_not_listened_to_without_end() {
+        let (mut far, near) = tokio::io::duplex(READ_BUFFER);
+        let flow = Arc::new(Flow::default());
+        let mut leg = Leg::client(near, Arc::clone(&flow));
+        let talking = tokio::spawn(async move {
+            let some = [0; 1024];
+            while far.write_all(&some).await.is_ok() {}
+        });
+        let (mut got, mut some) = (0, [0; 1024]);
+        let refused = loop {
+            match leg.read(&mut some).await {
+                Ok(read) => got += read,
+                Err(refused) => break refused,
+            }
+            assert!(got <= 2 * STRANGER_MAX, "{got}");
+        };
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+        assert!(got > STRANGER_MAX, "{got}");
+        drop(leg);
+        talking.await.unwrap();
     }
 
     #[tokio::test]
