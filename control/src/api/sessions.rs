@@ -114,6 +114,8 @@ pub(crate) struct Page {
     #[serde(default)]
     after: u64,
     limit: Option<u32>,
+    /// The last lines instead, so many.
+    last: Option<u32>,
 }
 
 /// How many lines of the audit log are sent at once, at most and when nothing is said.
@@ -125,7 +127,7 @@ const READ: (&str, &str) = ("read audit", "");
 pub(crate) async fn audit_raw(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Page { after, limit }): Asked<Page>,
+    Asked(Page { after, limit, .. }): Asked<Page>,
 ) -> Result<Json<List<RawLine>>, Refused> {
     let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
     let broker = &house.parts.broker;
@@ -142,11 +144,14 @@ pub(crate) async fn audit_raw(
 pub(crate) async fn audit(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Page { after, limit }): Asked<Page>,
+    Asked(Page { after, limit, last }): Asked<Page>,
 ) -> Result<Json<List<AuditView>>, Refused> {
-    let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
+    let limit = last.or(limit).unwrap_or(LINES_MAX).min(LINES_MAX);
     let broker = &house.parts.broker;
-    let lines = broker.audit(&caller, after, limit).await;
+    let lines = match last {
+        Some(_) => broker.audit_last(&caller, limit).await,
+        None => broker.audit(&caller, after, limit).await,
+    };
     let lines = broker.audited(&caller, READ, lines).await?;
     let view = |line| AuditView {
         schema: "tidegate.audit/1".into(),

@@ -16,6 +16,19 @@ const LINES_MAX: u32 = 1_000;
 const ENTRIES_AT_ONCE: u32 = 50;
 
 impl Broker {
+    /// The last lines of the ledger, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may not see other people's sessions.
+    pub async fn audit_last(&self, caller: &Caller, count: u32) -> Result<Vec<Line>, BrokerError> {
+        let end = self.inner.store.last_line().await;
+        let end = end.map_err(|error| BrokerError::store(&error))?;
+        let last = end.map_or(0, |line| line.seq);
+        self.audit(caller, last.saturating_sub(u64::from(count)), count)
+            .await
+    }
+
     /// Lines of the ledger after `seen`, oldest first; those by which the log grew with what was
     /// appended.
     ///

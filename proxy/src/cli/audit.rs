@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use control::api::wire::{AuditView, List, Trust};
+use policies::words::cli::ledger as words;
 use serde_json::Value;
 
 use crate::cli::client::Client;
@@ -14,13 +15,13 @@ use crate::cli::{state, tls, when};
 /// Look at the audit log
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditVerb {
-    /// List what happened, oldest first
+    /// List what happened last, or after a line; oldest first
     Ls {
-        /// After this line
-        #[arg(long, default_value_t = 0)]
-        after: u64,
+        /// After this line: 0 for the first lines that there are
+        #[arg(long)]
+        after: Option<u64>,
         /// At most so many lines
-        #[arg(long, default_value_t = 1000)]
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
     Verify(ProofArgs),
@@ -84,9 +85,23 @@ pub(crate) async fn audit(context: &Context, verb: AuditVerb) -> Outcome {
         AuditVerb::Verify(args) => return proof::verify(context, &args).await,
     };
     let doing = "read the audit log";
-    let path = format!("/v1/audit?after={after}&limit={limit}");
+    let path = match after {
+        Some(after) => format!("/v1/audit?after={after}&limit={limit}"),
+        None => format!("/v1/audit?last={limit}"),
+    };
     let list: List<AuditView> = context.client(doing)?.get(doing, &path).await?;
-    context.printer.list(&list, &list.items)
+    context.printer.list(&list, &list.items)?;
+    let seq = |view: Option<&AuditView>| view.map(|view| view.line.seq);
+    match (after, seq(list.items.first()), seq(list.items.last())) {
+        (None, Some(first), _) if first > 1 => context.printer.say(&words::earlier(first)),
+        (Some(_), _, Some(end))
+            if usize::try_from(limit).is_ok_and(|limit| list.items.len() >= limit) =>
+        {
+            context.printer.say(&words::later(end));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// `ca …`. Needs no login, only a CA that is known.
