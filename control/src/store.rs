@@ -191,6 +191,15 @@ impl Backend {
         SqliteStore::open(path).await.map(Self::Sqlite)
     }
 
+    /// Writes a copy of the store in the file `from` to the new file `to`, also while a server has it open.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub async fn copy(from: &Path, to: &Path) -> Result<(), OpenError> {
+        sqlite::copy(from, to).await
+    }
+
     /// A store in memory.
     pub fn memory() -> Self {
         Self::Memory(MemoryStore::default())

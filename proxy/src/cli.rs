@@ -163,11 +163,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         // The server waits for signals itself.
         Verb::Serving(verb) => {
             let state_dir = cli.globals.state_dir.as_deref();
-            return Box::pin(serving::run(
-                context.printer,
-                verb.keeping_state_in(state_dir),
-            ))
-            .await;
+            return Box::pin(serving::run(context.printer, verb, state_dir)).await;
         }
         verb => verb,
     };

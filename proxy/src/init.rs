@@ -122,8 +122,6 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
         fingerprint: authority.trust_bundle().fingerprint(),
         bastion: bastion(args),
         admin: args.admin.clone(),
-        store: shown(&store_path(&args.state_dir)),
-        keys: shown(&authority_dir(&args.state_dir)),
         passphrase: shown(&args.config_dir.join(PASSPHRASE)),
     })
 }

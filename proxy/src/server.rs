@@ -25,6 +25,7 @@ use runtime::ControlRuntime;
 
 mod accounts;
 mod api;
+mod backup;
 mod crowd;
 mod doors;
 mod failure;
@@ -42,6 +43,7 @@ mod tls;
 mod tracks;
 mod upkeep;
 
+pub use backup::{Args as BackupArgs, Backup, backup};
 pub use failure::Failure;
 pub use upkeep::Disk;
 
@@ -296,11 +298,18 @@ async fn asked_to_stop() -> io::Result<()> {
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    // A closed terminal, or somebody who expects a daemon to read its settings again, must not end sessions.
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hangup.recv() => warn!(
+                reason = "no setting is read again while it runs: tidegate check-config, then restart it",
+                "server.hangup"
+            ),
+        }
     }
-    Ok(())
 }
 
 /// Lets sessions run on for as long as the operator allows, then cuts them, and waits until every

@@ -13,6 +13,7 @@
 mod account_orders;
 mod accounts;
 mod audit;
+mod backup;
 mod balanced;
 mod budgets;
 mod chain;

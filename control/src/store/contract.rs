@@ -157,6 +157,25 @@ mod on_disk {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_copy_of_an_open_store_has_what_its_file_alone_lacks() {
+        let scratch = Scratch::new();
+        let store = open(&scratch.database()).await;
+        contract(&store).await;
+        let (alone, copied) = (scratch.0.join("alone.db"), scratch.0.join("copied.db"));
+        std::fs::copy(scratch.database(), &alone).unwrap();
+        Backend::copy(&scratch.database(), &copied).await.unwrap();
+        let again = Backend::copy(&scratch.database(), &copied).await;
+        assert!(again.is_err(), "nothing is written over");
+        let lines = store.lines(0, 100).await.unwrap();
+        let copied = open(&copied).await;
+        assert_eq!(copied.head(), store.head());
+        assert_eq!(copied.lines(0, 100).await.unwrap(), lines);
+        let alone = Backend::sqlite(&alone).await;
+        let behind = alone.map_or(true, |alone| alone.head() < store.head());
+        assert!(behind, "what was changed last is in another file");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn the_store_on_disk_keeps_the_contract_and_what_it_was_told() {
         let scratch = Scratch::new();
         let store = open(&scratch.database()).await;

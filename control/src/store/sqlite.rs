@@ -5,6 +5,7 @@
 //! connections that cannot write. `synchronous=FULL`: in WAL mode with NORMAL the last commits, a
 //! revocation among them, could vanish with the power.
 
+mod copy;
 mod file;
 mod schema;
 mod script;
@@ -30,6 +31,7 @@ use crate::change::{Draft, Entry, Revision};
 use crate::ledger::chain::{self, Stored};
 use crate::ledger::{Event, Session, SessionFilter};
 
+pub(super) use self::copy::copy;
 pub use self::file::OpenError;
 
 /// How many commands may wait for the writer. Whoever comes after that waits for a place.

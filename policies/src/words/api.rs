@@ -101,7 +101,7 @@ impl Shown for ApiRefusal {
             Self::TooSlow => (
                 "TG656",
                 "it took too long".to_owned(),
-                Some("tidegate doctor".to_owned()),
+                Some("ask an administrator to run: tidegate doctor".to_owned()),
             ),
             Self::LoginNeeded { target, logins } => (
                 "TG657",
@@ -118,7 +118,7 @@ impl Shown for ApiRefusal {
             Self::Unavailable => (
                 "TG659",
                 "a part of the bastion does not answer".to_owned(),
-                Some("tidegate doctor".to_owned()),
+                Some("ask an administrator to run: tidegate doctor".to_owned()),
             ),
         };
         Words { code, what, hint }

@@ -92,5 +92,5 @@ fn unavailable(part: Part) -> Words {
         ),
         Part::Server => ("TG116", "the server is stopping, so nobody new gets in"),
     };
-    Words::new(code, what).hint("tidegate doctor")
+    Words::new(code, what).hint("ask an administrator to run: tidegate doctor")
 }

@@ -125,7 +125,7 @@ impl Shown for Complaint {
                 ("TG509", "the client broke the PostgreSQL protocol, so the session was ended".to_owned(), Some("connect again".to_owned()))
             }
             Self::Violation { by_client: false } => {
-                ("TG510", "the database server broke the PostgreSQL protocol, so the session was ended".to_owned(), Some("tidegate doctor".to_owned()))
+                ("TG510", "the database server broke the PostgreSQL protocol, so the session was ended".to_owned(), Some("ask an administrator to run: tidegate doctor".to_owned()))
             }
         };
         Words { code, what, hint }

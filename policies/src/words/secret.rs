@@ -123,7 +123,7 @@ impl Shown for SecretSaying {
                 "TG544",
                 format!("the grant that this password was made for, `{target}` as `{login}`, is over"),
             )
-            .hint(format!("tidegate request {target} --as {login} --for 1h")),
+            .hint(format!("tidegate request {target} --as {login} --for 1h --reason '...'")),
             Self::Elsewhere { target, login } => Words::new(
                 "TG545",
                 format!("this password is for `{target}` as `{login}` and for nothing else"),

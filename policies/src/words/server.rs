@@ -3,6 +3,9 @@
 use super::{Shown, Words};
 use crate::PrincipalName;
 
+/// Where a server's configuration is unless another directory is named.
+pub const CONFIG_DIR: &str = "/etc/tidegate";
+
 /// Why a server cannot be made or started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unstartable {
@@ -72,6 +75,13 @@ pub enum Unstartable {
         /// The directory of the server's state.
         state_dir: String,
     },
+    /// The log of changes or the ledger cannot be read.
+    Unread {
+        /// What the operator needs to know.
+        detail: String,
+        /// The directory of the server's state.
+        state_dir: String,
+    },
     /// Something else.
     Other {
         /// What the operator needs to know.
@@ -100,7 +110,7 @@ impl Shown for Unstartable {
             }
             Self::Privileged { address } => {
                 Words::new("TG704", format!("only root may listen on {address}")).hint(
-                    "choose a port above 1023 in tidegate.toml, or let systemd open the socket",
+                    "choose a port above 1023 in tidegate.toml; systemd allows lower ones by AmbientCapabilities=CAP_NET_BIND_SERVICE",
                 )
             }
             Self::Missing { path } => {
@@ -108,7 +118,7 @@ impl Shown for Unstartable {
             }
             Self::Store { detail } => {
                 Words::new("TG706", format!("the store cannot be used: {detail}")).hint(
-                    "one server at a time: see whether another one runs with `pgrep -a tidegate`",
+                    "one server at a time: see whether another one runs with `pgrep -a tidegate`; if none does, look at its disk with `df`",
                 )
             }
             Self::Authority { detail } => Words::new(
@@ -129,18 +139,28 @@ impl Shown for Unstartable {
                     "restore `{path}` from your backup, and do not run init, whose new keys no target trusts"
                 ))
             }
-            Self::Exposed { path, mode } => Words::new(
-                "TG713",
-                format!("everybody on this machine can touch `{path}` (mode {mode:04o}), which opens the authority's keys"),
-            )
-            .hint(format!("chmod o= {path}")),
+            Self::Exposed { path, mode } => exposed(path, *mode),
             Self::Policies { detail, state_dir } => unreadable(detail, state_dir),
             Self::Altered { detail, state_dir } => altered(detail, state_dir),
+            Self::Unread { detail, state_dir } => unread(detail, state_dir),
             Self::Other { detail } => {
                 Words::new("TG708", detail.clone()).hint("tidegate check-config")
             }
         }
     }
+}
+
+fn exposed(path: &str, mode: u32) -> Words {
+    let what = format!(
+        "everybody on this machine can touch `{path}` (mode {mode:04o}), which opens the authority's keys"
+    );
+    Words::new("TG713", what).hint(format!("chmod o= {path}"))
+}
+
+fn unread(detail: &str, state_dir: &str) -> Words {
+    Words::new("TG714", detail).hint(format!(
+        "look at the disk: `df {state_dir}`; then `tidegate audit verify --server-state-dir {state_dir}`"
+    ))
 }
 
 fn unreadable(detail: &str, state_dir: &str) -> Words {
@@ -155,6 +175,30 @@ fn altered(detail: &str, state_dir: &str) -> Words {
         "keep a copy of {state_dir}; see `tidegate audit verify --server-state-dir {state_dir}`; restore all of it \
          from your backup, or, if you have none, `tidegate serve --believe-log`, once, and look at who may do what"
     ))
+}
+
+/// The same, with the directory of the configuration in each command of the server that it names: typed without
+/// it, a command is about the server in `/etc/tidegate`.
+#[must_use]
+pub fn naming(config_dir: &str, advice: &str) -> String {
+    if config_dir == CONFIG_DIR {
+        return advice.to_owned();
+    }
+    let mut advice = advice.to_owned();
+    for verb in ["tidegate serve", "tidegate check-config"] {
+        let mut parts = advice.split(verb);
+        let mut named = parts.next().unwrap_or_default().to_owned();
+        for rest in parts {
+            named.push_str(verb);
+            if !rest.starts_with(" --config-dir") {
+                named.push_str(" --config-dir ");
+                named.push_str(config_dir);
+            }
+            named.push_str(rest);
+        }
+        advice = named;
+    }
+    advice
 }
 
 fn port(address: &str) -> &str {
@@ -174,11 +218,7 @@ pub struct Initialised {
     pub bastion: String,
     /// The first administrator.
     pub admin: PrincipalName,
-    /// The store.
-    pub store: String,
-    /// The directory of the authority's keys.
-    pub keys: String,
-    /// The passphrase of those keys.
+    /// The passphrase of the authority's keys.
     pub passphrase: String,
 }
 
@@ -190,15 +230,15 @@ impl std::fmt::Display for Initialised {
             fingerprint,
             bastion,
             admin,
-            store,
-            keys,
             passphrase,
         } = self;
         writeln!(f, "made a server: {config}; {admin} administers it")?;
-        writeln!(f, "back these up, the passphrase apart from the keys:")?;
-        writeln!(f, "  store       {store}")?;
-        writeln!(f, "  keys        {keys}")?;
-        writeln!(f, "  passphrase  {passphrase}")?;
+        writeln!(
+            f,
+            "back it up, also while it runs, and the passphrase somewhere else:"
+        )?;
+        writeln!(f, "  {}", naming_backup(config_dir))?;
+        writeln!(f, "  passphrase: {passphrase}")?;
         writeln!(f, "its fingerprint: {fingerprint}")?;
         writeln!(f, "start it:")?;
         writeln!(f, "  tidegate serve --config-dir {config_dir}")?;
@@ -210,6 +250,46 @@ impl std::fmt::Display for Initialised {
         write!(
             f,
             "  tidegate target add ssh web1 --addr 192.0.2.7:22 --login deploy --label env=dev"
+        )
+    }
+}
+
+fn naming_backup(config_dir: &str) -> String {
+    if config_dir == CONFIG_DIR {
+        return "tidegate backup DIR".to_owned();
+    }
+    format!("tidegate backup DIR --config-dir {config_dir}")
+}
+
+/// A server was backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackedUp {
+    /// Where the backup is.
+    pub dir: String,
+    /// The directory of the server's state.
+    pub state_dir: String,
+    /// Where its recordings are.
+    pub recordings: String,
+    /// Where the passphrase of the authority's keys comes from.
+    pub passphrase: String,
+}
+
+impl BackedUp {
+    /// What is said of it. `last` and `head` are the end of the audit log in it.
+    pub fn said(&self, last: u64, head: &str) -> String {
+        let Self {
+            dir,
+            state_dir,
+            recordings,
+            passphrase,
+        } = self;
+        format!(
+            "backed up to {dir}: store, authority, configuration; the audit log in it is what was written, to line {last}:{head}\n\
+             not in it, to be kept elsewhere:\n  \
+             passphrase  {passphrase}\n  \
+             recordings  {recordings}/ses_*.rec, each of which never changes again\n\
+             to restore it: stop the server, move all of {state_dir} away, put the backup in its place, then\n  \
+             tidegate audit verify --server-state-dir {state_dir}"
         )
     }
 }

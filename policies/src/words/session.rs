@@ -112,9 +112,9 @@ impl Shown for Missed<'_> {
             )
             .hint(format!("an administrator gives another one: tidegate target set {target} --vault-password")),
             Unreachable::Nonsense => Words::new("TG404", format!("`{target}` broke off in the middle of logging in"))
-                .hint(format!("tidegate target test {target}")),
+                .hint(format!("ask an administrator to run: tidegate target test {target}")),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))
-                .hint("tidegate doctor"),
+                .hint("ask an administrator to run: tidegate doctor"),
             Unreachable::Unsuited(wanted) => Words::new(
                 "TG411",
                 format!("`{target}` has no host for `{wanted}` sessions just now: nothing was run"),
@@ -133,6 +133,7 @@ impl Shown for Missed<'_> {
 
 /// Nobody answers, and how that was seen.
 fn down(target: &TargetName, how: &str) -> Words {
-    Words::new("TG401", format!("`{target}` does not answer{how}"))
-        .hint(format!("tidegate target test {target}"))
+    Words::new("TG401", format!("`{target}` does not answer{how}")).hint(format!(
+        "ask an administrator to run: tidegate target test {target}"
+    ))
 }

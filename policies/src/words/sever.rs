@@ -36,7 +36,9 @@ impl Shown for Ending<'_> {
             | SeverReason::TargetRemoved
             | SeverReason::PolicyChanged { .. } => words.hint("tidegate ls"),
             SeverReason::KeyRemoved => words.hint("tidegate login"),
-            SeverReason::Blind | SeverReason::RecorderFailed => words.hint("tidegate doctor"),
+            SeverReason::Blind | SeverReason::RecorderFailed => {
+                words.hint("ask an administrator to run: tidegate doctor")
+            }
         }
     }
 }

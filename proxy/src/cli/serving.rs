@@ -5,8 +5,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use control::ledger::chain::{Walk, hex};
+use policies::words::cli::ledger;
 use policies::words::cli::serving as words;
-use policies::words::server::Initialised;
+use policies::words::server::{Initialised, naming};
 use serde::Serialize;
 
 use super::failure::{Exit, Failure, Outcome};
@@ -31,17 +33,24 @@ pub(crate) enum ServingVerb {
         )]
         config_dir: PathBuf,
     },
+    /// Copy what the server cannot be made again from, also while it runs
+    Backup(server::BackupArgs),
     /// Try it all on throw-away servers
     Demo(demo::Args),
 }
 
 impl ServingVerb {
-    /// The same with the server's state in `dir`, where `--state-dir` names one.
-    pub(crate) fn keeping_state_in(mut self, dir: Option<&Path>) -> Self {
-        if let (Self::Init(args), Some(dir)) = (&mut self, dir) {
-            dir.clone_into(&mut args.state_dir);
+    /// The same with the server's state in `dir`, where `--state-dir` names one: to `init` it says where the
+    /// state goes, and the others would be about another server than was meant.
+    fn keeping_state_in(mut self, dir: Option<&Path>) -> Result<Self, Failure> {
+        match (&mut self, dir) {
+            (Self::Init(args), Some(dir)) => dir.clone_into(&mut args.state_dir),
+            (Self::Serve(_) | Self::CheckConfig { .. } | Self::Backup(_), Some(_)) => {
+                return Err(Failure::new(Exit::Usage, words::state_elsewhere()));
+            }
+            (_, None) | (Self::Demo(_), _) => {}
         }
-        self
+        Ok(self)
     }
 }
 
@@ -55,13 +64,18 @@ struct Made<'a> {
 }
 
 /// Runs one of them.
-pub(crate) async fn run(printer: Printer, verb: ServingVerb) -> ExitCode {
+pub(crate) async fn run(printer: Printer, verb: ServingVerb, state_dir: Option<&Path>) -> ExitCode {
+    let verb = match verb.keeping_state_in(state_dir) {
+        Ok(verb) => verb,
+        Err(failure) => return printer.failed(&failure),
+    };
     let outcome = match verb {
         ServingVerb::Init(args) => made(printer, &args).await,
         ServingVerb::Serve(args) => server::serve(&args, env::vars())
             .await
             .map_err(|failure| told(words::NOT_SERVED, &failure, &args.config_dir)),
         ServingVerb::CheckConfig { config_dir } => checked(printer, &config_dir).await,
+        ServingVerb::Backup(args) => backed_up(printer, &args).await,
         ServingVerb::Demo(args) => return shown(args).await,
     };
     match outcome {
@@ -100,8 +114,35 @@ async fn checked(printer: Printer, config_dir: &Path) -> Outcome {
     printer.done(
         &serde_json::json!({ "schema": "tidegate.check-config/1", "good": true }),
         "good",
-        &words::good(&shown),
+        &words::good(&shown, &config_dir.display().to_string()),
     )
+}
+
+/// Copies, and says what was proven of the copy.
+async fn backed_up(printer: Printer, args: &server::BackupArgs) -> Outcome {
+    let refused = |failure| {
+        if let server::Failure::Initialised { path } = failure {
+            let there = words::there_already(&path.display().to_string());
+            return Failure::new(Exit::Conflict, there);
+        }
+        told(words::NOT_BACKED_UP, &failure, &args.config_dir)
+    };
+    let backup = server::backup(args, env::vars()).await.map_err(refused)?;
+    let unsound = |found| {
+        let trouble = words::unsound(&backup.told.dir, &found);
+        Failure::new(Exit::Unproven, trouble)
+    };
+    if let Some(fault) = backup.proof.log {
+        return Err(unsound(ledger::altered(&fault.to_string())));
+    }
+    let (last, head) = match &backup.proof.chain {
+        Walk::Whole { last, head } => (*last, hex(head)),
+        Walk::Broken { seq } => return Err(unsound(ledger::broken(*seq))),
+    };
+    let result = serde_json::json!({
+        "schema": "tidegate.backup/1", "dir": &backup.told.dir, "last": last, "digest": head,
+    });
+    printer.done(&result, &backup.told.dir, &backup.told.said(last, &head))
 }
 
 /// The demo starts servers and waits for them in the old way, so it gets a thread of its own.
@@ -121,7 +162,8 @@ fn told(what: &str, failure: &server::Failure, config_dir: &Path) -> Failure {
     } else if let server::Failure::Config(_) = failure {
         (Exit::Usage, Some(words::mend_it(&dir)))
     } else {
-        (Exit::Error, None)
+        let hint = failure.words().hint;
+        (Exit::Error, hint.map(|hint| naming(&dir, &hint)))
     };
     let trouble = words::trouble(what, &failure.words(), advice);
     Failure::new(exit, trouble.shown(failure.mistakes().to_vec()))

@@ -101,7 +101,7 @@ pub(crate) enum TargetVerb {
         #[arg(long)]
         remove: bool,
     },
-    /// Print the SQL that lets tidegate make a role for each grant at a database
+    /// Print what lets tidegate make a role (SQL) or an account (shell) for each grant
     Script {
         /// Which
         name: TargetName,

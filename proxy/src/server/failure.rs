@@ -37,6 +37,24 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file cannot be copied.
+    #[error("copy `{}` to `{}`", from.display(), to.display())]
+    Copy {
+        /// Which.
+        from: PathBuf,
+        /// Where to.
+        to: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What was copied cannot be read to prove it.
+    #[error("prove `{}`", path.display())]
+    Unproven {
+        /// Which store.
+        path: PathBuf,
+        /// Why.
+        source: control::store::StoreError,
+    },
     /// A file without which the authority's keys cannot be opened is not there.
     #[error("read `{}`", path.display())]
     Lost {
@@ -177,13 +195,12 @@ impl Failure {
             }
             Self::Store(_) => Unstartable::Store { detail },
             Self::Stored { state_dir, source } => stored(state_dir, source, detail),
-            Self::Policies { state_dir, source } => Unstartable::Policies {
-                detail: source.words().what,
-                state_dir: state_dir.display().to_string(),
-            },
+            Self::Policies { state_dir, source } => policies(state_dir, source.words().what),
             Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },
             Self::Read { .. }
             | Self::Write { .. }
+            | Self::Copy { .. }
+            | Self::Unproven { .. }
             | Self::Library
             | Self::CreateAuthority(_)
             | Self::Identity(_)
@@ -231,6 +248,13 @@ fn stored(state_dir: &Path, source: &StartError, detail: String) -> Unstartable 
             detail: fault.to_string(),
             state_dir,
         },
-        StartError::Log(_) | StartError::Ledger(_) => Unstartable::Other { detail },
+        StartError::Log(_) | StartError::Ledger(_) => Unstartable::Unread { detail, state_dir },
+    }
+}
+
+fn policies(state_dir: &Path, detail: String) -> Unstartable {
+    Unstartable::Policies {
+        detail,
+        state_dir: state_dir.display().to_string(),
     }
 }

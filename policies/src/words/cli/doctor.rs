@@ -383,7 +383,7 @@ pub fn account_stuck(target: &str, account: &str, why: &str, tries: u32) -> Find
             "its grant is over, and it could not be removed from {target} in {tries} tries: {why}"
         ),
         format!(
-            "it is tried again each minute; as root there:  /usr/local/sbin/tidegate-target remove {account}"
+            "it is tried again each minute; as root there:  /usr/local/sbin/tidegate-target remove {account} $(( ($(date +%s) + 60) * 1000000 ))   (or what --accounts-command names)"
         ),
     )
 }

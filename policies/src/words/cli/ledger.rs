@@ -4,6 +4,9 @@ use super::Trouble;
 use super::serving::trouble;
 use crate::words::Words;
 
+/// What to do with a log that is not what was written.
+const COMPARE: &str = "keep a copy of the state directory as it is; see what your backups hold:  tidegate audit verify --server-state-dir BACKUP";
+
 /// What was given as a kept head is none.
 pub const NOT_A_HEAD: &str = "give a line and its digest, as the server's log has them: 4711:4f1c…";
 
@@ -21,17 +24,13 @@ pub fn broken(seq: u64) -> Trouble {
         format!(
             "line {seq} does not follow from the line before it: one of them was edited, cut out, put in or moved"
         ),
-        "keep a copy of the store as it is, and compare it with your backups",
+        COMPARE,
     )
 }
 
 /// The log of changes is not what the ledger says.
 pub fn altered(found: &str) -> Trouble {
-    Trouble::new(
-        "the log of changes is not what was written",
-        found,
-        "keep a copy of the store as it is, and restore it from your backup",
-    )
+    Trouble::new("the log of changes is not what was written", found, COMPARE)
 }
 
 /// A digest that was kept is another one by now.
@@ -39,7 +38,7 @@ pub fn rewritten(seq: u64, found: &str, kept: &str) -> Trouble {
     Trouble::new(
         "the audit log was rewritten",
         format!("line {seq} has the digest {found}; you kept {kept}"),
-        "keep a copy of the store as it is, and compare it with your backups",
+        COMPARE,
     )
 }
 
@@ -48,7 +47,7 @@ pub fn shorter(kept: u64, last: u64) -> Trouble {
     Trouble::new(
         "the audit log was cut short",
         format!("you kept the digest of line {kept}; it ends at line {last}"),
-        "keep a copy of the store as it is, and compare it with your backups",
+        COMPARE,
     )
 }
 
@@ -83,5 +82,19 @@ pub fn no_store(path: &str) -> Trouble {
 
 /// After policies were put in force in the store of a server that does not run.
 pub fn applied_offline(digest: &str) -> String {
-    format!("in force from the next start: {digest}\n  tidegate serve")
+    format!(
+        "in force from the next start: {digest}\n  tidegate serve   (with --config-dir, where it is not /etc/tidegate)"
+    )
+}
+
+/// Earlier lines were not shown.
+pub fn earlier(first: u64) -> String {
+    format!(
+        "earlier lines, from the first on:  tidegate audit ls --after 0   (this began with line {first})"
+    )
+}
+
+/// Later lines were not shown.
+pub fn later(last: u64) -> String {
+    format!("there may be more:  tidegate audit ls --after {last}")
 }

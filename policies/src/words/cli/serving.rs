@@ -2,6 +2,7 @@
 
 use super::Trouble;
 use crate::words::Words;
+use crate::words::server::naming;
 
 /// `init` did not succeed.
 pub const NOT_MADE: &str = "the server was not made";
@@ -12,16 +13,46 @@ pub const NOT_SERVED: &str = "the server did not start";
 /// `check-config` found mistakes.
 pub const NOT_CHECKED: &str = "the configuration cannot be used";
 
+/// `backup` did not succeed.
+pub const NOT_BACKED_UP: &str = "the server was not backed up";
+
 /// The configuration has no mistakes.
-pub fn good(path: &str) -> String {
-    format!("{path} is good\n  tidegate serve")
+pub fn good(path: &str, config_dir: &str) -> String {
+    let serve = naming(config_dir, "tidegate serve");
+    format!("{path} is good\n  {serve}")
+}
+
+/// `--state-dir` was given to a verb of the server.
+pub fn state_elsewhere() -> Trouble {
+    Trouble::new(
+        "the server's state is not where --state-dir says",
+        "it is where `server.state_dir` in tidegate.toml says; --state-dir is about a person's login",
+        "leave it away, and name another server by  --config-dir DIR",
+    )
+}
+
+/// A backup never goes where something is.
+pub fn there_already(dir: &str) -> Trouble {
+    Trouble::new(
+        NOT_BACKED_UP,
+        format!("`{dir}` is there already"),
+        "name a directory that is not there yet, for example:  tidegate backup \"backup-$(date +%F)\"",
+    )
+}
+
+/// A copy was made of a log that is not what was written.
+pub fn unsound(dir: &str, found: &Trouble) -> Trouble {
+    Trouble::new(
+        format!("what was copied to {dir} is not what was written"),
+        &found.why,
+        &found.advice,
+    )
 }
 
 /// Words of the server, as a trouble of the command line.
 pub fn trouble(what: &str, words: &Words, advice: Option<String>) -> Trouble {
-    let why = format!("{} ({})", words.what, words.code);
     let advice = advice.or_else(|| words.hint.clone());
-    Trouble::new(what, why, advice.unwrap_or_default()).coded(words.code)
+    Trouble::new(what, &words.what, advice.unwrap_or_default()).coded(words.code)
 }
 
 /// What to do with a server that is there already.

@@ -51,10 +51,10 @@ impl fmt::Display for Trouble {
         for mistake in &self.mistakes {
             writeln!(f, "{mistake}")?;
         }
-        write!(
-            f,
-            "error: {}\n  why: {}\n  try: {}",
-            self.what, self.why, self.advice
-        )
+        write!(f, "error: {}\n  why: {}", self.what, self.why)?;
+        if let Some(code) = &self.code {
+            write!(f, " ({code})")?;
+        }
+        write!(f, "\n  try: {}", self.advice)
     }
 }
