@@ -15,6 +15,10 @@ use crate::ledger::SessionFilter;
 /// How much of an id has to be given after its prefix.
 const PREFIX_MIN: usize = 6;
 
+/// How many ids are asked about at the most: each is a question to the policies, and nobody else of the API has a
+/// turn meanwhile. Six characters of an id stand for a quarter of an hour.
+const ASKED_MAX: usize = 64;
+
 /// How long an id is, its prefix included.
 const ID_LENGTH: usize = 30;
 
@@ -28,8 +32,8 @@ impl Broker {
         let wanted = checked(RequestId::PREFIX, text)?;
         let state = self.state();
         let view = self.view(&state, caller);
-        let seen = beginning(&state.facts.requests, &wanted)
-            .filter(|(_id, request)| view.sees_request(request));
+        let among = beginning(&state.facts.requests, &wanted);
+        let seen = few(text, among)?.filter(|(_id, request)| view.sees_request(request));
         only(text, seen.map(|(id, _request)| *id))
     }
 
@@ -42,8 +46,8 @@ impl Broker {
         let wanted = checked(GrantId::PREFIX, text)?;
         let state = self.state();
         let view = self.view(&state, caller);
-        let seen =
-            beginning(&state.facts.grants, &wanted).filter(|(_id, grant)| view.sees_grant(grant));
+        let among = beginning(&state.facts.grants, &wanted);
+        let seen = few(text, among)?.filter(|(_id, grant)| view.sees_grant(grant));
         only(text, seen.map(|(id, _grant)| *id))
     }
 
@@ -92,6 +96,20 @@ fn beginning<'m, I: Ord + Display + FromStr, T>(
     let first = format!("{wanted:0<ID_LENGTH$}").parse::<I>().ok();
     let from = first.into_iter().flat_map(|first| all.range(first..));
     from.take_while(move |(id, _thing)| id.to_string().starts_with(wanted))
+}
+
+/// All of them where they are few enough to ask about.
+fn few<T>(
+    text: &str,
+    among: impl Iterator<Item = T>,
+) -> Result<impl Iterator<Item = T>, BrokerError> {
+    let among: Vec<T> = among.take(ASKED_MAX.saturating_add(1)).collect();
+    if among.len() > ASKED_MAX {
+        return Err(BrokerError::Invalid(Invalid::PrefixCommon {
+            text: text.to_owned(),
+        }));
+    }
+    Ok(among.into_iter())
 }
 
 fn only<I>(text: &str, ids: impl Iterator<Item = I>) -> Result<I, BrokerError> {

@@ -155,6 +155,11 @@ pub enum Invalid {
         /// What was given.
         text: String,
     },
+    /// So many ids begin like this that nobody is asked which of them may be seen.
+    PrefixCommon {
+        /// What was given.
+        text: String,
+    },
     /// The beginning of an id fits more than one.
     PrefixAmbiguous {
         /// What was given.
@@ -255,6 +260,11 @@ fn standing_accounts() -> Words {
     .hint("leave --accounts out, or have its sshd trust tidegate's CA")
 }
 
+fn common(text: &str) -> Words {
+    let what = format!("`{text}` may be the beginning of many ids: give more of it");
+    of_an_id("TG573", what)
+}
+
 fn of_an_id(code: &'static str, what: String) -> Words {
     Words::new(code, what).hint("-o name prints ids whole, for example: tidegate grants ls -o name")
 }
@@ -266,6 +276,7 @@ impl Shown for Invalid {
                 let what = format!("`{text}` is too short: give at least six characters after the prefix");
                 return of_an_id("TG521", what);
             }
+            Self::PrefixCommon { text } => return common(text),
             Self::PrefixAmbiguous { text, matches } => {
                 return of_an_id("TG522", format!("`{text}` fits {matches} ids: give more of it"));
             }

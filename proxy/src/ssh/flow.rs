@@ -92,13 +92,6 @@ fn share(channels: usize) -> u32 {
     WINDOW.checked_div(channels).unwrap_or(0).max(OPENING)
 }
 
-/// Has the pool looked at where what is kept has come to another MiB.
-fn look_beyond(before: i64, after: i64) {
-    if after.div_euclid(WAITING_MAX) > before.div_euclid(WAITING_MAX) {
-        pool::EVERYBODY.weigh();
-    }
-}
-
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -112,6 +105,8 @@ pub struct Flow {
     pub down: Gauge,
     /// How many bytes are held besides.
     held: AtomicI64,
+    /// At how many MiB the pool was looked at last.
+    looked: AtomicI64,
     trickling: AtomicBool,
     /// Whether the client's leg waits for an answer of the target's.
     answering: AtomicBool,
@@ -146,16 +141,33 @@ impl Flow {
         &self.drowned
     }
 
-    /// Has the pool looked at whenever another MiB waits, with the last so many bytes.
-    pub(super) fn weigh(&self, bytes: usize) {
-        let waiting = self.up.waiting();
-        look_beyond(waiting.saturating_sub(signed(bytes)), waiting);
+    /// Has the pool looked at where another MiB is kept.
+    pub(super) fn weigh(&self) {
+        if self.is_beyond() {
+            pool::EVERYBODY.weigh();
+        }
+    }
+
+    /// Whether another MiB is kept than when this was so before. All sessions are gone through then, so whoever stays
+    /// about a MiB is not asked at each step over it: half of one has to go first.
+    fn is_beyond(&self) -> bool {
+        let kept = self.kept();
+        let level = kept.div_euclid(WAITING_MAX);
+        let looked = self.looked.load(Ordering::Relaxed);
+        let is_fallen = kept
+            < looked
+                .saturating_mul(WAITING_MAX)
+                .saturating_sub(WAITING_MAX / 2);
+        if level > looked || is_fallen {
+            self.looked.store(level, Ordering::Relaxed);
+        }
+        level > looked
     }
 
     /// So many bytes more, or less, are held besides what waits.
     fn weighs(&self, more: i64) {
-        let before = self.held.fetch_add(more, Ordering::AcqRel);
-        look_beyond(before, before.saturating_add(more));
+        self.held.fetch_add(more, Ordering::AcqRel);
+        self.weigh();
     }
 
     /// How many bytes the client has us keep.
@@ -307,6 +319,33 @@ mod tests {
         tally.end();
         tally.add(10);
         assert_eq!(flow.down.waiting(), 0);
+    }
+
+    #[test]
+    fn who_stays_about_a_mib_has_all_sessions_looked_at_once() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Up);
+        let mut looks = 0;
+        for _ in 0..1_000 {
+            tally.add(MIB);
+            looks += usize::from(flow.is_beyond());
+            tally.take(MIB / 4);
+            looks += usize::from(flow.is_beyond());
+            tally.take(MIB / 4);
+            looks += usize::from(flow.is_beyond());
+            tally.add(MIB / 2);
+            tally.take(MIB);
+            tally.add(MIB);
+            tally.take(MIB);
+            assert_eq!(flow.kept(), 0);
+            tally.add(MIB / 2 + 1);
+            looks += usize::from(flow.is_beyond());
+            tally.take(MIB / 2 + 1);
+        }
+        assert_eq!(looks, 1, "it never fell by more than half");
+        assert!(!flow.is_beyond());
+        tally.add(MIB);
+        assert!(flow.is_beyond(), "it had gone");
     }
 
     #[test]

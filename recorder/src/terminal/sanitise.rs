@@ -154,9 +154,9 @@ fn write(
     out.push(last);
 }
 
-/// Marks that reorder text on the screen, so that it reads otherwise than it is.
+/// Marks that reorder text on the screen, or break a line there, so that it reads otherwise than it is.
 pub(crate) fn reorders(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    policies::acts(c) && !c.is_control()
 }
 
 /// Characters without a width of their own, from the blocks that are made of them.

@@ -37,6 +37,19 @@ async fn for_one_id_nobody_is_asked_about_all_others() {
 }
 
 #[tokio::test]
+async fn for_the_beginning_of_many_ids_nobody_is_asked() {
+    let world = World::build().await;
+    let last = many_asked(&world, 70).await;
+    let certificate = world.certificate("mallory").await;
+    let beginning = last.get(..10).expect("an id is longer");
+    asked::lately();
+    let path = format!("/v1/requests/{beginning}");
+    let (status, body) = world.call(Some(&certificate), "GET", &path, "").await;
+    assert!(asked::lately() <= 4, "{body}");
+    assert!(status == 422 && body.contains("TG573"), "{status} {body}");
+}
+
+#[tokio::test]
 async fn a_list_asks_for_an_office_once() {
     let world = World::build().await;
     many_asked(&world, 40).await;

@@ -153,7 +153,7 @@ impl Roster {
         } else {
             self.opened.add(id, bytes);
         }
-        self.flow.weigh(bytes);
+        self.flow.weigh();
         !self.flow.is_overrun(self.windows())
     }
 
