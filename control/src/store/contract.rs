@@ -185,6 +185,18 @@ mod on_disk {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_lock_file_that_is_removed_lets_no_second_process_in() {
+        let scratch = Scratch::new();
+        let first = open(&scratch.database()).await;
+        std::fs::remove_file(scratch.0.join("tidegate.db.lock")).unwrap();
+        let refused = Backend::sqlite(&scratch.database()).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Taken { .. }), "{refused}");
+        // What is refused leaves the first as it was.
+        first.append(Revision(0), draft(1)).await.unwrap();
+        first.probe().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_file_that_is_no_database_is_refused_and_left_alone() {
         let scratch = Scratch::new();
         let text = "my diary, not a database ".repeat(100);

@@ -22,7 +22,7 @@ use sqlx::{ConnectOptions as _, Row as _};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
-use self::file::{lock, migrate, options, owned};
+use self::file::{lock, lock_database, migrate, options};
 use self::sessions::{listing, session};
 use self::writer::{Command, Writer};
 use super::{AppendError, Receipt, Store, StoreError, garbled};
@@ -79,7 +79,8 @@ impl SqliteStore {
             path: path.to_owned(),
             source,
         };
-        let metadata = owned(path).and_then(|file| file.metadata()).map_err(file)?;
+        let database_lock = lock_database(path)?;
+        let metadata = database_lock.metadata().map_err(file)?;
         let database = |source| OpenError::Database {
             path: path.to_owned(),
             source,
@@ -98,7 +99,7 @@ impl SqliteStore {
         };
         let (readers, log_reader) = (reading(READERS_MAX), reading(1));
         let tip = Arc::new(Tip::default());
-        let writer = Writer::open(connection, Arc::clone(&tip), lock).await;
+        let writer = Writer::open(connection, Arc::clone(&tip), [lock, database_lock]).await;
         let writer = writer.map_err(|source| OpenError::Tip {
             path: path.to_owned(),
             source,

@@ -116,7 +116,7 @@ enum Answer {
     At(Revision),
 }
 
-/// Owns the connection that writes, and the lock that keeps other processes out.
+/// Owns the connection that writes, and the locks that keep other processes out.
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: SqliteConnection,
@@ -128,7 +128,7 @@ pub(super) struct Writer {
     /// How many probes have come since the last write.
     probes: u8,
     tip: Arc<Tip>,
-    _lock: File,
+    _locks: [File; 2],
 }
 
 /// Lines that nobody waits for and whose commit failed. What follows from them may be asked for at any time:
@@ -144,7 +144,7 @@ impl Writer {
     pub(super) async fn open(
         mut connection: SqliteConnection,
         tip: Arc<Tip>,
-        lock: File,
+        locks: [File; 2],
     ) -> Result<Self, StoreError> {
         Script::prepare(&mut connection).await?;
         let ends = ends(&mut connection).await?;
@@ -156,7 +156,7 @@ impl Writer {
             owed: Owed::default(),
             probes: 0,
             tip,
-            _lock: lock,
+            _locks: locks,
         })
     }
 

@@ -12,7 +12,7 @@ async fn writer() -> Writer {
     let mut connection = opened.unwrap();
     let tables = include_str!("../../migrations/0001_log_and_ledger.sql");
     connection.execute(sqlx::raw_sql(tables)).await.unwrap();
-    let unlocked = File::open("/dev/null").unwrap();
+    let unlocked = [(); 2].map(|()| File::open("/dev/null").unwrap());
     Writer::open(connection, Arc::default(), unlocked)
         .await
         .unwrap()
