@@ -169,6 +169,10 @@ impl Store for MemoryStore {
         self.shared.silent.load(Ordering::SeqCst)
     }
 
+    fn parked(&self) -> u64 {
+        0
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.turn().await;
         Ok(self.book()?.sessions.get(&id).cloned())

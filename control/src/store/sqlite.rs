@@ -65,6 +65,8 @@ struct Tip {
     grown: Notify,
     /// Whether the last commit failed.
     failing: AtomicBool,
+    /// How many lines the database did not take as they were.
+    parked: AtomicU64,
 }
 
 impl SqliteStore {
@@ -240,6 +242,10 @@ impl Store for SqliteStore {
 
     fn is_failing(&self) -> bool {
         self.shared.tip.failing.load(Ordering::SeqCst)
+    }
+
+    fn parked(&self) -> u64 {
+        self.shared.tip.parked.load(Ordering::SeqCst)
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
