@@ -248,6 +248,7 @@ async fn nothing_is_sealed_that_the_ledger_does_not_know() {
     let want = Waiting {
         open: [open].into(),
         late: [late].into(),
+        told: [(recovered, "00".repeat(32))].into(),
     };
     assert_eq!(waiting, want);
 }

@@ -99,6 +99,12 @@ impl NewLine {
                 ending: serde_json::to_string(end).map_err(garbled("a session's end"))?,
             };
         }
+        if let Happening::RecordingRecovered { session, root } = &event.happening {
+            effect = Effect::Recovered {
+                id: session.to_string(),
+                root: root.clone(),
+            };
+        }
         Ok(Self { body, effect })
     }
 }
