@@ -31,7 +31,11 @@ pub enum Activation {
 }
 
 /// The durations that are tried to find out what somebody may ask for, longest first.
-const LADDER: [SignedDuration; 8] = [
+const LADDER: [SignedDuration; 12] = [
+    SignedDuration::from_hours(14 * 24),
+    SignedDuration::from_hours(7 * 24),
+    SignedDuration::from_hours(3 * 24),
+    SignedDuration::from_hours(2 * 24),
     SignedDuration::from_hours(24),
     SignedDuration::from_hours(12),
     SignedDuration::from_hours(8),
@@ -39,8 +43,11 @@ const LADDER: [SignedDuration; 8] = [
     SignedDuration::from_hours(2),
     SignedDuration::from_hours(1),
     SignedDuration::from_mins(30),
-    SignedDuration::from_mins(15),
+    SHORTEST,
 ];
+
+/// The shortest of them.
+const SHORTEST: SignedDuration = SignedDuration::from_mins(15);
 
 /// Whether this request may be filed.
 ///
@@ -422,7 +429,7 @@ impl Inquiry<'_> {
     /// Whether they may ask for any login at all.
     fn may_ask(&self) -> bool {
         self.target.logins.iter().any(|login| {
-            let context = ask_pairs(login.as_str(), "to see it", LADDER[7]);
+            let context = ask_pairs(login.as_str(), "to see it", SHORTEST);
             self.ask("request", context).permits()
         })
     }
