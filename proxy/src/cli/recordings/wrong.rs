@@ -84,3 +84,29 @@ impl Wrong {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(headers: &[(&'static str, &'static str)], want: &Ledger) {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (
+                reqwest::header::HeaderName::from_static(name),
+                reqwest::header::HeaderValue::from_static(value),
+            )
+        };
+        let headers: HeaderMap = headers.iter().map(pair).collect();
+        assert_eq!(Ledger::told(&headers), *want);
+    }
+
+    #[test]
+    fn what_the_ledger_says_comes_in_headers() {
+        check(&[(ROOT_HEADER, "0f")], &Ledger::Root("0f".to_owned()));
+        check(&[(LEDGER_HEADER, UNHEARD)], &Ledger::Unheard);
+        check(&[(LEDGER_HEADER, "7")], &Ledger::Broken("7".to_owned()));
+        // An older server says nothing where it has none.
+        check(&[], &Ledger::Rootless);
+    }
+}
