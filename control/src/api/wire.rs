@@ -29,7 +29,7 @@ pub use self::login::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, Wh
 pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyOrder, PolicyView};
 pub use self::problem::Problem;
-pub use self::request::{RequestView, Standing};
+pub use self::request::{RequestView, Standing, VoidApproval};
 pub use self::standing::{SecretOrder, StandingView};
 pub use self::target::{
     Access, AccessState, HostKeySeen, ProbeOrder, Probed, TargetOrder, TargetView,

@@ -8,8 +8,8 @@ use policies::words::broker::{Conflict, Invalid};
 use policies::words::request::{NOT_YOURS_TO_ANSWER, who_may};
 use policies::{
     Activation, Approval, Denial, Filing, Grant, GrantId, Login, Office, Part, PrincipalName,
-    Reason, Request, RequestError, RequestId, RequestState, TargetName, activates, may_approve,
-    may_request, opening,
+    Reason, Request, RequestError, RequestId, RequestState, TargetName, Void, activates,
+    may_approve, may_request, opening, void,
 };
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
@@ -46,6 +46,8 @@ pub struct Asking {
     pub answerable: bool,
     /// What it would open beyond the name of what is asked for, while it waits, in words.
     pub opens: Vec<String>,
+    /// Whose approval does not count as things are, while it waits, and why.
+    pub void: Vec<(PrincipalName, Void)>,
 }
 
 /// Which requests to list: newest first.
@@ -407,11 +409,16 @@ fn asking(view: &View<'_>, request: &Arc<Request>) -> Asking {
     } else {
         Vec::new()
     };
+    let void = match view.state.policies() {
+        Ok(policies) if open => void(policies, &view.state.facts, &request),
+        _closed => Vec::new(),
+    };
     Asking {
         request,
         grant,
         answerable,
         opens,
+        void,
     }
 }
 

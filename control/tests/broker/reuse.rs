@@ -6,8 +6,8 @@ use control::ledger::{RecordingState, SessionEnd, SessionFilter};
 use control::{Admission, BrokerError};
 use policies::words::Shown as _;
 use policies::{
-    Endpoint, Login, PostgresEndpoint, Principal, PrincipalName, Protocol,
-    RegisteredKey, RequestState, ServerPin, Target, TargetName,
+    Endpoint, LockScope, Login, PostgresEndpoint, Principal, PrincipalName, Protocol,
+    RegisteredKey, RequestState, ServerPin, Target, TargetName, Void,
 };
 
 use crate::world::{World, ask, caller, library, over, principal, reason, seconds, target};
@@ -223,4 +223,30 @@ async fn what_still_names_somebody_who_left_is_told_to_whoever_may_change_it() {
     assert_eq!(nobody, [""; 0]);
     let carol = world.broker.still_named(&caller("carol"), &alice);
     assert_eq!(carol, [""; 0], "she changes none of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_does_not_count_any_more_is_told_as_void() {
+    let world = World::new().await;
+    ruled(
+        &world,
+        r#"@id("two") @reason("Two people.")
+           forbid (principal, action == Jit::Action::"activate", resource)
+           when { context.approvals < 2 };"#,
+    )
+    .await;
+    let (root, bob) = (caller("root"), caller("bob"));
+    let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    let approved = world.broker.approve(&bob, id, None, None).await.unwrap();
+    assert_eq!(approved.request.state, RequestState::Pending);
+    let void = || world.broker.show_request(&root, id).unwrap().void;
+    assert_eq!(void(), []);
+    let scope = LockScope::Principal(bob.principal.clone());
+    let locked = world.broker.lock(&root, scope, reason("lost")).await;
+    let (lock, _sessions) = locked.unwrap();
+    assert_eq!(void(), [(bob.principal.clone(), Void::Locked)]);
+    world.broker.unlock(&root, lock.id).await.unwrap();
+    assert_eq!(void(), []);
+    replaced(&world, "bob", "approvers").await;
+    assert_eq!(void(), [(bob.principal.clone(), Void::Gone)]);
 }
