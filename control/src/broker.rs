@@ -21,6 +21,7 @@ mod principals;
 mod proving;
 mod quota;
 mod recent;
+mod recorded;
 mod recovery;
 mod refusals;
 mod replays;
@@ -52,6 +53,7 @@ use crate::journal::LedgerJournal;
 use crate::lately::Lately;
 use crate::lease::Lease;
 use crate::lease::book::LeaseBook;
+use crate::ledger::roots::Roots;
 use crate::ledger::{chain, tail};
 use crate::onetime::OneTimePasswords;
 use crate::roles::Roles;
@@ -147,6 +149,8 @@ struct Inner {
     lately: Lately,
     /// How far log and ledger were proven, where somebody signs that.
     signed: Option<Signed>,
+    /// Which recordings there are, as far as somebody asked.
+    recorded: Roots,
     /// Who was refused something of late.
     refusals: Refusals,
     /// Who was handed recordings of late.

@@ -9,6 +9,7 @@ mod happening;
 pub mod position;
 pub mod proof;
 pub(crate) mod retreat;
+pub(crate) mod roots;
 mod session;
 pub(crate) mod standing;
 pub(crate) mod tail;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::{Appended, Revision};
 
 pub use happening::{Happening, Holding, RoleWork, StandingUse};
+pub use roots::Recorded;
 pub use session::{
     Cause, Counters, RecordingState, SESSIONS_PAGE_MAX, Session, SessionEnd, SessionFilter,
     Timeline,

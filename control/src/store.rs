@@ -149,6 +149,10 @@ pub trait Store: Send + Sync {
     /// Whether the last commit failed, as far as this node knows without asking.
     fn is_failing(&self) -> bool;
 
+    /// How many lines that nobody waited for the store did not take as they were since it was opened. Each is in the
+    /// ledger without what it does to the list of sessions, or has a line in its place that tells its digest.
+    fn parked(&self) -> u64;
+
     /// One session.
     fn session(
         &self,
@@ -254,6 +258,10 @@ impl Store for Backend {
 
     fn is_failing(&self) -> bool {
         delegate!(self, store => store.is_failing())
+    }
+
+    fn parked(&self) -> u64 {
+        delegate!(self, store => store.parked())
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

@@ -10,7 +10,6 @@ use cedar_policy::{ActionConstraint, Entities, Entity, EntityUid, Policy, Schema
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::GroupName;
 use crate::budget;
 use crate::diagnose::{Diagnosis, Severity};
 use crate::file::{self, FileRules};
@@ -20,6 +19,7 @@ use crate::question::{self, Question};
 use crate::quorum::Quorums;
 use crate::slice::{Family, Nouns};
 use crate::statement;
+use crate::{GroupName, PrincipalName};
 
 mod breadth;
 mod check;
@@ -60,6 +60,8 @@ struct Inner {
     frame: &'static Frame,
     quorums: Quorums,
     groups: BTreeSet<GroupName>,
+    /// Whom rules name, and which.
+    people: BTreeMap<String, BTreeSet<String>>,
     zone: TimeZone,
     digest: String,
     warnings: Vec<Diagnosis>,
@@ -205,6 +207,7 @@ impl PolicySet {
             frame,
             quorums: named,
             groups: groups::in_rules(&checked.policies),
+            people: groups::people_in_rules(&checked.policies),
             digest: digest_of(documents, quorums, &zone),
             zone,
             warnings: found,
@@ -232,6 +235,12 @@ impl PolicySet {
     pub fn groups(&self) -> impl Iterator<Item = &GroupName> {
         let seats = self.0.quorums.seats().map(|seat| &seat.group);
         self.0.groups.iter().chain(seats)
+    }
+
+    /// The `@id`s of the rules that name this person or machine.
+    pub fn naming(&self, name: &PrincipalName) -> impl Iterator<Item = &str> {
+        let rules = self.0.people.get(name.as_str());
+        rules.into_iter().flatten().map(String::as_str)
     }
 
     /// Where `hourLocal` and `weekday` are.

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::counted::approvers;
 use crate::request::RequestState;
-use crate::workflow::approvers;
 use crate::{
     Denial, Facts, GrantId, PolicySet, Reason, Request, RequestId, SessionId, SqlStatement, Terms,
     Usage,

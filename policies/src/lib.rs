@@ -33,6 +33,7 @@ mod bastion;
 mod budget;
 mod capability;
 mod conduct;
+mod counted;
 mod database;
 mod decide;
 mod denial;
@@ -72,6 +73,7 @@ pub use bastion::BASTION_LOGIN;
 pub use budget::{Limit, Measure, budget};
 pub use capability::{Capabilities, Capability, Deed};
 pub use conduct::{may, scrutiny};
+pub use counted::{Void, counted, void};
 pub use database::{DatabaseName, DatabaseNameError};
 pub use decide::decide;
 pub use denial::{Denial, Part};
@@ -105,4 +107,4 @@ pub use target::{
     ServerPin, SshEndpoint, Target,
 };
 pub use usage::Usage;
-pub use workflow::{Activation, activates, counted, may_approve, may_request, may_revoke, may_see};
+pub use workflow::{Activation, activates, may_approve, may_request, may_revoke, may_see};

@@ -3,19 +3,20 @@
 //! That nobody approves their own request, and no machine any, is decided here and cannot be
 //! changed by a policy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use cedar_policy::{Context, RestrictedExpression};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::counted::approvers;
 use crate::slice::Slice;
 use crate::usage::POLICIES_FAILED;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, pair, session};
 use crate::{
-    Denial, Elevation, Facts, Grant, GroupName, Office, PolicySet, Principal, PrincipalKind,
-    PrincipalName, Request, Target, TargetName, may_office, words,
+    Denial, Elevation, Facts, Grant, Office, PolicySet, Principal, PrincipalKind, PrincipalName,
+    Request, Target, TargetName, may_office, words,
 };
 
 /// Whether a request becomes a grant.
@@ -31,7 +32,11 @@ pub enum Activation {
 }
 
 /// The durations that are tried to find out what somebody may ask for, longest first.
-const LADDER: [SignedDuration; 8] = [
+const LADDER: [SignedDuration; 12] = [
+    SignedDuration::from_hours(14 * 24),
+    SignedDuration::from_hours(7 * 24),
+    SignedDuration::from_hours(3 * 24),
+    SignedDuration::from_hours(2 * 24),
     SignedDuration::from_hours(24),
     SignedDuration::from_hours(12),
     SignedDuration::from_hours(8),
@@ -39,8 +44,11 @@ const LADDER: [SignedDuration; 8] = [
     SignedDuration::from_hours(2),
     SignedDuration::from_hours(1),
     SignedDuration::from_mins(30),
-    SignedDuration::from_mins(15),
+    SHORTEST,
 ];
+
+/// The shortest of them.
+const SHORTEST: SignedDuration = SignedDuration::from_mins(15);
 
 /// Whether this request may be filed.
 ///
@@ -285,36 +293,6 @@ pub fn activates(
     }
 }
 
-/// The people whose approval counts at this instant, with their groups: known persons who are not
-/// locked, were known when they said it, did not ask themselves, saw the request as it stands, and may
-/// by these policies still say what they said, when and from where they said it.
-pub(crate) fn approvers(
-    policies: &PolicySet,
-    facts: &Facts,
-    request: &Request,
-) -> BTreeMap<PrincipalName, BTreeSet<GroupName>> {
-    let digest = request.digest();
-    let counted = request
-        .approvals
-        .iter()
-        .filter(|approval| approval.digest == digest);
-    counted
-        .filter_map(|approval| {
-            // Names are used again: what somebody said who had it before does not count.
-            let person = facts.principals.get(&approval.by)?;
-            let source = approval.source?;
-            let still = person.added_at <= approval.at
-                && may_approve(policies, facts, &person.name, request, source, approval.at).is_ok();
-            still.then(|| (person.name.clone(), person.groups.clone()))
-        })
-        .collect()
-}
-
-/// Whose approval counts at this instant.
-pub fn counted(policies: &PolicySet, facts: &Facts, request: &Request) -> Vec<PrincipalName> {
-    approvers(policies, facts, request).into_keys().collect()
-}
-
 /// Whether this principal may know that this target exists: they hold a grant, have an open
 /// request, may ask for it, own it, or hold an office that sees all targets.
 pub fn may_see(
@@ -422,7 +400,7 @@ impl Inquiry<'_> {
     /// Whether they may ask for any login at all.
     fn may_ask(&self) -> bool {
         self.target.logins.iter().any(|login| {
-            let context = ask_pairs(login.as_str(), "to see it", LADDER[7]);
+            let context = ask_pairs(login.as_str(), "to see it", SHORTEST);
             self.ask("request", context).permits()
         })
     }

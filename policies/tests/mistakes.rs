@@ -218,3 +218,15 @@ fn what_a_terminal_would_obey_in_a_reason_is_told_and_reaches_nobody() {
         )
     );
 }
+
+#[test]
+fn two_ids_that_are_one_once_they_are_shown_are_named_with_both_places() {
+    let rules = ["a\\u{202d}b", "a\\u{202e}b"].map(|id| {
+        format!("@id(\"{id}\") @reason(\"No.\")\nforbid (principal, action, resource);\n")
+    });
+    let said = said(&rules.concat());
+    let taken = "mistakes.cedar:3:1: the @id `a\u{fffd}b` is taken";
+    assert!(said.contains(taken), "{said}");
+    assert!(said.contains("by mistakes.cedar:1"), "{said}");
+    assert!(said.contains("3 | @id(") && said.contains('^'), "{said}");
+}

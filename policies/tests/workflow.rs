@@ -56,6 +56,24 @@ fn whoever_asks_for_too_long_hears_how_long_is_possible() {
 }
 
 #[test]
+fn more_than_a_day_is_told_where_that_is_possible() {
+    let week = Document::new(
+        "week.cedar",
+        r#"@id("week") permit (principal, action == Jit::Action::"request", resource)
+           when { context.ask.duration <= duration("7d") };"#,
+    );
+    let rules = PolicySet::load(&[week], None, TimeZone::UTC).unwrap();
+    let mut request = request("alice", "web1", "deploy");
+    request.duration = Request::DURATION_MAX;
+    let asked = may_request(&rules, &facts(), &request, here(), noon());
+    let longest = SignedDuration::from_hours(7 * 24);
+    assert!(
+        matches!(asked, Err(Denial::TooLong { longest: told, .. }) if told == longest),
+        "{asked:?}"
+    );
+}
+
+#[test]
 fn approvers_owners_and_admins_approve_and_nobody_else() {
     let request = request("alice", "orders", "app_ro");
     for yes in ["ada", "bob", "erin", "oscar"] {

@@ -191,7 +191,7 @@ pub async fn serve(
     info!("server.stopping");
     doors.close();
     house.broker.refuse_newcomers();
-    drain(&house.broker, &tracker, config.drain_timeout).await;
+    drain(&house, &tracker, config.drain_timeout).await;
     upkeep.shutdown().await;
     house.broker.write_all_counted().await;
     house.broker.sign_ledger().await;
@@ -314,13 +314,17 @@ async fn asked_to_stop() -> io::Result<()> {
 
 /// Lets sessions run on for as long as the operator allows, then cuts them, and waits until every
 /// recording is sealed.
-async fn drain(broker: &Broker, tracker: &TaskTracker, drain_timeout: Duration) {
+async fn drain(house: &House, tracker: &TaskTracker, drain_timeout: Duration) {
     tracker.close();
-    if time::timeout(drain_timeout, tracker.wait()).await.is_ok() {
-        return;
+    if time::timeout(drain_timeout, tracker.wait()).await.is_err() {
+        house.broker.stop();
     }
-    broker.stop();
-    if time::timeout(CLOSING_LIMIT, tracker.wait()).await.is_err() {
+    // Of a session whose task is gone the end may still be written down.
+    let over = async {
+        tracker.wait().await;
+        house.bastion.all_closed().await;
+    };
+    if time::timeout(CLOSING_LIMIT, over).await.is_err() {
         error!(
             reason = "sessions did not end in time; the next start seals their recordings",
             "server.undrained"

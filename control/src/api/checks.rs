@@ -65,10 +65,12 @@ async fn store(house: &House, caller: &Caller) -> Check {
         ..SessionFilter::default()
     };
     let answered = house.parts.broker.sessions(caller, &newest).await;
-    if answered.is_ok() && house.parts.broker.store_is_well() {
-        view(words::store_good())
-    } else {
-        view(words::store_bad())
+    if answered.is_err() || !house.parts.broker.store_is_well() {
+        return view(words::store_bad());
+    }
+    match house.parts.broker.parked_lines() {
+        0 => view(words::store_good()),
+        lines => view(words::store_parked(lines)),
     }
 }
 

@@ -111,8 +111,12 @@ pub(crate) async fn remove(
     Known(caller): Known,
     Named(name): Named<PrincipalName>,
 ) -> Result<Json<Ended>, Refused> {
-    let sessions = house.parts.broker.remove_principal(&caller, &name).await?;
-    Ok(Json(Ended::of(name.to_string(), sessions)))
+    let broker = &house.parts.broker;
+    let sessions = broker.remove_principal(&caller, &name).await?;
+    Ok(Json(Ended {
+        left: broker.still_named(&caller, &name),
+        ..Ended::of(name.to_string(), sessions)
+    }))
 }
 
 pub(crate) async fn lock(

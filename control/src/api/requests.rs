@@ -14,7 +14,7 @@ use crate::api::caller::Known;
 use crate::api::extract::{Asked, Body, Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::share::Slot;
-use crate::api::wire::{Answer, List, RequestOrder, RequestView, Standing};
+use crate::api::wire::{Answer, List, RequestOrder, RequestView, Standing, VoidApproval};
 use crate::broker::{Asking, Petition, RequestFilter};
 use crate::{Broker, BrokerError, Caller};
 
@@ -48,6 +48,14 @@ pub(crate) fn view(broker: &Broker, asking: &Asking) -> RequestView {
             .approvals
             .iter()
             .map(|approval| approval.by.clone())
+            .collect(),
+        void: asking
+            .void
+            .iter()
+            .map(|(by, why)| VoidApproval {
+                by: by.clone(),
+                why: why.sentence().to_owned(),
+            })
             .collect(),
         denied_by: denied_by.cloned(),
         note: note.cloned(),

@@ -45,6 +45,7 @@ impl From<Filter> for SessionFilter {
             target,
             grant: None,
             prefix: None,
+            unsealed: false,
             before,
             limit,
         }

@@ -2,6 +2,7 @@
 
 mod load;
 mod login;
+mod recordings;
 mod world;
 
 use std::time::Duration;

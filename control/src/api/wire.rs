@@ -29,7 +29,7 @@ pub use self::login::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, Wh
 pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyOrder, PolicyView};
 pub use self::problem::Problem;
-pub use self::request::{RequestView, Standing};
+pub use self::request::{RequestView, Standing, VoidApproval};
 pub use self::standing::{SecretOrder, StandingView};
 pub use self::target::{
     Access, AccessState, HostKeySeen, ProbeOrder, Probed, TargetOrder, TargetView,
@@ -142,6 +142,13 @@ pub struct SessionView {
 /// it, in hexadecimal. Missing where the ledger has none.
 pub const ROOT_HEADER: &str = "tidegate-root";
 
+/// The header that comes with it where the ledger cannot say which recording the session has: [`UNHEARD`], or the
+/// number of a line that is not what was written.
+pub const LEDGER_HEADER: &str = "tidegate-ledger";
+
+/// The ledger knows no such session.
+pub const UNHEARD: &str = "unheard";
+
 /// A recording as it is listed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordingView {
@@ -149,8 +156,11 @@ pub struct RecordingView {
     pub schema: String,
     /// The session it is of.
     pub session: SessionView,
-    /// Its size in bytes.
+    /// Its size in bytes; 0 where it is missing.
     pub bytes: u64,
+    /// Whether the session was recorded, and nothing of that is there any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
 }
 
 /// A person or service as it is shown.

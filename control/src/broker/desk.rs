@@ -149,6 +149,11 @@ impl Broker {
         self.inner.health.store() && !self.inner.store.is_failing()
     }
 
+    /// How many lines the store did not take as they were since the start.
+    pub(crate) fn parked_lines(&self) -> u64 {
+        self.inner.store.parked()
+    }
+
     /// Whether a login certificate may be signed: the clock is believed and the store answers.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use policies::words::broker::{Conflict, unknown_group};
+use policies::words::cli::left::{elevates, labelled, rules_name};
 use policies::words::elevation::named_before;
 use policies::{
     GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey,
@@ -90,6 +91,31 @@ impl Broker {
             .filter(|target| target.namesakes.contains(name))
             .map(|target| named_before(&target.name, name))
             .collect()
+    }
+
+    /// What still names somebody who was removed, as it is to be printed to whoever may change it: rules, and
+    /// elevations and labels of targets. Whoever gets the name next may be taken for them.
+    pub fn still_named(&self, caller: &Caller, name: &PrincipalName) -> Vec<String> {
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let mut left = Vec::new();
+        if view.office(Office::ManagePolicies).is_ok()
+            && let Ok(policies) = state.policies()
+        {
+            let rules: Vec<&str> = policies.naming(name).collect();
+            left.extend(rules_name(name, &rules));
+        }
+        if view.office(Office::ManageTargets).is_ok() {
+            for target in state.facts.targets.values() {
+                if target.elevates(name) {
+                    left.push(elevates(&target.name, name));
+                }
+                let labels = target.labels.iter();
+                let about_them = labels.filter(|(_label, value)| *value == name.as_str());
+                left.extend(about_them.map(|(label, _value)| labelled(&target.name, label, name)));
+            }
+        }
+        left
     }
 
     /// Removes someone with their grants and open requests, and returns the sessions that ended.

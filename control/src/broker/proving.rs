@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::{Broker, Settings, StartError};
-use crate::ledger::chain::{Stored, Walk, hex};
+use crate::ledger::chain::{Digest, Stored, Walk, hex};
 use crate::ledger::position::Position;
 use crate::ledger::proof::{Course, LogFault, Proof};
 use crate::ledger::standing::{self, Standing};
@@ -137,6 +137,12 @@ impl Signed {
             witness,
             at: Mutex::new(end),
         })
+    }
+
+    /// The last line that was signed and its digest, where the chain holds.
+    pub(super) async fn line(&self) -> Option<(u64, Digest)> {
+        let at = *self.at.lock().await;
+        at.map(|at| (at.seq, at.digest))
     }
 }
 

@@ -24,10 +24,12 @@ pub struct Waiting {
     pub open: BTreeSet<SessionId>,
     /// Those that are over, whose recording could not be sealed then, nor since.
     pub late: BTreeSet<SessionId>,
+    /// Those that wait for nothing: it was written down since, with this root.
+    pub told: BTreeMap<SessionId, String>,
 }
 
 impl Waiting {
-    /// All of them.
+    /// All that wait.
     pub fn all(&self) -> BTreeSet<SessionId> {
         &self.open | &self.late
     }
@@ -41,8 +43,10 @@ impl Waiting {
         let Ok(event) = serde_json::from_str::<Event>(&line.body) else {
             return;
         };
-        if let Happening::RecordingRecovered { session, .. } = event.happening {
-            asked.remove(&session);
+        if let Happening::RecordingRecovered { session, root } = event.happening {
+            if asked.remove(&session) {
+                self.told.insert(session, root);
+            }
         } else if let Happening::SessionClosed { session, end } = event.happening {
             if asked.remove(&session) && end.recording == RecordingState::Failed {
                 self.late.insert(session);
@@ -62,18 +66,38 @@ impl Broker {
     ///
     /// [`BrokerError::Unavailable`] when the store does not answer.
     pub async fn open_sessions(&self) -> Result<BTreeSet<SessionId>, BrokerError> {
-        let mut filter = SessionFilter {
+        self.all_listed(SessionFilter {
             live: Some(true),
             ..SessionFilter::default()
-        };
-        let mut open = BTreeSet::new();
+        })
+        .await
+    }
+
+    /// The sessions that are listed as over, with a recording that could not be sealed.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`] when the store does not answer.
+    pub async fn unsealed_sessions(&self) -> Result<BTreeSet<SessionId>, BrokerError> {
+        self.all_listed(SessionFilter {
+            unsealed: true,
+            ..SessionFilter::default()
+        })
+        .await
+    }
+
+    async fn all_listed(
+        &self,
+        mut filter: SessionFilter,
+    ) -> Result<BTreeSet<SessionId>, BrokerError> {
+        let mut all = BTreeSet::new();
         loop {
             let page = self.listed(&filter).await?;
             let Some(last) = page.last() else {
-                return Ok(open);
+                return Ok(all);
             };
             filter.before = Some(last.id);
-            open.extend(page.iter().map(|session| session.id));
+            all.extend(page.iter().map(|session| session.id));
         }
     }
 

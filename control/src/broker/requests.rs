@@ -8,9 +8,10 @@ use policies::words::broker::{Conflict, Invalid};
 use policies::words::request::{NOT_YOURS_TO_ANSWER, who_may};
 use policies::{
     Activation, Approval, Denial, Filing, Grant, GrantId, Login, Office, Part, PrincipalName,
-    Reason, Request, RequestError, RequestId, RequestState, TargetName, activates, may_approve,
-    may_request, opening,
+    Reason, Request, RequestError, RequestId, RequestState, TargetName, Void, activates,
+    may_approve, may_request, opening, void,
 };
+use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use super::desk::draw;
@@ -45,6 +46,8 @@ pub struct Asking {
     pub answerable: bool,
     /// What it would open beyond the name of what is asked for, while it waits, in words.
     pub opens: Vec<String>,
+    /// Whose approval does not count as things are, while it waits, and why.
+    pub void: Vec<(PrincipalName, Void)>,
 }
 
 /// Which requests to list: newest first.
@@ -148,7 +151,8 @@ impl Broker {
         shown: Option<&str>,
     ) -> Result<Asking, BrokerError> {
         let grant = draw()?;
-        self.change(caller, ("approve", &id.to_string()), |view| {
+        let object = id.to_string();
+        let approving = self.change(caller, ("approve", &object), |view| {
             self.healthy()?;
             let request = answerable(view, id)?;
             if request.statement.is_some() && shown.is_none() {
@@ -165,8 +169,8 @@ impl Broker {
             let mut changes = vec![Change::RequestApproved { id, approval }];
             changes.extend(activation(view, &approved, GrantId::new(view.now, grant))?);
             Ok((changes, ()))
-        })
-        .await?;
+        });
+        self.naming_others(caller, id, approving.await).await?;
         self.show_request(caller, id)
     }
 
@@ -181,7 +185,8 @@ impl Broker {
         id: RequestId,
         note: Reason,
     ) -> Result<Asking, BrokerError> {
-        self.change(caller, ("deny", &id.to_string()), |view| {
+        let object = id.to_string();
+        let denying = self.change(caller, ("deny", &object), |view| {
             let request = answerable(view, id)?;
             let by = &caller.principal;
             request
@@ -195,8 +200,8 @@ impl Broker {
                 }],
                 (),
             ))
-        })
-        .await?;
+        });
+        self.naming_others(caller, id, denying.await).await?;
         self.show_request(caller, id)
     }
 
@@ -326,13 +331,35 @@ fn answerable<'v>(view: &'v View<'_>, id: RequestId) -> Result<&'v Arc<Request>,
                 reason: NOT_YOURS_TO_ANSWER.to_owned(),
             }))
         }
-        // No rule says so: others may.
-        Err(Denial::NotAllowed { policy, reason }) if policy.is_empty() => {
-            let others = who_may_answer(view, request);
-            let reason = others.map_or_else(|| reason.clone(), |who| format!("{reason} {who}"));
-            Err(Denial::NotAllowed { policy, reason }.into())
-        }
         Err(denial) => Err(denial.into()),
+    }
+}
+
+impl Broker {
+    /// The same no, with who may answer where no rule says that the caller may not: others may. Found out once, for an
+    /// answer that is given in any case, and on a thread that may take its time: each person is a question to the
+    /// policies.
+    async fn naming_others<T>(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        answer: Result<T, BrokerError>,
+    ) -> Result<T, BrokerError> {
+        let Err(BrokerError::Denied(Denial::NotAllowed { policy, reason })) = answer else {
+            return answer;
+        };
+        if !policy.is_empty() || reason == NOT_YOURS_TO_ANSWER {
+            return Err(Denial::NotAllowed { policy, reason }.into());
+        }
+        let (broker, caller) = (self.clone(), caller.clone());
+        let looking = spawn_blocking(move || {
+            let state = broker.state();
+            let request = state.facts.requests.get(&id)?;
+            who_may_answer(&broker.view(&state, &caller), request)
+        });
+        let others = looking.await.ok().flatten();
+        let reason = others.map_or_else(|| reason.clone(), |who| format!("{reason} {who}"));
+        Err(Denial::NotAllowed { policy, reason }.into())
     }
 }
 
@@ -382,11 +409,16 @@ fn asking(view: &View<'_>, request: &Arc<Request>) -> Asking {
     } else {
         Vec::new()
     };
+    let void = match view.state.policies() {
+        Ok(policies) if open => void(policies, &view.state.facts, &request),
+        _closed => Vec::new(),
+    };
     Asking {
         request,
         grant,
         answerable,
         opens,
+        void,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::lately::Lately;
 use crate::lease::book::LeaseBook;
 use crate::lease::expiry;
 use crate::ledger::proof::LogFault;
+use crate::ledger::roots::Roots;
 use crate::ledger::{Event, Happening, Witness, tail};
 use crate::roles::Roles;
 use crate::spending::Spending;
@@ -117,6 +118,7 @@ impl Broker {
             spending: Spending::default(),
             lately: Lately::default(),
             signed,
+            recorded: Roots::default(),
             refusals: Refusals::default(),
             replays: Replays::default(),
             own_kills: OwnKills::default(),

@@ -28,13 +28,27 @@ impl<'a, S: Store> Retreat<'a, S> {
     ///
     /// When the store does not answer.
     pub(crate) async fn begin(store: &'a S) -> Result<Self, StoreError> {
-        let (seq, digest) = tail::end(store).await?;
-        Ok(Self {
+        Ok(Self::from(store, tail::end(store).await?))
+    }
+
+    /// Begins at this line, which has to have this digest.
+    pub(crate) fn from(store: &'a S, (seq, digest): (u64, Digest)) -> Self {
+        Self {
             store,
             seq,
             digest,
             broken: false,
-        })
+        }
+    }
+
+    /// The line that comes next, and the digest that it has to have; 0 before the first.
+    pub(crate) fn next(&self) -> (u64, Digest) {
+        (self.seq, self.digest)
+    }
+
+    /// Whether the line that comes next is not what was written.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// The next lines, newest first. None at the beginning, or before a line that is not what was written.

@@ -58,6 +58,12 @@ impl Session {
     pub fn is_live(&self) -> bool {
         self.end.is_none()
     }
+
+    /// Whether it is over and its recording could not be sealed.
+    pub fn is_unsealed(&self) -> bool {
+        let state = self.end.as_ref().map(|end| &end.recording);
+        state == Some(&RecordingState::Failed)
+    }
 }
 
 /// How a session ended.
@@ -160,6 +166,8 @@ impl RecordingState {
 pub struct SessionFilter {
     /// Only live ones, or only past ones.
     pub live: Option<bool>,
+    /// Only those whose recording could not be sealed when they ended, nor since.
+    pub unsealed: bool,
     /// Only those of this principal.
     pub principal: Option<PrincipalName>,
     /// Only those to this target.
@@ -181,6 +189,7 @@ impl SessionFilter {
     /// Whether this session is to be listed.
     pub fn fits(&self, session: &Session) -> bool {
         self.live.is_none_or(|live| live == session.is_live())
+            && (!self.unsealed || session.is_unsealed())
             && self
                 .principal
                 .as_ref()

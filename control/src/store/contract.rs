@@ -119,7 +119,10 @@ mod on_disk {
     use std::path::{Path, PathBuf};
 
     use super::*;
-    use crate::ledger::SessionFilter;
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions as _, Connection as _};
+
+    use crate::ledger::{RecordingState, SessionEnd, SessionFilter};
     use crate::store::OpenError;
 
     /// A directory that is gone when the test is.
@@ -201,6 +204,18 @@ mod on_disk {
             refused.to_string().contains("another tidegate"),
             "{refused}"
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lock_file_that_is_removed_lets_no_second_process_in() {
+        let scratch = Scratch::new();
+        let first = open(&scratch.database()).await;
+        std::fs::remove_file(scratch.0.join("tidegate.db.lock")).unwrap();
+        let refused = Backend::sqlite(&scratch.database()).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Taken { .. }), "{refused}");
+        // What is refused leaves the first as it was.
+        first.append(Revision(0), draft(1)).await.unwrap();
+        first.probe().await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -293,6 +308,80 @@ mod on_disk {
                 store.session(session.id).await.unwrap().unwrap().end,
                 Some(end)
             );
+            told_as_recovered(&store).await;
         }
+    }
+
+    /// A session whose recording failed is listed as that until it is sealed.
+    async fn told_as_recovered(store: &Backend) {
+        let session = crate::ledger::tests::session(at(7));
+        let id = session.id;
+        let recording = RecordingState::Failed;
+        let end = SessionEnd {
+            recording,
+            ..crate::ledger::tests::end(at(8))
+        };
+        let root = "0f".repeat(32);
+        let write = async |happening| {
+            let at = at(8);
+            let receipt = store.submit(vec![Event { at, happening }]).await;
+            receipt.unwrap().durably().await.unwrap();
+        };
+        let unsealed = SessionFilter {
+            unsealed: true,
+            ..SessionFilter::default()
+        };
+        let unsealed = async || store.sessions(&unsealed).await.unwrap().len();
+        let session = Box::new(session);
+        write(Happening::SessionOpened { session }).await;
+        assert_eq!(unsealed().await, 0);
+        let closed = Box::new(end.clone());
+        let (session, end) = (id, closed);
+        write(Happening::SessionClosed { session, end }).await;
+        assert_eq!(unsealed().await, 1);
+        let recovered = root.clone();
+        write(Happening::RecordingRecovered {
+            session,
+            root: recovered,
+        })
+        .await;
+        assert_eq!(unsealed().await, 0);
+        let listed = store.session(id).await.unwrap().unwrap().end.unwrap();
+        let root = Some(root);
+        assert_eq!(listed.recording, RecordingState::CutShort { root });
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_no_json_in_the_list_of_sessions_refuses_no_line() {
+        let scratch = Scratch::new();
+        let store = open(&scratch.database()).await;
+        let session = crate::ledger::tests::session(at(5));
+        let id = session.id;
+        let session = Box::new(session);
+        let end = Box::new(crate::ledger::tests::end(at(6)));
+        let root = "0f".repeat(32);
+        let happenings = [
+            Happening::SessionOpened { session },
+            Happening::SessionClosed { session: id, end },
+        ];
+        let event = |happening| Event {
+            at: at(6),
+            happening,
+        };
+        let receipt = store.submit(happenings.map(event).into()).await.unwrap();
+        receipt.durably().await.unwrap();
+        let mut beside = SqliteConnectOptions::new()
+            .filename(scratch.database())
+            .connect()
+            .await
+            .unwrap();
+        let odd = sqlx::query("UPDATE sessions SET ending = '{'");
+        odd.execute(&mut beside).await.unwrap();
+        beside.close().await.unwrap();
+        let session = id;
+        let recovered = event(Happening::RecordingRecovered { session, root });
+        let receipt = store.submit(vec![recovered]).await.unwrap();
+        receipt.durably().await.unwrap();
+        drop(store);
     }
 }

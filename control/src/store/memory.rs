@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::{AppendError, Receipt, Store, StoreError, garbled};
 use crate::change::{Draft, Entry, Revision};
 use crate::ledger::chain::{GENESIS, Stored, link};
-use crate::ledger::{Event, Happening, Session, SessionFilter};
+use crate::ledger::{Event, Happening, RecordingState, Session, SessionFilter};
 
 /// A store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +95,15 @@ impl Book {
         {
             row.end = Some((**end).clone());
         }
+        if let Happening::RecordingRecovered { session, root } = &event.happening
+            && let Some(end) = self
+                .sessions
+                .get_mut(session)
+                .and_then(|row| row.end.as_mut())
+        {
+            let root = Some(root.clone());
+            end.recording = RecordingState::CutShort { root };
+        }
         Ok(())
     }
 }
@@ -167,6 +176,10 @@ impl Store for MemoryStore {
 
     fn is_failing(&self) -> bool {
         self.shared.silent.load(Ordering::SeqCst)
+    }
+
+    fn parked(&self) -> u64 {
+        0
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

@@ -23,7 +23,7 @@ use sqlx::{ConnectOptions as _, Row as _};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
-use self::file::{lock, migrate, options, owned};
+use self::file::{lock, lock_database, migrate, options};
 use self::sessions::{listing, session};
 use self::writer::{Command, Writer};
 use super::{AppendError, Receipt, Store, StoreError, garbled};
@@ -67,6 +67,8 @@ struct Tip {
     grown: Notify,
     /// Whether the last commit failed.
     failing: AtomicBool,
+    /// How many lines the database did not take as they were.
+    parked: AtomicU64,
 }
 
 impl SqliteStore {
@@ -81,7 +83,8 @@ impl SqliteStore {
             path: path.to_owned(),
             source,
         };
-        let metadata = owned(path).and_then(|file| file.metadata()).map_err(file)?;
+        let database_lock = lock_database(path)?;
+        let metadata = database_lock.metadata().map_err(file)?;
         let database = |source| OpenError::Database {
             path: path.to_owned(),
             source,
@@ -100,7 +103,7 @@ impl SqliteStore {
         };
         let (readers, log_reader) = (reading(READERS_MAX), reading(1));
         let tip = Arc::new(Tip::default());
-        let writer = Writer::open(connection, Arc::clone(&tip), lock).await;
+        let writer = Writer::open(connection, Arc::clone(&tip), [lock, database_lock]).await;
         let writer = writer.map_err(|source| OpenError::Tip {
             path: path.to_owned(),
             source,
@@ -241,6 +244,10 @@ impl Store for SqliteStore {
 
     fn is_failing(&self) -> bool {
         self.shared.tip.failing.load(Ordering::SeqCst)
+    }
+
+    fn parked(&self) -> u64 {
+        self.shared.tip.parked.load(Ordering::SeqCst)
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

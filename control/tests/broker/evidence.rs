@@ -8,7 +8,7 @@ use control::change::Revision;
 use control::ledger::chain::{Walk, hex};
 use control::ledger::proof::{LogFault, Proof};
 use control::ledger::{
-    Cause, Counters, Event, Happening, RecordingState, Session, SessionEnd, Timeline,
+    Cause, Counters, Event, Happening, Recorded, RecordingState, Session, SessionEnd, Timeline,
 };
 use control::store::{Backend, OpenError, Store as _};
 use control::{Broker, Clock, Settings, StartError, entropy};
@@ -248,6 +248,7 @@ async fn nothing_is_sealed_that_the_ledger_does_not_know() {
     let want = Waiting {
         open: [open].into(),
         late: [late].into(),
+        told: [(recovered, "00".repeat(32))].into(),
     };
     assert_eq!(waiting, want);
 }
@@ -281,6 +282,45 @@ async fn nothing_is_sealed_by_a_line_that_was_put_into_the_ledger() {
     let broker = started(scratch.altered(edit).await).await.unwrap();
     let waiting = broker.waiting([from, to].into()).await.unwrap();
     assert_eq!(waiting, Waiting::default());
+}
+
+#[tokio::test]
+async fn which_recording_a_session_has_is_what_the_ledger_says() {
+    let scratch = Scratch::new().await;
+    let store = scratch.open().await;
+    let sealed = |byte: u8| {
+        let root = hex(&[byte; 32]);
+        Some(RecordingState::Sealed { root })
+    };
+    written(&store, &[(1, sealed(1)), (2, sealed(2))]).await;
+    drop(store);
+    let [first, second, made_up] = [1, 2, 3].map(|number| session(number).id);
+    let other = serde_json::to_string(&end(sealed(3).unwrap())).unwrap();
+    let body = serde_json::to_string(&session(3)).unwrap();
+    let store = scratch
+        .altered(format!(
+            "UPDATE sessions SET ending = '{other}' WHERE id = '{first}';
+             INSERT INTO sessions SELECT '{made_up}', principal, target, grant_id, '{body}', '{other}'
+             FROM sessions LIMIT 1;"
+        ))
+        .await;
+    let broker = started(store).await.unwrap();
+    let [of_first, of_made_up] = [first, made_up].map(|session| broker.recorded(session));
+    assert_eq!(of_first.await.unwrap(), Recorded::Sealed([1; 32]));
+    assert_eq!(of_made_up.await.unwrap(), Recorded::Unheard);
+    drop(broker);
+
+    // A line of the ledger that was changed proves nothing, and none that comes before it does.
+    let [one, three] = [1, 3].map(|byte| hex(&[byte; 32]));
+    let edit = format!("UPDATE ledger SET body = replace(body, '{one}', '{three}')");
+    let broker = started(scratch.altered(edit).await).await.unwrap();
+    let of_first = broker.recorded(first).await.unwrap();
+    assert!(
+        matches!(of_first, Recorded::Unproven { .. }),
+        "{of_first:?}"
+    );
+    let of_second = broker.recorded(second).await.unwrap();
+    assert_eq!(of_second, Recorded::Sealed([2; 32]));
 }
 
 #[tokio::test]

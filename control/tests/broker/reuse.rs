@@ -6,11 +6,11 @@ use control::ledger::{RecordingState, SessionEnd, SessionFilter};
 use control::{Admission, BrokerError};
 use policies::words::Shown as _;
 use policies::{
-    Endpoint, Login, PostgresEndpoint, Principal, PrincipalName, Protocol, RegisteredKey,
-    RequestState, ServerPin, Target, TargetName,
+    Endpoint, LockScope, Login, PostgresEndpoint, Principal, PrincipalName, Protocol,
+    RegisteredKey, RequestState, ServerPin, Target, TargetName, Void,
 };
 
-use crate::world::{World, ask, caller, over, principal, reason, seconds, target};
+use crate::world::{World, ask, caller, library, over, principal, reason, seconds, target};
 
 /// Somebody else with the name and groups of one who left.
 async fn replaced(world: &World, name: &str, group: &str) {
@@ -184,4 +184,69 @@ async fn a_list_may_name_somebody_before_they_are_added() {
         .await
         .unwrap();
     assert_eq!(told(&world, "zoe").await, "");
+}
+
+/// Puts a rule in force beside those of the library.
+async fn ruled(world: &World, rule: &str) {
+    let mut texts = library();
+    texts.documents.push(control::change::PolicyText {
+        name: "more.cedar".to_owned(),
+        text: rule.to_owned(),
+    });
+    let root = caller("root");
+    world.broker.apply_policies(&root, texts).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_still_names_somebody_who_left_is_told_to_whoever_may_change_it() {
+    let world = World::new().await;
+    let (root, alice) = (caller("root"), caller("alice").principal);
+    ruled(
+        &world,
+        r#"@id("not-alice") @reason("Ask bob.")
+           forbid (principal == Jit::User::"alice", action == Jit::Action::"request", resource)
+           when { context.account == "root" };"#,
+    )
+    .await;
+    lent(&world, &["alice", "amy"]).await;
+    let mut labelled = target("web1", "dev", &world.clock);
+    let label = ("contact".to_owned(), "alice".to_owned());
+    labelled.labels.extend([label]);
+    let replaced = world.broker.replace_target(&root, labelled).await;
+    replaced.unwrap();
+    world.broker.remove_principal(&root, &alice).await.unwrap();
+    let left = world.broker.still_named(&root, &alice);
+    let said = |of: &str| left.iter().any(|line| line.contains(of));
+    assert!(left.len() == 3 && said("`not-alice`"), "{left:?}");
+    assert!(said("`orders`") && said("`contact` of `web1`"), "{left:?}");
+    let nobody = world.broker.still_named(&root, &caller("bob").principal);
+    assert_eq!(nobody, [""; 0]);
+    let carol = world.broker.still_named(&caller("carol"), &alice);
+    assert_eq!(carol, [""; 0], "she changes none of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_does_not_count_any_more_is_told_as_void() {
+    let world = World::new().await;
+    ruled(
+        &world,
+        r#"@id("two") @reason("Two people.")
+           forbid (principal, action == Jit::Action::"activate", resource)
+           when { context.approvals < 2 };"#,
+    )
+    .await;
+    let (root, bob) = (caller("root"), caller("bob"));
+    let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    let approved = world.broker.approve(&bob, id, None, None).await.unwrap();
+    assert_eq!(approved.request.state, RequestState::Pending);
+    let void = || world.broker.show_request(&root, id).unwrap().void;
+    assert_eq!(void(), []);
+    let scope = LockScope::Principal(bob.principal.clone());
+    let locked = world.broker.lock(&root, scope, reason("lost")).await;
+    let (lock, _sessions) = locked.unwrap();
+    assert_eq!(void(), [(bob.principal.clone(), Void::Locked)]);
+    world.broker.unlock(&root, lock.id).await.unwrap();
+    assert_eq!(void(), []);
+    replaced(&world, "bob", "approvers").await;
+    assert_eq!(void(), [(bob.principal.clone(), Void::Gone)]);
 }

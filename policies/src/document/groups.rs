@@ -2,7 +2,7 @@
 //!
 //! A group is only a word on a person, so none is wrong. One that nothing else knows is odd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Policy, PolicySet};
 
@@ -17,6 +17,20 @@ pub(super) fn in_rules(policies: &PolicySet) -> BTreeSet<GroupName> {
         .filter(|literal| literal.type_name().basename() == "Group")
         .filter_map(|literal| GroupName::parse(literal.id().unescaped()).ok())
         .collect()
+}
+
+/// Which rules name somebody: who, as it is written, to their `@id`s.
+pub(super) fn people_in_rules(policies: &PolicySet) -> BTreeMap<String, BTreeSet<String>> {
+    let mut people = BTreeMap::<String, BTreeSet<String>>::new();
+    for policy in policies.policies() {
+        for literal in policy.entity_literals() {
+            if ["User", "ServiceAccount"].contains(&literal.type_name().basename()) {
+                let rules = people.entry(literal.id().unescaped().to_owned());
+                rules.or_default().insert(policy.id().to_string());
+            }
+        }
+    }
+    people
 }
 
 /// The seats of quorums that may stay empty: no rule names their group, and nobody of `people` is in

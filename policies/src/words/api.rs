@@ -35,6 +35,13 @@ pub enum ApiRefusal {
     },
     /// The server that is to become a target did not show itself.
     Unseen(Unseen),
+    /// The recording of a session is not there any more.
+    RecordingGone {
+        /// Of which.
+        session: String,
+        /// Its root, as the ledger has it.
+        root: String,
+    },
     /// A part of the bastion does not answer.
     Unavailable,
 }
@@ -114,6 +121,16 @@ impl Shown for ApiRefusal {
                 "TG658",
                 format!("the server cannot be looked at: {}", unseen.fact()),
                 None,
+            ),
+            Self::RecordingGone { session, root } => (
+                "TG661",
+                format!(
+                    "the recording of {session} is gone: the ledger says that it was sealed, with the root {root}"
+                ),
+                Some(
+                    "put it back from your backup, and ask who could write to the directory of recordings"
+                        .to_owned(),
+                ),
             ),
             Self::Unavailable => (
                 "TG659",

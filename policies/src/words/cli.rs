@@ -7,6 +7,7 @@ mod accounts;
 mod asked;
 pub mod doctor;
 pub mod ledger;
+pub mod left;
 mod next;
 mod onetime;
 mod policy;

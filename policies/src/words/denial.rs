@@ -47,7 +47,7 @@ impl Shown for Denial {
                 longest,
             } => {
                 let longest = duration::print(*longest);
-                not_allowed(&format!("You may ask for {longest} at most")).hint(format!(
+                not_allowed(&format!("You may not ask for so long; {longest} can be asked for")).hint(format!(
                     "tidegate request {target} --as {login} --for {longest} --reason '...'"
                 ))
             }

@@ -10,17 +10,18 @@ pub(crate) const NOBODY: &str =
     "It is lent to people's own roles at the database, and nobody has said which one is yours.";
 
 /// Said to whoever asks for what is lent to people's own roles, and is called like somebody who left.
+/// When what was said of them was said is not known, only that it was before they came.
 pub(crate) fn namesake(target: &TargetName) -> String {
     format!(
-        "It is lent to people's own roles at the database, and which one is yours was said of somebody who had your name before you. \
+        "It is lent to people's own roles at the database, and which one is yours was said before you were added: it may be about somebody else who had your name. \
          Whoever manages targets removes `{target}` and adds it again with what is true now: tidegate target rm {target}; tidegate target add pg {target} … --elevate …"
     )
 }
 
-/// Said to whoever adds a person who is called like somebody who left, about a target that elevated that one.
+/// Said to whoever adds a person who is called like somebody who left, about a target that may have meant that one.
 pub fn named_before(target: &TargetName, person: &PrincipalName) -> String {
     format!(
-        "`{target}` elevates somebody who was called `{person}` before; this one is not elevated there until the target was removed and added again: \
+        "`{target}` was told whom to elevate before this `{person}` was added, and an earlier `{person}` was removed: it may mean that one. This one is not elevated there until the target was removed and added again: \
          tidegate target rm {target}; tidegate target add pg {target} … --elevate …"
     )
 }

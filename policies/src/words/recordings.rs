@@ -38,6 +38,35 @@ pub fn replaced(what: &str, root: &str, sealed: &str) -> Trouble {
     )
 }
 
+/// The recording was sealed, and the ledger does not know its session.
+pub fn unheard(what: &str) -> Trouble {
+    Trouble::new(
+        format!("`{what}` is sealed, but the ledger tells of no such session"),
+        "it stands in the list of sessions alone, which whoever can write to the store can change",
+        "tidegate audit verify",
+    )
+}
+
+/// The recording was sealed, and the ledger cannot say whether it is the one that the session had.
+pub fn unproven(what: &str, line: &str) -> Trouble {
+    Trouble::new(
+        format!("`{what}` is sealed, but nothing proves that it is the recording of that session"),
+        format!("line {line} of the ledger is not what was written"),
+        "tidegate audit verify",
+    )
+}
+
+/// The recording was sealed, and the ledger has no root of it.
+pub fn rootless(what: &str) -> String {
+    format!(
+        "warning: the ledger has no root to compare `{what}` with: its session has just ended, or the recording could \
+         not be sealed when it did; the server's next start writes it down"
+    )
+}
+
+/// What stands for the size of a recording that was deleted.
+pub const MISSING: &str = "missing";
+
 /// The file cannot be read as a recording.
 pub fn unreadable(what: &str, found: &str) -> Trouble {
     Trouble::new(

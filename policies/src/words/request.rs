@@ -18,6 +18,21 @@ pub fn who_may(some: &[&str], more: bool) -> Option<String> {
     }
 }
 
+/// Why an approval does not count: it was for something else.
+pub const VOID_OTHER: &str =
+    "it was given to what the request was before, or from nobody knows where";
+
+/// The same: whoever gave it left.
+pub const VOID_GONE: &str = "whoever gave it was removed since";
+
+/// The same: they may not give it any more.
+pub const VOID_FORBIDDEN: &str = "whoever gave it may not approve this any more";
+
+/// An approval that does not count, with the reason.
+pub fn void_approval(by: &str, why: &str) -> String {
+    format!("{by} (void: {why})")
+}
+
 impl Shown for RequestError {
     fn words(&self) -> Words {
         match self {

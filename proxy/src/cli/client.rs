@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use control::api::wire::{List, Problem};
 use policies::words::cli;
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -111,16 +112,15 @@ impl Client {
         self.send(doing, Method::POST, path, body).await
     }
 
-    /// Reads a file piece by piece, and gives what one header of the answer says.
+    /// Reads a file piece by piece, and gives the headers of the answer.
     pub(crate) async fn download(
         &self,
         doing: &str,
-        (path, header): (&str, &str),
+        path: &str,
         mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<HeaderMap, Failure> {
         let mut answer = self.answered(doing, self.http.get(self.at(path))).await?;
-        let told = answer.headers().get(header);
-        let told = told.and_then(|told| told.to_str().ok()).map(str::to_owned);
+        let told = answer.headers().clone();
         while let Some(piece) = answer.chunk().await.map_err(|error| self.failed(&error))? {
             each(&piece)?;
         }

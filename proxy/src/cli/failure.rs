@@ -7,6 +7,9 @@ use policies::words::cli::{self, Refusal, Trouble};
 /// The code of `policies::words::api::ApiRefusal::Unseen`.
 const UNSEEN: &str = "TG658";
 
+/// That of `RecordingGone` there.
+const GONE: &str = "TG661";
+
 /// What a code of the server comes down to.
 pub(crate) fn refusal(code: &str) -> Refusal {
     match code {
@@ -83,6 +86,7 @@ impl Exit {
     pub(crate) fn of_problem(status: u16, code: &str) -> Self {
         match code {
             UNSEEN => Self::Error,
+            GONE => Self::Unproven,
             _other => Self::of_status(status),
         }
     }

@@ -3,12 +3,14 @@
 //! Where a session is named, its recording is fetched through the API; a path is a file here. What
 //! is proven is proven here, not by the server: all it takes from elsewhere is the public key.
 
+mod wrong;
+
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use control::api::wire::{List, ROOT_HEADER, RecordingView, SessionView};
+use control::api::wire::{List, RecordingView, SessionView};
 use control::ledger::chain::hex;
 use policies::SessionId;
 use policies::words::cli::Trouble;
@@ -24,6 +26,8 @@ use crate::cli::path::segment;
 use crate::cli::printer::{Format, Printer, Row};
 use crate::cli::sessions::ending;
 use crate::cli::when;
+
+use self::wrong::{Ledger, Wrong};
 
 /// Look at recordings, prove them, hand them on
 #[derive(Debug, Subcommand)]
@@ -104,7 +108,11 @@ impl Row for RecordingView {
             session.target.to_string(),
             session.login.to_string(),
             when::stamp(session.opened_at),
-            self.bytes.to_string(),
+            if self.missing {
+                words::MISSING.to_owned()
+            } else {
+                self.bytes.to_string()
+            },
             ending(session.end.as_ref().map(|end| &end.cause)),
         ]
     }
@@ -143,8 +151,8 @@ pub(crate) struct Fetched {
     pub(crate) file: File,
     /// Of which session, where one was named.
     session: Option<SessionId>,
-    /// The root of its chain as the ledger has it.
-    root: Option<String>,
+    /// What the ledger says of it.
+    ledger: Ledger,
 }
 
 /// The recording that was named: the file of that name, or the one of that session, fetched into a
@@ -157,7 +165,7 @@ pub(crate) async fn fetched(context: &Context, which: &str) -> Result<Fetched, F
         return Ok(Fetched {
             file: File::open(which).map_err(refused)?,
             session: None,
-            root: None,
+            ledger: Ledger::Unasked,
         });
     }
     let client = context.client(&doing)?;
@@ -165,12 +173,12 @@ pub(crate) async fn fetched(context: &Context, which: &str) -> Result<Fetched, F
     let mut file = tempfile::tempfile().map_err(refused)?;
     let path = format!("/v1/recordings/{session}/file");
     let keep = |piece: &[u8]| file.write_all(piece).map_err(refused);
-    let root = client.download(&doing, (&path, ROOT_HEADER), keep).await?;
+    let headers = client.download(&doing, &path, keep).await?;
     file.rewind().map_err(refused)?;
     Ok(Fetched {
         file,
         session: Some(session),
-        root,
+        ledger: Ledger::told(&headers),
     })
 }
 
@@ -197,12 +205,8 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
     };
     let mut broken = None;
     for which in &args.which {
-        let fetched = fetched(context, which).await?;
-        let wrong = match fetched.verified(&key) {
-            Ok(verified) => {
-                tell(context, &verified, fetched.root.is_some())?;
-                continue;
-            }
+        let wrong = match looked_at(context, which, &key).await? {
+            Ok(()) => continue,
             Err(wrong) => wrong,
         };
         let trouble = wrong.trouble(which);
@@ -218,6 +222,35 @@ async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
         Some(trouble) => Err(Failure::new(Exit::Unproven, trouble)),
         None => Ok(()),
     }
+}
+
+/// Fetches one and proves it, and says that it holds. That it is gone is what is wrong with one.
+async fn looked_at(
+    context: &Context,
+    which: &str,
+    key: &[u8; 32],
+) -> Result<Result<(), Wrong>, Failure> {
+    let fetched = match fetched(context, which).await {
+        Ok(fetched) => fetched,
+        Err(Failure {
+            exit: Exit::Unproven,
+            trouble: Some(trouble),
+        }) => return Ok(Err(Wrong::Gone(trouble))),
+        Err(failure) => return Err(failure),
+    };
+    let verified = match fetched.verified(key) {
+        Ok(verified) => verified,
+        Err(wrong) => return Ok(Err(wrong)),
+    };
+    tell(
+        context,
+        &verified,
+        matches!(fetched.ledger, Ledger::Root(_)),
+    )?;
+    if fetched.ledger == Ledger::Rootless {
+        context.printer.warn(&words::rootless(which));
+    }
+    Ok(Ok(()))
 }
 
 /// Says what is known of a recording before it is shown. That of a session is proven first, and what is wrong with it
@@ -265,51 +298,20 @@ fn seal_key(text: &str, otherwise: Exit) -> Result<[u8; 32], Failure> {
     recorder::seal_key(text).ok_or_else(|| Failure::new(otherwise, words::not_a_seal_key(text)))
 }
 
-/// What is wrong with a recording.
-enum Wrong {
-    /// It is not what was sealed.
-    Broken(Break),
-    /// It was sealed, and the ledger has another.
-    Replaced { root: String, sealed: String },
-}
-
 impl Fetched {
     /// Reads it to its end.
     fn verified(&self, key: &[u8; 32]) -> Result<Verified, Wrong> {
         let input = BufReader::new(&self.file);
         let verified = recorder::verify_from(input, self.session, key).map_err(Wrong::Broken)?;
         let sealed = hex(&verified.checkpoint.root);
-        match &self.root {
-            Some(root) if *root != sealed => Err(Wrong::Replaced {
+        match &self.ledger {
+            Ledger::Root(root) if *root != sealed => Err(Wrong::Replaced {
                 root: root.clone(),
                 sealed,
             }),
-            _ => Ok(verified),
-        }
-    }
-}
-
-impl Wrong {
-    /// For people.
-    fn trouble(&self, which: &str) -> Trouble {
-        match self {
-            Self::Broken(found) => words::broken(which, &chain(found)),
-            Self::Replaced { root, sealed } => words::replaced(which, root, sealed),
-        }
-    }
-
-    /// For programs.
-    fn verdict(&self, which: &str) -> serde_json::Value {
-        match self {
-            Self::Broken(found) => json!({
-                "schema": "tidegate.verdict/1", "recording": which, "holds": false,
-                "frame": found.frame, "after": found.after.as_secs_f64(),
-                "offset": found.offset, "fault": chain(found),
-            }),
-            Self::Replaced { root, sealed } => json!({
-                "schema": "tidegate.verdict/1", "recording": which, "holds": false,
-                "fault": self.trouble(which).why, "root": sealed, "root_in_ledger": root,
-            }),
+            Ledger::Root(_) | Ledger::Rootless | Ledger::Unasked => Ok(verified),
+            Ledger::Unheard => Err(Wrong::Unheard),
+            Ledger::Broken(seq) => Err(Wrong::Unproven { seq: seq.clone() }),
         }
     }
 }

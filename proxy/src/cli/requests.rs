@@ -7,6 +7,7 @@ use control::api::wire::{Answer, RequestOrder, RequestView, Standing};
 use jiff::SignedDuration;
 use policies::diagnose::nearest;
 use policies::words::cli::{self, Asked};
+use policies::words::request::void_approval;
 use policies::{Login, Protocol, Reason, TargetName};
 
 use crate::cli::context::Context;
@@ -109,11 +110,14 @@ impl Row for RequestView {
     );
 
     fn cells(&self) -> Vec<String> {
-        let approved: Vec<&str> = self
-            .approved_by
-            .iter()
-            .map(policies::PrincipalName::as_str)
-            .collect();
+        let approved = self.approved_by.iter().map(|by| {
+            let void = self.void.iter().find(|void| void.by == *by);
+            void.map_or_else(
+                || by.to_string(),
+                |void| void_approval(by.as_str(), &void.why),
+            )
+        });
+        let approved: Vec<String> = approved.collect();
         vec![
             self.id.to_string(),
             self.principal.to_string(),
@@ -435,20 +439,21 @@ pub(crate) async fn withdraw(context: &Context, id: &str) -> Outcome {
 mod tests {
     use super::*;
 
+    fn shown(answerable: bool, state: &str) -> RequestView {
+        let at = "2026-03-02T14:30:00Z";
+        serde_json::from_value(serde_json::json!({
+            "schema": "tidegate.request/1", "id": "req_01kjqf9ej0040g2081040g2081",
+            "principal": "alice", "target": "web1", "protocol": "ssh", "login": "deploy",
+            "duration_seconds": 60, "reason": "INC-7", "filed_at": at, "lapses_at": at,
+            "state": state, "approved_by": ["bob", "root"], "denied_by": null, "note": null,
+            "answerable": answerable, "grant": null, "until": null, "digest": "ab",
+        }))
+        .unwrap()
+    }
+
     #[test]
     fn whoever_may_answer_is_told_how_and_everybody_until_when() {
-        let view = |answerable: bool, state: &str| -> RequestView {
-            let at = "2026-03-02T14:30:00Z";
-            serde_json::from_value(serde_json::json!({
-                "schema": "tidegate.request/1", "id": "req_01kjqf9ej0040g2081040g2081",
-                "principal": "alice", "target": "web1", "protocol": "ssh", "login": "deploy",
-                "duration_seconds": 60, "reason": "INC-7", "filed_at": at, "lapses_at": at,
-                "state": state, "approved_by": [], "denied_by": null, "note": null,
-                "answerable": answerable, "grant": null, "until": null, "digest": "ab",
-            }))
-            .unwrap()
-        };
-        let pending = view(true, "pending");
+        let pending = shown(true, "pending");
         assert_eq!(
             answers(&pending).unwrap(),
             "  tidegate approve req_01kjqf9ej0040g2081040g2081\n  \
@@ -456,8 +461,15 @@ mod tests {
         );
         let lapses = |view: RequestView| view.cells().pop().unwrap();
         assert_eq!(lapses(pending), "2026-03-02 14:30:00 UTC");
-        assert_eq!(answers(&view(false, "pending")), None);
-        assert_eq!(lapses(view(false, "denied")), "");
+        assert_eq!(answers(&shown(false, "pending")), None);
+        assert_eq!(lapses(shown(false, "denied")), "");
+    }
+
+    #[test]
+    fn an_approval_that_is_void_is_shown_as_that() {
+        let mut view = shown(false, "pending");
+        view.void = serde_json::from_str(r#"[{"by":"bob","why":"gone"}]"#).unwrap();
+        assert!(view.cells().contains(&"bob (void: gone),root".to_owned()));
     }
 
     #[test]

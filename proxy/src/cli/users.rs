@@ -181,6 +181,9 @@ async fn remove(context: &Context, name: &PrincipalName, assent: &Assent) -> Out
         .confirmed(&context.surroundings, &question, &doing)
         .await?;
     let ended: Ended = client.send(&doing, Method::DELETE, &at, &nothing).await?;
+    for left in &ended.left {
+        context.printer.warn(left);
+    }
     context
         .printer
         .done(&ended, name.as_str(), &cli::user_removed(name.as_str()))

@@ -21,19 +21,33 @@ pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), 
     let now = broker.clock().now();
     let store = |refused: BrokerError| Failure::Recover(std::io::Error::other(refused));
     let listed = broker.open_sessions().await.map_err(store)?;
-    let left = on_disk(recorder, Recorder::unsealed).await?;
+    let mut left = on_disk(recorder, Recorder::unsealed).await?;
+    // Of these there is a sealed file, which could not be read at an earlier start, or whose line a crash kept from the
+    // ledger. Those that cannot be read still are not asked about: that would be a walk to each at every start.
+    let unsealed = broker.unsealed_sessions().await.map_err(store)?;
+    let sealed = sealed_already(recorder, unsealed.iter().copied().collect()).await?;
+    let whole = sealed
+        .into_iter()
+        .filter(|(_session, verdict)| verdict.is_ok());
+    left.extend(whole.map(|(session, _verdict)| session));
     let asked = listed.iter().copied().chain(left).collect();
     let waiting = broker.waiting(asked).await.map_err(store)?;
     for session in listed.difference(&waiting.open) {
         error!(%session, reason = "it is listed as open, and the ledger does not say so", "session.unheard");
     }
     let known = known(recorder, now, waiting.all()).await?;
-    let Waiting { open, late } = waiting;
-    for session in late {
-        if let Some(root) = known.roots.get(&session) {
-            let recovered = broker.recording_recovered(session, root.clone()).await;
-            recovered.map_err(store)?;
-        }
+    let Waiting { open, late, told } = waiting;
+    let sealed = late.into_iter().filter_map(|session| {
+        let root = known.roots.get(&session)?.clone();
+        Some((session, root))
+    });
+    // An older version did not put it in the list of sessions, where every start would look it up again.
+    let relisted = told
+        .into_iter()
+        .filter(|(session, _)| unsealed.contains(session));
+    for (session, root) in sealed.chain(relisted) {
+        let recovered = broker.recording_recovered(session, root).await;
+        recovered.map_err(store)?;
     }
     let cut = broker.cut_short(now, &open, &known.roots, &known.lost);
     if let Err(refused) = cut.await {
@@ -147,17 +161,155 @@ async fn on_disk<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::sync::Arc;
+    use std::time::Duration;
 
-    use recorder::Break;
+    use ca::{Authority, Passphrase};
+    use control::ledger::{Cause, Counters, Timeline};
+    use control::ledger::{Event, Happening, RecordingState, Session, SessionEnd};
+    use control::store::{Backend, Store as _};
+    use control::{Clock, Settings, entropy};
+    use policies::{Credential, GrantId, InputRecording, Protocol};
+    use recorder::{Break, End, Heading, Limits};
+    use tempfile::TempDir;
 
     use super::*;
+    use crate::server::seal::AuthoritySeal;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    /// A session of alice's to web1.
+    fn session(number: u8) -> Session {
+        Session {
+            id: SessionId::new(now(), [number; 10]),
+            grant: GrantId::new(now(), [9; 10]),
+            principal: "alice".parse().unwrap(),
+            credential: Credential::Key {
+                fingerprint: "SHA256:x".to_owned(),
+            },
+            source: [192, 0, 2, 7].into(),
+            target: "web1".parse().unwrap(),
+            login: "deploy".parse().unwrap(),
+            protocol: Protocol::Ssh,
+            opened_at: now(),
+            until: now(),
+            end: None,
+        }
+    }
+
+    /// A recorder and a ledger.
+    struct House {
+        dir: TempDir,
+        recorder: Recorder,
+        store: Backend,
+        broker: Broker,
+    }
+
+    impl House {
+        async fn new() -> Self {
+            let (dir, mut rng) = (tempfile::tempdir().unwrap(), entropy::rng());
+            let (keys, passphrase) = (dir.path().join("keys"), Passphrase::generate(&mut rng));
+            let authority = Authority::create(&keys, &passphrase, now(), &mut rng).unwrap();
+            let seal = Arc::new(AuthoritySeal::new(&authority));
+            let limits = Limits {
+                reserve_bytes: 0,
+                ..Limits::default()
+            };
+            let store = Backend::memory();
+            let broker = Broker::start(store.clone(), Clock::system(), Settings::default()).await;
+            let recordings = dir.path().join("recordings");
+            Self {
+                recorder: Recorder::open_dir(&recordings, limits, seal).unwrap(),
+                broker: broker.unwrap(),
+                store,
+                dir,
+            }
+        }
+
+        /// A session whose recording was sealed, and of which the ledger says that it could not be.
+        async fn unknown_seal(&self) -> SessionId {
+            let session = session(1);
+            let heading = Heading {
+                session: session.id,
+                grant: session.grant,
+                principal: session.principal.clone(),
+                credential: session.credential.clone(),
+                source: session.source,
+                target: session.target.clone(),
+                login: session.login.clone(),
+                protocol: session.protocol,
+                reason: None,
+                input: InputRecording::Kept,
+                started_at: now(),
+            };
+            let recording = self.recorder.open(&heading).unwrap();
+            let timeline = recorder::Timeline::default();
+            let sealed = recording.seal(Duration::ZERO, now(), &End::Complete, &timeline);
+            sealed.unwrap();
+            let end = SessionEnd {
+                at: now(),
+                cause: Cause::Complete,
+                timeline: Timeline::default(),
+                counters: Counters::default(),
+                recording: RecordingState::Failed,
+            };
+            let id = session.id;
+            let closed = Happening::SessionClosed {
+                session: id,
+                end: Box::new(end),
+            };
+            let session = Box::new(session);
+            let events = [Happening::SessionOpened { session }, closed];
+            let at = now();
+            let events = events.map(|happening| Event { at, happening });
+            let receipt = self.store.submit(events.into()).await.unwrap();
+            receipt.durably().await.unwrap();
+            id
+        }
+
+        /// What is listed of a session's recording.
+        async fn listed(&self, session: SessionId) -> RecordingState {
+            let session = self.store.session(session).await.unwrap().unwrap();
+            session.end.unwrap().recording
+        }
+
+        /// How many lines say that a recording was recovered.
+        async fn told(&self) -> usize {
+            let lines = self.store.lines(0, 1_000).await.unwrap();
+            let said = |line: &&control::ledger::chain::Stored| line.body.contains("_recovered");
+            lines.iter().filter(said).count()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sealed_recording_that_could_not_be_read_at_a_start_is_told_of_at_a_later_one() {
+        let house = House::new().await;
+        let session = house.unknown_seal().await;
+        let path = house.recorder.path_of(session);
+        let aside = house.dir.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        recover(&house.recorder, &house.broker).await.unwrap();
+        assert_eq!(house.listed(session).await, RecordingState::Failed);
+        std::fs::rename(&aside, &path).unwrap();
+        recover(&house.recorder, &house.broker).await.unwrap();
+        let verified = house.recorder.proven(session).unwrap();
+        let root = Some(hex(&verified.checkpoint.root));
+        assert_eq!(
+            house.listed(session).await,
+            RecordingState::CutShort { root }
+        );
+        recover(&house.recorder, &house.broker).await.unwrap();
+        assert_eq!(house.told().await, 1);
+    }
 
     #[test]
     fn what_a_disk_did_not_let_be_sealed_is_not_lost() {
         let session = SessionId::new(Timestamp::UNIX_EPOCH, [1; 10]);
         let broken = |fault| Break {
             frame: 0,
-            after: std::time::Duration::ZERO,
+            after: Duration::ZERO,
             offset: 0,
             within: 0,
             fault,

@@ -13,6 +13,7 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tracing::error;
 
 /// All tracks. They end when the last clone is dropped, with whatever still runs on them.
 #[derive(Debug, Clone)]
@@ -29,12 +30,16 @@ struct Track {
     carried: Arc<AtomicUsize>,
 }
 
-/// One connection's place, given back when dropped.
+/// One connection's place, given back when dropped. A defect in what has it is an error in the log: nobody waits for
+/// the task to hear of it.
 struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        if thread::panicking() {
+            error!("connection.panicked");
+        }
     }
 }
 

@@ -227,6 +227,11 @@ impl Bastion {
         self.closer.partings.begin()
     }
 
+    /// Returns when no end of a session is being written down any more. For the stop, once no session goes on.
+    pub async fn all_closed(&self) {
+        self.closer.all_closed().await;
+    }
+
     /// Holds the end of the session: it is written down whatever becomes of the task that runs it.
     pub fn closing(&self, scope: &Scope) -> Closing {
         self.closer.hold(scope)

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use control::Broker;
@@ -15,6 +16,7 @@ use recorder::{End, Timeline};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, error, info};
 
 use super::chain;
@@ -32,6 +34,8 @@ pub(crate) struct Closer {
     pub(crate) broker: Broker,
     pub(crate) partings: Arc<Partings>,
     sealing: Arc<Semaphore>,
+    /// What is being written down, also where nobody waits for it: a stop does.
+    closings: TaskTracker,
 }
 
 /// A session that is not written down as over yet.
@@ -60,6 +64,7 @@ impl Closer {
             broker,
             partings: Arc::default(),
             sealing: Arc::new(Semaphore::new(SEALING_MAX)),
+            closings: TaskTracker::new(),
         }
     }
 
@@ -73,6 +78,12 @@ impl Closer {
             ending: Ending::Dropped,
             timeline: Timeline::default(),
         }
+    }
+
+    /// Returns when nothing is being written down any more. For the stop, once no session is held.
+    pub(crate) async fn all_closed(&self) {
+        self.closings.close();
+        self.closings.wait().await;
     }
 
     /// Whatever fails here is logged: the session is over in any case, and what is on the disk is sealed at
@@ -138,15 +149,23 @@ impl Closing {
         let end = (self.ending.as_end(terms), self.ending.as_cause(terms));
         let close = self.closer.clone().close(scope, end, self.timeline);
         let runtime = self.runtime.as_ref()?;
-        Some(runtime.spawn(close.instrument(self.span.clone())))
+        let close = close.instrument(self.span.clone());
+        Some(self.closer.closings.spawn_on(close, runtime))
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
         if self.scope.is_some() {
-            self.span
-                .in_scope(|| error!(reason = self.ending.as_str(), "session.dropped"));
+            let reason = self.ending.as_str();
+            // What the defect was the process says on its standard error.
+            self.span.in_scope(|| {
+                if thread::panicking() {
+                    error!(reason, "session.panicked");
+                } else {
+                    error!(reason, "session.dropped");
+                }
+            });
             drop(self.begin());
         }
     }

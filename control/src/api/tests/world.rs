@@ -346,7 +346,7 @@ pub(super) fn caller(name: &str) -> Caller {
     }
 }
 
-fn web1(clock: &Clock) -> Target {
+pub(super) fn web1(clock: &Clock) -> Target {
     Target {
         name: "web1".parse().unwrap(),
         endpoint: Endpoint::Ssh(SshEndpoint {

@@ -20,6 +20,9 @@ pub struct Ended {
     pub subject: String,
     /// The sessions that were cut.
     pub sessions: Vec<SessionId>,
+    /// What still names what was removed and is left to be changed by hand, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 impl Ended {
@@ -29,6 +32,7 @@ impl Ended {
             schema: "tidegate.ended/1".into(),
             subject,
             sessions,
+            left: Vec::new(),
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct RequestView {
     pub state: Standing,
     /// Who approved, in order.
     pub approved_by: Vec<PrincipalName>,
+    /// Which of these approvals do not count as things are, while it waits: their givers have lost the right, or are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub void: Vec<VoidApproval>,
     /// Who denied.
     pub denied_by: Option<PrincipalName>,
     /// What the one who denied noted.
@@ -52,6 +55,15 @@ pub struct RequestView {
     /// 200 characters, and values of up to 200 bytes; `digest` is that of all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<HeldStatement>,
+}
+
+/// An approval that does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidApproval {
+    /// Who gave it.
+    pub by: PrincipalName,
+    /// Why it does not.
+    pub why: String,
 }
 
 /// Where a request stands, in one word.

@@ -57,7 +57,7 @@ pub struct Access {
     pub grant: Option<GrantId>,
     /// The open request.
     pub request: Option<RequestId>,
-    /// For how long they may ask at most, of 15 minutes, 30 minutes, 1, 2, 4, 8, 12 and 24 hours and 30 days;
+    /// For how long they may ask at most, of 15 minutes, 30 minutes, 1, 2, 4, 8, 12 and 24 hours and 2, 3, 7, 14 and 30 days;
     /// none where not even for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_seconds: Option<i64>,

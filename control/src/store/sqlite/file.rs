@@ -74,23 +74,36 @@ pub enum OpenError {
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
-    let beside = PathBuf::from(beside);
-    let file = |source| OpenError::File {
-        path: beside.clone(),
+    taken(path, PathBuf::from(beside))
+}
+
+/// Takes the database itself as well: whoever removes the lock file has another process lock a new one, but two
+/// cannot write to one database. SQLite's own locks are of another kind (fcntl(2)), which this one does not meet.
+///
+/// To be closed after every connection: the system takes a process's fcntl(2) locks of a file with the first
+/// descriptor of it that is closed.
+pub(super) fn lock_database(path: &Path) -> Result<File, OpenError> {
+    taken(path, path.to_owned())
+}
+
+/// A file that is locked by nobody else, for the database at `path`.
+fn taken(path: &Path, file: PathBuf) -> Result<File, OpenError> {
+    let refused = |source| OpenError::File {
+        path: file.clone(),
         source,
     };
-    let lock = owned(&beside).map_err(file)?;
+    let lock = owned(&file).map_err(refused)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Taken {
             path: path.to_owned(),
         }),
-        Err(TryLockError::Error(source)) => Err(file(source)),
+        Err(TryLockError::Error(source)) => Err(refused(source)),
     }
 }
 
 /// Opens a file to write, or creates it for its owner alone.
-pub(super) fn owned(path: &Path) -> io::Result<File> {
+fn owned(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
         .create(true)

@@ -17,7 +17,7 @@ use crate::store::StoreError;
 const VIEW: &str = include_str!("writing.sql");
 
 /// How many values a row has.
-const COLUMNS: usize = 11;
+const COLUMNS: usize = 12;
 
 /// The most rows of one statement: SQLite takes 32,766 values.
 const ROWS_MAX: usize = 2_000;
@@ -54,6 +54,11 @@ pub(super) enum Effect {
     Closed {
         id: String,
         ending: String,
+    },
+    /// Its recording was sealed since it was closed.
+    Recovered {
+        id: String,
+        root: String,
     },
 }
 
@@ -130,7 +135,7 @@ impl Row {
         values.add(self.seq)?;
         values.add(self.body)?;
         values.add(self.digest.to_vec())?;
-        let (mut revision, mut texts) = (None, [const { None::<String> }; 7]);
+        let (mut revision, mut texts) = (None, [const { None::<String> }; 8]);
         match self.effect {
             Effect::Nothing => {}
             Effect::Appended {
@@ -155,10 +160,14 @@ impl Row {
                     Some(grant),
                     Some(body),
                     None,
+                    None,
                 ];
             }
             Effect::Closed { id, ending } => {
-                texts = [None, Some(id), None, None, None, None, Some(ending)];
+                (texts[1], texts[6]) = (Some(id), Some(ending));
+            }
+            Effect::Recovered { id, root } => {
+                (texts[1], texts[7]) = (Some(id), Some(root));
             }
         }
         values.add(revision)?;

@@ -17,6 +17,9 @@ pub(super) fn listing(filter: &SessionFilter) -> QueryBuilder<Sqlite> {
             " AND ending IS NOT NULL"
         });
     }
+    if filter.unsealed {
+        query.push(" AND ending LIKE '%\"is\":\"failed\"%'");
+    }
     if let Some(principal) = &filter.principal {
         query
             .push(" AND principal = ")

@@ -4,7 +4,9 @@
 //! The task has a thread of its own too: in line behind others it would be woken twice.
 //! An append whose revision is not the log's end fails alone; when the database fails, everything in
 //! the transaction does, and the end of the log is read again before the next. What nobody waited for
-//! is owed then: it is written in its place, before anything that comes after it.
+//! is owed then: it is written in its place, before anything that comes after it (`owed.rs`).
+
+mod owed;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use self::owed::Owed;
 use super::script::{Effect, Row, Script, touch};
 use super::{Tip, signed, unsigned};
 use crate::change::Revision;
@@ -96,6 +99,12 @@ impl NewLine {
                 ending: serde_json::to_string(end).map_err(garbled("a session's end"))?,
             };
         }
+        if let Happening::RecordingRecovered { session, root } = &event.happening {
+            effect = Effect::Recovered {
+                id: session.to_string(),
+                root: root.clone(),
+            };
+        }
         Ok(Self { body, effect })
     }
 }
@@ -116,7 +125,7 @@ enum Answer {
     At(Revision),
 }
 
-/// Owns the connection that writes, and the lock that keeps other processes out.
+/// Owns the connection that writes, and the locks that keep other processes out.
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: SqliteConnection,
@@ -128,23 +137,14 @@ pub(super) struct Writer {
     /// How many probes have come since the last write.
     probes: u8,
     tip: Arc<Tip>,
-    _lock: File,
-}
-
-/// Lines that nobody waits for and whose commit failed. What follows from them may be asked for at any time:
-/// a certificate for who was admitted.
-#[derive(Debug, Default)]
-struct Owed {
-    lines: Vec<NewLine>,
-    /// How many of them were in the transaction that failed last.
-    tried: usize,
+    _locks: [File; 2],
 }
 
 impl Writer {
     pub(super) async fn open(
         mut connection: SqliteConnection,
         tip: Arc<Tip>,
-        lock: File,
+        locks: [File; 2],
     ) -> Result<Self, StoreError> {
         Script::prepare(&mut connection).await?;
         let ends = ends(&mut connection).await?;
@@ -156,7 +156,7 @@ impl Writer {
             owed: Owed::default(),
             probes: 0,
             tip,
-            _lock: lock,
+            _locks: locks,
         })
     }
 
@@ -205,11 +205,14 @@ impl Writer {
         let earlier = self.owed.lines.len();
         self.owed.lines.extend(unawaited(batch));
         let had_failed = mem::replace(&mut self.is_unsure, true);
-        let earlier = if had_failed {
-            self.look_again(earlier).await?
-        } else {
-            earlier
-        };
+        let mut earlier = earlier;
+        if had_failed {
+            earlier = self.look_again(earlier).await?;
+            if mem::take(&mut self.owed.is_refused) {
+                self.write_singly(earlier).await?;
+                earlier = 0;
+            }
+        }
         // While `is_unsure` a failure below leaves the ends to be read again.
         let mut next = self.ends;
         let mut script = Script::default();
@@ -222,7 +225,10 @@ impl Writer {
             .collect::<Result<Vec<_>, _>>()?;
         self.owed.tried = self.owed.lines.len();
         let is_probed = batch.iter().any(Command::is_probe);
-        self.write(script, is_probed, had_failed).await?;
+        if let Err(error) = self.write(script, is_probed, had_failed).await {
+            self.owed.is_refused = owed::is_refusal(&error);
+            return Err(error);
+        }
         if is_probed {
             // Whoever asks wants to hear it from the database.
             let found = ends(&mut self.connection).await?.revision;

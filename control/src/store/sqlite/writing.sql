@@ -1,8 +1,8 @@
 -- What the writer's connection writes to: one row for each line of the ledger, with what the line does to
 -- the other tables. It is gone with the connection.
 CREATE TEMP VIEW writing (
-    seq, body, digest, revision, change, session, principal, target, grant_id, opened, ending
-) AS SELECT 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 WHERE false;
+    seq, body, digest, revision, change, session, principal, target, grant_id, opened, ending, recovered
+) AS SELECT 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 WHERE false;
 
 CREATE TEMP TRIGGER write INSTEAD OF INSERT ON writing
 BEGIN
@@ -17,4 +17,9 @@ BEGIN
 
     UPDATE sessions SET ending = NEW.ending
     WHERE NEW.ending IS NOT NULL AND id = NEW.session AND ending IS NULL;
+
+    -- What somebody wrote there that is no JSON must not make the line one that is refused.
+    UPDATE sessions
+    SET ending = json_set(ending, '$.recording', json_object('is', 'cut_short', 'root', NEW.recovered))
+    WHERE NEW.recovered IS NOT NULL AND id = NEW.session AND json_valid(ending);
 END;

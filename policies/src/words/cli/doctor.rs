@@ -144,6 +144,19 @@ pub fn store_bad() -> Finding {
     )
 }
 
+/// The store answers, and did not take everything as it was.
+pub fn store_parked(lines: u64) -> Finding {
+    let (lines, verb) = match lines {
+        1 => ("1 line of the ledger".to_owned(), "was"),
+        more => (format!("{more} lines of the ledger"), "were"),
+    };
+    bad(
+        "store",
+        format!("it answers, but {lines} {verb} not taken as written since the start"),
+        "look for `ledger.parked` in the server's log; what is missing is in the ledger by its digest, or only in the list of sessions",
+    )
+}
+
 /// There is room for recordings, in bytes.
 pub fn recorder_good(free: u64) -> Finding {
     good(

@@ -1,6 +1,7 @@
 //! Sessions whose task is gone before they were over.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Mutex;
 
 use control::ledger::Session;
 use control::store::{Backend, Store as _};
@@ -13,6 +14,11 @@ use policies::{
 };
 use recorder::{Heading, Limits, Recorder, Seal};
 use tempfile::TempDir;
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 
 use super::*;
 use crate::session::scope::{Judge, Reach};
@@ -159,6 +165,56 @@ async fn a_session_whose_task_panics_or_is_dropped_is_sealed_and_closed() {
         };
         assert_eq!(code, "TG418");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_the_end_of_a_session_that_nobody_waits_for() {
+    let house = House::new().await;
+    let (dropped, scope) = house.session(1).await;
+    let parting = house.closer.partings.begin();
+    drop(house.closer.hold(&scope));
+    assert!(house.listed(dropped).await.end.is_none());
+    drop(parting);
+    house.closer.all_closed().await;
+    assert!(house.listed(dropped).await.end.is_some());
+}
+
+/// The text of every error that is logged by whoever polls on this thread.
+fn logged_errors() -> (Arc<Mutex<Vec<String>>>, DefaultGuard) {
+    let errors = Arc::default();
+    let log = tracing_subscriber::registry().with(Errors(Arc::clone(&errors)));
+    (errors, tracing::subscriber::set_default(log))
+}
+
+struct Errors(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Errors {
+    fn on_event(&self, event: &Event<'_>, context: tracing_subscriber::layer::Context<'_, S>) {
+        if *event.metadata().level() != Level::ERROR {
+            return;
+        }
+        let span = context.event_span(event).map(|span| span.name());
+        let text = format!("{} {event:?}", span.unwrap_or_default());
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+#[tokio::test]
+async fn a_defect_in_a_session_is_an_error_under_its_name() {
+    let (errors, _guard) = logged_errors();
+    let house = House::new().await;
+    let (_panicked, scope) = house.session(1).await;
+    let span = tracing::info_span!("session");
+    let closing = span.in_scope(|| house.closer.hold(&scope));
+    let task = tokio::spawn(async move {
+        let _closing = closing;
+        panic!("a defect");
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    house.closer.all_closed().await;
+    let errors = errors.lock().unwrap();
+    let said = |error: &String| error.starts_with("session ") && error.contains("session.panicked");
+    assert!(errors.iter().any(said), "{errors:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

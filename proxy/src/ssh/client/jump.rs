@@ -24,7 +24,7 @@ use russh::{ChannelOpenFailure, ChannelStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::select;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -106,7 +106,10 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                 visitor.disconnect(&SshSaying::Help.words()).await;
                 break;
             }
-            Some(_) = inner.join_next(), if !inner.is_empty() => continue,
+            Some(done) = inner.join_next(), if !inner.is_empty() => {
+                over(done, proven);
+                continue;
+            }
             arrival = visitor.arrivals.recv() => arrival,
             () = time::sleep(EMPTY_LIMIT), if inner.is_empty() => {
                 visitor.disconnect(&SshSaying::Help.words()).await;
@@ -139,7 +142,16 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
             }
         }
     }
-    while inner.join_next().await.is_some() {}
+    while let Some(done) = inner.join_next().await {
+        over(done, proven);
+    }
+}
+
+/// What was inside ended. That of a defect is written down: a session that it had has said so under its own name.
+fn over(done: Result<(), JoinError>, proven: &Proven) {
+    if let Err(failed) = done {
+        tracing::error!(principal = %proven.principal, reason = %failed, "jump.panicked");
+    }
 }
 
 /// Serves a jump to this name: by letting it through, where that is a bastion and they may go there, else by

@@ -12,7 +12,7 @@ async fn writer() -> Writer {
     let mut connection = opened.unwrap();
     let tables = include_str!("../../migrations/0001_log_and_ledger.sql");
     connection.execute(sqlx::raw_sql(tables)).await.unwrap();
-    let unlocked = File::open("/dev/null").unwrap();
+    let unlocked = [(); 2].map(|()| File::open("/dev/null").unwrap());
     Writer::open(connection, Arc::default(), unlocked)
         .await
         .unwrap()
@@ -30,10 +30,16 @@ async fn takes_writes(writer: &mut Writer, takes: bool) {
 
 /// Commits this line, for which somebody waits or nobody does.
 async fn line(writer: &mut Writer, body: &str, is_awaited: bool) -> Result<(), StoreError> {
-    let lines = vec![NewLine {
-        body: body.to_owned(),
-        effect: Effect::Nothing,
-    }];
+    effective_line(writer, (body, Effect::Nothing), is_awaited).await
+}
+
+async fn effective_line(
+    writer: &mut Writer,
+    (body, effect): (&str, Effect),
+    is_awaited: bool,
+) -> Result<(), StoreError> {
+    let body = body.to_owned();
+    let lines = vec![NewLine { body, effect }];
     let (reply, _answer) = oneshot::channel();
     let reply = is_awaited.then_some(reply);
     let mut batch = [Command::Record { lines, reply }];
@@ -76,6 +82,61 @@ async fn a_line_whose_commit_failed_and_is_durable_all_the_same_is_not_written_t
     writer.connection.execute(insert).await.unwrap();
     line(&mut writer, "opened", false).await.unwrap();
     assert_eq!(bodies(&mut writer).await, ["admitted", "opened"]);
+}
+
+/// The chain of what is written, recomputed.
+async fn chain_holds(writer: &mut Writer) {
+    let query = sqlx::query("SELECT seq, body, digest FROM ledger ORDER BY seq");
+    let rows = query.fetch_all(&mut writer.connection).await.unwrap();
+    let line = |row: &sqlx::sqlite::SqliteRow| chain::Stored {
+        seq: unsigned(row.get(0)),
+        body: row.get(1),
+        digest: chain::bytes(row.get(2)),
+    };
+    let lines: Vec<_> = rows.iter().map(line).collect();
+    let found = chain::verify(0, GENESIS, &lines);
+    assert!(matches!(found, chain::Walk::Whole { .. }), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_the_database_never_takes_does_not_hold_up_all_that_come_after_it() {
+    let mut writer = writer().await;
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON ledger WHEN NEW.body LIKE '%poison%' \
+                   BEGIN SELECT RAISE(ABORT, 'not this one'); END; \
+                   INSERT INTO log VALUES (1, 'taken')";
+    let laid = writer.connection.execute(sqlx::raw_sql(trigger)).await;
+    laid.unwrap();
+    let taken = || Effect::Appended {
+        revision: 1,
+        change: "there is one".to_owned(),
+    };
+    line(&mut writer, "before", false).await.unwrap();
+    // What it does to the other tables is refused: its text stays.
+    let odd = effective_line(&mut writer, ("odd", taken()), false).await;
+    odd.unwrap_err();
+    line(&mut writer, "after", true).await.unwrap();
+    // Its text is refused: a line in its place tells of it.
+    line(&mut writer, "poison", false).await.unwrap_err();
+    line(&mut writer, "last", false).await.unwrap();
+    let written = bodies(&mut writer).await;
+    assert_eq!(written[..3], ["before", "odd", "after"]);
+    assert!(written[3].contains(&chain::sha256_hex(b"poison")));
+    assert_eq!(written[4], "last");
+    assert_eq!(writer.tip.parked.load(Ordering::SeqCst), 2);
+    chain_holds(&mut writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_parks_nothing() {
+    let mut writer = writer().await;
+    takes_writes(&mut writer, false).await;
+    for _ in 0..3 {
+        line(&mut writer, "admitted", false).await.unwrap_err();
+    }
+    takes_writes(&mut writer, true).await;
+    line(&mut writer, "certificate", true).await.unwrap();
+    assert_eq!(bodies(&mut writer).await.len(), 4);
+    assert_eq!(writer.tip.parked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,79 @@
+//! Which recordings are listed, and what is said of one that is gone.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use policies::{
+    Capabilities, Credential, GrantId, InputRecording, Obligations, Protocol, SessionId, Terms,
+};
+use serde_json::Value;
+
+use super::world::{World, caller, web1};
+use crate::ledger::{Cause, Counters, RecordingState, SessionEnd, Timeline};
+
+/// A session of alice's that is over, and what the ledger says of its recording.
+async fn session(world: &World, number: u8, recording: RecordingState) -> SessionId {
+    let clock = world.broker.clock();
+    let now = clock.now();
+    let terms = Terms {
+        principal: "alice".parse().unwrap(),
+        credential: Credential::Key {
+            fingerprint: "SHA256:test".to_owned(),
+        },
+        source: caller("alice").source,
+        target: Arc::new(web1(clock)),
+        login: "deploy".parse().unwrap(),
+        database: None,
+        via: Vec::new(),
+        protocol: Protocol::Ssh,
+        grant: GrantId::new(now, [1; 10]),
+        until: now.checked_add(SignedDuration::from_mins(5)).unwrap(),
+        capabilities: Capabilities::new(),
+        obligations: Obligations {
+            input: InputRecording::Counted,
+            idle_limit: None,
+        },
+    };
+    let id = SessionId::new(now, [number; 10]);
+    world.broker.session_opened(id, &terms).await.unwrap();
+    let end = SessionEnd {
+        at: now,
+        cause: Cause::Complete,
+        timeline: Timeline::default(),
+        counters: Counters::default(),
+        recording,
+    };
+    world.broker.session_closed(id, end).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_recording_that_was_deleted_is_listed_as_missing_and_answered_as_gone() {
+    let world = World::build().await;
+    let root = "0f".repeat(32);
+    let sealed = RecordingState::Sealed { root: root.clone() };
+    let gone = session(&world, 1, sealed).await;
+    let failed = session(&world, 2, RecordingState::Failed).await;
+    let _never = session(&world, 3, RecordingState::Absent).await;
+    let _lost = session(&world, 4, RecordingState::CutShort { root: None }).await;
+    let login = world.certificate("alice").await;
+    let get = async |path: &str| world.call(Some(&login), "GET", path, "").await;
+    let (status, list) = get("/v1/recordings").await;
+    assert_eq!(status, 200, "{list}");
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let items = list["items"].as_array().unwrap();
+    let listed = items.iter().map(|item| {
+        assert_eq!(
+            (&item["missing"], &item["bytes"]),
+            (&true.into(), &0.into())
+        );
+        item["session"]["id"].as_str().unwrap()
+    });
+    let listed: Vec<&str> = listed.collect();
+    assert_eq!(listed, [failed.to_string(), gone.to_string()]);
+    let (status, said) = get(&format!("/v1/recordings/{gone}/file")).await;
+    assert_eq!(status, 410, "{said}");
+    assert!(said.contains("TG661") && said.contains(&root), "{said}");
+    // That it could not be sealed says nothing about what there is.
+    assert_eq!(get(&format!("/v1/recordings/{failed}/file")).await.0, 404);
+}
