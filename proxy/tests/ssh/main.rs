@@ -15,6 +15,7 @@ mod flow;
 mod forward;
 mod hostile;
 mod inner;
+mod late;
 mod recording;
 mod reverse;
 mod service;
