@@ -1,6 +1,6 @@
 //! Lending an agent to the target (`ssh -A`): what it may be asked, and that each use is written down.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,14 +11,21 @@ use crate::recording::holds;
 use crate::service::PATIENCE;
 use crate::world::{World, finish};
 
-/// A person's agent with one key in it. Ends with the test.
-struct Agent {
-    socket: PathBuf,
+/// A person's agent. Ends with the test.
+pub(crate) struct Agent {
+    pub(crate) socket: PathBuf,
     process: Child,
 }
 
 impl Agent {
+    /// One with one key in it.
     fn start(world: &World) -> Self {
+        let agent = Self::empty(world);
+        agent.takes(&world.dir.join("stranger"));
+        agent
+    }
+
+    pub(crate) fn empty(world: &World) -> Self {
         let socket = world.dir.join("agent");
         let mut agent = Command::new("ssh-agent");
         agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
@@ -28,14 +35,15 @@ impl Agent {
             assert!(started.elapsed() < PATIENCE, "no agent comes up");
             thread::sleep(Duration::from_millis(20));
         }
-        let mut add = Command::new("ssh-add");
-        add.env("SSH_AUTH_SOCK", &socket);
-        let (status, _, err) = finish({
-            add.arg(world.dir.join("stranger"));
-            add
-        });
-        assert_eq!(status, Some(0), "{err}");
         Self { socket, process }
+    }
+
+    /// Puts this key into it, behind those that are there.
+    pub(crate) fn takes(&self, key: &Path) {
+        let mut add = Command::new("ssh-add");
+        add.env("SSH_AUTH_SOCK", &self.socket).arg(key);
+        let (status, _, err) = finish(add);
+        assert_eq!(status, Some(0), "{err}");
     }
 
     /// Runs a command at the target with this agent lent to it.

@@ -20,4 +20,5 @@ mod recording;
 mod reverse;
 mod service;
 mod session;
+mod tokens;
 mod world;

@@ -22,11 +22,11 @@ use policies::{
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::ssh::Ssh;
 use recorder::{Limits, Reader, Recorder};
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, client};
 use tokio::sync::{Semaphore, watch};
 
-use self::people::{Keys, People, write_client};
+use self::people::{Keys, People, write_client, write_key};
 use self::room::{NoSeal, Room, open_door};
 
 pub(crate) use self::people::key;
@@ -164,6 +164,31 @@ impl World {
         client.arg("-F").arg(self.config());
         client.stdin(Stdio::null());
         client
+    }
+
+    /// The same with no key of its own.
+    pub(crate) fn bare_client(&self, program: &str) -> Command {
+        let mut client = Command::new(program);
+        client.args(["-F", "none", "-p", &self.port.to_string()]);
+        for option in [
+            format!(
+                "UserKnownHostsFile={}",
+                self.dir.join("known_hosts").display()
+            ),
+            "GlobalKnownHostsFile=none".to_owned(),
+            "IdentityFile=none".to_owned(),
+            "BatchMode=yes".to_owned(),
+        ] {
+            client.arg("-o").arg(option);
+        }
+        client.stdin(Stdio::null());
+        client
+    }
+
+    /// A file with this key.
+    pub(crate) fn put_key(&self, name: &str, key: &PrivateKey) -> PathBuf {
+        write_key(&self.dir, name, key);
+        self.dir.join(name)
     }
 
     pub(crate) fn config(&self) -> PathBuf {
