@@ -23,6 +23,7 @@ use super::voice::{Screen, Voice, Writer};
 use crate::ssh::client::arrival::Visit;
 use crate::ssh::files::warrant::{self, Follow};
 use crate::ssh::flow::Tally;
+use crate::ssh::forward::gate::Loan;
 use crate::ssh::relay::Link;
 
 /// How much is held of what a client sends before its program has started. More than a window never
@@ -332,8 +333,12 @@ impl Line {
         }
         let (host, port) = ("x11", display.screen);
         self.tap.event(ChannelEvent::Listen { host, port })?;
+        self.link.gate.lend_display(if display.single {
+            Loan::Once
+        } else {
+            Loan::Always
+        });
         self.opening.prelude.display = Some(display);
-        self.link.gate.lend_display();
         Ok(())
     }
 
