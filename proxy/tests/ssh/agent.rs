@@ -97,6 +97,37 @@ fn nothing_is_put_into_a_lent_agent_from_the_target() {
     assert_eq!(finish(list).1.lines().count(), 1);
 }
 
+/// Whoever has what such a signature covers may log in as the agent's owner for hours after it was lent.
+#[test]
+fn a_target_has_a_lent_agent_sign_texts_and_no_login() {
+    let sign = |name: &str, namespace: &str| {
+        let world = World::with(name, &[Capability::ForwardAgent]);
+        let agent = Agent::start(&world);
+        // The public half alone, so that nothing but the agent can sign.
+        let (key, text) = (world.dir.join("lent.pub"), world.dir.join("text"));
+        std::fs::copy(world.dir.join("stranger.pub"), &key).unwrap();
+        std::fs::write(&text, "a challenge").unwrap();
+        let (key, text) = (key.display(), text.display());
+        let line = format!("ssh-keygen -Y sign -n {namespace} -f {key} {text}; echo $?");
+        let (_, out, err) = agent.lent(&world, &line);
+        (out, err, world.frames())
+    };
+    let (out, err, frames) = sign("agent-text", "file");
+    assert_eq!(out, "0\n", "{err}");
+    holds(&frames, &["Agent", "sign", "SHA256:"]);
+    for namespace in ["tidegate-login", "tidegate-login-2"] {
+        let (out, err, frames) = sign(namespace, namespace);
+        assert_ne!(out, "0\n", "{err}");
+        assert!(err.contains("tidegate: TG620"), "{err}");
+        holds(&frames, &["Agent", "sign", "SHA256:"]);
+        holds(&frames, &["Agent", "contents", "bytes SHA256:"]);
+        holds(&frames, &["Refused", "TG620", "a login's signature"]);
+        // It was not answered.
+        let signed = |frame: &String| frame.contains("Agent") && frame.contains("14, ");
+        assert!(!frames.iter().any(signed), "{frames:#?}");
+    }
+}
+
 #[test]
 fn without_a_permit_no_agent_is_lent() {
     let world = World::new("agent-none");
