@@ -35,8 +35,16 @@ const CHANNEL_QUEUE: usize = 65_536;
 /// How many messages to one peer may wait.
 pub(super) const EVENT_QUEUE: usize = 64;
 
-/// How many times a client may be wrong about who it is.
+/// How many times a client may be wrong about who it is, as with OpenSSH (`MaxAuthTries` in `sshd_config(5)`).
 pub const ATTEMPTS_MAX: usize = 6;
+
+/// How many keys and certificates a client may offer before it has proven who it is. Clients sign with the first
+/// that is taken.
+pub const OFFERS_MAX: usize = 20;
+
+/// How many times russh says no before it ends a connection. It counts keys in tokens too, which are refused before
+/// anything was proven with them, and the first question of every client (`none`); the door counts what was wrong.
+const REFUSALS_MAX: usize = ATTEMPTS_MAX + OFFERS_MAX;
 
 /// How long every refusal of a credential takes, so that none tells more than another.
 const REJECTION_TIME: Duration = Duration::from_millis(50);
@@ -156,7 +164,7 @@ pub fn server(key: PrivateKey, certificate: Certificate, clients: Clients) -> se
         channel_buffer_size: CHANNEL_QUEUE,
         event_buffer_size: EVENT_QUEUE,
         preferred: preferred(SIGNATURES.into(), Cow::Borrowed(&[]), clients.macs()),
-        max_auth_attempts: ATTEMPTS_MAX,
+        max_auth_attempts: REFUSALS_MAX,
         inactivity_timeout: None,
         // The kernel asks, on both legs (`Severer::wrap`): ten thousand idle sessions would wake us
         // for nothing hundreds of times a second. OpenSSH's `ClientAliveInterval` is 0 as well.

@@ -1,6 +1,6 @@
 //! Lending an agent to the target (`ssh -A`): what it may be asked, and that each use is written down.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,14 +11,21 @@ use crate::recording::holds;
 use crate::service::PATIENCE;
 use crate::world::{World, finish};
 
-/// A person's agent with one key in it. Ends with the test.
-struct Agent {
-    socket: PathBuf,
+/// A person's agent. Ends with the test.
+pub(crate) struct Agent {
+    pub(crate) socket: PathBuf,
     process: Child,
 }
 
 impl Agent {
+    /// One with one key in it.
     fn start(world: &World) -> Self {
+        let agent = Self::empty(world);
+        agent.takes(&world.dir.join("stranger"));
+        agent
+    }
+
+    pub(crate) fn empty(world: &World) -> Self {
         let socket = world.dir.join("agent");
         let mut agent = Command::new("ssh-agent");
         agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
@@ -28,14 +35,15 @@ impl Agent {
             assert!(started.elapsed() < PATIENCE, "no agent comes up");
             thread::sleep(Duration::from_millis(20));
         }
-        let mut add = Command::new("ssh-add");
-        add.env("SSH_AUTH_SOCK", &socket);
-        let (status, _, err) = finish({
-            add.arg(world.dir.join("stranger"));
-            add
-        });
-        assert_eq!(status, Some(0), "{err}");
         Self { socket, process }
+    }
+
+    /// Puts this key into it, behind those that are there.
+    pub(crate) fn takes(&self, key: &Path) {
+        let mut add = Command::new("ssh-add");
+        add.env("SSH_AUTH_SOCK", &self.socket).arg(key);
+        let (status, _, err) = finish(add);
+        assert_eq!(status, Some(0), "{err}");
     }
 
     /// Runs a command at the target with this agent lent to it.
@@ -87,6 +95,37 @@ fn nothing_is_put_into_a_lent_agent_from_the_target() {
     let mut list = Command::new("ssh-add");
     list.arg("-l").env("SSH_AUTH_SOCK", &agent.socket);
     assert_eq!(finish(list).1.lines().count(), 1);
+}
+
+/// Whoever has what such a signature covers may log in as the agent's owner for hours after it was lent.
+#[test]
+fn a_target_has_a_lent_agent_sign_texts_and_no_login() {
+    let sign = |name: &str, namespace: &str| {
+        let world = World::with(name, &[Capability::ForwardAgent]);
+        let agent = Agent::start(&world);
+        // The public half alone, so that nothing but the agent can sign.
+        let (key, text) = (world.dir.join("lent.pub"), world.dir.join("text"));
+        std::fs::copy(world.dir.join("stranger.pub"), &key).unwrap();
+        std::fs::write(&text, "a challenge").unwrap();
+        let (key, text) = (key.display(), text.display());
+        let line = format!("ssh-keygen -Y sign -n {namespace} -f {key} {text}; echo $?");
+        let (_, out, err) = agent.lent(&world, &line);
+        (out, err, world.frames())
+    };
+    let (out, err, frames) = sign("agent-text", "file");
+    assert_eq!(out, "0\n", "{err}");
+    holds(&frames, &["Agent", "sign", "SHA256:"]);
+    for namespace in ["tidegate-login", "tidegate-login-2"] {
+        let (out, err, frames) = sign(namespace, namespace);
+        assert_ne!(out, "0\n", "{err}");
+        assert!(err.contains("tidegate: TG620"), "{err}");
+        holds(&frames, &["Agent", "sign", "SHA256:"]);
+        holds(&frames, &["Agent", "contents", "bytes SHA256:"]);
+        holds(&frames, &["Refused", "TG620", "a login's signature"]);
+        // It was not answered.
+        let signed = |frame: &String| frame.contains("Agent") && frame.contains("14, ");
+        assert!(!frames.iter().any(signed), "{frames:#?}");
+    }
 }
 
 #[test]

@@ -83,6 +83,16 @@ fn not_over_a_socks_proxy() {
 }
 
 #[test]
+fn not_where_only_the_server_has_spoken() {
+    let world = World::with("in-first", &[Capability::ForwardPort]);
+    let port = proxy::demo::free_port().unwrap();
+    let forward = format!("{port}:127.0.0.1:{}", world.target_port());
+    let ssh = forwarding(&world, &["-L", &forward]);
+    assert_eq!(answer(connect(port), b""), b"", "the sshd is not heard");
+    is_refused(&world, ssh, "an SSH connection");
+}
+
+#[test]
 fn not_over_a_socket_at_the_target() {
     let world = World::with("in-socket", &[Capability::ForwardPort]);
     let (near, far) = (world.dir.join("near"), world.dir.join(".s.PGSQL.5432"));

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use policies::{
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::ssh::Ssh;
 use recorder::{Limits, Reader, Recorder};
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, client};
 use tokio::sync::{Semaphore, watch};
 
-use self::people::{Keys, People, write_client};
+use self::people::{Keys, People, write_client, write_key};
 use self::room::{NoSeal, Room, open_door};
 
 pub(crate) use self::people::key;
@@ -131,6 +131,7 @@ impl World {
                 .chain(more.iter().copied())
                 .collect(),
             cut: watch::Sender::new(false),
+            withdrawn: Arc::default(),
             closed: Mutex::default(),
             denied: Mutex::default(),
             sessions: AtomicU8::new(0),
@@ -163,6 +164,31 @@ impl World {
         client.arg("-F").arg(self.config());
         client.stdin(Stdio::null());
         client
+    }
+
+    /// The same with no key of its own.
+    pub(crate) fn bare_client(&self, program: &str) -> Command {
+        let mut client = Command::new(program);
+        client.args(["-F", "none", "-p", &self.port.to_string()]);
+        for option in [
+            format!(
+                "UserKnownHostsFile={}",
+                self.dir.join("known_hosts").display()
+            ),
+            "GlobalKnownHostsFile=none".to_owned(),
+            "IdentityFile=none".to_owned(),
+            "BatchMode=yes".to_owned(),
+        ] {
+            client.arg("-o").arg(option);
+        }
+        client.stdin(Stdio::null());
+        client
+    }
+
+    /// A file with this key.
+    pub(crate) fn put_key(&self, name: &str, key: &PrivateKey) -> PathBuf {
+        write_key(&self.dir, name, key);
+        self.dir.join(name)
     }
 
     pub(crate) fn config(&self) -> PathBuf {
@@ -226,13 +252,26 @@ impl World {
 
     /// A connection as alice by a client of our own, with this user name.
     pub(crate) async fn connect(&self, user: &str) -> client::Handle<Anybody> {
+        self.connect_with(user, Anybody).await
+    }
+
+    /// The same, with what answers to us.
+    pub(crate) async fn connect_with<H>(&self, user: &str, handler: H) -> client::Handle<H>
+    where
+        H: client::Handler<Error = russh::Error> + Send + 'static,
+    {
         let config = Arc::new(client::Config::default());
         let address = ("127.0.0.1", self.port);
-        let mut client = client::connect(config, address, Anybody).await.unwrap();
+        let mut client = client::connect(config, address, handler).await.unwrap();
         let key = PrivateKeyWithHashAlg::new(Arc::new(key(31)), None);
         let proven = client.authenticate_publickey(user, key).await;
         assert!(proven.unwrap().success());
         client
+    }
+
+    /// Takes away every rule that permits something.
+    pub(crate) fn withdraw(&self) {
+        self.room.withdrawn.store(true, Ordering::SeqCst);
     }
 
     /// Ends every session from outside.

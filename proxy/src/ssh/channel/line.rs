@@ -21,7 +21,9 @@ use super::requests::{Answer, Refusal, Request, Stage};
 use super::tap::{Content, Tap};
 use super::voice::{Screen, Voice, Writer};
 use crate::ssh::client::arrival::Visit;
+use crate::ssh::files::warrant::{self, Follow};
 use crate::ssh::flow::Tally;
+use crate::ssh::forward::gate::Loan;
 use crate::ssh::relay::Link;
 
 /// How much is held of what a client sends before its program has started. More than a window never
@@ -331,8 +333,12 @@ impl Line {
         }
         let (host, port) = ("x11", display.screen);
         self.tap.event(ChannelEvent::Listen { host, port })?;
+        self.link.gate.lend_display(if display.single {
+            Loan::Once
+        } else {
+            Loan::Always
+        });
         self.opening.prelude.display = Some(display);
-        self.link.gate.lend_display();
         Ok(())
     }
 
@@ -364,14 +370,10 @@ impl Line {
 
     /// Asks policy, starts the program at the target and moves its bytes.
     async fn run(&mut self, program: Program) -> Result<(), AppendError> {
-        let has_terminal = self.opening.stage.has_pty();
-        let follow =
-            match crate::ssh::files::warrant::admit(&self.link.scope, &program, has_terminal) {
-                Ok(follow) => follow,
-                Err(words) => return self.refuse(&program, &words, EXIT_REFUSED).await,
-            };
+        if let Err(words) = self.admit(&program) {
+            return self.refuse(&program, &words, EXIT_REFUSED).await;
+        }
         self.record_prelude(&program)?;
-        self.tap.follow(follow, self.opening.tally.weight())?;
         let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
         let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
             Ok(opened) => opened,
@@ -385,6 +387,17 @@ impl Line {
                 return self.refuse(&program, &words, EXIT_NOT_STARTED).await;
             }
         };
+        // A target has room when it likes: the rules may be others now, and so may be what is followed.
+        let follow = match self.admit(&program) {
+            Ok(follow) => follow,
+            Err(words) => {
+                let refused = self.refuse(&program, &words, EXIT_REFUSED).await;
+                drop(channel.close().await);
+                self.link.back.forget(channel.id());
+                return refused;
+            }
+        };
+        self.tap.follow(follow, self.opening.tally.weight())?;
         let (id, (read, write)) = (channel.id(), channel.split());
         let far = super::pump::Far {
             read,
@@ -395,6 +408,12 @@ impl Line {
         let moved = super::pump::run(&self.link, &mut self.opening, far, &program, &self.tap).await;
         self.link.back.forget(id);
         moved
+    }
+
+    /// Asks policy, as things stand now. Says what is followed of the program.
+    fn admit(&self, program: &Program) -> Result<Follow, Words> {
+        let has_terminal = self.opening.stage.has_pty();
+        warrant::admit(&self.link.scope, program, has_terminal)
     }
 
     fn record_prelude(&self, program: &Program) -> Result<(), AppendError> {

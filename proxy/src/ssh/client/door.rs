@@ -2,6 +2,7 @@
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
 mod error;
+mod tries;
 mod waits;
 
 use std::sync::Arc;
@@ -28,9 +29,7 @@ use crate::ssh::channel::signal::signal_name;
 use crate::ssh::flow::Flow;
 use crate::ssh::forward::place::Place;
 
-/// How many keys and certificates a client may offer before it has proven who it is. Clients sign with the first
-/// that is taken, and may be wrong a few times ([`ATTEMPTS_MAX`](crate::ssh::algorithms::ATTEMPTS_MAX)).
-const OFFERS_MAX: u8 = 20;
+use tries::Tries;
 
 pub use error::DoorError;
 
@@ -38,8 +37,7 @@ pub use error::DoorError;
 pub struct Door {
     keeper: Doorkeeper,
     roster: Roster,
-    /// How much was offered that nothing was proven with.
-    offers: u8,
+    tries: Tries,
     verified: Option<Proven>,
     proven: Option<oneshot::Sender<Proven>>,
     arrivals: mpsc::Sender<Arrival>,
@@ -68,7 +66,7 @@ impl Door {
         let door = Self {
             keeper,
             roster,
-            offers: 0,
+            tries: Tries::default(),
             verified: None,
             proven: Some(proven),
             arrivals,
@@ -88,13 +86,13 @@ impl Door {
         )
     }
 
-    fn accept(&mut self, proven: Option<Proven>) -> Auth {
+    fn accept(&mut self, proven: Option<Proven>) -> Result<Auth, DoorError> {
         if proven.is_none() {
             self.keeper.mistaken.store(true, Ordering::Relaxed);
-            return Auth::reject();
+            return self.tries.wrong();
         }
         self.verified = proven;
-        Auth::Accept
+        Ok(Auth::Accept)
     }
 
     /// Answers a request at once: russh remembers only the newest request of a channel.
@@ -162,8 +160,7 @@ impl Handler for Door {
         _user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, DoorError> {
-        self.offers = self.offers.saturating_add(1);
-        if self.offers > OFFERS_MAX {
+        if !self.tries.offer() {
             self.keeper.mistaken.store(true, Ordering::Relaxed);
             return Err(DoorError::Flood);
         }
@@ -180,7 +177,7 @@ impl Handler for Door {
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, DoorError> {
         let proven = self.keeper.by_key(user, &key);
-        Ok(self.accept(proven))
+        self.accept(proven)
     }
 
     async fn auth_openssh_certificate(
@@ -189,12 +186,12 @@ impl Handler for Door {
         certificate: &Certificate,
     ) -> Result<Auth, DoorError> {
         let proven = self.keeper.by_certificate(user, certificate);
-        Ok(self.accept(proven))
+        self.accept(proven)
     }
 
     /// Passwords prove nothing here, whatever they are.
     async fn auth_password(&mut self, _user: &str, _password: &str) -> Result<Auth, DoorError> {
-        Ok(self.accept(None))
+        self.accept(None)
     }
 
     async fn auth_succeeded(&mut self, _: &mut Session) -> Result<(), DoorError> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{ChannelOpenHandle, Msg};
@@ -53,6 +53,15 @@ impl fmt::Debug for Inbound {
     }
 }
 
+/// For how many connections a display is lent (RFC 4254, section 6.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ssh) enum Loan {
+    /// For the first.
+    Once,
+    /// For as many as come.
+    Always,
+}
+
 /// The listeners of one session, and the way in for who comes to them. A clone shares them.
 #[derive(Debug, Clone)]
 pub(in crate::ssh) struct Gate {
@@ -65,8 +74,8 @@ struct Inner {
     settled: Notify,
     /// Whether the client's agent is lent.
     agent: AtomicBool,
-    /// Whether the client's display is lent.
-    display: AtomicBool,
+    /// For how many connections more the client's display is lent.
+    display: AtomicUsize,
     inbound: mpsc::Sender<Inbound>,
 }
 
@@ -86,7 +95,7 @@ impl Gate {
             listeners: Mutex::default(),
             settled: Notify::new(),
             agent: AtomicBool::new(false),
-            display: AtomicBool::new(false),
+            display: AtomicUsize::new(0),
             inbound,
         });
         (Self { inner }, out)
@@ -148,26 +157,45 @@ impl Gate {
         self.inner.agent.store(true, Ordering::Release);
     }
 
-    /// Expects the target to use the client's display from here on.
-    pub(in crate::ssh) fn lend_display(&self) {
-        self.inner.display.store(true, Ordering::Release);
+    /// Expects the target to use the client's display from here on. Which session's display a target means it does not
+    /// say, so what several lent is counted together.
+    pub(in crate::ssh) fn lend_display(&self, loan: Loan) {
+        let more = match loan {
+            Loan::Once => 1,
+            Loan::Always => usize::MAX,
+        };
+        let lent = |left: usize| Some(left.saturating_add(more));
+        let display = &self.inner.display;
+        let _before = display.fetch_update(Ordering::AcqRel, Ordering::Acquire, lent);
     }
 
     /// Takes in who came, unless nobody can be expected there.
     pub(in crate::ssh) async fn let_in(&self, inbound: Inbound) {
-        let expected = match &inbound.purpose {
+        if !self.expects(&inbound.purpose) {
+            return refuse(inbound.reply).await;
+        }
+        // A reply that is dropped is a no.
+        drop(self.inner.inbound.try_send(inbound));
+    }
+
+    /// Whether somebody can be expected for this. What is lent for one connection is not lent for another then.
+    fn expects(&self, purpose: &Purpose) -> bool {
+        match purpose {
             Purpose::Listener { at, .. } => {
                 let listeners = self.listeners();
                 listeners.open.contains_key(at) || listeners.unsettled > 0
             }
             Purpose::Agent => self.inner.agent.load(Ordering::Acquire),
-            Purpose::Display { .. } => self.inner.display.load(Ordering::Acquire),
-        };
-        if !expected {
-            return refuse(inbound.reply).await;
+            Purpose::Display { .. } => {
+                let used = |left: usize| match left {
+                    usize::MAX => Some(usize::MAX),
+                    some => some.checked_sub(1),
+                };
+                let display = &self.inner.display;
+                let used = display.fetch_update(Ordering::AcqRel, Ordering::Acquire, used);
+                used.is_ok()
+            }
         }
-        // A reply that is dropped is a no.
-        drop(self.inner.inbound.try_send(inbound));
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
@@ -184,4 +212,28 @@ pub(in crate::ssh) async fn refuse(reply: ChannelOpenHandle) {
     reply
         .reject(ChannelOpenFailure::AdministrativelyProhibited)
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_that_is_lent_for_one_connection_is_not_lent_for_a_second() {
+        let (gate, _inbound) = Gate::new();
+        let comes = || {
+            let from = SocketAddr::from(([127, 0, 0, 1], 1));
+            gate.expects(&Purpose::Display { from })
+        };
+        assert!(!comes());
+        gate.lend_display(Loan::Once);
+        assert!(comes());
+        assert!(!comes());
+        gate.lend_display(Loan::Once);
+        gate.lend_display(Loan::Once);
+        assert!(comes() && comes() && !comes());
+        gate.lend_display(Loan::Always);
+        gate.lend_display(Loan::Once);
+        assert!((0..100).all(|_each| comes()));
+    }
 }

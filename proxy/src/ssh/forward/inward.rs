@@ -74,7 +74,15 @@ async fn run(link: &Link, inbound: Inbound, tap: &Tap) -> Result<(), AppendError
         let words = ForwardSaying::NotTaken { at: &to }.words();
         return refuse(tap, reply, words.code, &to).await;
     };
-    let (id, far_tally) = (channel.id(), link.back.tally(far.id()));
+    let id = channel.id();
+    if let Err(denial) = link.scope.may(&deed) {
+        // The client took its time, and the rules are others now. Nothing has passed.
+        let refused = refuse(tap, reply, denial.words().code, &to).await;
+        drop(channel.close().await);
+        link.opened.forget(id);
+        return refused;
+    }
+    let far_tally = link.back.tally(far.id());
     reply.accept().await;
     let (read, write) = channel.split();
     let near = Near {

@@ -65,12 +65,22 @@ impl Listening {
         if bound != at {
             self.listens(&bound)?;
         }
+        // The target took its time: the rules may be others now.
+        if let Err(words) = self.may(&at) {
+            self.take_back(&bound).await;
+            return self.refuse(&words, &at.to_string()).await;
+        }
         if answer.send(bound.port()).is_err() {
             // The client has gone, or was told no because it took so long.
-            self.link.gate.forget(&bound);
-            drop(time::timeout(LISTEN_LIMIT, self.link.back.unlisten(&bound)).await);
+            self.take_back(&bound).await;
         }
         Ok(())
+    }
+
+    /// Ends a listener of which the client has heard nothing.
+    async fn take_back(&self, bound: &Place) {
+        self.link.gate.forget(bound);
+        drop(time::timeout(LISTEN_LIMIT, self.link.back.unlisten(bound)).await);
     }
 
     /// Has the target listen no more. Connections that came in go on, as they do without us.

@@ -18,7 +18,7 @@ use super::conduit::{Conduit, Near};
 use super::look::Look;
 use crate::ssh::channel::pump::Far;
 use crate::ssh::channel::tap::Tap;
-use crate::ssh::client::arrival::{ForwardOpen, Forwarding, Route};
+use crate::ssh::client::arrival::{ForwardOpen, Forwarding, Route, Visit};
 use crate::ssh::client::visitor::one_line;
 use crate::ssh::relay::Link;
 
@@ -90,6 +90,13 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
         Err(_cut) if tap.is_cut() => return std::future::pending().await,
         Err(refused) => return miss(tap, reply, refused, &to).await,
     };
+    if let Err(words) = may(link, &route) {
+        // It took its time, and the rules are others now. Nothing has passed.
+        let refused = refuse(tap, reply, &words, &to).await;
+        drop(channel.close().await);
+        link.back.forget(channel.id());
+        return refused;
+    }
     reply.accept().await;
     let id = channel.id();
     let (read, write) = channel.split();
@@ -98,6 +105,18 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
         write: Arc::new(write),
         tally: far_tally,
     };
+    let carried = between(link, tap, (visit, far), &to).await;
+    link.back.forget(id);
+    carried
+}
+
+/// Moves the bytes between two ends that are open.
+async fn between(
+    link: &Link,
+    tap: &Tap,
+    (visit, far): (Visit, Far),
+    to: &str,
+) -> Result<(), AppendError> {
     let (read, write) = visit.channel.split();
     let near = Near {
         read,
@@ -109,12 +128,10 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
         tap,
         near,
         far,
-        to: &to,
+        to,
         looks: Look::strangers(),
     };
-    let carried = conduit.carry().await;
-    link.back.forget(id);
-    carried
+    conduit.carry().await
 }
 
 fn record(tap: &Tap, route: &Route) -> Result<(), AppendError> {

@@ -14,8 +14,10 @@ pub(in crate::ssh) const LINES_MAX: usize = 8 * 1024;
 /// does not count.
 const STARTUP_MAX: u32 = 10_004;
 
-/// How long the database's name is in a startup packet of version 2; the user's stands behind it (`StartupPacket` of
-/// PostgreSQL before 14).
+/// How long a startup packet of version 2 is (`StartupPacket` of PostgreSQL before 14). Its servers take others too.
+const STARTUP_2: u32 = 296;
+
+/// How long the database's name is in one; the user's stands behind it.
 const DATABASE_2: usize = 64;
 
 /// The shortest startup packet of version 2 that names a user.
@@ -144,9 +146,16 @@ fn is_startup(seen: &[u8]) -> bool {
         2 => {
             (STARTUP_2_MIN..=STARTUP_MAX).contains(&length)
                 && rest.get(DATABASE_2).is_some_and(|byte| *byte != 0)
+                && (length == STARTUP_2 || is_database(rest.get(..DATABASE_2).unwrap_or_default()))
         }
         _ => (8..=STARTUP_MAX).contains(&length) && REQUESTS.contains(&code),
     }
+}
+
+/// Whether the name of a database may stand here: one, or none at all. Where Kafka asks for offsets, a small number and
+/// a name behind it do.
+fn is_database(field: &[u8]) -> bool {
+    field.first() != Some(&0) || field.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(test)]
@@ -208,6 +217,11 @@ mod tests {
                 &packet(length, version, &names),
                 Some(Conversation::Postgres),
             );
+        }
+        let names = [&b"orders"[..], &[0; 58], b"u"].concat();
+        for length in [295, 296, 297] {
+            let whole = packet(length, 0x0002_0000, &names);
+            check(&whole, Some(Conversation::Postgres));
         }
         let hello = [
             &[22, 3, 1, 2, 0, 1, 0, 1, 252][..],
@@ -285,6 +299,17 @@ mod tests {
         check(&packet(296, 0x0002_0000, &[0; 80]), None);
         // What a Kafka client asks first: the list of topics, in version 1.
         check(&packet(40, 0x0003_0001, &[0, 0, 0, 1]), None);
+        // What one asks first that knows the topics: from where a topic can be read, in version 1.
+        let offsets = [
+            &[0, 0, 0, 1, 0, 7][..],
+            b"rdkafka",
+            &[255; 4],
+            &[0, 0, 0, 1, 0, 50],
+            &[b't'; 50],
+            &[0, 0, 0, 1, 0, 0, 0, 0],
+            &[255; 8],
+        ];
+        check(&packet(93, 0x0002_0001, &offsets.concat()), None);
         check(b"\x16\x03\x01\x00\x05hello\x02h2\x08http/1.1", None);
         let late = [vec![b'a'; LINES_MAX], b"\nSSH-2.0-x\r\n".to_vec()].concat();
         check(&late, None);

@@ -407,7 +407,8 @@ impl Handler for Target {
         Ok(())
     }
 
-    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, _kind: &str) -> bool {
+    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, kind: &str) -> bool {
+        tracing::debug!(kind, "target.opened_a_channel");
         false
     }
 

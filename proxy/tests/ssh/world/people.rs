@@ -117,14 +117,19 @@ impl Identify for People {
     }
 }
 
+/// A key's own file, which nobody else may read.
+pub(super) fn write_key(dir: &Path, name: &str, key: &PrivateKey) {
+    let text = key.to_openssh(LineEnding::default()).unwrap();
+    let path = dir.join(name);
+    std::fs::write(&path, text.as_bytes()).unwrap();
+    let mut chmod = Command::new("chmod");
+    assert!(chmod.arg("600").arg(&path).status().unwrap().success());
+}
+
 /// The files of a client: alice with a certificate, bob with a registered key, others with less.
 pub(super) fn write_client(dir: &Path, keys: &Keys) {
     let put = |name: &str, key: &PrivateKey, certificate: Option<Certificate>| {
-        let text = key.to_openssh(LineEnding::default()).unwrap();
-        let path = dir.join(name);
-        std::fs::write(&path, text.as_bytes()).unwrap();
-        let mut chmod = Command::new("chmod");
-        assert!(chmod.arg("600").arg(&path).status().unwrap().success());
+        write_key(dir, name, key);
         std::fs::write(
             dir.join(format!("{name}.pub")),
             key.public_key().to_openssh().unwrap(),

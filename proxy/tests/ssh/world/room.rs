@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(crate) struct Room {
     pub(super) identify: Arc<People>,
     pub(super) capabilities: Capabilities,
     pub(super) cut: watch::Sender<bool>,
+    /// Whether every rule that permitted something is gone.
+    pub(super) withdrawn: Arc<AtomicBool>,
     /// How each session ended, in order.
     pub(crate) closed: Mutex<Vec<String>>,
     pub(super) sessions: AtomicU8,
@@ -138,7 +140,7 @@ impl Room {
         let scope = Scope::new(
             session,
             terms,
-            Arc::new(Judgement),
+            Arc::new(Judgement(Arc::clone(&self.withdrawn))),
             (recording, self.clock.clone()),
             Reach::default(),
         );
@@ -219,8 +221,9 @@ pub(super) async fn open_door(room: Arc<Room>) -> (u16, Arc<Ssh>) {
     (port, shown)
 }
 
-/// Refuses one command and one host, so that a refusal can be seen, and what the permit does not name.
-struct Judgement;
+/// Refuses one command and one host, so that a refusal can be seen, and what the permit does not name; all, once the
+/// rules are withdrawn.
+struct Judgement(Arc<AtomicBool>);
 
 impl Judge for Judgement {
     fn may(&self, terms: &Terms, deed: &Deed) -> Result<(), Denial> {
@@ -238,7 +241,7 @@ impl Judge for Judgement {
             }
             Deed::Statement(_) | Deed::File(_) => false,
         };
-        if !allowed {
+        if !allowed || self.0.load(Ordering::SeqCst) {
             return Err(Denial::Forbidden {
                 policy: "no-such-thing".to_owned(),
                 reason: "not on a test's watch".to_owned(),
