@@ -74,7 +74,17 @@ impl Recorder {
     /// Proves the sealed recording of `session` with the key that seals here.
     pub fn proven(&self, session: SessionId) -> Verdict {
         let opened = self.open_sealed(session);
-        let file = opened.map_err(|error| at_the_start(Fault::Read(error)))?;
+        let file = opened.map_err(|error| {
+            let is_other = matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+            );
+            at_the_start(if is_other {
+                Fault::Title
+            } else {
+                Fault::Read(error)
+            })
+        })?;
         let key = self.shared().seal.key();
         verify_from(BufReader::new(file), Some(session), &key)
     }

@@ -128,6 +128,24 @@ fn verification_that_fails_exits_9() {
 }
 
 #[test]
+fn a_recording_whose_beginning_was_written_over_is_no_outage() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let session = finished(&world, "uptime");
+    let path = file(&world, &session);
+    let mut bytes = fs::read(&path).expect("it is read");
+    bytes[0] ^= 1;
+    fs::write(&path, bytes).expect("it is written");
+    for verb in [&["recordings", "verify"][..], &["play"]] {
+        let line = [&["tidegate"], verb, &[session.as_str()]].concat();
+        let ran = world.carol().output(&line).expect("it runs");
+        let said = out(&ran) + &err(&ran);
+        assert_eq!(ran.status.code(), Some(9), "{said}");
+        assert!(said.contains("not what was sealed"), "{said}");
+    }
+}
+
+#[test]
 fn kill_9_recordings_recovered() {
     kill_9_in_the_middle_of(8);
 }

@@ -21,7 +21,9 @@ impl From<ApiRefusal> for Refused {
         let status = match refusal {
             ApiRefusal::NotLoggedIn | ApiRefusal::NotProven => StatusCode::UNAUTHORIZED,
             ApiRefusal::NoSuchPlace => StatusCode::NOT_FOUND,
-            ApiRefusal::RecordingGone { .. } => StatusCode::GONE,
+            ApiRefusal::RecordingGone { .. } | ApiRefusal::RecordingSpoiled { .. } => {
+                StatusCode::GONE
+            }
             ApiRefusal::OldClient
             | ApiRefusal::NotCertifiable { .. }
             | ApiRefusal::Body { .. }

@@ -72,8 +72,15 @@ pub(crate) async fn file(
     let opening = tokio::task::spawn_blocking(move || recorder.open_sealed(id));
     let opened = opening.await.map_err(|_gone| ApiRefusal::Unavailable)?;
     let file = opened.map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
+        use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        let kind = error.kind();
+        if kind == NotFound {
             return absent(id, recorded);
+        }
+        if kind == InvalidData || kind == UnexpectedEof {
+            error!(session = %id, "recording.spoiled");
+            let session = id.to_string();
+            return ApiRefusal::RecordingSpoiled { session }.into();
         }
         warn!(session = %id, reason = %error, "recording.unreadable");
         Refused::from(ApiRefusal::Unavailable)

@@ -42,6 +42,11 @@ pub enum ApiRefusal {
         /// Its root, as the ledger has it.
         root: String,
     },
+    /// What lies there as the recording of a session is none.
+    RecordingSpoiled {
+        /// Of which.
+        session: String,
+    },
     /// A part of the bastion does not answer.
     Unavailable,
 }
@@ -77,6 +82,22 @@ impl Unseen {
             }
         }
     }
+}
+
+fn gone(session: &str, root: &str) -> Words {
+    let what = format!(
+        "the recording of {session} is gone: the ledger says that it was sealed, with the root {root}"
+    );
+    Words::new("TG661", what).hint(
+        "put it back from your backup, and ask who could write to the directory of recordings",
+    )
+}
+
+fn spoiled(session: &str) -> Words {
+    let what =
+        format!("the recording of {session} is not what was sealed: it does not begin as one");
+    Words::new("TG662", what)
+        .hint("keep the file as it is, and ask who could write to the directory of recordings")
 }
 
 impl Shown for ApiRefusal {
@@ -122,16 +143,8 @@ impl Shown for ApiRefusal {
                 format!("the server cannot be looked at: {}", unseen.fact()),
                 None,
             ),
-            Self::RecordingGone { session, root } => (
-                "TG661",
-                format!(
-                    "the recording of {session} is gone: the ledger says that it was sealed, with the root {root}"
-                ),
-                Some(
-                    "put it back from your backup, and ask who could write to the directory of recordings"
-                        .to_owned(),
-                ),
-            ),
+            Self::RecordingGone { session, root } => return gone(session, root),
+            Self::RecordingSpoiled { session } => return spoiled(session),
             Self::Unavailable => (
                 "TG659",
                 "a part of the bastion does not answer".to_owned(),

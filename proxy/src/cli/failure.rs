@@ -7,15 +7,15 @@ use policies::words::cli::{self, Refusal, Trouble};
 /// The code of `policies::words::api::ApiRefusal::Unseen`.
 const UNSEEN: &str = "TG658";
 
-/// That of `RecordingGone` there.
-const GONE: &str = "TG661";
+/// Those of `RecordingGone` and `RecordingSpoiled` there.
+const UNSEALED: [&str; 2] = ["TG661", "TG662"];
 
 /// What a code of the server comes down to.
 pub(crate) fn refusal(code: &str) -> Refusal {
     match code {
         "TG104" | "TG105" => Refusal::Policy,
         "TG106" => Refusal::NotFound,
-        "TG521" | "TG522" => Refusal::Prefix,
+        "TG521" | "TG522" | "TG573" => Refusal::Prefix,
         "TG533" => Refusal::Exists,
         "TG534" => Refusal::KeyTaken,
         UNSEEN => Refusal::Unseen,
@@ -86,7 +86,7 @@ impl Exit {
     pub(crate) fn of_problem(status: u16, code: &str) -> Self {
         match code {
             UNSEEN => Self::Error,
-            GONE => Self::Unproven,
+            code if UNSEALED.contains(&code) => Self::Unproven,
             _other => Self::of_status(status),
         }
     }
