@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::command::Word;
+use super::command::{Clear, Word};
 use super::operation::{Ended, Operation};
 use super::path::{self, Vague};
 use super::sum::Sum;
@@ -70,8 +70,8 @@ pub struct Invocation {
     pub sends: bool,
     options: Vec<Vec<u8>>,
     paths: Vec<Word>,
-    /// Whether every shell reads the line in this way.
-    pub plain: bool,
+    /// Which of the line every shell reads in this way.
+    pub clear: Clear,
 }
 
 /// What has to be open to the client before the command may start.
@@ -116,7 +116,7 @@ impl Passed {
 
 impl Invocation {
     /// Reads what stands behind the program's name. None where it is not the other end of a client.
-    pub fn parse(words: &[Word], plain: bool) -> Option<Self> {
+    pub fn parse(words: &[Word], mut clear: Clear) -> Option<Self> {
         let mut words = words.iter();
         if words.next()?.text != b"--server" {
             return None;
@@ -135,15 +135,14 @@ impl Invocation {
         paths.extend(words.cloned());
         let sends = options.iter().any(|option| option == b"--sender");
         // rsync takes options behind paths too; its own clients write `./-x` where that is meant.
-        let plain = plain
-            && dot
-            && !paths.is_empty()
-            && !paths.iter().any(|path| path.text.starts_with(b"-"));
+        let named =
+            dot && !paths.is_empty() && !paths.iter().any(|path| path.text.starts_with(b"-"));
+        (clear.plain, clear.single) = (clear.plain && named, clear.single && named);
         Some(Self {
             sends,
             options,
             paths,
-            plain,
+            clear,
         })
     }
 
@@ -154,7 +153,7 @@ impl Invocation {
 
     /// What has to be open to the client before the command may start.
     pub fn wants(&self) -> Wants {
-        let trees = match (self.plain, self.sends) {
+        let trees = match (self.clear.plain, self.sends) {
             (false, _) => vec![Err(Vague::Nameless)],
             (true, false) => {
                 let itself = self.changes_directories();
