@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::command::{Clear, Word};
 use super::operation::{Ended, Operation};
 use super::path::{self, Vague};
-use super::sum::Sum;
+use super::sum::Stream;
 
 /// Options of one letter by which a receiver touches nothing but what is named and what is in it
 /// (`rsync.1`). Not those that make links, by which it could be led out again (`l`, `D`, `K`, `R`), nor
@@ -90,28 +90,9 @@ pub struct Wants {
 #[derive(Debug)]
 pub struct Rsync {
     invocation: Invocation,
-    up: Passed,
-    down: Passed,
+    up: Stream,
+    down: Stream,
     status: Option<u32>,
-}
-
-#[derive(Debug, Default)]
-struct Passed {
-    sum: Sum,
-    at: u64,
-}
-
-impl Passed {
-    /// An empty piece is none: a stream is told of alike wherever it was cut.
-    fn take(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.sum.begin(self.at, length);
-        self.sum.take(bytes);
-        self.at = self.at.saturating_add(u64::from(length));
-    }
 }
 
 impl Invocation {
@@ -247,8 +228,8 @@ impl Rsync {
     /// A transfer that begins, and how that is recorded.
     pub fn begin(invocation: Invocation) -> (Self, Operation) {
         let begun = Self {
-            up: Passed::default(),
-            down: Passed::default(),
+            up: Stream::default(),
+            down: Stream::default(),
             status: None,
             invocation,
         };
@@ -284,7 +265,7 @@ impl Rsync {
         let mut operation = self.operation().ended(ended);
         let (up, down) = (std::mem::take(&mut self.up), std::mem::take(&mut self.down));
         let note = "its streams, not its files".to_owned();
-        operation.sum_up(down.sum.finish(), up.sum.finish(), &[note]);
+        operation.sum_up(down.finish(), up.finish(), &[note]);
         operation
     }
 

@@ -36,6 +36,8 @@ use waiting::{Then, Waiting};
 
 use super::operation::{Ended, Operation};
 use super::path;
+use super::sum::Stream;
+use crate::ssh::forward::answers::Bulk;
 
 /// How much memory may be held for what waits for the target's answer, in bytes. Clients that ask for a whole file at
 /// once (paramiko) have a read waiting for each 32 KiB of it.
@@ -63,6 +65,15 @@ pub struct Sftp {
     up: Framer,
     down: Framer,
     talk: Talk,
+    besides: Besides,
+}
+
+/// What has passed up and down that is in no file's digest, so that nothing passes that is in none: what packets say
+/// besides contents, and what stands in them where nobody looks.
+#[derive(Debug, Default)]
+struct Besides {
+    up: Stream,
+    down: Stream,
 }
 
 impl Default for Sftp {
@@ -71,6 +82,7 @@ impl Default for Sftp {
             up: Framer::new(Sender::Client),
             down: Framer::new(Sender::Target),
             talk: Talk::default(),
+            besides: Besides::default(),
         }
     }
 }
@@ -88,12 +100,17 @@ impl Sftp {
             return passed;
         }
         let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
+        let besides = &mut self.besides.up;
         let fed = self
             .up
             .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
-                Part::Head { kind, fields } => {
-                    let (id, request) = packet::request(kind, fields)?;
-                    talk.asked(id, request, judge, said)
+                Part::Head { kind, fields, head } => {
+                    let (id, request, more) = packet::request(kind, fields)?;
+                    let fate = talk.asked(id, (request, more), judge, said)?;
+                    if fate == Fate::Pass {
+                        besides.take(head);
+                    }
+                    Ok(fate)
                 }
                 Part::Body(bytes) => {
                     talk.write(bytes);
@@ -111,17 +128,21 @@ impl Sftp {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
         let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
+        let besides = &mut self.besides.down;
         let fed = self
             .down
             .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
-                Part::Head { kind, fields } => {
+                Part::Head { kind, fields, head } => {
                     let (id, answer) = packet::answer(kind, fields)?;
                     talk.answered(id, answer, said)?;
                     talk.still(Access::Read, judge)?;
+                    besides.take(head);
                     Ok(Fate::Pass)
                 }
                 Part::Body(bytes) => {
-                    talk.read(bytes, said);
+                    if !talk.read(bytes, said) {
+                        besides.take(bytes);
+                    }
                     Ok(Fate::Pass)
                 }
             });
@@ -147,9 +168,18 @@ impl Sftp {
         self.talk.weight.saturating_add(self.talk.files.weight())
     }
 
-    /// The conversation is over: what was not answered, and what is still open.
+    /// The conversation is over: what was not answered, what is still open, and what has passed besides.
     pub fn finish(&mut self) -> Vec<Operation> {
-        self.talk.finish()
+        let mut left = self.talk.finish();
+        let Besides { up, down } = std::mem::take(&mut self.besides);
+        if !up.is_empty() || !down.is_empty() {
+            let besides = "besides the contents of files".to_owned();
+            let mut whole = Operation::new("sftp", &[], &[], besides).ended(Ended::Done);
+            whole.number = self.talk.number();
+            whole.sum_up(down.finish(), up.finish(), &[]);
+            left.push(whole);
+        }
+        left
     }
 }
 
@@ -177,7 +207,7 @@ impl Talk {
     fn asked(
         &mut self,
         id: u32,
-        request: Request<'_>,
+        (request, more): (Request<'_>, &[u8]),
         judge: Option<Judge<'_>>,
         said: &mut Vec<Operation>,
     ) -> Result<Fate, Unclear> {
@@ -199,6 +229,11 @@ impl Talk {
             return Err(Unclear::Version(version));
         }
         let mut waiting = self.waits(&request)?;
+        if let Waiting::Operation { operation, .. } = &mut waiting
+            && !more.is_empty()
+        {
+            operation.note(&format!("and {}", Bulk::of(more)));
+        }
         let weight = self.weight.saturating_add(waiting.weight());
         if weight > WAITING_MAX {
             return Err(Unclear::Flood);
