@@ -1,5 +1,6 @@
 //! What no terminal showed, as text: programs and databases obey no cursor, so nothing is written over here, and
-//! every character that is not to be printed is an escape.
+//! every character that is not to be printed is an escape. A backslash of theirs is two, so that nobody writes an
+//! escape; one alone at the end of a line says that the line goes on in the next.
 
 use std::borrow::Cow;
 
@@ -77,11 +78,13 @@ impl Verbatim {
         }
         self.show_return();
         if self.line.len() >= LINE_MAX {
+            self.line.push('\\');
             self.end_line(out);
         }
         match c {
             '\r' => self.returned = true,
             '\t' => self.line.push(c),
+            '\\' => self.line.push_str("\\\\"),
             _ if c.is_control() || reorders(c) => self.line.extend(c.escape_unicode()),
             _ => self.line.push(c),
         }
@@ -136,10 +139,32 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_broken() {
+    fn nobody_makes_up_an_escape() {
+        check(br"a\u{1b}b", "> a\\\\u{1b}b\n");
+        check(b"C:\\\r\n", "> C:\\\\\n");
+        check(b"\\\x1b", "> \\\\\\u{1b}\n");
+    }
+
+    /// Behind a line that goes on in the next stands one backslash: behind any other are none, or an even number.
+    #[test]
+    fn a_line_without_end_is_broken_and_that_is_told() {
         let (mut out, mut verbatim) = (String::new(), Verbatim::marked("> "));
         verbatim.feed(&[b'x'; 3 * LINE_MAX], &mut out);
-        assert!(out.lines().all(|line| line.len() == LINE_MAX + 2));
+        assert_eq!(out.lines().count(), 2);
+        let broken = format!("> {}\\", "x".repeat(LINE_MAX));
+        assert!(out.lines().all(|line| line == broken));
         assert!(verbatim.line.len() <= LINE_MAX);
+        verbatim.feed(b"\n", &mut out);
+        assert_eq!(out.lines().last(), broken.strip_suffix('\\'));
+    }
+
+    #[test]
+    fn blanks_before_a_break_are_no_end_of_a_line() {
+        let (mut out, mut verbatim) = (String::new(), Verbatim::marked("> "));
+        verbatim.feed(&[b' '; LINE_MAX], &mut out);
+        verbatim.feed(b"rm -rf /  \n", &mut out);
+        let lines = out.lines().collect::<Vec<_>>();
+        assert_eq!(lines[0], format!("> {}\\", " ".repeat(LINE_MAX)));
+        assert_eq!(lines[1], "> rm -rf /");
     }
 }

@@ -212,7 +212,7 @@ impl Stage {
         if !may_be_set(name) {
             return Answer::Refuse(Refusal::Env);
         }
-        if value.contains(['\0', '\n']) {
+        if value.contains(['\0', '\n']) || (is_locale(name) && !names_locale(value)) {
             return Answer::Refuse(Refusal::Malformed);
         }
         self.variables = self.variables.saturating_add(1);
@@ -255,14 +255,22 @@ impl Asked {
 /// Whether a variable may reach the target: how text is written and coloured, and git's protocol
 /// version. Never one that changes which code runs (`LD_*`, `PATH`, `BASH_*`, other `GIT_*`).
 fn may_be_set(name: &str) -> bool {
-    let locale = name.strip_prefix("LC_").is_some_and(|rest| {
+    is_locale(name) || matches!(name, "COLORTERM" | "NO_COLOR" | "GIT_PROTOCOL")
+}
+
+/// Whether a variable says which locale there is.
+fn is_locale(name: &str) -> bool {
+    let category = name.strip_prefix("LC_").is_some_and(|rest| {
         !rest.is_empty() && rest.chars().all(|c| c.is_ascii_uppercase() || c == '_')
     });
-    locale
-        || matches!(
-            name,
-            "LANG" | "LANGUAGE" | "COLORTERM" | "NO_COLOR" | "GIT_PROTOCOL"
-        )
+    category || matches!(name, "LANG" | "LANGUAGE")
+}
+
+/// Whether this can be the name of a locale, or several with colons between, and cannot be a path: gettext puts it
+/// into the names of files that it reads (`dcigettext.c`), and formats texts by what is in them.
+fn names_locale(value: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-@:".contains(c);
+    value.chars().all(plain) && !value.contains("..")
 }
 
 #[cfg(test)]
@@ -369,6 +377,39 @@ mod tests {
             &"x".repeat(5000),
             Answer::Refuse(Refusal::Malformed),
         );
+    }
+
+    /// gettext reads the file `<directory>/<LANGUAGE>/LC_MESSAGES/<program>.mo`, and others are as trusting.
+    #[test]
+    fn a_locale_names_no_file() {
+        for name in ["LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES"] {
+            for good in [
+                "",
+                "C",
+                "POSIX",
+                "C.UTF-8",
+                "de_DE@euro",
+                "de_AT:de:en",
+                "sr_RS.utf8@latin",
+            ] {
+                check_env(name, good, Answer::Pass);
+            }
+            for odd in [
+                "../../tmp/x",
+                "/tmp/x",
+                "..",
+                "de:..",
+                "a..b",
+                "de DE",
+                "de;id",
+                "$(id)",
+                "%PATH%",
+                "d\u{e9}",
+                "de\tDE",
+            ] {
+                check_env(name, odd, Answer::Refuse(Refusal::Malformed));
+            }
+        }
     }
 
     #[test]

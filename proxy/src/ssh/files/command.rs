@@ -1,8 +1,12 @@
 //! Commands that carry files: whether a command line is one, which way it carries, and what for.
 //!
 //! A shell at the target reads the line, and nobody here knows which. So a line is *plain* only if
-//! every shell reads it in the same way; where files are bound by policy only plain lines pass.
+//! every shell reads it in the same way; where files are bound by policy only plain lines pass. A line
+//! is *single* if no shell makes another command of it, whichever names it reads in it: that is enough to
+//! follow what passes.
 //! Decides nothing, and follows nothing.
+
+mod single;
 
 use super::path::{self, Vague};
 use super::rsync;
@@ -27,6 +31,15 @@ pub enum FileCommand {
     Rsync(rsync::Invocation),
 }
 
+/// What is the same to every shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clear {
+    /// All words of the line.
+    pub plain: bool,
+    /// That it is one command, which one, and its options.
+    pub single: bool,
+}
+
 /// A command line, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -34,6 +47,8 @@ pub struct Line {
     pub words: Vec<Word>,
     /// Whether every shell reads it like that.
     pub plain: bool,
+    /// Whether nothing is open at its end: no quotes, and no backslash.
+    pub closed: bool,
 }
 
 /// One word of a command line.
@@ -54,20 +69,24 @@ impl FileCommand {
         let (folder, name) = program
             .text
             .split_at(folder.map_or(0, |at| at.saturating_add(1)));
-        let plain = line.plain && FOLDERS.contains(&folder);
+        let known = FOLDERS.contains(&folder);
+        let clear = Clear {
+            plain: known && line.plain,
+            single: known && line.closed && single::is_single(command),
+        };
         match name {
-            b"scp" => Scp::parse(rest, plain).map(Self::Scp),
-            b"rsync" => rsync::Invocation::parse(rest, plain).map(Self::Rsync),
+            b"scp" => Scp::parse(rest, clear).map(Self::Scp),
+            b"rsync" => rsync::Invocation::parse(rest, clear).map(Self::Rsync),
             _ => None,
         }
     }
 
     /// Whether every shell makes this one command of the line and no other. Whatever else it made of it would be sent
     /// its bytes as what a file has.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_single(&self) -> bool {
         match self {
-            Self::Scp(scp) => scp.plain,
-            Self::Rsync(rsync) => rsync.plain && !rsync.is_daemon(),
+            Self::Scp(scp) => scp.clear.plain || scp.clear.single,
+            Self::Rsync(rsync) => (rsync.clear.plain || rsync.clear.single) && !rsync.is_daemon(),
         }
     }
 }
@@ -93,6 +112,7 @@ impl Line {
         let mut parsed = Self {
             words: Vec::new(),
             plain: true,
+            closed: true,
         };
         let mut word: Option<Word> = None;
         let mut bytes = line.iter().copied();
@@ -109,13 +129,16 @@ impl Line {
             let word = word.get_or_insert_default();
             match byte {
                 b'\'' | b'"' => {
-                    parsed.plain &= quoted(&mut bytes, &mut word.text, byte);
+                    let (plain, closed) = quoted(&mut bytes, &mut word.text, byte);
+                    parsed.plain &= plain && closed;
+                    parsed.closed &= closed;
                     is_over |= begins;
                 }
                 // No quote for cmd.exe, which takes what follows as it stands.
                 b'\\' => {
-                    parsed.plain = false;
-                    word.text.extend(bytes.next());
+                    let next = bytes.next();
+                    (parsed.plain, parsed.closed) = (false, parsed.closed && next.is_some());
+                    word.text.extend(next);
                 }
                 b'~' if begins => {
                     word.home = true;
@@ -138,17 +161,18 @@ impl Line {
 }
 
 /// Takes what is between quotes. Whether every shell reads that as it stands: `cmd.exe` knows no single
-/// quotes, so what would be two words without them, or a command behind another one, is that to it.
-fn quoted(bytes: &mut impl Iterator<Item = u8>, text: &mut Vec<u8>, quote: u8) -> bool {
+/// quotes, so what would be two words without them, or a command behind another one, is that to it. And whether
+/// they end.
+fn quoted(bytes: &mut impl Iterator<Item = u8>, text: &mut Vec<u8>, quote: u8) -> (bool, bool) {
     let mut plain = true;
     for byte in bytes {
         if byte == quote {
-            return plain;
+            return (plain, true);
         }
         plain &= is_plain(byte, false) || (byte == b' ' && quote == b'"');
         text.push(byte);
     }
-    false
+    (plain, false)
 }
 
 /// Whether no shell does anything with this byte where it stands by itself: not those of Unix, nor
@@ -247,7 +271,7 @@ mod tests {
 
     /// Whether what a line moves is followed where nothing else asks for a plain one.
     fn is_followed(line: &str) -> bool {
-        FileCommand::of(line.as_bytes()).is_some_and(|command| command.is_plain())
+        FileCommand::of(line.as_bytes()).is_some_and(|command| command.is_single())
     }
 
     #[test]
@@ -260,6 +284,18 @@ mod tests {
             "/usr/bin/scp -t .",
             "rsync --server -vlogDtpre.iLsfxCIvu . /srv/in/",
             "rsync --server --sender -vlogDtpre.iLsfxCIvu . /var/log/a b",
+            // Blanks, globs and homes: which files they are the stream says, or nobody has to know.
+            "scp -f /srv/my\\ file",
+            "scp -f '/srv/my file'",
+            "scp -r -f -- /srv/*.log",
+            "scp -f ./*.log '/srv/a b'/x?.csv /srv/[ab]c",
+            "scp -t ~root/in",
+            "scp -f ~/'my files'/*",
+            "rsync --server --sender -logDtpre.iLsfxCIvu . /srv/my\\ file",
+            "rsync --server -logDtpre.iLsfxCIvu . '/srv/my dir/'",
+            "rsync --server --sender -logDtpre.iLsfxCIvu . /var/log/*.log",
+            // `%` alone is no variable of `cmd.exe`: `rsync -i` says so.
+            "rsync --server -vlogDtpre.iLsfxCIvu --log-format=%i . /srv/in/",
         ] {
             assert!(is_followed(line), "{line}");
         }
@@ -293,7 +329,6 @@ mod tests {
             // It runs what a file of its own says.
             "rsync --server --daemon --config=/tmp/c . /x",
             // What a shell puts in the place of names is not known here.
-            "scp -f /srv/*.log",
             "scp -f \"$HOME/a b\"",
             "scp -t a\\;b",
         ] {
@@ -301,11 +336,83 @@ mod tests {
         }
     }
 
+    /// A blank or a glob makes more names of one, and none of them may be an option: an scp without `-t` and `-f`, or
+    /// an rsync without `--server`, runs what it is told.
+    #[test]
+    fn no_shell_makes_options_of_the_names_of_a_line_that_is_followed() {
+        for line in [
+            "scp -f *",
+            "scp -f -- ?S",
+            "scp -f a -S/tmp/x",
+            "scp -f 'a -S/tmp/x'",
+            "scp -f a\\ -S/tmp/x",
+            "scp -f \\-S",
+            "scp -f '*'",
+            "scp -f a\\*",
+            "scp '-t' -S/tmp/x a b:c",
+            "scp '-t' 'a b'",
+            "scp \\-t a\\ b",
+            "scp -S /tmp/x -t '/srv/a b'",
+            "rsync '--server' -e/tmp/x 'a b' c:d",
+            "rsync --server -re.Ls . *",
+            "rsync --server -re.Ls . [a]x",
+            "rsync --server -re.Ls . 'a --daemon b'",
+            "rsync --server -re.Ls . a\\ --daemon",
+            "rsync --server '--daemon' . '/x y'",
+            "rsync --server \\--daemon . /x",
+            "rsync --server --d* . /x",
+            "rsync --server -re.Ls . \"/srv/in\"--daemon '/x y'",
+            // The libraries of Cygwin put a file's words in the place of its name.
+            "rsync --server -re.Ls . 'a @file'",
+            // fish knows bytes by their numbers.
+            "rsync --server -re.Ls . \\x2d-daemon",
+            "scp -f '/srv/a b'/\\x26sh",
+            // zsh asks a function where this is, and `cmd.exe` a variable.
+            "scp -t ~[x]/a\\ b",
+            "scp -t '/srv/%LC_A% b'",
+            "rsync --server -re.Ls --log-format=%i . '/srv/%x'",
+            "scp -f /srv/*;sh",
+            "scp -f /srv/*(e:sh:)",
+            "scp -f /srv/{a,b}\\ c",
+            "scp -f '/srv/a b'\\''; sh'",
+            "scp -f /srv/a\\ b\\",
+            "scp -f '/srv/a b",
+            "scp -f =ls '/srv/a b'",
+            "scp -f /srv/a\\ b\tc",
+            "scp -f '/srv/\u{e4} b'",
+            "/tmp/scp -f '/srv/a b'",
+            "\"scp\" -f '/srv/a b'",
+            "s\\cp -f '/srv/a b'",
+        ] {
+            assert!(!is_followed(line), "{line}");
+        }
+    }
+
+    /// Where files are asked about one by one, what is followed is not enough: it has to be known which file it is.
+    #[test]
+    fn what_is_followed_is_not_plain_by_that() {
+        for line in [
+            "scp -f '/srv/my file'",
+            "scp -f /srv/*.log",
+            "scp -t ~root/in",
+        ] {
+            let Some(FileCommand::Scp(scp)) = FileCommand::of(line.as_bytes()) else {
+                panic!("{line}");
+            };
+            assert!(!scp.clear.plain && scp.wants().is_err(), "{line}");
+        }
+        let line = b"rsync --server -re.Ls . '/srv/my dir/'";
+        let Some(FileCommand::Rsync(rsync)) = FileCommand::of(line) else {
+            panic!("an rsync");
+        };
+        assert!(!rsync.clear.plain && rsync.wants().trees.iter().all(Result::is_err));
+    }
+
     #[test]
     fn only_the_programs_of_the_target_count_as_plain() {
         let plain = |line: &str| match FileCommand::of(line.as_bytes()) {
-            Some(FileCommand::Scp(scp)) => Some(scp.plain),
-            Some(FileCommand::Rsync(rsync)) => Some(rsync.plain),
+            Some(FileCommand::Scp(scp)) => Some(scp.clear.plain),
+            Some(FileCommand::Rsync(rsync)) => Some(rsync.clear.plain),
             None => None,
         };
         assert_eq!(plain("scp -t /srv/in"), Some(true));

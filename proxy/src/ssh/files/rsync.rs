@@ -7,10 +7,10 @@
 
 use bytes::Bytes;
 
-use super::command::Word;
+use super::command::{Clear, Word};
 use super::operation::{Ended, Operation};
 use super::path::{self, Vague};
-use super::sum::Sum;
+use super::sum::Stream;
 
 /// Options of one letter by which a receiver touches nothing but what is named and what is in it
 /// (`rsync.1`). Not those that make links, by which it could be led out again (`l`, `D`, `K`, `R`), nor
@@ -70,8 +70,8 @@ pub struct Invocation {
     pub sends: bool,
     options: Vec<Vec<u8>>,
     paths: Vec<Word>,
-    /// Whether every shell reads the line in this way.
-    pub plain: bool,
+    /// Which of the line every shell reads in this way.
+    pub clear: Clear,
 }
 
 /// What has to be open to the client before the command may start.
@@ -90,33 +90,14 @@ pub struct Wants {
 #[derive(Debug)]
 pub struct Rsync {
     invocation: Invocation,
-    up: Passed,
-    down: Passed,
+    up: Stream,
+    down: Stream,
     status: Option<u32>,
-}
-
-#[derive(Debug, Default)]
-struct Passed {
-    sum: Sum,
-    at: u64,
-}
-
-impl Passed {
-    /// An empty piece is none: a stream is told of alike wherever it was cut.
-    fn take(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.sum.begin(self.at, length);
-        self.sum.take(bytes);
-        self.at = self.at.saturating_add(u64::from(length));
-    }
 }
 
 impl Invocation {
     /// Reads what stands behind the program's name. None where it is not the other end of a client.
-    pub fn parse(words: &[Word], plain: bool) -> Option<Self> {
+    pub fn parse(words: &[Word], mut clear: Clear) -> Option<Self> {
         let mut words = words.iter();
         if words.next()?.text != b"--server" {
             return None;
@@ -135,15 +116,14 @@ impl Invocation {
         paths.extend(words.cloned());
         let sends = options.iter().any(|option| option == b"--sender");
         // rsync takes options behind paths too; its own clients write `./-x` where that is meant.
-        let plain = plain
-            && dot
-            && !paths.is_empty()
-            && !paths.iter().any(|path| path.text.starts_with(b"-"));
+        let named =
+            dot && !paths.is_empty() && !paths.iter().any(|path| path.text.starts_with(b"-"));
+        (clear.plain, clear.single) = (clear.plain && named, clear.single && named);
         Some(Self {
             sends,
             options,
             paths,
-            plain,
+            clear,
         })
     }
 
@@ -154,7 +134,7 @@ impl Invocation {
 
     /// What has to be open to the client before the command may start.
     pub fn wants(&self) -> Wants {
-        let trees = match (self.plain, self.sends) {
+        let trees = match (self.clear.plain, self.sends) {
             (false, _) => vec![Err(Vague::Nameless)],
             (true, false) => {
                 let itself = self.changes_directories();
@@ -248,8 +228,8 @@ impl Rsync {
     /// A transfer that begins, and how that is recorded.
     pub fn begin(invocation: Invocation) -> (Self, Operation) {
         let begun = Self {
-            up: Passed::default(),
-            down: Passed::default(),
+            up: Stream::default(),
+            down: Stream::default(),
             status: None,
             invocation,
         };
@@ -285,7 +265,7 @@ impl Rsync {
         let mut operation = self.operation().ended(ended);
         let (up, down) = (std::mem::take(&mut self.up), std::mem::take(&mut self.down));
         let note = "its streams, not its files".to_owned();
-        operation.sum_up(down.sum.finish(), up.sum.finish(), &[note]);
+        operation.sum_up(down.finish(), up.finish(), &[note]);
         operation
     }
 

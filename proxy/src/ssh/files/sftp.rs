@@ -13,6 +13,7 @@ use bytes::Bytes;
 use policies::words::Words;
 
 mod allowed;
+mod called;
 mod files;
 mod framer;
 mod handshake;
@@ -35,6 +36,8 @@ use waiting::{Then, Waiting};
 
 use super::operation::{Ended, Operation};
 use super::path;
+use super::sum::Stream;
+use crate::ssh::forward::answers::Bulk;
 
 /// How much memory may be held for what waits for the target's answer, in bytes. Clients that ask for a whole file at
 /// once (paramiko) have a read waiting for each 32 KiB of it.
@@ -62,6 +65,15 @@ pub struct Sftp {
     up: Framer,
     down: Framer,
     talk: Talk,
+    besides: Besides,
+}
+
+/// What has passed up and down that is in no file's digest, so that nothing passes that is in none: what packets say
+/// besides contents, and what stands in them where nobody looks.
+#[derive(Debug, Default)]
+struct Besides {
+    up: Stream,
+    down: Stream,
 }
 
 impl Default for Sftp {
@@ -70,6 +82,7 @@ impl Default for Sftp {
             up: Framer::new(Sender::Client),
             down: Framer::new(Sender::Target),
             talk: Talk::default(),
+            besides: Besides::default(),
         }
     }
 }
@@ -87,12 +100,17 @@ impl Sftp {
             return passed;
         }
         let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
+        let besides = &mut self.besides.up;
         let fed = self
             .up
             .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
-                Part::Head { kind, fields } => {
-                    let (id, request) = packet::request(kind, fields)?;
-                    talk.asked(id, request, judge, said)
+                Part::Head { kind, fields, head } => {
+                    let (id, request, more) = packet::request(kind, fields)?;
+                    let fate = talk.asked(id, (request, more), judge, said)?;
+                    if fate == Fate::Pass {
+                        besides.take(head);
+                    }
+                    Ok(fate)
                 }
                 Part::Body(bytes) => {
                     talk.write(bytes);
@@ -110,17 +128,21 @@ impl Sftp {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
         let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
+        let besides = &mut self.besides.down;
         let fed = self
             .down
             .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
-                Part::Head { kind, fields } => {
+                Part::Head { kind, fields, head } => {
                     let (id, answer) = packet::answer(kind, fields)?;
                     talk.answered(id, answer, said)?;
                     talk.still(Access::Read, judge)?;
+                    besides.take(head);
                     Ok(Fate::Pass)
                 }
                 Part::Body(bytes) => {
-                    talk.read(bytes);
+                    if !talk.read(bytes, said) {
+                        besides.take(bytes);
+                    }
                     Ok(Fate::Pass)
                 }
             });
@@ -146,9 +168,18 @@ impl Sftp {
         self.talk.weight.saturating_add(self.talk.files.weight())
     }
 
-    /// The conversation is over: what was not answered, and what is still open.
+    /// The conversation is over: what was not answered, what is still open, and what has passed besides.
     pub fn finish(&mut self) -> Vec<Operation> {
-        self.talk.finish()
+        let mut left = self.talk.finish();
+        let Besides { up, down } = std::mem::take(&mut self.besides);
+        if !up.is_empty() || !down.is_empty() {
+            let besides = "besides the contents of files".to_owned();
+            let mut whole = Operation::new("sftp", &[], &[], besides).ended(Ended::Done);
+            whole.number = self.talk.number();
+            whole.sum_up(down.finish(), up.finish(), &[]);
+            left.push(whole);
+        }
+        left
     }
 }
 
@@ -164,10 +195,10 @@ struct Talk {
     home: Option<String>,
     /// How many operations there were.
     count: u64,
-    /// Whose contents come from the client.
-    writing: Box<[u8]>,
-    /// Whose contents come from the target.
-    reading: Box<[u8]>,
+    /// The number of the file whose contents come from the client.
+    writing: Option<u64>,
+    /// The same of the target, and how many bytes of them are to come.
+    reading: Option<(u64, usize)>,
     refusals: Refusals,
 }
 
@@ -176,11 +207,11 @@ impl Talk {
     fn asked(
         &mut self,
         id: u32,
-        request: Request<'_>,
+        (request, more): (Request<'_>, &[u8]),
         judge: Option<Judge<'_>>,
         said: &mut Vec<Operation>,
     ) -> Result<Fate, Unclear> {
-        self.writing = Box::default();
+        self.writing = None;
         if self.handshake.asks(id, &request)? {
             return Ok(Fate::Pass);
         }
@@ -197,28 +228,33 @@ impl Talk {
         {
             return Err(Unclear::Version(version));
         }
-        let mut waiting = self.waits(request)?;
+        let mut waiting = self.waits(&request)?;
+        if let Waiting::Operation { operation, .. } = &mut waiting
+            && !more.is_empty()
+        {
+            operation.note(&format!("and {}", Bulk::of(more)));
+        }
         let weight = self.weight.saturating_add(waiting.weight());
         if weight > WAITING_MAX {
             return Err(Unclear::Flood);
         }
         match &mut waiting {
-            Waiting::Operation { operation, then } => {
-                if let Then::Closes(handle) = then {
-                    self.files.closing(handle)?;
+            Waiting::Operation { operation, .. } => {
+                if let Request::Close { handle } = request {
+                    self.files.closing(handle);
                 }
                 operation.number = self.number();
                 said.push(Operation::clone(operation));
             }
-            Waiting::Write {
-                handle,
-                offset,
-                length,
-            } => {
-                self.files.get(handle)?.written.begin(*offset, *length);
-                self.writing.clone_from(handle);
+            Waiting::Write { of, offset, length } => {
+                if let Some(file) = self.files.asks(*of) {
+                    file.written.begin(*offset, *length);
+                }
+                self.writing = Some(*of);
             }
-            Waiting::Read { .. } | Waiting::Names { .. } => {}
+            Waiting::Read { of, .. } | Waiting::Names { of } => {
+                self.files.asks(*of);
+            }
         }
         self.weight = weight;
         self.waiting.insert(id, waiting);
@@ -230,33 +266,26 @@ impl Talk {
         clippy::wildcard_enum_match_arm,
         reason = "what carries contents is told apart; the rest is one operation each"
     )]
-    fn waits(&mut self, request: Request<'_>) -> Result<Waiting, Unclear> {
-        Ok(match request {
+    fn waits(&self, request: &Request<'_>) -> Result<Waiting, Unclear> {
+        Ok(match *request {
             Request::Read { handle, offset } => {
-                let of = self.files.get(handle)?.number;
-                let handle = handle.into();
-                Waiting::Read { handle, offset, of }
+                let of = self.files.number(handle)?;
+                Waiting::Read { of, offset }
             }
             Request::Write {
                 handle,
                 offset,
                 length,
             } => {
-                self.files.get(handle)?;
-                let handle = handle.into();
-                Waiting::Write {
-                    handle,
-                    offset,
-                    length,
-                }
+                let of = self.files.number(handle)?;
+                Waiting::Write { of, offset, length }
             }
             Request::ReadDirectory { handle } => {
-                self.files.get(handle)?;
-                let handle = handle.into();
-                Waiting::Names { handle }
+                let of = self.files.number(handle)?;
+                Waiting::Names { of }
             }
-            request => {
-                let (operation, then) = self.operation(&request)?;
+            _ => {
+                let (operation, then) = self.operation(request)?;
                 let operation = Box::new(operation);
                 Waiting::Operation { operation, then }
             }
@@ -287,69 +316,6 @@ impl Talk {
         number
     }
 
-    /// What a request is called in the recording.
-    fn operation(&mut self, request: &Request<'_>) -> Result<(Operation, Then), Unclear> {
-        let mut then = Then::Nothing;
-        let operation = match request {
-            Request::Open {
-                path,
-                flags,
-                attributes,
-            } => {
-                then = Then::Opens;
-                let mut detail = packet::purpose(*flags);
-                if packet::writes(*flags) && !attributes.0.is_empty() {
-                    detail.push(' ');
-                    detail.push_str(&attributes.0);
-                }
-                Operation::new("open", path, &[], detail)
-            }
-            Request::OpenDirectory { path } => {
-                then = Then::Opens;
-                Operation::new("opendir", path, &[], String::new())
-            }
-            Request::Close { handle } => {
-                then = Then::Closes((*handle).into());
-                let path = &self.files.get(handle)?.path;
-                Operation::new("close", path, &[], String::new())
-            }
-            Request::Look { action, path } => Operation::new(action, path, &[], String::new()),
-            Request::Change {
-                action,
-                path,
-                attributes,
-            } => Operation::new(action, path, &[], attributes.0.clone()),
-            Request::Link { action, path, to } => Operation::new(action, path, to, String::new()),
-            Request::OnHandle {
-                action,
-                handle,
-                attributes,
-            } => {
-                let detail = attributes.as_ref().map(|wanted| wanted.0.clone());
-                let path = &self.files.get(handle)?.path;
-                Operation::new(action, path, &[], detail.unwrap_or_default())
-            }
-            Request::Copy { from, to } => {
-                let to = self.files.get(to)?.path.clone();
-                let path = &self.files.get(from)?.path;
-                Operation::new("copy-data", path, &to, String::new())
-            }
-            Request::Ask { action } => Operation::new(action, &[], &[], String::new()),
-            // Its name is the client's own, so it is no name of an operation.
-            Request::Unknown { name, fields } => {
-                Operation::new("extended", &[], &[], packet::unknown(name, fields))
-            }
-            Request::Read { handle, .. }
-            | Request::Write { handle, .. }
-            | Request::ReadDirectory { handle } => {
-                let path = &self.files.get(handle)?.path;
-                Operation::new(packet::contents(request), path, &[], String::new())
-            }
-            Request::Init => return Err(Unclear::Turn),
-        };
-        Ok((operation, then))
-    }
-
     /// The target answers.
     fn answered(
         &mut self,
@@ -357,7 +323,7 @@ impl Talk {
         answer: Answer<'_>,
         said: &mut Vec<Operation>,
     ) -> Result<(), Unclear> {
-        self.reading = Box::default();
+        self.reading = None;
         if answer == Answer::Version {
             return self.handshake.is_answered();
         }
@@ -368,29 +334,36 @@ impl Talk {
         waiting.get().fits(id, answer)?;
         let waiting = waiting.remove();
         self.weight = self.weight.saturating_sub(waiting.weight());
-        match (waiting, answer) {
+        let of = match (waiting, answer) {
             (Waiting::Operation { operation, then }, answer) => {
                 return self.settle(*operation, then, answer, said);
             }
-            (Waiting::Read { handle, offset, of }, Answer::Data { length }) => {
-                // Contents of a file that is closed, or of another by its handle, would be in no sum, or in the wrong one.
-                let file = self.files.asked(&handle).filter(|file| file.number == of);
-                let file = file.ok_or(Unclear::Handle)?;
+            (Waiting::Read { of, offset }, Answer::Data { length }) => {
+                // Contents of no file would be in no sum.
+                let file = self.files.asked(of).ok_or(Unclear::Handle)?;
                 file.read.begin(offset, length);
-                self.reading = handle;
+                if length > 0 {
+                    let length = usize::try_from(length).map_err(|_wider| Unclear::Short)?;
+                    self.reading = Some((of, length));
+                    return Ok(());
+                }
+                of
             }
-            (Waiting::Write { handle, length, .. }, Answer::Status { code, .. }) if code != 0 => {
-                if let Some(file) = self.files.asked(&handle) {
+            (Waiting::Write { of, length, .. }, Answer::Status { code, .. }) if code != 0 => {
+                if let Some(file) = self.files.asked(of) {
                     file.written.refuse(length);
                 }
+                of
             }
-            (Waiting::Names { handle }, Answer::Names { count, .. }) => {
-                if let Some(directory) = self.files.asked(&handle) {
+            (Waiting::Names { of }, Answer::Names { count, .. }) => {
+                if let Some(directory) = self.files.asked(of) {
                     directory.names = directory.names.saturating_add(u64::from(count));
                 }
+                of
             }
-            (Waiting::Read { .. } | Waiting::Write { .. } | Waiting::Names { .. }, _) => {}
-        }
+            (Waiting::Read { of, .. } | Waiting::Write { of, .. } | Waiting::Names { of }, _) => of,
+        };
+        said.extend(self.files.answered(of));
         Ok(())
     }
 
@@ -419,11 +392,10 @@ impl Talk {
                 Ended::Done
             }
         };
-        let mut operation = operation.ended(ended);
-        if let Then::Closes(handle) = &then
-            && let Some(shut) = self.files.close(handle)
-        {
-            shut.sum_up(&mut operation);
+        let operation = operation.ended(ended);
+        if let Then::Closes(of) = then {
+            said.extend(self.files.close(of, operation));
+            return Ok(());
         }
         let path = operation.path.clone();
         said.push(operation);
@@ -435,12 +407,13 @@ impl Talk {
 
     /// Whether the contents at hand may still be written, or read, as they were when they were asked for.
     fn still(&mut self, access: Access, judge: Option<Judge<'_>>) -> Result<(), Unclear> {
-        let handle = if access == Access::Write {
-            &self.writing
+        let of = if access == Access::Write {
+            self.writing
         } else {
-            &self.reading
+            self.reading.map(|(of, _left)| of)
         };
-        let Some((file, judge)) = self.files.asked(handle).zip(judge) else {
+        let file = of.and_then(|of| self.files.asked(of));
+        let Some((file, judge)) = file.zip(judge) else {
             return Ok(());
         };
         allowed::still(access, &file.path, self.home.as_deref(), judge)
@@ -449,33 +422,41 @@ impl Talk {
 
     /// More of what is written.
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(file) = self.files.asked(&self.writing) {
+        if let Some(file) = self.writing.and_then(|of| self.files.asked(of)) {
             file.written.take(bytes);
         }
     }
 
-    /// More of what is read.
-    fn read(&mut self, bytes: &[u8]) {
-        if let Some(file) = self.files.asked(&self.reading) {
+    /// More of what is read, unless it is no file's contents that come.
+    fn read(&mut self, bytes: &[u8], said: &mut Vec<Operation>) -> bool {
+        let Some((of, left)) = self.reading else {
+            return false;
+        };
+        if let Some(file) = self.files.asked(of) {
             file.read.take(bytes);
         }
+        let left = left.saturating_sub(bytes.len());
+        self.reading = (left > 0).then_some((of, left));
+        if left == 0 {
+            said.extend(self.files.answered(of));
+        }
+        true
     }
 
     fn finish(&mut self) -> Vec<Operation> {
         let mut left = Vec::new();
         for (_, waiting) in self.waiting.drain() {
             if let Waiting::Operation { operation, then } = waiting {
-                let mut operation = operation.ended(Ended::Unanswered);
-                if let Then::Closes(handle) = then
-                    && let Some(shut) = self.files.close(&handle)
-                {
-                    shut.sum_up(&mut operation);
-                }
-                left.push(operation);
+                let operation = operation.ended(Ended::Unanswered);
+                left.push(match then {
+                    Then::Closes(of) => self.files.end(of, operation),
+                    Then::Nothing | Then::Opens => operation,
+                });
             }
         }
+        left.extend(self.files.end_closed());
         left.sort_by_key(|operation| operation.number);
-        for shut in self.files.close_all() {
+        for shut in self.files.end_all() {
             let open = Operation::new("close", &shut.path, &[], "still open".to_owned());
             let mut operation = open.ended(Ended::Unanswered);
             operation.number = self.number();

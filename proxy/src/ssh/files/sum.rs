@@ -67,3 +67,33 @@ impl Sum {
         }
     }
 }
+
+/// A stream, as it passes: each byte follows the one before.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    sum: Sum,
+    at: u64,
+}
+
+impl Stream {
+    /// More of it. An empty piece is none: a stream is told of alike wherever it was cut.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.sum.begin(self.at, length);
+        self.sum.take(bytes);
+        self.at = self.at.saturating_add(u64::from(length));
+    }
+
+    /// Whether nothing has passed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.at == 0
+    }
+
+    /// All of it.
+    pub(super) fn finish(self) -> Transfer {
+        self.sum.finish()
+    }
+}

@@ -79,7 +79,7 @@ pub(in crate::ssh) fn admit(
         Program::Exec(_) | Program::Shell | Program::Subsystem(_) => None,
     };
     match (allowed, command) {
-        (Ok(()), command) => Ok(match command.filter(FileCommand::is_plain) {
+        (Ok(()), command) => Ok(match command.filter(FileCommand::is_single) {
             Some(FileCommand::Scp(scp)) => Follow::Scp(scp, None),
             Some(FileCommand::Rsync(rsync)) => Follow::Rsync(rsync),
             None => Follow::Nothing,

@@ -93,6 +93,11 @@ impl Wishes {
     }
 }
 
+/// The first of these messages that were taken, with its head.
+pub(super) fn message(bytes: &[u8]) -> Option<&[u8]> {
+    next(bytes).ok().flatten()
+}
+
 /// The first message with its head, once all of it is there. Its kind is judged as soon as that is there.
 fn next(bytes: &[u8]) -> Result<Option<&[u8]>, Forbidden> {
     let Some((length, body)) = bytes.split_first_chunk::<4>() else {

@@ -16,7 +16,7 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
 use tokio::select;
 use tokio::time;
 
-use super::look::{Look, Stop};
+use super::look::{Look, Seen, Stop};
 use crate::ssh::channel::backlog::{Backlog, Item};
 use crate::ssh::channel::pump::Far;
 use crate::ssh::channel::tap::Tap;
@@ -180,17 +180,16 @@ impl Up<'_> {
                 Item::Resize { .. } | Item::Signal(_) => continue,
             };
             let bytes = data.len();
-            let data = match look.at(data, self.tap)? {
-                Ok(whole) => whole,
-                Err(stop) => return Ok(Outcome::Stopped(stop)),
-            };
-            if data.is_empty() {
-                self.tally.take(bytes);
-                continue;
+            let Seen { passes, stop } = look.at(data, self.tap)?;
+            let mut sent = Ok(());
+            if !passes.is_empty() {
+                self.tap.bytes(Stream::Input, &passes)?;
+                sent = self.write.data_bytes(passes).await;
             }
-            self.tap.bytes(Stream::Input, &data)?;
-            let sent = self.write.data_bytes(data).await;
             self.tally.take(bytes);
+            if let Some(stop) = stop {
+                return Ok(Outcome::Stopped(stop));
+            }
             if sent.is_err() {
                 // What the other end had sent still goes down; then the connection ends.
                 return std::future::pending().await;
@@ -232,17 +231,16 @@ impl Down<'_> {
                 _ => continue,
             };
             let bytes = data.len();
-            let data = match look.at(data, self.tap)? {
-                Ok(whole) => whole,
-                Err(stop) => return Ok(Outcome::Stopped(stop)),
-            };
-            if data.is_empty() {
-                self.tally.take(bytes);
-                continue;
+            let Seen { passes, stop } = look.at(data, self.tap)?;
+            let mut sent = Some(Ok(()));
+            if !passes.is_empty() {
+                self.tap.bytes(Stream::Output, &passes)?;
+                sent = self.send(passes).await;
             }
-            self.tap.bytes(Stream::Output, &data)?;
-            let sent = self.send(data).await;
             self.tally.take(bytes);
+            if let Some(stop) = stop {
+                return Ok(Outcome::Stopped(stop));
+            }
             match sent {
                 Some(Ok(())) => {}
                 Some(Err(_gone)) => return Ok(Outcome::Closed),

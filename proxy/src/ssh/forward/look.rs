@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use recorder::{AppendError, ChannelEvent};
 
-use super::agent::{Forbidden, Wish, Wishes};
+use super::agent::{Forbidden, Wish, Wishes, message};
 use super::answers::{Answers, Owed, Pace};
 use super::sniff::{Conversation, Sniffer};
 use crate::ssh::channel::tap::Tap;
@@ -19,6 +19,15 @@ pub(super) enum Look {
     Agent(Wishes, Pace),
     /// For what the agent answers.
     Answers(Answers),
+}
+
+/// What becomes of what came.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// What goes on.
+    pub(super) passes: Bytes,
+    /// Why nothing goes on behind it.
+    pub(super) stop: Option<Stop>,
 }
 
 /// Why what came must not go on.
@@ -48,58 +57,67 @@ impl Look {
 
     /// Looks at what came, and writes down what there is to write. Gives back what may go on: of an agent's
     /// messages those that are whole.
-    pub(super) fn at(
-        &mut self,
-        came: Bytes,
-        tap: &Tap,
-    ) -> Result<Result<Bytes, Stop>, AppendError> {
+    pub(super) fn at(&mut self, came: Bytes, tap: &Tap) -> Result<Seen, AppendError> {
         match self {
             Self::Stranger(sniffer) => Ok(match sniffer.sniff(&came) {
-                Some(conversation) => Err(Stop::Inside(conversation)),
-                None => Ok(came),
+                Some(conversation) => Seen::stopped(Stop::Inside(conversation)),
+                None => Seen::good(came),
             }),
             Self::Agent(wishes, pace) => match wishes.take(&came) {
-                Err(Forbidden) => Ok(Err(Stop::Agent)),
-                Ok((all, whole)) => {
-                    let in_time = in_time(&all, (pace, tap.elapsed()), |wish| wished(wish, tap))?;
-                    Ok(match in_time {
-                        Err(Forbidden) => Err(Stop::Agent),
-                        Ok(()) if ends_in_login(&all) => Err(Stop::Login),
-                        Ok(()) => Ok(whole),
-                    })
-                }
+                Err(Forbidden) => Ok(Seen::stopped(Stop::Agent)),
+                Ok(came) => in_time(came, (pace, tap.elapsed()), |wish| wished(wish, tap)),
             },
             Self::Answers(answers) => match answers.take(&came) {
-                Err(Forbidden) => Ok(Err(Stop::Agent)),
+                Err(Forbidden) => Ok(Seen::stopped(Stop::Agent)),
                 Ok((all, whole)) => {
                     all.iter().try_for_each(|(kind, of)| {
                         tap.event(agent("answer", &format!("{kind}, {of}")))
                     })?;
-                    Ok(Ok(whole))
+                    Ok(Seen::good(whole))
                 }
             },
         }
     }
 }
 
-/// Has wishes written down up to the first that comes too soon, with that one.
-fn in_time<E>(
-    all: &[Wish],
-    (pace, at): (&mut Pace, Duration),
-    mut write: impl FnMut(&Wish) -> Result<(), E>,
-) -> Result<Result<(), Forbidden>, E> {
-    for wish in all {
-        write(wish)?;
-        if let Err(forbidden) = pace.wish(at) {
-            return Ok(Err(forbidden));
+impl Seen {
+    fn good(passes: Bytes) -> Self {
+        Self { passes, stop: None }
+    }
+
+    fn stopped(stop: Stop) -> Self {
+        Self {
+            passes: Bytes::new(),
+            stop: Some(stop),
         }
     }
-    Ok(Ok(()))
 }
 
-/// Whether the last of what was wished is a login.
-fn ends_in_login(all: &[Wish]) -> bool {
-    matches!(all.last(), Some(Wish::Login { .. }))
+/// Has wishes written down up to the first that must not go on, with that one. What was written down before it goes
+/// on: the recording tells of no wish that the agent never heard of, but of the last, which it calls refused.
+fn in_time<E>(
+    (all, mut whole): (Vec<Wish>, Bytes),
+    (pace, at): (&mut Pace, Duration),
+    mut write: impl FnMut(&Wish) -> Result<(), E>,
+) -> Result<Seen, E> {
+    let mut passes = 0_usize;
+    for wish in all {
+        write(&wish)?;
+        let stop = match (pace.wish(at), wish) {
+            (Err(Forbidden), _) => Stop::Agent,
+            (Ok(()), Wish::Login { .. }) => Stop::Login,
+            (Ok(()), Wish::List | Wish::Sign { .. } | Wish::Extension { .. }) => {
+                let next = whole.get(passes..).unwrap_or_default();
+                passes = passes.saturating_add(message(next).unwrap_or_default().len());
+                continue;
+            }
+        };
+        return Ok(Seen {
+            passes: whole.split_to(passes.min(whole.len())),
+            stop: Some(stop),
+        });
+    }
+    Ok(Seen::good(whole))
 }
 
 /// Writes one wish down, and what it carries.
@@ -125,6 +143,8 @@ fn agent<'a>(wish: &'a str, key: &'a str) -> ChannelEvent<'a> {
 mod tests {
     use std::convert::Infallible;
 
+    use ca::sshsig;
+
     use super::*;
 
     /// Each that is written down is a write to the disk, and a target sends thousands in one packet.
@@ -133,15 +153,48 @@ mod tests {
         let mut pace = Pace::default();
         let check = |pace: &mut Pace, number: usize| {
             let (mut written, all) = (0, vec![Wish::List; number]);
-            let in_time = in_time::<Infallible>(&all, (pace, Duration::ZERO), |_wish| {
+            let came = (all, [0, 0, 0, 1, 11].repeat(number).into());
+            let in_time = in_time::<Infallible>(came, (pace, Duration::ZERO), |_wish| {
                 written += 1;
                 Ok(())
             });
-            let Ok(in_time) = in_time;
-            (in_time.is_ok(), written)
+            let Ok(seen) = in_time;
+            // The last is the one that is refused.
+            let heard = written - usize::from(seen.stop.is_some());
+            assert_eq!(seen.passes.len(), 5 * heard);
+            (seen.stop.is_none(), written)
         };
         assert_eq!(check(&mut pace, 5), (true, 5));
         let (in_time, written) = check(&mut pace, 10_000);
         assert!(!in_time && written <= 101, "{written}");
+    }
+
+    /// A login is the owner's entrance: it goes no further. What was asked before it in one packet does, as it would
+    /// have in a packet of its own.
+    #[test]
+    fn what_is_told_as_asked_before_a_login_was_passed_on() {
+        let data = sshsig::enveloped(sshsig::LOGIN_NAMESPACE, b"x").unwrap();
+        let string = |bytes: &[u8]| {
+            let length = u32::try_from(bytes.len()).unwrap();
+            [&length.to_be_bytes()[..], bytes].concat()
+        };
+        let sign = |data: &[u8]| {
+            let body = [&[13][..], &string(b"key"), &string(data), &[0; 4]];
+            string(&body.concat())
+        };
+        let before = [string(&[11]), sign(b"data")].concat();
+        let login = [&before[..], &sign(&data), &string(&[11])].concat();
+        let came = Wishes::default().take(&login).unwrap();
+        let (mut told, mut pace) = (Vec::new(), Pace::default());
+        let Ok(seen) = in_time::<Infallible>(came, (&mut pace, Duration::ZERO), |wish| {
+            told.push(wish.clone());
+            Ok(())
+        });
+        assert_eq!(seen.stop, Some(Stop::Login));
+        assert!(matches!(
+            told[..],
+            [Wish::List, Wish::Sign { .. }, Wish::Login { .. }]
+        ));
+        assert_eq!(seen.passes, before);
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn rsync(input: &[u8]) {
     };
     let wants = invocation.wants();
     if wants.odd.is_none() && wants.trees.iter().all(Result::is_ok) {
-        assert!(invocation.plain, "a line that is not plain may start");
+        assert!(invocation.clear.plain, "a line that is not plain may start");
         for tree in wants.trees.iter().flatten() {
             assert!(tree.starts_with(['/', '~']), "{tree:?}");
             assert!(tree.split('/').all(|part| part != ".."), "{tree:?}");

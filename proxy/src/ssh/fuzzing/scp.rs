@@ -52,7 +52,10 @@ pub(super) fn scp(input: &[u8]) {
 /// What is wanted before the command runs is a whole name, or nobody gets it.
 fn commanded(invocation: &Invocation) {
     if let Ok(place) = invocation.wants() {
-        assert!(invocation.plain, "{place:?} of a line that is not plain");
+        assert!(
+            invocation.clear.plain,
+            "{place:?} of a line that is not plain"
+        );
         assert!(place.starts_with(['/', '~']), "{place:?}");
         assert!(place.split('/').all(|part| part != ".."), "{place:?}");
     }

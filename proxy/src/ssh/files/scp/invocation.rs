@@ -1,6 +1,6 @@
 //! The command by which scp is started at the target.
 
-use crate::ssh::files::command::Word;
+use crate::ssh::files::command::{Clear, Word};
 use crate::ssh::files::path::{self, Vague};
 
 /// How much of a path is told, in bytes: no more than Linux takes (`PATH_MAX`). The recording has the whole command,
@@ -25,13 +25,13 @@ pub struct Invocation {
     paths: Vec<Word>,
     /// The paths, as they are told of each file.
     said: Box<[u8]>,
-    /// Whether every shell reads the line in this way.
-    pub plain: bool,
+    /// Which of the line every shell reads in this way.
+    pub clear: Clear,
 }
 
 impl Invocation {
     /// Reads what stands behind the program's name. None where this is not one end of a transfer.
-    pub fn parse(words: &[Word], mut plain: bool) -> Option<Self> {
+    pub fn parse(words: &[Word], mut clear: Clear) -> Option<Self> {
         let (mut role, mut directory) = (None, false);
         let mut words = words.iter();
         let mut paths = Vec::new();
@@ -53,18 +53,20 @@ impl Invocation {
                             Role::Source
                         };
                         // Which of two counts depends on the program.
-                        plain &= role.replace(said).is_none_or(|before| before == said);
+                        let same = role.replace(said).is_none_or(|before| before == said);
+                        (clear.plain, clear.single) = (clear.plain && same, clear.single && same);
                     }
                     b'd' => directory = true,
                     b'r' | b'p' | b'v' | b'q' => {}
                     // One that takes a value, or does what we do not know of.
-                    _ => plain = false,
+                    _ => (clear.plain, clear.single) = (false, false),
                 }
             }
         }
         paths.extend(words.cloned());
         // Without a path there is nothing to do; more than one is what a shell made of one.
-        plain &= paths.len() == 1;
+        clear.plain &= paths.len() == 1;
+        clear.single &= !paths.is_empty();
         let texts = paths.iter().map(|word| word.text.as_slice());
         let said = cut(&texts.collect::<Vec<_>>().join(&b' '), PATH_MAX).into();
         Some(Self {
@@ -72,7 +74,7 @@ impl Invocation {
             directory,
             paths,
             said,
-            plain,
+            clear,
         })
     }
 
@@ -84,7 +86,7 @@ impl Invocation {
     /// The path, if there is one and a shell does nothing with it.
     fn only(&self) -> Option<&Word> {
         match self.paths.as_slice() {
-            [only] if self.plain => Some(only),
+            [only] if self.clear.plain => Some(only),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use recorder::Transfer;
 
 use super::packet::Unclear;
+use super::waiting::weight;
 use crate::ssh::files::operation::Operation;
 use crate::ssh::files::sum::Sum;
 
@@ -24,14 +25,14 @@ const OPEN_SIZE: usize = 512;
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) path: Box<[u8]>,
-    /// Which it is of all that were opened: a handle may be given again.
-    pub(super) number: u64,
     pub(super) read: Sum,
     pub(super) written: Sum,
     /// How many names of a directory were read.
     pub(super) names: u64,
-    /// Whether the target was asked to close it, and has not answered.
-    closing: bool,
+    /// How many requests for contents the target has not answered.
+    due: u32,
+    /// How its close went, where the target has answered that before them. It is told behind the last.
+    close: Option<Box<Operation>>,
 }
 
 /// One that was closed.
@@ -67,11 +68,15 @@ impl Shut {
     }
 }
 
-/// Everything that is open, by handle.
+/// Everything that is open, or was when something was asked of it that is not answered: a target may answer in any
+/// order (section 6.1), so a close before a read that came first.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    open: HashMap<Box<[u8]>, Open>,
-    /// How much memory their names take.
+    /// By number: which it is of all that were opened.
+    open: HashMap<u64, Open>,
+    /// Which has a handle.
+    handles: HashMap<Box<[u8]>, u64>,
+    /// How much memory their names take, and what is to be told of them.
     weight: usize,
     /// How many were opened.
     count: u64,
@@ -80,23 +85,26 @@ pub(super) struct Files {
 impl Files {
     /// The target opened this.
     pub(super) fn open(&mut self, handle: &[u8], path: Box<[u8]>) -> Result<(), Unclear> {
-        let weight = self.weight.saturating_add(weight(handle, &path));
+        let names = handle.len().saturating_add(path.len());
+        let weight = self.weight.saturating_add(names);
         if self.open.len() >= OPEN_MAX || weight > NAMES_MAX {
             return Err(Unclear::Flood);
         }
         // Two files by one name: whichever the target means, we might mean the other.
-        let Entry::Vacant(place) = self.open.entry(handle.into()) else {
+        let Entry::Vacant(place) = self.handles.entry(handle.into()) else {
             return Err(Unclear::Handle);
         };
         self.count = self.count.saturating_add(1);
-        place.insert(Open {
+        place.insert(self.count);
+        let opened = Open {
             path,
-            number: self.count,
             read: Sum::default(),
             written: Sum::default(),
             names: 0,
-            closing: false,
-        });
+            due: 0,
+            close: None,
+        };
+        self.open.insert(self.count, opened);
         self.weight = weight;
         Ok(())
     }
@@ -107,45 +115,94 @@ impl Files {
         self.weight.saturating_add(places)
     }
 
-    /// What has this handle, for a new request. From the request to close it on, that is nothing: at the
-    /// target the handle may be that of another file before the answer is here.
-    pub(super) fn get(&mut self, handle: &[u8]) -> Result<&mut Open, Unclear> {
-        let open = self.open.get_mut(handle).filter(|open| !open.closing);
-        open.ok_or(Unclear::Handle)
+    /// The number of what has this handle, for a new request. From the request to close it on, that is nothing: at
+    /// the target the handle may be that of another file before the answer is here.
+    pub(super) fn number(&self, handle: &[u8]) -> Result<u64, Unclear> {
+        self.handles.get(handle).copied().ok_or(Unclear::Handle)
     }
 
-    /// What had this handle when the request was made that is answered, or whose contents come.
-    pub(super) fn asked(&mut self, handle: &[u8]) -> Option<&mut Open> {
-        self.open.get_mut(handle)
+    /// The path of what has this handle, for a new request.
+    pub(super) fn path(&self, handle: &[u8]) -> Result<&[u8], Unclear> {
+        let open = self.open.get(&self.number(handle)?);
+        open.map(|open| &*open.path).ok_or(Unclear::Handle)
+    }
+
+    /// What had this number when the request was made that is answered, or whose contents come.
+    pub(super) fn asked(&mut self, number: u64) -> Option<&mut Open> {
+        self.open.get_mut(&number)
+    }
+
+    /// The target is asked for contents of it, or to take some.
+    pub(super) fn asks(&mut self, number: u64) -> Option<&mut Open> {
+        let open = self.open.get_mut(&number)?;
+        open.due = open.due.saturating_add(1);
+        Some(open)
+    }
+
+    /// That is answered, and all of the answer is here. If its close was told of nowhere for that alone, it is now.
+    pub(super) fn answered(&mut self, number: u64) -> Option<Operation> {
+        let open = self.open.get_mut(&number)?;
+        open.due = open.due.saturating_sub(1);
+        if open.due == 0 {
+            self.told(number)
+        } else {
+            None
+        }
     }
 
     /// The target is asked to close it.
-    pub(super) fn closing(&mut self, handle: &[u8]) -> Result<(), Unclear> {
-        self.get(handle)?.closing = true;
-        Ok(())
+    pub(super) fn closing(&mut self, handle: &[u8]) {
+        if self.handles.remove(handle).is_some() {
+            self.weight = self.weight.saturating_sub(handle.len());
+        }
     }
 
-    /// It is closed.
-    pub(super) fn close(&mut self, handle: &[u8]) -> Option<Shut> {
-        let open = self.open.remove(handle)?;
-        self.weight = self.weight.saturating_sub(weight(handle, &open.path));
-        Some(shut(open))
+    /// It is closed by this operation, which is told of now, unless something is due.
+    pub(super) fn close(&mut self, number: u64, operation: Operation) -> Option<Operation> {
+        match self.open.get_mut(&number) {
+            Some(open) if open.due > 0 => {
+                self.weight = self.weight.saturating_add(weight(&operation));
+                open.close = Some(Box::new(operation));
+                None
+            }
+            _ => Some(self.end(number, operation)),
+        }
+    }
+
+    /// It is told of, and forgotten, with this operation.
+    pub(super) fn end(&mut self, number: u64, mut operation: Operation) -> Operation {
+        if let Some(open) = self.open.remove(&number) {
+            self.weight = self.weight.saturating_sub(open.path.len());
+            shut(open).sum_up(&mut operation);
+        }
+        operation
+    }
+
+    /// The conversation is over; what was closed and not told of.
+    pub(super) fn end_closed(&mut self) -> Vec<Operation> {
+        let numbers = self.open.keys().copied().collect::<Vec<_>>();
+        let closed = numbers.into_iter().filter_map(|number| self.told(number));
+        closed.collect()
     }
 
     /// The conversation is over; what is still open.
-    pub(super) fn close_all(&mut self) -> Vec<Shut> {
+    pub(super) fn end_all(&mut self) -> Vec<Shut> {
         self.weight = 0;
-        let mut left: Vec<(Box<[u8]>, Open)> = self.open.drain().collect();
-        // By the handle where one file is open twice: what is told of must not depend on chance.
-        left.sort_by(|(handle, one), (other_handle, other)| {
-            (&one.path, handle).cmp(&(&other.path, other_handle))
+        self.handles.clear();
+        let mut left: Vec<(u64, Open)> = self.open.drain().collect();
+        // What is told of must not depend on chance.
+        left.sort_by(|(number, one), (other_number, other)| {
+            (&one.path, number).cmp(&(&other.path, other_number))
         });
-        left.into_iter().map(|(_handle, open)| shut(open)).collect()
+        left.into_iter().map(|(_number, open)| shut(open)).collect()
     }
-}
 
-fn weight(handle: &[u8], path: &[u8]) -> usize {
-    handle.len().saturating_add(path.len())
+    /// What closed it, where that is to be told.
+    fn told(&mut self, number: u64) -> Option<Operation> {
+        let operation = self.open.get_mut(&number)?.close.take()?;
+        self.weight = self.weight.saturating_sub(weight(&operation));
+        Some(self.end(number, *operation))
+    }
 }
 
 fn shut(open: Open) -> Shut {

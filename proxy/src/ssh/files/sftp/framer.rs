@@ -15,7 +15,7 @@ const PACKET_MAX: usize = 16 * 1024 * 1024;
 const OPERATION_MAX: usize = 64 * 1024;
 
 /// The largest answer of a target that carries no file's contents, in bytes: what `OpenSSH`'s own client takes
-/// (`SFTP_MAX_MSG_LENGTH`). Of what is in it beyond its head nothing is told.
+/// (`SFTP_MAX_MSG_LENGTH`). Of what is in it beyond its head only the conversation's digest tells.
 const ANSWERED_MAX: usize = 256 * 1024;
 
 /// How much of an answer is looked at, in bytes: a path of 4 KiB and what stands before it.
@@ -34,8 +34,12 @@ pub(super) enum Sender {
 /// What a packet's head, or more of its body, is.
 #[derive(Debug)]
 pub(super) enum Part<'a> {
-    /// A packet begins. `fields` follow its type; all that is looked at is there.
-    Head { kind: u8, fields: &'a [u8] },
+    /// A packet begins, with this head. `fields` follow its type; all that is looked at is there.
+    Head {
+        kind: u8,
+        fields: &'a [u8],
+        head: &'a [u8],
+    },
     /// More of what follows the head.
     Body(&'a [u8]),
 }
@@ -187,9 +191,10 @@ fn head_of(
     head: usize,
     look: &mut impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
 ) -> Result<Fate, Unclear> {
-    let kind = bytes.get(4).copied().unwrap_or_default();
-    let fields = bytes.get(PREFIX..head).unwrap_or_default();
-    look(Part::Head { kind, fields })
+    let head = bytes.get(..head).unwrap_or(bytes);
+    let kind = head.get(4).copied().unwrap_or_default();
+    let fields = head.get(PREFIX..).unwrap_or_default();
+    look(Part::Head { kind, fields, head })
 }
 
 /// How far the head has come that these bytes begin with.

@@ -1,8 +1,8 @@
 //! What a packet says: SFTP version 3 (`draft-ietf-secsh-filexfer-02`) with the extensions of
 //! `OpenSSH` (its `PROTOCOL` file, section 4).
 //!
-//! Reads and never builds, but for the one answer that we give ourselves. Fields that follow those
-//! of the version are left alone, as servers do.
+//! Reads and never builds, but for the one answer that we give ourselves. What follows the fields of
+//! the version passes, as servers let it, and is told of.
 
 use std::fmt::Write as _;
 
@@ -169,8 +169,8 @@ pub(super) fn contents(request: &Request<'_>) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Attributes(pub(super) String);
 
-/// The number of a request and what it asks for.
-pub(super) fn request(kind: u8, fields: &[u8]) -> Result<(u32, Request<'_>), Unclear> {
+/// The number of a request, what it asks for, and what follows the fields that it has.
+pub(super) fn request(kind: u8, fields: &[u8]) -> Result<(u32, Request<'_>, &[u8]), Unclear> {
     let mut from = Fields(fields);
     let id = from.u32()?;
     let request = match kind {
@@ -217,7 +217,7 @@ pub(super) fn request(kind: u8, fields: &[u8]) -> Result<(u32, Request<'_>), Unc
         200 => extension(&mut from)?,
         other => return Err(Unclear::Kind(other)),
     };
-    Ok((id, request))
+    Ok((id, request, from.0))
 }
 
 /// The requests about paths, from `remove` to `symlink`.
@@ -308,7 +308,7 @@ fn extension<'a>(from: &mut Fields<'a>) -> Result<Request<'a>, Unclear> {
         }),
         name => Ok(Request::Unknown {
             name,
-            fields: from.0,
+            fields: std::mem::take(&mut from.0),
         }),
     }
 }

@@ -7,6 +7,7 @@ use recorder::{FileResult, Frame};
 
 use super::{Access, Operation, Sftp, Touch, Unclear, Warden};
 
+mod besides;
 mod extensions;
 mod handles;
 mod permits;
@@ -162,13 +163,21 @@ impl Scene {
             let (read, written) = (outcome.read.bytes, outcome.written.bytes);
             Some((operation.action.to_owned(), path, result, read, written))
         };
-        self.said.iter().filter_map(over).collect()
+        let said = self.said.iter().filter(|one| !is_whole(one));
+        said.filter_map(over).collect()
     }
 
     fn digests(&self) -> (Option<[u8; 32]>, Option<[u8; 32]>) {
-        let last = self.said.last().unwrap().outcome.clone().unwrap();
+        let mut said = self.said.iter().rev();
+        let last = said.find(|one| !is_whole(one)).unwrap();
+        let last = last.outcome.clone().unwrap();
         (last.read.digest, last.written.digest)
     }
+}
+
+/// Whether this is about the whole conversation, at its end.
+fn is_whole(operation: &Operation) -> bool {
+    matches!(operation.frame(0), Frame::File(file) if file.action == "sftp")
 }
 
 fn told(

@@ -3,7 +3,7 @@
 use super::packet::{Answer, Unclear};
 use crate::ssh::files::operation::Operation;
 
-/// What a request that carries contents takes besides its handle, in bytes, rounded up.
+/// What a request that carries contents takes, in bytes, rounded up.
 const REQUEST_SIZE: usize = 128;
 
 /// What any other takes besides its texts, in bytes, rounded up: all that is told of it.
@@ -16,19 +16,18 @@ pub(super) enum Waiting {
         operation: Box<Operation>,
         then: Then,
     },
+    /// For contents of the file with this number. By then another may have its handle.
     Read {
-        handle: Box<[u8]>,
-        offset: u64,
-        /// The number of the file that had this handle then.
         of: u64,
+        offset: u64,
     },
     Write {
-        handle: Box<[u8]>,
+        of: u64,
         offset: u64,
         length: u32,
     },
     Names {
-        handle: Box<[u8]>,
+        of: u64,
     },
 }
 
@@ -37,24 +36,16 @@ pub(super) enum Waiting {
 pub(super) enum Then {
     Nothing,
     Opens,
-    Closes(Box<[u8]>),
+    /// The file with this number.
+    Closes(u64),
 }
 
 impl Waiting {
     /// How much memory it takes, about.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Operation { operation, then } => {
-                let handle = match then {
-                    Then::Closes(handle) => handle.len(),
-                    Then::Nothing | Then::Opens => 0,
-                };
-                let texts = operation.size().saturating_add(handle);
-                texts.saturating_add(OPERATION_SIZE)
-            }
-            Self::Read { handle, .. } | Self::Write { handle, .. } | Self::Names { handle } => {
-                handle.len().saturating_add(REQUEST_SIZE)
-            }
+            Self::Operation { operation, .. } => weight(operation),
+            Self::Read { .. } | Self::Write { .. } | Self::Names { .. } => REQUEST_SIZE,
         }
     }
 
@@ -87,6 +78,11 @@ impl Waiting {
     }
 }
 
+/// How much memory an operation takes that waits to be told of, about.
+pub(super) fn weight(operation: &Operation) -> usize {
+    operation.size().saturating_add(OPERATION_SIZE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,12 +103,7 @@ mod tests {
             "{} of {takes}",
             operation.weight()
         );
-        let handle = Box::<[u8]>::from(*b"h");
-        let read = Waiting::Read {
-            handle,
-            offset: 0,
-            of: 1,
-        };
+        let read = Waiting::Read { of: 1, offset: 0 };
         let takes = place + SURPLUS;
         assert!(read.weight() >= takes, "{} of {takes}", read.weight());
     }
