@@ -87,7 +87,6 @@ impl Wishes {
     }
 
     /// How many bytes are held.
-    #[cfg(any(test, tidegate_fuzzing))]
     pub(in crate::ssh) fn held(&self) -> usize {
         self.message.len()
     }

@@ -140,6 +140,11 @@ impl Answers {
         }
         Ok((answers, whole))
     }
+
+    /// How many bytes are held.
+    pub(super) fn held(&self) -> usize {
+        self.message.len()
+    }
 }
 
 /// The first message, once all of it is there. Its kind is judged as soon as that is there.

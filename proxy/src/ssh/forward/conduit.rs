@@ -21,6 +21,7 @@ use crate::ssh::channel::backlog::{Backlog, Item};
 use crate::ssh::channel::pump::Far;
 use crate::ssh::channel::tap::Tap;
 use crate::ssh::flow::Tally;
+use crate::ssh::flow::weight::Weight;
 use crate::ssh::relay::Link;
 
 /// How long the other end may take to accept what was sent before the client closed.
@@ -90,11 +91,13 @@ impl Conduit<'_> {
             write: &far.write,
             tally: &near.tally,
             tap,
+            weight: near.tally.weight(),
         };
         let down = Down {
             write: &near.write,
             tally: &far.tally,
             tap,
+            weight: near.tally.weight(),
         };
         select! {
             outcome = down.carry(&mut far.read, down_look) => outcome,
@@ -163,10 +166,12 @@ struct Up<'a> {
     write: &'a ChannelWriteHalf<client::Msg>,
     tally: &'a Tally,
     tap: &'a Tap,
+    /// What is held of messages that have begun.
+    weight: Weight,
 }
 
 impl Up<'_> {
-    async fn carry(&self, backlog: &Backlog, look: &mut Look) -> Result<Outcome, AppendError> {
+    async fn carry(mut self, backlog: &Backlog, look: &mut Look) -> Result<Outcome, AppendError> {
         loop {
             let data = match backlog.pop().await {
                 Item::Bytes(data) => data,
@@ -181,6 +186,7 @@ impl Up<'_> {
             };
             let bytes = data.len();
             let Seen { passes, stop } = look.at(data, self.tap)?;
+            self.weight.set(look.held());
             let mut sent = Ok(());
             if !passes.is_empty() {
                 self.tap.bytes(Stream::Input, &passes)?;
@@ -203,6 +209,8 @@ struct Down<'a> {
     write: &'a ChannelWriteHalf<Msg>,
     tally: &'a Tally,
     tap: &'a Tap,
+    /// What is held of messages that have begun.
+    weight: Weight,
 }
 
 impl Down<'_> {
@@ -211,7 +219,7 @@ impl Down<'_> {
         reason = "nothing else is said on a channel that carries a connection"
     )]
     async fn carry(
-        &self,
+        mut self,
         read: &mut ChannelReadHalf,
         look: &mut Look,
     ) -> Result<Outcome, AppendError> {
@@ -232,6 +240,7 @@ impl Down<'_> {
             };
             let bytes = data.len();
             let Seen { passes, stop } = look.at(data, self.tap)?;
+            self.weight.set(look.held());
             let mut sent = Some(Ok(()));
             if !passes.is_empty() {
                 self.tap.bytes(Stream::Output, &passes)?;

@@ -55,6 +55,15 @@ impl Look {
         (answers, Self::Agent(Wishes::default(), Pace::new(owed)))
     }
 
+    /// How many bytes of messages that have begun are held.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Stranger(_) => 0,
+            Self::Agent(wishes, _pace) => wishes.held(),
+            Self::Answers(answers) => answers.held(),
+        }
+    }
+
     /// Looks at what came, and writes down what there is to write. Gives back what may go on: of an agent's
     /// messages those that are whole.
     pub(super) fn at(&mut self, came: Bytes, tap: &Tap) -> Result<Seen, AppendError> {
