@@ -65,8 +65,8 @@ pub(crate) async fn file(
     let broker = &house.parts.broker;
     let id = sessions::find(broker, &caller, (&id, "replay")).await?;
     let session = broker.replayable(&caller, id).await?;
-    let recorded = broker.recorded(session.id).await?;
-    tell_apart(&session, recorded);
+    let in_ledger = broker.recorded(session.id).await?;
+    tell_apart(&session, in_ledger);
     let place = slot.file().await?;
     let (recorder, id) = (house.parts.recorder.clone(), session.id);
     let opening = tokio::task::spawn_blocking(move || recorder.open_sealed(id));
@@ -75,7 +75,7 @@ pub(crate) async fn file(
         use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
         let kind = error.kind();
         if kind == NotFound {
-            return absent(id, recorded);
+            return absent(id, in_ledger);
         }
         if kind == InvalidData || kind == UnexpectedEof {
             error!(session = %id, "recording.spoiled");
@@ -88,7 +88,7 @@ pub(crate) async fn file(
     let file = tokio::fs::File::from_std(file);
     let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
     let mut answer = (headers, place.stream(file)).into_response();
-    told(answer.headers_mut(), recorded);
+    told(answer.headers_mut(), in_ledger);
     Ok(answer)
 }
 

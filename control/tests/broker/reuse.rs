@@ -205,7 +205,7 @@ async fn what_still_names_somebody_who_left_is_told_to_whoever_may_change_it() {
         &world,
         r#"@id("not-alice") @reason("Ask bob.")
            forbid (principal == Jit::User::"alice", action == Jit::Action::"request", resource)
-           when { context.account == "root" };"#,
+           when { context.ask.account == "root" };"#,
     )
     .await;
     lent(&world, &["alice", "amy"]).await;

@@ -74,7 +74,7 @@ pub enum OpenError {
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
-    taken(path, PathBuf::from(beside))
+    taken(path, Path::new(&beside))
 }
 
 /// Takes the database itself as well: whoever removes the lock file has another process lock a new one, but two
@@ -83,16 +83,16 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
 /// To be closed after every connection: the system takes a process's fcntl(2) locks of a file with the first
 /// descriptor of it that is closed.
 pub(super) fn lock_database(path: &Path) -> Result<File, OpenError> {
-    taken(path, path.to_owned())
+    taken(path, path)
 }
 
 /// A file that is locked by nobody else, for the database at `path`.
-fn taken(path: &Path, file: PathBuf) -> Result<File, OpenError> {
+fn taken(path: &Path, file: &Path) -> Result<File, OpenError> {
     let refused = |source| OpenError::File {
-        path: file.clone(),
+        path: file.to_owned(),
         source,
     };
-    let lock = owned(&file).map_err(refused)?;
+    let lock = owned(file).map_err(refused)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Taken {

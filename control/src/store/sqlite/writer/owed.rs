@@ -9,6 +9,7 @@
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
+use sqlx::error::DatabaseError;
 
 use super::{Ends, NewLine, Writer, add};
 use crate::ledger::chain::sha256_hex;
@@ -38,14 +39,12 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
     let StoreError::Database(error) = error else {
         return false;
     };
-    match &**error {
-        sqlx::Error::Encode(_) => true,
-        other => {
-            let code = other.as_database_error().and_then(|found| found.code());
-            let code = code.and_then(|code| code.parse::<i32>().ok());
-            code.is_some_and(|code| REFUSALS.contains(&(code & PRIMARY)))
-        }
+    if matches!(&**error, sqlx::Error::Encode(_)) {
+        return true;
     }
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| REFUSALS.contains(&(code & PRIMARY)))
 }
 
 impl Writer {
