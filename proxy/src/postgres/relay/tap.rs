@@ -11,7 +11,7 @@ use std::time::Duration;
 use recorder::{AppendError, Frame, StatementKind};
 
 use super::account::Account;
-use super::noted::{Noted, Said};
+use super::noted::{Company, Noted, Said};
 use super::pipeline::{Owed, Pipeline, Statement};
 use crate::postgres::wire::Violation;
 use crate::postgres::wire::scan::Message;
@@ -73,7 +73,8 @@ impl Tap {
             b'S' => return self.sent(Owed::Sync),
             b'c' | b'f' => return self.sent(Owed::CopyEnd),
             b'H' => return Ok(()),
-            _statement => Said::read(message)?,
+            _statement if self.pipeline.in_batch() => Said::read(message, Company::Batch)?,
+            _statement => Said::read(message, Company::None)?,
         };
         let statement = Statement { id: self.next, at };
         self.next = self.next.saturating_add(1);
