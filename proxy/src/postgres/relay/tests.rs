@@ -17,6 +17,7 @@ use super::super::wire::{Side, complaint};
 use super::*;
 
 mod evasions;
+mod greeting;
 mod memory;
 mod refusals;
 mod seconds;
@@ -385,7 +386,6 @@ async fn a_password_is_forwarded_and_not_recorded() {
     assert_eq!(stage.recorded().last().map(String::as_str), Some("1 ->  0"));
 }
 
-#[tokio::test]
 /// The server keeps the text of what is prepared and of portals, and whoever is in the session can read it there
 /// and run it (`pg_prepared_statements`, `pg_cursors`).
 #[tokio::test]
@@ -449,6 +449,7 @@ async fn a_password_behind_what_was_not_committed_is_recorded() {
     assert_eq!(queries, [&format!("4 Simple {text}"), &redacted]);
 }
 
+#[tokio::test]
 async fn a_word_of_farewell_comes_only_between_messages() {
     let mut lane = Lane::new(Side::Target);
     let half = &framed(b'D', &[0; 100])[..50];
