@@ -119,13 +119,7 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
             Some(found)
         }
         _other if one_of(&OTHER) => Some(named(tokens, Found::of(SqlKind::Other))),
-        _other if one_of(&ADMIN) => {
-            let mut found = named(tokens, Found::of(SqlKind::Admin));
-            if UPKEEP.contains(&verb.as_str()) {
-                found.relations.extend(names::listed(kept_up(tokens)?, &[]));
-            }
-            Some(found)
-        }
+        _other if one_of(&ADMIN) => administers(&verb, tokens),
         _other if one_of(&DDL) => makes(tokens, wrapped),
         // `DO` and `CALL` run what cannot be seen.
         _other => None,
@@ -137,6 +131,18 @@ fn goes_back(tokens: &[Token<'_>]) -> bool {
     let words = ["prior", "first", "last", "absolute", "relative", "backward"];
     tokens.iter().any(|token| match token {
         Token::Word(_) => words.iter().any(|word| token.is(word)),
+/// Rights, upkeep and the server itself, with the tables that they are about.
+fn administers(verb: &str, tokens: &[Token<'_>]) -> Option<Found> {
+    let mut found = named(tokens, Found::of(SqlKind::Admin));
+    if verb == "import" {
+        found.relations.extend(imported(tokens));
+    }
+    if UPKEEP.contains(&verb) {
+        found.relations.extend(names::listed(kept_up(tokens)?, &[]));
+    }
+    Some(found)
+}
+
         Token::Number(count) => is_zero(count),
         Token::Quoted(_) | Token::Mark(_) => false,
         // A sign, or what no count is made of.
@@ -149,6 +155,14 @@ fn kept_up<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t [Token<'a>]> {
     let mut rest = tokens.get(1..)?;
     if let [Token::Mark(b'('), inside @ ..] = rest {
         rest = inside.get(closing(inside)?.checked_add(1)?..)?;
+/// The foreign tables that `IMPORT FOREIGN SCHEMA` is about: `LIMIT TO (…)`, and `EXCEPT (…)` as well.
+fn imported(tokens: &[Token<'_>]) -> Vec<String> {
+    let open = |pair: &[Token<'_>]| matches!(pair, [word, Token::Mark(b'(')] if word.is("to") || word.is("except"));
+    let list = tokens.windows(2).position(open);
+    let list = list.and_then(|at| tokens.get(at.saturating_add(2)..));
+    list.map_or_else(Vec::new, |list| names::listed(list, &[]))
+}
+
     }
     let options = ["full", "freeze", "verbose", "analyze", "analyse"];
     while options.iter().any(|option| is_word(rest.first(), option)) {
