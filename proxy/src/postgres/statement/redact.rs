@@ -111,10 +111,9 @@ impl Stage {
         let is = |known: &[&[u8]]| known.iter().any(|known| known.eq_ignore_ascii_case(word));
         match self {
             Self::Role | Self::Password if is(&[WORD]) => Some(Self::Password),
-            Self::Role | Self::Password => Some(Self::Role),
-            Self::Making if is(&[b"role", b"user", b"group"]) => Some(Self::Made),
             Self::Made if is(&[b"mapping"]) => None,
-            Self::Made => Some(Self::Role),
+            Self::Made | Self::Role | Self::Password => Some(Self::Role),
+            Self::Making if is(&[b"role", b"user", b"group"]) => Some(Self::Made),
             Self::Start if is(&[b"create", b"alter"]) => Some(Self::Making),
             Self::Start if is(&[b"grant", b"revoke"]) => Some(Self::Rights),
             Self::Rights if is(&[b"on"]) => None,
