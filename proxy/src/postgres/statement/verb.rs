@@ -97,10 +97,15 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
             found.functions.extend(names::called(tokens.get(2..)?));
             Some(found)
         }
-        "declare" => Some(statement(behind(tokens, "for")?, wrapped).opening_cursor()),
+        "declare" => {
+            let query = statement(behind(tokens, "for")?, wrapped);
+            Some(query.opening_cursor(is_held(tokens)))
+        }
         "fetch" | "move" => {
             let found = named(tokens, Found::of(SqlKind::Other));
-            Some(found.moving_cursor(goes_back(tokens.get(1..)?)))
+            let back = goes_back(tokens.get(1..)?);
+            let cursor = tokens.last().and_then(own_name).unwrap_or_default();
+            Some(found.moving_cursor(back.then_some(cursor)))
         }
         "set" | "reset" if becomes_somebody(tokens) => Some(Found::of(SqlKind::Admin)),
         "truncate" => {
@@ -126,11 +131,6 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     }
 }
 
-/// Whether `FETCH` or `MOVE` may come to a row a second time. A count of zero is the row where the cursor is.
-fn goes_back(tokens: &[Token<'_>]) -> bool {
-    let words = ["prior", "first", "last", "absolute", "relative", "backward"];
-    tokens.iter().any(|token| match token {
-        Token::Word(_) => words.iter().any(|word| token.is(word)),
 /// Rights, upkeep and the server itself, with the tables that they are about.
 fn administers(verb: &str, tokens: &[Token<'_>]) -> Option<Found> {
     let mut found = named(tokens, Found::of(SqlKind::Admin));
@@ -143,6 +143,18 @@ fn administers(verb: &str, tokens: &[Token<'_>]) -> Option<Found> {
     Some(found)
 }
 
+/// Whether a cursor may outlive its transaction.
+fn is_held(tokens: &[Token<'_>]) -> bool {
+    tokens
+        .windows(2)
+        .any(|pair| matches!(pair, [with, hold] if with.is("with") && hold.is("hold")))
+}
+
+/// Whether `FETCH` or `MOVE` may come to a row a second time. A count of zero is the row where the cursor is.
+fn goes_back(tokens: &[Token<'_>]) -> bool {
+    let words = ["prior", "first", "last", "absolute", "relative", "backward"];
+    tokens.iter().any(|token| match token {
+        Token::Word(_) => words.iter().any(|word| token.is(word)),
         Token::Number(count) => is_zero(count),
         Token::Quoted(_) | Token::Mark(_) => false,
         // A sign, or what no count is made of.
@@ -150,11 +162,6 @@ fn administers(verb: &str, tokens: &[Token<'_>]) -> Option<Found> {
     })
 }
 
-/// The tables of a statement about upkeep, behind its options.
-fn kept_up<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t [Token<'a>]> {
-    let mut rest = tokens.get(1..)?;
-    if let [Token::Mark(b'('), inside @ ..] = rest {
-        rest = inside.get(closing(inside)?.checked_add(1)?..)?;
 /// The foreign tables that `IMPORT FOREIGN SCHEMA` is about: `LIMIT TO (…)`, and `EXCEPT (…)` as well.
 fn imported(tokens: &[Token<'_>]) -> Vec<String> {
     let open = |pair: &[Token<'_>]| matches!(pair, [word, Token::Mark(b'(')] if word.is("to") || word.is("except"));
@@ -163,6 +170,11 @@ fn imported(tokens: &[Token<'_>]) -> Vec<String> {
     list.map_or_else(Vec::new, |list| names::listed(list, &[]))
 }
 
+/// The tables of a statement about upkeep, behind its options.
+fn kept_up<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<&'t [Token<'a>]> {
+    let mut rest = tokens.get(1..)?;
+    if let [Token::Mark(b'('), inside @ ..] = rest {
+        rest = inside.get(closing(inside)?.checked_add(1)?..)?;
     }
     let options = ["full", "freeze", "verbose", "analyze", "analyse"];
     while options.iter().any(|option| is_word(rest.first(), option)) {
