@@ -15,7 +15,7 @@
 //! | `TG501`–`TG516`, `TG519` | PostgreSQL | `postgres.rs` |
 //! | `TG521`–`TG539`, `TG570` | what the broker cannot do as asked | `broker.rs` |
 //! | `TG541`–`TG549`, `TG563` | one-time secrets | `secret.rs` |
-//! | `TG517`–`TG518`, `TG551`–`TG557` | statements that need a second person | `seconding.rs` |
+//! | `TG517`–`TG518`, `TG551`–`TG557`, `TG567` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |
 //! | `TG560`–`TG562`, `TG569` | what targets cannot be | `target.rs`, `elevation.rs` |
 //! | `TG412`–`TG414`, `TG564`–`TG566` | a bastion behind this one | `transit.rs` |

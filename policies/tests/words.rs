@@ -182,6 +182,14 @@ fn every_sentence_about_statements_that_wait_and_budgets() {
         Seconding::CancelledWait,
         Seconding::Unasked,
         Seconding::Hidden,
+        Seconding::Backward {
+            cursor: "c".to_owned(),
+            is_held: false,
+        },
+        Seconding::Backward {
+            cursor: "My c".to_owned(),
+            is_held: true,
+        },
         Seconding::LongToSecond,
         Seconding::UnfitToSecond,
     ];

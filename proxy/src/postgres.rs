@@ -62,6 +62,7 @@ use client::startup;
 use gate::Gate;
 use halt::stopper::Stopper;
 use relay::Relay;
+use relay::account::Account;
 use statement::Known;
 use target::back::{Greeting, LoginError};
 use target::hosts::{self, Caller, Entered};
@@ -234,13 +235,13 @@ impl Protocol for Postgres {
         let entered = enter(front, dialled, (endpoint, &account), &pass).await;
         let Entered {
             tls,
-            greeting,
+            mut greeting,
             host,
             place,
             peer,
         } = match entered {
             Ok(entered) => entered,
-            Err(refused) => return Err(told(front, refused, &pass).await),
+            Err(refused) => return Err(told(front, refused, &pass, scope).await),
         };
         write_down(scope, endpoint, &host)?;
         write_down_settings(scope, &front.startup.parameters)?;
@@ -259,6 +260,8 @@ impl Protocol for Postgres {
         };
         let issued = stopper.as_ref().map(issue).transpose();
         let issued = issued.map_err(|refused| ConnectError::Io(io::Error::other(refused)))?;
+        let greeted = front.tap.greeted(&mut greeting.notices, scope);
+        greeted.map_err(ConnectError::Recorder)?;
         front.scope = Some(scope.clone());
         front
             .down
@@ -294,9 +297,19 @@ impl Protocol for Postgres {
     }
 }
 
-/// Tells the client why the target did not let us in, where it may know.
-async fn told(front: &mut PostgresFront, refused: LoginError, pass: &Pass) -> ConnectError {
-    if let Some(said) = refused.said.filter(|_said| tells(pass, &refused.error)) {
+/// Tells the client why the target did not let us in, where it may know and there is budget left for that.
+async fn told(
+    front: &mut PostgresFront,
+    refused: LoginError,
+    pass: &Pass,
+    scope: &Scope,
+) -> ConnectError {
+    let is_affordable = |said: &Vec<u8>| {
+        let bytes = u64::try_from(said.len()).unwrap_or(u64::MAX);
+        scope.spends(0, bytes, 0).is_none()
+    };
+    let said = refused.said.filter(|_said| tells(pass, &refused.error));
+    if let Some(said) = said.filter(is_affordable) {
         let (target, account) = (&pass.terms.target.name, pass.terms.account());
         let told = say::shut_out(said, target.as_str(), account.as_str());
         front.pass_on(&told).await;
@@ -384,6 +397,7 @@ fn welcome(front: &PostgresFront, greeting: &Greeting, key: Option<&BackendKey>)
             body.extend_from_slice(&key.secret);
         });
     }
+    out.extend_from_slice(&greeting.notices.bytes);
     out.extend_from_slice(&greeting.after);
     out
 }

@@ -1,4 +1,4 @@
-//! What is said about statements that need a second person: `TG517`, `TG518`, `TG551` to `TG557`.
+//! What is said about statements that need a second person: `TG517`, `TG518`, `TG551` to `TG557`, `TG567`.
 
 use super::{Shown, Words, named, sentence};
 use crate::HeldStatement;
@@ -37,6 +37,13 @@ pub enum Seconding {
     Unasked,
     /// What needs a second person does not stand in the text: it was prepared earlier.
     Hidden,
+    /// A cursor goes back while there may be one that took a second person.
+    Backward {
+        /// The cursor that goes back.
+        cursor: String,
+        /// The other one may outlive its transaction.
+        is_held: bool,
+    },
     /// What needs a second person is too long to be read by one.
     LongToSecond,
     /// What needs a second person holds a password, or is no UTF-8.
@@ -77,6 +84,7 @@ impl Shown for Seconding {
                 "statement refused: it needs a second person, and what it would run does not stand in it or is not known for certain".to_owned(),
                 Some("send the statement itself, or prepare it under a name that was not used before".to_owned()),
             ),
+            Self::Backward { cursor, is_held } => return backward(&quoted(cursor), *is_held),
             Self::LongToSecond => (
                 "TG555",
                 format!(
@@ -97,5 +105,30 @@ impl Shown for Seconding {
             ),
         };
         Words { code, what, hint }
+    }
+}
+
+fn backward(cursor: &str, is_held: bool) -> Words {
+    let again = if is_held {
+        "going back is possible in a session of its own"
+    } else {
+        "going back is possible again after COMMIT or ROLLBACK"
+    };
+    Words {
+        code: "TG567",
+        what: format!(
+            "statement refused: it goes back in cursor {cursor}, and that may run again what took a second person"
+        ),
+        hint: Some(format!("FETCH NEXT FROM {cursor}; {again}")),
+    }
+}
+
+/// A name as SQL writes it.
+fn quoted(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.bytes().all(is_plain) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
     }
 }

@@ -30,7 +30,7 @@ use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
 use quantum::{ASKED_BYTE, LOOKUP_BYTES, MESSAGE, QUESTION, Quantum};
-use second::{Second, Unshowable};
+use second::{Cursor, Second, Unshowable};
 
 pub(crate) use bench::{Bench, Hearing};
 pub(crate) use second::{Fate, Held};
@@ -190,6 +190,13 @@ impl Gate {
         Passage::All
     }
 
+    /// Notes that the server has answered everything and has no transaction open: no portal is left, nor any
+    /// cursor that is not held.
+    pub(crate) fn transaction_ended(&mut self) {
+        self.portals = Portals::default();
+        self.second.transaction_ended();
+    }
+
     /// Whether others have to have their turn before the next is looked at.
     pub(crate) fn is_spent(&self) -> bool {
         self.quantum.is_over()
@@ -339,9 +346,11 @@ impl Gate {
         }
         // A yes was for one message with its values, and an EXECUTE is neither.
         let is_hot = |name: &String| self.second.is_hot(name.as_bytes());
-        let goes_back = reading.goes_back && self.second.has_cursor();
-        if goes_back || reading.executes.iter().any(is_hot) {
+        if reading.executes.iter().any(is_hot) {
             return Err(Objection::Refused(Box::new(hidden())));
+        }
+        if let (Some(cursor), Some(open)) = (&reading.goes_back, self.second.cursor()) {
+            return Err(Objection::Refused(Box::new(backward(cursor, open))));
         }
         for name in &reading.runs_earlier {
             let inner = earlier.enter(self.prepared.get(name.as_bytes()));
@@ -417,6 +426,17 @@ pub(crate) fn until_sync(chunk: &[u8], begun: usize) -> (usize, bool) {
 fn hidden() -> Refusal {
     Refusal {
         words: Seconding::Hidden.words(),
+        sqlstate: say::NOT_PERMITTED,
+        fingerprint: String::new(),
+    }
+}
+
+/// What is refused because it goes back in a cursor.
+fn backward(cursor: &str, open: Cursor) -> Refusal {
+    let cursor = cursor.to_owned();
+    let is_held = open == Cursor::Held;
+    Refusal {
+        words: Seconding::Backward { cursor, is_held }.words(),
         sqlstate: say::NOT_PERMITTED,
         fingerprint: String::new(),
     }

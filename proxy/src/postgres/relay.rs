@@ -281,6 +281,7 @@ where
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let begun = self.up.scanner.missing();
         let is_idle = self.tap.pipeline().idle();
+        self.forget_ended(begun);
         let passage = self.gate.admit(chunk, (begun, is_idle), self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
@@ -334,6 +335,13 @@ where
         match self.up.pass(whole, self.target, cx) {
             Ok(()) => Ok(Step::Moved),
             Err(_deaf) => Ok(self.target_left()),
+        }
+    }
+
+    /// Has what ended with a transaction forgotten, unless a message is on its way of which `begun` bytes are missing.
+    fn forget_ended(&mut self, begun: usize) {
+        if begun == 0 && self.tap.pipeline().is_between_transactions() {
+            self.gate.transaction_ended();
         }
     }
 

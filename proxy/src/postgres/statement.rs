@@ -65,8 +65,10 @@ pub(crate) struct Reading {
     pub(crate) runs_earlier: BTreeSet<String>,
     /// It opens a cursor, out of which what it calls is run later.
     pub(crate) opens_cursor: bool,
-    /// It goes back in a cursor, which may run again what that calls.
-    pub(crate) goes_back: bool,
+    /// It opens a cursor that may outlive its transaction.
+    pub(crate) holds_cursor: bool,
+    /// The cursor that it goes back in, which may run again what that calls.
+    pub(crate) goes_back: Option<String>,
     /// The same for texts that differ in constants, white space and comments only, in hexadecimal.
     pub(crate) fingerprint: String,
     /// Asked for whenever the text runs, so it is not added up anew.
@@ -82,7 +84,8 @@ impl Reading {
             executes: BTreeSet::new(),
             runs_earlier: BTreeSet::new(),
             opens_cursor: false,
-            goes_back: false,
+            holds_cursor: false,
+            goes_back: None,
             fingerprint: String::new(),
             weight: 0,
         }
@@ -92,7 +95,7 @@ impl Reading {
     /// What of it depends on what was prepared or opened before, which may be another by the time it runs. None where
     /// nothing does.
     pub(crate) fn of_others(&self) -> Option<Self> {
-        if self.executes.is_empty() && !self.goes_back {
+        if self.executes.is_empty() && self.goes_back.is_none() {
             return None;
         }
         let others = Self {
@@ -101,7 +104,8 @@ impl Reading {
             executes: self.executes.clone(),
             runs_earlier: self.runs_earlier.clone(),
             opens_cursor: false,
-            goes_back: self.goes_back,
+            holds_cursor: false,
+            goes_back: self.goes_back.clone(),
             fingerprint: self.fingerprint.clone(),
             weight: 0,
         };
@@ -128,11 +132,8 @@ impl Reading {
     fn weighed(mut self) -> Self {
         let statements: usize = self.statements.iter().map(weight).sum();
         let names = [&self.prepares, &self.executes, &self.runs_earlier];
-        let names: usize = names
-            .into_iter()
-            .flatten()
-            .map(|one| name_weight(one))
-            .sum();
+        let names = names.into_iter().flatten().chain(&self.goes_back);
+        let names: usize = names.map(|one| name_weight(one)).sum();
         self.weight = statements
             .saturating_add(names)
             .saturating_add(size_of::<Self>());
@@ -162,7 +163,8 @@ impl Reading {
             executes: both().flat_map(|one| one.executes.clone()).collect(),
             runs_earlier: both().flat_map(|one| one.runs_earlier.clone()).collect(),
             opens_cursor: both().any(|one| one.opens_cursor),
-            goes_back: both().any(|one| one.goes_back),
+            holds_cursor: both().any(|one| one.holds_cursor),
+            goes_back: both().find_map(|one| one.goes_back.clone()),
             fingerprint: Some(&self.fingerprint)
                 .filter(|same| **same == other.fingerprint)
                 .cloned()
@@ -210,7 +212,8 @@ fn of(tokens: &[Token<'_>]) -> Reading {
         executes: BTreeSet::new(),
         runs_earlier: BTreeSet::new(),
         opens_cursor: false,
-        goes_back: false,
+        holds_cursor: false,
+        goes_back: None,
         fingerprint: fingerprint(tokens),
         weight: 0,
     };
@@ -223,7 +226,8 @@ fn of(tokens: &[Token<'_>]) -> Reading {
         reading.prepares.append(&mut found.prepares);
         reading.executes.append(&mut found.executes);
         reading.opens_cursor |= found.opens_cursor;
-        reading.goes_back |= found.goes_back;
+        reading.holds_cursor |= found.holds_cursor;
+        reading.goes_back = reading.goes_back.or(found.goes_back.take());
         for one in found.finish() {
             if !seen.contains(&one) {
                 seen.insert(one.clone());

@@ -1,5 +1,7 @@
 //! One yes is good once: nothing that the server keeps of what was approved runs again without another.
 
+use tests::pg::Message;
+
 use super::*;
 
 /// Every DELETE takes a second person, whatever its condition.
@@ -75,4 +77,119 @@ async fn what_was_approved_is_not_run_again_behind_a_flush_that_fails() {
         world.live_sessions().is_empty().then_some(())
     });
     assert_eq!(count(&world), "999");
+}
+
+/// The server looks up what a portal runs when it runs, and by then that may be what was approved.
+#[tokio::test]
+async fn what_was_approved_is_not_run_again_by_a_portal_that_was_bound_before() {
+    let mut world = each_delete();
+    let mut client = world.pg_client().await;
+    client.query("begin").await.unwrap();
+    let before = [
+        parse("a", "select 1"),
+        parse("s", "execute a('7')"),
+        bind("p", "s"),
+        sync(),
+    ];
+    client.send(&before.concat()).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "112Z");
+    let close = [message(b'C', b"Sa\0"), sync()].concat();
+    client.send(&close).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "3Z");
+    let delete = parse("a", "delete from orders where id = $1");
+    let run = [delete, one_value("a", "1"), execute("", 0), sync()].concat();
+    client.send(&run).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'N');
+    approve(world.bob(), &one(&world));
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "12CZ");
+    client
+        .send(&[execute("p", 0), sync()].concat())
+        .await
+        .unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&answers), "EZ");
+    assert_eq!(answers[0].state(), "42501");
+    assert_eq!(kinds(&client.query("commit").await.unwrap()), "CZ");
+    assert_eq!(count(&world), "999");
+    let heard = heard(&mut world).to_lowercase();
+    assert!(!heard.contains("execute a("), "{heard}");
+}
+
+/// What a refusal says, and what to type.
+fn words(answers: &[Message]) -> String {
+    assert_eq!(kinds(answers), "EZ");
+    assert_eq!(answers[0].state(), "42501");
+    let said = [b'M', b'D', b'H'].map(|code| answers[0].field(code).unwrap_or_default());
+    said.join(" ")
+}
+
+/// Has a second person say yes to a cursor whose query deletes a row each time that it runs.
+async fn approved_cursor(world: &World, client: &mut PgClient, declare: &str) {
+    client.send(&query(declare)).await.expect("it is sent");
+    assert_eq!(client.next().await.expect("an answer").kind, b'N');
+    approve(world.bob(), &one(world));
+    assert_eq!(kinds(&client.until_ready().await.expect("answers")), "CZ");
+}
+
+#[tokio::test]
+async fn what_was_approved_is_not_run_again_by_a_cursor_that_goes_back() {
+    let mut world = world(
+        r#"
+@id("spending-needs-two")
+@reason("Spending takes a second person.")
+forbid (principal, action == Jit::Action::"pgSelect", resource is Jit::PgDatabase)
+when { !context.parsed || context.functions.contains("public.spend") }
+unless { context.approvals >= 1 };
+"#,
+    );
+    world.sql(
+        "create function public.spend() returns int language sql \
+         as 'delete from orders where id = (select min(id) from orders) returning id'",
+    );
+    let mut client = world.pg_client().await;
+    client.query("begin").await.unwrap();
+    approved_cursor(
+        &world,
+        &mut client,
+        "declare c cursor for select public.spend()",
+    )
+    .await;
+    assert_eq!(kinds(&client.query("fetch c").await.unwrap()), "TDCZ");
+    for back in [
+        "fetch absolute 1 from c",
+        "fetch 0 from c",
+        "move prior in c",
+    ] {
+        let said = words(&client.query(back).await.unwrap());
+        assert!(
+            said.contains("TG567") && said.contains("cursor c"),
+            "{said}"
+        );
+        assert!(said.contains("COMMIT or ROLLBACK"), "{said}");
+    }
+    assert_eq!(kinds(&client.query("commit").await.unwrap()), "CZ");
+    assert_eq!(count(&world), "999");
+    // The cursor is gone, and others go where they like.
+    let other = "declare b scroll cursor for select id from orders";
+    for (text, want) in [
+        ("begin", "CZ"),
+        (other, "CZ"),
+        ("fetch 2 from b", "TDDCZ"),
+        ("fetch prior from b", "TDCZ"),
+        ("rollback", "CZ"),
+    ] {
+        assert_eq!(kinds(&client.query(text).await.unwrap()), want, "{text}");
+    }
+    // One that is held stays.
+    let held = "declare h cursor with hold for select public.spend()";
+    approved_cursor(&world, &mut client, held).await;
+    assert_eq!(count(&world), "998");
+    let said = words(&client.query("fetch prior from h").await.unwrap());
+    assert!(said.contains("a session of its own"), "{said}");
+    let heard = heard(&mut world).to_lowercase();
+    assert!(
+        !heard.contains("absolute 1") && !heard.contains("prior from h"),
+        "{heard}"
+    );
+    assert_eq!(count(&world), "998");
 }

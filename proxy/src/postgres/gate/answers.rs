@@ -58,7 +58,7 @@ impl Answers {
     /// Remembers that a text was permitted, unless that depends on what names stand for or cursors do.
     pub(super) fn permit(&mut self, reading: &Arc<Reading>) {
         let stands_alone = reading.executes.is_empty() && reading.runs_earlier.is_empty();
-        if stands_alone && !reading.goes_back {
+        if stands_alone && reading.goes_back.is_none() {
             self.permitted = Some(Arc::clone(reading));
         }
     }

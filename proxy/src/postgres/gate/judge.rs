@@ -8,7 +8,7 @@ use std::time::Duration;
 use policies::HeldStatement;
 
 use super::quantum::TEXT_BYTE;
-use super::second::{self, Behind, Held, Unshowable};
+use super::second::{self, Behind, Cursor, Held, Unshowable};
 use super::{Bench, Gate, Judged, Objection, unshowable};
 use crate::postgres::statement::Reading;
 use crate::postgres::wire::{self, Bind, HEADER, Named, Parse};
@@ -138,8 +138,10 @@ impl Gate {
         if portal.is_empty() {
             self.portals.unwatch(portal);
         }
-        if !portal.is_empty() || reading.opens_cursor || reading.may_do_anything() {
-            self.second.opens_cursor();
+        if reading.holds_cursor || reading.may_do_anything() {
+            self.second.opens_cursor(Cursor::Held);
+        } else if !portal.is_empty() || reading.opens_cursor {
+            self.second.opens_cursor(Cursor::Passing);
         }
         Judged::Passes
     }

@@ -96,10 +96,19 @@ pub(super) struct Second {
     /// By the name that they were prepared under; without a text where that is not certain.
     texts: Vec<(Box<[u8]>, Text)>,
     pass: Option<(Pass, Duration)>,
-    /// Something was said yes to that may have left a cursor open.
-    has_cursor: bool,
+    /// What was said yes to may have left such a cursor open.
+    cursor: Option<Cursor>,
     /// Everything before the next message has been answered.
     settled: Option<Fate>,
+}
+
+/// A cursor that runs what a second person has said yes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cursor {
+    /// It is gone with its transaction.
+    Passing,
+    /// It may be held beyond that.
+    Held,
 }
 
 /// What the server will do with the next message, where everything before it has been answered.
@@ -118,13 +127,18 @@ impl Second {
     }
 
     /// Notes that what was said yes to may leave a cursor open.
-    pub(super) fn opens_cursor(&mut self) {
-        self.has_cursor = true;
+    pub(super) fn opens_cursor(&mut self, cursor: Cursor) {
+        self.cursor = self.cursor.max(Some(cursor));
     }
 
-    /// Whether there may be a cursor that runs what a second person has said yes to.
-    pub(super) fn has_cursor(&self) -> bool {
-        self.has_cursor
+    /// The cursor that there may be of what a second person has said yes to.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        self.cursor
+    }
+
+    /// Notes that no transaction is open any more.
+    pub(super) fn transaction_ended(&mut self) {
+        self.cursor = self.cursor.filter(|open| *open == Cursor::Held);
     }
 
     /// Notes that the server has answered everything, and what it does with what comes next.

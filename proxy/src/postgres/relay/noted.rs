@@ -96,13 +96,24 @@ impl Noted<'_> {
     }
 }
 
+/// What runs together with a query, in one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Nothing that was sent before it.
+    None,
+    /// What was sent since the last Sync: it may wait for the commit, which is inside the query, and can read
+    /// the query's text then.
+    Batch,
+}
+
 impl<'a> Said<'a> {
-    /// Reads a message that makes the target do something.
-    pub(super) fn read(message: &Message<'a>) -> Result<Self, Violation> {
+    /// Reads a message that makes the target do something. A password is left out of a query that has no
+    /// company only: the server keeps the text of what is prepared, where the session can read it again.
+    pub(super) fn read(message: &Message<'a>, company: Company) -> Result<Self, Violation> {
         let (kind, body) = (message.kind, message.body);
         match kind {
             b'Q' => Ok(Self {
-                text: shown(query(message)?, message),
+                text: shown(query(message)?, message, company),
                 ..Self::nothing(StatementKind::Simple)
             }),
             b'P' => prepared(message),
@@ -168,11 +179,11 @@ impl<'a> Said<'a> {
     }
 }
 
-/// The text of a message without passwords, where it is whole: behind its beginning anything may stand.
-fn shown<'a>(text: &'a [u8], message: &Message<'_>) -> Cow<'a, [u8]> {
-    match message.digest {
-        None => redact::passwords(text),
-        Some(_) => Cow::Borrowed(text),
+/// The text of a query without passwords, where it is whole: behind its beginning anything may stand.
+fn shown<'a>(text: &'a [u8], message: &Message<'_>, company: Company) -> Cow<'a, [u8]> {
+    match (message.digest, company) {
+        (None, Company::None) => redact::passwords(text),
+        (Some(_), _) | (None, Company::Batch) => Cow::Borrowed(text),
     }
 }
 
@@ -192,7 +203,7 @@ fn prepared<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
     };
     Ok(Said {
         name: parse.name,
-        text: shown(parse.text, message),
+        text: Cow::Borrowed(parse.text),
         ..Said::nothing(StatementKind::Parse)
     })
 }
@@ -251,7 +262,7 @@ mod tests {
                 body: &text,
                 digest,
             };
-            let said = Said::read(&message).unwrap();
+            let said = Said::read(&message, Company::None).unwrap();
             assert_eq!(String::from_utf8_lossy(&said.text), want);
         }
     }

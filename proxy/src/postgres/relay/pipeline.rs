@@ -103,6 +103,12 @@ impl Pipeline {
         self.in_batch
     }
 
+    /// Whether no transaction is open at the target and nothing is under way that could open one: its portals
+    /// and cursors are gone.
+    pub(super) fn is_between_transactions(&self) -> bool {
+        self.idle() && !self.in_batch && self.status == b'I'
+    }
+
     /// Notes that the client has been told of an error that the target knows nothing of: what it
     /// sends up to its next Sync is dropped.
     pub(super) fn skip_to_sync(&mut self) {

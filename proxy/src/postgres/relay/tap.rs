@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use recorder::{AppendError, Frame, StatementKind};
+use recorder::{AppendError, Frame, StatementKind, Stream};
 
 use super::account::Account;
-use super::noted::{Noted, Said};
+use super::noted::{Company, Noted, Said};
 use super::pipeline::{Owed, Pipeline, Statement};
+use crate::postgres::target::back::Notices;
 use crate::postgres::wire::Violation;
 use crate::postgres::wire::scan::Message;
 
@@ -54,6 +55,29 @@ impl Tap {
         self.leaving
     }
 
+    /// Takes the notices that came as the target let us in, before they are forwarded. Those that there is no
+    /// budget for are dropped.
+    pub(crate) fn greeted(
+        &mut self,
+        notices: &mut Notices,
+        account: &impl Account,
+    ) -> Result<(), AppendError> {
+        if notices.count == 0 {
+            return Ok(());
+        }
+        let bytes = u64::try_from(notices.bytes.len()).unwrap_or(u64::MAX);
+        if let Some(words) = account.spends(0, bytes, 0) {
+            *notices = Notices::default();
+            return account.record_all(&[Frame::Note {
+                code: words.code,
+                text: &words.what,
+            }]);
+        }
+        account.passes(Stream::Output, notices.bytes.len());
+        self.notices = self.notices.saturating_add(notices.count);
+        Ok(())
+    }
+
     /// Takes a message of the client, before it is forwarded.
     pub(crate) fn client_sent<'a>(
         &mut self,
@@ -73,7 +97,8 @@ impl Tap {
             b'S' => return self.sent(Owed::Sync),
             b'c' | b'f' => return self.sent(Owed::CopyEnd),
             b'H' => return Ok(()),
-            _statement => Said::read(message)?,
+            _statement if self.pipeline.in_batch() => Said::read(message, Company::Batch)?,
+            _statement => Said::read(message, Company::None)?,
         };
         let statement = Statement { id: self.next, at };
         self.next = self.next.saturating_add(1);

@@ -17,6 +17,7 @@ use super::super::wire::{Side, complaint};
 use super::*;
 
 mod evasions;
+mod greeting;
 mod memory;
 mod refusals;
 mod seconds;
@@ -383,6 +384,69 @@ async fn a_password_is_forwarded_and_not_recorded() {
     );
     stage.tap.settle(&stage.memory).unwrap();
     assert_eq!(stage.recorded().last().map(String::as_str), Some("1 ->  0"));
+}
+
+/// The server keeps the text of what is prepared and of portals, and whoever is in the session can read it there
+/// and run it (`pg_prepared_statements`, `pg_cursors`).
+#[tokio::test]
+async fn a_password_that_the_server_keeps_the_text_of_is_recorded() {
+    let mut stage = Stage::new();
+    let text = "alter role app password 'table payroll'";
+    let batch = [
+        parse("kept", text),
+        parse("", text),
+        bind("", &[]),
+        execute(),
+        sync(),
+    ];
+    let ((), _closed) = stage
+        .play(async |client, target| {
+            client.write_all(&batch.concat()).await.unwrap();
+            read(target, batch.concat().len()).await;
+        })
+        .await;
+    let recorded = stage.recorded();
+    assert_eq!(recorded[0], format!("1 Parse {text}"));
+    assert_eq!(recorded[1], format!("2 Parse {text}"));
+}
+
+/// What waits for the commit runs inside the query that commits, and can read its text (`current_query()`).
+#[tokio::test]
+async fn a_password_behind_what_was_not_committed_is_recorded() {
+    let mut stage = Stage::new();
+    let text = "alter role app password 'table payroll'";
+    let begun = [
+        parse("", "insert into t values (1)"),
+        bind("", &[]),
+        execute(),
+    ];
+    let answers = [
+        framed(b'1', b""),
+        framed(b'2', b""),
+        framed(b'C', b"INSERT 0 1\0"),
+    ];
+    let altered = [framed(b'C', b"ALTER ROLE\0"), framed(b'Z', b"I")];
+    let ((), _closed) = stage
+        .play(async |client, target| {
+            client.write_all(&begun.concat()).await.unwrap();
+            read(target, begun.concat().len()).await;
+            target.write_all(&answers.concat()).await.unwrap();
+            read(client, answers.concat().len()).await;
+            for _twice in 0..2 {
+                client.write_all(&query(text)).await.unwrap();
+                read(target, query(text).len()).await;
+                target.write_all(&altered.concat()).await.unwrap();
+                read(client, altered.concat().len()).await;
+            }
+        })
+        .await;
+    let recorded = stage.recorded();
+    let queries: Vec<_> = recorded
+        .iter()
+        .filter(|one| one.contains("Simple"))
+        .collect();
+    let redacted = "5 Simple alter role app password '(redacted: 15 bytes)'".to_owned();
+    assert_eq!(queries, [&format!("4 Simple {text}"), &redacted]);
 }
 
 #[tokio::test]

@@ -17,8 +17,10 @@ pub(super) struct Found {
     pub(super) executes: BTreeSet<String>,
     /// It opens a cursor.
     pub(super) opens_cursor: bool,
-    /// It goes back in a cursor.
-    pub(super) goes_back: bool,
+    /// It opens a cursor that may outlive its transaction.
+    pub(super) holds_cursor: bool,
+    /// The cursor that it goes back in.
+    pub(super) goes_back: Option<String>,
 }
 
 impl Found {
@@ -34,14 +36,15 @@ impl Found {
         Self::of(SqlKind::Unknown)
     }
 
-    /// The same, which opens a cursor.
-    pub(super) fn opening_cursor(mut self) -> Self {
+    /// The same, which opens a cursor, and perhaps one that outlives its transaction.
+    pub(super) fn opening_cursor(mut self, is_held: bool) -> Self {
         self.opens_cursor = true;
+        self.holds_cursor = is_held;
         self
     }
 
-    /// The same, which moves a cursor, and perhaps back.
-    pub(super) fn moving_cursor(mut self, goes_back: bool) -> Self {
+    /// The same, which goes back in a cursor, where it does.
+    pub(super) fn moving_cursor(mut self, goes_back: Option<String>) -> Self {
         self.goes_back = goes_back;
         self
     }
@@ -70,7 +73,8 @@ impl Found {
         self.prepares.extend(other.prepares);
         self.executes.extend(other.executes);
         self.opens_cursor |= other.opens_cursor;
-        self.goes_back |= other.goes_back;
+        self.holds_cursor |= other.holds_cursor;
+        self.goes_back = self.goes_back.take().or(other.goes_back);
     }
 
     /// One entry for each thing it does. Of a statement that may be anything, nothing else is known.

@@ -35,6 +35,22 @@ pub(super) fn join(parts: &[String]) -> String {
 
 /// The name at the start of `tokens`, and what is behind it.
 pub(super) fn name<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Token<'a>])> {
+    let (parts, rest) = parts(tokens)?;
+    Some((join(&parts), rest))
+}
+
+/// The longest name of a column, in tokens: its database, schema and relation, itself, and the points between them.
+const COLUMN_MAX: usize = 7;
+
+/// The relation whose column is named at the start of `tokens`, where that is named with it.
+fn owner(tokens: &[Token<'_>]) -> Option<String> {
+    let near = tokens.get(..COLUMN_MAX).unwrap_or(tokens);
+    let (parts, _behind) = parts(near)?;
+    let (_column, relation) = parts.split_last()?;
+    (!relation.is_empty()).then(|| join(relation))
+}
+
+fn parts<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(Vec<String>, &'t [Token<'a>])> {
     let (mut parts, mut rest) = (Vec::new(), tokens);
     loop {
         let first = rest.first()?;
@@ -42,7 +58,7 @@ pub(super) fn name<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Toke
         rest = rest.get(1..)?;
         match rest {
             [Token::Mark(b'.'), more @ ..] => rest = more,
-            _end => return Some((join(&parts), rest)),
+            _end => return Some((parts, rest)),
         }
     }
 }
@@ -122,6 +138,16 @@ pub(super) fn relations(tokens: &[Token<'_>]) -> Option<Vec<String>> {
                 };
                 list = more;
             }
+        }
+        // A column, by its relation; and what a relation is called from now on.
+        match behind {
+            _column if first.is("column") => found.extend(owner(behind)),
+            [by, column @ ..] if first.is("owned") && by.is("by") => found.extend(owner(column)),
+            [to, called, ..] if first.is("rename") && to.is("to") => {
+                let called = name(std::slice::from_ref(called));
+                found.extend(called.map(|(name, _)| name));
+            }
+            _other => {}
         }
         if first.is("from") {
             looks = looks.checked_sub(behind.len())?;

@@ -1,13 +1,15 @@
 //! Takes passwords out of the text of statements before it is written down.
 //!
-//! `CREATE ROLE … PASSWORD '…'`, `ALTER USER … PASSWORD '…'`, user mappings and psql's `\password` carry
-//! a password or its verifier in clear. The text is read as PostgreSQL's scanner reads it (its
-//! manual, section 4.1): only the constant that follows the word in such a statement is taken out, and how
-//! long it was stays. What goes to the target is never touched.
+//! `CREATE ROLE … PASSWORD '…'`, `ALTER USER … PASSWORD '…'` and psql's `\password` carry a password or its
+//! verifier in clear. The text is read as PostgreSQL's scanner reads it (its manual, section 4.1): only the
+//! constant that follows the word in such a statement is taken out, and how long it was stays. What goes to the
+//! target is never touched.
 //!
 //! Anything else would be a way to keep SQL out of the recording. What runs can take apart the text that it
 //! stands in (`current_query()`, a function's argument), so nothing is taken out of a text with any
-//! statement that evaluates something, nor out of the constant that is the body of a block or a function.
+//! statement that evaluates something or sets off event triggers (rights on objects), nor out of the constant that
+//! is the body of a block or a function. Nor is it where the server keeps what the session can read again: the
+//! options of a user mapping (`pg_user_mappings`) here, and what is prepared by who calls this.
 //!
 //! Where a constant ends may depend on what we cannot know: a backslash on
 //! `standard_conforming_strings`, a byte before a backslash on the client's encoding. Of a text with such a
@@ -94,11 +96,13 @@ enum Stage {
     Start,
     /// It begins with `CREATE` or `ALTER`, and nothing has come after that.
     Making,
-    /// It makes or alters a role, a user or a group.
+    /// It makes or alters a role, a user or a group, or a user mapping.
+    Made,
+    /// And it is a role, a user or a group.
     Role,
     /// And the last word was `PASSWORD`.
     Password,
-    /// It gives or takes rights, as what is sent along with a new role does.
+    /// It gives or takes membership, as what is sent along with a new role does.
     Rights,
 }
 
@@ -107,10 +111,12 @@ impl Stage {
         let is = |known: &[&[u8]]| known.iter().any(|known| known.eq_ignore_ascii_case(word));
         match self {
             Self::Role | Self::Password if is(&[WORD]) => Some(Self::Password),
-            Self::Role | Self::Password => Some(Self::Role),
-            Self::Making if is(&[b"role", b"user", b"group"]) => Some(Self::Role),
+            Self::Made if is(&[b"mapping"]) => None,
+            Self::Made | Self::Role | Self::Password => Some(Self::Role),
+            Self::Making if is(&[b"role", b"user", b"group"]) => Some(Self::Made),
             Self::Start if is(&[b"create", b"alter"]) => Some(Self::Making),
             Self::Start if is(&[b"grant", b"revoke"]) => Some(Self::Rights),
+            Self::Rights if is(&[b"on"]) => None,
             Self::Rights => Some(Self::Rights),
             Self::Start | Self::Making => None,
         }
@@ -119,7 +125,7 @@ impl Stage {
     /// After something that is no word.
     fn passed(self) -> Option<Self> {
         match self {
-            Self::Role | Self::Password => Some(Self::Role),
+            Self::Made | Self::Role | Self::Password => Some(Self::Role),
             Self::Rights => Some(Self::Rights),
             Self::Start | Self::Making => None,
         }
@@ -342,8 +348,8 @@ mod tests {
             "ALTER USER a PASSWORD '(redacted: 5 bytes)'",
         );
         check(
-            "create user mapping for a server s options (user 'u', password 'pw')",
-            "create user mapping for a server s options (user 'u', password '(redacted: 4 bytes)')",
+            "create user password password 'pw'",
+            "create user password password '(redacted: 4 bytes)'",
         );
         check(
             "create role a password 'pw'; grant b to a; alter group b add user a;",
@@ -377,6 +383,12 @@ mod tests {
         );
         // A parameter and a name, not the beginning of a constant.
         shown("alter user a password $1x$ ; table t; $1x$");
+        // Whoever owns a user mapping reads it (`pg_user_mappings`).
+        shown("create user mapping for a server s options (user 'u', password 'table t')");
+        shown("alter user /* */ Mapping for a server s options (set password 'table t')");
+        // Event triggers run for rights on objects, and can read the text.
+        shown("alter user a password 'table t'; grant select on t to a");
+        shown("revoke all On t from a; alter user a password 'table t'");
         // Its triggers may be deferred up to here.
         shown("alter user a password 'table t'; commit");
         shown(&format!(

@@ -97,10 +97,15 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
             found.functions.extend(names::called(tokens.get(2..)?));
             Some(found)
         }
-        "declare" => Some(statement(behind(tokens, "for")?, wrapped).opening_cursor()),
+        "declare" => {
+            let query = statement(behind(tokens, "for")?, wrapped);
+            Some(query.opening_cursor(is_held(tokens)))
+        }
         "fetch" | "move" => {
             let found = named(tokens, Found::of(SqlKind::Other));
-            Some(found.moving_cursor(goes_back(tokens.get(1..)?)))
+            let back = goes_back(tokens.get(1..)?);
+            let cursor = tokens.last().and_then(own_name).unwrap_or_default();
+            Some(found.moving_cursor(back.then_some(cursor)))
         }
         "set" | "reset" if becomes_somebody(tokens) => Some(Found::of(SqlKind::Admin)),
         "truncate" => {
@@ -119,17 +124,30 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
             Some(found)
         }
         _other if one_of(&OTHER) => Some(named(tokens, Found::of(SqlKind::Other))),
-        _other if one_of(&ADMIN) => {
-            let mut found = named(tokens, Found::of(SqlKind::Admin));
-            if UPKEEP.contains(&verb.as_str()) {
-                found.relations.extend(names::listed(kept_up(tokens)?, &[]));
-            }
-            Some(found)
-        }
+        _other if one_of(&ADMIN) => administers(&verb, tokens),
         _other if one_of(&DDL) => makes(tokens, wrapped),
         // `DO` and `CALL` run what cannot be seen.
         _other => None,
     }
+}
+
+/// Rights, upkeep and the server itself, with the tables that they are about.
+fn administers(verb: &str, tokens: &[Token<'_>]) -> Option<Found> {
+    let mut found = named(tokens, Found::of(SqlKind::Admin));
+    if verb == "import" {
+        found.relations.extend(imported(tokens));
+    }
+    if UPKEEP.contains(&verb) {
+        found.relations.extend(names::listed(kept_up(tokens)?, &[]));
+    }
+    Some(found)
+}
+
+/// Whether a cursor may outlive its transaction.
+fn is_held(tokens: &[Token<'_>]) -> bool {
+    tokens
+        .windows(2)
+        .any(|pair| matches!(pair, [with, hold] if with.is("with") && hold.is("hold")))
 }
 
 /// Whether `FETCH` or `MOVE` may come to a row a second time. A count of zero is the row where the cursor is.
@@ -142,6 +160,14 @@ fn goes_back(tokens: &[Token<'_>]) -> bool {
         // A sign, or what no count is made of.
         Token::Operator(_) | Token::Constant | Token::Parameter(_) => true,
     })
+}
+
+/// The foreign tables that `IMPORT FOREIGN SCHEMA` is about: `LIMIT TO (…)`, and `EXCEPT (…)` as well.
+fn imported(tokens: &[Token<'_>]) -> Vec<String> {
+    let open = |pair: &[Token<'_>]| matches!(pair, [word, Token::Mark(b'(')] if word.is("to") || word.is("except"));
+    let list = tokens.windows(2).position(open);
+    let list = list.and_then(|at| tokens.get(at.saturating_add(2)..));
+    list.map_or_else(Vec::new, |list| names::listed(list, &[]))
 }
 
 /// The tables of a statement about upkeep, behind its options.

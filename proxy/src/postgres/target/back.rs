@@ -39,11 +39,25 @@ pub(crate) struct Greeting {
     pub(crate) key: Option<BackendKey>,
     /// What came after it.
     pub(crate) after: Vec<u8>,
+    /// The notices among both.
+    pub(crate) notices: Notices,
+}
+
+/// What a database had said to whoever comes (`ON login` triggers).
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    /// How many.
+    pub(crate) count: u64,
+    /// As they came, headers and all.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Greeting {
     fn keep(&mut self, kind: u8, body: &[u8]) {
-        let half = if self.key.is_none() {
+        let half = if kind == b'N' {
+            self.notices.count = self.notices.count.saturating_add(1);
+            &mut self.notices.bytes
+        } else if self.key.is_none() {
             &mut self.before
         } else {
             &mut self.after
@@ -131,6 +145,7 @@ where
         before: Vec::new(),
         key: None,
         after: Vec::new(),
+        notices: Notices::default(),
     };
     let (mut size, mut room) = (0_usize, ROOM);
     let (mut admitted, mut proven) = (false, false);
@@ -363,6 +378,22 @@ mod tests {
         assert_eq!(version(b"13.4"), Some(13));
         assert_eq!(version(b"18beta1"), Some(18));
         assert_eq!((version(b"new"), major_version(b"S\0")), (None, None));
+    }
+
+    #[test]
+    fn notices_of_a_login_are_kept_apart() {
+        let mut greeting = Greeting {
+            before: Vec::new(),
+            key: None,
+            after: Vec::new(),
+            notices: Notices::default(),
+        };
+        for kind in [b'N', b'S', b'N'] {
+            greeting.keep(kind, b"x");
+        }
+        assert_eq!(greeting.before, b"S\0\0\0\x05x");
+        assert_eq!(greeting.notices.bytes, b"N\0\0\0\x05xN\0\0\0\x05x");
+        assert_eq!(greeting.notices.count, 2);
     }
 
     async fn read(from: &[(u8, Vec<u8>)], mut room: usize) -> Result<(u8, Vec<u8>), LoginError> {

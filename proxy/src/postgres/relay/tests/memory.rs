@@ -13,6 +13,8 @@ pub(super) struct Memory {
     /// How many rows the target may send, and how many it has sent.
     pub(super) rows_max: Option<u64>,
     pub(super) rows: Cell<u64>,
+    /// How many bytes of it counted.
+    pub(super) bytes: Cell<u64>,
     /// Whether others could let it through.
     pub(super) secondable: bool,
     /// What they say, one after the other; where there is none left, the client gives up.
@@ -97,7 +99,8 @@ impl Account for Memory {
         }
     }
 
-    fn spends(&self, rows: u64, _bytes: u64, _statements: u64) -> Option<Words> {
+    fn spends(&self, rows: u64, bytes: u64, _statements: u64) -> Option<Words> {
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
         self.rows.set(self.rows.get().saturating_add(rows));
         let most = self.rows_max?;
         (self.rows.get() > most).then(|| Words {

@@ -271,3 +271,53 @@ async fn a_text_that_waits_for_its_values_is_not_looked_at_for_each_byte_of_them
     let looked = stage.memory.looked.get();
     assert!(looked < 20, "{looked} looks");
 }
+
+/// A cursor is gone with its transaction, and going back in another one runs nothing that was approved.
+#[tokio::test]
+async fn a_cursor_that_was_approved_is_forgotten_with_its_transaction() {
+    let declare = |hold: &str| {
+        query(&format!(
+            "declare c cursor{hold} for with d as (delete from t returning *) select * from d"
+        ))
+    };
+    for (hold, then) in [("", "N"), (" with hold", "E")] {
+        let mut stage = guarded([yes()]);
+        let back = query("fetch backward 1 from b");
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let ends =
+                    |tag: &[u8], status: &[u8]| [framed(b'C', tag), framed(b'Z', status)].concat();
+                let steps = [
+                    (query("begin"), ends(b"BEGIN\0", b"T")),
+                    (declare(hold), ends(b"DECLARE CURSOR\0", b"T")),
+                    (query("commit"), ends(b"COMMIT\0", b"I")),
+                ];
+                for (sent, answered) in &steps {
+                    client.write_all(sent).await.unwrap();
+                    if *sent == declare(hold) {
+                        assert_eq!(told(client, 'N').await, "01000");
+                    }
+                    assert_eq!(read(target, sent.len()).await, *sent);
+                    if *sent == steps[2].0 {
+                        // Not before the end is known.
+                        client.write_all(&back).await.unwrap();
+                        for _turn in 0..8 {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                    target.write_all(answered).await.unwrap();
+                    assert_eq!(read(client, answered.len()).await, *answered);
+                }
+                assert_eq!(told(client, 'E').await, "42501");
+                assert_eq!(read(client, 6).await, ready());
+                client.write_all(&back).await.unwrap();
+                if then == "E" {
+                    assert_eq!(told(client, 'E').await, "42501");
+                } else {
+                    assert_eq!(read(target, back.len()).await, back);
+                }
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+    }
+}
