@@ -6,17 +6,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use policies::{Credential, PrincipalName};
 use russh::keys::ssh_key::public::KeyData;
-use russh::keys::{Algorithm, Certificate, PublicKey};
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 use russh::server::VerifiedPublicKey;
 
 use super::address::Address;
 use super::arrival::Proven;
 use crate::session::protocol::Identify;
+
+/// Said of who is known, and may not come, or not as who they say they are.
+const MAY_NOT: &str = "its owner may not come in now, or not under that name";
 
 /// What the door has to know to recognise people.
 #[derive(Clone)]
@@ -58,8 +61,23 @@ impl Doorkeeper {
             return None;
         }
         let bare = PublicKey::from(key.public_key.key_data().clone());
-        let (principal, credential) = self.identify.by_key(&bare.to_openssh().ok()?)?;
+        let known = self.identify.by_key(&bare.to_openssh().ok()?);
+        if known.is_none() {
+            self.tell(key.public_key, "nobody who may come in has this key");
+        }
+        let (principal, credential) = known?;
         self.admit(user, principal, (credential, None))
+            .or_else(|| self.tell(key.public_key, MAY_NOT))
+    }
+
+    /// Tells the operator, once for each connection, why somebody who has a key did not get in. They themselves hear
+    /// the same as every stranger. Gives back nobody.
+    fn tell(&self, key: &PublicKey, reason: &str) -> Option<Proven> {
+        if !self.mistaken.load(Ordering::Relaxed) {
+            let fingerprint = key.fingerprint(HashAlg::Sha256);
+            tracing::info!(source = %self.source, %fingerprint, reason, "login.refused");
+        }
+        None
     }
 
     /// Who came with this certificate, if it holds and they may come.
@@ -68,15 +86,14 @@ impl Doorkeeper {
             return None;
         }
         let (source, now) = (self.source, self.identify.now());
+        let key = PublicKey::from(certificate.public_key().clone());
         match ca::check_login_certificate(certificate, &self.login_ca, source, now) {
             Ok(proof) => {
                 let shown = (proof.credential(), Some(proof.expires_at));
                 self.admit(user, proof.principal, shown)
+                    .or_else(|| self.tell(&key, MAY_NOT))
             }
-            Err(refused) => {
-                tracing::debug!(%source, reason = %refused, "certificate.refused");
-                None
-            }
+            Err(refused) => self.tell(&key, &refused.to_string()),
         }
     }
 
