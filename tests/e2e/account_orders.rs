@@ -10,18 +10,18 @@ use tests::wait::until;
 
 use crate::{err, out};
 
-const DAY: &str = "2999-01-01";
+pub(crate) const DAY: &str = "2999-01-01";
 
 fn now() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }
 
-fn sh(host: &AccountHost, script: &str) -> Output {
+pub(crate) fn sh(host: &AccountHost, script: &str) -> Output {
     host.inside(&["sh", "-c", script])
 }
 
 /// Runs this as the account, and says what it printed.
-fn by(host: &AccountHost, account: &str, script: &str) -> String {
+pub(crate) fn by(host: &AccountHost, account: &str, script: &str) -> String {
     let line = [
         "setpriv",
         "--reuid",
@@ -39,12 +39,12 @@ fn by(host: &AccountHost, account: &str, script: &str) -> String {
 }
 
 #[track_caller]
-fn done(ran: &Output, sign: &str) {
+pub(crate) fn done(ran: &Output, sign: &str) {
     assert!(out(ran).contains(sign), "{}{}", out(ran), err(ran));
 }
 
 #[track_caller]
-fn refused(ran: &Output, why: &str) {
+pub(crate) fn refused(ran: &Output, why: &str) {
     assert!(
         !ran.status.success() && err(ran).contains(why),
         "{}{}",

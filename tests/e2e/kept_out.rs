@@ -260,6 +260,8 @@ fn who_can_become_her_is_not_elevated_with_her() {
         for (member, how) in [
             ("eve", "admin true, inherit false, set false"),
             ("mallory", "admin false, inherit true, set true"),
+            // As PostgreSQL makes it for who makes a role.
+            ("mallory", "admin true, inherit false, set false"),
         ] {
             world.sql(&format!("grant alice to {member} with {how}"));
             world.grant_elevation("10m");
@@ -268,6 +270,12 @@ fn who_can_become_her_is_not_elevated_with_her() {
             assert_eq!(world.elevated_by("alice"), "", "{version} {member}");
             world.sql(&format!("revoke alice from {member}"));
         }
+        // Who made the group as well can be in it without her, as the first role of a managed server is.
+        let made = "admin true, inherit false, set false";
+        world.sql(&format!("grant alice, app_admin to mallory with {made}"));
+        world.grant_elevation("10m");
+        let said = world.psql_elevated("select 1");
+        assert_eq!(out(&said), "1\n", "{version}: {}", err(&said));
     }
 }
 

@@ -10,6 +10,7 @@
     reason = "a story that cannot go on fails by panicking, and happens in real time"
 )]
 
+mod account_escapes;
 mod account_orders;
 mod accounts;
 mod audit;

@@ -555,7 +555,7 @@ mod tests {
             policy_unread("pol/old/night.cedar"),
             policies_good(3, "pol"),
             policies_would(2, "pol --zone Europe/Berlin"),
-            ssh_target_added("web1", "deploy", "ssh-ed25519 AAAA", None),
+            ssh_target_added("web1", &["deploy".to_owned()], "ssh-ed25519 AAAA", None),
             postgres_target_added(&places),
             postgres_target_added(&administered),
             ready_at_once("it lets tidegate in as `app_ro`"),

@@ -391,7 +391,8 @@ fn set_up(context: &Context, target: &TargetView, trust: &Trust) -> Outcome {
             cli::standing_lines(target.name.as_str(), ssh.entry)
         }
         Endpoint::Ssh(ssh) => {
-            let lines = cli::ssh_lines(trust.ssh_user_ca.trim());
+            let has_accounts = ssh.keeper.is_some();
+            let lines = cli::ssh_lines(trust.ssh_user_ca.trim(), &roles, has_accounts);
             match &ssh.keeper {
                 None => lines,
                 Some(keeper) => {

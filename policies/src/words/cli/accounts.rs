@@ -12,7 +12,7 @@ pub fn keeper_script(target: &str, groups: &[String]) -> String {
         .replace("@GROUPS@", &groups.join(" "))
 }
 
-/// What has to be done at an SSH target besides its two lines.
+/// What has to be done at an SSH target besides its lines.
 pub fn account_lines(target: &str, admin: &str) -> String {
     let install = format!(
         "Each grant gets an account of its own there. Have a group for each login, and install the script as root:\n\n  \
@@ -40,7 +40,9 @@ mod tests {
     fn the_script_of_the_keeper_of_accounts() {
         let groups = ["deploy".to_owned(), "ops".to_owned()];
         let script = keeper_script("web1", &groups);
-        assert!(!script.contains('@'), "everything is filled in");
+        for place in ["@TARGET@", "@GROUPS@"] {
+            assert!(!script.contains(place), "everything is filled in");
+        }
         insta::assert_snapshot!("keeper_script", script);
         insta::assert_snapshot!("account_lines_root", account_lines("web1", "root"));
         insta::assert_snapshot!("account_lines_sudo", account_lines("web1", "ops"));

@@ -4,15 +4,31 @@ use super::Trouble;
 use crate::Entry;
 use crate::name::shown;
 
-/// The lines of an SSH target.
-pub fn ssh_lines(user_ca: &str) -> String {
+/// The lines of an SSH target, for these logins; with the accounts of grants where there are such.
+pub fn ssh_lines(user_ca: &str, logins: &[String], has_accounts: bool) -> String {
+    let users = logins.iter().map(|login| sshd_pattern(login));
+    let users: Vec<String> = users
+        .chain(has_accounts.then(|| "tg-*".to_owned()))
+        .collect();
     format!(
         "On the machine itself, put the bastion's key in a file:\n\n  \
          {user_ca}\n\n\
-         as /etc/ssh/tidegate_ca.pub, and these two lines in /etc/ssh/sshd_config, then reload sshd:\n\n  \
+         as /etc/ssh/tidegate_ca.pub, and these two lines in /etc/ssh/sshd_config:\n\n  \
          TrustedUserCAKeys /etc/ssh/tidegate_ca.pub\n  \
-         PubkeyAuthentication yes"
+         PubkeyAuthentication yes\n\n\
+         and these at its end, so that no key which somebody leaves in ~/.ssh/authorized_keys lets them in past \
+         tidegate (nor anybody else, so administer the machine as another login), then reload sshd:\n\n  \
+         Match User {}\n    \
+         AuthorizedKeysFile none",
+        users.join(",")
     )
+}
+
+/// A login as sshd_config has it in a list of patterns: what is odd there stands for anything.
+fn sshd_pattern(login: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+');
+    let pattern = |c: char| if plain(c) { c } else { '*' };
+    login.chars().map(pattern).collect()
 }
 
 /// A target in front of another one has several logins, or is not to be managed.
@@ -28,14 +44,20 @@ pub fn jump_login_needed(target: &str, logins: &[&str]) -> Trouble {
 }
 
 /// After an SSH target was added.
-pub fn ssh_target_added(target: &str, login: &str, user_ca: &str, admin: Option<&str>) -> String {
+pub fn ssh_target_added(
+    target: &str,
+    logins: &[String],
+    user_ca: &str,
+    admin: Option<&str>,
+) -> String {
+    let login = logins.first().map_or("LOGIN", String::as_str);
     let accounts = admin.map(|admin| super::account_lines(target, admin) + "\n\n");
     let accounts = accounts.unwrap_or_default();
     format!(
         "added {target}. {}\n\n{accounts}  \
          tidegate target test {target}\n  \
          tidegate request {target} --as {login} --for 15m --reason '…'",
-        ssh_lines(user_ca)
+        ssh_lines(user_ca, logins, admin.is_some())
     )
 }
 
@@ -199,6 +221,18 @@ pub fn block_removed(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_key_of_ones_own_lets_anybody_in_past_tidegate() {
+        let lines = |logins: &[&str], has_accounts| {
+            let logins: Vec<String> = logins.iter().map(|&login| login.to_owned()).collect();
+            ssh_lines("ssh-ed25519 AAAA", &logins, has_accounts)
+        };
+        let block = |users: &str| format!("\n\n  Match User {users}\n    AuthorizedKeysFile none");
+        assert!(lines(&["deploy"], false).ends_with(&block("deploy")));
+        assert!(lines(&["deploy", "ops"], true).ends_with(&block("deploy,ops,tg-*")));
+        assert!(lines(&["a b,!c\nx"], false).ends_with(&block("a*b**c*x")));
+    }
 
     #[test]
     fn an_odd_name_is_one_word_of_a_shell_and_of_pg_hba() {

@@ -35,6 +35,9 @@ homes=/home
 # Homes on their way out: in the same file system, where nobody else comes in.
 aside=$homes/.tidegate-target
 shared='/tmp /var/tmp /dev/shm'
+# Nobody's number: what signals an account has it, so that the account may not signal that. Of those above 2^31, which
+# no system gives out.
+nobody=4207413000
 # How far ahead an order may end, in seconds: one lives a minute, the rest is for clocks that differ.
 ahead=600
 
@@ -136,17 +139,29 @@ check_own_group() {
         fail "the group $1 was made by somebody else: its number is $number"
 }
 
-# What runs with this number as any of its four, in `found`; also where only its first thread has ended. False
-# where it has not seen everything. However many there are, their names are no program's arguments at once.
+# The status of each thread there is, as each has numbers of its own. However many there are, their names are no
+# program's arguments at once.
+statuses() {
+    {
+        find /proc -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%p/task\0' 2>/dev/null | {
+            code=0
+            xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%p/status\0"' sh 2>&3 || code=$?
+            [ "$code" = 0 ] || [ "$code" = 123 ] || echo "find: broke off with $code" >&3
+        } | xargs -0 cat 2>&1 && echo 'Read: 0' || echo "Read: $?"
+    } 3>&1
+}
+
+# What runs with this number as any of its four, or as a group's, which is nobody else's and who has become somebody
+# else keeps; in `found`. What is root's stays. False where it has not seen everything.
 see() {
-    found=$({ find /proc -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%p/status\0' 2>/dev/null |
-        xargs -0 cat 2>&1 && echo 'Read: 0' || echo "Read: $?"; } |
-        awk -v number="$1" -v self="$$" '
-        /^cat: / && !/No such (file|process)/ { unread = 1 }
+    found=$(statuses | awk -v number="$1" -v self="$$" '
+        /^(cat|find): / && !/No such (file|process)/ { unread = 1 }
         /^State:/ { ended = ($2 == "Z" || $2 == "X") }
-        /^Pid:/ { pid = $2; if (pid == self) seen = 1 }
-        /^Uid:/ { its = ($2 == number || $3 == number || $4 == number || $5 == number) }
-        /^Threads:/ { if (its && (!ended || $2 > 1)) print pid; its = 0 }
+        /^Tgid:/ { process = $2 }
+        /^Pid:/ { if ($2 == self) seen = 1 }
+        /^Uid:/ { roots = ($2 + $3 + $4 + $5 == 0) }
+        !roots && /^(Uid|Gid|Groups):/ { for (i = 2; i <= NF; i++) if ($i == number) its = 1 }
+        /^Threads:/ { if (its && !ended && !(process in told)) { told[process]; print process } its = 0 }
         /^Read: / { whole = ($2 == 0 || $2 == 123) }
         END { exit (unread || !seen || !whole) }')
 }
@@ -156,24 +171,74 @@ look() {
     see "$1" || fail "cannot see in /proc what runs, so nobody knows whether something of $2 does"
 }
 
-# As the account itself, so that it reaches all of its processes at once and nobody else: a number that was
-# looked up before may be somebody else's by now. They may stop it, as it is theirs then, but not what ends it; and
-# nothing of ours is open in it.
-signal_all() {
-    timeout -s KILL 2 setpriv --reuid "$2" --regid "$2" --clear-groups sh -c "kill -$1 -1" \
-        </dev/null >/dev/null 2>&1 9>&- || :
+# Runs what signals, with nothing of ours open in it. It ends with 42 where it has.
+signal() {
+    timeout -s KILL 2 env -i PATH="$PATH" "$@" </dev/null >/dev/null 2>&1 9>&-
 }
 
-# What is left then is none that the account may signal.
+# As the account itself, so that it reaches all of its processes at once and nobody else: a number that was
+# looked up before may be somebody else's by now. What is somebody else's as well (real and saved) the account can
+# neither signal nor stop nor look into, as long as it becomes no other program. Where there is nothing to do that
+# with, they may stop it, as it is theirs then. False where nobody knows whether the signal was sent.
+signal_all() {
+    # shellcheck disable=SC2016 # perl's own
+    signal perl -e '
+        my ($signal, $number, $nobody) = @ARGV;
+        ($<, $>) = ($nobody, $number);
+        exit 1 unless $< == $nobody && $> == $number;
+        kill $signal, -1;
+        exit 42' "$1" "$2" "$nobody" || [ "$?" != 42 ] || return 0
+    for python in python3 /usr/libexec/platform-python; do
+        signal "$python" -I -S -c '
+import os, sys
+signal, number, nobody = map(int, sys.argv[1:])
+os.setresuid(nobody, number, nobody)
+try:
+    os.kill(-1, signal)
+except OSError:
+    pass
+os._exit(42)' "$1" "$2" "$nobody" || [ "$?" != 42 ] || return 0
+    done
+    signal setpriv --reuid "$2" --regid "$2" --clear-groups sh -c "kill -$1 -1; exit 42" ||
+        [ "$?" != 42 ] || return 0
+    return 1
+}
+
+# SIGKILL, whatever can be seen. False where nobody knows whether it was sent.
 kill_all() {
-    signal_all KILL "$1"
-    see "$1" || return 0
-    for pid in $found; do
-        kill -KILL "$pid" 2>/dev/null || :
+    for tree in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+        slice=$tree/user.slice/user-$1.slice
+        [ ! -e "$slice/cgroup.kill" ] || echo 1 2>/dev/null >"$slice/cgroup.kill" || :
+    done
+    signal_all 9 "$1"
+}
+
+# Ends all of a number at once: until SIGKILL was sent for certain, and nothing is seen.
+end_now() {
+    looks=0
+    while :; do
+        sent=0
+        kill_all "$1" || sent=1
+        if see "$1"; then
+            [ "$sent$found" != 0 ] || return 0
+        elif [ "$looks" -ge 10 ]; then
+            look "$1" "$2"
+        fi
+        # What is left then is none that the account may signal.
+        for pid in $found; do
+            kill -KILL "$pid" 2>/dev/null || :
+        done
+        looks=$((looks + 1))
+        if [ "$looks" -gt 90 ]; then
+            [ "$sent" = 0 ] || fail "what ends the processes of $2 was ended itself"
+            fail "processes of $2 do not end: $(echo "$found" | tr '\n' ' ' | head -c 200)"
+        fi
+        sleep 0.1
     done
 }
 
-# Ends what runs, and says in `ended` how many were seen. What it is told to do does not hang on what can be seen.
+# Ends what runs, and says in `ended` how many were seen. What it is told to do does not hang on what can be seen:
+# what is another one before it is looked at is never seen.
 end_all() {
     if [ -d /run/systemd/system ] && command -v loginctl >/dev/null; then
         timeout 5 loginctl disable-linger "$1" >/dev/null 2>&1 || :
@@ -184,17 +249,72 @@ end_all() {
             ended=$((ended + 1))
         done
     fi
-    signal_all TERM "$2"
+    signal_all 15 "$2" || :
     if [ -d /run/systemd/system ] && command -v loginctl >/dev/null; then
         timeout 5 loginctl terminate-user "$1" >/dev/null 2>&1 || :
     fi
+    # A second to end by themselves.
     looks=0
-    until see "$2" && [ -z "$found" ]; do
+    while [ -n "$found" ] && [ "$looks" -lt 10 ]; do
+        sleep 0.1
+        see "$2" || :
         looks=$((looks + 1))
-        [ "$looks" -le 20 ] || look "$2" "$1"
-        [ "$looks" -le 100 ] || fail "processes of $1 do not end: $(echo "$found" | tr '\n' ' ' | head -c 200)"
-        # A second to end by themselves.
-        [ "$looks" -le 10 ] || kill_all "$2"
+    done
+    end_now "$2" "$1"
+}
+
+# The same for each number that the account has had, by what was set aside of it: once it is gone nobody else knows.
+end_earlier() {
+    for left in "$aside/$1".*; do
+        its=${left#"$aside/$1."}
+        its=${its%.*}
+        case $its in
+            '' | 0 | *[!0-9]*) ;;
+            *) end_now "$its" "$1" ;;
+        esac
+    done
+}
+
+# Whether an account of ours has a group that is lent, and is no member of it.
+is_stranger() {
+    name=$(getent passwd "$1" | cut -d: -f1)
+    case $name in
+        tg-*) ;;
+        *) return 1 ;;
+    esac
+    group=$(getent group "$2" | cut -d: -f1)
+    case $groups in
+        *" ${group:-/} "*) ;;
+        *) return 1 ;;
+    esac
+    case " $(id -G "$name") " in
+        *" $2 "*) return 1 ;;
+    esac
+}
+
+# Ends what other accounts of ours run with a group that is lent and that they were not given: they had it of a
+# setgid file, which has no such bit any more.
+end_lent() {
+    looks=0
+    while :; do
+        strangers=$(statuses | awk -v first="$first" -v last="$last" -v self="$$" '
+            /^(cat|find): / && !/No such (file|process)/ { unread = 1 }
+            /^State:/ { ended = ($2 == "Z" || $2 == "X") }
+            /^Tgid:/ { process = $2; if ($2 == self) seen = 1 }
+            /^Uid:/ { ours = ($2 >= first && $2 <= last && !ended); user = $2 }
+            ours && /^Gid:/ { for (i = 2; i <= 5; i++) print process, user, $i }
+            END { if (unread || !seen) print "?" }' | sort -u |
+            while read -r pid user its; do
+                if [ "$pid" = "?" ] || is_stranger "$user" "$its"; then
+                    printf ' %s' "$pid"
+                fi
+            done)
+        [ -n "$strangers" ] || return 0
+        looks=$((looks + 1))
+        [ "$looks" -le 50 ] || fail "what others run with a group of $1 does not end:$strangers"
+        for pid in $strangers; do
+            kill -KILL "$pid" 2>/dev/null || :
+        done
         sleep 0.1
     done
 }
@@ -213,17 +333,25 @@ remove_jobs() {
     fi
 }
 
-# What is mounted below the home, and by the account wherever that is (FUSE). mountinfo has blanks and the like in
-# octal (proc(5)), as printf reads it.
+# What is mounted at or below a place, and by the account wherever that is (FUSE).
+mounts() {
+    awk -v place="$1" -v user="user_id=${2:-none}" '
+        $5 == place || index($5, place "/") == 1 || index("," $NF ",", "," user ",") { print $5 }' \
+        /proc/self/mountinfo
+}
+
+# Unmounts that. mountinfo has blanks and the like in octal (proc(5)), as printf reads it. Others may put links in
+# the places of directories on the way there, so it is gone to and looked where that is.
 unmount() {
-    home=$homes/$1
-    awk -v home="$home" -v user="user_id=${2:-none}" '
-        $5 == home || index($5, home "/") == 1 || index("," $NF ",", "," user ",") { print $5 }' \
-        /proc/self/mountinfo |
+    mounts "$1" "$2" |
         while IFS= read -r mounted; do
             # shellcheck disable=SC2059 # it is a format: its percent signs are doubled
             mounted=$(printf "$(printf '%s' "$mounted" | sed 's/%/%%/g')/.")
-            umount -l "${mounted%/.}" 2>/dev/null || :
+            # shellcheck disable=SC2016 # the other shell's own
+            timeout 5 sh -c '
+                above=${1%/*}
+                cd -P -- "$above/" && [ "$(pwd -P && echo .)" = "$(printf "%s\n." "$above")" ] &&
+                    exec umount -c -l -- "./${1##*/}"' sh "${mounted%/.}" </dev/null >/dev/null 2>&1 9>&- || :
         done
 }
 
@@ -256,23 +384,32 @@ remove_aside() {
             exec 8<"$left"
             flock -n 8 || fail "another one is still at work in what $1 has left"
         fi
+        looks=0
+        while [ -n "$(mounts "$left" '')" ] && [ "$looks" -lt 20 ]; do
+            unmount "$left" ''
+            looks=$((looks + 1))
+        done
         [ "$its" = 0 ] || strip "$left" "$its"
         rm -rf --one-file-system "$left"
         exec 8<&-
         { [ ! -e "$left" ] && [ ! -L "$left" ]; } || fail "$left cannot be removed"
     done
+    end_lent "$1"
 }
 
 # Files with the setgid or setuid bit that the account has left lose their group and, by chown(2), the bit.
 strip() {
-    strip_below "$1" "$2" 0 || fail "cannot look through $1 for files with the setgid bit"
     # What others put there must not hold this up: where there is too much to look through, it is said.
+    strip_below "$1" "$2" 600 || {
+        [ "$?" = 124 ] || fail "cannot look through $1 for files with the setgid bit"
+        unseen="$unseen unseen:$homes"
+    }
     for place in $shared; do
         strip_below "$place" "$2" 10 2>/dev/null || [ "$?" != 124 ] || unseen="$unseen unseen:$place"
     done
 }
 
-# Below a place, of a number, in so many seconds; 0 for as many as it takes.
+# Below a place, of a number, in so many seconds.
 strip_below() {
     timeout "$3" find "$1" -xdev -user "$2" -type f -perm /6000 -execdir chown -h "$2:$2" '{}' +
 }
@@ -292,14 +429,14 @@ remove() {
         end_all "$1" "$number"
         ended=$((ended + end_again))
     fi
-    unmount "$1" "$number"
+    unmount "$homes/$1" "$number"
     set_aside "$1" "$number"
     if [ -n "$number" ]; then
         # Its processes were looked for: what userdel itself finds are ones that have ended.
         userdel -f "$1" 2>/dev/null || fail "userdel did not remove $1"
-        look "$number" "$1"
-        [ -z "$found" ] || fail "something of $1 runs again"
     fi
+    # Once more, now that nobody becomes it any more.
+    end_earlier "$1"
     if grep -q "^$1:" /etc/group; then
         groupdel "$1" || fail "groupdel did not remove $1"
     fi

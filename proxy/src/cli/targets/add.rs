@@ -221,11 +221,7 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let how = (jump.as_ref(), algorithms);
     let given = (args.host_ca, args.host_key);
     let host_key = pin(context, given, (&args.addr, how)).await?;
-    let login = args
-        .login
-        .first()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let logins: Vec<String> = args.login.iter().map(ToString::to_string).collect();
     let keeper = args.accounts.map(|admin| Keeper {
         admin,
         command: args.accounts_command,
@@ -249,9 +245,9 @@ pub(super) async fn ssh(context: &Context, args: AddSsh) -> Outcome {
     let (added, trust) = add(context, &order).await?;
     let name = added.name.to_string();
     let said = if entry.is_certificate() {
-        cli::ssh_target_added(&name, &login, trust.ssh_user_ca.trim(), admin.as_deref())
+        cli::ssh_target_added(&name, &logins, trust.ssh_user_ca.trim(), admin.as_deref())
     } else {
-        cli::standing_target_added(&name, &login, entry)
+        cli::standing_target_added(&name, logins.first().map_or("LOGIN", String::as_str), entry)
     };
     context.printer.done(&added, &name, &said)?;
     try_at_once(context, &added.name).await;

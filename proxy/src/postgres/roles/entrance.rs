@@ -65,7 +65,7 @@ pub(super) fn beside(endpoint: &PostgresEndpoint) -> Vec<PostgresHost> {
     endpoint.hosts()
 }
 
-/// The same at one of a target's hosts. Nothing where it does not answer: no session of ours is there, because its
+/// The same at one of a target's hosts. Nothing where it is not there: no session of ours is either, because its
 /// sockets are gone.
 pub(super) async fn to_end_at(
     host: &PostgresHost,
@@ -75,7 +75,7 @@ pub(super) async fn to_end_at(
     let at = (endpoint.dbname.as_str(), &place.admin);
     match to_end(Server::Host(host), at, None, with).await {
         Ok((there, _other_database)) => Ok(Some(there)),
-        Err(absent) if absent.may_be_elsewhere() => Ok(None),
+        Err(absent) if absent.is_of_no_host() => Ok(None),
         Err(refused) => Err(refused),
     }
 }

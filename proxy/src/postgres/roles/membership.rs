@@ -31,11 +31,13 @@ pub(super) fn look(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| literal(name.as_str()));
     // Before 16 whoever is a member can become the group, whatever is inherited, and CREATEROLE makes anybody a
-    // member of anything. From 16 on that takes ADMIN OPTION, with which one can also make oneself a member.
+    // member of anything. From 16 on that takes ADMIN OPTION, with which one can also make oneself a member; who makes
+    // a role has it there, and gains nothing by that where they have it on the group, too.
     let (able, harmless) = if version >= GRANTORS_FROM {
         (
             "USAGE",
-            "(m.rolcreaterole and x.admin_option) \
+            "exists (select from pg_catalog.pg_auth_members y \
+             where y.roleid = g.oid and y.member = m.oid and y.admin_option) \
              or not (x.inherit_option or x.set_option or x.admin_option)",
         )
     } else {

@@ -67,6 +67,9 @@ pub(crate) enum AdminError {
     StillThere,
 }
 
+/// How a server that has no sessions says that it lets nobody in (`src/backend/tcop/backend_startup.c`).
+const EMPTY: [&str; 3] = ["starting up", "recovery mode", "accepting connections"];
+
 /// Whether a host is not there, or lets nobody in yet (`cannot_connect_now`: it starts, recovers or
 /// ends; `src/backend/utils/errcodes.txt`).
 pub(crate) fn is_absent(refused: &ConnectError) -> bool {
@@ -85,6 +88,19 @@ impl AdminError {
                 message: String::from_utf8_lossy(said.message).into_owned(),
             },
             Err(_cut_short) => Self::Nonsense,
+        }
+    }
+
+    /// Whether there is no host, or one at which there are no sessions: it was not reached, or lets nobody in for
+    /// another reason than that it is being shut down, when those that are there may go on for as long as they like.
+    pub(in crate::postgres) fn is_of_no_host(&self) -> bool {
+        match self {
+            Self::Connect {
+                source: ConnectError::Refused(said),
+                ..
+            } => said.starts_with("57P03") && EMPTY.iter().any(|why| said.contains(why)),
+            Self::Connect { source, .. } => is_absent(source),
+            _other => false,
         }
     }
 
@@ -138,5 +154,40 @@ fn advice(sqlstate: &[u8]) -> &'static str {
     match sqlstate {
         b"53200" => "; more max_locks_per_transaction may help there",
         _other => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_a_host_that_is_not_there_is_passed_over() {
+        let refused = |said: &str| AdminError::Connect {
+            admin: Login::parse("tidegate_admin").unwrap(),
+            source: ConnectError::Refused(said.to_owned()),
+        };
+        let passed_over = |said: &str| refused(said).is_of_no_host();
+        for empty in [
+            "starting up",
+            "in recovery mode",
+            "not yet accepting connections",
+            "not accepting connections",
+        ] {
+            assert!(passed_over(&format!(
+                "57P03: the database system is {empty}"
+            )));
+        }
+        assert!(!passed_over("57P03: the database system is shutting down"));
+        assert!(!passed_over("57P03: das Datenbanksystem startet"));
+        assert!(!passed_over("53300: sorry, too many clients already"));
+        assert!(!AdminError::Slow.is_of_no_host());
+        let broken = AdminError::Connect {
+            admin: Login::parse("tidegate_admin").unwrap(),
+            source: ConnectError::Io(io::ErrorKind::ConnectionReset.into()),
+        };
+        assert!(broken.is_of_no_host());
     }
 }
