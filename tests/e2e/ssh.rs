@@ -352,4 +352,7 @@ fn a_stranger_does_not_get_in() {
     let tried = world.alice().output(&line).unwrap();
     assert_eq!((tried.status.code(), out(&tried).as_str()), (Some(255), ""));
     assert!(err(&tried).contains("Permission denied"), "{}", err(&tried));
+    // To the operator it is told why.
+    let log = world.server_log();
+    assert!(log.contains("login.refused"), "{log}");
 }

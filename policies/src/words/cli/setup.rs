@@ -24,7 +24,7 @@ pub fn ssh_lines(user_ca: &str, logins: &[String], has_accounts: bool) -> String
     )
 }
 
-/// A login as sshd_config has it in a list of patterns: what is odd there stands for anything.
+/// A login as `sshd_config` has it in a list of patterns: what is odd there stands for anything.
 fn sshd_pattern(login: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+');
     let pattern = |c: char| if plain(c) { c } else { '*' };

@@ -94,14 +94,13 @@ impl AdminError {
     /// Whether there is no host, or one at which there are no sessions: it was not reached, or lets nobody in for
     /// another reason than that it is being shut down, when those that are there may go on for as long as they like.
     pub(in crate::postgres) fn is_of_no_host(&self) -> bool {
-        match self {
-            Self::Connect {
-                source: ConnectError::Refused(said),
-                ..
-            } => said.starts_with("57P03") && EMPTY.iter().any(|why| said.contains(why)),
-            Self::Connect { source, .. } => is_absent(source),
-            _other => false,
+        let Self::Connect { source, .. } = self else {
+            return false;
+        };
+        if let ConnectError::Refused(said) = source {
+            return said.starts_with("57P03") && EMPTY.iter().any(|why| said.contains(why));
         }
+        is_absent(source)
     }
 
     /// Whether another host may be the right one: this one is not there, or lets nobody in yet.
