@@ -56,8 +56,8 @@ impl Escape {
     /// Puts a program in the place of another, which it finds as `/run/real`.
     fn wrap(&self, program: &str, script: &str) {
         let wrapper = self.world.dir().join("wrapper");
-        fs::write(&wrapper, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&wrapper, format!("#!/bin/sh\n{script}\n")).expect("it is written");
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("it may be run");
         let install = format!(
             "real=$(readlink -f \"$(command -v {program})\") && mount -t tmpfs tmpfs /run && cp \"$real\" /run/real && \
              mount --bind {} \"$real\" && echo wrapped",
@@ -129,10 +129,10 @@ fn what_became_somebody_else_with_the_accounts_groups_is_ended() {
         (found == "3\n").then_some(())
     });
     done(&host.order(&["remove", "tg-a"], 50), "removed tg-a");
-    let left = out(&sh(host, "pgrep -a -f '(sleep|lent) 742[123]$'"));
+    let rest = out(&sh(host, "pgrep -a -f '(sleep|lent) 742[123]$'"));
     assert!(
-        left.contains("sleep 7423") && left.lines().count() == 1,
-        "{left}"
+        rest.contains("sleep 7423") && rest.lines().count() == 1,
+        "{rest}"
     );
 }
 
@@ -164,7 +164,7 @@ fn a_key_that_is_left_in_a_home_lets_nobody_in() {
     let shown = world.bob().run(&["tidegate", "target", "show", "acct1"]);
     let shown = shown.expect("it is shown");
     let from = shown.find("  Match User ").expect("a block");
-    let block: Vec<&str> = shown[from..].lines().take(2).collect();
+    let block: Vec<&str> = shown.split_at(from).1.lines().take(2).collect();
     let config = world.dir().join("printed_config");
     let key = world.dir().join("acct1/host_key");
     let lines = format!("HostKey {}\n{}\n", key.display(), block.join("\n"));
