@@ -36,7 +36,7 @@ pub fn there_already(dir: &str) -> Trouble {
     Trouble::new(
         NOT_BACKED_UP,
         format!("`{dir}` is there already"),
-        "name a directory that is not there yet, for example:  tidegate backup \"backup-$(date +%F)\"",
+        "name a directory that is not there yet, for example:  tidegate backup tidegate-backup-2",
     )
 }
 

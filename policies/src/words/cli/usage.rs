@@ -101,7 +101,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "check-config",
         "tidegate check-config --config-dir /etc/tidegate",
     ),
-    ("backup", "tidegate backup \"backup-$(date +%F)\""),
+    ("backup", "tidegate backup tidegate-backup"),
     ("demo", "tidegate demo"),
 ];
 
