@@ -38,8 +38,9 @@ const BULK: usize = 8 * 1024;
 
 /// How often bytes are handed out before others of the same thread have their turn: what is in the buffer takes
 /// nothing from tokio's budget, and packets that say nothing (`SSH_MSG_IGNORE`, RFC 4253 section 11.2) wait for
-/// nothing. A packet is handed out in two to four parts, so that in bulk this is once for about a MiB.
-const SERVES_MAX: u32 = 96;
+/// nothing. A packet is handed out in two to four parts, so of the smallest some five hundred are a turn, half a
+/// millisecond; bulk has come to the end of tokio's budget before.
+const SERVES_MAX: u32 = 1024;
 
 /// How many bytes are taken from somebody who has proven nothing yet. Twenty offers of the longest certificates are
 /// not as many; key exchanges without end are (3 KiB each).
