@@ -149,6 +149,41 @@ const SLOW_FIND: &str = r#"#!/bin/sh
 case $* in *tg-a*) sleep 14 ;; esac
 exec /run/tidegate-find "$@""#;
 
+/// A `find` that cannot look into one process, and says so in pieces.
+const BLIND_FIND: &str = r#"#!/bin/sh
+case $* in
+*/task*) for word in "find: " "'/proc/1/task'" ": Input/output error"; do printf %s "$word" >&2; done; echo >&2 ;;
+esac
+exec /run/tidegate-find "$@""#;
+
+/// Puts this in the place of `find` there, which it finds as `/run/tidegate-find`.
+fn put_find(world: &World, host: &AccountHost, script: &str) {
+    let other = world.dir().join("find");
+    std::fs::write(&other, script).unwrap();
+    let other = other.display();
+    let install = format!(
+        "mount -t tmpfs tmpfs /run && cp /usr/bin/find /run/tidegate-find && chmod 755 {other} && \
+         mount --bind {other} /usr/bin/find && echo put"
+    );
+    done(&sh(host, &install), "put");
+}
+
+#[test]
+fn a_process_that_cannot_be_looked_into_is_not_taken_for_none() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    done(
+        &host.order(&["make", "tg-a", "deploy", DAY], 30),
+        "made tg-a",
+    );
+    put_find(&world, &host, BLIND_FIND);
+    refused(&host.order(&["remove", "tg-a"], 40), "cannot see in /proc");
+    assert!(sh(&host, "umount /usr/bin/find").status.success());
+    done(&host.order(&["remove", "tg-a"], 50), "removed tg-a 0");
+}
+
 #[test]
 fn a_home_full_of_files_is_removed_and_holds_nobody_up() {
     let world = World::new();
@@ -159,14 +194,7 @@ fn a_home_full_of_files_is_removed_and_holds_nobody_up() {
         &host.order(&["make", "tg-a", "deploy", DAY], 30),
         "made tg-a",
     );
-    let slow = world.dir().join("find");
-    std::fs::write(&slow, SLOW_FIND).unwrap();
-    let slow = slow.display();
-    let install = format!(
-        "mount -t tmpfs tmpfs /run && cp /usr/bin/find /run/tidegate-find && chmod 755 {slow} && \
-         mount --bind {slow} /usr/bin/find"
-    );
-    done(&sh(&host, &format!("{install} && echo slow")), "slow");
+    put_find(&world, &host, SLOW_FIND);
     std::thread::scope(|scope| {
         let removing = scope.spawn(|| host.order(&["remove", "tg-a"], 50));
         until("the removal has begun", || {

@@ -140,22 +140,27 @@ check_own_group() {
 }
 
 # The status of each thread there is, as each has numbers of its own. However many there are, their names are no
-# program's arguments at once.
+# program's arguments at once. Only one program at a time writes what is read here, as `find` writes what it could not
+# do in pieces, and others come between them: so that is told by a name that is not there.
 statuses() {
-    {
-        find /proc -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%p/task\0' 2>/dev/null | {
-            code=0
-            xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%p/status\0"' sh 2>&3 || code=$?
-            [ "$code" = 0 ] || [ "$code" = 123 ] || echo "find: broke off with $code" >&3
-        } | xargs -0 cat 2>&1 && echo 'Read: 0' || echo "Read: $?"
-    } 3>&1
+    find /proc -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%p/task\0' 2>/dev/null | {
+        missed=$(threads 2>&1 >&3 | grep -c -v ': No such \(file or directory\|process\)$') || :
+        [ "$missed" = 0 ] || printf '/proc/unread\0' >&3
+    } 3>&1 | xargs -0 cat 2>&1 && echo 'Read: 0' || echo "Read: $?"
+}
+
+# The names of those, of the processes that come in.
+threads() {
+    code=0
+    xargs -0 -r sh -c 'exec find "$@" -mindepth 1 -maxdepth 1 -printf "%p/status\0"' sh || code=$?
+    [ "$code" = 0 ] || [ "$code" = 123 ] || echo "it broke off with $code" >&2
 }
 
 # What runs with this number as any of its four, or as a group's, which is nobody else's and who has become somebody
 # else keeps; in `found`. What is root's stays. False where it has not seen everything.
 see() {
     found=$(statuses | awk -v number="$1" -v self="$$" '
-        /^(cat|find): / && !/No such (file|process)/ { unread = 1 }
+        /^cat: / && (/^cat: .?\/proc\/unread/ || !/No such (file|process)/) { unread = 1 }
         /^State:/ { ended = ($2 == "Z" || $2 == "X") }
         /^Tgid:/ { process = $2 }
         /^Pid:/ { if ($2 == self) seen = 1 }
@@ -298,7 +303,7 @@ end_lent() {
     looks=0
     while :; do
         strangers=$(statuses | awk -v first="$first" -v last="$last" -v self="$$" '
-            /^(cat|find): / && !/No such (file|process)/ { unread = 1 }
+            /^cat: / && (/^cat: .?\/proc\/unread/ || !/No such (file|process)/) { unread = 1 }
             /^State:/ { ended = ($2 == "Z" || $2 == "X") }
             /^Tgid:/ { process = $2; if ($2 == self) seen = 1 }
             /^Uid:/ { ours = ($2 >= first && $2 <= last && !ended); user = $2 }
