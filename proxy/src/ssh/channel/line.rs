@@ -21,7 +21,7 @@ use super::requests::{Answer, Refusal, Request, Stage};
 use super::tap::{Content, Tap};
 use super::voice::{Screen, Voice, Writer};
 use crate::ssh::client::arrival::Visit;
-use crate::ssh::files::warrant::{self, Follow};
+use crate::ssh::files::warrant::{self, Asked, Follow};
 use crate::ssh::flow::Tally;
 use crate::ssh::forward::gate::Loan;
 use crate::ssh::relay::Link;
@@ -370,9 +370,11 @@ impl Line {
 
     /// Asks policy, starts the program at the target and moves its bytes.
     async fn run(&mut self, program: Program) -> Result<(), AppendError> {
-        if let Err(words) = self.admit(&program) {
-            return self.refuse(&program, &words, EXIT_REFUSED).await;
-        }
+        let asked = Asked::now(&self.link.scope);
+        let follow = match self.admit(&program) {
+            Ok(follow) => follow,
+            Err(words) => return self.refuse(&program, &words, EXIT_REFUSED).await,
+        };
         self.record_prelude(&program)?;
         let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
         let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
@@ -388,7 +390,9 @@ impl Line {
             }
         };
         // A target has room when it likes: the rules may be others now, and so may be what is followed.
-        let follow = match self.admit(&program) {
+        let is_good = asked.is_good(Asked::now(&self.link.scope));
+        let again = if is_good { Ok(follow) } else { self.admit(&program) };
+        let follow = match again {
             Ok(follow) => follow,
             Err(words) => {
                 let refused = self.refuse(&program, &words, EXIT_REFUSED).await;

@@ -48,13 +48,34 @@ pub(in crate::ssh) enum Follow {
 /// What was answered.
 type Answers = HashMap<(FileAccess, String, Extent), Result<(), Denial>>;
 
+/// On which edition of policies and facts an answer rests, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ssh) struct Asked {
+    edition: u64,
+    at: Duration,
+}
+
+impl Asked {
+    /// For what is asked next: what changes behind this is seen by the next look.
+    pub(in crate::ssh) fn now(scope: &Scope) -> Self {
+        Self {
+            edition: scope.edition(),
+            at: scope.elapsed(),
+        }
+    }
+
+    /// Whether an answer of then is one of now.
+    pub(in crate::ssh) fn is_good(self, now: Self) -> bool {
+        self.edition == now.edition && now.at.saturating_sub(self.at) < ANSWER_MAX
+    }
+}
+
 /// The judgement of what one program does with files.
 #[derive(Debug)]
 pub(super) struct Warrant {
     scope: Scope,
     carrier: Carrier,
-    /// On which edition the answers rest, and since when.
-    asked: (u64, Duration),
+    asked: Asked,
     files: FileUse,
     answers: RefCell<Answers>,
 }
@@ -112,8 +133,7 @@ pub(in crate::ssh) fn admit(
 impl Warrant {
     /// One by which nothing has been asked.
     pub(super) fn new(scope: Scope, carrier: Carrier) -> Self {
-        // The edition first: what changes behind it is seen by the next look.
-        let asked = (scope.edition(), scope.elapsed());
+        let asked = Asked::now(&scope);
         let files = scope.files();
         Self {
             scope,
@@ -127,9 +147,9 @@ impl Warrant {
     /// Forgets what may have changed.
     pub(super) fn renew(&mut self, at: Duration) {
         let edition = self.scope.edition();
-        let (before, asked_at) = self.asked;
-        if before != edition || at.saturating_sub(asked_at) >= ANSWER_MAX {
-            self.asked = (edition, at);
+        let now = Asked { edition, at };
+        if !self.asked.is_good(now) {
+            self.asked = now;
             self.answers.get_mut().clear();
             self.files = self.scope.files();
         }
