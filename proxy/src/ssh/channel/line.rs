@@ -391,7 +391,11 @@ impl Line {
         };
         // A target has room when it likes: the rules may be others now, and so may be what is followed.
         let is_good = asked.is_good(Asked::now(&self.link.scope));
-        let again = if is_good { Ok(follow) } else { self.admit(&program) };
+        let again = if is_good {
+            Ok(follow)
+        } else {
+            self.admit(&program)
+        };
         let follow = match again {
             Ok(follow) => follow,
             Err(words) => {
