@@ -49,6 +49,16 @@ const REFUSALS_MAX: usize = ATTEMPTS_MAX + OFFERS_MAX;
 /// How long every refusal of a credential takes, so that none tells more than another.
 const REJECTION_TIME: Duration = Duration::from_millis(50);
 
+/// When russh renews the keys by itself. It ends whoever has more than twice the window that a channel begins with
+/// under way then, and honest peers have up to [`flow::WINDOW`], so peers come first: OpenSSH renews AES after 64 GiB,
+/// and everybody after 2^31 packets (`packet.c`, RFC 4344 sections 3.1 and 3.2). Of the smallest packets, 32 bytes, this many bytes are
+/// fewer than 2^32, so no sequence number comes twice. A grant lasts no longer than the time.
+const RENEWAL: Limits = Limits {
+    rekey_write_limit: 96 << 30,
+    rekey_read_limit: 96 << 30,
+    rekey_time_limit: Duration::from_secs(30 * 24 * 60 * 60),
+};
+
 const KEX: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -158,7 +168,7 @@ pub fn server(key: PrivateKey, certificate: Certificate, clients: Clients) -> se
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![key],
         certificates: vec![certificate],
-        limits: Limits::default(),
+        limits: RENEWAL,
         window_size: flow::OPENING,
         maximum_packet_size: PACKET,
         channel_buffer_size: CHANNEL_QUEUE,
@@ -188,7 +198,7 @@ pub fn client(
     }
     Arc::new(client::Config {
         client_id: SshId::Standard(Cow::Borrowed(NAME)),
-        limits: Limits::default(),
+        limits: RENEWAL,
         window_size: flow::WINDOW,
         maximum_packet_size: PACKET,
         channel_buffer_size: CHANNEL_QUEUE,
