@@ -38,6 +38,51 @@ fn keys_are_renewed_after_every_few_packets() {
     check_rekey("16K", 2 << 20);
 }
 
+/// More than russh moves before it renews keys by itself, by ciphers with which OpenSSH does so only after 64 GiB.
+/// It ends whoever has more under way then than twice the window that a channel begins with.
+#[test]
+#[ignore = "takes minutes; `tests/run --all` runs it"]
+fn more_than_a_gibibyte_goes_up_and_down_in_one_session() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let (port, address) = (world.ssh_port(), world.address());
+    let ssh = "ssh -c aes128-gcm@openssh.com";
+    let (share, bytes) = (200 << 20, 1_200 << 20);
+    let jump = format!("-J localhost:{port} {}@web1", world.login());
+    let six = format!(
+        "{ssh} -fNM -S master -p {port} {address}
+        for n in 1 2 3 4 5 6; do {ssh} -S master {address} head -c {share} /dev/zero > down-$n & done; wait
+        cat down-? | wc -c; rm down-?; {ssh} -S master -O exit {address}"
+    );
+    let ways = [
+        format!("head -c {bytes} /dev/zero | {ssh} -p {port} {address} wc -c"),
+        format!("head -c {bytes} /dev/zero | {ssh} {jump} wc -c"),
+        six,
+    ];
+    for way in ways {
+        let ran = world.alice().output(&["sh", "-c", &way]);
+        let ran = ran.expect("sh runs");
+        assert_eq!(out(&ran).trim(), bytes.to_string(), "{way}: {}", err(&ran));
+        assert!(ran.status.success(), "{way}");
+    }
+}
+
+/// A target that wants to hear of everybody every few seconds, and somebody who does not read for longer.
+#[test]
+fn whoever_pauses_keeps_what_a_strict_target_sends() {
+    let world = World::with(&Setting {
+        sshd: "ClientAliveInterval 3\nClientAliveCountMax 2",
+        ..Setting::default()
+    });
+    world.grant_ssh("10m");
+    let (port, address) = (world.ssh_port(), world.address());
+    let bytes = 30_000_000;
+    let line = format!("ssh -p {port} {address} head -c {bytes} /dev/zero | (sleep 14; wc -c)");
+    let ran = world.alice().output(&["sh", "-c", &line]);
+    let ran = ran.expect("sh runs");
+    assert_eq!(out(&ran).trim(), bytes.to_string(), "{}", err(&ran));
+}
+
 /// Alice, speaking for herself, with a program running.
 fn running(world: &World, command: &str) -> (SshPeer, u32) {
     let identity = Identity::of(&world.alice().state_dir());

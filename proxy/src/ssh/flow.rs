@@ -11,7 +11,8 @@
 //!   window to refill to is [`TRICKLE`] bytes. Every such small packet asks again, so the full
 //!   window comes back one round trip after the backlog has gone.
 //! - The target's leg stops *reading its socket* while too much waits to go down ([`leg`]). That is
-//!   safe because the client's leg always reads.
+//!   safe because the client's leg always reads. What it asks is not answered then, so it is sent a sign of life
+//!   from time to time.
 //! - A trickling client's leg waits a moment before each read, or a stalled upload would spin.
 //!
 //! Who has not proven who they are announces no packet longer than every client may (RFC 4253, section
@@ -22,8 +23,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::pool;
@@ -45,6 +48,10 @@ pub const TRICKLE: u32 = 2;
 
 /// How many bytes may wait in one direction before the sender is slowed.
 pub const WAITING_MAX: i64 = 1024 * 1024;
+
+/// How long the target is not read before it is told that somebody is there. An sshd ends whoever it has not heard for
+/// `ClientAliveInterval` times `ClientAliveCountMax` (`sshd_config(5)`), usually 45 s or more.
+const UNREAD_MAX: Duration = Duration::from_secs(5);
 
 /// How many bytes more than usual are read while the client waits for an answer: what an sshd may have
 /// on its way, of two windows.
@@ -112,6 +119,8 @@ pub struct Flow {
     answering: AtomicBool,
     /// Whether the client has proven who they are.
     proven: AtomicBool,
+    /// Told when the target has not been read for some time.
+    unread: Notify,
     drowned: CancellationToken,
 }
 
@@ -182,6 +191,12 @@ impl Flow {
     pub fn answering(&self, answering: bool) {
         self.answering.store(answering, Ordering::Release);
         self.down.reader.wake();
+    }
+
+    /// Waits until the target has not been read for [`UNREAD_MAX`], and again after each such time. Its questions
+    /// whether somebody is there stay unanswered meanwhile.
+    pub async fn unread(&self) {
+        self.unread.notified().await;
     }
 
     /// Whether too much waits to go down to read more from the target.

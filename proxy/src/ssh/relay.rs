@@ -181,6 +181,10 @@ impl Relay {
                     self.take_in(inbound);
                     continue;
                 }
+                () = link.back.unread() => {
+                    link.back.stay().await;
+                    continue;
+                }
                 arrival = visitor.arrivals.recv() => arrival,
             };
             match arrival {

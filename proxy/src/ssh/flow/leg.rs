@@ -11,9 +11,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
-use super::Flow;
+use super::{Flow, UNREAD_MAX};
 use crate::ssh::transit::clear::PACKET_MAX;
 
 /// A read that brings more than this, in bytes, is not what a trickling client sends.
@@ -56,7 +56,12 @@ enum Side {
         sleep: Option<Pin<Box<Sleep>>>,
     },
     /// Does not read while too much waits to go down.
-    Target,
+    Target {
+        /// Whether that is so.
+        paused: bool,
+        /// Until somebody is told; kept from one pause to the next.
+        sleep: Option<Pin<Box<Sleep>>>,
+    },
 }
 
 impl Side {
@@ -69,7 +74,7 @@ impl Side {
     fn buffer(&self) -> usize {
         match self {
             Self::Client { .. } => READ_BUFFER,
-            Self::Target => TARGET_BUFFER,
+            Self::Target { .. } => TARGET_BUFFER,
         }
     }
 }
@@ -107,7 +112,14 @@ impl<Io> Leg<Io> {
 
     /// The target's side.
     pub fn target(io: Io, flow: Arc<Flow>) -> Self {
-        Self::new(io, flow, Side::Target)
+        Self::new(
+            io,
+            flow,
+            Side::Target {
+                paused: false,
+                sleep: None,
+            },
+        )
     }
 
     fn new(io: Io, flow: Arc<Flow>, side: Side) -> Self {
@@ -127,17 +139,26 @@ impl<Io> Leg<Io> {
     /// Ready when the socket may be read.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.side {
-            Side::Target => {
+            Side::Target { paused, sleep } => {
                 if !self.flow.is_down_full() {
+                    *paused = false;
                     return Poll::Ready(());
                 }
                 self.flow.down.reader.register(cx.waker());
                 // What was taken between the look and the registration has woken nobody.
-                if self.flow.is_down_full() {
-                    Poll::Pending
-                } else {
-                    Poll::Ready(())
+                if !self.flow.is_down_full() {
+                    *paused = false;
+                    return Poll::Ready(());
                 }
+                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(UNREAD_MAX)));
+                while !*paused || sleep.as_mut().poll(cx).is_ready() {
+                    if *paused {
+                        self.flow.unread.notify_one();
+                    }
+                    *paused = true;
+                    sleep.as_mut().reset(Instant::now() + UNREAD_MAX);
+                }
+                Poll::Pending
             }
             Side::Client { pace, sleep } => {
                 let flow = &self.flow;
@@ -271,6 +292,34 @@ mod tests {
         assert!(!reading.is_finished());
         tally.take(MIB / 2);
         assert_eq!(&reading.await.unwrap(), b"hello");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_is_not_read_for_long_is_told_of() {
+        let flow = Arc::new(Flow::default());
+        let tally = Tally::new(Arc::clone(&flow), Way::Down);
+        let (mut far, near) = tokio::io::duplex(64);
+        far.write_all(b"hello").await.unwrap();
+        let mut leg = Leg::target(near, Arc::clone(&flow));
+        let told = async |within| tokio::time::timeout(within, flow.unread()).await.is_ok();
+        tally.add(2 * MIB);
+        let reading = tokio::spawn(async move {
+            leg.read_u8().await.unwrap();
+            leg
+        });
+        let moment = Duration::from_millis(100);
+        assert!(!told(UNREAD_MAX - moment).await);
+        assert!(told(2 * moment).await);
+        assert!(!told(UNREAD_MAX - 3 * moment).await);
+        assert!(told(4 * moment).await, "and again");
+        tally.take(2 * MIB);
+        let mut leg = reading.await.unwrap();
+        assert!(!told(2 * UNREAD_MAX).await, "it is read");
+        tally.add(2 * MIB);
+        let reading = tokio::spawn(async move { leg.read_u8().await });
+        assert!(!told(UNREAD_MAX - moment).await, "the next pause");
+        assert!(told(2 * moment).await);
+        reading.abort();
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! minutes, and refuse whatever the target asks of us.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ca::{Pass, PassKey};
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use russh::client::{self, ChannelOpenHandle, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, Disconnect, Sig};
 use tokio::sync::mpsc;
+use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::entry;
@@ -32,6 +34,7 @@ pub struct Back {
     gate: Gate,
     /// Who came in at the target; taken by whoever carries them.
     inbound: Option<mpsc::Receiver<Inbound>>,
+    flow: Arc<Flow>,
     gone: CancellationToken,
 }
 
@@ -95,6 +98,7 @@ impl Back {
             tallies,
             gate,
             inbound: Some(inbound),
+            flow: Arc::clone(flow),
             gone,
         })
     }
@@ -104,6 +108,19 @@ impl Back {
         let parting = self.handle.disconnect(Disconnect::ByApplication, "", "");
         let parted = parting.await.is_ok();
         tracing::debug!(parted, "target.left");
+    }
+
+    /// Waits until the target has not been read for some time.
+    pub(in crate::ssh) async fn unread(&self) {
+        self.flow.unread().await;
+    }
+
+    /// Gives the target a sign of life, where that can be had at once. Its answer is wanted, as russh expects one
+    /// (0.65: `client::Session::send_keepalive`).
+    pub(in crate::ssh) async fn stay(&self) {
+        let staying = time::timeout(Duration::ZERO, self.handle.send_keepalive(true));
+        let stayed = matches!(staying.await, Ok(Ok(())));
+        tracing::debug!(stayed, "target.unread");
     }
 
     /// Opens a session channel at the target, and says how much of what comes in over it waits.
