@@ -1,10 +1,15 @@
 //! What the server finds when it looks at itself, for `doctor`.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use policies::words::cli::doctor::{self as words, Finding};
 use policies::words::elevation;
 use policies::{Office, Protocol};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::Caller;
 use crate::api::caller::Known;
@@ -13,6 +18,9 @@ use crate::api::wire::{Check, List};
 use crate::api::{House, Shared, inspection};
 use crate::ledger::SessionFilter;
 use crate::roles::{Trouble, TroubleKind};
+
+/// How long the disk under the recordings may take to say how much is free.
+const DISK_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn view(finding: Finding) -> Check {
     let Finding {
@@ -44,9 +52,11 @@ pub(crate) async fn all(
     let fingerprint = house.parts.authority.trust_bundle().fingerprint();
     let mut checks = vec![
         store(&house, &caller).await,
-        recorder(&house),
+        view(recorder(&house).await),
+        view(clock(&house)),
         view(words::authority_good(&fingerprint)),
     ];
+    checks.extend(stopping(&house).map(view));
     checks.extend(house.parts.broker.role_troubles().iter().map(role));
     // A look at a target is a login there.
     let broker = &house.parts.broker;
@@ -74,11 +84,39 @@ async fn store(house: &House, caller: &Caller) -> Check {
     }
 }
 
-fn recorder(house: &House) -> Check {
-    match house.parts.recorder.room() {
-        Ok(free) => view(words::recorder_good(free)),
-        Err(found) => view(words::recorder_bad(&found.to_string())),
+/// Whether a recording would begin.
+async fn recorder(house: &House) -> Finding {
+    if house.parts.recorder.hangs() {
+        return words::recorder_hangs();
     }
+    let looking = async {
+        // One look at a time: each at a disk that does not answer keeps a thread for ever.
+        let turn = Arc::clone(&house.disk_turn).lock_owned().await;
+        let recorder = house.parts.recorder.clone();
+        let looking = spawn_blocking(move || {
+            let room = recorder.room();
+            drop(turn);
+            room
+        });
+        looking.await.unwrap_or_else(|gone| Err(gone.into()))
+    };
+    match timeout(DISK_LIMIT, looking).await {
+        Err(_elapsed) => words::recorder_hangs(),
+        Ok(Err(found)) => words::recorder_bad(&found.to_string()),
+        Ok(Ok(room)) if room.admits() => words::recorder_good(room.free),
+        Ok(Ok(room)) if room.free < room.wanted => words::recorder_short(room.free, room.wanted),
+        Ok(Ok(room)) => words::recorder_spent(room.free),
+    }
+}
+
+fn clock(house: &House) -> Finding {
+    let off = house.parts.broker.clock_is_off_by();
+    off.map_or_else(words::server_clock_good, words::server_clock_off)
+}
+
+fn stopping(house: &House) -> Option<Finding> {
+    let stops = house.parts.broker.is_stopping();
+    stops.then(words::stopping)
 }
 
 fn role(trouble: &Trouble) -> Check {

@@ -588,6 +588,13 @@ mod tests {
             target_broken("web1"),
             target_untried("web1"),
             clock(90, false),
+            doctor::recorder_short(3 << 20, 64 << 20),
+            doctor::recorder_spent(80 << 20),
+            doctor::recorder_hangs(),
+            doctor::recorder_bad("No such file or directory"),
+            doctor::server_clock_off(jiff::SignedDuration::from_secs(120)),
+            doctor::server_clock_off(jiff::SignedDuration::from_hours(-49)),
+            doctor::stopping(),
             doctor::role_unmade(
                 "orders",
                 "tg_01",

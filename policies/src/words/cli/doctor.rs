@@ -2,7 +2,10 @@
 
 mod house;
 
-pub use house::{authority_good, recorder_bad, recorder_good, store_bad, store_good, store_parked};
+pub use house::{
+    authority_good, recorder_bad, recorder_good, recorder_hangs, recorder_short, recorder_spent,
+    server_clock_good, server_clock_off, stopping, store_bad, store_good, store_parked,
+};
 
 use super::Trouble;
 use crate::{Entry, Protocol};
