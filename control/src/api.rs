@@ -26,6 +26,7 @@ mod sessions;
 mod share;
 mod socket;
 mod strangers;
+mod survey;
 mod targets;
 mod trust;
 mod unsent;

@@ -15,11 +15,11 @@ use crate::Caller;
 use crate::api::caller::Known;
 use crate::api::problem::Refused;
 use crate::api::wire::{Check, List};
-use crate::api::{House, Shared, inspection};
+use crate::api::{House, Shared, survey};
 use crate::ledger::SessionFilter;
 use crate::roles::{Trouble, TroubleKind};
 
-/// How long the disk under the recordings may take to say how much is free.
+/// How long a disk may take to answer a small question: that of the store, and the one under the recordings.
 const DISK_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn view(finding: Finding) -> Check {
@@ -50,9 +50,10 @@ pub(crate) async fn all(
         .demand(&caller, Office::Inspect, deed)
         .await?;
     let fingerprint = house.parts.authority.trust_bundle().fingerprint();
+    let (store, recorder) = tokio::join!(store(&house, &caller), recorder(&house));
     let mut checks = vec![
-        store(&house, &caller).await,
-        view(recorder(&house).await),
+        view(store),
+        view(recorder),
         view(clock(&house)),
         view(words::authority_good(&fingerprint)),
     ];
@@ -61,26 +62,24 @@ pub(crate) async fn all(
     // A look at a target is a login there.
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
-        for seen in broker.targets(&caller).await {
-            checks.push(inspection::tested(&house, &caller, &seen.target).await);
-        }
+        checks.extend(survey::all(&house, &caller).await);
     }
     Ok(Json(List::of(checks)))
 }
 
 /// The store answers a small question, and took a write of late.
-async fn store(house: &House, caller: &Caller) -> Check {
+async fn store(house: &House, caller: &Caller) -> Finding {
     let newest = SessionFilter {
         limit: 1,
         ..SessionFilter::default()
     };
-    let answered = house.parts.broker.sessions(caller, &newest).await;
-    if answered.is_err() || !house.parts.broker.store_is_well() {
-        return view(words::store_bad());
+    let answered = timeout(DISK_LIMIT, house.parts.broker.sessions(caller, &newest)).await;
+    if !matches!(answered, Ok(Ok(_))) || !house.parts.broker.store_is_well() {
+        return words::store_bad();
     }
     match house.parts.broker.parked_lines() {
-        0 => view(words::store_good()),
-        lines => view(words::store_parked(lines)),
+        0 => words::store_good(),
+        lines => words::store_parked(lines),
     }
 }
 

@@ -587,6 +587,8 @@ mod tests {
             shut("TLS alert UnknownCA"),
             target_broken("web1"),
             target_untried("web1"),
+            doctor::target_unlooked("web1"),
+            doctor::trouble("server", Some(&refused("ask", "it took too long", None))),
             clock(90, false),
             doctor::recorder_short(3 << 20, 64 << 20),
             doctor::recorder_spent(80 << 20),

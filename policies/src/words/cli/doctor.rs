@@ -68,9 +68,14 @@ pub fn login_holds(principal: &str, until: &str) -> Finding {
     good("login", format!("logged in as {principal} until {until}"))
 }
 
-/// Something that a verb would have stumbled over.
+/// Something that a verb would have stumbled over. Nobody is sent to the doctor from there.
 pub fn trouble(subject: &str, trouble: Option<&Trouble>) -> Finding {
     match trouble {
+        Some(trouble) if trouble.advice.contains("tidegate doctor") => bad(
+            subject,
+            &trouble.why,
+            "look at the server's own log and disk",
+        ),
         Some(trouble) => bad(subject, &trouble.why, &trouble.advice),
         None => bad(subject, "it did not work", "tidegate status"),
     }
@@ -203,6 +208,15 @@ pub fn target_outworn(target: &str, entry: Entry, logins: &[&str]) -> Finding {
             logins.join(", ")
         ),
         exchange(target, entry),
+    )
+}
+
+/// There was no time left to look at a target.
+pub fn target_unlooked(target: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        "it was not looked at in time: it, or others before it, took too long",
+        format!("tidegate target test {target}"),
     )
 }
 

@@ -101,7 +101,9 @@ pub fn server_clock_off(by: SignedDuration) -> Finding {
     if by.is_negative() {
         return bad(
             "server clock",
-            format!("the server's clock is {length} behind what it showed before, so nobody gets in"),
+            format!(
+                "the server's clock is {length} behind what it showed before, so nobody gets in"
+            ),
             format!(
                 "if it is wrong, set it there:  {set}; if it was ahead and is right now, stop the server and start it once \
                  with:  tidegate serve --believe-clock"
@@ -111,7 +113,9 @@ pub fn server_clock_off(by: SignedDuration) -> Finding {
     bad(
         "server clock",
         format!("the server's clock was set {length} ahead, so nobody gets in"),
-        format!("if it is right, wait: it is believed after a minute; if it is wrong, set it there:  {set}"),
+        format!(
+            "if it is right, wait: it is believed after a minute; if it is wrong, set it there:  {set}"
+        ),
     )
 }
 
