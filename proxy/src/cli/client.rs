@@ -74,19 +74,28 @@ impl Client {
         path: &str,
         name: impl Fn(&T) -> String,
     ) -> Result<List<T>, Failure> {
-        let mut all = List::of(Vec::new());
-        let (mut path_now, mut oldest) = (path.to_owned(), None);
-        loop {
-            let piece: List<T> = self.get(doing, &path_now).await?;
-            let last = piece.items.last().map(&name);
-            // A server that knows nothing of pieces sends the same again.
-            let Some(last) = last.filter(|last| oldest.as_ref() != Some(last)) else {
-                return Ok(all);
+        let (all, _older) = self.newest(doing, path, name, usize::MAX).await?;
+        Ok(all)
+    }
+
+    /// Reads the newest so many of such a list, and says whether there are older ones.
+    pub(crate) async fn newest<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        path: &str,
+        name: impl Fn(&T) -> String,
+        most: usize,
+    ) -> Result<(List<T>, bool), Failure> {
+        let piece = async |oldest: Option<String>| {
+            let path = match oldest {
+                None => path.to_owned(),
+                Some(oldest) => format!("{path}&before={}", segment(&oldest)),
             };
-            all.items.extend(piece.items);
-            path_now = format!("{path}&before={}", segment(&last));
-            oldest = Some(last);
-        }
+            let piece: List<T> = self.get(doing, &path).await?;
+            Ok(piece.items)
+        };
+        let (found, older) = pieced(piece, name, most).await?;
+        Ok((List::of(found), older))
     }
 
     /// Changes something and reads what came of it.
@@ -215,6 +224,29 @@ impl Client {
     }
 }
 
+/// Puts the newest so many together from pieces, and says whether there are older ones. A piece is what comes before the one
+/// of that name, newest first.
+async fn pieced<T>(
+    piece: impl AsyncFn(Option<String>) -> Result<Vec<T>, Failure>,
+    name: impl Fn(&T) -> String,
+    most: usize,
+) -> Result<(Vec<T>, bool), Failure> {
+    let (mut found, mut oldest) = (Vec::new(), None);
+    while found.len() <= most {
+        let items = piece(oldest.clone()).await?;
+        let last = items.last().map(&name);
+        // A server that knows nothing of pieces sends the same again.
+        if last.is_none() || last == oldest {
+            break;
+        }
+        found.extend(items);
+        oldest = last;
+    }
+    let older = found.len() > most;
+    found.truncate(most);
+    Ok((found, older))
+}
+
 /// Why nobody answered, without the names of our libraries where the system says it plainly.
 fn silence(error: &reqwest::Error) -> String {
     use std::io::ErrorKind::{
@@ -288,4 +320,43 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of so many, the newest called by the highest number, in pieces of two hundred.
+    async fn listed(count: usize, most: usize) -> (Vec<usize>, bool) {
+        let piece = async |oldest: Option<String>| {
+            let before = oldest.map_or(count, |oldest| oldest.parse().unwrap());
+            Ok((0..before).rev().take(200).collect())
+        };
+        let listed = pieced(piece, usize::to_string, most).await;
+        listed.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_list_is_whole_however_many_pieces_it_has() {
+        for count in [0, 1, 200, 450] {
+            let want: Vec<usize> = (0..count).rev().collect();
+            assert_eq!(listed(count, usize::MAX).await, (want, false));
+        }
+    }
+
+    #[tokio::test]
+    async fn whether_there_are_older_ones_is_known() {
+        for (most, want) in [(300, true), (449, true), (450, false), (451, false)] {
+            let (found, older) = listed(450, most).await;
+            assert_eq!((found.len(), older), (most.min(450), want), "{most}");
+            assert_eq!(found.first(), Some(&449));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_the_same_again_is_asked_no_more() {
+        let piece = async |_oldest| Ok(vec![2, 1]);
+        let found = pieced(piece, usize::to_string, usize::MAX).await;
+        assert_eq!(found.unwrap(), (vec![2, 1], false));
+    }
 }
