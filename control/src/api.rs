@@ -26,6 +26,7 @@ mod sessions;
 mod share;
 mod socket;
 mod strangers;
+mod survey;
 mod targets;
 mod trust;
 mod unsent;
@@ -43,6 +44,7 @@ use ca::Authority;
 use policies::words::api::ApiRefusal;
 use policies::{Denial, HostPort};
 use recorder::Recorder;
+use tokio::sync::Mutex;
 
 pub use self::probe::{Entering, Probe, Seeing, Unasking};
 pub use self::serve::{Peer, PeerCertificate, serve};
@@ -99,6 +101,8 @@ pub(crate) struct House {
     challenges: Option<Challenges>,
     strangers: Strangers,
     shares: Shares,
+    /// Whose turn it is to look at the disk under the recordings.
+    disk_turn: Arc<Mutex<()>>,
 }
 
 /// The state of the router.
@@ -111,6 +115,7 @@ pub fn router(parts: Parts) -> Router {
         parts,
         strangers: Strangers::default(),
         shares: Shares::default(),
+        disk_turn: Arc::default(),
     });
     let in_slot = middleware::from_fn_with_state(Arc::clone(&house), share::in_slot);
     let in_ending_slot = middleware::from_fn_with_state(Arc::clone(&house), share::in_ending_slot);

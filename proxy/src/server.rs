@@ -45,7 +45,6 @@ mod upkeep;
 
 pub use backup::{Args as BackupArgs, Backup, backup};
 pub use failure::Failure;
-pub use upkeep::Disk;
 
 /// What `serve` is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -150,11 +149,7 @@ pub async fn serve(
     let tracker = TaskTracker::new();
     let mut upkeep = JoinSet::new();
     upkeep.spawn_on(
-        upkeep::sync_recordings(
-            house.recorder.clone(),
-            house.broker.clone(),
-            house.disk.clone(),
-        ),
+        upkeep::sync_recordings(house.recorder.clone(), house.broker.clone()),
         house.control.handle(),
     );
     house.broker.lend_hand(Arc::new(roles::Steward {
@@ -213,7 +208,6 @@ pub(crate) struct House {
     pub(crate) broker: Broker,
     pub(crate) authority: Authority,
     pub(crate) recorder: Recorder,
-    pub(crate) disk: Disk,
     pub(crate) bastion: Arc<Bastion>,
     control: ControlRuntime,
     /// Apart from `control`, so that no answer stands before an ending.
@@ -248,19 +242,16 @@ async fn build(
     let broker = control.run(broker(config, args, &authority)).await;
     let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
     recovery::recover(&recorder, &broker).await?;
-    let disk = Disk::default();
     let bastion = Bastion::new(
         broker.clone(),
         authority.clone(),
         recorder.clone(),
-        disk.clone(),
         config.egress.clone(),
     );
     Ok(House {
         broker,
         authority,
         recorder,
-        disk,
         bastion: Arc::new(bastion),
         control,
         api,

@@ -61,6 +61,7 @@ pub use recorder::{DirError, OpenError, Recorder, Stopped};
 pub use recording::Recording;
 pub use recover::{RecoverError, Recovered, Salvage};
 pub use refused::{AppendError, SealError};
+pub use reserve::Room;
 pub use terminal::{RESTORE, Sanitiser, Transcript};
 pub use verify::{Verdict, Verified, verify, verify_from};
 pub use watch::Watch;

@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Builder;
 
@@ -20,7 +20,7 @@ use crate::heading::Heading;
 use crate::limits::Limits;
 use crate::recording::{Live, Recording};
 use crate::refused::AppendError;
-use crate::reserve::{Growth, Reserve, is_full};
+use crate::reserve::{Growth, Reserve, Room, is_full};
 use crate::segment;
 use crate::spare::Spares;
 
@@ -53,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) spares: Spares,
     live: Mutex<BTreeMap<SessionId, Weak<Live>>>,
     synced: AtomicU64,
+    hangs: AtomicBool,
 }
 
 /// Why a directory cannot hold recordings.
@@ -71,6 +72,9 @@ pub enum OpenError {
     /// The disk has less free than the reserve.
     #[error("too little space is free for a new recording")]
     NoSpace,
+    /// The disk has stopped to answer.
+    #[error("the disk does not answer")]
+    Hangs,
     /// There is a recording of this session.
     #[error("there is a recording of {0} already")]
     Exists(SessionId),
@@ -155,6 +159,7 @@ impl Recorder {
             spares: Spares::new(dir).map_err(refused)?,
             live: Mutex::default(),
             synced: AtomicU64::new(0),
+            hangs: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -165,11 +170,14 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`OpenError::NoSpace`] while the disk is below the reserve.
+    /// [`OpenError::NoSpace`] while the disk is below the reserve, [`OpenError::Hangs`] while it does not answer.
     pub fn open(&self, heading: &Heading) -> Result<Recording, OpenError> {
         let session = heading.session;
         let create = |source| OpenError::Create { session, source };
-        if !self.shared.reserve.admits().map_err(create)? {
+        if self.hangs() {
+            return Err(OpenError::Hangs);
+        }
+        if !self.room().map_err(create)?.admits() {
             return Err(OpenError::NoSpace);
         }
         let recording = Recording::create(Arc::clone(&self.shared), heading)?;
@@ -211,6 +219,21 @@ impl Recorder {
         self.shared.synced.load(Ordering::Relaxed)
     }
 
+    /// Lets no recording begin until [`Recorder::disk_answers`]: for whoever sees that a sync does not come back.
+    pub fn disk_hangs(&self) {
+        self.shared.hangs.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets recordings begin again.
+    pub fn disk_answers(&self) {
+        self.shared.hangs.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the disk has stopped to answer.
+    pub fn hangs(&self) -> bool {
+        self.shared.hangs.load(Ordering::Relaxed)
+    }
+
     /// Where the sealed recording of `session` is, or will be.
     pub fn path_of(&self, session: SessionId) -> PathBuf {
         Paths::of(&self.shared.dir, session).sealed
@@ -246,9 +269,13 @@ impl Recorder {
         size(&paths.sealed).or_else(|| Some(size(&paths.part)?.saturating_add(size(&paths.tail)?)))
     }
 
-    /// How many bytes the disk under the recordings has free.
-    pub fn room(&self) -> io::Result<u64> {
-        crate::reserve::free(&self.shared.dir)
+    /// How much room there is for new recordings.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says.
+    pub fn room(&self) -> io::Result<Room> {
+        self.shared.reserve.room()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -77,9 +77,37 @@ impl Reserve {
         Ok(())
     }
 
-    /// Whether there is room for a new recording.
-    pub(crate) fn admits(&self) -> io::Result<bool> {
-        Ok(!self.is_spent() && free(&self.path)? >= self.wanted)
+    /// How much room there is for new recordings.
+    pub(crate) fn room(&self) -> io::Result<Room> {
+        let is_spent = self.is_spent();
+        // Where it was given up the file is not there; where it was not, it has to be.
+        let at = match self.path.parent() {
+            Some(dir) if is_spent => dir,
+            Some(_) | None => &self.path,
+        };
+        Ok(Room {
+            free: free(at)?,
+            wanted: self.wanted,
+            is_spent,
+        })
+    }
+}
+
+/// The room on a disk for new recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// How many bytes are free.
+    pub free: u64,
+    /// How many have to be, for a recording to begin.
+    pub wanted: u64,
+    /// Whether the space that was kept back was given up and is not set aside again.
+    pub is_spent: bool,
+}
+
+impl Room {
+    /// Whether it is enough for a new recording.
+    pub fn admits(self) -> bool {
+        !self.is_spent && self.free >= self.wanted
     }
 }
 

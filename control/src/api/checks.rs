@@ -1,18 +1,26 @@
 //! What the server finds when it looks at itself, for `doctor`.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use policies::words::cli::doctor::{self as words, Finding};
 use policies::words::elevation;
 use policies::{Office, Protocol};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::Caller;
 use crate::api::caller::Known;
 use crate::api::problem::Refused;
 use crate::api::wire::{Check, List};
-use crate::api::{House, Shared, inspection};
+use crate::api::{House, Shared, survey};
 use crate::ledger::SessionFilter;
 use crate::roles::{Trouble, TroubleKind};
+
+/// How long a disk may take to answer a small question: that of the store, and the one under the recordings.
+const DISK_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn view(finding: Finding) -> Check {
     let Finding {
@@ -42,43 +50,72 @@ pub(crate) async fn all(
         .demand(&caller, Office::Inspect, deed)
         .await?;
     let fingerprint = house.parts.authority.trust_bundle().fingerprint();
+    let (store, recorder) = tokio::join!(store(&house, &caller), recorder(&house));
     let mut checks = vec![
-        store(&house, &caller).await,
-        recorder(&house),
+        view(store),
+        view(recorder),
+        view(clock(&house)),
         view(words::authority_good(&fingerprint)),
     ];
+    checks.extend(stopping(&house).map(view));
     checks.extend(house.parts.broker.role_troubles().iter().map(role));
     // A look at a target is a login there.
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
-        for seen in broker.targets(&caller).await {
-            checks.push(inspection::tested(&house, &caller, &seen.target).await);
-        }
+        checks.extend(survey::all(&house, &caller).await);
     }
     Ok(Json(List::of(checks)))
 }
 
 /// The store answers a small question, and took a write of late.
-async fn store(house: &House, caller: &Caller) -> Check {
+async fn store(house: &House, caller: &Caller) -> Finding {
     let newest = SessionFilter {
         limit: 1,
         ..SessionFilter::default()
     };
-    let answered = house.parts.broker.sessions(caller, &newest).await;
-    if answered.is_err() || !house.parts.broker.store_is_well() {
-        return view(words::store_bad());
+    let answered = timeout(DISK_LIMIT, house.parts.broker.sessions(caller, &newest)).await;
+    if !matches!(answered, Ok(Ok(_))) || !house.parts.broker.store_is_well() {
+        return words::store_bad();
     }
     match house.parts.broker.parked_lines() {
-        0 => view(words::store_good()),
-        lines => view(words::store_parked(lines)),
+        0 => words::store_good(),
+        lines => words::store_parked(lines),
     }
 }
 
-fn recorder(house: &House) -> Check {
-    match house.parts.recorder.room() {
-        Ok(free) => view(words::recorder_good(free)),
-        Err(found) => view(words::recorder_bad(&found.to_string())),
+/// Whether a recording would begin.
+async fn recorder(house: &House) -> Finding {
+    if house.parts.recorder.hangs() {
+        return words::recorder_hangs();
     }
+    let looking = async {
+        // One look at a time: each at a disk that does not answer keeps a thread for ever.
+        let turn = Arc::clone(&house.disk_turn).lock_owned().await;
+        let recorder = house.parts.recorder.clone();
+        let looking = spawn_blocking(move || {
+            let room = recorder.room();
+            drop(turn);
+            room
+        });
+        looking.await.unwrap_or_else(|gone| Err(gone.into()))
+    };
+    match timeout(DISK_LIMIT, looking).await {
+        Err(_elapsed) => words::recorder_hangs(),
+        Ok(Err(found)) => words::recorder_bad(&found.to_string()),
+        Ok(Ok(room)) if room.admits() => words::recorder_good(room.free),
+        Ok(Ok(room)) if room.free < room.wanted => words::recorder_short(room.free, room.wanted),
+        Ok(Ok(room)) => words::recorder_spent(room.free),
+    }
+}
+
+fn clock(house: &House) -> Finding {
+    let off = house.parts.broker.clock_is_off_by();
+    off.map_or_else(words::server_clock_good, words::server_clock_off)
+}
+
+fn stopping(house: &House) -> Option<Finding> {
+    let stops = house.parts.broker.is_stopping();
+    stops.then(words::stopping)
 }
 
 fn role(trouble: &Trouble) -> Check {

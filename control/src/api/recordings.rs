@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use policies::SessionId;
 use policies::words::api::ApiRefusal;
+use recorder::Recorder;
 use tracing::{error, warn};
 
 use crate::BrokerError;
@@ -18,15 +19,32 @@ use crate::api::problem::Refused;
 use crate::api::share::Slot;
 use crate::api::wire::{LEDGER_HEADER, List, ROOT_HEADER, RecordingView, UNHEARD};
 use crate::api::{Shared, sessions};
-use crate::ledger::{Recorded, RecordingState, Session, chain};
+use crate::ledger::{Recorded, RecordingState, Session, SessionFilter, chain};
 
 pub(crate) async fn list(
     State(house): State<Shared>,
     Known(caller): Known,
     Asked(filter): Asked<sessions::Filter>,
 ) -> Result<Json<List<RecordingView>>, Refused> {
-    let found = house.parts.broker.sessions(&caller, &filter.into()).await?;
-    let recorder = house.parts.recorder.clone();
+    let mut filter = SessionFilter::from(filter);
+    let most = usize::try_from(filter.page()).unwrap_or(usize::MAX);
+    let mut views = Vec::new();
+    // Not every session has one. A piece that has fewer than it may would pass for the last.
+    while views.len() < most {
+        let found = house.parts.broker.sessions(&caller, &filter).await?;
+        let Some(oldest) = found.last() else { break };
+        filter.before = Some(oldest.id);
+        views.extend(measured(house.parts.recorder.clone(), found).await?);
+    }
+    views.truncate(most);
+    Ok(Json(List::of(views)))
+}
+
+/// Those of these sessions that have a recording, or should have.
+async fn measured(
+    recorder: Recorder,
+    found: Vec<Session>,
+) -> Result<Vec<RecordingView>, ApiRefusal> {
     // Looks at the disk for each, which may take its time.
     let measuring = tokio::task::spawn_blocking(move || {
         let with_size = found.into_iter().filter_map(|session| {
@@ -42,8 +60,7 @@ pub(crate) async fn list(
         });
         with_size.collect()
     });
-    let views = measuring.await.map_err(|_gone| ApiRefusal::Unavailable)?;
-    Ok(Json(List::of(views)))
+    measuring.await.map_err(|_gone| ApiRefusal::Unavailable)
 }
 
 /// Whether there has to be a recording of this session, or what a disk has left of one.

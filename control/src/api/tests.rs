@@ -1,5 +1,6 @@
 //! The API over a pipe: every endpoint as a stranger, as somebody with no rights, as an admin.
 
+mod checks;
 mod load;
 mod login;
 mod recordings;

@@ -3,7 +3,9 @@
 //! How a change gets into the log is in `log.rs`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use jiff::SignedDuration;
 use policies::{Denial, Part};
 use tokio::time::Instant;
 
@@ -11,6 +13,7 @@ use super::log::{Decided, LogEnd};
 use super::recent::MINUTE;
 use super::view::{View, admits};
 use super::{Broker, BrokerError, Caller};
+use crate::clock::plausible::Verdict;
 use crate::entropy;
 use crate::ledger::{Event, Happening};
 use crate::state::State;
@@ -152,6 +155,19 @@ impl Broker {
     /// How many lines the store did not take as they were since the start.
     pub(crate) fn parked_lines(&self) -> u64 {
         self.inner.store.parked()
+    }
+
+    /// How far the wall is from what is believed, where it is not.
+    pub(crate) fn clock_is_off_by(&self) -> Option<SignedDuration> {
+        match self.inner.health.clock() {
+            Verdict::Plausible => None,
+            Verdict::Stepped { by } => Some(by),
+        }
+    }
+
+    /// Whether nobody is let in any more because the server stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.inner.stopping.load(Ordering::SeqCst)
     }
 
     /// Whether a login certificate may be signed: the clock is believed and the store answers.

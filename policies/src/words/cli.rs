@@ -5,6 +5,7 @@
 
 mod accounts;
 mod asked;
+mod bastion;
 pub mod doctor;
 pub mod ledger;
 pub mod left;
@@ -20,6 +21,7 @@ pub mod usage;
 
 pub use accounts::{account_lines, keeper_script};
 pub use asked::{Asked, no_such_login, not_granted};
+pub use bastion::{bastion_expired, bastion_misnamed, bastion_not_yet};
 pub use next::{Refusal, next};
 pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use policy::{
@@ -477,6 +479,18 @@ mod tests {
                 "connection refused: nothing listens there",
             ),
             another_bastion("https://b:3443"),
+            bastion_expired(
+                "https://b:3443",
+                "2026-03-02 14:30:05 UTC",
+                "2026-11-29 21:00:00 UTC",
+            ),
+            bastion_not_yet(
+                "https://b:3443",
+                "2026-11-29 20:59:00 UTC",
+                "2026-11-29 20:57:00 UTC",
+            ),
+            bastion_misnamed("https://b:3443", &["bastion.example", "192.0.2.1"], 3443),
+            bastion_misnamed("https://b:3443", &[], 3443),
             wrong_fingerprint("https://b:3443", "SHA256:a", "SHA256:b"),
             fingerprint_needed(
                 "https://b:3443",
@@ -587,7 +601,16 @@ mod tests {
             shut("TLS alert UnknownCA"),
             target_broken("web1"),
             target_untried("web1"),
+            doctor::target_unlooked("web1"),
+            doctor::trouble("server", Some(&refused("ask", "it took too long", None))),
             clock(90, false),
+            doctor::recorder_short(3 << 20, 64 << 20),
+            doctor::recorder_spent(80 << 20),
+            doctor::recorder_hangs(),
+            doctor::recorder_bad("No such file or directory"),
+            doctor::server_clock_off(jiff::SignedDuration::from_secs(120)),
+            doctor::server_clock_off(jiff::SignedDuration::from_hours(-49)),
+            doctor::stopping(),
             doctor::role_unmade(
                 "orders",
                 "tg_01",

@@ -5,16 +5,19 @@ use std::error::Error;
 use std::time::Duration;
 
 use control::api::wire::{List, Problem};
-use policies::words::cli;
+use jiff::Timestamp;
+use policies::words::cli::{self, Trouble};
 use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Url};
+use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::failure::{Exit, Failure, refusal};
 use crate::cli::path::segment;
 use crate::cli::printer::harmless;
-use crate::cli::tls;
+use crate::cli::{tls, when};
 
 /// How long a connection may take to stand.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -74,19 +77,28 @@ impl Client {
         path: &str,
         name: impl Fn(&T) -> String,
     ) -> Result<List<T>, Failure> {
-        let mut all = List::of(Vec::new());
-        let (mut path_now, mut oldest) = (path.to_owned(), None);
-        loop {
-            let piece: List<T> = self.get(doing, &path_now).await?;
-            let last = piece.items.last().map(&name);
-            // A server that knows nothing of pieces sends the same again.
-            let Some(last) = last.filter(|last| oldest.as_ref() != Some(last)) else {
-                return Ok(all);
+        let (all, _older) = self.newest(doing, path, name, usize::MAX).await?;
+        Ok(all)
+    }
+
+    /// Reads the newest so many of such a list, and says whether there are older ones.
+    pub(crate) async fn newest<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        path: &str,
+        name: impl Fn(&T) -> String,
+        most: usize,
+    ) -> Result<(List<T>, bool), Failure> {
+        let piece = async |oldest: Option<String>| {
+            let path = match oldest {
+                None => path.to_owned(),
+                Some(oldest) => format!("{path}&before={}", segment(&oldest)),
             };
-            all.items.extend(piece.items);
-            path_now = format!("{path}&before={}", segment(&last));
-            oldest = Some(last);
-        }
+            let piece: List<T> = self.get(doing, &path).await?;
+            Ok(piece.items)
+        };
+        let (found, older) = pieced(piece, name, most).await?;
+        Ok((List::of(found), older))
     }
 
     /// Changes something and reads what came of it.
@@ -197,8 +209,8 @@ impl Client {
 
     fn failed(&self, error: &reqwest::Error) -> Failure {
         match tls_fault(error) {
-            Some(rustls::Error::InvalidCertificate(_)) => {
-                Failure::new(Exit::Unproven, cli::another_bastion(&self.url))
+            Some(rustls::Error::InvalidCertificate(found)) => {
+                Failure::new(Exit::Unproven, unproven(&self.url, found))
             }
             Some(rustls::Error::AlertReceived(_)) => Failure::new(
                 Exit::NotLoggedIn,
@@ -213,6 +225,61 @@ impl Client {
             ),
         }
     }
+}
+
+/// Why the certificate that was shown proves nothing. That it is out of its time is found before it is known by whom it is, and
+/// that it has other names after that.
+fn unproven(url: &str, found: &CertificateError) -> Trouble {
+    if let CertificateError::ExpiredContext { time, not_after } = found {
+        return cli::bastion_expired(url, &stamp(*not_after), &stamp(*time));
+    }
+    if let CertificateError::NotValidYetContext { time, not_before } = found {
+        return cli::bastion_not_yet(url, &stamp(*not_before), &stamp(*time));
+    }
+    if let CertificateError::NotValidForNameContext { presented, .. } = found {
+        let names = presented.iter().filter_map(|name| reachable(name));
+        let port = Url::parse(url)
+            .ok()
+            .and_then(|url| url.port_or_known_default());
+        return cli::bastion_misnamed(url, &names.collect::<Vec<_>>(), port.unwrap_or(443));
+    }
+    cli::another_bastion(url)
+}
+
+fn stamp(at: UnixTime) -> String {
+    let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    when::stamp(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
+}
+
+/// The name in `DnsName("bastion.example")` or `IpAddress(192.0.2.1)`, as webpki writes those of a certificate. Those with a star
+/// are for databases.
+fn reachable(shown: &str) -> Option<&str> {
+    let (_kind, name) = shown.strip_suffix(')')?.split_once('(')?;
+    let name = name.trim_matches('"');
+    (!name.starts_with('*')).then_some(name)
+}
+
+/// Puts the newest so many together from pieces, and says whether there are older ones. A piece is what comes before the one
+/// of that name, newest first.
+async fn pieced<T>(
+    piece: impl AsyncFn(Option<String>) -> Result<Vec<T>, Failure>,
+    name: impl Fn(&T) -> String,
+    most: usize,
+) -> Result<(Vec<T>, bool), Failure> {
+    let (mut found, mut oldest) = (Vec::new(), None);
+    while found.len() <= most {
+        let items = piece(oldest.clone()).await?;
+        let last = items.last().map(&name);
+        // A server that knows nothing of pieces sends the same again.
+        if last.is_none() || last == oldest {
+            break;
+        }
+        found.extend(items);
+        oldest = last;
+    }
+    let older = found.len() > most;
+    found.truncate(most);
+    Ok((found, older))
 }
 
 /// Why nobody answered, without the names of our libraries where the system says it plainly.
@@ -288,4 +355,109 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It says all that, and sends nobody to throw a login away.
+    #[track_caller]
+    fn check(found: &CertificateError, says: &[&str]) {
+        let told = unproven("https://b:3443", found).to_string();
+        for part in says {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(!told.contains("tidegate logout"), "{told}");
+    }
+
+    #[test]
+    fn a_certificate_out_of_its_time_is_no_other_bastion() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let expired = CertificateError::ExpiredContext {
+            time: at(1_800_000_000),
+            not_after: at(1_700_000_000),
+        };
+        check(
+            &expired,
+            &[
+                "ended at 2023-11-14 22:13:20 UTC",
+                "2027-01-15",
+                "timedatectl",
+            ],
+        );
+        let early = CertificateError::NotValidYetContext {
+            time: at(1_700_000_000),
+            not_before: at(1_800_000_000),
+        };
+        check(
+            &early,
+            &["begins at 2027-01-15", "2023-11-14", "timedatectl"],
+        );
+    }
+
+    #[test]
+    fn a_certificate_for_other_names_says_which() {
+        let presented = [
+            "DnsName(\"bastion.example\")",
+            "DnsName(\"*.bastion.example\")",
+            "IpAddress(192.0.2.1)",
+        ];
+        let found = CertificateError::NotValidForNameContext {
+            expected: "b".try_into().unwrap(),
+            presented: presented.map(str::to_owned).to_vec(),
+        };
+        check(
+            &found,
+            &[
+                "called bastion.example, 192.0.2.1\n",
+                "--bastion https://bastion.example:3443",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_certificate_by_another_ca_is_another_bastion() {
+        for found in [
+            CertificateError::UnknownIssuer,
+            CertificateError::BadSignature,
+        ] {
+            let told = unproven("https://b:3443", &found);
+            assert_eq!(told, cli::another_bastion("https://b:3443"));
+        }
+    }
+
+    /// A list of so many, the newest called by the highest number, in pieces of two hundred.
+    async fn listed(count: usize, most: usize) -> (Vec<usize>, bool) {
+        let piece = async |oldest: Option<String>| {
+            let before = oldest.map_or(count, |oldest| oldest.parse().unwrap());
+            Ok((0..before).rev().take(200).collect())
+        };
+        let listed = pieced(piece, usize::to_string, most).await;
+        listed.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_list_is_whole_however_many_pieces_it_has() {
+        for count in [0, 1, 200, 450] {
+            let want: Vec<usize> = (0..count).rev().collect();
+            assert_eq!(listed(count, usize::MAX).await, (want, false));
+        }
+    }
+
+    #[tokio::test]
+    async fn whether_there_are_older_ones_is_known() {
+        for (most, want) in [(300, true), (449, true), (450, false), (451, false)] {
+            let (found, older) = listed(450, most).await;
+            assert_eq!((found.len(), older), (most.min(450), want), "{most}");
+            assert_eq!(found.first(), Some(&449));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_the_same_again_is_asked_no_more() {
+        let piece = async |_oldest| Ok(vec![2, 1]);
+        let found = pieced(piece, usize::to_string, usize::MAX).await;
+        assert_eq!(found.unwrap(), (vec![2, 1], false));
+    }
 }

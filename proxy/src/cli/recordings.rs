@@ -10,7 +10,7 @@ use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use control::api::wire::{List, RecordingView, SessionView};
+use control::api::wire::{RecordingView, SessionView};
 use control::ledger::chain::hex;
 use policies::SessionId;
 use policies::words::cli::Trouble;
@@ -24,7 +24,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::{Format, Printer, Row};
-use crate::cli::sessions::ending;
+use crate::cli::sessions::{self, ending};
 use crate::cli::when;
 
 use self::wrong::{Ledger, Wrong};
@@ -34,9 +34,9 @@ use self::wrong::{Ledger, Wrong};
 pub(crate) enum RecordingsVerb {
     /// List recordings
     Ls {
-        /// At most so many
-        #[arg(long, default_value_t = 200)]
-        limit: u32,
+        /// The newest so many; without it 200
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
     },
     Verify(VerifyArgs),
     Export(ExportArgs),
@@ -123,9 +123,18 @@ pub(crate) async fn recordings(context: &Context, verb: RecordingsVerb) -> Outco
     match verb {
         RecordingsVerb::Ls { limit } => {
             let doing = "list recordings";
-            let path = format!("/v1/recordings?limit={limit}");
-            let list: List<RecordingView> = context.client(doing)?.get(doing, &path).await?;
-            context.printer.list(&list, &list.items)
+            let most = Some(limit.unwrap_or(sessions::PAST));
+            let path = format!("/v1/recordings?limit={}", sessions::piece(most));
+            let name = |view: &RecordingView| view.session.session.id.to_string();
+            let client = context.client(doing)?;
+            let (list, older) = client
+                .newest(doing, &path, name, sessions::count(most))
+                .await?;
+            context.printer.list(&list, &list.items)?;
+            if older {
+                sessions::tell_older(context, "recordings ls", limit);
+            }
+            Ok(())
         }
         RecordingsVerb::Verify(args) => verify(context, &args).await,
         RecordingsVerb::Export(args) => export(context, &args).await,

@@ -1,10 +1,10 @@
-//! `sessions`: what is live and what was, watching it, and ending one.
+//! `sessions`: what is live and what was, and ending one. Watching is in `sessions/watch.rs`.
 
-use std::time::Duration;
+mod watch;
 
 use clap::{Args, Subcommand};
 use control::api::wire::{Ended, Ending, List, SessionView};
-use control::ledger::Cause;
+use control::ledger::{Cause, SESSIONS_PAGE_MAX};
 use policies::words::{Shown, cli};
 use policies::{PrincipalName, Reason, TargetName};
 
@@ -14,24 +14,40 @@ use crate::cli::path::segment;
 use crate::cli::printer::Row;
 use crate::cli::when;
 
-/// How often `watch` looks.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How many are listed where past ones are among them and nobody says how many.
+pub(crate) const PAST: u32 = 200;
 
-/// Which sessions.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Which {
-    /// Past ones too
-    #[arg(long)]
-    all: bool,
+/// Whose sessions.
+#[derive(Debug, Args)]
+pub(crate) struct Whose {
     /// Only this person's
     #[arg(long)]
     user: Option<PrincipalName>,
     /// Only those to this target
     #[arg(long)]
     target: Option<TargetName>,
-    /// At most so many
-    #[arg(long, default_value_t = 200)]
-    limit: u32,
+}
+
+/// Which sessions.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Past ones too
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    whose: Whose,
+    /// The newest so many; without it every live one, and with --all the newest 200
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
+/// Of which times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    /// Those that go on.
+    Live,
+    /// Past ones too.
+    Any,
 }
 
 /// Look at sessions, and end them
@@ -45,7 +61,7 @@ pub(crate) enum SessionsVerb {
         id: String,
     },
     /// Print sessions as they begin and end, until Ctrl-C
-    Watch(Which),
+    Watch(Whose),
     /// End one session; its grant stays
     Kill {
         /// Which: an id or its beginning
@@ -133,12 +149,9 @@ fn recording(state: &control::ledger::RecordingState) -> String {
 /// `sessions …`.
 pub(crate) async fn sessions(context: &Context, verb: SessionsVerb) -> Outcome {
     match verb {
-        SessionsVerb::Ls(which) => {
-            let list = listed(context, &which).await?;
-            context.printer.list(&list, &list.items)
-        }
+        SessionsVerb::Ls(which) => ls(context, &which).await,
         SessionsVerb::Show { id } => context.printer.one(&one(context, &id).await?),
-        SessionsVerb::Watch(which) => watch(context, &which).await,
+        SessionsVerb::Watch(whose) => watch::watch(context, &whose).await,
         SessionsVerb::Kill { id, reason } => {
             let doing = format!("kill {id}");
             let path = format!("/v1/sessions/{}/kill", segment(&id));
@@ -153,22 +166,66 @@ pub(crate) async fn sessions(context: &Context, verb: SessionsVerb) -> Outcome {
     }
 }
 
-/// The sessions that one may see.
-pub(crate) async fn listed(context: &Context, which: &Which) -> Result<List<SessionView>, Failure> {
+async fn ls(context: &Context, which: &Which) -> Outcome {
+    let (times, verb) = if which.all {
+        (Times::Any, "sessions ls --all")
+    } else {
+        (Times::Live, "sessions ls")
+    };
+    // Whoever pipes the live ones somewhere means all of them.
+    let most = which.limit.or(which.all.then_some(PAST));
+    let (list, older) = listed(context, &which.whose, times, most).await?;
+    context.printer.list(&list, &list.items)?;
+    if older {
+        tell_older(context, verb, which.limit);
+    }
+    Ok(())
+}
+
+/// Says that there are more than were listed. With `-q` only whoever did not say how many.
+pub(crate) fn tell_older(context: &Context, verb: &str, limit: Option<u32>) {
+    match limit {
+        Some(limit) => context.printer.say(&cli::ledger::older(verb, limit)),
+        None => context.printer.warn(&cli::ledger::older(verb, PAST)),
+    }
+}
+
+/// The newest so many sessions that one may see, and whether there are older ones.
+async fn listed(
+    context: &Context,
+    whose: &Whose,
+    times: Times,
+    most: Option<u32>,
+) -> Result<(List<SessionView>, bool), Failure> {
     let doing = "list sessions";
-    let mut path = format!("/v1/sessions?limit={}", which.limit);
-    if !which.all {
+    let mut path = format!("/v1/sessions?limit={}", piece(most));
+    if times == Times::Live {
         path.push_str("&live=true");
     }
-    if let Some(user) = &which.user {
+    if let Some(user) = &whose.user {
         path.push_str("&principal=");
         path.push_str(&segment(user.as_str()));
     }
-    if let Some(target) = &which.target {
+    if let Some(target) = &whose.target {
         path.push_str("&target=");
         path.push_str(&segment(target.as_str()));
     }
-    context.client(doing)?.get(doing, &path).await
+    let name = |view: &SessionView| view.session.id.to_string();
+    let client = context.client(doing)?;
+    client.newest(doing, &path, name, count(most)).await
+}
+
+/// How many to ask for at once, so that it is seen whether there are older ones.
+pub(crate) fn piece(most: Option<u32>) -> u32 {
+    most.map_or(SESSIONS_PAGE_MAX, |most| {
+        most.saturating_add(1).min(SESSIONS_PAGE_MAX)
+    })
+}
+
+/// So many, or all.
+pub(crate) fn count(most: Option<u32>) -> usize {
+    most.and_then(|most| usize::try_from(most).ok())
+        .unwrap_or(usize::MAX)
 }
 
 /// One session, by its id or the beginning of it, or the `last` one that one may see.
@@ -178,57 +235,4 @@ pub(crate) async fn one(context: &Context, id: &str) -> Result<SessionView, Fail
         .client(&doing)?
         .get(&doing, &format!("/v1/sessions/{}", segment(id)))
         .await
-}
-
-/// Prints what is live, and then every beginning and end, as long as it is let.
-async fn watch(context: &Context, which: &Which) -> Outcome {
-    let which = Which {
-        all: true,
-        ..which.clone()
-    };
-    let mut shown: Vec<(String, String)> = Vec::new();
-    loop {
-        let list = listed(context, &which).await?;
-        for view in list.items.iter().rev() {
-            let end = ending(view.session.end.as_ref().map(|end| &end.cause));
-            let id = view.session.id.to_string();
-            let begun = shown.iter_mut().find(|(known, _)| *known == id);
-            match begun {
-                Some((_, before)) if *before == end => continue,
-                Some((_, before)) => before.clone_from(&end),
-                None => shown.push((id, end.clone())),
-            }
-            if view.session.is_live() || context.now().duration_since(last_change(view)) < RECENT {
-                line(context, view, &end)?;
-            }
-        }
-        tokio::time::sleep(WATCH_EVERY).await;
-    }
-}
-
-/// What ended longer ago than this is not news to somebody who begins to watch.
-const RECENT: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
-
-fn last_change(view: &SessionView) -> jiff::Timestamp {
-    view.session
-        .end
-        .as_ref()
-        .map_or(view.session.opened_at, |end| end.at)
-}
-
-fn line(context: &Context, view: &SessionView, end: &str) -> Outcome {
-    use crate::cli::printer::{Format, harmless};
-    if matches!(context.printer.format, Format::Json | Format::Jsonl) {
-        return context.printer.record(view);
-    }
-    let session = &view.session;
-    let at = when::instant(last_change(view), context.now());
-    let (id, who, login, target) = (
-        session.id,
-        &session.principal,
-        &session.login,
-        &session.target,
-    );
-    let text = harmless::line(&format!("{at}  {id}  {who}  {login}@{target}  {end}"));
-    context.printer.text(&format!("{text}\n"))
 }

@@ -23,8 +23,9 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 const RENEWAL_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// How often it is looked whether they are as old as that. A renewal that fails is tried again so soon, long
-/// before the old one ends; and what a machine sleeps counts.
-const LOOK_INTERVAL: Duration = Duration::from_secs(3600);
+/// before the old one ends; and what a machine sleeps counts. Where the start was under a clock that was wrong by months, nobody
+/// can prove us until this look.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the bastion shows to those who come.
 pub(super) struct Identities {
@@ -88,7 +89,8 @@ pub(super) type Shown = (Arc<Postgres>, Arc<Api>, Arc<Ssh>);
 /// Whether a certificate that ends then is to be renewed by now.
 fn is_due(expires_at: Timestamp, now: Timestamp) -> bool {
     let left = expires_at.duration_since(now);
-    left <= LIFETIME.saturating_sub(RENEWAL_AGE)
+    // One that was made under a clock that was ahead has not begun.
+    left <= LIFETIME.saturating_sub(RENEWAL_AGE) || left > LIFETIME
 }
 
 /// Renews both certificates, for ever. Where one cannot be renewed, the other still is. `expires_at` is the
@@ -140,5 +142,9 @@ mod tests {
         assert!(!due(RENEWAL_AGE - SignedDuration::from_secs(1)));
         assert!(due(RENEWAL_AGE));
         assert!(due(LIFETIME + RENEWAL_AGE), "also after a long sleep");
+        assert!(
+            due(-RENEWAL_AGE),
+            "also from a start under a clock that was ahead"
+        );
     }
 }

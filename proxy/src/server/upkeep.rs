@@ -1,7 +1,5 @@
 //! What goes on beside the sessions: writing recordings through to the disk, and proving the ledger.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use control::Broker;
@@ -29,22 +27,9 @@ const SLOW_MAX: u32 = 6;
 /// nobody can take the store back to before that alone.
 const SIGNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Whether the disk takes what is recorded. While it does not, nobody is let in.
-#[derive(Debug, Clone, Default)]
-pub struct Disk {
-    hangs: Arc<AtomicBool>,
-}
-
-impl Disk {
-    /// Whether it has stopped to answer.
-    pub fn hangs(&self) -> bool {
-        self.hangs.load(Ordering::Relaxed)
-    }
-}
-
 /// Writes recordings through to the disk, for ever, and ends the session of each that the disk
-/// does not take. A disk that does not answer ends them all.
-pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Disk) {
+/// does not take. A disk that does not answer ends them all, and nobody is let in while it does not.
+pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker) {
     let mut ticks = time::interval(SYNC_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -55,10 +40,10 @@ pub(super) async fn sync_recordings(recorder: Recorder, broker: Broker, disk: Di
             synced
         } else {
             error!(reason = "the disk does not answer", "recording.failed");
-            disk.hangs.store(true, Ordering::Relaxed);
+            recorder.disk_hangs();
             broker.end_all(&SeverReason::RecorderFailed);
             let synced = syncing.await;
-            disk.hangs.store(false, Ordering::Relaxed);
+            recorder.disk_answers();
             synced
         };
         match synced {

@@ -3,7 +3,6 @@
 //! Not a locator: protocols never see it, and its parts cannot be taken out.
 
 use std::fmt;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,14 +27,12 @@ use super::road::{Direct, Road, Through, Whom};
 use super::scope::{Judge, Reach, Scope};
 use super::severable::Severer;
 use super::way::{Dialled, Way};
-use crate::server::Disk;
 
 /// The house behind the spine.
 pub struct Bastion {
     broker: Broker,
     authority: Authority,
     recorder: Recorder,
-    disk: Disk,
     /// The addresses from which targets see us, where they differ from our sockets' own.
     egress: Vec<IpAddr>,
     closer: Closer,
@@ -54,7 +51,6 @@ impl Bastion {
         broker: Broker,
         authority: Authority,
         recorder: Recorder,
-        disk: Disk,
         egress: Vec<IpAddr>,
     ) -> Self {
         let halt_passes = Arc::new(Signed {
@@ -66,7 +62,6 @@ impl Bastion {
             broker,
             authority,
             recorder,
-            disk,
             egress,
             halt_passes,
         }
@@ -85,9 +80,6 @@ impl Bastion {
     ) -> Result<Recording, Box<dyn std::error::Error + Send + Sync>> {
         let reason = self.broker.reason_of(terms.grant);
         let heading = Heading::of(session, terms, reason, self.broker.clock().now());
-        if self.disk.hangs() {
-            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        }
         let recording = self.recorder.open(&heading)?;
         if let Err(refused) = self.broker.session_opened(session, terms).await {
             let (now, end) = (self.broker.clock().now(), unopened());

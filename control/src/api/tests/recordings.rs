@@ -77,3 +77,27 @@ async fn a_recording_that_was_deleted_is_listed_as_missing_and_answered_as_gone(
     // That it could not be sealed says nothing about what there is.
     assert_eq!(get(&format!("/v1/recordings/{failed}/file")).await.0, 404);
 }
+
+#[tokio::test]
+async fn a_piece_of_the_list_is_full_whatever_has_no_recording() {
+    let world = World::build().await;
+    let old = session(&world, 1, RecordingState::Failed).await;
+    for number in 2..6 {
+        session(&world, number, RecordingState::Absent).await;
+    }
+    let young = session(&world, 6, RecordingState::Failed).await;
+    let login = world.certificate("alice").await;
+    let listed = async |query: &str| {
+        let path = format!("/v1/recordings?{query}");
+        let (status, list) = world.call(Some(&login), "GET", &path, "").await;
+        assert_eq!(status, 200, "{list}");
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let items = list["items"].as_array().unwrap().iter();
+        let ids = items.map(|item| item["session"]["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<String>>()
+    };
+    let [old, young] = [old, young].map(|id| id.to_string());
+    assert_eq!(listed("limit=2").await, [young.clone(), old.clone()]);
+    assert_eq!(listed("limit=1").await, std::slice::from_ref(&young));
+    assert_eq!(listed(&format!("limit=1&before={young}")).await, [old]);
+}

@@ -33,6 +33,7 @@ use crate::{Broker, Caller, Clock, Settings, entropy};
 pub(super) struct World {
     authority: Authority,
     pub(super) broker: Broker,
+    pub(super) recorder: Recorder,
     router: Router,
     dir: PathBuf,
     pub(super) alice_key: String,
@@ -46,7 +47,7 @@ impl Drop for World {
 }
 
 #[derive(Debug)]
-struct Blind;
+pub(super) struct Blind;
 
 impl Probe for Blind {
     fn look<'a>(
@@ -111,9 +112,14 @@ fn shipped() -> PolicyTexts {
 
 impl World {
     pub(super) async fn build() -> Self {
+        let clock = Clock::system();
+        Self::with(clock, Limits::default(), Arc::new(Blind)).await
+    }
+
+    /// The same by this clock, with these limits of the recorder and this way of looking at servers.
+    pub(super) async fn with(clock: Clock, limits: Limits, probe: Arc<dyn Probe>) -> Self {
         let mark = entropy::bytes::<8>().unwrap();
         let dir = std::env::temp_dir().join(format!("tidegate-api-{:x}", u64::from_ne_bytes(mark)));
-        let clock = Clock::system();
         let mut rng = entropy::rng();
         let passphrase = Passphrase::generate(&mut rng);
         let ca_dir = dir.join("authority");
@@ -121,8 +127,7 @@ impl World {
         let authority = Authority::create(&ca_dir, &passphrase, clock.now(), &mut rng).unwrap();
         let recordings = dir.join("recordings");
         std::fs::create_dir_all(&recordings).unwrap();
-        let recorder =
-            Recorder::open_dir(&recordings, Limits::default(), Arc::new(NoSeal)).unwrap();
+        let recorder = Recorder::open_dir(&recordings, limits, Arc::new(NoSeal)).unwrap();
 
         let store = Backend::memory();
         let root = principal("root", Some("admins"), &key(), &clock);
@@ -144,13 +149,14 @@ impl World {
         let router = router(Parts {
             broker: broker.clone(),
             authority: authority.clone(),
-            recorder,
-            probe: Arc::new(Blind),
+            recorder: recorder.clone(),
+            probe,
             entrances: Entrances::default(),
         });
         Self {
             authority,
             broker,
+            recorder,
             router,
             dir,
             alice_key,

@@ -1,5 +1,12 @@
 //! What `tidegate doctor` says.
 
+mod house;
+
+pub use house::{
+    authority_good, recorder_bad, recorder_good, recorder_hangs, recorder_short, recorder_spent,
+    server_clock_good, server_clock_off, stopping, store_bad, store_good, store_parked,
+};
+
 use super::Trouble;
 use crate::{Entry, Protocol};
 
@@ -61,9 +68,14 @@ pub fn login_holds(principal: &str, until: &str) -> Finding {
     good("login", format!("logged in as {principal} until {until}"))
 }
 
-/// Something that a verb would have stumbled over.
+/// Something that a verb would have stumbled over. Nobody is sent to the doctor from there.
 pub fn trouble(subject: &str, trouble: Option<&Trouble>) -> Finding {
     match trouble {
+        Some(trouble) if trouble.advice.contains("tidegate doctor") => bad(
+            subject,
+            &trouble.why,
+            "look at the server's own log and disk",
+        ),
         Some(trouble) => bad(subject, &trouble.why, &trouble.advice),
         None => bad(subject, "it did not work", "tidegate status"),
     }
@@ -125,61 +137,6 @@ pub fn clock(ahead: i64, near: bool) -> Finding {
 /// The server's own state is for admins.
 pub fn not_for_you() -> Finding {
     good("server", "it answers; its own state is shown to admins")
-}
-
-/// The log of changes and the ledger answer.
-pub fn store_good() -> Finding {
-    good(
-        "store",
-        "the log of changes answers and takes what is written",
-    )
-}
-
-/// They do not.
-pub fn store_bad() -> Finding {
-    bad(
-        "store",
-        "the log of changes does not answer or takes no write, so nobody gets in",
-        "look at the server's own log and disk",
-    )
-}
-
-/// The store answers, and did not take everything as it was.
-pub fn store_parked(lines: u64) -> Finding {
-    let (lines, verb) = match lines {
-        1 => ("1 line of the ledger".to_owned(), "was"),
-        more => (format!("{more} lines of the ledger"), "were"),
-    };
-    bad(
-        "store",
-        format!("it answers, but {lines} {verb} not taken as written since the start"),
-        "look for `ledger.parked` in the server's log; what is missing is in the ledger by its digest, or only in the list of sessions",
-    )
-}
-
-/// There is room for recordings, in bytes.
-pub fn recorder_good(free: u64) -> Finding {
-    good(
-        "recorder",
-        format!("{} MiB are free for recordings", free / 1_048_576),
-    )
-}
-
-/// There is not, or it cannot be told.
-pub fn recorder_bad(found: &str) -> Finding {
-    bad(
-        "recorder",
-        found,
-        "make room in the recordings directory; nobody gets in before",
-    )
-}
-
-/// The authority is open.
-pub fn authority_good(fingerprint: &str) -> Finding {
-    good(
-        "authority",
-        format!("its keys are open; fingerprint {fingerprint}"),
-    )
 }
 
 /// A target answers and is the one that was added.
@@ -251,6 +208,15 @@ pub fn target_outworn(target: &str, entry: Entry, logins: &[&str]) -> Finding {
             logins.join(", ")
         ),
         exchange(target, entry),
+    )
+}
+
+/// There was no time left to look at a target.
+pub fn target_unlooked(target: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        "it was not looked at in time: it, or others before it, took too long",
+        format!("tidegate target test {target}"),
     )
 }
 

@@ -94,6 +94,12 @@ pub fn earlier(first: u64) -> String {
     )
 }
 
+/// Older sessions or recordings were not shown than the newest so many.
+pub fn older(verb: &str, shown: u32) -> String {
+    let more = shown.saturating_mul(10);
+    format!("there are older ones:  tidegate {verb} --limit {more}")
+}
+
 /// Later lines were not shown.
 pub fn later(last: u64) -> String {
     format!("there may be more:  tidegate audit ls --after {last}")
