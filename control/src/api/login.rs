@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use ca::sshsig::{self, LOGIN_NAMESPACE, LOGIN_NAMESPACE_1};
-use ca::{IssueError, LOGIN_LIFETIME_MAX, LoginCertificates};
+use ca::{IssueError, LoginCertificates};
 use jiff::SignedDuration;
 use policies::PrincipalName;
 use policies::words::api::ApiRefusal;
@@ -24,9 +24,6 @@ use crate::entropy;
 use crate::identity::LINE_MAX;
 use crate::ledger::Happening;
 use crate::{Broker, BrokerError};
-
-/// How long a login lasts when nothing is said.
-const LIFETIME: SignedDuration = SignedDuration::from_hours(8);
 
 pub(crate) async fn challenge(
     State(house): State<Shared>,
@@ -72,7 +69,7 @@ pub(crate) async fn login(
     };
     // A certificate dated by a clock that is not believed may outlive any grant.
     broker.may_issue()?;
-    let most = LIFETIME.min(LOGIN_LIFETIME_MAX);
+    let most = broker.login_lifetime();
     let wanted = order
         .ttl_seconds
         .and_then(|seconds| i64::try_from(seconds).ok());

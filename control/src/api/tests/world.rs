@@ -111,9 +111,12 @@ fn shipped() -> PolicyTexts {
 
 impl World {
     pub(super) async fn build() -> Self {
+        Self::with(Clock::system(), Settings::default()).await
+    }
+
+    pub(super) async fn with(clock: Clock, settings: Settings) -> Self {
         let mark = entropy::bytes::<8>().unwrap();
         let dir = std::env::temp_dir().join(format!("tidegate-api-{:x}", u64::from_ne_bytes(mark)));
-        let clock = Clock::system();
         let mut rng = entropy::rng();
         let passphrase = Passphrase::generate(&mut rng);
         let ca_dir = dir.join("authority");
@@ -127,9 +130,7 @@ impl World {
         let store = Backend::memory();
         let root = principal("root", Some("admins"), &key(), &clock);
         bootstrap(&store, root, shipped(), &clock).await.unwrap();
-        let broker = Broker::start(store, clock.clone(), Settings::default())
-            .await
-            .unwrap();
+        let broker = Broker::start(store, clock.clone(), settings).await.unwrap();
         let admin = caller("root");
         let alice = Applicant::create().unwrap();
         let alice_key = alice.ssh_public().unwrap();
