@@ -54,8 +54,6 @@ pub(crate) struct State {
     pub(crate) roles: BTreeMap<GrantId, RoleRecord>,
     /// The revision at which the policies came into force.
     pub(crate) policies_at: Revision,
-    /// When the newest change was made.
-    pub(crate) newest_at: Timestamp,
     /// What targets that know no certificates are entered with.
     pub(crate) kept: BTreeMap<TargetName, Kept>,
     /// What targets are called besides, by that name.

@@ -83,7 +83,11 @@ impl Health {
         let uptime = self.clock.uptime();
         match judge.judge(now, uptime) {
             Verdict::Plausible => now,
-            Verdict::Stepped { .. } => now.min(judge.believed(uptime)),
+            Verdict::Stepped { .. } => {
+                let at = now.min(judge.believed(uptime));
+                judge.vouch(at);
+                at
+            }
         }
     }
 
