@@ -1,9 +1,12 @@
 //! What a login's signature is good for, and for how long a login is.
 
+use std::time::Duration;
+
 use ca::applicant::Applicant;
 use ca::sshsig::{LOGIN_NAMESPACE, LOGIN_NAMESPACE_1, login_text};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::world::World;
 use crate::{Clock, Settings};
@@ -112,5 +115,26 @@ async fn a_login_lives_as_long_as_the_operator_lets_it() {
         let expires_at: Timestamp = body["expires_at"].as_str().unwrap().parse().unwrap();
         let lived = expires_at.duration_since(start).as_mins();
         assert_eq!(lived, lives, "{allowed} {wanted:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_set_back_neither_brings_a_login_back_nor_lengthens_it() {
+    let start = Timestamp::from_second(1_800_000_000).unwrap();
+    // Minutes until the wall is set back, by how many, whether the login holds then, and how long it does.
+    for (before, back, holds, lasts) in [(120, 90, false, 0), (10, 30, true, 51)] {
+        let clock = Clock::anchored(start);
+        let world = World::with(clock.clone(), Settings::default()).await;
+        let alice = world.certificate("alice").await;
+        let holding = async || {
+            let (status, _body) = world.call(Some(&alice), "GET", "/v1/whoami", "").await;
+            status == 200
+        };
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        sleep(minutes(before)).await;
+        clock.step(SignedDuration::from_mins(-back));
+        assert_eq!(holding().await, holds);
+        sleep(minutes(lasts)).await;
+        assert!(!holding().await);
     }
 }
