@@ -45,7 +45,7 @@ use policies::{Denial, HostPort};
 use recorder::Recorder;
 
 pub use self::probe::{Entering, Probe, Seeing, Unasking};
-pub use self::serve::{Peer, PeerCertificate, serve};
+pub use self::serve::{Peer, PeerCertificate, Showing, serve};
 
 use self::challenge::Challenges;
 use self::problem::Refused;

@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::net::IpAddr;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use ca::sshsig::{self, LOGIN_NAMESPACE, LOGIN_NAMESPACE_1};
 use ca::{IssueError, LoginCertificates};
 use jiff::SignedDuration;
@@ -19,7 +19,7 @@ use crate::api::caller::Place;
 use crate::api::extract::{StrangerBody, not_understood};
 use crate::api::problem::Refused;
 use crate::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder};
-use crate::api::{Shared, trust};
+use crate::api::{Shared, Showing, trust};
 use crate::entropy;
 use crate::identity::LINE_MAX;
 use crate::ledger::Happening;
@@ -46,6 +46,7 @@ pub(crate) async fn challenge(
 pub(crate) async fn login(
     State(house): State<Shared>,
     Place(source): Place,
+    Extension(showing): Extension<Showing>,
     StrangerBody(order): StrangerBody<LoginOrder>,
 ) -> Result<Json<LoggedIn>, Refused> {
     // Said of any key alike, known or not.
@@ -63,10 +64,12 @@ pub(crate) async fn login(
     let Some((principal, by_key)) = proven else {
         // Whoever was given no challenge did not try to prove anything.
         if open.is_some() {
+            showing.was_wrong();
             unproven(&house, source, &order).await;
         }
         return Err(ApiRefusal::NotProven.into());
     };
+    showing.was_right();
     // A certificate dated by a clock that is not believed may outlive any grant.
     broker.may_issue()?;
     let most = broker.login_lifetime();

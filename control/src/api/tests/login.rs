@@ -138,3 +138,14 @@ async fn a_wall_set_back_neither_brings_a_login_back_nor_lengthens_it() {
         assert!(!holding().await);
     }
 }
+
+/// So that the door can keep out for a while from where nothing else comes.
+#[tokio::test]
+async fn a_connection_tells_whether_what_was_shown_on_it_proves_nothing() {
+    let world = World::build().await;
+    let order = order(&world, &world.ca()).await;
+    assert_eq!(world.login_with(&world.alice_key).await.0, 401);
+    assert!(world.showing.is_wrong());
+    assert_eq!(answer(&world, &order).await.0, 200);
+    assert!(!world.showing.is_wrong());
+}

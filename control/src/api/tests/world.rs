@@ -21,7 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::api::wire::{Challenge, RequestView};
 use crate::api::{
-    Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, Unasking, router, serve,
+    Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, Showing, Unasking, router,
+    serve,
 };
 use crate::bootstrap::bootstrap;
 use crate::change::{PolicyText, PolicyTexts};
@@ -37,6 +38,8 @@ pub(super) struct World {
     dir: PathBuf,
     pub(super) alice_key: String,
     pub(super) alice: Applicant,
+    /// What was shown on its connections.
+    pub(super) showing: Showing,
 }
 
 impl Drop for World {
@@ -156,6 +159,7 @@ impl World {
             dir,
             alice_key,
             alice,
+            showing: Showing::default(),
         }
     }
 
@@ -283,6 +287,7 @@ impl World {
         let peer = Peer {
             certificate: None,
             source: [127, 0, 0, 1].into(),
+            showing: self.showing.clone(),
         };
         let serving = tokio::spawn(serve(server, self.router.clone(), peer));
         let (mut reader, mut writer) = tokio::io::split(client);
@@ -309,6 +314,7 @@ impl World {
         let peer = Peer {
             certificate: certificate.map(|der| PeerCertificate(der.to_vec())),
             source: [127, 0, 0, 1].into(),
+            showing: self.showing.clone(),
         };
         let serving = tokio::spawn(serve(server, self.router.clone(), peer));
         (client, serving)
