@@ -78,11 +78,8 @@ impl Broker {
         let mut feed = Feed::new((store.clone(), clock.clone()), Arc::clone(&book), sender);
         let edition = Arc::clone(&feed.edition);
         let found = proving::prove(&store, &settings, witness.as_ref()).await?;
-        catch_up(&mut feed, &state).await?;
-        let newest = tail::newest_seen(&store)
-            .await
-            .map_err(StartError::Ledger)?;
-        let floor = settings.floor(&clock, newest.unwrap_or(Timestamp::MIN));
+        let newest = read_through(&mut feed, &state).await?;
+        let floor = settings.floor(&clock, newest);
         // Before this they were fixed by a wall that may be behind.
         feed.fix_ends_anew(clock.now().max(floor));
         let health = Arc::new(Health::new(&clock, floor));
@@ -146,13 +143,17 @@ impl Settings {
     }
 }
 
-/// Reads the log to its end.
-async fn catch_up(feed: &mut Feed, state: &watch::Receiver<Arc<State>>) -> Result<(), StartError> {
-    feed.catch_up().await.map_err(StartError::Log)?;
-    match state.borrow().unreadable.clone() {
-        Some(invalid) => Err(StartError::Policies(invalid)),
-        None => Ok(()),
+/// Reads the log to its end, and says what was the newest time that was believed.
+async fn read_through(
+    feed: &mut Feed,
+    state: &watch::Receiver<Arc<State>>,
+) -> Result<Timestamp, StartError> {
+    feed.begin().await.map_err(StartError::Log)?;
+    if let Some(invalid) = state.borrow().unreadable.clone() {
+        return Err(StartError::Policies(invalid));
     }
+    let seen = tail::newest_seen(&feed.store).await;
+    Ok(seen.map_err(StartError::Ledger)?.unwrap_or(Timestamp::MIN))
 }
 
 /// Writes down that a server begins, durably, and has signed how far log and ledger were proven.
