@@ -203,7 +203,7 @@ impl Broker {
     }
 
     /// The instant by which logins are judged: under a wall that was set back none that is over holds again, and none
-    /// holds longer.
+    /// holds longer for as long as that wall is not believed.
     pub fn latest_time(&self) -> Timestamp {
         self.inner.health.latest_time()
     }
