@@ -47,7 +47,7 @@ use recorder::Recorder;
 use tokio::sync::Mutex;
 
 pub use self::probe::{Entering, Probe, Seeing, Unasking};
-pub use self::serve::{Peer, PeerCertificate, serve};
+pub use self::serve::{Peer, PeerCertificate, Showing, serve};
 
 use self::challenge::Challenges;
 use self::problem::Refused;

@@ -41,6 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ca::LOGIN_LIFETIME_MAX;
 use jiff::SignedDuration;
 use policies::words::broker::{Conflict, Invalid};
 use policies::words::{Shown, Words};
@@ -95,6 +96,9 @@ pub struct Settings {
     pub blind_limit: Duration,
     /// How long a request waits for an answer.
     pub request_limit: SignedDuration,
+    /// How long a login's certificates live at the longest. More than what the authority signs,
+    /// [`LOGIN_LIFETIME_MAX`](ca::LOGIN_LIFETIME_MAX), is that.
+    pub login_lifetime: SignedDuration,
     /// How many sessions one principal may have at once.
     pub per_principal: usize,
     /// Whether clients without certificates may come in with one-time passwords.
@@ -118,6 +122,7 @@ impl Default for Settings {
         Self {
             blind_limit: Duration::from_secs(30),
             request_limit: SignedDuration::from_hours(1),
+            login_lifetime: SignedDuration::from_hours(8),
             per_principal: 256,
             one_time_passwords: OneTimePasswords::Offered,
             believe_clock: false,
@@ -169,6 +174,11 @@ impl Broker {
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// How long a login's certificates live at the longest.
+    pub(crate) fn login_lifetime(&self) -> SignedDuration {
+        self.inner.settings.login_lifetime.min(LOGIN_LIFETIME_MAX)
     }
 
     /// Where certificates are written down before they are signed.

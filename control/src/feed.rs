@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use policies::SeverReason;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::change::Revision;
+use crate::change::{Entry, Revision};
 use crate::clock::Clock;
 use crate::lease::book::{Bound, LeaseBook};
 use crate::lease::derive::{Concerned, by_policy, sever_if_over};
@@ -141,28 +141,50 @@ impl Feed {
         }
     }
 
+    /// Reads the log from its beginning, before there is a lease. What was over a week before an entry was written is
+    /// nobody's any more, so what is held is bounded however long the log is.
+    pub(crate) async fn begin(&mut self) -> Result<(), FeedError> {
+        let (mut state, now) = (State::default(), self.clock.now());
+        loop {
+            let entries = self.read(state.revision).await?;
+            let Some(last) = entries.last() else {
+                break;
+            };
+            for entry in &entries {
+                take_in(&mut state, entry)?;
+            }
+            state.kills.clear();
+            // An entry that was written while the clock was ahead makes nothing old.
+            state.retire(last.draft.at.min(now));
+        }
+        state.fix_ends(now, self.clock.uptime());
+        self.publish(Arc::new(state));
+        Ok(())
+    }
+
+    async fn read(&self, seen: Revision) -> Result<Vec<Entry>, FeedError> {
+        let read = self.store.read(seen, PAGE).await;
+        read.map_err(FeedError::Store)
+    }
+
+    fn publish(&self, state: Arc<State>) {
+        let revision = state.revision;
+        self.state.send_replace(state);
+        self.edition.store(revision.0, Ordering::Release);
+    }
+
     /// Reads and applies what is new.
     pub(crate) async fn catch_up(&mut self) -> Result<(), FeedError> {
         loop {
             let seen = self.state.borrow().revision;
-            let entries = self
-                .store
-                .read(seen, PAGE)
-                .await
-                .map_err(FeedError::Store)?;
+            let entries = self.read(seen).await?;
             if entries.is_empty() {
                 return Ok(());
             }
             let mut state = State::clone(&self.state.borrow());
             let mut concerned = Concerned::default();
             for entry in &entries {
-                if entry.revision != state.revision.next() {
-                    return Err(FeedError::Gap {
-                        after: state.revision,
-                        found: entry.revision,
-                    });
-                }
-                state.apply(entry);
+                take_in(&mut state, entry)?;
                 entry
                     .draft
                     .changes
@@ -176,8 +198,7 @@ impl Feed {
                 .kills
                 .retain(|session, _kill| self.book.knows(*session));
             let state = Arc::new(state);
-            self.state.send_replace(Arc::clone(&state));
-            self.edition.store(state.revision.0, Ordering::Release);
+            self.publish(Arc::clone(&state));
             let judged = concerned.judge(&state, &self.book, self.clock.now());
             self.book.sever_these(judged.over);
             self.doubtful.extend(judged.doubtful);
@@ -210,9 +231,22 @@ impl Feed {
     }
 }
 
+/// Applies the next entry.
+fn take_in(state: &mut State, entry: &Entry) -> Result<(), FeedError> {
+    if entry.revision != state.revision.next() {
+        return Err(FeedError::Gap {
+            after: state.revision,
+            found: entry.revision,
+        });
+    }
+    state.apply(entry);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use policies::{Reason, SessionId, TargetName};
+    use jiff::SignedDuration;
+    use policies::{Grant, GrantId, Reason, RequestId, SessionId, TargetName};
 
     use super::*;
     use crate::change::{Change, Draft};
@@ -252,5 +286,52 @@ mod tests {
         }
         kill(&mut feed, session(100)).await;
         assert!(state.borrow().kills.is_empty());
+    }
+
+    /// A grant of ten minutes that was made at this time.
+    fn granted(at: Timestamp, number: u16) -> Draft {
+        let mut random = [0; 10];
+        random[..2].copy_from_slice(&number.to_be_bytes());
+        let grant = Grant {
+            id: GrantId::new(at, random),
+            request: RequestId::new(at, random),
+            principal: "eve".parse().unwrap(),
+            target: "web1".parse().unwrap(),
+            login: "deploy".parse().unwrap(),
+            starts_at: at,
+            expires_at: at.saturating_add(SignedDuration::from_mins(10)).unwrap(),
+            ended: None,
+        };
+        let policies = Vec::new();
+        Draft {
+            at,
+            by: None,
+            source: None,
+            changes: vec![Change::GrantMade { grant, policies }],
+        }
+    }
+
+    /// One an hour for three months; the last was made while the clock was a month ahead.
+    #[tokio::test]
+    async fn a_start_holds_of_a_long_log_what_was_not_over_long_ago() {
+        let (sender, state) = watch::channel(Arc::new(State::default()));
+        let clock = Clock::anchored("2026-01-05T09:00:00Z".parse().unwrap());
+        let mut feed = Feed::new((Backend::memory(), clock.clone()), Arc::default(), sender);
+        let now = clock.now();
+        let hours = |count: u16| SignedDuration::from_hours(i64::from(count));
+        for number in 0..2_200 {
+            let at = match number {
+                2_199 => now + hours(720),
+                _ => now - hours(2_199 - number),
+            };
+            let end = Revision(u64::from(number));
+            feed.store.append(end, granted(at, number)).await.unwrap();
+        }
+        feed.begin().await.unwrap();
+        let held = state.borrow().clone();
+        assert_eq!(held.revision, Revision(2_200));
+        // Those of a week and of ten minutes, and the one of next month.
+        assert_eq!(held.facts.grants.len(), 7 * 24 + 1);
+        assert_eq!(held.ends.len(), held.facts.grants.len());
     }
 }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
 use policies::{
     Credential, Denial, Facts, GrantId, HeldStatement, Part, PolicySet, PrincipalName, Reason,
-    Request, RolePlace, SecretId, SessionId, TargetName, Terms,
+    Request, RequestState, RolePlace, SecretId, SessionId, TargetName, Terms,
 };
 
 use crate::change::{PolicyTexts, Revision, Sealed};
@@ -54,8 +55,6 @@ pub(crate) struct State {
     pub(crate) roles: BTreeMap<GrantId, RoleRecord>,
     /// The revision at which the policies came into force.
     pub(crate) policies_at: Revision,
-    /// When the newest change was made.
-    pub(crate) newest_at: Timestamp,
     /// What targets that know no certificates are entered with.
     pub(crate) kept: BTreeMap<TargetName, Kept>,
     /// What targets are called besides, by that name.
@@ -202,7 +201,7 @@ impl State {
                 .facts
                 .requests
                 .values()
-                .any(|request| forgettable(request, now, before))
+                .any(|request| self.is_forgettable(request, (now, before)))
     }
 
     /// Forgets what was over a week ago, and the rest of statements that nobody can say yes to any more.
@@ -215,14 +214,27 @@ impl State {
         self.spent.retain(|id, _amounts| grants.contains_key(id));
         self.secrets
             .retain(|_, record| record.secret.expires_at >= before_secrets(now));
-        self.facts
-            .requests
-            .retain(|_, request| !forgettable(request, now, before));
+        let mut requests = mem::take(&mut self.facts.requests);
+        requests.retain(|_, request| !self.is_forgettable(request, (now, before)));
+        self.facts.requests = requests;
         for request in self.facts.requests.values_mut() {
             if is_long_for_nothing(request, now) {
                 shorten(Arc::make_mut(request));
             }
         }
+    }
+
+    /// Whether nothing rests on a request any more. What became a grant tells who approved that and why, for as long as
+    /// the grant is known.
+    fn is_forgettable(&self, request: &Request, (now, before): (Timestamp, Timestamp)) -> bool {
+        if request.is_open(now) || request.lapses_at >= before {
+            return false;
+        }
+        let RequestState::Approved { grant } = &request.state else {
+            return true;
+        };
+        let grant = self.facts.grants.get(grant);
+        grant.is_none_or(|grant| grant.request != request.id)
     }
 }
 
@@ -234,10 +246,6 @@ fn before_secrets(now: Timestamp) -> Timestamp {
 
 fn over(grant: &policies::Grant) -> Timestamp {
     grant.ended.as_ref().map_or(grant.expires_at, |end| end.at)
-}
-
-fn forgettable(request: &Request, now: Timestamp, before: Timestamp) -> bool {
-    !request.is_open(now) && request.lapses_at < before
 }
 
 /// Whether a statement is kept in full that nobody can say yes to any more.

@@ -83,7 +83,11 @@ impl Health {
         let uptime = self.clock.uptime();
         match judge.judge(now, uptime) {
             Verdict::Plausible => now,
-            Verdict::Stepped { .. } => now.min(judge.believed(uptime)),
+            Verdict::Stepped { .. } => {
+                let at = now.min(judge.believed(uptime));
+                judge.vouch(at);
+                at
+            }
         }
     }
 
@@ -92,6 +96,18 @@ impl Health {
         self.clock();
         let judge = self.plausibility.lock();
         judge.unwrap_or_else(PoisonError::into_inner).newest()
+    }
+
+    /// The latest that it can be: by the wall, by what was believed, or by what the wall would show if nobody had set it
+    /// back. What is over by any of them is over.
+    pub(crate) fn latest_time(&self) -> Timestamp {
+        let (now, uptime) = (self.clock.now(), self.clock.uptime());
+        let mut judge = self
+            .plausibility
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        judge.judge(now, uptime);
+        now.max(judge.newest()).max(judge.believed(uptime))
     }
 
     /// Whether a grant may be made or used at all.

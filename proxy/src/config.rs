@@ -24,47 +24,49 @@ use settings::{Place, Settings};
 pub const FILE: &str = "tidegate.toml";
 
 /// The checked configuration of one server.
+///
+/// What is in it is for this crate alone, so that the compiler tells of a setting that nothing goes by.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The names and addresses by which people reach this server. They are on its certificates.
-    pub hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// Where the store, the keys and the recordings are.
-    pub state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     /// Where SSH is listened for.
-    pub ssh: Vec<SocketAddr>,
+    pub(crate) ssh: Vec<SocketAddr>,
     /// With which SSH clients is spoken.
-    pub clients: Clients,
+    pub(crate) clients: Clients,
     /// Where `PostgreSQL` is listened for.
-    pub postgres: Vec<SocketAddr>,
+    pub(crate) postgres: Vec<SocketAddr>,
     /// Whether `PostgreSQL` clients without certificates may come in with one-time passwords.
-    pub one_time_passwords: OneTimePasswords,
+    pub(crate) one_time_passwords: OneTimePasswords,
     /// Where HTTPS is listened for.
-    pub api: Vec<SocketAddr>,
+    pub(crate) api: Vec<SocketAddr>,
     /// How the passphrase of the authority's keys is got.
-    pub passphrase: PassphraseSource,
+    pub(crate) passphrase: PassphraseSource,
     /// Where sessions are recorded.
-    pub recordings: PathBuf,
+    pub(crate) recordings: PathBuf,
     /// How many bytes of the recordings' disk are left alone: below that, nobody is let in.
-    pub reserve_bytes: u64,
+    pub(crate) reserve_bytes: u64,
     /// How many bytes of each stream without a terminal are kept.
-    pub stream_max: u64,
+    pub(crate) stream_max: u64,
     /// How many bytes one recording may have on disk.
-    pub recording_max: u64,
+    pub(crate) recording_max: u64,
     /// The addresses from which targets see us. Certificates are bound to them.
-    pub egress: Vec<IpAddr>,
+    pub(crate) egress: Vec<IpAddr>,
     /// How long the store may be silent before live sessions end.
-    pub blind_limit: Duration,
+    pub(crate) blind_limit: Duration,
     /// The longest life of a login's certificates.
-    pub login_lifetime: Duration,
+    pub(crate) login_lifetime: Duration,
     /// How many connections that have proven nothing may be open at each door, and for how long.
-    pub unproven: Room,
+    pub(crate) unproven: Room,
     /// For how long a source is kept out at the most where too much went wrong.
-    pub penalty_max: Duration,
+    pub(crate) penalty_max: Duration,
     /// How many sessions one person or service may have at once, and how many connections to the
     /// bastion itself and to the API.
-    pub per_principal_max: usize,
+    pub(crate) per_principal_max: usize,
     /// How long sessions may go on after the server has been asked to stop.
-    pub drain_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
 }
 
 /// Where the passphrase of the authority's keys comes from. Never from the file itself.

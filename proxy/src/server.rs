@@ -10,6 +10,7 @@ use ca::Authority;
 use control::ledger::Witness;
 use control::store::{Backend, OpenError};
 use control::{Broker, Clock};
+use jiff::SignedDuration;
 use recorder::{Limits, Recorder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -270,6 +271,8 @@ fn broker(
     let witness = Witness::new(state_dir.join(CHECKPOINT), seal);
     let settings = control::Settings {
         blind_limit: config.blind_limit,
+        login_lifetime: SignedDuration::try_from(config.login_lifetime)
+            .unwrap_or(SignedDuration::MAX),
         per_principal: config.per_principal_max,
         one_time_passwords: config.one_time_passwords,
         believe_clock: args.believe_clock,

@@ -64,8 +64,17 @@ fn policies_are_put_in_force_where_no_server_runs() {
     assert!(err(&ran).contains("stop the server first"), "{}", err(&ran));
     assert!(world.ssh(&[], &["true"]).status.success());
     world.stop_server(Ending::Term);
-    let ran = run(&world, &apply);
-    assert!(ran.status.success(), "{}", err(&ran));
+    let in_berlin = [&apply[..], &["--zone", "Europe/Berlin"]].concat();
+    for (line, warning) in [
+        (&in_berlin[..], "in UTC, and in Europe/Berlin with this"),
+        (&apply, ""),
+    ] {
+        let ran = run(&world, line);
+        let said = err(&ran);
+        assert!(ran.status.success() && said.contains(warning), "{said}");
+        let zone = "hours in Europe/Berlin";
+        assert!(out(&ran).contains(zone), "{}", out(&ran));
+    }
     world.serve().expect("it comes up again");
     let ran = world.ssh(&[], &["true"]);
     let said = out(&ran) + &err(&ran);

@@ -6,10 +6,10 @@
 use std::error::Error;
 use std::net::IpAddr;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use ca::sshsig::{self, LOGIN_NAMESPACE, LOGIN_NAMESPACE_1};
-use ca::{IssueError, LOGIN_LIFETIME_MAX, LoginCertificates};
+use ca::{IssueError, LoginCertificates};
 use jiff::SignedDuration;
 use policies::PrincipalName;
 use policies::words::api::ApiRefusal;
@@ -19,14 +19,11 @@ use crate::api::caller::Place;
 use crate::api::extract::{StrangerBody, not_understood};
 use crate::api::problem::Refused;
 use crate::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder};
-use crate::api::{Shared, trust};
+use crate::api::{Shared, Showing, trust};
 use crate::entropy;
 use crate::identity::LINE_MAX;
 use crate::ledger::Happening;
 use crate::{Broker, BrokerError};
-
-/// How long a login lasts when nothing is said.
-const LIFETIME: SignedDuration = SignedDuration::from_hours(8);
 
 pub(crate) async fn challenge(
     State(house): State<Shared>,
@@ -49,6 +46,7 @@ pub(crate) async fn challenge(
 pub(crate) async fn login(
     State(house): State<Shared>,
     Place(source): Place,
+    Extension(showing): Extension<Showing>,
     StrangerBody(order): StrangerBody<LoginOrder>,
 ) -> Result<Json<LoggedIn>, Refused> {
     // Said of any key alike, known or not.
@@ -66,13 +64,15 @@ pub(crate) async fn login(
     let Some((principal, by_key)) = proven else {
         // Whoever was given no challenge did not try to prove anything.
         if open.is_some() {
+            showing.was_wrong();
             unproven(&house, source, &order).await;
         }
         return Err(ApiRefusal::NotProven.into());
     };
+    showing.was_right();
     // A certificate dated by a clock that is not believed may outlive any grant.
     broker.may_issue()?;
-    let most = LIFETIME.min(LOGIN_LIFETIME_MAX);
+    let most = broker.login_lifetime();
     let wanted = order
         .ttl_seconds
         .and_then(|seconds| i64::try_from(seconds).ok());

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -84,6 +84,29 @@ pub struct Peer {
     pub certificate: Option<PeerCertificate>,
     /// From where.
     pub source: IpAddr,
+    /// What they show to log in.
+    pub showing: Showing,
+}
+
+/// What is shown on one connection to log in. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Showing {
+    wrong: Arc<AtomicBool>,
+}
+
+impl Showing {
+    /// Whether the last that was shown proves nothing.
+    pub fn is_wrong(&self) -> bool {
+        self.wrong.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn was_wrong(&self) {
+        self.wrong.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn was_right(&self) {
+        self.wrong.store(false, Ordering::SeqCst);
+    }
 }
 
 /// Where a request comes from.
@@ -103,6 +126,7 @@ where
     let unsent = Unsent::default();
     let router = router
         .layer(Extension(logins.clone()))
+        .layer(Extension(peer.showing))
         .layer(Extension(unsent.clone()));
     let service = TowerToHyperService::new(router.layer(Extension(Source(peer.source))));
     let mut server = auto::Builder::new(TokioExecutor::new());

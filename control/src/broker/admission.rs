@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use policies::{
     Ask, Credential, Deed, Denial, FileUse, GrantId, Part, PrincipalName, Reason, Scrutiny,
     SessionId, Terms, Usage, decide, scrutiny,
@@ -199,6 +200,12 @@ impl Broker {
     pub fn knows(&self, name: &PrincipalName, credential: &Credential) -> bool {
         let state = self.state();
         admits(&state, name) && state.is_proof(credential, name)
+    }
+
+    /// The instant by which logins are judged: under a wall that was set back none that is over holds again, and none
+    /// holds longer for as long as that wall is not believed.
+    pub fn latest_time(&self) -> Timestamp {
+        self.inner.health.latest_time()
     }
 
     /// What whoever holds this grant gave as their reason.

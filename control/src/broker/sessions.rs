@@ -1,13 +1,19 @@
 //! Sessions: what the data plane reports, what people may see, and ending one.
 
+use std::time::Duration;
+
 use policies::words::broker::Conflict;
 use policies::{Denial, Office, PrincipalName, Reason, SessionId, SeverReason, Terms};
+use tokio::time;
 
 use super::replays::Whose;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 use crate::ledger::{Happening, Session, SessionEnd, SessionFilter};
 use crate::store::Store;
+
+/// How often it is looked whether a store that failed works again.
+const STORE_LOOK: Duration = Duration::from_secs(1);
 
 impl Broker {
     /// Writes down that a session's recording is open, and puts it among the live ones.
@@ -31,7 +37,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`BrokerError::Unavailable`]: the next start writes it down as cut short.
+    /// [`BrokerError::Unavailable`]: it is listed as live, until [`session_closed_late`](Self::session_closed_late) or
+    /// the next start.
     pub async fn session_closed(
         &self,
         session: SessionId,
@@ -42,6 +49,21 @@ impl Broker {
             end: Box::new(end),
         })
         .await
+    }
+
+    /// The same where the store did not take it, as soon as it works again. In line for the ledger when this returns:
+    /// from then on it is written before what comes after it, though a commit fails once more.
+    pub async fn session_closed_late(&self, session: SessionId, end: SessionEnd) {
+        let end = Box::new(end);
+        loop {
+            time::sleep(STORE_LOOK).await;
+            let end = end.clone();
+            if self.store_is_well()
+                && let Ok(()) = self.queue(Happening::SessionClosed { session, end }).await
+            {
+                return;
+            }
+        }
     }
 
     /// The sessions that the caller may see, newest first: all with the office for it, else their

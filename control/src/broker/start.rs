@@ -78,7 +78,7 @@ impl Broker {
         let mut feed = Feed::new((store.clone(), clock.clone()), Arc::clone(&book), sender);
         let edition = Arc::clone(&feed.edition);
         let found = proving::prove(&store, &settings, witness.as_ref()).await?;
-        let newest = caught_up(&mut feed, &state).await?;
+        let newest = read_through(&mut feed, &state).await?;
         let floor = settings.floor(&clock, newest);
         // Before this they were fixed by a wall that may be behind.
         feed.fix_ends_anew(clock.now().max(floor));
@@ -143,18 +143,17 @@ impl Settings {
     }
 }
 
-/// Reads the log to its end, and says what was the newest time that anybody saw.
-async fn caught_up(
+/// Reads the log to its end, and says what was the newest time that was believed.
+async fn read_through(
     feed: &mut Feed,
     state: &watch::Receiver<Arc<State>>,
 ) -> Result<Timestamp, StartError> {
-    feed.catch_up().await.map_err(StartError::Log)?;
+    feed.begin().await.map_err(StartError::Log)?;
     if let Some(invalid) = state.borrow().unreadable.clone() {
         return Err(StartError::Policies(invalid));
     }
     let seen = tail::newest_seen(&feed.store).await;
-    let seen = seen.map_err(StartError::Ledger)?;
-    Ok(state.borrow().newest_at.max(seen.unwrap_or(Timestamp::MIN)))
+    Ok(seen.map_err(StartError::Ledger)?.unwrap_or(Timestamp::MIN))
 }
 
 /// Writes down that a server begins, durably, and has signed how far log and ledger were proven.

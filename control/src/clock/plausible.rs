@@ -95,6 +95,11 @@ impl Plausibility {
         self.floor
     }
 
+    /// A change is dated by this. What is said of the newest time from here on covers it.
+    pub(crate) fn vouch(&mut self, at: Timestamp) {
+        self.floor = self.floor.max(at);
+    }
+
     /// What the wall would show now if nobody had set it.
     pub(crate) fn believed(&self, uptime: Duration) -> Timestamp {
         self.origin.saturating_add(uptime).unwrap_or(self.floor)
@@ -206,6 +211,19 @@ mod tests {
             .map(|n| (n, 10_000 + 11 * i64::try_from(n).unwrap(), n < 4))
             .collect();
         check(0, &looks);
+    }
+
+    #[test]
+    fn a_wall_behind_what_was_written_down_while_it_was_ahead_is_not_believed() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let uptime = Duration::from_secs;
+        let mut clock = Plausibility::new(at(10_001), uptime(1), at(0));
+        let ahead = clock.judge(at(20_000), uptime(600));
+        assert!(matches!(ahead, Verdict::Stepped { .. }));
+        clock.vouch(clock.believed(uptime(600)));
+        let behind = clock.judge(at(10_500), uptime(601));
+        assert!(matches!(behind, Verdict::Stepped { .. }));
+        assert_eq!(clock.newest(), at(10_600));
     }
 
     #[test]

@@ -92,6 +92,13 @@ pub enum Cause {
         /// Why.
         reason: SeverReason,
     },
+    /// We ended it, and the server stopped before it wrote that down: why is told by the recording.
+    SeveredAsRecorded {
+        /// A stable code, `TG` and three digits.
+        code: String,
+        /// What happened, as the user was told.
+        what: String,
+    },
     /// It could not go on, or never got as far as the target.
     Failed {
         /// A stable code, `TG` and three digits.

@@ -37,9 +37,11 @@ pub(crate) async fn newest_seen(store: &impl Store) -> Result<Option<Timestamp>,
 }
 
 /// The time that a line vouches for, and whether it covers those before it. A start that was written
-/// down by an older version covers nothing.
+/// down by an older version covers nothing, nor does a change: it may be dated by a wall that an operator said
+/// later was wrong.
 fn said(body: &str) -> Option<(Timestamp, bool)> {
-    if !(body.contains("\"started\"") || body.contains("\"clock_seen\"")) {
+    let telling = ["\"started\"", "\"clock_seen\"", "\"log_appended\""];
+    if !telling.iter().any(|word| body.contains(word)) {
         return None;
     }
     let event: Event = serde_json::from_str(body).ok()?;
@@ -48,6 +50,9 @@ fn said(body: &str) -> Option<(Timestamp, bool)> {
     }
     if let Happening::Started { newest_at, .. } = event.happening {
         return Some((newest_at.unwrap_or(event.at), newest_at.is_some()));
+    }
+    if let Happening::LogAppended { .. } = event.happening {
+        return Some((event.at, false));
     }
     None
 }

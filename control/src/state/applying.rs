@@ -18,7 +18,6 @@ impl State {
     /// Takes in one entry.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         self.revision = entry.revision;
-        self.newest_at = self.newest_at.max(entry.draft.at);
         for change in &entry.draft.changes {
             self.take(change, entry.draft.at);
             if let Change::RequestApproved { id, .. } = change {

@@ -1,5 +1,6 @@
 //! What ends sessions when nothing happens: clocks that jump, a store that is gone.
 
+use control::offline::apply_policies;
 use control::store::Backend;
 use control::{Broker, Settings};
 use jiff::SignedDuration;
@@ -150,6 +151,11 @@ async fn an_operator_can_say_that_the_clock_is_right() {
     world.pass(seconds(1)).await;
     assert!(!another_lets_amy_in(&world, false).await);
     assert!(another_lets_amy_in(&world, true).await);
+    assert!(another_lets_amy_in(&world, false).await, "once is enough");
+    let texts = library();
+    let backend = Backend::Memory(world.store.clone());
+    apply_policies(&backend, texts, &world.clock).await.unwrap();
+    assert!(another_lets_amy_in(&world, false).await);
 }
 
 #[tokio::test(start_paused = true)]

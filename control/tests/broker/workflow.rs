@@ -61,6 +61,34 @@ async fn a_request_becomes_a_grant_when_someone_else_says_yes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_is_known_for_as_long_as_the_grant_that_it_became() {
+    let world = World::new().await;
+    let mut texts = library();
+    for document in &mut texts.documents {
+        let longer = document
+            .text
+            .replace("duration(\"8h\")", "duration(\"14d\")");
+        document.text = longer;
+    }
+    let broker = &world.broker;
+    broker.apply_policies(&caller("root"), texts).await.unwrap();
+    let asked = world.ask_for("alice", "web1", 14 * 24 * 60).await.unwrap();
+    let id = asked.request.id;
+    let approved = broker.approve(&caller("bob"), id, None, None).await;
+    let grant = approved.unwrap().grant.unwrap().id;
+    let days_later = async |days: u64| {
+        world.clock.suspend(seconds(days * 24 * 60 * 60));
+        world.pass(seconds(61)).await;
+    };
+    days_later(8).await;
+    assert_eq!(broker.reason_of(grant), Some(reason("INC-7")));
+    broker.show_request(&caller("alice"), id).unwrap();
+    days_later(14).await;
+    assert_eq!(broker.reason_of(grant), None);
+    broker.show_request(&caller("alice"), id).unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_needs_no_approval_is_granted_at_once() {
     let world = World::new().await;
     assert!(

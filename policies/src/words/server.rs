@@ -1,5 +1,6 @@
 //! What is said to whoever sets up and starts a server: `TG701` to `TG719`.
 
+use super::broker::Invalid;
 use super::{Shown, Words};
 use crate::PrincipalName;
 
@@ -53,8 +54,12 @@ pub enum Unstartable {
     },
     /// The store cannot be used.
     Store {
+        /// Why not.
+        fault: StoreFault,
         /// What the operator needs to know.
         detail: String,
+        /// The directory that it is in.
+        dir: String,
     },
     /// The authority's keys cannot be used.
     Authority {
@@ -64,7 +69,7 @@ pub enum Unstartable {
     /// The policies in the store cannot be read by this version.
     Policies {
         /// What is wrong with them.
-        detail: String,
+        invalid: Invalid,
         /// The directory of the server's state.
         state_dir: String,
     },
@@ -87,6 +92,21 @@ pub enum Unstartable {
         /// What the operator needs to know.
         detail: String,
     },
+}
+
+/// What is wrong with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFault {
+    /// Another process has it open.
+    Taken,
+    /// The system does not let us at it.
+    Shut,
+    /// A newer program wrote it.
+    Newer,
+    /// Somebody changed how it is made.
+    Altered,
+    /// It cannot be read, or is no store.
+    Damaged,
 }
 
 impl Shown for Unstartable {
@@ -116,10 +136,9 @@ impl Shown for Unstartable {
             Self::Missing { path } => {
                 Words::new("TG705", format!("`{path}` is not there")).hint("tidegate init --help")
             }
-            Self::Store { detail } => {
-                Words::new("TG706", format!("the store cannot be used: {detail}")).hint(
-                    "one server at a time: see whether another one runs with `pgrep -a tidegate`; if none does, look at its disk with `df`",
-                )
+            Self::Store { fault, detail, dir } => {
+                Words::new("TG706", format!("the store cannot be used: {detail}"))
+                    .hint(to_use(*fault, dir))
             }
             Self::Authority { detail } => Words::new(
                 "TG707",
@@ -140,7 +159,7 @@ impl Shown for Unstartable {
                 ))
             }
             Self::Exposed { path, mode } => exposed(path, *mode),
-            Self::Policies { detail, state_dir } => unreadable(detail, state_dir),
+            Self::Policies { invalid, state_dir } => unreadable(invalid, state_dir),
             Self::Altered { detail, state_dir } => altered(detail, state_dir),
             Self::Unread { detail, state_dir } => unread(detail, state_dir),
             Self::Other { detail } => {
@@ -163,10 +182,38 @@ fn unread(detail: &str, state_dir: &str) -> Words {
     ))
 }
 
-fn unreadable(detail: &str, state_dir: &str) -> Words {
+/// The time zone stays what it is unless one is given: another moves every rule about hours and weekdays.
+fn unreadable(invalid: &Invalid, state_dir: &str) -> Words {
+    let detail = invalid.words().what;
     let what = format!("this version cannot read the policies that are in force: {detail}");
-    let apply = format!("tidegate policy apply DIR --zone UTC --server-state-dir {state_dir}");
+    let zone = if let Invalid::Zone { .. } = invalid {
+        " --zone ZONE"
+    } else {
+        ""
+    };
+    let apply = format!("tidegate policy apply DIR{zone} --server-state-dir {state_dir}");
     Words::new("TG711", what).hint(apply)
+}
+
+fn to_use(fault: StoreFault, dir: &str) -> String {
+    match fault {
+        StoreFault::Taken => {
+            "one server at a time: see which one runs with `pgrep -a tidegate`".to_owned()
+        }
+        StoreFault::Shut => {
+            format!("see whose it is and whether there is room: `ls -la {dir}`, `df {dir}`")
+        }
+        StoreFault::Newer => {
+            "install the tidegate that wrote it; going back to this one is a restore of a backup that it made".to_owned()
+        }
+        StoreFault::Altered => format!(
+            "keep a copy of {dir}, look at who can write there, and restore all of it from your backup"
+        ),
+        StoreFault::Damaged => format!(
+            "look at the disk: `df {dir}`, `dmesg`; if the file is damaged, keep a copy of {dir} and restore all of it \
+             from your backup"
+        ),
+    }
 }
 
 fn altered(detail: &str, state_dir: &str) -> Words {
@@ -291,5 +338,29 @@ impl BackedUp {
              to restore it: stop the server, move all of {state_dir} away, put the backup in its place, then\n  \
              tidegate audit verify --server-state-dir {state_dir}"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_asked_for_only_where_the_one_in_force_cannot_be_read() {
+        let hint = |invalid| {
+            let state_dir = "/var/lib/tidegate".to_owned();
+            let words = Unstartable::Policies { invalid, state_dir }.words();
+            words.hint.unwrap()
+        };
+        let mistakes = vec!["access.cedar:1:1: no".to_owned()];
+        assert_eq!(
+            hint(Invalid::Policies { mistakes }),
+            "tidegate policy apply DIR --server-state-dir /var/lib/tidegate"
+        );
+        let name = "Europe/Nowhere".to_owned();
+        assert_eq!(
+            hint(Invalid::Zone { name }),
+            "tidegate policy apply DIR --zone ZONE --server-state-dir /var/lib/tidegate"
+        );
     }
 }

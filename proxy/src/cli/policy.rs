@@ -134,15 +134,23 @@ async fn base(
         let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
         context.printer.warn(&cli::rules_gone(&gone));
     }
-    match zone {
-        Some(zone) if zone != before.zone => {
-            let changes = cli::zone_changes(&before.zone, &zone);
-            context.printer.warn(&changes);
+    settle_zone(context, &mut read.texts, (zone, &before.zone));
+    Ok(view.digest)
+}
+
+/// The zone stays what it was unless one was given. That it changes is said: it moves every rule about hours.
+fn settle_zone(
+    context: &Context,
+    texts: &mut PolicyTexts,
+    (given, before): (Option<String>, &str),
+) {
+    match given {
+        Some(zone) if zone != before => {
+            context.printer.warn(&cli::zone_changes(before, &zone));
         }
         Some(_) => {}
-        None => read.texts.zone.clone_from(&before.zone),
+        None => before.clone_into(&mut texts.zone),
     }
-    Ok(view.digest)
 }
 
 /// The rules of the one that are not in the other.
@@ -206,12 +214,16 @@ async fn apply_offline(
     };
     let store = proof::opened(state_dir).await?;
     let before = offline::policy_zone(&store).await.map_err(unapplied)?;
-    texts.zone = zone.unwrap_or(before);
+    settle_zone(context, &mut texts, (zone, &before));
+    let zone = texts.zone.clone();
     let applied = offline::apply_policies(&store, texts, &context.clock).await;
     let digest = applied.map_err(unapplied)?;
-    let result =
-        serde_json::json!({"schema": "tidegate.policy-applied-offline/1", "digest": digest});
-    let said = cli::ledger::applied_offline(&digest);
+    let said = cli::ledger::applied_offline(&digest, &zone);
+    let result = serde_json::json!({
+        "schema": "tidegate.policy-applied-offline/1",
+        "digest": digest,
+        "zone": zone,
+    });
     context.printer.done(&result, &digest, &said)
 }
 

@@ -130,6 +130,7 @@ pub(crate) fn ending(cause: Option<&Cause>) -> String {
         None => "live".to_owned(),
         Some(Cause::Complete) => "complete".to_owned(),
         Some(Cause::Severed { reason }) => reason.words().what,
+        Some(Cause::SeveredAsRecorded { what, .. }) => what.clone(),
         Some(Cause::Failed { code, what }) => format!("failed: {code} {what}"),
         Some(Cause::CutShort) => "cut short: the server stopped".to_owned(),
     }

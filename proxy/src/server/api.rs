@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ca::ServerIdentity;
 use control::Broker;
-use control::api::{self, Peer, PeerCertificate, Router};
+use control::api::{self, Peer, PeerCertificate, Router, Showing};
 use policies::PrincipalName;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
@@ -76,7 +76,7 @@ impl Api {
     /// somebody who has their name now.
     fn known(&self, peer: &Peer) -> Option<PrincipalName> {
         let PeerCertificate(der) = peer.certificate.as_ref()?;
-        let proof = ca::check_login_x509(der, self.broker.clock().now()).ok()?;
+        let proof = ca::check_login_x509(der, self.broker.latest_time()).ok()?;
         let holds = self.broker.knows(&proof.principal, &proof.credential());
         holds.then_some(proof.principal)
     }
@@ -112,6 +112,7 @@ impl Api {
         let peer = Peer {
             certificate,
             source: source.ip().to_canonical(),
+            showing: Showing::default(),
         };
         let known = self.known(&peer);
         let place = known.as_ref().map(|who| self.crowd.enter(who));
@@ -130,9 +131,13 @@ impl Api {
         };
         // Who shows no certificate can only log in, which takes three requests, and who has too many
         // connections is only told so. They keep their seat, and have an end.
+        let showing = peer.showing.clone();
         let served = time::timeout(STRANGER_LIMIT, api::serve(tls, router, peer));
         if served.await.is_err() {
             debug!(%source, reason = "too slow", "connection.refused");
+        }
+        if showing.is_wrong() {
+            seat.offends(Offence::Wrong);
         }
         drop(seat);
     }

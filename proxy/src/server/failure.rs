@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use control::StartError;
+use control::store::OpenError;
+use control::{BrokerError, StartError};
 use policies::Diagnosis;
 use policies::words::broker::Invalid;
-use policies::words::server::Unstartable;
+use policies::words::server::{StoreFault, Unstartable};
 use policies::words::{Shown, Words};
 
 use crate::session::chain;
@@ -98,10 +99,10 @@ pub enum Failure {
     Identity(#[source] ca::IssueError),
     /// The store cannot be opened.
     #[error("open the store")]
-    Store(#[source] control::store::OpenError),
+    Store(#[source] OpenError),
     /// The first entry of the log cannot be written.
     #[error("write the first administrator and the policies")]
-    Bootstrap(#[source] control::BrokerError),
+    Bootstrap(#[source] BrokerError),
     /// The broker does not start with what is in the store.
     #[error("use what is in `{}`", state_dir.display())]
     Stored {
@@ -116,7 +117,7 @@ pub enum Failure {
         /// The directory of the server's state.
         state_dir: PathBuf,
         /// What is wrong.
-        source: control::BrokerError,
+        source: BrokerError,
     },
     /// The recordings' directory cannot be used.
     #[error("open the recordings")]
@@ -193,9 +194,9 @@ impl Failure {
                     path: path.display().to_string(),
                 }
             }
-            Self::Store(_) => Unstartable::Store { detail },
+            Self::Store(source) => unusable(source, detail),
             Self::Stored { state_dir, source } => stored(state_dir, source, detail),
-            Self::Policies { state_dir, source } => policies(state_dir, source.words().what),
+            Self::Policies { state_dir, source } => policies(state_dir, source, detail),
             Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },
             Self::Read { .. }
             | Self::Write { .. }
@@ -241,7 +242,7 @@ fn stored(state_dir: &Path, source: &StartError, detail: String) -> Unstartable 
     let state_dir = state_dir.display().to_string();
     match source {
         StartError::Policies(invalid) => Unstartable::Policies {
-            detail: invalid.words().what,
+            invalid: invalid.clone(),
             state_dir,
         },
         StartError::Altered(fault) => Unstartable::Altered {
@@ -252,9 +253,76 @@ fn stored(state_dir: &Path, source: &StartError, detail: String) -> Unstartable 
     }
 }
 
-fn policies(state_dir: &Path, detail: String) -> Unstartable {
-    Unstartable::Policies {
-        detail,
-        state_dir: state_dir.display().to_string(),
+fn policies(state_dir: &Path, source: &BrokerError, detail: String) -> Unstartable {
+    let state_dir = state_dir.display().to_string();
+    if let BrokerError::Invalid(invalid) = source {
+        let invalid = invalid.clone();
+        return Unstartable::Policies { invalid, state_dir };
+    }
+    Unstartable::Unread { detail, state_dir }
+}
+
+/// Why the store cannot be opened.
+fn unusable(source: &OpenError, detail: String) -> Unstartable {
+    let (fault, path) = match source {
+        OpenError::Taken { path } => (StoreFault::Taken, path),
+        OpenError::File { path, .. } => (StoreFault::Shut, path),
+        OpenError::Newer { path, .. } => (StoreFault::Newer, path),
+        OpenError::Altered { path, .. } => (StoreFault::Altered, path),
+        OpenError::Database { path, .. } | OpenError::Tip { path, .. } => {
+            (StoreFault::Damaged, path)
+        }
+    };
+    let dir = path.parent().unwrap_or(path).display().to_string();
+    Unstartable::Store { fault, detail, dir }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_a_store_is_about_what_is_wrong_with_it() {
+        let path = || PathBuf::from("/srv/tg/store.sqlite");
+        let what = "trigger `t`".to_owned();
+        let source = || io::ErrorKind::PermissionDenied.into();
+        let cases = [
+            (OpenError::Taken { path: path() }, "pgrep"),
+            (
+                OpenError::File {
+                    path: path(),
+                    source: source(),
+                },
+                "ls -la /srv/tg`",
+            ),
+            (
+                OpenError::Newer {
+                    path: path(),
+                    found: 2,
+                },
+                "install the tidegate",
+            ),
+            (
+                OpenError::Altered { path: path(), what },
+                "keep a copy of /srv/tg,",
+            ),
+            (
+                OpenError::Tip {
+                    path: path(),
+                    source: StoreError::Silent,
+                },
+                "dmesg",
+            ),
+        ];
+        for (refused, sign) in cases {
+            let words = Failure::Store(refused).words();
+            let hint = words.hint.unwrap();
+            assert_eq!(words.code, "TG706");
+            assert!(hint.contains(sign), "{hint}");
+            let server = hint.contains("pgrep");
+            assert_eq!(server, sign == "pgrep", "{hint}");
+        }
     }
 }

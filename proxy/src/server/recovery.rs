@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control::broker::Waiting;
 use control::ledger::chain::hex;
+use control::ledger::{Cause, Counters, RecordingState, SessionEnd};
 use control::{Broker, BrokerError};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use policies::SessionId;
-use recorder::{Fault, Recorder, RecoverError, Recovered, Verdict};
+use recorder::{End, Fault, Recorder, RecoverError, Recovered, Verdict, Verified};
 use tokio::task;
 use tracing::{error, info, warn};
 
 use super::Failure;
 use crate::session::chain;
+use crate::session::closing::times;
 
 /// Seals what a crash left, and closes the sessions that it belonged to.
 pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), Failure> {
@@ -49,8 +51,7 @@ pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), 
         let recovered = broker.recording_recovered(session, root).await;
         recovered.map_err(store)?;
     }
-    let cut = broker.cut_short(now, &open, &known.roots, &known.lost);
-    if let Err(refused) = cut.await {
+    if let Err(refused) = known.close(broker, now, open).await {
         warn!(reason = %refused, "sessions.uncut");
     }
     Ok(())
@@ -62,6 +63,8 @@ pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), 
 struct Known {
     /// Of those that are sealed now, in hexadecimal.
     roots: BTreeMap<SessionId, String>,
+    /// How those of them ended that say so.
+    ends: BTreeMap<SessionId, SessionEnd>,
     /// Those of which there is nothing that could be sealed.
     lost: BTreeSet<SessionId>,
 }
@@ -78,7 +81,7 @@ async fn known(
     for one in recovered {
         known.learn(one);
     }
-    // Of these a crash came between the seal and the ledger's line.
+    // Of these a crash came between the seal and the ledger's line, or between their end and the seal.
     let is_unknown = |session: &SessionId| !known.roots.contains_key(session);
     let unknown: Vec<_> = waiting.into_iter().filter(is_unknown).collect();
     for (session, verdict) in sealed_already(recorder, unknown).await? {
@@ -98,8 +101,11 @@ impl Known {
                         error!(%session, reason = %copy.display(), "recording.damaged");
                     }
                 }
-                let root = hex(&salvage.sealed.checkpoint.root);
-                self.roots.insert(session, root);
+                let sealed = salvage.sealed.checkpoint;
+                // Where the end is in it, it is read from there.
+                if sealed.end == End::CutShort.as_str() {
+                    self.roots.insert(session, hex(&sealed.root));
+                }
             }
             Err(refused) => {
                 error!(%session, reason = %chain(&refused), "recording.unrecovered");
@@ -120,6 +126,9 @@ impl Known {
             Ok(verified) => {
                 let root = hex(&verified.checkpoint.root);
                 self.roots.insert(session, root);
+                if let Some(end) = told(&verified) {
+                    self.ends.insert(session, end);
+                }
             }
             Err(broken) => {
                 error!(%session, reason = %chain(&broken), "recording.unproven");
@@ -129,6 +138,45 @@ impl Known {
             }
         }
     }
+
+    /// Closes the sessions that were open when the server last stopped: as their recordings say, or as cut short.
+    async fn close(
+        &self,
+        broker: &Broker,
+        now: Timestamp,
+        mut open: BTreeSet<SessionId>,
+    ) -> Result<(), BrokerError> {
+        for (session, end) in &self.ends {
+            if open.remove(session) {
+                broker.session_closed(*session, end.clone()).await?;
+            }
+        }
+        broker.cut_short(now, &open, &self.roots, &self.lost).await
+    }
+}
+
+/// How a session ended and when, where its recording was not cut short.
+fn told(verified: &Verified) -> Option<SessionEnd> {
+    let cause = match verified.end.clone() {
+        End::Complete => Cause::Complete,
+        End::Severed { code, why } => Cause::SeveredAsRecorded { code, what: why },
+        End::Failed { code, why } => Cause::Failed { code, what: why },
+        End::CutShort => return None,
+    };
+    let sealed = &verified.checkpoint;
+    let lasted = i64::try_from(sealed.last_us).unwrap_or(i64::MAX);
+    let at = sealed
+        .started_at
+        .saturating_add(SignedDuration::from_micros(lasted));
+    Some(SessionEnd {
+        at: at.unwrap_or(sealed.sealed_at),
+        cause,
+        timeline: times(verified.timeline),
+        counters: Counters::default(),
+        recording: RecordingState::Sealed {
+            root: hex(&sealed.root),
+        },
+    })
 }
 
 /// What becomes of those of which there is a file that bears the name of a sealed one.
@@ -165,12 +213,11 @@ mod tests {
     use std::time::Duration;
 
     use ca::{Authority, Passphrase};
-    use control::ledger::{Cause, Counters, Timeline};
-    use control::ledger::{Event, Happening, RecordingState, Session, SessionEnd};
+    use control::ledger::{Event, Happening, Session, Timeline};
     use control::store::{Backend, Store as _};
     use control::{Clock, Settings, entropy};
     use policies::{Credential, GrantId, InputRecording, Protocol};
-    use recorder::{Break, End, Heading, Limits};
+    use recorder::{Break, Heading, Limits};
     use tempfile::TempDir;
 
     use super::*;
@@ -228,9 +275,8 @@ mod tests {
             }
         }
 
-        /// A session whose recording was sealed, and of which the ledger says that it could not be.
-        async fn unknown_seal(&self) -> SessionId {
-            let session = session(1);
+        /// Records a session that ended like this after so long.
+        fn recorded(&self, session: &Session, end: &End, after: Duration) {
             let heading = Heading {
                 session: session.id,
                 grant: session.grant,
@@ -245,9 +291,25 @@ mod tests {
                 started_at: now(),
             };
             let recording = self.recorder.open(&heading).unwrap();
-            let timeline = recorder::Timeline::default();
-            let sealed = recording.seal(Duration::ZERO, now(), &End::Complete, &timeline);
-            sealed.unwrap();
+            let timeline = recorder::Timeline {
+                target_closed: Some(after),
+                ..recorder::Timeline::default()
+            };
+            recording.seal(after, now(), end, &timeline).unwrap();
+        }
+
+        async fn written(&self, happenings: impl IntoIterator<Item = Happening>) {
+            let at = now();
+            let events = happenings.into_iter();
+            let events = events.map(|happening| Event { at, happening }).collect();
+            let receipt = self.store.submit(events).await.unwrap();
+            receipt.durably().await.unwrap();
+        }
+
+        /// A session whose recording was sealed, and of which the ledger says that it could not be.
+        async fn unknown_seal(&self) -> SessionId {
+            let session = session(1);
+            self.recorded(&session, &End::Complete, Duration::ZERO);
             let end = SessionEnd {
                 at: now(),
                 cause: Cause::Complete,
@@ -261,11 +323,8 @@ mod tests {
                 end: Box::new(end),
             };
             let session = Box::new(session);
-            let events = [Happening::SessionOpened { session }, closed];
-            let at = now();
-            let events = events.map(|happening| Event { at, happening });
-            let receipt = self.store.submit(events.into()).await.unwrap();
-            receipt.durably().await.unwrap();
+            let opened = Happening::SessionOpened { session };
+            self.written([opened, closed]).await;
             id
         }
 
@@ -302,6 +361,50 @@ mod tests {
         );
         recover(&house.recorder, &house.broker).await.unwrap();
         assert_eq!(house.told().await, 1);
+    }
+
+    /// The server was killed when they were over and the ledger did not have it: the recordings have their seal, or
+    /// all but that.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_session_whose_recording_tells_how_it_ended_ended_so() {
+        let house = House::new().await;
+        let after = Duration::from_secs(90);
+        let (code, why) = ("TG208".to_owned(), "it was cut".to_owned());
+        let severed = End::Severed { code, why };
+        for number in 1..=3 {
+            let session = session(number);
+            let end = if number == 3 {
+                &End::CutShort
+            } else {
+                &severed
+            };
+            house.recorded(&session, end, after);
+            let session = Box::new(session);
+            house.written([Happening::SessionOpened { session }]).await;
+        }
+        let [sealed, unsealed, cut] = [1, 2, 3].map(|number| session(number).id);
+        let path = house.recorder.path_of(unsealed);
+        let mut file = std::fs::read(&path).unwrap();
+        file.truncate(file.len() - 1);
+        std::fs::write(path.with_extension("part"), file).unwrap();
+        std::fs::remove_file(path).unwrap();
+        recover(&house.recorder, &house.broker).await.unwrap();
+        for session in [sealed, unsealed] {
+            let end = house.store.session(session).await.unwrap().unwrap().end;
+            let end = end.unwrap();
+            let (code, what) = ("TG208".to_owned(), "it was cut".to_owned());
+            assert_eq!(end.cause, Cause::SeveredAsRecorded { code, what });
+            let lasted = SignedDuration::try_from(after).unwrap();
+            assert_eq!(
+                (end.at, end.timeline.target_closed),
+                (now() + lasted, Some(lasted))
+            );
+            let verified = house.recorder.proven(session).unwrap();
+            let root = hex(&verified.checkpoint.root);
+            assert_eq!(end.recording, RecordingState::Sealed { root });
+        }
+        let end = house.store.session(cut).await.unwrap().unwrap().end;
+        assert_eq!(end.unwrap().cause, Cause::CutShort);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use control::Broker;
 use control::ledger::chain::hex;
 use control::ledger::{Cause, RecordingState, SessionEnd, Timeline as Times};
 use jiff::SignedDuration;
+use policies::SessionId;
 use recorder::{End, Timeline};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -86,8 +87,8 @@ impl Closer {
         self.closings.wait().await;
     }
 
-    /// Whatever fails here is logged: the session is over in any case, and what is on the disk is sealed at
-    /// the next start.
+    /// Whatever fails here is logged: the session is over in any case. What is on the disk is sealed at the next start,
+    /// which also writes down what the store has not taken until then.
     async fn close(self, scope: Scope, (end, cause): (End, Cause), timeline: Timeline) {
         let now = self.broker.clock().now();
         let (recording, at) = (scope.recording().clone(), scope.elapsed());
@@ -121,8 +122,17 @@ impl Closer {
             counters: scope.counters(),
             recording: state,
         };
-        if let Err(refused) = self.broker.session_closed(scope.session(), end).await {
+        let session = scope.session();
+        drop(scope);
+        self.write_down(session, end).await;
+    }
+
+    /// A store that fails ends all sessions, and takes the end of none of them: it is written down when it works again.
+    async fn write_down(&self, session: SessionId, end: SessionEnd) {
+        if let Err(refused) = self.broker.session_closed(session, end.clone()).await {
             error!(reason = %refused, "session.unclosed");
+            self.broker.session_closed_late(session, end).await;
+            info!("session.closed_late");
         }
     }
 }
@@ -171,7 +181,8 @@ impl Drop for Closing {
     }
 }
 
-fn times(timeline: Timeline) -> Times {
+/// The same for the ledger.
+pub(crate) fn times(timeline: Timeline) -> Times {
     let signed = |at: Option<Duration>| at.and_then(|at| SignedDuration::try_from(at).ok());
     Times {
         decided: signed(timeline.decided_at),

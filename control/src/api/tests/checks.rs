@@ -51,7 +51,7 @@ async fn less_room_than_a_recording_needs_is_found() {
         reserve_bytes: u64::MAX / 2,
         ..Limits::default()
     };
-    let world = World::with(Clock::system(), limits, Arc::new(Blind)).await;
+    let world = World::looking(Clock::system(), limits, Arc::new(Blind)).await;
     let (ok, found) = said(&checks(&world).await, "recorder");
     assert!(!ok && found.contains("nobody gets in"), "{found}");
 }
@@ -71,7 +71,7 @@ async fn a_clock_that_is_not_believed_is_found() {
     let start: Timestamp = "2026-11-21T14:00:00Z".parse().unwrap();
     for (by, told) in [(120, " ahead"), (-40, " behind")] {
         let clock = Clock::anchored(start);
-        let world = World::with(clock.clone(), Limits::default(), Arc::new(Blind)).await;
+        let world = World::looking(clock.clone(), Limits::default(), Arc::new(Blind)).await;
         // The login is in force a minute before it was made.
         let root = world.certificate("root").await;
         clock.step(SignedDuration::from_secs(by));
@@ -120,7 +120,7 @@ impl Probe for Dropping {
 /// What is found in a world of ten targets, each of which takes so long to be given up.
 async fn found_in_an_outage(each: Duration) -> Vec<Check> {
     let probe = Arc::new(Dropping(each));
-    let world = World::with(Clock::system(), Limits::default(), probe).await;
+    let world = World::looking(Clock::system(), Limits::default(), probe).await;
     for number in 2..=10 {
         let name = format!("web{number}").parse().unwrap();
         let target = web1(world.broker.clock());

@@ -1,10 +1,15 @@
-//! What a login's signature is good for.
+//! What a login's signature is good for, and for how long a login is.
+
+use std::time::Duration;
 
 use ca::applicant::Applicant;
 use ca::sshsig::{LOGIN_NAMESPACE, LOGIN_NAMESPACE_1, login_text};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::world::World;
+use crate::{Clock, Settings};
 
 /// A login as alice's own client puts it together that believes this CA.
 async fn order(world: &World, ca: &str) -> Value {
@@ -83,4 +88,64 @@ async fn an_older_client_is_told_to_update_whatever_its_key() {
     assert!(told[0].1.contains("update tidegate"), "{}", told[0].1);
     assert_eq!(told[0], told[1]);
     assert!(world.failed_logins().await.is_empty());
+}
+
+/// Somebody may ask for less than the operator allows, and not for more.
+#[tokio::test(start_paused = true)]
+async fn a_login_lives_as_long_as_the_operator_lets_it() {
+    let start = Timestamp::from_second(1_800_000_000).unwrap();
+    let cases = [
+        (15, None, 15),
+        (15, Some(60), 15),
+        (15, Some(5), 5),
+        (12 * 60, None, 12 * 60),
+        (48 * 60, None, 24 * 60),
+    ];
+    for (allowed, wanted, lives) in cases {
+        let settings = Settings {
+            login_lifetime: SignedDuration::from_mins(allowed),
+            ..Settings::default()
+        };
+        let world = World::with(Clock::anchored(start), settings).await;
+        let mut order = order(&world, &world.ca()).await;
+        order["ttl_seconds"] = wanted.map(|minutes: u64| minutes * 60).into();
+        let (status, body) = answer(&world, &order).await;
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let expires_at: Timestamp = body["expires_at"].as_str().unwrap().parse().unwrap();
+        let lived = expires_at.duration_since(start).as_mins();
+        assert_eq!(lived, lives, "{allowed} {wanted:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_set_back_neither_brings_a_login_back_nor_lengthens_it() {
+    let start = Timestamp::from_second(1_800_000_000).unwrap();
+    // Minutes until the wall is set back, by how many, whether the login holds then, and how long it does.
+    for (before, back, holds, lasts) in [(120, 90, false, 0), (50, 45, true, 11)] {
+        let clock = Clock::anchored(start);
+        let world = World::with(clock.clone(), Settings::default()).await;
+        let alice = world.certificate("alice").await;
+        let holding = async || {
+            let (status, _body) = world.call(Some(&alice), "GET", "/v1/whoami", "").await;
+            status == 200
+        };
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        sleep(minutes(before)).await;
+        clock.step(SignedDuration::from_mins(-back));
+        assert_eq!(holding().await, holds);
+        sleep(minutes(lasts)).await;
+        assert!(!holding().await);
+    }
+}
+
+/// So that the door can keep out for a while from where nothing else comes.
+#[tokio::test]
+async fn a_connection_tells_whether_what_was_shown_on_it_proves_nothing() {
+    let world = World::build().await;
+    let order = order(&world, &world.ca()).await;
+    assert_eq!(world.login_with(&world.alice_key).await.0, 401);
+    assert!(world.showing.is_wrong());
+    assert_eq!(answer(&world, &order).await.0, 200);
+    assert!(!world.showing.is_wrong());
 }

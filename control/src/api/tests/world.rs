@@ -21,7 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::api::wire::{Challenge, RequestView};
 use crate::api::{
-    Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, Unasking, router, serve,
+    Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, Showing, Unasking, router,
+    serve,
 };
 use crate::bootstrap::bootstrap;
 use crate::change::{PolicyText, PolicyTexts};
@@ -38,6 +39,8 @@ pub(super) struct World {
     dir: PathBuf,
     pub(super) alice_key: String,
     pub(super) alice: Applicant,
+    /// What was shown on its connections.
+    pub(super) showing: Showing,
 }
 
 impl Drop for World {
@@ -112,12 +115,20 @@ fn shipped() -> PolicyTexts {
 
 impl World {
     pub(super) async fn build() -> Self {
-        let clock = Clock::system();
-        Self::with(clock, Limits::default(), Arc::new(Blind)).await
+        Self::with(Clock::system(), Settings::default()).await
+    }
+
+    /// The same by this clock, with these settings.
+    pub(super) async fn with(clock: Clock, settings: Settings) -> Self {
+        Self::made(clock, settings, Limits::default(), Arc::new(Blind)).await
     }
 
     /// The same by this clock, with these limits of the recorder and this way of looking at servers.
-    pub(super) async fn with(clock: Clock, limits: Limits, probe: Arc<dyn Probe>) -> Self {
+    pub(super) async fn looking(clock: Clock, limits: Limits, probe: Arc<dyn Probe>) -> Self {
+        Self::made(clock, Settings::default(), limits, probe).await
+    }
+
+    async fn made(clock: Clock, settings: Settings, limits: Limits, probe: Arc<dyn Probe>) -> Self {
         let mark = entropy::bytes::<8>().unwrap();
         let dir = std::env::temp_dir().join(format!("tidegate-api-{:x}", u64::from_ne_bytes(mark)));
         let mut rng = entropy::rng();
@@ -132,9 +143,7 @@ impl World {
         let store = Backend::memory();
         let root = principal("root", Some("admins"), &key(), &clock);
         bootstrap(&store, root, shipped(), &clock).await.unwrap();
-        let broker = Broker::start(store, clock.clone(), Settings::default())
-            .await
-            .unwrap();
+        let broker = Broker::start(store, clock.clone(), settings).await.unwrap();
         let admin = caller("root");
         let alice = Applicant::create().unwrap();
         let alice_key = alice.ssh_public().unwrap();
@@ -161,6 +170,7 @@ impl World {
             dir,
             alice_key,
             alice,
+            showing: Showing::default(),
         }
     }
 
@@ -288,6 +298,7 @@ impl World {
         let peer = Peer {
             certificate: None,
             source: [127, 0, 0, 1].into(),
+            showing: self.showing.clone(),
         };
         let serving = tokio::spawn(serve(server, self.router.clone(), peer));
         let (mut reader, mut writer) = tokio::io::split(client);
@@ -314,6 +325,7 @@ impl World {
         let peer = Peer {
             certificate: certificate.map(|der| PeerCertificate(der.to_vec())),
             source: [127, 0, 0, 1].into(),
+            showing: self.showing.clone(),
         };
         let serving = tokio::spawn(serve(server, self.router.clone(), peer));
         (client, serving)

@@ -81,9 +81,9 @@ pub fn no_store(path: &str) -> Trouble {
 }
 
 /// After policies were put in force in the store of a server that does not run.
-pub fn applied_offline(digest: &str) -> String {
+pub fn applied_offline(digest: &str, zone: &str) -> String {
     format!(
-        "in force from the next start: {digest}\n  tidegate serve   (with --config-dir, where it is not /etc/tidegate)"
+        "in force from the next start: {digest}, hours in {zone}\n  tidegate serve   (with --config-dir, where it is not /etc/tidegate)"
     )
 }
 

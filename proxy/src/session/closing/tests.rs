@@ -1,6 +1,7 @@
 //! Sessions whose task is gone before they were over.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
 use std::sync::Mutex;
 
 use control::ledger::Session;
@@ -9,8 +10,8 @@ use control::{Clock, Settings};
 use jiff::Timestamp;
 use policies::{
     Algorithms, Capabilities, Capability, Credential, Deed, Denial, Endpoint, Entry, GrantId,
-    HostKeyPin, HostPort, InputRecording, Login, Obligations, PrincipalName, Protocol, SessionId,
-    SeverReason, SshEndpoint, Target, TargetName, Terms,
+    HostKeyPin, HostPort, InputRecording, Login, Obligations, PrincipalName, Protocol, SeverReason,
+    SshEndpoint, Target, TargetName, Terms,
 };
 use recorder::{Heading, Limits, Recorder, Seal};
 use tempfile::TempDir;
@@ -241,4 +242,24 @@ async fn a_session_that_was_severed_before_its_task_was_dropped_ends_as_severed_
         lines.iter().filter(said).count()
     };
     assert_eq!(closed(session), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_session_is_written_down_once_the_store_takes_it() {
+    let house = House::new().await;
+    let Backend::Memory(store) = &house.store else {
+        panic!("a store in memory");
+    };
+    let (session, scope) = house.session(1).await;
+    let mut closing = house.closer.hold(&scope);
+    closing.ends_as(Ending::Severed(SeverReason::Blind));
+    store.fail(true);
+    let mut closed = pin!(closing.close(Timeline::default()));
+    let waits = tokio::time::timeout(Duration::from_secs(100), closed.as_mut()).await;
+    assert!(waits.is_err());
+    store.fail(false);
+    let closed = tokio::time::timeout(Duration::from_secs(3), closed).await;
+    closed.expect("it is written down");
+    let reason = SeverReason::Blind;
+    assert_eq!(house.end_of(session).await.cause, Cause::Severed { reason });
 }
