@@ -223,6 +223,9 @@ where
         if self.hold.muted {
             return Ok(self.rest_up(cx));
         }
+        if self.hold.finish.is_some() {
+            return self.pump_finish(cx);
+        }
         if self.hold.stop.is_some() {
             return with_scratch(|scratch| self.pump_stop(scratch, cx));
         }
@@ -326,6 +329,14 @@ where
             Ok(()) => Ok(Step::Moved),
             Err(_deaf) => Ok(self.target_left()),
         }
+    }
+
+    /// How many bytes the target has still to get of a message that it has the beginning of.
+    fn missing_up(&self) -> usize {
+        if self.hold.dropping {
+            return 0;
+        }
+        self.up.scanner.missing()
     }
 
     /// Has what ended with a transaction forgotten, unless a message is on its way of which `begun` bytes are missing.

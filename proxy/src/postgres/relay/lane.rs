@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::postgres::wire::Side;
 use crate::postgres::wire::scan::Scanner;
+use crate::postgres::wire::{Side, message};
 
 /// How much of what a client says before it is in is kept, in bytes. None that waits for its answer
 /// says anything.
@@ -64,6 +64,11 @@ impl Lane {
     /// Puts `bytes` behind what the peer has not taken.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
+    }
+
+    /// Asks the target for what it has answered and not sent yet.
+    pub(super) fn flush(&mut self) {
+        message(&mut self.out, b'H', |_nothing| {});
     }
 
     /// Returns when the peer has gone. What it says meanwhile is kept; one that says too much is not

@@ -22,6 +22,7 @@ use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::account::Account;
+use super::cut::Finish;
 use super::noted::Noted;
 use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
@@ -48,6 +49,8 @@ pub(super) struct Hold {
     pub(super) starved: Option<usize>,
     /// So much was done for this session that others have their turn.
     pub(super) spent: bool,
+    /// The end of a message is waited for, and then what comes up to the next Sync is dropped.
+    pub(super) finish: Option<Finish>,
     /// What comes up to the next Sync is dropped.
     pub(super) dropping: bool,
     /// An error that the target was made to say is waited for, and not passed on.
@@ -167,9 +170,7 @@ where
                 Why::Statement { .. } if stop.flushed => {}
                 Why::Statement { .. } => {
                     stop.flushed = true;
-                    let mut flush = Vec::new();
-                    message(&mut flush, b'H', |_nothing| {});
-                    self.up.push(&flush);
+                    self.up.flush();
                     return Ok(Step::Moved);
                 }
             }

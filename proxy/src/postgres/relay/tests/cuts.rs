@@ -1,0 +1,133 @@
+//! Results that are cut off while the client is in the middle of what it sends: the target gets whole
+//! messages, whatever comes when.
+
+use super::seconds::ready;
+use super::*;
+use crate::postgres::wire::Header;
+
+/// What comes until nothing more does.
+async fn heard(from: &mut DuplexStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Ok(Ok(1..)) = timeout(Duration::from_millis(50), from.read_buf(&mut bytes)).await {}
+    bytes
+}
+
+/// The kinds of these messages, of which there is no half one.
+#[track_caller]
+fn kinds(mut bytes: &[u8]) -> String {
+    let mut kinds = String::new();
+    while let Some(header) = Header::read(bytes, Side::Client).unwrap() {
+        kinds.push(char::from(header.kind));
+        let end = HEADER + usize::try_from(header.body).unwrap();
+        bytes = bytes.get(end..).expect("half a message");
+    }
+    assert!(bytes.is_empty(), "half a message");
+    kinds
+}
+
+fn metered(rows: u64) -> Stage {
+    let mut stage = Stage::new();
+    stage.memory.rows_max = Some(rows);
+    stage
+}
+
+fn flush() -> Vec<u8> {
+    framed(b'H', b"")
+}
+
+fn batch(name: &str) -> Vec<u8> {
+    [parse(name, "select 1"), bind(name, &[]), execute()].concat()
+}
+
+/// What a Parse, a Bind and an Execute bring, beyond the budget.
+fn rows() -> Vec<u8> {
+    let row = framed(b'D', &[0; 20]);
+    [
+        framed(b'1', b""),
+        framed(b'2', b""),
+        row.clone(),
+        row,
+        framed(b'C', b"SELECT 2\0"),
+    ]
+    .concat()
+}
+
+/// The rest of the Bind would be what comes next, and its end where the client says.
+#[tokio::test]
+async fn a_cut_in_the_middle_of_a_message_waits_for_its_end() {
+    let mut stage = metered(1);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let long = bind("a", &[&"v".repeat(4_900)]);
+            let (half, rest) = long.split_at(205);
+            let begun = [batch(""), flush(), batch("a"), half.to_vec()].concat();
+            client.write_all(&begun).await.unwrap();
+            let mut got = read(target, begun.len()).await;
+            target.write_all(&rows()).await.unwrap();
+            assert_eq!(told(client, 'E').await, "53400");
+            let smuggled = [vec![b'y'; 4_000], sync(), query("delete from t")].concat();
+            let last = [rest.to_vec(), execute(), sync(), framed(b'd', &smuggled)];
+            for part in last.concat().chunks(900) {
+                client.write_all(part).await.unwrap();
+                got.extend(heard(target).await);
+            }
+            assert_eq!(kinds(&got), "PBEHPBEBSd");
+            let answers = [rows(), framed(b'2', b""), ready()];
+            target.write_all(&answers.concat()).await.unwrap();
+            assert_eq!(read(client, 6).await, ready());
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let recorded = stage.recorded();
+    let last = recorded.iter().rfind(|one| one.contains("Bind")).unwrap();
+    assert!(
+        last.starts_with("7 Bind"),
+        "what passed is recorded: {recorded:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_is_cut_in_the_middle_of_a_message_fails_behind_it() {
+    for (answers, halves) in [(true, 205), (true, 4), (false, 205)] {
+        let mut stage = metered(1);
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let long = bind("", &[&"v".repeat(4_900)]);
+                let (half, rest) = long.split_at(halves);
+                let begun = [batch(""), flush(), half.to_vec()].concat();
+                client.write_all(&begun).await.unwrap();
+                let passes = if halves < HEADER { 0 } else { halves };
+                let mut got = read(target, batch("").len() + 5 + passes).await;
+                target.write_all(&rows()).await.unwrap();
+                assert_eq!(told(client, 'E').await, "53400");
+                client
+                    .write_all(&[rest.to_vec(), execute(), sync()].concat())
+                    .await
+                    .unwrap();
+                got.extend(heard(target).await);
+                if passes > 0 {
+                    assert_eq!(kinds(&got), "PBEHBH");
+                    let bound: &[u8] = if answers { b"2" } else { b"E" };
+                    let said = match bound {
+                        b"2" => framed(b'2', b""),
+                        _failed => framed(b'E', b"SERROR\0VERROR\0C22P02\0Mno\0\0"),
+                    };
+                    target.write_all(&said).await.unwrap();
+                    got.extend(heard(target).await);
+                }
+                if answers {
+                    let fails = if passes > 0 { "PBEHBHE" } else { "PBEHE" };
+                    assert_eq!(kinds(&got), fails);
+                    let error = framed(b'E', b"SERROR\0VERROR\0C34000\0Mno such portal\0\0");
+                    target.write_all(&error).await.unwrap();
+                    got.extend(heard(target).await);
+                }
+                assert!(kinds(&got).ends_with('S'));
+                target.write_all(&ready()).await.unwrap();
+                assert_eq!(read(client, 6).await, ready());
+                assert!(heard(client).await.is_empty());
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+    }
+}
