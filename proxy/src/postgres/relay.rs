@@ -6,6 +6,7 @@
 //! other from being read. Deliberately has no timers and no idea why a session should end.
 
 pub(super) mod account;
+mod copied;
 mod cut;
 mod lane;
 pub(super) mod noted;
@@ -235,6 +236,9 @@ where
         if self.hold.settling.is_some() {
             return self.pump_settling(cx);
         }
+        if self.hold.doubt.is_some() {
+            return Ok(self.pump_doubt(cx));
+        }
         if self.tap.leaving() || self.tap.pipeline().full() {
             return Ok(self.rest_up(cx));
         }
@@ -262,7 +266,7 @@ where
                     if self.hold.dropping {
                         self.take_dropped(chunk)
                     } else {
-                        self.take_up(chunk, cx)
+                        self.take_read(chunk, cx)
                     }
                 }
                 Poll::Ready(None) => Err(Closed::Client),
@@ -333,7 +337,7 @@ where
 
     /// How many bytes the target has still to get of a message that it has the beginning of.
     fn missing_up(&self) -> usize {
-        if self.hold.dropping {
+        if self.hold.dropping || self.hold.ignoring {
             return 0;
         }
         self.up.scanner.missing()

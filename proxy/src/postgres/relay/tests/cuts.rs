@@ -131,3 +131,82 @@ async fn a_batch_that_is_cut_in_the_middle_of_a_message_fails_behind_it() {
         assert!(closed.is_none(), "{closed:?}");
     }
 }
+
+/// It would be told of a timeout with it, as with a query of its own, and every answer would be taken for another's.
+#[tokio::test]
+async fn copied_data_that_no_copy_reads_does_not_reach_the_target() {
+    let mut stage = Stage::new();
+    let data = [
+        framed(b'd', &[7; 100]),
+        framed(b'c', b""),
+        framed(b'f', b"\0"),
+    ]
+    .concat();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            // Nothing is owed: in a batch that waits for its next message, byte by byte.
+            let begun = [parse("z", "select 1"), flush()].concat();
+            client.write_all(&begun).await.unwrap();
+            assert_eq!(read(target, begun.len()).await, begun);
+            target.write_all(&framed(b'1', b"")).await.unwrap();
+            assert_eq!(read(client, 5).await, framed(b'1', b""));
+            for byte in &data {
+                client.write_all(&[*byte]).await.unwrap();
+            }
+            let sent = [data.clone(), batch(""), data.clone(), sync()].concat();
+            client.write_all(&sent).await.unwrap();
+            // Behind an Execute the answer tells whether it was a copy.
+            let first = [batch(""), flush()].concat();
+            assert_eq!(heard(target).await, first);
+            target.write_all(&rows()).await.unwrap();
+            assert_eq!(read(client, rows().len()).await, rows());
+            assert_eq!(heard(target).await, sync());
+            target.write_all(&ready()).await.unwrap();
+            assert_eq!(read(client, 6).await, ready());
+            client
+                .write_all(&[data.clone(), query("select 1")].concat())
+                .await
+                .unwrap();
+            assert_eq!(heard(target).await, query("select 1"));
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}
+
+#[tokio::test]
+async fn copied_data_that_was_sent_ahead_reaches_its_copy() {
+    let data = [framed(b'd', &[7; 100]), framed(b'd', &[8; 9])].concat();
+    for is_simple in [true, false] {
+        let mut stage = Stage::new();
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let copy = if is_simple { query("copy") } else { batch("") };
+                let end = framed(b'c', b"");
+                let ends = [end, if is_simple { Vec::new() } else { sync() }].concat();
+                let sent = [copy, data.clone(), ends].concat();
+                client.write_all(&sent).await.unwrap();
+                let mut got = heard(target).await;
+                if !is_simple {
+                    assert_eq!(kinds(&got), "PBEH");
+                    let begun = [framed(b'1', b""), framed(b'2', b"")].concat();
+                    target.write_all(&begun).await.unwrap();
+                    read(client, begun.len()).await;
+                }
+                target.write_all(&framed(b'G', b"\0\0\0")).await.unwrap();
+                read(client, 8).await;
+                got.extend(heard(target).await);
+                let want = if is_simple { "Qddc" } else { "PBEHddcS" };
+                assert_eq!(kinds(&got), want);
+                let done = [framed(b'C', b"COPY 2\0"), ready()].concat();
+                target.write_all(&done).await.unwrap();
+                assert_eq!(read(client, done.len()).await, done);
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+        let told = stage.recorded();
+        assert!(
+            told.iter().any(|one| one.ends_with("-> COPY 2 2")),
+            "{told:?}"
+        );
+    }
+}
