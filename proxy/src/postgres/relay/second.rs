@@ -126,7 +126,10 @@ where
                 self.refuse_held(wait.header, say::CANCELED, words)?;
                 return Ok(Step::Moved);
             }
-            if let Poll::Ready(heard) = hearing.heard.poll_recv(cx) {
+            // What is heard is told, and not in the middle of a message of the target. Its rest wakes us.
+            if self.down.is_clear()
+                && let Poll::Ready(heard) = hearing.heard.poll_recv(cx)
+            {
                 self.hear(wait, heard)?;
                 return Ok(Step::Moved);
             }

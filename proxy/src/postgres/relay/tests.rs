@@ -19,6 +19,7 @@ use super::*;
 mod cuts;
 mod evasions;
 mod greeting;
+mod interleaved;
 mod memory;
 mod refusals;
 mod seconds;
