@@ -212,6 +212,7 @@ where
             Ok(sifted) => sifted,
             Err(violation) => return Err(self.broken(violation, "target")),
         };
+        self.down.withheld = cut.dropped > 0;
         let (is_whole, pipeline) = (cut.owed == 0 && cut.dropped == 0, self.tap.pipeline());
         let (idle, ready) = (pipeline.idle(), pipeline.will_be_ready());
         // The target has nothing more to say before the client goes on, which may wait for this.

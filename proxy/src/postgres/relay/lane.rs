@@ -31,6 +31,8 @@ pub(crate) struct Lane {
     /// How much of `out` has been taken.
     pub(super) taken: usize,
     pub(super) unflushed: bool,
+    /// The peer gets nothing of the message that is under way.
+    pub(super) withheld: bool,
 }
 
 impl Lane {
@@ -42,6 +44,7 @@ impl Lane {
             out: Vec::new(),
             taken: 0,
             unflushed: false,
+            withheld: false,
         }
     }
 
@@ -49,9 +52,15 @@ impl Lane {
     /// of one whose rest will not come.
     pub(crate) fn rest_to_boundary(&mut self) -> Option<Vec<u8>> {
         let mut rest = self.out.split_off(self.taken.min(self.out.len()));
-        let whole = rest.len().checked_sub(self.scanner.begun())?;
+        let begun = if self.withheld {
+            0
+        } else {
+            self.scanner.begun()
+        };
+        let whole = rest.len().checked_sub(begun)?;
         rest.truncate(whole);
         self.scanner = Scanner::new(Side::Target);
+        self.withheld = false;
         Some(rest)
     }
 

@@ -18,7 +18,7 @@ fn kinds(mut bytes: &[u8]) -> String {
     let mut kinds = String::new();
     while let Some(header) = Header::read(bytes, Side::Client).unwrap() {
         kinds.push(char::from(header.kind));
-        let end = HEADER + usize::try_from(header.body).unwrap();
+        let end = HEADER.saturating_add(usize::try_from(header.body).unwrap());
         bytes = bytes.get(end..).expect("half a message");
     }
     assert!(bytes.is_empty(), "half a message");
@@ -208,5 +208,53 @@ async fn copied_data_that_was_sent_ahead_reaches_its_copy() {
             told.iter().any(|one| one.ends_with("-> COPY 2 2")),
             "{told:?}"
         );
+    }
+}
+
+/// The last word comes behind what the client has of a message, and that is nothing of what is dropped.
+#[tokio::test]
+async fn a_last_word_is_said_while_the_rest_of_a_result_is_dropped() {
+    let row = framed(b'D', &[7; 5_000]);
+    let end = framed(b'C', b"SELECT 1\0");
+    // The second time the client is slow, and has still to take the error.
+    for (first, half, room, want) in [
+        ([row.clone(), end.clone()].concat(), 3_000, 1 << 16, "DC"),
+        ([row.clone(), row.clone(), end].concat(), 20, 8, "E"),
+    ] {
+        let mut stage = metered(1);
+        (stage.client, stage.client_side) = duplex(room);
+        let (before, closed) = stage
+            .play(async |client, target| {
+                client.write_all(&query("select 1")).await.unwrap();
+                read(target, query("select 1").len()).await;
+                let mut before = Vec::new();
+                if want == "E" {
+                    let both = [&first[..], &row[..half]].concat();
+                    target.write_all(&both).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                } else {
+                    target.write_all(&first).await.unwrap();
+                    before = read(client, first.len()).await;
+                    target.write_all(&row[..half]).await.unwrap();
+                    before.extend(heard(client).await);
+                }
+                before
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+        let rest = stage.down.rest_to_boundary().expect("between messages");
+        let taken = if want == "E" {
+            read(&mut stage.client, 8).await
+        } else {
+            before
+        };
+        let mut bytes = [taken, rest].concat();
+        let mut kinds = String::new();
+        while let Some(header) = Header::read(&bytes, Side::Target).unwrap() {
+            kinds.push(char::from(header.kind));
+            bytes.drain(..HEADER.saturating_add(usize::try_from(header.body).unwrap()));
+        }
+        assert!(bytes.is_empty(), "half a message");
+        assert_eq!(kinds, want);
     }
 }
