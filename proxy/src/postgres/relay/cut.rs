@@ -123,8 +123,8 @@ impl Cut {
                     self.owed = length;
                     (self.said, self.hid) = (false, false);
                 }
-                // All of the result has passed.
-                b'C' | b'I' | b's' if !self.hid && !self.said => self.owed = length,
+                // All of the result has passed, or the client is asked for data: what it sends is not limited.
+                b'C' | b'I' | b's' | b'G' if !self.hid && !self.said => self.owed = length,
                 // Errors can carry anything.
                 b'E' | b'C' | b'I' | b's' => {
                     self.hid = true;
@@ -151,8 +151,8 @@ impl Cut {
     }
 }
 
-/// Whether there is anything in it but that statements went well: the end of a transaction is told to
-/// who has nothing left to spend.
+/// Whether there is anything in it but that statements went well, and that one takes data: the end of a transaction
+/// is told to who has nothing left to spend.
 fn carries(chunk: &[u8], owed: usize) -> bool {
     if owed > 0 {
         return true;
@@ -160,7 +160,7 @@ fn carries(chunk: &[u8], owed: usize) -> bool {
     let mut rest = chunk;
     while let Ok(Some(header)) = Header::read(rest, Side::Target) {
         match header.kind {
-            b'C' | b'I' | b'S' | b'Z' | b's' | b'1' | b'2' | b'3' | b'n' => {}
+            b'C' | b'I' | b'S' | b'Z' | b's' | b'1' | b'2' | b'3' | b'n' | b'G' => {}
             _data => return true,
         }
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
@@ -347,9 +347,14 @@ mod tests {
         let mut cut = Cut::new(words, row.len() - 9, None);
         let out = cut.sift(&[&row[9..], &end, &ready].concat()).unwrap();
         assert_eq!(kinds(&[&row[..9], &out].concat()), "DCZ");
+        let asks = framed(b'G', b"\0\0\0");
+        assert_eq!(kinds(&cut.sift(&asks).unwrap()), "G");
+        assert!(!carries(&asks, 0));
         // What is hidden and has no end of its own is told of before the target is ready.
         let out = cut.sift(&[parsed, ready].concat()).unwrap();
         assert_eq!(kinds(&out), "EZ");
+        cut.sift(&row).unwrap();
+        assert_eq!(cut.sift(&asks), Err(Violation::Kind(b'G')));
     }
 
     /// Whatever way the bytes come, the client gets whole messages: those that are under way, one error,

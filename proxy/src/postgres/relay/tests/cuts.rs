@@ -258,3 +258,39 @@ async fn a_last_word_is_said_while_the_rest_of_a_result_is_dropped() {
         assert_eq!(kinds, want);
     }
 }
+
+/// What the client sends is not limited, and the budget may have been used up by another session since.
+#[tokio::test]
+async fn a_copy_to_the_target_goes_on_where_the_budget_is_used_up_as_it_begins() {
+    let mut stage = metered(1);
+    let (client_side, target_side) = (&mut stage.client_side, &mut stage.target_side);
+    let (client, target) = (&mut stage.client, &mut stage.target);
+    let (memory, gate) = (&stage.memory, Gate::new(Arc::default()));
+    let (up, down) = (&mut stage.up, &mut stage.down);
+    let relay = Relay::new(
+        (client_side, target_side),
+        (up, down),
+        &mut stage.tap,
+        gate,
+        memory,
+    );
+    let script = async {
+        client.write_all(&query("copy t from stdin")).await.unwrap();
+        read(target, query("copy t from stdin").len()).await;
+        memory.rows.set(9);
+        target.write_all(&framed(b'G', b"\0\0\0")).await.unwrap();
+        assert_eq!(read(client, 8).await, framed(b'G', b"\0\0\0"));
+        let data = [framed(b'd', b"1\n"), framed(b'c', b"")].concat();
+        client.write_all(&data).await.unwrap();
+        assert_eq!(read(target, data.len()).await, data);
+        let done = [framed(b'C', b"COPY 1\0"), ready()].concat();
+        target.write_all(&done).await.unwrap();
+        assert_eq!(read(client, done.len()).await, done);
+        client.write_all(&query("select 1")).await.unwrap();
+        assert_eq!(told(client, 'E').await, "53400");
+    };
+    tokio::select! {
+        closed = relay.run() => panic!("{closed:?}"),
+        done = timeout(Duration::from_secs(20), script) => done.unwrap(),
+    }
+}
