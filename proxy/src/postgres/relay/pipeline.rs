@@ -220,7 +220,7 @@ impl Pipeline {
             b'C' => self.result(Some(readable(wire::tag(body)?)), kind, at),
             b'I' | b's' => self.result(None, kind, at),
             b'G' => self.copy_in().map(|()| None),
-            b'E' => self.failed(body, at),
+            b'E' => Ok(self.failed(Fault::read(body)?, at)),
             b'Z' => self.ready(wire::status(body)?),
             _other => Ok(None),
         }
@@ -336,8 +336,8 @@ impl Pipeline {
         Ok(())
     }
 
-    fn failed(&mut self, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
-        let fault = Fault::read(body)?;
+    /// Takes an error of the target.
+    pub(super) fn failed(&mut self, fault: Fault, at: Duration) -> Option<Outcome> {
         self.copying_in = false;
         let statement = match self.front() {
             None => {
@@ -359,7 +359,7 @@ impl Pipeline {
             }
             Some(Owed::Sync | Owed::CopyEnd) => Statement { id: self.last, at },
         };
-        Ok(self.hold(statement, None, Some(fault), at))
+        self.hold(statement, None, Some(fault), at)
     }
 
     /// Drops what the target will drop. Where the Sync is still to come, so does what it drops.

@@ -20,6 +20,7 @@ mod cuts;
 mod evasions;
 mod greeting;
 mod interleaved;
+mod long;
 mod memory;
 mod refusals;
 mod seconds;
