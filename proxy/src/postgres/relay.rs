@@ -132,6 +132,8 @@ where
                 break;
             }
             if matches!((down, up), (Step::Waits, Step::Waits)) {
+                self.up.release();
+                self.down.release();
                 return Poll::Pending;
             }
         }

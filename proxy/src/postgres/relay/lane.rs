@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::postgres::wire::scan::Scanner;
-use crate::postgres::wire::{Side, message};
+use crate::postgres::wire::{HEADER, Side, message};
 
 /// How much of what a client says before it is in is kept, in bytes. None that waits for its answer
 /// says anything.
@@ -19,6 +19,9 @@ const EARLY_MAX: usize = 4096;
 /// How much a peer may have left to take when we have something to say ourselves, in bytes: who is slower than
 /// notifications come is told all the same.
 const LEFT_MAX: usize = 64 * 1024;
+
+/// How much a way may keep that has nothing to keep, in bytes: room for half a header.
+const SMALL: usize = 8;
 
 /// One way.
 #[derive(Debug)]
@@ -73,6 +76,13 @@ impl Lane {
     /// Puts `bytes` behind what the peer has not taken.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
+    }
+
+    /// Gives back the memory of what was read once that has been looked at: who waits owns no buffer.
+    pub(super) fn release(&mut self) {
+        if self.unread.len() < HEADER && self.unread.capacity() > SMALL {
+            self.unread.shrink_to(SMALL);
+        }
     }
 
     /// Asks the target for what it has answered and not sent yet.
