@@ -297,3 +297,48 @@ async fn whoever_waits_for_an_answer_that_is_cut_off_hears_of_it() {
         "0"
     );
 }
+
+/// The server has the beginning of the Bind, and would take whatever comes next for the rest: what it reads behind
+/// that nobody has looked at.
+#[tokio::test]
+async fn a_message_that_is_under_way_as_a_result_is_cut_off_comes_to_its_end() {
+    let world = world(
+        "@id(\"few\") @reason(\"10 rows.\") forbid (principal, action == Jit::Action::\"spend\", \
+         resource) when { context.rows > 10 };",
+    );
+    let mut client = world.pg_client().await;
+    let value = [b'v'; 4_900];
+    let mut body = b"\0v\0\0\0\0\x01".to_vec();
+    body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+    body.extend_from_slice(&value);
+    body.extend([0, 0]);
+    let bound = message(b'B', &body);
+    let (half, rest) = bound.split_at(205);
+    let batch = [
+        parse("", "select generate_series(1, 100)"),
+        bind("", ""),
+        execute("", 0),
+        message(b'H', b""),
+        parse("a", "select pg_sleep(1)"),
+        bind("", "a"),
+        execute("", 0),
+        parse("v", "select $1::text"),
+        half.to_vec(),
+    ];
+    client.send(&batch.concat()).await.unwrap();
+    let told = client.next().await.unwrap();
+    assert_eq!((told.kind, told.state().as_str()), (b'E', "53400"));
+    let smuggled = [
+        vec![b'y'; rest.len() - 10],
+        sync(),
+        query("delete from orders where id = 1"),
+    ];
+    let behind = [rest.to_vec(), sync(), message(b'd', &smuggled.concat())];
+    client.send(&behind.concat()).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "Z");
+    let (rows, state) = came_to(&client.query("select 1").await.unwrap());
+    assert_eq!((rows, state.as_str()), (0, "53400"));
+    is_idle(&world);
+    let left = world.sql("select count(*) from orders where id = 1");
+    assert_eq!(left, "1");
+}

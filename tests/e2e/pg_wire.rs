@@ -312,3 +312,29 @@ fn no_tls_record_is_longer_than_postgresqls_own() {
     // What is sealed has a byte for its kind, and 16 that prove it.
     assert!((4096..=8192 + 17).contains(&longest), "{longest}");
 }
+
+/// Of a statement whose time is over the server tells behind the next message, and behind copied data as if that
+/// were a query: with an error and a `ReadyForQuery` that nothing in the batch is waiting for.
+#[tokio::test]
+async fn copied_data_that_no_copy_reads_moves_no_answer_to_another_statement() {
+    let world = world();
+    let mut client = world.pg_client().await;
+    client.query("set statement_timeout = 200").await.unwrap();
+    let waits = [parse("z", "select 1"), message(b'H', b"")].concat();
+    client.send(&waits).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'1');
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let batch = |sql: &str| [parse("", sql), bind("", ""), execute("", 0), sync()].concat();
+    let deletes = batch("delete from orders where id = 1");
+    let both = [message(b'd', b""), deletes, batch("select 2")];
+    client.send(&both.concat()).await.unwrap();
+    let first = client.until_ready().await.unwrap();
+    assert_eq!(
+        (kinds(&first).as_str(), first[0].state().as_str()),
+        ("EZ", "57014"),
+        "the error is the first statement's"
+    );
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "12DCZ");
+    let left = world.sql("select count(*) from orders where id = 1");
+    assert_eq!(left, "1", "what is said to have failed has");
+}

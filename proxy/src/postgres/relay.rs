@@ -6,23 +6,23 @@
 //! other from being read. Deliberately has no timers and no idea why a session should end.
 
 pub(super) mod account;
+mod copied;
 mod cut;
 mod lane;
 pub(super) mod noted;
 mod pipeline;
 mod refusal;
+mod scratch;
 mod second;
 pub(super) mod tap;
 
-use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use policies::words::Shown;
 use policies::words::postgres::Complaint;
 use recorder::{Frame, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use super::gate::{Bench, Gate, Passage};
@@ -36,23 +36,14 @@ use account::Account;
 use cut::Cut;
 use noted::Noted;
 use refusal::{Hold, Stop};
+use scratch::{SCRATCH, poll_fill, put_back, with_scratch};
 use second::{Settling, Wait};
 use tap::Tap;
 
 pub(crate) use lane::Lane;
 
-/// The size of the read buffer that all connections of a thread share, in bytes. Four TLS records.
-const SCRATCH: usize = 64 * 1024;
-
-/// A read of at least this many bytes is likely to have more behind it.
-const MORE_EXPECTED: usize = 8 * 1024;
-
 /// How many times both ways are looked at before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;
-
-thread_local! {
-    static SHARED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// What came of looking at one way.
 enum Step {
@@ -141,6 +132,8 @@ where
                 break;
             }
             if matches!((down, up), (Step::Waits, Step::Waits)) {
+                self.up.release();
+                self.down.release();
                 return Poll::Pending;
             }
         }
@@ -233,6 +226,9 @@ where
         if self.hold.muted {
             return Ok(self.rest_up(cx));
         }
+        if self.hold.finish.is_some() {
+            return self.pump_finish(cx);
+        }
         if self.hold.stop.is_some() {
             return with_scratch(|scratch| self.pump_stop(scratch, cx));
         }
@@ -241,6 +237,9 @@ where
         }
         if self.hold.settling.is_some() {
             return self.pump_settling(cx);
+        }
+        if self.hold.doubt.is_some() {
+            return Ok(self.pump_doubt(cx));
         }
         if self.tap.leaving() || self.tap.pipeline().full() {
             return Ok(self.rest_up(cx));
@@ -269,7 +268,7 @@ where
                     if self.hold.dropping {
                         self.take_dropped(chunk)
                     } else {
-                        self.take_up(chunk, cx)
+                        self.take_read(chunk, cx)
                     }
                 }
                 Poll::Ready(None) => Err(Closed::Client),
@@ -336,6 +335,14 @@ where
             Ok(()) => Ok(Step::Moved),
             Err(_deaf) => Ok(self.target_left()),
         }
+    }
+
+    /// How many bytes the target has still to get of a message that it has the beginning of.
+    fn missing_up(&self) -> usize {
+        if self.hold.dropping || self.hold.ignoring {
+            return 0;
+        }
+        self.up.scanner.missing()
     }
 
     /// Has what ended with a transaction forgotten, unless a message is on its way of which `begun` bytes are missing.
@@ -428,56 +435,6 @@ where
             "the target broke the protocol"
         })
     }
-}
-
-/// Lends out the thread's read buffer.
-fn with_scratch<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
-    SHARED.with_borrow_mut(|shared| {
-        if shared.is_empty() {
-            shared.resize(SCRATCH, 0);
-        }
-        work(shared)
-    })
-}
-
-/// Reads behind what is `unread`, until the peer has nothing more at the moment or the buffer is
-/// nearly full. Says how much there is now; `None` when the peer is gone.
-fn poll_fill<R: AsyncRead + Unpin>(
-    from: &mut R,
-    unread: &mut Vec<u8>,
-    scratch: &mut [u8],
-    cx: &mut Context<'_>,
-) -> Poll<Option<usize>> {
-    let begun = unread.len();
-    let mut end = begun;
-    loop {
-        let mut buffer = ReadBuf::new(scratch.get_mut(end..).unwrap_or_default());
-        let room = buffer.remaining();
-        let polled = Pin::new(&mut *from).poll_read(cx, &mut buffer);
-        let read = buffer.filled().len();
-        match polled {
-            Poll::Ready(Ok(())) if read > 0 => end = end.saturating_add(read),
-            Poll::Pending if end == begun => return Poll::Pending,
-            Poll::Ready(_gone) if end == begun => return Poll::Ready(None),
-            // What has been read comes first; the next read says the same again.
-            Poll::Pending | Poll::Ready(_) => break,
-        }
-        if read < MORE_EXPECTED || room.saturating_sub(read) < MORE_EXPECTED {
-            break;
-        }
-    }
-    put_back(unread, scratch);
-    Poll::Ready(Some(end))
-}
-
-/// Moves what is unread to the read buffer.
-fn put_back(unread: &mut Vec<u8>, scratch: &mut [u8]) -> usize {
-    let end = unread.len().min(scratch.len());
-    if let (Some(to), Some(from)) = (scratch.get_mut(..end), unread.get(..end)) {
-        to.copy_from_slice(from);
-    }
-    unread.drain(..end);
-    end
 }
 
 #[cfg(test)]

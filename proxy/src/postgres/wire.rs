@@ -190,6 +190,27 @@ pub(crate) fn complaint(kind: u8, body: &[u8]) -> Result<Complaint<'_>, Violatio
     Ok(complaint)
 }
 
+/// Reads the beginning of the body of an `ErrorResponse`, as far as it goes. What it is and its SQLSTATE come first.
+pub(crate) fn complaint_beginning(body: &[u8]) -> Complaint<'_> {
+    let mut fields = Fields::new(b'E', body);
+    let mut complaint = Complaint::default();
+    while let Ok(kind @ 1..) = fields.byte() {
+        let rest = fields.rest();
+        let text = fields.text().unwrap_or(rest);
+        match kind {
+            b'S' if complaint.severity.is_empty() => complaint.severity = text,
+            b'V' => complaint.severity = text,
+            b'C' => complaint.sqlstate = text,
+            b'M' => complaint.message = text,
+            _other => {}
+        }
+        if text.len() == rest.len() {
+            break;
+        }
+    }
+    complaint
+}
+
 /// Reads the tag of a `CommandComplete` message, for example `SELECT 3`.
 pub(crate) fn tag(body: &[u8]) -> Result<&[u8], Violation> {
     let mut fields = Fields::new(b'C', body);
@@ -279,6 +300,21 @@ mod tests {
             (b"ERROR".as_slice(), b"42P01".as_slice())
         );
         assert_eq!(said.message, b"relation \"x\" does not exist");
+    }
+
+    #[test]
+    fn the_beginning_of_an_error_is_read_as_far_as_it_goes() {
+        let body = b"SFEHLER\0VERROR\0C22P02\0Minvalid\0";
+        let read = |end: usize| complaint_beginning(&body[..end]);
+        assert_eq!(
+            read(body.len()),
+            complaint(b'E', &[&body[..], b"\0"].concat()).unwrap()
+        );
+        let cut = read(body.len() - 3);
+        assert_eq!((cut.sqlstate, cut.message), (&b"22P02"[..], &b"inval"[..]));
+        for end in 0..body.len() {
+            assert!(read(end).message.len() <= 7);
+        }
     }
 
     #[test]

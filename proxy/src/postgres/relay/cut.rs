@@ -16,7 +16,7 @@ use tokio::time;
 use tracing::debug;
 
 use super::account::Account;
-use super::{Closed, Relay, Step};
+use super::{Closed, Relay, Step, poll_fill, with_scratch};
 use crate::postgres::gate::Bench;
 use crate::postgres::halt::stopper::{REQUEST_LIMIT, Stopper};
 use crate::postgres::wire::say;
@@ -38,6 +38,16 @@ pub(super) struct Cut {
     hid: bool,
     /// Asks the target to stop.
     stopping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// The client has been told of an error, or is to be, that the target knows nothing of. What it sends up to its
+/// next Sync is to be dropped.
+#[derive(Debug, Default)]
+pub(super) struct Finish {
+    /// The target had answered everything: it has to be made to fail too.
+    stands: bool,
+    /// Whether the target has been asked for the answer to what was under way.
+    flushed: bool,
 }
 
 impl fmt::Debug for Cut {
@@ -113,8 +123,8 @@ impl Cut {
                     self.owed = length;
                     (self.said, self.hid) = (false, false);
                 }
-                // All of the result has passed.
-                b'C' | b'I' | b's' if !self.hid && !self.said => self.owed = length,
+                // All of the result has passed, or the client is asked for data: what it sends is not limited.
+                b'C' | b'I' | b's' | b'G' if !self.hid && !self.said => self.owed = length,
                 // Errors can carry anything.
                 b'E' | b'C' | b'I' | b's' => {
                     self.hid = true;
@@ -141,8 +151,8 @@ impl Cut {
     }
 }
 
-/// Whether there is anything in it but that statements went well: the end of a transaction is told to
-/// who has nothing left to spend.
+/// Whether there is anything in it but that statements went well, and that one takes data: the end of a transaction
+/// is told to who has nothing left to spend.
 fn carries(chunk: &[u8], owed: usize) -> bool {
     if owed > 0 {
         return true;
@@ -150,7 +160,7 @@ fn carries(chunk: &[u8], owed: usize) -> bool {
     let mut rest = chunk;
     while let Ok(Some(header)) = Header::read(rest, Side::Target) {
         match header.kind {
-            b'C' | b'I' | b'S' | b'Z' | b's' | b'1' | b'2' | b'3' | b'n' => {}
+            b'C' | b'I' | b'S' | b'Z' | b's' | b'1' | b'2' | b'3' | b'n' | b'G' => {}
             _data => return true,
         }
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
@@ -198,23 +208,24 @@ where
             return Ok(Step::Moved);
         };
         let was_said = cut.said;
-        let mut out = match cut.sift(chunk) {
+        let out = match cut.sift(chunk) {
             Ok(sifted) => sifted,
             Err(violation) => return Err(self.broken(violation, "target")),
         };
+        self.down.withheld = cut.dropped > 0;
         let (is_whole, pipeline) = (cut.owed == 0 && cut.dropped == 0, self.tap.pipeline());
         let (idle, ready) = (pipeline.idle(), pipeline.will_be_ready());
         // The target has nothing more to say before the client goes on, which may wait for this.
         let stands = is_whole && idle && cut.hid && pipeline.in_batch();
-        if stands {
-            cut.tell(&mut out);
-        }
         // An error of ours: the target goes on with what the client has sent, up to a Sync.
-        if cut.said && !was_said && (stands || !ready) {
-            self.tap.skip();
-            self.hold.dropping = true;
+        let goes_on = cut.said && !was_said && !ready;
+        if (stands || goes_on) && !self.client_gone {
+            self.hold.finish.get_or_insert_default().stands |= stands;
         }
-        if !idle || !is_whole {
+        if idle && is_whole {
+            cut.stopping = None;
+        }
+        if !idle || !is_whole || self.hold.finish.is_some() {
             self.cut = Some(cut);
         }
         if self.client_gone {
@@ -224,10 +235,63 @@ where
         if self.down.pass(&out, self.client, cx).is_err() {
             self.client_left()?;
         }
-        if stands && !was_said {
+        Ok(Step::Moved)
+    }
+
+    /// Has what the client sends dropped up to its next Sync. First it comes to the end of the message that it
+    /// is in the middle of: the target has the beginning, and would take anything else for the rest.
+    pub(super) fn pump_finish(&mut self, cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let missing = self.missing_up();
+        if missing > 0 {
+            return with_scratch(|scratch| self.finish_message(missing, scratch, cx));
+        }
+        let Some(finish) = &mut self.hold.finish else {
+            return Ok(Step::Waits);
+        };
+        let (pipeline, stands) = (self.tap.pipeline(), finish.stands);
+        // Otherwise the target has failed, or the message has ended the batch and will be answered as such.
+        let goes_on = pipeline.in_batch() && !pipeline.skipping();
+        if goes_on && stands && !pipeline.idle() {
+            if std::mem::replace(&mut finish.flushed, true) {
+                return Ok(self.rest_up(cx));
+            }
+            self.up.flush();
+            return Ok(Step::Moved);
+        }
+        self.hold.finish = None;
+        if goes_on {
+            self.tap.skip();
+            self.hold.dropping = true;
+        }
+        if goes_on && stands {
+            if let Some(mut cut) = self.cut.take() {
+                let mut answer = Vec::new();
+                cut.tell(&mut answer);
+                self.down.push(&answer);
+            }
             self.fail_batch(false)?;
         }
         Ok(Step::Moved)
+    }
+
+    /// Passes on the rest of a message of which `missing` bytes are to come, and nothing behind it.
+    fn finish_message(
+        &mut self,
+        missing: usize,
+        scratch: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Step, Closed> {
+        match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
+            Poll::Pending => Ok(self.rest_up(cx)),
+            Poll::Ready(None) => Err(Closed::Client),
+            Poll::Ready(Some(end)) => {
+                let chunk = scratch.get(..end).unwrap_or_default();
+                let (rest, behind) = chunk.split_at(missing.min(chunk.len()));
+                let step = self.take_up(rest, cx)?;
+                self.up.unread.extend_from_slice(behind);
+                Ok(step)
+            }
+        }
     }
 
     /// Tells the client what it is to be warned of, between two statements.
@@ -283,9 +347,14 @@ mod tests {
         let mut cut = Cut::new(words, row.len() - 9, None);
         let out = cut.sift(&[&row[9..], &end, &ready].concat()).unwrap();
         assert_eq!(kinds(&[&row[..9], &out].concat()), "DCZ");
+        let asks = framed(b'G', b"\0\0\0");
+        assert_eq!(kinds(&cut.sift(&asks).unwrap()), "G");
+        assert!(!carries(&asks, 0));
         // What is hidden and has no end of its own is told of before the target is ready.
         let out = cut.sift(&[parsed, ready].concat()).unwrap();
         assert_eq!(kinds(&out), "EZ");
+        cut.sift(&row).unwrap();
+        assert_eq!(cut.sift(&asks), Err(Violation::Kind(b'G')));
     }
 
     /// Whatever way the bytes come, the client gets whole messages: those that are under way, one error,

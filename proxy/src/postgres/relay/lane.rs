@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::postgres::wire::Side;
 use crate::postgres::wire::scan::Scanner;
+use crate::postgres::wire::{HEADER, Side, message};
 
 /// How much of what a client says before it is in is kept, in bytes. None that waits for its answer
 /// says anything.
@@ -19,6 +19,9 @@ const EARLY_MAX: usize = 4096;
 /// How much a peer may have left to take when we have something to say ourselves, in bytes: who is slower than
 /// notifications come is told all the same.
 const LEFT_MAX: usize = 64 * 1024;
+
+/// How much a way may keep that has nothing to keep, in bytes: room for half a header.
+const SMALL: usize = 8;
 
 /// One way.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Lane {
     /// How much of `out` has been taken.
     pub(super) taken: usize,
     pub(super) unflushed: bool,
+    /// The peer gets nothing of the message that is under way.
+    pub(super) withheld: bool,
 }
 
 impl Lane {
@@ -42,6 +47,7 @@ impl Lane {
             out: Vec::new(),
             taken: 0,
             unflushed: false,
+            withheld: false,
         }
     }
 
@@ -49,9 +55,15 @@ impl Lane {
     /// of one whose rest will not come.
     pub(crate) fn rest_to_boundary(&mut self) -> Option<Vec<u8>> {
         let mut rest = self.out.split_off(self.taken.min(self.out.len()));
-        let whole = rest.len().checked_sub(self.scanner.begun())?;
+        let begun = if self.withheld {
+            0
+        } else {
+            self.scanner.begun()
+        };
+        let whole = rest.len().checked_sub(begun)?;
         rest.truncate(whole);
         self.scanner = Scanner::new(Side::Target);
+        self.withheld = false;
         Some(rest)
     }
 
@@ -64,6 +76,18 @@ impl Lane {
     /// Puts `bytes` behind what the peer has not taken.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
+    }
+
+    /// Gives back the memory of what was read once that has been looked at: who waits owns no buffer.
+    pub(super) fn release(&mut self) {
+        if self.unread.len() < HEADER && self.unread.capacity() > SMALL {
+            self.unread.shrink_to(SMALL);
+        }
+    }
+
+    /// Asks the target for what it has answered and not sent yet.
+    pub(super) fn flush(&mut self) {
+        message(&mut self.out, b'H', |_nothing| {});
     }
 
     /// Returns when the peer has gone. What it says meanwhile is kept; one that says too much is not

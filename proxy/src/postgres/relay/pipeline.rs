@@ -32,7 +32,7 @@ const ENDS_MAX: usize = 1_024;
 /// The line of what is owed.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four facts, none of which follows from others"
+    reason = "five facts, none of which follows from others"
 )]
 #[derive(Debug)]
 pub(in crate::postgres) struct Pipeline {
@@ -45,6 +45,9 @@ pub(in crate::postgres) struct Pipeline {
     /// A Sync was sent that a copy ignores, unless the copy failed before it read it: then the target acts on
     /// that Sync, and on what follows. Up to the next Sync nobody can tell whether it drops what comes.
     unsure: bool,
+    /// The target may be ready once more than was asked for: by a Sync that was meant for a copy to ignore, or
+    /// behind an error that nothing was owed for.
+    spare: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
     in_batch: bool,
     /// How many ends of copies there are behind everything else.
@@ -68,6 +71,7 @@ impl Pipeline {
             skipping: false,
             copying_in: false,
             unsure: false,
+            spare: false,
             in_batch: false,
             ends: 0,
             moved: Copied::default(),
@@ -117,9 +121,13 @@ impl Pipeline {
 
     /// Whether the target will say that it is ready without being sent anything more.
     pub(super) fn will_be_ready(&self) -> bool {
-        let mut owed = self.owed.iter().rev().map(|(owed, _data)| owed);
-        let last = owed.find(|one| **one != Owed::CopyEnd);
-        matches!(last, None | Some(Owed::Query(_) | Owed::Sync))
+        matches!(self.last(), None | Some(Owed::Query(_) | Owed::Sync))
+    }
+
+    /// What the target will answer last, of what it has been sent.
+    pub(super) fn last(&self) -> Option<Owed> {
+        let mut owed = self.owed.iter().rev().map(|(owed, _data)| *owed);
+        owed.find(|one| *one != Owed::CopyEnd)
     }
 
     /// The transaction status as last told: `I`, `T` or `E`.
@@ -131,7 +139,7 @@ impl Pipeline {
     pub(super) fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
         match owed {
             Owed::Sync if self.copying_in => {
-                self.unsure = true;
+                (self.unsure, self.spare) = (true, true);
                 return Ok(());
             }
             Owed::Sync => (self.skipping, self.unsure) = (false, false),
@@ -212,7 +220,7 @@ impl Pipeline {
             b'C' => self.result(Some(readable(wire::tag(body)?)), kind, at),
             b'I' | b's' => self.result(None, kind, at),
             b'G' => self.copy_in().map(|()| None),
-            b'E' => self.failed(body, at),
+            b'E' => Ok(self.failed(Fault::read(body)?, at)),
             b'Z' => self.ready(wire::status(body)?),
             _other => Ok(None),
         }
@@ -273,7 +281,7 @@ impl Pipeline {
             }
             _other => return Err(Violation::Kind(kind)),
         };
-        (self.copying_in, self.unsure) = (false, false);
+        (self.copying_in, self.unsure, self.spare) = (false, false, false);
         Ok(self.hold(statement, tag, None, at))
     }
 
@@ -291,7 +299,7 @@ impl Pipeline {
                 Some((Owed::Sync, data)) => {
                     self.owed.remove(1);
                     self.moved.take(data);
-                    self.unsure = true;
+                    (self.unsure, self.spare) = (true, true);
                 }
                 Some((Owed::CopyEnd, data)) => {
                     self.owed.remove(1);
@@ -328,14 +336,14 @@ impl Pipeline {
         Ok(())
     }
 
-    fn failed(&mut self, body: &[u8], at: Duration) -> Result<Option<Outcome>, Violation> {
-        let fault = Fault::read(body)?;
+    /// Takes an error of the target.
+    pub(super) fn failed(&mut self, fault: Fault, at: Duration) -> Option<Outcome> {
         self.copying_in = false;
         let statement = match self.front() {
             None => {
                 // Whatever it is about: the target may drop what comes next. If not, it says that it
                 // is ready.
-                self.skipping = true;
+                (self.skipping, self.spare) = (true, true);
                 Statement { id: 0, at }
             }
             Some(Owed::Query(statement)) => statement,
@@ -351,7 +359,7 @@ impl Pipeline {
             }
             Some(Owed::Sync | Owed::CopyEnd) => Statement { id: self.last, at },
         };
-        Ok(self.hold(statement, None, Some(fault), at))
+        self.hold(statement, None, Some(fault), at)
     }
 
     /// Drops what the target will drop. Where the Sync is still to come, so does what it drops.
@@ -391,8 +399,8 @@ impl Pipeline {
             Some(Owed::Query(_) | Owed::Sync) => self.settled(),
             // The Sync that the copy would have ignored, had it not failed before reading it.
             None if self.skipping => self.skipping = false,
-            None => {}
-            Some(_other) => return Err(Violation::Kind(b'Z')),
+            None if self.spare => self.spare = false,
+            None | Some(_) => return Err(Violation::Kind(b'Z')),
         }
         (self.copying_in, self.unsure) = (false, false);
         self.moved = Copied::default();

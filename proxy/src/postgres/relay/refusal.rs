@@ -22,6 +22,8 @@ use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::account::Account;
+use super::copied::Doubt;
+use super::cut::Finish;
 use super::noted::Noted;
 use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
@@ -35,6 +37,10 @@ use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message,
 const ERROR_MAX: usize = 16 * 1024;
 
 /// What stands in the way of what the client sends.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts, none of which follows from others"
+)]
 #[derive(Debug, Default)]
 pub(super) struct Hold {
     /// A message is being refused.
@@ -48,6 +54,12 @@ pub(super) struct Hold {
     pub(super) starved: Option<usize>,
     /// So much was done for this session that others have their turn.
     pub(super) spent: bool,
+    /// The end of a message is waited for, and then what comes up to the next Sync is dropped.
+    pub(super) finish: Option<Finish>,
+    /// It is waited for what tells whether a copy reads what is next.
+    pub(super) doubt: Option<Doubt>,
+    /// What has begun is copied data that no copy reads: none of it passes.
+    pub(super) ignoring: bool,
     /// What comes up to the next Sync is dropped.
     pub(super) dropping: bool,
     /// An error that the target was made to say is waited for, and not passed on.
@@ -167,9 +179,7 @@ where
                 Why::Statement { .. } if stop.flushed => {}
                 Why::Statement { .. } => {
                     stop.flushed = true;
-                    let mut flush = Vec::new();
-                    message(&mut flush, b'H', |_nothing| {});
-                    self.up.push(&flush);
+                    self.up.flush();
                     return Ok(Step::Moved);
                 }
             }

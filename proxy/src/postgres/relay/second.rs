@@ -18,7 +18,7 @@ use super::refusal::Stop;
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{Bench, Fate, Hearing, Held, Refusal};
 use crate::postgres::wire::say;
-use crate::postgres::wire::{HEADER, Header, Violation, message};
+use crate::postgres::wire::{HEADER, Header, Violation};
 
 /// How much is read from a client whose statement waits, in bytes, to notice when it goes away. Then
 /// it is not read from until there is an answer.
@@ -74,9 +74,7 @@ where
         }
         if !pipeline.will_be_ready() && !settling.flushed {
             settling.flushed = true;
-            let mut flush = Vec::new();
-            message(&mut flush, b'H', |_nothing| {});
-            self.up.push(&flush);
+            self.up.flush();
             return Ok(Err(Step::Moved));
         }
         if !pipeline.idle() || !self.down.is_clear() {
@@ -128,7 +126,10 @@ where
                 self.refuse_held(wait.header, say::CANCELED, words)?;
                 return Ok(Step::Moved);
             }
-            if let Poll::Ready(heard) = hearing.heard.poll_recv(cx) {
+            // What is heard is told, and not in the middle of a message of the target. Its rest wakes us.
+            if self.down.is_clear()
+                && let Poll::Ready(heard) = hearing.heard.poll_recv(cx)
+            {
                 self.hear(wait, heard)?;
                 return Ok(Step::Moved);
             }

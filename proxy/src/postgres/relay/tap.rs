@@ -12,7 +12,7 @@ use recorder::{AppendError, Frame, StatementKind, Stream};
 
 use super::account::Account;
 use super::noted::{Company, Noted, Said};
-use super::pipeline::{Owed, Pipeline, Statement};
+use super::pipeline::{Fault, Owed, Pipeline, Statement};
 use crate::postgres::target::back::Notices;
 use crate::postgres::wire::Violation;
 use crate::postgres::wire::scan::Message;
@@ -161,6 +161,10 @@ impl Tap {
             b'D' | b'd' => return self.pipeline.row(message.length),
             b'N' => self.notices = self.notices.saturating_add(1),
             b'A' | b'S' | b'c' | b't' | b'H' => {}
+            b'E' if message.digest.is_some() => {
+                let fault = Fault::read_beginning(message.body);
+                noted.extend(self.pipeline.failed(fault, at).map(Noted::Outcome));
+            }
             kind => {
                 let outcome = self.pipeline.answered(kind, message.body, at)?;
                 noted.extend(outcome.map(Noted::Outcome));

@@ -16,8 +16,11 @@ use super::super::wire::samples::{bind, execute, framed, parse, query, sync};
 use super::super::wire::{Side, complaint};
 use super::*;
 
+mod cuts;
 mod evasions;
 mod greeting;
+mod interleaved;
+mod long;
 mod memory;
 mod refusals;
 mod seconds;

@@ -108,6 +108,13 @@ impl Scanner {
         }
     }
 
+    /// The type byte of the message that is not whole yet.
+    pub(crate) fn kind(&self) -> Option<u8> {
+        self.unfinished
+            .as_ref()
+            .map(|unfinished| unfinished.header.kind)
+    }
+
     /// How many bytes of an unfinished message have passed, its header included.
     pub(crate) fn begun(&self) -> usize {
         let Some(unfinished) = &self.unfinished else {

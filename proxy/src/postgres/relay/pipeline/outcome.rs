@@ -37,12 +37,20 @@ pub(crate) struct Fault {
 impl Fault {
     /// Reads the body of an `ErrorResponse`.
     pub(super) fn read(body: &[u8]) -> Result<Self, Violation> {
-        let said = wire::complaint(b'E', body)?;
-        Ok(Self {
+        Ok(Self::of(wire::complaint(b'E', body)?))
+    }
+
+    /// Reads the beginning of the body of one that is longer than is kept.
+    pub(in super::super) fn read_beginning(body: &[u8]) -> Self {
+        Self::of(wire::complaint_beginning(body))
+    }
+
+    fn of(said: wire::Complaint<'_>) -> Self {
+        Self {
             severity: readable(said.severity),
             sqlstate: readable(said.sqlstate),
             message: readable(said.message),
-        })
+        }
     }
 }
 

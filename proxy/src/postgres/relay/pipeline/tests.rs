@@ -269,6 +269,22 @@ fn after_an_error_out_of_the_blue_the_target_may_drop_what_follows() {
     assert!(play.pipeline.idle());
 }
 
+/// Only a Sync that a copy was to ignore, and an error that nothing was owed for, have the target ready once more.
+#[test]
+fn a_target_that_is_ready_unasked_breaks_the_protocol() {
+    for said in ["12CZ", "12EZ"] {
+        let mut play = Play::new();
+        play.sends("PBES").gets(said);
+        assert_eq!(play.tries(b'Z'), Err(Violation::Kind(b'Z')), "{said}");
+    }
+    let mut play = Play::new();
+    play.sends("PBEScS").gets("12GEZZ");
+    assert!(play.tries(b'Z').is_err());
+    let mut play = Play::new();
+    play.gets("E").sends("S").gets("ZZ");
+    assert!(play.tries(b'Z').is_err());
+}
+
 #[test]
 fn a_stray_end_of_a_copy_is_forgotten_with_what_it_came_behind() {
     for (sent, said) in [

@@ -107,7 +107,12 @@ async fn the_end_of_a_copy_that_there_is_not_holds_nothing_up() {
             ];
             for (sent, said) in [(simple, answer()), (batch.concat(), ran.concat())] {
                 client.write_all(&sent).await.unwrap();
-                assert_eq!(read(target, sent.len()).await, sent);
+                // Behind an Execute it is asked first whether there is a copy.
+                let mut passes = sent;
+                if said != answer() {
+                    passes.splice(passes.len() - 5.., framed(b'H', b""));
+                }
+                assert_eq!(read(target, passes.len()).await, passes);
                 target.write_all(&said).await.unwrap();
                 assert_eq!(read(client, said.len()).await, said);
                 client.write_all(&query("delete from t")).await.unwrap();

@@ -19,12 +19,23 @@ pub(super) struct Memory {
     pub(super) secondable: bool,
     /// What they say, one after the other; where there is none left, the client gives up.
     pub(super) said: RefCell<std::collections::VecDeque<control::Heard>>,
+    /// How they are told, where that is not at once.
+    pub(super) telling: RefCell<Option<mpsc::Sender<control::Heard>>>,
+    /// Whether the one who asked is told later.
+    pub(super) tells_later: bool,
     /// What they were shown: the text, the values, the digest.
     pub(super) shown: RefCell<Vec<(String, Vec<String>, String)>>,
     pub(super) asked: Cell<usize>,
     pub(super) edition: Cell<u64>,
     /// How often what was read has been looked at.
     pub(super) looked: Cell<usize>,
+}
+
+pub(super) fn asked() -> control::Heard {
+    control::Heard::Asked {
+        request: policies::RequestId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]),
+        lapses_at: jiff::Timestamp::UNIX_EPOCH,
+    }
 }
 
 impl Bench for Memory {
@@ -72,13 +83,13 @@ impl Bench for Memory {
         let shown = (held.text.clone(), held.values.clone(), held.digest());
         self.shown.borrow_mut().push(shown);
         let ((told, heard), (cancel, cancelled)) = (mpsc::channel(2), mpsc::channel(1));
+        if self.tells_later {
+            *self.telling.borrow_mut() = Some(told);
+            return Hearing { heard, cancelled };
+        }
         match self.said.borrow_mut().pop_front() {
             Some(answer) => {
-                let asked = control::Heard::Asked {
-                    request: policies::RequestId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]),
-                    lapses_at: jiff::Timestamp::UNIX_EPOCH,
-                };
-                told.try_send(asked).unwrap();
+                told.try_send(asked()).unwrap();
                 told.try_send(answer).unwrap();
             }
             None => cancel.try_send(()).unwrap(),
