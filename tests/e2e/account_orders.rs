@@ -159,7 +159,7 @@ exec /run/tidegate-find "$@""#;
 /// Puts this in the place of `find` there, which it finds as `/run/tidegate-find`.
 fn put_find(world: &World, host: &AccountHost, script: &str) {
     let other = world.dir().join("find");
-    std::fs::write(&other, script).unwrap();
+    std::fs::write(&other, script).expect("it is written");
     let other = other.display();
     let install = format!(
         "mount -t tmpfs tmpfs /run && cp /usr/bin/find /run/tidegate-find && chmod 755 {other} && \
