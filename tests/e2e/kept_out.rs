@@ -357,8 +357,9 @@ fn what_an_elevated_session_had_running_behind_a_pooler_is_ended() {
     let (mut psql, session) = deaf(&world, "service=orders user=app_admin");
     kill(&world, &session);
     assert!(psql.ended().contains("enough"));
-    assert_eq!(asleep(&world), 0);
+    // She is told while it is being stopped.
     let sessions = world.ended_sessions();
+    assert_eq!(asleep(&world), 0);
     let timeline = &sessions[0]["end"]["timeline"];
     assert!(timeline["halt_confirmed"].is_string(), "{timeline}");
 }

@@ -126,8 +126,9 @@ fn a_server_that_knows_passwords_only_is_entered_by_scram_and_the_password_is_ne
     until("it sleeps", || (world.sleepers() == 1).then_some(()));
     world.revoke(&grant);
     assert!(client.ended().contains("over now"));
-    assert_eq!(world.sleepers(), 0);
+    // She is told while it is being stopped.
     let sessions = world.ended_sessions();
+    assert_eq!(world.sleepers(), 0);
     let cut = sessions
         .iter()
         .find(|session| session["end"]["cause"]["cause"] == "severed")

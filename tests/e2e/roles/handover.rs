@@ -47,6 +47,7 @@ fn a_role_whose_row_is_locked_by_what_it_prepared_is_removed_all_the_same() {
     assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
     assert_eq!(world.sql("select count(*) from orders"), "1000");
     assert_eq!(world.catalogue(), before);
+    world.removed(1);
     assert_eq!(world.audited("role_removed"), 1);
 }
 
