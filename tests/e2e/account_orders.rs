@@ -1,6 +1,7 @@
 //! What the script at a machine with accounts is told, late, twice and in the wrong order, and what it does
 //! about what an account has left.
 
+use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
@@ -160,7 +161,7 @@ exec /run/tidegate-find "$@""#;
 /// Puts this in the place of `find` there, which it finds as `/run/tidegate-find`.
 fn put_find(world: &World, host: &AccountHost, script: &str) {
     let other = world.dir().join("find");
-    std::fs::write(&other, script).unwrap();
+    std::fs::write(&other, script).expect("it is written");
     let other = other.display();
     let install = format!(
         "mount -t tmpfs tmpfs /run && cp /usr/bin/find /run/tidegate-find && chmod 755 {other} && \
@@ -214,6 +215,21 @@ fn a_home_full_of_files_is_removed_and_holds_nobody_up() {
     done(&host.order(&["remove", "tg-b"], 40), "removed tg-b");
 }
 
+/// Where an account leaves something on the disk of this machine itself; gone with this.
+struct Left(PathBuf);
+
+impl Left {
+    fn new() -> Self {
+        Self(format!("/tmp/tidegate-setgid-{}", std::process::id()).into())
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
 #[test]
 fn no_mount_and_no_setgid_file_outlives_an_account() {
     let world = World::new();
@@ -225,7 +241,8 @@ fn no_mount_and_no_setgid_file_outlives_an_account() {
         &host.order(&["make", "tg-a", "deploy", DAY], 30),
         "made tg-a",
     );
-    let left = format!("/tmp/tidegate-setgid-{}", std::process::id());
+    let left = Left::new();
+    let left = left.0.display();
     let script = format!(
         "umask 022; cd ~; mkdir 'we ird %s 7' plain; cp /bin/true it; chgrp deploy it; chmod 2755 it; ln it /home/shared/it; \
          mkdir {left}; chmod 755 {left}; cp /bin/true {left}/it; chgrp deploy {left}/it; chmod 6755 {left}/it; \
@@ -241,7 +258,6 @@ fn no_mount_and_no_setgid_file_outlives_an_account() {
         &host,
         &format!("stat -c '%a %G' /home/shared/it {left}/it"),
     ));
-    sh(&host, &format!("rm -rf {left}"));
     assert_eq!(said, "755 UNKNOWN\n755 UNKNOWN\n");
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use proxy::demo::Ending;
+use proxy::demo::{Daemon, Ending, Signals};
 use tests::{World, binary, until};
 
 use crate::{err, out};
@@ -179,18 +179,14 @@ fn a_target_with_another_host_key_is_not_spoken_to() {
     ];
     world.alice().run(&keygen).unwrap();
     let config = dir.join("sshd_config");
-    let mut sshd = Command::new("/usr/sbin/sshd")
-        .arg("-D")
-        .arg("-f")
-        .arg(config)
-        .spawn()
-        .unwrap();
+    let mut sshd = Command::new("/usr/sbin/sshd");
+    sshd.arg("-D").arg("-f").arg(config);
+    let log = dir.join("other.log");
+    let _ended_on_drop = Daemon::start("sshd", sshd, &log, Ending::Term, Signals::Shared).unwrap();
     until("it listens", || {
         std::net::TcpStream::connect(("127.0.0.1", port)).ok()
     });
     let tried = world.ssh(&[], &["echo in"]);
-    sshd.kill().unwrap();
-    sshd.wait().unwrap();
     assert!(
         !tried.status.success() && out(&tried).is_empty(),
         "{}",
