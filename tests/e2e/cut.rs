@@ -130,6 +130,7 @@ fn user_locked() {
     ssh.ended();
     psql.ended();
     let sessions = world.ended_sessions();
+    assert_eq!(sessions.len(), 2);
     assert!(
         sessions.iter().all(|session| because(session) == "locked"),
         "{sessions:?}"
@@ -249,7 +250,9 @@ fn stopping_the_server_ends_and_seals_every_session() {
     psql.ended();
     assert_eq!(world.sql("select count(*) from orders"), "1000");
     world.serve().unwrap();
-    for session in world.ended_sessions() {
+    let sessions = world.ended_sessions();
+    assert_eq!(sessions.len(), 2);
+    for session in sessions {
         assert_eq!(because(&session), "stopping");
         let (holds, said) = world.verify(session["id"].as_str().unwrap());
         assert!(holds, "{said}");

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use proxy::demo::{Daemon, Ending, Signals};
+use serde_json::Value;
 use tests::{World, binary, until};
 
 use crate::{err, out};
@@ -150,12 +151,10 @@ fn target_down() {
         "where it is, is not said: {}",
         err(&tried)
     );
-    assert!(
-        world
-            .ended_sessions()
-            .iter()
-            .all(|session| session["end"]["cause"]["cause"] == "failed")
-    );
+    let sessions = world.ended_sessions();
+    assert_eq!(sessions.len(), 2);
+    let failed = |session: &Value| session["end"]["cause"]["cause"] == "failed";
+    assert!(sessions.iter().all(failed), "{sessions:?}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl AccountHost {
         let port = free_port().expect("a port");
         let config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {key}\nPidFile none\n\
-             TrustedUserCAKeys {at}/user_ca.pub\nAuthenticationMethods publickey\nAuthorizedKeysFile none\n\
+             TrustedUserCAKeys {at}/user_ca.pub\nAuthenticationMethods publickey\nAuthorizedKeysFile none\nSubsystem sftp internal-sftp\n\
              PermitRootLogin forced-commands-only\nUsePAM no\nStrictModes no\nSetEnv SHLVL=1\n\
              LogLevel VERBOSE\n"
         );
