@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proxy::demo::Ending;
 use tests::World;
-use tests::{Setting, until, within};
+use tests::{Setting, one_of_three, until, within};
 
 use crate::remains::removals;
 use crate::{err, out};
