@@ -211,7 +211,7 @@ fn told_after(world: &World, target: &str) -> Duration {
 }
 
 #[test]
-fn no_takes_as_long_whatever_the_reason() {
+fn no_takes_as_long_whatever_the_reason_alone() {
     let world = World::new();
     // One that may be asked for, one that is there and does not speak SSH, and one that is nowhere.
     let targets = ["web1", "orders", "nowhere"];
@@ -229,7 +229,7 @@ fn no_takes_as_long_whatever_the_reason() {
         let most = medians.iter().max().expect("three");
         most.saturating_sub(*medians.iter().min().expect("three"))
     };
-    // Five milliseconds at rest (requirement S9); a machine that is busy with other tests needs more. What is told
+    // Five milliseconds at rest (requirement S9); a machine that others use as well needs more. What is told
     // apart by what it is is told apart each time.
     let close = (0..3).any(|_| apart() < Duration::from_millis(20));
     assert!(close, "one of the three takes longer");
