@@ -1,7 +1,7 @@
 //! What a client that was let in can send to a PostgreSQL session.
 
-use tests::World;
 use tests::pg::{message, query};
+use tests::{Setting, World};
 
 #[tokio::test]
 async fn impossible_message_lengths_end_the_session_and_nothing_else() {
@@ -30,14 +30,25 @@ async fn impossible_message_lengths_end_the_session_and_nothing_else() {
 
 #[tokio::test]
 async fn what_is_recorded_is_what_is_run_even_behind_a_nul() {
-    let world = World::new();
+    let world = World::with(&Setting {
+        postgres: "log_statement = all",
+        ..Setting::default()
+    });
     world.grant_pg("10m");
     let mut hostile = world.pg_client().await;
-    // Libraries that stop at the first NUL would record the harmless half.
-    let body = b"select 1\0; delete from orders\0";
+    // The server runs none of it; libraries that stop at the first NUL would record the harmless half.
+    let body = b"select 4711\0; delete from orders\0";
     hostile.send(&message(b'Q', body)).await.unwrap();
-    drop(tokio::time::timeout(std::time::Duration::from_secs(10), hostile.until_closed()).await);
+    let limit = std::time::Duration::from_secs(10);
+    let told = tokio::time::timeout(limit, hostile.until_closed()).await;
+    let told = told.expect("it is over").expect("it is told why");
+    assert_eq!(told.state(), "08P01");
     assert_eq!(world.sql("select count(*) from orders"), "1000");
+    let session = &world.ended_sessions()[0]["id"];
+    let kept = world.exported(session.as_str().unwrap(), "--jsonl");
+    assert!(!kept.contains("4711"), "{kept}");
+    let log = std::fs::read_to_string(world.postgres().dir().join("postgres.log")).unwrap();
+    assert!(log.contains("select count(*) from orders") && !log.contains("4711"));
 }
 
 #[tokio::test]

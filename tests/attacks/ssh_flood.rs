@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tests::World;
 use tests::footprint::Footprint;
 use tests::ssh::Identity;
-use tests::sshpeer::{Message, SshPeer, msg};
+use tests::sshpeer::{SshPeer, msg, wish};
 use tokio::net::TcpSocket;
 
 use crate::{door, until_gone};
@@ -78,24 +78,15 @@ fn whoever_offers_certificates_again_and_again_is_shown_out() {
     world.grant_ssh("10m");
     let identity = Identity::of(&world.alice().state_dir());
     let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).unwrap();
-    peer.send(&Message::new(5).string("ssh-userauth")).unwrap();
-    let offer = Message::new(msg::USERAUTH_REQUEST)
-        .string(world.login())
-        .string("ssh-connection")
-        .string("publickey")
-        .byte(0)
-        .string(identity.certificate_kind())
-        .string(identity.certificate_bytes());
-    let answered =
-        (0..200).take_while(|_each| peer.send(&offer).is_ok() && peer.wait(PK_OK).is_ok());
+    peer.begin_login().unwrap();
+    let offer = wish(&world.login(), &identity, false);
+    let answered = (0..200)
+        .take_while(|_each| peer.send(&offer).is_ok() && peer.wait(msg::USERAUTH_PK_OK).is_ok());
     let answered = answered.count();
     assert!((6..=26).contains(&answered), "{answered}");
     let ran = world.ssh(&[], &["echo in"]);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "in\n");
 }
-
-/// `SSH_MSG_USERAUTH_PK_OK` (RFC 4252, section 7).
-const PK_OK: u8 = 60;
 
 #[test]
 fn whoever_is_wrong_again_and_again_is_kept_out_and_nobody_beside_them() {

@@ -1,6 +1,7 @@
 //! Targets that let us in and then do not keep to the protocol: whoever goes there is the worse for it,
 //! and nobody else.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use tests::World;
 use tests::footprint::Footprint;
 use tests::sshpeer::{Message, SshPeer, msg, number};
+use tests::{World, with_input};
 
 /// The key of every such target.
 const SEED: [u8; 32] = [9; 32];
@@ -31,12 +32,16 @@ fn target(deed: Deed) -> SocketAddr {
             thread::spawn(move || {
                 let mut peer = SshPeer::answer(stream, SEED)?;
                 let channel = serve(&mut peer)?;
+                DEEDS.fetch_add(1, Ordering::Relaxed);
                 deed(&mut peer, channel)
             });
         }
     });
     addr
 }
+
+/// How often it was come to the deed.
+static DEEDS: AtomicUsize = AtomicUsize::new(0);
 
 /// Opens the channel that is asked for and waits until a program is. Gives back the number at the other
 /// side.
@@ -65,7 +70,16 @@ fn add(world: &World, addr: SocketAddr) {
 /// Alice goes to a target that does this, and nobody else is the worse for it.
 #[track_caller]
 fn check(deed: Deed) {
+    check_with(deed, 0);
+}
+
+/// The same, where she has this much to tell it.
+#[track_caller]
+fn check_with(deed: Deed, input: u64) {
     let world = World::new();
+    let told = world.dir().join("input");
+    let sized = File::create(&told).and_then(|file| file.set_len(input));
+    sized.expect("an input");
     world.grant_ssh("10m");
     add(&world, target(deed));
     let footprint = Footprint::of(world.server_pid().expect("the server runs"));
@@ -74,12 +88,14 @@ fn check(deed: Deed) {
     let line = ["timeout", "6", "ssh", "-p", &port, &address, "work"];
     let began = Instant::now();
     let visit = thread::scope(|scope| {
-        let visit = scope.spawn(|| world.alice().output(&line).expect("ssh runs"));
+        let visit = scope.spawn(|| with_input(world.alice(), &line, &told));
         let ran = world.ssh(&[], &["echo beside"]);
         assert_eq!(String::from_utf8_lossy(&ran.stdout), "beside\n");
         visit.join().expect("it ends")
     });
     assert!(began.elapsed() < Duration::from_secs(12), "{visit:?}");
+    let deeds = DEEDS.load(Ordering::Relaxed);
+    assert!(deeds > 0, "it was not come to the deed: {visit:?}");
     let grown = footprint.held().saturating_sub(before);
     assert!(grown < COST_MAX, "{grown} KiB more");
     let ran = world.ssh(&[], &["echo on"]);
@@ -226,10 +242,13 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 
 #[test]
 fn a_target_that_takes_nothing_holds_up_nobody() {
-    check(|_, _| {
+    let uploads = |peer: &mut SshPeer, channel| {
+        // More than the sockets on the way hold.
+        peer.adjust(channel, 1 << 30)?;
         thread::sleep(Duration::from_secs(60));
         Ok(())
-    });
+    };
+    check_with(uploads, 4 * COST_MAX * 1024);
 }
 
 #[test]

@@ -238,6 +238,8 @@ async fn the_certificate_that_makes_accounts_can_do_nothing_else() {
     sftp.request_subsystem(true, "sftp")
         .await
         .expect("it is asked");
+    let answer = tests::ssh::answer(sftp).await;
+    assert_eq!(answer.out, b"listed 0 orders-end\n");
     let onward =
         handle.channel_open_direct_tcpip("127.0.0.1", u32::from(host.port()), "127.0.0.1", 1);
     assert!(onward.await.is_err(), "no forwarding");

@@ -152,8 +152,8 @@ fn a_signal_goes_to_the_target_and_is_in_the_recording() {
 fn a_client_that_asks_whether_we_are_there_is_told_so() {
     let world = World::new();
     world.grant_ssh("10m");
-    let options = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"];
-    let ran = world.ssh(&options, &["sleep 4; echo alive"]);
+    let options = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3"];
+    let ran = world.ssh(&options, &["sleep 6; echo alive"]);
     assert_eq!(out(&ran), "alive\n", "{}", err(&ran));
 }
 

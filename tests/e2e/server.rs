@@ -4,7 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use proxy::demo::Ending;
+use proxy::demo::{Daemon, Ending, Signals};
+use serde_json::Value;
 use tests::{World, binary, until};
 
 use crate::{err, out};
@@ -150,12 +151,10 @@ fn target_down() {
         "where it is, is not said: {}",
         err(&tried)
     );
-    assert!(
-        world
-            .ended_sessions()
-            .iter()
-            .all(|session| session["end"]["cause"]["cause"] == "failed")
-    );
+    let sessions = world.ended_sessions();
+    assert_eq!(sessions.len(), 2);
+    let failed = |session: &Value| session["end"]["cause"]["cause"] == "failed";
+    assert!(sessions.iter().all(failed), "{sessions:?}");
 }
 
 #[test]
@@ -179,18 +178,14 @@ fn a_target_with_another_host_key_is_not_spoken_to() {
     ];
     world.alice().run(&keygen).unwrap();
     let config = dir.join("sshd_config");
-    let mut sshd = Command::new("/usr/sbin/sshd")
-        .arg("-D")
-        .arg("-f")
-        .arg(config)
-        .spawn()
-        .unwrap();
+    let mut sshd = Command::new("/usr/sbin/sshd");
+    sshd.arg("-D").arg("-f").arg(config);
+    let log = dir.join("other.log");
+    let _ended_on_drop = Daemon::start("sshd", sshd, &log, Ending::Term, Signals::Shared).unwrap();
     until("it listens", || {
         std::net::TcpStream::connect(("127.0.0.1", port)).ok()
     });
     let tried = world.ssh(&[], &["echo in"]);
-    sshd.kill().unwrap();
-    sshd.wait().unwrap();
     assert!(
         !tried.status.success() && out(&tried).is_empty(),
         "{}",

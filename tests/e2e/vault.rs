@@ -172,13 +172,9 @@ fn a_password_is_read_from_the_input_and_asked_for_by_the_target() {
     }
     let account = format!("tgt{}", std::process::id() % 100_000);
     let password = "correct-horse-battery";
-    let made = Command::new("useradd")
-        .args(["-M", "-d", "/", "-s", "/bin/sh", &account])
-        .status();
-    if !made.is_ok_and(|made| made.success()) {
+    let Some(account) = Account::make(account) else {
         return; // There is no useradd here.
-    }
-    let account = Account(account);
+    };
     let world = World::with(&Setting {
         sshd: "PasswordAuthentication yes\nAuthenticationMethods password",
         ..Setting::default()
@@ -227,8 +223,24 @@ fn a_password_is_read_from_the_input_and_asked_for_by_the_target() {
 /// An account of this machine, removed at the end.
 struct Account(String);
 
+impl Account {
+    /// Of one that outlives a test that is killed nobody has any use for long.
+    fn make(name: String) -> Option<Self> {
+        let tomorrow = Command::new("date")
+            .args(["-d", "tomorrow", "+%F"])
+            .output();
+        let tomorrow = out(&tomorrow.expect("date runs"));
+        let made = Command::new("useradd")
+            .args(["-M", "-d", "/", "-s", "/bin/sh", "-e", tomorrow.trim()])
+            .arg(&name)
+            .status();
+        made.is_ok_and(|made| made.success()).then_some(Self(name))
+    }
+}
+
 impl Drop for Account {
     fn drop(&mut self) {
-        drop(Command::new("userdel").arg(&self.0).status());
+        // Also where something of it still runs.
+        drop(Command::new("userdel").args(["-f", &self.0]).status());
     }
 }

@@ -10,7 +10,7 @@ use proxy::demo::{Daemon, Ending, Signals, current_login, free_port};
 use crate::World;
 use crate::wait::until;
 
-/// A target with accounts, ended on drop.
+/// A target with accounts, ended on drop with whatever its accounts have left running.
 #[derive(Debug)]
 pub struct AccountHost {
     daemon: Daemon,
@@ -30,6 +30,28 @@ mount --bind "$1/sbin" /usr/local/sbin
 for group in deploy ops; do getent group $group >/dev/null || groupadd $group; done
 mkdir -p /run/sshd
 exec /usr/sbin/sshd -D -e -f "$1/sshd_config""#;
+
+/// Ends everything that runs as an account, or ran as one that is gone: whoever has a number that was drawn there
+/// has it to this day, and the next host begins with the same. `kill` finds also what is another process each
+/// time that somebody looks; whoever becomes the account for it is not to be ended by it.
+const END_ALL: &str = r#"
+open my $next, "<", "/var/lib/tidegate-target/next" or exit;
+for my $number (70000 .. <$next> - 1) {
+    next if fork;
+    ($<, $>) = (99998, $number);
+    kill "KILL", -1 if $< == 99998 && $> == $number;
+    exit;
+}
+1 while wait > 0;
+"#;
+
+impl Drop for AccountHost {
+    fn drop(&mut self) {
+        for _each in 0..2 {
+            self.inside(&["perl", "-e", END_ALL]);
+        }
+    }
+}
 
 impl AccountHost {
     /// Starts it and has bob add it as `acct1`. None where this may not mount anything.
@@ -61,7 +83,7 @@ impl AccountHost {
         let port = free_port().expect("a port");
         let config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {key}\nPidFile none\n\
-             TrustedUserCAKeys {at}/user_ca.pub\nAuthenticationMethods publickey\nAuthorizedKeysFile none\n\
+             TrustedUserCAKeys {at}/user_ca.pub\nAuthenticationMethods publickey\nAuthorizedKeysFile none\nSubsystem sftp internal-sftp\n\
              PermitRootLogin forced-commands-only\nUsePAM no\nStrictModes no\nSetEnv SHLVL=1\n\
              LogLevel VERBOSE\n"
         );

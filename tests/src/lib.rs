@@ -43,5 +43,5 @@ pub mod wait;
 mod world;
 
 pub use argument::{argument, chosen, heed};
-pub use wait::{until, until_ended, within};
+pub use wait::{one_of_three, until, until_ended, within};
 pub use world::{Live, Setting, World, with_input};

@@ -26,13 +26,17 @@ use crate::ssh::Identity;
 pub mod msg {
     pub const DISCONNECT: u8 = 1;
     pub const IGNORE: u8 = 2;
+    pub const SERVICE_REQUEST: u8 = 5;
+    pub const SERVICE_ACCEPT: u8 = 6;
     pub const EXT_INFO: u8 = 7;
     pub const KEXINIT: u8 = 20;
     pub const NEWKEYS: u8 = 21;
     pub const KEX_ECDH_INIT: u8 = 30;
     pub const KEX_ECDH_REPLY: u8 = 31;
     pub const USERAUTH_REQUEST: u8 = 50;
+    pub const USERAUTH_FAILURE: u8 = 51;
     pub const USERAUTH_SUCCESS: u8 = 52;
+    pub const USERAUTH_PK_OK: u8 = 60;
     pub const GLOBAL_REQUEST: u8 = 80;
     pub const REQUEST_FAILURE: u8 = 82;
     pub const CHANNEL_OPEN: u8 = 90;
@@ -173,8 +177,8 @@ impl SshPeer {
         peer.wait(msg::NEWKEYS)?;
         peer.incoming = derive(&shared, &hash, &hash, (b'A', b'C'));
         peer.session = hash;
-        peer.wait(5)?;
-        peer.send(&Message::new(6).string("ssh-userauth"))?;
+        peer.wait(msg::SERVICE_REQUEST)?;
+        peer.send(&Message::new(msg::SERVICE_ACCEPT).string("ssh-userauth"))?;
         peer.wait(msg::USERAUTH_REQUEST)?;
         peer.send(&Message::new(msg::USERAUTH_SUCCESS))?;
         Ok(peer)
@@ -228,26 +232,34 @@ impl SshPeer {
 
     /// Logs in with a person's certificate.
     pub fn login(&mut self, user: &str, identity: &Identity) -> io::Result<bool> {
-        self.send(&Message::new(5).string("ssh-userauth"))?;
-        let certificate = identity.certificate_bytes();
-        let algorithm = identity.certificate_kind();
-        let request = Message::new(msg::USERAUTH_REQUEST)
-            .string(user)
-            .string("ssh-connection")
-            .string("publickey")
-            .byte(1)
-            .string(&algorithm)
-            .string(&certificate);
+        self.begin_login()?;
+        let request = wish(user, identity, true);
+        let signature = self.signature(&request, identity);
+        self.send(&request.string(&signature))?;
+        self.is_let_in()
+    }
+
+    /// Asks for the service that lets people in, and waits until it is there.
+    pub fn begin_login(&mut self) -> io::Result<()> {
+        self.send(&Message::new(msg::SERVICE_REQUEST).string("ssh-userauth"))?;
+        self.wait(msg::SERVICE_ACCEPT).map(drop)
+    }
+
+    /// What somebody's key makes of a wish to be let in over this connection.
+    pub fn signature(&self, wish: &Message, by: &Identity) -> Vec<u8> {
         let mut signed = Vec::new();
         put(&mut signed, &self.session);
-        signed.extend_from_slice(&request.0);
-        let signature = identity.sign(&signed);
-        self.send(&request.string(&signature))?;
+        signed.extend_from_slice(&wish.0);
+        by.sign(&signed)
+    }
+
+    /// Waits for the answer to a wish that was signed.
+    pub fn is_let_in(&mut self) -> io::Result<bool> {
         loop {
             let message = self.receive()?;
             match message.first() {
                 Some(&msg::USERAUTH_SUCCESS) => return Ok(true),
-                Some(&(51 | msg::DISCONNECT)) => return Ok(false),
+                Some(&(msg::USERAUTH_FAILURE | msg::DISCONNECT)) => return Ok(false),
                 _ => {}
             }
         }
@@ -366,6 +378,18 @@ impl SshPeer {
         let end = length.saturating_sub(padding);
         Ok(body.get(1..end).unwrap_or_default().to_vec())
     }
+}
+
+/// A wish to be let in with a person's certificate, as it is signed (RFC 4252, section 7): one that is to be proven
+/// has its signature behind it.
+pub fn wish(user: &str, shown: &Identity, is_proven: bool) -> Message {
+    Message::new(msg::USERAUTH_REQUEST)
+        .string(user)
+        .string("ssh-connection")
+        .string("publickey")
+        .byte(u8::from(is_proven))
+        .string(shown.certificate_kind())
+        .string(shown.certificate_bytes())
 }
 
 /// The number at this place of a message.

@@ -1,6 +1,7 @@
 //! Waiting for something to be so, with a deadline, never for a time.
 
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,6 +39,18 @@ pub fn within<T>(limit: Duration, what: &str, mut so: impl FnMut() -> Option<T>)
         assert!(!late, "after {limit:?} still not: {what}");
         thread::sleep(PAUSE);
     }
+}
+
+/// Tells a story up to three times, until it ends as it should: of what is given up after two seconds, and said to
+/// be, where the machine stands still for as long.
+///
+/// # Panics
+///
+/// When it ends otherwise each time.
+#[track_caller]
+pub fn one_of_three(what: &str, story: impl FnMut() -> bool) {
+    let mut told = iter::repeat_with(story).take(3);
+    assert!(told.any(|so| so), "not once of three times: {what}");
 }
 
 /// Waits until the process whose number is in the file at `mark` is gone.

@@ -144,7 +144,7 @@ pub(super) const CASES: &[(Case, Told)] = &[
         Told {
             word: "keepalive",
             title: "keepalives while nothing happens",
-            remote: "sleep 3; echo alive",
+            remote: "sleep 6; echo alive",
             proof: "alive\n",
         },
     ),

@@ -48,7 +48,7 @@ pub(super) const SSH: Client = Client {
         ),
         (
             Case::Keepalive,
-            Same(r#"ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=1 there "$REMOTE""#),
+            Same(r#"ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=3 there "$REMOTE""#),
         ),
         (
             Case::Rekey,

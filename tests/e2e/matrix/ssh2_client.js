@@ -162,7 +162,7 @@ const cases = {
 };
 
 async function main() {
-  const options = { keepalive: { keepaliveInterval: 1000, keepaliveCountMax: 1 }, agent: { agent: at.AGENT } };
+  const options = { keepalive: { keepaliveInterval: 1000, keepaliveCountMax: 3 }, agent: { agent: at.AGENT } };
   const client = await connected(options[at.CASE]);
   await cases[at.CASE](client);
   client.end();

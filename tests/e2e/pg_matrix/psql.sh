@@ -1,5 +1,7 @@
 # psql does $CASE. libpq finds its way by PGHOST, PGSSLCERT and so on.
 sql() { psql -X -q -At -v ON_ERROR_STOP=0 "$@"; }
+# Waits until there is one of what this counts.
+one() { until [ "$(sql -c "$1")" = 1 ]; do sleep 0.05; done; }
 case $CASE in
 connect)
     sql -c "select current_user, session_user, current_database()" \
@@ -38,12 +40,14 @@ error)
     sql -v ON_ERROR_STOP=1 -c 'select 1/0' -c 'select 1'
     ;;
 cancel)
-    psql -X -q -At -c "select 'up'" -c 'select pg_sleep(60)' &
+    # Begun in the background, psql hears no SIGINT before it has connected.
+    psql -X -q -At -c "select 'up'" -c "select pg_sleep(60) /* $ROOM */" >victim 2>&1 &
     victim=$!
-    sleep 0.7
+    one "select count(*) from pg_stat_activity where state = 'active' and query like 'select pg_sleep(60) /* $ROOM%'"
     kill -INT $victim
     wait $victim
     echo "exit $?"
+    cat victim
     sql -c "set statement_timeout = 50" -c 'select pg_sleep(60)' -c 'select 6'
     ;;
 multi)
@@ -64,9 +68,11 @@ settings)
     sql -c "set nothing_such = 1" -c "set work_mem = 'lots'" -c "set search_path = pg_catalog" -c 'show search_path'
     ;;
 sessions)
-    sql -c 'select pg_advisory_lock(hashtext('"'$ROOM'"'))' -c 'select pg_sleep(1)' -c "select 'first'" >first & 
-    sleep 0.5
-    sql -c 'set lock_timeout = 100' -c 'select pg_advisory_lock(hashtext('"'$ROOM'"'))' -c 'set lock_timeout = 0' -c 'select pg_advisory_lock(hashtext('"'$ROOM'"'))' -c "select 'second'"
+    lock="select pg_advisory_lock(hashtext('$ROOM'))"
+    sql -c "$lock" -c '\! until [ -e tried ]; do sleep 0.05; done' -c "select 'first'" >first &
+    one "select count(*) from pg_locks join pg_database d on d.oid = database and datname = current_database()
+        where locktype = 'advisory' and granted and objid = (hashtext('$ROOM')::bigint & 4294967295)::oid"
+    sql -c 'set lock_timeout = 100' -c "$lock" -c '\! touch tried' -c 'set lock_timeout = 0' -c "$lock" -c "select 'second'"
     wait; cat first
     ;;
 esac 2>&1

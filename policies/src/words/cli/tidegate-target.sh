@@ -463,7 +463,7 @@ draw_number() {
     { [ "$number" -ge "$first" ] && [ "$number" -le "$last" ]; } ||
         fail "no number from $first to $last is left: give this script others"
     printf '%s\n' "$((number + 1))" >"$state/next.new"
-    sync
+    sync "$state/next.new"
     mv -f "$state/next.new" "$state/next"
 }
 
