@@ -25,7 +25,7 @@ use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
-use super::gate::{Bench, Gate, Passage};
+use super::gate::{Bench, Gate, Passage, Standing};
 use super::halt::stopper::Stopper;
 use super::wire::say;
 use super::wire::scan::{Message, Scanned};
@@ -280,9 +280,14 @@ where
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let begun = self.up.scanner.missing();
-        let is_idle = self.tap.pipeline().idle();
         self.forget_ended(begun);
-        let passage = self.gate.admit(chunk, (begun, is_idle), self.account, at);
+        let standing = Standing {
+            begun,
+            is_idle: self.tap.pipeline().idle(),
+            in_batch: self.tap.pipeline().in_batch(),
+            is_parsed: self.tap.is_parsed(),
+        };
+        let passage = self.gate.admit(chunk, standing, self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
             Passage::Enough(place)

@@ -86,7 +86,7 @@ impl Gate {
         self.quantum
             .takes(each.saturating_mul(reading.prepares.len()));
         for name in &reading.prepares {
-            self.prepared.put(name.as_bytes(), reading, false);
+            self.prepared.put(name.as_bytes(), reading);
         }
     }
 

@@ -162,6 +162,11 @@ impl<'a> Said<'a> {
         }
     }
 
+    /// Whether it prepares the statement without a name.
+    pub(super) fn is_unnamed_parse(&self) -> bool {
+        self.kind == StatementKind::Parse && self.name.is_empty()
+    }
+
     /// The same, as the statement of this number.
     pub(super) fn numbered(self, id: u64) -> Self {
         Self { id, ..self }

@@ -25,6 +25,8 @@ pub(crate) struct Tap {
     notices: u64,
     leaving: bool,
     busy: Arc<AtomicBool>,
+    /// The last Parse without a name, and whether the target has said that it acted on it.
+    unnamed: (u64, bool),
 }
 
 impl Tap {
@@ -36,6 +38,7 @@ impl Tap {
             notices: 0,
             leaving: false,
             busy: Arc::default(),
+            unnamed: (0, false),
         }
     }
 
@@ -53,6 +56,11 @@ impl Tap {
     /// Whether the client has said goodbye.
     pub(crate) fn leaving(&self) -> bool {
         self.leaving
+    }
+
+    /// Whether the target has acted on the last Parse without a name.
+    pub(super) fn is_parsed(&self) -> bool {
+        self.unnamed.1
     }
 
     /// Takes the notices that came as the target let us in, before they are forwarded. Those that there is no
@@ -102,6 +110,9 @@ impl Tap {
         };
         let statement = Statement { id: self.next, at };
         self.next = self.next.saturating_add(1);
+        if said.is_unnamed_parse() {
+            self.unnamed = (statement.id, false);
+        }
         let owed = match said.kind {
             StatementKind::Simple => Owed::Query(statement),
             StatementKind::Parse => Owed::Parse(statement),
@@ -164,6 +175,9 @@ impl Tap {
             kind => {
                 let outcome = self.pipeline.answered(kind, message.body, at)?;
                 noted.extend(outcome.map(Noted::Outcome));
+                if kind == b'1' && self.pipeline.parsed() == self.unnamed.0 {
+                    self.unnamed.1 = true;
+                }
                 if kind == b'Z' {
                     self.show_busy();
                 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A gate at which this takes a second person.
-fn guarded(kind: SqlKind) -> (Gate, Rules) {
+pub(super) fn guarded(kind: SqlKind) -> (Gate, Rules) {
     let rules = Rules::default();
     rules.secondable.set(true);
     rules.forbid(kind);
@@ -20,8 +20,8 @@ fn run_portal(portal: &[u8]) -> Vec<u8> {
 
 /// Lets a chunk through for which a second person is asked once, who says yes.
 #[track_caller]
-fn seconded(gate: &mut Gate, rules: &Rules, chunk: &[u8]) {
-    let Passage::Held { at, held, .. } = gate.admit(chunk, (0, true), rules, Duration::ZERO) else {
+pub(super) fn seconded(gate: &mut Gate, rules: &Rules, chunk: &[u8]) {
+    let Passage::Held { at, held, .. } = gate.admit(chunk, READY, rules, Duration::ZERO) else {
         panic!("nobody is asked");
     };
     gate.grant(*held, Duration::ZERO);
