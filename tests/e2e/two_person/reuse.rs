@@ -120,6 +120,55 @@ async fn what_was_approved_is_not_run_again_behind_a_parse_that_meets_a_timeout(
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "2DCZ");
 }
 
+/// A Bind that fails leaves the portal without a name as it was, and so does going back to a savepoint.
+#[tokio::test]
+async fn what_was_approved_is_not_run_again_by_the_portal_without_a_name() {
+    let mut world = each_delete();
+    let mut client = world.pg_client().await;
+    let named = |portal: &str, name: &str| [bind(portal, name), execute(portal, 0)].concat();
+    let prepared = [
+        parse("x", "select $1::int"),
+        parse("s", "execute x(7)"),
+        parse("sp", "savepoint a"),
+        parse("rb", "rollback to a"),
+        parse("t", "select 2"),
+    ];
+    let steps = [
+        (query("begin"), "CZ"),
+        ([prepared.concat(), sync()].concat(), "11111Z"),
+        ([bind("", "s"), sync()].concat(), "2Z"),
+        ([named("p1", "sp"), sync()].concat(), "2CZ"),
+        ([one_value("t", "1"), sync()].concat(), "EZ"),
+        ([named("p2", "rb"), sync()].concat(), "2CZ"),
+        ([message(b'C', b"Sx\0"), sync()].concat(), "3Z"),
+    ];
+    for (sent, answers) in steps {
+        client.send(&sent).await.unwrap();
+        assert_eq!(kinds(&client.until_ready().await.unwrap()), answers);
+    }
+    let mut value = one_value("x", "1");
+    // The portal is called `p`.
+    value.splice(5..5, *b"p");
+    value[4] += 1;
+    let delete = parse("x", "delete from orders where id = $1");
+    let run = [delete, value, execute("p", 0), sync()].concat();
+    client.send(&run).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'N');
+    approve(world.bob(), &one(&world));
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "12CZ");
+    client
+        .send(&[execute("", 0), sync()].concat())
+        .await
+        .unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&answers), "EZ");
+    assert_eq!(answers[0].state(), "42501");
+    assert_eq!(kinds(&client.query("commit").await.unwrap()), "CZ");
+    assert_eq!(count(&world), "999");
+    let heard = heard(&mut world).to_lowercase();
+    assert!(!heard.contains("execute x("), "{heard}");
+}
+
 /// The server looks up what a portal runs when it runs, and by then that may be what was approved.
 #[tokio::test]
 async fn what_was_approved_is_not_run_again_by_a_portal_that_was_bound_before() {

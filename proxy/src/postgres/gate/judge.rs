@@ -137,9 +137,6 @@ impl Gate {
 
     /// What a second person has said yes to passes. Of a cursor and a portal that has a name more can be fetched.
     fn pass_seconded(&mut self, portal: &[u8], reading: &Reading) -> Judged {
-        if portal.is_empty() {
-            self.portals.unwatch(portal);
-        }
         if reading.holds_cursor || reading.may_do_anything() {
             self.second.opens_cursor(Cursor::Held);
         } else if !portal.is_empty() || reading.opens_cursor {
