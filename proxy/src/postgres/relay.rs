@@ -9,6 +9,7 @@ pub(super) mod account;
 mod cut;
 mod lane;
 pub(super) mod noted;
+mod parameters;
 mod pipeline;
 mod refusal;
 mod second;
@@ -25,7 +26,7 @@ use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::debug;
 
-use super::gate::{Bench, Gate, Passage, Standing};
+use super::gate::{Bench, Gate, Passage};
 use super::halt::stopper::Stopper;
 use super::wire::say;
 use super::wire::scan::{Message, Scanned};
@@ -281,12 +282,7 @@ where
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let begun = self.up.scanner.missing();
         self.forget_ended(begun);
-        let standing = Standing {
-            begun,
-            is_idle: self.tap.pipeline().idle(),
-            in_batch: self.tap.pipeline().in_batch(),
-            is_parsed: self.tap.is_parsed(),
-        };
+        let standing = self.tap.standing(begun);
         let passage = self.gate.admit(chunk, standing, self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),

@@ -130,6 +130,31 @@ impl Pipeline {
         self.status
     }
 
+    /// The number of the statement that is answered next; 0 where none is.
+    pub(super) fn running(&mut self) -> u64 {
+        match self.front() {
+            Some(
+                Owed::Query(statement)
+                | Owed::Parse(statement)
+                | Owed::Bind(statement)
+                | Owed::Describe(statement)
+                | Owed::Close(statement)
+                | Owed::Execute(statement),
+            ) => statement.id,
+            // Its commit runs what waited for that.
+            Some(Owed::Sync) => self.last,
+            Some(Owed::CopyEnd) | None => 0,
+        }
+    }
+
+    /// The number of the Describe that is answered next, if one is.
+    pub(super) fn describing(&mut self) -> Option<u64> {
+        match self.front() {
+            Some(Owed::Describe(statement)) => Some(statement.id),
+            _other => None,
+        }
+    }
+
     /// The number of the statement that the target has prepared last.
     pub(super) fn parsed(&self) -> u64 {
         self.parsed

@@ -19,6 +19,7 @@ use super::*;
 mod evasions;
 mod greeting;
 mod memory;
+mod parameters;
 mod refusals;
 mod seconds;
 
