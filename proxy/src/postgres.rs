@@ -255,8 +255,10 @@ impl Protocol for Postgres {
             place,
         });
         let issue = |stopper: &Stopper| {
+            let running = front.tap.running();
+            let minor = front.startup.minor;
             self.cancels
-                .issue(front.startup.minor, stopper.clone(), scope.clone())
+                .issue(minor, stopper.clone(), scope.clone(), running)
         };
         let issued = stopper.as_ref().map(issue).transpose();
         let issued = issued.map_err(|refused| ConnectError::Io(io::Error::other(refused)))?;

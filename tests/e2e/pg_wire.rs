@@ -237,6 +237,32 @@ async fn a_newer_protocol_is_negotiated_down() {
     assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
 }
 
+/// Such a transaction waits for a snapshot until every serializable one that writes has ended; ours at the login
+/// is not to.
+#[tokio::test]
+async fn a_client_whose_transactions_wait_for_a_safe_snapshot_is_let_in_at_once() {
+    let world = world();
+    world.sql("create table busy (id int); grant insert on busy to app");
+    let (addr, tls) = world.pg_door();
+    let mut writer = world.pg_client().await;
+    let begin = "begin isolation level serializable; insert into busy values (1)";
+    assert_eq!(kinds(&writer.query(begin).await.unwrap()), "CCZ");
+    let mut client = PgClient::encrypt(addr, &tls).await.unwrap();
+    let parameters = [
+        ("user", "app"),
+        ("database", "orders"),
+        ("default_transaction_isolation", "serializable"),
+        ("default_transaction_read_only", "on"),
+        ("default_transaction_deferrable", "on"),
+    ];
+    client.send(&pg::startup(&parameters)).await.unwrap();
+    let greeted = timeout(Duration::from_secs(10), client.until_ready()).await;
+    assert!(kinds(&greeted.expect("in time").unwrap()).ends_with('Z'));
+    assert_eq!(kinds(&writer.query("commit").await.unwrap()), "CZ");
+    let shown = client.query("show transaction_isolation").await.unwrap();
+    assert!(text(&shown[1]).ends_with("serializable"), "{shown:?}");
+}
+
 #[test]
 fn a_statement_of_a_killed_tidegate_ends_within_seconds() {
     let mut world = world();

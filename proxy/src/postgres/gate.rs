@@ -12,15 +12,14 @@ mod judge;
 mod portals;
 mod prepared;
 mod quantum;
+mod refusal;
 mod second;
+mod unnamed;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::words::postgres::Complaint;
-use policies::words::seconding::Seconding;
-use policies::words::{Shown, Words};
-use policies::{Deed, Denial, Scrutiny, SqlKind, SqlStatement};
+use policies::{Deed, Denial, Scrutiny, SqlStatement};
 
 use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::wire::say;
@@ -30,10 +29,13 @@ use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
 use quantum::{ASKED_BYTE, LOOKUP_BYTES, MESSAGE, QUESTION, Quantum};
-use second::{Cursor, Second, Unshowable};
+use refusal::{backward, hidden, unshowable, words};
+use second::{Second, Unshowable};
+use unnamed::Unnamed;
 
 pub(crate) use bench::{Bench, Hearing};
-pub(crate) use second::{Fate, Held};
+pub(crate) use refusal::Refusal;
+pub(crate) use second::Held;
 
 /// How long an answer is good for where nothing but the time has changed.
 const ANSWER_MAX: Duration = Duration::from_millis(750);
@@ -41,15 +43,17 @@ const ANSWER_MAX: Duration = Duration::from_millis(750);
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
 
-/// A statement that may not pass.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// What the client is told.
-    pub(crate) words: Words,
-    /// In PostgreSQL's terms.
-    pub(crate) sqlstate: &'static str,
-    /// The same for statements that differ in constants only; empty for what was not read.
-    pub(crate) fingerprint: String,
+/// Where the server is with what it was sent before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// How many bytes are missing of a message that is on its way.
+    pub(crate) begun: usize,
+    /// It has answered everything, and drops nothing.
+    pub(crate) is_idle: bool,
+    /// Something was sent since the last Sync.
+    pub(crate) in_batch: bool,
+    /// It has acted on the last Parse without a name.
+    pub(crate) is_parsed: bool,
 }
 
 /// How much of what was read may go on.
@@ -66,7 +70,7 @@ pub(crate) enum Passage {
         /// With fewer bytes from there on, it is looked at in vain.
         wants: usize,
     },
-    /// What is before this place; there a message begins before which everything has to be answered.
+    /// What is before this place; there a Bind begins before which everything has to be answered.
     Unsettled(usize),
     /// What is before this place; there a message begins that needs a second person.
     Held {
@@ -99,8 +103,9 @@ pub(crate) struct Gate {
     prepared: Prepared,
     portals: Portals,
     second: Second,
+    unnamed: Unnamed,
     /// The server will act on the next message: it drops what follows an error up to a Sync, and nothing
-    /// before this one can have failed.
+    /// before this one can have failed. In a batch anything can: a statement timeout is told with the next message.
     is_sure: bool,
 }
 
@@ -135,22 +140,29 @@ impl Gate {
             prepared: Prepared::default(),
             portals: Portals::default(),
             second: Second::default(),
+            unnamed: Unnamed::default(),
             is_sure: false,
         }
     }
 
-    /// Walks over `chunk`, of which the first `begun` bytes belong to a message that is on its way.
-    /// `is_idle` says that the server has answered everything, and drops nothing.
+    /// Walks over `chunk`.
     pub(crate) fn admit(
         &mut self,
         chunk: &[u8],
-        (begun, is_idle): (usize, bool),
+        standing: Standing,
         bench: &impl Bench,
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
         self.quantum.go_on();
-        self.is_sure = is_idle && begun == 0;
+        let begun = standing.begun;
+        self.is_sure = standing.is_idle && !standing.in_batch && begun == 0;
+        if standing.is_parsed {
+            self.unnamed.parsed();
+        }
+        if !standing.in_batch {
+            self.unnamed.synced();
+        }
         if self.scrutiny == Scrutiny::Unread && !bench.is_metered() {
             return Passage::All;
         }
@@ -182,7 +194,10 @@ impl Gate {
                     };
                 }
             }
-            self.second.settle(None);
+            self.unnamed.settle(false);
+            if header.kind == b'S' {
+                self.unnamed.synced();
+            }
             let body = behind.get(..length).unwrap_or_default();
             self.is_sure &= never_fails(header.kind, body);
             place = place.saturating_add(HEADER).saturating_add(length);
@@ -226,9 +241,9 @@ impl Gate {
         self.second.grant(held.pass, at);
     }
 
-    /// Notes that everything has been answered, and what the server does with what comes next.
-    pub(crate) fn settled(&mut self, fate: Fate) {
-        self.second.settle(Some(fate));
+    /// Notes that everything has been answered that will be.
+    pub(crate) fn settled(&mut self) {
+        self.unnamed.settle(true);
     }
 
     /// Judges a message, of which `behind` is what was read behind its header.
@@ -307,6 +322,7 @@ impl Gate {
                 // What names stand for from here on is not seen.
                 self.prepared.doubt();
                 self.second.doubt();
+                self.unnamed.doubt();
             }
         }
     }
@@ -420,65 +436,6 @@ pub(crate) fn until_sync(chunk: &[u8], begun: usize) -> (usize, bool) {
         place = place.saturating_add(HEADER).saturating_add(length);
     }
     (chunk.len(), false)
-}
-
-/// What is refused because what would run does not stand in the text.
-fn hidden() -> Refusal {
-    Refusal {
-        words: Seconding::Hidden.words(),
-        sqlstate: say::NOT_PERMITTED,
-        fingerprint: String::new(),
-    }
-}
-
-/// What is refused because it goes back in a cursor.
-fn backward(cursor: &str, open: Cursor) -> Refusal {
-    let cursor = cursor.to_owned();
-    let is_held = open == Cursor::Held;
-    Refusal {
-        words: Seconding::Backward { cursor, is_held }.words(),
-        sqlstate: say::NOT_PERMITTED,
-        fingerprint: String::new(),
-    }
-}
-
-/// What needs a second person and cannot be shown to one.
-fn unshowable(why: Unshowable) -> Judged {
-    let complaint = match why {
-        Unshowable::Long => Seconding::LongToSecond,
-        Unshowable::Unfit => Seconding::UnfitToSecond,
-        Unshowable::Unknown => Seconding::Hidden,
-    };
-    Judged::Refused(Box::new(Refusal {
-        words: complaint.words(),
-        sqlstate: say::NOT_PERMITTED,
-        fingerprint: String::new(),
-    }))
-}
-
-fn words(kind: SqlKind, denial: Denial) -> Words {
-    match denial {
-        Denial::Forbidden { policy, reason } if kind == SqlKind::Unknown => {
-            Complaint::Unread { policy, reason }.words()
-        }
-        Denial::Forbidden { policy, reason } => {
-            let kind = kind.as_str();
-            let complaint = Complaint::Statement {
-                kind,
-                policy,
-                reason,
-            };
-            complaint.words()
-        }
-        other @ (Denial::NoGrant { .. }
-        | Denial::Pending { .. }
-        | Denial::NotYet { .. }
-        | Denial::NotAllowed { .. }
-        | Denial::TooLong { .. }
-        | Denial::Crowded { .. }
-        | Denial::NotFound { .. }
-        | Denial::Unavailable { .. }) => other.words(),
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod copied;
 mod cut;
 mod lane;
 pub(super) mod noted;
+mod parameters;
 mod pipeline;
 mod refusal;
 mod scratch;
@@ -279,9 +280,9 @@ where
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let begun = self.up.scanner.missing();
-        let is_idle = self.tap.pipeline().idle();
         self.forget_ended(begun);
-        let passage = self.gate.admit(chunk, (begun, is_idle), self.account, at);
+        let standing = self.tap.standing(begun);
+        let passage = self.gate.admit(chunk, standing, self.account, at);
         let end = match &passage {
             Passage::All => chunk.len(),
             Passage::Enough(place)

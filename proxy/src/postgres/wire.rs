@@ -49,6 +49,28 @@ pub(crate) fn parse(body: &[u8]) -> Result<Parse<'_>, Violation> {
     Ok(Parse { name, text })
 }
 
+/// The types that a Parse message declares for its parameters; 0 leaves one to the server.
+pub(crate) fn declared(body: &[u8]) -> Result<Vec<u32>, Violation> {
+    let mut fields = Fields::new(b'P', body);
+    let _names = (fields.text()?, fields.text()?);
+    types(fields)
+}
+
+/// The types that a `ParameterDescription` has.
+pub(crate) fn described(body: &[u8]) -> Result<Vec<u32>, Violation> {
+    types(Fields::new(b't', body))
+}
+
+/// As many types as are announced, and nothing behind them.
+fn types(mut fields: Fields<'_>) -> Result<Vec<u32>, Violation> {
+    let mut types = Vec::new();
+    for _type in 0..fields.u16()? {
+        types.push(fields.i32()?.cast_unsigned());
+    }
+    fields.end()?;
+    Ok(types)
+}
+
 /// Reads as much of a Parse message as there is at the beginning of its body.
 pub(crate) fn parse_beginning(body: &[u8]) -> Result<Parse<'_>, Violation> {
     let mut fields = Fields::new(b'P', body);
@@ -336,6 +358,7 @@ mod tests {
         fn no_bytes_make_a_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _read = (Header::read(&bytes, Side::Client), Header::read(&bytes, Side::Target));
             let _read = (query(&bytes), parse(&bytes), bind(&bytes), execute(&bytes));
+            let _read = (declared(&bytes), described(&bytes));
             let _read = (named(b'D', &bytes), complaint(b'E', &bytes), tag(&bytes), status(&bytes));
         }
 

@@ -1,5 +1,7 @@
 //! One yes is good once: nothing that the server keeps of what was approved runs again without another.
 
+use std::time::Duration;
+
 use tests::pg::Message;
 
 use super::*;
@@ -77,6 +79,94 @@ async fn what_was_approved_is_not_run_again_behind_a_flush_that_fails() {
         world.live_sessions().is_empty().then_some(())
     });
     assert_eq!(count(&world), "999");
+}
+
+/// A statement timeout that fires while the server waits in a batch is told with the next message, which it drops.
+#[tokio::test]
+async fn what_was_approved_is_not_run_again_behind_a_parse_that_meets_a_timeout() {
+    let world = each_delete();
+    let mut client = world.pg_client().await;
+    let timeout = "set statement_timeout = 200";
+    assert_eq!(kinds(&client.query(timeout).await.unwrap()), "CZ");
+    approved(&world, &mut client, "").await;
+    let timed = [parse("z", "select 1"), message(b'H', &[])].concat();
+    client.send(&timed).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'1');
+    // Nothing tells of it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    client
+        .send(&[parse("", "select 1"), sync()].concat())
+        .await
+        .unwrap();
+    let dropped = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&dropped), "EZ");
+    assert_eq!(dropped[0].state(), "57014");
+    let again = [one_value("", "7"), execute("", 0), sync()].concat();
+    client.send(&again).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'N');
+    let waits = one(&world);
+    let deny = ["tidegate", "deny", text(&waits, "id"), "--note", "no"];
+    world.bob().run(&deny).unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "EZ");
+    assert_eq!(count(&world), "999");
+    // Once the server has acted on a Parse nobody is asked.
+    client
+        .send(&[parse("", "select 1"), sync()].concat())
+        .await
+        .unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "1Z");
+    let run = [bind("", ""), execute("", 0), sync()].concat();
+    client.send(&run).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "2DCZ");
+}
+
+/// A Bind that fails leaves the portal without a name as it was, and so does going back to a savepoint.
+#[tokio::test]
+async fn what_was_approved_is_not_run_again_by_the_portal_without_a_name() {
+    let mut world = each_delete();
+    let mut client = world.pg_client().await;
+    let named = |portal: &str, name: &str| [bind(portal, name), execute(portal, 0)].concat();
+    let prepared = [
+        parse("x", "select $1::int"),
+        parse("s", "execute x(7)"),
+        parse("sp", "savepoint a"),
+        parse("rb", "rollback to a"),
+        parse("t", "select 2"),
+    ];
+    let steps = [
+        (query("begin"), "CZ"),
+        ([prepared.concat(), sync()].concat(), "11111Z"),
+        ([bind("", "s"), sync()].concat(), "2Z"),
+        ([named("p1", "sp"), sync()].concat(), "2CZ"),
+        ([one_value("t", "1"), sync()].concat(), "EZ"),
+        ([named("p2", "rb"), sync()].concat(), "2CZ"),
+        ([message(b'C', b"Sx\0"), sync()].concat(), "3Z"),
+    ];
+    for (sent, answers) in steps {
+        client.send(&sent).await.unwrap();
+        assert_eq!(kinds(&client.until_ready().await.unwrap()), answers);
+    }
+    let mut value = one_value("x", "1");
+    // The portal is called `p`.
+    value.splice(5..5, *b"p");
+    value[4] += 1;
+    let delete = parse("x", "delete from orders where id = $1");
+    let run = [delete, value, execute("p", 0), sync()].concat();
+    client.send(&run).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'N');
+    approve(world.bob(), &one(&world));
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "12CZ");
+    client
+        .send(&[execute("", 0), sync()].concat())
+        .await
+        .unwrap();
+    let answers = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&answers), "EZ");
+    assert_eq!(answers[0].state(), "42501");
+    assert_eq!(kinds(&client.query("commit").await.unwrap()), "CZ");
+    assert_eq!(count(&world), "999");
+    let heard = heard(&mut world).to_lowercase();
+    assert!(!heard.contains("execute x("), "{heard}");
 }
 
 /// The server looks up what a portal runs when it runs, and by then that may be what was approved.

@@ -13,6 +13,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::constant_time;
 use control::entropy::{self, EntropyError};
@@ -53,6 +54,8 @@ struct Live {
     secret: Vec<u8>,
     stopper: Stopper,
     scope: Scope,
+    /// The number of the statement that runs, or 0.
+    running: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Live {
@@ -94,6 +97,7 @@ impl Cancels {
         minor: u16,
         stopper: Stopper,
         scope: Scope,
+        running: Arc<AtomicU64>,
     ) -> Result<Issued, EntropyError> {
         let pid = stopper.key.pid;
         let mut alike = self.live.entry(pid).or_default();
@@ -111,6 +115,7 @@ impl Cancels {
             secret: secret.clone(),
             stopper,
             scope,
+            running,
         });
         drop(alike);
         Ok(Issued {
@@ -129,15 +134,18 @@ impl Cancels {
         };
         let found = self.live.get(&shown.pid).and_then(|alike| {
             let live = alike.iter().find(right)?;
-            Some((live.stopper.clone(), live.scope.clone()))
+            let running = Arc::clone(&live.running);
+            Some((live.stopper.clone(), live.scope.clone(), running))
         });
-        let Some((stopper, scope)) = found else {
+        let Some((stopper, scope, running)) = found else {
             return debug!(%source, "cancel.unknown");
         };
-        let note = Frame::Note {
-            code: "cancel",
-            text: "the client asked to cancel what runs",
+        let text = match running.load(Ordering::Relaxed) {
+            0 => format!("a cancel request from {source}, where nothing runs"),
+            id => format!("a cancel request from {source} for what runs, statement {id}"),
         };
+        let (code, text) = ("cancel", text.as_str());
+        let note = Frame::Note { code, text };
         if scope.record(&note).is_err() {
             return;
         }

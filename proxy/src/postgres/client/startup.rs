@@ -38,6 +38,8 @@ pub(crate) struct Startup {
 /// What is answered with `NegotiateProtocolVersion`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unknown {
+    /// The minor version that is named: the one that was asked for, or the newest that we speak.
+    pub(crate) minor: u16,
     /// Names of protocol options.
     pub(crate) options: Vec<String>,
 }
@@ -165,7 +167,10 @@ fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> 
     let database = database
         .filter(|database| !database.is_empty())
         .unwrap_or_else(|| user.clone());
-    let unknown = (minor > MINOR_MAX || !options.is_empty()).then_some(Unknown { options });
+    let unknown = (minor > MINOR_MAX || !options.is_empty()).then_some(Unknown {
+        minor: minor.min(MINOR_MAX),
+        options,
+    });
     // 3.1 is treated as PostgreSQL 18 does: as a version that nothing was ever built on.
     let minor = if minor >= MINOR_MAX { MINOR_MAX } else { 0 };
     Ok(Startup {
@@ -188,10 +193,10 @@ fn is_off(value: &str) -> bool {
     word("false") || word("no") || value == "off" || value == "of" || value == "0"
 }
 
-/// Appends `NegotiateProtocolVersion`: the newest minor we speak, and the options we do not know.
+/// Appends `NegotiateProtocolVersion`: the newest minor that both speak, and the options we do not know.
 pub(crate) fn put_negotiation(out: &mut Vec<u8>, unknown: &Unknown) {
     message(out, b'v', |body| {
-        body.extend((3_u32 << 16 | u32::from(MINOR_MAX)).to_be_bytes());
+        body.extend((3_u32 << 16 | u32::from(unknown.minor)).to_be_bytes());
         body.extend(
             u32::try_from(unknown.options.len())
                 .unwrap_or(u32::MAX)
@@ -294,6 +299,10 @@ mod tests {
         let mut out = Vec::new();
         put_negotiation(&mut out, &startup.unknown.unwrap());
         assert_eq!(out, b"v\0\0\0\x17\0\x03\0\x02\0\0\0\x01_pq_.fancy\0");
+        let startup = ask(V3, &[("user", "app"), ("_pq_.fancy", "1")]).unwrap();
+        out.clear();
+        put_negotiation(&mut out, &startup.unknown.unwrap());
+        assert_eq!(out, b"v\0\0\0\x17\0\x03\0\0\0\0\0\x01_pq_.fancy\0");
         assert_eq!(ask(V3 | 2, &[("user", "app")]).unwrap().unknown, None);
         assert_eq!(ask(V3, &[("user", "app")]).unwrap().minor, 0);
     }

@@ -9,7 +9,8 @@ use policies::HeldStatement;
 
 use super::quantum::TEXT_BYTE;
 use super::second::{self, Behind, Cursor, Held, Unshowable};
-use super::{Bench, Gate, Judged, Objection, unshowable};
+use super::unnamed::Version;
+use super::{Bench, Gate, Judged, NAMES_MAX, Objection, unshowable};
 use crate::postgres::statement::Reading;
 use crate::postgres::wire::{self, Bind, HEADER, Named, Parse};
 
@@ -45,14 +46,10 @@ impl Gate {
         let Ok(Parse { name, text }) = wire::parse(body) else {
             return Judged::Passes;
         };
-        // Before a yes is used up.
-        if self.second.must_settle(name) {
-            return Judged::Unsettled;
-        }
         self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
-            Ok(()) => return self.pass_parse(name, (&reading, None), text.is_ascii()),
+            Ok(()) => return self.pass_parse(name, &reading, None),
             Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
             Err(Objection::Alone(..)) if text.len() > HeldStatement::TEXT_MAX => {
                 return unshowable(Unshowable::Long);
@@ -76,7 +73,7 @@ impl Gate {
                 }
             }
         }
-        self.pass_parse(name, (&reading, Some(text)), text.is_ascii())
+        self.pass_parse(name, &reading, Some(text))
     }
 
     pub(super) fn judge_bind(
@@ -86,13 +83,18 @@ impl Gate {
         bench: &impl Bench,
         at: Duration,
     ) -> Judged {
-        let reading = self.prepared.get(name);
-        let reading = reading.unwrap_or_else(|| Arc::new(Reading::unknown()));
-        let (policy, reason) = match self.judge(&reading, bench) {
+        let Version {
+            reading,
+            text,
+            is_hot,
+        } = self.version(name);
+        let judged = self.judge(&reading, bench);
+        if name.is_empty() && self.unnamed.is_open() && (is_hot || judged.is_err()) {
+            return Judged::Unsettled;
+        }
+        let (policy, reason) = match judged {
             // One that once stood for a text that needs a second person, and now for another as well.
-            Ok(()) if self.second.is_hot(name) && self.second.text(name).is_none() => {
-                return unshowable(Unshowable::Unknown);
-            }
+            Ok(()) if is_hot && text.is_none() => return unshowable(Unshowable::Unknown),
             Ok(()) => {
                 self.binds(portal, &reading);
                 return Judged::Passes;
@@ -100,7 +102,7 @@ impl Gate {
             Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
             Err(Objection::Alone(policy, reason)) => (policy, reason),
         };
-        let Some(text) = self.second.text(name) else {
+        let Some(text) = text else {
             return unshowable(Unshowable::Unknown);
         };
         if length > HeldStatement::VALUES_MAX.saturating_mul(2) {
@@ -112,7 +114,7 @@ impl Gate {
         let Ok(bind): Result<Bind<'_>, _> = wire::bind(body) else {
             return Judged::Passes;
         };
-        let held = second::held((b'B', name), text, Some(&bind));
+        let held = second::held((b'B', name), &text, Some(&bind));
         self.hold(held, &reading, (policy, reason), at)
             .unwrap_or_else(|| self.pass_seconded(portal, &reading))
     }
@@ -135,9 +137,6 @@ impl Gate {
 
     /// What a second person has said yes to passes. Of a cursor and a portal that has a name more can be fetched.
     fn pass_seconded(&mut self, portal: &[u8], reading: &Reading) -> Judged {
-        if portal.is_empty() {
-            self.portals.unwatch(portal);
-        }
         if reading.holds_cursor || reading.may_do_anything() {
             self.second.opens_cursor(Cursor::Held);
         } else if !portal.is_empty() || reading.opens_cursor {
@@ -166,42 +165,63 @@ impl Gate {
         }
     }
 
+    /// What a Bind of this name is of.
+    fn version(&mut self, name: &[u8]) -> Version {
+        if name.is_empty() {
+            let version = self.unnamed.version();
+            // It may have been put together just now.
+            if self.unnamed.is_open() {
+                self.quantum.takes(version.reading.weight());
+            }
+            return version;
+        }
+        let reading = self.prepared.get(name);
+        Version {
+            reading: reading.unwrap_or_else(|| Arc::new(Reading::unknown())),
+            text: self.second.text(name).map(Arc::from),
+            is_hot: self.second.is_hot(name),
+        }
+    }
+
     /// Keeps what a Parse that passes stands for; `seconded` is its text where a second person has said
     /// yes to it.
     fn pass_parse(
         &mut self,
         name: &[u8],
-        (reading, seconded): (&Arc<Reading>, Option<&[u8]>),
-        is_ascii: bool,
+        reading: &Arc<Reading>,
+        seconded: Option<&[u8]>,
     ) -> Judged {
-        if self.second.must_settle(name) {
-            return Judged::Unsettled;
-        }
-        // The server keeps what it had.
-        if !self.second.drops() {
-            let replaces = name.is_empty() && self.is_sure && is_ascii;
-            self.prepared.put(name, reading, replaces);
-            self.second.prepared(name, seconded, is_ascii);
+        if name.is_empty() {
+            self.unnamed.prepared(reading, seconded);
+        } else {
+            self.prepared.put(name, reading);
+            self.second.prepared(name, seconded);
         }
         Judged::Passes
     }
 
-    /// A Parse whose text is too long to be read, where everything is permitted.
+    /// A Parse whose text is too long to be read, where everything is permitted. `beginning` is what there is of it.
     pub(super) fn pass_unread(&mut self, beginning: &[u8]) -> Judged {
-        let Ok(Parse { name, .. }) = wire::parse_beginning(beginning) else {
-            return Judged::Passes;
+        let name = match wire::parse_beginning(beginning) {
+            Ok(Parse { name, .. }) => name,
+            Err(_no_end) if beginning.len() < NAMES_MAX => return Judged::Partial(0),
+            // The server looks at much less of it.
+            Err(_no_end) => beginning.get(..NAMES_MAX).unwrap_or(beginning),
         };
-        self.pass_parse(name, (&Arc::new(Reading::unknown()), None), false)
+        self.pass_parse(name, &Arc::new(Reading::unknown()), None)
     }
 
     /// Whether a text that needs a second person may be prepared under this name: it is the one
     /// without a name, or has never stood for anything else.
     fn is_fresh(&self, name: &[u8], text: &[u8]) -> bool {
+        if name.is_empty() {
+            return true;
+        }
         let known = match self.second.text(name) {
             Some(known) => known == text,
             None => !self.second.is_hot(name) && self.prepared.is_free(name),
         };
-        self.second.has_room(name) && (name.is_empty() || known)
+        self.second.has_room(name) && known
     }
 
     /// Forgets a name that the client has closed, unless the server may drop the Close, or it has stood

@@ -1,5 +1,8 @@
 //! What a text does to the names of what was prepared, at the time it runs: a portal that is bound runs
 //! later.
+//!
+//! What a portal was bound to counts until the transaction has ended, of the one without a name too: a Bind that fails
+//! leaves it as it was, and going back to a savepoint that is younger leaves it there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,15 +89,12 @@ impl Gate {
         self.quantum
             .takes(each.saturating_mul(reading.prepares.len()));
         for name in &reading.prepares {
-            self.prepared.put(name.as_bytes(), reading, false);
+            self.prepared.put(name.as_bytes(), reading);
         }
     }
 
     /// Notes that a portal was bound to a text, which runs by and by.
     pub(super) fn binds(&mut self, portal: &[u8], reading: &Arc<Reading>) {
-        if portal.is_empty() {
-            self.portals.unwatch(portal);
-        }
         if let Some(others) = reading.of_others() {
             let weight = others.weight();
             let looked = self.portals.watch(portal, others);
@@ -103,8 +103,6 @@ impl Gate {
         let matters =
             !reading.prepares.is_empty() || self.is_opaque(reading, &mut Earlier::default());
         let place = if portal.is_empty() {
-            // An error before it ends the transaction, and the portal with it.
-            self.portals.unnamed = None;
             &mut self.portals.unnamed
         } else {
             &mut self.portals.named

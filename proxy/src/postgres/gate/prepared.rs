@@ -1,4 +1,4 @@
-//! What was prepared in one session, by message or by `PREPARE`, so that it can be asked about again
+//! What was prepared by name in one session, by message or by `PREPARE`, so that it can be asked about again
 //! each time it is run: rules may have become narrower since.
 
 use std::collections::{BTreeMap, HashMap};
@@ -46,16 +46,15 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Keeps what a name stands for. Unless it surely `replaces` what the name stood for before, the name
-    /// stands for both.
-    pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>, replaces: bool) {
+    /// Keeps what a name stands for: that, and what it stood for before.
+    pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>) {
         let name = kept_as(name);
         match self.texts.get_mut(name) {
             // A portal that prepares may run thousands of times in one read.
             Some((_number, before)) if Arc::ptr_eq(before, reading) => {}
             Some((_number, before)) => {
                 self.weight = self.weight.saturating_sub(before.weight());
-                *before = if replaces || **before == **reading {
+                *before = if **before == **reading {
                     Arc::clone(reading)
                 } else {
                     Arc::new(before.or(reading, STATEMENTS_MAX))
@@ -63,7 +62,7 @@ impl Prepared {
                 self.weight = self.weight.saturating_add(before.weight());
             }
             None => {
-                let reading = if self.any_taken && !name.is_empty() {
+                let reading = if self.any_taken {
                     Arc::new(Reading::unknown().or(reading, STATEMENTS_MAX))
                 } else {
                     Arc::clone(reading)
@@ -108,14 +107,10 @@ impl Prepared {
         self.forgetful = true;
     }
 
-    /// Takes no name for certain any more, but that of the unnamed statement: SQL cannot prepare that.
+    /// Takes no name for certain any more, and a Parse under any may fail.
     pub(super) fn doubt_names(&mut self) {
-        let unnamed = self.get(b"");
         self.doubt();
         self.any_taken = true;
-        if let Some(unnamed) = unnamed {
-            self.put(b"", &unnamed, true);
-        }
     }
 
     /// Forgets a name that the client has closed.
@@ -146,14 +141,10 @@ mod tests {
     fn a_name_that_is_used_twice_stands_for_both() {
         let (known, mut prepared) = (Known::default(), Prepared::default());
         let (read, gone) = (known.read(b"select 1"), known.read(b"delete from t"));
-        for name in [b"".as_slice(), b"a"] {
-            prepared.put(name, &gone, false);
-            prepared.put(name, &read, false);
-            prepared.put(name, &gone, false);
-            assert_eq!(prepared.get(name).unwrap().statements.len(), 2);
+        for reading in [&gone, &read, &gone] {
+            prepared.put(b"a", reading);
         }
-        prepared.put(b"", &read, true);
-        assert_eq!(prepared.get(b"").unwrap(), read);
+        assert_eq!(prepared.get(b"a").unwrap().statements.len(), 2);
         prepared.forget(b"a");
         assert_eq!(prepared.get(b"a"), None);
     }
@@ -162,12 +153,12 @@ mod tests {
     fn names_without_end_are_not_kept() {
         let (reading, mut prepared) = (Arc::new(Reading::unknown()), Prepared::default());
         for number in 0..=NAMES_MAX {
-            prepared.put(format!("s{number}").as_bytes(), &reading, false);
+            prepared.put(format!("s{number}").as_bytes(), &reading);
         }
         assert_eq!(prepared.get(b"s0"), None);
         assert!(prepared.get(b"s1").is_some());
         assert_eq!(prepared.texts.len(), NAMES_MAX);
-        prepared.put(&[b'x'; 1000], &reading, false);
+        prepared.put(&[b'x'; 1000], &reading);
         assert!(prepared.texts.keys().all(|name| name.len() <= NAME_MAX));
     }
 
@@ -176,15 +167,15 @@ mod tests {
     fn forgetting_a_name_takes_no_longer_for_the_others() {
         let (reading, mut prepared) = (Arc::new(Reading::unknown()), Prepared::default());
         for number in 0..NAMES_MAX {
-            prepared.put(format!("s{number}").as_bytes(), &reading, false);
+            prepared.put(format!("s{number}").as_bytes(), &reading);
         }
         for _again in 0..400_000 {
             prepared.forget(b"s1");
-            prepared.put(b"s1", &reading, false);
+            prepared.put(b"s1", &reading);
         }
         // The oldest that is left goes first, and `s1` is the newest.
-        prepared.put(b"more", &reading, false);
-        prepared.put(b"most", &reading, false);
+        prepared.put(b"more", &reading);
+        prepared.put(b"most", &reading);
         for (name, is_there) in [("s0", false), ("s1", true), ("s2", false), ("s3", true)] {
             assert_eq!(prepared.get(name.as_bytes()).is_some(), is_there, "{name}");
         }
@@ -195,13 +186,12 @@ mod tests {
     fn what_a_name_stands_for_already_changes_nothing() {
         let (known, mut prepared) = (Known::default(), Prepared::default());
         let reading = known.read(b"select 1");
-        for name in [b"".as_slice(), b"a", b"a"] {
-            prepared.put(name, &reading, false);
-            prepared.put(name, &reading, true);
+        for name in [b"a", b"b", b"a"] {
+            prepared.put(name, &reading);
         }
         assert_eq!(prepared.weight, 2 * reading.weight());
         prepared.forget(b"a");
-        prepared.forget(b"");
+        prepared.forget(b"b");
         assert_eq!((prepared.weight, prepared.order.len()), (0, 0));
     }
 }

@@ -4,8 +4,7 @@
 //! kept by its name, so that each later Bind can be asked about with the text in sight. What the
 //! server will do with a message is not known here: it drops what follows an error up to the next
 //! Sync, a Close or a Parse too, and then still has the text that we believe is gone. So a name that
-//! once stood for such a text never stands for another, and the one without a name is replaced only
-//! once everything before it has been answered.
+//! once stood for such a text never stands for another. The one without a name is [`Unnamed`](super::unnamed)'s.
 
 use std::time::Duration;
 
@@ -98,8 +97,6 @@ pub(super) struct Second {
     pass: Option<(Pass, Duration)>,
     /// What was said yes to may have left such a cursor open.
     cursor: Option<Cursor>,
-    /// Everything before the next message has been answered.
-    settled: Option<Fate>,
 }
 
 /// A cursor that runs what a second person has said yes to.
@@ -109,15 +106,6 @@ pub(super) enum Cursor {
     Passing,
     /// It may be held beyond that.
     Held,
-}
-
-/// What the server will do with the next message, where everything before it has been answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It acts on it.
-    Done,
-    /// It drops it: there was an error, and no Sync since.
-    Dropped,
 }
 
 impl Second {
@@ -141,16 +129,6 @@ impl Second {
         self.cursor = self.cursor.filter(|open| *open == Cursor::Held);
     }
 
-    /// Notes that the server has answered everything, and what it does with what comes next.
-    pub(super) fn settle(&mut self, fate: Option<Fate>) {
-        self.settled = fate;
-    }
-
-    /// Whether the server will drop the next message.
-    pub(super) fn drops(&self) -> bool {
-        self.settled == Some(Fate::Dropped)
-    }
-
     /// Uses up the yes that is good for this, if there is one. With a Parse, its first Bind is still
     /// good.
     pub(super) fn spend(&mut self, wanted: &Pass, at: Duration) -> bool {
@@ -171,32 +149,14 @@ impl Second {
         true
     }
 
-    /// Whether a Parse of this name has to wait until everything before it was answered.
-    pub(super) fn must_settle(&self, name: &[u8]) -> bool {
-        name.is_empty() && self.is_hot(name) && self.settled.is_none()
-    }
-
     /// Takes a Parse that passes: of a text that a second person has said yes to, or of another.
-    ///
-    /// The unnamed statement is replaced only where the server is sure to get that far: it converts the
-    /// text to its own encoding before it drops what it had, and only ASCII is always converted.
-    pub(super) fn prepared(&mut self, name: &[u8], text: Option<&[u8]>, is_ascii: bool) {
-        self.settled = None;
+    pub(super) fn prepared(&mut self, name: &[u8], text: Option<&[u8]>) {
         let name = kept_as(name);
-        let place = self.texts.iter().position(|(known, _)| **known == *name);
-        match (place, text) {
-            (Some(place), text) if name.is_empty() && is_ascii => {
-                self.texts.swap_remove(place);
-                self.keep(name, text);
-            }
-            (Some(place), text) => {
-                if let Some((_, known)) = self.texts.get_mut(place)
-                    && known.as_deref() != text
-                {
-                    *known = None;
-                }
-            }
-            (None, text) => self.keep(name, text),
+        let known = self.texts.iter_mut().find(|(known, _)| **known == *name);
+        match (known, text) {
+            (Some((_name, known)), text) if known.as_deref() != text => *known = None,
+            (None, Some(text)) => self.texts.push((name.into(), Some(text.into()))),
+            (Some(_) | None, _) => {}
         }
     }
 
@@ -208,12 +168,6 @@ impl Second {
         self.pass = None;
     }
 
-    fn keep(&mut self, name: &[u8], text: Option<&[u8]>) {
-        if let Some(text) = text {
-            self.texts.push((name.into(), Some(text.into())));
-        }
-    }
-
     /// Whether this name has stood for a text that needed a second person.
     pub(super) fn is_hot(&self, name: &[u8]) -> bool {
         let name = kept_as(name);
@@ -222,7 +176,7 @@ impl Second {
 
     /// Whether a further name can be kept.
     pub(super) fn has_room(&self, name: &[u8]) -> bool {
-        name.is_empty() || self.is_hot(name) || self.texts.len() < NAMES_MAX
+        self.is_hot(name) || self.texts.len() < NAMES_MAX
     }
 
     /// The text that this name stands for, where that is certain.

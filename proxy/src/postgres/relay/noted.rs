@@ -8,6 +8,7 @@ use recorder::{
     Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
 
+use super::parameters::Types;
 use super::pipeline::Outcome;
 use crate::postgres::statement::redact;
 use crate::postgres::wire::scan::Message;
@@ -160,6 +161,44 @@ impl<'a> Said<'a> {
                 }
             }
         }
+    }
+
+    /// The same, with the types of its values.
+    pub(super) fn typed(&mut self, types: &Types) {
+        let known = types.of(self.name);
+        for (parameter, oid) in self.parameters.iter_mut().zip(known) {
+            parameter.oid = *oid;
+        }
+    }
+
+    /// What it tells of types.
+    pub(super) fn tells(&self, message: &Message<'_>, types: &mut Types) {
+        match self.kind {
+            StatementKind::Parse if message.digest.is_none() => {
+                let declared = wire::declared(message.body).unwrap_or_default();
+                types.declared(self.id, self.name, declared);
+            }
+            StatementKind::Parse => types.declared(self.id, self.name, Vec::new()),
+            StatementKind::Describe if message.body.first() == Some(&b'S') => {
+                types.asked(self.id, self.name);
+            }
+            StatementKind::Close if message.body.first() == Some(&b'S') => {
+                types.closed(self.name);
+            }
+            StatementKind::Describe
+            | StatementKind::Close
+            | StatementKind::Simple
+            | StatementKind::Bind
+            | StatementKind::Execute
+            | StatementKind::CopyIn
+            | StatementKind::CopyOut
+            | StatementKind::Cancel => {}
+        }
+    }
+
+    /// Whether it prepares the statement without a name.
+    pub(super) fn is_unnamed_parse(&self) -> bool {
+        self.kind == StatementKind::Parse && self.name.is_empty()
     }
 
     /// The same, as the statement of this number.

@@ -60,6 +60,8 @@ pub(in crate::postgres) struct Pipeline {
     held: Option<Outcome>,
     /// The last statement that ran, for errors that come with the Sync's commit.
     last: u64,
+    /// The last statement that the target has prepared.
+    parsed: u64,
     status: u8,
 }
 
@@ -78,6 +80,7 @@ impl Pipeline {
             fresh: (0, 0),
             held: None,
             last: 0,
+            parsed: 0,
             status: b'I',
         }
     }
@@ -133,6 +136,36 @@ impl Pipeline {
     /// The transaction status as last told: `I`, `T` or `E`.
     pub(super) fn status(&self) -> u8 {
         self.status
+    }
+
+    /// The number of the statement that is answered next; 0 where none is.
+    pub(super) fn running(&mut self) -> u64 {
+        match self.front() {
+            Some(
+                Owed::Query(statement)
+                | Owed::Parse(statement)
+                | Owed::Bind(statement)
+                | Owed::Describe(statement)
+                | Owed::Close(statement)
+                | Owed::Execute(statement),
+            ) => statement.id,
+            // Its commit runs what waited for that.
+            Some(Owed::Sync) => self.last,
+            Some(Owed::CopyEnd) | None => 0,
+        }
+    }
+
+    /// The number of the Describe that is answered next, if one is.
+    pub(super) fn describing(&mut self) -> Option<u64> {
+        match self.front() {
+            Some(Owed::Describe(statement)) => Some(statement.id),
+            _other => None,
+        }
+    }
+
+    /// The number of the statement that the target has prepared last.
+    pub(super) fn parsed(&self) -> u64 {
+        self.parsed
     }
 
     /// Notes that the client sent something.
@@ -255,8 +288,12 @@ impl Pipeline {
 
     fn step(&mut self, kind: u8) -> Result<(), Violation> {
         match (kind, self.front()) {
-            (b'1', Some(Owed::Parse(_)))
-            | (b'2', Some(Owed::Bind(_)))
+            (b'1', Some(Owed::Parse(statement))) => {
+                self.parsed = statement.id;
+                self.settled();
+                Ok(())
+            }
+            (b'2', Some(Owed::Bind(_)))
             | (b'3', Some(Owed::Close(_)))
             | (b'T' | b'n', Some(Owed::Describe(_))) => {
                 self.settled();

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::account::Account;
 use super::refusal::Stop;
 use super::{Closed, Relay, Step, poll_fill};
-use crate::postgres::gate::{Bench, Fate, Hearing, Held, Refusal};
+use crate::postgres::gate::{Bench, Hearing, Held, Refusal};
 use crate::postgres::wire::say;
 use crate::postgres::wire::{HEADER, Header, Violation};
 
@@ -38,6 +38,14 @@ pub(super) struct Wait {
 pub(super) struct Settling {
     /// Whether the target has been asked for the answers.
     flushed: bool,
+}
+
+/// What the target does with the next message, where it has answered everything.
+enum Fate {
+    /// It acts on it, unless a statement timeout or a cancel request comes before.
+    Done,
+    /// It drops it: there was an error, and no Sync since.
+    Dropped,
 }
 
 impl Wait {
@@ -83,12 +91,12 @@ where
         Ok(Ok(Fate::Done))
     }
 
-    /// Waits until a Parse that replaces a text of two persons is certain to be acted on, or not.
+    /// Waits until it is known whether a Parse before a Bind has replaced a text of two persons.
     pub(super) fn pump_settling(&mut self, cx: &mut Context<'_>) -> Result<Step, Closed> {
         let mut settling = self.hold.settling.take().unwrap_or_default();
-        match self.settle(&mut settling, b'P', cx)? {
-            Ok(fate) => {
-                self.gate.settled(fate);
+        match self.settle(&mut settling, b'B', cx)? {
+            Ok(Fate::Done | Fate::Dropped) => {
+                self.gate.settled();
                 Ok(Step::Moved)
             }
             Err(step) => {
@@ -175,7 +183,6 @@ where
                 let text = format!("{}; sha256 {}", words.what, wait.held.digest());
                 self.note(&words, &text)?;
                 self.gate.grant(*wait.held, self.account.stir());
-                self.gate.settled(Fate::Done);
                 Ok(())
             }
             Some(Heard::Denied { by, note }) => {

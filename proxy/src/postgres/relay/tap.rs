@@ -5,17 +5,19 @@
 //! again by the role at the target.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use recorder::{AppendError, Frame, StatementKind, Stream};
 
 use super::account::Account;
 use super::noted::{Company, Noted, Said};
+use super::parameters::Types;
 use super::pipeline::{Fault, Owed, Pipeline, Statement};
+use crate::postgres::gate::Standing;
 use crate::postgres::target::back::Notices;
-use crate::postgres::wire::Violation;
 use crate::postgres::wire::scan::Message;
+use crate::postgres::wire::{self, Violation};
 
 /// Follows one session.
 #[derive(Debug)]
@@ -25,6 +27,11 @@ pub(crate) struct Tap {
     notices: u64,
     leaving: bool,
     busy: Arc<AtomicBool>,
+    types: Types,
+    /// The number of the statement that the target owes an answer for; 0 where it owes none.
+    running: Arc<AtomicU64>,
+    /// The last Parse without a name, and whether the target has said that it acted on it.
+    unnamed: (u64, bool),
 }
 
 impl Tap {
@@ -36,6 +43,9 @@ impl Tap {
             notices: 0,
             leaving: false,
             busy: Arc::default(),
+            types: Types::default(),
+            running: Arc::default(),
+            unnamed: (0, false),
         }
     }
 
@@ -43,6 +53,11 @@ impl Tap {
     /// Can be read while the session goes on.
     pub(crate) fn busy(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.busy)
+    }
+
+    /// The number of the statement that the target is at, or 0. Can be read while the session goes on.
+    pub(crate) fn running(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.running)
     }
 
     /// What is owed by the target.
@@ -53,6 +68,16 @@ impl Tap {
     /// Whether the client has said goodbye.
     pub(crate) fn leaving(&self) -> bool {
         self.leaving
+    }
+
+    /// Where the target is; `begun` bytes are missing of what it is being sent.
+    pub(super) fn standing(&self, begun: usize) -> Standing {
+        Standing {
+            begun,
+            is_idle: self.pipeline.idle(),
+            in_batch: self.pipeline.in_batch(),
+            is_parsed: self.unnamed.1,
+        }
     }
 
     /// Takes the notices that came as the target let us in, before they are forwarded. Those that there is no
@@ -85,7 +110,7 @@ impl Tap {
         at: Duration,
         noted: &mut Vec<Noted<'a>>,
     ) -> Result<(), Violation> {
-        let said = match message.kind {
+        let mut said = match message.kind {
             b'd' => {
                 self.pipeline.copied_in(message.length);
                 return Ok(());
@@ -102,6 +127,9 @@ impl Tap {
         };
         let statement = Statement { id: self.next, at };
         self.next = self.next.saturating_add(1);
+        if said.is_unnamed_parse() {
+            self.unnamed = (statement.id, false);
+        }
         let owed = match said.kind {
             StatementKind::Simple => Owed::Query(statement),
             StatementKind::Parse => Owed::Parse(statement),
@@ -113,7 +141,10 @@ impl Tap {
                 return Err(Violation::Kind(message.kind));
             }
         };
-        noted.push(Noted::Statement(said.numbered(statement.id)));
+        said.typed(&self.types);
+        let said = said.numbered(statement.id);
+        said.tells(message, &mut self.types);
+        noted.push(Noted::Statement(said));
         if let Some(digest) = message.digest {
             let kept = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
             let rest = u64::from(message.length).saturating_sub(kept);
@@ -131,7 +162,8 @@ impl Tap {
     pub(crate) fn refused<'a>(&mut self, kind: u8, body: &'a [u8]) -> (u64, Noted<'a>) {
         let id = self.next;
         self.next = self.next.saturating_add(1);
-        let said = Said::of_refused(kind, body).numbered(id);
+        let mut said = Said::of_refused(kind, body).numbered(id);
+        said.typed(&self.types);
         (id, Noted::Statement(said))
     }
 
@@ -160,14 +192,29 @@ impl Tap {
         match message.kind {
             b'D' | b'd' => return self.pipeline.row(message.length),
             b'N' => self.notices = self.notices.saturating_add(1),
-            b'A' | b'S' | b'c' | b't' | b'H' => {}
             b'E' if message.digest.is_some() => {
                 let fault = Fault::read_beginning(message.body);
                 noted.extend(self.pipeline.failed(fault, at).map(Noted::Outcome));
+                self.show_running();
             }
+            b't' => {
+                let known = wire::described(message.body).unwrap_or_default();
+                let described = self.pipeline.describing();
+                if let Some(id) = described {
+                    self.types.described(id, known);
+                }
+            }
+            b'A' | b'S' | b'c' | b'H' => {}
             kind => {
                 let outcome = self.pipeline.answered(kind, message.body, at)?;
                 noted.extend(outcome.map(Noted::Outcome));
+                if kind == b'1' {
+                    self.types.parsed(self.pipeline.parsed());
+                }
+                self.show_running();
+                if kind == b'1' && self.pipeline.parsed() == self.unnamed.0 {
+                    self.unnamed.1 = true;
+                }
                 if kind == b'Z' {
                     self.show_busy();
                 }
@@ -204,8 +251,19 @@ impl Tap {
 
     fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
         self.pipeline.sent(owed)?;
+        if owed == Owed::Sync {
+            self.types.synced(self.next.saturating_sub(1));
+        }
+        self.show_running();
         self.show_busy();
         Ok(())
+    }
+
+    fn show_running(&mut self) {
+        let running = self.pipeline.running();
+        if self.running.load(Ordering::Relaxed) != running {
+            self.running.store(running, Ordering::Relaxed);
+        }
     }
 
     fn show_busy(&self) {

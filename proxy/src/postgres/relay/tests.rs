@@ -22,6 +22,7 @@ mod greeting;
 mod interleaved;
 mod long;
 mod memory;
+mod parameters;
 mod refusals;
 mod seconds;
 

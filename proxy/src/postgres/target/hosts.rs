@@ -19,7 +19,7 @@ use tracing::info;
 
 use super::admin::is_absent;
 use super::back::{self, Greeting, LoginError};
-use super::process::{self, Place};
+use super::process::{self, AT_ONCE, Place};
 use super::rows::{row, text};
 use crate::postgres::tls::Trust;
 use crate::postgres::tls::read_ahead::ReadAhead;
@@ -261,7 +261,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let sql = format!(
-        "select pg_catalog.set_config('{READ_ONLY}', \
+        "{AT_ONCE} select pg_catalog.set_config('{READ_ONLY}', \
          pg_catalog.convert_from(pg_catalog.decode('{}', 'hex'), 'UTF8'), false)",
         hex(value.as_bytes())
     );
@@ -324,7 +324,7 @@ async fn value<I>(tls: &mut TlsStream<I>, sql: &str) -> Result<String, LoginErro
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut query = Vec::new();
+    let (mut query, sql) = (Vec::new(), format!("{AT_ONCE} {sql}"));
     message(&mut query, b'Q', |body| put_text(body, sql.as_bytes()));
     tls.write_all(&query).await.map_err(ConnectError::Io)?;
     tls.flush().await.map_err(ConnectError::Io)?;

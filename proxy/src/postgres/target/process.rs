@@ -59,12 +59,12 @@ where
     let looks = back::major_version(&greeting.before).is_some_and(|major| major >= LOOKS_FROM);
     let question = if looks {
         format!(
-            "select pg_catalog.pg_backend_pid(), {STARTED}, \
+            "{AT_ONCE} select pg_catalog.pg_backend_pid(), {STARTED}, \
              pg_catalog.current_setting('client_connection_check_interval'); \
              set client_connection_check_interval = '{LOOKS_EACH}'"
         )
     } else {
-        format!("select pg_catalog.pg_backend_pid(), {STARTED}")
+        format!("{AT_ONCE} select pg_catalog.pg_backend_pid(), {STARTED}")
     };
     // Some systems cannot tell a server when a socket closes; then it says no to the second part.
     let told = ask(tls, &question).await?;
@@ -87,7 +87,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let question = format!(
-        "{PLAINLY} select {BEGAN}, \
+        "{AT_ONCE} {PLAINLY} select {BEGAN}, \
          (select s.reset_val from pg_catalog.pg_settings s where s.name = 'client_connection_check_interval') \
          from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()"
     );
@@ -107,6 +107,11 @@ where
 
 /// When a process began, as [`Seat::Lent`] has it.
 pub(crate) const BEGAN: &str = "(extract(epoch from a.backend_start) * 1000000)::pg_catalog.int8";
+
+/// Has the rest of the same query wait for nobody: a client may begin with transactions that are serializable, read only
+/// and deferrable, and such a one waits as long as others write (`GetSafeSnapshot`,
+/// `src/backend/storage/lmgr/predicate.c`).
+pub(crate) const AT_ONCE: &str = "set local transaction_isolation = 'read committed';";
 
 /// Says what the names in the rest of the same query mean, whatever the role's settings are, and nothing
 /// beyond it: what stands behind a pooler is somebody else's afterwards.

@@ -281,10 +281,13 @@ impl Unfinished {
 }
 
 /// How much of a message of this kind is looked at. Rows and copied data are counted only.
+/// How much of a `ParameterDescription` is kept, in bytes: a thousand types.
+const TYPES_MAX: usize = 4 * 1024;
+
 fn keeps(side: Side, kind: u8) -> usize {
     match (side, kind) {
-        (Side::Client, b'd')
-        | (Side::Target, b'D' | b'd' | b'T' | b't' | b'N' | b'A' | b'V' | b'S') => 0,
+        (Side::Client, b'd') | (Side::Target, b'D' | b'd' | b'T' | b'N' | b'A' | b'V' | b'S') => 0,
+        (Side::Target, b't') => TYPES_MAX,
         _other => KEPT_MAX,
     }
 }

@@ -63,6 +63,61 @@ async fn after_an_error_that_nothing_is_owed_for_the_next_parse_replaces_nothing
     assert_eq!(stage.memory.shown.borrow().len(), 2, "it was held again");
 }
 
+/// A statement timeout that fires while the server waits is told with the next message, which it drops.
+#[tokio::test]
+async fn a_parse_that_meets_a_statement_timeout_replaces_nothing() {
+    for is_dropped in [true, false] {
+        let mut stage = guarded([yes()]);
+        let ((), closed) = stage
+            .play(async |client, target| {
+                approved(client, target, "").await;
+                let timed = [parse("z", "select 1"), framed(b'H', b"")].concat();
+                client.write_all(&timed).await.unwrap();
+                assert_eq!(read(target, timed.len()).await, timed);
+                target.write_all(&framed(b'1', b"")).await.unwrap();
+                assert_eq!(read(client, HEADER).await, framed(b'1', b""));
+                let covered = [parse("", "select 1"), sync()].concat();
+                let rest = [bind("", &["7"]), execute(), sync()].concat();
+                let sent = [covered.clone(), rest.clone()].concat();
+                client.write_all(&sent).await.unwrap();
+                assert_eq!(read(target, covered.len()).await, covered);
+                if is_dropped {
+                    let error = framed(b'E', b"SERROR\0VERROR\0C57014\0Mtimeout\0\0");
+                    target.write_all(&[error, ready()].concat()).await.unwrap();
+                    assert_eq!(told(client, 'E').await, "57014");
+                    assert_eq!(read(client, 6).await, ready());
+                    assert_eq!(told(client, 'E').await, "57014", "nobody answers");
+                    assert_eq!(read(target, sync().len()).await, sync());
+                } else {
+                    let parsed = [framed(b'1', b""), ready()].concat();
+                    target.write_all(&parsed).await.unwrap();
+                    assert_eq!(read(client, parsed.len()).await, parsed);
+                    assert_eq!(read(target, rest.len()).await, rest);
+                }
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+        let shown = stage.memory.shown.borrow().len();
+        assert_eq!(shown, if is_dropped { 2 } else { 1 });
+    }
+}
+
+/// Clients that send all of a batch at once notice nothing.
+#[tokio::test]
+async fn another_text_behind_one_that_was_approved_waits_for_nothing() {
+    let mut stage = guarded([yes()]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            approved(client, target, "").await;
+            let batch = [parse("", "select 1"), bind("", &[]), execute(), sync()].concat();
+            let twice = [batch.clone(), batch].concat();
+            client.write_all(&twice).await.unwrap();
+            assert_eq!(read(target, twice.len()).await, twice);
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}
+
 #[tokio::test]
 async fn an_execute_does_not_run_what_was_approved_again() {
     let mut stage = guarded([yes()]);

@@ -27,6 +27,8 @@ pub(super) struct Memory {
     pub(super) shown: RefCell<Vec<(String, Vec<String>, String)>>,
     pub(super) asked: Cell<usize>,
     pub(super) edition: Cell<u64>,
+    /// The types of bound values that were recorded.
+    pub(super) types: RefCell<Vec<u32>>,
     /// How often what was read has been looked at.
     pub(super) looked: Cell<usize>,
 }
@@ -131,6 +133,9 @@ impl Account for Memory {
         }
         let text = |frame: &Frame<'_>| match frame {
             Frame::Statement(said) => {
+                self.types
+                    .borrow_mut()
+                    .extend(said.parameters.iter().map(|one| one.oid));
                 format!(
                     "{} {:?} {}",
                     said.id,

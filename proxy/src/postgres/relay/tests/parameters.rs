@@ -1,0 +1,39 @@
+//! The types of bound values, as they are recorded.
+
+use super::super::super::wire::samples::texts;
+use super::seconds::{done, ready};
+use super::*;
+
+#[tokio::test]
+async fn a_value_is_recorded_with_its_type() {
+    let mut stage = Stage::new();
+    let declares = texts(b'P', &[b"a", b"select $1"], &[0, 1, 0, 0, 0, 23]);
+    let run = [bind("a", &["1"]), execute(), sync()].concat();
+    // Left to the server, which is asked.
+    let leaves = parse("b", "select $1");
+    let asks = texts(b'D', &[b"Sb"], &[]);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let described = [
+                framed(b'1', b""),
+                framed(b't', &[0, 1, 0, 0, 0, 20]),
+                framed(b'n', b""),
+                ready(),
+            ];
+            let steps = [
+                ([declares, run.clone()].concat(), done()),
+                (run, done()[HEADER..].to_vec()),
+                ([leaves, asks, sync()].concat(), described.concat()),
+                (bind("b", &["2"]), framed(b'2', b"")),
+            ];
+            for (sent, answered) in steps {
+                client.write_all(&sent).await.unwrap();
+                assert_eq!(read(target, sent.len()).await, sent);
+                target.write_all(&answered).await.unwrap();
+                assert_eq!(read(client, answered.len()).await, answered);
+            }
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    assert_eq!(*stage.memory.types.borrow(), [23, 23, 20]);
+}
