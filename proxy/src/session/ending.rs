@@ -95,6 +95,10 @@ impl Ending {
                 code: words::session::VIOLATION.to_owned(),
                 why: (*what).to_owned(),
             },
+            Self::Closed(Closed::Broken(words)) => End::Failed {
+                code: words.code.to_owned(),
+                why: words.what.clone(),
+            },
             Self::Dropped => {
                 let words = words::session::dropped();
                 End::Failed {
@@ -121,7 +125,7 @@ impl Ending {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Severed(_) => "severed",
-            Self::Failed(_) => "failed",
+            Self::Failed(_) | Self::Closed(Closed::Broken(_) | Closed::Violation(_)) => "failed",
             Self::Closed(_) => "complete",
             Self::Dropped => "dropped",
         }

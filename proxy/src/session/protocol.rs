@@ -218,6 +218,8 @@ pub enum Closed {
     Client,
     /// The target went away.
     Target,
+    /// The target broke off in the middle of something: what the client has been told of it.
+    Broken(Words),
     /// The recording could not go on.
     Recorder(AppendError),
     /// One side broke the protocol, and has been told.

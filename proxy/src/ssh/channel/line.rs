@@ -385,6 +385,9 @@ impl Line {
                 if self.tap.is_cut() {
                     return std::future::pending().await;
                 }
+                if self.link.back.gone().is_cancelled() {
+                    self.link.breaks();
+                }
                 let words = SshSaying::NotStarted.words();
                 return self.refuse(&program, &words, EXIT_NOT_STARTED).await;
             }

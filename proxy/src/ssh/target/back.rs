@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ca::{Pass, PassKey};
 use jiff::Timestamp;
 use policies::{Endpoint, HostPort, Login, SshEndpoint};
-use russh::client::{self, ChannelOpenHandle, Handle, Handler, Msg, Session};
+use russh::client::{self, ChannelOpenHandle, DisconnectReason, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, Disconnect, Sig};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::entry;
+use super::fate::{Ended, Fate};
 use super::hostkey::{HostKeyRefusal, Pin};
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
@@ -33,6 +34,7 @@ pub struct Back {
     /// Who came in at the target; taken by whoever carries them.
     inbound: Option<mpsc::Receiver<Inbound>>,
     gone: CancellationToken,
+    fate: Fate,
 }
 
 impl std::fmt::Debug for Back {
@@ -69,13 +71,14 @@ impl Back {
         let gone = CancellationToken::new();
         let tallies = Tallies::new(Arc::clone(flow), Way::Down);
         let (gate, inbound) = Gate::new();
-        let refusal = Arc::new(Mutex::new(None));
+        let (refusal, fate) = (Arc::new(Mutex::new(None)), Fate::default());
         let target = Target {
             pin,
             now,
             refusal: Arc::clone(&refusal),
             tallies: tallies.clone(),
             gate: gate.clone(),
+            fate: fate.clone(),
             _gone: gone.clone().drop_guard(),
         };
         let leg = Leg::target(io, Arc::clone(flow));
@@ -96,6 +99,7 @@ impl Back {
             gate,
             inbound: Some(inbound),
             gone,
+            fate,
         })
     }
 
@@ -206,6 +210,11 @@ impl Back {
     pub fn gone(&self) -> &CancellationToken {
         &self.gone
     }
+
+    /// What the target did that its connection was ended for, if anything.
+    pub(in crate::ssh) fn offence(&self) -> Option<&'static str> {
+        self.fate.ended().and_then(Ended::offence)
+    }
 }
 
 /// Where a target of SSH is, and how it proves itself.
@@ -237,6 +246,7 @@ struct Target {
     refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
     tallies: Tallies,
     gate: Gate,
+    fate: Fate,
     _gone: DropGuard,
 }
 
@@ -284,6 +294,17 @@ impl Handler for Target {
                 *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
                 Ok(false)
             }
+        }
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<russh::Error>,
+    ) -> Result<(), russh::Error> {
+        self.fate.ends(&reason);
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(failed) => Err(failed),
         }
     }
 
