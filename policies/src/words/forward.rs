@@ -1,5 +1,5 @@
 //! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
-//! to `TG616`, and `TG620`.
+//! to `TG616`, `TG619` and `TG620`.
 
 use super::{Shown, Words};
 
@@ -12,6 +12,11 @@ pub enum ForwardSaying<'a> {
         to: &'a str,
         /// What policy said.
         why: &'a str,
+    },
+    /// What they want to have carried goes nowhere.
+    NoPlace {
+        /// Where to, as they said it.
+        to: &'a str,
     },
     /// The target did not connect them.
     NotConnected {
@@ -78,6 +83,11 @@ impl Shown for ForwardSaying<'_> {
                 "TG609",
                 format!("no connection to `{to}`: {why}"),
                 Some("tidegate grants ls"),
+            ),
+            Self::NoPlace { to } => (
+                "TG619",
+                format!("no connection to `{to}`: that is no host with a port, and no socket"),
+                Some("ssh -L PORT:HOST:PORT, with a name or a whole address, or ssh -L PORT:/PATH"),
             ),
             Self::NotConnected { to } => (
                 "TG610",

@@ -26,6 +26,9 @@ use crate::ssh::flow::{Flow, Tally, Way};
 use crate::ssh::forward::gate::{self, Gate, Inbound, Purpose};
 use crate::ssh::forward::place::Place;
 
+/// From where a connection comes, for a target that wants to hear an address, where there is none.
+const NOWHERE: &str = "127.0.0.1";
+
 /// A target that let us in.
 pub struct Back {
     handle: Handle<Target>,
@@ -121,19 +124,16 @@ impl Back {
         route: &Route,
     ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
         let (host, port) = (route.to.host(), u32::from(route.to.port()));
-        match route.from {
-            None => {
-                let opening = self.handle.channel_open_direct_streamlocal(host);
-                self.opened(opening).await
-            }
-            Some(from) => {
-                let (from, from_port) = (from.ip().to_string(), u32::from(from.port()));
-                let opening = self
-                    .handle
-                    .channel_open_direct_tcpip(host, port, from, from_port);
-                self.opened(opening).await
-            }
+        if route.to.is_socket() {
+            let opening = self.handle.channel_open_direct_streamlocal(host);
+            return self.opened(opening).await;
         }
+        let from = route.from.map_or(NOWHERE.to_owned(), |from| from.ip().to_string());
+        let from_port = route.from.map_or(0, |from| u32::from(from.port()));
+        let opening = self
+            .handle
+            .channel_open_direct_tcpip(host, port, from, from_port);
+        self.opened(opening).await
     }
 
     /// Has the target connect to another one behind it.
@@ -141,10 +141,9 @@ impl Back {
         &self,
         to: &HostPort,
     ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
-        let (port, nobody) = (u32::from(to.port), "127.0.0.1");
-        let opening = self
-            .handle
-            .channel_open_direct_tcpip(&to.host, port, nobody, 0);
+        let opening =
+            self.handle
+                .channel_open_direct_tcpip(&to.host, u32::from(to.port), NOWHERE, 0);
         self.opened(opening).await
     }
 
