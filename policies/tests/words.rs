@@ -258,7 +258,9 @@ fn every_sentence_inside_an_ssh_session() {
     ];
     let carried = [
         ForwardSaying::NotForwarded { to, why },
-        ForwardSaying::NoPlace { to: "127.1 port 80" },
+        ForwardSaying::NoPlace {
+            to: "127.1 port 80",
+        },
         ForwardSaying::NotConnected { to },
         ForwardSaying::Inside {
             what: "a PostgreSQL connection",

@@ -154,6 +154,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         }
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
+        ConnectError::Unreadable => Some(Unreachable::Unreadable),
         ConnectError::Unsuited { wanted, .. } => Some(Unreachable::Unsuited(*wanted)),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
         ConnectError::Role(_) => Some(Unreachable::NoRole),
@@ -171,6 +172,7 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         ConnectError::Impostor(_) => Some(InFront::Impostor),
         ConnectError::Refused(_) => Some(InFront::Refused),
         ConnectError::Violation(_)
+        | ConnectError::Unreadable
         | ConnectError::Unsuited { .. }
         | ConnectError::Issue(_)
         | ConnectError::Role(_)

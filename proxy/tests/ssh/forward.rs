@@ -226,7 +226,10 @@ fn what_comes_from_a_socket_of_the_clients_is_carried() {
     stream.read_to_string(&mut got).unwrap();
     assert_eq!(got, "hello end");
     end(ssh);
-    holds(&world.frames(), &["Forward", "127.0.0.1", "originator: \"\""]);
+    holds(
+        &world.frames(),
+        &["Forward", "127.0.0.1", "originator: \"\""],
+    );
 }
 
 #[test]

@@ -114,6 +114,19 @@ fn what_the_target_breaks_off_is_not_told_as_complete() {
     );
 }
 
+/// As many an `/etc/issue.net` is.
+#[test]
+fn a_banner_that_is_not_utf_8_is_told_of_and_no_certificate_is_blamed() {
+    let name = format!("tidegate-banner-{}", std::process::id());
+    let banner = std::env::temp_dir().join(name);
+    fs::write(&banner, b"Zugriff nur f\xfcr Befugte\n").unwrap();
+    let world = World::where_sshd_has("banner", &format!("Banner {}\n", banner.display()));
+    let (status, out, _) = run(&world, &[], "echo in", "");
+    fs::remove_file(&banner).unwrap();
+    assert_eq!((status, out.as_str()), (Some(255), ""));
+    assert_eq!(world.closed(1), ["Some(Err(Unreadable))"]);
+}
+
 /// A client that is killed in the middle of a command, and one that carries nothing and is ended by its person.
 #[test]
 fn clients_that_leave_have_broken_nothing_off() {

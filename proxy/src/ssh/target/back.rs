@@ -2,6 +2,7 @@
 //! minutes, and refuse whatever the target asks of us.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ca::{Pass, PassKey};
 use jiff::Timestamp;
@@ -10,10 +11,11 @@ use russh::client::{self, ChannelOpenHandle, DisconnectReason, Handle, Handler, 
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, Disconnect, Sig};
 use tokio::sync::mpsc;
+use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::entry;
-use super::fate::{Ended, Fate};
+use super::fate::{Ended, Fate, broken};
 use super::hostkey::{HostKeyRefusal, Pin};
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
@@ -25,6 +27,9 @@ use crate::ssh::flow::leg::Leg;
 use crate::ssh::flow::{Flow, Tally, Way};
 use crate::ssh::forward::gate::{self, Gate, Inbound, Purpose};
 use crate::ssh::forward::place::Place;
+
+/// How long a connection that may be over has to show that it is.
+const ENDED_LIMIT: Duration = Duration::from_millis(100);
 
 /// From where a connection comes, for a target that wants to hear an address, where there is none.
 const NOWHERE: &str = "127.0.0.1";
@@ -93,9 +98,13 @@ impl Back {
                 .take();
             refused.map_or_else(|| broken(failed), impostor)
         })?;
-        entry::enter(&mut handle, login.as_str(), key, endpoint.algorithms)
-            .await
-            .map_err(broken)??;
+        let entering = entry::enter(&mut handle, login.as_str(), key, endpoint.algorithms);
+        let entered = entering.await.map_err(broken).and_then(|entered| entered);
+        if let Err(failed) = entered {
+            // What ended the connection is known once it is over, which need not be so.
+            drop(time::timeout(ENDED_LIMIT, gone.cancelled()).await);
+            return Err(fate.explains(failed));
+        }
         Ok(Self {
             handle,
             tallies,
@@ -128,7 +137,9 @@ impl Back {
             let opening = self.handle.channel_open_direct_streamlocal(host);
             return self.opened(opening).await;
         }
-        let from = route.from.map_or(NOWHERE.to_owned(), |from| from.ip().to_string());
+        let from = route
+            .from
+            .map_or(NOWHERE.to_owned(), |from| from.ip().to_string());
         let from_port = route.from.map_or(0, |from| u32::from(from.port()));
         let opening = self
             .handle
@@ -224,17 +235,6 @@ pub(super) fn speaks_ssh(endpoint: &Endpoint) -> Result<&SshEndpoint, ConnectErr
             let odd = "the target does not speak SSH".to_owned();
             Err(ConnectError::Violation(odd))
         }
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "only one of russh's errors is told apart"
-)]
-pub(super) fn broken(failed: russh::Error) -> ConnectError {
-    match failed {
-        russh::Error::IO(source) => ConnectError::Io(source),
-        other => ConnectError::Violation(other.to_string()),
     }
 }
 

@@ -4,6 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use russh::client::DisconnectReason;
 
+use super::entry;
+use crate::session::protocol::ConnectError;
+
 /// How one connection ended, once it has. A clone shares it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fate {
@@ -54,6 +57,19 @@ impl Fate {
         self.ended.get_or_init(|| ended);
     }
 
+    /// Why nobody was let in, where the connection ended meanwhile: some say no in that way.
+    pub(super) fn explains(&self, failed: ConnectError) -> ConnectError {
+        match (failed, self.ended()) {
+            (_, Some(Ended::Unreadable)) => ConnectError::Unreadable,
+            (ConnectError::Io(_), Some(Ended::Left | Ended::NoMethod)) => entry::refused(),
+            (ConnectError::Io(_), Some(Ended::Broken | Ended::Violation) | None) => {
+                let ended = "its connection ended while tidegate logged in".to_owned();
+                ConnectError::Violation(ended)
+            }
+            (failed, _) => failed,
+        }
+    }
+
     /// How it ended, if it has.
     pub(super) fn ended(&self) -> Option<Ended> {
         self.ended.get().copied()
@@ -71,6 +87,18 @@ fn of(failed: &russh::Error) -> Ended {
         Russh::NoAuthMethod => Ended::NoMethod,
         Russh::SshEncoding(_) | Russh::Utf8(_) => Ended::Unreadable,
         _ => Ended::Violation,
+    }
+}
+
+/// What broke a connection before anybody was let in.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only one of russh's errors is told apart"
+)]
+pub(super) fn broken(failed: russh::Error) -> ConnectError {
+    match failed {
+        russh::Error::IO(source) => ConnectError::Io(source),
+        other => ConnectError::Violation(other.to_string()),
     }
 }
 
@@ -92,5 +120,26 @@ mod tests {
         assert_eq!(ended(reset).offence(), None);
         assert_eq!(ended(russh::Error::NoAuthMethod), Ended::NoMethod);
         assert!(ended(russh::Error::Inconsistent).offence().is_some());
+    }
+
+    #[test]
+    fn a_login_that_broke_off_was_not_refused() {
+        let explained = |ended: Option<Ended>| {
+            let fate = Fate::default();
+            if let Some(ended) = ended {
+                fate.ended.set(ended).unwrap();
+            }
+            fate.explains(ConnectError::Io(io::ErrorKind::UnexpectedEof.into()))
+        };
+        for ended in [Ended::Left, Ended::NoMethod] {
+            let refused = explained(Some(ended));
+            assert!(matches!(refused, ConnectError::Refused(_)), "{ended:?}");
+        }
+        for ended in [Some(Ended::Broken), Some(Ended::Violation), None] {
+            let broke_off = explained(ended);
+            assert!(matches!(broke_off, ConnectError::Violation(_)), "{ended:?}");
+        }
+        let unreadable = explained(Some(Ended::Unreadable));
+        assert!(matches!(unreadable, ConnectError::Unreadable));
     }
 }
