@@ -251,6 +251,7 @@ fn every_sentence_inside_an_ssh_session() {
         SshSaying::NotStarted,
         SshSaying::NoTerminal,
         SshSaying::TargetGone,
+        SshSaying::Worn,
         SshSaying::Unfollowed {
             who: "the client",
             why: "a packet that ends too early",
@@ -261,6 +262,7 @@ fn every_sentence_inside_an_ssh_session() {
         ForwardSaying::NoPlace {
             to: "127.1 port 80",
         },
+        ForwardSaying::Crowded { to },
         ForwardSaying::NotConnected { to },
         ForwardSaying::Inside {
             what: "a PostgreSQL connection",

@@ -1,5 +1,5 @@
 //! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
-//! to `TG616`, `TG619` and `TG620`.
+//! to `TG616`, `TG619`, `TG620` and `TG628`.
 
 use super::{Shown, Words};
 
@@ -16,6 +16,11 @@ pub enum ForwardSaying<'a> {
     /// What they want to have carried goes nowhere.
     NoPlace {
         /// Where to, as they said it.
+        to: &'a str,
+    },
+    /// As many are carried for them as may be at a time.
+    Crowded {
+        /// Where to.
         to: &'a str,
     },
     /// The target did not connect them.
@@ -88,6 +93,13 @@ impl Shown for ForwardSaying<'_> {
                 "TG619",
                 format!("no connection to `{to}`: that is no host with a port, and no socket"),
                 Some("ssh -L PORT:HOST:PORT, with a name or a whole address, or ssh -L PORT:/PATH"),
+            ),
+            Self::Crowded { to } => (
+                "TG628",
+                format!(
+                    "no connection to `{to}`: this session carries as many as it may at a time"
+                ),
+                Some("end another one, or go by another connection of ssh"),
             ),
             Self::NotConnected { to } => (
                 "TG610",

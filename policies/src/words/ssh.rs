@@ -1,4 +1,4 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617` and `TG618`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618` and `TG627`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,6 +29,8 @@ pub enum SshSaying<'a> {
     NoTerminal,
     /// The target ended the connection in the middle of something.
     TargetGone,
+    /// Their connection has had as many channels as one may.
+    Worn,
     /// For the recording: a terminal was asked for that echoes nothing.
     NoEcho {
         /// The channel's number.
@@ -83,6 +85,12 @@ impl Shown for SshSaying<'_> {
                 "TG607",
                 "the target ended the connection".to_owned(),
                 Some("connect again; if it stays so: tidegate target test TARGET"),
+            ),
+            Self::Worn => (
+                "TG627",
+                "this connection has had as many programs and forwarded connections as one may"
+                    .to_owned(),
+                Some("connect again, and close this connection: ssh -O exit LOGIN+TARGET@BASTION"),
             ),
             Self::FilesByTerminal => (
                 "TG617",
@@ -151,6 +159,7 @@ mod tests {
             SshSaying::NotStarted,
             SshSaying::NoTerminal,
             SshSaying::TargetGone,
+            SshSaying::Worn,
             SshSaying::NoEcho { channel: 0 },
             SshSaying::Unfollowed {
                 who: "the client",
