@@ -89,18 +89,8 @@ impl Shown for ForwardSaying<'_> {
                 format!("no connection to `{to}`: {why}"),
                 Some("tidegate grants ls"),
             ),
-            Self::NoPlace { to } => (
-                "TG619",
-                format!("no connection to `{to}`: that is no host with a port, and no socket"),
-                Some("ssh -L PORT:HOST:PORT, with a name or a whole address, or ssh -L PORT:/PATH"),
-            ),
-            Self::Crowded { to } => (
-                "TG628",
-                format!(
-                    "no connection to `{to}`: this session carries as many as it may at a time"
-                ),
-                Some("end another one, or go by another connection of ssh"),
-            ),
+            Self::NoPlace { to } => no_place(to),
+            Self::Crowded { to } => crowded(to),
             Self::NotConnected { to } => (
                 "TG610",
                 format!("the target did not connect to `{to}`"),
@@ -142,13 +132,7 @@ impl Shown for ForwardSaying<'_> {
                     "log in from your own machine, or take your agent back and tell whoever runs the target: ssh -a …",
                 ),
             ),
-            Self::Stuck { to } => (
-                "TG616",
-                format!(
-                    "the connection to `{to}` was ended: nobody took what it brought, and it held up the session"
-                ),
-                Some("connect again, and read what comes"),
-            ),
+            Self::Stuck { to } => stuck(to),
         };
         Words {
             code,
@@ -156,4 +140,36 @@ impl Shown for ForwardSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// A code, what it says, and a way on.
+type Said = (&'static str, String, Option<&'static str>);
+
+/// What is to be carried goes nowhere.
+fn no_place(to: &str) -> Said {
+    (
+        "TG619",
+        format!("no connection to `{to}`: that is no host with a port, and no socket"),
+        Some("ssh -L PORT:HOST:PORT, with a name or a whole address, or ssh -L PORT:/PATH"),
+    )
+}
+
+/// Nobody took what a connection brought.
+fn stuck(to: &str) -> Said {
+    (
+        "TG616",
+        format!(
+            "the connection to `{to}` was ended: nobody took what it brought, and it held up the session"
+        ),
+        Some("connect again, and read what comes"),
+    )
+}
+
+/// As many are carried as may be.
+fn crowded(to: &str) -> Said {
+    (
+        "TG628",
+        format!("no connection to `{to}`: this session carries as many as it may at a time"),
+        Some("end another one, or go by another connection of ssh"),
+    )
 }

@@ -86,12 +86,7 @@ impl Shown for SshSaying<'_> {
                 "the target ended the connection".to_owned(),
                 Some("connect again; if it stays so: tidegate target test TARGET"),
             ),
-            Self::Worn => (
-                "TG627",
-                "this connection has had as many programs and forwarded connections as one may"
-                    .to_owned(),
-                Some("connect again, and close this connection: ssh -O exit LOGIN+TARGET@BASTION"),
-            ),
+            Self::Worn => worn(),
             Self::FilesByTerminal => (
                 "TG617",
                 "SFTP goes over no terminal, which could change what is sent".to_owned(),
@@ -118,6 +113,15 @@ impl Shown for SshSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// A connection that has had as many channels as one may: a code, what it says, and a way on.
+fn worn() -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG627",
+        "this connection has had as many programs and forwarded connections as one may".to_owned(),
+        Some("connect again, and close this connection: ssh -O exit LOGIN+TARGET@BASTION"),
+    )
 }
 
 /// What a person with a terminal is told first: that it is recorded, by which grant they are in,
