@@ -1,4 +1,4 @@
-//! Why a target could not be had, in words: `TG401` to `TG411`.
+//! Why a target could not be had, in words: `TG401` to `TG411`, `TG415`.
 
 use super::reach::Summary;
 use super::{Shown, Words};
@@ -114,7 +114,7 @@ impl Shown for Missed<'_> {
             )
             .hint(format!("an administrator gives another one: tidegate target set {target} --vault-password")),
             Unreachable::Unreadable => Words::new(
-                "TG404",
+                "TG415",
                 format!("`{target}` sends text that is not UTF-8, such as a banner, before it lets anybody in"),
             )
             .hint("an administrator writes its banner in UTF-8 or takes it out: `Banner` in its sshd_config, often /etc/issue.net"),
