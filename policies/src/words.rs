@@ -20,9 +20,9 @@
 //! | `TG560`–`TG562`, `TG569` | what targets cannot be | `target.rs`, `elevation.rs` |
 //! | `TG412`–`TG414`, `TG564`–`TG566` | a bastion behind this one | `transit.rs` |
 //! | `TG571`–`TG579` | how much one principal may ask for | `broker.rs` |
-//! | `TG601`–`TG608`, `TG617`, `TG618` | SSH | `ssh.rs` |
-//! | `TG609`–`TG616`, `TG620` | what SSH carries for other programs | `forward.rs` |
-//! | `TG621`–`TG629` | files over SSH | `files.rs` |
+//! | `TG601`–`TG608`, `TG617`, `TG618`, `TG627` | SSH | `ssh.rs` |
+//! | `TG609`–`TG616`, `TG619`, `TG620`, `TG628` | what SSH carries for other programs | `forward.rs` |
+//! | `TG621`–`TG626`, `TG629` | files over SSH | `files.rs` |
 //! | `TG651`–`TG669` | the API | `api.rs` |
 //! | `TG701`–`TG719` | starting and stopping the server | `server.rs` |
 

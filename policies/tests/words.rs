@@ -251,6 +251,7 @@ fn every_sentence_inside_an_ssh_session() {
         SshSaying::NotStarted,
         SshSaying::NoTerminal,
         SshSaying::TargetGone,
+        SshSaying::Worn,
         SshSaying::Unfollowed {
             who: "the client",
             why: "a packet that ends too early",
@@ -258,6 +259,10 @@ fn every_sentence_inside_an_ssh_session() {
     ];
     let carried = [
         ForwardSaying::NotForwarded { to, why },
+        ForwardSaying::NoPlace {
+            to: "127.1 port 80",
+        },
+        ForwardSaying::Crowded { to },
         ForwardSaying::NotConnected { to },
         ForwardSaying::Inside {
             what: "a PostgreSQL connection",

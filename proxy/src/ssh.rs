@@ -159,6 +159,7 @@ impl Ssh {
         newcomer.proven();
         let visitor = Visitor {
             handle: running.handle(),
+            running: Some(running),
             arrivals: bell.arrivals,
             gone: bell.gone,
             flow,

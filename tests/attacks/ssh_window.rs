@@ -99,7 +99,8 @@ fn whoever_sends_more_than_every_window_is_shown_out() {
     let before = footprint(&world).held();
     let mut peer = alice(&world);
     let channel = peer.open_session(1 << 20, 32_768).unwrap();
-    peer.exec(channel, "exec sleep 60").unwrap();
+    peer.exec(channel, "echo on; exec sleep 60").unwrap();
+    read(&mut peer, "on\n".len());
     let piece = vec![0; 32_768];
     let mut sent = 0;
     while sent < 256 && peer.data(channel, &piece).is_ok() {
@@ -110,6 +111,12 @@ fn whoever_sends_more_than_every_window_is_shown_out() {
     assert!(peer.is_shown_out(Duration::from_secs(10)));
     let grown = footprint(&world).held().saturating_sub(before);
     assert!(grown < COST_MAX, "{grown} KiB more");
+    let sessions = world.ended_sessions();
+    let cause = sessions[0]["end"]["cause"].to_string();
+    assert!(
+        cause.contains("TG406") && cause.contains("windows"),
+        "{cause}"
+    );
     goes_on(&world);
 }
 

@@ -1,5 +1,5 @@
 //! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
-//! to `TG616`, and `TG620`.
+//! to `TG616`, `TG619`, `TG620` and `TG628`.
 
 use super::{Shown, Words};
 
@@ -12,6 +12,16 @@ pub enum ForwardSaying<'a> {
         to: &'a str,
         /// What policy said.
         why: &'a str,
+    },
+    /// What they want to have carried goes nowhere.
+    NoPlace {
+        /// Where to, as they said it.
+        to: &'a str,
+    },
+    /// As many are carried for them as may be at a time.
+    Crowded {
+        /// Where to.
+        to: &'a str,
     },
     /// The target did not connect them.
     NotConnected {
@@ -79,6 +89,8 @@ impl Shown for ForwardSaying<'_> {
                 format!("no connection to `{to}`: {why}"),
                 Some("tidegate grants ls"),
             ),
+            Self::NoPlace { to } => no_place(to),
+            Self::Crowded { to } => crowded(to),
             Self::NotConnected { to } => (
                 "TG610",
                 format!("the target did not connect to `{to}`"),
@@ -120,13 +132,7 @@ impl Shown for ForwardSaying<'_> {
                     "log in from your own machine, or take your agent back and tell whoever runs the target: ssh -a …",
                 ),
             ),
-            Self::Stuck { to } => (
-                "TG616",
-                format!(
-                    "the connection to `{to}` was ended: nobody took what it brought, and it held up the session"
-                ),
-                Some("connect again, and read what comes"),
-            ),
+            Self::Stuck { to } => stuck(to),
         };
         Words {
             code,
@@ -134,4 +140,36 @@ impl Shown for ForwardSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// A code, what it says, and a way on.
+type Said = (&'static str, String, Option<&'static str>);
+
+/// What is to be carried goes nowhere.
+fn no_place(to: &str) -> Said {
+    (
+        "TG619",
+        format!("no connection to `{to}`: that is no host with a port, and no socket"),
+        Some("ssh -L PORT:HOST:PORT, with a name or a whole address, or ssh -L PORT:/PATH"),
+    )
+}
+
+/// Nobody took what a connection brought.
+fn stuck(to: &str) -> Said {
+    (
+        "TG616",
+        format!(
+            "the connection to `{to}` was ended: nobody took what it brought, and it held up the session"
+        ),
+        Some("connect again, and read what comes"),
+    )
+}
+
+/// As many are carried as may be.
+fn crowded(to: &str) -> Said {
+    (
+        "TG628",
+        format!("no connection to `{to}`: this session carries as many as it may at a time"),
+        Some("end another one, or go by another connection of ssh"),
+    )
 }

@@ -1,4 +1,4 @@
-//! Why a target could not be had, in words: `TG401` to `TG411`.
+//! Why a target could not be had, in words: `TG401` to `TG411`, `TG415`.
 
 use super::reach::Summary;
 use super::{Shown, Words};
@@ -21,6 +21,8 @@ pub enum Unreachable {
     Refused,
     /// The target does not accept the key or password that is kept for it.
     Outworn,
+    /// The target sent text that cannot be read.
+    Unreadable,
     /// The target does not speak its protocol.
     Nonsense,
     /// No certificate could be made.
@@ -111,6 +113,11 @@ impl Shown for Missed<'_> {
                 format!("`{target}` does not accept the standing credential that is kept for it"),
             )
             .hint(format!("an administrator gives another one: tidegate target set {target} --vault-password")),
+            Unreachable::Unreadable => Words::new(
+                "TG415",
+                format!("`{target}` sends text that is not UTF-8, such as a banner, before it lets anybody in"),
+            )
+            .hint("an administrator writes its banner in UTF-8 or takes it out: `Banner` in its sshd_config, often /etc/issue.net"),
             Unreachable::Nonsense => Words::new("TG404", format!("`{target}` broke off in the middle of logging in"))
                 .hint(format!("ask an administrator to run: tidegate target test {target}")),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))

@@ -1,4 +1,4 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617` and `TG618`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618` and `TG627`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,6 +29,8 @@ pub enum SshSaying<'a> {
     NoTerminal,
     /// The target ended the connection in the middle of something.
     TargetGone,
+    /// Their connection has had as many channels as one may.
+    Worn,
     /// For the recording: a terminal was asked for that echoes nothing.
     NoEcho {
         /// The channel's number.
@@ -84,6 +86,7 @@ impl Shown for SshSaying<'_> {
                 "the target ended the connection".to_owned(),
                 Some("connect again; if it stays so: tidegate target test TARGET"),
             ),
+            Self::Worn => worn(),
             Self::FilesByTerminal => (
                 "TG617",
                 "SFTP goes over no terminal, which could change what is sent".to_owned(),
@@ -110,6 +113,15 @@ impl Shown for SshSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// A connection that has had as many channels as one may: a code, what it says, and a way on.
+fn worn() -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG627",
+        "this connection has had as many programs and forwarded connections as one may".to_owned(),
+        Some("connect again, and close this connection: ssh -O exit LOGIN+TARGET@BASTION"),
+    )
 }
 
 /// What a person with a terminal is told first: that it is recorded, by which grant they are in,
@@ -151,6 +163,7 @@ mod tests {
             SshSaying::NotStarted,
             SshSaying::NoTerminal,
             SshSaying::TargetGone,
+            SshSaying::Worn,
             SshSaying::NoEcho { channel: 0 },
             SshSaying::Unfollowed {
                 who: "the client",

@@ -102,6 +102,7 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
         ConnectError::Impostor(_) => Unentered::Impostor,
         refused @ (ConnectError::Hop { .. }
         | ConnectError::Onward { .. }
+        | ConnectError::Unreadable
         | ConnectError::Unsuited { .. }) => Unentered::Wayless {
             why: chain(&refused),
         },

@@ -95,6 +95,10 @@ impl Ending {
                 code: words::session::VIOLATION.to_owned(),
                 why: (*what).to_owned(),
             },
+            Self::Closed(Closed::Broken(words)) => End::Failed {
+                code: words.code.to_owned(),
+                why: words.what.clone(),
+            },
             Self::Dropped => {
                 let words = words::session::dropped();
                 End::Failed {
@@ -121,7 +125,7 @@ impl Ending {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Severed(_) => "severed",
-            Self::Failed(_) => "failed",
+            Self::Failed(_) | Self::Closed(Closed::Broken(_) | Closed::Violation(_)) => "failed",
             Self::Closed(_) => "complete",
             Self::Dropped => "dropped",
         }
@@ -150,6 +154,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         }
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
+        ConnectError::Unreadable => Some(Unreachable::Unreadable),
         ConnectError::Unsuited { wanted, .. } => Some(Unreachable::Unsuited(*wanted)),
         ConnectError::Issue(_) => Some(Unreachable::NoCertificate),
         ConnectError::Role(_) => Some(Unreachable::NoRole),
@@ -167,6 +172,7 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         ConnectError::Impostor(_) => Some(InFront::Impostor),
         ConnectError::Refused(_) => Some(InFront::Refused),
         ConnectError::Violation(_)
+        | ConnectError::Unreadable
         | ConnectError::Unsuited { .. }
         | ConnectError::Issue(_)
         | ConnectError::Role(_)

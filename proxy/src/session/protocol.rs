@@ -189,6 +189,9 @@ pub enum ConnectError {
     /// The connection to it ended while we logged in.
     #[error("the connection to the target ended")]
     Io(#[source] std::io::Error),
+    /// It sent text that cannot be read while we logged in.
+    #[error("the target sent text that is not UTF-8, such as a banner")]
+    Unreadable,
     /// There is no certificate to log in with.
     #[error("make a certificate")]
     Issue(#[from] ca::IssueError),
@@ -218,6 +221,8 @@ pub enum Closed {
     Client,
     /// The target went away.
     Target,
+    /// The target broke off in the middle of something: what the client has been told of it.
+    Broken(Words),
     /// The recording could not go on.
     Recorder(AppendError),
     /// One side broke the protocol, and has been told.

@@ -60,6 +60,8 @@ pub struct Link {
     announced: AtomicBool,
     /// How many programs run.
     running: AtomicUsize,
+    /// Whether the target broke off in the middle of something.
+    broken: AtomicBool,
 }
 
 impl std::fmt::Debug for Link {
@@ -89,6 +91,19 @@ impl Link {
     /// A program has ended.
     pub fn ended(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The target has gone in the middle of something. Before the client hears of it, which may go then.
+    pub fn breaks(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// How a session ends whose target has gone, whatever was done.
+    fn broken(&self) -> Closed {
+        match self.back.offence() {
+            Some(offence) => Closed::Violation(offence),
+            None => Closed::Broken(SshSaying::TargetGone.words()),
+        }
     }
 
     /// Records a channel that was refused under this number, and gives the words for it.
@@ -133,6 +148,7 @@ pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed
         telling: Telling::default(),
         announced: AtomicBool::new(false),
         running: AtomicUsize::new(0),
+        broken: AtomicBool::new(false),
     });
     let finish = Finish(Arc::clone(&link));
     let mut relay = Relay {
@@ -167,7 +183,9 @@ impl Relay {
         loop {
             let arrival = select! {
                 biased;
-                () = visitor.gone.cancelled() => return client_left(&link, &mut self.channels).await,
+                () = visitor.gone.cancelled() => {
+                    return client_left(visitor, &link, &mut self.channels).await;
+                }
                 Some(done) = self.channels.join_next(), if !self.channels.is_empty() => {
                     match judge(done) {
                         Some(closed) => return closed,
@@ -175,7 +193,7 @@ impl Relay {
                     }
                 }
                 () = link.back.gone().cancelled() => {
-                    return target_left(visitor, &link, &mut self.channels).await;
+                    return self.target_left(visitor).await;
                 }
                 Some(inbound) = came(&mut inbound) => {
                     self.take_in(inbound);
@@ -188,7 +206,7 @@ impl Relay {
                 arrival = visitor.arrivals.recv() => arrival,
             };
             match arrival {
-                None => return client_left(&link, &mut self.channels).await,
+                None => return client_left(visitor, &link, &mut self.channels).await,
                 Some(arrival) => {
                     if let Err(refused) = self.take(arrival).await {
                         return Closed::Recorder(refused);
@@ -246,6 +264,32 @@ impl Relay {
         }
     }
 
+    /// The target has gone: lets the channels deliver what it had sent first. Some end the connection once the last
+    /// program is over.
+    async fn target_left(&mut self, visitor: &mut Visitor) -> Closed {
+        let link = Arc::clone(&self.link);
+        loop {
+            let done = select! {
+                biased;
+                () = visitor.gone.cancelled() => {
+                    return client_left(visitor, &link, &mut self.channels).await;
+                }
+                done = self.channels.join_next() => done,
+            };
+            match done.map(judge) {
+                None => break,
+                Some(None) => {}
+                Some(Some(closed)) => return closed,
+            }
+        }
+        let is_over = self.lines > 0 && !link.broken.load(Ordering::Relaxed);
+        if is_over && link.back.offence().is_none() {
+            Closed::Target
+        } else {
+            link.broken()
+        }
+    }
+
     /// The number of one more that is carried.
     fn number(&mut self) -> u32 {
         let number = self.carried;
@@ -286,11 +330,13 @@ fn judge(done: Result<Result<(), AppendError>, JoinError>) -> Option<Closed> {
     }
 }
 
-/// The client has gone: in the middle of something, or when all was done.
-async fn client_left(link: &Link, channels: &mut Channels) -> Closed {
-    let closed = match link.running.load(Ordering::Relaxed) {
-        0 => Closed::Complete,
-        _ => Closed::Client,
+/// The client has gone: in the middle of something, or when all was done; or it was shown out.
+async fn client_left(visitor: &mut Visitor, link: &Link, channels: &mut Channels) -> Closed {
+    let closed = match visitor.offence().await {
+        Some(offence) => Closed::Violation(offence),
+        None if link.broken.load(Ordering::Relaxed) => link.broken(),
+        None if link.running.load(Ordering::Relaxed) == 0 => Closed::Complete,
+        None => Closed::Client,
     };
     let ending = async {
         while let Some(done) = channels.join_next().await {
@@ -305,21 +351,4 @@ async fn client_left(link: &Link, channels: &mut Channels) -> Closed {
         .ok()
         .flatten()
         .unwrap_or(closed)
-}
-
-/// The target has gone: lets the channels deliver what it had sent first.
-async fn target_left(visitor: &Visitor, link: &Link, channels: &mut Channels) -> Closed {
-    loop {
-        let done = select! {
-            biased;
-            () = visitor.gone.cancelled() => return client_left(link, channels).await,
-            done = channels.join_next() => done,
-        };
-        match done.map(judge) {
-            None => break,
-            Some(None) => {}
-            Some(Some(closed)) => return closed,
-        }
-    }
-    Closed::Target
 }

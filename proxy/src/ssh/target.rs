@@ -3,6 +3,7 @@
 
 pub mod back;
 mod entry;
+mod fate;
 pub(crate) mod hop;
 pub mod hostkey;
 mod overhear;

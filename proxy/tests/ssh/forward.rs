@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -147,7 +148,7 @@ fn a_socket_at_the_target_is_reached_by_its_path() {
     let ssh = ssh.spawn().unwrap();
     let started = Instant::now();
     let mut stream = loop {
-        match std::os::unix::net::UnixStream::connect(&near) {
+        match UnixStream::connect(&near) {
             Ok(stream) => break stream,
             Err(refused) => assert!(started.elapsed() < PATIENCE, "{refused}"),
         }
@@ -201,13 +202,43 @@ fn what_policy_forbids_is_refused_with_its_reason() {
     }
 }
 
+/// OpenSSH names no address then.
+#[test]
+fn what_comes_from_a_socket_of_the_clients_is_carried() {
+    let world = world("fwd-from-socket");
+    let service = Service::echo();
+    let socket = world.dir.join("near");
+    let option = format!("{}:{}", socket.display(), service.addr());
+    let mut ssh = world.client("ssh");
+    ssh.args(["-N", "-L", &option, "root+web1@localhost"]);
+    let ssh = ssh.spawn().unwrap();
+    let began = Instant::now();
+    let mut stream = loop {
+        match UnixStream::connect(&socket) {
+            Ok(stream) => break stream,
+            Err(_) if began.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
+            Err(failed) => panic!("{failed}"),
+        }
+    };
+    stream.write_all(b"hello ").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut got = String::new();
+    stream.read_to_string(&mut got).unwrap();
+    assert_eq!(got, "hello end");
+    end(ssh);
+    holds(
+        &world.frames(),
+        &["Forward", "127.0.0.1", "originator: \"\""],
+    );
+}
+
 #[test]
 fn an_address_that_could_be_read_in_two_ways_is_refused() {
     let world = world("fwd-odd");
     let (status, _, err) = through(&world, "0x7f000001:80", b"");
     assert_eq!(status, Some(255), "{err}");
-    assert!(err.contains("TG604"), "{err}");
-    holds(&world.frames(), &["Refused", "TG604"]);
+    assert!(err.contains("TG619"), "{err}");
+    holds(&world.frames(), &["Refused", "TG619"]);
 }
 
 #[test]

@@ -241,6 +241,25 @@ fn a_program_does_not_begin_that_the_target_has_room_for_too_late() {
 }
 
 #[test]
+fn a_channel_that_the_target_opens_after_its_client_was_told_no_is_closed() {
+    let (world, mut target, _runtime) = world("late-closed");
+    let said = world.speak(async |client| {
+        let mut line = client.channel_open_session().await.unwrap();
+        line.exec(true, "id").await.unwrap();
+        target.asked("session").await;
+        let mut status = None;
+        while let Some(message) = line.wait().await {
+            if let ChannelMsg::ExitStatus { exit_status } = message {
+                status = Some(exit_status);
+            }
+        }
+        target.go.send_replace(true);
+        (status, target.up_to("closed").await)
+    });
+    assert_eq!(said, Some((Some(126), vec!["closed"])));
+}
+
+#[test]
 fn a_connection_is_not_carried_that_the_target_makes_too_late() {
     let (world, mut target, _runtime) = world("late-connect");
     let said = world.speak(async |client| {

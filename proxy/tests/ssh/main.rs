@@ -10,6 +10,7 @@
 )]
 
 mod agent;
+mod endings;
 mod files;
 mod flow;
 mod forward;

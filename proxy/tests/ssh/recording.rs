@@ -132,7 +132,7 @@ fn what_was_refused_is_told_of() {
     holds(&frames, &["Refused", "exec: forbidden"]);
     holds(&frames, &["Refused", "TG604", "subsystem: net conf"]);
     holds(&frames, &["Refused", "TG604", "exec: cat /etc/shadow"]);
-    holds(&frames, &["Refused", "TG604", "a b", "port 80"]);
+    holds(&frames, &["Refused", "TG619", "a b", "port 80"]);
 }
 
 #[test]

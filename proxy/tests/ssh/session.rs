@@ -11,7 +11,7 @@ use russh::{ChannelMsg, Disconnect, client};
 use crate::world::{Anybody, STANDING_MAX, World, digest, finish, noise};
 
 /// Runs one command at the target, with this on its input.
-fn run(
+pub(crate) fn run(
     world: &World,
     options: &[&str],
     command: &str,
@@ -37,7 +37,7 @@ fn run(
 }
 
 /// A command that has to succeed.
-fn succeed(mut command: Command) {
+pub(crate) fn succeed(mut command: Command) {
     let output = command.output().unwrap();
     assert!(
         output.status.success(),

@@ -4,6 +4,7 @@
 //! Both directions are recorded before they are forwarded. Neither waits for the other, and neither
 //! for another channel.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use policies::Deed;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Frame};
-use russh::{ChannelMsg, ChannelReadHalf, Pty};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, Pty, client::Msg};
 use tokio::time;
 
 use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
@@ -244,7 +245,12 @@ pub struct Line {
     link: Arc<Link>,
     opening: Opening,
     tap: Arc<Tap>,
+    /// What the target still has to open or to refuse, for nobody any more.
+    late: Option<Late>,
 }
+
+type Late =
+    Pin<Box<dyn Future<Output = Result<(Channel<Msg>, Arc<Tally>), russh::Error>> + Send + Sync>>;
 
 impl std::fmt::Debug for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -269,6 +275,7 @@ impl Line {
             link,
             opening: Opening::new(visit),
             tap,
+            late: None,
         }
     }
 
@@ -287,6 +294,15 @@ impl Line {
         self.link.voices.remove(self.opening.writer.id());
         self.tap.finish()?;
         self.link.taps.remove(&self.tap);
+        let (link, late) = (Arc::clone(&self.link), self.late.take());
+        drop(self);
+        // The target would keep it open for as long as the session lasts, and count it.
+        if let Some(late) = late
+            && let Ok((channel, _tally)) = late.await
+        {
+            drop(channel.close().await);
+            link.back.forget(channel.id());
+        }
         Ok(())
     }
 
@@ -376,14 +392,16 @@ impl Line {
             Err(words) => return self.refuse(&program, &words, EXIT_REFUSED).await,
         };
         self.record_prelude(&program)?;
-        let opened = time::timeout(OPEN_LIMIT, self.link.back.open()).await;
-        let (channel, tally) = match opened.unwrap_or(Err(russh::Error::ConnectionTimeout)) {
+        let (channel, tally) = match self.open().await {
             Ok(opened) => opened,
             Err(refused) => {
                 tracing::debug!(reason = %refused, "target.channel_refused");
                 // By our hand: the spine ends this relay then, and says why.
                 if self.tap.is_cut() {
                     return std::future::pending().await;
+                }
+                if self.link.back.gone().is_cancelled() {
+                    self.link.breaks();
                 }
                 let words = SshSaying::NotStarted.words();
                 return self.refuse(&program, &words, EXIT_NOT_STARTED).await;
@@ -416,6 +434,17 @@ impl Line {
         let moved = super::pump::run(&self.link, &mut self.opening, far, &program, &self.tap).await;
         self.link.back.forget(id);
         moved
+    }
+
+    /// Has the target open a channel, in time.
+    async fn open(&mut self) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
+        let link = Arc::clone(&self.link);
+        let mut opening: Late = Box::pin(async move { link.back.open().await });
+        let opened = time::timeout(OPEN_LIMIT, &mut opening).await;
+        opened.unwrap_or_else(|_elapsed| {
+            self.late = Some(opening);
+            Err(russh::Error::ConnectionTimeout)
+        })
     }
 
     /// Asks policy, as things stand now. Says what is followed of the program.

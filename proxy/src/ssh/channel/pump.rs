@@ -460,6 +460,7 @@ impl Down<'_> {
             return std::future::pending().await;
         }
         if !self.exited {
+            self.link.breaks();
             self.voice.say(&SshSaying::TargetGone.words()).await;
         }
         self.end(EXIT_GONE).await;

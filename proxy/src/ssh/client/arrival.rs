@@ -113,23 +113,21 @@ pub type Said<T> = Result<T, String>;
 pub struct Route {
     /// Where it goes.
     pub to: Place,
-    /// The address and port from which the client says that it came; none for sockets.
+    /// The address and port from which the client says that it came; none where it names none, as for what comes
+    /// from a socket.
     pub from: Option<SocketAddr>,
 }
 
 impl Route {
-    /// Reads what was sent (RFC 4254, section 7.2).
+    /// Reads what was sent (RFC 4254, section 7.2). From where it came is a remark: OpenSSH says nothing for a socket
+    /// of its own (`ssh -L SOCKET:HOST:PORT`), others a name or nothing.
     ///
     /// # Errors
     ///
     /// What was said, for the recording.
     pub fn parse(host: &str, port: u32, originator: &str, originator_port: u32) -> Said<Self> {
-        let (to, from) = (
-            Place::parse(host, port),
-            address(originator, originator_port),
-        );
-        let (to, from) = to.zip(from).ok_or_else(|| refused::place(host, port))?;
-        let from = Some(from);
+        let to = Place::parse(host, port).ok_or_else(|| refused::place(host, port))?;
+        let from = address(originator, originator_port);
         Ok(Self { to, from })
     }
 
@@ -166,4 +164,20 @@ pub struct Visit {
     pub channel: Channel<Msg>,
     /// How much of what came in over it waits.
     pub tally: Arc<Tally>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_where_a_connection_came_is_a_remark() {
+        for (originator, port) in [("", 0), ("localhost", 9), ("127.0.0.1", 65_536)] {
+            let route = Route::parse("db", 5432, originator, port).unwrap();
+            assert_eq!((route.to.port(), route.from), (5432, None), "{originator}");
+        }
+        let route = Route::parse("db", 5432, "192.0.2.1", 9).unwrap();
+        assert_eq!(route.from, Some(SocketAddr::from(([192, 0, 2, 1], 9))));
+        assert!(Route::parse("", 5432, "192.0.2.1", 9).is_err());
+    }
 }

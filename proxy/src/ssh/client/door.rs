@@ -2,6 +2,7 @@
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
 mod error;
+mod no;
 mod tries;
 mod waits;
 
@@ -15,7 +16,6 @@ use russh::server::{
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
@@ -129,17 +129,23 @@ impl Door {
     }
 
     /// Takes in a channel that carries a connection, to be answered once it is known whether it may.
-    fn carry(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, route: Said<Route>) {
+    async fn carry(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        route: Said<Route>,
+    ) -> Result<(), DoorError> {
+        let Some(tally) = self.roster.carried(channel.id()) else {
+            return no::room(reply, &route).await;
+        };
+        let open = ForwardOpen {
+            visit: Visit { channel, tally },
+            reply,
+            route,
+        };
         // A reply that is dropped is a no.
-        if let Some(tally) = self.roster.carried(channel.id()) {
-            let visit = Visit { channel, tally };
-            let open = ForwardOpen {
-                visit,
-                reply,
-                route,
-            };
-            self.announce(Arrival::Forward(open));
-        }
+        self.announce(Arrival::Forward(open));
+        Ok(())
     }
 
     /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
@@ -164,7 +170,7 @@ impl Handler for Door {
             self.keeper.mistaken.store(true, Ordering::Relaxed);
             return Err(DoorError::Flood);
         }
-        task::yield_now().await;
+        tokio::task::yield_now().await;
         if !self.keeper.takes(offer.public_key) {
             return Ok(Auth::reject());
         }
@@ -214,7 +220,9 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        self.roster.may_open()?;
+        if self.roster.is_worn() {
+            return no::worn(reply).await;
+        }
         let id = channel.id();
         let tally = self.roster.session(id);
         let admitted = tally.is_some_and(|tally| {
@@ -240,22 +248,19 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        self.roster.may_open()?;
+        if self.roster.is_worn() {
+            return no::worn(reply).await;
+        }
         if !self.roster.jumps {
             let route = Route::parse(host, port, originator, originator_port);
-            self.carry(channel, reply, route);
-            return Ok(());
+            return self.carry(channel, reply, route).await;
         }
         let Ok(target) = TargetName::parse(host) else {
             self.refused(Forwarding::Port);
-            reply
-                .reject(ChannelOpenFailure::AdministrativelyProhibited)
-                .await;
-            return Ok(());
+            return no::target(reply, &refused::place(host, port)).await;
         };
         let Some(tally) = self.roster.carried(channel.id()) else {
-            reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            return Ok(());
+            return no::room(reply, &Err(host.to_owned())).await;
         };
         let visit = Visit { channel, tally };
         self.announce(Arrival::Jump(Jump {
@@ -273,9 +278,10 @@ impl Handler for Door {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        self.roster.may_open()?;
-        self.carry(channel, reply, Route::to_socket(path));
-        Ok(())
+        if self.roster.is_worn() {
+            return no::worn(reply).await;
+        }
+        self.carry(channel, reply, Route::to_socket(path)).await
     }
 
     async fn channel_open_x11(

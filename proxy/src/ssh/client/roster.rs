@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 
 use russh::ChannelId;
 
-use super::door::DoorError;
 use crate::ssh::channel::requests::{
     Answer, Asked, CHANNELS_MAX, FORWARDS_MAX, JUMPS_MAX, Request, Stage,
 };
@@ -30,6 +29,8 @@ struct Session {
 struct Carried {
     asked: Asked,
     tally: Weak<Tally>,
+    /// Whether the client has closed it before us: russh keeps nothing of it then.
+    closed: bool,
 }
 
 /// All channels of one client connection.
@@ -88,6 +89,7 @@ impl Roster {
         let carried = Carried {
             asked: Asked::default(),
             tally: Arc::downgrade(&tally),
+            closed: false,
         };
         self.carried.insert(id, carried);
         Some(tally)
@@ -96,22 +98,23 @@ impl Roster {
     /// Forgets what is over. Of a channel that we have closed first russh tells nothing more: it is
     /// over when nobody holds its tally any longer.
     fn forget(&mut self) {
-        let before = self.sessions.len().saturating_add(self.carried.len());
-        self.sessions
-            .retain(|_, session| Arc::strong_count(&session.tally) > 1);
-        self.carried
-            .retain(|_, carried| carried.tally.strong_count() > 0);
-        let after = self.sessions.len().saturating_add(self.carried.len());
-        self.forgotten = self.forgotten.saturating_add(before.saturating_sub(after));
+        let mut forgotten: usize = 0;
+        self.sessions.retain(|_, session| {
+            let stays = Arc::strong_count(&session.tally) > 1;
+            forgotten = forgotten.saturating_add(usize::from(!stays));
+            stays
+        });
+        self.carried.retain(|_, carried| {
+            let stays = carried.tally.strong_count() > 0;
+            forgotten = forgotten.saturating_add(usize::from(!stays && !carried.closed));
+            stays
+        });
+        self.forgotten = self.forgotten.saturating_add(forgotten);
     }
 
-    /// Whether this connection may have one more channel at all.
-    pub(super) fn may_open(&self) -> Result<(), DoorError> {
-        if self.forgotten < FORGOTTEN_MAX {
-            Ok(())
-        } else {
-            Err(DoorError::Flood)
-        }
+    /// Whether this connection may have no more channels at all.
+    pub(super) fn is_worn(&self) -> bool {
+        self.forgotten >= FORGOTTEN_MAX
     }
 
     fn tally(&self) -> Arc<Tally> {
@@ -121,6 +124,9 @@ impl Roster {
     /// A channel is over at the client's end.
     pub(super) fn close(&mut self, id: ChannelId) {
         self.sessions.remove(&id);
+        if let Some(carried) = self.carried.get_mut(&id) {
+            carried.closed = true;
+        }
     }
 
     /// Answers a request on a session channel; none where there is none.
@@ -194,8 +200,21 @@ mod tests {
     fn channels_that_nobody_carries_any_longer_take_no_place_but_are_not_endless() {
         let mut roster = Roster::new(Arc::default());
         wear(&mut roster, 10 * CHANNELS_MAX);
-        assert!(roster.may_open().is_ok());
+        assert!(!roster.is_worn());
         wear(&mut roster, FORGOTTEN_MAX);
-        assert!(roster.may_open().is_err());
+        assert!(roster.is_worn());
+    }
+
+    #[test]
+    fn connections_that_the_client_closes_first_are_endless() {
+        let mut roster = Roster::new(Arc::default());
+        for number in 0..2 * u32::try_from(FORGOTTEN_MAX).unwrap() {
+            let id = ChannelId::decode(&mut number.to_be_bytes().as_slice()).unwrap();
+            let tally = roster.carried(id).expect("one at a time");
+            roster.close(id);
+            drop(tally);
+        }
+        roster.forget();
+        assert!(!roster.is_worn());
     }
 }

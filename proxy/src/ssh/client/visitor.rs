@@ -7,12 +7,13 @@ use policies::Capabilities;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use russh::Disconnect;
-use russh::server::Handle;
+use russh::server::{Handle, RunningSession};
 use tokio::sync::{mpsc, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::arrival::{Arrival, ForwardOpen, Visit};
+use super::door::Door;
 use super::stalled_kex::Wire;
 use crate::session::protocol::Front;
 use crate::ssh::channel::exit::{EXIT_GONE, EXIT_REFUSED};
@@ -41,12 +42,17 @@ const LEAVING_SOON: Duration = Duration::from_millis(500);
 /// How long a client that has been told no may take to go.
 const LEAVING_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a connection that is over may take to say how it ended.
+const ENDED_LIMIT: Duration = Duration::from_millis(200);
+
 /// The language of every disconnect message (RFC 3066).
 const LANGUAGE: &str = "en";
 
 /// The client, authenticated.
 pub struct Visitor {
     pub(in crate::ssh) handle: Handle,
+    /// How the connection ends; none once that was looked at.
+    pub(in crate::ssh) running: Option<RunningSession<Door>>,
     pub(in crate::ssh) arrivals: mpsc::Receiver<Arrival>,
     pub(in crate::ssh) gone: CancellationToken,
     pub(in crate::ssh) flow: Arc<Flow>,
@@ -91,6 +97,15 @@ impl Visitor {
     /// Tells the door what may be asked for, which it waits to hear where that has to be answered.
     pub(in crate::ssh) fn permit(&self, capabilities: Capabilities) {
         self.permitted.send_replace(Some(capabilities));
+    }
+
+    /// What the client did that its connection was ended for, now that it is over. None where it went by itself.
+    pub(in crate::ssh) async fn offence(&mut self) -> Option<&'static str> {
+        let ended = time::timeout(ENDED_LIMIT, self.running.take()?).await;
+        let failed = ended.ok()?.err()?;
+        let offence = failed.offence()?;
+        tracing::info!(reason = %failed, "client.shown_out");
+        Some(offence)
     }
 
     /// The first session channel; none when the client has gone. Whoever wants a connection carried

@@ -94,6 +94,7 @@ impl Conduit<'_> {
             weight: near.tally.weight(),
         };
         let down = Down {
+            link: self.link,
             write: &near.write,
             tally: &far.tally,
             tap,
@@ -206,6 +207,7 @@ impl Up<'_> {
 
 /// From the other end to the client.
 struct Down<'a> {
+    link: &'a Link,
     write: &'a ChannelWriteHalf<Msg>,
     tally: &'a Tally,
     tap: &'a Tap,
@@ -260,6 +262,7 @@ impl Down<'_> {
         if self.tap.is_cut() {
             return std::future::pending().await;
         }
+        self.link.breaks();
         Ok(Outcome::Closed)
     }
 

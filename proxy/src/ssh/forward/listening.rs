@@ -3,6 +3,7 @@
 //! The target's own sshd listens, never the bastion, and on its loopback address alone. Who comes to it
 //! is [`inward`](super::inward)'s business.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,11 +57,18 @@ impl Listening {
         if !self.link.gate.expect(&at) {
             return self.miss(&at, Deaf::Taken).await;
         }
-        let listening = time::timeout(LISTEN_LIMIT, self.link.back.listen(&at));
-        let bound = listening.await.ok().and_then(Result::ok).flatten();
+        let mut listening = pin!(self.link.back.listen(&at));
+        let in_time = time::timeout(LISTEN_LIMIT, &mut listening).await;
+        let is_late = in_time.is_err();
+        let bound = in_time.ok().and_then(Result::ok).flatten();
         self.link.gate.settle(&at, bound.as_ref());
         let Some(bound) = bound else {
-            return self.miss(&at, Deaf::Refused).await;
+            let missed = self.miss(&at, Deaf::Refused).await;
+            // The target would listen for as long as the session lasts.
+            if is_late && let Ok(Some(bound)) = listening.await {
+                self.take_back(&bound).await;
+            }
+            return missed;
         };
         if bound != at {
             self.listens(&bound)?;

@@ -75,7 +75,8 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
         Ok(route) => route,
         Err(said) => {
             let what = format!("{}: {said}", Forwarding::Port.as_str());
-            return refuse(tap, reply, &SshSaying::Malformed.words(), &what).await;
+            let words = ForwardSaying::NoPlace { to: &said }.words();
+            return refuse(tap, reply, &words, &what).await;
         }
     };
     let to = route.to.to_string();

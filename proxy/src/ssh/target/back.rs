@@ -7,7 +7,7 @@ use std::time::Duration;
 use ca::{Pass, PassKey};
 use jiff::Timestamp;
 use policies::{Endpoint, HostPort, Login, SshEndpoint};
-use russh::client::{self, ChannelOpenHandle, Handle, Handler, Msg, Session};
+use russh::client::{self, ChannelOpenHandle, DisconnectReason, Handle, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, Disconnect, Sig};
 use tokio::sync::mpsc;
@@ -15,6 +15,7 @@ use tokio::time;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::entry;
+use super::fate::{Ended, Fate, broken};
 use super::hostkey::{HostKeyRefusal, Pin};
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
@@ -27,6 +28,12 @@ use crate::ssh::flow::{Flow, Tally, Way};
 use crate::ssh::forward::gate::{self, Gate, Inbound, Purpose};
 use crate::ssh::forward::place::Place;
 
+/// How long a connection that may be over has to show that it is.
+const ENDED_LIMIT: Duration = Duration::from_millis(100);
+
+/// From where a connection comes, for a target that wants to hear an address, where there is none.
+const NOWHERE: &str = "127.0.0.1";
+
 /// A target that let us in.
 pub struct Back {
     handle: Handle<Target>,
@@ -36,6 +43,7 @@ pub struct Back {
     inbound: Option<mpsc::Receiver<Inbound>>,
     flow: Arc<Flow>,
     gone: CancellationToken,
+    fate: Fate,
 }
 
 impl std::fmt::Debug for Back {
@@ -72,13 +80,14 @@ impl Back {
         let gone = CancellationToken::new();
         let tallies = Tallies::new(Arc::clone(flow), Way::Down);
         let (gate, inbound) = Gate::new();
-        let refusal = Arc::new(Mutex::new(None));
+        let (refusal, fate) = (Arc::new(Mutex::new(None)), Fate::default());
         let target = Target {
             pin,
             now,
             refusal: Arc::clone(&refusal),
             tallies: tallies.clone(),
             gate: gate.clone(),
+            fate: fate.clone(),
             _gone: gone.clone().drop_guard(),
         };
         let leg = Leg::target(io, Arc::clone(flow));
@@ -90,9 +99,13 @@ impl Back {
                 .take();
             refused.map_or_else(|| broken(failed), impostor)
         })?;
-        entry::enter(&mut handle, login.as_str(), key, endpoint.algorithms)
-            .await
-            .map_err(broken)??;
+        let entering = entry::enter(&mut handle, login.as_str(), key, endpoint.algorithms);
+        let entered = entering.await.map_err(broken).and_then(|entered| entered);
+        if let Err(failed) = entered {
+            // What ended the connection is known once it is over, which need not be so.
+            drop(time::timeout(ENDED_LIMIT, gone.cancelled()).await);
+            return Err(fate.explains(failed));
+        }
         Ok(Self {
             handle,
             tallies,
@@ -100,6 +113,7 @@ impl Back {
             inbound: Some(inbound),
             flow: Arc::clone(flow),
             gone,
+            fate,
         })
     }
 
@@ -134,19 +148,18 @@ impl Back {
         route: &Route,
     ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
         let (host, port) = (route.to.host(), u32::from(route.to.port()));
-        match route.from {
-            None => {
-                let opening = self.handle.channel_open_direct_streamlocal(host);
-                self.opened(opening).await
-            }
-            Some(from) => {
-                let (from, from_port) = (from.ip().to_string(), u32::from(from.port()));
-                let opening = self
-                    .handle
-                    .channel_open_direct_tcpip(host, port, from, from_port);
-                self.opened(opening).await
-            }
+        if route.to.is_socket() {
+            let opening = self.handle.channel_open_direct_streamlocal(host);
+            return self.opened(opening).await;
         }
+        let from = route
+            .from
+            .map_or(NOWHERE.to_owned(), |from| from.ip().to_string());
+        let from_port = route.from.map_or(0, |from| u32::from(from.port()));
+        let opening = self
+            .handle
+            .channel_open_direct_tcpip(host, port, from, from_port);
+        self.opened(opening).await
     }
 
     /// Has the target connect to another one behind it.
@@ -154,10 +167,9 @@ impl Back {
         &self,
         to: &HostPort,
     ) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
-        let (port, nobody) = (u32::from(to.port), "127.0.0.1");
-        let opening = self
-            .handle
-            .channel_open_direct_tcpip(&to.host, port, nobody, 0);
+        let opening =
+            self.handle
+                .channel_open_direct_tcpip(&to.host, u32::from(to.port), NOWHERE, 0);
         self.opened(opening).await
     }
 
@@ -223,6 +235,11 @@ impl Back {
     pub fn gone(&self) -> &CancellationToken {
         &self.gone
     }
+
+    /// What the target did that its connection was ended for, if anything.
+    pub(in crate::ssh) fn offence(&self) -> Option<&'static str> {
+        self.fate.ended().and_then(Ended::offence)
+    }
 }
 
 /// Where a target of SSH is, and how it proves itself.
@@ -236,17 +253,6 @@ pub(super) fn speaks_ssh(endpoint: &Endpoint) -> Result<&SshEndpoint, ConnectErr
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "only one of russh's errors is told apart"
-)]
-pub(super) fn broken(failed: russh::Error) -> ConnectError {
-    match failed {
-        russh::Error::IO(source) => ConnectError::Io(source),
-        other => ConnectError::Violation(other.to_string()),
-    }
-}
-
 /// russh's handler of one connection to a target.
 struct Target {
     pin: Pin,
@@ -254,6 +260,7 @@ struct Target {
     refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
     tallies: Tallies,
     gate: Gate,
+    fate: Fate,
     _gone: DropGuard,
 }
 
@@ -301,6 +308,17 @@ impl Handler for Target {
                 *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
                 Ok(false)
             }
+        }
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<russh::Error>,
+    ) -> Result<(), russh::Error> {
+        self.fate.ends(&reason);
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(failed) => Err(failed),
         }
     }
 

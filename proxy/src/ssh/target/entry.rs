@@ -1,5 +1,6 @@
 //! Logs in at a target with whatever opens it: a certificate, or a key or password that is kept for it.
 
+use std::io;
 use std::sync::Arc;
 
 use ca::{PassKey, SigningError};
@@ -47,7 +48,8 @@ pub(super) async fn enter<H: Handler>(
                 AuthResult::Success => false,
             };
             if asks {
-                return asked(handle, login, text).await.map(judged);
+                let let_in = asked(handle, login, text).await?;
+                return Ok(if let_in { Ok(()) } else { Err(refused()) });
             }
             answer
         }
@@ -57,7 +59,7 @@ pub(super) async fn enter<H: Handler>(
             return Ok(Err(ConnectError::Violation(not_ours)));
         }
     };
-    Ok(judged(matches!(answer, AuthResult::Success)))
+    Ok(judged(&answer))
 }
 
 fn unsigned(failed: SigningError) -> russh::Error {
@@ -67,12 +69,22 @@ fn unsigned(failed: SigningError) -> russh::Error {
     }
 }
 
-fn judged(let_in: bool) -> Result<(), ConnectError> {
-    if let_in {
-        return Ok(());
+/// Without a way that is left russh says the same of a connection that is over; [`Fate`](super::fate::Fate) can tell.
+fn judged(answer: &AuthResult) -> Result<(), ConnectError> {
+    match answer {
+        AuthResult::Success => Ok(()),
+        AuthResult::Failure {
+            remaining_methods, ..
+        } if remaining_methods.is_empty() => {
+            Err(ConnectError::Io(io::ErrorKind::UnexpectedEof.into()))
+        }
+        AuthResult::Failure { .. } => Err(refused()),
     }
-    let why = "it does not accept what tidegate showed".to_owned();
-    Err(ConnectError::Refused(why))
+}
+
+/// A no.
+pub(super) fn refused() -> ConnectError {
+    ConnectError::Refused("it does not accept what tidegate showed".to_owned())
 }
 
 /// By which digest an RSA key signs, given the best that the server says it knows (RFC 8308, section 3.1). One that

@@ -18,7 +18,8 @@ use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
 
-use super::back::{Back, broken, speaks_ssh};
+use super::back::{Back, speaks_ssh};
+use super::fate::broken;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 use crate::ssh::flow::{Flow, Tally};

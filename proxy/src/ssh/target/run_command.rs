@@ -8,7 +8,8 @@ use policies::{Login, SshEndpoint};
 use russh::ChannelMsg;
 use tokio::time;
 
-use super::back::{Back, broken};
+use super::back::Back;
+use super::fate::broken;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 

@@ -250,6 +250,10 @@ impl Judge for Judgement {
         Ok(())
     }
 
+    fn edition(&self) -> u64 {
+        u64::from(self.0.load(Ordering::SeqCst))
+    }
+
     fn files(&self, _: &Terms) -> FileUse {
         FileUse::Free
     }

@@ -1,0 +1,145 @@
+//! How the connection to a target ended, as far as the target had a part in it.
+
+use std::sync::{Arc, OnceLock};
+
+use russh::client::DisconnectReason;
+
+use super::entry;
+use crate::session::protocol::ConnectError;
+
+/// How one connection ended, once it has. A clone shares it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fate {
+    ended: Arc<OnceLock<Ended>>,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ssh) enum Ended {
+    /// The target took its leave.
+    Left,
+    /// It broke off.
+    Broken,
+    /// The target let us in by no means.
+    NoMethod,
+    /// It sent text that is not UTF-8.
+    Unreadable,
+    /// It did not keep to the protocol.
+    Violation,
+}
+
+impl Ended {
+    /// What the target did that its connection was ended for, if anything.
+    pub(in crate::ssh) fn offence(self) -> Option<&'static str> {
+        match self {
+            Self::Left | Self::Broken | Self::NoMethod => None,
+            Self::Unreadable => {
+                Some("the target sent what cannot be read, such as text that is not UTF-8")
+            }
+            Self::Violation => Some("the target did not keep to the protocol"),
+        }
+    }
+}
+
+impl Fate {
+    /// The connection is over.
+    pub(super) fn ends(&self, how: &DisconnectReason<russh::Error>) {
+        let ended = match how {
+            DisconnectReason::ReceivedDisconnect(told) => {
+                tracing::info!(reason = ?told.message, "target.left");
+                Ended::Left
+            }
+            DisconnectReason::Error(failed) => of(failed),
+        };
+        if let (Some(_offence), DisconnectReason::Error(failed)) = (ended.offence(), how) {
+            tracing::info!(reason = %failed, "target.left_alone");
+        }
+        self.ended.get_or_init(|| ended);
+    }
+
+    /// Why nobody was let in, where the connection ended meanwhile: some say no in that way.
+    pub(super) fn explains(&self, failed: ConnectError) -> ConnectError {
+        match (failed, self.ended()) {
+            (_, Some(Ended::Unreadable)) => ConnectError::Unreadable,
+            (ConnectError::Io(_), Some(Ended::Left | Ended::NoMethod)) => entry::refused(),
+            (ConnectError::Io(_), Some(Ended::Broken | Ended::Violation) | None) => {
+                let ended = "its connection ended while tidegate logged in".to_owned();
+                ConnectError::Violation(ended)
+            }
+            (failed, _) => failed,
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        self.ended.get().copied()
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "russh has an error for each way not to keep to the protocol"
+)]
+fn of(failed: &russh::Error) -> Ended {
+    use russh::Error as Russh;
+    match failed {
+        Russh::IO(_) | Russh::Disconnect | Russh::HUP | Russh::SendError => Ended::Broken,
+        Russh::NoAuthMethod => Ended::NoMethod,
+        Russh::SshEncoding(_) | Russh::Utf8(_) => Ended::Unreadable,
+        _ => Ended::Violation,
+    }
+}
+
+/// What broke a connection before anybody was let in.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only one of russh's errors is told apart"
+)]
+pub(super) fn broken(failed: russh::Error) -> ConnectError {
+    match failed {
+        russh::Error::IO(source) => ConnectError::Io(source),
+        other => ConnectError::Violation(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_off_is_no_offence() {
+        let ended = |failed| {
+            let fate = Fate::default();
+            assert_eq!(fate.ended(), None);
+            fate.ends(&DisconnectReason::Error(failed));
+            fate.ended().unwrap()
+        };
+        let reset = russh::Error::IO(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(ended(reset).offence(), None);
+        assert_eq!(ended(russh::Error::NoAuthMethod), Ended::NoMethod);
+        assert!(ended(russh::Error::Inconsistent).offence().is_some());
+    }
+
+    #[test]
+    fn a_login_that_broke_off_was_not_refused() {
+        let explained = |ended: Option<Ended>| {
+            let fate = Fate::default();
+            if let Some(ended) = ended {
+                fate.ended.set(ended).unwrap();
+            }
+            fate.explains(ConnectError::Io(io::ErrorKind::UnexpectedEof.into()))
+        };
+        for ended in [Ended::Left, Ended::NoMethod] {
+            let refused = explained(Some(ended));
+            assert!(matches!(refused, ConnectError::Refused(_)), "{ended:?}");
+        }
+        for ended in [Some(Ended::Broken), Some(Ended::Violation), None] {
+            let broke_off = explained(ended);
+            assert!(matches!(broke_off, ConnectError::Violation(_)), "{ended:?}");
+        }
+        let unreadable = explained(Some(Ended::Unreadable));
+        assert!(matches!(unreadable, ConnectError::Unreadable));
+    }
+}
