@@ -249,6 +249,7 @@ fn every_sentence_inside_an_ssh_session() {
         },
         SshSaying::Malformed,
         SshSaying::NotStarted,
+        SshSaying::HeldUp,
         SshSaying::NoTerminal,
         SshSaying::TargetGone,
         SshSaying::Worn,

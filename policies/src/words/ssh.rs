@@ -1,4 +1,4 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618` and `TG627`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627` and `TG629`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -25,6 +25,8 @@ pub enum SshSaying<'a> {
     Malformed,
     /// The target would not start what they asked for.
     NotStarted,
+    /// The target's answer waits behind what another program sends, which nobody takes.
+    HeldUp,
     /// The target would not give a terminal.
     NoTerminal,
     /// The target ended the connection in the middle of something.
@@ -76,6 +78,7 @@ impl Shown for SshSaying<'_> {
                 "the target did not start what you asked for".to_owned(),
                 Some("ask an administrator to run: tidegate target test TARGET"),
             ),
+            Self::HeldUp => held_up(),
             Self::NoTerminal => (
                 "TG606",
                 "the target gave no terminal".to_owned(),
@@ -113,6 +116,15 @@ impl Shown for SshSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// The target is not heard, because somebody does not take what it has sent.
+fn held_up() -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG629",
+        "what another program of this connection sends is not taken, and the target's answer waits behind it".to_owned(),
+        Some("go on reading there, or take another connection: ssh -S none LOGIN+TARGET@BASTION"),
+    )
 }
 
 /// A connection that has had as many channels as one may: a code, what it says, and a way on.
@@ -161,6 +173,7 @@ mod tests {
             },
             SshSaying::Malformed,
             SshSaying::NotStarted,
+            SshSaying::HeldUp,
             SshSaying::NoTerminal,
             SshSaying::TargetGone,
             SshSaying::Worn,

@@ -4,6 +4,7 @@
 pub(in crate::ssh) mod backlog;
 mod burst;
 pub(in crate::ssh) mod exit;
+mod late;
 pub mod line;
 mod passing;
 pub mod prelude;

@@ -200,7 +200,7 @@ impl Flow {
     }
 
     /// Whether too much waits to go down to read more from the target.
-    fn is_down_full(&self) -> bool {
+    pub(super) fn is_down_full(&self) -> bool {
         let extra = if self.answering.load(Ordering::Acquire) {
             ANSWER_MAX
         } else {

@@ -83,6 +83,18 @@ impl Link {
         self.scope.terms().capabilities.contains(&capability)
     }
 
+    /// What is said of a channel that the target has not opened, and whether it broke off.
+    pub(super) fn unopened(&self) -> SshSaying<'static> {
+        if self.back.gone().is_cancelled() {
+            self.breaks();
+        }
+        if self.back.is_held_up() {
+            SshSaying::HeldUp
+        } else {
+            SshSaying::NotStarted
+        }
+    }
+
     /// A program begins.
     pub fn begun(&self) {
         self.running.fetch_add(1, Ordering::Relaxed);

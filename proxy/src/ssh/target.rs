@@ -4,6 +4,7 @@
 pub mod back;
 mod entry;
 mod fate;
+mod handler;
 pub(crate) mod hop;
 pub mod hostkey;
 mod overhear;

@@ -4,7 +4,6 @@
 //! Both directions are recorded before they are forwarded. Neither waits for the other, and neither
 //! for another channel.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +12,11 @@ use policies::Deed;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Frame};
-use russh::{Channel, ChannelMsg, ChannelReadHalf, Pty, client::Msg};
+use russh::{ChannelMsg, ChannelReadHalf, Pty};
 use tokio::time;
 
 use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
+use super::late::{self, Late};
 use super::prelude::{Display, Prelude, Program, Terminal};
 use super::requests::{Answer, Refusal, Request, Stage};
 use super::tap::{Content, Tap};
@@ -33,9 +33,6 @@ const EARLY_MAX: usize = 4096;
 
 /// How long we wait until a client has said what it wants before it is told no.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(3);
-
-/// How long a target may take to open a channel, or to refuse it.
-const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a client may take to hear that its channel is over.
 const DECLINE_LIMIT: Duration = Duration::from_secs(3);
@@ -249,9 +246,6 @@ pub struct Line {
     late: Option<Late>,
 }
 
-type Late =
-    Pin<Box<dyn Future<Output = Result<(Channel<Msg>, Arc<Tally>), russh::Error>> + Send + Sync>>;
-
 impl std::fmt::Debug for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Line")
@@ -294,14 +288,10 @@ impl Line {
         self.link.voices.remove(self.opening.writer.id());
         self.tap.finish()?;
         self.link.taps.remove(&self.tap);
-        let (link, late) = (Arc::clone(&self.link), self.late.take());
+        let late = self.late.take();
         drop(self);
-        // The target would keep it open for as long as the session lasts, and count it.
-        if let Some(late) = late
-            && let Ok((channel, _tally)) = late.await
-        {
-            drop(channel.close().await);
-            link.back.forget(channel.id());
+        if let Some(late) = late {
+            late.close().await;
         }
         Ok(())
     }
@@ -392,7 +382,7 @@ impl Line {
             Err(words) => return self.refuse(&program, &words, EXIT_REFUSED).await,
         };
         self.record_prelude(&program)?;
-        let (channel, tally) = match self.open().await {
+        let (channel, tally) = match late::open(&self.link, &mut self.late).await {
             Ok(opened) => opened,
             Err(refused) => {
                 tracing::debug!(reason = %refused, "target.channel_refused");
@@ -400,10 +390,7 @@ impl Line {
                 if self.tap.is_cut() {
                     return std::future::pending().await;
                 }
-                if self.link.back.gone().is_cancelled() {
-                    self.link.breaks();
-                }
-                let words = SshSaying::NotStarted.words();
+                let words = self.link.unopened().words();
                 return self.refuse(&program, &words, EXIT_NOT_STARTED).await;
             }
         };
@@ -434,17 +421,6 @@ impl Line {
         let moved = super::pump::run(&self.link, &mut self.opening, far, &program, &self.tap).await;
         self.link.back.forget(id);
         moved
-    }
-
-    /// Has the target open a channel, in time.
-    async fn open(&mut self) -> Result<(Channel<Msg>, Arc<Tally>), russh::Error> {
-        let link = Arc::clone(&self.link);
-        let mut opening: Late = Box::pin(async move { link.back.open().await });
-        let opened = time::timeout(OPEN_LIMIT, &mut opening).await;
-        opened.unwrap_or_else(|_elapsed| {
-            self.late = Some(opening);
-            Err(russh::Error::ConnectionTimeout)
-        })
     }
 
     /// Asks policy, as things stand now. Says what is followed of the program.

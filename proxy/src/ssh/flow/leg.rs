@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::{Flow, UNREAD_MAX};
 use crate::ssh::transit::clear::PACKET_MAX;
@@ -156,7 +156,7 @@ impl<Io> Leg<Io> {
                         self.flow.unread.notify_one();
                     }
                     *paused = true;
-                    sleep.as_mut().reset(Instant::now() + UNREAD_MAX);
+                    sleep.set(tokio::time::sleep(UNREAD_MAX));
                 }
                 Poll::Pending
             }
@@ -286,9 +286,10 @@ mod tests {
             leg.read_exact(&mut five).await.unwrap();
             five
         });
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(UNREAD_MAX.saturating_mul(9) / 2).await;
         tally.take(MIB);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        // Whoever has not been read for long is looked at again by the way.
+        tokio::time::sleep(UNREAD_MAX / 3).await;
         assert!(!reading.is_finished());
         tally.take(MIB / 2);
         assert_eq!(&reading.await.unwrap(), b"hello");
@@ -299,7 +300,7 @@ mod tests {
         let flow = Arc::new(Flow::default());
         let tally = Tally::new(Arc::clone(&flow), Way::Down);
         let (mut far, near) = tokio::io::duplex(64);
-        far.write_all(b"hello").await.unwrap();
+        far.write_u8(1).await.unwrap();
         let mut leg = Leg::target(near, Arc::clone(&flow));
         let told = async |within| tokio::time::timeout(within, flow.unread()).await.is_ok();
         tally.add(2 * MIB);
@@ -315,6 +316,7 @@ mod tests {
         tally.take(2 * MIB);
         let mut leg = reading.await.unwrap();
         assert!(!told(2 * UNREAD_MAX).await, "it is read");
+        far.write_u8(2).await.unwrap();
         tally.add(2 * MIB);
         let reading = tokio::spawn(async move { leg.read_u8().await });
         assert!(!told(UNREAD_MAX - moment).await, "the next pause");

@@ -1,0 +1,47 @@
+//! A channel that the target opens too late: nobody waits for it any more, and it is closed there.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::Channel;
+use russh::client::Msg;
+use tokio::time;
+
+use crate::ssh::flow::Tally;
+use crate::ssh::relay::Link;
+
+/// How long a target may take to open a channel, or to refuse it.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+type Opened = Result<(Channel<Msg>, Arc<Tally>), russh::Error>;
+
+/// What the target still has to open or to refuse.
+pub(super) struct Late {
+    link: Arc<Link>,
+    opening: Pin<Box<dyn Future<Output = Opened> + Send + Sync>>,
+}
+
+/// Has the target open a channel. Where that takes too long, what comes of it is `late`.
+pub(super) async fn open(link: &Arc<Link>, late: &mut Option<Late>) -> Opened {
+    let back = Arc::clone(link);
+    let mut opening: Pin<Box<dyn Future<Output = Opened> + Send + Sync>> =
+        Box::pin(async move { back.back.open().await });
+    let opened = time::timeout(OPEN_LIMIT, &mut opening).await;
+    opened.unwrap_or_else(|_elapsed| {
+        let link = Arc::clone(link);
+        *late = Some(Late { link, opening });
+        Err(russh::Error::ConnectionTimeout)
+    })
+}
+
+impl Late {
+    /// Waits for the target, and closes what it has opened: it would keep it for as long as the session lasts, and
+    /// count it.
+    pub(super) async fn close(self) {
+        if let Ok((channel, _tally)) = self.opening.await {
+            drop(channel.close().await);
+            self.link.back.forget(channel.id());
+        }
+    }
+}
