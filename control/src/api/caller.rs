@@ -1,13 +1,15 @@
 //! Who calls: from the certificate of the connection to a [`Caller`].
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::request::Parts;
+use policies::Part;
 use policies::words::api::ApiRefusal;
 
-use crate::Caller;
 use crate::api::Shared;
 use crate::api::problem::Refused;
 use crate::api::serve::{PeerCertificate, Source};
+use crate::{BrokerError, Caller};
 
 /// Somebody with a login that holds.
 #[derive(Debug)]
@@ -41,8 +43,13 @@ impl Holder {
             .get::<PeerCertificate>()
             .ok_or(ApiRefusal::NotLoggedIn)?;
         let broker = &house.parts.broker;
-        let proof = ca::check_login_x509(&certificate.0, broker.latest_time())
+        let proof = ca::check_login_x509(&certificate.0, broker.clock().now())
             .map_err(|_refusal| ApiRefusal::NotLoggedIn)?;
+        // A wall that was set back gives nobody anything again; but whoever it leaves logged in may end what others do.
+        let is_over = ca::check_login_x509(&certificate.0, broker.latest_time()).is_err();
+        if is_over && !only_ends(&parts.method, parts.uri.path()) {
+            return Err(BrokerError::Unavailable { part: Part::Clock }.into());
+        }
         if !broker.knows(&proof.principal, &proof.credential()) {
             return Err(ApiRefusal::NotLoggedIn.into());
         }
@@ -53,6 +60,16 @@ impl Holder {
             },
             by_key: proof.by_key,
         })
+    }
+}
+
+/// Whether a request at most takes away from others what they have, or looks for what that is and why nothing goes.
+fn only_ends(method: &Method, path: &str) -> bool {
+    let takes = ["/deny", "/withdraw", "/revoke", "/kill", "/lock"];
+    match *method {
+        Method::GET => matches!(path, "/v1/checks" | "/v1/sessions"),
+        Method::POST => takes.iter().any(|ending| path.ends_with(ending)),
+        _ => false,
     }
 }
 

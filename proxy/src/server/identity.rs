@@ -89,8 +89,10 @@ pub(super) type Shown = (Arc<Postgres>, Arc<Api>, Arc<Ssh>);
 /// Whether a certificate that ends then is to be renewed by now.
 fn is_due(expires_at: Timestamp, now: Timestamp) -> bool {
     let left = expires_at.duration_since(now);
-    // One that was made under a clock that was ahead has not begun.
-    left <= LIFETIME.saturating_sub(RENEWAL_AGE) || left > LIFETIME
+    // One that was made under a clock that was ahead has not begun. Where it is far more, this clock may as well be the
+    // one that is wrong, and what is made by it would have ended for everybody else.
+    left <= LIFETIME.saturating_sub(RENEWAL_AGE)
+        || (left > LIFETIME && left <= LIFETIME.saturating_add(RENEWAL_AGE))
 }
 
 /// Renews both certificates, for ever. Where one cannot be renewed, the other still is. `expires_at` is the
@@ -146,5 +148,6 @@ mod tests {
             due(-RENEWAL_AGE),
             "also from a start under a clock that was ahead"
         );
+        assert!(!due(-LIFETIME), "a clock that is far behind makes none");
     }
 }

@@ -51,8 +51,9 @@ const REJECTION_TIME: Duration = Duration::from_millis(50);
 
 /// When russh renews the keys by itself. It ends whoever has more than twice the window that a channel begins with
 /// under way then, and honest peers have up to [`flow::WINDOW`], so peers come first: OpenSSH renews AES after 64 GiB,
-/// and everybody after 2^31 packets (`packet.c`, RFC 4344 sections 3.1 and 3.2). Of the smallest packets, 32 bytes, this many bytes are
-/// fewer than 2^32, so no sequence number comes twice. A grant lasts no longer than the time.
+/// and everybody after 2^31 packets (`packet.c`, RFC 4344 sections 3.1 and 3.2). russh counts what packets hold, not
+/// packets: only with a peer that renews nothing by itself and moves billions of the smallest could a sequence number
+/// come twice before this. A grant lasts no longer than the time.
 const RENEWAL: Limits = Limits {
     rekey_write_limit: 96 << 30,
     rekey_read_limit: 96 << 30,

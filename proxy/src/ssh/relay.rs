@@ -60,6 +60,8 @@ pub struct Link {
     announced: AtomicBool,
     /// How many programs run.
     running: AtomicUsize,
+    /// How many channels the target has been asked for of which nobody wants to hear any more.
+    pub(super) late: AtomicUsize,
     /// Whether the target broke off in the middle of something.
     broken: AtomicBool,
 }
@@ -160,6 +162,7 @@ pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed
         telling: Telling::default(),
         announced: AtomicBool::new(false),
         running: AtomicUsize::new(0),
+        late: AtomicUsize::new(0),
         broken: AtomicBool::new(false),
     });
     let finish = Finish(Arc::clone(&link));
@@ -295,7 +298,8 @@ impl Relay {
             }
         }
         let is_over = self.lines > 0 && !link.broken.load(Ordering::Relaxed);
-        if is_over && link.back.offence().is_none() {
+        // Whatever its goodbye was: nothing was under way any more.
+        if is_over {
             Closed::Target
         } else {
             link.broken()

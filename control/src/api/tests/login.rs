@@ -126,14 +126,26 @@ async fn a_wall_set_back_neither_brings_a_login_back_nor_lengthens_it() {
         let clock = Clock::anchored(start);
         let world = World::with(clock.clone(), Settings::default()).await;
         let alice = world.certificate("alice").await;
-        let holding = async || {
-            let (status, _body) = world.call(Some(&alice), "GET", "/v1/whoami", "").await;
-            status == 200
-        };
+        let status = async |method, path| world.call(Some(&alice), method, path, "").await.0;
+        let holding = async || status("GET", "/v1/whoami").await == 200;
         let minutes = |count: u64| Duration::from_secs(count * 60);
         sleep(minutes(before)).await;
         clock.step(SignedDuration::from_mins(-back));
         assert_eq!(holding().await, holds);
+        if !holds {
+            assert_eq!(
+                status("GET", "/v1/whoami").await,
+                503,
+                "the clock is at fault"
+            );
+            let kill = "/v1/sessions/ses_00000000000000000000000000/kill";
+            assert_eq!(
+                status("POST", kill).await,
+                404,
+                "whoever ends gives nothing"
+            );
+            assert_eq!(status("GET", "/v1/sessions").await, 200);
+        }
         sleep(minutes(lasts)).await;
         assert!(!holding().await);
     }

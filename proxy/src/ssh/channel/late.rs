@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use russh::Channel;
@@ -16,6 +17,10 @@ const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
 type Opened = Result<(Channel<Msg>, Arc<Tally>), russh::Error>;
 
+/// How many channels of one connection the target may owe an answer for that nobody waits for any more. Then it is
+/// asked for no other.
+const LATE_MAX: usize = 8;
+
 /// What the target still has to open or to refuse.
 pub(super) struct Late {
     link: Arc<Link>,
@@ -24,12 +29,16 @@ pub(super) struct Late {
 
 /// Has the target open a channel. Where that takes too long, what comes of it is `late`.
 pub(super) async fn open(link: &Arc<Link>, late: &mut Option<Late>) -> Opened {
+    if link.late.load(Ordering::Relaxed) >= LATE_MAX {
+        return Err(russh::Error::ConnectionTimeout);
+    }
     let back = Arc::clone(link);
     let mut opening: Pin<Box<dyn Future<Output = Opened> + Send + Sync>> =
         Box::pin(async move { back.back.open().await });
     let opened = time::timeout(OPEN_LIMIT, &mut opening).await;
     opened.unwrap_or_else(|_elapsed| {
         let link = Arc::clone(link);
+        link.late.fetch_add(1, Ordering::Relaxed);
         *late = Some(Late { link, opening });
         Err(russh::Error::ConnectionTimeout)
     })
@@ -38,10 +47,16 @@ pub(super) async fn open(link: &Arc<Link>, late: &mut Option<Late>) -> Opened {
 impl Late {
     /// Waits for the target, and closes what it has opened: it would keep it for as long as the session lasts, and
     /// count it.
-    pub(super) async fn close(self) {
-        if let Ok((channel, _tally)) = self.opening.await {
+    pub(super) async fn close(mut self) {
+        if let Ok((channel, _tally)) = self.opening.as_mut().await {
             drop(channel.close().await);
             self.link.back.forget(channel.id());
         }
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.link.late.fetch_sub(1, Ordering::Relaxed);
     }
 }

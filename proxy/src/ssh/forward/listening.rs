@@ -63,6 +63,8 @@ impl Listening {
         let bound = in_time.ok().and_then(Result::ok).flatten();
         self.link.gate.settle(&at, bound.as_ref());
         let Some(bound) = bound else {
+            // It is a no, and the client's other channels wait for it.
+            drop(answer);
             let missed = self.miss(&at, Deaf::Refused).await;
             // The target would listen for as long as the session lasts.
             if is_late && let Ok(Some(bound)) = listening.await {

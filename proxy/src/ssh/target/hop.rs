@@ -47,6 +47,14 @@ pub(crate) async fn through(
     let outbox = Outbox::new(writer);
     let (mut carrying, carried) = (JoinSet::new(), Arc::clone(&outbox));
     carrying.spawn(async move { carried.carry(|bytes| write.data_bytes(bytes)).await });
+    let back = Arc::new(back);
+    let staying = Arc::clone(&back);
+    carrying.spawn(async move {
+        loop {
+            staying.unread().await;
+            staying.stay().await;
+        }
+    });
     Ok(HopStream {
         read,
         left: Bytes::new(),
@@ -83,7 +91,7 @@ pub(crate) struct HopStream {
     tally: Arc<Tally>,
     outbox: Arc<Outbox>,
     _carrying: JoinSet<()>,
-    _back: Back,
+    _back: Arc<Back>,
 }
 
 impl Drop for HopStream {
