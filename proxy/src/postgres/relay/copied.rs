@@ -1,11 +1,11 @@
 //! Copied data that no copy reads.
 //!
 //! The server ignores it, but for one thing: where the time of a statement is over while a batch waits for its next
-//! message, that is told with whatever comes next, and behind copied data as behind a simple query: with an error
-//! and with `ReadyForQuery`, while nothing of the batch is dropped (`PostgresMain`, `src/backend/tcop/postgres.c`).
-//! From there on nobody knows which answer belongs to which statement. So copied data passes to a copy, and behind a
-//! Query or a Sync, where no such time runs. Behind anything else the answer is waited for; where nothing is owed it
-//! is dropped. Does not look at what is copied.
+//! message, or a copy for its data, that is told with whatever comes next, and behind copied data as behind a simple
+//! query: with an error and with `ReadyForQuery`, while nothing of the batch is dropped (`PostgresMain`,
+//! `src/backend/tcop/postgres.c`). From there on nobody knows which answer belongs to which statement. So copied data
+//! passes to a copy that has begun and to nothing else. Behind what is not answered yet it waits; where nothing is
+//! owed it is dropped. Does not look at what is copied.
 
 use std::task::Context;
 
@@ -38,15 +38,7 @@ impl Stray {
     fn behind(last: Option<Owed>) -> Self {
         match last {
             None => Self::Dropped,
-            Some(Owed::Query(_) | Owed::Sync) => Self::Passes,
-            Some(
-                Owed::Parse(_)
-                | Owed::Bind(_)
-                | Owed::Describe(_)
-                | Owed::Close(_)
-                | Owed::Execute(_)
-                | Owed::CopyEnd,
-            ) => Self::Waits,
+            Some(_unanswered) => Self::Waits,
         }
     }
 }
@@ -63,9 +55,8 @@ impl Standing {
         match kind {
             b'd' | b'c' | b'f' if !self.copying => return self.stray,
             b'c' | b'f' => self.copying = false,
-            b'Q' => self.stray = Stray::Passes,
-            b'S' if !self.copying => self.stray = Stray::Passes,
-            b'P' | b'B' | b'D' | b'C' | b'E' => self.stray = Stray::Waits,
+            b'Q' | b'P' | b'B' | b'D' | b'C' | b'E' => self.stray = Stray::Waits,
+            b'S' if !self.copying => self.stray = Stray::Waits,
             _data_or_nothing => {}
         }
         Stray::Passes
@@ -148,9 +139,11 @@ where
     pub(super) fn pump_doubt(&mut self, cx: &mut Context<'_>) -> Step {
         let pipeline = self.tap.pipeline();
         let waits = Stray::behind(pipeline.last()) == Stray::Waits && !pipeline.copying_in();
+        let is_flushed = pipeline.will_be_ready();
         match &mut self.hold.doubt {
             Some(doubt) if waits => {
-                if std::mem::replace(&mut doubt.flushed, true) {
+                // Behind a Query or a Sync a Flush is needless, and would fail by a time that is over.
+                if is_flushed || std::mem::replace(&mut doubt.flushed, true) {
                     return self.rest_up(cx);
                 }
                 self.up.flush();

@@ -329,6 +329,7 @@ impl Pipeline {
         let Some(Owed::Query(_) | Owed::Execute(_)) = self.front() else {
             return Err(Violation::Kind(b'G'));
         };
+        let is_simple = matches!(self.front(), Some(Owed::Query(_)));
         let ahead = self.ahead();
         self.moved.take(ahead);
         loop {
@@ -337,6 +338,9 @@ impl Pipeline {
                     self.owed.remove(1);
                     self.moved.take(data);
                     (self.unsure, self.spare) = (true, true);
+                    // The batch and its transaction go on until another Sync, unless that is on its way.
+                    let is_left = self.owed.iter().any(|(owed, _data)| *owed == Owed::Sync);
+                    self.in_batch |= !is_simple && !is_left;
                 }
                 Some((Owed::CopyEnd, data)) => {
                     self.owed.remove(1);

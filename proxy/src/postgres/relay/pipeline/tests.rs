@@ -159,6 +159,19 @@ fn a_sync_during_a_copy_is_not_answered() {
 }
 
 #[test]
+fn a_batch_whose_sync_a_copy_has_swallowed_goes_on_until_another() {
+    let mut play = Play::new();
+    play.sends("PBES").gets("12G").sends("c").gets("C");
+    assert!(play.pipeline.in_batch() && !play.pipeline.is_between_transactions());
+    play.sends("S").gets("Z");
+    assert!(play.pipeline.is_between_transactions());
+    play.sends("BEScS").gets("2GCZ");
+    assert!(play.pipeline.is_between_transactions());
+    play.sends("QS").gets("GCZ");
+    assert!(!play.pipeline.in_batch(), "a query is a batch by itself");
+}
+
+#[test]
 fn a_failed_copy_is_put_down_to_its_statement() {
     let mut play = Play::new();
     play.sends("Q")
