@@ -7,6 +7,7 @@
 mod answers;
 mod bench;
 mod budget;
+mod closing;
 mod earlier;
 mod judge;
 mod portals;
@@ -25,6 +26,7 @@ use super::statement::{self, Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
 use answers::{Answer, Answers};
+use closing::Closings;
 use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
@@ -54,6 +56,8 @@ pub(crate) struct Standing {
     pub(crate) in_batch: bool,
     /// It has acted on the last Parse without a name.
     pub(crate) is_parsed: bool,
+    /// The number that the next message gets which is not a Sync or a Flush.
+    pub(crate) next: u64,
 }
 
 /// How much of what was read may go on.
@@ -104,9 +108,9 @@ pub(crate) struct Gate {
     portals: Portals,
     second: Second,
     unnamed: Unnamed,
-    /// The server will act on the next message: it drops what follows an error up to a Sync, and nothing
-    /// before this one can have failed. In a batch anything can: a statement timeout is told with the next message.
-    is_sure: bool,
+    closings: Closings,
+    /// Nothing is outstanding but Closes, so that the number of the next is known.
+    is_counted: bool,
 }
 
 /// What comes of judging one message.
@@ -141,7 +145,8 @@ impl Gate {
             portals: Portals::default(),
             second: Second::default(),
             unnamed: Unnamed::default(),
-            is_sure: false,
+            closings: Closings::default(),
+            is_counted: false,
         }
     }
 
@@ -156,12 +161,16 @@ impl Gate {
         self.renew(bench, at);
         self.quantum.go_on();
         let begun = standing.begun;
-        self.is_sure = standing.is_idle && !standing.in_batch && begun == 0;
+        self.is_counted = standing.is_idle && !standing.in_batch && begun == 0;
+        self.closings.count_from(standing.next);
+        if standing.is_idle {
+            self.give_up_closed();
+        }
         if standing.is_parsed {
             self.unnamed.parsed();
         }
         if !standing.in_batch {
-            self.unnamed.synced();
+            self.batch_ended();
         }
         if self.scrutiny == Scrutiny::Unread && !bench.is_metered() {
             return Passage::All;
@@ -196,13 +205,18 @@ impl Gate {
             }
             self.unnamed.settle(false);
             if header.kind == b'S' {
-                self.unnamed.synced();
+                self.batch_ended();
             }
-            let body = behind.get(..length).unwrap_or_default();
-            self.is_sure &= never_fails(header.kind, body);
+            self.is_counted &= matches!(header.kind, b'S' | b'H' | b'C');
             place = place.saturating_add(HEADER).saturating_add(length);
         }
         Passage::All
+    }
+
+    /// Notes that the client's batch has ended: what comes next is not dropped with it.
+    fn batch_ended(&mut self) {
+        self.unnamed.synced();
+        self.closings.synced();
     }
 
     /// Notes that the server has answered everything and has no transaction open: no portal is left, nor any
@@ -210,6 +224,7 @@ impl Gate {
     pub(crate) fn transaction_ended(&mut self) {
         self.portals = Portals::default();
         self.second.transaction_ended();
+        self.closings.transaction_ended();
     }
 
     /// Whether others have to have their turn before the next is looked at.
@@ -244,6 +259,7 @@ impl Gate {
     /// Notes that everything has been answered that will be.
     pub(crate) fn settled(&mut self) {
         self.unnamed.settle(true);
+        self.give_up_closed();
     }
 
     /// Judges a message, of which `behind` is what was read behind its header.
@@ -257,6 +273,9 @@ impl Gate {
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let body = behind.get(..length);
         let partial = Judged::Partial(length.saturating_add(HEADER));
+        if matches!(header.kind, b'Q' | b'P' | b'B' | b'E') {
+            self.put_back();
+        }
         match header.kind {
             b'Q' | b'P' if length > TEXT_MAX => {
                 match self.judge(&Arc::new(Reading::unknown()), bench) {
@@ -323,6 +342,7 @@ impl Gate {
                 self.prepared.doubt();
                 self.second.doubt();
                 self.unnamed.doubt();
+                self.closings.doubt();
             }
         }
     }
@@ -403,16 +423,6 @@ impl Gate {
         };
         self.answers.keep(statement, answer.clone());
         answer
-    }
-}
-
-/// Whether the server is certain to go on behind a message. Of a Close it is where its name is ASCII: any
-/// other it has to convert first, and drops what follows where it cannot.
-fn never_fails(kind: u8, body: &[u8]) -> bool {
-    match kind {
-        b'S' | b'H' => true,
-        b'C' => body.is_ascii(),
-        _other => false,
     }
 }
 

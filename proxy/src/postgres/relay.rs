@@ -186,8 +186,13 @@ where
     fn forward_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let begun = self.down.scanner.under_way();
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
-        let tap = &mut *self.tap;
-        let each = |message: Message<'_>| tap.target_sent(&message, at, &mut noted);
+        let (tap, gate) = (&mut *self.tap, &mut self.gate);
+        let each = |message: Message<'_>| {
+            if let Some(number) = tap.closing(&message) {
+                gate.closed(number);
+            }
+            tap.target_sent(&message, at, &mut noted)
+        };
         let scanned = self.down.scanner.scan(chunk, &mut finished, each);
         self.record(&noted)?;
         let tail = match scanned {

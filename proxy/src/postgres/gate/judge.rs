@@ -12,7 +12,7 @@ use super::second::{self, Behind, Cursor, Held, Unshowable};
 use super::unnamed::Version;
 use super::{Bench, Gate, Judged, NAMES_MAX, Objection, unshowable};
 use crate::postgres::statement::Reading;
-use crate::postgres::wire::{self, Bind, HEADER, Named, Parse};
+use crate::postgres::wire::{self, Bind, HEADER, Parse};
 
 impl Gate {
     pub(super) fn judge_query(&mut self, body: &[u8], bench: &impl Bench, at: Duration) -> Judged {
@@ -46,6 +46,9 @@ impl Gate {
         let Ok(Parse { name, text }) = wire::parse(body) else {
             return Judged::Passes;
         };
+        if self.closings.is_open(name) {
+            return Judged::Unsettled;
+        }
         self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
         let reading = self.known.read(text);
         match self.judge(&reading, bench) {
@@ -222,19 +225,5 @@ impl Gate {
             None => !self.second.is_hot(name) && self.prepared.is_free(name),
         };
         self.second.has_room(name) && known
-    }
-
-    /// Forgets a name that the client has closed, unless the server may drop the Close, or it has stood
-    /// for what needs a second person.
-    pub(super) fn close(&mut self, body: &[u8]) {
-        match wire::named(b'C', body) {
-            Ok(Named::Statement(name)) if self.is_sure && !self.second.is_hot(name) => {
-                self.prepared.forget(name);
-            }
-            Ok(Named::Portal(portal)) if self.is_sure && portal.is_ascii() => {
-                self.portals.unwatch(portal);
-            }
-            _stays => {}
-        }
     }
 }

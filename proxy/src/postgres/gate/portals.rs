@@ -49,13 +49,18 @@ impl Portals {
         }
     }
 
-    /// Forgets a portal that is surely gone.
-    pub(super) fn unwatch(&mut self, portal: &[u8]) {
-        self.watched.remove(kept_as(portal));
+    /// What this portal runs by name, where it is watched by itself.
+    pub(super) fn get(&self, portal: &[u8]) -> Option<Arc<Reading>> {
+        self.watched.get(kept_as(portal)).cloned()
+    }
+
+    /// Takes away a portal that the client has closed, with what it ran by name.
+    pub(super) fn unwatch(&mut self, portal: &[u8]) -> Option<(Box<[u8]>, Arc<Reading>)> {
+        self.watched.remove_entry(kept_as(portal))
     }
 
     /// Watches this portal, and says how much was looked at for it besides.
-    fn watch(&mut self, portal: &[u8], others: Reading) -> usize {
+    pub(super) fn watch(&mut self, portal: &[u8], others: Arc<Reading>) -> usize {
         let portal = kept_as(portal);
         let either = |before: &Arc<Reading>| Arc::new(before.or(&others, STATEMENTS_MAX));
         let mut looked = 0;
@@ -64,14 +69,14 @@ impl Portals {
             looked = before.weight();
             *before = either(before);
         } else if portal.is_empty() || self.watched.len() < WATCHED_MAX {
-            self.watched.insert(portal.into(), Arc::new(others));
+            self.watched.insert(portal.into(), others);
         } else {
             self.more = Some(match &self.more {
                 Some(before) => {
                     looked = before.weight();
                     either(before)
                 }
-                None => Arc::new(others),
+                None => others,
             });
         }
         looked
@@ -97,7 +102,7 @@ impl Gate {
     pub(super) fn binds(&mut self, portal: &[u8], reading: &Arc<Reading>) {
         if let Some(others) = reading.of_others() {
             let weight = others.weight();
-            let looked = self.portals.watch(portal, others);
+            let looked = self.portals.watch(portal, Arc::new(others));
             self.quantum.takes(weight.saturating_add(looked));
         }
         let matters =

@@ -81,11 +81,11 @@ impl Prepared {
         }
     }
 
-    fn drop_text(&mut self, name: &[u8]) {
-        if let Some((number, gone)) = self.texts.remove(name) {
-            self.weight = self.weight.saturating_sub(gone.weight());
-            self.order.remove(&number);
-        }
+    fn drop_text(&mut self, name: &[u8]) -> Option<(Box<[u8]>, Arc<Reading>)> {
+        let (name, (number, gone)) = self.texts.remove_entry(name)?;
+        self.weight = self.weight.saturating_sub(gone.weight());
+        self.order.remove(&number);
+        Some((name, gone))
     }
 
     /// What a name stands for.
@@ -113,13 +113,14 @@ impl Prepared {
         self.any_taken = true;
     }
 
-    /// Forgets a name that the client has closed.
-    pub(super) fn forget(&mut self, name: &[u8]) {
+    /// Takes away a name that the client has closed, with what it stood for.
+    pub(super) fn take(&mut self, name: &[u8]) -> Option<(Box<[u8]>, Arc<Reading>)> {
         let name = kept_as(name);
         // Others of them may still be there.
-        if name != FOREIGN {
-            self.drop_text(name);
+        if name == FOREIGN {
+            return None;
         }
+        self.drop_text(name)
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
             prepared.put(b"a", reading);
         }
         assert_eq!(prepared.get(b"a").unwrap().statements.len(), 2);
-        prepared.forget(b"a");
+        prepared.take(b"a");
         assert_eq!(prepared.get(b"a"), None);
     }
 
@@ -170,7 +171,7 @@ mod tests {
             prepared.put(format!("s{number}").as_bytes(), &reading);
         }
         for _again in 0..400_000 {
-            prepared.forget(b"s1");
+            prepared.take(b"s1");
             prepared.put(b"s1", &reading);
         }
         // The oldest that is left goes first, and `s1` is the newest.
@@ -190,8 +191,8 @@ mod tests {
             prepared.put(name, &reading);
         }
         assert_eq!(prepared.weight, 2 * reading.weight());
-        prepared.forget(b"a");
-        prepared.forget(b"b");
+        prepared.take(b"a");
+        prepared.take(b"b");
         assert_eq!((prepared.weight, prepared.order.len()), (0, 0));
     }
 }

@@ -77,6 +77,7 @@ impl Tap {
             is_idle: self.pipeline.idle(),
             in_batch: self.pipeline.in_batch(),
             is_parsed: self.unnamed.1,
+            next: self.next,
         }
     }
 
@@ -180,6 +181,11 @@ impl Tap {
     /// Notes that what the client sends up to its next Sync is not forwarded.
     pub(crate) fn skip(&mut self) {
         self.pipeline.skip_to_sync();
+    }
+
+    /// The number of the Close that the target says with `message` it has acted on.
+    pub(super) fn closing(&mut self, message: &Message<'_>) -> Option<u64> {
+        (message.kind == b'3').then(|| self.pipeline.running())
     }
 
     /// Takes a message of the target, before it is forwarded.

@@ -10,11 +10,11 @@ pub(super) fn guarded(kind: SqlKind) -> (Gate, Rules) {
     (Gate::new(Arc::default()), rules)
 }
 
-fn bind_to(portal: &[u8], name: &[u8]) -> Vec<u8> {
+pub(super) fn bind_to(portal: &[u8], name: &[u8]) -> Vec<u8> {
     texts(b'B', &[portal, name], &[0; 6])
 }
 
-fn run_portal(portal: &[u8]) -> Vec<u8> {
+pub(super) fn run_portal(portal: &[u8]) -> Vec<u8> {
     texts(b'E', &[portal], &[0; 4])
 }
 

@@ -88,21 +88,6 @@ fn what_was_prepared_under_wider_rules_is_not_covered_up_by_a_parse_that_the_ser
     }
 }
 
-/// A Close can be dropped as well.
-#[test]
-fn a_close_in_a_batch_frees_no_name() {
-    for (in_batch, passes_by) in [(false, true), (true, false)] {
-        let (mut gate, rules) = narrowed(&[parse(b"a", "delete from t"), sync()]);
-        let standing = Standing { in_batch, ..READY };
-        let Passage::All = admit(&mut gate, &rules, &close(b"a"), standing) else {
-            panic!("it passes")
-        };
-        let again = [sync(), parse(b"a", "select 1"), sync()].concat();
-        assert!(passes(&mut gate, &rules, &again));
-        assert_eq!(passes(&mut gate, &rules, &run(b"a")), passes_by);
-    }
-}
-
 #[test]
 fn a_long_text_is_kept_under_its_name_however_late_that_comes() {
     let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());

@@ -315,3 +315,37 @@ async fn a_cursor_that_was_approved_is_forgotten_with_its_transaction() {
         assert!(closed.is_none(), "{closed:?}");
     }
 }
+
+/// A statement timeout that fired in a copy is told with the first message behind it.
+#[tokio::test]
+async fn a_name_whose_close_meets_a_statement_timeout_is_not_free() {
+    let late = framed(b'E', b"SERROR\0C57014\0Mlate\0\0");
+    for (closing, then) in [(framed(b'3', b""), "N"), (late, "E")] {
+        let mut stage = guarded([yes()]);
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let steps = [
+                    (parse("x", "select 1"), framed(b'1', b"")),
+                    (framed(b'C', b"Sx\0"), closing.clone()),
+                ];
+                for (message, answered) in steps {
+                    let sent = [message, sync()].concat();
+                    client.write_all(&sent).await.unwrap();
+                    assert_eq!(read(target, sent.len()).await, sent);
+                    let answers = [answered, ready()].concat();
+                    target.write_all(&answers).await.unwrap();
+                    assert_eq!(read(client, answers.len()).await, answers);
+                }
+                let delete = [parse("x", "delete from t"), sync()].concat();
+                client.write_all(&delete).await.unwrap();
+                if then == "N" {
+                    assert_eq!(told(client, 'N').await, "01000");
+                    assert_eq!(read(target, delete.len()).await, delete);
+                } else {
+                    assert_eq!(told(client, 'E').await, "42501");
+                }
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+    }
+}
