@@ -176,12 +176,10 @@ impl Gate {
     }
 
     fn join(&mut self, kind: Kind, name: &[u8], reading: &Arc<Reading>) {
-        match kind {
+        let looked = match kind {
             Kind::Statement => self.prepared.put(name, reading),
-            Kind::Portal => {
-                let looked = self.portals.watch(name, Arc::clone(reading));
-                self.quantum.takes(looked);
-            }
-        }
+            Kind::Portal => self.portals.watch(name, Arc::clone(reading)),
+        };
+        self.quantum.takes(looked);
     }
 }

@@ -194,12 +194,13 @@ impl Gate {
         reading: &Arc<Reading>,
         seconded: Option<&[u8]>,
     ) -> Judged {
-        if name.is_empty() {
-            self.unnamed.prepared(reading, seconded);
+        let looked = if name.is_empty() {
+            self.unnamed.prepared(reading, seconded)
         } else {
-            self.prepared.put(name, reading);
             self.second.prepared(name, seconded);
-        }
+            self.prepared.put(name, reading)
+        };
+        self.quantum.takes(looked);
         Judged::Passes
     }
 

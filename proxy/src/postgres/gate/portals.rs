@@ -89,12 +89,12 @@ impl Gate {
         if self.is_opaque(reading, &mut Earlier::default()) {
             self.prepared.doubt_names();
         }
-        // Each may have to be joined with what it stood for before.
-        let each = NAME.saturating_add(reading.weight());
         self.quantum
-            .takes(each.saturating_mul(reading.prepares.len()));
+            .takes(NAME.saturating_mul(reading.prepares.len()));
         for name in &reading.prepares {
-            self.prepared.put(name.as_bytes(), reading);
+            // It may have to be joined with what it stood for before.
+            let looked = self.prepared.put(name.as_bytes(), reading);
+            self.quantum.takes(looked);
         }
     }
 

@@ -46,13 +46,14 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Keeps what a name stands for: that, and what it stood for before.
-    pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>) {
-        let name = kept_as(name);
+    /// Keeps what a name stands for: that, and what it stood for before. Says how much was looked at for it besides.
+    pub(super) fn put(&mut self, name: &[u8], reading: &Arc<Reading>) -> usize {
+        let (name, mut looked) = (kept_as(name), 0);
         match self.texts.get_mut(name) {
             // A portal that prepares may run thousands of times in one read.
             Some((_number, before)) if Arc::ptr_eq(before, reading) => {}
             Some((_number, before)) => {
+                looked = before.weight().saturating_add(reading.weight());
                 self.weight = self.weight.saturating_sub(before.weight());
                 *before = if **before == **reading {
                     Arc::clone(reading)
@@ -63,6 +64,7 @@ impl Prepared {
             }
             None => {
                 let reading = if self.any_taken {
+                    looked = reading.weight();
                     Arc::new(Reading::unknown().or(reading, STATEMENTS_MAX))
                 } else {
                     Arc::clone(reading)
@@ -79,6 +81,7 @@ impl Prepared {
             self.drop_text(&oldest);
             self.forgetful = true;
         }
+        looked
     }
 
     fn drop_text(&mut self, name: &[u8]) -> Option<(Box<[u8]>, Arc<Reading>)> {

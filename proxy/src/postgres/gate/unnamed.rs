@@ -63,10 +63,16 @@ impl Version {
 }
 
 impl Unnamed {
-    /// Takes a Parse that passes: of a text that a second person has said yes to, or of another.
-    pub(super) fn prepared(&mut self, reading: &Arc<Reading>, seconded: Option<&[u8]>) {
+    /// Takes a Parse that passes: of a text that a second person has said yes to, or of another. Says how much was
+    /// looked at for it besides.
+    pub(super) fn prepared(&mut self, reading: &Arc<Reading>, seconded: Option<&[u8]>) -> usize {
+        let mut looked = 0;
         self.former = match (self.now.take(), self.former.take()) {
-            (Some(now), Some(former)) => Some(now.or(&former)),
+            (Some(now), Some(former)) => {
+                let each = [&now, &former].map(|one| one.reading.weight());
+                looked = each.into_iter().sum();
+                Some(now.or(&former))
+            }
             (now, former) => now.or(former),
         };
         self.now = Some(Version {
@@ -75,6 +81,7 @@ impl Unnamed {
             is_hot: seconded.is_some(),
         });
         self.is_synced = false;
+        looked
     }
 
     /// Notes that the server has acted on the last Parse that it was sent.

@@ -60,3 +60,34 @@ fn what_a_portal_prepares_is_kept_once_however_often_it_runs() {
     assert!(passes(&mut gate, &rules, &before.concat()));
     assert!(passes(&mut gate, &rules, &execute().repeat(2_000)));
 }
+
+/// A server that has not acted on a Parse for a long time leaves everything before it there.
+#[test]
+fn what_a_name_stood_for_before_is_counted_as_it_is_joined() {
+    for name in [b"".as_slice(), b"x"] {
+        let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+        let standing = Standing {
+            is_idle: false,
+            in_batch: true,
+            is_parsed: false,
+            ..READY
+        };
+        let mut admit = |chunk: &[u8]| gate.admit(chunk, standing, &rules, Duration::ZERO);
+        for number in 0..63 {
+            let large = parse(name, &format!("select from {}", tables(number, 1_000)));
+            let passage = admit(&large);
+            assert!(matches!(passage, Passage::All), "{passage:?}");
+        }
+        let small = parse(name, "table t");
+        let chunk = small.repeat(2_000);
+        // What is left of this turn, and one whole turn.
+        let left = match admit(&chunk) {
+            Passage::Enough(place) => chunk.len() - place,
+            other => panic!("{other:?}"),
+        };
+        let Passage::Enough(place) = admit(&chunk[chunk.len() - left..]) else {
+            panic!("nobody else has a turn")
+        };
+        assert!(place <= 4 * small.len(), "{place}");
+    }
+}
