@@ -166,7 +166,8 @@ impl Gate {
         if standing.is_idle {
             self.give_up_closed();
         }
-        if standing.is_parsed {
+        // What is on its way may be a long Parse, and the answer is to the one before it.
+        if standing.is_parsed && begun == 0 {
             self.unnamed.parsed();
         }
         if !standing.in_batch {

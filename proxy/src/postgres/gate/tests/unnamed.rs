@@ -102,3 +102,35 @@ fn a_long_text_is_kept_under_its_name_however_late_that_comes() {
     rules.forbid(SqlKind::Delete);
     assert!(!passes(&mut gate, &rules, &run(b"")));
 }
+
+/// The answer that there is belongs to the Parse before it.
+#[test]
+fn a_long_text_that_is_on_its_way_replaces_nothing() {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    rules.secondable.set(true);
+    rules.forbid(SqlKind::Delete);
+    let chunk = [parse(b"", "delete from t"), run(b"")].concat();
+    seconded(&mut gate, &rules, &chunk);
+    rules.forbidden.set(None);
+    rules.change();
+    let long = parse(b"", &"x".repeat(TEXT_MAX));
+    let (beginning, rest) = long.split_at(long.len() / 2);
+    let standing = Standing {
+        begun: rest.len(),
+        ..READY
+    };
+    for (part, standing) in [(beginning, READY), (rest, standing)] {
+        let Passage::All = admit(&mut gate, &rules, part, standing) else {
+            panic!("it passes")
+        };
+    }
+    let Passage::All = admit(&mut gate, &rules, &sync(), UNPARSED) else {
+        panic!("it passes")
+    };
+    rules.forbid(SqlKind::Delete);
+    gate.settled();
+    let Passage::Held { held, .. } = admit(&mut gate, &rules, &run(b""), UNPARSED) else {
+        panic!("it may be the delete")
+    };
+    assert_eq!(held.text, "delete from t");
+}
