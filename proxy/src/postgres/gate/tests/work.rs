@@ -81,11 +81,10 @@ fn what_a_name_stood_for_before_is_counted_as_it_is_joined() {
         let small = parse(name, "table t");
         let chunk = small.repeat(2_000);
         // What is left of this turn, and one whole turn.
-        let left = match admit(&chunk) {
-            Passage::Enough(place) => chunk.len() - place,
-            other => panic!("{other:?}"),
+        let Passage::Enough(left) = admit(&chunk) else {
+            panic!("nobody else has a turn")
         };
-        let Passage::Enough(place) = admit(&chunk[chunk.len() - left..]) else {
+        let Passage::Enough(place) = admit(&chunk[left..]) else {
             panic!("nobody else has a turn")
         };
         assert!(place <= 4 * small.len(), "{place}");
