@@ -309,9 +309,9 @@ mod tests {
             leg
         });
         let moment = Duration::from_millis(100);
-        assert!(!told(UNREAD_MAX - moment).await);
+        assert!(!told(UNREAD_MAX.saturating_sub(moment)).await);
         assert!(told(2 * moment).await);
-        assert!(!told(UNREAD_MAX - 3 * moment).await);
+        assert!(!told(UNREAD_MAX.saturating_sub(3 * moment)).await);
         assert!(told(4 * moment).await, "and again");
         tally.take(2 * MIB);
         let mut leg = reading.await.unwrap();
@@ -319,7 +319,7 @@ mod tests {
         far.write_u8(2).await.unwrap();
         tally.add(2 * MIB);
         let reading = tokio::spawn(async move { leg.read_u8().await });
-        assert!(!told(UNREAD_MAX - moment).await, "the next pause");
+        assert!(!told(UNREAD_MAX.saturating_sub(moment)).await, "the next pause");
         assert!(told(2 * moment).await);
         reading.abort();
     }
