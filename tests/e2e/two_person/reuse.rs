@@ -120,6 +120,53 @@ async fn what_was_approved_is_not_run_again_behind_a_parse_that_meets_a_timeout(
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "2DCZ");
 }
 
+/// One that fires in a copy is told behind its end, with the Close of a portal that is older than the savepoint.
+#[tokio::test]
+async fn what_was_approved_is_not_run_again_behind_a_close_that_meets_a_timeout() {
+    let world = each_delete();
+    let mut client = world.pg_client().await;
+    for text in ["set statement_timeout = 200", "begin"] {
+        assert_eq!(kinds(&client.query(text).await.unwrap()), "CZ", "{text}");
+    }
+    let close = |what: &[u8]| [message(b'C', &[what, b"\0"].concat()), sync()].concat();
+    let prepared = [
+        parse("x", "select $1::int"),
+        parse("s", "execute x(7)"),
+        bind("p", "s"),
+        sync(),
+    ];
+    client.send(&prepared.concat()).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "112Z");
+    assert_eq!(kinds(&client.query("savepoint a").await.unwrap()), "CZ");
+    let copy = [b"copy orders from stdin".as_slice(), b"\0"].concat();
+    client.send(&message(b'Q', &copy)).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'G');
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    client.send(&message(b'c', &[])).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "CZ");
+    client.send(&close(b"Pp")).await.unwrap();
+    let dropped = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&dropped), "EZ");
+    assert_eq!(dropped[0].state(), "57014");
+    assert_eq!(kinds(&client.query("rollback to a").await.unwrap()), "CZ");
+    client.send(&close(b"Sx")).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "3Z");
+    let delete = parse("x", "delete from orders where id = $1");
+    let run = [delete, one_value("x", "1"), execute("", 0), sync()].concat();
+    client.send(&run).await.unwrap();
+    assert_eq!(client.next().await.unwrap().kind, b'N');
+    approve(world.bob(), &one(&world));
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "12CZ");
+    client
+        .send(&[execute("p", 0), sync()].concat())
+        .await
+        .unwrap();
+    let refused = client.until_ready().await.unwrap();
+    assert_eq!(kinds(&refused), "EZ");
+    assert_eq!(refused[0].state(), "42501");
+    assert_eq!(kinds(&client.query("rollback").await.unwrap()), "CZ");
+}
+
 /// A Bind that fails leaves the portal without a name as it was, and so does going back to a savepoint.
 #[tokio::test]
 async fn what_was_approved_is_not_run_again_by_the_portal_without_a_name() {

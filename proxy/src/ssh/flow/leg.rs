@@ -319,7 +319,10 @@ mod tests {
         far.write_u8(2).await.unwrap();
         tally.add(2 * MIB);
         let reading = tokio::spawn(async move { leg.read_u8().await });
-        assert!(!told(UNREAD_MAX.saturating_sub(moment)).await, "the next pause");
+        assert!(
+            !told(UNREAD_MAX.saturating_sub(moment)).await,
+            "the next pause"
+        );
         assert!(told(2 * moment).await);
         reading.abort();
     }
