@@ -97,7 +97,7 @@ pub struct Settings {
     /// How long a request waits for an answer.
     pub request_limit: SignedDuration,
     /// How long a login's certificates live at the longest. More than what the authority signs,
-    /// [`LOGIN_LIFETIME_MAX`](ca::LOGIN_LIFETIME_MAX), is that.
+    /// [`LOGIN_LIFETIME_MAX`], is that.
     pub login_lifetime: SignedDuration,
     /// How many sessions one principal may have at once.
     pub per_principal: usize,
