@@ -46,6 +46,10 @@ impl Types {
         } else {
             types
         };
+        // Most clients leave types to the server and never ask for them: nothing is to be told apart then.
+        if types.is_empty() && !self.has(name) {
+            return;
+        }
         if self.declared.len() >= WAITING_MAX {
             // Of either it would not be known which is there.
             self.declared.clear();
@@ -116,6 +120,13 @@ impl Types {
         }
     }
 
+    /// Whether anything is known of this name, or will be.
+    fn has(&self, name: &[u8]) -> bool {
+        self.known.contains_key(name)
+            || self.declared.iter().any(|other| *other.name == *name)
+            || self.asked.iter().any(|(_id, other)| **other == *name)
+    }
+
     fn forget(&mut self, name: &[u8]) {
         let types = self.known.remove(name).map_or(0, |types| types.len());
         self.count = self.count.saturating_sub(types);
@@ -150,6 +161,20 @@ mod tests {
         assert_eq!(types.of(b"a"), [23, 25]);
         types.closed(b"a");
         assert!(types.of(b"a").is_empty());
+    }
+
+    #[test]
+    fn a_name_of_which_nothing_is_told_takes_no_room() {
+        let mut types = Types::default();
+        types.declared(1, b"", Vec::new());
+        assert!(types.declared.is_empty());
+        types.declared(2, b"", vec![23]);
+        types.declared(3, b"", Vec::new());
+        assert!(types.of(b"").is_empty(), "what it had is no more");
+        types.asked(4, b"a");
+        types.declared(5, b"a", Vec::new());
+        types.described(4, vec![20]);
+        assert!(types.of(b"a").is_empty(), "it is of the one before");
     }
 
     #[test]
