@@ -54,7 +54,7 @@ pub enum Frame<'a> {
         /// A sentence.
         text: &'a str,
     },
-    /// Something was done to a file at the target, over SFTP.
+    /// Something was done to a file at the target, over SFTP; or a copy of a database's data has passed.
     File(FileOperation<'a>),
     /// The last frame. Only [`Recording::seal`](crate::Recording::seal) and recovery write it.
     Close {
@@ -308,7 +308,8 @@ pub struct SqlError<'a> {
     pub message: &'a str,
 }
 
-/// One operation on a file, as it was asked for and, in a later frame with the same id, as it went.
+/// One operation on a file, as it was asked for and, in a later frame with the same id, as it went. Of a copy of a
+/// database's data there is one frame, once it has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileOperation<'a> {
     /// On which channel.
@@ -325,6 +326,13 @@ pub struct FileOperation<'a> {
     pub detail: &'a str,
     /// How it went, if it is over.
     pub outcome: Option<FileOutcome<'a>>,
+}
+
+impl FileOperation<'_> {
+    /// The action of what the client sent for `COPY … FROM STDIN`: the id is the statement's.
+    pub const COPY_IN: &'static str = "copy-in";
+    /// The action of what the target sent for `COPY … TO STDOUT`: the id is the statement's.
+    pub const COPY_OUT: &'static str = "copy-out";
 }
 
 /// How an operation on a file went.

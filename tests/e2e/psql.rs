@@ -88,6 +88,92 @@ fn copy() {
     );
 }
 
+/// What `sha256sum` and `wc` say of the files is what the recording says of the copies, both ways.
+#[test]
+fn copied_data_is_recorded_with_its_digest() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let mut files = Vec::new();
+    let mut line: Vec<String> = ["psql", "-X", "-At", "service=orders"]
+        .map(str::to_owned)
+        .into();
+    let mut run = |sql: String| line.extend(["-c".to_owned(), sql]);
+    run("create temp table taken (like orders)".to_owned());
+    for format in ["text", "csv", "binary"] {
+        let file = world.dir().join(format);
+        let shown = file.display();
+        run(format!(
+            "\\copy (select id, item || E'\\n\"x\"' from orders) to '{shown}' (format {format})"
+        ));
+        run(format!("\\copy taken from '{shown}' (format {format})"));
+        files.push((format, file));
+    }
+    run("copy (select 1) to stdout; copy (select 22) to stdout".to_owned());
+    run("copy (select 1 / (id - 3) from orders order by id) to stdout".to_owned());
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let ran = world.alice().output(&line).unwrap();
+    assert!(out(&ran).contains("COPY 1000\n"), "{}", err(&ran));
+    let session = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let exported = world.exported(&session, "--jsonl");
+    let copies: Vec<String> = exported.lines().filter_map(carried).collect();
+    let mut want = Vec::new();
+    for (format, file) in files {
+        let bytes = fs::read(&file).unwrap();
+        let told = match format {
+            "binary" => "binary messages=".to_owned(),
+            _lines => {
+                let lines = bytes.split(|byte| *byte == b'\n').count().saturating_sub(1);
+                format!("text lines={lines}")
+            }
+        };
+        for action in ["copy-out", "copy-in"] {
+            want.push(copied(action, "done", &bytes, &told));
+        }
+    }
+    want.push(copied("copy-out", "done", b"1\n", "text lines=1"));
+    want.push(copied("copy-out", "done", b"22\n", "text lines=1"));
+    want.push(copied("copy-out", "failed", b"0\n-1\n", "text lines=2"));
+    assert_eq!(copies.len(), want.len(), "{copies:#?}");
+    for (is, want) in copies.iter().zip(&want) {
+        assert!(is.starts_with(want), "{is}\n{want}");
+    }
+    let text = world.exported(&session, "--text");
+    let played = world.carol().run(&["tidegate", "play", &session]).unwrap();
+    let digest = sha256(b"22\n");
+    for shown in [text, played] {
+        assert!(
+            shown.contains("copied out: 3 bytes") && shown.contains(&digest),
+            "{shown}"
+        );
+    }
+}
+
+/// What a line of an export says a copy carried.
+fn carried(line: &str) -> Option<String> {
+    let frame: serde_json::Value = serde_json::from_str(line).ok()?;
+    let action = frame["action"].as_str()?;
+    let way = if action == "copy-in" {
+        "written"
+    } else {
+        "read"
+    };
+    let outcome = &frame["outcome"];
+    let (result, carried) = (outcome["result"].as_str()?, &outcome[way]);
+    let (bytes, digest) = (carried["bytes"].as_u64()?, carried["sha256"].as_str()?);
+    let detail = frame["detail"].as_str()?;
+    Some(format!("{action} {result} {bytes} {digest} {detail}"))
+}
+
+fn copied(action: &str, result: &str, bytes: &[u8], detail: &str) -> String {
+    let (length, digest) = (bytes.len(), sha256(bytes));
+    format!("{action} {result} {length} {digest} {detail}")
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    policies::hex(digest.as_ref())
+}
+
 #[test]
 fn cancel() {
     let world = World::new();

@@ -10,6 +10,49 @@ pub fn verified(session: &str, frames: u64, bytes: u64, end: &str, sealed_at: &s
     )
 }
 
+/// Which way the data of a `COPY` went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyWay {
+    /// Into the database.
+    In,
+    /// Out of it.
+    Out,
+}
+
+/// How the data of a `COPY` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyEnd {
+    /// Who sent it said that this was all.
+    Whole,
+    /// The client or the database gave it up.
+    GivenUp,
+    /// The grant's budget was used up.
+    CutOff,
+    /// The session ended.
+    BrokenOff,
+}
+
+/// What one `COPY` carried, behind the number of its statement.
+pub fn copied(
+    (way, end): (CopyWay, CopyEnd),
+    bytes: u64,
+    what: &str,
+    sha256: Option<&str>,
+) -> String {
+    let way = match way {
+        CopyWay::In => "in",
+        CopyWay::Out => "out",
+    };
+    let digest = sha256.map_or_else(String::new, |digest| format!(", sha256 {digest}"));
+    let end = match end {
+        CopyEnd::Whole => "",
+        CopyEnd::GivenUp => ", given up before its end",
+        CopyEnd::CutOff => ", cut off there by tidegate",
+        CopyEnd::BrokenOff => ", broken off there",
+    };
+    format!("copied {way}: {bytes} bytes ({what}){digest}{end}")
+}
+
 /// A file is shown of which nobody looked whether it is what was sealed.
 pub fn not_proven(which: &str) -> String {
     format!(

@@ -7,6 +7,7 @@
 
 pub(super) mod account;
 mod copied;
+mod copy;
 mod cut;
 mod lane;
 pub(super) mod noted;
@@ -185,6 +186,7 @@ where
 
     fn forward_down(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let begun = self.down.scanner.under_way();
+        self.expect_copied();
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let (tap, gate) = (&mut *self.tap, &mut self.gate);
         let each = |message: Message<'_>| {
@@ -194,17 +196,23 @@ where
             tap.target_sent(&message, at, &mut noted)
         };
         let scanned = self.down.scanner.scan(chunk, &mut finished, each);
-        self.record(&noted)?;
+        let begins = chunk.get(self.down.scanner.copied());
+        self.tap.target_copied(begins.unwrap_or_default());
         let tail = match scanned {
             Ok(Scanned::All { tail }) => tail,
             Ok(Scanned::Withheld { header, .. }) => {
+                self.record(&noted)?;
                 return Err(self.broken(Violation::Kind(header.kind), "target"));
             }
-            Err(violation) => return Err(self.broken(violation, "target")),
+            Err(violation) => {
+                self.record(&noted)?;
+                return Err(self.broken(violation, "target"));
+            }
         };
         let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
         self.down.unread.extend_from_slice(unread);
-        self.spend(whole, begun)?;
+        self.spend(whole, begun, &mut noted);
+        self.record(&noted)?;
         if self.cut.is_some() {
             return self.pass_cut(whole, cx);
         }
@@ -310,6 +318,8 @@ where
         let scanned = self.up.scanner.scan(passing, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
+        let begins = passing.get(self.up.scanner.copied());
+        self.tap.client_copied(begins.unwrap_or_default());
         let beyond = self.up.scanner.beyond();
         if !beyond.is_empty() {
             let beyond = beyond.into_iter().filter_map(|range| passing.get(range));

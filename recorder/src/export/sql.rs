@@ -3,7 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::frame::{Format, Frame, Outcome, Parameter, Statement, StatementKind, Value};
+use policies::hex;
+use policies::words::recordings::{CopyEnd, CopyWay, copied};
+
+use crate::frame::{
+    FileOperation, FileResult, Format, Frame, Outcome, Parameter, Statement, StatementKind, Value,
+};
 
 /// How much of one text is shown, in bytes. As much as a recording of ours holds of a statement; another's
 /// may hold more.
@@ -39,11 +44,11 @@ pub(crate) fn lines(at: Duration, frame: &Frame<'_>) -> Option<String> {
     match frame {
         Frame::Statement(statement) => statement_lines(at, statement),
         Frame::Outcome(outcome) => Some(outcome_line(at, outcome)),
+        Frame::File(operation) => copy_line(at, operation),
         Frame::Data { .. }
         | Frame::Omitted { .. }
         | Frame::Channel { .. }
         | Frame::Note { .. }
-        | Frame::File(_)
         | Frame::Close { .. } => None,
     }
 }
@@ -112,6 +117,26 @@ fn outcome_line(at: Duration, outcome: &Outcome<'_>) -> String {
     out
 }
 
+/// What a copy carried; nothing of what was done to a file.
+fn copy_line(at: Duration, operation: &FileOperation<'_>) -> Option<String> {
+    let outcome = operation.outcome.as_ref()?;
+    let (way, carried) = match operation.action {
+        FileOperation::COPY_IN => (CopyWay::In, outcome.written),
+        FileOperation::COPY_OUT => (CopyWay::Out, outcome.read),
+        _of_a_file => return None,
+    };
+    let end = match outcome.result {
+        FileResult::Done => CopyEnd::Whole,
+        FileResult::Failed { .. } => CopyEnd::GivenUp,
+        FileResult::Refused => CopyEnd::CutOff,
+        FileResult::Unanswered => CopyEnd::BrokenOff,
+    };
+    let digest = carried.digest.map(|digest| hex(&digest));
+    let detail = printable(operation.detail.as_bytes()).replace('\n', " ");
+    let told = copied((way, end), carried.bytes, &detail, digest.as_deref());
+    Some(format!("{}  #{} {told}\n", clock(at), operation.id))
+}
+
 fn took(elapsed: Duration) -> String {
     format!("{:.3} ms", elapsed.as_secs_f64() * 1000.0)
 }
@@ -151,7 +176,7 @@ fn binary(oid: u32, bytes: &[u8]) -> String {
 }
 
 fn bytea(bytes: &[u8]) -> String {
-    format!("'\\x{}'", policies::hex(bytes))
+    format!("'\\x{}'", hex(bytes))
 }
 
 fn quoted(bytes: &[u8]) -> String {
@@ -212,6 +237,7 @@ fn push(out: &mut String, what: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{FileOutcome, Transfer};
 
     #[test]
     fn ends_of_lines_make_no_gigabytes() {
@@ -244,6 +270,56 @@ mod tests {
         };
         let shown = lines(Duration::ZERO, &Frame::Statement(statement)).unwrap_or_default();
         assert!(shown.ends_with("#5 execute portal 'good'\n"), "{shown}");
+    }
+
+    #[test]
+    fn what_a_copy_carried_is_told_beside_its_statement() {
+        let nothing = Transfer::default();
+        let carried = Transfer {
+            bytes: 12,
+            start: 0,
+            digest: Some([0xab; 32]),
+        };
+        let told = |action, result| {
+            let (read, written) = if action == FileOperation::COPY_IN {
+                (nothing, carried)
+            } else {
+                (carried, nothing)
+            };
+            let operation = FileOperation {
+                channel: 0,
+                id: 7,
+                action,
+                path: b"",
+                to: b"",
+                detail: "text lines=2",
+                outcome: Some(FileOutcome {
+                    result,
+                    read,
+                    written,
+                }),
+            };
+            lines(Duration::ZERO, &Frame::File(operation)).unwrap_or_default()
+        };
+        let digest = "ab".repeat(32);
+        assert_eq!(
+            told(FileOperation::COPY_IN, FileResult::Done),
+            format!("0:00:00.000  #7 copied in: 12 bytes (text lines=2), sha256 {digest}\n")
+        );
+        let failed = FileResult::Failed {
+            code: 0,
+            message: "",
+        };
+        for (result, ends) in [
+            (failed, "given up before its end\n"),
+            (FileResult::Refused, "cut off there by tidegate\n"),
+            (FileResult::Unanswered, "broken off there\n"),
+        ] {
+            let told = told(FileOperation::COPY_OUT, result);
+            assert!(told.contains("#7 copied out: 12 bytes"), "{told}");
+            assert!(told.ends_with(ends), "{told}");
+        }
+        assert_eq!(told("open", FileResult::Done), "");
     }
 
     #[test]

@@ -16,6 +16,8 @@ use tokio::time;
 use tracing::debug;
 
 use super::account::Account;
+use super::copy::Prospect;
+use super::noted::Noted;
 use super::{Closed, Relay, Step, poll_fill, with_scratch};
 use crate::postgres::gate::Bench;
 use crate::postgres::halt::stopper::{REQUEST_LIMIT, Stopper};
@@ -177,10 +179,10 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     A: Account + Bench,
 {
-    /// Counts what is about to pass to the client, and begins to cut where that is too much. `begun` is the
-    /// message that the client has the beginning of. Each was counted as it began, whole: otherwise the
+    /// Counts what is about to pass to the client, and begins to cut where that is too much; what is `noted` of it
+    /// says so then. `begun` is the message that the client has the beginning of. Each was counted as it began, whole: otherwise the
     /// largest would always pass.
-    pub(super) fn spend(&mut self, chunk: &[u8], begun: UnderWay) -> Result<(), Closed> {
+    pub(super) fn spend(&mut self, chunk: &[u8], begun: UnderWay, noted: &mut Vec<Noted<'_>>) {
         let (whole, more) = self.tap.fresh();
         let begins = self.down.scanner.under_way();
         let rows = whole.saturating_add(begins.rows).saturating_sub(begun.rows);
@@ -188,18 +190,33 @@ where
         let bytes = u64::try_from(bytes.saturating_sub(begun.missing)).unwrap_or(u64::MAX);
         let owed = begun.missing;
         let Some(words) = self.account.spends(rows, bytes, more) else {
-            return Ok(());
+            return;
         };
         if self.cut.is_some() || !carries(chunk, owed) {
-            return Ok(());
+            return;
         }
-        let note = Frame::Note {
-            code: words.code,
-            text: &words.what,
+        let copied = begun.kind == Some(b'd');
+        let rest = chunk.get(..owed).unwrap_or(chunk);
+        let (rest, left) = if copied {
+            (rest, owed)
+        } else {
+            (b"".as_slice(), 0)
         };
-        self.account.record_all(&[note]).map_err(Closed::Recorder)?;
+        self.tap.copies().cut(rest, left, noted);
+        noted.push(Noted::Cut(words.clone()));
         self.cut = Some(Cut::new(words, owed, self.stopper.clone()));
-        Ok(())
+    }
+
+    /// Tells whoever follows copied data what may become of what is about to be read from the target.
+    pub(super) fn expect_copied(&mut self) {
+        let prospect = if self.cut.is_some() {
+            Prospect::Hidden
+        } else if self.account.is_metered() {
+            Prospect::MayPass
+        } else {
+            Prospect::Passes
+        };
+        self.tap.copies().expect(prospect);
     }
 
     /// Passes on what is left of a result that is cut off.

@@ -4,10 +4,12 @@
 
 use std::borrow::Cow;
 
+use policies::words::Words;
 use recorder::{
     Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
 
+use super::copy::Carried;
 use super::parameters::Types;
 use super::pipeline::Outcome;
 use crate::postgres::statement::redact;
@@ -34,8 +36,12 @@ pub(crate) enum Noted<'a> {
     },
     /// The text of a statement goes on beyond what its own frame will hold. Stands before that.
     Beyond(&'a [u8]),
+    /// What a copy carried.
+    Copied(Carried),
     /// How a statement went.
     Outcome(Outcome),
+    /// What the client is told of a result that is cut off.
+    Cut(Words),
 }
 
 /// A message of the client, with its text as it will be written down.
@@ -79,6 +85,11 @@ impl Noted<'_> {
                 channel: 0,
                 stream: Stream::Input,
                 bytes,
+            },
+            Self::Copied(carried) => carried.frame(),
+            Self::Cut(words) => Frame::Note {
+                code: words.code,
+                text: &words.what,
             },
             Self::Outcome(outcome) => Frame::Outcome(recorder::Outcome {
                 id: outcome.id,
@@ -300,6 +311,7 @@ mod tests {
                 length: 1 << 21,
                 body: &text,
                 digest,
+                data: &[],
             };
             let said = Said::read(&message, Company::None).unwrap();
             assert_eq!(String::from_utf8_lossy(&said.text), want);

@@ -1,7 +1,7 @@
 //! What is written down of the messages that pass.
 //!
-//! Statements with their texts and values, and how each went. Rows and copied data are counted, not
-//! kept. Deliberately blind to meaning: what a statement may do is asked at the gate, and decided
+//! Statements with their texts and values, and how each went. Rows are counted, copied data is counted
+//! and digested; neither is kept. Deliberately blind to meaning: what a statement may do is asked at the gate, and decided
 //! again by the role at the target.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use recorder::{AppendError, Frame, StatementKind, Stream};
 
 use super::account::Account;
+use super::copy::{Copies, CopyEnd, Way};
 use super::noted::{Company, Noted, Said};
 use super::parameters::Types;
 use super::pipeline::{Fault, Owed, Pipeline, Statement};
@@ -28,6 +29,7 @@ pub(crate) struct Tap {
     leaving: bool,
     busy: Arc<AtomicBool>,
     types: Types,
+    copies: Copies,
     /// The number of the statement that the target owes an answer for; 0 where it owes none.
     running: Arc<AtomicU64>,
     /// The last Parse without a name, and whether the target has said that it acted on it.
@@ -44,6 +46,7 @@ impl Tap {
             leaving: false,
             busy: Arc::default(),
             types: Types::default(),
+            copies: Copies::default(),
             running: Arc::default(),
             unnamed: (0, false),
         }
@@ -114,6 +117,7 @@ impl Tap {
         let mut said = match message.kind {
             b'd' => {
                 self.pipeline.copied_in(message.length);
+                self.copies.takes_last(Way::In, message.data);
                 return Ok(());
             }
             b'X' => {
@@ -121,7 +125,14 @@ impl Tap {
                 return Ok(());
             }
             b'S' => return self.sent(Owed::Sync),
-            b'c' | b'f' => return self.sent(Owed::CopyEnd),
+            b'c' | b'f' => {
+                let end = match message.kind {
+                    b'c' => CopyEnd::Whole,
+                    _given_up => CopyEnd::Failed,
+                };
+                noted.extend(self.copies.ends(Way::In, end).map(Noted::Copied));
+                return self.sent(Owed::CopyEnd);
+            }
             b'H' => return Ok(()),
             _statement if self.pipeline.in_batch() => Said::read(message, Company::Batch)?,
             _statement => Said::read(message, Company::None)?,
@@ -168,6 +179,24 @@ impl Tap {
         (id, Noted::Statement(said))
     }
 
+    /// Takes a part of a message of copied data that goes on, from the client.
+    pub(super) fn client_copied(&mut self, data: &[u8]) {
+        self.copies.takes(Way::In, data);
+    }
+
+    /// Takes a part of a message of copied data that goes on, from the target.
+    pub(super) fn target_copied(&mut self, data: &[u8]) {
+        if !data.is_empty() {
+            self.copies_out();
+            self.copies.takes(Way::Out, data);
+        }
+    }
+
+    /// The copies that are under way.
+    pub(super) fn copies(&mut self) -> &mut Copies {
+        &mut self.copies
+    }
+
     /// How many rows and further results came since this was last asked. A row counts once it is whole.
     pub(crate) fn fresh(&mut self) -> (u64, u64) {
         self.pipeline.fresh()
@@ -196,9 +225,15 @@ impl Tap {
         noted: &mut Vec<Noted<'_>>,
     ) -> Result<(), Violation> {
         match message.kind {
-            b'D' | b'd' => return self.pipeline.row(message.length),
+            b'D' => return self.pipeline.row(message.length),
+            b'd' => {
+                self.copies_out();
+                self.copies.takes_last(Way::Out, message.data);
+                return self.pipeline.row(message.length);
+            }
             b'N' => self.notices = self.notices.saturating_add(1),
             b'E' if message.digest.is_some() => {
+                noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
                 let fault = Fault::read_beginning(message.body);
                 noted.extend(self.pipeline.failed(fault, at).map(Noted::Outcome));
                 self.show_running();
@@ -210,12 +245,28 @@ impl Tap {
                     self.types.described(id, known);
                 }
             }
-            b'A' | b'S' | b'c' | b'H' => {}
+            b'H' => {
+                noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
+                let number = self.pipeline.running();
+                self.copies.begins(number, Way::Out, message.body);
+            }
+            b'c' => {
+                let carried = self.copies.ends(Way::Out, CopyEnd::Whole);
+                noted.extend(carried.map(Noted::Copied));
+            }
+            b'A' | b'S' => {}
             kind => {
+                if matches!(kind, b'C' | b'E' | b'I' | b's' | b'Z' | b'G') {
+                    noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
+                }
                 let outcome = self.pipeline.answered(kind, message.body, at)?;
                 noted.extend(outcome.map(Noted::Outcome));
                 if kind == b'1' {
                     self.types.parsed(self.pipeline.parsed());
+                }
+                if kind == b'G' && self.pipeline.copying_in() {
+                    let number = self.pipeline.running();
+                    self.copies.begins(number, Way::In, message.body);
                 }
                 self.show_running();
                 if kind == b'1' && self.pipeline.parsed() == self.unnamed.0 {
@@ -232,12 +283,12 @@ impl Tap {
     /// Writes down what is known of what was under way when the session ended. Says nothing the
     /// second time.
     pub(crate) fn settle(&mut self, account: &impl Account) -> Result<(), AppendError> {
-        let known: Vec<_> = self
-            .pipeline
-            .settle(account.stir())
+        let carried = self.copies.over(CopyEnd::BrokenOff);
+        let outcomes = self.pipeline.settle(account.stir()).into_iter().flatten();
+        let known: Vec<_> = carried
+            .map(Noted::Copied)
             .into_iter()
-            .flatten()
-            .map(Noted::Outcome)
+            .chain(outcomes.map(Noted::Outcome))
             .collect();
         let notices = match std::mem::take(&mut self.notices) {
             0 => None,
@@ -252,6 +303,14 @@ impl Tap {
             Ok(())
         } else {
             account.record_all(&frames)
+        }
+    }
+
+    /// Copied data comes from the target, whether it has said so before or not.
+    fn copies_out(&mut self) {
+        if !self.copies.goes(Way::Out) {
+            let number = self.pipeline.running();
+            self.copies.begins(number, Way::Out, b"");
         }
     }
 

@@ -16,6 +16,7 @@ use super::super::wire::samples::{bind, execute, framed, parse, query, sync};
 use super::super::wire::{Side, complaint};
 use super::*;
 
+mod copies;
 mod cuts;
 mod evasions;
 mod greeting;

@@ -27,6 +27,8 @@ pub(crate) struct Message<'a> {
     pub(crate) body: &'a [u8],
     /// The SHA-256 of the whole body where `body` is only its beginning.
     pub(crate) digest: Option<[u8; 32]>,
+    /// Of copied data, what the chunk holds of it; of anything else nothing.
+    pub(crate) data: &'a [u8],
 }
 
 /// How far a scan came.
@@ -53,6 +55,8 @@ pub(crate) struct UnderWay {
     pub(crate) missing: usize,
     /// One where it is a row, or copied data.
     pub(crate) rows: u64,
+    /// Its type byte.
+    pub(crate) kind: Option<u8>,
 }
 
 /// Where one direction's stream stands.
@@ -63,6 +67,8 @@ pub(crate) struct Scanner {
     ahead: u64,
     /// Where in the chunk the text of a statement goes on that is longer than is kept.
     beyond: Vec<Range<usize>>,
+    /// Where in the chunk copied data stands whose message goes on behind it.
+    begun: Range<usize>,
 }
 
 /// A message of which some bytes are still to come.
@@ -84,6 +90,7 @@ impl Scanner {
             unfinished: None,
             ahead: 0,
             beyond: Vec::new(),
+            begun: 0..0,
         }
     }
 
@@ -105,6 +112,7 @@ impl Scanner {
         UnderWay {
             missing: self.missing(),
             rows: u64::from(matches!(kind, Some(b'D' | b'd'))),
+            kind,
         }
     }
 
@@ -144,6 +152,11 @@ impl Scanner {
         std::mem::take(&mut self.beyond)
     }
 
+    /// Where in the chunk that was scanned last copied data stands whose message goes on behind it: at its end.
+    pub(crate) fn copied(&self) -> Range<usize> {
+        self.begun.clone()
+    }
+
     fn goes_beyond(&mut self, header: Header, begin: usize, end: usize) {
         if self.side == Side::Client && matches!(header.kind, b'Q' | b'P') && begin < end {
             self.beyond.push(begin..end);
@@ -165,6 +178,9 @@ impl Scanner {
             self.goes_ahead(part.len());
         }
         if unfinished.missing > 0 {
+            if unfinished.header.kind == b'd' {
+                self.begun = 0..part.len();
+            }
             self.unfinished = Some(unfinished);
             return None;
         }
@@ -177,6 +193,9 @@ impl Scanner {
         let kept = unfinished.take_in(body);
         let begin = end.saturating_sub(body.len()).saturating_add(kept);
         self.goes_beyond(header, begin, end);
+        if header.kind == b'd' {
+            self.begun = end.saturating_sub(body.len())..end;
+        }
         self.unfinished = Some(unfinished);
         self.goes_ahead(HEADER.saturating_add(body.len()));
     }
@@ -192,17 +211,20 @@ impl Scanner {
         mut each: impl FnMut(Message<'a>) -> Result<(), Violation>,
     ) -> Result<Scanned, Violation> {
         let mut rest = chunk;
+        self.begun = 0..0;
         if let Some(missing) = self.unfinished.as_ref().map(|one| one.missing) {
             let Some(whole) = self.go_on(chunk) else {
                 return Ok(Scanned::All { tail: 0 });
             };
-            rest = split_at_most(chunk, missing).1;
+            let (last, behind) = split_at_most(chunk, missing);
+            rest = behind;
             *finished = whole.kept;
             each(Message {
                 kind: whole.header.kind,
                 length: whole.header.body,
                 body: finished,
                 digest: whole.digest.map(|context| finish(*context)),
+                data: copied(whole.header.kind, last),
             })?;
         }
         loop {
@@ -232,12 +254,12 @@ impl Scanner {
                 self.goes_ahead(HEADER.saturating_add(length));
             }
             let digest = (length > KEPT_MAX && keep > 0).then(|| digest_of(body));
-            let body = split_at_most(body, keep).0;
             each(Message {
                 kind: header.kind,
                 length: header.body,
-                body,
+                body: split_at_most(body, keep).0,
                 digest,
+                data: copied(header.kind, body),
             })?;
         }
     }
@@ -292,6 +314,11 @@ fn keeps(side: Side, kind: u8) -> usize {
     }
 }
 
+/// What of a message's body is copied data.
+fn copied(kind: u8, body: &[u8]) -> &[u8] {
+    if kind == b'd' { body } else { &[] }
+}
+
 fn split_at_most(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
     bytes.split_at_checked(at).unwrap_or((bytes, &[]))
 }
@@ -302,7 +329,8 @@ fn digest_of(bytes: &[u8]) -> [u8; 32] {
     finish(context)
 }
 
-fn finish(context: digest::Context) -> [u8; 32] {
+/// The digest of what it was given.
+pub(in crate::postgres) fn finish(context: digest::Context) -> [u8; 32] {
     let mut out = [0; 32];
     for (to, from) in out.iter_mut().zip(context.finish().as_ref()) {
         *to = *from;

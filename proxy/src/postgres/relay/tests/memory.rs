@@ -33,6 +33,23 @@ pub(super) struct Memory {
     pub(super) looked: Cell<usize>,
 }
 
+/// What a copy carried.
+fn copied(operation: &recorder::FileOperation<'_>) -> String {
+    let outcome = operation.outcome.unwrap();
+    let how = format!("{:?}", outcome.result);
+    let how = how.split(' ').next().unwrap();
+    let carried = [outcome.read, outcome.written];
+    let carried = carried.iter().find(|one| one.digest.is_some()).unwrap();
+    format!(
+        "{} {} {how} {} {} {}",
+        operation.id,
+        operation.action,
+        carried.bytes,
+        policies::hex(&carried.digest.unwrap()),
+        operation.detail
+    )
+}
+
 pub(super) fn asked() -> control::Heard {
     control::Heard::Asked {
         request: policies::RequestId::new(jiff::Timestamp::UNIX_EPOCH, [0; 10]),
@@ -155,7 +172,8 @@ impl Account for Memory {
             }
             Frame::Note { code, .. } => format!("note {code}"),
             Frame::Omitted { bytes, .. } => format!("ahead {bytes}"),
-            Frame::Data { .. } | Frame::Channel { .. } | Frame::File(_) | Frame::Close { .. } => {
+            Frame::File(operation) => copied(operation),
+            Frame::Data { .. } | Frame::Channel { .. } | Frame::Close { .. } => {
                 format!("{frame:?}")
             }
         };
