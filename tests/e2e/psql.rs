@@ -202,6 +202,30 @@ fn cancel() {
     assert_eq!(world.sleepers(), 0);
 }
 
+/// Whoever ends a backend, or has it crash, ends the session; who says goodbye has completed theirs.
+#[test]
+fn a_session_whose_server_breaks_off_has_failed() {
+    let world = World::new();
+    world.grant_pg("10m");
+    assert_eq!(out(&world.psql("select 1")), "1\n");
+    let line = ["-X", "-At", "service=orders", "-c", "select 'up'"];
+    let line = [["psql"].as_slice(), &line, &["-c", "select pg_sleep(600)"]].concat();
+    let mut psql = world.begin("psql", &line, "up");
+    until("it sleeps", || (world.sleepers() == 1).then_some(()));
+    world.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'",
+    );
+    assert!(psql.ended().contains("terminating connection"));
+    let sessions = world.ended_sessions();
+    let ends: Vec<String> = sessions.iter().map(|one| one["end"].to_string()).collect();
+    let broken = ends.iter().filter(|end| end.contains("TG607"));
+    assert!(broken.count() == 1 && ends.len() == 2, "{ends:?}");
+    assert!(ends.iter().any(|end| end.contains("complete")), "{ends:?}");
+    for session in sessions {
+        assert!(world.verify(session["id"].as_str().unwrap()).0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn extended_protocol() {
     let world = World::new();

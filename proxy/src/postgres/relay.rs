@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 
 use policies::words::Shown;
 use policies::words::postgres::Complaint;
+use policies::words::ssh::SshSaying;
 use recorder::{Frame, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
@@ -154,7 +155,7 @@ where
             return match self.down.poll_flush(self.client, cx) {
                 Poll::Pending => Ok(Step::Waits),
                 Poll::Ready(_told_or_gone) if self.tap.leaving() => Err(Closed::Complete),
-                Poll::Ready(_told_or_gone) => Err(Closed::Target),
+                Poll::Ready(_told_or_gone) => Err(Closed::Broken(SshSaying::TargetGone.words())),
             };
         }
         if let Some(cut) = &mut self.cut

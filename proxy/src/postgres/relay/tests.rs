@@ -369,7 +369,10 @@ async fn a_target_that_dies_has_its_last_words_delivered() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         })
         .await;
-    assert!(matches!(closed, Some(Closed::Target)), "{closed:?}");
+    let Some(Closed::Broken(words)) = closed else {
+        panic!("{closed:?}");
+    };
+    assert_eq!(words.code, "TG607");
     assert_eq!(stage.recorded(), ["0 -> 57P01 0"]);
 }
 
