@@ -95,7 +95,7 @@ async fn what_is_stopped_leaves_the_transaction_usable_as_far_as_it_goes() {
 }
 
 /// Every way to get rows: what is sent, and how often the server is ready for each.
-fn ways() -> [(&'static str, Vec<Vec<u8>>, usize); 5] {
+fn ways() -> [(&'static str, Vec<Vec<u8>>, usize); 6] {
     let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
     let fetch = |rows| [execute("c", rows), message(b'H', b"")].concat();
     let cursor = "declare c cursor with hold for select g from generate_series(1, 20000) g";
@@ -116,6 +116,13 @@ fn ways() -> [(&'static str, Vec<Vec<u8>>, usize); 5] {
         (
             "cursor",
             vec![query(cursor), fetched.clone(), fetched.clone(), fetched],
+            1,
+        ),
+        (
+            "copy in behind",
+            vec![query(
+                "select g from generate_series(1, 5100) g; copy orders from stdin",
+            )],
             1,
         ),
         ("portal", vec![portal.concat()], 2),

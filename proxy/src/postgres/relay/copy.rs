@@ -27,6 +27,8 @@ pub(super) enum CopyEnd {
     Whole,
     /// The client gave it up, or the target did.
     Failed,
+    /// tidegate did.
+    Refused,
     /// The session ended.
     BrokenOff,
 }
@@ -191,7 +193,9 @@ impl Running {
 
     fn ended(self, end: CopyEnd) -> Carried {
         let end = match (self.left, end) {
-            (Some(_cut), CopyEnd::Whole | CopyEnd::Failed) => FileResult::Refused,
+            (Some(_), CopyEnd::Whole | CopyEnd::Failed) | (_, CopyEnd::Refused) => {
+                FileResult::Refused
+            }
             (None, CopyEnd::Whole) => FileResult::Done,
             (None, CopyEnd::Failed) => FileResult::Failed {
                 code: 0,

@@ -23,7 +23,7 @@ use crate::postgres::gate::Bench;
 use crate::postgres::halt::stopper::{REQUEST_LIMIT, Stopper};
 use crate::postgres::wire::say;
 use crate::postgres::wire::scan::UnderWay;
-use crate::postgres::wire::{HEADER, Header, Side, Violation};
+use crate::postgres::wire::{HEADER, Header, Side, Violation, message, put_text};
 use crate::session::chain;
 use crate::session::scope::Scope;
 
@@ -38,6 +38,8 @@ pub(super) struct Cut {
     said: bool,
     /// Something was dropped since the target was last ready.
     hid: bool,
+    /// The target waits for data that the client is never asked for.
+    asks: bool,
     /// Asks the target to stop.
     stopping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -81,6 +83,7 @@ impl Cut {
             dropped: 0,
             said: false,
             hid: false,
+            asks: false,
             stopping,
         }
     }
@@ -128,13 +131,12 @@ impl Cut {
                 // All of the result has passed, or the client is asked for data: what it sends is not limited.
                 b'C' | b'I' | b's' | b'G' if !self.hid && !self.said => self.owed = length,
                 // Errors can carry anything.
-                b'E' | b'C' | b'I' | b's' => {
+                b'E' | b'C' | b'I' | b's' | b'G' => {
+                    self.asks |= header.kind == b'G';
                     self.hid = true;
                     self.tell(&mut out);
                     self.dropped = length;
                 }
-                // The target waits for data that the client was never asked for.
-                b'G' => return Err(Violation::Kind(b'G')),
                 // Notices can carry anything too.
                 _of_the_result => {
                     self.hid = true;
@@ -230,6 +232,9 @@ where
             Err(violation) => return Err(self.broken(violation, "target")),
         };
         self.down.withheld = cut.dropped > 0;
+        if std::mem::take(&mut cut.asks) {
+            self.give_up_copy(&cut.words)?;
+        }
         let (is_whole, pipeline) = (cut.owed == 0 && cut.dropped == 0, self.tap.pipeline());
         let (idle, ready) = (pipeline.idle(), pipeline.will_be_ready());
         // The target has nothing more to say before the client goes on, which may wait for this.
@@ -253,6 +258,27 @@ where
             self.client_left()?;
         }
         Ok(Step::Moved)
+    }
+
+    /// Has the target give up a copy that the client is never asked to send the data of: the query that it is in
+    /// fails. In a batch the target would wait for a Sync, and have read the client's as a part of the copy.
+    fn give_up_copy(&mut self, words: &Words) -> Result<(), Closed> {
+        if !self.tap.pipeline().copying_in() {
+            // The target has failed meanwhile: it was asked to stop.
+            return Ok(());
+        }
+        if !self.tap.pipeline().will_be_ready() || !self.up.scanner.at_boundary() {
+            return Err(self.broken(Violation::Kind(b'G'), "target"));
+        }
+        let mut noted = Vec::new();
+        if let Err(violation) = self.tap.gives_up(&mut noted) {
+            return Err(self.broken(violation, "target"));
+        }
+        self.record(&noted)?;
+        let mut out = Vec::new();
+        message(&mut out, b'f', |body| put_text(body, words.what.as_bytes()));
+        self.up.push(&out);
+        Ok(())
     }
 
     /// Has what the client sends dropped up to its next Sync. First it comes to the end of the message that it
@@ -371,7 +397,8 @@ mod tests {
         let out = cut.sift(&[parsed, ready].concat()).unwrap();
         assert_eq!(kinds(&out), "EZ");
         cut.sift(&row).unwrap();
-        assert_eq!(cut.sift(&asks), Err(Violation::Kind(b'G')));
+        assert_eq!(kinds(&cut.sift(&asks).unwrap()), "E");
+        assert!(cut.asks, "the client is not asked");
     }
 
     /// Whatever way the bytes come, the client gets whole messages: those that are under way, one error,

@@ -207,6 +207,13 @@ impl Tap {
         self.sent(Owed::Sync)
     }
 
+    /// Takes the end of a copy's data that is not the client's.
+    pub(super) fn gives_up(&mut self, noted: &mut Vec<Noted<'_>>) -> Result<(), Violation> {
+        let carried = self.copies.ends(Way::In, CopyEnd::Refused);
+        noted.extend(carried.map(Noted::Copied));
+        self.sent(Owed::CopyEnd)
+    }
+
     /// Notes that what the client sends up to its next Sync is not forwarded.
     pub(crate) fn skip(&mut self) {
         self.pipeline.skip_to_sync();

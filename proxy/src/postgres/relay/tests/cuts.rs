@@ -283,6 +283,40 @@ async fn a_last_word_is_said_while_the_rest_of_a_result_is_dropped() {
     }
 }
 
+/// The client hears of the budget alone, and the query ends at the target: by itself, where it has been stopped.
+#[tokio::test]
+async fn a_copy_to_the_target_behind_a_result_that_is_cut_off_is_given_up() {
+    for (is_stopped, want) in [(false, "f"), (true, "")] {
+        let mut stage = metered(1);
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let both = query("select 1; copy t from stdin");
+                client.write_all(&both).await.unwrap();
+                assert_eq!(heard(target).await, both);
+                let row = framed(b'D', &[0; 20]);
+                let fails = framed(b'E', b"SERROR\0VERROR\0C57014\0MCOPY failed\0\0");
+                let fails = [fails, ready()].concat();
+                let asks = [framed(b'C', b"SELECT 2\0"), framed(b'G', b"\0\0\0")].concat();
+                target.write_all(&row.repeat(2)).await.unwrap();
+                tokio::task::yield_now().await;
+                if is_stopped {
+                    target.write_all(&[asks, fails].concat()).await.unwrap();
+                } else {
+                    target.write_all(&asks).await.unwrap();
+                    assert_eq!(kinds(&heard(target).await), want);
+                    target.write_all(&fails).await.unwrap();
+                }
+                assert_eq!(told(client, 'E').await, "53400");
+                assert_eq!(heard(client).await, ready());
+                assert!(heard(target).await.is_empty());
+                client.write_all(&query("select 2")).await.unwrap();
+                assert_eq!(told(client, 'E').await, "53400");
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+    }
+}
+
 /// What the client sends is not limited, and the budget may have been used up by another session since.
 #[tokio::test]
 async fn a_copy_to_the_target_goes_on_where_the_budget_is_used_up_as_it_begins() {
