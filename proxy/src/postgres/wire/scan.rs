@@ -302,10 +302,10 @@ impl Unfinished {
     }
 }
 
-/// How much of a message of this kind is looked at. Rows and copied data are counted only.
 /// How much of a `ParameterDescription` is kept, in bytes: a thousand types.
 const TYPES_MAX: usize = 4 * 1024;
 
+/// How much of a message of this kind is kept. Rows are counted only, copied data is handed on as it passes.
 fn keeps(side: Side, kind: u8) -> usize {
     match (side, kind) {
         (Side::Client, b'd') | (Side::Target, b'D' | b'd' | b'T' | b'N' | b'A' | b'V' | b'S') => 0,
