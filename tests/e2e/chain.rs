@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use proxy::demo::Ending;
 use serde_json::Value;
 use tests::chain::Chain;
 use tests::{World, until, until_ended, with_input, within};
@@ -43,6 +44,7 @@ fn a_target_behind_two_bastions_is_reached_by_stock_ssh() {
         ("here\n", "aside\n", Some(3))
     );
     let near = &chain.near.ended_sessions()[0];
+    assert!(near["end"].to_string().contains("complete"), "{near}");
     assert_eq!(near["target"].as_str(), Some("bastion2"), "{near}");
     assert_eq!(near["principal"].as_str(), Some("alice"), "{near}");
     let (holds, said) = chain.near.verify(&id(near));
@@ -204,6 +206,17 @@ fn a_revocation_at_the_second_cuts() {
     assert!(told.contains("over now"), "{told}");
     assert!(because(&chain.far).contains("revoked"));
     assert!(because(&chain.near).contains("complete"));
+}
+
+#[test]
+fn what_the_second_breaks_off_is_not_told_as_complete() {
+    let mut chain = Chain::new();
+    chain.grant("10m");
+    let (mut ssh, _mark) = chain.begin();
+    chain.far.stop_server(Ending::Kill);
+    within(SOON, "ssh is gone", || ssh.has_ended().then_some(()));
+    let told = because(&chain.near);
+    assert!(told.contains("failed") && told.contains("TG607"), "{told}");
 }
 
 #[test]

@@ -221,7 +221,7 @@ pub enum Closed {
     Client,
     /// The target went away.
     Target,
-    /// The target broke off in the middle of something: what the client has been told of it.
+    /// The target broke off in the middle of something: what is said of it.
     Broken(Words),
     /// The recording could not go on.
     Recorder(AppendError),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::session::{run, succeed};
-use crate::world::World;
+use crate::world::{World, finish};
 
 #[test]
 fn what_the_target_breaks_off_is_not_told_as_complete() {
@@ -20,6 +20,17 @@ fn what_the_target_breaks_off_is_not_told_as_complete() {
         closed[0].contains("Broken") && closed[0].contains("TG607"),
         "{closed:?}"
     );
+}
+
+#[test]
+fn what_the_target_breaks_off_in_a_jump_is_not_told_as_complete() {
+    let world = World::new("break-off-jump");
+    let jump = ["-J", "alice@localhost"];
+    let (status, _, err) = run_to(&world, (&jump, "root@web1"), "kill -KILL $PPID; sleep 60");
+    assert_eq!(status, Some(255), "{err}");
+    assert!(err.contains("TG607"), "{err}");
+    let closed = world.closed(1);
+    assert!(closed[0].contains("Broken"), "{closed:?}");
 }
 
 /// As many an `/etc/issue.net` is.
@@ -63,6 +74,17 @@ fn clients_that_leave_have_broken_nothing_off() {
     succeed(interrupt);
     idle.wait().unwrap();
     assert_eq!(world.closed(2)[1..], ["Some(Ok(Complete))"]);
+}
+
+/// Runs a command at this address.
+fn run_to(
+    world: &World,
+    (options, address): (&[&str], &str),
+    command: &str,
+) -> (Option<i32>, String, String) {
+    let mut ssh = world.client("ssh");
+    ssh.args(options).args([address, command]);
+    finish(ssh)
 }
 
 /// Waits until there is such a file.

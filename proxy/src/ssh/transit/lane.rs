@@ -1,9 +1,11 @@
 //! Carries what a client and a bastion say to each other once they are acquainted, recorded first, to the
-//! end of both directions.
+//! end of both directions. Of what is encrypted one thing can be seen: who ended it first.
 
 use std::pin::pin;
 use std::time::Duration;
 
+use policies::words::Shown;
+use policies::words::ssh::SshSaying;
 use recorder::{AppendError, ChannelEvent, Stream};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::{select, time};
@@ -22,6 +24,10 @@ const PIECE: usize = 16 * 1024;
 /// How long nothing may pass once one direction has ended. An SSH connection of which one half is over says
 /// what is left to say and ends.
 const HALF_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a client may take to go once its bastion has. A client that was told goodbye, or that said it and whose
+/// end is still on its way, goes by itself; one that nobody told stays until it sees that nobody is there.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Carries both directions.
 pub(super) async fn carry(
@@ -51,7 +57,7 @@ pub(super) async fn carry(
         (Ok(()), Ok(())) => Closed::Complete,
         (Err(Stop::Recorder(refused)), _) | (Ok(()), Err(refused)) => Closed::Recorder(refused),
         (Err(Stop::Gone(Stream::Input)), _) => Closed::Client,
-        (Err(Stop::Gone(_)), _) => Closed::Target,
+        (Err(Stop::Gone(_)), _) => Closed::Broken(SshSaying::TargetGone.words()),
         (Err(Stop::Odd(why)), _) => Closed::Violation(why),
     }
 }
@@ -66,6 +72,7 @@ enum Stop {
     Recorder(AppendError),
 }
 
+/// Carries both to their end. The bastion has gone where it went first, and the client did not mean to.
 async fn both<A, B, C, D>(
     up: Lane<'_, A, B>,
     down: Lane<'_, C, D>,
@@ -78,28 +85,53 @@ where
     D: AsyncWrite + Unpin,
 {
     let (mut up, mut down) = (pin!(up.carry()), pin!(down.carry()));
-    let rest = select! {
+    let first = select! {
         biased;
-        ended = &mut down => { ended?; Rest::Up }
-        ended = &mut up => { ended?; Rest::Down }
+        ended = &mut down => First::Bastion(ended),
+        ended = &mut up => First::Client(ended),
     };
-    let rest = async {
-        match rest {
-            Rest::Up => up.await,
-            Rest::Down => down.await,
+    match first {
+        First::Client(ended) => {
+            shut(ended?).await;
+            let rest = select! {
+                biased;
+                ended = down => unless_gone(ended)?,
+                () = silence(scope) => None,
+            };
+            if let Some(to) = rest {
+                shut(to).await;
+            }
+            Ok(())
         }
-    };
-    select! {
-        biased;
-        ended = rest => ended,
-        () = silence(scope) => Ok(()),
+        First::Bastion(ended) => {
+            unless_gone(ended)?;
+            let parted = time::timeout(GOODBYE_LIMIT, up).await;
+            let gone = Stop::Gone(Stream::Output);
+            parted.map_err(|_elapsed| gone)?.map(drop)
+        }
     }
 }
 
-/// Which direction goes on.
-enum Rest {
-    Up,
-    Down,
+/// Whose direction ended first, with whom it was passed on to.
+enum First<B, D> {
+    Bastion(Result<D, Stop>),
+    Client(Result<B, Stop>),
+}
+
+/// A direction that the bastion ended, or broke off, which is the same to whoever does not read it.
+fn unless_gone<To>(ended: Result<To, Stop>) -> Result<Option<To>, Stop> {
+    match ended {
+        Ok(to) => Ok(Some(to)),
+        Err(Stop::Gone(Stream::Output)) => Ok(None),
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Passes the end of a direction on.
+async fn shut(mut to: impl AsyncWrite + Unpin) {
+    if to.shutdown().await.is_err() {
+        tracing::debug!("peer.gone");
+    }
 }
 
 /// Returns when nothing has passed for long.
@@ -123,8 +155,8 @@ struct Lane<'a, From, To> {
 }
 
 impl<From: AsyncRead + Unpin, To: AsyncWrite + Unpin> Lane<'_, From, To> {
-    /// Carries it to its end, which is passed on.
-    async fn carry(mut self) -> Result<(), Stop> {
+    /// Carries it to its end. Gives back where that is to be passed on.
+    async fn carry(mut self) -> Result<To, Stop> {
         // What came behind the host key was held back while that was looked at.
         self.units().await?;
         let mut piece = vec![0; PIECE];
@@ -136,10 +168,7 @@ impl<From: AsyncRead + Unpin, To: AsyncWrite + Unpin> Lane<'_, From, To> {
                 let stream = self.stream;
                 let over = self.tap.event(ChannelEvent::Eof { stream });
                 over.map_err(Stop::Recorder)?;
-                if self.to.shutdown().await.is_err() {
-                    tracing::debug!("peer.gone");
-                }
-                return Ok(());
+                return Ok(self.to);
             }
             if self.clear.is_over() {
                 self.pass(came).await?;
