@@ -36,14 +36,15 @@ impl Channels {
         channels
     }
 
-    /// The one to show where nobody chose: the first with a terminal, else the first with output, else the first with
-    /// files.
-    pub fn first(&self) -> Option<u32> {
+    /// The one to show, to whoever plays a session and to whoever exports it as a cast: the one that they chose, else
+    /// the first with a terminal, else the first with output, else the first with files.
+    pub fn shown(&self, chosen: Option<u32>) -> Option<u32> {
         let first = |has: fn(&Known) -> bool| {
             let mut all = self.known.iter();
             all.find_map(|(number, known)| has(known).then_some(*number))
         };
-        first(|known| known.has_terminal)
+        chosen
+            .or_else(|| first(|known| known.has_terminal))
             .or_else(|| first(|known| known.has_output))
             .or_else(|| first(|known| known.has_files))
     }
@@ -122,7 +123,7 @@ mod tests {
             },
         ));
         channels.note(&output(0));
-        assert_eq!(channels.first(), Some(0));
+        assert_eq!(channels.shown(None), Some(0));
         channels.note(&event(
             1,
             ChannelEvent::Pty {
@@ -133,7 +134,7 @@ mod tests {
         ));
         let (code, what) = ("TG606", "pty");
         channels.note(&event(1, ChannelEvent::Refused { code, what }));
-        assert_eq!(channels.first(), Some(0), "the target gave none");
+        assert_eq!(channels.shown(None), Some(0), "the target gave none");
         channels.note(&event(
             1,
             ChannelEvent::Pty {
@@ -145,7 +146,7 @@ mod tests {
         channels.note(&event(1, ChannelEvent::Shell));
         channels.note(&output(CARRIED));
         channels.note(&event(2, ChannelEvent::Closed));
-        assert_eq!(channels.first(), Some(1));
+        assert_eq!(channels.shown(None), Some(1));
         assert_eq!(
             channels.besides(Some(1)),
             (vec![(0, "command: uptime\\u{1b}[2J")], false)
@@ -155,5 +156,6 @@ mod tests {
         }
         let (others, more) = channels.besides(Some(1));
         assert_eq!((others.len(), more), (CHANNELS_MAX - 1, true));
+        assert_eq!(channels.shown(Some(7)), Some(7), "whoever chooses gets it");
     }
 }

@@ -40,8 +40,8 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
-/// Writes all of `reader` to `out`. `channel` picks the channel of an asciicast; without it, it is
-/// the first that had a terminal, or else the first with output.
+/// Writes all of `reader` to `out`. `channel` is the channel of an SSH session's asciicast, as
+/// [`Channels::shown`](crate::Channels::shown) decides for players too; without it none is drawn.
 pub fn export<R: Read>(
     reader: &mut Reader<R>,
     form: Form,

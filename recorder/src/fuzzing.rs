@@ -11,7 +11,9 @@ use std::time::Duration;
 use crate::chain::Chain;
 use crate::codec::{self, kind};
 use crate::segment::{self, Container, Unpacked};
-use crate::{Checkpoint, Form, Reader, Sanitiser, Transcript, export, note_key, seal_key};
+use crate::{
+    Channels, Checkpoint, Form, Reader, Sanitiser, Transcript, export, note_key, seal_key,
+};
 
 /// A target's name, which is that of its corpus, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -129,11 +131,12 @@ fn exports(input: &[u8]) {
         assert_eq!(told.len(), usize::try_from(pushed).unwrap_or_default());
     }
     for form in [Form::CastV2, Form::CastV3, Form::Text, Form::JsonLines] {
-        let (mut out, reader) = (Vec::new(), Reader::new(file.as_slice()));
-        let Ok(mut reader) = reader else {
+        let reader = || Reader::new(file.as_slice());
+        let (Ok(mut first), Ok(mut reader)) = (reader(), reader()) else {
             panic!("the heading is good");
         };
-        let _stopped = export(&mut reader, form, None, &mut out);
+        let (mut out, shown) = (Vec::new(), Channels::read(&mut first).shown(None));
+        let _stopped = export(&mut reader, form, shown, &mut out);
         harmless(&out);
     }
 }

@@ -19,7 +19,7 @@ use crate::cli::client::chain;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::printer::Format;
-use crate::cli::recordings::{ended, fetched, proven, read};
+use crate::cli::recordings::{beginning, ended, fetched, proven};
 
 /// Play a recorded session
 ///
@@ -49,25 +49,24 @@ pub(crate) async fn play(context: &Context, args: PlayArgs) -> Outcome {
     let fetched = fetched(context, &args.which).await?;
     let wrong = proven(context, &args.which, &fetched).await?;
     let file = fetched.file;
-    let copy = file.try_clone().map_err(|error| odd(&args.which, &error))?;
-    let protocol = read(&args.which, copy)?.heading().protocol;
+    let protocol = beginning(&args.which, &file)?.heading().protocol;
     let watched = stdin().is_terminal() && stdout().is_terminal();
     let plain = context.printer.format != Format::Table || protocol == Protocol::Postgres;
     if watched && !plain {
         deck::run(context, file, &args).await?;
     } else {
-        print(context, file, &args)?;
+        print(context, &file, &args)?;
     }
     ended(wrong)
 }
 
 /// Prints all of it at once.
-fn print(context: &Context, file: File, args: &PlayArgs) -> Outcome {
+fn print(context: &Context, file: &File, args: &PlayArgs) -> Outcome {
     let form = match context.printer.format {
         Format::Json | Format::Jsonl => Form::JsonLines,
         Format::Table | Format::Wide | Format::Name => Form::Text,
     };
-    let mut reader = read(&args.which, rewound(file, &args.which)?)?;
+    let mut reader = beginning(&args.which, file)?;
     let mut out = crate::cli::recordings::buffered(context.printer);
     recorder::export(&mut reader, form, args.channel, &mut out).map_err(|found| {
         Failure::new(
@@ -75,17 +74,6 @@ fn print(context: &Context, file: File, args: &PlayArgs) -> Outcome {
             words::unreadable(&args.which, &chain(&found)),
         )
     })
-}
-
-/// The file from its beginning.
-fn rewound(mut file: File, which: &str) -> Result<File, Failure> {
-    use std::io::Seek as _;
-    file.rewind().map_err(|error| odd(which, &error))?;
-    Ok(file)
-}
-
-fn odd(which: &str, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Error, words::unreadable(which, &error.to_string()))
 }
 
 /// Reads a speed: over 0, at most 1000.

@@ -15,7 +15,7 @@ use control::ledger::chain::hex;
 use policies::SessionId;
 use policies::words::cli::Trouble;
 use policies::words::{cli, recordings as words};
-use recorder::{Break, ExportError, Fault, Form, Reader, Verified};
+use recorder::{Break, Channels, ExportError, Fault, Form, Reader, Verified};
 use serde_json::json;
 
 use crate::cli::audit::trust;
@@ -363,9 +363,11 @@ async fn export(context: &Context, args: &ExportArgs) -> Outcome {
             return ended(wrong);
         }
     };
-    let mut reader = read(&args.which, file)?;
+    let mut all = beginning(&args.which, &file)?;
+    let shown = Channels::read(&mut all).shown(args.channel);
+    let mut reader = beginning(&args.which, &file)?;
     let mut buffered = BufWriter::with_capacity(64 * 1024, out);
-    match recorder::export(&mut reader, form, args.channel, &mut buffered) {
+    match recorder::export(&mut reader, form, shown, &mut buffered) {
         Ok(()) => ended(wrong),
         Err(ExportError::Read(found)) => {
             // What came before is good, and is worth having.
@@ -379,10 +381,20 @@ async fn export(context: &Context, args: &ExportArgs) -> Outcome {
     }
 }
 
-/// Begins to read a recording.
-pub(crate) fn read(which: &str, file: File) -> Result<Reader<BufReader<File>>, Failure> {
+/// Begins to read a recording, from its beginning. Only one reader of a file reads on.
+pub(crate) fn beginning(which: &str, file: &File) -> Result<Reader<BufReader<File>>, Failure> {
+    let rewound = file.try_clone().and_then(|mut file| {
+        file.rewind()?;
+        Ok(file)
+    });
+    let file = rewound.map_err(|error| odd(which, &error))?;
     Reader::new(BufReader::new(file))
         .map_err(|found| Failure::new(Exit::Unproven, words::unreadable(which, &chain(&found))))
+}
+
+/// What kept us from a recording besides what it is.
+pub(crate) fn odd(which: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Error, words::unreadable(which, &error.to_string()))
 }
 
 /// Standard output, in pieces that are worth a call.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::plain::{line, ran, title};
 use super::{ExportError, harmless};
-use crate::frame::{CARRIED, ChannelEvent, Frame, Stream};
+use crate::frame::{ChannelEvent, Frame, Stream};
 use crate::heading::Heading;
 use crate::read::Reader;
 use crate::terminal::Sanitiser;
@@ -34,7 +34,7 @@ struct Cast<'a, W> {
     out: &'a mut W,
     version: Version,
     heading: Heading,
-    /// The channel that is written, once it is known.
+    /// The channel that is written, if there is one.
     channel: Option<u32>,
     begun: bool,
     /// What began to run in which channel before the cast begins.
@@ -83,9 +83,8 @@ impl<W: Write> Cast<'_, W> {
                 channel,
                 stream,
                 bytes,
-            } if self.shows(*channel, *stream) => {
+            } if self.channel == Some(*channel) => {
                 if !self.begun {
-                    self.channel = Some(*channel);
                     self.begin("dumb", SCREEN)?;
                 }
                 let mut text = String::new();
@@ -105,9 +104,13 @@ impl<W: Write> Cast<'_, W> {
                 stream: Stream::Output | Stream::ErrorOutput,
                 ..
             } if self.begun && self.channel == Some(*channel) => self.mark(at, frame),
-            Frame::Note { .. } | Frame::File(_) | Frame::Close { .. } if self.begun => {
+            Frame::File(operation) if self.begun || self.channel == Some(operation.channel) => {
+                if !self.begun {
+                    self.begin("dumb", SCREEN)?;
+                }
                 self.mark(at, frame)
             }
+            Frame::Note { .. } | Frame::Close { .. } if self.begun => self.mark(at, frame),
             Frame::Data { .. }
             | Frame::Omitted { .. }
             | Frame::Statement(_)
@@ -118,21 +121,13 @@ impl<W: Write> Cast<'_, W> {
         }
     }
 
-    /// Whether this is of the channel that is written. Input alone begins nothing.
-    fn shows(&self, channel: u32, stream: Stream) -> bool {
-        match self.channel {
-            Some(shown) => shown == channel,
-            None => stream != Stream::Input && channel < CARRIED,
-        }
-    }
-
     fn event(
         &mut self,
         at: Duration,
         channel: u32,
         event: &ChannelEvent<'_>,
     ) -> Result<(), ExportError> {
-        let wanted = self.channel.is_none_or(|shown| shown == channel);
+        let wanted = self.channel == Some(channel);
         if let Some(ran) = ran(event) {
             return self.others(at, channel, format!("channel {channel} {ran}"));
         }
@@ -141,10 +136,7 @@ impl<W: Write> Cast<'_, W> {
                 term,
                 columns,
                 rows,
-            } if wanted && !self.begun => {
-                self.channel = Some(channel);
-                self.begin(term, (*columns, *rows))
-            }
+            } if wanted && !self.begun => self.begin(term, (*columns, *rows)),
             ChannelEvent::Resize { columns, rows } if wanted && self.begun => {
                 let (columns, rows) = screen((*columns, *rows));
                 self.write(at, "r", &format!("{columns}x{rows}"))

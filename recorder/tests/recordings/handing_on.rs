@@ -1,10 +1,11 @@
 //! Exports, and watching what is live.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use recorder::{
-    CARRIED, ChannelEvent, Form, Format, Frame, Omission, Outcome, Parameter, Reader, Recording,
-    SqlError, Statement, StatementKind, Stream, Value, export,
+    CARRIED, ChannelEvent, Channels, Form, Format, Frame, Omission, Outcome, Parameter, Reader,
+    Recording, SqlError, Statement, StatementKind, Stream, Value, export,
 };
 
 use crate::desk::{Desk, at, complete, heading, output, session};
@@ -127,6 +128,14 @@ fn sql(recording: &Recording) {
         .unwrap();
 }
 
+/// The recording at this path in a form, of the channel that players show.
+fn written(path: &Path, form: Form) -> String {
+    let read = || Reader::open(path).unwrap();
+    let (mut out, shown) = (Vec::new(), Channels::read(&mut read()).shown(None));
+    export(&mut read(), form, shown, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
 fn exported(postgres: bool, form: Form) -> String {
     let desk = Desk::new();
     let mut heading = heading(1);
@@ -140,15 +149,7 @@ fn exported(postgres: bool, form: Form) -> String {
         terminal(&recording)
     }
     let sealed = complete(&recording, at(3_000));
-    let mut out = Vec::new();
-    export(
-        &mut Reader::open(&sealed.path).unwrap(),
-        form,
-        None,
-        &mut out,
-    )
-    .unwrap();
-    let text = String::from_utf8(out).unwrap();
+    let text = written(&sealed.path, form);
     assert!(!text.contains('\x1b'), "an escape came out as it is");
     text
 }
@@ -283,23 +284,30 @@ fn what_is_carried_for_others_is_told_of_and_not_drawn() {
     recording.append(at(2), &data).unwrap();
     terminal(&recording);
     let sealed = complete(&recording, at(3_000));
-    let exported = |form| {
-        let mut out = Vec::new();
-        export(
-            &mut Reader::open(&sealed.path).unwrap(),
-            form,
-            None,
-            &mut out,
-        )
-        .unwrap();
-        String::from_utf8(out).unwrap()
-    };
+    let exported = |form| written(&sealed.path, form);
     let text = exported(Form::Text);
     let told = "connection 0 from 127.0.0.1 to db.internal, port 6379";
     assert!(text.contains(told) && !text.contains("PONG"), "{text}");
     let cast = exported(Form::CastV2);
     assert!(cast.contains("$ ls") && !cast.contains("PONG"), "{cast}");
     assert!(exported(Form::JsonLines).contains("PONG"));
+}
+
+/// A command's output comes before the terminal of a shell beside it.
+#[test]
+fn a_cast_is_of_the_channel_that_players_show() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let data = Frame::Data {
+        channel: 7,
+        stream: Stream::Output,
+        bytes: b"uptime",
+    };
+    recording.append(at(0), &data).unwrap();
+    terminal(&recording);
+    let sealed = complete(&recording, at(3_000));
+    let cast = written(&sealed.path, Form::CastV2);
+    assert!(cast.contains("$ ls") && !cast.contains("uptime"), "{cast}");
 }
 
 #[test]

@@ -9,13 +9,13 @@ use std::time::Duration;
 use policies::words::recordings as words;
 use recorder::{CARRIED, ChannelEvent, Channels, Frame, RESTORE, Reader, Sanitiser, Stream, show};
 
+use super::PlayArgs;
 use super::keys::{Key, Keys};
-use super::{PlayArgs, odd, rewound};
 use crate::cli::client::chain;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::printer::Printer;
-use crate::cli::recordings::read;
+use crate::cli::recordings::{beginning, odd};
 
 /// How long to wait before looking at the keys again.
 const TICK: Duration = Duration::from_millis(20);
@@ -75,8 +75,8 @@ enum Waited {
 /// Plays `file` in this terminal until it ends, or the person has enough.
 pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outcome {
     context.printer.say(words::player_keys());
-    let channels = Channels::read(&mut beginning(&file, args)?);
-    let shown = args.channel.or_else(|| channels.first());
+    let channels = Channels::read(&mut beginning(&args.which, &file)?);
+    let shown = channels.shown(args.channel);
     let (others, more) = channels.besides(shown);
     let others = words::other_channels(&args.which, shown, &others, more);
     let tell = || others.iter().for_each(|line| context.printer.say(line));
@@ -106,7 +106,7 @@ impl<'a> Deck<'a> {
         file: File,
         (args, channel): (&'a PlayArgs, Option<u32>),
     ) -> Result<Self, Failure> {
-        let reader = beginning(&file, args)?;
+        let reader = beginning(&args.which, &file)?;
         Ok(Self {
             args,
             file,
@@ -222,7 +222,7 @@ impl<'a> Deck<'a> {
     /// Draws the picture at `at` from the beginning, without waiting. That may take long, and the terminal
     /// ends nobody's program in raw mode: whoever has enough is heard.
     fn draw_to(&mut self, at: Duration, keys: &Keys) -> Outcome {
-        self.reader = beginning(&self.file, self.args)?;
+        self.reader = beginning(&self.args.which, &self.file)?;
         self.sanitiser = Sanitiser::default();
         self.next = None;
         let mut picture = format!("{}{CLEAR}", self.restored());
@@ -340,9 +340,3 @@ fn aside(text: &str) -> Option<bool> {
 
 /// How much of a picture is gathered before it is printed, in bytes.
 const PICTURE_MAX: usize = 64 * 1024;
-
-/// The recording from its beginning.
-fn beginning(file: &File, args: &PlayArgs) -> Result<Reader<BufReader<File>>, Failure> {
-    let copy = file.try_clone().map_err(|error| odd(&args.which, &error))?;
-    read(&args.which, rewound(copy, &args.which)?)
-}
