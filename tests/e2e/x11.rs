@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::thread;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 use tests::{Setting, World};
@@ -46,6 +46,64 @@ fn xauth() -> (PathBuf, PathBuf) {
     (tool, file)
 }
 
+/// What finds its cookie in `file` and draws.
+fn client(file: &Path) -> String {
+    let text = CLIENT.replace('\'', r"'\''");
+    format!("XAUTH={} bash -c '{text}'", file.display())
+}
+
+/// Takes so many clients at once: none is answered before all are there.
+fn serve(listener: TcpListener, count: usize) -> JoinHandle<Vec<[u8; SETUP]>> {
+    thread::spawn(move || {
+        let accepted = (0..count).map(|_each| {
+            let (mut stream, _) = listener.accept().expect("somebody draws");
+            let mut setup = [0; SETUP];
+            stream.read_exact(&mut setup).expect("a first message");
+            (stream, setup)
+        });
+        let accepted: Vec<_> = accepted.collect();
+        let answer = |(mut stream, setup): (TcpStream, _)| {
+            stream.write_all(b"greeting").expect("an answer");
+            setup
+        };
+        accepted.into_iter().map(answer).collect()
+    })
+}
+
+/// `ssh -X` over a connection that is shared (`ControlMaster`), twice.
+#[test]
+fn two_programs_of_one_connection_draw_at_once() {
+    let (tool, file) = xauth();
+    let sshd = format!("X11Forwarding yes\nXAuthLocation {}\n", tool.display());
+    let world = World::with(&Setting {
+        sshd: &sshd,
+        ..Setting::default()
+    });
+    world.add_policy(POLICY);
+    world.grant_ssh("10m");
+    let (listener, number) = display();
+    let shown = format!("DISPLAY=127.0.0.1:{}.0", number - 6000);
+    let (port, address) = (world.ssh_port(), world.address());
+    let (socket, draws) = (world.dir().join("mux"), client(&file));
+    let socket = socket.display().to_string();
+    let shared = ["env", &shown, "ssh", "-Y", "-S", &socket, "-p", &port];
+    let master = [&shared[..], &["-M", "-f", "-N", &address]].concat();
+    let begun = world.alice().output(&master).expect("ssh runs");
+    assert!(begun.status.success(), "{}", err(&begun));
+    let serving = serve(listener, 2);
+    let line = [&shared[..], &[&address, &draws]].concat();
+    thread::scope(|scope| {
+        let one = || world.alice().output(&line).expect("ssh runs");
+        for drawn in [scope.spawn(one), scope.spawn(one)] {
+            let ran = drawn.join().expect("it ran");
+            assert_eq!(out(&ran), "greeting", "{}", err(&ran));
+        }
+    });
+    serving.join().expect("both were served");
+    let end = [&shared[..], &["-O", "exit", &address]].concat();
+    drop(world.alice().output(&end));
+}
+
 /// A display of alice's that says hello to whoever draws there, and its port.
 fn display() -> (TcpListener, u16) {
     let listen = |number| Some((TcpListener::bind(("127.0.0.1", number)).ok()?, number));
@@ -63,11 +121,7 @@ fn a_display_is_lent_where_a_policy_says_so() {
     let (listener, number) = display();
     let shown = format!("DISPLAY=127.0.0.1:{}.0", number - 6000);
     let (port, address) = (world.ssh_port(), world.address());
-    let client = format!(
-        "XAUTH={} bash -c '{}'",
-        file.display(),
-        CLIENT.replace('\'', r"'\''")
-    );
+    let client = client(&file);
     let line = ["env", &shown, "ssh", "-Y", "-p", &port, &address, &client];
 
     world.grant_ssh("10m");
@@ -75,17 +129,11 @@ fn a_display_is_lent_where_a_policy_says_so() {
     assert!(!without.status.success(), "no policy, no display");
 
     world.add_policy(POLICY);
-    let serving = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("somebody draws");
-        let mut setup = [0; SETUP];
-        stream.read_exact(&mut setup).expect("a first message");
-        stream.write_all(b"greeting").expect("an answer");
-        setup
-    });
+    let serving = serve(listener, 1);
     let ran = world.alice().output(&line).expect("ssh runs");
     assert_eq!(out(&ran), "greeting", "{}", err(&ran));
-    let setup = serving.join().expect("it was served");
-    assert_eq!(&setup[..6], b"l\0\x0b\0\0\0");
+    let setups = serving.join().expect("it was served");
+    assert_eq!(&setups[0][..6], b"l\0\x0b\0\0\0");
 
     let sessions = world.ended_sessions();
     let told: Vec<String> = sessions
