@@ -149,16 +149,16 @@ fn channel_event(event: &ChannelEvent<'_>) -> Value {
             port,
             originator,
             originator_port,
-        } => json!({
-            "event": "forward", "host": host, "port": port,
-            "originator": originator, "originator_port": originator_port,
-        }),
-        ChannelEvent::Listen { host, port } => {
-            json!({ "event": "listen", "host": host, "port": port })
+        } => {
+            let mut value = place("forward", host, *port);
+            if !originator.is_empty() {
+                put(&mut value, "originator", originator.as_bytes());
+                set(&mut value, "originator_port", json!(originator_port));
+            }
+            value
         }
-        ChannelEvent::Unlisten { host, port } => {
-            json!({ "event": "unlisten", "host": host, "port": port })
-        }
+        ChannelEvent::Listen { host, port } => place("listen", host, *port),
+        ChannelEvent::Unlisten { host, port } => place("unlisten", host, *port),
         ChannelEvent::Agent { wish, key } => {
             json!({ "event": "agent", "wish": wish, "key": key })
         }
@@ -166,6 +166,15 @@ fn channel_event(event: &ChannelEvent<'_>) -> Value {
         ChannelEvent::Refused { code, what } => {
             json!({ "event": "refused", "code": code, "what": what })
         }
+    }
+}
+
+/// A host and a port, or the path of a socket, which has none.
+fn place(event: &str, host: &str, port: u32) -> Value {
+    if host.starts_with('/') {
+        json!({ "event": event, "socket": host })
+    } else {
+        json!({ "event": event, "host": host, "port": port })
     }
 }
 

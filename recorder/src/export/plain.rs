@@ -278,8 +278,9 @@ fn event_text(event: &ChannelEvent<'_>) -> Option<String> {
             port,
             originator,
             originator_port: _,
-        } => match port {
-            0 => format!("to {host}"),
+        } => match (*port, *originator) {
+            (0, _) => format!("to {host}"),
+            (_, "") => format!("to {host}, port {port}"),
             _ => format!("from {originator} to {host}, port {port}"),
         },
         ChannelEvent::Listen { host, port: 0 } => format!("the target listens on {host}"),

@@ -276,6 +276,24 @@ fn what_is_carried_for_others_is_told_of_and_not_drawn() {
         originator_port: 40_000,
     };
     recording.append(at(1), &event(forward)).unwrap();
+    let (host, port) = ("/run/app.sock", 0);
+    for (number, event) in [
+        ChannelEvent::Forward {
+            host,
+            port,
+            originator: "",
+            originator_port: 0,
+        },
+        ChannelEvent::Listen { host, port },
+        ChannelEvent::Unlisten { host, port },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let channel = CARRIED + 1 + u32::try_from(number).unwrap();
+        let frame = Frame::Channel { channel, event };
+        recording.append(at(1), &frame).unwrap();
+    }
     let data = Frame::Data {
         channel: CARRIED,
         stream: Stream::Output,
@@ -290,7 +308,14 @@ fn what_is_carried_for_others_is_told_of_and_not_drawn() {
     assert!(text.contains(told) && !text.contains("PONG"), "{text}");
     let cast = exported(Form::CastV2);
     assert!(cast.contains("$ ls") && !cast.contains("PONG"), "{cast}");
-    assert!(exported(Form::JsonLines).contains("PONG"));
+    let lines = exported(Form::JsonLines);
+    assert!(lines.contains("PONG"), "{lines}");
+    // A socket is its path.
+    let socket = r#""socket":"/run/app.sock""#;
+    assert_eq!(lines.matches(socket).count(), 3, "{lines}");
+    assert_eq!(text.matches("/run/app.sock]\n").count(), 3, "{text}");
+    assert!(!lines.contains(r#""port":0"#), "{lines}");
+    assert!(!text.contains("port 0"), "{text}");
 }
 
 /// A command's output comes before the terminal of a shell beside it.
