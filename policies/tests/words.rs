@@ -253,6 +253,7 @@ fn every_sentence_inside_an_ssh_session() {
         SshSaying::NoTerminal,
         SshSaying::TargetGone,
         SshSaying::Worn,
+        SshSaying::Untold { count: 12 },
         SshSaying::Unfollowed {
             who: "the client",
             why: "a packet that ends too early",

@@ -117,6 +117,23 @@ fn three_may_stand_in_front_and_a_fourth_may_not() {
     assert!(said.contains("`nowhere`"), "{said}");
 }
 
+/// There is no session that could tell of it.
+#[test]
+fn a_jump_to_what_is_no_target_is_in_the_ledger() {
+    let world = World::new();
+    let (port, jump) = (world.ssh_port(), "alice@localhost");
+    let line = ["ssh", "-p", &port, "-W", "db!:5432", jump];
+    let ran = world.alice().output(&line).expect("ssh runs");
+    assert!(err(&ran).contains("TG602"), "{}", err(&ran));
+    let told = world.carol().run(&["tidegate", "audit", "ls"]);
+    let told = told.expect("carol reads the ledger");
+    let line = told.lines().find(|line| line.contains("db! port 5432"));
+    assert!(
+        line.is_some_and(|line| line.contains("alice") && line.contains("jump")),
+        "{told}"
+    );
+}
+
 /// A live session on a target behind `web1` is cut by what `cut` does.
 #[track_caller]
 fn is_cut(cut: impl FnOnce(&World, &str)) {

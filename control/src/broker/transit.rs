@@ -1,10 +1,17 @@
-//! Who is let through to a bastion behind this one.
+//! Who is let through to a bastion behind this one, and who jumps where nobody may.
 
 use policies::{Ask, Denial, decide};
 
-use super::Broker;
+use super::{Broker, BrokerError, Caller};
 
 impl Broker {
+    /// Writes down that somebody who is connected to the bastion itself was refused a jump there. It has no session,
+    /// and so no recording.
+    pub async fn jump_refused(&self, who: &Caller, to: &str, denial: Denial) {
+        let refused = BrokerError::Denied(denial);
+        self.audit_refusal(who, ("jump", to), &refused).await;
+    }
+
     /// Whether somebody who asks to go through would be let through to a bastion, as things stand in memory.
     /// Lets nobody in: [`Broker::admit`] decides. Costs the same for a target that does not exist, one that
     /// is no bastion and one that they hold no grant for.

@@ -1,4 +1,5 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627` and `TG629`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627`, `TG629` and
+//! `TG630`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -37,6 +38,11 @@ pub enum SshSaying<'a> {
     NoEcho {
         /// The channel's number.
         channel: u32,
+    },
+    /// For the recording: more was refused than is told one by one.
+    Untold {
+        /// How much more.
+        count: usize,
     },
     /// SFTP was asked for over a terminal.
     FilesByTerminal,
@@ -90,18 +96,13 @@ impl Shown for SshSaying<'_> {
                 Some("connect again; if it stays so: tidegate target test TARGET"),
             ),
             Self::Worn => worn(),
+            Self::Untold { count } => untold(*count),
             Self::FilesByTerminal => (
                 "TG617",
                 "SFTP goes over no terminal, which could change what is sent".to_owned(),
                 Some("sftp LOGIN+TARGET@BASTION"),
             ),
-            Self::NoEcho { channel } => (
-                "TG618",
-                format!(
-                    "on channel {channel} a terminal without echo was asked for: what is typed there shows nowhere"
-                ),
-                None,
-            ),
+            Self::NoEcho { channel } => no_echo(*channel),
             Self::Unfollowed { who, why } => (
                 "TG608",
                 format!(
@@ -116,6 +117,28 @@ impl Shown for SshSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// What a terminal without echo means.
+fn no_echo(channel: u32) -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG618",
+        format!(
+            "on channel {channel} a terminal without echo was asked for: what is typed there shows nowhere"
+        ),
+        None,
+    )
+}
+
+/// So much was refused that this much of it is only counted.
+fn untold(count: usize) -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG630",
+        format!(
+            "{count} more connections, channels and listeners were refused, of which nothing else is told"
+        ),
+        None,
+    )
 }
 
 /// The target is not heard, because somebody does not take what it has sent.
@@ -178,6 +201,7 @@ mod tests {
             SshSaying::TargetGone,
             SshSaying::Worn,
             SshSaying::NoEcho { channel: 0 },
+            SshSaying::Untold { count: 1 },
             SshSaying::Unfollowed {
                 who: "the client",
                 why: "a packet that ends too early",

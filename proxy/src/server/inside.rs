@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ca::{Authority, HostIdentity, HostOrder};
-use control::{Broker, entropy};
+use control::{Broker, Caller, entropy};
 use dashmap::DashMap;
 use jiff::{SignedDuration, Timestamp};
 use policies::{Ask, Denial, PrincipalName, TargetName};
@@ -211,6 +211,16 @@ impl Inside for InnerHouse {
                 limit: self.crowd.limit,
             }),
         }
+    }
+
+    fn refused(
+        &self,
+        who: Caller,
+        to: String,
+        denial: Denial,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let broker = self.broker.clone();
+        Box::pin(async move { broker.jump_refused(&who, &to, denial).await })
     }
 
     fn turns(&self, who: &PrincipalName) -> Arc<Semaphore> {

@@ -26,7 +26,7 @@ use crate::ssh::channel::requests::{CHANNELS_MAX, LINES_MAX};
 use crate::ssh::channel::tallies::Tallies;
 use crate::ssh::channel::tap::Taps;
 use crate::ssh::channel::voice::Voices;
-use crate::ssh::client::arrival::{Arrival, Forwarding, Visit};
+use crate::ssh::client::arrival::{Arrival, Barred, Forwarding, Visit};
 use crate::ssh::client::visitor::Visitor;
 use crate::ssh::forward::gate::{Gate, Inbound};
 use crate::ssh::forward::inward::Inward;
@@ -126,21 +126,39 @@ impl Link {
             what: what.as_str(),
         }
         .words();
-        let event = ChannelEvent::Refused {
-            code: words.code,
-            what: what.as_str(),
-        };
-        self.scope.record(&Frame::Channel { channel, event })?;
+        self.bars(channel, (words.code, what.as_str()))?;
         Ok(words)
+    }
+
+    /// Records something that the door refused under this number, or counts it where much was refused.
+    fn bars(&self, channel: u32, (code, what): (&str, &str)) -> Result<(), AppendError> {
+        if !self.telling.tells() {
+            return Ok(());
+        }
+        let event = ChannelEvent::Refused { code, what };
+        self.scope.record(&Frame::Channel { channel, event })
+    }
+
+    /// Records how much was only counted.
+    fn counts(&self) -> Result<(), AppendError> {
+        let Some(words) = self.telling.untold().map(|saying| saying.words()) else {
+            return Ok(());
+        };
+        let (code, text) = (words.code, words.what.as_str());
+        self.scope.record(&Frame::Note { code, text })
     }
 }
 
-/// Finishes the digests of whatever still runs, when the session ends however it does.
+/// Finishes the digests of whatever still runs, and says what was only counted, when the session ends however it
+/// does.
 struct Finish(Arc<Link>);
 
 impl Drop for Finish {
     fn drop(&mut self) {
         self.0.taps.finish();
+        if let Err(refused) = self.0.counts() {
+            tracing::debug!(reason = %refused, "recording.uncounted");
+        }
     }
 }
 
@@ -173,6 +191,10 @@ pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed
         carried: CARRIED,
     };
     let closed = relay.carry_all(visitor, inbound).await;
+    let closed = match relay.take_last(visitor) {
+        Ok(()) => closed,
+        Err(refused) => Closed::Recorder(refused),
+    };
     relay.channels.shutdown().await;
     drop(finish);
     closed
@@ -264,8 +286,26 @@ impl Relay {
                     });
                 }
             }
+            Arrival::Barred(barred) => self.bars(&barred)?,
             // The door opens none where a target was named.
             Arrival::Jump(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Records a channel that the door did not open.
+    fn bars(&mut self, barred: &Barred) -> Result<(), AppendError> {
+        let what = barred.to.as_deref().unwrap_or("session");
+        let number = self.number();
+        self.link.bars(number, (barred.words.code, what))
+    }
+
+    /// Records what the door refused just before the end: clients go as soon as they hear of it.
+    fn take_last(&mut self, visitor: &mut Visitor) -> Result<(), AppendError> {
+        while let Ok(arrival) = visitor.arrivals.try_recv() {
+            if let Arrival::Barred(barred) = arrival {
+                self.bars(&barred)?;
+            }
         }
         Ok(())
     }

@@ -463,4 +463,6 @@ fn so_many_are_carried_at_once_and_no_more() {
         (most, false)
     });
     assert_eq!(open, Some((32, true)));
+    let to = format!("127.0.0.1:{port}");
+    holds(&world.frames(), &["Refused", "TG628", &to]);
 }

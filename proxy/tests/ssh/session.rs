@@ -114,6 +114,21 @@ fn a_jump_is_an_ordinary_session() {
 }
 
 #[test]
+fn a_jump_to_what_is_no_target_is_refused_and_noted() {
+    let world = World::new("jump-nowhere");
+    let mut ssh = world.client("ssh");
+    ssh.args(["-W", "db!:5432", "alice@localhost"]);
+    let (status, _, err) = finish(ssh);
+    assert_eq!(status, Some(255), "{err}");
+    assert!(err.contains("TG602"), "{err}");
+    let (noted, started) = (|| world.room.denied.lock().unwrap().clone(), Instant::now());
+    while noted().is_empty() && started.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(noted(), ["alice jump db! port 5432: TG106"]);
+}
+
+#[test]
 fn through_a_jump_only_the_same_person_comes_out() {
     let world = World::new("jump-other");
     let inside = |jumper: &str| {
@@ -321,6 +336,8 @@ fn so_many_connections_to_the_bastion_itself_and_whoever_leaves_makes_room() {
         let (status, said) = answered(&world.connect("alice").await).await;
         assert_eq!(status, Some(77), "{said}");
         assert!(said.contains("TG107 you have 2 connections open"), "{said}");
+        let noted = world.room.denied.lock().unwrap().clone();
+        assert_eq!(noted, ["alice jump the bastion itself: TG107"]);
         let leaves = held.pop().unwrap();
         let reason = Disconnect::ByApplication;
         leaves.disconnect(reason, "", "en").await.unwrap();

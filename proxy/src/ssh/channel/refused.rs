@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use policies::words::ssh::SshSaying;
+
 use super::prelude::Program;
 use crate::ssh::forward::answers::Bulk;
 
@@ -15,20 +17,39 @@ const LEAST: usize = 256;
 /// How much is told in a session before only beginnings are, in bytes.
 const ALL_MAX: usize = 1024 * 1024;
 
+/// How much that the door refused is told one by one in a session. The rest is counted.
+const NOES_MAX: usize = 1000;
+
 /// How much more is told in a session.
 #[derive(Debug)]
 pub(in crate::ssh) struct Telling {
     left: AtomicUsize,
+    /// How much the door has refused.
+    noes: AtomicUsize,
 }
 
 impl Default for Telling {
     fn default() -> Self {
-        let left = AtomicUsize::new(ALL_MAX);
-        Self { left }
+        Self {
+            left: AtomicUsize::new(ALL_MAX),
+            noes: AtomicUsize::new(0),
+        }
     }
 }
 
 impl Telling {
+    /// Counts something that the door refused, and says whether it is told by itself.
+    pub(in crate::ssh) fn tells(&self) -> bool {
+        self.noes.fetch_add(1, Ordering::Relaxed) < NOES_MAX
+    }
+
+    /// What is said of those that were not told by themselves, if there were any.
+    pub(in crate::ssh) fn untold(&self) -> Option<SshSaying<'static>> {
+        let count = self.noes.load(Ordering::Relaxed);
+        let count = count.checked_sub(NOES_MAX).filter(|more| *more > 0)?;
+        Some(SshSaying::Untold { count })
+    }
+
     /// A program that was refused: of which kind, and what it was to be.
     pub(super) fn of(&self, program: &Program) -> String {
         let kind = program.kind();
@@ -48,7 +69,12 @@ impl Telling {
 
 /// A place that is none, as it was asked for.
 pub(in crate::ssh) fn place(host: &str, port: u32) -> String {
-    format!("{} port {port}", begun(host.as_bytes(), LEAST))
+    format!("{} port {port}", socket(host))
+}
+
+/// The path of a socket that is none, as it was asked for.
+pub(in crate::ssh) fn socket(path: &str) -> String {
+    begun(path.as_bytes(), LEAST)
 }
 
 /// A text, or its beginning and the digest of all of it where it is longer or no text.
@@ -64,6 +90,15 @@ fn begun(text: &[u8], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_door_refuses_without_end_is_counted() {
+        let telling = Telling::default();
+        let told = (0..NOES_MAX).filter(|_each| telling.tells()).count();
+        assert_eq!((told, telling.untold()), (NOES_MAX, None));
+        assert!(!telling.tells() && !telling.tells());
+        assert_eq!(telling.untold(), Some(SshSaying::Untold { count: 2 }));
+    }
 
     fn exec(command: &[u8]) -> Program {
         Program::Exec(command.to_vec())

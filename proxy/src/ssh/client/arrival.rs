@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use policies::{Credential, PrincipalName, TargetName};
+use policies::words::Words;
+use policies::{Credential, Denial, PrincipalName, TargetName};
 use russh::Channel;
 use russh::server::{ChannelOpenHandle, Msg};
 use tokio::sync::oneshot;
@@ -43,6 +44,19 @@ pub enum Arrival {
     Unlisten(Listen),
     /// Something was refused that belongs to no session channel.
     Refused(Forwarding),
+    /// The door itself has opened no channel, and said why.
+    Barred(Barred),
+}
+
+/// A channel that the door did not open, and said so.
+#[derive(Debug)]
+pub struct Barred {
+    /// What the client was told.
+    pub words: Words,
+    /// Where it was to lead; none for that of a program.
+    pub to: Option<String>,
+    /// The same for the ledger, where there is no recording.
+    pub denial: Denial,
 }
 
 /// What no permit names.
@@ -137,7 +151,7 @@ impl Route {
     ///
     /// What was said, for the recording.
     pub fn to_socket(path: &str) -> Said<Self> {
-        let to = Place::socket(path).ok_or_else(|| refused::place(path, 0))?;
+        let to = Place::socket(path).ok_or_else(|| refused::socket(path))?;
         Ok(Self { to, from: None })
     }
 }

@@ -136,7 +136,7 @@ impl Door {
         route: Said<Route>,
     ) -> Result<(), DoorError> {
         let Some(tally) = self.roster.carried(channel.id()) else {
-            return no::room(reply, &route).await;
+            return self.has_no_room(reply, no::place(&route)).await;
         };
         let open = ForwardOpen {
             visit: Visit { channel, tally },
@@ -221,7 +221,7 @@ impl Handler for Door {
         _: &mut Session,
     ) -> Result<(), DoorError> {
         if self.roster.is_worn() {
-            return no::worn(reply).await;
+            return self.is_worn(reply, None).await;
         }
         let id = channel.id();
         let tally = self.roster.session(id);
@@ -249,18 +249,18 @@ impl Handler for Door {
         _: &mut Session,
     ) -> Result<(), DoorError> {
         if self.roster.is_worn() {
-            return no::worn(reply).await;
+            let to = refused::place(host, port);
+            return self.is_worn(reply, Some(to)).await;
         }
         if !self.roster.jumps {
             let route = Route::parse(host, port, originator, originator_port);
             return self.carry(channel, reply, route).await;
         }
         let Ok(target) = TargetName::parse(host) else {
-            self.refused(Forwarding::Port);
-            return no::target(reply, &refused::place(host, port)).await;
+            return self.knows_no(reply, refused::place(host, port)).await;
         };
         let Some(tally) = self.roster.carried(channel.id()) else {
-            return no::room(reply, &Err(host.to_owned())).await;
+            return self.has_no_room(reply, host.to_owned()).await;
         };
         let visit = Visit { channel, tally };
         self.announce(Arrival::Jump(Jump {
@@ -279,7 +279,7 @@ impl Handler for Door {
         _: &mut Session,
     ) -> Result<(), DoorError> {
         if self.roster.is_worn() {
-            return no::worn(reply).await;
+            return self.is_worn(reply, Some(refused::socket(path))).await;
         }
         self.carry(channel, reply, Route::to_socket(path)).await
     }
@@ -343,7 +343,7 @@ impl Handler for Door {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        let at = Place::socket(path).ok_or_else(|| refused::place(path, 0));
+        let at = Place::socket(path).ok_or_else(|| refused::socket(path));
         Ok(self.listen(at, Arrival::Listen).await.is_some())
     }
 
@@ -352,7 +352,7 @@ impl Handler for Door {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, DoorError> {
-        let at = Place::socket(path).ok_or_else(|| refused::place(path, 0));
+        let at = Place::socket(path).ok_or_else(|| refused::socket(path));
         Ok(self.listen(at, Arrival::Unlisten).await.is_some())
     }
 

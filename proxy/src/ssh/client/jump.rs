@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ca::HostIdentity;
+use control::Caller;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
 use policies::{Ask, Capabilities, Denial, PrincipalName, TargetName};
@@ -53,6 +54,14 @@ pub trait Inside: Send + Sync + 'static {
     ///
     /// [`Denial::Crowded`] where they have as many as they may.
     fn stand(&self, who: &PrincipalName) -> Result<Standing, Denial>;
+
+    /// Writes down that this person was refused this, where there is no recording. Without end, it is counted.
+    fn refused(
+        &self,
+        who: Caller,
+        to: String,
+        denial: Denial,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// What those wait for who are to prove themselves inside connections of this person. Small, as each
     /// costs memory before anything is proven.
@@ -93,7 +102,11 @@ pub struct Within {
 pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: SocketAddr) {
     let _standing = match ssh.inside.stand(&proven.principal) {
         Ok(standing) => standing,
-        Err(denial) => return visitor.turn_away(&denial.words(), EXIT_REFUSED).await,
+        Err(denial) => {
+            let noting = note((ssh, proven), source, (None, denial.clone()));
+            noting.await;
+            return visitor.turn_away(&denial.words(), EXIT_REFUSED).await;
+        }
     };
     visitor.permit(Capabilities::new());
     let drowned = visitor.flow.drowned().clone();
@@ -116,35 +129,72 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
                 break;
             }
         };
-        match arrival {
-            None => break,
-            Some(Arrival::Session(visit)) => {
-                let company = company.clone();
-                inner.spawn(async move {
-                    Opening::new(visit)
-                        .turn_away(&SshSaying::Help.words(), EXIT_USAGE)
-                        .await;
-                    drop(company);
-                });
-            }
-            Some(Arrival::Jump(wanted)) => {
-                let outer = Outer {
-                    handle: visitor.handle.clone(),
-                    company: company.clone(),
-                };
-                let within = (outer, visitor.gone.clone());
-                inner.spawn(jump((ssh, proven), (wanted, source), within));
-            }
-            // There is no target here to listen or to connect.
-            Some(Arrival::Forward(_) | Arrival::Listen(_) | Arrival::Unlisten(_)) => {}
-            Some(Arrival::Refused(what)) => {
-                tracing::debug!(reason = what.as_str(), "forwarding.refused");
-            }
+        let Some(arrival) = arrival else { break };
+        if let Some(begun) = begin((ssh, proven), (arrival, source), (visitor, &company)) {
+            inner.spawn(begun);
+        }
+    }
+    // Clients go as soon as they are refused.
+    while let Ok(arrival) = visitor.arrivals.try_recv() {
+        if let Arrival::Barred(barred) = arrival {
+            let refused = (barred.to, barred.denial);
+            inner.spawn(note((ssh, proven), source, refused));
         }
     }
     while let Some(done) = inner.join_next().await {
         over(done, proven);
     }
+}
+
+/// What begins inside where the client did this, if anything does.
+fn begin(
+    (ssh, proven): (&Ssh, &Proven),
+    (arrival, source): (Arrival, SocketAddr),
+    (visitor, company): (&Visitor, &Company),
+) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    match arrival {
+        Arrival::Session(visit) => {
+            let company = company.clone();
+            Some(Box::pin(async move {
+                Opening::new(visit)
+                    .turn_away(&SshSaying::Help.words(), EXIT_USAGE)
+                    .await;
+                drop(company);
+            }))
+        }
+        Arrival::Jump(wanted) => {
+            let outer = Outer {
+                handle: visitor.handle.clone(),
+                company: company.clone(),
+            };
+            let within = (outer, visitor.gone.clone());
+            Some(jump((ssh, proven), (wanted, source), within))
+        }
+        Arrival::Barred(barred) => {
+            let refused = (barred.to, barred.denial);
+            Some(note((ssh, proven), source, refused))
+        }
+        // There is no target here to listen or to connect.
+        Arrival::Forward(_) | Arrival::Listen(_) | Arrival::Unlisten(_) => None,
+        Arrival::Refused(what) => {
+            tracing::debug!(reason = what.as_str(), "forwarding.refused");
+            None
+        }
+    }
+}
+
+/// Writes down what this person was refused, and where it was to lead: the bastion itself, where to nowhere.
+fn note(
+    (ssh, proven): (&Ssh, &Proven),
+    source: SocketAddr,
+    (to, denial): (Option<String>, Denial),
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let who = Caller {
+        principal: proven.principal.clone(),
+        source: source.ip().to_canonical(),
+    };
+    let to = to.unwrap_or_else(|| "the bastion itself".to_owned());
+    ssh.inside.refused(who, to, denial)
 }
 
 /// What was inside ended. That of a defect is written down: a session that it had has said so under its own name.

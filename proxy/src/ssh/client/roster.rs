@@ -14,7 +14,7 @@ use crate::ssh::flow::{Flow, Tally, Way};
 
 /// How many channels that we closed first one connection may have had. russh 0.65.1 keeps the queue of
 /// such a channel, some 3 KiB, until the connection ends.
-const FORGOTTEN_MAX: usize = 10_000;
+pub(super) const FORGOTTEN_MAX: usize = 10_000;
 
 /// What is known of a session channel.
 #[derive(Debug)]
@@ -81,8 +81,7 @@ impl Roster {
     /// Takes in one more channel that carries a connection, or not.
     pub(super) fn carried(&mut self, id: ChannelId) -> Option<Arc<Tally>> {
         self.forget();
-        let most = if self.jumps { JUMPS_MAX } else { FORWARDS_MAX };
-        if self.carried.len() >= most {
+        if self.carried.len() >= self.carried_max() {
             return None;
         }
         let tally = self.tally();
@@ -93,6 +92,11 @@ impl Roster {
         };
         self.carried.insert(id, carried);
         Some(tally)
+    }
+
+    /// How many channels may carry a connection at a time.
+    pub(super) fn carried_max(&self) -> usize {
+        if self.jumps { JUMPS_MAX } else { FORWARDS_MAX }
     }
 
     /// Forgets what is over. Of a channel that we have closed first russh tells nothing more: it is

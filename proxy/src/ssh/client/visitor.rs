@@ -118,7 +118,8 @@ impl Visitor {
                 Arrival::Jump(_)
                 | Arrival::Listen(_)
                 | Arrival::Unlisten(_)
-                | Arrival::Refused(_) => {}
+                | Arrival::Refused(_)
+                | Arrival::Barred(_) => {}
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ca::{HostIdentity, Pass, PassKey, Serial, SessionKey};
-use control::Clock;
+use control::{Caller, Clock};
 use jiff::Timestamp;
 use policies::words::Shown;
 use policies::{
@@ -279,6 +279,17 @@ impl Inside for Handed {
                 limit: STANDING_MAX,
             }),
         }
+    }
+
+    fn refused(
+        &self,
+        who: Caller,
+        to: String,
+        denial: Denial,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let noted = format!("{} jump {to}: {}", who.principal, denial.words().code);
+        self.0.denied.lock().unwrap().push(noted);
+        Box::pin(async {})
     }
 
     fn turns(&self, _: &PrincipalName) -> Arc<Semaphore> {
