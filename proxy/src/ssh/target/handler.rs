@@ -40,22 +40,25 @@ impl Target {
         }
     }
 
-    /// The target opens a channel.
+    /// The target opens a channel: for a purpose that the gate may let in, or for none.
     async fn comes(
         &self,
         channel: Channel<Msg>,
         purpose: Option<Purpose>,
         reply: ChannelOpenHandle,
-    ) {
-        let Some(purpose) = purpose else {
-            return gate::refuse(reply).await;
-        };
-        let inbound = Inbound {
-            channel,
-            reply,
-            purpose,
-        };
-        self.gate.let_in(inbound).await;
+    ) -> Result<(), russh::Error> {
+        match purpose {
+            None => gate::refuse(reply).await,
+            Some(purpose) => {
+                let inbound = Inbound {
+                    channel,
+                    reply,
+                    purpose,
+                };
+                self.gate.let_in(inbound).await;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -179,8 +182,7 @@ impl Handler for Target {
         let from = arrival::address(originator, originator_port);
         let at = Place::loopback(address, port).filter(|_| from.is_some());
         let purpose = at.map(|at| Purpose::Listener { at, from });
-        self.comes(channel, purpose, reply).await;
-        Ok(())
+        self.comes(channel, purpose, reply).await
     }
 
     async fn server_channel_open_forwarded_streamlocal(
@@ -192,8 +194,7 @@ impl Handler for Target {
     ) -> Result<(), russh::Error> {
         let (at, from) = (Place::socket(path), None);
         let purpose = at.map(|at| Purpose::Listener { at, from });
-        self.comes(channel, purpose, reply).await;
-        Ok(())
+        self.comes(channel, purpose, reply).await
     }
 
     async fn server_channel_open_agent_forward(
@@ -202,8 +203,7 @@ impl Handler for Target {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.comes(channel, Some(Purpose::Agent), reply).await;
-        Ok(())
+        self.comes(channel, Some(Purpose::Agent), reply).await
     }
 
     async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, kind: &str) -> bool {
@@ -211,27 +211,19 @@ impl Handler for Target {
         false
     }
 
-    async fn server_channel_open_unknown(
-        &mut self,
-        _: Channel<Msg>,
-        reply: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), russh::Error> {
-        refuse(reply).await
-    }
-
+    /// As every channel that is none of these here: russh accepts what its handler says nothing about.
     async fn server_channel_open_session(
         &mut self,
-        _: Channel<Msg>,
+        channel: Channel<Msg>,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        refuse(reply).await
+        self.comes(channel, None, reply).await
     }
 
     async fn server_channel_open_direct_tcpip(
         &mut self,
-        _: Channel<Msg>,
+        channel: Channel<Msg>,
         _host: &str,
         _port: u32,
         _originator: &str,
@@ -239,17 +231,17 @@ impl Handler for Target {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        refuse(reply).await
+        self.comes(channel, None, reply).await
     }
 
     async fn server_channel_open_direct_streamlocal(
         &mut self,
-        _: Channel<Msg>,
+        channel: Channel<Msg>,
         _path: &str,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        refuse(reply).await
+        self.comes(channel, None, reply).await
     }
 
     async fn server_channel_open_x11(
@@ -262,13 +254,6 @@ impl Handler for Target {
     ) -> Result<(), russh::Error> {
         let from = arrival::address(originator, originator_port);
         let purpose = from.map(|from| Purpose::Display { from });
-        self.comes(channel, purpose, reply).await;
-        Ok(())
+        self.comes(channel, purpose, reply).await
     }
-}
-
-/// A target opens nothing else with us.
-async fn refuse(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
-    gate::refuse(reply).await;
-    Ok(())
 }
