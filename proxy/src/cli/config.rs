@@ -105,12 +105,7 @@ async fn body(context: &Context, protocol: Protocol) -> Result<(String, String),
     let first = list.items.iter().find(|target| target.protocol == protocol);
     let next = first.and_then(|target| {
         let login = &target.access.first()?.login;
-        Some(requests::command(
-            &bastion,
-            Some(protocol),
-            login,
-            &target.name,
-        ))
+        Some(requests::command(&bastion, target, login))
     });
     Ok((
         render(&context.state, at, &list.items),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use control::api::wire::{Answer, RequestOrder, RequestView, Standing};
+use control::api::wire::{Answer, RequestOrder, RequestView, Standing, TargetView};
 use jiff::SignedDuration;
 use policies::diagnose::nearest;
 use policies::words::cli::{self, Asked};
@@ -15,7 +15,7 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
 use crate::cli::printer::Row;
 use crate::cli::state::Bastion;
-use crate::cli::{targets, when};
+use crate::cli::{stanza, targets, when};
 
 /// How long the server lets one question wait. Its own limit is 30 s.
 const POLL: u64 = 25;
@@ -169,9 +169,9 @@ pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
     };
     match (filed.state, args.wait.wait) {
         (Standing::Pending, Some(limit)) => {
-            patience(context, &waited(context, filed, limit).await?)
+            patience(context, &waited(context, filed, limit).await?).await
         }
-        _asked => told(context, &filed),
+        _asked => told(context, &filed).await,
     }
 }
 
@@ -255,7 +255,7 @@ async fn waited(
 }
 
 /// Says where a request stands, to the one who asked.
-fn told(context: &Context, request: &RequestView) -> Outcome {
+async fn told(context: &Context, request: &RequestView) -> Outcome {
     let id = request.id.to_string();
     match request.state {
         Standing::Approved => {
@@ -271,7 +271,7 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
                 request.login.as_str(),
                 request.target.as_str(),
                 &until.unwrap_or_default(),
-                &way_in(context, request)?,
+                &way_in(context, request).await?,
             );
             context.printer.done(request, &id, &said)
         }
@@ -299,8 +299,8 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
 }
 
 /// What a request came to for somebody who waited for it: still pending is no success then.
-fn patience(context: &Context, request: &RequestView) -> Outcome {
-    told(context, request)?;
+async fn patience(context: &Context, request: &RequestView) -> Outcome {
+    told(context, request).await?;
     if request.state == Standing::Pending {
         let trouble = cli::still_pending(&request.id.to_string());
         return Err(Failure::new(Exit::Pending, trouble));
@@ -308,31 +308,42 @@ fn patience(context: &Context, request: &RequestView) -> Outcome {
     Ok(())
 }
 
-/// The command that goes in, as it can be pasted.
-fn way_in(context: &Context, request: &RequestView) -> Result<String, Failure> {
+/// The command that goes in as the role or account that was granted, as it can be pasted.
+async fn way_in(context: &Context, request: &RequestView) -> Result<String, Failure> {
     let bastion = context.login("say how to connect")?;
-    Ok(command(
-        &bastion,
-        request.protocol,
-        &request.login,
-        &request.target,
-    ))
+    let (login, name) = (&request.login, &request.target);
+    if request.protocol != Some(Protocol::Postgres) {
+        return Ok(ssh(&bastion, login, name));
+    }
+    // That it was granted is to be said, whatever becomes of the list.
+    let known = targets::listed(context).await.ok();
+    let mut known = known.into_iter().flat_map(|list| list.items);
+    let target = known.find(|target| target.name == *name);
+    Ok(psql(&match target {
+        Some(target) => stanza::service(&target, login, name),
+        None => name.to_string(),
+    }))
 }
 
-/// `ssh -p 2222 deploy+web1@localhost` or `psql service=orders`.
-pub(crate) fn command(
-    bastion: &Bastion,
-    protocol: Option<Protocol>,
-    login: &Login,
-    target: &TargetName,
-) -> String {
-    match protocol {
-        Some(Protocol::Postgres) => format!("psql service={target}"),
-        Some(Protocol::Ssh) | None => match &bastion.ssh {
-            Some(at) if at.port == 22 => format!("ssh {login}+{target}@{}", at.host),
-            Some(at) => format!("ssh -p {} {login}+{target}@{}", at.port, at.host),
-            None => format!("ssh {login}+{target}@BASTION"),
-        },
+/// The command that goes in to a target that is listed.
+pub(crate) fn command(bastion: &Bastion, target: &TargetView, login: &Login) -> String {
+    match target.protocol {
+        Protocol::Postgres => psql(&stanza::service(target, login, &target.name)),
+        Protocol::Ssh => ssh(bastion, login, &target.name),
+    }
+}
+
+/// `psql service=orders`.
+fn psql(service: &str) -> String {
+    format!("psql service={service}")
+}
+
+/// `ssh -p 2222 deploy+web1@localhost`.
+fn ssh(bastion: &Bastion, login: &Login, target: &TargetName) -> String {
+    match &bastion.ssh {
+        Some(at) if at.port == 22 => format!("ssh {login}+{target}@{}", at.host),
+        Some(at) => format!("ssh -p {} {login}+{target}@{}", at.port, at.host),
+        None => format!("ssh {login}+{target}@BASTION"),
     }
 }
 
@@ -350,7 +361,7 @@ pub(crate) async fn requests(context: &Context, verb: RequestsVerb) -> Outcome {
             let request = one(context, &id).await?;
             match (request.state, wait.wait) {
                 (Standing::Pending, Some(limit)) => {
-                    patience(context, &waited(context, request, limit).await?)
+                    patience(context, &waited(context, request, limit).await?).await
                 }
                 _answered => shown(context, &request),
             }
@@ -472,21 +483,43 @@ mod tests {
         assert!(view.cells().contains(&"bob (void: gone),root".to_owned()));
     }
 
-    #[test]
-    fn the_next_command_names_the_port_only_where_it_is_unusual() {
-        let bastion = |port| Bastion {
+    fn bastion(port: u16) -> Bastion {
+        Bastion {
             url: String::new(),
             principal: "alice".parse().unwrap(),
             expires_at: jiff::Timestamp::UNIX_EPOCH,
             fingerprint: String::new(),
             ssh: Some(format!("localhost:{port}").parse().unwrap()),
             postgres: None,
-        };
+        }
+    }
+
+    #[test]
+    fn the_next_command_names_the_port_only_where_it_is_unusual() {
         let (login, target) = ("deploy".parse().unwrap(), "web1".parse().unwrap());
-        let ssh = |port| command(&bastion(port), Some(Protocol::Ssh), &login, &target);
+        let ssh = |port| ssh(&bastion(port), &login, &target);
         assert_eq!(ssh(2222), "ssh -p 2222 deploy+web1@localhost");
         assert_eq!(ssh(22), "ssh deploy+web1@localhost");
-        let psql = command(&bastion(22), Some(Protocol::Postgres), &login, &target);
-        assert_eq!(psql, "psql service=web1");
+    }
+
+    #[test]
+    fn the_next_command_enters_a_database_as_the_role_that_was_granted() {
+        let listed = |roles: &[&str]| -> TargetView {
+            let access = roles.iter().map(|role| {
+                serde_json::json!({"login": role, "state": "ask", "until": null, "grant": null, "request": null})
+            });
+            serde_json::from_value(serde_json::json!({
+                "schema": "tidegate.target/1", "name": "orders", "protocol": "postgres",
+                "labels": {}, "owners": null, "access": access.collect::<Vec<_>>(),
+            }))
+            .unwrap()
+        };
+        let typed = |roles: &[&str], login: &str| {
+            command(&bastion(22), &listed(roles), &login.parse().unwrap())
+        };
+        assert_eq!(typed(&["app_ro"], "app_ro"), "psql service=orders");
+        let two = ["app_ro", "app_rw"];
+        assert_eq!(typed(&two, "app_ro"), "psql service=app_ro+orders");
+        assert_eq!(typed(&two, "app_rw"), "psql service=app_rw+orders");
     }
 }

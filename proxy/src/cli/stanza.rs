@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use control::api::wire::{AccessState, TargetView};
-use policies::{HostPort, Login, Protocol};
+use control::api::wire::TargetView;
+use policies::{HostPort, Login, Protocol, TargetName};
 
 use crate::cli::state::{self, State};
 
@@ -82,50 +82,59 @@ fn quoted(path: &Path) -> String {
 /// The sections of libpq's service file: one per database and, where one has several roles, one per
 /// role as well, written as in an address of SSH. libpq takes the first section of a name, and no target's name
 /// or alias holds a `+`, now or later: the file may be older than a target.
+///
+/// Of several roles the bare section names none, as a `Host` of SSH names no login: the file stays as it is while
+/// grants come and go, and whoever was granted the one role must not enter as the other.
 pub(crate) fn psql(state: &State, bastion: &HostPort, targets: &[TargetView]) -> String {
     let mut text = String::new();
     for target in targets
         .iter()
         .filter(|target| target.protocol == Protocol::Postgres)
     {
-        let name = target.name.as_str();
-        let granted = target
-            .access
-            .iter()
-            .find(|access| access.state == AccessState::Granted);
-        let Some(usual) = granted.or(target.access.first()) else {
-            continue;
+        let only = match target.access.as_slice() {
+            [] => continue,
+            [only] => Some(&only.login),
+            _several => None,
         };
-        text.push_str(&section(state, bastion, name, name, &usual.login));
-        for alias in &target.aliases {
-            // What it stands for is for the bastion to say: it may be given to another target.
-            let alias = alias.as_str();
-            text.push_str(&section(state, bastion, alias, alias, &usual.login));
-        }
-        if target.access.len() > 1 {
+        // What an alias stands for is for the bastion to say: it may be given to another target.
+        for name in std::iter::once(&target.name).chain(&target.aliases) {
+            let dbname = name.as_str();
+            text.push_str(&section(state, bastion, (dbname, dbname), only));
             for access in &target.access {
-                let service = format!("{}+{name}", access.login);
-                text.push_str(&section(state, bastion, &service, name, &access.login));
+                let service = service(target, &access.login, name);
+                if service != dbname {
+                    let named = (service.as_str(), dbname);
+                    text.push_str(&section(state, bastion, named, Some(&access.login)));
+                }
             }
         }
     }
     text
 }
 
+/// The section of [`psql`] by which one enters a database as that role. `name` is the target's, or an alias of it.
+pub(crate) fn service(target: &TargetView, login: &Login, name: &TargetName) -> String {
+    match target.access.as_slice() {
+        [_several, _others, ..] => format!("{login}+{name}"),
+        _one => name.to_string(),
+    }
+}
+
 /// No `sslnegotiation`, no `max_protocol_version`: psql 15 refuses the whole file for them.
 fn section(
     state: &State,
     bastion: &HostPort,
-    service: &str,
-    target: &str,
-    login: &Login,
+    (service, target): (&str, &str),
+    login: Option<&Login>,
 ) -> String {
     let path = |name: &str| state.path(name).to_string_lossy().into_owned();
+    let user = login.map(|login| format!("user={login}\n"));
     format!(
-        "[{service}]\nhost={}\nport={}\ndbname={target}\nuser={login}\nsslmode=verify-full\n\
+        "[{service}]\nhost={}\nport={}\ndbname={target}\n{}sslmode=verify-full\n\
          sslrootcert={}\nsslcert={}\nsslkey={}\n",
         bastion.host,
         bastion.port,
+        user.unwrap_or_default(),
         path(state::CA),
         path(state::TLS_CERTIFICATE),
         path(state::TLS_KEY),
@@ -136,7 +145,7 @@ fn section(
 mod tests {
     use std::process::Command;
 
-    use control::api::wire::Access;
+    use control::api::wire::{Access, AccessState};
 
     use super::*;
 
@@ -259,14 +268,18 @@ mod tests {
     fn services(targets: &[TargetView]) -> Vec<String> {
         let state = State::at(Path::new("/s"));
         let text = psql(&state, &"localhost:5432".parse().unwrap(), targets);
-        let lines = text.lines();
-        let said = lines.filter_map(|line| match line.split_once('=') {
-            Some(("dbname" | "user", value)) => Some(value),
-            Some(_other) => None,
-            None => Some(line),
-        });
-        let said: Vec<&str> = said.collect();
-        said.chunks(3).map(|one| one.join(" ")).collect()
+        let mut services: Vec<String> = Vec::new();
+        for line in text.lines() {
+            match (line.split_once('='), services.last_mut()) {
+                (None, _) => services.push(line.to_owned()),
+                (Some(("dbname" | "user", value)), Some(last)) => {
+                    last.push(' ');
+                    last.push_str(value);
+                }
+                _other => {}
+            }
+        }
+        services
     }
 
     /// Names of targets hold dots: one may be called like another and a role of it.
@@ -276,7 +289,7 @@ mod tests {
         let mut other = target("orders.app_ro", Protocol::Postgres, &["copier"]);
         other.aliases = vec!["orders.app_rw".parse().unwrap()];
         let want = [
-            "[orders] orders app_ro",
+            "[orders] orders",
             "[app_ro+orders] orders app_ro",
             "[app_rw+orders] orders app_rw",
             "[orders.app_ro] orders.app_ro copier",
@@ -300,5 +313,25 @@ mod tests {
             text.contains("sslmode=verify-full\nsslrootcert=/s/ca.pem\n"),
             "{text}"
         );
+    }
+
+    /// What was granted while the file was written is no matter: a later grant for the other role is entered by
+    /// a section of its own, and by no other.
+    #[test]
+    fn of_several_roles_the_bare_service_is_none() {
+        let mut orders = target("orders", Protocol::Postgres, &["app_ro", "app_rw"]);
+        orders.aliases = vec!["o".parse().unwrap()];
+        orders.access[1].state = AccessState::Granted;
+        let want = [
+            "[orders] orders",
+            "[app_ro+orders] orders app_ro",
+            "[app_rw+orders] orders app_rw",
+            "[o] o",
+            "[app_ro+o] o app_ro",
+            "[app_rw+o] o app_rw",
+        ];
+        assert_eq!(services(&[orders]), want);
+        let one = target("orders", Protocol::Postgres, &["app_ro"]);
+        assert_eq!(services(&[one]), ["[orders] orders app_ro"]);
     }
 }
