@@ -4,7 +4,7 @@
 //! Whoever can write to the store's file can do this; nobody else is asked. It is in the log, with
 //! nobody's name, and the server's start tells it like every other change.
 
-use policies::words::broker::{ALL_LOCKED_OUT, Invalid};
+use policies::words::broker::{Invalid, LockedOut};
 use policies::{Office, PolicySet, may_office};
 
 use crate::broker::BrokerError;
@@ -62,8 +62,7 @@ pub async fn apply_policies(
     // Dated by a wall that is behind, it would stand in the log before what it replaces.
     let at = clock.now().max(seen.unwrap_or_default());
     if !somebody_manages(&policies, &state, at) {
-        let mistakes = vec![ALL_LOCKED_OUT.to_owned()];
-        return Err(BrokerError::Invalid(Invalid::Policies { mistakes }));
+        return Err(BrokerError::Invalid(Invalid::LocksOut(LockedOut::All)));
     }
     let draft = Draft {
         at,

@@ -1,6 +1,6 @@
 //! Changing the policies.
 
-use policies::words::broker::{Conflict, Invalid, YOU_LOCKED_OUT};
+use policies::words::broker::{Conflict, Invalid, LockedOut};
 use policies::{Deed, Office, PolicySet, SessionId, SeverReason, may};
 
 use super::{Broker, BrokerError, Caller};
@@ -170,6 +170,5 @@ impl Broker {
 
 /// Nobody could change them back.
 fn locks_out() -> BrokerError {
-    let mistakes = vec![YOU_LOCKED_OUT.to_owned()];
-    BrokerError::Invalid(Invalid::Policies { mistakes })
+    BrokerError::Invalid(Invalid::LocksOut(LockedOut::You))
 }

@@ -324,7 +324,7 @@ async fn policies_with_mistakes_change_nothing() {
         world.broker.apply_policies(&root, texts).await,
     ] {
         assert!(
-            matches!(refused, Err(BrokerError::Invalid(Invalid::Policies { .. }))),
+            matches!(refused, Err(BrokerError::Invalid(Invalid::LocksOut(_)))),
             "locks root out"
         );
     }

@@ -9,11 +9,30 @@ use crate::{GrantOver, GroupName, Login, RequestError, RequestId, SessionId, Way
 /// The reason of a request for a statement whose grant gives none.
 pub const NO_REASON: &str = "a statement waits for a second person";
 
-/// What is wrong with policies by which whoever applies them could not take them back.
-pub const YOU_LOCKED_OUT: &str = "with these policies you could not change them any more";
+/// Who could not take policies back once they are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockedOut {
+    /// Whoever applies them.
+    You,
+    /// Everybody.
+    All,
+}
 
-/// What is wrong with policies that nobody could take back.
-pub const ALL_LOCKED_OUT: &str = "with these policies nobody could change them any more";
+impl LockedOut {
+    fn words(self) -> Words {
+        let (fact, hint) = match self {
+            Self::You => (
+                "with these policies you could not change them any more",
+                "let another who may managePolicies apply them, by whom they can be changed:  tidegate policy show",
+            ),
+            Self::All => (
+                "with these policies nobody could change them any more",
+                "keep a rule in them that permits managePolicies to somebody who is not locked",
+            ),
+        };
+        unaccepted(&format!(" {fact}"), hint)
+    }
+}
 
 /// Somebody was added to a group that no policy, no target and nobody else knows.
 pub fn unknown_group<'a>(group: &GroupName, known: impl Iterator<Item = &'a GroupName>) -> String {
@@ -207,6 +226,8 @@ pub enum Invalid {
         /// Each with file, line and advice, as it is to be printed.
         mistakes: Vec<String>,
     },
+    /// The policies could not be taken back.
+    LocksOut(LockedOut),
 }
 
 /// What is wrong with a public key.
@@ -258,6 +279,10 @@ fn standing_accounts() -> Words {
         "accounts are made with a certificate, and this target is entered with something that lasts",
     )
     .hint("leave --accounts out, or have its sshd trust tidegate's CA")
+}
+
+fn unaccepted(what: &str, hint: &str) -> Words {
+    Words::new("TG525", format!("the policies are not accepted:{what}")).hint(hint)
 }
 
 fn common(text: &str) -> Words {
@@ -323,11 +348,11 @@ impl Shown for Invalid {
                 format!("this cannot be kept as the target's standing credential: {why}"),
                 Some("tidegate target set NAME --vault-key FILE, or --vault-password".to_owned()),
             ),
-            Self::Policies { mistakes } => (
-                "TG525",
-                format!("the policies are not accepted:\n{}", mistakes.join("\n")),
-                Some("tidegate policy check DIR".to_owned()),
-            ),
+            Self::Policies { mistakes } => {
+                let what = format!("\n{}", mistakes.join("\n"));
+                return unaccepted(&what, "tidegate policy check DIR");
+            }
+            Self::LocksOut(whom) => return whom.words(),
         };
         Words { code, what, hint }
     }

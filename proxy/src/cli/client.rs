@@ -198,7 +198,7 @@ impl Client {
                     None => problem.detail,
                 };
                 // One line each: what a server says must not pass for a line of ours.
-                let why = harmless::line(&why);
+                let why = one_line(&why);
                 let hint = problem.hint.as_deref().map(harmless::line);
                 let hint = cli::next(doing, refusal(&code)).or(hint);
                 let trouble = cli::refused(doing, &why, hint.as_deref());
@@ -225,6 +225,12 @@ impl Client {
             ),
         }
     }
+}
+
+/// What may have several lines, as one.
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    harmless::line(&lines.join(" "))
 }
 
 /// Why the certificate that was shown proves nothing. That it is out of its time is found before it is known by whom it is, and
@@ -435,6 +441,13 @@ mod tests {
         };
         let listed = pieced(piece, usize::to_string, most).await;
         listed.unwrap()
+    }
+
+    #[test]
+    fn what_a_server_says_in_several_lines_is_one_line_without_escapes() {
+        let said = "the policies are not accepted:\na.cedar:1:1: no\r\n  try: rm\x1b[2J";
+        let want = "the policies are not accepted: a.cedar:1:1: no try: rm\\u{1b}[2J";
+        assert_eq!(one_line(said), want);
     }
 
     #[tokio::test]
