@@ -65,7 +65,9 @@ pub enum Unseen {
     },
     /// It accepted and said nothing in time.
     Silent,
-    /// It speaks something else, or no TLS.
+    /// It is a PostgreSQL server without TLS.
+    Clear,
+    /// It speaks something else.
     Odd,
 }
 
@@ -77,11 +79,19 @@ impl Unseen {
             Self::Unreached(tried) => reach::each(tried),
             Self::Wayless { why } => why.clone(),
             Self::Silent => "it accepted the connection and said nothing in time".to_owned(),
+            Self::Clear => "PostgreSQL answers there, and has no TLS".to_owned(),
             Self::Odd => {
                 "what answers there does not speak the protocol, or not over TLS".to_owned()
             }
         }
     }
+}
+
+fn clear(unseen: &Unseen) -> Words {
+    Words::new("TG663", format!("the server cannot be looked at: {}", unseen.fact())).hint(
+        "in the server's data directory:  openssl req -x509 -nodes -days 3650 -subj /CN=HOST -keyout server.key -out \
+         server.crt   as its account, then  ssl = on  in its postgresql.conf, and reload it",
+    )
 }
 
 fn gone(session: &str, root: &str) -> Words {
@@ -138,6 +148,7 @@ impl Shown for ApiRefusal {
                     "tidegate request {target} --as LOGIN --reason '...'"
                 )),
             ),
+            Self::Unseen(unseen @ Unseen::Clear) => return clear(unseen),
             Self::Unseen(unseen) => (
                 "TG658",
                 format!("the server cannot be looked at: {}", unseen.fact()),

@@ -7,6 +7,9 @@ use policies::words::cli::{self, Refusal, Trouble};
 /// The code of `policies::words::api::ApiRefusal::Unseen`.
 const UNSEEN: &str = "TG658";
 
+/// The same of a database that has no TLS, where the server says what to do.
+const CLEAR: &str = "TG663";
+
 /// Those of `RecordingGone` and `RecordingSpoiled` there.
 const UNSEALED: [&str; 2] = ["TG661", "TG662"];
 
@@ -85,7 +88,7 @@ impl Exit {
     /// not show itself is no mistake of the one who typed its address.
     pub(crate) fn of_problem(status: u16, code: &str) -> Self {
         match code {
-            UNSEEN => Self::Error,
+            UNSEEN | CLEAR => Self::Error,
             code if UNSEALED.contains(&code) => Self::Unproven,
             _other => Self::of_status(status),
         }

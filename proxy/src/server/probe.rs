@@ -264,6 +264,7 @@ fn certificate(
         match refused {
             postgres::probe::ProbeError::Unreachable(refused) => unseen(refused),
             postgres::probe::ProbeError::Slow { .. } => Unseen::Silent,
+            postgres::probe::ProbeError::Clear { .. } => Unseen::Clear,
             postgres::probe::ProbeError::Tls { .. }
             | postgres::probe::ProbeError::Certificate { .. } => Unseen::Odd,
         }

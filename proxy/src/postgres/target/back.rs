@@ -81,9 +81,20 @@ impl From<ConnectError> for LoginError {
     }
 }
 
-/// Asks for TLS and checks who is there. Exactly one byte is read before TLS, so nothing that was
-/// said in clear can be taken for what comes after (CVE-2021-23222).
+/// Asks for TLS and checks who is there.
 pub(crate) async fn secure<I>(mut io: I, trust: &Trust) -> Result<TlsStream<I>, ConnectError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    if !has_tls(&mut io).await? {
+        return Err(ConnectError::Violation("it does not offer TLS".to_owned()));
+    }
+    encrypt(io, trust).await
+}
+
+/// Asks a server for TLS, and whether it says yes. Exactly one byte is read before TLS, so nothing that was
+/// said in clear can be taken for what comes after (CVE-2021-23222).
+pub(super) async fn has_tls<I>(io: &mut I) -> Result<bool, ConnectError>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -94,14 +105,19 @@ where
     io.write_all(&request).await.map_err(ConnectError::Io)?;
     io.flush().await.map_err(ConnectError::Io)?;
     match io.read_u8().await.map_err(ConnectError::Io)? {
-        YES => {}
-        b'N' => return Err(ConnectError::Violation("it does not offer TLS".to_owned())),
-        _other => {
-            return Err(ConnectError::Violation(
-                "it does not speak PostgreSQL".to_owned(),
-            ));
-        }
+        YES => Ok(true),
+        b'N' => Ok(false),
+        _other => Err(ConnectError::Violation(
+            "it does not speak PostgreSQL".to_owned(),
+        )),
     }
+}
+
+/// Begins TLS at a server that has said yes to it, and checks who is there.
+pub(super) async fn encrypt<I>(io: I, trust: &Trust) -> Result<TlsStream<I>, ConnectError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
     let connector = TlsConnector::from(trust.config.clone());
     connector
         .connect(trust.name.clone(), io)

@@ -61,6 +61,12 @@ pub enum ProbeError {
         /// What went wrong.
         source: ConnectError,
     },
+    /// It speaks PostgreSQL, and no TLS.
+    #[error("`{at}` has no TLS")]
+    Clear {
+        /// Where.
+        at: HostPort,
+    },
     /// It took too long.
     #[error("`{at}` does not answer in time")]
     Slow {
@@ -161,7 +167,7 @@ async fn enter_at(
     entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-async fn shown<I>(at: &HostPort, stream: I) -> Result<Vec<u8>, ProbeError>
+async fn shown<I>(at: &HostPort, mut stream: I) -> Result<Vec<u8>, ProbeError>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -171,7 +177,10 @@ where
     };
     let trust = Trust::anything(&at.host)
         .map_err(|odd| refuse(ConnectError::Violation(odd.to_string())))?;
-    let mut tls = back::secure(stream, &trust).await.map_err(refuse)?;
+    if !back::has_tls(&mut stream).await.map_err(refuse)? {
+        return Err(ProbeError::Clear { at: at.clone() });
+    }
+    let mut tls = back::encrypt(stream, &trust).await.map_err(refuse)?;
     let shown = tls
         .get_ref()
         .1
@@ -210,4 +219,30 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
     }
     let v6 = <[u8; 16]>::try_from(*octets).ok()?;
     Some(IpAddr::from(v6).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    async fn looked(answer: u8) -> ProbeError {
+        let (near, mut far) = tokio::io::duplex(64);
+        let server = async {
+            let mut asked = [0; 8];
+            far.read_exact(&mut asked).await.unwrap();
+            far.write_all(&[answer]).await.unwrap();
+            drop(far);
+        };
+        let at: HostPort = "db1:5432".parse().unwrap();
+        let (seen, ()) = tokio::join!(look(&at, near), server);
+        seen.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_database_without_tls_is_told_from_what_is_none() {
+        assert!(matches!(looked(b'N').await, ProbeError::Clear { .. }));
+        assert!(matches!(looked(b'H').await, ProbeError::Tls { .. }));
+    }
 }
