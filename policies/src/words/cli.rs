@@ -596,6 +596,8 @@ mod tests {
             ),
             shut("it asks for a SCRAM password, not for the certificate"),
             shut("28000: certificate authentication failed for user \"app_ro\""),
+            shut("28000: Ident authentication failed for user \"app_ro\""),
+            shut("28000: authentication failed for user \"app_ro\": host rejected"),
             shut("28000: no pg_hba.conf entry for host \"192.0.2.1\""),
             shut("3D000: database \"orders\" does not exist"),
             shut("TLS alert UnknownCA"),

@@ -282,19 +282,23 @@ pub fn target_shut(target: &str, protocol: Protocol, logins: &[&str], said: &str
     )
 }
 
-/// Which line of a database server is to blame for what it said: where it asks for a password,
-/// another line of its `pg_hba.conf` came first; the rest goes by SQLSTATE
-/// (`src/backend/utils/errcodes.txt` of PostgreSQL).
+/// Which line of a database server is to blame for what it said: where it goes by a password, or by anything
+/// else than the certificate ("Ident authentication failed", `auth_failed` in `src/backend/libpq/auth.c` of
+/// PostgreSQL), another line of its `pg_hba.conf` came first; the rest goes by SQLSTATE
+/// (`src/backend/utils/errcodes.txt` there).
 fn shut_database(role: &str, said: &str) -> String {
-    let no_line = said.contains("password") || said.contains("pg_hba.conf");
+    let otherwise = said.contains("authentication failed")
+        && !said.contains("certificate authentication failed");
+    let no_line = otherwise || said.contains("password") || said.contains("pg_hba.conf");
     match said.split(':').next() {
         _any if no_line => format!(
             "in its pg_hba.conf the line `hostssl … {role} … cert map=tidegate` is missing or stands below \
              another line that fits, or the server was not reloaded"
         ),
         Some("28000") => format!(
-            "see whether `ssl_ca_file = 'tidegate_ca.pem'` stands in its postgresql.conf and \
-             `tidegate {role} {role}` in pg_ident.conf, and the role exists"
+            "see whether `ssl_ca_file = 'tidegate_ca.pem'` stands in its postgresql.conf, \
+             `tidegate {role} {role}` in pg_ident.conf and the line `hostssl … {role} … cert map=tidegate` in \
+             pg_hba.conf, above others that fit, and the role exists"
         ),
         Some("3D000") => {
             "the database does not exist there: remove the target and add it with another --dbname"
