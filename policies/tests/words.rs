@@ -199,12 +199,14 @@ fn every_sentence_about_statements_that_wait_and_budgets() {
         policy,
         reason,
     };
+    let grant = grant_id(1);
     let budgets = [
         Spending::Nearly {
+            grant,
             limit: limit.clone(),
             spent: 8_000,
         },
-        Spending::Over { limit },
+        Spending::Over { grant, limit },
     ];
     let id = request_id(1);
     let refused = [RequestError::Statement { id }, RequestError::Unseen { id }];

@@ -1,7 +1,7 @@
 //! What is said about budgets: `TG558` and `TG559`.
 
 use super::{Shown, Words, named, sentence};
-use crate::Limit;
+use crate::{GrantId, Limit};
 
 /// The reason of a budget of nothing.
 pub const UNDECIDED: &str = "The policies cannot say how much may be spent.";
@@ -11,6 +11,8 @@ pub const UNDECIDED: &str = "The policies cannot say how much may be spent.";
 pub enum Spending {
     /// Four fifths.
     Nearly {
+        /// Of which grant.
+        grant: GrantId,
         /// Of what.
         limit: Limit,
         /// How much.
@@ -18,6 +20,8 @@ pub enum Spending {
     },
     /// More than there is.
     Over {
+        /// Of which grant.
+        grant: GrantId,
         /// Of what.
         limit: Limit,
     },
@@ -26,7 +30,11 @@ pub enum Spending {
 impl Shown for Spending {
     fn words(&self) -> Words {
         match self {
-            Self::Nearly { limit, spent } => Words {
+            Self::Nearly {
+                grant,
+                limit,
+                spent,
+            } => Words {
                 code: "TG558",
                 what: format!(
                     "{spent} of the {} {} of this grant are used: {}{}",
@@ -35,9 +43,12 @@ impl Shown for Spending {
                     sentence(&limit.reason),
                     named(&limit.policy)
                 ),
-                hint: Some("tidegate grants ls".to_owned()),
+                hint: Some(format!(
+                    "for another budget end this grant and ask for one: {}",
+                    end(*grant)
+                )),
             },
-            Self::Over { limit } => Words {
+            Self::Over { grant, limit } => Words {
                 code: "TG559",
                 what: format!(
                     "this grant's budget of {} {} is used up: {}{}",
@@ -46,11 +57,16 @@ impl Shown for Spending {
                     sentence(&limit.reason),
                     named(&limit.policy)
                 ),
-                hint: Some(
-                    "COMMIT or ROLLBACK still works; then revoke the grant and ask for another: tidegate grants ls"
-                        .to_owned(),
-                ),
+                hint: Some(format!(
+                    "COMMIT or ROLLBACK still works; then end the grant and ask for another: {}",
+                    end(*grant)
+                )),
             },
         }
     }
+}
+
+/// What ends a grant.
+fn end(grant: GrantId) -> String {
+    format!("tidegate revoke {grant} --reason '...'")
 }

@@ -137,7 +137,7 @@ impl Bastion {
         if limits.is_empty() {
             return None;
         }
-        Meter::new(limits, self.broker.spent(grant), Box::new(reached))
+        Meter::new(grant, limits, self.broker.spent(grant), Box::new(reached))
     }
 
     /// Sees to it that the session has an account at its target, where that is one that only the

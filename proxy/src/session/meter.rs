@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use control::Spent;
 use policies::words::budget::Spending;
 use policies::words::{Shown, Words};
-use policies::{Limit, Measure};
+use policies::{GrantId, Limit, Measure};
 
 /// What is done when a tenth of a limit has been spent: it is written down, by somebody else.
 pub type Reached = Box<dyn Fn(&Limit, u64) + Send + Sync>;
 
 /// The limits of one session's grant.
 pub struct Meter {
+    grant: GrantId,
     limits: Vec<(Limit, AtomicBool)>,
     spent: Arc<Spent>,
     reached: Reached,
@@ -31,13 +32,19 @@ impl fmt::Debug for Meter {
 }
 
 impl Meter {
-    /// A meter for these limits; nothing where there are none.
-    pub fn new(limits: Vec<Limit>, spent: Arc<Spent>, reached: Reached) -> Option<Self> {
+    /// A meter for these limits of a grant; nothing where there are none.
+    pub fn new(
+        grant: GrantId,
+        limits: Vec<Limit>,
+        spent: Arc<Spent>,
+        reached: Reached,
+    ) -> Option<Self> {
         let limits: Vec<_> = limits
             .into_iter()
             .map(|limit| (limit, AtomicBool::new(false)))
             .collect();
         (!limits.is_empty()).then_some(Self {
+            grant,
             limits,
             spent,
             reached,
@@ -74,16 +81,19 @@ impl Meter {
         if let Some(tenths) = self.spent.refused(limit) {
             (self.reached)(limit, tenths);
         }
-        let limit = limit.clone();
-        Some(Spending::Over { limit }.words())
+        Some(self.too_much(limit))
+    }
+
+    fn too_much(&self, limit: &Limit) -> Words {
+        let (grant, limit) = (self.grant, limit.clone());
+        Spending::Over { grant, limit }.words()
     }
 
     /// What the client is told once more is spent than there was.
     pub(crate) fn over(&self) -> Option<Words> {
         let over = |limit: &&(Limit, AtomicBool)| self.spent.total(limit.0.measure) > limit.0.most;
         let (limit, _) = self.limits.iter().find(over)?;
-        let limit = limit.clone();
-        Some(Spending::Over { limit }.words())
+        Some(self.too_much(limit))
     }
 
     /// What the client is to be warned of and was not yet.
@@ -94,8 +104,13 @@ impl Meter {
             let fifth = limit.most.div_ceil(5);
             let near = spent <= limit.most && limit.most.saturating_sub(fifth) <= spent;
             (near && limit.most > 0 && !told.swap(true, Ordering::Relaxed)).then(|| {
-                let limit = limit.clone();
-                Spending::Nearly { limit, spent }.words()
+                let (grant, limit) = (self.grant, limit.clone());
+                Spending::Nearly {
+                    grant,
+                    limit,
+                    spent,
+                }
+                .words()
             })
         };
         self.limits.iter().filter_map(nearly).collect()
