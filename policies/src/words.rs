@@ -94,6 +94,10 @@ impl fmt::Display for Words {
     }
 }
 
+/// What to type where a rule says no, or none says yes: the rules themselves are not for everybody.
+const RULES: &str =
+    "tidegate whoami   (the policies go by these groups; whoever manages policies can permit more)";
+
 /// What may be shown to a user.
 pub trait Shown {
     /// What to say.

@@ -1,6 +1,6 @@
 //! Why not, in words: `TG101` to `TG119`.
 
-use super::{Shown, Words, day_and_time, named, sentence};
+use super::{RULES, Shown, Words, day_and_time, named, sentence};
 use crate::{Denial, Part, duration};
 
 impl Shown for Denial {
@@ -36,7 +36,7 @@ impl Shown for Denial {
                 "TG104",
                 format!("not allowed: {}{}", sentence(reason), named(policy)),
             )
-            .hint("tidegate grants ls"),
+            .hint(RULES),
             Self::NotAllowed { policy, reason } => {
                 let why = format!("{}{}", sentence(reason), named(policy));
                 not_allowed(&why).hint("tidegate whoami")

@@ -1,7 +1,7 @@
 //! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
 //! to `TG616`, `TG619`, `TG620` and `TG628`.
 
-use super::{Shown, Words};
+use super::{RULES, Shown, Words};
 
 /// Something about a connection or a listener, to the person whose session it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,13 @@ impl Deaf<'_> {
             Self::Refused => "it refused",
         }
     }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => RULES,
+            Self::Taken | Self::Refused => "ssh -R 0:HOST:PORT takes a port that is free",
+        }
+    }
 }
 
 impl Shown for ForwardSaying<'_> {
@@ -87,7 +94,7 @@ impl Shown for ForwardSaying<'_> {
             Self::NotForwarded { to, why } => (
                 "TG609",
                 format!("no connection to `{to}`: {why}"),
-                Some("tidegate grants ls"),
+                Some(RULES),
             ),
             Self::NoPlace { to } => no_place(to),
             Self::Crowded { to } => crowded(to),
@@ -106,7 +113,7 @@ impl Shown for ForwardSaying<'_> {
             Self::NotListening { at, why } => (
                 "TG612",
                 format!("the target does not listen on `{at}`: {}", why.fact()),
-                Some("ssh -R 0:HOST:PORT takes a port that is free"),
+                Some(why.hint()),
             ),
             Self::NotLoopback => (
                 "TG613",

@@ -1,6 +1,6 @@
 //! What only somebody who speaks PostgreSQL can read: `TG501` to `TG516`.
 
-use super::{Shown, Words, named, sentence};
+use super::{RULES, Shown, Words, named, sentence};
 
 /// What a PostgreSQL client did that tidegate does not go along with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Shown for Complaint {
             Self::Statement { kind, policy, reason } => (
                 "TG514",
                 format!("statement refused ({kind}): {}{}", sentence(reason), named(policy)),
-                Some("tidegate grants ls".to_owned()),
+                Some(RULES.to_owned()),
             ),
             Self::Unread { policy, reason } => (
                 "TG515",
