@@ -63,7 +63,7 @@ impl Office {
             Self::ManagePrincipals => "manage people and their keys",
             Self::ManagePolicies => "manage policies",
             Self::Lock => "lock or unlock anything",
-            Self::ViewSessions => "see other people's sessions",
+            Self::ViewSessions => "see other people's sessions or the ledger",
             Self::KillSessions => "end other people's sessions",
             Self::Replay => "replay recordings",
             Self::Inspect => "inspect the server",

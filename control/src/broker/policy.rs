@@ -157,7 +157,7 @@ impl Broker {
         let state = self.state();
         let view = self.view(&state, caller);
         view.office(Office::ManagePolicies)
-            .or_else(|_no| view.office(Office::Inspect))?;
+            .or_else(|no| view.office(Office::Inspect).map_err(|_inspects| no))?;
         let digest = state.policies()?.digest().to_owned();
         let texts = state.texts.as_deref().cloned();
         texts

@@ -6,6 +6,7 @@ use control::BrokerError;
 use control::bootstrap::bootstrap;
 use control::store::Backend;
 use control::{Broker, Lease, Settings};
+use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
 use policies::{
     Ask, Credential, Denial, Endpoint, GrantId, LockScope, Login, Part, PrincipalName,
@@ -28,7 +29,9 @@ async fn only_an_office_changes_who_and_what_is_known() {
             .apply_policies(&who, library())
             .await
             .unwrap_err();
-        world.broker.policies(&who).unwrap_err();
+        let refused = world.broker.policies(&who).unwrap_err();
+        let said = refused.words().what;
+        assert!(said.contains("You may not manage policies"), "{said}");
     }
     world
         .broker
