@@ -298,14 +298,16 @@ async fn told(context: &Context, request: &RequestView) -> Outcome {
     }
 }
 
-/// What a request came to for somebody who waited for it: still pending is no success then.
+/// What a request came to for somebody who waited for it: still pending is no success then, and that it was filed
+/// has been said before the wait.
 async fn patience(context: &Context, request: &RequestView) -> Outcome {
-    told(context, request).await?;
-    if request.state == Standing::Pending {
-        let trouble = cli::still_pending(&request.id.to_string());
-        return Err(Failure::new(Exit::Pending, trouble));
+    if request.state != Standing::Pending {
+        return told(context, request).await;
     }
-    Ok(())
+    let id = request.id.to_string();
+    let said = cli::came_to(&id, request.state.as_str());
+    context.printer.done(request, &id, &said)?;
+    Err(Failure::new(Exit::Pending, cli::still_pending(&id)))
 }
 
 /// The command that goes in as the role or account that was granted, as it can be pasted.
