@@ -60,15 +60,28 @@ pub fn not_proven(which: &str) -> String {
     )
 }
 
-/// The recording is not what was sealed, and where.
-pub fn broken(what: &str, found: &str) -> Trouble {
+/// The recording is not what was sealed, and where: at which of its frames.
+pub fn broken(what: &str, found: &str, frame: u64) -> Trouble {
     Trouble::new(
         format!("`{what}` is not what was sealed"),
         found,
-        format!(
-            "keep the file as it is; what comes before that frame can be read with  tidegate \
-             recordings export {what} --text"
-        ),
+        if frame == 0 {
+            "keep the file as it is; no frame of it can be read".to_owned()
+        } else {
+            format!(
+                "keep the file as it is; what comes before that frame can be read with  tidegate \
+                 recordings export {what} --text"
+            )
+        },
+    )
+}
+
+/// What was to be proven does not begin as recordings do: it is none, or its beginning was written over.
+pub fn untitled(what: &str) -> Trouble {
+    Trouble::new(
+        format!("`{what}` is no recording of tidegate's, or is not what was sealed"),
+        "it does not begin as one",
+        "if it is to be one, keep the file as it is; those that there are:  tidegate recordings ls",
     )
 }
 

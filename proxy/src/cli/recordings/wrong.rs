@@ -3,7 +3,7 @@
 use control::api::wire::{LEDGER_HEADER, ROOT_HEADER, UNHEARD};
 use policies::words::cli::Trouble;
 use policies::words::recordings as words;
-use recorder::Break;
+use recorder::{Break, Fault};
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
@@ -57,7 +57,11 @@ impl Wrong {
     /// For people.
     pub(super) fn trouble(&self, which: &str) -> Trouble {
         match self {
-            Self::Broken(found) => words::broken(which, &chain(found)),
+            Self::Broken(Break {
+                fault: Fault::Title,
+                ..
+            }) => words::untitled(which),
+            Self::Broken(found) => words::broken(which, &chain(found), found.frame),
             Self::Replaced { root, sealed } => words::replaced(which, root, sealed),
             Self::Unheard => words::unheard(which),
             Self::Unproven { seq } => words::unproven(which, seq),
@@ -99,6 +103,25 @@ mod tests {
         };
         let headers: HeaderMap = headers.iter().map(pair).collect();
         assert_eq!(Ledger::told(&headers), *want);
+    }
+
+    fn broken(frame: u64, fault: Fault) -> Trouble {
+        let found = Break {
+            frame,
+            after: std::time::Duration::ZERO,
+            offset: 0,
+            within: 0,
+            fault,
+        };
+        Wrong::Broken(found).trouble("q.rec")
+    }
+
+    #[test]
+    fn nothing_is_promised_before_the_first_frame_nor_of_what_is_no_recording() {
+        assert!(broken(7, Fault::CutOff).advice.contains("export q.rec"));
+        assert!(!broken(0, Fault::CutOff).advice.contains("export"));
+        let other = broken(0, Fault::Title);
+        assert!(other.what.contains("no recording"), "{other}");
     }
 
     #[test]
