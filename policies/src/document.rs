@@ -60,6 +60,8 @@ struct Inner {
     frame: &'static Frame,
     quorums: Quorums,
     groups: BTreeSet<GroupName>,
+    /// Every quorum that a rule names.
+    quorums_used: BTreeSet<String>,
     /// Whom rules name, and which.
     people: BTreeMap<String, BTreeSet<String>>,
     zone: TimeZone,
@@ -207,6 +209,7 @@ impl PolicySet {
             frame,
             quorums: named,
             groups: groups::in_rules(&checked.policies),
+            quorums_used: groups::quorums_in_rules(&checked.policies),
             people: groups::people_in_rules(&checked.policies),
             digest: digest_of(documents, quorums, &zone),
             zone,
@@ -228,7 +231,8 @@ impl PolicySet {
     /// What is odd about the groups of quorums where these are all the groups that somebody is in, or
     /// where nobody is known.
     pub fn strange_groups(&self, people: Option<&BTreeSet<GroupName>>) -> Vec<Diagnosis> {
-        groups::strange(&self.0.quorums, &self.0.groups, people)
+        let named = (&self.0.groups, &self.0.quorums_used);
+        groups::strange(&self.0.quorums, named, people)
     }
 
     /// Every group that a rule or a quorum names.

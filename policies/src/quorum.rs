@@ -23,6 +23,8 @@ pub struct Quorums {
 /// A group as it stands in a `quorums.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seat {
+    /// Of which quorum.
+    pub(crate) quorum: String,
     /// Never [`OWNERS`].
     pub(crate) group: GroupName,
     /// The file.
@@ -174,7 +176,7 @@ impl Quorums {
         for (name, written) in file.quorum {
             let span = written.span();
             let written = written.into_inner();
-            written.seats(document, &mut seats);
+            written.seats((&name, document), &mut seats);
             match rule(written) {
                 Ok(rule) => drop(rules.insert(name, rule)),
                 Err(what) => {
@@ -240,16 +242,17 @@ struct Written {
 
 impl Written {
     /// Adds every group of it.
-    fn seats(&self, document: &Document, seats: &mut Vec<Seat>) {
+    fn seats(&self, (quorum, document): (&str, &Document), seats: &mut Vec<Seat>) {
         let group = self.group.iter();
         let group = group.filter(|group| group.get_ref().as_str() != OWNERS);
         seats.extend(group.map(|group| Seat {
+            quorum: quorum.to_owned(),
             group: group.get_ref().clone(),
             document: document.name.clone(),
             place: Place::find(&document.text, &group.span()),
         }));
         for below in self.all.iter().chain(&self.any).flatten() {
-            below.seats(document, seats);
+            below.seats((quorum, document), seats);
         }
     }
 }

@@ -123,6 +123,24 @@ any = [
 fn the_shipped_quorums_look_like_nothing_misspelt() {
     let quorums = policies::library().quorums;
     assert_eq!(strange(&quorums.text, None), "");
+    // No shipped rule asks for them, so whoever is in no group of theirs is missed nowhere.
+    assert_eq!(strange(&quorums.text, Some(&["sre"])), "");
+}
+
+#[test]
+fn a_quorum_that_a_rule_asks_for_and_nobody_can_meet_is_told() {
+    let quorums = policies::library().quorums;
+    let rule = r#"@id("two")
+forbid (principal, action == Jit::Action::"activate", resource)
+unless { context.quorums.contains(Jit::Quorum::"restricted-data") };"#;
+    let rule = Document::new("two.cedar", rule);
+    let policies = PolicySet::load(&[rule], Some(&quorums), TimeZone::UTC).unwrap();
+    let people = std::iter::once(GroupName::parse("sre").unwrap()).collect();
+    let said = lines(&policies.strange_groups(Some(&people)));
+    assert!(
+        said.contains("`security`") && !said.contains("`release-managers`"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -19,6 +19,15 @@ pub(super) fn in_rules(policies: &PolicySet) -> BTreeSet<GroupName> {
         .collect()
 }
 
+/// Every quorum that a rule names.
+pub(super) fn quorums_in_rules(policies: &PolicySet) -> BTreeSet<String> {
+    let literals = policies.policies().flat_map(Policy::entity_literals);
+    literals
+        .filter(|literal| literal.type_name().basename() == "Quorum")
+        .map(|literal| literal.id().unescaped().to_owned())
+        .collect()
+}
+
 /// Which rules name somebody: who, as it is written, to their `@id`s.
 pub(super) fn people_in_rules(policies: &PolicySet) -> BTreeMap<String, BTreeSet<String>> {
     let mut people = BTreeMap::<String, BTreeSet<String>>::new();
@@ -34,10 +43,10 @@ pub(super) fn people_in_rules(policies: &PolicySet) -> BTreeMap<String, BTreeSet
 }
 
 /// The seats of quorums that may stay empty: no rule names their group, and nobody of `people` is in
-/// it. Where nobody is known, those alone that look like a group of a rule.
+/// it. Where nobody is known, or no rule of `used` asks for the quorum, those alone that look like another group.
 pub(super) fn strange(
     quorums: &Quorums,
-    rules: &BTreeSet<GroupName>,
+    (rules, used): (&BTreeSet<GroupName>, &BTreeSet<String>),
     people: Option<&BTreeSet<GroupName>>,
 ) -> Vec<Diagnosis> {
     let peopled = |group: &GroupName| people.is_some_and(|people| people.contains(group));
@@ -48,6 +57,7 @@ pub(super) fn strange(
     strangers
         .filter_map(
             |Seat {
+                 quorum,
                  group,
                  document,
                  place,
@@ -59,10 +69,10 @@ pub(super) fn strange(
                 };
                 let advice = match (meant, people) {
                     (Some(meant), _) => format!("did you mean `{meant}`?"),
-                    (None, Some(_)) => {
+                    (None, Some(_)) if used.contains(quorum) => {
                         "this quorum cannot be met by it as long as that is so".to_owned()
                     }
-                    (None, None) => return None,
+                    (None, _) => return None,
                 };
                 Some(Diagnosis {
                     severity: Severity::Warning,
