@@ -94,7 +94,7 @@ impl Noted<'_> {
             Self::Outcome(outcome) => Frame::Outcome(recorder::Outcome {
                 id: outcome.id,
                 tag: outcome.tag.as_deref(),
-                rows: outcome.rows,
+                rows: outcome.rows(),
                 bytes: outcome.bytes,
                 error: outcome.error.as_ref().map(|fault| SqlError {
                     sqlstate: &fault.sqlstate,

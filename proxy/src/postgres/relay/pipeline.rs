@@ -213,12 +213,17 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Counts copied data from the client. Outside of a copy the target ignores it.
+    /// Counts copied data from the client, which cuts it into messages as it likes. Outside of a copy the target
+    /// ignores it.
     pub(super) fn copied_in(&mut self, bytes: u32) {
+        let copied = Copied {
+            rows: 0,
+            bytes: bytes.into(),
+        };
         if self.copying_in {
-            self.moved.add(bytes);
+            self.moved.take(copied);
         } else if let Some((_owed, data)) = self.owed.back_mut() {
-            data.add(bytes);
+            data.take(copied);
         }
     }
 

@@ -11,7 +11,7 @@ pub(crate) struct Outcome {
     pub(crate) id: u64,
     /// The command tag, for example `SELECT 3`.
     pub(crate) tag: Option<String>,
-    /// Rows, or messages of copied data.
+    /// Rows, or messages of copied data from the target.
     pub(crate) rows: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
@@ -21,6 +21,19 @@ pub(crate) struct Outcome {
     pub(crate) elapsed: Duration,
     /// The transaction status after it: `I`, `T` or `E`.
     pub(crate) transaction: u8,
+}
+
+impl Outcome {
+    /// How many rows passed. The data of a copy is cut into messages otherwise; of how many rows that was, its tag
+    /// says. One from or to a file of the server's has no data that passes.
+    pub(crate) fn rows(&self) -> u64 {
+        let is_told = self.error.is_none() && self.bytes > 0;
+        let tag = self.tag.as_deref().filter(|_tag| is_told);
+        let copied = tag.and_then(|tag| tag.strip_prefix("COPY "));
+        copied
+            .and_then(|rows| rows.parse().ok())
+            .unwrap_or(self.rows)
+    }
 }
 
 /// What an `ErrorResponse` said.

@@ -77,7 +77,9 @@ impl Play {
             } else {
                 "done"
             };
-            (outcome.id, format!("{how} {}", outcome.rows))
+            // A row has no bytes here, and a message of a copy has one.
+            let moved = outcome.rows.saturating_add(outcome.bytes);
+            (outcome.id, format!("{how} {moved}"))
         }));
         Ok(())
     }

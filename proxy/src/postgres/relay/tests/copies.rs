@@ -88,7 +88,7 @@ async fn a_copy_is_told_by_its_digest_before_its_end_passes_however_it_is_cut() 
                 carried("copy-out", 1, "Done", two, "binary messages=1"),
                 "1 -> COPY 2 2".to_owned(),
                 carried("copy-in", 1, "Done", &input, "text lines=2"),
-                "1 -> COPY 9 1".to_owned(),
+                "1 -> COPY 9 9".to_owned(),
                 "1 -> COPY 3 3".to_owned(),
             ]
         );
@@ -122,7 +122,7 @@ async fn a_copy_that_is_given_up_is_told_as_far_as_it_came() {
     let want = |error: &str| {
         [
             carried("copy-in", 1, "Failed", b"1\n", "text lines=1"),
-            format!("1 -> {error} 1"),
+            format!("1 -> {error} 0"),
         ]
     };
     // By the client.
@@ -213,6 +213,30 @@ async fn copied_data_that_no_copy_reads_is_no_copy() {
         carried("copy-in", 1, "Done", b"own\n", "text lines=1")
     );
     assert_eq!(told(&stage).len(), 2);
+}
+
+/// The client cuts its data into messages as it likes, and what a copy that failed was sent was not taken.
+#[tokio::test]
+async fn the_rows_of_a_copy_are_not_the_messages_of_the_client() {
+    for (answer, want) in [
+        (tag(2), "1 -> COPY 2 2"),
+        (
+            framed(b'E', b"SERROR\0VERROR\0C23505\0Mtwice\0\0"),
+            "1 -> 23505 0",
+        ),
+    ] {
+        let mut stage = Stage::new();
+        let ends = [data(b"1\n2"), data(b"\n"), data(b""), framed(b'c', b"")];
+        let said = [
+            (true, query("copy a from stdin")),
+            (false, framed(b'G', TEXT)),
+            (true, ends.concat()),
+            (false, [answer, ready()].concat()),
+        ];
+        assert!(turns(&mut stage, &said, 9_000).await.is_none());
+        assert_eq!(told(&stage).last().map(String::as_str), Some(want));
+        assert_eq!(stage.memory.copied.get(), 4);
+    }
 }
 
 /// The digest is of what the client got, wherever the cut comes.

@@ -29,6 +29,8 @@ pub(super) struct Memory {
     pub(super) edition: Cell<u64>,
     /// The types of bound values that were recorded.
     pub(super) types: RefCell<Vec<u32>>,
+    /// The bytes of the outcome that was recorded last.
+    pub(super) copied: Cell<u64>,
     /// How often what was read has been looked at.
     pub(super) looked: Cell<usize>,
 }
@@ -162,6 +164,7 @@ impl Account for Memory {
             }
             Frame::Outcome(outcome) => {
                 let error = outcome.error.map_or("", |error| error.sqlstate);
+                self.copied.set(outcome.bytes);
                 format!(
                     "{} -> {}{} {}",
                     outcome.id,
