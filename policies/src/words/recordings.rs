@@ -53,6 +53,18 @@ pub fn copied(
     format!("copied {way}: {bytes} bytes ({what}){digest}{end}")
 }
 
+/// Of a statement: the session ended before its answer did.
+pub const BROKEN_OFF: &str = "broken off, its end was not seen";
+
+/// Of a statement in a recording of before, which has neither a tag nor an error of it.
+pub const NO_END: &str =
+    "no end of it is known: nothing was in it, more of its rows were left, or it was broken off";
+
+/// How a statement went whose client was told of an error, and whose database was through with it.
+pub fn cut_short(error: &str, tag: &str) -> String {
+    format!("{error}; the database's own end of it: {tag}")
+}
+
 /// A file is shown of which nobody looked whether it is what was sealed.
 pub fn not_proven(which: &str) -> String {
     format!(

@@ -244,6 +244,12 @@ fn outcome_value(outcome: &Outcome<'_>) -> Value {
         "type": "outcome", "id": outcome.id, "tag": outcome.tag, "rows": outcome.rows,
         "bytes": outcome.bytes, "elapsed_ms": outcome.elapsed.as_secs_f64() * 1000.0,
         "transaction": transaction,
+        // Recordings of before do not tell it apart where there is neither a tag nor an error.
+        "answered": match (outcome.tag, outcome.error, outcome.transaction) {
+            (None, None, 0) => Some(false),
+            (None, None, _known) => None,
+            _told => Some(true),
+        },
         "error": outcome.error.map(|error| json!({
             "sqlstate": error.sqlstate, "severity": error.severity, "message": error.message,
         })),

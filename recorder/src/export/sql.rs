@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use policies::hex;
-use policies::words::recordings::{CopyEnd, CopyWay, copied};
+use policies::words::recordings::{self, CopyEnd, CopyWay, copied};
 
 use crate::frame::{
     FileOperation, FileResult, Format, Frame, Outcome, Parameter, Statement, StatementKind, Value,
@@ -96,14 +96,18 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
 
 fn outcome_line(at: Duration, outcome: &Outcome<'_>) -> String {
     let mut out = format!("{}  #{} ", clock(at), outcome.id);
-    match (outcome.error, outcome.tag) {
-        (Some(error), _) => {
-            let [severity, sqlstate, message] = [error.severity, error.sqlstate, error.message]
-                .map(|text| printable(text.as_bytes()).replace('\n', " "));
-            push(&mut out, format_args!("{severity} {sqlstate}: {message}"));
-        }
-        (None, Some(tag)) => out.push_str(&printable(tag.as_bytes()).replace('\n', " ")),
-        (None, None) => out.push_str("done"),
+    let shown = |text: &str| printable(text.as_bytes()).replace('\n', " ");
+    let error = outcome.error.map(|error| {
+        let [severity, sqlstate, message] =
+            [error.severity, error.sqlstate, error.message].map(shown);
+        format!("{severity} {sqlstate}: {message}")
+    });
+    match (error, outcome.tag) {
+        (Some(error), None) => out.push_str(&error),
+        (Some(error), Some(tag)) => out.push_str(&recordings::cut_short(&error, &shown(tag))),
+        (None, Some(tag)) => out.push_str(&shown(tag)),
+        (None, None) if outcome.transaction == 0 => out.push_str(recordings::BROKEN_OFF),
+        (None, None) => out.push_str(recordings::NO_END),
     }
     push(
         &mut out,

@@ -351,6 +351,59 @@ fn statements_are_listed_with_values_rows_and_errors() {
     }
 }
 
+/// A recording of before says nothing of a portal that was suspended either.
+#[test]
+fn a_statement_whose_end_was_not_seen_is_not_done() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let error = SqlError {
+        sqlstate: "53400",
+        severity: "ERROR",
+        message: "used up",
+    };
+    for (tag, error, transaction) in [
+        (None, None, 0),
+        (None, None, b'I'),
+        (Some("COPY 900"), Some(error), b'I'),
+        (Some("PortalSuspended"), None, b'T'),
+    ] {
+        let outcome = Outcome {
+            id: 2,
+            tag,
+            rows: 370,
+            bytes: 9,
+            error,
+            elapsed: at(5),
+            transaction,
+        };
+        recording.append(at(21), &Frame::Outcome(outcome)).unwrap();
+    }
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    let starts = [
+        "0:00:00.021  #2 broken off, its end was not seen  (370 rows, ",
+        "0:00:00.021  #2 no end of it is known: nothing was in it, more of its rows were left, or it was broken off  (370 rows, ",
+        "0:00:00.021  #2 ERROR 53400: used up; the database's own end of it: COPY 900  (370 rows, ",
+        "0:00:00.021  #2 PortalSuspended  (370 rows, ",
+    ];
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    let json = written(&sealed.path, Form::JsonLines);
+    let answered = json
+        .lines()
+        .filter(|line| line.contains("outcome"))
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            value["answered"].as_bool()
+        });
+    assert_eq!(
+        answered.collect::<Vec<_>>(),
+        [Some(false), None, Some(true), Some(true)]
+    );
+}
+
 #[test]
 fn a_database_session_is_a_cast_too() {
     let cast = exported(true, Form::CastV2);

@@ -11,11 +11,12 @@
 mod outcome;
 mod owed;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::postgres::wire::{self, Violation};
-use outcome::readable;
+use outcome::{EMPTY, SUSPENDED, readable};
 
 pub(super) use outcome::{Fault, Outcome};
 use owed::Copied;
@@ -255,8 +256,9 @@ impl Pipeline {
         match kind {
             b'D' | b'd' => self.row(0).map(|()| None),
             b'1' | b'2' | b'3' | b'T' | b'n' => self.step(kind).map(|()| None),
-            b'C' => self.result(Some(readable(wire::tag(body)?)), kind, at),
-            b'I' | b's' => self.result(None, kind, at),
+            b'C' => self.result(readable(wire::tag(body)?).into(), kind, at),
+            b'I' => self.result(EMPTY.into(), kind, at),
+            b's' => self.result(SUSPENDED.into(), kind, at),
             b'G' => self.copy_in().map(|()| None),
             b'E' => Ok(self.failed(Fault::read(body)?, at)),
             b'Z' => self.ready(wire::status(body)?),
@@ -268,14 +270,18 @@ impl Pipeline {
     /// the statement that was running, which has neither tag nor error.
     pub(super) fn settle(&mut self, at: Duration) -> [Option<Outcome>; 2] {
         let last = self.held.take();
-        let running = match self.front() {
-            Some(Owed::Query(statement) | Owed::Execute(statement)) => {
-                self.hold(statement, None, None, at)
-            }
-            _nothing => None,
-        };
+        if let Some(Owed::Query(statement) | Owed::Execute(statement)) = self.front() {
+            self.hold(statement, None, None, at);
+        }
         self.owed.clear();
-        [last, running.or_else(|| self.held.take())]
+        let running = self.held.take();
+        [
+            last,
+            running.map(|outcome| Outcome {
+                transaction: 0,
+                ..outcome
+            }),
+        ]
     }
 
     fn front(&mut self) -> Option<Owed> {
@@ -311,7 +317,7 @@ impl Pipeline {
 
     fn result(
         &mut self,
-        tag: Option<String>,
+        tag: Cow<'static, str>,
         kind: u8,
         at: Duration,
     ) -> Result<Option<Outcome>, Violation> {
@@ -324,7 +330,7 @@ impl Pipeline {
             _other => return Err(Violation::Kind(kind)),
         };
         (self.copying_in, self.unsure, self.spare) = (false, false, false);
-        Ok(self.hold(statement, tag, None, at))
+        Ok(self.hold(statement, Some(tag), None, at))
     }
 
     /// Everything that the client has sent since is read by the copy: what ends it ends it, a Sync
@@ -419,7 +425,7 @@ impl Pipeline {
     fn hold(
         &mut self,
         statement: Statement,
-        tag: Option<String>,
+        tag: Option<Cow<'static, str>>,
         error: Option<Fault>,
         at: Duration,
     ) -> Option<Outcome> {

@@ -1,5 +1,6 @@
 //! How a statement went, by what the target said.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::postgres::wire::{self, Violation};
@@ -9,8 +10,8 @@ use crate::postgres::wire::{self, Violation};
 pub(crate) struct Outcome {
     /// Which statement; 0 for an error that belongs to none.
     pub(crate) id: u64,
-    /// The command tag, for example `SELECT 3`.
-    pub(crate) tag: Option<String>,
+    /// The command tag, for example `SELECT 3`, or [`SUSPENDED`] or [`EMPTY`].
+    pub(crate) tag: Option<Cow<'static, str>>,
     /// Rows, or messages of copied data from the target.
     pub(crate) rows: u64,
     /// Their bytes.
@@ -19,9 +20,15 @@ pub(crate) struct Outcome {
     pub(crate) error: Option<Fault>,
     /// From the statement's last byte to the end of its answer.
     pub(crate) elapsed: Duration,
-    /// The transaction status after it: `I`, `T` or `E`.
+    /// The transaction status after it: `I`, `T` or `E`; 0 where its end was not seen.
     pub(crate) transaction: u8,
 }
+
+/// Stands for the tag where a portal has more rows than were asked for.
+pub(super) const SUSPENDED: &str = "PortalSuspended";
+
+/// Stands for the tag of a text that has no statement in it.
+pub(super) const EMPTY: &str = "EmptyQueryResponse";
 
 impl Outcome {
     /// How many rows passed. The data of a copy is cut into messages otherwise; of how many rows that was, its tag

@@ -331,6 +331,7 @@ fn what_was_running_at_the_end_is_told_with_what_it_had_sent() {
         (running.id, running.tag, running.error, running.rows),
         (1, None, None, 1)
     );
+    assert_eq!(running.transaction, 0, "its end was not seen");
     assert_eq!(play.pipeline.settle(Duration::ZERO), [None, None]);
 }
 
