@@ -10,6 +10,7 @@ mod copied;
 mod copy;
 mod cut;
 mod lane;
+mod loss;
 pub(super) mod noted;
 mod parameters;
 mod pipeline;
@@ -213,9 +214,10 @@ where
         let (whole, unread) = chunk.split_at(chunk.len().saturating_sub(tail));
         self.down.unread.extend_from_slice(unread);
         self.spend(whole, begun, &mut noted);
+        let sifted = self.sift(whole, &mut noted);
         self.record(&noted)?;
-        if self.cut.is_some() {
-            return self.pass_cut(whole, cx);
+        if let Some(sifted) = sifted {
+            return self.pass_cut(sifted, cx);
         }
         if self.client_gone {
             return Ok(Step::Moved);

@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::account::Account;
 use super::copy::Prospect;
+use super::loss::{Losses, Piece};
 use super::noted::Noted;
 use super::{Closed, Relay, Step, poll_fill, with_scratch};
 use crate::postgres::gate::Bench;
@@ -34,6 +35,8 @@ pub(super) struct Cut {
     owed: usize,
     /// Bytes that are dropped of a message of which it has none.
     dropped: usize,
+    /// That message, or that one.
+    piece: Option<Piece>,
     /// The client has been told.
     said: bool,
     /// Something was dropped since the target was last ready.
@@ -42,6 +45,14 @@ pub(super) struct Cut {
     asks: bool,
     /// Asks the target to stop.
     stopping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// What was read of a result that is being cut off.
+pub(super) struct Sifted {
+    /// What the client gets of it.
+    out: Result<Vec<u8>, Violation>,
+    /// Whether it had been told before.
+    was_said: bool,
 }
 
 /// The client has been told of an error, or is to be, that the target knows nothing of. What it sends up to its
@@ -65,8 +76,8 @@ impl fmt::Debug for Cut {
 }
 
 impl Cut {
-    /// Begins where `owed` bytes of a message are still to come.
-    fn new(words: Words, owed: usize, stopper: Option<(Stopper, Scope)>) -> Self {
+    /// Begins in a message of which bytes are still to come, or in none.
+    fn new(words: Words, begun: UnderWay, stopper: Option<(Stopper, Scope)>) -> Self {
         let stopping = stopper.map(|(stopper, scope)| {
             let asking = async move {
                 match time::timeout(REQUEST_LIMIT, stopper.stop(&scope, &mut None)).await {
@@ -79,8 +90,13 @@ impl Cut {
         });
         Self {
             words,
-            owed,
+            owed: begun.missing,
             dropped: 0,
+            piece: begun.kind.map(|kind| Piece {
+                kind,
+                body: 0,
+                passes: true,
+            }),
             said: false,
             hid: false,
             asks: false,
@@ -102,8 +118,8 @@ impl Cut {
         }
     }
 
-    /// What of `chunk` the client gets. `chunk` ends with a message or in the body of one.
-    fn sift(&mut self, chunk: &[u8]) -> Result<Vec<u8>, Violation> {
+    /// What of `chunk` the client gets, and what it does not. `chunk` ends with a message or in the body of one.
+    fn sift(&mut self, chunk: &[u8], losses: &mut Losses) -> Result<Vec<u8>, Violation> {
         let mut out = Vec::new();
         let mut rest = chunk;
         loop {
@@ -113,6 +129,9 @@ impl Cut {
             let (now, behind) = behind.split_at(self.dropped.min(behind.len()));
             self.dropped = self.dropped.saturating_sub(now.len());
             rest = behind;
+            if let Some(whole) = self.piece.take_if(|_| self.owed == 0 && self.dropped == 0) {
+                losses.take(whole);
+            }
             let Some(header) = Header::read(rest, Side::Target)? else {
                 return Ok(out);
             };
@@ -143,6 +162,11 @@ impl Cut {
                     self.dropped = length;
                 }
             }
+            self.piece = Some(Piece {
+                kind: header.kind,
+                body: header.body,
+                passes: self.dropped == 0,
+            });
         }
     }
 
@@ -206,7 +230,17 @@ where
         };
         self.tap.copies().cut(rest, left, noted);
         noted.push(Noted::Cut(words.clone()));
-        self.cut = Some(Cut::new(words, owed, self.stopper.clone()));
+        self.cut = Some(Cut::new(words, begun, self.stopper.clone()));
+    }
+
+    /// Takes what was read of a result that is being cut off, if one is. What is `noted` of it says what the
+    /// client did not get.
+    pub(super) fn sift(&mut self, chunk: &[u8], noted: &mut [Noted<'_>]) -> Option<Sifted> {
+        let cut = self.cut.as_mut()?;
+        let (was_said, mut losses) = (cut.said, Losses::default());
+        let out = cut.sift(chunk, &mut losses);
+        self.tap.lost(losses, &cut.words, noted);
+        Some(Sifted { out, was_said })
     }
 
     /// Tells whoever follows copied data what may become of what is about to be read from the target.
@@ -222,13 +256,16 @@ where
     }
 
     /// Passes on what is left of a result that is cut off.
-    pub(super) fn pass_cut(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+    pub(super) fn pass_cut(
+        &mut self,
+        Sifted { out, was_said }: Sifted,
+        cx: &mut Context<'_>,
+    ) -> Result<Step, Closed> {
         let Some(mut cut) = self.cut.take() else {
             return Ok(Step::Moved);
         };
-        let was_said = cut.said;
-        let out = match cut.sift(chunk) {
-            Ok(sifted) => sifted,
+        let out = match out {
+            Ok(out) => out,
             Err(violation) => return Err(self.broken(violation, "target")),
         };
         self.down.withheld = cut.dropped > 0;
@@ -374,6 +411,19 @@ mod tests {
         kinds
     }
 
+    /// A row of which so many bytes are still to come.
+    fn begun(missing: usize) -> UnderWay {
+        UnderWay {
+            missing,
+            rows: 1,
+            kind: (missing > 0).then_some(b'D'),
+        }
+    }
+
+    fn sifted(cut: &mut Cut, chunk: &[u8]) -> Vec<u8> {
+        cut.sift(chunk, &mut Losses::default()).unwrap()
+    }
+
     #[test]
     fn a_result_of_which_nothing_is_hidden_ends_as_it_ended() {
         let words = Words {
@@ -387,17 +437,17 @@ mod tests {
             framed(b'Z', b"T"),
             framed(b'1', b""),
         ];
-        let mut cut = Cut::new(words, row.len() - 9, None);
-        let out = cut.sift(&[&row[9..], &end, &ready].concat()).unwrap();
+        let mut cut = Cut::new(words, begun(row.len() - 9), None);
+        let out = sifted(&mut cut, &[&row[9..], &end, &ready].concat());
         assert_eq!(kinds(&[&row[..9], &out].concat()), "DCZ");
         let asks = framed(b'G', b"\0\0\0");
-        assert_eq!(kinds(&cut.sift(&asks).unwrap()), "G");
+        assert_eq!(kinds(&sifted(&mut cut, &asks)), "G");
         assert!(!carries(&asks, 0));
         // What is hidden and has no end of its own is told of before the target is ready.
-        let out = cut.sift(&[parsed, ready].concat()).unwrap();
+        let out = sifted(&mut cut, &[parsed, ready].concat());
         assert_eq!(kinds(&out), "EZ");
-        cut.sift(&row).unwrap();
-        assert_eq!(kinds(&cut.sift(&asks).unwrap()), "E");
+        sifted(&mut cut, &row);
+        assert_eq!(kinds(&sifted(&mut cut, &asks)), "E");
         assert!(cut.asks, "the client is not asked");
     }
 
@@ -427,7 +477,7 @@ mod tests {
                     hint: None,
                 };
                 let owed = if begun == 0 { 0 } else { row.len() - begun };
-                let mut cut = Cut::new(words, owed, None);
+                let mut cut = Cut::new(words, self::begun(owed), None);
                 let (mut got, mut place) = (row[..begun].to_vec(), begun);
                 while place < rest.len() {
                     let mut end = rest.len().min(place + size);
@@ -436,7 +486,7 @@ mod tests {
                         let whole = whole(&rest, place, end);
                         if whole > place || end == rest.len() {
                             end = whole;
-                            break cut.sift(&rest[place..end]).unwrap();
+                            break sifted(&mut cut, &rest[place..end]);
                         }
                         end += 1;
                     };

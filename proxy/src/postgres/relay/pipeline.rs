@@ -228,6 +228,17 @@ impl Pipeline {
         }
     }
 
+    /// The last result, of which it is not yet known where the session stands behind it.
+    pub(super) fn held(&mut self) -> Option<&mut Outcome> {
+        self.held.as_mut()
+    }
+
+    /// Counts so much less of the result that goes on.
+    pub(super) fn lose(&mut self, rows: u64, bytes: u64) {
+        self.moved.rows = self.moved.rows.saturating_sub(rows);
+        self.moved.bytes = self.moved.bytes.saturating_sub(bytes);
+    }
+
     /// Counts a row, or copied data, from the target.
     pub(super) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
         match self.front() {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use policies::words::Words;
 use recorder::{AppendError, Frame, StatementKind, Stream};
 
 use super::account::Account;
 use super::copy::{Copies, CopyEnd, Way};
+use super::loss::Losses;
 use super::noted::{Company, Noted, Said};
 use super::parameters::Types;
 use super::pipeline::{Fault, Owed, Pipeline, Statement};
@@ -177,6 +179,11 @@ impl Tap {
         let mut said = Said::of_refused(kind, body).numbered(id);
         said.typed(&self.types);
         (id, Noted::Statement(said))
+    }
+
+    /// Takes what the client does not get of what was read last.
+    pub(super) fn lost(&mut self, losses: Losses, words: &Words, noted: &mut [Noted<'_>]) {
+        losses.tell(words, noted, &mut self.pipeline);
     }
 
     /// Takes a part of a message of copied data that goes on, from the client.

@@ -317,6 +317,83 @@ async fn a_copy_to_the_target_behind_a_result_that_is_cut_off_is_given_up() {
     }
 }
 
+/// What was recorded of each result, by what the client got: how many rows, and the error in the place of the end.
+fn outcomes(got: &[u8], tags: &[&str]) -> Vec<String> {
+    let (mut rest, mut rows, mut told, mut ended) = (got, 0_u64, false, 0_usize);
+    let mut outcomes = Vec::new();
+    while let Some(header) = Header::read(rest, Side::Target).unwrap() {
+        match header.kind {
+            b'D' | b'd' => rows = rows.saturating_add(1),
+            b'C' | b'E' => {
+                told |= header.kind == b'E';
+                let error = if told { "53400" } else { "" };
+                outcomes.push(format!("1 -> {}{error} {rows}", tags[ended]));
+                (rows, ended) = (0, ended.saturating_add(1));
+            }
+            _other => {}
+        }
+        let end = HEADER.saturating_add(usize::try_from(header.body).unwrap());
+        rest = &rest[end..];
+    }
+    // What comes behind the error comes to nobody.
+    outcomes.extend(tags[ended..].iter().map(|tag| format!("1 -> {tag}53400 0")));
+    outcomes
+}
+
+/// Who adds up the rows has what left, and nobody reads of success what was told as an error.
+#[tokio::test]
+async fn what_was_cut_off_is_recorded_as_the_client_got_it() {
+    let row = || framed(b'D', &[7; 20]);
+    let data = || framed(b'd', b"0123456789\n");
+    let end = |tag: &str| framed(b'C', format!("{tag}\0").as_bytes());
+    let several = [
+        [framed(b'T', b"\0\0"), row(), row(), end("SELECT 2")].concat(),
+        [framed(b'T', b"\0\0"), row(), row(), row()].concat(),
+        [end("SELECT 3"), row(), end("SELECT 1"), ready()].concat(),
+    ];
+    let begins = framed(b'H', b"\0\0\0");
+    let copy = [begins.clone(), data().repeat(9), framed(b'c', b"")].concat();
+    let copy = [copy, end("COPY 9"), ready()].concat();
+    let stopped = framed(b'E', b"SERROR\0VERROR\0C57014\0Mcanceled\0\0");
+    let stopped = [begins, data().repeat(9), stopped, ready()].concat();
+    let cases: [(&[&str], Vec<u8>); 3] = [
+        (&["SELECT 2", "SELECT 3", "SELECT 1"], several.concat()),
+        (&["COPY 9"], copy),
+        (&[""], stopped),
+    ];
+    for (tags, said) in cases {
+        for most in [1, 2, 3, 4] {
+            for size in [1, 3, 19, 26, 50, 100, 1_000] {
+                let mut stage = metered(most);
+                let (got, closed) = stage
+                    .play(async |client, target| {
+                        client.write_all(&query("select")).await.unwrap();
+                        read(target, query("select").len()).await;
+                        for part in said.chunks(size) {
+                            target.write_all(part).await.unwrap();
+                            tokio::task::yield_now().await;
+                        }
+                        let mut got = Vec::new();
+                        while !got.ends_with(&ready()) {
+                            client.read_buf(&mut got).await.unwrap();
+                        }
+                        got
+                    })
+                    .await;
+                assert!(closed.is_none(), "{closed:?}");
+                let recorded = stage.recorded().into_iter();
+                let recorded: Vec<_> = recorded.filter(|one| one.starts_with("1 -> ")).collect();
+                assert_eq!(recorded, outcomes(&got, tags), "{most} {size}");
+                if tags == ["COPY 9"] {
+                    let rows = recorded[0].rsplit(' ').next().unwrap();
+                    let rows: u64 = rows.parse().unwrap();
+                    assert_eq!(stage.memory.copied.get(), rows * 11, "{most} {size}");
+                }
+            }
+        }
+    }
+}
+
 /// What the client sends is not limited, and the budget may have been used up by another session since.
 #[tokio::test]
 async fn a_copy_to_the_target_goes_on_where_the_budget_is_used_up_as_it_begins() {
