@@ -8,7 +8,7 @@ use policies::words::budget::Spending;
 use policies::words::files::FileSaying;
 use policies::words::forward::{Deaf, ForwardSaying};
 use policies::words::postgres::Complaint;
-use policies::words::seconding::Seconding;
+use policies::words::seconding::{self, Seconding};
 use policies::words::ssh::SshSaying;
 use policies::words::{Ending, Shown};
 use policies::{
@@ -211,6 +211,7 @@ fn every_sentence_about_statements_that_wait_and_budgets() {
     let id = request_id(1);
     let refused = [RequestError::Statement { id }, RequestError::Unseen { id }];
     let waiting = waiting.iter().map(|one| one.words().to_string());
+    let waiting = waiting.chain([seconding::unsent(4).to_string()]);
     let budgets = budgets.iter().map(|one| one.words().to_string());
     let refused = refused.iter().map(|one| one.words().to_string());
     let many = std::iter::once(Conflict::HoldsMany.words().to_string());

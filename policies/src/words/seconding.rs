@@ -1,4 +1,4 @@
-//! What is said about statements that need a second person: `TG517`, `TG518`, `TG551` to `TG557`, `TG567`.
+//! What is said about statements that need a second person: `TG517`, `TG518`, `TG551` to `TG557`, `TG567`, `TG568`.
 
 use super::{Shown, Words, named, sentence};
 use crate::HeldStatement;
@@ -105,6 +105,17 @@ impl Shown for Seconding {
             ),
         };
         Words { code, what, hint }
+    }
+}
+
+/// What is in the recording of a statement that waited for a second person as its session ended.
+pub fn unsent(statement: u64) -> Words {
+    Words {
+        code: "TG568",
+        what: format!(
+            "statement {statement} never reached the target: the session ended while it waited for a second person"
+        ),
+        hint: None,
     }
 }
 

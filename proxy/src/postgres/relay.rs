@@ -389,7 +389,14 @@ where
                 self.hold.stop = Some(Stop::statement(header, id, refusal));
                 return unread;
             }
-            Passage::Held { header, held, .. } => self.hold.wait = Some(Wait::new(header, held)),
+            Passage::Held {
+                header,
+                held: asked,
+                ..
+            } => {
+                self.tap.waits(second::shown(held));
+                self.hold.wait = Some(Wait::new(header, asked));
+            }
             Passage::Unsettled(_) => self.hold.settling = Some(Settling::default()),
             Passage::All | Passage::Enough(_) | Passage::Until { .. } => {}
         }

@@ -18,7 +18,7 @@ use super::refusal::Stop;
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{Bench, Hearing, Held, Refusal};
 use crate::postgres::wire::say;
-use crate::postgres::wire::{HEADER, Header, Violation};
+use crate::postgres::wire::{HEADER, Header, Side, Violation};
 
 /// How much is read from a client whose statement waits, in bytes, to notice when it goes away. Then
 /// it is not read from until there is an answer.
@@ -57,6 +57,24 @@ impl Wait {
             hearing: None,
         }
     }
+}
+
+/// What of `read` waits: the first message, and behind a Parse its Bind, up to which others are described.
+pub(super) fn shown(read: &[u8]) -> &[u8] {
+    let (mut place, mut first) = (0_usize, None);
+    while let Some(rest) = read.get(place..)
+        && let Ok(Some(header)) = Header::read(rest, Side::Client)
+    {
+        let length = usize::try_from(header.body).unwrap_or(usize::MAX);
+        place = place.saturating_add(HEADER).saturating_add(length);
+        match (first, header.kind) {
+            (None, b'P') => first = Some(place),
+            (None, _) | (Some(_), b'B') => return read.get(..place).unwrap_or(read),
+            (Some(_), b'D') => {}
+            (Some(_), _other) => break,
+        }
+    }
+    first.and_then(|end| read.get(..end)).unwrap_or(read)
 }
 
 impl<C, T, A> Relay<'_, C, T, A>

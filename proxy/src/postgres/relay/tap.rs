@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use policies::words::Words;
+use policies::words::{Words, seconding};
 use recorder::{AppendError, Frame, StatementKind, Stream};
 
 use super::account::Account;
@@ -20,7 +20,7 @@ use super::pipeline::{Fault, Owed, Pipeline, Statement};
 use crate::postgres::gate::Standing;
 use crate::postgres::target::back::Notices;
 use crate::postgres::wire::scan::Message;
-use crate::postgres::wire::{self, Violation};
+use crate::postgres::wire::{self, HEADER, Header, Side, Violation};
 
 /// Follows one session.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Tap {
     copies: Copies,
     /// The number of the statement that the target owes an answer for; 0 where it owes none.
     running: Arc<AtomicU64>,
+    /// What waits for a second person, as it came: nothing else of it is written down before it passes.
+    waiting: Option<Box<[u8]>>,
     /// The last Parse without a name, and whether the target has said that it acted on it.
     unnamed: (u64, bool),
 }
@@ -50,6 +52,7 @@ impl Tap {
             types: Types::default(),
             copies: Copies::default(),
             running: Arc::default(),
+            waiting: None,
             unnamed: (0, false),
         }
     }
@@ -141,6 +144,7 @@ impl Tap {
         };
         let statement = Statement { id: self.next, at };
         self.next = self.next.saturating_add(1);
+        self.waiting = None;
         if said.is_unnamed_parse() {
             self.unnamed = (statement.id, false);
         }
@@ -176,9 +180,15 @@ impl Tap {
     pub(crate) fn refused<'a>(&mut self, kind: u8, body: &'a [u8]) -> (u64, Noted<'a>) {
         let id = self.next;
         self.next = self.next.saturating_add(1);
+        self.waiting = None;
         let mut said = Said::of_refused(kind, body).numbered(id);
         said.typed(&self.types);
         (id, Noted::Statement(said))
+    }
+
+    /// Takes messages that wait for a second person.
+    pub(super) fn waits(&mut self, messages: &[u8]) {
+        self.waiting = Some(messages.into());
     }
 
     /// Takes what the client does not get of what was read last.
@@ -297,27 +307,46 @@ impl Tap {
     /// Writes down what is known of what was under way when the session ended. Says nothing the
     /// second time.
     pub(crate) fn settle(&mut self, account: &impl Account) -> Result<(), AppendError> {
+        let waiting = self.waiting.take().unwrap_or_default();
+        let (first, mut known) = (self.next, self.unsent(&waiting));
+        let unsent = (!known.is_empty()).then(|| seconding::unsent(first));
         let carried = self.copies.over(CopyEnd::BrokenOff);
         let outcomes = self.pipeline.settle(account.stir()).into_iter().flatten();
-        let known: Vec<_> = carried
-            .map(Noted::Copied)
-            .into_iter()
-            .chain(outcomes.map(Noted::Outcome))
-            .collect();
+        known.extend(carried.map(Noted::Copied));
+        known.extend(outcomes.map(Noted::Outcome));
         let notices = match std::mem::take(&mut self.notices) {
             0 => None,
             count => Some(format!("{count} notices were shown")),
         };
-        let note = notices.as_deref().map(|text| Frame::Note {
-            code: "notices",
-            text,
-        });
-        let frames: Vec<Frame<'_>> = known.iter().map(Noted::frame).chain(note).collect();
+        let notes = [
+            unsent
+                .as_ref()
+                .map(|words| (words.code, words.what.as_str())),
+            notices.as_deref().map(|text| ("notices", text)),
+        ];
+        let notes = notes.into_iter().flatten();
+        let notes = notes.map(|(code, text)| Frame::Note { code, text });
+        let frames: Vec<Frame<'_>> = known.iter().map(Noted::frame).chain(notes).collect();
         if frames.is_empty() {
             Ok(())
         } else {
             account.record_all(&frames)
         }
+    }
+
+    /// What has waited for a second person, where the session ends with that.
+    fn unsent<'a>(&mut self, waiting: &'a [u8]) -> Vec<Noted<'a>> {
+        let (mut noted, mut rest) = (Vec::new(), waiting);
+        while let Ok(Some(header)) = Header::read(rest, Side::Client) {
+            let length = usize::try_from(header.body).unwrap_or(usize::MAX);
+            let behind = rest.get(HEADER..).unwrap_or_default();
+            let body = behind.get(..length).unwrap_or(behind);
+            if matches!(header.kind, b'Q' | b'P' | b'B') {
+                noted.push(self.refused(header.kind, body).1);
+            }
+            rest = behind.get(length..).unwrap_or_default();
+        }
+        noted
     }
 
     /// Copied data comes from the target, whether it has said so before or not.

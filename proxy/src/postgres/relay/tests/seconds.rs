@@ -111,6 +111,48 @@ async fn who_gives_up_waiting_hears_so_and_goes_on() {
     assert!(closed.is_none(), "{closed:?}");
 }
 
+/// Whatever is asked of others is in the recording, whether anybody answers or not.
+#[tokio::test]
+async fn what_waits_as_the_session_ends_is_recorded_as_never_sent() {
+    let batch = [
+        parse("s", "delete from t where a = $1"),
+        bind("s", &["7"]),
+        execute(),
+        sync(),
+    ];
+    let cases: [(Vec<u8>, &[&str]); 2] = [
+        (query("delete from t"), &["1 Simple delete from t"]),
+        (
+            batch.concat(),
+            &["1 Parse delete from t where a = $1", "2 Bind "],
+        ),
+    ];
+    for (sent, want) in cases {
+        for leaves in [true, false] {
+            let mut stage = guarded([]);
+            stage.memory.tells_later = true;
+            let ((), closed) = stage
+                .play(async |client, target| {
+                    client.write_all(&sent).await.unwrap();
+                    assert!(
+                        timeout(Duration::from_millis(50), target.read_u8())
+                            .await
+                            .is_err()
+                    );
+                    if leaves {
+                        client.shutdown().await.unwrap();
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                })
+                .await;
+            assert_eq!(closed.is_some(), leaves);
+            stage.tap.settle(&stage.memory).unwrap();
+            stage.tap.settle(&stage.memory).unwrap();
+            assert_eq!(stage.recorded(), [want, &["note TG568"]].concat());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_yes_is_for_the_values_too() {
     let mut stage = guarded([yes(), no()]);
