@@ -283,9 +283,10 @@ fn event_text(event: &ChannelEvent<'_>) -> Option<String> {
             (_, "") => format!("to {host}, port {port}"),
             _ => format!("from {originator} to {host}, port {port}"),
         },
-        ChannelEvent::Listen { host, port: 0 } => format!("the target listens on {host}"),
+        // Written when it is asked to, and again once it has chosen the port.
+        ChannelEvent::Listen { host, port: 0 } => format!("the target is to listen on {host}"),
         ChannelEvent::Listen { host, port } => {
-            format!("the target listens on {host}, port {port}")
+            format!("the target is to listen on {host}, port {port}")
         }
         ChannelEvent::Unlisten { host, .. } => format!("the target stops listening on {host}"),
         ChannelEvent::Agent { wish, key } => format!("agent: {wish} {key}"),

@@ -261,6 +261,31 @@ fn nobody_makes_up_a_line_of_the_transcript_or_hides_one() {
     assert!(!lines.contains(&"[input] made up'"));
 }
 
+/// That it was asked to is written down before it answers, and is all there is where it must not.
+#[test]
+fn no_target_is_said_to_listen_that_was_only_asked_to() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let (host, port) = ("localhost", 24_902);
+    let listens = ChannelEvent::Listen { host, port };
+    for event in [
+        listens,
+        ChannelEvent::Refused {
+            code: "TG603",
+            what: host,
+        },
+    ] {
+        let channel = CARRIED;
+        let frame = Frame::Channel { channel, event };
+        recording.append(at(1), &frame).unwrap();
+    }
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let told = "connection 0 the target is to listen on localhost, port 24902]";
+    assert!(text.contains(told), "{text}");
+    assert!(!text.contains("listens"), "{text}");
+}
+
 #[test]
 fn what_is_carried_for_others_is_told_of_and_not_drawn() {
     let desk = Desk::new();
