@@ -1,6 +1,7 @@
 //! The transcript: what was said and answered, as plain text. What others said begins with a mark in every line,
 //! so that nobody can make up a line of ours.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -29,6 +30,10 @@ struct Voices {
     amid: BTreeSet<(u32, Stream)>,
     /// The channels with a terminal.
     terminals: BTreeSet<u32>,
+    /// Where the first program runs.
+    program: Option<u32>,
+    /// Programs run in several channels: each line says which.
+    are_several: bool,
 }
 
 /// How a stream is shown.
@@ -77,8 +82,8 @@ pub(super) fn write<R: Read>(
             | Frame::Note { .. }
             | Frame::File(_)
             | Frame::Close { .. } => {
-                voices.note(&stamped.frame);
                 voices.hush(&mut text);
+                voices.note(&stamped.frame);
                 text.push_str(&line(stamped.at, &stamped.frame).unwrap_or_default());
             }
         }
@@ -140,12 +145,13 @@ impl Voices {
     fn say(&mut self, (channel, stream): (u32, Stream), bytes: &[u8], out: &mut String) {
         let full = self.said.len() >= CHANNELS_MAX && !self.said.contains_key(&(channel, stream));
         let channel = if full { u32::MAX } else { channel };
+        let are_several = self.are_several;
         let is_seen = self.terminals.contains(&channel) && stream != Stream::Input;
         let voice = self.said.entry((channel, stream)).or_insert_with(|| {
             if is_seen {
-                Voice::Seen(Transcript::marked(mark(stream)))
+                Voice::Seen(Transcript::marked(mark(stream, channel, are_several)))
             } else {
-                Voice::Sent(Verbatim::marked(mark(stream)))
+                Voice::Sent(Verbatim::marked(mark(stream, channel, are_several)))
             }
         });
         voice.feed(bytes, out);
@@ -154,7 +160,7 @@ impl Voices {
         }
     }
 
-    /// Takes note of a terminal.
+    /// Takes note of a terminal, and of a program. No line is amid.
     fn note(&mut self, frame: &Frame<'_>) {
         let Frame::Channel { channel, event } = frame else {
             return;
@@ -163,6 +169,23 @@ impl Voices {
             self.terminals.remove(channel);
         } else if matches!(event, ChannelEvent::Pty { .. }) && self.terminals.len() < CHANNELS_MAX {
             self.terminals.insert(*channel);
+        }
+        if is_program(event) && *self.program.get_or_insert(*channel) != *channel {
+            self.tell_apart();
+        }
+    }
+
+    /// Has every line say from here on which channel it is of.
+    fn tell_apart(&mut self) {
+        if std::mem::replace(&mut self.are_several, true) {
+            return;
+        }
+        for ((channel, stream), voice) in &mut self.said {
+            let mark = mark(*stream, *channel, true);
+            match voice {
+                Voice::Seen(transcript) => transcript.remark(mark),
+                Voice::Sent(verbatim) => verbatim.remark(mark),
+            }
         }
     }
 
@@ -178,10 +201,15 @@ impl Voices {
 
 /// What a line of somebody's begins with. No line of ours begins so, and every line of theirs does: nobody
 /// makes one up.
-fn mark(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Input => "[input] ",
-        Stream::Output | Stream::ErrorOutput => "| ",
+fn mark(stream: Stream, channel: u32, are_several: bool) -> Cow<'static, str> {
+    match (stream, are_several) {
+        (Stream::Input, false) => "[input] ".into(),
+        (Stream::Output | Stream::ErrorOutput, false) => "| ".into(),
+        // What is written as one.
+        (Stream::Input, true) if channel == u32::MAX => "[input of others] ".into(),
+        (Stream::Output | Stream::ErrorOutput, true) if channel == u32::MAX => "others| ".into(),
+        (Stream::Input, true) => format!("[input {channel}] ").into(),
+        (Stream::Output | Stream::ErrorOutput, true) => format!("{channel}| ").into(),
     }
 }
 
@@ -246,13 +274,17 @@ fn channel_name(channel: u32) -> String {
 pub(crate) fn ran(event: &ChannelEvent<'_>) -> Option<String> {
     /// How much of it is shown, in characters.
     const SHOWN: usize = 200;
-    let is_program = matches!(
-        event,
-        ChannelEvent::Shell | ChannelEvent::Exec { .. } | ChannelEvent::Subsystem { .. }
-    );
-    let text = event_text(event).filter(|_text| is_program)?;
+    let text = event_text(event).filter(|_text| is_program(event))?;
     let text = printable(text.as_bytes()).replace('\n', " ");
     Some(text.chars().take(SHOWN).collect())
+}
+
+/// Whether a program runs in the channel from here on.
+fn is_program(event: &ChannelEvent<'_>) -> bool {
+    matches!(
+        event,
+        ChannelEvent::Shell | ChannelEvent::Exec { .. } | ChannelEvent::Subsystem { .. }
+    )
 }
 
 fn event_text(event: &ChannelEvent<'_>) -> Option<String> {

@@ -13,7 +13,7 @@ const LINE_MAX: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Verbatim {
     /// What every line of theirs begins with; none of ours does.
-    mark: &'static str,
+    mark: Cow<'static, str>,
     line: String,
     /// The beginning of a character.
     begun: Vec<u8>,
@@ -23,13 +23,18 @@ pub(super) struct Verbatim {
 
 impl Verbatim {
     /// One whose lines begin with this mark.
-    pub(super) fn marked(mark: &'static str) -> Self {
+    pub(super) fn marked(mark: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            mark,
+            mark: mark.into(),
             line: String::new(),
             begun: Vec::new(),
             returned: false,
         }
+    }
+
+    /// Has every further line begin with this mark.
+    pub(super) fn remark(&mut self, mark: Cow<'static, str>) {
+        self.mark = mark;
     }
 
     /// Appends to `out` the lines that `bytes` finish.
@@ -97,7 +102,7 @@ impl Verbatim {
     }
 
     fn end_line(&mut self, out: &mut String) {
-        out.push_str(self.mark);
+        out.push_str(&self.mark);
         out.push_str(self.line.trim_end_matches(' '));
         out.push('\n');
         self.line.clear();

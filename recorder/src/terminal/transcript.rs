@@ -1,6 +1,7 @@
 //! Terminal output as plain text: the lines that a person read, without what moved and coloured
 //! them. Full-screen programs draw instead of writing; of them one line says that they ran.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::escape::{Parser, Sequence, Token};
@@ -34,7 +35,7 @@ struct Page {
     blanks: usize,
     alternate: bool,
     /// What every line of theirs begins with; none of ours does.
-    mark: &'static str,
+    mark: Cow<'static, str>,
 }
 
 impl Default for Page {
@@ -44,20 +45,25 @@ impl Default for Page {
             column: 0,
             blanks: BLANKS_FIRST,
             alternate: false,
-            mark: "",
+            mark: Cow::Borrowed(""),
         }
     }
 }
 
 impl Transcript {
     /// One whose lines begin with this mark.
-    pub(crate) fn marked(mark: &'static str) -> Self {
+    pub(crate) fn marked(mark: impl Into<Cow<'static, str>>) -> Self {
         let page = Page {
-            mark,
+            mark: mark.into(),
             ..Page::default()
         };
         let parser = Parser::default();
         Self { parser, page }
+    }
+
+    /// Has every further line begin with this mark.
+    pub(crate) fn remark(&mut self, mark: Cow<'static, str>) {
+        self.page.mark = mark;
     }
 
     /// Appends to `out` the lines that `bytes` finish.
@@ -163,7 +169,7 @@ impl Page {
     }
 
     fn end_line(&mut self, out: &mut String) {
-        out.push_str(self.mark);
+        out.push_str(&self.mark);
         let line = std::mem::take(&mut self.line);
         let last = line.iter().rposition(|one| *one != ' ');
         let seen = last.and_then(|last| line.get(..=last)).unwrap_or_default();

@@ -261,6 +261,54 @@ fn nobody_makes_up_a_line_of_the_transcript_or_hides_one() {
     assert!(!lines.contains(&"[input] made up'"));
 }
 
+/// Where one program runs, its lines are as short as ever.
+#[test]
+fn whose_line_it_is_is_told_where_several_programs_run() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let said = |channel, stream, text: &str| {
+        let bytes = text.as_bytes();
+        let data = Frame::Data {
+            channel,
+            stream,
+            bytes,
+        };
+        recording.append(at(1), &data).unwrap();
+    };
+    let runs = |channel| {
+        let command = b"make";
+        let event = ChannelEvent::Exec { command };
+        let frame = Frame::Channel { channel, event };
+        recording.append(at(1), &frame).unwrap();
+    };
+    runs(3);
+    said(3, Stream::Output, "alone\n7| made up\nand am");
+    runs(7);
+    said(3, Stream::Output, "id\n");
+    said(7, Stream::ErrorOutput, "two\n");
+    said(7, Stream::Input, "three\n");
+    said(2000, Stream::Output, "four\n");
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "[0:00:00.001 channel 3 command: make]",
+            "| alone",
+            "| 7| made up",
+            "| and am",
+            "[0:00:00.001 channel 7 command: make]",
+            "3| id",
+            "7| two",
+            "[input 7] three",
+            "2000| four",
+            "[0:00:03.000 the session ended]",
+        ],
+        "{text}"
+    );
+}
+
 /// That it was asked to is written down before it answers, and is all there is where it must not.
 #[test]
 fn no_target_is_said_to_listen_that_was_only_asked_to() {
