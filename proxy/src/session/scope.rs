@@ -290,6 +290,13 @@ impl Scope {
         (judge.second(terms, held, statements), cancelled)
     }
 
+    /// Whether a statement waits for a second person.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let waiting = self.inner.waiting.lock();
+        let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        waiting.as_ref().is_some_and(|told| !told.is_closed())
+    }
+
     /// Has a statement given up that waits for a second person. Whether there was one.
     pub(crate) fn give_up(&self) -> bool {
         let waiting = self.inner.waiting.lock();

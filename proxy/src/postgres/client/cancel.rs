@@ -140,10 +140,7 @@ impl Cancels {
         let Some((stopper, scope, running)) = found else {
             return debug!(%source, "cancel.unknown");
         };
-        let text = match running.load(Ordering::Relaxed) {
-            0 => format!("a cancel request from {source}, where nothing runs"),
-            id => format!("a cancel request from {source} for what runs, statement {id}"),
-        };
+        let text = told(source, running.load(Ordering::Relaxed), scope.is_waiting());
         let (code, text) = ("cancel", text.as_str());
         let note = Frame::Note { code, text };
         if scope.record(&note).is_err() {
@@ -179,9 +176,34 @@ impl Cancels {
     }
 }
 
+/// What is written down of a request: what the target was at, if anything, or that a statement waits for a second
+/// person, which it has not seen.
+fn told(source: IpAddr, running: u64, is_waiting: bool) -> String {
+    match (running, is_waiting) {
+        (0, true) => {
+            format!("a cancel request from {source} for what waits for a second person")
+        }
+        (0, false) => format!("a cancel request from {source}, where nothing runs"),
+        (id, _) => format!("a cancel request from {source} for what runs, statement {id}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_taken_back_is_told_of_though_nothing_runs() {
+        let source = IpAddr::from([192, 0, 2, 1]);
+        for (running, is_waiting, want) in [
+            (0, true, "192.0.2.1 for what waits for a second person"),
+            (0, false, "192.0.2.1, where nothing runs"),
+            (7, false, "192.0.2.1 for what runs, statement 7"),
+        ] {
+            let told = told(source, running, is_waiting);
+            assert_eq!(told, format!("a cancel request from {want}"));
+        }
+    }
 
     #[test]
     fn a_source_that_sends_many_is_not_listened_to_for_the_rest_of_the_second() {
