@@ -12,6 +12,7 @@ mod earlier;
 mod judge;
 mod portals;
 mod prepared;
+mod progress;
 mod quantum;
 mod refusal;
 mod second;
@@ -30,6 +31,7 @@ use closing::Closings;
 use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
+use progress::{Place, Progress};
 use quantum::{ASKED_BYTE, LOOKUP_BYTES, MESSAGE, QUESTION, Quantum};
 use refusal::{backward, hidden, unshowable, words};
 use second::{Second, Unshowable};
@@ -38,9 +40,6 @@ use unnamed::Unnamed;
 pub(crate) use bench::{Bench, Hearing};
 pub(crate) use refusal::Refusal;
 pub(crate) use second::Held;
-
-/// How long an answer is good for where nothing but the time has changed.
-const ANSWER_MAX: Duration = Duration::from_millis(750);
 
 /// How much of a Bind message is held until its two names are there, in bytes.
 const NAMES_MAX: usize = 1024;
@@ -104,6 +103,9 @@ pub(crate) struct Gate {
     scrutiny: Scrutiny,
     answers: Answers,
     quantum: Quantum,
+    progress: Progress,
+    /// Something was asked in this turn.
+    has_asked: bool,
     prepared: Prepared,
     portals: Portals,
     second: Second,
@@ -119,6 +121,8 @@ enum Judged {
     Passes,
     /// It is not all there. With fewer bytes from its header on, it is looked at in vain.
     Partial(usize),
+    /// Others have their turn before the rest of it is asked about.
+    Later,
     Unsettled,
     Held(Box<Held>),
     Refused(Box<Refusal>),
@@ -130,6 +134,8 @@ enum Objection {
     /// Others could let it through: the policy and its reason.
     Alone(String, String),
     Refused(Box<Refusal>),
+    /// Not all has been asked.
+    Later,
 }
 
 impl Gate {
@@ -141,6 +147,8 @@ impl Gate {
             scrutiny: Scrutiny::Each,
             answers: Answers::default(),
             quantum: Quantum::default(),
+            progress: Progress::default(),
+            has_asked: false,
             prepared: Prepared::default(),
             portals: Portals::default(),
             second: Second::default(),
@@ -160,6 +168,7 @@ impl Gate {
     ) -> Passage {
         self.renew(bench, at);
         self.quantum.go_on();
+        self.has_asked = false;
         let begun = standing.begun;
         self.is_counted = standing.is_idle && !standing.in_batch && begun == 0;
         self.closings.count_from(standing.next);
@@ -188,8 +197,14 @@ impl Gate {
             self.quantum.takes(MESSAGE);
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
-            match self.judge_and_charge(header, behind, bench, at) {
+            let judged = self.judge_and_charge(header, behind, bench, at);
+            // What comes behind it may not rest on answers as old as its own.
+            if !matches!(judged, Judged::Later) && self.progress.end() {
+                self.renew(bench, at);
+            }
+            match judged {
                 Judged::Passes => {}
+                Judged::Later => return Passage::Enough(place),
                 Judged::Partial(wants) => return Passage::Until { at: place, wants },
                 Judged::Unsettled => return Passage::Unsettled(place),
                 Judged::Held(held) => {
@@ -287,6 +302,7 @@ impl Gate {
                     }
                     Err(Objection::Alone(..)) => unshowable(Unshowable::Long),
                     Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+                    Err(Objection::Later) => Judged::Later,
                 }
             }
             b'Q' => match body {
@@ -322,6 +338,7 @@ impl Gate {
                     }
                     Err(Objection::Alone(..)) => unshowable(Unshowable::Unknown),
                     Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+                    Err(Objection::Later) => Judged::Later,
                 },
             },
             _no_statement => Judged::Passes,
@@ -331,12 +348,14 @@ impl Gate {
     /// Forgets what may have changed.
     fn renew(&mut self, bench: &impl Bench, at: Duration) {
         let edition = bench.edition();
+        let limit = self.progress.answer_limit();
         let good = self.asked.is_some_and(|(before, asked_at)| {
-            before == edition && at.saturating_sub(asked_at) < ANSWER_MAX
+            before == edition && at.saturating_sub(asked_at) < limit
         });
         if !good {
             self.asked = Some((edition, at));
             self.answers.forget();
+            self.progress.begin_anew();
             self.scrutiny = bench.scrutiny();
             if self.scrutiny == Scrutiny::Unread {
                 // What names stand for from here on is not seen.
@@ -354,24 +373,36 @@ impl Gate {
         if self.answers.have_permitted(reading) {
             return Ok(());
         }
-        self.judge_within(reading, &mut Earlier::default(), bench)?;
-        self.answers.permit(reading);
-        Ok(())
+        let mut place = self.progress.place(reading);
+        let judged = self.judge_within(reading, &mut place, &mut Earlier::default(), bench);
+        match &judged {
+            Ok(()) => self.answers.permit(reading),
+            Err(Objection::Later) => self.progress.pause(reading, place),
+            Err(Objection::Alone(..) | Objection::Refused(_)) => {}
+        }
+        judged
     }
 
     fn judge_within(
         &mut self,
         reading: &Reading,
+        place: &mut Place,
         earlier: &mut Earlier,
         bench: &impl Bench,
     ) -> Result<(), Objection> {
-        // What is looked for among the answers is gone through whole.
-        self.quantum.takes(reading.weight() / LOOKUP_BYTES);
-        let mut alone = None;
-        for statement in &reading.statements {
+        // What is looked for among the answers is gone through whole, in the first of its turns.
+        if place.asked == 0 {
+            self.quantum.takes(reading.weight() / LOOKUP_BYTES);
+        }
+        while let Some(statement) = reading.statements.get(place.asked) {
+            if self.is_turn_over() {
+                return Err(Objection::Later);
+            }
             match self.answer(statement, bench) {
                 Answer::Permitted => {}
-                Answer::Seconded(policy, reason) => alone = alone.or(Some((policy, reason))),
+                Answer::Seconded(policy, reason) => {
+                    place.alone.get_or_insert((policy, reason));
+                }
                 Answer::Denied(denial) => {
                     return Err(Objection::Refused(Box::new(Refusal {
                         words: words(statement.kind, denial),
@@ -380,6 +411,7 @@ impl Gate {
                     })));
                 }
             }
+            place.asked = place.asked.saturating_add(1);
         }
         // A yes was for one message with its values, and an EXECUTE is neither.
         let is_hot = |name: &String| self.second.is_hot(name.as_bytes());
@@ -391,27 +423,34 @@ impl Gate {
         }
         for name in &reading.runs_earlier {
             let inner = earlier.enter(self.prepared.get(name.as_bytes()));
-            let unknown = || Arc::new(Reading::unknown());
-            let judged = self.judge_within(&inner.unwrap_or_else(unknown), earlier, bench);
+            let inner = inner.unwrap_or_else(|| Arc::new(Reading::unknown()));
+            let judged = self.judge_within(&inner, &mut Place::default(), earlier, bench);
             earlier.leave();
             match judged {
                 Ok(()) => {}
                 // What it runs does not stand in it: nobody could say yes to that.
                 Err(Objection::Alone(..)) => return Err(Objection::Refused(Box::new(hidden()))),
-                Err(refused) => return Err(refused),
+                Err(no) => return Err(no),
             }
         }
-        match alone {
+        match place.alone.clone() {
             None => Ok(()),
             Some(_) if !reading.prepares.is_empty() => Err(Objection::Refused(Box::new(hidden()))),
             Some((policy, reason)) => Err(Objection::Alone(policy, reason)),
         }
     }
 
+    /// Whether the rest of the message at hand is asked about once others have had their turn. Each turn asks
+    /// something, or a text that takes long to read would not come to its end.
+    fn is_turn_over(&self) -> bool {
+        self.quantum.is_over() && self.has_asked && !self.progress.is_last()
+    }
+
     fn answer(&mut self, statement: &SqlStatement, bench: &impl Bench) -> Answer {
         if let Some(known) = self.answers.get(statement) {
             return known.clone();
         }
+        self.has_asked = true;
         let weight = statement::weight(statement);
         self.quantum
             .takes(weight.saturating_mul(ASKED_BYTE).saturating_add(QUESTION));

@@ -19,14 +19,14 @@ impl Gate {
         let Ok(text) = wire::query(body) else {
             return Judged::Passes;
         };
-        self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
-        let reading = self.known.read(text);
+        let reading = self.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => {
                 self.runs(&reading);
                 Judged::Passes
             }
             Err(Objection::Refused(refusal)) => Judged::Refused(refusal),
+            Err(Objection::Later) => self.later(text),
             // Whoever says yes to it has read it, and it has no PREPARE in it.
             Err(Objection::Alone(policy, reason)) => {
                 let held = second::held((b'Q', b""), text, None);
@@ -49,11 +49,11 @@ impl Gate {
         if self.closings.is_open(name) {
             return Judged::Unsettled;
         }
-        self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
-        let reading = self.known.read(text);
+        let reading = self.read(text);
         match self.judge(&reading, bench) {
             Ok(()) => return self.pass_parse(name, &reading, None),
             Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+            Err(Objection::Later) => return self.later(text),
             Err(Objection::Alone(..)) if text.len() > HeldStatement::TEXT_MAX => {
                 return unshowable(Unshowable::Long);
             }
@@ -92,7 +92,8 @@ impl Gate {
             is_hot,
         } = self.version(name);
         let judged = self.judge(&reading, bench);
-        if name.is_empty() && self.unnamed.is_open() && (is_hot || judged.is_err()) {
+        let is_objected = matches!(judged, Err(Objection::Alone(..) | Objection::Refused(_)));
+        if name.is_empty() && self.unnamed.is_open() && (is_hot || is_objected) {
             return Judged::Unsettled;
         }
         let (policy, reason) = match judged {
@@ -103,6 +104,7 @@ impl Gate {
                 return Judged::Passes;
             }
             Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+            Err(Objection::Later) => return Judged::Later,
             Err(Objection::Alone(policy, reason)) => (policy, reason),
         };
         let Some(text) = text else {
@@ -130,12 +132,28 @@ impl Gate {
             match self.judge(&others, bench) {
                 Ok(()) => self.runs(&others),
                 Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
+                Err(Objection::Later) => return Judged::Later,
                 // What it runs was not shown to anybody with it.
                 Err(Objection::Alone(..)) => return unshowable(Unshowable::Unknown),
             }
         }
         self.executes(portal);
         Judged::Passes
+    }
+
+    /// What a text would do.
+    fn read(&mut self, text: &[u8]) -> Arc<Reading> {
+        if let Some(reading) = self.progress.read(text) {
+            return reading;
+        }
+        self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
+        self.known.read(text)
+    }
+
+    /// The rest of a text is asked about in the next turn.
+    fn later(&mut self, text: &[u8]) -> Judged {
+        self.progress.keep_text(text);
+        Judged::Later
     }
 
     /// What a second person has said yes to passes. Of a cursor and a portal that has a name more can be fetched.

@@ -90,3 +90,148 @@ fn what_a_name_stood_for_before_is_counted_as_it_is_joined() {
         assert!(place <= 4 * small.len(), "{place}");
     }
 }
+
+/// What becomes of one message, and how many questions there were in each of its turns. `between` is called before each.
+fn in_turns(
+    gate: &mut Gate,
+    rules: &Rules,
+    message: &[u8],
+    between: impl Fn(usize) -> Duration,
+) -> (Passage, Vec<usize>) {
+    let mut turns = Vec::new();
+    loop {
+        let at = between(turns.len());
+        let passage = gate.admit(message, READY, rules, at);
+        turns.push(asked(rules).0);
+        if !matches!(passage, Passage::Enough(0)) {
+            return (passage, turns);
+        }
+        assert!(gate.is_spent(), "nobody else has a turn");
+    }
+}
+
+/// Hundreds of statements, of which the first and the last are these.
+fn script(first: &str, last: &str) -> String {
+    let tables = many(|number| format!("table t{number};"), 509);
+    format!("{first};{tables}{last}")
+}
+
+#[test]
+fn one_text_full_of_questions_leaves_others_their_turns() {
+    let text = script("table a", "table z");
+    for message in [query(&text), parse(b"s", &text)] {
+        let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+        // So slowly that answers would be too old for another text.
+        let crowd = |turn: usize| Duration::from_millis(100) * u32::try_from(turn).unwrap();
+        let (passage, turns) = in_turns(&mut gate, &rules, &message, crowd);
+        assert!(matches!(passage, Passage::All), "{passage:?}");
+        assert!(turns.iter().all(|asked| *asked <= 20), "{turns:?}");
+        assert_eq!(turns.iter().sum::<usize>(), 511, "each is asked about once");
+    }
+}
+
+#[test]
+fn what_was_prepared_is_asked_about_in_turns_when_it_runs() {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let text = script("table a", "table z");
+    let prepared = [parse(b"s", &text), parse(b"x", "execute s")];
+    assert!(passes(&mut gate, &rules, &prepared.concat()));
+    let own = [bind(b"s", &[])].map(|message| (message, 511));
+    // The EXECUTE itself is one more.
+    let others = [bind(b"x", &[]), query("execute s")].map(|message| (message, 512));
+    for (message, questions) in own.into_iter().chain(others) {
+        rules.change();
+        asked(&rules);
+        let (passage, turns) = in_turns(&mut gate, &rules, &message, |_turn| Duration::ZERO);
+        assert!(matches!(passage, Passage::All), "{passage:?}");
+        assert!(turns.iter().all(|asked| *asked <= 20), "{turns:?}");
+        assert_eq!(turns.iter().sum::<usize>(), questions);
+    }
+}
+
+#[test]
+fn what_is_asked_about_in_turns_is_decided_as_a_whole() {
+    let deletes = "delete from t";
+    for (first, last, secondable) in [
+        (deletes, "table z", false),
+        ("table a", deletes, false),
+        (deletes, "table z", true),
+        ("table a", deletes, true),
+    ] {
+        let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+        rules.forbid(SqlKind::Delete);
+        rules.secondable.set(secondable);
+        let message = query(&script(first, last));
+        let (passage, _turns) = in_turns(&mut gate, &rules, &message, |_turn| Duration::ZERO);
+        match (&passage, secondable) {
+            (Passage::Held { at: 0, held, .. }, true) => assert_eq!(held.policy, "guard"),
+            (Passage::Refused { at: 0, .. }, false) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn rules_that_change_between_two_turns_hold_for_the_whole_text() {
+    let message = query(&script("delete from t", "table z"));
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let narrower = |turn| {
+        if turn == 5 {
+            rules.forbid(SqlKind::Delete);
+        }
+        Duration::ZERO
+    };
+    let (passage, turns) = in_turns(&mut gate, &rules, &message, narrower);
+    assert!(matches!(passage, Passage::Refused { .. }), "{passage:?}");
+    assert_eq!(turns.len(), 6);
+    // Time alone makes answers old too, only later.
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let late = |turn| Duration::from_secs(if turn < 5 { 0 } else { 11 });
+    let (passage, turns) = in_turns(&mut gate, &rules, &message, late);
+    assert!(matches!(passage, Passage::All), "{passage:?}");
+    let before: usize = turns.iter().take(5).sum();
+    assert_eq!(turns.iter().sum::<usize>(), 511 + before);
+}
+
+#[test]
+fn what_follows_a_text_that_took_long_does_not_rest_on_its_answers() {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let both = [query(&script("table a", "table z")), query("table a")].concat();
+    let crowd = |turn: usize| Duration::from_millis(100) * u32::try_from(turn).unwrap();
+    let (passage, turns) = in_turns(&mut gate, &rules, &both, crowd);
+    assert!(matches!(passage, Passage::All), "{passage:?}");
+    assert_eq!(turns.iter().sum::<usize>(), 512);
+}
+
+/// Statements that together weigh more than what is remembered of answers.
+#[test]
+fn a_text_of_large_statements_comes_to_its_end() {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let names = many(|number| format!(",a{number}"), 1_000);
+    let large = many(
+        |number| {
+            format!(
+                "with x as (delete from z{number}), y as (update u set v = 1), w as (insert into i values (1)) select from b{names};"
+            )
+        },
+        5,
+    );
+    let (passage, turns) = in_turns(&mut gate, &rules, &query(&large), |_turn| Duration::ZERO);
+    assert!(matches!(passage, Passage::All), "{passage:?}");
+    assert!(turns.len() < 60, "{turns:?}");
+}
+
+/// A message that its client takes back in the middle of its turns says nothing about another.
+#[test]
+fn what_never_came_to_its_end_is_not_mistaken_for_another() {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let harmless = script("table a", "table z");
+    assert!(passes(&mut gate, &rules, &parse(b"s", &harmless)));
+    rules.forbid(SqlKind::Delete);
+    let harmful = query(&script("table b", "delete from t"));
+    for message in [&harmful, &bind(b"s", &[])] {
+        let passage = gate.admit(message, READY, &rules, Duration::ZERO);
+        assert!(matches!(passage, Passage::Enough(0)), "{passage:?}");
+    }
+    assert!(!passes(&mut gate, &rules, &harmful));
+}

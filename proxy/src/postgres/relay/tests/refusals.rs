@@ -347,3 +347,29 @@ async fn a_read_full_of_questions_leaves_others_their_turns() {
         .await;
     assert!(closed.is_none(), "{closed:?}");
 }
+
+/// The same of one message: it goes on as it came once its last statement was asked about.
+#[tokio::test]
+async fn a_text_full_of_questions_leaves_others_their_turns() {
+    let mut stage = guarded(SqlKind::Delete);
+    let tables: Vec<String> = (0..500).map(|number| format!("table t{number};")).collect();
+    let text = tables.concat();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let sent = query(&text);
+            client.write_all(&sent).await.unwrap();
+            let (mut heard, mut turns) = (vec![0; sent.len()], 0_usize);
+            let first = loop {
+                tokio::select! {
+                    biased;
+                    came = target.read(&mut heard) => break came.unwrap(),
+                    () = tokio::task::yield_now() => turns = turns.saturating_add(1),
+                }
+            };
+            target.read_exact(&mut heard[first..]).await.unwrap();
+            assert_eq!(heard, sent);
+            assert!(turns > 10, "{turns}");
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+}
