@@ -225,9 +225,9 @@ fn ended(pieces: Vec<Bytes>, words: Words, came: usize) -> Heard {
 }
 
 impl Next {
-    /// What comes next, once others have had their turn where this is left of what came.
-    fn then(rest: Bytes) -> Self {
-        if rest.is_empty() {
+    /// What comes next, once others have had their turn where this is left of what came, or this one is over.
+    fn then(rest: Bytes, is_spent: bool) -> Self {
+        if rest.is_empty() && !is_spent {
             Self::Chunk
         } else {
             Self::Rest(rest)
@@ -262,7 +262,7 @@ impl State {
                 let next = match passed.unclear {
                     Some(Unclear::Shut(words)) => Next::End(*words, passed.rest.len()),
                     Some(unclear) => Next::End(unfollowed(who, &unclear), passed.rest.len()),
-                    None => Next::then(passed.rest),
+                    None => Next::then(passed.rest, passed.is_spent),
                 };
                 (Heard::Pieces(passed.pieces, next), passed.operations)
             }
@@ -303,7 +303,7 @@ impl State {
             scp.sink(chunk)
         };
         match stop {
-            None => (Heard::Pieces(pieces, Next::then(rest)), operations),
+            None => (Heard::Pieces(pieces, Next::then(rest, false)), operations),
             Some(Stop::Refused(words)) => (ended(pieces, words, came), operations),
             Some(Stop::Lost(lost)) if judge.is_some() => {
                 // What a sink says is not taken apart: nothing of it goes on.

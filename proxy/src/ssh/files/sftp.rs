@@ -22,6 +22,7 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 mod touch;
+mod turn;
 mod waiting;
 
 use allowed::allowed;
@@ -32,6 +33,7 @@ pub use packet::Unclear;
 use packet::{Answer, Request};
 use refusals::Refusals;
 pub use touch::{Access, Judge, Touch, Warden};
+use turn::Turn;
 use waiting::{Then, Waiting};
 
 use super::operation::{Ended, Operation};
@@ -43,9 +45,6 @@ use crate::ssh::forward::answers::Bulk;
 /// once (paramiko) have a read waiting for each 32 KiB of it.
 const WAITING_MAX: usize = 4 * 1024 * 1024;
 
-/// How many packets are judged before others have their turn. A chunk may have thousands.
-const JUDGED_MAX: usize = 32;
-
 /// What a chunk came to.
 #[derive(Debug, Default)]
 pub struct Passed {
@@ -55,6 +54,8 @@ pub struct Passed {
     pub operations: Vec<Operation>,
     /// What follows them and was not looked at: others have their turn first.
     pub rest: Bytes,
+    /// Others have their turn first also where nothing follows.
+    pub is_spent: bool,
     /// Why `rest` may not pass, nor anything from then on: it cannot be understood, or is not allowed any more.
     pub unclear: Option<Unclear>,
 }
@@ -66,6 +67,8 @@ pub struct Sftp {
     down: Framer,
     talk: Talk,
     besides: Besides,
+    /// How many questions were asked in this turn.
+    asked: usize,
 }
 
 /// What has passed up and down that is in no file's digest, so that nothing passes that is in none: what packets say
@@ -83,6 +86,7 @@ impl Default for Sftp {
             down: Framer::new(Sender::Target),
             talk: Talk::default(),
             besides: Besides::default(),
+            asked: 0,
         }
     }
 }
@@ -91,6 +95,7 @@ impl Sftp {
     /// Takes what the client sent. Without a judge everything may pass.
     pub fn up(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
+        let turn = Turn::go_on(judge, self.asked);
         let (talk, said) = (&mut self.talk, &mut passed.operations);
         if self.up.is_amid()
             && let Err(shut) = talk.still(Access::Write, judge)
@@ -99,11 +104,11 @@ impl Sftp {
             passed.rest = chunk;
             return passed;
         }
-        let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
+        let is_over = |packets| turn.is_over(packets);
         let besides = &mut self.besides.up;
         let fed = self
             .up
-            .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
+            .feed(&mut chunk, is_over, &mut passed.pieces, |part| match part {
                 Part::Head { kind, fields, head } => {
                     let (id, request, more) = packet::request(kind, fields)?;
                     let fate = talk.asked(id, (request, more), judge, said)?;
@@ -119,6 +124,8 @@ impl Sftp {
             });
         passed.unclear = fed.err();
         passed.rest = chunk;
+        passed.is_spent = turn.is_over(0);
+        self.asked = turn.end();
         passed
     }
 
@@ -127,11 +134,12 @@ impl Sftp {
     pub fn down(&mut self, mut chunk: Bytes, judge: Option<Judge<'_>>) -> Passed {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
-        let most = judge.map_or(usize::MAX, |_judge| JUDGED_MAX);
+        let turn = Turn::go_on(judge, self.asked);
+        let is_over = |packets| turn.is_over(packets);
         let besides = &mut self.besides.down;
         let fed = self
             .down
-            .feed(&mut chunk, most, &mut passed.pieces, |part| match part {
+            .feed(&mut chunk, is_over, &mut passed.pieces, |part| match part {
                 Part::Head { kind, fields, head } => {
                     let (id, answer) = packet::answer(kind, fields)?;
                     talk.answered(id, answer, said)?;
@@ -148,6 +156,8 @@ impl Sftp {
             });
         passed.unclear = fed.err();
         passed.rest = chunk;
+        passed.is_spent = turn.is_over(0);
+        self.asked = turn.end();
         if passed.unclear.is_none() && passed.rest.is_empty() {
             passed.pieces.append(&mut self.answers());
         }

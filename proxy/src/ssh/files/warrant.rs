@@ -3,7 +3,7 @@
 //! What is asked about is put together once, and what was decided remembered, for as long as policies and facts
 //! stay the same, and for a second at most, because policies may look at the time. Follows nothing itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub(super) struct Warrant {
     asked: Asked,
     files: FileUse,
     answers: RefCell<Answers>,
+    /// How many questions there were.
+    questions: Cell<usize>,
 }
 
 /// Whether a program may start, and what is followed of it.
@@ -141,6 +143,7 @@ impl Warrant {
             asked,
             files,
             answers: RefCell::default(),
+            questions: Cell::new(0),
         }
     }
 
@@ -227,6 +230,7 @@ impl Warrant {
                 extent,
                 carrier: self.carrier.clone(),
             };
+            self.questions.set(self.questions.get().saturating_add(1));
             let answer = self.files.may(self.scope.terms(), &file);
             if answers.len() >= ANSWERS_MAX {
                 answers.clear();
@@ -258,6 +262,10 @@ impl Warden for Warrant {
         ![Capability::SftpRead, Capability::Exec, Capability::Shell]
             .iter()
             .any(|each| has.contains(each))
+    }
+
+    fn asked(&self) -> usize {
+        self.questions.get()
     }
 }
 

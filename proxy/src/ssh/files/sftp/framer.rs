@@ -91,20 +91,20 @@ impl Framer {
         self.body > 0 && self.fate == Fate::Pass
     }
 
-    /// Looks at one chunk, of which at most so many packets begin, besides one that has begun before: what is left in
-    /// it was not looked at. What may go on is appended to `out`, in order and whole heads only, also where
+    /// Looks at one chunk, until so many packets are over that `is_enough`, besides one that has begun before: what is
+    /// left in it was not looked at. What may go on is appended to `out`, in order and whole heads only, also where
     /// something behind it is unclear.
     pub(super) fn feed(
         &mut self,
         chunk: &mut Bytes,
-        most: usize,
+        is_enough: impl Fn(usize) -> bool,
         out: &mut Vec<Bytes>,
         mut look: impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
     ) -> Result<(), Unclear> {
         self.complete(chunk, out, &mut look)?;
         // What may go on and has not been handed on yet ends here.
         let mut upto = 0;
-        let fed = self.walk(chunk, (most, &mut upto), out, &mut look);
+        let fed = self.walk(chunk, (&is_enough, &mut upto), out, &mut look);
         hand_on(chunk.split_to(upto), out);
         fed
     }
@@ -112,10 +112,11 @@ impl Framer {
     fn walk(
         &mut self,
         chunk: &mut Bytes,
-        (mut most, upto): (usize, &mut usize),
+        (is_enough, upto): (&impl Fn(usize) -> bool, &mut usize),
         out: &mut Vec<Bytes>,
         look: &mut impl FnMut(Part<'_>) -> Result<Fate, Unclear>,
     ) -> Result<(), Unclear> {
+        let mut begun = 0_usize;
         loop {
             let left = chunk.get(*upto..).unwrap_or_default();
             if left.is_empty() {
@@ -126,7 +127,7 @@ impl Framer {
                 look(Part::Body(part))?;
                 self.body = self.body.saturating_sub(part.len());
                 part.len()
-            } else if most == 0 {
+            } else if is_enough(begun) {
                 return Ok(());
             } else {
                 match progress(self.sender, left)? {
@@ -136,7 +137,7 @@ impl Framer {
                         return Ok(());
                     }
                     Progress::Whole { head, body } => {
-                        most = most.saturating_sub(1);
+                        begun = begun.saturating_add(1);
                         self.fate = head_of(left, head, look)?;
                         self.body = body;
                         head

@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use recorder::{FileResult, Frame};
 
 use super::{Access, Operation, Sftp, Touch, Unclear, Warden};
+use judging::judging;
 
 mod besides;
 mod extensions;
 mod handles;
+mod judging;
 mod permits;
 mod sums;
 mod unclear;
@@ -71,23 +73,6 @@ fn handle(number: u32, handle: &str) -> Vec<u8> {
 
 fn data(number: u32, bytes: &[u8]) -> Vec<u8> {
     packet(103, &[&id(number), &string(bytes)])
-}
-
-/// Says whether a file may be touched.
-struct Judging<F>(F);
-
-impl<F: Fn(&Touch) -> bool> Warden for Judging<F> {
-    fn allows(&self, touch: &Touch) -> Result<(), Words> {
-        if (self.0)(touch) {
-            Ok(())
-        } else {
-            Err(Words::new("TG621", "no"))
-        }
-    }
-
-    fn reads_nothing(&self) -> bool {
-        false
-    }
 }
 
 /// One conversation, and everything that it came to.
@@ -313,7 +298,7 @@ fn what_is_still_open_at_the_end_is_told_with_its_bytes() {
 fn what_is_not_allowed_never_reaches_the_target_and_is_answered() {
     let mut scene = Scene::greeted();
     let before = scene.up.len();
-    let judge = Judging(|touch: &Touch| {
+    let judge = judging(|touch: &Touch| {
         touch.access != Access::Write && touch.place.as_deref() == Ok("/ok")
     });
     let both = [open(1, "/ok", 2), open(2, "/ok", 1), open(3, "/no", 1)].concat();
@@ -339,7 +324,7 @@ fn our_answers_wait_for_the_end_of_the_targets_packet() {
     let contents = data(2, b"contents");
     scene.answer(&contents[..16]).unwrap();
     let remove = packet(13, &[&id(3), &string(b"/a")]);
-    let no = Judging(|_: &Touch| false);
+    let no = judging(|_: &Touch| false);
     scene.ask_judged(&remove, Some(&no)).unwrap();
     assert!(scene.sftp.answers().is_empty());
     let before = scene.down.len();

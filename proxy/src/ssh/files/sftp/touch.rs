@@ -36,6 +36,9 @@ pub trait Warden {
 
     /// Whether no file may be read at all.
     fn reads_nothing(&self) -> bool;
+
+    /// How many questions it has put to the policies so far: what is remembered is none.
+    fn asked(&self) -> usize;
 }
 
 /// Who says whether files may be touched.

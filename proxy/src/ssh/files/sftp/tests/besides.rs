@@ -58,7 +58,7 @@ fn what_is_in_a_files_digest_or_did_not_pass_is_not_in_that_of_the_conversation(
         scene.ask(asked).unwrap();
         scene.answer(answer).unwrap();
     }
-    let no = Judging(|_: &Touch| false);
+    let no = judging(|_: &Touch| false);
     scene.ask_judged(&open(9, "/no", 2), Some(&no)).unwrap();
     let head = |packet: &Vec<u8>, contents: usize| packet[..packet.len() - contents].to_vec();
     let mut up = vec![init()];

@@ -35,7 +35,7 @@ fn extension(number: u32, name: &str, handle: &str) -> Vec<u8> {
 /// OpenSSH's sftp-server does so at once.
 #[test]
 fn a_handle_that_is_being_closed_is_none() {
-    let open_to_all = Judging(|_: &Touch| true);
+    let open_to_all = judging(|_: &Touch| true);
     for request in [
         write(4, "a", 0, b"evil"),
         on_handle(10, 4, "a", &[id(4), id(0o777)].concat()),

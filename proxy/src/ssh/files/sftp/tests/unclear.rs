@@ -68,7 +68,7 @@ fn a_version_that_is_chosen_later_ends_the_conversation() {
     assert_eq!(scene.ask(&select), Err(Unclear::Version(6)));
     assert_eq!(scene.up.len(), before);
     // Where files are bound it is refused as any extension is that we do not know.
-    let all = Judging(|touch: &Touch| touch.place.is_ok());
+    let all = judging(|touch: &Touch| touch.place.is_ok());
     scene = Scene::greeted();
     scene.ask_judged(&select, Some(&all)).unwrap();
     assert_eq!(scene.told()[0].2, "refused");
@@ -88,7 +88,7 @@ fn what_was_asked_before_has_passed_and_is_told_as_not_known() {
 
 #[test]
 fn what_was_refused_before_is_told() {
-    let no = Judging(|_: &Touch| false);
+    let no = judging(|_: &Touch| false);
     let mut scene = Scene::greeted();
     let asked = [remove(1, "/a"), odd()].concat();
     assert_eq!(scene.ask_judged(&asked, Some(&no)), Err(Unclear::Kind(99)));
