@@ -40,7 +40,6 @@ use policies::words;
 use policies::{Endpoint, Login, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
 use rustls::pki_types::CertificateDer;
-use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tokio_rustls::client::TlsStream;
 use tracing::info;
@@ -61,6 +60,7 @@ use client::greeting::{self, Wanted};
 use client::startup;
 use gate::Gate;
 use halt::stopper::Stopper;
+use halt::turns::Servers;
 use relay::Relay;
 use relay::account::Account;
 use statement::Known;
@@ -88,7 +88,8 @@ pub struct Postgres {
     names: Vec<String>,
     passwords: OneTimePasswords,
     cancels: Arc<Cancels>,
-    looks: Arc<Semaphore>,
+    /// Whose turn it is to stop work at each server.
+    servers: Servers,
     known: Arc<Known>,
 }
 
@@ -134,7 +135,6 @@ impl Postgres {
     ) -> Result<Self, AnchorError> {
         let visitors = Arc::new(Visitors::new(anchor)?);
         let shown = RwLock::new(Arc::new(tls::server(&visitors, shown)?));
-        let looks = Arc::new(Semaphore::new(halt::LOOKS_MAX));
         Ok(Self {
             identify,
             visitors,
@@ -142,7 +142,7 @@ impl Postgres {
             names: Vec::new(),
             passwords: OneTimePasswords::Offered,
             cancels: Arc::default(),
-            looks,
+            servers: Servers::default(),
             known: Arc::default(),
         })
     }
@@ -245,6 +245,7 @@ impl Protocol for Postgres {
         };
         write_down(scope, endpoint, &host)?;
         write_down_settings(scope, &front.startup.parameters)?;
+        let turns = self.servers.turns(&scope.terms().via, &host.addr);
         let stopper = greeting.key.clone().map(|key| Stopper {
             host,
             road: peer.map_or_else(
@@ -272,7 +273,7 @@ impl Protocol for Postgres {
             busy: front.tap.busy(),
             scope: scope.clone(),
             stopper: stopper.clone(),
-            looks: Arc::clone(&self.looks),
+            turns,
         };
         Ok(Connected {
             back: PostgresBack::new(tls, stopper, issued),

@@ -6,6 +6,7 @@
 //! transaction had committed is asked of the server and written down.
 
 pub(super) mod stopper;
+pub(super) mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,6 @@ use ca::Pass;
 use policies::Endpoint;
 use policies::words::postgres::{self, Fate};
 use recorder::Frame;
-use tokio::sync::Semaphore;
 use tokio::{select, time};
 use tracing::debug;
 
@@ -27,12 +27,9 @@ use crate::session::chain;
 use crate::session::protocol::{Halt, Halted};
 use crate::session::scope::Scope;
 use stopper::Stopper;
+use turns::Turns;
 
-/// How many look whether a process is gone at the same time. A server has few connections to spare,
-/// and a thousand sessions may be cut at once.
-pub(crate) const LOOKS_MAX: usize = 8;
-
-/// How long it may take until the process is seen to be gone, waiting for a turn included.
+/// How long one look may take, from its turn on.
 const LOOK_LIMIT: Duration = Duration::from_millis(1800);
 
 /// Between two looks.
@@ -48,7 +45,8 @@ pub struct PostgresHalt {
     /// Where is written down what became of it.
     pub(crate) scope: Scope,
     pub(crate) stopper: Option<Stopper>,
-    pub(crate) looks: Arc<Semaphore>,
+    /// Whose turn it is at the session's server.
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl Halt for PostgresHalt {
@@ -62,34 +60,24 @@ impl Halt for PostgresHalt {
         };
         let mut shown = None;
         if stopper.place.seat == Seat::Shared {
-            let asked = time::timeout(LOOK_LIMIT, stopper.stop(&self.scope, &mut shown)).await;
-            debug!(?asked, "halt.shared");
             self.write_down(postgres::PROCESS_SHARED);
+            self.request(stopper, &mut shown).await;
             return Halted::Unconfirmed;
         }
         let asking = async {
             loop {
-                if let Err(refused) = stopper.stop(&self.scope, &mut shown).await {
-                    debug!(reason = %chain(&refused), "halt.unheard");
-                }
+                self.request(stopper, &mut shown).await;
                 time::sleep(CANCEL_PAUSE).await;
             }
         };
         let seeing = async {
-            let Ok(_turn) = self.looks.acquire().await else {
-                return std::future::pending().await;
-            };
             let Some(pass) = &pass.await else {
                 return std::future::pending().await;
             };
             loop {
-                // On the heap: thousands of sessions have room for it, and few need it.
-                match Box::pin(watch(stopper, pass)).await {
-                    Ok(fate) => {
-                        self.write_down(fate.sentence());
-                        return Halted::Confirmed;
-                    }
-                    Err(refused) => debug!(reason = %chain(&refused), "halt.unseen"),
+                if let Some(fate) = self.look(stopper, pass).await {
+                    self.write_down(fate.sentence());
+                    return Halted::Confirmed;
                 }
                 time::sleep(PAUSE).await;
             }
@@ -99,12 +87,34 @@ impl Halt for PostgresHalt {
             biased;
             seen = seeing => seen,
             never = asking => never,
-            () = time::sleep(LOOK_LIMIT) => Halted::Unconfirmed,
         }
     }
 }
 
 impl PostgresHalt {
+    /// Sends one cancel request when it is our turn.
+    async fn request(&self, stopper: &Stopper, shown: &mut Option<Pass>) {
+        // They are never closed; without a turn it would be sent all the same.
+        let _turn = self.turns.requests.acquire().await;
+        match time::timeout(LOOK_LIMIT, stopper.stop(&self.scope, shown)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => debug!(reason = %chain(&refused), "halt.unheard"),
+            Err(_elapsed) => debug!("halt.slow"),
+        }
+    }
+
+    /// Looks when it is our turn. What the server does not answer in time is somebody else's turn.
+    async fn look(&self, stopper: &Stopper, pass: &Pass) -> Option<Fate> {
+        let _turn = self.turns.looks.acquire().await;
+        // On the heap: thousands of sessions have room for it, and few need it.
+        match time::timeout(LOOK_LIMIT, Box::pin(watch(stopper, pass))).await {
+            Ok(Ok(fate)) => return Some(fate),
+            Ok(Err(refused)) => debug!(reason = %chain(&refused), "halt.unseen"),
+            Err(_elapsed) => debug!("halt.unseen_in_time"),
+        }
+        None
+    }
+
     /// Writes down what became of the work. A recording that takes nothing more has ended the session
     /// anyway.
     fn write_down(&self, text: &str) {

@@ -231,6 +231,42 @@ fn a_cut_stops_what_runs_and_keeps_the_rows() {
     assert!(seen, "not once of three times");
 }
 
+/// Found by an attack on our own: eight sessions at a server that fell silent had all turns of everybody.
+#[test]
+fn a_silent_server_keeps_no_work_running_at_another() {
+    let seen = (0..3).any(|_again| {
+        let world = World::open();
+        let sleep = |target: &str| {
+            let through = world.through();
+            let through = through.replace("dbname=orders", &format!("dbname={target}"));
+            let mut psql = world.command("psql");
+            psql.args(["-X", &through, "-c", "select pg_sleep(600)"])
+                .stderr(Stdio::null());
+            psql.spawn().unwrap()
+        };
+        let mut all: Vec<_> = (0..9).map(|_each| sleep("far")).collect();
+        all.push(sleep("orders"));
+        world.until("the statements run", |world| world.sleepers() == 10);
+        world.far.fall_silent();
+        world.cut_at("far");
+        world.until("nine ask and eight look", |world| world.far.held() >= 17);
+        world.cut_at("orders");
+        world.until("the sessions are over", |world| {
+            world.ended.lock().unwrap().len() == 10
+        });
+        for mut psql in all {
+            psql.wait().unwrap();
+        }
+        let ended = world.ended.lock().unwrap();
+        let near = ended.iter().find(|ended| ended.target == "orders");
+        let near = near.unwrap();
+        // Those at the silent server hold their turns for almost two.
+        let soon = near.halted_after < Duration::from_secs(1);
+        soon && near.halted == Some(Halted::Confirmed)
+    });
+    assert!(seen, "not once of three times");
+}
+
 #[test]
 fn a_cut_statement_has_its_outcome_in_the_recording() {
     let last = World::open().last_words(

@@ -1,6 +1,7 @@
 //! A world with one room: PostgreSQL behind tidegate's PostgreSQL, joined as the spine joins them,
 //! without a broker. Everybody who comes with a certificate is let in.
 
+mod far;
 mod rooms;
 
 use std::fs;
@@ -18,6 +19,7 @@ use proxy::session::protocol::Halted;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use self::far::Far;
 use self::rooms::{Dice, Rooms};
 
 /// How long anything is waited for. How soon it comes is measured elsewhere.
@@ -29,15 +31,21 @@ pub(crate) struct World {
     pub(crate) target: PostgresServer,
     /// Where the target `mute` is, which says nothing.
     pub(crate) mute: std::net::TcpListener,
+    /// In front of the target `far`, which is the same server.
+    pub(crate) far: Far,
     pub(crate) port: u16,
-    cut: watch::Sender<u32>,
+    cut: watch::Sender<Cut>,
     pub(crate) ended: Arc<Mutex<Vec<Ended>>>,
     _runtime: tokio::runtime::Runtime,
 }
 
+/// How often sessions were cut, and at which target the last time, where not at all.
+type Cut = (u32, Option<&'static str>);
+
 /// How one session ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
+    pub(crate) target: String,
     /// Why, where it was not cut.
     pub(crate) why: String,
     pub(crate) halted: Option<Halted>,
@@ -84,15 +92,16 @@ impl World {
             .unwrap();
         let ended = Arc::<Mutex<Vec<Ended>>>::default();
         let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = Far::open(target.port());
         let rooms = runtime.block_on(Rooms::furnish(
             authority,
             &dir,
             &target,
-            mute.local_addr().unwrap().port(),
+            [mute.local_addr().unwrap().port(), far.port],
             Arc::clone(&ended),
             &mut dice,
         ));
-        let (cut, cuts) = watch::channel(0);
+        let (cut, cuts) = watch::channel((0, None));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
         runtime.spawn(Arc::new(rooms).receive(listener, cuts));
@@ -100,6 +109,7 @@ impl World {
             dir,
             target,
             mute,
+            far,
             port,
             cut,
             ended,
@@ -133,7 +143,13 @@ impl World {
 
     /// Cuts every live session.
     pub(crate) fn cut(&self) {
-        self.cut.send_modify(|count| *count = count.wrapping_add(1));
+        self.cut.send_modify(|(count, _at)| *count = count.wrapping_add(1));
+    }
+
+    /// Cuts every live session at one target.
+    pub(crate) fn cut_at(&self, target: &'static str) {
+        self.cut
+            .send_modify(|(count, at)| (*count, *at) = (count.wrapping_add(1), Some(target)));
     }
 
     /// Waits for something to become true.

@@ -28,9 +28,10 @@ use policies::{
 use proxy::demo::PostgresServer;
 use proxy::postgres::probe::probe;
 use proxy::postgres::{Postgres, PostgresFront};
+use proxy::session::HALT_LIMIT;
 use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{
-    Closed, ConnectError, Front, Halt, Identified, Identify, Noting, Protocol, Redeeming,
+    Closed, ConnectError, Front, Halt, Halted, Identified, Identify, Noting, Protocol, Redeeming,
 };
 use proxy::session::scope::{Judge, Reach, Scope};
 use proxy::session::severable::Severer;
@@ -40,14 +41,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::Ended;
+use super::{Cut, Ended};
 
 /// What sessions share.
 pub(super) struct Rooms {
     authority: Authority,
     postgres: Postgres,
     recorder: Recorder,
-    targets: [Arc<Target>; 2],
+    targets: [Arc<Target>; 3],
     numbers: AtomicU64,
     ended: Arc<Mutex<Vec<Ended>>>,
 }
@@ -57,7 +58,7 @@ impl Rooms {
         authority: Authority,
         dir: &Path,
         server: &PostgresServer,
-        mute: u16,
+        [mute, far]: [u16; 2],
         ended: Arc<Mutex<Vec<Ended>>>,
         dice: &mut Dice,
     ) -> Self {
@@ -85,10 +86,11 @@ impl Rooms {
         };
         let pin = probe(&addr).await.unwrap().pin();
         assert!(matches!(&pin, ServerPin::Certificate { sha256 } if sha256.len() == 64));
-        let nowhere = HostPort {
-            port: mute,
+        let at = |port| HostPort {
+            port,
             ..addr.clone()
         };
+        let (nowhere, behind) = (at(mute), at(far));
         let target = |name: &str, addr, server| {
             Arc::new(Target {
                 name: TargetName::parse(name).unwrap(),
@@ -102,7 +104,8 @@ impl Rooms {
         };
         let targets = [
             target("orders", addr, pin.clone()),
-            target("mute", nowhere, pin),
+            target("mute", nowhere, pin.clone()),
+            target("far", behind, pin),
         ];
         Self {
             authority,
@@ -118,7 +121,7 @@ impl Rooms {
     pub(super) async fn receive(
         self: Arc<Self>,
         listener: TcpListener,
-        cuts: watch::Receiver<u32>,
+        cuts: watch::Receiver<Cut>,
     ) {
         loop {
             let (stream, source) = listener.accept().await.unwrap();
@@ -134,7 +137,7 @@ impl Rooms {
         &self,
         stream: TcpStream,
         source: std::net::SocketAddr,
-        cuts: watch::Receiver<u32>,
+        cuts: watch::Receiver<Cut>,
     ) {
         let client_side = Severer::default();
         let (io, newcomer) = Incoming::tcp(stream, Newcomer::new(source, None))
@@ -162,7 +165,7 @@ impl Rooms {
         scope: Scope,
         mut front: PostgresFront,
         client_side: &Severer,
-        mut cuts: watch::Receiver<u32>,
+        mut cuts: watch::Receiver<Cut>,
     ) {
         let (target_side, mut halt) = (Severer::default(), None);
         cuts.mark_unchanged();
@@ -191,9 +194,10 @@ impl Rooms {
                     .relay(&mut front, connected.back, &scope)
                     .await)
             };
+            let name = scope.terms().target.name.as_str();
             tokio::select! {
                 biased;
-                _ = cuts.changed() => None,
+                () = cut_at(name, &mut cuts) => None,
                 done = work => Some(done),
             }
         };
@@ -201,11 +205,13 @@ impl Rooms {
         target_side.sever();
         let stopping = async {
             let halt = halt.filter(Halt::is_needed)?;
-            Some(halt.halt(async { Some(self.pass(&scope).await) }).await)
+            let halting = halt.halt(async { Some(self.pass(&scope).await) });
+            Some(timeout(HALT_LIMIT, halting).await.unwrap_or(Halted::Unconfirmed))
         };
         let (halted, ()) = tokio::join!(stopping, part(&mut front, closed.as_ref(), client_side));
         let halted_after = scope.elapsed().saturating_sub(decided);
         let ended = Ended {
+            target: scope.terms().target.name.to_string(),
             why: format!("{closed:?}"),
             halted,
             halted_after,
@@ -278,6 +284,16 @@ impl Rooms {
             .issue_halt(scope.terms(), order, &NoJournal)
             .await
             .unwrap()
+    }
+}
+
+/// Returns when the sessions at this target are cut.
+async fn cut_at(name: &str, cuts: &mut watch::Receiver<Cut>) {
+    while cuts.changed().await.is_ok() {
+        let at = cuts.borrow_and_update().1;
+        if at.is_none_or(|at| at == name) {
+            return;
+        }
     }
 }
 
