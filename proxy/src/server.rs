@@ -213,6 +213,8 @@ pub(crate) struct House {
     control: ControlRuntime,
     /// Apart from `control`, so that no answer stands before an ending.
     api: ControlRuntime,
+    /// Apart from both: a thousand sessions that end at once open two thousand connections.
+    _halts: ControlRuntime,
 }
 
 async fn build(
@@ -240,6 +242,7 @@ async fn build(
     .map_err(Failure::Recorder)?;
     let control = ControlRuntime::start("control").map_err(Failure::Threads)?;
     let api = ControlRuntime::start("api").map_err(Failure::Threads)?;
+    let halts = ControlRuntime::start("halts").map_err(Failure::Threads)?;
     let broker = control.run(broker(config, args, &authority)).await;
     let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
     recovery::recover(&recorder, &broker).await?;
@@ -248,6 +251,7 @@ async fn build(
         authority.clone(),
         recorder.clone(),
         config.egress.clone(),
+        halts.handle().clone(),
     );
     Ok(House {
         broker,
@@ -256,6 +260,7 @@ async fn build(
         bastion: Arc::new(bastion),
         control,
         api,
+        _halts: halts,
     })
 }
 

@@ -21,6 +21,7 @@ pub mod closing;
 pub mod dial;
 pub mod ending;
 pub mod halt_pass;
+mod halting;
 pub mod incoming;
 pub mod meter;
 pub mod parting;
@@ -32,8 +33,9 @@ pub mod way;
 
 use bastion::Bastion;
 use ending::Ending;
+use halting::Halting;
 use incoming::Incoming;
-use protocol::{Connected, Front, Halt, Halted, Identified, Protocol, Refused};
+use protocol::{Connected, Front, Halt, Identified, Protocol, Refused};
 use scope::Scope;
 use severable::Severer;
 
@@ -104,9 +106,13 @@ struct Sides {
 struct Cut(Arc<OnceLock<(Duration, Duration)>>);
 
 impl Cut {
-    /// Has the target's socket severed by whoever ends the lease, on their thread: ours may be busy
-    /// with a thousand other sessions or stuck in a disk.
-    fn at_the_end_of(lease: &Lease, target: &Severer, scope: &Scope) -> Self {
+    /// Has the target's socket severed by whoever ends the lease, on their thread, and what runs there
+    /// stopped from then on: our thread may be busy with a thousand other sessions or stuck in a disk.
+    fn at_the_end_of<H: Halt>(
+        lease: &Lease,
+        (target, scope): (&Severer, &Scope),
+        halting: Halting<H>,
+    ) -> Self {
         let stamps = Arc::new(OnceLock::new());
         let (stamp, trigger, scope) = (Arc::clone(&stamps), target.trigger(), scope.clone());
         lease.when_over(move || {
@@ -114,6 +120,7 @@ impl Cut {
             scope.cut();
             trigger.pull();
             stamp.get_or_init(|| (decided, scope.elapsed()));
+            halting.begin();
         });
         Self(stamps)
     }
@@ -155,17 +162,17 @@ async fn live<P: Protocol>(
     };
     let scope = bastion.scope(session, terms, recording);
     let mut closing = bastion.closing(&scope);
-    let cut = Cut::at_the_end_of(&lease, &sides.target, &scope);
+    let halting = bastion.halting::<P::Halt>(&scope);
+    let cut = Cut::at_the_end_of(&lease, (&sides.target, &scope), halting.clone());
     info!("session.opened");
 
-    let mut halt = None;
     let work = async {
         let dialled = bastion.dial(session, scope.terms(), &sides.target).await?;
         bastion.equip(scope.terms()).await?;
         let pass = bastion.issue(session, permit, dialled.source).await?;
         let connected = protocol.connect(front, dialled, pass, &scope).await?;
         let Connected { back, halt: stop } = connected;
-        halt = Some(stop);
+        halting.hold(stop);
         Ok(protocol.relay(front, back, &scope).await)
     };
     let ending = select! {
@@ -176,23 +183,22 @@ async fn live<P: Protocol>(
         done = work => lease.over().map_or_else(|| Ending::from(done), Ending::Severed),
     };
     let (decided_at, target_closed) = cut.or_now(&sides.target, &scope);
+    // Where whoever ended the lease has not: it ended otherwise, or was over before there was anything to stop.
+    halting.begin();
 
     let farewell = ending.farewell(scope.terms());
     closing.ends_as(ending);
-    let stopping = async {
-        let halted = stop_work(bastion, &scope, halt).await;
-        (halted == Halted::Confirmed).then(|| scope.elapsed())
-    };
     let parting = async {
         let _parting = bastion.parting();
         part(front, &sides.client, farewell.as_ref()).await;
         Some(scope.elapsed())
     };
-    let (halt_confirmed, client_closed) = tokio::join!(stopping, parting);
+    let (halted, client_closed) = tokio::join!(halting.outcome(), parting);
+    closing.halted(halted);
     let timeline = Timeline {
         decided_at: Some(decided_at),
         target_closed: Some(target_closed),
-        halt_confirmed,
+        halt_confirmed: halted.confirmed(),
         client_closed,
     };
     closing.close(timeline).await;
@@ -218,16 +224,6 @@ async fn refuse(front: &mut impl Front, side: &Severer, words: &Words) {
         Ok(()) => side.release(),
         Err(_elapsed) => side.sever(),
     }
-}
-
-/// Has running work at the target stopped, where the protocol says there is some.
-async fn stop_work<H: Halt>(bastion: &Bastion, scope: &Scope, halt: Option<H>) -> Halted {
-    let Some(halt) = halt.filter(H::is_needed) else {
-        return Halted::Idle;
-    };
-    time::timeout(HALT_LIMIT, halt.halt(bastion.issue_halt(scope)))
-        .await
-        .unwrap_or(Halted::Unconfirmed)
 }
 
 /// Returns when nothing has passed for as long as the permit allows; never, where it does not say.

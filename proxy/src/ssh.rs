@@ -282,7 +282,10 @@ impl Halt for NoHalt {
         false
     }
 
-    async fn halt(self, _pass: impl Future<Output = Option<Pass>> + Send) -> Halted {
-        Halted::Idle
+    async fn halt<F: Future<Output = Option<Pass>> + Send + 'static>(
+        self,
+        _pass: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Halted {
+        Halted::Confirmed
     }
 }

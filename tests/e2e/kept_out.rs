@@ -332,6 +332,11 @@ fn a_process_that_is_hidden_is_not_taken_for_one_that_is_gone() {
     let sessions = world.ended_sessions();
     let timeline = &sessions[0]["end"]["timeline"];
     assert!(timeline["halt_confirmed"].is_null(), "{timeline}");
+    assert!(timeline["halt_unconfirmed"] == true, "{timeline}");
+    let shown = ["tidegate", "sessions", "show", &session];
+    let shown = world.bob().run(&shown).expect("bob is told");
+    assert!(shown.contains("TG417"), "{shown}");
+    assert!(world.exported(&session, "--jsonl").contains("TG417"));
     assert_eq!(asleep(&world), 1, "nothing could end it");
     // With the grant goes the role, and with that all it does.
     world.revoke(&grant);

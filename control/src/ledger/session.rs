@@ -121,6 +121,9 @@ pub struct Timeline {
     pub halt_confirmed: Option<SignedDuration>,
     /// The client's socket was closed.
     pub client_closed: Option<SignedDuration>,
+    /// Work was under way at the target, and was not seen to stop before the end was written down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub halt_unconfirmed: bool,
 }
 
 /// What passed in a session.

@@ -1,4 +1,4 @@
-//! Why a target could not be had, in words: `TG401` to `TG411`, `TG415`.
+//! Why a target could not be had, and what was not seen to end there, in words: `TG401` to `TG411`, `TG415` to `TG418`.
 
 use super::reach::Summary;
 use super::{Shown, Words};
@@ -19,6 +19,8 @@ pub enum Unreachable {
     Impostor,
     /// The target does not accept our certificate.
     Refused,
+    /// The target lets nobody in just now: it is full, begins or stops.
+    Busy,
     /// The target does not accept the key or password that is kept for it.
     Outworn,
     /// The target sent text that cannot be read.
@@ -77,6 +79,15 @@ pub fn dropped() -> Words {
     Words::new("TG418", "tidegate failed while the session went on").hint("connect once more")
 }
 
+/// Work of a session that was cut was not seen to stop at its target. For whoever reads about the session.
+pub fn unhalted() -> Words {
+    Words::new(
+        "TG417",
+        "what was running at the target when the session ended was not seen to stop",
+    )
+    .hint("look there whether it goes on: select * from pg_stat_activity")
+}
+
 /// An unreachable target, by its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Missed<'a> {
@@ -108,6 +119,11 @@ impl Shown for Missed<'_> {
                     "an administrator looks whether the account exists and `TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` \
                      and `PubkeyAuthentication yes` stand in its sshd_config: tidegate target test {target}"
                 )),
+            Unreachable::Busy => Words::new(
+                "TG416",
+                format!("`{target}` lets nobody in just now: it has no room for one more, is starting, or is being stopped"),
+            )
+            .hint(format!("try again in a while, or ask an administrator to run: tidegate target test {target}")),
             Unreachable::Outworn => Words::new(
                 "TG410",
                 format!("`{target}` does not accept the standing credential that is kept for it"),

@@ -117,11 +117,26 @@ impl Row for SessionView {
             end.map(|end| when::stamp(end.at)).unwrap_or_default(),
             step(|timeline| timeline.decided),
             step(|timeline| timeline.target_closed),
-            step(|timeline| timeline.halt_confirmed),
+            match end {
+                Some(end) if end.timeline.halt_unconfirmed => unhalted(),
+                _ => step(|timeline| timeline.halt_confirmed),
+            },
             step(|timeline| timeline.client_closed),
             end.map(|end| recording(&end.recording)).unwrap_or_default(),
         ]
     }
+}
+
+/// That a session's work was not seen to stop, and what to do.
+fn unhalted() -> String {
+    let words = policies::words::session::unhalted();
+    let hint = words.hint.map(|hint| format!("; {hint}"));
+    format!(
+        "{} ({}){}",
+        words.what,
+        words.code,
+        hint.unwrap_or_default()
+    )
 }
 
 /// How a session ended, in a few words.

@@ -23,20 +23,29 @@ use super::roles::{entrance, role};
 use super::target::admin::{Admin, AdminError, Server};
 use super::target::process::{BEGAN, PLAINLY, STARTED, Seat};
 use super::target::rows::text;
-use crate::session::chain;
 use crate::session::protocol::{Halt, Halted};
 use crate::session::scope::Scope;
+use crate::session::{HALT_LIMIT, chain};
 use stopper::Stopper;
 use turns::Turns;
 
-/// How long one look may take, from its turn on.
+/// How long one look or one cancel request may take, from its turn on.
 const LOOK_LIMIT: Duration = Duration::from_millis(1800);
+
+/// How long it is tried where that may go on: a server whose connections are all in use has room when others end.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Between two cancel requests. Each is a connection of its own, and the first is heard as a rule.
 const CANCEL_PAUSE: Duration = Duration::from_millis(100);
+
+/// The same when the session's end no longer waits for it.
+const LATE_PAUSE: Duration = Duration::from_secs(4);
+
+/// How long what opens a connection to look is used, in less than its certificate's life ([`ca::HALT_LIFETIME`]).
+const PASS_USE: Duration = Duration::from_secs(30);
 
 /// How a session's work is stopped.
 #[derive(Debug)]
@@ -54,67 +63,117 @@ impl Halt for PostgresHalt {
         self.busy.load(Ordering::Relaxed)
     }
 
-    async fn halt(self, pass: impl Future<Output = Option<Pass>> + Send) -> Halted {
+    async fn halt<F: Future<Output = Option<Pass>> + Send + 'static>(
+        self,
+        pass: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Halted {
         let Some(stopper) = &self.stopper else {
             return Halted::Unconfirmed;
         };
-        let mut shown = None;
+        let began = self.scope.elapsed();
+        let stopping = Stopping {
+            halt: &self,
+            stopper,
+            began,
+        };
         if stopper.place.seat == Seat::Shared {
             self.write_down(postgres::PROCESS_SHARED);
-            self.request(stopper, &mut shown).await;
+            stopping.request(&mut None).await;
             return Halted::Unconfirmed;
         }
-        let asking = async {
-            loop {
-                self.request(stopper, &mut shown).await;
-                time::sleep(CANCEL_PAUSE).await;
-            }
-        };
-        let seeing = async {
-            let Some(pass) = &pass.await else {
-                return std::future::pending().await;
-            };
-            loop {
-                if let Some(fate) = self.look(stopper, pass).await {
-                    self.write_down(fate.sentence());
-                    return Halted::Confirmed;
-                }
-                time::sleep(PAUSE).await;
-            }
+        // What a pooler lent may be somebody else's by then.
+        let own = stopper.place.seat == Seat::Own;
+        let place = self.turns.patience.try_acquire().ok().filter(|_place| own);
+        let limit = if place.is_some() {
+            PATIENCE
+        } else {
+            HALT_LIMIT
         };
         select! {
             // What was seen by now counts, however late we come to it.
             biased;
-            seen = seeing => seen,
-            never = asking => never,
+            fate = stopping.see(pass) => {
+                self.write_down(fate.sentence());
+                Halted::Confirmed
+            }
+            never = stopping.ask() => never,
+            () = time::sleep(limit) => Halted::Unconfirmed,
+        }
+    }
+}
+
+/// The stopping of one session's work.
+#[derive(Clone, Copy)]
+struct Stopping<'a> {
+    halt: &'a PostgresHalt,
+    stopper: &'a Stopper,
+    /// When it began, since the session's start.
+    began: Duration,
+}
+
+impl Stopping<'_> {
+    /// How long it has been going on.
+    fn lasted(&self) -> Duration {
+        self.halt.scope.elapsed().saturating_sub(self.began)
+    }
+
+    /// Waits before it is tried again.
+    async fn rest(&self, pause: Duration) {
+        let late = self.lasted() >= HALT_LIMIT;
+        time::sleep(if late { LATE_PAUSE } else { pause }).await;
+    }
+
+    /// Has the server asked to cancel again and again: who handles that goes on behind it.
+    async fn ask(&self) -> Halted {
+        let mut shown = None;
+        loop {
+            self.request(&mut shown).await;
+            self.rest(CANCEL_PAUSE).await;
+        }
+    }
+
+    /// Sends one cancel request when it is our turn.
+    async fn request(&self, shown: &mut Option<Pass>) {
+        // They are never closed; without a turn it would be sent all the same.
+        let _turn = self.halt.turns.requests.acquire().await;
+        let asked = self.stopper.stop(&self.halt.scope, shown);
+        match time::timeout(LOOK_LIMIT, asked).await {
+            Ok(Ok(())) => return,
+            Ok(Err(refused)) => debug!(reason = %chain(&refused), "halt.unheard"),
+            Err(_elapsed) => debug!("halt.unheard_in_time"),
+        }
+        // What was shown may have ended.
+        *shown = None;
+    }
+
+    /// Looks again and again until it is gone.
+    async fn see<F: Future<Output = Option<Pass>>>(&self, pass: impl Fn() -> F) -> Fate {
+        let mut shown: Option<(Pass, Duration)> = None;
+        loop {
+            // What the server does not answer in time is somebody else's turn.
+            let turn = self.halt.turns.looks.acquire().await;
+            let at = self.lasted();
+            if shown
+                .as_ref()
+                .is_none_or(|(_pass, made)| at.saturating_sub(*made) > PASS_USE)
+            {
+                shown = pass().await.map(|made| (made, at));
+            }
+            if let Some((pass, _made)) = &shown {
+                // On the heap: thousands of sessions have room for it, and few need it.
+                match time::timeout(LOOK_LIMIT, Box::pin(watch(self, pass))).await {
+                    Ok(Ok(fate)) => return fate,
+                    Ok(Err(refused)) => debug!(reason = %chain(&refused), "halt.unseen"),
+                    Err(_elapsed) => debug!("halt.unseen_in_time"),
+                }
+            }
+            drop(turn);
+            self.rest(PAUSE).await;
         }
     }
 }
 
 impl PostgresHalt {
-    /// Sends one cancel request when it is our turn.
-    async fn request(&self, stopper: &Stopper, shown: &mut Option<Pass>) {
-        // They are never closed; without a turn it would be sent all the same.
-        let _turn = self.turns.requests.acquire().await;
-        match time::timeout(LOOK_LIMIT, stopper.stop(&self.scope, shown)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(refused)) => debug!(reason = %chain(&refused), "halt.unheard"),
-            Err(_elapsed) => debug!("halt.slow"),
-        }
-    }
-
-    /// Looks when it is our turn. What the server does not answer in time is somebody else's turn.
-    async fn look(&self, stopper: &Stopper, pass: &Pass) -> Option<Fate> {
-        let _turn = self.turns.looks.acquire().await;
-        // On the heap: thousands of sessions have room for it, and few need it.
-        match time::timeout(LOOK_LIMIT, Box::pin(watch(stopper, pass))).await {
-            Ok(Ok(fate)) => return Some(fate),
-            Ok(Err(refused)) => debug!(reason = %chain(&refused), "halt.unseen"),
-            Err(_elapsed) => debug!("halt.unseen_in_time"),
-        }
-        None
-    }
-
     /// Writes down what became of the work. A recording that takes nothing more has ended the session
     /// anyway.
     fn write_down(&self, text: &str) {
@@ -126,7 +185,8 @@ impl PostgresHalt {
 }
 
 /// Returns when the server has no such process any more, with what became of its transaction.
-async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
+async fn watch(stopping: &Stopping<'_>, pass: &Pass) -> Result<Fate, AdminError> {
+    let stopper = stopping.stopper;
     let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
         return Err(AdminError::Nonsense);
     };
@@ -150,7 +210,7 @@ async fn watch(stopper: &Stopper, pass: &Pass) -> Result<Fate, AdminError> {
     let (mut seen, mut transaction) = (false, None);
     let mut end = true;
     loop {
-        match admin.run(look(stopper, pass, end)).await {
+        match admin.run(look(stopping, pass, end)).await {
             Ok(alive) => {
                 let Some(row) = alive.first() else { break };
                 seen = true;
@@ -189,12 +249,13 @@ async fn is_same(admin: &mut Admin, stopper: &Stopper) -> Result<bool, AdminErro
 /// Asks for the process of a session, and has it ended. Gives back the number of its transaction, which it
 /// has once that has changed something, with its epoch.
 ///
-/// Numbers of processes are used again: only one that is older than this connection and belongs to the
+/// Numbers of processes are used again: only one that is older than the stopping and belongs to the
 /// session's account, or one that began when the session's did. One whose beginning is not shown to us is taken
 /// for it: that we may not see it is no proof that it is gone. A pooler may have given that to somebody
 /// else where it had nothing more to do, or to us: one that is idle is left alone, and whom we become to end it
 /// holds for this query alone.
-fn look(stopper: &Stopper, pass: &Pass, end: bool) -> String {
+fn look(stopping: &Stopping<'_>, pass: &Pass, end: bool) -> String {
+    let stopper = stopping.stopper;
     let (plainly, which, may_end) = match &stopper.place.seat {
         Seat::Lent { pid, began } => {
             let become_it = pass.terms.elevated().map(role::become_for_now);
@@ -208,8 +269,9 @@ fn look(stopper: &Stopper, pass: &Pass, end: bool) -> String {
             let account = role::literal(pass.terms.account().as_str());
             let which = format!(
                 "a.pid = {} and a.usename = {account} and coalesce(a.backend_start < \
-                 (select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid()), true)",
-                stopper.key.pid
+                 pg_catalog.clock_timestamp() - interval '{} milliseconds', true)",
+                stopper.key.pid,
+                stopping.lasted().as_millis()
             );
             (String::new(), which, "true")
         }

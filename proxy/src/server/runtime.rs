@@ -3,6 +3,8 @@
 //! Store, feed and expiry live on one such runtime, so that a session ends, and its target's socket is gone,
 //! while every other thread is busy with sessions or held by a disk. The API lives on another, with what is decided
 //! there: however much is asked, it keeps nobody from the look at the store or from ending leases at their time.
+//! What cut sessions had running at their targets is stopped on a third one: that takes handshakes, which are dear, and
+//! waits for servers.
 
 use std::io;
 

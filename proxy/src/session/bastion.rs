@@ -15,14 +15,16 @@ use policies::{
     SqlStatement, Terms,
 };
 use recorder::{End, Heading, Recorder, Recording, Timeline};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::info;
 
 use super::closing::{Closer, Closing};
 use super::halt_pass::{HaltPasses, Signed};
+use super::halting::Halting;
 use super::meter::Meter;
 use super::parting::Parting;
-use super::protocol::ConnectError;
+use super::protocol::{ConnectError, Halt};
 use super::road::{Direct, Road, Through, Whom};
 use super::scope::{Judge, Reach, Scope};
 use super::severable::Severer;
@@ -37,6 +39,8 @@ pub struct Bastion {
     egress: Vec<IpAddr>,
     closer: Closer,
     halt_passes: Arc<dyn HaltPasses>,
+    /// Where the work of cut sessions is stopped.
+    halts: Handle,
 }
 
 impl fmt::Debug for Bastion {
@@ -46,12 +50,13 @@ impl fmt::Debug for Bastion {
 }
 
 impl Bastion {
-    /// Puts the parts together.
+    /// Puts the parts together. The work of cut sessions is stopped on the threads of `halts`.
     pub fn new(
         broker: Broker,
         authority: Authority,
         recorder: Recorder,
         egress: Vec<IpAddr>,
+        halts: Handle,
     ) -> Self {
         let halt_passes = Arc::new(Signed {
             broker: broker.clone(),
@@ -64,6 +69,7 @@ impl Bastion {
             recorder,
             egress,
             halt_passes,
+            halts,
         }
     }
 
@@ -188,9 +194,9 @@ impl Bastion {
             .await
     }
 
-    /// A certificate for a look at the target after a session there was severed.
-    pub async fn issue_halt(&self, scope: &Scope) -> Option<Pass> {
-        scope.halt_pass().await
+    /// What stops the session's work at its target when it ends, on threads that carry no session.
+    pub(crate) fn halting<H: Halt>(&self, scope: &Scope) -> Halting<H> {
+        Halting::of(scope, &self.halts)
     }
 
     /// Connects to the target, through those that stand in front of it. No byte is sent to it.

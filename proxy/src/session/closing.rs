@@ -22,6 +22,7 @@ use tracing::{Instrument as _, Span, error, info};
 
 use super::chain;
 use super::ending::Ending;
+use super::halting::Outcome;
 use super::parting::Partings;
 use super::scope::Scope;
 
@@ -49,6 +50,7 @@ pub struct Closing {
     runtime: Option<Handle>,
     ending: Ending,
     timeline: Timeline,
+    halted: Outcome,
 }
 
 impl fmt::Debug for Closing {
@@ -78,6 +80,7 @@ impl Closer {
             runtime: Handle::try_current().ok(),
             ending: Ending::Dropped,
             timeline: Timeline::default(),
+            halted: Outcome::Idle,
         }
     }
 
@@ -89,7 +92,12 @@ impl Closer {
 
     /// Whatever fails here is logged: the session is over in any case. What is on the disk is sealed at the next start,
     /// which also writes down what the store has not taken until then.
-    async fn close(self, scope: Scope, (end, cause): (End, Cause), timeline: Timeline) {
+    async fn close(
+        self,
+        scope: Scope,
+        (end, cause): (End, Cause),
+        (timeline, halted): (Timeline, Outcome),
+    ) {
         let now = self.broker.clock().now();
         let (recording, at) = (scope.recording().clone(), scope.elapsed());
         if scope.meter().is_some() {
@@ -118,7 +126,10 @@ impl Closer {
         let end = SessionEnd {
             at: now,
             cause,
-            timeline: times(timeline),
+            timeline: Times {
+                halt_unconfirmed: halted == Outcome::Unconfirmed,
+                ..times(timeline)
+            },
             counters: scope.counters(),
             recording: state,
         };
@@ -143,6 +154,11 @@ impl Closing {
         self.ending = ending;
     }
 
+    /// What became of its work at the target.
+    pub(crate) fn halted(&mut self, halted: Outcome) {
+        self.halted = halted;
+    }
+
     /// Seals the recording and closes the ledger's row.
     pub(crate) async fn close(mut self, timeline: Timeline) {
         info!(reason = self.ending.as_str(), "session.ended");
@@ -157,7 +173,10 @@ impl Closing {
         let scope = self.scope.take()?;
         let terms = scope.terms();
         let end = (self.ending.as_end(terms), self.ending.as_cause(terms));
-        let close = self.closer.clone().close(scope, end, self.timeline);
+        let close = self
+            .closer
+            .clone()
+            .close(scope, end, (self.timeline, self.halted));
         let runtime = self.runtime.as_ref()?;
         let close = close.instrument(self.span.clone());
         Some(self.closer.closings.spawn_on(close, runtime))
@@ -189,6 +208,7 @@ pub(crate) fn times(timeline: Timeline) -> Times {
         target_closed: signed(timeline.target_closed),
         halt_confirmed: signed(timeline.halt_confirmed),
         client_closed: signed(timeline.client_closed),
+        halt_unconfirmed: false,
     }
 }
 

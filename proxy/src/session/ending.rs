@@ -149,6 +149,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Io(_) => Some(Unreachable::Silent),
         ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
+        ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
         ConnectError::Refused(_) if !terms.target.entry().is_certificate() => {
             Some(Unreachable::Outworn)
         }
@@ -162,6 +163,12 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Misused(_) => Some(Unreachable::NotSsh),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
     }
+}
+
+/// Whether a database server refuses everybody for now (`src/backend/utils/errcodes.txt`): it lacks room or connections
+/// (class 53), or is starting or being stopped (57P01 to 57P03). Who is refused for what they showed hears of class 28.
+fn is_busy(said: &str) -> bool {
+    ["53", "57P0"].iter().any(|class| said.starts_with(class))
 }
 
 /// The same, where it was a target in front of it.
@@ -180,5 +187,29 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         | ConnectError::Misused(_)
         | ConnectError::Hop { .. } => Some(InFront::Broken),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_full_is_not_said_to_refuse_the_certificate() {
+        for busy in [
+            "53300: sorry, too many clients already",
+            "53200: out of memory",
+            "57P03: the database system is starting up",
+        ] {
+            assert!(is_busy(busy), "{busy}");
+        }
+        for refused in [
+            "28000: certificate authentication failed",
+            "3D000: database \"53\" does not exist",
+            "TLS alert UnknownCA",
+            "it does not accept what tidegate showed",
+        ] {
+            assert!(!is_busy(refused), "{refused}");
+        }
     }
 }

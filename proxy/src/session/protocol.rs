@@ -108,19 +108,18 @@ pub trait Halt: Send + 'static {
     /// Whether anything was under way that needs stopping.
     fn is_needed(&self) -> bool;
 
-    /// Stops it, and looks whether it has stopped. `pass` opens one short connection as the same
-    /// login, where the protocol needs one to look; nothing that can be done without waits for it.
-    fn halt(
+    /// Stops it, and looks whether it has stopped, for as long as that is worth trying; whoever waits for it
+    /// does so for [`HALT_LIMIT`](super::HALT_LIMIT). `pass` makes what opens a short connection as the same login,
+    /// where the protocol needs one to look; nothing that can be done without waits for it.
+    fn halt<F: Future<Output = Option<Pass>> + Send + 'static>(
         self,
-        pass: impl Future<Output = Option<Pass>> + Send,
-    ) -> impl Future<Output = Halted> + Send;
+        pass: impl Fn() -> F + Send + Sync + 'static,
+    ) -> impl Future<Output = Halted> + Send + 'static;
 }
 
 /// Whether the work under way has been seen to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halted {
-    /// Nothing was under way.
-    Idle,
     /// It was seen to have stopped.
     Confirmed,
     /// The target was asked to stop it; whether it did was not seen.

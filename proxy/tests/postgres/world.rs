@@ -143,7 +143,8 @@ impl World {
 
     /// Cuts every live session.
     pub(crate) fn cut(&self) {
-        self.cut.send_modify(|(count, _at)| *count = count.wrapping_add(1));
+        self.cut
+            .send_modify(|(count, _at)| *count = count.wrapping_add(1));
     }
 
     /// Cuts every live session at one target.

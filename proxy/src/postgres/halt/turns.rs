@@ -17,6 +17,9 @@ const LOOKS_MAX: usize = 8;
 /// among the server's sessions.
 const REQUESTS_MAX: usize = 32;
 
+/// How many may go on trying when nobody waits for them any more.
+const PATIENT_MAX: usize = 512;
+
 /// How many servers are known before those are forgotten whose turns nobody holds.
 const SERVERS_MAX: usize = 64;
 
@@ -27,6 +30,8 @@ pub(crate) struct Turns {
     pub(super) looks: Semaphore,
     /// Of those who send cancel requests.
     pub(super) requests: Semaphore,
+    /// Places of those who go on trying when nobody waits for them any more. There is no waiting for one.
+    pub(super) patience: Semaphore,
 }
 
 impl Default for Turns {
@@ -34,6 +39,7 @@ impl Default for Turns {
         Self {
             looks: Semaphore::new(LOOKS_MAX),
             requests: Semaphore::new(REQUESTS_MAX),
+            patience: Semaphore::new(PATIENT_MAX),
         }
     }
 }

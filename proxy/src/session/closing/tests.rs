@@ -21,7 +21,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
+use ca::Pass;
+
 use super::*;
+use crate::session::halting::Halting;
+use crate::session::protocol::{Halt, Halted};
 use crate::session::scope::{Judge, Reach};
 
 struct NoSeal;
@@ -262,4 +266,45 @@ async fn the_end_of_a_session_is_written_down_once_the_store_takes_it() {
     closed.expect("it is written down");
     let reason = SeverReason::Blind;
     assert_eq!(house.end_of(session).await.cause, Cause::Severed { reason });
+}
+
+/// Work that does not stop while anybody waits for it, and tells when its stopping began.
+struct Endless(std::sync::mpsc::Sender<()>);
+
+impl Halt for Endless {
+    fn is_needed(&self) -> bool {
+        true
+    }
+
+    async fn halt<F: Future<Output = Option<Pass>> + Send + 'static>(
+        self,
+        _pass: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Halted {
+        self.0.send(()).unwrap();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn work_is_stopped_while_the_sessions_track_is_busy_and_is_told_where_it_goes_on() {
+    let house = House::new().await;
+    let (session, scope) = house.session(1).await;
+    let halts = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let halting = Halting::of(&scope, halts.handle());
+    let (tell, began) = std::sync::mpsc::channel();
+    halting.hold(Endless(tell));
+    halting.begin();
+    // This thread runs nothing meanwhile.
+    began.recv_timeout(Duration::from_secs(20)).unwrap();
+    let mut closing = house.closer.hold(&scope);
+    let halted = halting.outcome().await;
+    assert_eq!(halted, Outcome::Unconfirmed);
+    closing.halted(halted);
+    closing.close(Timeline::default()).await;
+    assert!(house.end_of(session).await.timeline.halt_unconfirmed);
+    halts.shutdown_background();
 }

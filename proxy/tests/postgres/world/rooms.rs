@@ -27,7 +27,7 @@ use policies::{
 };
 use proxy::demo::PostgresServer;
 use proxy::postgres::probe::probe;
-use proxy::postgres::{Postgres, PostgresFront};
+use proxy::postgres::{Postgres, PostgresFront, PostgresHalt};
 use proxy::session::HALT_LIMIT;
 use proxy::session::incoming::{Incoming, Newcomer};
 use proxy::session::protocol::{
@@ -134,7 +134,7 @@ impl Rooms {
 
     /// Everything up to the question, and the answer, which is yes for the targets there are.
     async fn session(
-        &self,
+        self: Arc<Self>,
         stream: TcpStream,
         source: std::net::SocketAddr,
         cuts: watch::Receiver<Cut>,
@@ -149,7 +149,7 @@ impl Rooms {
         let target = self.targets.iter().find(|target| target.name == ask.target);
         if let Some(target) = target {
             let scope = self.scope(ask, target);
-            Box::pin(self.admitted(scope, front, &client_side, cuts)).await;
+            Box::pin(Arc::clone(&self).admitted(scope, front, &client_side, cuts)).await;
         } else {
             let (target, login) = (ask.target, ask.login);
             front
@@ -161,7 +161,7 @@ impl Rooms {
 
     /// The rest of the spine.
     async fn admitted(
-        &self,
+        self: Arc<Self>,
         scope: Scope,
         mut front: PostgresFront,
         client_side: &Severer,
@@ -203,11 +203,7 @@ impl Rooms {
         };
         let decided = scope.elapsed();
         target_side.sever();
-        let stopping = async {
-            let halt = halt.filter(Halt::is_needed)?;
-            let halting = halt.halt(async { Some(self.pass(&scope).await) });
-            Some(timeout(HALT_LIMIT, halting).await.unwrap_or(Halted::Unconfirmed))
-        };
+        let stopping = Arc::clone(&self).stopped(&scope, halt);
         let (halted, ()) = tokio::join!(stopping, part(&mut front, closed.as_ref(), client_side));
         let halted_after = scope.elapsed().saturating_sub(decided);
         let ended = Ended {
@@ -219,6 +215,18 @@ impl Rooms {
             frames: self.sealed(&scope),
         };
         self.ended.lock().unwrap().push(ended);
+    }
+
+    /// What became of the work that was under way, if any was.
+    async fn stopped(self: Arc<Self>, scope: &Scope, halt: Option<PostgresHalt>) -> Option<Halted> {
+        let halt = halt.filter(Halt::is_needed)?;
+        let of = scope.clone();
+        let pass = move || {
+            let (rooms, of) = (Arc::clone(&self), of.clone());
+            async move { Some(rooms.pass(&of).await) }
+        };
+        let halted = timeout(HALT_LIMIT, halt.halt(pass)).await;
+        Some(halted.unwrap_or(Halted::Unconfirmed))
     }
 
     /// Seals the recording and reads it.
