@@ -289,11 +289,11 @@ fn a_cut_copy_has_its_counts_in_the_recording() {
         rows.as_bytes(),
         "select count(*) from pg_stat_progress_copy where tuples_processed > 10000",
     );
+    // Of how many rows the target would have taken nothing is known; the lines that passed are told with the copy.
     assert!(
-        last.starts_with("Outcome(Outcome { id: 1, tag: None, rows: "),
+        last.starts_with("Outcome(Outcome { id: 1, tag: None, rows: 0, bytes: "),
         "{last}"
     );
-    assert!(!last.contains("rows: 0,"), "{last}");
     assert!(!last.contains("bytes: 0,"), "{last}");
 }
 
