@@ -1,4 +1,4 @@
-//! Exports, and watching what is live.
+//! Exports.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -8,7 +8,7 @@ use recorder::{
     Recording, SqlError, Statement, StatementKind, Stream, Value, export,
 };
 
-use crate::desk::{Desk, at, complete, heading, output, session};
+use crate::desk::{Desk, at, complete, heading, output};
 
 /// A session in a terminal that tries to reach the viewer's clipboard.
 fn terminal(recording: &Recording) {
@@ -129,7 +129,7 @@ fn sql(recording: &Recording) {
 }
 
 /// The recording at this path in a form, of the channel that players show.
-fn written(path: &Path, form: Form) -> String {
+pub(crate) fn written(path: &Path, form: Form) -> String {
     let read = || Reader::open(path).unwrap();
     let (mut out, shown) = (Vec::new(), Channels::read(&mut read()).shown(None));
     export(&mut read(), form, shown, &mut out).unwrap();
@@ -261,79 +261,6 @@ fn nobody_makes_up_a_line_of_the_transcript_or_hides_one() {
     assert!(!lines.contains(&"[input] made up'"));
 }
 
-/// Where one program runs, its lines are as short as ever.
-#[test]
-fn whose_line_it_is_is_told_where_several_programs_run() {
-    let desk = Desk::new();
-    let recording = desk.open(1);
-    let said = |channel, stream, text: &str| {
-        let bytes = text.as_bytes();
-        let data = Frame::Data {
-            channel,
-            stream,
-            bytes,
-        };
-        recording.append(at(1), &data).unwrap();
-    };
-    let runs = |channel| {
-        let command = b"make";
-        let event = ChannelEvent::Exec { command };
-        let frame = Frame::Channel { channel, event };
-        recording.append(at(1), &frame).unwrap();
-    };
-    runs(3);
-    said(3, Stream::Output, "alone\n7| made up\nand am");
-    runs(7);
-    said(3, Stream::Output, "id\n");
-    said(7, Stream::ErrorOutput, "two\n");
-    said(7, Stream::Input, "three\n");
-    said(2000, Stream::Output, "four\n");
-    let sealed = complete(&recording, at(3_000));
-    let text = written(&sealed.path, Form::Text);
-    let lines: Vec<&str> = text.lines().skip(1).collect();
-    assert_eq!(
-        lines,
-        [
-            "[0:00:00.001 channel 3 command: make]",
-            "| alone",
-            "| 7| made up",
-            "| and am",
-            "[0:00:00.001 channel 7 command: make]",
-            "3| id",
-            "7| two",
-            "[input 7] three",
-            "2000| four",
-            "[0:00:03.000 the session ended]",
-        ],
-        "{text}"
-    );
-}
-
-/// That it was asked to is written down before it answers, and is all there is where it must not.
-#[test]
-fn no_target_is_said_to_listen_that_was_only_asked_to() {
-    let desk = Desk::new();
-    let recording = desk.open(1);
-    let (host, port) = ("localhost", 24_902);
-    let listens = ChannelEvent::Listen { host, port };
-    for event in [
-        listens,
-        ChannelEvent::Refused {
-            code: "TG603",
-            what: host,
-        },
-    ] {
-        let channel = CARRIED;
-        let frame = Frame::Channel { channel, event };
-        recording.append(at(1), &frame).unwrap();
-    }
-    let sealed = complete(&recording, at(3_000));
-    let text = written(&sealed.path, Form::Text);
-    let told = "connection 0 the target is to listen on localhost, port 24902]";
-    assert!(text.contains(told), "{text}");
-    assert!(!text.contains("listens"), "{text}");
-}
-
 #[test]
 fn what_is_carried_for_others_is_told_of_and_not_drawn() {
     let desk = Desk::new();
@@ -424,59 +351,6 @@ fn statements_are_listed_with_values_rows_and_errors() {
     }
 }
 
-/// A recording of before says nothing of a portal that was suspended either.
-#[test]
-fn a_statement_whose_end_was_not_seen_is_not_done() {
-    let desk = Desk::new();
-    let recording = desk.open(1);
-    let error = SqlError {
-        sqlstate: "53400",
-        severity: "ERROR",
-        message: "used up",
-    };
-    for (tag, error, transaction) in [
-        (None, None, 0),
-        (None, None, b'I'),
-        (Some("COPY 900"), Some(error), b'I'),
-        (Some("PortalSuspended"), None, b'T'),
-    ] {
-        let outcome = Outcome {
-            id: 2,
-            tag,
-            rows: 370,
-            bytes: 9,
-            error,
-            elapsed: at(5),
-            transaction,
-        };
-        recording.append(at(21), &Frame::Outcome(outcome)).unwrap();
-    }
-    let sealed = complete(&recording, at(3_000));
-    let text = written(&sealed.path, Form::Text);
-    let lines: Vec<&str> = text.lines().skip(1).collect();
-    let starts = [
-        "0:00:00.021  #2 broken off, its end was not seen  (370 rows, ",
-        "0:00:00.021  #2 no end of it is known: nothing was in it, more of its rows were left, or it was broken off  (370 rows, ",
-        "0:00:00.021  #2 ERROR 53400: used up; the database's own end of it: COPY 900  (370 rows, ",
-        "0:00:00.021  #2 PortalSuspended  (370 rows, ",
-    ];
-    for (line, start) in lines.iter().zip(starts) {
-        assert!(line.starts_with(start), "{line}");
-    }
-    let json = written(&sealed.path, Form::JsonLines);
-    let answered = json
-        .lines()
-        .filter(|line| line.contains("outcome"))
-        .map(|line| {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            value["answered"].as_bool()
-        });
-    assert_eq!(
-        answered.collect::<Vec<_>>(),
-        [Some(false), None, Some(true), Some(true)]
-    );
-}
-
 #[test]
 fn a_database_session_is_a_cast_too() {
     let cast = exported(true, Form::CastV2);
@@ -500,74 +374,4 @@ fn every_frame_is_a_line_of_json() {
         assert_eq!(lines.len(), frames + 2);
         assert!(!postgres || lines[2]["parameters"][0]["shown"] == "7");
     }
-}
-
-#[test]
-fn what_is_live_can_be_watched_across_segments_to_its_end() {
-    let desk = Desk::new();
-    let recording = desk.open(1);
-    let mut watch = desk.recorder.watch(session(1)).unwrap();
-    let mut seen = 0;
-    for step in 0..200_u64 {
-        recording
-            .append(at(step * 700), &output(&[b'x'; 40_000]))
-            .unwrap();
-        if step % 7 == 0 {
-            while watch.next_frame().unwrap().is_some() {
-                seen += 1;
-            }
-            assert_eq!(seen, step + 1);
-        }
-    }
-    assert!(!watch.is_over());
-    let sealed = complete(&recording, at(200_000));
-    while watch.next_frame().unwrap().is_some() {
-        seen += 1;
-    }
-    assert_eq!(seen + 1, sealed.checkpoint.frames);
-    assert!(watch.is_over());
-    assert_eq!(watch.heading(), Some(&heading(1)));
-    let mut late = desk.recorder.watch(session(1)).unwrap();
-    assert_eq!(late.next_frame().unwrap().unwrap().sequence, 1);
-}
-
-#[test]
-fn whoever_watches_an_ended_session_sees_nothing_of_the_next_one() {
-    let desk = Desk::new();
-    let first = desk.open(1);
-    first.append(at(0), &output(b"of the first")).unwrap();
-    let [mut early, mut late] = [(), ()].map(|()| desk.recorder.watch(session(1)).unwrap());
-    while early.next_frame().unwrap().is_some() {}
-    complete(&first, at(1));
-    // The raw frames of the second are in the file that had those of the first.
-    let second = desk.open(2);
-    second.append(at(0), &output(b"of the second")).unwrap();
-    for watch in [&mut early, &mut late] {
-        let mut seen = Vec::new();
-        while let Some(stamped) = watch.next_frame().unwrap() {
-            if let Frame::Data { bytes, .. } = stamped.frame {
-                seen.extend_from_slice(bytes);
-            }
-        }
-        assert!(!String::from_utf8_lossy(&seen).contains("second"));
-        assert!(watch.is_over());
-        assert_eq!(watch.heading(), Some(&heading(1)));
-    }
-}
-
-#[test]
-fn a_watch_takes_no_other_sessions_frames_for_its_own() {
-    let desk = Desk::new();
-    let recording = desk.open(1);
-    let mut watch = desk.recorder.watch(session(1)).unwrap();
-    // As if the file had been given to the next session between two looks.
-    let tail = desk.file(&format!("{}.tail", session(1)));
-    desk.open(2)
-        .append(at(0), &output(b"of the second"))
-        .unwrap();
-    let other = std::fs::read(desk.file(&format!("{}.tail", session(2)))).unwrap();
-    std::fs::write(&tail, other).unwrap();
-    watch.next_frame().unwrap_err();
-    assert_eq!(watch.heading(), None);
-    drop(recording);
 }

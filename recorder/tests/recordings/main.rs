@@ -18,3 +18,5 @@ mod full_disk;
 mod handing_on;
 mod living;
 mod recovery;
+mod transcript;
+mod watching;

@@ -1,0 +1,132 @@
+//! What transcripts say of whose line it is, and of what was not seen to its end.
+
+use recorder::{CARRIED, ChannelEvent, Form, Frame, Outcome, SqlError, Stream};
+
+use crate::desk::{Desk, at, complete};
+use crate::handing_on::written;
+
+/// Where one program runs, its lines are as short as ever.
+#[test]
+fn whose_line_it_is_is_told_where_several_programs_run() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let said = |channel, stream, text: &str| {
+        let bytes = text.as_bytes();
+        let data = Frame::Data {
+            channel,
+            stream,
+            bytes,
+        };
+        recording.append(at(1), &data).unwrap();
+    };
+    let runs = |channel| {
+        let command = b"make";
+        let event = ChannelEvent::Exec { command };
+        let frame = Frame::Channel { channel, event };
+        recording.append(at(1), &frame).unwrap();
+    };
+    runs(3);
+    said(3, Stream::Output, "alone\n7| made up\nand am");
+    runs(7);
+    said(3, Stream::Output, "id\n");
+    said(7, Stream::ErrorOutput, "two\n");
+    said(7, Stream::Input, "three\n");
+    said(2000, Stream::Output, "four\n");
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "[0:00:00.001 channel 3 command: make]",
+            "| alone",
+            "| 7| made up",
+            "| and am",
+            "[0:00:00.001 channel 7 command: make]",
+            "3| id",
+            "7| two",
+            "[input 7] three",
+            "2000| four",
+            "[0:00:03.000 the session ended]",
+        ],
+        "{text}"
+    );
+}
+
+/// That it was asked to is written down before it answers, and is all there is where it must not.
+#[test]
+fn no_target_is_said_to_listen_that_was_only_asked_to() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let (host, port) = ("localhost", 24_902);
+    let listens = ChannelEvent::Listen { host, port };
+    for event in [
+        listens,
+        ChannelEvent::Refused {
+            code: "TG603",
+            what: host,
+        },
+    ] {
+        let channel = CARRIED;
+        let frame = Frame::Channel { channel, event };
+        recording.append(at(1), &frame).unwrap();
+    }
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let told = "connection 0 the target is to listen on localhost, port 24902]";
+    assert!(text.contains(told), "{text}");
+    assert!(!text.contains("listens"), "{text}");
+}
+
+/// A recording of before says nothing of a portal that was suspended either.
+#[test]
+fn a_statement_whose_end_was_not_seen_is_not_done() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let error = SqlError {
+        sqlstate: "53400",
+        severity: "ERROR",
+        message: "used up",
+    };
+    for (tag, error, transaction) in [
+        (None, None, 0),
+        (None, None, b'I'),
+        (Some("COPY 900"), Some(error), b'I'),
+        (Some("PortalSuspended"), None, b'T'),
+    ] {
+        let outcome = Outcome {
+            id: 2,
+            tag,
+            rows: 370,
+            bytes: 9,
+            error,
+            elapsed: at(5),
+            transaction,
+        };
+        recording.append(at(21), &Frame::Outcome(outcome)).unwrap();
+    }
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    let starts = [
+        "0:00:00.021  #2 broken off, its end was not seen  (370 rows, ",
+        "0:00:00.021  #2 no end of it is known: nothing was in it, more of its rows were left, or it was broken off  (370 rows, ",
+        "0:00:00.021  #2 ERROR 53400: used up; the database's own end of it: COPY 900  (370 rows, ",
+        "0:00:00.021  #2 PortalSuspended  (370 rows, ",
+    ];
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    let json = written(&sealed.path, Form::JsonLines);
+    let answered = json
+        .lines()
+        .filter(|line| line.contains("outcome"))
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            value["answered"].as_bool()
+        });
+    assert_eq!(
+        answered.collect::<Vec<_>>(),
+        [Some(false), None, Some(true), Some(true)]
+    );
+}
