@@ -183,7 +183,7 @@ fn a_listener_at_the_target_ends_with_the_grant() {
     let id = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
     let text = world.exported(&id, "--text");
     assert!(
-        text.contains(&format!("listens on localhost, port {there}")),
+        text.contains(&format!("listen on localhost, port {there}")),
         "{text}"
     );
 }
