@@ -92,10 +92,13 @@ impl Halt for PostgresHalt {
         select! {
             // What was seen by now counts, however late we come to it.
             biased;
-            fate = stopping.see(pass) => {
-                self.write_down(fate.sentence());
-                Halted::Confirmed
-            }
+            seen = stopping.see(pass) => match seen {
+                Some(fate) => {
+                    self.write_down(fate.sentence());
+                    Halted::Confirmed
+                }
+                None => Halted::Unconfirmed,
+            },
             never = stopping.ask() => never,
             () = time::sleep(limit) => Halted::Unconfirmed,
         }
@@ -146,8 +149,8 @@ impl Stopping<'_> {
         *shown = None;
     }
 
-    /// Looks again and again until it is gone.
-    async fn see<F: Future<Output = Option<Pass>>>(&self, pass: impl Fn() -> F) -> Fate {
+    /// Looks again and again until it is gone. Nothing where that will not be seen any more.
+    async fn see<F: Future<Output = Option<Pass>>>(&self, pass: impl Fn() -> F) -> Option<Fate> {
         let mut shown: Option<(Pass, Duration)> = None;
         loop {
             // What the server does not answer in time is somebody else's turn.
@@ -162,8 +165,13 @@ impl Stopping<'_> {
             if let Some((pass, _made)) = &shown {
                 // On the heap: thousands of sessions have room for it, and few need it.
                 match time::timeout(LOOK_LIMIT, Box::pin(watch(self, pass))).await {
-                    Ok(Ok(fate)) => return fate,
-                    Ok(Err(refused)) => debug!(reason = %chain(&refused), "halt.unseen"),
+                    Ok(Ok(fate)) => return Some(fate),
+                    Ok(Err(refused)) => {
+                        debug!(reason = %chain(&refused), "halt.unseen");
+                        if !is_worth_another(&refused, self.lasted()) {
+                            return None;
+                        }
+                    }
                     Err(_elapsed) => debug!("halt.unseen_in_time"),
                 }
             }
@@ -182,6 +190,13 @@ impl PostgresHalt {
             debug!(reason = %refused, "halt.unrecorded");
         }
     }
+}
+
+/// Whether it is looked once more behind such a look, so long after the stopping began. Of several servers
+/// behind one address the session's own is soon among those looked at; one that was restarted never is, and
+/// has more to do than to let in each session that was busy before.
+fn is_worth_another(refused: &AdminError, lasted: Duration) -> bool {
+    !matches!(refused, AdminError::Elsewhere) || lasted < HALT_LIMIT
 }
 
 /// Returns when the server has no such process any more, with what became of its transaction.
@@ -302,5 +317,18 @@ async fn fate(admin: &mut Admin, number: u64) -> Fate {
         Some("committed") => Fate::Committed,
         Some("aborted") => Fate::RolledBack,
         _other => Fate::Unseen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_was_restarted_is_not_looked_at_for_as_long_as_one_that_is_full() {
+        let soon = HALT_LIMIT.saturating_sub(PAUSE);
+        assert!(is_worth_another(&AdminError::Elsewhere, soon));
+        assert!(!is_worth_another(&AdminError::Elsewhere, HALT_LIMIT));
+        assert!(is_worth_another(&AdminError::Nonsense, HALT_LIMIT));
     }
 }
