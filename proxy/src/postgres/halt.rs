@@ -17,7 +17,7 @@ use policies::Endpoint;
 use policies::words::postgres::{self, Fate};
 use recorder::Frame;
 use tokio::{select, time};
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::roles::{entrance, role};
 use super::target::admin::{Admin, AdminError, Server};
@@ -183,11 +183,11 @@ impl Stopping<'_> {
 
 impl PostgresHalt {
     /// Writes down what became of the work. A recording that takes nothing more has ended the session
-    /// anyway.
+    /// anyway: where it was known late, the log alone has it.
     fn write_down(&self, text: &str) {
         let note = Frame::Note { code: "halt", text };
         if let Err(refused) = self.scope.record(&note) {
-            debug!(reason = %refused, "halt.unrecorded");
+            info!(fate = text, reason = %refused, "halt.unrecorded");
         }
     }
 }
