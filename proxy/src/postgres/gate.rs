@@ -21,9 +21,9 @@ mod unnamed;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::{Deed, Denial, Scrutiny, SqlStatement};
+use policies::Scrutiny;
 
-use super::statement::{self, Known, Reading, TEXT_MAX};
+use super::statement::{Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
 use answers::{Answer, Answers};
@@ -32,7 +32,7 @@ use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
 use progress::{Place, Progress};
-use quantum::{ASKED_BYTE, LOOKUP_BYTES, MESSAGE, QUESTION, Quantum};
+use quantum::{LOOKUP_BYTES, MESSAGE, Quantum};
 use refusal::{backward, hidden, unshowable, words};
 use second::{Second, Unshowable};
 use unnamed::Unnamed;
@@ -370,11 +370,21 @@ impl Gate {
     /// Judges a text, and what it runs that was prepared before. What may not pass at all comes before what others
     /// could let through.
     fn judge(&mut self, reading: &Arc<Reading>, bench: &impl Bench) -> Result<(), Objection> {
+        self.judge_beside(reading, &mut Earlier::default(), bench)
+    }
+
+    /// The same for one of several that one message may run: `earlier` is for all of them.
+    fn judge_beside(
+        &mut self,
+        reading: &Arc<Reading>,
+        earlier: &mut Earlier,
+        bench: &impl Bench,
+    ) -> Result<(), Objection> {
         if self.answers.have_permitted(reading) {
             return Ok(());
         }
         let mut place = self.progress.place(reading);
-        let judged = self.judge_within(reading, &mut place, &mut Earlier::default(), bench);
+        let judged = self.judge_within(reading, &mut place, earlier, bench);
         match &judged {
             Ok(()) => self.answers.permit(reading),
             Err(Objection::Later) => self.progress.pause(reading, place),
@@ -395,8 +405,8 @@ impl Gate {
             self.quantum.takes(reading.weight() / LOOKUP_BYTES);
         }
         while let Some(statement) = reading.statements.get(place.asked) {
-            if self.is_turn_over() {
-                return Err(Objection::Later);
+            if let Some(no) = self.turn_over() {
+                return Err(no);
             }
             match self.answer(statement, bench) {
                 Answer::Permitted => {}
@@ -438,31 +448,6 @@ impl Gate {
             Some(_) if !reading.prepares.is_empty() => Err(Objection::Refused(Box::new(hidden()))),
             Some((policy, reason)) => Err(Objection::Alone(policy, reason)),
         }
-    }
-
-    /// Whether the rest of the message at hand is asked about once others have had their turn. Each turn asks
-    /// something, or a text that takes long to read would not come to its end.
-    fn is_turn_over(&self) -> bool {
-        self.quantum.is_over() && self.has_asked && !self.progress.is_last()
-    }
-
-    fn answer(&mut self, statement: &SqlStatement, bench: &impl Bench) -> Answer {
-        if let Some(known) = self.answers.get(statement) {
-            return known.clone();
-        }
-        self.has_asked = true;
-        let weight = statement::weight(statement);
-        self.quantum
-            .takes(weight.saturating_mul(ASKED_BYTE).saturating_add(QUESTION));
-        let answer = match bench.may(&Deed::Statement(statement.clone())) {
-            Ok(()) => Answer::Permitted,
-            Err(Denial::Forbidden { policy, reason }) if bench.can_be_seconded(statement) => {
-                Answer::Seconded(policy, reason)
-            }
-            Err(denial) => Answer::Denied(denial),
-        };
-        self.answers.keep(statement, answer.clone());
-        answer
     }
 }
 

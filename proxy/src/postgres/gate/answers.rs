@@ -5,8 +5,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use policies::{Denial, SqlStatement};
+use policies::{Deed, Denial, SqlStatement};
 
+use super::quantum::{ASKED_BYTE, QUESTION};
+use super::{Bench, Gate};
 use crate::postgres::statement::{self, Reading};
 
 /// How much the statements may weigh whose answers are remembered, in bytes; then all are forgotten. One that
@@ -68,5 +70,27 @@ impl Answers {
         self.known.clear();
         self.weight = 0;
         self.permitted = None;
+    }
+}
+
+impl Gate {
+    /// What policies say about one statement: asked where that is not remembered.
+    pub(super) fn answer(&mut self, statement: &SqlStatement, bench: &impl Bench) -> Answer {
+        if let Some(known) = self.answers.get(statement) {
+            return known.clone();
+        }
+        self.has_asked = true;
+        let weight = statement::weight(statement);
+        self.quantum
+            .takes(weight.saturating_mul(ASKED_BYTE).saturating_add(QUESTION));
+        let answer = match bench.may(&Deed::Statement(statement.clone())) {
+            Ok(()) => Answer::Permitted,
+            Err(Denial::Forbidden { policy, reason }) if bench.can_be_seconded(statement) => {
+                Answer::Seconded(policy, reason)
+            }
+            Err(denial) => Answer::Denied(denial),
+        };
+        self.answers.keep(statement, answer.clone());
+        answer
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use policies::HeldStatement;
 
+use super::earlier::Earlier;
 use super::quantum::TEXT_BYTE;
 use super::second::{self, Behind, Cursor, Held, Unshowable};
 use super::unnamed::Version;
@@ -128,8 +129,9 @@ impl Gate {
     /// that stands for. `body` is its own, where it is all there.
     pub(super) fn judge_execute(&mut self, body: Option<&[u8]>, bench: &impl Bench) -> Judged {
         let portal = body.and_then(|body| wire::execute(body).ok());
+        let mut earlier = Earlier::default();
         for others in self.portals.watched(portal) {
-            match self.judge(&others, bench) {
+            match self.judge_beside(&others, &mut earlier, bench) {
                 Ok(()) => self.runs(&others),
                 Err(Objection::Refused(refusal)) => return Judged::Refused(refusal),
                 Err(Objection::Later) => return Judged::Later,

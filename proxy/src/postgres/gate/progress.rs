@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::refusal::hidden;
+use super::{Gate, Objection};
 use crate::postgres::statement::Reading;
 
 /// How long an answer is good for where nothing but the time has changed.
@@ -16,8 +18,8 @@ const ANSWER_MAX: Duration = Duration::from_millis(750);
 /// may have, its last question comes some seconds after its first.
 const TURNS_LIMIT: Duration = Duration::from_secs(10);
 
-/// After how many turns all that is left is asked about in one. Each asks something, and no text has as many
-/// questions; but what cannot be remembered, or is forgotten again and again, would not come to its end.
+/// After how many turns what is not decided is refused. Each asks something, and no message has as many questions;
+/// but what cannot be remembered, or is forgotten again and again, would not come to its end.
 const TURNS_MAX: usize = 2_048;
 
 /// Where one text is.
@@ -56,8 +58,8 @@ impl Progress {
         self.turns > 0
     }
 
-    /// Whether it has to come to its end in this turn.
-    pub(super) fn is_last(&self) -> bool {
+    /// Whether it has no more turns behind this one.
+    fn is_last(&self) -> bool {
         self.turns >= TURNS_MAX
     }
 
@@ -111,5 +113,20 @@ impl Progress {
             *self = Self::default();
         }
         was_open
+    }
+}
+
+impl Gate {
+    /// Says so where the rest of the message at hand is asked about once others have had their turn, or never. Each
+    /// turn asks something, or a text that takes long to read would not come to its end.
+    pub(super) fn turn_over(&self) -> Option<Objection> {
+        if !self.quantum.is_over() || !self.has_asked {
+            return None;
+        }
+        Some(if self.progress.is_last() {
+            Objection::Refused(Box::new(hidden()))
+        } else {
+            Objection::Later
+        })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
-use policies::SqlKind;
 use policies::words::Words;
+use policies::{Deed, Denial, SqlKind, SqlStatement};
 
 use super::*;
-use crate::postgres::wire::samples::{bind, execute, parse, query, sync, texts};
+use crate::postgres::wire::samples::{bind, execute, framed, parse, query, sync, texts};
 
 mod closing;
 mod portals;

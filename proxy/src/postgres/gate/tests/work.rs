@@ -1,5 +1,6 @@
 //! How much a client can have us do with few bytes: questions and what they are about are counted.
 
+use super::portals::bind_to;
 use super::*;
 
 /// A list of so many tables, of which the first is this one.
@@ -201,6 +202,45 @@ fn what_follows_a_text_that_took_long_does_not_rest_on_its_answers() {
     let (passage, turns) = in_turns(&mut gate, &rules, &both, crowd);
     assert!(matches!(passage, Passage::All), "{passage:?}");
     assert_eq!(turns.iter().sum::<usize>(), 512);
+}
+
+/// An Execute whose beginning does not say which portal it is of may be of each.
+#[test]
+fn all_portals_together_are_asked_about_as_much_as_one() {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let mut before = Vec::new();
+    for number in 0..64 {
+        let (name, portal) = (format!("p{number}"), format!("q{number}"));
+        let text = many(|table| format!("table t{number}_{table};"), 509);
+        before.push(parse(&name, &text));
+        before.push(parse(&portal, &format!("execute {name}")));
+        before.push(bind_to(portal.as_bytes(), portal.as_bytes()));
+    }
+    assert!(passes(&mut gate, &rules, &before.concat()));
+    rules.change();
+    asked(&rules);
+    let unending = framed(b'E', &[b'q'; 2_000]);
+    let (passage, turns) = in_turns(&mut gate, &rules, &unending[..1_500], |_turn| {
+        Duration::ZERO
+    });
+    assert!(matches!(passage, Passage::All), "{passage:?}");
+    assert!(turns.iter().all(|asked| *asked <= 20), "{turns:?}");
+    let questions: usize = turns.iter().sum();
+    assert!(questions > 500 && questions < 5_000, "{questions}");
+}
+
+/// Nothing is remembered from one turn to the next.
+#[test]
+fn what_does_not_come_to_its_end_in_thousands_of_turns_is_refused() {
+    let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+    let message = query(&script("table a", "table z"));
+    let forgets = |_turn| {
+        rules.change();
+        Duration::ZERO
+    };
+    let (passage, turns) = in_turns(&mut gate, &rules, &message, forgets);
+    assert!(matches!(passage, Passage::Refused { .. }), "{passage:?}");
+    assert!(turns.iter().all(|asked| *asked <= 20), "{turns:?}");
 }
 
 /// Statements that together weigh more than what is remembered of answers.
