@@ -2,7 +2,7 @@
 //!
 //! Walks over what was read and says how much of it may go on: up to a statement that is not allowed,
 //! or that is not whole yet. Remembers what was decided for as long as policies and facts stay the
-//! same, and for a second at most, because policies may look at the time. Does not answer anybody.
+//! same, and for ten seconds at most, because policies may look at the time. Does not answer anybody.
 
 mod answers;
 mod bench;
@@ -272,6 +272,12 @@ impl Gate {
         self.second.grant(held.pass, at);
     }
 
+    /// Notes that what comes next of the client does not pass up to its Sync: a message in the middle of its turns is never
+    /// decided.
+    pub(crate) fn dropped(&mut self) {
+        self.progress.end();
+    }
+
     /// Notes that everything has been answered that will be.
     pub(crate) fn settled(&mut self) {
         self.unnamed.settle(true);
@@ -358,6 +364,7 @@ impl Gate {
             self.progress.begin_anew();
             self.scrutiny = bench.scrutiny();
             if self.scrutiny == Scrutiny::Unread {
+                self.progress.end();
                 // What names stand for from here on is not seen.
                 self.prepared.doubt();
                 self.second.doubt();

@@ -14,8 +14,8 @@ mod unnamed;
 mod work;
 
 /// Rules that can become narrower.
-#[derive(Default)]
 struct Rules {
+    scrutiny: Cell<Scrutiny>,
     forbidden: Cell<Option<SqlKind>>,
     edition: Cell<u64>,
     /// Others can let through what is forbidden.
@@ -23,6 +23,19 @@ struct Rules {
     /// How many questions there were, and how many names they had.
     asked: Cell<usize>,
     names: Cell<usize>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            scrutiny: Cell::new(Scrutiny::Each),
+            forbidden: Cell::default(),
+            edition: Cell::default(),
+            secondable: Cell::default(),
+            asked: Cell::default(),
+            names: Cell::default(),
+        }
+    }
 }
 
 impl Rules {
@@ -42,7 +55,7 @@ impl Bench for Rules {
     }
 
     fn scrutiny(&self) -> Scrutiny {
-        Scrutiny::Each
+        self.scrutiny.get()
     }
 
     fn may(&self, deed: &Deed) -> Result<(), Denial> {

@@ -341,6 +341,7 @@ where
         self.hold.finish = None;
         if goes_on {
             self.tap.skip();
+            self.gate.dropped();
             self.hold.dropping = true;
         }
         if goes_on && stands {

@@ -275,3 +275,29 @@ fn what_never_came_to_its_end_is_not_mistaken_for_another() {
     }
     assert!(!passes(&mut gate, &rules, &harmful));
 }
+
+/// What was asked about a message that was dropped is too old for the next.
+#[test]
+fn what_is_never_decided_leaves_nothing_behind() {
+    let text = query(&script("table a", "table z"));
+    for unread in [false, true] {
+        let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
+        let passage = gate.admit(&text, READY, &rules, Duration::ZERO);
+        assert!(matches!(passage, Passage::Enough(0)), "{passage:?}");
+        if unread {
+            rules.scrutiny.set(Scrutiny::Unread);
+            rules.change();
+            let passage = gate.admit(&text, READY, &rules, Duration::ZERO);
+            assert!(matches!(passage, Passage::All), "{passage:?}");
+            // Time alone has them read again.
+            rules.scrutiny.set(Scrutiny::Each);
+        } else {
+            gate.dropped();
+        }
+        asked(&rules);
+        let next = query("table a");
+        let passage = gate.admit(&next, READY, &rules, Duration::from_secs(1));
+        assert!(matches!(passage, Passage::All), "{passage:?}");
+        assert_eq!(asked(&rules).0, 1);
+    }
+}
