@@ -250,6 +250,10 @@ impl Tap {
     ) -> Result<(), Violation> {
         match message.kind {
             b'D' => return self.pipeline.row(message.length),
+            // It takes data, and would have what the client sends of it told no more.
+            b'd' | b'H' if self.pipeline.copying_in() => {
+                return Err(Violation::Kind(message.kind));
+            }
             b'd' => {
                 self.copies_out();
                 self.copies.takes_last(Way::Out, message.data);
@@ -351,7 +355,8 @@ impl Tap {
 
     /// Copied data comes from the target, whether it has said so before or not.
     fn copies_out(&mut self) {
-        if !self.copies.goes(Way::Out) {
+        // In the middle of one that goes in, its message is refused as it ends.
+        if !self.copies.goes(Way::Out) && !self.pipeline.copying_in() {
             let number = self.pipeline.running();
             self.copies.begins(number, Way::Out, b"");
         }

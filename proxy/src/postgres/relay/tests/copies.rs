@@ -111,6 +111,31 @@ async fn the_data_of_a_copy_is_told_before_the_target_acts_on_it() {
     assert_eq!(told(&stage).last(), Some(&want));
 }
 
+/// A target that takes data says nothing of a copy the other way: what the client sends would be told no more.
+#[tokio::test]
+async fn a_target_cannot_have_data_that_it_takes_told_as_another_copy() {
+    for says in [data(b"x"), framed(b'H', TEXT)] {
+        let mut stage = Stage::new();
+        let ((), closed) = stage
+            .play(async |client, target| {
+                client.write_all(&query("copy a from stdin")).await.unwrap();
+                read(target, query("copy a from stdin").len()).await;
+                target.write_all(&framed(b'G', TEXT)).await.unwrap();
+                read(client, 8).await;
+                client.write_all(&data(b"1\n")).await.unwrap();
+                read(target, data(b"1\n").len()).await;
+                target.write_all(&says).await.unwrap();
+                // Nothing of it comes through.
+                let passed = timeout(Duration::from_millis(50), client.read_u8()).await;
+                assert!(passed.is_err(), "{passed:?}");
+            })
+            .await;
+        assert!(matches!(closed, Some(Closed::Violation(_))), "{closed:?}");
+        let want = carried("copy-in", 1, "Unanswered", b"1\n", "text lines=1");
+        assert!(told(&stage).contains(&want), "{:?}", told(&stage));
+    }
+}
+
 #[tokio::test]
 async fn a_copy_that_is_given_up_is_told_as_far_as_it_came() {
     let error = framed(b'E', b"SERROR\0VERROR\0C57014\0Mgiven up\0\0");
