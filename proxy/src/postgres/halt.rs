@@ -152,6 +152,7 @@ impl Stopping<'_> {
     /// Looks again and again until it is gone. Nothing where that will not be seen any more.
     async fn see<F: Future<Output = Option<Pass>>>(&self, pass: impl Fn() -> F) -> Option<Fate> {
         let mut shown: Option<(Pass, Duration)> = None;
+        let mut transaction = None;
         loop {
             // What the server does not answer in time is somebody else's turn.
             let turn = self.halt.turns.looks.acquire().await;
@@ -164,7 +165,8 @@ impl Stopping<'_> {
             }
             if let Some((pass, _made)) = &shown {
                 // On the heap: thousands of sessions have room for it, and few need it.
-                match time::timeout(LOOK_LIMIT, Box::pin(watch(self, pass))).await {
+                let watched = Box::pin(watch(self, pass, &mut transaction));
+                match time::timeout(LOOK_LIMIT, watched).await {
                     Ok(Ok(fate)) => return Some(fate),
                     Ok(Err(refused)) => {
                         debug!(reason = %chain(&refused), "halt.unseen");
@@ -199,8 +201,13 @@ fn is_worth_another(refused: &AdminError, lasted: Duration) -> bool {
     !matches!(refused, AdminError::Elsewhere) || lasted < HALT_LIMIT
 }
 
-/// Returns when the server has no such process any more, with what became of its transaction.
-async fn watch(stopping: &Stopping<'_>, pass: &Pass) -> Result<Fate, AdminError> {
+/// Returns when the server has no such process any more, with what became of its transaction: of the first that
+/// any look has seen it in.
+async fn watch(
+    stopping: &Stopping<'_>,
+    pass: &Pass,
+    transaction: &mut Option<u64>,
+) -> Result<Fate, AdminError> {
     let stopper = stopping.stopper;
     let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
         return Err(AdminError::Nonsense);
@@ -222,14 +229,13 @@ async fn watch(stopping: &Stopping<'_>, pass: &Pass) -> Result<Fate, AdminError>
         // Its rights are not the overseer's own; without them it could not end its processes.
         admin.run(role::become_role(account)).await?;
     }
-    let (mut seen, mut transaction) = (false, None);
-    let mut end = true;
+    let (mut seen, mut end) = (false, true);
     loop {
         match admin.run(look(stopping, pass, end)).await {
             Ok(alive) => {
                 let Some(row) = alive.first() else { break };
                 seen = true;
-                transaction = transaction.or_else(|| text(row, 0).parse::<u64>().ok());
+                *transaction = transaction.or_else(|| text(row, 0).parse::<u64>().ok());
             }
             // The role may not end its own processes here; the cancel request has to do.
             Err(AdminError::Said { .. }) if end => end = false,
@@ -237,11 +243,13 @@ async fn watch(stopping: &Stopping<'_>, pass: &Pass) -> Result<Fate, AdminError>
         }
         time::sleep(PAUSE).await;
     }
-    let fate = match transaction {
+    if !is_there && !seen {
+        return Err(AdminError::Elsewhere);
+    }
+    let fate = match *transaction {
         Some(number) => fate(&mut admin, number).await,
         None if seen => Fate::Unchanging,
-        None if is_there => Fate::Unseen,
-        None => return Err(AdminError::Elsewhere),
+        None => Fate::Unseen,
     };
     admin.leave().await;
     Ok(fate)
