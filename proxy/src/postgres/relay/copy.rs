@@ -135,6 +135,9 @@ impl Copies {
         let mut before = self.before.take().map(|mut copy| {
             copy.left = Some(owed);
             copy.take(data);
+            // Otherwise it counts as it ends.
+            let is_whole = owed > 0 && data.len() == owed;
+            copy.messages = copy.messages.saturating_add(u64::from(is_whole));
             copy
         });
         for noted in noted {

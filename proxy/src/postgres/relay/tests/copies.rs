@@ -267,8 +267,17 @@ async fn the_rows_of_a_copy_are_not_the_messages_of_the_client() {
 /// The digest is of what the client got, wherever the cut comes.
 #[tokio::test]
 async fn of_a_copy_that_is_cut_off_what_passed_is_told() {
+    for (told_as, (two, three)) in [
+        (TEXT, ("text lines=2", "text lines=3")),
+        (BINARY, ("binary messages=2", "binary messages=3")),
+    ] {
+        what_passed_is_told(told_as, two, three).await;
+    }
+}
+
+async fn what_passed_is_told(told_as: &[u8], two: &str, three: &str) {
     let line = b"0123456789\n".as_slice();
-    let begun = [framed(b'H', TEXT), data(line), data(line)].concat();
+    let begun = [framed(b'H', told_as), data(line), data(line)].concat();
     let rest = [
         data(line),
         framed(b'c', b""),
@@ -296,7 +305,7 @@ async fn of_a_copy_that_is_cut_off_what_passed_is_told() {
                 let third = if begins == 0 {
                     0
                 } else {
-                    data(line).len() - begins
+                    data(line).len().saturating_sub(begins)
                 };
                 read(client, third).await;
                 assert_eq!(super::told(client, 'E').await, "53400");
@@ -305,11 +314,7 @@ async fn of_a_copy_that_is_cut_off_what_passed_is_told() {
             .await;
         assert!(closed.is_none(), "{closed:?}");
         let got = line.repeat(if begins == 0 { 2 } else { 3 });
-        let lines = if begins == 0 {
-            "text lines=2"
-        } else {
-            "text lines=3"
-        };
+        let lines = if begins == 0 { two } else { three };
         let copies: Vec<_> = told(&stage)
             .into_iter()
             .filter(|one| one.contains("copy-"))
