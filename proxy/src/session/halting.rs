@@ -19,6 +19,9 @@ use super::HALT_LIMIT;
 use super::protocol::{Halt, Halted};
 use super::scope::Scope;
 
+/// How long a session's end waits to be told. Later than [`HALT_LIMIT`]: who tells may have to wait for its thread.
+const TOLD_LIMIT: Duration = Duration::from_secs(3);
+
 /// What became of it, when that was known or had taken too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -111,13 +114,17 @@ impl<H: Halt> Halting<H> {
         drop(self.shared.threads.spawn(stopping));
     }
 
-    /// What became of it: known within [`HALT_LIMIT`], since when it has begun.
+    /// What became of it: told within [`HALT_LIMIT`] of when it began, and known here soon after that, whatever
+    /// the threads hang in.
     pub(crate) async fn outcome(&self) -> Outcome {
         let begun = self.held().outcome.take();
         match begun {
             None => Outcome::Idle,
-            // The threads are gone: the server is.
-            Some(told) => told.await.unwrap_or(Outcome::Unconfirmed),
+            Some(told) => match time::timeout(TOLD_LIMIT, told).await {
+                Ok(Ok(outcome)) => outcome,
+                // The threads are gone, since the server is; or they write to a disk that does not answer.
+                Ok(Err(_)) | Err(_) => Outcome::Unconfirmed,
+            },
         }
     }
 

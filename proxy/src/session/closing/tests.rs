@@ -308,3 +308,21 @@ async fn work_is_stopped_while_the_sessions_track_is_busy_and_is_told_where_it_g
     assert!(house.end_of(session).await.timeline.halt_unconfirmed);
     halts.shutdown_background();
 }
+
+/// Their disk hangs, say.
+#[tokio::test]
+async fn threads_that_tell_nothing_hold_up_no_sessions_end() {
+    let house = House::new().await;
+    let (_session, scope) = house.session(1).await;
+    let halts = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    // Nobody drives it.
+    let halting = Halting::of(&scope, halts.handle());
+    let (tell, _began) = std::sync::mpsc::channel();
+    halting.hold(Endless(tell));
+    halting.begin();
+    let told = tokio::time::timeout(Duration::from_secs(10), halting.outcome()).await;
+    assert_eq!(told.unwrap(), Outcome::Unconfirmed);
+    halts.shutdown_background();
+}
