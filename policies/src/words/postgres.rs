@@ -71,7 +71,7 @@ pub enum Complaint {
 
 /// How one comes with TLS and a certificate. libpq may try again in clear where it was refused without a
 /// certificate, so that the refusal of either may be the last that is read.
-const WAY_IN: &str = "tidegate login; tidegate config psql --write; psql service=TARGET   (or, without certificates: tidegate pg url TARGET)";
+const WAY_IN: &str = "tidegate login; tidegate config psql --write; psql -U ROLE service=TARGET   (or, without certificates: tidegate pg url TARGET)";
 
 impl Shown for Complaint {
     fn words(&self) -> Words {

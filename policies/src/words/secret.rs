@@ -75,7 +75,7 @@ fn forbidden() -> Words {
         "TG563",
         "this bastion lets nobody in with a one-time password: its administrators have turned them off",
     )
-    .hint("tidegate login; tidegate config psql --write; psql service=TARGET")
+    .hint("tidegate login; tidegate config psql --write; psql -U ROLE service=TARGET")
 }
 
 fn beyond(lifetime: SignedDuration, uses: u16) -> Words {

@@ -112,8 +112,8 @@ pub(crate) fn psql(state: &State, bastion: &HostPort, targets: &[TargetView]) ->
     text
 }
 
-/// The section of [`psql`] by which one enters a database as that role. `name` is the target's, or an alias of it.
-pub(crate) fn service(target: &TargetView, login: &Login, name: &TargetName) -> String {
+/// The section of [`psql`] for a role at a database. `name` is the target's, or an alias of it.
+fn service(target: &TargetView, login: &Login, name: &TargetName) -> String {
     match target.access.as_slice() {
         [_several, _others, ..] => format!("{login}+{name}"),
         _one => name.to_string(),
