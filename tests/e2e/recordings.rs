@@ -67,6 +67,23 @@ fn a_terminal_is_played_back_as_it_was() {
 }
 
 #[test]
+fn a_recording_that_comes_by_a_pipe_is_exported() {
+    let world = World::new();
+    let id = finished(&world, "echo the quick brown fox");
+    let path = file(&world, &id).display().to_string();
+    for how in ["--text", "--jsonl", "--cast v3 --channel 0"] {
+        let line = format!("cat {path} | tidegate recordings export /dev/stdin {how}");
+        let ran = world.carol().output(&["sh", "-c", &line]).expect("sh runs");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success() && said.contains("quick brown"),
+            "{how}: {said} {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
+}
+
+#[test]
 fn sql_is_listed_with_its_outcome() {
     let world = World::new();
     world.grant_pg("10m");

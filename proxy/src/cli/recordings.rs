@@ -363,9 +363,15 @@ async fn export(context: &Context, args: &ExportArgs) -> Outcome {
             return ended(wrong);
         }
     };
-    let mut all = beginning(&args.which, &file)?;
-    let shown = Channels::read(&mut all).shown(args.channel);
-    let mut reader = beginning(&args.which, &file)?;
+    let (shown, mut reader) = match (args.form.cast, args.channel) {
+        (Some(_), None) => {
+            let mut all = beginning(&args.which, &file)?;
+            let shown = Channels::read(&mut all).shown(None);
+            (shown, beginning(&args.which, &file)?)
+        }
+        // Read once: a pipe cannot be rewound.
+        (_, chosen) => (chosen, begun(&args.which, file)?),
+    };
     let mut buffered = BufWriter::with_capacity(64 * 1024, out);
     match recorder::export(&mut reader, form, shown, &mut buffered) {
         Ok(()) => ended(wrong),
@@ -387,7 +393,11 @@ pub(crate) fn beginning(which: &str, file: &File) -> Result<Reader<BufReader<Fil
         file.rewind()?;
         Ok(file)
     });
-    let file = rewound.map_err(|error| odd(which, &error))?;
+    begun(which, rewound.map_err(|error| odd(which, &error))?)
+}
+
+/// Begins to read a recording from where its file is at.
+fn begun(which: &str, file: File) -> Result<Reader<BufReader<File>>, Failure> {
     Reader::new(BufReader::new(file))
         .map_err(|found| Failure::new(Exit::Unproven, words::unreadable(which, &chain(&found))))
 }
