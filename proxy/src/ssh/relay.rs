@@ -303,8 +303,17 @@ impl Relay {
     /// Records what the door refused just before the end: clients go as soon as they hear of it.
     fn take_last(&mut self, visitor: &mut Visitor) -> Result<(), AppendError> {
         while let Ok(arrival) = visitor.arrivals.try_recv() {
-            if let Arrival::Barred(barred) = arrival {
-                self.bars(&barred)?;
+            match arrival {
+                Arrival::Barred(barred) => self.bars(&barred)?,
+                Arrival::Refused(what) => {
+                    let number = self.number();
+                    self.link.refused(number, what)?;
+                }
+                Arrival::Session(_)
+                | Arrival::Jump(_)
+                | Arrival::Forward(_)
+                | Arrival::Listen(_)
+                | Arrival::Unlisten(_) => {}
             }
         }
         Ok(())
