@@ -167,6 +167,7 @@ impl Ssh {
             voices: Voices::default(),
             opened: bell.opened,
             permitted: bell.permitted,
+            unheard: bell.unheard,
         };
         Ok((proven, visitor))
     }

@@ -177,7 +177,7 @@ pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed
         client: visitor.handle.clone(),
         opened: visitor.opened.clone(),
         client_gone: visitor.gone.clone(),
-        telling: Telling::default(),
+        telling: Telling::new(Arc::clone(&visitor.unheard)),
         announced: AtomicBool::new(false),
         running: AtomicUsize::new(0),
         late: AtomicUsize::new(0),

@@ -1,6 +1,7 @@
 //! What a client asked for and was refused, as its recording tells of it. So much of each, and only its beginning once
 //! much was refused in a session: what does not run costs whoever asks for it nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use policies::words::ssh::SshSaying;
@@ -26,6 +27,8 @@ pub(in crate::ssh) struct Telling {
     left: AtomicUsize,
     /// How much the door has refused.
     noes: AtomicUsize,
+    /// How much it has refused of which it could not even tell.
+    unheard: Arc<AtomicUsize>,
 }
 
 impl Default for Telling {
@@ -33,11 +36,20 @@ impl Default for Telling {
         Self {
             left: AtomicUsize::new(ALL_MAX),
             noes: AtomicUsize::new(0),
+            unheard: Arc::default(),
         }
     }
 }
 
 impl Telling {
+    /// Nothing is told yet. The door counts what it cannot tell of.
+    pub(in crate::ssh) fn new(unheard: Arc<AtomicUsize>) -> Self {
+        Self {
+            unheard,
+            ..Self::default()
+        }
+    }
+
     /// Counts something that the door refused, and says whether it is told by itself.
     pub(in crate::ssh) fn tells(&self) -> bool {
         self.noes.fetch_add(1, Ordering::Relaxed) < NOES_MAX
@@ -45,9 +57,9 @@ impl Telling {
 
     /// What is said of those that were not told by themselves, if there were any.
     pub(in crate::ssh) fn untold(&self) -> Option<SshSaying<'static>> {
-        let count = self.noes.load(Ordering::Relaxed);
-        let count = count.checked_sub(NOES_MAX).filter(|more| *more > 0)?;
-        Some(SshSaying::Untold { count })
+        let more = self.noes.load(Ordering::Relaxed).saturating_sub(NOES_MAX);
+        let count = more.saturating_add(self.unheard.load(Ordering::Relaxed));
+        (count > 0).then_some(SshSaying::Untold { count })
     }
 
     /// A program that was refused: of which kind, and what it was to be.
@@ -98,6 +110,16 @@ mod tests {
         assert_eq!((told, telling.untold()), (NOES_MAX, None));
         assert!(!telling.tells() && !telling.tells());
         assert_eq!(telling.untold(), Some(SshSaying::Untold { count: 2 }));
+    }
+
+    #[test]
+    fn what_the_door_could_not_tell_of_is_counted() {
+        let unheard = Arc::new(AtomicUsize::new(0));
+        let telling = Telling::new(Arc::clone(&unheard));
+        assert!(telling.tells());
+        assert_eq!(telling.untold(), None);
+        unheard.store(3, Ordering::Relaxed);
+        assert_eq!(telling.untold(), Some(SshSaying::Untold { count: 3 }));
     }
 
     fn exec(command: &[u8]) -> Program {

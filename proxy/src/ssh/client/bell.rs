@@ -1,5 +1,8 @@
 //! What the door has for the rest of the session: what it hears, and what it waits to be told.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
 use policies::Capabilities;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -20,4 +23,6 @@ pub struct Bell {
     pub opened: Tallies,
     /// Takes what the permit names, once that is known.
     pub permitted: watch::Sender<Option<Capabilities>>,
+    /// How much they did that found no room among the arrivals. It was refused.
+    pub unheard: Arc<AtomicUsize>,
 }

@@ -7,7 +7,7 @@ mod tries;
 mod waits;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use policies::{Capabilities, Capability, TargetName};
 use russh::keys::Certificate;
@@ -43,6 +43,7 @@ pub struct Door {
     arrivals: mpsc::Sender<Arrival>,
     flow: Arc<Flow>,
     permitted: watch::Receiver<Option<Capabilities>>,
+    unheard: Arc<AtomicUsize>,
     _gone: DropGuard,
 }
 
@@ -63,6 +64,7 @@ impl Door {
         let roster = Roster::new(Arc::clone(&flow));
         let opened = roster.opened.clone();
         let (permitted_bell, permitted) = watch::channel(None);
+        let unheard = Arc::new(AtomicUsize::new(0));
         let door = Self {
             keeper,
             roster,
@@ -72,6 +74,7 @@ impl Door {
             arrivals,
             flow,
             permitted,
+            unheard: Arc::clone(&unheard),
             _gone: gone.clone().drop_guard(),
         };
         (
@@ -82,6 +85,7 @@ impl Door {
                 gone,
                 opened,
                 permitted: permitted_bell,
+                unheard,
             },
         )
     }
@@ -125,7 +129,10 @@ impl Door {
 
     /// Hands on what happens, or says that nobody can take it.
     fn announce(&self, arrival: Arrival) -> bool {
-        self.arrivals.try_send(arrival).is_ok()
+        let is_taken = self.arrivals.try_send(arrival).is_ok();
+        self.unheard
+            .fetch_add(usize::from(!is_taken), Ordering::Relaxed);
+        is_taken
     }
 
     /// Takes in a channel that carries a connection, to be answered once it is known whether it may.

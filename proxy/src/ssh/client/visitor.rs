@@ -1,6 +1,7 @@
 //! The client's side of an SSH session, for the spine: how no is said, and goodbye.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use policies::Capabilities;
@@ -62,6 +63,8 @@ pub struct Visitor {
     pub(in crate::ssh) opened: Tallies,
     /// What the door is told of the permit, once there is one or none.
     pub(in crate::ssh) permitted: watch::Sender<Option<Capabilities>>,
+    /// How much was refused because it found no room among the arrivals.
+    pub(in crate::ssh) unheard: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Visitor {
