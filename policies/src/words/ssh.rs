@@ -1,5 +1,5 @@
-//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627`, `TG629` and
-//! `TG630`.
+//! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627`, `TG629` to
+//! `TG631`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -34,6 +34,11 @@ pub enum SshSaying<'a> {
     TargetGone,
     /// Their connection has had as many channels as one may.
     Worn,
+    /// As many programs run in their connection as may at once.
+    Busy {
+        /// How many that is.
+        limit: usize,
+    },
     /// For the recording: a terminal was asked for that echoes nothing.
     NoEcho {
         /// The channel's number.
@@ -96,6 +101,7 @@ impl Shown for SshSaying<'_> {
                 Some("connect again; if it stays so: tidegate target test TARGET"),
             ),
             Self::Worn => worn(),
+            Self::Busy { limit } => busy(*limit),
             Self::Untold { count } => untold(*count),
             Self::FilesByTerminal => (
                 "TG617",
@@ -159,6 +165,15 @@ fn worn() -> (&'static str, String, Option<&'static str>) {
     )
 }
 
+/// The connection has as many programs as one may at a time.
+fn busy(limit: usize) -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG631",
+        format!("{limit} programs run in this connection, which is as many as may at once"),
+        Some("end one of them, or open another connection: ssh -S none LOGIN+TARGET@BASTION"),
+    )
+}
+
 /// What a person with a terminal is told first: that it is recorded, by which grant they are in,
 /// when it ends, and whether what they type is kept. Times are UTC, like those of every other sentence.
 pub fn opening(
@@ -200,6 +215,7 @@ mod tests {
             SshSaying::NoTerminal,
             SshSaying::TargetGone,
             SshSaying::Worn,
+            SshSaying::Busy { limit: 10 },
             SshSaying::NoEcho { channel: 0 },
             SshSaying::Untold { count: 1 },
             SshSaying::Unfollowed {

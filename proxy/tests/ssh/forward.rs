@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use policies::Capability;
+use russh::ChannelMsg;
 
 use crate::recording::{bytes, holds};
 use crate::service::{PATIENCE, Service, connect, end};
@@ -435,6 +436,27 @@ fn a_cut_ends_what_is_carried_at_once() {
     end(ssh);
     let hello = (0..2).map(|_each| service.heard());
     assert!(hello.into_iter().any(|heard| heard == b"hello"));
+}
+
+#[test]
+fn so_many_programs_run_at_once_and_no_more() {
+    let world = world("programs-limit");
+    let open = world.speak(async move |client| {
+        let mut first = client.channel_open_session().await.unwrap();
+        first.exec(true, "echo in; cat").await.unwrap();
+        // The session runs.
+        while !matches!(first.wait().await, Some(ChannelMsg::Data { .. }) | None) {}
+        let mut open = vec![first];
+        for _each in 0..12 {
+            match client.channel_open_session().await {
+                Ok(channel) => open.push(channel),
+                Err(_refused) => break,
+            }
+        }
+        open.len()
+    });
+    assert_eq!(open, Some(10));
+    holds(&world.frames(), &["Refused", "TG631", "session"]);
 }
 
 #[test]

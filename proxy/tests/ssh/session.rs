@@ -125,7 +125,11 @@ fn a_jump_to_what_is_no_target_is_refused_and_noted() {
     while noted().is_empty() && started.elapsed() < Duration::from_secs(20) {
         thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(noted(), ["alice jump db! port 5432: TG106"]);
+    let noted = noted();
+    assert!(
+        noted[0].starts_with("alice jump db! port 5432: ") && noted[0].contains("TG602: `db!"),
+        "{noted:?}"
+    );
 }
 
 #[test]
@@ -337,7 +341,8 @@ fn so_many_connections_to_the_bastion_itself_and_whoever_leaves_makes_room() {
         assert_eq!(status, Some(77), "{said}");
         assert!(said.contains("TG107 you have 2 connections open"), "{said}");
         let noted = world.room.denied.lock().unwrap().clone();
-        assert_eq!(noted, ["alice jump the bastion itself: TG107"]);
+        let want = "alice jump the bastion itself: TG107 ";
+        assert!(noted.len() == 1 && noted[0].starts_with(want), "{noted:?}");
         let leaves = held.pop().unwrap();
         let reason = Disconnect::ByApplication;
         leaves.disconnect(reason, "", "en").await.unwrap();

@@ -55,8 +55,16 @@ pub struct Barred {
     pub words: Words,
     /// Where it was to lead; none for that of a program.
     pub to: Option<String>,
-    /// The same for the ledger, where there is no recording.
-    pub denial: Denial,
+}
+
+impl Barred {
+    /// The same for the ledger, where there is no recording: what they were told, by the code that they report.
+    pub fn denial(&self) -> Denial {
+        Denial::NotAllowed {
+            policy: String::new(),
+            reason: format!("{}: {}", self.words.code, self.words.what),
+        }
+    }
 }
 
 /// What no permit names.

@@ -127,7 +127,7 @@ impl Door {
         fits.then_some(()).ok_or(DoorError::Flood)
     }
 
-    /// Hands on what happens, or says that nobody can take it.
+    /// Hands on what happens, or counts it and says that nobody can take it.
     fn announce(&self, arrival: Arrival) -> bool {
         let is_taken = self.arrivals.try_send(arrival).is_ok();
         self.unheard
@@ -153,13 +153,6 @@ impl Door {
         // A reply that is dropped is a no.
         self.announce(Arrival::Forward(open));
         Ok(())
-    }
-
-    /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
-    fn refused(&self, what: Forwarding) {
-        if !self.announce(Arrival::Refused(what)) {
-            tracing::debug!(reason = what.as_str(), "forwarding.refused");
-        }
     }
 }
 
@@ -231,12 +224,10 @@ impl Handler for Door {
             return self.is_worn(reply, None).await;
         }
         let id = channel.id();
-        let tally = self.roster.session(id);
-        let admitted = tally.is_some_and(|tally| {
-            let visit = Visit { channel, tally };
-            self.announce(Arrival::Session(visit))
-        });
-        if admitted {
+        let Some(tally) = self.roster.session(id) else {
+            return self.has_no_line(reply).await;
+        };
+        if self.announce(Arrival::Session(Visit { channel, tally })) {
             reply.accept().await;
         } else {
             self.roster.close(id);

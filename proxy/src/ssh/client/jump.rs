@@ -137,7 +137,8 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
     // Clients go as soon as they are refused.
     while let Ok(arrival) = visitor.arrivals.try_recv() {
         if let Arrival::Barred(barred) = arrival {
-            let refused = (barred.to, barred.denial);
+            let denial = barred.denial();
+            let refused = (barred.to, denial);
             inner.spawn(note((ssh, proven), source, refused));
         }
     }
@@ -171,7 +172,8 @@ fn begin(
             Some(jump((ssh, proven), (wanted, source), within))
         }
         Arrival::Barred(barred) => {
-            let refused = (barred.to, barred.denial);
+            let denial = barred.denial();
+            let refused = (barred.to, denial);
             Some(note((ssh, proven), source, refused))
         }
         // There is no target here to listen or to connect.

@@ -14,7 +14,7 @@ use crate::ssh::flow::{Flow, Tally, Way};
 
 /// How many channels that we closed first one connection may have had. russh 0.65.1 keeps the queue of
 /// such a channel, some 3 KiB, until the connection ends.
-pub(super) const FORGOTTEN_MAX: usize = 10_000;
+const FORGOTTEN_MAX: usize = 10_000;
 
 /// What is known of a session channel.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Roster {
     }
 
     /// How many channels may carry a connection at a time.
-    pub(super) fn carried_max(&self) -> usize {
+    fn carried_max(&self) -> usize {
         if self.jumps { JUMPS_MAX } else { FORWARDS_MAX }
     }
 

@@ -287,7 +287,7 @@ impl Inside for Handed {
         to: String,
         denial: Denial,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let noted = format!("{} jump {to}: {}", who.principal, denial.words().code);
+        let noted = format!("{} jump {to}: {}", who.principal, denial.words());
         self.0.denied.lock().unwrap().push(noted);
         Box::pin(async {})
     }

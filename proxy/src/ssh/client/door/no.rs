@@ -1,16 +1,15 @@
 //! What a client hears where the door itself opens no channel: in the answer, which is where clients show it. Whoever
 //! writes the session down, or the connection to the bastion itself, hears of it too.
 
-use policies::Denial;
-use policies::words::Shown;
 use policies::words::forward::ForwardSaying;
 use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
 use russh::ChannelOpenFailure;
 use russh::server::ChannelOpenHandle;
 
 use super::{Door, DoorError};
-use crate::ssh::client::arrival::{Arrival, Barred, Route, Said};
-use crate::ssh::client::roster::FORGOTTEN_MAX;
+use crate::ssh::channel::requests::CHANNELS_MAX;
+use crate::ssh::client::arrival::{Arrival, Barred, Forwarding, Route, Said};
 use crate::ssh::client::visitor::one_line;
 
 impl Door {
@@ -20,15 +19,18 @@ impl Door {
         reply: ChannelOpenHandle,
         to: Option<String>,
     ) -> Result<(), DoorError> {
-        let barred = Barred {
-            words: SshSaying::Worn.words(),
-            to,
-            denial: Denial::Crowded {
-                limit: FORGOTTEN_MAX,
-            },
-        };
-        self.bar(reply, ChannelOpenFailure::ResourceShortage, barred)
+        let words = SshSaying::Worn.words();
+        self.bar(reply, ChannelOpenFailure::ResourceShortage, (words, to))
             .await
+    }
+
+    /// As many programs run as may at a time.
+    pub(super) async fn has_no_line(&self, reply: ChannelOpenHandle) -> Result<(), DoorError> {
+        let saying = SshSaying::Busy {
+            limit: CHANNELS_MAX,
+        };
+        let failure = ChannelOpenFailure::ResourceShortage;
+        self.bar(reply, failure, (saying.words(), None)).await
     }
 
     /// As many connections are carried as may be at a time.
@@ -37,15 +39,9 @@ impl Door {
         reply: ChannelOpenHandle,
         to: String,
     ) -> Result<(), DoorError> {
-        let barred = Barred {
-            words: ForwardSaying::Crowded { to: &to }.words(),
-            to: Some(to),
-            denial: Denial::Crowded {
-                limit: self.roster.carried_max(),
-            },
-        };
-        self.bar(reply, ChannelOpenFailure::ResourceShortage, barred)
-            .await
+        let words = ForwardSaying::Crowded { to: &to }.words();
+        let failure = ChannelOpenFailure::ResourceShortage;
+        self.bar(reply, failure, (words, Some(to))).await
     }
 
     /// Somebody jumps to what is no target's name.
@@ -55,15 +51,16 @@ impl Door {
         place: String,
     ) -> Result<(), DoorError> {
         let why = format!("`{place}` is no target: a jump goes to a target by its name");
-        let barred = Barred {
-            words: SshSaying::BadAddress { why: &why }.words(),
-            denial: Denial::NotFound {
-                what: place.clone(),
-            },
-            to: Some(place),
-        };
+        let words = SshSaying::BadAddress { why: &why }.words();
         let failure = ChannelOpenFailure::AdministrativelyProhibited;
-        self.bar(reply, failure, barred).await
+        self.bar(reply, failure, (words, Some(place))).await
+    }
+
+    /// Lets the session know of something refused. Where nobody listens, nothing is lost but words.
+    pub(super) fn refused(&self, what: Forwarding) {
+        if !self.announce(Arrival::Refused(what)) {
+            tracing::debug!(reason = what.as_str(), "forwarding.refused");
+        }
     }
 
     /// Written down before it is said, as far as it is heard: whoever asks without end has a queue of so many.
@@ -71,11 +68,11 @@ impl Door {
         &self,
         reply: ChannelOpenHandle,
         failure: ChannelOpenFailure,
-        barred: Barred,
+        (words, to): (Words, Option<String>),
     ) -> Result<(), DoorError> {
         let code = failure.code();
-        let reason = one_line(&barred.words);
-        if !self.announce(Arrival::Barred(barred)) {
+        let reason = one_line(&words);
+        if !self.announce(Arrival::Barred(Barred { words, to })) {
             tracing::debug!("channel.refused");
         }
         reply
