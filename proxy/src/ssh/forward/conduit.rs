@@ -70,14 +70,24 @@ impl Conduit<'_> {
     /// When it cannot be recorded; then nothing may go on in this session.
     pub(super) async fn carry(mut self) -> Result<(), AppendError> {
         let outcome = self.run().await;
+        let is_stuck = matches!(outcome, Ok(Outcome::Stuck));
         let told = match outcome {
             Ok(outcome) => self.record(outcome),
             Err(refused) => Err(refused),
         };
+        // Before what the target runs sees that its connection has ended, and ends the channel on which we can be
+        // heard. Whoever takes nothing would only hold the closing up.
+        if let Ok(Some(words)) = &told
+            && !is_stuck
+        {
+            self.link.voices.say_some_time(words).await;
+        }
         // Either end may be gone; then there is nothing to close.
         drop(self.far.write.close().await);
         drop(self.near.write.close().await);
-        if let Some(words) = told? {
+        if let Some(words) = told?
+            && is_stuck
+        {
             self.link.voices.say_some_time(&words).await;
         }
         Ok(())
