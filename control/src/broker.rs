@@ -101,6 +101,9 @@ pub struct Settings {
     pub login_lifetime: SignedDuration,
     /// How many sessions one principal may have at once.
     pub per_principal: usize,
+    /// How many of these may be at one database server: whoever had all of its connections could keep what
+    /// they had running from being stopped.
+    pub per_database: usize,
     /// Whether clients without certificates may come in with one-time passwords.
     pub one_time_passwords: OneTimePasswords,
     /// Whether the wall is believed at the start even where it is behind the log: for an operator
@@ -124,6 +127,7 @@ impl Default for Settings {
             request_limit: SignedDuration::from_hours(1),
             login_lifetime: SignedDuration::from_hours(8),
             per_principal: 256,
+            per_database: 64,
             one_time_passwords: OneTimePasswords::Offered,
             believe_clock: false,
             believe_log: false,
@@ -274,6 +278,7 @@ impl From<Denial> for BrokerError {
             | Denial::NotYet { .. }
             | Denial::Forbidden { .. }
             | Denial::Crowded { .. }
+            | Denial::Filled { .. }
             | Denial::TooLong { .. }
             | Denial::NotAllowed { .. } => Self::Denied(denial),
         }

@@ -63,6 +63,13 @@ pub enum Denial {
         /// How many that is.
         limit: usize,
     },
+    /// They have as many sessions at this database as one principal may have there at once.
+    Filled {
+        /// Which database server.
+        target: TargetName,
+        /// How many that is.
+        limit: usize,
+    },
     /// There is nothing of that name that they may see.
     NotFound {
         /// What they named.

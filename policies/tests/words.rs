@@ -68,6 +68,10 @@ fn denials() -> Vec<Denial> {
         Part::Server,
     ];
     all.push(Denial::Crowded { limit: 2_000 });
+    all.push(Denial::Filled {
+        target: target_name("orders"),
+        limit: 64,
+    });
     all.extend(parts.map(|part| Denial::Unavailable { part }));
     all
 }

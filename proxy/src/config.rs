@@ -65,6 +65,8 @@ pub struct Config {
     /// How many sessions one person or service may have at once, and how many connections to the
     /// bastion itself and to the API.
     pub(crate) per_principal_max: usize,
+    /// How many of these sessions may be at one database server.
+    pub(crate) per_database_max: usize,
     /// How long sessions may go on after the server has been asked to stop.
     pub(crate) drain_timeout: Duration,
 }
@@ -127,6 +129,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let unproven = room(settings);
     let penalty_max = span(settings, "limits", "penalty_max", 600, 0..=86_400);
     let per_principal_max = count(settings, "per_principal", 256);
+    let per_database_max = count(settings, "per_database", 64);
     if state_dir.is_none() {
         settings.missing(
             "`server.state_dir` is missing: say where the store, the keys and the recordings are",
@@ -152,6 +155,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         unproven,
         penalty_max,
         per_principal_max,
+        per_database_max,
         drain_timeout,
     })
 }

@@ -279,6 +279,7 @@ fn broker(
         login_lifetime: SignedDuration::try_from(config.login_lifetime)
             .unwrap_or(SignedDuration::MAX),
         per_principal: config.per_principal_max,
+        per_database: config.per_database_max,
         one_time_passwords: config.one_time_passwords,
         believe_clock: args.believe_clock,
         believe_log: args.believe_log,

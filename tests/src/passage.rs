@@ -85,6 +85,8 @@ impl Passage {
             // Nothing of what is measured is to wait for a disk, or for a line of a log.
             postgres: "max_connections = 500\nshared_buffers = 512MB\nmax_wal_size = 4GB\n\
                        log_connections = off\nlog_disconnections = off\nautovacuum = off",
+            // All of its clients are one person.
+            server: &[("TIDEGATE__LIMITS__PER_DATABASE", "256")],
             ..Setting::default()
         };
         let world = World::of(&binary::release(), &setting);

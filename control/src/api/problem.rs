@@ -64,7 +64,7 @@ fn of_denial(denial: &Denial) -> StatusCode {
         | Denial::NotAllowed { .. }
         | Denial::TooLong { .. } => StatusCode::FORBIDDEN,
         Denial::Pending { .. } => StatusCode::CONFLICT,
-        Denial::Crowded { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Denial::Crowded { .. } | Denial::Filled { .. } => StatusCode::TOO_MANY_REQUESTS,
         Denial::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use policies::{
-    Ask, Credential, Deed, Denial, FileUse, GrantId, Part, PrincipalName, Reason, Scrutiny,
-    SessionId, Terms, Usage, decide, scrutiny,
+    Ask, Credential, Deed, Denial, FileUse, GrantId, Part, PrincipalName, Protocol, Reason,
+    Scrutiny, SessionId, Terms, Usage, decide, scrutiny,
 };
 use tokio::time::Instant;
 
@@ -39,7 +39,7 @@ impl Broker {
         });
         let ask = named.as_ref().unwrap_or(ask);
         let mut admitted = self.try_admit(ask).await;
-        if let Err(Denial::NoGrant { target, .. }) = &mut admitted {
+        if let Err(Denial::NoGrant { target, .. } | Denial::Filled { target, .. }) = &mut admitted {
             // Whom an alias leads nowhere is not told where it leads.
             target.clone_from(called);
         }
@@ -89,6 +89,13 @@ impl Broker {
         let limit = inner.settings.per_principal;
         if inner.book.count_of(&ask.principal) > limit {
             return Err(Denial::Crowded { limit });
+        }
+        let at_most = inner.settings.per_database;
+        if ask.protocol == Protocol::Postgres
+            && inner.book.count_at(&ask.principal, &ask.target) > at_most
+        {
+            let (target, limit) = (ask.target.clone(), at_most);
+            return Err(Denial::Filled { target, limit });
         }
         let state = self.caught_up().await;
         let state = state.map_err(|_logged| Denial::Unavailable { part: Part::Store })?;

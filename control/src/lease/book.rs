@@ -271,6 +271,16 @@ impl LeaseBook {
         pages.by_principal.get(name).map_or(0, BTreeSet::len)
     }
 
+    /// How many of these are at this target, or on their way to it.
+    pub(crate) fn count_at(&self, name: &PrincipalName, target: &TargetName) -> usize {
+        let pages = self.pages();
+        let Some(theirs) = pages.by_principal.get(name) else {
+            return 0;
+        };
+        let rows = theirs.iter().filter_map(|session| pages.rows.get(session));
+        rows.filter(|row| row.target == *target).count()
+    }
+
     /// The bound sessions to a target, or through it, that still hold.
     pub(crate) fn of_target(&self, name: &TargetName) -> Vec<Bound> {
         let pages = self.pages();

@@ -89,6 +89,7 @@ pub(crate) fn by_policy(state: &State, terms: &Terms, now: Timestamp) -> Option<
             | Denial::NotFound { .. }
             | Denial::TooLong { .. }
             | Denial::Crowded { .. }
+            | Denial::Filled { .. }
             | Denial::Unavailable { .. },
         ) => Some(SeverReason::PolicyChanged {
             reason: String::new(),

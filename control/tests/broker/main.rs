@@ -10,6 +10,7 @@
 )]
 
 mod checkpoint;
+mod crowd;
 mod dead_server;
 mod evidence;
 mod lately;

@@ -9,8 +9,8 @@ use control::{Broker, Lease, Settings};
 use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
 use policies::{
-    Ask, Credential, Denial, Endpoint, GrantId, LockScope, Login, Part, PrincipalName,
-    RegisteredKey, RequestId, RequestState, SeverReason, TargetName,
+    Ask, Credential, Denial, Endpoint, GrantId, LockScope, Login, PrincipalName, RegisteredKey,
+    RequestId, RequestState, SeverReason, TargetName,
 };
 
 use crate::world::{World, ask, caller, library, over, principal, reason, target};
@@ -151,34 +151,6 @@ async fn a_key_that_is_removed_takes_what_rests_on_it_along() {
         assert!(matches!(refused, Denial::NoGrant { .. }), "{refused:?}");
     }
     world.broker.admit(&by_other).await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn nobody_has_more_sessions_than_one_may_have() {
-    let world = World::new().await;
-    let backend = Backend::Memory(world.store.clone());
-    let settings = Settings {
-        per_principal: 2,
-        ..Settings::default()
-    };
-    world.granted("alice", "web1", 60).await;
-    world.granted("amy", "web1", 60).await;
-    let broker = Broker::start(backend, world.clock.clone(), settings)
-        .await
-        .unwrap();
-    let (alice, amy) = (ask("alice", "web1"), ask("amy", "web1"));
-    let first = broker.admit(&alice).await.unwrap();
-    let _second = broker.admit(&alice).await.unwrap();
-    for _again in 0..2 {
-        let refused = broker.admit(&alice).await.unwrap_err();
-        assert_eq!(refused, Denial::Crowded { limit: 2 });
-    }
-    broker.admit(&amy).await.unwrap();
-    drop(first);
-    broker.admit(&alice).await.unwrap();
-    broker.refuse_newcomers();
-    let refused = broker.admit(&amy).await.unwrap_err();
-    assert_eq!(refused, Denial::Unavailable { part: Part::Server });
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Why not, in words: `TG101` to `TG119`.
 
 use super::{RULES, Shown, Words, day_and_time, named, sentence};
-use crate::{Denial, Part, duration};
+use crate::{Denial, Part, TargetName, duration};
 
 impl Shown for Denial {
     fn words(&self) -> Words {
@@ -51,13 +51,8 @@ impl Shown for Denial {
                     "tidegate request {target} --as {login} --for {longest} --reason '...'"
                 ))
             }
-            Self::Crowded { limit } => Words::new(
-                "TG107",
-                format!(
-                    "you have {limit} connections open, which is as many as one may have at once"
-                ),
-            )
-            .hint("tidegate sessions ls"),
+            Self::Crowded { limit } => crowded(*limit),
+            Self::Filled { target, limit } => filled(target, *limit),
             Self::NotFound { what } => {
                 Words::new("TG106", format!("there is no `{what}` that you may see"))
                     .hint("tidegate ls")
@@ -69,6 +64,22 @@ impl Shown for Denial {
 
 fn not_allowed(why: &str) -> Words {
     Words::new("TG105", format!("not allowed: {why}"))
+}
+
+fn crowded(limit: usize) -> Words {
+    Words::new(
+        "TG107",
+        format!("you have {limit} connections open, which is as many as one may have at once"),
+    )
+    .hint("tidegate sessions ls")
+}
+
+fn filled(target: &TargetName, limit: usize) -> Words {
+    Words::new(
+        "TG108",
+        format!("you have {limit} sessions open at {target}, which is as many as one may have at a database at once"),
+    )
+    .hint("tidegate sessions ls")
 }
 
 fn unavailable(part: Part) -> Words {

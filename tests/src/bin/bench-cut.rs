@@ -101,6 +101,7 @@ async fn main() -> ExitCode {
             ("TIDEGATE__LIMITS__UNPROVEN", "5000"),
             ("TIDEGATE__LIMITS__UNPROVEN_PER_SOURCE", "5000"),
             ("TIDEGATE__LIMITS__PER_PRINCIPAL", "5000"),
+            ("TIDEGATE__LIMITS__PER_DATABASE", "5000"),
         ],
         ..Setting::default()
     };

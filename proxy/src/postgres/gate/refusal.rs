@@ -74,6 +74,7 @@ pub(super) fn words(kind: SqlKind, denial: Denial) -> Words {
         | Denial::NotAllowed { .. }
         | Denial::TooLong { .. }
         | Denial::Crowded { .. }
+        | Denial::Filled { .. }
         | Denial::NotFound { .. }
         | Denial::Unavailable { .. }) => other.words(),
     }
