@@ -291,7 +291,7 @@ impl Protocol for Postgres {
             (&mut front.tls, &mut back.tls),
             (&mut front.up, &mut front.down),
             &mut front.tap,
-            Gate::new(Arc::clone(&self.known)),
+            Gate::new(Arc::clone(&self.known)).sharing(scope.share()),
             scope,
         )
         .with_stopper(back.stopper.clone().map(|stopper| (stopper, scope.clone())))

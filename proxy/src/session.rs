@@ -29,6 +29,7 @@ pub mod protocol;
 pub mod road;
 pub mod scope;
 pub mod severable;
+pub(crate) mod share;
 pub mod way;
 
 use bastion::Bastion;

@@ -10,13 +10,14 @@ mod budget;
 mod closing;
 mod earlier;
 mod judge;
+mod passage;
 mod portals;
 mod prepared;
 mod progress;
-mod quantum;
 mod refusal;
 mod second;
 mod unnamed;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,18 +27,20 @@ use policies::Scrutiny;
 use super::statement::{Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
+use crate::session::share::Share;
 use answers::{Answer, Answers};
 use closing::Closings;
 use earlier::Earlier;
 use portals::Portals;
 use prepared::Prepared;
 use progress::{Place, Progress};
-use quantum::{LOOKUP_BYTES, MESSAGE, Quantum};
 use refusal::{backward, hidden, unshowable, words};
 use second::{Second, Unshowable};
 use unnamed::Unnamed;
+use work::{LOOKUP_BYTES, MESSAGE};
 
 pub(crate) use bench::{Bench, Hearing};
+pub(crate) use passage::Passage;
 pub(crate) use refusal::Refusal;
 pub(crate) use second::Held;
 
@@ -59,42 +62,6 @@ pub(crate) struct Standing {
     pub(crate) next: u64,
 }
 
-/// How much of what was read may go on.
-#[derive(Debug)]
-pub(crate) enum Passage {
-    /// All of it.
-    All,
-    /// What is before this place; what is there is looked at once others have had their turn.
-    Enough(usize),
-    /// What is before this place; there a statement begins that is not whole.
-    Until {
-        /// Where.
-        at: usize,
-        /// With fewer bytes from there on, it is looked at in vain.
-        wants: usize,
-    },
-    /// What is before this place; there a Bind begins before which everything has to be answered.
-    Unsettled(usize),
-    /// What is before this place; there a message begins that needs a second person.
-    Held {
-        /// Where.
-        at: usize,
-        /// The message.
-        header: Header,
-        /// What it would do.
-        held: Box<Held>,
-    },
-    /// What is before this place; there a message begins that must never pass.
-    Refused {
-        /// Where.
-        at: usize,
-        /// The message.
-        header: Header,
-        /// Why.
-        refusal: Box<Refusal>,
-    },
-}
-
 /// The judgement of one session's statements.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -102,7 +69,7 @@ pub(crate) struct Gate {
     asked: Option<(u64, Duration)>,
     scrutiny: Scrutiny,
     answers: Answers,
-    quantum: Quantum,
+    share: Arc<Share>,
     progress: Progress,
     /// Something was asked in this turn.
     has_asked: bool,
@@ -146,7 +113,7 @@ impl Gate {
             asked: None,
             scrutiny: Scrutiny::Each,
             answers: Answers::default(),
-            quantum: Quantum::default(),
+            share: Arc::default(),
             progress: Progress::default(),
             has_asked: false,
             prepared: Prepared::default(),
@@ -158,6 +125,12 @@ impl Gate {
         }
     }
 
+    /// The same with a share that other gates have, too.
+    pub(crate) fn sharing(self, share: &Arc<Share>) -> Self {
+        let share = Arc::clone(share);
+        Self { share, ..self }
+    }
+
     /// Walks over `chunk`.
     pub(crate) fn admit(
         &mut self,
@@ -167,7 +140,6 @@ impl Gate {
         at: Duration,
     ) -> Passage {
         self.renew(bench, at);
-        self.quantum.go_on();
         self.has_asked = false;
         let begun = standing.begun;
         self.is_counted = standing.is_idle && !standing.in_batch && begun == 0;
@@ -191,10 +163,10 @@ impl Gate {
             && let Ok(Some(header)) = Header::read(rest, Side::Client)
             && header.kind != b'F'
         {
-            if self.quantum.is_over() {
+            if self.share.is_over() {
                 return Passage::Enough(place);
             }
-            self.quantum.takes(MESSAGE);
+            self.share.takes(MESSAGE);
             let length = usize::try_from(header.body).unwrap_or(usize::MAX);
             let behind = rest.get(HEADER..).unwrap_or_default();
             let judged = self.judge_and_charge(header, behind, bench, at);
@@ -243,9 +215,9 @@ impl Gate {
         self.closings.transaction_ended();
     }
 
-    /// Whether others have to have their turn before the next is looked at.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.quantum.is_over()
+    /// Returns once what is left is to be looked at.
+    pub(crate) fn next_turn(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.share).next()
     }
 
     /// Judges a message, and counts it against the budget once it may pass.
@@ -409,7 +381,7 @@ impl Gate {
     ) -> Result<(), Objection> {
         // What is looked for among the answers is gone through whole, in the first of its turns.
         if place.asked == 0 {
-            self.quantum.takes(reading.weight() / LOOKUP_BYTES);
+            self.share.takes(reading.weight() / LOOKUP_BYTES);
         }
         while let Some(statement) = reading.statements.get(place.asked) {
             if let Some(no) = self.turn_over() {

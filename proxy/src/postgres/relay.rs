@@ -20,6 +20,7 @@ mod second;
 pub(super) mod tap;
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use policies::words::Shown;
@@ -65,6 +66,8 @@ pub(crate) struct Relay<'a, C, T, A> {
     gate: Gate,
     account: &'a A,
     hold: Hold,
+    /// So much was asked for the principal that others have their turn first.
+    turn: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The target takes nothing any more; what it has still to say is waited for.
     target_deaf: bool,
     /// The client has said goodbye and is gone.
@@ -99,6 +102,7 @@ where
             gate,
             account,
             hold: Hold::default(),
+            turn: None,
             target_deaf: false,
             client_gone: false,
             target_gone: false,
@@ -132,9 +136,6 @@ where
                 Ok(step) => step,
                 Err(closed) => return Poll::Ready(closed),
             };
-            if std::mem::take(&mut self.hold.spent) {
-                break;
-            }
             if matches!((down, up), (Step::Waits, Step::Waits)) {
                 self.up.release();
                 self.down.release();
@@ -232,7 +233,8 @@ where
 
     /// From the client to the target.
     fn pump_up(&mut self, cx: &mut Context<'_>) -> Result<Step, Closed> {
-        if self.target_deaf || self.target_gone {
+        // First, and each time: whoever is next must not keep the others of the principal waiting.
+        if self.poll_turn(cx).is_pending() || self.target_deaf || self.target_gone {
             return Ok(Step::Waits);
         }
         match self.up.poll_drain(self.target, cx) {
@@ -293,20 +295,26 @@ where
         })
     }
 
+    /// Whether it is this session's turn.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let waits = self.turn.as_mut().map(|turn| turn.as_mut().poll(cx));
+        if let Some(Poll::Pending) = waits {
+            return Poll::Pending;
+        }
+        self.turn = None;
+        Poll::Ready(())
+    }
+
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let begun = self.up.scanner.missing();
         self.forget_ended(begun);
         let standing = self.tap.standing(begun);
         let passage = self.gate.admit(chunk, standing, self.account, at);
-        let end = match &passage {
-            Passage::All => chunk.len(),
-            Passage::Enough(place)
-            | Passage::Until { at: place, .. }
-            | Passage::Unsettled(place)
-            | Passage::Held { at: place, .. }
-            | Passage::Refused { at: place, .. } => *place,
-        };
+        if let Passage::Enough(_) = passage {
+            self.turn = Some(Box::pin(self.gate.next_turn()));
+        }
+        let end = passage.place().unwrap_or(chunk.len());
         self.hold.starved = match passage {
             Passage::Until { wants, .. } => Some(wants),
             Passage::All
@@ -315,7 +323,6 @@ where
             | Passage::Held { .. }
             | Passage::Refused { .. } => None,
         };
-        self.hold.spent = self.gate.is_spent();
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
         let tap = &mut *self.tap;
         let scanned = self.up.scanner.scan(passing, &mut finished, |message| {

@@ -28,6 +28,7 @@ use super::protocol::{ConnectError, Halt};
 use super::road::{Direct, Road, Through, Whom};
 use super::scope::{Judge, Reach, Scope};
 use super::severable::Severer;
+use super::share::Shares;
 use super::way::{Dialled, Way};
 
 /// The house behind the spine.
@@ -41,6 +42,7 @@ pub struct Bastion {
     halt_passes: Arc<dyn HaltPasses>,
     /// Where the work of cut sessions is stopped.
     halts: Handle,
+    shares: Arc<Shares>,
 }
 
 impl fmt::Debug for Bastion {
@@ -70,6 +72,7 @@ impl Bastion {
             egress,
             halt_passes,
             halts,
+            shares: Arc::default(),
         }
     }
 
@@ -96,7 +99,7 @@ impl Bastion {
         Ok(recording)
     }
 
-    /// What the protocol may know of the session.
+    /// What the protocol may know of the session, on the thread where it is going to live.
     pub fn scope(&self, session: SessionId, terms: Terms, recording: Recording) -> Scope {
         let judge = Arc::new(BrokerJudge(self.broker.clone()));
         let meter = self.meter(session, &terms);
@@ -106,10 +109,12 @@ impl Bastion {
             None => Arc::new(Direct),
         };
         let halt_passes = Arc::clone(&self.halt_passes);
+        let share = self.shares.of(&terms.principal);
         let reach = Reach {
             meter,
             road,
             halt_passes,
+            share,
         };
         Scope::new(session, terms, judge, (recording, clock), reach)
     }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::halt_pass::{HaltPasses, Nowhere};
 use super::meter::Meter;
 use super::road::{Direct, Road};
+use super::share::Share;
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
@@ -90,6 +91,8 @@ pub struct Reach {
     pub(crate) road: Arc<dyn Road>,
     /// What shows the target who comes to stop its work.
     pub(crate) halt_passes: Arc<dyn HaltPasses>,
+    /// How much may be asked before others have their turn.
+    pub(crate) share: Arc<Share>,
 }
 
 impl fmt::Debug for Reach {
@@ -98,13 +101,14 @@ impl fmt::Debug for Reach {
     }
 }
 
-/// Without a budget, by dialling, with nothing to show there.
+/// Without a budget, by dialling, with nothing to show there and a share that is nobody else's.
 impl Default for Reach {
     fn default() -> Self {
         Self {
             meter: None,
             road: Arc::new(Direct),
             halt_passes: Arc::new(Nowhere),
+            share: Arc::default(),
         }
     }
 }
@@ -222,6 +226,11 @@ impl Scope {
     /// The way to the target once more, for what stops its work there.
     pub(crate) fn road(&self) -> &Arc<dyn Road> {
         &self.inner.reach.road
+    }
+
+    /// How much may be asked before others have their turn.
+    pub(crate) fn share(&self) -> &Arc<Share> {
+        &self.inner.reach.share
     }
 
     /// The grant's budget, where it has one.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use policies::{Deed, Denial, SqlStatement};
 
-use super::quantum::{ASKED_BYTE, QUESTION};
+use super::work::ASKED_BYTE;
 use super::{Bench, Gate};
 use crate::postgres::statement::{self, Reading};
+use crate::session::share::QUESTION;
 
 /// How much the statements may weigh whose answers are remembered, in bytes; then all are forgotten. One that
 /// weighs more than a quarter of it is asked about each time.
@@ -81,7 +82,7 @@ impl Gate {
         }
         self.has_asked = true;
         let weight = statement::weight(statement);
-        self.quantum
+        self.share
             .takes(weight.saturating_mul(ASKED_BYTE).saturating_add(QUESTION));
         let answer = match bench.may(&Deed::Statement(statement.clone())) {
             Ok(()) => Answer::Permitted,

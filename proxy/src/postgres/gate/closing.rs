@@ -180,6 +180,6 @@ impl Gate {
             Kind::Statement => self.prepared.put(name, reading),
             Kind::Portal => self.portals.watch(name, Arc::clone(reading)),
         };
-        self.quantum.takes(looked);
+        self.share.takes(looked);
     }
 }

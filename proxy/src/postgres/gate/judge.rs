@@ -8,9 +8,9 @@ use std::time::Duration;
 use policies::HeldStatement;
 
 use super::earlier::Earlier;
-use super::quantum::TEXT_BYTE;
 use super::second::{self, Behind, Cursor, Held, Unshowable};
 use super::unnamed::Version;
+use super::work::TEXT_BYTE;
 use super::{Bench, Gate, Judged, NAMES_MAX, Objection, unshowable};
 use crate::postgres::statement::Reading;
 use crate::postgres::wire::{self, Bind, HEADER, Parse};
@@ -148,7 +148,7 @@ impl Gate {
         if let Some(reading) = self.progress.read(text) {
             return reading;
         }
-        self.quantum.takes(TEXT_BYTE.saturating_mul(text.len()));
+        self.share.takes(TEXT_BYTE.saturating_mul(text.len()));
         self.known.read(text)
     }
 
@@ -194,7 +194,7 @@ impl Gate {
             let version = self.unnamed.version();
             // It may have been put together just now.
             if self.unnamed.is_open() {
-                self.quantum.takes(version.reading.weight());
+                self.share.takes(version.reading.weight());
             }
             return version;
         }
@@ -220,7 +220,7 @@ impl Gate {
             self.second.prepared(name, seconded);
             self.prepared.put(name, reading)
         };
-        self.quantum.takes(looked);
+        self.share.takes(looked);
         Judged::Passes
     }
 

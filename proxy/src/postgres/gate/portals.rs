@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Gate;
 use super::earlier::Earlier;
 use super::prepared::kept_as;
-use super::quantum::NAME;
+use super::work::NAME;
 use crate::postgres::statement::Reading;
 
 /// The texts of portals that may change what a name stands for.
@@ -89,12 +89,12 @@ impl Gate {
         if self.is_opaque(reading, &mut Earlier::default()) {
             self.prepared.doubt_names();
         }
-        self.quantum
+        self.share
             .takes(NAME.saturating_mul(reading.prepares.len()));
         for name in &reading.prepares {
             // It may have to be joined with what it stood for before.
             let looked = self.prepared.put(name.as_bytes(), reading);
-            self.quantum.takes(looked);
+            self.share.takes(looked);
         }
     }
 
@@ -103,7 +103,7 @@ impl Gate {
         if let Some(others) = reading.of_others() {
             let weight = others.weight();
             let looked = self.portals.watch(portal, Arc::new(others));
-            self.quantum.takes(weight.saturating_add(looked));
+            self.share.takes(weight.saturating_add(looked));
         }
         let matters =
             !reading.prepares.is_empty() || self.is_opaque(reading, &mut Earlier::default());
@@ -121,7 +121,7 @@ impl Gate {
                 }
                 Some(before) => {
                     let weight = before.weight().saturating_add(reading.weight());
-                    self.quantum.takes(weight);
+                    self.share.takes(weight);
                     Arc::new(before.or(reading, STATEMENTS_MAX))
                 }
             });

@@ -120,7 +120,7 @@ impl Gate {
     /// Says so where the rest of the message at hand is asked about once others have had their turn, or never. Each
     /// turn asks something, or a text that takes long to read would not come to its end.
     pub(super) fn turn_over(&self) -> Option<Objection> {
-        if !self.quantum.is_over() || !self.has_asked {
+        if !self.share.is_over() || !self.has_asked {
             return None;
         }
         Some(if self.progress.is_last() {

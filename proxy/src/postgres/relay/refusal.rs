@@ -37,10 +37,6 @@ use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message,
 const ERROR_MAX: usize = 16 * 1024;
 
 /// What stands in the way of what the client sends.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four facts, none of which follows from others"
-)]
 #[derive(Debug, Default)]
 pub(super) struct Hold {
     /// A message is being refused.
@@ -52,8 +48,6 @@ pub(super) struct Hold {
     /// What was read begins with a statement that is not whole, and so much of it is to be there before it is
     /// looked at again.
     pub(super) starved: Option<usize>,
-    /// So much was done for this session that others have their turn.
-    pub(super) spent: bool,
     /// The end of a message is waited for, and then what comes up to the next Sync is dropped.
     pub(super) finish: Option<Finish>,
     /// It is waited for what tells whether a copy reads what is next.

@@ -26,6 +26,7 @@ mod memory;
 mod parameters;
 mod refusals;
 mod seconds;
+mod turns;
 
 use memory::Memory;
 
@@ -73,7 +74,7 @@ impl Stage {
             tap,
             memory,
         } = self;
-        let gate = Gate::new(Arc::default());
+        let gate = Gate::new(Arc::default()).sharing(&memory.share);
         let relay = Relay::new((client_side, target_side), (up, down), tap, gate, memory).run();
         let mut relay = std::pin::pin!(relay);
         let script = timeout(Duration::from_secs(20), script(client, target));

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use policies::words::Words;
 use recorder::{AppendError, Stream};
 use russh::{ChannelId, ChannelMsg, ChannelWriteHalf};
-use tokio::task;
 
 use super::tap::{Passage, Tap};
 use super::voice::STDERR;
@@ -60,6 +59,6 @@ where
             (Next::Rest(rest), Sent::Done) => came = rest,
             (Next::Chunk | Next::Rest(_), sent) => return Ok(sent),
         }
-        task::yield_now().await;
+        tap.next_turn().await;
     }
 }

@@ -115,6 +115,11 @@ struct Measure {
 }
 
 impl Tap {
+    /// Returns once others have had their turn.
+    pub fn next_turn(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(self.scope.share()).next()
+    }
+
     /// Whether the target's socket went by our hand.
     pub fn is_cut(&self) -> bool {
         self.scope.is_cut()

@@ -14,9 +14,10 @@ use tokio::sync::Notify;
 use super::operation::Operation;
 use super::rsync::Rsync;
 use super::scp::{self, Role, Scp, Stop};
-use super::sftp::{Judge, Sftp, Unclear};
+use super::sftp::{Judge, Sftp, Unclear, Warden as _};
 use super::warrant::{Follow, Warrant};
 use crate::session::scope::Scope;
+use crate::session::share::QUESTION;
 use crate::ssh::flow::weight::Weight;
 
 /// How many bytes may have passed without a frame that tells of them.
@@ -137,7 +138,13 @@ impl FileTap {
             Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
             Talk::Scp { .. } | Talk::Sftp(_) => {
                 state.warrant.renew(at);
+                if !state.warrant.is_free() && self.scope.share().is_over() {
+                    return Ok(Heard::Pieces(Vec::new(), Next::Rest(chunk)));
+                }
+                let before = state.warrant.asked();
                 let followed = state.follow(stream, chunk);
+                let asked = state.warrant.asked().saturating_sub(before);
+                self.scope.share().takes(asked.saturating_mul(QUESTION));
                 if let Talk::Sftp(sftp) = &state.talk {
                     state.weight.set(sftp.weight());
                 }

@@ -18,7 +18,9 @@ fn close_portal(portal: &[u8]) -> Vec<u8> {
 
 #[track_caller]
 fn pass(gate: &mut Gate, rules: &Rules, chunk: &[Vec<u8>], standing: Standing) {
-    let passage = gate.admit(&chunk.concat(), standing, rules, Duration::ZERO);
+    let passage = gate
+        .turn()
+        .admit(&chunk.concat(), standing, rules, Duration::ZERO);
     assert!(matches!(passage, Passage::All), "{passage:?}");
 }
 
@@ -71,7 +73,7 @@ fn in_one_batch_a_closed_name_is_free() {
         let bound = bind(b"a", &[]);
         let batch = [close(b"a"), parse(b"a", "select 1"), bound.clone(), sync()];
         pass(&mut gate, &rules, &batch, READY);
-        let passage = gate.admit(&bound, behind(4), &rules, Duration::ZERO);
+        let passage = gate.turn().admit(&bound, behind(4), &rules, Duration::ZERO);
         assert!(
             matches!(passage, Passage::Refused { at: 0, .. }),
             "{passage:?}"
@@ -89,7 +91,7 @@ fn who_does_not_wait_for_a_close_keeps_nobody_waiting_but_for_its_name() {
     let chunk = [close(b"a"), sync(), parse(b"b", "select 1"), run(b"b")];
     pass(&mut gate, &rules, &chunk, READY);
     let again = [parse(b"a", "select 1"), run(b"a")].concat();
-    let Passage::Unsettled(0) = gate.admit(&again, behind(5), &rules, Duration::ZERO) else {
+    let Passage::Unsettled(0) = gate.turn().admit(&again, behind(5), &rules, Duration::ZERO) else {
         panic!("nothing is waited for")
     };
     gate.closed(1);

@@ -21,7 +21,8 @@ pub(super) fn run_portal(portal: &[u8]) -> Vec<u8> {
 /// Lets a chunk through for which a second person is asked once, who says yes.
 #[track_caller]
 pub(super) fn seconded(gate: &mut Gate, rules: &Rules, chunk: &[u8]) {
-    let Passage::Held { at, held, .. } = gate.admit(chunk, READY, rules, Duration::ZERO) else {
+    let Passage::Held { at, held, .. } = gate.turn().admit(chunk, READY, rules, Duration::ZERO)
+    else {
         panic!("nobody is asked");
     };
     gate.grant(*held, Duration::ZERO);

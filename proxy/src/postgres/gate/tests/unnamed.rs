@@ -10,7 +10,7 @@ const UNPARSED: Standing = Standing {
 };
 
 fn admit(gate: &mut Gate, rules: &Rules, chunk: &[u8], standing: Standing) -> Passage {
-    gate.admit(chunk, standing, rules, Duration::ZERO)
+    gate.turn().admit(chunk, standing, rules, Duration::ZERO)
 }
 
 /// A gate at which a delete without a name was approved, and has run.

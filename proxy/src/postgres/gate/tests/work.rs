@@ -73,7 +73,7 @@ fn what_a_name_stood_for_before_is_counted_as_it_is_joined() {
             is_parsed: false,
             ..READY
         };
-        let mut admit = |chunk: &[u8]| gate.admit(chunk, standing, &rules, Duration::ZERO);
+        let mut admit = |chunk: &[u8]| gate.turn().admit(chunk, standing, &rules, Duration::ZERO);
         for number in 0..63 {
             let large = parse(name, &format!("select from {}", tables(number, 1_000)));
             let passage = admit(&large);
@@ -102,12 +102,12 @@ fn in_turns(
     let mut turns = Vec::new();
     loop {
         let at = between(turns.len());
-        let passage = gate.admit(message, READY, rules, at);
+        let passage = gate.turn().admit(message, READY, rules, at);
         turns.push(asked(rules).0);
         if !matches!(passage, Passage::Enough(0)) {
             return (passage, turns);
         }
-        assert!(gate.is_spent(), "nobody else has a turn");
+        assert!(gate.share.is_over(), "nobody else has a turn");
     }
 }
 
@@ -270,7 +270,7 @@ fn what_never_came_to_its_end_is_not_mistaken_for_another() {
     rules.forbid(SqlKind::Delete);
     let harmful = query(&script("table b", "delete from t"));
     for message in [&harmful, &bind(b"s", &[])] {
-        let passage = gate.admit(message, READY, &rules, Duration::ZERO);
+        let passage = gate.turn().admit(message, READY, &rules, Duration::ZERO);
         assert!(matches!(passage, Passage::Enough(0)), "{passage:?}");
     }
     assert!(!passes(&mut gate, &rules, &harmful));
@@ -282,12 +282,12 @@ fn what_is_never_decided_leaves_nothing_behind() {
     let text = query(&script("table a", "table z"));
     for unread in [false, true] {
         let (mut gate, rules) = (Gate::new(Arc::default()), Rules::default());
-        let passage = gate.admit(&text, READY, &rules, Duration::ZERO);
+        let passage = gate.turn().admit(&text, READY, &rules, Duration::ZERO);
         assert!(matches!(passage, Passage::Enough(0)), "{passage:?}");
         if unread {
             rules.scrutiny.set(Scrutiny::Unread);
             rules.change();
-            let passage = gate.admit(&text, READY, &rules, Duration::ZERO);
+            let passage = gate.turn().admit(&text, READY, &rules, Duration::ZERO);
             assert!(matches!(passage, Passage::All), "{passage:?}");
             // Time alone has them read again.
             rules.scrutiny.set(Scrutiny::Each);
@@ -296,7 +296,9 @@ fn what_is_never_decided_leaves_nothing_behind() {
         }
         asked(&rules);
         let next = query("table a");
-        let passage = gate.admit(&next, READY, &rules, Duration::from_secs(1));
+        let passage = gate
+            .turn()
+            .admit(&next, READY, &rules, Duration::from_secs(1));
         assert!(matches!(passage, Passage::All), "{passage:?}");
         assert_eq!(asked(&rules).0, 1);
     }

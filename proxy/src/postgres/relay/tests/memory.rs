@@ -31,6 +31,9 @@ pub(super) struct Memory {
     pub(super) types: RefCell<Vec<u32>>,
     /// The bytes of the outcome that was recorded last.
     pub(super) copied: Cell<u64>,
+    /// How many questions there were in all sessions that count together.
+    pub(super) questions: std::rc::Rc<Cell<usize>>,
+    pub(super) share: Arc<crate::session::share::Share>,
     /// How often what was read has been looked at.
     pub(super) looked: Cell<usize>,
 }
@@ -74,6 +77,7 @@ impl Bench for Memory {
 
     fn may(&self, deed: &Deed) -> Result<(), Denial> {
         self.asked.set(self.asked.get().saturating_add(1));
+        self.questions.set(self.questions.get().saturating_add(1));
         let is_forbidden = matches!(deed, Deed::Statement(one) if Some(one.kind) == self.forbidden);
         if is_forbidden {
             return Err(Denial::Forbidden {
