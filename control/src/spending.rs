@@ -155,6 +155,12 @@ impl Spending {
             .or_insert_with(|| Arc::new(Spent::of(written)));
         Arc::clone(spent)
     }
+
+    /// What this grant has spent, if anybody is, or was of late, in by it.
+    pub(crate) fn so_far(&self, grant: GrantId) -> Option<Amounts> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&grant).map(|spent| spent.amounts())
+    }
 }
 
 #[cfg(test)]

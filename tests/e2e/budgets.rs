@@ -71,6 +71,14 @@ async fn a_result_stops_within_one_batch_and_nothing_more_runs() {
     world.stop_server(Ending::Kill);
     world.serve().expect("it comes up again");
     assert!(err(&world.psql("select 1")).contains("TG559"));
+    let listed = world
+        .alice()
+        .run(&["tidegate", "-o", "wide", "grants", "ls"]);
+    let grants = listed.unwrap();
+    let spent = grants.split(" rows, ").next().unwrap();
+    let spent: u64 = spent.split_whitespace().last().unwrap().parse().unwrap();
+    // With what was read at once and did not pass any more.
+    assert!((5001..12_000).contains(&spent), "{grants}");
     // A new grant begins anew.
     world.grant_pg("20m");
     assert_eq!(out(&world.psql("select 1")), "1\n");

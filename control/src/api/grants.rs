@@ -26,6 +26,7 @@ fn view(broker: &Broker, grant: &Grant, now: Timestamp) -> GrantView {
         starts_at: grant.starts_at,
         expires_at: grant.expires_at,
         in_force: grant.in_force(now),
+        spent: broker.spent_so_far(grant.id),
         ended_by: ended.map(|end| end.by.clone()),
         end_reason: ended.map(|end| end.reason.clone()),
         ended_at: ended.map(|end| end.at),

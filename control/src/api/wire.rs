@@ -21,6 +21,7 @@ use policies::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Amounts;
 use crate::ledger::chain::{self, Stored};
 use crate::ledger::{Line, Session};
 
@@ -120,6 +121,9 @@ pub struct GrantView {
     pub expires_at: Timestamp,
     /// Whether it holds at the server's present.
     pub in_force: bool,
+    /// What was spent of its budget; absent where nothing was, or it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Amounts>,
     /// Who ended it early.
     pub ended_by: Option<PrincipalName>,
     /// Why.

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::Broker;
 use crate::change::Change;
 use crate::ledger::Happening;
-use crate::spending::Spent;
+use crate::spending::{Amounts, Spent};
 
 impl Broker {
     /// The most that may be spent under the grant of these terms: nothing, where that cannot be told.
@@ -35,6 +35,13 @@ impl Broker {
         let written = state.spent.get(&grant).copied().unwrap_or_default();
         let is_known = |known: &GrantId| state.facts.grants.contains_key(known);
         self.inner.spending.of(grant, written, is_known)
+    }
+
+    /// How much that was up to now; nothing of a grant without a budget.
+    pub fn spent_so_far(&self, grant: GrantId) -> Option<Amounts> {
+        let counted = self.inner.spending.so_far(grant);
+        let amounts = counted.or_else(|| self.state().spent.get(&grant).copied())?;
+        (amounts != Amounts::default()).then_some(amounts)
     }
 
     /// Writes down what was spent under a grant, for the server that comes after this one; and for the

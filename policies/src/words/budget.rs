@@ -1,7 +1,7 @@
 //! What is said about budgets: `TG558` and `TG559`.
 
 use super::{Shown, Words, named, sentence};
-use crate::{GrantId, Limit};
+use crate::{GrantId, Limit, Measure};
 
 /// The reason of a budget of nothing.
 pub const UNDECIDED: &str = "The policies cannot say how much may be spent.";
@@ -64,6 +64,13 @@ impl Shown for Spending {
             },
         }
     }
+}
+
+/// What was spent of a budget, in a few words.
+pub fn spent(amounts: &[(Measure, u64)]) -> String {
+    let some = amounts.iter().filter(|(_measure, amount)| *amount > 0);
+    let parts = some.map(|(measure, amount)| format!("{amount} {}", measure.as_str()));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// What ends a grant.

@@ -1,9 +1,10 @@
 //! `grants`, `revoke`: looking at what is in force, and ending it.
 
 use clap::{ArgGroup, Args, Subcommand};
+use control::Amounts;
 use control::api::wire::{Ended, Ending, GrantView, List, SessionView};
-use policies::words::cli;
-use policies::{PrincipalName, Reason, TargetName};
+use policies::words::{budget, cli};
+use policies::{Measure, PrincipalName, Reason, TargetName};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -55,7 +56,7 @@ impl Row for GrantView {
     const COLUMNS: (&'static [&'static str], usize) = (
         &[
             "ID", "WHO", "TARGET", "AS", "IN FORCE", "UNTIL", "ENDED BY", "REASON", "STARTS",
-            "REQUEST",
+            "REQUEST", "SPENT",
         ],
         6,
     );
@@ -73,8 +74,23 @@ impl Row for GrantView {
             text(self.end_reason.as_ref().map(ToString::to_string)),
             when::stamp(self.starts_at),
             self.request.to_string(),
+            text(self.spent.map(spent)),
         ]
     }
+}
+
+/// What was spent of a budget.
+fn spent(amounts: Amounts) -> String {
+    let Amounts {
+        rows,
+        bytes,
+        statements,
+    } = amounts;
+    budget::spent(&[
+        (Measure::Rows, rows),
+        (Measure::Bytes, bytes),
+        (Measure::Statements, statements),
+    ])
 }
 
 /// `grants …`.

@@ -215,10 +215,15 @@ where
         let bytes = chunk.len().saturating_add(begins.missing);
         let bytes = u64::try_from(bytes.saturating_sub(begun.missing)).unwrap_or(u64::MAX);
         let owed = begun.missing;
+        if self.cut.is_some() {
+            // What the client does not get is not spent; what ran has run.
+            self.account.spends(0, 0, more);
+            return;
+        }
         let Some(words) = self.account.spends(rows, bytes, more) else {
             return;
         };
-        if self.cut.is_some() || !carries(chunk, owed) {
+        if !carries(chunk, owed) {
             return;
         }
         let copied = begun.kind == Some(b'd');
