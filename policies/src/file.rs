@@ -116,16 +116,45 @@ impl FileRules {
         samples
     }
 
+    /// What else a name may be called where nobody knows the account's home: one below it by the whole names that
+    /// policies write out from the root, and a whole one by those that they write out below the home.
+    pub(crate) fn other_names(&self, path: &str, extent: Extent) -> Vec<String> {
+        let is_tree = extent == Extent::Tree;
+        let others = |place: &String| match (path.strip_prefix('~'), place.strip_prefix('~')) {
+            (Some(below), None) if place.starts_with('/') => {
+                let file = is_tree || place.ends_with(below);
+                let below = format!("{place}{FRESH}{below}");
+                [Some(below), file.then(|| place.clone())]
+            }
+            (None, Some(_below)) if is_tree => {
+                [Some(format!("{place}{FRESH}")), Some(place.clone())]
+            }
+            (None, Some(below)) => {
+                let mut slashes = path.match_indices('/');
+                let behind = |(at, _slash): (usize, &str)| path.get(at..);
+                let within = slashes
+                    .clone()
+                    .find(|at| behind(*at).is_some_and(|behind| behind.starts_with(below)));
+                let file = slashes.find(|at| behind(*at) == Some(below));
+                [within, file].map(|at| at.and_then(behind).map(|behind| format!("~{behind}")))
+            }
+            (Some(_), _) | (None, None) => [None, None],
+        };
+        self.paths().flat_map(others).flatten().collect()
+    }
+
     fn written(&self, below: &str) -> impl Iterator<Item = String> {
-        let written = match self {
+        self.paths()
+            .filter(move |path| path.starts_with(below))
+            .flat_map(|path| [path.clone(), format!("{path}{FRESH}")])
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &String> {
+        let paths = match self {
             Self::Absent => None,
             Self::Present(paths) => Some(paths.iter()),
         };
-        written
-            .into_iter()
-            .flatten()
-            .filter(move |path| path.starts_with(below))
-            .flat_map(|path| [path.clone(), format!("{path}{FRESH}")])
+        paths.into_iter().flatten()
     }
 }
 
@@ -180,8 +209,9 @@ fn collect_from(operator: &str, operand: &Value, paths: &mut BTreeSet<String>) -
             Some(())
         }
         "like" if is_path(left) => {
-            paths.insert(beginning(operand.get("pattern")?)?);
-            Some(())
+            let (beginning, is_all) = beginning(operand.get("pattern")?)?;
+            paths.insert(beginning);
+            is_all.then_some(())
         }
         "contains" if is_path(right) => {
             for each in left?.get("Set")?.as_array()? {
@@ -207,18 +237,17 @@ fn literal(expression: &Value) -> Option<&str> {
     expression.get("Value").and_then(Value::as_str)
 }
 
-/// What a pattern begins with that has no star but at its end.
-fn beginning(pattern: &Value) -> Option<String> {
+/// What a pattern begins with, and whether it has no star but at its end.
+fn beginning(pattern: &Value) -> Option<(String, bool)> {
     let mut text = String::new();
     let mut parts = pattern.as_array()?.iter().peekable();
     while let Some(part) = parts.next() {
         match part.get("Literal").and_then(Value::as_str) {
             Some(more) => text.push_str(more),
-            None if parts.peek().is_none() => {}
-            None => return None,
+            None => return Some((text, parts.peek().is_none())),
         }
     }
-    Some(text)
+    Some((text, true))
 }
 
 #[cfg(test)]
@@ -258,6 +287,34 @@ mod tests {
             let json = tightened.policies().next().unwrap().to_json().unwrap();
             assert_eq!(json["conditions"].as_array().unwrap().len(), 0, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_name_has_others_where_nobody_knows_the_home() {
+        let written = ["/srv/dee/", "/home/", "/srv/dee/.bashrc", "~/.ssh/", "~/x"];
+        let rules = FileRules::Present(written.map(str::to_owned).into());
+        let check = |path, extent, want: &[&str]| {
+            let mut got = rules.other_names(path, extent);
+            got.sort();
+            assert_eq!(got, want, "{path}");
+        };
+        check("/etc/hosts", Extent::One, &[]);
+        check(
+            "~/.bashrc",
+            Extent::One,
+            &[
+                "/home/\u{1}/.bashrc",
+                "/srv/dee/\u{1}/.bashrc",
+                "/srv/dee/.bashrc",
+                "/srv/dee/.bashrc\u{1}/.bashrc",
+            ],
+        );
+        check("/home/dee/.ssh/a", Extent::One, &["~/.ssh/a"]);
+        check("/home/dee/.ssh/", Extent::One, &["~/.ssh/", "~/.ssh/"]);
+        check("/a/x/x", Extent::One, &["~/x", "~/x/x"]);
+        let below_home = ["~/.ssh/", "~/.ssh/\u{1}", "~/x", "~/x\u{1}"];
+        check("/home", Extent::Tree, &below_home);
+        assert_eq!(rules.other_names("~/y", Extent::Tree).len(), 6);
     }
 
     #[test]

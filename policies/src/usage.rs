@@ -36,6 +36,12 @@ pub(crate) const NOTHING_PERMITS: &str = "No policy allows it.";
 /// Said where rules about files would be no rules if this were allowed.
 pub(crate) const FILES_ARE_BOUND: &str = "What files may be touched is limited here, so only sftp, scp and rsync are open, as plain commands, and no sockets in the file system.";
 
+/// Said where a name below the home may be one that is forbidden by its whole name.
+pub(crate) const NAME_IS_RELATIVE: &str = "Files are closed by their whole names here, and where the home of this account is, tidegate does not know: give the whole name.";
+
+/// Said where a whole name may be one below the home that is forbidden.
+pub(crate) const HOME_IS_UNKNOWN: &str = "Files below the home are closed here, and where the home of this account is, tidegate does not know: this may be one of them.";
+
 /// What policies could not do.
 pub(crate) const POLICIES_FAILED: Denial = Denial::Unavailable {
     part: Part::Policies,
@@ -156,7 +162,31 @@ impl Usage {
             .iter()
             .try_for_each(|path| {
                 accept(self.ask(reading, file.access.action(), path_details(path)))
-            })
+            })?;
+        self.allow_by_other_names(file, reading)
+    }
+
+    /// Whether no policy forbids a file by another name that it may have, as nobody knows where the account's home is.
+    /// What permits it has been asked.
+    fn allow_by_other_names(&self, file: &FileDeed, reading: Reading) -> Result<(), Denial> {
+        let rules = self.policies.file_rules();
+        let names = rules.other_names(&file.path, file.extent);
+        names.iter().try_for_each(|name| {
+            match self.ask(reading, file.access.action(), path_details(name)) {
+                Verdict::Forbidden { policy, .. } => {
+                    let is_relative = file.path.starts_with('~');
+                    let reason = if is_relative {
+                        NAME_IS_RELATIVE
+                    } else {
+                        HOME_IS_UNKNOWN
+                    };
+                    let reason = reason.to_owned();
+                    Err(Denial::Forbidden { policy, reason })
+                }
+                Verdict::Failed => Err(POLICIES_FAILED),
+                Verdict::Permitted(_) | Verdict::Silent => Ok(()),
+            }
+        })
     }
 
     /// Whether SFTP may begin: some files may be touched over it.

@@ -202,6 +202,41 @@ fn whom_some_files_are_closed_to_has_no_shell_and_no_other_commands() {
     assert_eq!(does(&eased, &exec("cat /etc/passwd")), Ok(()));
 }
 
+/// Where the account's home is, only the target knows.
+#[test]
+fn a_forbid_holds_for_the_other_names_that_a_file_may_have_by_its_home() {
+    let closed = shipped_and(
+        r#"@id("no-root") @reason("Not there.") forbid (principal, action in Jit::Action::"files", resource)
+            when { context.path like "/srv/dee/*" };
+        @id("no-one") forbid (principal, action in Jit::Action::"files", resource)
+            when { context.path == "/etc/shadow" };
+        @id("no-keys") forbid (principal, action in Jit::Action::"files", resource)
+            when { context.path like "~/.ssh/*" };"#,
+    );
+    let read = FileAccess::Read;
+    check(&closed, read, "/srv/dee/.bashrc", Extent::One, false);
+    check(&closed, read, "~/.bashrc", Extent::One, false);
+    check(&closed, read, "/etc/hosts", Extent::One, true);
+    check(&closed, read, "/home/dee/.ssh/id", Extent::One, false);
+    check(&closed, read, "/home/dee/.sshrc", Extent::One, true);
+    check(&closed, read, "/home/dee", Extent::Tree, false);
+    let deed = file(read, "~/.bashrc", Extent::One, Carrier::Sftp);
+    let Err(Denial::Forbidden { policy, reason }) = does(&closed, &deed) else {
+        panic!("it may be /srv/dee/.bashrc");
+    };
+    assert_eq!(policy, "no-root");
+    assert!(reason.contains("give the whole name"), "{reason}");
+    let one = shipped_and(
+        r#"@id("no-one") forbid (principal, action in Jit::Action::"files", resource)
+            when { context.path == "/etc/shadow" };"#,
+    );
+    check(&one, read, "~/notes", Extent::One, true);
+    check(&one, read, "~/shadow", Extent::One, false);
+    // A permit by one name is none for another.
+    let permitted = policies(LOGS);
+    check(&permitted, read, "~/syslog", Extent::One, false);
+}
+
 #[test]
 fn a_socket_in_the_file_system_is_a_file_where_files_are_bound() {
     let forwards = r#"@id("forwards") permit (principal,
