@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use dashmap::DashMap;
-use policies::PrincipalName;
 use policies::words::api::ApiRefusal;
+use policies::{Part, PrincipalName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -21,6 +21,7 @@ use super::Shared;
 use super::caller::Holder;
 use super::problem::Refused;
 use super::unsent::{self, Parcel, Unsent};
+use crate::BrokerError;
 
 /// How many requests of one principal are worked on at once.
 const SLOTS_MAX: usize = 8;
@@ -154,7 +155,15 @@ async fn admit(
     };
     parts.extensions.insert(holder);
     parts.extensions.insert(slot.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let running = next.run(Request::from_parts(parts, body));
+    let response = match kind {
+        Kind::Other => running.await,
+        // Its sessions are cut before it is in the log, so it gets there though whoever asked goes away meanwhile.
+        Kind::Ending => tokio::spawn(running).await.map_err(|panicked| {
+            tracing::error!(reason = %panicked, "request.panicked");
+            BrokerError::Unavailable { part: Part::Server }
+        })?,
+    };
     let sent = slot.send(kind, response).await;
     slot.rest();
     sent

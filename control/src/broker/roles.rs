@@ -44,7 +44,13 @@ impl Broker {
         if terms.account() == terms.login {
             return Ok(());
         }
-        self.provide(terms.grant, terms.source).await
+        let (broker, grant, source) = (self.clone(), terms.grant, terms.source);
+        // A session that ends meanwhile leaves nothing half written of its role.
+        let providing = tokio::spawn(async move { broker.provide(grant, source).await });
+        providing.await.unwrap_or_else(|panicked| {
+            tracing::error!(%grant, reason = %panicked, "role.panicked");
+            Err(RoleRefusal::NoHand)
+        })
     }
 
     /// Makes the role of a grant unless it is there.

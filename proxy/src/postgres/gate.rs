@@ -27,7 +27,7 @@ use policies::Scrutiny;
 use super::statement::{Known, Reading, TEXT_MAX};
 use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
-use crate::session::share::Share;
+use crate::session::share::{Share, Turn};
 use answers::{Answer, Answers};
 use closing::Closings;
 use earlier::Earlier;
@@ -163,7 +163,9 @@ impl Gate {
             && let Ok(Some(header)) = Header::read(rest, Side::Client)
             && header.kind != b'F'
         {
-            if self.share.is_over() {
+            // What nobody is asked about, copied data among it, is passed on in any case.
+            let is_judged = matches!(header.kind, b'Q' | b'P' | b'B' | b'E' | b'C');
+            if is_judged && self.share.is_over() {
                 return Passage::Enough(place);
             }
             self.share.takes(MESSAGE);
@@ -216,7 +218,7 @@ impl Gate {
     }
 
     /// Returns once what is left is to be looked at.
-    pub(crate) fn next_turn(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn next_turn(&self) -> Turn {
         Arc::clone(&self.share).next()
     }
 

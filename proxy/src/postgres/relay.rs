@@ -37,6 +37,7 @@ use super::wire::scan::{Message, Scanned};
 use super::wire::{HEADER, Violation};
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
+use crate::session::share::Turn;
 use account::Account;
 use cut::Cut;
 use noted::Noted;
@@ -67,7 +68,7 @@ pub(crate) struct Relay<'a, C, T, A> {
     account: &'a A,
     hold: Hold,
     /// So much was asked for the principal that others have their turn first.
-    turn: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    turn: Option<Turn>,
     /// The target takes nothing any more; what it has still to say is waited for.
     target_deaf: bool,
     /// The client has said goodbye and is gone.
@@ -127,6 +128,7 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        self.poll_turn(cx);
         for _round in 0..ROUNDS_MAX {
             let down = match self.pump_down(cx) {
                 Ok(step) => step,
@@ -233,8 +235,7 @@ where
 
     /// From the client to the target.
     fn pump_up(&mut self, cx: &mut Context<'_>) -> Result<Step, Closed> {
-        // First, and each time: whoever is next must not keep the others of the principal waiting.
-        if self.poll_turn(cx).is_pending() || self.target_deaf || self.target_gone {
+        if self.turn.is_some() || self.target_deaf || self.target_gone {
             return Ok(Step::Waits);
         }
         match self.up.poll_drain(self.target, cx) {
@@ -295,14 +296,13 @@ where
         })
     }
 
-    /// Whether it is this session's turn.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let waits = self.turn.as_mut().map(|turn| turn.as_mut().poll(cx));
-        if let Some(Poll::Pending) = waits {
-            return Poll::Pending;
+    /// Looks whether it is this session's turn: once each time that the task is polled, as others have theirs in between.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) {
+        if let Some(turn) = &mut self.turn
+            && Pin::new(turn).poll(cx).is_ready()
+        {
+            self.turn = None;
         }
-        self.turn = None;
-        Poll::Ready(())
     }
 
     fn take_up(&mut self, chunk: &[u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
@@ -312,7 +312,8 @@ where
         let standing = self.tap.standing(begun);
         let passage = self.gate.admit(chunk, standing, self.account, at);
         if let Passage::Enough(_) = passage {
-            self.turn = Some(Box::pin(self.gate.next_turn()));
+            self.turn = Some(self.gate.next_turn());
+            self.poll_turn(cx);
         }
         let end = passage.place().unwrap_or(chunk.len());
         self.hold.starved = match passage {

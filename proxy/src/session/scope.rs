@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::halt_pass::{HaltPasses, Nowhere};
 use super::meter::Meter;
 use super::road::{Direct, Road};
-use super::share::Share;
+use super::share::{QUESTION, Share};
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
@@ -231,6 +231,12 @@ impl Scope {
     /// How much may be asked before others have their turn.
     pub(crate) fn share(&self) -> &Arc<Share> {
         &self.inner.reach.share
+    }
+
+    /// Waits until a question may be asked, if the principal has had more of them than one turn has, and counts it.
+    pub(crate) async fn take_turn(&self) {
+        self.share().ready().await;
+        self.share().takes(QUESTION);
     }
 
     /// The grant's budget, where it has one.

@@ -1,19 +1,24 @@
 //! What one principal's sessions may have asked on one thread before others have their turn.
 //!
 //! A turn for each session alone is not enough: who has 256 busy ones would have 256 of them between two of anybody
-//! else's. So what is asked for a principal is added up over all of their sessions on the thread, and once it is a turn's
-//! worth, these go on one after the other, in the order in which they came, each behind everybody else. Does not measure
-//! time: the same work always comes as far.
+//! else's. So what is asked for a principal is added up over all of their sessions on the thread. Once it is a turn's
+//! worth, whoever wants more waits in line until everybody else on the thread has been at it; then the first begins
+//! the next turn, and those behind it have what is left of that. Does not measure time: the same work always comes as
+//! far.
+
+mod line;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::thread::{self, ThreadId};
 
 use policies::PrincipalName;
-use tokio::sync::Semaphore;
-use tokio::task;
+
+use line::{Line, Ticket};
 
 /// How much is done in one turn, in units of about four nanoseconds: a millisecond.
 const WORK_MAX: usize = 256 * 1024;
@@ -34,9 +39,16 @@ pub(crate) struct Shares {
 /// One principal's share of one thread. All of their sessions there have it.
 pub(crate) struct Share {
     done: AtomicUsize,
-    /// Whose turn it is, of those that wait for one.
-    queue: Semaphore,
+    line: Mutex<Line>,
     home: Option<(Weak<Shares>, Whose)>,
+}
+
+/// One that waits for its turn. Others on the thread have theirs in between, each time that it is polled by its task
+/// anew.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    share: Arc<Share>,
+    ticket: Option<Ticket>,
 }
 
 impl fmt::Debug for Share {
@@ -73,7 +85,7 @@ impl Share {
     fn at(home: Option<(Weak<Shares>, Whose)>) -> Self {
         Self {
             done: AtomicUsize::new(0),
-            queue: Semaphore::new(1),
+            line: Mutex::default(),
             home,
         }
     }
@@ -91,18 +103,59 @@ impl Share {
         self.done.load(Ordering::Relaxed) > WORK_MAX
     }
 
-    /// Returns once everybody else on the thread has had a turn, and who of the principal's own sessions waited before.
-    pub(crate) async fn next(self: Arc<Self>) {
-        // It is never closed.
-        let _first = self.queue.acquire().await;
-        task::yield_now().await;
-        self.begin();
+    /// Waits until everybody else on the thread has had a turn.
+    pub(crate) fn next(self: Arc<Self>) -> Turn {
+        Turn {
+            share: self,
+            ticket: None,
+        }
     }
 
-    /// Begins the next turn, where this one is over.
+    /// Waits for as long as others have their turn.
+    pub(crate) async fn ready(self: &Arc<Self>) {
+        while self.is_over() {
+            Arc::clone(self).next().await;
+        }
+    }
+
+    /// Begins the next turn.
     pub(crate) fn begin(&self) {
-        if self.is_over() {
-            self.done.store(0, Ordering::Relaxed);
+        self.done.store(0, Ordering::Relaxed);
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        // Nothing in there panics half-way through a change.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Future for Turn {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let share = Arc::clone(&self.share);
+        let (mut line, is_over) = (share.line(), share.is_over());
+        let Some(ticket) = self.ticket else {
+            self.ticket = Some(line.join(cx, is_over));
+            return Poll::Pending;
+        };
+        if is_over {
+            if !line.may_begin(ticket, cx) {
+                return Poll::Pending;
+            }
+            share.begin();
+        }
+        self.ticket = None;
+        line.leave(ticket, is_over);
+        Poll::Ready(())
+    }
+}
+
+/// Whoever does not wait any more keeps nobody waiting.
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.share.line().leave(ticket, false);
         }
     }
 }

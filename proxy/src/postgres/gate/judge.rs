@@ -10,7 +10,7 @@ use policies::HeldStatement;
 use super::earlier::Earlier;
 use super::second::{self, Behind, Cursor, Held, Unshowable};
 use super::unnamed::Version;
-use super::work::TEXT_BYTE;
+use super::work::{LOOKUP_BYTES, TEXT_BYTE};
 use super::{Bench, Gate, Judged, NAMES_MAX, Objection, unshowable};
 use crate::postgres::statement::Reading;
 use crate::postgres::wire::{self, Bind, HEADER, Parse};
@@ -146,6 +146,10 @@ impl Gate {
     /// What a text would do.
     fn read(&mut self, text: &[u8]) -> Arc<Reading> {
         if let Some(reading) = self.progress.read(text) {
+            return reading;
+        }
+        if let Some(reading) = self.known.get(text) {
+            self.share.takes(text.len() / LOOKUP_BYTES);
             return reading;
         }
         self.share.takes(TEXT_BYTE.saturating_mul(text.len()));

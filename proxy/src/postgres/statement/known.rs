@@ -45,6 +45,11 @@ impl Default for Known {
 }
 
 impl Known {
+    /// What a text would do that was read before, if that is known still.
+    pub(crate) fn get(&self, text: &[u8]) -> Option<Arc<Reading>> {
+        look(self.place(text), text)
+    }
+
     /// What a text would do.
     pub(crate) fn read(&self, text: &[u8]) -> Arc<Reading> {
         let place = self.place(text);

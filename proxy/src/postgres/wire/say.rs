@@ -17,6 +17,10 @@ pub(crate) const CANCELED: &str = "57014";
 const WARNING: &str = "01000";
 /// `protocol_violation`.
 pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
+/// `too_many_connections`.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+/// `cannot_connect_now`.
+const CANNOT_CONNECT_NOW: &str = "57P03";
 /// `connection_failure`.
 const CONNECTION_FAILURE: &str = "08006";
 /// `invalid_authorization_specification`.
@@ -98,6 +102,9 @@ pub(crate) fn sqlstate(words: &Words) -> &'static str {
     match words.code.as_bytes() {
         [b'T', b'G', b'2', ..] => ENDED,
         [b'T', b'G', b'4', ..] => CONNECTION_FAILURE,
+        // Class 28 would be a wrong password to drivers and pools, which give up then.
+        b"TG107" | b"TG108" => TOO_MANY_CONNECTIONS,
+        [b'T', b'G', b'1', b'1', ..] => CANNOT_CONNECT_NOW,
         _other => NOT_AUTHORIZED,
     }
 }
@@ -135,6 +142,10 @@ mod tests {
         assert_eq!(
             (state("TG101"), state("TG401"), state("TG501")),
             ("28000", "08006", "28000")
+        );
+        assert_eq!(
+            (state("TG107"), state("TG108"), state("TG116")),
+            ("53300", "53300", "57P03")
         );
     }
 }

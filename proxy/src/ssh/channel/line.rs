@@ -322,6 +322,7 @@ impl Line {
 
     /// Lends the agent to the target, if it may be.
     async fn lend_agent(&mut self) -> Result<(), AppendError> {
+        self.link.scope.take_turn().await;
         if self.link.scope.may(&Deed::ForwardAgent).is_err() {
             return self.not_granted("agent forwarding").await;
         }
@@ -334,6 +335,7 @@ impl Line {
 
     /// Lends the display to the target, if it may be. What lets somebody draw there is not recorded.
     async fn lend_display(&mut self, display: Display) -> Result<(), AppendError> {
+        self.link.scope.take_turn().await;
         if self.link.scope.may(&Deed::ForwardX11).is_err() {
             return self.not_granted("X11 forwarding").await;
         }
@@ -376,6 +378,7 @@ impl Line {
 
     /// Asks policy, starts the program at the target and moves its bytes.
     async fn run(&mut self, program: Program) -> Result<(), AppendError> {
+        self.link.scope.take_turn().await;
         let asked = Asked::now(&self.link.scope);
         let follow = match self.admit(&program) {
             Ok(follow) => follow,

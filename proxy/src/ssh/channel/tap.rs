@@ -22,6 +22,7 @@ use policies::InputRecording;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
 use crate::session::scope::Scope;
+use crate::session::share::Turn;
 use crate::ssh::files::filetap::{FileTap, Heard, Next};
 use crate::ssh::files::warrant::Follow;
 use crate::ssh::flow::weight::Weight;
@@ -116,7 +117,7 @@ struct Measure {
 
 impl Tap {
     /// Returns once others have had their turn.
-    pub fn next_turn(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn next_turn(&self) -> Turn {
         Arc::clone(self.scope.share()).next()
     }
 

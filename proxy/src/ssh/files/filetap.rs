@@ -138,7 +138,7 @@ impl FileTap {
             Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
             Talk::Scp { .. } | Talk::Sftp(_) => {
                 state.warrant.renew(at);
-                if !state.warrant.is_free() && self.scope.share().is_over() {
+                if state.asks() && self.scope.share().is_over() {
                     return Ok(Heard::Pieces(Vec::new(), Next::Rest(chunk)));
                 }
                 let before = state.warrant.asked();
@@ -252,6 +252,16 @@ impl Next {
 }
 
 impl State {
+    /// Whether policies may be asked about what comes.
+    fn asks(&self) -> bool {
+        let is_asked = match &self.talk {
+            Talk::Sftp(_) => true,
+            Talk::Scp { bound, .. } => *bound,
+            Talk::Rsync(_) => false,
+        };
+        is_asked && !self.warrant.is_free()
+    }
+
     /// Follows what came, and says what is to be recorded of it.
     fn follow(&mut self, stream: Stream, chunk: Bytes) -> (Heard, Vec<Operation>) {
         let who = if stream == Stream::Input {

@@ -18,6 +18,7 @@ use super::rsync;
 use super::scp::{self, Role};
 use super::sftp::{Access, Touch, Warden};
 use crate::session::scope::Scope;
+use crate::session::share::QUESTION;
 use crate::ssh::channel::prelude::Program;
 
 /// How long an answer is good for where nothing but the time has changed.
@@ -118,16 +119,18 @@ pub(in crate::ssh) fn admit(
             if !is_askable {
                 return Err(FileSaying::Much.words());
             }
-            match command {
-                FileCommand::Scp(scp) => {
-                    warrant.admit_scp(&scp)?;
-                    Ok(Follow::Scp(scp, Some(warrant.carrier)))
-                }
-                FileCommand::Rsync(rsync) => {
-                    warrant.admit_rsync(&rsync.wants())?;
-                    Ok(Follow::Rsync(rsync))
-                }
-            }
+            let admitted = match command {
+                FileCommand::Scp(scp) => warrant
+                    .admit_scp(&scp)
+                    .map(|()| Follow::Scp(scp, Some(warrant.carrier.clone()))),
+                FileCommand::Rsync(rsync) => warrant
+                    .admit_rsync(&rsync.wants())
+                    .map(|()| Follow::Rsync(rsync)),
+            };
+            scope
+                .share()
+                .takes(warrant.asked().saturating_mul(QUESTION));
+            admitted
         }
     }
 }

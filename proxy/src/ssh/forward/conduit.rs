@@ -98,12 +98,14 @@ impl Conduit<'_> {
         let (up_look, down_look) = (&mut self.looks.0, &mut self.looks.1);
         let backlog = Backlog::default();
         let up = Up {
+            to: self.to,
             write: &far.write,
             tally: &near.tally,
             tap,
             weight: near.tally.weight(),
         };
         let down = Down {
+            to: self.to,
             link: self.link,
             write: &near.write,
             tally: &far.tally,
@@ -128,23 +130,33 @@ impl Conduit<'_> {
                 self.tap.event(ChannelEvent::Refused { code, what })?;
                 Some(words)
             }
-            Outcome::Stopped(stop) => {
-                let (what, words) = match stop {
-                    Stop::Inside(conversation) => {
-                        let (what, to) = (conversation.as_str(), self.to);
-                        (what, ForwardSaying::Inside { what, to }.words())
-                    }
-                    Stop::Agent => ("agent forwarding", ForwardSaying::AgentMisused.words()),
-                    Stop::Login => ("a login's signature", ForwardSaying::AgentLogin.words()),
-                };
-                let code = words.code;
-                self.tap.event(ChannelEvent::Refused { code, what })?;
-                Some(words)
-            }
+            Outcome::Stopped(stop) => Some(cut_off(stop, self.to).1),
         };
         self.tap.event(ChannelEvent::Closed)?;
         Ok(words)
     }
+}
+
+/// What is cut off, and what is said of it.
+fn cut_off(stop: Stop, to: &str) -> (&'static str, Words) {
+    match stop {
+        Stop::Inside(conversation) => {
+            let what = conversation.as_str();
+            (what, ForwardSaying::Inside { what, to }.words())
+        }
+        Stop::Agent => ("agent forwarding", ForwardSaying::AgentMisused.words()),
+        Stop::Login => ("a login's signature", ForwardSaying::AgentLogin.words()),
+    }
+}
+
+/// Writes down that it is cut off. Before what came ahead of it is sent on: the connection may end over that.
+fn refuse(tap: &Tap, to: &str, stop: Option<Stop>) -> Result<(), AppendError> {
+    let Some(stop) = stop else {
+        return Ok(());
+    };
+    let (what, words) = cut_off(stop, to);
+    let code = words.code;
+    tap.event(ChannelEvent::Refused { code, what })
 }
 
 /// Takes everything that the client sends, at once.
@@ -174,6 +186,7 @@ async fn drain(read: &mut ChannelReadHalf, backlog: &Backlog) -> Result<Outcome,
 
 /// From the client on.
 struct Up<'a> {
+    to: &'a str,
     write: &'a ChannelWriteHalf<client::Msg>,
     tally: &'a Tally,
     tap: &'a Tap,
@@ -201,6 +214,9 @@ impl Up<'_> {
             let mut sent = Ok(());
             if !passes.is_empty() {
                 self.tap.bytes(Stream::Input, &passes)?;
+            }
+            refuse(self.tap, self.to, stop)?;
+            if !passes.is_empty() {
                 sent = self.write.data_bytes(passes).await;
             }
             self.tally.take(bytes);
@@ -217,6 +233,7 @@ impl Up<'_> {
 
 /// From the other end to the client.
 struct Down<'a> {
+    to: &'a str,
     link: &'a Link,
     write: &'a ChannelWriteHalf<Msg>,
     tally: &'a Tally,
@@ -256,6 +273,9 @@ impl Down<'_> {
             let mut sent = Some(Ok(()));
             if !passes.is_empty() {
                 self.tap.bytes(Stream::Output, &passes)?;
+            }
+            refuse(self.tap, self.to, stop)?;
+            if !passes.is_empty() {
                 sent = self.send(passes).await;
             }
             self.tally.take(bytes);

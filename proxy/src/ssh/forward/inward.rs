@@ -67,6 +67,7 @@ async fn run(link: &Link, inbound: Inbound, tap: &Tap) -> Result<(), AppendError
         Purpose::Agent => "the agent".to_owned(),
         Purpose::Display { .. } => "the display".to_owned(),
     };
+    link.scope.take_turn().await;
     if let Err(denial) = link.scope.may(&deed) {
         return refuse(tap, reply, denial.words().code, &to).await;
     }

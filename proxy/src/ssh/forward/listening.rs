@@ -51,6 +51,7 @@ impl Listening {
             }
         };
         self.listens(&at)?;
+        self.link.scope.take_turn().await;
         if let Err(words) = self.may(&at) {
             return self.refuse(&words, &at.to_string()).await;
         }
@@ -63,6 +64,10 @@ impl Listening {
         let bound = in_time.ok().and_then(Result::ok).flatten();
         self.link.gate.settle(&at, bound.as_ref());
         let Some(bound) = bound else {
+            // By our hand: the spine ends this relay then, and says why.
+            if self.link.scope.is_cut() {
+                return std::future::pending().await;
+            }
             // It is a no, and the client's other channels wait for it.
             drop(answer);
             let missed = self.miss(&at, Deaf::Refused).await;

@@ -81,6 +81,7 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
     };
     let to = route.to.to_string();
     record(tap, &route)?;
+    link.scope.take_turn().await;
     if let Err(words) = may(link, &route) {
         return refuse(tap, reply, &words, &to).await;
     }
