@@ -44,6 +44,11 @@ pub enum SshSaying<'a> {
         /// The channel's number.
         channel: u32,
     },
+    /// For the recording: a line was typed while the terminal's output was stopped.
+    Unshown {
+        /// The channel's number.
+        channel: u32,
+    },
     /// For the recording: more was refused than is told one by one.
     Untold {
         /// How much more.
@@ -109,6 +114,7 @@ impl Shown for SshSaying<'_> {
                 Some("sftp LOGIN+TARGET@BASTION"),
             ),
             Self::NoEcho { channel } => no_echo(*channel),
+            Self::Unshown { channel } => unshown(*channel),
             Self::Unfollowed { who, why } => (
                 "TG608",
                 format!(
@@ -131,6 +137,17 @@ fn no_echo(channel: u32) -> (&'static str, String, Option<&'static str>) {
         "TG618",
         format!(
             "on channel {channel} a terminal without echo was asked for: what is typed there shows nowhere"
+        ),
+        None,
+    )
+}
+
+/// What is typed at a terminal is known by its echo alone.
+fn unshown(channel: u32) -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG632",
+        format!(
+            "on channel {channel} a line was typed after ^S, which stops what a terminal shows: it may have been run and show nowhere"
         ),
         None,
     )
@@ -217,6 +234,7 @@ mod tests {
             SshSaying::Worn,
             SshSaying::Busy { limit: 10 },
             SshSaying::NoEcho { channel: 0 },
+            SshSaying::Unshown { channel: 0 },
             SshSaying::Untold { count: 1 },
             SshSaying::Unfollowed {
                 who: "the client",

@@ -3,6 +3,7 @@
 
 pub(in crate::ssh) mod backlog;
 mod burst;
+mod echo;
 pub(in crate::ssh) mod exit;
 mod late;
 pub mod line;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
 use russh::Pty;
 
@@ -105,6 +106,27 @@ fn a_terminal_without_echo_is_told_of() {
     holds(&frames, &["Note", "TG618", "channel 0", "echo"]);
     let kept = |frame: &String| frame.contains("Data") && frame.contains("Input");
     assert!(!frames.iter().any(kept), "{frames:#?}");
+}
+
+/// Linux hands the line on at once, and at the interrupt throws away what it would have shown of it.
+#[test]
+fn a_line_that_is_typed_behind_a_stop_is_told_of() {
+    let world = World::new("rec-stopped");
+    let told = world.speak(async |client| {
+        let mut line = client.channel_open_session().await.unwrap();
+        let asked = line.request_pty(true, "xterm", 80, 24, 0, 0, &[]);
+        asked.await.unwrap();
+        line.exec(true, "sh").await.unwrap();
+        for (keys, pause) in [("\x13", 300), ("true hidden\r", 600), ("\x03exit\r", 0)] {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            line.data(keys.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        while line.wait().await.is_some() {}
+    });
+    assert!(told.is_some());
+    let frames = world.frames();
+    holds(&frames, &["Note", "TG632", "channel 0", "^S"]);
 }
 
 #[test]

@@ -19,8 +19,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use policies::InputRecording;
+use policies::words::Shown;
+use policies::words::ssh::SshSaying;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
+use super::echo::Echo;
 use crate::session::scope::Scope;
 use crate::session::share::Turn;
 use crate::ssh::files::filetap::{FileTap, Heard, Next};
@@ -70,6 +73,7 @@ struct State {
     input: Kept,
     output: Kept,
     error_output: Kept,
+    echo: Echo,
     finished: bool,
 }
 
@@ -133,6 +137,7 @@ impl Tap {
             input: Kept::default(),
             output: Kept::default(),
             error_output: Kept::default(),
+            echo: Echo::default(),
             finished: false,
         };
         Self {
@@ -238,6 +243,9 @@ impl Tap {
     /// Records bytes of which nothing is understood. Only when this has returned may they go on.
     pub fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
         let mut state = self.state();
+        if state.content == Content::Terminal {
+            self.look_for_echo(&mut state.echo, stream, bytes)?;
+        }
         let measure = self.measure(&state, stream);
         let (keep, rest) = state.of(stream).take(bytes, &measure);
         let data = self.kept(stream, keep);
@@ -274,6 +282,27 @@ impl Tap {
             frames.push(self.omitted(stream, left_out, measure.why));
         }
         self.scope.record_all(&frames)
+    }
+
+    /// Tells of a line that is typed at a terminal which may never show it.
+    fn look_for_echo(
+        &self,
+        echo: &mut Echo,
+        stream: Stream,
+        bytes: &[u8],
+    ) -> Result<(), AppendError> {
+        let at = self.scope.elapsed();
+        if stream != Stream::Input {
+            echo.shown(at);
+            return Ok(());
+        }
+        if !echo.typed(bytes, at) {
+            return Ok(());
+        }
+        let channel = self.channel;
+        let words = SshSaying::Unshown { channel }.words();
+        let (code, text) = (words.code, words.what.as_str());
+        self.scope.record(&Frame::Note { code, text })
     }
 
     /// What happens to bytes of a stream.
