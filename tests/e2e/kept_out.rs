@@ -12,6 +12,7 @@ use tests::{Setting, World, one_of_three, until};
 use crate::{err, out};
 
 mod groups;
+mod settings;
 mod standbys;
 
 /// A superuser's own settings come before the database's: what is done to that is not done to us.
@@ -286,23 +287,24 @@ const DEAF: &str = "do $$ begin loop begin perform pg_sleep(600); \
 fn asleep(world: &World) -> usize {
     let sql =
         "select count(*) from pg_stat_activity where query like 'do %' and wait_event = 'PgSleep'";
-    world.sql(sql).parse().expect("a count")
+    // What is done to the database that is looked at is not done to us.
+    let told = world.postgres().run_sql("postgres", sql);
+    let told = told.expect("the server answers");
+    told.trim().parse().expect("a count")
 }
 
 /// A psql of alice's in that state, and the session it is.
 fn deaf(world: &World, place: &str) -> (tests::Live, String) {
-    let line = [
-        "psql",
-        "-X",
-        "-At",
-        place,
-        "-c",
-        "set client_connection_check_interval = 0",
-        "-c",
-        "select 'up'",
-        "-c",
-        DEAF,
-    ];
+    deaf_behind(world, place, &[])
+}
+
+/// The same, where this was done before in the same session.
+fn deaf_behind(world: &World, place: &str, before: &[&str]) -> (tests::Live, String) {
+    let mut line = vec!["psql", "-X", "-At", place];
+    let awake = ["set client_connection_check_interval = 0", "select 'up'"];
+    for sql in before.iter().chain(&awake).chain(&[DEAF]) {
+        line.extend(["-c", sql]);
+    }
     let psql = world.begin("psql", &line, "up");
     until("it runs", || (asleep(world) == 1).then_some(()));
     let sessions = world.live_sessions();

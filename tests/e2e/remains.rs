@@ -200,3 +200,58 @@ fn whom_a_role_made_a_member_of_others_is_named() {
     }
     assert!(!said.contains("before"), "{said}");
 }
+
+/// What holds for all who come to a database, or stands where a query of theirs means another thing.
+#[test]
+fn what_a_group_leaves_on_its_database_is_named() {
+    let world = World::new();
+    world.have_own_roles();
+    world.sql(
+        "create role mallory; create role owner; create table others (); alter table others owner to owner; \
+         grant select on others to app with grant option; \
+         alter table orders owner to app; alter database orders owner to app; \
+         create function f() returns int language sql as 'select 1'; \
+         create foreign data wrapper w; grant usage on foreign data wrapper w to app; \
+         create server before foreign data wrapper w; alter server before owner to app; \
+         create user mapping for mallory server before; \
+         create publication older; alter publication older owner to app; \
+         alter database orders set work_mem = '8MB'",
+    );
+    let grant = world.grant_pg("10m");
+    for sql in [
+        "set role app; create schema s; create domain s.d as int default public.f() check (value > public.f())",
+        "set role app; create publication pub for table orders; alter publication older add table orders",
+        "set role app; create operator s.=== (leftarg = int, rightarg = int, function = int4eq)",
+        "set role app; create cast (text as s.d) with inout as assignment",
+        "set role app; create server there foreign data wrapper w; create user mapping for public server there",
+        "set role app; create extension pg_trgm schema s",
+        "grant select on others to mallory",
+        "set role app; alter database orders set search_path = 'x'; alter database orders connection limit 50",
+    ] {
+        let ran = world.psql(sql);
+        assert!(ran.status.success(), "{sql}: {}", err(&ran));
+    }
+    world.revoke(&grant);
+    world.no_own_roles();
+    let said = removals(&world, 1);
+    for remain in [
+        "orders: database setting orders work_mem=8MB, search_path=x",
+        "orders: database orders lets in true, limit 50",
+        "orders: domain check d_check on s.d",
+        "orders: domain default s.d",
+        "orders: publication pub",
+        "orders: published public.orders in pub",
+        "orders: published public.orders in older",
+        "orders: operator s.===(integer,integer)",
+        "orders: cast text as s.d",
+        "orders: server there",
+        "orders: user mapping public on there",
+        "orders: extension pg_trgm",
+        "orders: open public.others {",
+    ] {
+        assert!(said.contains(remain), "{remain}: {said}");
+    }
+    for other in ["server before", "on before", "publication older"] {
+        assert!(!said.contains(other), "{other}: {said}");
+    }
+}

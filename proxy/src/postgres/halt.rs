@@ -21,7 +21,7 @@ use tracing::{debug, info};
 
 use super::roles::{entrance, role};
 use super::target::admin::{Admin, AdminError, Server};
-use super::target::process::{BEGAN, PLAINLY, STARTED, Seat};
+use super::target::process::{BEGAN, STARTED, Seat};
 use super::target::rows::text;
 use crate::session::protocol::{Halt, Halted};
 use crate::session::scope::Scope;
@@ -152,7 +152,7 @@ impl Stopping<'_> {
     /// Looks again and again until it is gone. Nothing where that will not be seen any more.
     async fn see<F: Future<Output = Option<Pass>>>(&self, pass: impl Fn() -> F) -> Option<Fate> {
         let mut shown: Option<(Pass, Duration)> = None;
-        let mut transaction = None;
+        let (mut transaction, mut late) = (None, 0_usize);
         loop {
             // What the server does not answer in time is somebody else's turn.
             let turn = self.halt.turns.looks.acquire().await;
@@ -165,7 +165,7 @@ impl Stopping<'_> {
             }
             if let Some((pass, _made)) = &shown {
                 // On the heap: thousands of sessions have room for it, and few need it.
-                let watched = Box::pin(watch(self, pass, &mut transaction));
+                let watched = Box::pin(watch(self, pass, &mut transaction, late));
                 match time::timeout(LOOK_LIMIT, watched).await {
                     Ok(Ok(fate)) => return Some(fate),
                     Ok(Err(refused)) => {
@@ -174,7 +174,10 @@ impl Stopping<'_> {
                             return None;
                         }
                     }
-                    Err(_elapsed) => debug!("halt.unseen_in_time"),
+                    Err(_elapsed) => {
+                        debug!("halt.unseen_in_time");
+                        late = late.saturating_add(1);
+                    }
                 }
             }
             drop(turn);
@@ -202,11 +205,12 @@ fn is_worth_another(refused: &AdminError, lasted: Duration) -> bool {
 }
 
 /// Returns when the server has no such process any more, with what became of its transaction: of the first that
-/// any look has seen it in.
+/// any look has seen it in. So many looks ran out of their time: what holds one up is most often one database's own.
 async fn watch(
     stopping: &Stopping<'_>,
     pass: &Pass,
     transaction: &mut Option<u64>,
+    late: usize,
 ) -> Result<Fate, AdminError> {
     let stopper = stopping.stopper;
     let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
@@ -219,9 +223,8 @@ async fn watch(
         // The owner of the database is as a rule somebody else, who may let nobody in there any more.
         Seat::Own | Seat::Shared => {
             let server = Server::Host(&stopper.host);
-            entrance::to_end(server, (database, &overseer), None, with)
-                .await?
-                .0
+            let at = (entrance::ways(database, late), &overseer);
+            entrance::to_end(server, at, None, with).await?.0
         }
     };
     let is_there = is_same(&mut admin, stopper).await?;
@@ -279,14 +282,13 @@ async fn is_same(admin: &mut Admin, stopper: &Stopper) -> Result<bool, AdminErro
 /// holds for this query alone.
 fn look(stopping: &Stopping<'_>, pass: &Pass, end: bool) -> String {
     let stopper = stopping.stopper;
-    let (plainly, which, may_end) = match &stopper.place.seat {
+    let (become_it, which, may_end) = match &stopper.place.seat {
         Seat::Lent { pid, began } => {
             let become_it = pass.terms.elevated().map(role::become_for_now);
-            let plainly = PLAINLY.to_owned() + &become_it.unwrap_or_default();
             let which = format!(
                 "a.pid = {pid} and a.pid <> pg_catalog.pg_backend_pid() and coalesce({BEGAN} = {began}, true)"
             );
-            (plainly, which, "a.state <> 'idle'")
+            (become_it.unwrap_or_default(), which, "a.state <> 'idle'")
         }
         Seat::Own | Seat::Shared => {
             let account = role::literal(pass.terms.account().as_str());
@@ -305,7 +307,7 @@ fn look(stopping: &Stopping<'_>, pass: &Pass, end: bool) -> String {
         String::new()
     };
     format!(
-        "{plainly} select ((s.next >> 32) << 32) + x.low - case when x.low > (s.next & 4294967295) then 4294967296 else 0 end{end} \
+        "{become_it} select ((s.next >> 32) << 32) + x.low - case when x.low > (s.next & 4294967295) then 4294967296 else 0 end{end} \
          from pg_catalog.pg_stat_activity a, \
          lateral (select a.backend_xid::text::bigint as low) x, \
          lateral (select pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) as next) s \

@@ -33,21 +33,31 @@ pub(super) async fn to_unmake(
     key: (&PassKey, &dyn Road),
 ) -> Result<(Admin, Option<AdminError>), AdminError> {
     let primary = Server::Primary(endpoint);
-    let at = (endpoint.dbname.as_str(), &place.admin);
+    let at = (ways(&endpoint.dbname, 0), &place.admin);
     to_end(primary, at, Some(place), key).await
 }
 
-/// Logs in to end what is the whole server's: where this database does not let us in, ends our connections or
-/// answers nothing that makes sense, by another one. What an earlier one of us still does about a role is ended
-/// before, where it is about one. With why this database could not be entered.
+/// By which databases what is the whole server's is ended: a target's own first, and others first where so many tries
+/// ran out of their time.
+pub(in crate::postgres) fn ways(own: &str, late: usize) -> Vec<&str> {
+    let mut ways: Vec<&str> = iter::once(own).chain(ALWAYS_THERE).collect();
+    for _late in 0..late.checked_rem(ways.len()).unwrap_or(0) {
+        ways.rotate_left(1);
+    }
+    ways
+}
+
+/// Logs in to end what is the whole server's: where the first of these databases does not let us in, ends our connections
+/// or answers nothing that makes sense, by another one. What an earlier one of us still does about a role is ended
+/// before, where it is about one. With why the first could not be entered.
 pub(in crate::postgres) async fn to_end(
     server: Server<'_>,
-    (database, admin): (&str, &Login),
+    (databases, admin): (Vec<&str>, &Login),
     about: Option<&RolePlace>,
     with: (&PassKey, &dyn Road),
 ) -> Result<(Admin, Option<AdminError>), AdminError> {
     let mut refused = None;
-    for database in iter::once(database).chain(ALWAYS_THERE) {
+    for database in databases {
         match by(server, (database, admin), about, with).await {
             Ok(entered) => return Ok((entered, refused)),
             Err(other) if refused.is_none() && !other.is_of_one_database() => return Err(other),
@@ -72,7 +82,7 @@ pub(super) async fn to_end_at(
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     with: (&PassKey, &dyn Road),
 ) -> Result<Option<Admin>, AdminError> {
-    let at = (endpoint.dbname.as_str(), &place.admin);
+    let at = (ways(&endpoint.dbname, 0), &place.admin);
     match to_end(Server::Host(host), at, None, with).await {
         Ok((there, _other_database)) => Ok(Some(there)),
         Err(absent) if absent.is_of_no_host() => Ok(None),
@@ -114,4 +124,19 @@ async fn by(
 async fn end_unheard(admin: &mut Admin, place: &RolePlace) -> Result<(), AdminError> {
     admin.run(role::sign(&place.role())).await?;
     backends::end_all(admin, role::END_UNHEARD).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ran_out_of_its_time_begins_with_another_database_and_comes_round() {
+        let first = |late| ways("orders", late)[0];
+        assert_eq!(
+            [0, 1, 2, 3].map(first),
+            ["orders", "postgres", "template1", "orders"]
+        );
+        assert_eq!(ways("orders", 2), ["template1", "orders", "postgres"]);
+    }
 }

@@ -35,7 +35,8 @@ pub(super) async fn found(
     database: &str,
 ) -> Vec<String> {
     let named = |what: &str| format!("{database}: {what}");
-    match admin.run(query(role, group)).await {
+    let sql = query(role, group, admin.version());
+    match admin.run(sql).await {
         Ok(rows) => {
             let told = rows.iter().map(|row| (text(row, 0), text(row, 1)));
             each(told).iter().map(|what| named(what)).collect()
@@ -69,9 +70,9 @@ fn each(told: impl Iterator<Item = (String, String)>) -> Vec<String> {
     remains
 }
 
-/// The kinds of things that others are let to: how each is called, what is written of one, from where with its
+/// The kinds of things that others are let to, by whoever has them or by who may let others in turn: how each is called, what is written of one, from where with its
 /// row as `x`, whose it is and who is let to it.
-const OPEN: [(&str, &str, &str, &str, &str); 9] = [
+const OPEN: [(&str, &str, &str, &str, &str); 11] = [
     (
         "open",
         "x.oid::pg_catalog.regclass::text",
@@ -135,11 +136,25 @@ const OPEN: [(&str, &str, &str, &str, &str); 9] = [
         "x.fdwowner",
         "x.fdwacl",
     ),
+    (
+        "open language",
+        "pg_catalog.quote_ident(x.lanname)",
+        "pg_catalog.pg_language x",
+        "x.lanowner",
+        "x.lanacl",
+    ),
+    (
+        "open tablespace",
+        "pg_catalog.quote_ident(x.spcname)",
+        "pg_catalog.pg_tablespace x",
+        "x.spcowner",
+        "x.spcacl",
+    ),
 ];
 
 /// What others' doings on the group's own things set off, or what stands for them: how each is called, what is
 /// written of one, from where, and whose it is.
-const CHANGED: [(&str, &str, &str, &str); 10] = [
+const CHANGED: [(&str, &str, &str, &str); 21] = [
     (
         "definer",
         "x.oid::pg_catalog.regprocedure::text",
@@ -204,18 +219,113 @@ const CHANGED: [(&str, &str, &str, &str); 10] = [
         "pg_catalog.pg_db_role_setting x",
         "x.setrole",
     ),
+    // It holds for all who come there, superusers included.
+    (
+        "database setting",
+        "pg_catalog.quote_ident(d.datname) || ' ' || pg_catalog.array_to_string(x.setconfig, ', ')",
+        "pg_catalog.pg_db_role_setting x join pg_catalog.pg_database d on d.oid = x.setdatabase",
+        "x.setrole = 0 and d.datdba",
+    ),
+    (
+        "database",
+        "pg_catalog.quote_ident(x.datname) || ' lets in ' || x.datallowconn::text || ', limit ' || x.datconnlimit::text",
+        "pg_catalog.pg_database x",
+        "x.datdba",
+    ),
+    // What a domain asks and gives runs as whoever writes a value of it.
+    (
+        "domain check",
+        "pg_catalog.quote_ident(x.conname) || ' on ' || x.contypid::pg_catalog.regtype::text",
+        "pg_catalog.pg_constraint x join pg_catalog.pg_type c on c.oid = x.contypid",
+        "x.contype = 'c' and c.typowner",
+    ),
+    (
+        "domain default",
+        "x.oid::pg_catalog.regtype::text",
+        "pg_catalog.pg_type x",
+        "x.typdefaultbin is not null and x.typowner",
+    ),
+    (
+        "publication",
+        "pg_catalog.quote_ident(x.pubname)",
+        "pg_catalog.pg_publication x",
+        "x.pubowner",
+    ),
+    (
+        "published",
+        "x.prrelid::pg_catalog.regclass::text || ' in ' || pg_catalog.quote_ident(p.pubname)",
+        "pg_catalog.pg_publication_rel x join pg_catalog.pg_publication p on p.oid = x.prpubid",
+        "p.pubowner",
+    ),
+    // To another host, say, with what its users are known by.
+    (
+        "server",
+        "pg_catalog.quote_ident(x.srvname)",
+        "pg_catalog.pg_foreign_server x",
+        "x.srvowner",
+    ),
+    // These three can stand where a query of somebody else's means another.
+    (
+        "operator",
+        "x.oid::pg_catalog.regoperator::text",
+        "pg_catalog.pg_operator x",
+        "x.oprowner",
+    ),
+    (
+        "cast",
+        "x.castsource::pg_catalog.regtype::text || ' as ' || x.casttarget::pg_catalog.regtype::text",
+        "pg_catalog.pg_cast x join pg_catalog.pg_type t on t.oid in (x.castsource, x.casttarget)",
+        "t.typowner",
+    ),
+    (
+        "conversion",
+        "pg_catalog.quote_ident(x.conname)",
+        "pg_catalog.pg_conversion x",
+        "x.condefault and x.conowner",
+    ),
+    // Trusted ones need no superuser; what they bring is the first superuser's.
+    (
+        "extension",
+        "pg_catalog.quote_ident(x.extname)",
+        "pg_catalog.pg_extension x",
+        "x.extowner",
+    ),
+];
+
+/// The same of what not everybody is shown the rows of, so that it is told by its number whether it is newer: how it is
+/// called, what is written of one, from where, whose it is, its number, and since which version a group that is no
+/// superuser can have one. (What an event trigger is, only a superuser can have.)
+const NUMBERED: [(&str, &str, &str, &str, &str, u32); 2] = [
+    (
+        "user mapping",
+        "coalesce(pg_catalog.quote_ident(x.usename), 'public') || ' on ' || pg_catalog.quote_ident(x.srvname)",
+        "pg_catalog.pg_user_mappings x join pg_catalog.pg_foreign_server s on s.oid = x.srvid",
+        "(x.umuser in (select oid from theirs) or s.srvowner in (select oid from theirs))",
+        "x.umid",
+        0,
+    ),
+    (
+        "subscription",
+        "pg_catalog.quote_ident(x.subname)",
+        "pg_catalog.pg_subscription x join pg_catalog.pg_database d on d.oid = x.subdbid \
+         and d.datname = pg_catalog.current_database()",
+        "x.subowner in (select oid from theirs)",
+        "x.oid",
+        16,
+    ),
 ];
 
 /// What was changed of the group's since the role was made, and what others are let to or will be by default,
 /// each with its kind. The newest of each first: what others have changed in a long time may be more.
-fn query(role: &Login, group: &Login) -> String {
+fn query(role: &Login, group: &Login, version: u32) -> String {
     let (role, group) = (literal(role.as_str()), literal(group.as_str()));
     let open = OPEN.map(|(kind, what, from, owner, acl)| {
         format!(
             "select '{kind}' as kind, {what} || ' ' || {acl}::text as what, pg_catalog.age(x.xmin) as age from {from}, since \
-             where {owner} in (select oid from theirs) and pg_catalog.age(x.xmin) <= old \
+             where pg_catalog.age(x.xmin) <= old \
              and exists (select from pg_catalog.aclexplode({acl}) a \
-             where a.grantee not in (select oid from theirs))"
+             where a.grantee not in (select oid from theirs) \
+             and ({owner} in (select oid from theirs) or a.grantor in (select oid from theirs)))"
         )
     });
     let changed = CHANGED.map(|(kind, what, from, owner)| {
@@ -223,6 +333,13 @@ fn query(role: &Login, group: &Login) -> String {
             "select '{kind}', {what}, pg_catalog.age(x.xmin) from {from}, since \
              where {owner} in (select oid from theirs where rolname = {group}) \
              and pg_catalog.age(x.xmin) <= old"
+        )
+    });
+    let numbered = NUMBERED.iter().filter(|numbered| version >= numbered.5);
+    let numbered = numbered.map(|(kind, what, from, whose, number, _since)| {
+        format!(
+            "select '{kind}', {what}, 0 from {from} \
+             where {whose} and {number} > (select oid from theirs where rolname = {role})"
         )
     });
     let by_default = format!(
@@ -247,7 +364,8 @@ fn query(role: &Login, group: &Login) -> String {
          and m.rolname <> current_user"
         .to_owned();
     let others = [by_default, members, let_in];
-    let all: Vec<String> = open.into_iter().chain(changed).chain(others).collect();
+    let all = open.into_iter().chain(changed).chain(numbered);
+    let all: Vec<String> = all.chain(others).collect();
     let limit = REMAINS_MAX.saturating_add(1);
     format!(
         "with since as (select greatest(pg_catalog.age(d.xmin) - 1, pg_catalog.age( \

@@ -16,6 +16,7 @@ use tokio::time;
 use tokio_rustls::client::TlsStream;
 
 use super::back::{self, LoginError};
+use super::process::VISITING;
 use super::rows::{Row, row, text};
 use crate::postgres::tls::Trust;
 use crate::postgres::wire::{message, put_text};
@@ -28,8 +29,8 @@ pub(crate) use failure::{AdminError, is_absent};
 /// How long the server may take to let us in, and to answer one query.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
-/// How often it is tried to log in at one database: as anybody does, with what goes before what is set on it,
-/// and with all that the version knows of that.
+/// How often it is tried to log in at one database: with what goes before what is set on it and on the role, without
+/// that where it is refused, as a pooler does that does not know it, and with all that the version knows of it.
 const WAYS_IN: u32 = 3;
 
 /// How many rows an answer may have.
@@ -41,6 +42,8 @@ pub(crate) struct Admin {
     tls: TlsStream<Branch>,
     host: PostgresHost,
     version: u32,
+    /// What each question begins with, where nothing can be set before.
+    prelude: &'static str,
     /// Whether an answer is still due: the next question would be given that one.
     owed: bool,
 }
@@ -116,14 +119,20 @@ impl Admin {
         admin: &Login,
         with: (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
-        let (mut said, mut first) = (Vec::new(), None);
+        let (mut said, mut first) = (from_the_start(0), None);
         for _way in 0..WAYS_IN {
+            let is_plain = said.is_empty();
             let (refused, version) = match Self::log_in(host, (database, admin), with, said).await {
                 Ok(mut entered) => match entered.run(settings(entered.version)).await {
                     Ok(_set) => return Ok(entered),
                     Err(refused) => (refused, entered.version),
                 },
-                Err(refused) if refused.is_violation() => (refused, 0),
+                Err(refused)
+                    if !is_plain && first.is_none() && refused.may_be_of_what_is_said() =>
+                {
+                    said = Vec::new();
+                    continue;
+                }
                 Err(refused) => return Err(first.unwrap_or(refused)),
             };
             if matches!(refused, AdminError::Slow) {
@@ -135,14 +144,17 @@ impl Admin {
         Err(first.unwrap_or(AdminError::Nonsense))
     }
 
-    /// The same, and leaves no setting behind: for what is somebody else's afterwards.
+    /// The same behind a pooler, and leaves no setting behind: for what is somebody else's afterwards. What is set on
+    /// the role or the database is overruled with each question.
     pub(crate) async fn visit_at(
         host: &PostgresHost,
         database: &str,
         admin: &Login,
         with: (&PassKey, &dyn Road),
     ) -> Result<Self, AdminError> {
-        Self::log_in(host, (database, admin), with, Vec::new()).await
+        let entered = Self::log_in(host, (database, admin), with, Vec::new()).await?;
+        let prelude = VISITING;
+        Ok(Self { prelude, ..entered })
     }
 
     async fn log_in(
@@ -178,6 +190,7 @@ impl Admin {
             tls,
             host: host.clone(),
             version,
+            prelude: "",
             owed: false,
         })
     }
@@ -200,7 +213,8 @@ impl Admin {
             return Err(AdminError::Nonsense);
         }
         let mut query = Vec::new();
-        message(&mut query, b'Q', |body| put_text(body, sql.as_ref()));
+        let sql = [self.prelude.as_bytes(), sql.as_ref()].concat();
+        message(&mut query, b'Q', |body| put_text(body, &sql));
         self.owed = true;
         let running = time::timeout(ANSWER_LIMIT, self.ask(&query)).await;
         running.map_err(|_elapsed| AdminError::Slow)?

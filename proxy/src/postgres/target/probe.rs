@@ -142,6 +142,8 @@ pub(crate) async fn enter(
 }
 
 /// The same at one host, and whether it is one that sessions are for.
+/// As sessions come there, without what our own connections say at the login: what keeps sessions out is to be told,
+/// and by what is set there a host is told from others.
 async fn enter_at(
     host: &PostgresHost,
     endpoint: &PostgresEndpoint,

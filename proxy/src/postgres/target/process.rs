@@ -87,7 +87,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let question = format!(
-        "{AT_ONCE} {PLAINLY} select {BEGAN}, \
+        "{VISITING} select {BEGAN}, \
          (select s.reset_val from pg_catalog.pg_settings s where s.name = 'client_connection_check_interval') \
          from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()"
     );
@@ -113,11 +113,13 @@ pub(crate) const BEGAN: &str = "(extract(epoch from a.backend_start) * 1000000):
 /// `src/backend/storage/lmgr/predicate.c`).
 pub(crate) const AT_ONCE: &str = "set local transaction_isolation = 'read committed';";
 
-/// Says what the names in the rest of the same query mean, whatever the role's settings are, and nothing
-/// beyond it: what stands behind a pooler is somebody else's afterwards.
-pub(crate) const PLAINLY: &str = "set local client_min_messages = error; set local role none; set local search_path = pg_catalog, pg_temp; \
-                                  set local standard_conforming_strings = on; \
-                                  set local statement_timeout = '12s';";
+/// Waits for nobody, says what the names in the rest of the same query mean, whatever the role's settings are, and
+/// nothing beyond it: what stands behind a pooler is somebody else's afterwards.
+pub(super) const VISITING: &str = "set local transaction_isolation = 'read committed'; \
+                                   set local client_min_messages = error; set local role none; \
+                                   set local search_path = pg_catalog, pg_temp; \
+                                   set local standard_conforming_strings = on; \
+                                   set local statement_timeout = '12s'; ";
 
 /// Asks one question; rows of an answer that was cut short by an error count.
 async fn ask<I>(tls: &mut TlsStream<I>, sql: &str) -> Result<Vec<Row>, LoginError>

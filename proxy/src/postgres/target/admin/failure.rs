@@ -70,6 +70,9 @@ pub(crate) enum AdminError {
 /// How a server that has no sessions says that it lets nobody in (`src/backend/tcop/backend_startup.c`).
 const EMPTY: [&str; 3] = ["starting up", "recovery mode", "accepting connections"];
 
+/// What a refusal begins with that is not about settings: an alert of TLS, and classes of SQLSTATE.
+const NOT_OF_SETTINGS: [&str; 6] = ["TLS", "28", "3D", "53", "57", "58"];
+
 /// Whether a host is not there, or lets nobody in yet (`cannot_connect_now`: it starts, recovers or
 /// ends; `src/backend/utils/errcodes.txt`).
 pub(crate) fn is_absent(refused: &ConnectError) -> bool {
@@ -111,14 +114,16 @@ impl AdminError {
         is_absent(source)
     }
 
-    pub(super) fn is_violation(&self) -> bool {
-        matches!(
-            self,
-            Self::Connect {
-                source: ConnectError::Violation(_),
-                ..
-            }
-        )
+    /// Whether the settings that we named at the login may be why it came to nothing: a pooler refuses those that it
+    /// does not know, each in its own words. Not where it is about who we are, which database, or how the server is.
+    pub(super) fn may_be_of_what_is_said(&self) -> bool {
+        let Self::Connect { source, .. } = self else {
+            return false;
+        };
+        if let ConnectError::Refused(said) = source {
+            return !NOT_OF_SETTINGS.iter().any(|begin| said.starts_with(begin));
+        }
+        matches!(source, ConnectError::Violation(_))
     }
 
     /// Whether the server may let us into another database though it does not into this one: it was there,
@@ -161,6 +166,31 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn what_was_said_at_the_login_is_left_out_where_that_may_be_why_it_failed() {
+        let of_settings = |said: &str| {
+            let admin = Login::parse("tidegate_admin").unwrap();
+            let source = ConnectError::Refused(said.to_owned());
+            AdminError::Connect { admin, source }.may_be_of_what_is_said()
+        };
+        for said in [
+            "08P01: unsupported startup parameter: jit",
+            "42704: unrecognized configuration parameter \"jit\"",
+            "0A000: Feature not supported",
+        ] {
+            assert!(of_settings(said), "{said}");
+        }
+        for said in [
+            "TLS alert CertificateRequired",
+            "28000: no pg_hba.conf entry",
+            "53300: sorry, too many clients already",
+            "58P01: could not access file",
+        ] {
+            assert!(!of_settings(said), "{said}");
+        }
+        assert!(!AdminError::Slow.may_be_of_what_is_said());
+    }
 
     #[test]
     fn only_a_host_that_is_not_there_is_passed_over() {
