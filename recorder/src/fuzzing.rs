@@ -173,11 +173,13 @@ fn checkpoints(text: &[u8]) {
 }
 
 /// What a terminal is shown does not depend on where it is cut, only draws, and passes a second time
-/// as it is; a transcript is text and nothing else. The first byte is the size of the pieces.
+/// as it is; a transcript is text and nothing else. The first byte is the
+/// size of the pieces, and the width of the terminal.
 fn terminal(input: &[u8]) {
     let Some((size, stream)) = input.split_first() else {
         return;
     };
+    let columns = u32::from(*size);
     let size = usize::from(*size).max(1);
     let drawn = |pieces: std::slice::Chunks<'_, u8>| {
         let (mut sanitiser, mut out) = (Sanitiser::default(), String::new());
@@ -196,8 +198,9 @@ fn terminal(input: &[u8]) {
     assert_eq!(shown.chars().find(|c| forbidden(*c)), None);
     let written = |pieces: std::slice::Chunks<'_, u8>| {
         let (mut transcript, mut out) = (Transcript::default(), String::new());
+        transcript.resize(columns);
         pieces.for_each(|piece| transcript.feed(piece, &mut out));
-        transcript.finish(&mut out);
+        transcript.conclude(&mut out);
         out
     };
     let text = written(stream.chunks(stream.len().max(1)));

@@ -14,7 +14,7 @@ use crate::End;
 use crate::frame::{CARRIED, ChannelEvent, Frame, Omission, Stream};
 use crate::heading::Heading;
 use crate::read::Reader;
-use crate::terminal::Transcript;
+use crate::terminal::{Marks, Transcript};
 
 /// How many channels are told apart. What a client opens beyond is written as one.
 const CHANNELS_MAX: usize = 1024;
@@ -28,8 +28,8 @@ struct Voices {
     said: BTreeMap<(u32, Stream), Voice>,
     /// Those that are amid a line.
     amid: BTreeSet<(u32, Stream)>,
-    /// The channels with a terminal.
-    terminals: BTreeSet<u32>,
+    /// The channels with a terminal, and how many columns it has.
+    terminals: BTreeMap<u32, u32>,
     /// Where the first program runs.
     program: Option<u32>,
     /// Programs run in several channels: each line says which.
@@ -39,7 +39,7 @@ struct Voices {
 /// How a stream is shown.
 enum Voice {
     /// As a terminal showed it.
-    Seen(Transcript),
+    Seen(Box<Transcript>),
     /// As it was sent: no terminal was between.
     Sent(Verbatim),
 }
@@ -90,7 +90,7 @@ pub(super) fn write<R: Read>(
         out.write_all(text.as_bytes())?;
     }
     text.clear();
-    voices.hush(&mut text);
+    voices.conclude(&mut text);
     if unkept > 0 {
         writeln!(text, "[{unkept} bytes of input were counted, not kept]").ok();
     }
@@ -146,14 +146,19 @@ impl Voices {
         let full = self.said.len() >= CHANNELS_MAX && !self.said.contains_key(&(channel, stream));
         let channel = if full { u32::MAX } else { channel };
         let are_several = self.are_several;
-        let is_seen = self.terminals.contains(&channel) && stream != Stream::Input;
-        let voice = self.said.entry((channel, stream)).or_insert_with(|| {
-            if is_seen {
-                Voice::Seen(Transcript::marked(mark(stream, channel, are_several)))
-            } else {
-                Voice::Sent(Verbatim::marked(mark(stream, channel, are_several)))
-            }
-        });
+        let columns = self.terminals.get(&channel).copied();
+        let columns = columns.filter(|_columns| stream != Stream::Input);
+        let voice = self
+            .said
+            .entry((channel, stream))
+            .or_insert_with(|| match columns {
+                Some(columns) => {
+                    let mut seen = Transcript::marked(marks(stream, channel, are_several));
+                    seen.resize(columns);
+                    Voice::Seen(Box::new(seen))
+                }
+                None => Voice::Sent(Verbatim::marked(mark(stream, channel, are_several))),
+            });
         voice.feed(bytes, out);
         if voice.is_amid() {
             self.amid.insert((channel, stream));
@@ -167,11 +172,27 @@ impl Voices {
         };
         if event.is_refused_terminal() {
             self.terminals.remove(channel);
-        } else if matches!(event, ChannelEvent::Pty { .. }) && self.terminals.len() < CHANNELS_MAX {
-            self.terminals.insert(*channel);
+        } else if let ChannelEvent::Pty { columns, .. } = event
+            && self.terminals.len() < CHANNELS_MAX
+        {
+            self.terminals.insert(*channel, *columns);
+            self.resize(*channel, *columns);
+        } else if let ChannelEvent::Resize { columns, .. } = event
+            && let Some(known) = self.terminals.get_mut(channel)
+        {
+            *known = *columns;
+            self.resize(*channel, *columns);
         }
         if is_program(event) && *self.program.get_or_insert(*channel) != *channel {
             self.tell_apart();
+        }
+    }
+
+    fn resize(&mut self, channel: u32, columns: u32) {
+        for stream in [Stream::Output, Stream::ErrorOutput] {
+            if let Some(Voice::Seen(transcript)) = self.said.get_mut(&(channel, stream)) {
+                transcript.resize(columns);
+            }
         }
     }
 
@@ -181,11 +202,29 @@ impl Voices {
             return;
         }
         for ((channel, stream), voice) in &mut self.said {
-            let mark = mark(*stream, *channel, true);
             match voice {
-                Voice::Seen(transcript) => transcript.remark(mark),
-                Voice::Sent(verbatim) => verbatim.remark(mark),
+                Voice::Seen(transcript) => transcript.remark(marks(*stream, *channel, true)),
+                Voice::Sent(verbatim) => verbatim.remark(mark(*stream, *channel, true)),
             }
+        }
+    }
+
+    /// Tells what there is to tell once nothing more comes.
+    fn conclude(&mut self, out: &mut String) {
+        self.hush(out);
+        let mut untold = 0_u64;
+        for voice in self.said.values_mut() {
+            if let Voice::Seen(transcript) = voice {
+                untold = untold.saturating_add(transcript.conclude(out));
+            }
+        }
+        if untold > 0 {
+            // Writing to a string cannot fail.
+            writeln!(
+                out,
+                "[{untold} characters of titles, links and the like are not here]"
+            )
+            .ok();
         }
     }
 
@@ -196,6 +235,27 @@ impl Voices {
                 voice.finish(out);
             }
         }
+    }
+}
+
+/// What the lines of a terminal begin with.
+fn marks(stream: Stream, channel: u32, are_several: bool) -> Marks {
+    let shown = mark(stream, channel, are_several);
+    match (are_several, channel) {
+        (false, _) => Marks {
+            shown,
+            ..Marks::default()
+        },
+        (true, u32::MAX) => Marks {
+            shown,
+            lost: "[written over of others] ".into(),
+            whose: " of others".into(),
+        },
+        (true, _) => Marks {
+            shown,
+            lost: format!("[written over {channel}] ").into(),
+            whose: format!(" of channel {channel}").into(),
+        },
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::terminal::reorders;
+use crate::terminal::write_verbatim;
 
 /// How long a line grows before it is broken, in bytes.
 const LINE_MAX: usize = 4096;
@@ -88,10 +88,7 @@ impl Verbatim {
         }
         match c {
             '\r' => self.returned = true,
-            '\t' => self.line.push(c),
-            '\\' => self.line.push_str("\\\\"),
-            _ if c.is_control() || reorders(c) => self.line.extend(c.escape_unicode()),
-            _ => self.line.push(c),
+            _ => write_verbatim(c, &mut self.line),
         }
     }
 

@@ -1,14 +1,18 @@
 //! Terminal output, taken apart: text, controls, escape sequences.
 //!
 //! A state machine in the manner of Williams' parser for the VT500 series, over UTF-8. Holds at most
-//! one unfinished character and the parameters of one sequence, whatever it is fed; strings (OSC,
-//! DCS, APC, PM, SOS) are passed over without being held.
+//! one unfinished character, the parameters of one sequence and the beginning of one string (OSC, DCS,
+//! APC, PM, SOS), whatever it is fed. No string goes beyond the end of a line: none has one in it, and
+//! one that is left open must not take in what is said behind it.
+
+use super::hidden::Passed;
 
 /// The most bytes of parameters that a sequence may have. More, and it is dropped.
 const PARAMETERS_MAX: usize = 128;
-/// The most characters that a string may have before what follows is text again: a string without
-/// an end must not swallow a recording.
+/// The most characters that a string may have before what follows is text again. Images have many.
 const STRING_MAX: u32 = 1024 * 1024;
+/// How many of them are held.
+const HELD_MAX: u32 = 4096;
 
 /// One thing that a terminal is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub(super) enum Token<'a> {
     },
     /// A control sequence.
     Sequence(Sequence<'a>),
+    /// A string, behind its end.
+    Passed(Passed<'a>),
 }
 
 /// CSI, what comes between, and a final character.
@@ -45,10 +51,10 @@ enum State {
     Ground,
     Escape,
     Sequence,
-    /// A string, and how many characters of it went by.
-    Text(u32),
+    /// A string.
+    Text,
     /// A string in which ESC was seen.
-    TextEscape(u32),
+    TextEscape,
 }
 
 /// Takes apart what it is fed, over any borders of chunks.
@@ -60,6 +66,12 @@ pub(super) struct Parser {
     parameters: String,
     intermediate: Option<char>,
     spoilt: bool,
+    /// The beginning of a string.
+    held: String,
+    /// How many characters of it went by.
+    seen: u32,
+    /// Whether it is one that every terminal takes for a string.
+    is_command: bool,
 }
 
 impl Parser {
@@ -99,17 +111,31 @@ impl Parser {
 
     fn character(&mut self, c: char, sink: &mut impl FnMut(Token<'_>)) {
         match (self.state, c) {
-            (State::Text(_), '\u{7}' | '\u{18}' | '\u{1a}' | '\u{9c}') => {
+            (State::Text, '\u{7}' | '\u{9c}') | (State::TextEscape, '\\') => {
                 self.state = State::Ground;
+                self.passed(true, sink);
             }
-            (State::Text(seen), '\u{1b}') => self.state = State::TextEscape(seen),
-            (State::Text(seen), _) if seen >= STRING_MAX => self.state = State::Ground,
-            (State::Text(seen), _) => self.state = State::Text(seen.saturating_add(1)),
-            (State::TextEscape(_), '\\') => self.state = State::Ground,
+            (State::Text, '\u{1b}') => self.state = State::TextEscape,
+            (State::Text, '\u{18}' | '\u{1a}') => {
+                self.state = State::Ground;
+                self.passed(false, sink);
+            }
+            (State::Text, _) if ends_line(c) || self.seen >= STRING_MAX => {
+                self.state = State::Ground;
+                self.passed(false, sink);
+                self.character(c, sink);
+            }
+            (State::Text, _) => {
+                if self.seen < HELD_MAX {
+                    self.held.push(c);
+                }
+                self.seen = self.seen.saturating_add(1);
+            }
             // Any other escape ends the string and is one itself.
-            (State::TextEscape(_), _) => {
+            (State::TextEscape, _) => {
+                self.passed(false, sink);
                 self.begin(State::Escape);
-                self.escape(c, sink);
+                self.character(c, sink);
             }
             (_, '\u{18}' | '\u{1a}') => self.state = State::Ground,
             (_, '\u{1b}') => self.begin(State::Escape),
@@ -130,12 +156,40 @@ impl Parser {
         self.spoilt = false;
     }
 
+    /// Whether a string is at hand.
+    pub(super) fn is_amid(&self) -> bool {
+        self.seen > 0
+    }
+
+    /// Hands out what came of a string that has not ended. What follows still belongs to it.
+    pub(super) fn finish(&mut self, sink: &mut impl FnMut(Token<'_>)) {
+        self.passed(false, sink);
+    }
+
+    fn passed(&mut self, is_whole: bool, sink: &mut impl FnMut(Token<'_>)) {
+        let count = std::mem::take(&mut self.seen);
+        if count > 0 {
+            sink(Token::Passed(Passed {
+                text: &self.held,
+                count,
+                is_command: self.is_command,
+                is_whole,
+            }));
+        }
+        self.held.clear();
+    }
+
+    fn string(&mut self, is_command: bool) {
+        self.state = State::Text;
+        self.is_command = is_command;
+    }
+
     /// One-character forms of escapes; in UTF-8 they have two bytes, and some terminals obey them.
     fn c1(&mut self, c: char, sink: &mut impl FnMut(Token<'_>)) {
         self.begin(State::Ground);
         match c {
             '\u{9b}' => self.begin(State::Sequence),
-            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => self.state = State::Text(0),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => self.string(false),
             '\u{84}' => sink(Token::Escape {
                 intermediate: None,
                 last: 'D',
@@ -159,8 +213,10 @@ impl Parser {
     fn escape(&mut self, c: char, sink: &mut impl FnMut(Token<'_>)) {
         match (self.intermediate, c) {
             (None, '[') => self.begin(State::Sequence),
-            // DCS, SOS, OSC, PM, APC, and the title of `screen`.
-            (None, 'P' | 'X' | ']' | '^' | '_' | 'k') => self.state = State::Text(0),
+            // OSC and DCS.
+            (None, ']' | 'P') => self.string(true),
+            // SOS, PM, APC, and the title of `screen`.
+            (None, 'X' | '^' | '_' | 'k') => self.string(false),
             (_, ' '..='/') => {
                 self.spoilt |= self.intermediate.is_some();
                 self.intermediate = Some(c);
@@ -205,4 +261,9 @@ impl Parser {
             _ => self.state = State::Ground,
         }
     }
+}
+
+/// Whether a terminal goes on in the next line.
+pub(super) fn ends_line(c: char) -> bool {
+    matches!(c, '\n' | '\u{b}' | '\u{c}')
 }

@@ -8,11 +8,14 @@
 use std::fmt::Write as _;
 
 use super::escape::{Parser, Sequence, Token};
+use super::hidden::{Passed, write_verbatim};
 
 /// The largest number that a sequence may carry: beyond any screen, below any flood.
 const NUMBER_MAX: u32 = 9999;
 /// The most numbers that a sequence may carry. The longest colours need 17.
 const NUMBERS_MAX: usize = 32;
+/// How much of a string that a terminal does not show is shown, in characters.
+const STRING_SHOWN: usize = 80;
 /// How many marks may pile on one character. Languages need four or so.
 const MARKS_MAX: u32 = 8;
 
@@ -56,15 +59,37 @@ fn pass(token: Token<'_>, marks: &mut u32, out: &mut String) {
         Token::Control(_) => {}
         Token::Escape { intermediate, last } => escape(intermediate, last, out),
         Token::Sequence(sequence) => control(sequence, out),
+        Token::Passed(string) => hidden(string, marks, out),
     }
+}
+
+/// Says that something is not shown, unless it is such as titles are: who works on inside a string is seen.
+fn hidden(string: Passed<'_>, marks: &mut u32, out: &mut String) {
+    if string.is_usual() {
+        return;
+    }
+    *marks = 0;
+    // Writing to a string cannot fail.
+    write!(out, "[{} that a terminal does not show: ", string.size()).ok();
+    for c in string.text.chars().take(STRING_SHOWN) {
+        if is_mark(c) {
+            pass(Token::Text(c), marks, out);
+        } else {
+            *marks = 0;
+            write_verbatim(c, out);
+        }
+    }
+    let is_cut = string.text.chars().nth(STRING_SHOWN).is_some();
+    *marks = 0;
+    out.push_str(if is_cut { "…]" } else { "]" });
 }
 
 fn escape(intermediate: Option<char>, last: char, out: &mut String) {
     match (intermediate, last) {
         // Save and restore the cursor, index, next line, set a tab stop, reverse index.
         (None, '7' | '8' | 'D' | 'E' | 'H' | 'M') => out.extend(['\x1b', last]),
-        // A full reset also changes what keys send: what of it draws is to clear.
-        (None, 'c') => out.push_str("\x1b[m\x1b(B\x0f\x1b[r\x1b[H\x1b[2J"),
+        // A full reset also changes what keys send: what of it draws is to leave the alternate screen and to clear.
+        (None, 'c') => out.push_str("\x1b[?1049l\x1b[m\x1b(B\x0f\x1b[r\x1b[H\x1b[2J"),
         // ASCII, British and line drawing as G0 or G1.
         (Some(set @ ('(' | ')')), 'A' | 'B' | '0') => out.extend(['\x1b', set, last]),
         _ => {}
@@ -256,10 +281,36 @@ mod tests {
 
     #[test]
     fn a_sequence_cannot_hide_another() {
-        check(b"\x1b]0;a\x1b[6nb", "b");
         check(b"\x1b[3\x1b[6nb", "b");
         check(b"\x1b[3\x1b]52;c;eA==\x07b", "b");
         check(b"\x1b[1\x18mx", "mx");
+        // A string that ends otherwise than strings do is told of.
+        check(
+            b"\x1b]0;a\x1b[6nb",
+            "[3 characters that a terminal does not show: 0;a]b",
+        );
+    }
+
+    #[test]
+    fn a_string_hides_no_line() {
+        for opens in ["\x1b_", "\x1bk", "\x1bX", "\x1b]", "\u{9f}"] {
+            check(
+                format!("{opens}# cat s\x05\r\ntop\r\n").as_bytes(),
+                "[9 characters that a terminal does not show: # cat s\\u{5}\\u{d}]\ntop\r\n",
+            );
+        }
+        check(
+            format!("\x1b_G{}\x1b\\", "e\u{301}\u{301}".repeat(50)).as_bytes(),
+            &format!(
+                "[151 characters that a terminal does not show: G{}e…]",
+                "e\u{301}\u{301}".repeat(26)
+            ),
+        );
+    }
+
+    #[test]
+    fn a_reset_leaves_the_alternate_screen() {
+        check(b"\x1bcx", "\x1b[?1049l\x1b[m\x1b(B\x0f\x1b[r\x1b[H\x1b[2Jx");
     }
 
     #[test]
@@ -283,12 +334,13 @@ mod tests {
         check(&sequence, "x");
     }
 
+    /// What has no line in it may be an image; a line feed ends a string long before.
     #[test]
-    fn a_string_without_an_end_swallows_a_megabyte_at_most() {
-        let mut endless = b"\x1bP".to_vec();
-        endless.extend(std::iter::repeat_n(b'z', 3 << 20));
+    fn a_string_without_an_end_swallows_a_line_at_most() {
+        let endless = format!("\x1bP{}", "z".repeat(3 << 20));
         let mut out = String::new();
-        Sanitiser::default().feed(&endless, &mut out);
+        Sanitiser::default().feed(endless.as_bytes(), &mut out);
+        assert!(out.starts_with("[1048576 characters that a terminal does not show: zz"));
         assert!(out.len() > 1 << 20);
     }
 

@@ -2,7 +2,7 @@
 
 use recorder::{CARRIED, ChannelEvent, Form, Frame, Outcome, SqlError, Stream};
 
-use crate::desk::{Desk, at, complete};
+use crate::desk::{Desk, at, complete, output};
 use crate::handing_on::written;
 
 /// Where one program runs, its lines are as short as ever.
@@ -128,5 +128,86 @@ fn a_statement_whose_end_was_not_seen_is_not_done() {
     assert_eq!(
         answered.collect::<Vec<_>>(),
         [Some(false), None, Some(true), Some(true)]
+    );
+}
+
+/// What a shell echoes of a command of two rows, in channels whose terminal is as wide as they say.
+#[test]
+fn a_transcript_knows_how_wide_the_terminal_is() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let event = |channel, event| {
+        let frame = Frame::Channel { channel, event };
+        recording.append(at(1), &frame).unwrap();
+    };
+    let (term, rows) = ("xterm", 24);
+    let says = |channel, text: &str| {
+        let (stream, bytes) = (Stream::Output, text.as_bytes());
+        let data = Frame::Data {
+            channel,
+            stream,
+            bytes,
+        };
+        recording.append(at(1), &data).unwrap();
+    };
+    for (channel, columns) in [(0, 10), (1, 0)] {
+        event(
+            channel,
+            ChannelEvent::Pty {
+                term,
+                columns,
+                rows,
+            },
+        );
+        event(channel, ChannelEvent::Shell);
+        says(channel, "# cat /secr\rret # end\r\n");
+    }
+    event(0, ChannelEvent::Resize { columns: 12, rows });
+    says(
+        0,
+        "# cat /secret\rt # end\r\n\x1b]0;title\x07\x1b_\r\n\x1b[?1049h",
+    );
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let theirs: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("[0:") && !line.starts_with("ses_"))
+        .collect();
+    assert_eq!(
+        theirs,
+        [
+            "| # cat /secret # end",
+            "[written over 1] # cat /secr",
+            "1| ret # endcr",
+            "0| # cat /secret # end",
+            "[1 character of channel 0 that a terminal does not show] \\u{d}",
+            "0|",
+            "[full-screen program]",
+            "[full-screen program not left]",
+            "[7 characters of titles, links and the like are not here]",
+        ],
+        "{text}"
+    );
+}
+
+#[test]
+fn a_cast_tells_of_what_no_terminal_shows() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    for (number, text) in ["# printf\r\n", "\x1b_", "# cat s\r\n", "top\r\n"]
+        .into_iter()
+        .enumerate()
+    {
+        let number = u64::try_from(number).unwrap();
+        recording
+            .append(at(number), &output(text.as_bytes()))
+            .unwrap();
+    }
+    let sealed = complete(&recording, at(3_000));
+    let cast = written(&sealed.path, Form::CastV2);
+    let told = r"[8 characters that a terminal does not show: # cat s\\u{d}]";
+    assert!(
+        cast.contains(told) && cast.contains(r#""top\r\n""#),
+        "{cast}"
     );
 }
