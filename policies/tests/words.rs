@@ -224,6 +224,30 @@ fn every_sentence_about_statements_that_wait_and_budgets() {
 }
 
 #[test]
+fn every_sentence_of_a_recording_about_its_terminals() {
+    let all = [
+        SshSaying::NoEcho { channel: 0 },
+        SshSaying::Told {
+            channel: 0,
+            cell: Some((8, 16)),
+            modes: None,
+        },
+        SshSaying::Told {
+            channel: 0,
+            cell: Some((0, 0)),
+            modes: Some("VERASE=8 ECHO=0"),
+        },
+        SshSaying::Told {
+            channel: 0,
+            cell: None,
+            modes: Some(""),
+        },
+    ];
+    let said = all.map(|one| one.words().to_string());
+    insta::assert_snapshot!("terminals", said.join("\n"));
+}
+
+#[test]
 fn every_sentence_about_files() {
     let all = [
         FileSaying::Denied {

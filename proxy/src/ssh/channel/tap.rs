@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use policies::InputRecording;
+use policies::words::Shown as _;
+use policies::words::ssh::SshSaying;
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
 use crate::session::scope::Scope;
@@ -212,6 +214,13 @@ impl Tap {
             channel: self.channel,
             event,
         })
+    }
+
+    /// Records something that is worth telling.
+    pub(super) fn note(&self, saying: &SshSaying<'_>) -> Result<(), AppendError> {
+        let words = saying.words();
+        let (code, text) = (words.code, words.what.as_str());
+        self.scope.record(&Frame::Note { code, text })
     }
 
     /// Records that a stream has ended.
