@@ -36,9 +36,10 @@ fn playing_a_recording_does_nothing_but_draw() {
 /// What an auditor sees who plays it at a terminal of 120 columns.
 fn watched(world: &World, id: &str) -> String {
     let play = format!("stty cols 120 rows 40; tidegate play --speed 1000 {id}");
-    // The end of what script reads would be a key for the player.
-    let line = format!("exec script -qec '{play}' /dev/null < <(exec sleep 20 2>/dev/null)");
-    let seen = world.carol().output(&["bash", "-c", &line]);
+    // The end of what script reads would be a key for the player: this has none.
+    let keys = world.dir().join(id).display().to_string();
+    let line = format!("mkfifo '{keys}' && script -qec '{play}' /dev/null <> '{keys}'");
+    let seen = world.carol().output(&["sh", "-c", &line]);
     let seen = String::from_utf8_lossy(&seen.expect("script runs").stdout).into_owned();
     assert!(seen.contains("played to"), "{seen:?}");
     seen
