@@ -96,7 +96,7 @@ fn notes_and_another_width_are_told() {
     }
     let text = world.exported(&id, "--text");
     // What a usual client asks for at a usual terminal is told by what is not usual.
-    let modes = "TG632 on channel 0 the target was told of a terminal with the usual modes but for IUTF8=0 ECHO=0]";
+    let modes = "TG633 on channel 0 the target was told of a terminal with the usual modes but for IUTF8=0 ECHO=0]";
     assert!(text.contains(modes), "{text}");
-    assert!(!seen.contains("TG632"), "it is no news: {seen:?}");
+    assert!(!seen.contains("TG633"), "it is no news: {seen:?}");
 }

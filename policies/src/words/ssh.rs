@@ -1,5 +1,5 @@
 //! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627`, `TG629` to
-//! `TG632`.
+//! `TG631`, `TG633`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -166,7 +166,7 @@ fn told(
     });
     let all: Vec<_> = [cell, modes].into_iter().flatten().collect();
     (
-        "TG632",
+        "TG633",
         format!(
             "on channel {channel} the target was told of a terminal with {}",
             all.join(" and ")

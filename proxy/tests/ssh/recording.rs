@@ -103,7 +103,7 @@ fn a_terminal_without_echo_is_told_of() {
     assert!(told.is_some());
     let frames = world.frames();
     holds(&frames, &["Note", "TG618", "channel 0", "echo"]);
-    holds(&frames, &["Note", "TG632", "channel 0", "ECHO=0"]);
+    holds(&frames, &["Note", "TG633", "channel 0", "ECHO=0"]);
     let kept = |frame: &String| frame.contains("Data") && frame.contains("Input");
     assert!(!frames.iter().any(kept), "{frames:#?}");
 }
@@ -142,9 +142,9 @@ fn what_a_window_change_carries_is_recorded() {
     let seen = "24,80,640,384;24,80,0,0;24,80,1040,2208;24,80,1040,2208;24,80,0,0;";
     assert!(told.contains(seen), "{told}");
     let frames = world.frames();
-    holds(&frames, &["Note", "TG632", "8x16 pixels", "VSTATUS=4660"]);
-    holds(&frames, &["Note", "TG632", "13x92 pixels"]);
-    let notes = frames.iter().filter(|frame| frame.contains("TG632"));
+    holds(&frames, &["Note", "TG633", "8x16 pixels", "VSTATUS=4660"]);
+    holds(&frames, &["Note", "TG633", "13x92 pixels"]);
+    let notes = frames.iter().filter(|frame| frame.contains("TG633"));
     assert_eq!(notes.count(), 4, "{frames:#?}");
     let sizes = frames.iter().filter(|frame| frame.contains("Resize"));
     assert_eq!(sizes.count(), 4, "{frames:#?}");
