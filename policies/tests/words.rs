@@ -8,6 +8,7 @@ use policies::words::budget::Spending;
 use policies::words::files::FileSaying;
 use policies::words::forward::{Deaf, ForwardSaying};
 use policies::words::postgres::Complaint;
+use policies::words::recordings;
 use policies::words::seconding::{self, Seconding};
 use policies::words::ssh::SshSaying;
 use policies::words::{Ending, Shown};
@@ -221,6 +222,50 @@ fn every_sentence_about_statements_that_wait_and_budgets() {
     let many = std::iter::once(Conflict::HoldsMany.words().to_string());
     let said: Vec<String> = waiting.chain(budgets).chain(refused).chain(many).collect();
     insta::assert_snapshot!("seconds", said.join("\n"));
+}
+
+#[test]
+fn every_sentence_of_a_recording_about_its_terminals() {
+    let all = [
+        SshSaying::NoEcho { channel: 0 },
+        SshSaying::Told {
+            channel: 0,
+            cell: Some((8, 16)),
+            modes: None,
+        },
+        SshSaying::Told {
+            channel: 0,
+            cell: Some((0, 0)),
+            modes: Some("VERASE=8 ECHO=0"),
+        },
+        SshSaying::Told {
+            channel: 0,
+            cell: None,
+            modes: Some(""),
+        },
+    ];
+    let said = all.map(|one| one.words().to_string());
+    insta::assert_snapshot!("terminals", said.join("\n"));
+}
+
+#[test]
+fn every_sentence_beside_a_picture() {
+    let mut said = vec![recordings::played_channel(0, "command: bash")];
+    for (kept, counted) in [(132, 0), (0, 9), (132, 9), (0, 0)] {
+        said.extend(recordings::sent_unseen("last", kept, counted));
+    }
+    for bytes in [0, 300] {
+        said.extend(recordings::shown_unkept(bytes));
+    }
+    for count in [0, 3] {
+        said.extend(recordings::more_notes("last", count));
+    }
+    said.push(recordings::small_screen((100, 30), (80, 24)));
+    said.push(recordings::wide_screen("last", 20, 120));
+    said.extend(recordings::other_channels("last", &[], false));
+    let others = [(1, "command: uptime")];
+    said.extend(recordings::other_channels("last", &others, true));
+    insta::assert_snapshot!("beside", said.join("\n"));
 }
 
 #[test]

@@ -41,7 +41,7 @@ mod verify;
 mod watch;
 
 pub use chain::FrameFault;
-pub use channels::Channels;
+pub use channels::{Channels, Screens, Unseen};
 pub use checkpoint::{Checkpoint, CheckpointFault, Seal, note_key, seal_key};
 pub use codec::{Malformed, PAYLOAD_MAX};
 pub use digest::{Digest, StreamDigest};

@@ -158,20 +158,49 @@ pub fn player_keys() -> &'static str {
     "space pause · left/right 5 s · up/down or +/- speed · . next · q quit"
 }
 
+/// Which channel is played, and what ran in it.
+pub fn played_channel(channel: u32, ran: &str) -> String {
+    format!("channel {channel} is played: {ran}")
+}
+
+/// What the channel that is played was sent, where nothing echoed it: `kept` bytes and `counted` ones. Nothing where
+/// that is nothing.
+pub fn sent_unseen(which: &str, kept: u64, counted: u64) -> Option<String> {
+    match (kept, counted) {
+        (0, 0) => None,
+        (0, counted) => Some(format!(
+            "it was sent {counted} bytes that the picture does not show; they are counted, not kept"
+        )),
+        (kept, 0) => Some(format!(
+            "it was sent {kept} bytes that the picture does not show:  tidegate recordings export {which} --text"
+        )),
+        (kept, counted) => Some(format!(
+            "it was sent {} bytes that the picture does not show, {counted} of them counted, not kept:  tidegate \
+             recordings export {which} --text",
+            kept.saturating_add(counted)
+        )),
+    }
+}
+
+/// What the channel that is played sent its person and does not show here; nothing where that is nothing.
+pub fn shown_unkept(bytes: u64) -> Option<String> {
+    (bytes > 0)
+        .then(|| format!("{bytes} bytes of its output are counted, not kept: they are not played"))
+}
+
+/// That there are this many notes in the recording besides those that were told one by one.
+pub fn more_notes(which: &str, count: usize) -> Option<String> {
+    (count > 0).then(|| format!("  and {count} more:  tidegate recordings export {which} --text"))
+}
+
 /// That a session had other channels than the one that is played, and what ran in them; nothing where it had none.
-pub fn other_channels(
-    which: &str,
-    shown: Option<u32>,
-    others: &[(u32, &str)],
-    more: bool,
-) -> Vec<String> {
+pub fn other_channels(which: &str, others: &[(u32, &str)], more: bool) -> Vec<String> {
     /// How many are named.
     const NAMED: usize = 20;
     if others.is_empty() {
         return Vec::new();
     }
-    let shown = shown.map_or_else(String::new, |shown| format!(" is channel {shown}; it"));
-    let mut lines = vec![format!("what is played{shown} is not all of the session:")];
+    let mut lines = vec!["what is played is not all of the session:".to_owned()];
     let named = others.iter().take(NAMED);
     lines.extend(named.map(|(number, ran)| format!("  channel {number}: {ran}")));
     let rest = others.len().saturating_sub(NAMED);
@@ -203,6 +232,15 @@ pub fn small_screen(recorded: (u32, u32), here: (u32, u32)) -> String {
     format!(
         "recorded on {}x{}, this terminal has {}x{}: lines may break",
         recorded.0, recorded.1, here.0, here.1
+    )
+}
+
+/// The recorded screen is narrower than this one. `stty` does not make a window narrower.
+pub fn wide_screen(which: &str, recorded: u32, here: u32) -> String {
+    format!(
+        "recorded on {recorded} columns, this terminal has {here}: lines that went on in the next row there are drawn \
+         over here. Make it {recorded} columns wide (in tmux:  tmux resize-window -x {recorded}), or:  tidegate \
+         recordings export {which} --text"
     )
 }
 

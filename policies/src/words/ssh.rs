@@ -1,5 +1,5 @@
 //! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627`, `TG629` to
-//! `TG631`.
+//! `TG631`, `TG633`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -48,6 +48,15 @@ pub enum SshSaying<'a> {
     Unshown {
         /// The channel's number.
         channel: u32,
+    },
+    /// For the recording: what the target hears of a terminal beside its name and its size in characters.
+    Told {
+        /// The channel's number.
+        channel: u32,
+        /// How wide and how high a character is, in pixels, where that is told from here on.
+        cell: Option<(u8, u8)>,
+        /// What of its modes is not as usual, where something is not; empty where it has none at all.
+        modes: Option<&'a str>,
     },
     /// For the recording: more was refused than is told one by one.
     Untold {
@@ -115,6 +124,11 @@ impl Shown for SshSaying<'_> {
             ),
             Self::NoEcho { channel } => no_echo(*channel),
             Self::Unshown { channel } => unshown(*channel),
+            Self::Told {
+                channel,
+                cell,
+                modes,
+            } => told(*channel, *cell, *modes),
             Self::Unfollowed { who, why } => (
                 "TG608",
                 format!(
@@ -148,6 +162,31 @@ fn unshown(channel: u32) -> (&'static str, String, Option<&'static str>) {
         "TG632",
         format!(
             "on channel {channel} a line was typed after ^S, which stops what a terminal shows: it may have been run and show nowhere"
+        ),
+        None,
+    )
+}
+
+/// What the target was told of a terminal.
+fn told(
+    channel: u32,
+    cell: Option<(u8, u8)>,
+    modes: Option<&str>,
+) -> (&'static str, String, Option<&'static str>) {
+    let cell = cell.map(|cell| match cell {
+        (0, _) | (_, 0) => "characters of no size in pixels".to_owned(),
+        (width, height) => format!("characters of {width}x{height} pixels"),
+    });
+    let modes = modes.map(|modes| match modes {
+        "" => "no modes".to_owned(),
+        modes => format!("the usual modes but for {modes}"),
+    });
+    let all: Vec<_> = [cell, modes].into_iter().flatten().collect();
+    (
+        "TG633",
+        format!(
+            "on channel {channel} the target was told of a terminal with {}",
+            all.join(" and ")
         ),
         None,
     )
@@ -235,6 +274,11 @@ mod tests {
             SshSaying::Busy { limit: 10 },
             SshSaying::NoEcho { channel: 0 },
             SshSaying::Unshown { channel: 0 },
+            SshSaying::Told {
+                channel: 0,
+                cell: Some((8, 16)),
+                modes: None,
+            },
             SshSaying::Untold { count: 1 },
             SshSaying::Unfollowed {
                 who: "the client",

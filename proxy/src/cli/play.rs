@@ -3,6 +3,7 @@
 //! With nobody at the terminal it prints everything at once, as text, and never waits. Whatever is
 //! shown can only draw: see `recorder::Sanitiser`.
 
+mod beside;
 mod deck;
 mod keys;
 

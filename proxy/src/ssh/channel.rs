@@ -15,4 +15,5 @@ pub mod requests;
 pub(in crate::ssh) mod signal;
 pub mod tallies;
 pub mod tap;
+pub mod terminal;
 pub mod voice;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use russh::Pty;
+use russh::{ChannelMsg, Pty};
 
 use crate::world::{World, finish};
 
@@ -104,6 +104,7 @@ fn a_terminal_without_echo_is_told_of() {
     assert!(told.is_some());
     let frames = world.frames();
     holds(&frames, &["Note", "TG618", "channel 0", "echo"]);
+    holds(&frames, &["Note", "TG633", "channel 0", "ECHO=0"]);
     let kept = |frame: &String| frame.contains("Data") && frame.contains("Input");
     assert!(!frames.iter().any(kept), "{frames:#?}");
 }
@@ -127,6 +128,48 @@ fn a_line_that_is_typed_behind_a_stop_is_told_of() {
     assert!(told.is_some());
     let frames = world.frames();
     holds(&frames, &["Note", "TG632", "channel 0", "^S"]);
+}
+
+#[test]
+fn what_a_window_change_carries_is_recorded() {
+    /// Says what the terminal is, as a program at the target sees it (`TIOCGWINSZ`), for each line that comes.
+    const SAYS: &str = r#"perl -e '$| = 1; do { ioctl(STDIN, 0x5413, $size = "\0" x 8); print join(",", unpack("S4", $size)), ";" } while <STDIN>'"#;
+    let world = World::new("rec-window");
+    let told = world.speak(async |client| {
+        let mut line = client.channel_open_session().await.unwrap();
+        let asked = line.request_pty(true, "xterm", 80, 24, 640, 384, &[(Pty::VSTATUS, 4660)]);
+        asked.await.unwrap();
+        line.exec(true, SAYS).await.unwrap();
+        let mut said = String::new();
+        for (width, height) in [(4660, 22136), (1111, 2222), (1112, 2223), (0, 0)] {
+            let before = said.matches(';').count();
+            while said.matches(';').count() == before {
+                let message = line.wait().await.expect("it says what it sees");
+                if let ChannelMsg::Data { data } = message {
+                    said.push_str(&String::from_utf8_lossy(&data));
+                }
+            }
+            line.window_change(80, 24, width, height).await.unwrap();
+            line.data(&b"\n"[..]).await.unwrap();
+        }
+        line.data(&b"\x04"[..]).await.unwrap();
+        while let Some(message) = line.wait().await {
+            if let ChannelMsg::Data { data } = message {
+                said.push_str(&String::from_utf8_lossy(&data));
+            }
+        }
+        said.replace(['\r', '\n'], "")
+    });
+    let told = told.expect("it ends");
+    let seen = "24,80,640,384;24,80,0,0;24,80,1040,2208;24,80,1040,2208;24,80,0,0;";
+    assert!(told.contains(seen), "{told}");
+    let frames = world.frames();
+    holds(&frames, &["Note", "TG633", "8x16 pixels", "VSTATUS=4660"]);
+    holds(&frames, &["Note", "TG633", "13x92 pixels"]);
+    let notes = frames.iter().filter(|frame| frame.contains("TG633"));
+    assert_eq!(notes.count(), 4, "{frames:#?}");
+    let sizes = frames.iter().filter(|frame| frame.contains("Resize"));
+    assert_eq!(sizes.count(), 4, "{frames:#?}");
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use policies::words::recordings as words;
-use recorder::{CARRIED, ChannelEvent, Channels, Frame, RESTORE, Reader, Sanitiser, Stream, show};
+use recorder::{CARRIED, Channels, Frame, RESTORE, Reader, Sanitiser, Stream, show};
 
 use super::PlayArgs;
-use super::keys::{Key, Keys};
+use super::beside;
+use super::keys::{Key, Keys, size};
 use crate::cli::client::chain;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -52,8 +53,6 @@ struct Deck<'a> {
     paused: bool,
     /// What comes next, read ahead.
     next: Option<Shown>,
-    /// The largest screen that was recorded so far.
-    screen: (u32, u32),
     /// Whether the picture is on the alternate screen.
     aside: bool,
     /// How the session ended, once that was read.
@@ -77,13 +76,11 @@ pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outco
     context.printer.say(words::player_keys());
     let channels = Channels::read(&mut beginning(&args.which, &file)?);
     let shown = channels.shown(args.channel);
-    let (others, more) = channels.besides(shown);
-    let others = words::other_channels(&args.which, shown, &others, more);
-    let tell = || others.iter().for_each(|line| context.printer.say(line));
+    let beside = beside::lines(&args.which, &channels, shown, size());
+    let tell = || beside.iter().for_each(|line| context.printer.say(line));
     tell();
     let mut deck = Deck::new(context.printer, file, (args, shown))?;
     let keys = Keys::take().map_err(|error| odd(&args.which, &error.into()))?;
-    let here = keys.size();
     let played = deck.play(&keys).await;
     let restored = context.printer.text(&format!("{}{BELOW}", deck.restored()));
     drop(keys);
@@ -91,11 +88,6 @@ pub(super) async fn run(context: &Context, file: File, args: &PlayArgs) -> Outco
     context
         .printer
         .say(&words::played(&show::clock(deck.position), ended));
-    if let Some(here) = here
-        && (deck.screen.0 > here.0 || deck.screen.1 > here.1)
-    {
-        context.printer.say(&words::small_screen(deck.screen, here));
-    }
     tell();
     played.and(restored)
 }
@@ -118,7 +110,6 @@ impl<'a> Deck<'a> {
             speed: args.speed,
             paused: false,
             next: None,
-            screen: (0, 0),
             aside: false,
             ended: None,
             left: false,
@@ -127,7 +118,7 @@ impl<'a> Deck<'a> {
 
     async fn play(&mut self, keys: &Keys) -> Outcome {
         // What is on the screen is pushed up and stays to be scrolled to.
-        let rows = keys.size().map_or(24, |(_, rows)| rows);
+        let rows = size().map_or(24, |(_, rows)| rows);
         let rows = usize::try_from(rows).unwrap_or(24).min(500);
         self.printer.text(&"\n".repeat(rows))?;
         self.printer.text(CLEAR)?;
@@ -274,7 +265,7 @@ impl<'a> Deck<'a> {
             };
             #[expect(
                 clippy::wildcard_enum_match_arm,
-                reason = "a terminal shows output and its own size, whatever else is recorded"
+                reason = "a terminal shows output, whatever else is recorded"
             )]
             match stamped.frame {
                 Frame::Data {
@@ -301,13 +292,6 @@ impl<'a> Deck<'a> {
                         at: stamped.at,
                         text: line.replace('\n', "\r\n"),
                     });
-                }
-                Frame::Channel {
-                    channel,
-                    event:
-                        ChannelEvent::Pty { columns, rows, .. } | ChannelEvent::Resize { columns, rows },
-                } if *self.channel.get_or_insert(channel) == channel => {
-                    self.screen = (self.screen.0.max(columns), self.screen.1.max(rows));
                 }
                 Frame::Close { end, .. } => {
                     let (at, end) = (show::clock(stamped.at), end.to_string());

@@ -55,19 +55,19 @@ impl Keys {
             Err(_) => vec![Key::Quit],
         }
     }
-
-    /// The size of the terminal, in characters, where it has one.
-    pub(super) fn size(&self) -> Option<(u32, u32)> {
-        let size = tcgetwinsize(&self.from).ok()?;
-        let known = size.ws_col > 0 && size.ws_row > 0;
-        known.then(|| (size.ws_col.into(), size.ws_row.into()))
-    }
 }
 
 impl Drop for Keys {
     fn drop(&mut self) {
         tcsetattr(&self.from, OptionalActions::Flush, &self.before).unwrap_or_default();
     }
+}
+
+/// The size of the terminal, in characters, where there is one and it has one.
+pub(super) fn size() -> Option<(u32, u32)> {
+    let size = tcgetwinsize(stdin()).ok()?;
+    let known = size.ws_col > 0 && size.ws_row > 0;
+    known.then(|| (size.ws_col.into(), size.ws_row.into()))
 }
 
 /// What was typed, as far as it means anything here.

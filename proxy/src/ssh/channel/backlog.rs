@@ -10,6 +10,8 @@ use bytes::{Bytes, BytesMut};
 use russh::Sig;
 use tokio::sync::Notify;
 
+use super::terminal::Cell;
+
 /// Pieces up to this size are put together while they wait, in bytes.
 const SMALL: usize = 1024;
 
@@ -25,12 +27,7 @@ const WAITING_MAX: usize = 16 * 1024;
 pub(in crate::ssh) enum Item {
     Bytes(Bytes),
     Together(BytesMut),
-    Resize {
-        columns: u32,
-        rows: u32,
-        width: u32,
-        height: u32,
-    },
+    Resize { columns: u32, rows: u32, cell: Cell },
     Signal(Sig),
     Eof,
     Close,
@@ -112,8 +109,7 @@ mod tests {
             backlog.push(Item::Resize {
                 columns,
                 rows: 1,
-                width: 0,
-                height: 0,
+                cell: Cell::default(),
             });
         }
         assert!(matches!(

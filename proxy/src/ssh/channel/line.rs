@@ -11,15 +11,16 @@ use bytes::Bytes;
 use policies::Deed;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
-use recorder::{AppendError, ChannelEvent, Frame};
-use russh::{ChannelMsg, ChannelReadHalf, Pty};
+use recorder::{AppendError, ChannelEvent};
+use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::time;
 
 use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
 use super::late::{self, Late};
-use super::prelude::{Display, Prelude, Program, Terminal};
+use super::prelude::{Display, Prelude, Program};
 use super::requests::{Answer, Refusal, Request, Stage};
 use super::tap::{Content, Tap};
+use super::terminal::{Cell, Modes, Terminal};
 use super::voice::{Screen, Voice, Writer};
 use crate::ssh::client::arrival::Visit;
 use crate::ssh::files::warrant::{self, Asked, Follow};
@@ -139,9 +140,8 @@ impl Opening {
                 term,
                 columns: col_width,
                 rows: row_height,
-                width: pix_width,
-                height: pix_height,
-                modes: terminal_modes,
+                cell: Cell::of((col_width, row_height), (pix_width, pix_height)),
+                modes: Modes::of(&terminal_modes),
             }),
             ChannelMsg::SetEnv {
                 variable_name,
@@ -165,7 +165,7 @@ impl Opening {
             } => {
                 if let Some(terminal) = &mut self.prelude.terminal {
                     (terminal.columns, terminal.rows) = (col_width, row_height);
-                    (terminal.width, terminal.height) = (pix_width, pix_height);
+                    terminal.cell = Cell::of((col_width, row_height), (pix_width, pix_height));
                 }
                 Next::More
             }
@@ -438,31 +438,29 @@ impl Line {
                 (Program::Shell | Program::Exec(_), Some(_)) => Content::Terminal,
                 (Program::Subsystem(_), _) | (_, None) => Content::Plain,
             });
-        if let Some(Terminal {
-            term,
-            columns,
-            rows,
-            modes,
-            ..
-        }) = &self.opening.prelude.terminal
-        {
-            self.tap.event(ChannelEvent::Pty {
-                term,
-                columns: *columns,
-                rows: *rows,
-            })?;
-            // Of several the last counts; one is enough to be told of.
-            if modes.contains(&(Pty::ECHO, 0)) {
-                let channel = self.tap.channel();
-                let words = SshSaying::NoEcho { channel }.words();
-                let (code, text) = (words.code, words.what.as_str());
-                self.link.scope.record(&Frame::Note { code, text })?;
-            }
+        if let Some(terminal) = &self.opening.prelude.terminal {
+            self.record_terminal(terminal)?;
         }
         for (name, value) in &self.opening.prelude.environment {
             self.tap.event(ChannelEvent::Environment { name, value })?;
         }
         self.tap.event(program.event())
+    }
+
+    fn record_terminal(&self, terminal: &Terminal) -> Result<(), AppendError> {
+        self.tap.event(ChannelEvent::Pty {
+            term: &terminal.term,
+            columns: terminal.columns,
+            rows: terminal.rows,
+        })?;
+        let (channel, unusual) = (self.tap.channel(), terminal.modes.unusual());
+        if let Some(told) = terminal.told(channel, unusual.as_deref()) {
+            self.tap.note(&told)?;
+        }
+        if terminal.modes.hide_input() {
+            self.tap.note(&SshSaying::NoEcho { channel })?;
+        }
+        Ok(())
     }
 
     /// Tells a person with a terminal that they are recorded, and until when they may stay.

@@ -5,18 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use policies::Deed;
 use recorder::ChannelEvent;
-use russh::{ChannelMsg, ChannelWriteHalf, Pty, client};
+use russh::{ChannelMsg, ChannelWriteHalf, client};
 
-/// A terminal as the client asked for it.
-#[derive(Debug, Clone)]
-pub struct Terminal {
-    pub(super) term: String,
-    pub(super) columns: u32,
-    pub(super) rows: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) modes: Vec<(Pty, u32)>,
-}
+use super::terminal::Terminal;
 
 /// A display as the client offered it (RFC 4254, section 6.3.1).
 #[derive(Clone)]
@@ -148,13 +139,13 @@ impl Prelude {
             term,
             columns,
             rows,
-            width,
-            height,
+            cell,
             modes,
         }) = &self.terminal
         {
+            let (width, height) = cell.pixels((*columns, *rows));
             write
-                .request_pty(true, term, *columns, *rows, *width, *height, modes)
+                .request_pty(true, term, *columns, *rows, width, height, &modes.all())
                 .await?;
             expected.push_back(Asked::Terminal);
         }

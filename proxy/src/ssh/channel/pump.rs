@@ -27,6 +27,7 @@ use super::prelude::{Asked, Prelude, Program};
 use super::requests::{Answer, Request, Stage};
 use super::signal::signal_name;
 use super::tap::{Content, Tap};
+use super::terminal::Cell;
 use super::voice::{Screen, Voice, Writer};
 use crate::ssh::flow::Tally;
 use crate::ssh::relay::Link;
@@ -79,11 +80,13 @@ pub(super) async fn run(
     if !expected.contains(&Asked::Terminal) {
         terminal.cancel();
     }
+    let cell = opening.prelude.terminal.as_ref().map(|asked| asked.cell);
     let up = Up {
         write: &write,
         tally: &opening.tally,
         tap,
         terminal: &terminal,
+        cell: cell.unwrap_or_default(),
     };
     let mut down = Down {
         link,
@@ -155,8 +158,7 @@ async fn drain(
                 Item::Resize {
                     columns: col_width,
                     rows: row_height,
-                    width: pix_width,
-                    height: pix_height,
+                    cell: Cell::of((col_width, row_height), (pix_width, pix_height)),
                 }
             }
             ChannelMsg::Signal { signal } => Item::Signal(signal),
@@ -186,6 +188,8 @@ struct Up<'a> {
     tap: &'a Tap,
     /// Cancelled once the target has said whether there is a terminal, if one was asked for.
     terminal: &'a CancellationToken,
+    /// The size of a character, as the target knows it from the beginning.
+    cell: Cell,
 }
 
 impl Up<'_> {
@@ -195,6 +199,7 @@ impl Up<'_> {
         if answered.await.is_err() {
             self.tap.begin(Content::Plain);
         }
+        let mut cell = self.cell;
         loop {
             let sent = match backlog.pop().await {
                 Item::Bytes(data) => self.send(data).await?,
@@ -202,12 +207,10 @@ impl Up<'_> {
                 Item::Resize {
                     columns,
                     rows,
-                    width,
-                    height,
+                    cell: new,
                 } => {
-                    self.tap.event(ChannelEvent::Resize { columns, rows })?;
-                    let resized = self.write.window_change(columns, rows, width, height);
-                    resized.await.into()
+                    let before = std::mem::replace(&mut cell, new);
+                    self.resize((columns, rows), (before, new)).await?
                 }
                 Item::Signal(signal) => {
                     self.tap.event(ChannelEvent::Signal {
@@ -228,6 +231,25 @@ impl Up<'_> {
                 Sent::Unfollowed(words) => return Ok(Ended::Unfollowed(words)),
             }
         }
+    }
+
+    /// Tells the target of another size, and the recording before it what that says.
+    async fn resize(
+        &self,
+        (columns, rows): (u32, u32),
+        (before, cell): (Cell, Cell),
+    ) -> Result<Sent, AppendError> {
+        self.tap.event(ChannelEvent::Resize { columns, rows })?;
+        if cell != before {
+            self.tap.note(&SshSaying::Told {
+                channel: self.tap.channel(),
+                cell: Some(cell.size()),
+                modes: None,
+            })?;
+        }
+        let (width, height) = cell.pixels((columns, rows));
+        let resized = self.write.window_change(columns, rows, width, height);
+        Ok(resized.await.into())
     }
 
     async fn send(&self, data: Bytes) -> Result<Sent, AppendError> {

@@ -220,6 +220,13 @@ impl Tap {
         })
     }
 
+    /// Records something that is worth telling.
+    pub(super) fn note(&self, saying: &SshSaying<'_>) -> Result<(), AppendError> {
+        let words = saying.words();
+        let (code, text) = (words.code, words.what.as_str());
+        self.scope.record(&Frame::Note { code, text })
+    }
+
     /// Records that a stream has ended.
     pub(in crate::ssh) fn eof(&self, stream: Stream) -> Result<(), AppendError> {
         self.event(ChannelEvent::Eof { stream })
