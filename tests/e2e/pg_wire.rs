@@ -131,6 +131,71 @@ async fn after_an_error_everything_up_to_the_sync_is_skipped_and_nothing_behind_
     assert_eq!(there, "6003", "a batch is one transaction");
 }
 
+/// The table says what became of each; both transcripts say the same.
+#[tokio::test]
+async fn what_was_undone_with_its_batch_stands_so_in_the_recording() {
+    let world = world();
+    let mut client = world.pg_client().await;
+    let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();
+    let insert = |id: u32| run(&format!("insert into orders values ({id}, 'one')"));
+    let batches = [
+        // Undone, and not.
+        [insert(6001), run("select 1/0"), sync()].concat(),
+        [insert(6002), sync(), run("select 1/0"), sync()].concat(),
+        // A simple query behind a batch, and several statements in one text.
+        [insert(6003), query("select 1/0")].concat(),
+        query("insert into orders values (6004, 'one'); select 1/0"),
+        // A procedure can commit what stands before it, and fail then.
+        [insert(6005), run("call commits_and_fails()"), sync()].concat(),
+        // Its Sync never comes.
+        [insert(6006), message(b'H', b"")].concat(),
+    ];
+    let procedure = "create procedure commits_and_fails() language plpgsql as $$ begin commit; perform 1/0; end $$";
+    world.sql(procedure);
+    for batch in &batches {
+        client.send(batch).await.unwrap();
+    }
+    for _end in 0..6 {
+        client.until_ready().await.unwrap();
+    }
+    while client.next().await.unwrap().kind != b'C' {}
+    drop(client);
+    let session = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let there =
+        world.sql("select string_agg(id::text, ',' order by id) from orders where id > 6000");
+    assert!(["6002", "6002,6005"].contains(&there.as_str()), "{there}");
+    let undone = |id, from: &str| {
+        format!("1 result of #{id}, an error of #{from}; undone with it: 1 result of #{id}")
+    };
+    let none = "; no transaction is open (I)";
+    let want = [
+        undone(3, "5") + none,
+        undone(15, "16") + none,
+        undone(17, "17") + none,
+        undone(20, "23")
+            + ", but for what a CALL, a DO or a command that commits by itself had committed"
+            + none,
+        "1 result of #26, no error; the session ended before the database said where it stands: whether they were \
+         kept is not known"
+            .to_owned(),
+    ];
+    let text = world.exported(&session, "--text");
+    let told = text.lines().filter_map(|line| line.split_once(" batch "));
+    let told: Vec<_> = told.map(|(_at, told)| told.trim_end_matches(']')).collect();
+    assert_eq!(told, want, "{text}");
+    let json = world.exported(&session, "--jsonl");
+    let json = json.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<serde_json::Value> = json.collect();
+    let told = lines.iter().filter(|line| line["code"] == "batch");
+    let told: Vec<_> = told.map(|line| line["text"].as_str().unwrap()).collect();
+    assert_eq!(told, want);
+    let transaction = |id: u32| {
+        let mut outcomes = lines.iter().filter(|line| line["type"] == "outcome");
+        &outcomes.find(|line| line["id"] == id).unwrap()["transaction"]
+    };
+    assert!(transaction(3).is_null() && transaction(9) == "I" && transaction(26).is_null());
+}
+
 #[tokio::test]
 async fn flush_gets_answers_without_a_sync() {
     let world = world();

@@ -53,6 +53,89 @@ pub fn copied(
     format!("copied {way}: {bytes} bytes ({what}){digest}{end}")
 }
 
+/// What a batch failed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The statement of this number; 0 where it belonged to none.
+    Statement(u64),
+    /// tidegate had it fail, behind something that it did not let through.
+    Ours,
+}
+
+/// What became of the results of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// What the status says, or that of it which is not known.
+    AsTold,
+    /// So many of them were undone with what failed.
+    Undone {
+        /// The numbers of the first one's statement and of the last one's.
+        ids: (u64, u64),
+        /// How many.
+        results: u64,
+        /// Something there may have committed by itself.
+        is_doubtful: bool,
+    },
+    /// All of them were, with the transaction that had been open before them.
+    AllUndone,
+}
+
+/// Several results that ended together: of which statements and how many, what failed, where the database said that
+/// it stood then, if it did, and what became of them.
+pub fn batch(
+    (ids, results): ((u64, u64), u64),
+    failed: Option<Failure>,
+    status: Option<u8>,
+    fate: Fate,
+) -> String {
+    let count = |results: u64| match results {
+        0 => "no result".to_owned(),
+        1 => "1 result".to_owned(),
+        _ => format!("{results} results"),
+    };
+    let range = |(first, last): (u64, u64)| match first == last {
+        true => format!("#{first}"),
+        false => format!("#{first} to #{last}"),
+    };
+    let of = |ids, results: u64| match results {
+        0 => count(results),
+        _ => format!("{} of {}", count(results), range(ids)),
+    };
+    let failed = match failed {
+        None => "no error".to_owned(),
+        Some(Failure::Statement(0)) => "an error".to_owned(),
+        Some(Failure::Statement(id)) => format!("an error of #{id}"),
+        Some(Failure::Ours) => "made to fail by tidegate".to_owned(),
+    };
+    let stands = match status {
+        None => {
+            "the session ended before the database said where it stands: whether they were kept is not known"
+        }
+        Some(b'I') => "no transaction is open (I)",
+        Some(b'T') => "a transaction is open (T)",
+        Some(_) => {
+            "the transaction that is open has failed (E): nothing of it is kept but by ROLLBACK TO"
+        }
+    };
+    let undone = match fate {
+        Fate::AsTold => String::new(),
+        Fate::AllUndone => {
+            "; all of the transaction that was open before was undone with it".to_owned()
+        }
+        Fate::Undone { results: 0, .. } => "; nothing else was undone with it".to_owned(),
+        Fate::Undone {
+            ids,
+            results,
+            is_doubtful: false,
+        } => format!("; undone with it: {}", of(ids, results)),
+        Fate::Undone { ids, results, .. } => format!(
+            "; undone with it: {}, but for what a CALL, a DO or a command that commits by itself had committed",
+            of(ids, results)
+        ),
+    };
+    format!("{}, {failed}{undone}; {stands}", of(ids, results))
+}
+
 /// Of a statement: the session ended before its answer did.
 pub const BROKEN_OFF: &str = "broken off, its end was not seen";
 

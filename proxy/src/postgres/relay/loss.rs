@@ -67,6 +67,7 @@ impl Losses {
             | Noted::Ahead { .. }
             | Noted::Beyond(_)
             | Noted::Copied(_)
+            | Noted::Batch(_)
             | Noted::Cut(_) => None,
         });
         let outcomes = outcomes.chain(pipeline.held()).rev();

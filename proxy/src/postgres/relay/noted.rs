@@ -40,6 +40,8 @@ pub(crate) enum Noted<'a> {
     Copied(Carried),
     /// How a statement went.
     Outcome(Outcome),
+    /// What became of several results that ended together.
+    Batch(String),
     /// What the client is told of a result that is cut off.
     Cut(Words),
 }
@@ -87,6 +89,10 @@ impl Noted<'_> {
                 bytes,
             },
             Self::Copied(carried) => carried.frame(),
+            Self::Batch(text) => Frame::Note {
+                code: "batch",
+                text,
+            },
             Self::Cut(words) => Frame::Note {
                 code: words.code,
                 text: &words.what,
@@ -172,6 +178,11 @@ impl<'a> Said<'a> {
                 }
             }
         }
+    }
+
+    /// Its text; empty where it has none.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// The same, with the types of its values.

@@ -8,6 +8,7 @@
 //! Pure: it is told the time. Sources: PostgreSQL documentation, "Message Flow", and
 //! `PostgresMain` in `src/backend/tcop/postgres.c`.
 
+mod batch;
 mod outcome;
 mod owed;
 
@@ -15,9 +16,13 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use policies::words::recordings::Failure;
+
 use crate::postgres::wire::{self, Violation};
+use batch::Batch;
 use outcome::{EMPTY, SUSPENDED, readable};
 
+pub(super) use batch::may_call;
 pub(super) use outcome::{Fault, Outcome};
 use owed::Copied;
 pub(super) use owed::{Owed, Statement};
@@ -33,7 +38,7 @@ const ENDS_MAX: usize = 1_024;
 /// The line of what is owed.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "five facts, none of which follows from others"
+    reason = "six facts, none of which follows from others"
 )]
 #[derive(Debug)]
 pub(in crate::postgres) struct Pipeline {
@@ -59,6 +64,12 @@ pub(in crate::postgres) struct Pipeline {
     fresh: (u64, u64),
     /// The last result, waiting for the transaction status that comes with `ReadyForQuery`.
     held: Option<Outcome>,
+    /// Those before it since the target was last ready.
+    batch: Batch,
+    /// What there is to tell of them.
+    told: Option<String>,
+    /// From this statement on one may run a procedure, which can commit what was sent before it in a batch.
+    calls: u64,
     /// The last statement that ran, for errors that come with the Sync's commit.
     last: u64,
     /// The last statement that the target has prepared.
@@ -80,6 +91,9 @@ impl Pipeline {
             moved: Copied::default(),
             fresh: (0, 0),
             held: None,
+            batch: Batch::default(),
+            told: None,
+            calls: u64::MAX,
             last: 0,
             parsed: 0,
             status: b'I',
@@ -281,18 +295,12 @@ impl Pipeline {
     /// the statement that was running, which has neither tag nor error.
     pub(super) fn settle(&mut self, at: Duration) -> [Option<Outcome>; 2] {
         let last = self.held.take();
+        self.told = self.batch.breaks_off(last.as_ref());
         if let Some(Owed::Query(statement) | Owed::Execute(statement)) = self.front() {
             self.hold(statement, None, None, at);
         }
         self.owed.clear();
-        let running = self.held.take();
-        [
-            last,
-            running.map(|outcome| Outcome {
-                transaction: 0,
-                ..outcome
-            }),
-        ]
+        [last, self.held.take()]
     }
 
     fn front(&mut self) -> Option<Owed> {
@@ -402,6 +410,7 @@ impl Pipeline {
     /// Takes an error of the target.
     pub(super) fn failed(&mut self, fault: Fault, at: Duration) -> Option<Outcome> {
         self.copying_in = false;
+        let is_doubtful = self.is_doubtful();
         let statement = match self.front() {
             None => {
                 // Whatever it is about: the target may drop what comes next. If not, it says that it
@@ -422,6 +431,8 @@ impl Pipeline {
             }
             Some(Owed::Sync | Owed::CopyEnd) => Statement { id: self.last, at },
         };
+        let failure = Failure::Statement(statement.id);
+        self.batch.fails(failure, is_doubtful);
         self.hold(statement, None, Some(fault), at)
     }
 
@@ -448,13 +459,18 @@ impl Pipeline {
             bytes: moved.bytes,
             error,
             elapsed: at.saturating_sub(statement.at),
-            transaction: self.status,
+            // Only that of the last before the target is ready is ever told.
+            transaction: 0,
         };
         self.last = statement.id;
         if self.held.as_ref().is_some_and(|held| held.id == outcome.id) {
             self.fresh.1 = self.fresh.1.saturating_add(1);
         }
-        self.held.replace(outcome)
+        let before = self.held.replace(outcome);
+        if let Some(before) = &before {
+            self.batch.take(before);
+        }
+        before
     }
 
     fn ready(&mut self, status: u8) -> Result<Option<Outcome>, Violation> {
@@ -467,8 +483,10 @@ impl Pipeline {
         }
         (self.copying_in, self.unsure) = (false, false);
         self.moved = Copied::default();
+        let last = self.held.take();
+        self.told = self.batch.ends(last.as_ref(), (self.status, status));
         self.status = status;
-        Ok(self.held.take().map(|outcome| Outcome {
+        Ok(last.map(|outcome| Outcome {
             transaction: status,
             ..outcome
         }))

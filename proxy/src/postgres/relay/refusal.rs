@@ -218,7 +218,8 @@ where
     fn answer_statement(&mut self, kind: u8, id: u64, refusal: &Refusal) -> Result<(), Closed> {
         let (words, pipeline) = (&refusal.words, self.tap.pipeline());
         let (status, in_batch, is_simple) = (pipeline.status(), pipeline.in_batch(), kind == b'Q');
-        let outcome = outcome(id, refusal, status);
+        // What a batch comes to is told with its end.
+        let outcome = outcome(id, refusal, if in_batch { 0 } else { status });
         let text = format!(
             "statement {id} never reached the target: {}; fingerprint {}",
             words.what,
@@ -269,6 +270,7 @@ where
                 return Err(self.broken(violation, "client"));
             }
         }
+        self.tap.fails();
         self.up.push(&out);
         self.hold.muted = true;
         Ok(())

@@ -16,7 +16,7 @@ use super::copy::{Copies, CopyEnd, Way};
 use super::loss::Losses;
 use super::noted::{Company, Noted, Said};
 use super::parameters::Types;
-use super::pipeline::{Fault, Owed, Pipeline, Statement};
+use super::pipeline::{Fault, Owed, Pipeline, Statement, may_call};
 use crate::postgres::gate::Standing;
 use crate::postgres::target::back::Notices;
 use crate::postgres::wire::scan::Message;
@@ -159,6 +159,11 @@ impl Tap {
                 return Err(Violation::Kind(message.kind));
             }
         };
+        // Alone a simple query has nothing before it.
+        let is_beside = said.kind == StatementKind::Parse || self.pipeline.in_batch();
+        if is_beside && may_call(said.text()) {
+            self.pipeline.calls(statement.id);
+        }
         said.typed(&self.types);
         let said = said.numbered(statement.id);
         said.tells(message, &mut self.types);
@@ -236,6 +241,11 @@ impl Tap {
         self.pipeline.skip_to_sync();
     }
 
+    /// Notes that the target is made to fail what it has of a batch.
+    pub(super) fn fails(&mut self) {
+        self.pipeline.fails();
+    }
+
     /// The number of the Close that the target says with `message` it has acted on.
     pub(super) fn closing(&mut self, message: &Message<'_>) -> Option<u64> {
         (message.kind == b'3').then(|| self.pipeline.running())
@@ -301,6 +311,7 @@ impl Tap {
                     self.unnamed.1 = true;
                 }
                 if kind == b'Z' {
+                    noted.extend(self.pipeline.told().map(Noted::Batch));
                     self.show_busy();
                 }
             }
@@ -318,6 +329,7 @@ impl Tap {
         let outcomes = self.pipeline.settle(account.stir()).into_iter().flatten();
         known.extend(carried.map(Noted::Copied));
         known.extend(outcomes.map(Noted::Outcome));
+        known.extend(self.pipeline.told().map(Noted::Batch));
         let notices = match std::mem::take(&mut self.notices) {
             0 => None,
             count => Some(format!("{count} notices were shown")),

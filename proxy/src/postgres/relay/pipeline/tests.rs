@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod batches;
+
 fn statement(id: u64) -> Statement {
     Statement {
         id,

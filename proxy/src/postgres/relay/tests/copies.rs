@@ -90,6 +90,7 @@ async fn a_copy_is_told_by_its_digest_before_its_end_passes_however_it_is_cut() 
                 carried("copy-in", 1, "Done", &input, "text lines=2"),
                 "1 -> COPY 9 9".to_owned(),
                 "1 -> COPY 3 3".to_owned(),
+                "note batch".to_owned(),
             ]
         );
     }

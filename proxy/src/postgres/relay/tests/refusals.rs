@@ -144,6 +144,9 @@ async fn a_refusal_in_a_batch_fails_the_batch_at_the_target() {
         })
         .await;
     assert!(closed.is_none(), "{closed:?}");
+    let told = stage.recorded();
+    assert!(told.iter().any(|frame| frame == "3 -> INSERT 0 1 0"));
+    assert_eq!(told.last().map(String::as_str), Some("note batch"));
 }
 
 #[tokio::test]
