@@ -42,7 +42,7 @@ pub(crate) enum PolicyVerb {
         /// The time zone in which policies read hours and weekdays; that of those in force unless given
         #[arg(long)]
         zone: Option<String>,
-        /// Only if what is in force still has this digest (`policy show -q` prints it)
+        /// Only if what is in force still has this digest (`policy show -q -o name` prints it)
         #[arg(long, value_name = "DIGEST", conflicts_with = "server_state_dir")]
         replaces: Option<String>,
         /// Only say which sessions would end
