@@ -93,9 +93,12 @@ pub fn batch(
         1 => "1 result".to_owned(),
         _ => format!("{results} results"),
     };
-    let range = |(first, last): (u64, u64)| match first == last {
-        true => format!("#{first}"),
-        false => format!("#{first} to #{last}"),
+    let range = |(first, last): (u64, u64)| {
+        if first == last {
+            format!("#{first}")
+        } else {
+            format!("#{first} to #{last}")
+        }
     };
     let of = |ids, results: u64| match results {
         0 => count(results),
