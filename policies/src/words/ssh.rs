@@ -129,13 +129,7 @@ impl Shown for SshSaying<'_> {
                 cell,
                 modes,
             } => told(*channel, *cell, *modes),
-            Self::Unfollowed { who, why } => (
-                "TG608",
-                format!(
-                    "the file transfer was ended, because it cannot be followed: {who} sent {why}"
-                ),
-                Some("sftp LOGIN+TARGET@BASTION"),
-            ),
+            Self::Unfollowed { who, why } => unfollowed(who, why),
         };
         Words {
             code,
@@ -143,6 +137,15 @@ impl Shown for SshSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// What carries files cannot be understood.
+fn unfollowed(who: &str, why: &str) -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG608",
+        format!("the file transfer was ended, because it cannot be followed: {who} sent {why}"),
+        Some("sftp LOGIN+TARGET@BASTION"),
+    )
 }
 
 /// What a terminal without echo means.
