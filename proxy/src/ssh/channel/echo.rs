@@ -30,6 +30,11 @@ pub(super) struct Echo {
 }
 
 impl Echo {
+    /// Whether these bytes, typed or shown, have to be looked at.
+    pub(super) fn minds(&self, is_typed: bool, bytes: &[u8]) -> bool {
+        self.stopped.is_some() || is_typed && bytes.contains(&STOP)
+    }
+
     /// Takes what is typed. Whether a line is in it that nobody may ever be shown, and no other since the output was
     /// stopped.
     pub(super) fn typed(&mut self, bytes: &[u8], at: Duration) -> bool {

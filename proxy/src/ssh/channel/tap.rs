@@ -250,9 +250,7 @@ impl Tap {
     /// Records bytes of which nothing is understood. Only when this has returned may they go on.
     pub fn bytes(&self, stream: Stream, bytes: &[u8]) -> Result<(), AppendError> {
         let mut state = self.state();
-        if state.content == Content::Terminal {
-            self.look_for_echo(&mut state.echo, stream, bytes)?;
-        }
+        self.look_for_echo(&mut state, stream, bytes)?;
         let measure = self.measure(&state, stream);
         let (keep, rest) = state.of(stream).take(bytes, &measure);
         let data = self.kept(stream, keep);
@@ -274,6 +272,9 @@ impl Tap {
             return self.bytes(stream, piece);
         }
         let mut state = self.state();
+        for piece in pieces {
+            self.look_for_echo(&mut state, stream, piece)?;
+        }
         let measure = self.measure(&state, stream);
         let kept = state.of(stream);
         let mut frames = Vec::with_capacity(pieces.len());
@@ -294,22 +295,25 @@ impl Tap {
     /// Tells of a line that is typed at a terminal which may never show it.
     fn look_for_echo(
         &self,
-        echo: &mut Echo,
+        state: &mut State,
         stream: Stream,
         bytes: &[u8],
     ) -> Result<(), AppendError> {
-        let at = self.scope.elapsed();
-        if stream != Stream::Input {
-            echo.shown(at);
+        let is_typed = stream == Stream::Input;
+        // Most often nothing was stopped, and the time is not asked for.
+        if state.content != Content::Terminal || !state.echo.minds(is_typed, bytes) {
             return Ok(());
         }
-        if !echo.typed(bytes, at) {
+        let at = self.scope.elapsed();
+        if !is_typed {
+            state.echo.shown(at);
+            return Ok(());
+        }
+        if !state.echo.typed(bytes, at) {
             return Ok(());
         }
         let channel = self.channel;
-        let words = SshSaying::Unshown { channel }.words();
-        let (code, text) = (words.code, words.what.as_str());
-        self.scope.record(&Frame::Note { code, text })
+        self.note(&SshSaying::Unshown { channel })
     }
 
     /// What happens to bytes of a stream.
