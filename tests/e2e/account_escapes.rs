@@ -83,8 +83,9 @@ fn what_is_never_seen_is_ended_all_the_same() {
     assert!(!runs);
 }
 
-/// A process that ends all that it may, again and again, and with that whoever becomes its account to end it.
-const KILLING: &str = "perl -e '$SIG{TERM} = $SIG{HUP} = \"IGNORE\"; \
+/// A process that ends all that it may, again and again, and with that whoever becomes its account to end it. It begins
+/// once the shell that began it has gone, which it would end as well.
+const KILLING: &str = "perl -e '$SIG{TERM} = $SIG{HUP} = \"IGNORE\"; sleep 1; \
      for (;;) { kill 9, -1; next if ++$i % 50; open my $up, \">\", \"/home/shared/up\"; fork and exit }'";
 
 #[test]
