@@ -10,6 +10,11 @@ pub fn verified(session: &str, frames: u64, bytes: u64, end: &str, sealed_at: &s
     )
 }
 
+/// A cast leaves out so much of what came before it begins.
+pub fn not_here(count: u64) -> String {
+    format!("[{count} more events before this are not here: they are in the transcript (--text)]")
+}
+
 /// Which way the data of a `COPY` went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyWay {
@@ -80,6 +85,27 @@ pub enum Fate {
     AllUndone,
 }
 
+/// A setting by which the database reads texts, or says whose session it is, has another value.
+pub fn setting(name: &str, value: &str) -> String {
+    format!("{name} is {value} from here on")
+}
+
+/// What was sent behind an error, up to the next Sync: the first of it and the last.
+pub fn dropped(ids: (u64, u64)) -> String {
+    format!(
+        "{} did not run: what is sent behind an error is dropped, up to the next Sync",
+        range(ids)
+    )
+}
+
+fn range((first, last): (u64, u64)) -> String {
+    if first == last {
+        format!("#{first}")
+    } else {
+        format!("#{first} to #{last}")
+    }
+}
+
 /// Several results that ended together: of which statements and how many, what failed, where the database said that
 /// it stood then, if it did, and what became of them.
 pub fn batch(
@@ -92,13 +118,6 @@ pub fn batch(
         0 => "no result".to_owned(),
         1 => "1 result".to_owned(),
         _ => format!("{results} results"),
-    };
-    let range = |(first, last): (u64, u64)| {
-        if first == last {
-            format!("#{first}")
-        } else {
-            format!("#{first} to #{last}")
-        }
     };
     let of = |ids, results: u64| match results {
         0 => count(results),
@@ -189,6 +208,15 @@ pub fn replaced(what: &str, root: &str, sealed: &str) -> Trouble {
         format!("`{what}` is sealed, but is not the recording that the ledger has"),
         format!("its root is {sealed}; the ledger has {root}"),
         "keep the file as it is, and ask who could write to the directory of recordings",
+    )
+}
+
+/// The recording was sealed, and the list of sessions has it as another's.
+pub fn misnamed(what: &str, listed: &str, sealed: &str) -> Trouble {
+    Trouble::new(
+        format!("`{what}` is sealed, but is not whose it is listed as"),
+        format!("it was sealed as that of {sealed}; the list has {listed}"),
+        "believe the recording, and ask who could write to the store:  tidegate audit verify --server-state-dir DIR",
     )
 }
 

@@ -5,9 +5,11 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use policies::Protocol;
+use policies::words::recordings::not_here;
 use serde_json::{Value, json};
 
 use super::plain::{line, ran, title};
+use super::verbatim::Verbatim;
 use super::{ExportError, harmless};
 use crate::frame::{ChannelEvent, Frame, Stream};
 use crate::heading::Heading;
@@ -18,8 +20,8 @@ use crate::terminal::Sanitiser;
 const COLUMNS_MAX: u32 = 1000;
 /// Its height.
 const ROWS_MAX: u32 = 500;
-/// How much that ran before the cast begins is told.
-const EARLIER_MAX: usize = 100;
+/// How much of what came before the cast begins is told, in bytes. What is more is counted.
+const EARLIER_MAX: usize = 1024 * 1024;
 /// The screen of a channel that has no terminal.
 const SCREEN: (u32, u32) = (80, 24);
 
@@ -37,11 +39,34 @@ struct Cast<'a, W> {
     /// The channel that is written, if there is one.
     channel: Option<u32>,
     begun: bool,
-    /// What began to run in which channel before the cast begins.
-    earlier: Vec<(Duration, u32, String)>,
+    /// What came before the cast begins.
+    earlier: Earlier,
+    /// What stands in no frame of a statement's, as it is longer.
+    beyond: Verbatim,
     last: Duration,
     output: Sanitiser,
     input: Sanitiser,
+}
+
+/// Marks that wait for the header.
+#[derive(Default)]
+struct Earlier {
+    marks: Vec<(Duration, String)>,
+    bytes: usize,
+    /// How many more there were.
+    more: u64,
+}
+
+impl Earlier {
+    fn take(&mut self, at: Duration, text: String) {
+        let bytes = self.bytes.saturating_add(text.len());
+        if bytes > EARLIER_MAX {
+            self.more = self.more.saturating_add(1);
+        } else {
+            self.bytes = bytes;
+            self.marks.push((at, text));
+        }
+    }
 }
 
 pub(super) fn write<R: Read>(
@@ -57,7 +82,8 @@ pub(super) fn write<R: Read>(
         heading,
         channel,
         begun: false,
-        earlier: Vec::new(),
+        earlier: Earlier::default(),
+        beyond: Verbatim::marked("[input] "),
         last: Duration::ZERO,
         output: Sanitiser::default(),
         input: Sanitiser::default(),
@@ -110,14 +136,11 @@ impl<W: Write> Cast<'_, W> {
                 }
                 self.mark(at, frame)
             }
-            Frame::Note { .. } | Frame::Close { .. } if self.begun => self.mark(at, frame),
+            Frame::Note { .. } | Frame::File(_) | Frame::Close { .. } => self.mark(at, frame),
             Frame::Data { .. }
             | Frame::Omitted { .. }
             | Frame::Statement(_)
-            | Frame::Outcome(_)
-            | Frame::Note { .. }
-            | Frame::File(_)
-            | Frame::Close { .. } => Ok(()),
+            | Frame::Outcome(_) => Ok(()),
         }
     }
 
@@ -129,7 +152,12 @@ impl<W: Write> Cast<'_, W> {
     ) -> Result<(), ExportError> {
         let wanted = self.channel == Some(channel);
         if let Some(ran) = ran(event) {
-            return self.others(at, channel, format!("channel {channel} {ran}"));
+            // Who watches one channel learns what ran in the others.
+            return if wanted {
+                Ok(())
+            } else {
+                self.marked(at, format!("channel {channel} {ran}"))
+            };
         }
         match event {
             ChannelEvent::Pty {
@@ -146,6 +174,10 @@ impl<W: Write> Cast<'_, W> {
             {
                 self.write(at, "x", &status.to_string())
             }
+            ChannelEvent::Refused { .. } => {
+                let event = event.clone();
+                self.mark(at, &Frame::Channel { channel, event })
+            }
             ChannelEvent::Opened { .. }
             | ChannelEvent::Pty { .. }
             | ChannelEvent::Environment { .. }
@@ -161,30 +193,22 @@ impl<W: Write> Cast<'_, W> {
             | ChannelEvent::Agent { .. }
             | ChannelEvent::Listen { .. }
             | ChannelEvent::Unlisten { .. }
-            | ChannelEvent::Closed
-            | ChannelEvent::Refused { .. } => Ok(()),
+            | ChannelEvent::Closed => Ok(()),
         }
-    }
-
-    /// Who watches one channel learns what ran in the others.
-    fn others(&mut self, at: Duration, channel: u32, text: String) -> Result<(), ExportError> {
-        if !self.begun {
-            if self.earlier.len() < EARLIER_MAX {
-                self.earlier.push((at, channel, text));
-            }
-            return Ok(());
-        }
-        if self.channel == Some(channel) {
-            return Ok(());
-        }
-        self.write(at, "m", &text)
     }
 
     /// A database session is its statements, a line for each.
     fn statement(&mut self, at: Duration, frame: &Frame<'_>) -> Result<(), ExportError> {
-        let Some(text) = line(at, frame) else {
+        let mut text = String::new();
+        if let Frame::Data { bytes, .. } = frame {
+            self.beyond.feed(bytes, &mut text);
+        } else {
+            self.beyond.finish(&mut text);
+            text.push_str(&line(at, frame).unwrap_or_default());
+        }
+        if text.is_empty() {
             return Ok(());
-        };
+        }
         if !self.begun {
             self.begin("dumb", (120, 40))?;
             let title = title(&self.heading).replace('\n', "\r\n");
@@ -195,9 +219,17 @@ impl<W: Write> Cast<'_, W> {
 
     fn mark(&mut self, at: Duration, frame: &Frame<'_>) -> Result<(), ExportError> {
         match line(at, frame) {
-            Some(text) => self.write(at, "m", text.trim_end()),
+            Some(text) => self.marked(at, text.trim_end().to_owned()),
             None => Ok(()),
         }
+    }
+
+    fn marked(&mut self, at: Duration, text: String) -> Result<(), ExportError> {
+        if self.begun {
+            return self.write(at, "m", &text);
+        }
+        self.earlier.take(at, text);
+        Ok(())
     }
 
     fn begin(&mut self, term: &str, size: (u32, u32)) -> Result<(), ExportError> {
@@ -217,12 +249,14 @@ impl<W: Write> Cast<'_, W> {
             }),
         };
         self.line(&header)?;
-        for (at, channel, text) in std::mem::take(&mut self.earlier) {
-            if self.channel != Some(channel) {
-                self.write(at, "m", &text)?;
-            }
+        let Earlier { marks, more, .. } = std::mem::take(&mut self.earlier);
+        for (at, text) in marks {
+            self.write(at, "m", &text)?;
         }
-        Ok(())
+        match more {
+            0 => Ok(()),
+            more => self.write(self.last, "m", &not_here(more)),
+        }
     }
 
     /// Version 2 counts from the start, version 3 from the event before.

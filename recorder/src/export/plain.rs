@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use super::ExportError;
-use super::sql::{clock, lines, printable};
+use super::sql::{clock, in_one_line, lines};
 use super::verbatim::Verbatim;
 use crate::End;
 use crate::frame::{CARRIED, ChannelEvent, Frame, Omission, Stream};
@@ -34,6 +34,8 @@ struct Voices {
     program: Option<u32>,
     /// Programs run in several channels: each line says which.
     are_several: bool,
+    /// How much connections carried that is no text.
+    skipped: BTreeMap<(u32, Stream), u64>,
 }
 
 /// How a stream is shown.
@@ -59,13 +61,18 @@ pub(super) fn write<R: Read>(
                 channel,
                 stream,
                 bytes,
-            } if *channel < CARRIED => {
+            } if *channel < CARRIED || is_text(bytes) => {
                 for piece in bytes.chunks(PIECE) {
                     voices.say((*channel, *stream), piece, &mut text);
                     out.write_all(text.as_bytes())?;
                     text.clear();
                 }
             }
+            Frame::Data {
+                channel,
+                stream,
+                bytes,
+            } => voices.skip((*channel, *stream), bytes.len()),
             Frame::Omitted {
                 stream: Stream::Input,
                 bytes,
@@ -74,7 +81,6 @@ pub(super) fn write<R: Read>(
             } => {
                 unkept = unkept.saturating_add(*bytes);
             }
-            Frame::Data { .. } => {}
             Frame::Omitted { .. }
             | Frame::Channel { .. }
             | Frame::Statement(_)
@@ -97,6 +103,23 @@ pub(super) fn write<R: Read>(
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+/// Whether people could read this. A character may be cut off at either end.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_continued = |byte: &u8| (0x80..0xc0).contains(byte);
+    let cut = bytes.iter().take(3).take_while(|byte| is_continued(byte));
+    let bytes = bytes.get(cut.count()..).unwrap_or_default();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            std::str::from_utf8(whole).unwrap_or_default()
+        }
+        Err(_odd) => return false,
+    };
+    text.chars()
+        .all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
 }
 
 /// What stands above a transcript.
@@ -165,6 +188,15 @@ impl Voices {
         }
     }
 
+    /// Counts what a connection carried that nobody could read.
+    fn skip(&mut self, (channel, stream): (u32, Stream), bytes: usize) {
+        let full =
+            self.skipped.len() >= CHANNELS_MAX && !self.skipped.contains_key(&(channel, stream));
+        let channel = if full { u32::MAX } else { channel };
+        let count = self.skipped.entry((channel, stream)).or_default();
+        *count = count.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
     /// Takes note of a terminal, and of a program. No line is amid.
     fn note(&mut self, frame: &Frame<'_>) {
         let Frame::Channel { channel, event } = frame else {
@@ -218,6 +250,18 @@ impl Voices {
                 untold = untold.saturating_add(transcript.conclude(out));
             }
         }
+        for ((channel, stream), bytes) in std::mem::take(&mut self.skipped) {
+            let whose = match channel {
+                u32::MAX => "other connections".to_owned(),
+                _ => channel_name(channel),
+            };
+            let way = stream_name(stream);
+            writeln!(
+                out,
+                "[{whose}: {bytes} bytes of {way} are no text and not here: --jsonl has them]"
+            )
+            .ok();
+        }
         if untold > 0 {
             // Writing to a string cannot fail.
             writeln!(
@@ -262,6 +306,13 @@ fn marks(stream: Stream, channel: u32, are_several: bool) -> Marks {
 /// What a line of somebody's begins with. No line of ours begins so, and every line of theirs does: nobody
 /// makes one up.
 fn mark(stream: Stream, channel: u32, are_several: bool) -> Cow<'static, str> {
+    if (CARRIED..u32::MAX).contains(&channel) {
+        let name = channel_name(channel);
+        return match stream {
+            Stream::Input => format!("[input of {name}] ").into(),
+            Stream::Output | Stream::ErrorOutput => format!("{name}| ").into(),
+        };
+    }
     match (stream, are_several) {
         (Stream::Input, false) => "[input] ".into(),
         (Stream::Output | Stream::ErrorOutput, false) => "| ".into(),
@@ -310,7 +361,7 @@ pub(crate) fn line(at: Duration, frame: &Frame<'_>) -> Option<String> {
     Some(format!(
         "[{} {}]\n",
         clock(at),
-        printable(what.as_bytes()).replace('\n', " ")
+        in_one_line(what.as_bytes())
     ))
 }
 
@@ -335,7 +386,7 @@ pub(crate) fn ran(event: &ChannelEvent<'_>) -> Option<String> {
     /// How much of it is shown, in characters.
     const SHOWN: usize = 200;
     let text = event_text(event).filter(|_text| is_program(event))?;
-    let text = printable(text.as_bytes()).replace('\n', " ");
+    let text = in_one_line(text.as_bytes());
     Some(text.chars().take(SHOWN).collect())
 }
 

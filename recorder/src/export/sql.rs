@@ -96,7 +96,7 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
 
 fn outcome_line(at: Duration, outcome: &Outcome<'_>) -> String {
     let mut out = format!("{}  #{} ", clock(at), outcome.id);
-    let shown = |text: &str| printable(text.as_bytes()).replace('\n', " ");
+    let shown = |text: &str| in_one_line(text.as_bytes());
     let error = outcome.error.map(|error| {
         let [severity, sqlstate, message] =
             [error.severity, error.sqlstate, error.message].map(shown);
@@ -136,7 +136,7 @@ fn copy_line(at: Duration, operation: &FileOperation<'_>) -> Option<String> {
         FileResult::Unanswered => CopyEnd::BrokenOff,
     };
     let digest = carried.digest.map(|digest| hex(&digest));
-    let detail = printable(operation.detail.as_bytes()).replace('\n', " ");
+    let detail = in_one_line(operation.detail.as_bytes());
     let told = copied((way, end), carried.bytes, &detail, digest.as_deref());
     Some(format!("{}  #{} {told}\n", clock(at), operation.id))
 }
@@ -213,17 +213,58 @@ fn indented(bytes: &[u8]) -> String {
 
 /// Text with every character that is not to be printed shown as an escape; newlines stay, tabs too. A carriage
 /// return alone is shown: to PostgreSQL it ends a comment. Of a very long text, the beginning.
-pub(crate) fn printable(bytes: &[u8]) -> String {
+///
+/// Nobody writes an escape: backslashes before one, or before what would be read as one, are two each.
+fn printable(bytes: &[u8]) -> String {
+    escaped(bytes, |c, next| match c {
+        '\n' => Shown::AsItIs,
+        '\r' if next == Some(&'\n') => Shown::Nowhere,
+        _ => in_line(c),
+    })
+}
+
+/// The same in one line: newlines are escapes too.
+pub(crate) fn in_one_line(bytes: &[u8]) -> String {
+    escaped(bytes, |c, _next| in_line(c))
+}
+
+/// How a character is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    AsItIs,
+    Nowhere,
+    Escaped,
+}
+
+/// How one is shown amid a line.
+fn in_line(c: char) -> Shown {
+    if c != '\t' && (c.is_control() || crate::terminal::reorders(c)) {
+        Shown::Escaped
+    } else {
+        Shown::AsItIs
+    }
+}
+
+/// The text, each character shown as `how` says of it and the one behind it.
+fn escaped(bytes: &[u8], how: impl Fn(char, Option<&char>) -> Shown) -> String {
     let shown = bytes.get(..TEXT_MAX).unwrap_or(bytes);
     let mut out = String::with_capacity(shown.len());
     let text = String::from_utf8_lossy(shown);
     let mut chars = text.chars().peekable();
+    let mut backslashes = 0_usize;
     while let Some(c) = chars.next() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            '\r' if chars.peek() == Some(&'\n') => {}
-            _ if c.is_control() || crate::terminal::reorders(c) => out.extend(c.escape_unicode()),
-            _ => out.push(c),
+        let how = how(c, chars.peek());
+        if how == Shown::Escaped || (c == 'u' && chars.peek() == Some(&'{')) {
+            out.extend(std::iter::repeat_n('\\', backslashes));
+        }
+        backslashes = match c {
+            '\\' => backslashes.saturating_add(1),
+            _ => 0,
+        };
+        match how {
+            Shown::AsItIs => out.push(c),
+            Shown::Nowhere => {}
+            Shown::Escaped => out.extend(c.escape_unicode()),
         }
     }
     let more = bytes.len().saturating_sub(shown.len());
@@ -260,6 +301,21 @@ mod tests {
             shown,
             "select 1 -- daily\\u{d}; delete from payroll;\n\\u{d}"
         );
+    }
+
+    #[test]
+    fn nobody_writes_an_escape() {
+        for (text, whole, line) in [
+            ("a\nb\r\nc", "a\nb\nc", r"a\u{a}b\u{d}\u{a}c"),
+            (r"a\u{a}b", r"a\\u{a}b", r"a\\u{a}b"),
+            (r"a\\u{a}b", r"a\\\\u{a}b", r"a\\\\u{a}b"),
+            ("a\\\u{7}b", r"a\\\u{7}b", r"a\\\u{7}b"),
+            ("a\\\nb", "a\\\nb", r"a\\\u{a}b"),
+            (r"grep '\d\u' C:\", r"grep '\d\u' C:\", r"grep '\d\u' C:\"),
+        ] {
+            assert_eq!(printable(text.as_bytes()), whole, "{text}");
+            assert_eq!(in_one_line(text.as_bytes()), line, "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use recorder::{
 use crate::desk::{Desk, at, complete, heading, output};
 
 /// A session in a terminal that tries to reach the viewer's clipboard.
-fn terminal(recording: &Recording) {
+pub fn terminal(recording: &Recording) {
     let event = |event| Frame::Channel { channel: 0, event };
     recording
         .append(at(0), &event(ChannelEvent::Opened { kind: "session" }))
@@ -305,7 +305,10 @@ fn what_is_carried_for_others_is_told_of_and_not_drawn() {
     let exported = |form| written(&sealed.path, form);
     let text = exported(Form::Text);
     let told = "connection 0 from 127.0.0.1 to db.internal, port 6379";
-    assert!(text.contains(told) && !text.contains("PONG"), "{text}");
+    assert!(
+        text.contains(told) && text.contains("connection 0| +PONG\n"),
+        "{text}"
+    );
     let cast = exported(Form::CastV2);
     assert!(cast.contains("$ ls") && !cast.contains("PONG"), "{cast}");
     let lines = exported(Form::JsonLines);

@@ -211,3 +211,88 @@ fn a_cast_tells_of_what_no_terminal_shows() {
         "{cast}"
     );
 }
+
+/// What a forwarded connection carries is what somebody did.
+#[test]
+fn what_connections_carry_is_in_the_transcript() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let said = |channel, stream, bytes: &[u8]| {
+        let data = Frame::Data {
+            channel,
+            stream,
+            bytes,
+        };
+        recording.append(at(1), &data).unwrap();
+    };
+    said(CARRIED + 1, Stream::Input, b"FLUSHALL\r\n");
+    said(
+        CARRIED + 1,
+        Stream::Output,
+        "+OK \u{20ac}".as_bytes().get(..6).unwrap(),
+    );
+    said(CARRIED + 1, Stream::Output, b"\xac\r\n");
+    said(CARRIED + 2, Stream::Input, b"\x16\x03\x01\x02");
+    said(CARRIED + 2, Stream::Input, b"\x00\x01");
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "[input of connection 1] FLUSHALL",
+            "connection 1| +OK \u{20ac}",
+            "[0:00:03.000 the session ended]",
+            "[connection 2: 6 bytes of input are no text and not here: --jsonl has them]",
+        ],
+        "{text}"
+    );
+}
+
+/// What was done before the terminal was there is in no picture of it.
+#[test]
+fn a_cast_tells_of_what_came_before_its_terminal() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let note = Frame::Note {
+        code: "TG606",
+        text: "noted",
+    };
+    recording.append(at(1), &note).unwrap();
+    for number in 0..150_u32 {
+        let command = format!("make {number}");
+        let event = ChannelEvent::Exec {
+            command: command.as_bytes(),
+        };
+        let channel = 7;
+        recording
+            .append(at(1), &Frame::Channel { channel, event })
+            .unwrap();
+    }
+    crate::handing_on::terminal(&recording);
+    let sealed = complete(&recording, at(3_000));
+    let cast = written(&sealed.path, Form::CastV2);
+    for told in ["TG606 noted", "command: make 0\"", "command: make 149\""] {
+        assert!(cast.contains(told), "{told} is not in\n{cast}");
+    }
+}
+
+/// Of a statement that is longer than its frame holds, the rest stands before it.
+#[test]
+fn a_cast_has_all_of_a_long_statement() {
+    let desk = Desk::new();
+    let mut heading = crate::desk::heading(1);
+    heading.protocol = policies::Protocol::Postgres;
+    let recording = desk.recorder.open(&heading).unwrap();
+    let beyond = Frame::Data {
+        channel: 0,
+        stream: Stream::Input,
+        bytes: b"; drop table victim",
+    };
+    recording.append(at(1), &beyond).unwrap();
+    let sealed = complete(&recording, at(3_000));
+    for form in [Form::CastV2, Form::CastV3] {
+        let cast = written(&sealed.path, form);
+        assert!(cast.contains("[input] ; drop table victim"), "{cast}");
+    }
+}
