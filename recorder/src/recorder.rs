@@ -269,12 +269,20 @@ impl Recorder {
         size(&paths.sealed).or_else(|| Some(size(&paths.part)?.saturating_add(size(&paths.tail)?)))
     }
 
-    /// How much room there is for new recordings.
+    /// How much room there is for new recordings, once a file could be made and removed where they would be.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
-    pub fn room(&self) -> io::Result<Room> {
+    /// Whatever the system says, of a directory that takes no file too.
+    pub fn rehearse(&self) -> io::Result<Room> {
+        let room = self.room()?;
+        if room.admits() {
+            self.shared.spares.rehearse()?;
+        }
+        Ok(room)
+    }
+
+    fn room(&self) -> io::Result<Room> {
         self.shared.reserve.room()
     }
 

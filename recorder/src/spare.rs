@@ -14,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
 /// What their names begin with.
 const PREFIX: &str = "spare-";
@@ -67,6 +67,22 @@ impl Spares {
             }
         }
         options.create_new(true).mode(0o600).open(path)
+    }
+
+    /// Makes a file and removes it, as a spare hides that the directory takes no more: it is read-only, or there is
+    /// no inode left. One that was left over is the next one's.
+    pub(crate) fn rehearse(&self) -> io::Result<()> {
+        let path = self.dir.join(format!("{PREFIX}rehearsal"));
+        drop(
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+                .open(&path)?,
+        );
+        fs::remove_file(path)
     }
 
     /// Takes a file away, empty, to be used again; or removes it. One that is not there is no error.
@@ -142,6 +158,20 @@ mod tests {
         assert_eq!((found.ino(), found.len()), (inode, 0));
         assert_eq!(found.mode() & 0o777, 0o600);
         assert_eq!(files(dir.path()), ["b.tail"]);
+    }
+
+    #[test]
+    fn a_directory_that_takes_no_file_is_told_of_though_there_is_a_spare() {
+        let dir = tempfile::tempdir().unwrap();
+        let spares = Spares::new(dir.path()).unwrap();
+        let path = dir.path().join("a.tail");
+        drop(spares.create(&path).unwrap());
+        spares.retire(&path).unwrap();
+        spares.rehearse().unwrap();
+        assert_eq!(files(dir.path()), ["spare-1"]);
+        // Root writes where nobody may; a directory that is not there takes nobody's file.
+        fs::remove_dir_all(dir.path()).unwrap();
+        spares.rehearse().unwrap_err();
     }
 
     #[test]

@@ -93,7 +93,7 @@ async fn recorder(house: &House) -> Finding {
         let turn = Arc::clone(&house.disk_turn).lock_owned().await;
         let recorder = house.parts.recorder.clone();
         let looking = spawn_blocking(move || {
-            let room = recorder.room();
+            let room = recorder.rehearse();
             drop(turn);
             room
         });

@@ -81,12 +81,13 @@ pub fn recorder_hangs() -> Finding {
     )
 }
 
-/// Whether there is room cannot be told.
+/// No file can be made there, or whether there is room cannot be told.
 pub fn recorder_bad(found: &str) -> Finding {
     bad(
         "recorder",
-        format!("the room for recordings cannot be told, so nobody gets in: {found}"),
-        "see whether the directory of recordings and the file `reserve` in it are there; a restart makes both",
+        format!("no recording can be made, so nobody gets in: {found}"),
+        "see whether the directory of recordings can be written to and has inodes left (df -i), and whether the file `reserve` in \
+         it is there; a restart makes that one",
     )
 }
 
