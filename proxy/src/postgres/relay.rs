@@ -17,6 +17,7 @@ mod pipeline;
 mod refusal;
 mod scratch;
 mod second;
+mod settings;
 pub(super) mod tap;
 
 use std::future::poll_fn;

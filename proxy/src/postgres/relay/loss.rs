@@ -67,7 +67,7 @@ impl Losses {
             | Noted::Ahead { .. }
             | Noted::Beyond(_)
             | Noted::Copied(_)
-            | Noted::Batch(_)
+            | Noted::Told(..)
             | Noted::Cut(_) => None,
         });
         let outcomes = outcomes.chain(pipeline.held()).rev();

@@ -40,8 +40,9 @@ pub(crate) enum Noted<'a> {
     Copied(Carried),
     /// How a statement went.
     Outcome(Outcome),
-    /// What became of several results that ended together.
-    Batch(String),
+    /// What is known besides: what became of several results that ended together (`batch`), what did not run
+    /// (`dropped`), how texts are read from here on (`setting`).
+    Told(&'static str, String),
     /// What the client is told of a result that is cut off.
     Cut(Words),
 }
@@ -89,10 +90,7 @@ impl Noted<'_> {
                 bytes,
             },
             Self::Copied(carried) => carried.frame(),
-            Self::Batch(text) => Frame::Note {
-                code: "batch",
-                text,
-            },
+            Self::Told(code, text) => Frame::Note { code, text },
             Self::Cut(words) => Frame::Note {
                 code: words.code,
                 text: &words.what,

@@ -9,6 +9,8 @@
 //! `PostgresMain` in `src/backend/tcop/postgres.c`.
 
 mod batch;
+mod copying;
+mod dropped;
 mod outcome;
 mod owed;
 
@@ -20,6 +22,7 @@ use policies::words::recordings::Failure;
 
 use crate::postgres::wire::{self, Violation};
 use batch::Batch;
+use dropped::Dropped;
 use outcome::{EMPTY, SUSPENDED, readable};
 
 pub(super) use batch::may_call;
@@ -68,6 +71,8 @@ pub(in crate::postgres) struct Pipeline {
     batch: Batch,
     /// What there is to tell of them.
     told: Option<String>,
+    /// What was sent since then and did not run.
+    dropped: Dropped,
     /// From this statement on one may run a procedure, which can commit what was sent before it in a batch.
     calls: u64,
     /// The last statement that ran, for errors that come with the Sync's commit.
@@ -93,6 +98,7 @@ impl Pipeline {
             held: None,
             batch: Batch::default(),
             told: None,
+            dropped: Dropped::default(),
             calls: u64::MAX,
             last: 0,
             parsed: 0,
@@ -201,7 +207,10 @@ impl Pipeline {
             Owed::CopyEnd => {}
             // No client sends this: after a copy they send a Sync.
             other if self.unsure => return Err(Violation::Kind(other.kind())),
-            _dropped if self.skipping => return Ok(()),
+            dropped if self.skipping => {
+                self.dropped.takes(dropped);
+                return Ok(());
+            }
             Owed::Query(_)
             | Owed::Parse(_)
             | Owed::Bind(_)
@@ -226,20 +235,6 @@ impl Pipeline {
         };
         self.owed.push_back((owed, Copied::default()));
         Ok(())
-    }
-
-    /// Counts copied data from the client, which cuts it into messages as it likes. Outside of a copy the target
-    /// ignores it.
-    pub(super) fn copied_in(&mut self, bytes: u32) {
-        let copied = Copied {
-            rows: 0,
-            bytes: bytes.into(),
-        };
-        if self.copying_in {
-            self.moved.take(copied);
-        } else if let Some((_owed, data)) = self.owed.back_mut() {
-            data.take(copied);
-        }
     }
 
     /// The last result, of which it is not yet known where the session stands behind it.
@@ -352,61 +347,6 @@ impl Pipeline {
         Ok(self.hold(statement, Some(tag), None, at))
     }
 
-    /// Everything that the client has sent since is read by the copy: what ends it ends it, a Sync
-    /// is ignored, and anything else would be swallowed. Unless the copy fails before it reads anything
-    /// (`COPY … (FREEZE)`): behind a Sync nothing may stand then but another one.
-    fn copy_in(&mut self) -> Result<(), Violation> {
-        let Some(Owed::Query(_) | Owed::Execute(_)) = self.front() else {
-            return Err(Violation::Kind(b'G'));
-        };
-        let is_simple = matches!(self.front(), Some(Owed::Query(_)));
-        let ahead = self.ahead();
-        self.moved.take(ahead);
-        loop {
-            match self.owed.get(1).copied() {
-                Some((Owed::Sync, data)) => {
-                    self.owed.remove(1);
-                    self.moved.take(data);
-                    (self.unsure, self.spare) = (true, true);
-                    // The batch and its transaction go on until another Sync, unless that is on its way.
-                    let is_left = self.owed.iter().any(|(owed, _data)| *owed == Owed::Sync);
-                    self.in_batch |= !is_simple && !is_left;
-                }
-                Some((Owed::CopyEnd, data)) => {
-                    self.owed.remove(1);
-                    // For the next copy of the same query.
-                    if let Some((_owed, ahead)) = self.owed.front_mut() {
-                        *ahead = data;
-                    }
-                    return self.copied_ahead();
-                }
-                Some((other, _data)) => return Err(Violation::Kind(other.kind())),
-                None => {
-                    self.copying_in = true;
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Takes the data that came behind what is being answered.
-    fn ahead(&mut self) -> Copied {
-        let front = self.owed.front_mut();
-        front.map_or_else(Copied::default, |(_owed, data)| std::mem::take(data))
-    }
-
-    /// The data of a copy was sent whole before it began.
-    fn copied_ahead(&mut self) -> Result<(), Violation> {
-        let mut behind = self.owed.iter().skip(1).map(|(owed, _data)| *owed);
-        let behind = behind.find(|one| *one != Owed::CopyEnd);
-        match behind {
-            Some(Owed::Sync) => self.unsure = false,
-            Some(other) if self.unsure => return Err(Violation::Kind(other.kind())),
-            Some(_) | None => {}
-        }
-        Ok(())
-    }
-
     /// Takes an error of the target.
     pub(super) fn failed(&mut self, fault: Fault, at: Duration) -> Option<Outcome> {
         self.copying_in = false;
@@ -436,9 +376,14 @@ impl Pipeline {
         self.hold(statement, None, Some(fault), at)
     }
 
-    /// Drops what the target will drop. Where the Sync is still to come, so does what it drops.
+    /// Takes away what failed, and drops what the target will drop. Where the Sync is still to come, so does what
+    /// it drops.
     fn skip(&mut self) {
-        while !matches!(self.owed.front(), None | Some((Owed::Sync, _))) {
+        self.owed.pop_front();
+        while let Some((owed, _data)) = self.owed.front()
+            && *owed != Owed::Sync
+        {
+            self.dropped.takes(*owed);
             self.owed.pop_front();
         }
         self.skipping = self.owed.is_empty();

@@ -17,6 +17,7 @@ use super::loss::Losses;
 use super::noted::{Company, Noted, Said};
 use super::parameters::Types;
 use super::pipeline::{Fault, Owed, Pipeline, Statement, may_call};
+use super::settings::Settings;
 use crate::postgres::gate::Standing;
 use crate::postgres::target::back::Notices;
 use crate::postgres::wire::scan::Message;
@@ -32,6 +33,7 @@ pub(crate) struct Tap {
     busy: Arc<AtomicBool>,
     types: Types,
     copies: Copies,
+    settings: Settings,
     /// The number of the statement that the target owes an answer for; 0 where it owes none.
     running: Arc<AtomicU64>,
     /// What waits for a second person, as it came: nothing else of it is written down before it passes.
@@ -51,6 +53,7 @@ impl Tap {
             busy: Arc::default(),
             types: Types::default(),
             copies: Copies::default(),
+            settings: Settings::default(),
             running: Arc::default(),
             waiting: None,
             unnamed: (0, false),
@@ -292,7 +295,11 @@ impl Tap {
                 let carried = self.copies.ends(Way::Out, CopyEnd::Whole);
                 noted.extend(carried.map(Noted::Copied));
             }
-            b'A' | b'S' => {}
+            b'A' => {}
+            b'S' => {
+                let changed = self.settings.changed(message.body);
+                noted.extend(changed.map(|text| Noted::Told("setting", text)));
+            }
             kind => {
                 if matches!(kind, b'C' | b'E' | b'I' | b's' | b'Z' | b'G') {
                     noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
@@ -311,7 +318,7 @@ impl Tap {
                     self.unnamed.1 = true;
                 }
                 if kind == b'Z' {
-                    noted.extend(self.pipeline.told().map(Noted::Batch));
+                    noted.extend(self.told());
                     self.show_busy();
                 }
             }
@@ -329,7 +336,7 @@ impl Tap {
         let outcomes = self.pipeline.settle(account.stir()).into_iter().flatten();
         known.extend(carried.map(Noted::Copied));
         known.extend(outcomes.map(Noted::Outcome));
-        known.extend(self.pipeline.told().map(Noted::Batch));
+        known.extend(self.told());
         let notices = match std::mem::take(&mut self.notices) {
             0 => None,
             count => Some(format!("{count} notices were shown")),
@@ -348,6 +355,15 @@ impl Tap {
         } else {
             account.record_all(&frames)
         }
+    }
+
+    /// What became of what has just come to its end.
+    fn told<'n>(&mut self) -> impl Iterator<Item = Noted<'n>> {
+        let batch = self.pipeline.told().map(|text| Noted::Told("batch", text));
+        let dropped = self.pipeline.dropped();
+        batch
+            .into_iter()
+            .chain(dropped.map(|text| Noted::Told("dropped", text)))
     }
 
     /// What has waited for a second person, where the session ends with that.

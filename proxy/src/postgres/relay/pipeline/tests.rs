@@ -106,6 +106,39 @@ fn each_result_of_a_simple_query_is_put_down_to_it() {
     assert!(play.pipeline.idle());
 }
 
+/// What a text stood behind decides whether it ran: recorded alike, a Parse that was dropped would be the one that a
+/// Bind behind it is of.
+#[test]
+fn what_did_not_run_behind_an_error_is_told() {
+    let dropped = |play: &mut Play| play.pipeline.dropped();
+    let told = |ids| Some(policies::words::recordings::dropped(ids));
+    // Sent before the error was heard of, and what comes behind the Sync runs.
+    let mut play = Play::new();
+    play.sends("PPSBES").gets("EZ2CZ");
+    assert_eq!(dropped(&mut play), told((2, 2)));
+    assert_eq!(dropped(&mut play), None, "once");
+    // With a Sync between, it ran.
+    let mut play = Play::new();
+    play.sends("PSPSBES").gets("EZ1Z2CZ");
+    assert_eq!(dropped(&mut play), None);
+    // Sent afterwards, some of it.
+    let mut play = Play::new();
+    play.sends("PBE")
+        .gets("12E")
+        .sends("PBQ")
+        .sends("S")
+        .gets("Z");
+    assert_eq!(dropped(&mut play), told((4, 6)));
+    let mut play = Play::new();
+    play.sends("PBE").gets("E").sends("P").sends("S").gets("Z");
+    assert_eq!(dropped(&mut play), told((2, 4)));
+    // And where we told of the error ourselves.
+    let mut play = Play::new();
+    play.pipeline.skip_to_sync();
+    play.sends("BES");
+    assert_eq!(dropped(&mut play), told((1, 2)));
+}
+
 #[test]
 fn a_pipeline_of_thousands_keeps_its_order() {
     let mut play = Play::new();
