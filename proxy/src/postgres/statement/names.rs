@@ -4,6 +4,10 @@
 //! points; `pg_catalog.` is left away, because its names are found without it, and the database's own name
 //! with it. Only a part with a point or a quote in it keeps its quotes.
 
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+
 use super::lexer::Token;
 
 /// The longest name, in bytes; the server cuts off the rest (`NAMEDATALEN` in
@@ -17,6 +21,20 @@ pub(super) fn part(text: &str, is_quoted: bool) -> String {
         false => cut.to_ascii_lowercase(),
         true if cut.contains(['.', '"']) => format!("\"{}\"", cut.replace('"', "\"\"")),
         true => cut.to_owned(),
+    }
+}
+
+/// One part of a name, as the parser found it.
+pub(super) fn of(ident: &Ident) -> String {
+    part(&ident.value, ident.quote_style.is_some())
+}
+
+/// A name with all its parts, as the parser found it.
+pub(super) fn full(name: &ObjectName) -> ControlFlow<(), String> {
+    let part = |part: &ObjectNamePart| part.as_ident().map(of);
+    match name.0.iter().map(part).collect::<Option<Vec<_>>>() {
+        Some(parts) => ControlFlow::Continue(join(&parts)),
+        None => ControlFlow::Break(()),
     }
 }
 

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use policies::SqlKind;
 use sqlparser::ast::{
-    Delete, Expr, FromTable, Insert, Merge, MergeAction, MergeClauseKind, ObjectName,
-    OnConflictAction, OnInsert, Query, Select, SetExpr, Statement, TableFactor, TableObject,
-    Update, UpdateTableFromKind, Visit, Visitor,
+    Delete, Expr, FromTable, Insert, Merge, MergeAction, MergeClauseKind, OnConflictAction,
+    OnInsert, Query, Select, SetExpr, Statement, TableFactor, TableObject, Update,
+    UpdateTableFromKind, Visit, Visitor,
 };
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token as Parsed;
@@ -20,8 +20,8 @@ use super::dialect::Bounded;
 use super::found::Found;
 use super::keyword::{begins_with_key_word, is_key_word};
 use super::lexer::{self, Token};
-use super::names;
-use super::rows::Rows;
+use super::names::{self, full};
+use super::rows::{self, Rows};
 use super::scope::{Scope, scope};
 
 /// What such a statement begins with, unless with a parenthesis.
@@ -274,9 +274,7 @@ impl Visitor for Walk {
             } else {
                 return ControlFlow::Break(());
             };
-            let parts = parts
-                .iter()
-                .map(|part| names::part(&part.value, part.quote_style.is_some()));
+            let parts = parts.iter().map(|part| names::of(part));
             self.found
                 .relations
                 .insert(names::join(&parts.collect::<Vec<_>>()));
@@ -356,9 +354,12 @@ impl Walk {
         match &insert.on {
             None => Some(()),
             Some(OnInsert::OnConflict(conflict)) => {
-                if let OnConflictAction::DoUpdate(_) = conflict.action {
-                    // Only the rows that are in the way.
-                    self.found.touches(SqlKind::Update, true);
+                if let OnConflictAction::DoUpdate(update) = &conflict.action {
+                    // Only the rows that are in the way: of a query's, that may be all there are.
+                    let rows = Rows::in_the_way_of(insert)?;
+                    let has_where =
+                        rows::are_written_out(insert) || rows.are_picked(update.selection.as_ref());
+                    self.found.touches(SqlKind::Update, has_where);
                 }
                 Some(())
             }
@@ -441,17 +442,5 @@ impl Walk {
             self.found.does(SqlKind::Select);
         }
         self.found
-    }
-}
-
-/// A name with all its parts.
-pub(super) fn full(name: &ObjectName) -> ControlFlow<(), String> {
-    let part = |part: &sqlparser::ast::ObjectNamePart| {
-        let one = part.as_ident()?;
-        Some(names::part(&one.value, one.quote_style.is_some()))
-    };
-    match name.0.iter().map(part).collect::<Option<Vec<_>>>() {
-        Some(parts) => ControlFlow::Continue(names::join(&parts)),
-        None => ControlFlow::Break(()),
     }
 }

@@ -2,9 +2,40 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Query, TableFactor, Visit, Visitor};
+use sqlparser::ast::{Expr, Insert, Query, SetExpr, TableFactor, TableObject, Visit, Visitor};
 
 use super::names;
+
+/// Functions that give one value each. What is not here could give many: `VALUES (generate_series(1, 9))` is
+/// nine rows.
+const ONE_VALUE: [&str; 26] = [
+    "clock_timestamp",
+    "coalesce",
+    "concat",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "decode",
+    "encode",
+    "gen_random_uuid",
+    "greatest",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "least",
+    "localtimestamp",
+    "lower",
+    "md5",
+    "nextval",
+    "now",
+    "nullif",
+    "statement_timestamp",
+    "to_date",
+    "to_jsonb",
+    "to_timestamp",
+    "transaction_timestamp",
+    "upper",
+];
 
 /// The rows that are changed, as a condition names them.
 #[derive(Debug)]
@@ -25,8 +56,26 @@ impl Rows {
             Some(alias) => &alias.name,
             None => name.0.last()?.as_ident()?,
         };
-        let name = names::part(&ident.value, ident.quote_style.is_some());
-        Some(Self { name, alone })
+        Some(Self {
+            name: names::of(ident),
+            alone,
+        })
+    }
+
+    /// Those that an insertion finds in its way. Beside them there are always those that it would insert
+    /// (`excluded`), so a column without a table is of neither.
+    pub(super) fn in_the_way_of(insert: &Insert) -> Option<Self> {
+        let TableObject::TableName(table) = &insert.table else {
+            return None;
+        };
+        let ident = match &insert.table_alias {
+            Some(alias) => &alias.alias,
+            None => table.0.last()?.as_ident()?,
+        };
+        Some(Self {
+            name: names::of(ident),
+            alone: false,
+        })
     }
 
     /// Whether a condition is about these rows: one without a column of theirs is the same for all of
@@ -37,6 +86,58 @@ impl Rows {
             inside: 0,
         };
         condition.is_some_and(|condition| condition.visit(&mut columns).is_break())
+    }
+}
+
+/// Whether an insertion says each of its rows: not as many as a query or a function gives.
+pub(super) fn are_written_out(insert: &Insert) -> bool {
+    match insert.source.as_deref().map(|query| &*query.body) {
+        None => true,
+        Some(SetExpr::Values(values)) => match values.rows.as_slice() {
+            [row] => row.iter().all(is_one_value),
+            // Functions that give many are refused there.
+            _several => true,
+        },
+        Some(_query) => false,
+    }
+}
+
+/// Whether this is a value, and not as many as a function gives. A query inside gives one or fails.
+fn is_one_value(expr: &Expr) -> bool {
+    expr.visit(&mut Functions { inside: 0 }).is_continue()
+}
+
+/// Stops at the first function that could give more than one value.
+#[derive(Debug)]
+struct Functions {
+    /// In how many queries.
+    inside: usize,
+}
+
+impl Visitor for Functions {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.inside = self.inside.saturating_add(1);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.inside = self.inside.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let name = names::full(&function.name)?;
+        let gives_one = ONE_VALUE.contains(&name.as_str());
+        if self.inside > 0 || gives_one {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 }
 
@@ -65,9 +166,7 @@ impl Visitor for Columns<'_> {
         let alone = self.rows.alone && self.inside == 0;
         let is_theirs = if let Expr::CompoundIdentifier(parts) = expr {
             let table = parts.len().checked_sub(2).and_then(|at| parts.get(at));
-            let name =
-                |one: &sqlparser::ast::Ident| names::part(&one.value, one.quote_style.is_some());
-            alone || table.map(name).as_ref() == Some(&self.rows.name)
+            alone || table.map(names::of).as_ref() == Some(&self.rows.name)
         } else {
             alone && matches!(expr, Expr::Identifier(_))
         };

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Ident, Query, TableFactor, Visit, Visitor};
 
-use super::names;
-use super::query::full;
+use super::names::{self, full};
 
 /// Which names of common table expressions are in scope in one query.
 #[derive(Debug, Default)]
@@ -18,7 +17,7 @@ pub(super) fn scope(query: &Query) -> Scope {
     let Some(with) = &query.with else {
         return Scope::default();
     };
-    let name = |ident: &Ident| names::part(&ident.value, ident.quote_style.is_some());
+    let name = |ident: &Ident| names::of(ident);
     let mut names: BTreeSet<String> = with
         .cte_tables
         .iter()

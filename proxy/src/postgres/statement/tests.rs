@@ -61,6 +61,36 @@ fn plain_statements_are_what_they_look_like() {
     check("begin; select 1; commit", "other(|) select(|)");
 }
 
+/// An insertion can be made to meet every row: `insert … select … on conflict` is an update of as many as its query
+/// gives.
+#[test]
+fn an_insertion_updates_all_unless_it_says_which_rows() {
+    for some in [
+        "values (1, 2) on conflict (id) do update set x = 1",
+        "values (1, now()), (2, f(3)) on conflict (id) do update set x = 1",
+        "values ($1, coalesce($2, 0), (select max(x) from a)) on conflict (id) do update set x = 1",
+        "default values on conflict (id) do update set x = 1",
+        "select id from b on conflict (id) do update set x = 1 where a.id = 7",
+    ] {
+        let told = told(&format!("insert into a {some}"));
+        assert!(told.contains(" update(a"), "{told} for {some}");
+    }
+    for all in [
+        "select * from a on conflict (id) do update set x = 1",
+        "values (generate_series(1, 1000)) on conflict (id) do update set x = 1",
+        "values (evil.now()) on conflict (id) do update set x = 1",
+        "select id from b on conflict (id) do update set x = 1 where true",
+        "select id from b on conflict (id) do update set x = 1 where excluded.id = 1",
+    ] {
+        let told = told(&format!("insert into a {all}"));
+        assert!(told.contains("update-all(a"), "{told} for {all}");
+    }
+    let aliased = told(
+        "insert into a as t select id from b on conflict (id) do update set x = 1 where t.id = 7",
+    );
+    assert!(aliased.contains(" update(a"), "{aliased}");
+}
+
 #[test]
 fn the_databases_own_name_is_left_away() {
     for text in [
