@@ -383,6 +383,26 @@ fn a_shell_behind_a_command_that_carries_files_is_recorded_as_a_shell() {
     }
 }
 
+/// What a shell calls `scp` may be a function of the account's own, to which a file's contents are commands.
+#[test]
+fn what_scp_carries_is_kept_as_what_a_command_is_sent() {
+    let desk = Desk::free();
+    let (port, address) = (desk.world.ssh_port(), desk.world.address());
+    let input = desk.world.dir().join("input");
+    fs::write(&input, "C0644 15 a.csv\nspoken-contents\0").expect("a file");
+    let line = format!("scp -t {}", desk.at("in/"));
+    let asked = with_input(
+        desk.world.alice(),
+        &["ssh", "-p", &port, &address, &line],
+        &input,
+    );
+    assert!(asked.status.success(), "{}", err(&asked));
+    let told = desk.told();
+    let digest = sha256(&desk.dir.join("in/a.csv"));
+    assert!(told.contains("[input] spoken-contents"), "{told}");
+    assert!(told.contains(&digest), "{told}");
+}
+
 #[test]
 fn whoever_is_kept_to_some_files_has_no_other_commands() {
     let desk = Desk::bound();

@@ -11,8 +11,8 @@
 //!   of zero bytes.
 //!   The same goes for connections that are carried for other programs.
 //! - What passes to a display is not kept, as what is typed there is in it, but all of it is in the digests.
-//! - What carries files (SFTP, scp) is not kept as bytes but understood ([`FileTap`]), as far as it can
-//!   be.
+//! - What carries files is understood ([`FileTap`]), as far as it can be. What SFTP carries is not kept as bytes, what
+//!   scp and rsync carry is, as that of any command.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -189,7 +189,12 @@ impl Tap {
     pub fn pass(&self, stream: Stream, came: Bytes) -> Result<Passage, AppendError> {
         match self.files.get() {
             Some(files) if stream != Stream::ErrorOutput => match files.pass(stream, came)? {
-                Heard::Pieces(pieces, next) => Ok(Passage::Pieces(pieces, next)),
+                Heard::Pieces(pieces, next) => {
+                    if files.keeps() && !pieces.is_empty() {
+                        self.bytes_together(stream, &pieces)?;
+                    }
+                    Ok(Passage::Pieces(pieces, next))
+                }
                 Heard::Plain(came) => self.pass_plain(stream, came),
             },
             _ => self.pass_plain(stream, came),

@@ -1,5 +1,7 @@
 //! What passes a channel that carries files, as frames: each operation when it is asked for and when
-//! it is answered, before either goes on. What is understood is counted and not kept.
+//! it is answered, before either goes on. What SFTP carries is understood, counted and not kept. What scp carries is
+//! kept besides, as that of any command: what a shell calls `scp` may be a function of the account's own, to which
+//! the contents of a file are commands.
 
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +30,8 @@ const UNTOLD_MAX: u64 = 16 * 1024 * 1024;
 pub struct FileTap {
     scope: Scope,
     channel: u32,
+    /// What passes is to be recorded as bytes, too.
+    keeps: bool,
     state: Mutex<State>,
     /// Rung when an answer of our own waits for its turn.
     answers: Notify,
@@ -106,6 +110,7 @@ impl FileTap {
         let tap = Self {
             scope,
             channel,
+            keeps: matches!(talk, Talk::Scp { .. }),
             state: Mutex::new(State {
                 talk,
                 warrant,
@@ -151,7 +156,9 @@ impl FileTap {
                 followed
             }
         };
-        if let Heard::Pieces(_, next) = &heard {
+        if let Heard::Pieces(_, next) = &heard
+            && !self.keeps
+        {
             let bytes = came.saturating_sub(next.left());
             self.scope.passes(stream, bytes);
             state.count(stream, bytes);
@@ -175,6 +182,11 @@ impl FileTap {
             self.answers.notify_one();
         }
         Ok(heard)
+    }
+
+    /// Whether what passes is to be recorded as bytes, too.
+    pub(in crate::ssh) fn keeps(&self) -> bool {
+        self.keeps
     }
 
     /// Our own answers, as soon as there are any and it is their turn.
