@@ -6,6 +6,7 @@
 
 pub mod chain;
 mod happening;
+mod listed;
 pub mod position;
 pub mod proof;
 pub(crate) mod retreat;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use policies::Office;
 
 use super::{Broker, BrokerError, Caller};
-use crate::change::{Appended, Entry, Revision};
+use crate::change::{Appended, Draft, Revision};
 use crate::ledger::{Event, Happening, Line, chain};
 use crate::store::Store;
 
@@ -54,33 +54,37 @@ impl Broker {
         };
         let lines: Result<Vec<Line>, BrokerError> = stored.iter().map(line).collect();
         let mut lines = lines?;
-        let grown: Vec<Revision> = lines.iter().filter_map(grown_to).collect();
+        let grown: Vec<Revision> = lines
+            .iter()
+            .filter_map(grown_to)
+            .map(|(to, _)| to)
+            .collect();
         if let (Some(first), Some(last)) = (grown.first(), grown.last()) {
-            let mut appended = self.appended(*first, *last).await?;
+            let mut bodies = self.bodies(*first, *last).await?;
             for line in &mut lines {
-                line.appended = grown_to(line).and_then(|to| appended.remove(&to));
+                line.appended =
+                    grown_to(line).and_then(|(to, sha256)| appended(&bodies.remove(&to)?, sha256));
             }
         }
         Ok(lines)
     }
 
-    /// What was appended from this revision to that one.
-    async fn appended(
+    /// What the log has from this revision to that one.
+    async fn bodies(
         &self,
         first: Revision,
         last: Revision,
-    ) -> Result<BTreeMap<Revision, Appended>, BrokerError> {
+    ) -> Result<BTreeMap<Revision, String>, BrokerError> {
         let mut found = BTreeMap::new();
         let mut seen = Revision(first.0.saturating_sub(1));
         while seen < last {
-            let entries = self.inner.store.read(seen, ENTRIES_AT_ONCE).await;
+            let entries = self.inner.store.bodies(seen, ENTRIES_AT_ONCE).await;
             let entries = entries.map_err(|error| BrokerError::store(&error))?;
-            let Some(end) = entries.last().map(|entry| entry.revision) else {
+            let Some((end, _body)) = entries.last() else {
                 break;
             };
-            let told = |entry: Entry| (entry.revision, Appended::from(entry.draft));
-            found.extend(entries.into_iter().map(told));
-            seen = end;
+            seen = *end;
+            found.extend(entries);
         }
         Ok(found)
     }
@@ -105,11 +109,24 @@ impl Broker {
     }
 }
 
-/// The revision that the log grew to by this line.
-fn grown_to(line: &Line) -> Option<Revision> {
-    if let Happening::LogAppended { revision, .. } = line.event.happening {
-        Some(revision)
-    } else {
-        None
+/// The revision that the log grew to by this line, and the digest of what it grew by.
+fn grown_to(line: &Line) -> Option<(Revision, &str)> {
+    match &line.event.happening {
+        Happening::LogAppended { revision, sha256 } => Some((*revision, sha256)),
+        _another => None,
     }
+}
+
+/// What was appended, if that is what was written: an entry that somebody changed since is told as that, and as
+/// nobody's.
+fn appended(body: &str, sha256: &str) -> Option<Appended> {
+    if chain::sha256_hex(body.as_bytes()) == sha256 {
+        let draft = serde_json::from_str::<Draft>(body).ok()?;
+        return Some(Appended::from(draft));
+    }
+    Some(Appended {
+        by: None,
+        source: None,
+        changes: vec![serde_json::json!({ "change": "altered" })],
+    })
 }

@@ -62,6 +62,7 @@ pub(super) async fn prove(
         }
         Walk::Broken { seq } => tracing::error!(seq, "ledger.broken"),
     }
+    tell_altered(&found.proof);
     match found.proof.log {
         None => Ok(found),
         Some(fault) if settings.believe_log => {
@@ -146,6 +147,13 @@ impl Signed {
     }
 }
 
+/// A row of a session gives nobody a right: it is told of, and the start goes on.
+fn tell_altered(proof: &Proof) {
+    if let Some(session) = proof.session {
+        tracing::error!(%session, "session.altered");
+    }
+}
+
 /// That it cannot be kept costs the next start time, and nothing else.
 async fn keep(witness: &Witness, position: Position) {
     if let Err(refused) = witness.keep(position).await {
@@ -196,6 +204,7 @@ impl Broker {
         if let Some(fault) = proof.log {
             tracing::error!(reason = %fault, "log.altered");
         }
+        tell_altered(&proof);
         Ok(proof)
     }
 }

@@ -4,9 +4,11 @@
 //! Reads both from a position that was proven before, or from the beginning, and holds a page of each. Whoever rewrites the chain to its end is only
 //! found by a head that was kept elsewhere: each start and stop logs one.
 
+use policies::SessionId;
+
 use super::chain::{self, Digest, Stored, Walk, sha256_hex};
 use super::position::{Position, cover};
-use super::{Event, Happening};
+use super::{Event, Happening, listed};
 use crate::change::Revision;
 use crate::store::{Store, StoreError};
 
@@ -20,6 +22,8 @@ pub struct Proof {
     pub chain: Walk,
     /// Where log and ledger differ first, if they do.
     pub log: Option<LogFault>,
+    /// The first session that the list of them has otherwise than the ledger, or not at all.
+    pub session: Option<SessionId>,
     /// Where both end, if nothing is wrong with either.
     pub end: Option<Position>,
 }
@@ -80,6 +84,7 @@ pub(crate) struct Course<'a, S> {
     head: Digest,
     broken: Option<u64>,
     fault: Option<LogFault>,
+    session: Option<SessionId>,
 }
 
 impl<'a, S: Store> Course<'a, S> {
@@ -92,6 +97,7 @@ impl<'a, S: Store> Course<'a, S> {
             head: from.digest,
             broken: None,
             fault: None,
+            session: None,
         }
     }
 
@@ -109,6 +115,9 @@ impl<'a, S: Store> Course<'a, S> {
             if self.fault.is_none() {
                 self.fault = self.log.compare(revision, &sha256).await?;
             }
+        }
+        if self.session.is_none() {
+            self.session = listed::altered(self.store, &lines).await;
         }
         (self.last, self.head) = end;
         Ok(true)
@@ -128,6 +137,7 @@ impl<'a, S: Store> Course<'a, S> {
         Proof {
             chain: self.broken.map_or(whole, |seq| Walk::Broken { seq }),
             log: self.fault,
+            session: self.session,
             end: holds.then_some(end),
         }
     }

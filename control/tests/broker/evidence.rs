@@ -63,13 +63,18 @@ impl Scratch {
     /// Changes it beside us, and opens it.
     pub async fn altered(&self, statement: impl Into<String>) -> Backend {
         drop(self.open().await);
+        self.beside(statement).await;
+        self.open().await
+    }
+
+    /// Changes it beside whoever has it open.
+    async fn beside(&self, statement: impl Into<String>) {
         let mut connection = self.connected().await;
         sqlx::raw_sql(AssertSqlSafe(statement.into()))
             .execute(&mut connection)
             .await
             .unwrap();
         connection.close().await.unwrap();
-        self.open().await
     }
 }
 
@@ -131,6 +136,31 @@ async fn a_ledger_that_was_altered_is_found_at_its_line() {
     let store = scratch.altered(edit).await;
     let after = Proof::of(&store).await.unwrap();
     assert_eq!(after.chain, Walk::Broken { seq: 2 });
+}
+
+/// Who changed what is read from an entry only if it is the one that was written.
+#[tokio::test]
+async fn an_entry_that_was_altered_since_is_nobodys() {
+    let scratch = Scratch::new().await;
+    let broker = started(scratch.open().await).await.unwrap();
+    let told = async || {
+        let lines = broker.audit(&caller("root"), 0, 100).await;
+        let lines = lines.unwrap().into_iter();
+        let told = lines.filter_map(|line| line.appended);
+        told.map(|appended| appended.changes[0]["change"].clone())
+            .collect::<Vec<_>>()
+    };
+    let before = told().await;
+    assert!(
+        !before.is_empty() && !before.contains(&"altered".into()),
+        "{before:?}"
+    );
+    scratch
+        .beside("UPDATE log SET body = replace(body, 'web1', 'web3') WHERE revision = 2")
+        .await;
+    let after = told().await;
+    let altered = after.iter().filter(|change| **change == "altered").count();
+    assert_eq!((altered, after.len()), (1, before.len()), "{after:?}");
 }
 
 #[tokio::test]
@@ -251,6 +281,29 @@ async fn nothing_is_sealed_that_the_ledger_does_not_know() {
         told: [(recovered, "00".repeat(32))].into(),
     };
     assert_eq!(waiting, want);
+}
+
+/// What an auditor looks sessions up by is no more than what was written of them.
+#[tokio::test]
+async fn a_session_that_is_listed_otherwise_is_found_and_does_not_stop_the_start() {
+    for edit in [
+        "DELETE FROM sessions WHERE id = '{}'",
+        "UPDATE sessions SET principal = 'mallory' WHERE id = '{}'",
+        "UPDATE sessions SET body = replace(body, '\"web1\"', '\"web2\"') WHERE id = '{}'",
+        "UPDATE sessions SET body = '{' WHERE id = '{}'",
+    ] {
+        let scratch = Scratch::new().await;
+        let store = scratch.open().await;
+        written(&store, &[(1, None), (2, None)]).await;
+        assert_eq!(Proof::of(&store).await.unwrap().session, None);
+        drop(store);
+        let id = session(2).id;
+        let store = scratch.altered(edit.replace("{}", &id.to_string())).await;
+        let proof = Proof::of(&store).await.unwrap();
+        assert_eq!(proof.session, Some(id), "{edit}");
+        assert!(proof.log.is_none() && proof.end.is_some(), "{edit}");
+        started(store).await.unwrap();
+    }
 }
 
 #[tokio::test]

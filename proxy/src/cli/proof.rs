@@ -60,6 +60,10 @@ pub(crate) async fn verify(context: &Context, args: &ProofArgs) -> Outcome {
             if let Some(fault) = proof.log {
                 return Err(broken(context, words::altered(&fault.to_string()))?);
             }
+            if let (Walk::Whole { .. }, Some(session)) = (&proof.chain, proof.session) {
+                let listed = words::listed_otherwise(&session.to_string());
+                return Err(broken(context, listed)?);
+            }
             if let Some(kept) = kept {
                 let lines =
                     control::store::Store::lines(&store, kept.seq.saturating_sub(1), 1).await;

@@ -251,6 +251,11 @@ async fn looked_at(
         Ok(verified) => verified,
         Err(wrong) => return Ok(Err(wrong)),
     };
+    if let Some(id) = fetched.session
+        && let Some(wrong) = misnamed(context, id, &verified).await?
+    {
+        return Ok(Err(wrong));
+    }
     tell(
         context,
         &verified,
@@ -260,6 +265,18 @@ async fn looked_at(
         context.printer.warn(&words::rootless(which));
     }
     Ok(Ok(()))
+}
+
+/// What is wrong where the server lists the session as another's than was sealed.
+async fn misnamed(
+    context: &Context,
+    id: SessionId,
+    verified: &Verified,
+) -> Result<Option<Wrong>, Failure> {
+    let doing = "look the session up";
+    let path = format!("/v1/sessions/{id}");
+    let listed: SessionView = context.client(doing)?.get(doing, &path).await?;
+    Ok(Wrong::misnamed(&verified.heading, &listed.session))
 }
 
 /// Says what is known of a recording before it is shown. That of a session is proven first, and what is wrong with it

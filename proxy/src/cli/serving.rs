@@ -135,6 +135,9 @@ async fn backed_up(printer: Printer, args: &server::BackupArgs) -> Outcome {
     if let Some(fault) = backup.proof.log {
         return Err(unsound(ledger::altered(&fault.to_string())));
     }
+    if let Some(session) = backup.proof.session {
+        return Err(unsound(ledger::listed_otherwise(&session.to_string())));
+    }
     let (last, head) = match &backup.proof.chain {
         Walk::Whole { last, head } => (*last, hex(head)),
         Walk::Broken { seq } => return Err(unsound(ledger::broken(*seq))),

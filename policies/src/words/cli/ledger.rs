@@ -33,6 +33,17 @@ pub fn altered(found: &str) -> Trouble {
     Trouble::new("the log of changes is not what was written", found, COMPARE)
 }
 
+/// The list of sessions is not what the ledger says.
+pub fn listed_otherwise(session: &str) -> Trouble {
+    Trouble::new(
+        "the list of sessions is not what was written",
+        format!("{session} is listed as something else than it began as, or not at all"),
+        format!(
+            "see what was written of it:  tidegate audit ls -o jsonl | grep {session}   (and restore the store from a backup)"
+        ),
+    )
+}
+
 /// A digest that was kept is another one by now.
 pub fn rewritten(seq: u64, found: &str, kept: &str) -> Trouble {
     Trouble::new(

@@ -1,9 +1,11 @@
 //! What the ledger says of a recording, and what is wrong with one.
 
 use control::api::wire::{LEDGER_HEADER, ROOT_HEADER, UNHEARD};
+use control::ledger::Session;
 use policies::words::cli::Trouble;
 use policies::words::recordings as words;
-use recorder::{Break, Fault};
+use policies::{GrantId, Login, PrincipalName, TargetName};
+use recorder::{Break, Fault, Heading};
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
@@ -45,6 +47,8 @@ pub(super) enum Wrong {
     Broken(Break),
     /// It was sealed, and the ledger has another.
     Replaced { root: String, sealed: String },
+    /// It was sealed, and the list of sessions has it as another's.
+    Misnamed { listed: String, sealed: String },
     /// It was sealed, and the ledger knows no such session.
     Unheard,
     /// It was sealed, and this line of the ledger is not what was written: what it says of the session is no proof.
@@ -54,6 +58,26 @@ pub(super) enum Wrong {
 }
 
 impl Wrong {
+    /// Whether the list of sessions has it as somebody else's, elsewhere or by another grant.
+    pub(super) fn misnamed(sealed: &Heading, listed: &Session) -> Option<Self> {
+        let whose = |who: &PrincipalName, login: &Login, target: &TargetName, grant: GrantId| {
+            format!("{who} as {login} on {target} by {grant}")
+        };
+        let sealed = whose(
+            &sealed.principal,
+            &sealed.login,
+            &sealed.target,
+            sealed.grant,
+        );
+        let listed = whose(
+            &listed.principal,
+            &listed.login,
+            &listed.target,
+            listed.grant,
+        );
+        (listed != sealed).then_some(Self::Misnamed { listed, sealed })
+    }
+
     /// For people.
     pub(super) fn trouble(&self, which: &str) -> Trouble {
         match self {
@@ -63,6 +87,7 @@ impl Wrong {
             }) => words::untitled(which),
             Self::Broken(found) => words::broken(which, &chain(found), found.frame),
             Self::Replaced { root, sealed } => words::replaced(which, root, sealed),
+            Self::Misnamed { listed, sealed } => words::misnamed(which, listed, sealed),
             Self::Unheard => words::unheard(which),
             Self::Unproven { seq } => words::unproven(which, seq),
             Self::Gone(trouble) => Trouble::clone(trouble),
@@ -81,10 +106,12 @@ impl Wrong {
                 "schema": "tidegate.verdict/1", "recording": which, "holds": false,
                 "fault": self.trouble(which).why, "root": sealed, "root_in_ledger": root,
             }),
-            Self::Unheard | Self::Unproven { .. } | Self::Gone(_) => json!({
-                "schema": "tidegate.verdict/1", "recording": which, "holds": false,
-                "fault": self.trouble(which).why,
-            }),
+            Self::Misnamed { .. } | Self::Unheard | Self::Unproven { .. } | Self::Gone(_) => {
+                json!({
+                    "schema": "tidegate.verdict/1", "recording": which, "holds": false,
+                    "fault": self.trouble(which).why,
+                })
+            }
         }
     }
 }

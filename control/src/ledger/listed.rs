@@ -1,0 +1,45 @@
+//! Whether the list of sessions is what the ledger says of them.
+//!
+//! Rows are for looking sessions up. What happened stands in the ledger, and a row that says something else, or is
+//! gone, shows an auditor a past that was not.
+
+use policies::SessionId;
+
+use super::chain::Stored;
+use super::{Event, Happening, Session, SessionFilter};
+use crate::store::Store;
+
+/// The first session of these lines that the list has otherwise than it began, or not at all. A row that cannot be
+/// read is another one.
+pub(super) async fn altered(store: &impl Store, lines: &[Stored]) -> Option<SessionId> {
+    for opened in lines.iter().filter_map(opened) {
+        // Found by everything that it is looked up by.
+        let filter = SessionFilter {
+            principal: Some(opened.principal.clone()),
+            target: Some(opened.target.clone()),
+            grant: Some(opened.grant),
+            prefix: Some(opened.id.to_string()),
+            limit: 1,
+            ..SessionFilter::default()
+        };
+        let found = store.sessions(&filter).await;
+        let row = found.ok().and_then(|mut found| found.pop());
+        let began = row.map(|row| Session { end: None, ..row });
+        if began.as_ref() != Some(&*opened) {
+            return Some(opened.id);
+        }
+    }
+    None
+}
+
+/// The session that began with a line, if one did.
+fn opened(line: &Stored) -> Option<Box<Session>> {
+    if !line.body.contains("\"session_opened\"") {
+        return None;
+    }
+    let event = serde_json::from_str::<Event>(&line.body).ok()?;
+    match event.happening {
+        Happening::SessionOpened { session } => Some(session),
+        _another => None,
+    }
+}
