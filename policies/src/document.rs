@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget;
 use crate::diagnose::{Diagnosis, Severity};
 use crate::file::{self, FileRules};
-use crate::foresight;
+use crate::foresight::{self, Foresight};
 use crate::library::SCHEMA;
 use crate::question::{self, Question};
 use crate::quorum::Quorums;
@@ -186,7 +186,7 @@ impl PolicySet {
             )]
         };
         let (tight, paths) = file::tighten(&checked.policies).ok_or_else(unsorted)?;
-        let questions = foresight::relax(&checked.policies)
+        let questions = Foresight::of(&checked.policies)
             .and_then(|foresight| {
                 question::sort(&frame.schema, &checked.policies, &foresight, &tight)
             })

@@ -4,6 +4,9 @@
 //! allowed is asked when the command arrives. So at connect the policies are asked with everything
 //! taken out that looks at a detail: a `permit` loses such conditions, a `forbid` that has one is
 //! left out whole. The answer is an upper bound, and [`may`](crate::may) is asked for each deed.
+//!
+//! In the same way it is found out whether somebody may ask for a target at all, before it is known for how long
+//! and with which reason.
 
 use cedar_policy::{Effect, Policy, PolicySet};
 use serde_json::Value;
@@ -22,14 +25,41 @@ const DETAILS: [&str; 10] = [
     "quorums",
 ];
 
-/// The same policies without what looks at details. `None` if a policy cannot be rewritten.
-pub(crate) fn relax(written: &PolicySet) -> Option<PolicySet> {
+/// What is known of a wish only when it is at hand. As whom is part of the question.
+const WISHES: [&str; 4] = ["duration", "justification", "ticket", "breakGlass"];
+
+/// The same policies, for deeds and for wishes.
+pub(crate) struct Foresight {
+    deeds: PolicySet,
+    wishes: PolicySet,
+}
+
+impl Foresight {
+    /// The policies without what looks at details. `None` if one cannot be rewritten.
+    pub(crate) fn of(written: &PolicySet) -> Option<Self> {
+        Some(Self {
+            deeds: relax(written, looks_at_details)?,
+            wishes: relax(written, looks_at_wishes)?,
+        })
+    }
+
+    /// Those that are asked about this action.
+    pub(crate) fn about(&self, action: &str) -> &PolicySet {
+        match action {
+            "request" => &self.wishes,
+            _ => &self.deeds,
+        }
+    }
+}
+
+/// The same policies without what looks at something.
+fn relax(written: &PolicySet, looks: fn(&Value) -> bool) -> Option<PolicySet> {
     let mut relaxed = PolicySet::new();
     for policy in written.policies() {
         let mut json = policy.to_json().ok()?;
         let conditions = json.get_mut("conditions").and_then(Value::as_array_mut)?;
         let before = conditions.len();
-        conditions.retain(|condition| !looks_at_details(condition));
+        conditions.retain(|condition| !looks(condition));
         if conditions.len() == before {
             relaxed.add(policy.clone()).ok()?;
         } else if policy.effect() == Effect::Permit {
@@ -64,6 +94,35 @@ fn looks_at_details(expression: &Value) -> bool {
         Value::Array(items) => items.iter().any(looks_at_details),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
+}
+
+/// Whether an expression reads one of the wishes, or all that is asked for as a whole.
+fn looks_at_wishes(expression: &Value) -> bool {
+    match expression {
+        Value::Object(fields) => fields.iter().any(|(operator, operand)| {
+            if operator == "Var" {
+                return operand.as_str() == Some("context");
+            }
+            if let Some(name) = attribute_of_ask(operator, operand) {
+                return WISHES.contains(&name);
+            }
+            match attribute_of_context(operator, operand) {
+                Some(name) => name == "ask",
+                None => looks_at_wishes(operand),
+            }
+        }),
+        Value::Array(items) => items.iter().any(looks_at_wishes),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// The name in `context.ask.name` or `context.ask has name`.
+fn attribute_of_ask<'a>(operator: &str, operand: &'a Value) -> Option<&'a str> {
+    let reads = operator == "." || operator == "has";
+    let of_ask = attribute_of_context(".", operand.pointer("/left/.")?) == Some("ask");
+    (reads && of_ask)
+        .then(|| operand.get("attr").and_then(Value::as_str))
+        .flatten()
 }
 
 /// The name in `context.name` or `context has name`.

@@ -111,6 +111,7 @@ impl Request {
             duration: terms.until.duration_since(now).min(Self::DURATION_MAX),
             reason,
             filed_at: now,
+            source: None,
             lapses_at: patience.min(terms.until),
             approvals: Vec::new(),
             state: RequestState::Pending,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicySet, Schema};
 use serde_json::Value;
 
+use crate::foresight::Foresight;
 use crate::verdict::Reading;
 
 /// One action, and the policies about it.
@@ -50,7 +51,7 @@ pub(crate) struct Rules {
 pub(crate) fn sort(
     schema: &Schema,
     written: &PolicySet,
-    foresight: &PolicySet,
+    foresight: &Foresight,
     tight: &PolicySet,
 ) -> Option<BTreeMap<String, Question>> {
     let actions = schema.action_entities().ok()?;
@@ -68,7 +69,7 @@ pub(crate) fn sort(
         let question = Question {
             action: action.clone(),
             written: classes.some(written, about)?,
-            foresight: classes.some(foresight, about)?,
+            foresight: classes.some(foresight.about(action.id().unescaped()), about)?,
             tight: classes.some(tight, about)?,
         };
         questions.insert(action.id().unescaped().to_owned(), question);

@@ -1,6 +1,8 @@
 //! Asking other people for a grant, as a state machine: pending, then approved, denied, withdrawn
 //! or lapsed, and never anything after that.
 
+use std::net::IpAddr;
+
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,9 @@ pub struct Request {
     pub reason: Reason,
     /// When it was filed.
     pub filed_at: Timestamp,
+    /// From where, as far as it is known. The log has it beside the change, so it does not stand in this too.
+    #[serde(skip)]
+    pub source: Option<IpAddr>,
     /// When nobody needs to answer any more.
     pub lapses_at: Timestamp,
     /// The approvals so far.
@@ -126,6 +131,12 @@ pub enum RequestError {
         /// The request.
         id: RequestId,
     },
+    /// By the policies in force it could not be filed any more.
+    #[error("approve request `{id}`, which may not be asked for any more")]
+    Unaskable {
+        /// The request.
+        id: RequestId,
+    },
     /// Only whoever filed it may take it back.
     #[error("withdraw somebody else's request `{id}`")]
     NotOwn {
@@ -168,6 +179,7 @@ impl Request {
             duration,
             reason,
             filed_at: now,
+            source: None,
             lapses_at: now.saturating_add(Self::PATIENCE).unwrap_or(now),
             approvals: Vec::new(),
             state: RequestState::Pending,

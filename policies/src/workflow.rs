@@ -15,8 +15,8 @@ use crate::slice::Slice;
 use crate::usage::POLICIES_FAILED;
 use crate::verdict::{Pairs, Reading, Scene, Verdict, ask, pair, session};
 use crate::{
-    Denial, Elevation, Facts, Grant, Office, PolicySet, Principal, PrincipalKind, PrincipalName,
-    Request, Target, TargetName, may_office, words,
+    Denial, Elevation, Facts, Grant, Login, Office, PolicySet, Principal, PrincipalKind,
+    PrincipalName, Request, Target, TargetName, may_office, words,
 };
 
 /// Whether a request becomes a grant.
@@ -54,7 +54,8 @@ const SHORTEST: SignedDuration = SignedDuration::from_mins(15);
 ///
 /// # Errors
 /// [`Denial::NotFound`] for a target that does not exist and one they may not ask for alike;
-/// [`Denial::TooLong`] only if they could have asked for less time.
+/// [`Denial::TooLong`] only if they could have asked for less time; [`Denial::NotAllowed`] if they may ask
+/// for it, but not for this long or for this reason.
 pub fn may_request(
     policies: &PolicySet,
     facts: &Facts,
@@ -88,20 +89,36 @@ pub fn may_request(
         // As many questions as about one that is there and is not for them, or the time would tell.
         let shorter = LADDER.into_iter().filter(|one| *one < request.duration);
         let _answers_to_nothing = shorter.filter(|shorter| permits(*shorter)).count();
+        let _nor_to_this = inquiry.may_ask_as(&request.login);
         return Err(not_found());
     }
     match verdict {
         Verdict::Permitted(_) => may_be_lent(target, request),
         Verdict::Failed => Err(POLICIES_FAILED),
-        Verdict::Forbidden { .. } | Verdict::Silent => {
+        refused @ (Verdict::Forbidden { .. } | Verdict::Silent) => {
             let shorter = LADDER
                 .into_iter()
                 .find(|shorter| *shorter < request.duration && permits(*shorter));
-            Err(shorter.map_or_else(not_found, |longest| Denial::TooLong {
-                target: request.target.clone(),
-                login: request.login.clone(),
-                longest,
-            }))
+            let may_ask = inquiry.may_ask_as(&request.login);
+            Err(match (shorter, may_ask) {
+                (Some(longest), _) => Denial::TooLong {
+                    target: request.target.clone(),
+                    login: request.login.clone(),
+                    longest,
+                },
+                (None, true) => not_so(refused),
+                (None, false) => not_found(),
+            })
+        }
+    }
+}
+
+/// They may ask for it, but not so: what forbids it says why; where nothing does, what permits it wants more.
+fn not_so(verdict: Verdict) -> Denial {
+    match verdict {
+        Verdict::Forbidden { policy, reason } => Denial::NotAllowed { policy, reason },
+        Verdict::Silent | Verdict::Failed | Verdict::Permitted(_) => {
+            not_allowed(words::request::NOT_SO)
         }
     }
 }
@@ -399,10 +416,15 @@ struct Inquiry<'a> {
 impl Inquiry<'_> {
     /// Whether they may ask for any login at all.
     fn may_ask(&self) -> bool {
-        self.target.logins.iter().any(|login| {
-            let context = ask_pairs(login.as_str(), "to see it", SHORTEST);
-            self.ask("request", context).permits()
-        })
+        let mut logins = self.target.logins.iter();
+        logins.any(|login| self.may_ask_as(login))
+    }
+
+    /// Whether they may ask for this login: for some while, and for some reason.
+    fn may_ask_as(&self, login: &Login) -> bool {
+        let context = ask_pairs(login.as_str(), "to see it", SHORTEST);
+        self.put(("request", Reading::Foresight), context, &[])
+            .permits()
     }
 
     fn ask(&self, action: &str, context: Pairs) -> Verdict {
@@ -410,7 +432,16 @@ impl Inquiry<'_> {
     }
 
     /// Asks with other principals in sight, because the context names them.
-    fn ask_beside(&self, action: &str, mut context: Pairs, others: &[&PrincipalName]) -> Verdict {
+    fn ask_beside(&self, action: &str, context: Pairs, others: &[&PrincipalName]) -> Verdict {
+        self.put((action, Reading::Written), context, others)
+    }
+
+    fn put(
+        &self,
+        (action, reading): (&str, Reading),
+        mut context: Pairs,
+        others: &[&PrincipalName],
+    ) -> Verdict {
         let Scene {
             policies, facts, ..
         } = self.scene;
@@ -423,7 +454,7 @@ impl Inquiry<'_> {
         };
         context.push(pair("session", session));
         match Context::from_pairs(context) {
-            Ok(context) => ask(policies, Reading::Written, &slice, action, context),
+            Ok(context) => ask(policies, reading, &slice, action, context),
             Err(_) => Verdict::Failed,
         }
     }

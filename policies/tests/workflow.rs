@@ -10,8 +10,8 @@ mod world;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use policies::{
-    Activation, Denial, Document, Facts, LockScope, Office, PolicySet, PrincipalKind, Request,
-    activates, library, may_approve, may_office, may_request, may_revoke, may_see,
+    Activation, Denial, Document, Facts, LockScope, Office, PolicySet, PrincipalKind, Reason,
+    Request, activates, library, may_approve, may_office, may_request, may_revoke, may_see,
 };
 use world::*;
 
@@ -71,6 +71,48 @@ fn more_than_a_day_is_told_where_that_is_possible() {
         matches!(asked, Err(Denial::TooLong { longest: told, .. }) if told == longest),
         "{asked:?}"
     );
+}
+
+/// A rule about the reason or a short while does not hide its target from whom it lets ask; one about the login does.
+#[test]
+fn whoever_may_ask_in_another_way_hears_that_and_sees_the_target() {
+    let ticket = Document::new(
+        "ticket.cedar",
+        r#"@id("ticket") permit (principal in Jit::Group::"sre", action == Jit::Action::"request", resource)
+           when { context.ask.duration <= duration("10m") && context.ask.justification like "JIRA-*" }
+           when { context.ask.account == "deploy" };
+           @id("not-root") @reason("Without a word about root.")
+           forbid (principal, action == Jit::Action::"request", resource)
+           when { context.ask.justification like "*root*" };"#,
+    );
+    let rules = PolicySet::load(&[ticket], None, TimeZone::UTC).unwrap();
+    let asks = |who: &str, as_whom: &str, reason: &str, long: i64| {
+        let filing = filing(who, "web1", as_whom, minutes(long));
+        let mut request = Request::file(filing, noon()).expect("a request");
+        request.reason = Reason::parse(reason).expect("a reason");
+        may_request(&rules, &facts(), &request, here(), noon())
+    };
+    assert_eq!(asks("alice", "deploy", "JIRA-7", 10), Ok(()));
+    for (reason, long) in [("it is broken", 10), ("it is broken", 60), ("JIRA-7", 60)] {
+        let told = asks("alice", "deploy", reason, long);
+        assert!(
+            matches!(&told, Err(Denial::NotAllowed { policy, .. }) if policy.is_empty()),
+            "{told:?} for {reason}"
+        );
+    }
+    let told = asks("alice", "deploy", "JIRA-7 as root", 10);
+    assert!(matches!(told, Err(Denial::NotAllowed { policy, .. }) if policy == "not-root"));
+    // What is known beforehand hides it as ever.
+    for (who, as_whom) in [("alice", "root"), ("mallory", "deploy")] {
+        let told = asks(who, as_whom, "JIRA-7", 10);
+        assert!(matches!(told, Err(Denial::NotFound { .. })), "{told:?}");
+    }
+    let sees = |who: &str| {
+        let target = target_name("web1");
+        may_see(&rules, &facts(), &name(who), &target, here(), noon())
+    };
+    assert!(sees("alice"));
+    assert!(!sees("mallory"));
 }
 
 #[test]

@@ -165,10 +165,21 @@ impl Broker {
                 digest: shown.map_or_else(|| request.digest(), str::to_owned),
                 source: Some(caller.source),
             };
-            let approved = request.approve(approval.clone()).map_err(refused)?;
-            let mut changes = vec![Change::RequestApproved { id, approval }];
-            changes.extend(activation(view, &approved, GrantId::new(view.now, grant))?);
-            Ok((changes, ()))
+            still_askable(view, request)?;
+            let becomes = GrantId::new(view.now, grant);
+            match request.approve(approval.clone()) {
+                Ok(approved) => {
+                    let mut changes = vec![Change::RequestApproved { id, approval }];
+                    changes.extend(activation(view, &approved, becomes)?);
+                    Ok((changes, ()))
+                }
+                // What kept their yes from being enough may be over since: a lock, or a rule.
+                Err(again @ RequestError::Twice { .. }) => {
+                    let change = activation(view, request, becomes)?;
+                    change.map_or(Err(refused(again)), |change| Ok((vec![change], ())))
+                }
+                Err(error) => Err(refused(error)),
+            }
         });
         self.naming_others(caller, id, approving.await).await?;
         self.show_request(caller, id)
@@ -284,6 +295,26 @@ impl Broker {
         })
         .await
     }
+}
+
+/// Whether a request could be filed as it was, by the policies and facts of now: what nobody may ask for any more is
+/// granted to nobody who asked before. Of what is locked nothing becomes a grant anyway.
+fn still_askable(view: &View<'_>, request: &Request) -> Result<(), BrokerError> {
+    let facts = &view.state.facts;
+    let is_locked = facts.lock_on_principal(&request.principal).is_some()
+        || facts.lock_on_target(&request.target).is_some();
+    if is_locked || request.statement.is_some() {
+        return Ok(());
+    }
+    let source = request.source.unwrap_or(view.caller.source);
+    may_request(
+        view.state.policies()?,
+        facts,
+        request,
+        source,
+        request.filed_at,
+    )
+    .map_err(|_denied| refused(RequestError::Unaskable { id: request.id }))
 }
 
 /// The changes by which a request becomes a grant, if the policies say that it does.

@@ -126,6 +126,11 @@ impl Broker {
         self.state().facts.targets.get(name).cloned()
     }
 
+    /// The name of the target that is called so, by its name or an alias.
+    pub fn called(&self, name: &TargetName) -> TargetName {
+        self.state().called(name).clone()
+    }
+
     /// The targets through which one behind this is reached, the one that is dialled first.
     ///
     /// # Errors
@@ -389,7 +394,12 @@ fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {
     };
     let mut probe = Request::file(filing, *now).ok()?;
     let policies = state.policies().ok()?;
-    may_request(policies, facts, &probe, caller.source, *now).ok()?;
+    match may_request(policies, facts, &probe, caller.source, *now) {
+        Ok(()) => {}
+        // For how long depends on what else they say.
+        Err(Denial::NotAllowed { .. }) => return Some(Access::Ask { longest: None }),
+        Err(_no) => return None,
+    }
     probe.duration = Request::DURATION_MAX;
     let longest = match may_request(policies, facts, &probe, caller.source, *now) {
         Ok(()) => Some(Request::DURATION_MAX),

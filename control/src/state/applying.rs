@@ -23,6 +23,9 @@ impl State {
             if let Change::RequestApproved { id, .. } = change {
                 self.place_approval(*id, entry.draft.source);
             }
+            if let Change::RequestFiled { request } = change {
+                self.edit_request(request.id, |filed| filed.source = entry.draft.source);
+            }
         }
     }
 

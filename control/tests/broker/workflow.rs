@@ -9,7 +9,7 @@ use control::ledger::proof::Proof;
 use control::{Broker, BrokerError};
 use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
-use policies::{Denial, RequestError, RequestId, RequestState};
+use policies::{Denial, LockScope, RequestError, RequestId, RequestState};
 
 use crate::world::{World, ask, caller, library, principal, reason, seconds};
 
@@ -389,6 +389,56 @@ async fn who_may_not_approve_is_told_who_may_if_they_may_know_it() {
         let told = tries(who).await;
         assert!(!told.contains("bob"), "{told}");
     }
+}
+
+/// Whoever closes a target by a rule about asking closes it to those who have asked already.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_may_ask_for_any_more_is_granted_to_nobody_who_asked_before() {
+    let world = World::new().await;
+    let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    let put = async |more: &str| {
+        let mut texts = library();
+        texts.documents[0].text.extend(["\n", more]);
+        let root = caller("root");
+        world.broker.apply_policies(&root, texts).await.unwrap();
+    };
+    let approve = async || world.broker.approve(&caller("bob"), id, None, None).await;
+    put(r#"@id("shut") @reason("x") forbid (principal, action == Jit::Action::"request", resource);"#).await;
+    let refused = approve().await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            BrokerError::Conflict(Conflict::Request(RequestError::Unaskable { .. }))
+        ),
+        "{refused:?}"
+    );
+    put("").await;
+    assert!(approve().await.unwrap().grant.is_some());
+}
+
+/// A yes that came while the asker was locked is not lost with the lock.
+#[tokio::test(start_paused = true)]
+async fn a_yes_that_was_not_enough_can_be_said_again_once_it_is() {
+    let world = World::new().await;
+    let (root, bob) = (caller("root"), caller("bob"));
+    let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
+    let approve = async || world.broker.approve(&bob, id, None, None).await;
+    let scope = LockScope::Principal("alice".parse().unwrap());
+    let locked = world.broker.lock(&root, scope, reason("lost")).await;
+    let (lock, _cut) = locked.unwrap();
+    assert!(approve().await.unwrap().grant.is_none());
+    let twice = approve().await.unwrap_err();
+    assert!(
+        matches!(
+            twice,
+            BrokerError::Conflict(Conflict::Request(RequestError::Twice { .. }))
+        ),
+        "{twice:?}"
+    );
+    world.broker.unlock(&root, lock.id).await.unwrap();
+    let approved = approve().await.unwrap();
+    assert!(approved.grant.is_some());
+    assert_eq!(approved.request.approvals.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

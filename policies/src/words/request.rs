@@ -6,6 +6,10 @@ use crate::{GrantOver, Request, RequestError, RequestState, duration};
 /// Why nothing comes of an answer by somebody who may see the request and is no approver of it.
 pub const NOT_YOURS_TO_ANSWER: &str = "You may not answer this request.";
 
+/// Why nobody files a request as it is, where they may ask for the target.
+pub const NOT_SO: &str =
+    "You may ask for this, but not so: the policies want another duration, or more of the reason.";
+
 /// Who may answer a request, for whoever may not and may know: some of them, and whether there are more. Nothing
 /// where none was found and not everybody was looked at.
 pub fn who_may(some: &[&str], more: bool) -> Option<String> {
@@ -80,6 +84,11 @@ impl Shown for RequestError {
             .hint(format!(
                 "tidegate requests show {id}; tidegate approve {id} --digest HEX"
             )),
+            Self::Unaskable { id } => Words::new(
+                "TG311",
+                format!("{id} becomes no grant: the policies that are in force now would not let it be asked for"),
+            )
+            .hint(format!("tidegate deny {id} --note '...'")),
             Self::NotOwn { id } => Words::new(
                 "TG306",
                 format!("{id} is somebody else's; only they can withdraw it"),

@@ -58,7 +58,7 @@ pub struct Access {
     /// The open request.
     pub request: Option<RequestId>,
     /// For how long they may ask at most, of 15 minutes, 30 minutes, 1, 2, 4, 8, 12 and 24 hours and 2, 3, 7, 14 and 30 days;
-    /// none where not even for the first.
+    /// none where not even for the first, or where that depends on what else they say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_seconds: Option<i64>,
 }
