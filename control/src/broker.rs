@@ -5,6 +5,7 @@
 //! it is appended. Knows nothing about wires.
 
 mod admission;
+mod ahead;
 mod alias;
 mod audit;
 mod budgets;

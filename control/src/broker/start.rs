@@ -13,7 +13,7 @@ use super::quota::OwnKills;
 use super::refusals::Refusals;
 use super::replays::Replays;
 use super::turns::Turns;
-use super::{Broker, Inner, Settings};
+use super::{Broker, BrokerError, Inner, Settings};
 use crate::clock::Clock;
 use crate::feed::{Feed, FeedError, ORDERS_MAX};
 use crate::journal::LedgerJournal;
@@ -44,6 +44,9 @@ pub enum StartError {
     /// The policies in the log cannot be read: another version of this program took them.
     #[error("read the policies that are in force: {}", .0.words().what)]
     Policies(Invalid),
+    /// What was made while the clock was ahead cannot be ended.
+    #[error("end what was made while the clock was ahead")]
+    Ahead(#[source] BrokerError),
 }
 
 impl Broker {
@@ -127,6 +130,9 @@ impl Broker {
             _alive: alive,
         });
         let broker = Self { inner };
+        if broker.inner.settings.believe_clock {
+            broker.end_ahead().await.map_err(StartError::Ahead)?;
+        }
         broker.close_held().await;
         Ok(broker)
     }

@@ -4,7 +4,7 @@ use control::offline::apply_policies;
 use control::store::Backend;
 use control::{Broker, Settings};
 use jiff::SignedDuration;
-use policies::{Denial, LockScope, Part, SeverReason, TargetName};
+use policies::{Denial, LockScope, Part, RequestState, SeverReason, TargetName};
 
 use crate::world::{World, ask, caller, library, over, reason, seconds};
 
@@ -135,6 +135,32 @@ async fn what_is_changed_while_the_clock_is_ahead_keeps_nobody_out_afterwards() 
     world.clock.step(-day);
     world.pass(seconds(1)).await;
     assert!(another_lets_amy_in(&world, false).await);
+}
+
+/// A grant whose time was used while the clock was ahead would have it a second time.
+#[tokio::test(start_paused = true)]
+async fn what_was_made_while_the_clock_was_ahead_ends_once_it_is_right() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    let hour = SignedDuration::from_hours(1);
+    world.clock.step(hour);
+    // It runs evenly for so long that it is believed.
+    world.pass(seconds(70)).await;
+    world.granted("amy", "web1", 60).await;
+    let asked = world.ask_for("alice", "web1", 5).await.unwrap().request.id;
+    world.clock.step(-hour);
+    world.pass(seconds(1)).await;
+    assert!(!another_lets_amy_in(&world, true).await);
+    world.pass(seconds(60 * 60)).await;
+    assert!(!another_lets_amy_in(&world, false).await, "nor later");
+    let backend = Backend::Memory(world.store.clone());
+    let broker = Broker::start(backend, world.clock.clone(), Settings::default());
+    let broker = broker.await.unwrap();
+    let request = broker
+        .show_request(&caller("alice"), asked)
+        .unwrap()
+        .request;
+    assert_eq!(request.state, RequestState::Withdrawn);
 }
 
 #[tokio::test(start_paused = true)]

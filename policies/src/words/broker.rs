@@ -6,6 +6,10 @@ use crate::words::target::TargetFault;
 use crate::words::{Shown, Words};
 use crate::{GrantOver, GroupName, Login, RequestError, RequestId, SessionId, Wayless};
 
+/// Why a grant was ended that begins after the present.
+pub const CLOCK_WAS_AHEAD: &str =
+    "it was made while the server's clock was ahead, which is right again";
+
 /// The reason of a request for a statement whose grant gives none.
 pub const NO_REASON: &str = "a statement waits for a second person";
 

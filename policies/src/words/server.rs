@@ -87,6 +87,11 @@ pub enum Unstartable {
         /// The directory of the server's state.
         state_dir: String,
     },
+    /// Something that has to be on disk cannot be read or written.
+    Disk {
+        /// What, and what the system said.
+        detail: String,
+    },
     /// Something else.
     Other {
         /// What the operator needs to know.
@@ -162,11 +167,17 @@ impl Shown for Unstartable {
             Self::Policies { invalid, state_dir } => unreadable(invalid, state_dir),
             Self::Altered { detail, state_dir } => altered(detail, state_dir),
             Self::Unread { detail, state_dir } => unread(detail, state_dir),
-            Self::Other { detail } => {
-                Words::new("TG708", detail.clone()).hint("tidegate check-config")
-            }
+            Self::Disk { detail } => in_the_way(
+                detail,
+                "see that what it names is there, belongs to the user that the server runs as, and has room: ls -ld, df -h and df -i",
+            ),
+            Self::Other { detail } => in_the_way(detail, "tidegate serve --log debug   (says more)"),
         }
     }
+}
+
+fn in_the_way(detail: &str, hint: &str) -> Words {
+    Words::new("TG708", detail).hint(hint)
 }
 
 fn exposed(path: &str, mode: u32) -> Words {

@@ -201,13 +201,13 @@ impl Failure {
             Self::Read { .. }
             | Self::Write { .. }
             | Self::Copy { .. }
-            | Self::Unproven { .. }
-            | Self::Library
             | Self::CreateAuthority(_)
+            | Self::Recorder(_)
+            | Self::Recover(_) => Unstartable::Disk { detail },
+            Self::Unproven { .. }
+            | Self::Library
             | Self::Identity(_)
             | Self::Bootstrap(_)
-            | Self::Recorder(_)
-            | Self::Recover(_)
             | Self::Tls(_)
             | Self::Verifier(_)
             | Self::Anchor(_)
@@ -249,7 +249,9 @@ fn stored(state_dir: &Path, source: &StartError, detail: String) -> Unstartable 
             detail: fault.to_string(),
             state_dir,
         },
-        StartError::Log(_) | StartError::Ledger(_) => Unstartable::Unread { detail, state_dir },
+        StartError::Log(_) | StartError::Ledger(_) | StartError::Ahead(_) => {
+            Unstartable::Unread { detail, state_dir }
+        }
     }
 }
 
