@@ -26,6 +26,9 @@ const RSA_MODULUS_MIN: usize = 2048 / 8;
 /// How long a line may be. An RSA key of 16384 bits has about 2800 characters.
 pub(crate) const LINE_MAX: usize = 8 * 1024;
 
+/// How much of what a key's file says of it is kept, in characters.
+const COMMENT_MAX: usize = 64;
+
 /// Reads a public key as `ssh-keygen` writes it, with or without a comment.
 ///
 /// # Errors
@@ -53,10 +56,20 @@ pub fn registered_key(line: &str) -> Result<RegisteredKey, Invalid> {
             return Err(invalid(KeyFault::ShortRsa));
         }
     }
+    let comment = line.split_ascii_whitespace().skip(2);
     Ok(RegisteredKey {
-        openssh: format!("{kind} {text}"),
-        fingerprint: fingerprint(&blob),
+        comment: comment_of(&comment.collect::<Vec<_>>().join(" ")),
+        ..RegisteredKey::new(format!("{kind} {text}"), fingerprint(&blob))
     })
+}
+
+/// What is kept of what a key's file says of it: what can be shown anywhere.
+fn comment_of(text: &str) -> String {
+    let shown = text
+        .chars()
+        .filter(char::is_ascii)
+        .filter(|c| !c.is_control());
+    shown.take(COMMENT_MAX).collect()
 }
 
 /// The fingerprint of a key in OpenSSH's form, or the fingerprint that it is.
@@ -135,8 +148,23 @@ mod tests {
         let key = registered_key(&format!("{LINE} alice@laptop\n")).unwrap();
         assert_eq!(key.fingerprint, PRINT);
         assert_eq!(key.openssh, LINE);
+        assert_eq!(
+            (key.kind(), key.comment.as_str()),
+            ("ssh-ed25519", "alice@laptop")
+        );
         assert_eq!(fingerprint_of(LINE).as_deref(), Some(PRINT));
         assert_eq!(fingerprint_of(PRINT).as_deref(), Some(PRINT));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_comment_can_be_shown_anywhere() {
+        let comment = |text: &str| registered_key(&format!("{LINE} {text}")).unwrap().comment;
+        assert_eq!(comment(""), "");
+        assert_eq!(
+            comment("bob  on\this\x1b[2Jlaptop\u{202e}ü\n"),
+            "bob on his[2Jlaptop"
+        );
+        assert_eq!(comment(&"x".repeat(4000)).len(), COMMENT_MAX);
     }
 
     #[track_caller]

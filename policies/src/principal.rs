@@ -39,6 +39,29 @@ pub struct RegisteredKey {
     pub openssh: String,
     /// Its SHA-256 fingerprint as OpenSSH prints it: `SHA256:…`.
     pub fingerprint: String,
+    /// What its file said of it, often whose and on which machine: so that people can tell keys apart. Proves nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// When it was registered, where that was not with its owner or not kept yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_at: Option<Timestamp>,
+}
+
+impl RegisteredKey {
+    /// A key of which nothing else is known.
+    pub fn new(openssh: String, fingerprint: String) -> Self {
+        Self {
+            openssh,
+            fingerprint,
+            comment: String::new(),
+            added_at: None,
+        }
+    }
+
+    /// Its kind, as OpenSSH names it: `ssh-ed25519`.
+    pub fn kind(&self) -> &str {
+        self.openssh.split(' ').next().unwrap_or_default()
+    }
 }
 
 /// What a principal showed to prove who it is.

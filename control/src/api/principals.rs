@@ -3,13 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use policies::words::api::ApiRefusal;
-use policies::{Lock, LockScope, Office, Principal, PrincipalName};
+use policies::{Lock, LockScope, Office, Principal, PrincipalName, RegisteredKey};
 
 use crate::api::Shared;
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
 use crate::api::problem::Refused;
-use crate::api::wire::{Ended, Ending, KeyOrder, List, PrincipalOrder, PrincipalView, WhoAmI};
+use crate::api::wire::{
+    Ended, Ending, KeyOrder, KeyView, List, PrincipalOrder, PrincipalView, WhoAmI,
+};
 use crate::identity::registered_key;
 use crate::{Broker, BrokerError, Caller};
 
@@ -37,6 +39,15 @@ fn lock_on(
     Ok(broker.locks(caller)?.into_iter().find(on))
 }
 
+fn described(owner: &Principal, key: &RegisteredKey) -> KeyView {
+    KeyView {
+        fingerprint: key.fingerprint.clone(),
+        kind: key.kind().to_owned(),
+        comment: key.comment.clone(),
+        added_at: key.added_at.unwrap_or(owner.added_at),
+    }
+}
+
 fn view(
     broker: &Broker,
     caller: &Caller,
@@ -51,6 +62,11 @@ fn view(
             .keys
             .iter()
             .map(|key| key.fingerprint.clone())
+            .collect(),
+        key_details: principal
+            .keys
+            .iter()
+            .map(|key| described(principal, key))
             .collect(),
         lock: match lock_on(broker, caller, &principal.name) {
             Ok(lock) => lock.map(|lock| lock.id),

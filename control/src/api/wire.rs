@@ -121,6 +121,9 @@ pub struct GrantView {
     pub expires_at: Timestamp,
     /// Whether it holds at the server's present.
     pub in_force: bool,
+    /// What keeps its principal or its target out meanwhile; absent where nothing does, or the caller may not see locks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockId>,
     /// What was spent of its budget; absent where nothing was, or it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Amounts>,
@@ -180,6 +183,9 @@ pub struct PrincipalView {
     pub groups: BTreeSet<GroupName>,
     /// The fingerprints of its keys.
     pub keys: Vec<String>,
+    /// What is known of each of them, in the same order.
+    #[serde(default)]
+    pub key_details: Vec<KeyView>,
     /// The lock on it, if there is one.
     pub lock: Option<LockId>,
     /// When it was added.
@@ -187,6 +193,19 @@ pub struct PrincipalView {
     /// What is odd about it without being wrong, where it was just added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// A registered key as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyView {
+    /// `SHA256:…`.
+    pub fingerprint: String,
+    /// As OpenSSH names it: `ssh-ed25519`.
+    pub kind: String,
+    /// What its file said of it; may be empty.
+    pub comment: String,
+    /// When it was registered: with its principal, where that was not kept.
+    pub added_at: Timestamp,
 }
 
 /// Adds a principal.

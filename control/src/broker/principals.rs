@@ -156,13 +156,12 @@ impl Broker {
             view.office(Office::ManagePrincipals)?;
             known(view, name)?;
             untaken(view, &key)?;
-            Ok((
-                vec![Change::KeyAdded {
-                    principal: name.clone(),
-                    key: key.clone(),
-                }],
-                (),
-            ))
+            let key = RegisteredKey {
+                added_at: Some(view.now),
+                ..key.clone()
+            };
+            let principal = name.clone();
+            Ok((vec![Change::KeyAdded { principal, key }], ()))
         })
         .await?;
         self.principal(name)

@@ -44,10 +44,7 @@ async fn only_an_office_changes_who_and_what_is_known() {
 async fn a_key_proves_one_person() {
     let world = World::new().await;
     let (root, alice) = (caller("root"), PrincipalName::parse("alice").unwrap());
-    let key = RegisteredKey {
-        openssh: "ssh-ed25519 bob".to_owned(),
-        fingerprint: "SHA256:bob".to_owned(),
-    };
+    let key = RegisteredKey::new("ssh-ed25519 bob".to_owned(), "SHA256:bob".to_owned());
     let taken = world.broker.add_key(&root, &alice, key).await.unwrap_err();
     assert!(
         matches!(taken, BrokerError::Conflict(Conflict::KeyTaken { .. })),
@@ -82,10 +79,7 @@ async fn the_only_administrator_cannot_lock_themselves_out() {
     let removed = broker.remove_key(&root, &own, "SHA256:root").await;
     check_refused(removed, Conflict::OnlyKey);
     // One key of two is another matter, and so is another administrator.
-    let next = RegisteredKey {
-        openssh: "ssh-ed25519 next".to_owned(),
-        fingerprint: "SHA256:next".to_owned(),
-    };
+    let next = RegisteredKey::new("ssh-ed25519 next".to_owned(), "SHA256:next".to_owned());
     broker.add_key(&root, &own, next).await.unwrap();
     broker.remove_key(&root, &own, "SHA256:root").await.unwrap();
     let removed = broker.remove_key(&root, &own, "SHA256:next").await;
@@ -119,10 +113,7 @@ fn with_certificate() -> Ask {
 async fn a_key_that_is_removed_takes_what_rests_on_it_along() {
     let world = World::new().await;
     let (root, alice) = (caller("root"), PrincipalName::parse("alice").unwrap());
-    let other = RegisteredKey {
-        openssh: "ssh-ed25519 other".to_owned(),
-        fingerprint: "SHA256:other".to_owned(),
-    };
+    let other = RegisteredKey::new("ssh-ed25519 other".to_owned(), "SHA256:other".to_owned());
     world.broker.add_key(&root, &alice, other).await.unwrap();
     world.granted("alice", "web1", 60).await;
     let by_other = Ask {

@@ -18,10 +18,10 @@ async fn replaced(world: &World, name: &str, group: &str) {
     let gone = caller(name).principal;
     world.broker.remove_principal(&root, &gone).await.unwrap();
     world.pass(seconds(1)).await;
-    let keys = vec![RegisteredKey {
-        openssh: format!("ssh-ed25519 the-new-{name}"),
-        fingerprint: format!("SHA256:the-new-{name}"),
-    }];
+    let keys = vec![RegisteredKey::new(
+        format!("ssh-ed25519 the-new-{name}"),
+        format!("SHA256:the-new-{name}"),
+    )];
     let next = Principal {
         keys,
         // As a client says it; what counts is when it was written down.

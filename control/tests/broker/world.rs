@@ -206,10 +206,10 @@ pub fn principal(name: &str, group: &str, clock: &Clock) -> Principal {
         name: PrincipalName::parse(name).unwrap(),
         kind: PrincipalKind::Person,
         groups: BTreeSet::from([GroupName::parse(group).unwrap()]),
-        keys: vec![RegisteredKey {
-            openssh: format!("ssh-ed25519 {name}"),
+        keys: vec![RegisteredKey::new(
+            format!("ssh-ed25519 {name}"),
             fingerprint,
-        }],
+        )],
         added_at: clock.now(),
     }
 }

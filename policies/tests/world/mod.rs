@@ -98,10 +98,10 @@ pub(crate) fn principal(text: &str, kind: PrincipalKind, groups: &[&str]) -> Pri
         name: name(text),
         kind,
         groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
-        keys: vec![RegisteredKey {
-            openssh: format!("ssh-ed25519 {text}"),
-            fingerprint: format!("SHA256:{text}"),
-        }],
+        keys: vec![RegisteredKey::new(
+            format!("ssh-ed25519 {text}"),
+            format!("SHA256:{text}"),
+        )],
         added_at: noon(),
     }
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use control::api::wire::{Ended, Ending, KeyOrder, List, PrincipalOrder, PrincipalView, Trust};
+use control::api::wire::{
+    Ended, Ending, KeyOrder, KeyView, List, PrincipalOrder, PrincipalView, Trust,
+};
 use policies::words::cli;
 use policies::{GroupName, PrincipalKind, PrincipalName, Reason};
 use reqwest::Method;
@@ -76,15 +78,23 @@ pub(crate) enum KeyVerb {
 /// A registered key.
 #[derive(Debug, Serialize)]
 struct KeyRow<'a> {
-    fingerprint: &'a str,
+    #[serde(flatten)]
+    key: &'a KeyView,
     principal: &'a PrincipalName,
 }
 
 impl Row for KeyRow<'_> {
-    const COLUMNS: (&'static [&'static str], usize) = (&["FINGERPRINT", "OF"], 2);
+    const COLUMNS: (&'static [&'static str], usize) =
+        (&["FINGERPRINT", "KIND", "COMMENT", "ADDED", "OF"], 4);
 
     fn cells(&self) -> Vec<String> {
-        vec![self.fingerprint.to_owned(), self.principal.to_string()]
+        vec![
+            self.key.fingerprint.clone(),
+            self.key.kind.clone(),
+            self.key.comment.clone(),
+            when::stamp(self.key.added_at),
+            self.principal.to_string(),
+        ]
     }
 }
 
@@ -160,11 +170,11 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
             let doing = format!("list the keys of {name}");
             let client = context.client(&doing)?;
             let view: PrincipalView = client.get(&doing, &at(&name, "")).await?;
-            let row = |fingerprint| KeyRow {
-                fingerprint,
+            let row = |key| KeyRow {
+                key,
                 principal: &view.name,
             };
-            let rows: Vec<KeyRow<'_>> = view.keys.iter().map(|key| row(key)).collect();
+            let rows: Vec<KeyRow<'_>> = view.key_details.iter().map(row).collect();
             context.printer.list(&view, &rows)
         }
     }
