@@ -110,6 +110,30 @@ fn kill_one_session() {
 }
 
 #[test]
+fn a_target_is_cut_by_its_alias_too() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    let target = world.live_sessions()[0]["target"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let bob = world.bob();
+    bob.run(&["tidegate", "target", "alias", &target, "front"])
+        .unwrap();
+    let shown = bob.json(&["target", "show", "front"]).unwrap();
+    assert_eq!(shown["name"], target.as_str());
+    let listed = bob.json(&["sessions", "ls", "--target", "front"]).unwrap();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    bob.run(&[
+        "tidegate", "revoke", "--target", "front", "--reason", "enough", "--yes",
+    ])
+    .unwrap();
+    ssh.ended();
+    assert_eq!(because(&world.ended_sessions()[0]), "revoked");
+}
+
+#[test]
 fn user_locked() {
     let world = World::new();
     let (_, _) = (world.grant_ssh("10m"), world.grant_pg("10m"));
@@ -135,10 +159,17 @@ fn user_locked() {
     );
     assert!(!world.ssh(&[], &["true"]).status.success());
     assert!(!world.psql("select 1").status.success());
+    // What lets nobody in is not called in force, to those who may see locks.
+    let locked = world.bob().run(&["tidegate", "grants", "ls"]).unwrap();
+    assert_eq!(locked.matches(" locked ").count(), 2, "{locked}");
+    let own = world.alice().run(&["tidegate", "grants", "ls"]);
+    assert!(!own.is_ok_and(|own| own.contains("locked ")));
     world
         .bob()
         .run(&["tidegate", "user", "unlock", "alice"])
         .unwrap();
+    let again = world.bob().run(&["tidegate", "grants", "ls"]).unwrap();
+    assert_eq!(again.matches(" locked ").count(), 0, "{again}");
     assert!(world.ssh(&[], &["true"]).status.success());
 }
 

@@ -1,9 +1,11 @@
 //! What is in force, and ending it.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use policies::{Grant, GrantId};
+use policies::{Grant, GrantId, Lock, LockScope};
 use serde::Deserialize;
 
 use crate::api::Shared;
@@ -13,8 +15,13 @@ use crate::api::problem::Refused;
 use crate::api::wire::{Ended, Ending, GrantView, List};
 use crate::{Broker, BrokerError, Caller};
 
-fn view(broker: &Broker, grant: &Grant, now: Timestamp) -> GrantView {
+/// A grant as it is now, of whose locks these may be told.
+fn view(broker: &Broker, locks: &[Arc<Lock>], grant: &Grant, now: Timestamp) -> GrantView {
     let ended = grant.ended.as_ref();
+    let lock = locks.iter().find(|lock| match &lock.scope {
+        LockScope::Principal(name) => *name == grant.principal,
+        LockScope::Target(name) => *name == grant.target,
+    });
     GrantView {
         schema: "tidegate.grant/1".into(),
         id: grant.id,
@@ -26,11 +33,17 @@ fn view(broker: &Broker, grant: &Grant, now: Timestamp) -> GrantView {
         starts_at: grant.starts_at,
         expires_at: grant.expires_at,
         in_force: grant.in_force(now),
+        lock: lock.map(|lock| lock.id),
         spent: broker.spent_so_far(grant.id),
         ended_by: ended.map(|end| end.by.clone()),
         end_reason: ended.map(|end| end.reason.clone()),
         ended_at: ended.map(|end| end.at),
     }
+}
+
+/// The locks, if the caller may see them: not everybody who sees a grant may know who is locked.
+fn told_locks(broker: &Broker, caller: &Caller) -> Vec<Arc<Lock>> {
+    broker.locks(caller).unwrap_or_default()
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,9 +61,9 @@ pub(crate) async fn list(
     let broker = &house.parts.broker;
     let now = broker.clock().now();
     let found = broker.grants(&caller, in_force, before).await;
-    Json(List::of(
-        found.iter().map(|grant| view(broker, grant, now)).collect(),
-    ))
+    let locks = told_locks(broker, &caller);
+    let views = found.iter().map(|grant| view(broker, &locks, grant, now));
+    Json(List::of(views.collect()))
 }
 
 /// The grant that is called so, as far as the caller may see it. That they see none is in the ledger.
@@ -71,7 +84,8 @@ pub(crate) async fn show(
     let broker = &house.parts.broker;
     let id = find(broker, &caller, (&id, "show grant")).await?;
     let grant = broker.show_grant(&caller, id)?;
-    Ok(Json(view(broker, &grant, broker.clock().now())))
+    let locks = told_locks(broker, &caller);
+    Ok(Json(view(broker, &locks, &grant, broker.clock().now())))
 }
 
 pub(crate) async fn revoke(

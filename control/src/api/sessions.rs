@@ -57,7 +57,12 @@ pub(crate) async fn list(
     Known(caller): Known,
     Asked(filter): Asked<Filter>,
 ) -> Result<Json<List<SessionView>>, Refused> {
-    let found = house.parts.broker.sessions(&caller, &filter.into()).await?;
+    let broker = &house.parts.broker;
+    let filter = Filter {
+        target: filter.target.map(|target| broker.called(&target)),
+        ..filter
+    };
+    let found = broker.sessions(&caller, &filter.into()).await?;
     Ok(Json(List::of(found.into_iter().map(view).collect())))
 }
 

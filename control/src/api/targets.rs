@@ -167,7 +167,8 @@ fn seen(
     caller: &Caller,
     name: &TargetName,
 ) -> Result<broker::TargetView, BrokerError> {
-    let found = house.parts.broker.seen_target(caller, name);
+    let broker = &house.parts.broker;
+    let found = broker.seen_target(caller, &broker.called(name));
     found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
     })

@@ -26,7 +26,8 @@ pub use next::{Refusal, next};
 pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
 pub use policy::{
     policies_applied, policies_bad, policies_good, policies_question, policies_replaced,
-    policies_would, policy_unread, rules_gone, zone_changes,
+    policies_would, policies_written, policy_misnamed, policy_there, policy_unread, rules_gone,
+    zone_changes,
 };
 pub use roles::{admin_script, no_script};
 pub use setup::{
@@ -410,7 +411,9 @@ pub fn user_locked(name: &str) -> String {
 
 /// After a principal was unlocked.
 pub fn user_unlocked(name: &str) -> String {
-    format!("unlocked {name}\n  tidegate user ls")
+    format!(
+        "unlocked {name}; what they were granted and is not over lets them in again\n  tidegate grants ls"
+    )
 }
 
 /// After a key was registered.
@@ -569,6 +572,7 @@ mod tests {
             policy_unread("pol/old/night.cedar"),
             policies_good(3, "pol"),
             policies_would(2, "pol --zone Europe/Berlin"),
+            policies_written(3, "pol --zone Europe/Berlin"),
             ssh_target_added("web1", &["deploy".to_owned()], "ssh-ed25519 AAAA", None),
             postgres_target_added(&places),
             postgres_target_added(&administered),

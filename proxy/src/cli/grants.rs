@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 use control::Amounts;
-use control::api::wire::{Ended, Ending, GrantView, List, SessionView};
+use control::api::wire::{Ended, Ending, GrantView, List, SessionView, TargetView};
 use policies::words::{budget, cli};
 use policies::{Measure, PrincipalName, Reason, TargetName};
 
@@ -68,7 +68,12 @@ impl Row for GrantView {
             self.principal.to_string(),
             self.target.to_string(),
             self.login.to_string(),
-            if self.in_force { "yes" } else { "no" }.to_owned(),
+            match (self.in_force, self.lock) {
+                (true, Some(_)) => "locked",
+                (true, None) => "yes",
+                (false, _) => "no",
+            }
+            .to_owned(),
             when::stamp(self.expires_at),
             text(self.ended_by.as_ref().map(ToString::to_string)),
             text(self.end_reason.as_ref().map(ToString::to_string)),
@@ -170,18 +175,29 @@ async fn meant(context: &Context, doing: &str, args: &RevokeArgs) -> Result<Vec<
         }
         (None, None) => {
             let list = in_sight(context, doing, true).await?;
+            let target = match &args.target {
+                Some(target) => Some(called(context, doing, target).await?),
+                None => None,
+            };
             let wanted = |grant: &GrantView| {
                 args.user
                     .as_ref()
                     .is_none_or(|user| grant.principal == *user)
-                    && args
-                        .target
-                        .as_ref()
-                        .is_none_or(|target| grant.target == *target)
+                    && target.as_ref().is_none_or(|target| grant.target == *target)
             };
             let ids = list.items.iter().filter(|grant| wanted(grant));
             Ok(ids.map(|grant| grant.id.to_string()).collect())
         }
+    }
+}
+
+/// The name of the target that is called so. One that is gone, or that one may not see, is called as was typed.
+async fn called(context: &Context, doing: &str, typed: &TargetName) -> Result<TargetName, Failure> {
+    let path = format!("/v1/targets/{}", segment(typed.as_str()));
+    match context.client(doing)?.get::<TargetView>(doing, &path).await {
+        Ok(target) => Ok(target.name),
+        Err(unseen) if unseen.exit == Exit::NotFound => Ok(typed.clone()),
+        Err(failure) => Err(failure),
     }
 }
 
