@@ -17,6 +17,9 @@ use crate::cli::printer::harmless;
 use crate::cli::prompt::Assent;
 use crate::cli::proof;
 use crate::cli::typed::word;
+use files::{entries, is_room, unread};
+
+mod files;
 
 /// Where policies read hours unless told otherwise.
 const UTC: &str = "UTC";
@@ -56,7 +59,11 @@ pub(crate) enum PolicyVerb {
         assent: Assent,
     },
     /// Print the policies in force
-    Show,
+    Show {
+        /// Write them into this directory, as files to change and apply; none of them may be there yet
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
 }
 
 /// `policy …`.
@@ -98,15 +105,21 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             };
             context.printer.done(&applied, &applied.digest, &said)
         }
-        PolicyVerb::Show => {
+        PolicyVerb::Show { to } => {
             let doing = "show the policies";
             let view: PolicyView = context.client(doing)?.get(doing, "/v1/policies").await?;
+            if let Some(dir) = to {
+                let count = files::write(&dir, &view.texts)?;
+                let typed = typed(&dir, Some(&view.texts.zone));
+                let said = cli::policies_written(count, &typed);
+                return context.printer.done(&view, &view.digest, &said);
+            }
             let files = view.texts.documents.iter().chain(&view.texts.quorums);
             let mut text = vec![format!("// hours and weekdays in {}", view.texts.zone)];
             text.extend(files.map(|file| format!("// {}\n{}", file.name, file.text.trim_end())));
             context
                 .printer
-                .done(&view, &view.digest, &text.join("\n\n"))
+                .shown(&view, &view.digest, &text.join("\n\n"))
         }
     }
 }
@@ -246,7 +259,7 @@ struct Read {
 
 /// Reads a directory and checks it as the server will.
 fn checked(dir: &Path, zone: Option<&str>) -> Result<Read, Failure> {
-    let texts = read(dir, zone.unwrap_or(UTC))?;
+    let texts = files::read(dir, zone.unwrap_or(UTC))?;
     let policies = loaded(&texts)?;
     let policies = policies.map_err(|mistakes| {
         let bad = cli::policies_bad(mistakes, &typed(dir, zone));
@@ -276,76 +289,6 @@ fn loaded(texts: &PolicyTexts) -> Result<Result<PolicySet, Vec<Diagnosis>>, Fail
     let zone = control::zone(&texts.zone)
         .ok_or_else(|| Failure::new(Exit::Usage, cli::ledger::no_such_zone(&texts.zone)))?;
     Ok(PolicySet::load(&documents, quorums.as_ref(), zone))
-}
-
-fn failure(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::unread(&path.to_string_lossy(), error)
-}
-
-/// What is in a directory. What is not seen is a `forbid` that is not in force.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let entries = std::fs::read_dir(dir).map_err(|error| failure(dir, &error))?;
-    let paths: Result<Vec<PathBuf>, std::io::Error> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect();
-    let mut paths = paths.map_err(|error| failure(dir, &error))?;
-    paths.sort();
-    Ok(paths)
-}
-
-/// Whether it is called as files with policies are, in whichever case.
-fn is_cedar(path: &Path) -> bool {
-    let end = path.extension();
-    end.is_some_and(|end| end.eq_ignore_ascii_case("cedar"))
-}
-
-/// Whether it is a directory of its own. What mounts and editors keep for themselves holds the same files once more.
-fn is_room(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    path.is_dir() && !path.is_symlink() && !name.starts_with(b".")
-}
-
-/// The files with policies below a directory. What cannot be looked into is named itself.
-fn unread(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    let Ok(paths) = entries(dir) else {
-        return found.push(dir.to_owned());
-    };
-    for path in paths {
-        if is_room(&path) {
-            if let Some(less) = depth.checked_sub(1) {
-                unread(&path, less, found);
-            }
-        } else if is_cedar(&path) {
-            found.push(path);
-        }
-    }
-}
-
-fn read(dir: &Path, zone: &str) -> Result<PolicyTexts, Failure> {
-    let paths = entries(dir)?;
-    let text = |path: &Path| -> Result<PolicyText, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|error| failure(path, &error))?;
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        Ok(PolicyText {
-            name: name.unwrap_or_default(),
-            text,
-        })
-    };
-    let files = paths.iter().filter(|path| is_cedar(path));
-    let documents: Result<Vec<PolicyText>, Failure> = files.map(|path| text(path)).collect();
-    let quorums = dir.join("quorums.toml");
-    let quorums = if paths.contains(&quorums) {
-        Some(text(&quorums)?)
-    } else {
-        None
-    };
-    Ok(PolicyTexts {
-        documents: documents?,
-        quorums,
-        zone: zone.to_owned(),
-    })
 }
 
 #[cfg(test)]

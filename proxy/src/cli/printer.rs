@@ -143,11 +143,18 @@ impl Printer {
     /// The result of a deed: JSON where asked, else `said`, which `-q` silences.
     pub(crate) fn done(self, result: &impl Serialize, name: &str, said: &str) -> Outcome {
         match self.format {
+            Format::Table | Format::Wide if self.quiet => Ok(()),
+            _ => self.shown(result, name, said),
+        }
+    }
+
+    /// A text that was asked for: JSON where asked, else itself, whether or not anything else is to be said.
+    pub(crate) fn shown(self, result: &impl Serialize, name: &str, text: &str) -> Outcome {
+        match self.format {
             Format::Json => self.json(result),
             Format::Jsonl => self.line(result),
             Format::Name => self.lines(&[harmless::text(name)]),
-            Format::Table | Format::Wide if self.quiet => Ok(()),
-            Format::Table | Format::Wide => self.text(&format!("{}\n", harmless::text(said))),
+            Format::Table | Format::Wide => self.text(&format!("{}\n", harmless::text(text))),
         }
     }
 

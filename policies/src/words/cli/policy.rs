@@ -47,6 +47,31 @@ pub fn policies_good(count: usize, typed: &str) -> String {
     format!("{count} policy files are well formed and valid\n  tidegate policy apply {typed}")
 }
 
+/// After the policies in force were written into a directory. `typed` is that and their zone.
+pub fn policies_written(count: usize, typed: &str) -> String {
+    format!(
+        "wrote the {count} policy files that are in force; change them there, then:\n  tidegate policy apply {typed}"
+    )
+}
+
+/// A policy file is there already.
+pub fn policy_there(path: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot write `{path}`"),
+        "it is there already, and somebody may have changed it",
+        "name a directory that does not exist yet:  tidegate policy show --to DIR",
+    )
+}
+
+/// A server calls a policy file as none is called.
+pub fn policy_misnamed(name: &str) -> Trouble {
+    Trouble::new(
+        "cannot write the policies",
+        format!("the server calls a file `{name}`, which is no name of a policy file"),
+        "look at them with:  tidegate policy show",
+    )
+}
+
 /// After policies were put in force, with the number of sessions that were cut.
 pub fn policies_applied((digest, zone): (&str, &str), cut: usize) -> String {
     let applied = format!("in force: {digest}, hours in {zone}");

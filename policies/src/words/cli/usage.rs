@@ -83,7 +83,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "policy apply",
         "tidegate policy apply /etc/tidegate/policy --dry-run",
     ),
-    ("policy show", "tidegate policy show"),
+    ("policy show", "tidegate policy show --to policy"),
     ("config ssh", "tidegate config ssh --write"),
     ("config psql", "tidegate config psql --write"),
     ("target alias", "tidegate target alias orders o"),
