@@ -250,6 +250,7 @@ impl Talk {
         }
         match &mut waiting {
             Waiting::Operation { operation, .. } => {
+                self.tears(&request);
                 if let Request::Close { handle } = request {
                     self.files.closing(handle);
                 }

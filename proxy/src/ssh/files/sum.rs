@@ -44,6 +44,19 @@ impl Sum {
             .update(bytes);
     }
 
+    /// The file gets this size, or other contents of which nothing is known. To be empty before anything is in it, or as
+    /// long as what is, changes nothing.
+    pub(super) fn resize(&mut self, size: Option<u64>) {
+        let end = match self.start {
+            None => 0,
+            Some(_) => self.next,
+        };
+        if size != Some(end) {
+            self.start.get_or_insert(0);
+            self.torn = true;
+        }
+    }
+
     /// So many of them came to nothing.
     pub(super) fn refuse(&mut self, length: u32) {
         self.refused = self.refused.saturating_add(u64::from(length));

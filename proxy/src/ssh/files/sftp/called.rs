@@ -1,6 +1,6 @@
 //! What a request is called in the recording.
 
-use super::packet::{self, Request, Unclear};
+use super::packet::{self, Request, Span, Unclear};
 use super::waiting::Then;
 use super::{Operation, Talk};
 
@@ -47,9 +47,15 @@ impl Talk {
                 let path = self.files.path(handle)?;
                 Operation::new(action, path, &[], detail.unwrap_or_default())
             }
-            Request::Copy { from, to } => {
+            Request::Copy { from, to, span } => {
                 let (path, to) = (self.files.path(from)?, self.files.path(to)?);
-                Operation::new("copy-data", path, to, String::new())
+                let Span { start, length, at } = span;
+                let much = match length {
+                    0 => "to its end".to_owned(),
+                    bytes => format!("{bytes} bytes"),
+                };
+                let detail = format!("from {start}, {much}, to {at}");
+                Operation::new("copy-data", path, to, detail)
             }
             Request::Ask { action } => Operation::new(action, &[], &[], String::new()),
             // Its name is the client's own, so it is no name of an operation.
@@ -65,5 +71,22 @@ impl Talk {
             Request::Init => return Err(Unclear::Turn),
         };
         Ok((operation, then))
+    }
+
+    /// Has the sum of a file that changes otherwise than by what is written to it be that no more.
+    pub(super) fn tears(&mut self, request: &Request<'_>) {
+        let (handle, size) = match request {
+            Request::Copy { to, .. } => (to, None),
+            Request::OnHandle {
+                handle,
+                attributes: Some(wanted),
+                ..
+            } if wanted.size().is_some() => (handle, wanted.size()),
+            _nothing_of_it => return,
+        };
+        let number = self.files.number(handle).ok();
+        if let Some(file) = number.and_then(|number| self.files.asked(number)) {
+            file.written.resize(size);
+        }
     }
 }

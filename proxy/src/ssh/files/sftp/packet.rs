@@ -112,6 +112,7 @@ pub(super) enum Request<'a> {
     Copy {
         from: &'a [u8],
         to: &'a [u8],
+        span: Span,
     },
     /// Asks for what is no file.
     Ask {
@@ -168,6 +169,22 @@ pub(super) fn contents(request: &Request<'_>) -> &'static str {
 /// What a client wants a file to be (section 5), as text: `mode=0644 size=0`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Attributes(pub(super) String);
+
+/// What is copied between two open files: from where, how much (0: to its end), and to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u64,
+    pub(super) length: u64,
+    pub(super) at: u64,
+}
+
+impl Attributes {
+    /// The size that the file is to have, if that is among them.
+    pub(super) fn size(&self) -> Option<u64> {
+        let size = self.0.strip_prefix("size=")?;
+        size.split(' ').next()?.parse().ok()
+    }
+}
 
 /// The number of a request, what it asks for, and what follows the fields that it has.
 pub(super) fn request(kind: u8, fields: &[u8]) -> Result<(u32, Request<'_>, &[u8]), Unclear> {
@@ -293,10 +310,13 @@ fn extension<'a>(from: &mut Fields<'a>) -> Result<Request<'a>, Unclear> {
         b"fsync@openssh.com" => on_handle("fsync", from),
         b"copy-data" => {
             let source = from.handle()?;
-            let (_offset, _length) = (from.u64()?, from.u64()?);
+            let (start, length) = (from.u64()?, from.u64()?);
+            let to = from.handle()?;
+            let at = from.u64()?;
             Ok(Request::Copy {
                 from: source,
-                to: from.handle()?,
+                to,
+                span: Span { start, length, at },
             })
         }
         b"limits@openssh.com" => Ok(Request::Ask { action: "limits" }),

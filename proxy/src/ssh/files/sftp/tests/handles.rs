@@ -23,7 +23,7 @@ fn copy(number: u32, from: &str, to: &str) -> Vec<u8> {
         string(from.as_bytes()),
         string(to.as_bytes()),
     );
-    packet(200, &[&id(number), &name, &from, &[0; 16], &to])
+    packet(200, &[&id(number), &name, &from, &[0; 16], &to, &[0; 8]])
 }
 
 fn extension(number: u32, name: &str, handle: &str) -> Vec<u8> {
