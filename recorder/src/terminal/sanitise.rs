@@ -140,14 +140,38 @@ fn modes(parameters: &str, last: char, out: &mut String) {
     }
 }
 
-/// Colours and attributes. Their sub-parameters are part of the form.
+/// Colours and attributes. Their sub-parameters are part of the form. That text is concealed (8) is left out: who
+/// watches is to see what was there.
 fn colours(parameters: &str, out: &mut String) {
     let numbers = parameters.split([';', ':']);
     let sound =
         numbers.clone().count() <= NUMBERS_MAX && numbers.clone().all(|number| number.len() <= 4);
-    if sound {
+    if !sound {
+        return;
+    }
+    let (mut shown, mut parts) = (Vec::new(), parameters.split(';'));
+    while let Some(part) = parts.next() {
+        let attribute = part.split(':').next().unwrap_or_default();
+        if attribute.trim_start_matches('0') == "8" {
+            continue;
+        }
+        shown.push(part);
+        // A colour of its own takes what follows: one number of a palette, or three.
+        if matches!(part, "38" | "48" | "58")
+            && let Some(kind) = parts.next()
+        {
+            shown.push(kind);
+            let more = match kind {
+                "5" => 1,
+                "2" => 3,
+                _ => 0,
+            };
+            shown.extend(parts.by_ref().take(more));
+        }
+    }
+    if !shown.is_empty() {
         out.push_str("\x1b[");
-        out.push_str(parameters);
+        out.push_str(&shown.join(";"));
         out.push('m');
     }
 }
@@ -228,6 +252,23 @@ mod tests {
         ] {
             check(sequence.as_bytes(), sequence);
         }
+    }
+
+    #[test]
+    fn nothing_is_drawn_that_nobody_sees() {
+        check(b"\x1b[8mrm -r x\x1b[m", "rm -r x\x1b[m");
+        check(b"\x1b[1;08;31mx", "\x1b[1;31mx");
+        check(b"\x1b[8:1mx\x1b[28m", "x\x1b[28m");
+        // These are colours.
+        for colour in [
+            "\x1b[38;5;8m",
+            "\x1b[48;2;8;8;8;1m",
+            "\x1b[38:5:8m",
+            "\x1b[38;5m",
+        ] {
+            check(colour.as_bytes(), colour);
+        }
+        check(b"\x1b[38;5;8;8mx", "\x1b[38;5;8mx");
     }
 
     #[test]
