@@ -1,6 +1,7 @@
 //! The composition root: builds the house from its configuration, opens the doors, and closes them
 //! again so that every session is cut, told and sealed.
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ pub fn check_config(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, Failure> {
     let path = config_dir.join(config::FILE);
-    let text = std::fs::read_to_string(&path).map_err(|source| Failure::Read {
+    let text = fs::read_to_string(&path).map_err(|source| Failure::Read {
         path: path.clone(),
         source,
     })?;
@@ -188,6 +189,7 @@ pub async fn serve(
     doors.close();
     house.broker.refuse_newcomers();
     drain(&house, &tracker, config.drain_timeout).await;
+    doors.close_api();
     upkeep.shutdown().await;
     house.broker.write_all_counted().await;
     house.broker.sign_ledger().await;
@@ -286,6 +288,14 @@ fn broker(
         ..control::Settings::default()
     };
     async move {
+        // There is an authority, so there was a store: a new one would know nobody, and have no past.
+        let is_lost = match fs::metadata(&path) {
+            Ok(found) => found.len() == 0,
+            Err(unseen) => unseen.kind() == io::ErrorKind::NotFound,
+        };
+        if is_lost {
+            return Err(Failure::Lost { path });
+        }
         let store = Backend::sqlite(&path).await.map_err(Failure::Store)?;
         Broker::start_from(store, Clock::system(), settings, Some(witness))
             .await

@@ -47,6 +47,24 @@ fn the_audit_log_is_proven_over_the_api_and_in_the_store_and_against_a_kept_line
     }
 }
 
+/// A new one would know nobody, and have no past.
+#[test]
+fn no_store_is_made_in_the_place_of_one_that_is_gone() {
+    let mut world = World::new();
+    world.stop_server(Ending::Term);
+    let store = world.state_dir().join("store.sqlite");
+    std::fs::rename(&store, world.dir().join("elsewhere")).expect("it is moved");
+    let config = world.config_dir().display().to_string();
+    for believe in [&[][..], &["--believe-log"]] {
+        let ran = run(
+            &world,
+            &[&["serve", "--config-dir", &config], believe].concat(),
+        );
+        assert!(err(&ran).contains("TG709"), "{}", err(&ran));
+        assert!(!store.exists());
+    }
+}
+
 #[test]
 fn policies_are_put_in_force_where_no_server_runs() {
     let mut world = World::new();

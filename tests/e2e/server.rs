@@ -3,10 +3,12 @@
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
+use std::time::Duration;
 
 use proxy::demo::{Daemon, Ending, Signals};
 use serde_json::Value;
-use tests::{World, binary, until};
+use tests::wait::within;
+use tests::{Setting, World, binary, until};
 
 use crate::{err, out};
 
@@ -74,6 +76,34 @@ fn second_server_refused() {
         world.alice().run(&["tidegate", "ls"]).is_ok(),
         "the first goes on"
     );
+}
+
+/// Who goes on while the server stops can be shown out as ever.
+#[test]
+fn what_goes_on_while_it_stops_can_be_ended() {
+    let mut world = World::with(&Setting {
+        server: &[("TIDEGATE__LIMITS__DRAIN_TIMEOUT", "60s")],
+        ..Setting::default()
+    });
+    let grant = world.grant_ssh("10m");
+    let mut ssh = world.begin_ssh();
+    let server = world.server_pid().expect("it runs").to_string();
+    let told = Command::new("kill").args(["-TERM", &server]).status();
+    assert!(told.unwrap().success());
+    let stopping = || world.server_log().contains("server.stopping").then_some(());
+    within(Duration::from_secs(10), "it stops", stopping);
+    assert!(
+        !world.ssh(&[], &["true"]).status.success(),
+        "nobody gets in"
+    );
+    assert!(!ssh.has_ended());
+    world.revoke(&grant);
+    let said = ssh.ended();
+    assert!(said.contains("TG201"), "{said}");
+    // With the last of them it is over, long before a minute is.
+    let stopped = || world.server_log().contains("server.stopped").then_some(());
+    within(Duration::from_secs(20), "it has stopped", stopped);
+    world.stop_server(Ending::Term);
 }
 
 #[test]

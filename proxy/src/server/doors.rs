@@ -71,6 +71,8 @@ pub(super) struct Doors {
     tracker: TaskTracker,
     tracks: Tracks,
     closing: CancellationToken,
+    /// Of the API's door, which is the last: what goes on while we stop can be ended.
+    closing_api: CancellationToken,
     /// When the certificates end that are shown first.
     expires_at: Timestamp,
 }
@@ -130,6 +132,7 @@ impl Doors {
             tracker: tracker.clone(),
             tracks: Tracks::start().map_err(Failure::Threads)?,
             closing: CancellationToken::new(),
+            closing_api: CancellationToken::new(),
             expires_at: identities.host.expires_at,
         })
     }
@@ -165,7 +168,7 @@ impl Doors {
         }
         for listener in listeners.api {
             let (api, seats) = (Arc::clone(&self.api), api.clone());
-            let closing = self.closing.clone();
+            let closing = self.closing_api.clone();
             let accepting = async move {
                 let take = |stream, source, seat: Seat| {
                     let api = Arc::clone(&api);
@@ -191,9 +194,14 @@ impl Doors {
         }
     }
 
-    /// Accepts nobody any more.
+    /// Lets nobody come to a target any more.
     pub(super) fn close(&self) {
         self.closing.cancel();
+    }
+
+    /// Answers nobody any more either.
+    pub(super) fn close_api(&self) {
+        self.closing_api.cancel();
     }
 
     fn admit_all<P: Protocol>(
