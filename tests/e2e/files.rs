@@ -387,20 +387,16 @@ fn a_shell_behind_a_command_that_carries_files_is_recorded_as_a_shell() {
 #[test]
 fn what_scp_carries_is_kept_as_what_a_command_is_sent() {
     let desk = Desk::free();
-    let (port, address) = (desk.world.ssh_port(), desk.world.address());
-    let input = desk.world.dir().join("input");
-    fs::write(&input, "C0644 15 a.csv\nspoken-contents\0").expect("a file");
-    let line = format!("scp -t {}", desk.at("in/"));
-    let asked = with_input(
-        desk.world.alice(),
-        &["ssh", "-p", &port, &address, &line],
-        &input,
-    );
-    assert!(asked.status.success(), "{}", err(&asked));
+    fs::write(desk.dir.join("a.csv"), "spoken-contents\n").expect("a file");
+    let (up, down) = (desk.remote("in/"), desk.remote("in/a.csv"));
+    assert!(desk.scp(&[&desk.at("a.csv"), &up]).status.success());
+    assert!(desk.scp(&[&down, &desk.at("back")]).status.success());
     let told = desk.told();
-    let digest = sha256(&desk.dir.join("in/a.csv"));
-    assert!(told.contains("[input] spoken-contents"), "{told}");
-    assert!(told.contains(&digest), "{told}");
+    for line in ["\n[input] spoken-contents\n", "\n| spoken-contents\n"] {
+        assert!(told.contains(line), "{told}");
+    }
+    let digest = sha256(&desk.dir.join("back"));
+    assert_eq!(told.matches(&digest).count(), 2, "{told}");
 }
 
 #[test]
