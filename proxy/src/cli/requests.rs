@@ -204,6 +204,8 @@ async fn meant(context: &Context, mut failure: Failure, order: &RequestOrder) ->
         return Failure::new(Exit::NotFound, trouble);
     }
     let names = known.items.iter().map(|target| target.name.as_str());
+    // One that is listed and may not be asked for was meant as it was typed.
+    let names = names.filter(|_name| same.is_none());
     if let (Some(trouble), Some(name)) = (&mut failure.trouble, nearest(typed, names)) {
         trouble.advice = cli::meant(name);
     }
