@@ -2,14 +2,14 @@
 //!
 //! A permit carries capabilities, and `exec` is one of them; whether `exec` of *this command* is
 //! allowed is asked when the command arrives. So at connect the policies are asked with everything
-//! taken out that looks at a detail: a `permit` loses such conditions, a `forbid` that has one is
+//! taken out that looks at a detail: a `permit` loses such parts of its conditions, a `forbid` that has one is
 //! left out whole. The answer is an upper bound, and [`may`](crate::may) is asked for each deed.
 //!
 //! In the same way it is found out whether somebody may ask for a target at all, before it is known for how long
 //! and with which reason.
 
 use cedar_policy::{Effect, Policy, PolicySet};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What is known only when the deed is at hand.
 const DETAILS: [&str; 10] = [
@@ -25,8 +25,9 @@ const DETAILS: [&str; 10] = [
     "quorums",
 ];
 
-/// What is known of a wish only when it is at hand. As whom is part of the question.
-const WISHES: [&str; 4] = ["duration", "justification", "ticket", "breakGlass"];
+/// What is known of a wish only when it is at hand. As whom is part of the question, and nobody has a ticket or
+/// breaks glass in this version.
+const WISHES: [&str; 2] = ["duration", "justification"];
 
 /// The same policies, for deeds and for wishes.
 pub(crate) struct Foresight {
@@ -58,17 +59,51 @@ fn relax(written: &PolicySet, looks: fn(&Value) -> bool) -> Option<PolicySet> {
     for policy in written.policies() {
         let mut json = policy.to_json().ok()?;
         let conditions = json.get_mut("conditions").and_then(Value::as_array_mut)?;
-        let before = conditions.len();
-        conditions.retain(|condition| !looks(condition));
-        if conditions.len() == before {
+        if !conditions.iter().any(looks) {
             relaxed.add(policy.clone()).ok()?;
         } else if policy.effect() == Effect::Permit {
+            conditions.retain_mut(|condition| !looks(condition) || is_loosened(condition, looks));
             relaxed
                 .add(Policy::from_json(Some(policy.id().clone()), json).ok()?)
                 .ok()?;
         }
     }
     Some(relaxed)
+}
+
+/// Takes out of a condition what looks at something, and says whether anything is left of it. An `unless` goes whole.
+fn is_loosened(condition: &mut Value, looks: fn(&Value) -> bool) -> bool {
+    if condition.get("kind").and_then(Value::as_str) != Some("when") {
+        return false;
+    }
+    let left = condition.get("body").and_then(|body| loosened(body, looks));
+    match (condition.get_mut("body"), left) {
+        (Some(body), Some(left)) => {
+            *body = left;
+            true
+        }
+        _nothing_left => false,
+    }
+}
+
+/// What is left of an expression that may be true: `None` where it may be so whatever else is.
+fn loosened(expression: &Value, looks: fn(&Value) -> bool) -> Option<Value> {
+    if !looks(expression) {
+        return Some(expression.clone());
+    }
+    let sides = |operator: &str| {
+        let sides = expression.get(operator)?;
+        Some((sides.get("left")?, sides.get("right")?))
+    };
+    if let Some((left, right)) = sides("&&") {
+        return match (loosened(left, looks), loosened(right, looks)) {
+            (Some(left), Some(right)) => Some(json!({ "&&": { "left": left, "right": right } })),
+            (one, other) => one.or(other),
+        };
+    }
+    let (left, right) = sides("||")?;
+    let (left, right) = (loosened(left, looks)?, loosened(right, looks)?);
+    Some(json!({ "||": { "left": left, "right": right } }))
 }
 
 /// Whether a policy looks at what is known only when the deed is at hand. One that cannot be read

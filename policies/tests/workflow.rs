@@ -81,6 +81,8 @@ fn whoever_may_ask_in_another_way_hears_that_and_sees_the_target() {
         r#"@id("ticket") permit (principal in Jit::Group::"sre", action == Jit::Action::"request", resource)
            when { context.ask.duration <= duration("10m") && context.ask.justification like "JIRA-*" }
            when { context.ask.account == "deploy" };
+           @id("glass") permit (principal, action == Jit::Action::"request", resource)
+           when { context.ask.breakGlass && context.ask.justification like "*" };
            @id("not-root") @reason("Without a word about root.")
            forbid (principal, action == Jit::Action::"request", resource)
            when { context.ask.justification like "*root*" };"#,

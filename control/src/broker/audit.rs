@@ -111,9 +111,10 @@ impl Broker {
 
 /// The revision that the log grew to by this line, and the digest of what it grew by.
 fn grown_to(line: &Line) -> Option<(Revision, &str)> {
-    match &line.event.happening {
-        Happening::LogAppended { revision, sha256 } => Some((*revision, sha256)),
-        _another => None,
+    if let Happening::LogAppended { revision, sha256 } = &line.event.happening {
+        Some((*revision, sha256))
+    } else {
+        None
     }
 }
 

@@ -130,9 +130,7 @@ impl Broker {
             _alive: alive,
         });
         let broker = Self { inner };
-        if broker.inner.settings.believe_clock {
-            broker.end_ahead().await.map_err(StartError::Ahead)?;
-        }
+        broker.end_ahead().await.map_err(StartError::Ahead)?;
         broker.close_held().await;
         Ok(broker)
     }

@@ -38,8 +38,9 @@ fn opened(line: &Stored) -> Option<Box<Session>> {
         return None;
     }
     let event = serde_json::from_str::<Event>(&line.body).ok()?;
-    match event.happening {
-        Happening::SessionOpened { session } => Some(session),
-        _another => None,
+    if let Happening::SessionOpened { session } = event.happening {
+        Some(session)
+    } else {
+        None
     }
 }

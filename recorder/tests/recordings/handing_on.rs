@@ -11,7 +11,7 @@ use recorder::{
 use crate::desk::{Desk, at, complete, heading, output};
 
 /// A session in a terminal that tries to reach the viewer's clipboard.
-pub fn terminal(recording: &Recording) {
+pub(crate) fn terminal(recording: &Recording) {
     let event = |event| Frame::Channel { channel: 0, event };
     recording
         .append(at(0), &event(ChannelEvent::Opened { kind: "session" }))

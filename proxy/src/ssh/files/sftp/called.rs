@@ -75,14 +75,18 @@ impl Talk {
 
     /// Has the sum of a file that changes otherwise than by what is written to it be that no more.
     pub(super) fn tears(&mut self, request: &Request<'_>) {
-        let (handle, size) = match request {
-            Request::Copy { to, .. } => (to, None),
-            Request::OnHandle {
-                handle,
-                attributes: Some(wanted),
-                ..
-            } if wanted.size().is_some() => (handle, wanted.size()),
-            _nothing_of_it => return,
+        let (handle, size) = if let Request::Copy { to, .. } = request {
+            (to, None)
+        } else if let Request::OnHandle {
+            handle,
+            attributes: Some(wanted),
+            ..
+        } = request
+            && let Some(size) = wanted.size()
+        {
+            (handle, Some(size))
+        } else {
+            return;
         };
         let number = self.files.number(handle).ok();
         if let Some(file) = number.and_then(|number| self.files.asked(number)) {
