@@ -144,7 +144,9 @@ impl Printer {
     pub(crate) fn done(self, result: &impl Serialize, name: &str, said: &str) -> Outcome {
         match self.format {
             Format::Table | Format::Wide if self.quiet => Ok(()),
-            _ => self.shown(result, name, said),
+            Format::Table | Format::Wide | Format::Json | Format::Jsonl | Format::Name => {
+                self.shown(result, name, said)
+            }
         }
     }
 

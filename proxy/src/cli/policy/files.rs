@@ -94,9 +94,10 @@ pub(super) fn write(dir: &Path, texts: &PolicyTexts) -> Result<usize, Failure> {
     }
     let unwritten = |path: &Path, error: std::io::Error| {
         let shown = path.to_string_lossy();
-        let told = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => cli::policy_there(&shown),
-            _ => cli::file("write", &shown, &error.to_string()),
+        let told = if error.kind() == std::io::ErrorKind::AlreadyExists {
+            cli::policy_there(&shown)
+        } else {
+            cli::file("write", &shown, &error.to_string())
         };
         Failure::new(Exit::Error, told)
     };

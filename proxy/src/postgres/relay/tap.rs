@@ -300,28 +300,38 @@ impl Tap {
                 let changed = self.settings.changed(message.body);
                 noted.extend(changed.map(|text| Noted::Told("setting", text)));
             }
-            kind => {
-                if matches!(kind, b'C' | b'E' | b'I' | b's' | b'Z' | b'G') {
-                    noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
-                }
-                let outcome = self.pipeline.answered(kind, message.body, at)?;
-                noted.extend(outcome.map(Noted::Outcome));
-                if kind == b'1' {
-                    self.types.parsed(self.pipeline.parsed());
-                }
-                if kind == b'G' && self.pipeline.copying_in() {
-                    let number = self.pipeline.running();
-                    self.copies.begins(number, Way::In, message.body);
-                }
-                self.show_running();
-                if kind == b'1' && self.pipeline.parsed() == self.unnamed.0 {
-                    self.unnamed.1 = true;
-                }
-                if kind == b'Z' {
-                    noted.extend(self.told());
-                    self.show_busy();
-                }
-            }
+            _answer => return self.answered(message, at, noted),
+        }
+        Ok(())
+    }
+
+    /// Takes an answer to something that the client sent.
+    fn answered(
+        &mut self,
+        message: &Message<'_>,
+        at: Duration,
+        noted: &mut Vec<Noted<'_>>,
+    ) -> Result<(), Violation> {
+        let kind = message.kind;
+        if matches!(kind, b'C' | b'E' | b'I' | b's' | b'Z' | b'G') {
+            noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
+        }
+        let outcome = self.pipeline.answered(kind, message.body, at)?;
+        noted.extend(outcome.map(Noted::Outcome));
+        if kind == b'1' {
+            self.types.parsed(self.pipeline.parsed());
+        }
+        if kind == b'G' && self.pipeline.copying_in() {
+            let number = self.pipeline.running();
+            self.copies.begins(number, Way::In, message.body);
+        }
+        self.show_running();
+        if kind == b'1' && self.pipeline.parsed() == self.unnamed.0 {
+            self.unnamed.1 = true;
+        }
+        if kind == b'Z' {
+            noted.extend(self.told());
+            self.show_busy();
         }
         Ok(())
     }

@@ -1,8 +1,28 @@
 //! What a request is called in the recording.
 
-use super::packet::{self, Request, Span, Unclear};
+use std::fmt;
+
+use super::packet::{self, Request, Unclear};
 use super::waiting::Then;
 use super::{Operation, Talk};
+
+/// What is copied between two open files: from where, how much (0: to its end), and to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u64,
+    pub(super) length: u64,
+    pub(super) at: u64,
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { start, length, at } = self;
+        match length {
+            0 => write!(f, "from {start} to its end, to {at}"),
+            bytes => write!(f, "from {start}, {bytes} bytes, to {at}"),
+        }
+    }
+}
 
 impl Talk {
     /// What a request is called in the recording.
@@ -49,13 +69,7 @@ impl Talk {
             }
             Request::Copy { from, to, span } => {
                 let (path, to) = (self.files.path(from)?, self.files.path(to)?);
-                let Span { start, length, at } = span;
-                let much = match length {
-                    0 => "to its end".to_owned(),
-                    bytes => format!("{bytes} bytes"),
-                };
-                let detail = format!("from {start}, {much}, to {at}");
-                Operation::new("copy-data", path, to, detail)
+                Operation::new("copy-data", path, to, span.to_string())
             }
             Request::Ask { action } => Operation::new(action, &[], &[], String::new()),
             // Its name is the client's own, so it is no name of an operation.

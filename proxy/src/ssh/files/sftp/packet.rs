@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use policies::words::Words;
 
+use super::called::Span;
 use crate::ssh::forward::answers::Bulk;
 
 /// The version that is understood.
@@ -169,14 +170,6 @@ pub(super) fn contents(request: &Request<'_>) -> &'static str {
 /// What a client wants a file to be (section 5), as text: `mode=0644 size=0`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Attributes(pub(super) String);
-
-/// What is copied between two open files: from where, how much (0: to its end), and to where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: u64,
-    pub(super) length: u64,
-    pub(super) at: u64,
-}
 
 impl Attributes {
     /// The size that the file is to have, if that is among them.
