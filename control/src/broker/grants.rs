@@ -14,7 +14,8 @@ use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 
 impl Broker {
-    /// Ends a grant and returns the live sessions that ended with it: their leases are over.
+    /// Ends a grant and returns the live sessions that ended with it: their leases are over. Also one that only
+    /// one of the two clocks says is over: by the other it may be used again.
     ///
     /// # Errors
     ///
@@ -32,7 +33,8 @@ impl Broker {
                 what: id.to_string(),
             })?;
             view.may_end(grant)?;
-            if grant.ended.is_some() || view.now >= grant.expires_at {
+            let uptime = self.inner.clock.uptime();
+            if view.state.is_surely_over(grant, view.now, uptime) {
                 return Err(BrokerError::Conflict(Conflict::Grant(GrantOver { id })));
             }
             let by = caller.principal.clone();
@@ -63,6 +65,20 @@ impl Broker {
         grant.cloned().ok_or_else(|| BrokerError::NotFound {
             what: id.to_string(),
         })
+    }
+
+    /// The grants that the caller may see and that are not surely over, as [`Broker::grants`] lists them: whoever
+    /// ends all of somebody's means these, whatever the wall says.
+    pub async fn grants_to_end(&self, caller: &Caller, before: Option<GrantId>) -> Vec<Arc<Grant>> {
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let uptime = self.inner.clock.uptime();
+        let may_be_used = |grant: &Grant| !state.is_surely_over(grant, view.now, uptime);
+        newest(&state.facts.grants, before, |grant| {
+            let fits = may_be_used(grant) && view.sees_grant(grant);
+            fits.then(|| Arc::clone(grant))
+        })
+        .await
     }
 
     /// The grants that the caller may see, newest first: `in_force` ones only, or all of the last
@@ -99,8 +115,8 @@ pub(super) fn orphans(
         at: view.now,
     };
     let grants = facts.grants.values().filter(|grant| {
-        let runs = view.now < grant.expires_at || !view.state.is_outrun(grant.id, uptime);
-        runs && grant.ended.is_none() && named(&grant.principal, &grant.target, &grant.login)
+        let is_over = view.state.is_surely_over(grant, view.now, uptime);
+        !is_over && named(&grant.principal, &grant.target, &grant.login)
     });
     let requests = facts.requests.values().filter(|request| {
         request.is_open(view.now) && named(&request.principal, &request.target, &request.login)
