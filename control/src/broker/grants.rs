@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use policies::words::broker::Conflict;
 use policies::{
-    Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, SessionId, TargetName,
+    Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, RequestState, SessionId,
+    TargetName,
 };
 
 use super::listing::newest;
@@ -101,8 +102,8 @@ impl Broker {
 }
 
 /// Ends what stands on a name that is about to go: whoever or whatever is called so next gets
-/// nothing by it. Grants that only one of the two clocks says are over are ended too, and requests
-/// that are open are taken back.
+/// nothing by it. Grants that only one of the two clocks says are over are ended too, and every request that nobody has
+/// answered is taken back: one that has lapsed by a wall that is ahead is open again once that is set right.
 pub(super) fn orphans(
     view: &View<'_>,
     uptime: Duration,
@@ -119,7 +120,8 @@ pub(super) fn orphans(
         !is_over && named(&grant.principal, &grant.target, &grant.login)
     });
     let requests = facts.requests.values().filter(|request| {
-        request.is_open(view.now) && named(&request.principal, &request.target, &request.login)
+        request.state == RequestState::Pending
+            && named(&request.principal, &request.target, &request.login)
     });
     let ended = grants.map(|grant| Change::GrantEnded {
         id: grant.id,

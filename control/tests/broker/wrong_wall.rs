@@ -66,3 +66,23 @@ async fn whoever_ends_all_of_somebodys_finds_it_whatever_the_wall_says() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_somebody_asked_who_was_removed_while_the_wall_was_ahead_is_nobodys() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    let (root, bob) = (caller("root"), caller("bob"));
+    let alice = PrincipalName::parse("alice").unwrap();
+    let id = world.ask_for("alice", "web1", 30).await.unwrap().request.id;
+    world.clock.step(HOUR + HOUR);
+    world.broker.remove_principal(&root, &alice).await.unwrap();
+    world.clock.step(-(HOUR + HOUR));
+    // What was written down while it was ahead is dated by what is believed: it catches up at once.
+    world.pass(seconds(5)).await;
+    let shown = world.broker.show_request(&caller("carol"), id).unwrap();
+    assert_eq!(shown.request.state, RequestState::Withdrawn);
+    let next = principal("alice", "sre", &world.clock);
+    world.broker.add_principal(&root, next).await.unwrap();
+    let approved = world.broker.approve(&bob, id, None, None).await;
+    assert!(approved.is_err(), "{approved:?}");
+    world.admit("alice", "web1").await.unwrap_err();
+}
