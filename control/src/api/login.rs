@@ -60,7 +60,8 @@ pub(crate) async fn login(
     let open = challenges.find(&order.challenge, &order.public_key, now);
     let proven = proven(&house, &order);
     // Of what proves nobody nothing is remembered: strangers have as many keys as they like.
-    let proven = proven.filter(|_known| open.is_some_and(|open| challenges.spend(open, now)));
+    let proven = proven
+        .filter(|(_owner, by_key)| open.is_some_and(|open| challenges.spend(open, by_key, now)));
     let Some((principal, by_key)) = proven else {
         // Whoever was given no challenge did not try to prove anything.
         if open.is_some() {

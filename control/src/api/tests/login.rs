@@ -13,16 +13,21 @@ use crate::{Clock, Settings};
 
 /// A login as alice's own client puts it together that believes this CA.
 async fn order(world: &World, ca: &str) -> Value {
+    order_by(world, ca, &world.alice_key).await
+}
+
+/// The same with her key written like this.
+async fn order_by(world: &World, ca: &str, key: &str) -> Value {
     let fresh = Applicant::create().unwrap();
     let (ssh, csr) = (
         fresh.ssh_public().unwrap(),
         fresh.signing_request().unwrap(),
     );
-    let challenge = world.challenge(&world.alice_key).await;
+    let challenge = world.challenge(key).await;
     let text = login_text(&challenge, ca, &ssh, &csr).unwrap();
     let signature = world.alice.sign(LOGIN_NAMESPACE, text.as_bytes()).unwrap();
     json!({
-        "public_key": world.alice_key,
+        "public_key": key,
         "challenge": challenge,
         "signature": signature,
         "ssh_public_key": ssh,
@@ -40,6 +45,19 @@ async fn a_login_is_good_at_the_bastion_that_it_names() {
     let world = World::build().await;
     let (status, body) = answer(&world, &order(&world, &world.ca()).await).await;
     assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn a_key_logs_in_only_so_often_whatever_its_comment() {
+    let world = World::build().await;
+    let mut answers = Vec::new();
+    for number in 0..101 {
+        let key = format!("{} alice@{number}", world.alice_key);
+        let order = order_by(&world, &world.ca(), &key).await;
+        answers.push(answer(&world, &order).await.0);
+    }
+    assert_eq!(answers.pop(), Some(401));
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
 }
 
 /// Another bastion hands on our challenge, and has it signed by somebody who logs in there.
