@@ -4,7 +4,9 @@ use crate::diagnose::nearest;
 use crate::words::secret::SecretSaying;
 use crate::words::target::TargetFault;
 use crate::words::{Shown, Words};
-use crate::{GrantOver, GroupName, Login, RequestError, RequestId, SessionId, Wayless};
+use crate::{
+    GrantOver, GroupName, Login, PrincipalName, Reason, RequestError, RequestId, SessionId, Wayless,
+};
 
 /// Why a grant was ended that begins after the present.
 pub const CLOCK_WAS_AHEAD: &str =
@@ -45,6 +47,13 @@ pub fn unknown_group<'a>(group: &GroupName, known: impl Iterator<Item = &'a Grou
         Some(meant) => format!("{odd}; did you mean `{meant}`?"),
         None => odd,
     }
+}
+
+/// Somebody was added whose name is locked: somebody had it before, by whom and why that one was locked.
+pub fn locked_before(name: &PrincipalName, by: &PrincipalName, reason: &Reason) -> String {
+    format!(
+        "warning: nobody called `{name}` gets in: {by} locked an earlier one ({reason}); if that was not about this one:  tidegate user unlock {name}"
+    )
 }
 
 /// It clashes with what is so by now.
