@@ -367,3 +367,25 @@ async fn only_an_empty_log_takes_a_first_administrator() {
         "{refused:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_many_ids_begin_alike_is_told_to_nobody_who_sees_none_of_them() {
+    let world = World::new().await;
+    let mut last = String::new();
+    for _ in 0..70 {
+        last = world.granted("alice", "sand", 15).await.to_string();
+    }
+    // All of them were made at this instant.
+    let start = &last[..14];
+    let found = |who| world.broker.find_grant(&caller(who), start);
+    for who in ["alice", "carol"] {
+        let common = found(who).unwrap_err();
+        assert!(
+            matches!(common, BrokerError::Invalid(Invalid::PrefixCommon { .. })),
+            "{common:?}"
+        );
+    }
+    let none = found("amy").unwrap_err();
+    assert!(matches!(none, BrokerError::NotFound { .. }), "{none:?}");
+}
+
