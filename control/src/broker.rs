@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use ca::LOGIN_LIFETIME_MAX;
 use jiff::SignedDuration;
-use policies::words::broker::{Conflict, Invalid};
+use policies::words::broker::{Conflict, Invalid, unkept};
 use policies::words::{Shown, Words};
 use policies::{Denial, Part, Permit, PrincipalName, SessionId, SeverReason};
 use tokio::sync::{mpsc, watch};
@@ -253,6 +253,13 @@ pub enum BrokerError {
     /// It makes no sense as it was asked.
     #[error("it makes no sense: {}", .0.words().code)]
     Invalid(Invalid),
+    /// Something was to be taken away and the store did not take that. What was cut stays cut; as far as is known
+    /// nothing is ended by it.
+    #[error("the store does not take what was taken away")]
+    Unkept {
+        /// How many sessions were cut.
+        cut: usize,
+    },
     /// A part of the bastion does not answer. It may have been done or not.
     #[error("the {part:?} does not answer")]
     Unavailable {
@@ -293,6 +300,7 @@ impl Shown for BrokerError {
             Self::Conflict(conflict) => conflict.words(),
             Self::NotFound { what } => Denial::NotFound { what: what.clone() }.words(),
             Self::Invalid(invalid) => invalid.words(),
+            Self::Unkept { cut } => unkept(*cut),
             Self::Unavailable { part } => Denial::Unavailable { part: *part }.words(),
         }
     }

@@ -49,6 +49,21 @@ pub fn unknown_group<'a>(group: &GroupName, known: impl Iterator<Item = &'a Grou
     }
 }
 
+/// Something was ended, locked or removed, so many sessions were cut for it, and the store did not take it.
+pub fn unkept(cut: usize) -> Words {
+    let cut = match cut {
+        0 => "no live session was left to cut".to_owned(),
+        1 => "1 live session was cut".to_owned(),
+        _more => format!("{cut} live sessions were cut"),
+    };
+    let what = format!(
+        "{cut}, but the store did not take it: as far as is known nothing is ended, locked or removed by it, and whoever it is about gets in again once the store answers"
+    );
+    Words::new("TG580", what).hint(
+        "type the same again until it is taken; an administrator sees what is wrong with the store by: tidegate doctor",
+    )
+}
+
 /// Somebody was added whose name is locked: somebody had it before, by whom and why that one was locked.
 pub fn locked_before(name: &PrincipalName, by: &PrincipalName, reason: &Reason) -> String {
     format!(
@@ -387,6 +402,12 @@ mod tests {
                 "warning: no policy, no target and nobody else knows the group `interns`",
             ]
         );
+    }
+
+    #[test]
+    fn whoever_ends_something_that_is_not_kept_is_told_to_ask_again() {
+        let said = [0, 1, 2].map(|cut| unkept(cut).to_string());
+        insta::assert_snapshot!("unkept", said.join("\n"));
     }
 
     #[test]
