@@ -49,6 +49,54 @@ pub fn unknown_group<'a>(group: &GroupName, known: impl Iterator<Item = &'a Grou
     }
 }
 
+/// Why a name that rules write out is nobody's and nothing's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmet {
+    /// Nobody is in the group, and it looks like one that somebody is in.
+    Group {
+        /// Which.
+        meant: String,
+    },
+    /// Nothing is called so.
+    Nothing {
+        /// What looks like it.
+        meant: Option<String>,
+    },
+    /// What is called so is of another type.
+    OtherKind {
+        /// Which, as rules write it.
+        is: &'static str,
+    },
+}
+
+/// Rules name what there is not: these rules, what they name, and why that is nothing.
+pub fn rule_names(rules: &[&str], name: &str, unmet: &Unmet) -> String {
+    let (noun, verb) = match rules {
+        [_one] => ("policy", "names"),
+        _several => ("policies", "name"),
+    };
+    let rules: Vec<String> = rules.iter().map(|rule| format!("`{rule}`")).collect();
+    let rules = rules.join(", ");
+    let (fact, meant) = match unmet {
+        Unmet::Group { meant } => (
+            format!("nobody is in the group `{name}`"),
+            Some(format!("did you mean `{meant}`?")),
+        ),
+        Unmet::Nothing { meant } => (
+            format!("there is no `{name}`"),
+            meant
+                .as_ref()
+                .map(|meant| format!("did you mean `{meant}`?")),
+        ),
+        Unmet::OtherKind { is } => (
+            format!("`{name}` is of another type"),
+            Some(format!("it is written {is}::\"{name}\"")),
+        ),
+    };
+    let advice = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+    format!("warning: {fact}, which the {noun} {rules} {verb}{advice}")
+}
+
 /// Something was ended, locked or removed, so many sessions were cut for it, and the store did not take it.
 pub fn unkept(cut: usize) -> Words {
     let cut = match cut {
