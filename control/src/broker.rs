@@ -14,6 +14,7 @@ mod grants;
 mod lanes;
 mod listing;
 mod log;
+mod logins;
 mod lookup;
 mod office;
 mod onetime;
@@ -64,12 +65,14 @@ use crate::state::State;
 use crate::store::Backend;
 use crate::watchman::Health;
 
+use self::logins::Logins;
 use self::proving::Signed;
 use self::quota::OwnKills;
 use self::refusals::Refusals;
 use self::replays::Replays;
 use self::turns::Turns;
 
+pub use self::logins::Acquaintance;
 pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::recovery::Waiting;
@@ -167,6 +170,8 @@ struct Inner {
     replays: Replays,
     /// Who ended sessions of their own of late.
     own_kills: OwnKills,
+    /// Whose logins fresh keys are.
+    logins: Logins,
     /// Whose turn it is to change the log.
     turns: Turns,
     /// Whether nobody is let in any more.

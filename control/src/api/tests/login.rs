@@ -5,10 +5,14 @@ use std::time::Duration;
 use ca::applicant::Applicant;
 use ca::sshsig::{LOGIN_NAMESPACE, LOGIN_NAMESPACE_1, login_text};
 use jiff::{SignedDuration, Timestamp};
+use policies::PrincipalName;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::world::World;
+use crate::broker::Acquaintance;
+use crate::identity::fingerprint_of;
+use crate::ledger::Happening;
 use crate::{Clock, Settings};
 
 /// A login as alice's own client puts it together that believes this CA.
@@ -178,4 +182,37 @@ async fn a_connection_tells_whether_what_was_shown_on_it_proves_nothing() {
     assert!(world.showing.is_wrong());
     assert_eq!(answer(&world, &order).await.0, 200);
     assert!(!world.showing.is_wrong());
+}
+
+/// Clients whose certificate is over show its key alone.
+#[tokio::test]
+async fn whose_login_a_key_is_is_known_to_the_operator() {
+    let world = World::build().await;
+    let order = order(&world, &world.ca()).await;
+    let fresh = fingerprint_of(order["ssh_public_key"].as_str().unwrap()).unwrap();
+    assert_eq!(world.broker.acquaintance(&fresh), None);
+    let (status, body) = answer(&world, &order).await;
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let by_key = fingerprint_of(&world.alice_key).unwrap();
+    let alice: PrincipalName = "alice".parse().unwrap();
+    let login = Acquaintance::Login {
+        principal: alice.clone(),
+        by_key: by_key.clone(),
+        expires_at: body["expires_at"].as_str().unwrap().parse().unwrap(),
+    };
+    assert_eq!(world.broker.acquaintance(&fresh), Some(login));
+    let registered = Acquaintance::Registered { principal: alice };
+    assert_eq!(world.broker.acquaintance(&by_key), Some(registered));
+}
+
+#[tokio::test]
+async fn a_failed_login_is_written_down_by_the_fingerprint_that_people_know() {
+    let world = World::build().await;
+    assert_eq!(world.login_with(&world.alice_key).await.0, 401);
+    assert_eq!(world.login_with("no key").await.0, 401);
+    let showed = |happening: &Happening| serde_json::to_value(happening).unwrap()["showed"].clone();
+    let written: Vec<Value> = world.failed_logins().await.iter().map(showed).collect();
+    let print = fingerprint_of(&world.alice_key).unwrap();
+    assert_eq!(written, [format!("key {print}"), "key no key".to_owned()]);
 }
