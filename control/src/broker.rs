@@ -14,6 +14,7 @@ mod grants;
 mod lanes;
 mod listing;
 mod log;
+mod logins;
 mod lookup;
 mod office;
 mod onetime;
@@ -44,7 +45,7 @@ use std::time::Duration;
 
 use ca::LOGIN_LIFETIME_MAX;
 use jiff::SignedDuration;
-use policies::words::broker::{Conflict, Invalid};
+use policies::words::broker::{Conflict, Invalid, unkept};
 use policies::words::{Shown, Words};
 use policies::{Denial, Part, Permit, PrincipalName, SessionId, SeverReason};
 use tokio::sync::{mpsc, watch};
@@ -64,12 +65,14 @@ use crate::state::State;
 use crate::store::Backend;
 use crate::watchman::Health;
 
+use self::logins::Logins;
 use self::proving::Signed;
 use self::quota::OwnKills;
 use self::refusals::Refusals;
 use self::replays::Replays;
 use self::turns::Turns;
 
+pub use self::logins::Acquaintance;
 pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::recovery::Waiting;
@@ -167,6 +170,8 @@ struct Inner {
     replays: Replays,
     /// Who ended sessions of their own of late.
     own_kills: OwnKills,
+    /// Whose logins fresh keys are.
+    logins: Logins,
     /// Whose turn it is to change the log.
     turns: Turns,
     /// Whether nobody is let in any more.
@@ -253,6 +258,13 @@ pub enum BrokerError {
     /// It makes no sense as it was asked.
     #[error("it makes no sense: {}", .0.words().code)]
     Invalid(Invalid),
+    /// Something was to be taken away and the store did not take that. What was cut stays cut; as far as is known
+    /// nothing is ended by it.
+    #[error("the store does not take what was taken away")]
+    Unkept {
+        /// How many sessions were cut.
+        cut: usize,
+    },
     /// A part of the bastion does not answer. It may have been done or not.
     #[error("the {part:?} does not answer")]
     Unavailable {
@@ -293,6 +305,7 @@ impl Shown for BrokerError {
             Self::Conflict(conflict) => conflict.words(),
             Self::NotFound { what } => Denial::NotFound { what: what.clone() }.words(),
             Self::Invalid(invalid) => invalid.words(),
+            Self::Unkept { cut } => unkept(*cut),
             Self::Unavailable { part } => Denial::Unavailable { part: *part }.words(),
         }
     }

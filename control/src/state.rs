@@ -170,6 +170,18 @@ impl State {
         self.ends.get(&grant).is_none_or(|end| uptime >= *end)
     }
 
+    /// Whether a grant is over whatever becomes of the wall: it was ended, or both clocks are past its end. A wall
+    /// that was set ahead may come back, and the grant with it; one that was set back before its start has ended
+    /// nothing.
+    pub(crate) fn is_surely_over(
+        &self,
+        grant: &policies::Grant,
+        now: Timestamp,
+        uptime: Duration,
+    ) -> bool {
+        grant.ended.is_some() || (grant.expires_at <= now && self.is_outrun(grant.id, uptime))
+    }
+
     /// The facts without the grants that are over by the uptime though not by the wall: someone set
     /// that back.
     pub(crate) fn facts_at(&self, now: Timestamp, uptime: Duration) -> Cow<'_, Facts> {

@@ -19,12 +19,14 @@ use crate::question::{self, Question};
 use crate::quorum::Quorums;
 use crate::slice::{Family, Nouns};
 use crate::statement;
-use crate::{GroupName, PrincipalName};
+use crate::{Facts, GroupName, PrincipalName};
+use named::Named;
 
 mod breadth;
 mod check;
 mod groups;
 mod literals;
+mod named;
 
 /// A text with a name, as it was read from a file or from the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +64,8 @@ struct Inner {
     groups: BTreeSet<GroupName>,
     /// Every quorum that a rule names.
     quorums_used: BTreeSet<String>,
-    /// Whom rules name, and which.
-    people: BTreeMap<String, BTreeSet<String>>,
+    /// Who and what rules name.
+    named: Named,
     zone: TimeZone,
     digest: String,
     warnings: Vec<Diagnosis>,
@@ -210,7 +212,7 @@ impl PolicySet {
             quorums: named,
             groups: groups::in_rules(&checked.policies),
             quorums_used: groups::quorums_in_rules(&checked.policies),
-            people: groups::people_in_rules(&checked.policies),
+            named: Named::of(&checked.policies),
             digest: digest_of(documents, quorums, &zone),
             zone,
             warnings: found,
@@ -243,8 +245,12 @@ impl PolicySet {
 
     /// The `@id`s of the rules that name this person or machine.
     pub fn naming(&self, name: &PrincipalName) -> impl Iterator<Item = &str> {
-        let rules = self.0.people.get(name.as_str());
-        rules.into_iter().flatten().map(String::as_str)
+        self.0.named.rules_about(name)
+    }
+
+    /// What rules name and nothing is called, as it is to be printed.
+    pub fn strangers(&self, facts: &Facts) -> Vec<String> {
+        self.0.named.strangers(facts)
     }
 
     /// Where `hourLocal` and `weekday` are.

@@ -7,7 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +16,12 @@ pub enum NameError {
     /// There is nothing.
     #[error("{what} is empty")]
     Empty {
+        /// Which kind of name.
+        what: &'static str,
+    },
+    /// There is nothing that anybody sees.
+    #[error("{what} shows nothing")]
+    Blank {
         /// Which kind of name.
         what: &'static str,
     },
@@ -56,8 +63,18 @@ fn checked(
     }
     match text.chars().enumerate().find(|(at, c)| !allowed(*at, *c)) {
         Some((_, character)) => Err(NameError::Character { what, character }),
+        None if !text.chars().any(shows) => Err(NameError::Blank { what }),
         None => Ok(text.to_owned()),
     }
+}
+
+/// Whether anybody sees that it is there: it is no blank, and has a shape of its own.
+fn shows(c: char) -> bool {
+    let shapeless = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    !c.is_whitespace() && !acts(c) && !shapeless
 }
 
 fn lower_word(at: usize, c: char) -> bool {
@@ -94,12 +111,14 @@ pub(crate) fn shown(text: &str, stays: fn(char) -> bool) -> String {
 
 /// Printable, and none of the marks that reorder text on the screen of whoever reads it.
 fn prose(_at: usize, c: char) -> bool {
-    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    !c.is_control() && !reorders && c != '\u{2028}' && c != '\u{2029}'
+    !acts(c)
 }
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:expr) => {
+        name!($(#[$doc])* $name, $what, $max, $allowed, Self::parse);
+    };
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:expr, $kept:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -144,7 +163,7 @@ macro_rules! name {
             type Error = NameError;
 
             fn try_from(text: String) -> Result<Self, NameError> {
-                Self::parse(&text)
+                $kept(&text)
             }
         }
 
@@ -177,8 +196,39 @@ name!(
 );
 name!(
     /// Why someone asks, approves, denies or revokes, in their own words.
-    Reason, "a reason", 1000, prose
+    Reason, "a reason", 1000, prose, Self::kept
 );
+
+impl Reason {
+    /// One that was taken before: what is in the log stays readable, whatever is asked of reasons since.
+    fn kept(text: &str) -> Result<Self, NameError> {
+        if text.len() > Self::MAX {
+            return Self::parse(text);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// One that somebody sends now, for the fields of what is sent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).map_err(D::Error::custom)
+    }
+
+    /// The same where there may be none.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn given_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Self>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let given = text.map(|text| Self::parse(&text)).transpose();
+        given.map_err(D::Error::custom)
+    }
+}
 
 /// A label of a target, for example `env=dev`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -262,8 +312,37 @@ mod tests {
     fn a_reason_is_prose_that_does_not_reorder_what_is_around_it() {
         check::<Reason>(
             &["INC-7: Platte voll, größer machen"],
-            &["", "a\nb", "a\u{202e}b", "\u{2028}"],
+            &["", "a\nb", "a\u{202e}b", "\u{2028}", "a\u{61c}b"],
         );
+    }
+
+    #[test]
+    fn a_reason_shows_something() {
+        check::<Reason>(
+            &["x", " x ", "größer", "👩\u{200d}💻", "原因"],
+            &[
+                " ",
+                "\u{3164}",
+                "\u{200b}\u{200d}",
+                "\u{ad} \u{2800}",
+                "\u{a0}",
+            ],
+        );
+        check::<Label>(&["env=a b"], &["env= ", "env=\u{3164}"]);
+    }
+
+    #[test]
+    fn a_reason_that_was_written_down_is_read_whatever_it_is() {
+        for text in [" ", "\u{3164}", "a\u{61c}b"] {
+            let kept: Reason = serde_json::from_value(text.into()).unwrap();
+            assert_eq!(kept.as_str(), text);
+        }
+        let long = "a".repeat(Reason::MAX + 1);
+        assert!(serde_json::from_value::<Reason>(long.into()).is_err());
+        let given = serde_json::json!("\u{3164}");
+        assert!(Reason::given(given).is_err());
+        let given = Reason::given_if_any(serde_json::Value::Null).unwrap();
+        assert_eq!(given, None);
     }
 
     #[test]

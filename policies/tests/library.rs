@@ -15,6 +15,20 @@ fn the_shipped_policies_load_without_a_word() {
 }
 
 #[test]
+fn the_rule_that_the_manual_prints_for_a_request_that_nobody_answers_is_taken() {
+    let manual = include_str!("../../docs/operating.md");
+    let row = manual
+        .lines()
+        .find(|line| line.starts_with("| nobody answers a request |"));
+    let mut code = row.expect("the row").split('`');
+    let rule = code.find(|part| part.contains("permit (")).expect("a rule");
+    let document = policies::Document::new("answer.cedar", rule);
+    let zone = jiff::tz::TimeZone::UTC;
+    let loaded = policies::PolicySet::load(&[document], None, zone).expect("it is taken");
+    assert_eq!(loaded.warnings(), &[]);
+}
+
+#[test]
 fn a_granted_sre_gets_a_shell_and_no_forwarding() {
     let facts = facts().with_grant(grant(1, "alice", "web1", "deploy"));
     let permit = decide(

@@ -30,6 +30,7 @@ mod api;
 mod backup;
 mod crowd;
 mod doors;
+mod exposed;
 mod failure;
 mod identify;
 mod identity;
@@ -46,6 +47,7 @@ mod tracks;
 mod upkeep;
 
 pub use backup::{Args as BackupArgs, Backup, backup};
+pub use exposed::{Exposed, exposed};
 pub use failure::Failure;
 
 /// What `serve` is told.
@@ -145,6 +147,9 @@ pub async fn serve(
     // Before there is anything in it to keep.
     if let Err(refused) = memory::keep_to_ourselves() {
         warn!(reason = %refused, "cores.unprevented");
+    }
+    for (path, mode) in exposed(&args.config_dir, &config) {
+        warn!(path = %path.display(), mode = format!("{mode:04o}"), "state.exposed");
     }
     let listeners = doors::Listeners::bind(&config)?;
     let house = build(&config, args, credentials).await?;

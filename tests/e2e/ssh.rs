@@ -356,3 +356,54 @@ fn a_stranger_does_not_get_in() {
     let log = world.server_log();
     assert!(log.contains("login.refused"), "{log}");
 }
+
+/// Clients whose certificate is over go on to its key, which is registered nowhere.
+#[test]
+fn a_login_that_has_ended_is_told_to_the_operator_as_one() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let alice = world.alice();
+    alice
+        .run(&["tidegate", "login", "--ttl", "1s"])
+        .expect("a short login");
+    let state = alice.state_dir();
+    let [key, certificate, known] = ["ssh-key", "ssh-key-cert.pub", "known_hosts"]
+        .map(|name| state.join(name).display().to_string());
+    let (certificate, known) = (
+        format!("CertificateFile={certificate}"),
+        format!("UserKnownHostsFile={known}"),
+    );
+    let (port, address) = (world.ssh_port(), world.address());
+    let line = [
+        "ssh",
+        "-F",
+        "none",
+        "-p",
+        &port,
+        "-i",
+        &key,
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        &certificate,
+        "-o",
+        &known,
+        &address,
+        "true",
+    ];
+    tests::until("the login has ended", || {
+        let tried = alice.output(&line).expect("ssh runs");
+        (!tried.status.success()).then_some(())
+    });
+    let log = world.server_log();
+    let refused = log.lines().find(|line| line.contains("login.refused"));
+    let refused = refused.expect("it is in the log");
+    let own = alice.key().display().to_string();
+    let own = alice.run(&["ssh-keygen", "-lf", &own]).expect("her key");
+    let own = own.split_whitespace().nth(1).expect("its fingerprint");
+    for part in ["has ended", "principal=alice", own] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+}

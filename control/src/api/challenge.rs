@@ -85,8 +85,11 @@ impl Challenges {
         (now < until).then_some(Open { mark, key, until })
     }
 
-    /// Uses one up that was answered with a good signature of a known key. Whether it was good still.
-    pub(crate) fn spend(&self, open: Open, now: Instant) -> bool {
+    /// Uses one up that was answered with a good signature of the known key with this fingerprint. Whether it was good
+    /// still. One key can be written in many ways: what it is counted under is not for whoever logs in to choose.
+    pub(crate) fn spend(&self, open: Open, fingerprint: &str, now: Instant) -> bool {
+        let key = digest_of(fingerprint);
+        let open = Open { key, ..open };
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.forget_before(now);
         let count = used.by_key.get(&open.key).copied().unwrap_or_default();
@@ -143,7 +146,12 @@ mod tests {
     /// Makes one for a key, and takes it back.
     fn taken(challenges: &Challenges, text: &str, key: &str, now: Instant) -> bool {
         let open = challenges.find(text, key, now);
-        open.is_some_and(|open| challenges.spend(open, now))
+        open.is_some_and(|open| challenges.spend(open, fingerprint(key), now))
+    }
+
+    /// In these tests a key is a word and its comment another.
+    fn fingerprint(key: &str) -> &str {
+        key.split(' ').next().unwrap()
     }
 
     #[test]
@@ -199,6 +207,18 @@ mod tests {
             challenges.make(&[2; 16], &number.to_string(), now);
         }
         assert!(taken(&challenges, &text, "key", now));
+    }
+
+    #[test]
+    fn a_key_that_is_written_otherwise_each_time_is_one_key() {
+        let now = Instant::now();
+        let challenges = house(now);
+        for number in 0..120_u8 {
+            let key = format!("busy {number}");
+            let text = challenges.make(&[number; 16], &key, now);
+            let good = taken(&challenges, &text, &key, now);
+            assert_eq!(good, u32::from(number) < PER_KEY_MAX);
+        }
     }
 
     #[test]

@@ -50,17 +50,24 @@ fn told_locks(broker: &Broker, caller: &Caller) -> Vec<Arc<Lock>> {
 pub(crate) struct Filter {
     #[serde(default)]
     in_force: bool,
+    /// Those that are not surely over, for whoever is about to end them.
+    #[serde(default)]
+    to_end: bool,
     before: Option<GrantId>,
 }
 
 pub(crate) async fn list(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Filter { in_force, before }): Asked<Filter>,
+    Asked(filter): Asked<Filter>,
 ) -> Json<List<GrantView>> {
     let broker = &house.parts.broker;
     let now = broker.clock().now();
-    let found = broker.grants(&caller, in_force, before).await;
+    let found = if filter.to_end {
+        broker.grants_to_end(&caller, filter.before).await
+    } else {
+        broker.grants(&caller, filter.in_force, filter.before).await
+    };
     let locks = told_locks(broker, &caller);
     let views = found.iter().map(|grant| view(broker, &locks, grant, now));
     Json(List::of(views.collect()))

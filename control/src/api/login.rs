@@ -13,17 +13,25 @@ use ca::{IssueError, LoginCertificates};
 use jiff::SignedDuration;
 use policies::PrincipalName;
 use policies::words::api::ApiRefusal;
-use tracing::{debug, info, warn};
+use tracing::{debug, field, info, warn};
 
 use crate::api::caller::Place;
 use crate::api::extract::{StrangerBody, not_understood};
 use crate::api::problem::Refused;
 use crate::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder};
 use crate::api::{Shared, Showing, trust};
+use crate::broker::Acquaintance;
 use crate::entropy;
-use crate::identity::LINE_MAX;
+use crate::identity::{LINE_MAX, fingerprint_of};
 use crate::ledger::Happening;
 use crate::{Broker, BrokerError};
+
+/// Why a key did not let anybody in, for the operator.
+const NOT_SIGNED: &str =
+    "its owner may come in, but has not proven to hold it, or has too often within a minute";
+const MAY_NOT: &str = "its owner may not come in";
+const FRESH: &str = "it is the key of a login, and a login gets no other";
+const UNKNOWN: &str = "nobody has registered this key";
 
 pub(crate) async fn challenge(
     State(house): State<Shared>,
@@ -60,7 +68,8 @@ pub(crate) async fn login(
     let open = challenges.find(&order.challenge, &order.public_key, now);
     let proven = proven(&house, &order);
     // Of what proves nobody nothing is remembered: strangers have as many keys as they like.
-    let proven = proven.filter(|_known| open.is_some_and(|open| challenges.spend(open, now)));
+    let proven = proven
+        .filter(|(_owner, by_key)| open.is_some_and(|open| challenges.spend(open, by_key, now)));
     let Some((principal, by_key)) = proven else {
         // Whoever was given no challenge did not try to prove anything.
         if open.is_some() {
@@ -95,6 +104,11 @@ pub(crate) async fn login(
         .issue_login(wish, broker.journal())
         .await
         .map_err(|error| refused(&error))?;
+    broker.remember_login(
+        &order.ssh_public_key,
+        (&principal, &by_key),
+        issued.expires_at,
+    );
     logged_in(broker, (&principal, source), by_key, &issued).await?;
     info!(%principal, %source, "login.issued");
     Ok(Json(LoggedIn {
@@ -150,12 +164,17 @@ async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
     let Some(left_out) = house.strangers.note(source, now) else {
         return debug!(%source, "login.unproven");
     };
-    let shown: String = order
-        .public_key
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(120)
-        .collect();
+    let shown = shown(&order.public_key);
+    let (principal, reason) = match house.parts.broker.identify_key(&order.public_key) {
+        Some((principal, _by_key)) => (Some(principal), NOT_SIGNED),
+        None => match house.parts.broker.acquaintance(&shown) {
+            Some(Acquaintance::Registered { principal }) => (Some(principal), MAY_NOT),
+            Some(Acquaintance::Login { principal, .. }) => (Some(principal), FRESH),
+            None => (None, UNKNOWN),
+        },
+    };
+    let principal = principal.as_ref().map(field::display);
+    info!(%source, fingerprint = %shown, principal, reason, "login.refused");
     let happening = Happening::Unproven {
         source,
         protocol: None,
@@ -167,6 +186,12 @@ async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
     if let Err(error) = house.parts.broker.record(happening).await {
         warn!(%source, reason = %error, "login.unrecorded");
     }
+}
+
+/// A key as people find it again: by its fingerprint. What is no key, by its beginning.
+fn shown(key: &str) -> String {
+    let beginning = || key.chars().filter(|c| !c.is_control()).take(120).collect();
+    fingerprint_of(key).unwrap_or_else(beginning)
 }
 
 fn refused(error: &IssueError) -> Refused {

@@ -116,6 +116,7 @@ pub(crate) async fn add(
     let added = broker.add_principal(&caller, principal).await?;
     let mut warnings = broker.strange_groups(&caller, &added)?;
     warnings.extend(broker.named_before(&caller, &added.name));
+    warnings.extend(broker.locked_before(&caller, &added.name));
     Ok(Json(PrincipalView {
         warnings,
         ..view(broker, &caller, &added)?

@@ -45,7 +45,9 @@ impl From<BrokerError> for Refused {
             BrokerError::NotFound { .. } => StatusCode::NOT_FOUND,
             BrokerError::Conflict(_) => StatusCode::CONFLICT,
             BrokerError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            BrokerError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            BrokerError::Unkept { .. } | BrokerError::Unavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         Self {
             status,

@@ -85,6 +85,7 @@ pub struct RequestOrder {
     /// For how long, in seconds.
     pub duration_seconds: u64,
     /// Why.
+    #[serde(deserialize_with = "Reason::given")]
     pub reason: Reason,
 }
 
@@ -93,6 +94,7 @@ pub struct RequestOrder {
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// What to note beside it. A denial needs one.
+    #[serde(default, deserialize_with = "Reason::given_if_any")]
     pub note: Option<Reason>,
     /// The digest of what the approver was shown. When it is not the request's, nothing happens.
     pub digest: Option<String>,

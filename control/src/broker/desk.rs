@@ -80,6 +80,7 @@ impl Broker {
             BrokerError::Denied(denial) => denial.clone(),
             BrokerError::NotFound { what } => Denial::NotFound { what: what.clone() },
             BrokerError::Unavailable { part } => Denial::Unavailable { part: *part },
+            BrokerError::Unkept { .. } => Denial::Unavailable { part: Part::Store },
             BrokerError::Conflict(_) | BrokerError::Invalid(_) => return,
         };
         let happening = Happening::Disallowed {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use policies::words::broker::Conflict;
 use policies::{
-    Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, SessionId, TargetName,
+    Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, RequestState, SessionId,
+    TargetName,
 };
 
 use super::listing::newest;
@@ -14,7 +15,8 @@ use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
 
 impl Broker {
-    /// Ends a grant and returns the live sessions that ended with it: their leases are over.
+    /// Ends a grant and returns the live sessions that ended with it: their leases are over. Also one that only
+    /// one of the two clocks says is over: by the other it may be used again.
     ///
     /// # Errors
     ///
@@ -32,7 +34,8 @@ impl Broker {
                 what: id.to_string(),
             })?;
             view.may_end(grant)?;
-            if grant.ended.is_some() || view.now >= grant.expires_at {
+            let uptime = self.inner.clock.uptime();
+            if view.state.is_surely_over(grant, view.now, uptime) {
                 return Err(BrokerError::Conflict(Conflict::Grant(GrantOver { id })));
             }
             let by = caller.principal.clone();
@@ -65,6 +68,20 @@ impl Broker {
         })
     }
 
+    /// The grants that the caller may see and that are not surely over, as [`Broker::grants`] lists them: whoever
+    /// ends all of somebody's means these, whatever the wall says.
+    pub async fn grants_to_end(&self, caller: &Caller, before: Option<GrantId>) -> Vec<Arc<Grant>> {
+        let state = self.state();
+        let view = self.view(&state, caller);
+        let uptime = self.inner.clock.uptime();
+        let may_be_used = |grant: &Grant| !state.is_surely_over(grant, view.now, uptime);
+        newest(&state.facts.grants, before, |grant| {
+            let fits = may_be_used(grant) && view.sees_grant(grant);
+            fits.then(|| Arc::clone(grant))
+        })
+        .await
+    }
+
     /// The grants that the caller may see, newest first: `in_force` ones only, or all of the last
     /// week; those that are older than `before`; the first thousand.
     pub async fn grants(
@@ -85,8 +102,8 @@ impl Broker {
 }
 
 /// Ends what stands on a name that is about to go: whoever or whatever is called so next gets
-/// nothing by it. Grants that only one of the two clocks says are over are ended too, and requests
-/// that are open are taken back.
+/// nothing by it. Grants that only one of the two clocks says are over are ended too, and every request that nobody has
+/// answered is taken back: one that has lapsed by a wall that is ahead is open again once that is set right.
 pub(super) fn orphans(
     view: &View<'_>,
     uptime: Duration,
@@ -99,11 +116,12 @@ pub(super) fn orphans(
         at: view.now,
     };
     let grants = facts.grants.values().filter(|grant| {
-        let runs = view.now < grant.expires_at || !view.state.is_outrun(grant.id, uptime);
-        runs && grant.ended.is_none() && named(&grant.principal, &grant.target, &grant.login)
+        let is_over = view.state.is_surely_over(grant, view.now, uptime);
+        !is_over && named(&grant.principal, &grant.target, &grant.login)
     });
     let requests = facts.requests.values().filter(|request| {
-        request.is_open(view.now) && named(&request.principal, &request.target, &request.login)
+        request.state == RequestState::Pending
+            && named(&request.principal, &request.target, &request.login)
     });
     let ended = grants.map(|grant| Change::GrantEnded {
         id: grant.id,

@@ -67,8 +67,10 @@ impl Broker {
     ) -> Result<T, BrokerError> {
         let (mut gone, turns) = (Vec::new(), &self.inner.turns);
         let mut turn = turns.at_once();
+        let mut ends = false;
         for _try in 0..TRIES_MAX {
-            let state = self.caught_up().await?;
+            let state = self.caught_up().await;
+            let state = state.map_err(|refused| untaken(refused, ends, &gone))?;
             let end = LogEnd {
                 state: &state,
                 now: self.inner.clock.now(),
@@ -85,7 +87,7 @@ impl Broker {
                 source: by.map(|caller| caller.source),
                 changes,
             };
-            self.cut_ahead(&state, &draft, &mut gone);
+            ends = self.cut_ahead(&state, &draft, &mut gone);
             if turn.is_none() {
                 // What was decided meanwhile may change what is decided here.
                 turn = Some(if takes_away {
@@ -101,7 +103,9 @@ impl Broker {
                     return Ok(answer);
                 }
                 Err(AppendError::Conflict { .. }) => tokio::task::yield_now().await,
-                Err(AppendError::Store(error)) => return Err(BrokerError::store(&error)),
+                Err(AppendError::Store(error)) => {
+                    return Err(untaken(BrokerError::store(&error), ends, &gone));
+                }
             }
         }
         Err(BrokerError::Conflict(Conflict::Busy))
@@ -109,13 +113,13 @@ impl Broker {
 
     /// Ends the leases that a change is about to end, before the change is durable. What only takes
     /// away need not wait for a disk; where the append then fails, those sessions are gone all the
-    /// same, and whoever asked is told that it may have been done or not.
-    fn cut_ahead(&self, state: &State, draft: &Draft, gone: &mut Vec<SessionId>) {
+    /// same, and whoever asked is told that. Whether it ends leases at all.
+    fn cut_ahead(&self, state: &State, draft: &Draft, gone: &mut Vec<SessionId>) -> bool {
         let takings = draft.changes.iter().filter(|change| change.takes_away());
         let mut concerned = Concerned::default();
         takings.for_each(|change| concerned.add(change));
         if concerned.is_empty() {
-            return;
+            return false;
         }
         let mut ahead = state.clone();
         ahead.apply(&Entry {
@@ -127,5 +131,15 @@ impl Broker {
         let over = concerned.judge(&ahead, &self.inner.book, now).over;
         gone.extend(over.iter().map(|(session, _reason)| *session));
         self.inner.book.sever_these(over);
+        true
     }
+}
+
+/// What whoever asked is told when the store did not take a change: of one that ends leases, how many are over.
+fn untaken(refused: BrokerError, ends: bool, gone: &[SessionId]) -> BrokerError {
+    let is_silent = matches!(refused, BrokerError::Unavailable { part: Part::Store });
+    if ends && is_silent {
+        return BrokerError::Unkept { cut: gone.len() };
+    }
+    refused
 }

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use policies::words::broker::Invalid;
-use policies::{GrantId, RequestId, SessionId};
+use policies::{Grant, GrantId, Request, RequestId, SessionId};
 
+use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::ledger::SessionFilter;
 
@@ -33,8 +35,10 @@ impl Broker {
         let state = self.state();
         let view = self.view(&state, caller);
         let among = beginning(&state.facts.requests, &wanted);
-        let seen = few(text, among)?.filter(|(_id, request)| view.sees_request(request));
-        only(text, seen.map(|(id, _request)| *id))
+        let own = |one: &Arc<Request>| view.is_own(&one.principal, one.filed_at);
+        let sees = |one: &Arc<Request>| view.sees_request(one);
+        let seen = seen((text, &view), among, (own, sees))?;
+        only(text, seen.into_iter())
     }
 
     /// The grant that begins like this, among those that the caller may see.
@@ -47,8 +51,10 @@ impl Broker {
         let state = self.state();
         let view = self.view(&state, caller);
         let among = beginning(&state.facts.grants, &wanted);
-        let seen = few(text, among)?.filter(|(_id, grant)| view.sees_grant(grant));
-        only(text, seen.map(|(id, _grant)| *id))
+        let own = |one: &Arc<Grant>| view.is_own(&one.principal, one.starts_at);
+        let sees = |one: &Arc<Grant>| view.sees_grant(one);
+        let seen = seen((text, &view), among, (own, sees))?;
+        only(text, seen.into_iter())
     }
 
     /// The session that begins like this, among those that the caller may see.
@@ -98,18 +104,26 @@ fn beginning<'m, I: Ord + Display + FromStr, T>(
     from.take_while(move |(id, _thing)| id.to_string().starts_with(wanted))
 }
 
-/// All of them where they are few enough to ask about.
-fn few<T>(
-    text: &str,
-    among: impl Iterator<Item = T>,
-) -> Result<impl Iterator<Item = T>, BrokerError> {
-    let among: Vec<T> = among.take(ASKED_MAX.saturating_add(1)).collect();
-    if among.len() > ASKED_MAX {
-        return Err(BrokerError::Invalid(Invalid::PrefixCommon {
-            text: text.to_owned(),
-        }));
+/// Those of them that the caller may see. Where they are more than are asked about, that is told to whoever sees what is
+/// everybody's, or one of them that is theirs or the first: to others it would tell that there are so many.
+fn seen<'m, I: Copy + 'm, T: 'm>(
+    (text, view): (&str, &View<'_>),
+    among: impl Iterator<Item = (&'m I, &'m T)>,
+    (is_own, sees): (impl Fn(&T) -> bool, impl Fn(&T) -> bool),
+) -> Result<Vec<I>, BrokerError> {
+    let among: Vec<(&I, &T)> = among.collect();
+    if among.len() <= ASKED_MAX {
+        let seen = among.into_iter().filter(|(_id, thing)| sees(thing));
+        return Ok(seen.map(|(id, _thing)| *id).collect());
     }
-    Ok(among.into_iter())
+    let sees_one = view.sees_all()
+        || among.iter().any(|(_id, thing)| is_own(thing))
+        || among.first().is_some_and(|(_id, thing)| sees(thing));
+    let text = text.to_owned();
+    if sees_one {
+        return Err(BrokerError::Invalid(Invalid::PrefixCommon { text }));
+    }
+    Err(BrokerError::NotFound { what: text })
 }
 
 fn only<I>(text: &str, ids: impl Iterator<Item = I>) -> Result<I, BrokerError> {

@@ -177,6 +177,7 @@ impl Broker {
             BrokerError::Denied(_)
             | BrokerError::Conflict(_)
             | BrokerError::Invalid(_)
+            | BrokerError::Unkept { .. }
             | BrokerError::Unavailable { .. } => no,
         });
         match &used {

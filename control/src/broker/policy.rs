@@ -135,11 +135,13 @@ impl Broker {
         let people = state.facts.principals.values();
         let peopled = people.flat_map(|one| &one.groups).cloned();
         let odd = policies.strange_groups(Some(&peopled.collect()));
-        let warnings = policies.warnings().iter().chain(&odd);
+        let odd = policies.warnings().iter().chain(&odd);
+        let mut warnings: Vec<String> = odd.map(ToString::to_string).collect();
+        warnings.extend(policies.strangers(&state.facts));
         Applied {
             digest: policies.digest().to_owned(),
             ends,
-            warnings: warnings.map(ToString::to_string).collect(),
+            warnings,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use policies::words::broker::{Conflict, unknown_group};
+use policies::words::broker::{Conflict, locked_before, unknown_group};
 use policies::words::cli::left::{elevates, labelled, rules_name};
 use policies::words::elevation::named_before;
 use policies::{
@@ -91,6 +91,15 @@ impl Broker {
             .filter(|target| target.namesakes.contains(name))
             .map(|target| named_before(&target.name, name))
             .collect()
+    }
+
+    /// That somebody who was just added is kept out by a lock on somebody who had the name before, as it is to be
+    /// printed to whoever may see locks. It stays until somebody lifts it: nobody can tell that it was not about them.
+    pub fn locked_before(&self, caller: &Caller, name: &PrincipalName) -> Option<String> {
+        let locks = self.locks(caller).ok()?;
+        let scope = LockScope::Principal(name.clone());
+        let lock = locks.iter().find(|lock| lock.scope == scope)?;
+        Some(locked_before(name, &lock.by, &lock.reason))
     }
 
     /// What still names somebody who was removed, as it is to be printed to whoever may change it: rules, and

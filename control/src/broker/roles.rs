@@ -60,7 +60,7 @@ impl Broker {
         let state = self.latest().await?;
         let now = self.inner.clock.now();
         let grant = state.facts.grants.get(&id).ok_or(RoleRefusal::Over)?;
-        if is_over(self, &state, grant) {
+        if !may_begin(self, &state, grant) {
             return Err(RoleRefusal::Over);
         }
         let policies = state.policies().map_err(|_none| RoleRefusal::Over)?;
@@ -76,7 +76,7 @@ impl Broker {
         let _turn = turn.lock().await;
         let state = self.latest().await?;
         let grant = state.facts.grants.get(&id).ok_or(RoleRefusal::Over)?;
-        if is_over(self, &state, grant) {
+        if !may_begin(self, &state, grant) {
             return Err(RoleRefusal::Over);
         }
         plan.shared = state.is_shared(&plan.place);
@@ -217,7 +217,7 @@ impl Broker {
             let place = target.and_then(|target| RolePlace::of(grant, target))?;
             let wants = !state.roles.contains_key(&grant.id)
                 && roles.is_untried(grant.id)
-                && !is_over(self, state, grant);
+                && may_begin(self, state, grant);
             wants.then(|| (Chore::Make(grant.id), Server::of(&place), Turn::First))
         });
         let removals = over.into_iter().map(|(grant, record)| {
@@ -421,10 +421,17 @@ fn parting(state: &State, record: &RoleRecord) -> Parting {
     }
 }
 
-/// Whether nobody may use this grant any more, or just now: it has ended, or a lock is on it.
+/// Whether nobody may use this grant any more, or just now: it has ended, or a lock is on it. A wall that was set back
+/// before its start ends none of its sessions, and takes no role from under them.
 fn is_over(broker: &Broker, state: &State, grant: &Grant) -> bool {
     let (now, uptime) = (broker.inner.clock.now(), broker.inner.clock.uptime());
     let locked = state.facts.lock_on_principal(&grant.principal).is_some()
         || state.facts.lock_on_target(&grant.target).is_some();
-    !grant.in_force(now) || state.is_outrun(grant.id, uptime) || locked
+    let ended = grant.ended.is_some() || grant.expires_at <= now;
+    ended || state.is_outrun(grant.id, uptime) || locked
+}
+
+/// Whether a role is made for this grant: nobody gets in by it before it begins.
+fn may_begin(broker: &Broker, state: &State, grant: &Grant) -> bool {
+    grant.starts_at <= broker.inner.clock.now() && !is_over(broker, state, grant)
 }

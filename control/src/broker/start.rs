@@ -8,6 +8,7 @@ use policies::words::Shown;
 use policies::words::broker::Invalid;
 use tokio::sync::{mpsc, watch};
 
+use super::logins::Logins;
 use super::proving::{self, Found, Signed};
 use super::quota::OwnKills;
 use super::refusals::Refusals;
@@ -125,6 +126,7 @@ impl Broker {
             refusals: Refusals::default(),
             replays: Replays::default(),
             own_kills: OwnKills::default(),
+            logins: Logins::default(),
             turns: Turns::default(),
             stopping: AtomicBool::new(false),
             _alive: alive,

@@ -108,7 +108,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether the caller may see what is everybody's.
-    fn sees_all(&self) -> bool {
+    pub(super) fn sees_all(&self) -> bool {
         *self
             .sees_all
             .get_or_init(|| self.office(Office::ViewSessions).is_ok())

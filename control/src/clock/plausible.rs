@@ -71,7 +71,8 @@ impl Plausibility {
             // Set back, or started with a wall that is behind the log.
             self.forward = None;
             return Verdict::Stepped {
-                by: if off.is_negative() { off } else { behind },
+                // A step ahead that was let pass is in the newest time and not in `off` once it is taken back.
+                by: off.min(behind),
             };
         }
         if off.abs() > STEP_MAX && !(off.is_negative() && behind >= SignedDuration::ZERO) {
@@ -224,6 +225,17 @@ mod tests {
         let behind = clock.judge(at(10_500), uptime(601));
         assert!(matches!(behind, Verdict::Stepped { .. }));
         assert_eq!(clock.newest(), at(10_600));
+    }
+
+    #[test]
+    fn a_step_back_is_told_by_how_far_the_wall_is_behind() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let uptime = Duration::from_secs;
+        let mut clock = Plausibility::new(at(10_001), uptime(1), at(0));
+        assert_eq!(clock.judge(at(10_031), uptime(2)), Verdict::Plausible);
+        let back = clock.judge(at(10_003), uptime(3));
+        let by = SignedDuration::from_secs(-28);
+        assert_eq!(back, Verdict::Stepped { by });
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl State {
                 };
                 principals.insert(principal.name.clone(), Arc::new(added));
                 self.tell_apart(&principal.name);
+                self.take_back(&principal.name);
             }
             Change::PrincipalRemoved { name } => {
                 principals.remove(name);
@@ -194,6 +195,18 @@ impl State {
         let targets = self.facts.targets.values_mut();
         for target in targets.filter(|target| target.elevates(newcomer)) {
             Arc::make_mut(target).namesakes.insert(newcomer.clone());
+        }
+    }
+
+    /// Takes back what was asked under this name before this person came: it was another's, and whatever the clocks
+    /// said since, it becomes nothing of theirs.
+    fn take_back(&mut self, newcomer: &PrincipalName) {
+        for request in self.facts.requests.values_mut() {
+            if request.principal == *newcomer && request.state == RequestState::Pending {
+                let request = Arc::make_mut(request);
+                request.state = RequestState::Withdrawn;
+                shorten(request);
+            }
         }
     }
 

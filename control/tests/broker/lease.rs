@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use control::BrokerError;
 use policies::{LockScope, PrincipalName, SeverReason, TargetName};
 
 use crate::world::{World, at, caller, over, principal, reason, settle, target};
@@ -105,7 +106,7 @@ async fn a_session_is_killed_that_the_ledger_does_not_hold_yet() {
         .broker
         .kill_session(&caller("amy"), session, reason("no"))
         .await;
-    assert!(matches!(eve, Err(control::BrokerError::NotFound { .. })));
+    assert!(matches!(eve, Err(BrokerError::NotFound { .. })));
     let killed = world
         .broker
         .kill_session(&caller("bob"), session, reason("odd"))
@@ -132,7 +133,8 @@ async fn a_lock_cuts_before_the_disk_has_it_though_the_store_fails() {
     assert_eq!(over(&mut lease).await, Some(SeverReason::Locked));
     world.store.fail(true);
     world.store.hang(false);
-    assert!(locking.await.unwrap().is_err());
+    let told = locking.await.unwrap().unwrap_err();
+    assert_eq!(told, BrokerError::Unkept { cut: 1 });
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,3 +26,4 @@ mod stranded;
 mod watch;
 mod workflow;
 mod world;
+mod wrong_wall;

@@ -367,3 +367,59 @@ async fn only_an_empty_log_takes_a_first_administrator() {
         "{refused:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_many_ids_begin_alike_is_told_to_nobody_who_sees_none_of_them() {
+    let world = World::new().await;
+    let mut last = String::new();
+    for _ in 0..70 {
+        last = world.granted("alice", "sand", 15).await.to_string();
+    }
+    // All of them were made at this instant.
+    let start = &last[..14];
+    let found = |who| world.broker.find_grant(&caller(who), start);
+    for who in ["alice", "carol"] {
+        let common = found(who).unwrap_err();
+        assert!(
+            matches!(common, BrokerError::Invalid(Invalid::PrefixCommon { .. })),
+            "{common:?}"
+        );
+    }
+    let none = found("amy").unwrap_err();
+    assert!(matches!(none, BrokerError::NotFound { .. }), "{none:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_applies_a_rule_about_nobody_is_told() {
+    let world = World::new().await;
+    let root = caller("root");
+    let mut texts = library();
+    let quiet = world.broker.check_policies(&root, &texts).await.unwrap();
+    assert_eq!(quiet.warnings, [""; 0], "what ships names nothing else");
+    let text = r#"
+@id("a") permit (principal == Jit::User::"alcie", action == Jit::Action::"approve", resource == Jit::SshHost::"wbe1");
+@id("b") @reason("No.") forbid (principal in Jit::Group::"approver", action == Jit::Action::"activate", resource);
+@id("c") permit (principal == Jit::ServiceAccount::"amy", action == Jit::Action::"request", resource == Jit::PgDatabase::"web1");
+@id("d") permit (principal in Jit::Group::"interns", action == Jit::Action::"approve", resource == Jit::SshHost::"web2");
+"#;
+    let name = "more.cedar".to_owned();
+    let more = control::change::PolicyText {
+        name,
+        text: text.to_owned(),
+    };
+    texts.documents.push(more);
+    let tried = world.broker.check_policies(&root, &texts).await.unwrap();
+    let told = tried.warnings.join("\n");
+    for said in [
+        "there is no `alcie`, which the policy `a` names; did you mean `alice`?",
+        "there is no `wbe1`, which the policy `a` names; did you mean `web1`?",
+        "nobody is in the group `approver`, which the policy `b` names; did you mean `approvers`?",
+        "`amy` is of another type, which the policy `c` names; it is written Jit::User::\"amy\"",
+        "`web1` is of another type, which the policy `c` names; it is written Jit::SshHost::\"web1\"",
+    ] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    assert_eq!(tried.warnings.len(), 5, "{told}");
+    let applied = world.broker.apply_policies(&root, texts).await.unwrap();
+    assert_eq!(applied.warnings, tried.warnings);
+}

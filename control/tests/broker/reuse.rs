@@ -250,3 +250,28 @@ async fn an_approval_that_does_not_count_any_more_is_told_as_void() {
     replaced(&world, "bob", "approvers").await;
     assert_eq!(void(), [(bob.principal.clone(), Void::Gone)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_on_somebody_who_left_keeps_out_whoever_is_called_so_and_is_told() {
+    let world = World::new().await;
+    let (root, alice) = (caller("root"), caller("alice").principal);
+    assert_eq!(world.broker.locked_before(&root, &alice), None);
+    let scope = LockScope::Principal(alice.clone());
+    let locked = world.broker.lock(&root, scope, reason("lost laptop")).await;
+    let (lock, _sessions) = locked.unwrap();
+    replaced(&world, "alice", "sre").await;
+    world.ask_for("alice", "sand", 15).await.unwrap_err();
+    let told = world.broker.locked_before(&root, &alice).unwrap();
+    assert!(
+        told.contains("lost laptop") && told.contains("tidegate user unlock alice"),
+        "{told}"
+    );
+    assert_eq!(
+        world.broker.locked_before(&caller("amy"), &alice),
+        None,
+        "she sees no locks"
+    );
+    world.broker.unlock(&root, lock.id).await.unwrap();
+    assert_eq!(world.broker.locked_before(&root, &alice), None);
+    world.ask_for("alice", "sand", 15).await.unwrap();
+}

@@ -12,6 +12,7 @@ use control::roles::{
 };
 use control::store::{Backend, MemoryStore, Store as _};
 use control::{Admission, Broker, Settings};
+use jiff::SignedDuration;
 use policies::{
     Ask, Endpoint, GrantId, LockScope, Login, PostgresEndpoint, Protocol, RolePlace, RolePlan,
     ServerPin, SqlKind, Target,
@@ -321,5 +322,23 @@ async fn other_policies_and_locks_take_the_roles_that_nobody_is_in_by() {
     locked.unwrap();
     world.pass(seconds(1)).await;
     assert_eq!(database.done().len(), 1, "it is removed");
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_set_back_before_a_grants_start_takes_no_role_from_under_its_session() {
+    let (world, database, keeper) = set_up().await;
+    world.errors_are_expected();
+    let grant = world.granted("alice", "orders", 15).await;
+    let admission = admitted(&world).await;
+    world.pass(seconds(1)).await;
+    drop(database.done());
+    world.clock.step(SignedDuration::from_mins(-5));
+    world.pass(seconds(10)).await;
+    assert_eq!(database.done(), Vec::<String>::new());
+    world.revoke(grant).await;
+    drop(admission);
+    world.pass(seconds(1)).await;
+    assert_eq!(database.done(), ["remove after intended made"]);
     keeper.abort();
 }

@@ -2,7 +2,7 @@
 //!
 //! A group is only a word on a person, so none is wrong. One that nothing else knows is odd.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cedar_policy::{Policy, PolicySet};
 
@@ -26,20 +26,6 @@ pub(super) fn quorums_in_rules(policies: &PolicySet) -> BTreeSet<String> {
         .filter(|literal| literal.type_name().basename() == "Quorum")
         .map(|literal| literal.id().unescaped().to_owned())
         .collect()
-}
-
-/// Which rules name somebody: who, as it is written, to their `@id`s.
-pub(super) fn people_in_rules(policies: &PolicySet) -> BTreeMap<String, BTreeSet<String>> {
-    let mut people = BTreeMap::<String, BTreeSet<String>>::new();
-    for policy in policies.policies() {
-        for literal in policy.entity_literals() {
-            if ["User", "ServiceAccount"].contains(&literal.type_name().basename()) {
-                let rules = people.entry(literal.id().unescaped().to_owned());
-                rules.or_default().insert(policy.id().to_string());
-            }
-        }
-    }
-    people
 }
 
 /// The seats of quorums that may stay empty: no rule names their group, and nobody of `people` is in

@@ -4,7 +4,9 @@ use crate::diagnose::nearest;
 use crate::words::secret::SecretSaying;
 use crate::words::target::TargetFault;
 use crate::words::{Shown, Words};
-use crate::{GrantOver, GroupName, Login, RequestError, RequestId, SessionId, Wayless};
+use crate::{
+    GrantOver, GroupName, Login, PrincipalName, Reason, RequestError, RequestId, SessionId, Wayless,
+};
 
 /// Why a grant was ended that begins after the present.
 pub const CLOCK_WAS_AHEAD: &str =
@@ -45,6 +47,76 @@ pub fn unknown_group<'a>(group: &GroupName, known: impl Iterator<Item = &'a Grou
         Some(meant) => format!("{odd}; did you mean `{meant}`?"),
         None => odd,
     }
+}
+
+/// Why a name that rules write out is nobody's and nothing's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmet {
+    /// Nobody is in the group, and it looks like one that somebody is in.
+    Group {
+        /// Which.
+        meant: String,
+    },
+    /// Nothing is called so.
+    Nothing {
+        /// What looks like it.
+        meant: Option<String>,
+    },
+    /// What is called so is of another type.
+    OtherKind {
+        /// Which, as rules write it.
+        is: &'static str,
+    },
+}
+
+/// Rules name what there is not: these rules, what they name, and why that is nothing.
+pub fn rule_names(rules: &[&str], name: &str, unmet: &Unmet) -> String {
+    let (noun, verb) = match rules {
+        [_one] => ("policy", "names"),
+        _several => ("policies", "name"),
+    };
+    let rules: Vec<String> = rules.iter().map(|rule| format!("`{rule}`")).collect();
+    let rules = rules.join(", ");
+    let (fact, meant) = match unmet {
+        Unmet::Group { meant } => (
+            format!("nobody is in the group `{name}`"),
+            Some(format!("did you mean `{meant}`?")),
+        ),
+        Unmet::Nothing { meant } => (
+            format!("there is no `{name}`"),
+            meant
+                .as_ref()
+                .map(|meant| format!("did you mean `{meant}`?")),
+        ),
+        Unmet::OtherKind { is } => (
+            format!("`{name}` is of another type"),
+            Some(format!("it is written {is}::\"{name}\"")),
+        ),
+    };
+    let advice = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+    format!("warning: {fact}, which the {noun} {rules} {verb}{advice}")
+}
+
+/// Something was ended, locked or removed, so many sessions were cut for it, and the store did not take it.
+pub fn unkept(cut: usize) -> Words {
+    let cut = match cut {
+        0 => "no live session was left to cut".to_owned(),
+        1 => "1 live session was cut".to_owned(),
+        _more => format!("{cut} live sessions were cut"),
+    };
+    let what = format!(
+        "{cut}, but the store did not take it: as far as is known nothing is ended, locked or removed by it, and whoever it is about gets in again once the store answers"
+    );
+    Words::new("TG580", what).hint(
+        "type the same again until it is taken; an administrator sees what is wrong with the store by: tidegate doctor",
+    )
+}
+
+/// Somebody was added whose name is locked: somebody had it before, by whom and why that one was locked.
+pub fn locked_before(name: &PrincipalName, by: &PrincipalName, reason: &Reason) -> String {
+    format!(
+        "warning: nobody called `{name}` gets in: {by} locked an earlier one ({reason}); if that was not about this one:  tidegate user unlock {name}"
+    )
 }
 
 /// It clashes with what is so by now.
@@ -378,6 +450,12 @@ mod tests {
                 "warning: no policy, no target and nobody else knows the group `interns`",
             ]
         );
+    }
+
+    #[test]
+    fn whoever_ends_something_that_is_not_kept_is_told_to_ask_again() {
+        let said = [0, 1, 2].map(|cut| unkept(cut).to_string());
+        insta::assert_snapshot!("unkept", said.join("\n"));
     }
 
     #[test]

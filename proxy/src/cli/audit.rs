@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use control::api::wire::{AuditView, List, Trust};
+use control::ledger::Happening;
 use policies::words::cli::ledger as words;
 use serde_json::Value;
 
@@ -70,6 +71,10 @@ impl Row for AuditView {
 fn doer(view: &AuditView, detail: &Value) -> Option<String> {
     if let Some(appended) = &view.line.appended {
         return appended.by.as_ref().map(ToString::to_string);
+    }
+    if let Happening::ClockStepped { .. } = view.line.event.happening {
+        // `by` is by how much.
+        return None;
     }
     let places = ["/by", "/principal", "/ask/principal", "/session/principal"];
     let found = places
@@ -151,4 +156,31 @@ pub(crate) async fn trust(context: &Context) -> Result<Trust, Failure> {
         }
     };
     client.get(doing, "/v1/trust").await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(event: &Value, by: &str) {
+        let mut line = serde_json::json!({
+            "schema": "tidegate.audit/1", "seq": 7, "at": "2026-01-05T09:00:00Z", "digest": "ab",
+        });
+        let (fields, event) = (line.as_object_mut().unwrap(), event.as_object().unwrap());
+        fields.extend(event.clone());
+        let view: AuditView = serde_json::from_value(line).unwrap();
+        assert_eq!(view.cells()[2], by);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_was_set_by_nobody_known() {
+        let stepped = serde_json::json!({ "event": "clock_stepped", "by": "-PT5M0.001130371S" });
+        check(&stepped, "-");
+        let login = serde_json::json!({
+            "event": "logged_in", "principal": "alice", "source": "192.0.2.7", "by_key": "SHA256:a",
+            "ssh_serial": "1", "x509_serial": "2", "expires_at": "2026-01-05T17:00:00Z",
+        });
+        check(&login, "alice");
+    }
 }

@@ -102,7 +102,12 @@ fn spent(amounts: Amounts) -> String {
 pub(crate) async fn grants(context: &Context, verb: GrantsVerb) -> Outcome {
     match verb {
         GrantsVerb::Ls { all } => {
-            let list = in_sight(context, "list grants", !all).await?;
+            let which = if all {
+                "in_force=false"
+            } else {
+                "in_force=true"
+            };
+            let list = in_sight(context, "list grants", which).await?;
             context.printer.list(&list, &list.items)
         }
         GrantsVerb::Show { id } => {
@@ -114,12 +119,8 @@ pub(crate) async fn grants(context: &Context, verb: GrantsVerb) -> Outcome {
     }
 }
 
-async fn in_sight(
-    context: &Context,
-    doing: &str,
-    in_force: bool,
-) -> Result<List<GrantView>, Failure> {
-    let path = format!("/v1/grants?in_force={in_force}");
+async fn in_sight(context: &Context, doing: &str, which: &str) -> Result<List<GrantView>, Failure> {
+    let path = format!("/v1/grants?{which}");
     let name = |grant: &GrantView| grant.id.to_string();
     context.client(doing)?.all(doing, &path, name).await
 }
@@ -174,7 +175,8 @@ async fn meant(context: &Context, doing: &str, args: &RevokeArgs) -> Result<Vec<
             Ok(vec![session.grant.to_string()])
         }
         (None, None) => {
-            let list = in_sight(context, doing, true).await?;
+            // Not only what the server's wall says is in force: it may be wrong, and sessions run.
+            let list = in_sight(context, doing, "to_end=true").await?;
             let target = match &args.target {
                 Some(target) => Some(called(context, doing, target).await?),
                 None => None,

@@ -110,6 +110,9 @@ async fn checked(printer: Printer, config_dir: &Path) -> Outcome {
     let config = server::check_config(config_dir, env::vars()).map_err(refused)?;
     server::check_passphrase(&config).map_err(refused)?;
     server::check_policies(&config).await.map_err(refused)?;
+    for (path, mode) in server::exposed(config_dir, &config) {
+        printer.warn(&words::writable(&path.display().to_string(), mode));
+    }
     let shown = config_dir.join(crate::config::FILE).display().to_string();
     printer.done(
         &serde_json::json!({ "schema": "tidegate.check-config/1", "good": true }),

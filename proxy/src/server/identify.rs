@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use control::Broker;
+use control::broker::Acquaintance;
 use control::onetime::Verifier;
 use policies::{Credential, Login, PrincipalName, SecretId, TargetName};
 
@@ -20,6 +21,10 @@ impl Identify for BrokerIdentify {
 
     fn admits(&self, principal: &PrincipalName, credential: &Credential) -> bool {
         self.0.knows(principal, credential)
+    }
+
+    fn acquaintance(&self, fingerprint: &str) -> Option<Acquaintance> {
+        self.0.acquaintance(fingerprint)
     }
 
     fn verifier(&self, secret: SecretId) -> Option<Verifier> {

@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use ca::Pass;
 use control::BrokerError;
+use control::broker::Acquaintance;
 use control::onetime::{OneTimeSecret, Verifier};
 use policies::words::Words;
 use policies::{
@@ -243,6 +244,11 @@ pub trait Identify: Send + Sync + 'static {
 
     /// Whether this principal may come in at all: known, not locked, and proven by what they showed.
     fn admits(&self, principal: &PrincipalName, credential: &Credential) -> bool;
+
+    /// Whose a key with this fingerprint is that lets nobody in, for the operator.
+    fn acquaintance(&self, _fingerprint: &str) -> Option<Acquaintance> {
+        None
+    }
 
     /// By what a proof of this one-time secret is checked, if there is one of this name.
     fn verifier(&self, secret: SecretId) -> Option<Verifier>;

@@ -46,6 +46,10 @@ async fn for_the_beginning_of_many_ids_nobody_is_asked() {
     let path = format!("/v1/requests/{beginning}");
     let (status, body) = world.call(Some(&certificate), "GET", &path, "").await;
     assert!(asked::lately() <= 4, "{body}");
+    // Who sees none of them is not told that they are many.
+    assert!(status == 404 && body.contains("TG106"), "{status} {body}");
+    let certificate = world.certificate("alice").await;
+    let (status, body) = world.call(Some(&certificate), "GET", &path, "").await;
     assert!(status == 422 && body.contains("TG573"), "{status} {body}");
 }
 

@@ -5,24 +5,33 @@ use std::time::Duration;
 use ca::applicant::Applicant;
 use ca::sshsig::{LOGIN_NAMESPACE, LOGIN_NAMESPACE_1, login_text};
 use jiff::{SignedDuration, Timestamp};
+use policies::PrincipalName;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::world::World;
+use crate::broker::Acquaintance;
+use crate::identity::fingerprint_of;
+use crate::ledger::Happening;
 use crate::{Clock, Settings};
 
 /// A login as alice's own client puts it together that believes this CA.
 async fn order(world: &World, ca: &str) -> Value {
+    order_by(world, ca, &world.alice_key).await
+}
+
+/// The same with her key written like this.
+async fn order_by(world: &World, ca: &str, key: &str) -> Value {
     let fresh = Applicant::create().unwrap();
     let (ssh, csr) = (
         fresh.ssh_public().unwrap(),
         fresh.signing_request().unwrap(),
     );
-    let challenge = world.challenge(&world.alice_key).await;
+    let challenge = world.challenge(key).await;
     let text = login_text(&challenge, ca, &ssh, &csr).unwrap();
     let signature = world.alice.sign(LOGIN_NAMESPACE, text.as_bytes()).unwrap();
     json!({
-        "public_key": world.alice_key,
+        "public_key": key,
         "challenge": challenge,
         "signature": signature,
         "ssh_public_key": ssh,
@@ -40,6 +49,19 @@ async fn a_login_is_good_at_the_bastion_that_it_names() {
     let world = World::build().await;
     let (status, body) = answer(&world, &order(&world, &world.ca()).await).await;
     assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn a_key_logs_in_only_so_often_whatever_its_comment() {
+    let world = World::build().await;
+    let mut answers = Vec::new();
+    for number in 0..101 {
+        let key = format!("{} alice@{number}", world.alice_key);
+        let order = order_by(&world, &world.ca(), &key).await;
+        answers.push(answer(&world, &order).await.0);
+    }
+    assert_eq!(answers.pop(), Some(401));
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
 }
 
 /// Another bastion hands on our challenge, and has it signed by somebody who logs in there.
@@ -160,4 +182,37 @@ async fn a_connection_tells_whether_what_was_shown_on_it_proves_nothing() {
     assert!(world.showing.is_wrong());
     assert_eq!(answer(&world, &order).await.0, 200);
     assert!(!world.showing.is_wrong());
+}
+
+/// Clients whose certificate is over show its key alone.
+#[tokio::test]
+async fn whose_login_a_key_is_is_known_to_the_operator() {
+    let world = World::build().await;
+    let order = order(&world, &world.ca()).await;
+    let fresh = fingerprint_of(order["ssh_public_key"].as_str().unwrap()).unwrap();
+    assert_eq!(world.broker.acquaintance(&fresh), None);
+    let (status, body) = answer(&world, &order).await;
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let by_key = fingerprint_of(&world.alice_key).unwrap();
+    let alice: PrincipalName = "alice".parse().unwrap();
+    let login = Acquaintance::Login {
+        principal: alice.clone(),
+        by_key: by_key.clone(),
+        expires_at: body["expires_at"].as_str().unwrap().parse().unwrap(),
+    };
+    assert_eq!(world.broker.acquaintance(&fresh), Some(login));
+    let registered = Acquaintance::Registered { principal: alice };
+    assert_eq!(world.broker.acquaintance(&by_key), Some(registered));
+}
+
+#[tokio::test]
+async fn a_failed_login_is_written_down_by_the_fingerprint_that_people_know() {
+    let world = World::build().await;
+    assert_eq!(world.login_with(&world.alice_key).await.0, 401);
+    assert_eq!(world.login_with("no key").await.0, 401);
+    let showed = |happening: &Happening| serde_json::to_value(happening).unwrap()["showed"].clone();
+    let written: Vec<Value> = world.failed_logins().await.iter().map(showed).collect();
+    let print = fingerprint_of(&world.alice_key).unwrap();
+    assert_eq!(written, [format!("key {print}"), "key no key".to_owned()]);
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Ending {
     /// Why.
+    #[serde(deserialize_with = "Reason::given")]
     pub reason: Reason,
 }
 

@@ -22,6 +22,13 @@ pub fn good(path: &str, config_dir: &str) -> String {
     format!("{path} is good\n  {serve}")
 }
 
+/// Everybody on the machine can write to something of the server's.
+pub fn writable(path: &str, mode: u32) -> String {
+    format!(
+        "warning: everybody on this machine can write to `{path}` (mode {mode:04o}), and who does can let anybody in:  chmod o-w {path}"
+    )
+}
+
 /// `--state-dir` was given to a verb of the server.
 pub fn state_elsewhere() -> Trouble {
     Trouble::new(

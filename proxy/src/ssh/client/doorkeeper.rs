@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use control::broker::Acquaintance;
 use jiff::Timestamp;
 use policies::{Credential, PrincipalName};
 use russh::keys::ssh_key::public::KeyData;
@@ -20,6 +21,13 @@ use crate::session::protocol::Identify;
 
 /// Said of who is known, and may not come, or not as who they say they are.
 const MAY_NOT: &str = "its owner may not come in now, or not under that name";
+
+/// Said of the key of a login that goes on.
+const WITHOUT_CERTIFICATE: &str =
+    "the key of a login that was got by it was shown without its certificate";
+
+/// Said of a key that nobody has. What was known of logins is forgotten when the server starts.
+const UNKNOWN: &str = "nobody has registered this key; that of a login which ended before the server started looks the same";
 
 /// What the door has to know to recognise people.
 #[derive(Clone)]
@@ -62,20 +70,50 @@ impl Doorkeeper {
         }
         let bare = PublicKey::from(key.public_key.key_data().clone());
         let known = self.identify.by_key(&bare.to_openssh().ok()?);
-        if known.is_none() {
-            self.tell(key.public_key, "nobody who may come in has this key");
-        }
-        let (principal, credential) = known?;
+        let Some((principal, credential)) = known else {
+            let fingerprint = bare.fingerprint(HashAlg::Sha256).to_string();
+            return self.tell_stranger(&fingerprint);
+        };
+        let (who, root) = (principal.clone(), credential.root().to_owned());
         self.admit(user, principal, (credential, None))
-            .or_else(|| self.tell(key.public_key, MAY_NOT))
+            .or_else(|| self.tell(&root, Some(&who), MAY_NOT))
     }
 
-    /// Tells the operator, once for each connection, why somebody who has a key did not get in. They themselves hear
+    /// Tells the operator whose a key is that is not registered for somebody who may come in.
+    fn tell_stranger(&self, fingerprint: &str) -> Option<Proven> {
+        match self.identify.acquaintance(fingerprint) {
+            Some(Acquaintance::Registered { principal }) => {
+                self.tell(fingerprint, Some(&principal), MAY_NOT)
+            }
+            // The certificate itself was refused before anybody here saw it: the client went on to its key.
+            Some(Acquaintance::Login {
+                principal,
+                by_key,
+                expires_at,
+            }) if expires_at <= self.identify.now() => self.tell(
+                &by_key,
+                Some(&principal),
+                "the login that was got by it has ended",
+            ),
+            Some(Acquaintance::Login {
+                principal, by_key, ..
+            }) => self.tell(&by_key, Some(&principal), WITHOUT_CERTIFICATE),
+            None => self.tell(fingerprint, None, UNKNOWN),
+        }
+    }
+
+    /// Tells the operator, once for each connection, why somebody who has a key did not get in: by the fingerprint of
+    /// the registered key and by name, where they are known. They themselves hear
     /// the same as every stranger. Gives back nobody.
-    fn tell(&self, key: &PublicKey, reason: &str) -> Option<Proven> {
+    fn tell(
+        &self,
+        fingerprint: &str,
+        principal: Option<&PrincipalName>,
+        reason: &str,
+    ) -> Option<Proven> {
         if !self.mistaken.load(Ordering::Relaxed) {
-            let fingerprint = key.fingerprint(HashAlg::Sha256);
-            tracing::info!(source = %self.source, %fingerprint, reason, "login.refused");
+            let principal = principal.map(tracing::field::display);
+            tracing::info!(source = %self.source, fingerprint, principal, reason, "login.refused");
         }
         None
     }
@@ -86,14 +124,18 @@ impl Doorkeeper {
             return None;
         }
         let (source, now) = (self.source, self.identify.now());
-        let key = PublicKey::from(certificate.public_key().clone());
         match ca::check_login_certificate(certificate, &self.login_ca, source, now) {
             Ok(proof) => {
                 let shown = (proof.credential(), Some(proof.expires_at));
+                let (who, root) = (proof.principal.clone(), proof.by_key.clone());
                 self.admit(user, proof.principal, shown)
-                    .or_else(|| self.tell(&key, MAY_NOT))
+                    .or_else(|| self.tell(&root, Some(&who), MAY_NOT))
             }
-            Err(refused) => self.tell(&key, &refused.to_string()),
+            Err(refused) => {
+                let key = PublicKey::from(certificate.public_key().clone());
+                let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+                self.tell(&fingerprint, None, &refused.to_string())
+            }
         }
     }
 
