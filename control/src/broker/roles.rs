@@ -126,10 +126,13 @@ impl Broker {
     }
 
     /// Compares what the policies let through with what the role can do, and tells of it where the
-    /// first is wider: somebody believes in a right that nobody has.
+    /// first is wider: somebody believes in a right that nobody has. It is trouble only where they narrow anything:
+    /// those that permit everything are wider than any role, and nothing would ever be well.
     async fn compare(&self, plan: &RolePlan, able: &BTreeSet<SqlKind>) {
         let wider = plan.beyond(able);
-        self.inner.roles.made(&plan.place, &wider);
+        let trouble = wider.as_slice();
+        let trouble = if plan.narrows() { trouble } else { &[] };
+        self.inner.roles.made(&plan.place, trouble);
         if wider.is_empty() {
             return;
         }
