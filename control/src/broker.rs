@@ -73,6 +73,7 @@ pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
+pub use self::roles::KnownRole;
 pub use self::seconding::Heard;
 pub use self::start::StartError;
 pub use self::targets::{Access, TargetView};

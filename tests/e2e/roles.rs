@@ -13,6 +13,7 @@ use crate::{err, out};
 
 mod handover;
 mod lent;
+mod tried;
 
 fn world() -> World {
     let world = World::with(&Setting {

@@ -6,10 +6,24 @@ use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
 
 use crate::Caller;
 use crate::api::wire::{Check, Probed};
-use crate::api::{House, bastion, checks, targets};
+use crate::api::{House, bastion, checks, own_roles, targets};
+use crate::identity::fingerprint_of;
+
+/// How closely a target is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Beside all others, and maybe each minute: nothing is made there.
+    Brief,
+    /// For somebody who asks about this one: a role is made there as a grant would have it, and removed.
+    Thorough,
+}
 
 /// Whether a target answers, shows what it was pinned by and lets us in as each of its logins.
-pub(super) async fn tested(house: &House, caller: &Caller, target: &Target) -> Check {
+pub(super) async fn tested(
+    (house, caller): (&House, &Caller),
+    target: &Target,
+    care: Care,
+) -> Check {
     let name = target.name.as_str();
     let probe = &house.parts.probe;
     let (addrs, mut missing) = (target.addrs(), Vec::new());
@@ -32,7 +46,7 @@ pub(super) async fn tested(house: &House, caller: &Caller, target: &Target) -> C
     }
     match missing.as_slice() {
         [] => {
-            let entered = entered(house, caller, target).await;
+            let entered = entered((house, caller), target, care).await;
             guarded(house, target, entered).await
         }
         [(_, why)] if addrs.len() == 1 => checks::view(words::target_down(name, why)),
@@ -40,7 +54,7 @@ pub(super) async fn tested(house: &House, caller: &Caller, target: &Target) -> C
             let all: Vec<String> = all.iter().map(|(at, why)| format!("{at}: {why}")).collect();
             checks::view(words::target_down(name, &all.join("; ")))
         }
-        some => match entered(house, caller, target).await {
+        some => match entered((house, caller), target, care).await {
             good if good.ok => guarded(house, target, partly_down(name, some)).await,
             worse => checks::view(worse),
         },
@@ -61,8 +75,13 @@ async fn guarded(house: &House, target: &Target, entered: words::Finding) -> Che
     }
 }
 
-/// Whether a target lets us in as each of its logins.
-async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Finding {
+/// Whether a target lets us in as each of its logins, or as the one that makes what grants have there and then as
+/// those.
+async fn entered(
+    (house, caller): (&House, &Caller),
+    target: &Target,
+    care: Care,
+) -> words::Finding {
     let name = target.name.as_str();
     let mut shut = Vec::new();
     let mut first = None;
@@ -92,7 +111,10 @@ async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Find
         }
     }
     match (shut.as_slice(), standing) {
-        ([], None) => words::target_good(name),
+        ([], None) => match target.admin() {
+            Some(keeper) => own_roles::looked_at((house, caller), (target, keeper), care).await,
+            None => words::target_good(name),
+        },
         ([], Some(standing)) if is_kept_by_name(house, target) => {
             words::target_kept_by_name(name, standing.entry)
         }

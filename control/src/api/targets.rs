@@ -11,6 +11,7 @@ use policies::{Endpoint, Entry, Login, Office, Target, TargetName};
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
+use crate::api::inspection::Care;
 use crate::api::problem::Refused;
 use crate::api::wire::{
     Access, AccessState, Check, Ended, List, ProbeOrder, Probed, SecretOrder, StandingView,
@@ -288,6 +289,6 @@ pub(crate) async fn test(
         .await?;
     let seen = seen(&house, &caller, &name)?;
     Ok(Json(
-        inspection::tested(&house, &caller, &seen.target).await,
+        inspection::tested((&house, &caller), &seen.target, Care::Thorough).await,
     ))
 }

@@ -30,6 +30,7 @@ pub use policy::{
 };
 pub use roles::{admin_script, no_script};
 pub use setup::{
+pub(super) use roles::OWN_ROLES;
     PostgresPlaces, block_removed, block_written, hba_word, jump_login_needed, not_ready,
     postgres_lines, postgres_target_added, ready_at_once, secret_kept, ssh_lines, ssh_target_added,
     standing_lines, standing_target_added, untried,

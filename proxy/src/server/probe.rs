@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ca::{Authority, IssueError, PassKey, Traveller, TrialOrder, VaultError};
 use control::api::wire::{HostKeySeen, Probed};
-use control::api::{Entering, Probe, Seeing, Unasking};
+use control::api::{Entering, Owning, Probe, RoleThere, Seeing, Unasking};
 use control::{Broker, entropy};
 use jiff::Timestamp;
 use policies::words::api::Unseen;
@@ -80,6 +80,23 @@ impl Lookout {
     }
 
     fn road(&self, target: &Target) -> Result<Box<dyn Road>, Wayless> {
+    /// The roles of a database that are called as those of grants are.
+    async fn owned(&self, target: &Target) -> Option<Vec<RoleThere>> {
+        let Endpoint::Postgres(endpoint) = &target.endpoint else {
+            return None;
+        };
+        let admin = endpoint.admin.as_ref()?;
+        let key = self.key(target, admin, self.broker.clock().now());
+        let key = key.await.ok()?;
+        let road = self.road(target).ok()?;
+        let looking = postgres::roles::census::there((endpoint, admin), (&key, &*road));
+        let seen = looking.await;
+        seen.inspect_err(|refused| {
+            info!(target = %target.name, reason = %chain(refused), "target.uncounted");
+        })
+        .ok()
+    }
+
         let house = (&self.broker, &self.authority, self.egress.as_slice());
         road::upkeep(house, &target.name, (target.jump(), Errand::Serve))
     }
@@ -244,6 +261,10 @@ impl Lookout {
     async fn postgres(&self, addr: &HostPort, jump: Option<&Jump>) -> Result<Probed, Unseen> {
         let via = self.broker.way(jump).map_err(|refused| Unseen::Wayless {
             why: refused.to_string(),
+
+    fn own_roles<'a>(&'a self, target: &'a Target) -> Owning<'a> {
+        Box::pin(self.owned(target))
+    }
         })?;
         let Some(last) = via.last() else {
             return certificate(addr, postgres::probe::probe(addr).await);

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::world::{Blind, World, caller, web1};
 use crate::Clock;
 use crate::api::wire::{Check, List};
-use crate::api::{Entering, Probe, Seeing, Unasking};
+use crate::api::{Entering, Owning, Probe, Seeing, Unasking};
 
 /// What root is told.
 async fn checks(world: &World) -> Vec<Check> {
@@ -114,6 +114,10 @@ impl Probe for Dropping {
 
     fn unasked<'a>(&'a self, _target: &'a Target) -> Unasking<'a> {
         Box::pin(async { BTreeSet::new() })
+    }
+
+    fn own_roles<'a>(&'a self, _target: &'a Target) -> Owning<'a> {
+        Box::pin(async { None })
     }
 }
 

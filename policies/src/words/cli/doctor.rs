@@ -1,10 +1,15 @@
 //! What `tidegate doctor` says.
 
 mod house;
+mod own_roles;
 
 pub use house::{
     authority_good, recorder_bad, recorder_good, recorder_hangs, recorder_short, recorder_spent,
     server_clock_good, server_clock_off, stopping, store_bad, store_good, store_parked,
+};
+
+pub use own_roles::{
+    Rehearsed, keeper_good, own_role_shut, own_role_unmade, own_roles_gone, stray_roles,
 };
 
 use super::Trouble;
