@@ -1,5 +1,6 @@
 //! Looking whether a target is well: it answers, shows what it was pinned by, and lets us in.
 
+use policies::words::api::Unseen;
 use policies::words::cli::doctor as words;
 use policies::words::target::{host_changed, partly_down, unguarded};
 use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
@@ -30,6 +31,12 @@ pub(super) async fn tested(
     for (number, addr) in addrs.iter().enumerate() {
         let how = (target.jump(), target.algorithms());
         match probe.look(target.protocol(), addr, how).await {
+            Err(Unseen::Wayless { why }) if addrs.len() == 1 => {
+                return checks::view(words::target_wayless(name, &why));
+            }
+            Err(unseen) if unseen.is_mute() && addrs.len() == 1 => {
+                return checks::view(words::target_mute(name, target.protocol(), &unseen.fact()));
+            }
             Err(unseen) => missing.push((addr.clone(), unseen.fact())),
             Ok(probed) => match proves(&target.endpoint, number, &probed) {
                 Some(false) if addrs.len() == 1 => {

@@ -1,4 +1,4 @@
-//! Why a target could not be had, and what was not seen to end there, in words: `TG401` to `TG411`, `TG415` to `TG418`.
+//! Why a target could not be had, and what was not seen to end there, in words: `TG401` to `TG411`, `TG415` to `TG419`.
 
 use super::reach::Summary;
 use super::{Shown, Words};
@@ -13,7 +13,9 @@ pub enum Unreachable {
     Down(Summary),
     /// A target in front of it did not let us through.
     Behind(InFront),
-    /// The connection to it broke, or it said nothing in time.
+    /// No connection to it was there any more.
+    Lost,
+    /// It was reached, and said nothing in time.
     Silent,
     /// Another machine answers there than the one we know.
     Impostor,
@@ -103,7 +105,9 @@ impl Shown for Missed<'_> {
         match self.why {
             Unreachable::Unresolved => down(target, ": its name has no address"),
             Unreachable::Down(summary) => down(target, &format!(" {summary}")),
-            Unreachable::Silent => down(target, ""),
+            Unreachable::Lost => down(target, ""),
+            Unreachable::Silent => met(target, "said nothing in time"),
+            Unreachable::Broken => met(target, "broke the connection off"),
             Unreachable::Behind(front) => Words::new(
                 "TG408",
                 format!("`{target}` is reached through another target, which {}: nothing was sent to `{target}`", front.fact()),
@@ -160,3 +164,17 @@ fn down(target: &TargetName, how: &str) -> Words {
         "ask an administrator to run: tidegate target test {target}"
     ))
 }
+/// It lets nobody in with what tidegate shows.
+fn unaccepted(target: &TargetName, what: &str, look: &str) -> Words {
+    Words::new("TG403", format!("`{target}` {what}")).hint(format!(
+        "an administrator looks {look}: tidegate target test {target}"
+    ))
+}
+
+/// Somebody is there and does not let us get as far as logging in.
+fn met(target: &TargetName, what: &str) -> Words {
+    Words::new("TG419", format!("`{target}` was reached, and {what}")).hint(format!(
+        "ask an administrator to run: tidegate target test {target}"
+    ))
+}
+

@@ -22,6 +22,7 @@ use crate::session::protocol::ConnectError;
 use crate::session::road::{self, Errand, Road};
 use crate::session::severable::{Severable, Severer};
 use crate::session::way::Way;
+use crate::ssh::target::probe::Looked;
 use crate::{postgres, ssh};
 
 /// Both protocols' ways of looking, and what certificates are made with to go in.
@@ -183,12 +184,18 @@ impl Lookout {
                 info!(%addr, reason = %chain(&refused), "target.unseen");
                 unreached(refused)
             })?;
-            if let Some(seen) = ssh::target::probe::look(io, kind, spoken).await {
-                bastion &= seen.is_tidegate;
-                host_keys.push(HostKeySeen {
-                    openssh: seen.openssh,
-                    fingerprint: seen.fingerprint,
-                });
+            match ssh::target::probe::look(io, kind, spoken).await {
+                Looked::Seen(seen) => {
+                    bastion &= seen.is_tidegate;
+                    host_keys.push(HostKeySeen {
+                        openssh: seen.openssh,
+                        fingerprint: seen.fingerprint,
+                    });
+                }
+                // It would take as long for each kind.
+                Looked::Silent if host_keys.is_empty() => return Err(Unseen::Silent),
+                Looked::Closed if host_keys.is_empty() => return Err(Unseen::Closed),
+                Looked::Silent | Looked::Closed | Looked::Other => {}
             }
         }
         if host_keys.is_empty() {

@@ -1,5 +1,7 @@
 //! How a session ended, before it is worded and written down.
 
+use std::io;
+
 use control::ledger::Cause;
 use policies::words::reach::Summary;
 use policies::words::session::{InFront, Missed, Unreachable};
@@ -146,7 +148,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Unreachable(DialError::Unreached { tried, .. }) => {
             Some(Unreachable::Down(Summary::of(tried)))
         }
-        ConnectError::Io(_) => Some(Unreachable::Silent),
+        ConnectError::Io(broke) => Some(parted(broke)),
         ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
@@ -168,6 +170,16 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
 /// Whether a database server refuses everybody for now (`src/backend/utils/errcodes.txt`): it lacks room or connections
 /// (class 53), or is starting or being stopped (57P01 to 57P03). Who is refused for what they showed hears of class 28.
 fn is_busy(said: &str) -> bool {
+/// How a connection went that had been made.
+fn parted(broke: &io::Error) -> Unreachable {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    match broke.kind() {
+        TimedOut => Unreachable::Silent,
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => Unreachable::Broken,
+        _other => Unreachable::Lost,
+    }
+}
+
     ["53", "57P0"].iter().any(|class| said.starts_with(class))
 }
 
@@ -197,6 +209,14 @@ mod tests {
     #[test]
     fn a_server_that_is_full_is_not_said_to_refuse_the_certificate() {
         for busy in [
+    #[test]
+    fn a_server_that_says_nothing_is_told_from_one_that_is_gone() {
+        let of = |kind: io::ErrorKind| parted(&kind.into());
+        assert_eq!(of(io::ErrorKind::TimedOut), Unreachable::Silent);
+        assert_eq!(of(io::ErrorKind::ConnectionReset), Unreachable::Broken);
+        assert_eq!(of(io::ErrorKind::HostUnreachable), Unreachable::Lost);
+    }
+
             "53300: sorry, too many clients already",
             "53200: out of memory",
             "57P03: the database system is starting up",

@@ -142,7 +142,7 @@ async fn found_in_an_outage(each: Duration) -> Vec<Check> {
 
 #[tokio::test]
 async fn targets_that_do_not_answer_keep_nothing_from_being_told() {
-    for (each, told) in [(10, "does not answer"), (60, "not looked at in time")] {
+    for (each, told) in [(10, "said nothing in time"), (60, "not looked at in time")] {
         let found = found_in_an_outage(Duration::from_secs(each)).await;
         assert!(said(&found, "store").0 && said(&found, "recorder").0);
         for number in 1..=10 {

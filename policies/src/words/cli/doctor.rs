@@ -265,6 +265,30 @@ pub enum Unentered {
     /// No certificate could be made.
     Unissued,
 }
+/// No way leads to a target through those in front of it.
+pub fn target_wayless(target: &str, why: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!("nobody gets to it: {why}"),
+        format!(
+            "tidegate target show {target}   names what it stands behind: test that one, or add it again where it was removed; \
+             to take another way, remove {target} and add it with another --jump"
+        ),
+    )
+}
+
+/// A target takes the connection and does not say who it is.
+pub fn target_mute(target: &str, protocol: Protocol, found: &str) -> Finding {
+    let hint = match protocol {
+        Protocol::Ssh => {
+            "look there whether its sshd hangs, or turns this address away (MaxStartups, PerSourcePenalties, a list of those \
+             who may come); its own log says why:  journalctl -u ssh"
+        }
+        Protocol::Postgres => "look there whether the server hangs; its own log says why",
+    };
+    bad(format!("target {target}"), found, hint)
+}
+
 
 /// A target answers and does not let us in. `said` is what it said to the first of `logins`.
 pub fn target_shut(target: &str, protocol: Protocol, logins: &[&str], said: &str) -> Finding {
