@@ -95,7 +95,8 @@ fn seal(
 ) -> Result<(Sealed, Option<String>), BrokerError> {
     let why = |refused: VaultError| {
         let why = refused.to_string();
-        BrokerError::Invalid(Invalid::Secret { why })
+        let entry = target.entry();
+        BrokerError::Invalid(Invalid::Secret { why, entry })
     };
     let secret = match order.entry {
         Entry::Key => Secret::key(&order.text),
@@ -131,6 +132,8 @@ pub(crate) async fn keep(
         what: name.to_string(),
     };
     let target = broker.target(&name).ok_or_else(gone)?;
+    // Before what was given is looked at: it may be good for another target.
+    broker::entered_so(&target, order.entry)?;
     let sealed = seal(&house, &target, &order)?;
     broker
         .keep_secret(&caller, (&name, order.entry), sealed)
@@ -226,8 +229,9 @@ pub(crate) async fn add(
         .as_ref()
         .map_or(unkept(&target), |secret| secret.entry);
     if given != target.entry() {
-        let why = format!("its endpoint says `{}`", target.entry().as_str());
-        return Err(BrokerError::Invalid(Invalid::Secret { why }).into());
+        let entry = target.entry();
+        let why = format!("its endpoint says `{}`", entry.as_str());
+        return Err(BrokerError::Invalid(Invalid::Secret { why, entry }).into());
     }
     let target = match &order.secret {
         Some(secret) => {

@@ -4,9 +4,9 @@ use std::io;
 
 use control::ledger::Cause;
 use policies::words::reach::Summary;
-use policies::words::session::{InFront, Missed, Unreachable};
+use policies::words::session::{InFront, Missed, RefusedBy, Unreachable};
 use policies::words::{self, Shown, Words};
-use policies::{SeverReason, Terms};
+use policies::{Protocol, SeverReason, Terms};
 use recorder::{AppendError, End};
 use tracing::{debug, warn};
 
@@ -153,7 +153,10 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
         ConnectError::Refused(_) if !terms.target.entry().is_certificate() => {
-            Some(Unreachable::Outworn)
+            Some(Unreachable::Outworn(terms.target.entry()))
+        }
+        ConnectError::Refused(said) if terms.protocol == Protocol::Postgres => {
+            Some(Unreachable::RefusedAt(RefusedBy::of(said)))
         }
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
@@ -167,9 +170,6 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
     }
 }
 
-/// Whether a database server refuses everybody for now (`src/backend/utils/errcodes.txt`): it lacks room or connections
-/// (class 53), or is starting or being stopped (57P01 to 57P03). Who is refused for what they showed hears of class 28.
-fn is_busy(said: &str) -> bool {
 /// How a connection went that had been made.
 fn parted(broke: &io::Error) -> Unreachable {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
@@ -180,6 +180,9 @@ fn parted(broke: &io::Error) -> Unreachable {
     }
 }
 
+/// Whether a database server refuses everybody for now (`src/backend/utils/errcodes.txt`): it lacks room or connections
+/// (class 53), or is starting or being stopped (57P01 to 57P03). Who is refused for what they showed hears of class 28.
+fn is_busy(said: &str) -> bool {
     ["53", "57P0"].iter().any(|class| said.starts_with(class))
 }
 
@@ -207,9 +210,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_full_is_not_said_to_refuse_the_certificate() {
-        for busy in [
-    #[test]
     fn a_server_that_says_nothing_is_told_from_one_that_is_gone() {
         let of = |kind: io::ErrorKind| parted(&kind.into());
         assert_eq!(of(io::ErrorKind::TimedOut), Unreachable::Silent);
@@ -217,6 +217,9 @@ mod tests {
         assert_eq!(of(io::ErrorKind::HostUnreachable), Unreachable::Lost);
     }
 
+    #[test]
+    fn a_server_that_is_full_is_not_said_to_refuse_the_certificate() {
+        for busy in [
             "53300: sorry, too many clients already",
             "53200: out of memory",
             "57P03: the database system is starting up",

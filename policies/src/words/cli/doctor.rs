@@ -194,7 +194,7 @@ pub fn target_unopened(target: &str, entry: Entry) -> Finding {
 }
 
 /// How a standing credential is exchanged.
-pub(super) fn exchange(target: &str, entry: Entry) -> String {
+pub(in crate::words) fn exchange(target: &str, entry: Entry) -> String {
     match entry {
         Entry::Key => format!("tidegate target set {target} --vault-key FILE"),
         Entry::Password | Entry::Certificate | Entry::Bastion => {
@@ -203,8 +203,16 @@ pub(super) fn exchange(target: &str, entry: Entry) -> String {
     }
 }
 
-/// A target that is entered with a standing credential does not let us in.
-pub fn target_outworn(target: &str, entry: Entry, logins: &[&str]) -> Finding {
+/// A target that is entered with a standing credential does not let us in. `said` is what it said to the first of
+/// `logins`.
+pub fn target_outworn(target: &str, entry: Entry, logins: &[&str], said: &str) -> Finding {
+    let hint = if is_other_method(said) {
+        "its line in pg_hba.conf has to say scram-sha-256, and the password has to be set there with password_encryption = \
+         'scram-sha-256'"
+            .to_owned()
+    } else {
+        exchange(target, entry)
+    };
     bad(
         format!("target {target}"),
         format!(
