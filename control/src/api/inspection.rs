@@ -40,7 +40,7 @@ pub(super) async fn tested(
             Err(unseen) => missing.push((addr.clone(), unseen.fact())),
             Ok(probed) => match proves(&target.endpoint, number, &probed) {
                 Some(false) if addrs.len() == 1 => {
-                    return checks::view(words::target_changed(name));
+                    return checks::view(differs(target, &probed));
                 }
                 Some(false) => missing.push((addr.clone(), host_changed().to_owned())),
                 Some(true) if target.is_bastion() => {
@@ -66,6 +66,33 @@ pub(super) async fn tested(
             worse => checks::view(worse),
         },
     }
+}
+
+/// What is said of a server that shows something else than what was pinned.
+fn differs(target: &Target, probed: &Probed) -> words::Finding {
+    let name = target.name.as_str();
+    let named = |line: &str| {
+        let kind = line.split_ascii_whitespace().next().unwrap_or_default();
+        let print = fingerprint_of(line).unwrap_or_else(|| line.to_owned());
+        format!("{kind} {print}")
+    };
+    let (pinned, shown): (Vec<String>, Vec<String>) = match (&target.endpoint, probed) {
+        (Endpoint::Ssh(ssh), Probed::Ssh { host_keys, .. }) => {
+            let HostKeyPin::Keys { keys } = &ssh.host_key else {
+                return words::target_changed(name);
+            };
+            let shown = host_keys.iter().map(|seen| named(&seen.openssh));
+            (keys.iter().map(|key| named(key)).collect(), shown.collect())
+        }
+        (Endpoint::Postgres(postgres), Probed::Postgres { sha256, .. }) => {
+            let ServerPin::Certificate { sha256: pinned } = &postgres.server else {
+                return words::target_changed(name);
+            };
+            (vec![pinned.clone()], vec![sha256.clone()])
+        }
+        _other_protocol => return words::target_changed(name),
+    };
+    words::target_differs(name, target.protocol(), (&pinned, &shown))
 }
 
 /// What was found at a target that may let us in, and whether it lets in others as well, whoever they are.
@@ -129,7 +156,10 @@ async fn entered(
             let since = standing.kept_at.strftime("%Y-%m-%d").to_string();
             words::target_standing(name, standing.entry, &since)
         }
-        (shut, Some(standing)) => words::target_outworn(name, standing.entry, shut),
+        (shut, Some(standing)) => {
+            let said = first.unwrap_or_default();
+            words::target_outworn(name, standing.entry, shut, &said)
+        }
         (shut, None) => {
             let said = first.unwrap_or_default();
             words::target_shut(name, target.protocol(), shut, &said)

@@ -13,6 +13,7 @@ pub use own_roles::{
 };
 
 use super::Trouble;
+use crate::words::target::{SaslFault, asks_for};
 use crate::{Entry, Protocol};
 
 /// Whether one thing is as it should be.
@@ -216,11 +217,33 @@ pub fn target_outworn(target: &str, entry: Entry, logins: &[&str], said: &str) -
     bad(
         format!("target {target}"),
         format!(
-            "it is the one that was added, and does not accept the {} that is kept for it as {}",
+            "it is the one that was added, and does not accept the {} that is kept for it as {}: {said}",
             entry.as_str(),
             logins.join(", ")
         ),
-        exchange(target, entry),
+        hint,
+    )
+}
+
+/// Whether a server goes by something else than a password that is proven by SCRAM: another one would not help.
+fn is_other_method(said: &str) -> bool {
+    let others = [
+        asks_for(3, true),
+        asks_for(5, true),
+        SaslFault::Unasked.sentence(),
+        SaslFault::Mechanism.sentence(),
+    ];
+    others.contains(&said)
+}
+
+/// Nothing was looked at, for without the store no certificate is made.
+pub fn targets_unlooked(count: usize) -> Finding {
+    bad(
+        "targets",
+        format!(
+            "not looked at ({count} of them): while the store does not answer, no certificate is made to go in with"
+        ),
+        "what the row `store` says first",
     )
 }
 
@@ -277,6 +300,30 @@ pub enum Unentered {
 pub fn target_wayless(target: &str, why: &str) -> Finding {
     bad(
         format!("target {target}"),
+/// The same, where both are known: fingerprints of what was pinned and of what is shown.
+pub fn target_differs(
+    target: &str,
+    protocol: Protocol,
+    (pinned, shown): (&[String], &[String]),
+) -> Finding {
+    let console = match protocol {
+        Protocol::Ssh => "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+        Protocol::Postgres => "openssl x509 -in server.crt -outform DER | sha256sum",
+    };
+    bad(
+        format!("target {target}"),
+        format!(
+            "what answers does not prove to be the one that was added: pinned is {}; it shows {}",
+            pinned.join(", "),
+            shown.join(", ")
+        ),
+        format!(
+            "compare with the machine's own console:  {console}   Only if it was changed on purpose:  tidegate target rm {target}  \
+             and add it again, with what the console says"
+        ),
+    )
+}
+
         format!("nobody gets to it: {why}"),
         format!(
             "tidegate target show {target}   names what it stands behind: test that one, or add it again where it was removed; \
@@ -418,4 +465,51 @@ pub fn fences_differ(target: &str, grant: &str, role: &str, kinds: &[&str]) -> F
         ),
         "permit only what the role is for, or ask for another role",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_server_that_is_not_the_one_or_does_not_say() {
+        let keys =
+            |names: &[&str]| -> Vec<String> { names.iter().map(|&name| name.to_owned()).collect() };
+        let (ours, other) = (
+            keys(&["ssh-ed25519 SHA256:a"]),
+            keys(&["ssh-ed25519 SHA256:b"]),
+        );
+        let why = "it accepted the connection and said nothing in time";
+        let all = [
+            target_differs("web1", Protocol::Ssh, (&ours, &other)),
+            target_differs(
+                "orders",
+                Protocol::Postgres,
+                (&keys(&["ab"]), &keys(&["cd"])),
+            ),
+            target_mute("web1", Protocol::Ssh, why),
+            target_mute("orders", Protocol::Postgres, why),
+            target_wayless("db1", "the target `edge1` in front of it is locked"),
+            targets_unlooked(3),
+            target_outworn("old", Entry::Password, &["app"], asks_for(5, true)),
+            target_outworn(
+                "old",
+                Entry::Password,
+                &["app"],
+                "28P01: password authentication failed",
+            ),
+            target_outworn(
+                "switch1",
+                Entry::Key,
+                &["admin"],
+                "it does not accept what tidegate showed",
+            ),
+        ];
+        let line = |found: &Finding| {
+            let hint = found.hint.as_deref().unwrap_or_default();
+            format!("{}: {}: {}\n  {hint}", found.subject, found.ok, found.found)
+        };
+        let text: Vec<String> = all.iter().map(line).collect();
+        insta::assert_snapshot!("servers_that_differ", text.join("\n"));
+    }
 }
