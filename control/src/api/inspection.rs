@@ -134,7 +134,7 @@ async fn entered(
                 shut.push(login.as_str());
             }
             Err(words::Unentered::Impostor) => return words::target_changed(name),
-            Err(words::Unentered::Wayless { why }) => return words::target_down(name, &why),
+            Err(words::Unentered::Wayless { why }) => return words::target_wayless(name, &why),
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => {
                 return match &standing {
