@@ -265,6 +265,30 @@ pub fn target_down(target: &str, found: &str) -> Finding {
     )
 }
 
+/// No way leads to a target through those in front of it.
+pub fn target_wayless(target: &str, why: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!("nobody gets to it: {why}"),
+        format!(
+            "tidegate target show {target}   names what it stands behind: test that one, or add it again where it was removed; \
+             to take another way, remove {target} and add it with another --jump"
+        ),
+    )
+}
+
+/// A target takes the connection and does not say who it is.
+pub fn target_mute(target: &str, protocol: Protocol, found: &str) -> Finding {
+    let hint = match protocol {
+        Protocol::Ssh => {
+            "look there whether its sshd hangs, or turns this address away (MaxStartups, PerSourcePenalties, a list of those \
+             who may come); its own log says why:  journalctl -u ssh"
+        }
+        Protocol::Postgres => "look there whether the server hangs; its own log says why",
+    };
+    bad(format!("target {target}"), found, hint)
+}
+
 /// What answers is not what was added.
 pub fn target_changed(target: &str) -> Finding {
     bad(
@@ -276,30 +300,6 @@ pub fn target_changed(target: &str) -> Finding {
     )
 }
 
-/// Why a target was not entered, though it answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unentered {
-    /// It does not let us in.
-    Refused {
-        /// What it said, one sentence; for those who manage targets.
-        said: String,
-    },
-    /// It is not the one that was added.
-    Impostor,
-    /// A target in front of it did not let us through.
-    Wayless {
-        /// Which, and why; for those who manage targets.
-        why: String,
-    },
-    /// It broke off.
-    Down,
-    /// No certificate could be made.
-    Unissued,
-}
-/// No way leads to a target through those in front of it.
-pub fn target_wayless(target: &str, why: &str) -> Finding {
-    bad(
-        format!("target {target}"),
 /// The same, where both are known: fingerprints of what was pinned and of what is shown.
 pub fn target_differs(
     target: &str,
@@ -324,26 +324,26 @@ pub fn target_differs(
     )
 }
 
-        format!("nobody gets to it: {why}"),
-        format!(
-            "tidegate target show {target}   names what it stands behind: test that one, or add it again where it was removed; \
-             to take another way, remove {target} and add it with another --jump"
-        ),
-    )
+/// Why a target was not entered, though it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unentered {
+    /// It does not let us in.
+    Refused {
+        /// What it said, one sentence; for those who manage targets.
+        said: String,
+    },
+    /// It is not the one that was added.
+    Impostor,
+    /// A target in front of it did not let us through.
+    Wayless {
+        /// Which, and why; for those who manage targets.
+        why: String,
+    },
+    /// It broke off.
+    Down,
+    /// No certificate could be made.
+    Unissued,
 }
-
-/// A target takes the connection and does not say who it is.
-pub fn target_mute(target: &str, protocol: Protocol, found: &str) -> Finding {
-    let hint = match protocol {
-        Protocol::Ssh => {
-            "look there whether its sshd hangs, or turns this address away (MaxStartups, PerSourcePenalties, a list of those \
-             who may come); its own log says why:  journalctl -u ssh"
-        }
-        Protocol::Postgres => "look there whether the server hangs; its own log says why",
-    };
-    bad(format!("target {target}"), found, hint)
-}
-
 
 /// A target answers and does not let us in. `said` is what it said to the first of `logins`.
 pub fn target_shut(target: &str, protocol: Protocol, logins: &[&str], said: &str) -> Finding {
