@@ -54,7 +54,7 @@ pub enum VaultError {
     #[error("it is not a private key in OpenSSH's form without a passphrase")]
     Key,
     /// It is empty, too long, or not one line.
-    #[error("it is not one line")]
+    #[error("it is empty, not one line, or longer than 1024 bytes")]
     Password,
     /// It could not be sealed.
     #[error("seal it")]

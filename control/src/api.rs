@@ -15,6 +15,7 @@ mod grants;
 mod inspection;
 mod login;
 mod onetime;
+mod own_roles;
 mod policy;
 mod principals;
 mod probe;
@@ -46,7 +47,7 @@ use policies::{Denial, HostPort};
 use recorder::Recorder;
 use tokio::sync::Mutex;
 
-pub use self::probe::{Entering, Probe, Seeing, Unasking};
+pub use self::probe::{Entering, Owning, Probe, RoleThere, Seeing, Unasking};
 pub use self::serve::{Peer, PeerCertificate, Showing, serve};
 
 use self::challenge::Challenges;

@@ -77,8 +77,10 @@ pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
 pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
+pub use self::roles::KnownRole;
 pub use self::seconding::Heard;
 pub use self::start::StartError;
+pub(crate) use self::targets::entered_so;
 pub use self::targets::{Access, TargetView};
 #[cfg(test)]
 pub(crate) use self::view::asked;

@@ -222,6 +222,20 @@ pub(crate) struct Roles {
     hand: OnceLock<Arc<dyn Hand>>,
     notes: Mutex<BTreeMap<GrantId, Note>>,
     accounts: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    rehearsed: Mutex<BTreeSet<GrantId>>,
+}
+
+/// As long as this is held, nobody else removes a role that is rehearsed.
+#[derive(Debug)]
+pub(crate) struct Rehearsal<'a> {
+    roles: &'a Roles,
+    grant: GrantId,
+}
+
+impl Drop for Rehearsal<'_> {
+    fn drop(&mut self) {
+        self.roles.rehearsed().remove(&self.grant);
+    }
 }
 
 /// What is known of one grant's role. Kept while the grant or the role is.
@@ -250,6 +264,23 @@ impl Roles {
     /// Who makes roles.
     pub(crate) fn hand(&self) -> Option<&Arc<dyn Hand>> {
         self.hand.get()
+    }
+
+    /// Says that this role, which is no grant's, is being tried.
+    pub(crate) fn rehearse(&self, grant: GrantId) -> Rehearsal<'_> {
+        self.rehearsed().insert(grant);
+        Rehearsal { roles: self, grant }
+    }
+
+    /// Whether it is being tried.
+    pub(crate) fn is_rehearsed(&self, grant: GrantId) -> bool {
+        self.rehearsed().contains(&grant)
+    }
+
+    fn rehearsed(&self) -> MutexGuard<'_, BTreeSet<GrantId>> {
+        self.rehearsed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To be held by whoever makes or removes this grant's role.

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use crate::document::StatementRules;
 use crate::verdict::Scene;
 use crate::{
-    Ask, DatabaseName, Deed, Denial, Endpoint, Facts, Grant, Login, Permit, PolicySet, Principal,
-    PrincipalName, Protocol, Request, SqlKind, Target, TargetName, Terms, Usage,
+    Ask, DatabaseName, Deed, Denial, Endpoint, Facts, Grant, Login, Part, Permit, PolicySet,
+    Principal, PrincipalName, Protocol, Request, SqlKind, Target, TargetName, Terms, Usage,
 };
 
 /// Whether this ask is allowed at this instant. The only maker of [`Permit`].
@@ -29,12 +29,14 @@ pub fn decide(
 ) -> Result<Permit, Denial> {
     let wanted = Wanted::of_ask(ask);
     let (principal, target) = wanted.parties(facts).ok_or_else(|| wanted.no_grant())?;
-    let via = facts.route(target).map_err(|_wayless| wanted.no_grant())?;
     let Some(grant) = wanted.grant(facts, now) else {
         return Err(wanted
             .waiting(facts, now)
             .unwrap_or_else(|| wanted.no_grant()));
     };
+    // Only who holds a grant learns that the target stands behind others.
+    let wayless = |_why| Denial::Unavailable { part: Part::Way };
+    let via = facts.route(target).map_err(wayless)?;
     let scene = Scene {
         policies,
         facts,

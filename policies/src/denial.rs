@@ -98,4 +98,6 @@ pub enum Part {
     Clock,
     /// The server: it is stopping.
     Server,
+    /// The way to the target, through others.
+    Way,
 }

@@ -189,6 +189,13 @@ impl RolePlan {
             .is_some_and(|reach| !CHANGING.iter().any(|kind| reach.contains(kind)))
     }
 
+    /// Whether the policies say which statements may pass, rather than permit every kind of them as those that are
+    /// shipped do: whoever says nothing believes in no right that nobody has.
+    pub fn narrows(&self) -> bool {
+        let reach = self.reach.as_ref();
+        reach.is_some_and(|reach| !SqlKind::READABLE.iter().all(|kind| reach.contains(kind)))
+    }
+
     /// What the policies let through though the role cannot do it: the first fence is wider there
     /// than the second.
     pub fn beyond(&self, able: &BTreeSet<SqlKind>) -> Vec<SqlKind> {
@@ -316,5 +323,12 @@ mod tests {
         );
         assert_eq!(beyond(&[SqlKind::Select, SqlKind::Other]), []);
         assert_eq!(plan(None).beyond(&able), []);
+    }
+
+    #[test]
+    fn policies_that_permit_every_kind_narrow_nothing() {
+        assert!(!plan(None).narrows());
+        assert!(!plan(Some(&SqlKind::READABLE)).narrows());
+        assert!(plan(Some(&SqlKind::READABLE[1..])).narrows());
     }
 }

@@ -67,6 +67,7 @@ fn denials() -> Vec<Denial> {
         Part::Policies,
         Part::Clock,
         Part::Server,
+        Part::Way,
     ];
     all.push(Denial::Crowded { limit: 2_000 });
     all.push(Denial::Filled {

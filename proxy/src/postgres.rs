@@ -37,7 +37,8 @@ use std::{fmt, io};
 use ca::{Pass, ServerIdentity};
 use control::onetime::OneTimePasswords;
 use policies::words;
-use policies::{Endpoint, Login, PostgresEndpoint, PostgresHost};
+use policies::words::postgres::Lines;
+use policies::{Endpoint, Login, MARKER, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
 use rustls::pki_types::CertificateDer;
 use tokio::{select, time};
@@ -314,10 +315,27 @@ async fn told(
     let said = refused.said.filter(|_said| tells(pass, &refused.error));
     if let Some(said) = said.filter(is_affordable) {
         let (target, account) = (&pass.terms.target.name, pass.terms.account());
-        let told = say::shut_out(said, target.as_str(), account.as_str());
+        let told = say::shut_out(said, (target.as_str(), account.as_str()), lines(pass));
         front.pass_on(&told).await;
     }
     refused.error
+}
+
+/// Which lines at the server would have let the session in.
+fn lines(pass: &Pass) -> Lines {
+    let terms = &pass.terms;
+    let group = match &terms.target.endpoint {
+        Endpoint::Postgres(endpoint) if endpoint.privileges.contains_key(&terms.login) => MARKER,
+        Endpoint::Postgres(_) | Endpoint::Ssh(_) => terms.login.as_str(),
+    };
+    let group = group.to_owned();
+    if terms.elevated().is_some() {
+        return Lines::Elevated { group };
+    }
+    match terms.target.admin() {
+        Some(_makes_roles) => Lines::OwnRoles { group },
+        None => Lines::Its,
+    }
 }
 
 /// Whether the client is told in the server's words: not where those are about a password that is not its

@@ -241,6 +241,7 @@ async fn build(
         recording_max: config.recording_max,
         ..Limits::default()
     };
+    let was_bare = recovery::is_bare(&config.recordings);
     let recorder = Recorder::open_dir(
         &config.recordings,
         limits,
@@ -252,6 +253,9 @@ async fn build(
     let halts = ControlRuntime::start("halts").map_err(Failure::Threads)?;
     let broker = control.run(broker(config, args, &authority)).await;
     let broker = broker.map_err(|panicked| Failure::Threads(panicked.into()))??;
+    if was_bare {
+        recovery::tell_bare(&config.recordings, &broker).await?;
+    }
     recovery::recover(&recorder, &broker).await?;
     let bastion = Bastion::new(
         broker.clone(),

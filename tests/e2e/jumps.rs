@@ -167,7 +167,17 @@ fn a_revocation_cuts_through_the_jump() {
 fn a_jump_that_is_removed_takes_the_sessions_through_it_along() {
     is_cut(|world, _grant| {
         let line = ["tidegate", "target", "rm", "web1", "--yes"];
-        world.bob().run(&line).expect("bob removes it");
+        let said = world.bob().run(&line).expect("bob removes it");
+        assert!(said.contains("nobody gets to db1 any more"), "{said}");
+        let ran = run(world, "db1", "echo here");
+        let said = err(&ran);
+        assert!(said.contains("TG117") && !said.contains("web1"), "{said}");
+        let test = ["tidegate", "target", "test", "db1"];
+        let said = err(&world.bob().output(&test).expect("it runs"));
+        assert!(
+            said.contains("nobody gets to it: the target `web1`"),
+            "{said}"
+        );
     });
 }
 

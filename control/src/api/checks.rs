@@ -51,6 +51,7 @@ pub(crate) async fn all(
         .await?;
     let fingerprint = house.parts.authority.trust_bundle().fingerprint();
     let (store, recorder) = tokio::join!(store(&house, &caller), recorder(&house));
+    let (answers, store) = store;
     let mut checks = vec![
         view(store),
         view(recorder),
@@ -62,25 +63,45 @@ pub(crate) async fn all(
     // A look at a target is a login there.
     let broker = &house.parts.broker;
     if broker.may_office(&caller, Office::ManageTargets).is_ok() {
-        checks.extend(survey::all(&house, &caller).await);
+        let looked_at = match answers {
+            Answers::Well => survey::all(&house, &caller).await,
+            // Each of them would be the same no again.
+            Answers::Not => unlooked(&house, &caller).await,
+        };
+        checks.extend(looked_at);
     }
     Ok(Json(List::of(checks)))
 }
 
+/// Whether the store answers and takes writes, without which no certificate is made.
+#[derive(Debug, Clone, Copy)]
+enum Answers {
+    Well,
+    Not,
+}
+
+/// That no target was looked at, where there are any.
+async fn unlooked(house: &House, caller: &Caller) -> Vec<Check> {
+    let count = house.parts.broker.targets(caller).await.len();
+    let told = (count > 0).then(|| view(words::targets_unlooked(count)));
+    told.into_iter().collect()
+}
+
 /// The store answers a small question, and took a write of late.
-async fn store(house: &House, caller: &Caller) -> Finding {
+async fn store(house: &House, caller: &Caller) -> (Answers, Finding) {
     let newest = SessionFilter {
         limit: 1,
         ..SessionFilter::default()
     };
     let answered = timeout(DISK_LIMIT, house.parts.broker.sessions(caller, &newest)).await;
     if !matches!(answered, Ok(Ok(_))) || !house.parts.broker.store_is_well() {
-        return words::store_bad();
+        return (Answers::Not, words::store_bad());
     }
-    match house.parts.broker.parked_lines() {
+    let found = match house.parts.broker.parked_lines() {
         0 => words::store_good(),
         lines => words::store_parked(lines),
-    }
+    };
+    (Answers::Well, found)
 }
 
 /// Whether a recording would begin.

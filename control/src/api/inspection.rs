@@ -1,25 +1,46 @@
 //! Looking whether a target is well: it answers, shows what it was pinned by, and lets us in.
 
+use policies::words::api::Unseen;
 use policies::words::cli::doctor as words;
 use policies::words::target::{host_changed, partly_down, unguarded};
 use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
 
 use crate::Caller;
 use crate::api::wire::{Check, Probed};
-use crate::api::{House, bastion, checks, targets};
+use crate::api::{House, bastion, checks, own_roles, targets};
+use crate::identity::fingerprint_of;
+
+/// How closely a target is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Beside all others, and maybe each minute: nothing is made there.
+    Brief,
+    /// For somebody who asks about this one: a role is made there as a grant would have it, and removed.
+    Thorough,
+}
 
 /// Whether a target answers, shows what it was pinned by and lets us in as each of its logins.
-pub(super) async fn tested(house: &House, caller: &Caller, target: &Target) -> Check {
+pub(super) async fn tested(
+    (house, caller): (&House, &Caller),
+    target: &Target,
+    care: Care,
+) -> Check {
     let name = target.name.as_str();
     let probe = &house.parts.probe;
     let (addrs, mut missing) = (target.addrs(), Vec::new());
     for (number, addr) in addrs.iter().enumerate() {
         let how = (target.jump(), target.algorithms());
         match probe.look(target.protocol(), addr, how).await {
+            Err(Unseen::Wayless { why }) if addrs.len() == 1 => {
+                return checks::view(words::target_wayless(name, &why));
+            }
+            Err(unseen) if unseen.is_mute() && addrs.len() == 1 => {
+                return checks::view(words::target_mute(name, target.protocol(), &unseen.fact()));
+            }
             Err(unseen) => missing.push((addr.clone(), unseen.fact())),
             Ok(probed) => match proves(&target.endpoint, number, &probed) {
                 Some(false) if addrs.len() == 1 => {
-                    return checks::view(words::target_changed(name));
+                    return checks::view(differs(target, &probed));
                 }
                 Some(false) => missing.push((addr.clone(), host_changed().to_owned())),
                 Some(true) if target.is_bastion() => {
@@ -32,7 +53,7 @@ pub(super) async fn tested(house: &House, caller: &Caller, target: &Target) -> C
     }
     match missing.as_slice() {
         [] => {
-            let entered = entered(house, caller, target).await;
+            let entered = entered((house, caller), target, care).await;
             guarded(house, target, entered).await
         }
         [(_, why)] if addrs.len() == 1 => checks::view(words::target_down(name, why)),
@@ -40,11 +61,38 @@ pub(super) async fn tested(house: &House, caller: &Caller, target: &Target) -> C
             let all: Vec<String> = all.iter().map(|(at, why)| format!("{at}: {why}")).collect();
             checks::view(words::target_down(name, &all.join("; ")))
         }
-        some => match entered(house, caller, target).await {
+        some => match entered((house, caller), target, care).await {
             good if good.ok => guarded(house, target, partly_down(name, some)).await,
             worse => checks::view(worse),
         },
     }
+}
+
+/// What is said of a server that shows something else than what was pinned.
+fn differs(target: &Target, probed: &Probed) -> words::Finding {
+    let name = target.name.as_str();
+    let named = |line: &str| {
+        let kind = line.split_ascii_whitespace().next().unwrap_or_default();
+        let print = fingerprint_of(line).unwrap_or_else(|| line.to_owned());
+        format!("{kind} {print}")
+    };
+    let (pinned, shown): (Vec<String>, Vec<String>) = match (&target.endpoint, probed) {
+        (Endpoint::Ssh(ssh), Probed::Ssh { host_keys, .. }) => {
+            let HostKeyPin::Keys { keys } = &ssh.host_key else {
+                return words::target_changed(name);
+            };
+            let shown = host_keys.iter().map(|seen| named(&seen.openssh));
+            (keys.iter().map(|key| named(key)).collect(), shown.collect())
+        }
+        (Endpoint::Postgres(postgres), Probed::Postgres { sha256, .. }) => {
+            let ServerPin::Certificate { sha256: pinned } = &postgres.server else {
+                return words::target_changed(name);
+            };
+            (vec![pinned.clone()], vec![sha256.clone()])
+        }
+        _other_protocol => return words::target_changed(name),
+    };
+    words::target_differs(name, target.protocol(), (&pinned, &shown))
 }
 
 /// What was found at a target that may let us in, and whether it lets in others as well, whoever they are.
@@ -61,8 +109,13 @@ async fn guarded(house: &House, target: &Target, entered: words::Finding) -> Che
     }
 }
 
-/// Whether a target lets us in as each of its logins.
-async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Finding {
+/// Whether a target lets us in as each of its logins, or as the one that makes what grants have there and then as
+/// those.
+async fn entered(
+    (house, caller): (&House, &Caller),
+    target: &Target,
+    care: Care,
+) -> words::Finding {
     let name = target.name.as_str();
     let mut shut = Vec::new();
     let mut first = None;
@@ -81,7 +134,7 @@ async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Find
                 shut.push(login.as_str());
             }
             Err(words::Unentered::Impostor) => return words::target_changed(name),
-            Err(words::Unentered::Wayless { why }) => return words::target_down(name, &why),
+            Err(words::Unentered::Wayless { why }) => return words::target_wayless(name, &why),
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => {
                 return match &standing {
@@ -92,7 +145,10 @@ async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Find
         }
     }
     match (shut.as_slice(), standing) {
-        ([], None) => words::target_good(name),
+        ([], None) => match target.admin() {
+            Some(keeper) => own_roles::looked_at((house, caller), (target, keeper), care).await,
+            None => words::target_good(name),
+        },
         ([], Some(standing)) if is_kept_by_name(house, target) => {
             words::target_kept_by_name(name, standing.entry)
         }
@@ -100,7 +156,10 @@ async fn entered(house: &House, caller: &Caller, target: &Target) -> words::Find
             let since = standing.kept_at.strftime("%Y-%m-%d").to_string();
             words::target_standing(name, standing.entry, &since)
         }
-        (shut, Some(standing)) => words::target_outworn(name, standing.entry, shut),
+        (shut, Some(standing)) => {
+            let said = first.unwrap_or_default();
+            words::target_outworn(name, standing.entry, shut, &said)
+        }
         (shut, None) => {
             let said = first.unwrap_or_default();
             words::target_shut(name, target.protocol(), shut, &said)

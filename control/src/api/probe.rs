@@ -21,6 +21,18 @@ pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<(), Unentered>> + Sen
 /// What [`Probe::unasked`] gives.
 pub type Unasking<'a> = Pin<Box<dyn Future<Output = BTreeSet<Login>> + Send + 'a>>;
 
+/// What [`Probe::own_roles`] gives.
+pub type Owning<'a> = Pin<Box<dyn Future<Output = Option<Vec<RoleThere>>> + Send + 'a>>;
+
+/// A role at a database that is called as those of grants are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleThere {
+    /// What it is called.
+    pub role: Login,
+    /// Whether the target's admin role is a member of it, as of what it makes.
+    pub is_kept: bool,
+}
+
 /// Connects to a server as far as it shows its identity, or as far as it lets us in, and no further.
 /// Implemented by the crate that speaks the protocols; it sets its own time limit.
 pub trait Probe: Debug + Send + Sync {
@@ -39,4 +51,8 @@ pub trait Probe: Debug + Send + Sync {
     /// As which logins the target lets in whoever reaches it from here, without asking for any proof. None
     /// where that cannot be found out.
     fn unasked<'a>(&'a self, target: &'a Target) -> Unasking<'a>;
+
+    /// The roles at a database that are called as those of grants are, as the role sees them that makes these. None
+    /// where there is no such role, or that cannot be found out.
+    fn own_roles<'a>(&'a self, target: &'a Target) -> Owning<'a>;
 }

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::inspection::Care;
 use super::{Shared, checks, inspection};
 use crate::Caller;
 use crate::api::wire::Check;
@@ -47,7 +48,10 @@ pub(super) async fn all(house: &Shared, caller: &Caller) -> Vec<Check> {
                 None => None,
             };
             let _place = everywhere.acquire().await;
-            (place, inspection::tested(&house, &caller, &target).await)
+            (
+                place,
+                inspection::tested((&house, &caller), &target, Care::Brief).await,
+            )
         });
     }
     let mut found: BTreeMap<usize, Check> = BTreeMap::new();

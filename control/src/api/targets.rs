@@ -11,6 +11,7 @@ use policies::{Endpoint, Entry, Login, Office, Target, TargetName};
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
+use crate::api::inspection::Care;
 use crate::api::problem::Refused;
 use crate::api::wire::{
     Access, AccessState, Check, Ended, List, ProbeOrder, Probed, SecretOrder, StandingView,
@@ -94,7 +95,8 @@ fn seal(
 ) -> Result<(Sealed, Option<String>), BrokerError> {
     let why = |refused: VaultError| {
         let why = refused.to_string();
-        BrokerError::Invalid(Invalid::Secret { why })
+        let entry = target.entry();
+        BrokerError::Invalid(Invalid::Secret { why, entry })
     };
     let secret = match order.entry {
         Entry::Key => Secret::key(&order.text),
@@ -130,6 +132,8 @@ pub(crate) async fn keep(
         what: name.to_string(),
     };
     let target = broker.target(&name).ok_or_else(gone)?;
+    // Before what was given is looked at: it may be good for another target.
+    broker::entered_so(&target, order.entry)?;
     let sealed = seal(&house, &target, &order)?;
     broker
         .keep_secret(&caller, (&name, order.entry), sealed)
@@ -226,8 +230,9 @@ pub(crate) async fn add(
         .as_ref()
         .map_or(unkept(&target), |secret| secret.entry);
     if given != target.entry() {
-        let why = format!("its endpoint says `{}`", target.entry().as_str());
-        return Err(BrokerError::Invalid(Invalid::Secret { why }).into());
+        let entry = target.entry();
+        let why = format!("its endpoint says `{}`", entry.as_str());
+        return Err(BrokerError::Invalid(Invalid::Secret { why, entry }).into());
     }
     let target = match &order.secret {
         Some(secret) => {
@@ -289,6 +294,6 @@ pub(crate) async fn test(
         .await?;
     let seen = seen(&house, &caller, &name)?;
     Ok(Json(
-        inspection::tested(&house, &caller, &seen.target).await,
+        inspection::tested((&house, &caller), &seen.target, Care::Thorough).await,
     ))
 }

@@ -86,6 +86,19 @@ impl Broker {
         .await
     }
 
+    /// Whether there was ever a session.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Unavailable`] when the store does not answer.
+    pub async fn has_had_sessions(&self) -> Result<bool, BrokerError> {
+        let newest = SessionFilter {
+            limit: 1,
+            ..SessionFilter::default()
+        };
+        Ok(!self.listed(&newest).await?.is_empty())
+    }
+
     async fn all_listed(
         &self,
         mut filter: SessionFilter,

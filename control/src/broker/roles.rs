@@ -4,6 +4,8 @@
 //! The intent is in the log before a server is told, the outcome after it; so after a crash at any
 //! point the log names every role that may exist, and where. One at a time works on a grant's role.
 
+mod rehearsal;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use crate::roles::{
     Findings, Hand, Keeping, Parting, Removed, RoleFault, RoleRefusal, Trouble, TroubleKind,
 };
 use crate::state::{RoleRecord, State};
+
+pub use self::rehearsal::KnownRole;
 
 /// How often is looked for roles that have to go, beside whenever something changes.
 const ROUND: Duration = Duration::from_millis(500);
@@ -126,10 +130,13 @@ impl Broker {
     }
 
     /// Compares what the policies let through with what the role can do, and tells of it where the
-    /// first is wider: somebody believes in a right that nobody has.
+    /// first is wider: somebody believes in a right that nobody has. It is trouble only where they narrow anything:
+    /// those that permit everything are wider than any role, and nothing would ever be well.
     async fn compare(&self, plan: &RolePlan, able: &BTreeSet<SqlKind>) {
         let wider = plan.beyond(able);
-        self.inner.roles.made(&plan.place, &wider);
+        let trouble = wider.as_slice();
+        let trouble = if plan.narrows() { trouble } else { &[] };
+        self.inner.roles.made(&plan.place, trouble);
         if wider.is_empty() {
             return;
         }
@@ -207,7 +214,8 @@ impl Broker {
             .filter(|(grant, record)| {
                 let goes = self.has_to_go(state, record);
                 let winds_up = goes && self.inner.book.winds_up(**grant);
-                goes && roles.is_due(**grant, now) && !roles.is_patient(**grant, now, winds_up)
+                let is_let = roles.is_due(**grant, now) && !roles.is_rehearsed(**grant);
+                goes && is_let && !roles.is_patient(**grant, now, winds_up)
             })
             .collect();
         // Who has waited for longest comes first: a few that always fail would else keep out all the others.

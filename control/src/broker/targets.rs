@@ -240,10 +240,7 @@ impl Broker {
         self.change(caller, ("exchange credential", name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
             let target = known(view, name)?;
-            if target.entry() != entry {
-                let why = format!("{name} is entered with a {}", target.entry().as_str());
-                return Err(BrokerError::Invalid(Invalid::Secret { why }));
-            }
+            entered_so(target, entry)?;
             let kept = Change::SecretKept {
                 target: name.clone(),
                 sealed: sealed.clone(),
@@ -407,4 +404,18 @@ fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {
         Err(_less) => None,
     };
     Some(Access::Ask { longest })
+}
+
+/// Whether a target is entered with such a credential.
+pub(crate) fn entered_so(target: &Target, entry: Entry) -> Result<(), BrokerError> {
+    if target.entry() == entry {
+        return Ok(());
+    }
+    let why = format!(
+        "{} is entered with a {}",
+        target.name,
+        target.entry().as_str()
+    );
+    let entry = target.entry();
+    Err(BrokerError::Invalid(Invalid::Secret { why, entry }))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use control::change::{Change, Revision};
+use control::change::{Change, PolicyText, Revision};
 use control::ledger::Happening;
 use control::roles::{
     Findings, Hand, Looking, Made, Making, Parting, Removed, Removing, RoleFault, TroubleKind,
@@ -204,9 +204,36 @@ async fn what_was_not_seen_to_be_made_is_removed_before_it_is_made_again() {
         ["remove after intended", "make after intended"]
     );
     let troubles = world.broker.role_troubles();
+    assert!(troubles.is_empty(), "{troubles:?}");
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_wider_than_a_role_are_trouble_only_where_they_narrow_anything() {
+    let (world, _database, keeper) = set_up().await;
+    let grant = world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    assert_eq!(differed(&world).await, 1, "the shipped ones are wider");
+    let troubles = world.broker.role_troubles();
+    assert!(troubles.is_empty(), "and say nothing: {troubles:?}");
+    world.revoke(grant).await;
+    world.pass(seconds(1)).await;
+    let root = caller("root");
+    let mut texts = library();
+    texts.documents.push(PolicyText {
+        name: "narrow.cedar".to_owned(),
+        text: "@id(\"no-ddl\") @reason(\"No.\") forbid (principal, action == Jit::Action::\"pgDdl\", resource);".to_owned(),
+    });
+    world.broker.apply_policies(&root, texts).await.unwrap();
+    world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    let troubles = world.broker.role_troubles();
     assert!(
-        matches!(troubles[0].kind, TroubleKind::Wider { .. }),
-        "the shipped policies let more through than SELECT: {troubles:?}"
+        matches!(
+            troubles.first().map(|one| &one.kind),
+            Some(TroubleKind::Wider { .. })
+        ),
+        "{troubles:?}"
     );
     keeper.abort();
 }
@@ -229,6 +256,16 @@ async fn a_role_that_cannot_be_removed_is_tried_again_after_longer_and_longer_pa
     assert_eq!(logged(&world.store, grant).await, "intended made gone");
     assert!(world.broker.role_troubles().is_empty());
     keeper.abort();
+}
+
+/// How often the ledger tells that policies let through what a role cannot do.
+async fn differed(world: &World) -> usize {
+    let root = caller("root");
+    let lines = world.broker.audit(&root, 0, 1_000).await.unwrap();
+    let differs = lines
+        .iter()
+        .filter(|line| matches!(line.event.happening, Happening::FencesDiffer { .. }));
+    differs.count()
 }
 
 /// What the ledger says that removals found.

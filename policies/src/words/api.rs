@@ -65,6 +65,8 @@ pub enum Unseen {
     },
     /// It accepted and said nothing in time.
     Silent,
+    /// It accepted and closed before it had said anything.
+    Closed,
     /// It is a PostgreSQL server without TLS.
     Clear,
     /// It speaks something else.
@@ -72,6 +74,11 @@ pub enum Unseen {
 }
 
 impl Unseen {
+    /// Whether something took the connection, and it is not known to be anything else than what is looked for.
+    pub fn is_mute(&self) -> bool {
+        matches!(self, Self::Silent | Self::Closed)
+    }
+
     /// The fact, to be built into sentences.
     pub fn fact(&self) -> String {
         match self {
@@ -79,6 +86,9 @@ impl Unseen {
             Self::Unreached(tried) => reach::each(tried),
             Self::Wayless { why } => why.clone(),
             Self::Silent => "it accepted the connection and said nothing in time".to_owned(),
+            Self::Closed => {
+                "it accepted the connection and closed it before it said anything".to_owned()
+            }
             Self::Clear => "PostgreSQL answers there, and has no TLS".to_owned(),
             Self::Odd => {
                 "what answers there does not speak the protocol, or not over TLS".to_owned()

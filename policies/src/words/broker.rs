@@ -5,7 +5,8 @@ use crate::words::secret::SecretSaying;
 use crate::words::target::TargetFault;
 use crate::words::{Shown, Words};
 use crate::{
-    GrantOver, GroupName, Login, PrincipalName, Reason, RequestError, RequestId, SessionId, Wayless,
+    Entry, GrantOver, GroupName, Login, PrincipalName, Reason, RequestError, RequestId, SessionId,
+    Wayless,
 };
 
 /// Why a grant was ended that begins after the present.
@@ -280,6 +281,8 @@ pub enum Invalid {
     Secret {
         /// What is wrong with it.
         why: String,
+        /// How the target is entered.
+        entry: Entry,
     },
     /// A one-time secret beyond what one may be.
     OneTime(SecretSaying),
@@ -419,10 +422,10 @@ impl Shown for Invalid {
                     Wayless::Long => "tidegate target ls".to_owned(),
                 }),
             ),
-            Self::Secret { why } => (
+            Self::Secret { why, entry } => (
                 "TG528",
                 format!("this cannot be kept as the target's standing credential: {why}"),
-                Some("tidegate target set NAME --vault-key FILE, or --vault-password".to_owned()),
+                Some(kept_as(*entry).to_owned()),
             ),
             Self::Policies { mistakes } => {
                 let what = format!("\n{}", mistakes.join("\n"));
@@ -431,6 +434,21 @@ impl Shown for Invalid {
             Self::LocksOut(whom) => return whom.words(),
         };
         Words { code, what, hint }
+    }
+}
+
+/// What such a target takes.
+fn kept_as(entry: Entry) -> &'static str {
+    match entry {
+        Entry::Key => {
+            "tidegate target set NAME --vault-key FILE   (a private key in OpenSSH's form, without a passphrase)"
+        }
+        Entry::Password => {
+            "tidegate target set NAME --vault-password   (typed, or the first line of the input), or --password-file FILE"
+        }
+        Entry::Certificate | Entry::Bastion => {
+            "nothing is kept for it; to have it entered otherwise:  tidegate target rm NAME  and add it again, with --vault-key FILE or --vault-password"
+        }
     }
 }
 

@@ -23,12 +23,15 @@ pub use accounts::{account_lines, keeper_script};
 pub use asked::{Asked, no_such_login, not_granted};
 pub use bastion::{bastion_expired, bastion_misnamed, bastion_not_yet};
 pub use next::{Refusal, next};
-pub use onetime::{alias_given, alias_taken, no_role_in_force, onetime_made, several_roles};
+pub use onetime::{
+    alias_given, alias_taken, no_database, no_role_in_force, onetime_made, several_roles,
+};
 pub use policy::{
     policies_applied, policies_bad, policies_good, policies_question, policies_replaced,
     policies_would, policies_written, policy_misnamed, policy_there, policy_unread, rules_gone,
     zone_changes,
 };
+pub(super) use roles::OWN_ROLES;
 pub use roles::{admin_script, no_script};
 pub use setup::{
     PostgresPlaces, block_removed, block_written, hba_word, jump_login_needed, not_ready,
@@ -232,11 +235,16 @@ pub fn bastion_not_confirmed() -> Trouble {
 
 /// What was given as a fingerprint is none.
 pub fn not_a_fingerprint(text: &str) -> Trouble {
-    not_understood(
-        text,
-        "a fingerprint is SHA256: and 43 letters, digits, + and /",
-        "ask your administrator for:  tidegate ca show",
-    )
+    let of_hash = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    let hash = text.strip_prefix("SHA256:");
+    // 43 of them are 258 bits, of a hash of 256: most last ones are none's.
+    let looks_right = hash.is_some_and(|hash| hash.len() == 43 && hash.chars().all(of_hash));
+    let why = if looks_right {
+        "no fingerprint ends so: its last letter is mistyped"
+    } else {
+        "a fingerprint is SHA256: and 43 letters, digits, + and /"
+    };
+    not_understood(text, why, "ask your administrator for:  tidegate ca show")
 }
 
 /// The bastion was named by an address that is not of HTTPS.
@@ -584,6 +592,14 @@ mod tests {
             certificate_seen("CN=localhost", &[], "ab"),
         ];
         insta::assert_snapshot!("successes", all.join("\n\n"));
+    }
+
+    #[test]
+    fn a_fingerprint_that_ends_as_none_does_is_said_to_be_mistyped() {
+        let why = |text: &str| not_a_fingerprint(text).why;
+        let right = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuF";
+        assert!(why(&format!("{right}U")).contains("last letter is mistyped"));
+        assert!(why(right).contains("43 letters"));
     }
 
     #[test]

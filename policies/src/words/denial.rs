@@ -102,6 +102,10 @@ fn unavailable(part: Part) -> Words {
             "the server's clock jumped, so nobody gets in until it is plausible",
         ),
         Part::Server => ("TG116", "the server is stopping, so nobody new gets in"),
+        Part::Way => (
+            "TG117",
+            "the way there leads through another target that was removed or is locked, so nobody gets in",
+        ),
     };
     Words::new(code, what).hint("ask an administrator to run: tidegate doctor")
 }

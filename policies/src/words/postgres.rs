@@ -1,5 +1,6 @@
 //! What only somebody who speaks PostgreSQL can read: `TG501` to `TG516`.
 
+use super::cli::OWN_ROLES;
 use super::{RULES, Shown, Words, named, sentence};
 
 /// What a PostgreSQL client did that tidegate does not go along with.
@@ -43,6 +44,8 @@ pub enum Complaint {
         target: String,
         /// As whom.
         login: String,
+        /// Which lines there let that one in.
+        lines: Lines,
     },
     /// It called a function by its number.
     FunctionCall,
@@ -66,6 +69,23 @@ pub enum Complaint {
     Violation {
         /// Whether it was the client.
         by_client: bool,
+    },
+}
+
+/// By which lines of its `pg_hba.conf` and `pg_ident.conf` a database server lets a session in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lines {
+    /// By those of the role itself.
+    Its,
+    /// As a role that only the grant has, by those of this group, of which all such roles are members.
+    OwnRoles {
+        /// Which.
+        group: String,
+    },
+    /// As an existing role, by those of this group, of which it is a member while it is elevated.
+    Elevated {
+        /// Which.
+        group: String,
     },
 }
 
@@ -98,14 +118,7 @@ impl Shown for Complaint {
             ),
             Self::NotAName { what } => ("TG506", what.clone(), Some("tidegate ls pg".to_owned())),
             Self::TwoTargets { host, database } => two_targets(host, database),
-            Self::ShutOut { target, login } => (
-                "TG513",
-                format!("the database server of `{target}` does not let tidegate in as `{login}`"),
-                Some(format!(
-                    "an administrator looks for `hostssl … {login} … cert map=tidegate` in its pg_hba.conf, above other lines, \
-                     and `tidegate {login} {login}` in pg_ident.conf: tidegate target test {target}"
-                )),
-            ),
+            Self::ShutOut { target, login, lines } => shut_out(target, login, lines),
             Self::FunctionCall => (
                 "TG508",
                 "function calls outside of SQL (the fast-path interface) are not allowed through tidegate".to_owned(),
@@ -130,6 +143,27 @@ impl Shown for Complaint {
         };
         Words { code, what, hint }
     }
+}
+
+fn shut_out(target: &str, login: &str, lines: &Lines) -> (&'static str, String, Option<String>) {
+    let itself = format!("tidegate {login} {login}");
+    let (who, ident, lost) = match lines {
+        Lines::Its => (login.to_owned(), itself.as_str(), ""),
+        Lines::Elevated { group } => (format!("+{group}"), itself.as_str(), ""),
+        Lines::OwnRoles { group } => (
+            format!("+{group}"),
+            OWN_ROLES,
+            "; a server that was restored from a dump has lost the role, then revoke the grant and ask again",
+        ),
+    };
+    (
+        "TG513",
+        format!("the database server of `{target}` does not let tidegate in as `{login}`"),
+        Some(format!(
+            "an administrator looks for `hostssl … {who} … cert map=tidegate` in its pg_hba.conf, above other lines, and \
+             `{ident}` in pg_ident.conf: tidegate target test {target}{lost}"
+        )),
+    )
 }
 
 fn parameter(name: &str) -> (&'static str, String, Option<String>) {
@@ -190,6 +224,35 @@ impl Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_shut_out_hears_of_the_lines_that_would_let_them_in() {
+        let hint = |login: &str, lines: Lines| {
+            let (target, login) = ("orders".to_owned(), login.to_owned());
+            let words = Complaint::ShutOut {
+                target,
+                login,
+                lines,
+            };
+            words.words().hint.unwrap()
+        };
+        let group = || "app_ro".to_owned();
+        let own = hint("tg_01", Lines::OwnRoles { group: group() });
+        assert!(
+            own.contains("`hostssl … +app_ro … cert map=tidegate`"),
+            "{own}"
+        );
+        assert!(
+            own.contains(OWN_ROLES) && own.contains("ask again"),
+            "{own}"
+        );
+        assert!(!own.contains("tg_01"), "{own}");
+        let elevated = hint("alice", Lines::Elevated { group: group() });
+        assert!(elevated.contains("… +app_ro …"), "{elevated}");
+        assert!(elevated.contains("`tidegate alice alice`"), "{elevated}");
+        let its = hint("app_ro", Lines::Its);
+        assert!(its.contains("… app_ro …"), "{its}");
+    }
 
     #[test]
     fn in_clear_and_without_a_certificate_the_next_step_is_the_same() {

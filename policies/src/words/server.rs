@@ -66,6 +66,13 @@ pub enum Unstartable {
         /// What the operator needs to know.
         detail: String,
     },
+    /// The authority's keys are somebody else's to read than the server's user.
+    Unowned {
+        /// What the operator needs to know.
+        detail: String,
+        /// The directory of the server's state.
+        state_dir: String,
+    },
     /// The policies in the store cannot be read by this version.
     Policies {
         /// What is wrong with them.
@@ -114,6 +121,11 @@ pub enum StoreFault {
     Damaged,
 }
 
+fn keys_unused(detail: &str) -> Words {
+    let what = format!("the authority's keys cannot be used: {detail}");
+    Words::new("TG707", what)
+}
+
 impl Shown for Unstartable {
     fn words(&self) -> Words {
         match self {
@@ -145,14 +157,13 @@ impl Shown for Unstartable {
                 Words::new("TG706", format!("the store cannot be used: {detail}"))
                     .hint(to_use(*fault, dir))
             }
-            Self::Authority { detail } => Words::new(
-                "TG707",
-                format!("the authority's keys cannot be used: {detail}"),
-            )
-            .hint(
+            Self::Authority { detail } => keys_unused(detail).hint(
                 "see [authority] in tidegate.toml; passphrase and keys belong together: restore both from one \
                  backup, and do not run init, whose new keys no target trusts",
             ),
+            Self::Unowned { detail, state_dir } => keys_unused(detail).hint(format!(
+                "give them to the user that the server runs as, with all that was restored beside them:  chown -R USER: {state_dir}"
+            )),
             Self::PrivateKey { path } => {
                 Words::new("TG710", format!("`{path}` is not a public key")).hint(format!(
                     "name the public half, often:  tidegate init --admin NAME --admin-key {path}.pub"

@@ -1,8 +1,9 @@
-//! Why a target could not be had, and what was not seen to end there, in words: `TG401` to `TG411`, `TG415` to `TG418`.
+//! Why a target could not be had, and what was not seen to end there, in words: `TG401` to `TG411`, `TG415` to `TG419`.
 
+use super::cli::doctor::exchange;
 use super::reach::Summary;
 use super::{Shown, Words};
-use crate::{SessionAttrs, TargetName};
+use crate::{Entry, SessionAttrs, TargetName};
 
 /// Why a session that was allowed did not come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,16 +14,22 @@ pub enum Unreachable {
     Down(Summary),
     /// A target in front of it did not let us through.
     Behind(InFront),
-    /// The connection to it broke, or it said nothing in time.
+    /// No connection to it was there any more.
+    Lost,
+    /// It was reached, and said nothing in time.
     Silent,
+    /// It was reached, and broke off.
+    Broken,
     /// Another machine answers there than the one we know.
     Impostor,
     /// The target does not accept our certificate.
     Refused,
+    /// It is a database, and refuses us.
+    RefusedAt(RefusedBy),
     /// The target lets nobody in just now: it is full, begins or stops.
     Busy,
     /// The target does not accept the key or password that is kept for it.
-    Outworn,
+    Outworn(Entry),
     /// The target sent text that cannot be read.
     Unreadable,
     /// The target does not speak its protocol.
@@ -37,6 +44,48 @@ pub enum Unreachable {
     OnlyThrough,
     /// It is a bastion, and what is to be carried there is no SSH connection.
     NotSsh,
+}
+
+/// What of a database server's settings refuses us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// Its `pg_hba.conf` has it ask for another proof than the certificate.
+    Method,
+    /// It does not know tidegate's CA.
+    Authority,
+    /// One of the lines for this.
+    Lines,
+}
+
+impl RefusedBy {
+    /// What it is, by what the server says: what it asks for (`asks_for`), an alert of TLS, or anything else.
+    pub fn of(said: &str) -> Self {
+        if said.starts_with("it asks for") {
+            Self::Method
+        } else if said.starts_with("TLS") {
+            Self::Authority
+        } else {
+            Self::Lines
+        }
+    }
+
+    fn words(self, target: &TargetName) -> Words {
+        let (what, look) = match self {
+            Self::Method => (
+                "asks for a password, not for tidegate's certificate",
+                "in its pg_hba.conf whether the line `hostssl … cert map=tidegate` is missing or stands below another that fits",
+            ),
+            Self::Authority => (
+                "does not accept tidegate's certificate",
+                "whether `ssl_ca_file` in its postgresql.conf names tidegate's CA",
+            ),
+            Self::Lines => (
+                "does not accept tidegate's certificate",
+                "for the line `hostssl … cert map=tidegate` in its pg_hba.conf, above others that fit, and for `tidegate …` in pg_ident.conf",
+            ),
+        };
+        unaccepted(target, what, look)
+    }
 }
 
 /// What a target in front of another one did.
@@ -103,7 +152,9 @@ impl Shown for Missed<'_> {
         match self.why {
             Unreachable::Unresolved => down(target, ": its name has no address"),
             Unreachable::Down(summary) => down(target, &format!(" {summary}")),
-            Unreachable::Silent => down(target, ""),
+            Unreachable::Lost => down(target, ""),
+            Unreachable::Silent => met(target, "said nothing in time"),
+            Unreachable::Broken => met(target, "broke the connection off"),
             Unreachable::Behind(front) => Words::new(
                 "TG408",
                 format!("`{target}` is reached through another target, which {}: nothing was sent to `{target}`", front.fact()),
@@ -114,21 +165,23 @@ impl Shown for Missed<'_> {
                 format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),
             )
             .hint(format!("ask an administrator to run: tidegate target test {target}")),
-            Unreachable::Refused => Words::new("TG403", format!("`{target}` does not accept tidegate's certificate"))
-                .hint(format!(
-                    "an administrator looks whether the account exists and `TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` \
-                     and `PubkeyAuthentication yes` stand in its sshd_config: tidegate target test {target}"
-                )),
+            Unreachable::Refused => unaccepted(
+                target,
+                "does not accept tidegate's certificate",
+                "whether the account exists and `TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` and `PubkeyAuthentication yes` stand in \
+                 its sshd_config",
+            ),
+            Unreachable::RefusedAt(by) => by.words(target),
             Unreachable::Busy => Words::new(
                 "TG416",
                 format!("`{target}` lets nobody in just now: it has no room for one more, is starting, or is being stopped"),
             )
             .hint(format!("try again in a while, or ask an administrator to run: tidegate target test {target}")),
-            Unreachable::Outworn => Words::new(
+            Unreachable::Outworn(entry) => Words::new(
                 "TG410",
                 format!("`{target}` does not accept the standing credential that is kept for it"),
             )
-            .hint(format!("an administrator gives another one: tidegate target set {target} --vault-password")),
+            .hint(format!("an administrator gives another one: {}", exchange(target.as_str(), entry))),
             Unreachable::Unreadable => Words::new(
                 "TG415",
                 format!("`{target}` sends text that is not UTF-8, such as a banner, before it lets anybody in"),
@@ -154,9 +207,62 @@ impl Shown for Missed<'_> {
     }
 }
 
+/// It lets nobody in with what tidegate shows.
+fn unaccepted(target: &TargetName, what: &str, look: &str) -> Words {
+    Words::new("TG403", format!("`{target}` {what}")).hint(format!(
+        "an administrator looks {look}: tidegate target test {target}"
+    ))
+}
+
+/// Somebody is there and does not let us get as far as logging in.
+fn met(target: &TargetName, what: &str) -> Words {
+    Words::new("TG419", format!("`{target}` was reached, and {what}")).hint(format!(
+        "ask an administrator to run: tidegate target test {target}"
+    ))
+}
+
 /// Nobody answers, and how that was seen.
 fn down(target: &TargetName, how: &str) -> Words {
     Words::new("TG401", format!("`{target}` does not answer{how}")).hint(format!(
         "ask an administrator to run: tidegate target test {target}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worn_out_credential_is_exchanged_for_one_of_its_kind() {
+        let target = TargetName::parse("switch1").unwrap();
+        let hint = |entry| {
+            let why = Unreachable::Outworn(entry);
+            let missed = Missed {
+                why,
+                target: &target,
+            };
+            missed.words().hint.unwrap()
+        };
+        assert!(hint(Entry::Key).ends_with("set switch1 --vault-key FILE"));
+        assert!(hint(Entry::Password).ends_with("set switch1 --vault-password"));
+    }
+
+    #[test]
+    fn whom_a_database_refuses_hears_of_databases() {
+        let target = TargetName::parse("orders").unwrap();
+        let heard = |said: &str| {
+            let why = Unreachable::RefusedAt(RefusedBy::of(said));
+            let missed = Missed {
+                why,
+                target: &target,
+            };
+            missed.words().to_string()
+        };
+        let said = [
+            heard(crate::words::target::asks_for(10, false)),
+            heard("TLS alert UnknownCA"),
+            heard("28000: certificate authentication failed for user \"app_ro\""),
+        ];
+        insta::assert_snapshot!("refused_by_a_database", said.join("\n"));
+    }
 }

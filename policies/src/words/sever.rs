@@ -31,8 +31,11 @@ impl Shown for Ending<'_> {
             | SeverReason::Idle { .. }
             | SeverReason::RecordingGrown
             | SeverReason::Stopping => words.hint("tidegate grants ls"),
-            SeverReason::Locked
-            | SeverReason::PrincipalRemoved
+            // Whoever is locked is told nothing any more by any command.
+            SeverReason::Locked => {
+                words.hint("ask an administrator, who sees locks in: tidegate user ls")
+            }
+            SeverReason::PrincipalRemoved
             | SeverReason::TargetRemoved
             | SeverReason::PolicyChanged { .. } => words.hint("tidegate ls"),
             SeverReason::KeyRemoved => words.hint("tidegate login"),
@@ -72,10 +75,12 @@ fn fact(reason: &SeverReason) -> String {
         SeverReason::Expired { at } => format!("the grant expired at {}", time(*at)),
         SeverReason::Revoked { by, reason } => format!("revoked by {by} ({reason})"),
         SeverReason::Killed { by, reason } => format!("the session was ended by {by} ({reason})"),
-        SeverReason::Locked => "it is locked".to_owned(),
+        SeverReason::Locked => "a lock keeps you, or everybody, out of it".to_owned(),
         SeverReason::PrincipalRemoved => "you are no longer known here".to_owned(),
         SeverReason::KeyRemoved => "the key that you came with is no longer yours".to_owned(),
-        SeverReason::TargetRemoved => "it is no longer there".to_owned(),
+        SeverReason::TargetRemoved => {
+            "it, or a target that it stands behind, was removed".to_owned()
+        }
         SeverReason::PolicyChanged { reason } if reason.is_empty() => {
             "the policies no longer allow it".to_owned()
         }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::broker::Conflict;
 use super::cli::doctor::Finding;
-use super::cli::{Refusal, Trouble, hba_word, next, refused};
+use super::cli::{Refusal, Trouble, hba_word, next, refused, target_question, target_removed};
 use super::transit::BastionFault;
 use super::{Shown, Words};
 use crate::{DatabaseName, Entry, HOSTS_MAX, HostPort, SessionAttrs, duration};
@@ -195,6 +195,39 @@ pub fn hosts(addrs: &[HostPort], wanted: SessionAttrs) -> String {
     format!("{addrs} ({wanted})")
 }
 
+/// Asked before a target is removed, behind which others may stand.
+pub fn removal_question(target: &str, behind: &[String]) -> String {
+    if behind.is_empty() {
+        return target_question(target);
+    }
+    format!(
+        "nobody gets to {} any more, which {} behind {target}: their sessions are cut as well\n{}",
+        behind.join(", "),
+        stand(behind),
+        target_question(target)
+    )
+}
+
+/// After a target was removed.
+pub fn removed(target: &str, behind: &[String]) -> String {
+    let Some(first) = behind.first() else {
+        return target_removed(target);
+    };
+    format!(
+        "removed {target}; its sessions are cut, and nobody gets to {} any more, which {} behind it\n  \
+         tidegate target rm {first}   (and add it again with another --jump; or add {target} again)",
+        behind.join(", "),
+        stand(behind)
+    )
+}
+
+fn stand(several: &[String]) -> &'static str {
+    match several {
+        [_one] => "stands",
+        _several => "stand",
+    }
+}
+
 /// A target lets tidegate in, and some of its hosts cannot be had.
 pub fn partly_down(target: &str, missing: &[(HostPort, String)]) -> Finding {
     let each = missing.iter().map(|(host, why)| format!("{host}: {why}"));
@@ -281,6 +314,17 @@ pub fn host_changed() -> &'static str {
 mod tests {
     use super::*;
     use crate::words::cli::doctor::target_good;
+
+    #[test]
+    fn whoever_removes_a_jump_hears_of_what_stands_behind_it() {
+        let behind = ["db1".to_owned(), "db2".to_owned()];
+        let said = [
+            removal_question("edge1", &[]),
+            removal_question("edge1", &behind),
+            removed("edge1", &behind[..1]),
+        ];
+        insta::assert_snapshot!("removal_of_a_jump", said.join("\n"));
+    }
 
     #[test]
     fn what_is_said_about_hosts() {

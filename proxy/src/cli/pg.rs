@@ -125,8 +125,11 @@ fn grant(
     let found = seen
         .iter()
         .find(|seen| seen.name == *target || seen.aliases.contains(target))
-        .filter(|seen| seen.protocol == Protocol::Postgres)
         .ok_or_else(none)?;
+    if found.protocol != Protocol::Postgres {
+        let words = cli::no_database(target.as_str());
+        return Err(Failure::new(Exit::Usage, words));
+    }
     let held: Vec<(&Login, GrantId)> = found
         .access
         .iter()
@@ -275,5 +278,17 @@ mod tests {
         assert_eq!(exit(&["app_ro", "app_rw"], Some(&role)), None);
         assert_eq!(exit(&["app_rw"], Some(&role)), Some(Exit::Denied));
         assert_eq!(exit(&[], None), Some(Exit::Denied));
+    }
+
+    #[test]
+    fn an_ssh_host_is_no_database_that_a_grant_is_missing_for() {
+        let web1 = TargetView {
+            protocol: Protocol::Ssh,
+            ..orders(&["deploy"])
+        };
+        let target: TargetName = "orders".parse().unwrap();
+        let refused = grant(&[web1], &target, None).unwrap_err();
+        assert_eq!(refused.exit, Exit::Usage);
+        assert!(refused.trouble.unwrap().why.contains("is an SSH host"));
     }
 }

@@ -299,17 +299,20 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             let path = format!("/v1/targets/{}", segment(name.as_str()));
             let client = context.client(&doing)?;
             // Nobody is asked about what is not there.
-            let _there: TargetView = client.get(&doing, &path).await?;
-            let question = cli::target_question(name.as_str());
+            let there: TargetView = client.get(&doing, &path).await?;
+            let stranded = behind(&listed(context).await?.items, &there.name);
+            let question = words::removal_question(name.as_str(), &stranded);
             assent
                 .confirmed(&context.surroundings, &question, &doing)
                 .await?;
             let ended: Ended = client
                 .send(&doing, Method::DELETE, &path, &serde_json::json!({}))
                 .await?;
-            context
-                .printer
-                .done(&ended, name.as_str(), &cli::target_removed(name.as_str()))
+            context.printer.done(
+                &ended,
+                name.as_str(),
+                &words::removed(name.as_str(), &stranded),
+            )
         }
         TargetVerb::Alias {
             name,
@@ -320,6 +323,25 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => test(context, &name).await,
     }
+}
+
+/// The targets that are reached through this one, directly or through others that are.
+fn behind(all: &[TargetView], name: &TargetName) -> Vec<String> {
+    let mut front = BTreeSet::from([name]);
+    loop {
+        let more = all.iter().filter(|seen| {
+            let jump = seen.endpoint.as_ref().and_then(Endpoint::jump);
+            jump.is_some_and(|jump| front.contains(&jump.target))
+        });
+        let found: BTreeSet<&TargetName> = more.map(|seen| &seen.name).collect();
+        let before = front.len();
+        front.extend(found);
+        if front.len() == before {
+            break;
+        }
+    }
+    front.remove(name);
+    front.into_iter().map(ToString::to_string).collect()
 }
 
 /// Tries a target as a session would.

@@ -5,6 +5,7 @@
 //! told where and until when. Decides nothing about grants.
 
 mod backends;
+pub(crate) mod census;
 mod deadline;
 pub(crate) mod elevation;
 pub(super) mod entrance;

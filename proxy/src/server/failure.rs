@@ -186,6 +186,15 @@ impl Failure {
                     path: path.display().to_string(),
                 }
             }
+            Self::OpenAuthority(ca::OpenError::Read { path, source })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                let state_dir = path.ancestors().nth(2).unwrap_or(path);
+                Unstartable::Unowned {
+                    detail,
+                    state_dir: state_dir.display().to_string(),
+                }
+            }
             Self::Listen {
                 address, source, ..
             } => deaf(address.to_string(), source, detail),
@@ -284,6 +293,24 @@ mod tests {
     use control::store::StoreError;
 
     use super::*;
+
+    #[test]
+    fn keys_of_somebody_else_are_given_to_the_servers_user() {
+        let read = |kind: io::ErrorKind| {
+            let path = PathBuf::from("/srv/tg/authority/user_ca");
+            let source = kind.into();
+            Failure::OpenAuthority(ca::OpenError::Read { path, source }).words()
+        };
+        let unowned = read(io::ErrorKind::PermissionDenied);
+        assert_eq!(unowned.code, "TG707");
+        assert!(unowned.hint.unwrap().ends_with("chown -R USER: /srv/tg"));
+        assert!(
+            read(io::ErrorKind::Other)
+                .hint
+                .unwrap()
+                .contains("restore both")
+        );
+    }
 
     #[test]
     fn what_to_do_about_a_store_is_about_what_is_wrong_with_it() {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ca::{Authority, IssueError, PassKey, Traveller, TrialOrder, VaultError};
 use control::api::wire::{HostKeySeen, Probed};
-use control::api::{Entering, Probe, Seeing, Unasking};
+use control::api::{Entering, Owning, Probe, RoleThere, Seeing, Unasking};
 use control::{Broker, entropy};
 use jiff::Timestamp;
 use policies::words::api::Unseen;
@@ -22,6 +22,7 @@ use crate::session::protocol::ConnectError;
 use crate::session::road::{self, Errand, Road};
 use crate::session::severable::{Severable, Severer};
 use crate::session::way::Way;
+use crate::ssh::target::probe::Looked;
 use crate::{postgres, ssh};
 
 /// Both protocols' ways of looking, and what certificates are made with to go in.
@@ -77,6 +78,23 @@ impl Lookout {
             warn!(target = %target.name, %login, "target.unguarded");
         }
         open
+    }
+
+    /// The roles of a database that are called as those of grants are.
+    async fn owned(&self, target: &Target) -> Option<Vec<RoleThere>> {
+        let Endpoint::Postgres(endpoint) = &target.endpoint else {
+            return None;
+        };
+        let admin = endpoint.admin.as_ref()?;
+        let key = self.key(target, admin, self.broker.clock().now());
+        let key = key.await.ok()?;
+        let road = self.road(target).ok()?;
+        let looking = postgres::roles::census::there((endpoint, admin), (&key, &*road));
+        let seen = looking.await;
+        seen.inspect_err(|refused| {
+            info!(target = %target.name, reason = %chain(refused), "target.uncounted");
+        })
+        .ok()
     }
 
     fn road(&self, target: &Target) -> Result<Box<dyn Road>, Wayless> {
@@ -166,12 +184,18 @@ impl Lookout {
                 info!(%addr, reason = %chain(&refused), "target.unseen");
                 unreached(refused)
             })?;
-            if let Some(seen) = ssh::target::probe::look(io, kind, spoken).await {
-                bastion &= seen.is_tidegate;
-                host_keys.push(HostKeySeen {
-                    openssh: seen.openssh,
-                    fingerprint: seen.fingerprint,
-                });
+            match ssh::target::probe::look(io, kind, spoken).await {
+                Looked::Seen(seen) => {
+                    bastion &= seen.is_tidegate;
+                    host_keys.push(HostKeySeen {
+                        openssh: seen.openssh,
+                        fingerprint: seen.fingerprint,
+                    });
+                }
+                // It would take as long for each kind.
+                Looked::Silent if host_keys.is_empty() => return Err(Unseen::Silent),
+                Looked::Closed if host_keys.is_empty() => return Err(Unseen::Closed),
+                Looked::Silent | Looked::Closed | Looked::Other => {}
             }
         }
         if host_keys.is_empty() {
@@ -236,6 +260,10 @@ impl Probe for Lookout {
 
     fn unasked<'a>(&'a self, target: &'a Target) -> Unasking<'a> {
         Box::pin(self.unguarded(target))
+    }
+
+    fn own_roles<'a>(&'a self, target: &'a Target) -> Owning<'a> {
+        Box::pin(self.owned(target))
     }
 }
 

@@ -3,6 +3,8 @@
 //! The ledger says which sessions wait for a seal. Files that lie there as if they did are put aside.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::{fs, io};
 
 use control::broker::Waiting;
 use control::ledger::chain::hex;
@@ -18,10 +20,34 @@ use super::Failure;
 use crate::session::chain;
 use crate::session::closing::times;
 
+/// Whether there is nothing in a directory, or no such directory: as where its disk is not mounted. What a file
+/// system makes for itself counts as nothing.
+pub(super) fn is_bare(dir: &Path) -> bool {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries
+            .flatten()
+            .all(|entry| entry.file_name() == "lost+found"),
+        Err(refused) => refused.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Says that recordings begin in a directory that was bare, where there were some before.
+pub(super) async fn tell_bare(dir: &Path, broker: &Broker) -> Result<(), Failure> {
+    let had = broker.has_had_sessions().await;
+    if had.map_err(|refused| Failure::Recover(io::Error::other(refused)))? {
+        let dir = dir.display();
+        warn!(
+            reason = %format_args!("{dir} was empty or not there, and there were sessions before: is its disk mounted?"),
+            "recordings.made_anew"
+        );
+    }
+    Ok(())
+}
+
 /// Seals what a crash left, and closes the sessions that it belonged to.
 pub(super) async fn recover(recorder: &Recorder, broker: &Broker) -> Result<(), Failure> {
     let now = broker.clock().now();
-    let store = |refused: BrokerError| Failure::Recover(std::io::Error::other(refused));
+    let store = |refused: BrokerError| Failure::Recover(io::Error::other(refused));
     let listed = broker.open_sessions().await.map_err(store)?;
     let mut left = on_disk(recorder, Recorder::unsealed).await?;
     // Of these there is a sealed file, which could not be read at an earlier start, or whose line a crash kept from the
@@ -197,7 +223,7 @@ async fn sealed_already(
 /// Does something that waits for the disk, on a thread that may.
 async fn on_disk<T: Send + 'static>(
     recorder: &Recorder,
-    work: impl FnOnce(&Recorder) -> std::io::Result<T> + Send + 'static,
+    work: impl FnOnce(&Recorder) -> io::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
     let recorder = recorder.clone();
     match task::spawn_blocking(move || work(&recorder)).await {
@@ -208,7 +234,6 @@ async fn on_disk<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -222,6 +247,16 @@ mod tests {
 
     use super::*;
     use crate::server::seal::AuthoritySeal;
+
+    #[test]
+    fn a_directory_that_is_not_mounted_is_bare() {
+        let dir = TempDir::new().unwrap();
+        assert!(is_bare(dir.path()) && is_bare(&dir.path().join("gone")));
+        fs::create_dir(dir.path().join("lost+found")).unwrap();
+        assert!(is_bare(dir.path()), "a file system begins with this");
+        fs::write(dir.path().join("reserve"), "").unwrap();
+        assert!(!is_bare(dir.path()));
+    }
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_800_000_000).unwrap()
@@ -348,10 +383,10 @@ mod tests {
         let session = house.unknown_seal().await;
         let path = house.recorder.path_of(session);
         let aside = house.dir.path().join("aside");
-        std::fs::rename(&path, &aside).unwrap();
+        fs::rename(&path, &aside).unwrap();
         recover(&house.recorder, &house.broker).await.unwrap();
         assert_eq!(house.listed(session).await, RecordingState::Failed);
-        std::fs::rename(&aside, &path).unwrap();
+        fs::rename(&aside, &path).unwrap();
         recover(&house.recorder, &house.broker).await.unwrap();
         let verified = house.recorder.proven(session).unwrap();
         let root = Some(hex(&verified.checkpoint.root));
@@ -384,10 +419,10 @@ mod tests {
         }
         let [sealed, unsealed, cut] = [1, 2, 3].map(|number| session(number).id);
         let path = house.recorder.path_of(unsealed);
-        let mut file = std::fs::read(&path).unwrap();
+        let mut file = fs::read(&path).unwrap();
         file.truncate(file.len() - 1);
-        std::fs::write(path.with_extension("part"), file).unwrap();
-        std::fs::remove_file(path).unwrap();
+        fs::write(path.with_extension("part"), file).unwrap();
+        fs::remove_file(path).unwrap();
         recover(&house.recorder, &house.broker).await.unwrap();
         for session in [sealed, unsealed] {
             let end = house.store.session(session).await.unwrap().unwrap().end;

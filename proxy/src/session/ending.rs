@@ -1,10 +1,12 @@
 //! How a session ended, before it is worded and written down.
 
+use std::io;
+
 use control::ledger::Cause;
 use policies::words::reach::Summary;
-use policies::words::session::{InFront, Missed, Unreachable};
+use policies::words::session::{InFront, Missed, RefusedBy, Unreachable};
 use policies::words::{self, Shown, Words};
-use policies::{SeverReason, Terms};
+use policies::{Protocol, SeverReason, Terms};
 use recorder::{AppendError, End};
 use tracing::{debug, warn};
 
@@ -146,12 +148,15 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Unreachable(DialError::Unreached { tried, .. }) => {
             Some(Unreachable::Down(Summary::of(tried)))
         }
-        ConnectError::Io(_) => Some(Unreachable::Silent),
+        ConnectError::Io(broke) => Some(parted(broke)),
         ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
         ConnectError::Refused(_) if !terms.target.entry().is_certificate() => {
-            Some(Unreachable::Outworn)
+            Some(Unreachable::Outworn(terms.target.entry()))
+        }
+        ConnectError::Refused(said) if terms.protocol == Protocol::Postgres => {
+            Some(Unreachable::RefusedAt(RefusedBy::of(said)))
         }
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
@@ -162,6 +167,16 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Direct => Some(Unreachable::OnlyThrough),
         ConnectError::Misused(_) => Some(Unreachable::NotSsh),
         ConnectError::ClientGone | ConnectError::Recorder(_) => None,
+    }
+}
+
+/// How a connection went that had been made.
+fn parted(broke: &io::Error) -> Unreachable {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    match broke.kind() {
+        TimedOut => Unreachable::Silent,
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => Unreachable::Broken,
+        _other => Unreachable::Lost,
     }
 }
 
@@ -193,6 +208,14 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_says_nothing_is_told_from_one_that_is_gone() {
+        let of = |kind: io::ErrorKind| parted(&kind.into());
+        assert_eq!(of(io::ErrorKind::TimedOut), Unreachable::Silent);
+        assert_eq!(of(io::ErrorKind::ConnectionReset), Unreachable::Broken);
+        assert_eq!(of(io::ErrorKind::HostUnreachable), Unreachable::Lost);
+    }
 
     #[test]
     fn a_server_that_is_full_is_not_said_to_refuse_the_certificate() {

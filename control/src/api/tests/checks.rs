@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::world::{Blind, World, caller, web1};
 use crate::Clock;
 use crate::api::wire::{Check, List};
-use crate::api::{Entering, Probe, Seeing, Unasking};
+use crate::api::{Entering, Owning, Probe, Seeing, Unasking};
 
 /// What root is told.
 async fn checks(world: &World) -> Vec<Check> {
@@ -115,6 +115,10 @@ impl Probe for Dropping {
     fn unasked<'a>(&'a self, _target: &'a Target) -> Unasking<'a> {
         Box::pin(async { BTreeSet::new() })
     }
+
+    fn own_roles<'a>(&'a self, _target: &'a Target) -> Owning<'a> {
+        Box::pin(async { None })
+    }
 }
 
 /// What is found in a world of ten targets, each of which takes so long to be given up.
@@ -138,7 +142,7 @@ async fn found_in_an_outage(each: Duration) -> Vec<Check> {
 
 #[tokio::test]
 async fn targets_that_do_not_answer_keep_nothing_from_being_told() {
-    for (each, told) in [(10, "does not answer"), (60, "not looked at in time")] {
+    for (each, told) in [(10, "said nothing in time"), (60, "not looked at in time")] {
         let found = found_in_an_outage(Duration::from_secs(each)).await;
         assert!(said(&found, "store").0 && said(&found, "recorder").0);
         for number in 1..=10 {

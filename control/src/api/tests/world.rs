@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::api::wire::{Challenge, RequestView};
 use crate::api::{
-    Entering, Entrances, Parts, Peer, PeerCertificate, Probe, Seeing, Showing, Unasking, router,
-    serve,
+    Entering, Entrances, Owning, Parts, Peer, PeerCertificate, Probe, Seeing, Showing, Unasking,
+    router, serve,
 };
 use crate::bootstrap::bootstrap;
 use crate::change::{PolicyText, PolicyTexts};
@@ -68,6 +68,10 @@ impl Probe for Blind {
 
     fn unasked<'a>(&'a self, _target: &'a Target) -> Unasking<'a> {
         Box::pin(async { BTreeSet::new() })
+    }
+
+    fn own_roles<'a>(&'a self, _target: &'a Target) -> Owning<'a> {
+        Box::pin(async { None })
     }
 }
 

@@ -1,13 +1,19 @@
 //! What `tidegate doctor` says.
 
 mod house;
+mod own_roles;
 
 pub use house::{
     authority_good, recorder_bad, recorder_good, recorder_hangs, recorder_short, recorder_spent,
     server_clock_good, server_clock_off, stopping, store_bad, store_good, store_parked,
 };
 
+pub use own_roles::{
+    Rehearsed, keeper_good, own_role_shut, own_role_unmade, own_roles_gone, stray_roles,
+};
+
 use super::Trouble;
+use crate::words::target::{SaslFault, asks_for};
 use crate::{Entry, Protocol};
 
 /// Whether one thing is as it should be.
@@ -189,7 +195,7 @@ pub fn target_unopened(target: &str, entry: Entry) -> Finding {
 }
 
 /// How a standing credential is exchanged.
-pub(super) fn exchange(target: &str, entry: Entry) -> String {
+pub(in crate::words) fn exchange(target: &str, entry: Entry) -> String {
     match entry {
         Entry::Key => format!("tidegate target set {target} --vault-key FILE"),
         Entry::Password | Entry::Certificate | Entry::Bastion => {
@@ -198,16 +204,46 @@ pub(super) fn exchange(target: &str, entry: Entry) -> String {
     }
 }
 
-/// A target that is entered with a standing credential does not let us in.
-pub fn target_outworn(target: &str, entry: Entry, logins: &[&str]) -> Finding {
+/// A target that is entered with a standing credential does not let us in. `said` is what it said to the first of
+/// `logins`.
+pub fn target_outworn(target: &str, entry: Entry, logins: &[&str], said: &str) -> Finding {
+    let hint = if is_other_method(said) {
+        "its line in pg_hba.conf has to say scram-sha-256, and the password has to be set there with password_encryption = \
+         'scram-sha-256'"
+            .to_owned()
+    } else {
+        exchange(target, entry)
+    };
     bad(
         format!("target {target}"),
         format!(
-            "it is the one that was added, and does not accept the {} that is kept for it as {}",
+            "it is the one that was added, and does not accept the {} that is kept for it as {}: {said}",
             entry.as_str(),
             logins.join(", ")
         ),
-        exchange(target, entry),
+        hint,
+    )
+}
+
+/// Whether a server goes by something else than a password that is proven by SCRAM: another one would not help.
+fn is_other_method(said: &str) -> bool {
+    let others = [
+        asks_for(3, true),
+        asks_for(5, true),
+        SaslFault::Unasked.sentence(),
+        SaslFault::Mechanism.sentence(),
+    ];
+    others.contains(&said)
+}
+
+/// Nothing was looked at, for without the store no certificate is made.
+pub fn targets_unlooked(count: usize) -> Finding {
+    bad(
+        "targets",
+        format!(
+            "not looked at ({count} of them): while the store does not answer, no certificate is made to go in with"
+        ),
+        "what the row `store` says first",
     )
 }
 
@@ -229,6 +265,30 @@ pub fn target_down(target: &str, found: &str) -> Finding {
     )
 }
 
+/// No way leads to a target through those in front of it.
+pub fn target_wayless(target: &str, why: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!("nobody gets to it: {why}"),
+        format!(
+            "tidegate target show {target}   names what it stands behind: test that one, or add it again where it was removed; \
+             to take another way, remove {target} and add it with another --jump"
+        ),
+    )
+}
+
+/// A target takes the connection and does not say who it is.
+pub fn target_mute(target: &str, protocol: Protocol, found: &str) -> Finding {
+    let hint = match protocol {
+        Protocol::Ssh => {
+            "look there whether its sshd hangs, or turns this address away (MaxStartups, PerSourcePenalties, a list of those \
+             who may come); its own log says why:  journalctl -u ssh"
+        }
+        Protocol::Postgres => "look there whether the server hangs; its own log says why",
+    };
+    bad(format!("target {target}"), found, hint)
+}
+
 /// What answers is not what was added.
 pub fn target_changed(target: &str) -> Finding {
     bad(
@@ -236,6 +296,30 @@ pub fn target_changed(target: &str) -> Finding {
         "what answers does not prove to be the one that was added",
         format!(
             "find out why; if its key was changed on purpose:  tidegate target rm {target}  and add it again"
+        ),
+    )
+}
+
+/// The same, where both are known: fingerprints of what was pinned and of what is shown.
+pub fn target_differs(
+    target: &str,
+    protocol: Protocol,
+    (pinned, shown): (&[String], &[String]),
+) -> Finding {
+    let console = match protocol {
+        Protocol::Ssh => "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+        Protocol::Postgres => "openssl x509 -in server.crt -outform DER | sha256sum",
+    };
+    bad(
+        format!("target {target}"),
+        format!(
+            "what answers does not prove to be the one that was added: pinned is {}; it shows {}",
+            pinned.join(", "),
+            shown.join(", ")
+        ),
+        format!(
+            "compare with the machine's own console:  {console}   Only if it was changed on purpose:  tidegate target rm {target}  \
+             and add it again, with what the console says"
         ),
     )
 }
@@ -381,4 +465,51 @@ pub fn fences_differ(target: &str, grant: &str, role: &str, kinds: &[&str]) -> F
         ),
         "permit only what the role is for, or ask for another role",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_server_that_is_not_the_one_or_does_not_say() {
+        let keys =
+            |names: &[&str]| -> Vec<String> { names.iter().map(|&name| name.to_owned()).collect() };
+        let (ours, other) = (
+            keys(&["ssh-ed25519 SHA256:a"]),
+            keys(&["ssh-ed25519 SHA256:b"]),
+        );
+        let why = "it accepted the connection and said nothing in time";
+        let all = [
+            target_differs("web1", Protocol::Ssh, (&ours, &other)),
+            target_differs(
+                "orders",
+                Protocol::Postgres,
+                (&keys(&["ab"]), &keys(&["cd"])),
+            ),
+            target_mute("web1", Protocol::Ssh, why),
+            target_mute("orders", Protocol::Postgres, why),
+            target_wayless("db1", "the target `edge1` in front of it is locked"),
+            targets_unlooked(3),
+            target_outworn("old", Entry::Password, &["app"], asks_for(5, true)),
+            target_outworn(
+                "old",
+                Entry::Password,
+                &["app"],
+                "28P01: password authentication failed",
+            ),
+            target_outworn(
+                "switch1",
+                Entry::Key,
+                &["admin"],
+                "it does not accept what tidegate showed",
+            ),
+        ];
+        let line = |found: &Finding| {
+            let hint = found.hint.as_deref().unwrap_or_default();
+            format!("{}: {}: {}\n  {hint}", found.subject, found.ok, found.found)
+        };
+        let text: Vec<String> = all.iter().map(line).collect();
+        insta::assert_snapshot!("servers_that_differ", text.join("\n"));
+    }
 }

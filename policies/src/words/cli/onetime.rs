@@ -26,6 +26,15 @@ pub fn no_role_in_force(target: &str, role: Option<&str>) -> Trouble {
     )
 }
 
+/// It is no database: nobody comes there with a URL.
+pub fn no_database(target: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot make a URL for {target}"),
+        format!("`{target}` is an SSH host, and a URL is for databases"),
+        "tidegate config ssh   prints how one comes to it   (databases: tidegate ls pg)",
+    )
+}
+
 /// Several roles are granted, and none was named.
 pub fn several_roles(target: &str, roles: &[String]) -> Trouble {
     Trouble::new(

@@ -4,7 +4,7 @@ use super::Trouble;
 use super::setup::hba_word;
 
 /// How the role of any grant is written in `pg_ident.conf`: the certificate's name is the role's.
-const OWN_ROLES: &str = r"tidegate /^(tg_[0-9a-z]{26})$ \1";
+pub(in crate::words) const OWN_ROLES: &str = r"tidegate /^(tg_[0-9a-z]{26})$ \1";
 
 /// The lines of `pg_hba.conf` and `pg_ident.conf` where each grant has a role of its own: whoever is a
 /// member of a role that can be asked for may come, and tidegate's own role, to every database. `accounts`

@@ -1,5 +1,7 @@
 //! The messages of one direction.
 
+use policies::words::postgres::Lines;
+
 use crate::fuzzing::cut;
 use crate::postgres::wire::say;
 use crate::postgres::wire::scan::{KEPT_MAX, Message, Scanned, Scanner};
@@ -117,7 +119,7 @@ fn fields(kind: u8, body: &[u8]) {
     );
     if wire::complaint(kind, body).is_ok() {
         let said = [&[b'E', 0, 0, 0, 0], body].concat();
-        let told = say::shut_out(said.clone(), "orders", "app");
+        let told = say::shut_out(said.clone(), ("orders", "app"), Lines::Its);
         let own = told.get(HEADER..).unwrap_or_default();
         assert!(
             told == said || wire::complaint(b'E', own).is_ok(),

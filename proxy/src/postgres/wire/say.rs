@@ -1,6 +1,6 @@
 //! How words are said in PostgreSQL's protocol: as `ErrorResponse`, so that every driver shows them.
 
-use policies::words::postgres::Complaint;
+use policies::words::postgres::{Complaint, Lines};
 use policies::words::{Shown, Words};
 
 use super::{HEADER, complaint, message, put_text};
@@ -47,7 +47,7 @@ pub(crate) fn notice(out: &mut Vec<u8>, words: &Words) {
 
 /// What a client is told when the target does not let us in: whose doing it is, and the server's own
 /// words as detail. Any other error of the target stays as it is.
-pub(crate) fn shut_out(said: Vec<u8>, target: &str, login: &str) -> Vec<u8> {
+pub(crate) fn shut_out(said: Vec<u8>, (target, login): (&str, &str), lines: Lines) -> Vec<u8> {
     let own = said
         .get(HEADER..)
         .and_then(|body| complaint(b'E', body).ok());
@@ -57,6 +57,7 @@ pub(crate) fn shut_out(said: Vec<u8>, target: &str, login: &str) -> Vec<u8> {
     let words = Complaint::ShutOut {
         target: target.to_owned(),
         login: login.to_owned(),
+        lines,
     }
     .words();
     let text = String::from_utf8_lossy(own.message);

@@ -29,6 +29,12 @@ impl Heard {
         Some(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
     }
 
+    /// Whether nothing came.
+    pub(super) fn is_nothing(&self) -> bool {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_empty()
+    }
+
     fn hear(&self, came: &[u8]) {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = HEARD_MAX.saturating_sub(heard.len());

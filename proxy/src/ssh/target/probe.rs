@@ -10,6 +10,7 @@ use policies::{Algorithms, Login, SshEndpoint};
 use russh::client::{self, Handler};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time;
 
 use super::back::Back;
@@ -44,8 +45,24 @@ const OLDER_RSA: Algorithm = Algorithm::Rsa {
     hash: Some(HashAlg::Sha256),
 };
 
-/// The key of this kind, if the target has one.
-pub(crate) async fn look(io: Severable, kind: Algorithm, spoken: Algorithms) -> Option<SeenKey> {
+/// What a look at a target came to.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// It has a key of this kind.
+    Seen(SeenKey),
+    /// It has none, or speaks something else.
+    Other,
+    /// It said nothing in time, or not enough.
+    Silent,
+    /// It closed before it had said anything.
+    Closed,
+}
+
+/// Looks for a key of this kind.
+pub(crate) async fn look<Io>(io: Io, kind: Algorithm, spoken: Algorithms) -> Looked
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let eye = Eye::default();
     let seen = Arc::clone(&eye.seen);
     let config = algorithms::client((vec![kind], Vec::new()), spoken);
@@ -53,10 +70,20 @@ pub(crate) async fn look(io: Severable, kind: Algorithm, spoken: Algorithms) -> 
     // It always fails: the key is looked at and then declined.
     let declined = time::timeout(LOOK_LIMIT, client::connect_stream(config, io, eye)).await;
     tracing::debug!(ended = declined.is_ok(), "target.looked_at");
-    let key = seen.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let key = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(key) = key else {
+        return match declined {
+            Err(_elapsed) => Looked::Silent,
+            Ok(_ended) if heard.is_nothing() => Looked::Closed,
+            Ok(_ended) => Looked::Other,
+        };
+    };
     let bare = PublicKey::from(key.key_data().clone());
-    Some(SeenKey {
-        openssh: bare.to_openssh().ok()?,
+    let Ok(openssh) = bare.to_openssh() else {
+        return Looked::Other;
+    };
+    Looked::Seen(SeenKey {
+        openssh,
         fingerprint: bare.fingerprint(HashAlg::Sha256).to_string(),
         is_tidegate: heard
             .line()
@@ -101,4 +128,41 @@ pub(crate) async fn enter(
     };
     let entered = time::timeout(LOOK_LIMIT, entering).await;
     entered.unwrap_or_else(|_elapsed| Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What is found where a server says this and then closes, or goes on saying nothing.
+    async fn looked(says: &'static [u8], then_closes: bool) -> Looked {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let server = async move {
+            far.write_all(says).await.unwrap();
+            if !then_closes {
+                return std::future::pending().await;
+            }
+            if !says.is_empty() {
+                // It has heard who asks.
+                let _heard = far.read_u8().await;
+            }
+        };
+        let looking = look(near, Algorithm::Ed25519, Algorithms::Modern);
+        let server = tokio::spawn(server);
+        let looked = looking.await;
+        server.abort();
+        looked
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_hangs_or_closes_is_told_from_one_that_speaks_something_else() {
+        assert!(matches!(looked(b"", false).await, Looked::Silent));
+        assert!(matches!(looked(b"", true).await, Looked::Closed));
+        let other = looked(b"HTTP/1.1 400 Bad Request\r\n\r\n", true).await;
+        assert!(matches!(other, Looked::Other), "{other:?}");
+        let stops = looked(b"SSH-2.0-OpenSSH_9.2\r\n", false).await;
+        assert!(matches!(stops, Looked::Silent), "{stops:?}");
+    }
 }
