@@ -80,7 +80,6 @@ impl Lookout {
         open
     }
 
-    fn road(&self, target: &Target) -> Result<Box<dyn Road>, Wayless> {
     /// The roles of a database that are called as those of grants are.
     async fn owned(&self, target: &Target) -> Option<Vec<RoleThere>> {
         let Endpoint::Postgres(endpoint) = &target.endpoint else {
@@ -98,6 +97,7 @@ impl Lookout {
         .ok()
     }
 
+    fn road(&self, target: &Target) -> Result<Box<dyn Road>, Wayless> {
         let house = (&self.broker, &self.authority, self.egress.as_slice());
         road::upkeep(house, &target.name, (target.jump(), Errand::Serve))
     }
@@ -261,6 +261,10 @@ impl Probe for Lookout {
     fn unasked<'a>(&'a self, target: &'a Target) -> Unasking<'a> {
         Box::pin(self.unguarded(target))
     }
+
+    fn own_roles<'a>(&'a self, target: &'a Target) -> Owning<'a> {
+        Box::pin(self.owned(target))
+    }
 }
 
 impl Lookout {
@@ -268,10 +272,6 @@ impl Lookout {
     async fn postgres(&self, addr: &HostPort, jump: Option<&Jump>) -> Result<Probed, Unseen> {
         let via = self.broker.way(jump).map_err(|refused| Unseen::Wayless {
             why: refused.to_string(),
-
-    fn own_roles<'a>(&'a self, target: &'a Target) -> Owning<'a> {
-        Box::pin(self.owned(target))
-    }
         })?;
         let Some(last) = via.last() else {
             return certificate(addr, postgres::probe::probe(addr).await);
