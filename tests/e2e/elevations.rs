@@ -358,7 +358,7 @@ fn an_elevation_that_cannot_be_ended_is_told_of_until_it_is() {
 fn a_policy_that_lets_through_what_an_elevated_role_cannot_do_is_told_of() {
     let world = world();
     world.sql("revoke delete on orders, secrets from app_admin");
-    world.add_policy("@id(\"no-ddl\") @reason(\"No.\") forbid (principal, action == Jit::Action::\"pgDdl\", resource);");
+    world.add_policy("@id(\"no-copy\") @reason(\"No.\") forbid (principal, action == Jit::Action::\"pgCopyIn\", resource);");
     world.grant_elevation("10m");
     until("the fences are compared", || {
         (world.audited("fences_differ") == 1).then_some(())

@@ -27,32 +27,36 @@ pub fn keeper_good(
         Protocol::Ssh => "accounts",
         Protocol::Postgres => "roles",
     };
-    let mut found = format!(
-        "it answers, proves to be the one that was added, and lets tidegate in as `{keeper}`"
-    );
     let Rehearsed {
         tried,
         untried,
         lent,
     } = rehearsed;
-    if !tried.is_empty() {
-        found += &format!(
-            ", and as a role that was made there and removed as grants for {} have them",
-            quoted(tried)
-        );
-    }
-    if !untried.is_empty() {
-        found += &format!(
-            "; whether the {own} that grants for {} have there get in was not tried",
-            quoted(untried)
-        );
-    }
-    if !lent.is_empty() {
-        found += &format!(
-            "; whether whoever is elevated to {} gets in was not tried",
-            quoted(lent)
-        );
-    }
+    let part = |names: &[String], before: &str, behind: &str| match names {
+        [] => String::new(),
+        names => format!("{before} {} {behind}", quoted(names)),
+    };
+    let found = [
+        format!(
+            "it answers, proves to be the one that was added, and lets tidegate in as `{keeper}`"
+        ),
+        part(
+            tried,
+            ", and as a role that was made there and removed as grants for",
+            "have them",
+        ),
+        part(
+            untried,
+            &format!("; whether the {own} that grants for"),
+            "have there get in was not tried",
+        ),
+        part(
+            lent,
+            "; whether whoever is elevated to",
+            "gets in was not tried",
+        ),
+    ]
+    .concat();
     let tries = !untried.is_empty() && protocol == Protocol::Postgres;
     Finding {
         hint: tries.then(|| format!("tidegate target test {target}   tries the first few of them")),
