@@ -37,8 +37,8 @@ impl Broker {
         let among = beginning(&state.facts.requests, &wanted);
         let own = |one: &Arc<Request>| view.is_own(&one.principal, one.filed_at);
         let sees = |one: &Arc<Request>| view.sees_request(one);
-        let seen = seen((text, &view), among, (own, sees))?;
-        only(text, seen.into_iter())
+        let found = seen((text, &view), among, (own, sees))?;
+        only(text, found.into_iter())
     }
 
     /// The grant that begins like this, among those that the caller may see.
@@ -53,8 +53,8 @@ impl Broker {
         let among = beginning(&state.facts.grants, &wanted);
         let own = |one: &Arc<Grant>| view.is_own(&one.principal, one.starts_at);
         let sees = |one: &Arc<Grant>| view.sees_grant(one);
-        let seen = seen((text, &view), among, (own, sees))?;
-        only(text, seen.into_iter())
+        let found = seen((text, &view), among, (own, sees))?;
+        only(text, found.into_iter())
     }
 
     /// The session that begins like this, among those that the caller may see.
@@ -113,8 +113,8 @@ fn seen<'m, I: Copy + 'm, T: 'm>(
 ) -> Result<Vec<I>, BrokerError> {
     let among: Vec<(&I, &T)> = among.collect();
     if among.len() <= ASKED_MAX {
-        let seen = among.into_iter().filter(|(_id, thing)| sees(thing));
-        return Ok(seen.map(|(id, _thing)| *id).collect());
+        let theirs = among.into_iter().filter(|(_id, thing)| sees(thing));
+        return Ok(theirs.map(|(id, _thing)| *id).collect());
     }
     let sees_one = view.sees_all()
         || among.iter().any(|(_id, thing)| is_own(thing))
