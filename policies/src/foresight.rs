@@ -2,11 +2,11 @@
 //!
 //! A permit carries capabilities, and `exec` is one of them; whether `exec` of *this command* is
 //! allowed is asked when the command arrives. So at connect the policies are asked with everything
-//! taken out that looks at a detail: a `permit` loses such parts of its conditions, a `forbid` that has one is
+//! taken out that looks at a detail: a `permit` loses such conditions, a `forbid` that has one is
 //! left out whole. The answer is an upper bound, and [`may`](crate::may) is asked for each deed.
 //!
 //! In the same way it is found out whether somebody may ask for a target at all, before it is known for how long
-//! and with which reason.
+//! and with which reason. Of a condition what is known already stays then: to see a target is something by itself.
 
 use cedar_policy::{Effect, Policy, PolicySet};
 use serde_json::{Value, json};
@@ -39,8 +39,8 @@ impl Foresight {
     /// The policies without what looks at details. `None` if one cannot be rewritten.
     pub(crate) fn of(written: &PolicySet) -> Option<Self> {
         Some(Self {
-            deeds: relax(written, looks_at_details)?,
-            wishes: relax(written, looks_at_wishes)?,
+            deeds: relax(written, looks_at_details, |_condition| false)?,
+            wishes: relax(written, looks_at_wishes, is_loosened)?,
         })
     }
 
@@ -53,8 +53,13 @@ impl Foresight {
     }
 }
 
-/// The same policies without what looks at something.
-fn relax(written: &PolicySet, looks: fn(&Value) -> bool) -> Option<PolicySet> {
+/// The same policies without what looks at something. `keeps` says of such a condition of a `permit` whether something
+/// is left of it.
+fn relax(
+    written: &PolicySet,
+    looks: fn(&Value) -> bool,
+    keeps: fn(&mut Value) -> bool,
+) -> Option<PolicySet> {
     let mut relaxed = PolicySet::new();
     for policy in written.policies() {
         let mut json = policy.to_json().ok()?;
@@ -62,7 +67,7 @@ fn relax(written: &PolicySet, looks: fn(&Value) -> bool) -> Option<PolicySet> {
         if !conditions.iter().any(looks) {
             relaxed.add(policy.clone()).ok()?;
         } else if policy.effect() == Effect::Permit {
-            conditions.retain_mut(|condition| !looks(condition) || is_loosened(condition, looks));
+            conditions.retain_mut(|condition| !looks(condition) || keeps(condition));
             relaxed
                 .add(Policy::from_json(Some(policy.id().clone()), json).ok()?)
                 .ok()?;
@@ -71,12 +76,12 @@ fn relax(written: &PolicySet, looks: fn(&Value) -> bool) -> Option<PolicySet> {
     Some(relaxed)
 }
 
-/// Takes out of a condition what looks at something, and says whether anything is left of it. An `unless` goes whole.
-fn is_loosened(condition: &mut Value, looks: fn(&Value) -> bool) -> bool {
+/// Takes the wishes out of a condition, and says whether anything is left of it. An `unless` goes whole.
+fn is_loosened(condition: &mut Value) -> bool {
     if condition.get("kind").and_then(Value::as_str) != Some("when") {
         return false;
     }
-    let left = condition.get("body").and_then(|body| loosened(body, looks));
+    let left = condition.get("body").and_then(loosened);
     match (condition.get_mut("body"), left) {
         (Some(body), Some(left)) => {
             *body = left;
@@ -86,9 +91,10 @@ fn is_loosened(condition: &mut Value, looks: fn(&Value) -> bool) -> bool {
     }
 }
 
-/// What is left of an expression that may be true: `None` where it may be so whatever else is.
-fn loosened(expression: &Value, looks: fn(&Value) -> bool) -> Option<Value> {
-    if !looks(expression) {
+/// What is left of an expression that may be true: `None` where it may be so whatever else is. What follows may lose
+/// what kept it from failing, which is a no.
+fn loosened(expression: &Value) -> Option<Value> {
+    if !looks_at_wishes(expression) {
         return Some(expression.clone());
     }
     let sides = |operator: &str| {
@@ -96,13 +102,13 @@ fn loosened(expression: &Value, looks: fn(&Value) -> bool) -> Option<Value> {
         Some((sides.get("left")?, sides.get("right")?))
     };
     if let Some((left, right)) = sides("&&") {
-        return match (loosened(left, looks), loosened(right, looks)) {
+        return match (loosened(left), loosened(right)) {
             (Some(left), Some(right)) => Some(json!({ "&&": { "left": left, "right": right } })),
             (one, other) => one.or(other),
         };
     }
     let (left, right) = sides("||")?;
-    let (left, right) = (loosened(left, looks)?, loosened(right, looks)?);
+    let (left, right) = (loosened(left)?, loosened(right)?);
     Some(json!({ "||": { "left": left, "right": right } }))
 }
 
