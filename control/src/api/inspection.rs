@@ -37,6 +37,9 @@ pub(super) async fn tested(
             Err(unseen) if unseen.is_mute() && addrs.len() == 1 => {
                 return checks::view(words::target_mute(name, target.protocol(), &unseen.fact()));
             }
+            Err(odd @ (Unseen::Odd | Unseen::Clear)) if addrs.len() == 1 => {
+                return checks::view(words::target_odd(name, &odd.fact()));
+            }
             Err(unseen) => missing.push((addr.clone(), unseen.fact())),
             Ok(probed) => match proves(&target.endpoint, number, &probed) {
                 Some(false) if addrs.len() == 1 => {

@@ -169,7 +169,8 @@ impl Shown for Missed<'_> {
                 target,
                 "does not accept tidegate's certificate",
                 "whether the account exists and `TrustedUserCAKeys /etc/ssh/tidegate_ca.pub` and `PubkeyAuthentication yes` stand in \
-                 its sshd_config",
+                 its sshd_config; where its log says that the certificate is not for this address, `egress` in tidegate.toml is not \
+                 what it sees",
             ),
             Unreachable::RefusedAt(by) => by.words(target),
             Unreachable::Busy => Words::new(

@@ -207,7 +207,15 @@ pub(in crate::words) fn exchange(target: &str, entry: Entry) -> String {
 /// A target that is entered with a standing credential does not let us in. `said` is what it said to the first of
 /// `logins`.
 pub fn target_outworn(target: &str, entry: Entry, logins: &[&str], said: &str) -> Finding {
-    let hint = if is_other_method(said) {
+    // Of a database only this is about the password (`src/backend/utils/errcodes.txt` of PostgreSQL).
+    let is_of_another_thing = entry == Entry::Password
+        && said.split(':').next().is_some_and(|state| state.len() == 5)
+        && !said.starts_with("28P01");
+    let hint = if is_of_another_thing {
+        format!(
+            "that is not about the password;  tidegate target show {target}   prints its line of pg_hba.conf"
+        )
+    } else if is_other_method(said) {
         "its line in pg_hba.conf has to say scram-sha-256, and the password has to be set there with password_encryption = \
          'scram-sha-256'"
             .to_owned()
@@ -287,6 +295,17 @@ pub fn target_mute(target: &str, protocol: Protocol, found: &str) -> Finding {
         Protocol::Postgres => "look there whether the server hangs; its own log says why",
     };
     bad(format!("target {target}"), found, hint)
+}
+
+/// Something else answers at a target's address.
+pub fn target_odd(target: &str, found: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        found,
+        format!(
+            "see what listens at its address, or turns tidegate away there:  tidegate target show {target}"
+        ),
+    )
 }
 
 /// What answers is not what was added.
@@ -497,6 +516,16 @@ mod tests {
                 Entry::Password,
                 &["app"],
                 "28P01: password authentication failed",
+            ),
+            target_outworn(
+                "old",
+                Entry::Password,
+                &["app"],
+                "53300: sorry, too many clients already",
+            ),
+            target_odd(
+                "web1",
+                "what answers there does not speak the protocol, or not over TLS",
             ),
             target_outworn(
                 "switch1",

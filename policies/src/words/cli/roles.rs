@@ -66,7 +66,7 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
            end if;\n\
          end\n\
          $tidegate$;\n\
-         alter role {name} with login createrole nosuperuser nocreatedb noreplication nobypassrls\n  \
+         alter role {name} with login inherit createrole nosuperuser nocreatedb noreplication nobypassrls\n  \
            connection limit 32 password null;\n\
          -- Once nothing else logs in as them, the roles that are asked for are only groups:\n\
          {closing}"
