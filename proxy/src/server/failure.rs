@@ -174,27 +174,10 @@ impl Failure {
                 path: path.display().to_string(),
                 mode: *mode,
             },
-            Self::Lost { path } | Self::OpenAuthority(ca::OpenError::Format { path }) => {
-                Unstartable::Lost {
-                    path: path.display().to_string(),
-                }
-            }
-            Self::OpenAuthority(ca::OpenError::Read { path, source })
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                Unstartable::Lost {
-                    path: path.display().to_string(),
-                }
-            }
-            Self::OpenAuthority(ca::OpenError::Read { path, source })
-                if source.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                let state_dir = path.ancestors().nth(2).unwrap_or(path);
-                Unstartable::Unowned {
-                    detail,
-                    state_dir: state_dir.display().to_string(),
-                }
-            }
+            Self::Lost { path } => Unstartable::Lost {
+                path: path.display().to_string(),
+            },
+            Self::OpenAuthority(source) => unopened(source, detail),
             Self::Listen {
                 address, source, ..
             } => deaf(address.to_string(), source, detail),
@@ -206,7 +189,7 @@ impl Failure {
             Self::Store(source) => unusable(source, detail),
             Self::Stored { state_dir, source } => stored(state_dir, source, detail),
             Self::Policies { state_dir, source } => policies(state_dir, source, detail),
-            Self::OpenAuthority(_) | Self::Passphrase(_) => Unstartable::Authority { detail },
+            Self::Passphrase(_) => Unstartable::Authority { detail },
             Self::Read { .. }
             | Self::Write { .. }
             | Self::Copy { .. }
@@ -233,6 +216,35 @@ impl Failure {
             return mistakes;
         }
         &[]
+    }
+}
+
+/// Why the authority's keys cannot be opened.
+fn unopened(source: &ca::OpenError, detail: String) -> Unstartable {
+    match source {
+        ca::OpenError::Format { path } => Unstartable::Lost {
+            path: path.display().to_string(),
+        },
+        ca::OpenError::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            Unstartable::Lost {
+                path: path.display().to_string(),
+            }
+        }
+        ca::OpenError::Read { path, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            let state_dir = path.ancestors().nth(2).unwrap_or(path);
+            Unstartable::Unowned {
+                detail,
+                state_dir: state_dir.display().to_string(),
+            }
+        }
+        ca::OpenError::Read { .. }
+        | ca::OpenError::Exposed { .. }
+        | ca::OpenError::Plain { .. }
+        | ca::OpenError::Passphrase { .. }
+        | ca::OpenError::Kind { .. }
+        | ca::OpenError::Certificate { .. } => Unstartable::Authority { detail },
     }
 }
 

@@ -173,11 +173,21 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
 /// How a connection went that had been made.
 fn parted(broke: &io::Error) -> Unreachable {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
-    match broke.kind() {
-        TimedOut => Unreachable::Silent,
-        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => Unreachable::Broken,
-        _other => Unreachable::Lost,
+    let kind = broke.kind();
+    if kind == TimedOut {
+        return Unreachable::Silent;
     }
+    if [
+        UnexpectedEof,
+        ConnectionReset,
+        ConnectionAborted,
+        BrokenPipe,
+    ]
+    .contains(&kind)
+    {
+        return Unreachable::Broken;
+    }
+    Unreachable::Lost
 }
 
 /// Whether a database server refuses everybody for now (`src/backend/utils/errcodes.txt`): it lacks room or connections
