@@ -39,6 +39,8 @@ fn what_a_role_leaves_to_its_group_is_named_in_the_ledger() {
          as 'select count(*) from orders'; alter function door() owner to app; \
          grant select on orders to public; \
          create table mine (id int); grant select on mine to public; create table own (id int); \
+         create function job(int) returns int immutable language sql as 'select 1'; \
+         create table seed (id int); create index tick on seed (job(id)); create index plain on seed (id); \
          alter default privileges for role app grant all on tables to public",
     );
     assert!(ran.status.success(), "{}", err(&ran));
@@ -50,10 +52,12 @@ fn what_a_role_leaves_to_its_group_is_named_in_the_ledger() {
         "orders: open public.orders {",
         "orders: open public.mine {",
         "orders: default r {",
+        // What autovacuum computes as the group from here on.
+        "orders: index public.tick on public.seed",
     ] {
         assert!(said.contains(remain), "{remain}: {said}");
     }
-    for other in ["public.own", "public.before"] {
+    for other in ["public.own", "public.before", "public.plain"] {
         assert!(!said.contains(other), "{other}: {said}");
     }
     let stays = "select prosecdef, proowner::regrole from pg_proc where proname = 'door'";

@@ -292,6 +292,10 @@ const CHANGED: [(&str, &str, &str, &str); 21] = [
     ),
 ];
 
+/// Those of them that the server computes by itself, as whoever owns the table (`analyze` of its autovacuum): of what
+/// the role made that is the group once it is handed over, and what it calls goes on with the group's rights.
+const BY_ITSELF: [&str; 2] = ["index", "statistics"];
+
 /// The same of what not everybody is shown the rows of, so that it is told by its number whether it is newer: how it is
 /// called, what is written of one, from where, whose it is, its number, and since which version a group that is no
 /// superuser can have one. (What an event trigger is, only a superuser can have.)
@@ -329,9 +333,14 @@ fn query(role: &Login, group: &Login, version: u32) -> String {
         )
     });
     let changed = CHANGED.map(|(kind, what, from, owner)| {
+        let whose = if BY_ITSELF.contains(&kind) {
+            "true".to_owned()
+        } else {
+            format!("rolname = {group}")
+        };
         format!(
             "select '{kind}', {what}, pg_catalog.age(x.xmin) from {from}, since \
-             where {owner} in (select oid from theirs where rolname = {group}) \
+             where {owner} in (select oid from theirs where {whose}) \
              and pg_catalog.age(x.xmin) <= old"
         )
     });
