@@ -52,6 +52,22 @@ pub enum StoreError {
     Silent,
 }
 
+impl StoreError {
+    /// Whether it is about what somebody has written there, and the database itself works.
+    pub(crate) fn is_garbled(&self) -> bool {
+        match self {
+            Self::Garbled { .. } => true,
+            Self::Database(error) => {
+                matches!(
+                    **error,
+                    sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
+                )
+            }
+            Self::Moved { .. } | Self::Silent => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(Arc::new(error))

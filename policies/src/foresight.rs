@@ -39,7 +39,7 @@ impl Foresight {
     /// The policies without what looks at details. `None` if one cannot be rewritten.
     pub(crate) fn of(written: &PolicySet) -> Option<Self> {
         Some(Self {
-            deeds: relax(written, looks_at_details, |_condition| false)?,
+            deeds: relax(written, looks_at_details, |_effect, _condition| false)?,
             wishes: relax(written, looks_at_wishes, is_loosened)?,
         })
     }
@@ -53,12 +53,13 @@ impl Foresight {
     }
 }
 
-/// The same policies without what looks at something. `keeps` says of such a condition of a `permit` whether something
-/// is left of it.
+/// The same policies without what looks at something. `keeps` says of such a condition whether something is left of it:
+/// of a `permit` what may be so, of a `forbid` what is so whatever comes. A `forbid` of whose condition nothing is left
+/// is left out whole.
 fn relax(
     written: &PolicySet,
     looks: fn(&Value) -> bool,
-    keeps: fn(&mut Value) -> bool,
+    keeps: fn(Effect, &mut Value) -> bool,
 ) -> Option<PolicySet> {
     let mut relaxed = PolicySet::new();
     for policy in written.policies() {
@@ -66,22 +67,28 @@ fn relax(
         let conditions = json.get_mut("conditions").and_then(Value::as_array_mut)?;
         if !conditions.iter().any(looks) {
             relaxed.add(policy.clone()).ok()?;
-        } else if policy.effect() == Effect::Permit {
-            conditions.retain_mut(|condition| !looks(condition) || keeps(condition));
-            relaxed
-                .add(Policy::from_json(Some(policy.id().clone()), json).ok()?)
-                .ok()?;
+            continue;
+        }
+        let before = conditions.len();
+        let effect = policy.effect();
+        conditions.retain_mut(|condition| !looks(condition) || keeps(effect, condition));
+        if effect == Effect::Permit || conditions.len() == before {
+            let policy = Policy::from_json(Some(policy.id().clone()), json).ok()?;
+            relaxed.add(policy).ok()?;
         }
     }
     Some(relaxed)
 }
 
-/// Takes the wishes out of a condition, and says whether anything is left of it. An `unless` goes whole.
-fn is_loosened(condition: &mut Value) -> bool {
-    if condition.get("kind").and_then(Value::as_str) != Some("when") {
-        return false;
-    }
-    let left = condition.get("body").and_then(loosened);
+/// Takes the wishes out of a condition, and says whether anything is left of it.
+fn is_loosened(effect: Effect, condition: &mut Value) -> bool {
+    let is_when = condition.get("kind").and_then(Value::as_str) == Some("when");
+    // An `unless` holds where its expression does not.
+    let bound = match (effect, is_when) {
+        (Effect::Permit, true) | (Effect::Forbid, false) => Bound::Upper,
+        (Effect::Permit, false) | (Effect::Forbid, true) => Bound::Lower,
+    };
+    let left = condition.get("body").and_then(|body| bound.of(body));
     match (condition.get_mut("body"), left) {
         (Some(body), Some(left)) => {
             *body = left;
@@ -91,25 +98,42 @@ fn is_loosened(condition: &mut Value) -> bool {
     }
 }
 
-/// What is left of an expression that may be true: `None` where it may be so whatever else is. What follows may lose
-/// what kept it from failing, which is a no.
-fn loosened(expression: &Value) -> Option<Value> {
-    if !looks_at_wishes(expression) {
-        return Some(expression.clone());
-    }
-    let sides = |operator: &str| {
-        let sides = expression.get(operator)?;
-        Some((sides.get("left")?, sides.get("right")?))
-    };
-    if let Some((left, right)) = sides("&&") {
-        return match (loosened(left), loosened(right)) {
-            (Some(left), Some(right)) => Some(json!({ "&&": { "left": left, "right": right } })),
-            (one, other) => one.or(other),
+/// What is asked of an expression of which parts are not known yet.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// What has to be so for it to be true.
+    Upper,
+    /// What makes it true by itself.
+    Lower,
+}
+
+impl Bound {
+    /// What is left of an expression: `None` where that is nothing that is known. What follows may lose what kept it
+    /// from failing, which is a no.
+    fn of(self, expression: &Value) -> Option<Value> {
+        if !looks_at_wishes(expression) {
+            return Some(expression.clone());
+        }
+        // Of a conjunction each part has to be so; of a disjunction each makes it true.
+        let (either, both) = match self {
+            Self::Upper => ("&&", "||"),
+            Self::Lower => ("||", "&&"),
         };
+        let sides = |operator: &str| {
+            let sides = expression.get(operator)?;
+            Some((sides.get("left")?, sides.get("right")?))
+        };
+        let joined =
+            |operator: &str, left, right| json!({ operator: { "left": left, "right": right } });
+        if let Some((left, right)) = sides(either) {
+            return match (self.of(left), self.of(right)) {
+                (Some(left), Some(right)) => Some(joined(either, left, right)),
+                (one, other) => one.or(other),
+            };
+        }
+        let (left, right) = sides(both)?;
+        Some(joined(both, self.of(left)?, self.of(right)?))
     }
-    let (left, right) = sides("||")?;
-    let (left, right) = (loosened(left)?, loosened(right)?);
-    Some(json!({ "||": { "left": left, "right": right } }))
 }
 
 /// Whether a policy looks at what is known only when the deed is at hand. One that cannot be read

@@ -200,9 +200,10 @@ name!(
 );
 
 impl Reason {
-    /// One that was taken before: what is in the log stays readable, whatever is asked of reasons since.
+    /// One that was taken before: what is in the log stays readable, whatever is asked of reasons since. No control
+    /// characters were in any.
     fn kept(text: &str) -> Result<Self, NameError> {
-        if text.len() > Self::MAX {
+        if text.len() > Self::MAX || text.chars().any(char::is_control) {
             return Self::parse(text);
         }
         Ok(Self(text.to_owned()))

@@ -85,7 +85,11 @@ fn whoever_may_ask_in_another_way_hears_that_and_sees_the_target() {
            when { context.ask.breakGlass && context.ask.justification like "*" };
            @id("not-root") @reason("Without a word about root.")
            forbid (principal, action == Jit::Action::"request", resource)
-           when { context.ask.justification like "*root*" };"#,
+           when { context.ask.justification like "*root*" };
+           @id("others") @reason("Only sre.")
+           forbid (principal, action == Jit::Action::"request", resource)
+           unless { principal in Jit::Group::"sre" && context.ask.justification != "" };
+           @id("dans") permit (principal == Jit::User::"dan", action == Jit::Action::"request", resource);"#,
     );
     let rules = PolicySet::load(&[ticket], None, TimeZone::UTC).unwrap();
     let asks = |who: &str, as_whom: &str, reason: &str, long: i64| {
@@ -115,6 +119,9 @@ fn whoever_may_ask_in_another_way_hears_that_and_sees_the_target() {
     };
     assert!(sees("alice"));
     assert!(!sees("mallory"));
+    // A rule that forbids whatever the reason is hides it, too.
+    let told = asks("dan", "deploy", "JIRA-7", 10);
+    assert!(matches!(told, Err(Denial::NotFound { .. })), "{told:?}");
 }
 
 #[test]

@@ -165,16 +165,17 @@ impl Broker {
                 digest: shown.map_or_else(|| request.digest(), str::to_owned),
                 source: Some(caller.source),
             };
-            still_askable(view, request)?;
             let becomes = GrantId::new(view.now, grant);
             match request.approve(approval.clone()) {
                 Ok(approved) => {
+                    still_askable(view, request)?;
                     let mut changes = vec![Change::RequestApproved { id, approval }];
                     changes.extend(activation(view, &approved, becomes)?);
                     Ok((changes, ()))
                 }
                 // What kept their yes from being enough may be over since: a lock, or a rule.
                 Err(again @ RequestError::Twice { .. }) => {
+                    still_askable(view, request)?;
                     let change = activation(view, request, becomes)?;
                     change.map_or(Err(refused(again)), |change| Ok((vec![change], ())))
                 }

@@ -8,9 +8,9 @@ use policies::words::broker::Invalid;
 use policies::words::target::TargetFault;
 use policies::words::transit::BastionFault;
 use policies::{
-    Denial, Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, MARKER, Office, PRIVILEGES_MAX,
-    Privilege, Protocol, Reason, Request, RequestId, SessionId, Target, TargetName, Wayless,
-    is_a_grants, is_unix_name, may_request, may_see,
+    Denial, Elevation, Endpoint, Entry, Filing, GrantId, Hop, Jump, Login, MARKER, Office,
+    PRIVILEGES_MAX, PrincipalName, Privilege, Protocol, Reason, Request, RequestId, SessionId,
+    Target, TargetName, Wayless, is_a_grants, is_unix_name, may_request, may_see,
 };
 
 use super::alias::{aliases, untaken};
@@ -334,6 +334,14 @@ fn seen(view: &View<'_>, name: &TargetName) -> Option<TargetView> {
     })
 }
 
+/// Whether what is asked for needs no role of the person's own, or they have one.
+fn may_be_lent(target: &Target, login: &Login, person: &PrincipalName) -> bool {
+    match Elevation::of(target, login, person) {
+        Elevation::Unlent | Elevation::As(_) => true,
+        Elevation::Unnamed | Elevation::Namesake => false,
+    }
+}
+
 fn known<'v>(view: &'v View<'_>, name: &TargetName) -> Result<&'v Arc<Target>, BrokerError> {
     let found = view.state.facts.targets.get(name);
     found.ok_or_else(|| BrokerError::NotFound {
@@ -393,8 +401,10 @@ fn access(view: &View<'_>, target: &Target, login: &Login) -> Option<Access> {
     let policies = state.policies().ok()?;
     match may_request(policies, facts, &probe, caller.source, *now) {
         Ok(()) => {}
-        // For how long depends on what else they say.
-        Err(Denial::NotAllowed { .. }) => return Some(Access::Ask { longest: None }),
+        // For how long depends on what else they say, unless it can be lent to nothing of theirs.
+        Err(Denial::NotAllowed { .. }) if may_be_lent(target, login, &caller.principal) => {
+            return Some(Access::Ask { longest: None });
+        }
         Err(_no) => return None,
     }
     probe.duration = Request::DURATION_MAX;

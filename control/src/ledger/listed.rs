@@ -7,11 +7,14 @@ use policies::SessionId;
 
 use super::chain::Stored;
 use super::{Event, Happening, Session, SessionFilter};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The first session of these lines that the list has otherwise than it began, or not at all. A row that cannot be
 /// read is another one.
-pub(super) async fn altered(store: &impl Store, lines: &[Stored]) -> Option<SessionId> {
+pub(super) async fn altered(
+    store: &impl Store,
+    lines: &[Stored],
+) -> Result<Option<SessionId>, StoreError> {
     for opened in lines.iter().filter_map(opened) {
         // Found by everything that it is looked up by.
         let filter = SessionFilter {
@@ -22,14 +25,17 @@ pub(super) async fn altered(store: &impl Store, lines: &[Stored]) -> Option<Sess
             limit: 1,
             ..SessionFilter::default()
         };
-        let found = store.sessions(&filter).await;
-        let row = found.ok().and_then(|mut found| found.pop());
+        let row = match store.sessions(&filter).await {
+            Ok(mut found) => found.pop(),
+            Err(odd) if odd.is_garbled() => None,
+            Err(error) => return Err(error),
+        };
         let began = row.map(|row| Session { end: None, ..row });
         if began.as_ref() != Some(&*opened) {
-            return Some(opened.id);
+            return Ok(Some(opened.id));
         }
     }
-    None
+    Ok(None)
 }
 
 /// The session that began with a line, if one did.

@@ -117,7 +117,7 @@ impl<'a, S: Store> Course<'a, S> {
             }
         }
         if self.session.is_none() {
-            self.session = listed::altered(self.store, &lines).await;
+            self.session = listed::altered(self.store, &lines).await?;
         }
         (self.last, self.head) = end;
         Ok(true)

@@ -155,19 +155,22 @@ fn colours(parameters: &str, out: &mut String) {
         if attribute.trim_start_matches('0') == "8" {
             continue;
         }
-        shown.push(part);
-        // A colour of its own takes what follows: one number of a palette, or three.
-        if matches!(part, "38" | "48" | "58")
-            && let Some(kind) = parts.next()
-        {
-            shown.push(kind);
+        // A colour of its own takes what follows: one number of a palette, or three. A terminal that does not know
+        // this one, or of which kind it is, would take these for attributes.
+        if matches!(part, "38" | "48" | "58") {
+            let kind = parts.next().unwrap_or_default();
             let more = match kind {
                 "5" => 1,
                 "2" => 3,
                 _ => 0,
             };
-            shown.extend(parts.by_ref().take(more));
+            let colour: Vec<&str> = parts.by_ref().take(more).collect();
+            if part != "58" && more > 0 && colour.len() == more {
+                shown.extend([part, kind].into_iter().chain(colour));
+            }
+            continue;
         }
+        shown.push(part);
     }
     if !shown.is_empty() {
         out.push_str("\x1b[");
@@ -260,15 +263,12 @@ mod tests {
         check(b"\x1b[1;08;31mx", "\x1b[1;31mx");
         check(b"\x1b[8:1mx\x1b[28m", "x\x1b[28m");
         // These are colours.
-        for colour in [
-            "\x1b[38;5;8m",
-            "\x1b[48;2;8;8;8;1m",
-            "\x1b[38:5:8m",
-            "\x1b[38;5m",
-        ] {
+        for colour in ["\x1b[38;5;8m", "\x1b[48;2;8;8;8;1m", "\x1b[38:5:8m"] {
             check(colour.as_bytes(), colour);
         }
         check(b"\x1b[38;5;8;8mx", "\x1b[38;5;8mx");
+        // What a terminal may not know as one.
+        check(b"\x1b[58;5;8mx\x1b[38;8my\x1b[38;5mz", "xyz");
     }
 
     #[test]

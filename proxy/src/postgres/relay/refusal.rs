@@ -160,6 +160,9 @@ where
         }
         let pipeline = self.tap.pipeline();
         if pipeline.skipping() {
+            if let Why::Statement { id, .. } = stop.why {
+                self.tap.drops(id);
+            }
             self.hold.stop = None;
             return Ok(Step::Moved);
         }

@@ -251,7 +251,8 @@ where
 
     /// The target would drop it: so do we, without an answer.
     fn withdraw_held(&mut self, header: Header) -> Result<(), Closed> {
-        self.record_held(header)?;
+        let id = self.record_held(header)?;
+        self.tap.drops(id);
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let end = length.min(self.up.unread.len());
         self.up.unread.drain(..end);

@@ -244,6 +244,11 @@ impl Tap {
         self.pipeline.skip_to_sync();
     }
 
+    /// Notes that the message of this number came behind an error, and goes nowhere.
+    pub(super) fn drops(&mut self, id: u64) {
+        self.pipeline.drops(id);
+    }
+
     /// Notes that the target is made to fail what it has of a batch.
     pub(super) fn fails(&mut self) {
         self.pipeline.fails();

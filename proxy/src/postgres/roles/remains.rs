@@ -292,9 +292,19 @@ const CHANGED: [(&str, &str, &str, &str); 21] = [
     ),
 ];
 
-/// Those of them that the server computes by itself, as whoever owns the table (`analyze` of its autovacuum): of what
-/// the role made that is the group once it is handed over, and what it calls goes on with the group's rights.
-const BY_ITSELF: [&str; 2] = ["index", "statistics"];
+/// Those of them that are told of what the role made for itself, too, as it is the group's once it is handed over.
+/// Indexes and statistics the server computes by itself, as whoever owns the table (`analyze` of its autovacuum), with the
+/// group's rights from then on. The others run as whoever touches a table that these inherit from or refer to, or as
+/// whose query means another function or operator of that name.
+const HANDED_OVER: [&str; 7] = [
+    "index",
+    "statistics",
+    "trigger",
+    "function",
+    "operator",
+    "cast",
+    "conversion",
+];
 
 /// The same of what not everybody is shown the rows of, so that it is told by its number whether it is newer: how it is
 /// called, what is written of one, from where, whose it is, its number, and since which version a group that is no
@@ -332,18 +342,7 @@ fn query(role: &Login, group: &Login, version: u32) -> String {
              and ({owner} in (select oid from theirs) or a.grantor in (select oid from theirs)))"
         )
     });
-    let changed = CHANGED.map(|(kind, what, from, owner)| {
-        let whose = if BY_ITSELF.contains(&kind) {
-            "true".to_owned()
-        } else {
-            format!("rolname = {group}")
-        };
-        format!(
-            "select '{kind}', {what}, pg_catalog.age(x.xmin) from {from}, since \
-             where {owner} in (select oid from theirs where {whose}) \
-             and pg_catalog.age(x.xmin) <= old"
-        )
-    });
+    let changed = changed(&group);
     let numbered = NUMBERED.iter().filter(|numbered| version >= numbered.5);
     let numbered = numbered.map(|(kind, what, from, whose, number, _since)| {
         format!(
@@ -388,6 +387,22 @@ fn query(role: &Login, group: &Login, version: u32) -> String {
          where number <= {limit} order by 1, 2",
         all.join(" union all ")
     )
+}
+
+/// The queries for what was changed of the group's, and for what runs of what the role made.
+fn changed(group: &str) -> [String; CHANGED.len()] {
+    CHANGED.map(|(kind, what, from, owner)| {
+        let whose = if HANDED_OVER.contains(&kind) {
+            "true".to_owned()
+        } else {
+            format!("rolname = {group}")
+        };
+        format!(
+            "select '{kind}', {what}, pg_catalog.age(x.xmin) from {from}, since \
+             where {owner} in (select oid from theirs where {whose}) \
+             and pg_catalog.age(x.xmin) <= old"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -91,7 +91,12 @@ impl Rows {
 
 /// Whether an insertion says each of its rows: not as many as a query or a function gives.
 pub(super) fn are_written_out(insert: &Insert) -> bool {
-    match insert.source.as_deref().map(|query| &*query.body) {
+    let source = insert.source.as_deref();
+    // What it is sorted by may give many as well.
+    if source.is_some_and(|query| query.order_by.is_some()) {
+        return false;
+    }
+    match source.map(|query| &*query.body) {
         None => true,
         Some(SetExpr::Values(values)) => match values.rows.as_slice() {
             [row] => row.iter().all(is_one_value),

@@ -78,6 +78,7 @@ fn an_insertion_updates_all_unless_it_says_which_rows() {
     for all in [
         "select * from a on conflict (id) do update set x = 1",
         "values (generate_series(1, 1000)) on conflict (id) do update set x = 1",
+        "values (1) order by generate_series(1, 1000) on conflict (id) do update set x = 1",
         "values (evil.now()) on conflict (id) do update set x = 1",
         "select id from b on conflict (id) do update set x = 1 where true",
         "select id from b on conflict (id) do update set x = 1 where excluded.id = 1",

@@ -22,12 +22,21 @@ impl Dropped {
         else {
             return;
         };
-        let first = self.0.map_or(statement.id, |(first, _last)| first);
-        self.0 = Some((first, statement.id));
+        self.takes_number(statement.id);
+    }
+
+    fn takes_number(&mut self, id: u64) {
+        let first = self.0.map_or(id, |(first, _last)| first);
+        self.0 = Some((first, id));
     }
 }
 
 impl Pipeline {
+    /// Notes that the message of this number was kept back, and is dropped as well.
+    pub(in super::super) fn drops(&mut self, id: u64) {
+        self.dropped.takes_number(id);
+    }
+
     /// What there is to tell of what did not run, once the target is ready or the session over.
     pub(in super::super) fn dropped(&mut self) -> Option<String> {
         self.dropped.0.take().map(recordings::dropped)

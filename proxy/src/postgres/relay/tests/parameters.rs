@@ -37,3 +37,27 @@ async fn a_value_is_recorded_with_its_type() {
     assert!(closed.is_none(), "{closed:?}");
     assert_eq!(*stage.memory.types.borrow(), [23, 23, 20]);
 }
+
+/// A function can change it, and then no statement says so.
+#[tokio::test]
+async fn another_encoding_is_recorded() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let asks = query("select f()");
+            client.write_all(&asks).await.unwrap();
+            assert_eq!(read(target, asks.len()).await, asks);
+            let answers = [
+                framed(b'S', b"client_encoding\0LATIN1\0"),
+                framed(b'C', b"SELECT 1\0"),
+                ready(),
+            ]
+            .concat();
+            target.write_all(&answers).await.unwrap();
+            assert_eq!(read(client, answers.len()).await, answers);
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let told = stage.recorded();
+    assert!(told.contains(&"note setting".to_owned()), "{told:?}");
+}

@@ -196,6 +196,13 @@ async fn a_refusal_behind_an_error_of_the_target_is_not_told() {
         })
         .await;
     assert!(closed.is_none(), "{closed:?}");
+    // That it did not run is in the recording, or it would be what a Bind behind it is of.
+    let told = stage.recorded();
+    assert_eq!(
+        told.last().map(String::as_str),
+        Some("note dropped"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
