@@ -305,11 +305,15 @@ impl Unfinished {
 /// How much of a `ParameterDescription` is kept, in bytes: a thousand types.
 const TYPES_MAX: usize = 4 * 1024;
 
+/// How much of a `ParameterStatus` is kept, in bytes.
+const SETTING_MAX: usize = 1024;
+
 /// How much of a message of this kind is kept. Rows are counted only, copied data is handed on as it passes.
 fn keeps(side: Side, kind: u8) -> usize {
     match (side, kind) {
-        (Side::Client, b'd') | (Side::Target, b'D' | b'd' | b'T' | b'N' | b'A' | b'V' | b'S') => 0,
+        (Side::Client, b'd') | (Side::Target, b'D' | b'd' | b'T' | b'N' | b'A' | b'V') => 0,
         (Side::Target, b't') => TYPES_MAX,
+        (Side::Target, b'S') => SETTING_MAX,
         _other => KEPT_MAX,
     }
 }
