@@ -246,3 +246,29 @@ fn an_agent_is_lent_where_a_policy_says_so_and_each_use_is_recorded() {
         assert!(frames.contains(&format!("\"wish\":\"{wish}\"")), "{frames}");
     }
 }
+
+/// What is lent is lent for as long as the policies say so, also over a connection that is open.
+#[test]
+fn a_lent_agent_is_taken_back_with_the_right_to_it() {
+    let world = World::new();
+    let agents = |effect: &str, id: &str| {
+        world.add_policy(&format!(
+            "@id(\"{id}\")\n@reason(\"Agents.\")\n{effect} (principal in Jit::Group::\"sre\", \
+             action == Jit::Action::\"forwardAgent\", resource is Jit::SshHost);\n"
+        ));
+    };
+    agents("permit", "agent");
+    world.grant_ssh("10m");
+    let agent = Agent::start(&world);
+    let socket = format!("IdentityAgent={}", agent.socket.display());
+    // Asks for the list again and again.
+    let asks = "perl -MIO::Socket::UNIX -e '$| = 1; my $s = IO::Socket::UNIX->new(Peer => $ENV{SSH_AUTH_SOCK}); \
+                while (1) { syswrite $s, \"\\0\\0\\0\\1\\x0b\"; my $n = sysread $s, my $got, 65536; \
+                print $n ? \"answer\\n\" : \"over\\n\"; last unless $n; select undef, undef, undef, 0.1 }'";
+    let (port, address) = (world.ssh_port(), world.address());
+    let line = ["ssh", "-A", "-o", &socket, "-p", &port, &address, asks];
+    let mut ssh = world.begin("ssh", &line, "answer");
+    agents("forbid", "no-agent");
+    let said = ssh.ended();
+    assert!(said.contains("over") && said.contains("TG634"), "{said}");
+}

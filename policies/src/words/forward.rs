@@ -1,5 +1,5 @@
 //! What is said about connections and listeners that an SSH session carries for other programs: `TG609`
-//! to `TG616`, `TG619`, `TG620` and `TG628`.
+//! to `TG616`, `TG619`, `TG620`, `TG628` and `TG634`.
 
 use super::{RULES, Shown, Words};
 
@@ -51,6 +51,8 @@ pub enum ForwardSaying<'a> {
     AgentMisused,
     /// The target wanted the agent to sign a login at a bastion.
     AgentLogin,
+    /// The policies do not lend the agent any more.
+    AgentWithdrawn,
     /// A connection that was carried turned out to be one that has a door of its own.
     Inside {
         /// What, for example `an SSH connection`.
@@ -138,6 +140,12 @@ impl Shown for ForwardSaying<'_> {
                 Some(
                     "log in from your own machine, or take your agent back and tell whoever runs the target: ssh -a …",
                 ),
+            ),
+            Self::AgentWithdrawn => (
+                "TG634",
+                "your agent is not lent to this session any more: the policies are others now; the target got nothing"
+                    .to_owned(),
+                Some(RULES),
             ),
             Self::Stuck { to } => stuck(to),
         };

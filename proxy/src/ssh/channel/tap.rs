@@ -18,9 +18,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use policies::InputRecording;
 use policies::words::Shown;
 use policies::words::ssh::SshSaying;
+use policies::{Deed, InputRecording};
 use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest};
 
 use super::echo::Echo;
@@ -146,6 +146,11 @@ impl Tap {
             files: OnceLock::new(),
             state: Mutex::new(state),
         }
+    }
+
+    /// Whether policy lets the session do this, as it is now.
+    pub(in crate::ssh) fn may(&self, deed: &Deed) -> bool {
+        self.scope.may(deed).is_ok()
     }
 
     /// The channel's number in the recording.

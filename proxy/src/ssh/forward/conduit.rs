@@ -146,6 +146,7 @@ fn cut_off(stop: Stop, to: &str) -> (&'static str, Words) {
         }
         Stop::Agent => ("agent forwarding", ForwardSaying::AgentMisused.words()),
         Stop::Login => ("a login's signature", ForwardSaying::AgentLogin.words()),
+        Stop::Withdrawn => ("agent forwarding", ForwardSaying::AgentWithdrawn.words()),
     }
 }
 

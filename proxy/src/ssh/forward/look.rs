@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use policies::Deed;
 use recorder::{AppendError, ChannelEvent};
 
 use super::agent::{Forbidden, Wish, Wishes, message};
@@ -39,6 +40,8 @@ pub(super) enum Stop {
     Agent,
     /// It would log the agent's owner in at a bastion.
     Login,
+    /// The agent is not lent any more.
+    Withdrawn,
 }
 
 impl Look {
@@ -74,6 +77,11 @@ impl Look {
             }),
             Self::Agent(wishes, pace) => match wishes.take(&came) {
                 Err(Forbidden) => Ok(Seen::stopped(Stop::Agent)),
+                // What is lent is used with each wish.
+                Ok((all, _whole)) if !all.is_empty() && !tap.may(&Deed::ForwardAgent) => {
+                    all.first().map_or(Ok(()), |first| wished(first, tap))?;
+                    Ok(Seen::stopped(Stop::Withdrawn))
+                }
                 Ok(came) => in_time(came, (pace, tap.elapsed()), |wish| wished(wish, tap)),
             },
             Self::Answers(answers) => match answers.take(&came) {
