@@ -141,12 +141,7 @@ impl Shown for ForwardSaying<'_> {
                     "log in from your own machine, or take your agent back and tell whoever runs the target: ssh -a …",
                 ),
             ),
-            Self::AgentWithdrawn => (
-                "TG634",
-                "your agent is not lent to this session any more: the policies are others now; the target got nothing"
-                    .to_owned(),
-                Some(RULES),
-            ),
+            Self::AgentWithdrawn => withdrawn(),
             Self::Stuck { to } => stuck(to),
         };
         Words {
@@ -166,6 +161,16 @@ fn no_place(to: &str) -> Said {
         "TG619",
         format!("no connection to `{to}`: that is no host with a port, and no socket"),
         Some("ssh -L PORT:HOST:PORT, with a name or a whole address, or ssh -L PORT:/PATH"),
+    )
+}
+
+/// The agent was lent, and is not any more.
+fn withdrawn() -> Said {
+    (
+        "TG634",
+        "your agent is not lent to this session any more: the policies are others now; the target got nothing"
+            .to_owned(),
+        Some(RULES),
     )
 }
 
