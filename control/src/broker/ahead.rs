@@ -4,8 +4,9 @@
 //! it holds, and whoever needs it asks once more.
 
 use policies::words::broker::CLOCK_WAS_AHEAD;
-use policies::{GrantEnd, Reason, RequestState};
+use policies::{GrantEnd, RequestState};
 
+use super::grants::ours;
 use super::{Broker, BrokerError};
 use crate::change::Change;
 
@@ -24,7 +25,7 @@ impl Broker {
                 id: grant.id,
                 end: GrantEnd {
                     by: grant.principal.clone(),
-                    reason: ahead_of_time(),
+                    reason: ours(CLOCK_WAS_AHEAD),
                     at: end.now,
                 },
             });
@@ -37,12 +38,4 @@ impl Broker {
         })
         .await
     }
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "letters, blanks and commas, and fewer than `Reason::MAX`"
-)]
-fn ahead_of_time() -> Reason {
-    Reason::parse(CLOCK_WAS_AHEAD).expect("a reason")
 }

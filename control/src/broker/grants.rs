@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::words::broker::Conflict;
+use policies::words::broker::{Conflict, GONE};
 use policies::{
     Grant, GrantEnd, GrantId, GrantOver, Login, PrincipalName, Reason, RequestState, SessionId,
     TargetName,
@@ -112,7 +112,7 @@ pub(super) fn orphans(
     let facts = &view.state.facts;
     let end = GrantEnd {
         by: view.caller.principal.clone(),
-        reason: gone(),
+        reason: ours(GONE),
         at: view.now,
     };
     let grants = facts.grants.values().filter(|grant| {
@@ -131,10 +131,25 @@ pub(super) fn orphans(
     ended.chain(withdrawn).collect()
 }
 
+/// A reason of the server's own.
 #[expect(
     clippy::expect_used,
-    reason = "letters and spaces, and fewer than `Reason::MAX`"
+    reason = "the sentences are constants, and a test reads each"
 )]
-fn gone() -> Reason {
-    Reason::parse("who or what it was for was removed").expect("a reason")
+pub(super) fn ours(sentence: &'static str) -> Reason {
+    Reason::parse(sentence).expect("a reason")
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::words::broker::CLOCK_WAS_AHEAD;
+
+    use super::*;
+
+    #[test]
+    fn our_own_sentences_are_reasons() {
+        for sentence in [GONE, CLOCK_WAS_AHEAD] {
+            assert_eq!(ours(sentence).as_str(), sentence);
+        }
+    }
 }

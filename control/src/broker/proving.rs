@@ -169,7 +169,8 @@ impl Broker {
         };
         let mut at = signed.at.lock().await;
         let Some(from) = *at else { return };
-        match self.proven(from, Duration::ZERO).await {
+        let course = Course::new(&self.inner.store, from).without_list();
+        match self.proven(course, Duration::ZERO).await {
             Ok(Proof { end: Some(end), .. }) => {
                 if end.seq != from.seq {
                     keep(&signed.witness, end).await;
@@ -184,16 +185,19 @@ impl Broker {
     /// Walks the whole ledger once, slowly, beside everything else. What is wrong with it is an error in the
     /// server's log.
     pub async fn prove_ledger(&self) {
-        if let Err(error) = self.proven(Position::START, REST).await {
+        let course = Course::new(&self.inner.store, Position::START);
+        if let Err(error) = self.proven(course, REST).await {
             tracing::warn!(reason = %error, "ledger.unproven");
         }
     }
 
-    async fn proven(&self, from: Position, rest: Duration) -> Result<Proof, StoreError> {
-        let store = &self.inner.store;
+    async fn proven(
+        &self,
+        mut course: Course<'_, Backend>,
+        rest: Duration,
+    ) -> Result<Proof, StoreError> {
         // What is written meanwhile is proven the next time.
-        let (until, _digest) = tail::end(store).await?;
-        let mut course = Course::new(store, from);
+        let (until, _digest) = tail::end(&self.inner.store).await?;
         while course.page(until).await? {
             tokio::time::sleep(rest).await;
         }

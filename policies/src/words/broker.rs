@@ -9,6 +9,9 @@ use crate::{
     Wayless,
 };
 
+/// Why a grant was ended whose person, target or login is no more.
+pub const GONE: &str = "who or what it was for was removed";
+
 /// Why a grant was ended that begins after the present.
 pub const CLOCK_WAS_AHEAD: &str =
     "it was made while the server's clock was ahead, which is right again";

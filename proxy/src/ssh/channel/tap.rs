@@ -25,7 +25,7 @@ use recorder::{AppendError, ChannelEvent, Frame, Omission, Stream, StreamDigest}
 
 use super::echo::Echo;
 use crate::session::scope::Scope;
-use crate::session::share::Turn;
+use crate::session::share::{QUESTION, Turn};
 use crate::ssh::files::filetap::{FileTap, Heard, Next};
 use crate::ssh::files::warrant::Follow;
 use crate::ssh::flow::weight::Weight;
@@ -150,6 +150,7 @@ impl Tap {
 
     /// Whether policy lets the session do this, as it is now.
     pub(in crate::ssh) fn may(&self, deed: &Deed) -> bool {
+        self.scope.share().takes(QUESTION);
         self.scope.may(deed).is_ok()
     }
 
