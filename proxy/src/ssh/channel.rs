@@ -3,6 +3,7 @@
 
 pub(in crate::ssh) mod backlog;
 mod burst;
+mod down;
 mod echo;
 pub(in crate::ssh) mod exit;
 mod late;
@@ -16,4 +17,5 @@ pub(in crate::ssh) mod signal;
 pub mod tallies;
 pub mod tap;
 pub mod terminal;
+mod up;
 pub mod voice;

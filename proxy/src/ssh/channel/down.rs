@@ -1,0 +1,265 @@
+//! One channel's way from the target to the client: bytes, answers, and how the program ended.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use policies::words::Shown;
+use policies::words::ssh::SshSaying;
+use recorder::{AppendError, ChannelEvent, Stream};
+use russh::{ChannelMsg, ChannelReadHalf, Sig};
+use tokio::select;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use super::burst::Burst;
+use super::exit::{EXIT_GONE, EXIT_NOT_STARTED};
+use super::passing::{Ended, Sent, pass};
+use super::prelude::Asked;
+use super::signal::signal_name;
+use super::tap::{Content, Tap};
+use super::voice::{Voice, Writer};
+use crate::ssh::flow::Tally;
+use crate::ssh::relay::Link;
+
+/// How long the end of the output is held back, should the exit status follow.
+const EOF_HOLD: Duration = Duration::from_millis(200);
+
+/// From the target to the client.
+pub(super) struct Down<'a> {
+    pub(super) link: &'a Link,
+    pub(super) writer: Writer,
+    pub(super) tally: &'a Tally,
+    pub(super) tap: &'a Tap,
+    pub(super) voice: Voice,
+    pub(super) terminal: &'a CancellationToken,
+    /// What the channel carries where the target gives the terminal that was asked for.
+    pub(super) content: Content,
+    pub(super) expected: VecDeque<Asked>,
+    pub(super) exited: bool,
+    /// Whether the link knows that the program has ended.
+    pub(super) ended: bool,
+    /// Whether the client will send no more.
+    pub(super) input_ended: &'a AtomicBool,
+    /// Whether the target will send no more, and the client has not been told.
+    pub(super) eof_held: bool,
+    pub(super) burst: Burst,
+}
+
+impl Down<'_> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "russh adds messages without notice; what is not named here is not for us"
+    )]
+    pub(super) async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<Ended, AppendError> {
+        while let Some(message) = self.next(&mut read).await {
+            let sent = match message {
+                ChannelMsg::Data { data } if self.tap.follows_files() => {
+                    self.send(Stream::Output, data).await?
+                }
+                ChannelMsg::Data { data } => self.send_burst(data, &mut read).await?,
+                ChannelMsg::ExtendedData { data, .. } => {
+                    self.send(Stream::ErrorOutput, data).await?
+                }
+                ChannelMsg::Eof => {
+                    self.tap.eof(Stream::Output)?;
+                    self.eof_held = true;
+                    Sent::Done
+                }
+                ChannelMsg::ExitStatus { exit_status } => {
+                    self.exited();
+                    self.tap.event(ChannelEvent::ExitStatus {
+                        status: exit_status,
+                    })?;
+                    self.writer.exit_status(exit_status).await.into()
+                }
+                ChannelMsg::ExitSignal {
+                    signal_name,
+                    core_dumped,
+                    error_message,
+                    ..
+                } => self
+                    .exit_signal(signal_name, core_dumped, error_message)
+                    .await?
+                    .into(),
+                ChannelMsg::Success => {
+                    self.granted();
+                    Sent::Done
+                }
+                ChannelMsg::Failure => {
+                    if self.refused().await? {
+                        return Ok(Ended::Closed);
+                    }
+                    Sent::Done
+                }
+                ChannelMsg::Close => {
+                    self.end_once();
+                    self.pass_eof().await;
+                    // A client that has closed already needs no telling.
+                    drop(self.writer.close().await);
+                    return Ok(Ended::Closed);
+                }
+                _ => Sent::Done,
+            };
+            match sent {
+                Sent::Done => {}
+                Sent::Gone => return Ok(Ended::Closed),
+                Sent::Unfollowed(words) => return Ok(Ended::Unfollowed(words)),
+            }
+        }
+        self.target_gone().await;
+        Ok(Ended::Closed)
+    }
+
+    /// The next message. An end of the output is held back until the exit status has come, if that
+    /// is soon: a client that has heard the end of both directions closes the channel, and russh
+    /// then forgets it at once, exit status and all.
+    async fn next(&mut self, read: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+        if let Some(message) = self.burst.behind() {
+            return Some(message);
+        }
+        if self.eof_held && (self.exited || !self.input_ended.load(Ordering::Relaxed)) {
+            let limit = if self.exited {
+                Duration::ZERO
+            } else {
+                EOF_HOLD
+            };
+            match time::timeout(limit, read.wait()).await {
+                Ok(message) => return message,
+                Err(_elapsed) => self.pass_eof().await,
+            }
+        }
+        loop {
+            let answers = select! {
+                biased;
+                message = read.wait() => return message,
+                answers = self.tap.answers() => answers,
+            };
+            for answer in answers {
+                // A client that has gone ends the channel by other ways.
+                drop(self.writer.data_bytes(answer).await);
+            }
+        }
+    }
+
+    fn exited(&mut self) {
+        self.exited = true;
+        self.end_once();
+    }
+
+    /// Tells the link, once, that the program has ended.
+    fn end_once(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.link.ended();
+        }
+    }
+
+    async fn pass_eof(&mut self) {
+        if std::mem::take(&mut self.eof_held) {
+            // Fails only where the client has gone.
+            drop(self.writer.eof().await);
+        }
+    }
+
+    async fn send(&self, stream: Stream, data: Bytes) -> Result<Sent, AppendError> {
+        let bytes = data.len();
+        let sent = pass(self.tap, &self.writer, stream, data).await?;
+        self.tally.take(bytes);
+        Ok(sent)
+    }
+
+    /// Sends on what has come, and what has come behind it already.
+    async fn send_burst(
+        &mut self,
+        first: Bytes,
+        read: &mut ChannelReadHalf,
+    ) -> Result<Sent, AppendError> {
+        self.burst.gather(first, read).await;
+        self.tap
+            .bytes_together(Stream::Output, self.burst.pieces())?;
+        for piece in self.burst.drain() {
+            let bytes = piece.len();
+            let sent = self.writer.data_bytes(piece).await;
+            self.tally.take(bytes);
+            if sent.is_err() {
+                return Ok(Sent::Gone);
+            }
+        }
+        Ok(Sent::Done)
+    }
+
+    async fn exit_signal(
+        &mut self,
+        signal: Sig,
+        core_dumped: bool,
+        message: String,
+    ) -> Result<Result<(), russh::Error>, AppendError> {
+        self.exited();
+        let name = signal_name(&signal).to_owned();
+        self.tap.event(ChannelEvent::ExitSignal {
+            name: &name,
+            message: &message,
+        })?;
+        let (client, id) = (&self.link.client, self.writer.id());
+        let language = "en".to_owned();
+        let sent = client.exit_signal_request(id, signal, core_dumped, message, language);
+        Ok(sent.await.map_err(|()| russh::Error::SendError))
+    }
+
+    /// The target said yes to what was asked of it first.
+    fn granted(&mut self) {
+        if self.expected.pop_front() == Some(Asked::Terminal) {
+            // Also where it comes late: what is typed from here on is echoed, or a password.
+            self.tap.begin(self.content);
+            self.terminal.cancel();
+        }
+    }
+
+    /// The target refused something. True when that was the program.
+    async fn refused(&mut self) -> Result<bool, AppendError> {
+        match self.expected.pop_front() {
+            None => Ok(false),
+            Some(Asked::Terminal) => {
+                let words = SshSaying::NoTerminal.words();
+                let (code, what) = (words.code, "pty");
+                self.tap.event(ChannelEvent::Refused { code, what })?;
+                // Nothing echoes what the program is sent.
+                self.tap.begin(Content::Plain);
+                self.terminal.cancel();
+                self.voice.say(&words).await;
+                Ok(false)
+            }
+            Some(Asked::Program) => {
+                let words = SshSaying::NotStarted.words();
+                let (code, what) = (words.code, "program");
+                self.tap.event(ChannelEvent::Refused { code, what })?;
+                self.voice.say(&words).await;
+                self.end(EXIT_NOT_STARTED).await;
+                Ok(true)
+            }
+        }
+    }
+
+    /// The target's connection broke off. What it had sent has been delivered.
+    async fn target_gone(&self) {
+        // By our hand: the spine ends this relay then, and says why.
+        if self.tap.is_cut() {
+            return std::future::pending().await;
+        }
+        if !self.exited {
+            self.link.breaks();
+            self.voice.say(&SshSaying::TargetGone.words()).await;
+        }
+        self.end(EXIT_GONE).await;
+    }
+
+    /// Closes the client's channel. Fails only where the client has gone.
+    pub(super) async fn end(&self, status: u32) {
+        if !self.exited {
+            drop(self.writer.exit_status(status).await);
+        }
+        drop(self.writer.eof().await);
+        drop(self.writer.close().await);
+    }
+}
