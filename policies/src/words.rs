@@ -9,7 +9,7 @@
 //! | Codes | About | File |
 //! |---|---|---|
 //! | `TG101`–`TG119` | why not | `denial.rs` |
-//! | `TG201`–`TG219` | why a session was ended | `sever.rs` |
+//! | `TG201`–`TG219` | why a session was ended, or is about to be | `sever.rs` |
 //! | `TG301`–`TG319` | steps that requests and grants cannot take | `request.rs` |
 //! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
 //! | `TG501`–`TG516`, `TG519` | PostgreSQL | `postgres.rs` |
@@ -53,7 +53,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-pub use sever::Ending;
+pub use sever::{Ending, Soon};
 
 /// One thing said to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use policies::words::broker::Conflict;
 use policies::words::budget::Spending;
@@ -11,7 +13,7 @@ use policies::words::postgres::Complaint;
 use policies::words::recordings;
 use policies::words::seconding::{self, Seconding};
 use policies::words::ssh::SshSaying;
-use policies::words::{Ending, Shown};
+use policies::words::{Ending, Shown, Soon};
 use policies::{
     Denial, FileAccess, GrantOver, Limit, Measure, Part, Request, RequestError, RequestState,
     SeverReason,
@@ -149,6 +151,13 @@ fn every_sentence_for_a_no_an_ending_and_a_refused_step() {
             login: &login,
         });
         say(reason);
+    }
+    for (seconds, nanos) in [(300, 0), (199, 1), (59, 999_000_000), (60, 0), (0, 1)] {
+        say(&Soon {
+            left: Duration::new(seconds, nanos),
+            target: &target,
+            login: &login,
+        });
     }
     for refused in &refused_steps() {
         say(refused);

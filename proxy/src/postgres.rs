@@ -47,6 +47,7 @@ use tracing::info;
 
 use crate::listener::Offence;
 use crate::session::LOGIN_LIMIT;
+use crate::session::countdown::Countdown;
 use crate::session::incoming::Newcomer;
 use crate::session::protocol::{
     Closed, ConnectError, Connected, Identified, Identify, Protocol, Refused,
@@ -296,6 +297,7 @@ impl Protocol for Postgres {
             scope,
         )
         .with_stopper(back.stopper.clone().map(|stopper| (stopper, scope.clone())))
+        .with_countdown(Countdown::of(scope))
         .run()
         .await
     }

@@ -18,6 +18,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 pub mod bastion;
 pub mod closing;
+pub(crate) mod countdown;
 pub mod dial;
 pub mod ending;
 pub mod halt_pass;

@@ -33,6 +33,7 @@ mod kept_out;
 mod life;
 mod matrix;
 mod newcomer;
+mod notices;
 mod offline;
 mod pg_clients;
 mod pg_jumps;

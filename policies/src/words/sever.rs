@@ -1,4 +1,8 @@
-//! Why a session was ended by us, in words: `TG201` to `TG219`.
+//! Why a session was ended by us, or is about to be, in words: `TG201` to `TG219`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use super::{Shown, Words, sentence, time};
 use crate::{Login, SeverReason, TargetName, duration};
@@ -43,6 +47,37 @@ impl Shown for Ending<'_> {
                 words.hint("ask an administrator to run: tidegate doctor")
             }
         }
+    }
+}
+
+/// A session whose grant is almost over: what whoever is in it is told in time to finish.
+#[derive(Debug, Clone, Copy)]
+pub struct Soon<'a> {
+    /// How long the session still has.
+    pub left: Duration,
+    /// Access to what.
+    pub target: &'a TargetName,
+    /// As whom.
+    pub login: &'a Login,
+}
+
+impl Shown for Soon<'_> {
+    fn words(&self) -> Words {
+        let Self {
+            left,
+            target,
+            login,
+        } = self;
+        // A moment after the minute it is a minute still.
+        let moment = u64::from(left.subsec_nanos() > 0);
+        let seconds = left.as_secs().saturating_add(moment);
+        let left = match i64::try_from(seconds) {
+            Ok(seconds @ ..120) => format!("{seconds}s"),
+            seconds => duration::print(SignedDuration::from_secs(seconds.unwrap_or(i64::MAX))),
+        };
+        Words::new("TG214", format!("this session ends in {left}")).hint(format!(
+            "tidegate request {target} --as {login} --for 30m --reason '...'   (for another one)"
+        ))
     }
 }
 

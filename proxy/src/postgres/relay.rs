@@ -19,6 +19,7 @@ mod scratch;
 mod second;
 mod settings;
 pub(super) mod tap;
+mod warning;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -36,6 +37,7 @@ use super::halt::stopper::Stopper;
 use super::wire::say;
 use super::wire::scan::{Message, Scanned};
 use super::wire::{HEADER, Violation};
+use crate::session::countdown::Countdown;
 use crate::session::protocol::Closed;
 use crate::session::scope::Scope;
 use crate::session::share::Turn;
@@ -79,6 +81,8 @@ pub(crate) struct Relay<'a, C, T, A> {
     cut: Option<Cut>,
     /// How the target is asked to stop.
     stopper: Option<(Stopper, Scope)>,
+    /// What is still to be told of the end that comes.
+    countdown: Option<Countdown>,
 }
 
 impl<'a, C, T, A> Relay<'a, C, T, A>
@@ -110,12 +114,19 @@ where
             target_gone: false,
             cut: None,
             stopper: None,
+            countdown: None,
         }
     }
 
     /// The same, with a way to have the target stop what it runs.
     pub(crate) fn with_stopper(self, stopper: Option<(Stopper, Scope)>) -> Self {
         Self { stopper, ..self }
+    }
+
+    /// The same, where the client is told in time that the session is about to end.
+    pub(crate) fn with_countdown(self, countdown: Countdown) -> Self {
+        let countdown = Some(countdown);
+        Self { countdown, ..self }
     }
 
     /// Runs until one side ends. Dropping it in between loses nothing that the caller needs: what
@@ -230,7 +241,7 @@ where
         if self.down.pass(whole, self.client, cx).is_err() {
             self.client_left()?;
         }
-        self.warn()?;
+        self.warn(at)?;
         Ok(Step::Moved)
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ca::Pass;
 use control::ledger::Counters;
 use control::{Clock, Heard};
+use policies::words::Words;
 use policies::{
     Deed, Denial, FileUse, HeldStatement, Part, Scrutiny, SessionId, SqlStatement, Terms,
 };
@@ -371,6 +372,13 @@ impl Scope {
             self.inner.passed.count_deed(frame);
         }
         Ok(())
+    }
+
+    /// Records what we say of our own accord: nothing passes by it.
+    pub(crate) fn note(&self, words: &Words) -> Result<(), AppendError> {
+        let (code, text) = (words.code, words.what.as_str());
+        let note = Frame::Note { code, text };
+        self.inner.recording.append(self.elapsed(), &note)
     }
 
     /// Counts bytes that are about to pass.

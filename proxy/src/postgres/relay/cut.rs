@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use policies::words::Words;
-use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time;
 use tracing::debug;
@@ -378,27 +377,6 @@ where
                 Ok(step)
             }
         }
-    }
-
-    /// Tells the client what it is to be warned of, between two statements.
-    pub(super) fn warn(&mut self) -> Result<(), Closed> {
-        if !self.tap.pipeline().idle()
-            || !self.down.scanner.at_boundary()
-            || !self.down.unread.is_empty()
-        {
-            return Ok(());
-        }
-        for words in self.account.warnings() {
-            let note = Frame::Note {
-                code: words.code,
-                text: &words.what,
-            };
-            self.account.record_all(&[note]).map_err(Closed::Recorder)?;
-            let mut notice = Vec::new();
-            say::notice(&mut notice, &words);
-            self.down.push(&notice);
-        }
-        Ok(())
     }
 }
 

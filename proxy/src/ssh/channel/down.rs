@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::burst::Burst;
 use super::exit::{EXIT_GONE, EXIT_NOT_STARTED};
+use super::notice::{Notice, Notices};
 use super::passing::{Ended, Sent, pass};
 use super::prelude::Asked;
 use super::signal::signal_name;
 use super::tap::{Content, Tap};
 use super::voice::{Voice, Writer};
+use crate::session::countdown::Countdown;
 use crate::ssh::flow::Tally;
 use crate::ssh::relay::Link;
 
@@ -45,6 +47,8 @@ pub(super) struct Down<'a> {
     /// Whether the target will send no more, and the client has not been told.
     pub(super) eof_held: bool,
     pub(super) burst: Burst,
+    /// What is still to be told at the terminal, once there is one.
+    pub(super) notices: Option<Notices>,
 }
 
 impl Down<'_> {
@@ -53,7 +57,7 @@ impl Down<'_> {
         reason = "russh adds messages without notice; what is not named here is not for us"
     )]
     pub(super) async fn carry(&mut self, mut read: ChannelReadHalf) -> Result<Ended, AppendError> {
-        while let Some(message) = self.next(&mut read).await {
+        while let Some(message) = self.next(&mut read).await? {
             let sent = match message {
                 ChannelMsg::Data { data } if self.tap.follows_files() => {
                     self.send(Stream::Output, data).await?
@@ -115,9 +119,12 @@ impl Down<'_> {
     /// The next message. An end of the output is held back until the exit status has come, if that
     /// is soon: a client that has heard the end of both directions closes the channel, and russh
     /// then forgets it at once, exit status and all.
-    async fn next(&mut self, read: &mut ChannelReadHalf) -> Option<ChannelMsg> {
+    async fn next(
+        &mut self,
+        read: &mut ChannelReadHalf,
+    ) -> Result<Option<ChannelMsg>, AppendError> {
         if let Some(message) = self.burst.behind() {
-            return Some(message);
+            return Ok(Some(message));
         }
         if self.eof_held && (self.exited || !self.input_ended.load(Ordering::Relaxed)) {
             let limit = if self.exited {
@@ -126,15 +133,19 @@ impl Down<'_> {
                 EOF_HOLD
             };
             match time::timeout(limit, read.wait()).await {
-                Ok(message) => return message,
+                Ok(message) => return Ok(message),
                 Err(_elapsed) => self.pass_eof().await,
             }
         }
         loop {
             let answers = select! {
                 biased;
-                message = read.wait() => return message,
+                message = read.wait() => return Ok(message),
                 answers = self.tap.answers() => answers,
+                notice = told(&mut self.notices) => {
+                    self.tell(notice).await?;
+                    continue;
+                }
             };
             for answer in answers {
                 // A client that has gone ends the channel by other ways.
@@ -176,6 +187,11 @@ impl Down<'_> {
         read: &mut ChannelReadHalf,
     ) -> Result<Sent, AppendError> {
         self.burst.gather(first, read).await;
+        if let Some(notices) = &mut self.notices {
+            for piece in self.burst.pieces() {
+                notices.shown(piece);
+            }
+        }
         self.tap
             .bytes_together(Stream::Output, self.burst.pieces())?;
         for piece in self.burst.drain() {
@@ -213,7 +229,24 @@ impl Down<'_> {
             // Also where it comes late: what is typed from here on is echoed, or a password.
             self.tap.begin(self.content);
             self.terminal.cancel();
+            let countdown = Countdown::of(&self.link.scope);
+            self.notices = Some(Notices::new(countdown));
         }
+    }
+
+    /// Says that the session is about to end. In the recording as well.
+    async fn tell(&self, notice: Notice) -> Result<(), AppendError> {
+        match &notice {
+            Notice::Line(words) => {
+                self.link.scope.note(words)?;
+                self.voice.break_in(words).await;
+            }
+            Notice::Title(words) => {
+                self.link.scope.note(words)?;
+                self.voice.entitle(words).await;
+            }
+        }
+        Ok(())
     }
 
     /// The target refused something. True when that was the program.
@@ -261,5 +294,13 @@ impl Down<'_> {
         }
         drop(self.writer.eof().await);
         drop(self.writer.close().await);
+    }
+}
+
+/// What is to be told at the terminal; never anything where there is none.
+async fn told(notices: &mut Option<Notices>) -> Notice {
+    match notices {
+        Some(notices) => notices.next().await,
+        None => std::future::pending().await,
     }
 }

@@ -93,6 +93,7 @@ pub(super) async fn run(
         input_ended: &input_ended,
         eof_held: false,
         burst: Burst::default(),
+        notices: None,
     };
     link.begun();
     let ended = select! {

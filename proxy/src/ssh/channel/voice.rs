@@ -63,11 +63,28 @@ impl Voice {
         }
     }
 
+    /// Says something that nobody asked for, on lines of its own, wherever the cursor stands.
+    pub(super) async fn break_in(&self, words: &Words) {
+        let said = lines(&words.to_string(), self.screen);
+        let fresh = [b"\r\n".as_slice(), &said].concat();
+        self.send(Bytes::from(fresh)).await;
+    }
+
+    /// Says something in the title of the window, and rings the bell: what is shown stays as it is (xterm's control
+    /// sequences, `OSC 2`).
+    pub(super) async fn entitle(&self, words: &Words) {
+        let title: String = words.what.chars().map(mark).collect();
+        let sequence = format!("\x1b]2;tidegate: {title}\x1b\\\x07");
+        self.send(Bytes::from(sequence)).await;
+    }
+
     /// Says one or more lines.
     pub async fn say_text(&self, text: &str) {
-        let saying = self
-            .writer
-            .extended_data_bytes(STDERR, lines(text, self.screen));
+        self.send(lines(text, self.screen)).await;
+    }
+
+    async fn send(&self, said: Bytes) {
+        let saying = self.writer.extended_data_bytes(STDERR, said);
         if time::timeout(SAYING_LIMIT, saying).await.is_err() {
             tracing::debug!("words.unheard");
         }
@@ -162,18 +179,20 @@ fn lines(text: &str, screen: Screen) -> Bytes {
     let mut out = String::new();
     for line in text.lines() {
         out.push_str("tidegate: ");
-        // Reasons of people and policies are in it, and those from before they were looked at too.
-        let mark = |c| {
-            if acts(c) {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        };
         out.extend(line.chars().map(mark));
         out.push_str(end);
     }
     Bytes::from(out)
+}
+
+/// A character as it is said. Reasons of people and policies are in our words, and those from before they were looked at
+/// too.
+fn mark(c: char) -> char {
+    if acts(c) {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        c
+    }
 }
 
 #[cfg(test)]
