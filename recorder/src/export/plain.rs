@@ -16,8 +16,13 @@ use crate::heading::Heading;
 use crate::read::Reader;
 use crate::terminal::{Marks, Transcript};
 
-/// How many channels are told apart. What a client opens beyond is written as one.
+/// How many streams of programs are told apart, and as many of connections. What a client opens beyond is written as
+/// one of either kind.
 const CHANNELS_MAX: usize = 1024;
+
+/// What is beyond of programs, as a channel, and of connections.
+const OTHERS: u32 = u32::MAX;
+const OTHER_CONNECTIONS: u32 = OTHERS - 1;
 
 /// How much of what was said is written out at a time, in bytes: of one byte many may be made.
 const PIECE: usize = 64 * 1024;
@@ -26,6 +31,8 @@ const PIECE: usize = 64 * 1024;
 #[derive(Default)]
 struct Voices {
     said: BTreeMap<(u32, Stream), Voice>,
+    /// How many of them are connections.
+    carried: usize,
     /// Those that are amid a line.
     amid: BTreeSet<(u32, Stream)>,
     /// The channels with a terminal, and how many columns it has.
@@ -164,24 +171,39 @@ impl Voice {
 }
 
 impl Voices {
+    /// The channel under which a stream is written. No connection takes the place of a program, whose marks are
+    /// others.
+    fn place(&self, (channel, stream): (u32, Stream)) -> u32 {
+        let (taken, others) = if channel < CARRIED {
+            (self.said.len().saturating_sub(self.carried), OTHERS)
+        } else {
+            (self.carried, OTHER_CONNECTIONS)
+        };
+        if taken < CHANNELS_MAX || self.said.contains_key(&(channel, stream)) {
+            channel
+        } else {
+            others
+        }
+    }
+
     /// Appends what a stream said. Input is shown where no terminal echoes it.
     fn say(&mut self, (channel, stream): (u32, Stream), bytes: &[u8], out: &mut String) {
-        let full = self.said.len() >= CHANNELS_MAX && !self.said.contains_key(&(channel, stream));
-        let channel = if full { u32::MAX } else { channel };
+        let channel = self.place((channel, stream));
         let are_several = self.are_several;
         let columns = self.terminals.get(&channel).copied();
         let columns = columns.filter(|_columns| stream != Stream::Input);
-        let voice = self
-            .said
-            .entry((channel, stream))
-            .or_insert_with(|| match columns {
+        let carried = &mut self.carried;
+        let voice = self.said.entry((channel, stream)).or_insert_with(|| {
+            *carried = carried.saturating_add(usize::from(is_carried(channel)));
+            match columns {
                 Some(columns) => {
                     let mut seen = Transcript::marked(marks(stream, channel, are_several));
                     seen.resize(columns);
                     Voice::Seen(Box::new(seen))
                 }
                 None => Voice::Sent(Verbatim::marked(mark(stream, channel, are_several))),
-            });
+            }
+        });
         voice.feed(bytes, out);
         if voice.is_amid() {
             self.amid.insert((channel, stream));
@@ -192,7 +214,7 @@ impl Voices {
     fn skip(&mut self, (channel, stream): (u32, Stream), bytes: usize) {
         let full =
             self.skipped.len() >= CHANNELS_MAX && !self.skipped.contains_key(&(channel, stream));
-        let channel = if full { u32::MAX } else { channel };
+        let channel = if full { OTHER_CONNECTIONS } else { channel };
         let count = self.skipped.entry((channel, stream)).or_default();
         *count = count.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
@@ -251,11 +273,7 @@ impl Voices {
             }
         }
         for ((channel, stream), bytes) in std::mem::take(&mut self.skipped) {
-            let whose = match channel {
-                u32::MAX => "other connections".to_owned(),
-                _ => channel_name(channel),
-            };
-            let way = stream_name(stream);
+            let (whose, way) = (channel_name(channel), stream_name(stream));
             writeln!(
                 out,
                 "[{whose}: {bytes} bytes of {way} are no text and not here: --jsonl has them]"
@@ -286,14 +304,14 @@ impl Voices {
 fn marks(stream: Stream, channel: u32, are_several: bool) -> Marks {
     let shown = mark(stream, channel, are_several);
     match (are_several, channel) {
-        (false, _) => Marks {
-            shown,
-            ..Marks::default()
-        },
-        (true, u32::MAX) => Marks {
+        (_, OTHERS) => Marks {
             shown,
             lost: "[written over of others] ".into(),
             whose: " of others".into(),
+        },
+        (false, _) => Marks {
+            shown,
+            ..Marks::default()
         },
         (true, _) => Marks {
             shown,
@@ -306,7 +324,7 @@ fn marks(stream: Stream, channel: u32, are_several: bool) -> Marks {
 /// What a line of somebody's begins with. No line of ours begins so, and every line of theirs does: nobody
 /// makes one up.
 fn mark(stream: Stream, channel: u32, are_several: bool) -> Cow<'static, str> {
-    if (CARRIED..u32::MAX).contains(&channel) {
+    if is_carried(channel) {
         let name = channel_name(channel);
         return match stream {
             Stream::Input => format!("[input of {name}] ").into(),
@@ -314,11 +332,11 @@ fn mark(stream: Stream, channel: u32, are_several: bool) -> Cow<'static, str> {
         };
     }
     match (stream, are_several) {
+        // What is written as one.
+        (Stream::Input, _) if channel == OTHERS => "[input of others] ".into(),
+        (Stream::Output | Stream::ErrorOutput, _) if channel == OTHERS => "others| ".into(),
         (Stream::Input, false) => "[input] ".into(),
         (Stream::Output | Stream::ErrorOutput, false) => "| ".into(),
-        // What is written as one.
-        (Stream::Input, true) if channel == u32::MAX => "[input of others] ".into(),
-        (Stream::Output | Stream::ErrorOutput, true) if channel == u32::MAX => "others| ".into(),
         (Stream::Input, true) => format!("[input {channel}] ").into(),
         (Stream::Output | Stream::ErrorOutput, true) => format!("{channel}| ").into(),
     }
@@ -373,10 +391,16 @@ pub(crate) fn stream_name(stream: Stream) -> &'static str {
     }
 }
 
+/// Whether a channel is a connection, or all those that are written as one.
+fn is_carried(channel: u32) -> bool {
+    (CARRIED..OTHERS).contains(&channel)
+}
+
 /// What a channel is called: what is carried is numbered by itself.
 fn channel_name(channel: u32) -> String {
     match channel.checked_sub(CARRIED) {
         None => format!("channel {channel}"),
+        Some(_) if channel == OTHER_CONNECTIONS => "other connections".to_owned(),
         Some(number) => format!("connection {number}"),
     }
 }

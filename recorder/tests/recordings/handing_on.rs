@@ -252,7 +252,7 @@ fn nobody_makes_up_a_line_of_the_transcript_or_hides_one() {
         "[input] # \\u{1b}[?1049h",
         "[input] rm -rf /srv",
         "| \\u{1b}[?1049hhidden",
-        "[input] beyond",
+        "[input of others] beyond",
         "              [input] made up'",
     ] {
         assert!(lines.contains(&line), "{line:?} is not in\n{text}");

@@ -249,6 +249,50 @@ fn what_connections_carry_is_in_the_transcript() {
     );
 }
 
+/// However many there are, nothing that one carries passes for what the shell said, and a shell has its place.
+#[test]
+fn no_connection_is_taken_for_a_shell() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let said = |channel, stream, bytes: &[u8]| {
+        let data = Frame::Data {
+            channel,
+            stream,
+            bytes,
+        };
+        recording.append(at(1), &data).unwrap();
+    };
+    let shell = |channel| {
+        let (term, columns, rows) = ("xterm", 80, 24);
+        let terminal = ChannelEvent::Pty {
+            term,
+            columns,
+            rows,
+        };
+        for event in [terminal, ChannelEvent::Shell] {
+            let frame = Frame::Channel { channel, event };
+            recording.append(at(1), &frame).unwrap();
+        }
+    };
+    for number in 0..600 {
+        said(CARRIED + number, Stream::Input, b"GET /\n");
+        said(CARRIED + number, Stream::Output, b"root@db1:~#\n");
+    }
+    shell(0);
+    said(0, Stream::Output, b"\x1b[1m$\x1b[0m id\r\n");
+    said(CARRIED + 599, Stream::Input, b"rm -rf /\n");
+    said(CARRIED + 599, Stream::Output, b"root@db1:~# id\n");
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let starting = |mark| text.lines().filter(move |line| line.starts_with(mark));
+    assert_eq!(starting("| ").collect::<Vec<_>>(), ["| $ id"]);
+    assert_eq!(starting("[input] ").count(), 0);
+    assert_eq!(starting("connection ").count(), 512);
+    assert_eq!(starting("other connections| ").count(), 89);
+    let last = "[input of other connections] rm -rf /\nother connections| root@db1:~# id\n";
+    assert!(text.contains(last), "{text}");
+}
+
 /// What was done before the terminal was there is in no picture of it.
 #[test]
 fn a_cast_tells_of_what_came_before_its_terminal() {
