@@ -79,7 +79,7 @@ pub(super) fn write<R: Read>(
                 channel,
                 stream,
                 bytes,
-            } => voices.skip((*channel, *stream), bytes.len()),
+            } => voices.skip((*channel, *stream), bytes.len(), &mut text),
             Frame::Omitted {
                 stream: Stream::Input,
                 bytes,
@@ -210,8 +210,17 @@ impl Voices {
         }
     }
 
-    /// Counts what a connection carried that nobody could read.
-    fn skip(&mut self, (channel, stream): (u32, Stream), bytes: usize) {
+    /// Counts what a connection carried that nobody could read. A line that it stands amid does not go on behind it.
+    fn skip(&mut self, (channel, stream): (u32, Stream), bytes: usize, out: &mut String) {
+        let key = (self.place((channel, stream)), stream);
+        if self.amid.remove(&key)
+            && let Some(voice) = self.said.get_mut(&key).filter(|voice| voice.is_amid())
+        {
+            voice.finish(out);
+            let (whose, way) = (channel_name(key.0), stream_name(stream));
+            // Writing to a string cannot fail.
+            writeln!(out, "[{whose}: {way} that is no text]").ok();
+        }
         let full =
             self.skipped.len() >= CHANNELS_MAX && !self.skipped.contains_key(&(channel, stream));
         let channel = if full { OTHER_CONNECTIONS } else { channel };

@@ -293,6 +293,42 @@ fn no_connection_is_taken_for_a_shell() {
     assert!(text.contains(last), "{text}");
 }
 
+/// A line of which the middle is missing is none that anybody sent.
+#[test]
+fn no_line_of_a_connection_goes_on_behind_what_is_no_text() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    for bytes in [
+        &b"DEL "[..],
+        b"\0\x01",
+        b"\x02",
+        b"key1\r\nGET b\r\n",
+        b"\0",
+    ] {
+        let data = Frame::Data {
+            channel: CARRIED + 1,
+            stream: Stream::Input,
+            bytes,
+        };
+        recording.append(at(1), &data).unwrap();
+    }
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "[input of connection 1] DEL",
+            "[connection 1: input that is no text]",
+            "[input of connection 1] key1",
+            "[input of connection 1] GET b",
+            "[0:00:03.000 the session ended]",
+            "[connection 1: 4 bytes of input are no text and not here: --jsonl has them]",
+        ],
+        "{text}"
+    );
+}
+
 /// What was done before the terminal was there is in no picture of it.
 #[test]
 fn a_cast_tells_of_what_came_before_its_terminal() {
