@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use policies::hex;
 use serde_json::{Value, json};
 
+use super::sql::{TEXT_MAX, in_one_line};
 use crate::frame::{FileOperation, FileOutcome, FileResult, Transfer};
 
-/// What a person should read of an operation: how it went, and of those without an answer yet,
-/// nothing.
+/// What a person should read of an operation, safe to print, in one line: how it went, and of those without an answer
+/// yet, nothing.
 pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
     let outcome = operation.outcome.as_ref()?;
     // Until an extension was told as one, a client could make up an action.
@@ -21,7 +22,8 @@ pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
         }
     }
     if !operation.detail.is_empty() {
-        write!(out, " ({})", operation.detail).ok();
+        let detail = in_one_line(operation.detail.as_bytes());
+        write!(out, " ({detail})").ok();
     }
     let (before, said) = match outcome.result {
         FileResult::Done => ("", ""),
@@ -31,7 +33,7 @@ pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
         FileResult::Unanswered => (": no answer", ""),
     };
     out.push_str(before);
-    out.push_str(said);
+    out.push_str(&in_one_line(said.as_bytes()));
     for (way, transfer) in [("read", outcome.read), ("written", outcome.written)] {
         if transfer.bytes > 0 {
             write!(out, ", {} bytes {way}", transfer.bytes).ok();
@@ -46,15 +48,22 @@ pub(super) fn text(operation: &FileOperation<'_>) -> Option<String> {
     Some(out)
 }
 
-/// A path, in quotes where it could be read as more than one.
+/// A path, in quotes where it could be read as more than one. In quotes everything is an escape that is not seen, and
+/// each backslash is two: it is not to be escaped once more. Of a very long one, the beginning.
 fn name(path: &[u8]) -> String {
-    let path = String::from_utf8_lossy(path);
+    let shown = path.get(..TEXT_MAX).unwrap_or(path);
+    let more = path.len().saturating_sub(shown.len());
+    let path = String::from_utf8_lossy(shown);
     let plain = |c: char| c.is_alphanumeric() || "/._-+@%~=".contains(c);
-    if path.chars().all(plain) {
+    let mut out = if path.chars().all(plain) {
         path.into_owned()
     } else {
         format!("{path:?}")
+    };
+    if more > 0 {
+        write!(out, "[{more} bytes more]").ok();
     }
+    out
 }
 
 /// The operation as JSON, without its paths.
@@ -86,4 +95,45 @@ fn transfer(transfer: Transfer) -> Option<Value> {
             "sha256": transfer.digest.map(|digest| hex(&digest)),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::frame::Frame;
+
+    #[test]
+    fn nothing_in_a_line_is_escaped_twice() {
+        for (path, detail, want) in [
+            (&b"/a\x1bb"[..], "", r#"channel 0 open "/a\u{1b}b""#),
+            (br"/a\u{1b}b", "", r#"channel 0 open "/a\\u{1b}b""#),
+            (
+                "/at 9.41\u{202f}AM".as_bytes(),
+                "",
+                r#"channel 0 open "/at 9.41\u{202f}AM""#,
+            ),
+            (b"/a", "\x1b", r"channel 0 open /a (\u{1b})"),
+            (b"/a", r"\u{1b}", r"channel 0 open /a (\\u{1b})"),
+        ] {
+            let outcome = FileOutcome {
+                result: FileResult::Done,
+                read: Transfer::default(),
+                written: Transfer::default(),
+            };
+            let operation = FileOperation {
+                channel: 0,
+                id: 1,
+                action: "open",
+                path,
+                to: b"",
+                detail,
+                outcome: Some(outcome),
+            };
+            let frame = Frame::File(operation);
+            let shown = crate::export::plain::line(Duration::ZERO, &frame).unwrap();
+            assert_eq!(shown, format!("[0:00:00.000 {want}]\n"));
+        }
+    }
 }

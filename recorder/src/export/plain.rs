@@ -378,7 +378,10 @@ pub(crate) fn line(at: Duration, frame: &Frame<'_>) -> Option<String> {
             )
         }
         Frame::Note { code, text } => format!("{code} {text}"),
-        Frame::File(operation) => super::file::text(operation)?,
+        Frame::File(operation) => {
+            let what = super::file::text(operation)?;
+            return Some(format!("[{} {what}]\n", clock(at)));
+        }
         Frame::Close {
             end: End::Complete, ..
         } => "the session ended".to_owned(),

@@ -12,7 +12,7 @@ use crate::frame::{
 
 /// How much of one text is shown, in bytes. As much as a recording of ours holds of a statement; another's
 /// may hold more.
-const TEXT_MAX: usize = 1024 * 1024;
+pub(super) const TEXT_MAX: usize = 1024 * 1024;
 /// How long what is shown of one statement grows, in bytes, before its values are only counted.
 const STATEMENT_MAX: usize = 16 * TEXT_MAX;
 /// How many empty lines in a row are shown as such.
