@@ -51,10 +51,7 @@ impl Sum {
             None => 0,
             Some(_) => self.next,
         };
-        if size != Some(end) {
-            self.start.get_or_insert(0);
-            self.torn = true;
-        }
+        self.torn |= size != Some(end);
     }
 
     /// So many of them came to nothing.

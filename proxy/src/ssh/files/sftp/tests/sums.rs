@@ -62,3 +62,23 @@ fn what_is_changed_beside_its_writes_has_no_digest() {
         assert_eq!(scene.digests().1.is_some(), is_known, "{:?}", scene.said);
     }
 }
+
+/// Nor does a change before them say where they begin.
+#[test]
+fn what_is_written_behind_a_change_begins_where_it_stands() {
+    let size = [id(1).as_slice(), &1_000_u64.to_be_bytes()].concat();
+    let mut scene = Scene::greeted();
+    scene.ask(&open(1, "/f", 2)).unwrap();
+    scene.answer(&handle(1, "h")).unwrap();
+    for (number, asked) in [
+        (2, packet(10, &[&id(2), &string(b"h"), &size])),
+        (3, write(3, "h", 500, b"good")),
+        (4, close(4, "h")),
+    ] {
+        scene.ask(&asked).unwrap();
+        scene.answer(&status(number, 0)).unwrap();
+    }
+    let written = scene.said.last().unwrap().outcome.clone().unwrap().written;
+    assert_eq!((written.start, written.bytes), (500, 4));
+    assert_eq!(written.digest, None);
+}
