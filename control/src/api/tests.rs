@@ -8,9 +8,11 @@ mod world;
 
 use std::time::Duration;
 
-use self::world::World;
+use policies::LockScope;
+
+use self::world::{World, caller};
 use crate::api::strangers::PER_MINUTE_MAX;
-use crate::api::wire::PrincipalView;
+use crate::api::wire::{GrantView, List, PrincipalView};
 
 /// Every endpoint that needs a login, with an id or name that exists where one is named.
 fn endpoints(request: &str) -> Vec<(&'static str, String)> {
@@ -370,6 +372,34 @@ async fn a_stranger_has_seconds_to_send_a_login() {
     for path in ["/v1/login/challenge", "/v1/login"] {
         let answered = tokio::time::timeout(Duration::from_secs(6), world.dawdle(path)).await;
         assert_eq!(answered.unwrap(), 503, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn that_a_grant_is_locked_is_told_to_who_may_see_locks() {
+    let world = World::build().await;
+    let request = world.asked_by_alice().await;
+    let (root, alice) = (
+        world.certificate("root").await,
+        world.certificate("alice").await,
+    );
+    let path = format!("/v1/requests/{request}/approve");
+    let (status, body) = world.call(Some(&root), "POST", &path, "{}").await;
+    assert_eq!(status, 200, "{body}");
+    let scope = LockScope::Target("web1".parse().unwrap());
+    let reason = "broken into".parse().unwrap();
+    let root_caller = caller("root");
+    let locking = world.broker.lock(&root_caller, scope, reason);
+    let (lock, _ended) = locking.await.unwrap();
+    for (who, told) in [(&root, Some(lock.id)), (&alice, None)] {
+        let (status, body) = world.call(Some(who), "GET", "/v1/grants", "").await;
+        assert_eq!(status, 200, "{body}");
+        let list: List<GrantView> = serde_json::from_str(&body).unwrap();
+        let path = format!("/v1/grants/{}", list.items[0].id);
+        let (status, body) = world.call(Some(who), "GET", &path, "").await;
+        assert_eq!(status, 200, "{body}");
+        let shown: GrantView = serde_json::from_str(&body).unwrap();
+        assert_eq!([list.items[0].lock, shown.lock], [told; 2]);
     }
 }
 
