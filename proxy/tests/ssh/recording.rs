@@ -1,6 +1,8 @@
 //! What is in the recording of a session, and what is not.
 
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -206,21 +208,27 @@ fn of_bulk_the_beginning_is_kept_and_the_rest_is_counted_and_digested() {
     let mut ssh = world.ssh("root+web1");
     ssh.arg("seq 1000000 1450000").stdout(Stdio::null());
     assert!(ssh.status().unwrap().success());
-    let frames = world.frames();
-    holds(&frames, &["Omitted", "Output", "Bulk", "digest: None"]);
-    let numbers: Vec<String> = (1_000_000..=1_450_000)
-        .map(|number: u32| number.to_string())
-        .collect();
-    let all = format!("{}\n", numbers.join("\n"));
+    keeps_the_beginning(&world.frames(), "Output", &numbers());
+}
+
+/// What `seq 1000000 1450000` says.
+fn numbers() -> String {
+    let numbers = (1_000_000..=1_450_000).map(|number: u32| format!("{number}\n"));
+    numbers.collect()
+}
+
+/// Fails unless a mebibyte of the stream is kept and the rest is counted and digested. Gives the counts.
+fn keeps_the_beginning(frames: &[String], stream: &str, all: &str) -> Vec<usize> {
+    holds(frames, &["Omitted", stream, "Bulk", "digest: None"]);
     let (kept, left_out) = all.as_bytes().split_at(1024 * 1024);
     let mut rest = recorder::StreamDigest::default();
     rest.update(left_out);
     let digest = format!("digest: Some({:?})", rest.finish());
-    holds(&frames, &["Omitted", "bytes: 0", "Bulk", &digest]);
-    assert_eq!(data(&frames, "Output").as_bytes(), kept);
+    holds(frames, &["Omitted", "bytes: 0", "Bulk", &digest]);
+    assert!(data(frames, stream).as_bytes() == kept);
     let counted: Vec<usize> = frames
         .iter()
-        .filter(|frame| frame.contains("Omitted") && frame.contains("Output"))
+        .filter(|frame| frame.contains("Omitted") && frame.contains(stream))
         .filter_map(|frame| {
             frame
                 .split("bytes: ")
@@ -232,6 +240,25 @@ fn of_bulk_the_beginning_is_kept_and_the_rest_is_counted_and_digested() {
         })
         .collect();
     assert_eq!(counted.iter().sum::<usize>(), left_out.len());
+    counted
+}
+
+#[test]
+fn of_what_scp_carries_the_rest_is_counted_in_few_frames() {
+    let world = World::new("rec-scp");
+    let (from, into) = (world.dir.join("from"), world.dir.join("into"));
+    let contents = numbers();
+    fs::write(&from, &contents).unwrap();
+    fs::set_permissions(&from, Permissions::from_mode(0o640)).unwrap();
+    let mut scp = world.client("scp");
+    scp.args(["-O", "-q"]).arg(&from);
+    scp.arg(format!("root+web1@localhost:{}", into.display()));
+    assert_eq!(finish(scp).0, Some(0));
+    assert!(fs::read(&into).unwrap() == contents.as_bytes());
+    let all = format!("C0640 {} from\n{contents}\0", contents.len());
+    let counted = keeps_the_beginning(&world.frames(), "Input", &all);
+    // Of the piece in which the mebibyte ends, of all that followed, and the digest's.
+    assert!(counted.len() <= 3, "{counted:?}");
 }
 
 #[test]

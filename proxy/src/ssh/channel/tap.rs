@@ -12,7 +12,8 @@
 //!   The same goes for connections that are carried for other programs.
 //! - What passes to a display is not kept, as what is typed there is in it, but all of it is in the digests.
 //! - What carries files is understood ([`FileTap`]), as far as it can be. What SFTP carries is not kept as bytes, what
-//!   scp and rsync carry is, as that of any command.
+//!   scp and rsync carry is, as that of any command. What is not kept of SFTP and scp is counted for up to 16 MiB before
+//!   a frame says so.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -197,7 +198,7 @@ impl Tap {
             Some(files) if stream != Stream::ErrorOutput => match files.pass(stream, came)? {
                 Heard::Pieces(pieces, next) => {
                     if files.keeps() && !pieces.is_empty() {
-                        self.bytes_together(stream, &pieces)?;
+                        self.bytes_of_files(files, stream, &pieces)?;
                     }
                     Ok(Passage::Pieces(pieces, next))
                 }
@@ -301,6 +302,27 @@ impl Tap {
             frames.push(self.omitted(stream, left_out, measure.why));
         }
         self.scope.record_all(&frames)
+    }
+
+    /// The same of pieces that are told of as files besides: what is not kept of them is counted as SFTP's is, a frame
+    /// for many pieces.
+    fn bytes_of_files(
+        &self,
+        files: &FileTap,
+        stream: Stream,
+        pieces: &[Bytes],
+    ) -> Result<(), AppendError> {
+        let mut state = self.state();
+        let measure = self.measure(&state, stream);
+        let kept = state.of(stream);
+        if !measure.is_digested || kept.bytes < measure.most {
+            drop(state);
+            return self.bytes_together(stream, pieces);
+        }
+        let rests = pieces
+            .iter()
+            .map(|piece| kept.take(piece, &measure).1.len());
+        files.counts(stream, rests.sum())
     }
 
     /// Tells of a line that is typed at a terminal which may never show it.

@@ -184,6 +184,18 @@ impl FileTap {
         Ok(heard)
     }
 
+    /// Counts what passes of a stream of which no more is kept as bytes.
+    pub(in crate::ssh) fn counts(&self, stream: Stream, bytes: usize) -> Result<(), AppendError> {
+        self.scope.passes(stream, bytes);
+        let mut state = self.state();
+        state.count(stream, bytes);
+        let told = state.tell(self.channel, UNTOLD_MAX);
+        if told.is_empty() {
+            return Ok(());
+        }
+        self.scope.record_uncounted(&told)
+    }
+
     /// Whether what passes is to be recorded as bytes, too.
     pub(in crate::ssh) fn keeps(&self) -> bool {
         self.keeps
