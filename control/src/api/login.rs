@@ -33,6 +33,9 @@ const MAY_NOT: &str = "its owner may not come in";
 const FRESH: &str = "it is the key of a login, and a login gets no other";
 const UNKNOWN: &str = "nobody has registered this key";
 
+/// How many characters of what is no key are written down. The ledger is kept for ever.
+const SHOWN_MAX: usize = 120;
+
 pub(crate) async fn challenge(
     State(house): State<Shared>,
     StrangerBody(order): StrangerBody<ChallengeOrder>,
@@ -188,10 +191,12 @@ async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
     }
 }
 
-/// A key as people find it again: by its fingerprint. What is no key, by its beginning.
+/// A key as people find it again: by its fingerprint. What is no key, by its beginning; so is what only begins as a
+/// fingerprint does.
 fn shown(key: &str) -> String {
-    let beginning = || key.chars().filter(|c| !c.is_control()).take(120).collect();
-    fingerprint_of(key).unwrap_or_else(beginning)
+    let text = fingerprint_of(key).unwrap_or_else(|| key.to_owned());
+    let harmless = text.chars().filter(|c| !c.is_control());
+    harmless.take(SHOWN_MAX).collect()
 }
 
 fn refused(error: &IssueError) -> Refused {

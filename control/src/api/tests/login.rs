@@ -211,8 +211,13 @@ async fn a_failed_login_is_written_down_by_the_fingerprint_that_people_know() {
     let world = World::build().await;
     assert_eq!(world.login_with(&world.alice_key).await.0, 401);
     assert_eq!(world.login_with("no key").await.0, 401);
+    let odd = format!("SHA256:{}{}", "\u{1}".repeat(4_000), "x".repeat(4_000));
+    assert_eq!(world.login_with(&odd).await.0, 401);
     let showed = |happening: &Happening| serde_json::to_value(happening).unwrap()["showed"].clone();
     let written: Vec<Value> = world.failed_logins().await.iter().map(showed).collect();
     let print = fingerprint_of(&world.alice_key).unwrap();
-    assert_eq!(written, [format!("key {print}"), "key no key".to_owned()]);
+    // What only looks like a fingerprint is cut short as anything else that is none.
+    let beginning = format!("key SHA256:{}", "x".repeat(113));
+    let all = [format!("key {print}"), "key no key".to_owned(), beginning];
+    assert_eq!(written, all);
 }
