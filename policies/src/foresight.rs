@@ -114,6 +114,12 @@ impl Bound {
         if !looks_at_wishes(expression) {
             return Some(expression.clone());
         }
+        if let Some(turned) = expression.pointer("/!/arg") {
+            return self.other().of(turned).as_ref().map(not);
+        }
+        if let Some(choice) = expression.get("if-then-else") {
+            return self.of_choice(choice.get("if")?, choice.get("then")?, choice.get("else")?);
+        }
         // Of a conjunction each part has to be so; of a disjunction each makes it true.
         let (either, both) = match self {
             Self::Upper => ("&&", "||"),
@@ -123,16 +129,61 @@ impl Bound {
             let sides = expression.get(operator)?;
             Some((sides.get("left")?, sides.get("right")?))
         };
-        let joined =
-            |operator: &str, left, right| json!({ operator: { "left": left, "right": right } });
         if let Some((left, right)) = sides(either) {
             return match (self.of(left), self.of(right)) {
-                (Some(left), Some(right)) => Some(joined(either, left, right)),
+                (Some(left), Some(right)) => Some(joined(either, &left, &right)),
                 (one, other) => one.or(other),
             };
         }
         let (left, right) = sides(both)?;
-        Some(joined(both, self.of(left)?, self.of(right)?))
+        Some(joined(both, &self.of(left)?, &self.of(right)?))
+    }
+
+    /// The same of `if is_so then one else other`: that is `is_so && one || !is_so && other`, and
+    /// `(!is_so || one) && (is_so || other)` as well. Of the one form more is left of what has to be so, of the other of
+    /// what makes it true.
+    fn of_choice(self, is_so: &Value, one: &Value, other: &Value) -> Option<Value> {
+        let (outer, inner) = match self {
+            Self::Upper => ("||", "&&"),
+            Self::Lower => ("&&", "||"),
+        };
+        // Written twice at each depth it would grow without bound.
+        if looks_at_wishes(is_so) && holds_choice(is_so) {
+            return Some(joined(outer, &self.of(one)?, &self.of(other)?));
+        }
+        let (first, second) = match self {
+            Self::Upper => (is_so.clone(), not(is_so)),
+            Self::Lower => (not(is_so), is_so.clone()),
+        };
+        let (first, second) = (joined(inner, &first, one), joined(inner, &second, other));
+        self.of(&joined(outer, &first, &second))
+    }
+
+    /// What is asked of an expression that is turned round by `!`.
+    fn other(self) -> Self {
+        match self {
+            Self::Upper => Self::Lower,
+            Self::Lower => Self::Upper,
+        }
+    }
+}
+
+fn joined(operator: &str, left: &Value, right: &Value) -> Value {
+    json!({ operator: { "left": left, "right": right } })
+}
+
+fn not(expression: &Value) -> Value {
+    json!({ "!": { "arg": expression } })
+}
+
+/// Whether there is an `if` somewhere in an expression.
+fn holds_choice(expression: &Value) -> bool {
+    match expression {
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(operator, operand)| operator == "if-then-else" || holds_choice(operand)),
+        Value::Array(items) => items.iter().any(holds_choice),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -124,6 +124,55 @@ fn whoever_may_ask_in_another_way_hears_that_and_sees_the_target() {
     assert!(matches!(told, Err(Denial::NotFound { .. })), "{told:?}");
 }
 
+/// What is known beforehand hides a target also where a rule says it by `!` or `if`.
+#[test]
+fn a_rule_that_turns_a_wish_round_hides_its_target_from_whom_it_never_lets_ask() {
+    let open = r#"@id("open") permit (principal, action == Jit::Action::"request", resource);"#;
+    for (beside, effect, condition) in [
+        (open, "forbid", "!(SRE && SHORT)"),
+        (open, "forbid", "!(!(!(SRE && SHORT)))"),
+        (open, "forbid", "if SRE then LONG else true"),
+        (open, "forbid", "if SRE && SHORT then false else true"),
+        (
+            open,
+            "forbid",
+            "if (if SHORT then false else true) then true else !SRE",
+        ),
+        ("", "permit", "!(!SRE || LONG)"),
+        ("", "permit", "if SRE then SHORT else false"),
+        ("", "permit", "if SHORT then SRE else false"),
+        ("", "permit", "if LONG || !SRE then false else true"),
+    ] {
+        let text = condition
+            .replace("SRE", r#"(principal in Jit::Group::"sre")"#)
+            .replace("SHORT", r#"(context.ask.duration <= duration("4h"))"#)
+            .replace("LONG", r#"(context.ask.duration > duration("4h"))"#);
+        let rule = format!(
+            r#"{beside} @id("sre-only") @reason("Four hours, sre only.")
+               {effect} (principal, action == Jit::Action::"request", resource) when {{ {text} }};"#
+        );
+        let document = Document::new("rules.cedar", rule);
+        let rules = PolicySet::load(&[document], None, TimeZone::UTC).unwrap();
+        let sees = |who: &str| {
+            let target = target_name("web1");
+            may_see(&rules, &facts(), &name(who), &target, here(), noon())
+        };
+        let asks = |who: &str, long: i64| {
+            let filing = filing(who, "web1", "deploy", minutes(long));
+            let request = Request::file(filing, noon()).expect("a request");
+            may_request(&rules, &facts(), &request, here(), noon())
+        };
+        assert_eq!(asks("alice", 60), Ok(()), "{condition}");
+        let (longer, hidden) = (asks("alice", 300), asks("dan", 60));
+        assert!(matches!(longer, Err(Denial::TooLong { .. })), "{condition}");
+        assert!(
+            matches!(hidden, Err(Denial::NotFound { .. })),
+            "{condition}"
+        );
+        assert!(sees("alice") && !sees("dan"), "{condition}");
+    }
+}
+
 #[test]
 fn approvers_owners_and_admins_approve_and_nobody_else() {
     let request = request("alice", "orders", "app_ro");
