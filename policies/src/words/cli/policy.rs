@@ -54,11 +54,11 @@ pub fn policies_written(count: usize, typed: &str) -> String {
     )
 }
 
-/// A policy file is there already.
+/// A policy file is there already where those in force are to be written.
 pub fn policy_there(path: &str) -> Trouble {
     Trouble::new(
-        format!("cannot write `{path}`"),
-        "it is there already, and somebody may have changed it",
+        "cannot write the policies",
+        format!("`{path}` is there already, and would be applied along with them"),
         "name a directory that does not exist yet:  tidegate policy show --to DIR",
     )
 }

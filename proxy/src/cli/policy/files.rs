@@ -1,7 +1,7 @@
 //! The files of a directory with policies: read as they are, and written as they are in force.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -86,7 +86,9 @@ pub(super) fn read(dir: &Path, zone: &str) -> Result<PolicyTexts, Failure> {
 
 /// Writes the files into a directory, which is made where it is not there. Returns how many.
 ///
-/// None may be there yet. The names come from a server: one that leads elsewhere is refused before anything is written.
+/// All of them or none, and where no policy file is yet: `policy apply` takes all that are there, and one that was
+/// changed or removed there on purpose would be in force beside these. The names come from a server: one that leads
+/// elsewhere is refused before anything is written.
 pub(super) fn write(dir: &Path, texts: &PolicyTexts) -> Result<usize, Failure> {
     let files: Vec<&PolicyText> = texts.documents.iter().chain(&texts.quorums).collect();
     if let Some(odd) = files.iter().find(|file| !is_plain(&file.name)) {
@@ -94,7 +96,7 @@ pub(super) fn write(dir: &Path, texts: &PolicyTexts) -> Result<usize, Failure> {
     }
     let unwritten = |path: &Path, error: std::io::Error| {
         let shown = path.to_string_lossy();
-        let told = if error.kind() == std::io::ErrorKind::AlreadyExists {
+        let told = if error.kind() == ErrorKind::AlreadyExists {
             cli::policy_there(&shown)
         } else {
             cli::file("write", &shown, &error.to_string())
@@ -102,14 +104,38 @@ pub(super) fn write(dir: &Path, texts: &PolicyTexts) -> Result<usize, Failure> {
         Failure::new(Exit::Error, told)
     };
     std::fs::create_dir_all(dir).map_err(|error| unwritten(dir, error))?;
+    if let Some(there) = entries(dir)?.iter().find(|path| is_policy(path)) {
+        return Err(unwritten(there, ErrorKind::AlreadyExists.into()));
+    }
+    let mut made = Vec::new();
     for file in &files {
         let path = dir.join(&file.name);
-        let mut options = OpenOptions::new();
-        let made = options.write(true).create_new(true).mode(0o644).open(&path);
-        made.and_then(|mut made| made.write_all(file.text.as_bytes()))
-            .map_err(|error| unwritten(&path, error))?;
+        if let Err(error) = write_one(&path, &file.text, &mut made) {
+            for one in &made {
+                // What cannot be removed again is what `policy show` is refused for the next time.
+                drop(std::fs::remove_file(one));
+            }
+            return Err(unwritten(&path, error));
+        }
     }
     Ok(files.len())
+}
+
+/// Writes a file that is not there yet, and adds it to those that were made.
+fn write_one(path: &Path, text: &str, made: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(path)?;
+    made.push(path.to_owned());
+    file.write_all(text.as_bytes())
+}
+
+/// Whether it is called as the files are that `policy apply` reads.
+fn is_policy(path: &Path) -> bool {
+    is_cedar(path) || path.file_name().is_some_and(|name| name == QUORUMS)
 }
 
 /// Whether this names a file of the directory itself that would be read from there again.
@@ -143,6 +169,26 @@ mod tests {
         assert_eq!(read(&new, &texts.zone).unwrap(), texts);
         // What somebody has changed meanwhile is not written over.
         write(&new, &texts).unwrap_err();
+    }
+
+    #[test]
+    fn nothing_is_written_beside_what_is_there() {
+        for there in ["base.cedar", "quorums.toml", "own.CEDAR"] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(there), "// changed").unwrap();
+            std::fs::write(dir.path().join("README"), "").unwrap();
+            write(dir.path(), &texts(&["access.cedar", "base.cedar"])).unwrap_err();
+            let found = entries(dir.path()).unwrap();
+            assert_eq!(found, [dir.path().join("README"), dir.path().join(there)]);
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_a_failure_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        // Twice the same name: the second cannot be made.
+        write(dir.path(), &texts(&["a.cedar", "b.cedar", "a.cedar"])).unwrap_err();
+        assert_eq!(entries(dir.path()).unwrap(), Vec::<PathBuf>::new());
     }
 
     #[test]
