@@ -75,6 +75,7 @@ use self::turns::Turns;
 pub use self::logins::Acquaintance;
 pub use self::onetime::SecretWish;
 pub use self::policy::Applied;
+pub(crate) use self::recovery::Newest;
 pub use self::recovery::Waiting;
 pub use self::requests::{Asking, Petition, RequestFilter};
 pub use self::roles::KnownRole;

@@ -16,7 +16,7 @@ use crate::api::caller::Known;
 use crate::api::problem::Refused;
 use crate::api::wire::{Check, List};
 use crate::api::{House, Shared, survey};
-use crate::ledger::SessionFilter;
+use crate::broker::Newest;
 use crate::roles::{Trouble, TroubleKind};
 
 /// How long a disk may take to answer a small question: that of the store, and the one under the recordings.
@@ -50,7 +50,7 @@ pub(crate) async fn all(
         .demand(&caller, Office::Inspect, deed)
         .await?;
     let fingerprint = house.parts.authority.trust_bundle().fingerprint();
-    let (store, recorder) = tokio::join!(store(&house, &caller), recorder(&house));
+    let (store, recorder) = tokio::join!(store(&house), recorder(&house));
     let (answers, store) = store;
     let mut checks = vec![
         view(store),
@@ -88,18 +88,17 @@ async fn unlooked(house: &House, caller: &Caller) -> Vec<Check> {
 }
 
 /// The store answers a small question, and took a write of late.
-async fn store(house: &House, caller: &Caller) -> (Answers, Finding) {
-    let newest = SessionFilter {
-        limit: 1,
-        ..SessionFilter::default()
+async fn store(house: &House) -> (Answers, Finding) {
+    let broker = &house.parts.broker;
+    let answered = timeout(DISK_LIMIT, broker.newest()).await;
+    let newest = match answered {
+        Ok(Ok(newest)) if broker.store_is_well() => newest,
+        Ok(_) | Err(_) => return (Answers::Not, words::store_bad()),
     };
-    let answered = timeout(DISK_LIMIT, house.parts.broker.sessions(caller, &newest)).await;
-    if !matches!(answered, Ok(Ok(_))) || !house.parts.broker.store_is_well() {
-        return (Answers::Not, words::store_bad());
-    }
-    let found = match house.parts.broker.parked_lines() {
-        0 => words::store_good(),
-        lines => words::store_parked(lines),
+    let found = match (newest, broker.parked_lines()) {
+        (Newest::Garbled, _) => words::store_garbled(),
+        (Newest::None | Newest::Listed, 0) => words::store_good(),
+        (Newest::None | Newest::Listed, lines) => words::store_parked(lines),
     };
     (Answers::Well, found)
 }

@@ -59,6 +59,17 @@ impl Waiting {
     }
 }
 
+/// What is listed of the newest session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newest {
+    /// There was none yet.
+    None,
+    /// What can be read.
+    Listed,
+    /// What cannot.
+    Garbled,
+}
+
 impl Broker {
     /// The sessions that are listed as open.
     ///
@@ -92,11 +103,21 @@ impl Broker {
     ///
     /// [`BrokerError::Unavailable`] when the store does not answer.
     pub async fn has_had_sessions(&self) -> Result<bool, BrokerError> {
+        Ok(self.newest().await? != Newest::None)
+    }
+
+    /// What is listed of the newest session. That somebody has made it unreadable is an answer of the store's.
+    pub(crate) async fn newest(&self) -> Result<Newest, BrokerError> {
         let newest = SessionFilter {
             limit: 1,
             ..SessionFilter::default()
         };
-        Ok(!self.listed(&newest).await?.is_empty())
+        match self.inner.store.sessions(&newest).await {
+            Ok(found) if found.is_empty() => Ok(Newest::None),
+            Ok(_found) => Ok(Newest::Listed),
+            Err(odd) if odd.is_garbled() => Ok(Newest::Garbled),
+            Err(error) => Err(BrokerError::store(&error)),
+        }
     }
 
     async fn all_listed(

@@ -8,12 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use policies::words::api::Unseen;
 use policies::{Algorithms, HostPort, Jump, Protocol, Target};
 use recorder::Limits;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::sleep;
 
 use super::world::{Blind, World, caller, web1};
-use crate::Clock;
 use crate::api::wire::{Check, List};
 use crate::api::{Entering, Owning, Probe, Seeing, Unasking};
+use crate::store::Backend;
+use crate::{Clock, entropy};
 
 /// What root is told.
 async fn checks(world: &World) -> Vec<Check> {
@@ -89,6 +92,26 @@ async fn a_server_that_stops_says_so() {
     world.broker.refuse_newcomers();
     let (ok, found) = said(&checks(&world).await, "server");
     assert!(!ok && found.contains("stopping"), "{found}");
+}
+
+/// What somebody has written there can be read or not; that the store does not answer is something else.
+#[tokio::test]
+async fn a_list_of_sessions_that_cannot_be_read_keeps_nobody_from_looking_at_targets() {
+    let mark = u64::from_ne_bytes(entropy::bytes::<8>().unwrap());
+    let dir = std::env::temp_dir().join(format!("tidegate-garbled-{mark:x}"));
+    std::fs::create_dir(&dir).unwrap();
+    let path = dir.join("store.sqlite");
+    let world = World::over(Backend::sqlite(&path).await.unwrap()).await;
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut beside = SqliteConnection::connect_with(&options).await.unwrap();
+    let garbled = "INSERT INTO sessions VALUES ('ses_7', 'alice', 'web1', 'grt_7', '{', NULL)";
+    sqlx::raw_sql(garbled).execute(&mut beside).await.unwrap();
+    let checks = checks(&world).await;
+    let (ok, found) = said(&checks, "store");
+    assert!(!ok && found.contains("it answers"), "{found}");
+    said(&checks, "target web1");
+    assert_eq!(world.broker.has_had_sessions().await, Ok(true));
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 /// Waits for every server in vain, as where packets are dropped.

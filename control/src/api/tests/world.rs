@@ -124,15 +124,28 @@ impl World {
 
     /// The same by this clock, with these settings.
     pub(super) async fn with(clock: Clock, settings: Settings) -> Self {
-        Self::made(clock, settings, Limits::default(), Arc::new(Blind)).await
+        let how = (Limits::default(), Backend::memory());
+        Self::made(clock, settings, how, Arc::new(Blind)).await
+    }
+
+    /// The same over this store, in which nothing is yet.
+    pub(super) async fn over(store: Backend) -> Self {
+        let how = (Limits::default(), store);
+        Self::made(Clock::system(), Settings::default(), how, Arc::new(Blind)).await
     }
 
     /// The same by this clock, with these limits of the recorder and this way of looking at servers.
     pub(super) async fn looking(clock: Clock, limits: Limits, probe: Arc<dyn Probe>) -> Self {
-        Self::made(clock, Settings::default(), limits, probe).await
+        let how = (limits, Backend::memory());
+        Self::made(clock, Settings::default(), how, probe).await
     }
 
-    async fn made(clock: Clock, settings: Settings, limits: Limits, probe: Arc<dyn Probe>) -> Self {
+    async fn made(
+        clock: Clock,
+        settings: Settings,
+        (limits, store): (Limits, Backend),
+        probe: Arc<dyn Probe>,
+    ) -> Self {
         let mark = entropy::bytes::<8>().unwrap();
         let dir = std::env::temp_dir().join(format!("tidegate-api-{:x}", u64::from_ne_bytes(mark)));
         let mut rng = entropy::rng();
@@ -144,7 +157,6 @@ impl World {
         std::fs::create_dir_all(&recordings).unwrap();
         let recorder = Recorder::open_dir(&recordings, limits, Arc::new(NoSeal)).unwrap();
 
-        let store = Backend::memory();
         let root = principal("root", Some("admins"), &key(), &clock);
         bootstrap(&store, root, shipped(), &clock).await.unwrap();
         let broker = Broker::start(store, clock.clone(), settings).await.unwrap();

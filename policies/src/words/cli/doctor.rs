@@ -5,7 +5,7 @@ mod own_roles;
 
 pub use house::{
     authority_good, recorder_bad, recorder_good, recorder_hangs, recorder_short, recorder_spent,
-    server_clock_good, server_clock_off, stopping, store_bad, store_good, store_parked,
+    server_clock_good, server_clock_off, stopping, store_bad, store_garbled, store_good, store_parked,
 };
 
 pub use own_roles::{

@@ -25,6 +25,15 @@ pub fn store_bad() -> Finding {
     )
 }
 
+/// The store answers, and what it says of sessions cannot be read.
+pub fn store_garbled() -> Finding {
+    bad(
+        "store",
+        "it answers, but the newest row of its list of sessions cannot be read, so they cannot be listed",
+        "with the server stopped,  tidegate audit verify --server-state-dir DIR  names the session; restore the store from a backup",
+    )
+}
+
 /// The store answers, and did not take everything as it was.
 pub fn store_parked(lines: u64) -> Finding {
     let (lines, verb) = match lines {
