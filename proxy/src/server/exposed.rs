@@ -8,9 +8,6 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, Config};
 use crate::init;
 
-/// A directory in which nobody can rename or remove what is another's.
-const STICKY: u32 = 0o1000;
-
 /// The file or directory, and its permission bits.
 pub type Exposed = (PathBuf, u32);
 
@@ -27,11 +24,11 @@ pub fn exposed(config_dir: &Path, config: &Config) -> Vec<Exposed> {
     paths.into_iter().filter_map(writable).collect()
 }
 
+/// A sticky directory counts, too: nobody can remove there what is another's, but anybody can put beside the store
+/// what SQLite plays back into it.
 fn writable(path: PathBuf) -> Option<Exposed> {
-    let found = fs::metadata(&path).ok()?;
-    let mode = found.mode() & 0o7777;
-    let is_kept = found.is_dir() && mode & STICKY != 0;
-    (mode & 0o002 != 0 && !is_kept).then_some((path, mode))
+    let mode = fs::metadata(&path).ok()?.mode() & 0o7777;
+    (mode & 0o002 != 0).then_some((path, mode))
 }
 
 #[cfg(test)]
@@ -54,8 +51,8 @@ mod tests {
             [None, None, Some(0o666)]
         );
         assert_eq!(writable(dir.path().join("none")), None);
-        let tmp = dir.path().to_owned();
-        fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777)).unwrap();
-        assert_eq!(writable(tmp), None);
+        let sticky = dir.path().to_owned();
+        fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(writable(sticky.clone()), Some((sticky, 0o1777)));
     }
 }
