@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use super::{Broker, Settings, StartError};
 use crate::ledger::chain::{Digest, Stored, Walk, hex};
 use crate::ledger::position::Position;
-use crate::ledger::proof::{Course, LogFault, Proof};
+use crate::ledger::proof::{Course, LogFault, Misfiled, Proof};
 use crate::ledger::standing::{self, Standing};
 use crate::ledger::{Event, Happening, Witness, tail};
 use crate::store::{Backend, Store as _, StoreError};
@@ -149,8 +149,8 @@ impl Signed {
 
 /// A row of a session gives nobody a right: it is told of, and the start goes on.
 fn tell_altered(proof: &Proof) {
-    if let Some(session) = proof.session {
-        tracing::error!(%session, "session.altered");
+    if let Some(Misfiled { session, seq }) = proof.session {
+        tracing::error!(%session, seq, "session.altered");
     }
 }
 

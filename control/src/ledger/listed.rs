@@ -3,9 +3,8 @@
 //! Rows are for looking sessions up. What happened stands in the ledger, and a row that says something else, or is
 //! gone, shows an auditor a past that was not.
 
-use policies::SessionId;
-
 use super::chain::Stored;
+use super::proof::Misfiled;
 use super::{Event, Happening, Session, SessionFilter};
 use crate::store::{Store, StoreError};
 
@@ -14,8 +13,8 @@ use crate::store::{Store, StoreError};
 pub(super) async fn altered(
     store: &impl Store,
     lines: &[Stored],
-) -> Result<Option<SessionId>, StoreError> {
-    for opened in lines.iter().filter_map(opened) {
+) -> Result<Option<Misfiled>, StoreError> {
+    for (seq, opened) in lines.iter().filter_map(opened) {
         // Found by everything that it is looked up by.
         let filter = SessionFilter {
             principal: Some(opened.principal.clone()),
@@ -32,20 +31,21 @@ pub(super) async fn altered(
         };
         let began = row.map(|row| Session { end: None, ..row });
         if began.as_ref() != Some(&*opened) {
-            return Ok(Some(opened.id));
+            let session = opened.id;
+            return Ok(Some(Misfiled { session, seq }));
         }
     }
     Ok(None)
 }
 
-/// The session that began with a line, if one did.
-fn opened(line: &Stored) -> Option<Box<Session>> {
+/// The session that began with a line, if one did, and the line.
+fn opened(line: &Stored) -> Option<(u64, Box<Session>)> {
     if !line.body.contains("\"session_opened\"") {
         return None;
     }
     let event = serde_json::from_str::<Event>(&line.body).ok()?;
     if let Happening::SessionOpened { session } = event.happening {
-        Some(session)
+        Some((line.seq, session))
     } else {
         None
     }

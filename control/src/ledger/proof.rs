@@ -23,9 +23,18 @@ pub struct Proof {
     /// Where log and ledger differ first, if they do.
     pub log: Option<LogFault>,
     /// The first session that the list of them has otherwise than the ledger, or not at all.
-    pub session: Option<SessionId>,
+    pub session: Option<Misfiled>,
     /// Where both end, if nothing is wrong with either.
     pub end: Option<Position>,
+}
+
+/// A session that the list of them has otherwise than it began, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Misfiled {
+    /// Which.
+    pub session: SessionId,
+    /// The line of the ledger with which it began.
+    pub seq: u64,
 }
 
 /// How the log differs from what the ledger says of it.
@@ -84,7 +93,7 @@ pub(crate) struct Course<'a, S> {
     head: Digest,
     broken: Option<u64>,
     fault: Option<LogFault>,
-    session: Option<SessionId>,
+    session: Option<Misfiled>,
     /// Whether the list of sessions is looked at as well.
     looks_at_list: bool,
 }

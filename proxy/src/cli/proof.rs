@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use control::api::wire::{List, RawLine};
 use control::ledger::chain::{self, GENESIS, Stored, Walk, hex};
-use control::ledger::proof::Proof;
+use control::ledger::proof::{Misfiled, Proof};
 use control::store::Backend;
 use policies::words::cli::{Trouble, ledger as words};
 use serde_json::json;
@@ -52,7 +52,7 @@ fn kept(text: &str) -> Result<Kept, String> {
 /// `audit verify`.
 pub(crate) async fn verify(context: &Context, args: &ProofArgs) -> Outcome {
     let kept = args.kept.as_ref();
-    let walk = match &args.server_state_dir {
+    let (walk, misfiled) = match &args.server_state_dir {
         Some(dir) => {
             let store = opened(dir).await?;
             let unread = |error| Failure::new(Exit::Error, words::unread(&format!("{error}")));
@@ -60,31 +60,44 @@ pub(crate) async fn verify(context: &Context, args: &ProofArgs) -> Outcome {
             if let Some(fault) = proof.log {
                 return Err(broken(context, words::altered(&fault.to_string()))?);
             }
-            if let (Walk::Whole { .. }, Some(session)) = (&proof.chain, proof.session) {
-                let listed = words::listed_otherwise(&session.to_string());
-                return Err(broken(context, listed)?);
-            }
             if let Some(kept) = kept {
                 let lines =
                     control::store::Store::lines(&store, kept.seq.saturating_sub(1), 1).await;
                 compared(context, kept, &lines.map_err(unread)?)?;
             }
-            proof.chain
+            (proof.chain, proof.session)
         }
-        None => fetched(context, kept).await?,
+        None => (fetched(context, kept).await?, None),
     };
-    let (last, head) = match walk {
-        Walk::Whole { last, head } => (last, hex(&head)),
-        Walk::Broken { seq } => return Err(broken(context, words::broken(seq))?),
+    let (last, head) = match judged(&walk, kept, misfiled) {
+        Ok(end) => end,
+        Err(trouble) => return Err(broken(context, trouble)?),
     };
-    if let Some(kept) = kept.filter(|kept| kept.seq > last) {
-        return Err(broken(context, words::shorter(kept.seq, last))?);
-    }
     let verdict = json!({
         "schema": "tidegate.ledger-verdict/1", "holds": true, "last": last, "digest": head,
     });
     let said = words::holds(last, &head);
     context.printer.done(&verdict, &head, &said)
+}
+
+/// Where the chain ends, or what is wrong. A row of a session comes last: whoever rewrites the chain can edit one as
+/// well, and that would be the smaller of the two.
+fn judged(
+    walk: &Walk,
+    kept: Option<&Kept>,
+    misfiled: Option<Misfiled>,
+) -> Result<(u64, String), Trouble> {
+    let (last, head) = match walk {
+        Walk::Whole { last, head } => (*last, hex(head)),
+        Walk::Broken { seq } => return Err(words::broken(*seq)),
+    };
+    if let Some(kept) = kept.filter(|kept| kept.seq > last) {
+        return Err(words::shorter(kept.seq, last));
+    }
+    match misfiled {
+        Some(Misfiled { session, seq }) => Err(words::listed_otherwise(&session.to_string(), seq)),
+        None => Ok((last, head)),
+    }
 }
 
 /// Reads every line and recomputes the chain.
@@ -156,5 +169,23 @@ mod tests {
         for odd in ["", "17", "17:", "17:ab", &zero, &word, &digest] {
             assert!(kept(odd).is_err(), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_session_that_is_listed_otherwise_hides_nothing_that_is_worse() {
+        let whole = Walk::Whole {
+            last: 7,
+            head: GENESIS,
+        };
+        let misfiled = Some(Misfiled {
+            session: "ses_00000000000000000000000000".parse().unwrap(),
+            seq: 3,
+        });
+        let beyond = kept(&format!("9:{}", "00".repeat(32))).unwrap();
+        let said = |walk: &Walk, kept| judged(walk, kept, misfiled).unwrap_err().what;
+        assert!(said(&whole, Some(&beyond)).contains("cut short"));
+        assert_ne!(said(&Walk::Broken { seq: 2 }, None), said(&whole, None));
+        assert!(said(&whole, None).contains("list of sessions"));
+        assert_eq!(judged(&whole, None, None).unwrap().0, 7);
     }
 }

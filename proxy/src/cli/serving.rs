@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use control::ledger::chain::{Walk, hex};
+use control::ledger::proof::Misfiled;
 use policies::words::cli::ledger;
 use policies::words::cli::serving as words;
 use policies::words::server::{Initialised, naming};
@@ -138,13 +139,15 @@ async fn backed_up(printer: Printer, args: &server::BackupArgs) -> Outcome {
     if let Some(fault) = backup.proof.log {
         return Err(unsound(ledger::altered(&fault.to_string())));
     }
-    if let Some(session) = backup.proof.session {
-        return Err(unsound(ledger::listed_otherwise(&session.to_string())));
-    }
     let (last, head) = match &backup.proof.chain {
         Walk::Whole { last, head } => (*last, hex(head)),
         Walk::Broken { seq } => return Err(unsound(ledger::broken(*seq))),
     };
+    // Last: whoever edits the ledger can edit a row as well, and that would be the smaller of the two.
+    if let Some(Misfiled { session, seq }) = backup.proof.session {
+        let listed = ledger::listed_otherwise(&session.to_string(), seq);
+        return Err(unsound(listed));
+    }
     let result = serde_json::json!({
         "schema": "tidegate.backup/1", "dir": &backup.told.dir, "last": last, "digest": head,
     });

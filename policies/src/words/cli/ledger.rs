@@ -33,13 +33,14 @@ pub fn altered(found: &str) -> Trouble {
     Trouble::new("the log of changes is not what was written", found, COMPARE)
 }
 
-/// The list of sessions is not what the ledger says.
-pub fn listed_otherwise(session: &str) -> Trouble {
+/// The list of sessions is not what the ledger says, in whose line it began.
+pub fn listed_otherwise(session: &str, line: u64) -> Trouble {
     Trouble::new(
         "the list of sessions is not what was written",
         format!("{session} is listed as something else than it began as, or not at all"),
         format!(
-            "see what was written of it:  tidegate audit ls -o jsonl | grep {session}   (and restore the store from a backup)"
+            "see what was written of it:  tidegate audit ls --after {} --limit 1 -o json   (and restore the store from a backup)",
+            line.saturating_sub(1)
         ),
     )
 }
