@@ -181,6 +181,13 @@ pub trait Store: Send + Sync {
         filter: &SessionFilter,
     ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
 
+    /// Those of these sessions, in no order, that are listed and can be read, and are looked up by what they say of
+    /// themselves. One question, however many they are.
+    fn filed(
+        &self,
+        ids: &[SessionId],
+    ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
+
     /// The last line of the ledger, if it has any.
     fn last_line(&self) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
 
@@ -286,6 +293,10 @@ impl Store for Backend {
 
     async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
         delegate!(self, store => store.sessions(filter).await)
+    }
+
+    async fn filed(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        delegate!(self, store => store.filed(ids).await)
     }
 
     async fn last_line(&self) -> Result<Option<Stored>, StoreError> {

@@ -3,39 +3,37 @@
 //! Rows are for looking sessions up. What happened stands in the ledger, and a row that says something else, or is
 //! gone, shows an auditor a past that was not.
 
+use std::collections::BTreeMap;
+
+use policies::SessionId;
+
 use super::chain::Stored;
 use super::proof::Misfiled;
-use super::{Event, Happening, Session, SessionFilter};
+use super::{Event, Happening, Session};
 use crate::store::{Store, StoreError};
 
 /// The first session of these lines that the list has otherwise than it began, or not at all. A row that cannot be
-/// read is another one.
+/// read is another one. A walk over the whole ledger asks this of every thousand lines, so it is one question.
 pub(super) async fn altered(
     store: &impl Store,
     lines: &[Stored],
 ) -> Result<Option<Misfiled>, StoreError> {
-    for (seq, opened) in lines.iter().filter_map(opened) {
-        // Found by everything that it is looked up by.
-        let filter = SessionFilter {
-            principal: Some(opened.principal.clone()),
-            target: Some(opened.target.clone()),
-            grant: Some(opened.grant),
-            prefix: Some(opened.id.to_string()),
-            limit: 1,
-            ..SessionFilter::default()
-        };
-        let row = match store.sessions(&filter).await {
-            Ok(mut found) => found.pop(),
-            Err(odd) if odd.is_garbled() => None,
-            Err(error) => return Err(error),
-        };
-        let began = row.map(|row| Session { end: None, ..row });
-        if began.as_ref() != Some(&*opened) {
-            let session = opened.id;
-            return Ok(Some(Misfiled { session, seq }));
-        }
+    let began: Vec<(u64, Box<Session>)> = lines.iter().filter_map(opened).collect();
+    if began.is_empty() {
+        return Ok(None);
     }
-    Ok(None)
+    let ids: Vec<SessionId> = began.iter().map(|(_seq, session)| session.id).collect();
+    let rows = store.filed(&ids).await?.into_iter();
+    let rows: BTreeMap<SessionId, Session> = rows
+        .map(|row| (row.id, Session { end: None, ..row }))
+        .collect();
+    let misfiled = began
+        .iter()
+        .find(|(_seq, session)| rows.get(&session.id) != Some(&**session));
+    Ok(misfiled.map(|(seq, session)| Misfiled {
+        session: session.id,
+        seq: *seq,
+    }))
 }
 
 /// The session that began with a line, if one did, and the line.

@@ -308,6 +308,12 @@ mod on_disk {
                 store.session(session.id).await.unwrap().unwrap().end,
                 Some(end)
             );
+            // Found by its id, beside one that nobody knows; whether it is over is part of it.
+            let known = store.session(session.id).await.unwrap();
+            let ids = [session.id, SessionId::new(at(99), [7; 10])];
+            let found = store.filed(&ids).await.unwrap();
+            assert_eq!(found, Vec::from_iter(known));
+            assert_eq!(store.filed(&[]).await.unwrap(), []);
             told_as_recovered(&store).await;
         }
     }

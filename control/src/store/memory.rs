@@ -202,6 +202,13 @@ impl Store for MemoryStore {
             .collect())
     }
 
+    async fn filed(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        self.turn().await;
+        let book = self.book()?;
+        let found = ids.iter().filter_map(|id| book.sessions.get(id));
+        Ok(found.cloned().collect())
+    }
+
     async fn last_line(&self) -> Result<Option<Stored>, StoreError> {
         self.turn().await;
         Ok(self.book()?.ledger.last().cloned())

@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::file::{lock, lock_database, migrate, options};
-use self::sessions::{listing, session};
+use self::sessions::{FILED, filed, listing, session};
 use self::writer::{Command, Writer};
 use super::{AppendError, Receipt, Store, StoreError, garbled};
 use crate::change::{Draft, Entry, Revision};
@@ -262,6 +262,15 @@ impl Store for SqliteStore {
         let mut query = listing(filter);
         let rows = query.build().fetch_all(&self.shared.readers).await?;
         rows.iter().map(session).collect()
+    }
+
+    async fn filed(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let found = sqlx::query(FILED)
+            .bind(serde_json::Value::from(ids).to_string())
+            .fetch_all(&self.shared.readers)
+            .await?;
+        Ok(found.iter().filter_map(filed).collect())
     }
 
     async fn last_line(&self) -> Result<Option<Stored>, StoreError> {

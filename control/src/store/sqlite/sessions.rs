@@ -52,3 +52,25 @@ pub(super) fn session(row: &SqliteRow) -> Result<Session, StoreError> {
     }
     Ok(session)
 }
+
+/// The query for the sessions of an array of ids in JSON. Each is found by its key, and however many they are it is one
+/// text that has to be understood.
+pub(super) const FILED: &str = "SELECT body, ending, id, principal, target, grant_id FROM sessions \
+     WHERE id IN (SELECT value FROM json_each(?1))";
+
+/// The session of a row that was found by that, if it can be read and is looked up by what it says of itself.
+pub(super) fn filed(row: &SqliteRow) -> Option<Session> {
+    let session = session(row).ok()?;
+    let keys = [
+        session.id.to_string(),
+        session.principal.to_string(),
+        session.target.to_string(),
+        session.grant.to_string(),
+    ];
+    let mut columns = (2_usize..).zip(&keys);
+    let is_filed = columns.all(|(column, key)| {
+        let found = row.try_get::<&str, _>(column);
+        found.is_ok_and(|found| found == key)
+    });
+    is_filed.then_some(session)
+}
