@@ -29,8 +29,9 @@ pub struct Grant {
 /// An end before time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantEnd {
-    /// Who ended it.
-    pub by: PrincipalName,
+    /// Who ended it. Nobody where the server did by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<PrincipalName>,
     /// Why.
     pub reason: Reason,
     /// When.

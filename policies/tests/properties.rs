@@ -40,7 +40,7 @@ prop_compose! {
             starts_at: after(starts),
             expires_at: after(expires),
             ended: ended.map(|at| GrantEnd {
-                by: name("bob"), reason: reason("done"), at: after(at),
+                by: Some(name("bob")), reason: reason("done"), at: after(at),
             }),
             ..grant(number, who, target, as_whom)
         }
@@ -121,7 +121,7 @@ proptest! {
 
     #[test]
     fn an_ended_grant_never_comes_back(ended in 0_i64..60, again in 0_i64..60, later in 0_i64..90) {
-        let end = |at| GrantEnd { by: name("bob"), reason: reason("done"), at: after(at) };
+        let end = |at| GrantEnd { by: Some(name("bob")), reason: reason("done"), at: after(at) };
         let over = grant(1, "alice", "web1", "deploy").end(end(ended)).unwrap();
         prop_assert!(over.end(end(again)).is_err());
         let facts = facts().with_grant(over);

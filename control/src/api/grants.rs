@@ -35,7 +35,7 @@ fn view(broker: &Broker, locks: &[Arc<Lock>], grant: &Grant, now: Timestamp) -> 
         in_force: grant.in_force(now),
         lock: lock.map(|lock| lock.id),
         spent: broker.spent_so_far(grant.id),
-        ended_by: ended.map(|end| end.by.clone()),
+        ended_by: ended.and_then(|end| end.by.clone()),
         end_reason: ended.map(|end| end.reason.clone()),
         ended_at: ended.map(|end| end.at),
     }

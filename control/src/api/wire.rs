@@ -129,7 +129,7 @@ pub struct GrantView {
     /// What was spent of its budget; absent where nothing was, or it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Amounts>,
-    /// Who ended it early.
+    /// Who ended it early; nobody where the server did by itself.
     pub ended_by: Option<PrincipalName>,
     /// Why.
     pub end_reason: Option<Reason>,

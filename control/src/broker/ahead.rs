@@ -24,7 +24,7 @@ impl Broker {
             let ended = ahead.map(|grant| Change::GrantEnded {
                 id: grant.id,
                 end: GrantEnd {
-                    by: grant.principal.clone(),
+                    by: None,
                     reason: ours(CLOCK_WAS_AHEAD),
                     at: end.now,
                 },

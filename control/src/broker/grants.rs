@@ -38,9 +38,8 @@ impl Broker {
             if view.state.is_surely_over(grant, view.now, uptime) {
                 return Err(BrokerError::Conflict(Conflict::Grant(GrantOver { id })));
             }
-            let by = caller.principal.clone();
             let end = GrantEnd {
-                by,
+                by: Some(caller.principal.clone()),
                 reason: reason.clone(),
                 at: view.now,
             };
@@ -111,7 +110,7 @@ pub(super) fn orphans(
 ) -> Vec<Change> {
     let facts = &view.state.facts;
     let end = GrantEnd {
-        by: view.caller.principal.clone(),
+        by: Some(view.caller.principal.clone()),
         reason: ours(GONE),
         at: view.now,
     };

@@ -47,9 +47,13 @@ pub(crate) fn structural(
     }
     let grant = facts.grants.get(&terms.grant);
     if let Some(end) = grant.and_then(|grant| grant.ended.as_ref()) {
-        return Some(SeverReason::Revoked {
-            by: end.by.clone(),
-            reason: end.reason.clone(),
+        return Some(match end.by.clone() {
+            Some(by) => SeverReason::Revoked {
+                by,
+                reason: end.reason.clone(),
+            },
+            // The server ended it for the clock's sake.
+            None => SeverReason::Expired { at: end.at },
         });
     }
     if now >= terms.until || grant.is_none_or(|grant| now >= grant.expires_at) {

@@ -146,7 +146,7 @@ async fn what_was_made_while_the_clock_was_ahead_ends_once_it_is_right() {
     world.clock.step(hour);
     // It runs evenly for so long that it is believed.
     world.pass(seconds(70)).await;
-    world.granted("amy", "web1", 60).await;
+    let granted = world.granted("amy", "web1", 60).await;
     let asked = world.ask_for("alice", "web1", 5).await.unwrap().request.id;
     world.clock.step(-hour);
     world.pass(seconds(1)).await;
@@ -161,6 +161,9 @@ async fn what_was_made_while_the_clock_was_ahead_ends_once_it_is_right() {
         .unwrap()
         .request;
     assert_eq!(request.state, RequestState::Withdrawn);
+    let grant = broker.show_grant(&caller("amy"), granted).unwrap();
+    let ended = grant.ended.as_ref().expect("it was ended");
+    assert_eq!(ended.by, None, "amy did nothing");
 }
 
 #[tokio::test(start_paused = true)]
