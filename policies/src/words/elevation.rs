@@ -171,8 +171,8 @@ pub fn admin_script(target: &str, admin: &str) -> String {
          do $tidegate$\n\
          begin\n  \
            if exists (select from pg_catalog.pg_roles where rolname = {text} and rolcreaterole) then\n    \
-             raise exception '% makes roles for another target, and would not any more', {text}\n      \
-               using hint = 'Give this target an admin role of its own: --admin-role.';\n  \
+             raise exception '% makes roles for grants, and would not any more', {text}\n      \
+               using hint = 'Give this target an admin role of its own (--admin-role), or alter it to nocreaterole where it makes none any more.';\n  \
            end if;\n  \
            if not exists (select from pg_catalog.pg_roles where rolname = {text}) then\n    \
              create role {name};\n  \

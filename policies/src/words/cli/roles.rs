@@ -52,7 +52,7 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
          do $tidegate$\n\
          begin\n  \
            if exists (select from pg_catalog.pg_roles where rolname = {text} and not rolinherit) then\n    \
-             raise exception '% elevates roles for another target, and would have their rights itself', {text}\n      \
+             raise exception '% elevates roles, and would have their rights itself', {text}\n      \
                using hint = 'Give this target an admin role of its own (--admin-role), or alter it to inherit where nothing is elevated by it any more.';\n  \
            end if;\n  \
            if not exists (select from pg_catalog.pg_roles where rolname = {text}) then\n    \
