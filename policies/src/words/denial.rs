@@ -104,7 +104,7 @@ fn unavailable(part: Part) -> Words {
         Part::Server => ("TG116", "the server is stopping, so nobody new gets in"),
         Part::Way => (
             "TG117",
-            "the way there leads through another target that was removed or is locked, so nobody gets in",
+            "the way there leads through another target that is gone, locked or not what it was, so nobody gets in",
         ),
     };
     Words::new(code, what).hint("ask an administrator to run: tidegate doctor")
