@@ -308,14 +308,20 @@ fn still_askable(view: &View<'_>, request: &Request) -> Result<(), BrokerError> 
         return Ok(());
     }
     let source = request.source.unwrap_or(view.caller.source);
-    may_request(
+    let asked = may_request(
         view.state.policies()?,
         facts,
         request,
         source,
         request.filed_at,
-    )
-    .map_err(|_denied| refused(RequestError::Unaskable { id: request.id }))
+    );
+    asked.map_err(|denied| {
+        // That a policy cannot be evaluated is the operator's to mend, and no answer to the request.
+        if let Denial::Unavailable { .. } = denied {
+            return denied.into();
+        }
+        refused(RequestError::Unaskable { id: request.id })
+    })
 }
 
 /// The changes by which a request becomes a grant, if the policies say that it does.

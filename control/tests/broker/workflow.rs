@@ -9,7 +9,7 @@ use control::ledger::proof::Proof;
 use control::{Broker, BrokerError};
 use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
-use policies::{Denial, LockScope, RequestError, RequestId, RequestState};
+use policies::{Denial, LockScope, Part, RequestError, RequestId, RequestState};
 
 use crate::world::{World, ask, caller, library, principal, reason, seconds};
 
@@ -412,6 +412,15 @@ async fn what_nobody_may_ask_for_any_more_is_granted_to_nobody_who_asked_before(
         ),
         "{refused:?}"
     );
+    // One that cannot be evaluated is another no: it says nothing about the request.
+    put(
+        r#"@id("odd") @reason("x") forbid (principal, action == Jit::Action::"request", resource)
+        when { context.session.hourLocal + 9223372036854775807 == 7 };"#,
+    )
+    .await;
+    let part = Part::Policies;
+    let refused = approve().await.unwrap_err();
+    assert_eq!(refused, BrokerError::Unavailable { part });
     put("").await;
     assert!(approve().await.unwrap().grant.is_some());
 }
