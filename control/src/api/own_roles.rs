@@ -154,6 +154,9 @@ async fn rehearsed(
         Err(RoleRefusal::Fault(why)) => {
             Err(words::own_role_unmade(name, as_login, &why.to_string()))
         }
-        Err(refused) => Err(words::own_role_unmade(name, as_login, &refused.to_string())),
+        // The target has no part in these.
+        Err(refused @ (RoleRefusal::Over | RoleRefusal::Unwritten | RoleRefusal::NoHand)) => {
+            Err(words::own_role_untold(name, as_login, &refused.to_string()))
+        }
     }
 }

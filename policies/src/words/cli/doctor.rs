@@ -5,11 +5,13 @@ mod own_roles;
 
 pub use house::{
     authority_good, recorder_bad, recorder_good, recorder_hangs, recorder_short, recorder_spent,
-    server_clock_good, server_clock_off, stopping, store_bad, store_garbled, store_good, store_parked,
+    server_clock_good, server_clock_off, stopping, store_bad, store_garbled, store_good,
+    store_parked,
 };
 
 pub use own_roles::{
-    Rehearsed, keeper_good, own_role_shut, own_role_unmade, own_roles_gone, stray_roles,
+    Rehearsed, keeper_good, own_role_shut, own_role_unmade, own_role_untold, own_roles_gone,
+    stray_roles,
 };
 
 use super::Trouble;

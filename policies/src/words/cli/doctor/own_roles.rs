@@ -75,6 +75,18 @@ pub fn own_role_unmade(target: &str, (keeper, login): (&str, &str), why: &str) -
     )
 }
 
+/// It is not known whether a target lets in a role as a grant for `login` would have it: what tidegate itself had to do
+/// for that could not be done.
+pub fn own_role_untold(target: &str, (keeper, login): (&str, &str), why: &str) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!(
+            "it lets tidegate in as `{keeper}`; whether it lets in the role that a grant for `{login}` has is not known: {why}"
+        ),
+        "tidegate doctor",
+    )
+}
+
 /// A target does not let in a role as a grant for `login` would have it. `group` is what its line names.
 pub fn own_role_shut(
     target: &str,
@@ -179,6 +191,7 @@ mod tests {
                 (of.1, "app_ro"),
                 "the server says: 42501: permission denied",
             ),
+            own_role_untold(of.0, (of.1, "app_ro"), "the store does not answer"),
             shut("28000: no pg_hba.conf entry for host \"192.0.2.1\""),
             shut("28000: certificate authentication failed for user \"tg_01\""),
             shut("42501: permission denied for database \"orders\""),
