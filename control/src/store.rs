@@ -181,6 +181,12 @@ pub trait Store: Send + Sync {
         filter: &SessionFilter,
     ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
 
+    /// The ids of the same, newest first, also of those of which what is listed cannot be read.
+    fn session_ids(
+        &self,
+        filter: &SessionFilter,
+    ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send;
+
     /// Those of these sessions, in no order, that are listed and can be read, and are looked up by what they say of
     /// themselves. One question, however many they are.
     fn filed(
@@ -293,6 +299,10 @@ impl Store for Backend {
 
     async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
         delegate!(self, store => store.sessions(filter).await)
+    }
+
+    async fn session_ids(&self, filter: &SessionFilter) -> Result<Vec<SessionId>, StoreError> {
+        delegate!(self, store => store.session_ids(filter).await)
     }
 
     async fn filed(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {

@@ -287,6 +287,7 @@ mod on_disk {
                 store.sessions(&live).await.unwrap(),
                 std::slice::from_ref(&session)
             );
+            assert_eq!(store.session_ids(&live).await.unwrap(), [session.id]);
             let end = crate::ledger::tests::end(at(6));
             let closed = Happening::SessionClosed {
                 session: session.id,

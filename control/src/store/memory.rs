@@ -202,6 +202,11 @@ impl Store for MemoryStore {
             .collect())
     }
 
+    async fn session_ids(&self, filter: &SessionFilter) -> Result<Vec<SessionId>, StoreError> {
+        let found = self.sessions(filter).await?;
+        Ok(found.iter().map(|session| session.id).collect())
+    }
+
     async fn filed(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {
         self.turn().await;
         let book = self.book()?;

@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::file::{lock, lock_database, migrate, options};
-use self::sessions::{FILED, filed, listing, session};
+use self::sessions::{FILED, filed, id, listing, session};
 use self::writer::{Command, Writer};
 use super::{AppendError, Receipt, Store, StoreError, garbled};
 use crate::change::{Draft, Entry, Revision};
@@ -259,9 +259,15 @@ impl Store for SqliteStore {
     }
 
     async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, StoreError> {
-        let mut query = listing(filter);
+        let mut query = listing("body, ending", filter);
         let rows = query.build().fetch_all(&self.shared.readers).await?;
         rows.iter().map(session).collect()
+    }
+
+    async fn session_ids(&self, filter: &SessionFilter) -> Result<Vec<SessionId>, StoreError> {
+        let mut query = listing("id", filter);
+        let rows = query.build().fetch_all(&self.shared.readers).await?;
+        Ok(rows.iter().filter_map(id).collect())
     }
 
     async fn filed(&self, ids: &[SessionId]) -> Result<Vec<Session>, StoreError> {

@@ -302,7 +302,11 @@ async fn a_session_that_is_listed_otherwise_is_found_and_does_not_stop_the_start
         let proof = Proof::of(&store).await.unwrap();
         assert_eq!(proof.session.map(|odd| odd.session), Some(id), "{edit}");
         assert!(proof.log.is_none() && proof.end.is_some(), "{edit}");
-        started(store).await.unwrap();
+        let broker = started(store).await.unwrap();
+        // What a start asks before it lets anybody in.
+        let open = broker.open_sessions().await.unwrap();
+        assert_eq!(open.contains(&id), !edit.starts_with("DELETE"), "{edit}");
+        assert_eq!(broker.unsealed_sessions().await, Ok([].into()), "{edit}");
     }
 }
 

@@ -1,15 +1,16 @@
 //! Sessions as rows.
 
+use policies::SessionId;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use crate::ledger::{Session, SessionFilter};
 use crate::store::{StoreError, garbled};
 
-/// The query for a list of sessions. It names only what is filtered by, so that SQLite can use its
+/// The query for these columns of a list of sessions. It names only what is filtered by, so that SQLite can use its
 /// indexes: one with `?1 IS NULL OR …` reads the whole table.
-pub(super) fn listing(filter: &SessionFilter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT body, ending FROM sessions WHERE true");
+pub(super) fn listing(columns: &'static str, filter: &SessionFilter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(format!("SELECT {columns} FROM sessions WHERE true"));
     if let Some(live) = filter.live {
         query.push(if live {
             " AND ending IS NULL"
@@ -41,6 +42,11 @@ pub(super) fn listing(filter: &SessionFilter) -> QueryBuilder<Sqlite> {
     query.push(" ORDER BY id DESC LIMIT ");
     query.push_bind(i64::from(filter.page()));
     query
+}
+
+/// The id of a row of it alone. What is none is no session's.
+pub(super) fn id(row: &SqliteRow) -> Option<SessionId> {
+    row.try_get::<&str, _>(0).ok()?.parse().ok()
 }
 
 /// The session of a row of body and ending.
