@@ -343,11 +343,7 @@ where
         });
         let begins = passing.get(self.up.scanner.copied());
         self.tap.client_copied(begins.unwrap_or_default());
-        let beyond = self.up.scanner.beyond();
-        if !beyond.is_empty() {
-            let beyond = beyond.into_iter().filter_map(|range| passing.get(range));
-            noted.splice(0..0, beyond.map(Noted::Beyond));
-        }
+        noted::put_beyond(&mut self.up.scanner, passing, &mut noted);
         let ahead = self.up.scanner.ahead();
         if ahead > 0 && scanned.is_ok() {
             noted.push(Noted::Ahead { bytes: ahead });

@@ -13,7 +13,7 @@ use super::copy::Carried;
 use super::parameters::Types;
 use super::pipeline::Outcome;
 use crate::postgres::statement::redact;
-use crate::postgres::wire::scan::Message;
+use crate::postgres::wire::scan::{Message, Scanner};
 use crate::postgres::wire::{self, Named, Violation};
 
 /// Something to be recorded.
@@ -109,6 +109,19 @@ impl Noted<'_> {
                 transaction: outcome.transaction,
             }),
         }
+    }
+}
+
+/// Puts what `chunk`, scanned last, has of a text that goes on beyond its frame in front of the rest.
+pub(super) fn put_beyond<'a>(
+    scanner: &mut Scanner,
+    chunk: &'a [u8],
+    noted: &mut Vec<Noted<'a>>,
+) {
+    let beyond = scanner.beyond();
+    if !beyond.is_empty() {
+        let beyond = beyond.into_iter().filter_map(|range| chunk.get(range));
+        noted.splice(0..0, beyond.map(Noted::Beyond));
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::account::Account;
 use super::copied::Doubt;
 use super::cut::Finish;
-use super::noted::Noted;
+use super::noted::{self, Noted};
 use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
 use super::{Closed, Relay, Step, poll_fill};
@@ -325,6 +325,7 @@ where
         let scanned = self.up.scanner.scan(dropped, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
+        noted::put_beyond(&mut self.up.scanner, dropped, &mut noted);
         let _nothing_passes = self.up.scanner.ahead();
         self.record(&noted)?;
         match scanned {

@@ -211,6 +211,8 @@ impl Scanner {
         mut each: impl FnMut(Message<'a>) -> Result<(), Violation>,
     ) -> Result<Scanned, Violation> {
         let mut rest = chunk;
+        // Those are places in the chunk before.
+        self.beyond.clear();
         self.begun = 0..0;
         if let Some(missing) = self.unfinished.as_ref().map(|one| one.missing) {
             let Some(whole) = self.go_on(chunk) else {

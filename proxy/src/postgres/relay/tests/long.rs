@@ -45,3 +45,38 @@ async fn an_error_that_is_longer_than_is_kept_is_an_error_like_any_other() {
     assert!(closed.is_none(), "{closed:?}");
     assert_eq!(stage.recorded().last().unwrap(), "1 -> 22P02 0");
 }
+
+/// What is kept of it is where it stood in the read that it came with, and nothing of the next is taken for it.
+#[tokio::test]
+async fn a_long_text_behind_a_refusal_is_kept_whole_and_nothing_else_with_it() {
+    let mut stage = Stage::new();
+    stage.memory.forbidden = Some(SqlKind::Delete);
+    let text = format!("select '{}", "x".repeat(KEPT_MAX + 100_000));
+    let (long, behind) = (parse("", &text), query("alter role me password 'secret'"));
+    let behind = [sync(), behind].concat();
+    let (first, last) = long.split_at(long.len() - behind.len());
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&parse("", "delete from t")).await.unwrap();
+            assert_eq!(told(client, 'E').await, "42501");
+            for part in [first, last, &behind] {
+                client.write_all(part).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(read(target, behind.len()).await, behind);
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let recorded = stage.recorded();
+    let kept = |marker: &str| -> String {
+        let parts = recorded.iter().filter_map(|frame| frame.strip_prefix(marker));
+        parts.collect()
+    };
+    assert!(!recorded.iter().any(|frame| frame.contains("secret")));
+    // A body begins with the name, which is empty, and its NUL.
+    assert_eq!(kept("2 Parse ").len(), KEPT_MAX - 1);
+    let rest = kept("data ");
+    assert!(rest.starts_with("xxx") && rest.ends_with("x\0\0\0"));
+    assert_eq!(rest.len() + KEPT_MAX, long.len() - HEADER);
+    assert!(recorded.iter().any(|frame| frame == "ahead 0"));
+}

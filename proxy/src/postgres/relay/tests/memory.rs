@@ -180,7 +180,8 @@ impl Account for Memory {
             Frame::Note { code, .. } => format!("note {code}"),
             Frame::Omitted { bytes, .. } => format!("ahead {bytes}"),
             Frame::File(operation) => copied(operation),
-            Frame::Data { .. } | Frame::Channel { .. } | Frame::Close { .. } => {
+            Frame::Data { bytes, .. } => format!("data {}", String::from_utf8_lossy(bytes)),
+            Frame::Channel { .. } | Frame::Close { .. } => {
                 format!("{frame:?}")
             }
         };
