@@ -20,6 +20,20 @@ pub(crate) struct Refusal {
     pub(crate) fingerprint: String,
 }
 
+impl Refusal {
+    /// What is noted of it in the recording, as of the statement of this number.
+    pub(crate) fn note(&self, id: u64) -> String {
+        format!(
+            "statement {id} never reached the target: {}; fingerprint {}",
+            self.words.what,
+            match self.fingerprint.as_str() {
+                "" => "none",
+                known => known,
+            }
+        )
+    }
+}
+
 /// What is refused because what would run does not stand in the text.
 pub(super) fn hidden() -> Refusal {
     Refusal {

@@ -223,14 +223,7 @@ where
         let (status, in_batch, is_simple) = (pipeline.status(), pipeline.in_batch(), kind == b'Q');
         // What a batch comes to is told with its end.
         let outcome = outcome(id, refusal, if in_batch { 0 } else { status });
-        let text = format!(
-            "statement {id} never reached the target: {}; fingerprint {}",
-            words.what,
-            match refusal.fingerprint.as_str() {
-                "" => "none",
-                known => known,
-            }
-        );
+        let text = refusal.note(id);
         let note = Frame::Note {
             code: words.code,
             text: &text,
@@ -238,6 +231,7 @@ where
         self.account
             .record_all(&[outcome.frame(), note])
             .map_err(Closed::Recorder)?;
+        self.tap.refusal_told();
         let mut answer = Vec::new();
         say::error(&mut answer, refusal.sqlstate, words);
         if is_simple && !in_batch {

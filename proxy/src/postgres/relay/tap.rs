@@ -18,7 +18,7 @@ use super::noted::{Company, Noted, Said};
 use super::parameters::Types;
 use super::pipeline::{Fault, Owed, Pipeline, Statement, may_call};
 use super::settings::Settings;
-use crate::postgres::gate::Standing;
+use crate::postgres::gate::{Refusal, Standing};
 use crate::postgres::target::back::Notices;
 use crate::postgres::wire::scan::Message;
 use crate::postgres::wire::{self, HEADER, Header, Side, Violation};
@@ -38,6 +38,8 @@ pub(crate) struct Tap {
     running: Arc<AtomicU64>,
     /// What waits for a second person, as it came: nothing else of it is written down before it passes.
     waiting: Option<Box<[u8]>>,
+    /// What is refused, while everything before it is still to be answered: the code of why, and what is noted of it.
+    refusing: Option<(&'static str, String)>,
     /// The last Parse without a name, and whether the target has said that it acted on it.
     unnamed: (u64, bool),
 }
@@ -56,6 +58,7 @@ impl Tap {
             settings: Settings::default(),
             running: Arc::default(),
             waiting: None,
+            refusing: None,
             unnamed: (0, false),
         }
     }
@@ -184,14 +187,26 @@ impl Tap {
     }
 
     /// Takes a Query, Parse, Bind or Execute message of the client that is not forwarded: all of its body or the
-    /// beginning. Says which number it got, and what is to be recorded.
-    pub(crate) fn refused<'a>(&mut self, kind: u8, body: &'a [u8]) -> (u64, Noted<'a>) {
+    /// beginning. Says which number it got, and what is to be recorded. Why it is not is noted when the session ends
+    /// before its turn comes.
+    pub(crate) fn refused<'a>(
+        &mut self,
+        kind: u8,
+        body: &'a [u8],
+        why: Option<&Refusal>,
+    ) -> (u64, Noted<'a>) {
         let id = self.next;
         self.next = self.next.saturating_add(1);
         self.waiting = None;
+        self.refusing = why.map(|refusal| (refusal.words.code, refusal.note(id)));
         let mut said = Said::of_refused(kind, body).numbered(id);
         said.typed(&self.types);
         (id, Noted::Statement(said))
+    }
+
+    /// Notes that the client is told of what was refused.
+    pub(super) fn refusal_told(&mut self) {
+        self.refusing = None;
     }
 
     /// Takes messages that wait for a second person.
@@ -246,6 +261,7 @@ impl Tap {
 
     /// Notes that the message of this number came behind an error, and goes nowhere.
     pub(super) fn drops(&mut self, id: u64) {
+        self.refusing = None;
         self.pipeline.drops(id);
     }
 
@@ -345,6 +361,7 @@ impl Tap {
     /// second time.
     pub(crate) fn settle(&mut self, account: &impl Account) -> Result<(), AppendError> {
         let waiting = self.waiting.take().unwrap_or_default();
+        let refusing = self.refusing.take();
         let (first, mut known) = (self.next, self.unsent(&waiting));
         let unsent = (!known.is_empty()).then(|| seconding::unsent(first));
         let carried = self.copies.over(CopyEnd::BrokenOff);
@@ -357,6 +374,7 @@ impl Tap {
             count => Some(format!("{count} notices were shown")),
         };
         let notes = [
+            refusing.as_ref().map(|(code, text)| (*code, text.as_str())),
             unsent
                 .as_ref()
                 .map(|words| (words.code, words.what.as_str())),
@@ -389,7 +407,7 @@ impl Tap {
             let behind = rest.get(HEADER..).unwrap_or_default();
             let body = behind.get(..length).unwrap_or(behind);
             if matches!(header.kind, b'Q' | b'P' | b'B') {
-                noted.push(self.refused(header.kind, body).1);
+                noted.push(self.refused(header.kind, body, None).1);
             }
             rest = behind.get(length..).unwrap_or_default();
         }

@@ -63,6 +63,10 @@ async fn a_refused_query_is_answered_in_its_turn_and_never_passes() {
     sorted.0.sort();
     sorted.1.sort();
     assert_eq!(sorted.0, sorted.1, "{told:?}");
+    stage.tap.settle(&stage.memory).unwrap();
+    let notes = stage.recorded();
+    let notes = notes.iter().filter(|frame| *frame == "note TG514");
+    assert_eq!(notes.count(), 1, "it is told once");
     assert_eq!(stage.memory.to_target.get(), 2 * query("select 1").len());
 }
 
@@ -386,4 +390,33 @@ async fn a_text_full_of_questions_leaves_others_their_turns() {
         })
         .await;
     assert!(closed.is_none(), "{closed:?}");
+}
+
+/// Else it would read as one that was sent, and not seen to its end.
+#[tokio::test]
+async fn a_refusal_whose_turn_never_comes_is_told_as_the_session_ends() {
+    for target_goes in [true, false] {
+        let mut stage = guarded(SqlKind::Delete);
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let sent = [query("select 1"), query("delete from t")];
+                client.write_all(&sent.concat()).await.unwrap();
+                assert_eq!(read(target, sent[0].len()).await, sent[0]);
+                if target_goes {
+                    target.shutdown().await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            })
+            .await;
+        assert_eq!(closed.is_some(), target_goes, "{closed:?}");
+        // What was cut is settled by whoever cut it.
+        stage.tap.settle(&stage.memory).unwrap();
+        let want = [
+            "1 Simple select 1",
+            "2 Simple delete from t",
+            "1 ->  0",
+            "note TG514",
+        ];
+        assert_eq!(stage.recorded(), want);
+    }
 }
