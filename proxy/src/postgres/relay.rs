@@ -400,10 +400,10 @@ where
             } => {
                 let unread = held.get(HEADER..).unwrap_or_default();
                 let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
-                let (id, said) = self.tap
-                    .refused(header.kind, body.unwrap_or(unread), Some(&refusal));
+                let body = body.unwrap_or(unread);
+                let (id, said) = self.tap.refused(header.kind, body, Some(&refusal));
                 noted.push(said);
-                self.hold.stop = Some(Stop::statement(header, id, refusal));
+                self.hold.stop = Some(Stop::statement(header, (id, body.len()), refusal));
                 return unread;
             }
             Passage::Held {

@@ -113,11 +113,7 @@ impl Noted<'_> {
 }
 
 /// Puts what `chunk`, scanned last, has of a text that goes on beyond its frame in front of the rest.
-pub(super) fn put_beyond<'a>(
-    scanner: &mut Scanner,
-    chunk: &'a [u8],
-    noted: &mut Vec<Noted<'a>>,
-) {
+pub(super) fn put_beyond<'a>(scanner: &mut Scanner, chunk: &'a [u8], noted: &mut Vec<Noted<'a>>) {
     let beyond = scanner.beyond();
     if !beyond.is_empty() {
         let beyond = beyond.into_iter().filter_map(|range| chunk.get(range));

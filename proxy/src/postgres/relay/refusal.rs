@@ -12,8 +12,10 @@
 //!   the target is made to fail as well: it is asked to run a portal that does not exist, and its
 //!   error about that is kept from the client.
 
+use std::fmt;
 use std::task::{Context, Poll};
 
+use aws_lc_rs::digest;
 use control::entropy;
 use control::ledger::chain::hex;
 use policies::words::Shown;
@@ -30,7 +32,7 @@ use super::second::{Settling, Wait};
 use super::{Closed, Relay, Step, poll_fill};
 use crate::postgres::gate::{self, Bench, Refusal};
 use crate::postgres::wire::say;
-use crate::postgres::wire::scan::Scanned;
+use crate::postgres::wire::scan::{self, Scanned};
 use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message, put_text};
 
 /// The longest error that is waited for, in bytes; it has to be held whole.
@@ -65,9 +67,27 @@ pub(super) struct Hold {
 pub(super) struct Stop {
     /// How many of its bytes are still to be thrown away.
     left: usize,
+    /// What there is of it beyond its frame.
+    rest: Option<Rest>,
     why: Why,
     /// Whether the target has been asked for the answers to what came before.
     flushed: bool,
+}
+
+/// What there is of a message beyond its frame.
+struct Rest {
+    /// How many bytes.
+    bytes: u64,
+    /// Of all of the message, as far as it has come.
+    digest: Box<digest::Context>,
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -89,17 +109,45 @@ impl Stop {
         Self::new(header, Why::Call)
     }
 
-    pub(super) fn statement(header: Header, id: u64, refusal: Box<Refusal>) -> Self {
-        let kind = header.kind;
-        Self::new(header, Why::Statement { kind, id, refusal })
+    /// Of its body `recorded` bytes are in its frame.
+    pub(super) fn statement(
+        header: Header,
+        (id, recorded): (u64, usize),
+        refusal: Box<Refusal>,
+    ) -> Self {
+        let (kind, recorded) = (header.kind, u64::try_from(recorded).unwrap_or(u64::MAX));
+        let bytes = u64::from(header.body).saturating_sub(recorded);
+        let rest = (bytes > 0).then(|| Rest {
+            bytes,
+            digest: Box::new(digest::Context::new(&digest::SHA256)),
+        });
+        Self {
+            rest,
+            ..Self::new(header, Why::Statement { kind, id, refusal })
+        }
     }
 
     fn new(header: Header, why: Why) -> Self {
         Self {
             left: usize::try_from(header.body).unwrap_or(usize::MAX),
+            rest: None,
             why,
             flushed: false,
         }
+    }
+
+    /// Throws away what of the message is at the beginning of `unread`. What is to be recorded once that was the last
+    /// of it.
+    fn throw_away(&mut self, unread: &mut Vec<u8>) -> Option<Noted<'static>> {
+        let here = self.left.min(unread.len());
+        if let Some(rest) = &mut self.rest {
+            rest.digest.update(unread.get(..here).unwrap_or_default());
+        }
+        unread.drain(..here);
+        self.left = self.left.saturating_sub(here);
+        let Rest { bytes, digest } = self.rest.take_if(|_rest| self.left == 0)?;
+        let digest = scan::finish(*digest);
+        Some(Noted::Omitted { bytes, digest })
     }
 
     fn kind(&self) -> u8 {
@@ -143,9 +191,10 @@ where
         let Some(stop) = &mut self.hold.stop else {
             return Ok(Step::Waits);
         };
-        let here = stop.left.min(self.up.unread.len());
-        self.up.unread.drain(..here);
-        stop.left = stop.left.saturating_sub(here);
+        if let Some(omitted) = stop.throw_away(&mut self.up.unread) {
+            let omitted = self.account.record_all(&[omitted.frame()]);
+            omitted.map_err(Closed::Recorder)?;
+        }
         if stop.left > 0 {
             return match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
                 Poll::Pending => Ok(self.rest_up(cx)),

@@ -244,14 +244,14 @@ where
             sqlstate,
             fingerprint: String::new(),
         };
-        let id = self.record_held(header, Some(&refusal))?;
-        self.hold.stop = Some(Stop::statement(header, id, Box::new(refusal)));
+        let told = self.record_held(header, Some(&refusal))?;
+        self.hold.stop = Some(Stop::statement(header, told, Box::new(refusal)));
         Ok(())
     }
 
     /// The target would drop it: so do we, without an answer.
     fn withdraw_held(&mut self, header: Header) -> Result<(), Closed> {
-        let id = self.record_held(header, None)?;
+        let (id, _recorded) = self.record_held(header, None)?;
         self.tap.drops(id);
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let end = length.min(self.up.unread.len());
@@ -259,17 +259,23 @@ where
         Ok(())
     }
 
-    /// Writes down a message that will not pass, and takes its header away. Its number.
-    fn record_held(&mut self, header: Header, why: Option<&Refusal>) -> Result<u64, Closed> {
+    /// Writes down a message that will not pass, and takes its header away. Its number, and how much of it is in its
+    /// frame.
+    fn record_held(
+        &mut self,
+        header: Header,
+        why: Option<&Refusal>,
+    ) -> Result<(u64, usize), Closed> {
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let end = HEADER.min(self.up.unread.len());
         self.up.unread.drain(..end);
         let unread = &self.up.unread;
         let body = unread.get(..length).unwrap_or(unread);
+        let recorded = body.len();
         let (id, said) = self.tap.refused(header.kind, body, why);
         self.account
             .record_all(&[said.frame()])
             .map_err(Closed::Recorder)?;
-        Ok(id)
+        Ok((id, recorded))
     }
 }

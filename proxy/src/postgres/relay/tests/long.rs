@@ -1,7 +1,15 @@
 //! Messages that are longer than is kept of them, or than comes at once.
 
+use aws_lc_rs::digest;
+
 use super::*;
-use crate::postgres::wire::scan::KEPT_MAX;
+use crate::postgres::wire::scan::{KEPT_MAX, finish};
+
+fn sha256(body: &[u8]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(body);
+    policies::hex(&finish(context))
+}
 
 #[tokio::test]
 async fn who_waits_keeps_no_buffer_of_what_came_in_parts() {
@@ -69,7 +77,9 @@ async fn a_long_text_behind_a_refusal_is_kept_whole_and_nothing_else_with_it() {
     assert!(closed.is_none(), "{closed:?}");
     let recorded = stage.recorded();
     let kept = |marker: &str| -> String {
-        let parts = recorded.iter().filter_map(|frame| frame.strip_prefix(marker));
+        let parts = recorded
+            .iter()
+            .filter_map(|frame| frame.strip_prefix(marker));
         parts.collect()
     };
     assert!(!recorded.iter().any(|frame| frame.contains("secret")));
@@ -78,5 +88,34 @@ async fn a_long_text_behind_a_refusal_is_kept_whole_and_nothing_else_with_it() {
     let rest = kept("data ");
     assert!(rest.starts_with("xxx") && rest.ends_with("x\0\0\0"));
     assert_eq!(rest.len() + KEPT_MAX, long.len() - HEADER);
-    assert!(recorded.iter().any(|frame| frame == "ahead 0"));
+    let whole = format!("omitted 0 {}", sha256(&long[HEADER..]));
+    assert!(recorded.contains(&whole), "{:?}", recorded.last());
+}
+
+/// What stands behind a long comment is what was tried.
+#[tokio::test]
+async fn of_a_refused_text_that_comes_in_many_reads_the_whole_is_digested() {
+    let mut stage = Stage::new();
+    stage.memory.forbidden = Some(SqlKind::Unknown);
+    let comment = "x".repeat(100_000);
+    let long = query(&format!("/* {comment} */ delete from payroll"));
+    let body = &long[HEADER..];
+    let ((), closed) = stage
+        .play(async |client, _target| {
+            for part in [&long[..HEADER], &body[..70_000], &body[70_000..]] {
+                client.write_all(part).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(told(client, 'E').await, "42501");
+            assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let recorded = stage.recorded();
+    let kept = recorded[0].strip_prefix("1 Simple ").unwrap().len();
+    let omitted = format!("omitted {} {}", body.len() - kept, sha256(body));
+    assert_eq!(
+        recorded[1..],
+        [omitted, "1 -> 42501 0".into(), "note TG515".into()]
+    );
 }

@@ -178,7 +178,12 @@ impl Account for Memory {
                 )
             }
             Frame::Note { code, .. } => format!("note {code}"),
-            Frame::Omitted { bytes, .. } => format!("ahead {bytes}"),
+            Frame::Omitted { bytes, digest, .. } => match digest {
+                None => format!("ahead {bytes}"),
+                Some(recorder::Digest::Sha256(digest) | recorder::Digest::Blake3(digest)) => {
+                    format!("omitted {bytes} {}", policies::hex(digest))
+                }
+            },
             Frame::File(operation) => copied(operation),
             Frame::Data { bytes, .. } => format!("data {}", String::from_utf8_lossy(bytes)),
             Frame::Channel { .. } | Frame::Close { .. } => {
