@@ -90,11 +90,12 @@ pub fn setting(name: &str, value: &str) -> String {
     format!("{name} is {value} from here on")
 }
 
-/// What was sent behind an error, up to the next Sync: the first of it and the last.
-pub fn dropped(ids: (u64, u64)) -> String {
+/// What was sent behind an error, up to the next Sync: the first and the last of each row of numbers.
+pub fn dropped(rows: &[(u64, u64)]) -> String {
+    let rows: Vec<String> = rows.iter().copied().map(range).collect();
     format!(
         "{} did not run: what is sent behind an error is dropped, up to the next Sync",
-        range(ids)
+        rows.join(", ")
     )
 }
 

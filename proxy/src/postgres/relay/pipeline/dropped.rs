@@ -6,9 +6,10 @@ use policies::words::recordings;
 
 use super::{Owed, Pipeline};
 
-/// The numbers of what was dropped, since this was last asked. There is nothing else between them.
+/// The numbers of what was dropped, since this was last asked: the first and the last of each row of them. Where we
+/// skip before the target does, what it drops comes later and is of before; a whole batch that ran may stand between.
 #[derive(Debug, Default)]
-pub(super) struct Dropped(Option<(u64, u64)>);
+pub(super) struct Dropped(Vec<(u64, u64)>);
 
 impl Dropped {
     /// Takes one that is dropped.
@@ -26,8 +27,24 @@ impl Dropped {
     }
 
     fn takes_number(&mut self, id: u64) {
-        let first = self.0.map_or(id, |(first, _last)| first);
-        self.0 = Some((first, id));
+        match self.0.last_mut() {
+            Some((_first, last)) if last.checked_add(1) == Some(id) => *last = id,
+            _other => self.0.push((id, id)),
+        }
+    }
+
+    /// Them in their order, and none any more.
+    fn take(&mut self) -> Vec<(u64, u64)> {
+        let mut rows = std::mem::take(&mut self.0);
+        rows.sort_unstable();
+        rows.dedup_by(|next, row| {
+            let goes_on = row.1.checked_add(1) == Some(next.0);
+            if goes_on {
+                row.1 = next.1;
+            }
+            goes_on
+        });
+        rows
     }
 }
 
@@ -39,6 +56,7 @@ impl Pipeline {
 
     /// What there is to tell of what did not run, once the target is ready or the session over.
     pub(in super::super) fn dropped(&mut self) -> Option<String> {
-        self.dropped.0.take().map(recordings::dropped)
+        let rows = self.dropped.take();
+        (!rows.is_empty()).then(|| recordings::dropped(&rows))
     }
 }

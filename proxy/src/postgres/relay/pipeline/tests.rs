@@ -111,7 +111,7 @@ fn each_result_of_a_simple_query_is_put_down_to_it() {
 #[test]
 fn what_did_not_run_behind_an_error_is_told() {
     let dropped = |play: &mut Play| play.pipeline.dropped();
-    let told = |ids| Some(policies::words::recordings::dropped(ids));
+    let told = |ids| Some(policies::words::recordings::dropped(&[ids]));
     // Sent before the error was heard of, and what comes behind the Sync runs.
     let mut play = Play::new();
     play.sends("PPSBES").gets("EZ2CZ");
@@ -137,6 +137,23 @@ fn what_did_not_run_behind_an_error_is_told() {
     play.pipeline.skip_to_sync();
     play.sends("BES");
     assert_eq!(dropped(&mut play), told((1, 2)));
+}
+
+/// We have told of an error while the target still goes on, and fails later.
+#[test]
+fn what_the_target_drops_after_us_is_told_in_its_order_and_nothing_that_ran() {
+    let mut play = Play::new();
+    play.sends("PBEBEBE").gets("12C");
+    play.pipeline.skip_to_sync();
+    play.sends("BE").gets("2E").sends("S").gets("Z");
+    let told = |rows| Some(policies::words::recordings::dropped(rows));
+    assert_eq!(play.pipeline.dropped(), told(&[(6, 9)]));
+    // Behind a Sync a batch runs in between.
+    let mut play = Play::new();
+    play.sends("PBEBSPBE").gets("12E");
+    play.pipeline.skip_to_sync();
+    play.sends("B").gets("Z");
+    assert_eq!(play.pipeline.dropped(), told(&[(4, 4), (8, 8)]));
 }
 
 #[test]
