@@ -85,9 +85,14 @@ pub enum Fate {
     AllUndone,
 }
 
-/// A setting by which the database reads texts, or says whose session it is, has another value.
-pub fn setting(name: &str, value: &str) -> String {
-    format!("{name} is {value} from here on")
+/// A setting by which the database reads texts, or says whose session it is, has another value; `more` bytes of it
+/// are not shown.
+pub fn setting(name: &str, value: &str, more: usize) -> String {
+    let more = match more {
+        0 => String::new(),
+        more => format!("… (and {more} bytes more)"),
+    };
+    format!("{name} is {value}{more} from here on")
 }
 
 /// What was sent behind an error, up to the next Sync: the first and the last of each row of numbers.

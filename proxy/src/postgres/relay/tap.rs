@@ -318,7 +318,7 @@ impl Tap {
             }
             b'A' => {}
             b'S' => {
-                let changed = self.settings.changed(message.body);
+                let changed = self.settings.changed(message);
                 noted.extend(changed.map(|text| Noted::Told("setting", text)));
             }
             _answer => return self.answered(message, at, noted),

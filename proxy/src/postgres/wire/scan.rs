@@ -255,7 +255,7 @@ impl Scanner {
             if keep == 0 {
                 self.goes_ahead(HEADER.saturating_add(length));
             }
-            let digest = (length > KEPT_MAX && keep > 0).then(|| digest_of(body));
+            let digest = (length > keep && keep > 0).then(|| digest_of(body));
             each(Message {
                 kind: header.kind,
                 length: header.body,
@@ -329,7 +329,8 @@ fn split_at_most(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
     bytes.split_at_checked(at).unwrap_or((bytes, &[]))
 }
 
-fn digest_of(bytes: &[u8]) -> [u8; 32] {
+/// The SHA-256 of a message's body.
+pub(in crate::postgres) fn digest_of(bytes: &[u8]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(bytes);
     finish(context)

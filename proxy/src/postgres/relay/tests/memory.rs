@@ -6,6 +6,8 @@ use super::*;
 #[derive(Default)]
 pub(super) struct Memory {
     pub(super) frames: RefCell<Vec<String>>,
+    /// What the notes of these say.
+    pub(super) notes: RefCell<Vec<String>>,
     pub(super) to_target: Cell<usize>,
     pub(super) broken: bool,
     /// What no statement may do; with `None`, none is asked about.
@@ -177,7 +179,10 @@ impl Account for Memory {
                     outcome.rows
                 )
             }
-            Frame::Note { code, .. } => format!("note {code}"),
+            Frame::Note { code, text } => {
+                self.notes.borrow_mut().push((*text).to_owned());
+                format!("note {code}")
+            }
             Frame::Omitted { bytes, digest, .. } => match digest {
                 None => format!("ahead {bytes}"),
                 Some(recorder::Digest::Sha256(digest) | recorder::Digest::Blake3(digest)) => {

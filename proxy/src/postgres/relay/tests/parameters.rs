@@ -61,3 +61,35 @@ async fn another_encoding_is_recorded() {
     let told = stage.recorded();
     assert!(told.contains(&"note setting".to_owned()), "{told:?}");
 }
+
+/// More of it than is kept of the message decides.
+#[tokio::test]
+async fn a_long_setting_is_told_by_all_of_it_and_not_as_if_what_is_shown_were_all() {
+    let mut stage = Stage::new();
+    let value = "x".repeat(2_000);
+    let ((), closed) = stage
+        .play(async |client, target| {
+            for (last, size) in [("y", 4_000), ("y", 7), ("z", 4_000)] {
+                let asks = query("select f()");
+                client.write_all(&asks).await.unwrap();
+                assert_eq!(read(target, asks.len()).await, asks);
+                let path = format!("search_path\0{value}{last}\0");
+                let answers = [
+                    framed(b'S', path.as_bytes()),
+                    framed(b'C', b"SELECT 1\0"),
+                    ready(),
+                ]
+                .concat();
+                for part in answers.chunks(size) {
+                    target.write_all(part).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(read(client, answers.len()).await, answers);
+            }
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let told = stage.memory.notes.borrow();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("xx… (and 1801 bytes more)"), "{told:?}");
+}
