@@ -66,7 +66,7 @@ use halt::turns::Servers;
 use relay::Relay;
 use relay::account::Account;
 use statement::Known;
-use target::back::{Greeting, LoginError};
+use target::back::{Greeting, LoginError, statuses};
 use target::hosts::{self, Caller, Entered};
 use tls::read_ahead::ReadAhead;
 use tls::{Shown, Visitors};
@@ -246,7 +246,7 @@ impl Protocol for Postgres {
             Err(refused) => return Err(told(front, refused, &pass, scope).await),
         };
         write_down(scope, endpoint, &host)?;
-        write_down_settings(scope, &front.startup.parameters)?;
+        write_down_settings(scope, front, &greeting)?;
         let turns = self.servers.turns(&scope.terms().via, &host.addr);
         let stopper = greeting.key.clone().map(|key| Stopper {
             host,
@@ -366,13 +366,20 @@ fn write_down(
     note(scope, "host", &text)
 }
 
-/// Writes down the settings that the client began with: `client_encoding` and `standard_conforming_strings` decide
-/// what the statements in the recording mean.
-fn write_down_settings(scope: &Scope, settings: &[(String, String)]) -> Result<(), ConnectError> {
-    if settings.is_empty() {
-        return Ok(());
+/// Writes down the settings that the client began with, and those of the server that are not as they are mostly:
+/// `client_encoding` and `standard_conforming_strings` decide what the statements in the recording mean.
+fn write_down_settings(
+    scope: &Scope,
+    front: &mut PostgresFront,
+    greeting: &Greeting,
+) -> Result<(), ConnectError> {
+    let asked = &front.startup.parameters;
+    if !asked.is_empty() {
+        note(scope, "startup", &words::target::began_with(asked))?;
     }
-    note(scope, "startup", &words::target::began_with(settings))
+    let statuses = [&greeting.before, &greeting.after].map(|said| statuses(said));
+    let begun = front.tap.begins_with(statuses.into_iter().flatten(), scope);
+    begun.map_err(ConnectError::Recorder)
 }
 
 fn note(scope: &Scope, code: &'static str, text: &str) -> Result<(), ConnectError> {

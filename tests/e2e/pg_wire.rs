@@ -302,6 +302,23 @@ async fn a_newer_protocol_is_negotiated_down() {
     assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
 }
 
+/// Who may log in may say how what comes in later sessions is read.
+#[tokio::test]
+async fn how_texts_are_read_from_the_first_stands_in_the_recording() {
+    let world = world();
+    for sql in ["alter role app set client_encoding = 'LATIN1'", "select 1"] {
+        let mut client = world.pg_client().await;
+        let answers = client.query(sql).await.unwrap();
+        assert!(kinds(&answers).ends_with("CZ"), "{answers:?}");
+    }
+    let sessions = world.ended_sessions();
+    let told = sessions.iter().filter(|session| {
+        let text = world.exported(session["id"].as_str().unwrap(), "--text");
+        text.contains("client_encoding is LATIN1 as the session begins")
+    });
+    assert_eq!((sessions.len(), told.count()), (2, 1));
+}
+
 /// Such a transaction waits for a snapshot until every serializable one that writes has ended; ours at the login
 /// is not to.
 #[tokio::test]

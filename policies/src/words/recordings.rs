@@ -85,14 +85,29 @@ pub enum Fate {
     AllUndone,
 }
 
+/// From when on a setting has another value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// It is not the ordinary one from the first.
+    Beginning,
+    /// Since the statement of this number, or one before it that was answered together with it; 0 where none was
+    /// under way.
+    Statement(u64),
+}
+
 /// A setting by which the database reads texts, or says whose session it is, has another value; `more` bytes of it
 /// are not shown.
-pub fn setting(name: &str, value: &str, more: usize) -> String {
+pub fn setting(name: &str, (value, more): (&str, usize), since: Since) -> String {
     let more = match more {
         0 => String::new(),
         more => format!("… (and {more} bytes more)"),
     };
-    format!("{name} is {value}{more} from here on")
+    let since = match since {
+        Since::Beginning => "as the session begins".to_owned(),
+        Since::Statement(0) => "from here on".to_owned(),
+        Since::Statement(id) => format!("behind #{id}"),
+    };
+    format!("{name} is {value}{more} {since}")
 }
 
 /// What was sent behind an error, up to the next Sync: the first and the last of each row of numbers.

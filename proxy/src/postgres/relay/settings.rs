@@ -3,17 +3,18 @@
 //! A function may change them, and then no statement says so: the same bytes of a text are another name in another
 //! encoding, and a backslash in a constant is one or an escape (PostgreSQL documentation, "Asynchronous Operations").
 
-use policies::words::recordings;
+use policies::words::recordings::{self, Since};
 
 use crate::postgres::wire::scan::{Message, digest_of};
 
-/// The settings that are told of, of those that a server reports. Whose session it is stands here too.
-const TELLING: [&[u8]; 5] = [
-    b"client_encoding",
-    b"standard_conforming_strings",
-    b"session_authorization",
-    b"is_superuser",
-    b"search_path",
+/// The settings that are told of, of those that a server reports, each with the value that is not worth telling as a
+/// session begins. Whose session it is stands here too; as it begins that is in its heading.
+const TELLING: [(&[u8], Option<&[u8]>); 5] = [
+    (b"client_encoding", Some(b"UTF8")),
+    (b"standard_conforming_strings", Some(b"on")),
+    (b"session_authorization", None),
+    (b"is_superuser", Some(b"off")),
+    (b"search_path", Some(b"\"$user\", public")),
 ];
 
 /// How much of a value is told, in bytes.
@@ -25,13 +26,15 @@ pub(super) struct Settings([Option<[u8; 32]>; TELLING.len()]);
 
 impl Settings {
     /// What there is to tell of a `ParameterStatus`, where it is one that is told of, and new.
-    pub(super) fn changed(&mut self, message: &Message<'_>) -> Option<String> {
+    pub(super) fn changed(&mut self, message: &Message<'_>, since: Since) -> Option<String> {
         let mut parts = message.body.split(|byte| *byte == 0);
         let (name, value) = (parts.next()?, parts.next()?);
-        let place = TELLING.iter().position(|one| *one == name)?;
-        let known = self.0.get_mut(place)?;
+        let place = TELLING.iter().position(|(one, _ordinary)| *one == name)?;
+        let (_name, ordinary) = TELLING.get(place)?;
         let digest = message.digest.unwrap_or_else(|| digest_of(message.body));
-        if known.replace(digest) == Some(digest) {
+        let before = self.0.get_mut(place)?.replace(digest);
+        let is_first = since == Since::Beginning && before.is_none();
+        if before == Some(digest) || (is_first && ordinary.is_none_or(|one| one == value)) {
             return None;
         }
         // Between the name and the value, and behind that, there is a NUL.
@@ -40,7 +43,7 @@ impl Settings {
         let shown = value.get(..SHOWN).unwrap_or(value);
         let [name, shown] = [name, shown].map(String::from_utf8_lossy);
         let rest = length.saturating_sub(SHOWN);
-        Some(recordings::setting(&name, &shown, rest))
+        Some(recordings::setting(&name, (&shown, rest), since))
     }
 }
 
@@ -48,19 +51,23 @@ impl Settings {
 mod tests {
     use super::*;
 
+    /// A `ParameterStatus` with this body.
+    fn status(body: &[u8]) -> Message<'_> {
+        Message {
+            kind: b'S',
+            length: u32::try_from(body.len()).unwrap(),
+            body,
+            digest: None,
+            data: &[],
+        }
+    }
+
     #[test]
     fn a_change_is_told_once_and_only_of_what_texts_are_read_by() {
         let mut settings = Settings::default();
-        let mut said = |body: &[u8]| {
-            settings.changed(&Message {
-                kind: b'S',
-                length: u32::try_from(body.len()).unwrap(),
-                body,
-                digest: None,
-                data: &[],
-            })
-        };
-        let told = |name: &str, value: &str| Some(recordings::setting(name, value, 0));
+        let since = Since::Statement(3);
+        let mut said = |body: &[u8]| settings.changed(&status(body), since);
+        let told = |name: &str, value: &str| Some(recordings::setting(name, (value, 0), since));
         assert_eq!(
             said(b"client_encoding\0LATIN1\0"),
             told("client_encoding", "LATIN1")
@@ -75,5 +82,30 @@ mod tests {
         assert_eq!(said(b""), None);
         let exactly = [b"search_path\0".as_slice(), &[b'x'; SHOWN], b"\0"].concat();
         assert_eq!(said(&exactly), told("search_path", &"x".repeat(SHOWN)));
+    }
+
+    #[test]
+    fn what_a_session_begins_with_is_told_where_it_is_not_as_it_is_mostly() {
+        let mut settings = Settings::default();
+        let mut said = |body: &[u8], since| settings.changed(&status(body), since);
+        for ordinary in [
+            b"client_encoding\0UTF8\0".as_slice(),
+            b"standard_conforming_strings\0on\0",
+            b"session_authorization\0app\0",
+            b"search_path\0\"$user\", public\0",
+        ] {
+            assert_eq!(said(ordinary, Since::Beginning), None);
+            assert_eq!(said(ordinary, Since::Statement(1)), None);
+        }
+        let superuser = b"is_superuser\0on\0";
+        let told = recordings::setting("is_superuser", ("on", 0), Since::Beginning);
+        assert_eq!(said(superuser, Since::Beginning), Some(told));
+        assert_eq!(said(superuser, Since::Statement(1)), None);
+        // A trigger at the login can change it before the session is ready, and back.
+        for value in ["LATIN1", "UTF8"] {
+            let body = format!("client_encoding\0{value}\0");
+            let told = recordings::setting("client_encoding", (value, 0), Since::Beginning);
+            assert_eq!(said(body.as_bytes(), Since::Beginning), Some(told));
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use policies::words::recordings::Since;
 use policies::words::{Words, seconding};
 use recorder::{AppendError, Frame, StatementKind, Stream};
 
@@ -115,6 +116,28 @@ impl Tap {
         }
         account.passes(Stream::Output, notices.bytes.len());
         self.notices = self.notices.saturating_add(notices.count);
+        Ok(())
+    }
+
+    /// Takes the settings that the target tells of as it lets us in, before they are forwarded: the bodies of its
+    /// `ParameterStatus` messages.
+    pub(crate) fn begins_with<'a>(
+        &mut self,
+        statuses: impl IntoIterator<Item = &'a [u8]>,
+        account: &impl Account,
+    ) -> Result<(), AppendError> {
+        for body in statuses {
+            let status = Message {
+                kind: b'S',
+                length: u32::try_from(body.len()).unwrap_or(u32::MAX),
+                body,
+                digest: None,
+                data: &[],
+            };
+            if let Some(text) = self.settings.changed(&status, Since::Beginning) {
+                account.record_all(&[Noted::Told("setting", text).frame()])?;
+            }
+        }
         Ok(())
     }
 
@@ -318,7 +341,8 @@ impl Tap {
             }
             b'A' => {}
             b'S' => {
-                let changed = self.settings.changed(message);
+                let since = Since::Statement(self.pipeline.running());
+                let changed = self.settings.changed(message, since);
                 noted.extend(changed.map(|text| Noted::Told("setting", text)));
             }
             _answer => return self.answered(message, at, noted),

@@ -229,19 +229,21 @@ pub(crate) fn major_version(greeting: &[u8]) -> Option<u32> {
 
 /// The value of a `ParameterStatus` among these messages.
 pub(crate) fn parameter<'a>(greeting: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let value = statuses(greeting).find_map(|body| body.strip_prefix(name)?.strip_prefix(b"\0"));
+    value?.strip_suffix(b"\0")
+}
+
+/// The bodies of the `ParameterStatus` messages among these.
+pub(crate) fn statuses(greeting: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = greeting;
-    while let Some((&[kind, a, b, c, d], behind)) = rest.split_first_chunk::<HEADER>() {
+    let messages = std::iter::from_fn(move || {
+        let (&[kind, a, b, c, d], behind) = rest.split_first_chunk::<HEADER>()?;
         let length = u32::from_be_bytes([a, b, c, d]).checked_sub(4)?;
         let (body, after) = behind.split_at_checked(usize::try_from(length).ok()?)?;
-        if kind == b'S'
-            && let Some(rest) = body.strip_prefix(name)
-            && let Some(value) = rest.strip_prefix(b"\0")
-        {
-            return value.strip_suffix(b"\0");
-        }
         rest = after;
-    }
-    None
+        Some((kind, body))
+    });
+    messages.filter_map(|(kind, body)| (kind == b'S').then_some(body))
 }
 
 fn violation(what: &str) -> LoginError {

@@ -44,12 +44,15 @@ async fn another_encoding_is_recorded() {
     let mut stage = Stage::new();
     let ((), closed) = stage
         .play(async |client, target| {
-            let asks = query("select f()");
+            // What was sent along is written down before that comes, and read after it.
+            let asks = [query("select f()"), query("insert into t values ('x')")].concat();
             client.write_all(&asks).await.unwrap();
             assert_eq!(read(target, asks.len()).await, asks);
             let answers = [
-                framed(b'S', b"client_encoding\0LATIN1\0"),
                 framed(b'C', b"SELECT 1\0"),
+                framed(b'S', b"client_encoding\0LATIN1\0"),
+                ready(),
+                framed(b'C', b"INSERT 0 1\0"),
                 ready(),
             ]
             .concat();
@@ -58,8 +61,8 @@ async fn another_encoding_is_recorded() {
         })
         .await;
     assert!(closed.is_none(), "{closed:?}");
-    let told = stage.recorded();
-    assert!(told.contains(&"note setting".to_owned()), "{told:?}");
+    let told = stage.memory.notes.borrow();
+    assert_eq!(*told, ["client_encoding is LATIN1 behind #1"]);
 }
 
 /// More of it than is kept of the message decides.
