@@ -23,6 +23,7 @@ pub(super) mod redact;
 mod rows;
 mod scope;
 mod shape;
+mod single;
 mod verb;
 
 use std::collections::{BTreeSet, HashSet};

@@ -5,37 +5,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Expr, Insert, Query, SetExpr, TableFactor, TableObject, Visit, Visitor};
 
 use super::names;
-
-/// Functions that give one value each. What is not here could give many: `VALUES (generate_series(1, 9))` is
-/// nine rows.
-const ONE_VALUE: [&str; 26] = [
-    "clock_timestamp",
-    "coalesce",
-    "concat",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "decode",
-    "encode",
-    "gen_random_uuid",
-    "greatest",
-    "jsonb_build_array",
-    "jsonb_build_object",
-    "least",
-    "localtimestamp",
-    "lower",
-    "md5",
-    "nextval",
-    "now",
-    "nullif",
-    "statement_timestamp",
-    "to_date",
-    "to_jsonb",
-    "to_timestamp",
-    "transaction_timestamp",
-    "upper",
-];
+use super::single::gives_one_value;
 
 /// The rows that are changed, as a condition names them.
 #[derive(Debug)]
@@ -137,8 +107,7 @@ impl Visitor for Functions {
             return ControlFlow::Continue(());
         };
         let name = names::full(&function.name)?;
-        let gives_one = ONE_VALUE.contains(&name.as_str());
-        if self.inside > 0 || gives_one {
+        if self.inside > 0 || gives_one_value(&name) {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())

@@ -69,6 +69,8 @@ fn an_insertion_updates_all_unless_it_says_which_rows() {
         "values (1, 2) on conflict (id) do update set x = 1",
         "values (1, now()), (2, f(3)) on conflict (id) do update set x = 1",
         "values ($1, coalesce($2, 0), (select max(x) from a)) on conflict (id) do update set x = 1",
+        "values ($1, to_tsvector($2), json_build_object('a', random()), trim($3), session_user, uuid_generate_v4(), \
+         pg_catalog.sha256($4), ST_GeomFromEWKB($5)) on conflict (id) do update set x = 1",
         "default values on conflict (id) do update set x = 1",
         "select id from b on conflict (id) do update set x = 1 where a.id = 7",
     ] {
@@ -79,6 +81,7 @@ fn an_insertion_updates_all_unless_it_says_which_rows() {
         "select * from a on conflict (id) do update set x = 1",
         "values (generate_series(1, 1000)) on conflict (id) do update set x = 1",
         "values (1) order by generate_series(1, 1000) on conflict (id) do update set x = 1",
+        "values (mine(1)) on conflict (id) do update set x = 1",
         "values (evil.now()) on conflict (id) do update set x = 1",
         "select id from b on conflict (id) do update set x = 1 where true",
         "select id from b on conflict (id) do update set x = 1 where excluded.id = 1",
