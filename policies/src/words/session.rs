@@ -1,5 +1,7 @@
 //! Why a target could not be had, and what was not seen to end there, in words: `TG401` to `TG411`, `TG415` to `TG419`.
 
+use std::fmt;
+
 use super::cli::doctor::exchange;
 use super::reach::Summary;
 use super::{Shown, Words};
@@ -53,24 +55,73 @@ pub enum RefusedBy {
     Method,
     /// It does not know tidegate's CA.
     Authority,
+    /// Its clock, by which the certificate has ended or not begun.
+    Clock,
     /// One of the lines for this.
     Lines,
+    /// Something else than what tidegate shows.
+    Otherwise(Sqlstate),
+}
+
+/// What a database server calls an error (`src/backend/utils/errcodes.txt`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sqlstate([u8; 5]);
+
+impl Sqlstate {
+    /// That of what a server said, where that begins with one.
+    pub fn of(said: &str) -> Option<Self> {
+        let (state, _message) = said.split_once(':')?;
+        let state = <[u8; 5]>::try_from(state.as_bytes()).ok()?;
+        let is_one = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        state.iter().all(is_one).then_some(Self(state))
+    }
+
+    /// Whether it is about a password that is not the right one.
+    pub fn is_wrong_password(self) -> bool {
+        self.0 == *b"28P01"
+    }
+
+    /// Whether it is about what whoever comes has shown, or the lines for them.
+    fn is_about_proof(self) -> bool {
+        self.0.starts_with(b"28")
+    }
+}
+
+impl fmt::Display for Sqlstate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// Whether an alert of TLS says that a certificate has ended, or has not begun (`ssl_x509err2alert` in OpenSSL's
+/// `ssl/statem/statem_lib.c`).
+pub(in crate::words) fn is_about_time(said: &str) -> bool {
+    ["TLS alert CertificateExpired", "TLS alert BadCertificate"].contains(&said)
 }
 
 impl RefusedBy {
-    /// What it is, by what the server says: what it asks for (`asks_for`), an alert of TLS, or anything else.
+    /// What it is, by what the server says to who comes with a certificate: what it asks for (`asks_for`), an alert
+    /// of TLS, or an error.
     pub fn of(said: &str) -> Self {
         if said.starts_with("it asks for") {
             Self::Method
+        } else if is_about_time(said) {
+            Self::Clock
         } else if said.starts_with("TLS") {
             Self::Authority
         } else {
-            Self::Lines
+            let state = Sqlstate::of(said).filter(|state| !state.is_about_proof());
+            state.map_or(Self::Lines, Self::Otherwise)
         }
     }
 
     fn words(self, target: &TargetName) -> Words {
         let (what, look) = match self {
+            Self::Otherwise(state) => {
+                return Words::new("TG403", format!("`{target}` refuses the session: SQLSTATE {state}")).hint(format!(
+                    "that is not about what tidegate shows; ask an administrator to run: tidegate target test {target}"
+                ));
+            }
             Self::Method => (
                 "asks for a password, not for tidegate's certificate",
                 "in its pg_hba.conf whether the line `hostssl … cert map=tidegate` is missing or stands below another that fits",
@@ -78,6 +129,10 @@ impl RefusedBy {
             Self::Authority => (
                 "does not accept tidegate's certificate",
                 "whether `ssl_ca_file` in its postgresql.conf names tidegate's CA",
+            ),
+            Self::Clock => (
+                "does not accept tidegate's certificate",
+                "whether its clock is right, as the certificate holds for a few minutes",
             ),
             Self::Lines => (
                 "does not accept tidegate's certificate",
@@ -263,6 +318,9 @@ mod tests {
             heard(crate::words::target::asks_for(10, false)),
             heard("TLS alert UnknownCA"),
             heard("28000: certificate authentication failed for user \"app_ro\""),
+            heard("TLS alert CertificateExpired"),
+            heard("3D000: database \"hr\" does not exist"),
+            heard("42501: permission denied for database \"hr\""),
         ];
         insta::assert_snapshot!("refused_by_a_database", said.join("\n"));
     }

@@ -4,9 +4,9 @@ use std::io;
 
 use control::ledger::Cause;
 use policies::words::reach::Summary;
-use policies::words::session::{InFront, Missed, RefusedBy, Unreachable};
+use policies::words::session::{InFront, Missed, RefusedBy, Sqlstate, Unreachable};
 use policies::words::{self, Shown, Words};
-use policies::{Protocol, SeverReason, Terms};
+use policies::{Entry, Protocol, SeverReason, Terms};
 use recorder::{AppendError, End};
 use tracing::{debug, warn};
 
@@ -152,11 +152,11 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
+        ConnectError::Refused(said) if terms.protocol == Protocol::Postgres => {
+            Some(refused(said, terms.target.entry()))
+        }
         ConnectError::Refused(_) if !terms.target.entry().is_certificate() => {
             Some(Unreachable::Outworn(terms.target.entry()))
-        }
-        ConnectError::Refused(said) if terms.protocol == Protocol::Postgres => {
-            Some(Unreachable::RefusedAt(RefusedBy::of(said)))
         }
         ConnectError::Refused(_) => Some(Unreachable::Refused),
         ConnectError::Violation(_) | ConnectError::Onward { .. } => Some(Unreachable::Nonsense),
@@ -188,6 +188,16 @@ fn parted(broke: &io::Error) -> Unreachable {
         return Unreachable::Broken;
     }
     Unreachable::Lost
+}
+
+/// What a database refuses that is entered so, by what it says. Of all that has an SQLSTATE one is about a kept password.
+fn refused(said: &str, entry: Entry) -> Unreachable {
+    let by = match Sqlstate::of(said) {
+        _any if entry.is_certificate() => RefusedBy::of(said),
+        Some(state) if !state.is_wrong_password() => RefusedBy::Otherwise(state),
+        Some(_) | None => return Unreachable::Outworn(entry),
+    };
+    Unreachable::RefusedAt(by)
 }
 
 /// Whether a database server refuses everybody for now (`src/backend/utils/errcodes.txt`): it lacks room or connections
@@ -225,6 +235,33 @@ mod tests {
         assert_eq!(of(io::ErrorKind::TimedOut), Unreachable::Silent);
         assert_eq!(of(io::ErrorKind::ConnectionReset), Unreachable::Broken);
         assert_eq!(of(io::ErrorKind::HostUnreachable), Unreachable::Lost);
+    }
+
+    #[test]
+    fn what_is_about_something_else_is_not_put_down_to_certificate_or_password() {
+        let by = |by| Unreachable::RefusedAt(by);
+        let otherwise = |said| by(RefusedBy::Otherwise(Sqlstate::of(said).unwrap()));
+        let (no_database, no_line) = (
+            "3D000: database \"hr\" does not exist",
+            "28000: no pg_hba.conf entry for host",
+        );
+        let certificate = |said| refused(said, Entry::Certificate);
+        assert_eq!(certificate(no_database), otherwise(no_database));
+        assert_eq!(certificate(no_line), by(RefusedBy::Lines));
+        assert_eq!(
+            certificate("TLS alert CertificateExpired"),
+            by(RefusedBy::Clock)
+        );
+        assert_eq!(certificate("TLS alert UnknownCA"), by(RefusedBy::Authority));
+        let password = |said| refused(said, Entry::Password);
+        assert_eq!(password(no_database), otherwise(no_database));
+        assert_eq!(password(no_line), otherwise(no_line));
+        for worn in [
+            "28P01: password authentication failed for user \"app\"",
+            "it did not prove that it knows the password",
+        ] {
+            assert_eq!(password(worn), Unreachable::Outworn(Entry::Password));
+        }
     }
 
     #[test]

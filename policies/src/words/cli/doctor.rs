@@ -15,6 +15,7 @@ pub use own_roles::{
 };
 
 use super::Trouble;
+use crate::words::session::is_about_time;
 use crate::words::target::{SaslFault, asks_for};
 use crate::{Entry, Protocol};
 
@@ -408,6 +409,9 @@ fn shut_database(role: &str, said: &str) -> String {
         Some("3D000") => {
             "the database does not exist there: remove the target and add it with another --dbname"
                 .to_owned()
+        }
+        Some(alert) if is_about_time(alert) => {
+            "see whether its clock is right: the certificate holds for a few minutes".to_owned()
         }
         Some(alert) if alert.starts_with("TLS") => {
             "`ssl_ca_file` in its postgresql.conf does not name tidegate's CA".to_owned()
