@@ -41,6 +41,7 @@ fn what_a_role_leaves_to_its_group_is_named_in_the_ledger() {
          create table mine (id int); grant select on mine to public; create table own (id int); \
          create function job(int) returns int immutable language sql as 'select 1'; \
          create table seed (id int); create index tick on seed (job(id)); create index plain on seed (id); \
+         create table lure (check (pg_backend_pid() > 0)) inherits (orders); create table part () inherits (own); \
          alter default privileges for role app grant all on tables to public",
     );
     assert!(ran.status.success(), "{}", err(&ran));
@@ -54,10 +55,12 @@ fn what_a_role_leaves_to_its_group_is_named_in_the_ledger() {
         "orders: default r {",
         // What autovacuum computes as the group from here on.
         "orders: index public.tick on public.seed",
+        // What runs as whoever writes to all of the group's.
+        "orders: child public.lure of public.orders",
     ] {
         assert!(said.contains(remain), "{remain}: {said}");
     }
-    for other in ["public.own", "public.before", "public.plain"] {
+    for other in ["public.own", "public.before", "public.plain", "public.part"] {
         assert!(!said.contains(other), "{other}: {said}");
     }
     let stays = "select prosecdef, proowner::regrole from pg_proc where proname = 'door'";

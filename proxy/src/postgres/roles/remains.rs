@@ -350,30 +350,8 @@ fn query(role: &Login, group: &Login, version: u32) -> String {
              where {whose} and {number} > (select oid from theirs where rolname = {role})"
         )
     });
-    let by_default = format!(
-        "select 'default', coalesce(n.nspname || ' ', '') || d.defaclobjtype::text || ' ' \
-         || d.defaclacl::text, pg_catalog.age(d.xmin) from pg_catalog.pg_default_acl d \
-         left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace, since \
-         where d.defaclrole in (select oid from theirs where rolname = {group}) \
-         and pg_catalog.age(d.xmin) <= old"
-    );
-    // Before 15 a role can make others members of itself; ours is one anyway.
-    let members = "select 'member', m.rolname::text, 0 from pg_catalog.pg_auth_members x \
-         join pg_catalog.pg_roles m on m.oid = x.member \
-         where x.roleid in (select oid from theirs where rolname = "
-        .to_owned()
-        + &role
-        + ") and m.rolname <> current_user";
-    // A group that administers others makes members of those, in its own name or (before 16) in the role's.
-    let let_in = "select 'member of ' || pg_catalog.quote_ident(g.rolname), m.rolname::text, pg_catalog.age(x.xmin) \
-         from pg_catalog.pg_auth_members x join pg_catalog.pg_roles g on g.oid = x.roleid \
-         join pg_catalog.pg_roles m on m.oid = x.member, since \
-         where x.grantor in (select oid from theirs) and pg_catalog.age(x.xmin) <= old \
-         and m.rolname <> current_user"
-        .to_owned();
-    let others = [by_default, members, let_in];
     let all = open.into_iter().chain(changed).chain(numbered);
-    let all: Vec<String> = all.chain(others).collect();
+    let all: Vec<String> = all.chain(others(&role, &group)).collect();
     let limit = REMAINS_MAX.saturating_add(1);
     format!(
         "with since as (select greatest(pg_catalog.age(d.xmin) - 1, pg_catalog.age( \
@@ -387,6 +365,41 @@ fn query(role: &Login, group: &Login, version: u32) -> String {
          where number <= {limit} order by 1, 2",
         all.join(" union all ")
     )
+}
+
+/// The queries for what others will be let to by default, whom the two made members of something, and what they made a
+/// part of what is the group's.
+fn others(role: &str, group: &str) -> [String; 4] {
+    let by_default = format!(
+        "select 'default', coalesce(n.nspname || ' ', '') || d.defaclobjtype::text || ' ' \
+         || d.defaclacl::text, pg_catalog.age(d.xmin) from pg_catalog.pg_default_acl d \
+         left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace, since \
+         where d.defaclrole in (select oid from theirs where rolname = {group}) \
+         and pg_catalog.age(d.xmin) <= old"
+    );
+    // Before 15 a role can make others members of itself; ours is one anyway.
+    let members = "select 'member', m.rolname::text, 0 from pg_catalog.pg_auth_members x \
+         join pg_catalog.pg_roles m on m.oid = x.member \
+         where x.roleid in (select oid from theirs where rolname = "
+        .to_owned()
+        + role
+        + ") and m.rolname <> current_user";
+    // A group that administers others makes members of those, in its own name or (before 16) in the role's.
+    let let_in = "select 'member of ' || pg_catalog.quote_ident(g.rolname), m.rolname::text, pg_catalog.age(x.xmin) \
+         from pg_catalog.pg_auth_members x join pg_catalog.pg_roles g on g.oid = x.roleid \
+         join pg_catalog.pg_roles m on m.oid = x.member, since \
+         where x.grantor in (select oid from theirs) and pg_catalog.age(x.xmin) <= old \
+         and m.rolname <> current_user"
+        .to_owned();
+    // What is checked of a child's rows runs as whoever writes to the table that it is a part of.
+    let children = format!(
+        "select 'child', x.inhrelid::pg_catalog.regclass::text || ' of ' || x.inhparent::pg_catalog.regclass::text, \
+         pg_catalog.age(x.xmin) from pg_catalog.pg_inherits x \
+         join pg_catalog.pg_class p on p.oid = x.inhparent join pg_catalog.pg_class c on c.oid = x.inhrelid, since \
+         where p.relowner in (select oid from theirs where rolname = {group}) and p.relkind in ('r', 'p', 'f') \
+         and c.relowner in (select oid from theirs) and pg_catalog.age(x.xmin) <= old"
+    );
+    [by_default, members, let_in, children]
 }
 
 /// The queries for what was changed of the group's, and for what runs of what the role made.
