@@ -38,7 +38,7 @@ pub(crate) async fn there(
     let rows = rows.unwrap_or(Err(AdminError::Slow))?;
     // Of some of them nobody knows which are not there.
     if rows.len() >= NAMED_MAX {
-        return Err(AdminError::Slow);
+        return Err(AdminError::Many);
     }
     let there = rows.iter().filter_map(|row| {
         Some(RoleThere {

@@ -30,6 +30,9 @@ pub(crate) enum AdminError {
     /// It took too long.
     #[error("the server does not answer in time")]
     Slow,
+    /// There is more of what was asked for than is looked at.
+    #[error("the server has more of them than are looked at")]
+    Many,
     /// The server refused a query.
     #[error("the server says: {}: {message}{}", state(.sqlstate), advice(.sqlstate))]
     Said {
@@ -139,6 +142,7 @@ impl AdminError {
             Self::Said { .. } | Self::Broken | Self::Nonsense | Self::Slow => true,
             Self::NoPrimary { .. }
             | Self::Elsewhere
+            | Self::Many
             | Self::Alive { .. }
             | Self::Unfit(_)
             | Self::Held { .. }
