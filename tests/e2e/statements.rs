@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use tests::World;
 use tests::pg::{bind, execute, kinds, message, parse, query, sync};
+use tests::{World, until};
 
 use crate::{err, out};
 
@@ -107,6 +107,24 @@ async fn a_refused_statement_is_recorded_with_its_policy() {
         said.contains("42501") && said.contains("policy no-ddl"),
         "{said}"
     );
+    assert!(world.verify(&session).0);
+}
+
+/// The grant ends before it is its turn to be answered.
+#[tokio::test]
+async fn a_refused_statement_behind_one_that_is_cut_is_recorded_as_refused() {
+    let world = World::new();
+    apply(&world, NO_DDL);
+    let grant = world.grant_pg("10m");
+    let mut client = world.pg_client().await;
+    let sent = [query("select pg_sleep(600)"), query("drop table orders")];
+    client.send(&sent.concat()).await.unwrap();
+    until("it sleeps", || (world.sleepers() == 1).then_some(()));
+    world.revoke(&grant);
+    let session = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let said = world.exported(&session, "--text");
+    let told = "TG514 statement 2 never reached the target";
+    assert!(said.contains(told), "{said}");
     assert!(world.verify(&session).0);
 }
 
