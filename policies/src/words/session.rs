@@ -118,9 +118,14 @@ impl RefusedBy {
     fn words(self, target: &TargetName) -> Words {
         let (what, look) = match self {
             Self::Otherwise(state) => {
-                return Words::new("TG403", format!("`{target}` refuses the session: SQLSTATE {state}")).hint(format!(
-                    "that is not about what tidegate shows; ask an administrator to run: tidegate target test {target}"
-                ));
+                let what = format!("refuses the session: SQLSTATE {state}");
+                return shut(
+                    target,
+                    &what,
+                    format!(
+                        "that is not about what tidegate shows; ask an administrator to run: tidegate target test {target}"
+                    ),
+                );
             }
             Self::Method => (
                 "asks for a password, not for tidegate's certificate",
@@ -265,9 +270,13 @@ impl Shown for Missed<'_> {
 
 /// It lets nobody in with what tidegate shows.
 fn unaccepted(target: &TargetName, what: &str, look: &str) -> Words {
-    Words::new("TG403", format!("`{target}` {what}")).hint(format!(
-        "an administrator looks {look}: tidegate target test {target}"
-    ))
+    let hint = format!("an administrator looks {look}: tidegate target test {target}");
+    shut(target, what, hint)
+}
+
+/// It was reached, and lets nobody in.
+fn shut(target: &TargetName, what: &str, hint: String) -> Words {
+    Words::new("TG403", format!("`{target}` {what}")).hint(hint)
 }
 
 /// Somebody is there and does not let us get as far as logging in.

@@ -153,7 +153,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Impostor(_) => Some(Unreachable::Impostor),
         ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
         ConnectError::Refused(said) if terms.protocol == Protocol::Postgres => {
-            Some(refused(said, terms.target.entry()))
+            Some(refused_by(said, terms.target.entry()))
         }
         ConnectError::Refused(_) if !terms.target.entry().is_certificate() => {
             Some(Unreachable::Outworn(terms.target.entry()))
@@ -191,7 +191,7 @@ fn parted(broke: &io::Error) -> Unreachable {
 }
 
 /// What a database refuses that is entered so, by what it says. Of all that has an SQLSTATE one is about a kept password.
-fn refused(said: &str, entry: Entry) -> Unreachable {
+fn refused_by(said: &str, entry: Entry) -> Unreachable {
     let by = match Sqlstate::of(said) {
         _any if entry.is_certificate() => RefusedBy::of(said),
         Some(state) if !state.is_wrong_password() => RefusedBy::Otherwise(state),
@@ -245,7 +245,7 @@ mod tests {
             "3D000: database \"hr\" does not exist",
             "28000: no pg_hba.conf entry for host",
         );
-        let certificate = |said| refused(said, Entry::Certificate);
+        let certificate = |said| refused_by(said, Entry::Certificate);
         assert_eq!(certificate(no_database), otherwise(no_database));
         assert_eq!(certificate(no_line), by(RefusedBy::Lines));
         assert_eq!(
@@ -253,7 +253,7 @@ mod tests {
             by(RefusedBy::Clock)
         );
         assert_eq!(certificate("TLS alert UnknownCA"), by(RefusedBy::Authority));
-        let password = |said| refused(said, Entry::Password);
+        let password = |said| refused_by(said, Entry::Password);
         assert_eq!(password(no_database), otherwise(no_database));
         assert_eq!(password(no_line), otherwise(no_line));
         for worn in [
