@@ -30,11 +30,22 @@ fn who_has_a_terminal_hears_a_minute_before_the_end_and_no_other_stream_does() {
         // An editor's way of drawing.
         let editor = "printf '\\033[?1049hpicture'; sleep 6; printf '\\033[?1049l'; sleep 2";
         let editor = scope.spawn(move || ssh(world, &["-tt"], editor));
+        // Nothing more may come where the client has heard that nothing more comes.
+        let quiet = format!(
+            "sleep 9 | ssh -p {} -tt {} 'exec </dev/null >/dev/null 2>&1; sleep 7; exit 3'",
+            world.ssh_port(),
+            world.address()
+        );
+        let quiet = scope.spawn(move || world.alice().output(&["sh", "-c", &quiet]));
         let exec = ssh(world, &["-T"], "echo in; sleep 7; echo done");
         assert_eq!(
             (out(&exec).as_str(), err(&exec).as_str()),
             ("in\ndone\n", "")
         );
+        let quiet = quiet.join().expect("it runs").expect("ssh runs");
+        let said = err(&quiet);
+        assert_eq!(quiet.status.code(), Some(3), "{said:?}");
+        assert!(!said.contains("this session ends"), "{said:?}");
         let shell = shell.join().expect("it runs");
         let said = err(&shell);
         assert!(
@@ -45,11 +56,11 @@ fn who_has_a_terminal_hears_a_minute_before_the_end_and_no_other_stream_does() {
         assert_eq!(out(&shell), "in\r\ndone\r\n");
         let said = err(&editor.join().expect("it runs"));
         let (before, line) = said
-            .split_once("\x1b]2;tidegate: this session ends in 60s\x1b\\\x07")
+            .split_once("\x1b[22;2t\x1b]2;tidegate: this session ends in 60s\x1b\\\x07")
             .unwrap_or_else(|| panic!("{said:?}"));
         assert!(!before.contains("this session ends"), "{said:?}");
         assert!(
-            line.contains("\r\ntidegate: TG214 this session ends in 5"),
+            line.contains("\x1b[23;2t\r\ntidegate: TG214 this session ends in 5"),
             "{said:?}"
         );
     });

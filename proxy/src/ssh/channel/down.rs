@@ -100,6 +100,7 @@ impl Down<'_> {
                 ChannelMsg::Close => {
                     self.end_once();
                     self.pass_eof().await;
+                    self.voice.falls_silent().await;
                     // A client that has closed already needs no telling.
                     drop(self.writer.close().await);
                     return Ok(Ended::Closed);
@@ -140,12 +141,13 @@ impl Down<'_> {
         loop {
             let answers = select! {
                 biased;
-                message = read.wait() => return Ok(message),
-                answers = self.tap.answers() => answers,
+                // First: a terminal that always shows something is told as well.
                 notice = told(&mut self.notices) => {
                     self.tell(notice).await?;
                     continue;
                 }
+                message = read.wait() => return Ok(message),
+                answers = self.tap.answers() => answers,
             };
             for answer in answers {
                 // A client that has gone ends the channel by other ways.
@@ -168,6 +170,8 @@ impl Down<'_> {
 
     async fn pass_eof(&mut self) {
         if std::mem::take(&mut self.eof_held) {
+            self.notices = None;
+            self.voice.falls_silent().await;
             // Fails only where the client has gone.
             drop(self.writer.eof().await);
         }
@@ -234,17 +238,23 @@ impl Down<'_> {
         }
     }
 
-    /// Says that the session is about to end. In the recording as well.
-    async fn tell(&self, notice: Notice) -> Result<(), AppendError> {
-        match &notice {
+    /// Says that the session is about to end, and notes that it was said.
+    async fn tell(&mut self, notice: Notice) -> Result<(), AppendError> {
+        let (words, is_told) = match notice {
             Notice::Line(words) => {
-                self.link.scope.note(words)?;
-                self.voice.break_in(words).await;
+                let is_told = self.voice.break_in(&words).await;
+                (words, is_told)
             }
             Notice::Title(words) => {
-                self.link.scope.note(words)?;
-                self.voice.entitle(words).await;
+                let is_told = self.voice.entitle(&words).await;
+                (words, is_told)
             }
+        };
+        if is_told {
+            return self.link.scope.note(&words);
+        }
+        if let Some(notices) = &mut self.notices {
+            notices.retry();
         }
         Ok(())
     }
@@ -292,6 +302,7 @@ impl Down<'_> {
         if !self.exited {
             drop(self.writer.exit_status(status).await);
         }
+        self.voice.falls_silent().await;
         drop(self.writer.eof().await);
         drop(self.writer.close().await);
     }

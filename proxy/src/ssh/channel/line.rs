@@ -21,7 +21,7 @@ use super::prelude::{Display, Prelude, Program};
 use super::requests::{Answer, Refusal, Request, Stage};
 use super::tap::{Content, Tap};
 use super::terminal::{Cell, Modes, Terminal};
-use super::voice::{Screen, Voice, Writer};
+use super::voice::{Screen, Standing, Voice, Writer};
 use crate::ssh::client::arrival::Visit;
 use crate::ssh::files::warrant::{self, Asked, Follow};
 use crate::ssh::flow::Tally;
@@ -63,6 +63,7 @@ pub struct Opening {
     pub(super) tally: Arc<Tally>,
     pub(super) stage: Stage,
     pub(super) prelude: Prelude,
+    standing: Standing,
 }
 
 impl Opening {
@@ -75,6 +76,7 @@ impl Opening {
             tally: visit.tally,
             stage: Stage::default(),
             prelude: Prelude::default(),
+            standing: Standing::default(),
         }
     }
 
@@ -109,8 +111,9 @@ impl Opening {
         }
     }
 
-    fn voice(&self) -> Voice {
-        Voice::new(Arc::clone(&self.writer), self.screen())
+    pub(super) fn voice(&self) -> Voice {
+        let (writer, standing) = (Arc::clone(&self.writer), self.standing.clone());
+        Voice::new(writer, self.screen(), standing)
     }
 
     fn screen(&self) -> Screen {

@@ -30,13 +30,21 @@ pub(super) enum Notice {
     Title(Words),
 }
 
+/// A line that waits.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    /// Since when, counted from the session's beginning.
+    since: Duration,
+    /// The title says it.
+    is_titled: bool,
+}
+
 /// What is still to be told at one terminal.
 #[derive(Debug)]
 pub(super) struct Notices {
     countdown: Countdown,
     picture: Picture,
-    /// Since when a line waits, counted from the session's beginning.
-    waits: Option<Duration>,
+    waits: Option<Waiting>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -67,17 +75,22 @@ impl Notices {
         loop {
             self.timer.as_mut().await;
             let at = self.countdown.scope().elapsed();
-            let is_due = self.countdown.is_due(at);
-            if is_due {
-                self.waits = Some(at);
+            if self.countdown.is_due(at) {
+                self.waits = Some(Waiting {
+                    since: at,
+                    is_titled: false,
+                });
             }
-            let Some((since, words)) = self.waits.zip(self.countdown.words(at)) else {
+            let words = self.countdown.words(at);
+            let Some((waiting, words)) = self.waits.as_mut().zip(words) else {
                 self.rest();
                 continue;
             };
+            let since = waiting.since;
             if self.picture.is_full() {
+                let is_told = std::mem::replace(&mut waiting.is_titled, true);
                 self.rest();
-                if is_due {
+                if !is_told {
                     return Notice::Title(words);
                 }
                 continue;
@@ -91,6 +104,15 @@ impl Notices {
             self.rest();
             return Notice::Line(words);
         }
+    }
+
+    /// It could not be told: the client has no room. Once more in a moment, whatever passes then.
+    pub(super) fn retry(&mut self) {
+        self.waits = Some(Waiting {
+            since: Duration::ZERO,
+            is_titled: false,
+        });
+        self.sleep(QUIET);
     }
 
     /// Sleeps until the next mark.

@@ -26,7 +26,6 @@ use super::requests::{Answer, Request, Stage};
 use super::tap::Tap;
 use super::terminal::Cell;
 use super::up::Up;
-use super::voice::{Screen, Voice};
 use crate::ssh::flow::Tally;
 use crate::ssh::relay::Link;
 
@@ -53,11 +52,6 @@ pub(super) async fn run(
     tap: &Arc<Tap>,
 ) -> Result<(), AppendError> {
     let Far { read, write, tally } = far;
-    let screen = if opening.stage.has_pty() {
-        Screen::Terminal
-    } else {
-        Screen::Plain
-    };
     let expected = match opening.prelude.repeat(&write, program).await {
         Ok(expected) => expected,
         Err(failed) => {
@@ -84,7 +78,7 @@ pub(super) async fn run(
         writer: Arc::clone(&opening.writer),
         tally: &tally,
         tap,
-        voice: Voice::new(Arc::clone(&opening.writer), screen),
+        voice: opening.voice(),
         terminal: &terminal,
         content: tap.content(),
         expected,

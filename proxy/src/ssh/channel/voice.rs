@@ -29,17 +29,37 @@ pub enum Screen {
     Plain,
 }
 
+/// How a channel stands between its output and us, who speak beside it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standing {
+    inner: Arc<tokio::sync::Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The client has heard that there is no more. OpenSSH ends the whole connection of whoever goes on speaking
+    /// (`channel_input_extended_data` in its `channels.c`).
+    is_over: bool,
+    /// The window has a title of ours, and its own below it.
+    is_titled: bool,
+}
+
 /// One channel on which we can be heard.
 #[derive(Debug, Clone)]
 pub struct Voice {
     writer: Writer,
     screen: Screen,
+    standing: Standing,
 }
 
 impl Voice {
     /// Speaks on this channel.
-    pub fn new(writer: Writer, screen: Screen) -> Self {
-        Self { writer, screen }
+    pub(super) fn new(writer: Writer, screen: Screen, standing: Standing) -> Self {
+        Self {
+            writer,
+            screen,
+            standing,
+        }
     }
 
     /// Says something, if the client takes it in time.
@@ -51,11 +71,18 @@ impl Voice {
     /// was sent before a channel ended; what comes just before a disconnect may be lost in it.
     pub async fn say_and_end(&self, words: &Words, status: u32) {
         let ending = async {
-            self.writer
-                .extended_data_bytes(STDERR, lines(&words.to_string(), self.screen))
-                .await?;
+            let mut state = self.standing.inner.lock().await;
+            let was_over = std::mem::replace(&mut state.is_over, true);
+            if !was_over {
+                let said = [own_title(&state), &lines(&words.to_string(), self.screen)];
+                self.writer
+                    .extended_data_bytes(STDERR, Bytes::from(said.concat()))
+                    .await?;
+            }
             self.writer.exit_status(status).await?;
-            self.writer.eof().await?;
+            if !was_over {
+                self.writer.eof().await?;
+            }
             self.writer.close().await
         };
         if time::timeout(SAYING_LIMIT, ending).await.is_err() {
@@ -63,32 +90,75 @@ impl Voice {
         }
     }
 
-    /// Says something that nobody asked for, on lines of its own, wherever the cursor stands.
-    pub(super) async fn break_in(&self, words: &Words) {
+    /// Says something that nobody asked for, on lines of its own, wherever the cursor stands. The window has its own
+    /// title again. Whether that was all sent.
+    pub(super) async fn break_in(&self, words: &Words) -> bool {
         let said = lines(&words.to_string(), self.screen);
-        let fresh = [b"\r\n".as_slice(), &said].concat();
-        self.send(Bytes::from(fresh)).await;
+        let said = |state: &State| Bytes::from([own_title(state), b"\r\n", &said].concat());
+        self.interject(said, false).await
     }
 
-    /// Says something in the title of the window, and rings the bell: what is shown stays as it is (xterm's control
-    /// sequences, `OSC 2`).
-    pub(super) async fn entitle(&self, words: &Words) {
+    /// Says something in the title of the window, and rings the bell: what is shown stays as it is. The window's own
+    /// title is kept below (xterm's control sequences, `OSC 2` and `CSI 22 ; 2 t`). Whether that was all sent.
+    pub(super) async fn entitle(&self, words: &Words) -> bool {
         let title: String = words.what.chars().map(mark).collect();
-        let sequence = format!("\x1b]2;tidegate: {title}\x1b\\\x07");
-        self.send(Bytes::from(sequence)).await;
+        let said = |state: &State| {
+            let keep = if state.is_titled { "" } else { "\x1b[22;2t" };
+            Bytes::from(format!("{keep}\x1b]2;tidegate: {title}\x1b\\\x07"))
+        };
+        self.interject(said, true).await
+    }
+
+    /// Sends all of it, or nothing where the client has no room: of half a control sequence a terminal takes the
+    /// program's output for the other half. Whether it need not be tried again.
+    async fn interject(&self, said: impl FnOnce(&State) -> Bytes, is_titled: bool) -> bool {
+        let mut state = self.standing.inner.lock().await;
+        if state.is_over {
+            return true;
+        }
+        let said = said(&state);
+        if self.writer.writable_packet_size().await < said.len() {
+            return false;
+        }
+        let sending = self.writer.extended_data_bytes(STDERR, said);
+        let is_sent = matches!(time::timeout(SAYING_LIMIT, sending).await, Ok(Ok(())));
+        if is_sent {
+            state.is_titled = is_titled;
+        }
+        is_sent
     }
 
     /// Says one or more lines.
     pub async fn say_text(&self, text: &str) {
-        self.send(lines(text, self.screen)).await;
-    }
-
-    async fn send(&self, said: Bytes) {
-        let saying = self.writer.extended_data_bytes(STDERR, said);
+        let saying = async {
+            let state = self.standing.inner.lock().await;
+            if state.is_over {
+                return Ok(());
+            }
+            let said = lines(text, self.screen);
+            self.writer.extended_data_bytes(STDERR, said).await
+        };
         if time::timeout(SAYING_LIMIT, saying).await.is_err() {
             tracing::debug!("words.unheard");
         }
     }
+
+    /// Says nothing any more: the channel's output ends. Only then may the client be told so.
+    pub(super) async fn falls_silent(&self) {
+        let mut state = self.standing.inner.lock().await;
+        let last = Bytes::from_static(own_title(&state));
+        if !std::mem::replace(&mut state.is_over, true) && !last.is_empty() {
+            let saying = self.writer.extended_data_bytes(STDERR, last);
+            if time::timeout(SAYING_LIMIT, saying).await.is_err() {
+                tracing::debug!("words.unheard");
+            }
+        }
+    }
+}
+
+/// What gives the window its own title again, where it has one of ours (`CSI 23 ; 2 t`).
+fn own_title(state: &State) -> &'static [u8] {
+    if state.is_titled { b"\x1b[23;2t" } else { b"" }
 }
 
 /// All channels on which we can be heard.
