@@ -93,6 +93,8 @@ pub enum Since {
     /// Since the statement of this number, or one before it that was answered together with it; 0 where none was
     /// under way.
     Statement(u64),
+    /// Since somewhere in the batch that ends with the statement of this number: a database says so at its end alone.
+    Batch(u64),
 }
 
 /// A setting by which the database reads texts, or says whose session it is, has another value; `more` bytes of it
@@ -106,6 +108,7 @@ pub fn setting(name: &str, (value, more): (&str, usize), since: Since) -> String
         Since::Beginning => "as the session begins".to_owned(),
         Since::Statement(0) => "from here on".to_owned(),
         Since::Statement(id) => format!("behind #{id}"),
+        Since::Batch(id) => format!("since somewhere in the batch that ends with #{id}"),
     };
     format!("{name} is {value}{more} {since}")
 }

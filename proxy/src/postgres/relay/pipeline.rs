@@ -176,6 +176,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether the end of a batch is answered next.
+    pub(super) fn ends_batch(&mut self) -> bool {
+        matches!(self.front(), Some(Owed::Sync))
+    }
+
     /// The number of the Describe that is answered next, if one is.
     pub(super) fn describing(&mut self) -> Option<u64> {
         match self.front() {

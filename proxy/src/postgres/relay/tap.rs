@@ -341,7 +341,12 @@ impl Tap {
             }
             b'A' => {}
             b'S' => {
-                let since = Since::Statement(self.pipeline.running());
+                let number = self.pipeline.running();
+                let since = if self.pipeline.ends_batch() {
+                    Since::Batch(number)
+                } else {
+                    Since::Statement(number)
+                };
                 let changed = self.settings.changed(message, since);
                 noted.extend(changed.map(|text| Noted::Told("setting", text)));
             }

@@ -65,6 +65,38 @@ async fn another_encoding_is_recorded() {
     assert_eq!(*told, ["client_encoding is LATIN1 behind #1"]);
 }
 
+/// A database says so before it is ready, and not of which statement.
+#[tokio::test]
+async fn an_encoding_that_changes_in_a_batch_is_put_down_to_the_batch() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            let run = |sql: &str| [parse("", sql), bind("", &[]), execute()].concat();
+            let asks = [run("select f()"), run("insert into t values ('x')"), sync()].concat();
+            client.write_all(&asks).await.unwrap();
+            assert_eq!(read(target, asks.len()).await, asks);
+            let done = [framed(b'1', b""), framed(b'2', b"")].concat();
+            let answers = [
+                &done[..],
+                &framed(b'C', b"SELECT 1\0"),
+                &done,
+                &framed(b'C', b"INSERT 0 1\0"),
+                &framed(b'S', b"client_encoding\0LATIN1\0"),
+                &ready(),
+            ]
+            .concat();
+            target.write_all(&answers).await.unwrap();
+            assert_eq!(read(client, answers.len()).await, answers);
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let told = stage.memory.notes.borrow();
+    assert_eq!(
+        told[0],
+        "client_encoding is LATIN1 since somewhere in the batch that ends with #6"
+    );
+}
+
 /// More of it than is kept of the message decides.
 #[tokio::test]
 async fn a_long_setting_is_told_by_all_of_it_and_not_as_if_what_is_shown_were_all() {
