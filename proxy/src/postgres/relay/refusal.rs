@@ -74,12 +74,25 @@ pub(super) struct Stop {
     flushed: bool,
 }
 
+/// A Terminate.
+const GOODBYE: &[u8] = b"X\0\0\0\x04";
+
 /// What there is of a message beyond its frame.
 struct Rest {
     /// How many bytes.
     bytes: u64,
     /// Of all of the message, as far as it has come.
     digest: Box<digest::Context>,
+}
+
+impl Rest {
+    /// What is recorded of it, where so many bytes did not come.
+    fn told(self, missing: usize) -> Option<Noted<'static>> {
+        let missing = u64::try_from(missing).unwrap_or(u64::MAX);
+        let bytes = self.bytes.saturating_sub(missing);
+        let digest = scan::finish(*self.digest);
+        (bytes > 0).then_some(Noted::Omitted { bytes, digest })
+    }
 }
 
 impl fmt::Debug for Rest {
@@ -145,9 +158,12 @@ impl Stop {
         }
         unread.drain(..here);
         self.left = self.left.saturating_sub(here);
-        let Rest { bytes, digest } = self.rest.take_if(|_rest| self.left == 0)?;
-        let digest = scan::finish(*digest);
-        Some(Noted::Omitted { bytes, digest })
+        self.rest.take_if(|_rest| self.left == 0)?.told(0)
+    }
+
+    /// What is to be recorded where the client goes in the middle of the message: what came of it.
+    fn breaks_off(&mut self) -> Option<Noted<'static>> {
+        self.rest.take()?.told(self.left)
     }
 
     fn kind(&self) -> u8 {
@@ -196,21 +212,13 @@ where
             omitted.map_err(Closed::Recorder)?;
         }
         if stop.left > 0 {
-            return match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
-                Poll::Pending => Ok(self.rest_up(cx)),
-                Poll::Ready(None) => Err(Closed::Client),
-                Poll::Ready(Some(end)) => {
-                    self.up
-                        .unread
-                        .extend_from_slice(scratch.get(..end).unwrap_or_default());
-                    Ok(Step::Moved)
-                }
-            };
+            return self.pump_rest(scratch, cx);
         }
         let pipeline = self.tap.pipeline();
         if pipeline.skipping() {
-            if let Why::Statement { id, .. } = stop.why {
-                self.tap.drops(id);
+            match stop.why {
+                Why::Statement { id, .. } => self.tap.drops(id),
+                Why::Call => self.note_call()?,
             }
             self.hold.stop = None;
             return Ok(Step::Moved);
@@ -232,7 +240,11 @@ where
         }
         // A client that takes no answers gets no further ones either: they would fill the memory.
         if !pipeline.idle() || !self.down.is_clear() {
-            return Ok(self.rest_up(cx));
+            return match self.watch_client(scratch, cx) {
+                // It has said goodbye behind what is refused. What stands before goes on to its end.
+                Err(Closed::Client) if self.up.unread.ends_with(GOODBYE) => Ok(self.rest_up(cx)),
+                moved => moved,
+            };
         }
         match self.hold.stop.take().map(|stop| stop.why) {
             None => {}
@@ -242,6 +254,26 @@ where
             }
         }
         Ok(Step::Moved)
+    }
+
+    /// Reads more of the refused message.
+    fn pump_rest(&mut self, scratch: &mut [u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
+        match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
+            Poll::Pending => Ok(self.rest_up(cx)),
+            Poll::Ready(None) => {
+                if let Some(arrived) = self.hold.stop.as_mut().and_then(Stop::breaks_off) {
+                    let said = self.account.record_all(&[arrived.frame()]);
+                    said.map_err(Closed::Recorder)?;
+                }
+                Err(Closed::Client)
+            }
+            Poll::Ready(Some(end)) => {
+                self.up
+                    .unread
+                    .extend_from_slice(scratch.get(..end).unwrap_or_default());
+                Ok(Step::Moved)
+            }
+        }
     }
 
     fn answer_call(&mut self) -> Result<(), Closed> {
@@ -256,15 +288,20 @@ where
             message(&mut answer, b'Z', |body| body.push(status));
         }
         self.down.push(&answer);
-        let note = Frame::Note {
-            code: words.code,
-            text: &words.what,
-        };
-        self.account.record_all(&[note]).map_err(Closed::Recorder)?;
+        self.note_call()?;
         if in_batch {
             self.fail_batch(true)?;
         }
         Ok(())
+    }
+
+    fn note_call(&self) -> Result<(), Closed> {
+        let words = Complaint::FunctionCall.words();
+        let note = Frame::Note {
+            code: words.code,
+            text: &words.what,
+        };
+        self.account.record_all(&[note]).map_err(Closed::Recorder)
     }
 
     fn answer_statement(&mut self, kind: u8, id: u64, refusal: &Refusal) -> Result<(), Closed> {

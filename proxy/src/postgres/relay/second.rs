@@ -161,6 +161,16 @@ where
             }
         }
         self.hold.wait = Some(wait);
+        self.watch_client(scratch, cx)
+    }
+
+    /// Notices where the client goes while something of its own waits. What it says meanwhile is kept, so much and no
+    /// more.
+    pub(super) fn watch_client(
+        &mut self,
+        scratch: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Step, Closed> {
         if self.up.unread.len() >= READ_MAX {
             return Ok(self.rest_up(cx));
         }

@@ -119,3 +119,30 @@ async fn of_a_refused_text_that_comes_in_many_reads_the_whole_is_digested() {
         [omitted, "1 -> 42501 0".into(), "note TG515".into()]
     );
 }
+
+/// Nor does a client that goes in the middle of it leave a text that looks whole.
+#[tokio::test]
+async fn of_a_refused_text_whose_client_goes_what_came_is_digested() {
+    let mut stage = Stage::new();
+    stage.memory.forbidden = Some(SqlKind::Unknown);
+    let long = query(&format!(
+        "/* {} */ delete from payroll",
+        "x".repeat(100_000)
+    ));
+    let came = &long[..80_000];
+    let ((), closed) = stage
+        .play(async |client, _target| {
+            client.write_all(&came[..HEADER]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            client.write_all(&came[HEADER..]).await.unwrap();
+            client.shutdown().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        })
+        .await;
+    assert!(matches!(closed, Some(Closed::Client)), "{closed:?}");
+    let recorded = stage.recorded();
+    let kept = recorded[0].strip_prefix("1 Simple ").unwrap().len();
+    let body = &came[HEADER..];
+    let omitted = format!("omitted {} {}", body.len() - kept, sha256(body));
+    assert!(recorded.contains(&omitted), "{:?}", &recorded[1..]);
+}

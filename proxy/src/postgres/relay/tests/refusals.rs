@@ -420,3 +420,25 @@ async fn a_refusal_whose_turn_never_comes_is_told_as_the_session_ends() {
         assert_eq!(stage.recorded(), want);
     }
 }
+
+/// Nobody waits for what stands before a refusal for somebody who has gone.
+#[tokio::test]
+async fn who_goes_while_a_refusal_waits_is_missed_and_who_says_goodbye_is_waited_for() {
+    for says_goodbye in [false, true] {
+        let mut stage = guarded(SqlKind::Delete);
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let before = query("select 1");
+                let goodbye = framed(b'X', b"");
+                let goodbye = if says_goodbye { &goodbye[..] } else { &[] };
+                let sent = [&before[..], &query("delete from t"), goodbye].concat();
+                client.write_all(&sent).await.unwrap();
+                assert_eq!(read(target, before.len()).await, before);
+                client.shutdown().await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            })
+            .await;
+        let is_missed = matches!(closed, Some(Closed::Client));
+        assert_eq!(is_missed, !says_goodbye, "{closed:?}");
+    }
+}
