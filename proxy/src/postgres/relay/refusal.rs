@@ -13,7 +13,7 @@
 //!   error about that is kept from the client.
 
 use std::fmt;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use aws_lc_rs::digest;
 use control::entropy;
@@ -29,7 +29,7 @@ use super::cut::Finish;
 use super::noted::{self, Noted};
 use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
-use super::{Closed, Relay, Step, poll_fill};
+use super::{Closed, Relay, Step};
 use crate::postgres::gate::{self, Bench, Refusal};
 use crate::postgres::wire::say;
 use crate::postgres::wire::scan::{self, Scanned};
@@ -258,22 +258,14 @@ where
 
     /// Reads more of the refused message.
     fn pump_rest(&mut self, scratch: &mut [u8], cx: &mut Context<'_>) -> Result<Step, Closed> {
-        match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
-            Poll::Pending => Ok(self.rest_up(cx)),
-            Poll::Ready(None) => {
-                if let Some(arrived) = self.hold.stop.as_mut().and_then(Stop::breaks_off) {
-                    let said = self.account.record_all(&[arrived.frame()]);
-                    said.map_err(Closed::Recorder)?;
-                }
-                Err(Closed::Client)
-            }
-            Poll::Ready(Some(end)) => {
-                self.up
-                    .unread
-                    .extend_from_slice(scratch.get(..end).unwrap_or_default());
-                Ok(Step::Moved)
-            }
+        let moved = self.read_on(scratch, cx);
+        if let Err(Closed::Client) = moved
+            && let Some(arrived) = self.hold.stop.as_mut().and_then(Stop::breaks_off)
+        {
+            let said = self.account.record_all(&[arrived.frame()]);
+            said.map_err(Closed::Recorder)?;
         }
+        moved
     }
 
     fn answer_call(&mut self) -> Result<(), Closed> {

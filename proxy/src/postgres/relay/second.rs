@@ -174,6 +174,15 @@ where
         if self.up.unread.len() >= READ_MAX {
             return Ok(self.rest_up(cx));
         }
+        self.read_on(scratch, cx)
+    }
+
+    /// Reads more of the client behind what is unread.
+    pub(super) fn read_on(
+        &mut self,
+        scratch: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Step, Closed> {
         match poll_fill(self.client, &mut self.up.unread, scratch, cx) {
             Poll::Pending => Ok(self.rest_up(cx)),
             Poll::Ready(None) => Err(Closed::Client),
