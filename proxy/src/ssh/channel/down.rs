@@ -240,18 +240,12 @@ impl Down<'_> {
 
     /// Says that the session is about to end, and notes that it was said.
     async fn tell(&mut self, notice: Notice) -> Result<(), AppendError> {
-        let (words, is_told) = match notice {
-            Notice::Line(words) => {
-                let is_told = self.voice.break_in(&words).await;
-                (words, is_told)
-            }
-            Notice::Title(words) => {
-                let is_told = self.voice.entitle(&words).await;
-                (words, is_told)
-            }
+        let (words, is_told) = match &notice {
+            Notice::Line(words) => (words, self.voice.break_in(words).await),
+            Notice::Title(words) => (words, self.voice.entitle(words).await),
         };
         if is_told {
-            return self.link.scope.note(&words);
+            return self.link.scope.note(words);
         }
         if let Some(notices) = &mut self.notices {
             notices.retry();
