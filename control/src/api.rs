@@ -192,6 +192,7 @@ fn ending() -> Router<Shared> {
             "/v1/principals/{name}/keys/{fingerprint}",
             delete(principals::remove_key),
         )
+        .route("/v1/targets/{name}/lock", post(targets::lock))
         .route("/v1/targets/{name}", delete(targets::remove))
         .layer(DefaultBodyLimit::max(ASKING_BODY_MAX))
 }
@@ -202,6 +203,7 @@ fn administering() -> Router<Shared> {
         .route("/v1/targets", post(targets::add))
         .route("/v1/targets/probe", post(targets::probe))
         .route("/v1/targets/{name}/test", post(targets::test))
+        .route("/v1/targets/{name}/unlock", post(targets::unlock))
         .route("/v1/targets/{name}/credential", put(targets::keep))
         .route(
             "/v1/targets/{name}/aliases/{alias}",

@@ -13,6 +13,7 @@ mod desk;
 mod grants;
 mod lanes;
 mod listing;
+mod locks;
 mod log;
 mod logins;
 mod lookup;
@@ -72,6 +73,7 @@ use self::refusals::Refusals;
 use self::replays::Replays;
 use self::turns::Turns;
 
+pub use self::locks::LocksSeen;
 pub use self::logins::Acquaintance;
 pub use self::onetime::SecretWish;
 pub use self::policy::Applied;

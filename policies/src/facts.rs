@@ -72,6 +72,19 @@ impl Facts {
         self.lock(|scope| matches!(scope, LockScope::Target(locked) if locked == name))
     }
 
+    /// What keeps everybody out of a target: the lock on it, or else on the nearest of those that it stands behind.
+    pub fn lock_on_way(&self, target: &Target) -> Option<&Lock> {
+        let (mut name, mut jump) = (&target.name, target.jump());
+        for _hop in 0..=JUMPS_MAX {
+            if let Some(lock) = self.lock_on_target(name) {
+                return Some(lock);
+            }
+            name = &jump?.target;
+            jump = self.targets.get(name).and_then(|front| front.jump());
+        }
+        None
+    }
+
     /// The targets on the way to this one, the one that tidegate dials first.
     ///
     /// # Errors

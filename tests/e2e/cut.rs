@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::{World, one_of_three, until, within};
 
-use crate::err;
+use crate::{err, out};
 
 /// How soon both sides of a cut session must be gone, measured by a client's process.
 const SOON: Duration = Duration::from_secs(10);
@@ -131,6 +131,74 @@ fn a_target_is_cut_by_its_alias_too() {
     .unwrap();
     ssh.ended();
     assert_eq!(because(&world.ended_sessions()[0]), "revoked");
+}
+
+/// Bob locks a target, or lets everybody in again.
+fn lock(world: &World, target: &str) -> String {
+    let line = [
+        "tidegate",
+        "target",
+        "lock",
+        target,
+        "--reason",
+        "broken into",
+    ];
+    world.bob().run(&line).expect("bob locks it")
+}
+
+fn unlock(world: &World, target: &str) {
+    let line = ["tidegate", "target", "unlock", target];
+    world.bob().run(&line).expect("bob unlocks it");
+}
+
+#[test]
+fn target_locked() {
+    let world = World::new();
+    let (_, _) = (world.grant_ssh("10m"), world.grant_pg("10m"));
+    let (mut ssh, mut psql) = (world.begin_ssh(), world.begin_psql());
+    for (target, client) in [("web1", &mut ssh), ("orders", &mut psql)] {
+        let said = lock(&world, target);
+        assert!(said.contains("1 session is cut"), "{said}");
+        let told = client.ended();
+        assert!(
+            told.contains("a lock keeps you, or everybody, out"),
+            "{told}"
+        );
+    }
+    let sessions = world.ended_sessions();
+    assert!(
+        sessions.iter().all(|session| because(session) == "locked"),
+        "{sessions:?}"
+    );
+    assert_eq!(sessions.len(), 2);
+    until("the statement has stopped", || {
+        (world.sleepers() == 0).then_some(())
+    });
+    assert!(!world.ssh(&[], &["true"]).status.success());
+    assert!(!world.psql("select 1").status.success());
+    // Whoever has to know sees it, and the one who is kept out sees what anybody sees who has no grant.
+    let bob = |line: &[&str]| world.bob().output(line).expect("it runs");
+    let listed = out(&bob(&["tidegate", "target", "ls"]));
+    assert_eq!(listed.matches("locked").count(), 2, "{listed}");
+    let shown = out(&bob(&["tidegate", "target", "show", "web1"]));
+    assert!(shown.contains("locked by bob since "), "{shown}");
+    let found = out(&world.doctor());
+    assert_eq!(
+        found.matches("nobody gets in: locked by bob").count(),
+        2,
+        "{found}"
+    );
+    let tested = err(&bob(&["tidegate", "target", "test", "orders"]));
+    assert!(tested.contains("apart from that: it answers"), "{tested}");
+    let alice = ["tidegate", "ls", "-o", "wide"];
+    let seen = world.alice().run(&alice).expect("alice looks");
+    assert!(!seen.contains("locked"), "{seen}");
+    for target in ["web1", "orders"] {
+        unlock(&world, target);
+    }
+    let ran = world.ssh(&[], &["echo back"]);
+    assert_eq!(out(&ran), "back\n", "{}", err(&ran));
+    assert_eq!(out(&world.psql("select 1")), "1\n");
 }
 
 #[test]

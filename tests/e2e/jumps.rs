@@ -182,6 +182,32 @@ fn a_jump_that_is_removed_takes_the_sessions_through_it_along() {
 }
 
 #[test]
+fn a_jump_that_is_locked_takes_the_sessions_through_it_along_until_it_is_unlocked() {
+    is_cut(|world, grant| {
+        let bob = |line: &[&str]| {
+            let ran = world.bob().output(line).expect("it runs");
+            out(&ran) + &err(&ran)
+        };
+        let said = bob(&["tidegate", "target", "lock", "web1", "--reason", "odd"]);
+        assert!(said.contains("1 session is cut"), "{said}");
+        let said = err(&run(world, "db1", "echo here"));
+        assert!(said.contains("TG117") && !said.contains("web1"), "{said}");
+        let shown = bob(&["tidegate", "target", "show", "db1"]);
+        assert!(
+            shown.contains("web1 in front of it locked by bob"),
+            "{shown}"
+        );
+        let shown = bob(&["tidegate", "grants", "show", grant]);
+        assert!(shown.contains("locked"), "{shown}");
+        let said = bob(&["tidegate", "target", "test", "db1"]);
+        assert!(said.contains("`web1` in front of it is locked"), "{said}");
+        bob(&["tidegate", "target", "unlock", "web1"]);
+        let ran = run(world, "db1", "echo here");
+        assert_eq!(out(&ran), "here\n", "{}", err(&ran));
+    });
+}
+
+#[test]
 fn a_jump_that_lets_nobody_through_is_named_to_administrators_alone() {
     let world = World::with(&Setting {
         sshd: "AllowTcpForwarding no",

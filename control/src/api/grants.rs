@@ -1,11 +1,9 @@
 //! What is in force, and ending it.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use policies::{Grant, GrantId, Lock, LockScope};
+use policies::{Grant, GrantId};
 use serde::Deserialize;
 
 use crate::api::Shared;
@@ -13,15 +11,12 @@ use crate::api::caller::Known;
 use crate::api::extract::{Asked, Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{Ended, Ending, GrantView, List};
+use crate::broker::LocksSeen;
 use crate::{Broker, BrokerError, Caller};
 
-/// A grant as it is now, of whose locks these may be told.
-fn view(broker: &Broker, locks: &[Arc<Lock>], grant: &Grant, now: Timestamp) -> GrantView {
+/// A grant as it is now, with the lock that these tell of.
+fn view(broker: &Broker, locks: &LocksSeen, grant: &Grant, now: Timestamp) -> GrantView {
     let ended = grant.ended.as_ref();
-    let lock = locks.iter().find(|lock| match &lock.scope {
-        LockScope::Principal(name) => *name == grant.principal,
-        LockScope::Target(name) => *name == grant.target,
-    });
     GrantView {
         schema: "tidegate.grant/1".into(),
         id: grant.id,
@@ -33,17 +28,12 @@ fn view(broker: &Broker, locks: &[Arc<Lock>], grant: &Grant, now: Timestamp) -> 
         starts_at: grant.starts_at,
         expires_at: grant.expires_at,
         in_force: grant.in_force(now),
-        lock: lock.map(|lock| lock.id),
+        lock: locks.on_grant(grant).map(|lock| lock.id),
         spent: broker.spent_so_far(grant.id),
         ended_by: ended.and_then(|end| end.by.clone()),
         end_reason: ended.map(|end| end.reason.clone()),
         ended_at: ended.map(|end| end.at),
     }
-}
-
-/// The locks, if the caller may see them: not everybody who sees a grant may know who is locked.
-fn told_locks(broker: &Broker, caller: &Caller) -> Vec<Arc<Lock>> {
-    broker.locks(caller).unwrap_or_default()
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,7 +58,7 @@ pub(crate) async fn list(
     } else {
         broker.grants(&caller, filter.in_force, filter.before).await
     };
-    let locks = told_locks(broker, &caller);
+    let locks = broker.locks_seen(&caller);
     let views = found.iter().map(|grant| view(broker, &locks, grant, now));
     Json(List::of(views.collect()))
 }
@@ -91,7 +81,7 @@ pub(crate) async fn show(
     let broker = &house.parts.broker;
     let id = find(broker, &caller, (&id, "show grant")).await?;
     let grant = broker.show_grant(&caller, id)?;
-    let locks = told_locks(broker, &caller);
+    let locks = broker.locks_seen(&caller);
     Ok(Json(view(broker, &locks, &grant, broker.clock().now())))
 }
 

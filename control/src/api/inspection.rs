@@ -6,7 +6,7 @@ use policies::words::target::{host_changed, partly_down, unguarded};
 use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
 
 use crate::Caller;
-use crate::api::wire::{Check, Probed};
+use crate::api::wire::{Check, LockedView, Probed};
 use crate::api::{House, bastion, checks, own_roles, targets};
 use crate::identity::fingerprint_of;
 
@@ -19,12 +19,28 @@ pub(super) enum Care {
     Thorough,
 }
 
-/// Whether a target answers, shows what it was pinned by and lets us in as each of its logins.
+/// Whether a target answers, shows what it was pinned by, lets us in as each of its logins, and is not locked. One that
+/// is locked is looked at only for who asks about it: it may have been broken into.
 pub(super) async fn tested(
     (house, caller): (&House, &Caller),
     target: &Target,
     care: Care,
 ) -> Check {
+    let locks = house.parts.broker.locks_seen(caller);
+    let lock = locks.on_target(target).and_then(LockedView::of);
+    // What stands behind one that is locked is told by the way there.
+    let Some(lock) = lock.filter(|lock| lock.target == target.name) else {
+        return looked_at((house, caller), target, care).await;
+    };
+    let looked = match care {
+        Care::Brief => None,
+        Care::Thorough => Some(looked_at((house, caller), target, care).await.found),
+    };
+    let why = (&lock.by, &lock.reason, lock.at);
+    checks::view(words::target_locked(&target.name, why, looked.as_deref()))
+}
+
+async fn looked_at((house, caller): (&House, &Caller), target: &Target, care: Care) -> Check {
     let name = target.name.as_str();
     let probe = &house.parts.probe;
     let (addrs, mut missing) = (target.addrs(), Vec::new());

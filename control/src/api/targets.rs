@@ -7,17 +7,18 @@ use axum::extract::State;
 use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
 use policies::words::broker::Invalid;
-use policies::{Endpoint, Entry, Login, Office, Target, TargetName};
+use policies::{Endpoint, Entry, LockScope, Login, Office, Target, TargetName};
 
 use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
 use crate::api::inspection::Care;
 use crate::api::problem::Refused;
 use crate::api::wire::{
-    Access, AccessState, Check, Ended, List, ProbeOrder, Probed, SecretOrder, StandingView,
-    TargetOrder, TargetView,
+    Access, AccessState, Check, Ended, Ending, List, LockedView, ProbeOrder, Probed, SecretOrder,
+    StandingView, TargetOrder, TargetView,
 };
 use crate::api::{House, Shared, bastion, inspection};
+use crate::broker::LocksSeen;
 use crate::change::Sealed;
 use crate::{BrokerError, Caller, broker, entropy};
 
@@ -47,14 +48,29 @@ fn access(login: &Login, access: &broker::Access) -> Access {
     }
 }
 
-/// The endpoint is for those who manage targets: an address is worth something to an attacker.
+/// What of every target is for some viewers only, found out once for however many targets.
+struct Viewer {
+    /// The endpoint is for those who manage targets: an address is worth something to an attacker.
+    manages: bool,
+    locks: LocksSeen,
+}
+
+impl Viewer {
+    fn of(house: &House, caller: &Caller) -> Self {
+        let broker = &house.parts.broker;
+        Self {
+            manages: broker.may_office(caller, Office::ManageTargets).is_ok(),
+            locks: broker.locks_seen(caller),
+        }
+    }
+}
+
 fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView {
-    let target = &seen.target;
-    let manages = house
-        .parts
-        .broker
-        .may_office(caller, Office::ManageTargets)
-        .is_ok();
+    shown(house, &Viewer::of(house, caller), seen)
+}
+
+fn shown(house: &House, viewer: &Viewer, seen: &broker::TargetView) -> TargetView {
+    let (target, manages) = (&seen.target, viewer.manages);
     TargetView {
         schema: "tidegate.target/1".into(),
         name: target.name.clone(),
@@ -75,6 +91,7 @@ fn view(house: &House, caller: &Caller, seen: &broker::TargetView) -> TargetView
         logins: manages.then(|| target.logins.clone()),
         standing: standing(house, target),
         bastion: target.is_bastion(),
+        locked: viewer.locks.on_target(target).and_then(LockedView::of),
     }
 }
 
@@ -183,9 +200,9 @@ pub(crate) async fn list(
     Known(caller): Known,
 ) -> Json<List<TargetView>> {
     let all = house.parts.broker.targets(&caller).await;
-    Json(List::of(
-        all.iter().map(|seen| view(&house, &caller, seen)).collect(),
-    ))
+    let viewer = Viewer::of(&house, &caller);
+    let views = all.iter().map(|seen| shown(&house, &viewer, seen));
+    Json(List::of(views.collect()))
 }
 
 pub(crate) async fn show(
@@ -256,6 +273,45 @@ pub(crate) async fn remove(
 ) -> Result<Json<Ended>, Refused> {
     let sessions = house.parts.broker.remove_target(&caller, &name).await?;
     Ok(Json(Ended::of(name.to_string(), sessions)))
+}
+
+pub(crate) async fn lock(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<TargetName>,
+    body: Unread,
+) -> Result<Json<Ended>, Refused> {
+    let broker = &house.parts.broker;
+    let deed = ("lock", name.as_str());
+    broker.demand(&caller, Office::Lock, deed).await?;
+    let ending: Ending = body.read().await?;
+    let name = broker.called(&name);
+    let scope = LockScope::Target(name.clone());
+    let (_lock, sessions) = broker.lock(&caller, scope, ending.reason).await?;
+    Ok(Json(Ended::of(name.to_string(), sessions)))
+}
+
+/// Answered with the target also to who could not list it: they may lock it again.
+pub(crate) async fn unlock(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<TargetName>,
+) -> Result<Json<TargetView>, Refused> {
+    let broker = &house.parts.broker;
+    let name = broker.called(&name);
+    broker.unlock_target(&caller, &name).await?;
+    let gone = || BrokerError::NotFound {
+        what: name.to_string(),
+    };
+    let seen = match broker.seen_target(&caller, &name) {
+        Some(seen) => seen,
+        None => broker::TargetView {
+            aliases: Vec::new(),
+            target: broker.target(&name).ok_or_else(gone)?,
+            access: BTreeMap::new(),
+        },
+    };
+    Ok(Json(view(&house, &caller, &seen)))
 }
 
 /// Looks at a server for somebody who may add it. For nobody else: it would be a port scanner.

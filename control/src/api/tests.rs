@@ -8,11 +8,11 @@ mod world;
 
 use std::time::Duration;
 
-use policies::LockScope;
+use policies::{LockId, LockScope};
 
 use self::world::{World, caller};
 use crate::api::strangers::PER_MINUTE_MAX;
-use crate::api::wire::{GrantView, List, PrincipalView};
+use crate::api::wire::{Ended, GrantView, List, PrincipalView, TargetView};
 
 /// Every endpoint that needs a login, with an id or name that exists where one is named.
 fn endpoints(request: &str) -> Vec<(&'static str, String)> {
@@ -28,6 +28,8 @@ fn endpoints(request: &str) -> Vec<(&'static str, String)> {
         ("DELETE", "/v1/principals/alice/keys/SHA256:x".to_owned()),
         post("/v1/targets/probe"),
         post("/v1/targets/web1/test"),
+        post("/v1/targets/web1/lock"),
+        post("/v1/targets/web1/unlock"),
         get("/v1/requests"),
         post("/v1/requests"),
         ("GET", format!("/v1/requests/{request}")),
@@ -134,6 +136,8 @@ async fn offices_are_for_those_who_hold_them() {
         ("GET", "/v1/principals", ""),
         ("POST", "/v1/principals/alice/lock", r#"{"reason":"x"}"#),
         ("POST", "/v1/principals/alice/unlock", ""),
+        ("POST", "/v1/targets/web1/lock", r#"{"reason":"x"}"#),
+        ("POST", "/v1/targets/web1/unlock", ""),
         ("GET", "/v1/principals/root", ""),
         ("GET", "/v1/policies", ""),
         ("GET", "/v1/audit", ""),
@@ -386,12 +390,8 @@ async fn that_a_grant_is_locked_is_told_to_who_may_see_locks() {
     let path = format!("/v1/requests/{request}/approve");
     let (status, body) = world.call(Some(&root), "POST", &path, "{}").await;
     assert_eq!(status, 200, "{body}");
-    let scope = LockScope::Target("web1".parse().unwrap());
-    let reason = "broken into".parse().unwrap();
-    let root_caller = caller("root");
-    let locking = world.broker.lock(&root_caller, scope, reason);
-    let (lock, _ended) = locking.await.unwrap();
-    for (who, told) in [(&root, Some(lock.id)), (&alice, None)] {
+    let lock = locked_web1(&world, &root).await;
+    for (who, told) in [(&root, Some(lock)), (&alice, None)] {
         let (status, body) = world.call(Some(who), "GET", "/v1/grants", "").await;
         assert_eq!(status, 200, "{body}");
         let list: List<GrantView> = serde_json::from_str(&body).unwrap();
@@ -401,6 +401,72 @@ async fn that_a_grant_is_locked_is_told_to_who_may_see_locks() {
         let shown: GrantView = serde_json::from_str(&body).unwrap();
         assert_eq!([list.items[0].lock, shown.lock], [told; 2]);
     }
+}
+
+/// Root locks `web1`, by another name that it has.
+async fn locked_web1(world: &World, root: &[u8]) -> LockId {
+    let alias = "/v1/targets/web1/aliases/w";
+    let (status, body) = world.call(Some(root), "PUT", alias, "{}").await;
+    assert_eq!(status, 200, "{body}");
+    let why = r#"{"reason":"broken into"}"#;
+    let (status, body) = world
+        .call(Some(root), "POST", "/v1/targets/w/lock", why)
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let ended: Ended = serde_json::from_str(&body).unwrap();
+    assert_eq!(ended.subject, "web1");
+    let locks = world.broker.locks(&caller("root")).unwrap();
+    assert_eq!(locks[0].scope, LockScope::Target("web1".parse().unwrap()));
+    locks[0].id
+}
+
+#[tokio::test]
+async fn that_a_target_is_locked_is_told_to_who_may_see_locks() {
+    let world = World::build().await;
+    let request = world.asked_by_alice().await;
+    let (root, alice) = (
+        world.certificate("root").await,
+        world.certificate("alice").await,
+    );
+    let path = format!("/v1/requests/{request}/approve");
+    let (status, body) = world.call(Some(&root), "POST", &path, "{}").await;
+    assert_eq!(status, 200, "{body}");
+    let lock = locked_web1(&world, &root).await;
+    let views = async |who: &Vec<u8>| {
+        let (status, body) = world.call(Some(who), "GET", "/v1/targets", "").await;
+        assert_eq!(status, 200, "{body}");
+        let list: List<TargetView> = serde_json::from_str(&body).unwrap();
+        let listed = list
+            .items
+            .into_iter()
+            .find(|view| view.name.as_str() == "web1");
+        let (status, body) = world.call(Some(who), "GET", "/v1/targets/w", "").await;
+        assert_eq!(status, 200, "{body}");
+        [listed.unwrap(), serde_json::from_str(&body).unwrap()]
+    };
+    for view in views(&root).await {
+        let told = view.locked.unwrap();
+        assert_eq!((told.lock, told.target.as_str()), (lock, "web1"));
+        assert_eq!(
+            (told.by.as_str(), told.reason.as_str()),
+            ("root", "broken into")
+        );
+    }
+    // She holds a grant, so she sees that it is there, and nothing else.
+    for view in views(&alice).await {
+        assert_eq!(view.locked, None);
+    }
+    let (status, body) = world.call(Some(&root), "GET", "/v1/checks", "").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("locked by root"), "{body}");
+    let unlock = "/v1/targets/w/unlock";
+    let (status, body) = world.call(Some(&root), "POST", unlock, "").await;
+    let view: TargetView = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, view.locked), (200, None));
+    let (status, _body) = world
+        .call(Some(&root), "POST", "/v1/targets/x/unlock", "")
+        .await;
+    assert_eq!(status, 404);
 }
 
 #[tokio::test]

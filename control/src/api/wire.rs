@@ -33,7 +33,7 @@ pub use self::problem::Problem;
 pub use self::request::{RequestView, Standing, VoidApproval};
 pub use self::standing::{SecretOrder, StandingView};
 pub use self::target::{
-    Access, AccessState, HostKeySeen, ProbeOrder, Probed, TargetOrder, TargetView,
+    Access, AccessState, HostKeySeen, LockedView, ProbeOrder, Probed, TargetOrder, TargetView,
 };
 
 /// Several things of one kind. Of requests and grants the newest 1,000 at most; `?before=ID`, with the last one's id,
@@ -123,7 +123,7 @@ pub struct GrantView {
     pub expires_at: Timestamp,
     /// Whether it holds at the server's present.
     pub in_force: bool,
-    /// What keeps its principal or its target out meanwhile; absent where nothing does, or the caller may not see locks.
+    /// What keeps its principal or its target out meanwhile, or one that the target stands behind; absent where nothing does, or the caller may not see locks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockId>,
     /// What was spent of its budget; absent where nothing was, or it has none.

@@ -1,4 +1,4 @@
-//! Who is known, by which keys, in which groups, and who or what is locked.
+//! Who is known, by which keys, in which groups.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,12 +6,8 @@ use std::sync::Arc;
 use policies::words::broker::{Conflict, locked_before, unknown_group};
 use policies::words::cli::left::{elevates, labelled, rules_name};
 use policies::words::elevation::named_before;
-use policies::{
-    GroupName, Lock, LockId, LockScope, Office, Principal, PrincipalName, Reason, RegisteredKey,
-    SessionId,
-};
+use policies::{GroupName, LockScope, Office, Principal, PrincipalName, RegisteredKey, SessionId};
 
-use super::desk::draw;
 use super::grants::orphans;
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
@@ -232,87 +228,6 @@ impl Broker {
         view.is_self(&own.name).then(|| Arc::clone(own))
     }
 
-    /// Locks a principal or a target, and returns the sessions that ended.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::NotFound`] when there is nothing of that name, [`BrokerError::Conflict`] for
-    /// oneself.
-    pub async fn lock(
-        &self,
-        caller: &Caller,
-        scope: LockScope,
-        reason: Reason,
-    ) -> Result<(Lock, Vec<SessionId>), BrokerError> {
-        let random = draw()?;
-        let object = match &scope {
-            LockScope::Principal(name) => name.to_string(),
-            LockScope::Target(name) => name.to_string(),
-        };
-        self.change(caller, ("lock", &object), |view| {
-            view.office(Office::Lock)?;
-            let bound = match &scope {
-                LockScope::Principal(name) => {
-                    known(view, name)?;
-                    by_another(caller, name, Conflict::LocksSelf)?;
-                    self.inner.book.of_principal(name)
-                }
-                LockScope::Target(name) if view.state.facts.targets.contains_key(name) => {
-                    self.inner.book.of_target(name)
-                }
-                LockScope::Target(name) => {
-                    return Err(BrokerError::NotFound {
-                        what: name.to_string(),
-                    });
-                }
-            };
-            let lock = Lock {
-                id: LockId::new(view.now, random),
-                scope: scope.clone(),
-                by: caller.principal.clone(),
-                reason: reason.clone(),
-                at: view.now,
-            };
-            Ok((
-                vec![Change::LockPut { lock: lock.clone() }],
-                (lock, view.names(&bound)),
-            ))
-        })
-        .await
-    }
-
-    /// Lifts a lock.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::NotFound`] when there is none.
-    pub async fn unlock(&self, caller: &Caller, id: LockId) -> Result<(), BrokerError> {
-        self.change(caller, ("unlock", &id.to_string()), |view| {
-            view.office(Office::Lock)?;
-            if view.state.facts.locks.contains_key(&id) {
-                Ok((vec![Change::LockLifted { id }], ()))
-            } else {
-                Err(BrokerError::NotFound {
-                    what: id.to_string(),
-                })
-            }
-        })
-        .await
-    }
-
-    /// Every lock.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::Denied`] for who may neither lock nor see sessions.
-    pub fn locks(&self, caller: &Caller) -> Result<Vec<Arc<Lock>>, BrokerError> {
-        let state = self.state();
-        let view = self.view(&state, caller);
-        view.office(Office::Lock)
-            .or_else(|_no| view.office(Office::ViewSessions))?;
-        Ok(state.facts.locks.values().cloned().collect())
-    }
-
     fn principal(&self, name: &PrincipalName) -> Result<Arc<Principal>, BrokerError> {
         let found = self.state().facts.principals.get(name).cloned();
         found.ok_or_else(|| BrokerError::NotFound {
@@ -321,7 +236,10 @@ impl Broker {
     }
 }
 
-fn known<'v>(view: &'v View<'_>, name: &PrincipalName) -> Result<&'v Arc<Principal>, BrokerError> {
+pub(super) fn known<'v>(
+    view: &'v View<'_>,
+    name: &PrincipalName,
+) -> Result<&'v Arc<Principal>, BrokerError> {
     let found = view.state.facts.principals.get(name);
     found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
@@ -330,7 +248,11 @@ fn known<'v>(view: &'v View<'_>, name: &PrincipalName) -> Result<&'v Arc<Princip
 
 /// What takes somebody's way in is done by another, who can give it back. Where there is one
 /// administrator, nobody else could.
-fn by_another(caller: &Caller, name: &PrincipalName, own: Conflict) -> Result<(), BrokerError> {
+pub(super) fn by_another(
+    caller: &Caller,
+    name: &PrincipalName,
+    own: Conflict,
+) -> Result<(), BrokerError> {
     if caller.principal == *name {
         return Err(BrokerError::Conflict(own));
     }

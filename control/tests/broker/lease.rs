@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use control::BrokerError;
-use policies::{LockScope, PrincipalName, SeverReason, TargetName};
+use policies::{Denial, LockScope, PrincipalName, SeverReason, TargetName};
 
 use crate::world::{World, at, caller, over, principal, reason, settle, target};
 
@@ -272,6 +272,60 @@ async fn what_a_session_stands_on_cannot_go_without_it() {
     let again = principal("alice", "sre", &world.clock);
     world.broker.add_principal(&root, again).await.unwrap();
     assert!(over(&mut lease).await.is_some(), "what is over stays over");
+}
+
+/// `web1` stands behind `sand`.
+async fn web1_behind_sand(world: &World) {
+    let mut behind = target("web1", "dev", &world.clock);
+    if let policies::Endpoint::Ssh(ssh) = &mut behind.endpoint {
+        ssh.jump = Some(policies::Jump {
+            target: TargetName::parse("sand").unwrap(),
+            login: policies::Login::parse("deploy").unwrap(),
+        });
+    }
+    let root = caller("root");
+    world.broker.replace_target(&root, behind).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_on_a_target_keeps_everybody_out_of_what_is_behind_it_and_ends_no_grant() {
+    for locked in ["web1", "sand"] {
+        let world = World::new().await;
+        let root = caller("root");
+        web1_behind_sand(&world).await;
+        world.granted("alice", "web1", 60).await;
+        let waits = world.ask_for("amy", "web1", 60).await.unwrap().request.id;
+        let mut lease = world.admit("alice", "web1").await.unwrap().lease;
+        let name = TargetName::parse(locked).unwrap();
+        let scope = LockScope::Target(name.clone());
+        let locking = world.broker.lock(&root, scope, reason("broken into"));
+        let (_lock, ended) = locking.await.unwrap();
+        assert_eq!(ended, [lease.session()], "{locked}");
+        assert_eq!(over(&mut lease).await, Some(SeverReason::Locked));
+        let denied = world.admit("alice", "web1").await.unwrap_err();
+        // Only where the way there is locked it is told: whoever holds the grant knows that the target is there.
+        let no_grant = matches!(denied, Denial::NoGrant { .. });
+        assert_eq!(no_grant, locked == "web1", "{denied:?}");
+        let told = world.broker.locks_seen(&root);
+        let grants = world.broker.grants(&root, true, None).await;
+        assert_eq!(grants.len(), 1, "it is kept");
+        assert!(told.on_grant(&grants[0]).is_some());
+        let alice = world.broker.locks_seen(&caller("alice"));
+        assert!(alice.on_grant(&grants[0]).is_none());
+        // A yes is kept, and becomes a grant for nobody while the target itself is locked.
+        let approve = async || {
+            let bob = caller("bob");
+            let said = world.broker.approve(&bob, waits, None, None).await.unwrap();
+            said.grant.is_some()
+        };
+        assert_eq!(approve().await, locked == "sand", "{locked}");
+        world.broker.unlock_target(&root, &name).await.unwrap();
+        world.admit("alice", "web1").await.unwrap();
+        if locked == "web1" {
+            assert!(approve().await, "the yes is still there");
+        }
+        world.admit("amy", "web1").await.unwrap();
+    }
 }
 
 fn target_at(addr: &str, world: &World) -> policies::Endpoint {

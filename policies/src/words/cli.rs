@@ -9,6 +9,7 @@ mod bastion;
 pub mod doctor;
 pub mod ledger;
 pub mod left;
+mod locks;
 mod next;
 mod onetime;
 mod policy;
@@ -22,6 +23,7 @@ pub mod usage;
 pub use accounts::{account_lines, keeper_script};
 pub use asked::{Asked, no_such_login, not_granted};
 pub use bastion::{bastion_expired, bastion_misnamed, bastion_not_yet};
+pub use locks::{target_locked, target_unlocked, user_locked, user_unlocked};
 pub use next::{Refusal, next};
 pub use onetime::{
     alias_given, alias_taken, no_database, no_role_in_force, onetime_made, several_roles,
@@ -412,18 +414,6 @@ pub fn user_removed(name: &str) -> String {
     format!("removed {name}; their sessions are cut\n  tidegate user ls")
 }
 
-/// After a principal was locked.
-pub fn user_locked(name: &str) -> String {
-    format!("locked {name}; their sessions are cut\n  tidegate user unlock {name}")
-}
-
-/// After a principal was unlocked.
-pub fn user_unlocked(name: &str) -> String {
-    format!(
-        "unlocked {name}; what they were granted and is not over lets them in again\n  tidegate grants ls"
-    )
-}
-
 /// After a key was registered.
 pub fn key_added(name: &str) -> String {
     format!("added a key to {name}\n  tidegate user ls")
@@ -588,6 +578,9 @@ mod tests {
             not_ready("orders", "no such role", Some("create it")),
             not_ready("orders", "no such role", None),
             untried("orders"),
+            target_locked("web1", 0),
+            target_locked("web1", 2),
+            target_unlocked("web1"),
             user_added("alice", "https://b:3443", "SHA256:b"),
             certificate_seen("CN=localhost", &[], "ab"),
         ];

@@ -36,9 +36,9 @@ impl Shown for Ending<'_> {
             | SeverReason::RecordingGrown
             | SeverReason::Stopping => words.hint("tidegate grants ls"),
             // Whoever is locked is told nothing any more by any command.
-            SeverReason::Locked => {
-                words.hint("ask an administrator, who sees locks in: tidegate user ls")
-            }
+            SeverReason::Locked => words.hint(
+                "ask an administrator, who sees locks in: tidegate user ls, tidegate target ls",
+            ),
             SeverReason::PrincipalRemoved
             | SeverReason::TargetRemoved
             | SeverReason::PolicyChanged { .. } => words.hint("tidegate ls"),

@@ -257,6 +257,7 @@ mod tests {
             dbname: None,
             endpoint: None,
             bastion: false,
+            locked: None,
             standing: None,
             logins: None,
         }

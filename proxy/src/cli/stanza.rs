@@ -169,6 +169,7 @@ mod tests {
             dbname: None,
             endpoint: None,
             bastion: false,
+            locked: None,
             standing: None,
             logins: None,
         }

@@ -3,20 +3,17 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand, ValueEnum};
-use control::api::wire::{AccessState, Check, Ended, List, StandingView, TargetView, Trust};
-use jiff::SignedDuration;
+use control::api::wire::{AccessState, Check, Ended, Ending, List, TargetView, Trust};
 use policies::words::cli::{self, PostgresPlaces, usage};
-use policies::words::{target as words, transit};
-use policies::{
-    Endpoint, HostKeyPin, HostPort, Label, Login, MARKER, PostgresEndpoint, Protocol, ServerPin,
-    TargetName,
-};
+use policies::words::target as words;
+use policies::{Endpoint, Label, Login, MARKER, PostgresEndpoint, Protocol, Reason, TargetName};
 use reqwest::Method;
 
 mod add;
 mod add_bastion;
 mod add_pg;
 mod given;
+mod row;
 
 use add::AddVerb;
 use given::Given;
@@ -24,9 +21,9 @@ use given::Given;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
-use crate::cli::printer::{Format, Row, harmless};
+use crate::cli::printer::{Format, harmless};
 use crate::cli::prompt::Assent;
-use crate::cli::{scripts, when};
+use crate::cli::scripts;
 
 /// List targets and whether you may go in
 #[derive(Debug, Args)]
@@ -79,6 +76,19 @@ pub(crate) enum TargetVerb {
         #[command(flatten)]
         assent: Assent,
     },
+    /// Keep everybody out of one, and of what stands behind it, and cut their sessions
+    Lock {
+        /// Which
+        name: TargetName,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Reason,
+    },
+    /// Let those in again who hold grants
+    Unlock {
+        /// Which
+        name: TargetName,
+    },
     /// Exchange what one is entered with that knows no certificates
     Set {
         /// Which
@@ -106,117 +116,6 @@ pub(crate) enum TargetVerb {
         /// Which
         name: TargetName,
     },
-}
-
-impl Row for TargetView {
-    const COLUMNS: (&'static [&'static str], usize) = (
-        &[
-            "TARGET", "PROTOCOL", "LABELS", "LOGINS", "ACCESS", "ENDS", "OWNERS", "ADDRESS",
-            "PINNED",
-        ],
-        6,
-    );
-
-    fn cells(&self) -> Vec<String> {
-        let joined = |parts: Vec<String>| parts.join(",");
-        let labels = self
-            .labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"));
-        let best = self.access.iter().min_by_key(|access| rank(access.state));
-        let state = |access: &control::api::wire::Access| match access.state {
-            AccessState::Granted => format!("granted as {}", access.login),
-            AccessState::Pending => format!("pending as {}", access.login),
-            AccessState::Ask => askable(self),
-        };
-        let (address, pinned) = self.endpoint.as_ref().map(place).unwrap_or_default();
-        vec![
-            self.name.to_string(),
-            self.protocol.as_str().to_owned(),
-            joined(labels.collect()),
-            standing(
-                (self.standing.as_ref(), self.bastion),
-                joined(match &self.logins {
-                    Some(logins) => logins.iter().map(ToString::to_string).collect(),
-                    None => self
-                        .access
-                        .iter()
-                        .map(|access| access.login.to_string())
-                        .collect(),
-                }),
-            ),
-            best.map(state).unwrap_or_default(),
-            best.and_then(|access| access.until)
-                .map(when::stamp)
-                .unwrap_or_default(),
-            self.owners
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            address,
-            pinned,
-        ]
-    }
-}
-
-/// That one may ask, and for how long.
-fn askable(target: &TargetView) -> String {
-    let open = target.access.iter();
-    let open = open.filter(|access| access.state == AccessState::Ask);
-    let each = open.map(|access| {
-        let longest = access.longest_seconds.map(SignedDuration::from_secs);
-        (access.login.as_str(), longest)
-    });
-    words::askable(&each.collect::<Vec<_>>())
-}
-
-/// Logins, with a mark where what opens them does not end by itself.
-fn standing(how: (Option<&StandingView>, bool), logins: String) -> String {
-    match how {
-        (_, true) => transit::marked(&logins),
-        (Some(_), false) => format!("{logins} (standing credential)"),
-        (None, false) => logins,
-    }
-}
-
-fn rank(state: AccessState) -> u8 {
-    match state {
-        AccessState::Granted => 0,
-        AccessState::Pending => 1,
-        AccessState::Ask => 2,
-    }
-}
-
-fn place(endpoint: &Endpoint) -> (String, String) {
-    match endpoint {
-        Endpoint::Ssh(ssh) => {
-            let pinned = match &ssh.host_key {
-                HostKeyPin::Keys { keys } => keys.join(", "),
-                HostKeyPin::Authority { key } => format!("CA {key}"),
-            };
-            let address = match &ssh.jump {
-                Some(jump) => format!("{} through {jump}", ssh.addr),
-                None => ssh.addr.to_string(),
-            };
-            (address, pinned)
-        }
-        Endpoint::Postgres(postgres) => {
-            let hosts = postgres.hosts();
-            let pinned = hosts.iter().map(|host| match &host.server {
-                ServerPin::Certificate { sha256 } => format!("certificate {sha256}"),
-                ServerPin::Authority { host, .. } => format!("CA, for {host}"),
-            });
-            let pinned: Vec<String> = pinned.collect();
-            let addrs: Vec<HostPort> = hosts.iter().map(|host| host.addr.clone()).collect();
-            let addrs = words::hosts(&addrs, postgres.session);
-            let address = format!("{addrs}/{}", postgres.dbname);
-            let address = match &postgres.jump {
-                Some(jump) => format!("{address} through {jump}"),
-                None => address,
-            };
-            (address, pinned.join(", "))
-        }
-    }
 }
 
 /// Reads a label, and says how one is written where it is none.
@@ -319,10 +218,32 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             alias,
             remove,
         } => call(context, (&name, &alias), remove).await,
+        TargetVerb::Lock { name, reason } => lock(context, &name, reason).await,
+        TargetVerb::Unlock { name } => unlock(context, &name).await,
         TargetVerb::Set { name, given } => set(context, &name, given).await,
         TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => test(context, &name).await,
     }
+}
+
+/// Keeps everybody out. Never asks: it is for emergencies.
+async fn lock(context: &Context, name: &TargetName, reason: Reason) -> Outcome {
+    let doing = format!("lock target {name}");
+    let path = format!("/v1/targets/{}/lock", segment(name.as_str()));
+    let client = context.client(&doing)?;
+    let ended: Ended = client.post(&doing, &path, &Ending { reason }).await?;
+    let said = cli::target_locked(&ended.subject, ended.sessions.len());
+    context.printer.done(&ended, name.as_str(), &said)
+}
+
+async fn unlock(context: &Context, name: &TargetName) -> Outcome {
+    let doing = format!("unlock target {name}");
+    let path = format!("/v1/targets/{}/unlock", segment(name.as_str()));
+    let client = context.client(&doing)?;
+    let nothing = serde_json::json!({});
+    let view: TargetView = client.post(&doing, &path, &nothing).await?;
+    let said = cli::target_unlocked(view.name.as_str());
+    context.printer.done(&view, name.as_str(), &said)
 }
 
 /// The targets that are reached through this one, directly or through others that are.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use policies::{
-    Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, Login, Protocol, RequestId,
-    TargetName,
+    Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, Lock, LockId, LockScope,
+    Login, PrincipalName, Protocol, Reason, RequestId, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,40 @@ pub struct TargetView {
     /// That it is a bastion, which is gone through (`ssh -J BASTION,NAME LOGIN@TARGET`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bastion: bool,
+    /// What keeps everybody out of it meanwhile; absent where nothing does, or the viewer may not see locks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<LockedView>,
+}
+
+/// A lock that keeps everybody out of a target. Grants for it are kept, and hold again once the lock is lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedView {
+    /// The lock.
+    pub lock: LockId,
+    /// What is locked: the target, or one that it stands behind.
+    pub target: TargetName,
+    /// Who put the lock.
+    pub by: PrincipalName,
+    /// Why.
+    pub reason: Reason,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+impl LockedView {
+    /// A lock as it is shown; nothing where it is on no target.
+    pub fn of(lock: &Lock) -> Option<Self> {
+        let LockScope::Target(target) = &lock.scope else {
+            return None;
+        };
+        Some(Self {
+            lock: lock.id,
+            target: target.clone(),
+            by: lock.by.clone(),
+            reason: lock.reason.clone(),
+            at: lock.at,
+        })
+    }
 }
 
 /// One login of a target and whether the viewer may use it.
