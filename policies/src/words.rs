@@ -53,7 +53,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-pub use sever::{Ending, Soon};
+pub use sever::{Ending, Soon, Stops};
 
 /// One thing said to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use policies::words::postgres::Complaint;
 use policies::words::recordings;
 use policies::words::seconding::{self, Seconding};
 use policies::words::ssh::SshSaying;
-use policies::words::{Ending, Shown, Soon};
+use policies::words::{Ending, Shown, Soon, Stops};
 use policies::{
     Denial, FileAccess, GrantOver, Limit, Measure, Part, Request, RequestError, RequestState,
     SeverReason,
@@ -158,6 +158,10 @@ fn every_sentence_for_a_no_an_ending_and_a_refused_step() {
             target: &target,
             login: &login,
         });
+    }
+    for seconds in [600, 60] {
+        let left = Duration::from_secs(seconds);
+        say(&Stops { left });
     }
     for refused in &refused_steps() {
         say(refused);

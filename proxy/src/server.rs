@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use recorder::{Limits, Recorder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time;
+use tokio::time::{self, Instant};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -331,11 +331,17 @@ async fn asked_to_stop() -> io::Result<()> {
     }
 }
 
-/// Lets sessions run on for as long as the operator allows, then cuts them, and waits until every
+/// Lets sessions run on for as long as the operator allows, tells who is in them, then cuts them, and waits until every
 /// recording is sealed.
 async fn drain(house: &House, tracker: &TaskTracker, drain_timeout: Duration) {
     tracker.close();
-    if time::timeout(drain_timeout, tracker.wait()).await.is_err() {
+    let now = Instant::now();
+    let end = now.checked_add(drain_timeout).unwrap_or(now);
+    // Where they end at once they are told that, and nothing else.
+    if !drain_timeout.is_zero() {
+        house.bastion.stops_at(end);
+    }
+    if time::timeout_at(end, tracker.wait()).await.is_err() {
         house.broker.stop();
     }
     // Of a session whose task is gone the end may still be written down.

@@ -31,6 +31,7 @@ pub mod road;
 pub mod scope;
 pub mod severable;
 pub(crate) mod share;
+mod stopping;
 pub mod way;
 
 use bastion::Bastion;

@@ -1,6 +1,6 @@
 //! What is said in a session before its grant ends.
 
-use tests::World;
+use tests::{Setting, World, until};
 
 use crate::{err, out};
 
@@ -37,7 +37,7 @@ fn who_has_a_terminal_hears_a_minute_before_the_end_and_no_other_stream_does() {
             world.address()
         );
         let quiet = scope.spawn(move || world.alice().output(&["sh", "-c", &quiet]));
-        let exec = ssh(world, &["-T"], "echo in; sleep 7; echo done");
+        let mut exec = ssh(world, &["-T"], "echo in; sleep 7; echo done");
         assert_eq!(
             (out(&exec).as_str(), err(&exec).as_str()),
             ("in\ndone\n", "")
@@ -85,4 +85,78 @@ fn who_asks_a_database_hears_it_between_two_statements() {
     assert_eq!(notes(&world), 1);
     // Who comes later than that is not told.
     assert_eq!(err(&world.psql("select 4")), "");
+}
+
+#[test]
+fn who_is_in_while_the_server_stops_hears_at_once_and_a_minute_before_it_has() {
+    let mut world = World::with(&Setting {
+        server: &[("TIDEGATE__LIMITS__DRAIN_TIMEOUT", "66s")],
+        ..Setting::default()
+    });
+    let _grants = (world.grant_ssh("1h"), world.grant_pg("1h"));
+    let (port, address) = (world.ssh_port(), world.address());
+    let mark = world.dir().join("mark");
+    let until_marked = format!("while [ ! -e {} ]; do sleep 0.2; done", mark.display());
+    let ssh = |kind, command: &str| {
+        let line = ["ssh", "-p", &port, kind, &address, command];
+        world.begin("ssh", &line, "in")
+    };
+    let shell = ssh("-tt", "echo in; sleep 600");
+    let editor = ssh("-tt", "printf '\\033[?1049hin'; sleep 600");
+    let mut exec = ssh("-T", &format!("echo in; {until_marked}; echo done"));
+    let ask = format!(
+        "(echo \"select 'in';\"; while [ ! -e {} ]; do echo 'select 1;'; sleep 0.3; done) | psql -X -At service=orders",
+        mark.display()
+    );
+    let mut psql = world.begin("psql", &["sh", "-c", &ask], "in");
+    let server = world.server_pid().expect("it runs").to_string();
+    let told = std::process::Command::new("kill")
+        .args(["-TERM", &server])
+        .status();
+    assert!(told.is_ok_and(|told| told.success()));
+    // Both, and no more of them.
+    let ends = |client: &tests::Live| client.output().matches("this session ends in 6").count();
+    until("all have heard it twice", || {
+        let heard = [&shell, &editor, &psql].map(ends);
+        (heard == [2, 2, 2]).then_some(())
+    });
+    let said = shell.output();
+    assert!(
+        said.contains("tidegate: TG215 the server is stopping"),
+        "{said:?}"
+    );
+    let said = editor.output();
+    assert!(
+        said.contains("\x1b]2;tidegate: the server is stopping"),
+        "{said:?}"
+    );
+    assert!(
+        !said.contains("TG215"),
+        "its picture is left alone: {said:?}"
+    );
+    let said = psql.output();
+    assert!(said.contains("NOTICE:  the server is stopping"), "{said:?}");
+    std::fs::write(&mark, "").expect("the mark is written");
+    assert_eq!(exec.ended(), "in\ndone\n");
+    psql.ended();
+    // It lasts for as long as somebody is in.
+    let ended = until("both have ended", || {
+        let sessions = world.sessions();
+        let over = sessions
+            .into_iter()
+            .filter(|session| !session["end"].is_null());
+        let over: Vec<_> = over.collect();
+        (over.len() == 2).then_some(over)
+    });
+    let mut noted: Vec<usize> = ended
+        .iter()
+        .map(|session| {
+            let id = session["id"].as_str().expect("an id");
+            world.exported(id, "--text").matches("TG215").count()
+        })
+        .collect();
+    noted.sort_unstable();
+    assert_eq!(noted, [0, 2], "of a command and of a database session");
+    drop((shell, editor));
+    world.stop_server(proxy::demo::Ending::Term);
 }

@@ -68,16 +68,38 @@ impl Shown for Soon<'_> {
             target,
             login,
         } = self;
-        // A moment after the minute it is a minute still.
-        let moment = u64::from(left.subsec_nanos() > 0);
-        let seconds = left.as_secs().saturating_add(moment);
-        let left = match i64::try_from(seconds) {
-            Ok(seconds @ ..120) => format!("{seconds}s"),
-            seconds => duration::print(SignedDuration::from_secs(seconds.unwrap_or(i64::MAX))),
-        };
+        let left = rest(*left);
         Words::new("TG214", format!("this session ends in {left}")).hint(format!(
             "tidegate request {target} --as {login} --for 30m --reason '...'   (for another one)"
         ))
+    }
+}
+
+/// A session that the server ends before its grant does, because it was told to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Stops {
+    /// How long the session still has.
+    pub left: Duration,
+}
+
+impl Shown for Stops {
+    fn words(&self) -> Words {
+        let left = rest(self.left);
+        Words::new(
+            "TG215",
+            format!("the server is stopping: this session ends in {left}, and nobody new gets in"),
+        )
+        .hint("tidegate grants ls   (what has not ended by then lets you in again once the server is back)")
+    }
+}
+
+/// How long there still is. A moment after the minute it is a minute still.
+fn rest(left: Duration) -> String {
+    let moment = u64::from(left.subsec_nanos() > 0);
+    let seconds = left.as_secs().saturating_add(moment);
+    match i64::try_from(seconds) {
+        Ok(seconds @ ..120) => format!("{seconds}s"),
+        seconds => duration::print(SignedDuration::from_secs(seconds.unwrap_or(i64::MAX))),
     }
 }
 

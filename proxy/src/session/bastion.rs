@@ -17,6 +17,7 @@ use policies::{
 use recorder::{End, Heading, Recorder, Recording, Timeline};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::info;
 
 use super::closing::{Closer, Closing};
@@ -29,6 +30,7 @@ use super::road::{Direct, Road, Through, Whom};
 use super::scope::{Judge, Reach, Scope};
 use super::severable::Severer;
 use super::share::Shares;
+use super::stopping::Stopping;
 use super::way::{Dialled, Way};
 
 /// The house behind the spine.
@@ -43,6 +45,7 @@ pub struct Bastion {
     /// Where the work of cut sessions is stopped.
     halts: Handle,
     shares: Arc<Shares>,
+    stopping: Stopping,
 }
 
 impl fmt::Debug for Bastion {
@@ -73,6 +76,7 @@ impl Bastion {
             halt_passes,
             halts,
             shares: Arc::default(),
+            stopping: Stopping::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Bastion {
             road,
             halt_passes,
             share,
+            stop: self.stopping.heard(),
         };
         Scope::new(session, terms, judge, (recording, clock), reach)
     }
@@ -223,6 +228,11 @@ impl Bastion {
         let traveller = Traveller::Session(session, terms);
         way.go((&terms.via, terms.target.addr()), traveller, severer)
             .await
+    }
+
+    /// The server was told to stop: who is in a session that lasts until `end` is told when it ends.
+    pub(crate) fn stops_at(&self, end: Instant) {
+        self.stopping.tell(end);
     }
 
     /// Somebody is being told goodbye, until the answer is dropped.

@@ -20,6 +20,7 @@ use super::halt_pass::{HaltPasses, Nowhere};
 use super::meter::Meter;
 use super::road::{Direct, Road};
 use super::share::{QUESTION, Share};
+use super::stopping::StopHeard;
 
 /// Decides about one deed inside a session, at the moment it is about to be done.
 pub trait Judge: Send + Sync + 'static {
@@ -94,6 +95,8 @@ pub struct Reach {
     pub(crate) halt_passes: Arc<dyn HaltPasses>,
     /// How much may be asked before others have their turn.
     pub(crate) share: Arc<Share>,
+    /// Whether the server is going to stop.
+    pub(crate) stop: StopHeard,
 }
 
 impl fmt::Debug for Reach {
@@ -102,7 +105,7 @@ impl fmt::Debug for Reach {
     }
 }
 
-/// Without a budget, by dialling, with nothing to show there and a share that is nobody else's.
+/// Without a budget, by dialling, with nothing to show there and a share that is nobody else's, at a server that goes on.
 impl Default for Reach {
     fn default() -> Self {
         Self {
@@ -110,6 +113,7 @@ impl Default for Reach {
             road: Arc::new(Direct),
             halt_passes: Arc::new(Nowhere),
             share: Arc::default(),
+            stop: StopHeard::default(),
         }
     }
 }
@@ -232,6 +236,11 @@ impl Scope {
     /// How much may be asked before others have their turn.
     pub(crate) fn share(&self) -> &Arc<Share> {
         &self.inner.reach.share
+    }
+
+    /// Whether the server is going to stop, and when, as it is heard from now on.
+    pub(crate) fn stop_heard(&self) -> StopHeard {
+        self.inner.reach.stop.clone()
     }
 
     /// Waits until a question may be asked, if the principal has had more of them than one turn has, and counts it.

@@ -73,7 +73,10 @@ impl Notices {
     /// Returns when something is to be told. Cancel safe.
     pub(super) async fn next(&mut self) -> Notice {
         loop {
-            self.timer.as_mut().await;
+            tokio::select! {
+                () = self.timer.as_mut() => {}
+                () = self.countdown.news() => {}
+            }
             let at = self.countdown.scope().elapsed();
             if self.countdown.is_due(at) {
                 self.waits = Some(Waiting {
