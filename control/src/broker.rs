@@ -7,6 +7,7 @@
 mod admission;
 mod ahead;
 mod alias;
+mod answerers;
 mod audit;
 mod budgets;
 mod desk;

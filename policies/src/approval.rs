@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{PrincipalName, Reason};
@@ -21,4 +21,7 @@ pub struct Approval {
     /// From where, as far as it is known. The log has it beside the change, so it does not stand in this too.
     #[serde(skip)]
     pub source: Option<IpAddr>,
+    /// For how long they agreed to it at the most, where that is less than was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<SignedDuration>,
 }

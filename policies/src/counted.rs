@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
+
 use crate::words::request as words;
 use crate::{Approval, Facts, GroupName, PolicySet, PrincipalName, Request, may_approve};
 
@@ -52,6 +54,16 @@ pub(crate) fn approvers(
 /// Whose approval counts at this instant.
 pub fn counted(policies: &PolicySet, facts: &Facts, request: &Request) -> Vec<PrincipalName> {
     approvers(policies, facts, request).into_keys().collect()
+}
+
+/// For how long everybody agreed to a request whose approval counts at this instant: for the shortest that one of them
+/// gave. For as long as was asked where nobody gave less, or nobody had to be asked.
+pub fn agreed(policies: &PolicySet, facts: &Facts, request: &Request) -> SignedDuration {
+    let digest = request.digest();
+    let counts = |approval: &&Approval| look(policies, facts, (request, &digest), approval).is_ok();
+    let shortened = request.approvals.iter().filter(|one| one.at_most.is_some());
+    let given = shortened.filter(counts).map(|one| request.given_by(one));
+    given.min().unwrap_or(request.duration)
 }
 
 /// Whose approval does not count at this instant, and why.

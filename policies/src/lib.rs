@@ -73,7 +73,7 @@ pub use bastion::BASTION_LOGIN;
 pub use budget::{Limit, Measure, budget};
 pub use capability::{Capabilities, Capability, Deed};
 pub use conduct::{may, scrutiny};
-pub use counted::{Void, counted, void};
+pub use counted::{Void, agreed, counted, void};
 pub use database::{DatabaseName, DatabaseNameError};
 pub use decide::decide;
 pub use denial::{Denial, Part};

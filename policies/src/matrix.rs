@@ -198,6 +198,7 @@ impl View<'_> {
             note: None,
             digest: request.digest(),
             source: Some(source),
+            at_most: None,
         };
         request.approve(approval).ok()
     }

@@ -131,6 +131,20 @@ pub enum RequestError {
         /// The request.
         id: RequestId,
     },
+    /// What they would give is more than was asked.
+    #[error("approve request `{id}` for longer than {}", crate::duration::print(*asked))]
+    Longer {
+        /// The request.
+        id: RequestId,
+        /// For how long it asks.
+        asked: SignedDuration,
+    },
+    /// It asks for one statement, which is run once and has no length to give less of.
+    #[error("approve the statement `{id}` for a time")]
+    Timeless {
+        /// The request.
+        id: RequestId,
+    },
     /// By the policies in force it could not be filed any more.
     #[error("approve request `{id}`, which may not be asked for any more")]
     Unaskable {
@@ -227,6 +241,9 @@ impl Request {
         if approval.digest != self.digest() {
             return Err(RequestError::Changed { id });
         }
+        if let Some(given) = approval.at_most {
+            self.may_give(given)?;
+        }
         if self
             .approvals
             .iter()
@@ -239,17 +256,43 @@ impl Request {
         Ok(approved)
     }
 
-    /// The request as approved, and the grant that it became.
-    pub fn grant(&self, id: GrantId, now: Timestamp) -> Result<(Self, Grant), RequestError> {
+    /// Whether somebody may give this much of it.
+    fn may_give(&self, given: SignedDuration) -> Result<(), RequestError> {
+        let (id, asked) = (self.id, self.duration);
+        if self.statement.is_some() {
+            return Err(RequestError::Timeless { id });
+        }
+        if given < SignedDuration::from_secs(1) {
+            return Err(RequestError::Duration { asked: given });
+        }
+        if given > asked {
+            return Err(RequestError::Longer { id, asked });
+        }
+        Ok(())
+    }
+
+    /// For how long this approval agrees to it.
+    pub fn given_by(&self, approval: &Approval) -> SignedDuration {
+        let given = approval.at_most.unwrap_or(self.duration);
+        given.min(self.duration)
+    }
+
+    /// The request as approved, and the grant that it became: for as long as all who approved `agreed` to, never for
+    /// longer than was asked.
+    pub fn grant(
+        &self,
+        id: GrantId,
+        agreed: SignedDuration,
+        now: Timestamp,
+    ) -> Result<(Self, Grant), RequestError> {
         self.open(now)?;
         if self.statement.is_some() {
             return Err(RequestError::Statement { id: self.id });
         }
-        let expires_at =
-            now.checked_add(self.duration)
-                .map_err(|_beyond| RequestError::Duration {
-                    asked: self.duration,
-                })?;
+        let length = agreed.min(self.duration);
+        let expires_at = now
+            .checked_add(length)
+            .map_err(|_beyond| RequestError::Duration { asked: length })?;
         let grant = Grant {
             id,
             request: self.id,

@@ -182,7 +182,8 @@ proptest! {
 /// One thing that happens to a request.
 #[derive(Debug, Clone)]
 enum Step {
-    Approve(&'static str),
+    /// For this many minutes at the most; for as long as was asked where it is 0.
+    Approve(&'static str, i64),
     Deny(&'static str),
     Withdraw(&'static str),
     Grant,
@@ -192,7 +193,7 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     let who = || one_of(&["alice", "bob", "erin", "oscar"]);
     prop_oneof![
-        3 => who().prop_map(Step::Approve),
+        3 => (who(), 0_i64..90).prop_map(|(by, at_most)| Step::Approve(by, at_most)),
         1 => who().prop_map(Step::Deny),
         1 => who().prop_map(Step::Withdraw),
         1 => Just(Step::Grant),
@@ -200,11 +201,19 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The shortest that anybody agreed to.
+fn given(request: &Request) -> SignedDuration {
+    let each = request.approvals.iter();
+    let shortest = each.map(|approval| request.given_by(approval)).min();
+    shortest.unwrap_or(request.duration)
+}
+
 fn take(request: &Request, step: &Step, now: Timestamp) -> Option<Request> {
     match step {
-        Step::Approve(by) => {
+        Step::Approve(by, at_most) => {
             let approval = policies::Approval {
                 at: now,
+                at_most: (*at_most > 0).then(|| minutes(*at_most)),
                 ..approval(by, request)
             };
             request.approve(approval).ok()
@@ -212,7 +221,7 @@ fn take(request: &Request, step: &Step, now: Timestamp) -> Option<Request> {
         Step::Deny(by) => request.deny(name(by), reason("no"), now).ok(),
         Step::Withdraw(by) => request.withdraw(&name(by), now).ok(),
         Step::Grant => request
-            .grant(grant_id(1), now)
+            .grant(grant_id(1), given(request), now)
             .ok()
             .map(|(request, _)| request),
         Step::Lapse => request.lapse(now).ok(),
@@ -242,6 +251,10 @@ proptest! {
             prop_assert_eq!(people.len(), all);
             prop_assert!(!people.contains(&&request.principal));
             prop_assert_eq!(request.digest(), digest.clone());
+            // Nobody's yes is good for more than they, or the one who asked, said.
+            let most = request.approvals.iter().filter_map(|approval| approval.at_most);
+            prop_assert!(most.chain([request.duration]).all(|most| given(&request) <= most));
+            prop_assert!(request.approvals.iter().all(|approval| approval.at_most <= Some(request.duration)));
         }
     }
 

@@ -142,7 +142,7 @@ fn a_statement_that_waits_never_becomes_a_grant() {
     request.approvals.push(approval("bob", &request));
     let activation = activates(&policies, &facts, &request, here(), noon());
     assert_eq!(activation, Activation::Waits);
-    let grant = request.grant(grant_id(5), noon());
+    let grant = request.grant(grant_id(5), request.duration, noon());
     assert_eq!(grant, Err(RequestError::Statement { id: request.id }));
     let own = may_approve(&policies, &facts, &name("dan"), &request, here(), noon());
     assert!(own.is_err());

@@ -131,6 +131,11 @@ fn refused_steps() -> Vec<RequestError> {
         RequestError::Changed { id },
         RequestError::NotOwn { id },
         RequestError::Early { id },
+        RequestError::Longer {
+            id,
+            asked: SignedDuration::from_mins(15),
+        },
+        RequestError::Timeless { id },
     ];
     all.extend(closed.map(|state| RequestError::Closed { id, state }));
     all

@@ -245,6 +245,7 @@ mod tests {
             true,
         );
         check("tidegate approve req_01", true);
+        check("tidegate approve req_01 --for 30m", true);
         check("tidegate config ssh --write", true);
         check("tidegate sessions kill ses_01", true);
         check("tidegate revoke grt_01 --reason done", true);

@@ -53,6 +53,7 @@ mod requests;
 mod roles;
 mod server;
 mod set_up;
+mod shorter;
 mod ssh;
 mod statements;
 mod targets;

@@ -14,7 +14,9 @@ use crate::api::caller::Known;
 use crate::api::extract::{Asked, Body, Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::share::Slot;
-use crate::api::wire::{Answer, List, RequestOrder, RequestView, Standing, VoidApproval};
+use crate::api::wire::{
+    Answer, List, RequestOrder, RequestView, Shortened, Standing, VoidApproval,
+};
 use crate::broker::{Asking, Petition, RequestFilter};
 use crate::{Broker, BrokerError, Caller};
 
@@ -48,6 +50,17 @@ pub(crate) fn view(broker: &Broker, asking: &Asking) -> RequestView {
             .approvals
             .iter()
             .map(|approval| approval.by.clone())
+            .collect(),
+        shortened: request
+            .approvals
+            .iter()
+            .filter_map(|approval| {
+                let given = approval.at_most?;
+                Some(Shortened {
+                    by: approval.by.clone(),
+                    seconds: given.as_secs(),
+                })
+            })
             .collect(),
         void: asking
             .void
@@ -182,9 +195,10 @@ pub(crate) async fn approve(
     let broker = &house.parts.broker;
     let id = find(broker, &caller, (&id, "approve")).await?;
     let answer: Answer = body.read().await?;
-    let asking = broker
-        .approve(&caller, id, answer.note, answer.digest.as_deref())
-        .await?;
+    let seconds = |seconds| SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let at_most = answer.at_most_seconds.map(seconds);
+    let said = (answer.note, answer.digest.as_deref());
+    let asking = broker.approve_for(&caller, id, said, at_most).await?;
     Ok(Json(view(broker, &asking)))
 }
 

@@ -30,7 +30,7 @@ pub use self::login::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, Wh
 pub use self::onetime::{OneTimeOrder, OneTimeView};
 pub use self::policy::{PolicyApplied, PolicyOrder, PolicyView};
 pub use self::problem::Problem;
-pub use self::request::{RequestView, Standing, VoidApproval};
+pub use self::request::{RequestView, Shortened, Standing, VoidApproval};
 pub use self::standing::{SecretOrder, StandingView};
 pub use self::target::{
     Access, AccessState, HostKeySeen, LockedView, ProbeOrder, Probed, TargetOrder, TargetView,
@@ -98,6 +98,9 @@ pub struct Answer {
     pub note: Option<Reason>,
     /// The digest of what the approver was shown. When it is not the request's, nothing happens.
     pub digest: Option<String>,
+    /// For how long a yes is at the most, in seconds, where that is less than was asked. Never more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most_seconds: Option<u64>,
 }
 
 /// A grant as it is shown.

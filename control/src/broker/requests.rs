@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::{Conflict, Invalid};
-use policies::words::request::{NOT_YOURS_TO_ANSWER, who_may};
+use policies::words::request::NOT_YOURS_TO_ANSWER;
 use policies::{
-    Activation, Approval, Denial, Filing, Grant, GrantId, Login, Office, Part, PrincipalName,
-    Reason, Request, RequestError, RequestId, RequestState, TargetName, Void, activates,
-    may_approve, may_request, opening, void,
+    Activation, Approval, Denial, Filing, Grant, GrantId, Login, Part, PrincipalName, Reason,
+    Request, RequestError, RequestId, RequestState, TargetName, Void, activates, agreed,
+    may_request, opening, void,
 };
-use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use super::desk::draw;
@@ -137,7 +136,7 @@ impl Broker {
         }
     }
 
-    /// Says yes. `shown` is the digest of what the caller was shown, if they were.
+    /// Says yes to all of it. `shown` is the digest of what the caller was shown, if they were.
     ///
     /// # Errors
     ///
@@ -149,6 +148,21 @@ impl Broker {
         id: RequestId,
         note: Option<Reason>,
         shown: Option<&str>,
+    ) -> Result<Asking, BrokerError> {
+        self.approve_for(caller, id, (note, shown), None).await
+    }
+
+    /// The same for at most so long, where that is less than was asked. Of all yeses that count the shortest holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broker::approve`]; [`BrokerError::Conflict`] where it is more than was asked, too.
+    pub async fn approve_for(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        (note, shown): (Option<Reason>, Option<&str>),
+        at_most: Option<SignedDuration>,
     ) -> Result<Asking, BrokerError> {
         let grant = draw()?;
         let object = id.to_string();
@@ -164,6 +178,7 @@ impl Broker {
                 note: note.clone(),
                 digest: shown.map_or_else(|| request.digest(), str::to_owned),
                 source: Some(caller.source),
+                at_most: at_most.filter(|given| *given != request.duration),
             };
             let becomes = GrantId::new(view.now, grant);
             match request.approve(approval.clone()) {
@@ -173,8 +188,8 @@ impl Broker {
                     changes.extend(activation(view, &approved, becomes)?);
                     Ok((changes, ()))
                 }
-                // What kept their yes from being enough may be over since: a lock, or a rule.
-                Err(again @ RequestError::Twice { .. }) => {
+                // What kept their yes from being enough may be over since: a lock, or a rule. It says what it said then.
+                Err(again @ RequestError::Twice { .. }) if !is_less(request, &approval) => {
                     still_askable(view, request)?;
                     let change = activation(view, request, becomes)?;
                     change.map_or(Err(refused(again)), |change| Ok((vec![change], ())))
@@ -324,6 +339,13 @@ fn still_askable(view: &View<'_>, request: &Request) -> Result<(), BrokerError> 
     })
 }
 
+/// Whether this yes agrees to less than the same person's earlier one.
+fn is_less(request: &Request, again: &Approval) -> bool {
+    let mut earlier = request.approvals.iter();
+    let earlier = earlier.find(|earlier| earlier.by == again.by);
+    earlier.is_some_and(|earlier| request.given_by(again) < request.given_by(earlier))
+}
+
 /// The changes by which a request becomes a grant, if the policies say that it does.
 fn activation(
     view: &View<'_>,
@@ -335,7 +357,8 @@ fn activation(
     facts.requests.insert(request.id, Arc::new(request.clone()));
     match activates(policies, &facts, request, view.caller.source, view.now) {
         Activation::Now { policies } => {
-            let (_approved, grant) = request.grant(id, view.now).map_err(refused)?;
+            let agreed = agreed(policies, &facts, request);
+            let (_approved, grant) = request.grant(id, agreed, view.now).map_err(refused)?;
             Ok(Some(Change::GrantMade { grant, policies }))
         }
         Activation::Waits => Ok(None),
@@ -371,61 +394,6 @@ fn answerable<'v>(view: &'v View<'_>, id: RequestId) -> Result<&'v Arc<Request>,
         }
         Err(denial) => Err(denial.into()),
     }
-}
-
-impl Broker {
-    /// The same no, with who may answer where no rule says that the caller may not: others may. Found out once, for an
-    /// answer that is given in any case, and on a thread that may take its time: each person is a question to the
-    /// policies.
-    async fn naming_others<T>(
-        &self,
-        caller: &Caller,
-        id: RequestId,
-        answer: Result<T, BrokerError>,
-    ) -> Result<T, BrokerError> {
-        let Err(BrokerError::Denied(Denial::NotAllowed { policy, reason })) = answer else {
-            return answer;
-        };
-        if !policy.is_empty() || reason == NOT_YOURS_TO_ANSWER {
-            return Err(Denial::NotAllowed { policy, reason }.into());
-        }
-        let (broker, caller) = (self.clone(), caller.clone());
-        let looking = spawn_blocking(move || {
-            let state = broker.state();
-            let request = state.facts.requests.get(&id)?;
-            who_may_answer(&broker.view(&state, &caller), request)
-        });
-        let others = looking.await.ok().flatten();
-        let reason = others.map_or_else(|| reason.clone(), |who| format!("{reason} {who}"));
-        Err(Denial::NotAllowed { policy, reason }.into())
-    }
-}
-
-/// How many people are named who may answer.
-const NAMED: usize = 4;
-
-/// How many are asked about, for each is a question to the policies.
-const ASKED_ABOUT: usize = 50;
-
-/// Who may answer this request, from where the caller comes, in words. For nobody but who may see the people and
-/// what everybody has answered.
-fn who_may_answer(view: &View<'_>, request: &Request) -> Option<String> {
-    view.office(Office::ViewSessions).ok()?;
-    let (facts, policies) = (&view.state.facts, view.state.policies().ok()?);
-    let source = view.caller.source;
-    let may = |name: &&PrincipalName| {
-        let has_said = request.approvals.iter().any(|one| one.by == **name);
-        !has_said && may_approve(policies, facts, name, request, source, view.now).is_ok()
-    };
-    let asked_about = facts.principals.keys().take(ASKED_ABOUT);
-    let found: Vec<&str> = asked_about
-        .filter(may)
-        .take(NAMED + 1)
-        .map(PrincipalName::as_str)
-        .collect();
-    let more = found.len() > NAMED || facts.principals.len() > ASKED_ABOUT;
-    let some = found.get(..NAMED).unwrap_or(&found);
-    who_may(some, more)
 }
 
 fn asking(view: &View<'_>, request: &Arc<Request>) -> Asking {

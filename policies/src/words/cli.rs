@@ -321,7 +321,7 @@ pub fn meant(target: &str) -> String {
 }
 
 /// Who approved; with nobody, a policy did.
-pub fn approved_by(names: &[&str]) -> String {
+pub fn approved_by(names: &[String]) -> String {
     match names {
         [] => "granted by policy".to_owned(),
         some => format!("approved by {}", some.join(", ")),

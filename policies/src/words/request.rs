@@ -37,6 +37,11 @@ pub fn void_approval(by: &str, why: &str) -> String {
     format!("{by} (void: {why})")
 }
 
+/// Somebody who approved a request for less than was asked.
+pub fn shortened(by: &str, given: &str) -> String {
+    format!("{by} (for at most {given})")
+}
+
 impl Shown for RequestError {
     fn words(&self) -> Words {
         match self {
@@ -89,6 +94,19 @@ impl Shown for RequestError {
                 format!("{id} becomes no grant: the policies that are in force now would not let it be asked for"),
             )
             .hint(format!("tidegate deny {id} --note '...'")),
+            Self::Longer { id, asked } => Words::new(
+                "TG312",
+                format!(
+                    "{id} asks for {}, and nobody can give more than was asked",
+                    duration::print(*asked)
+                ),
+            )
+            .hint(format!("tidegate approve {id}   (or --for less)")),
+            Self::Timeless { id } => Words::new(
+                "TG313",
+                format!("{id} is a statement that is run once: there is no time to give less of"),
+            )
+            .hint(format!("tidegate requests show {id}")),
             Self::NotOwn { id } => Words::new(
                 "TG306",
                 format!("{id} is somebody else's; only they can withdraw it"),

@@ -210,13 +210,14 @@ pub(crate) fn approval(by: &str, request: &Request) -> Approval {
         note: None,
         digest: request.digest(),
         source: Some(here()),
+        at_most: None,
     }
 }
 
 pub(crate) fn grant(number: u8, who: &str, target: &str, as_whom: &str) -> Grant {
-    let (_approved, grant) = request(who, target, as_whom)
-        .grant(grant_id(number), noon())
-        .unwrap();
+    let request = request(who, target, as_whom);
+    let agreed = request.duration;
+    let (_approved, grant) = request.grant(grant_id(number), agreed, noon()).unwrap();
     grant
 }
 

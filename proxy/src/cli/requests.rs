@@ -7,8 +7,8 @@ use control::api::wire::{Answer, RequestOrder, RequestView, Standing, TargetView
 use jiff::SignedDuration;
 use policies::diagnose::nearest;
 use policies::words::cli::{self, Asked};
-use policies::words::request::void_approval;
-use policies::{Login, Protocol, Reason, TargetName};
+use policies::words::request::{shortened, void_approval};
+use policies::{Login, PrincipalName, Protocol, Reason, TargetName};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -85,6 +85,9 @@ pub(crate) struct ApproveArgs {
     /// What to note beside it
     #[arg(long, value_name = "TEXT")]
     note: Option<Reason>,
+    /// For at most this long, where that is less than was asked: of several yeses the shortest holds
+    #[arg(long = "for", value_name = "DURATION", value_parser = when::duration)]
+    at_most: Option<Duration>,
     /// Only if it is what you were shown: the digest from `requests show -o json`
     #[arg(long, value_name = "HEX")]
     digest: Option<String>,
@@ -110,14 +113,11 @@ impl Row for RequestView {
     );
 
     fn cells(&self) -> Vec<String> {
-        let approved = self.approved_by.iter().map(|by| {
-            let void = self.void.iter().find(|void| void.by == *by);
-            void.map_or_else(
-                || by.to_string(),
-                |void| void_approval(by.as_str(), &void.why),
-            )
-        });
-        let approved: Vec<String> = approved.collect();
+        let approved: Vec<String> = self
+            .approved_by
+            .iter()
+            .map(|by| approval(self, by))
+            .collect();
         vec![
             self.id.to_string(),
             self.principal.to_string(),
@@ -147,6 +147,20 @@ impl Row for RequestView {
                 }
             },
         ]
+    }
+}
+
+/// Who approved: for how long, where that is less than was asked, and why it does not count, where it does not.
+fn approval(request: &RequestView, by: &PrincipalName) -> String {
+    let less = request.shortened.iter().find(|less| less.by == *by);
+    let said = less.map_or_else(
+        || by.to_string(),
+        |less| shortened(by.as_str(), &typed_length(less.seconds)),
+    );
+    let void = request.void.iter().find(|void| void.by == *by);
+    match void {
+        Some(void) => void_approval(&said, &void.why),
+        None => said,
     }
 }
 
@@ -261,12 +275,8 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
     let id = request.id.to_string();
     match request.state {
         Standing::Approved => {
-            let by: Vec<&str> = request
-                .approved_by
-                .iter()
-                .map(policies::PrincipalName::as_str)
-                .collect();
-            let who = cli::approved_by(&by);
+            let by = request.approved_by.iter().map(|by| approval(request, by));
+            let who = cli::approved_by(&by.collect::<Vec<_>>());
             let until = request.until.map(|until| when::ahead(until, context.now()));
             let said = cli::granted(
                 &who,
@@ -405,6 +415,7 @@ pub(crate) async fn approve(context: &Context, args: ApproveArgs) -> Outcome {
     let answer = Answer {
         note: args.note,
         digest: args.digest,
+        at_most_seconds: args.at_most.map(|at_most| at_most.as_secs()),
     };
     let path = format!("/v1/requests/{}/approve", segment(&args.id));
     let request: RequestView = context.client(&doing)?.post(&doing, &path, &answer).await?;
@@ -424,7 +435,7 @@ pub(crate) async fn deny(context: &Context, args: DenyArgs) -> Outcome {
     let doing = format!("deny {}", args.id);
     let answer = Answer {
         note: Some(args.note),
-        digest: None,
+        ..Answer::default()
     };
     let path = format!("/v1/requests/{}/deny", segment(&args.id));
     let request: RequestView = context.client(&doing)?.post(&doing, &path, &answer).await?;
@@ -479,6 +490,16 @@ mod tests {
         let mut view = shown(false, "pending");
         view.void = serde_json::from_str(r#"[{"by":"bob","why":"gone"}]"#).unwrap();
         assert!(view.cells().contains(&"bob (void: gone),root".to_owned()));
+    }
+
+    #[test]
+    fn who_gave_less_than_was_asked_is_shown_with_how_much() {
+        let mut view = shown(false, "pending");
+        view.shortened = serde_json::from_str(r#"[{"by":"root","seconds":1800}]"#).unwrap();
+        assert!(
+            view.cells()
+                .contains(&"bob,root (for at most 30m)".to_owned())
+        );
     }
 
     fn bastion(port: u16) -> Bastion {

@@ -33,6 +33,9 @@ pub struct RequestView {
     pub state: Standing,
     /// Who approved, in order.
     pub approved_by: Vec<PrincipalName>,
+    /// Which of these approvals are for less than was asked: of those that count the shortest holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortened: Vec<Shortened>,
     /// Which of these approvals do not count as things are, while it waits: their givers have lost the right, or are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub void: Vec<VoidApproval>,
@@ -64,6 +67,15 @@ pub struct VoidApproval {
     pub by: PrincipalName,
     /// Why it does not.
     pub why: String,
+}
+
+/// An approval for less than was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortened {
+    /// Who gave it.
+    pub by: PrincipalName,
+    /// For how long they agreed to it at the most, in seconds.
+    pub seconds: i64,
 }
 
 /// Where a request stands, in one word.
