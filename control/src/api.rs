@@ -215,6 +215,7 @@ fn administering() -> Router<Shared> {
         )
         .route("/v1/principals/{name}", get(principals::show))
         .route("/v1/principals/{name}/unlock", post(principals::unlock))
+        .route("/v1/principals/{name}/groups", post(principals::set_groups))
         .route("/v1/principals/{name}/keys", post(principals::add_key))
         .route("/v1/policies", get(policy::show).put(policy::apply))
         .route("/v1/audit", get(sessions::audit))

@@ -326,17 +326,17 @@ impl Roles {
     pub(crate) fn suits(
         &self,
         grant: GrantId,
-        policies_at: Revision,
+        ruled_at: Revision,
         plan: impl FnOnce() -> Option<RolePlan>,
     ) -> bool {
         let known = self.notes().get(&grant).and_then(|note| note.suits);
         if let Some((at, suits)) = known
-            && at == policies_at
+            && at == ruled_at
         {
             return suits;
         }
         let suits = plan().is_some();
-        self.notes().entry(grant).or_default().suits = Some((policies_at, suits));
+        self.notes().entry(grant).or_default().suits = Some((ruled_at, suits));
         suits
     }
 

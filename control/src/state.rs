@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) roles: BTreeMap<GrantId, RoleRecord>,
     /// The revision at which the policies came into force.
     pub(crate) policies_at: Revision,
+    /// When the groups of those were set who are not in those that they were added with.
+    pub(crate) groups_at: BTreeMap<PrincipalName, Revision>,
     /// What targets that know no certificates are entered with.
     pub(crate) kept: BTreeMap<TargetName, Kept>,
     /// What targets are called besides, by that name.
@@ -104,6 +106,12 @@ impl State {
     /// Whose registered key this is.
     pub(crate) fn owner_of(&self, fingerprint: &str) -> Option<&PrincipalName> {
         self.keys.get(fingerprint)
+    }
+
+    /// Since when the policies say of this principal's grants what they say: they, or their groups, were changed then.
+    pub(crate) fn ruled_at(&self, name: &PrincipalName) -> Revision {
+        let grouped = self.groups_at.get(name).copied();
+        grouped.unwrap_or_default().max(self.policies_at)
     }
 
     /// The name under which a target is known that is called so. Names of targets come first.

@@ -13,7 +13,7 @@
 //! | `TG301`–`TG319` | steps that requests and grants cannot take | `request.rs` |
 //! | `TG401`–`TG419` | what goes wrong inside a session | `session.rs` |
 //! | `TG501`–`TG516`, `TG519` | PostgreSQL | `postgres.rs` |
-//! | `TG521`–`TG539`, `TG570`, `TG580` | what the broker cannot do as asked | `broker.rs` |
+//! | `TG521`–`TG539`, `TG570`, `TG580`, `TG635`, `TG636` | what the broker cannot do as asked | `broker.rs` |
 //! | `TG541`–`TG549`, `TG563` | one-time secrets | `secret.rs` |
 //! | `TG517`–`TG518`, `TG551`–`TG557`, `TG567` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |

@@ -235,6 +235,8 @@ mod tests {
             "tidegate target add pg orders --addr 127.0.0.1:5433 --dbname orders --role app_ro",
             true,
         );
+        check("tidegate user set alice --group sre --no-group dba", true);
+        check("tidegate user set alice", false);
         check("tidegate user add alice --key k.pub --group sre", true);
         check(
             "tidegate request web1 --as deploy --for 15m --reason INC-7 --wait",

@@ -10,7 +10,7 @@ use crate::api::caller::Known;
 use crate::api::extract::{Named, Unread};
 use crate::api::problem::Refused;
 use crate::api::wire::{
-    Ended, Ending, KeyOrder, KeyView, List, PrincipalOrder, PrincipalView, WhoAmI,
+    Ended, Ending, GroupsOrder, KeyOrder, KeyView, List, PrincipalOrder, PrincipalView, WhoAmI,
 };
 use crate::identity::registered_key;
 use crate::{Broker, BrokerError, Caller};
@@ -76,6 +76,7 @@ fn view(
         },
         added_at: principal.added_at,
         warnings: Vec::new(),
+        ends: Vec::new(),
     })
 }
 
@@ -189,6 +190,26 @@ pub(crate) async fn show(
     Named(name): Named<PrincipalName>,
 ) -> Result<Json<PrincipalView>, Refused> {
     one(&house.parts.broker, &caller, &name).await
+}
+
+pub(crate) async fn set_groups(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<PrincipalName>,
+    body: Unread,
+) -> Result<Json<PrincipalView>, Refused> {
+    let broker = &house.parts.broker;
+    let deed = ("set groups", name.as_str());
+    broker
+        .demand(&caller, Office::ManagePrincipals, deed)
+        .await?;
+    let GroupsOrder { into, out_of } = body.read().await?;
+    let (changed, ends) = broker.set_groups(&caller, &name, (&into, &out_of)).await?;
+    Ok(Json(PrincipalView {
+        warnings: broker.strange_groups(&caller, &changed)?,
+        ends,
+        ..view(broker, &caller, &changed)?
+    }))
 }
 
 pub(crate) async fn add_key(

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use policies::{
     GrantId, GroupName, LockId, Login, PrincipalKind, PrincipalName, Protocol, Reason, RequestId,
-    TargetName,
+    SessionId, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,9 +195,12 @@ pub struct PrincipalView {
     pub lock: Option<LockId>,
     /// When it was added.
     pub added_at: Timestamp,
-    /// What is odd about it without being wrong, where it was just added.
+    /// What is odd about it without being wrong, where it was just added or its groups were just changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The sessions that were cut because the policies do not allow them in these groups, where those were just changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<SessionId>,
 }
 
 /// A registered key as it is shown.
@@ -225,6 +228,18 @@ pub struct PrincipalOrder {
     pub groups: BTreeSet<GroupName>,
     /// Its keys, one line each.
     pub keys: Vec<String>,
+}
+
+/// Changes somebody's groups.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupsOrder {
+    /// Those that they come into.
+    #[serde(default)]
+    pub into: BTreeSet<GroupName>,
+    /// Those that they leave. They have to be in them.
+    #[serde(default)]
+    pub out_of: BTreeSet<GroupName>,
 }
 
 /// Registers a further key.

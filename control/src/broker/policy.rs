@@ -113,6 +113,12 @@ impl Broker {
                 ))
             })
             .await?;
+        let ends = self.end_unwanted(live).await;
+        Ok(self.applied(&policies, ends))
+    }
+
+    /// Ends those of these sessions that the policies do not allow as things are, and returns them.
+    pub(super) async fn end_unwanted(&self, live: Vec<Bound>) -> Vec<SessionId> {
         let mut ends = Vec::new();
         for (at, bound) in live.into_iter().enumerate() {
             if at % AT_ONCE == 0 {
@@ -123,7 +129,7 @@ impl Broker {
                 ends.push(bound.0);
             }
         }
-        Ok(self.applied(&policies, ends))
+        ends
     }
 
     fn unwanted(&self, (_session, terms): &Bound) -> Option<SeverReason> {

@@ -146,6 +146,49 @@ impl Broker {
         .await
     }
 
+    /// Puts somebody into groups and takes them out of others, and returns the sessions that ended: those that the
+    /// policies do not allow any more. Grants and requests stay.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotFound`] when nobody is called so, [`BrokerError::Conflict`] for oneself, and when they are not
+    /// in a group that they are to leave.
+    pub async fn set_groups(
+        &self,
+        caller: &Caller,
+        name: &PrincipalName,
+        (into, out_of): (&BTreeSet<GroupName>, &BTreeSet<GroupName>),
+    ) -> Result<(Arc<Principal>, Vec<SessionId>), BrokerError> {
+        let live = self.inner.book.of_principal(name);
+        self.change(caller, ("set groups", name.as_str()), |view| {
+            view.office(Office::ManagePrincipals)?;
+            let member = known(view, name)?;
+            by_another(caller, name, Conflict::RegroupsSelf)?;
+            if let Some(group) = out_of.iter().find(|group| !member.groups.contains(*group)) {
+                return Err(BrokerError::Conflict(Conflict::NotIn {
+                    name: name.clone(),
+                    group: group.clone(),
+                    groups: member.groups.iter().cloned().collect(),
+                }));
+            }
+            let groups = member
+                .groups
+                .union(into)
+                .filter(|group| !out_of.contains(*group));
+            let groups: BTreeSet<GroupName> = groups.cloned().collect();
+            let principal = name.clone();
+            let changes = if groups == member.groups {
+                Vec::new()
+            } else {
+                vec![Change::GroupsSet { principal, groups }]
+            };
+            Ok((changes, ()))
+        })
+        .await?;
+        let ended = self.end_unwanted(live).await;
+        Ok((self.principal(name)?, ended))
+    }
+
     /// Registers a key. See [`registered_key`](crate::identity::registered_key).
     ///
     /// # Errors

@@ -240,7 +240,7 @@ impl Broker {
     }
 
     /// Whether a role has to go: its grant is over, or nobody is in by it since other policies came
-    /// into force. One that existed before stays elevated where these would do the same.
+    /// into force, or its holder into other groups. One that existed before stays elevated where these would do the same.
     fn has_to_go(&self, state: &State, record: &RoleRecord) -> bool {
         let place = &record.place;
         let Some(grant) = state.facts.grants.get(&place.grant) else {
@@ -251,20 +251,23 @@ impl Broker {
             .and_then(|target| RolePlace::of(grant, target))
             .as_ref()
             == Some(place);
-        let outdated = record.made_at.is_some_and(|at| at < state.policies_at);
+        let outdated = record
+            .made_at
+            .is_some_and(|at| at < state.ruled_at(&grant.principal));
         let unused = || self.inner.book.of_grant(place.grant).is_empty();
         let goes = || unused() && !self.stays_elevated(state, grant, place);
         !same || is_over(self, state, grant) || (outdated && goes())
     }
 
-    /// Whether an existing role stays elevated under the policies that came into force since: they would let
+    /// Whether an existing role stays elevated under the policies and groups that there are since: they would let
     /// a session begin. Nothing of what they say is put on the role, and ending it would end all else that the
     /// role does. Looked at once for each edition of the policies.
     fn stays_elevated(&self, state: &State, grant: &Grant, place: &RolePlace) -> bool {
         if place.account.is_none() {
             return false;
         }
-        self.inner.roles.suits(grant.id, state.policies_at, || {
+        let ruled_at = state.ruled_at(&grant.principal);
+        self.inner.roles.suits(grant.id, ruled_at, || {
             let policies = state.policies().ok()?;
             let now = self.inner.clock.now();
             RolePlan::of(policies, &state.facts, grant, ANYWHERE, now)

@@ -159,6 +159,7 @@ impl State {
             }
             Change::PrincipalRemoved { name } => {
                 principals.remove(name);
+                self.groups_at.remove(name);
                 self.former.insert(name.clone());
             }
             Change::KeyAdded { principal, key } => {
@@ -179,6 +180,7 @@ impl State {
             Change::GroupsSet { principal, groups } => {
                 if let Some(member) = principals.get_mut(principal) {
                     Arc::make_mut(member).groups.clone_from(groups);
+                    self.groups_at.insert(principal.clone(), self.revision);
                 }
             }
             _other => {}

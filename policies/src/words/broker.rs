@@ -164,6 +164,17 @@ pub enum Conflict {
     MakesMany,
     /// A one-time secret cannot be made or used.
     Secret(SecretSaying),
+    /// Somebody changes their own groups.
+    RegroupsSelf,
+    /// Somebody is to leave a group in which they are not.
+    NotIn {
+        /// Who.
+        name: PrincipalName,
+        /// Which group.
+        group: GroupName,
+        /// Those in which they are.
+        groups: Vec<GroupName>,
+    },
     /// Others put policies in force meanwhile.
     PoliciesReplaced {
         /// The digest of what is in force.
@@ -224,6 +235,12 @@ impl Shown for Conflict {
             ),
             Self::LocksSelf => return undone_by_nobody("TG536", "locks"),
             Self::RemovesSelf => return undone_by_nobody("TG537", "removes"),
+            Self::RegroupsSelf => return regroups_self(),
+            Self::NotIn {
+                name,
+                group,
+                groups,
+            } => return not_in(name, group, groups),
             Self::OnlyKey => (
                 "TG538",
                 "this is the only key that you have, and without one you could not come back"
@@ -239,6 +256,26 @@ fn replaced(digest: &str) -> Words {
     let what = format!("other policies came into force meanwhile: {digest}");
     Words::new("TG570", what)
         .hint("see what changed, then apply again:  tidegate policy show; tidegate audit ls")
+}
+
+fn regroups_self() -> Words {
+    Words::new(
+        "TG635",
+        "nobody changes their own groups: what one may do is given by others",
+    )
+    .hint("ask another administrator")
+}
+
+fn not_in(name: &PrincipalName, group: &GroupName, groups: &[GroupName]) -> Words {
+    let groups: Vec<&str> = groups.iter().map(GroupName::as_str).collect();
+    let among = match groups.as_slice() {
+        [] => "no group at all".to_owned(),
+        some => some.join(", "),
+    };
+    let what = format!(
+        "{name} is not in the group `{group}`, and nothing was changed; they are in: {among}"
+    );
+    Words::new("TG636", what).hint("tidegate user ls")
 }
 
 fn undone_by_nobody(code: &'static str, does: &str) -> Words {

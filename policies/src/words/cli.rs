@@ -7,6 +7,7 @@ mod accounts;
 mod asked;
 mod bastion;
 pub mod doctor;
+mod groups;
 pub mod ledger;
 pub mod left;
 mod locks;
@@ -23,6 +24,7 @@ pub mod usage;
 pub use accounts::{account_lines, keeper_script};
 pub use asked::{Asked, no_such_login, not_granted};
 pub use bastion::{bastion_expired, bastion_misnamed, bastion_not_yet};
+pub use groups::groups_set;
 pub use locks::{target_locked, target_unlocked, user_locked, user_unlocked};
 pub use next::{Refusal, next};
 pub use onetime::{

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use control::api::wire::{
-    Ended, Ending, KeyOrder, KeyView, List, PrincipalOrder, PrincipalView, Trust,
+    Ended, Ending, GroupsOrder, KeyOrder, KeyView, List, PrincipalOrder, PrincipalView, Trust,
 };
 use policies::words::cli;
 use policies::{GroupName, PrincipalKind, PrincipalName, Reason};
@@ -32,6 +32,8 @@ pub(crate) enum UserVerb {
         #[command(flatten)]
         assent: Assent,
     },
+    /// Put someone into groups, or take them out; grants stay, and sessions that the policies no longer allow are cut
+    Set(SetArgs),
     /// Lock someone out and cut their sessions
     Lock {
         /// Who
@@ -114,6 +116,20 @@ pub(crate) struct AddArgs {
     machine: bool,
 }
 
+/// Other groups.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).multiple(true).args(["group", "no_group"])))]
+pub(crate) struct SetArgs {
+    /// Who
+    name: PrincipalName,
+    /// A group they come into
+    #[arg(long)]
+    group: Vec<GroupName>,
+    /// A group they leave
+    #[arg(long, value_name = "GROUP")]
+    no_group: Vec<GroupName>,
+}
+
 impl Row for PrincipalView {
     const COLUMNS: (&'static [&'static str], usize) =
         (&["NAME", "GROUPS", "KEYS", "LOCKED", "KIND", "ADDED"], 4);
@@ -145,6 +161,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
             context.printer.list(&list, &list.items)
         }
         UserVerb::Rm { name, assent } => remove(context, &name, &assent).await,
+        UserVerb::Set(args) => set(context, args).await,
         UserVerb::Lock { name, reason } => {
             let doing = format!("lock {name}");
             let client = context.client(&doing)?;
@@ -250,6 +267,23 @@ async fn add(context: &Context, args: AddArgs) -> Outcome {
         &name,
         &cli::user_added(&name, client.url(), &trust.fingerprint),
     )
+}
+
+async fn set(context: &Context, args: SetArgs) -> Outcome {
+    let name = args.name;
+    let doing = format!("change the groups of {name}");
+    let order = GroupsOrder {
+        into: args.group.into_iter().collect(),
+        out_of: args.no_group.into_iter().collect(),
+    };
+    let client = context.client(&doing)?;
+    let view: PrincipalView = client.post(&doing, &at(&name, "/groups"), &order).await?;
+    for warning in &view.warnings {
+        context.printer.warn(warning);
+    }
+    let groups: Vec<&str> = view.groups.iter().map(GroupName::as_str).collect();
+    let said = cli::groups_set(name.as_str(), &groups, view.ends.len());
+    context.printer.done(&view, name.as_str(), &said)
 }
 
 fn at(name: &PrincipalName, rest: &str) -> String {
