@@ -101,7 +101,8 @@ enum Verb {
     Status,
     /// Ask the server who you are
     Whoami,
-    Ensure(login::EnsureArgs),
+    /// Say quickly whether the login still holds: exit 0 or 3
+    Ensure,
     Ls(targets::LsArgs),
     Request(requests::RequestArgs),
     #[command(subcommand)]
@@ -183,7 +184,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Outcome {
         Verb::Logout => login::logout(context),
         Verb::Status => login::status(context),
         Verb::Whoami => login::whoami(context).await,
-        Verb::Ensure(args) => login::ensure(context, &args),
+        Verb::Ensure => login::ensure(context),
         Verb::Ls(args) => targets::ls(context, args).await,
         Verb::Request(args) => requests::request(context, args).await,
         Verb::Requests(verb) => requests::requests(context, verb).await,

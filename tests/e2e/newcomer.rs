@@ -127,6 +127,32 @@ fn after_a_logout_the_bastion_is_still_known_and_nothing_secret_is_left() {
     assert!(alone(&["ls"]).status.success());
 }
 
+/// ssh itself knows no more than that a key or a host is not known.
+#[test]
+fn whose_login_is_over_is_told_so_by_ssh() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let (address, port) = (world.address(), world.ssh_port());
+    let ssh = || {
+        let line = ["ssh", "-p", &port, &address, "true"];
+        world.alice().output(&line).expect("ssh runs")
+    };
+    let holds = ssh();
+    assert!(holds.status.success(), "{}", err(&holds));
+    assert!(!err(&holds).contains("login"), "{}", err(&holds));
+    let gone = world.alice().run(&["tidegate", "logout"]);
+    gone.expect("alice logs out");
+    let over = ssh();
+    assert_eq!(over.status.code(), Some(255), "{}", err(&over));
+    for sign in [
+        "error: cannot get in by the login",
+        "you are not logged in",
+        "tidegate login --bastion https://",
+    ] {
+        assert!(err(&over).contains(sign), "`{sign}`: {}", err(&over));
+    }
+}
+
 #[test]
 fn what_to_type_next_has_the_duration_that_was_asked_for_or_the_longest() {
     let world = World::new();

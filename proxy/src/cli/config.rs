@@ -10,7 +10,7 @@ use policies::{HostPort, Protocol};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::state::{State, write_whole};
+use crate::cli::state::write_whole;
 use crate::cli::typed::word;
 use crate::cli::{block, requests, stanza, targets};
 
@@ -98,19 +98,21 @@ async fn body(context: &Context, protocol: Protocol) -> Result<(String, String),
             cli::not_spoken(protocol.as_str(), &bastion.url),
         )
     })?;
-    let render: fn(&State, &HostPort, &[_]) -> String = match protocol {
-        Protocol::Ssh => stanza::ssh,
-        Protocol::Postgres => stanza::psql,
+    let text = match protocol {
+        Protocol::Ssh => {
+            let program = std::env::current_exe().ok();
+            let ensure =
+                program.and_then(|program| stanza::ensure(&program, &context.state, &bastion.url));
+            stanza::ssh((&context.state, ensure.as_deref()), at, &list.items)
+        }
+        Protocol::Postgres => stanza::psql(&context.state, at, &list.items),
     };
     let first = list.items.iter().find(|target| target.protocol == protocol);
     let next = first.and_then(|target| {
         let login = &target.access.first()?.login;
         Some(requests::command(&bastion, target, login))
     });
-    Ok((
-        render(&context.state, at, &list.items),
-        next.unwrap_or_else(|| "tidegate ls".to_owned()),
-    ))
+    Ok((text, next.unwrap_or_else(|| "tidegate ls".to_owned())))
 }
 
 /// Rewrites a file, through a symbolic link if it is one. No file is an empty one.

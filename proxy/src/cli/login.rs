@@ -39,14 +39,6 @@ pub(crate) struct LoginArgs {
     ca: Option<PathBuf>,
 }
 
-/// Say quickly whether the login still holds: exit 0 or 3
-#[derive(Debug, Args)]
-pub(crate) struct EnsureArgs {
-    /// A target that will be used (accepted for the stanzas that `config ssh` writes)
-    #[arg(long, hide = true)]
-    target: Option<String>,
-}
-
 /// Logs in.
 pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
     let url = context.url()?;
@@ -375,8 +367,8 @@ pub(crate) async fn whoami(context: &Context) -> Outcome {
 }
 
 /// Whether the login holds, from one small file: for `Match … exec` in `ssh_config(5)`.
-pub(crate) fn ensure(context: &Context, _args: &EnsureArgs) -> Outcome {
-    context.login("go on").map(drop)
+pub(crate) fn ensure(context: &Context) -> Outcome {
+    context.login("get in by the login").map(drop)
 }
 
 #[cfg(test)]

@@ -6,21 +6,29 @@ use control::api::wire::TargetView;
 use policies::{HostPort, Login, Protocol, TargetName};
 
 use crate::cli::state::{self, State};
+use crate::cli::typed::word;
 
 /// The stanzas of `ssh_config(5)`: one for the bastion, one for the targets behind it, and a last
 /// line that closes them, so that what follows applies to every host as before. Where a target has
 /// one login, it need not be typed.
 ///
 /// A bastion on the loopback interface is only meant at its own port; other servers may live on the
-/// same name.
-pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> String {
+/// same name. `ensure` is the command that says why a login no longer holds, where `ssh` itself says no more than
+/// `Permission denied`; it is run on the way to the bastion, through which every jump goes.
+pub(crate) fn ssh(
+    (state, ensure): (&State, Option<&str>),
+    bastion: &HostPort,
+    targets: &[TargetView],
+) -> String {
     let identity = identity(state);
     let HostPort { host, port } = bastion;
-    let mut text = if is_loopback(host) {
+    let elsewhere = is_loopback(host).then(|| format!("test %p != {port}"));
+    let mut text = ensure.map_or_else(String::new, |ensure| looked_at(host, elsewhere, ensure));
+    text.push_str(&if is_loopback(host) {
         format!("Match originalhost {host} exec \"test %p = {port}\"\n{identity}")
     } else {
         format!("Host {host}\n    Port {port}\n{identity}")
-    };
+    });
     let names: Vec<&str> = targets
         .iter()
         // A bastion is gone through with its own stanza, which its own `tidegate config ssh` writes.
@@ -45,6 +53,27 @@ pub(crate) fn ssh(state: &State, bastion: &HostPort, targets: &[TargetView]) -> 
     }
     text.push_str("Host *\n");
     text
+}
+
+/// A block that sets nothing: `ssh_config(5)` runs the command to see whether it applies, and leaves the command's
+/// error output to the terminal.
+fn looked_at(host: &str, elsewhere: Option<String>, ensure: &str) -> String {
+    let elsewhere = elsewhere.map(|test| format!("{test} || "));
+    let elsewhere = elsewhere.unwrap_or_default();
+    format!("Match originalhost {host} exec \"{elsewhere}{ensure}\"\n")
+}
+
+/// The command that says whether the login at this bastion holds, as `exec` of `ssh_config(5)` takes it. A program
+/// that has been moved since says nothing. None where a name has what the file cannot quote.
+pub(crate) fn ensure(program: &Path, state: &State, bastion: &str) -> Option<String> {
+    let program = word(program.to_str()?);
+    let dir = word(state.path("").to_str()?.trim_end_matches('/'));
+    let line = format!(
+        "test ! -x {program} || {program} ensure --state-dir {dir} --bastion {}",
+        word(bastion)
+    );
+    let odd = |c: char| c.is_control() || c == '"' || c == '\\';
+    (!line.contains(odd)).then(|| line.replace('%', "%%"))
 }
 
 /// `HOST:PORT` as `ProxyJump` takes it.
@@ -180,8 +209,10 @@ mod tests {
             target("web1", Protocol::Ssh, &["deploy"]),
             target("orders", Protocol::Postgres, &["app_ro"]),
         ];
+        let state = State::at(Path::new("/tmp/a state"));
+        let ensure = ensure(Path::new("/opt/100%/tidegate"), &state, "https://b:3443");
         ssh(
-            &State::at(Path::new("/tmp/a state")),
+            (&state, ensure.as_deref()),
             &bastion.parse().unwrap(),
             &targets,
         )
@@ -226,6 +257,18 @@ mod tests {
     }
 
     #[test]
+    fn whether_the_login_holds_is_looked_at_on_the_way_to_the_bastion_alone() {
+        let text = stanza("localhost:2222");
+        let line = "Match originalhost localhost exec \"test %p != 2222 || test ! -x '/opt/100%%/tidegate' || \
+                    '/opt/100%%/tidegate' ensure --state-dir '/tmp/a state' --bastion https://b:3443\"\nMatch ";
+        assert!(text.starts_with(line), "{text}");
+        let line = "Match originalhost b.example exec \"test ! -x ";
+        assert!(stanza("b.example:22").starts_with(line));
+        let state = State::at(Path::new("/a\"b"));
+        assert_eq!(ensure(Path::new("/tidegate"), &state, "https://b"), None);
+    }
+
+    #[test]
     fn another_server_on_localhost_is_left_alone() {
         let got = understood("localhost:2222", &["-p", "2022", "me@localhost"]);
         assert!(!got.contains("/tmp/a state"), "{got}");
@@ -250,7 +293,7 @@ mod tests {
     fn of_several_logins_none_is_chosen() {
         let targets = [target("web1", Protocol::Ssh, &["deploy", "root"])];
         let state = State::at(Path::new("/s"));
-        let text = ssh(&state, &"localhost:2222".parse().unwrap(), &targets);
+        let text = ssh((&state, None), &"localhost:2222".parse().unwrap(), &targets);
         assert!(!text.contains("User "), "{text}");
     }
 
