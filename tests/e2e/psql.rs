@@ -34,6 +34,28 @@ fn psql_long_form() {
     );
 }
 
+/// As at the door of SSH: who comes hears what is missing, and the operator that somebody came.
+#[test]
+fn who_shows_no_certificate_is_told_to_the_operator_too() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let port = world.doors().postgres;
+    let line = format!(
+        "host=localhost port={port} dbname=orders user=app sslmode=require sslcert=/nonexistent"
+    );
+    let tried = world
+        .alice()
+        .output(&["psql", "-X", &line, "-c", "select 7"])
+        .expect("psql runs");
+    assert!(err(&tried).contains("TG502"), "{}", err(&tried));
+    let log = world.server_log();
+    let refused = log.lines().find(|line| line.contains("login.refused"));
+    let refused = refused.expect("it is in the log");
+    for part in ["127.0.0.1", "postgres", "no client certificate was shown"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+}
+
 #[test]
 fn errors_notices_and_parameters_pass_as_they_are() {
     let world = World::new();

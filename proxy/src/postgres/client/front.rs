@@ -15,13 +15,14 @@ use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error as TlsError};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::aim::{self, Aim};
 use super::greeting::{self, ClientTls};
 use super::password;
 use super::scram::Binding;
 use super::startup::Startup;
+use crate::listener::Offence;
 use crate::postgres::relay::Lane;
 use crate::postgres::relay::tap::Tap;
 use crate::postgres::tls::Visitors;
@@ -86,7 +87,8 @@ pub(crate) async fn identify(
         let proven = password::prove(&mut tls, asked, binding, newcomer, identify).await?;
         (proven.principal.clone(), proven.credential(), aim)
     } else {
-        let proof = proof(&tls, door.visitors, door.identify);
+        let proof = proof(&tls, door.visitors, door.identify)
+            .inspect_err(|complaint| unproven(newcomer, complaint));
         let proof = or_farewell(&mut tls, proof, Refused::Unproven).await?;
         let aim = or_farewell(&mut tls, aim, Refused::Answered).await?;
         (proof.principal.clone(), proof.credential(), aim)
@@ -148,6 +150,14 @@ fn proof(
         .map_err(|refused| refusal(is_expiry(&refused)))?;
     ca::check_login_x509(leaf, now)
         .map_err(|refused| refusal(matches!(refused, CertificateRefusal::Expired)))
+}
+
+/// Tells the operator why somebody did not get in, as at the door of SSH, and has it cost their source what a
+/// wrong key costs there.
+fn unproven(newcomer: &Newcomer, complaint: &Complaint) {
+    newcomer.offends(Offence::Wrong);
+    let source = newcomer.source().ip();
+    info!(%source, protocol = "postgres", reason = %complaint.words().what, "login.refused");
 }
 
 fn is_expiry(refused: &TlsError) -> bool {
