@@ -221,7 +221,14 @@ fn a_target_with_another_host_key_is_not_spoken_to() {
         "{}",
         out(&tried)
     );
-    assert!(err(&tried).contains("TG"), "{}", err(&tried));
+    assert!(err(&tried).contains("TG402"), "{}", err(&tried));
+    // Somebody has to look at it now.
+    let log = world.server_log();
+    let told = log.lines().find(|line| line.contains("target.impostor"));
+    assert!(
+        told.is_some_and(|line| line.contains("ERROR") && line.contains("target=web1")),
+        "{log}"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use policies::words::session::{InFront, Missed, RefusedBy, Sqlstate, Unreachable
 use policies::words::{self, Shown, Words};
 use policies::{Entry, Protocol, SeverReason, Terms};
 use recorder::{AppendError, End};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::chain;
 use super::dial::DialError;
@@ -39,7 +39,12 @@ impl From<Result<Closed, ConnectError>> for Ending {
                 Self::Closed(closed)
             }
             Err(refused) => {
-                warn!(reason = %chain(&refused), "target.failed");
+                let reason = chain(&refused);
+                if refused.is_impostor() {
+                    error!(reason, "target.impostor");
+                } else {
+                    warn!(reason, "target.failed");
+                }
                 Self::Failed(refused)
             }
         }

@@ -212,6 +212,16 @@ pub enum ConnectError {
     Recorder(#[source] AppendError),
 }
 
+impl ConnectError {
+    /// Whether it, or a target in front of it, is another one than the one we know.
+    pub(crate) fn is_impostor(&self) -> bool {
+        match self {
+            Self::Hop { source, .. } => source.is_impostor(),
+            other => matches!(other, Self::Impostor(_)),
+        }
+    }
+}
+
 /// Who ended a session that we did not end, or why it could not go on.
 #[derive(Debug)]
 pub enum Closed {
