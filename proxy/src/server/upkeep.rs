@@ -7,7 +7,7 @@ use policies::SeverReason;
 use recorder::Recorder;
 use tokio::task;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::session::chain;
 use crate::session::ending::unrecorded;
@@ -26,6 +26,11 @@ const SLOW_MAX: u32 = 6;
 /// How often it is signed how far the ledger was proven. A start after a crash proves what came since, and
 /// nobody can take the store back to before that alone.
 const SIGNING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// After how many signings the server's own log has how far the ledger goes: once an hour. Whoever keeps that log
+/// elsewhere shows by it that a ledger was written anew (`tidegate audit verify --kept`), which a signature made on the
+/// same machine cannot.
+const SIGNINGS_PER_HEAD: u32 = 60;
 
 /// Writes recordings through to the disk, for ever, and ends the session of each that the disk
 /// does not take. A disk that does not answer ends them all, and nobody is let in while it does not.
@@ -100,8 +105,14 @@ pub(super) async fn prove_ledger(broker: Broker) {
     let mut ticks = time::interval(SIGNING_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        broker.sign_ledger().await;
+        for _ in 0..SIGNINGS_PER_HEAD {
+            ticks.tick().await;
+            broker.sign_ledger().await;
+        }
+        match broker.ledger_head().await {
+            Ok((seq, digest)) => info!(seq, digest, "ledger.stands"),
+            Err(refused) => warn!(reason = %refused, "ledger.unread"),
+        }
     }
 }
 
