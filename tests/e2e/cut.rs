@@ -372,7 +372,7 @@ fn a_recording_that_cannot_go_on_ends_its_session() {
     until("ssh is gone", || ssh.has_ended().then_some(()));
     let tried = world.ssh(&[], &["echo in"]);
     assert!(
-        !tried.status.success() && !crate::out(&tried).contains("in"),
+        !tried.status.success() && !out(&tried).contains("in"),
         "nobody else gets in"
     );
 }

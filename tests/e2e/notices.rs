@@ -37,7 +37,7 @@ fn who_has_a_terminal_hears_a_minute_before_the_end_and_no_other_stream_does() {
             world.address()
         );
         let quiet = scope.spawn(move || world.alice().output(&["sh", "-c", &quiet]));
-        let mut exec = ssh(world, &["-T"], "echo in; sleep 7; echo done");
+        let exec = ssh(world, &["-T"], "echo in; sleep 7; echo done");
         assert_eq!(
             (out(&exec).as_str(), err(&exec).as_str()),
             ("in\ndone\n", "")

@@ -356,9 +356,10 @@ fn activation(
     let mut facts = view.state.facts.clone();
     facts.requests.insert(request.id, Arc::new(request.clone()));
     match activates(policies, &facts, request, view.caller.source, view.now) {
-        Activation::Now { policies } => {
+        Activation::Now { policies: named } => {
             let agreed = agreed(policies, &facts, request);
             let (_approved, grant) = request.grant(id, agreed, view.now).map_err(refused)?;
+            let policies = named;
             Ok(Some(Change::GrantMade { grant, policies }))
         }
         Activation::Waits => Ok(None),

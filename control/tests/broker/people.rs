@@ -489,10 +489,8 @@ async fn groups_are_changed_by_who_manages_people_and_never_ones_own() {
         let is_own = matches!(refused, BrokerError::Conflict(Conflict::RegroupsSelf));
         assert_eq!(is_own, who == "root", "{who}: {refused:?}");
     }
-    let eve = caller("eve").principal;
-    let set = world
-        .broker
-        .set_groups(&caller("root"), &eve, (&into, &none));
+    let (root, eve) = (caller("root"), caller("eve").principal);
+    let set = world.broker.set_groups(&root, &eve, (&into, &none));
     assert!(matches!(set.await, Err(BrokerError::NotFound { .. })));
 }
 

@@ -294,7 +294,7 @@ async fn people_see_their_own_and_offices_see_all() {
     else {
         panic!("{access:?}");
     };
-    let ask_for = |length: jiff::SignedDuration| world.ask_for("alice", "web2", length.as_mins());
+    let ask_for = |length: SignedDuration| world.ask_for("alice", "web2", length.as_mins());
     let longer = ask_for(*longest * 2).await.unwrap_err();
     assert!(matches!(
         longer,
