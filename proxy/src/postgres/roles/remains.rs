@@ -294,9 +294,10 @@ const CHANGED: [(&str, &str, &str, &str); 21] = [
 
 /// Those of them that are told of what the role made for itself, too, as it is the group's once it is handed over.
 /// Indexes and statistics the server computes by itself, as whoever owns the table (`analyze` of its autovacuum), with the
-/// group's rights from then on. The others run as whoever touches a table that these inherit from or refer to, or as
-/// whose query means another function or operator of that name.
-const HANDED_OVER: [&str; 7] = [
+/// group's rights from then on. Most others run as whoever touches a table that these inherit from or refer to, or as
+/// whose query means another function or operator of that name. A publication can have the group's tables, an extension
+/// brings more than it owns, and a server goes somewhere else; from 16 on a role cannot make them as its group.
+const HANDED_OVER: [&str; 11] = [
     "index",
     "statistics",
     "trigger",
@@ -304,6 +305,10 @@ const HANDED_OVER: [&str; 7] = [
     "operator",
     "cast",
     "conversion",
+    "publication",
+    "published",
+    "server",
+    "extension",
 ];
 
 /// The same of what not everybody is shown the rows of, so that it is told by its number whether it is newer: how it is
