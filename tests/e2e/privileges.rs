@@ -1,17 +1,28 @@
 //! Grants whose role has exactly the privileges that were declared.
 
 use std::fs;
+use std::path::Path;
 
-use tests::{World, until};
+use tests::{Setting, World, until};
 
 use crate::{err, out};
 
 /// Has `orders` be a target where the role `app` stands for these privileges.
 fn world(privileges: &[&str]) -> World {
-    let world = World::new();
+    world_of(None, privileges)
+}
+
+/// The same at a server of these programs.
+fn world_of(postgres_bin: Option<&Path>, privileges: &[&str]) -> World {
+    let world = World::with(&Setting {
+        postgres_bin,
+        ..Setting::default()
+    });
     world.have_own_roles();
     world.sql("create schema sales; create table sales.bills (id int, total int, card text); insert into sales.bills values (1, 10, 'secret')");
     world.sql("grant usage on schema sales to app; grant all on sales.bills to app");
+    // Before 15 everybody may make things there.
+    world.sql("revoke create on schema public from public");
     let rules = world.postgres().dir().join("data/pg_hba.conf");
     let lines = fs::read_to_string(&rules).expect("it has rules");
     // Written in place: the file stays the server's own.
@@ -55,10 +66,10 @@ fn described_otherwise(world: &World, grant: &str, privileges: &[&str]) {
     world.no_own_roles();
 }
 
-#[test]
-fn a_role_goes_as_it_was_made_whatever_its_target_has_become() {
+/// A role of each kind, which outlives the description of its target.
+pub(crate) fn goes_as_it_was_made(postgres_bin: Option<&Path>) {
     let declared = ["app: SELECT,UPDATE ON sales.bills(id,total)"];
-    let world = world(&declared);
+    let world = world_of(postgres_bin, &declared);
     let before = world.catalogue();
     // With privileges: what it made is nobody's, and goes.
     let grant = world.grant_pg("10m");
@@ -84,11 +95,17 @@ fn a_role_goes_as_it_was_made_whatever_its_target_has_become() {
 }
 
 #[test]
-fn a_grants_role_can_do_what_was_declared_and_nothing_that_its_namesake_can() {
-    let world = world(&[
+fn a_role_goes_as_it_was_made_whatever_its_target_has_become() {
+    goes_as_it_was_made(None);
+}
+
+/// What was declared can be done, by a role that then goes; nothing else.
+pub(crate) fn can_do_what_was_declared(postgres_bin: Option<&Path>) {
+    let declared = [
         "app: SELECT ON public.orders",
         "app: SELECT,UPDATE ON sales.bills(id,total)",
-    ]);
+    ];
+    let world = world_of(postgres_bin, &declared);
     let before = world.catalogue();
     let grant = world.grant_pg("10m");
     let role = grant.replace("grt_", "tg_");
@@ -131,6 +148,11 @@ fn a_grants_role_can_do_what_was_declared_and_nothing_that_its_namesake_can() {
     world.revoke(&next);
     world.no_own_roles();
     assert_eq!(world.catalogue(), before);
+}
+
+#[test]
+fn a_grants_role_can_do_what_was_declared_and_nothing_that_its_namesake_can() {
+    can_do_what_was_declared(None);
 }
 
 #[test]

@@ -1,23 +1,29 @@
 //! A role for each grant: what a session is at the database, and that nothing of it stays.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use proxy::demo::Ending;
 use tests::World;
 use tests::{Setting, one_of_three, until, within};
 
-use crate::remains::removals;
 use crate::{err, out};
 
+mod crashes;
 mod handover;
 mod lent;
 mod tried;
+mod versions;
 
 fn world() -> World {
+    world_of(None)
+}
+
+fn world_of(postgres_bin: Option<&Path>) -> World {
     let world = World::with(&Setting {
         postgres: "max_prepared_transactions = 10",
+        postgres_bin,
         ..Setting::default()
     });
     world.have_own_roles();
@@ -98,29 +104,18 @@ fn works(world: &World, grant: &str) {
     assert_eq!(out(&ran), format!("{role}|1000\n"), "{}", err(&ran));
 }
 
-#[test]
-fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
-    let world = world();
+/// The whole life of the roles of two grants, one after the other.
+fn comes_and_goes(world: &World) {
     let before = world.catalogue();
     let grant = world.grant_pg("10m");
     let role = grant.replace("grt_", "tg_");
     until("the role is made at the grant's start", || {
         (world.own_roles() == [role.as_str()]).then_some(())
     });
-    works(&world, &grant);
-    let ran = world.psql("select current_user; show search_path; set role app");
-    assert_eq!(
-        out(&ran),
-        format!("{role}\napp, public\nSET\n"),
-        "{}",
-        err(&ran)
-    );
-    let role_is = world.sql(
-        "select rolcanlogin, rolinherit, rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls, \
-         rolconnlimit, rolvaliduntil > now(), (select string_agg(roleid::regrole::text, ',') from pg_auth_members where member = r.oid) \
-         from pg_roles r where rolname like 'tg\\_%'",
-    );
-    assert_eq!(role_is, "t|t|f|20|t|app");
+    works(world, &grant);
+    let ran = world.psql("select current_user; show search_path");
+    assert_eq!(out(&ran), format!("{role}\napp, public\n"), "{}", err(&ran));
+    is_its_groups(world);
     for refused in [
         format!("alter role {role} connection limit -1"),
         format!("alter role {role} valid until 'infinity'"),
@@ -129,6 +124,9 @@ fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
         "set session authorization app".to_owned(),
         "create role other".to_owned(),
         "drop table orders".to_owned(),
+        "truncate orders".to_owned(),
+        "create schema other".to_owned(),
+        "grant app to current_user".to_owned(),
     ] {
         let ran = world.psql(&refused);
         assert!(!ran.status.success(), "{refused}: {}", out(&ran));
@@ -138,7 +136,7 @@ fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
     world.no_own_roles();
     assert_eq!(world.catalogue(), before);
     let next = world.grant_pg("10m");
-    works(&world, &next);
+    works(world, &next);
     world.revoke(&next);
     world.no_own_roles();
     assert_eq!(world.catalogue(), before);
@@ -147,6 +145,36 @@ fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
         (world.audited("role_made"), world.audited("role_removed")),
         (2, 2)
     );
+}
+
+/// The role of the grant that holds is a member of its group and of nothing else, and becomes it only where
+/// PostgreSQL cannot tell members from those who may: before 16.
+fn is_its_groups(world: &World) {
+    let role_is = world.sql(
+        "select rolcanlogin, rolinherit, rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls, \
+         rolconnlimit, rolvaliduntil > now(), (select string_agg(roleid::regrole::text, ',') from pg_auth_members where member = r.oid) \
+         from pg_roles r where rolname like 'tg\\_%'",
+    );
+    assert_eq!(role_is, "t|t|f|20|t|app");
+    let membership = world.sql(
+        "select to_jsonb(m)->>'admin_option', to_jsonb(m)->>'inherit_option', to_jsonb(m)->>'set_option' \
+         from pg_auth_members m where member::regrole::text like 'tg\\_%'",
+    );
+    let knows_more = world.postgres_version() >= 16;
+    let (told, want) = if knows_more {
+        ("permission denied to set role \"app\"", "false|true|false")
+    } else {
+        ("", "false||")
+    };
+    assert_eq!(membership, want);
+    let ran = world.psql("set role app");
+    assert!(err(&ran).contains(told), "{}", err(&ran));
+    assert_eq!(ran.status.success(), !knows_more, "{}", err(&ran));
+}
+
+#[test]
+fn a_session_is_its_grants_own_role_and_that_goes_with_the_grant() {
+    comes_and_goes(&world());
 }
 
 /// Leaves behind all that a role can: tables, a function, a schema, a large object, settings, default
@@ -203,38 +231,6 @@ fn clear(world: &World) {
     );
 }
 
-fn kill_the_server(world: &World) {
-    let pid = world.server_pid().expect("the server runs").to_string();
-    let killed = Command::new("kill").args(["-9", &pid]).status();
-    assert!(killed.expect("kill runs").success());
-}
-
-/// Kills the server while it waits for a lock on `table`, begun by `act`, and starts it again.
-fn crash_at(world: &mut World, table: &str, act: impl FnOnce(&World)) {
-    {
-        let held = Held::lock(world, table);
-        act(world);
-        held.is_wanted();
-        kill_the_server(world);
-    }
-    world.stop_server(Ending::Kill);
-    world.serve().expect("the server starts again");
-}
-
-#[test]
-fn a_crash_while_a_role_is_made_leaves_one_that_works_or_none() {
-    let mut world = world();
-    let before = world.catalogue();
-    for table in ["pg_authid", "pg_auth_members", "pg_db_role_setting"] {
-        let mut grant = String::new();
-        crash_at(&mut world, table, |world| grant = world.grant_pg("10m"));
-        works(&world, &grant);
-        world.revoke(&grant);
-        world.no_own_roles();
-        assert_eq!(world.catalogue(), before, "after a crash at {table}");
-    }
-}
-
 /// Whoever gave up waiting for a role may have removed it by the time that it would be made.
 #[test]
 fn a_role_that_comes_too_late_does_not_come() {
@@ -259,68 +255,12 @@ fn a_role_that_comes_too_late_does_not_come() {
     assert_eq!(world.catalogue(), before);
 }
 
-#[test]
-fn a_crash_while_a_role_is_removed_only_delays_that() {
-    let mut world = world();
-    world.sql("grant create on schema public to app; grant create on database orders to app; revoke create on schema public from app; revoke create on database orders from app");
-    let before = world.catalogue();
-    for table in ["pg_authid", "mine", "pg_shdepend", "pg_auth_members"] {
-        let grant = world.grant_pg("10m");
-        let mut psql = leave_much(&world);
-        crash_at(&mut world, table, |world| world.revoke(&grant));
-        psql.ended();
-        world.no_own_roles();
-        clear(&world);
-        assert_eq!(world.catalogue(), before, "after a crash at {table}");
-    }
-}
-
-/// A database does what it was told though whoever told it is gone: nobody finds the role again.
-#[test]
-fn what_a_role_left_is_told_after_a_crash_while_it_was_dropped() {
-    let mut world = world();
-    world.sql("grant create on schema public to app; create table held ()");
-    let grant = world.grant_pg("10m");
-    let ran = world.psql(
-        "create function door() returns int security definer language sql as 'select 1'; \
-         alter function door() owner to app",
+/// Rights that were never given say nothing in the catalogue; once they were, they are written out.
+fn write_out_rights(world: &World) {
+    world.sql(
+        "grant create on schema public to app; grant create on database orders to app; \
+         revoke create on schema public from app; revoke create on database orders from app",
     );
-    assert!(ran.status.success(), "{}", err(&ran));
-    let role = grant.replace("grt_", "tg_");
-    {
-        // Keeps it from nothing but being dropped (`LockSharedObject`, `src/backend/commands/user.c`).
-        let held = Held::by(&world, &format!("grant select on held to {role}"));
-        world.revoke(&grant);
-        held.is_wanted();
-        let waits = world.sql("select query from pg_stat_activity where wait_event_type = 'Lock'");
-        assert_eq!(waits, format!("drop role \"{role}\""));
-        kill_the_server(&world);
-    }
-    world.no_own_roles();
-    world.stop_server(Ending::Kill);
-    world.serve().expect("the server starts again");
-    let said = removals(&world, 1);
-    assert_eq!(world.audited("role_removed"), 1);
-    assert!(said.contains("orders: definer public.door()"), "{said}");
-}
-
-#[test]
-fn a_crash_at_any_moment_is_made_good() {
-    let mut world = world();
-    let before = world.catalogue();
-    for millis in [0_u64, 10, 20, 40, 60, 90] {
-        let grant = world.grant_pg("10m");
-        thread::sleep(Duration::from_millis(millis));
-        world.stop_server(Ending::Kill);
-        world.serve().expect("the server starts again");
-        works(&world, &grant);
-        world.revoke(&grant);
-        thread::sleep(Duration::from_millis(millis));
-        world.stop_server(Ending::Kill);
-        world.serve().expect("the server starts again");
-        world.no_own_roles();
-        assert_eq!(world.catalogue(), before, "{millis} ms");
-    }
 }
 
 #[test]

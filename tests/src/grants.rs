@@ -117,6 +117,16 @@ impl World {
         self.replace_orders(&how);
     }
 
+    /// The major version of the database's server.
+    ///
+    /// # Panics
+    ///
+    /// When the database does not answer.
+    pub fn postgres_version(&self) -> u32 {
+        let number = self.sql("show server_version_num");
+        number.parse::<u32>().expect("a number") / 10_000
+    }
+
     /// What is in the catalogue.
     ///
     /// # Panics

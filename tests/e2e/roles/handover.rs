@@ -2,32 +2,35 @@
 
 use super::*;
 
+/// All that a role can leave behind is its group's afterwards, and nothing else is left. Whether what was cut was seen
+/// to stop.
+pub(super) fn leaves_it_to_its_group(world: &World) -> bool {
+    write_out_rights(world);
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let mut psql = leave_much(world);
+    world.revoke(&grant);
+    let told = psql.ended();
+    assert!(told.contains("over now"), "{told}");
+    world.no_own_roles();
+    assert_eq!(world.sleepers(), 0);
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    clear(world);
+    assert_eq!(world.catalogue(), before);
+    let sessions = world.ended_sessions();
+    let cut = sessions
+        .iter()
+        .find(|session| session["end"]["cause"]["cause"] == "severed");
+    let cut = cut.expect("one was cut")["id"].as_str().expect("an id");
+    let said = world.exported(cut, "--text");
+    // What became of its transaction can be told only where the process outlives the cancel request.
+    said.contains("halt the server process is gone")
+}
+
 #[test]
 fn what_a_role_leaves_behind_is_its_groups_and_nothing_else_stays() {
-    one_of_three("it is seen to stop", || {
-        let world = world();
-        world.sql("grant create on schema public to app; grant create on database orders to app; revoke create on schema public from app; revoke create on database orders from app");
-        let before = world.catalogue();
-        let grant = world.grant_pg("10m");
-        let mut psql = leave_much(&world);
-        world.revoke(&grant);
-        let told = psql.ended();
-        assert!(told.contains("over now"), "{told}");
-        world.no_own_roles();
-        assert_eq!(world.sleepers(), 0);
-        assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
-        assert_eq!(world.sql("select count(*) from orders"), "1000");
-        clear(&world);
-        assert_eq!(world.catalogue(), before);
-        let sessions = world.ended_sessions();
-        let cut = sessions
-            .iter()
-            .find(|session| session["end"]["cause"]["cause"] == "severed");
-        let cut = cut.expect("one was cut")["id"].as_str().expect("an id");
-        let said = world.exported(cut, "--text");
-        // What became of its transaction can be told only where the process outlives the cancel request.
-        said.contains("halt the server process is gone")
-    });
+    one_of_three("it is seen to stop", || leaves_it_to_its_group(&world()));
 }
 
 /// What changes the role's own row and is prepared keeps that row locked, and with it what is to shut the
