@@ -23,6 +23,7 @@ mod databases;
 mod demo;
 mod elevations;
 mod exits;
+mod fates;
 mod fences;
 mod files;
 mod forward;

@@ -197,9 +197,10 @@ pub enum Fate {
     Committed,
     /// It was rolled back.
     RolledBack,
-    /// There was none that had changed anything when the server was first asked.
+    /// It had changed nothing when the server was first asked. What had committed before it, in the same text
+    /// say, is another one.
     Unchanging,
-    /// The server process was gone before it could be asked about.
+    /// The server process was gone, or through with it, before it could be asked about.
     Unseen,
 }
 
@@ -212,7 +213,7 @@ impl Fate {
             }
             Self::RolledBack => "the server process is gone; its transaction was rolled back",
             Self::Unchanging => {
-                "the server process is gone; it was in no transaction that had changed anything"
+                "the server process is gone; as it was ended it was in no transaction that had changed anything"
             }
             Self::Unseen => {
                 "the server process is gone; whether its last transaction committed was not seen"

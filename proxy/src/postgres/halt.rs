@@ -232,12 +232,12 @@ async fn watch(
         // Its rights are not the overseer's own; without them it could not end its processes.
         admin.run(role::become_role(account)).await?;
     }
-    let (mut seen, mut end) = (false, true);
+    let (mut seen, mut end) = (Seen::Nothing, true);
     loop {
         match admin.run(look(stopping, pass, end)).await {
             Ok(alive) => {
                 let Some(row) = alive.first() else { break };
-                seen = true;
+                seen = seen.or(text(row, 1) == "t");
                 *transaction = transaction.or_else(|| text(row, 0).parse::<u64>().ok());
             }
             // The role may not end its own processes here; the cancel request has to do.
@@ -246,16 +246,45 @@ async fn watch(
         }
         time::sleep(PAUSE).await;
     }
-    if !is_there && !seen {
+    if !is_there && seen == Seen::Nothing {
         return Err(AdminError::Elsewhere);
     }
     let fate = match *transaction {
         Some(number) => fate(&mut admin, number).await,
-        None if seen => Fate::Unchanging,
-        None => Fate::Unseen,
+        None => seen.fate(),
     };
     admin.leave().await;
     Ok(fate)
+}
+
+/// What was seen of a process when it was first asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It was gone.
+    Nothing,
+    /// It was in the transaction in which the session was cut.
+    Within,
+    /// It was in none, or in one that began later: what it was in before may have committed.
+    Beyond,
+}
+
+impl Seen {
+    /// What one more look makes of it.
+    fn or(self, within: bool) -> Self {
+        match (self, within) {
+            (Self::Nothing, true) => Self::Within,
+            (Self::Nothing, false) => Self::Beyond,
+            (Self::Within | Self::Beyond, _later) => self,
+        }
+    }
+
+    /// What became of a transaction that was never seen to have changed anything.
+    fn fate(self) -> Fate {
+        match self {
+            Self::Within => Fate::Unchanging,
+            Self::Nothing | Self::Beyond => Fate::Unseen,
+        }
+    }
 }
 
 /// Whether this is the server that the session was at: behind one name or address there may be several, and
@@ -273,7 +302,7 @@ async fn is_same(admin: &mut Admin, stopper: &Stopper) -> Result<bool, AdminErro
 }
 
 /// Asks for the process of a session, and has it ended. Gives back the number of its transaction, which it
-/// has once that has changed something, with its epoch.
+/// has once that has changed something, with its epoch; and whether that began before the stopping.
 ///
 /// Numbers of processes are used again: only one that is older than the stopping and belongs to the
 /// session's account, or one that began when the session's did. One whose beginning is not shown to us is taken
@@ -282,6 +311,10 @@ async fn is_same(admin: &mut Admin, stopper: &Stopper) -> Result<bool, AdminErro
 /// holds for this query alone.
 fn look(stopping: &Stopping<'_>, pass: &Pass, end: bool) -> String {
     let stopper = stopping.stopper;
+    let before = format!(
+        "pg_catalog.clock_timestamp() - interval '{} milliseconds'",
+        stopping.lasted().as_millis()
+    );
     let (become_it, which, may_end) = match &stopper.place.seat {
         Seat::Lent { pid, began } => {
             let become_it = pass.terms.elevated().map(role::become_for_now);
@@ -293,10 +326,8 @@ fn look(stopping: &Stopping<'_>, pass: &Pass, end: bool) -> String {
         Seat::Own | Seat::Shared => {
             let account = role::literal(pass.terms.account().as_str());
             let which = format!(
-                "a.pid = {} and a.usename = {account} and coalesce(a.backend_start < \
-                 pg_catalog.clock_timestamp() - interval '{} milliseconds', true)",
-                stopper.key.pid,
-                stopping.lasted().as_millis()
+                "a.pid = {} and a.usename = {account} and coalesce(a.backend_start < {before}, true)",
+                stopper.key.pid
             );
             (String::new(), which, "true")
         }
@@ -307,7 +338,8 @@ fn look(stopping: &Stopping<'_>, pass: &Pass, end: bool) -> String {
         String::new()
     };
     format!(
-        "{become_it} select ((s.next >> 32) << 32) + x.low - case when x.low > (s.next & 4294967295) then 4294967296 else 0 end{end} \
+        "{become_it} select ((s.next >> 32) << 32) + x.low - case when x.low > (s.next & 4294967295) then 4294967296 else 0 end, \
+         coalesce(a.xact_start < {before}, false){end} \
          from pg_catalog.pg_stat_activity a, \
          lateral (select a.backend_xid::text::bigint as low) x, \
          lateral (select pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) as next) s \
@@ -333,6 +365,16 @@ async fn fate(admin: &mut Admin, number: u64) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who is through with a transaction by then may have committed it.
+    #[test]
+    fn only_who_was_in_the_cut_transaction_is_said_to_have_changed_nothing() {
+        assert_eq!(Seen::Nothing.or(true).fate(), Fate::Unchanging);
+        assert_eq!(Seen::Nothing.or(true).or(false).fate(), Fate::Unchanging);
+        assert_eq!(Seen::Nothing.or(false).fate(), Fate::Unseen);
+        assert_eq!(Seen::Nothing.or(false).or(true).fate(), Fate::Unseen);
+        assert_eq!(Seen::Nothing.fate(), Fate::Unseen);
+    }
 
     #[test]
     fn a_server_that_was_restarted_is_not_looked_at_for_as_long_as_one_that_is_full() {
