@@ -36,6 +36,7 @@ mod matrix;
 mod newcomer;
 mod notices;
 mod offline;
+mod pg_ca;
 mod pg_clients;
 mod pg_jumps;
 mod pg_matrix;

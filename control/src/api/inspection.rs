@@ -2,7 +2,7 @@
 
 use policies::words::api::Unseen;
 use policies::words::cli::doctor as words;
-use policies::words::target::{host_changed, partly_down, unguarded};
+use policies::words::target::{host_changed, partly_down, unguarded, unproven};
 use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
 
 use crate::Caller;
@@ -152,7 +152,7 @@ async fn entered(
                 first.get_or_insert(said);
                 shut.push(login.as_str());
             }
-            Err(words::Unentered::Impostor) => return words::target_changed(name),
+            Err(words::Unentered::Impostor { why }) => return unproven(name, &why),
             Err(words::Unentered::Wayless { why }) => return words::target_wayless(name, &why),
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => {

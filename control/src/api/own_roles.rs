@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use policies::words::cli::doctor::{self as words, Finding, Rehearsed, Unentered};
+use policies::words::target::unproven;
 use policies::{Endpoint, Login, MARKER, PostgresEndpoint, Target};
 use tokio::time::{sleep, timeout};
 
@@ -147,7 +148,7 @@ async fn rehearsed(
             let named = (keeper.as_str(), login.as_str(), group);
             Err(words::own_role_shut(name, named, &said))
         }
-        Ok(Err(Unentered::Impostor)) => Err(words::target_changed(name)),
+        Ok(Err(Unentered::Impostor { why })) => Err(unproven(name, &why)),
         Ok(Err(Unentered::Wayless { why })) => Err(words::target_wayless(name, &why)),
         Ok(Err(Unentered::Down)) => Err(words::target_broken(name)),
         Ok(Err(Unentered::Unissued)) => Err(words::target_untried(name)),

@@ -204,6 +204,42 @@ pub enum Fate {
     Unseen,
 }
 
+/// Why the certificate that a server shows does not prove who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unproven {
+    /// It is not the one that is pinned.
+    Another,
+    /// Nobody who signed it is the CA that was given.
+    Stranger,
+    /// It is made out to others.
+    Misnamed,
+    /// It is over.
+    Expired,
+    /// It holds later.
+    Early,
+    /// It is for something else than being a server.
+    Misused,
+    /// It is broken, or the server spoke TLS otherwise than it may.
+    Odd,
+}
+
+impl Unproven {
+    /// Why, for those who manage targets.
+    pub fn fact(self) -> &'static str {
+        match self {
+            Self::Another => "its certificate is not the one that is pinned",
+            Self::Stranger => "its certificate is not by the CA that was given",
+            Self::Misnamed => {
+                "its certificate is not for the name that was given: that has to be among its subjectAltName"
+            }
+            Self::Expired => "its certificate has expired",
+            Self::Early => "its certificate does not hold yet, or the bastion's clock is behind",
+            Self::Misused => "its certificate is not for servers",
+            Self::Odd => "its certificate, or how it speaks TLS, is not as it should be",
+        }
+    }
+}
+
 impl Fate {
     /// The sentence in the recording.
     pub fn sentence(self) -> &'static str {

@@ -5,7 +5,7 @@ use std::iter;
 use jiff::SignedDuration;
 
 use super::broker::Conflict;
-use super::cli::doctor::Finding;
+use super::cli::doctor::{Finding, target_changed};
 use super::cli::{Refusal, Trouble, hba_word, next, refused, target_question, target_removed};
 use super::transit::BastionFault;
 use super::{Shown, Words};
@@ -225,6 +225,15 @@ fn stand(several: &[String]) -> &'static str {
     match several {
         [_one] => "stands",
         _several => "stand",
+    }
+}
+
+/// What answers does not prove to be what was added, as whoever logs in has found, and how.
+pub fn unproven(target: &str, why: &str) -> Finding {
+    let said = target_changed(target);
+    Finding {
+        found: format!("{}: {why}", said.found),
+        ..said
     }
 }
 

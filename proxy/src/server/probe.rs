@@ -117,7 +117,7 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
     info!(target = %target.name, %login, reason = %chain(&refused), "target.unentered");
     match refused {
         ConnectError::Refused(said) => Unentered::Refused { said },
-        ConnectError::Impostor(_) => Unentered::Impostor,
+        ConnectError::Impostor(why) => Unentered::Impostor { why },
         refused @ (ConnectError::Hop { .. }
         | ConnectError::Onward { .. }
         | ConnectError::Unreadable

@@ -357,7 +357,10 @@ pub enum Unentered {
         said: String,
     },
     /// It is not the one that was added.
-    Impostor,
+    Impostor {
+        /// How that is known; for those who manage targets.
+        why: String,
+    },
     /// A target in front of it did not let us through.
     Wayless {
         /// Which, and why; for those who manage targets.

@@ -6,10 +6,12 @@
 use std::io::{Error, ErrorKind};
 
 use ca::PassKey;
-use rustls::Error as TlsError;
+use policies::words::postgres::Unproven;
+use rustls::{CertificateError, Error as TlsError};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tracing::debug;
 
 use super::scram;
 use crate::postgres::tls::Trust;
@@ -134,9 +136,54 @@ fn tls_error(error: Error) -> ConnectError {
         Some(TlsError::AlertReceived(alert)) => {
             ConnectError::Refused(format!("TLS alert {alert:?}"))
         }
-        Some(refused) => ConnectError::Impostor(refused.to_string()),
+        Some(refused) => {
+            debug!(reason = %refused, "target.unproven");
+            ConnectError::Impostor(unproven(refused).fact().to_owned())
+        }
         None => ConnectError::Io(error),
     }
+}
+
+/// What is wrong with who it says it is.
+fn unproven(error: &TlsError) -> Unproven {
+    use CertificateError as Found;
+    let TlsError::InvalidCertificate(found) = error else {
+        return Unproven::Odd;
+    };
+    let causes = [
+        (
+            matches!(found, Found::Expired | Found::ExpiredContext { .. }),
+            Unproven::Expired,
+        ),
+        (
+            matches!(found, Found::NotValidYet | Found::NotValidYetContext { .. }),
+            Unproven::Early,
+        ),
+        (
+            matches!(
+                found,
+                Found::NotValidForName | Found::NotValidForNameContext { .. }
+            ),
+            Unproven::Misnamed,
+        ),
+        (
+            matches!(found, Found::UnknownIssuer | Found::BadSignature),
+            Unproven::Stranger,
+        ),
+        (
+            matches!(found, Found::ApplicationVerificationFailure),
+            Unproven::Another,
+        ),
+        (
+            matches!(
+                found,
+                Found::InvalidPurpose | Found::InvalidPurposeContext { .. }
+            ),
+            Unproven::Misused,
+        ),
+    ];
+    let cause = causes.iter().find(|(is_it, _cause)| *is_it);
+    cause.map_or(Unproven::Odd, |(_is_it, cause)| *cause)
 }
 
 /// Logs in as `user` with the certificate that the connection already carries, or with the password of
