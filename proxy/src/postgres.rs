@@ -184,8 +184,13 @@ impl Postgres {
         let (tls, startup) = match greeting::hear(io, &shown.config).await? {
             Wanted::Session(tls, startup) => (*tls, startup),
             Wanted::Cancel(key, asker) => {
+                let shown = asker.shown();
+                let who = || {
+                    let proof = front::proof(&shown, &self.visitors, self.identify.as_ref());
+                    proof.ok().map(|proof| proof.principal)
+                };
                 self.cancels
-                    .request(source, &key, self.identify.now())
+                    .request(source, &key, self.identify.now(), who)
                     .await;
                 asker.close().await;
                 return Err(Refused::Answered);

@@ -12,6 +12,7 @@ mod evidence;
 mod forwarding;
 mod hostile_target;
 mod player;
+mod postgres_cancel;
 mod postgres_password;
 mod postgres_startup;
 mod postgres_stream;

@@ -9,6 +9,9 @@
 //! The secret alone has to be guessed, then: 32 bits in protocol 3.0, as with PostgreSQL itself, which
 //! lets anybody try as often as they like. Here a cancel request never gets an answer, whether its key
 //! was right or not, and sources that send many are not listened to.
+//!
+//! Whoever knows the key may cancel, as with PostgreSQL: the key is all that a request shows in clear, and
+//! drivers send it from wherever they run. Whose certificate was shown beside it is written down, not asked for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +22,7 @@ use aws_lc_rs::constant_time;
 use control::entropy::{self, EntropyError};
 use dashmap::DashMap;
 use jiff::Timestamp;
+use policies::PrincipalName;
 use recorder::Frame;
 use tokio::time;
 use tracing::debug;
@@ -124,8 +128,15 @@ impl Cancels {
         })
     }
 
-    /// Does what a cancel request asks, if its key is good. Takes no notice of anything else.
-    pub(crate) async fn request(&self, source: IpAddr, shown: &BackendKey, now: Timestamp) {
+    /// Does what a cancel request asks, if its key is good. Takes no notice of anything else. `who` says whose
+    /// certificate was shown with it, and is asked only then.
+    pub(crate) async fn request(
+        &self,
+        source: IpAddr,
+        shown: &BackendKey,
+        now: Timestamp,
+        who: impl FnOnce() -> Option<PrincipalName>,
+    ) {
         if !self.listens_to(source, now) {
             return debug!(%source, "cancel.ignored");
         }
@@ -140,7 +151,8 @@ impl Cancels {
         let Some((stopper, scope, running)) = found else {
             return debug!(%source, "cancel.unknown");
         };
-        let text = told(source, running.load(Ordering::Relaxed), scope.is_waiting());
+        let (who, running) = (who(), running.load(Ordering::Relaxed));
+        let text = told(source, who.as_ref(), running, scope.is_waiting());
         let (code, text) = ("cancel", text.as_str());
         let note = Frame::Note { code, text };
         if scope.record(&note).is_err() {
@@ -176,15 +188,15 @@ impl Cancels {
     }
 }
 
-/// What is written down of a request: what the target was at, if anything, or that a statement waits for a second
-/// person, which it has not seen.
-fn told(source: IpAddr, running: u64, is_waiting: bool) -> String {
+/// What is written down of a request: where it came from, whose certificate was shown, what the target was at, if
+/// anything, or that a statement waits for a second person, which it has not seen.
+fn told(source: IpAddr, who: Option<&PrincipalName>, running: u64, is_waiting: bool) -> String {
+    let who = who.map_or_else(String::new, |who| format!(" with the certificate of {who}"));
+    let from = format!("a cancel request from {source}{who}");
     match (running, is_waiting) {
-        (0, true) => {
-            format!("a cancel request from {source} for what waits for a second person")
-        }
-        (0, false) => format!("a cancel request from {source}, where nothing runs"),
-        (id, _) => format!("a cancel request from {source} for what runs, statement {id}"),
+        (0, true) => format!("{from} for what waits for a second person"),
+        (0, false) => format!("{from}, where nothing runs"),
+        (id, _) => format!("{from} for what runs, statement {id}"),
     }
 }
 
@@ -200,9 +212,14 @@ mod tests {
             (0, false, "192.0.2.1, where nothing runs"),
             (7, false, "192.0.2.1 for what runs, statement 7"),
         ] {
-            let told = told(source, running, is_waiting);
+            let told = told(source, None, running, is_waiting);
             assert_eq!(told, format!("a cancel request from {want}"));
         }
+        let alice = PrincipalName::parse("alice").unwrap();
+        assert_eq!(
+            told(source, Some(&alice), 7, false),
+            "a cancel request from 192.0.2.1 with the certificate of alice for what runs, statement 7"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use policies::words::postgres::Complaint;
 use policies::words::secret::SecretSaying;
 use policies::words::{Shown, Words};
 use policies::{Ask, Protocol};
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CertificateError, Error as TlsError};
 use tokio::io::AsyncWriteExt;
 use tokio::time;
@@ -87,7 +87,8 @@ pub(crate) async fn identify(
         let proven = password::prove(&mut tls, asked, binding, newcomer, identify).await?;
         (proven.principal.clone(), proven.credential(), aim)
     } else {
-        let proof = proof(&tls, door.visitors, door.identify)
+        let shown = tls.get_ref().1.peer_certificates().unwrap_or_default();
+        let proof = proof(shown, door.visitors, door.identify)
             .inspect_err(|complaint| unproven(newcomer, complaint));
         let proof = or_farewell(&mut tls, proof, Refused::Unproven).await?;
         let aim = or_farewell(&mut tls, aim, Refused::Answered).await?;
@@ -134,12 +135,12 @@ async fn or_farewell<T>(
     }
 }
 
-fn proof(
-    tls: &ClientTls,
+/// Judges the certificate that was shown, the first of these.
+pub(crate) fn proof(
+    shown: &[CertificateDer<'_>],
     visitors: &Visitors,
     identify: &dyn Identify,
 ) -> Result<LoginProof, Complaint> {
-    let shown = tls.get_ref().1.peer_certificates().unwrap_or_default();
     let Some(leaf) = shown.first() else {
         return Err(Complaint::NoCertificate);
     };

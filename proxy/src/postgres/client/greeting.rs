@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use policies::words::postgres::Complaint;
 use policies::words::{Shown, Words};
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -51,6 +52,15 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
+    /// The certificates that were shown with it, the leaf first: none in clear.
+    pub(crate) fn shown(&self) -> Vec<CertificateDer<'static>> {
+        let shown = match self {
+            Self::Clear(_) => None,
+            Self::Tls(tls) => tls.get_ref().1.peer_certificates(),
+        };
+        shown.unwrap_or_default().to_vec()
+    }
+
     /// Closes in order; newer clients take anything else for a failure (libpq's `PQcancelPoll`).
     pub(crate) async fn close(self) {
         let _closed_either_way = match self {
