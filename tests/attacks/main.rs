@@ -13,6 +13,7 @@ mod forwarding;
 mod hostile_target;
 mod player;
 mod postgres_cancel;
+mod postgres_flood;
 mod postgres_password;
 mod postgres_startup;
 mod postgres_stream;

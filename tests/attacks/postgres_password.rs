@@ -12,12 +12,12 @@ use tests::pg::{self, Message, PgClient, message, startup};
 use crate::door;
 
 /// A URL that alice had made: its user name and its password.
-struct Secret {
-    user: String,
+pub(super) struct Secret {
+    pub(super) user: String,
     password: String,
 }
 
-fn secret(world: &World, uses: &str) -> Secret {
+pub(super) fn secret(world: &World, uses: &str) -> Secret {
     let line = ["pg", "url", "orders", "--uses", uses];
     let made = world.alice().json(&line).expect("alice is given a URL");
     let text = |name: &str| {
@@ -44,7 +44,7 @@ async fn asked(
 }
 
 /// `SASLInitialResponse`.
-fn initial(mechanism: &str, first: &[u8]) -> Vec<u8> {
+pub(super) fn initial(mechanism: &str, first: &[u8]) -> Vec<u8> {
     let length = u32::try_from(first.len()).expect("it is short");
     let body = [mechanism.as_bytes(), b"\0", &length.to_be_bytes(), first];
     message(b'p', &body.concat())
