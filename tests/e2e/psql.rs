@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use tests::footprint::Footprint;
 use tests::{World, pg, until, with_input};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -362,4 +363,37 @@ async fn a_cancel_request_is_closed_when_it_has_been_dealt_with() {
         let after = client.query("select pg_sleep(0.1)").await.unwrap();
         assert_eq!(pg::kinds(&after), "TDCZ");
     }
+}
+
+/// Of a Bind the first mebibyte is kept; the rest is counted, and never all there at once.
+#[tokio::test]
+async fn a_bind_of_300_mib_passes_in_bounded_memory() {
+    const MIB: u64 = 1 << 20;
+    let world = World::new();
+    world.grant_pg("10m");
+    let footprint = Footprint::of(world.server_pid().expect("it runs"));
+    let mut client = world.pg_client().await;
+    // The smaller one has every page of the program there, and every buffer at its size.
+    let mut peaks = Vec::new();
+    for bytes in [8 * MIB, 300 * MIB] {
+        footprint.forget_most();
+        let sent = client.send_large_value("select length($1::text)", bytes);
+        sent.await.expect("it is taken");
+        let answers = client.until_ready().await.expect("it is answered");
+        let row = answers.iter().find(|answer| answer.kind == b'D');
+        let row = row.expect("a row").body.clone();
+        assert!(row.ends_with(bytes.to_string().as_bytes()), "{row:?}");
+        peaks.push(footprint.most_memory());
+    }
+    let [small, large] = peaks[..] else {
+        panic!("{peaks:?}")
+    };
+    let grown = large.saturating_sub(small);
+    assert!(grown < 16 * 1024, "{grown} KiB more than for 8 MiB");
+    drop(client);
+    let session = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
+    let (holds, told) = world.verify(&session);
+    assert!(holds, "{told}");
+    let kept = world.exported(&session, "--jsonl").len();
+    assert!(kept < 16 * 1024 * 1024, "{kept} bytes are kept of 308 MiB");
 }
