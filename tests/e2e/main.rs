@@ -18,6 +18,7 @@ mod backup;
 mod balanced;
 mod budgets;
 mod chain;
+mod contract;
 mod cut;
 mod databases;
 mod demo;
