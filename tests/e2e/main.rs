@@ -16,6 +16,7 @@ mod accounts;
 mod audit;
 mod backup;
 mod balanced;
+mod bounds;
 mod budgets;
 mod chain;
 mod contract;
