@@ -223,7 +223,6 @@ pub(crate) fn terms(protocol: Protocol, capabilities: Capabilities) -> Terms {
         capabilities,
         obligations: Obligations {
             input: InputRecording::Counted,
-            idle_limit: None,
         },
     }
 }

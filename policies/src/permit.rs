@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -104,8 +104,6 @@ impl Terms {
 pub struct Obligations {
     /// Whether what a person types at a terminal is kept, or only counted.
     pub input: InputRecording,
-    /// How long a session may be silent before it ends, if there is a limit.
-    pub idle_limit: Option<SignedDuration>,
 }
 
 /// Whether what a person types at a terminal is kept. Output always is. People type passwords at

@@ -47,7 +47,7 @@ pub enum SeverReason {
     RecorderFailed,
     /// The recording has become too large.
     RecordingGrown,
-    /// Nothing passed for too long.
+    /// Nothing came from the client for too long.
     Idle {
         /// How long.
         limit: SignedDuration,

@@ -302,10 +302,7 @@ impl Usage {
         } else {
             InputRecording::Counted
         };
-        Ok(Obligations {
-            input,
-            idle_limit: None,
-        })
+        Ok(Obligations { input })
     }
 
     /// Whether every statement is permitted, as far as can be said without one: only where no policy

@@ -67,6 +67,8 @@ pub struct Config {
     pub(crate) per_principal_max: usize,
     /// How many of these sessions may be at one database server.
     pub(crate) per_database_max: usize,
+    /// How long nothing may come from the client of a session before it ends, if that has a limit.
+    pub(crate) idle_limit: Option<Duration>,
     /// How long sessions may go on after the server has been asked to stop.
     pub(crate) drain_timeout: Duration,
 }
@@ -126,6 +128,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let blind_limit = span(settings, "limits", "blind_limit", 30, 1..=300);
     let login_lifetime = span(settings, "limits", "login_lifetime", 8 * 3600, 60..=86_400);
     let drain_timeout = span(settings, "limits", "drain_timeout", 0, 0..=86_400);
+    let idle = span(settings, "limits", "idle", 0, 0..=604_800);
     let unproven = room(settings);
     let penalty_max = span(settings, "limits", "penalty_max", 600, 0..=86_400);
     let per_principal_max = count(settings, "per_principal", 256);
@@ -156,6 +159,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
         penalty_max,
         per_principal_max,
         per_database_max,
+        idle_limit: (!idle.is_zero()).then_some(idle),
         drain_timeout,
     })
 }

@@ -263,7 +263,8 @@ async fn build(
         recorder.clone(),
         config.egress.clone(),
         halts.handle().clone(),
-    );
+    )
+    .with_idle_limit(config.idle_limit);
     Ok(House {
         broker,
         authority,

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use control::{Admission, Lease};
+use jiff::SignedDuration;
 use policies::words::{Shown, Words};
 use policies::{Denial, Part, SeverReason};
 use recorder::Timeline;
@@ -229,15 +230,15 @@ async fn refuse(front: &mut impl Front, side: &Severer, words: &Words) {
     }
 }
 
-/// Returns when nothing has passed for as long as the permit allows; never, where it does not say.
+/// Returns when nothing has come from the client for as long as the server allows; never, where it does not say.
 async fn idle(scope: &Scope) -> SeverReason {
-    let Some(limit) = scope.terms().obligations.idle_limit else {
+    let Some(allowed) = scope.idle_limit() else {
         return std::future::pending().await;
     };
-    let allowed = Duration::try_from(limit).unwrap_or_default();
     loop {
-        let left = allowed.saturating_sub(scope.idle());
+        let left = allowed.saturating_sub(scope.unheard());
         if left.is_zero() {
+            let limit = SignedDuration::try_from(allowed).unwrap_or(SignedDuration::MAX);
             return SeverReason::Idle { limit };
         }
         time::sleep(left).await;

@@ -31,6 +31,7 @@ mod files;
 mod forward;
 mod hosts;
 mod hygiene;
+mod idle;
 mod jumps;
 mod kept_out;
 mod life;

@@ -149,7 +149,9 @@ fn fact(reason: &SeverReason) -> String {
         SeverReason::RecordingGrown => {
             "its recording takes too much of the disk, as the session shows so much".to_owned()
         }
-        SeverReason::Idle { limit } => format!("nothing passed for {}", duration::print(*limit)),
+        SeverReason::Idle { limit } => {
+            format!("nothing came from you for {}", duration::print(*limit))
+        }
         SeverReason::Stopping => "the server is stopping".to_owned(),
     }
 }

@@ -46,6 +46,8 @@ pub struct Bastion {
     halts: Handle,
     shares: Arc<Shares>,
     stopping: Stopping,
+    /// How long nothing may come from the client of a session, if that has a limit.
+    idle_limit: Option<Duration>,
 }
 
 impl fmt::Debug for Bastion {
@@ -77,7 +79,14 @@ impl Bastion {
             halts,
             shares: Arc::default(),
             stopping: Stopping::default(),
+            idle_limit: None,
         }
+    }
+
+    /// The same, where sessions end from whose clients nothing comes for so long.
+    #[must_use]
+    pub fn with_idle_limit(self, idle_limit: Option<Duration>) -> Self {
+        Self { idle_limit, ..self }
     }
 
     /// Decides.
@@ -119,6 +128,7 @@ impl Bastion {
             road,
             halt_passes,
             share,
+            idle_limit: self.idle_limit,
             stop: self.stopping.heard(),
         };
         Scope::new(session, terms, judge, (recording, clock), reach)

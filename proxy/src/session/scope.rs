@@ -77,6 +77,8 @@ struct Inner {
     started: Instant,
     /// When something last passed, in milliseconds since `started`.
     stirred: AtomicU64,
+    /// When something last came from the client, the same; only where somebody asks.
+    heard: AtomicU64,
     passed: Passed,
     /// Whether the target's socket is being taken away by us.
     cut: AtomicBool,
@@ -95,6 +97,8 @@ pub struct Reach {
     pub(crate) halt_passes: Arc<dyn HaltPasses>,
     /// How much may be asked before others have their turn.
     pub(crate) share: Arc<Share>,
+    /// How long nothing may come from the client, if that has a limit.
+    pub(crate) idle_limit: Option<Duration>,
     /// Whether the server is going to stop.
     pub(crate) stop: StopHeard,
 }
@@ -113,6 +117,7 @@ impl Default for Reach {
             road: Arc::new(Direct),
             halt_passes: Arc::new(Nowhere),
             share: Arc::default(),
+            idle_limit: None,
             stop: StopHeard::default(),
         }
     }
@@ -181,6 +186,19 @@ impl Passed {
     }
 }
 
+/// Whether a frame tells of something that came from the client: bytes, or a channel that it opened.
+fn is_from_client(frame: &Frame<'_>) -> bool {
+    match frame {
+        Frame::Data { stream, .. } | Frame::Omitted { stream, .. } => *stream == Stream::Input,
+        Frame::Channel { event, .. } => matches!(event, ChannelEvent::Opened { .. }),
+        Frame::Statement(_)
+        | Frame::Outcome(_)
+        | Frame::Note { .. }
+        | Frame::File(_)
+        | Frame::Close { .. } => false,
+    }
+}
+
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
@@ -199,7 +217,7 @@ impl Scope {
         reach: Reach,
     ) -> Self {
         let started = clock.instant();
-        let (stirred, passed) = (AtomicU64::new(0), Passed::default());
+        let (stirred, heard, passed) = (AtomicU64::new(0), AtomicU64::new(0), Passed::default());
         Self {
             inner: Arc::new(Inner {
                 session,
@@ -209,6 +227,7 @@ impl Scope {
                 clock,
                 started,
                 stirred,
+                heard,
                 passed,
                 cut: AtomicBool::new(false),
                 waiting: Mutex::default(),
@@ -354,12 +373,39 @@ impl Scope {
         self.elapsed().saturating_sub(stirred)
     }
 
+    /// How long nothing may come from the client, if that has a limit.
+    pub(super) fn idle_limit(&self) -> Option<Duration> {
+        self.inner.reach.idle_limit
+    }
+
+    /// How long nothing has come from the client. Only where that has a limit.
+    pub(super) fn unheard(&self) -> Duration {
+        let heard = Duration::from_millis(self.inner.heard.load(Ordering::Relaxed));
+        self.elapsed().saturating_sub(heard)
+    }
+
+    /// Notes that something came from the client, where that has a limit.
+    fn hears(&self) {
+        if self.inner.reach.idle_limit.is_some() {
+            let millis = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.inner.heard.store(millis, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts what a frame tells of.
+    fn count(&self, frame: &Frame<'_>) {
+        if is_from_client(frame) {
+            self.hears();
+        }
+        self.inner.passed.count_bytes(frame);
+    }
+
     /// Records one frame. It is with the kernel when this returns; only then may its bytes pass.
     pub fn record(&self, frame: &Frame<'_>) -> Result<(), AppendError> {
         let at = self.stir();
         self.inner.recording.append(at, frame)?;
         self.inner.passed.count_deed(frame);
-        self.inner.passed.count_bytes(frame);
+        self.count(frame);
         Ok(())
     }
 
@@ -367,7 +413,7 @@ impl Scope {
     pub fn record_all(&self, frames: &[Frame<'_>]) -> Result<(), AppendError> {
         self.record_uncounted(frames)?;
         for frame in frames {
-            self.inner.passed.count_bytes(frame);
+            self.count(frame);
         }
         Ok(())
     }
@@ -392,6 +438,9 @@ impl Scope {
 
     /// Counts bytes that are about to pass.
     pub(crate) fn passes(&self, stream: Stream, bytes: usize) {
+        if stream == Stream::Input {
+            self.hears();
+        }
         self.inner.passed.passes(stream, bytes);
     }
 

@@ -31,7 +31,6 @@ async fn session(world: &World, number: u8, recording: RecordingState) -> Sessio
         capabilities: Capabilities::new(),
         obligations: Obligations {
             input: InputRecording::Counted,
-            idle_limit: None,
         },
     };
     let id = SessionId::new(now, [number; 10]);

@@ -89,7 +89,6 @@ fn terms() -> Terms {
         capabilities: Capabilities::from([Capability::Shell]),
         obligations: Obligations {
             input: InputRecording::Counted,
-            idle_limit: None,
         },
     }
 }

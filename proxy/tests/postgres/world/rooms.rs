@@ -267,7 +267,6 @@ impl Rooms {
             capabilities: Capabilities::from([Capability::Sql]),
             obligations: Obligations {
                 input: InputRecording::Counted,
-                idle_limit: None,
             },
         };
         let heading = Heading::of(session, &terms, None, now);

@@ -89,7 +89,6 @@ impl Room {
             capabilities: self.capabilities.clone(),
             obligations: Obligations {
                 input: InputRecording::Counted,
-                idle_limit: None,
             },
         }
     }
