@@ -22,4 +22,5 @@ mod reverse;
 mod service;
 mod session;
 mod tokens;
+mod unrecorded;
 mod world;

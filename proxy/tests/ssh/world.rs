@@ -21,7 +21,7 @@ use policies::{
 };
 use proxy::demo::{Signals, Sshd, SshdOptions};
 use proxy::ssh::Ssh;
-use recorder::{Limits, Reader, Recorder};
+use recorder::{End, Limits, Reader, Recorder, Timeline};
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, client};
 use tokio::sync::{Semaphore, watch};
@@ -137,6 +137,8 @@ impl World {
             sessions: AtomicU8::new(0),
             standing: Arc::new(Semaphore::new(STANDING_MAX)),
             session: Mutex::default(),
+            recording: Mutex::default(),
+            target_over: Mutex::default(),
             keys,
         });
         let (port, ssh) = runtime.block_on(open_door(Arc::clone(&room)));
@@ -272,6 +274,20 @@ impl World {
     /// Takes away every rule that permits something.
     pub(crate) fn withdraw(&self) {
         self.room.withdrawn.store(true, Ordering::SeqCst);
+    }
+
+    /// Has the recording of the session take no more.
+    pub(crate) fn break_recording(&self) {
+        let recording = self.room.recording.lock().unwrap().clone().unwrap();
+        let (end, timeline) = (End::Complete, Timeline::default());
+        let at = Duration::from_secs(60);
+        let sealed = recording.seal(at, Timestamp::now(), &end, &timeline);
+        sealed.unwrap();
+    }
+
+    /// Has the target's socket go, when a session ends by itself, only once the target has seen its connection end.
+    pub(crate) fn sever_behind(&self, over: watch::Receiver<bool>) {
+        *self.room.target_over.lock().unwrap() = Some(over);
     }
 
     /// Ends every session from outside.

@@ -24,7 +24,7 @@ use proxy::session::way::Dialled;
 use proxy::ssh::Ssh;
 use proxy::ssh::client::jump::{Inside, Standing, Within};
 use proxy::ssh::transit::Transit;
-use recorder::{End, Heading, Recorder, Seal, Timeline};
+use recorder::{End, Heading, Recorder, Recording, Seal, SealError, Timeline};
 use russh::keys::ssh_key::certificate::CertType;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -48,6 +48,10 @@ pub(crate) struct Room {
     /// Who is connected to the bastion itself: all are one person here.
     pub(super) standing: Arc<Semaphore>,
     pub(super) session: Mutex<Option<SessionId>>,
+    /// The recording of the session that began last.
+    pub(super) recording: Mutex<Option<Recording>>,
+    /// Tells when the target has seen its connection end. Where it is there, the target's socket goes only then.
+    pub(super) target_over: Mutex<Option<watch::Receiver<bool>>>,
     pub(crate) denied: Mutex<Vec<String>>,
 }
 
@@ -119,6 +123,7 @@ impl Room {
         let terms = self.terms(ask.login.clone(), ask.principal);
         let heading = Heading::of(session, &terms, None, self.clock.now());
         let recording = self.recorder.open(&heading).unwrap();
+        *self.recording.lock().unwrap() = Some(recording.clone());
         let pass_key = SessionKey::fresh().unwrap();
         let certificate = certify(
             &self.keys.targets,
@@ -171,6 +176,7 @@ impl Room {
             _ = cut.wait_for(|cut| *cut) => None,
             done = work => Some(done),
         };
+        self.until_target_is_over(ended.as_ref()).await;
         target_side.sever();
         let said = format!("{ended:?}");
         if let Some(Ok(_)) = ended {
@@ -187,14 +193,27 @@ impl Room {
         client_side.release();
         let (at, end) = (scope.elapsed(), End::Complete);
         let recording = scope.recording().clone();
-        tokio::task::spawn_blocking(move || {
-            recording
-                .seal(at, Timestamp::now(), &end, &Timeline::default())
-                .unwrap()
-        })
-        .await
-        .unwrap();
+        let sealing = tokio::task::spawn_blocking(move || {
+            recording.seal(at, Timestamp::now(), &end, &Timeline::default())
+        });
+        match sealing.await.unwrap() {
+            // A test has, in the middle of the session.
+            Ok(_) | Err(SealError::Sealed(_)) => {}
+            Err(refused) => panic!("{refused}"),
+        }
         self.closed.lock().unwrap().push(said);
+    }
+}
+
+impl Room {
+    /// Lets what was queued for the target go out, where a test wants to see that, of a session that ended by itself.
+    async fn until_target_is_over<T>(&self, ended: Option<&T>) {
+        let over = self.target_over.lock().unwrap().clone();
+        if let (Some(mut over), Some(_)) = (over, ended) {
+            let waiting = over.wait_for(|over| *over);
+            let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+            assert!(matches!(waited, Ok(Ok(_))), "the target's connection ends");
+        }
     }
 }
 
