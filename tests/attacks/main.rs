@@ -17,6 +17,7 @@ mod postgres_flood;
 mod postgres_password;
 mod postgres_startup;
 mod postgres_stream;
+mod ssh_exchange;
 mod ssh_flood;
 mod ssh_jump;
 mod ssh_login;

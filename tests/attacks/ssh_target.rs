@@ -15,7 +15,7 @@ use tests::sshpeer::{Message, SshPeer, msg, number};
 use tests::{World, with_input};
 
 /// The key of every such target.
-const SEED: [u8; 32] = [9; 32];
+pub(crate) const SEED: [u8; 32] = [9; 32];
 
 /// How much memory such a target may cost, in KiB.
 const COST_MAX: u64 = 64 * 1024;
@@ -62,9 +62,14 @@ fn serve(peer: &mut SshPeer) -> io::Result<u32> {
 
 /// Adds it as a target, and lets alice in there.
 fn add(world: &World, addr: SocketAddr) {
+    add_as(world, "odd", addr);
+}
+
+/// The same by another name.
+pub(crate) fn add_as(world: &World, name: &str, addr: SocketAddr) {
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&SEED));
     let key = key.public_key().to_openssh().expect("a key");
-    world.add_ssh("odd", &addr.to_string(), &key, "10m");
+    world.add_ssh(name, &addr.to_string(), &key, "10m");
 }
 
 /// Alice goes to a target that does this, and nobody else is the worse for it.

@@ -2,24 +2,26 @@
 //! windows that are lies, messages that come twice.
 //!
 //! Speaks one algorithm of each kind (`curve25519-sha256`, `ssh-ed25519`, `aes128-gcm@openssh.com`), believes
-//! every host, and waits for nothing that it was not told to wait for.
+//! every host, and waits for nothing that it was not told to wait for. How it agrees on keys is in [`Exchange`].
 
 #![expect(
     clippy::indexing_slicing,
     reason = "whoever misbehaves in a test may fail by panicking"
 )]
 
+mod exchange;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::agreement::{EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral};
-use aws_lc_rs::digest::{Context, SHA256, digest};
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 
+use self::exchange::{derive, exchange_hash};
 use crate::ssh::Identity;
+
+pub use self::exchange::{Exchange, Method};
 
 /// Message numbers (RFC 4250, section 4.1).
 #[expect(missing_docs, reason = "they are the names of the RFC")]
@@ -36,8 +38,10 @@ pub mod msg {
     pub const USERAUTH_REQUEST: u8 = 50;
     pub const USERAUTH_FAILURE: u8 = 51;
     pub const USERAUTH_SUCCESS: u8 = 52;
+    pub const USERAUTH_BANNER: u8 = 53;
     pub const USERAUTH_PK_OK: u8 = 60;
     pub const GLOBAL_REQUEST: u8 = 80;
+    pub const REQUEST_SUCCESS: u8 = 81;
     pub const REQUEST_FAILURE: u8 = 82;
     pub const CHANNEL_OPEN: u8 = 90;
     pub const CHANNEL_OPEN_CONFIRMATION: u8 = 91;
@@ -120,24 +124,31 @@ impl SshPeer {
     /// Connects, and agrees on keys. `before_newkeys` is sent in the middle of that; an attacker on
     /// the way could have.
     pub fn connect(addr: SocketAddr, before_newkeys: &[Message]) -> io::Result<Self> {
+        let exchange = Exchange {
+            before_newkeys,
+            ..Exchange::default()
+        };
+        Self::connect_by(addr, &exchange)
+    }
+
+    /// The same, by this way of agreeing on keys.
+    pub fn connect_by(addr: SocketAddr, exchange: &Exchange<'_>) -> io::Result<Self> {
         let mut peer = Self::begin(TcpStream::connect(addr)?, "SSH-2.0-peer\r\n")?;
         let theirs = read_line(&mut peer.stream)?;
-        let ours = peer.send_kexinit("kex-strict-c-v00@openssh.com")?;
+        let ours = peer.send_kexinit(exchange.method, "kex-strict-c-v00@openssh.com")?;
         let theirs_init = peer.wait(msg::KEXINIT)?;
-        for message in before_newkeys {
+        for message in exchange.before_newkeys {
             peer.send(message)?;
         }
-        let secret = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).map_err(odd)?;
-        let public = secret.compute_public_key().map_err(odd)?;
-        peer.send(&Message::new(msg::KEX_ECDH_INIT).string(public.as_ref()))?;
+        let (public, secret) = exchange.begin()?;
+        peer.send(&Message::new(msg::KEX_ECDH_INIT).string(&public))?;
         let reply = peer.wait(msg::KEX_ECDH_REPLY)?;
         let mut rest = &reply[1..];
         let (host, their_public) = (take(&mut rest)?, take(&mut rest)?);
         let versions = (&b"SSH-2.0-peer"[..], theirs.as_slice());
-        let publics = (public.as_ref(), their_public.as_slice());
-        let (shared, hash) = agree(secret, &their_public, |shared| {
-            exchange_hash(versions, (&ours, &theirs_init), &host, publics, shared)
-        })?;
+        let publics = (public.as_slice(), their_public.as_slice());
+        let shared = secret.shared(&their_public)?;
+        let hash = exchange_hash(versions, (&ours, &theirs_init), &host, publics, &shared);
         peer.send(&Message::new(msg::NEWKEYS))?;
         peer.outgoing = derive(&shared, &hash, &hash, (b'A', b'C'));
         peer.wait(msg::NEWKEYS)?;
@@ -148,29 +159,41 @@ impl SshPeer {
 
     /// Answers a client as a host with this key, and lets it in whoever it says to be.
     pub fn answer(stream: TcpStream, host_seed: [u8; 32]) -> io::Result<Self> {
+        let mut peer = Self::answer_by(stream, host_seed, &Exchange::default())?;
+        peer.wait(msg::USERAUTH_REQUEST)?;
+        peer.send(&Message::new(msg::USERAUTH_SUCCESS))?;
+        Ok(peer)
+    }
+
+    /// Answers a client as a host with this key, by this way of agreeing on keys, up to where it would say who it is.
+    pub fn answer_by(
+        stream: TcpStream,
+        host_seed: [u8; 32],
+        exchange: &Exchange<'_>,
+    ) -> io::Result<Self> {
         let mut peer = Self::begin(stream, "SSH-2.0-peer\r\n")?;
         let theirs = read_line(&mut peer.stream)?;
-        let ours = peer.send_kexinit("kex-strict-s-v00@openssh.com")?;
+        let ours = peer.send_kexinit(exchange.method, "kex-strict-s-v00@openssh.com")?;
         let theirs_init = peer.wait(msg::KEXINIT)?;
         let init = peer.wait(msg::KEX_ECDH_INIT)?;
         let their_public = take(&mut &init[1..])?;
-        let secret = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).map_err(odd)?;
-        let public = secret.compute_public_key().map_err(odd)?;
+        let (public, shared) = exchange.answer(&their_public)?;
         let key = Ed25519KeyPair::from_seed_unchecked(&host_seed).map_err(odd)?;
         let mut host = Vec::new();
         put(&mut host, b"ssh-ed25519");
         put(&mut host, key.public_key().as_ref());
         let versions = (theirs.as_slice(), &b"SSH-2.0-peer"[..]);
-        let publics = (their_public.as_slice(), public.as_ref());
-        let (shared, hash) = agree(secret, &their_public, |shared| {
-            exchange_hash(versions, (&theirs_init, &ours), &host, publics, shared)
-        })?;
+        let publics = (their_public.as_slice(), public.as_slice());
+        let hash = exchange_hash(versions, (&theirs_init, &ours), &host, publics, &shared);
         let mut signature = Vec::new();
         put(&mut signature, b"ssh-ed25519");
         put(&mut signature, key.sign(&hash).as_ref());
+        for message in exchange.before_newkeys {
+            peer.send(message)?;
+        }
         let reply = Message::new(msg::KEX_ECDH_REPLY)
             .string(&host)
-            .string(public.as_ref());
+            .string(&public);
         peer.send(&reply.string(&signature))?;
         peer.send(&Message::new(msg::NEWKEYS))?;
         peer.outgoing = derive(&shared, &hash, &hash, (b'B', b'D'));
@@ -179,8 +202,6 @@ impl SshPeer {
         peer.session = hash;
         peer.wait(msg::SERVICE_REQUEST)?;
         peer.send(&Message::new(msg::SERVICE_ACCEPT).string("ssh-userauth"))?;
-        peer.wait(msg::USERAUTH_REQUEST)?;
-        peer.send(&Message::new(msg::USERAUTH_SUCCESS))?;
         Ok(peer)
     }
 
@@ -198,8 +219,8 @@ impl SshPeer {
         })
     }
 
-    fn send_kexinit(&mut self, strict: &str) -> io::Result<Vec<u8>> {
-        let kex = format!("curve25519-sha256,{strict}");
+    fn send_kexinit(&mut self, method: Method, strict: &str) -> io::Result<Vec<u8>> {
+        let kex = format!("{},{strict}", method.name());
         let (cipher, mac) = ("aes128-gcm@openssh.com", "hmac-sha2-256-etm@openssh.com");
         let lists = [
             kex.as_str(),
@@ -338,6 +359,11 @@ impl SshPeer {
         false
     }
 
+    /// Announces a packet of this length, and sends nothing of it.
+    pub fn announce(&mut self, length: u32) -> io::Result<()> {
+        self.stream.write_all(&length.to_be_bytes())
+    }
+
     /// Sends one message.
     pub fn send(&mut self, message: &Message) -> io::Result<()> {
         let payload = &message.0;
@@ -424,57 +450,4 @@ fn read_line(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     }
     line.truncate(line.len() - 2);
     Ok(line)
-}
-
-/// The shared secret as a number on the wire, and the exchange's hash.
-fn agree(
-    secret: EphemeralPrivateKey,
-    theirs: &[u8],
-    hash: impl FnOnce(&[u8]) -> Vec<u8>,
-) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let theirs = UnparsedPublicKey::new(&X25519, theirs);
-    agree_ephemeral(secret, theirs, io::Error::other("no agreement"), |raw| {
-        let first = raw.iter().position(|byte| *byte != 0).unwrap_or(raw.len());
-        let mut bytes = raw[first..].to_vec();
-        if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
-            bytes.insert(0, 0);
-        }
-        let mut shared = Vec::new();
-        put(&mut shared, &bytes);
-        let hash = hash(&shared);
-        Ok((shared, hash))
-    })
-}
-
-/// RFC 5656, section 4: of the client's first, then of the server's.
-fn exchange_hash(
-    versions: (&[u8], &[u8]),
-    inits: (&[u8], &[u8]),
-    host: &[u8],
-    publics: (&[u8], &[u8]),
-    shared: &[u8],
-) -> Vec<u8> {
-    let mut all = Vec::new();
-    for part in [
-        versions.0, versions.1, inits.0, inits.1, host, publics.0, publics.1,
-    ] {
-        put(&mut all, part);
-    }
-    all.extend_from_slice(shared);
-    digest(&SHA256, &all).as_ref().to_vec()
-}
-
-/// The nonce and the key of one direction (RFC 4253, section 7.2).
-fn derive(shared: &[u8], hash: &[u8], session: &[u8], letters: (u8, u8)) -> Half {
-    let part = |letter: u8| {
-        let mut context = Context::new(&SHA256);
-        for bytes in [shared, hash, &[letter], session] {
-            context.update(bytes);
-        }
-        context.finish()
-    };
-    let (nonce, key) = (part(letters.0), part(letters.1));
-    let key = UnboundKey::new(&AES_128_GCM, &key.as_ref()[..16]).expect("sixteen bytes");
-    let nonce = nonce.as_ref()[..12].try_into().expect("twelve bytes");
-    Half(Some((LessSafeKey::new(key), nonce)))
 }
