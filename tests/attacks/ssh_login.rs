@@ -81,6 +81,60 @@ fn a_channel_before_authentication_is_not_opened() {
     assert_eq!(world.sessions().len(), 1);
 }
 
+/// CVE-2018-10933: a client that says of itself that it was let in.
+#[test]
+fn what_only_a_server_says_lets_nobody_in() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let to = door(world.doors().ssh);
+    let said = [
+        Message::new(msg::USERAUTH_FAILURE)
+            .string("publickey")
+            .byte(1),
+        Message::new(msg::USERAUTH_SUCCESS),
+        Message::new(msg::USERAUTH_BANNER)
+            .string("hello")
+            .string(""),
+        Message::new(msg::USERAUTH_PK_OK)
+            .string("ssh-ed25519")
+            .string(""),
+        Message::new(msg::GLOBAL_REQUEST)
+            .string("keepalive@openssh.com")
+            .byte(1),
+        Message::new(msg::REQUEST_SUCCESS),
+        Message::new(msg::REQUEST_FAILURE),
+    ];
+    let nothing = Message::new(msg::USERAUTH_REQUEST).string(format!("{}+web1", world.login()));
+    let nothing = nothing.string("ssh-connection").string("none");
+    for message in said {
+        for has_service in [false, true] {
+            let mut peer = SshPeer::connect(to, &[]).unwrap();
+            if has_service {
+                peer.begin_login().unwrap();
+            }
+            drop(peer.send(&message));
+            work(&mut peer, 0);
+            if !has_service {
+                drop(peer.send(&Message::new(msg::SERVICE_REQUEST).string("ssh-userauth")));
+            }
+            drop(peer.send(&nothing));
+            let heard = heard_up_to(&mut peer, msg::USERAUTH_FAILURE);
+            assert!(!is_at_work(&heard), "{message:?} {has_service}: {heard:?}");
+        }
+    }
+    assert!(world.sessions().is_empty());
+    // The same is seen to work of whoever was let in.
+    let mut peer = SshPeer::connect(to, &[]).unwrap();
+    let alice = Identity::of(&world.alice().state_dir());
+    assert!(
+        peer.login(&format!("{}+web1", world.login()), &alice)
+            .unwrap()
+    );
+    let channel = peer.open_session(1 << 20, 32_768).unwrap();
+    work(&mut peer, channel);
+    assert!(is_at_work(&heard_up_to(&mut peer, msg::CHANNEL_DATA)));
+}
+
 #[test]
 fn a_failed_proof_for_one_does_not_help_another() {
     let world = World::new();
