@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use tests::World;
+use tests::sshpeer::SshPeer;
 
 use crate::{door, until_gone};
 
@@ -38,6 +39,46 @@ fn impossible_packet_lengths_end_the_connection_without_allocating() {
     }
     let grown = memory(&world).saturating_sub(before);
     assert!(grown < 32 * 1024, "{grown} KiB more");
+}
+
+/// How long a client that is waited for may stay, from its connection on, is 20 s. Whoever is shown out hears that at
+/// once.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_long_packet_of_somebody_unknown_is_not_waited_for() {
+    let world = World::new();
+    let to = door(world.doors().ssh);
+    // With the four bytes of the length a multiple of eight (RFC 4253, section 6).
+    let clear = |length: u32| {
+        let mut stream = TcpStream::connect(to).expect("it connects");
+        stream
+            .write_all(b"SSH-2.0-hostile\r\n")
+            .expect("it is taken");
+        stream
+            .write_all(&length.to_be_bytes())
+            .expect("it is taken");
+        stream
+    };
+    // Where nothing is encrypted yet, and where somebody is asked who they are.
+    let encrypted = |length: u32| {
+        let mut peer = SshPeer::connect(to, &[]).expect("keys are agreed on");
+        peer.begin_login().expect("the service is there");
+        peer.announce(length).expect("it is taken");
+        peer
+    };
+    for length in [40_004, 65_540, 262_132] {
+        let gone = until_gone(&mut clear(length), AT_ONCE);
+        assert!(gone.is_some(), "{length} bytes were waited for");
+    }
+    for length in [40_000, 65_536, 262_128] {
+        let is_out = encrypted(length).is_shown_out(AT_ONCE);
+        assert!(is_out, "{length} bytes were waited for");
+    }
+    // The longest that somebody honest may send are.
+    let gone = until_gone(&mut clear(32_764), Duration::from_secs(1));
+    assert!(gone.is_none(), "{gone:?}");
+    assert!(!encrypted(32_768).is_shown_out(Duration::from_secs(1)));
 }
 
 #[test]
