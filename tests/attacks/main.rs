@@ -11,6 +11,7 @@ mod certificates;
 mod evidence;
 mod forwarding;
 mod hostile_target;
+mod passes;
 mod player;
 mod postgres_cancel;
 mod postgres_flood;
