@@ -433,6 +433,31 @@ mod tests {
         assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
+    /// What a peer has no room for waits with us.
+    #[tokio::test]
+    async fn what_is_queued_when_a_socket_is_severed_does_not_get_to_the_peer() {
+        let severer = Severer::default();
+        let (here, mut there) = pair().await;
+        let mut io = severer.wrap(here).unwrap();
+        let (piece, mut written) = (vec![7; 64 * 1024], 0);
+        // Until the kernel has no room either.
+        let full = Duration::from_millis(300);
+        while let Ok(taken) = tokio::time::timeout(full, io.write(&piece)).await {
+            written += taken.unwrap();
+        }
+        severer.sever();
+        let (mut got, mut buffer) = (0, vec![0; 64 * 1024]);
+        let ended = loop {
+            match there.read(&mut buffer).await {
+                Ok(0) => break None,
+                Ok(count) => got += count,
+                Err(ended) => break Some(ended.kind()),
+            }
+        };
+        assert_eq!(ended, Some(io::ErrorKind::ConnectionReset));
+        assert!(got < written, "all of {written} bytes got there");
+    }
+
     #[tokio::test]
     async fn the_peer_of_a_released_socket_still_gets_what_was_written() {
         let severer = Severer::default();
