@@ -34,6 +34,7 @@ mod hygiene;
 mod idle;
 mod jumps;
 mod kept_out;
+mod killed;
 mod life;
 mod matrix;
 mod newcomer;

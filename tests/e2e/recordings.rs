@@ -10,7 +10,7 @@ use tests::{World, until};
 use crate::{err, out};
 
 /// The file of a session's recording.
-fn file(world: &World, session: &str) -> PathBuf {
+pub(crate) fn file(world: &World, session: &str) -> PathBuf {
     let dir = world.recordings();
     let mut folders = vec![dir];
     while let Some(folder) = folders.pop() {
@@ -160,48 +160,6 @@ fn a_recording_whose_beginning_was_written_over_is_no_outage() {
         assert_eq!(ran.status.code(), Some(9), "{said}");
         assert!(said.contains("not what was sealed"), "{said}");
     }
-}
-
-#[test]
-fn kill_9_recordings_recovered() {
-    kill_9_in_the_middle_of(8);
-}
-
-#[test]
-#[ignore = "takes a minute; tests/run --all"]
-fn kill_9_in_the_middle_of_50_alone() {
-    kill_9_in_the_middle_of(50);
-}
-
-/// Kills the server under that many live sessions; the next start seals every recording.
-fn kill_9_in_the_middle_of(count: usize) {
-    let mut world = World::new();
-    world.grant_ssh("10m");
-    let mut lives: Vec<_> = (0..count).map(|_| world.begin_ssh()).collect();
-    let before: Vec<String> = world
-        .live_sessions()
-        .iter()
-        .map(|session| session["id"].as_str().expect("an id").to_owned())
-        .collect();
-    assert_eq!(before.len(), count);
-    world.stop_server(Ending::Kill);
-    for live in &mut lives {
-        live.ended();
-    }
-    world.serve().expect("it comes up again");
-    until("every session is closed in the ledger", || {
-        world.live_sessions().is_empty().then_some(())
-    });
-    for id in before {
-        let (holds, said) = world.verify(&id);
-        assert!(holds, "{said}");
-        assert!(said.contains("cut-short"), "{said}");
-        assert!(world.exported(&id, "--text").contains("tick"));
-    }
-    assert!(
-        world.ssh(&[], &["true"]).status.success(),
-        "and the next session is welcome"
-    );
 }
 
 #[test]
