@@ -41,6 +41,7 @@ mod newcomer;
 mod notices;
 mod offline;
 mod pg_ca;
+mod opening;
 mod pg_clients;
 mod pg_jumps;
 mod pg_matrix;

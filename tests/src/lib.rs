@@ -29,6 +29,7 @@ pub mod figures;
 pub mod footprint;
 pub mod forwarder;
 pub mod grants;
+pub mod holdup;
 pub mod passage;
 pub mod pg;
 pub mod pgbench;
