@@ -1,5 +1,6 @@
 //! What those see who look at the SSH door before they come in.
 
+use std::fs;
 use std::process::Command;
 
 use tests::World;
@@ -27,4 +28,23 @@ fn an_auditor_of_algorithms_finds_nothing_to_warn_of() {
         (line.contains("[warn]") || line.contains("[fail]")) && !known
     });
     assert_eq!(warned.collect::<Vec<_>>(), [""; 0], "{said}");
+}
+
+/// The authority's keys are in the memory of whoever serves.
+#[test]
+fn a_process_that_serves_writes_no_core() {
+    let world = World::new();
+    let pid = world.server_pid().expect("the server runs");
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("proc is there");
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    // Neither now nor if the process itself wanted to.
+    let bounds: Vec<_> = core
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(4)
+        .take(2)
+        .collect();
+    assert_eq!(bounds, ["0", "0"], "{limits}");
 }
