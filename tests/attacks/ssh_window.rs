@@ -1,13 +1,18 @@
 //! Windows and packets that are lies: RFC 4254, section 5.2, as no client keeps to it.
 
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
-use tests::World;
 use tests::footprint::Footprint;
 use tests::ssh::Identity;
 use tests::sshpeer::{Message, SshPeer, msg, number};
+use tests::{World, until};
 
 use crate::door;
+use crate::ssh_target::{SEED, add_as};
 
 /// How much memory a client may cost that does not keep to the protocol, in KiB.
 const COST_MAX: u64 = 64 * 1024;
@@ -241,30 +246,161 @@ fn a_window_in_each_channel_at_once_is_not_much_together() {
     goes_on(&world);
 }
 
+/// What a target was told once it had let tidegate in.
+type Heard = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A target that opens every channel, says yes to everything asked of it, and keeps what it is told.
+fn listening(world: &World) -> Heard {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    let heard = Heard::default();
+    let kept = Arc::clone(&heard);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let kept = Arc::clone(&kept);
+            thread::spawn(move || listen(SshPeer::answer(stream, SEED)?, &kept));
+        }
+    });
+    add_as(world, "odd", addr);
+    heard
+}
+
+fn listen(mut peer: SshPeer, kept: &Heard) -> io::Result<()> {
+    // Our number of a channel is its place here.
+    let mut theirs = Vec::new();
+    loop {
+        let message = peer.receive()?;
+        kept.lock().expect("nobody panics").push(message.clone());
+        let about = |message: &[u8]| theirs.get(length(message, 1)).copied().unwrap_or_default();
+        match message.first() {
+            Some(&msg::CHANNEL_OPEN) => {
+                // Behind the length and the seven letters of `session`, and the message's number.
+                let channel = number(&message, 12)?;
+                let ours = u32::try_from(theirs.len()).map_err(io::Error::other)?;
+                theirs.push(channel);
+                let confirmed = Message::new(msg::CHANNEL_OPEN_CONFIRMATION).number(channel);
+                peer.send(&confirmed.number(ours).number(1 << 20).number(32_768))?;
+            }
+            Some(&msg::CHANNEL_REQUEST) => {
+                peer.send(&Message::new(msg::CHANNEL_SUCCESS).number(about(&message)))?;
+            }
+            Some(&msg::CHANNEL_CLOSE) => {
+                peer.send(&Message::new(msg::CHANNEL_CLOSE).number(about(&message)))?;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a message about a channel carries that is not there.
+const STRAY: &str = "stray";
+
+/// A message of this kind about this channel.
+fn about(kind: u8, channel: u32) -> Message {
+    let message = Message::new(kind).number(channel);
+    match kind {
+        msg::CHANNEL_OPEN_CONFIRMATION => message.number(0).number(9).number(9),
+        msg::CHANNEL_OPEN_FAILURE => message.number(1).string(STRAY).string(""),
+        msg::CHANNEL_WINDOW_ADJUST => message.number(9),
+        msg::CHANNEL_DATA => message.string(STRAY),
+        msg::CHANNEL_EXTENDED_DATA => message.number(1).string(STRAY),
+        msg::CHANNEL_REQUEST => message.string("exec").byte(1).string(STRAY),
+        _ => message,
+    }
+}
+
+/// Whether a message holds this.
+fn holds(message: &[u8], part: &[u8]) -> bool {
+    message.windows(part.len()).any(|piece| piece == part)
+}
+
+/// Sends messages of this kind about a channel that was never opened, or that is over, and then something on one that
+/// is there. Gives back what the target heard of it all.
+fn strays(world: &World, heard: &Heard, (kind, is_over): (u8, bool)) -> Vec<Vec<u8>> {
+    let identity = Identity::of(&world.alice().state_dir());
+    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).expect("keys are agreed on");
+    let user = format!("{}+odd", world.login());
+    assert!(peer.login(&user, &identity).expect("an answer"));
+    let channel = peer.open_session(1 << 20, 32_768).expect("it opens");
+    peer.exec(channel, "work").expect("it runs");
+    let all = || heard.lock().expect("nobody panics").clone();
+    until("the target has heard of it", || {
+        all()
+            .iter()
+            .any(|message| holds(message, b"work"))
+            .then_some(())
+    });
+    if is_over {
+        let close = Message::new(msg::CHANNEL_CLOSE).number(channel);
+        peer.send(&close).expect("it is taken");
+        peer.wait(msg::CHANNEL_CLOSE).expect("and answered");
+    }
+    let stray = about(kind, if is_over { channel } else { 77 });
+    let marker = format!("marker {kind} {is_over}");
+    let sent = peer.send(&stray).and_then(|()| peer.send(&stray));
+    let sent = sent.and_then(|()| {
+        let channel = if is_over {
+            let another = peer.open_session(1 << 20, 32_768)?;
+            peer.exec(another, "work")?;
+            another
+        } else {
+            channel
+        };
+        peer.data(channel, marker.as_bytes())
+    });
+    let has_come = || {
+        all()
+            .iter()
+            .any(|message| holds(message, marker.as_bytes()))
+    };
+    until(
+        "what is sent behind it comes, or its sender is shown out",
+        || {
+            let mut is_out = || peer.is_shown_out(Duration::from_millis(100));
+            (has_come() || sent.is_err() || is_out()).then_some(())
+        },
+    );
+    let came = all();
+    drop(peer);
+    world.ended_sessions();
+    heard.lock().expect("nobody panics").clear();
+    came
+}
+
 #[test]
 fn messages_for_channels_that_are_not_there_reach_nobody() {
     let world = World::new();
-    world.grant_ssh("10m");
+    let heard = listening(&world);
     for kind in msg::CHANNEL_OPEN_CONFIRMATION..=msg::CHANNEL_FAILURE {
-        let mut peer = alice(&world);
-        let channel = peer.open_session(1 << 20, 32_768).unwrap();
-        peer.exec(channel, "exec sleep 60").unwrap();
-        // Twice of each: an end that comes again is one for a channel that is not there.
-        for on in [77, channel, channel] {
-            let message = Message::new(kind).number(on);
-            let message = match kind {
-                msg::CHANNEL_OPEN_CONFIRMATION => message.number(0).number(9).number(9),
-                msg::CHANNEL_OPEN_FAILURE => message.number(1).string("no").string(""),
-                msg::CHANNEL_WINDOW_ADJUST => message.number(9),
-                msg::CHANNEL_DATA => message.string("data"),
-                msg::CHANNEL_EXTENDED_DATA => message.number(1).string("data"),
-                msg::CHANNEL_REQUEST => message.string("shell").byte(1),
-                _ => message,
+        for is_over in [false, true] {
+            let came = strays(&world, &heard, (kind, is_over));
+            let count = |kind: u8| {
+                let of = |message: &&Vec<u8>| message.first() == Some(&kind);
+                came.iter().filter(of).count()
             };
-            drop(peer.send(&message));
+            let told = format!("{kind} {is_over}: {came:?}");
+            assert!(count(msg::CHANNEL_REQUEST) > 0, "{told}");
+            assert!(
+                !came.iter().any(|message| holds(message, STRAY.as_bytes())),
+                "{told}"
+            );
+            assert_eq!(count(msg::CHANNEL_EOF), 0, "{told}");
+            assert!(
+                count(msg::CHANNEL_OPEN) <= 1 + usize::from(is_over),
+                "{told}"
+            );
+            assert!(count(msg::CHANNEL_CLOSE) <= 1, "{told}");
+            for kind in [
+                msg::CHANNEL_OPEN_CONFIRMATION,
+                msg::CHANNEL_OPEN_FAILURE,
+                msg::CHANNEL_SUCCESS,
+                msg::CHANNEL_FAILURE,
+            ] {
+                assert_eq!(count(kind), 0, "{told}");
+            }
         }
-        drop(peer);
     }
+    world.grant_ssh("10m");
     goes_on(&world);
     assert!(!world.server_log().contains("panicked"));
 }
