@@ -110,8 +110,8 @@ fn breaking_off() -> SocketAddr {
     impostor(bytes)
 }
 
-/// A database that refuses whoever comes with such words. It has the certificate of the world's own.
-fn refusing(world: &World) -> SocketAddr {
+/// What speaks TLS as the world's own database does, and asks for no certificate.
+pub(crate) fn tls_of(world: &World) -> Arc<ServerConfig> {
     let server = world.postgres();
     let chain = CertificateDer::pem_file_iter(server.certificate_path());
     let chain: Result<Vec<_>, _> = chain.expect("a certificate").collect();
@@ -122,7 +122,12 @@ fn refusing(world: &World) -> SocketAddr {
         .expect("the provider speaks TLS")
         .with_no_client_auth()
         .with_single_cert(chain.expect("a certificate"), key);
-    let config = Arc::new(config.expect("the key fits"));
+    Arc::new(config.expect("the key fits"))
+}
+
+/// A database that refuses whoever comes with such words. It has the certificate of the world's own.
+fn refusing(world: &World) -> SocketAddr {
+    let config = tls_of(world);
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let addr = listener.local_addr().expect("it is bound");
     thread::spawn(move || {
@@ -150,7 +155,7 @@ fn refuse(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
 
 /// What people read of targets and sessions, and what moves a terminal of it.
 #[track_caller]
-fn read(world: &World, target: &str) -> String {
+pub(crate) fn read(world: &World, target: &str) -> String {
     let mut all = String::new();
     let carols: [&[&str]; 3] = [
         &["sessions", "ls", "--all"],

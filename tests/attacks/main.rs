@@ -18,6 +18,7 @@ mod postgres_flood;
 mod postgres_password;
 mod postgres_startup;
 mod postgres_stream;
+mod postgres_target;
 mod ssh_exchange;
 mod ssh_flood;
 mod ssh_jump;
