@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tests::{Setting, World, with_input};
@@ -161,30 +161,43 @@ fn is_exchanged(world: &World, dir: &Path, address: &str) {
     );
 }
 
-#[test]
-fn a_password_is_read_from_the_input_and_asked_for_by_the_target() {
+const PASSWORD: &str = "correct-horse-battery";
+
+/// A world whose sshd wants passwords, and an account that has one. None where no account can be made.
+fn with_password() -> Option<(World, Account)> {
     let is_root = Command::new("id")
         .arg("-u")
         .output()
         .is_ok_and(|id| id.stdout == b"0\n");
     if !is_root {
-        return; // Only root makes an account.
+        return None; // Only root makes an account.
     }
-    let account = format!("tgt{}", std::process::id() % 100_000);
-    let password = "correct-horse-battery";
-    let Some(account) = Account::make(account) else {
-        return; // There is no useradd here.
-    };
+    let account = Account::make(format!("tgt{}", std::process::id() % 100_000))?;
     let world = World::with(&Setting {
         sshd: "PasswordAuthentication yes\nAuthenticationMethods password",
         ..Setting::default()
     });
     let input = world.dir().join("input");
-    fs::write(&input, format!("{}:{password}\n", account.0)).expect("it is written");
+    fs::write(&input, format!("{}:{PASSWORD}\n", account.0)).expect("it is written");
     let set = with_input(world.bob(), &["chpasswd"], &input);
     assert!(set.status.success(), "{}", err(&set));
-    fs::write(&input, format!("{password}\n")).expect("it is written");
-    let addr = world.sshd().addr().to_string();
+    fs::write(&input, format!("{PASSWORD}\n")).expect("it is written");
+    Some((world, account))
+}
+
+/// Alice runs a command at `switch1`.
+fn at_switch1(world: &World, account: &Account, command: &str) -> Output {
+    let (port, address) = (world.ssh_port(), format!("{}+switch1@localhost", account.0));
+    let line = ["ssh", "-p", &port, &address, command];
+    world.alice().output(&line).expect("ssh runs")
+}
+
+#[test]
+fn a_password_is_read_from_the_input_and_asked_for_by_the_target() {
+    let Some((world, account)) = with_password() else {
+        return;
+    };
+    let (input, addr) = (world.dir().join("input"), world.sshd().addr().to_string());
     let line = [
         "tidegate",
         "target",
@@ -207,17 +220,72 @@ fn a_password_is_read_from_the_input_and_asked_for_by_the_target() {
     let added = with_input(world.bob(), &line, &input);
     let said = out(&added) + &err(&added);
     assert!(
-        said.contains("and ready") && !said.contains(password),
+        said.contains("and ready") && !said.contains(PASSWORD),
         "{said}"
     );
     world.grant("switch1", &account.0, "10m");
-    let (port, address) = (world.ssh_port(), format!("{}+switch1@localhost", account.0));
-    let ran = world
-        .alice()
-        .output(&["ssh", "-p", &port, &address, "id -un"])
-        .expect("ssh runs");
+    let ran = at_switch1(&world, &account, "id -un");
     assert_eq!(out(&ran), format!("{}\n", account.0), "{}", err(&ran));
-    assert!(!world.server_log().contains(password));
+    assert!(!world.server_log().contains(PASSWORD));
+}
+
+#[test]
+fn a_password_is_read_from_a_file_and_exchanged_by_another_one() {
+    let Some((world, account)) = with_password() else {
+        return;
+    };
+    let (file, addr) = (world.dir().join("input"), world.sshd().addr().to_string());
+    let named = file.display().to_string();
+    let gone = world.dir().join("gone").display().to_string();
+    let add = |file: &str| {
+        let line = [
+            "tidegate",
+            "target",
+            "add",
+            "ssh",
+            "switch1",
+            "--addr",
+            &addr,
+            "--login",
+            &account.0,
+            "--host-key",
+            world.sshd().host_key(),
+            "--password-file",
+            file,
+        ];
+        world.bob().output(&line).expect("it runs")
+    };
+    let unread = add(&gone);
+    assert!(
+        !unread.status.success() && err(&unread).contains(&gone),
+        "{}",
+        err(&unread)
+    );
+    let added = add(&named);
+    let said = out(&added) + &err(&added);
+    assert!(
+        said.contains("and ready") && !said.contains(PASSWORD),
+        "{said}"
+    );
+    world.grant("switch1", &account.0, "10m");
+    let ran = at_switch1(&world, &account, "id -un");
+    assert_eq!(out(&ran), format!("{}\n", account.0), "{}", err(&ran));
+    let set = [
+        "tidegate",
+        "target",
+        "set",
+        "switch1",
+        "--password-file",
+        &named,
+    ];
+    for (password, want) in [("another", false), (PASSWORD, true)] {
+        fs::write(&file, password).expect("it is written");
+        world.bob().run(&set).expect("bob exchanges it");
+        let ran = at_switch1(&world, &account, "echo here");
+        assert_eq!(out(&ran) == "here\n", want, "{}", err(&ran));
+        assert_eq!(err(&ran).contains("TG410"), !want, "{}", err(&ran));
+    }
+    assert!(!world.server_log().contains(PASSWORD));
 }
 
 /// An account of this machine, removed at the end.
