@@ -5,9 +5,11 @@ use std::process::Output;
 use ca::{AccountsOrder, Authority, Intent, Journal, JournalError, Outcome, PassKey, Serial};
 use policies::{Login, TargetName};
 use proxy::demo::Ending;
-use tests::accounts::AccountHost;
+use tests::accounts::{AccountHost, OWN_PROGRAM};
+use tests::sshpeer::{Message, msg};
 use tests::{World, until};
 
+use crate::requests::{hear, running};
 use crate::{err, out};
 
 /// Alice runs a command at the target.
@@ -66,6 +68,82 @@ fn a_session_is_its_grants_own_account_and_that_goes_with_the_grant() {
     world.grant_ssh("10m");
     let ran = world.ssh(&[], &["id", "-un"]);
     assert_eq!(out(&ran), format!("{}\n", world.login()), "{}", err(&ran));
+}
+
+/// Somebody's own way of making accounts: as `docs/operating.md` describes what is wanted of it, and no more.
+const OWN: &str = r#"#!/bin/sh
+set -e
+echo "$@" >> /var/lib/own-orders
+in_time() { [ "$(date +%s)000000" -le "$1" ] || { echo "too late" >&2; exit 1; }; }
+case $1 in
+make)
+    in_time "$5"
+    id "$2" >/dev/null 2>&1 || useradd -m -p "*" -s /bin/sh -c own -e "$4" -G "$3" "$2"
+    echo "made $2" ;;
+remove)
+    in_time "$3"
+    ! id "$2" >/dev/null 2>&1 || { pkill -KILL -u "$2" || :; userdel -f -r "$2" 2>/dev/null; }
+    echo "removed $2" ;;
+list)
+    echo "listed $(grep -c '^tg-' /etc/passwd) orders-end" ;;
+*)
+    exit 2 ;;
+esac
+"#;
+
+#[test]
+fn accounts_are_made_and_removed_by_a_program_of_ones_own() {
+    let world = World::new();
+    let Some(host) = AccountHost::start_with_own(&world, OWN) else {
+        return;
+    };
+    let tested = world.bob().run(&["tidegate", "target", "test", "acct1"]);
+    assert!(tested.is_ok(), "{tested:?}");
+    let shown = world.bob().json(&["target", "show", "acct1"]);
+    let shown = shown.expect("it is shown").to_string();
+    assert!(shown.contains(OWN_PROGRAM), "{shown}");
+    let grant = world.grant("acct1", "deploy", "10m");
+    let account = host.has(&grant);
+    let ran = run(
+        &world,
+        "deploy",
+        "id -un; id -Gn; getent passwd $(id -un) | cut -d: -f5",
+    );
+    let want = format!("{account}\n{account} deploy\nown\n");
+    assert_eq!(out(&ran), want, "{}", err(&ran));
+    world.revoke(&grant);
+    host.is_clean();
+    let orders = out(&host.inside(&["cat", "/var/lib/own-orders"]));
+    let begins = |sign: &str| orders.lines().any(|line| line.starts_with(sign));
+    assert!(
+        begins("list")
+            && begins(&format!("make {account} deploy 20"))
+            && begins(&format!("remove {account} ")),
+        "{orders}"
+    );
+    assert!(!doctor(&world).contains(&account));
+}
+
+/// As somebody who is not root: of root's programs sshd keeps no parent that could send it.
+#[test]
+fn a_signal_reaches_what_runs_at_the_target() {
+    let world = World::new();
+    let Some(host) = AccountHost::start(&world) else {
+        return;
+    };
+    let grant = world.grant("acct1", "deploy", "10m");
+    host.has(&grant);
+    let waits = "trap 'echo heard USR1' USR1; trap 'echo heard TERM; exit 7' TERM; echo ready; while :; do sleep 0.05; done";
+    let (mut peer, channel) = running(&world, "deploy+acct1", waits);
+    hear(&mut peer, "ready\n");
+    let signal = Message::new(msg::CHANNEL_REQUEST)
+        .number(channel)
+        .string("signal")
+        .byte(0);
+    for name in ["USR1", "TERM"] {
+        peer.send(&signal.clone().string(name)).expect("it is sent");
+        hear(&mut peer, &format!("heard {name}\n"));
+    }
 }
 
 #[test]

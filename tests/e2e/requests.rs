@@ -84,19 +84,23 @@ fn whoever_pauses_keeps_what_a_strict_target_sends() {
 }
 
 /// Alice, speaking for herself, with a program running.
-fn running(world: &World, command: &str) -> (SshPeer, u32) {
+pub(crate) fn running(world: &World, user: &str, command: &str) -> (SshPeer, u32) {
     let identity = Identity::of(&world.alice().state_dir());
     let door = SocketAddr::from(([127, 0, 0, 1], world.doors().ssh));
     let mut peer = SshPeer::connect(door, &[]).expect("keys are agreed on");
-    let user = format!("{}+web1", world.login());
-    assert!(peer.login(&user, &identity).expect("an answer"));
+    assert!(peer.login(user, &identity).expect("an answer"));
     let channel = peer.open_session(1 << 20, 32_768).expect("a channel");
     peer.exec(channel, command).expect("it runs");
     (peer, channel)
 }
 
+/// Her user name for `web1`.
+fn at_web1(world: &World) -> String {
+    format!("{}+web1", world.login())
+}
+
 /// Reads what a program writes until it has written this.
-fn hear(peer: &mut SshPeer, want: &str) {
+pub(crate) fn hear(peer: &mut SshPeer, want: &str) {
     let mut heard = String::new();
     while !heard.contains(want) {
         let data = peer.wait(msg::CHANNEL_DATA).expect("it goes on");
@@ -108,7 +112,7 @@ fn hear(peer: &mut SshPeer, want: &str) {
 fn what_is_not_there_is_answered_with_no_and_the_session_goes_on() {
     let world = World::new();
     world.grant_ssh("10m");
-    let (mut peer, channel) = running(&world, "cat");
+    let (mut peer, channel) = running(&world, &at_web1(&world), "cat");
     let request = Message::new(msg::CHANNEL_REQUEST).number(channel);
     // A break is for a serial line; russh hands none on.
     let break_ = request.clone().string("break").byte(1).number(500);
@@ -128,12 +132,12 @@ fn what_is_not_there_is_answered_with_no_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_signal_goes_to_the_target_and_is_in_the_recording() {
+fn a_signal_is_in_the_recording_and_the_session_goes_on() {
     let world = World::new();
     world.grant_ssh("10m");
-    let (mut peer, channel) = running(&world, "cat");
+    let (mut peer, channel) = running(&world, &at_web1(&world), "cat");
     let signal = Message::new(msg::CHANNEL_REQUEST).number(channel);
-    // What sshd does with it for root, who logs in here, is nothing.
+    // What sshd does with it for root, who logs in here, is nothing: `accounts` shows that it arrives.
     peer.send(&signal.string("signal").byte(0).string("USR1"))
         .unwrap();
     peer.data(channel, b"and on").unwrap();

@@ -19,6 +19,9 @@ pub struct AccountHost {
     _turn: File,
 }
 
+/// Where a program of a host's own is.
+pub const OWN_PROGRAM: &str = "/usr/local/sbin/own/tidegate-target";
+
 /// Gives the sshd its own users, homes and script, and becomes it. As root in a container that may not
 /// mount, this fails before it has changed anything.
 const ENTER: &str = r#"set -e
@@ -59,8 +62,21 @@ impl AccountHost {
     /// # Panics
     ///
     /// When it may, and it does not work.
-    #[expect(clippy::print_stderr, reason = "what was not tried is said")]
     pub fn start(world: &World) -> Option<Self> {
+        Self::start_with(world, None)
+    }
+
+    /// The same with a program of its own, at [`OWN_PROGRAM`], which bob names with `--accounts-command`.
+    ///
+    /// # Panics
+    ///
+    /// When it may, and it does not work.
+    pub fn start_with_own(world: &World, program: &str) -> Option<Self> {
+        Self::start_with(world, Some(program))
+    }
+
+    #[expect(clippy::print_stderr, reason = "what was not tried is said")]
+    fn start_with(world: &World, own: Option<&str>) -> Option<Self> {
         let may = || Command::new("unshare").args(["-m", "true"]).status();
         if current_login() != "root" || !may().is_ok_and(|status| status.success()) {
             eprintln!("SKIPPED: accounts are made by root in a mount namespace of its own");
@@ -70,7 +86,7 @@ impl AccountHost {
         let turn = File::create(turn).expect("a file to lock");
         turn.lock().expect("the others come to an end");
         let dir = world.dir().join("acct1");
-        fs::create_dir_all(dir.join("sbin")).expect("a directory");
+        fs::create_dir_all(dir.join("sbin/own")).expect("a directory");
         let at = dir.display().to_string();
         let key = format!("{at}/host_key");
         let keygen = ["-q", "-t", "ed25519", "-N", "", "-C", "x", "-f", &key];
@@ -100,20 +116,27 @@ impl AccountHost {
             port,
             _turn: turn,
         };
-        host.add(
-            world,
-            &fs::read_to_string(format!("{key}.pub")).expect("a key"),
-        );
-        let script = ["tidegate", "target", "script", "acct1"];
-        let script = world.bob().run(&script).expect("there is a script");
-        write("sbin/tidegate-target", &script);
-        let runs = ["0755", &format!("{at}/sbin/tidegate-target")];
+        let host_key = fs::read_to_string(format!("{key}.pub")).expect("a key");
+        let place = match own {
+            Some(program) => {
+                write("sbin/own/tidegate-target", program);
+                "sbin/own/tidegate-target"
+            }
+            None => "sbin/tidegate-target",
+        };
+        host.add(world, &host_key, own.is_some());
+        if own.is_none() {
+            let script = ["tidegate", "target", "script", "acct1"];
+            let script = world.bob().run(&script).expect("there is a script");
+            write(place, &script);
+        }
+        let runs = ["0755", &format!("{at}/{place}")];
         let changed = Command::new("chmod").args(runs).status();
         assert!(changed.expect("chmod runs").success());
         Some(host)
     }
 
-    fn add(&self, world: &World, host_key: &str) {
+    fn add(&self, world: &World, host_key: &str, has_own: bool) {
         let addr = format!("127.0.0.1:{}", self.port);
         let line = [
             "tidegate",
@@ -134,6 +157,12 @@ impl AccountHost {
             "--label",
             "env=dev",
         ];
+        let own: &[&str] = if has_own {
+            &["--accounts-command", OWN_PROGRAM]
+        } else {
+            &[]
+        };
+        let line = [&line[..], own].concat();
         world.bob().run(&line).expect("bob adds it");
     }
 
