@@ -35,6 +35,7 @@ mod denial;
 pub mod elevation;
 pub mod files;
 pub mod forward;
+pub mod host_key;
 mod opening;
 pub mod postgres;
 pub mod reach;

@@ -29,6 +29,7 @@ mod fates;
 mod fences;
 mod files;
 mod forward;
+mod host_ca;
 mod hosts;
 mod hygiene;
 mod idle;

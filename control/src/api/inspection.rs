@@ -53,6 +53,11 @@ async fn looked_at((house, caller): (&House, &Caller), target: &Target, care: Ca
             Err(unseen) if unseen.is_mute() && addrs.len() == 1 => {
                 return checks::view(words::target_mute(name, target.protocol(), &unseen.fact()));
             }
+            // One that shows certificates alone is looked at by whoever logs in.
+            Err(Unseen::NoAlgorithm(_)) if is_known_by_a_ca(&target.endpoint) => {}
+            Err(Unseen::NoAlgorithm(spoken)) if addrs.len() == 1 => {
+                return checks::view(words::target_foreign(name, spoken));
+            }
             Err(odd @ (Unseen::Odd | Unseen::Clear)) if addrs.len() == 1 => {
                 return checks::view(words::target_odd(name, &odd.fact()));
             }
@@ -84,6 +89,14 @@ async fn looked_at((house, caller): (&House, &Caller), target: &Target, care: Ca
             good if good.ok => guarded(house, target, partly_down(name, some)).await,
             worse => checks::view(worse),
         },
+    }
+}
+
+/// Whether it is an SSH server that proves who it is with a host certificate.
+fn is_known_by_a_ca(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Ssh(ssh) => matches!(ssh.host_key, HostKeyPin::Authority { .. }),
+        Endpoint::Postgres(_) => false,
     }
 }
 
@@ -153,6 +166,12 @@ async fn entered(
                 shut.push(login.as_str());
             }
             Err(words::Unentered::Impostor { why }) => return unproven(name, &why),
+            Err(words::Unentered::Unproven(fault)) => {
+                return words::target_unproven(name, &target.addr().host, &fault);
+            }
+            Err(words::Unentered::NoAlgorithm(spoken)) => {
+                return words::target_foreign(name, spoken);
+            }
             Err(words::Unentered::Wayless { why }) => return words::target_wayless(name, &why),
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => {

@@ -1,5 +1,7 @@
 //! What the API says besides the answers of the broker.
 
+use crate::Algorithms;
+use crate::words::cli::doctor::no_algorithm;
 use crate::words::reach::{self, Tried};
 use crate::words::{Shown, Words};
 
@@ -69,6 +71,8 @@ pub enum Unseen {
     Closed,
     /// It is a PostgreSQL server without TLS.
     Clear,
+    /// It is an SSH server, and speaks none of the algorithms that it was looked at with.
+    NoAlgorithm(Algorithms),
     /// It speaks something else.
     Odd,
 }
@@ -90,6 +94,7 @@ impl Unseen {
                 "it accepted the connection and closed it before it said anything".to_owned()
             }
             Self::Clear => "PostgreSQL answers there, and has no TLS".to_owned(),
+            Self::NoAlgorithm(spoken) => no_algorithm(*spoken).to_owned(),
             Self::Odd => {
                 "what answers there does not speak the protocol, or not over TLS".to_owned()
             }
@@ -102,6 +107,14 @@ fn clear(unseen: &Unseen) -> Words {
         "in the server's data directory:  openssl req -x509 -nodes -days 3650 -subj /CN=HOST -keyout server.key -out \
          server.crt   as its account, then  ssl = on  in its postgresql.conf, and reload it",
     )
+}
+
+/// What helps where a server knows nothing newer.
+fn old_equipment(unseen: &Unseen) -> Option<String> {
+    let is_one = matches!(unseen, Unseen::NoAlgorithm(Algorithms::Modern));
+    is_one.then(|| {
+        "where it is equipment that knows no others:  tidegate target add ssh … --legacy-algorithms".to_owned()
+    })
 }
 
 fn gone(session: &str, root: &str) -> Words {
@@ -162,7 +175,7 @@ impl Shown for ApiRefusal {
             Self::Unseen(unseen) => (
                 "TG658",
                 format!("the server cannot be looked at: {}", unseen.fact()),
-                None,
+                old_equipment(unseen),
             ),
             Self::RecordingGone { session, root } => return gone(session, root),
             Self::RecordingSpoiled { session } => return spoiled(session),

@@ -34,6 +34,8 @@ pub enum Unreachable {
     Outworn(Entry),
     /// The target sent text that cannot be read.
     Unreadable,
+    /// The target speaks none of the algorithms that are spoken with it.
+    NoAlgorithm,
     /// The target does not speak its protocol.
     Nonsense,
     /// No certificate could be made.
@@ -248,8 +250,8 @@ impl Shown for Missed<'_> {
                 format!("`{target}` sends text that is not UTF-8, such as a banner, before it lets anybody in"),
             )
             .hint("an administrator writes its banner in UTF-8 or takes it out: `Banner` in its sshd_config, often /etc/issue.net"),
-            Unreachable::Nonsense => Words::new("TG404", format!("`{target}` broke off in the middle of logging in"))
-                .hint(format!("ask an administrator to run: tidegate target test {target}")),
+            Unreachable::Nonsense => failed(target, "broke off in the middle of logging in"),
+            Unreachable::NoAlgorithm => failed(target, "speaks none of the algorithms that tidegate speaks with it"),
             Unreachable::NoCertificate => Words::new("TG405", format!("no certificate for `{target}` could be made"))
                 .hint("ask an administrator to run: tidegate doctor"),
             Unreachable::Unsuited(wanted) => Words::new(
@@ -277,6 +279,13 @@ fn unaccepted(target: &TargetName, what: &str, look: &str) -> Words {
 /// It was reached, and lets nobody in.
 fn shut(target: &TargetName, what: &str, hint: String) -> Words {
     Words::new("TG403", format!("`{target}` {what}")).hint(hint)
+}
+
+/// It was reached, and logging in came to nothing.
+fn failed(target: &TargetName, what: &str) -> Words {
+    Words::new("TG404", format!("`{target}` {what}")).hint(format!(
+        "ask an administrator to run: tidegate target test {target}"
+    ))
 }
 
 /// Somebody is there and does not let us get as far as logging in.

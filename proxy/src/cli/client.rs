@@ -200,7 +200,12 @@ impl Client {
                 // One line each: what a server says must not pass for a line of ours.
                 let why = one_line(&why);
                 let hint = problem.hint.as_deref().map(harmless::line);
-                let hint = cli::next(doing, refusal(&code)).or(hint);
+                let refused = refusal(&code);
+                // Of what was seen there the server alone knows.
+                let better = (refused != cli::Refusal::Unseen || hint.is_none())
+                    .then(|| cli::next(doing, refused))
+                    .flatten();
+                let hint = better.or(hint);
                 let trouble = cli::refused(doing, &why, hint.as_deref());
                 Failure::new(exit, trouble.coded(harmless::line(&code)))
             }

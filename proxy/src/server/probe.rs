@@ -118,6 +118,8 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
     match refused {
         ConnectError::Refused(said) => Unentered::Refused { said },
         ConnectError::Impostor(why) => Unentered::Impostor { why },
+        ConnectError::Unproven(fault) => Unentered::Unproven(fault),
+        ConnectError::NoAlgorithm { spoken } => Unentered::NoAlgorithm(spoken),
         refused @ (ConnectError::Hop { .. }
         | ConnectError::Onward { .. }
         | ConnectError::Unreadable
@@ -168,6 +170,7 @@ impl Lookout {
         let name = via.last().map(|hop| hop.target.name.clone());
         // It is one only if it called itself so each time.
         let (mut host_keys, mut bastion) = (Vec::<HostKeySeen>::new(), true);
+        let mut unspoken = false;
         for kind in ssh::target::probe::kinds(spoken) {
             let severer = Severer::default();
             let io = match &name {
@@ -195,12 +198,17 @@ impl Lookout {
                 // It would take as long for each kind.
                 Looked::Silent if host_keys.is_empty() => return Err(Unseen::Silent),
                 Looked::Closed if host_keys.is_empty() => return Err(Unseen::Closed),
+                Looked::Unspoken => unspoken = true,
                 Looked::Silent | Looked::Closed | Looked::Other => {}
             }
         }
         if host_keys.is_empty() {
-            info!(%addr, "target.odd");
-            return Err(Unseen::Odd);
+            info!(%addr, unspoken, "target.odd");
+            return Err(if unspoken {
+                Unseen::NoAlgorithm(spoken)
+            } else {
+                Unseen::Odd
+            });
         }
         Ok(Probed::Ssh { host_keys, bastion })
     }

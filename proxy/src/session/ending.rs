@@ -155,7 +155,8 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         }
         ConnectError::Io(broke) => Some(parted(broke)),
         ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
-        ConnectError::Impostor(_) => Some(Unreachable::Impostor),
+        ConnectError::Impostor(_) | ConnectError::Unproven(_) => Some(Unreachable::Impostor),
+        ConnectError::NoAlgorithm { .. } => Some(Unreachable::NoAlgorithm),
         ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
         ConnectError::Refused(said) if terms.protocol == Protocol::Postgres => {
             Some(refused_by(said, terms.target.entry()))
@@ -216,9 +217,10 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
     match refused {
         ConnectError::Unreachable(_) | ConnectError::Io(_) => Some(InFront::Down),
         ConnectError::Onward { .. } => Some(InFront::Onward),
-        ConnectError::Impostor(_) => Some(InFront::Impostor),
+        ConnectError::Impostor(_) | ConnectError::Unproven(_) => Some(InFront::Impostor),
         ConnectError::Refused(_) => Some(InFront::Refused),
         ConnectError::Violation(_)
+        | ConnectError::NoAlgorithm { .. }
         | ConnectError::Unreadable
         | ConnectError::Unsuited { .. }
         | ConnectError::Issue(_)

@@ -12,8 +12,10 @@ use control::BrokerError;
 use control::broker::Acquaintance;
 use control::onetime::{OneTimeSecret, Verifier};
 use policies::words::Words;
+use policies::words::cli::doctor::no_algorithm;
+use policies::words::host_key::HostKeyFault;
 use policies::{
-    Ask, Credential, HostPort, Login, PrincipalName, SecretId, SessionAttrs, TargetName,
+    Algorithms, Ask, Credential, HostPort, Login, PrincipalName, SecretId, SessionAttrs, TargetName,
 };
 use recorder::AppendError;
 
@@ -172,6 +174,15 @@ pub enum ConnectError {
     /// It proved to be another one than the one we know.
     #[error("the target did not prove who it is: {0}")]
     Impostor(String),
+    /// It is an SSH server that proved to be another one.
+    #[error("the target did not prove who it is: {0}")]
+    Unproven(HostKeyFault),
+    /// It is an SSH server that speaks none of the algorithms that are spoken with it.
+    #[error("{}", no_algorithm(*.spoken))]
+    NoAlgorithm {
+        /// Which are spoken with it.
+        spoken: Algorithms,
+    },
     /// It does not accept our certificate.
     #[error("the target refused us: {0}")]
     Refused(String),
@@ -217,7 +228,7 @@ impl ConnectError {
     pub(crate) fn is_impostor(&self) -> bool {
         match self {
             Self::Hop { source, .. } => source.is_impostor(),
-            other => matches!(other, Self::Impostor(_)),
+            other => matches!(other, Self::Impostor(_) | Self::Unproven(_)),
         }
     }
 }

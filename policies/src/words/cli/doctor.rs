@@ -1,9 +1,11 @@
 //! What `tidegate doctor` says.
 
+mod host;
 mod house;
 mod locked;
 mod own_roles;
 
+pub use host::{no_algorithm, target_changed, target_differs, target_foreign, target_unproven};
 pub use house::{
     authority_good, recorder_bad, recorder_good, recorder_hangs, recorder_short, recorder_spent,
     server_clock_good, server_clock_off, stopping, store_bad, store_garbled, store_good,
@@ -17,9 +19,10 @@ pub use own_roles::{
 };
 
 use super::Trouble;
+use crate::words::host_key::HostKeyFault;
 use crate::words::session::is_about_time;
 use crate::words::target::{SaslFault, asks_for};
-use crate::{Entry, Protocol};
+use crate::{Algorithms, Entry, Protocol};
 
 /// Whether one thing is as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -313,41 +316,6 @@ pub fn target_odd(target: &str, found: &str) -> Finding {
     )
 }
 
-/// What answers is not what was added.
-pub fn target_changed(target: &str) -> Finding {
-    bad(
-        format!("target {target}"),
-        "what answers does not prove to be the one that was added",
-        format!(
-            "find out why; if its key was changed on purpose:  tidegate target rm {target}  and add it again"
-        ),
-    )
-}
-
-/// The same, where both are known: fingerprints of what was pinned and of what is shown.
-pub fn target_differs(
-    target: &str,
-    protocol: Protocol,
-    (pinned, shown): (&[String], &[String]),
-) -> Finding {
-    let console = match protocol {
-        Protocol::Ssh => "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
-        Protocol::Postgres => "openssl x509 -in server.crt -outform DER | sha256sum",
-    };
-    bad(
-        format!("target {target}"),
-        format!(
-            "what answers does not prove to be the one that was added: pinned is {}; it shows {}",
-            pinned.join(", "),
-            shown.join(", ")
-        ),
-        format!(
-            "compare with the machine's own console:  {console}   Only if it was changed on purpose:  tidegate target rm {target}  \
-             and add it again, with what the console says"
-        ),
-    )
-}
-
 /// Why a target was not entered, though it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unentered {
@@ -361,11 +329,15 @@ pub enum Unentered {
         /// How that is known; for those who manage targets.
         why: String,
     },
+    /// It is an SSH server, and is not the one that was added.
+    Unproven(HostKeyFault),
     /// A target in front of it did not let us through.
     Wayless {
         /// Which, and why; for those who manage targets.
         why: String,
     },
+    /// It speaks none of the algorithms that are spoken with it.
+    NoAlgorithm(Algorithms),
     /// It broke off.
     Down,
     /// No certificate could be made.

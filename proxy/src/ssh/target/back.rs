@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ca::{Pass, PassKey};
 use jiff::Timestamp;
-use policies::{Endpoint, HostPort, Login, SshEndpoint};
+use policies::{Algorithms, Endpoint, HostPort, Login, SshEndpoint};
 use russh::client::{self, Handle, Msg};
-use russh::{Channel, ChannelId, Disconnect};
+use russh::{AlgorithmKind, Channel, ChannelId, Disconnect};
 use tokio::sync::mpsc;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::entry;
 use super::fate::{Ended, Fate, broken};
 use super::handler::Target;
-use super::hostkey::{HostKeyRefusal, Pin};
+use super::hostkey::Pin;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 use crate::ssh::algorithms;
@@ -71,8 +71,8 @@ impl Back {
         key: &PassKey,
         (flow, now): (&Arc<Flow>, Timestamp),
     ) -> Result<Self, ConnectError> {
-        let impostor = |refused: HostKeyRefusal| ConnectError::Impostor(refused.to_string());
-        let pin = Pin::read(endpoint).map_err(impostor)?;
+        let pin = Pin::read(endpoint).map_err(ConnectError::Unproven)?;
+        let known = pin.clone();
         let (keys, certificates) = pin.algorithms(endpoint.algorithms);
         let config = algorithms::client((keys, certificates), endpoint.algorithms);
 
@@ -96,7 +96,10 @@ impl Back {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            refused.map_or_else(|| broken(failed), impostor)
+            match refused {
+                Some(refused) => ConnectError::Unproven(refused),
+                None => unagreed(failed, (&known, endpoint.algorithms)),
+            }
         })?;
         let entering = entry::enter(&mut handle, login.as_str(), key, endpoint.algorithms);
         let entered = entering.await.map_err(broken).and_then(|entered| entered);
@@ -244,6 +247,21 @@ impl Back {
     pub(in crate::ssh) fn offence(&self) -> Option<&'static str> {
         self.fate.ended().and_then(Ended::offence)
     }
+}
+
+/// What ended a connection before the target had proven who it is.
+fn unagreed(failed: russh::Error, (pin, spoken): (&Pin, Algorithms)) -> ConnectError {
+    let russh::Error::NoCommonAlgo { kind, theirs, .. } = failed else {
+        return broken(failed);
+    };
+    let unproven = match kind {
+        AlgorithmKind::Key => pin.unmatched(&theirs),
+        AlgorithmKind::Kex
+        | AlgorithmKind::Cipher
+        | AlgorithmKind::Compression
+        | AlgorithmKind::Mac => None,
+    };
+    unproven.map_or(ConnectError::NoAlgorithm { spoken }, ConnectError::Unproven)
 }
 
 /// Where a target of SSH is, and how it proves itself.

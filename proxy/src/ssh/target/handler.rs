@@ -4,13 +4,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use policies::words::host_key::HostKeyFault;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, Sig};
 use tokio_util::sync::DropGuard;
 
 use super::fate::Fate;
-use super::hostkey::{HostKeyRefusal, Pin};
+use super::hostkey::Pin;
 use crate::ssh::channel::signal::signal_name;
 use crate::ssh::channel::tallies::Tallies;
 use crate::ssh::client::arrival;
@@ -21,7 +22,7 @@ use crate::ssh::forward::place::Place;
 pub(super) struct Target {
     pub(super) pin: Pin,
     pub(super) now: Timestamp,
-    pub(super) refusal: Arc<Mutex<Option<HostKeyRefusal>>>,
+    pub(super) refusal: Arc<Mutex<Option<HostKeyFault>>>,
     pub(super) tallies: Tallies,
     pub(super) gate: Gate,
     pub(super) fate: Fate,

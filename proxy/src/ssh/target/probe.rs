@@ -50,7 +50,9 @@ const OLDER_RSA: Algorithm = Algorithm::Rsa {
 pub(crate) enum Looked {
     /// It has a key of this kind.
     Seen(SeenKey),
-    /// It has none, or speaks something else.
+    /// It speaks SSH, and has none, or nothing else that is spoken here.
+    Unspoken,
+    /// It speaks something else.
     Other,
     /// It said nothing in time, or not enough.
     Silent,
@@ -74,6 +76,7 @@ where
     let Some(key) = key else {
         return match declined {
             Err(_elapsed) => Looked::Silent,
+            Ok(Err(russh::Error::NoCommonAlgo { .. })) => Looked::Unspoken,
             Ok(_ended) if heard.is_nothing() => Looked::Closed,
             Ok(_ended) => Looked::Other,
         };

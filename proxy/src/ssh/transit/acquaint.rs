@@ -104,7 +104,7 @@ impl Meeting<'_> {
             }
             let judged = unit.host_key().map(|key| self.pin.judge_in_passing(key));
             let judged = judged.transpose();
-            let judged = judged.map_err(|refused| ConnectError::Impostor(refused.to_string()))?;
+            let judged = judged.map_err(ConnectError::Unproven)?;
             self.pass(Stream::Output, &unit)?;
             let sent = front.io.write_all(unit.bytes()).await;
             sent.map_err(|_gone| ConnectError::ClientGone)?;
@@ -161,7 +161,7 @@ fn pin(target: &Target) -> Result<Pin, ConnectError> {
             "it speaks another protocol".to_owned(),
         ));
     };
-    Pin::read(endpoint).map_err(|refused| ConnectError::Impostor(refused.to_string()))
+    Pin::read(endpoint).map_err(ConnectError::Unproven)
 }
 
 /// Where the bastion is: as it is registered, and the address that answered, where we dialled it ourselves.
