@@ -316,3 +316,25 @@ fn a_host_that_shows_certificates_alone_is_entered() {
     let (out, err) = hosts.run("web2");
     assert_eq!(out, "here\n", "{err}");
 }
+
+#[test]
+fn what_is_no_key_is_refused_before_it_is_added() {
+    let world = World::new();
+    let addr = world.sshd().addr().to_string();
+    for (flag, text) in [
+        ("--host-ca", "/etc/ssh/ca.pub"),
+        ("--host-ca", "@cert-authority * ssh-ed25519 AAAA"),
+        (
+            "--host-key",
+            "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
+        ),
+    ] {
+        let line = [
+            "tidegate", "target", "add", "ssh", "web2", "--addr", &addr, "--login", "root", flag,
+            text,
+        ];
+        let added = world.bob().output(&line).expect("it runs");
+        assert_eq!(added.status.code(), Some(2), "{text}: {}", err(&added));
+        assert!(err(&added).contains("ssh-ed25519 AAAA"), "{}", err(&added));
+    }
+}

@@ -156,6 +156,10 @@ pub fn not_taken(verb: &str, word: &str) -> Trouble {
     because(verb, &format!("`tidegate {verb}` takes no `{word}`"))
 }
 
+/// What is said of a text that is no key of a host or of its CA.
+pub const NO_PUBLIC_KEY: &str =
+    "not a public key on one line, as a .pub file has it: ssh-ed25519 AAAA…";
+
 /// A password is not sent to whoever answers.
 pub fn password_to_whom(target: &str) -> Trouble {
     Trouble::new(

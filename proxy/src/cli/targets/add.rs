@@ -10,6 +10,7 @@ use policies::{
     Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
     Label, Login, Protocol, SshEndpoint, TargetName,
 };
+use russh::keys::PublicKey;
 use tokio::time;
 
 use super::add_bastion::AddBastion;
@@ -57,10 +58,10 @@ pub(crate) struct AddSsh {
     #[arg(long, required = true)]
     login: Vec<Login>,
     /// Its host key, instead of reading it: 'ssh-ed25519 AAAA…'
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = public_key)]
     host_key: Vec<String>,
     /// The CA of its host certificates, instead of its host keys
-    #[arg(long, value_name = "KEY", conflicts_with = "host_key")]
+    #[arg(long, value_name = "KEY", value_parser = public_key, conflicts_with = "host_key")]
     host_ca: Option<String>,
     /// The SSH target in front of it, through which it is reached
     #[arg(long, value_name = "[LOGIN+]TARGET")]
@@ -100,6 +101,14 @@ impl FromStr for Before {
             .parse::<TargetName>()
             .map_err(|odd| odd.to_string())?;
         Ok(Self { login, target })
+    }
+}
+
+/// A key of a host or of a CA, as it stands in a `.pub` file.
+pub(super) fn public_key(text: &str) -> Result<String, &'static str> {
+    match PublicKey::from_openssh(text) {
+        Ok(_key) => Ok(text.trim().to_owned()),
+        Err(_odd) => Err(cli::usage::NO_PUBLIC_KEY),
     }
 }
 

@@ -5,7 +5,7 @@ use control::api::wire::TargetOrder;
 use policies::words::transit::bastion_added;
 use policies::{Algorithms, BASTION_LOGIN, Endpoint, Entry, HostPort, Login, SshEndpoint};
 
-use super::add::{Before, Common, add, jump, pin, unused};
+use super::add::{Before, Common, add, jump, pin, public_key, unused};
 use crate::cli::context::Context;
 use crate::cli::failure::Outcome;
 
@@ -18,7 +18,7 @@ pub(crate) struct AddBastion {
     #[arg(long, value_name = "HOST:PORT")]
     addr: HostPort,
     /// Its host key, instead of reading it: 'ssh-ed25519 AAAA…'
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = public_key)]
     host_key: Vec<String>,
     /// The SSH target in front of it, through which it is reached
     #[arg(long, value_name = "[LOGIN+]TARGET")]
