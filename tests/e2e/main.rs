@@ -43,6 +43,7 @@ mod notices;
 mod offline;
 mod opening;
 mod pg_ca;
+mod old_equipment;
 mod pg_clients;
 mod pg_jumps;
 mod pg_matrix;

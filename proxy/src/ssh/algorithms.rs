@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policies::Algorithms;
+use russh::client::GexParams;
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PrivateKey};
 use russh::{
     Limits, MethodKind, MethodSet, Preferred, SshId, cipher, client, compression, kex, mac, server,
@@ -121,6 +122,10 @@ const LEGACY_KEX: &[kex::Name] = &[
     kex::DH_GEX_SHA1,
 ];
 
+/// The groups that are asked for where they are exchanged: at least, best and at most, in bits. Old equipment has none of
+/// more than 2048, and takes seconds for those of 8192, which russh would ask for (RFC 4419, and RFC 8270 for the least).
+const LEGACY_GROUPS: (usize, usize, usize) = (2048, 3072, 8192);
+
 /// Ciphers for the same.
 const LEGACY_CIPHERS: &[cipher::Name] = &[cipher::AES_256_CBC, cipher::AES_128_CBC];
 
@@ -192,7 +197,10 @@ pub fn client(
     spoken: Algorithms,
 ) -> Arc<client::Config> {
     let mut preferred = preferred(keys.into(), certificates.into(), ALL_MACS);
+    let mut gex = GexParams::default();
     if spoken == Algorithms::Legacy {
+        let (least, best, most) = LEGACY_GROUPS;
+        gex = GexParams::new(least, best, most).unwrap_or_default();
         preferred.kex = [KEX, LEGACY_KEX].concat().into();
         preferred.cipher = [CIPHERS, LEGACY_CIPHERS].concat().into();
         preferred.mac = [ALL_MACS, LEGACY_MACS].concat().into();
@@ -204,6 +212,7 @@ pub fn client(
         maximum_packet_size: PACKET,
         channel_buffer_size: CHANNEL_QUEUE,
         preferred,
+        gex,
         inactivity_timeout: None,
         keepalive_interval: None,
         keepalive_max: 0,
