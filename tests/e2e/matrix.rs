@@ -36,7 +36,7 @@ fn nothing_is_noticed_in(field: &Field, clients: &[Client], taken: fn(Road) -> b
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for client in clients {
         if let Err(why) = cell::prepare(field, client) {
-            say(&format!("SKIPPED {}: {why}", client.name));
+            tests::untried(&format!("{}: {why}", client.name));
             continue;
         }
         for road in client.roads.iter().filter(|road| taken(**road)) {

@@ -39,10 +39,12 @@ pub mod ssh;
 pub mod sshpeer;
 pub mod standby;
 pub mod tripwire;
+mod untried;
 pub mod versions;
 pub mod wait;
 mod world;
 
 pub use argument::{argument, chosen, heed};
+pub use untried::untried;
 pub use wait::{one_of_three, until, until_ended, within};
 pub use world::{Live, Setting, World, with_input};
