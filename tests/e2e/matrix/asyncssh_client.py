@@ -125,16 +125,21 @@ async def local(far):
     listener.close()
 
 
+async def localsocket(far):
+    listener = await far.forward_local_port_to_path("", 0, at["SOCKET"])
+    await talk(listener.get_port())
+    listener.close()
+
+
+async def curl(*how):
+    running = await asyncio.create_subprocess_exec("curl", "-sS", *how)
+    await running.wait()
+
+
 async def dynamic(far):
     listener = await far.forward_socks("127.0.0.1", 0)
-    curl = await asyncio.create_subprocess_exec(
-        "curl",
-        "-sS",
-        "--socks5-hostname",
-        f"127.0.0.1:{listener.get_port()}",
-        f"http://localhost:{at['WEB']}/",
-    )
-    await curl.wait()
+    at_proxy = f"127.0.0.1:{listener.get_port()}"
+    await curl("--socks5-hostname", at_proxy, f"http://localhost:{at['WEB']}/")
     listener.close()
 
 
@@ -145,6 +150,18 @@ async def reverse(far):
     await talk(listener.get_port())
     listener.close()
     await listener.wait_closed()
+
+
+async def reversesocket(far):
+    socket = at["FAR"] + "/home/socket"
+    listener = await far.forward_remote_path_to_port(socket, "localhost", int(at["WEB"]))
+    await curl("--unix-socket", socket, "http://localhost/")
+    listener.close()
+    await listener.wait_closed()
+
+
+async def display(far):
+    await exec_(far, x11_forwarding=True, x11_display=at["SCREEN"])
 
 
 async def main():

@@ -17,10 +17,13 @@ pub(super) enum Case {
     Keepalive,
     Rekey,
     Local,
+    LocalSocket,
     Dynamic,
     Reverse,
+    ReverseSocket,
     Netcat,
     Agent,
+    Display,
     NoMore,
 }
 
@@ -167,6 +170,15 @@ pub(super) const CASES: &[(Case, Told)] = &[
         },
     ),
     (
+        Case::LocalSocket,
+        Told {
+            word: "localsocket",
+            title: "`-L` to a Unix socket, where policy permits",
+            remote: "",
+            proof: "welcome\nhello\n",
+        },
+    ),
+    (
         Case::Dynamic,
         Told {
             word: "dynamic",
@@ -185,6 +197,15 @@ pub(super) const CASES: &[(Case, Told)] = &[
         },
     ),
     (
+        Case::ReverseSocket,
+        Told {
+            word: "reversesocket",
+            title: "`-R` of a Unix socket, where policy permits",
+            remote: "",
+            proof: "a page\n",
+        },
+    ),
+    (
         Case::Netcat,
         Told {
             word: "netcat",
@@ -200,6 +221,15 @@ pub(super) const CASES: &[(Case, Told)] = &[
             title: "agent, where policy permits",
             remote: "ssh-add -l",
             proof: "SHA256:",
+        },
+    ),
+    (
+        Case::Display,
+        Told {
+            word: "display",
+            title: "X11, where policy permits",
+            remote: "bash $TOOLS/draw",
+            proof: "greeting\n",
         },
     ),
     (

@@ -40,7 +40,7 @@ pub(super) struct Client {
     pub(super) prelude: &'static str,
     /// The roads through tidegate that it takes.
     pub(super) roads: &'static [Road],
-    /// What it can do. What is not here it has no way to do.
+    /// What it can do. What is not here it has no way of its own to do: what runs `ssh` can do what `ssh` does.
     pub(super) cells: &'static [(Case, Way)],
 }
 
@@ -164,7 +164,8 @@ fn run(field: &Field, client: &Client, case: Case, way: Way, road: Road) -> Seen
             "REMOTE",
             case.told()
                 .remote
-                .replace("$FAR", &far.display().to_string()),
+                .replace("$FAR", &far.display().to_string())
+                .replace("$TOOLS", &field.tools().display().to_string()),
         )
         .env("PORT_A", &ports[0])
         .env("PORT_B", &ports[1]);
@@ -221,7 +222,7 @@ fn bash(field: &Field, road: Road, script: &str) -> Command {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("SHELL", "/bin/bash")
         .env("LC_ALL", "C.UTF-8")
-        .env("HOME", field.dir().join("tools"))
+        .env("HOME", field.tools())
         .envs(field.surroundings(road))
         .current_dir(field.dir())
         .stdin(Stdio::null());

@@ -2,8 +2,10 @@
 //! to talk to.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -21,7 +23,8 @@ pub(super) const ODD: &str = "it's \"odd\"  $HOME; \u{e9}\u{4e2d} -n#%41";
 
 /// Everything that the target itself can do is permitted: what is refused is told elsewhere.
 const PERMITTED: &str = "@id(\"forwards\")\npermit (principal in Jit::Group::\"sre\", \
-    action in [Jit::Action::\"forwardPort\", Jit::Action::\"reversePort\", Jit::Action::\"forwardAgent\"], \
+    action in [Jit::Action::\"forwardPort\", Jit::Action::\"reversePort\", Jit::Action::\"forwardAgent\", \
+    Jit::Action::\"forwardX11\"], \
     resource is Jit::SshHost);\n";
 
 /// How alice gets to the target.
@@ -60,6 +63,8 @@ pub(super) struct Field {
     world: World,
     service: u16,
     page: u16,
+    /// The number of the display that is lent.
+    screen: u16,
     scratch: Scratch,
 }
 
@@ -68,7 +73,12 @@ impl Field {
     pub(super) fn set(server: &[(&str, &str)]) -> Self {
         let scratch = Scratch::create("tidegate-matrix").expect("a directory");
         let keys = scratch.path().join("authorized_keys");
-        let sshd = format!("AuthorizedKeysFile {}", keys.display());
+        fs::create_dir(scratch.path().join("tools")).expect("room");
+        let sshd = format!(
+            "AuthorizedKeysFile {}\nX11Forwarding yes\nXAuthLocation {}",
+            keys.display(),
+            xauth(&scratch.path().join("tools")).display()
+        );
         let world = World::with(&Setting {
             sshd: &sshd,
             server,
@@ -82,8 +92,9 @@ impl Field {
         let field = Self {
             agent,
             world,
-            service: service(),
+            service: service(&scratch.path().join("socket")),
             page: page(),
+            screen: screen(),
             scratch,
         };
         field.write_known_hosts();
@@ -102,6 +113,11 @@ impl Field {
     /// Room for the files of the cells.
     pub(super) fn dir(&self) -> &Path {
         self.scratch.path()
+    }
+
+    /// Room for what is made ready once.
+    pub(super) fn tools(&self) -> PathBuf {
+        self.dir().join("tools")
     }
 
     /// What a script is told of its world, besides its own directories. `docs/clients.md` says how
@@ -137,6 +153,8 @@ impl Field {
             ("ODD", ODD.to_owned()),
             ("TOOLS", path("tools")),
             ("SERVICE", self.service.to_string()),
+            ("SOCKET", path("socket")),
+            ("SCREEN", format!("127.0.0.1:{}.0", self.screen)),
             ("WEB", self.page.to_string()),
             ("SCRIPTS", root.join("e2e/matrix").display().to_string()),
             (
@@ -202,7 +220,6 @@ impl Drop for Field {
 
 /// Files to send: a large one that does not compress, and many that are empty.
 fn fill(dir: &Path) {
-    fs::create_dir(dir.join("tools")).expect("room");
     tests::route::Big::fill(dir.join("big"), 8);
     let many = dir.join("many");
     fs::create_dir(&many).expect("room");
@@ -217,7 +234,8 @@ fn agent(dir: &Path, key: &Path) -> Child {
     let mut agent = Command::new("ssh-agent");
     agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
     let process = agent.spawn().expect("ssh-agent runs");
-    until("the agent listens", || socket.exists().then_some(()));
+    // Its socket is there a moment before that.
+    until("the agent listens", || UnixStream::connect(&socket).ok());
     let mut add = Command::new("ssh-add");
     add.env("SSH_AUTH_SOCK", &socket).arg(key);
     assert!(add.output().expect("ssh-add runs").status.success());
@@ -235,14 +253,56 @@ fn fingerprint(known_hosts: &Path, port: u16) -> String {
         .to_string()
 }
 
-/// A service that greets, says back what it gets first, and is done.
-fn service() -> u16 {
-    serve(TcpStream::write_all, b"welcome\n")
+/// The target's `xauth`, which leaves the files of whoever runs this alone, and beside it what draws at a display:
+/// it finds its cookie, connects, sends its first message, and shows what it is answered.
+fn xauth(tools: &Path) -> PathBuf {
+    let (tool, authority) = (tools.join("xauth"), tools.join("authority"));
+    // Of one that it makes it speaks.
+    fs::write(&authority, "").expect("room");
+    let authority = authority.display();
+    let text = format!("#!/bin/sh\nexec xauth -f {authority} \"$@\"\n");
+    fs::write(&tool, text).expect("a script");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let text = format!("set -e\nset -- $(xauth -f {authority} list \"$DISPLAY\")\n{DRAW}");
+    fs::write(tools.join("draw"), text).expect("a script");
+    tool
+}
+
+const DRAW: &str = r#"number=${DISPLAY#*:}
+exec 3<>/dev/tcp/localhost/$((6000 + ${number%.*}))
+printf 'l\0\013\0\0\0\022\0\020\0\0\0MIT-MAGIC-COOKIE-1\0\0' >&3
+printf "$(printf %s "$3" | sed 's/../\\x&/g')" >&3
+head -c 9 <&3
+"#;
+
+/// A display that says hello to whoever draws there: its number, which is its port's from 6000 on.
+fn screen() -> u16 {
+    let listen = |port| Some((TcpListener::bind(("127.0.0.1", port)).ok()?, port));
+    let (listener, port) = (6400..6600).find_map(listen).expect("a free display");
+    serve(
+        listener,
+        |stream, _setup| stream.write_all(b"greeting\n"),
+        b"",
+    );
+    port.saturating_sub(6000)
+}
+
+/// A service that greets, says back what it gets first, and is done: at a port, and at a socket.
+fn service(socket: &Path) -> u16 {
+    let greeting = b"welcome\n";
+    let listener = UnixListener::bind(socket).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || converse(stream, UnixStream::write_all, greeting));
+        }
+    });
+    serve(free(), TcpStream::write_all, greeting)
 }
 
 /// A web server with one page.
 fn page() -> u16 {
     serve(
+        free(),
         |stream, _request| {
             stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\na page\n")
         },
@@ -250,22 +310,61 @@ fn page() -> u16 {
     )
 }
 
-fn serve(answer: fn(&mut TcpStream, &[u8]) -> std::io::Result<()>, greeting: &'static [u8]) -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+fn free() -> TcpListener {
+    TcpListener::bind(("127.0.0.1", 0)).expect("a free port")
+}
+
+fn serve(
+    listener: TcpListener,
+    answer: fn(&mut TcpStream, &[u8]) -> io::Result<()>,
+    greeting: &'static [u8],
+) -> u16 {
     let port = listener.local_addr().expect("it is bound").port();
     thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                drop(stream.set_read_timeout(Some(Duration::from_secs(30))));
-                drop(stream.write_all(greeting));
-                let mut buffer = [0; 4096];
-                if let Ok(count @ 1..) = stream.read(&mut buffer) {
-                    drop(answer(&mut stream, buffer.get(..count).unwrap_or_default()));
-                }
-                drop(stream.shutdown(Shutdown::Write));
-                while matches!(stream.read(&mut buffer), Ok(1..)) {}
-            });
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || converse(stream, answer, greeting));
         }
     });
     port
+}
+
+/// Both kinds of connections.
+trait Conversation: Read + Write {
+    fn patience(&self, limit: Duration) -> io::Result<()>;
+    fn done(&self) -> io::Result<()>;
+}
+
+impl Conversation for TcpStream {
+    fn patience(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))
+    }
+
+    fn done(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Conversation for UnixStream {
+    fn patience(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))
+    }
+
+    fn done(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+fn converse<Io: Conversation>(
+    mut stream: Io,
+    answer: fn(&mut Io, &[u8]) -> io::Result<()>,
+    greeting: &[u8],
+) {
+    drop(stream.patience(Duration::from_secs(30)));
+    drop(stream.write_all(greeting));
+    let mut buffer = [0; 4096];
+    if let Ok(count @ 1..) = stream.read(&mut buffer) {
+        drop(answer(&mut stream, buffer.get(..count).unwrap_or_default()));
+    }
+    drop(stream.done());
+    while matches!(stream.read(&mut buffer), Ok(1..)) {}
 }

@@ -31,9 +31,19 @@ pub(super) const LIBSSH: Client = Client {
         (Case::Link, Differs(r#""$TOOLS/libssh_client""#, ORDER)),
         (Case::Directory, LIBSSH_DOES),
         (Case::OddName, LIBSSH_DOES),
+        (Case::Keepalive, LIBSSH_DOES),
         (Case::Rekey, LIBSSH_DOES),
         (Case::Local, LIBSSH_DOES),
+        (
+            Case::LocalSocket,
+            Differs(
+                r#""$TOOLS/libssh_client""#,
+                "it asks no other servers than those called OpenSSH",
+            ),
+        ),
         (Case::Reverse, LIBSSH_DOES),
+        (Case::Agent, LIBSSH_DOES),
+        (Case::Display, LIBSSH_DOES),
     ],
 };
 
@@ -57,6 +67,7 @@ pub(super) const LIBSSH2: Client = Client {
         (Case::OddName, LIBSSH2_DOES),
         (Case::Keepalive, LIBSSH2_DOES),
         (Case::Local, LIBSSH2_DOES),
+        (Case::LocalSocket, LIBSSH2_DOES),
         (Case::Reverse, LIBSSH2_DOES),
     ],
 };
@@ -85,6 +96,7 @@ pub(super) const PARAMIKO: Client = Client {
         (Case::Local, PARAMIKO_DOES),
         (Case::Reverse, PARAMIKO_DOES),
         (Case::Agent, PARAMIKO_DOES),
+        (Case::Display, PARAMIKO_DOES),
         (
             Case::NoMore,
             Differs(
@@ -123,9 +135,12 @@ pub(super) const ASYNCSSH: Client = Client {
         (Case::Keepalive, ASYNCSSH_DOES),
         (Case::Rekey, ASYNCSSH_DOES),
         (Case::Local, ASYNCSSH_DOES),
+        (Case::LocalSocket, ASYNCSSH_DOES),
         (Case::Dynamic, ASYNCSSH_DOES),
         (Case::Reverse, ASYNCSSH_DOES),
+        (Case::ReverseSocket, ASYNCSSH_DOES),
         (Case::Agent, ASYNCSSH_DOES),
+        (Case::Display, ASYNCSSH_DOES),
     ],
 };
 
@@ -153,7 +168,10 @@ pub(super) const SSH2: Client = Client {
         (Case::OddName, SSH2_DOES),
         (Case::Keepalive, SSH2_DOES),
         (Case::Local, SSH2_DOES),
+        (Case::LocalSocket, SSH2_DOES),
         (Case::Reverse, SSH2_DOES),
+        (Case::ReverseSocket, SSH2_DOES),
         (Case::Agent, SSH2_DOES),
+        (Case::Display, SSH2_DOES),
     ],
 };

@@ -186,6 +186,12 @@ def local(session):
     sys.stdout.buffer.write(read_all(channel.read))
 
 
+def localsocket(session):
+    channel = session.direct_streamlocal_ex(at["SOCKET"], "127.0.0.1", 1)
+    channel.write(b"hello\n")
+    sys.stdout.buffer.write(read_all(channel.read))
+
+
 def reverse(session):
     listener, _ = session.forward_listen_ex(4, "localhost", int(at["PORT_A"]))
     got = []

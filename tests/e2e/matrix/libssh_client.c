@@ -1,12 +1,16 @@
 /* What libssh does in each case; see cell.rs for the world it finds in its environment. */
 
 #include <fcntl.h>
+#include <libssh/callbacks.h>
 #include <libssh/libssh.h>
+#include <libssh/server.h>
 #include <libssh/sftp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define BIG (8 << 20)
@@ -227,6 +231,65 @@ static void local(void) {
     printf("%d\n", ssh_channel_open_forward(refused, "localhost", 1, "127.0.0.1", 1) == SSH_OK);
 }
 
+static void localsocket(void) {
+    ssh_channel channel = ssh_channel_new(session);
+    must(ssh_channel_open_forward_unix(channel, at("SOCKET"), "127.0.0.1", 1), "forward");
+    ssh_channel_write(channel, "hello\n", 6);
+    copy(channel, 0, stdout);
+}
+
+static void keepalive(void) {
+    ssh_channel channel = opened();
+    must(ssh_channel_request_exec(channel, at("REMOTE")), "exec");
+    for (int n = 0; n < 5; n++) {
+        must(ssh_send_keepalive(session), "keepalive");
+        sleep(1);
+    }
+    finish(channel);
+}
+
+static void display(void) {
+    char heard[4096];
+    ssh_channel channel = opened();
+    must(ssh_channel_request_x11(channel, 0, NULL, NULL, 0), "x11");
+    must(ssh_channel_request_exec(channel, at("REMOTE")), "exec");
+    ssh_channel drawn = ssh_channel_accept_x11(channel, 10000);
+    if (!drawn) fail("nobody draws");
+    ssh_channel_read(drawn, heard, sizeof heard, 0);
+    ssh_channel_write(drawn, "greeting\n", 9);
+    ssh_channel_send_eof(drawn);
+    finish(channel);
+}
+
+static ssh_channel lent;
+
+static ssh_channel lend(ssh_session asked, void *nothing) {
+    (void)nothing;
+    return lent = ssh_channel_new(asked);
+}
+
+/* What the target wants of the agent, and what the agent says, until the program is done. */
+static void agent(void) {
+    static struct ssh_callbacks_struct callbacks = {.channel_open_request_auth_agent_function = lend};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char piece[65536];
+    int size, to = socket(AF_UNIX, SOCK_STREAM, 0);
+    strncpy(address.sun_path, at("AGENT"), sizeof address.sun_path - 1);
+    if (connect(to, (struct sockaddr *)&address, sizeof address)) exit(1);
+    ssh_callbacks_init(&callbacks);
+    ssh_set_callbacks(session, &callbacks);
+    ssh_channel channel = opened();
+    must(ssh_channel_request_auth_agent(channel), "agent");
+    must(ssh_channel_request_exec(channel, at("REMOTE")), "exec");
+    while (!ssh_channel_is_eof(channel)) {
+        if ((size = ssh_channel_read_timeout(channel, piece, sizeof piece, 0, 20)) > 0) fwrite(piece, 1, size, stdout);
+        if (!lent) continue;
+        if ((size = ssh_channel_read_nonblocking(lent, piece, sizeof piece, 0)) > 0 && write(to, piece, size) < 0) exit(1);
+        if ((size = recv(to, piece, sizeof piece, MSG_DONTWAIT)) > 0) ssh_channel_write(lent, piece, size);
+    }
+    finish(channel);
+}
+
 static void reverse(void) {
     char line[256], heard[64];
     int port = atoi(at("PORT_A"));
@@ -259,7 +322,11 @@ int main(void) {
     else if (!strcmp(doing, "link")) linked();
     else if (!strcmp(doing, "oddname")) oddname();
     else if (!strcmp(doing, "local")) local();
+    else if (!strcmp(doing, "localsocket")) localsocket();
     else if (!strcmp(doing, "reverse")) reverse();
+    else if (!strcmp(doing, "keepalive")) keepalive();
+    else if (!strcmp(doing, "agent")) agent();
+    else if (!strcmp(doing, "display")) display();
     else run(NULL);
     fflush(stdout);
     ssh_disconnect(session);

@@ -61,6 +61,10 @@ pub(super) const SSH: Client = Client {
             ),
         ),
         (
+            Case::LocalSocket,
+            Same(r#"ssh -N -L "$PORT_A:$SOCKET" there & listens "$PORT_A" && talk "$PORT_A""#),
+        ),
+        (
             Case::Dynamic,
             Same(
                 r#"ssh -N -D "$PORT_A" there & listens "$PORT_A" &&
@@ -74,12 +78,23 @@ pub(super) const SSH: Client = Client {
             ),
         ),
         (
+            Case::ReverseSocket,
+            Same(
+                r#"ssh -N -R "$FAR/home/socket:localhost:$WEB" there & until [ -S "$FAR/home/socket" ]; do sleep 0.02; done
+                curl -sS --unix-socket "$FAR/home/socket" "http://localhost/""#,
+            ),
+        ),
+        (
             Case::Netcat,
             Same(r#"echo hello | ssh -W "localhost:$SERVICE" there"#),
         ),
         (
             Case::Agent,
             Same(r#"SSH_AUTH_SOCK=$AGENT ssh -o IdentityAgent=SSH_AUTH_SOCK -A there "$REMOTE""#),
+        ),
+        (
+            Case::Display,
+            Same(r#"DISPLAY=$SCREEN ssh -Y there "$REMOTE""#),
         ),
         // It says `no-more-sessions` itself whenever it is no master.
         (
@@ -223,6 +238,12 @@ pub(super) const RSYNC: Client = Client {
                 rsync -a --delete from/ there:"$FAR/to/" && rm from/folder/old && echo two >> from/renamed
                 rsync -a --delete --itemize-changes from/ there:"$FAR/to/" | grep -v '^.d' | cut -c1-3,12-
                 rsync -a there:"$FAR/to/" back/ && cat back/link && ls back/folder"#,
+            ),
+        ),
+        (
+            Case::Link,
+            Same(
+                r#"ln -s renamed link && rsync -a link there:"$FAR/link" && rsync -a there:"$FAR/link" back && readlink "$FAR/link" back"#,
             ),
         ),
         (

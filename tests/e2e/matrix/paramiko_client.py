@@ -210,6 +210,21 @@ def agent(client):
     show((got, b"", channel.recv_exit_status()))
 
 
+def display(client):
+    transport = client.get_transport()
+    channel = transport.open_session()
+    channel.request_x11()
+    channel.exec_command(at["REMOTE"])
+    drawn = transport.accept(10)
+    drawn.recv(4096)
+    drawn.sendall(b"greeting\n")
+    drawn.shutdown_write()
+    got = b""
+    while piece := channel.recv(4096):
+        got += piece
+    show((got, b"", channel.recv_exit_status()))
+
+
 def nomore(client):
     transport = client.get_transport()
     channel = transport.open_session()

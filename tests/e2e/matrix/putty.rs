@@ -109,6 +109,10 @@ pub(super) const PLINK: Client = Client {
             Case::Agent,
             Same(r#"SSH_AUTH_SOCK=$AGENT plink -A "$HOST" "$REMOTE""#),
         ),
+        (
+            Case::Display,
+            Same(r#"DISPLAY=$SCREEN plink -X "$HOST" "$REMOTE""#),
+        ),
     ],
 };
 
@@ -124,6 +128,24 @@ pub(super) const PSCP: Client = Client {
                 r#"for protocol in -sftp -scp; do
                     pscp $protocol "$BIG" "$HOST:$FAR/big" && pscp $protocol "$HOST:$FAR/big" back && whole "$BIG" back
                 done"#,
+            ),
+        ),
+        (
+            Case::Files,
+            Same(
+                r#"for protocol in -sftp -scp; do
+                    mkdir -p "from$protocol/folder" "back$protocol" && cd "from$protocol" && echo one > renamed && echo three > folder/three && chmod 640 renamed && cd ..
+                    pscp $protocol -p -r "from$protocol" "$HOST:$FAR" && pscp $protocol -p -r "$HOST:$FAR/from$protocol" "back$protocol" &&
+                    cat "back$protocol/from$protocol/renamed" "back$protocol/from$protocol/folder/three"
+                done
+                pscp -ls "$HOST:$FAR/from-sftp" | sed 's/[A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]* / /'
+                pscp "$HOST:$FAR/nothing" nothing"#,
+            ),
+        ),
+        (
+            Case::Directory,
+            Same(
+                r#"cp -r "$MANY" "$FAR/many" && pscp -ls "$HOST:$FAR/many" | grep -c ' [0-9]*$' | awk '{ print ($1 >= 2000) ? 2000 : $1 }'"#,
             ),
         ),
         (

@@ -87,6 +87,14 @@ const cases = {
   agent: async (client) => show(await run(client, at.REMOTE, { agentForward: true })),
   bulk,
 
+  display: async (client) => {
+    client.on('x11', (_from, accept) => {
+      const drawn = accept();
+      drawn.once('data', () => drawn.end('greeting\n'));
+    });
+    show(await run(client, at.REMOTE, { x11: true }));
+  },
+
   terminal: async (client) => {
     const exec = promisify(client.exec.bind(client));
     const stream = await exec(at.REMOTE, { pty: { rows: 33, cols: 99, term: 'xterm' } });
@@ -149,6 +157,23 @@ const cases = {
     await forward('127.0.0.1', 1, 'localhost', 1).catch(() => console.log('refused'));
   },
 
+  localsocket: async (client) => {
+    const forward = promisify(client.openssh_forwardOutStreamLocal.bind(client));
+    await talk(await forward(at.SOCKET));
+    await forward(`${at.FAR}/nothing`).catch(() => console.log('refused'));
+  },
+
+  reversesocket: async (client) => {
+    const socket = `${at.FAR}/home/socket`;
+    client.on('unix connection', (_from, accept) => {
+      const stream = accept();
+      stream.once('data', () => stream.end('a page\n'));
+    });
+    await promisify(client.openssh_forwardInStreamLocal.bind(client))(socket);
+    await talk(net.connect(socket));
+    await promisify(client.openssh_unforwardInStreamLocal.bind(client))(socket);
+  },
+
   reverse: async (client) => {
     client.on('tcp connection', (_from, accept) => {
       const stream = accept();
@@ -162,7 +187,9 @@ const cases = {
 };
 
 async function main() {
-  const options = { keepalive: { keepaliveInterval: 1000, keepaliveCountMax: 3 }, agent: { agent: at.AGENT } };
+  // It knows sockets from servers called OpenSSH alone, or from all.
+  const sockets = { strictVendor: false };
+  const options = { localsocket: sockets, reversesocket: sockets, keepalive: { keepaliveInterval: 1000, keepaliveCountMax: 3 }, agent: { agent: at.AGENT } };
   const client = await connected(options[at.CASE]);
   await cases[at.CASE](client);
   client.end();

@@ -44,6 +44,13 @@ pub(super) const CURL: Client = Client {
                 r#"cp -r "$MANY" "$FAR/many" && curl -l "sftp://$at$FAR/many/" | grep -c '^[0-9]'"#,
             ),
         ),
+        (
+            Case::OddName,
+            Same(
+                r#"name=$(printf %s "$ODD" | od -An -v -tx1 | tr -d '\n' | tr ' ' %) &&
+                curl -T "$BIG" "sftp://$at$FAR/$name" && curl -o back "sftp://$at$FAR/$name" && whole "$BIG" back && [ -e "$FAR/$ODD" ]"#,
+            ),
+        ),
     ],
 };
 
