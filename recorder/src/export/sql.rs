@@ -165,9 +165,13 @@ fn binary(oid: u32, bytes: &[u8]) -> String {
         (21, _) => bytes
             .try_into()
             .map_or_else(|_| bytea(bytes), |be| i16::from_be_bytes(be).to_string()),
-        (23 | 26, _) => bytes
+        (23, _) => bytes
             .try_into()
             .map_or_else(|_| bytea(bytes), |be| i32::from_be_bytes(be).to_string()),
+        // Without a sign.
+        (26, _) => bytes
+            .try_into()
+            .map_or_else(|_| bytea(bytes), |be| u32::from_be_bytes(be).to_string()),
         (700, _) => bytes
             .try_into()
             .map_or_else(|_| bytea(bytes), |be| f32::from_be_bytes(be).to_string()),
@@ -316,6 +320,12 @@ mod tests {
             assert_eq!(printable(text.as_bytes()), whole, "{text}");
             assert_eq!(in_one_line(text.as_bytes()), line, "{text}");
         }
+    }
+
+    #[test]
+    fn an_oid_has_no_sign() {
+        assert_eq!(binary(26, &[0xff; 4]), "4294967295");
+        assert_eq!(binary(23, &[0xff; 4]), "-1");
     }
 
     #[test]
