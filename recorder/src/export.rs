@@ -4,6 +4,7 @@
 //! Whatever is meant for a terminal is sanitised, whatever is JSON is escaped so that printing it is
 //! harmless too.
 
+mod binary;
 mod cast;
 mod file;
 mod jsonl;

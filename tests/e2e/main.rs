@@ -17,6 +17,7 @@ mod audit;
 mod backup;
 mod balanced;
 mod bounds;
+mod bound;
 mod budgets;
 mod chain;
 mod contract;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use policies::hex;
 use policies::words::recordings::{self, CopyEnd, CopyWay, copied};
 
+use super::binary;
 use crate::frame::{
     FileOperation, FileResult, Format, Frame, Outcome, Parameter, Statement, StatementKind, Value,
 };
@@ -155,31 +156,17 @@ pub(crate) fn value(parameter: &Parameter<'_>) -> String {
     }
 }
 
-/// Binary values of the types that drivers send most, as `pg_type.dat` numbers them; else in hex.
+/// A value in binary, where it can be read: else its bytes in hex.
 fn binary(oid: u32, bytes: &[u8]) -> String {
     match (oid, bytes) {
         (16, [byte]) => (*byte != 0).to_string(),
-        (20, _) => bytes
-            .try_into()
-            .map_or_else(|_| bytea(bytes), |be| i64::from_be_bytes(be).to_string()),
-        (21, _) => bytes
-            .try_into()
-            .map_or_else(|_| bytea(bytes), |be| i16::from_be_bytes(be).to_string()),
-        (23, _) => bytes
-            .try_into()
-            .map_or_else(|_| bytea(bytes), |be| i32::from_be_bytes(be).to_string()),
-        // Without a sign.
-        (26, _) => bytes
-            .try_into()
-            .map_or_else(|_| bytea(bytes), |be| u32::from_be_bytes(be).to_string()),
-        (700, _) => bytes
-            .try_into()
-            .map_or_else(|_| bytea(bytes), |be| f32::from_be_bytes(be).to_string()),
-        (701, _) => bytes
-            .try_into()
-            .map_or_else(|_| bytea(bytes), |be| f64::from_be_bytes(be).to_string()),
-        (25 | 1042 | 1043, _) => quoted(bytes),
-        _ => bytea(bytes),
+        _other => match binary::text(oid, bytes) {
+            Some(text) if binary::is_bare(oid, &text) => {
+                String::from_utf8_lossy(&text).into_owned()
+            }
+            Some(text) => quoted(&text),
+            None => bytea(bytes),
+        },
     }
 }
 
@@ -326,6 +313,25 @@ mod tests {
     fn an_oid_has_no_sign() {
         assert_eq!(binary(26, &[0xff; 4]), "4294967295");
         assert_eq!(binary(23, &[0xff; 4]), "-1");
+    }
+
+    #[test]
+    fn values_in_binary_are_written_as_sql_writes_them() {
+        for (oid, bytes, want) in [
+            (16, &[2][..], "true"),
+            (1700, &[0, 1, 0, 0, 0x40, 0, 0, 1, 0, 5], "-5.0"),
+            (1700, &[0, 0, 0, 0, 0xc0, 0, 0, 0], "'NaN'"),
+            (701, &[0x80, 0, 0, 0, 0, 0, 0, 0], "'-0'"),
+            (700, &[0x7f, 0x80, 0, 0], "'Infinity'"),
+            (1082, &[0, 0, 0, 1], "'2000-01-02'"),
+            (25, b"it's\\u{7}\x07", r"'it''s\\u{7}\u{7}'"),
+            (17, &[0xff], r"'\xff'"),
+            // What is none of its type, and what is not known.
+            (23, &[1], r"'\x01'"),
+            (0, b"a", r"'\x61'"),
+        ] {
+            assert_eq!(binary(oid, bytes), want, "type {oid}");
+        }
     }
 
     #[test]
