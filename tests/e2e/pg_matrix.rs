@@ -198,49 +198,80 @@ fn all_clients_notice_nothing_before_pgbouncer() {
     nothing_is_noticed(&Field::set().behind_pgbouncer(), CLIENTS);
 }
 
+/// Runs these cells through tidegate, and compares what the server logged with what is recorded. At least so many
+/// statements have to be logged, and so many plans.
+fn nothing_is_missing(clients: &[(Client, &[Case])], least: [usize; 2]) {
+    let field = Field::of_settings(record::SETTINGS);
+    let server = field.servers().first().expect("there is a server");
+    let mut cells = Vec::new();
+    for (client, cases) in clients {
+        cell::prepare(&field, client);
+        cells.extend(cases.iter().map(|case| (client, *case)));
+    }
+    cells.reverse();
+    let cells = Mutex::new(cells);
+    let next = || cells.lock().expect("nobody panicked").pop();
+    let work = || {
+        while let Some((client, case)) = next() {
+            let room = cell::room(client, case);
+            let case = (case.told().word, room.as_str());
+            let seen = cell::run(&field, server, Road::Through, case, client.script);
+            let works = seen.out.contains(client.sign);
+            assert!(works, "{}: {}", client.name, seen.told());
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..ABREAST {
+            scope.spawn(work);
+        }
+    });
+    let compared = record::compare(field.world());
+    let wrong = compared.wrong.join("\n");
+    assert!(wrong.is_empty(), "recordings and log differ:\n{wrong}");
+    let [statements, plans] = least;
+    assert!(
+        compared.statements > statements && compared.plans > plans,
+        "{} statements are logged, {} plans",
+        compared.statements,
+        compared.plans
+    );
+}
+
 #[test]
 fn every_statement_that_the_server_logs_is_in_the_recording() {
-    let field = Field::set();
-    let server = field.servers().first().expect("there is a server");
-    for (client, case) in [
-        (clients::PSQL, Case::Simple),
-        (clients::PSQL, Case::Error),
-        (clients::PSQL, Case::Multi),
-        (clients::PSQL, Case::Portal),
-        (clients::PSQL, Case::CopyIn),
-        (clients::PGBENCH, Case::Reuse),
-        (clients::PSYCOPG, Case::Pipeline),
-        (clients::PSYCOPG, Case::Reuse),
-        (clients::ASYNCPG, Case::Types),
-        (clients::ASYNCPG, Case::Savepoint),
-        (clients::NODE, Case::Portal),
-    ] {
-        let seen = cell::run(
-            &field,
-            server,
-            Road::Through,
-            (case.told().word, "logged"),
-            client.script,
-        );
-        assert!(
-            seen.out.contains(client.sign),
-            "{}: {}",
-            client.name,
-            seen.told()
-        );
-    }
-    let recorded = record::recorded(field.world());
-    let logged = record::logged(&record::log(field.world()), proxy::demo::ROLE);
-    assert!(logged.len() > 500, "{} statements are logged", logged.len());
-    let missing: Vec<&String> = logged
+    let cells: [(Client, &[Case]); 5] = [
+        (
+            clients::PSQL,
+            &[
+                Case::Simple,
+                Case::Error,
+                Case::Multi,
+                Case::Portal,
+                Case::CopyIn,
+            ],
+        ),
+        (clients::PGBENCH, &[Case::Reuse, Case::Error]),
+        (clients::PSYCOPG, &[Case::Pipeline, Case::Reuse]),
+        (clients::ASYNCPG, &[Case::Types, Case::Savepoint]),
+        (clients::NODE, &[Case::Portal]),
+    ];
+    nothing_is_missing(&cells, [500, 500]);
+}
+
+/// All cells but those in which a statement is longer than a recording holds in one piece, or is written in another
+/// encoding than the server logs in.
+#[test]
+#[ignore = "long: the other clients are installed"]
+fn every_statement_of_all_clients_that_the_server_logs_is_in_the_recording() {
+    let cells = CLIENTS.iter().map(|client| {
+        let fits = |case: &&Case| !matches!(case, Case::LargeRow | Case::Settings);
+        let cases: Vec<Case> = client.cases.iter().filter(fits).copied().collect();
+        (*client, cases)
+    });
+    let cells: Vec<(Client, Vec<Case>)> = cells.collect();
+    let cells: Vec<(Client, &[Case])> = cells
         .iter()
-        .filter(|statement| !recorded.contains(&record::dense(statement)))
+        .map(|(client, cases)| (*client, cases.as_slice()))
         .collect();
-    assert!(
-        missing.is_empty(),
-        "{} of {} are not recorded, for example {:?}",
-        missing.len(),
-        logged.len(),
-        missing.first()
-    );
+    nothing_is_missing(&cells, [10_000, 5_000]);
 }

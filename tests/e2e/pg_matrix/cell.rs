@@ -49,13 +49,7 @@ pub(super) fn check(
     client: &Client,
     case: Case,
 ) -> (Option<String>, [Duration; 2]) {
-    let word = case.told().word;
-    let room = format!(
-        "{}_{word}",
-        client
-            .name
-            .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-    );
+    let (word, room) = (case.told().word, room(client, case));
     let began = Instant::now();
     let direct = run(field, server, Road::Direct, (word, &room), client.script);
     let between = Instant::now();
@@ -77,6 +71,12 @@ pub(super) fn check(
         ))
     };
     (found, took)
+}
+
+/// A name that no other cell has.
+pub(super) fn room(client: &Client, case: Case) -> String {
+    let odd = |c: char| !c.is_ascii_alphanumeric();
+    [&client.name.replace(odd, "_"), "_", case.told().word].concat()
 }
 
 /// Runs a script for a case in a room of its own.

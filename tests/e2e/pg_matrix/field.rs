@@ -62,9 +62,14 @@ pub(super) struct Field {
 impl Field {
     /// Debian's server alone.
     pub(super) fn set() -> Self {
+        Self::of_settings("max_connections = 200")
+    }
+
+    /// The same with these lines in its `postgresql.conf`.
+    pub(super) fn of_settings(postgres: &str) -> Self {
         let scratch = Scratch::create("tidegate-pg-matrix").expect("a directory");
         let world = World::with(&Setting {
-            postgres: "log_statement = all\nlog_line_prefix = '%u|'\nmax_connections = 200",
+            postgres,
             ..Setting::default()
         });
         let direct = Direct::make(scratch.path(), ROLE);
@@ -190,7 +195,7 @@ impl Field {
             setup: &format!("{TABLES}\n{ROOM}"),
             database: "orders",
             rules: "",
-            extra: "log_statement = all",
+            extra: "",
             signals: Signals::Shared,
         };
         let server = PostgresServer::start_from(&bin, &options).expect("it starts");
