@@ -56,6 +56,8 @@ use crate::session::road::{Pinned, Road};
 use crate::session::scope::Scope;
 use crate::session::severable::Severable;
 use crate::session::way::Dialled;
+pub(crate) use statement::classified;
+
 use client::cancel::{Cancels, Issued};
 use client::front::{self, Door};
 use client::greeting::{self, Wanted};

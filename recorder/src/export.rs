@@ -53,8 +53,21 @@ pub fn export<R: Read>(
         Form::CastV2 => cast::write(reader, cast::Version::Two, channel, out),
         Form::CastV3 => cast::write(reader, cast::Version::Three, channel, out),
         Form::Text => plain::write(reader, out),
-        Form::JsonLines => jsonl::write(reader, out),
+        Form::JsonLines => jsonl::write(reader, None, out),
     }
+}
+
+/// What a text of SQL says, by somebody who can read it.
+pub type ReadsSql<'a> = &'a dyn Fn(&[u8]) -> serde_json::Value;
+
+/// The same as lines of JSON, each text of SQL with what `reads` says of it, under `reading`. That is no part of the
+/// recording, and nothing proves it: it is said of the text as it stands there, by the program that exports.
+pub fn export_read<R: Read>(
+    reader: &mut Reader<R>,
+    reads: ReadsSql<'_>,
+    out: &mut impl Write,
+) -> Result<(), ExportError> {
+    jsonl::write(reader, Some(reads), out)
 }
 
 /// Makes a line of JSON harmless to print: characters that a terminal may obey, or that reorder

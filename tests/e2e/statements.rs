@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
 use tests::pg::{bind, execute, kinds, message, parse, query, sync};
 use tests::{World, until};
 
@@ -108,6 +109,45 @@ async fn a_refused_statement_is_recorded_with_its_policy() {
         "{said}"
     );
     assert!(world.verify(&session).0);
+}
+
+#[test]
+fn each_statement_is_exported_with_what_it_does() {
+    let world = world(NO_DDL);
+    let mut line = vec!["psql", "-X", "-At", "service=orders"];
+    for sql in [
+        "select item from orders where id = 1",
+        "SELECT item FROM orders WHERE id = 2 -- another",
+        "drop table orders",
+    ] {
+        line.extend(["-c", sql]);
+    }
+    let ran = world.alice().output(&line).expect("psql runs");
+    assert_eq!(out(&ran), "item 1\nitem 2\n", "{}", err(&ran));
+    let session = world.ended_sessions()[0]["id"].as_str().map(str::to_owned);
+    let exported = world.exported(&session.expect("an id"), "--jsonl");
+    let frames: Vec<Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect();
+    let readings: Vec<&Value> = frames.iter().map(|frame| &frame["reading"]).collect();
+    let readings: Vec<&Value> = readings.into_iter().filter(|one| !one.is_null()).collect();
+    let [one, two, dropped] = readings[..] else {
+        panic!("three statements have a text: {exported}")
+    };
+    assert_eq!(one, two, "they differ in constants and the like");
+    let want = json!([{ "kind": "select", "relations": ["orders"] }]);
+    assert_eq!(one["statements"], want);
+    assert_eq!(dropped["statements"][0]["kind"], "ddl");
+    let print = dropped["fingerprint"].as_str().expect("it has one");
+    let refused = frames.iter().find(|frame| frame["code"] == "TG514");
+    let refused = refused
+        .and_then(|note| note["text"].as_str())
+        .expect("it is noted");
+    assert!(
+        refused.ends_with(&format!("fingerprint {print}")),
+        "{refused}"
+    );
 }
 
 /// The grant ends before it is its turn to be answered.

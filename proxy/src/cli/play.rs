@@ -20,7 +20,7 @@ use crate::cli::client::chain;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::printer::Format;
-use crate::cli::recordings::{beginning, ended, fetched, proven};
+use crate::cli::recordings::{beginning, ended, fetched, proven, written};
 
 /// Play a recorded session
 ///
@@ -69,7 +69,7 @@ fn print(context: &Context, file: &File, args: &PlayArgs) -> Outcome {
     };
     let mut reader = beginning(&args.which, file)?;
     let mut out = crate::cli::recordings::buffered(context.printer);
-    recorder::export(&mut reader, form, args.channel, &mut out).map_err(|found| {
+    written(&mut reader, form, args.channel, &mut out).map_err(|found| {
         Failure::new(
             Exit::Unproven,
             words::unreadable(&args.which, &chain(&found)),

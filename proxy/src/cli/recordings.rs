@@ -26,6 +26,7 @@ use crate::cli::path::segment;
 use crate::cli::printer::{Format, Printer, Row};
 use crate::cli::sessions::{self, ending};
 use crate::cli::when;
+use crate::postgres::classified;
 
 use self::wrong::{Ledger, Wrong};
 
@@ -390,7 +391,7 @@ async fn export(context: &Context, args: &ExportArgs) -> Outcome {
         (_, chosen) => (chosen, begun(&args.which, file)?),
     };
     let mut buffered = BufWriter::with_capacity(64 * 1024, out);
-    match recorder::export(&mut reader, form, shown, &mut buffered) {
+    match written(&mut reader, form, shown, &mut buffered) {
         Ok(()) => ended(wrong),
         Err(ExportError::Read(found)) => {
             // What came before is good, and is worth having.
@@ -401,6 +402,19 @@ async fn export(context: &Context, args: &ExportArgs) -> Outcome {
             ))
         }
         Err(ExportError::Write(error)) => Err(unwritten(args, &error)),
+    }
+}
+
+/// Writes all of a recording in some form. Beside the texts of SQL in JSON stands what a policy is asked about them.
+pub(crate) fn written<R: io::Read>(
+    reader: &mut Reader<R>,
+    form: Form,
+    channel: Option<u32>,
+    out: &mut impl Write,
+) -> Result<(), ExportError> {
+    match form {
+        Form::JsonLines => recorder::export_read(reader, &classified, out),
+        Form::CastV2 | Form::CastV3 | Form::Text => recorder::export(reader, form, channel, out),
     }
 }
 

@@ -30,6 +30,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use aws_lc_rs::digest;
 use policies::{SqlKind, SqlStatement};
+use serde_json::{Map, Value, json};
 
 use found::Found;
 use lexer::{Depth, Token};
@@ -191,8 +192,28 @@ fn name_weight(name: &str) -> usize {
     name.len().saturating_add(64)
 }
 
+/// What a text would do, for programs that look at a recording: what it does and names, as policies hear it, and its
+/// fingerprint, if it can be read.
+pub(crate) fn classified(text: &[u8]) -> Value {
+    let reading = read(text);
+    let statements = reading.statements.iter().map(|one| {
+        let mut said = Map::from_iter([("kind".to_owned(), one.kind.as_str().into())]);
+        for (key, names) in [("relations", &one.relations), ("functions", &one.functions)] {
+            if !names.is_empty() {
+                said.insert(key.to_owned(), names.iter().cloned().collect());
+            }
+        }
+        if let Some(has_where) = one.has_where {
+            said.insert("has_where".to_owned(), has_where.into());
+        }
+        Value::Object(said)
+    });
+    let statements: Vec<Value> = statements.collect();
+    let fingerprint = Some(&reading.fingerprint).filter(|print| !print.is_empty());
+    json!({ "fingerprint": fingerprint, "statements": statements })
+}
+
 /// Reads a text, whether or not one like it was read before.
-#[cfg(any(test, tidegate_fuzzing))]
 pub(crate) fn read(text: &[u8]) -> Reading {
     cut(text).map_or_else(Reading::unknown, |tokens| of(&tokens))
 }

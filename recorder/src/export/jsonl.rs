@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::plain::stream_name;
-use super::{ExportError, file, harmless};
+use super::{ExportError, ReadsSql, file, harmless};
 use crate::Digest;
 use crate::frame::{
     ChannelEvent, Format, Frame, Omission, Outcome, Parameter, Stamped, Statement, StatementKind,
@@ -18,6 +18,7 @@ use crate::read::Reader;
 
 pub(super) fn write<R: Read>(
     reader: &mut Reader<R>,
+    reads: Option<ReadsSql<'_>>,
     out: &mut impl Write,
 ) -> Result<(), ExportError> {
     let heading = serde_json::to_value(reader.heading()).unwrap_or_default();
@@ -26,7 +27,13 @@ pub(super) fn write<R: Read>(
         &json!({ "frame": 0, "at": 0.0, "type": "heading", "heading": heading }),
     )?;
     while let Some(stamped) = reader.next_frame()? {
-        line(out, &frame(&stamped))?;
+        let mut value = frame(&stamped);
+        if let (Some(reads), Frame::Statement(statement)) = (reads, &stamped.frame)
+            && !statement.text.is_empty()
+        {
+            set(&mut value, "reading", reads(statement.text));
+        }
+        line(out, &value)?;
     }
     if let Some(note) = reader.note() {
         line(out, &json!({ "type": "checkpoint", "note": note }))?;

@@ -3,6 +3,7 @@
 use super::*;
 
 mod bounds;
+mod classified;
 mod lists;
 
 /// `kinds relations functions` of a text, for comparing.
