@@ -74,7 +74,16 @@ pub async fn run<P: Protocol>(
 ) -> Result<(), Refused> {
     let (client_side, target_side) = (Severer::default(), Severer::default());
     let (io, newcomer) = client.wrap(&client_side).map_err(Refused::Socket)?;
-    let Identified { ask, mut front } = protocol.greet(io, newcomer).await?;
+    let Identified { ask, mut front } = match protocol.greet(io, newcomer).await {
+        Ok(identified) => identified,
+        Err(refused) => {
+            // What it was told, or the end of its connection in order, is still on its way.
+            if refused.is_told() {
+                client_side.release();
+            }
+            return Err(refused);
+        }
+    };
 
     let admission = match bastion.admit(&ask).await {
         Ok(admission) => admission,

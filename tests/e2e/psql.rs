@@ -344,6 +344,30 @@ async fn replication_and_fast_path_calls_are_refused() {
     );
 }
 
+/// libpq's `PQcancelBlocking` says goodbye once it has heard ours, and takes it for a lost connection where that does
+/// not go out (`PQcancelPoll` and `pqReadData`, `src/interfaces/libpq`).
+#[tokio::test]
+async fn whoever_asked_to_cancel_over_tls_can_still_say_goodbye() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let (addr, tls) = world.pg_door();
+    let (_client, answers) = pg::PgClient::login(addr, &tls, "app", "orders")
+        .await
+        .unwrap();
+    let key = answers.iter().find(|answer| answer.kind == b'K').unwrap();
+    let request = pg::sized(&[&80_877_102_u32.to_be_bytes()[..], &key.body].concat());
+    for _ in 0..10 {
+        let mut asker = pg::PgClient::encrypt(addr, &tls).await.unwrap();
+        asker.send(&request).await.unwrap();
+        let mut tls = asker.into_stream();
+        let end = tls.read(&mut [0]).await;
+        assert_eq!(end.unwrap(), 0, "it ends in order");
+        // What came in its place came with the end, or right behind it.
+        tokio::task::yield_now().await;
+        tls.shutdown().await.unwrap();
+    }
+}
+
 /// libpq's `PQcancel` returns when the connection of its request is closed, and whoever called it goes on.
 #[tokio::test]
 async fn a_cancel_request_is_closed_when_it_has_been_dealt_with() {

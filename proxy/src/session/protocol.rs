@@ -149,6 +149,16 @@ pub enum Refused {
     Socket(#[source] std::io::Error),
 }
 
+impl Refused {
+    /// Whether the client may have been told something last, which a cut of its socket would take back.
+    pub(crate) fn is_told(&self) -> bool {
+        match self {
+            Self::Unproven | Self::Answered => true,
+            Self::Greeting(_) | Self::Violation(_) | Self::Socket(_) => false,
+        }
+    }
+}
+
 /// Why the target did not let us in.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {

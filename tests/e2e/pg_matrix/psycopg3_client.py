@@ -191,6 +191,11 @@ def case_pipeline():
             c.cursor().executemany("insert into t values (%s)", [(n,) for n in range(500)])
         print(c.execute("select count(*), sum(n) from t").fetchone())
 
+def until_busy(c):
+    with connect() as watch:
+        while watch.execute("select from pg_stat_activity where pid = %s and state = 'active'", (c.info.backend_pid,)).fetchone() is None:
+            time.sleep(0.02)
+
 def case_cancel():
     with connect() as c:
         threading.Timer(0.5, c.cancel).start()
@@ -199,6 +204,21 @@ def case_cancel():
         c.cancel()
         time.sleep(0.3)
         print(c.execute("select 2").fetchone())
+        # `PQcancelBlocking`, where libpq has it: it says whether the connection of the request ended in order.
+        heard = []
+        def safely():
+            try:
+                c.cancel_safe(timeout=20)
+                heard.append("cancelled")
+            except psycopg.Error as error:
+                heard.append(f"{type(error).__name__}: {error}")
+        for _ in range(5):
+            asker = threading.Thread(target=lambda: (until_busy(c), safely()))
+            asker.start()
+            fails(lambda: c.execute("select pg_sleep(60)"))
+            asker.join()
+        safely()
+        print(heard, c.execute("select 3").fetchone())
 
 def case_multi():
     with connect() as c:
